@@ -1,0 +1,34 @@
+"""Can a lookup memory help an autoregressive model of continuous audio latents?
+
+snakemake --profile slurm results/report.html    on a cluster
+snakemake --profile demo                         offline, on a laptop
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+if "representations" not in config:
+
+    configfile: "workflow_config.yaml"
+
+
+# Used only with --sdm apptainer.
+container: "docker://condaforge/miniforge3:25.3.0-3"
+
+
+include: "rules/common.smk"
+include: "rules/config.smk"
+include: "rules/corpus.smk"
+include: "rules/codecs.smk"
+include: "rules/latents.smk"
+include: "rules/structure.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """Everything that the report shows, and the report."""
+    default_target: True
+    input:
+        "<results>/report.html",

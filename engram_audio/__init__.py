@@ -1,0 +1,1 @@
+"""Can a lookup memory help an autoregressive model of continuous audio latents?"""

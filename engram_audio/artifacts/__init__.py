@@ -1,0 +1,1 @@
+"""Typed, atomic, versioned reading and writing: the only code that knows a file format."""

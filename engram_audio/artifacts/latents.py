@@ -1,0 +1,265 @@
+"""Latent shards: one ragged [frames, D] float32 array per file, zarr 3 inside a zip.
+
+A shard holds whole speakers and is written once by one job. The zip checks a CRC of every chunk it
+reads, so a flipped bit is an error and not a number. Zip entries have a fixed date: same latents,
+same bytes.
+"""
+
+import zipfile
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import zarr
+from zarr.storage import MemoryStore, ZipStore
+
+from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.errors import InputError
+from engram_audio.latents.block import LatentBlock, concatenate_blocks
+
+SCHEMA_VERSION = 1
+CHUNK_FRAMES = 4096
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+class LatentMetadata(NamedTuple):
+    """What all shards of one representation share.
+
+    Attributes:
+        representation: Name in the configuration.
+        num_dims: D.
+        frame_rate_hz: Frames per second.
+        latent_space: Which space the vectors live in, for example `pre_quantizer`.
+        weight_hash: SHA-256 of the weights that made them, or of the recipe where there are none.
+        is_causal: Whether frame t depends on audio up to the end of frame t only.
+        cold_start_frames: Frames at the head of an utterance that readers drop.
+    """
+
+    representation: str
+    num_dims: int
+    frame_rate_hz: float
+    latent_space: str
+    weight_hash: str
+    is_causal: bool
+    cold_start_frames: int
+
+
+def write_latent_shard(
+    path: Path,
+    block: LatentBlock,
+    time_s: np.ndarray,
+    metadata: LatentMetadata,
+    manifest: dict[str, Any],
+) -> None:
+    """Write one shard.
+
+    Args:
+        path: Target, `shard-NNN.zarr.zip`.
+        block: All utterances of the shard, those of a speaker adjacent, cold start included.
+        time_s: Start time of each frame in its utterance, seconds, shape [N].
+        metadata: Shared facts; checked against the block.
+        manifest: Provenance from `Arguments.manifest`.
+
+    Raises:
+        InputError: The arrays disagree, or a latent is not finite.
+    """
+    _check_block(path, block, time_s, metadata)
+    store = MemoryStore()
+    group = zarr.create_group(store)
+    group.attrs.update(
+        {
+            "schema_version": SCHEMA_VERSION,
+            **metadata._asdict(),
+            "utterance_ids": [str(name) for name in block.utterance_ids],
+            "speaker_ids": [str(name) for name in block.speaker_ids],
+            "units": {"latents": "codec units", "energy": "waveform RMS", "time_s": "s"},
+            "manifest": manifest,
+        }
+    )
+    arrays = {
+        "latents": block.frames.astype("<f4", copy=False),
+        "energy": block.energy.astype("<f4", copy=False),
+        "time_s": time_s.astype("<f8", copy=False),
+        "offsets": block.offsets.astype("<i8", copy=False),
+    }
+    for name, values in arrays.items():
+        tail = values.shape[1:]
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=(CHUNK_FRAMES, *tail),
+            compressors=None,
+        )
+        array[:] = values
+    entries = {key: buffer.to_bytes() for key, buffer in store._store_dict.items()}
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for key in sorted(entries):
+            archive.writestr(zipfile.ZipInfo(key, date_time=ZIP_DATE), entries[key])
+
+
+def _check_block(
+    path: Path, block: LatentBlock, time_s: np.ndarray, metadata: LatentMetadata
+) -> None:
+    num_frames, num_dims = block.frames.shape
+    num_utterances = len(block.utterance_ids)
+    consistent = (
+        num_dims == metadata.num_dims
+        and len(block.energy) == num_frames == len(time_s) == block.offsets[-1]
+        and len(block.offsets) == num_utterances + 1 == len(block.speaker_ids) + 1
+        and block.offsets[0] == 0
+        and bool(np.all(np.diff(block.offsets) > 0))
+    )
+    if not consistent:
+        raise InputError(f"{path}: the arrays of the shard disagree in shape; nothing was written")
+    finite = np.isfinite(block.frames).all(axis=1) & np.isfinite(block.energy)
+    if not finite.all():
+        row = int(np.flatnonzero(~finite)[0])
+        utterance = int(np.searchsorted(block.offsets, row, side="right") - 1)
+        raise InputError(
+            f"{path}: utterance {block.utterance_ids[utterance]} has a NaN or infinite value at "
+            f"frame {row - int(block.offsets[utterance])}; exclude it or mend its source"
+        )
+
+
+class _Shard(NamedTuple):
+    path: Path
+    group: zarr.Group
+    offsets: np.ndarray
+    utterance_ids: np.ndarray
+    speaker_ids: np.ndarray
+
+
+class LatentStore:
+    """All shards of one representation, read in blocks of whole utterances."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """Open shards and check that they belong together.
+
+        Raises:
+            InputError: A shard is missing, damaged, of another schema version, or differs from the
+                first in representation, dimension, frame rate, latent space or weights.
+        """
+        self._shards = [_open_shard(Path(path)) for path in paths]
+        if not self._shards:
+            raise InputError("no latent shard was given")
+        self.metadata = _metadata(self._shards[0])
+        for shard in self._shards[1:]:
+            _check_same(self.metadata, _metadata(shard), self._shards[0].path, shard.path)
+        frames = [
+            pd.DataFrame(
+                {
+                    "utterance_id": shard.utterance_ids,
+                    "speaker_id": shard.speaker_ids,
+                    "shard": number,
+                    "num_frames": np.diff(shard.offsets),
+                }
+            )
+            for number, shard in enumerate(self._shards)
+        ]
+        self.index = pd.concat(frames, ignore_index=True)
+        duplicated = self.index["utterance_id"].duplicated()
+        if duplicated.any():
+            name = self.index.loc[duplicated, "utterance_id"].iloc[0]
+            raise InputError(f"utterance {name} is in two shards of {self.metadata.representation}")
+
+    @property
+    def manifests(self) -> list[dict[str, Any]]:
+        """Provenance of each shard."""
+        return [shard.group.attrs["manifest"] for shard in self._shards]  # type: ignore[misc]
+
+    def blocks(
+        self, utterance_ids: Collection[str] | None = None, block_frames: int = 65536
+    ) -> Iterator[LatentBlock]:
+        """Yield blocks of whole utterances in shard order, cold-start frames dropped.
+
+        Args:
+            utterance_ids: Which utterances to read, by default all.
+            block_frames: A block ends with the utterance that reaches this many frames; this bounds
+                memory together with the longest utterance. A block never crosses a shard.
+        """
+        wanted = None if utterance_ids is None else frozenset(utterance_ids)
+        for shard in self._shards:
+            chosen = np.array(
+                [wanted is None or name in wanted for name in shard.utterance_ids], dtype=bool
+            )
+            yield from self._shard_blocks(shard, np.flatnonzero(chosen), block_frames)
+
+    def load(self, utterance_ids: Collection[str] | None = None) -> LatentBlock:
+        """Read the chosen utterances into one block (memory: all of them)."""
+        return concatenate_blocks(list(self.blocks(utterance_ids)))
+
+    def _shard_blocks(
+        self, shard: _Shard, chosen: np.ndarray, block_frames: int
+    ) -> Iterator[LatentBlock]:
+        sizes = np.diff(shard.offsets)[chosen]
+        group_of = (np.cumsum(sizes) - sizes) // max(block_frames, 1)
+        for number in np.unique(group_of):
+            yield self._read(shard, chosen[group_of == number])
+
+    def _read(self, shard: _Shard, chosen: np.ndarray) -> LatentBlock:
+        low, high = shard.offsets[chosen[0]], shard.offsets[chosen[-1] + 1]
+        try:
+            frames = np.asarray(shard.group["latents"][low:high])  # type: ignore[index]
+            energy = np.asarray(shard.group["energy"][low:high])  # type: ignore[index]
+        except Exception as error:
+            raise InputError(
+                f"{shard.path}: damaged ({error}); delete it and rerun the rule that makes it"
+            ) from error
+        skip = self.metadata.cold_start_frames
+        starts = np.minimum(shard.offsets[chosen] + skip, shard.offsets[chosen + 1])
+        sizes = shard.offsets[chosen + 1] - starts
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        rows = np.arange(offsets[-1]) + np.repeat(starts - low - offsets[:-1], sizes)
+        whole = len(rows) == len(frames)
+        return LatentBlock(
+            frames=frames if whole else frames[rows],
+            energy=energy if whole else energy[rows],
+            offsets=offsets,
+            utterance_ids=shard.utterance_ids[chosen],
+            speaker_ids=shard.speaker_ids[chosen],
+        )
+
+
+def _open_shard(path: Path) -> _Shard:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run the rule that makes it")
+    try:
+        group = zarr.open_group(ZipStore(path, mode="r"), mode="r")
+        attributes = group.attrs.asdict()
+        offsets = np.asarray(group["offsets"][:])  # type: ignore[index]
+    except Exception as error:
+        raise InputError(
+            f"{path}: not a readable latent shard ({type(error).__name__}: {error}); delete it and "
+            "rerun the rule that makes it"
+        ) from error
+    if attributes.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema_version {attributes.get('schema_version')}, but this code reads "
+            f"{SCHEMA_VERSION}; delete it and rerun the rule that makes it"
+        )
+    return _Shard(
+        path=path,
+        group=group,
+        offsets=offsets,
+        utterance_ids=np.array(attributes["utterance_ids"], dtype=object),
+        speaker_ids=np.array(attributes["speaker_ids"], dtype=object),
+    )
+
+
+def _metadata(shard: _Shard) -> LatentMetadata:
+    attributes = shard.group.attrs.asdict()
+    return LatentMetadata(**{name: attributes[name] for name in LatentMetadata._fields})
+
+
+def _check_same(
+    first: LatentMetadata, other: LatentMetadata, first_path: Path, other_path: Path
+) -> None:
+    for name in LatentMetadata._fields:
+        if getattr(first, name) != getattr(other, name):
+            raise InputError(
+                f"{other_path}: {name} is {getattr(other, name)}, but {getattr(first, name)} in "
+                f"{first_path}; delete the wrong shard and rerun the rule that makes it"
+            )

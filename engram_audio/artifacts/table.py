@@ -1,0 +1,63 @@
+"""Tables: parquet between steps, CSV for people."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.errors import InputError
+
+MANIFEST_KEY = b"engram_audio"
+
+
+def write_table(
+    path: Path, frame: pd.DataFrame, manifest: dict[str, Any], schema_version: int = 1
+) -> None:
+    """Write a table as parquet; the manifest and the schema version go into its metadata."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    header = json.dumps({"schema_version": schema_version, **manifest}, sort_keys=True)
+    metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: header.encode()}
+    with atomic_path(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+
+def read_table(path: Path, columns: Sequence[str], schema_version: int = 1) -> pd.DataFrame:
+    """Read a table that `write_table` wrote and check that it has the columns.
+
+    Raises:
+        InputError: Missing, unreadable, another schema version, or a column is absent.
+    """
+    remedy = "delete it and rerun the rule that makes it"
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run the rule that makes it") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable parquet file ({error}); {remedy}") from error
+    header = json.loads((table.schema.metadata or {}).get(MANIFEST_KEY, b"{}"))
+    if header.get("schema_version") != schema_version:
+        raise InputError(
+            f"{path}: schema_version {header.get('schema_version')}, but this code reads "
+            f"{schema_version}; {remedy}"
+        )
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise InputError(f"{path}: lacks the column(s) {', '.join(missing)}; {remedy}")
+    return table.to_pandas()
+
+
+def read_table_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest inside a table's metadata."""
+    metadata = pq.read_schema(path).metadata or {}
+    return json.loads(metadata.get(MANIFEST_KEY, b"{}"))
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV for people and other programs; floats keep 9 significant digits."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")

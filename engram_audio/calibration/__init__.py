@@ -1,0 +1,1 @@
+"""Planted worlds, surrogates and their exact answers."""

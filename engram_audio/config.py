@@ -1,0 +1,196 @@
+"""The whole configuration: composes the sections, checks what lies between them.
+
+Only the Snakefile, the schema writer and tests import this module; a step imports its own section.
+"""
+
+import difflib
+import json
+import typing
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from engram_audio.codecs.config import CodecSection, MelPcaCodecSettings
+from engram_audio.corpus.config import CorpusSection, SplitsSection
+from engram_audio.errors import InputError
+from engram_audio.latents.config import CodecRepresentation, LatentsSection, RepresentationSection
+from engram_audio.provenance import canonical_json
+from engram_audio.report.config import ReportSection
+from engram_audio.section import Section
+from engram_audio.structure.config import (
+    DecisionSection,
+    KeyFamilySection,
+    StructureSection,
+    TargetOracleKeys,
+)
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+
+
+class PathvarsSection(Section):
+    """Where outputs go (Snakemake pathvars)."""
+
+    results: str = Field(default="results", description="Folder of results.")
+    logs: str = Field(default="logs", description="Folder of logs.")
+    benchmarks: str = Field(default="benchmarks", description="Folder of benchmarks.")
+
+
+class WorkflowConfig(Section):
+    """The experiment."""
+
+    pathvars: PathvarsSection = PathvarsSection()
+    corpora: dict[Name, CorpusSection] = Field(description="Audio, by name.")
+    splits: SplitsSection
+    codecs: dict[Name, CodecSection] = Field(description="Codecs, by name.")
+    latents: LatentsSection
+    representations: dict[Name, RepresentationSection] = Field(
+        min_length=1, description="Named sequences of vectors; every analysis runs on each."
+    )
+    structure: StructureSection
+    structure_keys: dict[Name, KeyFamilySection] = Field(
+        min_length=1, description="Key families, one job for each representation and split."
+    )
+    decision: DecisionSection
+    report: ReportSection
+
+    @model_validator(mode="after")
+    def _check_references(self) -> "WorkflowConfig":
+        for name, row in self.representations.items():
+            if isinstance(row, CodecRepresentation):
+                _require(f"representations.{name}.corpus", row.corpus, self.corpora)
+                _require(f"representations.{name}.codec", row.codec, self.codecs)
+        for name, codec in self.codecs.items():
+            if isinstance(codec, MelPcaCodecSettings):
+                _require(f"codecs.{name}.corpus", codec.corpus, self.corpora)
+                _require(f"codecs.{name}.split_seed", codec.split_seed, self.splits.seeds)
+        _require(
+            "decision.representation", self.decision.representation, self.representations
+        )
+        _require("decision.lag_frames", self.decision.lag_frames, self.structure.lags_frames)
+        oracles = [
+            family
+            for family in self.structure_keys.values()
+            if isinstance(family, TargetOracleKeys)
+        ]
+        if len(oracles) != 1:
+            raise ValueError(
+                "structure_keys: exactly one family of kind `target_oracle` gives the floor, "
+                f"found {len(oracles)}"
+            )
+        return self
+
+
+def _require(key: str, value: object, allowed: Iterable[object]) -> None:
+    allowed = list(allowed)
+    if value not in allowed:
+        raise ValueError(f"{key}: {value!r} is not one of {_choices(value, allowed)}")
+
+
+def _choices(value: object, allowed: Iterable[object]) -> str:
+    names = [str(name) for name in allowed]
+    nearest = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"{', '.join(names) or '(none)'}{hint}"
+
+
+def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
+    """Validate the merged configuration.
+
+    Raises:
+        InputError: One line per mistake: the key, what is wrong, the allowed values, the nearest
+            match.
+    """
+    try:
+        text = json.dumps(raw, allow_nan=True)
+    except TypeError as error:
+        raise InputError(f"configuration: {error}; use plain YAML scalars, lists and maps") from None
+    try:
+        return WorkflowConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError("\n".join(explain(item) for item in error.errors())) from None
+
+
+def explain(item: Any) -> str:
+    """Return one line for one pydantic error."""
+    location = [part for part in item["loc"] if not _is_union_tag(part, item)]
+    key = ".".join(str(part) for part in location) or "configuration"
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "extra_forbidden":
+        owner = model_at(WorkflowConfig, item["loc"][:-1])
+        fields = list(owner.model_fields) if owner else []
+        return f"{key}: unknown key; allowed: {_choices(location[-1], fields)}"
+    if kind == "missing":
+        return f"{key}: this key is required and missing"
+    if kind == "value_error":
+        message = str(context.get("error", item["msg"]))
+        return message if not location else f"{key}: {message}"
+    if kind in ("literal_error", "union_tag_invalid"):
+        expected = context.get("expected") or context.get("expected_tags", "")
+        allowed = [part.strip().strip("'") for part in expected.replace(" or ", ",").split(",")]
+        value = item["input"].get("kind") if kind == "union_tag_invalid" else item["input"]
+        suffix = ".kind" if kind == "union_tag_invalid" else ""
+        return f"{key}{suffix}: {value!r} is not one of {_choices(value, allowed)}"
+    if kind == "union_tag_not_found":
+        return f"{key}.kind: this key is required and missing"
+    return f"{key}: {item['input']!r}: {item['msg'].removeprefix('Input should be ')}"
+
+
+def _is_union_tag(part: object, item: Any) -> bool:
+    position = item["loc"].index(part)
+    previous = item["loc"][position - 1] if position else None
+    owner = model_at(WorkflowConfig, item["loc"][: position + 1])
+    before = model_at(WorkflowConfig, item["loc"][:position])
+    return previous is not None and owner is not None and owner is before
+
+
+def model_at(model: type[Section], location: Iterable[Any]) -> type[Section] | None:
+    """Follow a pydantic error location to the model it ends in, or None."""
+    current: Any = model
+    for part in location:
+        current = _descend(current, part)
+        if current is None:
+            return None
+    return current if isinstance(current, type) and issubclass(current, Section) else None
+
+
+def _descend(annotation: Any, part: object) -> Any:
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return _descend(typing.get_args(annotation)[0], part)
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        field = annotation.model_fields.get(str(part))
+        if field is not None:
+            return field.annotation
+        kind = annotation.model_fields.get("kind")
+        is_tag = kind is not None and part in typing.get_args(kind.annotation)
+        return annotation if is_tag else None
+    arguments = typing.get_args(annotation)
+    if origin is dict:
+        return arguments[1]
+    if origin is tuple:
+        return arguments[0]
+    for option in arguments:  # a union: the part is the tag
+        found = _descend(option, part)
+        if found is not None:
+            return found
+    return None
+
+
+def section_text(config: WorkflowConfig, section: str) -> str:
+    """Return the canonical JSON of a section by dotted name, for example `codecs.mimi`.
+
+    Raises:
+        InputError: There is no such section.
+    """
+    current: Any = config.model_dump(mode="json")
+    for part in section.split("."):
+        if not isinstance(current, dict) or part not in current:
+            raise InputError(f"{section}: no such configuration section")
+        current = current[part]
+    return canonical_json(current)
+
+
+def schema_text() -> str:
+    """Return the JSON schema of the configuration, as committed in workflow_config.schema.json."""
+    return json.dumps(WorkflowConfig.model_json_schema(), indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,1 @@
+"""Audio on disk to utterance table, speaker-disjoint splits and shards."""

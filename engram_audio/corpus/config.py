@@ -1,0 +1,71 @@
+"""Settings of corpora and splits."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from engram_audio.section import Section
+
+LIBRISPEECH_SUBSETS = (
+    "dev-clean", "dev-other", "test-clean", "test-other",
+    "train-clean-100", "train-clean-360", "train-other-500",
+)  # fmt: skip
+LibriSpeechSubset = Literal[
+    "dev-clean",
+    "dev-other",
+    "test-clean",
+    "test-other",
+    "train-clean-100",
+    "train-clean-360",
+    "train-other-500",
+]
+
+
+class _Corpus(Section):
+    minimum_duration_s: float = Field(gt=0, description="Shorter utterances are excluded, seconds.")
+    num_shards: int = Field(ge=1, le=999, description="Shards of whole speakers, balanced by time.")
+
+
+class LibriSpeechCorpus(_Corpus):
+    """LibriSpeech subsets, found under `root` or downloaded to it."""
+
+    kind: Literal["librispeech"]
+    root: str = Field(description="Folder that holds SPEAKERS.TXT and the subset folders.")
+    subsets: tuple[LibriSpeechSubset, ...] = Field(min_length=1, description="Subsets to use.")
+    download: bool = Field(description="Whether to download the subsets that `root` lacks.")
+
+
+class DirectoryCorpus(_Corpus):
+    """Any directory in LibriSpeech layout."""
+
+    kind: Literal["directory"]
+    root: str = Field(description="Folder that holds SPEAKERS.TXT and subset folders.")
+
+
+class DemoSpeechCorpus(_Corpus):
+    """Read sentences spoken by espeak-ng voices: offline, deterministic, no substitute for speech."""
+
+    kind: Literal["demo_speech"]
+    root: str = Field(description="Folder to write the LibriSpeech layout to.")
+    num_speakers: int = Field(ge=24, le=64, description="Distinct voices.")
+    num_utterances_per_speaker: int = Field(ge=2, le=200, description="Utterances per voice.")
+    seed: int = Field(ge=0, description="Seed of sentence choice and synthesis.")
+
+
+CorpusSection = Annotated[
+    LibriSpeechCorpus | DirectoryCorpus | DemoSpeechCorpus, Field(discriminator="kind")
+]
+
+
+class SplitsSection(Section):
+    """Speaker-disjoint train / eval, and an utterance hold-out `val` within train speakers."""
+
+    seeds: tuple[int, ...] = Field(
+        min_length=1, description="Split seeds; the first one decides, the others show the spread."
+    )
+    eval_fraction: float = Field(
+        gt=0, lt=1, description="Share of speakers held out for eval (LibriSpeech: 51 of 251)."
+    )
+    val_fraction: float = Field(
+        gt=0, lt=0.5, description="Share of each train speaker's utterances held out as val."
+    )

@@ -1,0 +1,9 @@
+"""The one exception that a person, not a programmer, is meant to read."""
+
+
+class InputError(Exception):
+    """Bad input: one line that names the file or the key, what is wrong and the remedy.
+
+    Steps turn it into `error: ...` on standard error and exit code 1; anything else is a bug and
+    keeps its traceback.
+    """

@@ -1,0 +1,1 @@
+"""Latent extraction, surrogates, external arrays and quality checks."""

@@ -1,0 +1,49 @@
+"""A block of latents in memory: the unit that every analysis streams over.
+
+Shapes: N frames, D latent dimensions, U utterances.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+
+class LatentBlock(NamedTuple):
+    """Whole utterances, one after the other, those of one speaker adjacent.
+
+    Attributes:
+        frames: Latents, shape [N, D], float32.
+        energy: RMS of the waveform over the samples of each frame, shape [N], float32.
+        offsets: Utterance u holds frames `offsets[u]:offsets[u + 1]`, shape [U + 1], int64.
+        utterance_ids: Shape [U], strings.
+        speaker_ids: Shape [U], strings.
+    """
+
+    frames: np.ndarray
+    energy: np.ndarray
+    offsets: np.ndarray
+    utterance_ids: np.ndarray
+    speaker_ids: np.ndarray
+
+
+# A restartable stream of blocks; each call begins again at the first utterance.
+BlockSource = Callable[[], Iterator[LatentBlock]]
+
+
+def concatenate_blocks(blocks: list[LatentBlock]) -> LatentBlock:
+    """Join blocks into one.
+
+    Raises:
+        ValueError: The list is empty.
+    """
+    if not blocks:
+        raise ValueError("no blocks to concatenate")
+    sizes = np.concatenate([np.diff(block.offsets) for block in blocks])
+    return LatentBlock(
+        frames=np.concatenate([block.frames for block in blocks]),
+        energy=np.concatenate([block.energy for block in blocks]),
+        offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        utterance_ids=np.concatenate([block.utterance_ids for block in blocks]),
+        speaker_ids=np.concatenate([block.speaker_ids for block in blocks]),
+    )

@@ -1,0 +1,67 @@
+"""Settings of representations: where a named sequence of latents comes from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from engram_audio.section import Section
+
+SurrogateName = Literal["shuffled", "phase_randomized", "var"]
+
+
+class _Representation(Section):
+    surrogates: tuple[SurrogateName, ...] = Field(
+        description="Surrogates made and analysed beside it: shuffled, phase_randomized, var."
+    )
+
+
+class CodecRepresentation(_Representation):
+    """Latents of a codec on a corpus."""
+
+    kind: Literal["codec"]
+    corpus: str = Field(description="Name under `corpora`.")
+    codec: str = Field(description="Name under `codecs`.")
+    permute_blocks_s: float | None = Field(
+        gt=0,
+        description="Overlap control: permute blocks of the audio this long before encoding, or null.",
+    )
+
+
+class ArraysRepresentation(_Representation):
+    """Latents that a user brings."""
+
+    kind: Literal["arrays"]
+    path: str = Field(description="Folder of .npy/.npz files per utterance, or one zarr store.")
+    table: str = Field(description="CSV with utterance_id, speaker_id and optionally sex, file.")
+    frame_rate_hz: float = Field(gt=0, description="Frames per second.")
+    latent_space: str = Field(description="What the vectors are, for the report.")
+    is_causal: bool = Field(description="Whether frame t sees the future.")
+    num_shards: int = Field(ge=1, le=999, description="Shards of whole speakers.")
+
+
+class WorldRepresentation(_Representation):
+    """A planted world with a known answer (reference of the calibration stage)."""
+
+    kind: Literal["world"]
+    world: str = Field(description="Name of a world in engram_audio.calibration.")
+    num_train_speakers: int = Field(ge=2, description="Speakers of the train split.")
+    num_eval_speakers: int = Field(ge=2, description="Speakers of the eval split.")
+    num_utterances_per_speaker: int = Field(ge=2, description="Utterances per speaker.")
+    seed: int = Field(ge=0, description="Seed of the world.")
+
+
+RepresentationSection = Annotated[
+    CodecRepresentation | ArraysRepresentation | WorldRepresentation, Field(discriminator="kind")
+]
+
+
+class LatentsSection(Section):
+    """How latents are extracted and checked, the same for every codec."""
+
+    batch_duration_s: float = Field(gt=0, description="Audio per batch, seconds of padded waveform.")
+    guard_frames: int = Field(ge=0, description="Zero frames after each clip of a batch, cropped.")
+    batch_tolerance: float = Field(
+        gt=0, description="Largest |batch - single| accepted, in units of the latent's SD."
+    )
+    var_order: int = Field(ge=1, description="Order p of the VAR surrogate.")
+    seed: int = Field(ge=0, description="Seed of surrogates and of the overlap control.")

@@ -1,0 +1,1 @@
+"""Conditional densities of the next delta, the null ladder and their scores."""

@@ -1,0 +1,1 @@
+"""Gathers results, draws figures and renders the page."""

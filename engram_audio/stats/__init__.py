@@ -1,0 +1,1 @@
+"""Speaker-clustered estimates, intervals and robust summaries."""

@@ -1,0 +1,1 @@
+"""One entry point per rule: parse, load, call, save."""

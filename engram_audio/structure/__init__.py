@@ -1,0 +1,1 @@
+"""Coarse context keys and what they explain of the dynamics."""

@@ -1,0 +1,138 @@
+"""Settings of the structure stage: windows, key families, gates."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from engram_audio.section import Section
+
+SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
+KeyInput = Literal["raw", "speaker_centred", "increments"]
+
+
+class StructureSection(Section):
+    """What all key families share."""
+
+    window_frames: int = Field(ge=1, description="W, frames of context.")
+    lags_frames: tuple[int, ...] = Field(min_length=1, description="Lags k, in frames.")
+    slices: tuple[SliceName, ...] = Field(min_length=1, description="Slices, each refitted inside.")
+    medial_range: tuple[float, float] = Field(description="Medial positions, fraction of utterance.")
+    minimum_cell_frames: int = Field(ge=1, description="A cell with fewer train frames is excluded.")
+    std_floor: float = Field(gt=0, description="Floor of the per-dimension SD of delta.")
+    principal_subspaces: tuple[int, ...] = Field(
+        description="Edges q: rows for the first q principal directions of delta and the rest."
+    )
+    variance_shrinkage_frames: float = Field(
+        ge=0, description="Frames of pooled variance added to each cell's variance."
+    )
+    ridge: float = Field(gt=0, description="Ridge of linear fits, relative to the mean variance.")
+    block_frames: int = Field(ge=1024, description="Frames read at a time; bounds memory.")
+    fit_memory_gib: float = Field(gt=0, description="Memory for the features that k-means fits on.")
+    kmeans_restarts: int = Field(ge=1, description="k-means++ restarts on the subsample.")
+    kmeans_iterations: int = Field(ge=1, description="Most Lloyd iterations.")
+    confidence_quantiles: tuple[float, ...] = Field(description="Kept fractions of the curve.")
+    ngram_orders: tuple[int, ...] = Field(description="Orders of key n-grams.")
+    ngram_minimum_counts: tuple[int, ...] = Field(description="Train counts c of the coverage.")
+    seed: int = Field(ge=0, description="Seed of subsamples, k-means and controls.")
+
+
+class _KeyFamily(Section):
+    inputs: tuple[KeyInput, ...] = Field(
+        min_length=1, description="What the key sees: raw, speaker_centred, increments."
+    )
+
+
+class KMeansQuantizer(Section):
+    """Nearest of K centroids."""
+
+    kind: Literal["kmeans"]
+    codebook_sizes: tuple[int, ...] = Field(min_length=1, description="K, one key for each.")
+
+
+class QuantileBins(Section):
+    """Bins at train quantiles per component; K = num_bins ** components."""
+
+    kind: Literal["quantile_bins"]
+    num_bins: int = Field(ge=2, description="Bins per component.")
+
+
+Quantizer = Annotated[KMeansQuantizer | QuantileBins, Field(discriminator="kind")]
+
+
+class MeanPoolKeys(_KeyFamily):
+    """Mean of the context."""
+
+    kind: Literal["mean_pool"]
+    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
+
+
+class PcaKeys(_KeyFamily):
+    """Leading principal components of the flattened context."""
+
+    kind: Literal["pca"]
+    num_components: int = Field(ge=1, description="Components kept.")
+    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
+
+
+class LastFrameKeys(_KeyFamily):
+    """The newest frame of the context."""
+
+    kind: Literal["last_frame"]
+    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
+
+
+class PredictiveKeys(_KeyFamily):
+    """Reduced-rank regression of the target on the context, fitted on train."""
+
+    kind: Literal["predictive"]
+    num_components: int = Field(ge=1, description="Rank.")
+    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
+
+
+class TargetOracleKeys(Section):
+    """k-means on the target itself: the attainable floor, never a usable key."""
+
+    kind: Literal["target_oracle"]
+    codebook_sizes: tuple[int, ...] = Field(min_length=1, description="K of every key to bound.")
+
+
+KeyFamilySection = Annotated[
+    MeanPoolKeys | PcaKeys | LastFrameKeys | PredictiveKeys | TargetOracleKeys,
+    Field(discriminator="kind"),
+]
+
+
+class LiteralGate(Section):
+    """The brief's gate, printed as a row; it cannot be reached in high dimension (SCIENCE 0.3)."""
+
+    maximum_ratio: float = Field(description="Variance ratio to fall below.")
+    maximum_transfer_loss: float = Field(description="Largest relative loss train-val to eval.")
+
+
+class OperativeGate(Section):
+    """The gate that decides."""
+
+    minimum_explained_fraction: float = Field(description="Lower bound must exceed this.")
+    minimum_advantage: float = Field(
+        description="Explained fraction beyond the best surrogate; lower bound must exceed this."
+    )
+    maximum_transfer_loss: float = Field(description="Upper bound must stay below this.")
+    maximum_excluded_mass: float = Field(description="Excluded share of frames on val and eval.")
+    control_tolerance: float = Field(
+        description="Equivalence margin of the permuted and swapped controls around 1."
+    )
+
+
+class DecisionSection(Section):
+    """What is decided, fixed before looking."""
+
+    representation: str = Field(description="The representation whose verdict is the study's.")
+    keys: tuple[str, ...] = Field(
+        min_length=1, description="Pre-registered keys; intervals are Bonferroni-corrected for them."
+    )
+    lag_frames: int = Field(ge=1, description="Pre-registered lag.")
+    confidence: float = Field(gt=0.5, lt=1, description="Level of the intervals.")
+    bootstrap_draws: int = Field(ge=100, description="Bootstrap resamples of speakers.")
+    seed: int = Field(ge=0, description="Seed of the bootstrap.")
+    literal_gate: LiteralGate
+    operative_gate: OperativeGate

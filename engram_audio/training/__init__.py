@@ -1,0 +1,1 @@
+"""The one training loop: seeds, schedule, checkpoint and resume, logging."""

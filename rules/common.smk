@@ -1,0 +1,52 @@
+"""Wildcard constraints, the validated configuration and the functions that rules share."""
+
+import os
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from snakemake.exceptions import WorkflowError
+
+from engram_audio import config as workflow_config
+from engram_audio import study
+from engram_audio.errors import InputError
+from engram_audio.provenance import code_digest
+
+
+wildcard_constraints:
+    section=r"[a-z0-9_.]+",
+    corpus=r"[a-z][a-z0-9_]*",
+    codec=r"[a-z][a-z0-9_]*",
+    representation=r"[a-z][a-z0-9_]*(--[a-z_]+)?",
+    family=r"[a-z][a-z0-9_]*",
+    shard=r"\d{3}",
+    split_seed=r"\d+",
+
+
+# Jobs share cores: idle OpenMP threads must sleep, not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+try:
+    STUDY = study.Study(workflow_config.parse_config(config))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def step_code(step: str, *more: str) -> str:
+    """Digest of a step's code; `more` are modules that it loads by name."""
+    return code_digest(f"engram_audio.steps.{step}", *more)
+
+
+def latent_shards(wildcards) -> list[str]:
+    """All latent shards of the wildcard's representation."""
+    name = wildcards.representation
+    return [
+        f"<results>/latents/{name}/shard-{shard}.zarr.zip" for shard in STUDY.shards(name)
+    ]
+
+
+def splits_table(wildcards) -> str:
+    """The splits that the wildcard's representation and split seed are analysed on."""
+    corpus = STUDY.corpus_of(wildcards.representation)
+    return f"<results>/splits/{corpus}/seed-{wildcards.split_seed}/splits.parquet"

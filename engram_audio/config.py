@@ -108,40 +108,63 @@ def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
     try:
         return WorkflowConfig.model_validate_json(text)
     except ValidationError as error:
-        raise InputError("\n".join(explain(item) for item in error.errors())) from None
+        errors = error.errors()
+        raise InputError(
+            "\n".join(explain(item) for item in errors if not _echoes(item, errors))
+        ) from None
 
 
 def explain(item: Any) -> str:
-    """Return one line for one pydantic error."""
-    location = [part for part in item["loc"] if not _is_union_tag(part, item)]
-    key = ".".join(str(part) for part in location) or "configuration"
-    kind, context = item["type"], item.get("ctx", {})
+    """Return one line for one pydantic error: the key, what is wrong, what is allowed."""
+    location = item["loc"]
+    names = [str(part) for place, part in enumerate(location) if not _is_tag(location, place)]
+    key = ".".join(names) or "configuration"
+    kind, value, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "extra_forbidden":
-        owner = model_at(WorkflowConfig, item["loc"][:-1])
+        owner = model_at(WorkflowConfig, location[:-1])
         fields = list(owner.model_fields) if owner else []
         return f"{key}: unknown key; allowed: {_choices(location[-1], fields)}"
-    if kind == "missing":
-        return f"{key}: this key is required and missing"
+    if kind in ("missing", "union_tag_not_found"):
+        suffix = ".kind" if kind == "union_tag_not_found" else ""
+        return f"{key}{suffix}: this key is required and missing"
     if kind == "value_error":
         message = str(context.get("error", item["msg"]))
-        return message if not location else f"{key}: {message}"
-    if kind in ("literal_error", "union_tag_invalid"):
-        expected = context.get("expected") or context.get("expected_tags", "")
-        allowed = [part.strip().strip("'") for part in expected.replace(" or ", ",").split(",")]
-        value = item["input"].get("kind") if kind == "union_tag_invalid" else item["input"]
-        suffix = ".kind" if kind == "union_tag_invalid" else ""
-        return f"{key}{suffix}: {value!r} is not one of {_choices(value, allowed)}"
-    if kind == "union_tag_not_found":
-        return f"{key}.kind: this key is required and missing"
-    return f"{key}: {item['input']!r}: {item['msg'].removeprefix('Input should be ')}"
+        return f"{key}: {message}" if names else message
+    if kind == "literal_error":
+        return f"{key}: {value!r} is not one of {_choices(value, _quoted(context['expected']))}"
+    if kind == "union_tag_invalid":
+        tag = value.get("kind")
+        return f"{key}.kind: {tag!r} is not one of {_choices(tag, _quoted(context['expected_tags']))}"
+    problem = item["msg"].replace("Input should be a valid", "should be a(n)")
+    problem = problem.replace("Input should", "should").replace("Tuple should", "the list should")
+    found = "" if isinstance(value, dict | list) else f", found {value!r}"
+    quoted = " (a number in quotes or without a decimal point before `e` is text in YAML)"
+    hint = quoted if isinstance(value, str) and kind in ("int_type", "float_type") else ""
+    return f"{key}: {problem}{found}{hint}"
 
 
-def _is_union_tag(part: object, item: Any) -> bool:
-    position = item["loc"].index(part)
-    previous = item["loc"][position - 1] if position else None
-    owner = model_at(WorkflowConfig, item["loc"][: position + 1])
-    before = model_at(WorkflowConfig, item["loc"][:position])
-    return previous is not None and owner is not None and owner is before
+def _echoes(item: Any, errors: list[Any]) -> bool:
+    """Whether an error only follows from one deeper inside (a list is short of its bad element)."""
+    location = item["loc"]
+    return any(
+        len(other["loc"]) > len(location) and other["loc"][: len(location)] == location
+        for other in errors
+    )
+
+
+def _quoted(expected: str) -> list[str]:
+    return [part.strip().strip("'") for part in expected.replace(" or ", ",").split(",")]
+
+
+def _is_tag(location: tuple[Any, ...], place: int) -> bool:
+    """Whether a part of an error location names a member of a tagged union, not a key."""
+    owner = model_at(WorkflowConfig, location[: place + 1])
+    field = owner.model_fields.get("kind") if owner else None
+    return (
+        field is not None
+        and location[place] in typing.get_args(field.annotation)
+        and model_at(WorkflowConfig, location[:place]) is None
+    )
 
 
 def model_at(model: type[Section], location: Iterable[Any]) -> type[Section] | None:

@@ -1,0 +1,44 @@
+# Every target makes or reuses .venv itself; nothing else needs to be installed.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# Jobs share cores: one thread each, and waiting threads sleep.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0
+RULES := Snakefile $(wildcard rules/*.smk)
+
+.PHONY: demo test check format schema bench why clean-demo help
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+demo: $(VENV)/installed ## offline demo: results/demo/report.html in minutes
+	$(RUN) snakemake --profile demo
+
+test: $(VENV)/installed ## all tests that need neither GPU nor SLURM
+	$(RUN) pytest -n 2
+
+check: $(VENV)/installed ## format, lint, types, rules, spelling, tests
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	$(RUN) snakefmt --check $(RULES) && $(RUN) pyright
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs engram_audio rules tests
+	$(RUN) snakemake --lint
+	$(RUN) pytest -n 2
+
+format: $(VENV)/installed ## format code and rules
+	$(BIN)/ruff check --fix-only . && $(BIN)/ruff format . && $(RUN) snakefmt $(RULES)
+
+schema: $(VENV)/installed ## write workflow_config.schema.json from the models
+	$(BIN)/python -m engram_audio.schema workflow_config.schema.json
+
+bench: $(VENV)/installed ## ratios against named baselines, minutes
+	for script in bench/*.py; do $(RUN) python "$$script" || exit 1; done
+
+why: $(VENV)/installed ## what would run again, and which value or file changed
+	$(RUN) snakemake -n --quiet progress rules
+
+clean-demo: ## forget the demo's results
+	rm -rf results/demo logs/demo benchmarks/demo data/demo_speech

@@ -1,0 +1,69 @@
+"""Artifacts are whole or absent, versioned, and refused with one line otherwise."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.artifacts.json_document import read_json, write_json
+from engram_audio.artifacts.table import read_table, read_table_manifest, write_csv, write_table
+from engram_audio.errors import InputError
+
+FRAME = pd.DataFrame({"utterance_id": ["a", "b"], "num_frames": [3, 4]})
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path):
+    target = tmp_path / "x.json"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("killed")
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_json_round_trip_and_version(tmp_path: Path):
+    write_json(tmp_path / "x.json", {"a": [1, 2.5, None]})
+    assert read_json(tmp_path / "x.json")["a"] == [1, 2.5, None]
+    with pytest.raises(InputError, match="schema_version 1, but this code reads 2"):
+        read_json(tmp_path / "x.json", schema_version=2)
+
+
+def test_nan_never_enters_json(tmp_path: Path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]"])
+def test_damaged_json_is_refused_with_the_file_name(tmp_path: Path, content: bytes):
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.json"):
+        read_json(path)
+
+
+def test_table_round_trip_keeps_the_manifest_and_the_bytes(tmp_path: Path):
+    for name in ("a.parquet", "b.parquet"):
+        write_table(tmp_path / name, FRAME, {"step": "test"})
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet", ["num_frames"]), FRAME)
+    assert read_table_manifest(tmp_path / "a.parquet")["step"] == "test"
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_a_missing_column_or_file_or_a_truncated_table_is_refused(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    with pytest.raises(InputError, match="no such file"):
+        read_table(path, [])
+    write_table(path, FRAME, {})
+    with pytest.raises(InputError, match="lacks the column"):
+        read_table(path, ["speaker_id"])
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"a\.parquet: not a readable parquet"):
+        read_table(path, [])
+
+
+def test_csv_keeps_nine_significant_digits(tmp_path: Path):
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1 / 3]}))
+    assert (tmp_path / "a.csv").read_text() == "x\n0.333333333\n"

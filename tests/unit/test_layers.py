@@ -1,0 +1,93 @@
+"""The layers of docs/architecture.md: who may import whom, and how large things may grow."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from engram_audio.provenance import ROOT, imported_modules
+
+PACKAGE = ROOT / "engram_audio"
+STAGES = (
+    "corpus", "codecs", "latents", "calibration", "structure", "prediction", "factorizer", "memory",
+    "rollout", "generation", "report",
+)  # fmt: skip
+BELOW_ALL = {"errors", "section", "windows", "stats"}
+MATHEMATICS = {*STAGES, "stats", "training", "windows"} - {"codecs"}
+FILE_MODULES = {"pathlib", "os", "shutil", "tempfile", "logging", "soundfile", "zarr", "pyarrow"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def layer(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    """First names below `engram_audio` that a module imports."""
+    modules = imported_modules(ast.parse(path.read_text(encoding="utf-8")))
+    return {name.split(".")[1] for name in modules if "." in name}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path):
+    """A stage imports itself and earlier stages; artifacts and steps are above, config beside."""
+    own, imports = layer(path), imports_of(path)
+    if own in STAGES:
+        earlier = set(STAGES[: STAGES.index(own) + 1])
+        allowed = earlier | BELOW_ALL | ({"training"} if own != "corpus" else set())
+        assert imports <= allowed
+    elif own in ("stats", "windows", "errors", "section"):
+        assert imports <= {own, "errors", "section"}
+    elif own == "training":
+        assert imports <= {"training", "errors", "section", "stats"}
+    elif own == "artifacts":
+        assert not imports & {"steps", "config", "study", "training", "report", "stats"}
+    elif own == "steps":
+        assert not imports & {"config", "study", "schema"}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if layer(p) in MATHEMATICS], ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_mathematics_opens_no_file(path: Path):
+    """Mathematics neither imports file or logging modules nor calls open()."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {
+        (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert not imported & FILE_MODULES
+    calls = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert "open" not in calls
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_sizes_stay_readable(path: Path):
+    """Files stay under 400 lines, functions under 80, packages hold a docstring only."""
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert text.count("\n") <= 400
+    assert ast.get_docstring(tree), "a module says what it is for"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno is not None and node.end_lineno - node.lineno <= 80, node.name
+    if path.name == "__init__.py":
+        assert len(tree.body) == 1
+    assert path.name not in ("utils.py", "helpers.py", "misc.py", "common.py")
+
+
+def test_every_step_has_a_rule_of_its_name():
+    """Rule name = step module name, both ways (freeze_config_section needs no step)."""
+    rules = set()
+    for file in (ROOT / "rules").glob("*.smk"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("rule "):
+                rules.add(line.removeprefix("rule ").rstrip(":"))
+    steps = {p.stem for p in (PACKAGE / "steps").glob("*.py") if not p.stem.startswith("_")}
+    assert rules - {"freeze_config_section"} == steps

@@ -23,7 +23,9 @@ include: "rules/config.smk"
 include: "rules/corpus.smk"
 include: "rules/codecs.smk"
 include: "rules/latents.smk"
+include: "rules/calibration.smk"
 include: "rules/structure.smk"
+include: "rules/decision.smk"
 include: "rules/report.smk"
 
 

@@ -11,18 +11,26 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.codecs.config import CodecSection, MelPcaCodecSettings
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.errors import InputError
-from engram_audio.latents.config import CodecRepresentation, LatentsSection, RepresentationSection
+from engram_audio.latents.config import (
+    CodecRepresentation,
+    LatentsSection,
+    RepresentationSection,
+    WorldRepresentation,
+)
 from engram_audio.provenance import canonical_json
 from engram_audio.report.config import ReportSection
 from engram_audio.section import Section
+from engram_audio.stats.config import StatisticsSection
 from engram_audio.structure.config import (
     DecisionSection,
     KeyFamilySection,
     StructureSection,
     TargetOracleKeys,
+    codebook_sizes,
 )
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
@@ -51,6 +59,7 @@ class WorkflowConfig(Section):
     structure_keys: dict[Name, KeyFamilySection] = Field(
         min_length=1, description="Key families, one job for each representation and split."
     )
+    statistics: StatisticsSection
     decision: DecisionSection
     report: ReportSection
 
@@ -60,14 +69,27 @@ class WorkflowConfig(Section):
             if isinstance(row, CodecRepresentation):
                 _require(f"representations.{name}.corpus", row.corpus, self.corpora)
                 _require(f"representations.{name}.codec", row.codec, self.codecs)
+            elif name in self.corpora:
+                raise ValueError(
+                    f"representations.{name}: brings its own utterances, so it must not share its "
+                    "name with a corpus; rename one of them"
+                )
+            if isinstance(row, WorldRepresentation):
+                _require(f"representations.{name}.world", row.world, WORLD_NAMES)
         for name, codec in self.codecs.items():
             if isinstance(codec, MelPcaCodecSettings):
                 _require(f"codecs.{name}.corpus", codec.corpus, self.corpora)
                 _require(f"codecs.{name}.split_seed", codec.split_seed, self.splits.seeds)
-        _require(
-            "decision.representation", self.decision.representation, self.representations
-        )
+        _require("decision.representation", self.decision.representation, self.representations)
         _require("decision.lag_frames", self.decision.lag_frames, self.structure.lags_frames)
+        for name in self.decision.slices:
+            _require("decision.slices", name, self.structure.slices)
+        sizes: dict[str, int] = {}
+        for name, family in self.structure_keys.items():
+            if not isinstance(family, TargetOracleKeys):
+                sizes |= codebook_sizes(name, family)
+        for key in self.decision.keys:
+            _require("decision.keys", key, sizes)
         oracles = [
             family
             for family in self.structure_keys.values()
@@ -78,6 +100,12 @@ class WorkflowConfig(Section):
                 "structure_keys: exactly one family of kind `target_oracle` gives the floor, "
                 f"found {len(oracles)}"
             )
+        for key in self.decision.keys:
+            if sizes[key] not in oracles[0].codebook_sizes:
+                raise ValueError(
+                    f"decision.keys: {key} has {sizes[key]} cells, but no target oracle of that "
+                    f"size is configured; add {sizes[key]} to its codebook_sizes"
+                )
         return self
 
 
@@ -104,7 +132,9 @@ def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
     try:
         text = json.dumps(raw, allow_nan=True)
     except TypeError as error:
-        raise InputError(f"configuration: {error}; use plain YAML scalars, lists and maps") from None
+        raise InputError(
+            f"configuration: {error}; use plain YAML scalars, lists and maps"
+        ) from None
     try:
         return WorkflowConfig.model_validate_json(text)
     except ValidationError as error:
@@ -134,7 +164,9 @@ def explain(item: Any) -> str:
         return f"{key}: {value!r} is not one of {_choices(value, _quoted(context['expected']))}"
     if kind == "union_tag_invalid":
         tag = value.get("kind")
-        return f"{key}.kind: {tag!r} is not one of {_choices(tag, _quoted(context['expected_tags']))}"
+        return (
+            f"{key}.kind: {tag!r} is not one of {_choices(tag, _quoted(context['expected_tags']))}"
+        )
     problem = item["msg"].replace("Input should be a valid", "should be a(n)")
     problem = problem.replace("Input should", "should").replace("Tuple should", "the list should")
     found = "" if isinstance(value, dict | list) else f", found {value!r}"

@@ -3,9 +3,11 @@
 Rules ask it for names; it holds no science and imports nothing heavy.
 """
 
-from engram_audio.codecs.config import MelPcaCodecSettings
+from engram_audio.codecs.config import LyraCodecSettings, MelPcaCodecSettings, MimiCodecSettings
 from engram_audio.config import WorkflowConfig
+from engram_audio.corpus.config import LibriSpeechCorpus
 from engram_audio.latents.config import ArraysRepresentation, CodecRepresentation
+from engram_audio.section import Section
 
 SEPARATOR = "--"  # representation--surrogate
 
@@ -43,6 +45,60 @@ class Study:
         row = self.config.representations[base]
         return row.corpus if isinstance(row, CodecRepresentation) else base
 
+    def corpus_pattern(self, *kinds: str) -> str:
+        """Regular expression of the corpora of some kinds; matches nothing where there are none."""
+        names = [name for name, row in self.config.corpora.items() if row.kind in kinds]
+        return "|".join(names) or "(?!)"
+
+    def subsets_to_download(self, corpus: str) -> list[str]:
+        """LibriSpeech subsets that a corpus wants downloaded where its root lacks them."""
+        row = self.config.corpora[corpus]
+        if isinstance(row, LibriSpeechCorpus) and row.download:
+            return list(row.subsets)
+        return []
+
+    def representation_pattern(self, *kinds: str) -> str:
+        """Regular expression of the base representations of some kinds; may match nothing."""
+        rows = self.config.representations.items()
+        return "|".join(name for name, row in rows if row.kind in kinds) or "(?!)"
+
+    def codec_of(self, representation: str) -> str:
+        """The codec of a codec representation."""
+        row = self.config.representations[representation]
+        if not isinstance(row, CodecRepresentation):
+            raise KeyError(f"{representation} is not made by a codec")
+        return row.codec
+
+    def hub_codec_pattern(self) -> str:
+        """Regular expression of the codecs whose checkpoint is downloaded; may match nothing."""
+        rows = self.config.codecs.items()
+        names = [n for n, row in rows if isinstance(row, MimiCodecSettings) and not row.is_local]
+        return "|".join(names) or "(?!)"
+
+    def fitted_codec_pattern(self) -> str:
+        """Regular expression of the codecs that the workflow fits; may match nothing."""
+        rows = self.config.codecs.items()
+        names = [name for name, row in rows if isinstance(row, MelPcaCodecSettings)]
+        return "|".join(names) or "(?!)"
+
+    def fitted_codec(self, codec: str) -> MelPcaCodecSettings:
+        """Settings of a codec that the workflow fits."""
+        settings = self.config.codecs[codec]
+        if not isinstance(settings, MelPcaCodecSettings):
+            raise KeyError(f"{codec} is not fitted")
+        return settings
+
+    def codec_files(self, codec: str) -> list[str]:
+        """Files that hold a codec's weights."""
+        settings = self.config.codecs[codec]
+        if isinstance(settings, LyraCodecSettings):
+            names = ("soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite")
+            return [f"{settings.weights_dir}/{name}" for name in names]
+        if isinstance(settings, MelPcaCodecSettings):
+            return [f"<results>/codecs/{codec}/weights.safetensors"]
+        folder = settings.checkpoint if settings.is_local else f"data/codecs/{codec}"
+        return [f"{folder}/model.safetensors", f"{folder}/config.json"]
+
     def num_shards(self, representation: str) -> int:
         """How many latent shards a representation has."""
         row = self.config.representations[self.base_of(representation)]
@@ -70,6 +126,30 @@ class Study:
             seeds = seeds[:1]
         return seeds
 
+    def used_corpora(self) -> list[str]:
+        """Corpora that some representation is made of; arrays and worlds are their own."""
+        return list(dict.fromkeys(self.corpus_of(name) for name in self.representations()))
+
+    def used_splits(self) -> list[tuple[str, int]]:
+        """Corpus and seed of every split that some representation is analysed on."""
+        used = [
+            (self.corpus_of(name), seed)
+            for name in self.representations()
+            for seed in self.split_seeds(name)
+        ]
+        return list(dict.fromkeys(used))
+
     def key_families(self) -> list[str]:
         """Names of the structure stage's key families."""
         return list(self.config.structure_keys)
+
+    def section_names(self) -> list[str]:
+        """Names of all frozen sections, as fine as steps read them (`codecs.mimi`, `splits`)."""
+        names = []
+        for name in type(self.config).model_fields:
+            value = getattr(self.config, name)
+            fields = value if isinstance(value, dict) else vars(value)
+            is_group = all(isinstance(part, Section) for part in fields.values())
+            if name != "pathvars":
+                names += [f"{name}.{part}" for part in fields] if is_group else [name]
+        return names

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+NARROW_COMPONENTS = 32  # up to this many, projections of all window positions are one product
+
 
 def first_target(window_frames: int, max_lag_frames: int) -> int:
     """Return the first t of an utterance whose context at the largest lag lies inside it."""
@@ -83,14 +85,39 @@ def gather_contexts(
     return frames[context_rows(targets, lag_frames, window_frames)]
 
 
+def context_start(targets: np.ndarray, lag_frames: int, window_frames: int) -> np.ndarray:
+    """Return the block row of the oldest frame of each target's context, shape [M]."""
+    return targets - lag_frames - (window_frames - 1)
+
+
+def increments(frames: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return x_t - x_{t-1} at every row, shape [N, D]; zero at the head of an utterance.
+
+    A context of W frames holds W - 1 increments, rows t-k-W+2 .. t-k, so analyses of increments
+    use the same targets and lags with `window_frames - 1`; the zero row is never among them.
+    """
+    steps = np.empty_like(frames)
+    np.subtract(frames[1:], frames[:-1], out=steps[1:])
+    steps[offsets[:-1][np.diff(offsets) > 0]] = 0
+    return steps
+
+
 def mean_pool(
     frames: np.ndarray, targets: np.ndarray, lag_frames: int, window_frames: int
 ) -> np.ndarray:
-    """Return the mean of each target's context without building windows, shape [M, D]."""
-    newest = targets - lag_frames
-    total = frames[newest].astype(np.float32, copy=True)
-    for back in range(1, window_frames):
-        total += frames[newest - back]
+    """Return the mean of each target's context without building windows, shape [M, D].
+
+    Sums of 1, 2, 4, .. adjacent frames are doubled and joined by the binary digits of W.
+    """
+    total = np.zeros((len(targets), frames.shape[1]), dtype=np.float32)
+    row = context_start(targets, lag_frames, window_frames)
+    sums, width, left = frames, 1, window_frames
+    while left:
+        if left & width:
+            total += sums[row]
+            row, left = row + width, left - width
+        if left:
+            sums, width = sums[:-width] + sums[width:], 2 * width
     return total / np.float32(window_frames)
 
 
@@ -112,12 +139,16 @@ def project_contexts(
         Projections, shape [M, Q].
     """
     window_frames, width, num_components = components.shape
-    weights = np.ascontiguousarray(
-        components.transpose(1, 0, 2).reshape(width, window_frames * num_components)
-    ).astype(frames.dtype, copy=False)
-    scores = (frames @ weights).reshape(len(frames), window_frames, num_components)
-    oldest = targets - lag_frames - (window_frames - 1)
-    total = scores[oldest, 0].copy()
-    for step in range(1, window_frames):
-        total += scores[oldest + step, step]
+    components = components.astype(frames.dtype, copy=False)
+    oldest = context_start(targets, lag_frames, window_frames)
+    total = np.zeros((len(targets), num_components), dtype=frames.dtype)
+    if num_components > NARROW_COMPONENTS:  # one [N, W * Q] product would need too much memory
+        for step in range(window_frames):
+            total += (frames @ components[step])[oldest + step]
+        return total
+    weights = components.transpose(1, 0, 2).reshape(width, window_frames * num_components)
+    scores = frames @ np.ascontiguousarray(weights)
+    for step in range(window_frames):
+        columns = slice(step * num_components, (step + 1) * num_components)
+        total += scores[oldest + step, columns]
     return total

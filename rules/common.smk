@@ -21,6 +21,7 @@ wildcard_constraints:
     family=r"[a-z][a-z0-9_]*",
     shard=r"\d{3}",
     split_seed=r"\d+",
+    subset=r"[a-z0-9-]+",
 
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
@@ -38,6 +39,15 @@ def step_code(step: str, *more: str) -> str:
     return code_digest(f"engram_audio.steps.{step}", *more)
 
 
+def download_receipts(wildcards) -> list[str]:
+    """Receipts of the LibriSpeech subsets that the wildcard's corpus wants downloaded."""
+    name = wildcards.corpus
+    return [
+        f"<results>/corpus/{name}/download-{subset}.json"
+        for subset in STUDY.subsets_to_download(name)
+    ]
+
+
 def latent_shards(wildcards) -> list[str]:
     """All latent shards of the wildcard's representation."""
     name = wildcards.representation
@@ -50,3 +60,8 @@ def splits_table(wildcards) -> str:
     """The splits that the wildcard's representation and split seed are analysed on."""
     corpus = STUDY.corpus_of(wildcards.representation)
     return f"<results>/splits/{corpus}/seed-{wildcards.split_seed}/splits.parquet"
+
+
+def section_of(wildcards) -> str:
+    """Canonical JSON of one section."""
+    return workflow_config.section_text(STUDY.config, wildcards.section)

@@ -1,11 +1,6 @@
 """Freeze configuration sections: a step reads one small file and reruns only when that changes."""
 
 
-def section_of(wildcards) -> str:
-    """Canonical JSON of one section."""
-    return workflow_config.section_text(STUDY.config, wildcards.section)
-
-
 localrules:
     freeze_config_section,
 

@@ -52,6 +52,7 @@ def write_latent_shard(
     time_s: np.ndarray,
     metadata: LatentMetadata,
     manifest: dict[str, Any],
+    energy_unit: str = "waveform RMS",
 ) -> None:
     """Write one shard.
 
@@ -61,6 +62,7 @@ def write_latent_shard(
         time_s: Start time of each frame in its utterance, seconds, shape [N].
         metadata: Shared facts; checked against the block.
         manifest: Provenance from `Arguments.manifest`.
+        energy_unit: What `energy` is where it is not the waveform's RMS.
 
     Raises:
         InputError: The arrays disagree, or a latent is not finite.
@@ -74,7 +76,7 @@ def write_latent_shard(
             **metadata._asdict(),
             "utterance_ids": [str(name) for name in block.utterance_ids],
             "speaker_ids": [str(name) for name in block.speaker_ids],
-            "units": {"latents": "codec units", "energy": "waveform RMS", "time_s": "s"},
+            "units": {"latents": "codec units", "energy": energy_unit, "time_s": "s"},
             "manifest": manifest,
         }
     )
@@ -188,8 +190,19 @@ class LatentStore:
             yield from self._shard_blocks(shard, np.flatnonzero(chosen), block_frames)
 
     def load(self, utterance_ids: Collection[str] | None = None) -> LatentBlock:
-        """Read the chosen utterances into one block (memory: all of them)."""
-        return concatenate_blocks(list(self.blocks(utterance_ids)))
+        """Read the chosen utterances into one block, empty if none (memory: all of them)."""
+        blocks = list(self.blocks(utterance_ids))
+        return concatenate_blocks(blocks) if blocks else self._empty()
+
+    def _empty(self) -> LatentBlock:
+        names = np.empty(0, dtype=object)
+        return LatentBlock(
+            frames=np.empty((0, self.metadata.num_dims), np.float32),
+            energy=np.empty(0, np.float32),
+            offsets=np.zeros(1, np.int64),
+            utterance_ids=names,
+            speaker_ids=names,
+        )
 
     def _shard_blocks(
         self, shard: _Shard, chosen: np.ndarray, block_frames: int
@@ -250,7 +263,7 @@ def _open_shard(path: Path) -> _Shard:
 
 
 def _metadata(shard: _Shard) -> LatentMetadata:
-    attributes = shard.group.attrs.asdict()
+    attributes: dict[str, Any] = shard.group.attrs.asdict()
     return LatentMetadata(**{name: attributes[name] for name in LatentMetadata._fields})
 
 

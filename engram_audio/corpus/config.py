@@ -1,15 +1,22 @@
 """Settings of corpora and splits."""
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from engram_audio.section import Section
 
-LIBRISPEECH_SUBSETS = (
-    "dev-clean", "dev-other", "test-clean", "test-other",
-    "train-clean-100", "train-clean-360", "train-other-500",
-)  # fmt: skip
+LIBRISPEECH_URL = "https://www.openslr.org/resources/12"
+LIBRISPEECH_MD5 = {  # as published there, md5sum.txt
+    "dev-clean": "42e2234ba48799c1f50f24a7926300a1",
+    "dev-other": "c8d0bcc9cca99d4f8b62fcc847357931",
+    "test-clean": "32fa31d27d2e1cad72775fff3f4849a9",
+    "test-other": "fb5a50374b501bb3bac4815ee91d3135",
+    "train-clean-100": "2a93770f6d5c6c964bc36631d331a522",
+    "train-clean-360": "c0e676e450a7ff2f54aeade5171606fa",
+    "train-other-500": "d1a0fd59409feb2c614ce4d30c387708",
+}
 LibriSpeechSubset = Literal[
     "dev-clean",
     "dev-other",
@@ -43,11 +50,11 @@ class DirectoryCorpus(_Corpus):
 
 
 class DemoSpeechCorpus(_Corpus):
-    """Read sentences spoken by espeak-ng voices: offline, deterministic, no substitute for speech."""
+    """Sentences read by espeak-ng voices: offline, deterministic, no substitute for speech."""
 
     kind: Literal["demo_speech"]
     root: str = Field(description="Folder to write the LibriSpeech layout to.")
-    num_speakers: int = Field(ge=24, le=64, description="Distinct voices.")
+    num_speakers: int = Field(ge=24, le=48, description="Distinct voices.")
     num_utterances_per_speaker: int = Field(ge=2, le=200, description="Utterances per voice.")
     seed: int = Field(ge=0, description="Seed of sentence choice and synthesis.")
 
@@ -55,6 +62,17 @@ class DemoSpeechCorpus(_Corpus):
 CorpusSection = Annotated[
     LibriSpeechCorpus | DirectoryCorpus | DemoSpeechCorpus, Field(discriminator="kind")
 ]
+
+CORPUS_MODELS: dict[str, type[LibriSpeechCorpus | DirectoryCorpus | DemoSpeechCorpus]] = {
+    "librispeech": LibriSpeechCorpus,
+    "directory": DirectoryCorpus,
+    "demo_speech": DemoSpeechCorpus,
+}
+
+
+def corpus_model(text: str) -> type[LibriSpeechCorpus | DirectoryCorpus | DemoSpeechCorpus]:
+    """Return the model that a frozen `corpora.<name>` section, as JSON, belongs to."""
+    return CORPUS_MODELS[json.loads(text)["kind"]]
 
 
 class SplitsSection(Section):

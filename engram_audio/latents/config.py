@@ -10,8 +10,12 @@ SurrogateName = Literal["shuffled", "phase_randomized", "var"]
 
 
 class _Representation(Section):
+    # Only the study reads it, to know which artifacts exist: left out of the frozen section, so
+    # that one more surrogate makes no latent again.
     surrogates: tuple[SurrogateName, ...] = Field(
-        description="Surrogates made and analysed beside it: shuffled, phase_randomized, var."
+        default=(),
+        exclude=True,
+        description="Surrogates made and analysed beside it: shuffled, phase_randomized, var.",
     )
 
 
@@ -23,7 +27,7 @@ class CodecRepresentation(_Representation):
     codec: str = Field(description="Name under `codecs`.")
     permute_blocks_s: float | None = Field(
         gt=0,
-        description="Overlap control: permute blocks of the audio this long before encoding, or null.",
+        description="Overlap control: permute audio blocks this long before encoding, or null.",
     )
 
 
@@ -55,13 +59,29 @@ RepresentationSection = Annotated[
 ]
 
 
-class LatentsSection(Section):
+class ExtractionSection(Section):
     """How latents are extracted and checked, the same for every codec."""
 
-    batch_duration_s: float = Field(gt=0, description="Audio per batch, seconds of padded waveform.")
+    batch_duration_s: float = Field(
+        gt=0, description="Audio per batch, seconds of padded waveform."
+    )
     guard_frames: int = Field(ge=0, description="Zero frames after each clip of a batch, cropped.")
     batch_tolerance: float = Field(
-        gt=0, description="Largest |batch - single| accepted, in units of the latent's SD."
+        gt=0,
+        description="Largest |batch - single| and |past after the future changed| accepted, in SD.",
     )
+    seed: int = Field(ge=0, description="Seed of the self-tests and of the overlap control.")
+
+
+class SurrogatesSection(Section):
+    """How surrogates are made."""
+
     var_order: int = Field(ge=1, description="Order p of the VAR surrogate.")
-    seed: int = Field(ge=0, description="Seed of surrogates and of the overlap control.")
+    seed: int = Field(ge=0, description="Seed of all surrogates.")
+
+
+class LatentsSection(Section):
+    """Extraction and surrogates, frozen separately."""
+
+    extraction: ExtractionSection
+    surrogates: SurrogatesSection

@@ -11,3 +11,6 @@ class ReportSection(Section):
     title: str = Field(description="Title of the page.")
     num_players: int = Field(ge=0, le=40, description="Audio examples to embed.")
     player_duration_s: float = Field(gt=0, le=20, description="Length of each example, seconds.")
+    maximum_table_rows: int = Field(
+        default=1200, ge=1, le=5000, description="Rows of one table embedded in the page."
+    )

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
+from engram_audio.errors import InputError
 from engram_audio.section import Section
 
 SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
@@ -16,8 +17,12 @@ class StructureSection(Section):
     window_frames: int = Field(ge=1, description="W, frames of context.")
     lags_frames: tuple[int, ...] = Field(min_length=1, description="Lags k, in frames.")
     slices: tuple[SliceName, ...] = Field(min_length=1, description="Slices, each refitted inside.")
-    medial_range: tuple[float, float] = Field(description="Medial positions, fraction of utterance.")
-    minimum_cell_frames: int = Field(ge=1, description="A cell with fewer train frames is excluded.")
+    medial_range: tuple[float, float] = Field(
+        description="Medial positions, fraction of utterance."
+    )
+    minimum_cell_frames: int = Field(
+        ge=1, description="A cell with fewer train frames is excluded."
+    )
     std_floor: float = Field(gt=0, description="Floor of the per-dimension SD of delta.")
     principal_subspaces: tuple[int, ...] = Field(
         description="Edges q: rows for the first q principal directions of delta and the rest."
@@ -102,6 +107,43 @@ KeyFamilySection = Annotated[
 ]
 
 
+def codebook_sizes(family: str, section: KeyFamilySection) -> dict[str, int]:
+    """Return the codebook size K of every key of a family, by key name, in configuration order.
+
+    A key is called `<family>.<input>.<quantizer>`, the target oracle's `<family>.kmeans_<K>`.
+    """
+    if isinstance(section, TargetOracleKeys):
+        return {f"{family}.kmeans_{size}": size for size in section.codebook_sizes}
+    sizes: dict[str, int] = {}
+    for key_input in section.inputs:
+        for quantizer in section.quantizers:
+            if isinstance(quantizer, KMeansQuantizer):
+                for size in quantizer.codebook_sizes:
+                    sizes[f"{family}.{key_input}.kmeans_{size}"] = size
+            elif isinstance(section, PcaKeys | PredictiveKeys):
+                name = f"{family}.{key_input}.quantile_bins_{quantizer.num_bins}"
+                sizes[name] = quantizer.num_bins**section.num_components
+    return sizes
+
+
+def parse_key_family(text: str, source: str) -> KeyFamilySection:
+    """Parse the canonical JSON of one key family.
+
+    Args:
+        text: The section.
+        source: Name of its file, for errors.
+
+    Raises:
+        InputError: Not a key family.
+    """
+    try:
+        return TypeAdapter(KeyFamilySection).validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise InputError(f"{source}: not a key family: {key}: {problem['msg']}") from error
+
+
 class LiteralGate(Section):
     """The brief's gate, printed as a row; it cannot be reached in high dimension (SCIENCE 0.3)."""
 
@@ -117,9 +159,14 @@ class OperativeGate(Section):
         description="Explained fraction beyond the best surrogate; lower bound must exceed this."
     )
     maximum_transfer_loss: float = Field(description="Upper bound must stay below this.")
-    maximum_excluded_mass: float = Field(description="Excluded share of frames on val and eval.")
+    minimum_explained_for_transfer: float = Field(
+        description="The transfer loss is defined where val's explained fraction exceeds this."
+    )
+    maximum_excluded_mass: float = Field(
+        ge=0, le=1, description="Excluded share of frames on val and eval."
+    )
     control_tolerance: float = Field(
-        description="Equivalence margin of the permuted and swapped controls around 1."
+        gt=0, description="Equivalence margin of the permuted and swapped controls around 1."
     )
 
 
@@ -128,11 +175,12 @@ class DecisionSection(Section):
 
     representation: str = Field(description="The representation whose verdict is the study's.")
     keys: tuple[str, ...] = Field(
-        min_length=1, description="Pre-registered keys; intervals are Bonferroni-corrected for them."
+        min_length=1,
+        description="Pre-registered keys; intervals are Bonferroni-corrected for them.",
     )
     lag_frames: int = Field(ge=1, description="Pre-registered lag.")
-    confidence: float = Field(gt=0.5, lt=1, description="Level of the intervals.")
-    bootstrap_draws: int = Field(ge=100, description="Bootstrap resamples of speakers.")
-    seed: int = Field(ge=0, description="Seed of the bootstrap.")
+    slices: tuple[SliceName, ...] = Field(
+        min_length=1, description="Pre-registered slices: the gate must hold on every one."
+    )
     literal_gate: LiteralGate
     operative_gate: OperativeGate

@@ -1,0 +1,226 @@
+"""Audio files: read a mono waveform, find out what a file really holds, write FLAC.
+
+Files are read in blocks to their end, never sought in: libsndfile fails to seek in some FLAC files
+that it decodes well, and a header may declare any length, so nothing is allocated from it.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import soundfile
+
+from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.corpus.utterances import AudioFacts
+from engram_audio.errors import InputError
+
+BLOCK_FRAMES = 65536
+MAXIMUM_DURATION_S = 3600.0  # one array in memory: an hour at 48 kHz is 0.7 GB of float32
+HASH_BLOCK_BYTES = 1 << 20
+UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile reports for a stream without a declared length
+FLAC_INFO_BYTES = 42  # marker, block header and STREAMINFO, which ends in the MD5 of the samples
+FLAC_WIDTHS = {"PCM_16": 2, "PCM_24": 3}
+SampleType = Literal["int16", "int32", "float32"]
+
+
+class _SequentialFile(soundfile.SoundFile):
+    """A sound file that python-soundfile never seeks in."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _open(path: Path) -> _SequentialFile:
+    if not path.exists():
+        raise InputError(f"{path}: no such audio file; restore it, or index the corpus again")
+    try:
+        return _SequentialFile(str(path))
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise InputError(f"{path}: not readable audio ({_reason(error)}); replace it") from error
+
+
+def _reason(error: Exception) -> str:
+    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
+    return " ".join(str(text).split()).rstrip(".")
+
+
+def _blocks(handle: soundfile.SoundFile, dtype: SampleType) -> Iterator[np.ndarray]:
+    """Yield [frames, channels] blocks until the decoder gives no more or the limit is passed."""
+    limit = int(MAXIMUM_DURATION_S * handle.samplerate)
+    total = 0
+    while total <= limit:
+        block = handle.read(BLOCK_FRAMES, dtype=dtype, always_2d=True)
+        if len(block) == 0:
+            return
+        total += len(block)
+        yield block
+
+
+def read_waveform(path: Path) -> tuple[np.ndarray, int]:
+    """Read a mono file whole.
+
+    Returns:
+        The waveform, float32 in [-1, 1], shape [num_samples], and its rate in Hz.
+
+    Raises:
+        InputError: Missing, unreadable, not mono, cut off, longer than an hour, or not finite.
+    """
+    path = Path(path)
+    with _open(path) as handle:
+        if handle.channels != 1:
+            raise InputError(f"{path}: {handle.channels} channels; the study takes mono audio")
+        try:
+            pieces = [block[:, 0] for block in _blocks(handle, "float32")]
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"{path}: does not decode ({_reason(error)}); replace it") from error
+        declared, rate = handle.frames, handle.samplerate
+    waveform = np.concatenate(pieces) if pieces else np.empty(0, np.float32)
+    if len(waveform) > MAXIMUM_DURATION_S * rate:
+        raise InputError(f"{path}: longer than {MAXIMUM_DURATION_S:g} s; cut it into utterances")
+    if declared not in (len(waveform), UNKNOWN_FRAMES):
+        raise InputError(
+            f"{path}: declares {declared} samples and holds {len(waveform)}; replace it"
+        )
+    if not np.isfinite(waveform).all():
+        raise InputError(f"{path}: holds NaN or infinite samples; replace it")
+    return waveform, rate
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def probe_audio(root: str, path: str) -> AudioFacts:
+    """Decode a file to its end and say what it holds; whatever is wrong is an answer, not an error.
+
+    Args:
+        root: Folder of the corpus.
+        path: Relative to `root`.
+    """
+    file = Path(root, path)
+    try:
+        facts = AudioFacts(path, hash_file(file))
+    except OSError as error:
+        return AudioFacts(path, None, "unreadable", f"cannot be read ({error.strerror})")
+    num_bytes = file.stat().st_size
+    if num_bytes == 0:
+        return facts._replace(failure="empty", detail="zero bytes")
+    with open(file, "rb") as raw:
+        try:
+            handle = _SequentialFile(raw.fileno(), closefd=False)
+        except (soundfile.LibsndfileError, OSError) as error:
+            return facts._replace(failure="unreadable", detail=_reason(error))
+        with handle:
+            facts = facts._replace(sample_rate_hz=handle.samplerate, num_channels=handle.channels)
+            if handle.channels != 1:
+                return facts
+            try:
+                found = _digest_samples(handle)
+            except soundfile.LibsndfileError as error:
+                # a decoder that read all there is was cut short; one that stopped before met damage
+                is_cut = os.lseek(raw.fileno(), 0, os.SEEK_CUR) >= num_bytes
+                detail = f"declares {handle.frames} samples, decoder stopped: {_reason(error)}"
+                return facts._replace(failure="truncated" if is_cut else "corrupt", detail=detail)
+            return _judge_samples(facts, found, handle, _flac_signature(file))
+
+
+class _Samples(NamedTuple):
+    """Digest of the decoded samples; `md5` as FLAC defines it, None for other encodings."""
+
+    num_samples: int
+    pcm_sha256: str
+    md5: str | None
+    peak: float
+    is_finite: bool
+
+
+def _judge_samples(
+    facts: AudioFacts, found: _Samples, handle: soundfile.SoundFile, signature: str | None
+) -> AudioFacts:
+    facts = facts._replace(num_samples=found.num_samples, pcm_sha256=found.pcm_sha256)
+    if found.num_samples > MAXIMUM_DURATION_S * handle.samplerate:
+        return facts._replace(failure="too_long", detail=f"more than {MAXIMUM_DURATION_S:g} s")
+    if handle.frames not in (found.num_samples, UNKNOWN_FRAMES):
+        detail = f"declares {handle.frames} samples, {found.num_samples} decoded"
+        return facts._replace(failure="truncated", detail=detail)
+    if found.num_samples == 0:
+        return facts._replace(failure="empty", detail="no samples")
+    if signature and found.md5 and signature != found.md5:
+        return facts._replace(failure="corrupt", detail="samples differ from the file's own MD5")
+    if not found.is_finite:
+        return facts._replace(failure="not_finite", detail="NaN or infinite samples")
+    if found.peak == 0.0:
+        return facts._replace(failure="silent", detail="all samples are zero")
+    return facts
+
+
+def _digest_samples(handle: soundfile.SoundFile) -> _Samples:
+    width = FLAC_WIDTHS.get(handle.subtype) if handle.format == "FLAC" else None
+    dtype: SampleType = "float32" if width is None else "int16" if width == 2 else "int32"
+    samples, signature = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    num_samples, peak, is_finite = 0, 0.0, True
+    for block in _blocks(handle, dtype):
+        mono = block[:, 0]
+        if width is not None:
+            signature.update(_packed(mono, width))
+            # exact: 16 and 24 bits fit into float32's 24-bit mantissa
+            mono = mono.astype(np.float32) / np.float32(2 ** (8 * mono.dtype.itemsize - 1))
+        num_samples += len(mono)
+        is_finite &= bool(np.isfinite(mono).all())
+        peak = max(peak, float(np.abs(mono).max()))
+        samples.update(mono.astype("<f4").tobytes())
+    return _Samples(
+        num_samples,
+        samples.hexdigest(),
+        signature.hexdigest() if width is not None else None,
+        peak,
+        is_finite,
+    )
+
+
+def _packed(samples: np.ndarray, width: int) -> bytes:
+    """Little-endian integers of `width` bytes; libsndfile gives 24 bits in the top of 32."""
+    if width == 2:
+        return samples.astype("<i2").tobytes()
+    little = (samples >> 8).astype("<i4")
+    return little.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+
+
+def _flac_signature(path: Path) -> str | None:
+    """Return the MD5 of the samples in a FLAC header, or None where the encoder left it out."""
+    with open(path, "rb") as handle:
+        head = handle.read(FLAC_INFO_BYTES)
+    if len(head) < FLAC_INFO_BYTES or head[:4] != b"fLaC" or head[4] & 0x7F != 0:
+        return None
+    signature = head[-16:]
+    return signature.hex() if any(signature) else None
+
+
+def write_flac(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
+    """Write a mono waveform as 16-bit FLAC; the same samples give the same bytes.
+
+    Args:
+        path: Target.
+        waveform: int16, or floats in [-1, 1] that are rounded to 16 bits and clipped; shape
+            [num_samples].
+        sample_rate_hz: Rate.
+    """
+    samples = np.asarray(waveform)
+    if samples.ndim != 1 or not np.isfinite(samples).all():
+        raise ValueError(f"a finite mono waveform is wanted, got shape {samples.shape}")
+    if samples.dtype != np.int16:
+        samples = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    with atomic_path(Path(path)) as temporary:
+        soundfile.write(str(temporary), samples, sample_rate_hz, format="FLAC", subtype="PCM_16")

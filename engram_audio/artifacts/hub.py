@@ -1,0 +1,48 @@
+"""Checkpoints from the Hugging Face hub, at a pinned commit, with a checked digest."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.artifacts.audio import hash_file
+from engram_audio.errors import InputError
+
+
+def download_file(
+    repository: str, revision: str, name: str, target: Path, sha256: str | None
+) -> None:
+    """Download one file of a hub repository to `target`.
+
+    Args:
+        repository: Hub id, for example `kyutai/mimi`.
+        revision: Commit, 40 hex digits.
+        name: File in the repository.
+        target: Where to put it; nothing is left there on failure.
+        sha256: Digest that it must have, or None.
+
+    Raises:
+        InputError: The hub cannot be reached, has no such file, or the digest differs.
+    """
+    os.environ.pop("HF_HUB_OFFLINE", None)  # read when the hub library is imported
+    from huggingface_hub import hf_hub_download
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
+        try:
+            found = Path(hf_hub_download(repository, name, revision=revision, local_dir=folder))
+        except Exception as error:  # the library raises some thirty classes
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{repository} at {revision}: cannot download {name} ({type(error).__name__}: "
+                f"{reason}); check the network, or set `checkpoint` to a local folder"
+            ) from error
+        digest = hash_file(found)
+        if sha256 not in (None, digest):
+            raise InputError(
+                f"{repository} at {revision}: {name} has SHA-256 {digest}, but {sha256} is pinned "
+                "in weights_sha256; correct the pin or the revision"
+            )
+        with atomic_path(target) as temporary:
+            shutil.copyfile(found, temporary)

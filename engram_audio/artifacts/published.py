@@ -1,0 +1,96 @@
+"""Published files that the report reads back, its templates, and the page itself."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.artifacts.json_document import read_text
+from engram_audio.artifacts.table import read_table_manifest
+from engram_audio.errors import InputError
+
+TEMPLATE_SUFFIXES = (".j2", ".css", ".js")
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a published CSV; words such as `None` or `nan` in text columns stay text.
+
+    Raises:
+        InputError: Missing, empty, or not a table.
+    """
+    try:
+        return pd.read_csv(path, low_memory=False, keep_default_na=False, na_values=[""])
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run the rule that makes it") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: not a readable CSV ({error}); delete it and rerun the rule that makes it"
+        ) from error
+
+
+def read_cells(path: Path, keys: Sequence[str], lag_frames: int, slice_name: str) -> pd.DataFrame:
+    """Read the rows of a cells table that the page draws; others never enter memory.
+
+    Raises:
+        InputError: Missing or unreadable.
+    """
+    filters = [
+        ("key", "in", list(keys)), ("lag_frames", "==", lag_frames), ("slice", "==", slice_name),
+    ]  # fmt: skip
+    try:
+        return pq.read_table(path, filters=filters).to_pandas()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run the rule that makes it") from error
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable cells table ({error}); delete it and rerun the rule that "
+            "makes it"
+        ) from error
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest inside a parquet table, named by its path."""
+    return {"artifact": str(path), **read_table_manifest(path)}
+
+
+def read_benchmark(path: Path) -> tuple[float, float] | None:
+    """Return wall seconds and peak resident MiB of one job; None where Snakemake left no file.
+
+    Benchmarks are no declared outputs: a copied results folder may lack them. A repeated benchmark
+    has several lines, of which the largest counts.
+    """
+    try:
+        frame = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+    except (FileNotFoundError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+        return None
+    if "s" not in frame or frame.empty:
+        return None
+    peak = frame["max_rss"].to_numpy(float).max() if "max_rss" in frame else float("nan")
+    return float(frame["s"].to_numpy(float).max()), float(peak)
+
+
+def list_benchmarks(folder: Path) -> list[Path]:
+    """Return the benchmark files below a folder, sorted; none where the folder is absent."""
+    return sorted(Path(folder).rglob("*.tsv")) if Path(folder).is_dir() else []
+
+
+def read_templates(paths: Sequence[Path]) -> dict[str, str]:
+    """Return template name -> text; a name is relative to the folder of the page template.
+
+    Raises:
+        InputError: The page template is not among the paths.
+    """
+    pages = [Path(path) for path in paths if Path(path).name == "page.html.j2"]
+    if len(pages) != 1:
+        raise InputError("templates: exactly one page.html.j2 is needed; restore report_templates/")
+    folder = pages[0].parent
+    return {Path(path).relative_to(folder).as_posix(): read_text(Path(path)) for path in paths}
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write the page."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")

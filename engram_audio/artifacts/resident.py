@@ -1,0 +1,63 @@
+"""One block for training: in memory when it fits, else a memory map on local disk."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from engram_audio.artifacts.latents import LatentStore
+from engram_audio.latents.block import BlockSource, LatentBlock
+
+GIB = 1 << 30
+
+
+def block_source(store: LatentStore, utterance_ids: set[str], block_frames: int) -> BlockSource:
+    """Return the restartable stream of the chosen utterances."""
+    return lambda: store.blocks(utterance_ids, block_frames)
+
+
+def resident_block(
+    source: BlockSource, num_frames: int, num_dims: int, memory_gib: float
+) -> tuple[LatentBlock, Callable[[], None]]:
+    """Join a stream into one block.
+
+    Args:
+        source: Blocks of whole utterances.
+        num_frames: At least as many frames as the stream has.
+        num_dims: D.
+        memory_gib: Frames larger than this go to a memory-mapped file in the temporary folder
+            (TMPDIR: a node's local disk).
+
+    Returns:
+        The block, and a function that removes the file.
+    """
+    folder: tempfile.TemporaryDirectory | None = None
+    frames: np.ndarray
+    if num_frames * num_dims * 4 <= memory_gib * GIB:
+        frames = np.empty((num_frames, num_dims), dtype=np.float32)
+    else:
+        folder = tempfile.TemporaryDirectory(prefix="engram-frames-")
+        path = Path(folder.name) / "frames.npy"
+        frames = np.lib.format.open_memmap(
+            path, mode="w+", dtype=np.float32, shape=(num_frames, num_dims)
+        )
+    energy, sizes, utterances, speakers, filled = [], [], [], [], 0
+    for block in source():
+        stop = filled + len(block.frames)
+        frames[filled:stop] = block.frames
+        energy.append(block.energy)
+        sizes.append(np.diff(block.offsets))
+        utterances.append(block.utterance_ids)
+        speakers.append(block.speaker_ids)
+        filled = stop
+    joined = LatentBlock(
+        frames=frames[:filled],
+        energy=np.concatenate(energy) if energy else np.empty(0, np.float32),
+        offsets=np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
+        if sizes
+        else np.zeros(1, np.int64),
+        utterance_ids=np.concatenate(utterances) if utterances else np.empty(0, object),
+        speaker_ids=np.concatenate(speakers) if speakers else np.empty(0, object),
+    )
+    return joined, folder.cleanup if folder else lambda: None

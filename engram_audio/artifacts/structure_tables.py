@@ -1,0 +1,69 @@
+"""The parquet tables of the structure stage: where they lie and which columns they have."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from engram_audio.artifacts.table import read_table
+from engram_audio.errors import InputError
+
+CELL = ("key", "codebook_size", "lag_frames", "slice")
+SCORES = (
+    *CELL, "subspace", "control", "part", "speaker_id", "num_frames", "num_excluded",
+    "sse_residual", "sse_total", "sse_excluded", "nats_saved", "nats_mean_part",
+)  # fmt: skip
+KEYS = (
+    *CELL, "control", "status", "num_cells", "num_effective_cells", "num_train_frames",
+    "key_entropy_nats",
+)  # fmt: skip
+CURVES = (
+    "key", "lag_frames", "slice", "part", "speaker_id", "kept_fraction", "matching", "num_frames",
+    "sse_residual", "sse_total",
+)  # fmt: skip
+NGRAMS = ("key", "order", "minimum_count", "part", "num_ngrams", "num_covered")
+LINEAR = (
+    "model", "lag_frames", "slice", "part", "speaker_id", "num_frames", "sse_residual",
+    "sse_total", "cosine_sum",
+)  # fmt: skip
+
+
+class Analysis(NamedTuple):
+    """One representation on one split."""
+
+    representation: str
+    split_seed: int
+
+
+def analysis_of(path: Path) -> Analysis:
+    """Read representation and split from `.../structure/<representation>/split-<seed>/...`.
+
+    Raises:
+        InputError: The path has another form.
+    """
+    parts = Path(path).parts
+    for before, here in itertools.pairwise(parts):
+        seed = here.removeprefix("split-")
+        if here.startswith("split-") and seed.isdecimal():
+            return Analysis(before, int(seed))
+    raise InputError(f"{path}: expected .../<representation>/split-<seed>/...; check the rule")
+
+
+def group_by_analysis(paths: Iterable[Path]) -> dict[Analysis, list[Path]]:
+    """Group table files by representation and split, keeping their order."""
+    groups: dict[Analysis, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(analysis_of(path), []).append(Path(path))
+    return groups
+
+
+def read_all(paths: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
+    """Read tables of one analysis into one frame (families of keys one after the other)."""
+    return pd.concat(list(_frames(paths, columns)), ignore_index=True)
+
+
+def _frames(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    for path in paths:
+        yield read_table(path, columns)

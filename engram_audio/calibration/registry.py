@@ -1,0 +1,191 @@
+"""All planted worlds by name: family, parameters, and the verdicts of a correct gate."""
+
+import dataclasses
+import difflib
+from typing import Any, Literal, NamedTuple
+
+from engram_audio.calibration.names import WORLD_NAMES
+from engram_audio.calibration.truth import Truth
+from engram_audio.calibration.truths import combine, hidden_key_truths, oracle_truths
+from engram_audio.calibration.world import World
+from engram_audio.calibration.worlds_chaos import LogisticMaps
+from engram_audio.calibration.worlds_gated import BoundaryCycle, SilentCycle
+from engram_audio.calibration.worlds_junk import JunkDimensions
+from engram_audio.calibration.worlds_linear import (
+    Autoregression,
+    DampedRotations,
+    HiddenRotations,
+    MovingAverage,
+)
+from engram_audio.calibration.worlds_motif import Motifs
+from engram_audio.calibration.worlds_ring import LimitCycle
+from engram_audio.calibration.worlds_spikes import Spikes
+from engram_audio.calibration.worlds_table import SymbolTable
+from engram_audio.calibration.worlds_walk import Bimodal, Direction, Drift, Magnitude, ScaleWalk
+from engram_audio.errors import InputError
+
+Verdict = Literal["PROCEED", "STOP", "UNDECIDED"]
+Prediction = Literal["none", "mean_reversion", "linear", "structure"]
+
+
+class WorldSpec(NamedTuple):
+    """One named world.
+
+    Attributes:
+        family: Class of the world.
+        parameters: What differs from the family's defaults.
+        structure: Verdicts of the ratio gate on context keys that are right (worlds' answers).
+        prediction: What the prediction stage must find: nothing, mean reversion at lag 1 only,
+            what a linear Gaussian twin also has, or structure beyond that.
+        note: One line on why.
+    """
+
+    family: type[World]
+    parameters: dict[str, Any]
+    structure: tuple[Verdict, ...]
+    prediction: Prediction
+    note: str
+
+
+STOP: tuple[Verdict, ...] = ("STOP",)
+PROCEED: tuple[Verdict, ...] = ("PROCEED",)
+OPEN: tuple[Verdict, ...] = ("PROCEED", "UNDECIDED", "STOP")
+
+
+def _linear(note: str, family: type[World] = Autoregression, **parameters: Any) -> WorldSpec:
+    return WorldSpec(family, parameters, STOP, "linear", note)
+
+
+WORLDS: dict[str, WorldSpec] = {
+    "iid": WorldSpec(Autoregression, {}, STOP, "mean_reversion", "white noise"),
+    "iid_d4": WorldSpec(
+        Autoregression, {"num_dims": 4}, STOP, "mean_reversion", "keys see the mean reversion"
+    ),
+    "iid_d32": WorldSpec(
+        Autoregression, {"num_dims": 32}, STOP, "mean_reversion", "white noise, D = 32"
+    ),
+    "iid_d512": WorldSpec(
+        Autoregression, {"num_dims": 512}, STOP, "mean_reversion", "white noise, D = 512"
+    ),
+    "rw": WorldSpec(ScaleWalk, {}, STOP, "none", "random walk"),
+    "rw_shape": WorldSpec(
+        ScaleWalk, {"scales": (0.2, 1.4)}, STOP, "none", "a heavy-tailed marginal, no context"
+    ),
+    "ar1_r03": _linear("AR(1), r = 0.3", correlation=0.3),
+    "ar1_r05": _linear("AR(1), r = 0.5", correlation=0.5),
+    "ar1_r07": _linear("AR(1), r = 0.7", correlation=0.7),
+    "ar1_r09": _linear("AR(1), r = 0.9", correlation=0.9),
+    "var1": _linear("VAR(1) of damped rotations", DampedRotations),
+    "ssm": _linear("four hidden dimensions in noise", HiddenRotations),
+    "overlap": _linear("neighbouring frames share samples", MovingAverage),
+    "type2": WorldSpec(Motifs, {}, PROCEED, "structure", "motifs shared by all speakers"),
+    "type2_edge": WorldSpec(
+        Motifs,
+        {"key_ratio": 0.4, "jump_probability": 0.02},
+        OPEN,
+        "structure",
+        "near the threshold: mean-pooled keys fail, better ones pass",
+    ),
+    "type1": WorldSpec(
+        Motifs,
+        {"num_phases": 6, "shared_fraction": 0.0},
+        STOP,
+        "structure",
+        "every speaker has motifs of their own: nothing transfers",
+    ),
+    "offset": WorldSpec(
+        Motifs,
+        {"speaker_offset_sd": 3.0},
+        PROCEED,
+        "structure",
+        "shared motifs under speaker offsets: centred keys see them, raw keys do not",
+    ),
+    "partly_shared": WorldSpec(
+        Motifs, {"shared_fraction": 0.5}, OPEN, "structure", "half of each motif is the speaker's"
+    ),
+    "key_corruption": WorldSpec(
+        Motifs,
+        {"key_flip_probability": 0.2},
+        PROCEED,
+        "structure",
+        "a known share of keys is wrong",
+    ),
+    "drift": WorldSpec(
+        Drift, {}, ("STOP", "UNDECIDED"), "structure", "absolute keys see nothing of a walk"
+    ),
+    "bimodal": WorldSpec(Bimodal, {}, STOP, "structure", "structure without a mean"),
+    "dir": WorldSpec(
+        Direction, {}, ("STOP", "UNDECIDED"), "structure", "direction predictable, length not"
+    ),
+    "mag": WorldSpec(Magnitude, {}, STOP, "structure", "length predictable, direction not"),
+    "spikes": _linear("innovations x 60, one frame in 1,000", Spikes),
+    "heavy_spikes": _linear(
+        "innovations x 100, one frame in 100,000",
+        Spikes,
+        scale=100.0,
+        probability=1e-5,
+        is_guaranteed=True,
+    ),
+    "silence": WorldSpec(SilentCycle, {}, STOP, "structure", "structure in silence only"),
+    "boundary": WorldSpec(BoundaryCycle, {}, STOP, "structure", "structure at the edges only"),
+    "table": WorldSpec(SymbolTable, {}, OPEN, "structure", "1,024 entries: a memory's home ground"),
+    "table_second_order": WorldSpec(
+        SymbolTable, {"num_residues": 4}, OPEN, "structure", "needs a key of two frames"
+    ),
+    "ring": WorldSpec(LimitCycle, {}, OPEN, "structure", "a limit cycle in a thin tube"),
+    "logistic": WorldSpec(LogisticMaps, {}, OPEN, "structure", "chaos on a box"),
+    "logistic_rotated": WorldSpec(
+        LogisticMaps, {"is_rotated": True}, OPEN, "structure", "chaos on a rotated box"
+    ),
+    "junk": WorldSpec(
+        JunkDimensions, {}, STOP, "structure", "8 of 512 dimensions matter; a decoder knows which"
+    ),
+}
+assert tuple(WORLDS) == WORLD_NAMES
+
+
+def make_world(name: str, seed: int, **parameters: Any) -> World:
+    """Return a world by name.
+
+    Args:
+        name: One of `WORLD_NAMES`.
+        seed: Seed of its prototypes, matrices, tables.
+        parameters: Values other than the name's own, for held-out worlds of the same family.
+
+    Raises:
+        InputError: No such world, or no such parameter of its family.
+    """
+    if name not in WORLDS:
+        nearest = difflib.get_close_matches(name, WORLD_NAMES, n=1, cutoff=0.5)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise InputError(f"world {name!r} is not one of {', '.join(WORLD_NAMES)}{hint}")
+    spec = WORLDS[name]
+    fields = {field.name for field in dataclasses.fields(spec.family) if field.init} - {"seed"}
+    unknown = sorted(set(parameters) - fields)
+    if unknown:
+        raise InputError(
+            f"world {name}: no parameter {', '.join(unknown)}; it has {', '.join(sorted(fields))}"
+        )
+    return spec.family(seed=seed, **{**spec.parameters, **parameters})
+
+
+def world_truths(
+    world: World,
+    lags_frames: tuple[int, ...],
+    window_frames: int,
+    num_speakers: int = 40,
+    num_utterances_per_speaker: int = 10,
+) -> list[Truth]:
+    """Return all that is known about a world, closed forms first, Monte Carlo for the rest.
+
+    Args:
+        world: Any world.
+        lags_frames: Lags; all share the targets that the largest one admits.
+        window_frames: W.
+        num_speakers: Fresh speakers of the Monte Carlo part.
+        num_utterances_per_speaker: Utterances of each.
+    """
+    size = (num_speakers, num_utterances_per_speaker)
+    measured = oracle_truths(world, lags_frames, window_frames, *size)
+    measured += hidden_key_truths(world, lags_frames, window_frames, *size)
+    return combine(world.exact_truths(lags_frames), measured)

@@ -1,0 +1,65 @@
+"""The one interface of codecs: waveform in, continuous latents out, and back.
+
+Shapes: B clips of a batch, S samples of the padded batch, T frames of a clip, D dimensions.
+"""
+
+import abc
+
+import numpy as np
+
+
+class Codec(abc.ABC):
+    """A loaded codec. Adapters subclass it; nothing else knows codec families.
+
+    Attributes:
+        sample_rate_hz: Rate of the waveforms it takes and gives.
+        hop_samples: Samples of one frame; frame t covers samples [t * hop, (t + 1) * hop).
+        num_dims: D.
+        latent_space: Which space the vectors live in, for example `pre_quantizer`.
+        is_causal: Whether frame t depends on samples before (t + 1) * hop only.
+        cold_start_frames: Frames at the head of a clip that a fresh start distorts.
+        nominal_frame_rate_hz: The rate the checkpoint states; None where it states none.
+    """
+
+    sample_rate_hz: int
+    hop_samples: int
+    num_dims: int
+    latent_space: str
+    is_causal: bool
+    cold_start_frames: int = 0
+    nominal_frame_rate_hz: float | None = None
+
+    @property
+    def frame_rate_hz(self) -> float:
+        """Frames per second."""
+        return self.sample_rate_hz / self.hop_samples
+
+    def num_frames(self, num_samples: int) -> int:
+        """Return T of a clip: a partial last frame is dropped (SCIENCE 2)."""
+        return num_samples // self.hop_samples
+
+    @abc.abstractmethod
+    def weight_hash(self) -> str:
+        """Return the SHA-256 of everything fitted that decides the latents."""
+
+    def weight_fault(self) -> str | None:
+        """Return why the weights cannot be real (an all-zero encoder), or None."""
+        return None
+
+    @abc.abstractmethod
+    def encode(self, waveforms: np.ndarray, num_samples: np.ndarray) -> np.ndarray:
+        """Encode a batch of clips, each padded with zeros at its end.
+
+        Args:
+            waveforms: Shape [B, S], float32, S a multiple of the hop.
+            num_samples: Valid samples of each clip, shape [B]; a codec without state across clips
+                may ignore it.
+
+        Returns:
+            Latents, shape [B, S / hop, D], float32; rows from `num_frames(num_samples[b])` on have
+            no meaning.
+        """
+
+    @abc.abstractmethod
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Decode latents of one clip, shape [T, D], to a waveform, shape [T * hop], float32."""

@@ -1,0 +1,166 @@
+"""Speaker-disjoint train and eval, and a val hold-out within the train speakers (SCIENCE 1)."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.corpus.seeds import named_generator
+from engram_audio.corpus.utterances import seconds_by_speaker
+from engram_audio.errors import InputError
+
+SPLITS = ("train", "val", "eval")
+SPLIT_COLUMNS = ("utterance_id", "speaker_id", "split")
+HINT_COLUMN = "split_hint"  # corpora that know their eval speakers (planted worlds) bring it
+MINIMUM_SPEAKERS = 2  # of train, and of eval: one speaker is no sample of speakers
+
+
+def make_splits(
+    utterances: pd.DataFrame, eval_fraction: float, val_fraction: float, seed: int
+) -> pd.DataFrame:
+    """Split utterances; the result depends on the set of rows and the seed, not on row order.
+
+    Eval speakers are drawn by sex in proportion, and within a sex one from each of as many blocks
+    of similar minutes as there are eval speakers to draw. Where the table has a `split_hint` of
+    train or eval, that fixes the eval speakers and only val is drawn. Val is drawn from each train
+    speaker's utterances on its own: `val_fraction` of them rounded, at least one where there are
+    two.
+
+    Args:
+        utterances: Columns utterance_id, speaker_id, sex, duration_s, optionally split_hint.
+        eval_fraction: Share of the speakers.
+        val_fraction: Share of each train speaker's utterances.
+        seed: Split seed.
+
+    Returns:
+        Columns utterance_id, speaker_id, split, sorted by speaker and utterance.
+
+    Raises:
+        InputError: Fewer than two speakers would be left in train or in eval, an utterance id
+            occurs twice, or a speaker's rows contradict each other in sex or hint.
+    """
+    speaker_of = _speaker_of_utterance(utterances)
+    held_out = _hinted_speakers(utterances)
+    if held_out is None:
+        held_out = _draw_speakers(utterances, eval_fraction, seed)
+    identities: dict[str, list[str]] = {}
+    for identity, speaker in sorted(speaker_of.items()):
+        identities.setdefault(speaker, []).append(identity)
+    rows = []
+    for speaker, names in sorted(identities.items()):
+        val: set[int] = set()
+        if speaker not in held_out:
+            val = _draw_val(len(names), val_fraction, named_generator(seed, "val", speaker))
+        for index, name in enumerate(names):
+            split = "eval" if speaker in held_out else "val" if index in val else "train"
+            rows.append((name, speaker, split))
+    return pd.DataFrame(rows, columns=list(SPLIT_COLUMNS))
+
+
+def _speaker_of_utterance(utterances: pd.DataFrame) -> dict[str, str]:
+    pairs = zip(utterances["utterance_id"], utterances["speaker_id"], strict=True)
+    speaker_of: dict[str, str] = {}
+    for identity, speaker in pairs:
+        if str(identity) in speaker_of:
+            raise InputError(f"utterances: the id {identity!r} occurs twice; make ids unique")
+        speaker_of[str(identity)] = str(speaker)
+    return speaker_of
+
+
+def _by_speaker(utterances: pd.DataFrame, column: str) -> dict[str, str]:
+    """Return the one value that all rows of a speaker agree on."""
+    values: dict[str, str] = {}
+    for speaker, value in zip(utterances["speaker_id"], utterances[column], strict=True):
+        if values.setdefault(str(speaker), str(value)) != str(value):
+            raise InputError(
+                f"utterances: speaker {speaker!r} has more than one {column}; keep one"
+            )
+    return dict(sorted(values.items()))
+
+
+def _hinted_speakers(utterances: pd.DataFrame) -> set[str] | None:
+    if HINT_COLUMN not in utterances.columns or all(utterances[HINT_COLUMN].isna().tolist()):
+        return None
+    hints = _by_speaker(utterances, HINT_COLUMN)
+    for hint in hints.values():
+        if hint not in ("train", "eval"):
+            raise InputError(
+                f"utterances: {HINT_COLUMN} {hint!r} is not one of train, eval; give every "
+                "utterance one of them, or leave the column out"
+            )
+    for split, count in sorted(Counter({"train": 0, "eval": 0, **Counter(hints.values())}).items()):
+        if count < MINIMUM_SPEAKERS:
+            raise InputError(
+                f"utterances: {HINT_COLUMN} gives {count} {split} speaker(s); at least "
+                f"{MINIMUM_SPEAKERS} are needed"
+            )
+    return {speaker for speaker, hint in hints.items() if hint == "eval"}
+
+
+def _draw_speakers(utterances: pd.DataFrame, eval_fraction: float, seed: int) -> set[str]:
+    sexes = _by_speaker(utterances, "sex")
+    seconds = seconds_by_speaker(utterances)
+    num_eval = round_half_up(eval_fraction * len(sexes))
+    if min(num_eval, len(sexes) - num_eval) < MINIMUM_SPEAKERS:
+        raise InputError(
+            f"splits.eval_fraction: {eval_fraction:g} of {len(sexes)} speaker(s) leaves "
+            f"{len(sexes) - num_eval} to train and {num_eval} to eval; each needs at least "
+            f"{MINIMUM_SPEAKERS}"
+        )
+    held_out: set[str] = set()
+    for sex, quota in share_out(num_eval, Counter(sexes.values())).items():
+        speakers = [name for name in sexes if sexes[name] == sex]
+        speakers.sort(key=lambda name: (seconds[name], name))
+        generator = named_generator(seed, "eval", sex)
+        held_out.update(_draw_one_of_each_block(speakers, quota, generator))
+    return held_out
+
+
+def round_half_up(value: float) -> int:
+    """Round to the nearest integer, halves up."""
+    return math.floor(value + 0.5)
+
+
+def share_out(total: int, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Share `total` among groups in proportion to their sizes, each within one of its exact share.
+
+    The largest remainders are rounded up; of equal ones, the first by name.
+    """
+    whole = sum(sizes.values())
+    # integers: equal remainders compare equal
+    shares = {name: total * size // whole for name, size in sorted(sizes.items())}
+    left = total - sum(shares.values())
+    by_remainder = sorted(shares, key=lambda name: (-(total * sizes[name] % whole), name))
+    for name in by_remainder[:left]:
+        shares[name] += 1
+    return shares
+
+
+def _draw_one_of_each_block(
+    speakers: Sequence[str], quota: int, generator: np.random.Generator
+) -> list[str]:
+    """Cut a sorted list into `quota` blocks of nearly equal size and draw one of each."""
+    edges = [block * len(speakers) // quota for block in range(quota + 1)] if quota else []
+    return [
+        speakers[int(generator.integers(start, stop))] for start, stop in itertools.pairwise(edges)
+    ]
+
+
+def _draw_val(count: int, val_fraction: float, generator: np.random.Generator) -> set[int]:
+    """Draw positions out of `count`: none of one, else at least one and never all."""
+    if count < 2:
+        return set()
+    num_val = min(max(1, round_half_up(val_fraction * count)), count - 1)
+    return {int(index) for index in generator.choice(count, size=num_val, replace=False)}
+
+
+def describe_splits(splits: pd.DataFrame) -> str:
+    """Return one line: speakers and utterances of each split."""
+    parts = []
+    for split in SPLITS:
+        rows = splits[splits["split"] == split]
+        parts.append(f"{split} {len(set(rows['speaker_id']))} speakers, {len(rows)} utterances")
+    return "; ".join(parts)

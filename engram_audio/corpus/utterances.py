@@ -1,0 +1,275 @@
+"""Which audio files are utterances and which are excluded, and why. Nothing is dropped silently."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, get_args
+
+import pandas as pd
+
+from engram_audio.errors import InputError
+
+ExclusionReason = Literal[
+    "unreadable",  # no decoder takes it
+    "empty",  # zero bytes or zero frames
+    "truncated",  # the header declares other frames than were decoded
+    "corrupt",  # decoded, but the checksum inside the file says otherwise
+    "too_long",  # more than one array should hold
+    "too_short",  # below minimum_duration_s
+    "wrong_rate",  # another sample rate than most of the corpus
+    "stereo",  # more than one channel
+    "not_finite",  # NaN or infinity among the samples
+    "silent",  # all samples are zero
+    "duplicate",  # same samples as an earlier utterance
+    "duplicate_id",  # same utterance id as an earlier utterance
+    "non_ascii_name",
+    "unsafe_name",  # characters that names of artifacts, tables and pages must not carry
+    "not_flac",  # audio in another format
+    "misplaced",  # audio that lies not in <subset>/<speaker>/<chapter>/
+    "missing_audio",  # a transcript without its file
+    "unreadable_transcript",  # note: utterances kept, without transcript
+    "no_speaker_entry",  # note: utterances kept, sex unknown
+]
+NOTES = ("unreadable_transcript", "no_speaker_entry")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+UTTERANCE_COLUMNS = (
+    "utterance_id", "speaker_id", "sex", "duration_s", "sample_rate_hz", "num_samples",
+    "audio_path", "transcript", "pcm_sha256",
+)  # fmt: skip
+
+
+class AudioFacts(NamedTuple):
+    """What reading one audio file to its end gave.
+
+    Attributes:
+        path: Relative to the corpus's root, with forward slashes.
+        file_sha256: SHA-256 of the file, or None where there is no such file.
+        failure: Why it cannot be used, or None.
+        detail: What exactly was found, one line.
+        sample_rate_hz: As the header says; 0 where there is no header.
+        num_channels: Likewise.
+        num_samples: Decoded samples; 0 where nothing was decoded.
+        pcm_sha256: SHA-256 of the decoded samples as little-endian float32.
+    """
+
+    path: str
+    file_sha256: str | None
+    failure: ExclusionReason | None = None
+    detail: str = ""
+    sample_rate_hz: int = 0
+    num_channels: int = 0
+    num_samples: int = 0
+    pcm_sha256: str | None = None
+
+
+class Exclusion(NamedTuple):
+    """One file (or utterance) that is not used, or a note about one that is (`is_kept`)."""
+
+    path: str
+    utterance_id: str | None
+    speaker_id: str | None
+    reason: ExclusionReason
+    detail: str
+    is_kept: bool = False
+
+
+class Transcript(NamedTuple):
+    """One line of a transcript file."""
+
+    path: str
+    text: str
+
+
+def printable(text: str) -> str:
+    """Return a path as UTF-8 text on one line, whatever bytes its name has."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def name_problem(path: str) -> Exclusion | None:
+    """Return why a relative path's names may not enter the study, or None.
+
+    Folder names and the name of the file (less `.flac`) become identifiers in tables, in file names
+    and on a page, so they are letters, digits, `.`, `_` and `-`, do not start with `.` or `-` and
+    hold no `..`.
+    """
+    parts = path.removesuffix(".flac").split("/")
+    if not path.isascii():
+        return Exclusion(printable(path), None, None, "non_ascii_name", "rename it in ASCII")
+    for part in parts:
+        if not SAFE_NAME.fullmatch(part) or ".." in part:
+            detail = f"{printable(part)!r} holds other than letters, digits, '.', '_', '-'"
+            return Exclusion(printable(path), None, None, "unsafe_name", detail)
+    return None
+
+
+def utterance_of(path: str) -> str:
+    """Return the utterance id of `<subset>/<speaker>/<chapter>/<utterance>.flac`."""
+    return path.rsplit("/", 1)[-1].removesuffix(".flac")
+
+
+def speaker_of(path: str) -> str:
+    """Return the speaker id of `<subset>/<speaker>/<chapter>/<utterance>.flac`."""
+    return path.split("/")[-3]
+
+
+def seconds_by_speaker(utterances: pd.DataFrame) -> dict[str, float]:
+    """Return each speaker's total duration, seconds, whatever the order of rows.
+
+    Args:
+        utterances: Columns speaker_id, duration_s.
+    """
+    durations: dict[str, list[float]] = {}
+    for speaker, duration_s in zip(utterances["speaker_id"], utterances["duration_s"], strict=True):
+        durations.setdefault(str(speaker), []).append(float(duration_s))
+    # fsum: exactly rounded, so the same in any order
+    return {speaker: math.fsum(durations[speaker]) for speaker in sorted(durations)}
+
+
+def majority_rate(facts: Iterable[AudioFacts]) -> int | None:
+    """Return the commonest sample rate of the usable mono files; the higher one of equals."""
+    counts = Counter(f.sample_rate_hz for f in facts if f.failure is None and f.num_channels == 1)
+    return max(counts, key=lambda rate: (counts[rate], rate)) if counts else None
+
+
+class Index(NamedTuple):
+    """Tables of a corpus: utterances sorted by speaker and id, exclusions sorted by path."""
+
+    utterances: pd.DataFrame
+    exclusions: pd.DataFrame
+
+
+def build_index(
+    root: str,
+    facts: Sequence[AudioFacts],
+    sexes: Mapping[str, str],
+    transcripts: Mapping[str, Transcript],
+    minimum_duration_s: float,
+    exclusions: Iterable[Exclusion] = (),
+) -> Index:
+    """Sort files into utterances and exclusions.
+
+    Of files with the same id, or with the same samples, the first by path stays.
+
+    Args:
+        root: Folder that the paths are relative to; prefix of `audio_path`.
+        facts: One item for each audio file.
+        sexes: F, M or unknown by speaker id.
+        transcripts: By utterance id.
+        minimum_duration_s: Shorter files are excluded, seconds.
+        exclusions: What was excluded, or noted, before any file was read.
+    """
+    rate = majority_rate(facts)
+    dropped = list(exclusions)
+    rows: dict[str, dict[str, object]] = {}
+    first_by_samples: dict[str, str] = {}
+    for fact in sorted(facts):
+        identity, speaker = utterance_of(fact.path), speaker_of(fact.path)
+        problem = _problem(fact, rate, minimum_duration_s)
+        if problem is None and identity in rows:
+            problem = ("duplicate_id", f"the id of {rows[identity]['audio_path']}")
+        samples = fact.pcm_sha256 or ""
+        if problem is None and samples in first_by_samples:
+            problem = ("duplicate", f"the samples of {first_by_samples[samples]}")
+        if problem is not None:
+            dropped.append(Exclusion(fact.path, identity, speaker, *problem))
+            continue
+        first_by_samples[samples] = identity
+        transcript = transcripts.get(identity)
+        rows[identity] = {
+            "utterance_id": identity,
+            "speaker_id": speaker,
+            "sex": sexes.get(speaker, "unknown"),
+            "duration_s": fact.num_samples / fact.sample_rate_hz,
+            "sample_rate_hz": fact.sample_rate_hz,
+            "num_samples": fact.num_samples,
+            "audio_path": f"{root}/{fact.path}",
+            "transcript": None if transcript is None else transcript.text,
+            "pcm_sha256": samples,
+        }
+    dropped += _missing_audio(facts, transcripts, dropped)
+    dropped += _missing_speakers(rows.values(), sexes)
+    return Index(_utterance_table(rows.values()), _exclusion_table(dropped))
+
+
+def count_reasons(exclusions: pd.DataFrame) -> str:
+    """Return one line: how often each reason occurs."""
+    counts = Counter(str(reason) for reason in exclusions["reason"])
+    words = [f"{reason} {count}" for reason, count in sorted(counts.items())]
+    return ", ".join(words) or "nothing excluded"
+
+
+def require_utterances(index: Index, key: str, root: str) -> None:
+    """Check that a corpus has utterances.
+
+    Args:
+        index: Tables of the corpus.
+        key: Configuration key of the root, for the message.
+        root: Folder of the corpus.
+
+    Raises:
+        InputError: It has none; says why files were excluded.
+    """
+    if len(index.utterances) == 0:
+        why = count_reasons(index.exclusions)
+        raise InputError(
+            f"{key}: no usable utterance under {root} ({why}); put mono FLAC files of one rate "
+            "there, or lower minimum_duration_s"
+        )
+
+
+def _problem(
+    fact: AudioFacts, rate: int | None, minimum_duration_s: float
+) -> tuple[ExclusionReason, str] | None:
+    if fact.failure is not None:
+        return fact.failure, fact.detail
+    if fact.num_channels != 1:
+        return "stereo", f"{fact.num_channels} channels"
+    if fact.sample_rate_hz != rate:
+        return "wrong_rate", f"{fact.sample_rate_hz} Hz, most of the corpus has {rate} Hz"
+    duration_s = fact.num_samples / fact.sample_rate_hz
+    if duration_s < minimum_duration_s:
+        return "too_short", f"{duration_s:.3f} s, the minimum is {minimum_duration_s:g} s"
+    return None
+
+
+def _missing_audio(
+    facts: Iterable[AudioFacts], transcripts: Mapping[str, Transcript], dropped: list[Exclusion]
+) -> list[Exclusion]:
+    present = {utterance_of(fact.path) for fact in facts}
+    present |= {utterance_of(exclusion.path) for exclusion in dropped}
+    return [
+        Exclusion(line.path, printable(name), None, "missing_audio", "a transcript without audio")
+        for name, line in transcripts.items()
+        if name not in present
+    ]
+
+
+def _missing_speakers(
+    rows: Iterable[Mapping[str, object]], sexes: Mapping[str, str]
+) -> list[Exclusion]:
+    speakers = sorted({str(row["speaker_id"]) for row in rows} - set(sexes))
+    detail = "not in SPEAKERS.TXT: utterances kept, sex unknown"
+    return [
+        Exclusion("SPEAKERS.TXT", None, speaker, "no_speaker_entry", detail, is_kept=True)
+        for speaker in speakers
+    ]
+
+
+def _utterance_table(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    table = pd.DataFrame(list(rows), columns=list(UTTERANCE_COLUMNS))
+    table = table.astype(
+        {"duration_s": "float64", "sample_rate_hz": "int64", "num_samples": "int64"}
+    )
+    return table.sort_values(["speaker_id", "utterance_id"], ignore_index=True)
+
+
+def _exclusion_table(exclusions: Iterable[Exclusion]) -> pd.DataFrame:
+    rows = sorted(exclusions, key=lambda row: (row.path, row.reason, str(row.utterance_id)))
+    for row in rows:
+        assert row.reason in get_args(ExclusionReason)
+    table = pd.DataFrame(rows, columns=list(Exclusion._fields))
+    # typed, also where there is nothing to infer a type from
+    text = dict.fromkeys(Exclusion._fields[:-1], "string")
+    return table.astype({**text, "is_kept": "bool"})

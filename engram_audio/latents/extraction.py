@@ -1,0 +1,212 @@
+"""Encode the clips of a shard batch by batch, with the next batch read ahead.
+
+Shapes: U utterances, N frames of the shard, T frames of a clip, D dimensions.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from engram_audio.codecs.base import Codec
+from engram_audio.errors import InputError
+from engram_audio.latents.batching import encode_batch, frame_energy
+from engram_audio.latents.block import LatentBlock
+
+# Reasons of an exclusion at extraction, by number; 0 means that the utterance is kept.
+DETAILS = {
+    "": "",
+    "unreadable": "the audio cannot be read any more; index the corpus again",
+    "too_short_for_codec": "no frame is left after the codec's cold start",
+    "not_finite": "a latent is NaN or infinite",
+    "zero_variance": "all frames are equal",
+}
+REASONS = tuple(DETAILS)
+PART_NAMES = ("frames", "energy", "num_frames", "reason")
+
+
+class Parts(Protocol):
+    """Finished batches of an earlier, interrupted run."""
+
+    def get(self, number: int, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+        """Return a finished batch, or None."""
+
+    def put(self, number: int, tensors: dict[str, np.ndarray]) -> None:
+        """Keep a finished batch."""
+
+
+class Exclusion(NamedTuple):
+    """An utterance that has no latents, and why."""
+
+    utterance_id: str
+    speaker_id: str
+    reason: str
+    detail: str
+
+
+class Extraction(NamedTuple):
+    """Everything a shard is made of."""
+
+    block: LatentBlock
+    excluded: list[Exclusion]
+
+
+Loader = Callable[[int], np.ndarray]
+Batch = dict[str, np.ndarray]
+
+
+def load_probes(load: Loader, numbers: Sequence[int], name: str) -> list[np.ndarray]:
+    """Load a few clips for the self-tests; unreadable ones are passed over.
+
+    Raises:
+        InputError: None can be read.
+    """
+    probes = [waveform for n in numbers if (waveform := _load_or_none(load, n)) is not None]
+    if not probes:
+        raise InputError(f"{name}: no clip of this shard can be read; index the corpus again")
+    return probes
+
+
+def clip_samples(num_samples: np.ndarray, from_rate_hz: np.ndarray, to_rate_hz: int) -> np.ndarray:
+    """Return clip lengths at the codec's rate, for planning, shape [U], int64."""
+    return np.ceil(num_samples * (to_rate_hz / from_rate_hz)).astype(np.int64)
+
+
+def encode_clips(codec: Codec, waveforms: Sequence[np.ndarray | None], guard_frames: int) -> Batch:
+    """Encode one batch; clips that cannot be used get a reason and no frames.
+
+    Args:
+        codec: The codec.
+        waveforms: Clips at the codec's rate; None where the file could not be read.
+        guard_frames: Zero frames after each clip.
+
+    Returns:
+        `frames` [N, D], `energy` [N], `num_frames` and `reason` (a number into REASONS) per clip.
+    """
+    reasons = np.zeros(len(waveforms), np.int64)
+    for number, waveform in enumerate(waveforms):
+        if waveform is None:
+            reasons[number] = REASONS.index("unreadable")
+        elif codec.num_frames(len(waveform)) <= codec.cold_start_frames:
+            reasons[number] = REASONS.index("too_short_for_codec")
+    usable = [number for number, reason in enumerate(reasons) if reason == 0]
+    clips = [clip for number in usable if (clip := waveforms[number]) is not None]
+    latents = encode_batch(codec, clips, guard_frames) if clips else []
+    kept: list[np.ndarray] = [np.zeros((0, codec.num_dims), np.float32)]
+    energies: list[np.ndarray] = [np.zeros(0, np.float32)]
+    num_frames = np.zeros(len(waveforms), np.int64)
+    for number, rows, clip in zip(usable, latents, clips, strict=True):
+        reasons[number] = _fault(rows[codec.cold_start_frames :])
+        if reasons[number] == 0:
+            kept.append(rows)
+            energies.append(frame_energy(clip, codec.hop_samples))
+            num_frames[number] = len(rows)
+    return {
+        "frames": np.concatenate(kept),
+        "energy": np.concatenate(energies),
+        "num_frames": num_frames,
+        "reason": reasons,
+    }
+
+
+def _fault(rows: np.ndarray) -> int:
+    if not np.isfinite(rows).all():
+        return REASONS.index("not_finite")
+    return REASONS.index("zero_variance") if not np.any(rows != rows[0]) else 0
+
+
+def extract(
+    codec: Codec,
+    load: Loader,
+    batches: Sequence[np.ndarray],
+    guard_frames: int,
+    parts: Parts,
+) -> Iterator[Batch]:
+    """Yield the result of each batch in order; those of an earlier run are taken over.
+
+    Args:
+        codec: The codec.
+        load: Gives the prepared waveform of a clip number, or raises InputError.
+        batches: Clip numbers of each batch (`plan_batches`).
+        guard_frames: Zero frames after each clip.
+        parts: Where finished batches are kept.
+    """
+    done = [parts.get(number, PART_NAMES) for number in range(len(batches))]
+    missing = [number for number, part in enumerate(done) if part is None]
+    with ThreadPoolExecutor(1) as reader:
+        waveforms = _read_ahead(reader, load, [batches[number] for number in missing])
+        for number, part in enumerate(done):
+            if part is None:
+                part = encode_clips(codec, next(waveforms), guard_frames)
+                parts.put(number, part)
+            yield part
+
+
+def _read_ahead(
+    reader: ThreadPoolExecutor, load: Loader, batches: Sequence[np.ndarray]
+) -> Iterator[list[np.ndarray | None]]:
+    """Yield the waveforms of each batch; a thread reads the next while this one is encoded."""
+
+    def read(batch: np.ndarray) -> list[np.ndarray | None]:
+        return [_load_or_none(load, int(clip)) for clip in batch]
+
+    pending = [reader.submit(read, batch) for batch in batches[:1]]
+    for following in [*batches[1:], None]:
+        waveforms = pending.pop().result()
+        if following is not None:
+            pending.append(reader.submit(read, following))
+        yield waveforms
+
+
+def _load_or_none(load: Loader, clip: int) -> np.ndarray | None:
+    try:
+        return load(clip)
+    except InputError:
+        return None
+
+
+def assemble(
+    results: Sequence[Batch],
+    batches: Sequence[np.ndarray],
+    utterance_ids: np.ndarray,
+    speaker_ids: np.ndarray,
+) -> Extraction:
+    """Put the clips of all batches back into the shard's order.
+
+    Args:
+        results: Of `extract`.
+        batches: Clip numbers of each batch.
+        utterance_ids: Shape [U], the shard's order, those of a speaker adjacent.
+        speaker_ids: Shape [U].
+    """
+    num_frames, reasons, start = (np.zeros(len(utterance_ids), np.int64) for _ in range(3))
+    position = 0
+    for batch, result in zip(batches, results, strict=True):
+        sizes = result["num_frames"]
+        num_frames[batch], reasons[batch] = sizes, result["reason"]
+        start[batch] = position + np.cumsum(sizes) - sizes
+        position += int(sizes.sum())
+    kept = np.flatnonzero(num_frames > 0)
+    sizes = num_frames[kept]
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    rows = np.arange(offsets[-1]) + np.repeat(start[kept] - offsets[:-1], sizes)
+    block = LatentBlock(
+        frames=np.concatenate([result["frames"] for result in results])[rows],
+        energy=np.concatenate([result["energy"] for result in results])[rows],
+        offsets=offsets,
+        utterance_ids=utterance_ids[kept],
+        speaker_ids=speaker_ids[kept],
+    )
+    excluded = [
+        Exclusion(str(utterance_ids[u]), str(speaker_ids[u]), reason, DETAILS[reason])
+        for u in np.flatnonzero(num_frames == 0)
+        for reason in [REASONS[reasons[u]]]
+    ]
+    return Extraction(block, excluded)
+
+
+def frame_times(offsets: np.ndarray, frame_rate_hz: float) -> np.ndarray:
+    """Return each frame's start in its utterance, seconds, shape [N], float64."""
+    starts = np.repeat(offsets[:-1], np.diff(offsets))
+    return (np.arange(offsets[-1]) - starts) / frame_rate_hz

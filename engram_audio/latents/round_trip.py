@@ -1,0 +1,88 @@
+"""Original and decoded excerpts for people to listen to, with their distance.
+
+Shapes: S samples, F spectra, N mel bands.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.codecs.base import Codec
+from engram_audio.codecs.mel import MelAnalysis, log_mel
+from engram_audio.latents.batching import encode_batch
+
+# The picture and the distance: 80 bands, 40 ms windows every 10 ms, floor 1e-5 of full scale.
+PICTURE_MELS, PICTURE_HOP_S, PICTURE_WINDOW_S, PICTURE_FLOOR = 80, 0.010, 0.040, 1e-5
+
+
+class RoundTrip(NamedTuple):
+    """One example.
+
+    Attributes:
+        original: Shape [S].
+        decoded: Shape [S].
+        original_picture: Log-mel as 0..255, low bands last, shape [N, F], uint8.
+        decoded_picture: The same, on the same scale.
+        log_mel_l1: Mean |difference| of the log-mel spectrograms, natural-log units.
+    """
+
+    original: np.ndarray
+    decoded: np.ndarray
+    original_picture: np.ndarray
+    decoded_picture: np.ndarray
+    log_mel_l1: float
+
+
+def choose_examples(utterances: pd.DataFrame, num_examples: int, duration_s: float) -> pd.DataFrame:
+    """Choose one utterance each of speakers spread evenly over the sorted speakers.
+
+    Args:
+        utterances: Columns utterance_id, speaker_id, duration_s; eval speakers only.
+        num_examples: How many; fewer if there are fewer speakers.
+        duration_s: The shortest utterance at least this long is taken, else the longest.
+    """
+    speakers = sorted(set(utterances["speaker_id"]))
+    count = min(num_examples, len(speakers))
+    spread = [speakers[i] for i in np.linspace(0, len(speakers) - 1, count).round().astype(int)]
+    short = utterances["duration_s"] < duration_s
+    ordered = utterances.assign(
+        is_short=short, excess=utterances["duration_s"].where(~short, -utterances["duration_s"])
+    ).sort_values(["speaker_id", "is_short", "excess", "utterance_id"])
+    is_chosen = ordered["speaker_id"].isin(spread) & ~ordered["speaker_id"].duplicated()
+    return ordered.loc[is_chosen]
+
+
+def round_trip(codec: Codec, waveform: np.ndarray, duration_s: float) -> RoundTrip:
+    """Encode and decode the head of a waveform at the codec's rate.
+
+    Args:
+        codec: The codec.
+        waveform: Shape [S].
+        duration_s: Length of the excerpt, cut to whole frames.
+    """
+    num_frames = codec.num_frames(min(len(waveform), round(duration_s * codec.sample_rate_hz)))
+    original = waveform[: num_frames * codec.hop_samples]
+    decoded = codec.decode(encode_batch(codec, [original], 0)[0])[: len(original)]
+    analysis = MelAnalysis(
+        sample_rate_hz=codec.sample_rate_hz,
+        hop_samples=round(PICTURE_HOP_S * codec.sample_rate_hz),
+        window_samples=round(PICTURE_WINDOW_S * codec.sample_rate_hz),
+        stack_hops=1,
+        num_mels=PICTURE_MELS,
+        magnitude_floor=PICTURE_FLOOR,
+    )
+    first, second = log_mel(original, analysis), log_mel(decoded, analysis)
+    floor, top = float(np.log(PICTURE_FLOOR)), float(first.max())
+    return RoundTrip(
+        original=original,
+        decoded=np.clip(decoded, -1.0, 1.0),
+        original_picture=_picture(first, floor, top),
+        decoded_picture=_picture(second, floor, top),
+        log_mel_l1=float(np.mean(np.abs(first - second), dtype=np.float64)),
+    )
+
+
+def _picture(spectrogram: np.ndarray, floor: float, top: float) -> np.ndarray:
+    share = (spectrogram - floor) / max(top - floor, 1.0)
+    return np.round(255 * np.clip(share, 0.0, 1.0)).astype(np.uint8).T[::-1]

@@ -1,0 +1,63 @@
+"""Surrogates that need no fit: shuffled frames, and the linear Gaussian twin by random phases.
+
+Each utterance has its own generator (seed, kind, utterance id), so shards are independent.
+
+Shapes: N frames of a block, T frames of an utterance, D dimensions.
+"""
+
+import hashlib
+
+import numpy as np
+import scipy.fft
+
+from engram_audio.corpus.seeds import named_generator
+from engram_audio.latents.block import LatentBlock
+
+
+def shuffle_frames(block: LatentBlock, seed: int) -> LatentBlock:
+    """Permute the frames within each utterance; a frame keeps its energy.
+
+    Everything of time is gone; each utterance keeps its frames, hence its mean and its speaker.
+    """
+    starts, sizes = block.offsets[:-1], np.diff(block.offsets)
+    rows = np.concatenate(
+        [
+            start + named_generator(seed, "shuffled", str(name)).permutation(size)
+            for start, size, name in zip(starts, sizes, block.utterance_ids, strict=True)
+        ]
+        or [np.zeros(0, np.int64)]
+    )
+    return block._replace(frames=block.frames[rows], energy=block.energy[rows])
+
+
+def randomize_phases(block: LatentBlock, seed: int) -> LatentBlock:
+    """Give each utterance random phases, the same for all dimensions; energies stay in place.
+
+    Spectra and cross-spectra (of the utterance as a periodic sequence) are kept to rounding, and so
+    are mean and covariance; whatever is not linear and Gaussian is gone.
+    """
+    frames = np.empty_like(block.frames)
+    for start, stop, name in zip(
+        block.offsets[:-1], block.offsets[1:], block.utterance_ids, strict=True
+    ):
+        generator = named_generator(seed, "phase_randomized", str(name))
+        frames[start:stop] = _random_phases(block.frames[start:stop], generator)
+    return block._replace(frames=frames)
+
+
+def _random_phases(rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    num_frames = len(rows)
+    spectrum = np.asarray(scipy.fft.rfft(rows.astype(np.float64), axis=0))
+    turns = np.exp(2j * np.pi * generator.random(len(spectrum)))
+    turns[0] = 1.0  # the mean stays
+    if num_frames % 2 == 0:
+        turns[-1] = 1.0 if generator.random() < 0.5 else -1.0  # the Nyquist bin is real
+    return np.asarray(scipy.fft.irfft(spectrum * turns[:, None], n=num_frames, axis=0))
+
+
+SURROGATES = {"shuffled": shuffle_frames, "phase_randomized": randomize_phases}
+
+
+def surrogate_hash(weight_hash: str, kind: str, recipe: object) -> str:
+    """Return the SHA-256 of a surrogate's recipe; stands where a codec has its weights' hash."""
+    return hashlib.sha256(f"{weight_hash} {kind} {recipe}".encode()).hexdigest()

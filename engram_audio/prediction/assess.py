@@ -1,0 +1,211 @@
+"""Score many predictors on all parts and join the tables: what the evaluation steps save.
+
+Shapes: D dimensions.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from engram_audio import windows
+from engram_audio.latents.block import BlockSource
+from engram_audio.prediction.base import BaseArrays
+from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.evaluation import PARTS, EventTask, evaluate_part
+from engram_audio.prediction.factory import build_gaussian
+from engram_audio.prediction.free_running import Paths, collect_paths, mean_rollout
+from engram_audio.prediction.nulls import ANY_LAG, SPACES, Rung
+from engram_audio.prediction.predictor import ModelPredictor, Predictor
+from engram_audio.prediction.reference import Reference
+
+TABLES = ("scores", "frames", "worst", "calibration", "dimensions")
+
+
+class Entry(NamedTuple):
+    """One predictor of one event at one lag.
+
+    Attributes:
+        name: Head or null.
+        lag_frames: k; `ANY_LAG` for a marginal, which scores the same at every lag.
+        event: What it is scored on.
+        predictor: The law.
+        marginal: Its family without context, for InfoNCE, or None.
+    """
+
+    name: str
+    lag_frames: int
+    event: str
+    predictor: Predictor
+    marginal: Predictor | None
+
+
+class Stage(NamedTuple):
+    """What all predictors of a representation are scored with.
+
+    Attributes:
+        sources: Stream of each part.
+        num_targets: Targets of each part's stream.
+        part_of: Part of each utterance id.
+        reference: Train statistics.
+        section: Events and windows.
+        evaluation: Evaluation settings.
+        sensitivity: Decoder's map [D, D] or None.
+        device: Where models run.
+    """
+
+    sources: dict[str, BlockSource]
+    num_targets: dict[str, int]
+    part_of: Mapping[str, str]
+    reference: Reference
+    section: PredictionSection
+    evaluation: PredictionEvaluationSection
+    sensitivity: np.ndarray | None
+    device: torch.device
+
+    def predictor(self, model: ConditionalDensity) -> ModelPredictor:
+        """Wrap a model."""
+        return ModelPredictor(
+            model,
+            self.section.window_frames,
+            self.reference.speakers,
+            self.evaluation.batch_frames,
+            self.device,
+        )
+
+    def gaussian(self, arrays: BaseArrays) -> ModelPredictor:
+        """Wrap a linear-Gaussian null."""
+        return self.predictor(build_gaussian(arrays))
+
+
+def thin_utterances(names: Sequence[str], num_targets: Sequence[int], maximum: int) -> list[str]:
+    """Return evenly spread whole utterances with about `maximum` targets in all."""
+    total = int(sum(num_targets))
+    if total <= maximum:
+        return list(names)
+    keep = max(int(len(names) * maximum / total), 1)
+    rows = np.linspace(0, len(names) - 1, keep).round().astype(np.int64)
+    return [names[row] for row in rows]
+
+
+def targets_of(num_frames: np.ndarray, section: PredictionSection) -> np.ndarray:
+    """Return how many targets utterances of these lengths have."""
+    head = windows.first_target(section.window_frames, max(section.lags_frames))
+    return np.maximum(num_frames - head, 0)
+
+
+def assess(entries: Iterable[Entry], stage: Stage) -> dict[str, pd.DataFrame]:
+    """Score every entry on every part; return the tables by name, with model, lag, event, part."""
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    for entry in entries:
+        # a marginal looks at no context: any lag does, and lag 1 lets it score the other space
+        lag = entry.lag_frames if entry.lag_frames != ANY_LAG else 1
+        task = EventTask(
+            entry.event, lag, stage.section.window_frames, max(stage.section.lags_frames)
+        )
+        for part in PARTS:
+            result = evaluate_part(
+                entry.predictor, stage.sources[part], stage.part_of, part, task, stage.reference,
+                stage.evaluation, stage.sensitivity, entry.marginal, stage.num_targets[part],
+            )  # fmt: skip
+            parts = (
+                result.sums, result.frames, result.worst, result.calibration, result.dimensions,
+            )  # fmt: skip
+            for name, table in zip(TABLES, parts, strict=True):
+                labels = {
+                    "model": entry.name, "lag_frames": entry.lag_frames, "event": entry.event,
+                    "part": part,
+                }  # fmt: skip
+                if len(table):
+                    tables[name].append(table.assign(**labels))
+    return {name: pd.concat(found, ignore_index=True) for name, found in tables.items()}
+
+
+def head_entries(
+    name: str, lag_frames: int, models: Mapping[str, ConditionalDensity],
+    marginals: Mapping[str, ConditionalDensity], stage: Stage,
+) -> list[Entry]:
+    """Return a head's entries: one per event; at lag 1 its one model scores both."""
+    entries = []
+    for event in stage.section.targets:
+        model = models.get(event) or next(iter(models.values()))
+        marginal = stage.predictor(marginals[event])
+        entries.append(Entry(name, lag_frames, event, stage.predictor(model), marginal))
+    return entries
+
+
+def null_entries(
+    rungs: Sequence[Rung], marginals: Mapping[str, Mapping[str, ConditionalDensity]], stage: Stage
+) -> list[Entry]:
+    """Return every null once: linear ones per lag, marginals once for all lags.
+
+    A marginal of one space scores the other event only where lag 1 is studied.
+    """
+    named = {rung.name: rung.fit.arrays for rung in rungs}
+    plain = {
+        event: stage.gaussian(named[f"gaussian_marginal_full_{event}"])
+        for event in stage.section.targets
+    }
+    has_lag_one = 1 in stage.section.lags_frames
+    entries = []
+    for event in stage.section.targets:
+        for rung in rungs:
+            if rung.lag_frames != ANY_LAG:
+                wanted = rung.event == event
+            else:
+                wanted = rung.event == event or has_lag_one
+            if wanted:
+                predictor = stage.gaussian(rung.fit.arrays)
+                entries.append(Entry(rung.name, rung.lag_frames, event, predictor, plain[event]))
+        for head, models in marginals.items():
+            for space in SPACES:
+                if space == event or has_lag_one:
+                    name = f"{head}_marginal_{space}"
+                    predictor = stage.predictor(models[space])
+                    entries.append(Entry(name, ANY_LAG, event, predictor, plain[event]))
+    return entries
+
+
+def roll_out(
+    name: str, lag_frames: int, models: Mapping[str, ConditionalDensity], rungs: Sequence[Rung],
+    stage: Stage,
+) -> pd.DataFrame:
+    """Return the simple free-running diagnostic of a head on eval, one row per event and step."""
+    section, evaluation = stage.section, stage.evaluation
+    history = windows.first_target(section.window_frames, max(section.lags_frames))
+    paths = _paths(stage, history)
+    if not len(paths.frames):
+        return pd.DataFrame()
+    named = {rung.name: rung.fit.arrays for rung in rungs}
+    scales = (stage.reference.frame_mean, stage.reference.frame_sd)
+    tables = []
+    for event in section.targets:
+        model = (models.get(event) or next(iter(models.values()))).cpu().eval()
+        baseline = build_gaussian(named[f"gaussian_marginal_{event}"])
+        table = mean_rollout(
+            model, baseline, paths, event, lag_frames, section.window_frames, scales,
+            evaluation.divergence_factor,
+        )  # fmt: skip
+        tables.append(table.assign(model=name, lag_frames=lag_frames, event=event))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _paths(stage: Stage, history: int) -> Paths:
+    evaluation, horizon = stage.evaluation, stage.evaluation.rollout_horizon_frames
+    found = []
+    for block in stage.sources["eval"]():
+        targets = windows.target_rows(
+            block.offsets, stage.section.window_frames, max(stage.section.lags_frames)
+        )
+        found.append(
+            collect_paths(block, targets, history, horizon, evaluation.num_rollout_starts)
+        )
+    frames = np.concatenate(found) if found else np.empty((0, history + horizon, 0), np.float32)
+    if len(frames) > evaluation.num_rollout_starts:
+        rows = np.linspace(0, len(frames) - 1, evaluation.num_rollout_starts).round()
+        frames = frames[rows.astype(np.int64)]
+    return Paths(frames, horizon)
+

@@ -1,0 +1,245 @@
+"""Score a predictor on a stream of blocks: one code path for train, val and eval, head and null.
+
+Scores of the density and of the mean are taken on every target; scores that need samples or
+candidates on an evenly thinned subset, whose size is reported. Memory is one block's.
+
+Shapes: M targets of a block, S samples, D dimensions.
+"""
+
+import zlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio import windows
+from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.prediction import negatives, scores
+from engram_audio.prediction.config import PredictionEvaluationSection
+from engram_audio.prediction.predictor import Predictor, View, event_values
+from engram_audio.prediction.reduction import (
+    FrameNames,
+    SpeakerSums,
+    WorstFrames,
+    frame_names,
+    stored_frames,
+)
+from engram_audio.prediction.reference import Reference
+from engram_audio.prediction.slices import EveryNth, slice_masks
+
+PARTS = ("train", "val", "eval")
+COVERAGE_LEVELS = (0.5, 0.9)
+
+
+class EventTask(NamedTuple):
+    """What is scored.
+
+    Attributes:
+        event: `delta` or `position`.
+        lag_frames: k.
+        window_frames: W.
+        max_lag_frames: Largest lag of the study; decides which frames are targets.
+    """
+
+    event: str
+    lag_frames: int
+    window_frames: int
+    max_lag_frames: int
+
+
+class PartResult(NamedTuple):
+    """Scores of one predictor on one part.
+
+    Attributes:
+        sums: Per slice and speaker, `num_frames`, `num_sampled` and sums of every score.
+        frames: Thinned per-frame scores.
+        worst: Worst frames.
+        calibration: PIT histograms: kind, bin, count.
+        dimensions: Per dimension: sse, sst, num_frames.
+    """
+
+    sums: pd.DataFrame
+    frames: pd.DataFrame
+    worst: pd.DataFrame
+    calibration: pd.DataFrame
+    dimensions: pd.DataFrame
+
+
+def score_context(
+    reference: Reference, event: str, section: PredictionEvaluationSection,
+    sensitivity: np.ndarray | None,
+) -> scores.ScoreContext:
+    """Collect what per-frame scores are relative to."""
+    spread = reference.delta_sd if event == "delta" else reference.frame_sd
+    return scores.ScoreContext(
+        origin=reference.event_mean(event),
+        rms=float(np.sqrt((spread**2).sum())),
+        directions=reference.directions(event),
+        subspaces=scores.subspace_ranges(len(spread), section.principal_subspaces),
+        sensitivity=sensitivity,
+    )
+
+
+def evaluate_part(
+    predictor: Predictor,
+    source: BlockSource,
+    part_of: Mapping[str, str],
+    part: str,
+    task: EventTask,
+    reference: Reference,
+    section: PredictionEvaluationSection,
+    sensitivity: np.ndarray | None = None,
+    marginal: Predictor | None = None,
+    num_targets: int = 0,
+) -> PartResult:
+    """Score a predictor on the utterances of one part.
+
+    Args:
+        predictor: What is scored.
+        source: Blocks of whole utterances; other parts' utterances are skipped.
+        part_of: Part of each utterance id.
+        part: Which part.
+        task: Event, lag and windows.
+        reference: Train statistics.
+        section: Evaluation settings.
+        sensitivity: Decoder's linear map [Q, D], or None.
+        marginal: Law without context, the denominator of the InfoNCE critic; None for none.
+        num_targets: Targets that the stream has; decides the thinning.
+    """
+    context = score_context(reference, task.event, section, sensitivity)
+    run = _Run(predictor, marginal, task, section, reference, context, part)
+    run.set_thinning(num_targets)
+    for block in source():
+        targets = windows.target_rows(block.offsets, task.window_frames, task.max_lag_frames)
+        parts = np.array([part_of[str(name)] == part for name in block.utterance_ids], dtype=bool)
+        targets = targets[parts[windows.utterance_of_rows(block.offsets, targets)]]
+        if len(targets):
+            run.add(block, targets)
+    return run.result()
+
+
+class _Run:
+    """The accumulators of one part."""
+
+    def __init__(
+        self, predictor: Predictor, marginal: Predictor | None, task: EventTask,
+        section: PredictionEvaluationSection, reference: Reference, context: scores.ScoreContext,
+        part: str,
+    ) -> None:
+        self.predictor, self.marginal, self.task = predictor, marginal, task
+        self.section, self.reference, self.context = section, reference, context
+        self.sums = SpeakerSums(section.slices)
+        self.worst = WorstFrames(section.num_worst_frames, section.slices)
+        self.frames: list[pd.DataFrame] = []
+        num_ranks = section.num_samples + 1
+        self.ranks = {kind: np.zeros(num_ranks) for kind in ("per_dimension", "density")}
+        self.dimensions = np.zeros((2, len(reference.frame_mean)))
+        self.num_frames = 0
+        name = f"{part}/{task.event}/{task.lag_frames}"
+        self.generator = np.random.default_rng([section.seed, zlib.crc32(name.encode())])
+
+    def set_thinning(self, total: int) -> None:
+        """Fix which targets are stored and sampled."""
+        self.stored = EveryNth(max(total, 1), self.section.maximum_stored_frames)
+        self.sampled = EveryNth(max(total, 1), self.section.maximum_sampled_frames)
+
+    def add(self, block: LatentBlock, targets: np.ndarray) -> None:
+        """Score a block's targets of the part."""
+        section = self.section
+        view = View(block, targets, self.task.lag_frames, self.task.event)
+        masks = slice_masks(
+            block, targets, section.slices, section.medial_range, self.reference.energy_median
+        )
+        names = frame_names(block, targets, masks)
+        values, mean = view.values(), self.predictor.mean(view)
+        log_density = self.predictor.log_density(view)
+        columns = scores.mean_scores(values, mean, log_density, self.context)
+        self.sums.add(names, columns, "num_frames")
+        self.worst.add(names, view, columns["nll"])
+        kept = self.stored.choose(len(targets))
+        self.frames.append(
+            stored_frames(names.subset(kept), section.slices, columns["nll"][kept])
+        )
+        self.dimensions[0] += ((values - mean).astype(np.float64) ** 2).sum(0)
+        self.dimensions[1] += ((values - self.context.origin).astype(np.float64) ** 2).sum(0)
+        self.num_frames += len(targets)
+        chosen = self.sampled.choose(len(targets))
+        if len(chosen):
+            self._add_sampled(view, names, chosen, values[chosen], log_density[chosen])
+
+    def _add_sampled(
+        self, view: View, names: FrameNames, chosen: np.ndarray, values: np.ndarray,
+        log_density: np.ndarray,
+    ) -> None:
+        subset = view.subset(chosen)
+        count = self.section.num_samples
+        samples = self.predictor.sample(subset, count, self.generator)
+        columns = scores.sampled_scores(values, samples, self.context)
+        own = np.ascontiguousarray(np.moveaxis(samples, 0, 1)).astype(np.float32)
+        sample_density = self.predictor.log_density_of(subset, own)
+        if sample_density is None:
+            sample_density = np.full((len(chosen), count), np.nan)
+        per_dimension, density = scores.pit_ranks(values, samples, log_density, sample_density)
+        kinds = {"per_dimension": per_dimension, "density": density[:, None]}
+        if np.isnan(sample_density).any():
+            del kinds["density"]
+        for kind, ranks in kinds.items():
+            self.ranks[kind] += np.bincount(ranks.ravel(), minlength=count + 1)
+            for level in COVERAGE_LEVELS:
+                inside = scores.coverage(ranks, count, level).mean(1)
+                columns[f"coverage_{round(100 * level)}_{kind}"] = inside
+        columns |= self._contrastive(view, subset, values)
+        self.sums.add(names.subset(chosen), columns, "num_sampled")
+
+    def _contrastive(
+        self, view: View, subset: View, values: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """InfoNCE bits; a target without an alternative counts 0 bits and is not counted."""
+        columns: dict[str, np.ndarray] = {}
+        draws = {"utterance": negatives.same_utterance, "speaker": negatives.same_speaker}
+        for kind, draw in draws.items():
+            rows, possible = draw(
+                view.block, view.targets, subset.targets, self.section.num_negatives, self.generator
+            )
+            others = event_values(view.block.frames, rows.ravel(), view.event)
+            candidates = np.concatenate(
+                [values[:, None], others.reshape(*rows.shape, -1)], 1
+            ).astype(np.float32)
+            critic = self.predictor.log_density_of(subset, candidates)
+            if critic is None:
+                continue
+            if self.marginal is not None:
+                baseline = self.marginal.log_density_of(subset, candidates)
+                critic = critic if baseline is None else critic - baseline
+            bits = scores.info_nce_bits(critic)
+            columns[f"info_nce_bits_{kind}"] = np.where(possible, bits, 0.0)
+            columns[f"num_info_nce_{kind}"] = possible.astype(np.float64)
+        return columns
+
+    def result(self) -> PartResult:
+        """Return the tables."""
+        rows = [
+            {"kind": kind, "bin": number, "count": float(total)}
+            for kind, ranks in self.ranks.items()
+            for number, total in enumerate(_rebin(ranks, self.section.num_calibration_bins))
+        ]
+        dimensions = pd.DataFrame(
+            {
+                "dimension": np.arange(self.dimensions.shape[1]),
+                "num_frames": self.num_frames,
+                "sse": self.dimensions[0],
+                "sst": self.dimensions[1],
+            }
+        )
+        frames = pd.concat(self.frames, ignore_index=True) if self.frames else pd.DataFrame()
+        return PartResult(
+            self.sums.table(), frames, self.worst.table(), pd.DataFrame(rows), dimensions
+        )
+
+
+def _rebin(counts: np.ndarray, num_bins: int) -> np.ndarray:
+    """Spread rank counts over equal bins; a rank that straddles two bins is shared."""
+    cumulative = np.concatenate([[0.0], np.cumsum(counts)])
+    edges = np.linspace(0, len(counts), min(num_bins, len(counts)) + 1)
+    return np.diff(np.interp(edges, np.arange(len(cumulative)), cumulative))

@@ -1,0 +1,123 @@
+"""Fit the heads of one (representation, lag): base, model, data, training, one event at a time.
+
+Shapes: M targets, D dimensions, U utterances.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from engram_audio import windows
+from engram_audio.latents.block import LatentBlock
+from engram_audio.prediction.base import BaseArrays
+from engram_audio.prediction.config import HeadSection
+from engram_audio.prediction.data import WindowData, thin, window_data
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.factory import build_conditional
+from engram_audio.prediction.marginals import MarginalFit, fit_marginal
+from engram_audio.prediction.nulls import Rung, base_for
+from engram_audio.prediction.reference import Reference
+from engram_audio.prediction.task import DensityTask
+from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.loop import Callbacks, TrainingState, train
+
+
+class Material(NamedTuple):
+    """Train and val utterances in one block, with what was measured on them.
+
+    Attributes:
+        block: Train and val utterances, noise added.
+        part_of: Part of each utterance id.
+        reference: Train statistics.
+        rungs: Linear nulls.
+        window_frames: W.
+        max_lag_frames: Largest lag.
+        noise_sd: Dequantisation noise, shape [D].
+    """
+
+    block: LatentBlock
+    part_of: Mapping[str, str]
+    reference: Reference
+    rungs: Sequence[Rung]
+    window_frames: int
+    max_lag_frames: int
+    noise_sd: np.ndarray
+
+    def data(self, part: str, lag_frames: int, maximum: int | None = None) -> WindowData:
+        """Index the targets of a part at a lag, evenly thinned to at most `maximum`."""
+        targets = windows.target_rows(self.block.offsets, self.window_frames, self.max_lag_frames)
+        utterance = windows.utterance_of_rows(self.block.offsets, targets)
+        is_part = np.array([self.part_of[str(name)] == part for name in self.block.utterance_ids])
+        chosen = targets[is_part[utterance]]
+        chosen = chosen if maximum is None else thin(chosen, maximum)
+        return window_data(
+            self.block, chosen, lag_frames, self.window_frames, self.reference.speakers
+        )
+
+
+def events_trained(lag_frames: int, targets: Sequence[str]) -> tuple[str, ...]:
+    """Return the events a lag needs models for: at lag 1 one model scores both."""
+    return tuple(targets[:1]) if lag_frames == 1 else tuple(targets)
+
+
+def event_seed(seed: int, *names: object) -> int:
+    """Return a seed of a named model: the same names, the same seed, on every machine."""
+    text = "/".join(str(name) for name in names)
+    return int(np.random.default_rng([seed, zlib.crc32(text.encode())]).integers(2**31))
+
+
+def head_task(
+    settings: HeadSection, material: Material, lag_frames: int, event: str, seed: int,
+    maximum_validation_frames: int, device: torch.device,
+) -> tuple[DensityTask, BaseArrays]:
+    """Build an untrained head on its base, with its data."""
+    base = base_for(
+        material.rungs, lag_frames, event, settings.is_linear_skip, settings.whitening == "full"
+    ).fit.arrays
+    model = build_conditional(
+        settings,
+        base,
+        material.window_frames,
+        material.reference.input_scales,
+        material.noise_sd,
+        event_seed(seed, "weights", lag_frames, event),
+    )
+    data = (
+        material.data("train", lag_frames),
+        material.data("val", lag_frames, maximum_validation_frames),
+    )
+    return DensityTask(model, *data, device), base
+
+
+def train_head(
+    settings: HeadSection, recipe: TrainingRecipe, material: Material, lag_frames: int, event: str,
+    seed: int, device: torch.device, state: TrainingState | None, callbacks: Callbacks,
+) -> tuple[ConditionalDensity, BaseArrays, TrainingState]:
+    """Train one head for one event; see `training.loop.train` for interruption and resuming."""
+    task, base = head_task(
+        settings, material, lag_frames, event, seed, recipe.maximum_validation_frames, device
+    )
+    run_seed = event_seed(seed, "steps", lag_frames, event)
+    state = train(task, recipe, run_seed, device, state, callbacks)
+    return task.model, base, state
+
+
+def fit_marginals(
+    settings: HeadSection, recipe: TrainingRecipe, material: Material, seed: int
+) -> dict[str, tuple[MarginalFit, BaseArrays]]:
+    """Fit the head's family without context in both spaces, on a Gaussian marginal's units."""
+    fits = {}
+    data = (
+        material.data("train", 1, settings.marginal.maximum_frames),
+        material.data("val", 1, settings.marginal.maximum_frames),
+    )
+    for space in ("delta", "position"):
+        is_full = settings.whitening == "full"
+        base = base_for(material.rungs, 1, space, False, is_full).fit.arrays
+        run_seed = event_seed(seed, "marginal", space)
+        fit = fit_marginal(settings, recipe, base, data, material.noise_sd, run_seed)
+        fits[space] = (fit, base)
+    return fits

@@ -1,0 +1,198 @@
+"""The null ladder: every linear explanation that a head has to beat (SCIENCE 4).
+
+Names: `gaussian_marginal` and `gaussian_marginal_full` (by space, delta or position), `ar1`,
+`ar1_full`, `ridge`, `ridge_full` (VAR on the same context; order, ridge and, at lag 1, the point it
+shrinks to chosen on val), `speaker_ar1`. Without `_full` the residual covariance is diagonal.
+Same-family marginals without context are fitted beside (`marginals.py`).
+
+Shapes: D dimensions, M targets.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from engram_audio import windows
+from engram_audio.latents.block import BlockSource
+from engram_audio.prediction.base import BaseArrays
+from engram_audio.prediction.linear import (
+    LOG_2PI,
+    SCALE_FLOOR,
+    LaggedMoments,
+    LinearFit,
+    autoregression,
+    marginal,
+    ridge_regression,
+)
+from engram_audio.prediction.reference import Reference
+
+SPACES = ("delta", "position")
+ANY_LAG = 0
+LINEAR_NULLS = ("gaussian_marginal", "ar1", "ridge")
+
+
+class Rung(NamedTuple):
+    """One null of one event.
+
+    Attributes:
+        name: Null name; a marginal's carries its space.
+        lag_frames: k, or `ANY_LAG` for a marginal.
+        event: The event it was fitted for.
+        fit: Its numbers.
+    """
+
+    name: str
+    lag_frames: int
+    event: str
+    fit: LinearFit
+
+
+class _SpeakerMoments:
+    """Per-dimension second moments of v = (1, newest, speaker mean, value), shape [4, 4, D]."""
+
+    def __init__(self, num_dims: int) -> None:
+        self.count = 0
+        self.products = np.zeros((4, 4, num_dims))
+
+    def add(self, newest: np.ndarray, speaker: np.ndarray, value: np.ndarray) -> None:
+        """Add targets, each argument [M, D], float64."""
+        series = np.stack([np.ones_like(value), newest, speaker, value])
+        self.count += len(value)
+        self.products += np.einsum("amd,bmd->abd", series, series)
+
+    def mean(self) -> np.ndarray:
+        """Return mean products."""
+        return self.products / max(self.count, 1)
+
+
+class LadderMoments:
+    """Everything the linear ladder is fitted on: one pass over train and val."""
+
+    def __init__(self, reference: Reference, window_frames: int, lags: Sequence[int]) -> None:
+        """Start empty."""
+        num_dims = len(reference.frame_mean)
+        offset = window_frames - 1 + max(lags)
+        self.reference, self.lags = reference, tuple(lags)
+        self.lagged = {
+            part: LaggedMoments(num_dims, offset, reference.frame_mean) for part in ("train", "val")
+        }
+        self.speaker = {
+            (part, lag, space): _SpeakerMoments(num_dims)
+            for part in ("train", "val")
+            for lag in lags
+            for space in SPACES
+        }
+
+    def accumulate(
+        self, source: BlockSource, part_of: Mapping[str, str], window_frames: int
+    ) -> None:
+        """Add every block's train and val targets."""
+        for block in source():
+            targets = windows.target_rows(block.offsets, window_frames, max(self.lags))
+            utterances = windows.utterance_of_rows(block.offsets, targets)
+            parts = np.array([part_of[str(name)] for name in block.utterance_ids])
+            means = self.reference.speakers.of(block.utterance_ids)
+            for part, moments in self.lagged.items():
+                chosen = parts[utterances] == part
+                if chosen.any():
+                    moments.add(block.frames, block.offsets, targets[chosen])
+                    self._add_speaker(part, block.frames, targets[chosen], means[utterances[chosen]])
+
+    def _add_speaker(
+        self, part: str, frames: np.ndarray, targets: np.ndarray, speaker: np.ndarray
+    ) -> None:
+        centre = self.reference.frame_mean
+        current, previous = frames[targets] - centre, frames[targets - 1] - centre
+        values = {"position": current, "delta": current - previous}
+        for lag in self.lags:
+            newest = frames[targets - lag] - centre
+            for space, value in values.items():
+                self.speaker[part, lag, space].add(newest, speaker - centre, value)
+
+    @property
+    def pair(self) -> tuple[LaggedMoments, LaggedMoments]:
+        """Train and val."""
+        return self.lagged["train"], self.lagged["val"]
+
+
+def fit_ladder(
+    moments: LadderMoments, events: Sequence[str], orders: Sequence[int], ridges: Sequence[float]
+) -> list[Rung]:
+    """Fit every linear null of every lag and event, in a fixed order."""
+    rungs = []
+    for suffix, diagonal in (("", True), ("_full", False)):
+        for space in SPACES:
+            fit = marginal(moments.pair, space, diagonal)
+            rungs.append(Rung(f"gaussian_marginal{suffix}_{space}", ANY_LAG, space, fit))
+    for lag in moments.lags:
+        for event in events:
+            spaces = SPACES if lag == 1 else (event,)
+            for suffix, diagonal in (("", True), ("_full", False)):
+                fits = [autoregression(moments.pair, lag, space, diagonal) for space in spaces]
+                best = min(fits, key=lambda fit: fit.val_nll)
+                rungs.append(Rung(f"ar1{suffix}", lag, event, best))
+                fit = ridge_regression(moments.pair, lag, spaces, orders, ridges, diagonal)
+                rungs.append(Rung(f"ridge{suffix}", lag, event, fit))
+            speaker = min(
+                (_speaker_fit(moments, lag, space) for space in spaces), key=lambda f: f.val_nll
+            )
+            rungs.append(Rung("speaker_ar1", lag, event, speaker))
+    return rungs
+
+
+def _speaker_fit(moments: LadderMoments, lag: int, space: str) -> LinearFit:
+    """Regress each dimension on its newest frame and its speaker's mean."""
+    train, val = (moments.speaker[part, lag, space].mean() for part in ("train", "val"))
+    num_dims = train.shape[-1]
+    gram = np.moveaxis(train[:3, :3], -1, 0)
+    # a speaker mean that never varies (one speaker) has no weight, not a singular system
+    trace = np.trace(gram[:, 1:, 1:], axis1=1, axis2=2)[:, None, None]
+    gram = gram + np.diag([0.0, 1e-9, 1e-9]) * np.maximum(trace, np.finfo(float).tiny)
+    weights = np.linalg.solve(gram, np.moveaxis(train[:3, 3:], -1, 0))[..., 0]
+    contrast = np.concatenate([-weights, np.ones((num_dims, 1))], 1)
+    variance = np.einsum("da,abd,db->d", contrast, train, contrast)
+    expected = np.einsum("da,abd,db->d", contrast, val, contrast)
+    variance = np.maximum(variance, SCALE_FLOOR**2 * max(float(variance.max()), 1e-300))
+    val_nll = 0.5 * float(np.sum(np.log(variance) + expected / variance + LOG_2PI))
+    centre = moments.reference.frame_mean
+    arrays = BaseArrays(
+        target=space,
+        frame_mean=centre,
+        intercept=weights[:, 0] + (centre if space == "position" else 0.0),
+        weight=np.diag(weights[:, 1]),
+        speaker_weight=weights[:, 2],
+        scale=np.diag(np.sqrt(variance)),
+    )
+    return LinearFit(arrays, val_nll, 1, 0.0)
+
+
+def rungs_for(rungs: Sequence[Rung], lag_frames: int, event: str) -> list[Rung]:
+    """Return the nulls of one event at one lag: its own, and marginals that score it.
+
+    A position marginal scores delta_t at lag 1, where they are the same event, and nowhere else.
+    """
+    return [
+        rung
+        for rung in rungs
+        if (rung.lag_frames == lag_frames and rung.event == event)
+        or (rung.lag_frames == ANY_LAG and (rung.event == event or lag_frames == 1))
+    ]
+
+
+def base_for(
+    rungs: Sequence[Rung], lag_frames: int, event: str, is_linear_skip: bool, is_full: bool
+) -> Rung:
+    """Return the base of a head: the best linear null on val, or a Gaussian marginal.
+
+    `speaker_ar1` is never a base: heads see the context only.
+    """
+    suffix = "_full" if is_full else ""
+    if not is_linear_skip:
+        name = f"gaussian_marginal{suffix}_{event}"
+        return next(rung for rung in rungs if rung.name == name)
+    names = {f"ar1{suffix}", f"ridge{suffix}"} | {
+        f"gaussian_marginal{suffix}_{space}" for space in SPACES
+    }
+    candidates = [rung for rung in rungs_for(rungs, lag_frames, event) if rung.name in names]
+    return min(candidates, key=lambda rung: rung.fit.val_nll)

@@ -1,0 +1,152 @@
+"""What all heads and nulls of a representation share: train statistics, measured once.
+
+Shapes: D dimensions, U utterances, M targets.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from engram_audio import windows
+from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.prediction.data import SpeakerMeans, speaker_means
+from engram_audio.prediction.trunks import InputScales
+
+SD_FLOOR = 1e-6
+
+
+class Reference(NamedTuple):
+    """Train statistics and speaker means.
+
+    Attributes:
+        frame_mean: Mean of x_t over train targets, shape [D].
+        frame_sd: Its SD, floored, shape [D].
+        delta_sd: SD of delta_t, floored, shape [D].
+        energy_median: Median energy of train targets (the high_energy slice lies above it).
+        delta_directions: Principal directions of delta_t, columns by falling variance, [D, D].
+        position_directions: The same of x_t.
+        speakers: Leave-one-utterance-out speaker means.
+        num_targets: Targets per split part.
+    """
+
+    frame_mean: np.ndarray
+    frame_sd: np.ndarray
+    delta_sd: np.ndarray
+    energy_median: float
+    delta_directions: np.ndarray
+    position_directions: np.ndarray
+    speakers: SpeakerMeans
+    num_targets: dict[str, int]
+
+    @property
+    def input_scales(self) -> InputScales:
+        """What a trunk normalises its input by."""
+        return InputScales(self.frame_mean, self.frame_sd, self.delta_sd)
+
+    def directions(self, event: str) -> np.ndarray:
+        """Return the principal directions of an event."""
+        return self.delta_directions if event == "delta" else self.position_directions
+
+    def event_mean(self, event: str) -> np.ndarray:
+        """Return what an event's direction is measured from: 0 for delta, the mean for x_t."""
+        return np.zeros_like(self.frame_mean) if event == "delta" else self.frame_mean
+
+
+class _Second(NamedTuple):
+    count: int
+    sums: np.ndarray
+    products: np.ndarray
+
+    def mean_and_covariance(self) -> tuple[np.ndarray, np.ndarray]:
+        mean = self.sums / self.count
+        return mean, self.products / self.count - np.outer(mean, mean)
+
+
+def _accumulate(old: _Second | None, values: np.ndarray) -> _Second:
+    values = values.astype(np.float64)
+    new = _Second(len(values), values.sum(0), values.T @ values)
+    if old is None:
+        return new
+    return _Second(old.count + new.count, old.sums + new.sums, old.products + new.products)
+
+
+def measure_reference(
+    source: BlockSource, part_of: Mapping[str, str], window_frames: int, max_lag_frames: int
+) -> Reference:
+    """Measure in one pass.
+
+    Args:
+        source: Blocks of all utterances of all parts.
+        part_of: Split part of each utterance id.
+        window_frames: W.
+        max_lag_frames: Largest lag; decides which frames are targets.
+
+    Raises:
+        ValueError: Train has no targets.
+    """
+    frames: _Second | None = None
+    deltas: _Second | None = None
+    energies: list[np.ndarray] = []
+    rows: list[tuple[str, str, np.ndarray, int]] = []
+    num_targets: dict[str, int] = {}
+    for block in source():
+        targets = windows.target_rows(block.offsets, window_frames, max_lag_frames)
+        utterances = windows.utterance_of_rows(block.offsets, targets)
+        parts = np.array([part_of[str(name)] for name in block.utterance_ids])
+        rows += _utterance_rows(block)
+        for part, count in zip(*np.unique(parts[utterances], return_counts=True), strict=True):
+            num_targets[str(part)] = num_targets.get(str(part), 0) + int(count)
+        chosen = targets[parts[utterances] == "train"]
+        if len(chosen):
+            frames = _accumulate(frames, block.frames[chosen])
+            deltas = _accumulate(deltas, windows.delta(block.frames, chosen))
+            energies.append(block.energy[chosen])
+    if frames is None or deltas is None:
+        raise ValueError("the train split has no utterance long enough for a target")
+    mean, covariance = frames.mean_and_covariance()
+    _, delta_covariance = deltas.mean_and_covariance()
+    return Reference(
+        frame_mean=mean,
+        frame_sd=_floored_sd(covariance),
+        delta_sd=_floored_sd(delta_covariance),
+        energy_median=float(np.median(np.concatenate(energies))),
+        delta_directions=_principal(delta_covariance),
+        position_directions=_principal(covariance),
+        speakers=_means_of(rows, mean),
+        num_targets=num_targets,
+    )
+
+
+def _utterance_rows(block: LatentBlock) -> list[tuple[str, str, np.ndarray, int]]:
+    total = np.concatenate(
+        [np.zeros((1, block.frames.shape[1])), np.cumsum(block.frames, axis=0, dtype=np.float64)]
+    )
+    sums = total[block.offsets[1:]] - total[block.offsets[:-1]]
+    return [
+        (str(name), str(speaker), total, int(count))
+        for name, speaker, total, count in zip(
+            block.utterance_ids, block.speaker_ids, sums, np.diff(block.offsets), strict=True
+        )
+    ]
+
+
+def _means_of(
+    rows: Sequence[tuple[str, str, np.ndarray, int]], fallback: np.ndarray
+) -> SpeakerMeans:
+    names, speakers, sums, counts = zip(*rows, strict=True)
+    return speaker_means(
+        np.array(names), np.array(speakers), np.stack(sums), np.array(counts), fallback
+    )
+
+
+def _floored_sd(covariance: np.ndarray) -> np.ndarray:
+    return np.maximum(np.sqrt(np.maximum(np.diag(covariance), 0)), SD_FLOOR)
+
+
+def _principal(covariance: np.ndarray) -> np.ndarray:
+    _, vectors = np.linalg.eigh(covariance)
+    vectors = vectors[:, ::-1]
+    # the sign of a direction is a convention: its largest entry is positive
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(0)[None], 0)
+    return vectors * np.sign(largest)

@@ -1,0 +1,37 @@
+"""What the training loop trains: the mean NLL of a density on window data."""
+
+import torch
+from torch import Tensor
+
+from engram_audio.prediction.data import WindowData
+from engram_audio.prediction.density import ConditionalDensity
+
+VALIDATION_BATCH = 4096
+
+
+class DensityTask:
+    """Mean NLL, nats per frame, on train batches and on all of val."""
+
+    def __init__(
+        self, model: ConditionalDensity, train: WindowData, val: WindowData, device: torch.device
+    ) -> None:
+        self.model = model.to(device)
+        self._train, self._val, self._device = train, val, device
+
+    @property
+    def num_items(self) -> int:
+        """Train targets."""
+        return len(self._train)
+
+    def loss(self, items: Tensor) -> Tensor:
+        """Return the mean NLL of train targets."""
+        return -self.model.log_prob(self._train.batch(items, self._device)).mean()
+
+    def validate(self) -> float:
+        """Return the mean NLL of val."""
+        total = 0.0
+        for start in range(0, len(self._val), VALIDATION_BATCH):
+            items = torch.arange(start, min(start + VALIDATION_BATCH, len(self._val)))
+            batch = self._val.batch(items, self._device)
+            total -= float(self.model.log_prob(batch).double().sum())
+        return total / len(self._val)

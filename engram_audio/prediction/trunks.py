@@ -1,0 +1,130 @@
+"""From context to the parameters of a head.
+
+Shapes: B targets, W window, D dimensions, E frame embedding, P parameters.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engram_audio.prediction.config import TrunkSettings
+
+
+class InputScales(NamedTuple):
+    """Train statistics that normalise a trunk's input, each of shape [D]."""
+
+    frame_mean: np.ndarray
+    frame_sd: np.ndarray
+    delta_sd: np.ndarray
+
+
+class FreeParameters(nn.Module):
+    """No context: one learned vector for every frame."""
+
+    def __init__(self, start: Tensor) -> None:
+        super().__init__()
+        self.parameters_vector = nn.Parameter(start.clone())
+
+    def forward(self, context: Tensor) -> Tensor:
+        """Return the vector for each target, shape [B, P] (expanded, not copied)."""
+        return self.parameters_vector.expand(len(context), -1)
+
+
+class ContextInput(nn.Module):
+    """Normalises a context: raw frames, or the newest frame and the steps between frames."""
+
+    frame_mean: Tensor
+    frame_sd: Tensor
+    delta_sd: Tensor
+
+    def __init__(self, scales: InputScales, is_increments: bool, clip: float | None) -> None:
+        super().__init__()
+        for name, values in scales._asdict().items():
+            self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
+        self.is_increments = is_increments
+        self.clip = clip
+
+    def forward(self, context: Tensor) -> Tensor:
+        """Return inputs of unit order, shape [B, W, D]; with increments the newest frame is last."""
+        if self.is_increments:
+            steps = (context[:, 1:] - context[:, :-1]) / self.delta_sd
+            newest = (context[:, -1:] - self.frame_mean) / self.frame_sd
+            inputs = torch.cat([steps, newest], 1)
+        else:
+            inputs = (context - self.frame_mean) / self.frame_sd
+        if self.clip is None:
+            return inputs
+        return self.clip * torch.asinh(inputs / self.clip)
+
+
+def _hidden_layers(num_inputs: int, settings: TrunkSettings) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for index in range(settings.num_layers):
+        layers += [nn.Linear(num_inputs if index == 0 else settings.width, settings.width), nn.GELU()]
+        if settings.dropout > 0:
+            layers.append(nn.Dropout(settings.dropout))
+    return layers
+
+
+class Mlp(nn.Module):
+    """All frames, flattened, through hidden layers."""
+
+    def __init__(
+        self, num_dims: int, window_frames: int, num_parameters: int, settings: TrunkSettings,
+        scales: InputScales,
+    ) -> None:
+        super().__init__()
+        self.inputs = ContextInput(scales, settings.context == "increments", settings.input_clip)
+        self.hidden = nn.Sequential(*_hidden_layers(window_frames * num_dims, settings))
+        self.output = nn.Linear(settings.width, num_parameters)
+
+    def forward(self, context: Tensor) -> Tensor:
+        """Return parameters, shape [B, P], of contexts [B, W, D]."""
+        return self.output(self.hidden(self.inputs(context).flatten(1)))
+
+
+class SharedFrames(nn.Module):
+    """One gated embedding shared by all frames, then hidden layers.
+
+    The product of two projections makes second-order features (signs, energies) directly, and
+    sharing it over the window learns them from W times the data.
+    """
+
+    def __init__(
+        self, num_dims: int, window_frames: int, num_parameters: int, settings: TrunkSettings,
+        scales: InputScales,
+    ) -> None:
+        super().__init__()
+        self.inputs = ContextInput(scales, settings.context == "increments", settings.input_clip)
+        width = settings.frame_width
+        self.embed = nn.Linear(num_dims, 3 * width)
+        self.mix = nn.Sequential(nn.Linear(2 * width, width), nn.GELU())
+        self.newest = nn.Linear(num_dims, width)
+        self.hidden = nn.Sequential(*_hidden_layers(window_frames * width, settings))
+        self.output = nn.Linear(settings.width, num_parameters)
+
+    def forward(self, context: Tensor) -> Tensor:
+        """Return parameters, shape [B, P], of contexts [B, W, D]."""
+        inputs = self.inputs(context)
+        plain, left, right = self.embed(inputs[:, :-1]).chunk(3, -1)
+        embedded = self.mix(torch.cat([plain, left * right], -1)).flatten(1)
+        return self.output(self.hidden(torch.cat([embedded, self.newest(inputs[:, -1])], 1)))
+
+
+def build_trunk(
+    settings: TrunkSettings,
+    window_frames: int,
+    start: Tensor,
+    scales: InputScales,
+) -> nn.Module:
+    """Build a trunk whose output starts near `start` (shape [P]) for every context."""
+    kinds = {"mlp": Mlp, "shared_frames": SharedFrames}
+    trunk = kinds[settings.kind](
+        len(scales.frame_mean), window_frames, len(start), settings, scales
+    )
+    with torch.no_grad():
+        trunk.output.weight.mul_(settings.output_scale)
+        trunk.output.bias.mul_(settings.output_scale).add_(start)
+    return trunk

@@ -1,0 +1,313 @@
+"""Figures of the structure stage made of the published tables: sweep, gate, curves, speakers."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from engram_audio.report import svg
+from engram_audio.report.data import ReportData, choose
+from engram_audio.report.figure import FigureView, content_id, csv_text
+from engram_audio.report.key_names import with_key_parts
+
+INPUT_DASHES: dict[str, Any] = {"raw": "-", "speaker_centred": "--", "increments": ":"}
+SPEAKERS = "eval speakers"
+
+
+def sweep_figure(data: ReportData, representation: str) -> FigureView | None:
+    """Ratio against codebook size, one panel per lag, beside floor and best surrogate."""
+    table = choose(
+        data.tables["structure"],
+        representation=representation, split_seed=data.first_split(representation),
+        slice="all", subspace="all", part="eval",
+    )  # fmt: skip
+    table = with_key_parts(table)
+    is_kmeans = table["quantizer"].str.startswith("kmeans") & table["ratio"].notna()
+    keys = table.loc[is_kmeans & (table["input"] != "")]
+    if keys.empty:
+        return None
+    lags = sorted(keys["lag_frames"].unique())
+    families = sorted(keys["family"].unique())
+    colors = {name: svg.SERIES[i % len(svg.SERIES)] for i, name in enumerate(families)}
+    with svg.canvas(svg.WIDE_IN, 3.1, columns=len(lags)) as (figure, axes):
+        for axis, lag in zip(axes, lags, strict=True):
+            _draw_sweep(axis, choose(keys, lag_frames=lag), colors)
+            axis.set_title(f"lag {lag}")
+            axis.set_xlabel("codebook size K")
+        axes[0].set_ylabel("variance ratio")
+        figure.legend(
+            handles=_sweep_legend(colors, sorted(keys["input"].unique())),
+            loc="outside lower center",
+            ncols=4,
+        )
+        name = content_id("fig", representation, "sweep")
+        title = "Ratio over K and lag"
+        drawing = svg.inline_svg(
+            figure, name, f"{title}, {representation}",
+            "Lines of the variance ratio against codebook size for each key family, one panel for "
+            "each lag, with the floor of the target oracle and the best surrogate below and above.",
+        )  # fmt: skip
+    columns = ["key", "codebook_size", "lag_frames", "ratio", "ratio_low", "ratio_high", "floor"]
+    columns += [name for name in ("ratio_best_surrogate",) if name in keys]
+    return FigureView(
+        name=name,
+        title=title,
+        svg=drawing,
+        csv=csv_text(keys.loc[:, columns]),
+        caption=(
+            "1 means that the key says nothing about the next step. The dashed floor is what K "
+            "cells could reach at best; where a key's line lies on its surrogate's, it sees the "
+            "spectrum and nothing more."
+        ),
+        estimator="sum of squared error about train cell means / about the train grand mean, eval",
+        num_samples=f"{_speakers(keys)} eval speakers, {len(keys)} keys and lags",
+        resampling="speaker (t interval of the ratio of sums, shaded)",
+        assumption="speakers are exchangeable; frames compared across lags are the same frames",
+        is_wide=True,
+    )
+
+
+def _draw_sweep(axis: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
+    lines = sorted(set(zip(rows["family"], rows["input"], strict=True)))
+    for family, source in lines:
+        line = choose(rows, family=family, input=source).sort_values("codebook_size")
+        columns = ["codebook_size", "ratio", "ratio_low", "ratio_high"]
+        sizes, ratio, low, high = line.loc[:, columns].to_numpy(float).T
+        color, style = colors[family], INPUT_DASHES.get(source, "-.")
+        axis.plot(sizes, ratio, style, color=color, marker="o", markersize=2.8)
+        axis.fill_between(sizes, low, high, color=color, alpha=0.15, linewidth=0)
+    sizes = np.unique(rows["codebook_size"].to_numpy(float))
+    axis.plot(sizes, _lowest(rows, "floor", sizes), "--", color=svg.INK, linewidth=1)
+    if "ratio_best_surrogate" in rows:
+        best = _lowest(rows, "ratio_best_surrogate", sizes)
+        axis.plot(sizes, best, "-", color=svg.GREY, linewidth=1)
+    axis.axhline(1, color=svg.INK, linewidth=0.6)
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(sizes, [_short_size(size) for size in sizes])
+
+
+def _lowest(rows: pd.DataFrame, column: str, sizes: np.ndarray) -> list[float]:
+    """Return the smallest value of a column at each codebook size, NaN where there is none."""
+    values = [choose(rows, codebook_size=size)[column].dropna().to_numpy(float) for size in sizes]
+    return [float(found.min()) if len(found) else float("nan") for found in values]
+
+
+def _short_size(size: float) -> str:
+    return f"{int(size) // 1024}k" if size >= 1024 else str(int(size))
+
+
+def _sweep_legend(colors: dict[str, str], inputs: list[str]) -> list[Line2D]:
+    handles = [Line2D([], [], color=color, label=name) for name, color in colors.items()]
+    handles += [
+        Line2D([], [], color=svg.INK, linestyle=INPUT_DASHES.get(name, "-."), label=name)
+        for name in inputs
+    ]
+    handles.append(Line2D([], [], color=svg.INK, linestyle="--", linewidth=1, label="floor"))
+    handles.append(Line2D([], [], color=svg.GREY, linewidth=1, label="best surrogate"))
+    return handles
+
+
+def gate_figure(data: ReportData, representation: str) -> FigureView | None:
+    """Explained fraction of the registered keys on every slice, beside their surrogates."""
+    table = choose(
+        data.tables["structure"],
+        representation=representation, split_seed=data.first_split(representation),
+        key=list(data.registered["keys"]), lag_frames=data.registered["lag_frames"],
+        subspace="all", part="eval",
+    )  # fmt: skip
+    table = table.loc[table["explained_fraction"].notna()]
+    keys = [key for key in data.registered["keys"] if key in set(table["key"])]
+    if not keys:
+        return None
+    minimum = data.registered["operative_gate"]["minimum_explained_fraction"]
+    surrogates = surrogate_columns(table)
+    slices = list(dict.fromkeys(table["slice"]))
+    with svg.canvas(svg.WIDE_IN, 0.9 + 0.34 * len(slices), columns=len(keys)) as (figure, axes):
+        for axis, key in zip(axes, keys, strict=True):
+            _draw_gate(axis, choose(table, key=key), slices, surrogates)
+            axis.axvline(minimum, color=svg.INK, linewidth=1, linestyle="--")
+            axis.axvline(0, color=svg.INK, linewidth=0.6)
+            axis.set_title(key)
+            axis.set_xlabel("explained fraction of what K cells could explain")
+        axes[0].set_yticks(range(len(slices)), slices)
+        axes[0].invert_yaxis()
+        figure.legend(handles=_gate_legend(surrogates), loc="outside lower center", ncols=5)
+        name = content_id("fig", representation, "gate")
+        title = "Explained fraction on every slice"
+        drawing = svg.inline_svg(
+            figure, name, f"{title}, {representation}",
+            "Points with intervals for each slice and registered key; hollow marks are surrogates; "
+            "a dashed line is the registered threshold.",
+        )  # fmt: skip
+    columns = ["key", "slice", "explained_fraction", "explained_fraction_low"]
+    columns += ["explained_fraction_high", *surrogates.values()]
+    return FigureView(
+        name=name,
+        title=title,
+        svg=drawing,
+        csv=csv_text(table.loc[:, columns]),
+        caption=(
+            "A filled point whose whole interval lies right of the dashed line, and right of the "
+            "hollow surrogates, is structure that a linear process with the same spectrum lacks."
+        ),
+        estimator="(1 - ratio) / (1 - floor), lag "
+        f"{data.registered['lag_frames']}, train cell means on eval speakers",
+        num_samples=f"{_speakers(table)} eval speakers",
+        resampling="speaker",
+        assumption="the floor is the best K cells fitted on train targets",
+        is_wide=True,
+    )
+
+
+SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^"}
+
+
+def surrogate_columns(table: pd.DataFrame) -> dict[str, str]:
+    """Return surrogate name -> column of its explained fraction, those with any value."""
+    found = {name: f"explained_fraction_{name}" for name in SURROGATE_MARKERS}
+    return {
+        name: column
+        for name, column in found.items()
+        if column in table and table[column].notna().to_numpy().any()
+    }
+
+
+def _draw_gate(
+    axis: Axes, rows: pd.DataFrame, slices: list[str], surrogates: dict[str, str]
+) -> None:
+    places = [slices.index(name) for name in rows["slice"]]
+    value = rows["explained_fraction"].to_numpy(float)
+    low, high = (rows[f"explained_fraction_{end}"].to_numpy(float) for end in ("low", "high"))
+    axis.hlines(places, low, high, color=svg.BLUE, linewidth=2)
+    axis.plot(value, places, "o", color=svg.BLUE, markersize=5)
+    for name, column in surrogates.items():
+        axis.plot(
+            rows[column], np.array(places) + 0.22, SURROGATE_MARKERS[name],
+            markerfacecolor="none", color=svg.GREY, markersize=3.6,
+        )  # fmt: skip
+    axis.grid(False, axis="y")
+
+
+def _gate_legend(surrogates: dict[str, str]) -> list[Line2D]:
+    handles = [Line2D([], [], color=svg.BLUE, marker="o", label="measured, with interval")]
+    handles += [
+        Line2D([], [], color=svg.GREY, marker=SURROGATE_MARKERS[name], markerfacecolor="none",
+               linestyle="", label=name)
+        for name in surrogates
+    ]  # fmt: skip
+    handles.append(Line2D([], [], color=svg.INK, linestyle="--", linewidth=1, label="threshold"))
+    return handles
+
+
+def curve_figure(data: ReportData, representation: str) -> FigureView | None:
+    """Ratio on the most confident frames, plain and energy-matched."""
+    rows = choose(
+        data.tables["curves"],
+        representation=representation, split_seed=data.first_split(representation),
+        key=list(data.registered["keys"]), lag_frames=data.registered["lag_frames"], slice="all",
+    )  # fmt: skip
+    if rows.empty:
+        return None
+    keys = [key for key in data.registered["keys"] if key in set(rows["key"])]
+    with svg.canvas() as (figure, (axis,)):
+        for key, color in zip(keys, svg.SERIES, strict=False):
+            for matching, style in (("plain", "-"), ("energy_matched", "--")):
+                line = choose(rows, key=key, matching=matching).sort_values("kept_fraction")
+                label = f"{key}, {matching.replace('_', ' ')}"
+                axis.plot(
+                    line["kept_fraction"],
+                    line["ratio"],
+                    style,
+                    color=color,
+                    marker="o",
+                    label=label,
+                )
+                if matching == "plain":
+                    axis.fill_between(
+                        line["kept_fraction"], line["ratio_low"], line["ratio_high"],
+                        color=color, alpha=0.15, linewidth=0,
+                    )  # fmt: skip
+        axis.axhline(1, color=svg.INK, linewidth=0.6)
+        axis.set_xlabel("share of frames kept, most confident first")
+        axis.set_ylabel("variance ratio on the kept frames")
+        figure.legend(loc="outside lower center", ncols=1)
+        name = content_id("fig", representation, "confidence")
+        title = "Confidence curve"
+        drawing = svg.inline_svg(
+            figure, name, f"{title}, {representation}",
+            "Lines of the variance ratio against the share of frames kept, solid as they come and "
+            "dashed with the same energies as all frames.",
+        )  # fmt: skip
+    return FigureView(
+        name=name,
+        title=title,
+        svg=drawing,
+        csv=csv_text(rows),
+        caption=(
+            "If the key knows some frames better than others, the line falls to the left. Dashed "
+            "lines keep the energy distribution: quiet frames alone cannot make them fall."
+        ),
+        estimator="ratio of sums recomputed on the kept frames; confidence is nearness to the cell",
+        num_samples=f"{_speakers(rows)} eval speakers",
+        resampling="speaker",
+        assumption="confidence is known before the target, from the context alone",
+    )
+
+
+def speaker_figure(data: ReportData, representation: str) -> FigureView | None:
+    """Each speaker's ratio, sorted: train speakers' held-out utterances beside eval speakers."""
+    rows = choose(
+        data.tables["speakers"],
+        representation=representation, split_seed=data.first_split(representation),
+        key=list(data.registered["keys"]), lag_frames=data.registered["lag_frames"],
+        slice="all", subspace="all", part=["val", "eval"],
+    )  # fmt: skip
+    rows = rows.loc[rows["ratio"].notna()]
+    keys = [key for key in data.registered["keys"] if key in set(rows["key"])]
+    if not keys:
+        return None
+    with svg.canvas() as (figure, (axis,)):
+        for key, color in zip(keys, svg.SERIES, strict=False):
+            for part, style in (("eval", "-"), ("val", ":")):
+                values = np.sort(choose(rows, key=key, part=part)["ratio"].to_numpy(float))
+                if len(values):
+                    shares = (np.arange(len(values)) + 0.5) / len(values)
+                    axis.step(
+                        values, shares, style, where="mid", color=color, label=f"{key}, {part}"
+                    )
+        axis.axvline(1, color=svg.INK, linewidth=0.6)
+        axis.set_xlabel("variance ratio of a speaker")
+        axis.set_ylabel("share of speakers below")
+        figure.legend(loc="outside lower center", ncols=1)
+        name = content_id("fig", representation, "speakers")
+        title = "Per-speaker distribution"
+        drawing = svg.inline_svg(
+            figure, name, f"{title}, {representation}",
+            "Step curves of the share of speakers whose ratio lies below a value, eval speakers "
+            "solid and held-out utterances of train speakers dotted.",
+        )  # fmt: skip
+    return FigureView(
+        name=name,
+        title=title,
+        svg=drawing,
+        csv=csv_text(rows),
+        caption=(
+            "Where the solid line (speakers never seen) lies right of the dotted one (train "
+            "speakers, other utterances), the key learned voices rather than speech."
+        ),
+        estimator="each speaker's own ratio of sums, train cell means",
+        num_samples=f"{_speakers(rows)} speakers in the largest part",
+        resampling="none: every speaker is drawn",
+        assumption="speakers have enough frames for a ratio of their own",
+    )
+
+
+def _speakers(rows: pd.DataFrame) -> str:
+    if "num_speakers" in rows:
+        return str(int(rows["num_speakers"].to_numpy(float).max()))
+    if "speaker_id" in rows:
+        parts = rows.groupby("part") if "part" in rows else [("", rows)]
+        return str(max(part["speaker_id"].nunique() for _, part in parts))
+    return "all"

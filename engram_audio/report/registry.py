@@ -1,0 +1,22 @@
+"""The sections of the page, in order. A stage adds its module here and a partial template."""
+
+from engram_audio.report.section_spec import SectionSpec
+from engram_audio.report.sections import (
+    corpus,
+    instrument,
+    listening,
+    matrix,
+    provenance,
+    structure,
+    verdict,
+)
+
+SECTIONS: tuple[SectionSpec, ...] = (
+    verdict.SECTION,
+    instrument.SECTION,
+    matrix.SECTION,
+    structure.SECTION,
+    corpus.SECTION,
+    listening.SECTION,
+    provenance.SECTION,
+)

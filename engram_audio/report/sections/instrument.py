@@ -1,0 +1,71 @@
+"""Calibration of the instrument: controls, surrogates and nulls beside the measurement."""
+
+from typing import Any
+
+from engram_audio.report import figures_instrument as figures
+from engram_audio.report.data import ReportData, choose
+from engram_audio.report.figures_structure import gate_figure
+from engram_audio.report.section_spec import SectionSpec
+from engram_audio.report.table_view import Column, make_table
+
+LINEAR_COLUMNS = (
+    Column("representation", "Representation", is_text=True),
+    Column("model", "Model", is_text=True, help="ridge is measured; the others are nulls."),
+    Column("lag_frames", "Lag", "frames", "How stale the context is."),
+    Column("r2", "R²", "", "Share of the step's variance, eval speakers.", "r2_low", "r2_high"),
+    Column(
+        "cosine", "Cosine", "", "Mean cosine of prediction and step; white noise at lag 1: 0.707.",
+        "cosine_low", "cosine_high",
+    ),
+)  # fmt: skip
+
+
+def build(data: ReportData) -> dict[str, Any]:
+    """Gather control, surrogate and baseline figures of each base representation."""
+    names = data.base_representations()
+    linear = choose(data.tables["linear"], part="eval", slice="all", representation=names)
+    splits = {name: data.first_split(name) for name in names}
+    decides = [
+        seed == splits[name]
+        for name, seed in zip(linear["representation"], linear["split_seed"], strict=True)
+    ]
+    linear = linear.loc[decides]
+    return {
+        "groups": [
+            {
+                "name": name,
+                "figures": [
+                    drawn
+                    for draw in (
+                        figures.variance_baseline,
+                        figures.direction_baseline,
+                        gate_figure,
+                        figures.control_figure,
+                    )
+                    if (drawn := draw(data, name)) is not None
+                ],
+            }
+            for name in names
+        ],
+        "linear": make_table(
+            "linear-baselines",
+            "Linear baseline and its nulls, eval speakers, all frames",
+            linear,
+            LINEAR_COLUMNS,
+            maximum_rows=data.settings.maximum_table_rows,
+            source="tables/linear.csv",
+        ),
+    }
+
+
+SECTION = SectionSpec(
+    name="instrument",
+    title="Does the instrument read zero where zero is true?",
+    lead=(
+        "This section measures things whose answer is known: keys that cannot know, surrogates "
+        "without local structure, and nulls that look like structure. If these are off, nothing "
+        "above can be believed."
+    ),
+    needs=("structure", "linear"),
+    build=build,
+)

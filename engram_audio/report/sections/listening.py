@@ -1,0 +1,80 @@
+"""Original and round trip, to hear and to see."""
+
+import re
+from typing import Any
+
+from engram_audio.report import number
+from engram_audio.report.data import ReportData
+from engram_audio.report.figure import content_id
+from engram_audio.report.section_spec import SectionSpec
+
+MAXIMUM_MEDIA_BYTES = 6_000_000  # of a page that stays below 10 MB
+DATA_URI = re.compile(
+    r"data:(audio/(?:flac|x-flac|wav|ogg|mpeg|mp4)|image/(?:png|webp|jpeg));base64,[A-Za-z0-9+/]+={0,2}"
+)
+
+
+def build(data: ReportData) -> dict[str, Any]:
+    """Gather players until the media budget is spent, in turn over representations."""
+    groups: dict[str, list[dict[str, Any]]] = {name: [] for name in sorted(data.players)}
+    spent, left_out = 0, 0
+    longest = max((len(examples) for examples in data.players.values()), default=0)
+    for place in range(longest):
+        for name in groups:
+            if place >= len(data.players[name]):
+                continue
+            card = make_card(name, data.players[name][place], place)
+            size = sum(len(sound["audio"]) + len(sound["image"]) for sound in card["sounds"])
+            if spent + size > MAXIMUM_MEDIA_BYTES:
+                left_out += 1
+                continue
+            spent += size
+            groups[name].append(card)
+    return {
+        "groups": [{"name": name, "cards": cards} for name, cards in groups.items() if cards],
+        "left_out": left_out,
+        "unavailable": sorted(set(data.base_representations()) - set(data.players)),
+    }
+
+
+def make_card(representation: str, example: dict[str, Any], place: int) -> dict[str, Any]:
+    """Return one player; media that are no plain data URI are left away."""
+    identity = content_id("player", representation, place)
+    sounds = [
+        {
+            "id": f"{identity}-{kind}",
+            "label": label,
+            "audio": media(example.get(kind)),
+            "image": media(example.get(f"{kind}_picture")),
+        }
+        for kind, label in (("original", "Original"), ("decoded", "Round trip"))
+    ]
+    return {
+        "id": identity,
+        "utterance": str(example.get("utterance_id", "")),
+        "speaker": str(example.get("speaker_id", "")),
+        "transcript": str(example.get("transcript") or ""),
+        "distance": number.fixed(example.get("log_mel_l1"), 2),
+        "sounds": sounds,
+    }
+
+
+def media(embedded: Any) -> str:
+    """Return a data URI of embedded audio or of a raster image; nothing for anything else."""
+    if not isinstance(embedded, dict):
+        return ""
+    uri = f"data:{embedded.get('media_type')};base64,{embedded.get('base64')}"
+    return uri if DATA_URI.fullmatch(uri) else ""
+
+
+SECTION = SectionSpec(
+    name="listening",
+    title="Listen: original and codec round trip",
+    lead=(
+        "Each pair is an eval utterance and the same after encoding and decoding, with log-mel "
+        "spectrograms. Space plays, the arrow keys switch between the two at the same moment; one "
+        "plays at a time."
+    ),
+    needs=(),
+    build=build,
+)

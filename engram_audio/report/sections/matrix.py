@@ -1,0 +1,82 @@
+"""Decision matrix: each representation and registered key against each row of the gate."""
+
+from typing import Any
+
+import pandas as pd
+
+from engram_audio.report.data import ReportData
+from engram_audio.report.section_spec import SectionSpec
+from engram_audio.report.table_view import Column, make_table
+
+SEVERITY = ("fail", "invalid", "undecided", "pass")
+
+
+def build(data: ReportData) -> dict[str, Any]:
+    """Gather the matrix."""
+    representations = data.decision.get("representations", {})
+    rows, quantities = [], {}
+    for name, entry in sorted(representations.items()):
+        gate = entry.get("gates", {}).get("operative", [])
+        keys = list(dict.fromkeys(str(row.get("key")) for row in gate))
+        for key in keys:
+            cells = _cells([row for row in gate if str(row.get("key")) == key])
+            quantities.update(dict.fromkeys(cells))
+            rows.append(
+                {
+                    "representation": name,
+                    "key": key,
+                    "verdict": str(entry.get("verdict")),
+                    "key_verdict": str(entry.get("keys", {}).get(key, "")),
+                    **cells,
+                }
+            )
+    columns = [
+        Column("representation", "Representation", is_text=True),
+        Column("verdict", "Verdict", is_outcome=True, help="Of the representation, over its keys."),
+        Column("key", "Key", is_text=True, help="Registered beforehand."),
+        Column("key_verdict", "Of the key", is_outcome=True, help="Over all registered slices."),
+        *(Column(name, name.replace("_", " "), is_outcome=True) for name in quantities),
+    ]
+    return {
+        "matrix": make_table(
+            "decision-matrix",
+            "Worst outcome over slices, and how many slices pass",
+            pd.DataFrame(rows, columns=[column.name for column in columns]),
+            columns,
+            maximum_rows=data.settings.maximum_table_rows,
+            source="decision.json",
+        )
+    }
+
+
+def _cells(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Return quantity -> `outcome n/m`: the worst outcome, and passes of all slices."""
+    outcomes: dict[str, list[str]] = {}
+    for row in rows:
+        name = str(row.get("name") or row.get("quantity"))
+        if row.get("outcome"):  # rows that only inform have none
+            outcomes.setdefault(name, []).append(str(row["outcome"]))
+    return {
+        name: f"{_worst(found)} {found.count('pass')}/{len(found)}"
+        for name, found in outcomes.items()
+    }
+
+
+def _worst(outcomes: list[str]) -> str:
+    for word in SEVERITY:
+        if word in outcomes:
+            return word
+    return outcomes[0]
+
+
+SECTION = SectionSpec(
+    name="matrix",
+    title="Decision matrix",
+    lead=(
+        "Each line is a representation with a registered key, each column a row of the operative "
+        "gate; read a line from left to right to see where it stops. Surrogates are not decided "
+        "on: they stand beside each number as its null."
+    ),
+    needs=(),
+    build=build,
+)

@@ -1,0 +1,144 @@
+"""What the prediction steps read in the same way: frames with noise, nulls, reference."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from engram_audio.artifacts.bundle import read_bundle
+from engram_audio.artifacts.latents import LatentStore
+from engram_audio.artifacts.resident import block_source, resident_block
+from engram_audio.artifacts.table import read_table
+from engram_audio.artifacts.tensors import read_tensors
+from engram_audio.errors import InputError
+from engram_audio.latents.block import BlockSource
+from engram_audio.prediction.assess import Stage, targets_of, thin_utterances
+from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.prediction.data import noisy_source
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.fit import Material
+from engram_audio.prediction.nulls import Rung
+from engram_audio.prediction.reference import Reference
+from engram_audio.prediction.scores import compact_sensitivity
+from engram_audio.prediction.storage import unpack_models, unpack_reference, unpack_rungs
+
+PARTS = ("train", "val", "eval")
+
+
+class Frames(NamedTuple):
+    """The split frames of a representation.
+
+    Attributes:
+        store: Open shards.
+        part_of: Part of each utterance id that has latents.
+    """
+
+    store: LatentStore
+    part_of: dict[str, str]
+
+    def source(self, parts: Sequence[str], block_frames: int) -> BlockSource:
+        """Return the stream of some parts."""
+        chosen = {name for name, part in self.part_of.items() if part in parts}
+        return block_source(self.store, chosen, block_frames)
+
+
+def open_frames(shards: Sequence[Path], splits: Path) -> Frames:
+    """Open shards and give every utterance its part.
+
+    Raises:
+        InputError: An utterance is in no split.
+    """
+    store = LatentStore(shards)
+    table = read_table(splits, ["utterance_id", "split"])
+    split_of = dict(zip(table["utterance_id"], table["split"], strict=True))
+    missing = [name for name in store.index["utterance_id"] if name not in split_of]
+    if missing:
+        raise InputError(
+            f"{splits}: has no utterance {missing[0]} ({len(missing)} missing); rerun make_splits"
+        )
+    return Frames(store, {str(name): split_of[name] for name in store.index["utterance_id"]})
+
+
+def noise_of(reference: Reference, section: PredictionSection) -> np.ndarray:
+    """Return the dequantisation noise's SD, shape [D]."""
+    return section.dequantization_fraction * reference.frame_sd
+
+
+def read_nulls(path: Path) -> tuple[Reference, list[Rung]]:
+    """Read what `fit_linear_nulls` wrote."""
+    arrays, header = read_bundle(path)
+    return unpack_reference(arrays, header["reference"]), unpack_rungs(arrays, header["rungs"])
+
+
+def load_material(
+    frames: Frames, nulls: Path, section: PredictionSection
+) -> tuple[Material, Callable[[], None]]:
+    """Load train and val for training; the function returned frees local disk."""
+    reference, rungs = read_nulls(nulls)
+    noise_sd = noise_of(reference, section)
+    index = frames.store.index
+    used = index["utterance_id"].map(frames.part_of).isin(["train", "val"])
+    source = noisy_source(
+        frames.source(("train", "val"), section.block_frames), noise_sd, section.noise_seed
+    )
+    block, release = resident_block(
+        source,
+        int(index.loc[used, "num_frames"].sum()),
+        frames.store.metadata.num_dims,
+        section.resident_memory_gib,
+    )
+    material = Material(
+        block,
+        frames.part_of,
+        reference,
+        rungs,
+        section.window_frames,
+        max(section.lags_frames),
+        noise_sd,
+    )
+    return material, release
+
+
+def open_stage(
+    frames: Frames,
+    reference: Reference,
+    section: PredictionSection,
+    evaluation: PredictionEvaluationSection,
+    device: str,
+    decoder: Path | None,
+) -> Stage:
+    """Open the streams that predictors are scored on: all of val and eval, a share of train."""
+    index = frames.store.index
+    parts = index["utterance_id"].map(frames.part_of)
+    noise_sd = noise_of(reference, section)
+    sources, num_targets = {}, {}
+    for part in PARTS:
+        rows = index[parts == part]
+        counts = targets_of(rows["num_frames"].to_numpy(), section)
+        names = rows["utterance_id"].tolist()
+        if part == "train":
+            names = thin_utterances(names, counts.tolist(), evaluation.maximum_train_frames)
+        kept = rows["utterance_id"].isin(names).to_numpy()
+        num_targets[part] = int(counts[kept].sum())
+        source = block_source(frames.store, set(names), section.block_frames)
+        sources[part] = noisy_source(source, noise_sd, section.noise_seed)
+    return Stage(
+        sources, num_targets, frames.part_of, reference, section, evaluation,
+        read_sensitivity(decoder), torch.device(device),
+    )  # fmt: skip
+
+
+def read_sensitivity(decoder: Path | None) -> np.ndarray | None:
+    """Return the linear map of a decoder whose weights hold `components` [D, Q], else None."""
+    if decoder is None:
+        return None
+    tensors, _ = read_tensors(decoder, ["components"])
+    return compact_sensitivity(tensors["components"].T)
+
+
+def read_models(path: Path, field: str, reference: Reference) -> dict[str, ConditionalDensity]:
+    """Read densities by label from a file that has them under `field` of its header."""
+    arrays, header = read_bundle(path)
+    return unpack_models(arrays, header[field], reference.input_scales)

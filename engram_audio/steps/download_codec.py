@@ -1,0 +1,39 @@
+"""Download a codec's checkpoint at its pinned commit and check its digest."""
+
+import logging
+
+from engram_audio.artifacts.hub import download_file
+from engram_audio.codecs.config import MimiCodecSettings
+from engram_audio.errors import InputError
+from engram_audio.steps import _cli
+
+LOG = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "download_codec",
+        __doc__,
+        inputs=["section"],
+        outputs=["weights", "model_config"],
+        wildcards=["codec"],
+        argv=argv,
+    )
+    settings = arguments.load_section(arguments.section, MimiCodecSettings)
+    if settings.revision is None or settings.weights_sha256 is None:
+        raise InputError(
+            f"codecs.{arguments.codec}: {settings.checkpoint} is not pinned; set revision to the "
+            "commit (40 hex digits, the hub page's History) and weights_sha256 to the SHA-256 that "
+            "the hub shows for model.safetensors, or set checkpoint to a local folder"
+        )
+    repository, revision = settings.checkpoint, settings.revision
+    download_file(repository, revision, "config.json", arguments.model_config, None)
+    download_file(
+        repository, revision, "model.safetensors", arguments.weights, settings.weights_sha256
+    )
+    LOG.info("%s at %s", repository, revision)
+
+
+if __name__ == "__main__":
+    _cli.run(main)

@@ -1,0 +1,47 @@
+"""Check the arrays that a user brings; list usable and unusable ones, deal them to shards."""
+
+import logging
+from pathlib import Path
+
+from engram_audio.artifacts.external_arrays import read_array_table, read_arrays
+from engram_audio.artifacts.table import write_table
+from engram_audio.corpus.shards import assign_shards
+from engram_audio.latents.arrays import index_arrays
+from engram_audio.latents.config import ArraysRepresentation
+from engram_audio.steps import _cli
+from engram_audio.steps._progress import track
+
+LOG = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "index_arrays",
+        __doc__,
+        inputs=["section", "table"],
+        outputs=["utterances", "exclusions", "shards"],
+        wildcards=["representation"],
+        argv=argv,
+    )
+    section = arguments.load_section(arguments.section, ArraysRepresentation)
+    name = arguments.representation
+    table = read_array_table(arguments.table)
+    rows = track(read_arrays(Path(section.path), table), len(table), "check", "arrays")
+    index = index_arrays(rows, section.frame_rate_hz, name)
+    shards = assign_shards(
+        index.utterances, section.num_shards, f"representations.{name}.num_shards"
+    )
+    facts = {
+        "num_dims": index.num_dims,
+        "has_energy": index.has_energy,
+        "content_hash": index.content_hash,
+    }
+    LOG.info("%d arrays, %d excluded", len(index.utterances), len(index.exclusions))
+    write_table(arguments.utterances, index.utterances, arguments.manifest())
+    write_table(arguments.exclusions, index.exclusions, arguments.manifest())
+    write_table(arguments.shards, shards, {**arguments.manifest(), "arrays": facts})
+
+
+if __name__ == "__main__":
+    _cli.run(main)

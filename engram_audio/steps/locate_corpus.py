@@ -1,0 +1,35 @@
+"""List the files of a corpus that lies on disk, with their digests."""
+
+import logging
+from pathlib import Path
+
+from engram_audio.artifacts.audio_source import SourceFile, write_source
+from engram_audio.artifacts.json_document import read_text
+from engram_audio.artifacts.librispeech_tree import digest_files, list_tree
+from engram_audio.corpus.config import LibriSpeechCorpus, corpus_model
+from engram_audio.corpus.utterances import Exclusion
+from engram_audio.steps import _cli
+from engram_audio.steps._progress import track
+
+LOG = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "locate_corpus", __doc__, inputs=["section"], outputs=["source"], argv=argv
+    )
+    section = arguments.load_section(arguments.section, corpus_model(read_text(arguments.section)))
+    subsets = section.subsets if isinstance(section, LibriSpeechCorpus) else None
+    root = str(Path(section.root))
+    tree = list_tree(Path(root), subsets)
+    digests = digest_files(root, tree.paths, arguments.num_workers)
+    found = list(track(digests, len(tree.paths), f"listing {root}"))
+    files = [item for item in found if isinstance(item, SourceFile)]
+    exclusions = [*tree.exclusions, *(item for item in found if isinstance(item, Exclusion))]
+    LOG.info("%s: %d files, %d excluded by name or place", root, len(files), len(exclusions))
+    write_source(arguments.source, section.kind, root, files, exclusions, arguments.manifest())
+
+
+if __name__ == "__main__":
+    _cli.run(main)

@@ -1,0 +1,47 @@
+"""Simulate one shard of the VAR(p) twin of a representation."""
+
+from engram_audio.artifacts.latents import LatentStore, write_latent_shard
+from engram_audio.artifacts.tensors import read_tensors
+from engram_audio.latents.config import SurrogatesSection
+from engram_audio.latents.extraction import frame_times
+from engram_audio.latents.surrogates import surrogate_hash
+from engram_audio.latents.var import VarModel, simulate_var
+from engram_audio.steps import _cli
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "simulate_var",
+        __doc__,
+        inputs=["section", "model", "latents"],
+        outputs=["surrogate_latents"],
+        wildcards=["representation"],
+        argv=argv,
+    )
+    section = arguments.load_section(arguments.section, SurrogatesSection)
+    tensors, _ = read_tensors(arguments.model, VarModel._fields)
+    model = VarModel(**tensors)
+    store = LatentStore([arguments.latents])
+    block = simulate_var(model, store.load(), section.seed)
+    base = store.metadata
+    recipe = f"{section.var_order} {section.seed}"
+    metadata = base._replace(
+        representation=f"{arguments.representation}--var",
+        weight_hash=surrogate_hash(base.weight_hash, "var", recipe),
+        cold_start_frames=0,  # the base's cold start was dropped before
+    )
+    surrogate = {
+        "kind": "var",
+        "order": section.var_order,
+        "spectral_radius": float(model.radius[0]),
+        "fitted_spectral_radius": float(model.fitted_radius[0]),
+        "num_train_frames": int(model.num_frames[0]),
+    }
+    manifest = {**arguments.manifest(section.seed), "surrogate": surrogate}
+    times = frame_times(block.offsets, base.frame_rate_hz)
+    write_latent_shard(arguments.surrogate_latents, block, times, metadata, manifest)
+
+
+if __name__ == "__main__":
+    _cli.run(main)

@@ -1,0 +1,77 @@
+"""Train one head at one lag, one model per event; resumes after a kill with the same bits."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.artifacts.digest import file_digest
+from engram_audio.artifacts.json_document import read_text
+from engram_audio.artifacts.jsonl import write_jsonl
+from engram_audio.prediction.config import PredictionSection, head_model
+from engram_audio.prediction.fit import events_trained, train_head
+from engram_audio.prediction.storage import density_spec, pack_density
+from engram_audio.provenance import code_digest, text_digest
+from engram_audio.steps import _cli
+from engram_audio.steps._device import resolve_device
+from engram_audio.steps._prediction import load_material, open_frames
+from engram_audio.steps._training import INTERRUPTED_EXIT_CODE, Checkpoint, StopFlag, callbacks
+from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.loop import Interrupted
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "train_density",
+        __doc__,
+        inputs=["section", "head_section", "recipe_section", "nulls", "splits"],
+        input_lists=["shards"],
+        outputs=["model", "history"],
+        wildcards=["lag", "seed", "tensorboard"],
+        uses_device=True,
+        argv=argv,
+    )
+    section = arguments.load_section(arguments.section, PredictionSection)
+    model_class = head_model(read_text(arguments.head_section), arguments.head_section.name)
+    settings = arguments.load_section(arguments.head_section, model_class)
+    recipe = arguments.load_section(arguments.recipe_section, TrainingRecipe)
+    device = torch.device(resolve_device(arguments.device, uses_torch=True))
+    lag, seed = int(arguments.lag), int(arguments.seed)
+    frames = open_frames(arguments.shards, arguments.splits)
+    material, release = load_material(frames, arguments.nulls, section)
+    inputs = [arguments.nulls, arguments.splits, *arguments.shards]
+    parts = [*arguments.sections.values(), *map(file_digest, inputs), str(lag), str(seed)]
+    key = text_digest("\n".join([code_digest("engram_audio.steps.train_density"), *parts]))
+    stop = StopFlag()
+    arrays, headers, history, checkpoints = {}, {}, [], []
+    for event in events_trained(lag, section.targets):
+        checkpoint = Checkpoint(_checkpoint_path(arguments.model, event), f"{key}/{event}")
+        checkpoints.append(checkpoint)
+        wired = callbacks(checkpoint, stop, recipe, event, Path(arguments.tensorboard))
+        state = checkpoint.load()
+        try:
+            model, base, state = train_head(
+                settings, recipe, material, lag, event, seed, device, state, wired
+            )
+        except Interrupted:
+            sys.exit(INTERRUPTED_EXIT_CODE)
+        checkpoint.save(state)
+        spec = density_spec(settings, section.window_frames)
+        packed, headers[event] = pack_density(event, model, base, spec)
+        arrays |= packed
+        history += [{"event": event, **record} for record in state.history]
+    release()
+    write_jsonl(arguments.history, history)
+    write_bundle(arguments.model, arrays, {**arguments.manifest(seed), "models": headers})
+    for checkpoint in checkpoints:
+        checkpoint.remove()
+
+
+def _checkpoint_path(model: Path, event: str) -> Path:
+    return model.parent / f".checkpoint-{event}.safetensors"
+
+
+if __name__ == "__main__":
+    _cli.run(main)

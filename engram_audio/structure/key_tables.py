@@ -1,0 +1,207 @@
+"""Tables of the structure stage; their columns are described in docs/data-dictionary.md.
+
+Shapes: P parts, S speakers, G subspaces, E effective cells.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.structure.cells import null_ratio_excess
+from engram_audio.structure.curves import MATCHINGS, confidence_ranks, curve_sums
+from engram_audio.structure.normalization import Normalization
+from engram_audio.structure.quantizers import KeyCells, QuantizerSpec
+from engram_audio.structure.scoring import ScoredLabeling, cell_summary
+from engram_audio.structure.targets import EVAL, PARTS, TRAIN, VAL, SliceTargets
+
+SCORE_COLUMNS = (
+    "key", "codebook_size", "lag_frames", "slice", "subspace", "control", "part", "speaker_id",
+    "num_frames", "num_excluded", "sse_residual", "sse_total", "sse_excluded", "nats_saved",
+    "nats_mean_part",
+)  # fmt: skip
+KEY_COLUMNS = (
+    "key", "codebook_size", "lag_frames", "slice", "control", "status", "num_cells",
+    "num_effective_cells", "num_train_frames", "key_entropy_nats",
+    "expected_null_ratio_excess_val", "expected_null_ratio_excess_eval",
+    *(f"{name}_{part}" for part in PARTS
+      for name in ("sse_own", "sse_own_total", "num_own_frames", "num_own_cells")),
+)  # fmt: skip
+CELL_COLUMNS = (
+    "key", "lag_frames", "slice", "cell", "num_train_frames", "num_eval_frames",
+    "train_variance_ratio", "eval_variance_ratio", "mean_pc1", "mean_pc2",
+)  # fmt: skip
+CURVE_COLUMNS = (
+    "key", "lag_frames", "slice", "part", "speaker_id", "kept_fraction", "matching", "num_frames",
+    "sse_residual", "sse_total",
+)  # fmt: skip
+NGRAM_COLUMNS = ("key", "order", "minimum_count", "part", "num_ngrams", "num_covered")
+EXCLUDED_CELL = -1  # the row of the cell table that gathers what is not effective
+
+
+class Place(NamedTuple):
+    """Where a key was scored."""
+
+    key: str
+    codebook_size: int
+    lag_frames: int
+    slice: str
+
+
+class TableBuilder:
+    """Collects columns of equal length and joins them once."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        """Remember the columns and their order."""
+        self._columns = tuple(columns)
+        self._pieces: list[dict[str, Any]] = []
+
+    def add(self, length: int, columns: Mapping[str, Any]) -> None:
+        """Add `length` rows; scalars are repeated."""
+        if set(columns) != set(self._columns):
+            raise ValueError(f"columns {sorted(columns)} are not {sorted(self._columns)}")
+        if length:
+            self._pieces.append({name: _column(value, length) for name, value in columns.items()})
+
+    def frame(self) -> pd.DataFrame:
+        """Return all rows in the order in which they were added."""
+        return pd.DataFrame(
+            {
+                name: np.concatenate([piece[name] for piece in self._pieces])
+                if self._pieces
+                else []
+                for name in self._columns
+            }
+        )
+
+
+def _column(value: Any, length: int) -> np.ndarray:
+    if isinstance(value, np.ndarray):
+        return value
+    dtype = object if isinstance(value, str) else None
+    return np.full(length, value, dtype=dtype)
+
+
+def add_scores(
+    builder: TableBuilder, place: Place, control: str, scored: ScoredLabeling,
+    subspaces: Sequence[str], speaker_ids: np.ndarray,
+) -> None:  # fmt: skip
+    """Add one row per part, speaker with frames, and subspace.
+
+    Nats are those of all dimensions; a subspace has none (its rows carry NaN).
+    """
+    sums = scored.speakers
+    part, speaker = np.nonzero(sums.num_frames)
+    names = np.array(PARTS, dtype=object)[part]
+    for number, subspace in enumerate(subspaces):
+        nats = (sums.kept("nats")[part, speaker], sums.kept("nats_mean")[part, speaker])
+        unknown = np.full(len(part), np.nan)
+        builder.add(
+            len(part),
+            {
+                **place._asdict(),
+                "subspace": subspace,
+                "control": control,
+                "part": names,
+                "speaker_id": speaker_ids[speaker],
+                "num_frames": sums.num_frames[part, speaker],
+                "num_excluded": sums.num_excluded[part, speaker],
+                "sse_residual": sums.kept("residual")[part, speaker, number],
+                "sse_total": sums.kept("total")[part, speaker, number],
+                "sse_excluded": sums.excluded()[part, speaker, number],
+                "nats_saved": nats[0] if number == 0 else unknown,
+                "nats_mean_part": nats[1] if number == 0 else unknown,
+            },
+        )
+
+
+def add_key(
+    builder: TableBuilder, place: Place, control: str, spec: QuantizerSpec, targets: SliceTargets,
+    outcome: ScoredLabeling | str,
+) -> None:  # fmt: skip
+    """Add the row of a key: what was fitted, or why it was not attempted."""
+    row: dict[str, Any] = {
+        **place._asdict(),
+        "control": control,
+        "num_cells": spec.num_cells,
+        "num_train_frames": targets.count(TRAIN),
+    }
+    if isinstance(outcome, str):
+        known = {"status": outcome, "num_effective_cells": 0}
+        for name in KEY_COLUMNS:
+            if name not in row and name not in known:
+                known[name] = 0 if name.startswith("num_own") else float("nan")
+        builder.add(1, {**row, **known})
+        return
+    labeling = outcome.speakers.labeling
+    row |= {
+        "status": "ok",
+        "num_effective_cells": labeling.num_effective,
+        "key_entropy_nats": labeling.entropy,
+        "expected_null_ratio_excess_val": null_ratio_excess(labeling, VAL),
+        "expected_null_ratio_excess_eval": null_ratio_excess(labeling, EVAL),
+    }
+    for part, part_name in enumerate(PARTS):
+        row |= {
+            f"{name}_{part_name}": value for name, value in outcome.cells.own_means(part).items()
+        }
+    builder.add(1, row)
+
+
+def add_cells(
+    builder: TableBuilder, place: Place, scored: ScoredLabeling, targets: SliceTargets,
+    normalization: Normalization,
+) -> None:  # fmt: skip
+    """Add one row per effective cell, and one (cell -1) that counts what is excluded."""
+    columns = cell_summary(scored, normalization)
+    where = {"key": place.key, "lag_frames": place.lag_frames, "slice": place.slice}
+    builder.add(len(columns["cell"]), {**where, **columns})
+    excluded = {
+        f"num_{name}_frames": targets.count(part) - int(columns[f"num_{name}_frames"].sum())
+        for part, name in ((TRAIN, "train"), (EVAL, "eval"))
+    }
+    unknown = {
+        name: float("nan")
+        for name in ("train_variance_ratio", "eval_variance_ratio", "mean_pc1", "mean_pc2")
+    }
+    builder.add(1, {**where, "cell": EXCLUDED_CELL, **excluded, **unknown})
+
+
+def add_curves(
+    builder: TableBuilder, place: Place, scored: ScoredLabeling, cells: KeyCells,
+    targets: SliceTargets, fractions: tuple[float, ...], speaker_ids: np.ndarray,
+) -> None:  # fmt: skip
+    """Add the confidence curve of the eval speakers, per matching and kept share."""
+    labeling, scores = scored.speakers.labeling, scored.eval_scores
+    if scores is None:
+        return
+    is_eval = targets.part == EVAL
+    codes = labeling.codes[is_eval]
+    kept = codes < labeling.num_effective
+    if cells.confidence is None:
+        confidence = labeling.counts[TRAIN][codes[kept]].astype(np.float64)
+    else:
+        confidence = cells.confidence[is_eval][kept].astype(np.float64)
+    speaker = targets.speaker[is_eval][kept]
+    ranks = confidence_ranks(confidence, targets.energy[is_eval][kept])
+    for matching in MATCHINGS:
+        counts, sums = curve_sums(
+            ranks[matching], fractions, scores[kept], speaker, len(speaker_ids)
+        )
+        place_of, speaker_of = np.nonzero(counts)
+        builder.add(
+            len(place_of),
+            {
+                "key": place.key,
+                "lag_frames": place.lag_frames,
+                "slice": place.slice,
+                "part": PARTS[EVAL],
+                "speaker_id": speaker_ids[speaker_of],
+                "kept_fraction": np.array(fractions)[place_of],
+                "matching": matching,
+                "num_frames": counts[place_of, speaker_of],
+                "sse_residual": sums[place_of, speaker_of, 0],
+                "sse_total": sums[place_of, speaker_of, 1],
+            },
+        )

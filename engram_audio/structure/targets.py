@@ -1,0 +1,168 @@
+"""Which frames are scored: parts, slices and targets of a stream of blocks.
+
+A stream is read many times and always in the same order. Its scalars per frame (energy, part,
+speaker) are kept, its vectors are not: memory grows by some twenty bytes per frame, not by D.
+
+Shapes: M targets of a slice in stream order, B blocks, S speakers.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from engram_audio import windows
+from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.structure.config import SliceName, StructureSection
+
+PARTS = ("train", "val", "eval")
+TRAIN, VAL, EVAL = range(3)
+
+
+class FrameIndex(NamedTuple):
+    """Scalars of a stream, one entry per block.
+
+    Attributes:
+        offsets: Utterance offsets of each block, [U + 1].
+        energy: Energy per frame, [N], float32.
+        part: Number of the part (see `PARTS`) of each utterance, [U], int8.
+        speaker: Position in `speaker_ids` of each utterance's speaker, [U], int32.
+        speaker_ids: All speakers, sorted, [S].
+    """
+
+    offsets: list[np.ndarray]
+    energy: list[np.ndarray]
+    part: list[np.ndarray]
+    speaker: list[np.ndarray]
+    speaker_ids: np.ndarray
+
+
+class SliceTargets(NamedTuple):
+    """The targets of one slice, in stream order.
+
+    Attributes:
+        rows: Ascending target rows of each block.
+        start: Block b holds targets `start[b]:start[b + 1]`, [B + 1].
+        part: Part of each target, [M], int8.
+        speaker: Speaker of each target, [M], int32.
+        utterance: Number of each target's utterance in the stream, [M], int32.
+        energy: Energy of each target frame, [M], float32.
+    """
+
+    rows: list[np.ndarray]
+    start: np.ndarray
+    part: np.ndarray
+    speaker: np.ndarray
+    utterance: np.ndarray
+    energy: np.ndarray
+
+    def walk(self, source: BlockSource) -> Iterator[tuple[LatentBlock, np.ndarray, slice]]:
+        """Yield each block that holds targets, their rows in it and their span among the M."""
+        for number, block in enumerate(source()):
+            span = slice(int(self.start[number]), int(self.start[number + 1]))
+            if span.start < span.stop:
+                yield block, self.rows[number], span
+
+    def walk_train(self, source: BlockSource) -> Iterator[tuple[LatentBlock, np.ndarray]]:
+        """Yield blocks and the rows of their train targets."""
+        for block, rows, span in self.walk(source):
+            chosen = rows[self.part[span] == TRAIN]
+            if len(chosen):
+                yield block, chosen
+
+    def count(self, part: int) -> int:
+        """Return how many targets a part has."""
+        return int(np.count_nonzero(self.part == part))
+
+
+def index_frames(source: BlockSource, part_of: Mapping[str, str]) -> FrameIndex:
+    """Read a stream once and keep its scalars.
+
+    Args:
+        source: The stream.
+        part_of: Part (train, val, eval) of each utterance id.
+
+    Raises:
+        KeyError: An utterance has no part.
+    """
+    offsets, energy, part, speakers = [], [], [], []
+    for block in source():
+        offsets.append(block.offsets)
+        energy.append(block.energy.astype(np.float32, copy=False))
+        part.append(np.array([PARTS.index(part_of[name]) for name in block.utterance_ids], np.int8))
+        speakers.append(np.asarray(block.speaker_ids, dtype=str))
+    names, codes = np.unique(np.concatenate(speakers), return_inverse=True)
+    edges = np.cumsum([len(block) for block in speakers])[:-1]
+    return FrameIndex(
+        offsets, energy, part, np.split(codes.astype(np.int32), edges), names.astype(object)
+    )
+
+
+def energy_threshold(index: FrameIndex, section: StructureSection) -> float:
+    """Return the median energy of the train targets; NaN where there is none."""
+    values = [
+        energy[rows[_per_row(part, offsets, rows) == TRAIN]]
+        for offsets, energy, part in zip(index.offsets, index.energy, index.part, strict=True)
+        if len(rows := all_targets(offsets, section))
+    ]
+    joined = np.concatenate(values) if values else np.empty(0)
+    return float(np.median(joined)) if len(joined) else float("nan")
+
+
+def all_targets(offsets: np.ndarray, section: StructureSection) -> np.ndarray:
+    """Return the rows that are targets at every lag, [M]."""
+    return windows.target_rows(offsets, section.window_frames, max(section.lags_frames))
+
+
+def select_targets(index: FrameIndex, name: SliceName, section: StructureSection) -> SliceTargets:
+    """Select the targets of a slice (SCIENCE 3).
+
+    `high_energy` means energy[t] above the train median; `initial`, `medial` and `final` cut
+    the position (t + 1/2) / T at `medial_range`.
+    """
+    threshold = energy_threshold(index, section) if name == "high_energy" else 0.0
+    rows, part, speaker, utterance, energy = [], [], [], [], []
+    first_utterance = 0
+    for number, offsets in enumerate(index.offsets):
+        chosen = all_targets(offsets, section)
+        chosen = chosen[_in_slice(chosen, offsets, index.energy[number], name, threshold, section)]
+        of_row = windows.utterance_of_rows(offsets, chosen)
+        rows.append(chosen)
+        part.append(index.part[number][of_row])
+        speaker.append(index.speaker[number][of_row])
+        utterance.append((of_row + first_utterance).astype(np.int32))
+        energy.append(index.energy[number][chosen])
+        first_utterance += len(offsets) - 1
+    return SliceTargets(
+        rows=rows,
+        start=np.concatenate([[0], np.cumsum([len(block) for block in rows])]),
+        part=np.concatenate(part),
+        speaker=np.concatenate(speaker),
+        utterance=np.concatenate(utterance),
+        energy=np.concatenate(energy),
+    )
+
+
+def _in_slice(
+    rows: np.ndarray,
+    offsets: np.ndarray,
+    energy: np.ndarray,
+    name: SliceName,
+    threshold: float,
+    section: StructureSection,
+) -> np.ndarray:
+    if name == "all":
+        return np.ones(len(rows), dtype=bool)
+    if name == "high_energy":
+        return energy[rows] > threshold
+    low, high = section.medial_range
+    position = windows.position_fraction(offsets, rows)
+    if name == "initial":
+        return position < low
+    if name == "final":
+        return position >= high
+    return (position >= low) & (position < high)
+
+
+def _per_row(values: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return values[windows.utterance_of_rows(offsets, rows)]

@@ -1,0 +1,265 @@
+"""The one training loop: seeded, resumable bit for bit, stopped early on val.
+
+Nothing but the step number, the weights and the optimiser's moments carries from one step to the
+next: data order, dropout and learning rate are functions of (seed, step). A checkpoint is therefore
+complete, and a killed run repeats the steps after its last checkpoint exactly.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.order import ShuffledOrder, step_seed
+from engram_audio.training.schedule import learning_rate
+
+
+class Task(Protocol):
+    """What is trained: a model, items to draw batches of, a loss and a score on val."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The module whose parameters are trained."""
+        ...
+
+    @property
+    def num_items(self) -> int:
+        """How many items an epoch has."""
+        ...
+
+    def loss(self, items: Tensor) -> Tensor:
+        """Return the mean loss of the items (int64 numbers)."""
+        ...
+
+    def validate(self) -> float:
+        """Return the score on val; lower is better."""
+        ...
+
+
+@dataclass
+class TrainingState:
+    """Everything that a run is, between two steps.
+
+    Attributes:
+        step: Steps done.
+        weights: Parameters and buffers.
+        moments: Optimiser state by `<parameter>.<name>`.
+        best_weights: Parameters and buffers of the best score so far.
+        best_score: That score.
+        best_step: Steps done when it was reached.
+        num_since_best: Scores since then.
+        loss_sum: Sum of the losses since the last score.
+        loss_count: How many those are.
+        history: Log records so far.
+    """
+
+    step: int
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]
+    best_weights: dict[str, Tensor]
+    best_score: float
+    best_step: int
+    num_since_best: int
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its state has been saved."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """How the loop talks to the outside.
+
+    Attributes:
+        save: Called with the state at every checkpoint.
+        log: Called with each record: step, train_loss, learning_rate, gradient_norm, val_score.
+        should_stop: Asked after every step; True saves and raises `Interrupted`.
+        progress: Called with the number of steps done.
+    """
+
+    save: Callable[[TrainingState], None] = lambda state: None
+    log: Callable[[dict[str, float]], None] = lambda record: None
+    should_stop: Callable[[], bool] = lambda: False
+    progress: Callable[[int], None] = lambda step: None
+
+
+def train(
+    task: Task,
+    recipe: TrainingRecipe,
+    seed: int,
+    device: torch.device,
+    state: TrainingState | None = None,
+    callbacks: Callbacks | None = None,
+) -> TrainingState:
+    """Train until the last step or until val stops improving; the model ends with its best weights.
+
+    Args:
+        task: What to train; its model is on `device`.
+        recipe: How.
+        seed: Decides data order and dropout.
+        device: Where.
+        state: A saved state to go on from.
+        callbacks: Saving, logging, interruption.
+
+    Raises:
+        Interrupted: `should_stop` was True; the state was saved first.
+        FloatingPointError: The loss is not finite.
+    """
+    callbacks = callbacks or Callbacks()
+    optimizer = build_optimizer(task.model, recipe, device)
+    if state is None:
+        state = _first_state(task, callbacks)
+    else:
+        _restore(task.model, optimizer, state)
+    order = ShuffledOrder(task.num_items, recipe.batch_frames, seed)
+    losses: list[Tensor] = []
+    norm = torch.zeros(())
+    while state.step < recipe.num_steps and not _is_patience_over(state, recipe):
+        loss, norm = _train_step(task, optimizer, recipe, order, seed, state.step, device)
+        losses.append(loss)
+        state.step += 1
+        is_last = state.step == recipe.num_steps
+        if state.step % recipe.validation_interval_steps == 0 or is_last:
+            _add_losses(state, losses)
+            _score(task, state, recipe, norm, callbacks)
+        stop = callbacks.should_stop()
+        if stop or state.step % recipe.checkpoint_interval_steps == 0:
+            _add_losses(state, losses)
+            _capture(task.model, optimizer, state)
+            callbacks.save(state)
+        callbacks.progress(state.step)
+        if stop:
+            raise Interrupted(f"stopped after step {state.step}")
+    task.model.load_state_dict(state.best_weights)
+    _capture(task.model, optimizer, state)
+    return state
+
+
+def build_optimizer(
+    model: nn.Module, recipe: TrainingRecipe, device: torch.device
+) -> torch.optim.AdamW:
+    """Return AdamW with the fused kernel, which is 1.2x the plain one on a CPU as well."""
+    return torch.optim.AdamW(
+        model.parameters(),
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        fused=device.type in ("cpu", "cuda"),
+    )
+
+
+def autocast(recipe: TrainingRecipe, device: torch.device) -> AbstractContextManager:
+    """Return bfloat16 autocast where asked for and where the device has it in hardware."""
+    if recipe.precision == "bfloat16" and device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _train_step(
+    task: Task, optimizer: torch.optim.AdamW, recipe: TrainingRecipe, order: ShuffledOrder,
+    seed: int, step: int, device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(step_seed(seed, step))
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(recipe, step)
+    task.model.train()
+    optimizer.zero_grad(set_to_none=True)
+    with autocast(recipe, device):
+        loss = task.loss(order.batch(step))
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(task.model.parameters(), recipe.gradient_clip)
+    optimizer.step()
+    return loss.detach(), norm
+
+
+def _first_state(task: Task, callbacks: Callbacks) -> TrainingState:
+    task.model.eval()
+    with torch.no_grad():
+        score = task.validate()
+    weights = _copy(task.model.state_dict())
+    state = TrainingState(0, weights, {}, weights, score, 0, 0)
+    _record(state, {"step": 0, "val_score": score}, callbacks)
+    return state
+
+
+def _score(
+    task: Task, state: TrainingState, recipe: TrainingRecipe, norm: Tensor, callbacks: Callbacks
+) -> None:
+    task.model.eval()
+    with torch.no_grad():
+        score = task.validate()
+    record = {
+        "step": state.step,
+        "learning_rate": learning_rate(recipe, state.step - 1),
+        "gradient_norm": float(norm),
+        "val_score": score,
+    }
+    if state.loss_count:
+        record["train_loss"] = state.loss_sum / state.loss_count
+        if not math.isfinite(record["train_loss"]):
+            raise FloatingPointError(f"the training loss is not finite at step {state.step}")
+        state.loss_sum, state.loss_count = 0.0, 0
+    if score < state.best_score:
+        state.best_score, state.best_step, state.num_since_best = score, state.step, 0
+        state.best_weights = _copy(task.model.state_dict())
+    else:
+        state.num_since_best += 1
+    _record(state, record, callbacks)
+
+
+def _add_losses(state: TrainingState, losses: list[Tensor]) -> None:
+    """Move losses into the state, one by one: the sum then has no trace of when it was saved."""
+    for loss in torch.stack(losses).tolist() if losses else []:
+        state.loss_sum += loss
+        state.loss_count += 1
+    losses.clear()
+
+
+def _record(state: TrainingState, record: dict[str, float], callbacks: Callbacks) -> None:
+    state.history.append(record)
+    callbacks.log(record)
+
+
+def _is_patience_over(state: TrainingState, recipe: TrainingRecipe) -> bool:
+    patience = recipe.patience_validations
+    return patience is not None and state.num_since_best >= patience
+
+
+def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in tensors.items()}
+
+
+def _named_moments(
+    model: nn.Module, optimizer: torch.optim.Optimizer
+) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    for name, parameter in model.named_parameters():
+        if parameter in optimizer.state:
+            yield name, optimizer.state[parameter]
+
+
+def _capture(model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
+    state.weights = _copy(model.state_dict())
+    state.moments = {
+        f"{name}.{key}": value.detach().clone()
+        for name, moments in _named_moments(model, optimizer)
+        for key, value in moments.items()
+    }
+
+
+def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
+    model.load_state_dict(state.weights)
+    for name, parameter in model.named_parameters():
+        found = {
+            key: state.moments[f"{name}.{key}"].to(parameter.device).clone()
+            for key in ("step", "exp_avg", "exp_avg_sq")
+            if f"{name}.{key}" in state.moments
+        }
+        if found:
+            optimizer.state[parameter] = found

@@ -1,0 +1,45 @@
+"""The order of the data as a pure function of (seed, step), so that a resumed run repeats it."""
+
+import torch
+from torch import Tensor
+
+
+class ShuffledOrder:
+    """Batches of item numbers: every epoch a new permutation, short last batches left out.
+
+    Holds one permutation at a time (8 bytes per item).
+    """
+
+    def __init__(self, num_items: int, batch_items: int, seed: int) -> None:
+        """Prepare the order.
+
+        Raises:
+            ValueError: There are no items.
+        """
+        if num_items < 1:
+            raise ValueError("there is nothing to train on")
+        self.num_items = num_items
+        self.batch_items = min(batch_items, num_items)
+        self.steps_per_epoch = num_items // self.batch_items
+        self.seed = seed
+        self._epoch = -1
+        self._permutation = torch.empty(0, dtype=torch.int64)
+
+    def batch(self, step: int) -> Tensor:
+        """Return the item numbers of a step, shape [batch_items], int64."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(step_seed(self.seed, epoch, stream=1))
+            self._permutation = torch.randperm(self.num_items, generator=generator)
+            self._epoch = epoch
+        start = position * self.batch_items
+        return self._permutation[start : start + self.batch_items]
+
+
+def step_seed(seed: int, step: int, stream: int = 0) -> int:
+    """Mix a seed, a counter and a stream number into one 63-bit seed (splitmix64)."""
+    mask = (1 << 64) - 1
+    state = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB + 1) & mask  # fmt: skip  # noqa: E501
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state = ((state ^ (state >> shift)) * factor) & mask
+    return (state ^ (state >> 31)) >> 1

@@ -1,0 +1,41 @@
+"""Planted worlds with known answers: representations like any other."""
+
+
+localrules:
+    simulate_world,
+
+
+rule simulate_world:
+    """Simulate a planted world: its latents and its tables."""
+    input:
+        section="<results>/config/representations.{representation}.json",
+    output:
+        utterances="<results>/corpus/{representation}/utterances.parquet",
+        exclusions="<results>/corpus/{representation}/exclusions.parquet",
+        shards="<results>/corpus/{representation}/shards.parquet",
+        latents="<results>/latents/{representation}/shard-000.zarr.zip",
+    log:
+        "<logs>/latents/{representation}/simulate.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}/simulate.tsv"
+    wildcard_constraints:
+        representation=STUDY.representation_pattern("world"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="30m",
+    params:
+        code=step_code("simulate_world"),
+    shell:
+        r"""
+        python -m engram_audio.steps.simulate_world \
+            --section {input.section:q} \
+            --utterances {output.utterances:q} \
+            --exclusions {output.exclusions:q} \
+            --shards {output.shards:q} \
+            --latents {output.latents:q} \
+            --representation {wildcards.representation:q} \
+            >{log:q} 2>&1
+        """

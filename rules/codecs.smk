@@ -1,0 +1,74 @@
+"""Codecs: downloaded at a pinned commit, or fitted on the train split."""
+
+
+include: "latent_inputs.smk"
+
+
+localrules:
+    download_codec,
+    fit_codec,
+
+
+rule download_codec:
+    """Download a checkpoint at its pinned commit and check its digest."""
+    input:
+        section="<results>/config/codecs.{codec}.json",
+    output:
+        weights="data/codecs/{codec}/model.safetensors",
+        model_config="data/codecs/{codec}/config.json",
+    log:
+        "<logs>/codecs/{codec}/download.log",
+    benchmark:
+        "<benchmarks>/codecs/{codec}/download.tsv"
+    wildcard_constraints:
+        codec=STUDY.hub_codec_pattern(),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="2h",
+    params:
+        code=step_code("download_codec"),
+    shell:
+        r"""
+        python -m engram_audio.steps.download_codec \
+            --section {input.section:q} \
+            --weights {output.weights:q} \
+            --model-config {output.model_config:q} \
+            --codec {wildcards.codec:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule fit_codec:
+    """Fit the PCA of a mel_pca codec on train utterances only."""
+    input:
+        section="<results>/config/codecs.{codec}.json",
+        utterances=codec_fit_utterances,
+        splits=codec_fit_splits,
+    output:
+        weights="<results>/codecs/{codec}/weights.safetensors",
+    log:
+        "<logs>/codecs/{codec}/fit.log",
+    benchmark:
+        "<benchmarks>/codecs/{codec}/fit.tsv"
+    wildcard_constraints:
+        codec=STUDY.fitted_codec_pattern(),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="2h",
+    params:
+        code=step_code("fit_codec"),
+    shell:
+        r"""
+        python -m engram_audio.steps.fit_codec \
+            --section {input.section:q} \
+            --utterances {input.utterances:q} \
+            --splits {input.splits:q} \
+            --weights {output.weights:q} \
+            >{log:q} 2>&1
+        """

@@ -1,0 +1,116 @@
+"""From per-speaker sums to published tables and the verdict."""
+
+
+include: "decision_inputs.smk"
+
+
+localrules:
+    tabulate_structure,
+    tabulate_corpus,
+    decide,
+
+
+rule tabulate_structure:
+    """Publish ratios, floors, surrogates, controls and nulls with speaker intervals."""
+    input:
+        section="<results>/config/statistics.json",
+        scores=structure_tables("scores"),
+        key_table=structure_tables("keys"),
+        curves=structure_tables("curves"),
+        ngrams=structure_tables("ngrams"),
+        linear=linear_tables(),
+        summaries=latent_summaries(),
+    output:
+        structure=report("<results>/tables/structure.csv", category="Tables"),
+        linear=report("<results>/tables/linear.csv", category="Tables"),
+        curves=report("<results>/tables/curves.csv", category="Tables"),
+        ngrams=report("<results>/tables/ngrams.csv", category="Tables"),
+        speakers=report("<results>/tables/speakers.csv", category="Tables"),
+    log:
+        "<logs>/tables/structure.log",
+    benchmark:
+        "<benchmarks>/tables/structure.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="1h",
+    params:
+        code=step_code("tabulate_structure"),
+    shell:
+        r"""
+        python -m engram_audio.steps.tabulate_structure \
+            --section {input.section:q} --scores {input.scores:q} --keys {input.key_table:q} \
+            --curves {input.curves:q} --ngrams {input.ngrams:q} --linear {input.linear:q} \
+            --summaries {input.summaries:q} \
+            --structure-table {output.structure:q} --linear-table {output.linear:q} \
+            --curves-table {output.curves:q} --ngrams-table {output.ngrams:q} \
+            --speakers-table {output.speakers:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule tabulate_corpus:
+    """Publish what went in, and what was left out and why."""
+    input:
+        utterances=corpus_tables("utterances"),
+        exclusions=corpus_tables("exclusions"),
+        splits=split_tables(),
+        summaries=latent_summaries(),
+    output:
+        corpus=report("<results>/tables/corpus.csv", category="Tables"),
+        exclusions=report("<results>/tables/exclusions.csv", category="Tables"),
+    log:
+        "<logs>/tables/corpus.log",
+    benchmark:
+        "<benchmarks>/tables/corpus.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        code=step_code("tabulate_corpus"),
+        corpora=[STUDY.corpus_of(name) for name in STUDY.representations()],
+    shell:
+        r"""
+        python -m engram_audio.steps.tabulate_corpus \
+            --utterances {input.utterances:q} --exclusions {input.exclusions:q} \
+            --splits {input.splits:q} --summaries {input.summaries:q} \
+            --corpora {params.corpora:q} \
+            --corpus-table {output.corpus:q} --exclusions-table {output.exclusions:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule decide:
+    """Judge the published numbers by both gates."""
+    input:
+        section="<results>/config/decision.json",
+        statistics="<results>/config/statistics.json",
+        structure="<results>/tables/structure.csv",
+        linear="<results>/tables/linear.csv",
+    output:
+        decision="<results>/decision.json",
+    log:
+        "<logs>/decision.log",
+    benchmark:
+        "<benchmarks>/decision.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="10m",
+    params:
+        code=step_code("decide"),
+    shell:
+        r"""
+        python -m engram_audio.steps.decide \
+            --section {input.section:q} --statistics {input.statistics:q} \
+            --structure-table {input.structure:q} --linear-table {input.linear:q} \
+            --decision {output.decision:q} \
+            >{log:q} 2>&1
+        """

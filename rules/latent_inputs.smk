@@ -1,0 +1,58 @@
+"""Input functions of the codec and latent rules."""
+
+from engram_audio.codecs.adapters import adapter_module
+
+
+def codec_section(wildcards) -> str:
+    """The frozen section of the representation's codec."""
+    return f"<results>/config/codecs.{STUDY.codec_of(wildcards.representation)}.json"
+
+
+def codec_weights(wildcards) -> list[str]:
+    """The weights of the representation's codec."""
+    return STUDY.codec_files(STUDY.codec_of(wildcards.representation))
+
+
+def extract_code(wildcards) -> str:
+    """Digest of extract_latents and of the adapter that it loads by name."""
+    settings = STUDY.config.codecs[STUDY.codec_of(wildcards.representation)]
+    return step_code("extract_latents", adapter_module(settings.kind))
+
+
+def round_trip_code(wildcards) -> str:
+    """Digest of render_round_trips and of the adapter that it loads by name."""
+    settings = STUDY.config.codecs[STUDY.codec_of(wildcards.representation)]
+    return step_code("render_round_trips", adapter_module(settings.kind))
+
+
+def utterance_table(wildcards) -> str:
+    """The utterances of the representation's corpus."""
+    return f"<results>/corpus/{STUDY.corpus_of(wildcards.representation)}/utterances.parquet"
+
+
+def shard_table(wildcards) -> str:
+    """Which utterance of the representation's corpus is in which shard."""
+    return f"<results>/corpus/{STUDY.corpus_of(wildcards.representation)}/shards.parquet"
+
+
+def first_splits(wildcards) -> str:
+    """The first splits that a representation is analysed on."""
+    corpus = STUDY.corpus_of(wildcards.representation)
+    seed = STUDY.split_seeds(wildcards.representation)[0]
+    return f"<results>/splits/{corpus}/seed-{seed}/splits.parquet"
+
+
+def codec_fit_splits(wildcards) -> str:
+    """The splits whose train part fits the codec."""
+    settings = STUDY.fitted_codec(wildcards.codec)
+    return f"<results>/splits/{settings.corpus}/seed-{settings.split_seed}/splits.parquet"
+
+
+def codec_fit_utterances(wildcards) -> str:
+    """The utterances of the corpus that fits the codec."""
+    return f"<results>/corpus/{STUDY.fitted_codec(wildcards.codec).corpus}/utterances.parquet"
+
+
+def array_table(wildcards) -> str:
+    """The table of a user's arrays."""
+    return STUDY.config.representations[wildcards.representation].table

@@ -1,0 +1,298 @@
+"""Latents of codecs, surrogates of any representation, arrays that a user brings."""
+
+
+localrules:
+    make_surrogate,
+    fit_var,
+    simulate_var,
+    index_arrays,
+    import_arrays,
+    summarize_latents,
+
+
+rule extract_latents:
+    """Encode one shard; an interrupted job goes on where it stopped."""
+    input:
+        representation_section="<results>/config/representations.{representation}.json",
+        codec_section=codec_section,
+        section="<results>/config/latents.extraction.json",
+        utterances=utterance_table,
+        shards=shard_table,
+        weights=codec_weights,
+    output:
+        latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
+    log:
+        "<logs>/latents/{representation}/extract-{shard}.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}/extract-{shard}.tsv"
+    wildcard_constraints:
+        representation=STUDY.representation_pattern("codec"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime="4h",
+        gpu=1,
+    params:
+        code=extract_code,
+    shell:
+        r"""
+        python -m engram_audio.steps.extract_latents \
+            --representation-section {input.representation_section:q} \
+            --codec-section {input.codec_section:q} \
+            --section {input.section:q} \
+            --utterances {input.utterances:q} \
+            --shards {input.shards:q} \
+            --weights {input.weights:q} \
+            --latents {output.latents:q} \
+            --representation {wildcards.representation:q} \
+            --shard {wildcards.shard:q} \
+            --device auto \
+            --num-workers {threads} \
+            >{log:q} 2>&1
+        """
+
+
+rule make_surrogate:
+    """Shuffle the frames of one shard, or randomise their phases."""
+    input:
+        section="<results>/config/latents.surrogates.json",
+        latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
+    output:
+        surrogate_latents="<results>/latents/{representation}--{surrogate}/shard-{shard}.zarr.zip",
+    log:
+        "<logs>/latents/{representation}--{surrogate}/make-{shard}.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}--{surrogate}/make-{shard}.tsv"
+    wildcard_constraints:
+        representation=r"[a-z][a-z0-9_]*",
+        surrogate="shuffled|phase_randomized",
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=step_code("make_surrogate"),
+    shell:
+        r"""
+        python -m engram_audio.steps.make_surrogate \
+            --section {input.section:q} \
+            --latents {input.latents:q} \
+            --surrogate-latents {output.surrogate_latents:q} \
+            --representation {wildcards.representation:q} \
+            --surrogate {wildcards.surrogate:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule fit_var:
+    """Fit the VAR(p) twin of a representation on train utterances only."""
+    input:
+        section="<results>/config/latents.surrogates.json",
+        splits=first_splits,
+        latents=latent_shards,
+    output:
+        model="<results>/latents/{representation}/var.safetensors",
+    log:
+        "<logs>/latents/{representation}/fit_var.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}/fit_var.tsv"
+    wildcard_constraints:
+        representation=r"[a-z][a-z0-9_]*",
+    conda:
+        "../envs/engram.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        code=step_code("fit_var"),
+    shell:
+        r"""
+        python -m engram_audio.steps.fit_var \
+            --section {input.section:q} \
+            --splits {input.splits:q} \
+            --latents {input.latents:q} \
+            --model {output.model:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule simulate_var:
+    """Simulate one shard of the VAR(p) twin."""
+    input:
+        section="<results>/config/latents.surrogates.json",
+        model="<results>/latents/{representation}/var.safetensors",
+        latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
+    output:
+        surrogate_latents="<results>/latents/{representation}--var/shard-{shard}.zarr.zip",
+    log:
+        "<logs>/latents/{representation}--var/simulate-{shard}.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}--var/simulate-{shard}.tsv"
+    wildcard_constraints:
+        representation=r"[a-z][a-z0-9_]*",
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=step_code("simulate_var"),
+    shell:
+        r"""
+        python -m engram_audio.steps.simulate_var \
+            --section {input.section:q} \
+            --model {input.model:q} \
+            --latents {input.latents:q} \
+            --surrogate-latents {output.surrogate_latents:q} \
+            --representation {wildcards.representation:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule index_arrays:
+    """Check the arrays that a user brings and deal them to shards."""
+    input:
+        section="<results>/config/representations.{representation}.json",
+        table=array_table,
+    output:
+        utterances="<results>/corpus/{representation}/utterances.parquet",
+        exclusions="<results>/corpus/{representation}/exclusions.parquet",
+        shards="<results>/corpus/{representation}/shards.parquet",
+    log:
+        "<logs>/corpus/{representation}/index_arrays.log",
+    benchmark:
+        "<benchmarks>/corpus/{representation}/index_arrays.tsv"
+    wildcard_constraints:
+        representation=STUDY.representation_pattern("arrays"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="4h",
+    params:
+        code=step_code("index_arrays"),
+    shell:
+        r"""
+        python -m engram_audio.steps.index_arrays \
+            --section {input.section:q} \
+            --table {input.table:q} \
+            --utterances {output.utterances:q} \
+            --exclusions {output.exclusions:q} \
+            --shards {output.shards:q} \
+            --representation {wildcards.representation:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule import_arrays:
+    """Write one shard of the arrays that a user brings."""
+    input:
+        section="<results>/config/representations.{representation}.json",
+        table=array_table,
+        shards="<results>/corpus/{representation}/shards.parquet",
+    output:
+        latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
+    log:
+        "<logs>/latents/{representation}/import-{shard}.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}/import-{shard}.tsv"
+    wildcard_constraints:
+        representation=STUDY.representation_pattern("arrays"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        code=step_code("import_arrays"),
+    shell:
+        r"""
+        python -m engram_audio.steps.import_arrays \
+            --section {input.section:q} \
+            --table {input.table:q} \
+            --shards {input.shards:q} \
+            --latents {output.latents:q} \
+            --representation {wildcards.representation:q} \
+            --shard {wildcards.shard:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule summarize_latents:
+    """Count, average and correlate the latents of a representation."""
+    input:
+        latents=latent_shards,
+    output:
+        summary="<results>/latents/{representation}/summary.json",
+    log:
+        "<logs>/latents/{representation}/summarize.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}/summarize.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=step_code("summarize_latents"),
+    shell:
+        r"""
+        python -m engram_audio.steps.summarize_latents \
+            --latents {input.latents:q} \
+            --summary {output.summary:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule render_round_trips:
+    """Decode a few eval utterances again, for the players of the report."""
+    input:
+        representation_section="<results>/config/representations.{representation}.json",
+        codec_section=codec_section,
+        section="<results>/config/latents.extraction.json",
+        report_section="<results>/config/report.json",
+        utterances=utterance_table,
+        splits=first_splits,
+        weights=codec_weights,
+    output:
+        players="<results>/report_assets/{representation}/players.json",
+    log:
+        "<logs>/report_assets/{representation}/round_trips.log",
+    benchmark:
+        "<benchmarks>/report_assets/{representation}/round_trips.tsv"
+    wildcard_constraints:
+        representation=STUDY.representation_pattern("codec"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+        gpu=1,
+    params:
+        code=round_trip_code,
+    shell:
+        r"""
+        python -m engram_audio.steps.render_round_trips \
+            --representation-section {input.representation_section:q} \
+            --codec-section {input.codec_section:q} \
+            --section {input.section:q} \
+            --report-section {input.report_section:q} \
+            --utterances {input.utterances:q} \
+            --splits {input.splits:q} \
+            --weights {input.weights:q} \
+            --players {output.players:q} \
+            --representation {wildcards.representation:q} \
+            --device auto \
+            --num-workers {threads} \
+            >{log:q} 2>&1
+        """

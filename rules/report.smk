@@ -1,0 +1,51 @@
+"""The page that people read."""
+
+
+include: "report_inputs.smk"
+
+
+localrules:
+    render_report,
+
+
+rule render_report:
+    """Render the decision report from the published tables."""
+    input:
+        section="<results>/config/report.json",
+        config_sections=expand("<results>/config/{section}.json", section=STUDY.section_names()),
+        tables=expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
+        documents="<results>/decision.json",
+        cells=report_cells,
+        latents=report_latents,
+        templates=report_templates,
+    output:
+        report=report(
+            "<results>/report.html",
+            caption="../report_templates/captions/report.rst",
+            category="Decision",
+        ),
+    log:
+        "<logs>/render_report.log",
+    benchmark:
+        "<benchmarks>/render_report.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        code=step_code("render_report"),
+        benchmarks=STUDY.config.pathvars.benchmarks,
+        rule_benchmarks=rule_benchmarks,
+    shell:
+        r"""
+        python -m engram_audio.steps.render_report \
+            --section {input.section:q} --config-sections {input.config_sections:q} \
+            --tables {input.tables:q} --documents {input.documents:q} \
+            --cells {input.cells:q} --latents {input.latents:q} \
+            --templates {input.templates:q} --benchmarks {params.benchmarks:q} \
+            --rule-benchmarks {params.rule_benchmarks:q} \
+            --report {output.report:q} \
+            >{log:q} 2>&1
+        """

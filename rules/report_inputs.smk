@@ -1,0 +1,55 @@
+"""Input functions of the report rule."""
+
+# Relative, so that a moved checkout reruns nothing.
+TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
+REPORT_TABLES = [
+    "structure",
+    "linear",
+    "curves",
+    "ngrams",
+    "speakers",
+    "corpus",
+    "exclusions",
+]
+
+
+def report_templates(wildcards) -> list[str]:
+    """Page, partials, style and script."""
+    found = []
+    for folder, _, names in sorted(os.walk(TEMPLATES)):
+        found += [
+            os.path.join(folder, name)
+            for name in sorted(names)
+            if name.endswith((".j2", ".css", ".js"))
+        ]
+    return found
+
+
+def report_cells(wildcards) -> list[str]:
+    """Cells of the registered keys, first split of each base representation."""
+    families = sorted({key.split(".")[0] for key in STUDY.config.decision.keys})
+    return [
+        f"<results>/structure/{name}/split-{STUDY.split_seeds(name)[0]}/{family}/cells.parquet"
+        for name in STUDY.config.representations
+        for family in families
+    ]
+
+
+def report_latents(wildcards) -> list[str]:
+    """Latent summaries and, where a codec decodes, examples to listen to."""
+    rows = STUDY.config.representations.items()
+    players = [
+        f"<results>/report_assets/{name}/players.json"
+        for name, row in rows
+        if row.kind == "codec" and STUDY.config.report.num_players
+    ]
+    return [f"<results>/latents/{name}/summary.json" for name, _ in rows] + players
+
+
+def rule_benchmarks(wildcards) -> list[str]:
+    """Where each rule leaves its benchmark, as `<rule>=<path with wildcards>`."""
+    return [
+        f"{rule.name}={rule.benchmark}"
+        for rule in workflow.rules
+        if rule.benchmark and rule.name != "render_report"
+    ]

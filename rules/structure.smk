@@ -1,0 +1,72 @@
+"""Coarse keys and linear baselines: sums per speaker, for every representation and split."""
+
+
+localrules:
+    score_structure_keys,
+    score_linear_baselines,
+
+
+rule score_structure_keys:
+    """Fit one family of keys on train speakers; score all slices, lags and controls."""
+    input:
+        section="<results>/config/structure.json",
+        family_section="<results>/config/structure_keys.{family}.json",
+        splits=splits_table,
+        shards=latent_shards,
+    output:
+        scores="<results>/structure/{representation}/split-{split_seed}/{family}/scores.parquet",
+        key_table="<results>/structure/{representation}/split-{split_seed}/{family}/keys.parquet",
+        cells="<results>/structure/{representation}/split-{split_seed}/{family}/cells.parquet",
+        curves="<results>/structure/{representation}/split-{split_seed}/{family}/curves.parquet",
+        ngrams="<results>/structure/{representation}/split-{split_seed}/{family}/ngrams.parquet",
+    log:
+        "<logs>/structure/{representation}/split-{split_seed}/{family}.log",
+    benchmark:
+        "<benchmarks>/structure/{representation}/split-{split_seed}/{family}.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="12h",
+    params:
+        code=step_code("score_structure_keys"),
+    shell:
+        r"""
+        python -m engram_audio.steps.score_structure_keys \
+            --section {input.section:q} --family-section {input.family_section:q} \
+            --splits {input.splits:q} --shards {input.shards:q} \
+            --family {wildcards.family:q} \
+            --scores {output.scores:q} --keys {output.key_table:q} --cells {output.cells:q} \
+            --curves {output.curves:q} --ngrams {output.ngrams:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule score_linear_baselines:
+    """Fit ridge and AR(1) predictors of delta on train speakers; score them beside white noise."""
+    input:
+        section="<results>/config/structure.json",
+        splits=splits_table,
+        shards=latent_shards,
+    output:
+        linear="<results>/structure/{representation}/split-{split_seed}/linear.parquet",
+    log:
+        "<logs>/structure/{representation}/split-{split_seed}/linear.log",
+    benchmark:
+        "<benchmarks>/structure/{representation}/split-{split_seed}/linear.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="6h",
+    params:
+        code=step_code("score_linear_baselines"),
+    shell:
+        r"""
+        python -m engram_audio.steps.score_linear_baselines \
+            --section {input.section:q} --splits {input.splits:q} \
+            --shards {input.shards:q} --linear {output.linear:q} \
+            >{log:q} 2>&1
+        """

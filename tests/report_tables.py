@@ -1,0 +1,358 @@
+"""Synthetic published tables of the shape that the report reads: a generator for its tests.
+
+The numbers are plausible, not measured: ratios a little below 1, floors below, surrogates
+between.
+"""
+
+import base64
+import io
+import struct
+import wave
+import zlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.report.config import ReportSection
+from engram_audio.report.data import ReportData
+from engram_audio.report.timings import JobTiming, gather_timings
+
+BASES = ("mel_pca", "mel_pca_overlap_control")
+SURROGATES = ("shuffled", "phase_randomized", "var")
+LAGS = (1, 2, 4)
+SLICES = ("all", "high_energy", "medial", "initial", "final")
+FAMILIES = {
+    "mean_pool": (("raw", "speaker_centred"), (64,)),
+    "pca": (("raw", "speaker_centred", "increments"), (16, 64, 256)),
+    "predictive": (("raw",), (16, 64)),
+}
+REGISTERED = ("pca.raw.kmeans_64", "pca.speaker_centred.kmeans_64")
+GATE = {
+    "minimum_explained_fraction": 0.02,
+    "minimum_advantage": 0.02,
+    "maximum_transfer_loss": 0.2,
+    "minimum_explained_for_transfer": 0.05,
+    "maximum_excluded_mass": 0.1,
+    "control_tolerance": 0.02,
+}
+NUM_SPEAKERS = 10
+
+
+def keys() -> list[tuple[str, int]]:
+    """Return (key, codebook size) of every key."""
+    found = []
+    for family, (inputs, sizes) in FAMILIES.items():
+        found += [(f"{family}.{name}.kmeans_{size}", size) for name in inputs for size in sizes]
+    return found
+
+
+def structure_table(generator: np.random.Generator) -> pd.DataFrame:
+    """Return rows for every representation, key, lag, slice and part."""
+    names = [*BASES, *(f"{BASES[0]}--{name}" for name in SURROGATES)]
+    rows = [
+        structure_row(generator, name, key, size, lag, slice_name, part)
+        for name in names
+        for key, size in keys()
+        for lag in LAGS
+        for slice_name in SLICES
+        for part in ("val", "eval")
+    ]
+    return pd.DataFrame(rows)
+
+
+def structure_row(
+    generator: np.random.Generator,
+    representation: str, key: str, size: int, lag: int, slice_name: str, part: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Return one row."""
+    gain = 0.012 * np.log2(size) / lag * (0.5 if "--" in representation else 1)
+    ratio = 1 - gain + generator.normal(scale=0.002)
+    floor = 1 - 0.045 * np.log2(size)
+    half = 0.004 + 0.004 * generator.random()
+    explained = (1 - ratio) / (1 - floor)
+    return {
+        "representation": representation, "split_seed": 0, "key": key, "codebook_size": size,
+        "lag_frames": lag, "slice": slice_name, "subspace": "all", "part": part, "status": "ok",
+        "ratio": ratio, "ratio_low": ratio - half, "ratio_high": ratio + half, "floor": floor,
+        "explained_fraction": explained, "explained_fraction_low": explained - 3 * half,
+        "explained_fraction_high": explained + 3 * half,
+        **{f"explained_fraction_{name}": explained * 0.4 for name in SURROGATES},
+        "ratio_best_surrogate": 1 - gain * 0.4,
+        "advantage": 0.6 * explained, "advantage_low": 0.6 * explained - 3 * half,
+        "advantage_high": 0.6 * explained + 3 * half,
+        "control_permuted": 1 + generator.normal(scale=0.002),
+        "control_permuted_low": 0.994, "control_permuted_high": 1.006,
+        "control_swapped": 1 + generator.normal(scale=0.002),
+        "control_swapped_low": 0.993, "control_swapped_high": 1.007,
+        "transfer_loss": 0.05, "transfer_loss_low": -0.02, "transfer_loss_high": 0.12,
+        "nats_per_frame": 16 * gain, "nats_per_frame_low": 14 * gain,
+        "nats_per_frame_high": 18 * gain,
+        "bits_per_s": 288 * gain, "bits_per_s_low": 250 * gain, "bits_per_s_high": 330 * gain,
+        "bits_used_fraction": 0.95, "ratio_own_means_df_corrected": ratio,
+        "excluded_mass": 0.01, "num_speakers": NUM_SPEAKERS, "num_frames": 6000,
+    }  # fmt: skip
+
+
+def linear_table() -> pd.DataFrame:
+    """Return R^2 per model and lag."""
+    values = {"ridge": (0.44, 0.06, 0.03), "ar1": (0.36, 0.01, 0.0), "white_noise": (0.5, 0, 0)}
+    return pd.DataFrame(
+        {
+            "representation": name, "split_seed": 0, "model": model, "lag_frames": lag,
+            "slice": "all", "part": "eval", "r2": value, "r2_low": value - 0.01,
+            "r2_high": value + 0.01, "cosine": value**0.5, "cosine_low": value**0.5 - 0.01,
+            "cosine_high": value**0.5 + 0.01, "num_speakers": NUM_SPEAKERS,
+        }
+        for name in BASES
+        for model, row in values.items()
+        for lag, value in zip(LAGS, row, strict=True)
+    )  # fmt: skip
+
+
+def curves_table() -> pd.DataFrame:
+    """Return the confidence curve of the registered keys."""
+    return pd.DataFrame(
+        {
+            "representation": name, "split_seed": 0, "key": key, "lag_frames": lag, "slice": "all",
+            "part": "eval", "matching": matching, "kept_fraction": kept,
+            "ratio": 1 - 0.05 / lag * (1.2 - kept), "ratio_low": 0.99 - 0.05 / lag * (1.2 - kept),
+            "ratio_high": 1.01 - 0.05 / lag * (1.2 - kept), "num_speakers": NUM_SPEAKERS,
+        }
+        for name in BASES
+        for key in REGISTERED
+        for lag in LAGS
+        for matching in ("plain", "energy_matched")
+        for kept in (0.1, 0.25, 0.5, 0.75, 1.0)
+    )  # fmt: skip
+
+
+def speakers_table(generator: np.random.Generator) -> pd.DataFrame:
+    """Return each speaker's ratio for the registered keys."""
+    return pd.DataFrame(
+        {
+            "representation": name, "split_seed": 0, "key": key, "lag_frames": 2, "slice": "all",
+            "subspace": "all", "part": part, "speaker_id": f"{part}-{speaker:02d}",
+            "num_frames": 600, "ratio": 0.95 + generator.normal(scale=0.02),
+        }
+        for name in BASES
+        for key in REGISTERED
+        for part, total in (("val", 22), ("eval", NUM_SPEAKERS))
+        for speaker in range(total)
+    )  # fmt: skip
+
+
+def cells_table(generator: np.random.Generator, num_cells: int = 64) -> pd.DataFrame:
+    """Return cells of the registered keys at the registered lag."""
+    frames = [
+        pd.DataFrame(
+            {
+                "representation": name, "split_seed": 0, "key": key, "lag_frames": 2,
+                "slice": "all", "cell": np.arange(num_cells),
+                "num_train_frames": generator.integers(60, 900, num_cells),
+                "num_eval_frames": generator.integers(20, 300, num_cells),
+                "train_variance_ratio": 0.9 + generator.normal(scale=0.1, size=num_cells),
+                "eval_variance_ratio": 0.95 + generator.normal(scale=0.1, size=num_cells),
+                "mean_pc1": generator.normal(size=num_cells),
+                "mean_pc2": generator.normal(size=num_cells),
+            }
+        )
+        for name in BASES
+        for key in REGISTERED
+    ]  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def ngrams_table() -> pd.DataFrame:
+    """Return n-gram coverage."""
+    return pd.DataFrame(
+        {
+            "representation": name, "split_seed": 0, "key": key, "order": order,
+            "minimum_count": least, "part": part, "num_ngrams": 5000,
+            "coverage": 0.99 ** (order**3 * least),
+        }
+        for name in BASES
+        for key in REGISTERED
+        for order in (1, 2, 3)
+        for least in (1, 2, 5)
+        for part in ("val", "eval")
+    )  # fmt: skip
+
+
+def gate_row(
+    key: str, slice_name: str, quantity: str, outcome: str, **values: Any
+) -> dict[str, Any]:
+    """Return one row of the gate."""
+    return {
+        "name": quantity, "representation": BASES[0], "split_seed": 0, "key": key, "lag": 2,
+        "slice": slice_name, "quantity": quantity, "outcome": outcome, "direction": "above",
+        "sentence": f"{quantity} of {key} on slice {slice_name}: {outcome}.", **values,
+    }  # fmt: skip
+
+
+def decision_document(verdict: str = "UNDECIDED") -> dict[str, Any]:
+    """Return decision.json."""
+    rows = []
+    for key in REGISTERED:
+        for place, name in enumerate(SLICES):
+            rows += [
+                gate_row(key, name, "explained_fraction", "pass" if place else "undecided",
+                         value=0.12, interval=[0.015, 0.15], threshold=0.02),
+                gate_row(key, name, "advantage", "pass", value=0.08, interval=[0.05, 0.1],
+                         threshold=0.02),
+                gate_row(key, name, "transfer_loss", "pass", value=0.05, interval=[-0.02, 0.12],
+                         threshold=0.2, direction="below"),
+                gate_row(key, name, "excluded_mass", "pass", value=0.01, interval=None,
+                         threshold=0.1, direction="below"),
+                gate_row(key, name, "control_permuted", "pass", value=1.001,
+                         interval=[0.996, 1.006], threshold=0.02, direction="within"),
+                gate_row(key, name, "control_swapped", "pass", value=0.999,
+                         interval=[0.994, 1.004], threshold=0.02, direction="within"),
+            ]  # fmt: skip
+    literal = [
+        gate_row(key, name, "ratio", "fail", value=0.95, interval=[0.94, 0.96], threshold=0.6)
+        for key in REGISTERED
+        for name in SLICES
+    ]
+    null = gate_row(REGISTERED[0], "all", "mean_reversion", "", value=0.44,
+                    interval=[0.43, 0.45], threshold=0.5)  # fmt: skip
+    rows.append({**null, "outcome": None})
+    gates = {"operative": rows, "literal": literal}
+    return {
+        "schema_version": 1, "verdict": verdict, "representation": BASES[0],
+        "deciding_rows": [row for row in rows if row["outcome"] == "undecided"],
+        "representations": {
+            BASES[0]: {
+                "verdict": verdict, "gates": gates, "num_looked_at": 195,
+                "keys": dict.fromkeys(REGISTERED, verdict),
+            },
+            BASES[1]: {
+                "verdict": "STOP", "gates": gates, "num_looked_at": 195,
+                "keys": dict.fromkeys(REGISTERED, "STOP"),
+            },
+        },
+    }  # fmt: skip
+
+
+def silent_clip() -> dict[str, Any]:
+    """Return a short silent clip, embedded (WAV: every browser plays it)."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as clip:
+        clip.setnchannels(1)
+        clip.setsampwidth(2)
+        clip.setframerate(8000)
+        clip.writeframes(bytes(16000))
+    return embedded("audio/wav", buffer.getvalue())
+
+
+def embedded(media_type: str, content: bytes) -> dict[str, Any]:
+    """Return content as players.json holds it."""
+    text = base64.b64encode(content).decode()
+    return {"media_type": media_type, "num_bytes": len(content), "base64": text}
+
+
+def picture(generator: np.random.Generator, width: int = 240, height: int = 64) -> dict[str, Any]:
+    """Return a noisy greyscale PNG, embedded."""
+    shade = np.linspace(40, 200, height)[:, None] + generator.normal(scale=25, size=(height, width))
+    rows = np.clip(shade, 0, 255).astype(np.uint8)
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw))
+    return embedded("image/png", png + chunk(b"IEND", b""))
+
+
+def report_data(utterance_id: str = "v01-0003", verdict: str = "UNDECIDED") -> ReportData:
+    """Return everything the page needs; `utterance_id` reaches tables and players."""
+    generator = np.random.default_rng(0)
+    example = {
+        "speaker_id": "v01", "transcript": "The kettle sang before anyone was awake.",
+        "original": silent_clip(), "original_picture": picture(generator),
+        "decoded": silent_clip(), "decoded_picture": picture(generator),
+        "log_mel_l1": 0.54,
+    }  # fmt: skip
+    return ReportData(
+        settings=ReportSection(
+            title="Can a lookup memory help?", num_players=2, player_duration_s=2.0
+        ),
+        sections={
+            "decision": {
+                "representation": BASES[0], "keys": list(REGISTERED), "lag_frames": 2,
+                "literal_gate": {"maximum_ratio": 0.6, "maximum_transfer_loss": 0.2},
+                "operative_gate": GATE,
+            },
+            "structure": {"minimum_cell_frames": 100, "window_frames": 8},
+        },
+        tables={
+            "structure": structure_table(generator),
+            "linear": linear_table(),
+            "curves": curves_table(),
+            "ngrams": ngrams_table(),
+            "speakers": speakers_table(generator),
+            "corpus": pd.DataFrame(
+                {
+                    "corpus": ["demo_speech"] * 3, "split_seed": [0] * 3,
+                    "split": ["train", "val", "eval"], "num_speakers": [22, 22, NUM_SPEAKERS],
+                    "num_utterances": [240, 24, 120], "hours": [0.41, 0.04, 0.2],
+                    "num_frames": [18400, 1900, 9000],
+                }
+            ),
+            "exclusions": pd.DataFrame(
+                {
+                    "corpus": ["demo_speech"] * 2, "representation": [None, None],
+                    "path": [f"v01/{utterance_id}.flac", "v02/a.flac"],
+                    "utterance_id": [utterance_id, "a"], "speaker_id": ["v01", "v02"],
+                    "reason": ["too_short", "stereo"], "detail": ["2.1 s < 3 s", "2 channels"],
+                    "is_kept": [False, False],
+                }
+            ),
+        },
+        documents={"decision": decision_document(verdict)},
+        cells=cells_table(generator),
+        summaries={
+            name: {
+                "metadata": {"num_dims": 32, "frame_rate_hz": 12.5, "latent_space": "pca",
+                             "is_causal": True, "cold_start_frames": 0, "weight_hash": "ab" * 32},
+                "num_frames": 30000,
+            }
+            for name in BASES
+        },
+        players={
+            BASES[0]: [{"utterance_id": name, **example} for name in (utterance_id, "v07-0001")]
+        },
+        timings=gather_timings(
+            {
+                "extract_latents": "benchmarks/latents/{representation}/{shard}.tsv",
+                "decide": "benchmarks/decide.tsv",
+            },
+            [JobTiming("benchmarks/latents/mel_pca/000.tsv", 12.5, 640.0)],
+        ),
+        manifests=[
+            {"artifact": "results/structure/mel_pca/split-0/pca/cells.parquet",
+             "step": "score_structure_keys", "code_digest": "0123456789abcdef", "seed": 0,
+             "section_digests": {"structure": "feedbeef00112233"}, "packages": {"numpy": "2.3.1"}}
+        ],
+        packages={"numpy": "2.3.1", "python": "3.11.9"},
+    )  # fmt: skip
+
+
+def templates() -> dict[str, str]:
+    """Return the templates of the repository, by name."""
+    from pathlib import Path
+
+    from engram_audio.artifacts.published import TEMPLATE_SUFFIXES, read_templates
+
+    folder = Path(__file__).parents[1] / "report_templates"
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix in TEMPLATE_SUFFIXES]
+    return read_templates(paths)
+
+
+if __name__ == "__main__":  # look at the page: python -m tests.report_tables > page.html
+    from engram_audio.report.page import render_page
+
+    print(render_page(report_data(), templates()))

@@ -1,0 +1,243 @@
+"""Batches equal single clips, bad codecs are refused, interrupted runs end in the same values."""
+
+import numpy as np
+import pytest
+
+from engram_audio.codecs.base import Codec
+from engram_audio.corpus.seeds import named_generator
+from engram_audio.errors import InputError
+from engram_audio.latents import extraction
+from engram_audio.latents.batching import encode_batch, frame_energy, pad_batch, plan_batches
+from engram_audio.latents.self_tests import (
+    choose_probes,
+    cut_probes,
+    require_passed,
+    run_self_tests,
+)
+from engram_audio.latents.waveform import WaveformSettings, permute_blocks, prepare_waveform
+
+HOP = 8
+
+
+class Smoother(Codec):
+    """Two dimensions: a causal moving average over `taps` frames of mean and mean square."""
+
+    sample_rate_hz = 800
+    hop_samples = HOP
+    num_dims = 2
+    latent_space = "test"
+    is_causal = True
+
+    def __init__(self, flaw: str = "", cold_start_frames: int = 0) -> None:
+        self.flaw = flaw
+        self.cold_start_frames = cold_start_frames
+        self.calls = 0
+        self.nominal_frame_rate_hz = 100.2 if flaw == "frame_rate" else None
+
+    def weight_hash(self) -> str:
+        return "hash"
+
+    def weight_fault(self) -> str | None:
+        return "all zero" if self.flaw == "weights" else None
+
+    def encode(self, waveforms: np.ndarray, num_samples: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        frames = waveforms.reshape(len(waveforms), -1, HOP).astype(np.float64)
+        if self.flaw == "frame_count":
+            frames = frames[:, 1:]
+        values = np.stack([frames.mean(axis=2), (frames**2).mean(axis=2)], axis=2)
+        before = np.pad(values, ((0, 0), (2, 0), (0, 0)))
+        smooth = (before[:, 2:] + before[:, 1:-1] + before[:, :-2]) / 3
+        if self.flaw == "causality":
+            smooth = smooth + np.roll(values, -1, axis=1)
+        if self.flaw == "batch_equals_single":
+            smooth = smooth * len(waveforms)
+        if self.flaw == "variance":
+            smooth = np.zeros_like(smooth)
+        return smooth.astype(np.float32)
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        return np.zeros(len(latents) * HOP + (self.flaw == "decoded_length"), np.float32)
+
+
+class Memory:
+    """Parts in a dict; `fail_at` raises after so many parts, like a killed job."""
+
+    def __init__(self, fail_at: int | None = None) -> None:
+        self.parts: dict[int, dict[str, np.ndarray]] = {}
+        self.fail_at = fail_at
+
+    def get(self, number: int, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+        return self.parts.get(number)
+
+    def put(self, number: int, tensors: dict[str, np.ndarray]) -> None:
+        if self.fail_at == len(self.parts):
+            raise KeyboardInterrupt
+        self.parts[number] = tensors
+
+
+def clips(count: int = 12) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [
+        generator.normal(0, 1, int(n)).astype(np.float32)
+        for n in generator.integers(3 * HOP, 40 * HOP, count)
+    ]
+
+
+def names(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return (
+        np.array([f"u{i:02d}" for i in range(count)], dtype=object),
+        np.array([f"s{i // 4}" for i in range(count)], dtype=object),
+    )
+
+
+def run(codec: Codec, waves: list[np.ndarray], parts: Memory, budget: int = 60 * HOP):
+    batches = plan_batches(np.array([len(w) for w in waves]), HOP, 2, budget)
+    results = list(extraction.extract(codec, lambda i: waves[i], batches, 2, parts))
+    return extraction.assemble(results, batches, *names(len(waves)))
+
+
+def test_batches_hold_every_clip_once_within_the_budget():
+    lengths = np.array([len(w) for w in clips(50)])
+    batches = plan_batches(lengths, HOP, 2, 100 * HOP)
+    assert sorted(np.concatenate(batches)) == list(range(50))
+    for batch in batches:
+        width = (-(-lengths[batch].max() // HOP) + 2) * HOP
+        assert len(batch) == 1 or len(batch) * width <= 100 * HOP
+    assert len(batches) < 50
+
+
+def test_a_clip_longer_than_the_budget_has_a_batch_of_its_own():
+    batches = plan_batches(np.array([10, 10_000, 12]), HOP, 0, 100)
+    assert [batch.tolist() for batch in batches] == [[0, 2], [1]]
+
+
+def test_padding_is_zero_and_a_multiple_of_the_hop():
+    batch, lengths = pad_batch([np.ones(9, np.float32), np.ones(16, np.float32)], HOP, 3)
+    assert batch.shape == (2, 5 * HOP)
+    assert batch.sum() == 25
+    assert lengths.tolist() == [9, 16]
+
+
+def test_a_batch_gives_the_latents_of_single_clips_in_the_shards_order():
+    waves = clips()
+    together = run(Smoother(), waves, Memory())
+    for number, wave in enumerate(waves):
+        start, stop = together.block.offsets[number : number + 2]
+        single = encode_batch(Smoother(), [wave], 0)[0]
+        assert stop - start == len(wave) // HOP
+        np.testing.assert_allclose(together.block.frames[start:stop], single, rtol=1e-6)
+        np.testing.assert_array_equal(together.block.energy[start:stop], frame_energy(wave, HOP))
+
+
+def test_energy_is_the_rms_of_exactly_the_frames_samples():
+    wave = np.concatenate([np.full(HOP, 2.0), np.zeros(HOP), np.full(HOP - 1, 9.0)])
+    np.testing.assert_array_equal(frame_energy(wave.astype(np.float32), HOP), [2.0, 0.0])
+
+
+@pytest.mark.parametrize("fail_at", [0, 1, 3])
+def test_an_interrupted_run_goes_on_and_ends_in_the_same_values(fail_at: int):
+    waves, whole, parts = clips(), Smoother(), Memory(fail_at)
+    expected = run(whole, waves, Memory())
+    with pytest.raises(KeyboardInterrupt):
+        run(Smoother(), waves, parts)
+    parts.fail_at = None
+    resumed = Smoother()
+    found = run(resumed, waves, parts)
+    assert resumed.calls == whole.calls - fail_at
+    np.testing.assert_array_equal(found.block.frames, expected.block.frames)
+    np.testing.assert_array_equal(found.block.energy, expected.block.energy)
+    np.testing.assert_array_equal(found.block.offsets, expected.block.offsets)
+
+
+def test_unusable_utterances_are_listed_with_the_reason():
+    waves = clips(6)
+    waves[1] = waves[1][: 4 * HOP]  # cold start eats it
+    waves[2] = np.zeros(20 * HOP, np.float32)  # no variance
+    waves[3][5] = np.float32(np.inf)
+
+    def load(number: int) -> np.ndarray:
+        if number == 4:
+            raise InputError("gone")
+        return waves[number]
+
+    batches = plan_batches(np.array([len(w) for w in waves]), HOP, 0, 60 * HOP)
+    with np.errstate(invalid="ignore"):
+        results = list(
+            extraction.extract(Smoother(cold_start_frames=4), load, batches, 0, Memory())
+        )
+    found = extraction.assemble(results, batches, *names(6))
+    reasons = {row.utterance_id: row.reason for row in found.excluded}
+    assert reasons == {
+        "u01": "too_short_for_codec", "u02": "zero_variance", "u03": "not_finite",
+        "u04": "unreadable",
+    }  # fmt: skip
+    assert found.block.utterance_ids.tolist() == ["u00", "u05"]
+    assert all(row.detail for row in found.excluded)
+
+
+def test_frame_times_restart_with_each_utterance():
+    times = extraction.frame_times(np.array([0, 3, 5]), 12.5)
+    np.testing.assert_allclose(times, [0, 0.08, 0.16, 0, 0.08])
+
+
+def test_a_good_codec_passes_all_self_tests():
+    tests = run_self_tests(Smoother(), clips(3), 2, 1e-4, 0)
+    assert [test.name for test in tests] == [
+        "weights", "frame_rate", "frame_count", "variance", "batch_equals_single", "causality",
+        "decoded_length",
+    ]  # fmt: skip
+    require_passed(tests, "good")
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        "weights", "frame_rate", "frame_count", "variance", "batch_equals_single", "causality",
+        "decoded_length",
+    ],
+)  # fmt: skip
+def test_each_flaw_is_caught_by_its_own_self_test(flaw: str):
+    tests = run_self_tests(Smoother(flaw), clips(3), 2, 1e-4, 0)
+    assert [test.name for test in tests if not test.is_passed] == [flaw]
+    with pytest.raises(InputError, match=f"rep: self-test {flaw} failed"):
+        require_passed(tests, "rep")
+
+
+def test_a_codec_that_declares_itself_not_causal_is_measured_but_not_refused():
+    codec = Smoother("causality")
+    codec.is_causal = False
+    tests = {test.name: test for test in run_self_tests(codec, clips(3), 2, 1e-4, 0)}
+    assert tests["causality"].is_passed
+    assert (tests["causality"].value or 0) > 1e-4
+
+
+def test_probes_are_clips_of_different_length_cut_to_seconds():
+    assert choose_probes(np.array([50, 10, 30])) == [0, 1, 2]
+    assert choose_probes(np.array([7])) == [0]
+    cut = cut_probes([np.zeros(10_000)] * 3, 1000)
+    lengths = [len(wave) for wave in cut]
+    assert len(set(lengths)) == 3
+    assert max(lengths) == 6000
+
+
+def test_the_overlap_control_permutes_whole_blocks_and_keeps_the_tail():
+    wave = np.arange(103, dtype=np.float32)
+    mixed = permute_blocks(wave, 10, named_generator(0, "x"))
+    np.testing.assert_array_equal(mixed[100:], wave[100:])
+    blocks = mixed[:100].reshape(10, 10)
+    np.testing.assert_array_equal(np.sort(blocks[:, 0]), np.arange(0, 100, 10))
+    np.testing.assert_array_equal(blocks - blocks[:, :1], np.tile(np.arange(10), (10, 1)))
+    assert not np.array_equal(mixed, wave)
+
+
+def test_each_utterance_has_its_own_permutation_and_rates_are_mended():
+    wave = np.random.default_rng(0).normal(0, 0.1, 4801).astype(np.float32)
+    control = WaveformSettings(16000, 0.01, 0)
+    assert control.block_samples == 160
+    first = prepare_waveform(wave, 16000, "a", control)
+    np.testing.assert_array_equal(first, prepare_waveform(wave, 16000, "a", control))
+    assert not np.array_equal(first, prepare_waveform(wave, 16000, "b", control))
+    plain = WaveformSettings(24000, None, 0)
+    assert abs(len(prepare_waveform(wave, 16000, "a", plain)) - 4801 * 1.5) <= 1
+    assert prepare_waveform(wave, 24000, "a", plain) is wave

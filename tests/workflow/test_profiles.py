@@ -1,0 +1,71 @@
+"""The workflow is clean, and its promised commands resolve without a home, a cluster or data."""
+
+from pathlib import Path
+
+import yaml
+
+from tests.workflow.conftest import ROOT, snakemake, write_config
+
+GPU_RULES = {"extract_latents"}
+
+
+def test_lint_gives_a_clean_bill(tmp_path: Path):
+    outcome = snakemake(tmp_path, "--lint")
+    assert "good condition" in outcome.text, outcome.text
+    assert outcome.code == 0
+
+
+def test_slurm_profile_resolves_from_the_root_with_an_empty_home(tmp_path: Path):
+    """`snakemake --profile slurm -n results/report.html`: GPU rules on the GPU partition."""
+    outcome = snakemake(
+        tmp_path,
+        "--profile",
+        str(ROOT / "slurm"),
+        "-n",
+        "-p",
+        "results/report.html",
+        environment={"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_CONFIG_DIRS": ""},
+    )
+    assert outcome.code == 0, outcome.text
+    assert "extract_latents" in outcome.jobs
+    block = outcome.text.split("rule extract_latents:")[1].split("\n\n")[0]
+    assert "slurm_partition=gpu" in block
+    assert "gpu=1" in block
+
+
+def test_every_gpu_rule_has_a_partition_in_the_slurm_profile():
+    """A rule with gpu=1 and no entry would queue on the CPU partition."""
+    rules = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    with_gpu = {
+        block.split(":")[0].strip()
+        for block in rules.split("\nrule ")[1:]
+        if "gpu=1" in block.replace(" ", "")
+    }
+    profile = yaml.safe_load((ROOT / "slurm" / "profile.yaml").read_text(encoding="utf-8"))
+    assert GPU_RULES <= with_gpu
+    assert set(profile["set-resources"]) == with_gpu
+
+
+def test_a_mistyped_key_stops_before_anything_runs(tmp_path: Path, demo_config):
+    config = {**demo_config, "structure": {**demo_config["structure"], "window_frame": 8}}
+    outcome = snakemake(tmp_path, "-n", "--configfile", write_config(tmp_path, config))
+    assert outcome.code != 0
+    lines = [line for line in outcome.text.splitlines() if "structure.window_frame" in line]
+    assert len(lines) == 1
+    assert "did you mean 'window_frames'" in lines[0]
+    assert "Traceback" not in outcome.text
+
+
+def test_the_plan_does_not_depend_on_hash_randomisation(tmp_path: Path, demo_config):
+    path = write_config(tmp_path, demo_config)
+    plans = {
+        tuple(
+            sorted(
+                snakemake(
+                    tmp_path, "-n", "--configfile", path, environment={"PYTHONHASHSEED": seed}
+                ).jobs.items()
+            )
+        )
+        for seed in ("1", "2")
+    }
+    assert len(plans) == 1

@@ -1,0 +1,184 @@
+"""The page as a document: inert, complete, accessible, offline, with untrusted names everywhere."""
+
+import itertools
+import re
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+from engram_audio.report.page import render_page, source_hash
+from engram_audio.report.registry import SECTIONS
+from tests.report_tables import REGISTERED, report_data, templates
+
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+VOID = {"meta", "input", "img", "br", "link"}
+
+
+class Document(HTMLParser):
+    """Elements in order: tag, attributes, text inside."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.open: list[int] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.texts.append("")
+        if tag not in VOID:
+            self.open.append(len(self.elements) - 1)
+
+    def handle_endtag(self, tag):
+        while self.open and self.elements[self.open.pop()][0] != tag:
+            pass
+
+    def handle_data(self, data):
+        for place in self.open:
+            self.texts[place] += data
+
+    def all(self, *tags: str) -> list[tuple[dict[str, str | None], str]]:
+        return [
+            (attributes, text)
+            for (tag, attributes), text in zip(self.elements, self.texts, strict=True)
+            if tag in tags
+        ]
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render_page(report_data(HOSTILE), templates())
+
+
+@pytest.fixture(scope="module")
+def document(html) -> Document:
+    return Document(html)
+
+
+def test_hostile_names_are_text(html, document):
+    assert HOSTILE not in html
+    assert "onerror" not in {name for _, attributes in document.elements for name in attributes}
+    assert any(HOSTILE in text for _, text in document.all("td")), "the name is shown as it is"
+    kinds = Counter(attributes.get("type") for attributes, _ in document.all("script"))
+    assert kinds.pop(None) == 1, "one script, ours"
+    assert set(kinds) == {"application/json"}
+
+
+def test_policy_allows_only_our_own_script_and_style(html, document):
+    policy = next(
+        attributes["content"]
+        for attributes, _ in document.all("meta")
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    sources = templates()
+    assert policy and policy.startswith("default-src 'none'")
+    assert f"script-src '{source_hash(sources['page.js'])}'" in policy
+    assert f"style-src '{source_hash(sources['page.css'])}'" in policy
+    assert "unsafe" not in policy
+    assert not any("style" in attributes for _, attributes in document.elements)
+
+
+def test_nothing_is_fetched(document):
+    for tag, attributes in document.elements:
+        for name in ("src", "href", "xlink:href", "action", "poster", "srcset"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:")), f"{tag} {name}={value!r}"
+
+
+def test_page_is_small(html):
+    assert len(html.encode()) < 10_000_000
+
+
+def test_ids_are_unique_and_links_arrive(document):
+    ids = [attributes["id"] for _, attributes in document.elements if attributes.get("id")]
+    assert [name for name, total in Counter(ids).items() if total > 1] == []
+    targets = {
+        attributes["href"][1:] for attributes, _ in document.all("a") if attributes.get("href")
+    }
+    assert targets <= set(ids)
+    for _, attributes in document.elements:
+        for name in ("aria-labelledby", "for", "aria-describedby"):
+            assert set((attributes.get(name) or "").split()) <= set(ids)
+
+
+def test_headings_descend_one_level_at_a_time(document):
+    levels = [int(tag[1]) for tag, _ in document.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_tables_have_captions_scopes_and_sort_buttons(document):
+    tables = document.all("table")
+    assert len(tables) == len(document.all("caption")) > 5
+    assert all(attributes.get("scope") in ("col", "row") for attributes, _ in document.all("th"))
+    columns = [a for a, _ in document.all("th") if a.get("scope") == "col"]
+    assert len(columns) == len([a for a, _ in document.all("button") if a.get("class") == "sort"])
+
+
+def test_every_control_and_image_has_a_name(document):
+    labelled = {attributes.get("for") for attributes, _ in document.all("label")}
+    assert all(attributes.get("id") in labelled for attributes, _ in document.all("input"))
+    for attributes, text in document.all("button", "summary", "a"):
+        assert attributes.get("aria-label") or text.strip()
+    assert all(attributes.get("alt") for attributes, _ in document.all("img"))
+    for attributes, _ in document.all("svg"):
+        described = attributes.get("role") == "img" and attributes.get("aria-labelledby")
+        assert described or attributes.get("aria-hidden") == "true"
+
+
+def test_each_section_starts_with_how_to_read_it(document):
+    names = [attributes.get("id") for attributes, _ in document.all("section")]
+    assert names == [section.name for section in SECTIONS]
+    leads = [text for attributes, text in document.all("p") if attributes.get("class") == "lead"]
+    assert len(leads) == len(SECTIONS)
+
+
+def test_figures_state_estimator_n_resampling_and_assumption(document):
+    figures = document.all("figure")
+    assert len(figures) == 2 * 10, "ten figures for each of two base representations"
+    for attributes, text in figures:
+        for word in ("Estimator:", "n:", "Resampled:", "Assumes:"):
+            assert word in text, attributes.get("id")
+
+
+def test_numbers_stand_with_interval_and_null(html):
+    assert "Surrogate ratio" in html
+    assert re.search(r"0\.\d+ \[0\.\d+, 0\.\d+\]", html)
+
+
+def test_registered_keys_show_first_and_the_rest_is_counted(document, html):
+    first = [a for a, _ in document.all("tr") if a.get("data-first") == "1"]
+    hidden = [a for a, _ in document.all("tr") if "hidden" in a]
+    assert first and hidden
+    assert "more rows are not on this page" in html
+    assert all(key in html for key in REGISTERED)
+
+
+@pytest.mark.parametrize("verdict", ["PROCEED", "STOP", "UNDECIDED"])
+def test_verdict_comes_first_with_a_plain_sentence(verdict):
+    page = Document(render_page(report_data(verdict=verdict), templates()))
+    words = [text for a, text in page.all("p") if "verdict-word" in (a.get("class") or "")]
+    assert words == [verdict]
+
+
+def test_study_without_sound_exclusions_cells_or_curves_still_renders():
+    data = report_data()
+    empty = {name: table.iloc[:0] for name, table in data.tables.items() if name != "structure"}
+    bare = data._replace(
+        players={}, cells=data.cells.iloc[:0], manifests=[], tables={**data.tables, **empty}
+    )
+    page = render_page(bare, templates())
+    assert "No representation of this study can be decoded to sound." in page
+    assert "No file and no utterance was left out." in page
+
+
+def test_sections_of_absent_tables_are_left_out():
+    data = report_data()
+    tables = {name: table for name, table in data.tables.items() if name != "linear"}
+    page = Document(render_page(data._replace(tables=tables), templates()))
+    names = [attributes.get("id") for attributes, _ in page.all("section")]
+    assert "instrument" not in names
+    assert "verdict" in names

@@ -1,0 +1,46 @@
+"""The step reads files and writes the page: same files, same bytes; clear words if broken."""
+
+from pathlib import Path
+
+import pytest
+
+from engram_audio.errors import InputError
+from engram_audio.steps.render_report import main
+from tests.report_results import step_arguments, write_results
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    folder = tmp_path / "results"
+    write_results(folder)
+    return folder
+
+
+def test_page_is_written_with_timings_found_and_missing(results):
+    main(step_arguments(results))
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "12.5 s" in page, "the benchmark that exists"
+    assert "missing" in page, "the benchmark that does not"
+    assert "0123456789abcdef" in page, "the code digest of an input"
+
+
+def test_same_inputs_same_bytes(results):
+    main(step_arguments(results))
+    first = (results / "report.html").read_bytes()
+    main(step_arguments(results))
+    assert (results / "report.html").read_bytes() == first
+
+
+def test_missing_table_is_one_clear_line(results):
+    arguments = step_arguments(results)
+    (results / "tables" / "structure.csv").unlink()
+    with pytest.raises(InputError, match=r"structure\.csv: no such file"):
+        main(arguments)
+    assert not (results / "report.html").exists()
+
+
+def test_broken_cells_are_one_clear_line(results):
+    (results / "structure" / "mel_pca" / "split-0" / "pca" / "cells.parquet").write_bytes(b"no")
+    with pytest.raises(InputError, match=r"cells\.parquet: not a readable cells table"):
+        main(step_arguments(results))

@@ -1,0 +1,114 @@
+"""Frames with a known answer go in as user arrays; the known verdict must come out.
+
+Three representations share one recipe, 40 train and 20 eval speakers of 25 utterances of 40 to 80
+frames, D = 32, x_t = signal_t + sigma n_t with a signal that cycles through S prototypes:
+
+- `noise`: no signal at all. STOP, although at lag 1 mean reversion predicts half of delta.
+- `shared`: the same prototypes for every speaker. PROCEED.
+- `personal`: prototypes drawn for each speaker. STOP, by the transfer row.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.workflow.conftest import snakemake, write_config
+
+NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 60, 25, 32
+KINDS = {"noise": 0, "shared": 24, "personal": 6}
+
+
+def write_arrays(folder: Path, kind: str) -> None:
+    """Write one .npy per utterance and the table beside them."""
+    generator = np.random.default_rng([7, sorted(KINDS).index(kind)])
+    num_phases = max(KINDS[kind], 1)
+    shared = generator.normal(size=(num_phases, NUM_DIMS))
+    rows = []
+    (folder / kind).mkdir()
+    for speaker in range(NUM_SPEAKERS):
+        own = generator.normal(size=(num_phases, NUM_DIMS))
+        prototypes = {"noise": 0 * shared, "shared": shared, "personal": own}[kind]
+        for utterance in range(NUM_UTTERANCES):
+            length = int(generator.integers(40, 81))
+            phase = (generator.integers(num_phases) + np.arange(length)) % num_phases
+            frames = prototypes[phase] + 0.65 * generator.normal(size=(length, NUM_DIMS))
+            name = f"s{speaker:02d}-u{utterance:02d}"
+            np.save(folder / kind / f"{name}.npy", frames.astype(np.float32))
+            rows.append({"utterance_id": name, "speaker_id": f"s{speaker:02d}"})
+    pd.DataFrame(rows).to_csv(folder / f"{kind}.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def decision(tmp_path_factory, demo_config):
+    """Run the workflow on the three representations and return decision.json."""
+    folder = tmp_path_factory.mktemp("verdicts")
+    for kind in KINDS:
+        write_arrays(folder, kind)
+    config = {
+        **demo_config,
+        "pathvars": {},
+        "corpora": {},
+        "codecs": {},
+        "splits": {"seeds": [0], "eval_fraction": 1 / 3, "val_fraction": 0.1},
+        "representations": {
+            kind: {
+                "kind": "arrays",
+                "path": kind,
+                "table": f"{kind}.csv",
+                "frame_rate_hz": 12.5,
+                "latent_space": "planted",
+                "is_causal": True,
+                "num_shards": 1,
+                "surrogates": ["shuffled", "phase_randomized"],
+            }
+            for kind in KINDS
+        },
+        "structure_keys": {
+            "pca": {
+                "kind": "pca",
+                "inputs": ["raw"],
+                "num_components": 8,
+                "quantizers": [{"kind": "kmeans", "codebook_sizes": [64]}],
+            },
+            "target_oracle": {"kind": "target_oracle", "codebook_sizes": [64]},
+        },
+        "decision": {
+            **demo_config["decision"], "representation": "noise", "keys": ["pca.raw.kmeans_64"],
+        },
+    }  # fmt: skip
+    path = write_config(folder, config)
+    outcome = snakemake(folder, "--cores", "2", "--configfile", path, "results/decision.json")
+    assert outcome.code == 0, outcome.text[-3000:]
+    return json.loads((folder / "results" / "decision.json").read_text(encoding="utf-8"))
+
+
+def verdict_of(decision: dict, kind: str) -> str:
+    return decision["representations"][kind]["verdict"]
+
+
+def test_white_noise_stops(decision):
+    assert verdict_of(decision, "noise") == "STOP"
+    assert decision["verdict"] == "STOP", "the study's verdict is its registered representation's"
+
+
+def test_white_noise_is_shown_beside_its_mean_reversion_null(decision):
+    rows = decision["representations"]["noise"]["gates"]["operative"]
+    rows = [row for row in rows if row["quantity"].startswith("mean_reversion")]
+    assert rows, "the mean-reversion null stands beside the gate"
+
+
+def test_shared_motifs_proceed(decision):
+    assert verdict_of(decision, "shared") == "PROCEED"
+
+
+def test_personal_motifs_stop_with_the_transfer_row_named(decision):
+    assert verdict_of(decision, "personal") == "STOP"
+    failing = [
+        row["quantity"]
+        for row in decision["representations"]["personal"]["gates"]["operative"]
+        if row["outcome"] == "fail"
+    ]
+    assert "transfer_loss" in failing

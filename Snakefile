@@ -25,6 +25,7 @@ include: "rules/codecs.smk"
 include: "rules/latents.smk"
 include: "rules/calibration.smk"
 include: "rules/structure.smk"
+include: "rules/prediction.smk"
 include: "rules/decision.smk"
 include: "rules/report.smk"
 

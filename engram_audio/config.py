@@ -21,6 +21,12 @@ from engram_audio.latents.config import (
     RepresentationSection,
     WorldRepresentation,
 )
+from engram_audio.prediction.config import (
+    HeadSection,
+    PredictionEvaluationSection,
+    PredictionNullsSection,
+    PredictionSection,
+)
 from engram_audio.provenance import canonical_json
 from engram_audio.report.config import ReportSection
 from engram_audio.section import Section
@@ -32,6 +38,7 @@ from engram_audio.structure.config import (
     TargetOracleKeys,
     codebook_sizes,
 )
+from engram_audio.training.config import TrainingRecipe
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 
@@ -59,6 +66,15 @@ class WorkflowConfig(Section):
     structure_keys: dict[Name, KeyFamilySection] = Field(
         min_length=1, description="Key families, one job for each representation and split."
     )
+    prediction: PredictionSection
+    prediction_nulls: PredictionNullsSection
+    prediction_heads: dict[Name, HeadSection] = Field(
+        min_length=1, description="Density heads, each frozen alone and trained at every lag."
+    )
+    prediction_recipes: dict[Name, TrainingRecipe] = Field(
+        min_length=1, description="Training recipes that heads name."
+    )
+    prediction_evaluation: PredictionEvaluationSection
     statistics: StatisticsSection
     decision: DecisionSection
     report: ReportSection
@@ -84,6 +100,14 @@ class WorkflowConfig(Section):
         _require("decision.lag_frames", self.decision.lag_frames, self.structure.lags_frames)
         for name in self.decision.slices:
             _require("decision.slices", name, self.structure.slices)
+        if not self.prediction.seeds:
+            raise ValueError("prediction.seeds: name at least one training seed")
+        for name in self.prediction.surrogate_heads:
+            _require("prediction.surrogate_heads", name, self.prediction_heads)
+        for name, head in self.prediction_heads.items():
+            _require(f"prediction_heads.{name}.recipe", head.recipe, self.prediction_recipes)
+            key = f"prediction_heads.{name}.marginal.recipe"
+            _require(key, head.marginal.recipe, self.prediction_recipes)
         sizes: dict[str, int] = {}
         for name, family in self.structure_keys.items():
             if not isinstance(family, TargetOracleKeys):

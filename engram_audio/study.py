@@ -143,6 +143,38 @@ class Study:
         """Names of the structure stage's key families."""
         return list(self.config.structure_keys)
 
+    def prediction_heads(self, representation: str) -> list[str]:
+        """Heads trained on a representation: all on a base, the chosen ones on a surrogate."""
+        if self.surrogate_of(representation) is None:
+            return list(self.config.prediction_heads)
+        return list(self.config.prediction.surrogate_heads)
+
+    def prediction_runs(self) -> list[tuple[str, int, str, int]]:
+        """Representation, lag, head and training seed of every trained density."""
+        return [
+            (name, lag, head, seed)
+            for name in self.representations()
+            for lag in self.config.prediction.lags_frames
+            for head in self.prediction_heads(name)
+            for seed in self.config.prediction.seeds
+        ]
+
+    def head_recipe(self, head: str) -> str:
+        """The training recipe of a head."""
+        return self.config.prediction_heads[head].recipe
+
+    def marginal_recipe(self, head: str) -> str:
+        """The training recipe of a head's marginal."""
+        return self.config.prediction_heads[head].marginal.recipe
+
+    def linear_codec(self, representation: str) -> str | None:
+        """The codec of a representation whose decoder to log-mel is linear, or None."""
+        row = self.config.representations[self.base_of(representation)]
+        if not isinstance(row, CodecRepresentation):
+            return None
+        is_linear = isinstance(self.config.codecs[row.codec], MelPcaCodecSettings)
+        return row.codec if is_linear else None
+
     def section_names(self) -> list[str]:
         """Names of all frozen sections, as fine as steps read them (`codecs.mimi`, `splits`)."""
         names = []

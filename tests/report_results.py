@@ -6,7 +6,7 @@ from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.published import TEMPLATE_SUFFIXES
 from engram_audio.artifacts.table import write_csv, write_table
 from engram_audio.provenance import canonical_json
-from engram_audio.report.data import ReportData
+from engram_audio.report.data import ReportData, choose
 from tests.report_tables import BASES, report_data
 
 TEMPLATES = Path(__file__).parents[1] / "report_templates"
@@ -21,7 +21,7 @@ def write_results(folder: Path, utterance_id: str = "v01-0003") -> ReportData:
     decision = {key: value for key, value in data.decision.items() if key != "schema_version"}
     write_json(folder / "decision.json", decision)
     for representation in BASES:
-        rows = data.cells[data.cells["representation"] == representation]
+        rows = choose(data.cells, representation=representation)
         rows = rows.drop(columns=["representation", "split_seed"])
         path = folder / "structure" / representation / "split-0" / "pca" / "cells.parquet"
         write_table(path, rows, MANIFEST)

@@ -21,6 +21,8 @@ def utterance_table(draw: Draw) -> pd.DataFrame:
             "duration_s": np.diff(block.offsets) / FRAME_RATE_HZ,
         }
     ).reindex(columns=list(UTTERANCE_COLUMNS))
+    nullable = {"sample_rate_hz": "Int64", "num_samples": "Int64"}
+    table = table.astype({**nullable, "audio_path": "object", "transcript": "object"})
     table["split_hint"] = draw.split_hint
     return table
 

@@ -7,8 +7,9 @@ Quantities, all about delta unless the name says `position`; lag k is in frames:
 - `dnll_diagonal_nats`: NLL of the exact predictor minus that of the best diagonal Gaussian without
   context (the first experiment's score), nats per frame, negative is better;
 - `dnll_diagonal_head_nats`: the same for the best *diagonal* Gaussian given the context;
-- `nll_nats`, `nll_diagonal_marginal_nats`: NLL of the exact predictor and of the best diagonal
-  Gaussian without context, nats per frame;
+- `nll_nats`, `nll_position_nats`: NLL of the exact predictor;
+- `nll_diagonal_marginal_nats`, `nll_diagonal_marginal_position_nats`: NLL of the best diagonal
+  Gaussian without context;
 - `variance_ratio`: mean over dimensions of residual variance over variance, exact mean predictor;
 - `variance_ratio_position`: the same about x_t;
 - `cosine`: mean cosine between the exact conditional mean and delta (0 where the mean is 0);

@@ -105,7 +105,11 @@ def _at_lag(
     values = block.frames[targets].astype(np.float64)
     if space == "delta":
         values -= block.frames[targets - 1]
-    rows = [(f"variance_ratio{suffix}", *speakers.mean_ratio((values - mean) ** 2, values**2))]
+    total = (values - values.mean(axis=0)) ** 2
+    rows = [
+        (f"variance_ratio{suffix}", *speakers.mean_ratio((values - mean) ** 2, total)),
+        (f"nll{suffix}_nats", *speakers.mean(-given)),
+    ]
     try:
         marginal = oracle.log_marginal(block, targets, space)
         rows.append((f"information{suffix}_nats", *speakers.mean(given - marginal)))

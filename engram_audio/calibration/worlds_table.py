@@ -16,6 +16,7 @@ from engram_audio.calibration.predictive import (
     Predictive,
     isotropic_log_densities,
 )
+from engram_audio.calibration.radial import diagonal_entropy
 from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.world import SpeakerFrames, World
 
@@ -69,6 +70,19 @@ class SymbolTable(World):
         noise = generator.standard_normal((len(symbol), self.num_dims))
         return SpeakerFrames(self.centres[symbol] + self.noise_sd * noise, {"symbol": symbol})
 
+    def position_variance(self) -> np.ndarray:
+        """Return the variance of each dimension of x, shape [D]; all symbols are equally likely."""
+        return self.centres.var(axis=0) + self.noise_sd**2
+
+    def delta_variance(self) -> np.ndarray:
+        """See `World`."""
+        following = self.centres[self.chain.successor // self.num_residues]
+        before = np.repeat(self.centres, self.num_residues, axis=0)
+        looked_up = ((following - before) ** 2).mean(axis=0)
+        jumped = 2 * self.centres.var(axis=0)
+        signal = (1 - self.jump_probability) * looked_up + self.jump_probability * jumped
+        return signal + 2 * self.noise_sd**2
+
     def oracle(self) -> Oracle:
         """See `World`."""
         return TableOracle(self)
@@ -87,10 +101,12 @@ class SymbolTable(World):
         return float(np.log(self.num_symbols) - entropy)
 
     def exact_truths(self, lags_frames: tuple[int, ...]) -> list[Truth]:
-        """Information about the next *symbol*: what x_t can carry of it at most."""
+        """Also the information about the next *symbol*: what x_t can carry of it at most."""
         if 1 not in lags_frames:
             return []
+        marginal = diagonal_entropy(self.position_variance())
         return [
+            Truth("nll_diagonal_marginal_position_nats", 1, marginal),
             Truth("symbol_information_nats", 1, self.symbol_information()),
             Truth(
                 "symbol_information_one_frame_nats", 1, self.symbol_information(self.num_residues)

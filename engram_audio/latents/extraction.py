@@ -97,7 +97,7 @@ def encode_clips(codec: Codec, waveforms: Sequence[np.ndarray | None], guard_fra
     energies: list[np.ndarray] = [np.zeros(0, np.float32)]
     num_frames = np.zeros(len(waveforms), np.int64)
     for number, rows, clip in zip(usable, latents, clips, strict=True):
-        reasons[number] = _fault(rows[codec.cold_start_frames :])
+        reasons[number] = _fault(rows, codec.cold_start_frames)
         if reasons[number] == 0:
             kept.append(rows)
             energies.append(frame_energy(clip, codec.hop_samples))
@@ -110,10 +110,11 @@ def encode_clips(codec: Codec, waveforms: Sequence[np.ndarray | None], guard_fra
     }
 
 
-def _fault(rows: np.ndarray) -> int:
+def _fault(rows: np.ndarray, cold_start_frames: int) -> int:
     if not np.isfinite(rows).all():
         return REASONS.index("not_finite")
-    return REASONS.index("zero_variance") if not np.any(rows != rows[0]) else 0
+    warm = rows[cold_start_frames:]
+    return REASONS.index("zero_variance") if not np.any(warm != warm[0]) else 0
 
 
 def extract(

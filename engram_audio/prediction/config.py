@@ -21,7 +21,14 @@ class PredictionSection(Section):
         min_length=1,
         description="Events: delta (x_t - x_{t-1}), position (x_t); the same event at lag 1.",
     )
-    seeds: tuple[int, ...] = Field(min_length=1, description="Training seeds, one model each.")
+    # The next two only say which artifacts exist: left out of the frozen section, so that one more
+    # seed or surrogate trains nothing again.
+    seeds: tuple[int, ...] = Field(
+        default=(), exclude=True, description="Training seeds, one model each."
+    )
+    surrogate_heads: tuple[str, ...] = Field(
+        default=(), exclude=True, description="Heads that are trained on surrogates as well."
+    )
     dequantization_fraction: float = Field(
         ge=0,
         lt=1,
@@ -200,9 +207,3 @@ class PredictionEvaluationSection(Section):
         gt=1, description="A rollout has diverged when its RMS exceeds the data's by this factor."
     )
     seed: int = Field(ge=0, description="Seed of samples and negatives.")
-
-
-class PredictionSurrogatesSection(Section):
-    """What runs on surrogates."""
-
-    heads: tuple[str, ...] = Field(description="Heads trained on each surrogate.")

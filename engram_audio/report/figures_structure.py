@@ -1,4 +1,4 @@
-"""Figures of the structure stage made of the published tables: sweep, gate, curves, speakers."""
+"""Figures of the structure stage made of the published tables: sweep, curve, speakers."""
 
 from typing import Any
 
@@ -13,7 +13,6 @@ from engram_audio.report.figure import FigureView, content_id, csv_text
 from engram_audio.report.key_names import with_key_parts
 
 INPUT_DASHES: dict[str, Any] = {"raw": "-", "speaker_centred": "--", "increments": ":"}
-SPEAKERS = "eval speakers"
 
 
 def sweep_figure(data: ReportData, representation: str) -> FigureView | None:
@@ -62,7 +61,7 @@ def sweep_figure(data: ReportData, representation: str) -> FigureView | None:
             "spectrum and nothing more."
         ),
         estimator="sum of squared error about train cell means / about the train grand mean, eval",
-        num_samples=f"{_speakers(keys)} eval speakers, {len(keys)} keys and lags",
+        num_samples=f"{num_speakers_words(keys)} eval speakers, {len(keys)} keys and lags",
         resampling="speaker (t interval of the ratio of sums, shaded)",
         assumption="speakers are exchangeable; frames compared across lags are the same frames",
         is_wide=True,
@@ -106,98 +105,6 @@ def _sweep_legend(colors: dict[str, str], inputs: list[str]) -> list[Line2D]:
     ]
     handles.append(Line2D([], [], color=svg.INK, linestyle="--", linewidth=1, label="floor"))
     handles.append(Line2D([], [], color=svg.GREY, linewidth=1, label="best surrogate"))
-    return handles
-
-
-def gate_figure(data: ReportData, representation: str) -> FigureView | None:
-    """Explained fraction of the registered keys on every slice, beside their surrogates."""
-    table = choose(
-        data.tables["structure"],
-        representation=representation, split_seed=data.first_split(representation),
-        key=list(data.registered["keys"]), lag_frames=data.registered["lag_frames"],
-        subspace="all", part="eval",
-    )  # fmt: skip
-    table = table.loc[table["explained_fraction"].notna()]
-    keys = [key for key in data.registered["keys"] if key in set(table["key"])]
-    if not keys:
-        return None
-    minimum = data.registered["operative_gate"]["minimum_explained_fraction"]
-    surrogates = surrogate_columns(table)
-    slices = list(dict.fromkeys(table["slice"]))
-    with svg.canvas(svg.WIDE_IN, 0.9 + 0.34 * len(slices), columns=len(keys)) as (figure, axes):
-        for axis, key in zip(axes, keys, strict=True):
-            _draw_gate(axis, choose(table, key=key), slices, surrogates)
-            axis.axvline(minimum, color=svg.INK, linewidth=1, linestyle="--")
-            axis.axvline(0, color=svg.INK, linewidth=0.6)
-            axis.set_title(key)
-            axis.set_xlabel("explained fraction of what K cells could explain")
-        axes[0].set_yticks(range(len(slices)), slices)
-        axes[0].invert_yaxis()
-        figure.legend(handles=_gate_legend(surrogates), loc="outside lower center", ncols=5)
-        name = content_id("fig", representation, "gate")
-        title = "Explained fraction on every slice"
-        drawing = svg.inline_svg(
-            figure, name, f"{title}, {representation}",
-            "Points with intervals for each slice and registered key; hollow marks are surrogates; "
-            "a dashed line is the registered threshold.",
-        )  # fmt: skip
-    columns = ["key", "slice", "explained_fraction", "explained_fraction_low"]
-    columns += ["explained_fraction_high", *surrogates.values()]
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(table.loc[:, columns]),
-        caption=(
-            "A filled point whose whole interval lies right of the dashed line, and right of the "
-            "hollow surrogates, is structure that a linear process with the same spectrum lacks."
-        ),
-        estimator="(1 - ratio) / (1 - floor), lag "
-        f"{data.registered['lag_frames']}, train cell means on eval speakers",
-        num_samples=f"{_speakers(table)} eval speakers",
-        resampling="speaker",
-        assumption="the floor is the best K cells fitted on train targets",
-        is_wide=True,
-    )
-
-
-SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^"}
-
-
-def surrogate_columns(table: pd.DataFrame) -> dict[str, str]:
-    """Return surrogate name -> column of its explained fraction, those with any value."""
-    found = {name: f"explained_fraction_{name}" for name in SURROGATE_MARKERS}
-    return {
-        name: column
-        for name, column in found.items()
-        if column in table and table[column].notna().to_numpy().any()
-    }
-
-
-def _draw_gate(
-    axis: Axes, rows: pd.DataFrame, slices: list[str], surrogates: dict[str, str]
-) -> None:
-    places = [slices.index(name) for name in rows["slice"]]
-    value = rows["explained_fraction"].to_numpy(float)
-    low, high = (rows[f"explained_fraction_{end}"].to_numpy(float) for end in ("low", "high"))
-    axis.hlines(places, low, high, color=svg.BLUE, linewidth=2)
-    axis.plot(value, places, "o", color=svg.BLUE, markersize=5)
-    for name, column in surrogates.items():
-        axis.plot(
-            rows[column], np.array(places) + 0.22, SURROGATE_MARKERS[name],
-            markerfacecolor="none", color=svg.GREY, markersize=3.6,
-        )  # fmt: skip
-    axis.grid(False, axis="y")
-
-
-def _gate_legend(surrogates: dict[str, str]) -> list[Line2D]:
-    handles = [Line2D([], [], color=svg.BLUE, marker="o", label="measured, with interval")]
-    handles += [
-        Line2D([], [], color=svg.GREY, marker=SURROGATE_MARKERS[name], markerfacecolor="none",
-               linestyle="", label=name)
-        for name in surrogates
-    ]  # fmt: skip
-    handles.append(Line2D([], [], color=svg.INK, linestyle="--", linewidth=1, label="threshold"))
     return handles
 
 
@@ -250,7 +157,7 @@ def curve_figure(data: ReportData, representation: str) -> FigureView | None:
             "lines keep the energy distribution: quiet frames alone cannot make them fall."
         ),
         estimator="ratio of sums recomputed on the kept frames; confidence is nearness to the cell",
-        num_samples=f"{_speakers(rows)} eval speakers",
+        num_samples=f"{num_speakers_words(rows)} eval speakers",
         resampling="speaker",
         assumption="confidence is known before the target, from the context alone",
     )
@@ -298,13 +205,14 @@ def speaker_figure(data: ReportData, representation: str) -> FigureView | None:
             "speakers, other utterances), the key learned voices rather than speech."
         ),
         estimator="each speaker's own ratio of sums, train cell means",
-        num_samples=f"{_speakers(rows)} speakers in the largest part",
+        num_samples=f"{num_speakers_words(rows)} speakers in the largest part",
         resampling="none: every speaker is drawn",
         assumption="speakers have enough frames for a ratio of their own",
     )
 
 
-def _speakers(rows: pd.DataFrame) -> str:
+def num_speakers_words(rows: pd.DataFrame) -> str:
+    """Return how many speakers stand behind a figure."""
     if "num_speakers" in rows:
         return str(int(rows["num_speakers"].to_numpy(float).max()))
     if "speaker_id" in rows:

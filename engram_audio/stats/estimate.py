@@ -92,6 +92,7 @@ def linear_combination(first: Uncertain, second: Uncertain, slope: np.ndarray | 
     total = variances[0] + variances[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         df = total**2 / (variances[0] ** 2 / first.df + variances[1] ** 2 / second.df)
+    df = np.where(total == 0, np.minimum(first.df, second.df), df)  # no error: any df will do
     return Uncertain(first.value + slope * second.value, np.sqrt(total), df)
 
 

@@ -134,15 +134,17 @@ def transfer_row(
     """Judge how much of what a key explains is lost on speakers never seen."""
     measured, undefined = NOTHING, ""
     if not missing_reason(place):
-        measured = measure_transfer(place, confidence)
         base = measure(place.val, "explained_fraction", confidence)
-        if not base.low > gate.minimum_explained_for_transfer:
+        if base.low > gate.minimum_explained_for_transfer:
+            measured = measure_transfer(place, confidence)
+        else:
             undefined = (
                 f"on val the key explains {percent_words(base.value)} "
-                f"{interval_words(base.low, base.high)}, and a loss is defined only surely above "
-                f"{percent_words(gate.minimum_explained_for_transfer)}"
+                f"{interval_words(base.low, base.high)}, too little to ask what is lost (a loss is "
+                f"defined surely above {percent_words(gate.minimum_explained_for_transfer)})"
             )
-    words = (
+    words = undefined and "the transfer loss is undefined"
+    words = words or (
         f"speakers never seen lose {percent_words(measured.value)} "
         f"{interval_words(measured.low, measured.high)} of what the key explains on held-out "
         f"utterances of train speakers; the gate allows {percent_words(maximum)}"

@@ -10,11 +10,12 @@ def number_words(value: float) -> str:
 
 
 def percent_words(value: float) -> str:
-    """Return a fraction in percent with two to three digits, or `unknown`."""
+    """Return a fraction in percent with three digits, or `unknown`."""
     if not math.isfinite(value):
         return "unknown"
     percent = 100 * value
-    return f"{percent:.0f} %" if abs(percent) >= 100 else f"{percent:.1f} %"
+    decimals = 0 if abs(percent) >= 100 else 1 if abs(percent) >= 10 else 2
+    return f"{percent:.{decimals}f} %"
 
 
 def interval_words(low: float, high: float, form: Callable[[float], str] = percent_words) -> str:

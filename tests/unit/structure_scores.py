@@ -7,6 +7,7 @@ import pandas as pd
 
 NUM_FRAMES = 400
 SIZE = 64
+CONTROL_SD = 0.005
 KEY = f"pca.raw.kmeans_{SIZE}"
 ORACLE = f"target_oracle.kmeans_{SIZE}"
 
@@ -68,7 +69,8 @@ def _scores(
     for part, mean in means.items():
         excluded = getattr(planted, f"excluded_{part}") if name == KEY else 0.0
         sizes = rng.integers(NUM_FRAMES // 2, NUM_FRAMES * 2, size=planted.num_speakers)
-        ratios = mean + planted.speaker_sd * noise.normal(size=planted.num_speakers)
+        spread = planted.speaker_sd if control == "none" else CONTROL_SD
+        ratios = mean + spread * noise.normal(size=planted.num_speakers)
         for speaker, (size, ratio) in enumerate(zip(sizes, ratios, strict=True)):
             left_out = round(excluded * size)
             rows.append(

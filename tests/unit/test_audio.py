@@ -56,7 +56,7 @@ def test_integers_survive_and_bytes_repeat(tmp_path: Path):
 
 
 def test_floats_are_rounded_and_clipped(tmp_path: Path):
-    """A float is off by at most half a step of 1/32768; what is too loud is clipped, not wrapped."""
+    """A float is off by at most half a step of 1/32768; too loud is clipped, not wrapped."""
     generator = np.random.default_rng(1)
     waveform = generator.uniform(-1, 1, 5000)
     waveform[:2] = [-3.0, 3.0]

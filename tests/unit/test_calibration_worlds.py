@@ -19,7 +19,8 @@ from engram_audio.windows import position_fraction, target_rows
 
 TINY = WorldSize(2, 1, 3)
 SMALL = WorldSize(20, 10, 10)
-HEAVY_TAILED = ("spikes", "heavy_spikes")  # sample variances of these need no small sample
+# sample variances of spikes need more than a small sample; gated worlds have no closed form
+NO_VARIANCE = ("spikes", "heavy_spikes", "silence", "boundary")
 
 
 @pytest.mark.parametrize("name", WORLD_NAMES)
@@ -56,18 +57,17 @@ def test_a_larger_world_contains_the_smaller_one():
     assert np.array_equal(small.block.frames[-size:], large.block.frames[-size:])
 
 
-@pytest.mark.parametrize("name", [n for n in WORLD_NAMES if n not in HEAVY_TAILED])
+@pytest.mark.parametrize("name", [n for n in WORLD_NAMES if n not in NO_VARIANCE])
 def test_delta_has_the_variance_that_the_equations_say(name):
     """Simulated delta variances agree with `delta_variance`, and the mean is zero.
 
     Tolerance: the standard error of the mean variance, from the spread of speakers (30 of them),
     five times: 33 worlds are looked at.
     """
-    size = SMALL if WORLDS[name].family is not make_world("junk", 0).__class__ else WorldSize(4, 2, 3)
     world = make_world(name, 0)
+    size = SMALL if world.num_dims < 100 else WorldSize(10, 5, 3)
     expected = world.delta_variance()
-    if expected is None:
-        pytest.skip("no closed form")
+    assert expected is not None
     block = simulate(world, size).block
     rows = target_rows(block.offsets, 1, 1)
     delta = block.frames[rows].astype(np.float64) - block.frames[rows - 1]

@@ -114,7 +114,7 @@ def test_too_little_data_is_undecided_and_not_stop():
 
 
 def test_an_interval_across_the_threshold_is_undecided():
-    one = verdict(Planted(val=0.985, eval=0.985, speaker_sd=0.04))
+    one = verdict(Planted(val=0.985, eval=0.985, speaker_sd=0.04), Planted(val=1.0, eval=1.0))
     assert one.verdict == "UNDECIDED"
     assert any(row.outcome == "undecided" for row in one.deciding)
 

@@ -49,7 +49,7 @@ def test_it_passes_its_self_tests(lyra_folder: Path):
 
 
 def test_every_clip_starts_from_a_fresh_state(lyra_folder: Path):
-    """State lives in the interpreter: order, company and threads must not change a clip's latents."""
+    """State lives in the interpreter: order, company and threads must not change a clip."""
     clips = [clip(9000, seed) for seed in range(3)]
     forward = encode_batch(load(lyra_folder), clips, 2)
     backward = encode_batch(load(lyra_folder, num_workers=2), clips[::-1], 0)[::-1]

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+import torch
+import transformers
 
 from engram_audio.codecs.config import MimiCodecSettings
 from engram_audio.codecs.mimi import MimiCodec, convolution_cold_start

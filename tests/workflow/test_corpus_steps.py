@@ -272,5 +272,5 @@ def test_real_speech_is_taken_whole(shared_data: Path, tmp_path: Path):
     locate(tmp_path, root)
     utterances, exclusions = index(tmp_path)
     assert len(utterances) == 298 and utterances["speaker_id"].nunique() == 51
-    assert exclusions.empty and not any(utterances["transcript"].isna().tolist())
+    assert len(exclusions) == 0 and not any(utterances["transcript"].isna().tolist())
     assert utterances.groupby("sex")["speaker_id"].nunique().to_dict() == {"F": 26, "M": 25}

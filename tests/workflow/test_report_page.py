@@ -9,6 +9,7 @@ import pytest
 
 from engram_audio.report.page import render_page, source_hash
 from engram_audio.report.registry import SECTIONS
+from engram_audio.report.sections import verdict as verdict_section
 from tests.report_tables import REGISTERED, report_data, templates
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -97,10 +98,11 @@ def test_ids_are_unique_and_links_arrive(document):
     targets = {
         attributes["href"][1:] for attributes, _ in document.all("a") if attributes.get("href")
     }
-    assert targets <= set(ids)
+    known = set(ids)
+    assert targets <= known
     for _, attributes in document.elements:
         for name in ("aria-labelledby", "for", "aria-describedby"):
-            assert set((attributes.get(name) or "").split()) <= set(ids)
+            assert known.issuperset((attributes.get(name) or "").split())
 
 
 def test_headings_descend_one_level_at_a_time(document):
@@ -158,10 +160,16 @@ def test_registered_keys_show_first_and_the_rest_is_counted(document, html):
 
 
 @pytest.mark.parametrize("verdict", ["PROCEED", "STOP", "UNDECIDED"])
-def test_verdict_comes_first_with_a_plain_sentence(verdict):
-    page = Document(render_page(report_data(verdict=verdict), templates()))
-    words = [text for a, text in page.all("p") if "verdict-word" in (a.get("class") or "")]
-    assert words == [verdict]
+def test_each_verdict_has_its_sentence_and_colour(verdict):
+    shown = verdict_section.build(report_data(verdict=verdict))
+    assert shown["word"] == verdict
+    assert shown["mark"] in {"good", "bad", "open"}
+    assert "mel_pca" in shown["sentence"]
+
+
+def test_verdict_is_the_first_thing_said(document):
+    first, _ = next(item for item in document.all("p") if item[0].get("class"))
+    assert "verdict-word" in (first["class"] or "")
 
 
 def test_study_without_sound_exclusions_cells_or_curves_still_renders():
@@ -177,8 +185,8 @@ def test_study_without_sound_exclusions_cells_or_curves_still_renders():
 
 def test_sections_of_absent_tables_are_left_out():
     data = report_data()
-    tables = {name: table for name, table in data.tables.items() if name != "linear"}
-    page = Document(render_page(data._replace(tables=tables), templates()))
+    tables = {"structure": data.tables["structure"]}
+    bare = data._replace(tables=tables, cells=data.cells.iloc[:0], players={})
+    page = Document(render_page(bare, templates()))
     names = [attributes.get("id") for attributes, _ in page.all("section")]
-    assert "instrument" not in names
-    assert "verdict" in names
+    assert names == ["verdict", "matrix", "listening", "provenance"]

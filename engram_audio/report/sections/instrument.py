@@ -4,7 +4,7 @@ from typing import Any
 
 from engram_audio.report import figures_instrument as figures
 from engram_audio.report.data import ReportData, choose
-from engram_audio.report.figures_structure import gate_figure
+from engram_audio.report.figures_gate import gate_figure
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, make_table
 

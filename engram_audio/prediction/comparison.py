@@ -1,0 +1,152 @@
+"""Compare models on the same frames: the best null, paired gains, decomposed dNLL.
+
+Everything is formed from per-speaker sums, so a difference is paired frame by frame and its
+interval counts speakers (SCIENCE 11).
+
+Shapes: S speakers.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.prediction.nulls import ANY_LAG
+from engram_audio.stats.estimate import Estimate, paired_difference, t_interval, uncertain
+from engram_audio.stats.ratio import ratio_of_sums
+
+
+class Cell(NamedTuple):
+    """One slice of one part of one event at one lag; models share its frames and speakers."""
+
+    lag_frames: int
+    event: str
+    part: str
+    slice_name: str
+
+
+class SumTable:
+    """Per-speaker sums of all models of one representation and seed."""
+
+    def __init__(self, scores: pd.DataFrame) -> None:
+        """Index the rows of `scores.parquet` tables joined together."""
+        keys = ["model", "lag_frames", "event", "part", "slice"]
+        ordered = scores.sort_values([*keys, "speaker_id"], kind="stable")
+        self._groups = {
+            key: group.set_index("speaker_id") for key, group in ordered.groupby(keys, sort=True)
+        }
+        self.models = sorted({(key[0], int(key[1]), key[2]) for key in self._groups})
+
+    def sums(self, model: str, cell: Cell) -> pd.DataFrame | None:
+        """Return a model's rows in a cell; a marginal's rows serve every lag."""
+        for lag in (cell.lag_frames, ANY_LAG):
+            found = self._groups.get((model, lag, cell.event, cell.part, cell.slice_name))
+            if found is not None:
+                return found
+        return None
+
+    def ratio(self, model: str, cell: Cell, numerator: str, denominator: str) -> Estimate | None:
+        """Return sum(numerator) / sum(denominator) over speakers, or None without the columns."""
+        rows = self.sums(model, cell)
+        if rows is None or numerator not in rows or denominator not in rows:
+            return None
+        top, bottom = rows[numerator].to_numpy(float), rows[denominator].to_numpy(float)
+        if np.isnan(bottom).all() or np.nansum(bottom) == 0 or np.isnan(top).all():
+            return None
+        return ratio_of_sums(np.nan_to_num(top), np.nan_to_num(bottom))
+
+    def mean_nll(self, model: str, cell: Cell) -> Estimate | None:
+        """Return the mean NLL in nats per frame."""
+        return self.ratio(model, cell, "nll", "num_frames")
+
+    def null_names(self, heads: Sequence[str], lag_frames: int, event: str) -> list[str]:
+        """Return the nulls that score an event at a lag: the same event only."""
+        names = []
+        for model, lag, scored in self.models:
+            if model in heads or scored != event or lag not in (lag_frames, ANY_LAG):
+                continue
+            if lag == ANY_LAG and lag_frames != 1 and not model.endswith(f"_{event}"):
+                continue  # a marginal of the other space: another event at this lag
+            names.append(model)
+        return names
+
+
+class Baselines(NamedTuple):
+    """Null names of one event at one lag, all chosen on val.
+
+    Attributes:
+        best: The best null of all.
+        marginal: The best law without context, of the event's own space.
+        gaussian: Diagonal Gaussian marginal of the event's own space.
+        delta_gaussian: Diagonal Gaussian marginal of delta: the first experiment's baseline, or
+            None where delta is another event.
+        space: Space (delta, position) whose marginal is better; differs from the event at lag 1.
+        space_gaussian: Diagonal Gaussian marginal in that space.
+        space_marginal: Best marginal in that space.
+    """
+
+    best: str
+    marginal: str
+    gaussian: str
+    delta_gaussian: str | None
+    space: str
+    space_gaussian: str
+    space_marginal: str
+
+
+def choose_baselines(
+    table: SumTable, heads: Sequence[str], lag_frames: int, event: str
+) -> Baselines | None:
+    """Choose nulls by mean NLL on val (slice all); None where nothing was scored."""
+    cell = Cell(lag_frames, event, "val", "all")
+    scores: dict[str, float] = {}
+    for name in table.null_names(heads, lag_frames, event):
+        nll = table.mean_nll(name, cell)
+        if nll is not None and np.isfinite(nll.value):
+            scores[name] = float(nll.value)
+    if not scores:
+        return None
+
+    def best_marginal(space: str) -> str:
+        names = [name for name in scores if "marginal" in name and name.endswith(f"_{space}")]
+        return min(names, key=lambda name: (scores[name], name))
+
+    spaces = ("delta", "position") if lag_frames == 1 else (event,)
+    spaces = tuple(s for s in spaces if any(name.endswith(f"marginal_{s}") for name in scores))
+    space = min(spaces, key=lambda s: scores[best_marginal(s)])
+    has_delta = lag_frames == 1 or event == "delta"
+    return Baselines(
+        best=min(scores, key=lambda name: (scores[name], name)),
+        marginal=best_marginal(event),
+        gaussian=f"gaussian_marginal_{event}",
+        delta_gaussian="gaussian_marginal_delta" if has_delta else None,
+        space=space,
+        space_gaussian=f"gaussian_marginal_{space}",
+        space_marginal=best_marginal(space),
+    )
+
+
+def gain(
+    table: SumTable, model: str, null: str | None, cell: Cell, column: str = "nll"
+) -> Estimate | None:
+    """Return null minus model of a mean score: positive where the model is better."""
+    count = "num_frames" if column == "nll" else "num_sampled"
+    own = table.ratio(model, cell, column, count)
+    other = None if null is None else table.ratio(null, cell, column, count)
+    return None if own is None or other is None else paired_difference(other, own)
+
+
+def described(
+    name: str, estimate: Estimate | None, confidence: float, scale: float = 1.0
+) -> dict[str, float]:
+    """Return `name`, `name_low`, `name_high`; NaN where there is no estimate."""
+    if estimate is None:
+        return {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
+    quantity = uncertain(estimate)
+    interval = t_interval(quantity, confidence)
+    return {
+        name: scale * float(quantity.value),
+        f"{name}_low": scale * float(interval.low),
+        f"{name}_high": scale * float(interval.high),
+    }

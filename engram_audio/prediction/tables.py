@@ -1,0 +1,288 @@
+"""The published tables of the prediction stage; columns in docs/data-dictionary-prediction.md.
+
+Shapes: S speakers, F stored frames.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.prediction.comparison import (
+    Baselines,
+    Cell,
+    SumTable,
+    choose_baselines,
+    described,
+    gain,
+)
+from engram_audio.prediction.nulls import ANY_LAG
+from engram_audio.stats.robust import robust_summary
+
+LN2 = float(np.log(2))
+SCORED = {  # column: (numerator, denominator)
+    "cosine_mean": ("cosine_mean", "num_frames"),
+    "cosine_sample": ("cosine_sample", "num_sampled"),
+    "cosine_best": ("cosine_best", "num_sampled"),
+    "energy_score": ("energy_score", "num_sampled"),
+    "info_nce_bits_utterance": ("info_nce_bits_utterance", "num_info_nce_utterance"),
+    "info_nce_bits_speaker": ("info_nce_bits_speaker", "num_info_nce_speaker"),
+    "coverage_50_per_dimension": ("coverage_50_per_dimension", "num_sampled"),
+    "coverage_90_per_dimension": ("coverage_90_per_dimension", "num_sampled"),
+    "coverage_50_density": ("coverage_50_density", "num_sampled"),
+    "coverage_90_density": ("coverage_90_density", "num_sampled"),
+    "decoder_cosine_mean": ("decoder_cosine_mean", "num_frames"),
+}
+WITH_NULL = ("cosine_mean", "cosine_sample", "cosine_best", "energy_score", "decoder_cosine_mean")
+
+
+class Inputs(NamedTuple):
+    """Everything scored of one representation with one training seed.
+
+    Attributes:
+        representation: Name.
+        seed: Training seed.
+        frame_rate_hz: Frames per second.
+        num_dims: D.
+        heads: Head names.
+        scores: Joined `scores` tables of heads and nulls.
+        frames: Joined `frames` tables.
+        worst: Joined `worst` tables.
+    """
+
+    representation: str
+    seed: int
+    frame_rate_hz: float
+    num_dims: int
+    heads: Sequence[str]
+    scores: pd.DataFrame
+    frames: pd.DataFrame
+    worst: pd.DataFrame
+
+
+class Settings(NamedTuple):
+    """How the tables are made."""
+
+    lags_frames: Sequence[int]
+    events: Sequence[str]
+    slices: Sequence[str]
+    confidence: float
+    trimmed_fraction: float
+    quantiles: tuple[float, ...]
+
+
+def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFrame:
+    """Return one row per representation, seed, lag, target, model, part and slice."""
+    rows = []
+    for group in inputs:
+        table = SumTable(group.scores)
+        stored = _StoredFrames(group.frames)
+        for lag in settings.lags_frames:
+            for event in settings.events:
+                baselines = choose_baselines(table, group.heads, lag, event)
+                if baselines is None:
+                    continue
+                names = [h for h in group.heads if any(m[:2] == (h, lag) for m in table.models)]
+                names += table.null_names(group.heads, lag, event)
+                for part in ("train", "val", "eval"):
+                    for slice_name in settings.slices:
+                        cell = Cell(lag, event, part, slice_name)
+                        rows += [
+                            _row(group, settings, table, stored, baselines, name, cell)
+                            for name in names
+                            if table.sums(name, cell) is not None
+                        ]
+    return with_surrogates(pd.DataFrame(rows))
+
+
+def _row(
+    group: Inputs, settings: Settings, table: SumTable, stored: "_StoredFrames",
+    baselines: Baselines, name: str, cell: Cell,
+) -> dict[str, object]:
+    sums = table.sums(name, cell)
+    assert sums is not None
+    level = settings.confidence
+    nats_to_bits_per_s = group.frame_rate_hz / LN2
+    best_gain = gain(table, name, baselines.best, cell)
+    row: dict[str, object] = {
+        "representation": group.representation,
+        "seed": group.seed,
+        "lag_frames": cell.lag_frames,
+        "target": cell.event,
+        "model": name,
+        "kind": "head" if name in group.heads else "null",
+        "part": cell.part,
+        "slice": cell.slice_name,
+        "num_frames": int(sums["num_frames"].sum()),
+        "num_speakers": int((sums["num_frames"] > 0).sum()),
+        "num_sampled": int(np.nansum(sums.get("num_sampled", 0))),
+        **described("nll_mean", table.mean_nll(name, cell), level),
+        **stored.robust(name, cell, settings),
+        "best_null": baselines.best,
+        **described("gain_nats", best_gain, level),
+        **described("gain_bits_per_s", best_gain, level, nats_to_bits_per_s),
+        "gain_median_nats": stored.median_difference(baselines.best, name, cell),
+        "marginal": baselines.marginal,
+        **described("information_nats", gain(table, name, baselines.marginal, cell), level),
+        **_first_experiment(table, baselines, name, cell, level),
+    }
+    row["information_nats_per_dim"] = float(row["information_nats"]) / group.num_dims  # type: ignore[arg-type]
+    row |= _scores(table, baselines, name, cell, level)
+    return row
+
+
+def _first_experiment(
+    table: SumTable, baselines: Baselines, name: str, cell: Cell, level: float
+) -> dict[str, object]:
+    """dNLL as first defined, and its exact sum: mean reversion + shape + context.
+
+    mean reversion: from the Gaussian marginal of delta to the Gaussian marginal of the better
+    space (0 unless lag 1); shape: to the best marginal of that space; context: to the model. The
+    context part splits into what the best null takes and what is left.
+    """
+    start = baselines.delta_gaussian
+
+    def step(first: str | None, second: str) -> dict[str, float]:
+        return {"value": float(described("v", _negative(table, first, second, cell), level)["v"])}
+
+    if start is None:
+        names = (
+            "dnll_first_experiment", "dnll_first_experiment_low", "dnll_first_experiment_high",
+            "dnll_mean_reversion", "dnll_shape", "dnll_context", "dnll_context_null",
+        )  # fmt: skip
+        return dict.fromkeys(names, np.nan)
+    return {
+        **described("dnll_first_experiment", _negative(table, start, name, cell), level),
+        "dnll_mean_reversion": step(start, baselines.space_gaussian)["value"],
+        "dnll_shape": step(baselines.space_gaussian, baselines.space_marginal)["value"],
+        "dnll_context": step(baselines.space_marginal, name)["value"],
+        "dnll_context_null": step(baselines.space_marginal, baselines.best)["value"],
+    }
+
+
+def _negative(table: SumTable, first: str | None, second: str, cell: Cell):
+    """Return the mean NLL of `second` less that of `first`: negative where second is better."""
+    return None if first is None else gain(table, first, second, cell)
+
+
+def _scores(
+    table: SumTable, baselines: Baselines, name: str, cell: Cell, level: float
+) -> dict[str, object]:
+    row: dict[str, object] = {}
+    for label, (top, bottom) in SCORED.items():
+        row |= described(label, table.ratio(name, cell, top, bottom), level)
+        if label in WITH_NULL:
+            other = table.ratio(baselines.best, cell, top, bottom)
+            row[f"{label}_null"] = np.nan if other is None else float(other.value)
+    row["cosine_white_noise"] = float(np.sqrt(0.5)) if cell.lag_frames == 1 else 0.0
+    if cell.event == "position":
+        row["cosine_white_noise"] = 0.0
+    for label in ("mean", "sample"):
+        row[f"log_magnitude_r2_{label}"] = _magnitude_r2(table, name, cell, label)
+        row[f"log_magnitude_r2_{label}_null"] = _magnitude_r2(table, baselines.best, cell, label)
+    for label in _subspaces(table, name, cell):
+        row[f"explained_{label}"] = _explained(table, name, cell, f"sse_{label}", f"sst_{label}")
+        row[f"explained_{label}_null"] = _explained(
+            table, baselines.best, cell, f"sse_{label}", f"sst_{label}"
+        )
+    row["decoder_explained"] = _explained(table, name, cell, "decoder_sse", "decoder_sst")
+    return row
+
+
+def _subspaces(table: SumTable, name: str, cell: Cell) -> list[str]:
+    sums = table.sums(name, cell)
+    assert sums is not None
+    return [column.removeprefix("sse_") for column in sums if str(column).startswith("sse_")]
+
+
+def _explained(table: SumTable, name: str, cell: Cell, sse: str, sst: str) -> float:
+    ratio = table.ratio(name, cell, sse, sst)
+    return np.nan if ratio is None else 1.0 - float(ratio.value)
+
+
+def _magnitude_r2(table: SumTable, name: str, cell: Cell, kind: str) -> float:
+    """R^2 of log magnitude about its mean on the scored frames."""
+    prefix, count = ("", "num_frames") if kind == "mean" else ("sampled_", "num_sampled")
+    sums = table.sums(name, cell)
+    column = f"log_magnitude_error_{kind}"
+    if sums is None or column not in sums:
+        return np.nan
+    total = sums[[column, f"{prefix}log_magnitude", f"{prefix}log_magnitude_squared", count]].sum()
+    error, first, second, number = (float(value) for value in total)
+    variance = second - first * first / number if number else 0.0
+    return 1.0 - error / variance if variance > 0 else np.nan
+
+
+class _StoredFrames:
+    """Thinned per-frame scores, aligned over models."""
+
+    def __init__(self, frames: pd.DataFrame) -> None:
+        keys = ["model", "lag_frames", "event", "part"]
+        self._groups = dict(iter(frames.groupby(keys, sort=True)))
+
+    def nll(self, name: str, cell: Cell) -> np.ndarray:
+        """Return stored scores of a model in a cell, shape [F]."""
+        for lag in (cell.lag_frames, ANY_LAG):
+            found = self._groups.get((name, lag, cell.event, cell.part))
+            if found is not None:
+                return found["nll"].to_numpy()[found[f"in_{cell.slice_name}"].to_numpy(bool)]
+        return np.empty(0)
+
+    def robust(self, name: str, cell: Cell, settings: Settings) -> dict[str, float]:
+        """Return median, trimmed mean and quantiles; NaN where nothing finite is stored."""
+        values = self.nll(name, cell)
+        labels = [f"nll_q{round(100 * q):02d}" for q in settings.quantiles]
+        if not np.isfinite(values).any():
+            names = ("nll_median", "nll_trimmed", *labels)
+            return dict.fromkeys(names, np.nan) | {"num_stored": 0, "num_not_finite": len(values)}
+        summary = robust_summary(values, settings.trimmed_fraction, settings.quantiles)
+        return {
+            "nll_median": float(summary.median),
+            "nll_trimmed": float(summary.trimmed_mean),
+            **dict(zip(labels, map(float, summary.quantiles), strict=True)),
+            "num_stored": summary.num_values,
+            "num_not_finite": summary.num_left_out,
+        }
+
+    def median_difference(self, null: str, name: str, cell: Cell) -> float:
+        """Return the median over stored frames of null less model."""
+        first, second = self.nll(null, cell), self.nll(name, cell)
+        if len(first) != len(second) or not len(first):
+            return np.nan
+        return float(np.median(first - second))
+
+
+def with_surrogates(table: pd.DataFrame) -> pd.DataFrame:
+    """Add `surrogate_<kind>_gain_nats` and `_information_nats`: the same cell on each surrogate."""
+    if table.empty:
+        return table
+    split = table["representation"].str.split("--", n=1)
+    kinds = sorted({parts[1] for parts in split if len(parts) == 2})
+    key = ["seed", "lag_frames", "target", "model", "part", "slice"]
+    base = split.str[0]
+    for kind in kinds:
+        rows = table[table["representation"].str.endswith(f"--{kind}")]
+        lookup = rows.assign(base=rows["representation"].str.split("--").str[0])
+        for column in ("gain_nats", "information_nats"):
+            values = lookup.set_index(["base", *key])[column]
+            index = pd.MultiIndex.from_frame(table.assign(base=base)[["base", *key]])
+            found = values.reindex(index).to_numpy()
+            own = (split.str.len() == 1).to_numpy()
+            table[f"surrogate_{kind}_{column}"] = np.where(own, found, np.nan)
+    return table
+
+
+def worst_table(inputs: Iterable[Inputs]) -> pd.DataFrame:
+    """Return the worst frames of every model, worst first within a model and part."""
+    parts = [
+        group.worst.assign(representation=group.representation, seed=group.seed)
+        for group in inputs
+        if len(group.worst)
+    ]
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat(parts, ignore_index=True).rename(columns={"event": "target"})
+    first = ["representation", "seed", "lag_frames", "target", "model", "part"]
+    rest = [column for column in table.columns if column not in first]
+    return table[[*first, *rest]]

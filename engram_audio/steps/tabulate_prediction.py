@@ -1,0 +1,80 @@
+"""Publish the prediction stage's tables: gains over the best null, with intervals by speaker."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.prediction_tables import join, locate
+from engram_audio.artifacts.table import write_csv
+from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
+from engram_audio.stats.config import StatisticsSection
+from engram_audio.steps import _cli
+
+LABELS = ("model", "lag_frames", "event", "part")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "tabulate_prediction",
+        __doc__,
+        inputs=["section", "evaluation_section", "statistics_section"],
+        input_lists=["scores", "frames", "worst", "calibration", "rollout", "summaries"],
+        outputs=["prediction", "worst_frames", "prediction_calibration", "prediction_rollout"],
+        argv=argv,
+    )
+    section = arguments.load_section(arguments.section, PredictionSection)
+    evaluation = arguments.load_section(arguments.evaluation_section, PredictionEvaluationSection)
+    statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
+    settings = Settings(
+        section.lags_frames, section.targets, evaluation.slices, statistics.confidence,
+        evaluation.trimmed_fraction, evaluation.quantiles,
+    )  # fmt: skip
+    inputs = _gather(arguments)
+    write_csv(arguments.prediction, prediction_table(inputs, settings))
+    write_csv(arguments.worst_frames, worst_table(inputs))
+    calibration = (*LABELS, "kind", "bin", "count")
+    write_csv(arguments.prediction_calibration, _labelled(arguments.calibration, calibration))
+    rollout = ("model", "lag_frames", "event", "horizon_frames", "num_paths", "num_alive")
+    write_csv(arguments.prediction_rollout, _labelled(arguments.rollout, rollout))
+
+
+def _gather(arguments: _cli.Arguments) -> list[Inputs]:
+    metadata = {path.parent.name: read_json(path)["metadata"] for path in arguments.summaries}
+    places = [locate(path) for path in arguments.scores]
+    groups = []
+    for name, seed in sorted({(place.representation, place.seed) for place in places}):
+
+        def of_group(paths: list[Path], name: str = name, seed: int = seed) -> list[Path]:
+            found = [locate(path) for path in paths]
+            return [p.path for p in found if (p.representation, p.seed) == (name, seed)]
+
+        heads = {p.scored for p in places if p.representation == name} - {"nulls"}
+        groups.append(
+            Inputs(
+                name,
+                seed,
+                metadata[name]["frame_rate_hz"],
+                metadata[name]["num_dims"],
+                sorted(heads),
+                join(of_group(arguments.scores), (*LABELS, "slice", "speaker_id", "nll")),
+                join(of_group(arguments.frames), (*LABELS, "nll")),
+                join(of_group(arguments.worst), (*LABELS, "utterance_id", "frame", "nll")),
+            )
+        )
+    return groups
+
+
+def _labelled(paths: list[Path], columns: tuple[str, ...]) -> pd.DataFrame:
+    places = [locate(path) for path in paths]
+    tables = [
+        join([place.path], columns).assign(representation=place.representation, seed=place.seed)
+        for place in places
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+if __name__ == "__main__":
+    _cli.run(main)

@@ -1,0 +1,298 @@
+"""What context buys: nulls, heads, scores and tables of every representation and lag."""
+
+
+wildcard_constraints:
+    head=r"[a-z][a-z0-9_]*",
+    lag=r"\d+",
+    seed=r"\d+",
+
+
+localrules:
+    fit_linear_nulls,
+    fit_marginal,
+    evaluate_nulls,
+    tabulate_prediction,
+
+
+def prediction_splits(wildcards) -> str:
+    """The splits that a representation's predictions are made on: its first split seed."""
+    name = wildcards.representation
+    seed = STUDY.split_seeds(name)[0]
+    return f"<results>/splits/{STUDY.corpus_of(name)}/seed-{seed}/splits.parquet"
+
+
+def head_recipe(wildcards) -> str:
+    """The training recipe that a head names."""
+    return f"<results>/config/prediction_recipes.{STUDY.head_recipe(wildcards.head)}.json"
+
+
+def marginal_recipe(wildcards) -> str:
+    """The training recipe of a head's marginal, where EM does not apply."""
+    return f"<results>/config/prediction_recipes.{STUDY.marginal_recipe(wildcards.head)}.json"
+
+
+def marginals_of(wildcards) -> list[str]:
+    """The marginals of all heads of a representation."""
+    name, seed = wildcards.representation, wildcards.seed
+    return [
+        f"<results>/prediction/{name}/marginal/{head}/seed-{seed}/marginal.safetensors"
+        for head in STUDY.prediction_heads(name)
+    ]
+
+
+def decoder_weights(wildcards) -> list[str]:
+    """Weights of the representation's codec where its decoder is linear; else nothing."""
+    codec = STUDY.linear_codec(wildcards.representation)
+    return [f"<results>/codecs/{codec}/weights.safetensors"] if codec else []
+
+
+def decoder_option(wildcards, input) -> str:
+    """The option that hands a linear decoder's weights to a step."""
+    return f"--decoder {input.decoder}" if input.decoder else ""
+
+
+def scored_tables(name: str, with_nulls: bool) -> list[str]:
+    """All tables of one name: those of the heads and, where they exist, of the nulls."""
+    root = "<results>/prediction"
+    paths = [
+        f"{root}/{rep}/lag-{lag}/{head}/seed-{seed}/{name}.parquet"
+        for rep, lag, head, seed in STUDY.prediction_runs()
+    ]
+    if with_nulls:
+        paths += [
+            f"{root}/{rep}/nulls/seed-{seed}/{name}.parquet"
+            for rep in STUDY.representations()
+            for seed in STUDY.config.prediction.seeds
+        ]
+    return paths
+
+
+rule fit_linear_nulls:
+    """Measure train statistics and fit the linear nulls of all lags."""
+    input:
+        section="<results>/config/prediction.json",
+        nulls_section="<results>/config/prediction_nulls.json",
+        splits=prediction_splits,
+        shards=latent_shards,
+    output:
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+    log:
+        "<logs>/prediction/{representation}/fit_linear_nulls.log",
+    benchmark:
+        "<benchmarks>/prediction/{representation}/fit_linear_nulls.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="4h",
+    params:
+        code=step_code("fit_linear_nulls"),
+    shell:
+        r"""
+        python -m engram_audio.steps.fit_linear_nulls \
+            --section {input.section:q} --nulls-section {input.nulls_section:q} \
+            --splits {input.splits:q} --shards {input.shards:q} --nulls {output.nulls:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule fit_marginal:
+    """Fit a head's family without context, grown until val stops improving."""
+    input:
+        section="<results>/config/prediction.json",
+        head_section="<results>/config/prediction_heads.{head}.json",
+        recipe_section=marginal_recipe,
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        splits=prediction_splits,
+        shards=latent_shards,
+    output:
+        marginal="<results>/prediction/{representation}/marginal/{head}/seed-{seed}/marginal.safetensors",
+    log:
+        "<logs>/prediction/{representation}/marginal/{head}/seed-{seed}.log",
+    benchmark:
+        "<benchmarks>/prediction/{representation}/marginal/{head}/seed-{seed}.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime="4h",
+    params:
+        code=step_code("fit_marginal"),
+    shell:
+        r"""
+        python -m engram_audio.steps.fit_marginal \
+            --section {input.section:q} --head-section {input.head_section:q} \
+            --recipe-section {input.recipe_section:q} --nulls {input.nulls:q} \
+            --splits {input.splits:q} --shards {input.shards:q} \
+            --head {wildcards.head:q} --seed {wildcards.seed:q} \
+            --marginal {output.marginal:q} >{log:q} 2>&1
+        """
+
+
+rule train_density:
+    """Train one head at one lag; an interrupted run resumes with the same bits."""
+    input:
+        section="<results>/config/prediction.json",
+        head_section="<results>/config/prediction_heads.{head}.json",
+        recipe_section=head_recipe,
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        splits=prediction_splits,
+        shards=latent_shards,
+    output:
+        model="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/model.safetensors",
+        history="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/history.jsonl",
+    log:
+        "<logs>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/train_density.log",
+    benchmark:
+        "<benchmarks>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/train_density.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=24000,
+        runtime="8h",
+    params:
+        code=step_code("train_density"),
+        tensorboard="<logs>/tensorboard/{representation}/lag-{lag}/{head}/seed-{seed}",
+    shell:
+        r"""
+        python -m engram_audio.steps.train_density --device auto \
+            --section {input.section:q} --head-section {input.head_section:q} \
+            --recipe-section {input.recipe_section:q} --nulls {input.nulls:q} \
+            --splits {input.splits:q} --shards {input.shards:q} \
+            --lag {wildcards.lag:q} --seed {wildcards.seed:q} --tensorboard {params.tensorboard:q} \
+            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
+        """
+
+
+rule evaluate_density:
+    """Score one head at one lag on train, val and eval, and roll its mean out."""
+    input:
+        section="<results>/config/prediction.json",
+        evaluation_section="<results>/config/prediction_evaluation.json",
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        marginal="<results>/prediction/{representation}/marginal/{head}/seed-{seed}/marginal.safetensors",
+        model="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/model.safetensors",
+        splits=prediction_splits,
+        shards=latent_shards,
+        decoder=decoder_weights,
+    output:
+        scores="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/scores.parquet",
+        frames="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/frames.parquet",
+        worst="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/worst.parquet",
+        calibration="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/calibration.parquet",
+        dimensions="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/dimensions.parquet",
+        rollout="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/rollout.parquet",
+    log:
+        "<logs>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/evaluate_density.log",
+    benchmark:
+        "<benchmarks>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/evaluate_density.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime="2h",
+    params:
+        code=step_code("evaluate_density"),
+        decoder=decoder_option,
+    shell:
+        r"""
+        python -m engram_audio.steps.evaluate_density --device auto \
+            --section {input.section:q} --evaluation-section {input.evaluation_section:q} \
+            --nulls {input.nulls:q} --marginal {input.marginal:q} --model {input.model:q} \
+            --splits {input.splits:q} --shards {input.shards:q} {params.decoder} \
+            --head {wildcards.head:q} --lag {wildcards.lag:q} --seed {wildcards.seed:q} \
+            --scores {output.scores:q} --frames {output.frames:q} --worst {output.worst:q} \
+            --calibration {output.calibration:q} --dimensions {output.dimensions:q} \
+            --rollout {output.rollout:q} >{log:q} 2>&1
+        """
+
+
+rule evaluate_nulls:
+    """Score every null of every lag through the heads' code path."""
+    input:
+        section="<results>/config/prediction.json",
+        evaluation_section="<results>/config/prediction_evaluation.json",
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        marginals=marginals_of,
+        splits=prediction_splits,
+        shards=latent_shards,
+        decoder=decoder_weights,
+    output:
+        scores="<results>/prediction/{representation}/nulls/seed-{seed}/scores.parquet",
+        frames="<results>/prediction/{representation}/nulls/seed-{seed}/frames.parquet",
+        worst="<results>/prediction/{representation}/nulls/seed-{seed}/worst.parquet",
+        calibration="<results>/prediction/{representation}/nulls/seed-{seed}/calibration.parquet",
+        dimensions="<results>/prediction/{representation}/nulls/seed-{seed}/dimensions.parquet",
+    log:
+        "<logs>/prediction/{representation}/nulls/seed-{seed}.log",
+    benchmark:
+        "<benchmarks>/prediction/{representation}/nulls/seed-{seed}.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="4h",
+    params:
+        code=step_code("evaluate_nulls"),
+        decoder=decoder_option,
+    shell:
+        r"""
+        python -m engram_audio.steps.evaluate_nulls \
+            --section {input.section:q} --evaluation-section {input.evaluation_section:q} \
+            --nulls {input.nulls:q} --marginals {input.marginals:q} \
+            --splits {input.splits:q} --shards {input.shards:q} {params.decoder} \
+            --seed {wildcards.seed:q} \
+            --scores {output.scores:q} --frames {output.frames:q} --worst {output.worst:q} \
+            --calibration {output.calibration:q} --dimensions {output.dimensions:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule tabulate_prediction:
+    """Publish gains over the best null, worst frames, calibration and the simple rollout."""
+    input:
+        section="<results>/config/prediction.json",
+        evaluation_section="<results>/config/prediction_evaluation.json",
+        statistics_section="<results>/config/statistics.json",
+        scores=scored_tables("scores", True),
+        frames=scored_tables("frames", True),
+        worst=scored_tables("worst", True),
+        calibration=scored_tables("calibration", True),
+        rollout=scored_tables("rollout", False),
+        summaries=[f"<results>/latents/{name}/summary.json" for name in STUDY.representations()],
+    output:
+        prediction="<results>/tables/prediction.csv",
+        worst_frames="<results>/tables/worst_frames.csv",
+        prediction_calibration="<results>/tables/prediction_calibration.csv",
+        prediction_rollout="<results>/tables/prediction_rollout.csv",
+    log:
+        "<logs>/prediction/tabulate_prediction.log",
+    benchmark:
+        "<benchmarks>/prediction/tabulate_prediction.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="1h",
+    params:
+        code=step_code("tabulate_prediction"),
+    shell:
+        r"""
+        python -m engram_audio.steps.tabulate_prediction \
+            --section {input.section:q} --evaluation-section {input.evaluation_section:q} \
+            --statistics-section {input.statistics_section:q} \
+            --scores {input.scores:q} --frames {input.frames:q} --worst {input.worst:q} \
+            --calibration {input.calibration:q} --rollout {input.rollout:q} \
+            --summaries {input.summaries:q} \
+            --prediction {output.prediction:q} --worst-frames {output.worst_frames:q} \
+            --prediction-calibration {output.prediction_calibration:q} \
+            --prediction-rollout {output.prediction_rollout:q} >{log:q} 2>&1
+        """

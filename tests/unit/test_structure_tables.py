@@ -1,0 +1,88 @@
+"""Where structure tables lie, and what corpora publish."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from engram_audio.artifacts.structure_tables import analysis_of, group_by_analysis
+from engram_audio.artifacts.published import read_csv
+from engram_audio.artifacts.table import write_csv
+from engram_audio.corpus.corpus_tables import (
+    corpus_rows,
+    corpus_table,
+    exclusion_rows,
+    representation_row,
+)
+from engram_audio.errors import InputError
+
+UTTERANCES = pd.DataFrame(
+    {
+        "utterance_id": ["a-1", "a-2", "b-1", "c-1"],
+        "speaker_id": ["a", "a", "b", "c"],
+        "sex": ["F", "F", "M", "unknown"],
+        "duration_s": [3.0, 4.0, 5.0, 6.0],
+    }
+)
+SPLITS = {
+    0: pd.DataFrame(
+        {"utterance_id": ["a-1", "a-2", "b-1", "c-1"], "split": ["train", "val", "train", "eval"]}
+    )
+}
+HOSTILE = '<script>alert("x")</script>, "quoted"\nnew line; =1+1'
+
+
+def test_representation_and_split_are_read_from_the_path():
+    path = Path("results/demo/structure/mimi--var/split-3/pca/scores.parquet")
+    assert analysis_of(path) == ("mimi--var", 3)
+    grouped = group_by_analysis([path, path.parents[1] / "last_frame" / "scores.parquet"])
+    assert list(map(len, grouped.values())) == [2]
+
+
+def test_a_path_of_another_form_is_refused():
+    with pytest.raises(InputError, match="split-"):
+        analysis_of(Path("results/scores.parquet"))
+
+
+def test_corpus_rows_count_every_utterance_once_per_split():
+    exclusions = pd.DataFrame({"path": ["x", "y"], "is_kept": [False, True]})
+    rows = corpus_table(corpus_rows("demo", UTTERANCES, exclusions, SPLITS))
+    whole, parts = rows.iloc[0], rows.iloc[1:]
+    assert list(parts["split"]) == ["train", "val", "eval"]
+    assert parts["num_utterances"].sum() == whole["num_utterances"] == 4
+    assert parts["duration_s"].sum() == pytest.approx(whole["duration_s"])
+    assert whole["num_speakers"] == 3
+    assert (whole["num_female_speakers"], whole["num_male_speakers"]) == (1, 1)
+    assert whole["num_excluded"] == 1, "a note about a file that stays is no exclusion"
+
+
+def test_representation_row_has_frames_and_rate():
+    summary = {
+        "metadata": {"frame_rate_hz": 12.5, "num_dims": 32}, "num_speakers": 3,
+        "num_utterances": 4, "num_frames": 100, "excluded": [{}],
+    }  # fmt: skip
+    row = corpus_table([representation_row("mimi", "demo", summary)]).iloc[0]
+    assert (row["num_frames"], row["frame_rate_hz"], row["num_excluded"]) == (100, 12.5, 1)
+
+
+def test_exclusions_keep_untrusted_text_as_it_is(tmp_path: Path):
+    corpus = pd.DataFrame(
+        {
+            "path": [HOSTILE], "utterance_id": [None], "speaker_id": ["007"],
+            "reason": ["unsafe_name"], "detail": ["nan"], "is_kept": [False],
+        }
+    )  # fmt: skip
+    lost = {"utterance_id": "a-1", "speaker_id": "a", "reason": "zero_variance", "detail": "all"}
+    table = exclusion_rows({"demo": corpus}, {"mimi": ("demo", {"excluded": [lost]})})
+    path = tmp_path / "exclusions.csv"
+    write_csv(path, table)
+    read = read_csv(path)
+    assert read["path"].iloc[0] == HOSTILE
+    assert read["detail"].iloc[0] == "nan"
+    assert read["representation"].iloc[1] == "mimi" and read["reason"].iloc[1] == "zero_variance"
+
+
+def test_no_exclusions_leave_a_table_with_its_header(tmp_path: Path):
+    empty = pd.DataFrame({"path": [], "utterance_id": [], "speaker_id": [], "reason": []})
+    write_csv(tmp_path / "exclusions.csv", exclusion_rows({"demo": empty}, {}))
+    assert list(read_csv(tmp_path / "exclusions.csv").columns)[:2] == ["corpus", "representation"]

@@ -7,7 +7,7 @@ the exact ratio of the key "phase" at lag 1 is the one asked for.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -105,7 +105,8 @@ def motif_noise(prototypes: np.ndarray, eps: float, ratio: float) -> float:
     def excess(sigma: float) -> float:
         return 1 - np.mean(explained / (jump + 2 * sigma**2)) - ratio
 
-    return float(brentq(excess, 1e-6, 100))
+    root: Any = brentq(excess, 1e-6, 100)
+    return float(root)
 
 
 def shared_motifs(

@@ -4,6 +4,8 @@ Tolerances at this size (24 000 eval frames of 20 speakers, k-means seed SD 0.00
 ratio of a motif world, 0.003 for one of a null world.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,9 +49,9 @@ def material(utterance: Utterance, layout: Layout = Layout(), seed: int = 0, **c
     return prepare(world.source(), world.part_of, section(**changes))
 
 
-def sums(scores: pd.DataFrame, part: str = "eval") -> pd.DataFrame:
-    rows = scores[(scores["part"] == part) & (scores["subspace"] == "all")]
-    total = rows.groupby(PLACE)[
+def sums(scores: pd.DataFrame, part: str = "eval") -> Any:
+    rows: Any = scores[(scores["part"] == part) & (scores["subspace"] == "all")]
+    total: Any = rows.groupby(PLACE)[
         ["num_frames", "num_excluded", "sse_residual", "sse_total", "nats_saved", "nats_mean_part"]
     ].sum()  # fmt: skip
     kept = total["num_frames"] - total["num_excluded"]
@@ -110,7 +112,7 @@ def test_white_noise_scores_its_mean_reversion_and_nothing_beyond_lag_one():
 
 
 def test_a_random_walk_has_no_structure_and_train_means_never_flatter():
-    """In sample 1 - K/N, own means on eval 1 - K/N_eval, train means on eval 1 + K/N (SCIENCE 0.4)."""
+    """In sample 1 - K/N, own means on eval 1 - K/N_eval, train means on eval 1 + K/N."""
     tables = key_scores.score_keys("pca", pca_keys("raw"), material(random_walk(16)))
     assert own_ratio(tables, "train") == pytest.approx(0.996, abs=NULL)
     assert own_ratio(tables, "eval") == pytest.approx(0.991, abs=NULL)
@@ -123,7 +125,7 @@ def test_a_random_walk_has_no_structure_and_train_means_never_flatter():
 
 
 def test_personal_motifs_do_not_transfer():
-    """Train means on eval 1.5, although own means on eval would pass the brief's gate of 0.6."""
+    """Train means on eval score 1.5; means of the scored frames would call it structure."""
     layout = Layout(num_train=10, num_eval=10, num_utterances=100)
     pooled = key_scores.score_keys("mean_pool", MEAN_64, material(personal_motifs(20), layout))
     assert ratio(pooled, "mean_pool.raw.kmeans_64", "val") < 0.45
@@ -193,7 +195,8 @@ def test_scoring_with_eval_means_would_be_caught(monkeypatch):
 def test_linear_baselines_of_white_noise_are_their_closed_forms():
     """Ridge and AR(1) reach R^2 = 1/2 and cosine 0.695 (D = 16) at lag 1, 0 at lag 2."""
     table = score_linear(material(white_noise(16), lags_frames=(1, 2)))
-    rows = table[table["part"] == "eval"].groupby(["model", "lag_frames"])[
+    evaluated: Any = table[table["part"] == "eval"]
+    rows = evaluated.groupby(["model", "lag_frames"])[
         ["num_frames", "sse_residual", "sse_total", "cosine_sum"]
     ].sum()  # fmt: skip
     r2 = 1 - rows["sse_residual"] / rows["sse_total"]
@@ -217,8 +220,8 @@ def test_linear_baselines_of_an_autoregression():
         return x
 
     table = score_linear(material(utterance, lags_frames=(1, 2)))
-    rows = table[(table["part"] == "eval") & (table["model"] == "ar1")].groupby("lag_frames")
-    total = rows[["sse_residual", "sse_total"]].sum()
+    chosen: Any = table[(table["part"] == "eval") & (table["model"] == "ar1")]
+    total = chosen.groupby("lag_frames")[["sse_residual", "sse_total"]].sum()
     r2 = 1 - total["sse_residual"] / total["sse_total"]
     # SE over 24 000 correlated frames x 8 dimensions: about 0.001
     assert r2[1] == pytest.approx(0.15, abs=0.005)

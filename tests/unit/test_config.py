@@ -47,7 +47,11 @@ def test_committed_schema_is_what_the_models_generate():
 @pytest.mark.parametrize(
     ("path", "value", "parts"),
     [
-        (["structure", "window_frame"], 8, ["structure.window_frame:", "unknown key", "did you mean 'window_frames'"]),
+        (
+            ["structure", "window_frame"],
+            8,
+            ["structure.window_frame:", "unknown key", "did you mean 'window_frames'"],
+        ),
         (["structure", "window_frames"], "8", ["structure.window_frames:", "integer", "'8'"]),
         (["structure", "ridge"], "1e-3", ["structure.ridge:", "number", "'1e-3'"]),
         (["structure", "ridge"], -1.0, ["structure.ridge:", "greater than 0"]),
@@ -55,18 +59,42 @@ def test_committed_schema_is_what_the_models_generate():
         (["structure", "window_frames"], True, ["structure.window_frames:", "integer"]),
         (["codecs", "mimi", "kind"], "mini", ["codecs.mimi.kind:", "did you mean 'mimi'"]),
         (["codecs", "mimi", "kind"], ..., ["codecs.mimi.kind:", "required"]),
-        (["codecs", "mimi", "latent_space"], "projcted", ["codecs.mimi.latent_space:", "did you mean 'projected'"]),
-        (["representations", "mimi", "codec"], "mimo", ["representations.mimi.codec:", "did you mean 'mimi'"]),
-        (["representations", "mimi", "corpus"], "x", ["representations.mimi.corpus:", "librispeech"]),
-        (["decision", "representation"], "mimic", ["decision.representation:", "did you mean 'mimi'"]),
+        (
+            ["codecs", "mimi", "latent_space"],
+            "projcted",
+            ["codecs.mimi.latent_space:", "did you mean 'projected'"],
+        ),
+        (
+            ["representations", "mimi", "codec"],
+            "mimo",
+            ["representations.mimi.codec:", "did you mean 'mimi'"],
+        ),
+        (
+            ["representations", "mimi", "corpus"],
+            "x",
+            ["representations.mimi.corpus:", "librispeech"],
+        ),
+        (
+            ["decision", "representation"],
+            "mimic",
+            ["decision.representation:", "did you mean 'mimi'"],
+        ),
         (["decision", "lag_frames"], 3, ["decision.lag_frames:", "1, 2, 4"]),
         (["splits", "seeds"], [], ["splits.seeds:", "at least 1"]),
-        (["corpora", "librispeech", "subsets", 0], "train-clean100", ["did you mean 'train-clean-100'"]),
-        (["decision", "operative_gate", "minimum_advantage"], ..., ["decision.operative_gate.minimum_advantage:", "required"]),
+        (
+            ["corpora", "librispeech", "subsets", 0],
+            "train-clean100",
+            ["did you mean 'train-clean-100'"],
+        ),
+        (
+            ["decision", "operative_gate", "minimum_advantage"],
+            ...,
+            ["decision.operative_gate.minimum_advantage:", "required"],
+        ),
         (["representations", "Bad Name"], {"kind": "world"}, ["representations.Bad Name"]),
         (["structure_keys", "target_oracle"], ..., ["structure_keys:", "target_oracle"]),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_names_the_key_and_the_remedy(path: list[Any], value: Any, parts: list[str]):
     message = mistake(path, value)
     assert all(part in message for part in parts), message

@@ -47,7 +47,9 @@ def test_imports_go_one_way(path: Path):
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in MODULES if layer(p) in MATHEMATICS], ids=lambda p: str(p.relative_to(PACKAGE))
+    "path",
+    [p for p in MODULES if layer(p) in MATHEMATICS],
+    ids=lambda p: str(p.relative_to(PACKAGE)),
 )
 def test_mathematics_opens_no_file(path: Path):
     """Mathematics neither imports file or logging modules nor calls open()."""

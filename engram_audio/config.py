@@ -81,6 +81,8 @@ class WorkflowConfig(Section):
 
     @model_validator(mode="after")
     def _check_references(self) -> "WorkflowConfig":
+        if not self.splits.seeds:
+            raise ValueError("splits.seeds: name at least one split seed")
         for name, row in self.representations.items():
             if isinstance(row, CodecRepresentation):
                 _require(f"representations.{name}.corpus", row.corpus, self.corpora)

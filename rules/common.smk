@@ -51,9 +51,7 @@ def download_receipts(wildcards) -> list[str]:
 def latent_shards(wildcards) -> list[str]:
     """All latent shards of the wildcard's representation."""
     name = wildcards.representation
-    return [
-        f"<results>/latents/{name}/shard-{shard}.zarr.zip" for shard in STUDY.shards(name)
-    ]
+    return [f"<results>/latents/{name}/shard-{shard}.zarr.zip" for shard in STUDY.shards(name)]
 
 
 def splits_table(wildcards) -> str:

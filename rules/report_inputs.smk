@@ -1,5 +1,7 @@
 """Input functions of the report rule."""
 
+from snakemake.io import regex_from_filepattern
+
 # Relative, so that a moved checkout reruns nothing.
 TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
 REPORT_TABLES = [
@@ -47,9 +49,12 @@ def report_latents(wildcards) -> list[str]:
 
 
 def rule_benchmarks(wildcards) -> list[str]:
-    """Where each rule leaves its benchmark, as `<rule>=<path with wildcards>`."""
+    """Where each rule leaves its benchmark: `<rule>=<regular expression>`.
+
+    A rule whose wildcards match nothing in this study is left out.
+    """
     return [
-        f"{rule.name}={rule.benchmark}"
+        f"{rule.name}={regex_from_filepattern(rule.benchmark)}"
         for rule in workflow.rules
-        if rule.benchmark and rule.name != "render_report"
+        if rule.benchmark and rule.name != "render_report" and "(?!)" not in str(rule.benchmark)
     ]

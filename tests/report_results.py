@@ -60,8 +60,8 @@ def step_arguments(folder: Path) -> list[str]:
         ],
         "benchmarks": [benchmarks],
         "rule-benchmarks": [
-            f"extract_latents={benchmarks}/latents/{{representation}}/{{shard}}.tsv",
-            f"decide={benchmarks}/decide.tsv",
+            rf"extract_latents={benchmarks}/latents/(?P<representation>.+)/(?P<shard>\d+)\.tsv",
+            rf"decide={benchmarks}/decide\.tsv",
         ],
         "report": [folder / "report.html"],
     }  # fmt: skip

@@ -17,4 +17,6 @@ def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
 
 def _finite(record: dict[str, Any]) -> dict[str, Any]:
     bad = (float("inf"), float("-inf"))
-    return {k: None if isinstance(v, float) and (v != v or v in bad) else v for k, v in record.items()}
+    return {
+        k: None if isinstance(v, float) and (v != v or v in bad) else v for k, v in record.items()
+    }

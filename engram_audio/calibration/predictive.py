@@ -87,7 +87,7 @@ class MixturePredictive(Predictive):
         log_parts = isotropic_log_densities(values - self._shift, self._centres, self._sd)
         with np.errstate(divide="ignore"):
             log_parts += np.log(self._weights)
-        return logsumexp(log_parts, axis=1)
+        return np.asarray(logsumexp(log_parts, axis=1))
 
     def mean(self) -> np.ndarray:
         """See `Predictive`."""

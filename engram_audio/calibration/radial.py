@@ -23,7 +23,7 @@ def scale_mixture_entropy(scales: np.ndarray, weights: np.ndarray, num_dims: int
     for scale, weight in zip(scales, weights, strict=True):
         reached = scale * radius
         parts = log_weights - 0.5 * (reached[:, None] / scales) ** 2 - num_dims * np.log(scales)
-        log_density = logsumexp(parts, axis=1) - 0.5 * num_dims * LOG_2PI
+        log_density = np.asarray(logsumexp(parts, axis=1)) - 0.5 * num_dims * LOG_2PI
         total -= weight * float(log_density.mean())
     return total
 

@@ -186,7 +186,7 @@ class HiddenRotations(LinearGaussian):
 
     num_dims: int = 24
     radii: tuple[float, ...] = (0.97, 0.9)
-    angles_rad: tuple[float, ...] = (0.3, 0.9)
+    angles_rad: tuple[float, ...] = (0.2, 1.0)
     signal_variance: float = 0.75
     noise_sd: float = 0.5
 

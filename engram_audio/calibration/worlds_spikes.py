@@ -139,7 +139,7 @@ class CommonMeanMixture(Predictive):
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """See `Predictive`."""
         parts = [part.log_density(values) for part in self._parts]
-        return logsumexp(np.array(parts) + self._log_weights[:, None], axis=0)
+        return np.asarray(logsumexp(np.array(parts) + self._log_weights[:, None], axis=0))
 
     def mean(self) -> np.ndarray:
         """See `Predictive`."""

@@ -9,6 +9,7 @@ Shapes: B clips, S samples, T frames, D dimensions.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,18 @@ class MimiCodec(Codec):
 
     is_causal = True
 
-    def __init__(self, model: Any, settings: MimiCodecSettings, sha256: str, device: str) -> None:
+    def __init__(
+        self,
+        model: Any,
+        settings: MimiCodecSettings,
+        sha256: str,
+        device: str,
+        num_workers: int,
+    ) -> None:
         """Keep a loaded model in evaluation mode."""
         self._model = model.to(device).eval()
         self._device = device
+        self._num_workers = num_workers
         self._sha256 = sha256
         self._num_codebooks = settings.num_codebooks
         config = model.config
@@ -62,9 +71,27 @@ class MimiCodec(Codec):
                 return "all codebooks are zero; this checkpoint cannot quantise"
         return None
 
-    @torch.inference_mode()
     def encode(self, waveforms: np.ndarray, num_samples: np.ndarray) -> np.ndarray:
-        """Encode a padded batch; no mask is honoured, callers pad to a hop multiple and crop."""
+        """Encode a padded batch; no mask is honoured, callers pad to a hop multiple and crop.
+
+        A GPU takes the batch at once. On a CPU padding and cache misses cost more than batching
+        saves (1.6 x the time at 60 s per batch), so clips go one by one, in parallel threads.
+        """
+        if self._device != "cpu":
+            return self._encode(waveforms)
+        num_frames = waveforms.shape[1] // self.hop_samples
+        latents = np.zeros((len(waveforms), num_frames, self.num_dims), np.float32)
+
+        def encode_clip(clip: int) -> None:
+            count = -(-int(num_samples[clip]) // self.hop_samples)
+            latents[clip, :count] = self._encode(waveforms[[clip], : count * self.hop_samples])[0]
+
+        with ThreadPoolExecutor(self._num_workers) as pool:
+            list(pool.map(encode_clip, range(len(waveforms))))
+        return latents
+
+    @torch.inference_mode()
+    def _encode(self, waveforms: np.ndarray) -> np.ndarray:
         audio = torch.from_numpy(np.ascontiguousarray(waveforms)).to(self._device)[:, None]
         latents = self._model.encoder(audio).latents
         if self._space != "pre_quantizer":
@@ -168,4 +195,6 @@ def load(
             f"{weights}: lacks {len(missing)} weights of Mimi, for example {missing[0]}; "
             "fetch it again"
         )
-    return MimiCodec(model, settings, sha256, device)
+    if device == "cpu" and num_workers > 1:
+        torch.set_num_threads(1)  # the clips run side by side instead
+    return MimiCodec(model, settings, sha256, device, num_workers)

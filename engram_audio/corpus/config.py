@@ -78,8 +78,13 @@ def corpus_model(text: str) -> type[LibriSpeechCorpus | DirectoryCorpus | DemoSp
 class SplitsSection(Section):
     """Speaker-disjoint train / eval, and an utterance hold-out `val` within train speakers."""
 
+    # Only says which splits exist: left out of the frozen section, so that one more seed splits
+    # nothing again.
     seeds: tuple[int, ...] = Field(
-        min_length=1, description="Split seeds; the first one decides, the others show the spread."
+        default=(),
+        min_length=1,
+        exclude=True,
+        description="Split seeds; the first one decides, the others show the spread.",
     )
     eval_fraction: float = Field(
         gt=0, lt=1, description="Share of speakers held out for eval (LibriSpeech: 51 of 251)."

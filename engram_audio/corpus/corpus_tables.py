@@ -1,5 +1,6 @@
 """The published tables of what went in and what was left out."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,8 +37,8 @@ def corpus_rows(
     whole = {"split": "all", **_counts(utterances), "num_excluded": num_excluded}
     rows = [{"corpus": corpus, **whole}]
     for seed, table in splits.items():
-        part_of = table.set_index("utterance_id")["split"]
-        part = utterances["utterance_id"].map(part_of)
+        part_of = dict(zip(table["utterance_id"], table["split"], strict=True))
+        part = np.array([part_of.get(name) for name in utterances["utterance_id"]], dtype=object)
         rows += [
             {
                 "corpus": corpus,
@@ -52,7 +53,7 @@ def corpus_rows(
 
 def _counts(utterances: pd.DataFrame) -> dict[str, Any]:
     sex = utterances.drop_duplicates("speaker_id")["sex"].to_numpy()
-    duration_s = float(utterances["duration_s"].sum())
+    duration_s = math.fsum(utterances["duration_s"])
     return {
         "num_speakers": utterances["speaker_id"].nunique(),
         "num_female_speakers": int(np.count_nonzero(sex == "F")),

@@ -125,8 +125,11 @@ def assess(entries: Iterable[Entry], stage: Stage) -> dict[str, pd.DataFrame]:
 
 
 def head_entries(
-    name: str, lag_frames: int, models: Mapping[str, ConditionalDensity],
-    marginals: Mapping[str, ConditionalDensity], stage: Stage,
+    name: str,
+    lag_frames: int,
+    models: Mapping[str, ConditionalDensity],
+    marginals: Mapping[str, ConditionalDensity],
+    stage: Stage,
 ) -> list[Entry]:
     """Return a head's entries: one per event; at lag 1 its one model scores both."""
     entries = []
@@ -170,7 +173,10 @@ def null_entries(
 
 
 def roll_out(
-    name: str, lag_frames: int, models: Mapping[str, ConditionalDensity], rungs: Sequence[Rung],
+    name: str,
+    lag_frames: int,
+    models: Mapping[str, ConditionalDensity],
+    rungs: Sequence[Rung],
     stage: Stage,
 ) -> pd.DataFrame:
     """Return the simple free-running diagnostic of a head on eval, one row per event and step."""
@@ -200,12 +206,9 @@ def _paths(stage: Stage, history: int) -> Paths:
         targets = windows.target_rows(
             block.offsets, stage.section.window_frames, max(stage.section.lags_frames)
         )
-        found.append(
-            collect_paths(block, targets, history, horizon, evaluation.num_rollout_starts)
-        )
+        found.append(collect_paths(block, targets, history, horizon, evaluation.num_rollout_starts))
     frames = np.concatenate(found) if found else np.empty((0, history + horizon, 0), np.float32)
     if len(frames) > evaluation.num_rollout_starts:
         rows = np.linspace(0, len(frames) - 1, evaluation.num_rollout_starts).round()
         frames = frames[rows.astype(np.int64)]
     return Paths(frames, horizon)
-

@@ -13,8 +13,16 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.prediction.nulls import ANY_LAG
-from engram_audio.stats.estimate import Estimate, paired_difference, t_interval, uncertain
+from engram_audio.stats.estimate import (
+    Estimate,
+    Uncertain,
+    paired_difference,
+    t_interval,
+    uncertain,
+)
 from engram_audio.stats.ratio import ratio_of_sums
+
+ENDINGS = ("", "_se", "_df")
 
 
 class Cell(NamedTuple):
@@ -30,31 +38,44 @@ class SumTable:
     """Per-speaker sums of all models of one representation and seed."""
 
     def __init__(self, scores: pd.DataFrame) -> None:
-        """Index the rows of `scores.parquet` tables joined together."""
+        """Index the rows of `scores.parquet` tables joined together; speakers are sorted."""
         keys = ["model", "lag_frames", "event", "part", "slice"]
         ordered = scores.sort_values([*keys, "speaker_id"], kind="stable")
+        columns = [name for name in ordered.columns if name not in (*keys, "speaker_id")]
+        values = ordered[columns].to_numpy(float)
+        changes = (ordered[keys] != ordered[keys].shift()).any(axis=1).to_numpy()
+        starts = np.flatnonzero(changes)
+        stops = [*starts[1:], len(ordered)]
+        names = ordered[keys].iloc[starts].itertuples(index=False, name=None)
+        self.columns = {name: number for number, name in enumerate(columns)}
         self._groups = {
-            key: group.set_index("speaker_id") for key, group in ordered.groupby(keys, sort=True)
+            name: values[start:stop] for name, start, stop in zip(names, starts, stops, strict=True)
         }
         self.models = sorted({(key[0], int(key[1]), key[2]) for key in self._groups})
 
-    def sums(self, model: str, cell: Cell) -> pd.DataFrame | None:
-        """Return a model's rows in a cell; a marginal's rows serve every lag."""
+    def sums(self, model: str, cell: Cell) -> np.ndarray | None:
+        """Return a model's sums in a cell, one row per speaker; a marginal's serve every lag."""
         for lag in (cell.lag_frames, ANY_LAG):
             found = self._groups.get((model, lag, cell.event, cell.part, cell.slice_name))
             if found is not None:
                 return found
         return None
 
+    def column(self, model: str, cell: Cell, name: str) -> np.ndarray | None:
+        """Return one column by speaker, shape [S], or None where nothing was summed."""
+        rows = self.sums(model, cell)
+        if rows is None or name not in self.columns:
+            return None
+        values = rows[:, self.columns[name]]
+        return None if np.isnan(values).all() else np.nan_to_num(values, posinf=np.inf)
+
     def ratio(self, model: str, cell: Cell, numerator: str, denominator: str) -> Estimate | None:
         """Return sum(numerator) / sum(denominator) over speakers, or None without the columns."""
-        rows = self.sums(model, cell)
-        if rows is None or numerator not in rows or denominator not in rows:
+        top = self.column(model, cell, numerator)
+        bottom = self.column(model, cell, denominator)
+        if top is None or bottom is None or bottom.sum() == 0:
             return None
-        top, bottom = rows[numerator].to_numpy(float), rows[denominator].to_numpy(float)
-        if np.isnan(bottom).all() or np.nansum(bottom) == 0 or np.isnan(top).all():
-            return None
-        return ratio_of_sums(np.nan_to_num(top), np.nan_to_num(bottom))
+        return ratio_of_sums(top, bottom)
 
     def mean_nll(self, model: str, cell: Cell) -> Estimate | None:
         """Return the mean NLL in nats per frame."""
@@ -137,16 +158,27 @@ def gain(
     return None if own is None or other is None else paired_difference(other, own)
 
 
-def described(
-    name: str, estimate: Estimate | None, confidence: float, scale: float = 1.0
-) -> dict[str, float]:
-    """Return `name`, `name_low`, `name_high`; NaN where there is no estimate."""
+def described(name: str, estimate: Estimate | None, scale: float = 1.0) -> dict[str, float]:
+    """Return `name`, `name_se`, `name_df` for `with_intervals`; NaN where there is no estimate."""
     if estimate is None:
-        return {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
+        return {name: np.nan, f"{name}_se": np.nan, f"{name}_df": np.nan}
     quantity = uncertain(estimate)
-    interval = t_interval(quantity, confidence)
     return {
         name: scale * float(quantity.value),
-        f"{name}_low": scale * float(interval.low),
-        f"{name}_high": scale * float(interval.high),
+        f"{name}_se": scale * float(quantity.se),
+        f"{name}_df": float(quantity.df),
     }
+
+
+def with_intervals(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Replace every `x_se`, `x_df` by `x_low`, `x_high`: t intervals, all of a column at once."""
+    columns: dict[str, object] = {}
+    for column in table.columns:
+        if column.endswith("_se"):
+            name = column.removesuffix("_se")
+            quantity = Uncertain(*(table[f"{name}{end}"].to_numpy(float) for end in ENDINGS))
+            interval = t_interval(quantity, confidence)
+            columns |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
+        elif not column.endswith("_df"):
+            columns[column] = table[column]
+    return pd.DataFrame(columns)

@@ -32,7 +32,7 @@ class PredictionSection(Section):
     dequantization_fraction: float = Field(
         ge=0,
         lt=1,
-        description="SD of fixed noise added to every frame, as a share of the dimension's train SD;"
+        description="SD of fixed noise on every frame, as a share of the dimension's train SD;"
         " also the floor of every predicted scale.",
     )
     resident_memory_gib: float = Field(
@@ -57,12 +57,12 @@ class TrunkSettings(Section):
     """The network from context to the head's parameters."""
 
     kind: Literal["mlp", "shared_frames"] = Field(
-        description="mlp: all frames flattened. shared_frames: one embedding, shared by the frames, "
-        "with its pairwise products, then the mlp."
+        description="mlp: all frames flattened. shared_frames: one embedding of a frame, with "
+        "products, shared by the window, then the mlp."
     )
     width: int = Field(ge=8, description="Units per hidden layer.")
     num_layers: int = Field(ge=1, description="Hidden layers (GELU).")
-    frame_width: int = Field(ge=4, description="Embedding of one frame; only shared_frames uses it.")
+    frame_width: int = Field(ge=4, description="Embedding of a frame; shared_frames uses it.")
     dropout: float = Field(ge=0, lt=1, description="Dropout after every hidden layer.")
     context: Literal["raw", "increments"] = Field(
         description="raw: all frames. increments: the newest frame and the steps between frames."
@@ -73,7 +73,7 @@ class TrunkSettings(Section):
     output_scale: float = Field(
         ge=0,
         le=1,
-        description="Scale of the last layer's initial weights; near 0 training starts at the base.",
+        description="Scale of the last layer's first weights; near 0 training starts at the base.",
     )
 
 
@@ -154,7 +154,14 @@ HeadSection = Annotated[
 ]
 
 
-HEAD_MODELS: dict[str, type[Section]] = {
+AnyHead = (
+    GaussianMixtureHead
+    | StudentTMixtureHead
+    | LowRankMixtureHead
+    | DirectionMagnitudeHead
+    | FlowHead
+)
+HEAD_MODELS: dict[str, type[AnyHead]] = {
     "gaussian_mixture": GaussianMixtureHead,
     "student_t_mixture": StudentTMixtureHead,
     "low_rank_mixture": LowRankMixtureHead,
@@ -163,7 +170,7 @@ HEAD_MODELS: dict[str, type[Section]] = {
 }
 
 
-def head_model(text: str, source: str) -> type[Section]:
+def head_model(text: str, source: str) -> type[AnyHead]:
     """Return the model of a head's frozen section by its `kind`.
 
     Raises:
@@ -179,7 +186,9 @@ class PredictionEvaluationSection(Section):
     """How predictions are scored."""
 
     slices: tuple[SliceName, ...] = Field(min_length=1, description="Slices, as in structure.")
-    medial_range: tuple[float, float] = Field(description="Medial positions, fraction of utterance.")
+    medial_range: tuple[float, float] = Field(
+        description="Medial positions, fraction of utterance."
+    )
     maximum_train_frames: int = Field(
         ge=1000, description="Train targets scored beside val and eval, in whole utterances."
     )

@@ -51,9 +51,7 @@ class WindowData:
         self._utterances = torch.from_numpy(np.ascontiguousarray(utterance_rows, dtype=np.int64))
         num_frames, num_dims = frames.shape
         count = max(num_frames - window_frames + 1, 0)
-        self._windows = frames.as_strided(
-            (count, window_frames * num_dims), (num_dims, 1)
-        )
+        self._windows = frames.as_strided((count, window_frames * num_dims), (num_dims, 1))
 
     def __len__(self) -> int:
         """M."""

@@ -67,7 +67,9 @@ class PartResult(NamedTuple):
 
 
 def score_context(
-    reference: Reference, event: str, section: PredictionEvaluationSection,
+    reference: Reference,
+    event: str,
+    section: PredictionEvaluationSection,
     sensitivity: np.ndarray | None,
 ) -> scores.ScoreContext:
     """Collect what per-frame scores are relative to."""
@@ -123,8 +125,13 @@ class _Run:
     """The accumulators of one part."""
 
     def __init__(
-        self, predictor: Predictor, marginal: Predictor | None, task: EventTask,
-        section: PredictionEvaluationSection, reference: Reference, context: scores.ScoreContext,
+        self,
+        predictor: Predictor,
+        marginal: Predictor | None,
+        task: EventTask,
+        section: PredictionEvaluationSection,
+        reference: Reference,
+        context: scores.ScoreContext,
         part: str,
     ) -> None:
         self.predictor, self.marginal, self.task = predictor, marginal, task
@@ -158,9 +165,7 @@ class _Run:
         self.sums.add(names, columns, "num_frames")
         self.worst.add(names, view, columns["nll"])
         kept = self.stored.choose(len(targets))
-        self.frames.append(
-            stored_frames(names.subset(kept), section.slices, columns["nll"][kept])
-        )
+        self.frames.append(stored_frames(names.subset(kept), section.slices, columns["nll"][kept]))
         self.dimensions[0] += ((values - mean).astype(np.float64) ** 2).sum(0)
         self.dimensions[1] += ((values - self.context.origin).astype(np.float64) ** 2).sum(0)
         self.num_frames += len(targets)
@@ -169,7 +174,11 @@ class _Run:
             self._add_sampled(view, names, chosen, values[chosen], log_density[chosen])
 
     def _add_sampled(
-        self, view: View, names: FrameNames, chosen: np.ndarray, values: np.ndarray,
+        self,
+        view: View,
+        names: FrameNames,
+        chosen: np.ndarray,
+        values: np.ndarray,
         log_density: np.ndarray,
     ) -> None:
         subset = view.subset(chosen)
@@ -192,9 +201,7 @@ class _Run:
         columns |= self._contrastive(view, subset, values)
         self.sums.add(names.subset(chosen), columns, "num_sampled")
 
-    def _contrastive(
-        self, view: View, subset: View, values: np.ndarray
-    ) -> dict[str, np.ndarray]:
+    def _contrastive(self, view: View, subset: View, values: np.ndarray) -> dict[str, np.ndarray]:
         """InfoNCE bits; a target without an alternative counts 0 bits and is not counted."""
         columns: dict[str, np.ndarray] = {}
         draws = {"utterance": negatives.same_utterance, "speaker": negatives.same_speaker}

@@ -20,7 +20,7 @@ from engram_audio.prediction.trunks import FreeParameters, InputScales, build_tr
 
 
 def log_floor_of(arrays: BaseArrays, noise_sd: np.ndarray) -> torch.Tensor | None:
-    """Return the log of the smallest allowed scale per whitened dimension, or None without noise."""
+    """Return the log of the smallest scale per whitened dimension, or None without noise."""
     if not np.any(noise_sd):
         return None
     return torch.as_tensor(np.log(noise_floor(arrays, noise_sd)), dtype=torch.float32)

@@ -70,8 +70,13 @@ def event_seed(seed: int, *names: object) -> int:
 
 
 def head_task(
-    settings: HeadSection, material: Material, lag_frames: int, event: str, seed: int,
-    maximum_validation_frames: int, device: torch.device,
+    settings: HeadSection,
+    material: Material,
+    lag_frames: int,
+    event: str,
+    seed: int,
+    maximum_validation_frames: int,
+    device: torch.device,
 ) -> tuple[DensityTask, BaseArrays]:
     """Build an untrained head on its base, with its data."""
     base = base_for(
@@ -93,8 +98,15 @@ def head_task(
 
 
 def train_head(
-    settings: HeadSection, recipe: TrainingRecipe, material: Material, lag_frames: int, event: str,
-    seed: int, device: torch.device, state: TrainingState | None, callbacks: Callbacks,
+    settings: HeadSection,
+    recipe: TrainingRecipe,
+    material: Material,
+    lag_frames: int,
+    event: str,
+    seed: int,
+    device: torch.device,
+    state: TrainingState | None,
+    callbacks: Callbacks,
 ) -> tuple[ConditionalDensity, BaseArrays, TrainingState]:
     """Train one head for one event; see `training.loop.train` for interruption and resuming."""
     task, base = head_task(

@@ -30,7 +30,7 @@ class Paths(NamedTuple):
 def collect_paths(
     block: LatentBlock, targets: np.ndarray, history: int, horizon: int, count: int
 ) -> np.ndarray:
-    """Return up to `count` evenly spaced stretches of a block that lie in one utterance, [P, L, D]."""
+    """Return up to `count` evenly spaced stretches inside utterances of a block, [P, L, D]."""
     utterance = windows.utterance_of_rows(block.offsets, targets)
     fits = targets + horizon <= block.offsets[utterance + 1]
     starts = targets[fits]
@@ -101,8 +101,14 @@ def _batch(true: torch.Tensor, seen: torch.Tensor, t: int, lag: int, window: int
 
 
 def _row(
-    horizon: int, true: torch.Tensor, dreamt: torch.Tensor, t: int, sd: torch.Tensor,
-    state: torch.Tensor, dnll: torch.Tensor, alive: torch.Tensor,
+    horizon: int,
+    true: torch.Tensor,
+    dreamt: torch.Tensor,
+    t: int,
+    sd: torch.Tensor,
+    state: torch.Tensor,
+    dnll: torch.Tensor,
+    alive: torch.Tensor,
 ) -> dict[str, float | int | None]:
     count = int(alive.sum())
     row: dict[str, float | int | None] = {

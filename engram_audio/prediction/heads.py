@@ -74,9 +74,7 @@ class StandardNormal(DensityHead):
         return parameters.new_zeros((parameters.shape[0], self.num_dims))
 
 
-def choose_components(
-    log_weights: Tensor, num_samples: int, generator: torch.Generator
-) -> Tensor:
+def choose_components(log_weights: Tensor, num_samples: int, generator: torch.Generator) -> Tensor:
     """Draw component numbers by inverting the cumulative weights, shape [S, B]."""
     cumulative = log_weights.exp().cumsum(-1)
     uniform = torch.rand(
@@ -96,7 +94,10 @@ class _Mixture(DensityHead):
     """What mixtures with component means and diagonal scales share."""
 
     def __init__(
-        self, num_dims: int, num_components: int, log_sigma_range: tuple[float, float],
+        self,
+        num_dims: int,
+        num_components: int,
+        log_sigma_range: tuple[float, float],
         log_floor: Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -172,8 +173,12 @@ class StudentTMixture(_Mixture):
     """
 
     def __init__(
-        self, num_dims: int, num_components: int, log_sigma_range: tuple[float, float],
-        log_floor: Tensor | None = None, is_tail_shared: bool = True,
+        self,
+        num_dims: int,
+        num_components: int,
+        log_sigma_range: tuple[float, float],
+        log_floor: Tensor | None = None,
+        is_tail_shared: bool = True,
     ) -> None:
         super().__init__(num_dims, num_components, log_sigma_range, log_floor)
         self.is_tail_shared = is_tail_shared
@@ -226,8 +231,12 @@ class LowRankMixture(_Mixture):
     """Mixture of Gaussians with covariance diag(scale^2) + U U^T, U of shape [D, Q]."""
 
     def __init__(
-        self, num_dims: int, num_components: int, log_sigma_range: tuple[float, float],
-        log_floor: Tensor | None = None, rank: int = 1,
+        self,
+        num_dims: int,
+        num_components: int,
+        log_sigma_range: tuple[float, float],
+        log_floor: Tensor | None = None,
+        rank: int = 1,
     ) -> None:
         super().__init__(num_dims, num_components, log_sigma_range, log_floor)
         self.rank = rank

@@ -200,7 +200,9 @@ def ridge_weight(problem: _Problem, ridge: float) -> np.ndarray:
     return scale[:, None] * np.linalg.solve(penalised, scale[:, None] * cross)
 
 
-def marginal(moments: tuple[LaggedMoments, LaggedMoments], target: str, diagonal: bool) -> LinearFit:
+def marginal(
+    moments: tuple[LaggedMoments, LaggedMoments], target: str, diagonal: bool
+) -> LinearFit:
     """Return the Gaussian marginal of the target."""
     problem = problem_of(*moments, 1, 0, target)
     return fit_gaussian(problem, np.zeros((0, problem.dims)), diagonal)

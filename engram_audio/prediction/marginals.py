@@ -22,6 +22,7 @@ from engram_audio.prediction.factory import (
     set_mixture,
 )
 from engram_audio.prediction.heads import _Mixture
+from engram_audio.prediction.marginal_em import MixtureParameters, fit_mixture
 from engram_audio.prediction.task import DensityTask
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import train
@@ -102,10 +103,8 @@ def fit_em(
     data: tuple[WindowData, WindowData],
     floor: np.ndarray,
     seed: int,
-):
+) -> tuple[MixtureParameters, float]:
     """Run EM on the whitened targets; see `marginal_em.fit_mixture`."""
-    from engram_audio.prediction.marginal_em import fit_mixture
-
     train_z, val_z = (whitened_targets(model, part) for part in data)
     return fit_mixture(
         train_z,
@@ -114,6 +113,7 @@ def fit_em(
         floor,
         isinstance(settings, StudentTMixtureHead),
         np.random.default_rng([seed, int(model.head.num_components)]),  # type: ignore[arg-type]
+        0.5 * settings.marginal.minimum_gain_nats,
     )
 
 

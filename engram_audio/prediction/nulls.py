@@ -97,7 +97,9 @@ class LadderMoments:
                 chosen = parts[utterances] == part
                 if chosen.any():
                     moments.add(block.frames, block.offsets, targets[chosen])
-                    self._add_speaker(part, block.frames, targets[chosen], means[utterances[chosen]])
+                    self._add_speaker(
+                        part, block.frames, targets[chosen], means[utterances[chosen]]
+                    )
 
     def _add_speaker(
         self, part: str, frames: np.ndarray, targets: np.ndarray, speaker: np.ndarray

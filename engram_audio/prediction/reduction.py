@@ -1,4 +1,4 @@
-"""Reduce per-frame scores, block by block, to what is published: sums, thinned scores, worst frames.
+"""Reduce per-frame scores, block by block: sums, thinned scores, worst frames.
 
 Shapes: M targets of a block, C score columns, G slices, S speakers, K worst frames.
 """

@@ -6,6 +6,7 @@ x_t. All scores are float64 and finite wherever the density is.
 Shapes: M targets, D dimensions, S samples, N candidates, G subspaces, Q outputs of a sensitivity.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ def subspace_ranges(num_dims: int, edges: tuple[int, ...]) -> dict[str, tuple[in
     cuts = [0, *sorted({edge for edge in edges if 0 < edge < num_dims}), num_dims]
     ranges = {"all": (0, num_dims)}
     if len(cuts) > 2:
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+        for low, high in itertools.pairwise(cuts):
             ranges[f"pc_{low + 1}_{high}"] = (low, high)
     return ranges
 

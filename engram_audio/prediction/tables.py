@@ -16,6 +16,7 @@ from engram_audio.prediction.comparison import (
     choose_baselines,
     described,
     gain,
+    with_intervals,
 )
 from engram_audio.prediction.nulls import ANY_LAG
 from engram_audio.stats.robust import robust_summary
@@ -93,16 +94,21 @@ def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFra
                             for name in names
                             if table.sums(name, cell) is not None
                         ]
-    return with_surrogates(pd.DataFrame(rows))
+    return with_surrogates(with_intervals(pd.DataFrame(rows), settings.confidence))
 
 
 def _row(
-    group: Inputs, settings: Settings, table: SumTable, stored: "_StoredFrames",
-    baselines: Baselines, name: str, cell: Cell,
+    group: Inputs,
+    settings: Settings,
+    table: SumTable,
+    stored: "_StoredFrames",
+    baselines: Baselines,
+    name: str,
+    cell: Cell,
 ) -> dict[str, object]:
-    sums = table.sums(name, cell)
-    assert sums is not None
-    level = settings.confidence
+    count = table.column(name, cell, "num_frames")
+    sampled = table.column(name, cell, "num_sampled")
+    assert count is not None
     nats_to_bits_per_s = group.frame_rate_hz / LN2
     best_gain = gain(table, name, baselines.best, cell)
     row: dict[str, object] = {
@@ -114,28 +120,28 @@ def _row(
         "kind": "head" if name in group.heads else "null",
         "part": cell.part,
         "slice": cell.slice_name,
-        "num_frames": int(sums["num_frames"].sum()),
-        "num_speakers": int((sums["num_frames"] > 0).sum()),
-        "num_sampled": int(np.nansum(sums.get("num_sampled", 0))),
-        **described("nll_mean", table.mean_nll(name, cell), level),
+        "num_frames": int(count.sum()),
+        "num_speakers": int((count > 0).sum()),
+        "num_sampled": 0 if sampled is None else int(sampled.sum()),
+        **described("nll_mean", table.mean_nll(name, cell)),
         **stored.robust(name, cell, settings),
         "best_null": baselines.best,
-        **described("gain_nats", best_gain, level),
-        **described("gain_bits_per_s", best_gain, level, nats_to_bits_per_s),
+        **described("gain_nats", best_gain),
+        **described("gain_bits_per_s", best_gain, nats_to_bits_per_s),
         "gain_median_nats": stored.median_difference(baselines.best, name, cell),
         "marginal": baselines.marginal,
-        **described("information_nats", gain(table, name, baselines.marginal, cell), level),
-        **_first_experiment(table, baselines, name, cell, level),
+        **described("information_nats", gain(table, name, baselines.marginal, cell)),
+        **_first_experiment(table, baselines, name, cell),
     }
     row["information_nats_per_dim"] = float(row["information_nats"]) / group.num_dims  # type: ignore[arg-type]
-    row |= _scores(table, baselines, name, cell, level)
+    row |= _scores(table, baselines, name, cell)
     return row
 
 
 def _first_experiment(
-    table: SumTable, baselines: Baselines, name: str, cell: Cell, level: float
+    table: SumTable, baselines: Baselines, name: str, cell: Cell
 ) -> dict[str, object]:
-    """dNLL as first defined, and its exact sum: mean reversion + shape + context.
+    """DNLL as first defined, and its exact sum: mean reversion + shape + context.
 
     mean reversion: from the Gaussian marginal of delta to the Gaussian marginal of the better
     space (0 unless lag 1); shape: to the best marginal of that space; context: to the model. The
@@ -143,21 +149,19 @@ def _first_experiment(
     """
     start = baselines.delta_gaussian
 
-    def step(first: str | None, second: str) -> dict[str, float]:
-        return {"value": float(described("v", _negative(table, first, second, cell), level)["v"])}
+    def step(first: str, second: str) -> float:
+        difference = _negative(table, first, second, cell)
+        return np.nan if difference is None else float(difference.value)
 
     if start is None:
-        names = (
-            "dnll_first_experiment", "dnll_first_experiment_low", "dnll_first_experiment_high",
-            "dnll_mean_reversion", "dnll_shape", "dnll_context", "dnll_context_null",
-        )  # fmt: skip
-        return dict.fromkeys(names, np.nan)
+        names = ("dnll_mean_reversion", "dnll_shape", "dnll_context", "dnll_context_null")
+        return {**described("dnll_first_experiment", None), **dict.fromkeys(names, np.nan)}
     return {
-        **described("dnll_first_experiment", _negative(table, start, name, cell), level),
-        "dnll_mean_reversion": step(start, baselines.space_gaussian)["value"],
-        "dnll_shape": step(baselines.space_gaussian, baselines.space_marginal)["value"],
-        "dnll_context": step(baselines.space_marginal, name)["value"],
-        "dnll_context_null": step(baselines.space_marginal, baselines.best)["value"],
+        **described("dnll_first_experiment", _negative(table, start, name, cell)),
+        "dnll_mean_reversion": step(start, baselines.space_gaussian),
+        "dnll_shape": step(baselines.space_gaussian, baselines.space_marginal),
+        "dnll_context": step(baselines.space_marginal, name),
+        "dnll_context_null": step(baselines.space_marginal, baselines.best),
     }
 
 
@@ -166,12 +170,10 @@ def _negative(table: SumTable, first: str | None, second: str, cell: Cell):
     return None if first is None else gain(table, first, second, cell)
 
 
-def _scores(
-    table: SumTable, baselines: Baselines, name: str, cell: Cell, level: float
-) -> dict[str, object]:
+def _scores(table: SumTable, baselines: Baselines, name: str, cell: Cell) -> dict[str, object]:
     row: dict[str, object] = {}
     for label, (top, bottom) in SCORED.items():
-        row |= described(label, table.ratio(name, cell, top, bottom), level)
+        row |= described(label, table.ratio(name, cell, top, bottom))
         if label in WITH_NULL:
             other = table.ratio(baselines.best, cell, top, bottom)
             row[f"{label}_null"] = np.nan if other is None else float(other.value)
@@ -181,7 +183,7 @@ def _scores(
     for label in ("mean", "sample"):
         row[f"log_magnitude_r2_{label}"] = _magnitude_r2(table, name, cell, label)
         row[f"log_magnitude_r2_{label}_null"] = _magnitude_r2(table, baselines.best, cell, label)
-    for label in _subspaces(table, name, cell):
+    for label in _subspaces(table):
         row[f"explained_{label}"] = _explained(table, name, cell, f"sse_{label}", f"sst_{label}")
         row[f"explained_{label}_null"] = _explained(
             table, baselines.best, cell, f"sse_{label}", f"sst_{label}"
@@ -190,10 +192,8 @@ def _scores(
     return row
 
 
-def _subspaces(table: SumTable, name: str, cell: Cell) -> list[str]:
-    sums = table.sums(name, cell)
-    assert sums is not None
-    return [column.removeprefix("sse_") for column in sums if str(column).startswith("sse_")]
+def _subspaces(table: SumTable) -> list[str]:
+    return [name.removeprefix("sse_") for name in table.columns if name.startswith("sse_")]
 
 
 def _explained(table: SumTable, name: str, cell: Cell, sse: str, sst: str) -> float:
@@ -204,12 +204,14 @@ def _explained(table: SumTable, name: str, cell: Cell, sse: str, sst: str) -> fl
 def _magnitude_r2(table: SumTable, name: str, cell: Cell, kind: str) -> float:
     """R^2 of log magnitude about its mean on the scored frames."""
     prefix, count = ("", "num_frames") if kind == "mean" else ("sampled_", "num_sampled")
-    sums = table.sums(name, cell)
-    column = f"log_magnitude_error_{kind}"
-    if sums is None or column not in sums:
+    labels = (
+        f"log_magnitude_error_{kind}", f"{prefix}log_magnitude", f"{prefix}log_magnitude_squared",
+        count,
+    )  # fmt: skip
+    columns = [table.column(name, cell, label) for label in labels]
+    if any(column is None for column in columns):
         return np.nan
-    total = sums[[column, f"{prefix}log_magnitude", f"{prefix}log_magnitude_squared", count]].sum()
-    error, first, second, number = (float(value) for value in total)
+    error, first, second, number = (float(np.sum(column)) for column in columns)  # type: ignore[arg-type]
     variance = second - first * first / number if number else 0.0
     return 1.0 - error / variance if variance > 0 else np.nan
 

@@ -47,7 +47,7 @@ class ContextInput(nn.Module):
         self.clip = clip
 
     def forward(self, context: Tensor) -> Tensor:
-        """Return inputs of unit order, shape [B, W, D]; with increments the newest frame is last."""
+        """Return inputs of unit order, [B, W, D]; with increments the newest frame is last."""
         if self.is_increments:
             steps = (context[:, 1:] - context[:, :-1]) / self.delta_sd
             newest = (context[:, -1:] - self.frame_mean) / self.frame_sd
@@ -62,7 +62,10 @@ class ContextInput(nn.Module):
 def _hidden_layers(num_inputs: int, settings: TrunkSettings) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for index in range(settings.num_layers):
-        layers += [nn.Linear(num_inputs if index == 0 else settings.width, settings.width), nn.GELU()]
+        layers += [
+            nn.Linear(num_inputs if index == 0 else settings.width, settings.width),
+            nn.GELU(),
+        ]
         if settings.dropout > 0:
             layers.append(nn.Dropout(settings.dropout))
     return layers
@@ -72,7 +75,11 @@ class Mlp(nn.Module):
     """All frames, flattened, through hidden layers."""
 
     def __init__(
-        self, num_dims: int, window_frames: int, num_parameters: int, settings: TrunkSettings,
+        self,
+        num_dims: int,
+        window_frames: int,
+        num_parameters: int,
+        settings: TrunkSettings,
         scales: InputScales,
     ) -> None:
         super().__init__()
@@ -93,7 +100,11 @@ class SharedFrames(nn.Module):
     """
 
     def __init__(
-        self, num_dims: int, window_frames: int, num_parameters: int, settings: TrunkSettings,
+        self,
+        num_dims: int,
+        window_frames: int,
+        num_parameters: int,
+        settings: TrunkSettings,
         scales: InputScales,
     ) -> None:
         super().__init__()

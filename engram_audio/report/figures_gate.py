@@ -10,6 +10,7 @@ from engram_audio.report.data import ReportData, choose
 from engram_audio.report.figure import FigureView, content_id, csv_text
 from engram_audio.report.figures_structure import num_speakers_words
 
+SLICES = ("all", "high_energy", "medial", "initial", "final")
 SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^"}
 
 
@@ -21,13 +22,13 @@ def gate_figure(data: ReportData, representation: str) -> FigureView | None:
         key=list(data.registered["keys"]), lag_frames=data.registered["lag_frames"],
         subspace="all", part="eval",
     )  # fmt: skip
-    table = table.loc[table["explained_fraction"].notna()]
     keys = [key for key in data.registered["keys"] if key in set(table["key"])]
-    if not keys:
+    if not keys or not table["explained_fraction"].notna().to_numpy().any():
         return None
     minimum = data.registered["operative_gate"]["minimum_explained_fraction"]
     surrogates = surrogate_columns(table)
-    slices = list(dict.fromkeys(table["slice"]))
+    order = list(data.sections.get("structure", {}).get("slices", [])) or list(SLICES)
+    slices = sorted(set(table["slice"]), key=lambda name: [*order, name].index(name))
     with svg.canvas(svg.WIDE_IN, 0.9 + 0.34 * len(slices), columns=len(keys)) as (figure, axes):
         for axis, key in zip(axes, keys, strict=True):
             _draw_gate(axis, choose(table, key=key), slices, surrogates)
@@ -36,7 +37,7 @@ def gate_figure(data: ReportData, representation: str) -> FigureView | None:
             axis.set_title(key)
             axis.set_xlabel("explained fraction of what K cells could explain")
         axes[0].set_yticks(range(len(slices)), slices)
-        axes[0].invert_yaxis()
+        axes[0].set_ylim(len(slices) - 0.4, -0.6)
         figure.legend(handles=_gate_legend(surrogates), loc="outside lower center", ncols=5)
         name = content_id("fig", representation, "gate")
         title = "Explained fraction on every slice"
@@ -78,16 +79,21 @@ def surrogate_columns(table: pd.DataFrame) -> dict[str, str]:
 def _draw_gate(
     axis: Axes, rows: pd.DataFrame, slices: list[str], surrogates: dict[str, str]
 ) -> None:
-    places = [slices.index(name) for name in rows["slice"]]
-    value = rows["explained_fraction"].to_numpy(float)
-    low, high = (rows[f"explained_fraction_{end}"].to_numpy(float) for end in ("low", "high"))
-    axis.hlines(places, low, high, color=svg.BLUE, linewidth=2)
-    axis.plot(value, places, "o", color=svg.BLUE, markersize=5)
-    for name, column in surrogates.items():
-        axis.plot(
-            rows[column], np.array(places) + 0.22, SURROGATE_MARKERS[name],
-            markerfacecolor="none", color=svg.GREY, markersize=3.6,
-        )  # fmt: skip
+    for row in rows.to_dict("records"):
+        place = slices.index(row["slice"])
+        if not np.isfinite(row["explained_fraction"]):
+            axis.annotate(
+                "not measured", (0, place), (5, 0), textcoords="offset points", va="center"
+            )
+            continue
+        ends = row["explained_fraction_low"], row["explained_fraction_high"]
+        axis.hlines(place, *ends, color=svg.BLUE, linewidth=2)
+        axis.plot(row["explained_fraction"], place, "o", color=svg.BLUE, markersize=5)
+        for name, column in surrogates.items():
+            axis.plot(
+                row[column], place + 0.24, SURROGATE_MARKERS[name],
+                markerfacecolor="none", color=svg.GREY, markersize=3.6,
+            )  # fmt: skip
     axis.grid(False, axis="y")
 
 

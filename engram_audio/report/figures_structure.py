@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from engram_audio.report import svg
+from engram_audio.report import number, svg
 from engram_audio.report.data import ReportData, choose
 from engram_audio.report.figure import FigureView, content_id, csv_text
 from engram_audio.report.key_names import with_key_parts
@@ -57,8 +57,8 @@ def sweep_figure(data: ReportData, representation: str) -> FigureView | None:
         csv=csv_text(keys.loc[:, columns]),
         caption=(
             "1 means that the key says nothing about the next step. The dashed floor is what K "
-            "cells could reach at best; where a key's line lies on its surrogate's, it sees the "
-            "spectrum and nothing more."
+            "cells could reach at best, the grey line the lowest ratio that any key reaches on a "
+            "surrogate: down to there, the spectrum alone explains it."
         ),
         estimator="sum of squared error about train cell means / about the train grand mean, eval",
         num_samples=f"{num_speakers_words(keys)} eval speakers, {len(keys)} keys and lags",
@@ -104,7 +104,7 @@ def _sweep_legend(colors: dict[str, str], inputs: list[str]) -> list[Line2D]:
         for name in inputs
     ]
     handles.append(Line2D([], [], color=svg.INK, linestyle="--", linewidth=1, label="floor"))
-    handles.append(Line2D([], [], color=svg.GREY, linewidth=1, label="best surrogate"))
+    handles.append(Line2D([], [], color=svg.GREY, linewidth=1, label="lowest of the surrogates"))
     return handles
 
 
@@ -211,10 +211,61 @@ def speaker_figure(data: ReportData, representation: str) -> FigureView | None:
     )
 
 
+def ngram_figure(data: ReportData, representation: str) -> FigureView | None:
+    """Share of key runs of eval that train has seen, against their length."""
+    table = data.tables.get("ngrams")
+    if table is None:
+        return None
+    rows = choose(
+        table,
+        representation=representation, split_seed=data.first_split(representation),
+        key=list(data.registered["keys"]), part="eval",
+    )  # fmt: skip
+    keys = [key for key in data.registered["keys"] if key in set(rows["key"])]
+    if not keys:
+        return None
+    orders = sorted(set(rows["order"]))
+    counts = sorted(set(rows["minimum_count"]))
+    with svg.canvas() as (figure, (axis,)):
+        for key, color in zip(keys, svg.SERIES, strict=False):
+            for least, style in zip(counts, ("-", "--", ":", "-."), strict=False):
+                line = choose(rows, key=key, minimum_count=least).sort_values("order")
+                label = f"{key}, seen at least {least} times"
+                axis.plot(
+                    line["order"], line["coverage"], style, color=color, marker="o", label=label
+                )
+        axis.set_xticks(orders, [str(order) for order in orders])
+        axis.set_ylim(0, 1.03)
+        axis.set_xlabel("length of the run of keys")
+        axis.set_ylabel("share of eval runs seen in train")
+        figure.legend(loc="outside lower center", ncols=1)
+        name = content_id("fig", representation, "ngrams")
+        title = "Runs of keys already seen"
+        drawing = svg.inline_svg(
+            figure, name, f"{title}, {representation}",
+            "Lines of the share of runs of keys on eval that train has seen, against run length, "
+            "one for each key and least count.",
+        )  # fmt: skip
+    return FigureView(
+        name=name,
+        title=title,
+        svg=drawing,
+        csv=csv_text(rows),
+        caption=(
+            "A memory addressed by runs of keys can answer only for runs it has met. The steeper "
+            "the fall, the fewer it will know."
+        ),
+        estimator="runs of eval found at least that often in train / all runs of eval",
+        num_samples=f"{number.count(rows['num_ngrams'].max())} runs of the shortest length",
+        resampling="none: a count",
+        assumption="keys one frame apart; a run never crosses an utterance",
+    )
+
+
 def num_speakers_words(rows: pd.DataFrame) -> str:
     """Return how many speakers stand behind a figure."""
     if "num_speakers" in rows:
-        return str(int(rows["num_speakers"].to_numpy(float).max()))
+        return number.count(rows["num_speakers"].max(skipna=True))
     if "speaker_id" in rows:
         parts = rows.groupby("part") if "part" in rows else [("", rows)]
         return str(max(part["speaker_id"].nunique() for _, part in parts))

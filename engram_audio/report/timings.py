@@ -18,36 +18,28 @@ class JobTiming(NamedTuple):
 COLUMNS = ("rule", "num_jobs", "total_s", "longest_s", "peak_mib", "status")
 
 
-def pattern_of(benchmark: str) -> re.Pattern[str]:
-    """Return a regular expression for a Snakemake path with `{wildcards}`."""
-    parts = re.split(r"\{[^}]*\}", benchmark)
-    return re.compile(".+".join(re.escape(part) for part in parts))
-
-
 def gather_timings(patterns: Mapping[str, str], jobs: Sequence[JobTiming]) -> pd.DataFrame:
     """Return one row per rule, sorted by total time; a rule without files is shown as missing.
 
     Args:
-        patterns: Benchmark path with wildcards, by rule.
+        patterns: Regular expression of each rule's benchmark paths, one group for each wildcard.
         jobs: Benchmarks found. One that fits no rule is of an older workflow and is counted under
             `(no rule of this workflow)`.
     """
-    compiled = {rule: pattern_of(text) for rule, text in patterns.items()}
+    compiled = {rule: re.compile(text) for rule, text in patterns.items()}
     found: dict[str, list[JobTiming]] = {rule: [] for rule in patterns}
     for job in jobs:
-        found.setdefault(_rule_of(job.path, compiled, patterns), []).append(job)
+        found.setdefault(_rule_of(job.path, compiled), []).append(job)
     rows = [_row(rule, rows) for rule, rows in found.items()]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.sort_values(["total_s", "rule"], ascending=[False, True], ignore_index=True)
 
 
-def _rule_of(
-    path: str, compiled: Mapping[str, re.Pattern[str]], patterns: Mapping[str, str]
-) -> str:
-    """Return the rule whose pattern fits; the one with the most literal text where several do."""
+def _rule_of(path: str, compiled: Mapping[str, re.Pattern[str]]) -> str:
+    """Return the rule whose pattern fits; the one with the fewest wildcards where several do."""
     fitting = [rule for rule, pattern in compiled.items() if pattern.fullmatch(path)]
-    literal = {rule: len(re.sub(r"\{[^}]*\}", "", patterns[rule])) for rule in fitting}
-    return max(sorted(fitting), key=literal.__getitem__, default="(no rule of this workflow)")
+    wildcards = {rule: compiled[rule].groups for rule in fitting}
+    return min(sorted(fitting), key=wildcards.__getitem__, default="(no rule of this workflow)")
 
 
 def _row(rule: str, jobs: Iterable[JobTiming]) -> tuple[object, ...]:

@@ -79,7 +79,7 @@ def load_material(
     reference, rungs = read_nulls(nulls)
     noise_sd = noise_of(reference, section)
     index = frames.store.index
-    used = index["utterance_id"].map(frames.part_of).isin(["train", "val"])
+    used = index["utterance_id"].map(frames.part_of.__getitem__).isin(["train", "val"])
     source = noisy_source(
         frames.source(("train", "val"), section.block_frames), noise_sd, section.noise_seed
     )
@@ -111,16 +111,16 @@ def open_stage(
 ) -> Stage:
     """Open the streams that predictors are scored on: all of val and eval, a share of train."""
     index = frames.store.index
-    parts = index["utterance_id"].map(frames.part_of)
+    parts = index["utterance_id"].map(frames.part_of.__getitem__)
     noise_sd = noise_of(reference, section)
     sources, num_targets = {}, {}
     for part in PARTS:
-        rows = index[parts == part]
-        counts = targets_of(rows["num_frames"].to_numpy(), section)
-        names = rows["utterance_id"].tolist()
+        rows = np.flatnonzero(parts == part)
+        counts = targets_of(index["num_frames"].to_numpy()[rows], section)
+        names = index["utterance_id"].to_numpy()[rows].tolist()
         if part == "train":
             names = thin_utterances(names, counts.tolist(), evaluation.maximum_train_frames)
-        kept = rows["utterance_id"].isin(names).to_numpy()
+        kept = index["utterance_id"].isin(names).to_numpy()[rows]
         num_targets[part] = int(counts[kept].sum())
         source = block_source(frames.store, set(names), section.block_frames)
         sources[part] = noisy_source(source, noise_sd, section.noise_seed)

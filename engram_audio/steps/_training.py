@@ -70,7 +70,10 @@ class Checkpoint:
 
 
 def callbacks(
-    checkpoint: Checkpoint, stop: StopFlag, recipe: TrainingRecipe, label: str,
+    checkpoint: Checkpoint,
+    stop: StopFlag,
+    recipe: TrainingRecipe,
+    label: str,
     tensorboard: Path | None,
 ) -> Callbacks:
     """Wire the loop: save, log lines, TensorBoard, a bar on a terminal."""

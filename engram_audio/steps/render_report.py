@@ -39,7 +39,7 @@ def read_all_cells(paths: list[Path], registered: dict[str, Any]) -> pd.DataFram
 
 
 def read_timings(folder: Path, rule_benchmarks: list[Path]) -> pd.DataFrame:
-    """Read the benchmarks below a folder and gather them by rule (`<rule>=<path pattern>`)."""
+    """Read the benchmarks below a folder and gather them by rule (`<rule>=<path as a regex>`)."""
     patterns = dict(str(item).split("=", maxsplit=1) for item in rule_benchmarks)
     jobs = [
         JobTiming(path.as_posix(), *found)

@@ -16,6 +16,7 @@ LARGEST_RESTARTED = (
     1024  # with more cells the spread between starts is far below the sampling error
 )
 RESTART_ITERATIONS = 5
+CANDIDATES = 3  # points tried per step of a start
 SAMPLE_FIRST = (
     4  # Lloyd converges on the subsample first where all features are this many times more
 )
@@ -125,23 +126,34 @@ def _lloyd(
 def _plus_plus(
     sample: np.ndarray, num_cells: int, restarts: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """Draw k-means++ starts for all restarts at once, [R, K, Q]."""
+    """Draw greedy k-means++ starts for all restarts at once, [R, K, Q].
+
+    Each step draws `CANDIDATES` points in proportion to their squared distance and keeps the one
+    that leaves the least inertia.
+    """
     norm = _squared_norm(sample)
     chosen = np.empty((restarts, num_cells), dtype=np.int64)
     chosen[:, 0] = generator.integers(len(sample), size=restarts)
-    uniform = generator.random((num_cells, restarts))
-    nearest = np.full((restarts, len(sample)), np.inf, dtype=np.float32)
+    nearest = _distances(sample, norm, chosen[:, 0])
+    every = np.arange(restarts)
     for cell in range(1, num_cells):
-        newest = sample[chosen[:, cell - 1]]
-        distance = newest @ sample.T
-        distance *= -2
-        distance += norm
-        distance += norm[chosen[:, cell - 1]][:, None]
-        np.minimum(nearest, distance, out=nearest)
-        np.maximum(nearest, 0, out=nearest)
         cumulative = np.cumsum(nearest, axis=1, dtype=np.float64)
-        for run in range(restarts):
-            threshold = uniform[cell, run] * cumulative[run, -1]
-            place = np.searchsorted(cumulative[run], threshold, side="right")
-            chosen[run, cell] = min(int(place), len(sample) - 1)
+        threshold = generator.random((restarts, CANDIDATES)) * cumulative[:, -1:]
+        drawn = np.stack(
+            [np.searchsorted(*pair, side="right") for pair in zip(cumulative, threshold, strict=True)]
+        )
+        drawn = np.minimum(drawn, len(sample) - 1)
+        distance = _distances(sample, norm, drawn.ravel()).reshape(restarts, CANDIDATES, -1)
+        np.minimum(distance, nearest[:, None], out=distance)
+        best = np.argmin(distance.sum(axis=2), axis=1)
+        nearest = distance[every, best]
+        chosen[:, cell] = drawn[every, best]
     return sample[chosen]
+
+
+def _distances(sample: np.ndarray, norm: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return squared distances of some points to all, [points, M]."""
+    distance = (-2 * sample[points]) @ sample.T
+    distance += norm
+    distance += norm[points][:, None]
+    return np.maximum(distance, 0, out=distance)

@@ -47,9 +47,9 @@ def make_subspaces(normalization: Normalization, edges: tuple[int, ...]) -> Subs
 
 def _by_subspace(whole: np.ndarray, head: np.ndarray, subspaces: Subspaces) -> np.ndarray:
     """Return sums of squares per subspace, [m, G], from the whole [m] and squares [m, Q]."""
-    parts = head @ subspaces.membership
+    parts = (head @ subspaces.membership).astype(np.float64)
     rest = whole - parts.sum(axis=1)
-    return np.concatenate([whole[:, None], parts, rest[:, None]], axis=1, dtype=np.float64)
+    return np.concatenate([whole[:, None], parts, rest[:, None]], axis=1)
 
 
 class Chunk(NamedTuple):

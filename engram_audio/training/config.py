@@ -21,12 +21,14 @@ class TrainingRecipe(Section):
     )
     gradient_clip: float = Field(gt=0, description="Largest gradient norm.")
     precision: Literal["float32", "bfloat16"] = Field(
-        description="bfloat16 autocasts on devices that have it in hardware; a CPU stays in float32."
+        description="bfloat16 autocasts on devices that have it in hardware, never on a CPU."
     )
     validation_interval_steps: int = Field(ge=1, description="Steps between scores on val.")
     patience_validations: int | None = Field(
         ge=1, description="Stop after this many scores without a new best; null trains to the end."
     )
-    maximum_validation_frames: int = Field(ge=256, description="Val targets scored, evenly thinned.")
+    maximum_validation_frames: int = Field(
+        ge=256, description="Val targets scored, thinned evenly."
+    )
     checkpoint_interval_steps: int = Field(ge=1, description="Steps between resumable checkpoints.")
     is_tensorboard_logged: bool = Field(description="Whether TensorBoard event files are written.")

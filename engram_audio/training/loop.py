@@ -163,8 +163,13 @@ def autocast(recipe: TrainingRecipe, device: torch.device) -> AbstractContextMan
 
 
 def _train_step(
-    task: Task, optimizer: torch.optim.AdamW, recipe: TrainingRecipe, order: ShuffledOrder,
-    seed: int, step: int, device: torch.device,
+    task: Task,
+    optimizer: torch.optim.AdamW,
+    recipe: TrainingRecipe,
+    order: ShuffledOrder,
+    seed: int,
+    step: int,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     torch.manual_seed(step_seed(seed, step))
     for group in optimizer.param_groups:

@@ -115,7 +115,7 @@ def test_white_noise_stops(decided):
 
 
 def test_white_noise_is_shown_beside_its_mean_reversion(decided):
-    """White noise: ridge R^2 of delta is 1/2 at lag 1, and the key's score is its shuffled one's."""
+    """Ridge R^2 of delta is 1/2 at lag 1, and the key scores as on shuffled frames."""
     rows = {row.quantity: row for row in decided["noise"].operative if row.outcome is None}
     ridge = rows["mean_reversion_ridge_r2"]
     # 16 * 6 weights per output from 17 000 frames cost 96 / 17000 = .006 of R^2; speakers add .004

@@ -62,7 +62,9 @@ def sums(scores: pd.DataFrame, part: str = "eval") -> Any:
     )
 
 
-def ratio(tables: key_scores.KeyTables, key: str, part: str = "eval", control: str = "none"):
+def ratio(
+    tables: key_scores.KeyTables, key: str, part: str = "eval", control: str = "none"
+) -> float:
     return sums(tables.scores, part).loc[(key, 1, "all", control), "ratio"]
 
 
@@ -164,7 +166,7 @@ def test_controls_are_one_plus_their_degrees_of_freedom(shared, control):
     and K = 256 means add SD sqrt(2 K / D) / N_train, below 2e-4 in all; tolerance five times that.
     """
     tables = key_scores.score_keys("pca", pca_keys("raw"), shared)
-    excess = tables.keys.set_index("control")["expected_null_ratio_excess_eval"][control]
+    excess = float(tables.keys.set_index("control")["expected_null_ratio_excess_eval"][control])
     torn = ratio(tables, "pca.raw.kmeans_256", control=control)
     assert torn / (1 + excess) == pytest.approx(1, abs=1e-3)
     assert 0.002 < excess < 0.006

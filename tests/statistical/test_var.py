@@ -1,4 +1,4 @@
-"""The VAR twin: parameters recovered, stationary from the first frame, stable, independent shards."""
+"""The VAR twin: parameters recovered, stationary at once, stable, shards independent."""
 
 import numpy as np
 import pytest

@@ -17,7 +17,7 @@ from engram_audio.windows import target_rows
 
 ONE_ROTATION = {"num_dims": 2, "radii": (0.8,), "angles_rad": (0.5,)}
 # with these rates a step never reaches the walls, so the grid sum below is exact
-NO_WALLS = {"num_dims": 2, "smallest_rate": 3.6, "largest_rate": 3.65, "num_cells": 400}
+NO_WALLS = {"num_dims": 2, "smallest_rate": 3.6, "largest_rate": 3.65, "num_cells": 200}
 ORACLES = {
     "iid": {"num_dims": 2},
     "ar1_r07": {"num_dims": 2},

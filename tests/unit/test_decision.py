@@ -15,6 +15,7 @@ from engram_audio.structure.decision import (
     decision_document,
     representation_verdict,
 )
+from engram_audio.structure.gates import DECISIVE
 from engram_audio.structure.side_tables import linear_rows
 from engram_audio.structure.structure_table import Unit, analyse, structure_rows
 from tests.unit.structure_scores import KEY, Planted, linear_table, tables
@@ -59,7 +60,7 @@ def verdict(planted: Planted, surrogate: Planted | None = SURROGATE) -> Decided:
 def test_shared_structure_proceeds_and_shows_its_weakest_rows():
     one = verdict(Planted())
     assert one.verdict == "PROCEED"
-    assert {row.name for row in one.deciding} == {"explained_fraction", "advantage", "transfer_loss"}
+    assert {row.name for row in one.deciding} == set(DECISIVE)
     margins = [row.margin for row in one.deciding]
     assert margins == sorted(margins), "the weakest margin first"
 
@@ -87,8 +88,8 @@ def test_personal_structure_stops_with_the_transfer_row_first():
 def test_a_failing_slice_stops_whatever_the_others_say():
     table = rows_of(Planted())
     medial = rows_of(Planted(val=1.004, eval=1.004, speaker_sd=0.002))
-    mixed = pd.concat([table[table["slice"] == "all"], medial[medial["slice"] == "medial"]])
-    assert decide(mixed)["x"].verdict == "STOP"
+    halves = table.loc[table["slice"] == "all"], medial.loc[medial["slice"] == "medial"]
+    assert decide(*halves)["x"].verdict == "STOP"
 
 
 def test_without_surrogates_nothing_proceeds():

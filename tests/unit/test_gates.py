@@ -31,9 +31,7 @@ SURROGATE = Planted(val=0.95, eval=0.95)
 def place_of(planted: Planted, surrogate: Planted | None = SURROGATE) -> Place:
     twins = {} if surrogate is None else {"shuffled": analyse(*tables(surrogate, noise_seed=5))}
     linear = linear_rows(linear_table(), 0.95)
-    rows = structure_rows(
-        analyse(*tables(planted)), twins, linear, Unit(12.5, 16), STATISTICS, "x"
-    )
+    rows = structure_rows(analyse(*tables(planted)), twins, linear, Unit(12.5, 16), STATISTICS, "x")
     rows = rows[(rows["key"] == KEY) & (rows["lag_frames"] == 2)].set_index("part", drop=False)
     val, evaluated = (rows.loc[part].to_dict() for part in ("val", "eval"))
     return Place("x", 0, KEY, 2, "all", val, evaluated)

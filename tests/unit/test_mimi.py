@@ -13,7 +13,7 @@ from engram_audio.codecs.mimi import MimiCodec, convolution_cold_start
 from engram_audio.codecs.registry import load_codec
 from engram_audio.codecs.weights import file_sha256
 from engram_audio.errors import InputError
-from engram_audio.latents.batching import encode_batch
+from engram_audio.latents.batching import encode_batch, pad_batch
 from engram_audio.latents.self_tests import run_self_tests
 
 # Equal-length batches differ from single clips by float32 rounding, 2e-6 .. 9e-6 SD as measured;
@@ -77,6 +77,18 @@ def test_it_passes_its_self_tests(folder: Path):
         tests = run_self_tests(load(folder, latent_space=space), clips, 2, TOLERANCE, 0)
         assert all(test.is_passed for test in tests), tests
         assert len(tests) == 7
+
+
+def test_a_padded_batch_gives_the_frames_of_single_clips(folder: Path):
+    """The path of a GPU, where clips are encoded together: guard frames keep padding out."""
+    codec = load(folder)
+    clips = [noise(30000), noise(41111, 1), noise(23001, 2)]
+    batch, lengths = pad_batch(clips, codec.hop_samples, 2)
+    together = codec._encode(batch)
+    for rows, clip, length in zip(together, clips, lengths, strict=True):
+        alone = encode_batch(codec, [clip], 0)[0]
+        gap = np.abs(rows[: codec.num_frames(int(length))] - alone).max()
+        assert gap < TOLERANCE * alone.std()
 
 
 def test_the_cold_start_covers_the_convolutions(folder: Path):

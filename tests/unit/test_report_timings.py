@@ -8,9 +8,9 @@ from engram_audio.artifacts.published import list_benchmarks, read_benchmark
 from engram_audio.report.timings import JobTiming, gather_timings
 
 PATTERNS = {
-    "score": "b/structure/{representation}/split-{s}/{family}.tsv",
-    "linear": "b/structure/{representation}/split-{s}/linear.tsv",
-    "decide": "b/decision.tsv",
+    "score": r"b/structure/(?P<representation>[a-z-]+)/split-(?P<s>\d+)/(?P<family>\w+)\.tsv",
+    "linear": r"b/structure/(?P<representation>[a-z-]+)/split-(?P<s>\d+)/linear\.tsv",
+    "decide": r"b/decision\.tsv",
 }
 
 

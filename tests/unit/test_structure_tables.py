@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from engram_audio.artifacts.structure_tables import analysis_of, group_by_analysis
 from engram_audio.artifacts.published import read_csv
+from engram_audio.artifacts.structure_tables import analysis_of, group_by_analysis
 from engram_audio.artifacts.table import write_csv
 from engram_audio.corpus.corpus_tables import (
     corpus_rows,

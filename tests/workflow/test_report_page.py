@@ -140,7 +140,7 @@ def test_each_section_starts_with_how_to_read_it(document):
 
 def test_figures_state_estimator_n_resampling_and_assumption(document):
     figures = document.all("figure")
-    assert len(figures) == 2 * 10, "ten figures for each of two base representations"
+    assert len(figures) == 2 * 11, "eleven figures for each of two base representations"
     for attributes, text in figures:
         for word in ("Estimator:", "n:", "Resampled:", "Assumes:"):
             assert word in text, attributes.get("id")
@@ -149,6 +149,12 @@ def test_figures_state_estimator_n_resampling_and_assumption(document):
 def test_numbers_stand_with_interval_and_null(html):
     assert "Surrogate ratio" in html
     assert re.search(r"0\.\d+ \[0\.\d+, 0\.\d+\]", html)
+
+
+def test_what_was_not_measured_says_so(document):
+    figure = next(text for a, text in document.all("figure") if a.get("id") == "fig-mel_pca-gate")
+    assert figure.count("not measured") == 1
+    assert any("not_attempted: 64 cells" in text for _, text in document.all("td"))
 
 
 def test_registered_keys_show_first_and_the_rest_is_counted(document, html):

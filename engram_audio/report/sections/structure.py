@@ -18,6 +18,7 @@ DRAW = (
     cells.scatter_figure,
     figures.curve_figure,
     figures.speaker_figure,
+    figures.ngram_figure,
 )
 
 COLUMNS = (
@@ -25,9 +26,6 @@ COLUMNS = (
     Column("key", "Key", is_text=True, help="Family, what it sees, how it is quantised."),
     Column("lag_frames", "Lag", "frames", "How stale the context is."),
     Column("slice", "Slice", is_text=True, help="Frames scored; everything is refitted inside."),
-    Column("subspace", "Subspace", is_text=True, help="Principal directions of the step scored."),
-    Column("part", "Part", is_text=True, help="val: train speakers; eval: speakers never seen."),
-    Column("split_seed", "Split", help="Seed of the split; the first decides."),
     Column("status", "Status", is_outcome=True, help="ok, or why there is no number."),
     Column(
         "ratio", "Ratio", "", "Error about train cell means over that about the grand mean.",
@@ -73,6 +71,9 @@ COLUMNS = (
     Column("excluded_mass", "Excluded", "share", "Frames in cells too small.", form=number.percent),
     Column("num_speakers", "Speakers", "", "The n of the interval.", form=number.count),
     Column("num_frames", "Frames", "", "Scored frames.", form=number.count),
+    Column("subspace", "Subspace", is_text=True, help="Principal directions of the step scored."),
+    Column("part", "Part", is_text=True, help="val: train speakers; eval: speakers never seen."),
+    Column("split_seed", "Split", help="Seed of the split; the first decides."),
 )  # fmt: skip
 
 NGRAM_COLUMNS = (

@@ -49,7 +49,8 @@ def build(data: ReportData) -> dict[str, Any]:
             {
                 "name": other,
                 "word": str(row.get("verdict")),
-                "mark": outcome_class(str(row["verdict"])),
+                "mark": outcome_class(str(row.get("verdict"))),
+                "rows": view_rows(row.get("deciding_rows", [])[:NUM_FIRST_ROWS]),
             }
             for other, row in sorted(decision.get("representations", {}).items())
             if other != name
@@ -106,10 +107,7 @@ def trust_marks(data: ReportData, operative: list[dict[str, Any]]) -> list[dict[
     marks = []
     for control in ("permuted", "swapped"):
         rows = [row for row in operative if control in f"{row.get('name')} {row.get('quantity')}"]
-        passed = sum(row.get("outcome") == "pass" for row in rows)
-        state = "good" if rows and passed == len(rows) else "open"
-        text = f"{passed} of {len(rows)} score 1 within tolerance" if rows else "not measured"
-        marks.append({"title": f"Control: {control} keys", "text": text, "mark": state})
+        marks.append({"title": f"Control: {control} keys", **control_words(rows)})
     name = str(data.registered["representation"])
     table = data.tables["structure"]
     present = sorted(
@@ -141,6 +139,18 @@ def trust_marks(data: ReportData, operative: list[dict[str, Any]]) -> list[dict[
             }
         )
     return marks
+
+
+def control_words(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Return how many control rows hold; those that could not be measured are counted apart."""
+    measured = [row for row in rows if row.get("value") is not None]
+    passed = sum(row.get("outcome") == "pass" for row in measured)
+    text = f"{passed} of {len(measured)} measured score 1 within tolerance"
+    if len(measured) < len(rows):
+        text += f"; {len(rows) - len(measured)} could not be measured"
+    holds = bool(measured) and passed == len(measured)
+    is_off = any(row.get("outcome") == "invalid" for row in measured)
+    return {"text": text, "mark": "good" if holds else "bad" if is_off else "open"}
 
 
 SECTION = SectionSpec(

@@ -1,0 +1,135 @@
+"""A study that is whole but small: a user's planted arrays and 24 espeak-ng voices.
+
+It runs in a checkout of its own, a copy of what the workflow needs, so that tests may edit modules,
+break files and kill jobs without touching the repository.
+"""
+
+import copy
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("Snakefile", "rules", "engram_audio", "report_templates", "envs", "slurm")
+NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 12, 4, 4
+CONFIG = "tiny.yaml"
+
+
+def checkout(folder: Path) -> Path:
+    """Copy what the workflow needs into `folder` and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / part)
+    write_arrays(folder)
+    write_config(folder, tiny_config())
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Variables under which `folder`, not the installed package, is what runs."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+
+
+def write_arrays(folder: Path) -> None:
+    """Write planted arrays: phases of a cycle that all speakers share, plus noise."""
+    generator = np.random.default_rng([11, 0])
+    prototypes = generator.normal(size=(6, NUM_DIMS))
+    rows = []
+    (folder / "arrays").mkdir()
+    for speaker in range(NUM_SPEAKERS):
+        for utterance in range(NUM_UTTERANCES):
+            phase = generator.integers(6) + np.arange(generator.integers(40, 60))
+            frames = prototypes[phase % 6] + 0.5 * generator.normal(size=(len(phase), NUM_DIMS))
+            name = f"s{speaker:02d}-u{utterance}"
+            np.save(folder / "arrays" / f"{name}.npy", frames.astype(np.float32))
+            rows.append({"utterance_id": name, "speaker_id": f"s{speaker:02d}"})
+    for name in ("arrays.csv", "arrays_again.csv"):  # the second: another value of `table`
+        pd.DataFrame(rows).to_csv(folder / name, index=False)
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write the configuration of the study in `folder`."""
+    text = yaml.safe_dump(config, sort_keys=False)
+    (folder / CONFIG).write_text(text, encoding="utf-8")
+
+
+def tiny_config() -> dict[str, Any]:
+    """The demo's configuration, cut down to what a test can wait for."""
+    config = yaml.safe_load((ROOT / "demo" / "config.yaml").read_text(encoding="utf-8"))
+    config = copy.deepcopy(config)
+    config.pop("pathvars", None)
+    config["corpora"]["demo_speech"] |= {
+        "num_speakers": 24, "num_utterances_per_speaker": 2, "minimum_duration_s": 1.0,
+    }  # fmt: skip
+    config["splits"] = {"seeds": [0], "eval_fraction": 0.3, "val_fraction": 0.25}
+    config["codecs"]["mel_pca"] |= {"num_components": 4, "griffin_lim_iterations": 2}
+    config["representations"] = {
+        "brought": {
+            "kind": "arrays",
+            "path": "arrays",
+            "table": "arrays.csv",
+            "frame_rate_hz": 12.5,
+            "latent_space": "planted",
+            "is_causal": True,
+            "num_shards": 1,
+            "surrogates": ["shuffled", "var"],
+        },
+        "mel_pca": {**config["representations"]["mel_pca"], "surrogates": []},
+    }
+    config["structure"] |= {
+        "window_frames": 2, "lags_frames": [1, 2], "slices": ["all", "medial"],
+        "minimum_cell_frames": 5, "principal_subspaces": [2], "kmeans_restarts": 1,
+        "kmeans_iterations": 5, "ngram_orders": [1], "ngram_minimum_counts": [1],
+        "confidence_quantiles": [0.5, 1.0],
+    }  # fmt: skip
+    sizes = [{"kind": "kmeans", "codebook_sizes": [4]}]
+    config["structure_keys"] = {
+        "pca": {"kind": "pca", "inputs": ["raw"], "num_components": 2, "quantizers": sizes},
+        "mean_pool": {"kind": "mean_pool", "inputs": ["raw"], "quantizers": sizes},
+        "target_oracle": {"kind": "target_oracle", "codebook_sizes": [4]},
+    }
+    _shrink_prediction(config)
+    config["statistics"]["bootstrap_draws"] = 100
+    config["decision"] |= {
+        "representation": "brought", "keys": ["pca.raw.kmeans_4"], "lag_frames": 1,
+        "slices": ["all", "medial"],
+    }  # fmt: skip
+    config["report"] |= {"title": "Tiny study", "num_players": 1, "player_duration_s": 1.0}
+    return config
+
+
+def _shrink_prediction(config: dict[str, Any]) -> None:
+    config["prediction"] |= {"window_frames": 2, "lags_frames": [1], "surrogate_heads": []}
+    config["prediction_nulls"] |= {"orders": [1], "ridges": [1.0e-2]}
+    head = config["prediction_heads"]["gaussian_mixture"]
+    head |= {"num_components": 2}
+    head["trunk"] |= {"width": 8, "num_layers": 1, "frame_width": 4}
+    head["marginal"] |= {"maximum_components": 2, "maximum_frames": 1000}
+    config["prediction_heads"] = {"gaussian_mixture": head}
+    for recipe in config["prediction_recipes"].values():
+        recipe |= {
+            "num_steps": 20, "batch_frames": 32, "warmup_steps": 2, "validation_interval_steps": 10,
+            "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
+        }  # fmt: skip
+    config["prediction_evaluation"] |= {
+        "slices": ["all"], "maximum_train_frames": 1000, "batch_frames": 256, "num_samples": 4,
+        "maximum_sampled_frames": 100, "maximum_stored_frames": 1000, "num_negatives": 3,
+        "num_worst_frames": 2, "principal_subspaces": [2], "num_calibration_bins": 4,
+        "rollout_horizon_frames": 4, "num_rollout_starts": 4,
+    }  # fmt: skip

@@ -7,23 +7,28 @@ the steps that reach it. Modules that are loaded by name at run time (a codec ad
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PACKAGE = "engram_audio"
 ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / PACKAGE / "__pycache__" / "code_digests.json"
+_NEW: dict[str, Any] = {}  # parsed by this process and not kept yet
 RECORDED_PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "transformers", "zarr", "soundfile", "soxr",
     "ai-edge-litert", "espeakng-loader", "snakemake",
 )  # fmt: skip
 
 
+@functools.cache
 def module_path(module: str) -> Path | None:
     """Return the source file of a dotted module name inside the package, or None."""
     base = ROOT.joinpath(*module.split("."))
@@ -44,24 +49,67 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 def imported_modules(tree: ast.Module) -> set[str]:
     """Return the modules of this package that a syntax tree imports, wherever the import stands."""
+    return {name for name in _imported_names(tree) if module_path(name)}
+
+
+def _imported_names(tree: ast.Module) -> set[str]:
+    """Return dotted names that an import may mean: modules, and names inside modules."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
-        else:
-            continue
-        found |= {n for n in names if n.split(".")[0] == PACKAGE and module_path(n)}
-    return found
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            found.add(node.module)
+    return {name for name in found if name.split(".")[0] == PACKAGE}
+
+
+class _Source(NamedTuple):
+    """One parsed source: digest of its bytes, digest of its code, package names it may import."""
+
+    key: str
+    code: str
+    names: tuple[str, ...]
 
 
 @functools.cache
-def _parsed(path: Path) -> tuple[str, frozenset[str]]:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    imports = frozenset(imported_modules(tree))
+def _remembered() -> dict[str, Any]:
+    """Return what earlier processes parsed, by path inside the package."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(CACHE.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _remember_new() -> None:
+    """Keep parsed sources for later processes, where the folder is writable.
+
+    An entry counts only for the bytes it was made of, so a stale one is never used.
+    """
+    _remembered().update(_NEW)
+    _NEW.clear()
+    with contextlib.suppress(OSError):
+        CACHE.parent.mkdir(exist_ok=True)
+        temporary = CACHE.with_name(f"{CACHE.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(_remembered()), encoding="utf-8")
+        temporary.replace(CACHE)
+
+
+@functools.cache
+def _parsed(path: Path) -> _Source:
+    content = path.read_bytes()
+    # ast.dump differs between Python versions
+    key = hashlib.sha256(platform.python_version().encode() + content).hexdigest()
+    known = _remembered().get(str(path.relative_to(ROOT)))
+    if isinstance(known, list | tuple) and known[0] == key:
+        return _Source(known[0], known[1], tuple(known[2]))
+    tree = ast.parse(content, filename=str(path))
+    names = tuple(sorted(_imported_names(tree)))
     dump = ast.dump(_without_docstrings(tree))
-    return hashlib.sha256(dump.encode()).hexdigest(), imports
+    source = _Source(key, hashlib.sha256(dump.encode()).hexdigest(), names)
+    _NEW[str(path.relative_to(ROOT))] = source
+    return source
 
 
 def import_closure(modules: Iterable[str]) -> list[str]:
@@ -76,7 +124,7 @@ def import_closure(modules: Iterable[str]) -> list[str]:
         if path is None:
             raise ValueError(f"{module} is not a module of {PACKAGE}")
         seen.add(module)
-        queue.extend(_parsed(path)[1] - seen)
+        queue.extend(name for name in _parsed(path).names if name not in seen and module_path(name))
     return sorted(seen)
 
 
@@ -84,11 +132,17 @@ def import_closure(modules: Iterable[str]) -> list[str]:
 def code_digest(*modules: str) -> str:
     """Return the SHA-256 (16 hex digits) of the code that `modules` can reach in the package."""
     digest = hashlib.sha256()
-    for module in import_closure(modules):
-        path = module_path(module)
-        assert path is not None
-        digest.update(f"{module}:{_parsed(path)[0]}\n".encode())
+    for module, one in module_digests(modules).items():
+        digest.update(f"{module}:{one}\n".encode())
+    if _NEW:
+        _remember_new()
     return digest.hexdigest()[:16]
+
+
+def module_digests(modules: Iterable[str]) -> dict[str, str]:
+    """Return module -> SHA-256 of its code, for all that `modules` can reach, sorted by name."""
+    paths = {module: module_path(module) for module in import_closure(modules)}
+    return {module: _parsed(path).code for module, path in paths.items() if path is not None}
 
 
 def canonical_json(value: Any) -> str:

@@ -7,10 +7,9 @@ sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
 
+from engram_audio import cluster, reruns, study
 from engram_audio import config as workflow_config
-from engram_audio import study
 from engram_audio.errors import InputError
-from engram_audio.provenance import code_digest
 
 
 wildcard_constraints:
@@ -34,9 +33,17 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
+onstart:
+    try:
+        cluster.refuse_strays(os.getcwd())
+        reruns.keep_noted()
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def step_code(step: str, *more: str) -> str:
     """Digest of a step's code; `more` are modules that it loads by name."""
-    return code_digest(f"engram_audio.steps.{step}", *more)
+    return reruns.step_digest(f"engram_audio.steps.{step}", *more)
 
 
 def download_receipts(wildcards) -> list[str]:

@@ -49,12 +49,12 @@ def report_latents(wildcards) -> list[str]:
 
 
 def rule_benchmarks(wildcards) -> list[str]:
-    """Where each rule leaves its benchmark: `<rule>=<regular expression>`.
+    """Regular expression of each rule's benchmark files, as `<rule>=<expression>`.
 
     A rule whose wildcards match nothing in this study is left out.
     """
     return [
-        f"{rule.name}={regex_from_filepattern(rule.benchmark)}"
-        for rule in workflow.rules
-        if rule.benchmark and rule.name != "render_report" and "(?!)" not in str(rule.benchmark)
+        f"{item.name}={regex_from_filepattern(item.benchmark)}"
+        for item in workflow.rules
+        if item.benchmark and item.name != "render_report" and "(?!)" not in str(item.benchmark)
     ]

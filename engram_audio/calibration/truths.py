@@ -117,7 +117,8 @@ def _at_lag(
         pass
     variance = world.delta_variance() if space == "delta" else None
     if variance is not None:
-        value, error = speakers.mean(_controlled(given, values**2 / variance))
+        scaled = (values - world.delta_mean()) ** 2 / variance
+        value, error = speakers.mean(_controlled(given, scaled))
         rows.append(("dnll_diagonal_nats", -value - diagonal_entropy(variance), error))
     if space == "delta":
         rows.append(("cosine", *speakers.mean(cosines(mean, values))))

@@ -83,6 +83,10 @@ class World(ABC):
         """Return the variance of each dimension of delta, shape [D], or None when unknown."""
         return None
 
+    def delta_mean(self) -> np.ndarray:
+        """Return the mean of delta, shape [D]: zero in every stationary world."""
+        return np.zeros(self.num_dims)
+
     def exact_truths(self, lags_frames: tuple[int, ...]) -> list[Truth]:
         """Return what is known in closed form (standard error 0)."""
         del lags_frames

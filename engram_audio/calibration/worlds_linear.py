@@ -181,7 +181,8 @@ class DampedRotations(LinearGaussian):
 class HiddenRotations(LinearGaussian):
     """z_t = A z_{t-1} + w (unit variance, two damped rotations), x_t = C z_t + noise_sd n.
 
-    C is random with mean squared row norm `signal_variance`: x has 4 predictable dimensions.
+    C has independent normal entries, and C z variance `signal_variance` per dimension on average:
+    x has as many predictable dimensions as z has.
     """
 
     num_dims: int = 24
@@ -196,7 +197,7 @@ class HiddenRotations(LinearGaussian):
         transition = rotations(np.array(self.radii), np.array(self.angles_rad))
         state_noise = np.diag(np.repeat(1 - np.array(self.radii) ** 2, 2))
         output = self.generator("output").standard_normal((self.num_dims, len(transition)))
-        output *= np.sqrt(self.signal_variance * self.num_dims / (output**2).sum())
+        output *= np.sqrt(self.signal_variance / len(transition))
         noise = self.noise_sd**2 * np.eye(self.num_dims)
         return StateSpace(transition, state_noise, output, noise)
 

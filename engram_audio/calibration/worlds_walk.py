@@ -64,10 +64,9 @@ class PhaseWalk(World):
 
     @functools.cached_property
     def directions(self) -> np.ndarray:
-        """Unit vectors per phase that sum to zero after centring, mean square 1, shape [S, D]."""
+        """A random unit vector per phase, shape [S, D]."""
         vectors = self.generator("directions").standard_normal((self.num_phases, self.num_dims))
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors - vectors.mean(axis=0)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def draw_increments(self, phase: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """Draw d given phases [N], shape [N, D]."""
@@ -92,9 +91,12 @@ class PhaseWalk(World):
     def delta_variance(self) -> np.ndarray:
         """See `World`."""
         parts = self.components
-        weight = parts.weight / self.num_phases
-        mean = weight @ parts.centre
-        return weight @ (parts.centre**2 + parts.sd[:, None] ** 2) - mean**2
+        second = parts.weight @ (parts.centre**2 + parts.sd[:, None] ** 2) / self.num_phases
+        return second - self.delta_mean() ** 2
+
+    def delta_mean(self) -> np.ndarray:
+        """See `World`; only `Direction` moves on average."""
+        return self.components.weight @ self.components.centre / self.num_phases
 
     def oracle(self) -> Oracle:
         """See `World`."""
@@ -186,7 +188,7 @@ class ScaleWalk(PhaseWalk):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Drift(PhaseWalk):
-    """d_t = speed v_phase + n."""
+    """d_t = speed (v_phase - mean v) + n: steps sum to zero over a cycle."""
 
     num_dims: int = 8
     num_phases: int = 12
@@ -197,7 +199,8 @@ class Drift(PhaseWalk):
         """See `PhaseWalk`."""
         phases = np.arange(self.num_phases)
         ones = np.ones(self.num_phases)
-        return Components(phases, ones, self.speed * self.directions, ones)
+        centred = self.directions - self.directions.mean(axis=0)
+        return Components(phases, ones, self.speed * centred, ones)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

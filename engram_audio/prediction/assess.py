@@ -81,7 +81,7 @@ class Stage(NamedTuple):
         return self.predictor(build_gaussian(arrays))
 
 
-def thin_utterances(names: Sequence[str], num_targets: Sequence[int], maximum: int) -> list[str]:
+def thin_utterances(names: list[str], num_targets: list[int], maximum: int) -> list[str]:
     """Return evenly spread whole utterances with about `maximum` targets in all."""
     total = int(sum(num_targets))
     if total <= maximum:

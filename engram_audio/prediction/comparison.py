@@ -43,7 +43,7 @@ class SumTable:
         ordered = scores.sort_values([*keys, "speaker_id"], kind="stable")
         columns = [name for name in ordered.columns if name not in (*keys, "speaker_id")]
         values = ordered[columns].to_numpy(float)
-        changes = (ordered[keys] != ordered[keys].shift()).any(axis=1).to_numpy()
+        changes = np.asarray((ordered[keys] != ordered[keys].shift()).any(axis=1))
         starts = np.flatnonzero(changes)
         stops = [*starts[1:], len(ordered)]
         names = ordered[keys].iloc[starts].itertuples(index=False, name=None)

@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.prediction.bessel import log_vmf_normalizer, mean_resultant_length
-from engram_audio.prediction.heads import LOG_2PI, DensityHead, choose_components, pick
+from engram_audio.prediction.heads import (
+    LOG_2PI,
+    DensityHead,
+    choose_components,
+    pick,
+    standard_gamma,
+)
 
 TINY = 1e-12
 MINIMUM_CONCENTRATION = 1e-3
@@ -108,7 +114,7 @@ def _sample_cosine(concentration: Tensor, num_dims: int, generator: torch.Genera
     pending = torch.ones_like(kappa, dtype=torch.bool)
     half = torch.full((*kappa.shape, 2), 0.5 * m, dtype=torch.float64, device=kappa.device)
     for _ in range(REJECTION_ROUNDS):
-        gammas = torch._standard_gamma(half, generator=generator)
+        gammas = standard_gamma(half, generator)
         beta = gammas[..., 0] / gammas.sum(-1)
         proposal = (1 - (1 + b) * beta) / (1 - (1 - b) * beta)
         uniform = torch.rand(kappa.shape, generator=generator, device=kappa.device).double()

@@ -133,5 +133,5 @@ def _row(
 
 def divergence_horizon(table: pd.DataFrame) -> int | None:
     """Return the first horizon at which half the paths have diverged, or None."""
-    gone = table["num_alive"] * 2 < table["num_paths"]
-    return int(table.loc[gone, "horizon_frames"].iloc[0]) if gone.any() else None
+    gone = table["num_alive"].to_numpy() * 2 < table["num_paths"].to_numpy()
+    return int(table["horizon_frames"].to_numpy()[gone][0]) if gone.any() else None

@@ -84,6 +84,11 @@ def choose_components(log_weights: Tensor, num_samples: int, generator: torch.Ge
     return chosen.clamp_max(log_weights.shape[-1] - 1)
 
 
+def standard_gamma(shape: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw Gamma(shape, 1); torch's own sampler, which alone takes a generator."""
+    return torch.ops.aten._standard_gamma(shape, generator)
+
+
 def pick(values: Tensor, components: Tensor) -> Tensor:
     """Return each sample's component, shape [S, B, ...], of values [B, K, ...]."""
     rows = torch.arange(values.shape[0], device=values.device)
@@ -212,7 +217,7 @@ class StudentTMixture(_Mixture):
         if not self.is_tail_shared:
             freedom = freedom.expand(centre.shape)
         noise = torch.randn(centre.shape, generator=generator, device=centre.device)
-        chi_square = 2 * torch._standard_gamma(freedom / 2, generator=generator)
+        chi_square = 2 * standard_gamma(freedom / 2, generator)
         return centre + scale * noise * torch.sqrt(freedom / chi_square)
 
 

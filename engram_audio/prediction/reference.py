@@ -54,13 +54,13 @@ class Reference(NamedTuple):
 
 
 class _Second(NamedTuple):
-    count: int
+    num_values: int
     sums: np.ndarray
     products: np.ndarray
 
     def mean_and_covariance(self) -> tuple[np.ndarray, np.ndarray]:
-        mean = self.sums / self.count
-        return mean, self.products / self.count - np.outer(mean, mean)
+        mean = self.sums / self.num_values
+        return mean, self.products / self.num_values - np.outer(mean, mean)
 
 
 def _accumulate(old: _Second | None, values: np.ndarray) -> _Second:
@@ -68,7 +68,9 @@ def _accumulate(old: _Second | None, values: np.ndarray) -> _Second:
     new = _Second(len(values), values.sum(0), values.T @ values)
     if old is None:
         return new
-    return _Second(old.count + new.count, old.sums + new.sums, old.products + new.products)
+    return _Second(
+        old.num_values + new.num_values, old.sums + new.sums, old.products + new.products
+    )
 
 
 def measure_reference(

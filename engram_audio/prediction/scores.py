@@ -151,4 +151,4 @@ def info_nce_bits(log_ratios: np.ndarray) -> np.ndarray:
 
 def compact_sensitivity(jacobian: np.ndarray) -> np.ndarray:
     """Return R [D, D] with R^T R = J^T J of a decoder's Jacobian J [Q, D]: the same lengths."""
-    return np.linalg.qr(jacobian.astype(np.float64), mode="r")
+    return np.asarray(np.linalg.qr(jacobian.astype(np.float64), mode="r"))

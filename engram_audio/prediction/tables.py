@@ -22,6 +22,7 @@ from engram_audio.prediction.nulls import ANY_LAG
 from engram_audio.stats.robust import robust_summary
 
 LN2 = float(np.log(2))
+KEY = ("seed", "lag_frames", "target", "model", "part", "slice")
 SCORED = {  # column: (numerator, denominator)
     "cosine_mean": ("cosine_mean", "num_frames"),
     "cosine_sample": ("cosine_sample", "num_sampled"),
@@ -259,19 +260,21 @@ def with_surrogates(table: pd.DataFrame) -> pd.DataFrame:
     """Add `surrogate_<kind>_gain_nats` and `_information_nats`: the same cell on each surrogate."""
     if table.empty:
         return table
-    split = table["representation"].str.split("--", n=1)
-    kinds = sorted({parts[1] for parts in split if len(parts) == 2})
-    key = ["seed", "lag_frames", "target", "model", "part", "slice"]
-    base = split.str[0]
+    names = [str(name).partition("--") for name in table["representation"].tolist()]
+    keys = list(table[list(KEY)].itertuples(index=False, name=None))
+    kinds = sorted({kind for _, _, kind in names if kind})
     for kind in kinds:
-        rows = table[table["representation"].str.endswith(f"--{kind}")]
-        lookup = rows.assign(base=rows["representation"].str.split("--").str[0])
         for column in ("gain_nats", "information_nats"):
-            values = lookup.set_index(["base", *key])[column]
-            index = pd.MultiIndex.from_frame(table.assign(base=base)[["base", *key]])
-            found = values.reindex(index).to_numpy()
-            own = (split.str.len() == 1).to_numpy()
-            table[f"surrogate_{kind}_{column}"] = np.where(own, found, np.nan)
+            values = table[column].tolist()
+            found = {
+                (base, key): value
+                for (base, _, own), key, value in zip(names, keys, values, strict=True)
+                if own == kind
+            }
+            table[f"surrogate_{kind}_{column}"] = [
+                np.nan if own else found.get((base, key), np.nan)
+                for (base, _, own), key in zip(names, keys, strict=True)
+            ]
     return table
 
 
@@ -287,4 +290,4 @@ def worst_table(inputs: Iterable[Inputs]) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True).rename(columns={"event": "target"})
     first = ["representation", "seed", "lag_frames", "target", "model", "part"]
     rest = [column for column in table.columns if column not in first]
-    return table[[*first, *rest]]
+    return table.reindex(columns=[*first, *rest])

@@ -25,6 +25,8 @@ from engram_audio.report.page import render_page
 from engram_audio.report.timings import JobTiming, gather_timings
 from engram_audio.steps import _cli
 
+MAXIMUM_MB = 10  # larger pages open slowly
+
 logger = logging.getLogger(__name__)
 
 
@@ -93,7 +95,10 @@ def main(argv: list[str] | None = None) -> None:
     )
     html = render_page(data, read_templates(arguments.templates))
     write_page(arguments.report, html)
-    logger.info("%s: %.2f MB", arguments.report, len(html.encode()) / 1e6)
+    size_mb = len(html.encode()) / 1e6
+    logger.info("%s: %.2f MB", arguments.report, size_mb)
+    if size_mb > MAXIMUM_MB:
+        logger.warning("more than %d MB: lower report.maximum_table_rows", MAXIMUM_MB)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def ridge_weights(moments: WindowMoments, ridge: float) -> np.ndarray:
 
     The penalty is `ridge` times the mean variance of the window's entries.
     """
-    penalised = moments.covariance.copy()
+    penalised = moments.covariance.copy(order="F")  # so that LAPACK factors it in place
     penalty = ridge * float(np.trace(penalised)) / len(penalised)
     penalised[np.diag_indices_from(penalised)] += max(penalty, np.finfo(float).tiny)
     factor = linalg.cho_factor(penalised, lower=True, overwrite_a=True, check_finite=False)

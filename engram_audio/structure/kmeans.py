@@ -11,16 +11,16 @@ import numpy as np
 from engram_audio.structure.grouped import add_grouped
 
 POINTS_PER_CELL = 20  # of the subsample that the restarts compete on (performance: C1)
-SMALLEST_SUBSAMPLE = 2048
+SMALLEST_SUBSAMPLE = 8192
 LARGEST_RESTARTED = (
     1024  # with more cells the spread between starts is far below the sampling error
 )
-RESTART_ITERATIONS = 5
-CANDIDATES = 3  # points tried per step of a start
+RESTART_ITERATIONS = 10
+CANDIDATES = 5  # points tried per step of a start
 SAMPLE_FIRST = (
     4  # Lloyd converges on the subsample first where all features are this many times more
 )
-TOLERANCE = 1e-4  # stop when an iteration lowers the inertia by less than this share
+TOLERANCE = 3e-5  # stop when an iteration lowers the inertia by less than this share
 SCORE_FLOATS = 2**16  # products held at a time, so that they stay in the cache
 
 
@@ -140,7 +140,10 @@ def _plus_plus(
         cumulative = np.cumsum(nearest, axis=1, dtype=np.float64)
         threshold = generator.random((restarts, CANDIDATES)) * cumulative[:, -1:]
         drawn = np.stack(
-            [np.searchsorted(*pair, side="right") for pair in zip(cumulative, threshold, strict=True)]
+            [
+                np.searchsorted(*pair, side="right")
+                for pair in zip(cumulative, threshold, strict=True)
+            ]
         )
         drawn = np.minimum(drawn, len(sample) - 1)
         distance = _distances(sample, norm, drawn.ravel()).reshape(restarts, CANDIDATES, -1)

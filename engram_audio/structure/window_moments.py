@@ -35,17 +35,18 @@ class WindowMoments(NamedTuple):
 
 
 class WindowAccumulator:
-    """Accumulates window moments over blocks in float64."""
+    """Accumulates window moments over blocks in float64, in one [W D, W D] array.
+
+    Its first block row holds C_0j, its lower right part the run ends that C_{i+1,j+1} adds to C_ij.
+    """
 
     def __init__(self, window_frames: int, num_dims: int, num_targets: int = 0) -> None:
-        """Make empty accumulators, about 2 (W D)^2 float64 in all."""
+        """Make empty accumulators."""
         self._shape = (window_frames, num_dims)
-        inner = (window_frames - 1) * num_dims
-        self._count = 0
-        self._first_row = np.zeros((window_frames, num_dims, num_dims))
-        self._edge_product = np.zeros((inner, inner))
-        self._first_sum = np.zeros(num_dims)
-        self._edge_sum = np.zeros(inner)
+        size = window_frames * num_dims
+        self._num_windows = 0
+        self._products = np.zeros((size, size))
+        self._sums = np.zeros((window_frames, num_dims))
         self._cross = np.zeros((window_frames, num_dims, num_targets))
         self._target_sum = np.zeros(num_targets)
 
@@ -71,45 +72,54 @@ class WindowAccumulator:
         first = frames[oldest]
         for step in range(window_frames):
             shifted = first if step == 0 else frames[oldest + step]
-            self._first_row[step] += first.T @ shifted
+            columns = slice(step * num_dims, (step + 1) * num_dims)
+            self._products[:num_dims, columns] += first.T @ shifted
             if targets is not None:
                 self._cross[step] += shifted.T @ targets
-        self._count += len(rows)
-        self._first_sum += first.sum(axis=0, dtype=np.float64)
+        self._num_windows += len(rows)
+        self._sums[0] += first.sum(axis=0, dtype=np.float64)
         if targets is not None:
             self._target_sum += targets.sum(axis=0, dtype=np.float64)
         runs = windows.consecutive_runs(offsets, rows)
-        for sign, edge in ((1.0, runs.stop), (-1.0, runs.start)):
-            start = windows.context_start(edge, lag_frames, window_frames)
-            ends = frames[start[:, None] + np.arange(window_frames - 1)]
-            ends = ends.reshape(len(start), (window_frames - 1) * num_dims)
-            self._edge_product += sign * (ends.T @ ends)
-            self._edge_sum += sign * ends.sum(axis=0, dtype=np.float64)
+        self._add_ends(frames, windows.context_start(runs.stop, lag_frames, window_frames), 1)
+        self._add_ends(frames, windows.context_start(runs.start, lag_frames, window_frames), -1)
+
+    def _add_ends(self, frames: np.ndarray, start: np.ndarray, sign: int) -> None:
+        window_frames, num_dims = self._shape
+        ends = frames[start[:, None] + np.arange(window_frames - 1)]
+        self._sums[1:] += sign * ends.sum(axis=0, dtype=np.float64)
+        ends = ends.reshape(len(start), (window_frames - 1) * num_dims)
+        for step in range(window_frames - 1):  # block rows bound the temporary product
+            rows = slice(step * num_dims, (step + 1) * num_dims)
+            inner = slice((step + 1) * num_dims, (step + 2) * num_dims)
+            product = ends[:, rows].T @ ends
+            if sign > 0:
+                self._products[inner, num_dims:] += product
+            else:
+                self._products[inner, num_dims:] -= product
 
     def moments(self) -> WindowMoments:
-        """Assemble the moments.
+        """Assemble the moments; the accumulator is used up.
 
         Raises:
             ValueError: Nothing was added.
         """
-        if self._count == 0:
+        if self._num_windows == 0:
             raise ValueError("no windows were added")
         window_frames, num_dims = self._shape
-        total = np.empty((window_frames, num_dims, window_frames, num_dims))
-        sums = np.empty((window_frames, num_dims))
-        edge = self._edge_product.reshape(window_frames - 1, num_dims, window_frames - 1, num_dims)
-        edge_sum = self._edge_sum.reshape(window_frames - 1, num_dims)
-        sums[0] = self._first_sum
+        total, self._products = self._products, np.empty((0, 0))
+        mean = np.cumsum(self._sums, axis=0).reshape(-1) / self._num_windows
+        for step in range(1, window_frames):
+            above = slice((step - 1) * num_dims, step * num_dims)
+            rows = slice(step * num_dims, (step + 1) * num_dims)
+            total[rows, :num_dims] = total[:num_dims, rows].T
+            total[rows, num_dims:] += total[above, :-num_dims]
+        total /= self._num_windows
         for step in range(window_frames):
-            total[0, :, step] = self._first_row[step]
-            total[step, :, 0] = self._first_row[step].T
-        for i in range(1, window_frames):
-            sums[i] = sums[i - 1] + edge_sum[i - 1]
-            total[i, :, 1:] = total[i - 1, :, :-1] + edge[i - 1]
-        size = window_frames * num_dims
-        mean = sums.reshape(size) / self._count
-        covariance = total.reshape(size, size) / self._count
-        covariance -= np.outer(mean, mean)
-        cross = self._cross.reshape(size, -1) / self._count
-        cross -= np.outer(mean, self._target_sum / self._count)
-        return WindowMoments(self._count, mean, (covariance + covariance.T) / 2, cross)
+            rows = slice(step * num_dims, (step + 1) * num_dims)
+            upper = slice(rows.start, None)
+            total[rows, upper] -= np.outer(mean[rows], mean[upper])
+            total[rows.stop :, rows] = total[rows, rows.stop :].T
+        cross = self._cross.reshape(len(mean), -1) / self._num_windows
+        cross -= np.outer(mean, self._target_sum / self._num_windows)
+        return WindowMoments(self._num_windows, mean, total, cross)

@@ -65,12 +65,17 @@ def sums(scores: pd.DataFrame, part: str = "eval") -> Any:
 def ratio(
     tables: key_scores.KeyTables, key: str, part: str = "eval", control: str = "none"
 ) -> float:
-    return sums(tables.scores, part).loc[(key, 1, "all", control), "ratio"]
+    return float(sums(tables.scores, part).loc[(key, 1, "all", control), "ratio"])
 
 
 def own_ratio(tables: key_scores.KeyTables, part: str) -> float:
     row = tables.keys.query("control == 'none'").iloc[0]
-    return row[f"sse_own_{part}"] / row[f"sse_own_total_{part}"]
+    return float(row[f"sse_own_{part}"]) / float(row[f"sse_own_total_{part}"])
+
+
+def null_excess(tables: key_scores.KeyTables, control: str) -> float:
+    by_control: Any = tables.keys.set_index("control")
+    return float(by_control["expected_null_ratio_excess_eval"][control])
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +171,7 @@ def test_controls_are_one_plus_their_degrees_of_freedom(shared, control):
     and K = 256 means add SD sqrt(2 K / D) / N_train, below 2e-4 in all; tolerance five times that.
     """
     tables = key_scores.score_keys("pca", pca_keys("raw"), shared)
-    excess = float(tables.keys.set_index("control")["expected_null_ratio_excess_eval"][control])
+    excess = null_excess(tables, control)
     torn = ratio(tables, "pca.raw.kmeans_256", control=control)
     assert torn / (1 + excess) == pytest.approx(1, abs=1e-3)
     assert 0.002 < excess < 0.006
@@ -178,8 +183,8 @@ def test_scoring_with_eval_means_would_be_caught(monkeypatch):
 
     def flattered() -> float:
         tables = key_scores.score_keys("pca", pca_keys("raw"), world)
-        excess = tables.keys.set_index("control")["expected_null_ratio_excess_eval"]["permuted"]
-        return ratio(tables, "pca.raw.kmeans_256", control="permuted") / (1 + excess)
+        torn = ratio(tables, "pca.raw.kmeans_256", control="permuted")
+        return torn / (1 + null_excess(tables, "permuted"))
 
     assert flattered() == pytest.approx(1, abs=1e-3)
     honest = cells.cell_tables

@@ -64,7 +64,7 @@ def test_values_sexes_and_durations_come_through(tmp_path: Path):
     index = index_arrays(read_arrays(tmp_path, table), 12.5, "mine")
     assert index.utterances["sex"].tolist() == ["unknown", "F"]
     assert index.utterances["duration_s"].tolist() == [2.0, 2.0]
-    assert index.utterances["audio_path"].isna().all()
+    assert set(map(str, index.utterances["audio_path"].tolist())) <= {"None", "nan"}
     names = np.array(["u0", "u1"], dtype=object)
     block = collect_block(read_arrays(tmp_path, table), names, np.array(["s2", "s2"]), False)
     np.testing.assert_array_equal(block.frames[25:], array(0, 25).astype(np.float32))

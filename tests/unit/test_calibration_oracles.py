@@ -179,6 +179,25 @@ def test_mixture_and_gaussian_agree_where_they_are_the_same():
     assert np.allclose(turned.log_density(values @ rotation), gaussian.log_density(values))
 
 
+def test_two_logistic_steps_on_the_grid_equal_particles():
+    """The grid's density two steps ahead is the average over simulated states in between.
+
+    Tolerance: 5 standard errors of log means over 20,000 particles, from their spread.
+    """
+    world = make_world("logistic", 0, num_dims=1, smallest_rate=3.8)
+    oracle = world.oracle()
+    assert oracle is not None
+    block = simulate(world, WorldSize(0, 1, 1)).block
+    rows = target_rows(block.offsets, 8, 8)
+    found = oracle.log_density(block, rows, 2)
+    start = np.tile(block.frames[rows - 2].astype(np.float64), (1, 20_000))[..., None]
+    between = world.step(start, np.random.default_rng(0))[..., 0]  # pyright: ignore
+    delta = (block.frames[rows] - block.frames[rows - 1]).astype(np.float64)
+    density = world.kernel(0, between, between + delta)  # pyright: ignore
+    error = density.std(axis=1) / density.mean(axis=1) / np.sqrt(density.shape[1])
+    assert (np.abs(found - np.log(density.mean(axis=1))) < 5 * error + 1e-3).all()
+
+
 def test_logistic_steps_are_reflected_at_the_walls():
     """One step's density integrates to 1 inside [0, 1], from every start, and is 0 outside.
 

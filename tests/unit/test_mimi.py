@@ -136,6 +136,7 @@ def test_codebooks_match_the_models_own_path(folder: Path):
 
 def test_all_zero_encoders_and_codebooks_are_named(folder: Path, tmp_path: Path):
     model = transformers.MimiModel.from_pretrained(folder)
+    assert model.encoder is not None
     with torch.no_grad():
         for weight in model.encoder.parameters():
             weight.zero_()

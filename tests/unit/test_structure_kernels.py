@@ -1,5 +1,7 @@
 """k-means, quantisers, controls, curves and n-grams, against loops and by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -16,23 +18,22 @@ from engram_audio.structure.seeding import generator
 from engram_audio.structure.targets import SliceTargets
 
 
-def clustered(num_rows: int = 4000, width: int = 6) -> np.ndarray:
+def anisotropic(num_rows: int = 4000, width: int = 6) -> np.ndarray:
     rng = np.random.default_rng(0)
-    centres = 4 * rng.normal(size=(20, width))
-    points = centres[rng.integers(20, size=num_rows)] + rng.normal(size=(num_rows, width))
+    points = rng.normal(size=(num_rows, width)) * np.linspace(3, 0.5, width)
     return points.astype(np.float32)
 
 
 def test_kmeans_reaches_the_inertia_of_sklearn():
-    """Within 2 % of one greedy k-means++ run of sklearn (its own runs spread by 1-2 %)."""
-    points = clustered()
-    found = kmeans.assign(points, kmeans.fit_kmeans(points, 20, 10, 50, generator(0)))[1]
-    reference = KMeans(20, n_init=1, random_state=0).fit(points).inertia_
-    assert found.sum(dtype=np.float64) <= 1.02 * reference
+    """Within 1 % of the best of ten runs of sklearn; runs on such data spread by about 0.5 %."""
+    points = anisotropic()
+    found = kmeans.assign(points, kmeans.fit_kmeans(points, 64, 10, 100, generator(0)))[1]
+    reference: Any = KMeans(64, n_init=10, random_state=0).fit(points)  # type: ignore[arg-type]
+    assert found.sum(dtype=np.float64) <= 1.01 * reference.inertia_
 
 
 def test_assignment_is_the_nearest_centroid():
-    points = clustered(300)
+    points = anisotropic(300)
     centroids = points[:17].copy()
     labels, distance = kmeans.assign(points, centroids)
     exact = ((points[:, None].astype(float) - centroids[None]) ** 2).sum(axis=2)
@@ -42,7 +43,7 @@ def test_assignment_is_the_nearest_centroid():
 
 
 def test_same_generator_same_bits():
-    points = clustered()
+    points = anisotropic()
     first = kmeans.fit_kmeans(points, 30, 3, 10, generator(1, "a"))
     assert np.array_equal(first, kmeans.fit_kmeans(points, 30, 3, 10, generator(1, "a")))
     assert not np.array_equal(first, kmeans.fit_kmeans(points, 30, 3, 10, generator(1, "b")))

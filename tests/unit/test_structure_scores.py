@@ -1,6 +1,7 @@
 """Scores of keys: against a plain loop, streamed against held, and what must never happen."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -161,15 +162,13 @@ def test_same_seed_same_tables_and_another_seed_other_controls():
     first, second = pca_tables(), pca_tables()
     for name, frame in first._asdict().items():
         pd.testing.assert_frame_equal(frame, getattr(second, name))
-    other = pca_tables(seed=1).scores
-    torn = first.scores["control"] == "permuted"
-    assert not np.array_equal(
-        first.scores.loc[torn, "sse_residual"], other.loc[other["control"] == "permuted", "sse_residual"]
-    )  # fmt: skip
+    other = pca_tables(seed=1)
+    torn = [tables.scores.query("control == 'permuted'") for tables in (first, other)]
+    assert not np.array_equal(torn[0]["sse_residual"], torn[1]["sse_residual"])
 
 
 def test_subspaces_add_up_to_all():
-    scores = pca_tables().scores
+    scores: Any = pca_tables().scores
     columns = ["sse_residual", "sse_total", "sse_excluded"]
     place = ["key", "lag_frames", "slice", "control", "part", "speaker_id"]
     whole = scores[scores["subspace"] == "all"].set_index(place)[columns]
@@ -189,7 +188,7 @@ def test_all_lags_score_the_same_frames():
 
 def test_keys_without_enough_data_stay_in_the_table_with_the_reason():
     tables = pca_tables()
-    missing = tables.keys[tables.keys["key"] == "pca.raw.kmeans_4096"]
+    missing: Any = tables.keys[tables.keys["key"] == "pca.raw.kmeans_4096"]
     assert len(missing) == 2 * 2 * 3  # lags, slices, controls
     assert missing["status"].str.match(r"not_attempted: 4096 cells need 40960 train frames").all()
     assert "pca.raw.kmeans_4096" not in set(tables.scores["key"])
@@ -200,9 +199,7 @@ def test_cells_count_every_train_and_eval_frame():
     world = material(minimum_cell_frames=60)
     for name, targets in world.slices.items():
         for lag in (1, 2):
-            rows = tables.cells[
-                (tables.cells["slice"] == name) & (tables.cells["lag_frames"] == lag)
-            ]
+            rows: Any = tables.cells.query(f"slice == '{name}' and lag_frames == {lag}")
             assert rows["num_train_frames"].sum() == targets.count(0)
             assert rows["num_eval_frames"].sum() == targets.count(2)
             assert (rows["cell"] == EXCLUDED_CELL).sum() == 1
@@ -235,7 +232,8 @@ def test_eval_frames_change_no_fit():
         )
     after = score_keys("pca", family, prepare(lambda: iter(changed), part_of, section())).scores
     for part in ("train", "val"):
-        pd.testing.assert_frame_equal(before[before["part"] == part], after[after["part"] == part])
+        chosen = f"part == '{part}'"
+        pd.testing.assert_frame_equal(before.query(chosen), after.query(chosen))
     own = before["part"] == "eval"
     assert not np.allclose(before.loc[own, "sse_total"], after.loc[own, "sse_total"])
 
@@ -291,7 +289,7 @@ def test_slices_without_targets_are_reported_and_not_scored():
     tables = pca_tables(window_frames=64)
     assert tables.keys["status"].str.startswith("not_attempted").all()
     assert len(tables.scores) == 0
-    assert list(score_linear(material(window_frames=64)).columns)[0] == "model"
+    assert score_linear(material(window_frames=64)).columns[0] == "model"
 
 
 def test_a_constant_dimension_adds_nothing():

@@ -1,9 +1,9 @@
 """Real dry runs by the hundred: one process has Snakemake loaded and forks a child for each.
 
 python -m tests.workflow.many_plans <questions.json> <answers.json>, started in a checkout with
-`PYTHONPATH` set to it and to the repository's root. A question is `{"name", "config" or "module"}`: a
-whole configuration to plan with, or a module of the package to edit before planning. The answer is
-the exact set of jobs by rule, or the error text.
+`PYTHONPATH` set to it and to the repository's root. A question is `{"name", "config" or "module"}`:
+a whole configuration to plan with, or a module of the package to edit before planning. The answer
+is the exact set of jobs by rule, or the error text.
 """
 
 import json
@@ -84,6 +84,8 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Answer all questions, those about modules last."""
+    for path in sorted((provenance.ROOT / "engram_audio" / "steps").glob("[a-z]*.py")):
+        provenance.code_digest(f"engram_audio.steps.{path.stem}")  # children inherit what is parsed
     questions = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     answers = [answer(question) for question in questions]
     Path(sys.argv[2]).write_text(json.dumps(answers), encoding="utf-8")

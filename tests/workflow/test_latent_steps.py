@@ -140,7 +140,7 @@ def test_extraction_lists_every_utterance_and_says_how_it_was_made(house: Path):
     assert all(test["is_passed"] for test in facts["self_tests"])
     assert store.metadata.frame_rate_hz == 12.5
     lengths = store.index.set_index("utterance_id")["num_frames"]
-    assert lengths["u00"] == len(voice(0)) // 1280
+    assert int(lengths.loc["u00"]) == len(voice(0)) // 1280
 
 
 def test_an_interrupted_shard_resumes_to_the_same_bytes(

@@ -60,10 +60,12 @@ def test_sorting_orders_numbers_and_tells_assistive_technology(tab):
         const header = [...{STRUCTURE}.tHead.rows[0].cells]
             .find((cell) => cell.dataset.title === "Ratio");
         header.querySelector("button").click();
-        const values = [...{STRUCTURE}.tBodies[0].rows]
-            .map((row) => Number(row.cells[header.cellIndex].dataset.sort));
+        const texts = [...{STRUCTURE}.tBodies[0].rows]
+            .map((row) => row.cells[header.cellIndex].dataset.sort);
+        const values = texts.filter((text) => text !== "").map(Number);
         return {{
             sorted: values.every((value, place) => place === 0 || values[place - 1] <= value),
+            missing: texts.indexOf("") === values.length,
             aria: header.getAttribute("aria-sort"),
             marked: document.querySelectorAll("#table-structure-table [aria-sort]").length,
             said: document.getElementById("live").textContent,
@@ -71,11 +73,15 @@ def test_sorting_orders_numbers_and_tells_assistive_technology(tab):
     }})()"""
     assert tab.run(script) == {
         "sorted": True,
+        "missing": True,
         "aria": "ascending",
         "marked": 1,
         "said": "Sorted by Ratio, ascending.",
     }
-    assert tab.run(script)["aria"] == "descending", "a second press turns it round"
+    again = tab.run(script)
+    assert again["aria"] == "descending", "a second press turns it round"
+    assert not again["sorted"]
+    assert again["missing"], "rows without a number stay last"
 
 
 def test_filter_and_button_show_what_they_say(tab):

@@ -133,3 +133,46 @@ def _shrink_prediction(config: dict[str, Any]) -> None:
         "num_worst_frames": 2, "principal_subspaces": [2], "num_calibration_bins": 4,
         "rollout_horizon_frames": 4, "num_rollout_starts": 4,
     }  # fmt: skip
+
+
+def wide_config() -> dict[str, Any]:
+    """The tiny study with one of everything: for plans, not for running."""
+    config = tiny_config()
+    full = yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
+    config["corpora"]["librispeech"] = {**full["corpora"]["librispeech"], "num_shards": 2}
+    config["codecs"]["mimi"] = full["codecs"]["mimi"]
+    config["representations"]["brought"]["surrogates"] = ["shuffled", "phase_randomized", "var"]
+    config["representations"]["mimi"] = {
+        **full["representations"]["mimi"], "surrogates": ["shuffled"],
+    }  # fmt: skip
+    config["representations"]["planted"] = {
+        "kind": "world",
+        "world": "type2",
+        "num_train_speakers": 4,
+        "num_eval_speakers": 4,
+        "num_utterances_per_speaker": 2,
+        "seed": 0,
+        "surrogates": [],
+    }
+    return config
+
+
+# Stands in for `python` where only Snakemake's bookkeeping is of interest: it writes, with its own
+# name inside, every file that a step's command line names and that is not there.
+STAND_IN = """#!/bin/sh
+for word in "$@"; do
+  case "$word" in
+    */*) [ -e "$word" ] || { mkdir -p "$(dirname "$word")"; printf %s "$word" >"$word"; } ;;
+  esac
+done
+"""
+
+
+def stand_in_environment(folder: Path) -> dict[str, str]:
+    """Variables under which rules find the stand-in instead of Python."""
+    script = folder / "stand_in" / "python"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(STAND_IN, encoding="utf-8")
+    script.chmod(0o755)
+    variables = environment(folder)
+    return {**variables, "PATH": f"{script.parent}{os.pathsep}{variables['PATH']}"}

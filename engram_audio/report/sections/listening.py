@@ -8,7 +8,7 @@ from engram_audio.report.data import ReportData
 from engram_audio.report.figure import content_id
 from engram_audio.report.section_spec import SectionSpec
 
-MAXIMUM_MEDIA_BYTES = 6_000_000  # of a page that stays below 10 MB
+MAXIMUM_MEDIA_BYTES = 4_000_000  # of a page that stays below 10 MB
 DATA_URI = re.compile(
     r"data:(audio/(?:flac|x-flac|wav|ogg|mpeg|mp4)|image/(?:png|webp|jpeg));base64,[A-Za-z0-9+/]+={0,2}"
 )

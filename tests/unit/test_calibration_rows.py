@@ -1,0 +1,34 @@
+"""A comparison with the truth passes within its tolerance and only there."""
+
+import math
+
+import pytest
+
+from engram_audio.calibration.rows import compare
+from engram_audio.calibration.truth import Truth
+
+TRUTH = Truth("information_nats", 2, 1.0, 0.03)
+
+
+@pytest.mark.parametrize(
+    ("measured", "passes"), [(1.0, True), (1.149, True), (1.151, False), (0.849, False)]
+)
+def test_three_combined_standard_errors(measured, passes):
+    """Errors 0.03 and 0.04 combine to 0.05: the tolerance is 0.15 on both sides."""
+    assert compare("drift", "prediction", TRUTH, measured, 0.04).passes is passes
+
+
+def test_a_stated_loss_widens_one_side_only():
+    """A head may find less than there is, never more."""
+    low = compare("drift", "prediction", TRUTH, 0.8, 0.04, loss_below=0.1)
+    high = compare("drift", "prediction", TRUTH, 1.2, 0.04, loss_below=0.1)
+    assert low.passes and not high.passes
+    assert low.tolerance_below == pytest.approx(0.25)
+    assert low.tolerance_above == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("measured", [math.nan, math.inf, -math.inf])
+def test_no_number_is_no_pass(measured):
+    """A value that is not finite fails, whatever its error."""
+    assert not compare("drift", "prediction", TRUTH, measured, 0.04).passes
+    assert not compare("drift", "prediction", TRUTH, 1.0, math.nan).passes

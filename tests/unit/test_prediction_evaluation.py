@@ -1,0 +1,266 @@
+"""Scores and their reduction: known values, one code path, paired gains."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+import torch
+
+from engram_audio.prediction import negatives, scores
+from engram_audio.prediction.assess import Stage, assess, head_entries, null_entries, roll_out
+from engram_audio.prediction.comparison import Cell, SumTable, choose_baselines, gain
+from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.prediction.factory import build_conditional
+from engram_audio.prediction.fit import fit_marginals
+from engram_audio.prediction.nulls import base_for
+from engram_audio.prediction.slices import EveryNth
+from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
+from tests.unit.prediction_material import (
+    LAGS,
+    WINDOW,
+    World,
+    head_settings,
+    make_block,
+    make_world,
+    recipe,
+    white_noise,
+)
+
+SLICES = ("all", "high_energy", "medial", "initial", "final")
+
+
+def evaluation(**changes: object) -> PredictionEvaluationSection:
+    values: dict[str, object] = {
+        "slices": SLICES, "medial_range": (0.17, 0.83), "maximum_train_frames": 1000,
+        "batch_frames": 500, "num_samples": 8, "maximum_sampled_frames": 200,
+        "maximum_stored_frames": 1000, "num_negatives": 7, "num_worst_frames": 3,
+        "trimmed_fraction": 0.01, "quantiles": (0.05, 0.95), "principal_subspaces": (2,),
+        "num_calibration_bins": 3, "rollout_horizon_frames": 4, "num_rollout_starts": 10,
+        "divergence_factor": 10.0, "seed": 0,
+    }  # fmt: skip
+    return PredictionEvaluationSection.model_validate({**values, **changes})
+
+
+def stage_of(world: World, **changes: object) -> Stage:
+    section = PredictionSection.model_validate(
+        {
+            "window_frames": WINDOW,
+            "lags_frames": LAGS,
+            "targets": ("delta", "position"),
+            "seeds": (0,),
+            "dequantization_fraction": 0.0,
+            "resident_memory_gib": 1.0,
+            "block_frames": 1024,
+            "noise_seed": 0,
+        }
+    )
+    sources = {
+        "train": lambda: iter([world.train]),
+        "val": lambda: iter([world.train]),
+        "eval": lambda: iter([world.eval]),
+    }
+    targets = world.material.reference.num_targets
+    return Stage(
+        sources, targets, world.part_of, world.material.reference, section,
+        evaluation(**changes), None, torch.device("cpu"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def assessed():
+    """A head (untrained: its base) and all nulls on white noise, through the evaluation."""
+    world = make_world(white_noise(4), num_train_speakers=4, num_eval_speakers=4)
+    stage, material = stage_of(world), world.material
+    settings = head_settings()
+    marginals = {
+        s: fit.model for s, (fit, _) in fit_marginals(settings, recipe(), material, 0).items()
+    }
+    models = {}
+    for lag in LAGS:
+        base = base_for(material.rungs, lag, "delta", True, True).fit.arrays
+        models[lag] = build_conditional(
+            settings, base, WINDOW, material.reference.input_scales, material.noise_sd, 0
+        )
+    entries = null_entries(material.rungs, {"head": marginals}, stage)
+    head = head_entries("head", 1, {"delta": models[1]}, marginals, stage)
+    return world, stage, assess([*entries, *head], stage), models
+
+
+def test_energy_score_of_a_normal_is_scipys():
+    """In one dimension half the energy score is the CRPS; here against its closed form.
+
+    CRPS of N(0,1) at y is y (2 Phi(y) - 1) + 2 phi(y) - 1/sqrt(pi); 4,000 samples: SE 0.01.
+    """
+    y = np.array([[0.5]])
+    samples = np.random.default_rng(0).standard_normal((4000, 1, 1))
+    found = scores.energy_score(y, samples)[0]
+    normal = scipy.stats.norm
+    expected = 0.5 * (2 * normal.cdf(0.5) - 1) + 2 * normal.pdf(0.5) - 1 / np.sqrt(np.pi)
+    assert found == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_energy_score_uses_every_pair_once(count: int):
+    """The sample term is the mean over unordered pairs, for odd and even numbers of samples."""
+    generator = np.random.default_rng(1)
+    samples, y = generator.standard_normal((count, 3, 2)), generator.standard_normal((3, 2))
+    pairs = [
+        np.linalg.norm(samples[i] - samples[j], axis=1) for i in range(count) for j in range(i)
+    ]
+    expected = np.linalg.norm(samples - y, axis=2).mean(0) - 0.5 * np.mean(pairs, axis=0)
+    np.testing.assert_allclose(scores.energy_score(y, samples), expected, atol=1e-12)
+
+
+def test_pit_is_uniform_for_the_truth():
+    """Ranks of a value among samples of its own law are uniform (chi-square at 1e-4)."""
+    generator = np.random.default_rng(2)
+    values = generator.standard_normal((4000, 1))
+    samples = generator.standard_normal((9, 4000, 1))
+    density = -0.5 * values[:, 0] ** 2
+    per_dimension, by_density = scores.pit_ranks(
+        values, samples, density, -0.5 * samples[..., 0].T ** 2
+    )
+    for ranks in (per_dimension[:, 0], by_density):
+        counts = np.bincount(ranks, minlength=10)
+        assert scipy.stats.chisquare(counts).pvalue > 1e-4
+        inside = scores.coverage(ranks, 9, 0.5).mean()
+        assert inside == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 4000) + 0.1)
+
+
+def test_info_nce_is_bounded_and_zero_without_information():
+    """Equal critics give 0 bits; a certain critic gives log2 N."""
+    assert scores.info_nce_bits(np.zeros((2, 8))) == pytest.approx(0)
+    certain = np.zeros((1, 8))
+    certain[0, 0] = 100
+    assert scores.info_nce_bits(certain) == pytest.approx(3)
+
+
+def test_negatives_stay_in_their_group_and_off_the_target():
+    """Same-utterance and same-speaker negatives are what they say and never the target."""
+    block = make_block(white_noise(2), 2, 3, 0)
+    targets = np.arange(5, int(block.offsets[-1]))
+    chosen = targets[::17]
+    generator = np.random.default_rng(0)
+    own = np.searchsorted(block.offsets, chosen, side="right") - 1
+    rows, possible = negatives.same_utterance(block, targets, chosen, 9, generator)
+    assert possible.all()
+    assert (rows != chosen[:, None]).all()
+    assert (np.searchsorted(block.offsets, rows, side="right") - 1 == own[:, None]).all()
+    rows, _ = negatives.same_speaker(block, targets, chosen, 9, generator)
+    speaker = np.asarray(block.speaker_ids)[np.searchsorted(block.offsets, rows, side="right") - 1]
+    assert (speaker == np.asarray(block.speaker_ids)[own][:, None]).all()
+    assert (rows != chosen[:, None]).all()
+
+
+def test_thinning_does_not_depend_on_blocks():
+    """Every n-th item of a stream is chosen however the stream is cut."""
+    whole, cut = EveryNth(100, 30), EveryNth(100, 30)
+    parts, start = [], 0
+    for size in (7, 1, 50, 42):
+        parts += [start + position for position in cut.choose(size)]
+        start += size
+    assert parts == whole.choose(100).tolist()
+    assert len(parts) <= 30
+
+
+def test_white_noise_cosine_and_dnll(assessed):
+    """White noise at lag 1: cosine near 1/sqrt 2, dNLL -(D/2) ln 2, no gain over the best null."""
+    _, _, tables, _ = assessed
+    table = SumTable(tables["scores"])
+    baselines = choose_baselines(table, ["head"], 1, "delta")
+    assert baselines is not None
+    cell = Cell(1, "delta", "eval", "all")
+    dnll = gain(table, "gaussian_marginal_delta", "head", cell)
+    best = gain(table, "head", baselines.best, cell)
+    cosine = table.ratio("head", cell, "cosine_mean", "num_frames")
+    assert dnll is not None and best is not None and cosine is not None
+    assert float(dnll.value) == pytest.approx(-2 * np.log(2), abs=0.1)
+    assert abs(float(best.value)) < 0.05
+    assert 0.6 < float(cosine.value) < 1 / np.sqrt(2)
+
+
+def test_event_is_the_same_at_lag_one(assessed):
+    """At lag 1 the NLL of x_t equals the NLL of delta_t, frame by frame."""
+    _, _, tables, _ = assessed
+    frames = tables["frames"]
+    head = frames[(frames["model"] == "head") & (frames["part"] == "eval")]
+    by_event = [
+        head.loc[head["event"] == event, "nll"].to_numpy() for event in ("delta", "position")
+    ]
+    np.testing.assert_allclose(by_event[0], by_event[1], atol=1e-4)
+
+
+def test_slices_partition_the_frames(assessed):
+    """Initial, medial and final frames add up to all; sums add up over speakers."""
+    _, _, tables, _ = assessed
+    rows = tables["scores"].query("model == 'head' and event == 'delta' and part == 'eval'")
+    counts = rows.groupby("slice")["num_frames"].sum()
+    assert counts["initial"] + counts["medial"] + counts["final"] == counts["all"]
+    assert 0 < counts["high_energy"] < counts["all"]
+
+
+def test_worst_frames_are_the_worst(assessed):
+    """The list holds the largest scores, worst first, with utterance, frame and norm."""
+    world, _, tables, _ = assessed
+    group = tables["worst"].query("model == 'head' and event == 'delta' and part == 'eval'")
+    stored = tables["frames"].query("model == 'head' and event == 'delta' and part == 'eval'")
+    assert len(group) == 3
+    assert list(group["nll"]) == sorted(group["nll"], reverse=True)
+    assert group["nll"].max() >= stored["nll"].max()
+    row = group.iloc[0]
+    number = list(world.eval.utterance_ids).index(row["utterance_id"])
+    t = int(world.eval.offsets[number]) + int(row["frame"])
+    step = np.linalg.norm(world.eval.frames[t] - world.eval.frames[t - 1])
+    assert row["delta_norm"] == pytest.approx(step, rel=1e-5)
+
+
+def inputs_of(tables: dict[str, pd.DataFrame]) -> Inputs:
+    parts = (tables["scores"], tables["frames"], tables["worst"])
+    return Inputs("noise", 0, 12.5, 4, ["head"], *parts)
+
+
+def test_published_rows_are_complete(assessed):
+    """One row per model, part and slice; dNLL is the exact sum of its three parts."""
+    _, _, tables, _ = assessed
+    group = Inputs(
+        "noise", 0, 12.5, 4, ["head"], tables["scores"], tables["frames"], tables["worst"]
+    )
+    settings = Settings((1,), ("delta", "position"), SLICES, 0.95, 0.01, (0.05, 0.95))
+    table = prediction_table([group], settings)
+    head = table[table["kind"] == "head"]
+    assert len(head) == 2 * 3 * len(SLICES)
+    parts = head["dnll_mean_reversion"] + head["dnll_shape"] + head["dnll_context"]
+    np.testing.assert_allclose(parts, head["dnll_first_experiment"], atol=1e-6)
+    assert (head["gain_nats_low"] <= head["gain_nats"]).all()
+    assert (head["gain_nats"] <= head["gain_nats_high"]).all()
+    best = table[(table["model"] == table["best_null"])]
+    np.testing.assert_allclose(best["gain_nats"], 0, atol=1e-12)
+    assert not head[["nll_median", "nll_trimmed", "energy_score_null"]].isna().any().any()
+    assert {"representation", "part", "target"} <= set(worst_table([group]).columns)
+
+
+def test_rollout_is_never_blank(assessed):
+    """The simple rollout has one row per step, and a diverging mean says when it left."""
+    world, stage, _, models = assessed
+    table = roll_out("head", 1, {"delta": models[1]}, world.material.rungs, stage)
+    assert len(table) == 2 * 4
+    assert np.isfinite(table["dnll_mean"].astype(float)).all()
+    wild = stage._replace(evaluation=evaluation(divergence_factor=1.0001))
+    left = roll_out("head", 1, {"delta": models[1]}, world.material.rungs, wild)
+    gone = left[left["num_alive"] < left["num_paths"]]
+    assert len(gone)
+    assert not np.isinf(left["dnll_mean"].dropna().astype(float)).any()
+
+
+def test_tables_need_no_order(assessed):
+    """Shuffled input rows give the same published table."""
+    _, _, tables, _ = assessed
+    settings = Settings((1,), ("delta",), ("all",), 0.95, 0.01, (0.05,))
+    shuffled = tables["scores"].sample(frac=1, random_state=0)
+    made = [
+        prediction_table(
+            [Inputs("n", 0, 12.5, 4, ["head"], s, tables["frames"], tables["worst"])], settings
+        )
+        for s in (tables["scores"], shuffled)
+    ]
+    pd.testing.assert_frame_equal(made[0], made[1])

@@ -1,0 +1,117 @@
+"""The training loop: order, schedule, early stopping, and resuming bit for bit."""
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engram_audio.artifacts.bundle import read_bundle, write_bundle
+from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
+from engram_audio.training.order import ShuffledOrder, step_seed
+from engram_audio.training.packing import pack_state, unpack_state
+from engram_audio.training.schedule import learning_rate
+from tests.unit.prediction_material import recipe
+
+CPU = torch.device("cpu")
+
+
+class Regression:
+    """A small regression with dropout: random numbers in every step."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(3, 8), nn.GELU(), nn.Dropout(0.3), nn.Linear(8, 1))
+        self.x = torch.randn(200, 3)
+        self.y = self.x.sum(1, keepdim=True) + 0.1 * torch.randn(200, 1)
+
+    @property
+    def num_items(self) -> int:
+        return 150
+
+    def loss(self, items: Tensor) -> Tensor:
+        return (self.model(self.x[items]) - self.y[items]).square().mean()
+
+    def validate(self) -> float:
+        return float((self.model(self.x[150:]) - self.y[150:]).square().mean())
+
+
+def run(settings, state=None, callbacks=None) -> TrainingState:
+    return train(Regression(), settings, 3, CPU, state, callbacks)
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.mark.parametrize("stop_after", [1, 6, 7, 8, 10, 33, 59])
+def test_stopped_run_resumes_to_the_same_bits(stop_after: int, tmp_path):
+    """Interrupt anywhere, go through the file, go on: weights, moments and history are equal."""
+    whole = run(recipe())
+    steps = itertools.count(1)
+    saved: list[TrainingState] = []
+    callbacks = Callbacks(save=saved.append, should_stop=lambda: next(steps) == stop_after)
+    with pytest.raises(Interrupted):
+        run(recipe(), callbacks=callbacks)
+    arrays, header = pack_state(saved[-1])
+    write_bundle(tmp_path / "state.safetensors", arrays, header)
+    resumed = run(recipe(), unpack_state(*read_bundle(tmp_path / "state.safetensors")))
+    assert same(whole.weights, resumed.weights)
+    assert same(whole.moments, resumed.moments)
+    assert whole.history == resumed.history
+
+
+def test_killed_run_repeats_from_its_last_checkpoint():
+    """Losing the steps after a checkpoint changes nothing."""
+    whole = run(recipe())
+    saved: list[TrainingState] = []
+
+    def keep(state: TrainingState) -> None:
+        saved.append(unpack_state(*pack_state(state)))
+
+    run(recipe(), callbacks=Callbacks(save=keep))
+    assert len(saved) == 60 // 7
+    for state in saved:
+        assert same(whole.weights, run(recipe(), state).weights)
+
+
+def test_early_stopping_keeps_the_best_weights():
+    """With a harmful learning rate training stops after `patience` scores and returns the best."""
+    task = Regression()
+    settings = recipe(learning_rate=5.0, patience_validations=2, num_steps=500)
+    state = train(task, settings, 0, CPU)
+    assert state.step < 500
+    assert state.best_score == min(record["val_score"] for record in state.history)
+    task.model.eval()
+    with torch.no_grad():
+        assert task.validate() == state.best_score
+
+
+def test_loss_that_is_not_finite_is_an_error():
+    """A NaN is reported with its step, not trained on."""
+    task = Regression()
+    task.y[:] = float("nan")
+    with pytest.raises(FloatingPointError, match="step 10"):
+        train(task, recipe(), 0, CPU)
+
+
+def test_order_is_a_permutation_per_epoch():
+    """Every item once per epoch, another order each epoch, the same order for the same seed."""
+    order, again = ShuffledOrder(100, 10, 5), ShuffledOrder(100, 10, 5)
+    epochs = [torch.cat([order.batch(10 * e + s) for s in range(10)]) for e in range(2)]
+    for epoch in epochs:
+        assert sorted(epoch.tolist()) == list(range(100))
+    assert not torch.equal(*epochs)
+    assert torch.equal(again.batch(13), epochs[1][30:40])
+    assert len({step_seed(s, n, k) for s, n, k in itertools.product(range(5), repeat=3)}) == 125
+
+
+def test_schedule_warms_up_and_anneals():
+    """Linear to the peak, cosine to the final share; constant stays."""
+    settings = recipe(num_steps=100, warmup_steps=10, final_learning_rate_fraction=0.1)
+    rates = [learning_rate(settings, step) for step in range(101)]
+    assert rates[0] == pytest.approx(settings.learning_rate / 10)
+    assert max(rates) == rates[9] == rates[10] == settings.learning_rate
+    assert rates[100] == pytest.approx(0.1 * settings.learning_rate)
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates[10:]))
+    assert learning_rate(recipe(schedule="constant"), 50) == recipe().learning_rate

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0
 RULES := Snakefile $(wildcard rules/*.smk)
 
-.PHONY: demo test check format schema bench why clean-demo help
+.PHONY: demo test check format schema bench why recover reruns fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -37,8 +37,22 @@ schema: $(VENV)/installed ## write workflow_config.schema.json from the models
 bench: $(VENV)/installed ## ratios against named baselines, minutes
 	for script in bench/*.py; do $(RUN) python "$$script" || exit 1; done
 
-why: $(VENV)/installed ## what would run again, and which value or file changed
-	$(RUN) snakemake -n --quiet progress rules
+why: $(VENV)/installed ## what would run again, and which value or module changed (ARGS="--profile demo")
+	$(RUN) python -m engram_audio.reruns $(ARGS)
+
+recover: $(VENV)/installed ## after a killed Snakemake: end its jobs, unlock the folder
+	$(RUN) python -m engram_audio.cluster
+	$(RUN) snakemake --unlock
+
+reruns: $(VENV)/installed ## write docs/reruns.md from real dry runs, minutes
+	$(RUN) python -m tests.workflow.rerun_table docs/reruns.md
+
+fault-test: $(VENV)/installed ## break jobs, disks and files for real; write docs/faults.md
+	$(RUN) pytest tests/workflow/test_faults.py tests/workflow/test_slurm.py
+	$(RUN) python -m tests.workflow.fault_table docs/faults.md
+
+slurm-test: $(VENV)/installed ## the small study on a SLURM that is up
+	$(RUN) pytest -m slurm tests/workflow/test_slurm.py
 
 clean-demo: ## forget the demo's results
 	rm -rf results/demo logs/demo benchmarks/demo data/demo_speech

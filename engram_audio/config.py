@@ -9,8 +9,9 @@ import typing
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, computed_field, model_validator
 
+from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.codecs.config import CodecSection, MelPcaCodecSettings
 from engram_audio.corpus.config import CorpusSection, SplitsSection
@@ -37,6 +38,7 @@ from engram_audio.structure.config import (
     StructureSection,
     TargetOracleKeys,
     codebook_sizes,
+    registered_part,
 )
 from engram_audio.training.config import TrainingRecipe
 
@@ -77,7 +79,29 @@ class WorkflowConfig(Section):
     prediction_evaluation: PredictionEvaluationSection
     statistics: StatisticsSection
     decision: DecisionSection
+    calibration: CalibrationSection
     report: ReportSection
+
+    @computed_field
+    @property
+    def calibration_structure(self) -> StructureSection:
+        """The structure section as far as the registered gate needs it: worlds run with this."""
+        changes = {
+            "lags_frames": tuple(sorted({1, self.decision.lag_frames})),
+            "slices": tuple(dict.fromkeys(["all", *self.decision.slices])),
+            "principal_subspaces": (),
+        }
+        return self.structure.model_copy(update=changes)
+
+    @computed_field
+    @property
+    def calibration_keys(self) -> dict[str, KeyFamilySection]:
+        """The families of registered keys, cut to these, and the oracle that gives the floor."""
+        families = {
+            name: registered_part(name, family, self.decision.keys)
+            for name, family in self.structure_keys.items()
+        }
+        return {name: family for name, family in families.items() if family is not None}
 
     @model_validator(mode="after")
     def _check_references(self) -> "WorkflowConfig":
@@ -98,6 +122,14 @@ class WorkflowConfig(Section):
             if isinstance(codec, MelPcaCodecSettings):
                 _require(f"codecs.{name}.corpus", codec.corpus, self.corpora)
                 _require(f"codecs.{name}.split_seed", codec.split_seed, self.splits.seeds)
+        for name in self.calibration.worlds.names:
+            _require("calibration.worlds.names", name, WORLD_NAMES)
+        for name in self.representations:
+            if name.startswith(WORLD_PREFIX):
+                raise ValueError(
+                    f"representations.{name}: names that begin with {WORLD_PREFIX!r} belong to "
+                    "calibration.worlds; rename it"
+                )
         _require("decision.representation", self.decision.representation, self.representations)
         _require("decision.lag_frames", self.decision.lag_frames, self.structure.lags_frames)
         for name in self.decision.slices:
@@ -162,12 +194,30 @@ def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
             f"configuration: {error}; use plain YAML scalars, lists and maps"
         ) from None
     try:
-        return WorkflowConfig.model_validate_json(text)
+        return _with_worlds(WorkflowConfig.model_validate_json(text))
     except ValidationError as error:
         errors = error.errors()
         raise InputError(
             "\n".join(explain(item) for item in errors if not _echoes(item, errors))
         ) from None
+
+
+def _with_worlds(config: WorkflowConfig) -> WorkflowConfig:
+    """Return the configuration with a representation for each calibration world."""
+    worlds = config.calibration.worlds
+    rows = {
+        f"{WORLD_PREFIX}{name}": WorldRepresentation(
+            kind="world",
+            world=name,
+            num_train_speakers=worlds.num_train_speakers,
+            num_eval_speakers=worlds.num_eval_speakers,
+            num_utterances_per_speaker=worlds.num_utterances_per_speaker,
+            seed=worlds.seed,
+            surrogates=worlds.surrogates,
+        )
+        for name in worlds.names
+    }
+    return config.model_copy(update={"representations": {**config.representations, **rows}})
 
 
 def explain(item: Any) -> str:

@@ -3,6 +3,7 @@
 Rules ask it for names; it holds no science and imports nothing heavy.
 """
 
+from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.codecs.config import LyraCodecSettings, MelPcaCodecSettings, MimiCodecSettings
 from engram_audio.config import WorkflowConfig
 from engram_audio.corpus.config import LibriSpeechCorpus
@@ -20,11 +21,28 @@ class Study:
         self.config = config
 
     def representations(self) -> list[str]:
-        """All representations, surrogates included, in configuration order."""
+        """What the study asks about, surrogates included, in configuration order."""
+        return self._with_surrogates(self.study_bases())
+
+    def study_bases(self) -> list[str]:
+        """Base representations that the study asks about: all but the calibration worlds."""
+        worlds = set(self.calibration_worlds())
+        return [name for name in self.config.representations if name not in worlds]
+
+    def calibration_worlds(self) -> list[str]:
+        """Representations whose answers are known."""
+        return [f"{WORLD_PREFIX}{name}" for name in self.config.calibration.worlds.names]
+
+    def calibration_representations(self) -> list[str]:
+        """Calibration worlds, surrogates included."""
+        return self._with_surrogates(self.calibration_worlds())
+
+    def _with_surrogates(self, bases: list[str]) -> list[str]:
         names = []
-        for name, row in self.config.representations.items():
+        for name in bases:
             names.append(name)
-            names.extend(f"{name}{SEPARATOR}{surrogate}" for surrogate in row.surrogates)
+            surrogates = self.config.representations[name].surrogates
+            names.extend(f"{name}{SEPARATOR}{surrogate}" for surrogate in surrogates)
         return names
 
     def base_of(self, representation: str) -> str:
@@ -122,7 +140,8 @@ class Study:
             codec = self.config.codecs[row.codec]
             if isinstance(codec, MelPcaCodecSettings):
                 seeds = [codec.split_seed]
-        if self.surrogate_of(representation) == "var":
+        is_world = self.base_of(representation) in self.calibration_worlds()
+        if is_world or self.surrogate_of(representation) == "var":
             seeds = seeds[:1]
         return seeds
 
@@ -142,6 +161,10 @@ class Study:
     def key_families(self) -> list[str]:
         """Names of the structure stage's key families."""
         return list(self.config.structure_keys)
+
+    def calibration_families(self) -> list[str]:
+        """Key families that the calibration worlds are scored with."""
+        return list(self.config.calibration_keys)
 
     def prediction_heads(self, representation: str) -> list[str]:
         """Heads trained on a representation: all on a base, the chosen ones on a surrogate."""

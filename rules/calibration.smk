@@ -1,8 +1,9 @@
 """Planted worlds with known answers: representations like any other."""
 
+if ANALYSIS_IS_LOCAL:
 
-localrules:
-    simulate_world,
+    localrules:
+        simulate_world,
 
 
 rule simulate_world:

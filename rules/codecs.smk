@@ -6,7 +6,12 @@ include: "latent_inputs.smk"
 
 localrules:
     download_codec,
-    fit_codec,
+
+
+if ANALYSIS_IS_LOCAL:
+
+    localrules:
+        fit_codec,
 
 
 rule download_codec:

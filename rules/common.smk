@@ -27,6 +27,9 @@ wildcard_constraints:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
+# CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
+ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
+
 try:
     STUDY = study.Study(workflow_config.parse_config(config))
 except InputError as error:

@@ -1,15 +1,23 @@
 """Audio on disk to an utterance table, shards and splits."""
 
-SENTENCES = os.path.join(workflow.basedir, "engram_audio", "corpus", "demo_sentences.txt")
+# Relative, so that a moved checkout reruns nothing.
+SENTENCES = os.path.relpath(
+    os.path.join(workflow.basedir, "engram_audio", "corpus", "demo_sentences.txt")
+)
 
 
 localrules:
     download_librispeech,
-    locate_corpus,
-    synthesize_demo_speech,
-    index_corpus,
     assign_shards,
     make_splits,
+
+
+if ANALYSIS_IS_LOCAL:
+
+    localrules:
+        locate_corpus,
+        synthesize_demo_speech,
+        index_corpus,
 
 
 rule download_librispeech:

@@ -1,13 +1,14 @@
 """Latents of codecs, surrogates of any representation, arrays that a user brings."""
 
+if ANALYSIS_IS_LOCAL:
 
-localrules:
-    make_surrogate,
-    fit_var,
-    simulate_var,
-    index_arrays,
-    import_arrays,
-    summarize_latents,
+    localrules:
+        make_surrogate,
+        fit_var,
+        simulate_var,
+        index_arrays,
+        import_arrays,
+        summarize_latents,
 
 
 rule extract_latents:

@@ -1,5 +1,7 @@
 """What context buys: nulls, heads, scores and tables of every representation and lag."""
 
+import shlex
+
 
 wildcard_constraints:
     head=r"[a-z][a-z0-9_]*",
@@ -8,10 +10,15 @@ wildcard_constraints:
 
 
 localrules:
-    fit_linear_nulls,
-    fit_marginal,
-    evaluate_nulls,
     tabulate_prediction,
+
+
+if ANALYSIS_IS_LOCAL:
+
+    localrules:
+        fit_linear_nulls,
+        fit_marginal,
+        evaluate_nulls,
 
 
 def prediction_splits(wildcards) -> str:
@@ -48,7 +55,7 @@ def decoder_weights(wildcards) -> list[str]:
 
 def decoder_option(wildcards, input) -> str:
     """The option that hands a linear decoder's weights to a step."""
-    return f"--decoder {input.decoder}" if input.decoder else ""
+    return f"--decoder {shlex.quote(str(input.decoder))}" if input.decoder else ""
 
 
 def scored_tables(name: str, with_nulls: bool) -> list[str]:

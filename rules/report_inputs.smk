@@ -13,6 +13,13 @@ REPORT_TABLES = [
     "corpus",
     "exclusions",
 ]
+if STUDY.prediction_runs():
+    REPORT_TABLES += [
+        "prediction",
+        "worst_frames",
+        "prediction_calibration",
+        "prediction_rollout",
+    ]
 
 
 def report_templates(wildcards) -> list[str]:

@@ -1,9 +1,10 @@
 """Coarse keys and linear baselines: sums per speaker, for every representation and split."""
 
+if ANALYSIS_IS_LOCAL:
 
-localrules:
-    score_structure_keys,
-    score_linear_baselines,
+    localrules:
+        score_structure_keys,
+        score_linear_baselines,
 
 
 rule score_structure_keys:

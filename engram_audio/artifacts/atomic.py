@@ -1,10 +1,18 @@
 """Write beside the target, then rename: a reader never meets half a file."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from engram_audio.errors import InputError
+
+# What a person can mend: the disk is full or over quota, read-only, forbidden, or failing.
+DISK_FAULTS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -13,8 +21,24 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     The file is flushed to disk before the rename. On any error the temporary file is removed and
     the target is left as it was.
+
+    Raises:
+        InputError: The disk is full, read-only, forbidden, or failing.
     """
-    target = Path(target)
+    try:
+        with _written_beside(Path(target)) as temporary:
+            yield temporary
+    except OSError as error:
+        if error.errno not in DISK_FAULTS:
+            raise
+        reason = os.strerror(error.errno)
+        raise InputError(
+            f"{target}: cannot be written ({reason}); make room or mend the permissions, then rerun"
+        ) from error
+
+
+@contextlib.contextmanager
+def _written_beside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(
         dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
@@ -30,5 +54,6 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise

@@ -1,11 +1,14 @@
 """JSON documents: configuration sections, metrics, manifests, the decision."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.errors import InputError
+
+DIGEST = "content_sha256"
 
 
 def read_text(path: Path) -> str:
@@ -22,15 +25,18 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: not UTF-8 text ({error.reason}); make it again") from error
 
 
+def _dump(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _digest(document: dict[str, Any]) -> str:
+    return hashlib.sha256(_dump(document).encode()).hexdigest()
+
+
 def write_json(path: Path, document: dict[str, Any], schema_version: int = 1) -> None:
-    """Write a document with its `schema_version`; NaN and infinity are refused, not written."""
-    text = json.dumps(
-        {"schema_version": schema_version, **document},
-        indent=1,
-        sort_keys=True,
-        ensure_ascii=False,
-        allow_nan=False,
-    )
+    """Write a document with its `schema_version` and a digest; NaN and infinity are refused."""
+    content = {"schema_version": schema_version, **document}
+    text = _dump({**content, DIGEST: _digest(content)})
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -39,7 +45,7 @@ def read_json(path: Path, schema_version: int = 1) -> dict[str, Any]:
     """Read a document that `write_json` wrote.
 
     Raises:
-        InputError: Missing, not JSON, or another schema version.
+        InputError: Missing, not JSON, another schema version, or not what was written.
     """
     try:
         document = json.loads(read_text(path))
@@ -52,5 +58,11 @@ def read_json(path: Path, schema_version: int = 1) -> dict[str, Any]:
         raise InputError(
             f"{path}: schema_version {found}, but this code reads {schema_version}; "
             "delete it and rerun the rule that makes it"
+        )
+    digest = document.pop(DIGEST, None)
+    if digest is not None and digest != _digest(document):
+        raise InputError(
+            f"{path}: differs from what was written (its digest does not match); delete it and "
+            "rerun the rule that makes it"
         )
     return document

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.json_document import read_text
-from engram_audio.artifacts.table import read_table_manifest
+from engram_audio.artifacts.table import check_csv, read_table_manifest
 from engram_audio.errors import InputError
 
 TEMPLATE_SUFFIXES = (".j2", ".css", ".js")
@@ -22,6 +22,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         InputError: Missing, empty, or not a table.
     """
     try:
+        check_csv(path)
         return pd.read_csv(path, low_memory=False, keep_default_na=False, na_values=[""])
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run the rule that makes it") from error
@@ -41,7 +42,7 @@ def read_cells(path: Path, keys: Sequence[str], lag_frames: int, slice_name: str
         ("key", "in", list(keys)), ("lag_frames", "==", lag_frames), ("slice", "==", slice_name),
     ]  # fmt: skip
     try:
-        return pq.read_table(path, filters=filters).to_pandas()
+        return pq.read_table(path, filters=filters, page_checksum_verification=True).to_pandas()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run the rule that makes it") from error
     except (OSError, ValueError) as error:

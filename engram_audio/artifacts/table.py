@@ -1,5 +1,6 @@
 """Tables: parquet between steps, CSV for people."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ def write_table(
     header = json.dumps({"schema_version": schema_version, **manifest}, sort_keys=True)
     metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: header.encode()}
     with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, write_page_checksum=True)
 
 
 def read_table(path: Path, columns: Sequence[str], schema_version: int = 1) -> pd.DataFrame:
@@ -34,7 +35,7 @@ def read_table(path: Path, columns: Sequence[str], schema_version: int = 1) -> p
     """
     remedy = "delete it and rerun the rule that makes it"
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run the rule that makes it") from error
     except (pa.ArrowInvalid, OSError) as error:
@@ -58,6 +59,33 @@ def read_table_manifest(path: Path) -> dict[str, Any]:
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table as CSV for people and other programs; floats keep 9 significant digits."""
+    """Write a table as CSV for people and other programs; floats keep 9 significant digits.
+
+    CSV has no place for a checksum: `<name>.sha256` beside it holds one, in sha256sum's format.
+    """
     with atomic_path(path) as temporary:
         frame.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    with atomic_path(checksum_path(path)) as temporary:
+        temporary.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+
+
+def checksum_path(path: Path) -> Path:
+    """Return where a CSV's checksum lies."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def check_csv(path: Path) -> None:
+    """Check a CSV against the checksum beside it, where there is one.
+
+    Raises:
+        InputError: The file is not what was written.
+    """
+    if not checksum_path(path).is_file():
+        return
+    expected = checksum_path(path).read_text(encoding="utf-8").split()[:1]
+    if expected != [hashlib.sha256(path.read_bytes()).hexdigest()]:
+        raise InputError(
+            f"{path}: differs from what was written (its .sha256 does not match); delete it and "
+            "rerun the rule that makes it"
+        )

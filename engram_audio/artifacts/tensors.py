@@ -1,5 +1,6 @@
 """Tensors by name in one file (safetensors): fitted weights, VAR models, parts of a shard."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,12 +15,21 @@ from engram_audio.errors import InputError
 
 SCHEMA_VERSION = 1
 HEADER = "engram_audio"
+DIGESTS = "sha256_of"
+
+
+def _digest(array: np.ndarray) -> str:
+    text = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(text + array.tobytes()).hexdigest()
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], manifest: dict[str, Any]) -> None:
-    """Write named arrays; the manifest travels in the header. Same arrays, same bytes."""
-    header = json.dumps({"schema_version": SCHEMA_VERSION, **manifest}, sort_keys=True)
+    """Write named arrays; manifest and digests travel in the header. Same arrays, same bytes."""
     arrays = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    digests = {name: _digest(array) for name, array in arrays.items()}
+    header = json.dumps(
+        {"schema_version": SCHEMA_VERSION, DIGESTS: digests, **manifest}, sort_keys=True
+    )
     content = save(arrays, metadata={HEADER: header})
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -29,8 +39,8 @@ def read_tensors(path: Path, names: Sequence[str]) -> tuple[dict[str, np.ndarray
     """Read the named arrays and the manifest.
 
     Raises:
-        InputError: Missing, damaged, another schema version, a name is absent, or a value is not
-            finite.
+        InputError: Missing, damaged (each array has a digest), another schema version, a name is
+            absent, or a value is not finite.
     """
     remedy = "delete it and rerun the rule that makes it"
     if not path.is_file():
@@ -49,7 +59,10 @@ def read_tensors(path: Path, names: Sequence[str]) -> tuple[dict[str, np.ndarray
         )
     if missing:
         raise InputError(f"{path}: lacks the tensor(s) {', '.join(missing)}; {remedy}")
+    digests = header.pop(DIGESTS, {})
     for name, array in tensors.items():
+        if digests.get(name) != _digest(array):
+            raise InputError(f"{path}: {name} differs from what was written; {remedy}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise InputError(f"{path}: {name} has a NaN or infinite value; {remedy}")
     return tensors, header

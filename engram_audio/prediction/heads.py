@@ -112,6 +112,8 @@ class _Mixture(DensityHead):
         floor = torch.full((num_dims,), low) if log_floor is None else log_floor.clamp_min(low)
         self.register_buffer("log_floor", floor.float())
         self.log_ceiling = high
+        self.has_one_floor = log_floor is None
+        self.lowest_floor = low
         self.num_parameters = num_components * (1 + 2 * num_dims)
 
     log_floor: Tensor
@@ -137,13 +139,17 @@ class _Mixture(DensityHead):
             [*sizes, parameters.shape[-1] - sum(sizes)], dim=-1
         )
         shape = (*parameters.shape[:-1], count, dims)
-        log_scales = torch.maximum(scales.reshape(shape), self.log_floor)
         return (
             torch.log_softmax(logits, -1),
             means.reshape(shape),
-            log_scales.clamp_max(self.log_ceiling),
+            self._clamped(scales.reshape(shape)),
             rest,
         )
+
+    def _clamped(self, log_scales: Tensor) -> Tensor:
+        if self.has_one_floor:  # one pass over the largest tensor of the step instead of two
+            return log_scales.clamp(self.lowest_floor, self.log_ceiling)
+        return torch.maximum(log_scales, self.log_floor).clamp_max(self.log_ceiling)
 
     def mean(self, parameters: Tensor) -> Tensor:
         """See `DensityHead.mean`."""

@@ -115,7 +115,7 @@ def unpack_density(
     """Return the density of `pack_density`."""
     settings = HEAD.validate_python(header["head"], strict=False)
     base = _base_from(f"{label}/base", header["target"], arrays)
-    noise = np.zeros(len(base.frame_mean))
+    noise = np.ones(len(base.frame_mean))  # a place for the stored floor, loaded below
     if header["has_context"]:
         model = build_conditional(settings, base, header["window_frames"], scales, noise, 0)
     else:

@@ -126,6 +126,32 @@ def codebook_sizes(family: str, section: KeyFamilySection) -> dict[str, int]:
     return sizes
 
 
+def registered_part(
+    name: str, section: KeyFamilySection, keys: tuple[str, ...]
+) -> KeyFamilySection | None:
+    """Return a family cut to the inputs and quantisers of registered keys; None if it has none.
+
+    The target oracle keeps the sizes of the registered keys, for their floors.
+    """
+    sizes = {key.removeprefix("kmeans_") for key in (key.split(".")[-1] for key in keys)}
+    if isinstance(section, TargetOracleKeys):
+        kept = tuple(size for size in section.codebook_sizes if str(size) in sizes)
+        return section.model_copy(update={"codebook_sizes": kept}) if kept else None
+    own = [key.split(".") for key in keys if key.split(".")[0] == name]
+    names = {part[2] for part in own}
+    quantizers: list[Quantizer] = []
+    for quantizer in section.quantizers:
+        if isinstance(quantizer, KMeansQuantizer):
+            kept = tuple(k for k in quantizer.codebook_sizes if f"kmeans_{k}" in names)
+            if kept:
+                quantizers.append(quantizer.model_copy(update={"codebook_sizes": kept}))
+        elif f"quantile_bins_{quantizer.num_bins}" in names:
+            quantizers.append(quantizer)
+    inputs = tuple(one for one in section.inputs if one in {part[1] for part in own})
+    changes = {"inputs": inputs, "quantizers": tuple(quantizers)}
+    return section.model_copy(update=changes) if own else None
+
+
 def parse_key_family(text: str, source: str) -> KeyFamilySection:
     """Parse the canonical JSON of one key family.
 

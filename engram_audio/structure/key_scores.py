@@ -4,6 +4,7 @@ Loops are over inputs, slices and lags; everything below them is vectorised. The
 does not matter to its results: every fit has its own generator.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -123,25 +124,29 @@ class _Work:
         reported_lags: tuple[int, ...],
     ) -> None:  # fmt: skip
         targets = self._material.slices[slice_name]
-        specs = self._specs(key_input)
-        reasons = [
-            not_attempted(spec, targets.count(TRAIN), self._section.minimum_cell_frames)
-            for spec in specs
-        ]
-        attempted = [spec for spec, reason in zip(specs, reasons, strict=True) if reason is None]
-        scored: dict[str, dict[str, ScoredLabeling]] = {}
-        cells: dict[str, KeyCells] = {}
-        if attempted:
-            cells = self._cells_of(key_input, inputs, slice_name, lag, attempted)
-            scored = self._score(slice_name, attempted, cells)
-        for reported in reported_lags:
-            for spec, reason in zip(specs, reasons, strict=True):
-                place = Place(self._key(key_input, spec), spec.num_cells, reported, slice_name)
-                if reason is None:
-                    self._report(place, spec, scored[spec.name], cells[spec.name])
-                else:
-                    for control in ("none", *CONTROLS):
-                        add_key(self._keys, place, control, spec, targets, reason)
+        attempted = []
+        for spec in self._specs(key_input):
+            minimum = self._section.minimum_cell_frames
+            reason = not_attempted(spec, targets.count(TRAIN), minimum)
+            if reason is None:
+                attempted.append(spec)
+                continue
+            for place in self._places(key_input, spec, slice_name, reported_lags):
+                for control in ("none", *CONTROLS):
+                    add_key(self._keys, place, control, spec, targets, reason)
+        if not attempted:
+            return
+        cells = self._cells_of(key_input, inputs, slice_name, lag, attempted)
+        for spec, control, outcome in self._score(slice_name, attempted, cells):
+            for place in self._places(key_input, spec, slice_name, reported_lags):
+                self._report(place, control, spec, outcome, cells[spec.name])
+
+    def _places(
+        self, key_input: KeyInput, spec: QuantizerSpec, slice_name: SliceName,
+        lags: tuple[int, ...],
+    ) -> list[Place]:  # fmt: skip
+        key = self._key(key_input, spec)
+        return [Place(key, spec.num_cells, lag, slice_name) for lag in lags]
 
     def _cells_of(
         self, key_input: KeyInput, inputs: BlockSource, slice_name: SliceName, lag: int,
@@ -178,47 +183,48 @@ class _Work:
 
     def _score(
         self, slice_name: SliceName, specs: list[QuantizerSpec], cells: dict[str, KeyCells]
-    ) -> dict[str, dict[str, ScoredLabeling]]:
+    ) -> Iterator[tuple[QuantizerSpec, str, ScoredLabeling | str]]:
+        """Yield the outcome of each key and control; sums of cells live until the next batch."""
         material, targets = self._material, self._material.slices[slice_name]
+        minimum = self._section.minimum_cell_frames
         names, labelings = [], []
         for spec in specs:
             own = cells[spec.name].cells
             for control, index in self._controls[slice_name].items():
                 torn = own if index is None else own[index]
-                names.append((spec.name, control))
-                labelings.append(
-                    make_labeling(
-                        torn, targets.part, spec.num_cells, self._section.minimum_cell_frames
-                    )
-                )
+                names.append((spec, control))
+                labelings.append(make_labeling(torn, targets.part, spec.num_cells, minimum))
         plan = ScoringPlan(
             material.source, targets, material.normalizations[slice_name],
             len(material.frame_index.speaker_ids), self._section,
         )  # fmt: skip
         keep = [control == "none" for _, control in names]
         scored = score_labelings(plan, labelings, keep, memory_bytes(self._section))
-        result: dict[str, dict[str, ScoredLabeling]] = {spec.name: {} for spec in specs}
-        for (name, control), outcome in zip(names, scored, strict=True):
-            result[name][control] = outcome
-        return result
+        for (spec, control), outcome in zip(names, scored, strict=True):
+            yield spec, control, outcome
+        for control in sorted(set(CONTROLS) - set(self._controls[slice_name])):
+            for spec in specs:
+                yield spec, control, "not_attempted: a part has one utterance only"
 
     def _report(
-        self, place: Place, spec: QuantizerSpec, scored: dict[str, ScoredLabeling], cells: KeyCells
-    ) -> None:
+        self, place: Place, control: str, spec: QuantizerSpec, outcome: ScoredLabeling | str,
+        cells: KeyCells,
+    ) -> None:  # fmt: skip
         slice_name: SliceName = place.slice  # type: ignore[assignment]
         targets = self._material.slices[slice_name]
         normalization = self._material.normalizations[slice_name]
         speaker_ids = self._material.frame_index.speaker_ids
+        add_key(self._keys, place, control, spec, targets, outcome)
+        if isinstance(outcome, str):
+            return
         subspaces = make_subspaces(normalization, self._section.principal_subspaces).names
-        for control in ("none", *CONTROLS):
-            outcome = scored.get(control, "not_attempted: a part has one utterance only")
-            add_key(self._keys, place, control, spec, targets, outcome)
-            if not isinstance(outcome, str):
-                add_scores(self._scores, place, control, outcome, subspaces, speaker_ids)
-        add_cells(self._cells, place, scored["none"], targets, normalization)
+        add_scores(self._scores, place, control, outcome, subspaces, speaker_ids)
+        if control != "none":
+            return
+        add_cells(self._cells, place, outcome, targets, normalization)
         add_curves(
-            self._curves, place, scored["none"], cells, targets,
-            self._section.confidence_quantiles, speaker_ids,
+            self._curves, place, outcome, cells, targets, self._section.confidence_quantiles,
+            speaker_ids,
         )  # fmt: skip
         # a lag shifts the sequence of keys and changes nothing in it: one lag is enough
         if place.slice == "all" and place.lag_frames == self._section.lags_frames[0]:

@@ -3,6 +3,7 @@
 Shapes: m frames of a chunk, D dimensions, G subspaces (`all` first), S speakers, P parts.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -201,8 +202,10 @@ class ScoringPlan(NamedTuple):
 
 def score_labelings(
     plan: ScoringPlan, labelings: list[Labeling], keep_frames: list[bool], max_bytes: int
-) -> list[ScoredLabeling]:
+) -> Iterator[ScoredLabeling]:
     """Fit cells on train and score all parts, two passes over the stream per batch of labelings.
+
+    Yields outcomes in the order of the labelings; drop each one before asking for many more.
 
     Args:
         plan: Stream, slice and settings.
@@ -211,10 +214,9 @@ def score_labelings(
         max_bytes: Accumulators of a batch stay below this (a single labeling may exceed it).
     """
     num_dims = len(plan.normalization.mean)
-    scored: list[ScoredLabeling] = []
-    for batch in _batches([CellSums.bytes_needed(item, num_dims) for item in labelings], max_bytes):
-        scored += _score_batch(plan, labelings[batch], keep_frames[batch])
-    return scored
+    sizes = [CellSums.bytes_needed(labeling, num_dims) for labeling in labelings]
+    for batch in _batches(sizes, max_bytes):
+        yield from _score_batch(plan, labelings[batch], keep_frames[batch])
 
 
 def _batches(sizes: list[int], max_bytes: int) -> list[slice]:
@@ -260,7 +262,7 @@ def _score_batch(
     ]
 
 
-def _chunks(plan: ScoringPlan):
+def _chunks(plan: ScoringPlan) -> Iterator[tuple[np.ndarray, slice]]:
     """Yield z of all targets in chunks, [m, D], and their span."""
     step = max(CHUNK_FLOATS // len(plan.normalization.mean), 256)
     for block, rows, span in plan.targets.walk(plan.source):

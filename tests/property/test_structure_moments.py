@@ -110,3 +110,27 @@ def test_increments_are_differences_within_the_context(sizes, width, lag):
     expected = np.diff(windows.gather_contexts(frames, targets, lag, width), axis=1)
     np.testing.assert_array_equal(shown, expected)
     assert np.all(steps[offsets[:-1]] == 0)
+
+
+@settings(deadline=None)
+@given(SIZES, st.integers(1, 13), st.integers(1, 3))
+def test_doubling_sums_equal_the_mean_of_materialised_windows(sizes, width, lag):
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    frames = np.random.default_rng(2).normal(size=(offsets[-1], 2)).astype(np.float32)
+    targets = windows.target_rows(offsets, width, lag)
+    pooled = windows.mean_pool(frames, targets, lag, width)
+    expected = windows.gather_contexts(frames.astype(float), targets, lag, width).mean(axis=1)
+    # float32 sums of at most 13 numbers of order 4: error below 13 * 4 * 2**-24 * 13 / 13
+    np.testing.assert_allclose(pooled, expected, atol=5e-6)
+
+
+def test_wide_projections_equal_narrow_ones():
+    """More components than are projected in one product take the path that saves memory."""
+    rng = np.random.default_rng(0)
+    offsets = np.array([0, 30, 70])
+    frames = rng.normal(size=(70, 6))
+    wide = rng.normal(size=(4, 6, windows.NARROW_COMPONENTS + 1))
+    targets = windows.target_rows(offsets, 4, 2)
+    whole = windows.project_contexts(frames, targets, 2, wide)
+    narrow = windows.project_contexts(frames, targets, 2, wide[:, :, :5])
+    np.testing.assert_allclose(whole[:, :5], narrow, atol=1e-12)

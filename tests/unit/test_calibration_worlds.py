@@ -1,6 +1,7 @@
 """Planted worlds: equations, moments, determinism, held-out parameters."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -222,3 +223,23 @@ def test_every_world_has_a_spec_with_its_family_parameters():
     for name, spec in WORLDS.items():
         fields = {field.name for field in dataclasses.fields(spec.family)}
         assert set(spec.parameters) <= fields, name
+
+
+def test_documented_closed_forms_are_those_of_the_code():
+    """Every exact number of docs/worlds.md is what the code says today, to the printed digits."""
+    text = (Path(__file__).parents[2] / "docs" / "worlds.md").read_text(encoding="utf-8")
+    table = text[text.index("| world | quantity |") :].splitlines()[2:]
+    truths: dict[str, dict] = {}
+    checked = 0
+    for line in table:
+        name, quantity, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        if name not in truths:
+            rows = make_world(name, 0).exact_truths((1, 2, 4, 8))
+            truths[name] = {(row.quantity, row.lag_frames): row.value for row in rows}
+        for lag, cell in zip((1, 2, 4, 8), cells, strict=True):
+            # a cosine of exact zeros is measured without error, but is no closed form
+            if "±" not in cell and (quantity, lag) in truths[name]:
+                assert float(cell) == pytest.approx(truths[name][quantity, lag], abs=5.1e-5)
+                checked += 1
+    assert checked > 200
+    assert set(truths) == set(WORLD_NAMES)

@@ -1,5 +1,7 @@
 """Scores and their reduction: known values, one code path, paired gains."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from engram_audio.prediction.comparison import Cell, SumTable, choose_baselines,
 from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.factory import build_conditional
 from engram_audio.prediction.fit import fit_marginals
+from engram_audio.prediction.free_running import divergence_horizon
 from engram_audio.prediction.nulls import base_for
 from engram_audio.prediction.slices import EveryNth
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
@@ -231,11 +234,12 @@ def test_published_rows_are_complete(assessed):
     assert len(head) == 2 * 3 * len(SLICES)
     parts = head["dnll_mean_reversion"] + head["dnll_shape"] + head["dnll_context"]
     np.testing.assert_allclose(parts, head["dnll_first_experiment"], atol=1e-6)
-    assert (head["gain_nats_low"] <= head["gain_nats"]).all()
-    assert (head["gain_nats"] <= head["gain_nats_high"]).all()
+    low, value, high = (np.array(head[f"gain_nats{end}"]) for end in ("_low", "", "_high"))
+    assert np.all((low <= value) & (value <= high))
     best = table[(table["model"] == table["best_null"])]
     np.testing.assert_allclose(best["gain_nats"], 0, atol=1e-12)
-    assert not head[["nll_median", "nll_trimmed", "energy_score_null"]].isna().any().any()
+    for column in ("nll_median", "nll_trimmed", "energy_score_null"):
+        assert np.isfinite(np.array(head[column], dtype=float)).all()
     assert {"representation", "part", "target"} <= set(worst_table([group]).columns)
 
 
@@ -245,11 +249,13 @@ def test_rollout_is_never_blank(assessed):
     table = roll_out("head", 1, {"delta": models[1]}, world.material.rungs, stage)
     assert len(table) == 2 * 4
     assert np.isfinite(table["dnll_mean"].astype(float)).all()
-    wild = stage._replace(evaluation=evaluation(divergence_factor=1.0001))
-    left = roll_out("head", 1, {"delta": models[1]}, world.material.rungs, wild)
-    gone = left[left["num_alive"] < left["num_paths"]]
-    assert len(gone)
-    assert not np.isinf(left["dnll_mean"].dropna().astype(float)).any()
+    wild = copy.deepcopy(models[1])
+    wild.base.intercept += 50.0  # SD: beyond the factor of 10 at once
+    left = roll_out("head", 1, {"delta": wild}, world.material.rungs, stage)
+    assert divergence_horizon(left.query("event == 'delta'")) == 1
+    values = np.array(left["dnll_mean"], dtype=float)
+    assert np.isnan(values).all()  # no path alive: null, and the horizon says why
+    assert min(left["num_paths"]) > 0
 
 
 def test_tables_need_no_order(assessed):

@@ -1,6 +1,7 @@
 """Heads against independent densities: torch.distributions, scipy, mpmath."""
 
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -71,8 +72,8 @@ def test_student_mixture_is_scipys(is_shared: bool):
             mean, scale = means[row, k].numpy(), log_scales[row, k].exp().numpy()
             nu = float(freedom[row, k])
             if is_shared:
-                law = scipy.stats.multivariate_t(mean, np.diag(scale**2), df=nu)
-                value = law.logpdf(z[row].numpy())
+                law: Any = scipy.stats.multivariate_t
+                value = law.logpdf(z[row].numpy(), mean, np.diag(scale**2), df=nu)
             else:
                 value = scipy.stats.t.logpdf(z[row].numpy(), nu, mean, scale).sum()
             parts.append(float(log_weights[row, k]) + value)
@@ -129,7 +130,8 @@ def test_direction_density_is_vmf_times_lognormal():
     _, axes, kappa, log_mean, log_sd = (part.double() for part in head._split(parameters))
     radius = float(z.norm())
     axis = axes[0, 0].numpy() / np.linalg.norm(axes[0, 0].numpy())
-    direction = scipy.stats.vonmises_fisher(axis, float(kappa)).logpdf((z[0] / radius).numpy())
+    law: Any = scipy.stats.vonmises_fisher
+    direction = law.logpdf((z[0] / radius).numpy(), axis, float(kappa))
     length = scipy.stats.lognorm.logpdf(
         radius, float(log_sd.exp()), scale=math.exp(float(log_mean))
     )

@@ -305,3 +305,38 @@ def test_a_constant_dimension_adds_nothing():
     for name in ("sse_total", "sse_residual", "nats_saved"):
         both = (frame.loc[frame["subspace"] == "all", name] for frame in (plain, wider))
         np.testing.assert_allclose(*both, rtol=1e-3, atol=1e-2)
+
+
+def test_a_part_of_one_utterance_has_no_swapped_control_and_says_so():
+    blocks, part_of = frames_of_speech()
+    only = {
+        name: "val" if name == "s0-u3" else ("train" if part == "val" else part)
+        for name, part in part_of.items()
+    }
+    family = parse_key_family('{"kind":"target_oracle","codebook_sizes":[4]}', "f")
+    tables = score_keys("o", family, prepare(lambda: iter(blocks), only, section(slices=("all",))))
+    status = tables.keys.groupby("control")["status"].first().to_dict()
+    assert status == {
+        "none": "ok",
+        "permuted": "ok",
+        "swapped": "not_attempted: a part has one utterance only",
+    }
+    assert set(tables.scores["control"]) == {"none", "permuted"}
+
+
+def test_batches_of_labelings_change_nothing():
+    """Accumulators of one labeling at a time, or of all at once: the same bits."""
+    world = material(lags_frames=(2,), slices=("all",))
+    targets = world.slices["all"]
+    rng = np.random.default_rng(0)
+    labelings = [
+        make_labeling(rng.integers(size, size=len(targets.part)), targets.part, size, 5)
+        for size in (3, 8, 20)
+    ]
+    plan = ScoringPlan(world.source, targets, world.normalizations["all"], 8, world.section)
+    single, together = (
+        list(score_labelings(plan, labelings, [False] * 3, max_bytes)) for max_bytes in (1, 2**30)
+    )
+    for one, other in zip(single, together, strict=True):
+        assert np.array_equal(one.speakers.kept("residual"), other.speakers.kept("residual"))
+        assert np.array_equal(one.cells.square, other.cells.square)

@@ -62,3 +62,20 @@ def write_config(folder: Path, config: dict[str, Any], name: str = "config.yaml"
 def demo_config() -> dict[str, Any]:
     """The demo's configuration as plain values."""
     return yaml.safe_load((ROOT / "demo" / "config.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkout whose tiny study has run for real, once for all test processes."""
+    from tests.workflow.lab import finished_once
+
+    base = tmp_path_factory.getbasetemp()
+    return finished_once(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+
+
+@pytest.fixture
+def lab(finished_study: Path, tmp_path: Path):
+    """A copy of the finished study that a test may break."""
+    from tests.workflow.lab import copy_of
+
+    return copy_of(finished_study, tmp_path / "study")

@@ -6,6 +6,7 @@ python -m tests.workflow.rerun_table docs/reruns.md    writes the committed tabl
 import copy
 import itertools
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -215,15 +216,28 @@ def _short(value: Any) -> str:
     return f"`{text}`"
 
 
+def read_page(text: str) -> dict[str, str]:
+    """Return name -> effect of every value and module that a page lists; "" where nothing fits."""
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in text.splitlines()]
+    effects = {row[0][2:]: row[1][:-2] for row in rows if re.match(r"\| E\d+$", row[0])}
+    named = [row for row in rows if row[0].startswith("| `")]
+    return {row[0][3:-1]: effects.get(row[-1].rstrip("| "), "") for row in named}
+
+
+def total_jobs(folder: Path, config: dict[str, Any]) -> dict[str, int]:
+    """Number of jobs by rule when nothing has run yet."""
+    return plans(checkout(folder), [{"name": "", "config": config}])[""]["jobs"]
+
+
 def make_page() -> str:
     """Run the study with the stand-in, ask everything, and return the page."""
     config = wide_config()
     with tempfile.TemporaryDirectory() as temporary:
         folder = finished_study(Path(temporary) / "checkout")
-        empty = plans(checkout(Path(temporary) / "empty"), [{"name": "", "config": config}])[""]
+        total = total_jobs(Path(temporary) / "empty", config)
         questions = [*value_questions(config), *module_questions()]
         answers = plans(folder, questions)
-    texts = {name: effect(answer, empty["jobs"]) for name, answer in answers.items()}
+    texts = {name: effect(answer, total) for name, answer in answers.items()}
     asked = {question["name"] for question in module_questions()}
     values = {name: text for name, text in texts.items() if name not in asked}
     return render(config, values, {name: text for name, text in texts.items() if name in asked})

@@ -79,10 +79,15 @@ def training(study: dict[str, list[str]], folder: Path) -> list[str]:
 
 
 def interrupt(arguments: list[str], folder: Path, number: int, delay_s: float) -> int:
-    """Start, wait for a first checkpoint and `delay_s` more, send the signal; return the code."""
+    """Start, wait for a new checkpoint and `delay_s` more, send the signal; return the code."""
+
+    def saved() -> set[int]:
+        return {path.stat().st_mtime_ns for path in folder.glob(".checkpoint-*")}
+
+    before = saved()
     process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not list(folder.glob(".checkpoint-*")) and process.poll() is None:
+    while saved() <= before and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     time.sleep(delay_s)
@@ -97,7 +102,7 @@ def test_killed_training_ends_with_the_same_bits(study, tmp_path):
     broken = tmp_path / "broken"
     generator = np.random.default_rng(0)
     for number in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM):
-        code = interrupt(training(study, broken), broken, number, generator.uniform(0.0, 2.5))
+        code = interrupt(training(study, broken), broken, number, generator.uniform(0.0, 0.6))
         assert code in (-signal.SIGKILL, 128 + signal.SIGTERM)
         assert not (broken / "model.safetensors").exists()
     subprocess.run(training(study, broken), check=True, env=environment())
@@ -108,6 +113,6 @@ def test_killed_training_ends_with_the_same_bits(study, tmp_path):
     assert first[0].keys() == second[0].keys()
     for name, values in first[0].items():
         assert np.array_equal(values, second[0][name]), name
-    histories = [(tmp_path / name / "history.jsonl").read_text() for name in ("whole", "broken")]
+    histories = [(tmp_path / n / "history.jsonl").read_text() for n in ("whole", "broken")]
     assert histories[0] == histories[1]
     assert not list(broken.glob(".checkpoint-*"))

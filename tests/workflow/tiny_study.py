@@ -63,6 +63,11 @@ def write_arrays(folder: Path) -> None:
         pd.DataFrame(rows).to_csv(folder / name, index=False)
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of the study in `folder`."""
+    return yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+
+
 def write_config(folder: Path, config: dict[str, Any]) -> None:
     """Write the configuration of the study in `folder`."""
     text = yaml.safe_dump(config, sort_keys=False)
@@ -88,7 +93,7 @@ def tiny_config() -> dict[str, Any]:
             "latent_space": "planted",
             "is_causal": True,
             "num_shards": 1,
-            "surrogates": ["shuffled", "var"],
+            "surrogates": [],
         },
         "mel_pca": {**config["representations"]["mel_pca"], "surrogates": []},
     }
@@ -105,6 +110,18 @@ def tiny_config() -> dict[str, Any]:
         "target_oracle": {"kind": "target_oracle", "codebook_sizes": [4]},
     }
     _shrink_prediction(config)
+    config["calibration"]["worlds"] |= {
+        "names": [], "num_train_speakers": 4, "num_eval_speakers": 4,
+        "num_utterances_per_speaker": 2, "num_truth_speakers": 4,
+        "num_truth_utterances_per_speaker": 1,
+    }  # fmt: skip
+    config["calibration"]["power"] |= {
+        "num_speakers": [4], "num_studies": 100, "num_coverage_studies": 100, "effects": [0.0],
+    }  # fmt: skip
+    config["calibration"]["sabotage"] |= {
+        "num_train_speakers": 4, "num_eval_speakers": 4, "num_utterances_per_speaker": 4,
+        "codebook_size": 4,
+    }  # fmt: skip
     config["statistics"]["bootstrap_draws"] = 100
     config["decision"] |= {
         "representation": "brought", "keys": ["pca.raw.kmeans_4"], "lag_frames": 1,
@@ -115,7 +132,11 @@ def tiny_config() -> dict[str, Any]:
 
 
 def _shrink_prediction(config: dict[str, Any]) -> None:
-    config["prediction"] |= {"window_frames": 2, "lags_frames": [1], "surrogate_heads": []}
+    config["prediction"] |= {
+        "window_frames": 2,
+        "lags_frames": [1],
+        "surrogate_heads": ["gaussian_mixture"],
+    }
     config["prediction_nulls"] |= {"orders": [1], "ridges": [1.0e-2]}
     head = config["prediction_heads"]["gaussian_mixture"]
     head |= {"num_components": 2}
@@ -141,6 +162,7 @@ def wide_config() -> dict[str, Any]:
     full = yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
     config["corpora"]["librispeech"] = {**full["corpora"]["librispeech"], "num_shards": 2}
     config["codecs"]["mimi"] = full["codecs"]["mimi"]
+    config["calibration"]["worlds"]["names"] = ["iid"]
     config["representations"]["brought"]["surrogates"] = ["shuffled", "phase_randomized", "var"]
     config["representations"]["mimi"] = {
         **full["representations"]["mimi"], "surrogates": ["shuffled"],

@@ -1,0 +1,266 @@
+"""Time and memory of the structure stage, beside the plain recipe and at full size.
+
+    python bench/structure.py           against the plain recipe where that fits (some minutes)
+    python bench/structure.py --full    4.5 M frames x 512 dimensions on disk, all key families
+
+Everything runs in subprocesses on one thread, so that peak memory is that of one job. Latents are
+synthetic: x_t = 0.9 x_{t-1} + noise with a fixed mixing of dimensions and an offset per speaker.
+Writes structure.json and structure.md beside this file (structure-full.* with --full).
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.signal import lfilter
+
+from engram_audio.artifacts.latents import LatentMetadata, LatentStore, write_latent_shard
+from engram_audio.latents.block import LatentBlock
+from engram_audio.structure.config import StructureSection, parse_key_family
+from engram_audio.structure.key_scores import score_keys
+from engram_audio.structure.linear import score_linear
+from engram_audio.structure.material import prepare
+
+HERE = Path(__file__).parent
+UTTERANCE_FRAMES, UTTERANCES_PER_SPEAKER = 150, 20
+THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+SMALL_FAMILIES = {
+    "pca": '{"kind":"pca","inputs":["raw"],"num_components":8,'
+    '"quantizers":[{"kind":"kmeans","codebook_sizes":[256]}]}',
+    "mean_pool": '{"kind":"mean_pool","inputs":["raw"],'
+    '"quantizers":[{"kind":"kmeans","codebook_sizes":[64]}]}',
+}
+INPUTS = '["raw","speaker_centred","increments"]'
+FULL_FAMILIES = {
+    "mean_pool": f'{{"kind":"mean_pool","inputs":{INPUTS},'
+    '"quantizers":[{"kind":"kmeans","codebook_sizes":[64]}]}',
+    "pca": f'{{"kind":"pca","inputs":{INPUTS},"num_components":8,"quantizers":'
+    '[{"kind":"kmeans","codebook_sizes":[16,64,256,1024,4096]},'
+    '{"kind":"quantile_bins","num_bins":4}]}',
+    "last_frame": '{"kind":"last_frame","inputs":["raw"],'
+    '"quantizers":[{"kind":"kmeans","codebook_sizes":[256]}]}',
+    "predictive": '{"kind":"predictive","inputs":["raw"],"num_components":8,'
+    '"quantizers":[{"kind":"kmeans","codebook_sizes":[256]}]}',
+    "target_oracle": '{"kind":"target_oracle","codebook_sizes":[64,256,1024]}',
+}
+
+
+def settings(full: bool) -> StructureSection:
+    """Settings of the bench: one lag, slice `all`."""
+    return StructureSection(
+        window_frames=8,
+        lags_frames=(1,),
+        slices=("all",),
+        medial_range=(0.17, 0.83),
+        minimum_cell_frames=100,
+        std_floor=1e-6,
+        principal_subspaces=(8, 32) if full else (),
+        variance_shrinkage_frames=20.0,
+        ridge=1e-3,
+        block_frames=65536 if full else 8192,
+        fit_memory_gib=2.0 if full else 0.06,
+        kmeans_restarts=10,
+        kmeans_iterations=100,
+        confidence_quantiles=(0.1, 0.25, 0.5, 0.75, 1.0),
+        ngram_orders=(1, 2, 3),
+        ngram_minimum_counts=(1, 2, 5, 10),
+        seed=0,
+    )
+
+
+def write_shards(
+    folder: Path, num_shards: int, speakers_per_shard: int, num_dims: int
+) -> dict[str, str]:
+    """Write shards and return the part of each utterance; every fifth speaker is eval."""
+    metadata = LatentMetadata("bench", num_dims, 12.5, "synthetic", "0" * 64, True, 0)
+    scale = np.geomspace(2, 0.2, num_dims).astype(np.float32)
+    part_of: dict[str, str] = {}
+    num_utterances = speakers_per_shard * UTTERANCES_PER_SPEAKER
+    num_frames = num_utterances * UTTERANCE_FRAMES
+    for shard in range(num_shards):
+        rng = np.random.default_rng([11, shard])
+        frames = rng.standard_normal((num_frames, num_dims), dtype=np.float32)
+        frames = lfilter(np.ones(1, np.float32), np.array([1, -0.9], np.float32), frames, axis=0)
+        frames = np.roll(frames, 1, axis=1) + frames
+        speaker = shard * speakers_per_shard + np.arange(num_utterances) // UTTERANCES_PER_SPEAKER
+        offsets = rng.standard_normal((speakers_per_shard, num_dims), dtype=np.float32)
+        frames += np.repeat(offsets, UTTERANCES_PER_SPEAKER * UTTERANCE_FRAMES, axis=0)
+        frames *= scale
+        names = [f"s{shard:03d}-u{number:04d}" for number in range(num_utterances)]
+        for number, name in enumerate(names):
+            held_out = "val" if number % 10 == 3 else "train"
+            part_of[name] = "eval" if speaker[number] % 5 == 4 else held_out
+        block = LatentBlock(
+            frames=frames.astype(np.float32, copy=False),
+            energy=rng.random(num_frames, dtype=np.float32),
+            offsets=np.arange(num_utterances + 1) * UTTERANCE_FRAMES,
+            utterance_ids=np.array(names, dtype=object),
+            speaker_ids=np.array([f"p{number:05d}" for number in speaker], dtype=object),
+        )
+        path = folder / f"shard-{shard:03d}.zarr.zip"
+        write_latent_shard(path, block, np.arange(num_frames) / 12.5, metadata, {})
+    return part_of
+
+
+def work(shards: list[Path], parts: Path, families: dict[str, str], full: bool) -> dict[str, Any]:
+    """Run families (and `linear`) in this process; return eval ratios, time and memory."""
+    imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start, cpu = time.perf_counter(), time.process_time()
+    section = settings(full)
+    store = LatentStore(shards)
+    part_of = json.loads(parts.read_text())
+    material = prepare(lambda: store.blocks(block_frames=section.block_frames), part_of, section)
+    ratios: dict[str, float] = {}
+    for name, text in families.items():
+        if name == "linear":
+            score_linear(material)
+            continue
+        scores: Any = score_keys(name, parse_key_family(text, name), material).scores
+        rows = scores[(scores["part"] == "eval") & (scores["subspace"] == "all")]
+        sums = rows.groupby(["key", "control"])[["sse_residual", "sse_total"]].sum()
+        for (key, control), row in sums.iterrows():
+            ratios[f"{key}.{control}"] = float(row["sse_residual"] / row["sse_total"])
+    return {
+        "wall_s": time.perf_counter() - start,
+        "cpu_s": time.process_time() - cpu,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "imported_mib": imported / 1024,
+        "ratios": ratios,
+    }
+
+
+def in_subprocess(script: str, shards: list[Path], parts: Path, *more: str) -> dict[str, Any]:
+    """Run a worker and return its JSON."""
+    command = [sys.executable, str(HERE / script), "--parts", str(parts), *more, "--shards"]
+    done = subprocess.run(
+        [*command, *map(str, shards)],
+        env={**os.environ, **THREADS},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def growth(sizes: list[int], values: list[float]) -> float:
+    """Return the exponent b of value ~ size^b."""
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+
+
+def compare(folder: Path) -> dict[str, Any]:
+    """Plain recipe against the stage at growing N, D = 512 and D = 64."""
+    rows = []
+    for num_dims, sizes in ((512, (8, 14, 20)), (64, (16, 32, 64))):
+        data = folder / f"d{num_dims}"
+        data.mkdir()
+        parts = folder / f"parts-{num_dims}.json"
+        parts.write_text(json.dumps(write_shards(data, sizes[-1], 2, num_dims)))
+        shards = sorted(data.iterdir())
+        for size in sizes:
+            frames = size * 2 * UTTERANCES_PER_SPEAKER * UTTERANCE_FRAMES
+            row: dict[str, Any] = {"num_dims": num_dims, "num_frames": frames}
+            row["stage"] = in_subprocess("structure.py", shards[:size], parts, "--worker", "small")
+            row["plain"] = in_subprocess("plain_structure.py", shards[:size], parts)
+            rows.append(row)
+            print(_compared(row), flush=True)
+    summary = {}
+    for num_dims in (512, 64):
+        own = [row for row in rows if row["num_dims"] == num_dims]
+        sizes_ = [row["num_frames"] for row in own]
+        for who in ("stage", "plain"):
+            times = [row[who]["cpu_s"] for row in own]
+            summary[f"time_exponent_{who}_d{num_dims}"] = growth(sizes_, times)
+    return {"rows": rows, "summary": summary}
+
+
+def _extra(job: dict[str, Any]) -> float:
+    return job["peak_mib"] - job["imported_mib"]
+
+
+def _compared(row: dict[str, Any]) -> str:
+    stage, plain = row["stage"], row["plain"]
+    key = "pca.raw.kmeans_256.none"
+    return (
+        f"| {row['num_dims']} | {row['num_frames']} | {plain['wall_s']:.1f} | "
+        f"{stage['wall_s']:.1f} | {plain['cpu_s'] / stage['cpu_s']:.1f} | {_extra(plain):.0f} | "
+        f"{_extra(stage):.0f} | {_extra(plain) / _extra(stage):.1f} | "
+        f"{plain['ratios'][key]:.4f} | {stage['ratios'][key]:.4f} |"
+    )
+
+
+COMPARED_HEADER = (
+    "| D | frames | plain s | stage s | CPU-time ratio | plain MiB | stage MiB | memory ratio | "
+    "plain pca256 | stage pca256 |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+FULL_HEADER = "| family | frames | wall s | CPU s | peak MiB |\n|---|---|---|---|---|"
+
+
+def full(folder: Path, num_shards: int) -> dict[str, Any]:
+    """All families at a quarter, half and all of the shards (4.5 M frames at 60)."""
+    parts = folder / "parts.json"
+    if not parts.exists():
+        parts.write_text(json.dumps(write_shards(folder, num_shards, 25, 512)))
+    shards = sorted(folder.glob("shard-*.zarr.zip"))[:num_shards]
+    rows = []
+    for share in (4, 2, 1):
+        chosen = shards[: len(shards) // share]
+        frames = len(chosen) * 25 * UTTERANCES_PER_SPEAKER * UTTERANCE_FRAMES
+        for family in (*FULL_FAMILIES, "linear"):
+            job = in_subprocess("structure.py", chosen, parts, "--worker", family)
+            rows.append({"family": family, "num_frames": frames, **job})
+            print(_measured(rows[-1]), flush=True)
+    summary: dict[str, Any] = {"peak_mib": max(row["peak_mib"] for row in rows)}
+    for family in (*FULL_FAMILIES, "linear"):
+        own = [row for row in rows if row["family"] == family]
+        exponent = growth([row["num_frames"] for row in own], [row["cpu_s"] for row in own])
+        summary[f"time_exponent_{family}"] = exponent
+    return {"rows": rows, "summary": summary}
+
+
+def _measured(row: dict[str, Any]) -> str:
+    return (
+        f"| {row['family']} | {row['num_frames']} | {row['wall_s']:.0f} | {row['cpu_s']:.0f} | "
+        f"{row['peak_mib']:.0f} |"
+    )
+
+
+def main() -> None:
+    """Parse the mode, run it, write JSON and Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="4.5 M frames x 512 on disk")
+    parser.add_argument("--num-shards", type=int, default=60, help="of 75 000 frames, with --full")
+    parser.add_argument("--data", type=Path, help="keep the data of --full in this folder")
+    parser.add_argument("--worker", help="one subprocess: `small` or a family")
+    parser.add_argument("--shards", type=Path, nargs="+")
+    parser.add_argument("--parts", type=Path)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        small = arguments.worker == "small"
+        name = arguments.worker
+        families = SMALL_FAMILIES if small else {name: FULL_FAMILIES.get(name, "")}
+        print(json.dumps(work(arguments.shards, arguments.parts, families, full=not small)))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.data or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        header, line = (FULL_HEADER, _measured) if arguments.full else (COMPARED_HEADER, _compared)
+        print(header, flush=True)
+        result = full(folder, arguments.num_shards) if arguments.full else compare(folder)
+    name = "structure-full" if arguments.full else "structure"
+    (HERE / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    table = "\n".join([header, *(line(row) for row in result["rows"])])
+    notes = "\n".join(f"- {key}: {value:.3g}" for key, value in result["summary"].items())
+    (HERE / f"{name}.md").write_text(f"{table}\n\n{notes}\n")
+    print(notes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Training throughput against the matrix-multiply rate of the same machine in the same run.
+
+    python bench/training.py [--threads 2] [--steps 12]
+
+The first experiment's network (W = 8, D = 512, width 1024, K = 8, batch 256): floating-point
+operations per second of whole training steps, as a share of the best sgemm measured before and
+after (`>= 0.8` is the target in float32 on a CPU); batch assembly by a strided view against a
+Python loop over samples (`>= 3x`), and as a share of the step (`< 2 %`). Every assembly draws other
+rows, as training does, so that neither side lives in the cache. Prints JSON and writes
+bench/training.json. Run it on a machine that does nothing else.
+"""
+
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engram_audio.prediction.base import BaseArrays, LinearBase
+from engram_audio.prediction.config import TrunkSettings
+from engram_audio.prediction.data import WindowData
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.heads import GaussianMixture
+from engram_audio.prediction.task import DensityTask
+from engram_audio.prediction.trunks import InputScales, build_trunk
+from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.loop import _train_step, build_optimizer
+from engram_audio.training.order import ShuffledOrder
+
+WINDOW, DIMS, WIDTH, COMPONENTS, BATCH, FRAMES = 8, 512, 1024, 8, 256, 40_000
+
+
+def seconds(work: Callable[[], object], repeats: int) -> float:
+    """Best wall-clock time of `repeats` runs: the least disturbed one."""
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def per_batch(order: ShuffledOrder, work: Callable[[torch.Tensor], object]) -> float:
+    """Median wall-clock time over 100 different batches."""
+    batches = [order.batch(step) for step in range(100)]
+    return float(np.median([seconds(lambda items=items: work(items), 1) for items in batches]))
+
+
+def sgemm_rate() -> float:
+    """Multiply-add rate of a square float32 product, FLOP/s."""
+    size = 2048
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    return 2 * size**3 / seconds(lambda: a @ b, 8)
+
+
+def step_flops(sizes: list[int]) -> float:
+    """FLOP of forward and backward of the linear layers; the first needs no input gradient."""
+    forward = [2 * BATCH * n * m for n, m in itertools.pairwise(sizes)]
+    return 3 * sum(forward) - forward[0]
+
+
+def task_of() -> DensityTask:
+    """Return the preset on random frames."""
+    generator = np.random.default_rng(0)
+    frames = torch.from_numpy(generator.standard_normal((FRAMES, DIMS), dtype=np.float32))
+    targets = np.arange(WINDOW, FRAMES)
+    data = WindowData(
+        frames, targets, 1, WINDOW, torch.zeros(1, DIMS), np.zeros(len(targets), np.int64)
+    )
+    ones, zeros = np.ones(DIMS), np.zeros(DIMS)
+    base = BaseArrays("delta", zeros, zeros, np.zeros((0, DIMS)), zeros, np.diag(ones))
+    settings = TrunkSettings.model_validate(
+        {
+            "kind": "mlp", "width": WIDTH, "num_layers": 2, "frame_width": 4, "dropout": 0.0,
+            "context": "raw", "input_clip": None, "output_scale": 1.0,
+        }
+    )  # fmt: skip
+    head = GaussianMixture(DIMS, COMPONENTS, (-7.0, 7.0))
+    start = head.initial_parameters(torch.Generator().manual_seed(0))
+    trunk = build_trunk(settings, WINDOW, start, InputScales(zeros, ones, ones))
+    model = ConditionalDensity(LinearBase(base), trunk, head)
+    return DensityTask(model, data, data, torch.device("cpu"))
+
+
+def python_loop(frames: np.ndarray, newest: np.ndarray) -> np.ndarray:
+    """The plain recipe: one slice per sample, stacked."""
+    return np.stack([frames[t - WINDOW + 1 : t + 1] for t in newest])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=12)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    device = torch.device("cpu")
+    task = task_of()
+    recipe = TrainingRecipe.model_validate(
+        {
+            "num_steps": 100, "batch_frames": BATCH, "learning_rate": 1e-3, "weight_decay": 1e-4,
+            "warmup_steps": 0, "schedule": "constant", "final_learning_rate_fraction": 1.0,
+            "gradient_clip": 1.0, "precision": "float32", "validation_interval_steps": 100,
+            "patience_validations": None, "maximum_validation_frames": 256,
+            "checkpoint_interval_steps": 100, "is_tensorboard_logged": False,
+        }
+    )  # fmt: skip
+    optimizer = build_optimizer(task.model, recipe, device)
+    order = ShuffledOrder(task.num_items, BATCH, 0)
+    rates = [sgemm_rate()]
+    step = seconds(
+        lambda: _train_step(task, optimizer, recipe, order, 0, 0, device), arguments.steps
+    )
+    data = task._train
+    frames = data.frames.numpy()
+    ours = per_batch(order, lambda items: data.batch(items, device))
+    loop = per_batch(order, lambda items: python_loop(frames, (data.targets[items] - 1).numpy()))
+    context = per_batch(order, lambda items: data._windows.index_select(0, data._starts[items]))
+    rates.append(sgemm_rate())
+    outputs = COMPONENTS * (1 + 2 * DIMS)
+    flops = step_flops([WINDOW * DIMS, WIDTH, WIDTH, outputs])
+    result = {
+        "threads": arguments.threads,
+        "sgemm_gflops": max(rates) / 1e9,
+        "step_ms": 1e3 * step,
+        "step_gflops": flops / step / 1e9,
+        "share_of_sgemm": flops / step / max(rates),
+        "contexts_ms": 1e3 * context,
+        "contexts_python_loop_ms": 1e3 * loop,
+        "contexts_speedup": loop / context,
+        "batch_ms": 1e3 * ours,
+        "batch_share_of_step": ours / step,
+    }
+    text = json.dumps(result, indent=1)
+    print(text)
+    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Rows from the published tables of a world: what each number must be, and how far off it may lie.
+
+Everything here reads columns of structure.csv and linear.csv by name; worlds are told apart by
+their truths alone, so that a new world needs no new code.
+
+What a fitted key may lose is computed and not tuned. e is the expected excess of a key that knows
+nothing (sum of cell mass over train frames of the cell, `ratio / ratio_df_corrected - 1`); frames
+that share a cell and an utterance are not independent, so e itself is known up to a factor: +-e.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.calibration.rows import CalibrationRow, compare
+from engram_audio.calibration.truth import Truth
+from engram_audio.calibration.world import World
+from engram_audio.calibration.worlds_linear import Autoregression, LinearGaussian
+
+CONTROLS = ("permuted", "swapped")
+STRUCTURE, LINEAR, NULLS = "structure", "linear", "surrogates"
+
+
+class Published(NamedTuple):
+    """Published rows of one world on one split.
+
+    Attributes:
+        structure: Rows of structure.csv.
+        linear: Rows of linear.csv.
+        keys: Registered keys.
+        lag_frames: Registered lag.
+        window_frames: W.
+    """
+
+    structure: pd.DataFrame
+    linear: pd.DataFrame
+    keys: Sequence[str]
+    lag_frames: int
+    window_frames: int
+
+
+def published_rows(
+    name: str, world: World, truths: Sequence[Truth], published: Published
+) -> list[CalibrationRow]:
+    """Return all comparisons that the tables of a world allow.
+
+    Args:
+        name: Name of the world.
+        world: The world.
+        truths: What is known about it.
+        published: Its tables.
+    """
+    known = {(truth.quantity, truth.lag_frames): truth for truth in truths}
+    rows = list(_key_rows(name, known, published))
+    rows += _null_rows(name, known, published)
+    rows += _control_rows(name, world, published)
+    rows += _linear_rows(name, world, known, published)
+    rows += _surrogate_rows(name, world, published)
+    return rows
+
+
+def _key_rows(
+    name: str, known: dict[tuple[str, int], Truth], published: Published
+) -> Iterator[CalibrationRow]:
+    """No key explains more than the exact predictor; at worst it explains nothing."""
+    for row in _registered(published, ["all"]):
+        truth = known.get(("variance_ratio", row["lag_frames"]))
+        if truth is not None:
+            useless = max(1 - truth.value, 0.0)
+            label = f"ratio {row['key']} (no key beats the exact predictor)"
+            yield _compare_ratio(name, truth, label, row, loss_above=useless)
+
+
+def _null_rows(
+    name: str, known: dict[tuple[str, int], Truth], published: Published
+) -> Iterator[CalibrationRow]:
+    """Where the context says nothing about the mean every ratio is 1."""
+    for truth in known.values():
+        quantity, _, slice_name = truth.quantity.partition("@")
+        is_null = truth.value == 1 and truth.standard_error == 0
+        if not is_null or quantity not in ("variance_ratio", "key_ratio"):
+            continue
+        for row in _registered(published, [slice_name or "all"]):
+            if row["lag_frames"] == truth.lag_frames:
+                label = f"ratio {row['key']} {row['slice']} (nothing to know)"
+                yield _compare_ratio(name, truth, label, row)
+
+
+def _compare_ratio(
+    name: str, truth: Truth, label: str, row: dict[str, Any], loss_above: float = 0.0
+) -> CalibrationRow:
+    excess = row["ratio"] / row["ratio_df_corrected"] - 1
+    return compare(
+        name, STRUCTURE, truth._replace(quantity=label), row["ratio_df_corrected"], row["ratio_se"],
+        loss_below=excess, loss_above=loss_above + excess,
+    )  # fmt: skip
+
+
+def _control_rows(name: str, world: World, published: Published) -> Iterator[CalibrationRow]:
+    """Useless labels score 1; swapped ones where labels and targets do not repeat in step."""
+    for row in _registered(published, ["all"]):
+        if row["lag_frames"] != published.lag_frames:
+            continue
+        for control in CONTROLS:
+            truth = Truth(f"control_{control} {row['key']}", row["lag_frames"], 1.0)
+            value, error = row[f"control_{control}"], row[f"control_{control}_se"]
+            excess = row["ratio"] / row["ratio_df_corrected"] - 1
+            above = 0.0
+            if control == "swapped":
+                above = excess * (_repeats(world) - 1)
+            yield compare(name, STRUCTURE, truth, value, error, excess, excess + above)
+
+
+def _repeats(world: World) -> float:
+    """Return how many frames of an utterance may share a swapped label *and* a target mean.
+
+    Labels that another utterance lends repeat with its own period; where the target has the same
+    period (motifs), a cell mean rests on fewer independent frames by up to the number of periods in
+    an utterance. A linear Gaussian delta of correlation rho_j inflates the variance of a mean by at
+    most 1 + 2 sum |rho_j|; we take the same bound, an utterance over the shortest period.
+    """
+    longest = 80.0  # frames of an utterance, `layout.WorldSize.max_frames`
+    num_phases = getattr(world, "num_phases", None)
+    if num_phases:
+        return longest / num_phases
+    return longest / 2 if isinstance(world, LinearGaussian) else 2.0
+
+
+def _linear_rows(
+    name: str, world: World, known: dict[tuple[str, int], Truth], published: Published
+) -> Iterator[CalibrationRow]:
+    """Ridge on the context reaches the exact R^2 of a linear world, less what p weights cost."""
+    if not isinstance(world, Autoregression | LinearGaussian):
+        return
+    if isinstance(world, LinearGaussian) and not world.is_steady:
+        return
+    models = ["ridge", "ar1"] if isinstance(world, Autoregression) else ["ridge"]
+    num_train = float(published.structure["num_train_frames"].max())
+    weights = {"ridge": published.window_frames * world.num_dims, "ar1": 1}
+    table = published.linear
+    table = table[(table["slice"] == "all") & (table["part"] == "eval")]
+    for row in table[table["model"].isin(models)].to_dict("records"):
+        truth = known.get(("variance_ratio", int(row["lag_frames"])))
+        if truth is not None:
+            explained = Truth(f"r2 {row['model']}", truth.lag_frames, 1 - truth.value)
+            # deltas of neighbouring frames are correlated: weights cost up to twice p / N
+            cost = 2 * truth.value * weights[row["model"]] / num_train
+            yield compare(name, LINEAR, explained, row["r2"], row["r2_se"], cost, cost)
+
+
+def _surrogate_rows(name: str, world: World, published: Published) -> Iterator[CalibrationRow]:
+    """A linear Gaussian world is its own surrogate: no advantage."""
+    if not isinstance(world, Autoregression | LinearGaussian):
+        return
+    for row in _registered(published, ["all"]):
+        if row["lag_frames"] == published.lag_frames and np.isfinite(row["advantage"]):
+            truth = Truth(f"advantage {row['key']}", row["lag_frames"], 0.0)
+            # both cell tables are fitted: each explained fraction is known to e / (1 - floor)
+            loss = 2 * (row["ratio"] / row["ratio_df_corrected"] - 1) / (1 - row["floor"])
+            yield compare(
+                name, NULLS, truth, row["advantage"], row["advantage_se"], loss, loss
+            )
+
+
+def _registered(published: Published, slices: Sequence[str]) -> list[dict[str, Any]]:
+    """Return eval rows of the registered keys on some slices, all dimensions, that have a number.
+
+    Keys that a sparse slice could not hold are the gate's business (INVALID), not calibration's.
+    """
+    table = published.structure
+    chosen = (
+        table["key"].isin(list(published.keys))
+        & table["slice"].isin(list(slices))
+        & (table["subspace"] == "all")
+        & (table["part"] == "eval")
+        & table["ratio"].notna()
+    )
+    records = table.loc[chosen].to_dict("records")
+    return [{str(key): value for key, value in record.items()} for record in records]

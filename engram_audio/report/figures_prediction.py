@@ -1,0 +1,278 @@
+"""What context buys against lag, and what the first experiment's score is made of."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from engram_audio.report import number, svg
+from engram_audio.report.data import ReportData, choose
+from engram_audio.report.figure import FigureView, content_id, csv_text
+from engram_audio.report.prediction_rows import (
+    FIRST_EXPERIMENT,
+    TARGETS,
+    Cells,
+    cells_of,
+    num_dims,
+    speakers_words,
+    surrogate_cells,
+    white_noise_reversion,
+)
+
+SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^"}
+PARTS = (  # column, label, colour, opacity
+    ("mean_reversion", "mean reversion", svg.GREY, 0.30),
+    ("shape", "shape of the marginal", svg.GREY, 0.65),
+    ("linear", "linear context (best null)", svg.ORANGE, 0.60),
+)
+REAL_LABEL = "context beyond every null: real"
+
+
+def gain_figure(data: ReportData, representation: str) -> FigureView | None:
+    """Gain of each head over the best null against lag, beside surrogates and white noise."""
+    cells = cells_of(data, representation)
+    heads, surrogates = cells.heads(), surrogate_cells(data, representation)
+    if not heads:
+        return None
+    colors = {name: svg.SERIES[i % len(svg.SERIES)] for i, name in enumerate(heads)}
+    targets = cells.targets()
+    with svg.canvas(svg.WIDE_IN, 3.2, columns=len(targets)) as (figure, axes):
+        for axis, target in zip(axes, targets, strict=True):
+            _draw_gains(axis, cells, surrogates, target, colors)
+            axis.set_title(f"target {TARGETS[target]}")
+            axis.set_xlabel("lag: frames from the end of the context to the target")
+        axes[0].set_ylabel("gain over the best null, nats/frame")
+        figure.legend(handles=_gain_legend(colors, surrogates), loc="outside lower center", ncols=4)
+        name = content_id("fig", representation, "context-gain")
+        title = "What context buys beyond every null"
+        drawing = svg.inline_svg(
+            figure, name, f"{title}, {representation}",
+            "Gain in nats per frame against lag, one line for each head with its interval, hollow "
+            "marks for surrogates, and a line at zero where white noise lies.",
+        )  # fmt: skip
+    rows = choose(cells.rows, kind="head")
+    columns = ["lag_frames", "target", "model", "gain_nats", "gain_nats_low", "gain_nats_high"]
+    frames = [rows.assign(surrogate=""), *(_named(kind, c) for kind, c in surrogates.items())]
+    table = pd.concat(frames, ignore_index=True)
+    return FigureView(
+        name=name,
+        title=title,
+        svg=drawing,
+        csv=csv_text(table.loc[:, ["surrogate", *columns, "best_null"]]),
+        caption=(
+            "Above zero, the past says something about the next frame that no marginal, AR(1), "
+            "ridge or speaker mean says. White noise scores zero at every lag. A gain that the "
+            "hollow surrogates reach as well is no local structure."
+        ),
+        estimator="mean over eval frames of NLL(null) minus NLL(head), paired frame by frame; the "
+        "null is the best on val",
+        num_samples=speakers_words(rows),
+        resampling="speaker (t interval of the ratio of sums)",
+        assumption="the best null is as rich as train data allow; training has converged",
+        is_wide=True,
+    )
+
+
+def _named(kind: str, cells: Cells) -> pd.DataFrame:
+    return choose(cells.rows, kind="head").assign(surrogate=kind)
+
+
+def _draw_gains(
+    axis: Axes,
+    cells: Cells,
+    surrogates: dict[str, Cells],
+    target: str,
+    colors: dict[str, str],
+) -> None:
+    lags = cells.lags(target)
+    place = {lag: position for position, lag in enumerate(lags)}
+    axis.axhline(0, color=svg.INK, linewidth=1)
+    for position, (kind, other) in enumerate(sorted(surrogates.items())):
+        rows = choose(other.rows, kind="head", target=target)
+        best = rows.sort_values("gain_nats", kind="stable").groupby("lag_frames").tail(1)
+        _draw_line(
+            axis, best.sort_values("lag_frames"), place, 0.05 * (position + 1), svg.GREY,
+            SURROGATE_MARKERS.get(kind, "v"), "--", True,
+        )  # fmt: skip
+    for number_of, (head, color) in enumerate(colors.items()):
+        line = choose(cells.rows, model=head, target=target).sort_values("lag_frames")
+        offset = 0.03 * (number_of - (len(colors) - 1) / 2)
+        _draw_line(axis, line, place, offset, color, "o", "-", False)
+    axis.set_xticks(range(len(lags)), [str(lag) for lag in lags])
+    axis.set_xlim(-0.35, len(lags) - 0.65)
+
+
+def _draw_line(
+    axis: Axes,
+    rows: pd.DataFrame,
+    place: dict[int, int],
+    offset: float,
+    color: str,
+    marker: str,
+    style: str,
+    is_hollow: bool,
+) -> None:
+    """Draw gains with their intervals; lags that the base lacks are left away."""
+    rows = rows.loc[rows["lag_frames"].isin(list(place))]
+    columns = ["gain_nats", "gain_nats_low", "gain_nats_high"]
+    where = np.array([place[int(lag)] + offset for lag in rows["lag_frames"]])
+    gain, low, high = rows.loc[:, columns].to_numpy(float).T
+    axis.vlines(where, low, high, color=color, linewidth=0.8 if is_hollow else 1.6)
+    face = "none" if is_hollow else color
+    width = 0.8 if is_hollow else 1.4
+    axis.plot(where, gain, style, color=color, marker=marker, markerfacecolor=face, linewidth=width)
+
+
+def _gain_legend(colors: dict[str, str], surrogates: dict[str, Cells]) -> list[Line2D]:
+    handles = [Line2D([], [], color=c, marker="o", label=name) for name, c in colors.items()]
+    handles += [
+        Line2D([], [], color=svg.GREY, linestyle="--", linewidth=0.8, markerfacecolor="none",
+               marker=SURROGATE_MARKERS.get(kind, "v"), label=f"surrogate {kind}, best head")
+        for kind in sorted(surrogates)
+    ]  # fmt: skip
+    return [*handles, Line2D([], [], color=svg.INK, linewidth=1, label="white noise, any null")]
+
+
+class Decomposition(NamedTuple):
+    """One bar, in nats per frame gained (the first experiment's dNLL with its sign turned).
+
+    Attributes:
+        label: Lag and model.
+        parts: Mean reversion, shape, linear context.
+        real: Gain over the best null.
+        low: Lower end of its interval.
+        high: Upper end.
+        is_null: Whether it is a reference whose answer is known.
+    """
+
+    label: str
+    parts: tuple[float, float, float]
+    real: float
+    low: float
+    high: float
+    is_null: bool
+
+    @property
+    def total(self) -> float:
+        """The score as first defined, with its sign turned."""
+        return sum(self.parts) + self.real
+
+
+def decompose(row: dict[str, object], label: str) -> Decomposition | None:
+    """Take a row's dNLL apart; None where delta has no such score at this lag."""
+    names = ("dnll_mean_reversion", "dnll_shape", "dnll_context_null")
+    parts = [-number.as_float(row.get(name)) for name in names]
+    gain = [number.as_float(row.get(f"gain_nats{end}")) for end in ("", "_low", "_high")]
+    if not np.isfinite([*parts, gain[0]]).all():
+        return None
+    return Decomposition(label, (parts[0], parts[1], parts[2]), gain[0], gain[1], gain[2], False)
+
+
+def decompositions(data: ReportData, representation: str) -> list[Decomposition]:
+    """Return the bars: per lag the head chosen on val, the first recipe, and white noise."""
+    cells, dims = cells_of(data, representation), num_dims(data, representation)
+    bars = []
+    for lag in cells.lags("delta"):
+        names = [cells.chosen_head(lag, "delta")]
+        if FIRST_EXPERIMENT in cells.heads() and FIRST_EXPERIMENT not in names:
+            names.append(FIRST_EXPERIMENT)
+        for name in names:
+            bar = decompose(cells.row(name, lag, "delta"), f"lag {lag}: {name}")
+            bars += [bar] if bar is not None else []
+        if dims is not None:
+            white = white_noise_reversion(dims, lag)
+            label = f"lag {lag}: white noise, D = {dims}"
+            bars.append(Decomposition(label, (white, 0.0, 0.0), 0.0, 0.0, 0.0, True))
+    return bars
+
+
+def decomposition_figure(data: ReportData, representation: str) -> FigureView | None:
+    """Stacked bars of the first experiment's dNLL: which part of it is real."""
+    bars = decompositions(data, representation)
+    if not any(not bar.is_null for bar in bars):
+        return None
+    with svg.canvas(svg.WIDE_IN, 1.1 + 0.36 * len(bars)) as (figure, (axis,)):
+        _draw_bars(axis, bars)
+        figure.legend(handles=_bar_legend(), loc="outside lower center", ncols=5)
+        name = content_id("fig", representation, "dnll-parts")
+        title = "Which part of the first experiment's score is real"
+        drawing = svg.inline_svg(
+            figure, name, f"{title}, {representation}",
+            "Horizontal bars for each lag: mean reversion, shape and linear context in muted "
+            "colours, then in strong blue what context adds beyond every null, with its interval; "
+            "below each the bar of white noise.",
+        )  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "bar": bar.label, "total": bar.total,
+            **dict(zip([part[0] for part in PARTS], bar.parts, strict=True)),
+            "real": bar.real, "real_low": bar.low, "real_high": bar.high,
+        }
+        for bar in bars
+    )  # fmt: skip
+    return FigureView(
+        name=name,
+        title=title,
+        svg=drawing,
+        csv=csv_text(table),
+        caption=(
+            "Only the blue part is structure that a lookup could use. Grey is what a head gains "
+            "because the step contains \N{MINUS SIGN}xₜ₋₁ (white noise gains it too) and "
+            "because a mixture fits the marginal better than one Gaussian; orange is linear. Red "
+            "stands for a loss: the head scores worse than the best null. The diamond is the score "
+            "as first defined, its sign turned."
+        ),
+        estimator="differences of mean NLL on the same eval frames: Gaussian marginal of the step "
+        "\N{RIGHTWARDS ARROW} Gaussian marginal of the better space \N{RIGHTWARDS ARROW} best "
+        "marginal \N{RIGHTWARDS ARROW} best null \N{RIGHTWARDS ARROW} head; they add up exactly",
+        num_samples=speakers_words(choose(cells_of(data, representation).rows, kind="head")),
+        resampling="speaker (interval of the blue part, paired)",
+        assumption="the head of each lag is the best on val; white noise in closed form",
+        is_wide=True,
+    )
+
+
+def _draw_bars(axis: Axes, bars: list[Decomposition]) -> None:
+    spread = max(abs(edge) for bar in bars for edge in (bar.total, sum(bar.parts), 1e-9))
+    for place, bar in enumerate(bars):
+        start = 0.0
+        height = 0.26 if bar.is_null else 0.44
+        for value, (_, _, color, opacity) in zip(bar.parts, PARTS, strict=True):
+            axis.barh(place, value, height, start, color=color, alpha=opacity, linewidth=0)
+            start += value
+        if not bar.is_null:
+            color = svg.BLUE if bar.real >= 0 else svg.VERMILION
+            axis.barh(place, bar.real, 0.66, start, color=color, linewidth=0)
+            axis.hlines(place, start + bar.low, start + bar.high, color=svg.INK, linewidth=1.2)
+            axis.plot(bar.total, place, "D", color=svg.INK, markersize=3.5)
+        decimals = number.decimals_of_width(bar.high - bar.low)
+        text = number.interval(bar.real, bar.low, bar.high, decimals)
+        right = np.nanmax([bar.total, sum(bar.parts), start + bar.high, 0.0])
+        label = "real: 0" if bar.is_null else f"real: {text} of {number.fixed(bar.total, decimals)}"
+        axis.annotate(
+            label, (right + 0.012 * spread, place), (4, 0), textcoords="offset points",
+            va="center", fontweight="normal" if bar.is_null else "bold",
+        )  # fmt: skip
+    axis.axvline(0, color=svg.INK, linewidth=0.6)
+    axis.set_yticks(range(len(bars)), [bar.label for bar in bars])
+    axis.set_ylim(len(bars) - 0.4, -0.6)
+    axis.set_xlabel("nats per frame gained over a diagonal Gaussian of the step")
+    axis.margins(x=0.02)
+    low, high = axis.get_xlim()
+    axis.set_xlim(low, high + 0.42 * (high - low))  # room for the words
+    axis.grid(False, axis="y")
+
+
+def _bar_legend() -> list[Patch | Line2D]:
+    handles: list[Patch | Line2D] = [
+        Patch(color=color, alpha=opacity, linewidth=0, label=label)
+        for _, label, color, opacity in PARTS
+    ]
+    handles.append(Patch(color=svg.BLUE, linewidth=0, label=REAL_LABEL))
+    handles.append(
+        Line2D([], [], color=svg.INK, marker="D", linestyle="", markersize=3.5, label="total")
+    )
+    return handles

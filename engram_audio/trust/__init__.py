@@ -1,0 +1,1 @@
+"""Known answers through the whole instrument: oracles injected, power, sabotage, calibration."""

@@ -1,0 +1,91 @@
+"""The world's own hidden key through the structure stage's own scoring.
+
+No quantiser stands between: what is off here is off in targets, normalisation, cells or sums.
+
+Shapes: N frames of the stream.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engram_audio.calibration.rows import CalibrationRow, compare
+from engram_audio.calibration.truth import Truth
+from engram_audio.calibration.world import World
+from engram_audio.calibration.worlds_motif import Motifs
+from engram_audio.stats.estimate import uncertain
+from engram_audio.stats.ratio import ratio_of_sums
+from engram_audio.structure import cells
+from engram_audio.structure.config import SliceName
+from engram_audio.structure.material import Material, memory_bytes
+from engram_audio.structure.scoring import ScoringPlan, score_labelings
+from engram_audio.structure.targets import EVAL
+
+STAGE = "hidden key"
+
+
+def hidden_key_of(world: World, hidden: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Return the key whose ratio the truths state, per frame, shape [N]; None where none is."""
+    return hidden["phase"] if isinstance(world, Motifs) else world.hidden_key(hidden)
+
+
+def hidden_key_rows(
+    name: str, world: World, key: np.ndarray, truths: Sequence[Truth], material: Material
+) -> list[CalibrationRow]:
+    """Score the hidden key at every lag, refitted in every slice with a known answer.
+
+    Args:
+        name: Name of the world.
+        world: The world.
+        key: Hidden key of each frame of the stream, 0 .. K-1, shape [N].
+        truths: What is known about the world.
+        material: The prepared representation.
+    """
+    quantity = "key_ratio"
+    if isinstance(world, Motifs) and world.shared_fraction < 1:
+        quantity = "key_ratio_transfer"
+    known = {(truth.quantity, truth.lag_frames): truth for truth in truths}
+    rows = []
+    for slice_name in material.slices:
+        wanted = quantity if slice_name == "all" else f"{quantity}@{slice_name}"
+        for lag in material.section.lags_frames:
+            truth = known.get((wanted, lag))
+            if truth is not None:
+                rows.append(_score(name, world, key, truth, material, slice_name))
+    return rows
+
+
+def _score(
+    name: str, world: World, key: np.ndarray, truth: Truth, material: Material, where: SliceName
+) -> CalibrationRow:
+    targets = material.slices[where]
+    labels = key[_stream_rows(material, where) - truth.lag_frames]
+    section = material.section
+    labeling = cells.make_labeling(
+        labels.astype(np.int64), targets.part, int(key.max()) + 1, section.minimum_cell_frames
+    )
+    plan = ScoringPlan(
+        material.source, targets, material.normalizations[where],
+        len(material.frame_index.speaker_ids), section,
+    )  # fmt: skip
+    scored = next(iter(score_labelings(plan, [labeling], [False], memory_bytes(section))))
+    residual, total = (scored.speakers.kept(what)[EVAL, :, 0] for what in ("residual", "total"))
+    ratio = uncertain(ratio_of_sums(residual, total))
+    excess = cells.null_ratio_excess(labeling, EVAL)
+    # cell means cost ratio * e; what a speaker's own prototypes leave in them is averaged over the
+    # train speakers: (1 - q) share / S, twice because S speakers are a sample
+    own = 0.0
+    if isinstance(world, Motifs):
+        num_speakers = int(np.count_nonzero(np.bincount(targets.speaker[targets.part == 0])))
+        own = 2 * (1 - world.shared_fraction) * (1 - world.key_ratio) / num_speakers
+    return compare(
+        name, STAGE, truth, float(ratio.value) / (1 + excess), float(ratio.se),
+        loss_below=excess, loss_above=excess + own,
+    )  # fmt: skip
+
+
+def _stream_rows(material: Material, where: SliceName) -> np.ndarray:
+    """Return each target's row in the whole stream, shape [M]."""
+    starts = np.cumsum([0, *(int(offsets[-1]) for offsets in material.frame_index.offsets)])
+    rows = material.slices[where].rows
+    return np.concatenate([own + start for own, start in zip(rows, starts, strict=False)])

@@ -1,0 +1,181 @@
+"""A finished tiny study to break: runs, kills and pauses for real, then compares bytes."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.workflow.conftest import ROOT, Outcome
+from tests.workflow.tiny_study import CONFIG, checkout, environment
+
+FAULTS = ROOT / "build" / "faults"  # what the passing tests say; docs/faults.md is made of it
+PATIENCE_S = 420.0
+# Found by Python at start-up: stops a step between writing and renaming, or eats memory, once.
+SITE = '''"""Faults on demand."""
+import os
+import time
+from pathlib import Path
+
+pause, eat = os.environ.get("FAULT_PAUSE"), os.environ.get("FAULT_EAT_MB")
+marker = Path(os.environ.get("FAULT_MARKER", "fault.marker"))
+if pause:
+    rename = os.replace
+    def paused(source, target, **options):
+        if str(target).endswith(pause) and not marker.exists():
+            marker.write_text(str(os.getpid()))
+            time.sleep(float(os.environ.get("FAULT_SECONDS", "600")))
+        return rename(source, target, **options)
+    os.replace = paused
+if eat:
+    rule, _, megabytes = eat.partition(":")
+    words = Path("/proc/self/cmdline").read_bytes().decode().split(chr(0))
+    if f"engram_audio.steps.{rule}" in words and not marker.exists():
+        marker.write_text(str(os.getpid()))
+        filling = b"x" * (int(megabytes) << 20)
+        time.sleep(60)
+'''
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
+    """Wait until something is true, or fail saying what was awaited."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.1)
+
+
+def tree_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every result but the page, which shows timings; hidden files are no results."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "report.html" and not path.name.startswith(".")
+    }
+
+
+class Lab:
+    """A copy of the finished study, with the means to disturb it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take over a checkout."""
+        self.folder = folder
+        self.results = folder / "results"
+        self.marker = folder / "fault.marker"
+        self.before = tree_digests(self.results)
+
+    def environment(self, **faults: str) -> dict[str, str]:
+        """Variables of a run in which the named faults happen."""
+        site = self.folder / "faults"
+        site.mkdir(exist_ok=True)
+        (site / "sitecustomize.py").write_text(SITE, encoding="utf-8")
+        variables = environment(self.folder)
+        path = f"{site}{os.pathsep}{variables['PYTHONPATH']}"
+        return {**variables, "PYTHONPATH": path, "FAULT_MARKER": str(self.marker), **faults}
+
+    def start(self, *arguments: str, **faults: str) -> subprocess.Popen[str]:
+        """Start Snakemake in a process group of its own."""
+        options = () if "--profile" in arguments else ("--cores", "2", "--rerun-incomplete")
+        command = [sys.executable, "-m", "snakemake", "--configfile", CONFIG, *options, *arguments]
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment(**faults), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *arguments: str, **faults: str) -> Outcome:
+        """Run Snakemake to its end."""
+        process = self.start(*arguments, **faults)
+        text, _ = process.communicate(timeout=PATIENCE_S)
+        return Outcome(process.returncode, text)
+
+    def wait_paused(self) -> int:
+        """Wait until a step stands between writing and renaming; return its process id."""
+        wait_for(lambda: self.marker.is_file() and bool(self.marker.read_text()), "the fault")
+        return int(self.marker.read_text())
+
+    def recover(self) -> str:
+        """What `make recover` does."""
+        python, variables = sys.executable, self.environment()
+        commands = [
+            [python, "-m", "engram_audio.cluster"],
+            [python, "-m", "snakemake", "--configfile", CONFIG, "--unlock"],
+        ]
+        runs = [
+            subprocess.run(one, cwd=self.folder, env=variables, capture_output=True, text=True)
+            for one in commands
+        ]
+        text = "".join(run.stdout + run.stderr for run in runs)
+        assert all(run.returncode == 0 for run in runs), text
+        return text
+
+    def forget(self, *paths: str) -> None:
+        """Delete results, so that the next run makes them again."""
+        for path in paths:
+            (self.results / path).unlink()
+
+    def log(self, path: str) -> str:
+        """Text of a rule's log."""
+        return (self.folder / "logs" / path).read_text(encoding="utf-8")
+
+    def assert_restored(self, outcome: Outcome) -> None:
+        """The rerun succeeded and ended with the bytes of the undisturbed run."""
+        assert outcome.code == 0, outcome.text[-3000:]
+        after = tree_digests(self.results)
+        assert after == self.before, sorted(
+            name for name in {*after, *self.before} if after.get(name) != self.before.get(name)
+        )
+
+
+def record(fault: str, injected: str, seen: str, afterwards: str) -> None:
+    """Keep one row of docs/faults.md; called when everything that it says has been asserted."""
+    FAULTS.mkdir(parents=True, exist_ok=True)
+    row = {"fault": fault, "injected": injected, "seen": seen, "afterwards": afterwards}
+    name = "".join(letter if letter.isalnum() else "-" for letter in fault.lower())
+    (FAULTS / f"{name}.json").write_text(json.dumps(row), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """End a Snakemake that a failing test would leave behind, with its children."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def build_finished(folder: Path) -> Path:
+    """Run the tiny study once, for real."""
+    lab_folder = checkout(folder)
+    run = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--configfile", CONFIG, "--cores", "2"],
+        cwd=lab_folder, env=environment(lab_folder), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]
+    return folder
+
+
+def finished_once(shared: Path) -> Path:
+    """Return the finished study that all test processes of a session share."""
+    folder, done, started = shared / "finished", shared / "finished.done", shared / "finished.lock"
+    try:
+        started.mkdir()
+    except FileExistsError:
+        wait_for(done.is_file, "the tiny study of another test process", 600.0)
+        return folder
+    build_finished(folder)
+    done.touch()
+    return folder
+
+
+def copy_of(finished: Path, folder: Path) -> Lab:
+    """Copy the finished study, times included: nothing is to be done in the copy."""
+    shutil.copytree(finished, folder, symlinks=True)
+    return Lab(folder)

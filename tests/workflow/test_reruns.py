@@ -1,0 +1,131 @@
+"""Exact job sets after one edit of a study that has really run."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import Outcome
+from tests.workflow.lab import Lab
+from tests.workflow.tiny_study import CONFIG, read_config, write_config
+
+
+def plan(lab: Lab, config: dict[str, Any] | None = None) -> dict[str, int]:
+    """Jobs of a dry run after the configuration has been replaced."""
+    if config is not None:
+        write_config(lab.folder, config)
+    outcome = lab.run("-n")
+    assert outcome.code == 0, outcome.text
+    return outcome.jobs
+
+
+def edited(lab: Lab, *path: str, value: Any) -> dict[str, Any]:
+    config = read_config(lab.folder)
+    node = config
+    for name in path[:-1]:
+        node = node[name]
+    node[path[-1]] = value
+    return config
+
+
+def test_a_copied_study_has_nothing_to_do(lab: Lab):
+    assert plan(lab) == {}
+
+
+def test_a_gate_threshold_reruns_the_decision_and_the_report(lab: Lab):
+    config = edited(lab, "decision", "literal_gate", "maximum_ratio", value=0.55)
+    jobs = {"freeze_config_section": 1, "decide": 1, "render_report": 1, "all": 1}
+    assert plan(lab, config) == jobs
+    outcome = lab.run()
+    assert outcome.code == 0 and outcome.jobs == jobs
+
+
+def test_the_pca_dimension_reruns_its_key_family_and_what_follows(lab: Lab):
+    config = edited(lab, "structure_keys", "pca", "num_components", value=3)
+    assert plan(lab, config) == {
+        "freeze_config_section": 1,
+        "score_structure_keys": 2,  # one family on two representations
+        "tabulate_structure": 1,
+        "decide": 1,
+        "render_report": 1,
+        "all": 1,
+    }
+
+
+def test_a_codec_setting_reruns_what_that_codec_made(lab: Lab):
+    jobs = plan(lab, edited(lab, "codecs", "mel_pca", "num_components", value=3))
+    assert jobs["fit_codec"] == 1 and jobs["extract_latents"] == 2
+    assert jobs["score_structure_keys"] == 3, "three families on the one representation"
+    assert not {"import_arrays", "make_surrogate", "fit_var", "make_splits"} & set(jobs)
+
+
+def test_one_more_split_seed_runs_that_seed_only(lab: Lab):
+    """Of the arrays only: a fitted codec keeps its own split."""
+    jobs = plan(lab, edited(lab, "splits", "seeds", value=[0, 1]))
+    assert jobs == {
+        "make_splits": 1,
+        "score_structure_keys": 3,  # three families
+        "score_linear_baselines": 1,
+        "tabulate_structure": 1,
+        "tabulate_corpus": 1,
+        "decide": 1,
+        "render_report": 1,
+        "all": 1,
+    }
+
+
+def test_order_and_comments_rerun_nothing(lab: Lab):
+    def reversed_keys(node: Any) -> Any:
+        if isinstance(node, dict):
+            # The order of named rows is the order of tables; only keys of a section are free.
+            return {name: reversed_keys(node[name]) for name in reversed(list(node))}
+        return node
+
+    config = read_config(lab.folder)
+    sections = ("structure", "statistics", "decision", "report", "splits", "latents")
+    config |= {name: reversed_keys(config[name]) for name in sections}
+    text = "# a comment\n" + yaml.safe_dump(config, sort_keys=False) + "# another\n"
+    (lab.folder / CONFIG).write_text(text, encoding="utf-8")
+    module = lab.folder / "engram_audio" / "windows.py"
+    module.write_text(module.read_text() + "\n# a comment\n")
+    assert plan(lab) == {}
+
+
+def test_an_edited_module_reruns_the_steps_that_reach_it(lab: Lab):
+    module = lab.folder / "engram_audio" / "structure" / "gates.py"
+    module.write_text(module.read_text() + "\n_edited = 1\n")
+    assert plan(lab) == {"decide": 1, "render_report": 1, "all": 1}
+
+
+def why(lab: Lab) -> Outcome:
+    done = subprocess.run(
+        [sys.executable, "-m", "engram_audio.reruns", "--configfile", CONFIG],
+        cwd=lab.folder, env=lab.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return Outcome(done.returncode, done.stdout + done.stderr)
+
+
+def test_why_names_the_value_and_the_module_before_and_after(lab: Lab):
+    assert why(lab).text.startswith("Nothing would run")
+    write_config(lab.folder, edited(lab, "decision", "literal_gate", "maximum_ratio", value=0.55))
+    module = lab.folder / "engram_audio" / "stats" / "bootstrap.py"
+    module.write_text(module.read_text() + "\n_edited = 1\n")
+    answer = why(lab)
+    assert answer.code == 0, answer.text
+    assert "decision.literal_gate.maximum_ratio: 0.6 -> 0.55" in answer.text
+    changed = answer.text.split("Modules that changed:\n")[1].split("\n\n")[0].splitlines()
+    assert [line.split(":")[0].strip() for line in changed] == ["engram_audio.stats.bootstrap"]
+    assert "tabulate_structure (1)" in answer.text
+
+
+@pytest.mark.parametrize("lost", ["code", ""])
+def test_why_without_its_notes_still_says_what_would_run(lab: Lab, lost: str):
+    notes = lab.folder / ".snakemake" / "engram_audio" / lost
+    notes.rename(lab.folder / "gone")
+    module = lab.folder / "engram_audio" / "structure" / "gates.py"
+    module.write_text(module.read_text() + "\n_edited = 1\n")
+    answer = why(lab)
+    assert "decide: some module that it uses" in answer.text
+    assert "decide (1)" in answer.text

@@ -35,7 +35,7 @@ schema: $(VENV)/installed ## write workflow_config.schema.json from the models
 	$(BIN)/python -m engram_audio.schema workflow_config.schema.json
 
 bench: $(VENV)/installed ## ratios against named baselines, minutes
-	for script in bench/*.py; do $(RUN) python "$$script" || exit 1; done
+	for script in latents structure training dag; do $(RUN) python "bench/$$script.py" || exit 1; done
 
 why: $(VENV)/installed ## what would run again, and which value or module changed (ARGS="--profile demo")
 	$(RUN) python -m engram_audio.reruns $(ARGS)

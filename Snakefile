@@ -27,7 +27,18 @@ include: "rules/calibration.smk"
 include: "rules/structure.smk"
 include: "rules/prediction.smk"
 include: "rules/decision.smk"
+include: "rules/calibration_stage.smk"
 include: "rules/report.smk"
+
+
+localrules:
+    calibration,
+
+
+rule calibration:
+    """Calibrate only: every configured world, power and sabotage."""
+    input:
+        "<results>/calibration.json",
 
 
 rule all:
@@ -35,3 +46,5 @@ rule all:
     default_target: True
     input:
         "<results>/report.html",
+        "<results>/decision.json",
+        expand("<results>/tables/{table}.csv", table=REPORT_TABLES),

@@ -4,6 +4,7 @@ Only the Snakefile, the schema writer and tests import this module; a step impor
 """
 
 import difflib
+import itertools
 import json
 import typing
 from collections.abc import Iterable
@@ -42,6 +43,8 @@ from engram_audio.structure.config import (
 )
 from engram_audio.training.config import TrainingRecipe
 
+MAXIMUM_VALUES = 100_000
+MAXIMUM_DEPTH = 50
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 
 
@@ -136,6 +139,8 @@ class WorkflowConfig(Section):
             _require("decision.slices", name, self.structure.slices)
         if not self.prediction.seeds:
             raise ValueError("prediction.seeds: name at least one training seed")
+        for name in self.prediction.representations:
+            _require("prediction.representations", name, self.representations)
         for name in self.prediction.surrogate_heads:
             _require("prediction.surrogate_heads", name, self.prediction_heads)
         for name, head in self.prediction_heads.items():
@@ -187,9 +192,10 @@ def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
         InputError: One line per mistake: the key, what is wrong, the allowed values, the nearest
             match.
     """
+    _require_bounded(raw)
     try:
         text = json.dumps(raw, allow_nan=True)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(
             f"configuration: {error}; use plain YAML scalars, lists and maps"
         ) from None
@@ -218,6 +224,27 @@ def _with_worlds(config: WorkflowConfig) -> WorkflowConfig:
         for name in worlds.names
     }
     return config.model_copy(update={"representations": {**config.representations, **rows}})
+
+
+def _require_bounded(raw: Any) -> None:
+    """Refuse what YAML aliases blow up or tie in a circle, before it is written out."""
+    level, num_values = [raw], 0
+    for _ in range(MAXIMUM_DEPTH):
+        num_values += len(level)
+        if not level:
+            return
+        if num_values > MAXIMUM_VALUES:
+            break
+        parts = (
+            node.values() if isinstance(node, dict) else node
+            for node in level
+            if isinstance(node, dict | list | tuple)
+        )
+        level = list(itertools.islice(itertools.chain.from_iterable(parts), MAXIMUM_VALUES + 1))
+    raise InputError(
+        f"configuration: more than {MAXIMUM_VALUES} values or {MAXIMUM_DEPTH} levels, aliases "
+        "written out; use fewer YAML aliases"
+    )
 
 
 def explain(item: Any) -> str:

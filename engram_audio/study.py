@@ -166,6 +166,11 @@ class Study:
         """Key families that the calibration worlds are scored with."""
         return list(self.config.calibration_keys)
 
+    def predicted(self) -> list[str]:
+        """Representations of the prediction stage: the chosen bases with their surrogates."""
+        chosen = self.config.prediction.representations
+        return [name for name in self.representations() if self.base_of(name) in chosen]
+
     def prediction_heads(self, representation: str) -> list[str]:
         """Heads trained on a representation: all on a base, the chosen ones on a surrogate."""
         if self.surrogate_of(representation) is None:
@@ -176,7 +181,7 @@ class Study:
         """Representation, lag, head and training seed of every trained density."""
         return [
             (name, lag, head, seed)
-            for name in self.representations()
+            for name in self.predicted()
             for lag in self.config.prediction.lags_frames
             for head in self.prediction_heads(name)
             for seed in self.config.prediction.seeds

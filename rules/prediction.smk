@@ -68,7 +68,7 @@ def scored_tables(name: str, with_nulls: bool) -> list[str]:
     if with_nulls:
         paths += [
             f"{root}/{rep}/nulls/seed-{seed}/{name}.parquet"
-            for rep in STUDY.representations()
+            for rep in STUDY.predicted()
             for seed in STUDY.config.prediction.seeds
         ]
     return paths
@@ -273,7 +273,7 @@ rule tabulate_prediction:
         worst=scored_tables("worst", True),
         calibration=scored_tables("calibration", True),
         rollout=scored_tables("rollout", False),
-        summaries=[f"<results>/latents/{name}/summary.json" for name in STUDY.representations()],
+        summaries=[f"<results>/latents/{name}/summary.json" for name in STUDY.predicted()],
     output:
         prediction="<results>/tables/prediction.csv",
         worst_frames="<results>/tables/worst_frames.csv",

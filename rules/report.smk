@@ -6,6 +6,7 @@ include: "report_inputs.smk"
 
 localrules:
     render_report,
+    write_first_results,
 
 
 rule render_report:
@@ -14,7 +15,7 @@ rule render_report:
         section="<results>/config/report.json",
         config_sections=expand("<results>/config/{section}.json", section=STUDY.section_names()),
         tables=expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
-        documents="<results>/decision.json",
+        documents=report_documents(),
         cells=report_cells,
         latents=report_latents,
         templates=report_templates,
@@ -47,5 +48,32 @@ rule render_report:
             --templates {input.templates:q} --benchmarks {params.benchmarks:q} \
             --rule-benchmarks {params.rule_benchmarks:q} \
             --report {output.report:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule write_first_results:
+    """Set the first experiment's published numbers beside what known processes score."""
+    input:
+        published=PUBLISHED_RESULTS,
+    output:
+        document="docs/first-results.md",
+    log:
+        "<logs>/write_first_results.log",
+    benchmark:
+        "<benchmarks>/write_first_results.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime="10m",
+    params:
+        code=step_code("write_first_results"),
+    shell:
+        r"""
+        python -m engram_audio.steps.write_first_results \
+            --published {input.published:q} \
+            --document {output.document:q} \
             >{log:q} 2>&1
         """

@@ -4,6 +4,9 @@ from snakemake.io import regex_from_filepattern
 
 # Relative, so that a moved checkout reruns nothing.
 TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
+PUBLISHED_RESULTS = os.path.relpath(
+    os.path.join(workflow.basedir, "engram_audio", "prediction", "first_results.json")
+)
 REPORT_TABLES = [
     "structure",
     "linear",
@@ -20,6 +23,15 @@ if STUDY.prediction_runs():
         "prediction_calibration",
         "prediction_rollout",
     ]
+
+if STUDY.calibration_worlds():
+    REPORT_TABLES += ["calibration"]
+
+
+def report_documents() -> list[str]:
+    """The decision and, where worlds are configured, the calibration."""
+    names = ["decision", "calibration"] if STUDY.calibration_worlds() else ["decision"]
+    return [f"<results>/{name}.json" for name in names]
 
 
 def report_templates(wildcards) -> list[str]:
@@ -39,14 +51,14 @@ def report_cells(wildcards) -> list[str]:
     families = sorted({key.split(".")[0] for key in STUDY.config.decision.keys})
     return [
         f"<results>/structure/{name}/split-{STUDY.split_seeds(name)[0]}/{family}/cells.parquet"
-        for name in STUDY.config.representations
+        for name in STUDY.study_bases()
         for family in families
     ]
 
 
 def report_latents(wildcards) -> list[str]:
     """Latent summaries and, where a codec decodes, examples to listen to."""
-    rows = STUDY.config.representations.items()
+    rows = [(name, STUDY.config.representations[name]) for name in STUDY.study_bases()]
     players = [
         f"<results>/report_assets/{name}/players.json"
         for name, row in rows

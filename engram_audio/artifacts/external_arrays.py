@@ -118,8 +118,9 @@ def _file_of(path: Path, record: dict[Any, Any]) -> Path:
     name = record.get("file", "")
     if name:
         return path / name
-    plain = path / f"{record['utterance_id']}.npy"
-    return plain if plain.exists() else plain.with_name(f"{record['utterance_id']}.npz")
+    stem = Path(record["utterance_id"]).name  # never outside the folder
+    plain = path / f"{stem}.npy"
+    return plain if plain.exists() else path / f"{stem}.npz"
 
 
 def _read_file(row: ArrayRow, file: Path) -> ArrayRow:

@@ -59,8 +59,7 @@ def read_json(path: Path, schema_version: int = 1) -> dict[str, Any]:
             f"{path}: schema_version {found}, but this code reads {schema_version}; "
             "delete it and rerun the rule that makes it"
         )
-    digest = document.pop(DIGEST, None)
-    if digest is not None and digest != _digest(document):
+    if document.pop(DIGEST, None) != _digest(document):
         raise InputError(
             f"{path}: differs from what was written (its digest does not match); delete it and "
             "rerun the rule that makes it"

@@ -141,13 +141,16 @@ class LatentStore:
         """Open shards and check that they belong together.
 
         Raises:
-            InputError: A shard is missing, damaged, of another schema version, or differs from the
-                first in representation, dimension, frame rate, latent space or weights.
+            InputError: A shard is missing, damaged, of another schema version, in the folder of
+                another representation, or differs from the first in representation, dimension,
+                frame rate, latent space or weights.
         """
         self._shards = [_open_shard(Path(path)) for path in paths]
         if not self._shards:
             raise InputError("no latent shard was given")
         self.metadata = _metadata(self._shards[0])
+        for shard in self._shards:
+            _check_folder(shard.path, _metadata(shard))
         for shard in self._shards[1:]:
             _check_same(self.metadata, _metadata(shard), self._shards[0].path, shard.path)
         frames = [
@@ -265,6 +268,17 @@ def _open_shard(path: Path) -> _Shard:
 def _metadata(shard: _Shard) -> LatentMetadata:
     attributes: dict[str, Any] = shard.group.attrs.asdict()
     return LatentMetadata(**{name: attributes[name] for name in LatentMetadata._fields})
+
+
+def _check_folder(path: Path, metadata: LatentMetadata) -> None:
+    """A shard under `latents/<representation>/` must be that representation's."""
+    folder = path.parent
+    if folder.parent.name == "latents" and folder.name != metadata.representation:
+        raise InputError(
+            f"{path}: holds {metadata.representation} ({metadata.latent_space}, "
+            f"{metadata.frame_rate_hz:g} Hz), not {folder.name}; delete it and rerun the rule that "
+            "makes it"
+        )
 
 
 def _check_same(

@@ -14,6 +14,7 @@ from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.errors import InputError
 
 MANIFEST_KEY = b"engram_audio"
+COLUMNS = "columns"
 
 
 def write_table(
@@ -21,7 +22,9 @@ def write_table(
 ) -> None:
     """Write a table as parquet; the manifest and the schema version go into its metadata."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    header = json.dumps({"schema_version": schema_version, **manifest}, sort_keys=True)
+    header = json.dumps(
+        {"schema_version": schema_version, COLUMNS: _columns(table), **manifest}, sort_keys=True
+    )
     metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: header.encode()}
     with atomic_path(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary, write_page_checksum=True)
@@ -31,25 +34,33 @@ def read_table(path: Path, columns: Sequence[str], schema_version: int = 1) -> p
     """Read a table that `write_table` wrote and check that it has the columns.
 
     Raises:
-        InputError: Missing, unreadable, another schema version, or a column is absent.
+        InputError: Missing, unreadable, damaged (pages have checksums, the header lists the
+            columns), another schema version, or a column is absent.
     """
     remedy = "delete it and rerun the rule that makes it"
     try:
         table = pq.read_table(path, page_checksum_verification=True)
+        header = json.loads((table.schema.metadata or {}).get(MANIFEST_KEY, b"{}"))
+        frame = table.to_pandas()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run the rule that makes it") from error
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: not a readable parquet file ({error}); {remedy}") from error
-    header = json.loads((table.schema.metadata or {}).get(MANIFEST_KEY, b"{}"))
     if header.get("schema_version") != schema_version:
         raise InputError(
             f"{path}: schema_version {header.get('schema_version')}, but this code reads "
             f"{schema_version}; {remedy}"
         )
+    if header.get(COLUMNS) != _columns(table):
+        raise InputError(f"{path}: its columns differ from what was written; {remedy}")
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: lacks the column(s) {', '.join(missing)}; {remedy}")
-    return table.to_pandas()
+    return frame
+
+
+def _columns(table: pa.Table) -> list[list[str]]:
+    return [[field.name, str(field.type)] for field in table.schema]
 
 
 def read_table_manifest(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ rho^2 = r^(2(k-1)) (1 - r) / 2, and every score below is a function of rho^2 and
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import integrate, optimize, special
@@ -30,14 +31,23 @@ def expected_cosine(rho2: float, dims: int) -> float:
     The mean of the sample correlation through the origin: rho (2/D) (G((D+1)/2) / G(D/2))^2
     2F1(1/2, 1/2; D/2 + 1; rho^2).
     """
+    if rho2 <= 0:
+        return 0.0
     log_ratio = special.gammaln((dims + 1) / 2) - special.gammaln(dims / 2)
-    hypergeometric = float(special.hyp2f1(0.5, 0.5, dims / 2 + 1, rho2))
-    return math.sqrt(rho2) * 2 / dims * math.exp(2 * log_ratio) * hypergeometric
+    # summed here: scipy's hyp2f1 is NaN for D = 512 near rho = 1; term j falls as j^(-D/2 - 1)
+    j, c = np.arange(SERIES_TERMS), dims / 2 + 1
+    log_terms = 2 * (special.gammaln(j + 0.5) - special.gammaln(0.5)) - special.gammaln(j + 1)
+    log_terms += special.gammaln(c) - special.gammaln(c + j) + j * math.log(rho2)
+    return math.sqrt(rho2) * 2 / dims * math.exp(2 * log_ratio) * float(np.exp(log_terms).sum())
 
 
 def rho2_of_cosine(cosine: float, dims: int) -> float:
-    """Return the rho^2 whose expected cosine in D dimensions is the given one."""
-    return float(optimize.brentq(lambda rho2: expected_cosine(rho2, dims) - cosine, 0.0, 1 - 1e-12))
+    """Return the rho^2 whose expected cosine in D dimensions is the given one, 0 <= cosine < 1."""
+    return _root(lambda rho2: expected_cosine(rho2, dims) - cosine, 0.0, 1.0)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    return float(optimize.root_scalar(function, bracket=(low, high), xtol=1e-14).root)
 
 
 def _laguerre_sum(ratio: float, dims: int) -> float:
@@ -80,9 +90,7 @@ def implied_correlation(rho2: float, lag_frames: int) -> float | None:
     peak = ceiling_correlation(lag_frames)
     if rho2 > squared_correlation(peak, lag_frames):
         return None
-    return float(
-        optimize.brentq(lambda r: squared_correlation(r, lag_frames) - rho2, peak, 1.0, xtol=1e-12)
-    )
+    return _root(lambda r: squared_correlation(r, lag_frames) - rho2, peak, 1.0)
 
 
 def ceiling_correlation(lag_frames: int) -> float:
@@ -123,7 +131,9 @@ def angle_floor_degrees(codebook_size: int, dims: int) -> float:
         return (math.sin(angle) / math.sin(edge)) ** (dims - 2)
 
     mass, _ = integrate.quad(density, 0, edge, epsabs=0, epsrel=1e-10)
-    moment, _ = integrate.quad(lambda angle: angle * density(angle), 0, edge, epsabs=0, epsrel=1e-10)
+    moment, _ = integrate.quad(
+        lambda angle: angle * density(angle), 0, edge, epsabs=0, epsrel=1e-10
+    )
     return math.degrees(moment / mass)
 
 

@@ -110,7 +110,8 @@ def _score_figure(
         if curves[0].column.startswith("log_magnitude"):
             axes[0].set_yscale("symlog", linthresh=1.0, linscale=1.0)
             axes[0].yaxis.set_major_formatter(lambda value, _: number.fixed(value, 0))
-            axes[0].set_ylim(top=1.0)  # no R^2 lies above
+            lowest = axes[0].get_ylim()[0]
+            axes[0].set_ylim(min(1.3 * lowest, lowest), 1.0)  # no R^2 lies above 1
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
         identity = content_id("fig", representation, name)
@@ -160,6 +161,7 @@ def _draw_scores(axis: Axes, rows: pd.DataFrame, curves: Sequence[_Curve]) -> No
             ends = rows[low].to_numpy(float), rows[high].to_numpy(float)
             axis.vlines(where, *ends, color=curve.color)
     axis.set_xticks(range(len(lags)), [str(lag) for lag in lags])
+    axis.set_xlim(-0.35, len(lags) - 0.65)
 
 
 def calibration_figure(data: ReportData, representation: str) -> FigureView | None:

@@ -2,6 +2,7 @@
 
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.sections import (
+    calibration,
     corpus,
     instrument,
     listening,
@@ -15,6 +16,7 @@ from engram_audio.report.sections import (
 SECTIONS: tuple[SectionSpec, ...] = (
     verdict.SECTION,
     instrument.SECTION,
+    calibration.SECTION,
     matrix.SECTION,
     structure.SECTION,
     prediction.SECTION,

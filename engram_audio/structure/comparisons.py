@@ -69,14 +69,40 @@ def add_control(
     control: str,
     confidence: float,
 ) -> None:
-    """Add a control's ratio, corrected for the cells' degrees of freedom: 1 when it is useless."""
+    """Add a control's ratio, corrected for what estimating cell means costs: 1 when useless."""
     estimates = analysed.parts[part]
     wanted = skeleton.assign(control=control)
     ratio = take(estimates.ratio, matching_rows(estimates.cube.cells, wanted, CELL))
-    excess = key_rows(analysed.keys, skeleton, control)[f"expected_null_ratio_excess_{part}"]
-    factor = 1 / (1 + excess.to_numpy(float))
+    factor = 1 / (1 + control_excess(key_rows(analysed.keys, skeleton, control), part))
     corrected = Estimate(ratio.value * factor, ratio.influence * factor[:, None], ratio.num_units)
     put_estimate(table, f"control_{control}", corrected, confidence)
+
+
+def control_excess(keys: pd.DataFrame, part: str) -> np.ndarray:
+    """Return by how much a control's ratio must exceed 1, given the cell means it drew.
+
+    For independent frames that is sum_c (mass_c / N) / n_c. Frames are not independent: an
+    increment undoes the one before it, so means of swapped labels, which keep their
+    autocorrelation, are steadier than 1/n. What the means of this control really scatter is seen
+    in-sample, where the same scatter lowers the ratio from 1 (by (K - 1) / (N - 1) when
+    independent); the expected excess is scaled by that measured factor. The scatter is in units of
+    the train variance and the ratio in units of the part's own, hence the quotient of the two.
+    """
+    own = keys.to_dict("series")
+    column = {
+        name: own[name].to_numpy(float) for name in own if name.startswith(("sse", "num_own"))
+    }
+    frames, cells = column["num_own_frames_train"], column["num_own_cells_train"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scatter = 1 - column["sse_own_train"] / column["sse_own_total_train"]
+        factor = scatter / ((cells - 1) / (frames - 1))
+        variance = {
+            name: column[f"sse_own_total_{name}"] / column[f"num_own_frames_{name}"]
+            for name in ("train", part)
+        }
+        factor *= variance["train"] / variance[part]
+    expected = keys[f"expected_null_ratio_excess_{part}"].to_numpy(float)
+    return expected * np.where(cells > 1, factor, 0.0)
 
 
 def add_surrogates(

@@ -7,7 +7,6 @@ stage's normalised errors; a number that is off here is the metric's fault, not 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from engram_audio.calibration.oracle import Oracle
 from engram_audio.calibration.rows import CalibrationRow, compare
@@ -72,8 +71,8 @@ def _prediction_scores(
     )  # fmt: skip
     sums = result.sums
     return {
-        "nll_nats": _ratio(sums["nll"], sums["num_frames"]),
-        "cosine": _ratio(sums["cosine_mean"], sums["num_frames"]),
+        "nll_nats": _ratio(*(sums[name].to_numpy(float) for name in ("nll", "num_frames"))),
+        "cosine": _ratio(*(sums[name].to_numpy(float) for name in ("cosine_mean", "num_frames"))),
     }
 
 
@@ -95,6 +94,6 @@ def _variance_ratio(oracle: Oracle, lag: int, material: Material) -> tuple[float
     return _ratio(*sums)
 
 
-def _ratio(top: np.ndarray | pd.Series, bottom: np.ndarray | pd.Series) -> tuple[float, float]:
-    ratio = uncertain(ratio_of_sums(np.asarray(top, float), np.asarray(bottom, float)))
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> tuple[float, float]:
+    ratio = uncertain(ratio_of_sums(top, bottom))
     return float(ratio.value), float(ratio.se)

@@ -82,9 +82,13 @@ def power_rows(section: PowerSection, gate: OperativeGate, confidence: float) ->
         for effect in section.effects:
             rng = named_generator(section.seed, "power", str(num_speakers), repr(effect))
             counts = Counter(_verdicts(section, gate, confidence, num_speakers, effect, rng))
-            shares = [counts[word] / section.num_studies for word in VERDICTS]
-            error = max(np.sqrt(share * (1 - share) / section.num_studies) for share in shares)
-            rows.append(PowerRow(num_speakers, effect, section.num_studies, *shares, float(error)))
+            proceed, stop, rest = (counts[word] / section.num_studies for word in VERDICTS)
+            error = max(
+                np.sqrt(share * (1 - share) / section.num_studies)
+                for share in (proceed, stop, rest)
+            )
+            row = (proceed, stop, rest, float(error))
+            rows.append(PowerRow(num_speakers, effect, section.num_studies, *row))
     return rows
 
 
@@ -174,7 +178,7 @@ def coverage_rows(section: PowerSection, statistics: StatisticsSection) -> list[
     """Return the coverage of speaker intervals of a ratio, and of the frame interval beside."""
     rows = []
     for num_speakers in section.num_speakers:
-        hits = dict.fromkeys(INTERVALS, 0)
+        hits: dict[str, int] = dict.fromkeys(INTERVALS, 0)
         rng = named_generator(section.seed, "coverage", str(num_speakers))
         for start in range(0, section.num_coverage_studies, STUDIES_AT_A_TIME):
             count = min(STUDIES_AT_A_TIME, section.num_coverage_studies - start)
@@ -218,4 +222,3 @@ def _coverage(
         name: (interval.low <= truth) & (truth <= interval.high)
         for name, interval in bounds.items()
     }
-

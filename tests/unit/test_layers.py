@@ -10,7 +10,7 @@ from engram_audio.provenance import ROOT, imported_modules
 PACKAGE = ROOT / "engram_audio"
 STAGES = (
     "corpus", "codecs", "latents", "calibration", "structure", "prediction", "factorizer", "memory",
-    "rollout", "generation", "report",
+    "rollout", "generation", "trust", "report",
 )  # fmt: skip
 BELOW_ALL = {"errors", "section", "windows", "stats"}
 MATHEMATICS = {*STAGES, "stats", "training", "windows"} - {"codecs"}

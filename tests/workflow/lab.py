@@ -69,6 +69,7 @@ class Lab:
         self.results = folder / "results"
         self.marker = folder / "fault.marker"
         self.before = tree_digests(self.results)
+        self.targets: tuple[str, ...] = ()
 
     def environment(self, **faults: str) -> dict[str, str]:
         """Variables of a run in which the named faults happen."""
@@ -82,7 +83,8 @@ class Lab:
     def start(self, *arguments: str, **faults: str) -> subprocess.Popen[str]:
         """Start Snakemake in a process group of its own."""
         options = () if "--profile" in arguments else ("--cores", "2", "--rerun-incomplete")
-        command = [sys.executable, "-m", "snakemake", "--configfile", CONFIG, *options, *arguments]
+        words = (*options, *arguments, "--", *self.targets)
+        command = [sys.executable, "-m", "snakemake", "--configfile", CONFIG, *words]
         return subprocess.Popen(
             command, cwd=self.folder, env=self.environment(**faults), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -98,6 +100,12 @@ class Lab:
         """Wait until a step stands between writing and renaming; return its process id."""
         wait_for(lambda: self.marker.is_file() and bool(self.marker.read_text()), "the fault")
         return int(self.marker.read_text())
+
+    def abandon(self, killed: subprocess.Popen[str]) -> None:
+        """Take leave of a killed Snakemake without waiting for the children that outlive it."""
+        killed.wait()
+        assert killed.stdout is not None
+        killed.stdout.close()
 
     def recover(self) -> str:
         """What `make recover` does."""
@@ -115,9 +123,10 @@ class Lab:
         return text
 
     def forget(self, *paths: str) -> None:
-        """Delete results, so that the next run makes them again."""
+        """Delete results and ask for them from now on: what follows them is still there."""
+        self.targets = tuple(f"results/{path}" for path in paths)
         for path in paths:
-            (self.results / path).unlink()
+            (self.results / path).unlink(missing_ok=True)
 
     def log(self, path: str) -> str:
         """Text of a rule's log."""
@@ -148,7 +157,9 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def build_finished(folder: Path) -> Path:

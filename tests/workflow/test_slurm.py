@@ -72,7 +72,7 @@ def running_job(lab: Lab) -> str:
 def test_the_study_runs_with_gpu_rules_on_gpus_and_the_rest_beside_the_driver(lab: Lab):
     """Where each rule ran, by SLURM's own record; and the bytes of the run without SLURM."""
     shutil.rmtree(lab.results)
-    outcome = lab.run(*PROFILE, "results/report.html")
+    outcome = lab.run(*PROFILE)
     lab.assert_restored(outcome)
     jobs = jobs_of(lab)
     assert {rule_of(job) for job in jobs} == gpu_rules() & set(outcome.jobs)
@@ -97,7 +97,7 @@ def test_a_killed_driver_leaves_a_slurm_orphan_that_is_refused_and_recovered(lab
     with ended(lab.start(*PROFILE, FAULT_PAUSE="shard-000.zarr.zip")) as driver:
         number = running_job(lab)
         os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
+        lab.abandon(driver)
     lab.run(*PROFILE, "--unlock")
     refused = lab.run(*PROFILE)
     assert refused.code != 0

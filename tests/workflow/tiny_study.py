@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "engram_audio", "report_templates", "envs", "slurm")
 NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 12, 4, 4
 CONFIG = "tiny.yaml"
+SECRET = "hf_neverWriteThisAnywhere"  # in the environment of every run
 
 
 def checkout(folder: Path) -> Path:
@@ -43,6 +44,8 @@ def environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(folder),
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
+        "HF_TOKEN": SECRET,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
     }
 
 

@@ -6,6 +6,7 @@ from engram_audio.report import number
 from engram_audio.report.data import ReportData, choose
 from engram_audio.report.gate_rows import view_rows
 from engram_audio.report.section_spec import SectionSpec
+from engram_audio.report.sections.calibration import trust_words
 from engram_audio.report.table_view import outcome_class
 
 NUM_FIRST_ROWS = 6  # what fits on the first screen; the rest opens below
@@ -103,8 +104,12 @@ def registered_words(data: ReportData, num_looked_at: int | None) -> str:
 
 
 def trust_marks(data: ReportData, operative: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return short marks of trust: controls, surrogates, exclusions."""
+    """Return short marks of trust: known answers, controls, surrogates, exclusions."""
     marks = []
+    if "calibration" in data.tables:
+        bugs = data.documents.get("calibration", {}).get("sabotage", {}).get("bugs", {})
+        words = trust_words(data.tables["calibration"], bugs)
+        marks.append({"title": "Worlds with known answers", **words})
     for control in ("permuted", "swapped"):
         rows = [row for row in operative if control in f"{row.get('name')} {row.get('quantity')}"]
         marks.append({"title": f"Control: {control} keys", **control_words(rows)})

@@ -1,0 +1,74 @@
+"""Size of the full study: seconds of a dry run and of a run that finds nothing to do.
+
+Runs in a scratch folder. A stand-in for `python` writes the outputs (their content does not matter
+here), so that Snakemake's own work is what is timed. Limits: 10 s and 15 s on two cores.
+"""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.workflow.many_plans import jobs_of  # noqa: E402  (the repository's root must come first)
+from tests.workflow.tiny_study import checkout, environment, stand_in_environment  # noqa: E402
+
+LIMITS_S = {"dry run": 10.0, "no-op run": 15.0}
+MAXIMUM_INPUTS = 1000
+
+
+def timed(folder: Path, variables: dict[str, str], *arguments: str) -> tuple[float, float, str]:
+    """Run Snakemake on the full study; return wall seconds, CPU seconds and its output."""
+    command = [sys.executable, "-m", "snakemake", "--configfile", "full.yaml", *arguments]
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    done = subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
+    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall, cpu, done.stdout + done.stderr
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Return the figures of one fresh checkout of the full study."""
+    checkout(folder)
+    text = (ROOT / "workflow_config.yaml").read_text(encoding="utf-8")
+    (folder / "full.yaml").write_text(text, encoding="utf-8")
+    wall, cpu, output = timed(folder, environment(folder), "-n")
+    inputs = [line.count(", ") + 1 for line in re.findall(r"^ {4}input: .*$", output, re.M)]
+    figures = {
+        "jobs": float(sum(jobs_of(output).values())),
+        "most inputs of a job": float(max(inputs)),
+        "dry run": wall,
+        "dry run (CPU)": cpu,
+    }
+    timed(folder, stand_in_environment(folder), "-j8", "-q", "all")
+    wall, cpu, output = timed(folder, environment(folder), "-j2")
+    assert jobs_of(output) == {}, "the stand-in's study is finished"
+    return {**figures, "no-op run": wall, "no-op run (CPU)": cpu}
+
+
+def main() -> None:
+    """Print the figures; fail where a limit is passed on a quiet machine."""
+    with tempfile.TemporaryDirectory() as temporary:
+        figures = measure(Path(temporary) / "study")
+    load = os.getloadavg()[0]
+    for name, value in figures.items():
+        limit = LIMITS_S.get(name)
+        print(f"{name:22} {value:10.2f}" + (f"   limit {limit:.0f} s" if limit else ""))
+    print(f"{'load average':22} {load:10.2f}")
+    over = [name for name, limit in LIMITS_S.items() if figures[f"{name} (CPU)"] > limit]
+    if over or figures["most inputs of a job"] > MAXIMUM_INPUTS:
+        sys.exit(f"over the limit: {over or 'inputs'}")
+
+
+if __name__ == "__main__":
+    main()

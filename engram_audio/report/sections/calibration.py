@@ -1,0 +1,158 @@
+"""Measured against known: planted worlds, error rates, coverage, planted bugs."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.report.data import ReportData
+from engram_audio.report.figures_calibration import coverage_figure, power_figure
+from engram_audio.report.section_spec import SectionSpec
+from engram_audio.report.table_view import Column, TableView, make_table
+
+NUMBER_COLUMNS = (
+    Column("world", "World", is_text=True),
+    Column("stage", "Stage", is_text=True, help="Which code measured."),
+    Column("quantity", "Quantity", is_text=True),
+    Column("lag_frames", "Lag", "frames"),
+    Column("truth", "Known", "", "Closed form, or the exact predictor on fresh speakers."),
+    Column("truth_error", "± of it", "", "Standard error; 0 for closed forms."),
+    Column("measured", "Measured"),
+    Column("measured_error", "± of it", "", "Standard error, unit: the speaker."),
+    Column("tolerance_below", "May lie below by", "", "3 combined errors and stated losses."),
+    Column("tolerance_above", "May lie above by", "", "Empty: no bound on this side."),
+    Column("outcome", "Outcome", is_outcome=True),
+)
+VERDICT_COLUMNS = (
+    Column("world", "World", is_text=True),
+    Column("expected", "Known verdict", is_text=True, help="What a correct gate may say."),
+    Column("given", "Given", is_text=True),
+    Column("outcome", "Outcome", is_outcome=True),
+)
+RATE_COLUMNS = (
+    Column("world", "Study", is_text=True),
+    Column("quantity", "Quantity", is_text=True),
+    Column("stage", "Of", is_text=True),
+    Column("truth", "Limit or nominal"),
+    Column("measured", "Measured"),
+    Column("measured_error", "± of it", "", "Binomial standard error at the limit."),
+    Column("expected", "Note", is_text=True),
+    Column("outcome", "Outcome", is_outcome=True),
+)
+BUG_COLUMNS = (
+    Column("bug", "Planted bug", is_text=True),
+    Column("what", "What is wrong", is_text=True),
+    Column("num_rows", "Rows that notice"),
+    Column("first", "The first of them", is_text=True),
+    Column("outcome", "Outcome", is_outcome=True),
+)
+
+
+def build(data: ReportData) -> dict[str, Any]:
+    """Gather the tables and figures of the calibration."""
+    table = with_outcome(data.tables["calibration"])
+    document = data.documents.get("calibration", {})
+    bugs = document.get("sabotage", {}).get("bugs", {})
+    rates = table.loc[table["kind"].isin(["error rate", "coverage"])]
+    return {
+        "sentence": trust_words(table, bugs)["text"],
+        "mark": trust_words(table, bugs)["mark"],
+        "verdicts": _table(data, "verdicts", "Verdicts on worlds with known verdicts",
+                           table.loc[table["kind"] == "verdict"], VERDICT_COLUMNS),
+        "numbers": _table(data, "numbers", "Every measured number beside the known one",
+                          table.loc[table["kind"] == "number"], NUMBER_COLUMNS,
+                          is_failing_first=True),
+        "rates": _table(data, "rates", "Error rates of the gate, coverage of intervals",
+                        rates, RATE_COLUMNS),
+        "figures": [
+            draw(pd.DataFrame(document[name]))
+            for name, draw in (("power", power_figure), ("coverage", coverage_figure))
+            if document.get(name)
+        ],
+        "bugs": make_table(
+            "calibration-bugs", "Planted bugs, and the rows that notice them", bug_rows(bugs),
+            BUG_COLUMNS, maximum_rows=data.settings.maximum_table_rows, source="calibration.json",
+        ),
+        "matrix": matrix_table(data, document.get("sabotage", {})),
+    }  # fmt: skip
+
+
+def _table(
+    data: ReportData, name: str, caption: str, rows: pd.DataFrame, columns: tuple[Column, ...],
+    is_failing_first: bool = False,
+) -> TableView:  # fmt: skip
+    if is_failing_first:
+        rows = rows.iloc[np.argsort(rows["outcome"] != "fail", kind="stable")]
+    return make_table(
+        f"calibration-{name}", caption, rows, columns,
+        maximum_rows=data.settings.maximum_table_rows, source="tables/calibration.csv",
+    )  # fmt: skip
+
+
+def with_outcome(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the word of each row: pass, fail, or `shown` where nothing is claimed."""
+    words = {"True": "pass", "False": "fail"}
+    outcome = [words.get(str(value), "shown") for value in table["passes"]]
+    return table.assign(outcome=outcome)
+
+
+def trust_words(table: pd.DataFrame, bugs: dict[str, Any]) -> dict[str, str]:
+    """Return the badge: how many answers come out right, and how many planted bugs are caught."""
+    table = with_outcome(table)
+    judged = table.loc[table["outcome"] != "shown"]
+    right = int(np.count_nonzero(judged["outcome"] == "pass"))
+    verdicts = judged.loc[judged["kind"] == "verdict"]
+    as_known = int(np.count_nonzero(verdicts["outcome"] == "pass"))
+    caught = sum(bool(entry.get("is_caught")) for entry in bugs.values())
+    text = (
+        f"{right} of {len(judged)} known answers come out within tolerance, "
+        f"{as_known} of {len(verdicts)} verdicts as known; "
+        f"{caught} of {len(bugs)} planted bugs are caught"
+    )
+    is_good = bool(len(judged)) and right == len(judged) and caught == len(bugs) > 0
+    return {"text": text, "mark": "good" if is_good else "bad"}
+
+
+def bug_rows(bugs: dict[str, Any]) -> pd.DataFrame:
+    """Return one row for each planted bug."""
+    rows = [
+        {
+            "bug": name, "what": entry.get("what"), "num_rows": len(entry.get("caught_by", [])),
+            "first": next(iter(entry.get("caught_by", [])), None),
+            "outcome": "pass" if entry.get("is_caught") else "fail",
+        }
+        for name, entry in bugs.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=[column.name for column in BUG_COLUMNS])
+
+
+def matrix_table(data: ReportData, sabotage: dict[str, Any]) -> TableView:
+    """Return the matrix: calibration rows down, planted bugs across."""
+    bugs = sabotage.get("bugs", {})
+    rows = [
+        {"row": row, **{bug: _word(row, entry) for bug, entry in bugs.items()}}
+        for row in sabotage.get("rows", [])
+    ]
+    columns = [Column("row", "Calibration row", is_text=True)]
+    columns += [Column(bug, bug.replace("_", " "), is_text=True) for bug in bugs]
+    return make_table(
+        "calibration-matrix", "Which row notices which planted bug",
+        pd.DataFrame(rows, columns=[column.name for column in columns]), columns,
+        maximum_rows=data.settings.maximum_table_rows, source="calibration.json",
+    )  # fmt: skip
+
+
+def _word(row: str, entry: dict[str, Any]) -> str | None:
+    return "caught" if row in entry.get("caught_by", []) else None
+
+
+SECTION = SectionSpec(
+    name="calibration",
+    title="Can this instrument be trusted?",
+    lead=(
+        "Planted worlds whose answers are known went through the same rules as the speech above. "
+        "Each number stands beside the known one with a tolerance that was derived, not tuned."
+    ),
+    needs=("calibration",),
+    build=build,
+)

@@ -1,0 +1,205 @@
+"""The published table and document of the calibration."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.calibration.config import WORLD_PREFIX, PowerSection
+from engram_audio.calibration.registry import WORLDS
+from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.calibration.truth import Truth
+from engram_audio.structure.decision import Decided
+from engram_audio.trust.power import CoverageRow, PowerRow
+from engram_audio.trust.sabotage import BUGS, NO_BUG, SabotageRow
+
+CALIBRATION_COLUMNS = ("kind", *CalibrationRow._fields, "expected", "given")
+SABOTAGE_COLUMNS = ("bug", *CalibrationRow._fields)
+TRUTH_COLUMNS = ("world", *Truth._fields)
+RELEVANT_INTERVALS = ("speaker_t",)  # what decides; the others are shown beside it
+
+
+class Verdict(NamedTuple):
+    """A known verdict beside the one that the gate gave.
+
+    Attributes:
+        world: Name of the world.
+        expected: Verdicts of a correct gate.
+        given: What the gate said.
+        passes: Whether it is one of them.
+    """
+
+    world: str
+    expected: tuple[str, ...]
+    given: str
+    passes: bool
+
+
+def world_verdicts(decided: Mapping[str, Decided]) -> list[Verdict]:
+    """Compare each calibration world's verdict with the known one, by name of the world."""
+    rows = []
+    for representation, one in sorted(decided.items()):
+        name = representation.removeprefix(WORLD_PREFIX)
+        expected = WORLDS[name].structure
+        rows.append(Verdict(name, expected, one.verdict, one.verdict in expected))
+    return rows
+
+
+def row_frame(rows: Iterable[CalibrationRow]) -> pd.DataFrame:
+    """Return comparisons as a table."""
+    return pd.DataFrame(list(rows), columns=list(CalibrationRow._fields))
+
+
+def rows_of(frame: pd.DataFrame) -> list[CalibrationRow]:
+    """Undo `row_frame`."""
+    records = frame.loc[:, list(CalibrationRow._fields)].to_dict("records")
+    return [CalibrationRow(**{str(k): v for k, v in record.items()}) for record in records]
+
+
+def truth_frame(name: str, truths: Iterable[Truth]) -> pd.DataFrame:
+    """Return the truths of one world as a table."""
+    records = [{"world": name, **truth._asdict()} for truth in truths]
+    return pd.DataFrame(records, columns=list(TRUTH_COLUMNS))
+
+
+def truths_of(frame: pd.DataFrame) -> dict[str, list[Truth]]:
+    """Return the truths of each world by name."""
+    found: dict[str, list[Truth]] = {}
+    for row in frame.to_dict("records"):
+        truth = Truth(row["quantity"], int(row["lag_frames"]), row["value"], row["standard_error"])
+        found.setdefault(row["world"], []).append(truth)
+    return found
+
+
+def sabotage_frame(rows: Iterable[SabotageRow]) -> pd.DataFrame:
+    """Return comparisons under planted bugs as a table."""
+    records = [{"bug": one.bug, **one.row._asdict()} for one in rows]
+    return pd.DataFrame(records, columns=list(SABOTAGE_COLUMNS))
+
+
+def calibration_table(
+    rows: Sequence[CalibrationRow],
+    verdicts: Sequence[Verdict],
+    power: Sequence[PowerRow],
+    coverage: Sequence[CoverageRow],
+    limits: PowerSection,
+) -> pd.DataFrame:
+    """Return calibration.csv: measured worlds, verdicts, error rates and coverage, one row each.
+
+    A tolerance that is not finite is no bound on that side and stays empty.
+    """
+    parts = [{"kind": "number", **row._asdict()} for row in rows]
+    parts += [_verdict_record(row) for row in verdicts]
+    parts += [_power_record(row, limits) for row in power if row.effect == 0]
+    parts += [_coverage_record(row, limits) for row in coverage]
+    table = pd.DataFrame(parts, columns=list(CALIBRATION_COLUMNS))
+    return table.replace([np.inf, -np.inf], np.nan)
+
+
+def _verdict_record(row: Verdict) -> dict[str, Any]:
+    return {
+        "kind": "verdict", "world": row.world, "stage": "decision", "quantity": "verdict",
+        "expected": " or ".join(row.expected), "given": row.given, "passes": row.passes,
+    }  # fmt: skip
+
+
+def _power_record(row: PowerRow, limits: PowerSection) -> dict[str, Any]:
+    """At the threshold PROCEED is false; 3 binomial errors above the limit are sampling."""
+    maximum = limits.maximum_false_proceed
+    error = math.sqrt(maximum * (1 - maximum) / row.num_studies)
+    return {
+        "kind": "error rate", "world": f"{row.num_speakers} speakers", "stage": "gate",
+        "quantity": "false PROCEED at the threshold", "truth": maximum, "measured": row.proceed,
+        "measured_error": error, "tolerance_above": 3 * error,
+        "passes": row.proceed <= maximum + 3 * error,
+    }  # fmt: skip
+
+
+def _coverage_record(row: CoverageRow, limits: PowerSection) -> dict[str, Any]:
+    low, high = limits.minimum_coverage, limits.maximum_coverage
+    record = {
+        "kind": "coverage", "world": f"{row.num_speakers} speakers", "stage": row.interval,
+        "quantity": "coverage", "truth": row.nominal, "measured": row.coverage,
+        "measured_error": row.standard_error, "tolerance_below": row.nominal - low,
+        "tolerance_above": high - row.nominal,
+    }  # fmt: skip
+    is_claimed = row.interval in RELEVANT_INTERVALS
+    return {
+        **record,
+        "passes": low <= row.coverage <= high if is_claimed else None,
+        "expected": "" if is_claimed else "shown beside, not claimed",
+    }
+
+
+def row_name(row: Mapping[Any, Any]) -> str:
+    """Return the name of a comparison, unique among those of one run."""
+    return f"{row['world']}: {row['stage']}, {row['quantity']}, lag {row['lag_frames']}"
+
+
+def sabotage_matrix(table: pd.DataFrame) -> dict[str, Any]:
+    """Return which bug is caught by which row, and the rows that fail without any bug.
+
+    A bug is caught by a row that passes in the honest run and fails under the bug.
+    """
+    outcomes: dict[str, dict[str, bool]] = {}
+    for row in table.to_dict("records"):
+        outcomes.setdefault(str(row["bug"]), {})[row_name(row)] = bool(row["passes"])
+    honest = outcomes[NO_BUG]
+    caught = {
+        bug: sorted(
+            name for name, passes in honest.items() if passes and outcomes[bug].get(name) is False
+        )
+        for bug in BUGS
+    }
+    return {
+        "rows": sorted(honest),
+        "failing_without_bug": sorted(name for name, passes in honest.items() if not passes),
+        "bugs": {
+            name: {
+                "what": bug.words, "function": bug.target, "caught_by": caught[name],
+                "is_caught": bool(caught[name]),
+            }
+            for name, bug in BUGS.items()
+        },
+    }  # fmt: skip
+
+
+def calibration_document(
+    table: pd.DataFrame,
+    matrix: dict[str, Any],
+    power: Sequence[PowerRow],
+    coverage: Sequence[CoverageRow],
+) -> dict[str, Any]:
+    """Return calibration.json without its manifest."""
+    judged = table.loc[table["passes"].notna()]
+    failing = judged.loc[~judged["passes"].astype(bool)]
+    bugs = matrix["bugs"]
+    missed = [name for name, entry in bugs.items() if not entry["is_caught"]]
+    is_trusted = failing.empty and not missed and not matrix["failing_without_bug"]
+    return {
+        "is_trusted": bool(is_trusted and len(judged)),
+        "num_rows": len(judged),
+        "num_failing": len(failing),
+        "num_bugs": len(bugs),
+        "bugs_missed": missed,
+        "rows": [_plain(row) for row in table.to_dict("records")],
+        "power": [_plain(row._asdict()) for row in power],
+        "coverage": [_plain(row._asdict()) for row in coverage],
+        "sabotage": matrix,
+    }
+
+
+def _plain(record: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): _value(value) for name, value in record.items()}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if value is None or isinstance(value, str):
+        return value
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,218 @@
+"""Planted worlds through the study's own rules, oracles, power, sabotage: is the instrument right?"""
+
+
+include: "calibration_inputs.smk"
+
+
+localrules:
+    tabulate_calibration_structure,
+    tabulate_calibration,
+
+
+if ANALYSIS_IS_LOCAL:
+
+    localrules:
+        score_calibration_keys,
+        score_calibration_linear,
+        inject_oracle,
+        simulate_power,
+        simulate_sabotage,
+
+
+# Worlds run through the rules of speech: the same steps, the registered keys, lag and slices only.
+use rule score_structure_keys as score_calibration_keys with:
+    input:
+        section="<results>/config/calibration_structure.json",
+        family_section="<results>/config/calibration_keys.{family}.json",
+        splits=splits_table,
+        shards=latent_shards,
+    output:
+        scores="<results>/calibration/{representation}/split-{split_seed}/{family}/scores.parquet",
+        key_table="<results>/calibration/{representation}/split-{split_seed}/{family}/keys.parquet",
+        cells="<results>/calibration/{representation}/split-{split_seed}/{family}/cells.parquet",
+        curves="<results>/calibration/{representation}/split-{split_seed}/{family}/curves.parquet",
+        ngrams="<results>/calibration/{representation}/split-{split_seed}/{family}/ngrams.parquet",
+    log:
+        "<logs>/calibration/{representation}/split-{split_seed}/{family}.log",
+    benchmark:
+        "<benchmarks>/calibration/{representation}/split-{split_seed}/{family}.tsv"
+
+
+use rule score_linear_baselines as score_calibration_linear with:
+    input:
+        section="<results>/config/calibration_structure.json",
+        splits=splits_table,
+        shards=latent_shards,
+    output:
+        linear="<results>/calibration/{representation}/split-{split_seed}/linear.parquet",
+    log:
+        "<logs>/calibration/{representation}/split-{split_seed}/linear.log",
+    benchmark:
+        "<benchmarks>/calibration/{representation}/split-{split_seed}/linear.tsv"
+
+
+use rule tabulate_structure as tabulate_calibration_structure with:
+    input:
+        section="<results>/config/statistics.json",
+        scores=calibration_tables("scores"),
+        key_table=calibration_tables("keys"),
+        curves=calibration_tables("curves"),
+        ngrams=calibration_tables("ngrams"),
+        linear=calibration_linear(),
+        summaries=calibration_summaries(),
+    output:
+        structure="<results>/calibration/tables/structure.csv",
+        linear="<results>/calibration/tables/linear.csv",
+        curves="<results>/calibration/tables/curves.csv",
+        ngrams="<results>/calibration/tables/ngrams.csv",
+        speakers="<results>/calibration/tables/speakers.csv",
+    log:
+        "<logs>/calibration/structure.log",
+    benchmark:
+        "<benchmarks>/calibration/structure.tsv"
+
+
+rule inject_oracle:
+    """Work out a world's truths; put its exact predictor and hidden key through the metrics."""
+    input:
+        representation_section="<results>/config/representations.{representation}.json",
+        worlds_section="<results>/config/calibration.worlds.json",
+        structure_section="<results>/config/calibration_structure.json",
+        evaluation_section="<results>/config/prediction_evaluation.json",
+        splits=first_splits,
+        shards=latent_shards,
+    output:
+        truths="<results>/calibration/{representation}/truths.parquet",
+        rows="<results>/calibration/{representation}/oracle.parquet",
+    log:
+        "<logs>/calibration/{representation}/oracle.log",
+    benchmark:
+        "<benchmarks>/calibration/{representation}/oracle.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime="4h",
+    params:
+        code=step_code("inject_oracle"),
+    shell:
+        r"""
+        python -m engram_audio.steps.inject_oracle \
+            --representation-section {input.representation_section:q} \
+            --worlds-section {input.worlds_section:q} \
+            --structure-section {input.structure_section:q} \
+            --evaluation-section {input.evaluation_section:q} \
+            --splits {input.splits:q} --shards {input.shards:q} \
+            --truths {output.truths:q} --rows {output.rows:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule simulate_power:
+    """Simulate studies around the threshold: error rates of the gate, coverage of intervals."""
+    input:
+        section="<results>/config/calibration.power.json",
+        decision_section="<results>/config/decision.json",
+        statistics_section="<results>/config/statistics.json",
+    output:
+        power="<results>/calibration/power.parquet",
+        coverage="<results>/calibration/coverage.parquet",
+    log:
+        "<logs>/calibration/power.log",
+    benchmark:
+        "<benchmarks>/calibration/power.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        code=step_code("simulate_power"),
+    shell:
+        r"""
+        python -m engram_audio.steps.simulate_power \
+            --section {input.section:q} --decision-section {input.decision_section:q} \
+            --statistics-section {input.statistics_section:q} \
+            --power {output.power:q} --coverage {output.coverage:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule simulate_sabotage:
+    """Switch planted bugs on, one at a time, and note which calibration rows fail."""
+    input:
+        section="<results>/config/calibration.sabotage.json",
+        structure_section="<results>/config/calibration_structure.json",
+        decision_section="<results>/config/decision.json",
+        statistics_section="<results>/config/statistics.json",
+        family_sections=calibration_family_sections(),
+    output:
+        sabotage="<results>/calibration/sabotage.parquet",
+    log:
+        "<logs>/calibration/sabotage.log",
+    benchmark:
+        "<benchmarks>/calibration/sabotage.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=step_code("simulate_sabotage"),
+    shell:
+        r"""
+        python -m engram_audio.steps.simulate_sabotage \
+            --section {input.section:q} --structure-section {input.structure_section:q} \
+            --decision-section {input.decision_section:q} \
+            --statistics-section {input.statistics_section:q} \
+            --family-sections {input.family_sections:q} --sabotage {output.sabotage:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule tabulate_calibration:
+    """Publish measured against known, error rates, coverage and the sabotage matrix."""
+    input:
+        worlds_section="<results>/config/calibration.worlds.json",
+        power_section="<results>/config/calibration.power.json",
+        structure_section="<results>/config/calibration_structure.json",
+        decision_section="<results>/config/decision.json",
+        statistics_section="<results>/config/statistics.json",
+        structure="<results>/calibration/tables/structure.csv",
+        linear="<results>/calibration/tables/linear.csv",
+        truths=calibration_oracles("truths"),
+        rows=calibration_oracles("oracle"),
+        power="<results>/calibration/power.parquet",
+        coverage="<results>/calibration/coverage.parquet",
+        sabotage="<results>/calibration/sabotage.parquet",
+    output:
+        document="<results>/calibration.json",
+        table=report("<results>/tables/calibration.csv", category="Tables"),
+    log:
+        "<logs>/calibration/tabulate.log",
+    benchmark:
+        "<benchmarks>/calibration/tabulate.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        code=step_code("tabulate_calibration"),
+    shell:
+        r"""
+        python -m engram_audio.steps.tabulate_calibration \
+            --worlds-section {input.worlds_section:q} --power-section {input.power_section:q} \
+            --structure-section {input.structure_section:q} \
+            --decision-section {input.decision_section:q} \
+            --statistics-section {input.statistics_section:q} \
+            --structure-table {input.structure:q} --linear-table {input.linear:q} \
+            --truths {input.truths:q} --rows {input.rows:q} \
+            --power {input.power:q} --coverage {input.coverage:q} --sabotage {input.sabotage:q} \
+            --document {output.document:q} --table {output.table:q} \
+            >{log:q} 2>&1
+        """

@@ -1,0 +1,111 @@
+"""Whatever stands in the configuration: a study, or one clean error; never a traceback."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engram_audio.config import parse_config, section_text
+from engram_audio.errors import InputError
+from engram_audio.study import Study
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = yaml.safe_load((ROOT / "demo" / "config.yaml").read_text(encoding="utf-8"))
+
+
+def places(node: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place of a configuration, inner nodes included."""
+    found = [place] if place else []
+    if isinstance(node, dict):
+        items: Any = node.items()
+    else:
+        items = enumerate(node) if isinstance(node, list) else ()
+    for name, value in items:
+        found += places(value, (*place, name))
+    return found
+
+
+def words(node: Any) -> set[str]:
+    """Every string that a configuration holds, keys included."""
+    if isinstance(node, dict):
+        return {*map(str, node), *(word for value in node.values() for word in words(value))}
+    if isinstance(node, list):
+        return {word for value in node for word in words(value)}
+    return {node} if isinstance(node, str) else set()
+
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12),
+    st.sampled_from([0, 1, -1, 2**63, 1e308, 5e-324, "", "1e-3", "../x", "a;b", "<b>", "é", "\0"]),
+    st.sampled_from(sorted(words(CONFIG))), st.dates(), st.binary(max_size=4),
+)  # fmt: skip
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=6) | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["replace", "delete", "add", "swap"]),
+        st.sampled_from(places(CONFIG)), st.sampled_from(places(CONFIG)), VALUES,
+    ),
+    min_size=1, max_size=3,
+)  # fmt: skip
+
+
+def apply(config: Any, edit: tuple[str, tuple[Any, ...], tuple[Any, ...], Any]) -> None:
+    """Make one edit in place; one whose place is gone does nothing."""
+    kind, place, other, value = edit
+    try:
+        owner = config
+        for name in place[:-1]:
+            owner = owner[name]
+        if kind == "replace":
+            owner[place[-1]] = value
+        elif kind == "delete":
+            del owner[place[-1]]
+        elif kind == "add":
+            owner[place[-1]]["new_key"] = value
+        else:
+            found = CONFIG
+            for name in other:
+                found = found[name]
+            owner[place[-1]] = copy.deepcopy(found)
+    except (KeyError, IndexError, TypeError):
+        return
+
+
+@settings(max_examples=2000, suppress_health_check=list(HealthCheck))
+@given(EDITS)
+def test_a_configuration_is_a_study_or_a_clean_error(edits):
+    """2,000 edited configurations; an accepted one names its artifacts and sections."""
+    config = copy.deepcopy(CONFIG)
+    for edit in edits:
+        apply(config, edit)
+    try:
+        parsed = parse_config(config)
+    except InputError as error:
+        assert str(error) and "Traceback" not in str(error)
+        return
+    study = Study(parsed)
+    for name in study.representations():
+        assert study.shards(name) and study.split_seeds(name)
+        assert study.corpus_of(name)
+    for name in study.section_names():
+        assert section_text(parsed, name)
+
+
+@given(VALUES)
+def test_any_document_is_refused_cleanly(value):
+    """Whatever YAML can hold at the top."""
+    try:
+        parse_config(value)
+    except InputError:
+        return
+    raise AssertionError("a random document is no study")

@@ -1,0 +1,145 @@
+"""Bugs are caught, error rates and coverage hold, held-out worlds come out right."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from engram_audio.calibration.layout import WorldSize
+from engram_audio.calibration.registry import make_world
+from engram_audio.calibration.world import simulate
+from engram_audio.config import parse_config
+from engram_audio.latents.block import LatentBlock
+from engram_audio.structure.material import prepare
+from engram_audio.trust.hidden_key import hidden_key_of
+from engram_audio.trust.measurement import (
+    Analysis,
+    Planted,
+    all_truths,
+    closed_forms,
+    measure,
+    parts_of,
+)
+from engram_audio.trust.oracle_rows import oracle_rows
+from engram_audio.trust.power import coverage_rows, power_rows
+from engram_audio.trust.sabotage import BUGS, sabotage_analysis, sabotage_rows
+from engram_audio.trust.tables import sabotage_frame, sabotage_matrix
+
+CONFIG = parse_config(
+    yaml.safe_load((Path(__file__).parents[2] / "demo/config.yaml").read_text(encoding="utf-8"))
+)
+ANALYSIS = Analysis(
+    CONFIG.calibration_structure, CONFIG.calibration_keys, CONFIG.decision.keys,
+    CONFIG.decision.lag_frames, CONFIG.statistics,
+)  # fmt: skip
+SMALL = sabotage_analysis(ANALYSIS, 16)
+
+
+@pytest.fixture(scope="module")
+def matrix() -> dict:
+    return sabotage_matrix(sabotage_frame(sabotage_rows(CONFIG.calibration.sabotage, ANALYSIS)))
+
+
+def test_the_honest_instrument_passes_every_row(matrix: dict):
+    assert matrix["failing_without_bug"] == []
+
+
+@pytest.mark.parametrize("bug", list(BUGS))
+def test_every_planted_bug_is_caught(matrix: dict, bug: str):
+    assert matrix["bugs"][bug]["caught_by"]
+
+
+def test_false_proceed_at_the_threshold_is_rare_and_effects_are_found():
+    """Two-sided 95 %: 2.5 % at most; 400 studies, binomial error .0078, three of them."""
+    section = CONFIG.calibration.power.model_copy(
+        update={"num_speakers": (51,), "num_studies": 400, "effects": (-0.02, 0.0, 0.05)}
+    )
+    rows = {row.effect: row for row in power_rows(section, CONFIG.decision.operative_gate, 0.95)}
+    assert rows[0.0].proceed <= 0.025 + 3 * 0.0078
+    assert rows[0.0].stop <= 0.025 + 3 * 0.0078
+    assert rows[-0.02].proceed == 0 and rows[-0.02].stop > 0.5
+    assert rows[0.05].stop == 0 and rows[0.05].proceed > 0.5
+
+
+def test_speaker_intervals_cover_and_frame_intervals_do_not():
+    """A frame interval is 1 / sqrt(11) as long as it should be.
+
+    4,000 studies: binomial error .0034. Design effect 1 + n (tau / sigma)^2 = 11 at n = 1,000, so a
+    nominal 1.96 is .59 true standard errors: coverage near .44.
+    """
+    section = CONFIG.calibration.power.model_copy(update={"num_speakers": (51,)})
+    found = {row.interval: row.coverage for row in coverage_rows(section, CONFIG.statistics)}
+    assert 0.93 < found["speaker_t"] < 0.97
+    assert 0.92 < found["speaker_bootstrap"] < 0.97
+    assert 0.3 < found["frame"] < 0.6
+
+
+HELD_OUT = {
+    "ar1_r05": {"correlation": 0.6, "num_dims": 10},
+    "var1": {"num_dims": 4, "radii": (0.9, 0.5), "angles_rad": (0.7, 1.9)},
+    "type2": {"num_phases": 10, "num_dims": 20, "key_ratio": 0.5, "jump_probability": 0.02},
+    "partly_shared": {"num_phases": 8, "shared_fraction": 0.3},
+}
+
+
+@pytest.mark.parametrize("name", list(HELD_OUT))
+def test_other_parameters_of_a_family_come_out_right(name: str):
+    """No row knows the parameters of the named worlds: other values, another seed, all within."""
+    world = make_world(name, 17, **HELD_OUT[name])
+    draw = simulate(world, WorldSize(24, 10, 10))
+    rows = measure(closed_forms(name, world, draw, SMALL.section.lags_frames), SMALL)
+    assert len(rows) >= 4
+    failing = [row for row in rows if not row.passes]
+    assert not failing, pd.DataFrame(failing).to_string()
+
+
+@pytest.mark.parametrize("name", ["ar1_r07", "type2", "drift"])
+def test_an_injected_oracle_reads_its_own_truth(name: str):
+    """Log densities and means of the exact predictor through both stages' metrics."""
+    planted, material, part_of = _prepared(name)
+    oracle = planted.world.oracle()
+    assert oracle is not None
+    rows = oracle_rows(
+        name, oracle, planted.truths, material, part_of, CONFIG.prediction_evaluation
+    )
+    assert {row.quantity for row in rows} >= {"nll_nats", "cosine", "variance_ratio"}
+    failing = [row for row in rows if not row.passes]
+    assert not failing, pd.DataFrame(failing).to_string()
+
+
+def test_an_oracle_that_sees_the_target_is_noticed():
+    """Frames shifted by one: the oracle at lag 2 looks at t - 1; its numbers leave tolerance."""
+    planted, material, part_of = _prepared("ar1_r07")
+    oracle = planted.world.oracle()
+    assert oracle is not None
+
+    class Early:
+        def __getattr__(self, method: str):
+            right = getattr(oracle, method)
+
+            def shifted(block: LatentBlock, targets, lag_frames: int, *others):
+                return right(block, targets, max(lag_frames - 1, 1), *others)
+
+            return shifted
+
+    early: object = Early()
+    rows = oracle_rows(
+        "ar1_r07", early, planted.truths, material, part_of,  # type: ignore[arg-type]
+        CONFIG.prediction_evaluation,
+    )  # fmt: skip
+    assert not all(row.passes for row in rows if row.lag_frames == 2)
+
+
+def _prepared(name: str) -> tuple[Planted, object, dict[str, str]]:
+    world = make_world(name, 5)
+    draw = simulate(world, WorldSize(8, 12, 6))
+    planted = all_truths(name, world, draw, SMALL.section, 16, 6)
+    part_of = parts_of(draw, 0)
+    return planted, prepare(lambda: iter([draw.block]), part_of, SMALL.section), part_of
+
+
+def test_worlds_without_a_hidden_key_say_so():
+    """Linear worlds have no key of their own."""
+    world = make_world("var1", 0)
+    assert hidden_key_of(world, simulate(world, WorldSize(2, 2, 2)).hidden) is None

@@ -1,0 +1,165 @@
+"""The calibration's own laws: derived settings, expectations, verdicts, the published document."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from engram_audio.calibration.published import Published, published_rows
+from engram_audio.calibration.registry import make_world
+from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.config import parse_config
+from engram_audio.errors import InputError
+from engram_audio.study import Study
+from engram_audio.trust import sabotage
+from engram_audio.trust.power import CoverageRow, PowerRow
+from engram_audio.trust.tables import (
+    Verdict,
+    calibration_document,
+    calibration_table,
+    row_frame,
+    rows_of,
+    sabotage_matrix,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def demo() -> dict:
+    return yaml.safe_load((ROOT / "demo" / "config.yaml").read_text(encoding="utf-8"))
+
+
+def test_worlds_are_representations_that_the_study_does_not_decide_on():
+    """Every rule knows them by name, and neither the decision nor prediction gathers them."""
+    study = Study(parse_config(demo()))
+    worlds = study.calibration_worlds()
+    assert worlds and set(worlds) <= set(study.config.representations)
+    assert not set(worlds) & set(study.representations())
+    assert not set(worlds) & {name for name, _, _, _ in study.prediction_runs()}
+    assert all(study.split_seeds(name) == [study.config.splits.seeds[0]] for name in worlds)
+
+
+def test_worlds_run_with_the_registered_part_of_the_study():
+    """Registered keys, their floors, the registered lag and slices, and nothing else."""
+    config = parse_config(demo())
+    assert set(config.decision.slices) <= set(config.calibration_structure.slices)
+    assert set(config.calibration_structure.lags_frames) == {1, config.decision.lag_frames}
+    names = set(config.calibration_keys)
+    assert names == {key.split(".")[0] for key in config.decision.keys} | {"target_oracle"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["calibration", "worlds", "names"], ["type3"], "type2"),
+        (["representations"], {"world_x": None}, "world_"),
+    ],
+)
+def test_mistakes_name_the_key(path, value, words):
+    """An unknown world and a name that belongs to calibration are refused in one line."""
+    raw = copy.deepcopy(demo())
+    if path == ["representations"]:
+        raw["representations"]["world_x"] = {**raw["representations"]["mel_pca"]}
+    else:
+        raw[path[0]][path[1]][path[2]] = value
+    with pytest.raises(InputError, match=words):
+        parse_config(raw)
+
+
+def published(ratio: float, slice_name: str = "all", lag: int = 2) -> Published:
+    """One key on one slice with e = 0.002."""
+    row = {
+        "key": "pca.raw.kmeans_8", "slice": slice_name, "subspace": "all", "part": "eval",
+        "lag_frames": lag, "ratio": ratio * 1.002, "ratio_df_corrected": ratio, "ratio_se": 0.001,
+        "control_permuted": 1.0, "control_permuted_se": 0.001, "control_swapped": 1.0,
+        "control_swapped_se": 0.001, "advantage": np.nan, "num_train_frames": 9000, "floor": 0.5,
+    }  # fmt: skip
+    linear = pd.DataFrame(
+        columns=["model", "lag_frames", "slice", "part", "r2", "r2_se"], dtype=object
+    )
+    return Published(pd.DataFrame([row]), linear, ["pca.raw.kmeans_8"], 2, 8)
+
+
+@pytest.mark.parametrize(("ratio", "passes"), [(1.0, True), (1.0049, True), (0.99, False)])
+def test_white_noise_at_lag_two_has_ratio_one(ratio: float, passes: bool):
+    """Tolerance 3 x .001 + e = .005 on both sides: a key that seems to know is off."""
+    world = make_world("iid", 0)
+    rows = published_rows("iid", world, world.exact_truths((1, 2)), published(ratio))
+    null = [row for row in rows if "nothing to know" in row.quantity]
+    assert [row.passes for row in null] == [passes]
+
+
+@pytest.mark.parametrize(("ratio", "passes"), [(0.7, True), (0.62, True), (0.59, False)])
+def test_no_key_beats_the_exact_predictor(ratio: float, passes: bool):
+    """var1 at lag 2 leaves .609 of the variance whatever one does; a key may leave more."""
+    world = make_world("var1", 0)
+    rows = published_rows("var1", world, world.exact_truths((1, 2)), published(ratio))
+    bound = [row for row in rows if "exact predictor" in row.quantity]
+    assert [row.passes for row in bound] == [passes]
+
+
+def test_the_null_slice_of_a_gated_world_is_judged_there():
+    """silence: exactly 1 in high_energy, no claim about all frames."""
+    world = make_world("silence", 0)
+    rows = published_rows(
+        "silence", world, world.exact_truths((1, 2)), published(0.9, "high_energy")
+    )
+    assert [row.passes for row in rows if "high_energy" in row.quantity] == [False]
+    rows = published_rows("silence", world, world.exact_truths((1, 2)), published(0.9))
+    assert not [row for row in rows if "nothing to know" in row.quantity]
+
+
+ROW = CalibrationRow("iid", "structure", "ratio", 2, 1.0, 0.0, 1.0, 0.001, 0.003, np.inf, True)
+
+
+def document(rows=(ROW,), verdict=True, coverage=0.95, caught=True):
+    limits = parse_config(demo()).calibration.power
+    power = [PowerRow(51, 0.0, 500, 0.02, 0.02, 0.96, 0.006)]
+    covered = [
+        CoverageRow(51, "speaker_t", 0.95, coverage, 0.003, 4000),
+        CoverageRow(51, "frame", 0.95, 0.4, 0.003, 4000),
+    ]
+    table = calibration_table(
+        rows, [Verdict("iid", ("STOP",), "STOP", verdict)], power, covered, limits
+    )
+    under = [sabotage.SabotageRow(sabotage.NO_BUG, ROW)]
+    under += [sabotage.SabotageRow(bug, ROW._replace(passes=not caught)) for bug in sabotage.BUGS]
+    frame = pd.DataFrame([{"bug": one.bug, **one.row._asdict()} for one in under])
+    return calibration_document(table, sabotage_matrix(frame), power, covered)
+
+
+def test_trust_needs_every_row_every_verdict_coverage_and_every_bug():
+    """One failure anywhere takes the badge away; frame intervals are shown, not claimed."""
+    assert document()["is_trusted"]
+    assert document()["num_rows"] == 4, "number, verdict, error rate, coverage of speaker_t"
+    assert not document(rows=[ROW._replace(passes=False)])["is_trusted"]
+    assert not document(verdict=False)["is_trusted"]
+    assert not document(coverage=0.9)["is_trusted"]
+    assert not document(caught=False)["is_trusted"]
+    assert document(caught=False)["bugs_missed"] == list(sabotage.BUGS)
+
+
+def test_an_open_side_is_null_in_the_document():
+    """JSON has no infinity: no bound is null, not a large number."""
+    assert document()["rows"][0]["tolerance_above"] is None
+
+
+def test_comparisons_survive_their_table():
+    """Rows to a table and back are the same rows."""
+    assert rows_of(row_frame([ROW])) == [ROW]
+
+
+@pytest.mark.parametrize("name", list(sabotage.BUGS))
+def test_a_planted_bug_is_gone_afterwards(name: str):
+    """The real function is back even when the block raises."""
+    bug = sabotage.BUGS[name]
+    module_name, _, attribute = bug.target.rpartition(".")
+    module = sabotage.importlib.import_module(module_name)
+    right = getattr(module, attribute)
+    with pytest.raises(RuntimeError), sabotage.planted_bug(name):
+        assert getattr(module, attribute) is not right
+        raise RuntimeError
+    assert getattr(module, attribute) is right

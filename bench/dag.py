@@ -37,19 +37,24 @@ def timed(folder: Path, variables: dict[str, str], *arguments: str) -> tuple[flo
     return wall, cpu, done.stdout + done.stderr
 
 
-def measure(folder: Path) -> dict[str, float]:
-    """Return the figures of one fresh checkout of the full study."""
+def plan_figures(folder: Path) -> dict[str, float]:
+    """Return jobs, inputs and times of planning the full study in a fresh checkout."""
     checkout(folder)
     text = (ROOT / "workflow_config.yaml").read_text(encoding="utf-8")
     (folder / "full.yaml").write_text(text, encoding="utf-8")
     wall, cpu, output = timed(folder, environment(folder), "-n")
     inputs = [line.count(", ") + 1 for line in re.findall(r"^ {4}input: .*$", output, re.M)]
-    figures = {
+    return {
         "jobs": float(sum(jobs_of(output).values())),
         "most inputs of a job": float(max(inputs)),
         "dry run": wall,
         "dry run (CPU)": cpu,
     }
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Return the figures of planning the full study, and of a run that finds it finished."""
+    figures = plan_figures(folder)
     timed(folder, stand_in_environment(folder), "-j8", "-q", "all")
     wall, cpu, output = timed(folder, environment(folder), "-j2")
     assert jobs_of(output) == {}, "the stand-in's study is finished"

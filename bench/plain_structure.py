@@ -7,7 +7,6 @@ clusters and speakers. It scores what the stage scores on one lag and one slice:
 
 import argparse
 import json
-import resource
 import time
 from pathlib import Path
 
@@ -18,6 +17,12 @@ from sklearn.decomposition import PCA
 from engram_audio.artifacts.latents import LatentStore
 
 WINDOW, LAG, MAX_LAG, MINIMUM = 8, 1, 1, 100
+
+
+def peak_mib() -> float:
+    """Return the peak resident memory of this process, MiB (getrusage would add its parent's)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def materialise(store: LatentStore) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -93,7 +98,7 @@ def main() -> None:
     parser.add_argument("--shards", type=Path, nargs="+", required=True)
     parser.add_argument("--parts", type=Path, required=True)
     arguments = parser.parse_args()
-    imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    imported = peak_mib()
     start, cpu = time.perf_counter(), time.process_time()
     ratios = run(arguments.shards, json.loads(arguments.parts.read_text()))
     print(
@@ -101,8 +106,8 @@ def main() -> None:
             {
                 "wall_s": time.perf_counter() - start,
                 "cpu_s": time.process_time() - cpu,
-                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                "imported_mib": imported / 1024,
+                "peak_mib": peak_mib(),
+                "imported_mib": imported,
                 "ratios": ratios,
             }
         )

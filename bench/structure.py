@@ -3,7 +3,7 @@
     python bench/structure.py           against the plain recipe where that fits (some minutes)
     python bench/structure.py --full    4.5 M frames x 512 dimensions on disk, all key families
 
-Everything runs in subprocesses on one thread, so that peak memory is that of one job. Latents are
+Everything runs in subprocesses, on one thread by default, so that peak memory is that of one job. Latents are
 synthetic: x_t = 0.9 x_{t-1} + noise with a fixed mixing of dimensions and an offset per speaker.
 Writes structure.json and structure.md beside this file (structure-full.* with --full).
 """
@@ -11,11 +11,11 @@ Writes structure.json and structure.md beside this file (structure-full.* with -
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ from engram_audio.structure.material import prepare
 
 HERE = Path(__file__).parent
 UTTERANCE_FRAMES, UTTERANCES_PER_SPEAKER = 150, 20
-THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
 SMALL_FAMILIES = {
     "pca": '{"kind":"pca","inputs":["raw"],"num_components":8,'
     '"quantizers":[{"kind":"kmeans","codebook_sizes":[256]}]}',
@@ -39,17 +38,18 @@ SMALL_FAMILIES = {
     '"quantizers":[{"kind":"kmeans","codebook_sizes":[64]}]}',
 }
 INPUTS = '["raw","speaker_centred","increments"]'
+SIZES = ((512, (8, 12, 20)), (64, (16, 32)))  # dimensions, shards of 6 000 frames
 FULL_FAMILIES = {
     "mean_pool": f'{{"kind":"mean_pool","inputs":{INPUTS},'
     '"quantizers":[{"kind":"kmeans","codebook_sizes":[64]}]}',
-    "pca": f'{{"kind":"pca","inputs":{INPUTS},"num_components":8,"quantizers":'
-    '[{"kind":"kmeans","codebook_sizes":[16,64,256,1024,4096]},'
+    "pca": '{"kind":"pca","inputs":["raw"],"num_components":8,"quantizers":'
+    '[{"kind":"kmeans","codebook_sizes":[256,1024,4096]},'
     '{"kind":"quantile_bins","num_bins":4}]}',
     "last_frame": '{"kind":"last_frame","inputs":["raw"],'
     '"quantizers":[{"kind":"kmeans","codebook_sizes":[256]}]}',
     "predictive": '{"kind":"predictive","inputs":["raw"],"num_components":8,'
     '"quantizers":[{"kind":"kmeans","codebook_sizes":[256]}]}',
-    "target_oracle": '{"kind":"target_oracle","codebook_sizes":[64,256,1024]}',
+    "target_oracle": '{"kind":"target_oracle","codebook_sizes":[64,256]}',
 }
 
 
@@ -110,9 +110,15 @@ def write_shards(
     return part_of
 
 
+def peak_mib() -> float:
+    """Return the peak resident memory of this process, MiB (getrusage would add its parent's)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def work(shards: list[Path], parts: Path, families: dict[str, str], full: bool) -> dict[str, Any]:
     """Run families (and `linear`) in this process; return eval ratios, time and memory."""
-    imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    imported = peak_mib()
     start, cpu = time.perf_counter(), time.process_time()
     section = settings(full)
     store = LatentStore(shards)
@@ -131,18 +137,22 @@ def work(shards: list[Path], parts: Path, families: dict[str, str], full: bool) 
     return {
         "wall_s": time.perf_counter() - start,
         "cpu_s": time.process_time() - cpu,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "imported_mib": imported / 1024,
+        "peak_mib": peak_mib(),
+        "imported_mib": imported,
         "ratios": ratios,
     }
 
 
-def in_subprocess(script: str, shards: list[Path], parts: Path, *more: str) -> dict[str, Any]:
+def in_subprocess(
+    script: str, shards: list[Path], parts: Path, threads: int, *more: str
+) -> dict[str, Any]:
     """Run a worker and return its JSON."""
     command = [sys.executable, str(HERE / script), "--parts", str(parts), *more, "--shards"]
+    count = str(threads)
+    environment = {"OMP_NUM_THREADS": count, "OPENBLAS_NUM_THREADS": count}
     done = subprocess.run(
         [*command, *map(str, shards)],
-        env={**os.environ, **THREADS},
+        env={**os.environ, **environment, "OMP_WAIT_POLICY": "PASSIVE"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -150,86 +160,95 @@ def in_subprocess(script: str, shards: list[Path], parts: Path, *more: str) -> d
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def growth(sizes: list[int], values: list[float]) -> float:
-    """Return the exponent b of value ~ size^b."""
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
-
-
-def compare(folder: Path) -> dict[str, Any]:
-    """Plain recipe against the stage at growing N, D = 512 and D = 64."""
-    rows = []
-    for num_dims, sizes in ((512, (8, 14, 20)), (64, (16, 32, 64))):
+def compare(folder: Path, threads: int) -> Iterator[dict[str, Any]]:
+    """Yield the plain recipe beside the stage at growing N."""
+    for num_dims, sizes in SIZES:
         data = folder / f"d{num_dims}"
         data.mkdir()
         parts = folder / f"parts-{num_dims}.json"
         parts.write_text(json.dumps(write_shards(data, sizes[-1], 2, num_dims)))
         shards = sorted(data.iterdir())
         for size in sizes:
-            frames = size * 2 * UTTERANCES_PER_SPEAKER * UTTERANCE_FRAMES
-            row: dict[str, Any] = {"num_dims": num_dims, "num_frames": frames}
-            row["stage"] = in_subprocess("structure.py", shards[:size], parts, "--worker", "small")
-            row["plain"] = in_subprocess("plain_structure.py", shards[:size], parts)
-            rows.append(row)
-            print(_compared(row), flush=True)
-    summary = {}
-    for num_dims in (512, 64):
-        own = [row for row in rows if row["num_dims"] == num_dims]
-        sizes_ = [row["num_frames"] for row in own]
-        for who in ("stage", "plain"):
-            times = [row[who]["cpu_s"] for row in own]
-            summary[f"time_exponent_{who}_d{num_dims}"] = growth(sizes_, times)
-    return {"rows": rows, "summary": summary}
+            chosen = shards[:size]
+            yield {
+                "family": f"D={num_dims}",
+                "num_dims": num_dims,
+                "num_frames": size * 2 * UTTERANCES_PER_SPEAKER * UTTERANCE_FRAMES,
+                "stage": in_subprocess("structure.py", chosen, parts, threads, "--worker", "small"),
+                "plain": in_subprocess("plain_structure.py", chosen, parts, threads),
+            }
 
 
-def _extra(job: dict[str, Any]) -> float:
-    return job["peak_mib"] - job["imported_mib"]
-
-
-def _compared(row: dict[str, Any]) -> str:
-    stage, plain = row["stage"], row["plain"]
-    key = "pca.raw.kmeans_256.none"
-    return (
-        f"| {row['num_dims']} | {row['num_frames']} | {plain['wall_s']:.1f} | "
-        f"{stage['wall_s']:.1f} | {plain['cpu_s'] / stage['cpu_s']:.1f} | {_extra(plain):.0f} | "
-        f"{_extra(stage):.0f} | {_extra(plain) / _extra(stage):.1f} | "
-        f"{plain['ratios'][key]:.4f} | {stage['ratios'][key]:.4f} |"
-    )
-
-
-COMPARED_HEADER = (
-    "| D | frames | plain s | stage s | CPU-time ratio | plain MiB | stage MiB | memory ratio | "
-    "plain pca256 | stage pca256 |\n|---|---|---|---|---|---|---|---|---|---|"
-)
-FULL_HEADER = "| family | frames | wall s | CPU s | peak MiB |\n|---|---|---|---|---|"
-
-
-def full(folder: Path, num_shards: int) -> dict[str, Any]:
-    """All families at a quarter, half and all of the shards (4.5 M frames at 60)."""
+def full(folder: Path, num_shards: int, threads: int) -> Iterator[dict[str, Any]]:
+    """Yield all families at a quarter, half and all of the shards (4.5 M frames at 60)."""
     parts = folder / "parts.json"
     if not parts.exists():
         parts.write_text(json.dumps(write_shards(folder, num_shards, 25, 512)))
     shards = sorted(folder.glob("shard-*.zarr.zip"))[:num_shards]
-    rows = []
     for share in (4, 2, 1):
         chosen = shards[: len(shards) // share]
         frames = len(chosen) * 25 * UTTERANCES_PER_SPEAKER * UTTERANCE_FRAMES
         for family in (*FULL_FAMILIES, "linear"):
-            job = in_subprocess("structure.py", chosen, parts, "--worker", family)
-            rows.append({"family": family, "num_frames": frames, **job})
-            print(_measured(rows[-1]), flush=True)
-    summary: dict[str, Any] = {"peak_mib": max(row["peak_mib"] for row in rows)}
-    for family in (*FULL_FAMILIES, "linear"):
-        own = [row for row in rows if row["family"] == family]
-        exponent = growth([row["num_frames"] for row in own], [row["cpu_s"] for row in own])
-        summary[f"time_exponent_{family}"] = exponent
-    return {"rows": rows, "summary": summary}
+            job = in_subprocess("structure.py", chosen, parts, threads, "--worker", family)
+            yield {"family": family, "num_frames": frames, "stage": job}
 
 
-def _measured(row: dict[str, Any]) -> str:
+def extra_mib(job: dict[str, Any]) -> float:
+    """Return what a job needed beyond its imports."""
+    return job["peak_mib"] - job["imported_mib"]
+
+
+def compared_line(row: dict[str, Any]) -> str:
+    """Return the Markdown row of a comparison."""
+    stage, plain = row["stage"], row["plain"]
+    key = "pca.raw.kmeans_256.none"
     return (
-        f"| {row['family']} | {row['num_frames']} | {row['wall_s']:.0f} | {row['cpu_s']:.0f} | "
-        f"{row['peak_mib']:.0f} |"
+        f"| {row['num_dims']} | {row['num_frames']} | {plain['cpu_s']:.1f} | "
+        f"{stage['cpu_s']:.1f} | {plain['cpu_s'] / stage['cpu_s']:.1f} | "
+        f"{plain['wall_s'] / stage['wall_s']:.1f} | {extra_mib(plain):.0f} | "
+        f"{extra_mib(stage):.0f} | {extra_mib(plain) / extra_mib(stage):.1f} | "
+        f"{plain['ratios'][key]:.4f} | {stage['ratios'][key]:.4f} |"
     )
+
+
+def measured_line(row: dict[str, Any]) -> str:
+    """Return the Markdown row of a family."""
+    job = row["stage"]
+    return (
+        f"| {row['family']} | {row['num_frames']} | {job['wall_s']:.0f} | {job['cpu_s']:.0f} | "
+        f"{job['peak_mib']:.0f} |"
+    )
+
+
+def growth_exponents(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return b of CPU time ~ N^b for each family and contestant with several sizes."""
+    found = {}
+    for family in dict.fromkeys(row["family"] for row in rows):
+        own = [row for row in rows if row["family"] == family]
+        if len(own) < 2:
+            continue
+        sizes = np.log([row["num_frames"] for row in own])
+        for who in ("stage", "plain"):
+            if who in own[0]:
+                times = np.log([row[who]["cpu_s"] for row in own])
+                found[f"{family} {who}"] = float(np.polyfit(sizes, times, 1)[0])
+    return found
+
+
+def write_report(name: str, header: str, lines: list[str], rows: list[dict[str, Any]]) -> None:
+    """Write JSON and Markdown after each row, so that an interrupted run keeps what it has."""
+    exponents = growth_exponents(rows)
+    document = {"rows": rows, "time_exponents": exponents}
+    (HERE / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    notes = [f"- CPU time ~ N^{value:.2f}: {family}" for family, value in exponents.items()]
+    (HERE / f"{name}.md").write_text("\n".join([header, *lines, "", *notes]) + "\n")
+
+
+COMPARED_HEADER = (
+    "| D | frames | plain CPU s | stage CPU s | CPU ratio | wall ratio | plain MiB | stage MiB | "
+    "memory ratio | plain pca256 | stage pca256 |\n|---|---|---|---|---|---|---|---|---|---|---|"
+)
+FULL_HEADER = "| family | frames | wall s | CPU s | peak MiB |\n|---|---|---|---|---|"
 
 
 def main() -> None:
@@ -238,6 +257,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="4.5 M frames x 512 on disk")
     parser.add_argument("--num-shards", type=int, default=60, help="of 75 000 frames, with --full")
     parser.add_argument("--data", type=Path, help="keep the data of --full in this folder")
+    parser.add_argument("--threads", type=int, default=1, help="of each subprocess")
     parser.add_argument("--worker", help="one subprocess: `small` or a family")
     parser.add_argument("--shards", type=Path, nargs="+")
     parser.add_argument("--parts", type=Path)
@@ -251,15 +271,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.data or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        header, line = (FULL_HEADER, _measured) if arguments.full else (COMPARED_HEADER, _compared)
+        if arguments.full:
+            name, header, line = "structure-full", FULL_HEADER, measured_line
+            results = full(folder, arguments.num_shards, arguments.threads)
+        else:
+            name, header, line = "structure", COMPARED_HEADER, compared_line
+            results = compare(folder, arguments.threads)
         print(header, flush=True)
-        result = full(folder, arguments.num_shards) if arguments.full else compare(folder)
-    name = "structure-full" if arguments.full else "structure"
-    (HERE / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    table = "\n".join([header, *(line(row) for row in result["rows"])])
-    notes = "\n".join(f"- {key}: {value:.3g}" for key, value in result["summary"].items())
-    (HERE / f"{name}.md").write_text(f"{table}\n\n{notes}\n")
-    print(notes)
+        rows: list[dict[str, Any]] = []
+        for row in results:
+            rows.append(row)
+            print(line(row), flush=True)
+            write_report(name, header, [line(done) for done in rows], rows)
 
 
 if __name__ == "__main__":

@@ -66,8 +66,7 @@ def slurm_jobs(folder: Path) -> list[Stray]:
         ) from error
     found = []
     for line in answer.stdout.splitlines():
-        number, _, rest = line.partition("|")
-        comment, _, workdir = rest.rpartition("|")
+        number, comment, workdir = (*line.split("|", 2), "", "")[:3]  # a folder may hold a bar
         if comment.startswith(("rule_", "group_")) and _is_same(Path(workdir), folder):
             found.append(Stray(number, comment.removeprefix("rule_"), is_slurm=True))
     return found

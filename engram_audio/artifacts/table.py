@@ -14,7 +14,7 @@ from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.errors import InputError
 
 MANIFEST_KEY = b"engram_audio"
-COLUMNS = "columns"
+SCHEMA = "schema_sha256"
 
 
 def write_table(
@@ -23,7 +23,8 @@ def write_table(
     """Write a table as parquet; the manifest and the schema version go into its metadata."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     header = json.dumps(
-        {"schema_version": schema_version, COLUMNS: _columns(table), **manifest}, sort_keys=True
+        {"schema_version": schema_version, SCHEMA: _schema_digest(table), **manifest},
+        sort_keys=True,
     )
     metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: header.encode()}
     with atomic_path(path) as temporary:
@@ -34,8 +35,8 @@ def read_table(path: Path, columns: Sequence[str], schema_version: int = 1) -> p
     """Read a table that `write_table` wrote and check that it has the columns.
 
     Raises:
-        InputError: Missing, unreadable, damaged (pages have checksums, the header lists the
-            columns), another schema version, or a column is absent.
+        InputError: Missing, unreadable, damaged (pages have checksums, the schema a
+            digest), another schema version, or a column is absent.
     """
     remedy = "delete it and rerun the rule that makes it"
     try:
@@ -51,7 +52,7 @@ def read_table(path: Path, columns: Sequence[str], schema_version: int = 1) -> p
             f"{path}: schema_version {header.get('schema_version')}, but this code reads "
             f"{schema_version}; {remedy}"
         )
-    if header.get(COLUMNS) != _columns(table):
+    if header.get(SCHEMA) != _schema_digest(table):
         raise InputError(f"{path}: its columns differ from what was written; {remedy}")
     missing = [name for name in columns if name not in table.column_names]
     if missing:
@@ -59,8 +60,11 @@ def read_table(path: Path, columns: Sequence[str], schema_version: int = 1) -> p
     return frame
 
 
-def _columns(table: pa.Table) -> list[list[str]]:
-    return [[field.name, str(field.type)] for field in table.schema]
+def _schema_digest(table: pa.Table) -> str:
+    """Return a digest of names, types and of what pandas keeps: page checksums leave these out."""
+    fields = [[field.name, str(field.type)] for field in table.schema]
+    pandas = (table.schema.metadata or {}).get(b"pandas", b"")
+    return hashlib.sha256(json.dumps(fields).encode() + pandas).hexdigest()
 
 
 def read_table_manifest(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.prediction.nulls import ANY_LAG
+from engram_audio.prediction.events import ANY_LAG
 from engram_audio.stats.estimate import (
     Estimate,
     Uncertain,
@@ -48,13 +48,19 @@ class SumTable:
         stops = [*starts[1:], len(ordered)]
         names = ordered[keys].iloc[starts].itertuples(index=False, name=None)
         self.columns = {name: number for number, name in enumerate(columns)}
+        absent = np.isnan(values)
+        cleaned = np.where(absent, 0.0, values)
         self._groups = {
-            name: values[start:stop] for name, start, stop in zip(names, starts, stops, strict=True)
+            name: (cleaned[start:stop], absent[start:stop].all(0))
+            for name, start, stop in zip(names, starts, stops, strict=True)
         }
         self.models = sorted({(key[0], int(key[1]), key[2]) for key in self._groups})
 
-    def sums(self, model: str, cell: Cell) -> np.ndarray | None:
-        """Return a model's sums in a cell, one row per speaker; a marginal's serve every lag."""
+    def sums(self, model: str, cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return a model's sums in a cell, [S, C], and which columns it has not, [C].
+
+        A marginal's sums serve every lag.
+        """
         for lag in (cell.lag_frames, ANY_LAG):
             found = self._groups.get((model, lag, cell.event, cell.part, cell.slice_name))
             if found is not None:
@@ -63,11 +69,11 @@ class SumTable:
 
     def column(self, model: str, cell: Cell, name: str) -> np.ndarray | None:
         """Return one column by speaker, shape [S], or None where nothing was summed."""
-        rows = self.sums(model, cell)
-        if rows is None or name not in self.columns:
+        found = self.sums(model, cell)
+        number = self.columns.get(name)
+        if found is None or number is None or found[1][number]:
             return None
-        values = rows[:, self.columns[name]]
-        return None if np.isnan(values).all() else np.nan_to_num(values, posinf=np.inf)
+        return found[0][:, number]
 
     def ratio(self, model: str, cell: Cell, numerator: str, denominator: str) -> Estimate | None:
         """Return sum(numerator) / sum(denominator) over speakers, or None without the columns."""
@@ -146,6 +152,14 @@ def choose_baselines(
         space_gaussian=f"gaussian_marginal_{space}",
         space_marginal=best_marginal(space),
     )
+
+
+def strongest_null(table: SumTable, names: Sequence[str], cell: Cell) -> str | None:
+    """Return the null with the lowest mean NLL in the cell itself: nothing is chosen on val."""
+    scores = {name: table.mean_nll(name, cell) for name in names}
+    found = {name: float(nll.value) for name, nll in scores.items() if nll is not None}
+    found = {name: value for name, value in found.items() if np.isfinite(value)}
+    return min(found, key=lambda name: (found[name], name)) if found else None
 
 
 def gain(

@@ -21,8 +21,8 @@ class PredictionSection(Section):
         min_length=1,
         description="Events: delta (x_t - x_{t-1}), position (x_t); the same event at lag 1.",
     )
-    # The next three only say which artifacts exist: left out of the frozen section, so that one more
-    # representation, seed or surrogate trains nothing again.
+    # The next three only say which artifacts exist: left out of the frozen section, so that one
+    # more representation, seed or surrogate trains nothing again.
     representations: tuple[str, ...] = Field(
         default=(), exclude=True, description="Base representations to predict; surrogates follow."
     )

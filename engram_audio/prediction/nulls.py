@@ -16,6 +16,7 @@ import numpy as np
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource
 from engram_audio.prediction.base import BaseArrays
+from engram_audio.prediction.events import ANY_LAG, SPACES
 from engram_audio.prediction.linear import (
     LOG_2PI,
     SCALE_FLOOR,
@@ -27,8 +28,6 @@ from engram_audio.prediction.linear import (
 )
 from engram_audio.prediction.reference import Reference
 
-SPACES = ("delta", "position")
-ANY_LAG = 0
 LINEAR_NULLS = ("gaussian_marginal", "ar1", "ridge")
 
 

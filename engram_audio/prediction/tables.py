@@ -16,9 +16,10 @@ from engram_audio.prediction.comparison import (
     choose_baselines,
     described,
     gain,
+    strongest_null,
     with_intervals,
 )
-from engram_audio.prediction.nulls import ANY_LAG
+from engram_audio.prediction.events import ANY_LAG
 from engram_audio.stats.robust import robust_summary
 
 LN2 = float(np.log(2))
@@ -86,12 +87,20 @@ def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFra
                 if baselines is None:
                     continue
                 names = [h for h in group.heads if any(m[:2] == (h, lag) for m in table.models)]
-                names += table.null_names(group.heads, lag, event)
+                nulls = table.null_names(group.heads, lag, event)
+                names += nulls
                 for part in ("train", "val", "eval"):
                     for slice_name in settings.slices:
                         cell = Cell(lag, event, part, slice_name)
+                        strongest = strongest_null(table, nulls, cell)
                         rows += [
-                            _row(group, settings, table, stored, baselines, name, cell)
+                            {
+                                **_row(group, settings, table, stored, baselines, name, cell),
+                                "strongest_null": strongest,
+                                **described(
+                                    "gain_strongest_nats", gain(table, name, strongest, cell)
+                                ),
+                            }
                             for name in names
                             if table.sums(name, cell) is not None
                         ]

@@ -11,7 +11,7 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import simulate
 from engram_audio.config import parse_config
 from engram_audio.latents.block import LatentBlock
-from engram_audio.structure.material import prepare
+from engram_audio.structure.material import Material, prepare
 from engram_audio.trust.hidden_key import hidden_key_of
 from engram_audio.trust.measurement import (
     Analysis,
@@ -131,7 +131,7 @@ def test_an_oracle_that_sees_the_target_is_noticed():
     assert not all(row.passes for row in rows if row.lag_frames == 2)
 
 
-def _prepared(name: str) -> tuple[Planted, object, dict[str, str]]:
+def _prepared(name: str) -> tuple[Planted, Material, dict[str, str]]:
     world = make_world(name, 5)
     draw = simulate(world, WorldSize(8, 12, 6))
     planted = all_truths(name, world, draw, SMALL.section, 16, 6)

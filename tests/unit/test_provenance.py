@@ -1,6 +1,7 @@
 """Code digests follow mathematics, not prose; closures follow imports."""
 
 import ast
+import json
 
 import pytest
 
@@ -47,3 +48,23 @@ def test_canonical_json_is_one_text_for_one_value():
     assert provenance.canonical_json({"b": 1, "a": [1.0, 2]}) == '{"a":[1.0,2],"b":1}'
     with pytest.raises(ValueError, match="JSON"):
         provenance.canonical_json({"x": float("nan")})
+
+
+def test_remembered_digests_equal_fresh_ones_and_stale_or_damaged_ones_do_not_count(
+    tmp_path, monkeypatch
+):
+    """With a cache, with a lying cache, with a broken cache: the same digest."""
+    cache = tmp_path / "cache" / "code_digests.json"
+    monkeypatch.setattr(provenance, "CACHE", cache)
+
+    def fresh() -> str:
+        for function in (provenance._remembered, provenance._parsed, provenance.code_digest):
+            function.cache_clear()
+        return provenance.code_digest("engram_audio.artifacts.table")
+
+    digest = fresh()
+    assert cache.is_file() and fresh() == digest
+    stale = {name: ["0" * 64, "f" * 64, []] for name in json.loads(cache.read_text())}
+    for content in (json.dumps(stale), "{", "[]", json.dumps(dict.fromkeys(stale, 1))):
+        cache.write_text(content)
+        assert fresh() == digest

@@ -155,7 +155,7 @@ READERS = {
     "latent shard": (SHARD, lambda path: LatentStore([path]).load().frames.tobytes()),
     "parquet table": (SCORES, lambda path: read_table(path, []).to_csv()),
     "tensors": (
-        "prediction/brought/lag-1/gaussian_mixture/seed-0/model.safetensors",
+        "prediction/mel_pca/lag-1/gaussian_mixture/seed-0/model.safetensors",
         lambda path: {name: value.tobytes() for name, value in read_bundle(path)[0].items()},
     ),
     "JSON document": ("latents/brought/summary.json", read_json),
@@ -240,7 +240,8 @@ def test_a_shard_of_another_codec_is_refused(lab: Lab):
     assert outcome.code != 0
     assert SHARD in lab.log("structure/brought/split-0/linear.log")
     assert "error: " in lab.log("structure/brought/split-0/linear.log")
-    (lab.results / SHARD).unlink()
+    assert "not brought" in lab.log("structure/brought/split-0/linear.log")
+    lab.forget(SHARD, "latents/brought/summary.json", "structure/brought/split-0/linear.parquet")
     lab.assert_restored(lab.run())
     record(
         "shard of another codec",
@@ -272,8 +273,8 @@ def test_a_clock_ahead_is_named_and_mended_by_touch(lab: Lab):
 
 def test_a_terminated_training_goes_on_from_its_checkpoint(lab: Lab):
     """SIGTERM to a training step, as a scheduler sends it before it takes the node."""
-    model = "prediction/brought/lag-1/gaussian_mixture/seed-0/model.safetensors"
-    log = "prediction/brought/lag-1/gaussian_mixture/seed-0/train_density.log"
+    model = "prediction/mel_pca/lag-1/gaussian_mixture/seed-0/model.safetensors"
+    log = "prediction/mel_pca/lag-1/gaussian_mixture/seed-0/train_density.log"
     lab.forget(model)
     with ended(lab.start(FAULT_PAUSE=".safetensors", FAULT_SECONDS="3")) as running:
         os.kill(lab.wait_paused(), signal.SIGTERM)  # it is writing a checkpoint

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("slur
 
 SHARD = "latents/mel_pca/shard-000.zarr.zip"
 SCORES = "structure/brought/split-0/pca/scores.parquet"
-MODEL = "prediction/brought/lag-1/gaussian_mixture/seed-0/model.safetensors"
+MODEL = "prediction/mel_pca/lag-1/gaussian_mixture/seed-0/model.safetensors"
 PROFILE = (
     "--profile", "slurm", "--local-cores", "2", "--slurm-init-seconds-before-status-checks", "5",
 )  # fmt: skip

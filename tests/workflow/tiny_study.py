@@ -166,6 +166,7 @@ def wide_config() -> dict[str, Any]:
     config["corpora"]["librispeech"] = {**full["corpora"]["librispeech"], "num_shards": 2}
     config["codecs"]["mimi"] = full["codecs"]["mimi"]
     config["calibration"]["worlds"]["names"] = ["iid"]
+    config["prediction"]["representations"] = ["mel_pca", "brought"]
     config["representations"]["brought"]["surrogates"] = ["shuffled", "phase_randomized", "var"]
     config["representations"]["mimi"] = {
         **full["representations"]["mimi"], "surrogates": ["shuffled"],

@@ -1,0 +1,85 @@
+"""Real speech and a trained codec: the numbers that SoundStream latents are known to score.
+
+51 speakers, 64 dimensions, 50 Hz. An earlier measurement on these speakers gave a ridge R^2 of
+delta of 0.40 at lag 1 and 0.02 at lag 2, and mean-pool-64 and PCA8-256 keys that explain about 0.4
+and 0.6 percent of its variance at lag 1. It used another split and stated one or two digits: the
+bounds are half a unit of the last digit, plus the interval over speakers measured here.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.workflow.conftest import ROOT, snakemake, write_config
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory, shared_data: Path) -> Path:
+    """Run the real-speech study, reduced to the rows this test reads, and return its tables."""
+    pytest.importorskip("ai_edge_litert")
+    folder = tmp_path_factory.mktemp("real_speech")
+    config = yaml.safe_load((ROOT / "tests/workflow/real_speech.yaml").read_text(encoding="utf-8"))
+    shared = os.path.relpath(shared_data, folder)
+    config["pathvars"] = {}
+    config["corpora"]["speech"]["root"] = f"{shared}/real-speech"
+    config["codecs"]["soundstream"]["weights_dir"] = f"{shared}/lyra"
+    config["representations"]["soundstream"]["surrogates"] = []
+    config["structure"].update({"slices": ["all"], "lags_frames": [1, 2], "kmeans_restarts": 3})
+    kmeans = [{"kind": "kmeans", "codebook_sizes": [256]}]
+    config["structure_keys"]["mean_pool"]["inputs"] = ["raw"]
+    config["structure_keys"]["pca"].update({"inputs": ["raw"], "quantizers": kmeans})
+    config["structure_keys"]["target_oracle"]["codebook_sizes"] = [64, 256]
+    for family in ("last_frame", "predictive"):
+        del config["structure_keys"][family]
+    config["decision"].update({"keys": ["pca.raw.kmeans_256"], "slices": ["all"]})
+    path = write_config(folder, config)
+    outcome = snakemake(
+        folder, "--cores", "2", "--configfile", path, "results/tables/structure.csv"
+    )
+    assert outcome.code == 0, outcome.text[-3000:]
+    return folder / "results" / "tables"
+
+
+def agrees(low: float, high: float, stated: float, half_unit: float) -> bool:
+    """Whether an interval meets a published number, given the digits it was stated with."""
+    return low <= stated + half_unit and high >= stated - half_unit
+
+
+@pytest.mark.parametrize(("lag", "stated", "half_unit"), [(1, 0.40, 0.005), (2, 0.02, 0.005)])
+def test_ridge_explains_what_it_is_known_to(tables: Path, lag, stated, half_unit):
+    frame = pd.read_csv(tables / "linear.csv")
+    row = frame[(frame.model == "ridge") & (frame.lag_frames == lag) & (frame.slice == "all")]
+    row = row[row.part == "eval"].iloc[0]
+    assert agrees(row["r2_low"], row["r2_high"], stated, half_unit), row["r2"]
+
+
+@pytest.mark.parametrize(
+    ("key", "percent"), [("mean_pool.raw.kmeans_64", 0.4), ("pca.raw.kmeans_256", 0.6)]
+)
+def test_coarse_keys_explain_what_they_are_known_to(tables: Path, key: str, percent: float):
+    row = structure_rows(tables)
+    row = row[(row.key == key) & (row.lag_frames == 1)].iloc[0]
+    low, high = (row[f"explained_variance_percent_{end}"] for end in ("low", "high"))
+    assert agrees(low, high, percent, 0.05), row["explained_variance_percent"]
+
+
+def test_controls_know_nothing(tables: Path):
+    """Permuted and swapped keys score 1.00; their 95 % intervals hold 1, all but one at most."""
+    rows = structure_rows(tables)
+    for control in ("permuted", "swapped"):
+        name = f"control_{control}"
+        assert (rows[name] - 1).abs().max() < 0.005
+        outside = (rows[f"{name}_low"] > 1) | (rows[f"{name}_high"] < 1)
+        # 8 correlated intervals at 95 %: two or more outside happen with probability 0.06 or less
+        assert outside.sum() <= 1
+
+
+def structure_rows(tables: Path) -> pd.DataFrame:
+    frame = pd.read_csv(tables / "structure.csv", low_memory=False)
+    chosen = (frame.part == "eval") & (frame.subspace == "all") & (frame.slice == "all")
+    return frame[chosen & (frame.status == "ok")]

@@ -3,8 +3,8 @@
     python bench/structure.py           against the plain recipe where that fits (some minutes)
     python bench/structure.py --full    4.5 M frames x 512 dimensions on disk, all key families
 
-Everything runs in subprocesses, on one thread by default, so that peak memory is that of one job. Latents are
-synthetic: x_t = 0.9 x_{t-1} + noise with a fixed mixing of dimensions and an offset per speaker.
+Everything runs in subprocesses, on one thread by default, so that peak memory is that of one job.
+Latents are synthetic: x_t = 0.9 x_{t-1} + noise with a mixing of dimensions and speaker offsets.
 Writes structure.json and structure.md beside this file (structure-full.* with --full).
 """
 

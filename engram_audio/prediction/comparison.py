@@ -51,7 +51,7 @@ class SumTable:
         absent = np.isnan(values)
         cleaned = np.where(absent, 0.0, values)
         self._groups = {
-            name: (cleaned[start:stop], absent[start:stop].all(0))
+            name: (cleaned[start:stop], np.asarray(absent[start:stop].all(0)))
             for name, start, stop in zip(names, starts, stops, strict=True)
         }
         self.models = sorted({(key[0], int(key[1]), key[2]) for key in self._groups})

@@ -26,9 +26,12 @@ from pathlib import Path
 pause, eat = os.environ.get("FAULT_PAUSE"), os.environ.get("FAULT_EAT_MB")
 marker = Path(os.environ.get("FAULT_MARKER", "fault.marker"))
 if pause:
-    rename = os.replace
+    rename, passed = os.replace, []
     def paused(source, target, **options):
-        if str(target).endswith(pause) and not marker.exists():
+        hit = str(target).endswith(pause) and not marker.exists()
+        if hit and len(passed) < int(os.environ.get("FAULT_AFTER", "0")):
+            passed.append(target)
+        elif hit:
             marker.write_text(str(os.getpid()))
             time.sleep(float(os.environ.get("FAULT_SECONDS", "600")))
         return rename(source, target, **options)

@@ -1,5 +1,6 @@
 """The workflow is clean, and its promised commands resolve without a home, a cluster or data."""
 
+import shutil
 from pathlib import Path
 
 import yaml
@@ -10,6 +11,7 @@ GPU_RULES = {"extract_latents"}
 
 
 def test_lint_gives_a_clean_bill(tmp_path: Path):
+    shutil.copy(ROOT / "workflow_config.yaml", tmp_path)
     outcome = snakemake(tmp_path, "--lint")
     assert "good condition" in outcome.text, outcome.text
     assert outcome.code == 0
@@ -17,6 +19,7 @@ def test_lint_gives_a_clean_bill(tmp_path: Path):
 
 def test_slurm_profile_resolves_from_the_root_with_an_empty_home(tmp_path: Path):
     """`snakemake --profile slurm -n results/report.html`: GPU rules on the GPU partition."""
+    shutil.copy(ROOT / "workflow_config.yaml", tmp_path)
     outcome = snakemake(
         tmp_path,
         "--profile",

@@ -38,9 +38,8 @@ def tables(tmp_path_factory, shared_data: Path) -> Path:
         del config["structure_keys"][family]
     config["decision"].update({"keys": ["pca.raw.kmeans_256"], "slices": ["all"]})
     path = write_config(folder, config)
-    outcome = snakemake(
-        folder, "--cores", "2", "--configfile", path, "results/tables/structure.csv"
-    )
+    target = "results/tables/structure.csv"
+    outcome = snakemake(folder, target, "--cores", "2", "--configfile", path)
     assert outcome.code == 0, outcome.text[-3000:]
     return folder / "results" / "tables"
 

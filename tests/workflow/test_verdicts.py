@@ -75,12 +75,17 @@ def decision(tmp_path_factory, demo_config):
             },
             "target_oracle": {"kind": "target_oracle", "codebook_sizes": [64]},
         },
+        "prediction": {**demo_config["prediction"], "representations": []},
+        "calibration": {
+            **demo_config["calibration"],
+            "worlds": {**demo_config["calibration"]["worlds"], "names": []},
+        },
         "decision": {
             **demo_config["decision"], "representation": "noise", "keys": ["pca.raw.kmeans_64"],
         },
     }  # fmt: skip
     path = write_config(folder, config)
-    outcome = snakemake(folder, "--cores", "2", "--configfile", path, "results/decision.json")
+    outcome = snakemake(folder, "results/decision.json", "--cores", "2", "--configfile", path)
     assert outcome.code == 0, outcome.text[-3000:]
     return json.loads((folder / "results" / "decision.json").read_text(encoding="utf-8"))
 

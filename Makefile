@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0
 RULES := Snakefile $(wildcard rules/*.smk)
 
-.PHONY: demo test check format schema bench why recover reruns fault-test slurm-test clean-demo help
+# `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
+TEST := pytest -n 2 -m "not slow" --ignore=tests/workflow/test_faults.py
+
+.PHONY: demo test test-slow check format schema bench why recover reruns fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -18,15 +21,18 @@ $(VENV)/installed: pyproject.toml
 demo: $(VENV)/installed ## offline demo: results/demo/report.html in minutes
 	$(RUN) snakemake --profile demo
 
-test: $(VENV)/installed ## all tests that need neither GPU nor SLURM
-	$(RUN) pytest -n 2
+test: $(VENV)/installed ## all tests that take seconds and need neither GPU nor SLURM
+	$(RUN) $(TEST)
+
+test-slow: $(VENV)/installed ## the tests that take minutes: truths, real speech, every rerun
+	$(RUN) pytest -m "slow and not slurm"
 
 check: $(VENV)/installed ## format, lint, types, rules, spelling, tests
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	$(RUN) snakefmt --check $(RULES) && $(RUN) pyright
 	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs engram_audio rules tests
 	$(RUN) snakemake --lint
-	$(RUN) pytest -n 2
+	$(RUN) $(TEST)
 
 format: $(VENV)/installed ## format code and rules
 	$(BIN)/ruff check --fix-only . && $(BIN)/ruff format . && $(RUN) snakefmt $(RULES)

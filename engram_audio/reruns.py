@@ -136,7 +136,8 @@ def report(causes: dict[str, list[str]], jobs: dict[str, int]) -> str:
 
 def main() -> None:
     """Ask a dry run and print why."""
-    command = [sys.executable, "-m", "snakemake", "-n", *sys.argv[1:]]
+    # A profile may silence the paragraphs that hold the reasons.
+    command = [sys.executable, "-m", "snakemake", "-n", *sys.argv[1:], "--quiet", "host"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     text = run.stdout + run.stderr
     if run.returncode:

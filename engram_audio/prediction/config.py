@@ -94,8 +94,9 @@ class _Head(Section):
     is_linear_skip: bool = Field(
         description="Predict around the best linear null, whose mean and covariance are kept."
     )
-    whitening: Literal["diagonal", "full"] = Field(
-        description="Units of the target: per-dimension SD, or the residual covariance."
+    whitening: Literal["diagonal", "full", "chosen"] = Field(
+        description="Units of the target: per-dimension SD, the residual covariance, or whichever"
+        " a mixture of the same size without context fits better on val."
     )
     trunk: TrunkSettings
     marginal: MarginalSettings

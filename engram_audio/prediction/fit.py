@@ -13,16 +13,21 @@ import torch
 from engram_audio import windows
 from engram_audio.latents.block import LatentBlock
 from engram_audio.prediction.base import BaseArrays
-from engram_audio.prediction.config import HeadSection
+from engram_audio.prediction.config import AnyHead, HeadSection
 from engram_audio.prediction.data import WindowData, thin, window_data
 from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_conditional
-from engram_audio.prediction.marginals import MarginalFit, fit_marginal
+from engram_audio.prediction.factory import build_conditional, build_gaussian, components_of
+from engram_audio.prediction.marginal_em import fit_mixture
+from engram_audio.prediction.marginals import MarginalFit, fit_marginal, whitened_targets
 from engram_audio.prediction.nulls import Rung, base_for
 from engram_audio.prediction.reference import Reference
 from engram_audio.prediction.task import DensityTask
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
+
+CHOICE_FRAMES = 10_000  # enough to tell units apart; a second or two
+CHOICE_FLOOR = 1e-3
+CHOICE_MINIMUM_GAIN = 0.02  # nats that ten EM steps must bring
 
 
 class Material(NamedTuple):
@@ -69,6 +74,50 @@ def event_seed(seed: int, *names: object) -> int:
     return int(np.random.default_rng([seed, zlib.crc32(text.encode())]).integers(2**31))
 
 
+def choose_base(
+    settings: AnyHead,
+    material: Material,
+    lag_frames: int,
+    event: str,
+    is_linear_skip: bool,
+    seed: int,
+) -> BaseArrays:
+    """Return the base of a head or marginal in the units that suit its family (`whitening`).
+
+    Components are diagonal, so the axes matter: residuals of correlated Gaussian noise want the
+    full covariance out, clusters that lie along the axes want to be left there. `chosen` fits a
+    diagonal mixture of the head's size, by EM, to the base's residuals in either unit, and keeps
+    the one with the lower val score; neither sees more than that.
+    """
+    kinds = {"diagonal": (False,), "full": (True,), "chosen": (False, True)}[settings.whitening]
+    bases = [
+        base_for(material.rungs, lag_frames, event, is_linear_skip, is_full).fit.arrays
+        for is_full in kinds
+    ]
+    if len(bases) == 1:
+        return bases[0]
+    data = [
+        material.data(part, lag_frames, maximum)
+        for part, maximum in (("train", CHOICE_FRAMES), ("val", CHOICE_FRAMES))
+    ]
+    scores = [_mixture_score(base, data, components_of(settings), seed) for base in bases]
+    return bases[int(np.argmin(scores))]
+
+
+def _mixture_score(
+    arrays: BaseArrays, data: list[WindowData], num_components: int, seed: int
+) -> float:
+    """Return the val NLL of a diagonal mixture of a base's residuals."""
+    model = build_gaussian(arrays)
+    train_z, val_z = (whitened_targets(model, part) for part in data)
+    floor = np.full(train_z.shape[1], CHOICE_FLOOR)
+    generator = np.random.default_rng([seed, num_components])
+    _, score = fit_mixture(
+        train_z, val_z, num_components, floor, False, generator, CHOICE_MINIMUM_GAIN
+    )
+    return score - model.base.log_det
+
+
 def head_task(
     settings: HeadSection,
     material: Material,
@@ -79,9 +128,9 @@ def head_task(
     device: torch.device,
 ) -> tuple[DensityTask, BaseArrays]:
     """Build an untrained head on its base, with its data."""
-    base = base_for(
-        material.rungs, lag_frames, event, settings.is_linear_skip, settings.whitening == "full"
-    ).fit.arrays
+    base = choose_base(
+        settings, material, lag_frames, event, settings.is_linear_skip, event_seed(seed, "base")
+    )
     model = build_conditional(
         settings,
         base,
@@ -127,8 +176,7 @@ def fit_marginals(
         material.data("val", 1, settings.marginal.maximum_frames),
     )
     for space in ("delta", "position"):
-        is_full = settings.whitening == "full"
-        base = base_for(material.rungs, 1, space, False, is_full).fit.arrays
+        base = choose_base(settings, material, 1, space, False, event_seed(seed, "base"))
         run_seed = event_seed(seed, "marginal", space)
         fit = fit_marginal(settings, recipe, base, data, material.noise_sd, run_seed)
         fits[space] = (fit, base)

@@ -21,7 +21,7 @@ from engram_audio.prediction.config import (
 
 LOG_2PI = math.log(2 * math.pi)
 MINIMUM_FREEDOM = 2.0  # a Student-t has a variance only above 2
-START_SPREAD = 0.3  # SD of the components' first means; breaks their symmetry
+START_SPREAD = 0.1  # SD of the components' first means; breaks their symmetry
 
 
 class DensityHead(nn.Module, ABC):

@@ -37,10 +37,10 @@ fitted codec, a user's arrays, a planted world, surrogates of three kinds, three
 density head. Where that study was finished, a stand-in for `python` wrote the outputs: what
 Snakemake compares (parameters, digests, inputs, times) is real, the content of the files is not.
 
-Reading an effect: `score_structure_keys 8/24` means that 8 of the study's 24 jobs of that rule run
-again. `(new)` marks jobs of files that did not exist before. `all` is left out. A comment, a
-docstring, the order of keys or the layout of the YAML reruns nothing. A key called `kind` is no
-value of its own: another kind has other keys.
+Reading an effect: `score_structure_keys 8/24` means 8 jobs of that rule, which has 24 in the study
+as it was; files that the edit adds count too. `(new)` marks a rule that the study had no job of.
+`all` is left out. A comment, a docstring, the order of keys or the layout of the YAML reruns
+nothing. A key called `kind` is no value of its own: another kind has other keys.
 """
 
 
@@ -119,7 +119,11 @@ def edits(config: dict[str, Any]) -> dict[Place, Any]:
     for place, value in leaves(config):
         special = OTHER_VALUES.get(place)
         candidates = [special] if special else other_values(value, words)
-        valid = (other for other in candidates if is_valid(replaced(config, place, other)))
+        valid = (
+            other
+            for other in candidates
+            if other != value and is_valid(replaced(config, place, other))
+        )
         found[place] = next(valid, None)
     return found
 

@@ -100,8 +100,12 @@ def test_an_edited_module_reruns_the_steps_that_reach_it(lab: Lab):
 
 
 def why(lab: Lab) -> Outcome:
+    """Ask through a profile that silences the paragraphs of a dry run, as the demo's does."""
+    profile = f"configfile: {CONFIG}\ncores: 1\nquiet: [rules]\n"
+    (lab.folder / "quiet").mkdir(exist_ok=True)
+    (lab.folder / "quiet" / "profile.yaml").write_text(profile, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "engram_audio.reruns", "--configfile", CONFIG],
+        [sys.executable, "-m", "engram_audio.reruns", "--profile", "quiet"],
         cwd=lab.folder, env=lab.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     return Outcome(done.returncode, done.stdout + done.stderr)

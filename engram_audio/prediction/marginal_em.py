@@ -54,7 +54,7 @@ def component_log_densities(distances: np.ndarray, mixture: MixtureParameters) -
 def mean_nll(z: np.ndarray, mixture: MixtureParameters) -> float:
     """Return the mean -log density in nats."""
     joint = component_log_densities(squared_distances(z, mixture), mixture)
-    return -float(np.mean(scipy.special.logsumexp(joint, axis=1)))
+    return -float(np.asarray(scipy.special.logsumexp(joint, axis=1)).mean())
 
 
 def fit_mixture(

@@ -81,7 +81,7 @@ def apply(config: Any, edit: tuple[str, tuple[Any, ...], tuple[Any, ...], Any]) 
         return
 
 
-@settings(max_examples=2000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(EDITS)
 def test_a_configuration_is_a_study_or_a_clean_error(edits):
     """2,000 edited configurations; an accepted one names its artifacts and sections."""

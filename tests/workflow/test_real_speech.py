@@ -9,6 +9,7 @@ bounds are half a unit of the last digit, plus the interval over speakers measur
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -52,8 +53,8 @@ def agrees(low: float, high: float, stated: float, half_unit: float) -> bool:
 @pytest.mark.parametrize(("lag", "stated", "half_unit"), [(1, 0.40, 0.005), (2, 0.02, 0.005)])
 def test_ridge_explains_what_it_is_known_to(tables: Path, lag, stated, half_unit):
     frame = pd.read_csv(tables / "linear.csv")
-    row = frame[(frame.model == "ridge") & (frame.lag_frames == lag) & (frame.slice == "all")]
-    row = row[row.part == "eval"].iloc[0]
+    chosen = "model == 'ridge' and lag_frames == @lag and slice == 'all' and part == 'eval'"
+    row = frame.query(chosen).iloc[0]
     assert agrees(row["r2_low"], row["r2_high"], stated, half_unit), row["r2"]
 
 
@@ -61,8 +62,7 @@ def test_ridge_explains_what_it_is_known_to(tables: Path, lag, stated, half_unit
     ("key", "percent"), [("mean_pool.raw.kmeans_64", 0.4), ("pca.raw.kmeans_256", 0.6)]
 )
 def test_coarse_keys_explain_what_they_are_known_to(tables: Path, key: str, percent: float):
-    row = structure_rows(tables)
-    row = row[(row.key == key) & (row.lag_frames == 1)].iloc[0]
+    row = structure_rows(tables).query("key == @key and lag_frames == 1").iloc[0]
     low, high = (row[f"explained_variance_percent_{end}"] for end in ("low", "high"))
     assert agrees(low, high, percent, 0.05), row["explained_variance_percent"]
 
@@ -72,13 +72,13 @@ def test_controls_know_nothing(tables: Path):
     rows = structure_rows(tables)
     for control in ("permuted", "swapped"):
         name = f"control_{control}"
-        assert (rows[name] - 1).abs().max() < 0.005
-        outside = (rows[f"{name}_low"] > 1) | (rows[f"{name}_high"] < 1)
+        scored, low, high = (rows[f"{name}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
+        assert np.abs(scored - 1).max() < 0.005
+        outside = (low > 1) | (high < 1)
         # 8 correlated intervals at 95 %: two or more outside happen with probability 0.06 or less
         assert outside.sum() <= 1
 
 
 def structure_rows(tables: Path) -> pd.DataFrame:
     frame = pd.read_csv(tables / "structure.csv", low_memory=False)
-    chosen = (frame.part == "eval") & (frame.subspace == "all") & (frame.slice == "all")
-    return frame[chosen & (frame.status == "ok")]
+    return frame.query("part == 'eval' and subspace == 'all' and slice == 'all' and status == 'ok'")

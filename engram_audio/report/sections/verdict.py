@@ -17,13 +17,20 @@ SENTENCES = {
         "never seen, beyond what its surrogates explain. A lookup memory is worth building."
     ),
     "STOP": (
-        "In {name}, no structure is visible to these keys beyond what its surrogates show. "
-        "A lookup memory addressed by them has nothing to store; other keys may see more."
+        "In {name}, {reason}. No structure that a lookup memory could use is visible to these "
+        "keys; other keys may see more."
     ),
     "UNDECIDED": (
         "For {name}, these data do not decide. The rows below name what straddles its threshold "
         "or could not be measured."
     ),
+}
+
+# Why a row stops, by its name; the first deciding row speaks.
+REASONS = {
+    "explained_fraction": "these keys explain too little of the next step of speakers never heard",
+    "advantage": "surrogates without local structure explain as much of the next step",
+    "transfer_loss": "what these keys explain does not carry over to speakers never heard",
 }
 
 
@@ -33,12 +40,13 @@ def build(data: ReportData) -> dict[str, Any]:
     name = str(decision.get("representation") or data.registered["representation"])
     word = str(decision.get("verdict", "UNDECIDED"))
     entry = decision.get("representations", {}).get(name, {})
-    deciding = view_rows(decision.get("deciding_rows", []))
+    rows = decision.get("deciding_rows", [])
+    deciding = view_rows(rows)
     gates = entry.get("gates", {})
     return {
         "word": word,
         "mark": outcome_class(word),
-        "sentence": SENTENCES.get(word, "{name}").format(name=name),
+        "sentence": SENTENCES.get(word, "{name}").format(name=name, reason=stop_reason(rows)),
         "deciding": deciding[:NUM_FIRST_ROWS],
         "deciding_more": deciding[NUM_FIRST_ROWS:],
         "gates": [
@@ -60,6 +68,12 @@ def build(data: ReportData) -> dict[str, Any]:
         "registered": registered_words(data, entry.get("num_looked_at")),
         "lead": LEAD,
     }
+
+
+def stop_reason(rows: list[dict[str, Any]]) -> str:
+    """Return why the first deciding row stops, in words."""
+    name = str(rows[0].get("name")) if rows else ""
+    return REASONS.get(name, "a registered row fails")
 
 
 LEAD = (

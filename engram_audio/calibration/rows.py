@@ -47,6 +47,7 @@ def compare(
     measured_error: float,
     loss_below: float = 0.0,
     loss_above: float = 0.0,
+    resolution: float = 0.0,
 ) -> CalibrationRow:
     """Compare a measured value with the truth.
 
@@ -60,12 +61,16 @@ def compare(
             less information than there is.
         loss_above: The same upwards: a fitted key leaves more variance than the exact one. A value
             on the *flattering* side has no allowance but sampling error, so give only one of them.
+        resolution: Least difference that the metric is asked to resolve. Where a quantity is exact
+            by construction its standard error vanishes, and what is left is the fitted baseline.
 
     Returns:
-        The row; its tolerances are 3 combined standard errors plus the loss on that side.
+        The row; its tolerances are 3 combined standard errors, or the resolution where that is
+        more, plus the loss on that side.
     """
     sampling = STANDARD_ERRORS * float(np.hypot(truth.standard_error, measured_error))
-    below, above = sampling + loss_below, sampling + loss_above
+    allowance = max(sampling, resolution)
+    below, above = allowance + loss_below, allowance + loss_above
     excess = measured - truth.value
     passes = bool(np.isfinite(measured) and np.isfinite(sampling) and -below <= excess <= above)
     return CalibrationRow(

@@ -22,6 +22,8 @@ from engram_audio.structure.material import Material
 from engram_audio.structure.targets import EVAL
 
 STAGE = "injected oracle"
+# What an injected oracle must resolve: about 3 standard errors at the full size (SCIENCE 10).
+RESOLUTION = {"nll_nats": 0.05, "cosine": 0.002, "variance_ratio": 0.002}
 
 
 def oracle_rows(
@@ -53,7 +55,9 @@ def oracle_rows(
         for quantity, (value, error) in measured.items():
             truth = known.get((quantity, lag))
             if truth is not None:
-                rows.append(compare(name, STAGE, truth, value, error))
+                rows.append(
+                    compare(name, STAGE, truth, value, error, resolution=RESOLUTION[quantity])
+                )
     return rows
 
 

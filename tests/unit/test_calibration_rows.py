@@ -32,3 +32,12 @@ def test_no_number_is_no_pass(measured):
     """A value that is not finite fails, whatever its error."""
     assert not compare("drift", "prediction", TRUTH, measured, 0.04).passes
     assert not compare("drift", "prediction", TRUTH, 1.0, math.nan).passes
+
+
+def test_the_resolution_bounds_the_tolerance_from_below():
+    """A quantity that is exact by construction has no scatter; it is asked to 0.002, no closer."""
+    exact = Truth("variance_ratio", 1, 1.0, 0.0)
+    near = compare("iid", "injected oracle", exact, 0.9985, 1e-7, resolution=0.002)
+    far = compare("iid", "injected oracle", exact, 0.9975, 1e-7, resolution=0.002)
+    assert near.passes and not far.passes
+    assert compare("drift", "prediction", TRUTH, 1.149, 0.04, resolution=0.002).passes

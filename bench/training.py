@@ -7,8 +7,8 @@ operations per second of whole training steps, as a share of the best sgemm meas
 after (`>= 0.8` is the target in float32 on a CPU); batch assembly (context, previous frame, target,
 speaker mean) against a map-style dataset that is asked for one sample at a time and collated, as
 `DataLoader` does it (`>= 3x`), and as a share of the step (`< 2 %`); the contexts alone, a strided
-view against a loop of slices, which both stand against the memory's own speed. Every assembly draws other
-rows, as training does, so that neither side lives in the cache. Prints JSON and writes
+view against a loop of slices, which both stand against the memory's own speed. Every assembly draws
+other rows, as training does, so that neither side lives in the cache. Prints JSON and writes
 bench/training.json. Run it on a machine that does nothing else.
 """
 

@@ -7,7 +7,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE 
 RULES := Snakefile $(wildcard rules/*.smk)
 
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
-TEST := pytest -n 2 -m "not slow" --ignore=tests/workflow/test_faults.py
+TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
 .PHONY: demo test test-slow check format schema bench why recover reruns fault-test slurm-test clean-demo help
 help: ## show the targets

@@ -22,7 +22,7 @@ class Study:
 
     def representations(self) -> list[str]:
         """What the study asks about, surrogates included, in configuration order."""
-        return self._with_surrogates(self.study_bases())
+        return self.with_surrogates(self.study_bases())
 
     def study_bases(self) -> list[str]:
         """Base representations that the study asks about: all but the calibration worlds."""
@@ -35,9 +35,10 @@ class Study:
 
     def calibration_representations(self) -> list[str]:
         """Calibration worlds, surrogates included."""
-        return self._with_surrogates(self.calibration_worlds())
+        return self.with_surrogates(self.calibration_worlds())
 
-    def _with_surrogates(self, bases: list[str]) -> list[str]:
+    def with_surrogates(self, bases: list[str]) -> list[str]:
+        """Each base representation, followed by its surrogates."""
         names = []
         for name in bases:
             names.append(name)

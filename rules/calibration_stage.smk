@@ -54,22 +54,22 @@ use rule score_linear_baselines as score_calibration_linear with:
 use rule tabulate_structure as tabulate_calibration_structure with:
     input:
         section="<results>/config/statistics.json",
-        scores=calibration_tables("scores"),
-        key_table=calibration_tables("keys"),
-        curves=calibration_tables("curves"),
-        ngrams=calibration_tables("ngrams"),
-        linear=calibration_linear(),
-        summaries=calibration_summaries(),
+        scores=world_tables("scores"),
+        key_table=world_tables("keys"),
+        curves=world_tables("curves"),
+        ngrams=world_tables("ngrams"),
+        linear=world_linear,
+        summaries=world_summaries,
     output:
-        structure="<results>/calibration/tables/structure.csv",
-        linear="<results>/calibration/tables/linear.csv",
-        curves="<results>/calibration/tables/curves.csv",
-        ngrams="<results>/calibration/tables/ngrams.csv",
-        speakers="<results>/calibration/tables/speakers.csv",
+        structure="<results>/calibration/{representation}/structure.csv",
+        linear="<results>/calibration/{representation}/linear.csv",
+        curves="<results>/calibration/{representation}/curves.csv",
+        ngrams="<results>/calibration/{representation}/ngrams.csv",
+        speakers="<results>/calibration/{representation}/speakers.csv",
     log:
-        "<logs>/calibration/structure.log",
+        "<logs>/calibration/{representation}/structure.log",
     benchmark:
-        "<benchmarks>/calibration/structure.tsv"
+        "<benchmarks>/calibration/{representation}/structure.tsv"
 
 
 rule inject_oracle:
@@ -181,10 +181,10 @@ rule tabulate_calibration:
         structure_section="<results>/config/calibration_structure.json",
         decision_section="<results>/config/decision.json",
         statistics_section="<results>/config/statistics.json",
-        structure="<results>/calibration/tables/structure.csv",
-        linear="<results>/calibration/tables/linear.csv",
-        truths=calibration_oracles("truths"),
-        rows=calibration_oracles("oracle"),
+        structure=of_each_world("structure.csv"),
+        linear=of_each_world("linear.csv"),
+        truths=of_each_world("truths.parquet"),
+        rows=of_each_world("oracle.parquet"),
         power="<results>/calibration/power.parquet",
         coverage="<results>/calibration/coverage.parquet",
         sabotage="<results>/calibration/sabotage.parquet",
@@ -210,7 +210,7 @@ rule tabulate_calibration:
             --structure-section {input.structure_section:q} \
             --decision-section {input.decision_section:q} \
             --statistics-section {input.statistics_section:q} \
-            --structure-table {input.structure:q} --linear-table {input.linear:q} \
+            --structure-tables {input.structure:q} --linear-tables {input.linear:q} \
             --truths {input.truths:q} --rows {input.rows:q} \
             --power {input.power:q} --coverage {input.coverage:q} --sabotage {input.sabotage:q} \
             --document {output.document:q} --table {output.table:q} \

@@ -9,6 +9,7 @@ wildcard_constraints:
 
 localrules:
     tabulate_prediction,
+    tabulate_diagnostics,
 
 
 if ANALYSIS_IS_LOCAL:
@@ -208,7 +209,7 @@ rule evaluate_nulls:
 
 
 rule tabulate_prediction:
-    """Publish gains over the best null, worst frames, calibration and the simple rollout."""
+    """Publish gains over the best null, with intervals, and the worst frames."""
     input:
         section="<results>/config/prediction.json",
         evaluation_section="<results>/config/prediction_evaluation.json",
@@ -216,14 +217,10 @@ rule tabulate_prediction:
         scores=scored_tables("scores", True),
         frames=scored_tables("frames", True),
         worst=scored_tables("worst", True),
-        calibration=scored_tables("calibration", True),
-        rollout=scored_tables("rollout", False),
         summaries=[f"<results>/latents/{name}/summary.json" for name in STUDY.predicted()],
     output:
         prediction="<results>/tables/prediction.csv",
         worst_frames="<results>/tables/worst_frames.csv",
-        prediction_calibration="<results>/tables/prediction_calibration.csv",
-        prediction_rollout="<results>/tables/prediction_rollout.csv",
     log:
         "<logs>/prediction/tabulate_prediction.log",
     benchmark:
@@ -242,9 +239,36 @@ rule tabulate_prediction:
             --section {input.section:q} --evaluation-section {input.evaluation_section:q} \
             --statistics-section {input.statistics_section:q} \
             --scores {input.scores:q} --frames {input.frames:q} --worst {input.worst:q} \
-            --calibration {input.calibration:q} --rollout {input.rollout:q} \
             --summaries {input.summaries:q} \
             --prediction {output.prediction:q} --worst-frames {output.worst_frames:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule tabulate_diagnostics:
+    """Publish calibration bins and the simple rollout."""
+    input:
+        calibration=scored_tables("calibration", True),
+        rollout=scored_tables("rollout", False),
+    output:
+        prediction_calibration="<results>/tables/prediction_calibration.csv",
+        prediction_rollout="<results>/tables/prediction_rollout.csv",
+    log:
+        "<logs>/prediction/tabulate_diagnostics.log",
+    benchmark:
+        "<benchmarks>/prediction/tabulate_diagnostics.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="30m",
+    params:
+        code=step_code("tabulate_diagnostics"),
+    shell:
+        r"""
+        python -m engram_audio.steps.tabulate_diagnostics \
+            --calibration {input.calibration:q} --rollout {input.rollout:q} \
             --prediction-calibration {output.prediction_calibration:q} \
             --prediction-rollout {output.prediction_rollout:q} >{log:q} 2>&1
         """

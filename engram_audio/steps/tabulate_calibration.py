@@ -28,10 +28,9 @@ def main(argv: list[str] | None = None) -> None:
         __doc__,
         inputs=[
             "worlds_section", "power_section", "structure_section", "decision_section",
-            "statistics_section", "structure_table", "linear_table", "power", "coverage",
-            "sabotage",
+            "statistics_section", "power", "coverage", "sabotage",
         ],
-        input_lists=["truths", "rows"],
+        input_lists=["structure_tables", "linear_tables", "truths", "rows"],
         outputs=["document", "table"],
         argv=argv,
     )  # fmt: skip
@@ -41,7 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     decision = arguments.load_section(arguments.decision_section, DecisionSection)
     statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
     structure, linear = (
-        read_csv(path) for path in (arguments.structure_table, arguments.linear_table)
+        pd.concat([read_csv(path) for path in paths], ignore_index=True)
+        for paths in (arguments.structure_tables, arguments.linear_tables)
     )
     truths = tables.truths_of(
         pd.concat([read_table(path, tables.TRUTH_COLUMNS) for path in arguments.truths])

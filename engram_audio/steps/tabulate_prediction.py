@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join, locate
 from engram_audio.artifacts.table import write_csv
@@ -21,8 +19,8 @@ def main(argv: list[str] | None = None) -> None:
         "tabulate_prediction",
         __doc__,
         inputs=["section", "evaluation_section", "statistics_section"],
-        input_lists=["scores", "frames", "worst", "calibration", "rollout", "summaries"],
-        outputs=["prediction", "worst_frames", "prediction_calibration", "prediction_rollout"],
+        input_lists=["scores", "frames", "worst", "summaries"],
+        outputs=["prediction", "worst_frames"],
         argv=argv,
     )
     section = arguments.load_section(arguments.section, PredictionSection)
@@ -35,10 +33,6 @@ def main(argv: list[str] | None = None) -> None:
     inputs = _gather(arguments)
     write_csv(arguments.prediction, prediction_table(inputs, settings))
     write_csv(arguments.worst_frames, worst_table(inputs))
-    calibration = (*LABELS, "kind", "bin", "count")
-    write_csv(arguments.prediction_calibration, _labelled(arguments.calibration, calibration))
-    rollout = ("model", "lag_frames", "event", "horizon_frames", "num_paths", "num_alive")
-    write_csv(arguments.prediction_rollout, _labelled(arguments.rollout, rollout))
 
 
 def _gather(arguments: _cli.Arguments) -> list[Inputs]:
@@ -65,15 +59,6 @@ def _gather(arguments: _cli.Arguments) -> list[Inputs]:
             )
         )
     return groups
-
-
-def _labelled(paths: list[Path], columns: tuple[str, ...]) -> pd.DataFrame:
-    places = [locate(path) for path in paths]
-    tables = [
-        join([place.path], columns).assign(representation=place.representation, seed=place.seed)
-        for place in places
-    ]
-    return pd.concat(tables, ignore_index=True)
 
 
 if __name__ == "__main__":

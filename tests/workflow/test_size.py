@@ -19,8 +19,5 @@ def test_the_full_study_is_planned_within_ten_seconds(figures: dict[str, float])
     assert figures["dry run (CPU)"] <= MAXIMUM_CPU_S
 
 
-@pytest.mark.xfail(
-    strict=True, reason="tables of all worlds (1321 files) and of all heads (1003) are read at once"
-)
 def test_no_job_has_more_than_a_thousand_inputs(figures: dict[str, float]):
     assert figures["most inputs of a job"] <= dag.MAXIMUM_INPUTS

@@ -1,0 +1,39 @@
+"""Publish the prediction stage's calibration bins and simple rollouts, as they were counted."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from engram_audio.artifacts.prediction_tables import join, locate
+from engram_audio.artifacts.table import write_csv
+from engram_audio.steps import _cli
+
+CALIBRATION = ("model", "lag_frames", "event", "part", "kind", "bin", "count")
+ROLLOUT = ("model", "lag_frames", "event", "horizon_frames", "num_paths", "num_alive")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "tabulate_diagnostics",
+        __doc__,
+        inputs=[],
+        input_lists=["calibration", "rollout"],
+        outputs=["prediction_calibration", "prediction_rollout"],
+        argv=argv,
+    )
+    write_csv(arguments.prediction_calibration, _labelled(arguments.calibration, CALIBRATION))
+    write_csv(arguments.prediction_rollout, _labelled(arguments.rollout, ROLLOUT))
+
+
+def _labelled(paths: list[Path], columns: tuple[str, ...]) -> pd.DataFrame:
+    places = [locate(path) for path in paths]
+    tables = [
+        join([place.path], columns).assign(representation=place.representation, seed=place.seed)
+        for place in places
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+if __name__ == "__main__":
+    _cli.run(main)

@@ -313,6 +313,7 @@ def test_a_terminated_training_goes_on_from_its_checkpoint(lab: Lab):
         text, _ = running.communicate(timeout=150)
     assert running.returncode != 0, text[-2000:]
     assert not (lab.results / model).exists()
+    assert "signal 15: saving a checkpoint" in lab.log(log)
     lab.assert_restored(lab.run())
     assert "going on from step" in lab.log(log)
     record(

@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.workflow.conftest import ROOT, Outcome
+from tests.workflow.conftest import Outcome
 from tests.workflow.tiny_study import CONFIG, checkout, environment
 
-FAULTS = ROOT / "build" / "faults"  # what the passing tests say; docs/faults.md is made of it
 PATIENCE_S = 420.0
 # Found by Python at start-up: stops a step between writing and renaming, or eats memory, once. A
 # witness says where each step ran.
@@ -171,14 +170,6 @@ class Lab:
         assert after == self.before, sorted(
             name for name in {*after, *self.before} if after.get(name) != self.before.get(name)
         )
-
-
-def record(fault: str, injected: str, seen: str, afterwards: str) -> None:
-    """Keep one row of docs/faults.md; called when everything that it says has been asserted."""
-    FAULTS.mkdir(parents=True, exist_ok=True)
-    row = {"fault": fault, "injected": injected, "seen": seen, "afterwards": afterwards}
-    name = "".join(letter if letter.isalnum() else "-" for letter in fault.lower())
-    (FAULTS / f"{name}.json").write_text(json.dumps(row), encoding="utf-8")
 
 
 @contextlib.contextmanager

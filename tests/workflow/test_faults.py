@@ -17,7 +17,8 @@ from engram_audio.artifacts.latents import LatentStore, write_latent_shard
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import read_table
 from engram_audio.errors import InputError
-from tests.workflow.lab import Lab, ended, record, wait_for
+from tests.workflow.fault_table import record
+from tests.workflow.lab import Lab, ended, wait_for
 
 PCA = "structure/brought/split-0/pca"
 SCORES = f"{PCA}/scores.parquet"

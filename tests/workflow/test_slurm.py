@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from tests.conftest import SHARED
-from tests.workflow.lab import Lab, ended, record, wait_for
+from tests.workflow.fault_table import record
+from tests.workflow.lab import Lab, ended, wait_for
 from tests.workflow.test_profiles import gpu_rules
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("slurm")]
@@ -192,7 +193,7 @@ def test_a_job_out_of_memory_is_tried_again_with_more(lab: Lab):
     assert [job["MinMemoryNode"] for job in jobs] == ["1200M", "2400M"]
     record(
         "out of memory",
-        "a step that takes 1.5 GB where 1.2 GB were asked for",
+        "a step that takes 1.5 GB where 1.2 GB were asked for (SLURM's own watch, no cgroups)",
         "the job's log: `exceeded memory limit ... being killed`",
         "the retry asks for twice the memory and ends in the same run; same bytes",
     )

@@ -54,6 +54,7 @@ reruns: $(VENV)/installed ## write docs/reruns.md from real dry runs, minutes
 	$(RUN) python -m tests.workflow.rerun_table docs/reruns.md
 
 fault-test: $(VENV)/installed ## break jobs, disks and files for real; write docs/faults.md
+	rm -rf build/faults
 	$(RUN) pytest tests/workflow/test_faults.py tests/workflow/test_slurm.py
 	$(RUN) python -m tests.workflow.fault_table docs/faults.md
 

@@ -109,14 +109,14 @@ rule train_density:
         runtime="8h",
     params:
         code=step_code("train_density"),
-        tensorboard="<logs>/tensorboard/{representation}/lag-{lag}/{head}/seed-{seed}",
+    # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
-        python -m engram_audio.steps.train_density --device auto \
+        exec python -m engram_audio.steps.train_density --device auto \
             --section {input.section:q} --head-section {input.head_section:q} \
             --recipe-section {input.recipe_section:q} --nulls {input.nulls:q} \
             --splits {input.splits:q} --shards {input.shards:q} \
-            --lag {wildcards.lag:q} --seed {wildcards.seed:q} --tensorboard {params.tensorboard:q} \
+            --lag {wildcards.lag:q} --seed {wildcards.seed:q} --tensorboard {log:q}.tensorboard \
             --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
         """
 

@@ -12,19 +12,29 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.workflow.conftest import ROOT, Outcome
+from tests.workflow.conftest import Outcome
 from tests.workflow.tiny_study import CONFIG, checkout, environment
 
-FAULTS = ROOT / "build" / "faults"  # what the passing tests say; docs/faults.md is made of it
 PATIENCE_S = 420.0
-# Found by Python at start-up: stops a step between writing and renaming, or eats memory, once.
+# Found by Python at start-up: stops a step between writing and renaming, or eats memory, once. A
+# witness says where each step ran.
 SITE = '''"""Faults on demand."""
+import json
 import os
 import time
 from pathlib import Path
 
 pause, eat = os.environ.get("FAULT_PAUSE"), os.environ.get("FAULT_EAT_MB")
 marker = Path(os.environ.get("FAULT_MARKER", "fault.marker"))
+witness = os.environ.get("FAULT_WITNESS")
+words = Path("/proc/self/cmdline").read_bytes().decode().split(chr(0))
+step = next((word for word in words if word.startswith("engram_audio.steps.")), None)
+if witness and step:
+    names = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "CUDA_VISIBLE_DEVICES")
+    seen = {name: os.environ.get(name) for name in names}
+    Path(witness).mkdir(exist_ok=True)
+    path = Path(witness, f"{step}-{os.getpid()}.json")
+    path.write_text(json.dumps({"rule": step.rpartition(".")[2], **seen}))
 if pause:
     rename, passed = os.replace, []
     def paused(source, target, **options):
@@ -38,8 +48,7 @@ if pause:
     os.replace = paused
 if eat:
     rule, _, megabytes = eat.partition(":")
-    words = Path("/proc/self/cmdline").read_bytes().decode().split(chr(0))
-    if f"engram_audio.steps.{rule}" in words and not marker.exists():
+    if step == f"engram_audio.steps.{rule}" and not marker.exists():
         marker.write_text(str(os.getpid()))
         filling = b"x" * (int(megabytes) << 20)
         time.sleep(60)
@@ -104,6 +113,13 @@ class Lab:
         wait_for(lambda: self.marker.is_file() and bool(self.marker.read_text()), "the fault")
         return int(self.marker.read_text())
 
+    def is_running(self, pid: int) -> bool:
+        """Whether a process of this folder still runs."""
+        try:
+            return os.path.samefile(f"/proc/{pid}/cwd", self.folder)
+        except OSError:
+            return False
+
     def abandon(self, killed: subprocess.Popen[str]) -> None:
         """Take leave of a killed Snakemake without waiting for the children that outlive it."""
         killed.wait()
@@ -131,6 +147,18 @@ class Lab:
         for path in paths:
             (self.results / path).unlink(missing_ok=True)
 
+    def make_again(self, *paths: str) -> None:
+        """Do what messages say: delete a file and ask for it; then what follows is asked for."""
+        self.forget(*paths)
+        outcome = self.run()
+        assert outcome.code == 0, outcome.text[-3000:]
+        self.targets = ()
+
+    def witnessed(self) -> list[dict[str, str | None]]:
+        """Where each step of a run with `FAULT_WITNESS="witness"` says it ran."""
+        paths = sorted((self.folder / "witness").glob("*.json"))
+        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
     def log(self, path: str) -> str:
         """Text of a rule's log."""
         return (self.folder / "logs" / path).read_text(encoding="utf-8")
@@ -142,14 +170,6 @@ class Lab:
         assert after == self.before, sorted(
             name for name in {*after, *self.before} if after.get(name) != self.before.get(name)
         )
-
-
-def record(fault: str, injected: str, seen: str, afterwards: str) -> None:
-    """Keep one row of docs/faults.md; called when everything that it says has been asserted."""
-    FAULTS.mkdir(parents=True, exist_ok=True)
-    row = {"fault": fault, "injected": injected, "seen": seen, "afterwards": afterwards}
-    name = "".join(letter if letter.isalnum() else "-" for letter in fault.lower())
-    (FAULTS / f"{name}.json").write_text(json.dumps(row), encoding="utf-8")
 
 
 @contextlib.contextmanager

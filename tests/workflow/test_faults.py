@@ -13,16 +13,18 @@ import pytest
 
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import read_json
-from engram_audio.artifacts.latents import LatentStore
+from engram_audio.artifacts.latents import LatentStore, write_latent_shard
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import read_table
 from engram_audio.errors import InputError
-from tests.workflow.lab import Lab, ended, record, wait_for
+from tests.workflow.fault_table import record
+from tests.workflow.lab import Lab, ended, wait_for
 
 PCA = "structure/brought/split-0/pca"
 SCORES = f"{PCA}/scores.parquet"
 SHARD = "latents/brought/shard-000.zarr.zip"
 SPEECH_SHARD = "latents/mel_pca/shard-000.zarr.zip"
+OTHER_SPEECH_SHARD = "latents/mel_pca/shard-001.zarr.zip"
 
 
 def step_pids(lab: Lab) -> list[str]:
@@ -234,20 +236,51 @@ def test_a_damaged_artifact_stops_its_readers_and_is_made_again(lab: Lab):
     )
 
 
-def test_a_shard_of_another_codec_is_refused(lab: Lab):
-    shutil.copy(lab.results / SPEECH_SHARD, lab.results / SHARD)
-    outcome = lab.run("--forcerun", "score_linear_baselines")
+def refusals(lab: Lab, *readers: str) -> list[str]:
+    """The one error line in each reader's log, of a run that goes on with what it can."""
+    outcome = lab.run("--keep-going")
     assert outcome.code != 0
-    assert SHARD in lab.log("structure/brought/split-0/linear.log")
-    assert "error: " in lab.log("structure/brought/split-0/linear.log")
-    assert "not brought" in lab.log("structure/brought/split-0/linear.log")
-    lab.forget(SHARD, "latents/brought/summary.json", "structure/brought/split-0/linear.parquet")
+    lines = []
+    for reader in readers:
+        errors = [line for line in lab.log(reader).splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, lab.log(reader)
+        lines += errors
+    return lines
+
+
+def test_a_shard_of_another_codec_is_refused(lab: Lab):
+    """By every reader, whichever comes first."""
+    shutil.copy(lab.results / SPEECH_SHARD, lab.results / SHARD)
+    readers = ("structure/brought/split-0/linear.log", "structure/brought/split-0/pca.log",
+               "latents/brought/summarize.log")  # fmt: skip
+    for line in refusals(lab, *readers):
+        assert SHARD in line and "holds mel_pca (log_mel_pca, 12.5 Hz), not brought" in line
+    lab.make_again(SHARD)
     lab.assert_restored(lab.run())
     record(
         "shard of another codec",
-        "a shard replaced by one of another codec and frame rate",
-        "`error: <shard>: ...` names the shard and what differs",
-        "deleted and rerun: same bytes",
+        "a shard replaced by one of another codec",
+        "in the log of every reader: `error: <shard>: holds <codec>, not <representation>; ...`",
+        "deleted, made again and rerun: same bytes",
+    )
+
+
+def test_a_shard_of_another_frame_rate_is_refused(lab: Lab):
+    """One of two shards, under the right name."""
+    path = lab.results / OTHER_SPEECH_SHARD
+    store = LatentStore([path])
+    block, rate = store.load(), store.metadata.frame_rate_hz
+    faster = store.metadata._replace(frame_rate_hz=2 * rate)
+    write_latent_shard(path, block, np.arange(len(block.frames)) / (2 * rate), faster, {})
+    for line in refusals(lab, "structure/mel_pca/split-0/linear.log"):
+        assert OTHER_SPEECH_SHARD in line and "frame_rate_hz is 25.0, but 12.5 in" in line
+    lab.make_again(OTHER_SPEECH_SHARD)
+    lab.assert_restored(lab.run())
+    record(
+        "shard of another frame rate",
+        "one of two shards replaced by one of twice the frame rate, under the right name",
+        "`error: <shard>: frame_rate_hz is 25.0, but 12.5 in <other shard>; ...`",
+        "deleted, made again and rerun: same bytes",
     )
 
 
@@ -281,6 +314,7 @@ def test_a_terminated_training_goes_on_from_its_checkpoint(lab: Lab):
         text, _ = running.communicate(timeout=150)
     assert running.returncode != 0, text[-2000:]
     assert not (lab.results / model).exists()
+    assert "signal 15: saving a checkpoint" in lab.log(log)
     lab.assert_restored(lab.run())
     assert "going on from step" in lab.log(log)
     record(

@@ -1,5 +1,6 @@
 """The workflow is clean, and its promised commands resolve without a home, a cluster or data."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -36,13 +37,58 @@ def test_slurm_profile_resolves_from_the_root_with_an_empty_home(tmp_path: Path)
     assert "gpu=1" in block
 
 
+def rules_text() -> str:
+    """All rules."""
+    return "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+
+
 def gpu_rules() -> set[str]:
     """Rules with gpu=1."""
-    rules = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     return {
         block.split(":")[0].strip()
-        for block in rules.split("\nrule ")[1:]
+        for block in rules_text().split("\nrule ")[1:]
         if "gpu=1" in block.replace(" ", "")
+    }
+
+
+def submitted_rules() -> dict[str, tuple[int, int]]:
+    """Memory in MB and minutes of every rule that is not always local."""
+    text = rules_text()
+    local = set(
+        re.findall(r"\w+", "".join(re.findall(r"^localrules:\n((?: +\w+,\n)+)", text, re.M)))
+    )
+    pattern = r"mem_mb=(\d+),\s+runtime=\"(\d+)([mh])\""
+    needs = {}
+    for block in text.split("\nrule ")[1:]:
+        found = re.search(pattern, block)
+        assert found, block
+        minutes = int(found[2]) * (60 if found[3] == "h" else 1)
+        needs[block.split(":")[0]] = (int(found[1]), minutes)
+    for original, name in re.findall(r"^use rule (\w+) as (\w+) with:", text, re.M):
+        needs[name] = needs[original]
+    return {name: need for name, need in needs.items() if name not in local}
+
+
+def test_what_a_job_asks_for_grows_with_each_attempt_from_what_its_rule_says():
+    profile = yaml.safe_load((ROOT / "slurm" / "profile.yaml").read_text(encoding="utf-8"))
+    asked = {
+        name: (resources["mem_mb"], resources["runtime"])
+        for name, resources in profile["set-resources"].items()
+    }
+    assert asked == {
+        name: (f"attempt * {memory}", f"attempt * {minutes}")
+        for name, (memory, minutes) in submitted_rules().items()
+    }
+
+
+def test_shard_rules_are_submitted_as_arrays():
+    """Every rule that may be submitted and writes one shard of several."""
+    profile = yaml.safe_load((ROOT / "slurm" / "profile.yaml").read_text(encoding="utf-8"))
+    arrays = {name.strip() for name in profile["slurm-array-jobs"].split(",")}
+    assert arrays == {
+        block.split(":")[0]
+        for block in rules_text().split("\nrule ")[1:]
+        if "shard-{shard}.zarr.zip" in block.split("output:")[1].split("log:")[0]
     }
 
 

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import SHARED
-from tests.workflow.lab import Lab, ended, record, wait_for
+from tests.workflow.fault_table import record
+from tests.workflow.lab import Lab, ended, wait_for
 from tests.workflow.test_profiles import gpu_rules
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("slurm")]
@@ -50,7 +52,10 @@ def slurm() -> Iterator[None]:
 def jobs_of(lab: Lab) -> list[dict[str, str]]:
     """What SLURM itself knows of the jobs submitted from a folder."""
     shown = subprocess.run(
-        ["scontrol", "show", "job", "--oneliner"], capture_output=True, text=True, check=True
+        ["scontrol", "--details", "show", "job", "--oneliner"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     rows = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in shown.splitlines()]
     return [row for row in rows if row.get("WorkDir") == str(lab.folder)]
@@ -70,26 +75,55 @@ def running_job(lab: Lab) -> str:
 
 
 def test_the_study_runs_with_gpu_rules_on_gpus_and_the_rest_beside_the_driver(lab: Lab):
-    """Where each rule ran, by SLURM's own record; and the bytes of the run without SLURM."""
+    """By SLURM's record, by what the steps saw in their environment, by the bytes without SLURM."""
     shutil.rmtree(lab.results)
-    outcome = lab.run(*PROFILE)
+    outcome = lab.run(*PROFILE, FAULT_WITNESS="witness")
     lab.assert_restored(outcome)
     jobs = jobs_of(lab)
-    assert {rule_of(job) for job in jobs} == gpu_rules() & set(outcome.jobs)
-    assert "extract_latents" in {rule_of(job) for job in jobs}
+    assert {rule_of(job) for job in jobs} == gpu_rules()
     for job in jobs:
-        assert job["JobState"] == "COMPLETED"
-        assert job["Partition"] == "gpu"
-        assert job["TresPerJob"].endswith("gpu:1"), job
-    assert (lab.folder / "benchmarks" / "structure" / "brought" / "split-0" / "pca.tsv").is_file()
+        assert (job["JobState"], job["Partition"], job["JOB_GRES"]) == ("COMPLETED", "gpu", "gpu:1")
+    shards = [job for job in jobs if rule_of(job) == "extract_latents"]
+    assert len(shards) == 2
+    assert len({job["ArrayJobId"] for job in shards}) == 1, "shards are one array"
+    on_gpu = [step for step in lab.witnessed() if step["rule"] in gpu_rules()]
+    assert sorted(str(step["SLURM_JOB_ID"]) for step in on_gpu) == sorted(
+        job["JobId"] for job in jobs
+    )
+    for step in on_gpu:
+        assert step["SLURM_JOB_PARTITION"] == "gpu"
+        assert step["CUDA_VISIBLE_DEVICES"] in {"0", "1"}
+    beside = [step for step in lab.witnessed() if step["rule"] not in gpu_rules()]
+    assert {"score_structure_keys", "evaluate_nulls"} <= {step["rule"] for step in beside}
+    for step in beside:
+        assert step["SLURM_JOB_ID"] == os.environ.get("SLURM_JOB_ID"), step
 
 
 def test_one_switch_sends_cpu_analysis_to_the_cpu_partition(lab: Lab):
     lab.forget(SCORES)
-    lab.assert_restored(lab.run(*PROFILE, ENGRAM_ANALYSIS="partition"))
+    outcome = lab.run(*PROFILE, ENGRAM_ANALYSIS="partition", FAULT_WITNESS="witness")
+    lab.assert_restored(outcome)
     jobs = jobs_of(lab)
     assert [rule_of(job) for job in jobs] == ["score_structure_keys"]
-    assert jobs[0]["Partition"] == "cpu" and "gpu" not in jobs[0].get("TresPerJob", "")
+    assert (jobs[0]["Partition"], jobs[0]["JOB_GRES"]) == ("cpu", "(null)")
+    (step,) = [step for step in lab.witnessed() if step["rule"] == "score_structure_keys"]
+    assert (step["SLURM_JOB_ID"], step["SLURM_JOB_PARTITION"]) == (jobs[0]["JobId"], "cpu")
+
+
+def test_gpus_as_gres_by_the_lines_of_the_docs(lab: Lab):
+    """`gpu: 0` and `gres: "'gpu:1'"` in the profile, for clusters without `--gpus`."""
+    path = lab.folder / "slurm" / "profile.yaml"
+    profile = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for rule in gpu_rules():
+        profile["set-resources"][rule] |= {"gpu": 0, "gres": "'gpu:1'"}
+    path.write_text(yaml.safe_dump(profile), encoding="utf-8")
+    lab.forget(SHARD)
+    lab.assert_restored(lab.run(*PROFILE, FAULT_WITNESS="witness"))
+    (job,) = jobs_of(lab)
+    assert job["TresPerNode"].endswith("gpu:1") and "TresPerJob" not in job
+    assert (job["Partition"], job["JOB_GRES"]) == ("gpu", "gpu:1")
+    (step,) = [step for step in lab.witnessed() if step["rule"] == "extract_latents"]
+    assert step["CUDA_VISIBLE_DEVICES"] in {"0", "1"}
 
 
 def test_a_killed_driver_leaves_a_slurm_orphan_that_is_refused_and_recovered(lab: Lab):
@@ -159,7 +193,7 @@ def test_a_job_out_of_memory_is_tried_again_with_more(lab: Lab):
     assert [job["MinMemoryNode"] for job in jobs] == ["1200M", "2400M"]
     record(
         "out of memory",
-        "a step that takes 1.5 GB where 1.2 GB were asked for",
+        "a step that takes 1.5 GB where 1.2 GB were asked for (SLURM's own watch, no cgroups)",
         "the job's log: `exceeded memory limit ... being killed`",
         "the retry asks for twice the memory and ends in the same run; same bytes",
     )
@@ -193,19 +227,25 @@ def test_a_drained_node_makes_jobs_wait(lab: Lab):
 def test_a_preempted_training_goes_on_after_requeue(lab: Lab):
     lab.forget(MODEL)
     log = lab.folder / "logs" / Path(MODEL).parent / "train_density.log"
-    # It is writing its second checkpoint: whether or not the grace time lasts, the first is there.
+    # Writing its second checkpoint, of step 10, when the signal comes; the next step sees it.
     faults = {"FAULT_PAUSE": ".safetensors", "FAULT_AFTER": "1", "FAULT_SECONDS": "3"}
     with ended(lab.start(*PROFILE, **faults)) as driver:
         number = running_job(lab)
         subprocess.run(["scontrol", "requeue", number], check=True)
+        wait_for(lambda: not lab.is_running(lab.wait_paused()), "the end of the step", 30.0)
+        assert "signal 15: saving a checkpoint and stopping" in log.read_text(encoding="utf-8")
+        hidden = [path.name for path in (lab.results / MODEL).parent.glob(".*")]
+        assert hidden == [".checkpoint-delta.safetensors"], "whole, and no half file beside it"
+        assert not (lab.results / MODEL).exists()
         text, _ = driver.communicate(timeout=500)
     assert driver.returncode == 0, text[-2000:]
-    assert jobs_of(lab)[0]["Restarts"] == "1"
-    assert "going on from step" in log.read_text(encoding="utf-8")
+    (job,) = jobs_of(lab)
+    assert (job["JobId"], job["Restarts"], job["JobState"]) == (number, "1", "COMPLETED")
+    assert "going on from step 11" in log.read_text(encoding="utf-8")
     lab.assert_restored(lab.run())
     record(
         "job preempted and requeued",
         "scontrol requeue of a training job while it writes a checkpoint",
-        "none: Snakemake waits",
-        "the step goes on from its last checkpoint; same bytes",
+        "its log: `signal 15: saving a checkpoint and stopping`; Snakemake waits",
+        "the same job goes on from the step where the signal came; same bytes",
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 import yaml
 
@@ -24,6 +25,7 @@ from engram_audio.prediction import scores
 from engram_audio.prediction.config import AnyHead
 from engram_audio.prediction.data import noisy_source
 from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.evaluation import EventTask, evaluate_part
 from engram_audio.prediction.events import ANY_LAG
 from engram_audio.prediction.factory import build_gaussian
 from engram_audio.prediction.fit import Material, fit_marginals, train_head
@@ -59,6 +61,7 @@ class Planted(NamedTuple):
         material: Train and val with noise, and what was measured on them.
         noisy: Eval speakers as predictors see them.
         clean: Eval speakers as the equations made them.
+        hidden: Their hidden states, per frame of the block.
     """
 
     study: WorkflowConfig
@@ -66,6 +69,7 @@ class Planted(NamedTuple):
     material: Material
     noisy: LatentBlock
     clean: LatentBlock
+    hidden: dict[str, np.ndarray]
 
     @property
     def targets(self) -> np.ndarray:
@@ -123,6 +127,26 @@ class Planted(NamedTuple):
         assert oracle is not None
         marginal = -oracle.log_marginal(self.clean, self.targets, event)
         return self.mean_of(marginal - self.oracle_nll(lag, event))
+
+    def spiked_frames(self) -> set[tuple[str, int]]:
+        """Return utterance and frame of each eval target whose innovation was a spike."""
+        block, rows = self.clean, self.targets[self.hidden["is_spike"][self.targets]]
+        utterance = windows.utterance_of_rows(block.offsets, rows)
+        frame = rows - block.offsets[utterance]
+        names = block.utterance_ids[utterance].astype(str)
+        return set(zip(names.tolist(), frame.tolist(), strict=True))
+
+    def worst_frames(self, model: ConditionalDensity, lag: int) -> pd.DataFrame:
+        """Return the evaluation's list of worst eval frames."""
+        section = self.study.prediction
+        task = EventTask("delta", lag, section.window_frames, max(section.lags_frames))
+        few = {"slices": ("all",), "maximum_sampled_frames": 100}
+        part_of = {str(name): "eval" for name in self.noisy.utterance_ids}
+        return evaluate_part(
+            self.predictor(model), lambda: iter([self.noisy]), part_of, "eval", task,
+            self.material.reference, self.study.prediction_evaluation.model_copy(update=few),
+            num_targets=len(self.targets),
+        ).worst  # fmt: skip
 
     def null_nll(self, name: str, lag: int, event: str) -> np.ndarray:
         """Return a named linear null's score of each eval target, shape [M]."""
@@ -186,4 +210,6 @@ def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters:
     block = concatenate_blocks(list(source()))
     noisy = draw._replace(block=block)
     material = Material(noisy.of_split("train"), part_of, first, rungs, window, max(lags), noise_sd)
-    return Planted(study, world, material, noisy.of_split("eval"), clean)
+    is_eval = np.repeat(draw.split_hint == "eval", np.diff(draw.block.offsets))
+    hidden = {key: values[is_eval] for key, values in draw.hidden.items()}
+    return Planted(study, world, material, noisy.of_split("eval"), clean, hidden)

@@ -1,9 +1,9 @@
 """All planted worlds through structure, gate and injected oracle in memory: every known answer.
 
-The demo runs a few of them as files; this is the full set with the demo's settings and size (40
-train and 16 eval speakers of 16 utterances of 40 to 80 frames). Each row's tolerance is three
-combined standard errors over speakers plus the computed loss of fitting (`calibration.published`),
-so it follows the size by itself.
+The demo runs a few of them as files; this is the full set of `tests/full_calibration.yaml` at the
+demo's size (40 train and 80 eval speakers of 16 utterances of 40 to 80 frames). Each row's
+tolerance is three combined standard errors over speakers plus the computed loss of fitting
+(`calibration.published`), so it follows the size by itself.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from engram_audio.calibration.registry import WORLDS, make_world
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.calibration.tables import FRAME_RATE_HZ
 from engram_audio.calibration.world import Draw, simulate
-from engram_audio.config import parse_config
+from engram_audio.config import WorkflowConfig, parse_config
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.var import fit_var, simulate_var
 from engram_audio.structure.decision import Decided, decide_all
@@ -33,9 +33,21 @@ from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
 from engram_audio.trust.measurement import all_truths, parts_of
 from engram_audio.trust.oracle_rows import oracle_rows
 
-CONFIG = parse_config(
-    yaml.safe_load((Path(__file__).parents[2] / "demo/config.yaml").read_text(encoding="utf-8"))
-)
+ROOT = Path(__file__).parents[2]
+
+
+def full_calibration() -> WorkflowConfig:
+    """The demo's configuration with the changes of `tests/full_calibration.yaml`."""
+    raw, changes = (
+        yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("demo/config.yaml", "tests/full_calibration.yaml")
+    )
+    raw["latents"]["surrogates"] |= changes["latents"]["surrogates"]
+    raw["calibration"]["worlds"] |= changes["calibration"]["worlds"]
+    return parse_config(raw)
+
+
+CONFIG = full_calibration()
 SECTION, WORLDS_SECTION = CONFIG.calibration_structure, CONFIG.calibration.worlds
 SIZE = WorldSize(
     WORLDS_SECTION.num_train_speakers, WORLDS_SECTION.num_eval_speakers,

@@ -94,7 +94,7 @@ def test_other_parameters_of_a_family_come_out_right(name: str):
     assert not failing, pd.DataFrame(failing).to_string()
 
 
-@pytest.mark.parametrize("name", ["ar1_r07", "type2", "drift"])
+@pytest.mark.parametrize("name", ["ar1_r07", "type2", "drift", "table"])
 def test_an_injected_oracle_reads_its_own_truth(name: str):
     """Log densities and means of the exact predictor through both stages' metrics."""
     planted, material, part_of = _prepared(name)

@@ -1,0 +1,215 @@
+"""Planted worlds through training and scoring with the default study's own settings.
+
+The size is that of the reference numbers: 60 train and 20 eval speakers of 25 utterances of 40 to
+80 frames. Every gain stands beside the exact predictor's on the same targets of the same held-out
+speakers, so that the draw of the eval sample cancels; its standard error is over speakers.
+
+Shapes: M targets, D dimensions.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from engram_audio import windows
+from engram_audio.calibration.layout import WorldSize
+from engram_audio.calibration.registry import make_world
+from engram_audio.calibration.world import World, eval_block, simulate
+from engram_audio.config import WorkflowConfig, parse_config
+from engram_audio.latents.block import LatentBlock, concatenate_blocks
+from engram_audio.prediction import scores
+from engram_audio.prediction.config import AnyHead
+from engram_audio.prediction.data import noisy_source
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.evaluation import EventTask, evaluate_part
+from engram_audio.prediction.events import ANY_LAG
+from engram_audio.prediction.factory import build_gaussian
+from engram_audio.prediction.fit import Material, fit_marginals, train_head
+from engram_audio.prediction.nulls import LadderMoments, fit_ladder, rungs_for
+from engram_audio.prediction.predictor import ModelPredictor, View
+from engram_audio.prediction.reference import measure_reference
+from engram_audio.training.loop import Callbacks
+from engram_audio.trust.measurement import parts_of
+
+CPU = torch.device("cpu")
+RECIPE_SIZE = WorldSize(60, 20, 25)
+ROOT = Path(__file__).parents[2]
+
+
+def default_study() -> WorkflowConfig:
+    """The configuration that a study starts from."""
+    return parse_config(yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8")))
+
+
+class Mean(NamedTuple):
+    """A mean over targets with its standard error over speakers."""
+
+    value: float
+    error: float
+
+
+class Planted(NamedTuple):
+    """A world with its linear nulls fitted.
+
+    Attributes:
+        study: Settings of training.
+        world: The world.
+        material: Train and val with noise, and what was measured on them.
+        noisy: Eval speakers as predictors see them.
+        clean: Eval speakers as the equations made them.
+        hidden: Their hidden states, per frame of the block.
+    """
+
+    study: WorkflowConfig
+    world: World
+    material: Material
+    noisy: LatentBlock
+    clean: LatentBlock
+    hidden: dict[str, np.ndarray]
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Rows of the eval block that every lag predicts, shape [M]."""
+        window = self.study.prediction.window_frames
+        return windows.target_rows(
+            self.clean.offsets, window, max(self.study.prediction.lags_frames)
+        )
+
+    def mean_of(self, values: np.ndarray) -> Mean:
+        """Average values of the targets, shape [M]; the unit of resampling is the speaker."""
+        utterance = windows.utterance_of_rows(self.clean.offsets, self.targets)
+        _, speaker = np.unique(self.clean.speaker_ids[utterance].astype(str), return_inverse=True)
+        count = np.bincount(speaker)
+        mean = values.sum() / count.sum()
+        influence = (np.bincount(speaker, weights=values) - mean * count) / count.mean()
+        error = influence.std(ddof=1) / np.sqrt(len(count))
+        return Mean(float(mean), float(error))
+
+    def predictor(self, model: ConditionalDensity) -> ModelPredictor:
+        """Wrap a model for scoring."""
+        speakers = self.material.reference.speakers
+        return ModelPredictor(model, self.study.prediction.window_frames, speakers, 4096, CPU)
+
+    def nll(self, model: ConditionalDensity, lag: int, event: str) -> np.ndarray:
+        """Return the score of each eval target, nats, shape [M]."""
+        return -self.predictor(model).log_density(View(self.noisy, self.targets, lag, event))
+
+    def cosine(self, model: ConditionalDensity, lag: int) -> Mean:
+        """Return the mean cosine between delta and its conditional mean."""
+        values, means = self._delta(model, lag)
+        return self.mean_of(scores.cosine(values, means))
+
+    def explained(self, model: ConditionalDensity, lag: int) -> float:
+        """Return the share of delta's variance that the conditional mean explains."""
+        values, means = self._delta(model, lag)
+        return float(1 - ((values - means) ** 2).sum() / (values**2).sum())
+
+    def _delta(self, model: ConditionalDensity, lag: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what happened and what was expected, less the train mean, both [M, D]."""
+        view = View(self.noisy, self.targets, lag, "delta")
+        origin = self.material.reference.event_mean("delta")
+        means = self.predictor(model).mean(view)
+        return view.values().astype(np.float64) - origin, means.astype(np.float64) - origin
+
+    def oracle_nll(self, lag: int, event: Any) -> np.ndarray:
+        """Return the exact predictor's score of each eval target, nats, shape [M]."""
+        oracle = self.world.oracle()
+        assert oracle is not None
+        return -oracle.log_density(self.clean, self.targets, lag, event)
+
+    def exact_information(self, lag: int, event: Any) -> Mean:
+        """Return what the exact predictor gains over the exact marginal on the eval targets."""
+        oracle = self.world.oracle()
+        assert oracle is not None
+        marginal = -oracle.log_marginal(self.clean, self.targets, event)
+        return self.mean_of(marginal - self.oracle_nll(lag, event))
+
+    def spiked_frames(self) -> set[tuple[str, int]]:
+        """Return utterance and frame of each eval target whose innovation was a spike."""
+        block, rows = self.clean, self.targets[self.hidden["is_spike"][self.targets]]
+        utterance = windows.utterance_of_rows(block.offsets, rows)
+        frame = rows - block.offsets[utterance]
+        names = block.utterance_ids[utterance].astype(str)
+        return set(zip(names.tolist(), frame.tolist(), strict=True))
+
+    def worst_frames(self, model: ConditionalDensity, lag: int) -> pd.DataFrame:
+        """Return the evaluation's list of worst eval frames."""
+        section = self.study.prediction
+        task = EventTask("delta", lag, section.window_frames, max(section.lags_frames))
+        few = {"slices": ("all",), "maximum_sampled_frames": 100}
+        part_of = {str(name): "eval" for name in self.noisy.utterance_ids}
+        return evaluate_part(
+            self.predictor(model), lambda: iter([self.noisy]), part_of, "eval", task,
+            self.material.reference, self.study.prediction_evaluation.model_copy(update=few),
+            num_targets=len(self.targets),
+        ).worst  # fmt: skip
+
+    def null_nll(self, name: str, lag: int, event: str) -> np.ndarray:
+        """Return a named linear null's score of each eval target, shape [M]."""
+        rung = next(
+            rung
+            for rung in self.material.rungs
+            if rung.name == name and rung.event == event and rung.lag_frames in (lag, ANY_LAG)
+        )
+        return self.nll(build_gaussian(rung.fit.arrays), lag, event)
+
+    def best_null(self, lag: int, event: str) -> tuple[str, np.ndarray]:
+        """Return the linear null that val prefers, and its score of each eval target."""
+        rungs = rungs_for(self.material.rungs, lag, event)
+        best = min(rungs, key=lambda rung: rung.fit.val_nll)
+        return best.name, self.nll(build_gaussian(best.fit.arrays), lag, event)
+
+    def trained(self, head: str, lag: int, event: str) -> ConditionalDensity:
+        """Train one of the study's heads with the study's recipe."""
+        settings = self.study.prediction_heads[head]
+        recipe = self.study.prediction_recipes[settings.recipe]
+        model, _, _ = train_head(
+            settings, recipe, self.material, lag, event, 0, CPU, None, Callbacks()
+        )
+        return model
+
+    def marginal(self, head: str, space: str) -> ConditionalDensity:
+        """Fit the head's family without context, grown as the study grows it."""
+        settings: AnyHead = self.study.prediction_heads[head]
+        recipe = self.study.prediction_recipes[settings.marginal.recipe]
+        fit, _ = fit_marginals(settings, recipe, self.material, 0)[space]
+        return fit.model
+
+
+def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters: Any) -> Planted:
+    """Simulate a world and fit its linear nulls as the workflow does.
+
+    Args:
+        name: One of the named worlds.
+        size: How much of it.
+        seed: Its seed.
+        parameters: Values other than the name's own.
+    """
+    study = default_study()
+    section = study.prediction
+    world = make_world(name, seed, **parameters)
+    draw = simulate(world, size)
+    part_of = parts_of(draw, 0)
+    clean = eval_block(draw)
+    lags, window = section.lags_frames, section.window_frames
+
+    def raw():
+        return iter([draw.block])
+
+    first = measure_reference(raw, part_of, window, max(lags))
+    noise_sd = section.dequantization_fraction * first.frame_sd
+    source = noisy_source(raw, noise_sd, section.noise_seed)
+    moments = LadderMoments(first, window, lags)
+    moments.accumulate(source, part_of, window)
+    nulls = study.prediction_nulls
+    rungs = fit_ladder(moments, section.targets, nulls.orders, nulls.ridges)
+    block = concatenate_blocks(list(source()))
+    noisy = draw._replace(block=block)
+    material = Material(noisy.of_split("train"), part_of, first, rungs, window, max(lags), noise_sd)
+    is_eval = np.repeat(draw.split_hint == "eval", np.diff(draw.block.offsets))
+    hidden = {key: values[is_eval] for key, values in draw.hidden.items()}
+    return Planted(study, world, material, noisy.of_split("eval"), clean, hidden)

@@ -1,0 +1,115 @@
+"""All planted worlds through structure, gate and injected oracle in memory: every known answer.
+
+The demo runs a few of them as files; this is the full set of `tests/full_calibration.yaml` at the
+demo's size (40 train and 80 eval speakers of 16 utterances of 40 to 80 frames). Each row's
+tolerance is three combined standard errors over speakers plus the computed loss of fitting
+(`calibration.published`), so it follows the size by itself.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from engram_audio.calibration.layout import WorldSize
+from engram_audio.calibration.names import WORLD_NAMES
+from engram_audio.calibration.published import Published, published_rows
+from engram_audio.calibration.registry import WORLDS, make_world
+from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.calibration.tables import FRAME_RATE_HZ
+from engram_audio.calibration.world import Draw, simulate
+from engram_audio.config import WorkflowConfig, parse_config
+from engram_audio.latents.block import LatentBlock
+from engram_audio.latents.var import fit_var, simulate_var
+from engram_audio.structure.decision import Decided, decide_all
+from engram_audio.structure.key_scores import score_keys
+from engram_audio.structure.linear import score_linear
+from engram_audio.structure.material import Material, prepare
+from engram_audio.structure.side_tables import linear_rows
+from engram_audio.structure.structure_table import Unit, analyse, structure_rows
+from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
+from engram_audio.trust.measurement import all_truths, parts_of
+from engram_audio.trust.oracle_rows import oracle_rows
+
+ROOT = Path(__file__).parents[2]
+
+
+def full_calibration() -> WorkflowConfig:
+    """The demo's configuration with the changes of `tests/full_calibration.yaml`."""
+    raw, changes = (
+        yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("demo/config.yaml", "tests/full_calibration.yaml")
+    )
+    raw["latents"]["surrogates"] |= changes["latents"]["surrogates"]
+    raw["calibration"]["worlds"] |= changes["calibration"]["worlds"]
+    return parse_config(raw)
+
+
+CONFIG = full_calibration()
+SECTION, WORLDS_SECTION = CONFIG.calibration_structure, CONFIG.calibration.worlds
+SIZE = WorldSize(
+    WORLDS_SECTION.num_train_speakers, WORLDS_SECTION.num_eval_speakers,
+    WORLDS_SECTION.num_utterances_per_speaker,
+)  # fmt: skip
+
+
+def _analysed(material: Material):
+    found = [score_keys(name, family, material) for name, family in CONFIG.calibration_keys.items()]
+    scores = pd.concat([tables.scores for tables in found], ignore_index=True)
+    keys = pd.concat([tables.keys for tables in found], ignore_index=True)
+    return analyse(scores, keys), linear_rows(score_linear(material), CONFIG.statistics.confidence)
+
+
+def _prepared(block: LatentBlock, part_of: dict[str, str]) -> Material:
+    return prepare(lambda: iter([block]), part_of, SECTION)
+
+
+def _linear_twin(draw: Draw, part_of: dict[str, str]) -> LatentBlock:
+    """The VAR surrogate, fitted on train utterances as the workflow fits it."""
+    parts = np.array([part_of[str(name)] for name in draw.block.utterance_ids], dtype=object)
+    train = draw._replace(split_hint=parts).of_split("train")
+    settings = CONFIG.latents.surrogates
+    return simulate_var(fit_var([train], settings.var_order), draw.block, settings.seed)
+
+
+def calibrate(name: str, size: WorldSize = SIZE) -> tuple[list[CalibrationRow], Decided]:
+    """Return every comparison that a world allows, and the gate's verdict on it."""
+    world = make_world(name, WORLDS_SECTION.seed)
+    draw = simulate(world, size)
+    part_of = parts_of(draw, 0)
+    planted = all_truths(
+        name, world, draw, SECTION, WORLDS_SECTION.num_truth_speakers,
+        WORLDS_SECTION.num_truth_utterances_per_speaker,
+    )  # fmt: skip
+    material = _prepared(draw.block, part_of)
+    base, linear = _analysed(material)
+    twin, _ = _analysed(_prepared(_linear_twin(draw, part_of), part_of))
+    unit = Unit(FRAME_RATE_HZ, world.num_dims)
+    table = structure_rows(base, {"var": twin}, linear, unit, CONFIG.statistics, name)
+    published = Published(
+        table, linear, CONFIG.decision.keys, CONFIG.decision.lag_frames, SECTION.window_frames
+    )
+    rows = published_rows(name, world, planted.truths, published)
+    key, oracle = hidden_key_of(world, draw.hidden), world.oracle()
+    if key is not None:
+        rows += hidden_key_rows(name, world, key, planted.truths, material)
+    if oracle is not None:
+        evaluation = CONFIG.prediction_evaluation
+        rows += oracle_rows(name, oracle, planted.truths, material, part_of, evaluation)
+    names = {"representation": name, "split_seed": 0}
+    decided = decide_all(
+        table.assign(**names), linear.assign(**names), CONFIG.decision, CONFIG.statistics.confidence
+    )
+    return rows, decided[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORLD_NAMES)
+def test_every_world_reads_its_known_answers(name: str):
+    """Every row within its tolerance, and the verdict of a correct gate (worlds.md A1 to A4)."""
+    rows, decided = calibrate(name)
+    failing = [row for row in rows if not row.passes]
+    assert not failing, pd.DataFrame(failing).to_string()
+    assert decided.verdict in WORLDS[name].structure, decided.sentence

@@ -97,7 +97,7 @@ def interrupt(arguments: list[str], folder: Path, number: int, delay_s: float) -
 
 @pytest.mark.slow
 def test_killed_training_ends_with_the_same_bits(study, tmp_path):
-    """SIGKILL at ten random moments, SIGTERM once, then to the end: the same arrays, bit for bit."""
+    """SIGKILL at ten random moments, SIGTERM once, then to the end: the same arrays bit for bit."""
     subprocess.run(training(study, tmp_path / "whole"), check=True, env=environment())
     broken = tmp_path / "broken"
     generator = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.workflow.conftest import Outcome
 from tests.workflow.tiny_study import CONFIG, checkout, environment
 
-PATIENCE_S = 420.0
+PATIENCE_S = 900.0
 # Found by Python at start-up: stops a step between writing and renaming, or eats memory, once. A
 # witness says where each step ran.
 SITE = '''"""Faults on demand."""

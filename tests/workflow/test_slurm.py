@@ -16,7 +16,12 @@ from tests.workflow.fault_table import record
 from tests.workflow.lab import Lab, ended, wait_for
 from tests.workflow.test_profiles import gpu_rules
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("slurm")]
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("slurm"),
+    pytest.mark.timeout(1800, func_only=True),
+]
 
 SHARD = "latents/mel_pca/shard-000.zarr.zip"
 SCORES = "structure/brought/split-0/pca/scores.parquet"

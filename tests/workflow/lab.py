@@ -82,6 +82,7 @@ class Lab:
         self.marker = folder / "fault.marker"
         self.before = tree_digests(self.results)
         self.targets: tuple[str, ...] = ()
+        self.created = time.time()
 
     def environment(self, **faults: str) -> dict[str, str]:
         """Variables of a run in which the named faults happen."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.workflow.conftest import Outcome
 from tests.workflow.tiny_study import CONFIG, checkout, environment
 
-PATIENCE_S = 420.0
+PATIENCE_S = 900.0
 # Found by Python at start-up: stops a step between writing and renaming, or eats memory, once. A
 # witness says where each step ran.
 SITE = '''"""Faults on demand."""
@@ -82,6 +82,7 @@ class Lab:
         self.marker = folder / "fault.marker"
         self.before = tree_digests(self.results)
         self.targets: tuple[str, ...] = ()
+        self.created = time.time()
 
     def environment(self, **faults: str) -> dict[str, str]:
         """Variables of a run in which the named faults happen."""

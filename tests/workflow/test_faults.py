@@ -20,6 +20,8 @@ from engram_audio.errors import InputError
 from tests.workflow.fault_table import record
 from tests.workflow.lab import Lab, ended, wait_for
 
+pytestmark = pytest.mark.timeout(1200, func_only=True)
+
 PCA = "structure/brought/split-0/pca"
 SCORES = f"{PCA}/scores.parquet"
 SHARD = "latents/brought/shard-000.zarr.zip"

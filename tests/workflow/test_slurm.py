@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,12 @@ from tests.workflow.fault_table import record
 from tests.workflow.lab import Lab, ended, wait_for
 from tests.workflow.test_profiles import gpu_rules
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("slurm")]
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("slurm"),
+    pytest.mark.timeout(1800, func_only=True),
+]
 
 SHARD = "latents/mel_pca/shard-000.zarr.zip"
 SCORES = "structure/brought/split-0/pca/scores.parquet"
@@ -50,7 +56,7 @@ def slurm() -> Iterator[None]:
 
 
 def jobs_of(lab: Lab) -> list[dict[str, str]]:
-    """What SLURM itself knows of the jobs submitted from a folder."""
+    """What SLURM itself knows of the jobs submitted from a folder since it was made."""
     shown = subprocess.run(
         ["scontrol", "--details", "show", "job", "--oneliner"],
         capture_output=True,
@@ -58,7 +64,12 @@ def jobs_of(lab: Lab) -> list[dict[str, str]]:
         check=True,
     ).stdout
     rows = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in shown.splitlines()]
-    return [row for row in rows if row.get("WorkDir") == str(lab.folder)]
+    return [
+        row
+        for row in rows
+        if row.get("WorkDir") == str(lab.folder)
+        and datetime.fromisoformat(row["SubmitTime"]).timestamp() >= int(lab.created)
+    ]
 
 
 def rule_of(job: dict[str, str]) -> str:

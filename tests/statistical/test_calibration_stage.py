@@ -94,6 +94,9 @@ def test_other_parameters_of_a_family_come_out_right(name: str):
     assert not failing, pd.DataFrame(failing).to_string()
 
 
+SMALLER = {"table": {"num_symbols": 32}}  # its filter costs symbols x frames
+
+
 @pytest.mark.parametrize("name", ["ar1_r07", "type2", "drift", "table"])
 def test_an_injected_oracle_reads_its_own_truth(name: str):
     """Log densities and means of the exact predictor through both stages' metrics."""
@@ -132,7 +135,7 @@ def test_an_oracle_that_sees_the_target_is_noticed():
 
 
 def _prepared(name: str) -> tuple[Planted, Material, dict[str, str]]:
-    world = make_world(name, 5)
+    world = make_world(name, 5, **SMALLER.get(name, {}))
     draw = simulate(world, WorldSize(8, 12, 6))
     planted = all_truths(name, world, draw, SMALL.section, 16, 6)
     part_of = parts_of(draw, 0)

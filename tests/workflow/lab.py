@@ -30,7 +30,7 @@ witness = os.environ.get("FAULT_WITNESS")
 words = Path("/proc/self/cmdline").read_bytes().decode().split(chr(0))
 step = next((word for word in words if word.startswith("engram_audio.steps.")), None)
 if witness and step:
-    names = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "CUDA_VISIBLE_DEVICES")
+    names = ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES")
     seen = {name: os.environ.get(name) for name in names}
     Path(witness).mkdir(exist_ok=True)
     path = Path(witness, f"{step}-{os.getpid()}.json")

@@ -3,12 +3,14 @@
     python bench/training.py [--threads 2] [--steps 12]
 
 The first experiment's network (W = 8, D = 512, width 1024, K = 8, batch 256): floating-point
-operations per second of whole training steps, as a share of the best sgemm measured before and
-after (`>= 0.8` is the target in float32 on a CPU); batch assembly (context, previous frame, target,
-speaker mean) against a map-style dataset that is asked for one sample at a time and collated, as
-`DataLoader` does it (`>= 3x`), and as a share of the step (`< 2 %`); the contexts alone, a strided
-view against a loop of slices, which both stand against the memory's own speed. Every assembly draws
-other rows, as training does, so that neither side lives in the cache. Prints JSON and writes
+operations per second of whole training steps, as a share of the rate of the step's own matrix
+products alone (`>= 0.8` is the target in float32 on a CPU), and of a square sgemm of 2,048, the
+best of before and after, which batches of 256 rows do not reach even alone; batch assembly
+(context, previous frame, target, speaker mean) against a map-style dataset that is asked for one
+sample at a time and collated, as `DataLoader` does it (`>= 3x`), and as a share of the step
+(`< 2 %`); the contexts alone, a strided view against a loop of slices, which both stand against the
+memory's own speed. Every assembly draws other rows, as training does, so that neither side lives in
+the cache. Prints JSON and writes
 bench/training.json. Run it on a machine that does nothing else.
 """
 
@@ -30,6 +32,7 @@ from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.prediction.heads import GaussianMixture
 from engram_audio.prediction.task import DensityTask
 from engram_audio.prediction.trunks import InputScales, build_trunk
+from engram_audio.steps._training import keep_freed_memory
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import _train_step, build_optimizer
 from engram_audio.training.order import ShuffledOrder
@@ -58,6 +61,21 @@ def sgemm_rate() -> float:
     size = 2048
     a, b = torch.randn(size, size), torch.randn(size, size)
     return 2 * size**3 / seconds(lambda: a @ b, 8)
+
+
+def layer_seconds(sizes: list[int]) -> float:
+    """Time of a step's own matrix products alone: forward, input and weight gradients."""
+    total = 0.0
+    for place, (n, m) in enumerate(itertools.pairwise(sizes)):
+        inputs, weights, gradient = (
+            torch.randn(shape) for shape in ((BATCH, n), (m, n), (BATCH, m))
+        )
+        outputs = [torch.empty(shape) for shape in ((BATCH, m), (BATCH, n), (m, n))]
+        products = [(inputs, weights.t()), (gradient, weights), (gradient.t(), inputs)]
+        for number, ((a, b), out) in enumerate(zip(products, outputs, strict=True)):
+            if number != 1 or place > 0:  # the first layer needs no input gradient
+                total += seconds(lambda a=a, b=b, out=out: torch.mm(a, b, out=out), 8)
+    return total
 
 
 def step_flops(sizes: list[int]) -> float:
@@ -111,6 +129,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=12)
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the training step does
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     device = torch.device("cpu")
@@ -137,14 +156,17 @@ def main() -> None:
     context = per_batch(order, lambda items: data._windows.index_select(0, data._starts[items]))
     collated = per_batch(order, lambda items: collated_loop(data, items))
     rates.append(sgemm_rate())
-    outputs = COMPONENTS * (1 + 2 * DIMS)
-    flops = step_flops([WINDOW * DIMS, WIDTH, WIDTH, outputs])
+    sizes = [WINDOW * DIMS, WIDTH, WIDTH, COMPONENTS * (1 + 2 * DIMS)]
+    flops = step_flops(sizes)
+    products = layer_seconds(sizes)
     result = {
         "threads": arguments.threads,
         "sgemm_gflops": max(rates) / 1e9,
         "step_ms": 1e3 * step,
         "step_gflops": flops / step / 1e9,
         "share_of_sgemm": flops / step / max(rates),
+        "products_gflops": flops / products / 1e9,
+        "share_of_products": products / step,
         "contexts_ms": 1e3 * context,
         "contexts_python_loop_ms": 1e3 * loop,
         "contexts_speedup": loop / context,

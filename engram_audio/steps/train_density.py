@@ -16,7 +16,13 @@ from engram_audio.provenance import code_digest, text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._prediction import load_material, open_frames
-from engram_audio.steps._training import INTERRUPTED_EXIT_CODE, Checkpoint, StopFlag, callbacks
+from engram_audio.steps._training import (
+    INTERRUPTED_EXIT_CODE,
+    Checkpoint,
+    StopFlag,
+    callbacks,
+    keep_freed_memory,
+)
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Interrupted
 
@@ -45,6 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     parts = [*arguments.sections.values(), *map(file_digest, inputs), str(lag), str(seed)]
     key = text_digest("\n".join([code_digest("engram_audio.steps.train_density"), *parts]))
     stop = StopFlag()
+    keep_freed_memory()
     arrays, headers, history, checkpoints = {}, {}, [], []
     for event in events_trained(lag, section.targets):
         checkpoint = Checkpoint(_checkpoint_path(arguments.model, event), f"{key}/{event}")

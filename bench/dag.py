@@ -1,9 +1,11 @@
 """Size of the full study: seconds of a dry run and of a run that finds nothing to do.
 
 Runs in a scratch folder. A stand-in for `python` writes the outputs (their content does not matter
-here), so that Snakemake's own work is what is timed. Limits: 10 s and 15 s on two cores.
+here), so that Snakemake's own work is what is timed. Limits: 10 s and 15 s on two cores. Writes
+dag.json beside this file.
 """
 
+import json
 import os
 import re
 import resource
@@ -55,14 +57,15 @@ def plan_figures(folder: Path) -> dict[str, float]:
 def measure(folder: Path) -> dict[str, float]:
     """Return the figures of planning the full study, and of a run that finds it finished."""
     figures = plan_figures(folder)
-    timed(folder, stand_in_environment(folder), "-j8", "-q", "all")
+    # The default scheduler solves a linear programme per round: minutes where jobs take no time.
+    timed(folder, stand_in_environment(folder), "-j8", "-q", "all", "--scheduler", "greedy")
     wall, cpu, output = timed(folder, environment(folder), "-j2")
     assert jobs_of(output) == {}, "the stand-in's study is finished"
     return {**figures, "no-op run": wall, "no-op run (CPU)": cpu}
 
 
 def main() -> None:
-    """Print the figures; fail where a limit is passed on a quiet machine."""
+    """Print the figures and write dag.json; fail where a limit is passed on a quiet machine."""
     with tempfile.TemporaryDirectory() as temporary:
         figures = measure(Path(temporary) / "study")
     load = os.getloadavg()[0]
@@ -70,6 +73,8 @@ def main() -> None:
         limit = LIMITS_S.get(name)
         print(f"{name:22} {value:10.2f}" + (f"   limit {limit:.0f} s" if limit else ""))
     print(f"{'load average':22} {load:10.2f}")
+    text = json.dumps({**figures, "load average": load}, indent=1)
+    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
     over = [name for name, limit in LIMITS_S.items() if figures[f"{name} (CPU)"] > limit]
     if over or figures["most inputs of a job"] > MAXIMUM_INPUTS:
         sys.exit(f"over the limit: {over or 'inputs'}")

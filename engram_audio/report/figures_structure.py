@@ -237,7 +237,7 @@ def ngram_figure(data: ReportData, representation: str) -> FigureView | None:
         axis.set_xticks(orders, [str(order) for order in orders])
         axis.set_ylim(0, 1.03)
         axis.set_xlabel("length of the run of keys")
-        axis.set_ylabel("share of eval runs seen in train")
+        axis.set_ylabel("share of runs seen in train")
         figure.legend(loc="outside lower center", ncols=1)
         name = content_id("fig", representation, "ngrams")
         title = "Runs of keys already seen"

@@ -3,8 +3,6 @@
 Only the Snakefile, the schema writer and tests import this module; a step imports its own section.
 """
 
-import difflib
-import itertools
 import json
 import typing
 from collections.abc import Iterable
@@ -15,12 +13,22 @@ from pydantic import Field, StringConstraints, ValidationError, computed_field, 
 from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.codecs.config import CodecSection, MelPcaCodecSettings
+from engram_audio.config_checks import choices, require, require_bounded
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.errors import InputError
+from engram_audio.factorizer.config import (
+    FactorizerEvaluationSection,
+    FactorizerHealthSection,
+    FactorizerSection,
+    FactorizerStageSection,
+    FactorizerSweepSection,
+)
+from engram_audio.factorizer.sweep import expand_all
 from engram_audio.latents.config import (
     CodecRepresentation,
     LatentsSection,
     RepresentationSection,
+    StateRepresentation,
     WorldRepresentation,
 )
 from engram_audio.prediction.config import (
@@ -43,8 +51,6 @@ from engram_audio.structure.config import (
 )
 from engram_audio.training.config import TrainingRecipe
 
-MAXIMUM_VALUES = 100_000
-MAXIMUM_DEPTH = 50
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 
 
@@ -80,6 +86,18 @@ class WorkflowConfig(Section):
         min_length=1, description="Training recipes that heads name."
     )
     prediction_evaluation: PredictionEvaluationSection
+    factorizer: FactorizerStageSection
+    factorizer_variants: dict[Name, FactorizerSection] = Field(
+        description="Factorisers, each frozen alone."
+    )
+    factorizer_sweeps: dict[Name, FactorizerSweepSection] = Field(
+        description="Grids around a variant."
+    )
+    factorizer_recipes: dict[Name, TrainingRecipe] = Field(
+        description="Training recipes that factorisers name."
+    )
+    factorizer_health: FactorizerHealthSection
+    factorizer_evaluation: FactorizerEvaluationSection
     statistics: StatisticsSection
     decision: DecisionSection
     calibration: CalibrationSection
@@ -106,53 +124,83 @@ class WorkflowConfig(Section):
         }
         return {name: family for name, family in families.items() if family is not None}
 
+    @computed_field
+    @property
+    def factorizer_runs(self) -> dict[str, FactorizerSection]:
+        """Every factoriser that is trained: the variants and the points of the sweeps."""
+        return expand_all(self.factorizer_variants, self.factorizer_sweeps)
+
+    @model_validator(mode="after")
+    def _check_factorizers(self) -> "WorkflowConfig":
+        for name, sweep in self.factorizer_sweeps.items():
+            require(f"factorizer_sweeps.{name}.variant", sweep.variant, self.factorizer_variants)
+        runs = expand_all(self.factorizer_variants, self.factorizer_sweeps)
+        for name, variant in self.factorizer_variants.items():
+            key = f"factorizer_variants.{name}.recipe"
+            require(key, variant.recipe, self.factorizer_recipes)
+        stage = self.factorizer
+        if stage.representations and not stage.seeds:
+            raise ValueError("factorizer.seeds: name at least one training seed")
+        for name in stage.representations:
+            # its frames, nulls and direct predictors are what a factoriser is held against
+            require("factorizer.representations", name, self.prediction.representations)
+            require("prediction.lags_frames", 1, self.prediction.lags_frames)
+            require("prediction.targets", "position", self.prediction.targets)
+        for name, row in self.representations.items():
+            if isinstance(row, StateRepresentation):
+                key = f"representations.{name}"
+                require(f"{key}.source", row.source, stage.representations)
+                require(f"{key}.factorizer", row.factorizer, runs)
+                require(f"{key}.seed", row.seed, stage.seeds)
+        return self
+
     @model_validator(mode="after")
     def _check_references(self) -> "WorkflowConfig":
         if not self.splits.seeds:
             raise ValueError("splits.seeds: name at least one split seed")
         for name, row in self.representations.items():
             if isinstance(row, CodecRepresentation):
-                _require(f"representations.{name}.corpus", row.corpus, self.corpora)
-                _require(f"representations.{name}.codec", row.codec, self.codecs)
+                require(f"representations.{name}.corpus", row.corpus, self.corpora)
+                require(f"representations.{name}.codec", row.codec, self.codecs)
             elif name in self.corpora:
                 raise ValueError(
                     f"representations.{name}: brings its own utterances, so it must not share its "
                     "name with a corpus; rename one of them"
                 )
             if isinstance(row, WorldRepresentation):
-                _require(f"representations.{name}.world", row.world, WORLD_NAMES)
+                require(f"representations.{name}.world", row.world, WORLD_NAMES)
         for name, codec in self.codecs.items():
             if isinstance(codec, MelPcaCodecSettings):
-                _require(f"codecs.{name}.corpus", codec.corpus, self.corpora)
-                _require(f"codecs.{name}.split_seed", codec.split_seed, self.splits.seeds)
+                require(f"codecs.{name}.corpus", codec.corpus, self.corpora)
+                require(f"codecs.{name}.split_seed", codec.split_seed, self.splits.seeds)
         for name in self.calibration.worlds.names:
-            _require("calibration.worlds.names", name, WORLD_NAMES)
+            require("calibration.worlds.names", name, WORLD_NAMES)
         for name in self.representations:
             if name.startswith(WORLD_PREFIX):
                 raise ValueError(
                     f"representations.{name}: names that begin with {WORLD_PREFIX!r} belong to "
                     "calibration.worlds; rename it"
                 )
-        _require("decision.representation", self.decision.representation, self.representations)
-        _require("decision.lag_frames", self.decision.lag_frames, self.structure.lags_frames)
+        require("decision.representation", self.decision.representation, self.representations)
+        require("decision.lag_frames", self.decision.lag_frames, self.structure.lags_frames)
         for name in self.decision.slices:
-            _require("decision.slices", name, self.structure.slices)
+            require("decision.slices", name, self.structure.slices)
         if not self.prediction.seeds:
             raise ValueError("prediction.seeds: name at least one training seed")
         for name in self.prediction.representations:
-            _require("prediction.representations", name, self.representations)
+            require("prediction.representations", name, self.representations)
         for name in self.prediction.surrogate_heads:
-            _require("prediction.surrogate_heads", name, self.prediction_heads)
+            require("prediction.surrogate_heads", name, self.prediction_heads)
         for name, head in self.prediction_heads.items():
-            _require(f"prediction_heads.{name}.recipe", head.recipe, self.prediction_recipes)
+            require(f"prediction_heads.{name}.recipe", head.recipe, self.prediction_recipes)
             key = f"prediction_heads.{name}.marginal.recipe"
-            _require(key, head.marginal.recipe, self.prediction_recipes)
+            require(key, head.marginal.recipe, self.prediction_recipes)
         sizes: dict[str, int] = {}
         for name, family in self.structure_keys.items():
             if not isinstance(family, TargetOracleKeys):
                 sizes |= codebook_sizes(name, family)
         for key in self.decision.keys:
-            _require("decision.keys", key, sizes)
+            require("decision.keys", key, sizes)
         oracles = [
             family
             for family in self.structure_keys.values()
@@ -172,19 +220,6 @@ class WorkflowConfig(Section):
         return self
 
 
-def _require(key: str, value: object, allowed: Iterable[object]) -> None:
-    allowed = list(allowed)
-    if value not in allowed:
-        raise ValueError(f"{key}: {value!r} is not one of {_choices(value, allowed)}")
-
-
-def _choices(value: object, allowed: Iterable[object]) -> str:
-    names = [str(name) for name in allowed]
-    nearest = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{', '.join(names) or '(none)'}{hint}"
-
-
 def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
     """Validate the merged configuration.
 
@@ -192,7 +227,7 @@ def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
         InputError: One line per mistake: the key, what is wrong, the allowed values, the nearest
             match.
     """
-    _require_bounded(raw)
+    require_bounded(raw)
     try:
         text = json.dumps(raw, allow_nan=True)
     except (TypeError, ValueError) as error:
@@ -226,27 +261,6 @@ def _with_worlds(config: WorkflowConfig) -> WorkflowConfig:
     return config.model_copy(update={"representations": {**config.representations, **rows}})
 
 
-def _require_bounded(raw: Any) -> None:
-    """Refuse what YAML aliases blow up or tie in a circle, before it is written out."""
-    level, num_values = [raw], 0
-    for _ in range(MAXIMUM_DEPTH):
-        num_values += len(level)
-        if not level:
-            return
-        if num_values > MAXIMUM_VALUES:
-            break
-        parts = (
-            node.values() if isinstance(node, dict) else node
-            for node in level
-            if isinstance(node, dict | list | tuple)
-        )
-        level = list(itertools.islice(itertools.chain.from_iterable(parts), MAXIMUM_VALUES + 1))
-    raise InputError(
-        f"configuration: more than {MAXIMUM_VALUES} values or {MAXIMUM_DEPTH} levels, aliases "
-        "written out; use fewer YAML aliases"
-    )
-
-
 def explain(item: Any) -> str:
     """Return one line for one pydantic error: the key, what is wrong, what is allowed."""
     location = item["loc"]
@@ -256,7 +270,7 @@ def explain(item: Any) -> str:
     if kind == "extra_forbidden":
         owner = model_at(WorkflowConfig, location[:-1])
         fields = list(owner.model_fields) if owner else []
-        return f"{key}: unknown key; allowed: {_choices(location[-1], fields)}"
+        return f"{key}: unknown key; allowed: {choices(location[-1], fields)}"
     if kind in ("missing", "union_tag_not_found"):
         suffix = ".kind" if kind == "union_tag_not_found" else ""
         return f"{key}{suffix}: this key is required and missing"
@@ -264,11 +278,11 @@ def explain(item: Any) -> str:
         message = str(context.get("error", item["msg"]))
         return f"{key}: {message}" if names else message
     if kind == "literal_error":
-        return f"{key}: {value!r} is not one of {_choices(value, _quoted(context['expected']))}"
+        return f"{key}: {value!r} is not one of {choices(value, _quoted(context['expected']))}"
     if kind == "union_tag_invalid":
         tag = value.get("kind")
         return (
-            f"{key}.kind: {tag!r} is not one of {_choices(tag, _quoted(context['expected_tags']))}"
+            f"{key}.kind: {tag!r} is not one of {choices(tag, _quoted(context['expected_tags']))}"
         )
     problem = item["msg"].replace("Input should be a valid", "should be a(n)")
     problem = problem.replace("Input should", "should").replace("Tuple should", "the list should")

@@ -7,7 +7,11 @@ from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.codecs.config import LyraCodecSettings, MelPcaCodecSettings, MimiCodecSettings
 from engram_audio.config import WorkflowConfig
 from engram_audio.corpus.config import LibriSpeechCorpus
-from engram_audio.latents.config import ArraysRepresentation, CodecRepresentation
+from engram_audio.latents.config import (
+    ArraysRepresentation,
+    CodecRepresentation,
+    StateRepresentation,
+)
 from engram_audio.section import Section
 
 SEPARATOR = "--"  # representation--surrogate
@@ -62,7 +66,16 @@ class Study:
         """
         base = self.base_of(representation)
         row = self.config.representations[base]
+        if isinstance(row, StateRepresentation):
+            return self.corpus_of(row.source)
         return row.corpus if isinstance(row, CodecRepresentation) else base
+
+    def state_of(self, representation: str) -> StateRepresentation:
+        """Source, factoriser and seed of an exported z_dyn."""
+        row = self.config.representations[representation]
+        if not isinstance(row, StateRepresentation):
+            raise KeyError(f"{representation} is not the state of a factoriser")
+        return row
 
     def corpus_pattern(self, *kinds: str) -> str:
         """Regular expression of the corpora of some kinds; matches nothing where there are none."""
@@ -121,6 +134,8 @@ class Study:
     def num_shards(self, representation: str) -> int:
         """How many latent shards a representation has."""
         row = self.config.representations[self.base_of(representation)]
+        if isinstance(row, StateRepresentation):
+            return self.num_shards(row.source)
         if isinstance(row, CodecRepresentation):
             return self.config.corpora[row.corpus].num_shards
         return row.num_shards if isinstance(row, ArraysRepresentation) else 1
@@ -132,11 +147,13 @@ class Study:
     def split_seeds(self, representation: str) -> list[int]:
         """Split seeds a representation may be analysed on.
 
-        What was fitted on one split's train speakers (a PCA codec, a VAR surrogate) is analysed on
-        that split only: on another its eval speakers would have been seen.
+        What was fitted on one split's train speakers (a PCA codec, a VAR surrogate, a factoriser)
+        is analysed on that split only: on another its eval speakers would have been seen.
         """
         seeds = list(self.config.splits.seeds)
         row = self.config.representations[self.base_of(representation)]
+        if isinstance(row, StateRepresentation):
+            return self.split_seeds(row.source)[:1]
         if isinstance(row, CodecRepresentation):
             codec = self.config.codecs[row.codec]
             if isinstance(codec, MelPcaCodecSettings):
@@ -187,6 +204,31 @@ class Study:
             for head in self.prediction_heads(name)
             for seed in self.config.prediction.seeds
         ]
+
+    def factorizer_runs(self) -> list[tuple[str, str, int]]:
+        """Representation, factoriser and training seed of every trained factoriser."""
+        stage = self.config.factorizer
+        return [
+            (name, run, seed)
+            for name in stage.representations
+            for run in self.config.factorizer_runs
+            for seed in stage.seeds
+        ]
+
+    def factorizer_recipe(self, factorizer: str) -> str:
+        """The training recipe of a factoriser."""
+        return self.config.factorizer_runs[factorizer].recipe
+
+    def sweep_of(self, factorizer: str) -> str:
+        """The sweep that a factoriser is a point of, or "" for a variant."""
+        names = [n for n in self.config.factorizer_sweeps if factorizer.startswith(f"{n}_d")]
+        is_variant = factorizer in self.config.factorizer_variants
+        return "" if is_variant or not names else max(names, key=len)
+
+    def exported_states(self) -> list[str]:
+        """Representations that are the z_dyn of a factoriser."""
+        rows = self.config.representations.items()
+        return [name for name, row in rows if isinstance(row, StateRepresentation)]
 
     def head_recipe(self, head: str) -> str:
         """The training recipe of a head."""

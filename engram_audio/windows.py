@@ -152,3 +152,28 @@ def project_contexts(
         columns = slice(step * num_components, (step + 1) * num_components)
         total += scores[oldest + step, columns]
     return total
+
+
+def chunks(
+    offsets: np.ndarray, utterances: np.ndarray, chunk_frames: int, burn_in_frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut utterances into overlapping sequences whose frames after the burn-in tile them.
+
+    Args:
+        offsets: Utterance offsets of the block, shape [U + 1].
+        utterances: Numbers of the utterances used, ascending.
+        chunk_frames: Longest sequence T.
+        burn_in_frames: Frames that each sequence shares with the one before.
+
+    Returns:
+        First block row of each sequence and the row after its utterance's last, shape [C]; a
+        sequence is the rows start .. min(start + T, stop) - 1. Utterances no longer than the
+        burn-in have none.
+    """
+    hop = chunk_frames - burn_in_frames
+    lengths = np.diff(offsets)[utterances]
+    counts = np.maximum(-(-(lengths - burn_in_frames) // hop), 0)
+    owner = np.repeat(np.arange(len(utterances)), counts)
+    number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    first = offsets[utterances][owner]
+    return first + number * hop, first + lengths[owner]

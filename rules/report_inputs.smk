@@ -24,6 +24,12 @@ if STUDY.prediction_runs():
         "prediction_rollout",
     ]
 
+if STUDY.factorizer_runs():
+    REPORT_TABLES += ["factorizer", "factorizer_sweep"]
+
+if STUDY.exported_states():
+    REPORT_TABLES += ["factorizer_states"]
+
 if STUDY.calibration_worlds():
     REPORT_TABLES += ["calibration"]
 
@@ -57,13 +63,14 @@ def report_cells(wildcards) -> list[str]:
 
 
 def report_latents(wildcards) -> list[str]:
-    """Latent summaries and, where a codec decodes, examples to listen to."""
+    """Latent summaries and, where a codec decodes, round trips and resyntheses to listen to."""
     rows = [(name, STUDY.config.representations[name]) for name in STUDY.study_bases()]
     players = [
         f"<results>/report_assets/{name}/players.json"
         for name, row in rows
         if row.kind == "codec" and STUDY.config.report.num_players
     ]
+    players += resynthesized()
     return [f"<results>/latents/{name}/summary.json" for name, _ in rows] + players
 
 

@@ -54,8 +54,18 @@ class WorldRepresentation(_Representation):
     seed: int = Field(ge=0, description="Seed of the world.")
 
 
+class StateRepresentation(_Representation):
+    """z_dyn of a trained factoriser."""
+
+    kind: Literal["state"]
+    source: str = Field(description="Representation that was factorised.")
+    factorizer: str = Field(description="Name under factorizer_variants, or a sweep's point.")
+    seed: int = Field(ge=0, description="Training seed.")
+
+
 RepresentationSection = Annotated[
-    CodecRepresentation | ArraysRepresentation | WorldRepresentation, Field(discriminator="kind")
+    CodecRepresentation | ArraysRepresentation | WorldRepresentation | StateRepresentation,
+    Field(discriminator="kind"),
 ]
 
 

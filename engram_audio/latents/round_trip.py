@@ -61,9 +61,26 @@ def round_trip(codec: Codec, waveform: np.ndarray, duration_s: float) -> RoundTr
         waveform: Shape [S].
         duration_s: Length of the excerpt, cut to whole frames.
     """
-    num_frames = codec.num_frames(min(len(waveform), round(duration_s * codec.sample_rate_hz)))
-    original = waveform[: num_frames * codec.hop_samples]
+    original = whole_frames(codec, waveform, duration_s)
     decoded = codec.decode(encode_batch(codec, [original], 0)[0])[: len(original)]
+    first, second = spectrogram(codec, original), spectrogram(codec, decoded)
+    return RoundTrip(
+        original=original,
+        decoded=np.clip(decoded, -1.0, 1.0),
+        original_picture=picture(first, first),
+        decoded_picture=picture(second, first),
+        log_mel_l1=log_mel_distance(first, second),
+    )
+
+
+def whole_frames(codec: Codec, waveform: np.ndarray, duration_s: float) -> np.ndarray:
+    """Return the head of a waveform, at most this long, cut to whole frames."""
+    num_frames = codec.num_frames(min(len(waveform), round(duration_s * codec.sample_rate_hz)))
+    return waveform[: num_frames * codec.hop_samples]
+
+
+def spectrogram(codec: Codec, waveform: np.ndarray) -> np.ndarray:
+    """Return the log-mel spectrogram of the pictures and distances, shape [F, N]."""
     analysis = MelAnalysis(
         sample_rate_hz=codec.sample_rate_hz,
         hop_samples=round(PICTURE_HOP_S * codec.sample_rate_hz),
@@ -72,17 +89,16 @@ def round_trip(codec: Codec, waveform: np.ndarray, duration_s: float) -> RoundTr
         num_mels=PICTURE_MELS,
         magnitude_floor=PICTURE_FLOOR,
     )
-    first, second = log_mel(original, analysis), log_mel(decoded, analysis)
-    floor, top = float(np.log(PICTURE_FLOOR)), float(first.max())
-    return RoundTrip(
-        original=original,
-        decoded=np.clip(decoded, -1.0, 1.0),
-        original_picture=_picture(first, floor, top),
-        decoded_picture=_picture(second, floor, top),
-        log_mel_l1=float(np.mean(np.abs(first - second), dtype=np.float64)),
-    )
+    return log_mel(waveform, analysis)
 
 
-def _picture(spectrogram: np.ndarray, floor: float, top: float) -> np.ndarray:
-    share = (spectrogram - floor) / max(top - floor, 1.0)
+def log_mel_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the mean |difference| of log-mel spectrograms, natural-log units."""
+    return float(np.mean(np.abs(first - second), dtype=np.float64))
+
+
+def picture(spectrum: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return a spectrogram as 0..255 on the scale of a reference, low bands last, uint8."""
+    floor, top = float(np.log(PICTURE_FLOOR)), float(reference.max())
+    share = (spectrum - floor) / max(top - floor, 1.0)
     return np.round(255 * np.clip(share, 0.0, 1.0)).astype(np.uint8).T[::-1]

@@ -12,11 +12,14 @@ VALIDATION_BATCH = 4096
 class DensityTask:
     """Mean NLL, nats per frame, on train batches and on all of val."""
 
+    frames_per_item = 1
+
     def __init__(
         self, model: ConditionalDensity, train: WindowData, val: WindowData, device: torch.device
     ) -> None:
         self.model = model.to(device)
         self._train, self._val, self._device = train, val, device
+        self.details: dict[str, float] = {}
 
     @property
     def num_items(self) -> int:

@@ -4,6 +4,7 @@ from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.sections import (
     calibration,
     corpus,
+    factorizer,
     instrument,
     listening,
     matrix,
@@ -20,6 +21,7 @@ SECTIONS: tuple[SectionSpec, ...] = (
     matrix.SECTION,
     structure.SECTION,
     prediction.SECTION,
+    factorizer.SECTION,
     corpus.SECTION,
     listening.SECTION,
     provenance.SECTION,

@@ -32,6 +32,16 @@ class Task(Protocol):
         """How many items an epoch has."""
         ...
 
+    @property
+    def frames_per_item(self) -> int:
+        """Frames of one item: 1 for a target, more for a sequence."""
+        ...
+
+    @property
+    def details(self) -> dict[str, float]:
+        """What the last validation measured beside its score; logged with it."""
+        ...
+
     def loss(self, items: Tensor) -> Tensor:
         """Return the mean loss of the items (int64 numbers)."""
         ...
@@ -119,7 +129,8 @@ def train(
         state = _first_state(task, callbacks)
     else:
         _restore(task.model, optimizer, state)
-    order = ShuffledOrder(task.num_items, recipe.batch_frames, seed)
+    batch_items = max(recipe.batch_frames // task.frames_per_item, 1)
+    order = ShuffledOrder(task.num_items, batch_items, seed)
     losses: list[Tensor] = []
     norm = torch.zeros(())
     while state.step < recipe.num_steps and not _is_patience_over(state, recipe):
@@ -190,7 +201,7 @@ def _first_state(task: Task, callbacks: Callbacks) -> TrainingState:
         score = task.validate()
     weights = _copy(task.model.state_dict())
     state = TrainingState(0, weights, {}, weights, score, 0, 0)
-    _record(state, {"step": 0, "val_score": score}, callbacks)
+    _record(state, {"step": 0, "val_score": score, **task.details}, callbacks)
     return state
 
 
@@ -205,6 +216,7 @@ def _score(
         "learning_rate": learning_rate(recipe, state.step - 1),
         "gradient_norm": float(norm),
         "val_score": score,
+        **task.details,
     }
     if state.loss_count:
         record["train_loss"] = state.loss_sum / state.loss_count

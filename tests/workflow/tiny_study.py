@@ -113,6 +113,7 @@ def tiny_config() -> dict[str, Any]:
         "target_oracle": {"kind": "target_oracle", "codebook_sizes": [4]},
     }
     _shrink_prediction(config)
+    _shrink_factorizer(config)
     config["calibration"]["worlds"] |= {
         "names": [], "num_train_speakers": 4, "num_eval_speakers": 4,
         "num_utterances_per_speaker": 2, "num_truth_speakers": 4,
@@ -159,6 +160,33 @@ def _shrink_prediction(config: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
+def _shrink_factorizer(config: dict[str, Any]) -> None:
+    """One small variant; nothing is factorised until a representation is named."""
+    config["factorizer"] |= {"representations": []}
+    variant = config["factorizer_variants"]["charged"]
+    network = {"kind": "gru", "width": 8, "num_layers": 1, "num_heads": 1, "context_frames": 4}
+    variant |= {"chunk_frames": 8, "burn_in_frames": 2, "encoder": network}
+    variant["state"] |= {"num_dims": 2, "linear_context_frames": 2}
+    variant["dynamics"] |= {"network": network}
+    variant["innovation"] |= {"num_dims": 2}
+    variant["decoder"] |= {"width": 8}
+    config["factorizer_variants"] = {"charged": variant}
+    config["factorizer_recipes"]["factorizer"] |= {
+        "num_steps": 20, "batch_frames": 64, "warmup_steps": 2, "validation_interval_steps": 10,
+        "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
+    }  # fmt: skip
+    config["factorizer_evaluation"] |= {"num_importance_samples": 2}
+
+
+def factorized(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the study with `mel_pca` factorised and its z_dyn analysed beside it."""
+    config["factorizer"]["representations"] = ["mel_pca"]
+    config["representations"]["mel_pca_state"] = {
+        "kind": "state", "source": "mel_pca", "factorizer": "charged", "seed": 0, "surrogates": [],
+    }  # fmt: skip
+    return config
+
+
 def wide_config() -> dict[str, Any]:
     """The tiny study with one of everything: for plans, not for running."""
     config = tiny_config()
@@ -180,7 +208,7 @@ def wide_config() -> dict[str, Any]:
         "seed": 0,
         "surrogates": [],
     }
-    return config
+    return factorized(config)
 
 
 # Stands in for `python` where only Snakemake's bookkeeping is of interest: it writes, with its own

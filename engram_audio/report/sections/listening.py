@@ -9,6 +9,7 @@ from engram_audio.report.figure import content_id
 from engram_audio.report.section_spec import SectionSpec
 
 MAXIMUM_MEDIA_BYTES = 4_000_000  # of a page that stays below 10 MB
+ROUND_TRIP = {"original": "Original", "decoded": "Round trip"}
 DATA_URI = re.compile(
     r"data:(audio/(?:flac|x-flac|wav|ogg|mpeg|mp4)|image/(?:png|webp|jpeg));base64,[A-Za-z0-9+/]+={0,2}"
 )
@@ -47,7 +48,7 @@ def make_card(representation: str, example: dict[str, Any], place: int) -> dict[
             "audio": media(example.get(kind)),
             "image": media(example.get(f"{kind}_picture")),
         }
-        for kind, label in (("original", "Original"), ("decoded", "Round trip"))
+        for kind, label in example.get("kinds", ROUND_TRIP).items()
     ]
     return {
         "id": identity,

@@ -1,0 +1,179 @@
+"""-log p(x_t | x_<t) from above: importance-weighted, in the latents' units.
+
+- strictly_past: z_dyn is known; importance samples of z_rec, independent at each frame (IWAE).
+- charged: a particle filter over z_dyn (FIVO), z_rec sampled along; log Z of the filter is an
+  unbiased estimate of p(x), so its log is a lower bound in expectation.
+- free: z_dyn sees x_t for nothing, so what the decoder says is no density of x_t. Given the past
+  only, z_t is drawn from the dynamics; that mixture is one.
+
+Shapes: B sequences, T frames, S steps, P samples or particles, d state dimensions.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engram_audio.factorizer.densities import Posterior, fused
+from engram_audio.factorizer.model import Factorizer, States
+from engram_audio.factorizer.state import MEMORY_STEPS
+
+
+class Bounds(NamedTuple):
+    """Per frame, nats, shape [B, T].
+
+    Attributes:
+        nll: Importance-weighted upper bound on -log p(x_t | x_<t).
+        elbo_nll: The plain bound of the same model; NaN where it has none (free).
+    """
+
+    nll: Tensor
+    elbo_nll: Tensor
+
+
+@torch.no_grad()
+def frame_bounds(
+    model: Factorizer,
+    frames: Tensor,
+    is_real: Tensor,
+    num_samples: int,
+    generator: torch.Generator,
+) -> Bounds:
+    """Bound the NLL of every frame of whole utterances.
+
+    Args:
+        model: In evaluation mode.
+        frames: Shape [B, T, D], padded.
+        is_real: Which frames exist, [B, T].
+        num_samples: P.
+        generator: On the model's device.
+    """
+    if model.is_charged:
+        return _particle_bounds(model, frames, is_real, num_samples, generator)
+    states = model.states(frames)
+    log_sum = torch.full(frames.shape[:2], -math.inf, device=frames.device)
+    total = torch.zeros_like(log_sum)
+    for _ in range(num_samples):
+        dyn = _known_from_the_past(model, states, frames.shape[1], generator)
+        weight = _frame_weights(model, frames, dyn, generator)
+        log_sum = torch.logaddexp(log_sum, weight)
+        total += weight
+    is_free = model.settings.state.rate == "free"
+    elbo = torch.full_like(total, math.nan) if is_free else -total / num_samples
+    return Bounds(math.log(num_samples) - log_sum, elbo)
+
+
+def _known_from_the_past(
+    model: Factorizer, states: States, num_frames: int, generator: torch.Generator
+) -> Tensor:
+    """Return z_dyn at every frame as far as x_<t tells: a sample of the newest where it is free."""
+    if model.settings.state.rate == "strictly_past":
+        return states.frames
+    drawn = model.dynamics.density.sample(states.parameters, generator)
+    stride = model.settings.state.stride_frames
+    if stride == 1:
+        return drawn
+    # only a step's first frame does not know its own z_dyn yet
+    recent = model.upsampler.recent(states.steps)
+    recent = torch.cat([drawn.unsqueeze(2), recent[:, :, 1:]], 2)
+    flat = recent.flatten(0, 1)
+    sampled = model.frames_of_step(flat).reshape(len(drawn), -1, drawn.shape[-1])[:, :num_frames]
+    is_first = torch.arange(num_frames, device=drawn.device) % stride == 0
+    return torch.where(is_first[:, None], sampled, states.frames)
+
+
+def _frame_weights(
+    model: Factorizer, frames: Tensor, dyn: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Return log p(x | z, r) + log p(r | z) - log q(r | x, z) of one sample of r, shape [...].
+
+    A deterministic z_rec has no posterior density: it is drawn from its fitted prior.
+    """
+    innovation = model.innovation
+    parameters = innovation.prior.parameters_of(dyn)
+    if innovation.is_deterministic:
+        drawn = innovation.prior.sample(parameters, generator)
+        return model.log_observation(frames, model.decoder(dyn, drawn))
+    posterior = innovation.infer(model.normalized(frames), dyn)
+    value = draw(posterior, generator)
+    prior = innovation.prior.head.log_prob(parameters, value)
+    observed = model.log_observation(frames, model.decoder(dyn, value))
+    return observed + prior - posterior.log_prob(value).sum(-1)
+
+
+def draw(posterior: Posterior, generator: torch.Generator) -> Tensor:
+    """Return a sample of a posterior from a generator."""
+    if posterior.log_sd is None:
+        return posterior.mean
+    noise = torch.randn(posterior.mean.shape, generator=generator, device=posterior.mean.device)
+    return posterior.mean + posterior.log_sd.exp() * noise
+
+
+def _particle_bounds(
+    model: Factorizer,
+    frames: Tensor,
+    is_real: Tensor,
+    num_particles: int,
+    generator: torch.Generator,
+) -> Bounds:
+    batch, num_frames = frames.shape[:2]
+    evidence = model.encoder(model.normalized(frames))
+    dynamics, density = model.dynamics, model.dynamics.density
+    count, dims = batch * num_particles, evidence.mean.shape[-1]
+    stride = model.settings.state.stride_frames
+    parameters, carry = dynamics.first(count, frames.device)
+    recent = frames.new_zeros(count, MEMORY_STEPS, dims)
+    log_weights = frames.new_zeros(batch, num_particles)
+    nll, elbo = torch.zeros_like(frames[..., 0]), torch.zeros_like(frames[..., 0])
+    for step in range(evidence.mean.shape[1]):
+        own = Posterior(*(_repeat(part[:, step], num_particles) for part in evidence))
+        posterior = fused(own, *density.moments(parameters))
+        state = draw(posterior, generator)
+        paid = density.head.log_prob(parameters, state) - posterior.log_prob(state).sum(-1)
+        recent = torch.cat([state.unsqueeze(1), recent[:, :-1]], 1)
+        dyn = model.frames_of_step(recent)
+        for number in range(min(stride, num_frames - step * stride)):
+            frame = step * stride + number
+            seen = _repeat(frames[:, frame], num_particles)
+            weight = _frame_weights(model, seen, dyn[:, number], generator)
+            weight = (weight + paid if number == 0 else weight).view(batch, num_particles)
+            weight = torch.where(is_real[:, frame, None], weight, torch.zeros_like(weight))
+            before = torch.logsumexp(log_weights, 1)
+            elbo[:, frame] = -(weight * torch.softmax(log_weights, 1)).sum(1)
+            log_weights = log_weights + weight
+            nll[:, frame] = before - torch.logsumexp(log_weights, 1)
+        chosen = _resample(log_weights, generator)
+        if chosen is not None:
+            order, log_weights = chosen
+            state, recent, carry = state[order], recent[order], carry[order]
+        parameters, carry = dynamics.step(state, carry)
+    return Bounds(nll, elbo)
+
+
+def _repeat(values: Tensor, num_particles: int) -> Tensor:
+    return values.repeat_interleave(num_particles, 0)
+
+
+def _resample(log_weights: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor] | None:
+    """Resample the sequences whose effective sample size is below half; None where none is.
+
+    Systematic: particle p is copied floor or ceil of P times its weight.
+    """
+    batch, num_particles = log_weights.shape
+    weights = torch.softmax(log_weights, 1)
+    is_poor = 1 / weights.square().sum(1) < num_particles / 2
+    if not bool(is_poor.any()):
+        return None
+    start = torch.rand(batch, 1, generator=generator, device=weights.device)
+    places = (start + torch.arange(num_particles, device=weights.device)) / num_particles
+    edges = weights.cumsum(1)
+    edges[:, -1] = 1.0
+    parents = torch.searchsorted(edges, places.contiguous()).clamp_max(num_particles - 1)
+    own = torch.arange(num_particles, device=weights.device).expand(batch, -1)
+    parents = torch.where(is_poor[:, None], parents, own)
+    # the mean weight is kept, so that later increments stay relative to it
+    level = torch.logsumexp(log_weights, 1, keepdim=True) - math.log(num_particles)
+    renewed = torch.where(is_poor[:, None], level.expand(-1, num_particles), log_weights)
+    rows = torch.arange(batch, device=weights.device)[:, None] * num_particles
+    return (parents + rows).flatten(), renewed

@@ -1,0 +1,217 @@
+"""Settings of the factoriser: networks, rate accounting, losses, health and evaluation."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from engram_audio.section import Section
+
+
+class NetworkSettings(Section):
+    """A causal network over a sequence."""
+
+    kind: Literal["gru", "transformer"] = Field(description="Recurrent, or attention on the past.")
+    width: int = Field(ge=4, description="Units, or the model width of the transformer.")
+    num_layers: int = Field(ge=1, description="Layers.")
+    num_heads: int = Field(ge=1, description="Attention heads; the transformer uses it.")
+    context_frames: int = Field(
+        ge=1, description="Frames that the transformer attends to; a GRU remembers without limit."
+    )
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> "NetworkSettings":
+        if self.kind == "transformer" and self.width % self.num_heads:
+            raise ValueError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
+        return self
+
+
+class StateSettings(Section):
+    """z_dyn: what it may see, what that costs, how often it changes."""
+
+    rate: Literal["charged", "strictly_past", "free"] = Field(
+        description="charged: z_t sees x_t and pays KL[q(z_t | x_<=t) || p(z_t | z_<t)]. "
+        "strictly_past: z_t is made of x_<t. free: sees x_t for nothing (the first experiment)."
+    )
+    num_dims: int = Field(ge=1, description="Dimensions of z_dyn.")
+    is_whitened: bool = Field(
+        description="Whether z_dyn has unit covariance by construction, so that its scale carries"
+        " no advantage."
+    )
+    stride_frames: int = Field(ge=1, description="Frames per step of z_dyn; 1 is single-rate.")
+    upsampler: Literal["piecewise_constant", "learned", "cross_attention"] = Field(
+        description="How z_dyn reaches the frames between its steps."
+    )
+    linear_context_frames: int = Field(
+        ge=0, description="Newest frames that also reach z_dyn linearly; 0 for none."
+    )
+
+
+class DynamicsSettings(Section):
+    """p(z_t | z_<t)."""
+
+    network: NetworkSettings
+    density: Literal["gaussian", "mixture", "student_t"] = Field(description="Family.")
+    num_components: int = Field(ge=1, description="Components of a mixture or Student-t mixture.")
+    fixed_sigma: float | None = Field(
+        gt=0, description="SD in units of z_dyn, not learned (the first experiment); null learns."
+    )
+
+
+class InnovationSettings(Section):
+    """z_rec: q(z_rec | x_t, z_t) and its prior."""
+
+    prior: Literal["gaussian", "mixture", "flow", "marginal", "deterministic"] = Field(
+        description="p(z_rec | z_t): Gaussian, mixture, flow; marginal: without z_t; "
+        "deterministic: z_rec is a function of (x_t, z_t), its rate is not bounded."
+    )
+    num_dims: int = Field(ge=1, description="Dimensions of z_rec.")
+    num_components: int = Field(ge=1, description="Components of the mixture.")
+
+
+class DecoderSettings(Section):
+    """p(x_t | z_t, z_rec,t)."""
+
+    kind: Literal["plain", "additive"] = Field(
+        description="plain: f(z, r). additive: g(z) + h(z, r)."
+    )
+    width: int = Field(ge=4, description="Hidden units of decoder, posterior and prior networks.")
+    noise: Literal["shared", "per_dimension"] = Field(description="Observation SD.")
+    fixed_noise_sd: float | None = Field(
+        gt=0, description="Observation SD as a share of the latents' RMS; null learns it."
+    )
+
+
+class KlSettings(Section):
+    """How the rate is priced."""
+
+    mode: Literal["beta", "free_bits", "target"] = Field(
+        description="beta: fixed price. free_bits: no price below free_nats per group. target: "
+        "the price follows until the rate is target_nats."
+    )
+    beta: float = Field(ge=0, description="Price of a nat.")
+    free_nats: float = Field(ge=0, description="Free nats per frame of each group.")
+    num_groups: int = Field(ge=1, description="Groups of z_rec for free bits; z_dyn is one more.")
+    target_nats: float = Field(ge=0, description="Rate aimed at, nats per frame.")
+    posterior_weight: float | None = Field(
+        ge=0,
+        le=1,
+        description="Share of the KL's gradient that the posterior gets, the rest trains the prior;"
+        " null leaves the KL whole.",
+    )
+    warmup_steps: int = Field(ge=0, description="Steps until the price is full.")
+
+
+class LossSettings(Section):
+    """Weights of the terms; 0 switches a term off."""
+
+    kl: KlSettings
+    dynamics_weight: float = Field(ge=0, description="-log p(z_t | z_<t), nats per step of z_dyn.")
+    utility_weight: float = Field(ge=0, description="Squared error of x_{t+h} predicted from z_t.")
+    utility_horizons_frames: tuple[int, ...] = Field(description="Horizons h of the utility.")
+    rollout_weight: float = Field(ge=0, description="Reconstruction along free-running z_dyn.")
+    rollout_horizon_frames: int = Field(ge=1, description="Longest rollout, in steps of z_dyn.")
+    rollout_curriculum_steps: int = Field(ge=0, description="Steps from 1 to the longest rollout.")
+    teacher_fraction: float = Field(
+        ge=0, le=1, description="Share of rollout steps fed with the encoder's z_dyn."
+    )
+    prior_sampled_fraction: float = Field(
+        ge=0, le=1, description="Share of frames decoded from z_rec of the prior while training."
+    )
+    feature_weight: float = Field(
+        ge=0, description="Log-mel error of rollouts through a differentiable decoder."
+    )
+
+
+class FactorizerSection(Section):
+    """One variant."""
+
+    recipe: str = Field(description="Name under factorizer_recipes.")
+    chunk_frames: int = Field(ge=4, description="Frames of a training sequence.")
+    burn_in_frames: int = Field(ge=0, description="Frames at its head that carry no loss.")
+    encoder: NetworkSettings
+    state: StateSettings
+    dynamics: DynamicsSettings
+    innovation: InnovationSettings
+    decoder: DecoderSettings
+    loss: LossSettings
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> "FactorizerSection":
+        if self.burn_in_frames >= self.chunk_frames:
+            raise ValueError(
+                f"burn_in_frames {self.burn_in_frames} leaves nothing of chunk_frames "
+                f"{self.chunk_frames}"
+            )
+        stride = self.state.stride_frames
+        if self.chunk_frames % stride or self.burn_in_frames % stride:
+            raise ValueError(
+                f"chunk_frames and burn_in_frames must be multiples of stride_frames {stride}"
+            )
+        reach = self.burn_in_frames + self.loss.rollout_horizon_frames * stride
+        if self.loss.rollout_weight and reach >= self.chunk_frames:
+            raise ValueError(
+                f"rollout_horizon_frames {self.loss.rollout_horizon_frames} does not fit into "
+                f"chunk_frames {self.chunk_frames} after the burn-in"
+            )
+        is_stochastic = self.innovation.prior != "deterministic"
+        if self.state.rate != "charged" and not is_stochastic and self.loss.kl.mode == "target":
+            raise ValueError("kl.mode target needs a rate, and nothing of this variant has one")
+        return self
+
+
+class FactorizerStageSection(Section):
+    """What is factorised. Only the study reads it, to know which artifacts exist."""
+
+    representations: tuple[str, ...] = Field(
+        default=(), exclude=True, description="Base representations that variants are trained on."
+    )
+    seeds: tuple[int, ...] = Field(default=(), exclude=True, description="Training seeds.")
+
+
+class FactorizerSweepSection(Section):
+    """A grid around a variant: every combination is trained; its rate is aimed at (`target`)."""
+
+    variant: str = Field(description="Name under factorizer_variants.")
+    state_dims: tuple[int, ...] = Field(min_length=1, description="Values of state.num_dims.")
+    target_nats: tuple[float, ...] = Field(
+        min_length=1, description="Values of loss.kl.target_nats; kl.mode becomes `target`."
+    )
+    context_frames: tuple[int, ...] = Field(
+        description="Values of encoder.context_frames (a transformer's); [] keeps the variant's."
+    )
+    rollout_horizons_frames: tuple[int, ...] = Field(
+        description="Values of loss.rollout_horizon_frames; [] keeps the variant's."
+    )
+
+
+class FactorizerHealthSection(Section):
+    """When a trained run counts as collapsed."""
+
+    minimum_effective_rank: float = Field(
+        ge=0, description="Effective rank of z_dyn before whitening, as a share of its dimensions."
+    )
+    minimum_state_sd: float = Field(
+        ge=0, description="RMS of z_dyn's SD, in its own units, where it is not whitened."
+    )
+    minimum_movement: float = Field(
+        ge=0, description="E |z_t - z_{t-1}|^2 / (2 E |z_t|^2): 1 is white, 0 is frozen."
+    )
+    minimum_active_nats: float = Field(
+        ge=0, description="Rate of z_rec below which it counts as unused, nats per frame."
+    )
+    minimum_prior_cost: float = Field(
+        ge=0,
+        description="Error with z_rec of the prior over that of the posterior, less 1: below, z_rec"
+        " is redundant, as where z_dyn sees x_t for nothing.",
+    )
+    action: Literal["fail", "report"] = Field(
+        description="fail: a collapsed run fails its rule with the reason. report: it is flagged."
+    )
+
+
+class FactorizerEvaluationSection(Section):
+    """How variants are scored."""
+
+    num_importance_samples: int = Field(ge=1, description="Samples or particles of the bound.")
+    batch_utterances: int = Field(ge=1, description="Utterances scored at a time.")
+    seed: int = Field(ge=0, description="Seed of samples and shuffles.")

@@ -1,0 +1,168 @@
+"""Posteriors, priors and their divergence.
+
+Shapes: leading axes [...], d dimensions, P head parameters, S samples.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from engram_audio.factorizer.networks import LinearPlusMlp
+from engram_audio.prediction.config import GaussianMixtureHead, StudentTMixtureHead
+from engram_audio.prediction.flow import ConditionalFlow
+from engram_audio.prediction.heads import DensityHead, GaussianMixture, StudentTMixture
+
+LOG_2PI = math.log(2 * math.pi)
+LOG_SD_RANGE = (-7.0, 3.0)
+FLOW_TRANSFORMS = 2
+FLOW_WIDTH = 64
+HEADS = GaussianMixtureHead | StudentTMixtureHead
+
+
+class Posterior(NamedTuple):
+    """q(z | .) = N(mean, diag sd^2), or a point where `log_sd` is None.
+
+    Attributes:
+        mean: Shape [..., d].
+        log_sd: Shape [..., d], or None.
+    """
+
+    mean: Tensor
+    log_sd: Tensor | None
+
+    def sample(self) -> Tensor:
+        """Draw one sample with torch's own random state; the mean of a point."""
+        if self.log_sd is None:
+            return self.mean
+        return self.mean + self.log_sd.exp() * torch.randn_like(self.mean)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log q(value), shape [..., d]: dimensions are independent."""
+        assert self.log_sd is not None
+        scaled = (value - self.mean) * torch.exp(-self.log_sd)
+        return -0.5 * scaled.square() - self.log_sd - 0.5 * LOG_2PI
+
+    def detach(self) -> "Posterior":
+        """Return it without gradients."""
+        return Posterior(self.mean.detach(), None if self.log_sd is None else self.log_sd.detach())
+
+
+def fused(evidence: Posterior, mean: Tensor, variances: Tensor) -> Posterior:
+    """Return the product of Gaussian evidence and a prior's moments, precisions added.
+
+    Args:
+        evidence: What the frames say, with its own SD.
+        mean: Prior mean, shape [..., d].
+        variances: Prior variances, shape [..., d].
+    """
+    assert evidence.log_sd is not None
+    precision = torch.exp(-2 * evidence.log_sd)
+    variance = 1 / (precision + 1 / variances)
+    value = variance * (precision * evidence.mean + mean / variances)
+    return Posterior(value, 0.5 * variance.log())
+
+
+def split_posterior(parameters: Tensor) -> Posterior:
+    """Return the Gaussian of a network's output, shape [..., 2 d]."""
+    mean, log_sd = parameters.chunk(2, -1)
+    return Posterior(mean, log_sd.clamp(*LOG_SD_RANGE))
+
+
+class Conditional(nn.Module):
+    """p(z | inputs): a head of the prediction stage on a small trunk, or on free parameters."""
+
+    def __init__(
+        self, head: DensityHead, num_inputs: int, width: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.head = head
+        start = head.initial_parameters(generator)
+        self.trunk = LinearPlusMlp(num_inputs, width, len(start)) if num_inputs else None
+        if self.trunk is None:
+            self.free = nn.Parameter(start.clone())
+        else:
+            with torch.no_grad():
+                self.trunk.linear.weight.mul_(0.1)
+                self.trunk.linear.bias.copy_(start)
+
+    def parameters_of(self, inputs: Tensor) -> Tensor:
+        """Return the head's parameters, shape [..., P], of inputs [..., I]."""
+        if self.trunk is None:
+            return self.free.expand(*inputs.shape[:-1], -1)
+        return self.trunk(inputs)
+
+    @property
+    def is_gaussian(self) -> bool:
+        """Whether the divergence from a Gaussian posterior has a closed form."""
+        return isinstance(self.head, GaussianMixture) and self.head.num_components == 1
+
+    def gaussian(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log SD, shape [..., d], of a one-component head."""
+        assert isinstance(self.head, GaussianMixture)
+        _, mean, log_sd, _ = self.head.split(parameters)
+        return mean.squeeze(-2), log_sd.squeeze(-2)
+
+    def moments(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance per dimension, shape [..., d], of a mixture head."""
+        assert isinstance(self.head, GaussianMixture | StudentTMixture)
+        log_weights, means, log_sd, raw = self.head.split(parameters)
+        variances = (2 * log_sd).exp()
+        if isinstance(self.head, StudentTMixture):
+            freedom = self.head.freedom(raw).unsqueeze(-1)
+            variances = variances * freedom / (freedom - 2)
+        weights = log_weights.exp().unsqueeze(-1)
+        mean = (weights * means).sum(-2)
+        return mean, (weights * (variances + means.square())).sum(-2) - mean.square()
+
+    def sample(self, parameters: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw one sample for each set of parameters [..., P], shape [..., d]."""
+        flat = parameters.reshape(-1, parameters.shape[-1])
+        drawn = self.head.sample(flat, 1, generator)[0]
+        return drawn.reshape(*parameters.shape[:-1], -1)
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Return expectations, shape [..., d]."""
+        flat = parameters.reshape(-1, parameters.shape[-1])
+        return self.head.mean(flat).reshape(*parameters.shape[:-1], -1)
+
+
+def build_density(
+    family: str, num_dims: int, num_components: int, fixed_sigma: float | None = None
+) -> DensityHead:
+    """Build a head by family: gaussian, mixture, student_t, flow."""
+    scales = LOG_SD_RANGE
+    if fixed_sigma is not None:
+        scales = (math.log(fixed_sigma), math.log(fixed_sigma))
+    if family == "flow":
+        return ConditionalFlow(num_dims, FLOW_TRANSFORMS, FLOW_WIDTH, 2 * num_dims)
+    if family == "student_t":
+        return StudentTMixture(num_dims, num_components, scales)
+    return GaussianMixture(num_dims, 1 if family == "gaussian" else num_components, scales)
+
+
+def gaussian_divergence(
+    mean: Tensor, variances: Tensor, prior_mean: Tensor, prior_log_sd: Tensor
+) -> Tensor:
+    """Return E_q[-log p] per dimension for Gaussian p and q of these moments, shape [..., d]."""
+    squares = (mean - prior_mean).square() + variances
+    return 0.5 * squares * torch.exp(-2 * prior_log_sd) + prior_log_sd + 0.5 * LOG_2PI
+
+
+def negative_entropy(log_sd: Tensor) -> Tensor:
+    """Return E_q[log q] per dimension, shape [..., d]."""
+    return -log_sd - 0.5 * (LOG_2PI + 1)
+
+
+def divergence(
+    posterior: Posterior, value: Tensor, prior: Conditional, parameters: Tensor
+) -> Tensor:
+    """Return KL[posterior || prior], exact per dimension [..., d], else one-sample [..., 1]."""
+    assert posterior.log_sd is not None
+    if prior.is_gaussian:
+        variances = (2 * posterior.log_sd).exp()
+        cross = gaussian_divergence(posterior.mean, variances, *prior.gaussian(parameters))
+        return cross + negative_entropy(posterior.log_sd)
+    own = posterior.log_prob(value).sum(-1)
+    return (own - prior.head.log_prob(parameters, value)).unsqueeze(-1)

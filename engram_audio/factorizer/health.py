@@ -1,0 +1,127 @@
+"""Is z_dyn alive, is z_rec used? Measured on val while training, and judged at the end.
+
+Shapes: B sequences, T frames, S steps, d state dimensions, r innovation dimensions.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from engram_audio.factorizer.config import FactorizerHealthSection
+from engram_audio.factorizer.model import Factorizer, States
+from engram_audio.factorizer.terms import (
+    Chunk,
+    compute_terms,
+    masked_mean,
+    torch_generator,
+)
+
+ACTIVE_NATS = 0.01  # a dimension of z_rec above this rate is in use
+
+
+def batch_health(model: Factorizer, chunk: Chunk) -> dict[str, float]:
+    """Return the health of a batch: rates, reconstructions, movement, sigmas.
+
+    Reconstruction errors are shares of the latents' total variance about the train mean.
+    """
+    terms = compute_terms(model, chunk, 0, None)
+    states = model.states(chunk.frames, chunk.is_real)
+    step_mask = chunk.is_scored[:, :: model.settings.state.stride_frames]
+    found = {
+        "distortion_nats": float(terms.distortion),
+        "state_nats": float(terms.state_rate),
+        "innovation_nats": float(terms.innovation_rate.sum()),
+        "dynamics_nats": float(terms.dynamics),
+        "active_innovation_dims": float((terms.innovation_rate > ACTIVE_NATS).sum()),
+        "state_movement": float(movement(states.white(), step_mask)),
+        "observation_sd": float(model.log_noise.clamp_min(model.log_floor).exp().mean()),
+        "state_effective_rank": effective_rank(model.whitening.covariance),
+        "state_sd": float(model.whitening.covariance.diagonal().mean().sqrt()),
+    }
+    if states.posterior.log_sd is not None:
+        sd = (2 * states.posterior.log_sd).exp()
+        noise = states.units.variances(sd)
+        found["state_noise_share"] = float(masked_mean(noise, step_mask).mean())
+    found["dynamics_sd"] = _dynamics_sd(model, states)
+    return found | reconstruction_errors(model, chunk, states)
+
+
+def movement(steps: Tensor, mask: Tensor) -> Tensor:
+    """Return E |z_t - z_{t-1}|^2 / (2 E |z_t - mean|^2): 1 for white noise, 0 for a frozen z."""
+    both = mask[:, 1:] & mask[:, :-1]
+    centre = masked_mean(steps, mask)
+    change = masked_mean((steps[:, 1:] - steps[:, :-1]).square(), both).sum()
+    spread = masked_mean((steps - centre).square(), mask).sum()
+    return change / (2 * spread).clamp_min(1e-12)
+
+
+def effective_rank(covariance: Tensor) -> float:
+    """Return exp(entropy of the eigenvalues' shares): d for equal ones, 1 for a single one."""
+    values = torch.linalg.eigvalsh(covariance.double()).clamp_min(0)
+    shares = values / values.sum().clamp_min(1e-300)
+    kept = shares[shares > 0]
+    return float(torch.exp(-(kept * kept.log()).sum())) if len(kept) else 0.0
+
+
+def _dynamics_sd(model: Factorizer, states: States) -> float:
+    """Return the mean predictive SD of z_dyn, its own units, where the dynamics are Gaussian."""
+    density = model.dynamics.density
+    if not density.is_gaussian:
+        return float("nan")
+    _, log_sd = density.gaussian(states.parameters)
+    return float(log_sd.exp().mean())
+
+
+def reconstruction_errors(model: Factorizer, chunk: Chunk, states: States) -> dict[str, float]:
+    """Return errors with posterior, prior and shuffled z_rec and with shuffled z_dyn."""
+    generator = torch_generator(chunk.frames.device)
+    posterior = model.innovation.infer(model.normalized(chunk.frames), states.frames)
+    innovations = posterior.sample()
+    mask = chunk.is_scored
+    shuffled_rec = shuffle_frames(innovations, mask)
+    shuffled_dyn = shuffle_frames(states.frames, mask)
+    prior_rec = model.sample_innovation(states.frames, generator)
+    cases = {
+        "posterior": (states.frames, innovations),
+        "prior": (states.frames, prior_rec),
+        "shuffled_rec": (states.frames, shuffled_rec),
+        "shuffled_dyn": (shuffled_dyn, innovations),
+    }
+    target = model.scaled(chunk.frames)
+    found = {}
+    for name, (dyn, rec) in cases.items():
+        error = (target - model.decoder(dyn, rec)).square().mean(-1, keepdim=True)
+        found[f"error_{name}"] = float(masked_mean(error, mask)[0])
+    return found
+
+
+def shuffle_frames(values: Tensor, mask: Tensor) -> Tensor:
+    """Return values [B, T, d] with the marked frames permuted among each other."""
+    rows = mask.nonzero()
+    order = torch.randperm(len(rows), device="cpu").to(values.device)
+    result = values.clone()
+    result[rows[:, 0], rows[:, 1]] = values[rows[order, 0], rows[order, 1]]
+    return result
+
+
+def collapse_reason(
+    details: Mapping[str, float], model: Factorizer, limits: FactorizerHealthSection
+) -> str | None:
+    """Return why a trained run counts as collapsed, in words, or None."""
+    state = model.settings.state
+    rank = details["state_effective_rank"] / state.num_dims
+    if rank < limits.minimum_effective_rank:
+        return f"z_dyn has effective rank {rank:.3g} of its dimensions"
+    if not state.is_whitened and details["state_sd"] < limits.minimum_state_sd:
+        return f"z_dyn has shrunk to SD {details['state_sd']:.3g}"
+    if details["state_movement"] < limits.minimum_movement:
+        return f"z_dyn is frozen: movement {details['state_movement']:.3g} of white noise's 1"
+    if not model.innovation.is_deterministic:
+        nats = details["innovation_nats"]
+        if nats < limits.minimum_active_nats:
+            return f"z_rec is not used: it carries {nats:.3g} nats per frame"
+    cost = details["error_prior"] / max(details["error_posterior"], 1e-12) - 1
+    if cost < limits.minimum_prior_cost:
+        return f"z_rec is redundant: drawn from its prior it costs {100 * cost:.2g} % of the error"
+    return None

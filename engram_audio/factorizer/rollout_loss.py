@@ -1,0 +1,80 @@
+"""Reconstruction along free-running z_dyn with z_rec drawn from its prior.
+
+Shapes: B sequences, T frames, S steps of z_dyn, K steps rolled out, D latent dimensions.
+"""
+
+import torch
+from torch import Tensor
+
+from engram_audio.factorizer.model import Factorizer
+
+
+def rollout_loss(
+    model: Factorizer,
+    frames: Tensor,
+    is_scored: Tensor,
+    steps: Tensor,
+    num_steps: int,
+    feature_map: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Return -log p(x | z, r) per frame and the log-mel error along a rollout.
+
+    One starting step is drawn for the batch; z_dyn before it is the encoder's. Each later step is
+    drawn from the dynamics, or, for a share of steps, taken from the encoder (teacher forcing).
+
+    Args:
+        model: The factoriser.
+        frames: Shape [B, T, D].
+        is_scored: Shape [B, T].
+        steps: The encoder's z_dyn, [B, S, d].
+        num_steps: K.
+        feature_map: Linear map of scaled latents to log-mel, [D, Q], or None.
+    """
+    settings = model.settings
+    stride, num_all = settings.state.stride_frames, steps.shape[1]
+    first = min(max(settings.burn_in_frames // stride, 1), num_all - num_steps)
+    start = int(torch.randint(first, num_all - num_steps + 1, ()))
+    drawn = roll_states(model, steps, start, num_steps, settings.loss.teacher_fraction)
+    padded = torch.cat([steps[:, :start], drawn], 1)
+    states = model.upsampler(padded, (start + num_steps) * stride)[:, start * stride :]
+    seed = int(torch.randint(2**62, ()))
+    generator = torch.Generator(device=frames.device).manual_seed(seed)
+    innovations = model.sample_innovation(states, generator)
+    means = model.decoder(states, innovations)
+    rows = slice(start * stride, (start + num_steps) * stride)
+    mask = is_scored[:, rows].to(means.dtype)
+    count = mask.sum().clamp_min(1)
+    distortion = -(model.log_observation(frames[:, rows], means) * mask).sum() / count
+    feature = frames.new_zeros(())
+    if feature_map is not None and settings.loss.feature_weight:
+        error = (model.scaled(frames[:, rows]) - means) @ feature_map
+        feature = (error.square().mean(-1) * mask).sum() / count
+    return distortion, feature
+
+
+def roll_states(
+    model: Factorizer, steps: Tensor, start: int, num_steps: int, teacher_fraction: float
+) -> Tensor:
+    """Return z_dyn of free-running steps start .. start + K - 1, shape [B, K, d]."""
+    seed = int(torch.randint(2**62, ()))
+    generator = torch.Generator(device=steps.device).manual_seed(seed)
+    parameters, carry = model.dynamics.prime(steps[:, :start])
+    found = []
+    for number in range(num_steps):
+        state = model.dynamics.density.sample(parameters, generator)
+        if teacher_fraction:
+            is_taught = torch.rand(len(steps), 1, device=steps.device) < teacher_fraction
+            state = torch.where(is_taught, steps[:, start + number], state)
+        found.append(state)
+        if number + 1 < num_steps:
+            parameters, carry = model.dynamics.step(state, carry)
+    return torch.stack(found, 1)
+
+
+def curriculum(step: int, longest: int, curriculum_steps: int) -> int:
+    """Return K at a training step: doubled from 1 to `longest` over the curriculum."""
+    if not curriculum_steps or step >= curriculum_steps:
+        return longest
+    doublings = max(longest - 1, 0).bit_length()
+    stage = (doublings + 1) * step // curriculum_steps
+    return min(2**stage, longest)

@@ -1,0 +1,233 @@
+"""The factoriser's published rows: every variant beside the direct predictors, paired by speaker.
+
+All nats are per frame; errors are shares of the latents' variance about the train mean.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.factorizer.config import FactorizerSection
+from engram_audio.prediction.comparison import (
+    Cell,
+    SumTable,
+    choose_baselines,
+    described,
+    gain,
+    with_intervals,
+)
+from engram_audio.stats.estimate import Estimate, function_of, paired_difference
+
+LN2 = float(np.log(2))
+LAG, EVENT = 1, "position"
+ERRORS = ("posterior", "prior", "shuffled_rec", "shuffled_dyn", "state_only", "predicted")
+HEALTH = (
+    "state_effective_rank", "state_sd", "state_movement", "state_noise_share", "dynamics_sd",
+    "observation_sd", "active_innovation_dims", "price",
+)  # fmt: skip
+
+
+class Run(NamedTuple):
+    """One trained factoriser.
+
+    Attributes:
+        representation: What it factorises.
+        name: Variant, or a sweep's point.
+        sweep: The sweep's name, or "".
+        seed: Training seed.
+        settings: Its section.
+        health: What was measured on val with the kept weights.
+        collapse: Why it counts as collapsed, or "".
+        scores: Sums by slice and speaker, with `part`.
+    """
+
+    representation: str
+    name: str
+    sweep: str
+    seed: int
+    settings: FactorizerSection
+    health: Mapping[str, float]
+    collapse: str
+    scores: pd.DataFrame
+
+
+class Direct(NamedTuple):
+    """The prediction stage's scores of one representation.
+
+    Attributes:
+        representation: Its name.
+        frame_rate_hz: Frames per second.
+        num_dims: D.
+        heads: Names of the heads.
+        scores: Sums by speaker of heads and nulls.
+    """
+
+    representation: str
+    frame_rate_hz: float
+    num_dims: int
+    heads: list[str]
+    scores: pd.DataFrame
+
+
+def factorizer_table(
+    runs: Iterable[Run], directs: Mapping[str, Direct], slices: Iterable[str], confidence: float
+) -> pd.DataFrame:
+    """Return one row per representation, factoriser, seed, part and slice."""
+    slices = list(slices)
+    rows = [row for run in runs for row in _run_rows(run, directs[run.representation], slices)]
+    return with_intervals(pd.DataFrame(rows), confidence)
+
+
+def _run_rows(run: Run, direct: Direct, slices: list[str]) -> list[dict[str, Any]]:
+    own = run.scores.assign(model=run.name, lag_frames=LAG, event=EVENT)
+    both = pd.concat([direct.scores, own], ignore_index=True)
+    both = both.loc[both["event"] == EVENT]
+    table = SumTable(both)
+    baselines = choose_baselines(table, [*direct.heads, run.name], LAG, EVENT)
+    best = best_direct(table, [*direct.heads, *_nulls(table, direct, run)])
+    rows = []
+    for part in ("train", "val", "eval"):
+        for slice_name in slices:
+            cell = Cell(LAG, EVENT, part, slice_name)
+            if table.sums(run.name, cell) is not None:
+                marginal = None if baselines is None else baselines.marginal
+                rows.append(_row(run, direct, table, cell, best, marginal))
+    return rows
+
+
+def _nulls(table: SumTable, direct: Direct, run: Run) -> list[str]:
+    return table.null_names([*direct.heads, run.name], LAG, EVENT)
+
+
+def best_direct(table: SumTable, names: Iterable[str]) -> str | None:
+    """Return the direct predictor with the lowest mean NLL on val, nulls included."""
+    cell = Cell(LAG, EVENT, "val", "all")
+    scores = {name: table.mean_nll(name, cell) for name in names}
+    found = {name: float(nll.value) for name, nll in scores.items() if nll is not None}
+    found = {name: value for name, value in found.items() if np.isfinite(value)}
+    return min(found, key=lambda name: (found[name], name)) if found else None
+
+
+def _row(
+    run: Run, direct: Direct, table: SumTable, cell: Cell, best: str | None, marginal: str | None
+) -> dict[str, Any]:
+    settings, name = run.settings, run.name
+    count = table.column(name, cell, "num_frames")
+    assert count is not None
+    is_deterministic = settings.innovation.prior == "deterministic"
+    rate = _sum(table, name, cell, ("state_nats", "innovation_nats"))
+    scale = direct.frame_rate_hz / LN2
+    has_rate = not is_deterministic
+    row: dict[str, Any] = {
+        "representation": run.representation,
+        "factorizer": name,
+        "sweep": run.sweep,
+        "seed": run.seed,
+        **_settings(settings),
+        "part": cell.part,
+        "slice": cell.slice_name,
+        "num_frames": int(count.sum()),
+        "num_speakers": int((count > 0).sum()),
+        **described("bound_nats", table.mean_nll(name, cell)),
+        **described("elbo_nats", table.ratio(name, cell, "elbo_nll", "num_frames")),
+        "best_direct": best or "",
+        **described("direct_nats", table.mean_nll(best, cell) if best else None),
+        **described("gain_over_direct_nats", gain(table, name, best, cell)),
+        "marginal": marginal or "",
+        **described("information_nats", gain(table, name, marginal, cell)),
+        **described("direct_information_nats", gain(table, best, marginal, cell) if best else None),
+        **described("state_nats", table.ratio(name, cell, "state_nats", "num_frames")),
+        **described(
+            "innovation_nats",
+            table.ratio(name, cell, "innovation_nats", "num_frames") if has_rate else None,
+        ),
+        **described("rate_nats", rate if has_rate else None),
+        **described("innovation_bits_per_s", rate if has_rate else None, scale),
+        **described("weighted_bits_per_s", _weighted(table, name, cell, rate, has_rate), scale),
+    }
+    for case in ERRORS:
+        row |= described(f"error_{case}", table.ratio(name, cell, f"sse_{case}", "sst"))
+    for case in ("shuffled_rec", "shuffled_dyn"):
+        row |= described(f"cost_{case}", _cost(table, name, cell, case))
+    row |= {label: float(run.health.get(label, np.nan)) for label in HEALTH}
+    return row | {"is_collapsed": bool(run.collapse), "collapse": run.collapse}
+
+
+def _settings(settings: FactorizerSection) -> dict[str, Any]:
+    return {
+        "rate_accounting": settings.state.rate,
+        "is_honest": settings.state.rate != "free",
+        "state_dims": settings.state.num_dims,
+        "innovation_dims": settings.innovation.num_dims,
+        "stride_frames": settings.state.stride_frames,
+        "upsampler": settings.state.upsampler if settings.state.stride_frames > 1 else "",
+        "innovation": settings.innovation.prior,
+        "decoder": settings.decoder.kind,
+        "kl_mode": settings.loss.kl.mode,
+        "target_nats": settings.loss.kl.target_nats
+        if settings.loss.kl.mode == "target"
+        else np.nan,
+        "context_frames": settings.encoder.context_frames
+        if settings.encoder.kind == "transformer"
+        else np.nan,
+        "rollout_horizon_frames": settings.loss.rollout_horizon_frames
+        if settings.loss.rollout_weight
+        else 0,
+    }
+
+
+def _sum(table: SumTable, name: str, cell: Cell, columns: tuple[str, str]) -> Estimate | None:
+    first, second = (table.ratio(name, cell, column, "num_frames") for column in columns)
+    if first is None or second is None:
+        return None
+    return function_of(first.value + second.value, [(1.0, first), (1.0, second)])
+
+
+def _weighted(
+    table: SumTable, name: str, cell: Cell, rate: Estimate | None, has_rate: bool
+) -> Estimate | None:
+    """Rate less what the importance-weighted bound takes off the plain one."""
+    plain = table.ratio(name, cell, "elbo_nll", "num_frames")
+    bound = table.mean_nll(name, cell)
+    if rate is None or plain is None or bound is None or not has_rate:
+        return None
+    return paired_difference(rate, paired_difference(plain, bound))
+
+
+def _cost(table: SumTable, name: str, cell: Cell, case: str) -> Estimate | None:
+    """Error with shuffled frames less the posterior's: what the shuffled part is used for."""
+    shuffled = table.ratio(name, cell, f"sse_{case}", "sst")
+    own = table.ratio(name, cell, "sse_posterior", "sst")
+    return None if shuffled is None or own is None else paired_difference(shuffled, own)
+
+
+SWEEP_COLUMNS = (
+    "representation", "sweep", "factorizer", "seed", "state_dims", "target_nats", "context_frames",
+    "rollout_horizon_frames", "rate_nats", "innovation_bits_per_s", "error_posterior", "bound_nats",
+    "information_nats", "state_movement", "is_collapsed", "collapse",
+)  # fmt: skip
+
+
+def sweep_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the sweeps' points on eval, all frames, with the Pareto front of rate and error.
+
+    `is_pareto`: no other point of the sweep has both a lower rate and a lower error. Choosing one
+    by eval would be selection on eval; `num_points` says how many were looked at.
+    """
+    chosen = table.loc[
+        (table["part"] == "eval") & (table["slice"] == "all") & (table["sweep"] != "")
+    ]
+    intervals = [f"{name}{end}" for name in SWEEP_COLUMNS for end in ("_low", "_high")]
+    columns = [*SWEEP_COLUMNS, *(name for name in intervals if name in chosen.columns)]
+    chosen = chosen[columns].reset_index(drop=True)
+    groups = chosen.groupby(["representation", "sweep"], sort=False)
+    chosen["num_points"] = groups["factorizer"].transform("size")
+    rate, error = (chosen[name].to_numpy(float) for name in ("rate_nats", "error_posterior"))
+    group = chosen[["representation", "sweep"]].astype(str).agg("/".join, axis=1).to_numpy()
+    same = group[:, None] == group[None, :]
+    better = (rate[None, :] <= rate[:, None]) & (error[None, :] <= error[:, None])
+    strictly = (rate[None, :] < rate[:, None]) | (error[None, :] < error[:, None])
+    chosen["is_pareto"] = ~(same & better & strictly).any(1) if len(chosen) else []
+    return chosen

@@ -1,0 +1,32 @@
+"""Publish exported z_dyn beside the latents they came from, metric by metric."""
+
+from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.published import read_csv
+from engram_audio.artifacts.table import write_csv
+from engram_audio.factorizer.state_comparison import comparison_table, frames_named
+from engram_audio.steps import _cli
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "tabulate_states",
+        __doc__,
+        inputs=["structure", "linear"],
+        optional_inputs=["prediction"],
+        input_lists=["summaries", "pairs"],
+        outputs=["factorizer_states"],
+        argv=argv,
+    )
+    table = comparison_table(
+        frames_named(arguments.pairs),
+        {path.parent.name: read_json(path) for path in arguments.summaries},
+        read_csv(arguments.structure),
+        read_csv(arguments.linear),
+        read_csv(arguments.prediction) if arguments.prediction else None,
+    )
+    write_csv(arguments.factorizer_states, table)
+
+
+if __name__ == "__main__":
+    _cli.run(main)

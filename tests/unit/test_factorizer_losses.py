@@ -1,0 +1,260 @@
+"""Every term and schedule of the loss does its work: each test fails with the term switched off.
+
+Trained on a slow two-dimensional state seen through noise: 50 utterances of 40 frames, 100 steps.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from engram_audio.factorizer.config import KlSettings
+from engram_audio.factorizer.health import batch_health
+from engram_audio.factorizer.price import RatePrice, balanced
+from engram_audio.factorizer.rollout_loss import curriculum, rollout_loss
+from engram_audio.factorizer.task import FactorizerTask
+from engram_audio.factorizer.terms import Chunk, compute_terms
+from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
+from tests.unit.factorizer_material import (
+    CPU,
+    DOCUMENT,
+    recipe,
+    settings,
+    small_task,
+    trained,
+)
+
+
+def all_val(task: FactorizerTask) -> Chunk:
+    return task._val.batch(torch.arange(len(task._val)), CPU)
+
+
+def kl(**changes) -> KlSettings:
+    return KlSettings.model_validate({**DOCUMENT["loss"]["kl"], **changes}, strict=False)
+
+
+def test_reconstruction_and_rate_fall_short_of_an_untrained_model():
+    before = small_task(settings())
+    with torch.no_grad():
+        start = before.validate()
+    task = trained(settings())
+    assert task.details["distortion_nats"] + task.details["state_nats"] < start - 1
+    assert task.details["error_posterior"] < 0.5
+
+
+def test_a_target_rate_is_reached_and_without_it_is_not():
+    """Price follows to 3 nats within 20 %; at a fixed price the rate is elsewhere."""
+
+    def rate(**changes) -> float:
+        details = trained(settings(**changes), num_steps=300).details
+        return details["state_nats"] + details["innovation_nats"]
+
+    assert rate(loss__kl__mode="target", loss__kl__target_nats=3.0) == pytest.approx(3.0, rel=0.2)
+    assert rate() < 2.0
+
+
+def test_free_bits_cost_nothing_below_the_threshold_and_groups_count_alone():
+    price = RatePrice(kl(mode="free_bits", free_nats=0.5, num_groups=2))
+    state = torch.tensor(0.1, requires_grad=True)
+    innovation = torch.tensor([0.4, 0.0, 2.0, 0.0], requires_grad=True)
+    price.charge(state, innovation).backward()
+    assert state.grad is not None and innovation.grad is not None
+    assert float(state.grad) == 0.0
+    assert innovation.grad.tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
+def test_free_bits_keep_a_rate_alive_that_a_high_price_kills():
+    def innovation(mode: str) -> float:
+        section = settings(
+            loss__kl__mode=mode, loss__kl__beta=30.0, loss__kl__free_nats=0.5,
+            state__rate="strictly_past",
+        )  # fmt: skip
+        return trained(section).details["innovation_nats"]
+
+    assert innovation("beta") < 0.05
+    assert innovation("free_bits") > 0.3
+
+
+def test_the_price_warms_up_and_a_target_moves_it_only_then():
+    price = RatePrice(kl(mode="target", target_nats=1.0, warmup_steps=4))
+    shares = []
+    for _ in range(4):
+        shares.append(price.warmup())
+        price.follow(5.0)
+    assert shares == [0.25, 0.5, 0.75, 1.0]
+    assert float(price.log_price) > 0  # one full-price step with too much rate
+    for _ in range(10):
+        price.follow(0.0)
+    assert float(price.log_price) < 0
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 0.5, 1.0])
+def test_balancing_shares_the_gradient_and_keeps_the_value(weight: float):
+    """KL of two unit Gaussians, (q - p)^2 / 2: gradients w (q - p) and -(1 - w) (q - p)."""
+    q, p = (torch.tensor(value, requires_grad=True) for value in (2.0, 0.5))
+    value = balanced((q - p) ** 2 / 2, (q.detach() - p) ** 2 / 2, weight)
+    value.backward()
+    assert q.grad is not None and p.grad is not None
+    assert float(value.detach()) == pytest.approx(1.125)
+    assert float(q.grad) == pytest.approx(weight * 1.5)
+    assert float(p.grad) == pytest.approx(-(1 - weight) * 1.5)
+
+
+def test_balanced_training_differs_from_plain_training():
+    plain = trained(settings(), num_steps=20).model.state_dict()
+    shared = trained(settings(loss__kl__posterior_weight=0.2), num_steps=20).model.state_dict()
+    assert not torch.equal(
+        plain["model.encoder.output.weight"], shared["model.encoder.output.weight"]
+    )
+
+
+def test_dynamics_weight_makes_z_dyn_more_predictable():
+    """-log p(z_t | z_<t) of a z_dyn that sees x_t for nothing, in whitened units."""
+
+    def nll(weight: float) -> float:
+        section = settings(state__rate="free", loss__dynamics_weight=weight)
+        return trained(section).details["dynamics_nats"]
+
+    assert nll(3.0) < nll(0.0) - 0.2
+
+
+def test_utility_teaches_z_dyn_about_later_frames():
+    def utility(weight: float) -> float:
+        section = settings(
+            loss__utility_weight=weight, loss__utility_horizons_frames=[1, 2],
+            state__rate="strictly_past",
+        )  # fmt: skip
+        task = trained(section)
+        measured = settings(loss__utility_weight=1.0, loss__utility_horizons_frames=[1, 2])
+        task.model.model.settings = measured.model_copy(
+            update={"state": section.state, "innovation": section.innovation}
+        )
+        with torch.no_grad():
+            return float(compute_terms(task.model.model, all_val(task), 0, None).utility)
+
+    assert utility(3.0) < utility(0.0) - 0.05
+
+
+def rollout_error(task: FactorizerTask, feature_map: torch.Tensor | None = None) -> list[float]:
+    model, chunk = task.model.model, all_val(task)
+    found = []
+    with torch.no_grad():
+        steps = model.states(chunk.frames, chunk.is_real).steps
+        for seed in range(8):
+            torch.manual_seed(seed)
+            terms = rollout_loss(model, chunk.frames, chunk.is_scored, steps, 8, feature_map)
+            found.append([float(term) for term in terms])
+    return np.mean(found, axis=0).tolist()
+
+
+def test_rollout_training_lowers_the_error_of_free_running():
+    changes = {"loss__rollout_horizon_frames": 8, "state__rate": "free"}
+    on = trained(settings(loss__rollout_weight=1.0, **changes))
+    off = trained(settings(**changes))
+    assert rollout_error(on)[0] < rollout_error(off)[0] - 0.1
+
+
+def test_feature_loss_lowers_the_log_mel_error_of_free_running():
+    """A feature that is one dimension of x, far stronger than the others."""
+    feature_map = torch.tensor([[3.0], [0.0], [0.0], [0.0]])
+    changes = {"loss__rollout_horizon_frames": 8, "state__rate": "free"}
+    on = trained(settings(loss__feature_weight=3.0, **changes), feature_map)
+    off = trained(settings(**changes), feature_map)
+    weighted = settings(loss__feature_weight=1.0, **changes)
+    for task in (on, off):
+        task.model.model.settings = weighted
+    assert rollout_error(on, feature_map)[1] < 0.9 * rollout_error(off, feature_map)[1]
+
+
+def test_teacher_forcing_takes_the_encoders_steps():
+    """A fully taught rollout is the encoder's z_dyn, so its score does not depend on dynamics."""
+    task = small_task(settings(loss__teacher_fraction=1.0, loss__rollout_horizon_frames=8))
+    model, chunk = task.model.model.eval(), all_val(task)
+    steps = model.states(chunk.frames, chunk.is_real).steps.detach()
+
+    def score() -> float:
+        torch.manual_seed(3)
+        return float(rollout_loss(model, chunk.frames, chunk.is_scored, steps, 8, None)[0].detach())
+
+    first = score()
+    with torch.no_grad():
+        assert model.dynamics.density.trunk is not None
+        model.dynamics.density.trunk.linear.bias.add_(2.0)
+    assert score() == pytest.approx(first)
+    model.settings = settings(loss__rollout_horizon_frames=8)
+    assert score() != pytest.approx(first)
+
+
+def test_prior_sampled_frames_teach_the_decoder_to_live_with_the_prior():
+    def gap(fraction: float) -> float:
+        details = trained(settings(loss__prior_sampled_fraction=fraction)).details
+        return details["error_prior"] - details["error_posterior"]
+
+    assert gap(0.7) < gap(0.0)
+
+
+def test_curriculum_doubles_from_one_to_the_longest():
+    assert [curriculum(step, 16, 100) for step in (0, 19, 20, 40, 60, 80, 100)] == [
+        1, 1, 2, 4, 8, 16, 16,
+    ]  # fmt: skip
+    assert curriculum(0, 16, 0) == 16
+    assert curriculum(0, 1, 100) == 1
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "mixture", "flow", "marginal", "deterministic"])
+@pytest.mark.parametrize("density", ["gaussian", "mixture", "student_t"])
+def test_every_family_trains(prior: str, density: str):
+    section = settings(
+        innovation__prior=prior, dynamics__density=density, dynamics__num_components=2,
+        state__rate="free" if density == "student_t" else "charged",
+    )  # fmt: skip
+    task = small_task(section)
+    with torch.no_grad():
+        start = task.validate()
+    assert train(task, recipe(num_steps=30), 0, CPU).best_score < start
+    health = batch_health(task.model.model.eval(), all_val(task))
+    assert (health["innovation_nats"] == 0.0) == (prior == "deterministic")
+
+
+@pytest.mark.parametrize("upsampler", ["piecewise_constant", "learned", "cross_attention"])
+@pytest.mark.parametrize("rate", ["charged", "strictly_past", "free"])
+def test_slower_states_train(upsampler: str, rate: str):
+    section = settings(
+        state__stride_frames=4, state__upsampler=upsampler, state__rate=rate,
+        loss__rollout_weight=0.1, loss__rollout_horizon_frames=2,
+    )  # fmt: skip
+    task = small_task(section)
+    with torch.no_grad():
+        start = task.validate()
+    assert train(task, recipe(num_steps=30), 0, CPU).best_score < start
+
+
+def test_transformers_train():
+    network = {**DOCUMENT["encoder"], "kind": "transformer"}
+    section = settings(
+        encoder=network, dynamics__network=network,
+        loss__rollout_weight=0.1, loss__rollout_horizon_frames=4,
+    )  # fmt: skip
+    task = small_task(section)
+    with torch.no_grad():
+        start = task.validate()
+    assert train(task, recipe(num_steps=30), 0, CPU).best_score < start
+
+
+@pytest.mark.parametrize("stop_at", [1, 30, 51])
+def test_a_resumed_run_ends_with_the_same_bits(stop_at: int):
+    """Target rate, warm-up, curriculum and prior samples: all that carries lies in the state."""
+    section = settings(
+        loss__kl__mode="target", loss__kl__target_nats=1.0, loss__kl__warmup_steps=10,
+        loss__rollout_weight=0.1, loss__rollout_horizon_frames=8,
+        loss__rollout_curriculum_steps=40, loss__prior_sampled_fraction=0.2,
+    )  # fmt: skip
+    whole = train(small_task(section), recipe(num_steps=60), 0, CPU)
+    saved: list[TrainingState] = []
+    count = iter(range(1, 1000))
+    callbacks = Callbacks(save=saved.append, should_stop=lambda: next(count) == stop_at)
+    with pytest.raises(Interrupted):
+        train(small_task(section), recipe(num_steps=60), 0, CPU, callbacks=callbacks)
+    resumed = train(small_task(section), recipe(num_steps=60), 0, CPU, state=saved[-1])
+    assert resumed.history == whole.history
+    for name, values in whole.weights.items():
+        assert torch.equal(values, resumed.weights[name]), name

@@ -133,7 +133,8 @@ def work(shards: list[Path], parts: Path, families: dict[str, str], full: bool) 
         rows = scores[(scores["part"] == "eval") & (scores["subspace"] == "all")]
         sums = rows.groupby(["key", "control"])[["sse_residual", "sse_total"]].sum()
         for (key, control), row in sums.iterrows():
-            ratios[f"{key}.{control}"] = float(row["sse_residual"] / row["sse_total"])
+            if row["sse_total"] > 0:  # a key without an effective cell scores nothing
+                ratios[f"{key}.{control}"] = float(row["sse_residual"] / row["sse_total"])
     return {
         "wall_s": time.perf_counter() - start,
         "cpu_s": time.process_time() - cpu,
@@ -179,8 +180,14 @@ def compare(folder: Path, threads: int) -> Iterator[dict[str, Any]]:
             }
 
 
-def full(folder: Path, num_shards: int, threads: int) -> Iterator[dict[str, Any]]:
-    """Yield all families at a quarter, half and all of the shards (4.5 M frames at 60)."""
+def full(
+    folder: Path, num_shards: int, threads: int, done: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield all families at a quarter, half and all of the shards (4.5 M frames at 60).
+
+    Hours on one core, so rows that an interrupted run has left are kept.
+    """
+    known = {(row["family"], row["num_frames"]): row for row in done}
     parts = folder / "parts.json"
     if not parts.exists():
         parts.write_text(json.dumps(write_shards(folder, num_shards, 25, 512)))
@@ -189,6 +196,9 @@ def full(folder: Path, num_shards: int, threads: int) -> Iterator[dict[str, Any]
         chosen = shards[: len(shards) // share]
         frames = len(chosen) * 25 * UTTERANCES_PER_SPEAKER * UTTERANCE_FRAMES
         for family in (*FULL_FAMILIES, "linear"):
+            if (family, frames) in known:
+                yield known[family, frames]
+                continue
             job = in_subprocess("structure.py", chosen, parts, threads, "--worker", family)
             yield {"family": family, "num_frames": frames, "stage": job}
 
@@ -244,6 +254,12 @@ def write_report(name: str, header: str, lines: list[str], rows: list[dict[str, 
     (HERE / f"{name}.md").write_text("\n".join([header, *lines, "", *notes]) + "\n")
 
 
+def kept_rows(name: str) -> list[dict[str, Any]]:
+    """Return the rows of an earlier run; delete its JSON to measure all of them again."""
+    path = HERE / f"{name}.json"
+    return json.loads(path.read_text())["rows"] if path.is_file() else []
+
+
 COMPARED_HEADER = (
     "| D | frames | plain CPU s | stage CPU s | CPU ratio | wall ratio | plain MiB | stage MiB | "
     "memory ratio | plain pca256 | stage pca256 |\n|---|---|---|---|---|---|---|---|---|---|---|"
@@ -273,7 +289,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if arguments.full:
             name, header, line = "structure-full", FULL_HEADER, measured_line
-            results = full(folder, arguments.num_shards, arguments.threads)
+            results = full(folder, arguments.num_shards, arguments.threads, kept_rows(name))
         else:
             name, header, line = "structure", COMPARED_HEADER, compared_line
             results = compare(folder, arguments.threads)

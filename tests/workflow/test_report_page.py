@@ -197,5 +197,7 @@ def test_sections_of_absent_tables_are_left_out():
     bare = data._replace(tables=tables, cells=data.cells.iloc[:0], players={})
     page = Document(render_page(bare, templates()))
     names = [attributes.get("id") for attributes, _ in page.all("section")]
-    assert names == ["verdict", "matrix", "prediction", "listening", "provenance"]
+    assert names == [
+        "verdict", "matrix", "prediction", "factorizer", "listening", "provenance",
+    ]  # fmt: skip
     assert "This study has no predictions" in "".join(text for _, text in page.all("p"))

@@ -161,8 +161,11 @@ def _shrink_prediction(config: dict[str, Any]) -> None:
 
 
 def _shrink_factorizer(config: dict[str, Any]) -> None:
-    """One small variant; nothing is factorised until a representation is named."""
-    config["factorizer"] |= {"representations": []}
+    """One small variant on the demo codec, its z_dyn analysed beside it."""
+    config["factorizer"] |= {"representations": ["mel_pca"]}
+    config["representations"]["mel_pca_state"] = {
+        "kind": "state", "source": "mel_pca", "factorizer": "charged", "seed": 0, "surrogates": [],
+    }  # fmt: skip
     variant = config["factorizer_variants"]["charged"]
     network = {"kind": "gru", "width": 8, "num_layers": 1, "num_heads": 1, "context_frames": 4}
     variant |= {"chunk_frames": 8, "burn_in_frames": 2, "encoder": network}
@@ -176,15 +179,6 @@ def _shrink_factorizer(config: dict[str, Any]) -> None:
         "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
     }  # fmt: skip
     config["factorizer_evaluation"] |= {"num_importance_samples": 2}
-
-
-def factorized(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the study with `mel_pca` factorised and its z_dyn analysed beside it."""
-    config["factorizer"]["representations"] = ["mel_pca"]
-    config["representations"]["mel_pca_state"] = {
-        "kind": "state", "source": "mel_pca", "factorizer": "charged", "seed": 0, "surrogates": [],
-    }  # fmt: skip
-    return config
 
 
 def wide_config() -> dict[str, Any]:
@@ -208,7 +202,7 @@ def wide_config() -> dict[str, Any]:
         "seed": 0,
         "surrogates": [],
     }
-    return factorized(config)
+    return config
 
 
 # Stands in for `python` where only Snakemake's bookkeeping is of interest: it writes, with its own

@@ -1,6 +1,6 @@
 """The factoriser on planted worlds whose rate, information and subspace are known exactly.
 
-Size: 60 train and 20 eval speakers of 25 utterances; 1,500 steps of the default study's recipe.
+Size: 60 train and 20 eval speakers of 25 utterances; the default study's own recipe.
 Errors are over the 20 eval speakers; bound and exact predictor score the same frames.
 
 Shapes: B utterances, T frames, M targets, D dimensions.
@@ -26,7 +26,6 @@ from engram_audio.training.loop import Callbacks
 from tests.statistical.planted_prediction import CPU, Mean, Planted, default_study, plant
 
 pytestmark = pytest.mark.slow
-NUM_STEPS = 1500
 NOISE = {"decoder__noise": "shared", "decoder__fixed_noise_sd": 0.3}
 
 
@@ -86,7 +85,7 @@ class Factorized(NamedTuple):
 def factorized(name: str, variant: str, **changes: Any) -> Factorized:
     world, study = planted(name), default_study()
     settings = section(variant, **changes)
-    recipe = study.factorizer_recipes[settings.recipe].model_copy(update={"num_steps": NUM_STEPS})
+    recipe = study.factorizer_recipes[settings.recipe]
     task, _ = train_factorizer(settings, recipe, world.material, None, 0, CPU, None, Callbacks())
     block = world.noisy
     padded = pad_utterances(block, np.arange(len(block.utterance_ids)))

@@ -38,9 +38,11 @@ def tables(tmp_path_factory, shared_data: Path) -> Path:
     for family in ("last_frame", "predictive"):
         del config["structure_keys"][family]
     config["decision"].update({"keys": ["pca.raw.kmeans_256"], "slices": ["all"]})
+    config["prediction"]["lags_frames"] = [1]
+    del config["prediction_heads"]["student_t_mixture"]
     path = write_config(folder, config)
-    target = "results/tables/structure.csv"
-    outcome = snakemake(folder, target, "--cores", "2", "--configfile", path)
+    targets = ("results/tables/structure.csv", "results/tables/factorizer.csv")
+    outcome = snakemake(folder, *targets, "--cores", "2", "--configfile", path)
     assert outcome.code == 0, outcome.text[-3000:]
     return folder / "results" / "tables"
 
@@ -77,6 +79,14 @@ def test_controls_know_nothing(tables: Path):
         outside = (low > 1) | (high < 1)
         # 8 correlated intervals at 95 %: two or more outside happen with probability 0.06 or less
         assert outside.sum() <= 1
+
+
+def test_both_parts_of_a_factorised_latent_are_used(tables: Path):
+    """Shuffling z_rec and shuffling z_dyn among frames both cost reconstruction of SoundStream."""
+    frame = pd.read_csv(tables / "factorizer.csv")
+    row = frame.query("factorizer == 'charged' and part == 'eval' and slice == 'all'").iloc[0]
+    assert row["cost_shuffled_rec_low"] > 0 and row["cost_shuffled_dyn_low"] > 0
+    assert not row["is_collapsed"], row["collapse"]
 
 
 def structure_rows(tables: Path) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from engram_audio.factorizer.terms import (
 ACTIVE_NATS = 0.01  # a dimension of z_rec above this rate is in use
 
 
+@torch.no_grad()
 def batch_health(model: Factorizer, chunk: Chunk) -> dict[str, float]:
     """Return the health of a batch: rates, reconstructions, movement, sigmas.
 

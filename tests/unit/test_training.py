@@ -19,11 +19,14 @@ CPU = torch.device("cpu")
 class Regression:
     """A small regression with dropout: random numbers in every step."""
 
+    frames_per_item = 1
+
     def __init__(self) -> None:
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(3, 8), nn.GELU(), nn.Dropout(0.3), nn.Linear(8, 1))
         self.x = torch.randn(200, 3)
         self.y = self.x.sum(1, keepdim=True) + 0.1 * torch.randn(200, 1)
+        self.details: dict[str, float] = {}
 
     @property
     def num_items(self) -> int:

@@ -46,7 +46,8 @@ def test_the_pca_dimension_reruns_its_key_family_and_what_follows(lab: Lab):
     config = edited(lab, "structure_keys", "pca", "num_components", value=3)
     assert plan(lab, config) == {
         "freeze_config_section": 1,
-        "score_structure_keys": 2,  # one family on two representations
+        "score_structure_keys": 3,  # one family on three representations
+        "tabulate_states": 1,
         "tabulate_structure": 1,
         "decide": 1,
         "render_report": 1,
@@ -57,7 +58,7 @@ def test_the_pca_dimension_reruns_its_key_family_and_what_follows(lab: Lab):
 def test_a_codec_setting_reruns_what_that_codec_made(lab: Lab):
     jobs = plan(lab, edited(lab, "codecs", "mel_pca", "num_components", value=3))
     assert jobs["fit_codec"] == 1 and jobs["extract_latents"] == 2
-    assert jobs["score_structure_keys"] == 3, "three families on the one representation"
+    assert jobs["score_structure_keys"] == 6, "three families on the latents and on their z_dyn"
     assert not {"import_arrays", "make_surrogate", "fit_var", "make_splits"} & set(jobs)
 
 
@@ -69,6 +70,7 @@ def test_one_more_split_seed_runs_that_seed_only(lab: Lab):
         "score_structure_keys": 3,  # three families
         "score_linear_baselines": 1,
         "tabulate_structure": 1,
+        "tabulate_states": 1,
         "tabulate_corpus": 1,
         "decide": 1,
         "render_report": 1,

@@ -76,6 +76,7 @@ def decision(tmp_path_factory, demo_config):
             "target_oracle": {"kind": "target_oracle", "codebook_sizes": [64]},
         },
         "prediction": {**demo_config["prediction"], "representations": []},
+        "factorizer": {**demo_config["factorizer"], "representations": []},
         "calibration": {
             **demo_config["calibration"],
             "worlds": {**demo_config["calibration"]["worlds"], "names": []},

@@ -28,12 +28,12 @@ from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_factorizer
 
 COLUMNS = ["utterance_id", "speaker_id", "sex", "audio_path", "duration_s", "transcript"]
-KINDS = {
-    "original": "Original",
-    "full": "State and innovation",
-    "prior": "Innovation from its prior",
-    "state": "State alone",
-}
+KINDS = (
+    ("original", "Original"),
+    ("full", "State and innovation"),
+    ("prior", "Innovation from its prior"),
+    ("state", "State alone"),
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -86,7 +86,6 @@ def main(argv: list[str] | None = None) -> None:
         "factorizer": arguments.factorizer,
         "collapse": header["collapse"],
         "sample_rate_hz": codec.sample_rate_hz,
-        "kinds": KINDS,
         "examples": [example(row) for row in chosen.itertuples()],
         "manifest": arguments.manifest(extraction.seed),
     }

@@ -111,7 +111,7 @@ def _headline(row: dict[str, Any]) -> GateRowView:
     outcome, mark = _outcome(row, collapse)
     decimals = number.decimals_of_width(high - low) if math.isfinite(high - low) else 2
     information = number.fixed(row["information_nats"], decimals)
-    text = f"{row['factorizer']}: the past tells {information} nats/frame about x_t"
+    text = f"{row['factorizer']}: the past tells at least {information} nats/frame of x_t"
     if math.isfinite(number.as_float(row["innovation_bits_per_s"])):
         text += f", the innovation takes {number.fixed(row['innovation_bits_per_s'], 0)} bits/s"
     text += f" at {number.fixed(row['error_posterior'], 3)} of the variance"

@@ -9,7 +9,7 @@ from engram_audio.report.figure import content_id
 from engram_audio.report.section_spec import SectionSpec
 
 MAXIMUM_MEDIA_BYTES = 4_000_000  # of a page that stays below 10 MB
-ROUND_TRIP = {"original": "Original", "decoded": "Round trip"}
+ROUND_TRIP = (("original", "Original"), ("decoded", "Round trip"))
 DATA_URI = re.compile(
     r"data:(audio/(?:flac|x-flac|wav|ogg|mpeg|mp4)|image/(?:png|webp|jpeg));base64,[A-Za-z0-9+/]+={0,2}"
 )
@@ -32,7 +32,11 @@ def build(data: ReportData) -> dict[str, Any]:
             spent += size
             groups[name].append(card)
     return {
-        "groups": [{"name": name, "cards": cards} for name, cards in groups.items() if cards],
+        "groups": [
+            {"name": name, "title": name.replace(".", ", factorised by "), "cards": cards}
+            for name, cards in groups.items()
+            if cards
+        ],
         "left_out": left_out,
         "unavailable": sorted(set(data.base_representations()) - set(data.players)),
     }
@@ -48,7 +52,7 @@ def make_card(representation: str, example: dict[str, Any], place: int) -> dict[
             "audio": media(example.get(kind)),
             "image": media(example.get(f"{kind}_picture")),
         }
-        for kind, label in example.get("kinds", ROUND_TRIP).items()
+        for kind, label in example.get("kinds", ROUND_TRIP)
     ]
     return {
         "id": identity,
@@ -70,11 +74,11 @@ def media(embedded: Any) -> str:
 
 SECTION = SectionSpec(
     name="listening",
-    title="Listen: original and codec round trip",
+    title="Listen: original, round trip, factorised",
     lead=(
-        "Each pair is an eval utterance and the same after encoding and decoding, with log-mel "
-        "spectrograms. Space plays, the arrow keys switch between the two at the same moment; one "
-        "plays at a time."
+        "Each group is an eval utterance and the same after encoding and decoding, or made again "
+        "from its factorised parts, with log-mel spectrograms. Space plays, the arrow keys switch "
+        "between versions at the same moment; one plays at a time."
     ),
     needs=(),
     build=build,

@@ -119,10 +119,11 @@ def exact_rate(world: LinearGaussian, error: float) -> float:
     low, high = 0.0, float(values.max())
     for _ in range(100):
         level = (low + high) / 2
-        low, high = (level, high) if np.minimum(level, values).sum() < error * total else (
-            low, level,
-        )  # fmt: skip
-    return float(0.5 * np.log(np.maximum(values / level, 1)).sum())
+        if np.minimum(level, values).sum() < error * total:
+            low = level
+        else:
+            high = level
+    return float(0.5 * np.log(np.maximum(values / high, 1)).sum())
 
 
 # Twice the true dimensions, which nobody knows beforehand: what is not needed pays for nothing.

@@ -84,6 +84,11 @@ def step_flops(sizes: list[int]) -> float:
     return 3 * sum(forward) - forward[0]
 
 
+def num_weights(sizes: list[int]) -> int:
+    """Return the weights of the linear layers, without biases."""
+    return sum(n * m for n, m in itertools.pairwise(sizes))
+
+
 def task_of() -> DensityTask:
     """Return the preset on random frames."""
     generator = np.random.default_rng(0)
@@ -165,6 +170,8 @@ def main() -> None:
         "step_ms": 1e3 * step,
         "step_gflops": flops / step / 1e9,
         "share_of_sgemm": flops / step / max(rates),
+        # the usual six FLOP per weight and sample count an input gradient that nobody needs
+        "share_of_sgemm_at_six_flop": 6 * BATCH * num_weights(sizes) / step / max(rates),
         "products_gflops": flops / products / 1e9,
         "share_of_products": products / step,
         "contexts_ms": 1e3 * context,

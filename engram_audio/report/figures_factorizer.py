@@ -93,7 +93,7 @@ def frontier_figure(data: ReportData, representation: str) -> FigureView | None:
         )  # fmt: skip
         axis.set_xlabel("rate of the innovation, bits/s")
         axis.set_ylabel("error, share of variance")
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.08 * float(rows["error_posterior"].max()))
         figure.legend(loc="outside lower center", ncols=1)
         name, title = content_id("fig", representation, "rate-error"), "Rate and reconstruction"
         drawing = svg.inline_svg(

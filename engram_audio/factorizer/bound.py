@@ -10,7 +10,6 @@ Shapes: B sequences, T frames, S steps, P samples or particles, d state dimensio
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,18 +19,6 @@ from engram_audio.factorizer.model import Factorizer, States
 from engram_audio.factorizer.state import MEMORY_STEPS
 
 
-class Bounds(NamedTuple):
-    """Per frame, nats, shape [B, T].
-
-    Attributes:
-        nll: Importance-weighted upper bound on -log p(x_t | x_<t).
-        elbo_nll: The plain bound of the same model; NaN where it has none (free).
-    """
-
-    nll: Tensor
-    elbo_nll: Tensor
-
-
 @torch.no_grad()
 def frame_bounds(
     model: Factorizer,
@@ -39,8 +26,8 @@ def frame_bounds(
     is_real: Tensor,
     num_samples: int,
     generator: torch.Generator,
-) -> Bounds:
-    """Bound the NLL of every frame of whole utterances.
+) -> Tensor:
+    """Return the importance-weighted upper bound on -log p(x_t | x_<t), nats, shape [B, T].
 
     Args:
         model: In evaluation mode.
@@ -53,15 +40,11 @@ def frame_bounds(
         return _particle_bounds(model, frames, is_real, num_samples, generator)
     states = model.states(frames)
     log_sum = torch.full(frames.shape[:2], -math.inf, device=frames.device)
-    total = torch.zeros_like(log_sum)
     for _ in range(num_samples):
         dyn = _known_from_the_past(model, states, frames.shape[1], generator)
         weight = _frame_weights(model, frames, dyn, generator)
         log_sum = torch.logaddexp(log_sum, weight)
-        total += weight
-    is_free = model.settings.state.rate == "free"
-    elbo = torch.full_like(total, math.nan) if is_free else -total / num_samples
-    return Bounds(math.log(num_samples) - log_sum, elbo)
+    return math.log(num_samples) - log_sum
 
 
 def _known_from_the_past(
@@ -116,7 +99,7 @@ def _particle_bounds(
     is_real: Tensor,
     num_particles: int,
     generator: torch.Generator,
-) -> Bounds:
+) -> Tensor:
     batch, num_frames = frames.shape[:2]
     evidence = model.encoder(model.normalized(frames))
     dynamics, density = model.dynamics, model.dynamics.density
@@ -125,7 +108,7 @@ def _particle_bounds(
     parameters, carry = dynamics.first(count, frames.device)
     recent = frames.new_zeros(count, MEMORY_STEPS, dims)
     log_weights = frames.new_zeros(batch, num_particles)
-    nll, elbo = torch.zeros_like(frames[..., 0]), torch.zeros_like(frames[..., 0])
+    nll = torch.zeros_like(frames[..., 0])
     for step in range(evidence.mean.shape[1]):
         own = Posterior(*(_repeat(part[:, step], num_particles) for part in evidence))
         posterior = fused(own, *density.moments(parameters))
@@ -140,7 +123,6 @@ def _particle_bounds(
             weight = (weight + paid if number == 0 else weight).view(batch, num_particles)
             weight = torch.where(is_real[:, frame, None], weight, torch.zeros_like(weight))
             before = torch.logsumexp(log_weights, 1)
-            elbo[:, frame] = -(weight * torch.softmax(log_weights, 1)).sum(1)
             log_weights = log_weights + weight
             nll[:, frame] = before - torch.logsumexp(log_weights, 1)
         chosen = _resample(log_weights, generator)
@@ -148,7 +130,7 @@ def _particle_bounds(
             order, log_weights = chosen
             state, recent, carry = state[order], recent[order], carry[order]
         parameters, carry = dynamics.step(state, carry)
-    return Bounds(nll, elbo)
+    return nll
 
 
 def _repeat(values: Tensor, num_particles: int) -> Tensor:

@@ -141,18 +141,21 @@ def frame_scores(
     """Return every per-frame score, each [B, T]; frames outside `mask` [B, T] are not meant."""
     device = mask.device
     frames, is_real = padded.frames.to(device), padded.is_real.to(device)
-    bounds = frame_bounds(model, frames, is_real, num_samples, generator)
+    found = {"nll": frame_bounds(model, frames, is_real, num_samples, generator)}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=device)))
         states = model.states(frames)
         posterior = model.innovation.infer(model.normalized(frames), states.frames)
         rec = draw(posterior, generator)
-        found = {"nll": bounds.nll, "elbo_nll": bounds.elbo_nll}
-        found |= _rates(model, states, posterior, rec, frames.shape[1])
-        target = frames - model.frame_mean
-        for name, means in _reconstructions(model, states, rec, mask, generator).items():
-            found[f"sse_{name}"] = (frames - model.unscaled(means)).square().sum(-1)
-    return found | {"sst": target.square().sum(-1)}
+        rates = _rates(model, states, posterior, rec, frames.shape[1])
+        means = _reconstructions(model, states, rec, mask, generator)
+    observed = model.log_observation(frames, means["posterior"])
+    plain = rates["state_nats"] + rates["innovation_nats"] - observed
+    has_bound = model.settings.state.rate != "free" and not model.innovation.is_deterministic
+    found["elbo_nll"] = plain if has_bound else torch.full_like(plain, torch.nan)
+    for name, decoded in means.items():
+        found[f"sse_{name}"] = (frames - model.unscaled(decoded)).square().sum(-1)
+    return found | rates | {"sst": (frames - model.frame_mean).square().sum(-1)}
 
 
 def _rates(

@@ -58,10 +58,10 @@ class Factorized(NamedTuple):
     def nll(self, num_samples: int) -> np.ndarray:
         """Bound of each eval target, nats, shape [M]."""
         generator = torch.Generator().manual_seed(0)
-        bounds = frame_bounds(
+        bound = frame_bounds(
             self.model, self.padded.frames, self.padded.is_real, num_samples, generator
         )
-        return bounds.nll[self.mask].double().numpy()
+        return bound[self.mask].double().numpy()
 
     def health(self) -> dict[str, float]:
         """Rates and errors on the eval targets."""

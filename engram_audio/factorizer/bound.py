@@ -79,18 +79,10 @@ def _frame_weights(
         drawn = innovation.prior.sample(parameters, generator)
         return model.log_observation(frames, model.decoder(dyn, drawn))
     posterior = innovation.infer(model.normalized(frames), dyn)
-    value = draw(posterior, generator)
+    value = posterior.sample(generator)
     prior = innovation.prior.head.log_prob(parameters, value)
     observed = model.log_observation(frames, model.decoder(dyn, value))
     return observed + prior - posterior.log_prob(value).sum(-1)
-
-
-def draw(posterior: Posterior, generator: torch.Generator) -> Tensor:
-    """Return a sample of a posterior from a generator."""
-    if posterior.log_sd is None:
-        return posterior.mean
-    noise = torch.randn(posterior.mean.shape, generator=generator, device=posterior.mean.device)
-    return posterior.mean + posterior.log_sd.exp() * noise
 
 
 def _particle_bounds(
@@ -112,7 +104,7 @@ def _particle_bounds(
     for step in range(evidence.mean.shape[1]):
         own = Posterior(*(_repeat(part[:, step], num_particles) for part in evidence))
         posterior = fused(own, *density.moments(parameters))
-        state = draw(posterior, generator)
+        state = posterior.sample(generator)
         paid = density.head.log_prob(parameters, state) - posterior.log_prob(state).sum(-1)
         recent = torch.cat([state.unsqueeze(1), recent[:, :-1]], 1)
         dyn = model.frames_of_step(recent)

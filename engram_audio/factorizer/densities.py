@@ -32,11 +32,12 @@ class Posterior(NamedTuple):
     mean: Tensor
     log_sd: Tensor | None
 
-    def sample(self) -> Tensor:
-        """Draw one sample with torch's own random state; the mean of a point."""
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Draw one sample, by default with torch's own random state; the mean of a point."""
         if self.log_sd is None:
             return self.mean
-        return self.mean + self.log_sd.exp() * torch.randn_like(self.mean)
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return self.mean + self.log_sd.exp() * noise
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log q(value), shape [..., d]: dimensions are independent."""
@@ -68,6 +69,12 @@ def split_posterior(parameters: Tensor) -> Posterior:
     """Return the Gaussian of a network's output, shape [..., 2 d]."""
     mean, log_sd = parameters.chunk(2, -1)
     return Posterior(mean, log_sd.clamp(*LOG_SD_RANGE))
+
+
+def drawn_generator(device: torch.device) -> torch.Generator:
+    """Return a generator seeded from torch's own random state: heads draw from generators."""
+    seed = int(torch.randint(2**62, ()))
+    return torch.Generator(device=device).manual_seed(seed)
 
 
 class Conditional(nn.Module):

@@ -12,17 +12,15 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
-from engram_audio.factorizer.bound import draw, frame_bounds
+from engram_audio.factorizer.bound import frame_bounds
 from engram_audio.factorizer.config import FactorizerEvaluationSection
 from engram_audio.factorizer.densities import Posterior, divergence
-from engram_audio.factorizer.health import shuffle_frames
+from engram_audio.factorizer.health import reconstructions
 from engram_audio.factorizer.model import Factorizer, States
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.prediction.reduction import SpeakerSums, frame_names
 from engram_audio.prediction.slices import slice_masks
-
-CASES = ("posterior", "prior", "shuffled_rec", "shuffled_dyn", "state_only", "predicted")
 
 
 class Scope(NamedTuple):
@@ -146,7 +144,7 @@ def frame_scores(
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=device)))
         states = model.states(frames)
         posterior = model.innovation.infer(model.normalized(frames), states.frames)
-        rec = draw(posterior, generator)
+        rec = posterior.sample(generator)
         rates = _rates(model, states, posterior, rec, frames.shape[1])
         means = _reconstructions(model, states, rec, mask, generator)
     observed = model.log_observation(frames, means["posterior"])
@@ -177,19 +175,14 @@ def _rates(
 def _reconstructions(
     model: Factorizer, states: States, rec: Tensor, mask: Tensor, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Return decoder means of every case, each [B, T, D]."""
+    """Return decoder means of every case, each [B, T, D]: health's, and both parts expected."""
     prior = model.innovation.prior
-    expected = prior.mean(prior.parameters_of(states.frames))
     past = expected_from_the_past(model, states)
-    cases = {
-        "posterior": (states.frames, rec),
-        "prior": (states.frames, model.sample_innovation(states.frames, generator)),
-        "shuffled_rec": (states.frames, shuffle_frames(rec, mask)),
-        "shuffled_dyn": (shuffle_frames(states.frames, mask), rec),
-        "state_only": (states.frames, expected),
-        "predicted": (past, prior.mean(prior.parameters_of(past))),
+    expected = {
+        name: model.decoder(dyn, prior.mean(prior.parameters_of(dyn)))
+        for name, dyn in (("state_only", states.frames), ("predicted", past))
     }
-    return {name: model.decoder(dyn, drawn) for name, (dyn, drawn) in cases.items()}
+    return reconstructions(model, states, rec, mask, generator) | expected
 
 
 def expected_from_the_past(model: Factorizer, states: States) -> Tensor:

@@ -27,18 +27,16 @@ def state_block(model: Factorizer, block: LatentBlock, device: torch.device) -> 
     """
     model = model.to(device).eval()
     stride = model.settings.state.stride_frames
-    sizes = -(-np.diff(block.offsets) // stride)
+    lengths = np.diff(block.offsets)
+    sizes = -(-lengths // stride)
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    states = np.empty((int(offsets[-1]), model.settings.state.num_dims), np.float32)
-    energy = np.empty(len(states), np.float32)
+    number = np.arange(offsets[-1]) - np.repeat(offsets[:-1], sizes)
+    starts = np.repeat(block.offsets[:-1], sizes) + stride * number  # rows that open a step
+    states = np.empty((len(starts), model.settings.state.num_dims), np.float32)
     for padded in batches(block, np.arange(len(sizes)), BATCH_UTTERANCES):
-        means = model.states(padded.frames.to(device), is_sampled=False).white().cpu().numpy()
-        for row, rows in enumerate(padded.rows):
-            utterance = int(np.searchsorted(block.offsets, rows[0], side="right") - 1)
-            target = slice(offsets[utterance], offsets[utterance + 1])
-            states[target] = means[row, : sizes[utterance]]
-            squares = block.energy[block.offsets[utterance] : block.offsets[utterance + 1]] ** 2
-            starts = np.arange(0, len(squares), stride)
-            counts = np.diff(np.append(starts, len(squares)))
-            energy[target] = np.sqrt(np.add.reduceat(squares, starts) / counts)
+        found = model.states(padded.frames.to(device), is_sampled=False).white().cpu().numpy()
+        is_step = padded.is_real.numpy()[:, ::stride]
+        states[np.searchsorted(starts, padded.rows[:, ::stride][is_step])] = found[is_step]
+    squares = np.add.reduceat(block.energy.astype(np.float64) ** 2, starts)
+    energy = np.sqrt(squares / np.diff(np.append(starts, len(block.frames)))).astype(np.float32)
     return LatentBlock(states, energy, offsets, block.utterance_ids, block.speaker_ids)

@@ -9,13 +9,9 @@ import torch
 from torch import Tensor
 
 from engram_audio.factorizer.config import FactorizerHealthSection
+from engram_audio.factorizer.densities import drawn_generator
 from engram_audio.factorizer.model import Factorizer, States
-from engram_audio.factorizer.terms import (
-    Chunk,
-    compute_terms,
-    masked_mean,
-    torch_generator,
-)
+from engram_audio.factorizer.terms import Chunk, compute_terms, masked_mean
 
 ACTIVE_NATS = 0.01  # a dimension of z_rec above this rate is in use
 
@@ -76,25 +72,27 @@ def _dynamics_sd(model: Factorizer, states: States) -> float:
 
 def reconstruction_errors(model: Factorizer, chunk: Chunk, states: States) -> dict[str, float]:
     """Return errors with posterior, prior and shuffled z_rec and with shuffled z_dyn."""
-    generator = torch_generator(chunk.frames.device)
+    generator = drawn_generator(chunk.frames.device)
     posterior = model.innovation.infer(model.normalized(chunk.frames), states.frames)
-    innovations = posterior.sample()
-    mask = chunk.is_scored
-    shuffled_rec = shuffle_frames(innovations, mask)
-    shuffled_dyn = shuffle_frames(states.frames, mask)
-    prior_rec = model.sample_innovation(states.frames, generator)
-    cases = {
-        "posterior": (states.frames, innovations),
-        "prior": (states.frames, prior_rec),
-        "shuffled_rec": (states.frames, shuffled_rec),
-        "shuffled_dyn": (shuffled_dyn, innovations),
-    }
+    means = reconstructions(model, states, posterior.sample(), chunk.is_scored, generator)
     target = model.scaled(chunk.frames)
-    found = {}
-    for name, (dyn, rec) in cases.items():
-        error = (target - model.decoder(dyn, rec)).square().mean(-1, keepdim=True)
-        found[f"error_{name}"] = float(masked_mean(error, mask)[0])
-    return found
+    errors = {name: (target - mean).square().mean(-1, keepdim=True) for name, mean in means.items()}
+    return {
+        f"error_{n}": float(masked_mean(error, chunk.is_scored)[0]) for n, error in errors.items()
+    }
+
+
+def reconstructions(
+    model: Factorizer, states: States, rec: Tensor, mask: Tensor, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Return decoder means, [B, T, D], with parts as inferred and replaced."""
+    dyn = states.frames
+    return {
+        "posterior": model.decoder(dyn, rec),
+        "prior": model.decoder(dyn, model.sample_innovation(dyn, generator)),
+        "shuffled_rec": model.decoder(dyn, shuffle_frames(rec, mask)),
+        "shuffled_dyn": model.decoder(shuffle_frames(dyn, mask), rec),
+    }
 
 
 def shuffle_frames(values: Tensor, mask: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ Shapes: B sequences, T frames, S steps of z_dyn, K steps rolled out, D latent di
 import torch
 from torch import Tensor
 
+from engram_audio.factorizer.densities import drawn_generator
 from engram_audio.factorizer.model import Factorizer
 
 
@@ -37,9 +38,7 @@ def rollout_loss(
     drawn = roll_states(model, steps, start, num_steps, settings.loss.teacher_fraction)
     padded = torch.cat([steps[:, :start], drawn], 1)
     states = model.upsampler(padded, (start + num_steps) * stride)[:, start * stride :]
-    seed = int(torch.randint(2**62, ()))
-    generator = torch.Generator(device=frames.device).manual_seed(seed)
-    innovations = model.sample_innovation(states, generator)
+    innovations = model.sample_innovation(states, drawn_generator(frames.device))
     means = model.decoder(states, innovations)
     rows = slice(start * stride, (start + num_steps) * stride)
     mask = is_scored[:, rows].to(means.dtype)
@@ -56,8 +55,7 @@ def roll_states(
     model: Factorizer, steps: Tensor, start: int, num_steps: int, teacher_fraction: float
 ) -> Tensor:
     """Return z_dyn of free-running steps start .. start + K - 1, shape [B, K, d]."""
-    seed = int(torch.randint(2**62, ()))
-    generator = torch.Generator(device=steps.device).manual_seed(seed)
+    generator = drawn_generator(steps.device)
     parameters, carry = model.dynamics.prime(steps[:, :start])
     found = []
     for number in range(num_steps):

@@ -150,6 +150,6 @@ def _of_prediction(rows: pd.DataFrame) -> dict[Place, dict[str, Any]]:
     return found
 
 
-def frames_named(pairs: Iterable[str]) -> dict[str, str]:
+def sources_named(pairs: Iterable[str]) -> dict[str, str]:
     """Return the source of each exported z_dyn of `<state>=<source>` items."""
     return dict(str(item).split("=", maxsplit=1) for item in pairs)  # type: ignore[misc]

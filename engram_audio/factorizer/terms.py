@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engram_audio.factorizer.densities import divergence
+from engram_audio.factorizer.densities import divergence, drawn_generator
 from engram_audio.factorizer.model import Factorizer, States
 from engram_audio.factorizer.price import RatePrice, balanced
 from engram_audio.factorizer.rollout_loss import rollout_loss
@@ -165,15 +165,9 @@ def _mixed(model: Factorizer, states: States, innovation: Tensor) -> Tensor:
     fraction = model.settings.loss.prior_sampled_fraction
     if not model.training or not fraction:
         return innovation
-    drawn = model.sample_innovation(states.frames, torch_generator(innovation.device))
+    drawn = model.sample_innovation(states.frames, drawn_generator(innovation.device))
     is_drawn = torch.rand(innovation.shape[:2], device=innovation.device) < fraction
     return torch.where(is_drawn.unsqueeze(-1), drawn, innovation)
-
-
-def torch_generator(device: torch.device) -> torch.Generator:
-    """Return a generator seeded from torch's own random state: heads draw from generators."""
-    seed = int(torch.randint(2**62, ()))
-    return torch.Generator(device=device).manual_seed(seed)
 
 
 def _utility(model: Factorizer, chunk: Chunk, states: States) -> Tensor:

@@ -3,8 +3,6 @@
 Shapes: S samples, F spectra, N mel bands.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
@@ -14,24 +12,6 @@ from engram_audio.latents.batching import encode_batch
 
 # The picture and the distance: 80 bands, 40 ms windows every 10 ms, floor 1e-5 of full scale.
 PICTURE_MELS, PICTURE_HOP_S, PICTURE_WINDOW_S, PICTURE_FLOOR = 80, 0.010, 0.040, 1e-5
-
-
-class RoundTrip(NamedTuple):
-    """One example.
-
-    Attributes:
-        original: Shape [S].
-        decoded: Shape [S].
-        original_picture: Log-mel as 0..255, low bands last, shape [N, F], uint8.
-        decoded_picture: The same, on the same scale.
-        log_mel_l1: Mean |difference| of the log-mel spectrograms, natural-log units.
-    """
-
-    original: np.ndarray
-    decoded: np.ndarray
-    original_picture: np.ndarray
-    decoded_picture: np.ndarray
-    log_mel_l1: float
 
 
 def choose_examples(utterances: pd.DataFrame, num_examples: int, duration_s: float) -> pd.DataFrame:
@@ -53,24 +33,9 @@ def choose_examples(utterances: pd.DataFrame, num_examples: int, duration_s: flo
     return ordered.loc[is_chosen]
 
 
-def round_trip(codec: Codec, waveform: np.ndarray, duration_s: float) -> RoundTrip:
-    """Encode and decode the head of a waveform at the codec's rate.
-
-    Args:
-        codec: The codec.
-        waveform: Shape [S].
-        duration_s: Length of the excerpt, cut to whole frames.
-    """
-    original = whole_frames(codec, waveform, duration_s)
-    decoded = codec.decode(encode_batch(codec, [original], 0)[0])[: len(original)]
-    first, second = spectrogram(codec, original), spectrogram(codec, decoded)
-    return RoundTrip(
-        original=original,
-        decoded=np.clip(decoded, -1.0, 1.0),
-        original_picture=picture(first, first),
-        decoded_picture=picture(second, first),
-        log_mel_l1=log_mel_distance(first, second),
-    )
+def decoded_again(codec: Codec, original: np.ndarray) -> np.ndarray:
+    """Encode and decode a waveform [S] of whole frames at the codec's rate."""
+    return codec.decode(encode_batch(codec, [original], 0)[0])[: len(original)]
 
 
 def whole_frames(codec: Codec, waveform: np.ndarray, duration_s: float) -> np.ndarray:

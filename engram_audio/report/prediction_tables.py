@@ -6,7 +6,13 @@ import pandas as pd
 from engram_audio.report import number
 from engram_audio.report.data import SURROGATE_MARK, ReportData, choose
 from engram_audio.report.prediction_rows import cells_of, predicted, registered_lag, table_of
-from engram_audio.report.table_view import Column, TableView, make_table
+from engram_audio.report.table_view import (
+    Column,
+    TableView,
+    make_table,
+    plain_number,
+    with_ends,
+)
 
 NUM_WORST = 8  # frames shown at first
 
@@ -24,16 +30,6 @@ CELL = (
     Column("num_frames", "Frames", "", "Scored frames.", form=number.count),
     Column("seed", "Seed", "", "Of the training."),
 )  # fmt: skip
-
-
-def with_ends(name: str, title: str, unit: str, text: str) -> Column:
-    """Return a column that prints its interval."""
-    return Column(name, title, unit, text, f"{name}_low", f"{name}_high", form=number.fixed)
-
-
-def plain_number(name: str, title: str, unit: str, text: str) -> Column:
-    """Return a column of numbers without interval."""
-    return Column(name, title, unit, text, form=number.fixed)
 
 
 GAIN_COLUMNS = (

@@ -48,6 +48,16 @@ class Column(NamedTuple):
     is_outcome: bool = False
 
 
+def with_ends(name: str, title: str, unit: str, text: str) -> Column:
+    """Return a column that prints its interval."""
+    return Column(name, title, unit, text, f"{name}_low", f"{name}_high", form=number.fixed)
+
+
+def plain_number(name: str, title: str, unit: str, text: str) -> Column:
+    """Return a column of numbers without interval."""
+    return Column(name, title, unit, text, form=number.fixed)
+
+
 class TableView(NamedTuple):
     """A table ready for its template.
 

@@ -3,7 +3,7 @@
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import write_csv
-from engram_audio.factorizer.state_comparison import comparison_table, frames_named
+from engram_audio.factorizer.state_comparison import comparison_table, sources_named
 from engram_audio.steps import _cli
 
 
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
         argv=argv,
     )
     table = comparison_table(
-        frames_named(arguments.pairs),
+        sources_named(arguments.pairs),
         {path.parent.name: read_json(path) for path in arguments.summaries},
         read_csv(arguments.structure),
         read_csv(arguments.linear),

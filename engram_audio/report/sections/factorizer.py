@@ -10,13 +10,9 @@ from engram_audio.report import number
 from engram_audio.report.data import ReportData, choose
 from engram_audio.report.gate_rows import GateRowView, strip_of
 from engram_audio.report.section_spec import SectionSpec
-from engram_audio.report.table_view import Column, TableView, make_table
+from engram_audio.report.table_view import Column, TableView, make_table, with_ends
 
 DRAW = (figures.usage_figure, figures.frontier_figure)
-
-
-def _with_ends(name: str, title: str, unit: str, text: str) -> Column:
-    return Column(name, title, unit, text, f"{name}_low", f"{name}_high", form=number.fixed)
 
 
 COLUMNS = (
@@ -25,19 +21,19 @@ COLUMNS = (
     Column("rate_accounting", "z_dyn is", is_text=True, help="charged: sees x_t and pays for it; "
            "strictly_past: made of the past; free: sees x_t for nothing, its rate is not honest."),
     Column("state_dims", "z_dyn", "dims"),
-    _with_ends("information_nats", "Information", "nats/frame", "Bound in x space over the best "
+    with_ends("information_nats", "Information", "nats/frame", "Bound in x space over the best "
                "marginal: what the past tells about x_t."),
-    _with_ends("direct_information_nats", "Direct predictor's", "nats/frame", "The same of the "
+    with_ends("direct_information_nats", "Direct predictor's", "nats/frame", "The same of the "
                "best direct predictor (best on val)."),
-    _with_ends("gain_over_direct_nats", "Beyond it", "nats/frame", "Paired on the same frames; "
+    with_ends("gain_over_direct_nats", "Beyond it", "nats/frame", "Paired on the same frames; "
                "below 0: the factoriser predicts worse."),
-    _with_ends("innovation_bits_per_s", "Innovation rate", "bits/s", "KL of z_dyn and z_rec."),
-    _with_ends("weighted_bits_per_s", "importance-weighted", "bits/s", "Less what the weighted "
+    with_ends("innovation_bits_per_s", "Innovation rate", "bits/s", "KL of z_dyn and z_rec."),
+    with_ends("weighted_bits_per_s", "importance-weighted", "bits/s", "Less what the weighted "
                "bound takes off the plain one."),
-    _with_ends("error_posterior", "Error", "of variance", "Reconstruction as inferred."),
-    _with_ends("error_predicted", "from the past", "of variance", "Both parts as expected."),
-    _with_ends("cost_shuffled_rec", "Cost of shuffling z_rec", "of variance", "0: not used."),
-    _with_ends("cost_shuffled_dyn", "of shuffling z_dyn", "of variance", "0: not used."),
+    with_ends("error_posterior", "Error", "of variance", "Reconstruction as inferred."),
+    with_ends("error_predicted", "from the past", "of variance", "Both parts as expected."),
+    with_ends("cost_shuffled_rec", "Cost of shuffling z_rec", "of variance", "0: not used."),
+    with_ends("cost_shuffled_dyn", "of shuffling z_dyn", "of variance", "0: not used."),
     Column("state_movement", "Movement", "", "Of z_dyn: 1 is white noise, 0 is frozen.",
            form=number.fixed),
     Column("collapse", "Collapse", is_text=True),
@@ -50,9 +46,9 @@ STATE_COLUMNS = (
     Column("metric", "Metric", is_text=True),
     Column("key", "Key or head", is_text=True),
     Column("lag_frames", "Lag", "frames"),
-    _with_ends("value", "z_dyn scores", "", "In unit-variance units."),
+    with_ends("value", "z_dyn scores", "", "In unit-variance units."),
     Column("null", "its null", "", "What the null beside scores on z_dyn.", form=number.fixed),
-    _with_ends("source_value", "raw latents score", "", "The same metric on the source."),
+    with_ends("source_value", "raw latents score", "", "The same metric on the source."),
     Column("source_null", "their null", form=number.fixed),
     Column("null_name", "Null", is_text=True),
 )
@@ -62,9 +58,9 @@ SWEEP_COLUMNS = (
     Column("factorizer", "Point", is_text=True),
     Column("state_dims", "z_dyn", "dims"),
     Column("target_nats", "Rate aimed at", "nats/frame"),
-    _with_ends("rate_nats", "Rate", "nats/frame", "KL of both parts."),
-    _with_ends("error_posterior", "Error", "of variance", "Reconstruction as inferred."),
-    _with_ends("information_nats", "Information", "nats/frame", "Bound over the best marginal."),
+    with_ends("rate_nats", "Rate", "nats/frame", "KL of both parts."),
+    with_ends("error_posterior", "Error", "of variance", "Reconstruction as inferred."),
+    with_ends("information_nats", "Information", "nats/frame", "Bound over the best marginal."),
     Column("front", "On the front", is_text=True, help="No other point has less rate and error."),
     Column("num_points", "Points looked at"),
 )

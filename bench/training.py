@@ -34,7 +34,7 @@ from engram_audio.prediction.task import DensityTask
 from engram_audio.prediction.trunks import InputScales, build_trunk
 from engram_audio.steps._training import keep_freed_memory
 from engram_audio.training.config import TrainingRecipe
-from engram_audio.training.loop import _train_step, build_optimizer
+from engram_audio.training.loop import _train_step, build_optimizers
 from engram_audio.training.order import ShuffledOrder
 
 WINDOW, DIMS, WIDTH, COMPONENTS, BATCH, FRAMES = 8, 512, 1024, 8, 256, 40_000
@@ -148,11 +148,11 @@ def main() -> None:
             "checkpoint_interval_steps": 100, "is_tensorboard_logged": False,
         }
     )  # fmt: skip
-    optimizer = build_optimizer(task.model, recipe, device)
+    optimizers = build_optimizers(task.model, recipe, device)
     order = ShuffledOrder(task.num_items, BATCH, 0)
     rates = [sgemm_rate()]
     step = seconds(
-        lambda: _train_step(task, optimizer, recipe, order, 0, 0, device), arguments.steps
+        lambda: _train_step(task, optimizers, recipe, order, 0, 0, device), arguments.steps
     )
     data = task._train
     frames = data.frames.numpy()

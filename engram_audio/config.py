@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, ValidationError, computed_field, 
 from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.codecs.config import CodecSection, MelPcaCodecSettings
-from engram_audio.config_checks import choices, require, require_bounded
+from engram_audio.config_checks import check_memories, choices, require, require_bounded
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import (
@@ -30,6 +30,12 @@ from engram_audio.latents.config import (
     RepresentationSection,
     StateRepresentation,
     WorldRepresentation,
+)
+from engram_audio.memory.config import (
+    MemoryControlsSection,
+    MemorySection,
+    MemoryStageSection,
+    MemoryVerdictSection,
 )
 from engram_audio.prediction.config import (
     HeadSection,
@@ -98,6 +104,13 @@ class WorkflowConfig(Section):
     )
     factorizer_health: FactorizerHealthSection
     factorizer_evaluation: FactorizerEvaluationSection
+    memory: MemoryStageSection
+    memories: dict[Name, MemorySection] = Field(description="Memories, each frozen alone.")
+    memory_recipes: dict[Name, TrainingRecipe] = Field(
+        description="Training recipes that memories and their matched models name."
+    )
+    memory_controls: MemoryControlsSection
+    memory_verdict: MemoryVerdictSection
     statistics: StatisticsSection
     decision: DecisionSection
     calibration: CalibrationSection
@@ -129,6 +142,11 @@ class WorkflowConfig(Section):
     def factorizer_runs(self) -> dict[str, FactorizerSection]:
         """Every factoriser that is trained: the variants and the points of the sweeps."""
         return expand_all(self.factorizer_variants, self.factorizer_sweeps)
+
+    @model_validator(mode="after")
+    def _check_memories(self) -> "WorkflowConfig":
+        check_memories(self)
+        return self
 
     @model_validator(mode="after")
     def _check_factorizers(self) -> "WorkflowConfig":

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engram_audio.errors import InputError
+from engram_audio.memory.config import LINEAR, LookupMemory
 
 MAXIMUM_VALUES = 100_000
 MAXIMUM_DEPTH = 50
@@ -49,3 +50,36 @@ def require_bounded(raw: Any) -> None:
         f"configuration: more than {MAXIMUM_VALUES} values or {MAXIMUM_DEPTH} levels, aliases "
         "written out; use fewer YAML aliases"
     )
+
+
+def check_memories(config: Any) -> None:
+    """Check what lies between the memory stage and the prediction stage.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    stage, prediction = config.memory, config.prediction
+    for field in ("lags_frames", "bases", "seeds"):
+        if stage.representations and not getattr(stage, field):
+            raise ValueError(f"memory.{field}: name at least one, or no representations")
+    for name in stage.representations:
+        require("memory.representations", name, prediction.representations)
+    for lag in stage.lags_frames:
+        require("memory.lags_frames", lag, prediction.lags_frames)
+    for name in stage.bases:
+        require("memory.bases", name, [LINEAR, *config.prediction_heads])
+    for seed in stage.seeds:
+        require("memory.seeds", seed, prediction.seeds)
+    require("memory.target", stage.target, prediction.targets)
+    require("memory_controls.head", config.memory_controls.head, config.prediction_heads)
+    require("memory_controls.recipe", config.memory_controls.recipe, config.memory_recipes)
+    for name, row in config.memories.items():
+        needed = row.key.window_frames + max(row.ngram_orders) - 1
+        if needed > prediction.window_frames:
+            raise ValueError(
+                f"memories.{name}: its key and n-grams reach {needed} frames back, but the context "
+                f"has prediction.window_frames {prediction.window_frames}; shorten them"
+            )
+        if not isinstance(row, LookupMemory):
+            require(f"memories.{name}.head", row.head, config.prediction_heads)
+            require(f"memories.{name}.recipe", row.recipe, config.memory_recipes)

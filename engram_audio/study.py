@@ -12,6 +12,7 @@ from engram_audio.latents.config import (
     CodecRepresentation,
     StateRepresentation,
 )
+from engram_audio.memory.config import LINEAR, LookupMemory
 from engram_audio.section import Section
 
 SEPARATOR = "--"  # representation--surrogate
@@ -229,6 +230,34 @@ class Study:
         """Representations that are the z_dyn of a factoriser."""
         rows = self.config.representations.items()
         return [name for name, row in rows if isinstance(row, StateRepresentation)]
+
+    def memory_runs(self) -> list[tuple[str, int, str, str, int]]:
+        """Representation, lag, base, memory and seed of every memory.
+
+        A lookup stands on every base; an Engram memory on the head that it is trained with.
+        """
+        stage = self.config.memory
+        return [
+            (name, lag, base, memory, seed)
+            for name in stage.representations
+            for lag in stage.lags_frames
+            for memory, row in self.config.memories.items()
+            for base in (stage.bases if isinstance(row, LookupMemory) else (row.head,))
+            for seed in stage.seeds
+        ]
+
+    def memory_pattern(self, kind: str) -> str:
+        """Regular expression of the memories of a kind; may match nothing."""
+        rows = self.config.memories.items()
+        return "|".join(name for name, row in rows if row.kind == kind) or "(?!)"
+
+    def has_head_base(self, base: str, memory: str) -> bool:
+        """Whether a memory reads a trained head: a lookup on another base than the linear one."""
+        return base != LINEAR and isinstance(self.config.memories[memory], LookupMemory)
+
+    def matched_head(self, base: str) -> str:
+        """The family of the models matched to a memory on a base."""
+        return self.config.memory_controls.head if base == LINEAR else base
 
     def head_recipe(self, head: str) -> str:
         """The training recipe of a head."""

@@ -109,6 +109,11 @@ class LinearBase(nn.Module):
             return residual * self.inverse_scale.diagonal()
         return residual @ self.inverse_scale
 
+    def noise_floor(self, noise_sd: np.ndarray) -> np.ndarray:
+        """Return the SD that frame noise of SD `noise_sd` [D] has in each whitened unit, [D]."""
+        inverse = self.inverse_scale.double().cpu().numpy()
+        return np.linalg.norm(inverse * noise_sd[:, None], axis=0)
+
     def unwhiten(self, z: Tensor) -> Tensor:
         """Return the residual of z, shape [..., D]."""
         return z * self.scale.diagonal() if self.is_diagonal else z @ self.scale

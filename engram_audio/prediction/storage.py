@@ -51,11 +51,13 @@ def unpack_reference(arrays: Arrays, header: dict[str, Any]) -> Reference:
     )
 
 
-def _base_arrays(label: str, base: BaseArrays) -> Arrays:
+def base_arrays(label: str, base: BaseArrays) -> Arrays:
+    """Return a base's arrays under `label`."""
     return {f"{label}/{name}": getattr(base, name) for name in BASE_FIELDS}
 
 
-def _base_from(label: str, target: str, arrays: Arrays) -> BaseArrays:
+def base_from(label: str, target: str, arrays: Arrays) -> BaseArrays:
+    """Return the base of `base_arrays`."""
     return BaseArrays(target=target, **{name: arrays[f"{label}/{name}"] for name in BASE_FIELDS})
 
 
@@ -64,7 +66,7 @@ def pack_rungs(rungs: list[Rung]) -> tuple[Arrays, list[dict[str, Any]]]:
     arrays: Arrays = {}
     entries = []
     for number, rung in enumerate(rungs):
-        arrays |= _base_arrays(f"rung/{number}", rung.fit.arrays)
+        arrays |= base_arrays(f"rung/{number}", rung.fit.arrays)
         entries.append(
             {
                 "name": rung.name,
@@ -83,7 +85,7 @@ def unpack_rungs(arrays: Arrays, entries: list[dict[str, Any]]) -> list[Rung]:
     """Return the nulls of `pack_rungs`."""
     rungs = []
     for number, entry in enumerate(entries):
-        base = _base_from(f"rung/{number}", entry["target"], arrays)
+        base = base_from(f"rung/{number}", entry["target"], arrays)
         fit = LinearFit(base, entry["val_nll"], entry["order"], entry["ridge"])
         rungs.append(Rung(entry["name"], entry["lag_frames"], entry["event"], fit))
     return rungs
@@ -100,7 +102,7 @@ def pack_density(
         base: Its base in float64.
         spec: `head` (the section as JSON), `window_frames`, `num_components`, `has_context`.
     """
-    arrays = _base_arrays(f"{label}/base", base)
+    arrays = base_arrays(f"{label}/base", base)
     for part in ("trunk", "head"):
         module = getattr(model, part)
         for name, tensor in module.state_dict().items():
@@ -114,7 +116,7 @@ def unpack_density(
 ) -> tuple[ConditionalDensity, BaseArrays]:
     """Return the density of `pack_density`."""
     settings = HEAD.validate_python(header["head"], strict=False)
-    base = _base_from(f"{label}/base", header["target"], arrays)
+    base = base_from(f"{label}/base", header["target"], arrays)
     noise = np.ones(len(base.frame_mean))  # a place for the stored floor, loaded below
     if header["has_context"]:
         model = build_conditional(settings, base, header["window_frames"], scales, noise, 0)

@@ -26,6 +26,11 @@ class DensityTask:
         """Train targets."""
         return len(self._train)
 
+    @property
+    def train_data(self) -> WindowData:
+        """The train targets."""
+        return self._train
+
     def loss(self, items: Tensor) -> Tensor:
         """Return the mean NLL of train targets."""
         return -self.model.log_prob(self._train.batch(items, self._device)).mean()

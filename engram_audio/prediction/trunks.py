@@ -87,9 +87,13 @@ class Mlp(nn.Module):
         self.hidden = nn.Sequential(*_hidden_layers(window_frames * num_dims, settings))
         self.output = nn.Linear(settings.width, num_parameters)
 
+    def features(self, context: Tensor) -> Tensor:
+        """Return what the last layer reads, shape [B, width], of contexts [B, W, D]."""
+        return self.hidden(self.inputs(context).flatten(1))
+
     def forward(self, context: Tensor) -> Tensor:
         """Return parameters, shape [B, P], of contexts [B, W, D]."""
-        return self.output(self.hidden(self.inputs(context).flatten(1)))
+        return self.output(self.features(context))
 
 
 class SharedFrames(nn.Module):
@@ -116,12 +120,16 @@ class SharedFrames(nn.Module):
         self.hidden = nn.Sequential(*_hidden_layers(window_frames * width, settings))
         self.output = nn.Linear(settings.width, num_parameters)
 
-    def forward(self, context: Tensor) -> Tensor:
-        """Return parameters, shape [B, P], of contexts [B, W, D]."""
+    def features(self, context: Tensor) -> Tensor:
+        """Return what the last layer reads, shape [B, width], of contexts [B, W, D]."""
         inputs = self.inputs(context)
         plain, left, right = self.embed(inputs[:, :-1]).chunk(3, -1)
         embedded = self.mix(torch.cat([plain, left * right], -1)).flatten(1)
-        return self.output(self.hidden(torch.cat([embedded, self.newest(inputs[:, -1])], 1)))
+        return self.hidden(torch.cat([embedded, self.newest(inputs[:, -1])], 1))
+
+    def forward(self, context: Tensor) -> Tensor:
+        """Return parameters, shape [B, P], of contexts [B, W, D]."""
+        return self.output(self.features(context))
 
 
 def build_trunk(
@@ -129,7 +137,7 @@ def build_trunk(
     window_frames: int,
     start: Tensor,
     scales: InputScales,
-) -> nn.Module:
+) -> Mlp | SharedFrames:
     """Build a trunk whose output starts near `start` (shape [P]) for every context."""
     kinds = {"mlp": Mlp, "shared_frames": SharedFrames}
     trunk = kinds[settings.kind](

@@ -4,17 +4,19 @@ import ctypes
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.errors import InputError
 from engram_audio.training.config import TrainingRecipe
-from engram_audio.training.loop import Callbacks, TrainingState
+from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
 from engram_audio.training.packing import pack_state, unpack_state
 
+ResultT = TypeVar("ResultT")
 LOG = logging.getLogger(__name__)
 INTERRUPTED_EXIT_CODE = 128 + signal.SIGTERM
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # glibc's malloc.h
@@ -113,6 +115,25 @@ def callbacks(
             bar.update(step - bar.n)
 
     return Callbacks(save=checkpoint.save, log=log, should_stop=stop, progress=progress)
+
+
+def run_resumable(
+    checkpoint: Checkpoint,
+    stop: StopFlag,
+    recipe: TrainingRecipe,
+    label: str,
+    tensorboard: Path | None,
+    run: Callable[[TrainingState | None, Callbacks], ResultT],
+    state_of: Callable[[ResultT], TrainingState],
+) -> ResultT:
+    """Train from the checkpoint on; exit as interrupted when asked to stop, else keep the end."""
+    wired = callbacks(checkpoint, stop, recipe, label, tensorboard)
+    try:
+        result = run(checkpoint.load(), wired)
+    except Interrupted:
+        sys.exit(INTERRUPTED_EXIT_CODE)
+    checkpoint.save(state_of(result))
+    return result
 
 
 def _writer(folder: Path) -> Any:

@@ -1,6 +1,7 @@
 """Train one head at one lag, one model per event; resumes after a kill with the same bits."""
 
-import sys
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -17,14 +18,12 @@ from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._prediction import load_material, open_frames
 from engram_audio.steps._training import (
-    INTERRUPTED_EXIT_CODE,
     Checkpoint,
     StopFlag,
-    callbacks,
     keep_freed_memory,
+    run_resumable,
 )
 from engram_audio.training.config import TrainingRecipe
-from engram_audio.training.loop import Interrupted
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -56,15 +55,11 @@ def main(argv: list[str] | None = None) -> None:
     for event in events_trained(lag, section.targets):
         checkpoint = Checkpoint(_checkpoint_path(arguments.model, event), f"{key}/{event}")
         checkpoints.append(checkpoint)
-        wired = callbacks(checkpoint, stop, recipe, event, Path(arguments.tensorboard))
-        state = checkpoint.load()
-        try:
-            model, base, state = train_head(
-                settings, recipe, material, lag, event, seed, device, state, wired
-            )
-        except Interrupted:
-            sys.exit(INTERRUPTED_EXIT_CODE)
-        checkpoint.save(state)
+        model, base, state = run_resumable(
+            checkpoint, stop, recipe, event, Path(arguments.tensorboard),
+            partial(train_head, settings, recipe, material, lag, event, seed, device),
+            itemgetter(2),
+        )  # fmt: skip
         spec = density_spec(settings, section.window_frames)
         packed, headers[event] = pack_density(event, model, base, spec)
         arrays |= packed

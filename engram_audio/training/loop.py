@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.order import ShuffledOrder, step_seed
 from engram_audio.training.schedule import learning_rate
+from engram_audio.training.tables import sparse_tables
 
 
 class Task(Protocol):
@@ -124,17 +125,17 @@ def train(
         FloatingPointError: The loss is not finite.
     """
     callbacks = callbacks or Callbacks()
-    optimizer = build_optimizer(task.model, recipe, device)
+    optimizers = build_optimizers(task.model, recipe, device)
     if state is None:
         state = _first_state(task, callbacks)
     else:
-        _restore(task.model, optimizer, state)
+        _restore(task.model, optimizers, state)
     batch_items = max(recipe.batch_frames // task.frames_per_item, 1)
     order = ShuffledOrder(task.num_items, batch_items, seed)
     losses: list[Tensor] = []
     norm = torch.zeros(())
     while state.step < recipe.num_steps and not _is_patience_over(state, recipe):
-        loss, norm = _train_step(task, optimizer, recipe, order, seed, state.step, device)
+        loss, norm = _train_step(task, optimizers, recipe, order, seed, state.step, device)
         losses.append(loss)
         state.step += 1
         is_last = state.step == recipe.num_steps
@@ -144,25 +145,58 @@ def train(
         stop = callbacks.should_stop()
         if stop or state.step % recipe.checkpoint_interval_steps == 0:
             _add_losses(state, losses)
-            _capture(task.model, optimizer, state)
+            _capture(task.model, optimizers, state)
             callbacks.save(state)
         callbacks.progress(state.step)
         if stop:
             raise Interrupted(f"stopped after step {state.step}")
     task.model.load_state_dict(state.best_weights)
-    _capture(task.model, optimizer, state)
+    _capture(task.model, optimizers, state)
     return state
 
 
-def build_optimizer(
-    model: nn.Module, recipe: TrainingRecipe, device: torch.device
-) -> torch.optim.AdamW:
-    """Return AdamW with the fused kernel, which is 1.2x the plain one on a CPU as well."""
-    return torch.optim.AdamW(
-        model.parameters(),
+class Optimizers(NamedTuple):
+    """AdamW for the network and, for each sparse table, lazy Adam with its factor on the rate."""
+
+    network: torch.optim.AdamW
+    tables: list[tuple[torch.optim.SparseAdam, float]]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        self.network.zero_grad(set_to_none=True)
+        for optimizer, _ in self.tables:
+            optimizer.zero_grad(set_to_none=True)
+
+    def step(self, rate: float) -> None:
+        """Take one step at a learning rate."""
+        for optimizer, factor in [(self.network, 1.0), *self.tables]:
+            for group in optimizer.param_groups:
+                group["lr"] = factor * rate
+            optimizer.step()
+
+    @property
+    def all(self) -> list[torch.optim.Optimizer]:
+        """Every optimiser."""
+        return [self.network, *(optimizer for optimizer, _ in self.tables)]
+
+
+def build_optimizers(model: nn.Module, recipe: TrainingRecipe, device: torch.device) -> Optimizers:
+    """Return AdamW with the fused kernel (1.2x the plain one, on a CPU too) and the tables'."""
+    tables = sparse_tables(model)
+    of_tables = {id(table.weight) for table in tables}
+    network = torch.optim.AdamW(
+        [parameter for parameter in model.parameters() if id(parameter) not in of_tables],
         lr=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         fused=device.type in ("cpu", "cuda"),
+    )
+    return Optimizers(
+        network,
+        [
+            (torch.optim.SparseAdam([table.weight]), table.learning_rate_factor)
+            for table in tables
+            if table.weight.requires_grad
+        ],
     )
 
 
@@ -175,7 +209,7 @@ def autocast(recipe: TrainingRecipe, device: torch.device) -> AbstractContextMan
 
 def _train_step(
     task: Task,
-    optimizer: torch.optim.AdamW,
+    optimizers: Optimizers,
     recipe: TrainingRecipe,
     order: ShuffledOrder,
     seed: int,
@@ -183,15 +217,13 @@ def _train_step(
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     torch.manual_seed(step_seed(seed, step))
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(recipe, step)
     task.model.train()
-    optimizer.zero_grad(set_to_none=True)
+    optimizers.zero_grad()
     with autocast(recipe, device):
         loss = task.loss(order.batch(step))
     loss.backward()
     norm = _clip(list(task.model.parameters()), recipe.gradient_clip)
-    optimizer.step()
+    optimizers.step(learning_rate(recipe, step))
     return loss.detach(), norm
 
 
@@ -199,8 +231,9 @@ def _clip(parameters: list[nn.Parameter], largest: float) -> Tensor:
     """Clip the gradient's norm and return it; on a CPU one that is small enough is left untouched.
 
     Scaling by 1 changes no bit and costs a pass over all gradients; a GPU would have to wait for
-    the answer.
+    the answer. Rows of a sparse table are left as they are: Adam takes their scale out anyway.
     """
+    parameters = [p for p in parameters if p.grad is not None and not p.grad.is_sparse]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
     if norm.device.type != "cpu" or not bool(norm + 1e-6 <= largest):
@@ -267,29 +300,39 @@ def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _named_moments(
-    model: nn.Module, optimizer: torch.optim.Optimizer
-) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    model: nn.Module, optimizers: Optimizers
+) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, parameter in model.named_parameters():
-        if parameter in optimizer.state:
-            yield name, optimizer.state[parameter]
+        for optimizer in optimizers.all:
+            if parameter in optimizer.state:
+                yield name, optimizer.state[parameter]
 
 
-def _capture(model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
+def _capture(model: nn.Module, optimizers: Optimizers, state: TrainingState) -> None:
     state.weights = _copy(model.state_dict())
     state.moments = {
-        f"{name}.{key}": value.detach().clone()
-        for name, moments in _named_moments(model, optimizer)
+        # lazy Adam counts its steps in a plain number
+        f"{name}.{key}": torch.as_tensor(value).detach().clone()
+        for name, moments in _named_moments(model, optimizers)
         for key, value in moments.items()
     }
 
 
-def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
+def _restore(model: nn.Module, optimizers: Optimizers, state: TrainingState) -> None:
     model.load_state_dict(state.weights)
+    of_tables = {id(table.weight) for table in sparse_tables(model)}
     for name, parameter in model.named_parameters():
         found = {
             key: state.moments[f"{name}.{key}"].to(parameter.device).clone()
             for key in ("step", "exp_avg", "exp_avg_sq")
             if f"{name}.{key}" in state.moments
         }
-        if found:
-            optimizer.state[parameter] = found
+        if found and id(parameter) in of_tables:
+            owner = next(o for o, _ in optimizers.tables if _owns(o, parameter))
+            owner.state[parameter] = {**found, "step": int(found["step"])}
+        elif found:
+            optimizers.network.state[parameter] = found
+
+
+def _owns(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> bool:
+    return any(parameter is own for group in optimizer.param_groups for own in group["params"])

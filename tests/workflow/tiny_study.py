@@ -114,6 +114,7 @@ def tiny_config() -> dict[str, Any]:
     }
     _shrink_prediction(config)
     _shrink_factorizer(config)
+    _shrink_memory(config)
     config["calibration"]["worlds"] |= {
         "names": [], "num_train_speakers": 4, "num_eval_speakers": 4,
         "num_utterances_per_speaker": 2, "num_truth_speakers": 4,
@@ -179,6 +180,28 @@ def _shrink_factorizer(config: dict[str, Any]) -> None:
         "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
     }  # fmt: skip
     config["factorizer_evaluation"] |= {"num_importance_samples": 2}
+
+
+def _shrink_memory(config: dict[str, Any]) -> None:
+    """A lookup on a linear null and one on a head, and an Engram memory, on the demo codec."""
+    config["memory"] |= {"representations": ["mel_pca"], "bases": ["linear", "gaussian_mixture"]}
+    key = {"kind": "kmeans", "maximum_frames": 1000, "window_frames": 1, "num_codes": 4}
+    robust, engram = (config["memories"][name] for name in ("robust", "engram"))
+    robust |= {
+        "key": key, "minimum_count": 2, "frames_per_slot": 8, "shrinkages_frames": [10.0],
+        "spread_shrinkages_frames": [10.0],
+    }  # fmt: skip
+    engram |= {"key": key, "ngram_orders": [2], "num_hashes": 1, "table_rows": 17, "row_dims": 2}
+    engram |= {"kernel_frames": 2}
+    config["memories"] = {"robust": robust, "engram": engram}
+    config["memory_recipes"]["joint"] |= {
+        "num_steps": 10, "batch_frames": 32, "warmup_steps": 2, "validation_interval_steps": 5,
+        "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
+    }  # fmt: skip
+    config["memory_controls"] |= {
+        "maximum_width": 16, "datastore_frames": 100, "datastore_neighbors": 4,
+        "datastore_queries": 100, "batch_frames": 256,
+    }  # fmt: skip
 
 
 def wide_config() -> dict[str, Any]:

@@ -1,0 +1,202 @@
+"""Settings of the memory stage: keys, memories, controls."""
+
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from engram_audio.errors import InputError
+from engram_audio.prediction.config import TargetName
+from engram_audio.section import Section
+
+LINEAR = "linear"  # the base that every representation has: the best linear null
+
+
+class MemoryStageSection(Section):
+    """Which memories exist, and how the predictors under them are held out."""
+
+    # The next four only say which artifacts exist: left out of the frozen section.
+    representations: tuple[str, ...] = Field(
+        default=(), exclude=True, description="Predicted representations that get memories."
+    )
+    lags_frames: tuple[int, ...] = Field(default=(), exclude=True, description="Lags k.")
+    bases: tuple[str, ...] = Field(
+        default=(),
+        exclude=True,
+        description="Predictors under the memories: `linear` (the best linear null) or heads.",
+    )
+    seeds: tuple[int, ...] = Field(default=(), exclude=True, description="Training seeds.")
+    target: TargetName = Field(description="The event a memory predicts.")
+    num_folds: int = Field(
+        ge=2, description="Speaker folds: a memory stores what a base that has not seen it misses."
+    )
+
+
+class _Key(Section):
+    maximum_frames: int = Field(ge=256, description="Train frames the codes are fitted on.")
+
+
+class KMeansKey(_Key):
+    """k-means of the newest frames, per-dimension SD taken out."""
+
+    kind: Literal["kmeans"]
+    window_frames: int = Field(ge=1, description="Frames of a state.")
+    num_codes: int = Field(ge=2, description="Codes.")
+
+
+class PcaKey(_Key):
+    """The structure stage's key: PCA of a flattened window, then k-means."""
+
+    kind: Literal["pca"]
+    window_frames: int = Field(ge=1, description="Frames of a state.")
+    num_components: int = Field(ge=1, description="Principal components.")
+    num_codes: int = Field(ge=2, description="Codes.")
+
+
+class ProductKey(_Key):
+    """Product quantisation: groups of principal components, each with its own k-means."""
+
+    kind: Literal["product"]
+    window_frames: int = Field(ge=1, description="Frames of a state.")
+    num_components: int = Field(ge=2, description="Principal components, split over the groups.")
+    num_groups: int = Field(ge=2, le=8, description="Groups.")
+    num_codes: int = Field(ge=2, le=4096, description="Codes per group.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.num_components % self.num_groups:
+            raise ValueError("num_components must be a multiple of num_groups")
+        if self.num_codes**self.num_groups >= 2**31:
+            raise ValueError("num_codes ** num_groups must stay below 2 ** 31")
+        return self
+
+
+class LshKey(_Key):
+    """Signs of random projections of whitened principal components."""
+
+    kind: Literal["lsh"]
+    window_frames: int = Field(ge=1, description="Frames of a state.")
+    num_components: int = Field(ge=1, description="Principal components.")
+    num_bits: int = Field(ge=1, le=30, description="Random hyperplanes.")
+
+
+KeySettings = Annotated[KMeansKey | PcaKey | ProductKey | LshKey, Field(discriminator="kind")]
+
+
+class LookupMemory(Section):
+    """A table of values by key, fitted in closed form beside a frozen base."""
+
+    kind: Literal["lookup"]
+    key: KeySettings
+    ngram_orders: tuple[int, ...] = Field(
+        min_length=1,
+        description="Orders of code n-grams, first found first; [1] is the code of the newest "
+        "state alone, [2, 1] backs off to it.",
+    )
+    minimum_count: int = Field(ge=1, description="Train frames an entry needs; else it is a miss.")
+    frames_per_slot: int = Field(ge=4, description="Train frames an entry is fitted on at most.")
+    value: Literal["residual", "target"] = Field(
+        description="What is stored: what the base misses, or the target itself."
+    )
+    location: Literal["mean", "robust"] = Field(
+        description="mean: plain. robust: median and MAD, then EM with an inlier weight."
+    )
+    spread: Literal["shared", "slot"] = Field(description="One diagonal spread, or one per entry.")
+    weight: Literal["one", "shared", "slot"] = Field(
+        description="Weight against the base's density: 1 (replace it), one for all, one per entry."
+    )
+    strengths: tuple[float, ...] = Field(
+        min_length=1, description="Scalar gates on the stored mean; chosen on val."
+    )
+    shrinkages_frames: tuple[float, ...] = Field(
+        min_length=1, description="Pseudo-frames of a stored mean of 0; chosen on val."
+    )
+    spread_shrinkages_frames: tuple[float, ...] = Field(
+        min_length=1,
+        description="Pseudo-frames of the common spread and weight, at least 1; chosen on val.",
+    )
+    num_neighbors: int = Field(ge=1, description="Entries read at once (soft top-m).")
+    temperatures: tuple[float, ...] = Field(
+        min_length=1,
+        description="Softmax over squared distances, in mean squared nearest distances; chosen on "
+        "val. Used with num_neighbors above 1.",
+    )
+    may_switch_off: bool = Field(
+        description="Whether val may choose no memory at all; the gain is then exactly 0."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.num_neighbors > 1 and (
+            self.key.kind not in ("kmeans", "pca") or self.ngram_orders != (1,)
+        ):
+            raise ValueError(
+                "num_neighbors above 1 needs a key of kind kmeans or pca and ngram_orders [1]: "
+                "other keys have no distance between entries"
+            )
+        if self.value == "target" and self.weight != "one":
+            raise ValueError("value `target` replaces the base's mean: its weight must be `one`")
+        return self
+
+
+class EngramMemory(Section):
+    """Hashed suffix n-grams with a learned table, trained jointly with a head (Engram form)."""
+
+    kind: Literal["engram"]
+    head: str = Field(description="Name under prediction_heads: family, trunk and linear skip.")
+    recipe: str = Field(description="Name under memory_recipes.")
+    key: KeySettings
+    ngram_orders: tuple[int, ...] = Field(min_length=1, description="Suffix n-gram orders.")
+    num_hashes: int = Field(ge=1, description="Hash heads per order, each with its own prime.")
+    table_rows: int = Field(ge=16, description="Rows per hash head; the next free prime above.")
+    row_dims: int = Field(ge=1, description="Width of a row.")
+    gate: Literal["paper", "signed_sqrt"] = Field(
+        description="Logit: the paper's dot product, or the released code's signed root of it."
+    )
+    kernel_frames: int = Field(ge=1, description="Taps of the causal convolution.")
+    dilation_frames: int = Field(ge=1, description="Distance of its taps.")
+    table_learning_rate_factor: float = Field(
+        gt=0, description="Learning rate of the table over that of the network; no weight decay."
+    )
+
+
+MemorySection = Annotated[LookupMemory | EngramMemory, Field(discriminator="kind")]
+AnyMemory = LookupMemory | EngramMemory
+MEMORY_MODELS: dict[str, type[AnyMemory]] = {"lookup": LookupMemory, "engram": EngramMemory}
+
+
+def memory_model(text: str, source: str) -> type[AnyMemory]:
+    """Return the model of a memory's frozen section by its `kind`.
+
+    Raises:
+        InputError: The text is no section of a memory.
+    """
+    try:
+        return MEMORY_MODELS[json.loads(text)["kind"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{source}: not a memory's section ({error}); freeze it again") from error
+
+
+class MemoryControlsSection(Section):
+    """What stands beside every memory."""
+
+    head: str = Field(
+        description="Name under prediction_heads: the family of the matched parametric models."
+    )
+    recipe: str = Field(description="Name under memory_recipes, for the matched models.")
+    maximum_width: int = Field(
+        ge=8, description="Widest matched model; a wider one is not trained."
+    )
+    datastore_frames: int = Field(ge=100, description="Train frames of the k-NN datastore.")
+    datastore_neighbors: int = Field(ge=2, description="Neighbours k.")
+    datastore_queries: int = Field(ge=100, description="Targets per part that k-NN is scored on.")
+    batch_frames: int = Field(ge=2, description="Targets scored at a time.")
+    seed: int = Field(ge=0, description="Seed of permutations.")
+
+
+class MemoryVerdictSection(Section):
+    """When lookup is said to help."""
+
+    minimum_gain_nats: float = Field(
+        ge=0, description="Gain over each required control that counts, nats per frame."
+    )

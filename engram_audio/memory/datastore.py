@@ -1,0 +1,96 @@
+"""k-NN over a datastore of train frames: what a lookup could read if it kept everything.
+
+The law is a mixture of the base and of Gaussian kernels on what the neighbours stored, residuals of
+the base that has not seen them; width, temperature and weight are chosen on val.
+
+Shapes: B targets, N stored, k neighbours, Q features, D dimensions.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engram_audio.memory.entries import LOG_2PI
+from engram_audio.memory.keys import KeyEncoder
+from engram_audio.prediction.base import Batch
+from engram_audio.prediction.density import ConditionalDensity
+
+WIDTHS = (0.1, 0.2, 0.4, 0.7, 1.0)  # kernel SD, in whitened units
+TEMPERATURES = (0.3, 1.0, 3.0, 1e6)  # of the mean squared distance to the k-th neighbour
+WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
+
+
+class Datastore(NamedTuple):
+    """Features [N, Q] and stored whitened residuals [N, D] of train frames."""
+
+    features: Tensor
+    values: Tensor
+
+
+class Neighbours(NamedTuple):
+    """What a query found.
+
+    Attributes:
+        squares: Squared distances, relative to the mean k-th distance, shape [B, k].
+        distances: Of the stored residuals to the query's own, whitened, squared, shape [B, k].
+        base_log: Log density of the base in whitened units, shape [B].
+        num_dims: D.
+    """
+
+    squares: Tensor
+    distances: Tensor
+    base_log: Tensor
+    num_dims: int
+
+
+class KernelChoice(NamedTuple):
+    """Kernel width, temperature and weight."""
+
+    width: float
+    temperature: float
+    weight: float
+
+
+@torch.no_grad()
+def search(
+    store: Datastore, key: KeyEncoder, base: ConditionalDensity, batch: Batch, neighbours: int
+) -> Neighbours:
+    """Return the nearest stored frames of each target of a batch."""
+    features = key.features(batch.context)
+    squares = (
+        features.square().sum(1, keepdim=True)
+        + store.features.square().sum(1)
+        - 2 * features @ store.features.T
+    )
+    found = squares.topk(neighbours, 1, largest=False)
+    value = base.base.value(batch, base.target)
+    own = base.base.whiten(value - base.mean(batch))
+    distances = (store.values[found.indices] - own.unsqueeze(1)).square().sum(-1)
+    base_log = base.log_prob(batch) - base.base.log_det
+    near = found.values.clamp_min(0)
+    return Neighbours(
+        near / near[:, -1:].mean().clamp_min(1e-12), distances, base_log, own.shape[1]
+    )
+
+
+def kernel_log(found: Neighbours, choice: KernelChoice) -> Tensor:
+    """Return log densities in whitened units, shape [B]."""
+    weights = torch.log_softmax(-found.squares / choice.temperature, 1)
+    constant = -found.num_dims * (np.log(choice.width) + 0.5 * LOG_2PI)
+    kernels = torch.logsumexp(weights - 0.5 * found.distances / choice.width**2, 1) + constant
+    if choice.weight == 0:
+        return found.base_log
+    mixed = torch.logaddexp(
+        found.base_log + np.log1p(-choice.weight), kernels + np.log(choice.weight)
+    )
+    return mixed
+
+
+def choose_kernel(found: Neighbours) -> KernelChoice:
+    """Return the choice that scores best on val queries."""
+    choices = [KernelChoice(*c) for c in itertools.product(WIDTHS, TEMPERATURES, WEIGHTS)]
+    scores = [float(kernel_log(found, choice).double().mean()) for choice in choices]
+    return choices[int(np.argmax(scores))]

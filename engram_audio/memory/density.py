@@ -1,0 +1,173 @@
+"""A table beside a frozen base, as one conditional density.
+
+With slots s of the context, weights v_s of the reading, and u = v . w the entry's weight:
+
+    p(value | context) = (1 - u) p_base + sum_s v_s w_s N(centre + a mean_s, spread_s)
+
+in the base's whitened units, a the scalar gate. The centre is the base's mean for stored residuals
+and (1 - a) times it for stored targets. A miss reads nothing and leaves the base as it is.
+
+Shapes: B targets, W window, D dimensions, S slots, m entries read, N candidates.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engram_audio.memory.entries import LOG_2PI, Entries
+from engram_audio.memory.keys import KeyEncoder
+from engram_audio.memory.slots import SlotMap
+from engram_audio.prediction.base import Batch
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.heads import choose_components
+
+
+class Reading(NamedTuple):
+    """What a context reads: slots [B, m] (S for a miss) and weights that sum to 1, [B, m]."""
+
+    slots: Tensor
+    weights: Tensor
+
+
+class Lookup(nn.Module):
+    """From contexts to slots; shuffled keys are those of other contexts of the batch."""
+
+    def __init__(
+        self, key: KeyEncoder, slots: SlotMap, num_neighbors: int, temperature: float
+    ) -> None:
+        """Keep key and dictionary; the temperature is in mean squared nearest distances."""
+        super().__init__()
+        self.key, self.slots = key, slots
+        self.num_neighbors, self.temperature = num_neighbors, temperature
+        self.is_shuffled = False
+
+    def read(self, context: Tensor) -> Reading:
+        """Return slots and weights of contexts [B, W, D]."""
+        if self.is_shuffled:
+            context = context.roll(max(len(context) // 2, 1), 0)
+        if self.num_neighbors == 1:
+            codes = self.key.codes(context, max(self.slots.orders))
+            slot = self.slots.slots(codes, self.key.num_codes).unsqueeze(1)
+            return Reading(slot, torch.ones_like(slot, dtype=torch.float32))
+        codes, squares = self.key.nearest(context, self.num_neighbors)
+        scale = max(self.temperature * self.key.nearest_square, 1e-12)
+        weights = torch.softmax(-squares / scale, 1)
+        flat = self.slots.slots(codes.reshape(-1, 1), self.key.num_codes)
+        return Reading(flat.view(codes.shape), weights)
+
+
+class MemoryDensity(nn.Module):
+    """The law above; it has the methods of `ConditionalDensity` that scoring and rollouts use."""
+
+    means: Tensor
+    log_sds: Tensor
+    weights: Tensor
+
+    def __init__(
+        self,
+        base: ConditionalDensity,
+        lookup: Lookup,
+        entries: Entries,
+        is_target_stored: bool,
+        strength: float,
+    ) -> None:
+        """Join a base and a table.
+
+        Args:
+            base: Frozen; its own target is the event.
+            lookup: Keys and slots.
+            entries: The table; a row for the miss is added.
+            is_target_stored: Whether means are targets (about the base's intercept), not residuals.
+            strength: a, the scalar gate on the stored mean.
+        """
+        super().__init__()
+        self.base, self.lookup = base, lookup
+        self.is_target_stored, self.strength = is_target_stored, strength
+        self.set_entries(entries)
+
+    def set_entries(self, entries: Entries) -> None:
+        """Store a table, with weight 0 for the miss."""
+        rows = {
+            "means": np.vstack([entries.mean, np.zeros((1, entries.mean.shape[1]))]),
+            "log_sds": np.vstack([entries.log_sd, np.zeros((1, entries.log_sd.shape[1]))]),
+            "weights": np.append(entries.weight, 0.0),
+        }
+        for name, values in rows.items():
+            self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
+
+    @property
+    def target(self) -> str:
+        """What it is a density of: `delta` or `position`."""
+        return self.base.target
+
+    def gate(self, batch: Batch) -> Tensor:
+        """Return u, the weight of the memory, shape [B]."""
+        reading = self.lookup.read(batch.context)
+        return (reading.weights * self.weights[reading.slots]).sum(1)
+
+    def is_hit(self, batch: Batch) -> Tensor:
+        """Return whether the nearest entry exists, bool, shape [B]."""
+        return self.lookup.read(batch.context).slots[:, 0] < self.lookup.slots.num_slots
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Return log p(value | context) in nats, shape [B]."""
+        value = self.base.base.value(batch, self.target).unsqueeze(1)
+        return self._log_mixed(batch, value, self.base.log_prob(batch).unsqueeze(1)).squeeze(1)
+
+    def log_prob_of(self, batch: Batch, values: Tensor) -> Tensor:
+        """Return log densities of candidate values [B, N, D], shape [B, N]."""
+        return self._log_mixed(batch, values, self.base.log_prob_of(batch, values))
+
+    def _log_mixed(self, batch: Batch, values: Tensor, base_log: Tensor) -> Tensor:
+        reading = self.lookup.read(batch.context)
+        centres = self._centres(batch, reading)
+        z = self.base.base.whiten(values - self.origin(batch).unsqueeze(1)).unsqueeze(2)
+        log_sd = self.log_sds[reading.slots].unsqueeze(1)
+        scaled = (z - centres.unsqueeze(1)) * torch.exp(-log_sd)
+        log_normal = -0.5 * scaled.square().sum(-1) - log_sd.sum(-1)
+        log_normal = log_normal - 0.5 * z.shape[-1] * LOG_2PI + self.base.base.log_det
+        own = (reading.weights * self.weights[reading.slots]).clamp_max(1.0)
+        rest = (1 - own.sum(1)).clamp_min(0)
+        log_entries = torch.logsumexp(own.log().unsqueeze(1) + log_normal, -1)
+        return torch.logaddexp(rest.log().unsqueeze(1) + base_log, log_entries)
+
+    def origin(self, batch: Batch) -> Tensor:
+        """Return where stored values start, in units of the value: base mean, or intercept."""
+        if self.is_target_stored:
+            return self.base.base.intercept.expand(len(batch.current), -1)
+        return self.base.mean(batch)
+
+    def _centres(self, batch: Batch, reading: Reading) -> Tensor:
+        """Return the entries' centres from the origin, whitened, shape [B, m, D]."""
+        centres = self.strength * self.means[reading.slots]
+        if self.is_target_stored and self.strength != 1.0:
+            own = self.base.base.whiten(self.base.mean(batch) - self.origin(batch))
+            centres = centres + (1 - self.strength) * own.unsqueeze(1)
+        return centres
+
+    def mean(self, batch: Batch) -> Tensor:
+        """Return E[value | context], shape [B, D]."""
+        reading = self.lookup.read(batch.context)
+        own = (reading.weights * self.weights[reading.slots]).unsqueeze(-1)
+        entries = (own * self._centres(batch, reading)).sum(1)
+        read = self.origin(batch) * own.sum(1) + self.base.base.unwhiten(entries)
+        return read + (1 - own.sum(1)) * self.base.mean(batch)
+
+    def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
+        """Draw values, shape [S, B, D]."""
+        reading = self.lookup.read(batch.context)
+        own = reading.weights * self.weights[reading.slots]
+        choices = torch.cat([own, (1 - own.sum(1, keepdim=True)).clamp_min(0)], 1)
+        chosen = choose_components(choices.clamp_min(1e-30).log(), num_samples, generator)
+        entry = chosen.clamp_max(own.shape[1] - 1)
+        rows = torch.arange(len(own), device=own.device)
+        slots = reading.slots[rows, entry]
+        noise = torch.randn(
+            (*slots.shape, self.means.shape[1]), generator=generator, device=own.device
+        )
+        z = self._centres(batch, reading)[rows, entry] + self.log_sds[slots].exp() * noise
+        from_table = self.origin(batch) + self.base.base.unwhiten(z)
+        from_base = self.base.sample(batch, num_samples, generator)
+        return torch.where((chosen < own.shape[1]).unsqueeze(-1), from_table, from_base)

@@ -1,0 +1,230 @@
+"""Score a memory and its controls on the same frames in one pass.
+
+Shapes: M targets of a block, B targets of a batch, S slots.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from engram_audio import windows
+from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.memory.datastore import (
+    Datastore,
+    KernelChoice,
+    Neighbours,
+    choose_kernel,
+    kernel_log,
+    search,
+)
+from engram_audio.memory.density import MemoryDensity
+from engram_audio.memory.joint import EngramDensity
+from engram_audio.memory.keys import KeyEncoder
+from engram_audio.prediction.base import Batch
+from engram_audio.prediction.config import PredictionEvaluationSection
+from engram_audio.prediction.data import WindowData, window_data
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.reduction import SpeakerSums, frame_names
+from engram_audio.prediction.reference import Reference
+from engram_audio.prediction.slices import EveryNth, slice_masks
+
+Model = ConditionalDensity | MemoryDensity
+MEMORY, KNN, KNN_BASE = "memory", "knn", "knn_base"
+
+
+class Scope(NamedTuple):
+    """What is scored.
+
+    Attributes:
+        part_of: Part of each utterance id.
+        lag_frames: k.
+        window_frames: W.
+        max_lag_frames: Largest lag of the study.
+        reference: Train statistics.
+        evaluation: Slices.
+        batch_frames: Targets at a time.
+        device: Where models are.
+    """
+
+    part_of: Mapping[str, str]
+    lag_frames: int
+    window_frames: int
+    max_lag_frames: int
+    reference: Reference
+    evaluation: PredictionEvaluationSection
+    batch_frames: int
+    device: torch.device
+
+    def targets(self, block: LatentBlock, part: str) -> np.ndarray:
+        """Return the block rows of a part's targets."""
+        rows = windows.target_rows(block.offsets, self.window_frames, self.max_lag_frames)
+        is_part = np.array([self.part_of[str(name)] == part for name in block.utterance_ids])
+        return rows[is_part[windows.utterance_of_rows(block.offsets, rows)]]
+
+    def data(self, block: LatentBlock, targets: np.ndarray) -> WindowData:
+        """Index targets."""
+        return window_data(
+            block, targets, self.lag_frames, self.window_frames, self.reference.speakers
+        )
+
+    def batches(self, data: WindowData) -> Sequence[torch.Tensor]:
+        """Split the targets; the last batch is never alone, so that shuffled keys are others'."""
+        size = self.batch_frames
+        parts = list(torch.arange(len(data)).split(size))
+        if len(parts) > 1 and len(parts[-1]) == 1:
+            parts[-2:] = [torch.cat(parts[-2:])]
+        return parts
+
+    def masks(self, block: LatentBlock, targets: np.ndarray) -> np.ndarray:
+        """Return slice membership."""
+        return slice_masks(
+            block, targets, self.evaluation.slices, self.evaluation.medial_range,
+            self.reference.energy_median,
+        )  # fmt: skip
+
+
+class Usage:
+    """How often each slot (or table row) is read."""
+
+    def __init__(self, num_slots: int) -> None:
+        """Start empty."""
+        self.counts = np.zeros(num_slots, np.int64)
+
+    def add(self, slots: np.ndarray) -> None:
+        """Count reads; numbers beyond the last slot are misses."""
+        own = slots[slots < len(self.counts)]
+        self.counts += np.bincount(own, minlength=len(self.counts))
+
+    def row(self) -> dict[str, Any]:
+        """Return slots, slots used and the perplexity of their use."""
+        total = self.counts.sum()
+        share = self.counts[self.counts > 0] / max(total, 1)
+        return {
+            "num_slots": len(self.counts),
+            "slots_used": int((self.counts > 0).sum()),
+            "slot_perplexity": float(np.exp(-(share * np.log(share)).sum())) if total else 0.0,
+        }
+
+
+def score_models(
+    models: Mapping[str, Model], source: BlockSource, part: str, scope: Scope
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score models on a part.
+
+    Returns:
+        Sums per model, slice and speaker (`num_frames`, nll, sse and, of memories, gate and hit);
+        one row of usage per memory.
+    """
+    sums = {name: SpeakerSums(scope.evaluation.slices) for name in models}
+    usage = {
+        name: Usage(_num_slots(model))
+        for name, model in models.items()
+        if isinstance(model, MemoryDensity | EngramDensity)
+    }
+    for block in source():
+        targets = scope.targets(block, part)
+        if not len(targets):
+            continue
+        data = scope.data(block, targets)
+        names = frame_names(block, targets, scope.masks(block, targets))
+        for name, model in models.items():
+            columns = _columns(model, data, scope, usage.get(name))
+            sums[name].add(names, columns, "num_frames")
+    tables = [own.table().assign(model=name) for name, own in sums.items()]
+    rows = [{"model": name, "part": part, **own.row()} for name, own in usage.items()]
+    return pd.concat(tables, ignore_index=True).assign(part=part), pd.DataFrame(rows)
+
+
+def _num_slots(model: MemoryDensity | EngramDensity) -> int:
+    if isinstance(model, MemoryDensity):
+        return model.lookup.slots.num_slots
+    return model.engram_trunk.engram.hash.num_rows
+
+
+@torch.no_grad()
+def _columns(
+    model: Model, data: WindowData, scope: Scope, usage: Usage | None
+) -> dict[str, np.ndarray]:
+    """Per-target scores of one model, each [M]."""
+    found: dict[str, list[np.ndarray]] = {}
+    for items in scope.batches(data):
+        batch = data.batch(items, scope.device)
+        value = batch.current - batch.previous if model.target == "delta" else batch.current
+        row = {
+            "nll": -model.log_prob(batch).double(),
+            "sse": (value - model.mean(batch)).double().square().sum(1),
+        }
+        if isinstance(model, MemoryDensity | EngramDensity):
+            row |= {"gate": model.gate(batch).double(), "hit": model.is_hit(batch).double()}
+            assert usage is not None
+            usage.add(_slots(model, batch).cpu().numpy())
+        for name, values in row.items():
+            found.setdefault(name, []).append(values.cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _slots(model: MemoryDensity | EngramDensity, batch: Batch) -> torch.Tensor:
+    if isinstance(model, MemoryDensity):
+        return model.lookup.read(batch.context).slots[:, 0]
+    return model.engram_trunk.rows(batch.context).flatten()
+
+
+class Bound(NamedTuple):
+    """The k-NN upper bound: what is stored, how it is read."""
+
+    store: Datastore
+    key: KeyEncoder
+    base: ConditionalDensity
+    neighbours: int
+    maximum_queries: int
+
+
+def score_datastore(
+    bound: Bound, sources: Mapping[str, BlockSource], num_targets: Mapping[str, int], scope: Scope
+) -> tuple[pd.DataFrame, KernelChoice]:
+    """Choose kernel, temperature and weight on val, and score val and eval queries.
+
+    Returns:
+        Sums of `knn` and of the base on the same queries (`knn_base`), and the choice.
+    """
+    choice: KernelChoice | None = None
+    tables = []
+    for part in ("val", "eval"):
+        every = EveryNth(max(num_targets[part], 1), bound.maximum_queries)
+        found, names = [], []
+        for block in sources[part]():
+            targets = scope.targets(block, part)
+            targets = targets[every.choose(len(targets))]
+            if not len(targets):
+                continue
+            data = scope.data(block, targets)
+            for items in scope.batches(data):
+                batch = data.batch(items, scope.device)
+                found.append(search(bound.store, bound.key, bound.base, batch, bound.neighbours))
+            names.append(frame_names(block, targets, scope.masks(block, targets)))
+        joined = _join(found)
+        choice = choice or choose_kernel(joined)
+        scores = {KNN: kernel_log(joined, choice), KNN_BASE: joined.base_log}
+        for name, log in scores.items():
+            sums = SpeakerSums(scope.evaluation.slices)
+            start = 0
+            nll = -(log.double() + bound.base.base.log_det).cpu().numpy()
+            for own in names:
+                stop = start + len(own.frame)
+                sums.add(own, {"nll": nll[start:stop]}, "num_frames")
+                start = stop
+            tables.append(sums.table().assign(model=name, part=part))
+    assert choice is not None
+    return pd.concat(tables, ignore_index=True), choice
+
+
+def _join(found: Sequence[Neighbours]) -> Neighbours:
+    return Neighbours(
+        torch.cat([own.squares for own in found]),
+        torch.cat([own.distances for own in found]),
+        torch.cat([own.base_log for own in found]),
+        found[0].num_dims,
+    )

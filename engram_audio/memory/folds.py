@@ -1,0 +1,159 @@
+"""Bases that have not seen the frames a memory stores: one per fold of train speakers.
+
+What a base misses on frames it was trained on is too small; a memory of such residuals would look
+useful where it is not (SCIENCE 7). So residuals of a fold come from a base trained without it.
+
+Shapes: D dimensions.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from engram_audio.latents.block import LatentBlock
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.factory import build_gaussian
+from engram_audio.prediction.fit import Material
+from engram_audio.prediction.linear import (
+    LinearFit,
+    autoregression,
+    marginal,
+    ridge_regression,
+)
+from engram_audio.prediction.nulls import LadderMoments, Rung, base_for, rungs_for
+
+HELD = "held"
+
+
+def fold_of_speakers(
+    block: LatentBlock, part_of: Mapping[str, str], num_folds: int
+) -> dict[str, int]:
+    """Give each train speaker a fold, in turn over speakers in the order of a hash of the name.
+
+    Raises:
+        ValueError: Fewer train speakers than folds.
+    """
+    pairs = zip(block.utterance_ids, block.speaker_ids, strict=True)
+    names = {str(speaker) for name, speaker in pairs if part_of[str(name)] == "train"}
+    if len(names) < num_folds:
+        raise ValueError(
+            f"{len(names)} train speakers cannot be held out in {num_folds} folds; lower "
+            "memory.num_folds"
+        )
+    ordered = sorted(names, key=lambda name: (zlib.crc32(name.encode()), name))
+    return {name: place % num_folds for place, name in enumerate(ordered)}
+
+
+def without_fold(material: Material, fold: int, num_folds: int) -> Material:
+    """Return the material with one fold's train utterances held out."""
+    folds = fold_of_speakers(material.block, material.part_of, num_folds)
+    part_of = dict(material.part_of)
+    for name, speaker in zip(material.block.utterance_ids, material.block.speaker_ids, strict=True):
+        if part_of[str(name)] == "train" and folds[str(speaker)] == fold:
+            part_of[str(name)] = HELD
+    return material._replace(part_of=part_of)
+
+
+def fold_of_utterances(material: Material, num_folds: int) -> np.ndarray:
+    """Return the fold of each utterance of the block, shape [U]; -1 outside train."""
+    folds = fold_of_speakers(material.block, material.part_of, num_folds)
+    pairs = zip(material.block.utterance_ids, material.block.speaker_ids, strict=True)
+    return np.array(
+        [
+            folds[str(speaker)] if material.part_of[str(name)] == "train" else -1
+            for name, speaker in pairs
+        ]
+    )
+
+
+class Candidate(NamedTuple):
+    """A base a memory may stand on.
+
+    Attributes:
+        name: Null or head.
+        model: Trained on all of train.
+        fold_models: Trained without each fold of speakers.
+    """
+
+    name: str
+    model: ConditionalDensity
+    fold_models: list[ConditionalDensity]
+
+
+def linear_rungs(rungs: Sequence[Rung], lag_frames: int, event: str) -> list[Rung]:
+    """Return the linear nulls a memory may stand on: simplest first, the best on val last.
+
+    A rich base makes what it misses vary within a cell of the key, so that a table of it is noise
+    (worlds.md A2): the marginal and the diagonal AR(1) stand beside the best null, and val chooses.
+    """
+    best = base_for(rungs, lag_frames, event, is_linear_skip=True, is_full=True)
+    simple = (f"gaussian_marginal_full_{event}", "ar1_full")
+    named = {rung.name: rung for rung in rungs_for(rungs, lag_frames, event)}
+    chosen = [named[name] for name in simple if name in named and name != best.name]
+    return [*chosen, best]
+
+
+def linear_candidates(
+    material: Material, lag_frames: int, event: str, num_folds: int
+) -> list[Candidate]:
+    """Fit the linear nulls anew without each fold: same kind, order and ridge."""
+    rungs = linear_rungs(material.rungs, lag_frames, event)
+    held = [without_fold(material, fold, num_folds) for fold in range(num_folds)]
+    fits = [_refit(rungs, part, lag_frames) for part in held]
+    return [
+        Candidate(
+            rung.name,
+            build_gaussian(rung.fit.arrays),
+            [build_gaussian(fit[number].fit.arrays) for fit in fits],
+        )
+        for number, rung in enumerate(rungs)
+    ]
+
+
+def fold_material(
+    material: Material, fold: int, num_folds: int, lag_frames: int, event: str
+) -> Material:
+    """Return the material without a fold, with the linear nulls of one event fitted anew on it."""
+    held = without_fold(material, fold, num_folds)
+    rungs = [
+        rung
+        for rung in rungs_for(material.rungs, lag_frames, event)
+        if rung.name != "speaker_ar1"  # never a base
+    ]
+    return held._replace(rungs=_refit(rungs, held, lag_frames))
+
+
+def _refit(rungs: Sequence[Rung], material: Material, lag_frames: int) -> list[Rung]:
+    """Fit nulls on the train and val parts of a material: same kind, order and ridge."""
+    moments = LadderMoments(material.reference, material.window_frames, (lag_frames,))
+    part_of = {name: part for name, part in material.part_of.items() if part != HELD}
+    kept = _only(material.block, part_of)
+    moments.accumulate(lambda: iter([kept]), part_of, material.window_frames)
+    return [rung._replace(fit=_fit_again(rung, moments, lag_frames)) for rung in rungs]
+
+
+def _fit_again(rung: Rung, moments: LadderMoments, lag_frames: int) -> LinearFit:
+    space, is_diagonal = rung.fit.arrays.target, "_full" not in rung.name
+    if "marginal" in rung.name:
+        return marginal(moments.pair, space, is_diagonal)
+    if rung.name.startswith("ar1"):
+        return autoregression(moments.pair, lag_frames, space, is_diagonal)
+    return ridge_regression(
+        moments.pair, lag_frames, (space,), (rung.fit.order,), (rung.fit.ridge,), is_diagonal
+    )
+
+
+def _only(block: LatentBlock, part_of: Mapping[str, str]) -> LatentBlock:
+    """Return the utterances that have a part."""
+    kept = np.array([str(name) in part_of for name in block.utterance_ids])
+    sizes = np.diff(block.offsets)
+    rows = np.repeat(kept, sizes)
+    return LatentBlock(
+        frames=block.frames[rows],
+        energy=block.energy[rows],
+        offsets=np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64),
+        utterance_ids=block.utterance_ids[kept],
+        speaker_ids=block.speaker_ids[kept],
+    )

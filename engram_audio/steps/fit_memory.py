@@ -1,0 +1,59 @@
+"""Fit one lookup memory on one base, and its control with shuffled keys."""
+
+import torch
+
+from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.errors import InputError
+from engram_audio.memory.config import LookupMemory, MemoryStageSection
+from engram_audio.memory.fit import fit_lookup
+from engram_audio.memory.storage import pack_lookup
+from engram_audio.prediction.config import PredictionSection
+from engram_audio.prediction.fit import event_seed
+from engram_audio.steps import _cli
+from engram_audio.steps._device import resolve_device
+from engram_audio.steps._memory import candidates
+from engram_audio.steps._prediction import load_material, open_frames
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "fit_memory",
+        __doc__,
+        inputs=["section", "stage_section", "memory_section", "nulls", "splits"],
+        optional_inputs=["base_model"],
+        input_lists=["shards"],
+        optional_input_lists=["folds"],
+        outputs=["memory"],
+        wildcards=["base", "lag", "seed"],
+        uses_device=True,
+        argv=argv,
+    )
+    section = arguments.load_section(arguments.section, PredictionSection)
+    stage = arguments.load_section(arguments.stage_section, MemoryStageSection)
+    settings = arguments.load_section(arguments.memory_section, LookupMemory)
+    device = torch.device(resolve_device(arguments.device, uses_torch=True))
+    lag, seed = int(arguments.lag), int(arguments.seed)
+    frames = open_frames(arguments.shards, arguments.splits)
+    material, release = load_material(frames, arguments.nulls, section)
+    arrays, headers = {}, {}
+    try:
+        bases = candidates(
+            arguments.base, material, lag, stage.target, stage.num_folds, arguments.base_model,
+            arguments.folds or [],
+        )  # fmt: skip
+        for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
+            fitted = fit_lookup(
+                settings, material, lag, bases, event_seed(seed, "memory"), device, is_shuffled
+            )
+            packed, headers[label] = pack_lookup(label, fitted)
+            arrays |= packed
+    except ValueError as error:
+        raise InputError(f"{arguments.memory_section.stem}: {error}") from error
+    release()
+    header = {**arguments.manifest(seed), "kind": settings.kind, "memories": headers}
+    write_bundle(arguments.memory, arrays, header)
+
+
+if __name__ == "__main__":
+    _cli.run(main)

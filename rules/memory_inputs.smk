@@ -1,0 +1,88 @@
+"""Which files the memory stage reads and gathers."""
+
+
+def memory_recipe(wildcards) -> str:
+    """The training recipe that an Engram memory names."""
+    name = STUDY.config.memories[wildcards.memory].recipe
+    return f"<results>/config/memory_recipes.{name}.json"
+
+
+def matched_recipe(wildcards) -> str:
+    """The recipe of the matched models: an Engram memory's own, else that of the controls."""
+    memory = STUDY.config.memories[wildcards.memory]
+    is_joint = memory.kind == "engram"
+    name = memory.recipe if is_joint else STUDY.config.memory_controls.recipe
+    return f"<results>/config/memory_recipes.{name}.json"
+
+
+def matched_head(wildcards) -> str:
+    """The family of the matched models: the base's own, or that of the controls."""
+    name = STUDY.matched_head(wildcards.base)
+    return f"<results>/config/prediction_heads.{name}.json"
+
+
+def fold_recipe(wildcards) -> str:
+    """The recipe of a head, also without a fold."""
+    return f"<results>/config/prediction_recipes.{STUDY.head_recipe(wildcards.head)}.json"
+
+
+def engram_head(wildcards) -> str:
+    """The section of the head that an Engram memory is trained with."""
+    return f"<results>/config/prediction_heads.{STUDY.config.memories[wildcards.memory].head}.json"
+
+
+def base_model(wildcards) -> list[str]:
+    """The trained head under a memory; nothing under the linear base or an Engram memory."""
+    if not STUDY.has_head_base(wildcards.base, wildcards.memory):
+        return []
+    name, lag, seed = wildcards.representation, wildcards.lag, wildcards.seed
+    return [f"<results>/prediction/{name}/lag-{lag}/{wildcards.base}/seed-{seed}/model.safetensors"]
+
+
+def base_folds(wildcards) -> list[str]:
+    """The same head without each fold of speakers."""
+    if not STUDY.has_head_base(wildcards.base, wildcards.memory):
+        return []
+    name, lag, seed = wildcards.representation, wildcards.lag, wildcards.seed
+    return [
+        f"<results>/memory/{name}/lag-{lag}/folds/{wildcards.base}/seed-{seed}/fold-{fold}.safetensors"
+        for fold in range(STUDY.config.memory.num_folds)
+    ]
+
+
+def base_options(wildcards, input) -> str:
+    """The options that hand a head and its folds to a step, where there are any."""
+    found = []
+    if input.base_model:
+        found += ["--base-model", str(input.base_model)]
+    if getattr(input, "folds", None):
+        found += ["--folds", *([input.folds] if isinstance(input.folds, str) else input.folds)]
+    return " ".join(shlex.quote(str(part)) for part in found)
+
+
+def memory_files(name: str) -> list[str]:
+    """One file of every memory."""
+    return [
+        f"<results>/memory/{rep}/lag-{lag}/{base}/{memory}/seed-{seed}/{name}"
+        for rep, lag, base, memory, seed in STUDY.memory_runs()
+    ]
+
+
+def memory_direct_scores() -> list[str]:
+    """Scores of heads and nulls on the representations with memories, first training seed."""
+    stage = STUDY.config.memory
+    if not STUDY.memory_runs():
+        return []
+    seed = STUDY.config.prediction.seeds[0]
+    return [
+        f"<results>/prediction/{rep}/{scored}/seed-{seed}/scores.parquet"
+        for rep in stage.representations
+        for scored in (
+            *(
+                f"lag-{lag}/{head}"
+                for lag in stage.lags_frames
+                for head in STUDY.prediction_heads(rep)
+            ),
+            "nulls",
+        )
+    ]

@@ -1,0 +1,59 @@
+"""Small worlds and settings for tests of the memory stage."""
+
+from typing import Any
+
+import numpy as np
+
+from engram_audio.memory.config import EngramMemory, LookupMemory
+from tests.unit.prediction_material import Simulator
+
+KMEANS = {"kind": "kmeans", "window_frames": 1, "num_codes": 16, "maximum_frames": 20000}
+LOOKUP: dict[str, Any] = {
+    "kind": "lookup", "key": KMEANS, "ngram_orders": [1], "minimum_count": 2, "frames_per_slot": 64,
+    "value": "residual", "location": "robust", "spread": "slot", "weight": "slot",
+    "strengths": [1.0], "shrinkages_frames": [1.0, 30.0], "spread_shrinkages_frames": [10.0],
+    "num_neighbors": 1, "temperatures": [1.0], "may_switch_off": True,
+}  # fmt: skip
+ENGRAM: dict[str, Any] = {
+    "kind": "engram", "head": "h", "recipe": "r", "key": KMEANS, "ngram_orders": [1, 2],
+    "num_hashes": 2, "table_rows": 61, "row_dims": 4, "gate": "paper", "kernel_frames": 2,
+    "dilation_frames": 1, "table_learning_rate_factor": 5.0,
+}  # fmt: skip
+# The first experiment's memories, as the study's presets have them.
+FIRST = {"location": "mean", "weight": "one", "may_switch_off": False}
+PRESETS: dict[str, dict[str, Any]] = {
+    "memory_only": {**FIRST, "value": "target"},
+    "residual": {**FIRST, "spread": "shared"},
+    "soft": {**FIRST, "spread": "shared", "num_neighbors": 3, "temperatures": [0.3, 1.0]},
+    "gated": {**FIRST, "spread": "shared", "strengths": [0.0, 0.5, 1.0]},
+    "hybrid": {**FIRST, "value": "target", "spread": "shared", "strengths": [0.0, 0.5, 1.0]},
+    "robust": {},
+}
+
+
+def lookup(**changes: Any) -> LookupMemory:
+    """The small lookup with fields changed."""
+    return LookupMemory.model_validate({**LOOKUP, **changes}, strict=False)
+
+
+def engram(**changes: Any) -> EngramMemory:
+    """The small Engram memory with fields changed."""
+    return EngramMemory.model_validate({**ENGRAM, **changes}, strict=False)
+
+
+def table_of(num_symbols: int = 8, num_dims: int = 3, noise: float = 0.1) -> Simulator:
+    """Symbols that follow a fixed permutation (one cycle), seen through noise."""
+    centres = np.random.default_rng(5).standard_normal((num_symbols, num_dims)) * 2
+    order = np.random.default_rng(6).permutation(num_symbols)
+    following = np.empty(num_symbols, int)
+    following[order] = np.roll(order, -1)
+
+    def simulate(generator: np.random.Generator, length: int) -> np.ndarray:
+        symbols = np.empty(length, int)
+        symbols[0] = generator.integers(num_symbols)
+        for t in range(1, length):
+            jump = generator.random() < 0.05
+            symbols[t] = generator.integers(num_symbols) if jump else following[symbols[t - 1]]
+        return centres[symbols] + noise * generator.standard_normal((length, num_dims))
+
+    return simulate

@@ -1,0 +1,89 @@
+"""Rows and verdicts of the memory stage hold the known means; their columns are described."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from engram_audio.memory.tables import REQUIRED, VERDICT_COLUMNS, verdict_table
+from tests.report_memory_tables import MEMORIES, VERDICT, published, run_of
+
+TEXT = (Path(__file__).parents[2] / "docs/data-dictionary-memory.md").read_text("utf-8")
+WORDS = set(re.findall(r"[a-z][a-z0-9_]*", TEXT))
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return published()
+
+
+def rows_of(table: pd.DataFrame, memory: str) -> pd.DataFrame:
+    chosen = (table["memory"] == memory) & (table["part"] == "eval") & (table["slice"] == "all")
+    return table.loc[chosen].set_index("control")
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_gains_are_paired_over_each_control(table: pd.DataFrame, memory: str):
+    """All models share the speakers' noise: differences are exact."""
+    rows, means = rows_of(table, memory), MEMORIES[memory]
+    for control in ("knock_out", "matched_parameters", "shuffled_keys", "random_values"):
+        gain = rows.loc[control, "gain_nats"]
+        assert gain == pytest.approx(means[control] - means["memory"])
+        width = rows.loc[control, "gain_nats_high"] - rows.loc[control, "gain_nats_low"]
+        assert width == pytest.approx(0, abs=1e-9)
+        own = rows.loc[control, "control_gain_nats"]
+        assert own == pytest.approx(means["knock_out"] - means[control])
+    assert rows.loc["best_null", "control_model"] == "ridge_full"
+    assert rows.loc["best_null", "gain_nats"] == pytest.approx(89.0 - means["memory"])
+
+
+def test_k_nn_is_held_against_the_base_on_its_own_frames(table: pd.DataFrame):
+    row = rows_of(table, "robust").loc["knn"]
+    assert row["control_gain_nats"] == pytest.approx(5.0)
+    assert pd.isna(row["gain_nats"])
+
+
+def test_a_joint_memory_stands_beside_its_head(table: pd.DataFrame):
+    row = rows_of(table, "engram").loc["base"]
+    assert row["control_model"] == "gaussian_mixture"
+    assert row["gain_nats"] == pytest.approx(0.5)
+
+
+def verdict_of(table: pd.DataFrame) -> pd.Series:
+    found = verdict_table(table, VERDICT)
+    assert len(found) == 1 and tuple(found.columns) == VERDICT_COLUMNS
+    return found.iloc[0]
+
+
+def test_the_memory_that_val_prefers_decides(table: pd.DataFrame):
+    """The best on val beats every required control by more than the minimum: PROCEED."""
+    row = verdict_of(table)
+    assert (row["memory"], row["verdict"]) == ("robust", "PROCEED")
+    assert row["deciding_control"] == "matched_parameters"
+    assert row["gain_nats"] == pytest.approx(1.0)
+    assert row["num_memories_looked_at"] == len(MEMORIES)
+
+
+@pytest.mark.parametrize("control", [name for name in REQUIRED if name != "best_null"])
+def test_one_control_that_is_as_good_stops(control: str):
+    row = verdict_of(published([run_of("robust", {control: 86.01})]))
+    assert (row["verdict"], row["deciding_control"]) == ("STOP", control)
+
+
+def test_a_memory_that_val_switched_off_stops():
+    row = verdict_of(published([run_of("robust", {"memory": 89.0}, is_off=True)]))
+    assert (row["verdict"], row["reason"]) == ("STOP", "val chose no memory")
+
+
+def test_a_missing_control_leaves_it_undecided():
+    run = run_of("robust")
+    scores = run.scores.loc[run.scores["model"] != "matched_flops"]
+    row = verdict_of(published([run._replace(scores=scores)]))
+    assert row["verdict"] == "UNDECIDED" and "matched_flops" in row["reason"]
+
+
+def test_every_column_is_described(table: pd.DataFrame):
+    columns = {re.sub(r"_(low|high)$", "", name) for name in table.columns}
+    columns |= {re.sub(r"_(low|high)$", "", name) for name in VERDICT_COLUMNS}
+    assert columns - WORDS == set()

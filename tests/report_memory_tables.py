@@ -16,7 +16,7 @@ from tests.report_tables import BASES
 BASE = BASES[0]
 SLICES = ("all", "medial")
 NUM_FRAMES = 500
-DIRECT = {"gaussian_mixture": 88.0, "ridge_full": 89.0, "gaussian_marginal_full_position": 95.0}
+DIRECT = {"gaussian_mixture": 88.0, "ridge_full": 89.0, "gaussian_marginal_position": 95.0}
 VERDICT = MemoryVerdictSection(minimum_gain_nats=0.02)
 # mean NLL of each scored model of each memory; noise between speakers is shared by all
 MEMORIES: dict[str, dict[str, float]] = {

@@ -1,0 +1,185 @@
+"""The memory stage's steps on a small representation on disk: fit, train, match, score, publish."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
+from engram_audio.artifacts.table import write_table
+from engram_audio.steps import (
+    evaluate_memory,
+    fit_linear_nulls,
+    fit_memory,
+    train_fold_density,
+    train_matched,
+    train_memory,
+)
+from tests.unit.memory_material import KMEANS, engram, lookup, table_of
+from tests.unit.prediction_material import head_settings, make_block, recipe
+from tests.workflow.test_prediction_training import SECTION, command, environment
+
+STAGE = {"target": "position", "num_folds": 2}
+CONTROLS = {
+    "head": "h", "recipe": "r", "maximum_width": 32, "datastore_frames": 200,
+    "datastore_neighbors": 8, "datastore_queries": 200, "batch_frames": 256, "seed": 0,
+}  # fmt: skip
+EVALUATION = {
+    "slices": ["all", "medial"], "medial_range": [0.17, 0.83], "maximum_train_frames": 1000,
+    "batch_frames": 256, "num_samples": 4, "maximum_sampled_frames": 100,
+    "maximum_stored_frames": 1000, "num_negatives": 3, "num_worst_frames": 2,
+    "trimmed_fraction": 0.01, "quantiles": [0.5], "principal_subspaces": [2],
+    "num_calibration_bins": 4, "rollout_horizon_frames": 4, "num_rollout_starts": 4,
+    "divergence_factor": 10.0, "seed": 0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    """Latents of five speakers of a table world, their splits, nulls and frozen sections."""
+    folder = tmp_path_factory.mktemp("study")
+    block = make_block(table_of(), 5, 10, 0)
+    metadata = LatentMetadata("world", 3, 12.5, "world", "0", True, 0)
+    time_s = np.arange(len(block.frames)) / 12.5
+    write_latent_shard(folder / "shard-000.zarr.zip", block, time_s, metadata, {})
+    parts = ["val" if n % 5 == 0 else "eval" if n >= 40 else "train" for n in range(50)]
+    splits = pd.DataFrame({"utterance_id": block.utterance_ids, "split": parts})
+    write_table(folder / "splits.parquet", splits, {})
+    head = head_settings("gaussian_mixture", num_components=1)
+    sections = {
+        "prediction": SECTION, "prediction_nulls": {"orders": [1], "ridges": [1e-4]},
+        "prediction_evaluation": EVALUATION, "memory": STAGE, "memory_controls": CONTROLS,
+        "lookup": lookup(key={**KMEANS, "num_codes": 400}).model_dump(mode="json"),
+        "engram": engram().model_dump(mode="json"),
+        "greedy": lookup(key={"kind": "kmeans", "window_frames": 1, "num_codes": 10**5,
+                              "maximum_frames": 10**6}).model_dump(mode="json"),
+        "head": head.model_dump(mode="json"), "recipe": recipe().model_dump(mode="json"),
+    }  # fmt: skip
+    for name, value in sections.items():
+        (folder / f"{name}.json").write_text(json.dumps(value))
+    run(fit_linear_nulls, folder, nulls_section="prediction_nulls", nulls="nulls.safetensors",
+        with_nulls=False)  # fmt: skip
+    return folder
+
+
+def arguments(folder: Path, with_nulls: bool = True, **named: str | list[str]) -> list[str]:
+    """`--name value` of files below the folder (sections by their stem) and of plain values."""
+    parts = [
+        "--section", str(folder / "prediction.json"), "--splits", str(folder / "splits.parquet"),
+        "--shards", str(folder / "shard-000.zarr.zip"),
+    ]  # fmt: skip
+    if with_nulls:
+        parts += ["--nulls", str(folder / "nulls.safetensors")]
+    for name, value in named.items():
+        values = value if isinstance(value, list) else [value]
+        flag = f"--{name.replace('_', '-')}"
+        if name.endswith("_section"):
+            values = [str(folder / f"{own}.json") for own in values]
+        elif "." in values[0]:
+            values = [str(folder / own) for own in values]
+        parts += [flag, *values]
+    return parts
+
+
+def run(step, folder: Path, with_nulls: bool = True, **named: str | list[str]) -> None:
+    step.main(arguments(folder, with_nulls, **named))
+
+
+FITTED = {"stage_section": "memory", "lag": "1", "seed": "0", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def evaluated(study: Path) -> Path:
+    """A lookup on the linear base, its matched models, its scores."""
+    run(fit_memory, study, memory_section="lookup", base="linear", memory="memory.safetensors",
+        **FITTED)  # fmt: skip
+    run(train_matched, study, controls_section="memory_controls", head_section="head",
+        recipe_section="recipe", memory="memory.safetensors", tensorboard="none",
+        matched="matched.safetensors", **FITTED)  # fmt: skip
+    run(evaluate_memory, study, evaluation_section="prediction_evaluation",
+        controls_section="memory_controls", memory="memory.safetensors",
+        matched="matched.safetensors", base="linear", scores="scores.parquet",
+        usage="usage.parquet", summary="summary.json", **FITTED)  # fmt: skip
+    return study
+
+
+def test_every_control_is_scored_on_the_same_frames(evaluated: Path):
+    scores = pd.read_parquet(evaluated / "scores.parquet")
+    full = scores.loc[~scores["model"].str.startswith("knn")]
+    counts = full.groupby(["part", "slice", "model"])["num_frames"].sum().unstack()
+    assert set(counts.columns) == {
+        "memory", "shuffled_keys", "knock_out", "random_values", "constant_gate",
+        "matched_parameters", "matched_flops",
+    }  # fmt: skip
+    assert (counts.nunique(axis=1) == 1).all()
+    means = full.query("part == 'eval' and slice == 'all'").groupby("model")[["nll", "num_frames"]]
+    mean = means.sum().pipe(lambda sums: sums["nll"] / sums["num_frames"])
+    assert mean["memory"] < mean["knock_out"] - 1  # there is something to look up
+    assert mean["memory"] < mean["shuffled_keys"] - 1
+
+
+def test_the_summary_states_sizes_and_choices(evaluated: Path):
+    summary = read_json(evaluated / "summary.json")
+    budgets = summary["budgets"]
+    for name, field in (("matched_parameters", "parameters"), ("matched_flops", "flops")):
+        is_capped = summary["capped"][name]
+        assert is_capped or budgets[name][field] <= budgets["memory"][field]
+    assert summary["kernel"]["weight"] > 0
+    assert {record["base"] for record in summary["tried"]} >= {"ridge_full"}
+    usage = pd.read_parquet(evaluated / "usage.parquet").set_index(["model", "part"])
+    used = usage.loc[("memory", "eval")]
+    assert 1 <= used["slots_used"] <= used["num_slots"] <= 400
+    assert 1 <= used["slot_perplexity"] <= used["slots_used"]
+
+
+def test_a_head_under_a_memory_needs_its_folds(study: Path, tmp_path: Path):
+    done = subprocess.run(
+        command("fit_memory", arguments(study, memory_section="lookup", base="gaussian_mixture",
+                memory=str(tmp_path / "m.safetensors"), **FITTED)),
+        env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "needs its model and 2 folds" in done.stderr.strip().splitlines()[-1]
+
+
+def test_more_codes_than_frames_is_one_clear_line(study: Path, tmp_path: Path):
+    output = tmp_path / "m.safetensors"
+    done = subprocess.run(
+        command("fit_memory", arguments(study, memory_section="greedy", base="linear",
+                memory=str(output), **FITTED)),
+        env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot have 100000 cells" in done.stderr.strip().splitlines()[-1]
+    assert not output.exists()
+
+
+def test_a_fold_model_has_not_seen_its_fold(study: Path):
+    """Trained on other speakers: two folds are two models, the same fold twice the same bits."""
+    for name, fold in (("a", "0"), ("b", "0"), ("c", "1")):
+        run(train_fold_density, study, memory_section="memory", head_section="head",
+            recipe_section="recipe", lag="1", seed="0", fold=fold, device="cpu",
+            tensorboard="none", model=f"{name}.safetensors")  # fmt: skip
+    first, again, other = ((study / f"{name}.safetensors").read_bytes() for name in "abc")
+    assert first == again != other
+
+
+def test_an_engram_memory_is_scored_beside_its_controls(study: Path):
+    run(train_memory, study, memory_section="engram", head_section="head",
+        recipe_section="recipe", tensorboard="none", memory="engram.safetensors", **FITTED)  # fmt: skip
+    run(train_matched, study, controls_section="memory_controls", head_section="head",
+        recipe_section="recipe", memory="engram.safetensors", tensorboard="none",
+        matched="engram_matched.safetensors", **FITTED)  # fmt: skip
+    run(evaluate_memory, study, evaluation_section="prediction_evaluation",
+        controls_section="memory_controls", memory="engram.safetensors",
+        matched="engram_matched.safetensors", base="h", scores="engram_scores.parquet",
+        usage="engram_usage.parquet", summary="engram_summary.json", **FITTED)  # fmt: skip
+    scores = pd.read_parquet(study / "engram_scores.parquet")
+    assert {"memory", "shuffled_keys", "knock_out", "constant_gate"} <= set(scores["model"])
+    own = scores.loc[scores["model"] == "memory"]
+    assert np.isfinite(own[["nll", "sse", "gate", "hit"]].to_numpy()).all()
+    assert (own["gate"] <= own["num_frames"]).all()

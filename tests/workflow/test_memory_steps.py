@@ -170,7 +170,8 @@ def test_a_fold_model_has_not_seen_its_fold(study: Path):
 
 def test_an_engram_memory_is_scored_beside_its_controls(study: Path):
     run(train_memory, study, memory_section="engram", head_section="head",
-        recipe_section="recipe", tensorboard="none", memory="engram.safetensors", **FITTED)  # fmt: skip
+        recipe_section="recipe", tensorboard="none", memory="engram.safetensors",
+        **FITTED)  # fmt: skip
     run(train_matched, study, controls_section="memory_controls", head_section="head",
         recipe_section="recipe", memory="engram.safetensors", tensorboard="none",
         matched="engram_matched.safetensors", **FITTED)  # fmt: skip

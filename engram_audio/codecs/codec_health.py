@@ -42,10 +42,16 @@ class HealthSums:
         self._spread += spread
 
     def details(self, frame_rate_hz: float) -> dict[str, float]:
-        """Return rate, effective rank and relative error."""
+        """Return rate, effective rank and relative error.
+
+        Raises:
+            FloatingPointError: A latent is not finite.
+        """
         mean = self._total / self._count
         covariance = self._products / self._count - np.outer(mean, mean)
         kl = self._kl / self._count
+        if not (np.isfinite(covariance).all() and np.isfinite(kl).all()):
+            raise FloatingPointError("the latents of val are not finite")
         return {
             "rate_nats": float(kl.sum()),
             "rate_bits_per_s": float(kl.sum()) * frame_rate_hz / math.log(2),

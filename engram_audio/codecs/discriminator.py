@@ -33,9 +33,14 @@ class Judgement(NamedTuple):
 class ScaleDiscriminator(nn.Module):
     """2-d convolutions over real and imaginary parts at one window."""
 
+    window: Tensor
+
     def __init__(self, window_samples: int, channels: int) -> None:
         super().__init__()
-        self._window = window_samples
+        window = torch.hann_window(window_samples)
+        # Of unit energy: white noise of SD 1 gives parts of size 1 at every window.
+        window = window / window.square().sum().sqrt()
+        self.register_buffer("window", window, persistent=False)
         layers = [weight_norm(nn.Conv2d(2, channels, (3, 9), padding=(1, 4)))]
         for dilation in TIME_DILATIONS:
             layers.append(
@@ -52,7 +57,7 @@ class ScaleDiscriminator(nn.Module):
 
     def forward(self, waveforms: Tensor) -> Judgement:
         """Judge waveforms [B, S]."""
-        parts = torch.view_as_real(spectra(waveforms, self._window))  # [B, Q, F, 2]
+        parts = torch.view_as_real(spectra(waveforms, self.window))  # [B, Q, F, 2]
         hidden = parts.permute(0, 3, 2, 1)
         features = []
         for layer in self.layers:

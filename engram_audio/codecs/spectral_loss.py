@@ -10,25 +10,24 @@ from torch import Tensor
 
 
 def magnitudes(waveforms: Tensor, window_samples: int) -> Tensor:
-    """Return magnitudes of Hann windows a quarter apart, [B, Q, F]; a sine of amplitude 1 gives 1.
+    """Return magnitudes of Hann windows, [B, Q, F]; a sine of amplitude 1 gives 1."""
+    window = torch.hann_window(window_samples, device=waveforms.device)
+    return spectra(waveforms, window).abs() * (2.0 / window.sum())
+
+
+def spectra(waveforms: Tensor, window: Tensor) -> Tensor:
+    """Return complex spectra of waveforms [B, S], windows a quarter apart, shape [B, Q, F].
 
     In float32 whatever the caller's precision: a spectrum spans more than bfloat16 resolves.
     """
-    return spectra(waveforms, window_samples).abs()
-
-
-def spectra(waveforms: Tensor, window_samples: int) -> Tensor:
-    """Return complex spectra of waveforms [B, S], shape [B, Q, F]."""
-    window = torch.hann_window(window_samples, device=waveforms.device)
-    found = torch.stft(
+    return torch.stft(
         waveforms.float(),
-        window_samples,
-        hop_length=window_samples // 4,
+        len(window),
+        hop_length=len(window) // 4,
         window=window,
         center=False,
         return_complex=True,
     )
-    return found * (2.0 / window.sum())
 
 
 def spectral_loss(

@@ -23,7 +23,7 @@ from engram_audio.codecs.fitted_config import TrainedCodecSettings
 from engram_audio.codecs.training import build_task, pack_codec, train_codec
 from engram_audio.codecs.waveform import resample
 from engram_audio.errors import InputError
-from engram_audio.provenance import code_digest, text_digest
+from engram_audio.provenance import canonical_json, code_digest, text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._progress import track
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError(f"{arguments.section}: a codec of kind {settings.kind} is not trained")
     device = torch.device(resolve_device(arguments.device, settings.uses_torch))
     code = code_digest("engram_audio.steps.train_codec", trainer_module(settings.kind))
-    checkpoint = _checkpoint(arguments, code)
+    checkpoint = _checkpoint(arguments, settings, code)
     stop = StopFlag()
     keep_freed_memory()
     splits = read_table(arguments.splits, ["utterance_id", "split"])
@@ -72,6 +72,8 @@ def main(argv: list[str] | None = None) -> None:
         state = train_codec(settings, task, device, checkpoint.load(), wired)
     except Interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
+    except FloatingPointError as error:
+        raise InputError(f"{arguments.section}: {error}; lower recipe.learning_rate") from error
     checkpoint.save(state)
     reason = collapse_reason(task.details, settings)
     if reason is not None:
@@ -100,9 +102,14 @@ def _read(
         yield resample(waveform, rate, settings.sample_rate_hz)
 
 
-def _checkpoint(arguments: _cli.Arguments, code: str) -> Checkpoint:
+def _checkpoint(arguments: _cli.Arguments, settings: TrainedCodecSettings, code: str) -> Checkpoint:
+    """Return the resumable state; the gates judge a training and are no part of it.
+
+    A collapsed run that is to be kept after all is not trained again.
+    """
+    section = canonical_json(settings.model_dump(mode="json", exclude={"health"}))
     inputs = map(file_digest, [arguments.utterances, arguments.splits])
-    key = text_digest("\n".join([code, *arguments.sections.values(), *inputs]))
+    key = text_digest("\n".join([code, section, *inputs]))
     return Checkpoint(arguments.weights.parent / ".checkpoint-codec.safetensors", key)
 
 

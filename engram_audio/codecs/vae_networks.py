@@ -17,6 +17,7 @@ OUTER_KERNEL = 7  # at the audio rate
 LATENT_KERNEL = 3  # at the frame rate
 RESIDUAL_KERNEL = 3
 DILATION_BASE = 3
+INITIAL_LOG_SD = -3.0  # about the size of the untrained means: the first latents are not all noise
 
 
 class CausalConv(nn.Conv1d):
@@ -119,6 +120,16 @@ class Decoder(nn.Module):
         return self.layers(latents.transpose(1, 2)).squeeze(1)
 
 
+def _keep_variance(module: nn.Module) -> None:
+    """Draw weights that neither shrink nor grow a signal; torch's own shrink it layer by layer."""
+    if isinstance(module, CausalConv | CausalUpsampling):
+        # a transposed convolution over two strides gives each output two taps of each input
+        taps = module.kernel_size[0] if isinstance(module, CausalConv) else 2
+        nn.init.normal_(module.weight, std=(module.in_channels * taps) ** -0.5)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 class WaveformVae(nn.Module):
     """Waveform to a Gaussian and back."""
 
@@ -127,6 +138,10 @@ class WaveformVae(nn.Module):
         self.hop_samples = settings.hop_samples
         self.encoder = Encoder(settings)
         self.decoder = Decoder(settings)
+        self.apply(_keep_variance)
+        last = self.encoder.layers[-1]
+        assert isinstance(last, CausalConv) and last.bias is not None
+        nn.init.constant_(last.bias[settings.num_dims :], INITIAL_LOG_SD)
 
     def encode(self, waveforms: Tensor) -> Posterior:
         """Return the posterior of waveforms [B, S], S a multiple of the hop."""

@@ -274,22 +274,35 @@ def test_more_beta_buys_less_rate_with_more_error():
     assert errors[0] < errors[1] < errors[2]
 
 
+def bursts(seed: int) -> np.ndarray:
+    """A voice whose level swings over 40 dB: what a codec must carry is more than a mean."""
+    wave = voice(seed)
+    time = np.arange(len(wave)) / RATE_HZ
+    level = 10 ** (-1 - np.cos(2 * np.pi * (1.5 + 0.5 * seed) * time + seed))
+    return (level * wave).astype(np.float32)
+
+
 def test_the_waveform_vae_learns_a_few_seconds_of_audio():
-    """A short run on the audio it is scored on: errors fall, the judge beats chance (2)."""
+    """A short run on the audio it is scored on beats the mean spectrum, silence, and its start.
+
+    The judge, which trains in the second half, beats one that cannot decide (2).
+    """
     settings = vae_settings(
-        recipe={"num_steps": 150, "batch_frames": 16, "learning_rate": 3e-3, "gradient_clip": 5.0},
+        recipe={"num_steps": 150, "batch_frames": 16, "learning_rate": 5e-3, "gradient_clip": 5.0},
         loss={"adversarial_warmup_steps": 75},
     )
-    audio = voices(0, 2)
+    audio = [bursts(0), bursts(1)]
     torch.manual_seed(0)
     task = build_vae_task(settings, audio, audio, CPU)
     state = train_codec(settings, task, CPU, None, Callbacks())
     first, best = state.history[0], task.details
-    assert best["spectral_loss"] < 0.7 * first["spectral_loss"]
-    assert best["relative_error"] < 0.5 * first["relative_error"]
-    # the last step's weights, judge included
+    assert best["relative_error"] < 0.8
+    clean = torch.from_numpy(np.stack(audio))
+    silence = spectral_loss(torch.zeros_like(clean), clean, [64, 256], 1e-4)
+    assert best["spectral_loss"] < 0.6 * min(float(silence), first["spectral_loss"])
+    assert best["waveform_loss"] < first["waveform_loss"]
     task.model.load_state_dict(state.weights)
-    assert float(task.terms(clean_batch()).discriminator.detach()) < 2.0
+    assert float(task.terms(clean[:, :2560]).discriminator.detach()) < 2.0
 
 
 def test_the_last_weights_are_kept_where_the_settings_say_so():

@@ -12,7 +12,9 @@ from pydantic import Field, StringConstraints, ValidationError, computed_field, 
 
 from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection
 from engram_audio.calibration.names import WORLD_NAMES
-from engram_audio.codecs.config import CodecSection, MelPcaCodecSettings
+from engram_audio.codecs.config import CodecSection
+from engram_audio.codecs.fitted_config import CodecLadderSection, FittedCodecSettings
+from engram_audio.codecs.ladder import expand_ladders
 from engram_audio.config_checks import check_memories, choices, require, require_bounded
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.errors import InputError
@@ -75,6 +77,9 @@ class WorkflowConfig(Section):
     corpora: dict[Name, CorpusSection] = Field(description="Audio, by name.")
     splits: SplitsSection
     codecs: dict[Name, CodecSection] = Field(description="Codecs, by name.")
+    codec_ladders: dict[Name, CodecLadderSection] = Field(
+        default={}, description="Trained codecs at several weights of their KL."
+    )
     latents: LatentsSection
     representations: dict[Name, RepresentationSection] = Field(
         min_length=1, description="Named sequences of vectors; every analysis runs on each."
@@ -176,10 +181,13 @@ class WorkflowConfig(Section):
     def _check_references(self) -> "WorkflowConfig":
         if not self.splits.seeds:
             raise ValueError("splits.seeds: name at least one split seed")
+        for name, ladder in self.codec_ladders.items():
+            require(f"codec_ladders.{name}.codec", ladder.codec, self.codecs)
+        codecs = expand_ladders(self.codecs, self.codec_ladders)
         for name, row in self.representations.items():
             if isinstance(row, CodecRepresentation):
                 require(f"representations.{name}.corpus", row.corpus, self.corpora)
-                require(f"representations.{name}.codec", row.codec, self.codecs)
+                require(f"representations.{name}.codec", row.codec, codecs)
             elif name in self.corpora:
                 raise ValueError(
                     f"representations.{name}: brings its own utterances, so it must not share its "
@@ -188,7 +196,7 @@ class WorkflowConfig(Section):
             if isinstance(row, WorldRepresentation):
                 require(f"representations.{name}.world", row.world, WORLD_NAMES)
         for name, codec in self.codecs.items():
-            if isinstance(codec, MelPcaCodecSettings):
+            if isinstance(codec, FittedCodecSettings):
                 require(f"codecs.{name}.corpus", codec.corpus, self.corpora)
                 require(f"codecs.{name}.split_seed", codec.split_seed, self.splits.seeds)
         for name in self.calibration.worlds.names:
@@ -253,7 +261,7 @@ def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
             f"configuration: {error}; use plain YAML scalars, lists and maps"
         ) from None
     try:
-        return _with_worlds(WorkflowConfig.model_validate_json(text))
+        return _expanded(WorkflowConfig.model_validate_json(text))
     except ValidationError as error:
         errors = error.errors()
         raise InputError(
@@ -261,8 +269,8 @@ def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
         ) from None
 
 
-def _with_worlds(config: WorkflowConfig) -> WorkflowConfig:
-    """Return the configuration with a representation for each calibration world."""
+def _expanded(config: WorkflowConfig) -> WorkflowConfig:
+    """Return the configuration with the rungs of ladders, and calibration worlds as rows."""
     worlds = config.calibration.worlds
     rows = {
         f"{WORLD_PREFIX}{name}": WorldRepresentation(
@@ -276,7 +284,9 @@ def _with_worlds(config: WorkflowConfig) -> WorkflowConfig:
         )
         for name in worlds.names
     }
-    return config.model_copy(update={"representations": {**config.representations, **rows}})
+    codecs = expand_ladders(config.codecs, config.codec_ladders)
+    representations = {**config.representations, **rows}
+    return config.model_copy(update={"codecs": codecs, "representations": representations})
 
 
 def explain(item: Any) -> str:

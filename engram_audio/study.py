@@ -4,7 +4,12 @@ Rules ask it for names; it holds no science and imports nothing heavy.
 """
 
 from engram_audio.calibration.config import WORLD_PREFIX
-from engram_audio.codecs.config import LyraCodecSettings, MelPcaCodecSettings, MimiCodecSettings
+from engram_audio.codecs.config import LyraCodecSettings, MimiCodecSettings
+from engram_audio.codecs.fitted_config import (
+    FittedCodecSettings,
+    MelPcaCodecSettings,
+    TrainedCodecSettings,
+)
 from engram_audio.config import WorkflowConfig
 from engram_audio.corpus.config import LibriSpeechCorpus
 from engram_audio.latents.config import (
@@ -109,15 +114,21 @@ class Study:
         return "|".join(names) or "(?!)"
 
     def fitted_codec_pattern(self) -> str:
-        """Regular expression of the codecs that the workflow fits; may match nothing."""
-        rows = self.config.codecs.items()
-        names = [name for name, row in rows if isinstance(row, MelPcaCodecSettings)]
+        """Regular expression of the mel_pca codecs; may match nothing."""
+        return self._codec_pattern(MelPcaCodecSettings)
+
+    def trained_codec_pattern(self) -> str:
+        """Regular expression of the codecs that the workflow trains; may match nothing."""
+        return self._codec_pattern(TrainedCodecSettings)
+
+    def _codec_pattern(self, model: type[FittedCodecSettings]) -> str:
+        names = [name for name, row in self.config.codecs.items() if isinstance(row, model)]
         return "|".join(names) or "(?!)"
 
-    def fitted_codec(self, codec: str) -> MelPcaCodecSettings:
-        """Settings of a codec that the workflow fits."""
+    def fitted_codec(self, codec: str) -> FittedCodecSettings:
+        """Settings of a codec that the workflow fits or trains."""
         settings = self.config.codecs[codec]
-        if not isinstance(settings, MelPcaCodecSettings):
+        if not isinstance(settings, FittedCodecSettings):
             raise KeyError(f"{codec} is not fitted")
         return settings
 
@@ -127,7 +138,7 @@ class Study:
         if isinstance(settings, LyraCodecSettings):
             names = ("soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite")
             return [f"{settings.weights_dir}/{name}" for name in names]
-        if isinstance(settings, MelPcaCodecSettings):
+        if isinstance(settings, FittedCodecSettings):
             return [f"<results>/codecs/{codec}/weights.safetensors"]
         folder = settings.checkpoint if settings.is_local else f"data/codecs/{codec}"
         return [f"{folder}/model.safetensors", f"{folder}/config.json"]
@@ -148,8 +159,8 @@ class Study:
     def split_seeds(self, representation: str) -> list[int]:
         """Split seeds a representation may be analysed on.
 
-        What was fitted on one split's train speakers (a PCA codec, a VAR surrogate, a factoriser)
-        is analysed on that split only: on another its eval speakers would have been seen.
+        What was fitted on one split's train speakers (a codec, a VAR surrogate, a factoriser) is
+        analysed on that split only: on another its eval speakers would have been seen.
         """
         seeds = list(self.config.splits.seeds)
         row = self.config.representations[self.base_of(representation)]
@@ -157,7 +168,7 @@ class Study:
             return self.split_seeds(row.source)[:1]
         if isinstance(row, CodecRepresentation):
             codec = self.config.codecs[row.codec]
-            if isinstance(codec, MelPcaCodecSettings):
+            if isinstance(codec, FittedCodecSettings):
                 seeds = [codec.split_seed]
         is_world = self.base_of(representation) in self.calibration_worlds()
         if is_world or self.surrogate_of(representation) == "var":

@@ -1,4 +1,4 @@
-"""Codecs: downloaded at a pinned commit, or fitted on the train split."""
+"""Codecs: downloaded at a pinned commit, or fitted or trained on the train split."""
 
 
 include: "latent_inputs.smk"
@@ -76,4 +76,38 @@ rule fit_codec:
             --splits {input.splits:q} \
             --weights {output.weights:q} \
             >{log:q} 2>&1
+        """
+
+
+rule train_codec:
+    """Train a mel_vae or vae codec; an interrupted run resumes with the same bits."""
+    input:
+        section="<results>/config/codecs.{codec}.json",
+        utterances=codec_fit_utterances,
+        splits=codec_fit_splits,
+    output:
+        weights="<results>/codecs/{codec}/weights.safetensors",
+        history="<results>/codecs/{codec}/history.jsonl",
+    log:
+        "<logs>/codecs/{codec}/train.log",
+    benchmark:
+        "<benchmarks>/codecs/{codec}/train.tsv"
+    wildcard_constraints:
+        codec=STUDY.trained_codec_pattern(),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=24000,
+        runtime="12h",
+    params:
+        code=train_codec_code,
+    # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
+    shell:
+        r"""
+        exec python -m engram_audio.steps.train_codec --device auto \
+            --section {input.section:q} --utterances {input.utterances:q} \
+            --splits {input.splits:q} --tensorboard {log:q}.tensorboard \
+            --weights {output.weights:q} --history {output.history:q} >{log:q} 2>&1
         """

@@ -1,6 +1,6 @@
 """Input functions of the codec and latent rules."""
 
-from engram_audio.codecs.adapters import adapter_module
+from engram_audio.codecs.adapters import adapter_module, trainer_module
 
 
 def codec_section(wildcards) -> str:
@@ -51,6 +51,12 @@ def codec_fit_splits(wildcards) -> str:
 def codec_fit_utterances(wildcards) -> str:
     """The utterances of the corpus that fits the codec."""
     return f"<results>/corpus/{STUDY.fitted_codec(wildcards.codec).corpus}/utterances.parquet"
+
+
+def train_codec_code(wildcards) -> str:
+    """Digest of train_codec and of the task that it loads by name."""
+    settings = STUDY.config.codecs[wildcards.codec]
+    return step_code("train_codec", trainer_module(settings.kind))
 
 
 def array_table(wildcards) -> str:

@@ -5,6 +5,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from engram_audio.codecs.fitted_config import (
+    MelPcaCodecSettings,
+    MelVaeCodecSettings,
+    VaeCodecSettings,
+)
 from engram_audio.errors import InputError
 from engram_audio.section import Section
 
@@ -65,54 +70,32 @@ class LyraCodecSettings(Section):
     )
 
 
-class MelPcaCodecSettings(Section):
-    """Stacked log-mel frames and PCA fitted on the train split; Griffin-Lim decodes.
-
-    Stacks share no samples: every window lies inside its own stack, whose ends are mirrored.
-    """
-
-    uses_torch: ClassVar[bool] = False
-
-    kind: Literal["mel_pca"]
-    corpus: str = Field(description="Corpus whose train split fits the PCA.")
-    split_seed: int = Field(description="Split whose train speakers fit the PCA.")
-    sample_rate_hz: int = Field(gt=0, description="Rate the audio is resampled to.")
-    num_mels: int = Field(ge=8, description="Mel bands.")
-    hop_s: float = Field(gt=0, description="Hop of the short-time transform, seconds.")
-    window_s: float = Field(gt=0, description="Window of the short-time transform, seconds.")
-    stack_hops: int = Field(ge=1, description="Hops stacked into one frame, without overlap.")
-    magnitude_floor: float = Field(
-        gt=0, description="Smallest magnitude before the logarithm; full scale is 1."
-    )
-    num_components: int = Field(ge=1, description="PCA dimension D.")
-    griffin_lim_iterations: int = Field(ge=1, description="Iterations of the decoder.")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not self.hop_s <= self.window_s <= self.hop_s * self.stack_hops:
-            raise ValueError("window_s must lie between hop_s and the stack, hop_s * stack_hops")
-        if self.num_components > self.num_mels * self.stack_hops:
-            raise ValueError("num_components must not exceed num_mels * stack_hops")
-        return self
-
-
 CodecSection = Annotated[
-    MimiCodecSettings | LyraCodecSettings | MelPcaCodecSettings, Field(discriminator="kind")
+    MimiCodecSettings
+    | LyraCodecSettings
+    | MelPcaCodecSettings
+    | MelVaeCodecSettings
+    | VaeCodecSettings,
+    Field(discriminator="kind"),
 ]
 
 
-def codec_model(
-    text: str,
-) -> type[MimiCodecSettings] | type[LyraCodecSettings] | type[MelPcaCodecSettings]:
+MODELS = {
+    "mimi": MimiCodecSettings,
+    "lyra": LyraCodecSettings,
+    "mel_pca": MelPcaCodecSettings,
+    "mel_vae": MelVaeCodecSettings,
+    "vae": VaeCodecSettings,
+}
+
+
+def codec_model(text: str) -> type[CodecSection]:
     """Return the model of a codec's frozen section by its `kind`.
 
     Raises:
         InputError: The text is no section of a codec.
     """
     try:
-        kind = json.loads(text)["kind"]
-        if kind == "mimi":
-            return MimiCodecSettings
-        return {"lyra": LyraCodecSettings, "mel_pca": MelPcaCodecSettings}[kind]
+        return MODELS[json.loads(text)["kind"]]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"codecs: not a codec section ({error}); freeze it again") from error

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
+from engram_audio.codecs.fitted_config import MelStackSettings
+
 CHUNK_STACKS = 256  # stacks transformed at a time; bounds memory, changes no value
 
 
@@ -58,6 +60,19 @@ class MelAnalysis(NamedTuple):
         """Periodic Hann window, shape [window_samples], float32."""
         phase = 2 * np.pi * np.arange(self.window_samples) / self.window_samples
         return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+
+
+def analysis_of(settings: MelStackSettings) -> MelAnalysis:
+    """Return the analysis sizes in whole samples."""
+    rate = settings.sample_rate_hz
+    return MelAnalysis(
+        sample_rate_hz=rate,
+        hop_samples=round(settings.hop_s * rate),
+        window_samples=round(settings.window_s * rate),
+        stack_hops=settings.stack_hops,
+        num_mels=settings.num_mels,
+        magnitude_floor=settings.magnitude_floor,
+    )
 
 
 # The Slaney scale: linear below 1 kHz (200/3 Hz per mel), 27 mel per factor 6.4 above.

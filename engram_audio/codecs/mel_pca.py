@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from engram_audio.codecs.base import Codec
-from engram_audio.codecs.config import MelPcaCodecSettings
+from engram_audio.codecs.fitted_config import MelPcaCodecSettings
 from engram_audio.codecs.griffin_lim import invert_log_mel
-from engram_audio.codecs.mel import MelAnalysis, log_mel_stacks
+from engram_audio.codecs.mel import analysis_of, log_mel_stacks
 from engram_audio.codecs.weights import require_file
 from engram_audio.errors import InputError
 
@@ -39,19 +39,6 @@ class MelPca(NamedTuple):
     explained_variance: np.ndarray
     total_variance: np.ndarray
     num_frames: np.ndarray
-
-
-def analysis_of(settings: MelPcaCodecSettings) -> MelAnalysis:
-    """Return the analysis sizes in whole samples."""
-    rate = settings.sample_rate_hz
-    return MelAnalysis(
-        sample_rate_hz=rate,
-        hop_samples=round(settings.hop_s * rate),
-        window_samples=round(settings.window_s * rate),
-        stack_hops=settings.stack_hops,
-        num_mels=settings.num_mels,
-        magnitude_floor=settings.magnitude_floor,
-    )
 
 
 def fit_mel_pca(waveforms: Iterable[np.ndarray], settings: MelPcaCodecSettings) -> MelPca:

@@ -10,6 +10,7 @@ import numpy as np
 
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
+from engram_audio.stats.rank import effective_rank
 
 BLOCK_FRAMES = 16384  # frames held at a time, in float64
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -112,15 +113,6 @@ def _lag_one(product: np.ndarray, square: np.ndarray) -> dict[str, Any]:
         "quantiles": {str(q): float(value) for q, value in zip(QUANTILES, values, strict=True)},
         "median": float(np.median(ratio)),
     }
-
-
-def effective_rank(covariance: np.ndarray) -> float:
-    """Return exp(entropy of the normalised eigenvalues) (Roy and Vetterli 2007); 0 if all zero."""
-    values = np.maximum(np.linalg.eigvalsh(covariance), 0.0)
-    if values.sum() <= 0:
-        return 0.0
-    share = values[values > 0] / values.sum()
-    return float(np.exp(-np.sum(share * np.log(share))))
 
 
 def gather_extraction(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:

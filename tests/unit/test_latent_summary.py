@@ -7,7 +7,8 @@ import pytest
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.round_trip import choose_examples
-from engram_audio.latents.summary import effective_rank, gather_extraction, summarize
+from engram_audio.latents.summary import gather_extraction, summarize
+from engram_audio.stats.rank import effective_rank
 
 
 def block(frames: np.ndarray, sizes: list[int]) -> LatentBlock:

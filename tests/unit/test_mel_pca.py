@@ -9,6 +9,7 @@ from engram_audio.artifacts.tensors import write_tensors
 from engram_audio.codecs.config import MelPcaCodecSettings
 from engram_audio.codecs.mel import (
     MelAnalysis,
+    analysis_of,
     hz_to_mel,
     log_mel,
     log_mel_distance,
@@ -16,7 +17,7 @@ from engram_audio.codecs.mel import (
     mel_filterbank,
     mel_to_hz,
 )
-from engram_audio.codecs.mel_pca import MelPcaCodec, analysis_of, fit_mel_pca
+from engram_audio.codecs.mel_pca import MelPcaCodec, fit_mel_pca
 from engram_audio.codecs.registry import load_codec
 from engram_audio.errors import InputError
 

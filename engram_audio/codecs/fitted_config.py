@@ -1,0 +1,218 @@
+"""Settings of the codecs that the workflow fits itself: mel_pca, and the trained mel_vae, vae."""
+
+import math
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from engram_audio.section import Section
+from engram_audio.training.config import TrainingRecipe
+
+
+class FittedCodecSettings(Section):
+    """A codec that is fitted on the train split of a corpus; it is analysed on that split only."""
+
+    uses_torch: ClassVar[bool] = False
+
+    corpus: str = Field(description="Corpus whose train split fits the codec.")
+    split_seed: int = Field(description="Split whose train speakers fit the codec.")
+    sample_rate_hz: int = Field(gt=0, description="Rate the audio is resampled to.")
+
+
+class MelStackSettings(FittedCodecSettings):
+    """Stacked log-mel frames; Griffin-Lim decodes.
+
+    Stacks share no samples: every window lies inside its own stack, whose ends are mirrored.
+    """
+
+    num_mels: int = Field(ge=8, description="Mel bands.")
+    hop_s: float = Field(gt=0, description="Hop of the short-time transform, seconds.")
+    window_s: float = Field(gt=0, description="Window of the short-time transform, seconds.")
+    stack_hops: int = Field(ge=1, description="Hops stacked into one frame, without overlap.")
+    magnitude_floor: float = Field(
+        gt=0, description="Smallest magnitude before the logarithm; full scale is 1."
+    )
+    griffin_lim_iterations: int = Field(ge=1, description="Iterations of the decoder.")
+
+    @model_validator(mode="after")
+    def _check_window(self) -> Self:
+        if not self.hop_s <= self.window_s <= self.hop_s * self.stack_hops:
+            raise ValueError("window_s must lie between hop_s and the stack, hop_s * stack_hops")
+        return self
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples of one frame."""
+        return round(self.hop_s * self.sample_rate_hz) * self.stack_hops
+
+
+class MelPcaCodecSettings(MelStackSettings):
+    """Stacked log-mel frames and PCA fitted on the train split; Griffin-Lim decodes."""
+
+    kind: Literal["mel_pca"]
+    num_components: int = Field(ge=1, description="PCA dimension D.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.num_components > self.num_mels * self.stack_hops:
+            raise ValueError("num_components must not exceed num_mels * stack_hops")
+        return self
+
+
+class CodecHealthSettings(Section):
+    """When a trained codec counts as collapsed, measured on val."""
+
+    minimum_effective_rank: float = Field(
+        ge=0, le=1, description="Effective rank of the latents, as a share of num_dims."
+    )
+    maximum_error: float = Field(
+        gt=0,
+        description="Squared log-mel error of the reconstruction over that of predicting the mean"
+        " frame: 1 is no better than the mean.",
+    )
+    action: Literal["fail", "report"] = Field(
+        description="fail: a collapsed codec fails its rule with the reason. report: it is kept, "
+        "the reason in its manifest."
+    )
+
+
+class TrainedCodecSettings(FittedCodecSettings):
+    """A variational autoencoder that the workflow trains; its latents are posterior means."""
+
+    uses_torch: ClassVar[bool] = True
+
+    num_dims: int = Field(ge=1, description="Latent dimension D.")
+    beta: float = Field(gt=0, description="Weight of the KL in nats per frame.")
+    beta_warmup_steps: int = Field(ge=0, description="Steps over which beta grows from 0.")
+    crop_s: float = Field(gt=0, description="Length of a training crop, seconds; whole frames.")
+    maximum_train_h: float = Field(
+        gt=0,
+        description="Hours of train speech held in memory; drawn by utterance if there is more.",
+    )
+    seed: int = Field(ge=0, description="Seed of weights, crops and noise.")
+    recipe: TrainingRecipe = Field(description="Training; its frames are frames of the codec.")
+    health: CodecHealthSettings
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples of one frame."""
+        raise NotImplementedError
+
+    @property
+    def frame_rate_hz(self) -> float:
+        """Frames per second."""
+        return self.sample_rate_hz / self.hop_samples
+
+    @property
+    def crop_frames(self) -> int:
+        """Whole frames of a crop."""
+        return int(self.crop_s * self.frame_rate_hz + 1e-6)
+
+
+class MelVaeCodecSettings(MelStackSettings, TrainedCodecSettings):
+    """VAE of log-mel stacks with a Gaussian likelihood; trains on a CPU in minutes."""
+
+    kind: Literal["mel_vae"]
+    width: int = Field(ge=1, description="Width of encoder and decoder.")
+    num_layers: int = Field(ge=1, description="Hidden layers of each.")
+    encoder_context_frames: int = Field(
+        ge=1, description="Frames up to the present that the encoder sees; 1 shares no samples."
+    )
+    decoder_context_frames: int = Field(
+        ge=1, description="Latents up to the present that the decoder sees."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.num_dims > self.num_mels * self.stack_hops:
+            raise ValueError("num_dims must not exceed num_mels * stack_hops")
+        if self.crop_frames < max(self.encoder_context_frames, self.decoder_context_frames):
+            raise ValueError("crop_s must hold encoder_context_frames and decoder_context_frames")
+        return self
+
+
+class VaeLossSettings(Section):
+    """Terms of the waveform VAE's loss beside beta times the KL."""
+
+    waveform_weight: float = Field(ge=0, description="Mean |difference| of samples.")
+    spectral_weight: float = Field(
+        ge=0, description="Log-magnitude error plus spectral convergence, mean over windows."
+    )
+    spectral_windows_samples: tuple[int, ...] = Field(
+        min_length=1, description="Windows of the spectral loss; hops are a quarter."
+    )
+    magnitude_floor: float = Field(
+        gt=0, description="Smallest spectral magnitude before the logarithm; full scale is 1."
+    )
+    adversarial_weight: float = Field(
+        ge=0, description="Hinge loss against the discriminator; 0 trains none."
+    )
+    feature_weight: float = Field(ge=0, description="Matching of the discriminator's features.")
+    adversarial_warmup_steps: int = Field(
+        ge=0, description="Steps before the discriminator trains and is listened to."
+    )
+    discriminator_windows_samples: tuple[int, ...] = Field(
+        description="Windows of the discriminator's transforms; hops are a quarter."
+    )
+    discriminator_channels: int = Field(ge=1, description="Channels of each discriminator.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not (self.waveform_weight or self.spectral_weight or self.adversarial_weight):
+            raise ValueError("loss: every term has weight 0; nothing would be reconstructed")
+        if self.feature_weight and not self.adversarial_weight:
+            raise ValueError(
+                "loss.feature_weight: needs a discriminator, and adversarial_weight is 0"
+            )
+        if self.adversarial_weight and not self.discriminator_windows_samples:
+            raise ValueError("loss.discriminator_windows_samples: name at least one window")
+        for name in ("spectral_windows_samples", "discriminator_windows_samples"):
+            for window in getattr(self, name):
+                if window < 16 or window % 4:
+                    raise ValueError(f"loss.{name}: {window} is not a multiple of 4 from 16 on")
+        return self
+
+
+class VaeCodecSettings(TrainedCodecSettings):
+    """VAE-GAN of waveforms: causal strided convolutions, as in CALM without its transformers."""
+
+    kind: Literal["vae"]
+    strides: tuple[int, ...] = Field(
+        min_length=1, description="Strides of the encoder; their product is the hop in samples."
+    )
+    channels: int = Field(ge=1, description="Channels at the audio rate; each stride doubles them.")
+    maximum_channels: int = Field(ge=1, description="Most channels of any layer.")
+    num_residual_units: int = Field(
+        ge=0, description="Residual units before each stride, dilated by 1, 3, 9, .."
+    )
+    loss: VaeLossSettings
+    keeps: Literal["best", "last"] = Field(
+        description="Weights that are kept: those of the best reconstruction plus rate on val, or "
+        "the last, as adversarial training improves what that score does not see."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if min(self.strides) < 2:
+            raise ValueError("strides: each must be at least 2")
+        crop = self.crop_frames * self.hop_samples
+        windows = self.loss.spectral_windows_samples + self.loss.discriminator_windows_samples
+        if crop < max(windows):
+            raise ValueError(
+                f"crop_s: {crop} samples of whole frames do not hold a window of {max(windows)}"
+            )
+        if self.keeps == "last" and self.recipe.patience_validations is not None:
+            raise ValueError("recipe.patience_validations must be null where keeps is `last`")
+        return self
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples of one frame."""
+        return math.prod(self.strides)
+
+
+class CodecLadderSection(Section):
+    """One trained codec at several weights of its KL: codecs `<ladder>_b<beta>`."""
+
+    codec: str = Field(description="Name under `codecs`, of kind mel_vae or vae.")
+    betas: tuple[float, ...] = Field(min_length=1, description="Values of beta.")

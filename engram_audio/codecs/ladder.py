@@ -1,0 +1,47 @@
+"""Expand ladders into codecs that differ in the weight of their KL only.
+
+Rungs share seed, data order and everything else, so what differs between them is beta's doing.
+"""
+
+from collections.abc import Mapping
+
+from engram_audio.codecs.config import CodecSection
+from engram_audio.codecs.fitted_config import CodecLadderSection, TrainedCodecSettings
+
+
+def rung_name(ladder: str, beta: float) -> str:
+    """Return `<ladder>_b<beta>`; names hold no dots and no dashes: 0.01 is 0_01, 1e-05 is 1em05."""
+    label = f"{beta:g}".replace(".", "_").replace("-", "m").replace("+", "")
+    return f"{ladder}_b{label}"
+
+
+def expand_ladders(
+    codecs: Mapping[str, CodecSection], ladders: Mapping[str, CodecLadderSection]
+) -> dict[str, CodecSection]:
+    """Return the codecs and every rung of every ladder that names a trained one.
+
+    Raises:
+        ValueError: A ladder stands on a codec that has no beta, beta is not positive, or two codecs
+            would have one name.
+    """
+    expanded = dict(codecs)
+    for name, ladder in ladders.items():
+        codec = codecs.get(ladder.codec)
+        if codec is None:  # reported by the check of references
+            continue
+        if not isinstance(codec, TrainedCodecSettings):
+            raise ValueError(
+                f"codec_ladders.{name}.codec: {ladder.codec!r} is a {codec.kind}, which has no "
+                "beta; name a mel_vae or a vae"
+            )
+        for beta in ladder.betas:
+            if not beta > 0:
+                raise ValueError(f"codec_ladders.{name}.betas: {beta:g} is not greater than 0")
+            rung = rung_name(name, beta)
+            if rung in expanded:
+                raise ValueError(
+                    f"codec_ladders.{name}.betas: {beta:g} gives a second codec called {rung}; "
+                    "rename the ladder, or name each beta once"
+                )
+            expanded[rung] = codec.model_copy(update={"beta": float(beta)})
+    return expanded

@@ -1,0 +1,78 @@
+"""The mel_vae codec: log-mel stacks, a trained VAE, Griffin-Lim. Its latents are posterior means.
+
+Shapes: B clips, S samples, T frames, V values of a stack, D dimensions.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engram_audio.codecs.base import Codec
+from engram_audio.codecs.fitted_config import MelVaeCodecSettings
+from engram_audio.codecs.griffin_lim import invert_log_mel
+from engram_audio.codecs.mel import analysis_of, log_mel_stacks
+from engram_audio.codecs.mel_vae_networks import MelVae
+from engram_audio.codecs.trained_weights import encoder_fault, encoder_hash, fill, read_weights
+
+
+class MelVaeCodec(Codec):
+    """Causal by construction: frame t sees the last `encoder_context_frames` stacks."""
+
+    is_causal = True
+    latent_space = "vae_mean"
+
+    def __init__(self, network: MelVae, settings: MelVaeCodecSettings, device: str) -> None:
+        """Keep a trained network and the sizes."""
+        self._network = network.to(device).eval()
+        self._device = device
+        self._iterations = settings.griffin_lim_iterations
+        self._analysis = analysis_of(settings)
+        self.sample_rate_hz = settings.sample_rate_hz
+        self.hop_samples = self._analysis.stack_samples
+        self.num_dims = settings.num_dims
+        self.cold_start_frames = settings.encoder_context_frames - 1
+        network = self._network
+        self._hash = encoder_hash(
+            repr(self._analysis), network.frame_mean, network.frame_scale, network.encoder
+        )
+
+    def weight_hash(self) -> str:
+        """Return the SHA-256 of the encoder and of the analysis sizes."""
+        return self._hash
+
+    def weight_fault(self) -> str | None:
+        """Refuse weights that are not finite, or an all-zero encoder."""
+        return encoder_fault(self._network, self._network.encoder)
+
+    @torch.inference_mode()
+    def encode(self, waveforms: np.ndarray, num_samples: np.ndarray) -> np.ndarray:
+        """Return posterior means; zeros that pad a clip come after it and cannot reach back."""
+        stacks = log_mel_stacks(waveforms.reshape(-1), self._analysis)  # S is a hop multiple
+        frames = torch.from_numpy(stacks).reshape(len(waveforms), -1, stacks.shape[-1])
+        return self._network.encode(frames.to(self._device)).mean.cpu().numpy()
+
+    @torch.inference_mode()
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Decode to log-mel and invert it, shape [T * hop]."""
+        inputs = torch.from_numpy(np.array(latents, np.float32)).to(self._device)
+        stacks = self._network.decode(inputs[None])[0].cpu().numpy()
+        spectrogram = stacks.reshape(-1, self._analysis.num_mels)
+        generator = np.random.default_rng(0)  # the first phases, the same for every call
+        return invert_log_mel(spectrogram, self._analysis, self._iterations, generator)
+
+
+def load(
+    settings: MelVaeCodecSettings, files: Sequence[Path], device: str, num_workers: int
+) -> MelVaeCodec:
+    """Load the trained codec (the registry's entry point).
+
+    Raises:
+        InputError: The file is missing, damaged or trained with other sizes.
+    """
+    path, tensors = read_weights(files, settings.kind)
+    num_values = settings.num_mels * settings.stack_hops
+    network = MelVae(settings, torch.zeros(num_values), torch.ones(1))
+    fill(network, tensors, path)
+    return MelVaeCodec(network, settings, device)

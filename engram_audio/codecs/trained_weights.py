@@ -1,0 +1,67 @@
+"""Weights of trained codecs: read into a network, hashed, checked."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from engram_audio.codecs.weights import require_file
+from engram_audio.errors import InputError
+
+WEIGHTS = "weights.safetensors"
+REMEDY = "delete it and rerun train_codec"
+
+
+def read_weights(files: Sequence[Path], kind: str) -> tuple[Path, dict[str, Tensor]]:
+    """Return the path and the tensors of a trained codec.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    path = require_file(files, WEIGHTS, kind)
+    try:
+        return path, load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a trained {kind} ({error}); {REMEDY}") from error
+
+
+def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Load tensors into a network and put it into evaluation mode.
+
+    Raises:
+        InputError: They were trained with other sizes.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name in sorted({*expected, *found}):
+        if expected.get(name) != found.get(name):
+            raise InputError(
+                f"{path}: {name} has shape {found.get(name)}, but {expected.get(name)} is "
+                f"configured; {REMEDY}"
+            )
+    network.load_state_dict(tensors)
+    network.eval()
+
+
+def encoder_hash(sizes: str, *parts: nn.Module | Tensor) -> str:
+    """Return the SHA-256 of what decides the latents: sizes of the analysis, and weights."""
+    digest = hashlib.sha256(sizes.encode())
+    for part in parts:
+        tensors = {"": part} if isinstance(part, Tensor) else part.state_dict()
+        for name in sorted(tensors):
+            digest.update(name.encode())
+            digest.update(tensors[name].detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def encoder_fault(network: nn.Module, encoder: nn.Module) -> str | None:
+    """Return why weights cannot be those of a trained codec, or None."""
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
+        return "a weight is NaN or infinite"
+    if not any(bool(weight.any()) for weight in encoder.parameters()):
+        return "all encoder weights are zero"
+    return None

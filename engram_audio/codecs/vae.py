@@ -1,0 +1,68 @@
+"""The waveform VAE-GAN that the workflow trains; its latents are posterior means.
+
+Shapes: B clips, S samples, T frames, D dimensions.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engram_audio.codecs.base import Codec
+from engram_audio.codecs.fitted_config import VaeCodecSettings
+from engram_audio.codecs.trained_weights import encoder_fault, encoder_hash, fill, read_weights
+from engram_audio.codecs.vae_networks import WaveformVae
+
+
+class VaeCodec(Codec):
+    """Strictly causal; the cold start is what the encoder's receptive field reaches back."""
+
+    is_causal = True
+    latent_space = "vae_mean"
+
+    def __init__(self, network: WaveformVae, settings: VaeCodecSettings, device: str) -> None:
+        """Keep a trained network and the sizes."""
+        self._network = network.to(device).eval()
+        self._device = device
+        self.sample_rate_hz = settings.sample_rate_hz
+        self.hop_samples = settings.hop_samples
+        self.num_dims = settings.num_dims
+        self.cold_start_frames = network.cold_start_frames()
+        sizes = repr((settings.sample_rate_hz, settings.strides))
+        self._hash = encoder_hash(sizes, self._network.encoder)
+
+    def weight_hash(self) -> str:
+        """Return the SHA-256 of the encoder, its rate and its strides."""
+        return self._hash
+
+    def weight_fault(self) -> str | None:
+        """Refuse weights that are not finite, or an all-zero encoder."""
+        return encoder_fault(self._network, self._network.encoder)
+
+    @torch.inference_mode()
+    def encode(self, waveforms: np.ndarray, num_samples: np.ndarray) -> np.ndarray:
+        """Return posterior means; zeros that pad a clip come after it and cannot reach back."""
+        audio = torch.from_numpy(np.ascontiguousarray(waveforms, np.float32)).to(self._device)
+        return self._network.encode(audio).mean.cpu().numpy()
+
+    @torch.inference_mode()
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Decode one clip, shape [T * hop]."""
+        inputs = torch.from_numpy(np.array(latents, np.float32)).to(self._device)
+        return self._network.decode(inputs[None])[0].cpu().numpy()
+
+
+def load(
+    settings: VaeCodecSettings, files: Sequence[Path], device: str, num_workers: int
+) -> VaeCodec:
+    """Load the trained codec (the registry's entry point).
+
+    Raises:
+        InputError: The file is missing, damaged or trained with other sizes.
+    """
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32, on a GPU as well
+    path, tensors = read_weights(files, settings.kind)
+    network = WaveformVae(settings)
+    fill(network, tensors, path)
+    return VaeCodec(network, settings, device)

@@ -1,0 +1,117 @@
+"""Train a mel_vae or vae codec; resumes with the same bits, fails when it has collapsed."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from engram_audio.artifacts.audio import read_waveform
+from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.artifacts.digest import file_digest
+from engram_audio.artifacts.json_document import read_text
+from engram_audio.artifacts.jsonl import write_jsonl
+from engram_audio.artifacts.table import read_table
+from engram_audio.codecs.adapters import trainer_module
+from engram_audio.codecs.codec_health import collapse_reason
+from engram_audio.codecs.config import codec_model
+from engram_audio.codecs.crops import choose_utterances
+from engram_audio.codecs.fitted_config import TrainedCodecSettings
+from engram_audio.codecs.training import build_task, pack_codec, train_codec
+from engram_audio.codecs.waveform import resample
+from engram_audio.errors import InputError
+from engram_audio.provenance import canonical_json, code_digest, text_digest
+from engram_audio.steps import _cli
+from engram_audio.steps._device import resolve_device
+from engram_audio.steps._progress import track
+from engram_audio.steps._training import (
+    INTERRUPTED_EXIT_CODE,
+    Checkpoint,
+    StopFlag,
+    callbacks,
+    keep_freed_memory,
+)
+from engram_audio.training.loop import Interrupted
+
+LOG = logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    arguments = _cli.parse_arguments(
+        "train_codec",
+        __doc__,
+        inputs=["section", "utterances", "splits"],
+        outputs=["weights", "history"],
+        wildcards=["tensorboard"],
+        uses_device=True,
+        argv=argv,
+    )
+    settings = arguments.load_section(arguments.section, codec_model(read_text(arguments.section)))
+    if not isinstance(settings, TrainedCodecSettings):
+        raise InputError(f"{arguments.section}: a codec of kind {settings.kind} is not trained")
+    device = torch.device(resolve_device(arguments.device, settings.uses_torch))
+    code = code_digest("engram_audio.steps.train_codec", trainer_module(settings.kind))
+    checkpoint = _checkpoint(arguments, settings, code)
+    stop = StopFlag()
+    keep_freed_memory()
+    splits = read_table(arguments.splits, ["utterance_id", "split"])
+    table = read_table(arguments.utterances, ["utterance_id", "audio_path", "duration_s"])
+    clips = table.merge(splits, on="utterance_id", how="left")
+    most = {
+        "train": settings.maximum_train_h * 3600,
+        "val": settings.recipe.maximum_validation_frames / settings.frame_rate_hz,
+    }
+    train, val = (_read(clips, part, most[part], settings) for part in ("train", "val"))
+    task = build_task(settings, settings.kind, train, val, device)
+    wired = callbacks(checkpoint, stop, settings.recipe, "codec", Path(arguments.tensorboard))
+    try:
+        state = train_codec(settings, task, device, checkpoint.load(), wired)
+    except Interrupted:
+        sys.exit(INTERRUPTED_EXIT_CODE)
+    except FloatingPointError as error:
+        raise InputError(f"{arguments.section}: {error}; lower recipe.learning_rate") from error
+    checkpoint.save(state)
+    reason = collapse_reason(task.details, settings)
+    if reason is not None:
+        if settings.health.action == "fail":
+            raise InputError(
+                f"{arguments.weights}: the codec has collapsed: {reason}; change its beta or its "
+                "recipe, or set health.action to `report` to keep it and flag it"
+            )
+        LOG.warning("the codec has collapsed: %s", reason)
+    write_jsonl(arguments.history, state.history)
+    header = {"health": task.details, "collapse": reason or "", "code_digest": code}
+    manifest = {**arguments.manifest(settings.seed), **header}
+    write_bundle(arguments.weights, pack_codec(task.generator), manifest)
+    checkpoint.remove()
+
+
+def _read(
+    clips: pd.DataFrame, part: str, maximum_s: float, settings: TrainedCodecSettings
+) -> Iterator[np.ndarray]:
+    rows = clips.loc[clips["split"] == part]
+    chosen = choose_utterances(rows["duration_s"].tolist(), maximum_s, settings.seed, part)
+    LOG.info("%s: %d of %d utterances", part, len(chosen), len(rows))
+    paths = rows["audio_path"].iloc[chosen]
+    for path in track(paths, len(paths), part, "utterances"):
+        waveform, rate = read_waveform(Path(path))
+        yield resample(waveform, rate, settings.sample_rate_hz)
+
+
+def _checkpoint(arguments: _cli.Arguments, settings: TrainedCodecSettings, code: str) -> Checkpoint:
+    """Return the resumable state; the gates judge a training and are no part of it.
+
+    A collapsed run that is to be kept after all is not trained again.
+    """
+    section = canonical_json(settings.model_dump(mode="json", exclude={"health"}))
+    inputs = map(file_digest, [arguments.utterances, arguments.splits])
+    key = text_digest("\n".join([code, section, *inputs]))
+    return Checkpoint(arguments.weights.parent / ".checkpoint-codec.safetensors", key)
+
+
+if __name__ == "__main__":
+    _cli.run(main)

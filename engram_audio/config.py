@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, ValidationError, computed_field, 
 from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.codecs.config import CodecSection, MelPcaCodecSettings
+from engram_audio.comparison.config import CodecComparisonSection
 from engram_audio.config_checks import choices, require, require_bounded
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.errors import InputError
@@ -39,6 +40,7 @@ from engram_audio.prediction.config import (
 )
 from engram_audio.provenance import canonical_json
 from engram_audio.report.config import ReportSection
+from engram_audio.representation_checks import check_comparison, check_sources
 from engram_audio.section import Section
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.structure.config import (
@@ -98,6 +100,7 @@ class WorkflowConfig(Section):
     )
     factorizer_health: FactorizerHealthSection
     factorizer_evaluation: FactorizerEvaluationSection
+    codec_comparison: CodecComparisonSection
     statistics: StatisticsSection
     decision: DecisionSection
     calibration: CalibrationSection
@@ -152,6 +155,17 @@ class WorkflowConfig(Section):
                 require(f"{key}.source", row.source, stage.representations)
                 require(f"{key}.factorizer", row.factorizer, runs)
                 require(f"{key}.seed", row.seed, stage.seeds)
+        return self
+
+    @model_validator(mode="after")
+    def _check_comparison(self) -> "WorkflowConfig":
+        check_sources(self.representations)
+        compared, predicted = self.codec_comparison.compared, self.prediction
+        check_comparison(
+            compared, self.representations, predicted.representations, predicted.lags_frames
+        )
+        if compared.representations:
+            require("prediction.targets", "position", predicted.targets)
         return self
 
     @model_validator(mode="after")

@@ -30,6 +30,9 @@ if STUDY.factorizer_runs():
 if STUDY.exported_states():
     REPORT_TABLES += ["factorizer_states"]
 
+if STUDY.compared():
+    REPORT_TABLES += ["codecs", "frontier"]
+
 if STUDY.calibration_worlds():
     REPORT_TABLES += ["calibration"]
 

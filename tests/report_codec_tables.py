@@ -87,7 +87,8 @@ def _row(name: str) -> Row:
             }
         )
     absent = () if has_metrics else ("stoi", "pesq")
-    return Row(name, name.split("_")[0], summary, measured, scores, absent)
+    family = name.split("_")[0]
+    return Row(name, f"{family}_codec", family, summary, measured, scores, absent)
 
 
 def structure_rows(names: Any) -> pd.DataFrame:

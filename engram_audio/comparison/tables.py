@@ -39,6 +39,7 @@ class Row(NamedTuple):
     Attributes:
         name: Its name.
         codec: The codec at its root, or "".
+        family: Kind of that codec (mimi, lyra); the root's name where there is no codec.
         summary: Its latent summary.
         measured: Its information, or None.
         scores: Reconstruction scores of utterances, or None where it is not decoded.
@@ -47,6 +48,7 @@ class Row(NamedTuple):
 
     name: str
     codec: str
+    family: str
     summary: Mapping[str, Any]
     measured: Information | None
     scores: pd.DataFrame | None
@@ -97,6 +99,7 @@ def _facts(row: Row) -> dict[str, Any]:
     return {
         "representation": row.name,
         "codec": row.codec,
+        "family": row.family,
         "latent_space": metadata["latent_space"],
         "frame_rate_hz": row.rate_hz,
         "num_dims": metadata["num_dims"],
@@ -205,8 +208,9 @@ def _overlap(
 
 
 LADDER_COLUMNS = (
-    "representation", "codec", "frame_rate_hz", "num_dims", "bits_per_s", "bits_are", "log_mel_l1",
-    "stoi", "pesq", "information_nats_per_s", "information_bits_per_s", "predictor", "marginal",
+    "representation", "codec", "family", "frame_rate_hz", "num_dims", "bits_per_s", "bits_are",
+    "log_mel_l1", "stoi", "pesq", "information_nats_per_s", "information_bits_per_s", "predictor",
+    "marginal",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.sections import (
     calibration,
+    codecs,
     corpus,
     factorizer,
     instrument,
@@ -22,6 +23,7 @@ SECTIONS: tuple[SectionSpec, ...] = (
     structure.SECTION,
     prediction.SECTION,
     factorizer.SECTION,
+    codecs.SECTION,
     corpus.SECTION,
     listening.SECTION,
     provenance.SECTION,

@@ -30,10 +30,11 @@ def main(argv: list[str] | None = None) -> None:
     section = arguments.load_section(arguments.section, ComparedSection)
     decision = arguments.load_section(arguments.decision_section, DecisionSection)
     statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
-    codec_of = dict(str(item).split("=", maxsplit=1) for item in arguments.origins)
+    origins = [str(item).split("=") for item in arguments.origins]
+    origin_of = {name: (codec, family) for name, codec, family in origins}
     decoded = {path.parent.name: path for path in arguments.reconstructions}
     rows = {
-        path.parent.name: _row(path, codec_of, decoded, arguments.prediction_scores)
+        path.parent.name: _row(path, origin_of, decoded, arguments.prediction_scores)
         for path in arguments.summaries
     }
     key = Key(decision.keys[0], decision.lag_frames)
@@ -43,7 +44,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _row(
-    summary: Path, codec_of: dict[str, str], decoded: dict[str, Path], scored: list[Path]
+    summary: Path,
+    origin_of: dict[str, tuple[str, str]],
+    decoded: dict[str, Path],
+    scored: list[Path],
 ) -> Row:
     name = summary.parent.name
     places = [place for place in map(locate, scored) if place.representation == name]
@@ -52,7 +56,7 @@ def _row(
     columns = ["utterance_id", "speaker_id", "log_mel_l1", "stoi", "pesq"]
     return Row(
         name,
-        codec_of.get(name, ""),
+        *origin_of.get(name, ("", "")),
         read_json(summary),
         measure(join([place.path for place in places], LABELS), heads),
         None if path is None else read_table(path, columns),

@@ -1,5 +1,6 @@
 """Codecs side by side: arithmetic of the tables on made-up scores, and who may stand in them."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,14 @@ from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.stats.estimate import Estimate, paired_quotient
 from engram_audio.study import Study
-from tests.report_codec_tables import CONTROLS, compared_rows, prediction_sums, structure_rows
-from tests.workflow.tiny_study import wide_config
+from tests.report_codec_tables import (
+    CONTROLS,
+    compared_rows,
+    prediction_sums,
+    published,
+    structure_rows,
+)
+from tests.workflow.tiny_study import ROOT, wide_config
 
 KEY = Key("pca.raw.kmeans_64", 2)
 
@@ -234,3 +241,11 @@ def test_a_study_may_compare_nothing():
     config["codec_comparison"]["compared"] = empty
     assert Study(parse_config(yaml.safe_load(yaml.safe_dump(config)))).comparison_inputs() == []
     assert OverlapControls(permuted=None, truncated=None).permuted is None
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_every_published_column_is_described(place: int):
+    text = (ROOT / "docs" / "data-dictionary-codecs.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"[a-z][a-z0-9_]*", text))
+    columns = {re.sub(r"_(low|high)$", "", str(name)) for name in published()[place].columns}
+    assert columns - words == set()

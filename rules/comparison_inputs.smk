@@ -60,7 +60,13 @@ def compared_summaries() -> list[str]:
 
 
 def compared_origins() -> list[str]:
-    """`<representation>=<codec at its root>`; nothing after `=` where there is none."""
-    rows = STUDY.config.representations
-    roots = {name: rows[STUDY.chain_of(name)[0]] for name in STUDY.compared()}
-    return [f"{name}={row.codec if row.kind == 'codec' else ''}" for name, row in roots.items()]
+    """`<representation>=<codec at its root>=<family>`; without a codec the root is the family."""
+    found = []
+    for name in STUDY.compared():
+        root = STUDY.chain_of(name)[0]
+        row = STUDY.config.representations[root]
+        is_codec = row.kind == "codec"
+        codec = row.codec if is_codec else ""
+        family = STUDY.config.codecs[codec].kind if is_codec else root
+        found.append(f"{name}={codec}={family}")
+    return found

@@ -48,7 +48,7 @@ class Information(NamedTuple):
 
 
 class Share(NamedTuple):
-    """A quotient of informations with its interval."""
+    """A quotient of two values of information with its interval."""
 
     value: float
     low: float
@@ -91,7 +91,7 @@ def measure(scores: pd.DataFrame, heads: Sequence[str]) -> Information | None:
 def information_share(
     part: Information | None, whole: Information | None, confidence: float
 ) -> Share:
-    """Return part / whole of two informations in nats, paired by speaker.
+    """Return part / whole of two values of information, in nats, paired by speaker.
 
     Both must run at the same rate. The interval is empty where the whole cannot be told from 0.
     """

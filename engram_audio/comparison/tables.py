@@ -1,6 +1,6 @@
 """The published tables of codecs side by side; columns in docs/data-dictionary-codecs.md.
 
-Informations are per second, with rate and dimension beside: nats per frame of different rates or
+All information is per second, with rate and dimension beside: nats per frame of different rates or
 dimensions are never set side by side.
 """
 

@@ -15,6 +15,7 @@ from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.codecs.config import CodecSection
 from engram_audio.codecs.fitted_config import CodecLadderSection, FittedCodecSettings
 from engram_audio.codecs.ladder import expand_ladders
+from engram_audio.comparison.config import CodecComparisonSection
 from engram_audio.config_checks import check_memories, choices, require, require_bounded
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.errors import InputError
@@ -47,6 +48,7 @@ from engram_audio.prediction.config import (
 )
 from engram_audio.provenance import canonical_json
 from engram_audio.report.config import ReportSection
+from engram_audio.representation_checks import check_comparison, check_sources
 from engram_audio.section import Section
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.structure.config import (
@@ -116,6 +118,7 @@ class WorkflowConfig(Section):
     )
     memory_controls: MemoryControlsSection
     memory_verdict: MemoryVerdictSection
+    codec_comparison: CodecComparisonSection
     statistics: StatisticsSection
     decision: DecisionSection
     calibration: CalibrationSection
@@ -175,6 +178,17 @@ class WorkflowConfig(Section):
                 require(f"{key}.source", row.source, stage.representations)
                 require(f"{key}.factorizer", row.factorizer, runs)
                 require(f"{key}.seed", row.seed, stage.seeds)
+        return self
+
+    @model_validator(mode="after")
+    def _check_comparison(self) -> "WorkflowConfig":
+        check_sources(self.representations)
+        compared, predicted = self.codec_comparison.compared, self.prediction
+        check_comparison(
+            compared, self.representations, predicted.representations, predicted.lags_frames
+        )
+        if compared.representations:
+            require("prediction.targets", "position", predicted.targets)
         return self
 
     @model_validator(mode="after")

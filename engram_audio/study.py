@@ -15,6 +15,9 @@ from engram_audio.corpus.config import LibriSpeechCorpus
 from engram_audio.latents.config import (
     ArraysRepresentation,
     CodecRepresentation,
+    DerivedRepresentation,
+    NoisyRepresentation,
+    ResampledRepresentation,
     StateRepresentation,
 )
 from engram_audio.memory.config import LINEAR, LookupMemory
@@ -72,7 +75,7 @@ class Study:
         """
         base = self.base_of(representation)
         row = self.config.representations[base]
-        if isinstance(row, StateRepresentation):
+        if isinstance(row, DerivedRepresentation):
             return self.corpus_of(row.source)
         return row.corpus if isinstance(row, CodecRepresentation) else base
 
@@ -82,6 +85,20 @@ class Study:
         if not isinstance(row, StateRepresentation):
             raise KeyError(f"{representation} is not the state of a factoriser")
         return row
+
+    def source_of(self, representation: str) -> str:
+        """The representation that another is made of."""
+        row = self.config.representations[representation]
+        if not isinstance(row, DerivedRepresentation):
+            raise KeyError(f"{representation} is not made of another representation")
+        return row.source
+
+    def chain_of(self, representation: str) -> list[str]:
+        """A representation and what it is made of, the root first."""
+        chain = [self.base_of(representation)]
+        while isinstance(self.config.representations[chain[0]], DerivedRepresentation):
+            chain.insert(0, self.source_of(chain[0]))
+        return chain
 
     def corpus_pattern(self, *kinds: str) -> str:
         """Regular expression of the corpora of some kinds; matches nothing where there are none."""
@@ -146,7 +163,7 @@ class Study:
     def num_shards(self, representation: str) -> int:
         """How many latent shards a representation has."""
         row = self.config.representations[self.base_of(representation)]
-        if isinstance(row, StateRepresentation):
+        if isinstance(row, DerivedRepresentation):
             return self.num_shards(row.source)
         if isinstance(row, CodecRepresentation):
             return self.config.corpora[row.corpus].num_shards
@@ -159,13 +176,16 @@ class Study:
     def split_seeds(self, representation: str) -> list[int]:
         """Split seeds a representation may be analysed on.
 
-        What was fitted on one split's train speakers (a codec, a VAR surrogate, a factoriser) is
-        analysed on that split only: on another its eval speakers would have been seen.
+        What was fitted on one split's train speakers (a codec, a VAR surrogate, a factoriser,
+        the scale of a noisy channel) is analysed on that split only: on another its eval speakers
+        would have been seen.
         """
         seeds = list(self.config.splits.seeds)
         row = self.config.representations[self.base_of(representation)]
-        if isinstance(row, StateRepresentation):
-            return self.split_seeds(row.source)[:1]
+        if isinstance(row, DerivedRepresentation):
+            seeds = self.split_seeds(row.source)
+            if not isinstance(row, ResampledRepresentation):
+                seeds = seeds[:1]
         if isinstance(row, CodecRepresentation):
             codec = self.config.codecs[row.codec]
             if isinstance(codec, FittedCodecSettings):
@@ -269,6 +289,37 @@ class Study:
     def matched_head(self, base: str) -> str:
         """The family of the models matched to a memory on a base."""
         return self.config.memory_controls.head if base == LINEAR else base
+
+    def compared(self) -> list[str]:
+        """Representations of the table of codecs, in its order."""
+        return list(self.config.codec_comparison.compared.representations)
+
+    def comparison_inputs(self) -> list[str]:
+        """Compared representations, their overlap twins and their predicted shuffled surrogates."""
+        compared, names = self.config.codec_comparison.compared, self.compared()
+        for controls in compared.controls.values():
+            names += [twin for twin in (controls.permuted, controls.truncated) if twin]
+        shuffled = [f"{name}{SEPARATOR}shuffled" for name in self.compared()]
+        names += [name for name in shuffled if name in self.predicted()]
+        return list(dict.fromkeys(names))
+
+    def reconstructed(self) -> list[str]:
+        """Compared representations that decode: a codec's without controls, or made of it."""
+        return [name for name in self.compared() if self._is_decodable(name)]
+
+    def _is_decodable(self, representation: str) -> bool:
+        root, *rest = (self.config.representations[n] for n in self.chain_of(representation))
+        if not isinstance(root, CodecRepresentation):
+            return False
+        is_plain = root.context_s is None and root.permute_blocks_s is None
+        can_invert = all(isinstance(r, ResampledRepresentation | NoisyRepresentation) for r in rest)
+        return is_plain and can_invert
+
+    def noisy_link(self, representation: str) -> str | None:
+        """The channel that adds noise on a representation's way from its root, or None."""
+        rows = self.config.representations
+        chain = self.chain_of(representation)
+        return next((n for n in chain if isinstance(rows[n], NoisyRepresentation)), None)
 
     def head_recipe(self, head: str) -> str:
         """The training recipe of a head."""

@@ -33,6 +33,9 @@ if STUDY.exported_states():
 if STUDY.memory_runs():
     REPORT_TABLES += ["memory", "memory_verdict"]
 
+if STUDY.compared():
+    REPORT_TABLES += ["codecs", "frontier"]
+
 if STUDY.calibration_worlds():
     REPORT_TABLES += ["calibration"]
 

@@ -19,6 +19,7 @@ class Codec(abc.ABC):
         is_causal: Whether frame t depends on samples before (t + 1) * hop only.
         cold_start_frames: Frames at the head of a clip that a fresh start distorts.
         nominal_frame_rate_hz: The rate the checkpoint states; None where it states none.
+        bits_per_s: Bits that name the latents of one second; None where they are continuous.
     """
 
     sample_rate_hz: int
@@ -28,6 +29,7 @@ class Codec(abc.ABC):
     is_causal: bool
     cold_start_frames: int = 0
     nominal_frame_rate_hz: float | None = None
+    bits_per_s: float | None = None
 
     @property
     def frame_rate_hz(self) -> float:

@@ -13,6 +13,7 @@ from engram_audio.codecs.weights import file_sha256, require_file
 from engram_audio.errors import InputError
 
 SAMPLE_RATE_HZ = 16000  # the graphs do not state it; Lyra 2 is a 16 kHz codec
+BITS_PER_QUANTIZER = 4  # codebooks of 16: 16, 30, 46 of them are 3.2, 6.0, 9.2 kb/s
 COLD_START_FRAMES = 22  # transient of a fresh interpreter, from the published graphs
 ENCODER, DECODER, QUANTIZER = "soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite"
 
@@ -38,6 +39,8 @@ class LyraCodec(Codec):
         probe = _interpreter(self._encoder)
         self.hop_samples = int(probe.get_input_details()[0]["shape"][-1])
         self.num_dims = int(probe.get_output_details()[0]["shape"][-1])
+        if num_quantizers:
+            self.bits_per_s = num_quantizers * BITS_PER_QUANTIZER * self.frame_rate_hz
 
     def weight_hash(self) -> str:
         """Return the SHA-256 of the encoder (and quantizer) graph and of the bit rate."""

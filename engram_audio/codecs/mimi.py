@@ -55,6 +55,10 @@ class MimiCodec(Codec):
             f"{self._space}_{self._num_codebooks}" if self._num_codebooks else self._space
         )
 
+        if self._num_codebooks:
+            code_bits = float(np.log2(config.codebook_size))
+            self.bits_per_s = self._num_codebooks * code_bits * self.frame_rate_hz
+
     def weight_hash(self) -> str:
         """Return the SHA-256 of model.safetensors."""
         return self._sha256

@@ -1,9 +1,11 @@
 """Settings of representations: where a named sequence of latents comes from."""
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from engram_audio.errors import InputError
 from engram_audio.section import Section
 
 SurrogateName = Literal["shuffled", "phase_randomized", "var"]
@@ -28,6 +30,12 @@ class CodecRepresentation(_Representation):
     permute_blocks_s: float | None = Field(
         gt=0,
         description="Overlap control: permute audio blocks this long before encoding, or null.",
+    )
+    context_s: float | None = Field(
+        default=None,  # off, as in every study before this control existed
+        gt=0,
+        description="Overlap control: encode every frame from the last so many seconds of audio"
+        " only, whole frames; null: the whole clip.",
     )
 
 
@@ -63,8 +71,39 @@ class StateRepresentation(_Representation):
     seed: int = Field(ge=0, description="Training seed.")
 
 
+class ResampledRepresentation(_Representation):
+    """Another representation at a lower frame rate: groups of its frames."""
+
+    kind: Literal["resampled"]
+    source: str = Field(description="Representation whose frames are grouped.")
+    frames_per_group: int = Field(
+        ge=2, le=100, description="Frames of the source in one frame; a partial last group is cut."
+    )
+    mode: Literal["stack", "average", "average_residual"] = Field(
+        description="stack: side by side; average: their mean, the rest is dropped;"
+        " average_residual: mean and contrasts by an orthonormal map."
+    )
+
+
+class NoisyRepresentation(_Representation):
+    """Another representation through a channel that adds Gaussian noise."""
+
+    kind: Literal["noisy"]
+    source: str = Field(description="Representation that noise is added to.")
+    noise_to_signal: float = Field(
+        gt=0, description="SD of the noise as a share of each dimension's train SD."
+    )
+    seed: int = Field(ge=0, description="Seed of the noise; each utterance has its own stream.")
+
+
+DerivedRepresentation = StateRepresentation | ResampledRepresentation | NoisyRepresentation
 RepresentationSection = Annotated[
-    CodecRepresentation | ArraysRepresentation | WorldRepresentation | StateRepresentation,
+    CodecRepresentation
+    | ArraysRepresentation
+    | WorldRepresentation
+    | StateRepresentation
+    | ResampledRepresentation
+    | NoisyRepresentation,
     Field(discriminator="kind"),
 ]
 
@@ -95,3 +134,22 @@ class LatentsSection(Section):
 
     extraction: ExtractionSection
     surrogates: SurrogatesSection
+
+
+def link_model(text: str, source: str) -> type[Section]:
+    """Return the model of a representation's frozen section by its `kind`.
+
+    Raises:
+        InputError: The text is no section of a representation.
+    """
+    models: dict[str, type[Section]] = {
+        "codec": CodecRepresentation,
+        "resampled": ResampledRepresentation,
+        "noisy": NoisyRepresentation,
+    }
+    try:
+        return models[json.loads(text)["kind"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{source}: not the section of a representation that decodes ({error}); freeze it again"
+        ) from error

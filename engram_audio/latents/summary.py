@@ -10,6 +10,7 @@ import numpy as np
 
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
+from engram_audio.latents.resampling import within_group_share
 from engram_audio.stats.rank import effective_rank
 
 BLOCK_FRAMES = 16384  # frames held at a time, in float64
@@ -120,7 +121,8 @@ def gather_extraction(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         `self_tests` (the worst value of each check over all shards), `excluded` (all utterances
-        without latents, sorted), and `surrogate` (how it was made, or None).
+        without latents, sorted), `surrogate`, `channel`, `resampling` (how it was made, or
+        None) and `rate` (bits per second and what they bound, or None).
     """
     worst: dict[str, dict[str, Any]] = {}
     excluded: list[dict[str, Any]] = []
@@ -136,5 +138,27 @@ def gather_extraction(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "excluded": sorted(excluded, key=lambda row: row["utterance_id"]),
         "num_resampled": sum(m.get("extraction", {}).get("num_resampled", 0) for m in manifests),
         "surrogate": manifests[0].get("surrogate") if manifests else None,
+        "rate": manifests[0].get("rate") if manifests else None,
+        "channel": manifests[0].get("channel") if manifests else None,
+        "resampling": _gather_resampling([m["resampling"] for m in manifests if "resampling" in m]),
         "energy": manifests[0].get("energy", "waveform_rms") if manifests else None,
     }
+
+
+def _gather_resampling(shards: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    if not shards:
+        return None
+    same = {name: shards[0][name] for name in ("source", "mode", "frames_per_group")}
+    share = within_group_share(shard["moments"] for shard in shards)
+    dropped = sum(shard["num_dropped_frames"] for shard in shards)
+    return {**same, "num_dropped_frames": dropped, "within_group_share": share}
+
+
+def carried_over(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return what a representation made of another keeps of its shard's manifest.
+
+    The self-tests are those of the codec at the root; the rate still bounds what is left of it.
+    """
+    tests = manifest.get("extraction", {}).get("self_tests", [])
+    kept = {name: manifest[name] for name in ("rate", "channel", "energy") if name in manifest}
+    return {**kept, "extraction": {"self_tests": tests}}

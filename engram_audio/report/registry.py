@@ -3,6 +3,7 @@
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.sections import (
     calibration,
+    codecs,
     corpus,
     factorizer,
     instrument,
@@ -24,6 +25,7 @@ SECTIONS: tuple[SectionSpec, ...] = (
     prediction.SECTION,
     factorizer.SECTION,
     memory.SECTION,
+    codecs.SECTION,
     corpus.SECTION,
     listening.SECTION,
     provenance.SECTION,

@@ -116,3 +116,24 @@ def fieller_quotient(numerator: Uncertain, denominator: Uncertain, confidence: f
         low = np.where(bounded, (middle - root) / curve, np.nan)
         high = np.where(bounded, (middle + root) / curve, np.nan)
     return Interval(low, high)
+
+
+def paired_quotient(numerator: Estimate, denominator: Estimate, confidence: float) -> Interval:
+    """Return the interval of numerator / denominator on the *same* speakers (Fieller's theorem).
+
+    It holds every q that the data do not refute as `numerator - q * denominator = 0`, a paired
+    difference. Where the denominator is not distinguishable from 0 both bounds are NaN.
+    """
+    units = np.maximum(numerator.num_units, denominator.num_units).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(units > 1, units - 1, np.nan)
+        scale = stats.t.ppf(0.5 + confidence / 2, df) ** 2 * units / df
+        top, bottom = numerator.influence, denominator.influence
+        # (n - q d)^2 <= t^2 var(n - q d), a quadratic in q
+        curve = denominator.value**2 - scale * (bottom**2).sum(-1)
+        middle = numerator.value * denominator.value - scale * (top * bottom).sum(-1)
+        constant = numerator.value**2 - scale * (top**2).sum(-1)
+        root = np.sqrt(np.maximum(middle**2 - curve * constant, 0.0))
+        low = np.where(curve > 0, (middle - root) / curve, np.nan)
+        high = np.where(curve > 0, (middle + root) / curve, np.nan)
+    return Interval(low, high)

@@ -46,7 +46,7 @@ def parse_arguments(
     inputs: Sequence[str] = (),
     optional_inputs: Sequence[str] = (),
     input_lists: Sequence[str] = (),
-    optional_input_lists: Sequence[str] = (),
+    optional_lists: Sequence[str] = (),
     outputs: Sequence[str] = (),
     wildcards: Sequence[str] = (),
     uses_device: bool = False,
@@ -60,7 +60,7 @@ def parse_arguments(
         inputs: Required single files.
         optional_inputs: Single files that a rule may leave out.
         input_lists: Inputs that take one or more files.
-        optional_input_lists: The same, which a rule may leave out.
+        optional_lists: Inputs that take any number of files, none included.
         outputs: Files to write; parent directories are made.
         wildcards: Strings that the rule's wildcards provide.
         uses_device: Whether to accept `--device {auto,cpu,cuda}`.
@@ -73,8 +73,8 @@ def parse_arguments(
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path)
     for name in input_lists:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="+", required=True)
-    for name in optional_input_lists:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="+")
+    for name in optional_lists:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="*", default=[])
     for name in wildcards:
         parser.add_argument(f"--{name.replace('_', '-')}", required=True)
     if uses_device:

@@ -21,6 +21,7 @@ from engram_audio.latents.round_trip import (
     spectrogram,
     whole_frames,
 )
+from engram_audio.latents.truncated import truncated
 from engram_audio.latents.waveform import WaveformSettings, prepare_waveform
 from engram_audio.report.config import ReportSection
 from engram_audio.steps._cli import Arguments
@@ -55,7 +56,9 @@ def open_examples(arguments: Arguments) -> Examples:
     extraction = arguments.load_section(arguments.section, ExtractionSection)
     report = arguments.load_section(arguments.report_section, ReportSection)
     device = resolve_device(arguments.device, settings.uses_torch)
-    codec = load_codec(settings, arguments.weights, device, arguments.num_workers)
+    loaded = load_codec(settings, arguments.weights, device, arguments.num_workers)
+    budget = round(extraction.batch_duration_s * loaded.sample_rate_hz)
+    codec = truncated(loaded, representation.context_s, budget, arguments.representation)
     splits = read_table(arguments.splits, ["utterance_id", "split"])
     held_out = splits.loc[splits["split"] == "eval", "utterance_id"].tolist()
     utterances = read_table(arguments.utterances, COLUMNS)

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         ],
         optional_inputs=["base_model"],
         input_lists=["shards"],
-        optional_input_lists=["folds"],
+        optional_lists=["folds"],
         outputs=["scores", "usage", "summary"],
         wildcards=["base", "lag", "seed"],
         uses_device=True,

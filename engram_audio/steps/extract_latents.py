@@ -11,11 +11,13 @@ from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.partial import PartialStore
 from engram_audio.artifacts.table import read_table
 from engram_audio.codecs.adapters import adapter_module
+from engram_audio.codecs.base import Codec
 from engram_audio.codecs.config import codec_model
 from engram_audio.codecs.registry import load_codec
 from engram_audio.latents import extraction, self_tests
 from engram_audio.latents.batching import plan_batches
 from engram_audio.latents.config import CodecRepresentation, ExtractionSection
+from engram_audio.latents.truncated import truncated
 from engram_audio.latents.waveform import WaveformSettings, prepare_waveform
 from engram_audio.provenance import canonical_json, code_digest, text_digest
 from engram_audio.steps import _cli
@@ -45,7 +47,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     section = arguments.load_section(arguments.section, ExtractionSection)
     device = resolve_device(arguments.device, settings.uses_torch)
-    codec = load_codec(settings, arguments.weights, device, arguments.num_workers)
+    loaded = load_codec(settings, arguments.weights, device, arguments.num_workers)
+    budget = round(section.batch_duration_s * loaded.sample_rate_hz)
+    codec = truncated(loaded, representation.context_s, budget, name)
     shards = read_table(arguments.shards, ["utterance_id", "shard"])
     members = shards.loc[shards["shard"] == arguments.shard, ["utterance_id"]]
     clips = members.merge(read_table(arguments.utterances, COLUMNS), on="utterance_id", how="left")
@@ -68,7 +72,6 @@ def main(argv: list[str] | None = None) -> None:
         section.seed,
     )
     self_tests.require_passed(tests, name)
-    budget = round(section.batch_duration_s * codec.sample_rate_hz)
     batches = plan_batches(lengths, codec.hop_samples, section.guard_frames, budget)
     adapter = code_digest("engram_audio.steps.extract_latents", adapter_module(settings.kind))
     manifest = {**arguments.manifest(section.seed), "code_digest": adapter}
@@ -89,7 +92,16 @@ def main(argv: list[str] | None = None) -> None:
         "num_resampled": int((clips["sample_rate_hz"] != codec.sample_rate_hz).sum()),
         "permute_blocks_samples": waves.block_samples,
     }
-    metadata = LatentMetadata(
+    if codec.bits_per_s is not None:
+        manifest["rate"] = {"bits_per_s": codec.bits_per_s, "kind": "quantised"}
+    times = extraction.frame_times(shard.block.offsets, codec.frame_rate_hz)
+    write_latent_shard(arguments.latents, shard.block, times, _metadata(name, codec), manifest)
+    parts.clear()
+    LOG.info("%d utterances, %d excluded", len(shard.block.utterance_ids), len(shard.excluded))
+
+
+def _metadata(name: str, codec: Codec) -> LatentMetadata:
+    return LatentMetadata(
         representation=name,
         num_dims=codec.num_dims,
         frame_rate_hz=codec.frame_rate_hz,
@@ -98,10 +110,6 @@ def main(argv: list[str] | None = None) -> None:
         is_causal=codec.is_causal,
         cold_start_frames=codec.cold_start_frames,
     )
-    times = extraction.frame_times(shard.block.offsets, codec.frame_rate_hz)
-    write_latent_shard(arguments.latents, shard.block, times, metadata, manifest)
-    parts.clear()
-    LOG.info("%d utterances, %d excluded", len(shard.block.utterance_ids), len(shard.excluded))
 
 
 if __name__ == "__main__":

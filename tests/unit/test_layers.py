@@ -9,8 +9,8 @@ from engram_audio.provenance import ROOT, imported_modules
 
 PACKAGE = ROOT / "engram_audio"
 STAGES = (
-    "corpus", "codecs", "latents", "calibration", "structure", "prediction", "factorizer", "memory",
-    "rollout", "generation", "trust", "report",
+    "corpus", "codecs", "latents", "calibration", "structure", "prediction", "factorizer",
+    "comparison", "memory", "rollout", "generation", "trust", "report",
 )  # fmt: skip
 BELOW_ALL = {"errors", "section", "windows", "stats"}
 MATHEMATICS = {*STAGES, "stats", "training", "windows"} - {"codecs"}

@@ -69,6 +69,11 @@ def test_more_quantizers_come_nearer_to_the_continuous_latents(lyra_folder: Path
     assert load(lyra_folder, 16).latent_space == "dequantized_16_quantizers"
 
 
+def test_the_stated_bit_rates_are_the_published_ones(lyra_folder: Path):
+    stated = [load(lyra_folder, count).bits_per_s for count in (None, 16, 30, 46)]
+    assert stated == [None, 3200.0, 6000.0, 9200.0]
+
+
 def test_missing_and_damaged_graphs_are_refused(lyra_folder: Path, tmp_path: Path):
     with pytest.raises(InputError, match=r"soundstream_encoder\.tflite: no such file"):
         load(tmp_path)

@@ -168,3 +168,10 @@ def test_impossible_settings_are_refused(folder: Path):
     with pytest.raises(ValueError, match="revision must be null"):
         settings(folder, revision="0" * 40)
     assert not settings(folder, checkpoint="kyutai/mimi", revision="0" * 40).is_local
+
+
+def test_codebooks_state_their_bits(folder: Path):
+    """Four codebooks of 32 entries at 12.5 Hz; continuous spaces state none."""
+    codec = load(folder, latent_space="codebooks", num_codebooks=4)
+    assert codec.bits_per_s == pytest.approx(4 * 5 * 12.5)
+    assert load(folder).bits_per_s is None

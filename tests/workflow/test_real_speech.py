@@ -29,7 +29,12 @@ def tables(tmp_path_factory, shared_data: Path) -> Path:
     config["pathvars"] = {}
     config["corpora"]["speech"]["root"] = f"{shared}/real-speech"
     config["codecs"]["soundstream"]["weights_dir"] = f"{shared}/lyra"
-    config["representations"]["soundstream"]["surrogates"] = []
+    soundstream = {**config["representations"]["soundstream"], "surrogates": []}
+    config["representations"] = {"soundstream": soundstream}
+    config["prediction"]["representations"] = ["soundstream"]
+    config["codecs"] = {"soundstream": config["codecs"]["soundstream"]}
+    nothing = {"representations": [], "ladders": {}, "controls": {}}
+    config["codec_comparison"]["compared"] = nothing
     config["structure"].update({"slices": ["all"], "lags_frames": [1, 2], "kmeans_restarts": 3})
     kmeans = [{"kind": "kmeans", "codebook_sizes": [256]}]
     config["structure_keys"]["mean_pool"]["inputs"] = ["raw"]

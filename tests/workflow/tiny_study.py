@@ -115,6 +115,9 @@ def tiny_config() -> dict[str, Any]:
     _shrink_prediction(config)
     _shrink_factorizer(config)
     _shrink_memory(config)
+    nothing = {"representations": [], "ladders": {}, "controls": {}}
+    reconstruction = {"num_utterances": 2, "maximum_duration_s": 2.0}
+    config["codec_comparison"] = {"compared": nothing, "reconstruction": reconstruction}
     config["calibration"]["worlds"] |= {
         "names": [], "num_train_speakers": 4, "num_eval_speakers": 4,
         "num_utterances_per_speaker": 2, "num_truth_speakers": 4,
@@ -204,6 +207,29 @@ def _shrink_memory(config: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
+def add_comparison(config: dict[str, Any]) -> None:
+    """Compare the demo codec with itself: at half the rate, with noise, and its overlap twins."""
+    own = config["representations"]["mel_pca"]
+    matched = {"kind": "resampled", "frames_per_group": 2, "mode": "average_residual"}
+    rows = {
+        "mel_pca_permuted": {**own, "permute_blocks_s": 0.08},
+        "mel_pca_truncated": {**own, "context_s": 0.08},
+        "mel_pca_noisy": {"kind": "noisy", "source": "mel_pca", "noise_to_signal": 1.0, "seed": 0},
+        "mel_pca_matched": {**matched, "source": "mel_pca"},
+        "mel_pca_matched_permuted": {**matched, "source": "mel_pca_permuted"},
+    }
+    config["representations"] |= {name: {**row, "surrogates": []} for name, row in rows.items()}
+    config["prediction"]["representations"] = ["mel_pca", *rows]
+    config["codec_comparison"]["compared"] = {
+        "representations": ["mel_pca", "mel_pca_matched", "mel_pca_noisy"],
+        "ladders": {"noise": ["mel_pca_noisy", "mel_pca"]},
+        "controls": {
+            "mel_pca": {"permuted": "mel_pca_permuted", "truncated": "mel_pca_truncated"},
+            "mel_pca_matched": {"permuted": "mel_pca_matched_permuted", "truncated": None},
+        },
+    }  # fmt: skip
+
+
 def wide_config() -> dict[str, Any]:
     """The tiny study with one of everything: for plans, not for running."""
     config = tiny_config()
@@ -211,7 +237,8 @@ def wide_config() -> dict[str, Any]:
     config["corpora"]["librispeech"] = {**full["corpora"]["librispeech"], "num_shards": 2}
     config["codecs"]["mimi"] = full["codecs"]["mimi"]
     config["calibration"]["worlds"]["names"] = ["iid"]
-    config["prediction"]["representations"] = ["mel_pca", "brought"]
+    add_comparison(config)
+    config["prediction"]["representations"].append("brought")
     config["representations"]["brought"]["surrogates"] = ["shuffled", "phase_randomized", "var"]
     config["representations"]["mimi"] = {
         **full["representations"]["mimi"], "surrogates": ["shuffled"],

@@ -1,0 +1,1 @@
+"""Every codec side by side: reconstruction, predictability, overlap, at matched rates."""

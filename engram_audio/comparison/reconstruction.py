@@ -1,0 +1,142 @@
+"""Decode eval utterances and score what came back.
+
+Codecs run at their own rates; all are scored at 16 kHz, where wideband PESQ is defined, so that a
+distance means the same for each. What a codec's fresh start distorts is left out, as every reader
+of its latents leaves it out.
+
+Shapes: S samples, T frames, D dimensions.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.codecs.base import Codec
+from engram_audio.codecs.mel import MelAnalysis, log_mel_distance
+from engram_audio.codecs.waveform import resample
+from engram_audio.latents.batching import encode_batch
+from engram_audio.latents.config import NoisyRepresentation, ResampledRepresentation
+from engram_audio.latents.noise import add_noise
+from engram_audio.latents.resampling import group_frames, ungroup_frames
+
+SCORE_RATE_HZ = 16000
+# 80 bands, 40 ms windows every 10 ms, floor 1e-5 of full scale: as the players' distance.
+SCORE_ANALYSIS = MelAnalysis(
+    sample_rate_hz=SCORE_RATE_HZ,
+    hop_samples=160,
+    window_samples=640,
+    stack_hops=1,
+    num_mels=80,
+    magnitude_floor=1e-5,
+)
+SCORES = ("log_mel_l1", "stoi", "pesq")
+Link = NoisyRepresentation | ResampledRepresentation
+Metric = Callable[[np.ndarray, np.ndarray], float]
+
+
+class RoundTrip(NamedTuple):
+    """An utterance and what was decoded, same length and codec's rate, each [S]."""
+
+    original: np.ndarray
+    decoded: np.ndarray
+
+
+def choose_utterances(utterances: pd.DataFrame, num_utterances: int) -> pd.DataFrame:
+    """Deal utterances evenly over the sorted speakers: the first of each, then the second.
+
+    Args:
+        utterances: Columns utterance_id, speaker_id; eval speakers only.
+        num_utterances: How many; fewer if there are fewer. Below one per speaker, speakers are
+            spread evenly over the sorted ones.
+    """
+    ordered = utterances.sort_values(["speaker_id", "utterance_id"], kind="stable")
+    speakers = sorted(set(ordered["speaker_id"]))
+    if num_utterances < len(speakers):
+        places = np.linspace(0, len(speakers) - 1, num_utterances).round().astype(int)
+        ordered = ordered.loc[ordered["speaker_id"].isin([speakers[place] for place in places])]
+    turn = ordered.groupby("speaker_id").cumcount()
+    dealt = ordered.assign(turn=turn).sort_values(["turn", "speaker_id"], kind="stable")
+    return dealt.head(num_utterances).drop(columns="turn")
+
+
+def round_trip(
+    codec: Codec,
+    waveform: np.ndarray,
+    links: Sequence[Link],
+    noise_std: np.ndarray | None,
+    utterance_id: str,
+) -> RoundTrip | None:
+    """Encode, pass the links that lead to a representation, go back, decode.
+
+    Args:
+        codec: The codec at the root.
+        waveform: Shape [S], at the codec's rate.
+        links: How the representation is made of the codec's latents, the first step first.
+        noise_std: Train SD of the dimensions, where a link adds noise.
+        utterance_id: Seeds the noise.
+
+    Returns:
+        None where no whole group of frames is left after the cold start.
+    """
+    latents = encode_batch(codec, [waveform], 0)[0]
+    start = min(codec.cold_start_frames, len(latents))
+    frames = latents[start:]
+    for link in links:
+        if isinstance(link, NoisyRepresentation):
+            assert noise_std is not None
+            frames = add_noise(frames, noise_std, link.noise_to_signal, link.seed, utterance_id)
+        else:
+            size, mode = link.frames_per_group, link.mode
+            frames = ungroup_frames(group_frames(frames, size, mode), size, mode)
+    if not len(frames):
+        return None
+    hop, stop = codec.hop_samples, start + len(frames)
+    # The decoder starts with the codec's own first frames: its state is warm where scoring begins.
+    decoded = codec.decode(np.concatenate([latents[:start], frames]))
+    part = slice(start * hop, stop * hop)
+    return RoundTrip(waveform[part], decoded[part])
+
+
+def score(pair: RoundTrip, rate_hz: int, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """Return the scores of one round trip; NaN where a metric is absent or undefined."""
+    original, decoded = (resample(wave, rate_hz, SCORE_RATE_HZ) for wave in pair)
+    scores = {"log_mel_l1": log_mel_distance(original, decoded, SCORE_ANALYSIS)}
+    for name in SCORES[1:]:
+        metric = metrics.get(name)
+        scores[name] = float("nan") if metric is None else metric(original, decoded)
+    return scores
+
+
+def installed_metrics() -> dict[str, Metric]:
+    """Return the intelligibility and quality metrics whose libraries are installed."""
+    found: dict[str, Metric] = {}
+    try:
+        from pystoi import stoi
+
+        def intelligibility(original: np.ndarray, decoded: np.ndarray) -> float:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # it warns and returns a constant when too short
+                try:
+                    return float(stoi(original, decoded, SCORE_RATE_HZ))
+                except (RuntimeWarning, ValueError):
+                    return float("nan")
+
+        found["stoi"] = intelligibility
+    except ImportError:
+        pass
+    try:
+        from pesq import PesqError, pesq
+
+        def quality(original: np.ndarray, decoded: np.ndarray) -> float:
+            try:
+                return float(pesq(SCORE_RATE_HZ, original, decoded, "wb"))
+            except (PesqError, ValueError):  # no speech in it, or too short
+                return float("nan")
+
+        found["pesq"] = quality
+    except ImportError:
+        pass
+    return found

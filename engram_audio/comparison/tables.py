@@ -1,0 +1,253 @@
+"""The published tables of codecs side by side; columns in docs/data-dictionary-codecs.md.
+
+All information is per second, with rate and dimension beside: nats per frame of different rates or
+dimensions are never set side by side.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.comparison.config import ComparedSection
+from engram_audio.comparison.information import (
+    NOTHING,
+    Information,
+    Share,
+    complement,
+    information_share,
+)
+from engram_audio.comparison.reconstruction import SCORES
+from engram_audio.prediction.comparison import described, with_intervals
+from engram_audio.stats.estimate import Estimate
+from engram_audio.stats.ratio import ratio_of_sums
+
+LN2 = float(np.log(2))
+
+
+class Key(NamedTuple):
+    """The structure stage's registered key and lag, by which representations are compared."""
+
+    name: str
+    lag_frames: int
+
+
+class Row(NamedTuple):
+    """One representation.
+
+    Attributes:
+        name: Its name.
+        codec: The codec at its root, or "".
+        family: Kind of that codec (mimi, lyra); the root's name where there is no codec.
+        summary: Its latent summary.
+        measured: Its information, or None.
+        scores: Reconstruction scores of utterances, or None where it is not decoded.
+        absent_metrics: Metrics whose library was not installed.
+    """
+
+    name: str
+    codec: str
+    family: str
+    summary: Mapping[str, Any]
+    measured: Information | None
+    scores: pd.DataFrame | None
+    absent_metrics: Sequence[str]
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames per second."""
+        return float(self.summary["metadata"]["frame_rate_hz"])
+
+
+def codec_table(
+    rows: Mapping[str, Row],
+    compared: ComparedSection,
+    structure: pd.DataFrame,
+    key: Key,
+    confidence: float,
+) -> pd.DataFrame:
+    """Return one row per compared representation.
+
+    Args:
+        rows: By name: compared representations, their twins and shuffled surrogates.
+        compared: The section.
+        structure: `tables/structure.csv`.
+        key: Registered key and lag.
+        confidence: Of intervals.
+    """
+    found = []
+    for name in compared.representations:
+        row = rows[name]
+        facts = {
+            **_facts(row),
+            **_reconstruction(row),
+            **_information(row),
+            **_explained(structure, row, key),
+            **_overlap(rows, name, compared, confidence),
+        }
+        found.append(facts)
+    return with_intervals(pd.DataFrame(found), confidence)
+
+
+def _facts(row: Row) -> dict[str, Any]:
+    metadata, summary = row.summary["metadata"], row.summary
+    rate = summary.get("rate") or {}
+    resampling = summary.get("resampling") or {}
+    channel = summary.get("channel") or {}
+    tests = summary.get("self_tests", [])
+    return {
+        "representation": row.name,
+        "codec": row.codec,
+        "family": row.family,
+        "latent_space": metadata["latent_space"],
+        "frame_rate_hz": row.rate_hz,
+        "num_dims": metadata["num_dims"],
+        "is_causal": metadata["is_causal"],
+        "resampled": resampling.get("mode", ""),
+        "frames_per_group": resampling.get("frames_per_group", np.nan),
+        "within_group_share": resampling.get("within_group_share", np.nan),
+        "noise_to_signal": channel.get("noise_to_signal", np.nan),
+        "bits_per_s": rate.get("bits_per_s", np.nan),
+        "bits_are": rate.get("kind", ""),
+        "num_self_tests": len(tests),
+        "num_self_tests_passed": sum(bool(test["is_passed"]) for test in tests),
+        "self_tests": "; ".join(_test_words(test) for test in tests),
+    }
+
+
+def _test_words(test: Mapping[str, Any]) -> str:
+    value = "" if test["value"] is None else f" {test['value']:.3g}"
+    return f"{test['name']}{value} {'ok' if test['is_passed'] else 'failed'}"
+
+
+def _reconstruction(row: Row) -> dict[str, Any]:
+    scores = row.scores
+    found: dict[str, Any] = {
+        "num_decoded": 0 if scores is None else len(scores),
+        "num_decoded_speakers": 0 if scores is None else scores["speaker_id"].nunique(),
+    }
+    for name in SCORES:
+        found |= described(name, None if scores is None else speaker_mean(scores, name))
+    return found | {"absent_metrics": " ".join(row.absent_metrics)}
+
+
+def speaker_mean(scores: pd.DataFrame, name: str) -> Estimate | None:
+    """Return the mean of a score over utterances, its error clustered by speaker."""
+    known = scores.loc[np.isfinite(scores[name].to_numpy(float))]
+    if known.empty:
+        return None
+    groups = known.groupby("speaker_id")[name]
+    return ratio_of_sums(groups.sum().to_numpy(float), groups.size().to_numpy(float))
+
+
+def _information(row: Row) -> dict[str, Any]:
+    measured, rate = row.measured, row.rate_hz
+    information = None if measured is None else measured.information
+    gain = None if measured is None else measured.gain
+    names = (
+        {"predictor": "", "marginal": "", "head": "", "best_null": "", "num_frames": 0}
+        if measured is None
+        else {
+            "predictor": measured.predictor, "marginal": measured.marginal, "head": measured.head,
+            "best_null": measured.null, "num_frames": measured.num_frames,
+        }
+    )  # fmt: skip
+    return {
+        **names,
+        **described("information_nats_per_s", information, rate),
+        **described("information_bits_per_s", information, rate / LN2),
+        **described("gain_nats_per_s", gain, rate),
+        **described("gain_bits_per_s", gain, rate / LN2),
+    }
+
+
+def _explained(structure: pd.DataFrame, row: Row, key: Key) -> dict[str, Any]:
+    """Return what the registered key explains, and how much beyond the best of its surrogates."""
+    wanted = {
+        "representation": row.name, "key": key.name, "lag_frames": key.lag_frames, "part": "eval",
+        "slice": "all", "subspace": "all",
+    }  # fmt: skip
+    mask = pd.Series(True, index=structure.index)
+    for column, value in wanted.items():
+        mask &= structure[column] == value
+    chosen = structure.loc[mask].sort_values("split_seed").head(1).to_dict("records")
+    found: dict[str, Any] = {
+        "explained_key": key.name,
+        "explained_lag_s": key.lag_frames / row.rate_hz,
+    }
+    for name in ("explained_fraction", "advantage"):
+        for end in ("", "_low", "_high"):
+            value = chosen[0].get(f"{name}{end}") if chosen else np.nan
+            label = "explained_advantage" if name == "advantage" else name
+            found[f"{label}{end}"] = np.nan if value is None else float(value)
+    return found
+
+
+def _overlap(
+    rows: Mapping[str, Row], name: str, compared: ComparedSection, confidence: float
+) -> dict[str, Any]:
+    """Return shares of the information: permuted twin, lost by truncation, without any order."""
+    whole = rows[name].measured
+    controls = compared.controls.get(name)
+
+    def share(twin: str | None) -> Share:
+        other = None if twin is None or twin not in rows else rows[twin].measured
+        return information_share(other, whole, confidence)
+
+    truncated = share(None if controls is None else controls.truncated)
+    shares = {
+        "overlap_share": share(None if controls is None else controls.permuted),
+        "truncation_loss": NOTHING if np.isnan(truncated.value) else complement(truncated),
+        "static_share": share(f"{name}--shuffled"),
+    }
+    found: dict[str, Any] = {}
+    for label, item in shares.items():
+        found |= {label: item.value, f"{label}_low": item.low, f"{label}_high": item.high}
+    return found
+
+
+LADDER_COLUMNS = (
+    "representation", "codec", "family", "frame_rate_hz", "num_dims", "bits_per_s", "bits_are",
+    "log_mel_l1", "stoi", "pesq", "information_nats_per_s", "information_bits_per_s", "predictor",
+    "marginal",
+)  # fmt: skip
+
+
+def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return the points of every ladder, coarse to fine, with the front of each.
+
+    `is_pareto`: no other point of the ladder has both less distortion and more information; empty
+    where a point lacks one of them. `information_share_of_bits`: information over the rate, where
+    a rate is stated; it cannot exceed 1 unless the density model breaks down.
+    """
+    intervals = [f"{name}{end}" for name in LADDER_COLUMNS for end in ("_low", "_high")]
+    columns = [*LADDER_COLUMNS, *(name for name in intervals if name in codecs.columns)]
+    place = {name: number for number, name in enumerate(codecs["representation"])}
+    parts = []
+    for ladder, names in ladders.items():
+        part = codecs.iloc[[place[name] for name in names]][columns].reset_index(drop=True)
+        part.insert(0, "ladder", ladder)
+        part.insert(1, "step", np.arange(len(part)))
+        for end in ("", "_low", "_high"):
+            bits = part[f"information_bits_per_s{end}"] / part["bits_per_s"]
+            part[f"information_share_of_bits{end}"] = bits
+        part["is_pareto"] = pareto_front(
+            part["log_mel_l1"].to_numpy(float), part["information_bits_per_s"].to_numpy(float)
+        )
+        parts.append(part)
+    if not parts:
+        return pd.DataFrame(columns=["ladder", "step", *columns, "is_pareto"])
+    return pd.concat(parts, ignore_index=True)
+
+
+def pareto_front(distortion: np.ndarray, information: np.ndarray) -> list[bool | None]:
+    """Return which points no other beats in both; None where a point lacks a number."""
+    known = np.isfinite(distortion) & np.isfinite(information)
+    no_worse = (distortion[None] <= distortion[:, None]) & (
+        information[None] >= information[:, None]
+    )
+    better = (distortion[None] < distortion[:, None]) | (information[None] > information[:, None])
+    beaten = np.any(no_worse & better & known[None], axis=1)
+    pairs = zip(beaten.tolist(), known.tolist(), strict=True)
+    return [not is_beaten if is_known else None for is_beaten, is_known in pairs]

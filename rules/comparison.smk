@@ -1,0 +1,86 @@
+"""Every codec side by side: reconstruction, then one table of all and the frontier."""
+
+
+include: "comparison_inputs.smk"
+
+
+localrules:
+    tabulate_codecs,
+
+
+rule evaluate_reconstruction:
+    """Decode eval utterances from a representation and score them against the original."""
+    input:
+        section="<results>/config/codec_comparison.reconstruction.json",
+        links=link_sections,
+        codec_section=root_codec_section,
+        noise_scale=link_noise_scale,
+        utterances=utterance_table,
+        splits=first_splits,
+        weights=root_codec_weights,
+    output:
+        scores="<results>/reconstruction/{representation}/scores.parquet",
+    log:
+        "<logs>/reconstruction/{representation}.log",
+    benchmark:
+        "<benchmarks>/reconstruction/{representation}.tsv"
+    wildcard_constraints:
+        representation="|".join(STUDY.reconstructed()) or "(?!)",
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        code=reconstruction_code,
+        noise_scale=noise_scale_option,
+    shell:
+        r"""
+        python -m engram_audio.steps.evaluate_reconstruction --device auto \
+            --section {input.section:q} --links {input.links:q} \
+            --codec-section {input.codec_section:q} {params.noise_scale} \
+            --utterances {input.utterances:q} --splits {input.splits:q} \
+            --weights {input.weights:q} --scores {output.scores:q} \
+            --representation {wildcards.representation:q} --num-workers {threads} \
+            >{log:q} 2>&1
+        """
+
+
+rule tabulate_codecs:
+    """Publish every codec side by side, and the frontier of every ladder."""
+    input:
+        section="<results>/config/codec_comparison.compared.json",
+        decision_section="<results>/config/decision.json",
+        statistics_section="<results>/config/statistics.json",
+        structure="<results>/tables/structure.csv",
+        prediction_scores=compared_scores(),
+        summaries=compared_summaries(),
+        reconstructions=reconstruction_scores(),
+    output:
+        codecs="<results>/tables/codecs.csv",
+        frontier="<results>/tables/frontier.csv",
+    log:
+        "<logs>/tabulate_codecs.log",
+    benchmark:
+        "<benchmarks>/tabulate_codecs.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        code=step_code("tabulate_codecs"),
+        origins=compared_origins(),
+    shell:
+        r"""
+        python -m engram_audio.steps.tabulate_codecs \
+            --section {input.section:q} --decision-section {input.decision_section:q} \
+            --statistics-section {input.statistics_section:q} --structure {input.structure:q} \
+            --prediction-scores {input.prediction_scores:q} --summaries {input.summaries:q} \
+            --reconstructions {input.reconstructions:q} --origins {params.origins:q} \
+            --codecs {output.codecs:q} --frontier {output.frontier:q} \
+            >{log:q} 2>&1
+        """

@@ -1,0 +1,72 @@
+"""Which files the comparison of codecs reads and gathers."""
+
+
+def link_sections(wildcards) -> list[str]:
+    """Frozen sections of a representation and of what it is made of, the root first."""
+    chain = STUDY.chain_of(wildcards.representation)
+    return [f"<results>/config/representations.{name}.json" for name in chain]
+
+
+def root_codec(wildcards) -> str:
+    """The codec at the root of a representation."""
+    return STUDY.codec_of(STUDY.chain_of(wildcards.representation)[0])
+
+
+def root_codec_section(wildcards) -> str:
+    """The frozen section of that codec."""
+    return f"<results>/config/codecs.{root_codec(wildcards)}.json"
+
+
+def root_codec_weights(wildcards) -> list[str]:
+    """The weights of that codec."""
+    return STUDY.codec_files(root_codec(wildcards))
+
+
+def link_noise_scale(wildcards) -> list[str]:
+    """The measured scale of the channel on the way from the root, where there is one."""
+    name = STUDY.noisy_link(wildcards.representation)
+    return [f"<results>/latents/{name}/noise_scale.safetensors"] if name else []
+
+
+def noise_scale_option(wildcards, input) -> str:
+    """The option that hands the scale to the step, where there is one."""
+    return f"--noise-scale {shlex.quote(str(input.noise_scale))}" if input.noise_scale else ""
+
+
+def reconstruction_code(wildcards) -> str:
+    """Digest of evaluate_reconstruction and of the adapter that it loads by name."""
+    settings = STUDY.config.codecs[root_codec(wildcards)]
+    return step_code("evaluate_reconstruction", adapter_module(settings.kind))
+
+
+def reconstruction_scores() -> list[str]:
+    """Scores of every compared representation that can be decoded."""
+    return [f"<results>/reconstruction/{name}/scores.parquet" for name in STUDY.reconstructed()]
+
+
+def compared_scores() -> list[str]:
+    """Lag-1 scores of heads and nulls, first training seed, of all that the table reads."""
+    seed = STUDY.config.prediction.seeds[0]
+    return [
+        f"<results>/prediction/{name}/{scored}/seed-{seed}/scores.parquet"
+        for name in STUDY.comparison_inputs()
+        for scored in (*(f"lag-1/{head}" for head in STUDY.prediction_heads(name)), "nulls")
+    ]
+
+
+def compared_summaries() -> list[str]:
+    """Latent summaries of the same."""
+    return [f"<results>/latents/{name}/summary.json" for name in STUDY.comparison_inputs()]
+
+
+def compared_origins() -> list[str]:
+    """`<representation>=<codec at its root>=<family>`; without a codec the root is the family."""
+    found = []
+    for name in STUDY.compared():
+        root = STUDY.chain_of(name)[0]
+        row = STUDY.config.representations[root]
+        is_codec = row.kind == "codec"
+        codec = row.codec if is_codec else ""
+        family = STUDY.config.codecs[codec].kind if is_codec else root
+        found.append(f"{name}={codec}={family}")
+    return found

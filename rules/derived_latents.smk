@@ -1,0 +1,111 @@
+"""Representations made of others: at a lower frame rate, or through a channel that adds noise."""
+
+
+include: "derived_inputs.smk"
+
+
+if ANALYSIS_IS_LOCAL:
+
+    localrules:
+        resample_latents,
+        fit_noise_scale,
+        add_noise,
+
+
+rule resample_latents:
+    """Group the frames of one shard of another representation."""
+    input:
+        section="<results>/config/representations.{representation}.json",
+        latents=source_shard,
+    output:
+        resampled_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
+    log:
+        "<logs>/latents/{representation}/resample-{shard}.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}/resample-{shard}.tsv"
+    wildcard_constraints:
+        representation=STUDY.representation_pattern("resampled"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=step_code("resample_latents"),
+    shell:
+        r"""
+        python -m engram_audio.steps.resample_latents \
+            --section {input.section:q} \
+            --latents {input.latents:q} \
+            --resampled-latents {output.resampled_latents:q} \
+            --representation {wildcards.representation:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule fit_noise_scale:
+    """Measure the train SD that a channel's noise is a share of, and its capacity."""
+    input:
+        section="<results>/config/representations.{representation}.json",
+        splits=first_splits,
+        latents=source_shards,
+    output:
+        scale="<results>/latents/{representation}/noise_scale.safetensors",
+    log:
+        "<logs>/latents/{representation}/fit_noise_scale.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}/fit_noise_scale.tsv"
+    wildcard_constraints:
+        representation=STUDY.representation_pattern("noisy"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=step_code("fit_noise_scale"),
+    shell:
+        r"""
+        python -m engram_audio.steps.fit_noise_scale \
+            --section {input.section:q} \
+            --splits {input.splits:q} \
+            --latents {input.latents:q} \
+            --scale {output.scale:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule add_noise:
+    """Send one shard of another representation through a noisy channel."""
+    input:
+        section="<results>/config/representations.{representation}.json",
+        scale="<results>/latents/{representation}/noise_scale.safetensors",
+        latents=source_shard,
+    output:
+        noisy_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
+    log:
+        "<logs>/latents/{representation}/add_noise-{shard}.log",
+    benchmark:
+        "<benchmarks>/latents/{representation}/add_noise-{shard}.tsv"
+    wildcard_constraints:
+        representation=STUDY.representation_pattern("noisy"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=step_code("add_noise"),
+    shell:
+        r"""
+        python -m engram_audio.steps.add_noise \
+            --section {input.section:q} \
+            --scale {input.scale:q} \
+            --latents {input.latents:q} \
+            --noisy-latents {output.noisy_latents:q} \
+            --representation {wildcards.representation:q} \
+            >{log:q} 2>&1
+        """

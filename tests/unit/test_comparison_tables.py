@@ -1,0 +1,251 @@
+"""Codecs side by side: arithmetic of the tables on made-up scores, and who may stand in them."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from engram_audio.comparison.config import ComparedSection, OverlapControls
+from engram_audio.comparison.information import information_share, measure
+from engram_audio.comparison.tables import (
+    Key,
+    codec_table,
+    frontier_table,
+    pareto_front,
+    speaker_mean,
+)
+from engram_audio.config import parse_config
+from engram_audio.errors import InputError
+from engram_audio.stats.estimate import Estimate, paired_quotient
+from engram_audio.study import Study
+from tests.report_codec_tables import (
+    CONTROLS,
+    compared_rows,
+    prediction_sums,
+    published,
+    structure_rows,
+)
+from tests.workflow.tiny_study import ROOT, wide_config
+
+KEY = Key("pca.raw.kmeans_64", 2)
+
+
+def table() -> pd.DataFrame:
+    rows = compared_rows()
+    compared = ComparedSection(
+        representations=("mimi", "mimi_slow", "mel"),
+        ladders={"rate": ("mimi_slow", "mimi", "mel")},
+        controls=CONTROLS,
+    )
+    return codec_table(rows, compared, structure_rows(rows), KEY, 0.95).set_index("representation")
+
+
+def test_information_is_per_second_over_the_best_marginal():
+    """mimi: 5 nats/frame below its marginal at 12.5 Hz; the slow one the same at half the rate."""
+    found = table()
+    assert found.loc["mimi", "information_nats_per_s"] == pytest.approx(5 * 12.5)
+    assert found.loc["mimi", "information_bits_per_s"] == pytest.approx(5 * 12.5 / np.log(2))
+    assert found.loc["mimi_slow", "information_nats_per_s"] == pytest.approx(5 * 6.25)
+    assert found["predictor"].tolist() == ["student_t_mixture"] * 3
+    assert found.loc["mimi", "gain_nats_per_s"] == pytest.approx(1 * 12.5)
+    assert found["best_null"].tolist() == ["ridge"] * 3
+
+
+def test_intervals_count_speakers():
+    """Two t quantiles wide of the SD over speakers: independent of the number of frames."""
+    found = table()
+    width = found["information_nats_per_s_high"] - found["information_nats_per_s_low"]
+    assert width["mimi"] == pytest.approx(2 * width["mimi_slow"])
+    more = measure(prediction_sums(5.0, 1.0, frames=5000), ["student_t_mixture"])
+    few = measure(prediction_sums(5.0, 1.0, frames=50), ["student_t_mixture"])
+    assert more is not None and few is not None and more.gain is not None and few.gain is not None
+    np.testing.assert_allclose(more.gain.influence, few.gain.influence, atol=1e-9)
+
+
+def test_the_overlap_share_is_the_twins_information_over_the_own():
+    """2 of 5 nats are left on permuted blocks, 4 of 5 with a short memory, 1 without order."""
+    row = table().loc["mimi"]
+    assert row["overlap_share"] == pytest.approx(2 / 5)
+    assert row["truncation_loss"] == pytest.approx(1 - 4 / 5)
+    assert row["static_share"] == pytest.approx(1 / 5)
+    for name in ("overlap_share", "truncation_loss", "static_share"):
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+    assert np.isnan(table().loc["mel", "overlap_share"])
+
+
+def test_twins_without_the_same_speakers_are_still_compared():
+    """A speaker whose only clip was excluded in one of two runs has no influence there."""
+    heads = ["student_t_mixture"]
+    whole = measure(prediction_sums(5.0, 1.0), heads)
+    scores = prediction_sums(2.0, 1.0)
+    other = measure(scores.loc[scores["speaker_id"] != "eval-3"], heads)
+    share = information_share(other, whole, 0.95)
+    assert np.isfinite([share.value, share.low, share.high]).all()
+
+
+def test_a_paired_quotient_is_exact_where_both_are_the_same():
+    generator = np.random.default_rng(0)
+    influence = generator.normal(size=12)
+    influence -= influence.mean()
+    one = Estimate(np.array(3.0), influence / 20, np.array(12))
+    double = one._replace(value=2 * one.value, influence=2 * one.influence)
+    interval = paired_quotient(double, one, 0.95)
+    assert float(interval.low) == pytest.approx(2) and float(interval.high) == pytest.approx(2)
+
+
+def test_a_paired_quotient_covers_as_often_as_it_says():
+    """Correlated speakers, 2000 studies: 95 % of intervals hold the true quotient."""
+    generator = np.random.default_rng(1)
+    covered = 0
+    for _ in range(2000):
+        shared = generator.normal(size=(2, 15))
+        parts = np.array([[1.0], [2.0]]) + 0.3 * (shared + shared[:1])
+        estimates = [
+            Estimate(np.array(p.mean()), (p - p.mean()) / len(p), np.array(len(p))) for p in parts
+        ]
+        interval = paired_quotient(estimates[0], estimates[1], 0.95)
+        covered += bool(interval.low <= 0.5 <= interval.high)
+    assert 0.935 < covered / 2000 < 0.965  # three binomial SD
+
+
+def test_scores_of_utterances_are_averaged_and_their_error_counts_speakers():
+    scores = pd.DataFrame({"speaker_id": ["a", "a", "b"], "pesq": [1.0, 2.0, 4.5]})
+    found = speaker_mean(scores, "pesq")
+    assert found is not None and float(found.value) == 2.5 and int(found.num_units) == 2
+    scores["pesq"] = np.nan  # the library is not installed
+    assert speaker_mean(scores, "pesq") is None
+
+
+def test_reconstruction_and_bits_stand_beside():
+    found = table()
+    assert found.loc["mimi", "log_mel_l1"] == pytest.approx(0.5)
+    assert found["bits_per_s"].tolist()[:2] == [1100, 550]
+    assert found["bits_are"].tolist() == ["quantised", "quantised", ""]
+    assert np.isnan(found["stoi"].tolist()).tolist() == [False, False, True]
+    assert found["absent_metrics"].tolist() == ["", "", "stoi pesq"]
+    assert found.loc["mimi", "num_self_tests_passed"] == 2
+    assert found.loc["mimi", "self_tests"] == "weights ok; causality 1e-07 ok"
+
+
+def test_lags_are_stated_in_seconds():
+    found = table()
+    assert found.loc["mimi", "explained_lag_s"] == pytest.approx(2 / 12.5)
+    assert found.loc["mimi_slow", "explained_lag_s"] == pytest.approx(2 / 6.25)
+    assert found.loc["mimi", "explained_fraction"] == pytest.approx(0.03)
+    assert found.loc["mimi", "explained_advantage_low"] == pytest.approx(0.0)
+
+
+def test_a_representation_without_a_row_in_structure_has_no_explained_fraction():
+    rows = {"mimi": compared_rows()["mimi"]}
+    compared = ComparedSection(representations=("mimi",), ladders={}, controls={})
+    empty = structure_rows(rows).head(0)
+    found = codec_table(rows, compared, empty, KEY, 0.95)
+    assert np.isnan(found["explained_fraction"]).all()
+
+
+def test_the_front_is_what_nothing_beats_in_both():
+    distortion = np.array([0.9, 0.5, 0.6, 0.4, np.nan])
+    information = np.array([9.0, 8.0, 7.0, 3.0, 99.0])
+    assert pareto_front(distortion, information) == [True, True, False, True, None]
+
+
+def test_the_frontier_keeps_order_and_relates_information_to_bits():
+    codecs = table().reset_index()
+    found = frontier_table(codecs, {"rate": ["mel", "mimi_slow", "mimi"], "one": ["mimi"]})
+    assert found["representation"].tolist() == ["mel", "mimi_slow", "mimi", "mimi"]
+    assert found["step"].tolist() == [0, 1, 2, 0]
+    last = found.iloc[-1]
+    assert last["information_share_of_bits"] == pytest.approx(5 * 12.5 / np.log(2) / 1100)
+    assert frontier_table(codecs, {}).empty
+
+
+def changed(**rows: Any) -> dict[str, Any]:
+    config = wide_config()
+    config["representations"] |= rows
+    return config
+
+
+GROUPS = {"kind": "resampled", "frames_per_group": 2, "mode": "stack", "surrogates": []}
+NOISE = {"kind": "noisy", "noise_to_signal": 1.0, "seed": 0, "surrogates": []}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({**GROUPS, "source": "mel_pca_matched"}, "multiply frames_per_group (4)"),
+        ({**GROUPS, "source": "brought--shuffled"}, "is a surrogate; name its base"),
+        ({**GROUPS, "source": "mel_pc"}, "did you mean 'mel_pca'?"),
+        ({**NOISE, "source": "mel_pca_noisy"}, "add noise once, to mel_pca"),
+        ({**NOISE, "source": "mel_pca_matched"}, "add noise once, to mel_pca"),
+        ({**NOISE, "source": "extra"}, "add noise once"),
+    ],
+)
+def test_sources_that_make_no_sense_are_refused_in_one_line(row: dict[str, Any], message: str):
+    with pytest.raises(InputError) as error:
+        parse_config(changed(extra=row))
+    assert str(error.value).startswith("representations.extra.source")
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_sources_in_a_circle_are_refused():
+    config = changed(noise={**NOISE, "source": "state"}, groups={**GROUPS, "source": "noise"})
+    config["representations"]["state"] = {
+        **config["representations"]["mel_pca_state"], "source": "groups",
+    }  # fmt: skip
+    for stage in ("prediction", "factorizer"):
+        config[stage]["representations"].append("groups")
+    with pytest.raises(InputError, match="leads in a circle"):
+        parse_config(config)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("representations", ["mimi"], "'mimi' is not one of mel_pca"),
+        ("ladders", {"noise": ["mel_pca_permuted"]}, "ladders.noise: 'mel_pca_permuted'"),
+        (
+            "controls", {"mel_pca": {"permuted": "mel_pca_truncated", "truncated": None}},
+            "mel_pca_truncated must be mel_pca with another permute_blocks_s and nothing else",
+        ),
+        (
+            "controls", {"mel_pca": {"permuted": "mel_pca_matched_permuted", "truncated": None}},
+            "nothing else changed",
+        ),
+    ],
+)  # fmt: skip
+def test_comparisons_of_unequal_things_are_refused(place: str, value: Any, message: str):
+    config = wide_config()
+    config["codec_comparison"]["compared"][place] = value
+    with pytest.raises(InputError) as error:
+        parse_config(config)
+    assert message in str(error.value) and "codec_comparison.compared" in str(error.value)
+
+
+def test_the_study_follows_what_a_representation_is_made_of():
+    study = Study(parse_config(wide_config()))
+    assert study.chain_of("mel_pca_matched") == ["mel_pca", "mel_pca_matched"]
+    assert study.corpus_of("mel_pca_matched") == study.corpus_of("mel_pca")
+    assert study.shards("mel_pca_matched") == study.shards("mel_pca")
+    assert study.split_seeds("mel_pca_noisy") == study.split_seeds("mel_pca")[:1]
+    assert study.reconstructed() == ["mel_pca", "mel_pca_matched", "mel_pca_noisy"]
+    assert study.noisy_link("mel_pca_noisy") == "mel_pca_noisy"
+    assert study.noisy_link("mel_pca_matched") is None
+
+
+def test_a_study_may_compare_nothing():
+    config = wide_config()
+    empty = {"representations": [], "ladders": {}, "controls": {}}
+    config["codec_comparison"]["compared"] = empty
+    assert Study(parse_config(yaml.safe_load(yaml.safe_dump(config)))).comparison_inputs() == []
+    assert OverlapControls(permuted=None, truncated=None).permuted is None
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_every_published_column_is_described(place: int):
+    text = (ROOT / "docs" / "data-dictionary-codecs.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"[a-z][a-z0-9_]*", text))
+    columns = {re.sub(r"_(low|high)$", "", str(name)) for name in published()[place].columns}
+    assert columns - words == set()

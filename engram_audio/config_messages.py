@@ -1,0 +1,96 @@
+"""One clear line for each mistake in a configuration, from pydantic's errors."""
+
+import typing
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from engram_audio.config_checks import choices
+from engram_audio.section import Section
+
+
+def explain(item: Any, root: type[Section]) -> str:
+    """Return one line for an error of a root model: the key, what is wrong, what is allowed."""
+    location = item["loc"]
+    names = [str(part) for place, part in enumerate(location) if not _is_tag(location, place, root)]
+    key = ".".join(names) or "configuration"
+    kind, value, context = item["type"], item["input"], item.get("ctx", {})
+    if kind == "extra_forbidden":
+        owner = model_at(root, location[:-1])
+        fields = list(owner.model_fields) if owner else []
+        return f"{key}: unknown key; allowed: {choices(location[-1], fields)}"
+    if kind in ("missing", "union_tag_not_found"):
+        suffix = ".kind" if kind == "union_tag_not_found" else ""
+        return f"{key}{suffix}: this key is required and missing"
+    if kind == "value_error":
+        message = str(context.get("error", item["msg"]))
+        return f"{key}: {message}" if names else message
+    if kind == "literal_error":
+        return f"{key}: {value!r} is not one of {choices(value, _quoted(context['expected']))}"
+    if kind == "union_tag_invalid":
+        tag = value.get("kind")
+        return (
+            f"{key}.kind: {tag!r} is not one of {choices(tag, _quoted(context['expected_tags']))}"
+        )
+    problem = item["msg"].replace("Input should be a valid", "should be a(n)")
+    problem = problem.replace("Input should", "should").replace("Tuple should", "the list should")
+    found = "" if isinstance(value, dict | list) else f", found {value!r}"
+    quoted = " (a number in quotes or without a decimal point before `e` is text in YAML)"
+    hint = quoted if isinstance(value, str) and kind in ("int_type", "float_type") else ""
+    return f"{key}: {problem}{found}{hint}"
+
+
+def echoes(item: Any, errors: list[Any]) -> bool:
+    """Whether an error only follows from one deeper inside (a list is short of its bad element)."""
+    location = item["loc"]
+    return any(
+        len(other["loc"]) > len(location) and other["loc"][: len(location)] == location
+        for other in errors
+    )
+
+
+def _quoted(expected: str) -> list[str]:
+    return [part.strip().strip("'") for part in expected.replace(" or ", ",").split(",")]
+
+
+def _is_tag(location: tuple[Any, ...], place: int, root: type[Section]) -> bool:
+    """Whether a part of an error location names a member of a tagged union, not a key."""
+    owner = model_at(root, location[: place + 1])
+    field = owner.model_fields.get("kind") if owner else None
+    return (
+        field is not None
+        and location[place] in typing.get_args(field.annotation)
+        and model_at(root, location[:place]) is None
+    )
+
+
+def model_at(model: type[Section], location: Iterable[Any]) -> type[Section] | None:
+    """Follow a pydantic error location to the model it ends in, or None."""
+    current: Any = model
+    for part in location:
+        current = _descend(current, part)
+        if current is None:
+            return None
+    return current if isinstance(current, type) and issubclass(current, Section) else None
+
+
+def _descend(annotation: Any, part: object) -> Any:
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return _descend(typing.get_args(annotation)[0], part)
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        field = annotation.model_fields.get(str(part))
+        if field is not None:
+            return field.annotation
+        kind = annotation.model_fields.get("kind")
+        is_tag = kind is not None and part in typing.get_args(kind.annotation)
+        return annotation if is_tag else None
+    arguments = typing.get_args(annotation)
+    if origin is dict:
+        return arguments[1]
+    if origin is tuple:
+        return arguments[0]
+    for option in arguments:  # a union: the part is the tag
+        found = _descend(option, part)
+        if found is not None:
+            return found
+    return None

@@ -4,7 +4,12 @@ Rules ask it for names; it holds no science and imports nothing heavy.
 """
 
 from engram_audio.calibration.config import WORLD_PREFIX
-from engram_audio.codecs.config import LyraCodecSettings, MelPcaCodecSettings, MimiCodecSettings
+from engram_audio.codecs.config import (
+    HubCodecSettings,
+    LyraCodecSettings,
+    MelPcaCodecSettings,
+    PluginCodecSettings,
+)
 from engram_audio.config import WorkflowConfig
 from engram_audio.corpus.config import LibriSpeechCorpus
 from engram_audio.latents.config import (
@@ -104,7 +109,7 @@ class Study:
     def hub_codec_pattern(self) -> str:
         """Regular expression of the codecs whose checkpoint is downloaded; may match nothing."""
         rows = self.config.codecs.items()
-        names = [n for n, row in rows if isinstance(row, MimiCodecSettings) and not row.is_local]
+        names = [n for n, row in rows if isinstance(row, HubCodecSettings) and not row.is_local]
         return "|".join(names) or "(?!)"
 
     def fitted_codec_pattern(self) -> str:
@@ -128,8 +133,9 @@ class Study:
             return [f"{settings.weights_dir}/{name}" for name in names]
         if isinstance(settings, MelPcaCodecSettings):
             return [f"<results>/codecs/{codec}/weights.safetensors"]
-        folder = settings.checkpoint if settings.is_local else f"data/codecs/{codec}"
-        return [f"{folder}/model.safetensors", f"{folder}/config.json"]
+        if isinstance(settings, PluginCodecSettings):
+            return list(settings.weights)
+        return settings.files(f"data/codecs/{codec}")
 
     def num_shards(self, representation: str) -> int:
         """How many latent shards a representation has."""

@@ -58,7 +58,7 @@ def parse_arguments(
         doc: Module docstring, shown by `--help`.
         inputs: Required single files.
         optional_inputs: Single files that a rule may leave out.
-        input_lists: Inputs that take one or more files.
+        input_lists: Inputs that take any number of files (a plugin codec may have no weights).
         outputs: Files to write; parent directories are made.
         wildcards: Strings that the rule's wildcards provide.
         uses_device: Whether to accept `--device {auto,cpu,cuda}`.
@@ -70,7 +70,7 @@ def parse_arguments(
     for name in optional_inputs:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path)
     for name in input_lists:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="+", required=True)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="*", required=True)
     for name in wildcards:
         parser.add_argument(f"--{name.replace('_', '-')}", required=True)
     if uses_device:

@@ -17,6 +17,7 @@ from engram_audio.latents import extraction, self_tests
 from engram_audio.latents.batching import plan_batches
 from engram_audio.latents.config import CodecRepresentation, ExtractionSection
 from engram_audio.latents.waveform import WaveformSettings, prepare_waveform
+from engram_audio.plugins import code_suffix
 from engram_audio.provenance import canonical_json, code_digest, text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
@@ -71,6 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     budget = round(section.batch_duration_s * codec.sample_rate_hz)
     batches = plan_batches(lengths, codec.hop_samples, section.guard_frames, budget)
     adapter = code_digest("engram_audio.steps.extract_latents", adapter_module(settings.kind))
+    adapter += code_suffix(settings)
     manifest = {**arguments.manifest(section.seed), "code_digest": adapter}
     key = {"manifest": manifest, "weights": codec.weight_hash(), "clips": clips.to_csv(index=False)}
     parts = PartialStore(

@@ -185,8 +185,8 @@ def test_frame_times_restart_with_each_utterance():
 def test_a_good_codec_passes_all_self_tests():
     tests = run_self_tests(Smoother(), clips(3), 2, 1e-4, 0)
     assert [test.name for test in tests] == [
-        "weights", "frame_rate", "frame_count", "variance", "batch_equals_single", "causality",
-        "decoded_length",
+        "weights", "frame_rate", "frame_count", "variance", "dead_dims", "batch_equals_single",
+        "causality", "cold_start", "long_clip", "decoded_length", "round_trip",
     ]  # fmt: skip
     require_passed(tests, "good")
 

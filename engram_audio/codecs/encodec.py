@@ -4,14 +4,16 @@ An LSTM carries state over the whole clip, so clips are encoded whole. The first
 the audio at its head, so the frames of the cold start see a little of their future.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.utils import parametrize
 
 from engram_audio.codecs.config import EncodecCodecSettings
+from engram_audio.codecs.pieces import PIECE_S, convolve_in_pieces
 from engram_audio.codecs.receptive_field import reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import NO_ATTENTION, load_model, seanet_of
@@ -23,6 +25,7 @@ class EncodecCodec(TorchCodec):
 
     is_causal = True
     latent_space = "pre_quantizer"
+    shares_a_batch = True  # one step of the LSTM for many clips costs little more than for one
 
     def __init__(self, model: Any, sha256: str, device: str, num_workers: int) -> None:
         """Keep a loaded model; its weight normalisation is folded into the weights."""
@@ -31,7 +34,11 @@ class EncodecCodec(TorchCodec):
         self.sample_rate_hz = int(config.sampling_rate)
         self.hop_samples = int(config.hop_length)
         self.num_dims = int(config.hidden_size)
-        self.cold_start_frames = reach_frames(seanet_of(config), self.hop_samples)[0]
+        *convolutions, last = seanet_of(config)
+        self.cold_start_frames = reach_frames([*convolutions, last], self.hop_samples)[0]
+        self._reach = reach_frames(convolutions, self.hop_samples)
+        layers = list(model.encoder.layers)
+        self._lstm = next(n for n, layer in enumerate(layers) if hasattr(layer, "lstm"))
 
     def _encoder_parts(self) -> Mapping[str, torch.nn.Module]:
         return {"encoder": self._model.encoder}
@@ -39,8 +46,36 @@ class EncodecCodec(TorchCodec):
     def _latents(self, audio: torch.Tensor) -> torch.Tensor:
         return self._model.encoder(audio).transpose(1, 2)
 
+    @torch.inference_mode()
+    def _encode_together(self, clips: Sequence[torch.Tensor]) -> list[np.ndarray]:
+        """Convolve clip by clip, in pieces; then the LSTM, and what follows it, for all at once."""
+        front, back = (
+            self._model.encoder.layers[: self._lstm],
+            self._model.encoder.layers[self._lstm :],
+        )
+        piece_frames = max(round(PIECE_S * self.sample_rate_hz / self.hop_samples), 1)
+        features = [
+            convolve_in_pieces(
+                lambda audio: _apply(front, audio),
+                clip,
+                self.hop_samples,
+                piece_frames,
+                self._reach,
+            )[0].T
+            for clip in clips
+        ]
+        padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True).transpose(1, 2)
+        latents = _apply(back, padded).transpose(1, 2).numpy()
+        return [rows[: len(own)] for rows, own in zip(latents, features, strict=True)]
+
     def _audio(self, latents: torch.Tensor) -> torch.Tensor:
         return self._model.decoder(latents.transpose(1, 2))
+
+
+def _apply(layers: Iterable[torch.nn.Module], hidden: torch.Tensor) -> torch.Tensor:
+    for layer in layers:
+        hidden = layer(hidden)
+    return hidden
 
 
 def fold_weight_norm(model: Any) -> Any:

@@ -4,7 +4,7 @@ Shapes: B clips, S samples, T frames, D dimensions.
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -27,7 +27,13 @@ class StagedBatch(NamedTuple):
 
 
 class TorchCodec(Codec):
-    """A codec that is a `torch.nn.Module` in float32."""
+    """A codec that is a `torch.nn.Module` in float32.
+
+    Attributes:
+        shares_a_batch: Whether clips of a thread are encoded together on a CPU, not one by one.
+    """
+
+    shares_a_batch: bool = False
 
     def __init__(self, model: Any, sha256: str, device: str, num_workers: int) -> None:
         """Keep a loaded model in evaluation mode."""
@@ -91,15 +97,27 @@ class TorchCodec(Codec):
     def _encode_clips(self, waveforms: np.ndarray, num_samples: np.ndarray) -> np.ndarray:
         num_frames = waveforms.shape[1] // self.hop_samples
         latents = np.zeros((len(waveforms), num_frames, self.num_dims), np.float32)
+        counts = -(-num_samples // self.hop_samples)
+        num_jobs = self._num_workers if self.shares_a_batch else len(waveforms)
+        jobs = [job for job in np.array_split(np.arange(len(waveforms)), num_jobs) if len(job)]
 
-        def encode_clip(clip: int) -> None:
-            count = -(-int(num_samples[clip]) // self.hop_samples)
-            audio = self._with_lookahead(waveforms[[clip], : count * self.hop_samples])
-            latents[clip, :count] = self._encode(torch.from_numpy(audio)[:, None])[0, :count]
+        def encode_job(clips: np.ndarray) -> None:
+            audio = [
+                torch.from_numpy(
+                    self._with_lookahead(waveforms[[clip], : counts[clip] * self.hop_samples])
+                )[:, None]
+                for clip in clips
+            ]
+            for clip, rows in zip(clips, self._encode_together(audio), strict=True):
+                latents[clip, : counts[clip]] = rows[: counts[clip]]
 
         with ThreadPoolExecutor(self._num_workers) as pool:
-            list(pool.map(encode_clip, range(len(waveforms))))
+            list(pool.map(encode_job, jobs))
         return latents
+
+    def _encode_together(self, clips: Sequence[torch.Tensor]) -> list[np.ndarray]:
+        """Encode clips of a thread's share, each [1, 1, S], to [T, D] each."""
+        return [self._encode(clip)[0] for clip in clips]
 
     def _with_lookahead(self, waveforms: np.ndarray) -> np.ndarray:
         """Append silence as far as the encoder looks ahead: every clip then ends alike."""

@@ -1,6 +1,5 @@
 """Load a pinned checkpoint through transformers: offline, float32, every weight accounted for."""
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,17 +97,3 @@ def seanet_of(config: Any) -> list[Layer]:
         residual_kernel=int(config.residual_kernel_size),
         last_kernel=int(config.last_kernel_size),
     )
-
-
-def stream_encoder(encoder: Any, audio: torch.Tensor, chunk_samples: int) -> torch.Tensor:
-    """Encode [1, 1, S] piece by piece through an encoder of the Mimi family, to [1, D, T]."""
-    # The argument and the output share a name, which changed between releases.
-    names = inspect.signature(encoder.forward).parameters
-    cache = "cache" if "cache" in names else "past_key_values"
-    state: dict[str, Any] = {}
-    latents = []
-    for piece in audio.split(chunk_samples, dim=-1):
-        output = encoder(piece, use_streaming=True, **state)
-        state = {cache: getattr(output, cache), "padding_cache": output.padding_cache}
-        latents.append(output.latents)
-    return torch.cat(latents, dim=-1)

@@ -79,7 +79,8 @@ def main(argv: list[str] | None = None) -> None:
         arguments.latents.parent.parent / ".partial" / name / f"shard-{arguments.shard}",
         text_digest(canonical_json({**key, "device": device})),
     )
-    encoded = extraction.extract(codec, load, batches, section.guard_frames, parts)
+    num_readers = arguments.num_workers if device == "cuda" else 1  # else they would compete
+    encoded = extraction.extract(codec, load, batches, section.guard_frames, parts, num_readers)
     results = list(track(encoded, len(batches), f"{name} shard {arguments.shard}", "batches"))
     shard = extraction.assemble(
         results, batches, clips["utterance_id"].to_numpy(), clips["speaker_id"].to_numpy()

@@ -68,10 +68,18 @@ def random_model(name: str, **changes: Any) -> Any:
         for buffer_name, buffer in model.quantizer.named_buffers():
             if buffer_name.endswith("embed_sum"):
                 buffer.normal_()
-    if name.startswith(("dac", "vibevoice")):  # their initial weights, of SD 0.01, fade to nothing
+    if name.startswith(("dac", "encodec", "vibevoice")):
+        # Their initial weights let signals fade to less than rounding of the biases.
         for module in model.modules():
             if isinstance(module, torch.nn.Conv1d):
-                torch.nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+                weight = torch.empty_like(module.weight)
+                torch.nn.init.kaiming_normal_(weight, nonlinearity="linear")
+                with torch.no_grad():
+                    module.weight = (
+                        weight
+                        if torch.nn.utils.parametrize.is_parametrized(module)
+                        else torch.nn.Parameter(weight)
+                    )
     return model
 
 

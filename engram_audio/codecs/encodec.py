@@ -4,7 +4,9 @@ An LSTM carries state over the whole clip, so clips are encoded whole. The first
 the audio at its head, so the frames of the cold start see a little of their future.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import copy
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import torch
 from torch.nn.utils import parametrize
 
 from engram_audio.codecs.config import EncodecCodecSettings
-from engram_audio.codecs.pieces import PIECE_S, convolve_in_pieces
+from engram_audio.codecs.pieces import apply, convolve_in_pieces, front_of
 from engram_audio.codecs.receptive_field import reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import NO_ATTENTION, load_model, seanet_of
@@ -30,15 +32,16 @@ class EncodecCodec(TorchCodec):
     def __init__(self, model: Any, sha256: str, device: str, num_workers: int) -> None:
         """Keep a loaded model; its weight normalisation is folded into the weights."""
         super().__init__(fold_weight_norm(model), sha256, device, num_workers)
-        config = model.config
+        config, layers = model.config, model.encoder.layers
         self.sample_rate_hz = int(config.sampling_rate)
         self.hop_samples = int(config.hop_length)
         self.num_dims = int(config.hidden_size)
-        *convolutions, last = seanet_of(config)
-        self.cold_start_frames = reach_frames([*convolutions, last], self.hop_samples)[0]
-        self._reach = reach_frames(convolutions, self.hop_samples)
-        layers = list(model.encoder.layers)
-        self._lstm = next(n for n, layer in enumerate(layers) if hasattr(layer, "lstm"))
+        self.cold_start_frames = reach_frames(seanet_of(config), self.hop_samples)[0]
+        self._front = front_of(layers, seanet_of(config))
+        self._early = layers[: self._front.num_modules]
+        self._late = layers[self._front.num_modules :]
+        # Mirroring is slow, and only a clip's own beginning needs it.
+        self._unmirrored = without_mirroring(self._early)
 
     def _encoder_parts(self) -> Mapping[str, torch.nn.Module]:
         return {"encoder": self._model.encoder}
@@ -49,33 +52,27 @@ class EncodecCodec(TorchCodec):
     @torch.inference_mode()
     def _encode_together(self, clips: Sequence[torch.Tensor]) -> list[np.ndarray]:
         """Convolve clip by clip, in pieces; then the LSTM, and what follows it, for all at once."""
-        front, back = (
-            self._model.encoder.layers[: self._lstm],
-            self._model.encoder.layers[self._lstm :],
-        )
-        piece_frames = max(round(PIECE_S * self.sample_rate_hz / self.hop_samples), 1)
+        head, rest = partial(apply, self._early), partial(apply, self._unmirrored)
         features = [
-            convolve_in_pieces(
-                lambda audio: _apply(front, audio),
-                clip,
-                self.hop_samples,
-                piece_frames,
-                self._reach,
-            )[0].T
+            convolve_in_pieces(head, rest, clip, self._front, self.sample_rate_hz)[0].T
             for clip in clips
         ]
         padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True).transpose(1, 2)
-        latents = _apply(back, padded).transpose(1, 2).numpy()
-        return [rows[: len(own)] for rows, own in zip(latents, features, strict=True)]
+        latents = apply(self._late, padded).transpose(1, 2).numpy()
+        counts = [clip.shape[-1] // self.hop_samples for clip in clips]
+        return [rows[:count] for rows, count in zip(latents, counts, strict=True)]
 
     def _audio(self, latents: torch.Tensor) -> torch.Tensor:
         return self._model.decoder(latents.transpose(1, 2))
 
 
-def _apply(layers: Iterable[torch.nn.Module], hidden: torch.Tensor) -> torch.Tensor:
-    for layer in layers:
-        hidden = layer(hidden)
-    return hidden
+def without_mirroring(modules: torch.nn.Module) -> Any:
+    """Return a copy whose convolutions pad with zeros."""
+    copied = copy.deepcopy(modules)
+    for module in copied.modules():
+        if hasattr(module, "pad_mode"):
+            module.pad_mode = "constant"
+    return copied
 
 
 def fold_weight_norm(model: Any) -> Any:

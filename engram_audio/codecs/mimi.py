@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from engram_audio.codecs.config import MimiCodecSettings
-from engram_audio.codecs.pieces import encode_in_pieces, stream_encoder
+from engram_audio.codecs.pieces import encode_in_pieces, front_of, stream_encoder
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import load_model, seanet_of
@@ -49,8 +49,7 @@ class MimiCodec(TorchCodec):
         self.num_dims = int(config.hidden_size)
         self.cold_start_frames = convolution_cold_start(config, self.hop_samples)
         self.context_frames = attention_context(config, self.hop_samples)
-        self._step_samples = int(np.prod(config.upsampling_ratios))
-        self._step_reach = reach_frames(seanet_of(config), self._step_samples)[0]
+        self._front = front_of(model.encoder.encoder_seanet.layers, seanet_of(config))
         self.latent_space = (
             f"{self._space}_{self._num_codebooks}" if self._num_codebooks else self._space
         )
@@ -74,9 +73,7 @@ class MimiCodec(TorchCodec):
     def _latents(self, audio: torch.Tensor) -> torch.Tensor:
         encoder = self._model.encoder
         if self._device == "cpu":
-            latents = encode_in_pieces(
-                encoder, audio, self._step_samples, self._step_reach, self.sample_rate_hz
-            )
+            latents = encode_in_pieces(encoder, audio, self._front, self.sample_rate_hz)
         else:
             latents = encoder(audio).latents
         return self._in_space(latents).transpose(1, 2)

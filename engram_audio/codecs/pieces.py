@@ -1,47 +1,81 @@
 """A clip piece by piece on a CPU: what a layer writes is still in the cache for the next layer.
 
-Each piece of convolutions has all the samples before (and after) it that reach it, so the result is
-that of the whole clip up to rounding. Attention over a short window goes on with the keys and
-values of the window, instead of a mask over the whole clip.
+Only the front of a SEANet gains: up to its last stride activations are large and weights small.
+Each piece has all the samples before it that reach it, so the result is that of the whole clip up
+to rounding. Attention over a short window goes on with the keys and values of the window, instead
+of a mask over the whole clip.
 
 Shapes: B clips, S samples, M encoder steps, C channels.
 """
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
+
+from engram_audio.codecs.receptive_field import Layer, reach_frames
 
 PIECE_S = 1.0  # activations of some MB; measured best between 0.8 and 1.6 s
 
 
+class Front(NamedTuple):
+    """The part of a SEANet that is applied in pieces.
+
+    Attributes:
+        num_modules: Modules before the last strided convolution.
+        step_samples: Samples of a step of its output.
+        reach_steps: Steps before a step whose samples reach it.
+    """
+
+    num_modules: int
+    step_samples: int
+    reach_steps: int
+
+
+def front_of(modules: Sequence[Any], convolutions: Sequence[Layer]) -> Front:
+    """Find the front: `modules` of a SEANet, and the sizes of its `convolutions`."""
+    strided = [n for n, m in enumerate(modules) if hasattr(m, "conv") and m.conv.stride[0] > 1]
+    last = [n for n, layer in enumerate(convolutions) if layer.stride > 1][-1]
+    step = math.prod(layer.stride for layer in convolutions[:last])
+    return Front(strided[-1], step, reach_frames(convolutions[:last], step)[0])
+
+
+def apply(modules: Iterable[Any], hidden: torch.Tensor) -> torch.Tensor:
+    """Apply modules one after the other."""
+    for module in modules:
+        hidden = module(hidden)
+    return hidden
+
+
 def convolve_in_pieces(
-    convolve: Callable[[torch.Tensor], torch.Tensor],
+    head: Callable[[torch.Tensor], torch.Tensor],
+    rest: Callable[[torch.Tensor], torch.Tensor],
     audio: torch.Tensor,
-    step_samples: int,
-    piece_steps: int,
-    reach: tuple[int, int],
+    front: Front,
+    rate_hz: int,
 ) -> torch.Tensor:
-    """Apply strided convolutions to a clip piece by piece.
+    """Apply a front to clips piece by piece.
 
     Args:
-        convolve: From [B, 1, S] to [B, C, S / step_samples].
+        head: The front for the first piece, which begins with the clip.
+        rest: The front for other pieces; how it pads their beginnings is cut away.
         audio: Shape [B, 1, S], S a multiple of the step.
-        step_samples: The convolutions' strides, multiplied.
-        piece_steps: Steps of a piece.
-        reach: Steps before and after a step whose samples reach it.
+        front: Its sizes.
+        rate_hz: Sampling rate.
 
     Returns:
-        Shape [B, C, S / step_samples].
+        Shape [B, C, S / step].
     """
-    num_steps = audio.shape[-1] // step_samples
+    num_steps = audio.shape[-1] // front.step_samples
+    piece_steps = max(round(PIECE_S * rate_hz / front.step_samples), 1)
     outputs = []
     for start in range(0, num_steps, piece_steps):
-        stop = min(start + piece_steps, num_steps)
-        first, last = max(start - reach[0], 0), min(stop + reach[1], num_steps)
-        output = convolve(audio[..., first * step_samples : last * step_samples])
-        outputs.append(output[..., start - first : stop - first])
+        first, stop = max(start - front.reach_steps, 0), min(start + piece_steps, num_steps)
+        piece = audio[..., first * front.step_samples : stop * front.step_samples]
+        outputs.append((rest if first else head)(piece)[..., start - first :])
     return torch.cat(outputs, dim=-1)
 
 
@@ -63,31 +97,28 @@ def cache_name(module: Any) -> str:
     return "cache" if "cache" in names else "past_key_values"
 
 
-def encode_in_pieces(
-    encoder: Any, audio: torch.Tensor, step_samples: int, reach_steps: int, rate_hz: int
-) -> torch.Tensor:
+def encode_in_pieces(encoder: Any, audio: torch.Tensor, front: Front, rate_hz: int) -> torch.Tensor:
     """Encode [B, 1, S] through an encoder of the Mimi family (SEANet, attention, stride).
 
     Args:
         encoder: With `encoder_seanet`, `encoder_transformer` and `downsample`.
         audio: Shape [B, 1, S], S a multiple of the hop.
-        step_samples: Samples of a step of the transformer.
-        reach_steps: Steps before a step whose samples reach it through the SEANet.
+        front: Of its SEANet.
         rate_hz: Sampling rate.
 
     Returns:
         Latents, shape [B, D, T].
     """
-    piece_steps = max(round(PIECE_S * rate_hz / step_samples), 1)
-    hidden = convolve_in_pieces(
-        encoder.encoder_seanet, audio, step_samples, piece_steps, (reach_steps, 0)
-    ).transpose(1, 2)
-    window = int(encoder.config.sliding_window)
-    if hidden.shape[1] > 2 * window:
-        hidden = attend_in_pieces(encoder.encoder_transformer, hidden, window)
+    modules = encoder.encoder_seanet.layers
+    early, late = modules[: front.num_modules], modules[front.num_modules :]
+    convolve = partial(apply, early)
+    hidden = apply(late, convolve_in_pieces(convolve, convolve, audio, front, rate_hz))
+    steps, window = hidden.transpose(1, 2), int(encoder.config.sliding_window)
+    if steps.shape[1] > 2 * window:
+        steps = attend_in_pieces(encoder.encoder_transformer, steps, window)
     else:
-        hidden = encoder.encoder_transformer(hidden).last_hidden_state
-    return encoder.downsample(hidden.transpose(1, 2))
+        steps = encoder.encoder_transformer(steps).last_hidden_state
+    return encoder.downsample(steps.transpose(1, 2))
 
 
 def stream_encoder(encoder: Any, audio: torch.Tensor, chunk_samples: int) -> torch.Tensor:

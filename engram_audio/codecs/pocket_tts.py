@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from engram_audio.codecs.config import PocketTtsCodecSettings
-from engram_audio.codecs.pieces import encode_in_pieces, stream_encoder
+from engram_audio.codecs.pieces import encode_in_pieces, front_of, stream_encoder
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import load_model, seanet_of
@@ -37,8 +37,7 @@ class PocketTtsCodec(TorchCodec):
         convolutions, last = seanet_of(config), Layer(2 * stride, stride=stride)
         attention = [Layer(int(config.sliding_window))] * int(config.num_hidden_layers)
         self.cold_start_frames = reach_frames([*convolutions, last], self.hop_samples)[0]
-        self._step_samples = self.hop_samples // stride
-        self._step_reach = reach_frames(convolutions, self._step_samples)[0]
+        self._front = front_of(model.encoder.encoder_seanet.layers, convolutions)
         self.context_frames = reach_frames([*convolutions, *attention, last], self.hop_samples)[0]
 
     def _encoder_parts(self) -> Mapping[str, torch.nn.Module]:
@@ -49,9 +48,7 @@ class PocketTtsCodec(TorchCodec):
     def _latents(self, audio: torch.Tensor) -> torch.Tensor:
         if self._device != "cpu":
             return self._model.encode(audio).latents
-        latents = encode_in_pieces(
-            self._model.encoder, audio, self._step_samples, self._step_reach, self.sample_rate_hz
-        )
+        latents = encode_in_pieces(self._model.encoder, audio, self._front, self.sample_rate_hz)
         return latents.transpose(1, 2)
 
     def _streamed(self, audio: torch.Tensor, chunk_samples: int) -> torch.Tensor | None:

@@ -69,9 +69,9 @@ class EncodecCodec(TorchCodec):
 def without_mirroring(modules: torch.nn.Module) -> Any:
     """Return a copy whose convolutions pad with zeros."""
     copied = copy.deepcopy(modules)
-    for module in copied.modules():
-        if hasattr(module, "pad_mode"):
-            module.pad_mode = "constant"
+    convolutions: list[Any] = [one for one in copied.modules() if hasattr(one, "pad_mode")]
+    for convolution in convolutions:
+        convolution.pad_mode = "constant"
     return copied
 
 

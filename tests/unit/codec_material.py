@@ -89,14 +89,16 @@ def save(name: str, folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def load(name: str, folder: Path, num_workers: int = 1, **changes: Any) -> TorchCodec:
+def load(
+    name: str, folder: Path, num_workers: int = 1, device: str = "cpu", **changes: Any
+) -> TorchCodec:
     """Load a saved model through the codec's adapter."""
     kind, *_, own = FAMILIES[name]
     values = {"kind": kind, "checkpoint": str(folder), "revision": None, "weights_sha256": None}
     text = canonical_json({**values, **own, **changes})
     settings: Any = codec_model(text).model_validate_json(text)
     files = [Path(file) for file in settings.files()]
-    codec = load_codec(settings, files, "cpu", num_workers)
+    codec = load_codec(settings, files, device, num_workers)
     assert isinstance(codec, TorchCodec)
     return codec
 

@@ -10,7 +10,8 @@ from pydantic import Field, StringConstraints, ValidationError, computed_field, 
 
 from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection
 from engram_audio.calibration.names import WORLD_NAMES
-from engram_audio.codecs.config import CodecSection
+from engram_audio.codecs.config import CodecSection, PluginCodecSettings
+from engram_audio.codecs.entry_points import plugin_names
 from engram_audio.codecs.fitted_config import CodecLadderSection, FittedCodecSettings
 from engram_audio.codecs.ladder import expand_ladders
 from engram_audio.comparison.config import CodecComparisonSection
@@ -212,6 +213,8 @@ class WorkflowConfig(Section):
             if isinstance(codec, FittedCodecSettings):
                 require(f"codecs.{name}.corpus", codec.corpus, self.corpora)
                 require(f"codecs.{name}.split_seed", codec.split_seed, self.splits.seeds)
+            if isinstance(codec, PluginCodecSettings):
+                require(f"codecs.{name}.plugin", codec.plugin, plugin_names())
         for name in self.calibration.worlds.names:
             require("calibration.worlds.names", name, WORLD_NAMES)
         for name in self.representations:

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -24,7 +25,7 @@ CACHE = ROOT / PACKAGE / "__pycache__" / "code_digests.json"
 _NEW: dict[str, Any] = {}  # parsed by this process and not kept yet
 RECORDED_PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "transformers", "zarr", "soundfile", "soxr",
-    "ai-edge-litert", "espeakng-loader", "snakemake",
+    "ai-edge-litert", "espeakng-loader", "pocket-tts", "snakemake",
 )  # fmt: skip
 
 
@@ -143,6 +144,24 @@ def module_digests(modules: Iterable[str]) -> dict[str, str]:
     """Return module -> SHA-256 of its code, for all that `modules` can reach, sorted by name."""
     paths = {module: module_path(module) for module in import_closure(modules)}
     return {module: _parsed(path).code for module, path in paths.items() if path is not None}
+
+
+def foreign_digest(package: str) -> str:
+    """Return the digest of another package's Python files, 16 hex digits; it is not imported.
+
+    Args:
+        package: Top-level package or module; where its source is not found, a digest of nothing.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
+    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    if spec is not None and not folders and str(spec.origin).endswith(".py"):
+        files = [Path(str(spec.origin))]
+    digest = hashlib.sha256()
+    for path in files:
+        tree = _without_docstrings(ast.parse(path.read_bytes(), filename=str(path)))
+        digest.update(f"{path.name}:{ast.dump(tree)}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def canonical_json(value: Any) -> str:

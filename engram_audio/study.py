@@ -4,7 +4,7 @@ Rules ask it for names; it holds no science and imports nothing heavy.
 """
 
 from engram_audio.calibration.config import WORLD_PREFIX
-from engram_audio.codecs.config import LyraCodecSettings, MimiCodecSettings
+from engram_audio.codecs.config import HubCodecSettings, LyraCodecSettings, PluginCodecSettings
 from engram_audio.codecs.fitted_config import (
     FittedCodecSettings,
     MelPcaCodecSettings,
@@ -127,7 +127,7 @@ class Study:
     def hub_codec_pattern(self) -> str:
         """Regular expression of the codecs whose checkpoint is downloaded; may match nothing."""
         rows = self.config.codecs.items()
-        names = [n for n, row in rows if isinstance(row, MimiCodecSettings) and not row.is_local]
+        names = [n for n, row in rows if isinstance(row, HubCodecSettings) and not row.is_local]
         return "|".join(names) or "(?!)"
 
     def fitted_codec_pattern(self) -> str:
@@ -157,8 +157,9 @@ class Study:
             return [f"{settings.weights_dir}/{name}" for name in names]
         if isinstance(settings, FittedCodecSettings):
             return [f"<results>/codecs/{codec}/weights.safetensors"]
-        folder = settings.checkpoint if settings.is_local else f"data/codecs/{codec}"
-        return [f"{folder}/model.safetensors", f"{folder}/config.json"]
+        if isinstance(settings, PluginCodecSettings):
+            return list(settings.weights)
+        return settings.files(f"data/codecs/{codec}")
 
     def num_shards(self, representation: str) -> int:
         """How many latent shards a representation has."""

@@ -54,9 +54,8 @@ def first_factorizer(wildcards) -> str:
 
 
 def resynthesis_code(wildcards) -> str:
-    """Digest of render_resyntheses and of the adapter that it loads by name."""
-    settings = STUDY.config.codecs[STUDY.codec_of(wildcards.representation)]
-    return step_code("render_resyntheses", adapter_module(settings.kind))
+    """Digest of render_resyntheses and of its codec."""
+    return codec_step_code("render_resyntheses", wildcards.representation)
 
 
 def state_pairs() -> list[str]:

@@ -1,5 +1,6 @@
 """Input functions of the codec and latent rules."""
 
+from engram_audio import plugins
 from engram_audio.codecs.adapters import adapter_module, trainer_module
 
 
@@ -13,16 +14,20 @@ def codec_weights(wildcards) -> list[str]:
     return STUDY.codec_files(STUDY.codec_of(wildcards.representation))
 
 
+def codec_step_code(step: str, representation: str) -> str:
+    """Digest of a step, of the codec adapter that it loads by name, and of a plugin's own code."""
+    settings = STUDY.config.codecs[STUDY.codec_of(representation)]
+    return step_code(step, adapter_module(settings.kind)) + plugins.code_suffix(settings)
+
+
 def extract_code(wildcards) -> str:
-    """Digest of extract_latents and of the adapter that it loads by name."""
-    settings = STUDY.config.codecs[STUDY.codec_of(wildcards.representation)]
-    return step_code("extract_latents", adapter_module(settings.kind))
+    """Digest of extract_latents and of its codec."""
+    return codec_step_code("extract_latents", wildcards.representation)
 
 
 def round_trip_code(wildcards) -> str:
-    """Digest of render_round_trips and of the adapter that it loads by name."""
-    settings = STUDY.config.codecs[STUDY.codec_of(wildcards.representation)]
-    return step_code("render_round_trips", adapter_module(settings.kind))
+    """Digest of render_round_trips and of its codec."""
+    return codec_step_code("render_round_trips", wildcards.representation)
 
 
 def utterance_table(wildcards) -> str:

@@ -1,9 +1,13 @@
 """Checkpoints from the Hugging Face hub, at a pinned commit, with a checked digest."""
 
+import importlib.metadata
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.audio import hash_file
@@ -46,3 +50,22 @@ def download_file(
             )
         with atomic_path(target) as temporary:
             shutil.copyfile(found, temporary)
+
+
+def read_package_yaml(distribution: str, name: str) -> Any:
+    """Read a YAML file that an installed distribution ships; the package is not imported.
+
+    Raises:
+        InputError: The distribution is not installed, or ships no such file.
+    """
+    try:
+        found = importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise InputError(f"{distribution}: not installed; pip install {distribution}") from error
+    path = Path(str(found.locate_file(name)))
+    if not path.is_file():
+        others = ", ".join(sorted(other.stem for other in path.parent.glob(f"*{path.suffix}")))
+        raise InputError(
+            f"{distribution} {found.version} has no {name}; it has {others or 'none there'}"
+        )
+    return yaml.safe_load(path.read_text(encoding="utf-8"))

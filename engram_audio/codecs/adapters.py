@@ -1,13 +1,19 @@
 """Which adapter serves which kind of codec, and what trains it, by dotted name; imports nothing.
 
-Codecs of other packages will be looked up in the entry-point group `engram_audio.codecs`, here.
+Codecs of other packages come through the kind `plugin` and its entry points.
 """
 
 ADAPTERS = {
+    "dac": "engram_audio.codecs.dac",
+    "encodec": "engram_audio.codecs.encodec",
     "lyra": "engram_audio.codecs.lyra",
     "mel_pca": "engram_audio.codecs.mel_pca",
     "mel_vae": "engram_audio.codecs.mel_vae",
     "mimi": "engram_audio.codecs.mimi",
+    "plugin": "engram_audio.codecs.plugin",
+    "pocket_tts": "engram_audio.codecs.pocket_tts",
+    "pocket_tts_package": "engram_audio.codecs.pocket_tts_package",
+    "vibevoice": "engram_audio.codecs.vibevoice",
     "vae": "engram_audio.codecs.vae",
 }
 TRAINERS = {

@@ -4,6 +4,7 @@ Shapes: B clips of a batch, S samples of the padded batch, T frames of a clip, D
 """
 
 import abc
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,13 @@ class Codec(abc.ABC):
         num_dims: D.
         latent_space: Which space the vectors live in, for example `pre_quantizer`.
         is_causal: Whether frame t depends on samples before (t + 1) * hop only.
-        cold_start_frames: Frames at the head of a clip that a fresh start distorts.
+        cold_start_frames: Frames at the head of a clip that a fresh start distorts; readers drop
+            them.
+        context_frames: Frames before frame t whose samples can reach it; None where recurrent
+            state leaves no bound.
+        lookahead_frames: Frames after frame t whose samples reach it; 0 for a causal codec.
+        is_quantized: Whether the latents come from codes: rounding then flips a code now and then.
+        may_have_dead_dims: Whether a dimension that never moves is possible in a sound codec.
         nominal_frame_rate_hz: The rate the checkpoint states; None where it states none.
         bits_per_s: Bits that name the latents of one second; None where they are continuous.
     """
@@ -28,6 +35,10 @@ class Codec(abc.ABC):
     latent_space: str
     is_causal: bool
     cold_start_frames: int = 0
+    context_frames: int | None = None
+    lookahead_frames: int = 0
+    is_quantized: bool = False
+    may_have_dead_dims: bool = True
     nominal_frame_rate_hz: float | None = None
     bits_per_s: float | None = None
 
@@ -48,12 +59,19 @@ class Codec(abc.ABC):
         """Return why the weights cannot be real (an all-zero encoder), or None."""
         return None
 
+    def stage(self, waveforms: np.ndarray) -> Any:
+        """Begin to move a padded batch to where it is encoded; `encode` takes what this gives.
+
+        A thread that reads ahead calls it. By default the batch stays where it is.
+        """
+        return waveforms
+
     @abc.abstractmethod
     def encode(self, waveforms: np.ndarray, num_samples: np.ndarray) -> np.ndarray:
         """Encode a batch of clips, each padded with zeros at its end.
 
         Args:
-            waveforms: Shape [B, S], float32, S a multiple of the hop.
+            waveforms: Shape [B, S], float32, S a multiple of the hop; or what `stage` made of it.
             num_samples: Valid samples of each clip, shape [B]; a codec without state across clips
                 may ignore it.
 
@@ -65,3 +83,15 @@ class Codec(abc.ABC):
     @abc.abstractmethod
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Decode latents of one clip, shape [T, D], to a waveform, shape [T * hop], float32."""
+
+    def stream(self, waveform: np.ndarray, chunk_frames: int) -> np.ndarray | None:
+        """Encode one clip piece by piece with state carried along, as a live encoder would.
+
+        Args:
+            waveform: Shape [S], S a multiple of the hop.
+            chunk_frames: Frames of a piece.
+
+        Returns:
+            Latents, shape [S / hop, D], float32; None where the codec cannot stream.
+        """
+        return None

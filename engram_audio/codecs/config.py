@@ -1,9 +1,10 @@
 """Settings of codecs: one model per family, told apart by `kind`."""
 
 import json
-from typing import Annotated, ClassVar, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from engram_audio.codecs.fitted_config import (
     MelPcaCodecSettings,
@@ -16,12 +17,12 @@ from engram_audio.section import Section
 LOCAL_PREFIXES = ("./", "../", "/")
 
 
-class MimiCodecSettings(Section):
-    """Mimi through transformers."""
+class HubCodecSettings(Section):
+    """What codecs with a checkpoint on the Hugging Face hub, or in a local folder, share."""
 
     uses_torch: ClassVar[bool] = True
 
-    kind: Literal["mimi"]
+    kind: Any
     checkpoint: str = Field(
         description="Hub id (`kyutai/mimi`), or a local folder that begins with `./`, `../` or `/`."
     )
@@ -31,13 +32,7 @@ class MimiCodecSettings(Section):
     )
     weights_sha256: str | None = Field(
         pattern=r"^[0-9a-f]{64}$",
-        description="SHA-256 that model.safetensors must have; null accepts a local folder's file.",
-    )
-    latent_space: Literal["pre_quantizer", "projected", "codebooks"] = Field(
-        description="Encoder output, its continuous projection, or the sum of n codebooks."
-    )
-    num_codebooks: int | None = Field(
-        ge=1, le=32, description="n for latent_space `codebooks`, otherwise null."
+        description="SHA-256 that the weight file must have; null accepts a local folder's file.",
     )
 
     @property
@@ -45,15 +40,87 @@ class MimiCodecSettings(Section):
         """Whether `checkpoint` is a folder and not a hub id."""
         return self.checkpoint.startswith(LOCAL_PREFIXES)
 
+    def files(self, downloads: str = "") -> list[str]:
+        """Return weights and configuration: in the local folder, else where downloads go."""
+        folder = self.checkpoint.removeprefix("./") if self.is_local else downloads
+        return [f"{folder}/model.safetensors", f"{folder}/config.json"]
+
+    @model_validator(mode="after")
+    def _check_revision(self) -> Self:
+        if self.is_local and self.revision is not None:
+            raise ValueError("revision must be null when checkpoint is a local folder")
+        return self
+
+
+class MimiCodecSettings(HubCodecSettings):
+    """Mimi through transformers."""
+
+    kind: Literal["mimi"]
+    latent_space: Literal["pre_quantizer", "projected", "codebooks"] = Field(
+        description="Encoder output, its continuous projection, or the sum of n codebooks."
+    )
+    num_codebooks: int | None = Field(
+        ge=1, le=32, description="n for latent_space `codebooks`, otherwise null."
+    )
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.latent_space == "codebooks") != (self.num_codebooks is not None):
             raise ValueError(
                 "num_codebooks belongs to latent_space 'codebooks' and must be null otherwise"
             )
-        if self.is_local and self.revision is not None:
-            raise ValueError("revision must be null when checkpoint is a local folder")
         return self
+
+
+class PocketTtsCodecSettings(HubCodecSettings):
+    """The Pocket-TTS tokenizer (the VAE of CALM) through transformers."""
+
+    kind: Literal["pocket_tts"]
+
+
+class PocketTtsPackageCodecSettings(HubCodecSettings):
+    """The Pocket-TTS tokenizer through the pocket-tts package, from the package's checkpoints."""
+
+    kind: Literal["pocket_tts_package"]
+    weights_file: str | None = Field(
+        description="Weight file in the hub repository (`languages/english/model.safetensors`); "
+        "null for a local folder, which holds model.safetensors and config.yaml."
+    )
+    package_config: str | None = Field(
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="The package's configuration that belongs to the weights (`english_2026-10`); "
+        "null for a local folder.",
+    )
+
+    def files(self, downloads: str = "") -> list[str]:
+        """Return weights and configuration: in the local folder, else where downloads go."""
+        weights, config = super().files(downloads)
+        return [weights, str(Path(config).with_suffix(".yaml")) if self.is_local else config]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("weights_file", "package_config"):
+            if self.is_local != (getattr(self, name) is None):
+                raise ValueError(f"{name} belongs to a hub checkpoint, and is null for a folder")
+        return self
+
+
+class EncodecCodecSettings(HubCodecSettings):
+    """EnCodec, the mono 24 kHz model, through transformers."""
+
+    kind: Literal["encodec"]
+
+
+class DacCodecSettings(HubCodecSettings):
+    """DAC at 16, 24 or 44.1 kHz through transformers; not causal."""
+
+    kind: Literal["dac"]
+
+
+class VibeVoiceCodecSettings(HubCodecSettings):
+    """The VibeVoice acoustic tokenizer through transformers."""
+
+    kind: Literal["vibevoice"]
 
 
 class LyraCodecSettings(Section):
@@ -70,32 +137,46 @@ class LyraCodecSettings(Section):
     )
 
 
-CodecSection = Annotated[
+class PluginCodecSettings(Section):
+    """A codec that another package brings (docs/add-a-codec.md)."""
+
+    kind: Literal["plugin"]
+    plugin: str = Field(
+        description="Name in the entry-point group `engram_audio.codecs` of an installed package."
+    )
+    settings: dict[str, JsonValue] = Field(description="What the plugin's own settings take.")
+    weights: tuple[str, ...] = Field(
+        description="Files that the plugin loads; a changed file makes the latents again."
+    )
+    uses_torch: bool = Field(description="Whether it can use a GPU through torch.")
+
+
+CodecSettings = (
     MimiCodecSettings
+    | PocketTtsCodecSettings
+    | PocketTtsPackageCodecSettings
+    | EncodecCodecSettings
+    | DacCodecSettings
+    | VibeVoiceCodecSettings
     | LyraCodecSettings
     | MelPcaCodecSettings
     | MelVaeCodecSettings
-    | VaeCodecSettings,
-    Field(discriminator="kind"),
-]
+    | VaeCodecSettings
+    | PluginCodecSettings
+)
+CodecSection = Annotated[CodecSettings, Field(discriminator="kind")]
 
 
-MODELS = {
-    "mimi": MimiCodecSettings,
-    "lyra": LyraCodecSettings,
-    "mel_pca": MelPcaCodecSettings,
-    "mel_vae": MelVaeCodecSettings,
-    "vae": VaeCodecSettings,
-}
-
-
-def codec_model(text: str) -> type[CodecSection]:
+def codec_model(text: str) -> type[CodecSettings]:
     """Return the model of a codec's frozen section by its `kind`.
 
     Raises:
         InputError: The text is no section of a codec.
     """
+    models = {
+        get_args(one.model_fields["kind"].annotation)[0]: one for one in get_args(CodecSettings)
+    }
     try:
-        return MODELS[json.loads(text)["kind"]]
+        return models[json.loads(text)["kind"]]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"codecs: not a codec section ({error}); freeze it again") from error

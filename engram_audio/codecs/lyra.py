@@ -24,7 +24,7 @@ class LyraCodec(Codec):
     latent_space = "encoder_output"
     sample_rate_hz = SAMPLE_RATE_HZ
     is_causal = True
-    cold_start_frames = COLD_START_FRAMES
+    cold_start_frames = context_frames = COLD_START_FRAMES
 
     def __init__(self, files: Sequence[Path], num_quantizers: int | None, num_workers: int) -> None:
         """Read the graphs; interpreters are made for each clip."""
@@ -33,6 +33,7 @@ class LyraCodec(Codec):
         self._encoder, self._decoder, self._quantizer = (path.read_bytes() for path in paths)
         self._num_quantizers = num_quantizers
         self._num_workers = num_workers
+        self.is_quantized = num_quantizers is not None
         self._hash = file_sha256([paths[0], paths[2]] if num_quantizers else [paths[0]])
         if num_quantizers:
             self.latent_space = f"dequantized_{num_quantizers}_quantizers"

@@ -100,6 +100,7 @@ class MelPcaCodec(Codec):
     """Causal by construction: frame t sees the samples of frame t only."""
 
     is_causal = True
+    context_frames = 0
     latent_space = "log_mel_pca"
 
     def __init__(self, pca: MelPca, settings: MelPcaCodecSettings) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from engram_audio.codecs.adapters import adapter_module
 from engram_audio.codecs.base import Codec
-from engram_audio.codecs.config import CodecSection
+from engram_audio.codecs.config import CodecSettings
 
 
 def load_codec(
-    settings: CodecSection, files: Sequence[Path], device: str, num_workers: int = 1
+    settings: CodecSettings, files: Sequence[Path], device: str, num_workers: int = 1
 ) -> Codec:
     """Load a codec from the files that the rule names, in the order of `Study.codec_files`.
 

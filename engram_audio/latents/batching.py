@@ -7,6 +7,7 @@ Shapes: B clips of a batch, S samples of the padded batch, T frames of a clip, D
 """
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +51,42 @@ def pad_batch(
     return batch, lengths
 
 
+class StagedClips(NamedTuple):
+    """A padded batch on its way to the codec.
+
+    Attributes:
+        audio: What `Codec.stage` made of the batch [B, S].
+        lengths: Samples of each clip, shape [B].
+        num_frames: S / hop.
+    """
+
+    audio: Any
+    lengths: np.ndarray
+    num_frames: int
+
+
+def stage_batch(codec: Codec, waveforms: Sequence[np.ndarray], guard_frames: int) -> StagedClips:
+    """Pad clips to a batch and begin to move it to where the codec encodes."""
+    batch, lengths = pad_batch(waveforms, codec.hop_samples, guard_frames)
+    return StagedClips(codec.stage(batch), lengths, batch.shape[1] // codec.hop_samples)
+
+
+def encode_staged(codec: Codec, staged: StagedClips) -> list[np.ndarray]:
+    """Encode a batch and crop each clip to its own frames, shapes [T, D].
+
+    Raises:
+        ValueError: The codec gave another number of frames than S / hop, or another D.
+    """
+    latents = codec.encode(staged.audio, staged.lengths)
+    expected = (len(staged.lengths), staged.num_frames, codec.num_dims)
+    if latents.shape != expected:
+        raise ValueError(f"the codec gave latents of shape {latents.shape}, expected {expected}")
+    return [
+        np.ascontiguousarray(rows[: codec.num_frames(int(length))], np.float32)
+        for rows, length in zip(latents, staged.lengths, strict=True)
+    ]
+
+
 def encode_batch(
     codec: Codec, waveforms: Sequence[np.ndarray], guard_frames: int
 ) -> list[np.ndarray]:
@@ -58,15 +95,7 @@ def encode_batch(
     Raises:
         ValueError: The codec gave another number of frames than S / hop, or another D.
     """
-    batch, lengths = pad_batch(waveforms, codec.hop_samples, guard_frames)
-    latents = codec.encode(batch, lengths)
-    expected = (len(waveforms), batch.shape[1] // codec.hop_samples, codec.num_dims)
-    if latents.shape != expected:
-        raise ValueError(f"the codec gave latents of shape {latents.shape}, expected {expected}")
-    return [
-        np.ascontiguousarray(rows[: codec.num_frames(int(length))], np.float32)
-        for rows, length in zip(latents, lengths, strict=True)
-    ]
+    return encode_staged(codec, stage_batch(codec, waveforms, guard_frames))
 
 
 def frame_energy(waveform: np.ndarray, hop_samples: int) -> np.ndarray:

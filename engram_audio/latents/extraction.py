@@ -1,4 +1,4 @@
-"""Encode the clips of a shard batch by batch, with the next batch read ahead.
+"""Encode the clips of a shard batch by batch, the next batch read and moved ahead.
 
 Shapes: U utterances, N frames of the shard, T frames of a clip, D dimensions.
 """
@@ -11,7 +11,12 @@ import numpy as np
 
 from engram_audio.codecs.base import Codec
 from engram_audio.errors import InputError
-from engram_audio.latents.batching import encode_batch, frame_energy
+from engram_audio.latents.batching import (
+    StagedClips,
+    encode_staged,
+    frame_energy,
+    stage_batch,
+)
 from engram_audio.latents.block import LatentBlock
 
 # Reasons of an exclusion at extraction, by number; 0 means that the utterance is kept.
@@ -73,16 +78,29 @@ def clip_samples(num_samples: np.ndarray, from_rate_hz: np.ndarray, to_rate_hz: 
     return np.ceil(num_samples * (to_rate_hz / from_rate_hz)).astype(np.int64)
 
 
-def encode_clips(codec: Codec, waveforms: Sequence[np.ndarray | None], guard_frames: int) -> Batch:
-    """Encode one batch; clips that cannot be used get a reason and no frames.
+class ReadBatch(NamedTuple):
+    """Clips that were read, and the usable ones on their way to the codec.
+
+    Attributes:
+        reasons: A number into REASONS per clip; 0 means that it can be encoded.
+        clips: Waveforms of the usable clips at the codec's rate.
+        staged: The batch made of them; None where there is none.
+    """
+
+    reasons: np.ndarray
+    clips: list[np.ndarray]
+    staged: StagedClips | None
+
+
+def stage_clips(
+    codec: Codec, waveforms: Sequence[np.ndarray | None], guard_frames: int
+) -> ReadBatch:
+    """Sort out the clips that cannot be used, pad the others and begin to move them.
 
     Args:
         codec: The codec.
         waveforms: Clips at the codec's rate; None where the file could not be read.
         guard_frames: Zero frames after each clip.
-
-    Returns:
-        `frames` [N, D], `energy` [N], `num_frames` and `reason` (a number into REASONS) per clip.
     """
     reasons = np.zeros(len(waveforms), np.int64)
     for number, waveform in enumerate(waveforms):
@@ -90,13 +108,27 @@ def encode_clips(codec: Codec, waveforms: Sequence[np.ndarray | None], guard_fra
             reasons[number] = REASONS.index("unreadable")
         elif codec.num_frames(len(waveform)) <= codec.cold_start_frames:
             reasons[number] = REASONS.index("too_short_for_codec")
-    usable = [number for number, reason in enumerate(reasons) if reason == 0]
-    clips = [clip for number in usable if (clip := waveforms[number]) is not None]
-    latents = encode_batch(codec, clips, guard_frames) if clips else []
+    clips = [
+        clip
+        for clip, reason in zip(waveforms, reasons, strict=True)
+        if clip is not None and reason == 0
+    ]
+    return ReadBatch(reasons, clips, stage_batch(codec, clips, guard_frames) if clips else None)
+
+
+def encode_clips(codec: Codec, batch: ReadBatch) -> Batch:
+    """Encode one batch; clips that cannot be used get a reason and no frames.
+
+    Returns:
+        `frames` [N, D], `energy` [N], `num_frames` and `reason` (a number into REASONS) per clip.
+    """
+    reasons = batch.reasons.copy()
+    usable = np.flatnonzero(reasons == 0)
+    latents = encode_staged(codec, batch.staged) if batch.staged else []
     kept: list[np.ndarray] = [np.zeros((0, codec.num_dims), np.float32)]
     energies: list[np.ndarray] = [np.zeros(0, np.float32)]
-    num_frames = np.zeros(len(waveforms), np.int64)
-    for number, rows, clip in zip(usable, latents, clips, strict=True):
+    num_frames = np.zeros(len(reasons), np.int64)
+    for number, rows, clip in zip(usable, latents, batch.clips, strict=True):
         reasons[number] = _fault(rows, codec.cold_start_frames)
         if reasons[number] == 0:
             kept.append(rows)
@@ -123,8 +155,11 @@ def extract(
     batches: Sequence[np.ndarray],
     guard_frames: int,
     parts: Parts,
+    num_readers: int = 1,
 ) -> Iterator[Batch]:
     """Yield the result of each batch in order; those of an earlier run are taken over.
+
+    While a batch is encoded, threads read the next, resample, pad and begin to move it.
 
     Args:
         codec: The codec.
@@ -132,31 +167,35 @@ def extract(
         batches: Clip numbers of each batch (`plan_batches`).
         guard_frames: Zero frames after each clip.
         parts: Where finished batches are kept.
+        num_readers: Threads that read the clips of a batch.
     """
     done = [parts.get(number, PART_NAMES) for number in range(len(batches))]
-    missing = [number for number, part in enumerate(done) if part is None]
-    with ThreadPoolExecutor(1) as reader:
-        waveforms = _read_ahead(reader, load, [batches[number] for number in missing])
+    missing = [batches[number] for number, part in enumerate(done) if part is None]
+    with ThreadPoolExecutor(1) as stager, ThreadPoolExecutor(num_readers) as readers:
+
+        def read(batch: np.ndarray) -> ReadBatch:
+            waveforms = list(readers.map(lambda clip: _load_or_none(load, int(clip)), batch))
+            return stage_clips(codec, waveforms, guard_frames)
+
+        ahead = _read_ahead(stager, read, missing)
         for number, part in enumerate(done):
             if part is None:
-                part = encode_clips(codec, next(waveforms), guard_frames)
+                part = encode_clips(codec, next(ahead))
                 parts.put(number, part)
             yield part
 
 
 def _read_ahead(
-    reader: ThreadPoolExecutor, load: Loader, batches: Sequence[np.ndarray]
-) -> Iterator[list[np.ndarray | None]]:
-    """Yield the waveforms of each batch; a thread reads the next while this one is encoded."""
-
-    def read(batch: np.ndarray) -> list[np.ndarray | None]:
-        return [_load_or_none(load, int(clip)) for clip in batch]
-
-    pending = [reader.submit(read, batch) for batch in batches[:1]]
+    stager: ThreadPoolExecutor,
+    read: Callable[[np.ndarray], ReadBatch],
+    batches: Sequence[np.ndarray],
+) -> Iterator[ReadBatch]:
+    """Yield each batch as read; a thread reads the next while this one is encoded."""
+    pending = [stager.submit(read, batch) for batch in batches[:1]]
     for following in [*batches[1:], None]:
         waveforms = pending.pop().result()
         if following is not None:
-            pending.append(reader.submit(read, following))
+            pending.append(stager.submit(read, following))
         yield waveforms
 
 

@@ -9,9 +9,19 @@ from engram_audio.codecs.base import Codec
 from engram_audio.corpus.seeds import named_generator
 from engram_audio.errors import InputError
 from engram_audio.latents.batching import encode_batch
+from engram_audio.latents.long_clip import (
+    LongClip,
+    chunk_gap,
+    cold_frames,
+    latent_gap,
+    long_clip,
+    streamed_gap,
+)
+from engram_audio.latents.round_trip import log_mel_distance, spectrogram
 
 FRAME_RATE_TOLERANCE = 1e-3  # SCIENCE 2: off by more than 0.1 % stops a shard
 NUM_PROBES = 3
+DEAD_SD = 1e-3  # a dimension whose SD is below this share of the overall SD does not move
 PROBE_DURATION_S = 6.0  # probes are cut to this, so that a self-test costs seconds
 
 
@@ -55,13 +65,14 @@ def run_self_tests(
     tolerance: float,
     seed: int,
 ) -> list[SelfTest]:
-    """Check weights, rates, frame counts, batching, causality and the decoder's length.
+    """Check weights, rates, frame counts, batching, causality, long clips and the decoder.
 
     Args:
         codec: The loaded codec.
         waveforms: A few clips of the shard at the codec's rate.
         guard_frames: As for extraction.
-        tolerance: Largest difference accepted for batching and causality, in SD of the latents.
+        tolerance: Largest difference accepted for batching, causality and pieces of a long clip,
+            in SD of the latents.
         seed: Seed of the noise that replaces the future in the causality probe.
 
     Returns:
@@ -82,9 +93,12 @@ def run_self_tests(
         SelfTest("variance", spread if is_alive else None, None, is_alive, "SD of the latents")
     )
     if is_alive:
+        tests.append(_dead_dims(codec, together, spread))
         tests.append(_batch_equals_single(codec, waveforms, together, spread, tolerance))
         tests.append(_causality(codec, waveforms[0], together[0], spread, tolerance, seed))
-        tests.append(_decoded_length(codec, together[0]))
+        clip = long_clip(codec, waveforms, spread)
+        tests += [_cold_start(codec, clip), _long_clip(codec, clip, tolerance)]
+        tests += _decoding(codec, waveforms[0], together[0])
     return tests
 
 
@@ -124,7 +138,7 @@ def _batch_equals_single(
     tolerance: float,
 ) -> SelfTest:
     gaps = [
-        float(np.abs(encode_batch(codec, [waveform], 0)[0] - rows).max()) / spread
+        latent_gap(codec, encode_batch(codec, [waveform], 0)[0], rows, spread)
         for waveform, rows in zip(waveforms, together, strict=True)
         if len(rows)
     ]
@@ -150,7 +164,7 @@ def _causality(
     changed[len(waveform) - tail :] = generator.normal(0.0, loudness, tail)
     past = encode_batch(codec, [changed], 0)[0][:keep]
     reference = encode_batch(codec, [waveform], 0)[0][:keep]
-    leak = float(np.abs(past - reference).max()) / spread if keep else 0.0
+    leak = latent_gap(codec, past, reference, spread) if keep else 0.0
     limit = tolerance if codec.is_causal else None
     detail = "largest change of past latents after the future changed, in SD"
     if not codec.is_causal:
@@ -158,8 +172,53 @@ def _causality(
     return SelfTest("causality", leak, limit, limit is None or leak <= limit, detail)
 
 
-def _decoded_length(codec: Codec, latents: np.ndarray) -> SelfTest:
-    excess = abs(len(codec.decode(latents)) - len(latents) * codec.hop_samples)
-    return SelfTest(
-        "decoded_length", float(excess), 0.0, excess == 0, "samples off frames * hop after decoding"
+def _dead_dims(codec: Codec, together: Sequence[np.ndarray], spread: float) -> SelfTest:
+    deviations = np.concatenate(together).std(axis=0, dtype=np.float64)
+    count = float(np.sum(deviations < DEAD_SD * spread))
+    limit = None if codec.may_have_dead_dims else 0.0
+    detail = f"dimensions of {codec.num_dims} that hardly move (a codec whose encoder is missing?)"
+    return SelfTest("dead_dims", count, limit, limit is None or count <= limit, detail)
+
+
+def _cold_start(codec: Codec, clip: LongClip) -> SelfTest:
+    """Frames that a start in mid-clip disturbs; bounded where nothing but the cold start reaches.
+
+    Attention and recurrent state remember longer than the convolutions that a cold start stands
+    for; then the number informs.
+    """
+    count = float(cold_frames(codec, clip))
+    is_bounded = codec.context_frames == codec.cold_start_frames
+    limit = float(codec.cold_start_frames) if is_bounded else None
+    detail = f"frames that a fresh start disturbs; {codec.cold_start_frames} are dropped"
+    return SelfTest("cold_start", count, limit, limit is None or count <= limit, detail)
+
+
+def _long_clip(codec: Codec, clip: LongClip, tolerance: float) -> SelfTest:
+    """Pieces of a long clip against the whole: a window that the back end ignores shows here."""
+    gap, how = streamed_gap(codec, clip), "streamed"
+    if gap is None:
+        gap, how = chunk_gap(codec, clip), f"with {codec.context_frames} frames before it"
+    seconds = len(clip.latents) / codec.frame_rate_hz
+    if gap is None:
+        detail = f"a {seconds:.0f} s clip cannot be cut: the encoder's state has no bound"
+        return SelfTest("long_clip", None, None, True, detail)
+    detail = f"largest |piece - whole| of a {seconds:.0f} s clip, {how}, in SD"
+    return SelfTest("long_clip", gap, tolerance, gap <= tolerance, detail)
+
+
+def _decoding(codec: Codec, waveform: np.ndarray, latents: np.ndarray) -> list[SelfTest]:
+    """Length of the decoded clip, and how far it is from the original: for information."""
+    decoded = codec.decode(latents)
+    expected = len(latents) * codec.hop_samples
+    excess = abs(len(decoded) - expected)
+    detail = "samples off frames * hop after decoding"
+    tests = [SelfTest("decoded_length", float(excess), 0.0, excess == 0, detail)]
+    if excess:
+        return tests
+    if not np.isfinite(decoded).all():
+        return [*tests, SelfTest("round_trip", None, None, False, "decoded samples are not finite")]
+    distance = log_mel_distance(
+        spectrogram(codec, waveform[:expected]), spectrogram(codec, decoded)
     )
+    detail = "mean |log-mel difference| after decoding, natural-log units"
+    return [*tests, SelfTest("round_trip", distance, None, True, detail)]

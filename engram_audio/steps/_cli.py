@@ -59,8 +59,8 @@ def parse_arguments(
         doc: Module docstring, shown by `--help`.
         inputs: Required single files.
         optional_inputs: Single files that a rule may leave out.
-        input_lists: Inputs that take one or more files.
-        optional_lists: Inputs that take any number of files, none included.
+        input_lists: Inputs that take any number of files (a plugin codec may have no weights).
+        optional_lists: The same, which a rule may leave out.
         outputs: Files to write; parent directories are made.
         wildcards: Strings that the rule's wildcards provide.
         uses_device: Whether to accept `--device {auto,cpu,cuda}`.
@@ -72,7 +72,7 @@ def parse_arguments(
     for name in optional_inputs:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path)
     for name in input_lists:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="+", required=True)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="*", required=True)
     for name in optional_lists:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="*", default=[])
     for name in wildcards:

@@ -2,8 +2,13 @@
 
 import logging
 
-from engram_audio.artifacts.hub import download_file
-from engram_audio.codecs.config import MimiCodecSettings
+from engram_audio.artifacts.hub import download_file, read_package_yaml
+from engram_audio.artifacts.json_document import read_text, write_json
+from engram_audio.codecs.config import (
+    HubCodecSettings,
+    PocketTtsPackageCodecSettings,
+    codec_model,
+)
 from engram_audio.errors import InputError
 from engram_audio.steps import _cli
 
@@ -20,18 +25,24 @@ def main(argv: list[str] | None = None) -> None:
         wildcards=["codec"],
         argv=argv,
     )
-    settings = arguments.load_section(arguments.section, MimiCodecSettings)
+    settings = arguments.load_section(arguments.section, codec_model(read_text(arguments.section)))
+    if not isinstance(settings, HubCodecSettings):
+        raise InputError(f"codecs.{arguments.codec}: kind {settings.kind} has nothing to download")
     if settings.revision is None or settings.weights_sha256 is None:
         raise InputError(
             f"codecs.{arguments.codec}: {settings.checkpoint} is not pinned; set revision to the "
             "commit (40 hex digits, the hub page's History) and weights_sha256 to the SHA-256 that "
-            "the hub shows for model.safetensors, or set checkpoint to a local folder"
+            "the hub shows for the weight file, or set checkpoint to a local folder"
         )
     repository, revision = settings.checkpoint, settings.revision
-    download_file(repository, revision, "config.json", arguments.model_config, None)
-    download_file(
-        repository, revision, "model.safetensors", arguments.weights, settings.weights_sha256
-    )
+    weights = "model.safetensors"
+    if isinstance(settings, PocketTtsPackageCodecSettings):
+        weights = settings.weights_file or weights
+        name = f"pocket_tts/config/{settings.package_config}.yaml"
+        write_json(arguments.model_config, read_package_yaml("pocket-tts", name))
+    else:
+        download_file(repository, revision, "config.json", arguments.model_config, None)
+    download_file(repository, revision, weights, arguments.weights, settings.weights_sha256)
     LOG.info("%s at %s", repository, revision)
 
 

@@ -19,6 +19,7 @@ from engram_audio.latents.batching import plan_batches
 from engram_audio.latents.config import CodecRepresentation, ExtractionSection
 from engram_audio.latents.truncated import truncated
 from engram_audio.latents.waveform import WaveformSettings, prepare_waveform
+from engram_audio.plugins import code_suffix
 from engram_audio.provenance import canonical_json, code_digest, text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
@@ -74,13 +75,15 @@ def main(argv: list[str] | None = None) -> None:
     self_tests.require_passed(tests, name)
     batches = plan_batches(lengths, codec.hop_samples, section.guard_frames, budget)
     adapter = code_digest("engram_audio.steps.extract_latents", adapter_module(settings.kind))
+    adapter += code_suffix(settings)
     manifest = {**arguments.manifest(section.seed), "code_digest": adapter}
     key = {"manifest": manifest, "weights": codec.weight_hash(), "clips": clips.to_csv(index=False)}
     parts = PartialStore(
         arguments.latents.parent.parent / ".partial" / name / f"shard-{arguments.shard}",
         text_digest(canonical_json({**key, "device": device})),
     )
-    encoded = extraction.extract(codec, load, batches, section.guard_frames, parts)
+    num_readers = arguments.num_workers if device == "cuda" else 1  # else they would compete
+    encoded = extraction.extract(codec, load, batches, section.guard_frames, parts, num_readers)
     results = list(track(encoded, len(batches), f"{name} shard {arguments.shard}", "batches"))
     shard = extraction.assemble(
         results, batches, clips["utterance_id"].to_numpy(), clips["speaker_id"].to_numpy()

@@ -1,69 +1,108 @@
-"""Small trained codecs and made-up voices for the tests of codec training."""
+"""Small random-weight checkpoints of every codec family, saved as transformers saves them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import transformers
 
-from engram_audio.codecs.fitted_config import MelVaeCodecSettings, VaeCodecSettings
+from engram_audio.codecs.config import codec_model
+from engram_audio.codecs.registry import load_codec
+from engram_audio.codecs.torch_codec import TorchCodec
+from engram_audio.provenance import canonical_json
 
-CPU = torch.device("cpu")
-RATE_HZ = 8000
-RECIPE = {
-    "num_steps": 40, "batch_frames": 32, "learning_rate": 2e-3, "weight_decay": 0.01,
-    "warmup_steps": 5, "schedule": "cosine", "final_learning_rate_fraction": 0.0,
-    "gradient_clip": 10.0, "precision": "float32", "validation_interval_steps": 10,
-    "patience_validations": None, "maximum_validation_frames": 256,
-    "checkpoint_interval_steps": 7, "is_tensorboard_logged": False,
+SEANET = {"num_filters": 4, "num_residual_layers": 1}
+ATTENTION = {
+    "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4, "head_dim": 8,
+    "intermediate_size": 64,
 }  # fmt: skip
-SHARED = {
-    "corpus": "speech", "split_seed": 0, "sample_rate_hz": RATE_HZ, "num_dims": 4, "beta": 1.0,
-    "beta_warmup_steps": 0, "crop_s": 0.32, "maximum_train_h": 1.0, "seed": 0,
-    "health": {"minimum_effective_rank": 0.25, "maximum_error": 0.7, "action": "fail"},
+MIMI = {
+    "hidden_size": 64, **SEANET, **ATTENTION, "codebook_size": 32, "codebook_dim": 16,
+    "vector_quantization_hidden_dimension": 16, "num_quantizers": 32, "upsample_groups": 64,
 }  # fmt: skip
-MEL_VAE = {
-    **SHARED, "kind": "mel_vae", "num_mels": 20, "hop_s": 0.01, "window_s": 0.04, "stack_hops": 8,
-    "magnitude_floor": 1e-4, "griffin_lim_iterations": 4, "width": 32, "num_layers": 2,
-    "encoder_context_frames": 1, "decoder_context_frames": 1,
+POCKET = {
+    "hidden_size": 32, **SEANET, **ATTENTION, "upsample_groups": 32, "latent_dim": 32,
+    # the checkpoints' 0.01 would hide what attention reaches
+    "layer_scale_initial_scale": 0.5,
 }  # fmt: skip
-LOSS = {
-    "waveform_weight": 0.1, "spectral_weight": 1.0, "spectral_windows_samples": [64, 256],
-    "magnitude_floor": 1e-4, "adversarial_weight": 1.0, "feature_weight": 1.0,
-    "adversarial_warmup_steps": 0, "discriminator_windows_samples": [64, 256],
-    "discriminator_channels": 4,
-}  # fmt: skip
-VAE = {
-    **SHARED, "kind": "vae", "beta": 0.01, "strides": [4, 8, 20], "channels": 8,
-    "maximum_channels": 32, "num_residual_units": 1, "loss": LOSS, "keeps": "best",
+ENCODEC = {"hidden_size": 16, "num_filters": 4, "codebook_size": 16}
+DAC = {"encoder_hidden_size": 4, "decoder_hidden_size": 64, "n_codebooks": 2, "codebook_size": 16}
+VIBEVOICE = {
+    "hidden_size": 16, "num_filters": 2, "depths": [1, 1, 1, 1, 1, 1, 2],
+    "layer_scale_init_value": 0.5,
 }  # fmt: skip
 
-
-def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A section with changes, groups merged one level deep."""
-    result = {**base, "recipe": RECIPE}
-    for name, value in changes.items():
-        result[name] = {**result[name], **value} if isinstance(value, dict) else value
-    return result
-
-
-def mel_vae_settings(**changes: Any) -> MelVaeCodecSettings:
-    return MelVaeCodecSettings.model_validate(merged(MEL_VAE, changes), strict=False)
-
-
-def vae_settings(**changes: Any) -> VaeCodecSettings:
-    return VaeCodecSettings.model_validate(merged(VAE, changes), strict=False)
-
-
-def voice(seed: int, duration_s: float = 2.0, rate_hz: int = RATE_HZ) -> np.ndarray:
-    """Harmonics of a gliding pitch under a moving envelope, with a little noise."""
-    generator = np.random.default_rng(seed)
-    time = np.arange(int(duration_s * rate_hz)) / rate_hz
-    pitch = 120 + 40 * np.sin(2 * np.pi * (0.5 + generator.random()) * time + seed)
-    phase = 2 * np.pi * np.cumsum(pitch) / rate_hz
-    loudness = 0.05 + 0.2 * np.abs(np.sin(2 * np.pi * 3 * time + seed))
-    tones = sum(np.sin(n * phase + n * seed) / n for n in range(1, 12))
-    return (loudness * tones + 0.002 * generator.normal(size=len(time))).astype(np.float32)
+# name: kind, configuration class, model class, configuration, sections' own settings
+FAMILIES: dict[str, tuple[str, str, str, dict[str, Any], dict[str, Any]]] = {
+    "mimi": (
+        "mimi", "MimiConfig", "MimiModel", MIMI,
+        {"latent_space": "projected", "num_codebooks": None},
+    ),
+    "pocket_tts": (
+        "pocket_tts", "PocketTTSAudioTokenizerConfig", "PocketTTSAudioTokenizerModel", POCKET, {},
+    ),
+    "encodec": ("encodec", "EncodecConfig", "EncodecModel", ENCODEC, {}),
+    "dac_16khz": (
+        "dac", "DacConfig", "DacModel",
+        {**DAC, "downsampling_ratios": [2, 4, 5, 8], "sampling_rate": 16000}, {},
+    ),
+    "dac_44khz": (
+        "dac", "DacConfig", "DacModel",
+        {**DAC, "downsampling_ratios": [2, 4, 8, 8], "sampling_rate": 44100}, {},
+    ),
+    "vibevoice": (
+        "vibevoice", "VibeVoiceAcousticTokenizerConfig", "VibeVoiceAcousticTokenizerModel",
+        VIBEVOICE, {},
+    ),
+}  # fmt: skip
 
 
-def voices(first: int, count: int) -> list[np.ndarray]:
-    return [voice(seed) for seed in range(first, first + count)]
+def random_model(name: str, **changes: Any) -> Any:
+    """Return a small model of a family with seeded weights that pass signals at their level."""
+    _, config_class, model_class, sizes, _ = FAMILIES[name]
+    torch.manual_seed(0)
+    config = getattr(transformers, config_class)(**{**sizes, **changes})
+    model = getattr(transformers, model_class)(config)
+    if name.startswith("mimi"):
+        for buffer_name, buffer in model.quantizer.named_buffers():
+            if buffer_name.endswith("embed_sum"):
+                buffer.normal_()
+    if name.startswith(("dac", "encodec", "vibevoice")):
+        # Their initial weights let signals fade to less than rounding of the biases.
+        for module in model.modules():
+            if isinstance(module, torch.nn.Conv1d):
+                weight = torch.empty_like(module.weight)
+                torch.nn.init.kaiming_normal_(weight, nonlinearity="linear")
+                with torch.no_grad():
+                    module.weight = (
+                        weight
+                        if torch.nn.utils.parametrize.is_parametrized(module)
+                        else torch.nn.Parameter(weight)
+                    )
+    return model
+
+
+def save(name: str, folder: Path, **changes: Any) -> Path:
+    """Save a small model of a family into a folder."""
+    random_model(name, **changes).save_pretrained(folder)
+    return folder
+
+
+def load(
+    name: str, folder: Path, num_workers: int = 1, device: str = "cpu", **changes: Any
+) -> TorchCodec:
+    """Load a saved model through the codec's adapter."""
+    kind, *_, own = FAMILIES[name]
+    values = {"kind": kind, "checkpoint": str(folder), "revision": None, "weights_sha256": None}
+    text = canonical_json({**values, **own, **changes})
+    settings: Any = codec_model(text).model_validate_json(text)
+    files = [Path(file) for file in settings.files()]
+    codec = load_codec(settings, files, device, num_workers)
+    assert isinstance(codec, TorchCodec)
+    return codec
+
+
+def noise(num_samples: int, seed: int = 0) -> np.ndarray:
+    """Return seeded noise, RMS 0.1."""
+    return np.random.default_rng(seed).normal(0, 0.1, num_samples).astype(np.float32)

@@ -11,7 +11,7 @@ from engram_audio.codecs.ladder import rung_name
 from engram_audio.config import parse_config, section_text
 from engram_audio.errors import InputError
 from engram_audio.study import Study
-from tests.unit.codec_material import MEL_VAE, RECIPE, VAE
+from tests.unit.trained_codec_material import MEL_VAE, RECIPE, VAE
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,7 +24,7 @@ from engram_audio.codecs.vae_task import build_task as build_vae_task
 from engram_audio.errors import InputError
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
 from engram_audio.training.packing import pack_state, unpack_state
-from tests.unit.codec_material import (
+from tests.unit.trained_codec_material import (
     CPU,
     RATE_HZ,
     mel_vae_settings,

@@ -18,7 +18,7 @@ from engram_audio.codecs.vae import VaeCodec
 from engram_audio.codecs.vae_networks import WaveformVae
 from engram_audio.errors import InputError
 from engram_audio.latents.self_tests import require_passed, run_self_tests
-from tests.unit.codec_material import mel_vae_settings, vae_settings, voice
+from tests.unit.trained_codec_material import mel_vae_settings, vae_settings, voice
 
 HOP = 640
 CONTEXT = 3

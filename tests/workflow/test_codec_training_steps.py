@@ -19,7 +19,7 @@ from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
 from engram_audio.steps import extract_latents, train_codec
 from engram_audio.training import loop
-from tests.unit.codec_material import MEL_VAE, RATE_HZ, RECIPE, VAE, merged, voice
+from tests.unit.trained_codec_material import MEL_VAE, RATE_HZ, RECIPE, VAE, merged, voice
 from tests.workflow.conftest import ROOT, snakemake, write_config
 from tests.workflow.test_prediction_training import command, environment, interrupt
 from tests.workflow.tiny_study import tiny_config, write_arrays

@@ -34,9 +34,10 @@ def noise_scale_option(wildcards, input) -> str:
 
 
 def reconstruction_code(wildcards) -> str:
-    """Digest of evaluate_reconstruction and of the adapter that it loads by name."""
+    """Digest of evaluate_reconstruction and of its codec."""
     settings = STUDY.config.codecs[root_codec(wildcards)]
-    return step_code("evaluate_reconstruction", adapter_module(settings.kind))
+    code = step_code("evaluate_reconstruction", adapter_module(settings.kind))
+    return code + plugins.code_suffix(settings)
 
 
 def reconstruction_scores() -> list[str]:

@@ -14,6 +14,7 @@ from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.codecs.config import CodecSection, MelPcaCodecSettings
 from engram_audio.config_checks import choices, require, require_bounded
+from engram_audio.config_rollout import RolloutSections
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import (
@@ -62,7 +63,7 @@ class PathvarsSection(Section):
     benchmarks: str = Field(default="benchmarks", description="Folder of benchmarks.")
 
 
-class WorkflowConfig(Section):
+class WorkflowConfig(RolloutSections):
     """The experiment."""
 
     pathvars: PathvarsSection = PathvarsSection()

@@ -30,6 +30,9 @@ if STUDY.factorizer_runs():
 if STUDY.exported_states():
     REPORT_TABLES += ["factorizer_states"]
 
+if STUDY.rollout_runs():
+    REPORT_TABLES += ["rollout", "rollout_sweep"]
+
 if STUDY.calibration_worlds():
     REPORT_TABLES += ["calibration"]
 
@@ -63,14 +66,14 @@ def report_cells(wildcards) -> list[str]:
 
 
 def report_latents(wildcards) -> list[str]:
-    """Latent summaries and, where a codec decodes, round trips and resyntheses to listen to."""
+    """Latent summaries and, where a codec decodes, round trips, resyntheses and free runs to hear."""
     rows = [(name, STUDY.config.representations[name]) for name in STUDY.study_bases()]
     players = [
         f"<results>/report_assets/{name}/players.json"
         for name, row in rows
         if row.kind == "codec" and STUDY.config.report.num_players
     ]
-    players += resynthesized()
+    players += resynthesized() + rolled_out()
     return [f"<results>/latents/{name}/summary.json" for name, _ in rows] + players
 
 

@@ -4,7 +4,8 @@ A small network tells the two apart, given the frame and the step that led to it
 ratio of the data's density to the model's, so a draw kept with a probability that grows with the
 odds follows the data's law where the model's leaves it: rejection sampling, not a fence. Runs are
 made again under the guard and told apart again, round by round, because a guarded run goes to
-other places than an unguarded one. Only train utterances are used.
+other places than an unguarded one. Only train utterances are used. A frame that no
+draw replaces goes to the nearest of some train frames.
 
 Shapes: R frames, D dimensions.
 """
@@ -18,7 +19,8 @@ from engram_audio.rollout.simulate import Limits, Settings, StepDensity, free_ru
 
 BATCH = 1024
 LEARNING_RATE = 2e-3
-LARGEST_LOG_ODDS = 0.0  # odds at which a draw is kept for sure: the data are as likely as the run
+FARTHEST_SD = 20.0
+NUM_KEPT = 4096
 
 
 class Contrast(nn.Module):
@@ -26,9 +28,12 @@ class Contrast(nn.Module):
 
     frame_mean: Tensor
     frame_sd: Tensor
+    kept: Tensor
+    num_fitted: Tensor
 
-    def __init__(self, settings: ContrastGuard, limits: Limits) -> None:
+    def __init__(self, settings: ContrastGuard, limits: Limits, kept: Tensor) -> None:
         super().__init__()
+        self.register_buffer("kept", kept.clone())
         dims, width = len(limits.mean), settings.width
         self.num_attempts = settings.num_attempts
         self.register_buffer("frame_mean", limits.mean.clone())
@@ -42,11 +47,13 @@ class Contrast(nn.Module):
         )  # fmt: skip
         self.register_buffer("num_fitted", torch.zeros((), dtype=torch.int64))
 
-    num_fitted: Tensor
+    def scaled(self, frames: Tensor) -> Tensor:
+        """Return frames in SD, within what a network has seen."""
+        return ((frames - self.frame_mean) / self.frame_sd).clamp(-FARTHEST_SD, FARTHEST_SD)
 
     def log_odds(self, states: Tensor) -> Tensor:
         """Return the summed log odds of frames, [R]."""
-        z = ((states - self.frame_mean) / self.frame_sd).clamp(-20, 20)
+        z = self.scaled(states)
         found = torch.zeros(len(z), device=z.device)
         for network in list(self.networks)[: int(self.num_fitted)]:
             found = found + network(z)[:, 0]
@@ -54,13 +61,14 @@ class Contrast(nn.Module):
 
     def keeps(self, states: Tensor, generator: torch.Generator) -> Tensor:
         """See `simulate.Guard`."""
-        chance = (self.log_odds(states) - LARGEST_LOG_ODDS).clamp_max(0).exp()
+        chance = self.log_odds(states).clamp_max(0).exp()
         draw = torch.rand(len(states), generator=generator, device=states.device)
         return draw < chance
 
     def project(self, states: Tensor) -> Tensor:
-        """Leave a frame that no draw replaced: there is no nearest point to move it to."""
-        return states
+        """Return the nearest kept train frames, [R, D]."""
+        z = torch.nan_to_num(self.scaled(states))
+        return self.kept[torch.cdist(z, self.scaled(self.kept)).argmin(1)]
 
 
 def fit_contrast(
@@ -84,9 +92,10 @@ def fit_contrast(
     device = starts.history.device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        guard = Contrast(settings, limits).to(device)
-        generator = torch.Generator(device=device).manual_seed(seed)
         real = starts.future[starts.is_true()]
+        rows = torch.linspace(0, len(real) - 1, min(NUM_KEPT, len(real))).round().long()
+        guard = Contrast(settings, limits, real[rows.to(device)]).to(device)
+        generator = torch.Generator(device=device).manual_seed(seed)
         run_settings = Settings(settings.horizon_frames, True, None, batch_paths)
         per_start = max(-(-settings.num_frames // (len(starts.history) * 4)), 1)
         for number in range(settings.num_rounds):

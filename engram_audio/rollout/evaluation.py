@@ -6,6 +6,7 @@ mean followed: the first experiment's rollout and its score), `forecast` (all ho
 Shapes: S samples, N starts, H horizon, K forecast horizon, D dimensions.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ from engram_audio.rollout.health import (
     survival,
     true_stretches,
 )
+from engram_audio.rollout.laws import has_laws, step_law
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.scores import climatology_score, energy_score
 from engram_audio.rollout.simulate import (
@@ -114,13 +116,8 @@ def _evaluate_sampled(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     settings, generator = bench.settings, bench.generator(1, inject)
     short = settings.forecast_horizon_frames
-    run = free_run(
-        model, starts, Settings(short, True, inject or None, settings.batch_paths), bench.limits,
-        settings.num_samples, generator, guard,
-    )  # fmt: skip
-    columns = _forecast_columns(moment_matched(run, short), starts, bench)
     horizons = tuple(range(1, short + 1))
-    columns |= _energy_columns(run.states, starts, bench, horizons)
+    columns = _sampled_columns(model, guard, starts, bench, inject, generator)
     if not with_health:
         return _by_speaker(columns, starts, horizons, "sampled", inject), pd.DataFrame()
     how = Settings(settings.horizon_frames, True, inject or None, settings.batch_paths)
@@ -133,6 +130,31 @@ def _evaluate_sampled(
         tables.append(_by_speaker(energies, starts, late, "sampled", inject))
     health = _health_table(long, starts, bench, "sampled", inject)
     return pd.concat(tables, ignore_index=True), health
+
+
+def _sampled_columns(
+    model: StepDensity,
+    guard: Guard | None,
+    starts: Starts,
+    bench: Bench,
+    inject: int,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Return every score of M sampled paths up to horizon K, [N, K]; a few starts at a time."""
+    settings = bench.settings
+    short, samples = settings.forecast_horizon_frames, settings.num_samples
+    # a guard changes the law that frames are drawn with
+    law = partial(step_law, model) if guard is None and has_laws(model) else None
+    how = Settings(short, True, inject or None, settings.batch_paths, law)
+    size = max(settings.batch_paths // samples, 1)
+    parts = []
+    for low in range(0, len(starts.history), size):
+        part = starts.rows(slice(low, low + size))
+        run = free_run(model, part, how, bench.limits, samples, generator, guard)
+        columns = _forecast_columns(moment_matched(run, short), part, bench)
+        horizons = tuple(range(1, short + 1))
+        parts.append(columns | _energy_columns(run.states, part, bench, horizons))
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _evaluate_mean(

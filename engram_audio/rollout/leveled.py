@@ -42,7 +42,11 @@ class LeveledDensity(nn.Module):
         """See `ConditionalDensity.target`."""
         return self.inner.target
 
-    def _parameters(self, batch: Batch, level: Tensor) -> Tensor:
+    def parameters_of(self, batch: Batch) -> Tensor:
+        """Return the head's parameters at the running level, [R, P]."""
+        return self._parameters_at(batch, self._running(batch))
+
+    def _parameters_at(self, batch: Batch, level: Tensor) -> Tensor:
         inputs = torch.cat([self.inputs(batch.context).flatten(1), level], 1)
         return self.inner.parameters_of(batch) + self.adapter(self.features(inputs))
 
@@ -53,7 +57,7 @@ class LeveledDensity(nn.Module):
         """Return log p(value | context) at noise levels [R, 1], in SD; nats, [R]."""
         base = self.inner.base
         z = base.whiten(base.value(batch, self.target) - base.predict(batch))
-        return self.inner.head.log_prob(self._parameters(batch, level), z) + base.log_det
+        return self.inner.head.log_prob(self._parameters_at(batch, level), z) + base.log_det
 
     def log_prob(self, batch: Batch) -> Tensor:
         """Return log p(value | context) at the running level, nats, [R]."""
@@ -61,13 +65,13 @@ class LeveledDensity(nn.Module):
 
     def mean(self, batch: Batch) -> Tensor:
         """Return E[value | context] at the running level, [R, D]."""
-        parameters = self._parameters(batch, self._running(batch))
+        parameters = self.parameters_of(batch)
         base = self.inner.base
         return base.predict(batch) + base.unwhiten(self.inner.head.mean(parameters))
 
     def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
         """Draw values at the running level, [S, R, D]."""
-        parameters = self._parameters(batch, self._running(batch))
+        parameters = self.parameters_of(batch)
         z = self.inner.head.sample(parameters, num_samples, generator)
         base = self.inner.base
         return base.predict(batch) + base.unwhiten(z)

@@ -7,6 +7,7 @@ left, so that it is neither averaged away nor turns everything else into infinit
 Shapes: S samples, N starts, W window, H horizon, D dimensions, R rows = paths of a batch.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -79,12 +80,15 @@ class Settings(NamedTuple):
         is_sampled: Draw every step, or follow the conditional mean.
         inject_frames: Put the true frame in after every n steps; None never does.
         batch_paths: Paths at a time.
+        law: Gives mean and variance of the next frame of a context, each [R, D]; None where the
+            density has no closed form.
     """
 
     horizon_frames: int
     is_sampled: bool
     inject_frames: int | None
     batch_paths: int
+    law: Callable[[Batch], tuple[Tensor, Tensor]] | None = None
 
 
 class Run(NamedTuple):
@@ -95,12 +99,14 @@ class Run(NamedTuple):
         before: The frame that each step went on from, [S, N, H, D]; an injected one is true.
         is_alive: Whether the path is still near the data after the step, [S, N, H].
         guarded: Share of steps that the guard had to draw again or move, and moved, two numbers.
+        laws: Mean and variance that each frame was drawn with, each [S, N, H, D], if asked for.
     """
 
     states: Tensor
     before: Tensor
     is_alive: Tensor
     guarded: tuple[float, float]
+    laws: tuple[Tensor, Tensor] | None = None
 
     def steps(self) -> Tensor:
         """Return the increments, [S, N, H, D]."""
@@ -130,9 +136,12 @@ def free_run(
     sizes = np.array([part.states.shape[1] for part in parts], dtype=float)
     guarded = np.array([part.guarded for part in parts])
     shares = (sizes / sizes.sum()) @ guarded
+    laws = [part.laws for part in parts if part.laws is not None]
+    joined = [torch.cat(side, 1) for side in zip(*laws, strict=True)]
     return Run(
         *(torch.cat([part[place] for part in parts], 1) for place in range(3)),
         (float(shares[0]), float(shares[1])),
+        (joined[0], joined[1]) if joined else None,
     )
 
 
@@ -156,6 +165,7 @@ def _run_batch(
     speaker = repeated(starts.speaker_mean)
     states = starts.history.new_empty((rows, horizon, dims))
     before = torch.empty_like(states)
+    means, variances = (torch.empty_like(states) if settings.law else None for _ in range(2))
     is_alive = torch.ones((rows, horizon), dtype=torch.bool, device=path.device)
     alive = is_alive[:, 0].clone()
     counts = [0, 0]
@@ -166,6 +176,11 @@ def _run_batch(
         drawn = _next_frames(model, batch, settings.is_sampled, generator, guard, counts)
         alive = alive & limits.is_inside(drawn)
         drawn = torch.where(alive[:, None], drawn, newest)
+        if settings.law and means is not None and variances is not None:
+            mean, variance = settings.law(batch)
+            # a path that is gone stays where it is, for certain
+            means[:, step] = torch.where(alive[:, None], mean, drawn)
+            variances[:, step] = torch.where(alive[:, None], variance, 0.0)
         before[:, step], states[:, step], is_alive[:, step] = newest, drawn, alive
         path[:, t] = drawn
         inject = settings.inject_frames
@@ -178,6 +193,8 @@ def _run_batch(
     return Run(
         states.view(*shape, dims), before.view(*shape, dims), is_alive.view(shape),
         (counts[0] / total, counts[1] / total),
+        None if means is None or variances is None
+        else (means.view(*shape, dims), variances.view(*shape, dims)),
     )  # fmt: skip
 
 

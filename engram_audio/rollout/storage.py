@@ -66,6 +66,6 @@ def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> Guard
         guard = Codebook(settings.guard, *parts, mean.numpy(), sd.numpy())
     else:
         assert isinstance(settings.guard, ContrastGuard)
-        guard = Contrast(settings.guard, Limits(mean, sd, 0.0))
+        guard = Contrast(settings.guard, Limits(mean, sd, 0.0), state["kept"])
     guard.load_state_dict(state)
     return guard.eval()

@@ -13,6 +13,7 @@ from engram_audio.rollout.config import (
     DirectMethod,
     MethodSection,
     OneStepMethod,
+    RolloutBarsSection,
     RolloutSection,
     RolloutSweepSection,
 )
@@ -27,6 +28,7 @@ class RolloutSections(Section):
     """Free running: stage, methods, sweeps and recipes."""
 
     rollout: RolloutSection
+    rollout_bars: RolloutBarsSection
     rollout_methods: dict[Name, MethodSection] = Field(
         description="Ways to run free or to forecast, each frozen alone."
     )

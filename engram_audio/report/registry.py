@@ -10,6 +10,7 @@ from engram_audio.report.sections import (
     matrix,
     prediction,
     provenance,
+    rollout,
     structure,
     verdict,
 )
@@ -22,6 +23,7 @@ SECTIONS: tuple[SectionSpec, ...] = (
     structure.SECTION,
     prediction.SECTION,
     factorizer.SECTION,
+    rollout.SECTION,
     corpus.SECTION,
     listening.SECTION,
     provenance.SECTION,

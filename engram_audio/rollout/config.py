@@ -76,6 +76,25 @@ class RolloutSection(Section):
         return self
 
 
+class RolloutBarsSection(Section):
+    """What a method must reach for the report to say that it survives (rollout.md B3)."""
+
+    minimum_kept: float = Field(
+        gt=0, description="Share of the attainable about x_t, horizons up to K."
+    )
+    minimum_skill: float = Field(
+        gt=0, description="Share of the best forecaster's energy-score skill, horizons up to K."
+    )
+    maximum_excess_distance: float = Field(
+        gt=0, description="Energy distance of late frames above its real-versus-real floor, SD."
+    )
+    std_ratio_range: tuple[float, float] = Field(
+        description="SD of late frames over the data's, median over dimensions."
+    )
+    maximum_blown_share: float = Field(ge=0, lt=1, description="Paths that leave the data.")
+    maximum_frozen_share: float = Field(ge=0, lt=1, description="Paths that stop moving.")
+
+
 class NearestGuard(Section):
     """A frame is on the support when its k-th nearest train frame is near enough."""
 

@@ -9,7 +9,9 @@ def rollout_recipe(wildcards) -> list[str]:
 
 def rollout_recipe_option(wildcards, input) -> str:
     """The option that hands a recipe to a step."""
-    return f"--recipe-section {shlex.quote(str(input.recipe_section))}" if input.recipe_section else ""
+    return (
+        f"--recipe-section {shlex.quote(str(input.recipe_section))}" if input.recipe_section else ""
+    )
 
 
 def rollout_base(wildcards) -> list[str]:

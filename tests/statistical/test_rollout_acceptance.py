@@ -7,6 +7,7 @@ dequantisation noise, 1 % of each SD, the exact law without: what the noise cost
 method). Skill: energy-score skill over that of as many runs of the world's own equations.
 """
 
+import copy
 import functools
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_met
 from engram_audio.rollout.forecasters import Belief, Direct
 from engram_audio.rollout.forecasts import Forecast, moment_matched
 from engram_audio.rollout.health import Health, measure_health
+from engram_audio.rollout.laws import has_laws, step_law
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.scores import climatology_score, energy_score
 from engram_audio.rollout.simulate import Guard, Run, Settings, earlier_log_density, free_run
@@ -105,18 +107,12 @@ def trained(name: str, method: str) -> tuple[AnyMethod, nn.Module]:
     """One of the study's methods on one world."""
     world = scene(name).world
     settings = world.study.rollout_methods[method]
-    base = None if settings.kind in ("belief", "direct") else _copy(head(name))
+    base = None if settings.kind in ("belief", "direct") else copy.deepcopy(head(name))
     if isinstance(settings, OneStepMethod):
         return settings, build_model(settings, frame_of(world.material), base, 0).eval()
     recipe = world.study.rollout_recipes[settings.recipe]
     model, _ = train_method(settings, recipe, world.material, base, 0, CPU, None, Callbacks())
     return settings, model.eval()
-
-
-def _copy(module: nn.Module) -> nn.Module:
-    import copy
-
-    return copy.deepcopy(module)
 
 
 def guard_of(name: str, method: str, model: Any) -> Guard | None:
@@ -130,7 +126,8 @@ def guard_of(name: str, method: str, model: Any) -> Guard | None:
 def run_free(name: str, model: Any, guard: Guard | None, horizon: int, count: int) -> Run:
     found = scene(name)
     generator = torch.Generator().manual_seed(0)
-    how = Settings(horizon, True, None, 16384)
+    law = functools.partial(step_law, model) if guard is None and has_laws(model) else None
+    how = Settings(horizon, True, None, 16384, law)
     return free_run(model, found.starts, how, found.bench.limits, count, generator, guard)
 
 
@@ -246,7 +243,9 @@ def test_the_exact_model_keeps_all_but_what_finite_samples_cost():
 
 
 @pytest.mark.parametrize("name", ["logistic", "logistic_rotated"])
-@pytest.mark.parametrize("method", ["one_step", "one_step_nearest", "one_step_codebook"])
+@pytest.mark.parametrize(
+    "method", ["one_step", "one_step_nearest", "one_step_codebook", "noise_nearest"]
+)
 def test_how_far_a_learned_guard_gets_in_chaos(name: str, method: str):
     """Nobody tells the support. Without a guard most runs blow up; with one none does.
 

@@ -1,5 +1,7 @@
 """What is kept at each horizon, and who survives a free run."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,7 +25,7 @@ def is_named(rows: pd.DataFrame) -> pd.Series:
     return pd.Series([str(name) in ("", "nan") for name in rows["sweep"]], index=rows.index)
 
 
-def _style(number: int) -> dict[str, str]:
+def _style(number: int) -> dict[str, Any]:
     return {
         "color": svg.SERIES[number % len(svg.SERIES)],
         "linestyle": LINES[number // len(svg.SERIES) % len(LINES)],

@@ -42,6 +42,7 @@ from engram_audio.rollout.simulate import (
     Run,
     Settings,
     StepDensity,
+    as_steps,
     earlier_log_density,
     free_run,
 )
@@ -92,7 +93,7 @@ def evaluate_method(
     model.eval()
     if isinstance(model, Belief | Direct):
         return _evaluate_forecaster(model, starts, bench, with_health)
-    density: StepDensity = model
+    density = as_steps(model)
     tables, healths = [], []
     injections = (NO_INJECTION, *bench.settings.injections_frames) if with_health else (0,)
     for inject in injections:
@@ -183,12 +184,14 @@ def forecast_of(model: Belief | Direct, starts: Starts, horizon: int, batch_path
         )
         for low in range(0, len(starts.history), batch_paths)
     ]  # fmt: skip
-    laws = [
-        Gaussians(*(torch.cat([getattr(getattr(part, name), side) for part in parts])
-                    for side in ("mean", "sd")))
+    delta, position = (
+        Gaussians(
+            torch.cat([getattr(part, name).mean for part in parts]),
+            torch.cat([getattr(part, name).sd for part in parts]),
+        )
         for name in ("delta", "position")
-    ]  # fmt: skip
-    return Forecast(*laws, parts[0].horizons)
+    )
+    return Forecast(delta, position, parts[0].horizons)
 
 
 def _evaluate_forecaster(

@@ -72,7 +72,7 @@ def moment_matched(run: Run, horizon_frames: int) -> Forecast:
         if variances is not None:
             variance = variance + variances[:, :, :horizon_frames].mean(0)
         laws.append(Gaussians(part.mean(0), variance.sqrt().clamp_min(SD_FLOOR)))
-    return Forecast(*laws, tuple(range(1, laws[0].mean.shape[1] + 1)))
+    return Forecast(laws[0], laws[1], tuple(range(1, laws[0].mean.shape[1] + 1)))
 
 
 class Marginals(NamedTuple):

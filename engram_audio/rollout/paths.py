@@ -38,12 +38,12 @@ class Starts(NamedTuple):
 
     def rows(self, chosen: slice | np.ndarray) -> "Starts":
         """Return some of the starts."""
-        return Starts(*(part[chosen] for part in self))
+        return Starts._make(part[chosen] for part in self)
 
     def to(self, device: torch.device) -> "Starts":
         """Return the starts with their tensors on a device."""
         moved = (part.to(device) if isinstance(part, Tensor) else part for part in self)
-        return Starts(*moved)
+        return Starts._make(moved)
 
     def is_true(self) -> Tensor:
         """Return which future frames are true ones, bool, [N, H]."""
@@ -139,11 +139,9 @@ def _blocks(
 
 def _joined(parts: Iterator[Starts]) -> Starts:
     columns = zip(*parts, strict=True)
-    return Starts(
-        *(
-            torch.cat(column) if isinstance(column[0], Tensor) else np.concatenate(column)
-            for column in columns
-        )
+    return Starts._make(
+        torch.cat(column) if isinstance(column[0], Tensor) else np.concatenate(column)
+        for column in columns
     )
 
 

@@ -8,11 +8,11 @@ Shapes: S samples, N starts, W window, H horizon, D dimensions, R rows = paths o
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engram_audio.prediction.base import Batch
 from engram_audio.rollout.paths import Starts
@@ -37,6 +37,11 @@ class StepDensity(Protocol):
     def log_prob(self, batch: Batch) -> Tensor:
         """Return log p(value | context), nats, [R]."""
         ...
+
+
+def as_steps(model: nn.Module) -> StepDensity:
+    """Return a module that is known to take steps, as such."""
+    return cast(StepDensity, model)
 
 
 class Guard(Protocol):
@@ -139,7 +144,9 @@ def free_run(
     laws = [part.laws for part in parts if part.laws is not None]
     joined = [torch.cat(side, 1) for side in zip(*laws, strict=True)]
     return Run(
-        *(torch.cat([part[place] for part in parts], 1) for place in range(3)),
+        torch.cat([part.states for part in parts], 1),
+        torch.cat([part.before for part in parts], 1),
+        torch.cat([part.is_alive for part in parts], 1),
         (float(shares[0]), float(shares[1])),
         (joined[0], joined[1]) if joined else None,
     )

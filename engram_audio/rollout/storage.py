@@ -19,7 +19,7 @@ from engram_audio.rollout.config import (
 )
 from engram_audio.rollout.contrast import Contrast
 from engram_audio.rollout.guard import Codebook, Nearest
-from engram_audio.rollout.simulate import Guard, Limits
+from engram_audio.rollout.simulate import Limits
 
 MODEL, GUARD = "model/", "guard/"
 AnyGuard = Nearest | Codebook | Contrast
@@ -52,7 +52,7 @@ def load_weights(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> nn.Modul
     return model.eval()
 
 
-def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> Guard | None:
+def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> AnyGuard | None:
     """Return the guard of `pack_method`, or None where the method has none."""
     if isinstance(settings, BeliefMethod | DirectMethod) or settings.guard is None:
         return None
@@ -62,8 +62,8 @@ def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> Guard
     if isinstance(settings.guard, NearestGuard):
         guard = Nearest(settings.guard, state["kept"].numpy(), mean.numpy(), sd.numpy())
     elif isinstance(settings.guard, CodebookGuard):
-        parts = (state[name].numpy() for name in ("centres", "whitener"))
-        guard = Codebook(settings.guard, *parts, mean.numpy(), sd.numpy())
+        centres, whitener = state["centres"].numpy(), state["whitener"].numpy()
+        guard = Codebook(settings.guard, centres, whitener, mean.numpy(), sd.numpy())
     else:
         assert isinstance(settings.guard, ContrastGuard)
         guard = Contrast(settings.guard, Limits(mean, sd, 0.0), state["kept"])

@@ -71,7 +71,7 @@ class Sums:
     def column(self, cell: Cell, horizon: int, name: str) -> np.ndarray | None:
         """Return one column by speaker, [S], or None where nothing was summed."""
         rows = self._groups.get((cell.mode, cell.inject, horizon))
-        if rows is None or name not in rows or rows[name].isna().all():
+        if rows is None or name not in rows or np.isnan(rows[name].to_numpy(float)).all():
             return None
         found = np.zeros(len(self._speakers))
         found[[self._speakers[str(speaker)] for speaker in rows["speaker_id"]]] = rows[name]

@@ -7,6 +7,7 @@ Shapes: B paths, S samples, W window, K horizon, D dimensions.
 """
 
 from abc import ABC, abstractmethod
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from engram_audio.rollout.config import EnergyMethod, KStepMethod, NoiseMethod
 from engram_audio.rollout.forecasters import Forecaster
 from engram_audio.rollout.leveled import LeveledDensity
 from engram_audio.rollout.paths import PathData
-from engram_audio.rollout.simulate import StepDensity, to_frames
+from engram_audio.rollout.simulate import StepDensity, as_steps, to_frames
 
 VALIDATION_PATHS = 1024
 
@@ -102,7 +103,7 @@ class KStepTask(PathTask):
     def path_loss(self, frames: Tensor, speaker_mean: Tensor) -> Tensor:
         """Return K-step NLL, plus the weighted one-step NLL and distance to the true path."""
         settings, window = self._settings, self._window
-        model: StepDensity = self.model
+        model = as_steps(self.model)
         context = frames[:, :window]
         score = frames.new_zeros(())
         distance = frames.new_zeros(())
@@ -141,7 +142,7 @@ class EnergyTask(PathTask):
     def path_loss(self, frames: Tensor, speaker_mean: Tensor) -> Tensor:
         """Return the score per root dimension, plus the weighted one-step NLL."""
         settings, window, count = self._settings, self._window, self._settings.num_samples
-        model: StepDensity = self.model
+        model = as_steps(self.model)
         sampled = self._sampled_paths(frames[:, :window], speaker_mean, frames.shape[1] - window)
         paths = self._described(sampled, frames[:, window - 1]).unflatten(0, (count, -1))
         truth = self._described(frames[:, window:], frames[:, window - 1])
@@ -166,7 +167,7 @@ class EnergyTask(PathTask):
         speaker = speaker_mean.repeat(count, 1)
         seed = int(torch.randint(2**62, ()))
         generator = torch.Generator(device=history.device).manual_seed(seed)
-        model: StepDensity = self.model
+        model = as_steps(self.model)
         found = []
         for _ in range(horizon):
             newest = context[:, -1]
@@ -215,7 +216,7 @@ class ForecastTask(PathTask):
         """Return the mean of both NLL over horizons."""
         window = self._window
         rows = self._rows.to(frames.device)
-        model = self.model
+        model = cast(Forecaster, self.model)
         forecast = model.forecast(frames[:, :window], speaker_mean, frames.shape[1] - window)
         steps = frames[:, window:] - frames[:, window - 1 : -1]
         score = forecast.delta.log_prob(steps[:, rows])

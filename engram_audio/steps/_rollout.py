@@ -17,8 +17,7 @@ from engram_audio.rollout.config import (
     method_model,
 )
 from engram_audio.rollout.fit import Frame, build_model, linear_density
-from engram_audio.rollout.simulate import Guard
-from engram_audio.rollout.storage import load_weights, unpack_guard
+from engram_audio.rollout.storage import AnyGuard, load_weights, unpack_guard
 from engram_audio.steps._cli import Arguments
 from engram_audio.steps._prediction import read_models, read_nulls
 
@@ -61,7 +60,7 @@ def read_frame(nulls: Path, section: PredictionSection) -> tuple[Reference, Fram
 
 def read_method(
     model: Path, settings: AnyMethod, base_model: Path | None, reference: Reference, frame: Frame
-) -> tuple[nn.Module, Guard | None]:
+) -> tuple[nn.Module, AnyGuard | None]:
     """Read what `train_rollout` wrote: the model and its guard."""
     base = open_base(settings, base_model, reference, frame)
     arrays, _ = read_bundle(model)

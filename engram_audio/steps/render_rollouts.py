@@ -10,7 +10,7 @@ from engram_audio.latents.batching import encode_batch
 from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.players import continue_utterance
-from engram_audio.rollout.simulate import Guard
+from engram_audio.rollout.simulate import Guard, as_steps
 from engram_audio.steps import _cli
 from engram_audio.steps._players import SECTIONS, embedded, open_examples
 from engram_audio.steps._rollout import load_method, read_frame, read_method
@@ -73,7 +73,7 @@ def _versions(
     num_samples: int,
 ) -> dict[str, np.ndarray]:
     generator = torch.Generator().manual_seed(seed)
-    found = continue_utterance(model, guard, reference, latents, window_frames, generator)
+    found = continue_utterance(as_steps(model), guard, reference, latents, window_frames, generator)
     versions = {"decoded": latents, **found}
     return {name: codec.decode(values)[:num_samples] for name, values in versions.items()}
 

@@ -15,6 +15,7 @@ from engram_audio.prediction.fit import Material
 from engram_audio.provenance import code_digest, text_digest
 from engram_audio.rollout.config import AnyMethod, BeliefMethod, DirectMethod, OneStepMethod
 from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
+from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import pack_method
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
@@ -58,7 +59,8 @@ def main(argv: list[str] | None = None) -> None:
         model, history, checkpoint = _trained(arguments, settings, material, base, seed, device)
         guard = None
         if not isinstance(settings, BeliefMethod | DirectMethod) and settings.guard is not None:
-            guard = fit_guard(settings.guard, model.to(device).eval(), material, seed, device)
+            density = as_steps(model.to(device).eval())
+            guard = fit_guard(settings.guard, density, material, seed, device)
     except Interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
     except ValueError as error:

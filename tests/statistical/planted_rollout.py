@@ -88,12 +88,12 @@ def _chaotic_moments(world: LogisticMaps, states: np.ndarray, horizon: int) -> M
         square = transition @ cells**2
         step_mean, step_square = following - cells, square - 2 * cells * following + cells**2
         columns = []
-        for number in range(horizon):
+        # the first step starts from a known state: delta is as uncertain as position
+        moved = mass @ cells - start
+        moved_variance = mass @ cells**2 - (mass @ cells) ** 2
+        for _ in range(horizon):
             mean = mass @ cells
-            variance = mass @ cells**2 - mean**2
-            if number == 0:
-                moved, moved_variance = mean - start, variance
-            columns.append((moved, moved_variance, mean, variance))
+            columns.append((moved, moved_variance, mean, mass @ cells**2 - mean**2))
             moved = mass @ step_mean
             moved_variance = mass @ step_square - moved**2
             mass = mass @ transition

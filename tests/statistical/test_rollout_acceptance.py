@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from engram_audio.calibration.worlds_linear import DampedRotations
 from engram_audio.rollout.config import AnyMethod, OneStepMethod
 from engram_audio.rollout.evaluation import Bench, evaluate_method, forecast_of, make_bench
 from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
@@ -25,7 +26,14 @@ from engram_audio.rollout.health import Health, measure_health
 from engram_audio.rollout.laws import has_laws, step_law
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.scores import climatology_score, energy_score
-from engram_audio.rollout.simulate import Guard, Run, Settings, earlier_log_density, free_run
+from engram_audio.rollout.simulate import (
+    Guard,
+    Run,
+    Settings,
+    as_steps,
+    earlier_log_density,
+    free_run,
+)
 from engram_audio.training.loop import Callbacks
 from tests.statistical.planted_prediction import CPU, Planted, plant
 from tests.statistical.planted_rollout import ExactLinear, exact_moments, exact_run, starts_of
@@ -202,10 +210,11 @@ def test_the_earlier_pure_rollout_freezes(name: str):
     found = scene(name)
     _, model = trained(name, "earlier_pure")
     how = Settings(LONG, False, None, 16384)
-    run = free_run(model, found.starts, how, found.bench.limits, 1, torch.Generator())
+    steps = as_steps(model)
+    run = free_run(steps, found.starts, how, found.bench.limits, 1, torch.Generator())
     health = found.health(run)
     reference = found.bench.marginals.log_prob(found.starts)["delta"]
-    earlier = (reference - earlier_log_density(model, found.starts, run, 16384))[:, :K]
+    earlier = (reference - earlier_log_density(steps, found.starts, run, 16384))[:, :K]
     table = evaluate_method(model, None, found.starts, found.bench, True)
     frozen = table.health.query("mode == 'mean' and horizon_frames == 64")["frozen_share"].item()
     print(f"{name} earlier_pure: earlier score {float(earlier.mean()):.3f}, std ratio "
@@ -216,9 +225,15 @@ def test_the_earlier_pure_rollout_freezes(name: str):
     assert float(earlier.mean()) < 0 < exact_earlier_score(found)
 
 
+def exact_model(found: Scene) -> ExactLinear:
+    world = found.world.world
+    assert isinstance(world, DampedRotations)
+    return ExactLinear(world)
+
+
 def exact_earlier_score(found: Scene) -> float:
     """The earlier score of the exact VAR(1) model on the same starts, nats."""
-    model = ExactLinear(found.world.world)
+    model = exact_model(found)
     how = Settings(K, False, None, 16384)
     run = free_run(model, found.starts, how, found.bench.limits, 1, torch.Generator())
     reference = found.bench.marginals.log_prob(found.starts)["delta"][:, :K]
@@ -235,7 +250,7 @@ def test_the_earlier_score_calls_the_exact_model_a_catastrophe():
 def test_the_exact_model_keeps_all_but_what_finite_samples_cost():
     """VAR(1), 256 paths with matched moments: D / M = .0625 nats of 1.7 are lost, kept > .94."""
     found = scene("var1")
-    run = run_free("var1", ExactLinear(found.world.world), None, K, SAMPLES)
+    run = run_free("var1", exact_model(found), None, K, SAMPLES)
     kept = found.kept(moment_matched(run, K))
     print(f"exact model: kept {kept}", flush=True)
     lost = 16 / SAMPLES / -float(found.ceiling["delta"].mean())

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from engram_audio.prediction.base import Batch
+from engram_audio.rollout.config import EnergyMethod, OneStepMethod
 from engram_audio.rollout.fit import (
     build_model,
     fit_guard,
@@ -19,9 +20,10 @@ from engram_audio.rollout.fit import (
 )
 from engram_audio.rollout.forecasters import Belief, Direct, HorizonMoments
 from engram_audio.rollout.forecasts import marginals_of, moment_matched
+from engram_audio.rollout.guard import Nearest
 from engram_audio.rollout.laws import has_laws, step_law
 from engram_audio.rollout.leveled import LeveledDensity
-from engram_audio.rollout.simulate import Settings, free_run
+from engram_audio.rollout.simulate import Settings, as_steps, free_run
 from engram_audio.rollout.storage import load_weights, pack_method, unpack_guard
 from engram_audio.rollout.tasks import EnergyTask, score_and_mean
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
@@ -124,7 +126,7 @@ def test_a_stored_method_says_the_same(name, world, head):
         else:
             newest = starts.history[:, -1]
             batch = Batch(starts.history, newest, starts.future[:, 0], starts.speaker_mean)
-            assert torch.equal(model.log_prob(batch), read.log_prob(batch))
+            assert torch.equal(as_steps(model).log_prob(batch), as_steps(read).log_prob(batch))
 
 
 GUARDS = {
@@ -140,6 +142,7 @@ GUARDS = {
 @pytest.mark.parametrize("kind", list(GUARDS))
 def test_a_stored_guard_keeps_the_same_frames(kind, world, head):
     settings = method("one_step", guard=GUARDS[kind])
+    assert isinstance(settings, OneStepMethod) and settings.guard is not None
     guard = fit_guard(settings.guard, head, world.material, 0, CPU)
     arrays = {key: np.array(value) for key, value in pack_method(head, guard).items()}
     read = unpack_guard(settings, arrays)
@@ -159,8 +162,10 @@ def test_guards_are_learned_from_train_frames_only(world, head):
     moved = [name for name, part in changed.items() if part == "train"][:20]
     smaller = world.material._replace(part_of={**changed, **dict.fromkeys(moved, "val")})
     settings = method("one_step", guard=GUARDS["nearest"])
-    guards = [fit_guard(settings.guard, head, m, 0, CPU) for m in (world.material, smaller)]
-    assert not torch.equal(guards[0].kept, guards[1].kept)
+    assert isinstance(settings, OneStepMethod) and settings.guard is not None
+    one, other = (fit_guard(settings.guard, head, m, 0, CPU) for m in (world.material, smaller))
+    assert isinstance(one, Nearest) and isinstance(other, Nearest)
+    assert not torch.equal(one.kept, other.kept)
 
 
 def test_one_call_scores_and_predicts(world, head):
@@ -219,6 +224,7 @@ def test_the_energy_loss_prefers_the_right_spread(world):
         base = linear_density(world.material.rungs)
         base.base.scale.mul_(factor)
         settings = method("energy", fairness=1.0, teacher_weight=0.0)
+        assert isinstance(settings, EnergyMethod)
         task = EnergyTask(
             settings, base, 4, (data, data), world.material.reference.input_scales, 3, CPU,
         )  # fmt: skip

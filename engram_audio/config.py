@@ -17,6 +17,7 @@ from engram_audio.codecs.ladder import expand_ladders
 from engram_audio.comparison.config import CodecComparisonSection
 from engram_audio.config_checks import check_memories, require, require_bounded
 from engram_audio.config_messages import echoes, explain
+from engram_audio.config_rollout import RolloutSections
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import (
@@ -72,7 +73,7 @@ class PathvarsSection(Section):
     benchmarks: str = Field(default="benchmarks", description="Folder of benchmarks.")
 
 
-class WorkflowConfig(Section):
+class WorkflowConfig(RolloutSections):
     """The experiment."""
 
     pathvars: PathvarsSection = PathvarsSection()

@@ -21,6 +21,8 @@ from engram_audio.latents.config import (
     StateRepresentation,
 )
 from engram_audio.memory.config import LINEAR, LookupMemory
+from engram_audio.rollout.config import LINEAR_BASE, BeliefMethod, DirectMethod, OneStepMethod
+from engram_audio.rollout.sweep import sweep_of as rollout_sweep_of
 from engram_audio.section import Section
 
 SEPARATOR = "--"  # representation--surrogate
@@ -321,6 +323,36 @@ class Study:
         rows = self.config.representations
         chain = self.chain_of(representation)
         return next((n for n in chain if isinstance(rows[n], NoisyRepresentation)), None)
+
+    def rollout_runs(self) -> list[tuple[str, str, int]]:
+        """Representation, method and training seed of every rollout method."""
+        stage = self.config.rollout
+        return [
+            (name, run, seed)
+            for name in stage.representations
+            for run in self.config.rollout_runs
+            for seed in stage.seeds
+        ]
+
+    def rollout_recipe(self, method: str) -> str | None:
+        """The training recipe of a rollout method; None where nothing is trained."""
+        settings = self.config.rollout_runs[method]
+        return None if isinstance(settings, OneStepMethod) else settings.recipe
+
+    def rollout_base(self, method: str) -> str | None:
+        """The head that takes a rollout method's steps; None for a forecaster or a linear base."""
+        settings = self.config.rollout_runs[method]
+        if isinstance(settings, BeliefMethod | DirectMethod) or settings.base == LINEAR_BASE:
+            return None
+        return settings.base
+
+    def rollout_players(self) -> list[str]:
+        """Methods whose free runs people can listen to."""
+        return list(self.config.rollout.player_methods)
+
+    def rollout_sweep(self, method: str) -> str:
+        """The sweep that a rollout method is a point of, or ""."""
+        return rollout_sweep_of(method, self.config.rollout_methods, self.config.rollout_sweeps)
 
     def head_recipe(self, head: str) -> str:
         """The training recipe of a head."""

@@ -36,6 +36,9 @@ if STUDY.memory_runs():
 if STUDY.compared():
     REPORT_TABLES += ["codecs", "frontier"]
 
+if STUDY.rollout_runs():
+    REPORT_TABLES += ["rollout", "rollout_sweep"]
+
 if STUDY.calibration_worlds():
     REPORT_TABLES += ["calibration"]
 
@@ -69,14 +72,14 @@ def report_cells(wildcards) -> list[str]:
 
 
 def report_latents(wildcards) -> list[str]:
-    """Latent summaries and, where a codec decodes, round trips and resyntheses to listen to."""
+    """Latent summaries and, where a codec decodes, round trips, resyntheses and free runs to hear."""
     rows = [(name, STUDY.config.representations[name]) for name in STUDY.study_bases()]
     players = [
         f"<results>/report_assets/{name}/players.json"
         for name, row in rows
         if row.kind == "codec" and STUDY.config.report.num_players
     ]
-    players += resynthesized()
+    players += resynthesized() + rolled_out()
     return [f"<results>/latents/{name}/summary.json" for name, _ in rows] + players
 
 

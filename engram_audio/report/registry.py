@@ -12,6 +12,7 @@ from engram_audio.report.sections import (
     memory,
     prediction,
     provenance,
+    rollout,
     structure,
     verdict,
 )
@@ -25,6 +26,7 @@ SECTIONS: tuple[SectionSpec, ...] = (
     prediction.SECTION,
     factorizer.SECTION,
     memory.SECTION,
+    rollout.SECTION,
     codecs.SECTION,
     corpus.SECTION,
     listening.SECTION,

@@ -118,6 +118,7 @@ def tiny_config() -> dict[str, Any]:
     nothing = {"representations": [], "ladders": {}, "controls": {}}
     reconstruction = {"num_utterances": 2, "maximum_duration_s": 2.0}
     config["codec_comparison"] = {"compared": nothing, "reconstruction": reconstruction}
+    _shrink_rollout(config)
     config["calibration"]["worlds"] |= {
         "names": [], "num_train_speakers": 4, "num_eval_speakers": 4,
         "num_utterances_per_speaker": 2, "num_truth_speakers": 4,
@@ -227,6 +228,27 @@ def add_comparison(config: dict[str, Any]) -> None:
             "mel_pca": {"permuted": "mel_pca_permuted", "truncated": "mel_pca_truncated"},
             "mel_pca_matched": {"permuted": "mel_pca_matched_permuted", "truncated": None},
         },
+    }  # fmt: skip
+
+
+def _shrink_rollout(config: dict[str, Any]) -> None:
+    """A guarded head, the first experiment's loss and a forecaster, on the demo codec."""
+    config["rollout"] |= {
+        "representations": ["mel_pca"], "player_methods": ["one_step_nearest"],
+        "horizon_frames": 4, "forecast_horizon_frames": 2, "scored_horizons_frames": [1, 2, 4],
+        "num_starts": 12, "num_samples": 8, "num_long_samples": 2, "injections_frames": [2],
+        "frozen_frames": 2, "autocovariance_lags_frames": 1, "maximum_energy_frames": 100,
+        "batch_paths": 256,
+    }  # fmt: skip
+    methods = config["rollout_methods"]
+    methods["one_step_nearest"]["guard"] |= {"num_frames": 64, "num_attempts": 2}
+    methods["earlier_pure"] |= {"horizon_frames": 2}
+    methods["belief"] |= {"horizon_frames": 2, "width": 8}
+    names = ("one_step_nearest", "earlier_pure", "belief")
+    config["rollout_methods"] = {name: methods[name] for name in names}
+    config["rollout_recipes"]["rollout"] |= {
+        "num_steps": 20, "batch_frames": 32, "warmup_steps": 2, "validation_interval_steps": 10,
+        "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
     }  # fmt: skip
 
 

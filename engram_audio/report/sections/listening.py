@@ -33,13 +33,21 @@ def build(data: ReportData) -> dict[str, Any]:
             groups[name].append(card)
     return {
         "groups": [
-            {"name": name, "title": name.replace(".", ", factorised by "), "cards": cards}
+            {"name": name, "title": title(name), "cards": cards}
             for name, cards in groups.items()
             if cards
         ],
         "left_out": left_out,
         "unavailable": sorted(set(data.base_representations()) - set(data.players)),
     }
+
+
+def title(name: str) -> str:
+    """Return a group's heading: a representation, what factorised it or what ran it free."""
+    representation, *how = name.split(".")
+    if how[:1] == ["rollout"]:
+        return f"{representation}, running free by {'.'.join(how[1:])}"
+    return f"{representation}, factorised by {how[0]}" if how else representation
 
 
 def make_card(representation: str, example: dict[str, Any], place: int) -> dict[str, Any]:
@@ -74,11 +82,11 @@ def media(embedded: Any) -> str:
 
 SECTION = SectionSpec(
     name="listening",
-    title="Listen: original, round trip, factorised",
+    title="Listen: original, round trip, factorised, running free",
     lead=(
-        "Each group is an eval utterance and the same after encoding and decoding, or made again "
-        "from its factorised parts, with log-mel spectrograms. Space plays, the arrow keys switch "
-        "between versions at the same moment; one plays at a time."
+        "Each group is an eval utterance and the same after encoding and decoding, made again from "
+        "its factorised parts, or run free after its first third, with log-mel spectrograms. Space "
+        "plays, the arrow keys switch between versions at the same moment; one plays at a time."
     ),
     needs=(),
     build=build,

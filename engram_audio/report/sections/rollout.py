@@ -1,0 +1,200 @@
+"""Free running: what is kept of the attainable, who survives, and at what price."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from engram_audio.report import figures_rollout as figures
+from engram_audio.report import number
+from engram_audio.report.data import ReportData, choose
+from engram_audio.report.gate_rows import GateRowView, strip_of
+from engram_audio.report.section_spec import SectionSpec
+from engram_audio.report.table_view import Column, TableView, make_table, plain_number, with_ends
+
+DRAW = (figures.kept_figure, figures.survival_figure)
+COLUMNS = (
+    Column("representation", "Representation", is_text=True),
+    Column("method", "Method", is_text=True),
+    Column("mode", "Mode", is_text=True, help="sampled: steps drawn; mean: the conditional mean "
+           "followed; forecast: all horizons at once."),
+    Column("guard", "Guard", is_text=True),
+    Column("inject_frames", "True frame every", "frames", help="0: never, the run is free."),
+    Column("span", "Horizons", is_text=True),
+    Column("horizon_frames", "h", "frames"),
+    with_ends("earlier_dnll", "Earlier score", "nats/frame", "True step under the dreamt state: "
+              "what the first experiment reported. It calls exact models bad."),
+    with_ends("kept_position", "Kept, x", "of attainable", "dNLL over the best forecaster's."),
+    with_ends("kept_delta", "Kept, delta", "of attainable", "The same for the increment."),
+    with_ends("energy_skill", "Energy skill", "", "1 - energy score over climatology's."),
+    with_ends("kept_skill", "Kept skill", "of attainable", "Over the best forecaster's."),
+    plain_number("std_ratio", "SD ratio", "", "Late frames over data; 0 is frozen, 1 is right."),
+    plain_number("step_ratio", "Step ratio", "", "RMS increment over the data's."),
+    plain_number("autocorrelation_error", "Lag-1 error", "", "Of the autocorrelation."),
+    plain_number("spectrum_error", "Spectrum error", "nats", "RMS of the log power ratio."),
+    plain_number("energy_distance", "Energy distance", "SD", "Late frames from true frames."),
+    plain_number("energy_distance_floor", "its floor", "SD", "Two halves of the true frames."),
+    plain_number("blown_share", "Blown up", "share", "Paths that left the data."),
+    plain_number("frozen_share", "Frozen", "share", "Paths that stopped moving."),
+    plain_number("coverage_90", "Coverage", "of 90 %", "True values inside the 90 % interval."),
+    Column("seed", "Seed"),
+)  # fmt: skip
+SWEEP_COLUMNS = (
+    Column("representation", "Representation", is_text=True),
+    Column("sweep", "Sweep", is_text=True),
+    Column("method", "Point", is_text=True),
+    Column("base", "Base", is_text=True),
+    Column("horizon_frames", "K", "frames"),
+    Column("teacher_weight", "Teacher weight"),
+    Column("state_weight", "State weight"),
+    with_ends("one_step_gain", "One-step gain", "nats/frame", "About the step, context true."),
+    plain_number("excess_distance", "Excess distance", "SD", "Energy distance less its floor."),
+    with_ends("kept_position", "Kept, x", "of attainable", "Horizons up to K."),
+    plain_number("std_ratio", "SD ratio", "", "Late frames over data."),
+    plain_number("blown_share", "Blown up", "share", "Paths that left the data."),
+    Column("front", "On the front", is_text=True, help="No other has more gain and less excess."),
+    Column("num_points", "Points looked at"),
+)
+
+
+def build(data: ReportData) -> dict[str, Any]:
+    """Gather rows, figures and tables of every representation that runs free."""
+    table = data.tables.get("rollout")
+    if table is None or table.empty:
+        return {"groups": [], "table": None, "sweep": None}
+    names = sorted(
+        set(table["representation"].astype(str)),
+        key=lambda name: (name != data.registered["representation"], name),
+    )
+    return {
+        "groups": [_group(data, name) for name in names],
+        "table": _methods(data, table),
+        "sweep": _sweep(data),
+    }
+
+
+def _group(data: ReportData, name: str) -> dict[str, Any]:
+    rows = figures.first_rows(data, name)
+    methods = sorted(set(rows.loc[rows["mode"] == "sampled", "method"]))
+    forecasters = sorted(set(rows.loc[rows["mode"] == "forecast", "method"]))
+    views = [_verdict(data, rows, method) for method in methods]
+    views += [_forecaster(rows, method) for method in forecasters]
+    drawn = [figure for draw in DRAW if (figure := draw(data, name)) is not None]
+    return {"name": name, "rows": views, "figures": drawn}
+
+
+def _row(rows: pd.DataFrame, method: str, mode: str, span: str) -> dict[str, Any]:
+    """Return a method's row: summed up to K, or at the longest horizon."""
+    found = choose(rows, method=method, mode=mode, span=span)
+    if found.empty:
+        return {}
+    return found.sort_values("horizon_frames").iloc[-1].to_dict()
+
+
+def _verdict(data: ReportData, rows: pd.DataFrame, method: str) -> GateRowView:
+    """Return whether sampled runs of a method survive, against the configured bars."""
+    bars = data.sections["rollout_bars"]
+    kept, late = (_row(rows, method, "sampled", span) for span in ("up_to", "at"))
+    mean = _row(rows, method, "mean", "at")
+    outcome, mark = judge(kept, late, bars)
+    value, low, high = _ends(kept, "kept_position")
+    excess = _number(late, "energy_distance") - _number(late, "energy_distance_floor")
+    sentence = (
+        f"{method}: keeps {number.fixed(value, 2)} of what is attainable about x up to "
+        f"{number.count(kept.get('horizon_frames'))} frames and "
+        f"{number.fixed(_number(kept, 'kept_skill'), 2)} of the energy skill; after "
+        f"{number.count(late.get('horizon_frames'))} frames "
+        f"{number.count(late.get('num_blown'))} of {number.count(late.get('num_paths'))} paths "
+        f"have blown up, SD ratio {number.fixed(_number(late, 'std_ratio'), 2)}, energy distance "
+        f"{number.fixed(excess, 3)} above its floor."
+    )
+    where = f"{kept.get('kind')}, base {kept.get('base')}"
+    if str(kept.get("guard")) not in ("", "nan"):
+        where += f", guard {kept['guard']}"
+    if _number(mean, "frozen_share") > 0.5:
+        where += f"; its mean path freezes: SD ratio {number.fixed(_number(mean, 'std_ratio'), 3)}"
+    return GateRowView(
+        outcome=outcome, mark=mark, sentence=sentence, where=where,
+        numbers=number.interval(value, low, high),
+        asked=f"asked: above {number.fixed(bars['minimum_kept'], 2)}",
+        strip=strip_of(value, low, high, [bars["minimum_kept"]]),
+    )  # fmt: skip
+
+
+def judge(kept: dict[str, Any], late: dict[str, Any], bars: dict[str, Any]) -> tuple[str, str]:
+    """Return the verdict on sampled runs and its colour; the first fault names it."""
+    low, high = bars["std_ratio_range"]
+    excess = _number(late, "energy_distance") - _number(late, "energy_distance_floor")
+    if _number(late, "blown_share") > bars["maximum_blown_share"]:
+        return "blows up", "bad"
+    if _number(late, "frozen_share") > bars["maximum_frozen_share"]:
+        return "freezes", "bad"
+    ratio = _number(late, "std_ratio")
+    if not low <= ratio <= high or excess > bars["maximum_excess_distance"]:
+        return "bends the law", "bad"
+    _, kept_low, kept_high = _ends(kept, "kept_position")
+    _, skill_low, skill_high = _ends(kept, "kept_skill")
+    if kept_low >= bars["minimum_kept"] and skill_low >= bars["minimum_skill"]:
+        return "survives", "good"
+    if kept_high < bars["minimum_kept"] or skill_high < bars["minimum_skill"]:
+        return "loses skill", "bad"
+    return "open", "open"
+
+
+def _forecaster(rows: pd.DataFrame, method: str) -> GateRowView:
+    """Return what a forecaster says, beside the others: it sets what is attainable."""
+    kept = _row(rows, method, "forecast", "up_to")
+    value, low, high = _ends(kept, "dnll_position")
+    return GateRowView(
+        outcome="beside",
+        mark="",
+        sentence=f"{method}: forecasts x up to {number.count(kept.get('horizon_frames'))} frames "
+        f"with {number.fixed(-value, 2)} nats/frame over the marginal.",
+        where="a forecast of every horizon, not a generator; the best on val is the attainable",
+        numbers=number.interval(-value, -high, -low),
+        asked="null: 0",
+        strip=strip_of(-value, -high, -low, [0.0]),
+    )
+
+
+def _number(row: dict[str, Any], name: str) -> float:
+    return number.as_float(row.get(name))
+
+
+def _ends(row: dict[str, Any], name: str) -> tuple[float, float, float]:
+    value, low, high = (_number(row, f"{name}{end}") for end in ("", "_low", "_high"))
+    return value, low if math.isfinite(low) else value, high if math.isfinite(high) else value
+
+
+def _methods(data: ReportData, table: pd.DataFrame) -> TableView:
+    first = (table["span"] == "up_to") & figures.is_named(table) & (table["inject_frames"] == 0)
+    return make_table(
+        "rollout-methods", "Free running from eval starts", table, COLUMNS,
+        maximum_rows=data.settings.maximum_table_rows // 4, source="tables/rollout.csv",
+        first=pd.Series(first), more="All horizons, injections and sweep points",
+    )  # fmt: skip
+
+
+def _sweep(data: ReportData) -> TableView | None:
+    table = data.tables.get("rollout_sweep")
+    if table is None or table.empty:
+        return None
+    rows = table.assign(front=["yes" if bool(x) else "" for x in table["is_pareto"]])
+    return make_table(
+        "rollout-sweep", "One-step gain against rollout health: every method that takes steps",
+        rows, SWEEP_COLUMNS, maximum_rows=data.settings.maximum_table_rows // 4,
+        source="tables/rollout_sweep.csv",
+    )  # fmt: skip
+
+
+SECTION = SectionSpec(
+    name="rollout",
+    title="Does it survive free running?",
+    lead=(
+        "Each method starts from true states of eval utterances and lives on its own output. "
+        "Forecasts are compared with what is attainable at each horizon, generated frames with "
+        "true ones; a path that leaves the data or stops moving is counted, never averaged."
+    ),
+    needs=(),
+    build=build,
+)

@@ -1,0 +1,1 @@
+"""Free running: forecasts, generation, and training for both (SCIENCE 8)."""

@@ -1,0 +1,252 @@
+"""Settings of the rollout stage: evaluation, methods, guards and sweeps."""
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from engram_audio.errors import InputError
+from engram_audio.section import Section
+
+LINEAR_BASE = "linear"
+
+
+class RolloutSection(Section):
+    """From where, how far and how often a method runs free, and when it counts as gone."""
+
+    # The next three only say which artifacts exist: left out of the frozen section, so that one
+    # more representation, seed or player evaluates nothing again.
+    representations: tuple[str, ...] = Field(
+        default=(), exclude=True, description="Base representations that methods are trained on."
+    )
+    seeds: tuple[int, ...] = Field(default=(), exclude=True, description="Training seeds.")
+    player_methods: tuple[str, ...] = Field(
+        default=(), exclude=True, description="Stepwise methods that people can listen to."
+    )
+    horizon_frames: int = Field(ge=2, description="Longest free run.")
+    forecast_horizon_frames: int = Field(
+        ge=1, description="K: horizons 1..K are summed in the kept share of the attainable."
+    )
+    scored_horizons_frames: tuple[int, ...] = Field(
+        min_length=1, description="Horizons with rows of their own."
+    )
+    num_starts: int = Field(ge=8, description="Starting states on eval, spread over utterances.")
+    num_samples: int = Field(
+        ge=8, description="M sampled paths from each start, up to the forecast horizon."
+    )
+    num_long_samples: int = Field(
+        ge=1, description="Of these, how many run on to the longest horizon."
+    )
+    injections_frames: tuple[int, ...] = Field(
+        description="Besides free running: the true frame is put in after every n steps."
+    )
+    divergence_factor: float = Field(
+        gt=1, description="A path has blown up when its RMS exceeds the data's by this factor."
+    )
+    frozen_fraction: float = Field(
+        gt=0,
+        lt=1,
+        description="A path is frozen when the RMS of its last steps is below this share of the"
+        " data's.",
+    )
+    frozen_frames: int = Field(ge=2, description="How many last steps that looks at.")
+    autocovariance_lags_frames: int = Field(ge=1, description="Lags of the autocovariance error.")
+    maximum_energy_frames: int = Field(
+        ge=100, description="Frames on each side of an energy distance."
+    )
+    batch_paths: int = Field(ge=1, description="Paths simulated at a time.")
+    seed: int = Field(ge=0, description="Seed of starts and samples.")
+
+    @model_validator(mode="after")
+    def _check_horizons(self) -> "RolloutSection":
+        if self.forecast_horizon_frames > self.horizon_frames:
+            raise ValueError(
+                f"forecast_horizon_frames {self.forecast_horizon_frames} lies beyond "
+                f"horizon_frames {self.horizon_frames}"
+            )
+        longest = max(self.scored_horizons_frames)
+        if longest > self.horizon_frames or min(self.scored_horizons_frames) < 1:
+            raise ValueError(
+                f"scored_horizons_frames must lie in 1..{self.horizon_frames} (horizon_frames)"
+            )
+        if self.num_long_samples > self.num_samples:
+            raise ValueError(f"num_long_samples is larger than num_samples {self.num_samples}")
+        if self.frozen_frames > self.horizon_frames:
+            raise ValueError(f"frozen_frames is larger than horizon_frames {self.horizon_frames}")
+        return self
+
+
+class RolloutBarsSection(Section):
+    """What a method must reach for the report to say that it survives (rollout.md B3)."""
+
+    minimum_kept: float = Field(
+        gt=0, description="Share of the attainable about x_t, horizons up to K."
+    )
+    minimum_skill: float = Field(
+        gt=0, description="Share of the best forecaster's energy-score skill, horizons up to K."
+    )
+    maximum_excess_distance: float = Field(
+        gt=0, description="Energy distance of late frames above its real-versus-real floor, SD."
+    )
+    std_ratio_range: tuple[float, float] = Field(
+        description="SD of late frames over the data's, median over dimensions."
+    )
+    maximum_blown_share: float = Field(ge=0, lt=1, description="Paths that leave the data.")
+    maximum_frozen_share: float = Field(ge=0, lt=1, description="Paths that stop moving.")
+
+
+class NearestGuard(Section):
+    """A frame is on the support when its k-th nearest train frame is near enough."""
+
+    kind: Literal["nearest"]
+    num_frames: int = Field(ge=16, description="Train frames kept, spread evenly.")
+    num_neighbours: int = Field(ge=1, description="k.")
+    quantile: float = Field(
+        gt=0, lt=1, description="Share of held-out train frames inside; sets the radius."
+    )
+    num_attempts: int = Field(
+        ge=0, description="Draws made again for a frame outside before it is moved inside."
+    )
+
+
+class CodebookGuard(Section):
+    """A frame is on the support when some cell's Gaussian holds it."""
+
+    kind: Literal["codebook"]
+    num_cells: int = Field(ge=1, description="Cells (k-means on train frames).")
+    shrinkage: float = Field(
+        gt=0, le=1, description="Share of the pooled covariance in each cell's own."
+    )
+    quantile: float = Field(
+        gt=0, lt=1, description="Share of held-out train frames inside; sets the radius."
+    )
+    num_attempts: int = Field(
+        ge=0, description="Draws made again for a frame outside before it is moved inside."
+    )
+
+
+class ContrastGuard(Section):
+    """A network tells train frames from free-running ones; draws are kept by its odds."""
+
+    kind: Literal["contrast"]
+    num_frames: int = Field(ge=64, description="Frames of each kind it is trained on.")
+    width: int = Field(ge=8, description="Units of its two hidden layers.")
+    num_steps: int = Field(ge=1, description="Optimiser steps of each round.")
+    num_rounds: int = Field(ge=1, description="Rounds of running free and telling apart again.")
+    horizon_frames: int = Field(ge=1, description="Steps of the runs it learns from.")
+    num_attempts: int = Field(ge=1, description="Draws offered for each frame.")
+
+
+GuardSection = Annotated[NearestGuard | CodebookGuard | ContrastGuard, Field(discriminator="kind")]
+
+
+class _Stepwise(Section):
+    base: str = Field(
+        description="Density that takes the steps: a name under prediction_heads, or `linear`."
+    )
+    guard: GuardSection | None = Field(description="Keeps sampled paths on the support, or null.")
+
+
+class OneStepMethod(_Stepwise):
+    """The base as it is."""
+
+    kind: Literal["one_step"]
+
+
+class KStepMethod(_Stepwise):
+    """The base tuned on the NLL of true steps along its own mean path (the first experiment's)."""
+
+    kind: Literal["k_step"]
+    recipe: str = Field(description="Name under rollout_recipes.")
+    horizon_frames: int = Field(ge=2, description="K.")
+    teacher_weight: float = Field(ge=0, description="Weight of the one-step NLL on true contexts.")
+    state_weight: float = Field(
+        ge=0, description="Weight of the squared distance to the true path, in variances."
+    )
+    scheduled_fraction: float = Field(
+        ge=0, le=1, description="Share of steps that go on from the true frame."
+    )
+
+
+class EnergyMethod(_Stepwise):
+    """The base tuned on the almost fair energy score of sampled paths."""
+
+    kind: Literal["energy"]
+    recipe: str = Field(description="Name under rollout_recipes.")
+    horizon_frames: int = Field(ge=2, description="K.")
+    num_samples: int = Field(ge=2, description="Paths drawn from each start.")
+    fairness: float = Field(
+        gt=0, le=1, description="1 is the fair score; a little less keeps paths from degenerating."
+    )
+    teacher_weight: float = Field(ge=0, description="Weight of the one-step NLL on true contexts.")
+
+
+class NoiseMethod(_Stepwise):
+    """The base told how noisy its context is, and trained to step back onto the data."""
+
+    kind: Literal["noise"]
+    recipe: str = Field(description="Name under rollout_recipes.")
+    maximum_level: float = Field(gt=0, description="Largest noise on a context, in SD.")
+    running_level: float = Field(ge=0, description="Level it is told while it runs free, in SD.")
+    width: int = Field(ge=8, description="Units of the network that reads the level.")
+
+
+class BeliefMethod(Section):
+    """A recurrent forecaster whose state is a mean and a spread: nothing is sampled."""
+
+    kind: Literal["belief"]
+    recipe: str = Field(description="Name under rollout_recipes.")
+    horizon_frames: int = Field(ge=2, description="K of training; it runs on beyond it.")
+    width: int = Field(ge=8, description="Units.")
+
+
+class DirectMethod(Section):
+    """One head per horizon, each around a linear forecast of its own."""
+
+    kind: Literal["direct"]
+    recipe: str = Field(description="Name under rollout_recipes.")
+    horizons_frames: tuple[int, ...] = Field(min_length=1, description="Horizons with a head.")
+    width: int = Field(ge=8, description="Units of the hidden layers that all heads share.")
+    order_frames: int = Field(ge=1, description="Frames of the linear forecast.")
+    ridge: float = Field(ge=0, description="Its ridge, relative to each regressor's variance.")
+
+
+AnyMethod = OneStepMethod | KStepMethod | EnergyMethod | NoiseMethod | BeliefMethod | DirectMethod
+MethodSection = Annotated[AnyMethod, Field(discriminator="kind")]
+METHOD_MODELS: dict[str, type[AnyMethod]] = {
+    "one_step": OneStepMethod,
+    "k_step": KStepMethod,
+    "energy": EnergyMethod,
+    "noise": NoiseMethod,
+    "belief": BeliefMethod,
+    "direct": DirectMethod,
+}
+FORECASTERS = ("belief", "direct")
+
+
+def method_model(text: str, source: str) -> type[AnyMethod]:
+    """Return the model of a method's frozen section by its `kind`.
+
+    Raises:
+        InputError: The text is no section of a method.
+    """
+    try:
+        return METHOD_MODELS[json.loads(text)["kind"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{source}: not a section of a method ({error}); freeze it again"
+        ) from error
+
+
+class RolloutSweepSection(Section):
+    """A grid around a k_step method: every combination is trained."""
+
+    method: str = Field(description="Name under rollout_methods, of kind k_step.")
+    horizons_frames: tuple[int, ...] = Field(min_length=1, description="Values of K.")
+    teacher_weights: tuple[float, ...] = Field(
+        min_length=1, description="Values of teacher_weight."
+    )
+    state_weights: tuple[float, ...] = Field(min_length=1, description="Values of state_weight.")
+    bases: tuple[str, ...] = Field(
+        description="Values of base (heads, memories); [] keeps the method's."
+    )

@@ -1,0 +1,77 @@
+"""A density that is told how noisy its context is.
+
+Shapes: R contexts, W window, D dimensions, P head parameters.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from engram_audio.prediction.base import Batch
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.trunks import ContextInput, InputScales
+from engram_audio.rollout.gated import INPUT_CLIP, Gated
+
+
+class LeveledDensity(nn.Module):
+    """A trained density whose parameters a second network moves by context and noise level.
+
+    The second network starts at nothing, so training starts at the density as it was.
+    """
+
+    def __init__(
+        self,
+        inner: ConditionalDensity,
+        scales: InputScales,
+        window_frames: int,
+        width: int,
+        running_level: float,
+    ) -> None:
+        super().__init__()
+        self.inner = inner
+        self.running_level = running_level
+        self.inputs = ContextInput(scales, is_increments=True, clip=INPUT_CLIP)
+        num_inputs = window_frames * len(scales.frame_mean) + 1
+        self.features = Gated(num_inputs, width)
+        self.adapter = nn.Linear(self.features.num_outputs, inner.head.num_parameters)
+        with torch.no_grad():
+            self.adapter.weight.zero_()
+            self.adapter.bias.zero_()
+
+    @property
+    def target(self) -> str:
+        """See `ConditionalDensity.target`."""
+        return self.inner.target
+
+    def parameters_of(self, batch: Batch) -> Tensor:
+        """Return the head's parameters at the running level, [R, P]."""
+        return self._parameters_at(batch, self._running(batch))
+
+    def _parameters_at(self, batch: Batch, level: Tensor) -> Tensor:
+        inputs = torch.cat([self.inputs(batch.context).flatten(1), level], 1)
+        return self.inner.parameters_of(batch) + self.adapter(self.features(inputs))
+
+    def _running(self, batch: Batch) -> Tensor:
+        return batch.context.new_full((len(batch.context), 1), self.running_level)
+
+    def log_prob_at(self, batch: Batch, level: Tensor) -> Tensor:
+        """Return log p(value | context) at noise levels [R, 1], in SD; nats, [R]."""
+        base = self.inner.base
+        z = base.whiten(base.value(batch, self.target) - base.predict(batch))
+        return self.inner.head.log_prob(self._parameters_at(batch, level), z) + base.log_det
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Return log p(value | context) at the running level, nats, [R]."""
+        return self.log_prob_at(batch, self._running(batch))
+
+    def mean(self, batch: Batch) -> Tensor:
+        """Return E[value | context] at the running level, [R, D]."""
+        parameters = self.parameters_of(batch)
+        base = self.inner.base
+        return base.predict(batch) + base.unwhiten(self.inner.head.mean(parameters))
+
+    def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
+        """Draw values at the running level, [S, R, D]."""
+        parameters = self.parameters_of(batch)
+        z = self.inner.head.sample(parameters, num_samples, generator)
+        base = self.inner.base
+        return base.predict(batch) + base.unwhiten(z)

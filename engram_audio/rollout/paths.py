@@ -1,0 +1,185 @@
+"""Starting states: a window of true frames and what truly followed, the same for every method.
+
+Shapes: N starts, W window, H longest horizon, D dimensions, M paths of a batch.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engram_audio import windows
+from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.prediction.data import SpeakerMeans
+
+
+class Starts(NamedTuple):
+    """States to run from.
+
+    Attributes:
+        history: True frames before the run, oldest first, [N, W, D].
+        future: True frames after it, [N, H, D]; past the utterance's end the last one repeats.
+        lengths: How many of them are true, [N].
+        speaker_mean: Mean frame of the speaker's other utterances, [N, D].
+        speaker_ids: Shape [N], strings.
+        utterance_ids: Shape [N], strings.
+        first_frames: Frame number of the first future frame in its utterance, [N].
+    """
+
+    history: Tensor
+    future: Tensor
+    lengths: Tensor
+    speaker_mean: Tensor
+    speaker_ids: np.ndarray
+    utterance_ids: np.ndarray
+    first_frames: np.ndarray
+
+    def rows(self, chosen: slice | np.ndarray) -> "Starts":
+        """Return some of the starts."""
+        return Starts._make(part[chosen] for part in self)
+
+    def to(self, device: torch.device) -> "Starts":
+        """Return the starts with their tensors on a device."""
+        moved = (part.to(device) if isinstance(part, Tensor) else part for part in self)
+        return Starts._make(moved)
+
+    def is_true(self) -> Tensor:
+        """Return which future frames are true ones, bool, [N, H]."""
+        steps = torch.arange(self.future.shape[1], device=self.future.device)
+        return steps < self.lengths[:, None]
+
+    def frames(self) -> Tensor:
+        """Return history and future in one, [N, W + H, D]."""
+        return torch.cat([self.history, self.future], 1)
+
+    def true_steps(self) -> Tensor:
+        """Return delta of every future frame, [N, H, D]."""
+        whole = self.frames()
+        first = self.history.shape[1]
+        return whole[:, first:] - whole[:, first - 1 : -1]
+
+
+def collect_starts(
+    source: BlockSource,
+    means: SpeakerMeans,
+    window_frames: int,
+    horizon_frames: int,
+    minimum_frames: int,
+    count: int,
+    kept: Collection[str] | None = None,
+) -> Starts:
+    """Choose about `count` starts, evenly over utterances and, within one, over its frames.
+
+    Args:
+        source: Stream of the part.
+        means: Speaker means.
+        window_frames: W.
+        horizon_frames: H.
+        minimum_frames: True frames that every start has after it.
+        count: N.
+        kept: Utterances that starts may lie in; None allows all.
+
+    Raises:
+        ValueError: No utterance is long enough.
+    """
+    eligible = sum(len(_rows(block, window_frames, minimum_frames, kept)[0]) for block in source())
+    if eligible == 0:
+        raise ValueError(
+            f"no utterance has {window_frames} + {minimum_frames} frames (window and forecast "
+            "horizon)"
+        )
+    chosen = np.unique(np.linspace(0, eligible - 1, min(count, eligible)).round().astype(np.int64))
+    sizes = (window_frames, horizon_frames, minimum_frames)
+    return _joined(_blocks(source, means, sizes, chosen, kept))
+
+
+def _rows(
+    block: LatentBlock, window_frames: int, minimum_frames: int, kept: Collection[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return block rows of first future frames, and each one's utterance."""
+    targets = windows.target_rows(block.offsets, window_frames, 1)
+    utterance = windows.utterance_of_rows(block.offsets, targets)
+    fits = targets + minimum_frames <= block.offsets[utterance + 1]
+    if kept is not None:
+        fits &= np.array([str(name) in kept for name in block.utterance_ids])[utterance]
+    return targets[fits], utterance[fits]
+
+
+def _blocks(
+    source: BlockSource,
+    means: SpeakerMeans,
+    sizes: tuple[int, int, int],
+    chosen: np.ndarray,
+    kept: Collection[str] | None,
+) -> Iterator[Starts]:
+    window_frames, horizon_frames, minimum_frames = sizes
+    seen = 0
+    for block in source():
+        rows, utterance = _rows(block, window_frames, minimum_frames, kept)
+        own = chosen[(chosen >= seen) & (chosen < seen + len(rows))] - seen
+        seen += len(rows)
+        if not len(own):
+            continue
+        rows, utterance = rows[own], utterance[own]
+        stop = block.offsets[utterance + 1]
+        future = np.minimum(rows[:, None] + np.arange(horizon_frames), stop[:, None] - 1)
+        history = rows[:, None] + np.arange(-window_frames, 0)
+        yield Starts(
+            torch.from_numpy(np.asarray(block.frames[history], dtype=np.float32)),
+            torch.from_numpy(np.asarray(block.frames[future], dtype=np.float32)),
+            torch.from_numpy(np.minimum(stop - rows, horizon_frames)),
+            torch.from_numpy(means.of(block.utterance_ids[utterance])),
+            np.asarray(block.speaker_ids, dtype=str)[utterance],
+            np.asarray(block.utterance_ids, dtype=str)[utterance],
+            rows - block.offsets[utterance],
+        )
+
+
+def _joined(parts: Iterator[Starts]) -> Starts:
+    columns = zip(*parts, strict=True)
+    return Starts._make(
+        torch.cat(column) if isinstance(column[0], Tensor) else np.concatenate(column)
+        for column in columns
+    )
+
+
+class PathData:
+    """Training sequences of W + K frames, by index arithmetic; every start that fits is one."""
+
+    def __init__(
+        self,
+        block: LatentBlock,
+        utterances: np.ndarray,
+        means: SpeakerMeans,
+        window_frames: int,
+        horizon_frames: int,
+        maximum: int | None = None,
+    ) -> None:
+        """Index the sequences of chosen utterances, thinned evenly to at most `maximum`."""
+        length = window_frames + horizon_frames
+        rows, utterance = _rows(block, window_frames, horizon_frames)
+        kept = np.isin(utterance, utterances)
+        rows, utterance = rows[kept], utterance[kept]
+        if maximum is not None and len(rows) > maximum:
+            thinned = np.linspace(0, len(rows) - 1, maximum).round().astype(np.int64)
+            rows, utterance = rows[thinned], utterance[thinned]
+        frames = torch.from_numpy(np.ascontiguousarray(block.frames, dtype=np.float32))
+        num_frames, num_dims = frames.shape
+        count = max(num_frames - length + 1, 0)
+        self._shape = (length, num_dims)
+        self._windows = frames.as_strided((count, length * num_dims), (num_dims, 1))
+        self._starts = torch.from_numpy(rows - window_frames)
+        self._means = torch.from_numpy(means.of(block.utterance_ids))
+        self._utterances = torch.from_numpy(utterance)
+
+    def __len__(self) -> int:
+        """How many sequences there are."""
+        return len(self._starts)
+
+    def batch(self, items: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return frames [B, W + K, D] and speaker means [B, D] of sequence numbers."""
+        frames = self._windows.index_select(0, self._starts[items]).view(-1, *self._shape)
+        means = self._means.index_select(0, self._utterances[items])
+        return frames.to(device), means.to(device)

@@ -1,0 +1,71 @@
+"""Methods and guards as named arrays, and back.
+
+A method's file holds weights only; the structure comes from its section, the nulls and the base.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engram_audio.rollout.config import (
+    AnyMethod,
+    BeliefMethod,
+    CodebookGuard,
+    ContrastGuard,
+    DirectMethod,
+    NearestGuard,
+)
+from engram_audio.rollout.contrast import Contrast
+from engram_audio.rollout.guard import Codebook, Nearest
+from engram_audio.rollout.simulate import Limits
+
+MODEL, GUARD = "model/", "guard/"
+AnyGuard = Nearest | Codebook | Contrast
+
+
+def pack_method(model: nn.Module, guard: AnyGuard | None) -> dict[str, np.ndarray]:
+    """Return the arrays of a trained method and its guard."""
+    arrays = _pack(MODEL, model)
+    return arrays if guard is None else arrays | _pack(GUARD, guard)
+
+
+def _pack(prefix: str, module: nn.Module) -> dict[str, np.ndarray]:
+    return {
+        f"{prefix}{name}": tensor.detach().cpu().numpy()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def _part(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): torch.from_numpy(np.array(values))
+        for name, values in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def load_weights(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> nn.Module:
+    """Put a method's weights into a model of the same structure, in evaluation mode."""
+    model.load_state_dict(_part(MODEL, arrays))
+    return model.eval()
+
+
+def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> AnyGuard | None:
+    """Return the guard of `pack_method`, or None where the method has none."""
+    if isinstance(settings, BeliefMethod | DirectMethod) or settings.guard is None:
+        return None
+    state = _part(GUARD, arrays)
+    mean, sd = state["frame_mean"], state["frame_sd"]
+    guard: AnyGuard
+    if isinstance(settings.guard, NearestGuard):
+        guard = Nearest(settings.guard, state["kept"].numpy(), mean.numpy(), sd.numpy())
+    elif isinstance(settings.guard, CodebookGuard):
+        centres, whitener = state["centres"].numpy(), state["whitener"].numpy()
+        guard = Codebook(settings.guard, centres, whitener, mean.numpy(), sd.numpy())
+    else:
+        assert isinstance(settings.guard, ContrastGuard)
+        guard = Contrast(settings.guard, Limits(mean, sd, 0.0), state["kept"])
+    guard.load_state_dict(state)
+    return guard.eval()

@@ -1,0 +1,72 @@
+"""Which files the rollout stage reads and gathers."""
+
+
+def rollout_recipe(wildcards) -> list[str]:
+    """The training recipe that a rollout method names; nothing where nothing is trained."""
+    name = STUDY.rollout_recipe(wildcards.method)
+    return [f"<results>/config/rollout_recipes.{name}.json"] if name else []
+
+
+def rollout_recipe_option(wildcards, input) -> str:
+    """The option that hands a recipe to a step."""
+    return (
+        f"--recipe-section {shlex.quote(str(input.recipe_section))}" if input.recipe_section else ""
+    )
+
+
+def rollout_base(wildcards) -> list[str]:
+    """The trained density that takes a rollout method's steps; nothing where there is none."""
+    head = STUDY.rollout_base(wildcards.method)
+    name, seed = wildcards.representation, wildcards.seed
+    path = f"<results>/prediction/{name}/lag-1/{head}/seed-{seed}/model.safetensors"
+    return [path] if head else []
+
+
+def rollout_base_option(wildcards, input) -> str:
+    """The option that hands a base to a step."""
+    return f"--base-model {shlex.quote(str(input.base_model))}" if input.base_model else ""
+
+
+def rollout_files(name: str) -> list[str]:
+    """One file of every rollout method."""
+    return [
+        f"<results>/rollout/{rep}/{run}/seed-{seed}/{name}"
+        for rep, run, seed in STUDY.rollout_runs()
+    ]
+
+
+def rollout_sweep_points() -> list[str]:
+    """`<method>=<sweep>` of every rollout method; nothing after `=` for a named one."""
+    return [f"{run}={STUDY.rollout_sweep(run)}" for run in STUDY.config.rollout_runs]
+
+
+def first_rollout(wildcards) -> str:
+    """A rollout method of the first training seed."""
+    seed = STUDY.config.rollout.seeds[0]
+    name, run = wildcards.representation, wildcards.method
+    return f"<results>/rollout/{name}/{run}/seed-{seed}/model.safetensors"
+
+
+def first_rollout_base(wildcards) -> list[str]:
+    """Its base."""
+    head, name = STUDY.rollout_base(wildcards.method), wildcards.representation
+    seed = STUDY.config.rollout.seeds[0]
+    path = f"<results>/prediction/{name}/lag-1/{head}/seed-{seed}/model.safetensors"
+    return [path] if head else []
+
+
+def rollout_player_code(wildcards) -> str:
+    """Digest of render_rollouts and of the adapter that it loads by name."""
+    settings = STUDY.config.codecs[STUDY.codec_of(wildcards.representation)]
+    return step_code("render_rollouts", adapter_module(settings.kind))
+
+
+def rolled_out() -> list[str]:
+    """Players of every named stepwise method on every representation that a codec decodes."""
+    return [
+        f"<results>/report_assets/{name}.rollout.{run}/players.json"
+        for name in STUDY.config.rollout.representations
+        if STUDY.config.representations[name].kind == "codec"
+        for run in STUDY.rollout_players()
+        if STUDY.config.report.num_players
+    ]

@@ -1,0 +1,192 @@
+"""Published rows: the ceiling is chosen on val, shares are paired ratios, fronts are fronts."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engram_audio.errors import InputError
+from engram_audio.rollout.config import KStepMethod, RolloutSweepSection, method_model
+from engram_audio.rollout.evaluation import climate_frames, evaluate_method, make_bench
+from engram_audio.rollout.fit import build_model, frame_of
+from engram_audio.rollout.sweep import expand_all, sweep_of
+from engram_audio.rollout.tables import Run, choose_ceiling, rollout_table, sweep_table
+from tests.report_rollout_tables import CLIMATE, RUNS, SETTINGS, runs
+from tests.unit.rollout_material import (
+    CPU,
+    eval_starts,
+    method,
+    rollout_section,
+    small_head,
+    small_world,
+)
+
+TEXT = (Path(__file__).parents[2] / "docs" / "data-dictionary-rollout.md").read_text("utf-8")
+WORDS = set(re.findall(r"[a-z][a-z0-9_]*", TEXT))
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return rollout_table(runs(), SETTINGS, 0.95)
+
+
+def row(table: pd.DataFrame, **wanted) -> dict[str, Any]:
+    for name, value in wanted.items():
+        table = table.loc[table[name] == value]
+    assert len(table) == 1
+    return table.iloc[0].to_dict()
+
+
+def test_kept_is_the_share_of_the_best_forecasters_gain(table):
+    """DNLL -.98 of -1.0: .98 with an interval around it; the forecaster itself keeps 1."""
+    own = row(table, method="one_step", mode="sampled", inject_frames=0, span="up_to")
+    assert own["kept_position"] == pytest.approx(0.98, abs=0.01)
+    assert own["kept_position_low"] <= own["kept_position"] <= own["kept_position_high"]
+    assert own["attainable_position_of"] == "belief"
+    belief = row(table, method="belief", span="up_to")
+    assert belief["kept_delta"] == pytest.approx(1.0)
+    skill = row(table, method="wild", mode="sampled", inject_frames=0, span="up_to")
+    assert skill["energy_skill"] == pytest.approx(1 - 9.0 / CLIMATE, abs=0.05)
+    assert skill["kept_skill"] == pytest.approx((1 - 9.0 / CLIMATE) / 0.5, abs=0.05)
+
+
+def test_the_ceiling_is_chosen_on_val():
+    """A forecaster that is best on eval only is not the ceiling; horizons choose for themselves."""
+    members = [run for run in runs() if run.method in ("belief", "direct")]
+    changed = []
+    for run in members:
+        scores = run.scores.copy()
+        if run.method == "direct":
+            scores.loc[scores["part"] == "eval", "dnll_position"] *= 10
+            at = (scores["part"] == "val") & (scores["horizon_frames"] == 3)
+            scores.loc[at, "dnll_position"] *= 10
+        changed.append(run._replace(scores=scores))
+    speakers = {
+        part: sorted(set(members[0].scores.query(f"part == '{part}'")["speaker_id"]))
+        for part in ("val", "eval")
+    }
+    ceiling = choose_ceiling(changed, speakers)
+    assert ceiling.names["position", 2] == "belief"
+    assert ceiling.names["position", 3] == "direct"
+    assert ceiling.names["position", 7] == "belief"
+
+
+def test_every_method_mode_and_horizon_has_a_row(table):
+    scored = SETTINGS.scored_horizons_frames
+    own = table.loc[(table["method"] == "one_step") & (table["mode"] == "sampled")]
+    assert sorted(own.loc[own["span"] == "at", "horizon_frames"].unique()) == list(scored)
+    assert set(own["inject_frames"]) == {0, 2}
+    assert set(table["method"]) == set(RUNS)
+    earlier = row(table, method="one_step", mode="mean", span="at", horizon_frames=1)
+    assert earlier["earlier_dnll"] == pytest.approx(15.0, abs=0.1)
+    assert np.isnan(earlier["kept_position"])
+
+
+def test_shares_stand_at_their_horizon(table):
+    wild = {"method": "wild", "mode": "sampled", "inject_frames": 0, "span": "at"}
+    assert row(table, **wild, horizon_frames=4)["blown_share"] == 0
+    assert row(table, **wild, horizon_frames=8)["blown_share"] == 0.5
+    assert row(table, **wild, horizon_frames=8)["num_blown"] == 120
+
+
+def test_the_front_has_no_point_that_another_beats(table):
+    found = sweep_table(runs(), table, SETTINGS)
+    assert set(found["method"]) == {name for name in RUNS if name not in ("belief", "direct")}
+    assert set(found["num_points"]) == {len(found)}
+    assert True in set(found["is_pareto"])
+    gain, distance = found["one_step_gain"].to_numpy(), found["excess_distance"].to_numpy()
+    for number, is_front in enumerate(found["is_pareto"]):
+        beaten = ((gain >= gain[number]) & (distance <= distance[number])
+                  & ((gain > gain[number]) | (distance < distance[number]))).any()  # fmt: skip
+        assert is_front == (not beaten)
+    swept = found.loc[found["method"] == "grid_k4_t0_s0"].iloc[0]
+    assert (swept["sweep"], swept["horizon_frames"]) == ("grid", 4)
+
+
+def test_a_method_without_a_ceiling_still_has_rows():
+    """Without forecasters nothing is known to be attainable: kept is empty, the rest is there."""
+    only = [run for run in runs() if run.method == "one_step"]
+    table = rollout_table(only, SETTINGS, 0.95)
+    assert np.isnan(table["kept_position"].to_numpy(float)).all()
+    assert np.isfinite(table["dnll_position"]).any()
+
+
+def test_a_sweep_is_expanded_to_names_and_settings():
+    sweep = RolloutSweepSection(
+        method="k_step", horizons_frames=(4, 8), teacher_weights=(0.0, 0.1), state_weights=(0.05,),
+        bases=("head", "other_head"),
+    )  # fmt: skip
+    methods = {"k_step": method("k_step"), "one_step": method("one_step")}
+    points = expand_all(methods, {"grid": sweep})
+    assert len(points) == 2 + 8
+    point = points["grid_k8_t0_1_s0_05_other_head"]
+    assert isinstance(point, KStepMethod)
+    assert point.horizon_frames == 8
+    assert (point.teacher_weight, point.state_weight, point.base) == (0.1, 0.05, "other_head")
+    assert sweep_of("grid_k8_t0_1_s0_05_other_head", methods, {"grid": sweep}) == "grid"
+    assert sweep_of("k_step", methods, {"grid": sweep}) == ""
+
+
+def test_every_published_column_is_described(table):
+    def base_name(column: str) -> str:
+        return re.sub(r"_(low|high)$", "", column)
+
+    columns = {base_name(name) for name in table.columns}
+    columns |= {base_name(name) for name in sweep_table(runs(), table, SETTINGS).columns}
+    assert columns - WORDS == set()
+
+
+@pytest.fixture(scope="module")
+def measured() -> tuple[Run, Run]:
+    """A real head and a real belief on a small world, through the evaluation."""
+    world = small_world()
+    settings = rollout_section()
+    climate = climate_frames(lambda: iter([world.material.block]), settings)
+    bench = make_bench(settings, world.material.reference, climate, CPU)
+    starts = eval_starts(world)
+    head = small_head(world)
+    found = evaluate_method(head, None, starts, bench, True)
+    scores = pd.concat([found.scores.assign(part=part) for part in ("val", "eval")])
+    first = Run("w", "one_step", "", 0, method("one_step"), scores, found.health)
+    belief = build_model(method("belief"), frame_of(world.material), None, 0)
+    other = evaluate_method(belief, None, starts, bench, True)
+    scores = pd.concat([other.scores.assign(part=part) for part in ("val", "eval")])
+    return first, Run("w", "belief", "", 0, method("belief"), scores, other.health)
+
+
+def test_evaluation_feeds_the_table(measured):
+    """Sums of the evaluation become rows: all modes, injections, horizons, finite where meant."""
+    table = rollout_table(list(measured), rollout_section(), 0.95)
+    sampled = table.query("method == 'one_step' and mode == 'sampled' and inject_frames == 0")
+    assert np.isfinite(sampled["kept_position"].iloc[-1])
+    assert np.isfinite(sampled["energy_skill"]).all()
+    at_last = sampled.query("span == 'at' and horizon_frames == 8").iloc[0]
+    assert at_last["num_paths"] == 40 * 4
+    assert at_last["std_ratio"] > 0.5
+    assert set(table["mode"]) == {"sampled", "mean", "forecast"}
+    mean = table.query("mode == 'mean' and span == 'at' and horizon_frames == 1").iloc[0]
+    first = sampled.query("span == 'at' and horizon_frames == 1").iloc[0]
+    # the first step's context is true: the earlier score is then an honest one-step score
+    assert mean["earlier_dnll"] < 0
+    assert first["num_starts"] == 40
+
+
+def test_climate_frames_are_a_draw_of_the_stream():
+    """Each train frame is as likely as any other, however the stream is cut into blocks."""
+    world = small_world()
+    block = world.material.block
+    settings = rollout_section(maximum_energy_frames=200)
+    found = climate_frames(lambda: iter([block, block]), settings)
+    assert found.shape == (200, 3)
+    again = climate_frames(lambda: iter([block, block]), settings)
+    assert np.array_equal(found, again)
+    rows = {tuple(frame) for frame in block.frames.tolist()}
+    assert all(tuple(frame) in rows for frame in found.tolist())
+
+
+def test_a_section_that_is_no_method_is_refused_in_words():
+    with pytest.raises(InputError, match="not a section of a method"):
+        method_model('{"kind": "nothing"}', "x.json")

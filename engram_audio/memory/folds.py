@@ -88,7 +88,8 @@ def linear_rungs(rungs: Sequence[Rung], lag_frames: int, event: str) -> list[Run
     A rich base makes what it misses vary within a cell of the key, so that a table of it is noise
     (worlds.md A2): the marginal and the diagonal AR(1) stand beside the best null, and val chooses.
     """
-    best = base_for(rungs, lag_frames, event, is_linear_skip=True, is_full=True)
+    bests = [base_for(rungs, lag_frames, event, True, is_full) for is_full in (False, True)]
+    best = min(bests, key=lambda rung: rung.fit.val_nll)
     simple = (f"gaussian_marginal_full_{event}", "ar1_full")
     named = {rung.name: rung for rung in rungs_for(rungs, lag_frames, event)}
     chosen = [named[name] for name in simple if name in named and name != best.name]

@@ -1,5 +1,6 @@
 """Open memories and what they stand on; shared by the steps of the memory stage."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,7 +66,7 @@ def candidates(
 
 
 def base_of(
-    name: str, rungs: list[Rung], lag: int, event: str, model: Path | None, reference: Reference
+    name: str, rungs: Sequence[Rung], lag: int, event: str, model: Path | None, reference: Reference
 ) -> ConditionalDensity:
     """Return the base that a memory file names: a linear null, or the head of a model file.
 
@@ -81,10 +82,11 @@ def base_of(
 
 
 def read_memory(
-    path: Path, rungs: list[Rung], lag: int, event: str, model: Path | None, reference: Reference
+    path: Path, rungs: Sequence[Rung], lag: int, model: Path | None, reference: Reference
 ) -> StoredMemory:
     """Read a memory file with the bases it stands on."""
     arrays, header = read_bundle(path)
+    event = header["event"]
     models: dict[str, MemoryDensity | EngramDensity] = {}
     counts: dict[str, np.ndarray] = {}
     for label, own in header["memories"].items():

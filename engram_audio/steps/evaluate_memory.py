@@ -70,9 +70,7 @@ def main(argv: list[str] | None = None) -> None:
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference,
         evaluation, controls.batch_frames, device,
     )  # fmt: skip
-    stored = read_memory(
-        arguments.memory, rungs, lag, memory.target, arguments.base_model, reference
-    )
+    stored = read_memory(arguments.memory, rungs, lag, arguments.base_model, reference)
     for model in stored.models.values():
         model.to(device)
     models, header = _models(arguments, stored, material, lag, controls, device)

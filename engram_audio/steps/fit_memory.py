@@ -51,7 +51,12 @@ def main(argv: list[str] | None = None) -> None:
     except ValueError as error:
         raise InputError(f"{arguments.memory_section.stem}: {error}") from error
     release()
-    header = {**arguments.manifest(seed), "kind": settings.kind, "memories": headers}
+    header = {
+        **arguments.manifest(seed),
+        "kind": settings.kind,
+        "event": stage.target,
+        "memories": headers,
+    }
     write_bundle(arguments.memory, arrays, header)
 
 

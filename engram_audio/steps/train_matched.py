@@ -93,7 +93,7 @@ def _matched(
 ) -> dict[str, Matched]:
     """Return the heads that match the memory's parameters and its work."""
     stored = read_memory(
-        arguments.memory, list(material.rungs), lag, event, arguments.base_model, material.reference
+        arguments.memory, material.rungs, lag, arguments.base_model, material.reference
     )
     budget = memory_budget(stored.models["memory"])
 

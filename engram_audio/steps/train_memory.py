@@ -71,7 +71,12 @@ def main(argv: list[str] | None = None) -> None:
         packed, headers[label] = pack_engram(label, trained, settings, head, section.window_frames)
         arrays |= packed
     release()
-    header = {**arguments.manifest(seed), "kind": settings.kind, "memories": headers}
+    header = {
+        **arguments.manifest(seed),
+        "kind": settings.kind,
+        "event": stage.target,
+        "memories": headers,
+    }
     write_bundle(arguments.memory, arrays, header)
     for checkpoint in checkpoints:
         checkpoint.remove()

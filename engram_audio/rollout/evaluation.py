@@ -145,8 +145,8 @@ def _sampled_columns(
     """Return every score of M sampled paths up to horizon K, [N, K]; a few starts at a time."""
     settings = bench.settings
     short, samples = settings.forecast_horizon_frames, settings.num_samples
-    # a guard changes the law that frames are drawn with
-    law = partial(step_law, model) if guard is None and has_laws(model) else None
+    # under a guard: the density's own law of the last step, from contexts that the guard has kept
+    law = partial(step_law, model) if has_laws(model) else None
     how = Settings(short, True, inject or None, settings.batch_paths, law)
     size = max(settings.batch_paths // samples, 1)
     parts = []

@@ -73,6 +73,7 @@ def health_rows(
         "mode": mode, "inject_frames": inject, "horizon_frames": list(HORIZONS),
         "blown_share": blown * late, "frozen_share": frozen * late,
         "surviving_share": 1 - (blown + frozen) * late, "num_paths": 240,
+        "dnll_median": -1.0, "dnll_highest": 3.0, "num_not_finite": 0,
         "num_blown": (240 * blown * late).astype(int), "guard_redrawn": 0.1, "guard_moved": 0.01,
     })  # fmt: skip
     return table.assign(**health._asdict())

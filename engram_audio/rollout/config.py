@@ -205,7 +205,10 @@ class DirectMethod(Section):
 
     kind: Literal["direct"]
     recipe: str = Field(description="Name under rollout_recipes.")
-    horizons_frames: tuple[int, ...] = Field(min_length=1, description="Horizons with a head.")
+    horizons_frames: tuple[int, ...] = Field(
+        min_length=1,
+        description="Horizons with a head; trained on utterances that hold window and longest.",
+    )
     width: int = Field(ge=8, description="Units of the hidden layers that all heads share.")
     order_frames: int = Field(ge=1, description="Frames of the linear forecast.")
     ridge: float = Field(ge=0, description="Its ridge, relative to each regressor's variance.")

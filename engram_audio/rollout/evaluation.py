@@ -129,7 +129,8 @@ def _evaluate_sampled(
     if late and settings.num_long_samples > 1:
         energies = _energy_columns(long.states[:, :, short:], starts, bench, late)
         tables.append(_by_speaker(energies, starts, late, "sampled", inject))
-    health = _health_table(long, starts, bench, "sampled", inject)
+    spread = extremes(columns["dnll_position"], starts, horizons)
+    health = _health_table(long, starts, bench, spread).assign(mode="sampled", inject_frames=inject)
     return pd.concat(tables, ignore_index=True), health
 
 
@@ -144,8 +145,8 @@ def _sampled_columns(
     """Return every score of M sampled paths up to horizon K, [N, K]; a few starts at a time."""
     settings = bench.settings
     short, samples = settings.forecast_horizon_frames, settings.num_samples
-    # a guard changes the law that frames are drawn with
-    law = partial(step_law, model) if guard is None and has_laws(model) else None
+    # under a guard: the density's own law of the last step, from contexts that the guard has kept
+    law = partial(step_law, model) if has_laws(model) else None
     how = Settings(short, True, inject or None, settings.batch_paths, law)
     size = max(settings.batch_paths // samples, 1)
     parts = []
@@ -171,7 +172,9 @@ def _evaluate_mean(
     horizons = tuple(range(1, settings.horizon_frames + 1))
     columns = {"earlier_dnll": reference - earlier}
     table = _by_speaker(columns, starts, horizons, "mean", NO_INJECTION)
-    return table, _health_table(run, starts, bench, "mean", NO_INJECTION)
+    spread = extremes(columns["earlier_dnll"], starts, horizons)
+    health = _health_table(run, starts, bench, spread)
+    return table, health.assign(mode="mean", inject_frames=NO_INJECTION)
 
 
 @torch.no_grad()
@@ -203,15 +206,18 @@ def _evaluate_forecaster(
     samples = forecast.samples(settings.num_long_samples + 1, bench.generator(3))
     columns |= _energy_columns(samples, starts, bench, forecast.horizons)
     table = _by_speaker(columns, starts, forecast.horizons, "forecast", NO_INJECTION)
-    is_path = forecast.horizons == tuple(range(1, settings.horizon_frames + 1))
-    if not (with_health and is_path):
+    if not with_health:
         return Scored(table, pd.DataFrame())
+    spread = extremes(columns["dnll_position"], starts, forecast.horizons)
+    labels = {"mode": "forecast", "inject_frames": NO_INJECTION}
+    if forecast.horizons != tuple(range(1, settings.horizon_frames + 1)):
+        return Scored(table, spread.assign(**labels))  # no path: some horizons are not forecast
     states = forecast.position.mean.unsqueeze(0)
     first = starts.history[:, -1:].unsqueeze(0)
     run = Run(
         states, torch.cat([first, states[:, :, :-1]], 2), bench.limits.is_inside(states), (0.0, 0.0)
     )
-    return Scored(table, _health_table(run, starts, bench, "forecast", NO_INJECTION))
+    return Scored(table, _health_table(run, starts, bench, spread).assign(**labels))
 
 
 def _forecast_columns(forecast: Forecast, starts: Starts, bench: Bench) -> dict[str, Tensor]:
@@ -242,14 +248,16 @@ def _by_speaker(
     mode: str,
     inject: int,
 ) -> pd.DataFrame:
-    """Sum columns [N, K] over the starts of each speaker that have a true frame there."""
+    """Sum columns [N, K] over the starts of each speaker that have a true frame there.
+
+    A start whose scores are not finite is left out of every sum; `extremes` counts it.
+    """
     names, code = np.unique(starts.speaker_ids, return_inverse=True)
     is_true = starts.is_true()[:, torch.tensor(horizons) - 1].cpu().numpy()
-    table = {"num_starts": is_true.astype(float)}
-    table |= {
-        name: np.where(is_true, values.double().cpu().numpy(), 0.0)
-        for name, values in columns.items()
-    }
+    found = {name: values.double().cpu().numpy() for name, values in columns.items()}
+    is_counted = is_true & np.all([np.isfinite(values) for values in found.values()], axis=0)
+    table = {"num_starts": is_counted.astype(float)}
+    table |= {name: np.where(is_counted, values, 0.0) for name, values in found.items()}
     sums = {}
     for name, values in table.items():
         total = np.zeros((len(names), len(horizons)))
@@ -264,14 +272,29 @@ def _by_speaker(
     })  # fmt: skip
 
 
-def _health_table(run: Run, starts: Starts, bench: Bench, mode: str, inject: int) -> pd.DataFrame:
+def extremes(dnll: Tensor, starts: Starts, horizons: tuple[int, ...]) -> pd.DataFrame:
+    """Return median and largest score of every horizon over starts, and how many are not finite."""
+    is_true = starts.is_true()[:, torch.tensor(horizons) - 1].cpu().numpy()
+    values = dnll.double().cpu().numpy()
+    rows = []
+    for number, horizon in enumerate(horizons):
+        own = values[is_true[:, number], number]
+        finite = own[np.isfinite(own)]
+        rows.append({
+            "horizon_frames": horizon,
+            "dnll_median": np.median(finite) if len(finite) else np.nan,
+            "dnll_highest": finite.max() if len(finite) else np.nan,
+            "num_not_finite": len(own) - len(finite),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _health_table(run: Run, starts: Starts, bench: Bench, spread: pd.DataFrame) -> pd.DataFrame:
     settings, scale = bench.settings, bench.delta_sd
     true_rms = step_rms(true_stretches(starts), scale)
     is_frozen = frozen_paths(run, scale, true_rms, settings.frozen_fraction, settings.frozen_frames)
     shares = survival(run, is_frozen)
     table = pd.DataFrame({
-        "mode": mode,
-        "inject_frames": inject,
         "horizon_frames": np.arange(1, run.states.shape[2] + 1),
         "blown_share": shares.blown.cpu().numpy(),
         "frozen_share": shares.frozen.cpu().numpy(),
@@ -287,7 +310,7 @@ def _health_table(run: Run, starts: Starts, bench: Bench, mode: str, inject: int
     )  # fmt: skip
     for name in Health._fields:
         table[name] = np.nan if health is None else getattr(health, name)
-    return table
+    return table.merge(spread, on="horizon_frames", how="left")
 
 
 def make_bench(

@@ -22,6 +22,7 @@ from engram_audio.stats.ratio import complement, quotient, ratio_of_sums
 EVENTS = ("delta", "position")
 AT, UP_TO = "at", "up_to"
 HEALTH = Health._fields
+SPREAD = ("dnll_median", "dnll_highest", "num_not_finite")
 SHARES = (
     "blown_share", "frozen_share", "surviving_share", "num_paths", "num_blown", "guard_redrawn",
     "guard_moved",
@@ -252,7 +253,8 @@ def _kept_skill(
 
 def _health(run: Run, cell: Cell, horizon: int) -> dict[str, Any]:
     """Return shares at the horizon; the health of late frames stands at the longest one."""
-    empty = dict.fromkeys((*SHARES, *HEALTH), np.nan)
+    names = (*SPREAD, *SHARES, *HEALTH)
+    empty = dict.fromkeys(names, np.nan)
     if run.health.empty:
         return empty
     rows = run.health.loc[
@@ -261,7 +263,7 @@ def _health(run: Run, cell: Cell, horizon: int) -> dict[str, Any]:
     at = rows.loc[rows["horizon_frames"] == horizon]
     if at.empty:
         return empty
-    return {name: float(at[name].iloc[0]) for name in (*SHARES, *HEALTH)}
+    return {name: float(at[name].iloc[0]) if name in at else np.nan for name in names}
 
 
 SWEPT = ("horizon_frames", "teacher_weight", "state_weight", "scheduled_fraction")

@@ -134,7 +134,7 @@ def guard_of(name: str, method: str, model: Any) -> Guard | None:
 def run_free(name: str, model: Any, guard: Guard | None, horizon: int, count: int) -> Run:
     found = scene(name)
     generator = torch.Generator().manual_seed(0)
-    law = functools.partial(step_law, model) if guard is None and has_laws(model) else None
+    law = functools.partial(step_law, model) if has_laws(model) else None
     how = Settings(horizon, True, None, 16384, law)
     return free_run(model, found.starts, how, found.bench.limits, count, generator, guard)
 

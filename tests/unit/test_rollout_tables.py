@@ -7,10 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from engram_audio.errors import InputError
 from engram_audio.rollout.config import KStepMethod, RolloutSweepSection, method_model
-from engram_audio.rollout.evaluation import climate_frames, evaluate_method, make_bench
+from engram_audio.rollout.evaluation import (
+    _by_speaker,
+    climate_frames,
+    evaluate_method,
+    extremes,
+    make_bench,
+)
 from engram_audio.rollout.fit import build_model, frame_of
 from engram_audio.rollout.sweep import expand_all, sweep_of
 from engram_audio.rollout.tables import Run, choose_ceiling, rollout_table, sweep_table
@@ -18,6 +25,7 @@ from tests.report_rollout_tables import CLIMATE, RUNS, SETTINGS, runs
 from tests.unit.rollout_material import (
     CPU,
     eval_starts,
+    flat_starts,
     method,
     rollout_section,
     small_head,
@@ -172,6 +180,21 @@ def test_evaluation_feeds_the_table(measured):
     # the first step's context is true: the earlier score is then an honest one-step score
     assert mean["earlier_dnll"] < 0
     assert first["num_starts"] == 40
+
+
+def test_what_is_not_finite_is_counted_and_never_averaged():
+    """One infinite score: out of the mean, in the count; median and largest are of the others."""
+    starts = flat_starts(6, 3)._replace(lengths=torch.tensor([3, 3, 3, 3, 3, 1]))
+    dnll = torch.arange(18.0).view(6, 3)
+    dnll[0, 0] = float("inf")
+    found = extremes(dnll, starts, (1, 2, 3)).set_index("horizon_frames").to_dict("index")
+    assert [row["num_not_finite"] for row in found.values()] == [1, 0, 0]
+    assert found[1]["dnll_median"] == np.median([3, 6, 9, 12, 15])
+    assert found[3]["dnll_highest"] == 14.0
+    sums = _by_speaker({"dnll_position": dnll}, starts, (1, 2, 3), "sampled", 0)
+    first = sums.query("horizon_frames == 1")
+    assert np.sum(first["num_starts"].to_numpy(float)) == 5
+    assert np.sum(first["dnll_position"].to_numpy(float)) == 3 + 6 + 9 + 12 + 15
 
 
 def test_climate_frames_are_a_draw_of_the_stream():

@@ -1,0 +1,118 @@
+"""Rollout sections: mistakes are one line with key and nearest match; what a run needs is named."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from engram_audio.config import parse_config, section_text
+from engram_audio.errors import InputError
+from engram_audio.report.sections.listening import title
+from engram_audio.rollout.config import KStepMethod
+from engram_audio.rollout.players import continue_utterance
+from engram_audio.study import Study
+from tests.unit.rollout_material import LinearStep, small_world
+
+ROOT = Path(__file__).parents[2]
+
+
+def default() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(default())
+    *parts, last = path.split(".")
+    place = raw
+    for part in parts:
+        place = place[part]
+    place[last] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("rollout_methods.one_step.base", "gaussian_mixtur", "did you mean 'gaussian_mixture'"),
+        ("rollout_methods.earlier_pure.base", "linear", "rollout_methods.earlier_pure.base: "),
+        ("rollout_methods.belief.recipe", "forecast", "did you mean 'forecaster'"),
+        ("rollout_methods.one_step.kind", "one_stop", "did you mean 'one_step'"),
+        ("rollout_sweeps.grid.method", "belief", "rollout_sweeps.grid.method: 'belief'"),
+        ("rollout.representations", ["mimmi"], "did you mean 'mimi'"),
+        ("rollout.seeds", [7], "rollout.seeds: 7"),
+        ("rollout.seeds", [], "name at least one training seed"),
+        ("rollout.forecast_horizon_frames", 65, "lies beyond horizon_frames 64"),
+        ("rollout.scored_horizons_frames", [1, 100], "must lie in 1..64"),
+        ("rollout.player_methods", ["belief"], "rollout.player_methods: 'belief'"),
+        ("rollout_methods.direct.horizons_frames", [2, 1], "in ascending order"),
+        ("rollout_methods.direct.horizons_frames", [1, 65], "lies beyond rollout.horizon_frames"),
+    ],
+)  # fmt: skip
+def test_a_mistake_names_its_key(path: str, value: Any, message: str):
+    with pytest.raises(InputError) as caught:
+        parse_config(changed(path, value))
+    assert message in str(caught.value)
+
+
+def test_a_study_without_forecasters_is_refused():
+    raw = default()
+    for name in ("belief", "direct"):
+        del raw["rollout_methods"][name]
+    with pytest.raises(InputError, match="nothing says what is attainable"):
+        parse_config(raw)
+
+
+def test_the_first_experiments_five_points_are_presets():
+    """Pure rollout; teacher .1 with state 0, .05, .2; scheduled sampling."""
+    runs = parse_config(default()).rollout_runs
+    points = {
+        name: (run.teacher_weight, run.state_weight, run.scheduled_fraction)
+        for name, run in runs.items()
+        if name.startswith("earlier_") and isinstance(run, KStepMethod) and run.horizon_frames == 16
+    }
+    assert sorted(points.values()) == [
+        (0.0, 0.0, 0.0), (0.0, 0.0, 0.5), (0.1, 0.0, 0.0), (0.1, 0.05, 0.0), (0.1, 0.2, 0.0),
+    ]  # fmt: skip
+
+
+def test_what_a_run_needs_is_named():
+    study = Study(parse_config(default()))
+    assert study.rollout_base("linear") is None
+    assert study.rollout_base("belief") is None
+    assert study.rollout_base("student_t") == "student_t_mixture"
+    assert study.rollout_recipe("one_step") is None
+    assert study.rollout_recipe("grid_k4_t0_s0") == "k_step"
+    assert study.rollout_sweep("grid_k4_t0_s0") == "grid"
+    assert study.rollout_sweep("belief") == ""
+    assert ("mimi", "belief", 0) in study.rollout_runs()
+
+
+def test_more_representations_or_seeds_freeze_the_same_section():
+    """What only says which artifacts exist is not in the section that evaluations depend on."""
+    one = parse_config(default())
+    other = parse_config(changed("rollout.representations", ["mel_pca"]))
+    assert section_text(one, "rollout") == section_text(other, "rollout")
+
+
+def test_listening_groups_say_what_they_are():
+    assert title("mimi") == "mimi"
+    assert title("mimi.charged") == "mimi, factorised by charged"
+    assert title("mimi.rollout.one_step") == "mimi, running free by one_step"
+
+
+def test_a_continued_utterance_begins_as_it_was():
+    """A third is true, the rest is the model's; one that is too short comes back whole."""
+    reference = small_world().material.reference
+    latents = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    model = LinearStep(0.5)
+    found = continue_utterance(model, None, reference, latents, 4, torch.Generator())
+    for name in ("sampled", "mean"):
+        assert np.array_equal(found[name][:10], latents[:10])
+        assert not np.allclose(found[name][10:], latents[10:])
+    assert np.allclose(found["mean"][10], 0.5 * latents[9], atol=1e-6)
+    short = continue_utterance(model, None, reference, latents[:4], 4, torch.Generator())
+    assert np.array_equal(short["sampled"], latents[:4])

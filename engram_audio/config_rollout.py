@@ -5,17 +5,22 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, computed_field, model_validator
 
 from engram_audio.config_checks import require
+from engram_audio.memory.config import LookupMemory
 from engram_audio.rollout.config import (
     FORECASTERS,
     LINEAR_BASE,
+    MEMORY_BASE,
+    TUNED,
     AnyMethod,
     BeliefMethod,
     DirectMethod,
     MethodSection,
     OneStepMethod,
+    RefitMethod,
     RolloutBarsSection,
     RolloutSection,
     RolloutSweepSection,
+    memory_base,
 )
 from engram_audio.rollout.sweep import expand_all
 from engram_audio.section import Section
@@ -72,6 +77,8 @@ def check_rollout(config: Any) -> None:
         raise ValueError("rollout.seeds: name at least one training seed")
     for name in stage.representations:
         require("rollout.representations", name, config.prediction.representations)
+        if any(_needs_memory(method) for method in config.rollout_runs.values()):
+            require("rollout.representations", name, config.memory.representations)
         require("prediction.lags_frames", 1, config.prediction.lags_frames)
         require("prediction.targets", "delta", config.prediction.targets)
     if any(hasattr(method, "base") for method in methods.values()):
@@ -84,8 +91,16 @@ def check_rollout(config: Any) -> None:
         )
 
 
+def _needs_memory(method: AnyMethod) -> bool:
+    """Whether a method reads files of the memory stage."""
+    return isinstance(method, RefitMethod) or memory_base(getattr(method, "base", "")) is not None
+
+
 def _check_method(name: str, method: AnyMethod, config: Any) -> None:
     key = f"rollout_methods.{name}"
+    if isinstance(method, RefitMethod):
+        _check_refit(key, method, config)
+        return
     if not isinstance(method, OneStepMethod):
         require(f"{key}.recipe", method.recipe, config.rollout_recipes)
     if not isinstance(method, BeliefMethod | DirectMethod):
@@ -103,7 +118,34 @@ def _check_method(name: str, method: AnyMethod, config: Any) -> None:
         )
 
 
+def _check_refit(key: str, method: RefitMethod, config: Any) -> None:
+    """A tuned head, and a lookup whose stage says how speakers are held out."""
+    tuned = {
+        name: row
+        for name, row in config.rollout_methods.items()
+        if row.kind in TUNED and row.base in config.prediction_heads
+    }
+    require(f"{key}.method", method.method, tuned)
+    lookups = [name for name, row in config.memories.items() if isinstance(row, LookupMemory)]
+    require(f"{key}.memory", method.memory, lookups)
+
+
 def _check_base(key: str, base: str, kind: str, config: Any) -> None:
-    """A head of the prediction stage; the linear null too where nothing is trained."""
+    """A head; where nothing is trained the linear null too; a memory whose base can do that."""
     fixed = [LINEAR_BASE] if kind == "one_step" else []
-    require(key, base, [*config.prediction_heads, *fixed])
+    require(key, base, [*config.prediction_heads, *fixed, *_memory_bases(kind, config)])
+
+
+def _memory_bases(kind: str, config: Any) -> list[str]:
+    """Lag-1 memories; a lookup on a linear null has no weights that a method could train."""
+    if 1 not in config.memory.lags_frames or kind == "noise":
+        return []
+    found = []
+    for name, row in config.memories.items():
+        bases = config.memory.bases if isinstance(row, LookupMemory) else (row.head,)
+        found += [
+            f"{MEMORY_BASE}{base}:{name}"
+            for base in bases
+            if kind == "one_step" or base != LINEAR_BASE
+        ]
+    return found

@@ -13,7 +13,14 @@ from engram_audio.latents.config import (
     StateRepresentation,
 )
 from engram_audio.memory.config import LINEAR, LookupMemory
-from engram_audio.rollout.config import LINEAR_BASE, BeliefMethod, DirectMethod, OneStepMethod
+from engram_audio.rollout.config import (
+    LINEAR_BASE,
+    BeliefMethod,
+    DirectMethod,
+    OneStepMethod,
+    RefitMethod,
+    memory_base,
+)
 from engram_audio.rollout.sweep import sweep_of as rollout_sweep_of
 from engram_audio.section import Section
 from engram_audio.study_representations import SEPARATOR, RepresentationStudy
@@ -148,14 +155,35 @@ class Study(RepresentationStudy):
     def rollout_recipe(self, method: str) -> str | None:
         """The training recipe of a rollout method; None where nothing is trained."""
         settings = self.config.rollout_runs[method]
+        if isinstance(settings, RefitMethod):
+            return self.rollout_recipe(settings.method)
         return None if isinstance(settings, OneStepMethod) else settings.recipe
 
     def rollout_base(self, method: str) -> str | None:
         """The head that takes a rollout method's steps; None for a forecaster or a linear base."""
         settings = self.config.rollout_runs[method]
+        if isinstance(settings, RefitMethod):
+            return self.rollout_base(settings.method)
         if isinstance(settings, BeliefMethod | DirectMethod) or settings.base == LINEAR_BASE:
             return None
+        found = memory_base(settings.base)
+        if found is not None:
+            return found[0] if self.has_head_base(*found) else None
         return settings.base
+
+    def rollout_memory(self, method: str) -> tuple[str, str] | None:
+        """Base and memory that take a rollout method's steps; None where no memory does."""
+        return memory_base(getattr(self.config.rollout_runs[method], "base", ""))
+
+    def rollout_refit(self, method: str) -> RefitMethod | None:
+        """What a lookup is fitted on anew; None for other methods."""
+        settings = self.config.rollout_runs[method]
+        return settings if isinstance(settings, RefitMethod) else None
+
+    def rollout_pattern(self, is_refit: bool) -> str:
+        """Regular expression of the methods that are, or are not, refitted lookups."""
+        names = [n for n in self.config.rollout_runs if bool(self.rollout_refit(n)) == is_refit]
+        return "|".join(names) or "(?!)"
 
     def rollout_players(self) -> list[str]:
         """Methods whose free runs people can listen to."""

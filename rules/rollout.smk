@@ -19,6 +19,7 @@ rule train_rollout:
         method_section="<results>/config/rollout_runs.{method}.json",
         recipe_section=rollout_recipe,
         base_model=rollout_base,
+        memory=rollout_memory,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         splits=prediction_splits,
         shards=latent_shards,
@@ -29,6 +30,8 @@ rule train_rollout:
         "<logs>/rollout/{representation}/{method}/seed-{seed}/train.log",
     benchmark:
         "<benchmarks>/rollout/{representation}/{method}/seed-{seed}/train.tsv"
+    wildcard_constraints:
+        method=STUDY.rollout_pattern(is_refit=False),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -52,6 +55,54 @@ rule train_rollout:
         """
 
 
+rule refit_memory:
+    """Fit a lookup anew on a tuned head, folds of speakers held out; an interrupted run resumes."""
+    input:
+        section="<results>/config/prediction.json",
+        stage_section="<results>/config/memory.json",
+        method_section="<results>/config/rollout_runs.{method}.json",
+        tuned_section=refit_section,
+        memory_section=refit_lookup,
+        recipe_section=rollout_recipe,
+        tuned_model=refit_tuned,
+        base_model=rollout_base,
+        folds=refit_folds,
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        splits=prediction_splits,
+        shards=latent_shards,
+    output:
+        model="<results>/rollout/{representation}/{method}/seed-{seed}/model.safetensors",
+        history="<results>/rollout/{representation}/{method}/seed-{seed}/history.jsonl",
+    log:
+        "<logs>/rollout/{representation}/{method}/seed-{seed}/refit.log",
+    benchmark:
+        "<benchmarks>/rollout/{representation}/{method}/seed-{seed}/refit.tsv"
+    wildcard_constraints:
+        method=STUDY.rollout_pattern(is_refit=True),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=24000,
+        runtime="8h",
+    params:
+        code=step_code("refit_memory"),
+    # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
+    shell:
+        r"""
+        exec python -m engram_audio.steps.refit_memory --device auto \
+            --section {input.section:q} --stage-section {input.stage_section:q} \
+            --method-section {input.method_section:q} --tuned-section {input.tuned_section:q} \
+            --memory-section {input.memory_section:q} --recipe-section {input.recipe_section:q} \
+            --tuned-model {input.tuned_model:q} --base-model {input.base_model:q} \
+            --folds {input.folds:q} --nulls {input.nulls:q} \
+            --splits {input.splits:q} --shards {input.shards:q} \
+            --seed {wildcards.seed:q} --tensorboard {log:q}.tensorboard \
+            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
+        """
+
+
 rule evaluate_rollout:
     """Run one method free from eval starts; score its forecasts and the health of its runs."""
     input:
@@ -59,6 +110,9 @@ rule evaluate_rollout:
         method_section="<results>/config/rollout_runs.{method}.json",
         rollout_section="<results>/config/rollout.json",
         base_model=rollout_base,
+        memory=rollout_memory,
+        tuned_model=refit_tuned,
+        tuned_section=refit_section,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         model="<results>/rollout/{representation}/{method}/seed-{seed}/model.safetensors",
         splits=prediction_splits,
@@ -139,6 +193,9 @@ rule render_rollouts:
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         model=first_rollout,
         base_model=first_rollout_base,
+        memory=first_rollout_memory,
+        tuned_model=first_refit_tuned,
+        tuned_section=refit_section,
         utterances=utterance_table,
         splits=first_splits,
         weights=codec_weights,

@@ -23,8 +23,69 @@ def rollout_base(wildcards) -> list[str]:
 
 
 def rollout_base_option(wildcards, input) -> str:
-    """The option that hands a base to a step."""
-    return f"--base-model {shlex.quote(str(input.base_model))}" if input.base_model else ""
+    """The options that hand a step the files that a method stands on."""
+    names = ("base_model", "memory", "tuned_model", "tuned_section")
+    found = [(name, getattr(input, name, None)) for name in names]
+    return " ".join(
+        f"--{name.replace('_', '-')} {shlex.quote(str(path))}" for name, path in found if path
+    )
+
+
+def rollout_memory(wildcards) -> list[str]:
+    """The memory that takes a rollout method's steps; nothing where none does."""
+    return _rollout_memory(wildcards.representation, wildcards.method, wildcards.seed)
+
+
+def _rollout_memory(name, method, seed) -> list[str]:
+    found = STUDY.rollout_memory(method)
+    if found is None:
+        return []
+    base, memory = found
+    return [f"<results>/memory/{name}/lag-1/{base}/{memory}/seed-{seed}/memory.safetensors"]
+
+
+def refit_tuned(wildcards) -> list[str]:
+    """The tuned head that a lookup is fitted on anew; nothing for other methods."""
+    return _refit_tuned(wildcards.representation, wildcards.method, wildcards.seed)
+
+
+def _refit_tuned(name, method, seed) -> list[str]:
+    refit = STUDY.rollout_refit(method)
+    path = f"<results>/rollout/{name}/{refit and refit.method}/seed-{seed}/model.safetensors"
+    return [path] if refit else []
+
+
+def refit_section(wildcards) -> list[str]:
+    """The section of that head's method."""
+    refit = STUDY.rollout_refit(wildcards.method)
+    return [f"<results>/config/rollout_runs.{refit.method}.json"] if refit else []
+
+
+def refit_lookup(wildcards) -> str:
+    """The section of the lookup that is fitted anew."""
+    return f"<results>/config/memories.{STUDY.rollout_refit(wildcards.method).memory}.json"
+
+
+def refit_folds(wildcards) -> list[str]:
+    """The head without each fold of speakers."""
+    head = STUDY.rollout_base(wildcards.method)
+    name, seed = wildcards.representation, wildcards.seed
+    return [
+        f"<results>/memory/{name}/lag-1/folds/{head}/seed-{seed}/fold-{fold}.safetensors"
+        for fold in range(STUDY.config.memory.num_folds)
+    ]
+
+
+def first_rollout_memory(wildcards) -> list[str]:
+    """A rollout method's memory of the first training seed."""
+    seed = STUDY.config.rollout.seeds[0]
+    return _rollout_memory(wildcards.representation, wildcards.method, seed)
+
+
+def first_refit_tuned(wildcards) -> list[str]:
+    """A refitted lookup's tuned head of the first training seed."""
+    seed = STUDY.config.rollout.seeds[0]
+    return _refit_tuned(wildcards.representation, wildcards.method, seed)
 
 
 def rollout_files(name: str) -> list[str]:

@@ -9,6 +9,7 @@ from engram_audio.errors import InputError
 from engram_audio.section import Section
 
 LINEAR_BASE = "linear"
+MEMORY_BASE = "memory:"  # memory:<base>:<memory>, as the memory stage names them
 
 
 class RolloutSection(Section):
@@ -142,7 +143,8 @@ GuardSection = Annotated[NearestGuard | CodebookGuard | ContrastGuard, Field(dis
 
 class _Stepwise(Section):
     base: str = Field(
-        description="Density that takes the steps: a name under prediction_heads, or `linear`."
+        description="Density that takes the steps: a name under prediction_heads, `linear`, or "
+        "`memory:<base>:<memory>`, a lag-1 memory on its base."
     )
     guard: GuardSection | None = Field(description="Keeps sampled paths on the support, or null.")
 
@@ -214,7 +216,27 @@ class DirectMethod(Section):
     ridge: float = Field(ge=0, description="Its ridge, relative to each regressor's variance.")
 
 
-AnyMethod = OneStepMethod | KStepMethod | EnergyMethod | NoiseMethod | BeliefMethod | DirectMethod
+class RefitMethod(Section):
+    """A lookup fitted anew on a head that a rollout method has tuned, folds of speakers held out.
+
+    Each fold's head is tuned as the method was, so that no stored residual comes from a base that
+    has seen the frame.
+    """
+
+    kind: Literal["refit"]
+    method: str = Field(description="Name under rollout_methods, of kind k_step or energy.")
+    memory: str = Field(description="Name under memories, of kind lookup.")
+
+
+AnyMethod = (
+    OneStepMethod
+    | KStepMethod
+    | EnergyMethod
+    | NoiseMethod
+    | BeliefMethod
+    | DirectMethod
+    | RefitMethod
+)
 MethodSection = Annotated[AnyMethod, Field(discriminator="kind")]
 METHOD_MODELS: dict[str, type[AnyMethod]] = {
     "one_step": OneStepMethod,
@@ -223,8 +245,17 @@ METHOD_MODELS: dict[str, type[AnyMethod]] = {
     "noise": NoiseMethod,
     "belief": BeliefMethod,
     "direct": DirectMethod,
+    "refit": RefitMethod,
 }
 FORECASTERS = ("belief", "direct")
+TUNED = ("k_step", "energy")
+
+
+def memory_base(base: str) -> tuple[str, str] | None:
+    """Return (base, memory) of a base `memory:<base>:<memory>`; None for any other."""
+    parts = base.removeprefix(MEMORY_BASE).split(":")
+    is_memory = base.startswith(MEMORY_BASE) and len(parts) == 2
+    return (parts[0], parts[1]) if is_memory else None
 
 
 def method_model(text: str, source: str) -> type[AnyMethod]:

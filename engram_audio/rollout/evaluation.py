@@ -35,6 +35,7 @@ from engram_audio.rollout.health import (
 )
 from engram_audio.rollout.laws import has_laws, step_law
 from engram_audio.rollout.paths import Starts
+from engram_audio.rollout.reads import read_dynamics, reader_of
 from engram_audio.rollout.scores import climatology_score, energy_score
 from engram_audio.rollout.simulate import (
     Guard,
@@ -131,6 +132,9 @@ def _evaluate_sampled(
         tables.append(_by_speaker(energies, starts, late, "sampled", inject))
     spread = extremes(columns["dnll_position"], starts, horizons)
     health = _health_table(long, starts, bench, spread).assign(mode="sampled", inject_frames=inject)
+    reader = reader_of(model)
+    if reader is not None and not inject:
+        health = health.assign(**read_dynamics(reader, starts, long, settings.batch_paths))
     return pd.concat(tables, ignore_index=True), health
 
 

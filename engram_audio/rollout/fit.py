@@ -24,6 +24,7 @@ from engram_audio.rollout.config import (
     NearestGuard,
     NoiseMethod,
     OneStepMethod,
+    RefitMethod,
 )
 from engram_audio.rollout.contrast import fit_contrast
 from engram_audio.rollout.forecasters import Belief, Direct, HorizonMoments, LinearForecasts
@@ -65,7 +66,7 @@ def training_horizon(settings: AnyMethod) -> int:
     """Return how many true frames a training path needs after its history."""
     if isinstance(settings, DirectMethod):
         return max(settings.horizons_frames)
-    if isinstance(settings, OneStepMethod | NoiseMethod):
+    if isinstance(settings, OneStepMethod | NoiseMethod | RefitMethod):
         return 1
     return settings.horizon_frames
 

@@ -11,10 +11,8 @@ from torch import Tensor, nn
 
 from engram_audio.rollout.config import (
     AnyMethod,
-    BeliefMethod,
     CodebookGuard,
     ContrastGuard,
-    DirectMethod,
     NearestGuard,
 )
 from engram_audio.rollout.contrast import Contrast
@@ -54,18 +52,19 @@ def load_weights(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> nn.Modul
 
 def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> AnyGuard | None:
     """Return the guard of `pack_method`, or None where the method has none."""
-    if isinstance(settings, BeliefMethod | DirectMethod) or settings.guard is None:
+    section = getattr(settings, "guard", None)
+    if section is None:
         return None
     state = _part(GUARD, arrays)
     mean, sd = state["frame_mean"], state["frame_sd"]
     guard: AnyGuard
-    if isinstance(settings.guard, NearestGuard):
-        guard = Nearest(settings.guard, state["kept"].numpy(), mean.numpy(), sd.numpy())
-    elif isinstance(settings.guard, CodebookGuard):
+    if isinstance(section, NearestGuard):
+        guard = Nearest(section, state["kept"].numpy(), mean.numpy(), sd.numpy())
+    elif isinstance(section, CodebookGuard):
         centres, whitener = state["centres"].numpy(), state["whitener"].numpy()
-        guard = Codebook(settings.guard, centres, whitener, mean.numpy(), sd.numpy())
+        guard = Codebook(section, centres, whitener, mean.numpy(), sd.numpy())
     else:
-        assert isinstance(settings.guard, ContrastGuard)
-        guard = Contrast(settings.guard, Limits(mean, sd, 0.0), state["kept"])
+        assert isinstance(section, ContrastGuard)
+        guard = Contrast(section, Limits(mean, sd, 0.0), state["kept"])
     guard.load_state_dict(state)
     return guard.eval()

@@ -16,6 +16,7 @@ import pandas as pd
 from engram_audio.prediction.comparison import described, with_intervals
 from engram_audio.rollout.config import FORECASTERS, AnyMethod, RolloutSection
 from engram_audio.rollout.health import Health
+from engram_audio.rollout.reads import READS
 from engram_audio.stats.estimate import Estimate
 from engram_audio.stats.ratio import complement, quotient, ratio_of_sums
 
@@ -253,7 +254,7 @@ def _kept_skill(
 
 def _health(run: Run, cell: Cell, horizon: int) -> dict[str, Any]:
     """Return shares at the horizon; the health of late frames stands at the longest one."""
-    names = (*SPREAD, *SHARES, *HEALTH)
+    names = (*SPREAD, *SHARES, *READS, *HEALTH)
     empty = dict.fromkeys(names, np.nan)
     if run.health.empty:
         return empty

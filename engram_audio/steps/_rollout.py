@@ -1,54 +1,90 @@
 """What the rollout steps read in the same way: the base that takes the steps, methods, guards."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import read_text
 from engram_audio.errors import InputError
+from engram_audio.memory.storage import unpack_lookup
 from engram_audio.prediction.config import PredictionSection
+from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.config import (
     LINEAR_BASE,
     AnyMethod,
     BeliefMethod,
     DirectMethod,
+    RefitMethod,
+    memory_base,
     method_model,
 )
 from engram_audio.rollout.fit import Frame, build_model, linear_density
 from engram_audio.rollout.storage import AnyGuard, load_weights, unpack_guard
 from engram_audio.steps._cli import Arguments
+from engram_audio.steps._memory import read_memory
 from engram_audio.steps._prediction import read_models, read_nulls
 
 STEP_EVENT = "delta"  # at lag 1 one model scores both events
 
 
-def load_method(arguments: Arguments) -> AnyMethod:
-    """Read the method's section."""
-    path = arguments.method_section
+class RolloutFiles(NamedTuple):
+    """Files that a method stands on.
+
+    Attributes:
+        base_model: The trained head under it, or under its memory.
+        memory: The memory that takes its steps.
+        tuned_model: The tuned head that a lookup was fitted on anew.
+        tuned: That head's method.
+    """
+
+    base_model: Path | None
+    memory: Path | None = None
+    tuned_model: Path | None = None
+    tuned: AnyMethod | None = None
+
+
+OPTIONAL_FILES = ("base_model", "memory", "tuned_model", "tuned_section")
+
+
+def files_of(arguments: Arguments) -> RolloutFiles:
+    """Return the files that a step was given."""
+    section = arguments.tuned_section
+    tuned = None if section is None else load_method(arguments, section)
+    return RolloutFiles(arguments.base_model, arguments.memory, arguments.tuned_model, tuned)
+
+
+def load_method(arguments: Arguments, path: Path) -> AnyMethod:
+    """Read a method's section."""
     return arguments.load_section(path, method_model(read_text(path), path.name))
 
 
 def open_base(
-    settings: AnyMethod, base_model: Path | None, reference: Reference, frame: Frame
+    settings: AnyMethod, files: RolloutFiles, reference: Reference, frame: Frame
 ) -> nn.Module | None:
     """Return the density that takes a method's steps; None for a forecaster.
 
-    The one place where a kind of base is opened: a head, the linear null.
+    The one place where a kind of base is opened: a head, the linear null, a memory.
 
     Raises:
         InputError: The base needs a file, or the file holds no step of delta.
     """
-    if isinstance(settings, BeliefMethod | DirectMethod):
+    if isinstance(settings, BeliefMethod | DirectMethod | RefitMethod):
         return None
     if settings.base == LINEAR_BASE:
         return linear_density(frame.rungs)
-    if base_model is None:
+    if memory_base(settings.base) is not None:
+        if files.memory is None:
+            raise InputError(f"base {settings.base}: its file is missing; name it with --memory")
+        stored = read_memory(files.memory, frame.rungs, 1, files.base_model, reference)
+        return stored.models["memory"]
+    if files.base_model is None:
         raise InputError(f"base {settings.base}: its file is missing; name it with --base-model")
-    models = read_models(base_model, "models", reference)
+    models = read_models(files.base_model, "models", reference)
     if STEP_EVENT not in models and "position" not in models:
-        raise InputError(f"{base_model}: holds no density of a step; train the head at lag 1")
+        raise InputError(f"{files.base_model}: holds no density of a step; train the head at lag 1")
     return models.get(STEP_EVENT) or models["position"]
 
 
@@ -59,14 +95,28 @@ def read_frame(nulls: Path, section: PredictionSection) -> tuple[Reference, Fram
 
 
 def read_method(
-    model: Path, settings: AnyMethod, base_model: Path | None, reference: Reference, frame: Frame
+    model: Path, settings: AnyMethod, files: RolloutFiles, reference: Reference, frame: Frame
 ) -> tuple[nn.Module, AnyGuard | None]:
-    """Read what `train_rollout` wrote: the model and its guard."""
-    base = open_base(settings, base_model, reference, frame)
-    arrays, _ = read_bundle(model)
+    """Read what `train_rollout` or `refit_memory` wrote: the model and its guard."""
+    arrays, header = read_bundle(model)
     try:
+        if isinstance(settings, RefitMethod):
+            return _read_refit(arrays, header, files, reference, frame), None
+        base = open_base(settings, files, reference, frame)
         built = load_weights(build_model(settings, frame, base, 0), arrays)
         return built, unpack_guard(settings, arrays)
     except (RuntimeError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{model}: does not fit its method ({reason}); train it again") from error
+
+
+def _read_refit(
+    arrays: Any, header: dict[str, Any], files: RolloutFiles, reference: Reference, frame: Frame
+) -> nn.Module:
+    """The lookup on the tuned head that it was fitted on."""
+    if files.tuned is None or files.tuned_model is None:
+        raise InputError("refit: needs --tuned-model and --tuned-section; check the rule")
+    tuned, _ = read_method(files.tuned_model, files.tuned, files, reference, frame)
+    if not isinstance(tuned, ConditionalDensity):
+        raise InputError(f"{files.tuned_model}: holds no density of the next frame")
+    return unpack_lookup("memory", arrays, header["memory"], tuned).model

@@ -15,7 +15,13 @@ from engram_audio.rollout.paths import Starts, collect_starts
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._prediction import Frames, noise_of, open_frames
-from engram_audio.steps._rollout import load_method, read_frame, read_method
+from engram_audio.steps._rollout import (
+    OPTIONAL_FILES,
+    files_of,
+    load_method,
+    read_frame,
+    read_method,
+)
 
 SCORED = ("val", "eval")  # forecasters are chosen on val
 
@@ -26,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
         "evaluate_rollout",
         __doc__,
         inputs=["section", "method_section", "rollout_section", "nulls", "model", "splits"],
-        optional_inputs=["base_model"],
+        optional_inputs=OPTIONAL_FILES,
         input_lists=["shards"],
         outputs=["scores", "health"],
         wildcards=["seed"],
@@ -35,10 +41,11 @@ def main(argv: list[str] | None = None) -> None:
     )
     section = arguments.load_section(arguments.section, PredictionSection)
     settings = arguments.load_section(arguments.rollout_section, RolloutSection)
-    method = load_method(arguments)
+    method = load_method(arguments, arguments.method_section)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     reference, frame = read_frame(arguments.nulls, section)
-    model, guard = read_method(arguments.model, method, arguments.base_model, reference, frame)
+    files = files_of(arguments)
+    model, guard = read_method(arguments.model, method, files, reference, frame)
     frames = open_frames(arguments.shards, arguments.splits)
     train = _source(frames, "train", section, reference)
     bench = make_bench(settings, reference, climate_frames(train, settings), device)

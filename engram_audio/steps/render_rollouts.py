@@ -13,7 +13,13 @@ from engram_audio.rollout.players import continue_utterance
 from engram_audio.rollout.simulate import Guard, as_steps
 from engram_audio.steps import _cli
 from engram_audio.steps._players import SECTIONS, embedded, open_examples
-from engram_audio.steps._rollout import load_method, read_frame, read_method
+from engram_audio.steps._rollout import (
+    OPTIONAL_FILES,
+    files_of,
+    load_method,
+    read_frame,
+    read_method,
+)
 
 KINDS = (
     ("original", "Original"),
@@ -32,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
             *SECTIONS, "prediction_section", "method_section", "nulls", "model", "utterances",
             "splits",
         ],
-        optional_inputs=["base_model"],
+        optional_inputs=OPTIONAL_FILES,
         input_lists=["weights"],
         outputs=["players"],
         wildcards=["representation", "method"],
@@ -41,9 +47,10 @@ def main(argv: list[str] | None = None) -> None:
     )  # fmt: skip
     opened = open_examples(arguments)
     section = arguments.load_section(arguments.prediction_section, PredictionSection)
-    method = load_method(arguments)
+    method = load_method(arguments, arguments.method_section)
     reference, frame = read_frame(arguments.nulls, section)
-    model, guard = read_method(arguments.model, method, arguments.base_model, reference, frame)
+    files = files_of(arguments)
+    model, guard = read_method(arguments.model, method, files, reference, frame)
     examples = []
     for row, wave in zip(opened.rows, opened.originals, strict=True):
         latents = encode_batch(opened.codec, [wave], 0)[0]

@@ -13,14 +13,14 @@ from engram_audio.errors import InputError
 from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.fit import Material
 from engram_audio.provenance import code_digest, text_digest
-from engram_audio.rollout.config import AnyMethod, BeliefMethod, DirectMethod, OneStepMethod
+from engram_audio.rollout.config import AnyMethod, OneStepMethod, RefitMethod
 from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
 from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import pack_method
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._prediction import load_material, open_frames
-from engram_audio.steps._rollout import load_method, open_base
+from engram_audio.steps._rollout import RolloutFiles, load_method, open_base
 from engram_audio.steps._training import (
     INTERRUPTED_EXIT_CODE,
     Checkpoint,
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
         "train_rollout",
         __doc__,
         inputs=["section", "method_section", "nulls", "splits"],
-        optional_inputs=["recipe_section", "base_model"],
+        optional_inputs=["recipe_section", "base_model", "memory"],
         input_lists=["shards"],
         outputs=["model", "history"],
         wildcards=["seed", "tensorboard"],
@@ -48,19 +48,21 @@ def main(argv: list[str] | None = None) -> None:
         argv=argv,
     )
     section = arguments.load_section(arguments.section, PredictionSection)
-    settings = load_method(arguments)
+    settings = load_method(arguments, arguments.method_section)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     seed = int(arguments.seed)
     frames = open_frames(arguments.shards, arguments.splits)
     material, release = load_material(frames, arguments.nulls, section)
     keep_freed_memory()
-    base = open_base(settings, arguments.base_model, material.reference, frame_of(material))
+    files = RolloutFiles(arguments.base_model, arguments.memory)
+    base = open_base(settings, files, material.reference, frame_of(material))
     try:
         model, history, checkpoint = _trained(arguments, settings, material, base, seed, device)
         guard = None
-        if not isinstance(settings, BeliefMethod | DirectMethod) and settings.guard is not None:
+        wanted = getattr(settings, "guard", None)
+        if wanted is not None:
             density = as_steps(model.to(device).eval())
-            guard = fit_guard(settings.guard, density, material, seed, device)
+            guard = fit_guard(wanted, density, material, seed, device)
     except Interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
     except ValueError as error:
@@ -82,6 +84,8 @@ def _trained(
     device: torch.device,
 ) -> tuple[nn.Module, History, Checkpoint | None]:
     """Return the trained model, its history and the checkpoint to remove once it is written."""
+    if isinstance(settings, RefitMethod):
+        raise InputError("train_rollout: a refit is fitted by refit_memory; check the rule")
     if isinstance(settings, OneStepMethod):
         return build_model(settings, frame_of(material), base, seed), [], None
     if arguments.recipe_section is None:
@@ -98,7 +102,7 @@ def _trained(
 
 def _checkpoint(arguments: _cli.Arguments, seed: int) -> Checkpoint:
     inputs = [arguments.nulls, arguments.splits, *arguments.shards]
-    inputs += [arguments.base_model] if arguments.base_model else []
+    inputs += [path for path in (arguments.base_model, arguments.memory) if path]
     parts = [*arguments.sections.values(), *map(file_digest, inputs), str(seed)]
     key = text_digest("\n".join([code_digest("engram_audio.steps.train_rollout"), *parts]))
     return Checkpoint(arguments.model.parent / ".checkpoint-rollout.safetensors", key)

@@ -244,7 +244,9 @@ def _shrink_rollout(config: dict[str, Any]) -> None:
     methods["one_step_nearest"]["guard"] |= {"num_frames": 64, "num_attempts": 2}
     methods["earlier_pure"] |= {"horizon_frames": 2}
     methods["belief"] |= {"horizon_frames": 2, "width": 8}
-    names = ("one_step_nearest", "earlier_pure", "belief")
+    methods["memory_robust"] |= {"base": "memory:gaussian_mixture:robust"}
+    methods["refit"] = {"kind": "refit", "method": "earlier_pure", "memory": "robust"}
+    names = ("one_step_nearest", "earlier_pure", "belief", "memory_robust", "refit")
     config["rollout_methods"] = {name: methods[name] for name in names}
     config["rollout_recipes"]["rollout"] |= {
         "num_steps": 20, "batch_frames": 32, "warmup_steps": 2, "validation_interval_steps": 10,

@@ -1,0 +1,80 @@
+"""How a memory is read along a run: its gate and its hits, beside those on true contexts.
+
+A memory that is read for what train has seen may miss, or be trusted less, once the run has left
+the data; the true contexts of the same starts say what it would do there.
+
+Shapes: N starts, W window, H horizon, D dimensions.
+"""
+
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engram_audio.prediction.base import Batch
+from engram_audio.rollout.paths import Starts
+from engram_audio.rollout.simulate import Run, StepDensity
+
+READS = ("gate", "hit_rate", "gate_true", "hit_rate_true")
+
+
+class Reader(Protocol):
+    """A density with a memory."""
+
+    def gate(self, batch: Batch) -> Tensor:
+        """Return the weight of what is read, [B]."""
+        ...
+
+    def is_hit(self, batch: Batch) -> Tensor:
+        """Return whether train has seen the key, bool, [B]."""
+        ...
+
+
+def reader_of(model: StepDensity) -> Reader | None:
+    """Return the model as a reader, or None where it has no memory."""
+    return cast(Reader, model) if hasattr(model, "gate") and hasattr(model, "is_hit") else None
+
+
+@torch.no_grad()
+def read_dynamics(
+    reader: Reader, starts: Starts, run: Run, batch_paths: int
+) -> dict[str, np.ndarray]:
+    """Return the mean gate and hit rate at every step, each [H], on run and true contexts.
+
+    The first sample of every start that is still near the data; a horizon without any is NaN.
+    """
+    horizon = run.states.shape[2]
+    before = torch.ones_like(run.is_alive[0])
+    before[:, 1:] = run.is_alive[0][:, :-1]
+    # the context of step h is true up to frame h - 1
+    is_true = torch.ones_like(starts.is_true()[:, :horizon])
+    is_true[:, 1:] = starts.is_true()[:, : horizon - 1]
+    dreamt = _contexts(starts.history, run.states[0], horizon)
+    true = _contexts(starts.history, starts.future[:, :horizon], horizon)
+    gate, hit = _means(reader, starts, dreamt, before, batch_paths)
+    gate_true, hit_true = _means(reader, starts, true, is_true, batch_paths)
+    return dict(zip(READS, (gate, hit, gate_true, hit_true), strict=True))
+
+
+def _contexts(history: Tensor, frames: Tensor, horizon: int) -> Tensor:
+    """Contexts of all steps, [N, H, W, D]."""
+    whole = torch.cat([history, frames], 1)
+    return whole.unfold(1, history.shape[1], 1)[:, :horizon].transpose(2, 3)
+
+
+def _means(
+    reader: Reader, starts: Starts, contexts: Tensor, counted: Tensor, batch_paths: int
+) -> tuple[np.ndarray, np.ndarray]:
+    horizon = contexts.shape[1]
+    means = np.full((2, horizon), np.nan)
+    for step in range(horizon):
+        rows = torch.nonzero(counted[:, step])[:, 0]
+        parts = []
+        for own in rows.split(batch_paths):
+            context = contexts[own, step]
+            batch = Batch(context, context[:, -1], context[:, -1], starts.speaker_mean[own])
+            parts.append(torch.stack([reader.gate(batch), reader.is_hit(batch).float()]))
+        if parts:
+            means[:, step] = torch.cat(parts, 1).double().mean(1).cpu().numpy()
+    return means[0], means[1]

@@ -1,0 +1,54 @@
+"""A lookup on a head that rollout training has tuned: folds are tuned alike, then it is fitted."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from engram_audio.memory.config import LookupMemory
+from engram_audio.memory.fit import FittedMemory, fit_lookup
+from engram_audio.memory.folds import Candidate, fold_material
+from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.fit import Material, event_seed
+from engram_audio.rollout.config import EnergyMethod, KStepMethod
+from engram_audio.rollout.fit import train_method
+from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.loop import Callbacks, TrainingState
+
+EVENT = "delta"
+TuneFold = Callable[[int, ConditionalDensity], ConditionalDensity]
+
+
+def tune_fold(
+    settings: KStepMethod | EnergyMethod,
+    recipe: TrainingRecipe,
+    material: Material,
+    fold: int,
+    num_folds: int,
+    head: nn.Module,
+    seed: int,
+    device: torch.device,
+    state: TrainingState | None,
+    callbacks: Callbacks,
+) -> tuple[nn.Module, TrainingState]:
+    """Tune a fold's head as the method tuned the whole one, without that fold's speakers.
+
+    See `training.loop.train` for interruption and resuming.
+    """
+    held = fold_material(material, fold, num_folds, 1, EVENT)
+    return train_method(settings, recipe, held, head, seed, device, state, callbacks)
+
+
+def fit_on_tuned(
+    settings: LookupMemory,
+    material: Material,
+    tuned: ConditionalDensity,
+    folds: Sequence[ConditionalDensity],
+    name: str,
+    seed: int,
+    device: torch.device,
+) -> FittedMemory:
+    """Fit the lookup at lag 1 beside the tuned head; residuals come from the tuned folds."""
+    candidate = Candidate(name, tuned, list(folds))
+    number = event_seed(seed, "refit")
+    return fit_lookup(settings, material, 1, [candidate], number, device)

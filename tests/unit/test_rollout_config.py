@@ -39,6 +39,10 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     [
         ("rollout_methods.one_step.base", "gaussian_mixtur", "did you mean 'gaussian_mixture'"),
         ("rollout_methods.earlier_pure.base", "linear", "rollout_methods.earlier_pure.base: "),
+        ("rollout_methods.memory_robust.base", "memory:linear:robus", "memory:linear:robust'"),
+        ("rollout_methods.energy_engram.base", "memory:linear:robust", "energy_engram.base: "),
+        ("rollout_methods.energy_refit.method", "belief", "energy_refit.method: "),
+        ("rollout_methods.energy_refit.memory", "engram", "energy_refit.memory: "),
         ("rollout_methods.belief.recipe", "forecast", "did you mean 'forecaster'"),
         ("rollout_methods.one_step.kind", "one_stop", "did you mean 'one_step'"),
         ("rollout_sweeps.grid.method", "belief", "rollout_sweeps.grid.method: 'belief'"),
@@ -85,9 +89,15 @@ def test_what_a_run_needs_is_named():
     assert study.rollout_base("belief") is None
     assert study.rollout_base("student_t") == "student_t_mixture"
     assert study.rollout_recipe("one_step") is None
-    assert study.rollout_recipe("grid_k4_t0_s0") == "k_step"
-    assert study.rollout_sweep("grid_k4_t0_s0") == "grid"
+    assert study.rollout_recipe("grid_k4_t0_s0_gaussian_mixture") == "k_step"
+    assert study.rollout_sweep("grid_k4_t0_s0_gaussian_mixture") == "grid"
     assert study.rollout_sweep("belief") == ""
+    # a memory's file stands on its head where it has one; a refit on its method's
+    assert study.rollout_memory("memory_robust") == ("linear", "robust")
+    assert study.rollout_base("memory_robust") is None
+    assert study.rollout_memory("grid_k4_t0_s0_memory_gaussian_mixture_engram") is not None
+    assert study.rollout_base("energy_refit") == "gaussian_mixture"
+    assert study.rollout_recipe("energy_refit") == "energy"
     assert ("mimi", "belief", 0) in study.rollout_runs()
 
 

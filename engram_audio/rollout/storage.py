@@ -57,13 +57,13 @@ def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> AnyGu
     if isinstance(settings, BeliefMethod | DirectMethod) or settings.guard is None:
         return None
     state = _part(GUARD, arrays)
-    mean, sd = state["frame_mean"], state["frame_sd"]
+    mean, sd, kept = state["frame_mean"], state["frame_sd"], state["kept"].numpy()
     guard: AnyGuard
     if isinstance(settings.guard, NearestGuard):
-        guard = Nearest(settings.guard, state["kept"].numpy(), mean.numpy(), sd.numpy())
+        guard = Nearest(settings.guard, kept, mean.numpy(), sd.numpy())
     elif isinstance(settings.guard, CodebookGuard):
         centres, whitener = state["centres"].numpy(), state["whitener"].numpy()
-        guard = Codebook(settings.guard, centres, whitener, mean.numpy(), sd.numpy())
+        guard = Codebook(settings.guard, kept, centres, whitener, mean.numpy(), sd.numpy())
     else:
         assert isinstance(settings.guard, ContrastGuard)
         guard = Contrast(settings.guard, Limits(mean, sd, 0.0), state["kept"])

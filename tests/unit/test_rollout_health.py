@@ -147,7 +147,7 @@ GUARDS = {
 
 @pytest.mark.parametrize("kind", list(GUARDS))
 def test_a_guard_learns_a_tilted_box(kind: str):
-    """Uniform on a turned square: held-out frames are inside, far ones outside; moved: train frames.
+    """Uniform on a turned square: held-out frames are inside, far ones are not and go to data.
 
     Points of the axis-parallel box around it that are not in it are told apart.
     """

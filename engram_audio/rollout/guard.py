@@ -15,7 +15,7 @@ from engram_audio.structure.kmeans import assign, fit_kmeans
 
 CHUNK_VALUES = 1 << 24
 KMEANS_RESTARTS, KMEANS_ITERATIONS = 2, 25
-BISECTIONS = 12
+NUM_KEPT = 4096  # train frames that a codebook moves frames to
 MINIMUM_CELL_FRAMES = 2
 
 
@@ -24,13 +24,17 @@ class SupportGuard(nn.Module):
 
     frame_mean: Tensor
     frame_sd: Tensor
+    kept: Tensor
     radius: Tensor
 
-    def __init__(self, frame_mean: np.ndarray, frame_sd: np.ndarray, num_attempts: int) -> None:
+    def __init__(
+        self, kept: np.ndarray, frame_mean: np.ndarray, frame_sd: np.ndarray, num_attempts: int
+    ) -> None:
         super().__init__()
         self.num_attempts = num_attempts
         for name, values in (("frame_mean", frame_mean), ("frame_sd", frame_sd)):
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
+        self.register_buffer("kept", self.scaled(torch.as_tensor(kept, dtype=torch.float32)))
         self.register_buffer("radius", torch.ones(()))
 
     def scaled(self, frames: Tensor) -> Tensor:
@@ -41,27 +45,23 @@ class SupportGuard(nn.Module):
         """Return how far scaled frames [R, D] are from the data, [R]."""
         raise NotImplementedError
 
-    def anchor(self, z: Tensor) -> Tensor:
-        """Return the piece of data that each scaled frame belongs to, [R, D]."""
-        raise NotImplementedError
-
     def keeps(self, states: Tensor, generator: torch.Generator) -> Tensor:
         """See `simulate.Guard`."""
         del generator
         return self.distance(self.scaled(states)) <= self.radius
 
     def project(self, states: Tensor) -> Tensor:
-        """Move frames straight towards their anchor until they are just inside, [R, D]."""
+        """Return the nearest kept train frames, [R, D].
+
+        A frame moved just inside the radius would still be off the data: a precise map sends it out
+        again, and the path stands at the fence for ever.
+        """
         z = torch.nan_to_num(self.scaled(states), nan=0.0, posinf=1e3, neginf=-1e3)
-        anchor = self.anchor(z)
-        inside = torch.zeros(len(z), 1, device=z.device)
-        outside = torch.ones_like(inside)
-        for _ in range(BISECTIONS):
-            middle = 0.5 * (inside + outside)
-            is_in = (self.distance(anchor + middle * (z - anchor)) <= self.radius)[:, None]
-            inside = torch.where(is_in, middle, inside)
-            outside = torch.where(is_in, outside, middle)
-        return (anchor + inside * (z - anchor)) * self.frame_sd + self.frame_mean
+        parts = [
+            self.kept[torch.cdist(part, self.kept).argmin(1)]
+            for part in z.split(max(CHUNK_VALUES // len(self.kept), 1))
+        ]
+        return torch.cat(parts) * self.frame_sd + self.frame_mean
 
     def calibrate(self, held_out: np.ndarray, quantile: float) -> None:
         """Set the radius so that a share of held-out frames [R, D] is inside."""
@@ -72,14 +72,11 @@ class SupportGuard(nn.Module):
 class Nearest(SupportGuard):
     """Distance = that of the k-th nearest kept train frame."""
 
-    kept: Tensor
-
     def __init__(
         self, settings: NearestGuard, kept: np.ndarray, mean: np.ndarray, sd: np.ndarray
     ) -> None:
-        super().__init__(mean, sd, settings.num_attempts)
+        super().__init__(kept, mean, sd, settings.num_attempts)
         self.num_neighbours = settings.num_neighbours
-        self.register_buffer("kept", self.scaled(torch.as_tensor(kept, dtype=torch.float32)))
 
     def distance(self, z: Tensor) -> Tensor:
         """See `SupportGuard.distance`."""
@@ -88,14 +85,6 @@ class Nearest(SupportGuard):
             torch.cdist(part, self.kept).kthvalue(k, dim=1).values
             if k > 1
             else torch.cdist(part, self.kept).amin(1)
-            for part in z.split(max(CHUNK_VALUES // len(self.kept), 1))
-        ]
-        return torch.cat(parts)
-
-    def anchor(self, z: Tensor) -> Tensor:
-        """See `SupportGuard.anchor`."""
-        parts = [
-            self.kept[torch.cdist(part, self.kept).argmin(1)]
             for part in z.split(max(CHUNK_VALUES // len(self.kept), 1))
         ]
         return torch.cat(parts)
@@ -110,12 +99,13 @@ class Codebook(SupportGuard):
     def __init__(
         self,
         settings: CodebookGuard,
+        kept: np.ndarray,
         centres: np.ndarray,
         whitener: np.ndarray,
         mean: np.ndarray,
         sd: np.ndarray,
     ) -> None:
-        super().__init__(mean, sd, settings.num_attempts)
+        super().__init__(kept, mean, sd, settings.num_attempts)
         self.register_buffer("centres", torch.as_tensor(centres, dtype=torch.float32))
         self.register_buffer("whitener", torch.as_tensor(whitener, dtype=torch.float32))
         self.register_buffer("shift", torch.einsum("cd,cde->ce", self.centres, self.whitener))
@@ -137,10 +127,6 @@ class Codebook(SupportGuard):
         """See `SupportGuard.distance`."""
         return self._squares(z).amin(1).sqrt()
 
-    def anchor(self, z: Tensor) -> Tensor:
-        """See `SupportGuard.anchor`."""
-        return self.centres[self._squares(z).argmin(1)]
-
 
 def fit_nearest(
     settings: NearestGuard,
@@ -150,10 +136,14 @@ def fit_nearest(
     sd: np.ndarray,
 ) -> Nearest:
     """Keep train frames [N, D], evenly spread, and set the radius on held-out ones."""
-    rows = np.linspace(0, len(frames) - 1, min(settings.num_frames, len(frames))).round()
-    guard = Nearest(settings, frames[rows.astype(np.int64)], mean, sd)
+    guard = Nearest(settings, _evenly(frames, settings.num_frames), mean, sd)
     guard.calibrate(held_out, settings.quantile)
     return guard
+
+
+def _evenly(frames: np.ndarray, count: int) -> np.ndarray:
+    rows = np.linspace(0, len(frames) - 1, min(count, len(frames))).round()
+    return frames[rows.astype(np.int64)]
 
 
 def fit_codebook(
@@ -184,6 +174,6 @@ def fit_codebook(
             covariance = (1 - share) * own.T @ own / len(own) + share * pooled
         values, vectors = np.linalg.eigh(covariance)
         whitener[number] = vectors / np.sqrt(np.maximum(values, 1e-12))
-    guard = Codebook(settings, centres, whitener, mean, sd)
+    guard = Codebook(settings, _evenly(frames, NUM_KEPT), centres, whitener, mean, sd)
     guard.calibrate(held_out, settings.quantile)
     return guard

@@ -56,13 +56,13 @@ def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> AnyGu
     if section is None:
         return None
     state = _part(GUARD, arrays)
-    mean, sd = state["frame_mean"], state["frame_sd"]
+    mean, sd, kept = state["frame_mean"], state["frame_sd"], state["kept"].numpy()
     guard: AnyGuard
     if isinstance(section, NearestGuard):
-        guard = Nearest(section, state["kept"].numpy(), mean.numpy(), sd.numpy())
+        guard = Nearest(section, kept, mean.numpy(), sd.numpy())
     elif isinstance(section, CodebookGuard):
         centres, whitener = state["centres"].numpy(), state["whitener"].numpy()
-        guard = Codebook(section, centres, whitener, mean.numpy(), sd.numpy())
+        guard = Codebook(section, kept, centres, whitener, mean.numpy(), sd.numpy())
     else:
         assert isinstance(section, ContrastGuard)
         guard = Contrast(section, Limits(mean, sd, 0.0), state["kept"])

@@ -147,7 +147,7 @@ GUARDS = {
 
 @pytest.mark.parametrize("kind", list(GUARDS))
 def test_a_guard_learns_a_tilted_box(kind: str):
-    """Uniform on a turned square: held-out frames are inside, far ones outside, moved ones inside.
+    """Uniform on a turned square: held-out frames are inside, far ones are not and go to data.
 
     Points of the axis-parallel box around it that are not in it are told apart.
     """
@@ -166,7 +166,8 @@ def test_a_guard_learns_a_tilted_box(kind: str):
     corners = torch.tensor([[1.3, 1.3], [-1.3, 1.3], [1.2, -1.2], [5.0, 0.0], [0.0, -30.0]])
     assert not bool(guard.keeps(corners, draws).any())
     moved = guard.project(corners)
-    assert bool(guard.keeps(moved, draws).all())
+    gap = torch.cdist(moved.double(), torch.from_numpy(frames[:4000]))
+    assert float(gap.amin(1).max()) < 1e-5
     assert float((moved - corners)[:3].norm(dim=1).max()) < 1.2
     stuck = guard.project(torch.tensor([[float("nan"), 0.0]]))
     assert bool(torch.isfinite(stuck).all())

@@ -66,12 +66,14 @@ def check_memories(config: Any) -> None:
         require("memory.representations", name, prediction.representations)
     for lag in stage.lags_frames:
         require("memory.lags_frames", lag, prediction.lags_frames)
+    # a flow has no hidden layers to widen or to add to
+    heads = [name for name, head in config.prediction_heads.items() if head.kind != "flow"]
     for name in stage.bases:
-        require("memory.bases", name, [LINEAR, *config.prediction_heads])
+        require("memory.bases", name, [LINEAR, *heads])
     for seed in stage.seeds:
         require("memory.seeds", seed, prediction.seeds)
     require("memory.target", stage.target, prediction.targets)
-    require("memory_controls.head", config.memory_controls.head, config.prediction_heads)
+    require("memory_controls.head", config.memory_controls.head, heads)
     require("memory_controls.recipe", config.memory_controls.recipe, config.memory_recipes)
     for name, row in config.memories.items():
         needed = row.key.window_frames + max(row.ngram_orders) - 1
@@ -81,5 +83,5 @@ def check_memories(config: Any) -> None:
                 f"has prediction.window_frames {prediction.window_frames}; shorten them"
             )
         if not isinstance(row, LookupMemory):
-            require(f"memories.{name}.head", row.head, config.prediction_heads)
+            require(f"memories.{name}.head", row.head, heads)
             require(f"memories.{name}.recipe", row.recipe, config.memory_recipes)

@@ -8,11 +8,13 @@ def memory_recipe(wildcards) -> str:
 
 
 def matched_recipe(wildcards) -> str:
-    """The recipe of the matched models: an Engram memory's own, else that of the controls."""
+    """The recipe of the matched models: an Engram memory's, that of the head below, or the controls'."""
     memory = STUDY.config.memories[wildcards.memory]
-    is_joint = memory.kind == "engram"
-    name = memory.recipe if is_joint else STUDY.config.memory_controls.recipe
-    return f"<results>/config/memory_recipes.{name}.json"
+    if memory.kind == "engram":
+        return f"<results>/config/memory_recipes.{memory.recipe}.json"
+    if STUDY.has_head_base(wildcards.base, wildcards.memory):
+        return f"<results>/config/prediction_recipes.{STUDY.head_recipe(wildcards.base)}.json"
+    return f"<results>/config/memory_recipes.{STUDY.config.memory_controls.recipe}.json"
 
 
 def matched_head(wildcards) -> str:
@@ -69,14 +71,14 @@ def memory_files(name: str) -> list[str]:
 
 
 def memory_direct_scores() -> list[str]:
-    """Scores of heads and nulls on the representations with memories, first training seed."""
+    """Scores of heads and nulls on the representations with memories, of the memories' seeds."""
     stage = STUDY.config.memory
     if not STUDY.memory_runs():
         return []
-    seed = STUDY.config.prediction.seeds[0]
     return [
         f"<results>/prediction/{rep}/{scored}/seed-{seed}/scores.parquet"
         for rep in stage.representations
+        for seed in stage.seeds
         for scored in (
             *(
                 f"lag-{lag}/{head}"

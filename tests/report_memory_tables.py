@@ -50,7 +50,7 @@ def speaker_sums(means: dict[str, float]) -> pd.DataFrame:
                             "model": model, "part": part, "slice": name,
                             "speaker_id": f"{part}-{speaker}", "num_frames": NUM_FRAMES,
                             "nll": NUM_FRAMES * (mean + shift), "gate": 0.4 * NUM_FRAMES,
-                            "hit": 0.9 * NUM_FRAMES,
+                            "hit": 0.9 * NUM_FRAMES, "first_hit": 0.7 * NUM_FRAMES,
                         }
                     )  # fmt: skip
     return pd.DataFrame(rows)
@@ -67,7 +67,12 @@ def direct_predictors() -> Direct:
     return Direct(12.5, ["gaussian_mixture"], pd.concat(parts, ignore_index=True))
 
 
-def run_of(name: str, changes: dict[str, float] | None = None, is_off: bool = False) -> Run:
+def run_of(
+    name: str,
+    changes: dict[str, float] | None = None,
+    is_off: bool = False,
+    capped: str = "",
+) -> Run:
     """An evaluated memory with known means."""
     kind = "engram" if name == "engram" else "lookup"
     base = "gaussian_mixture" if kind == "engram" else "linear"
@@ -78,7 +83,7 @@ def run_of(name: str, changes: dict[str, float] | None = None, is_off: bool = Fa
     }
     header: dict[str, Any] = {
         "kind": kind, "base_chosen": "ridge_full" if kind == "lookup" else base, "is_off": is_off,
-        "budgets": budgets, "capped": {"matched_parameters": False},
+        "budgets": budgets, "capped": {"matched_parameters": False, capped: True},
     }  # fmt: skip
     usage = pd.DataFrame(
         [
@@ -94,7 +99,7 @@ def run_of(name: str, changes: dict[str, float] | None = None, is_off: bool = Fa
 def published(runs: list[Run] | None = None) -> pd.DataFrame:
     """`memory.csv` of the known means."""
     runs = [run_of(name) for name in MEMORIES] if runs is None else runs
-    return memory_table(runs, {BASE: direct_predictors()}, "position", SLICES, 0.95)
+    return memory_table(runs, {(BASE, 0): direct_predictors()}, "position", SLICES, 0.95)
 
 
 def with_memory(data: ReportData) -> ReportData:

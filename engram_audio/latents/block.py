@@ -47,3 +47,20 @@ def concatenate_blocks(blocks: list[LatentBlock]) -> LatentBlock:
         utterance_ids=np.concatenate([block.utterance_ids for block in blocks]),
         speaker_ids=np.concatenate([block.speaker_ids for block in blocks]),
     )
+
+
+def split_block(block: LatentBlock, num_frames: int) -> Iterator[LatentBlock]:
+    """Yield a block as views of whole utterances, each piece as small as fits `num_frames`."""
+    first = 0
+    while first < len(block.utterance_ids):
+        limit = block.offsets[first] + num_frames
+        stop = max(int(np.searchsorted(block.offsets, limit, side="right")) - 1, first + 1)
+        rows = slice(int(block.offsets[first]), int(block.offsets[stop]))
+        yield LatentBlock(
+            frames=block.frames[rows],
+            energy=block.energy[rows],
+            offsets=block.offsets[first : stop + 1] - block.offsets[first],
+            utterance_ids=block.utterance_ids[first:stop],
+            speaker_ids=block.speaker_ids[first:stop],
+        )
+        first = stop

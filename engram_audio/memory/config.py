@@ -9,6 +9,7 @@ from engram_audio.errors import InputError
 from engram_audio.prediction.config import TargetName
 from engram_audio.section import Section
 
+Order = Annotated[int, Field(ge=1)]
 LINEAR = "linear"  # the base that every representation has: the best linear null
 
 
@@ -88,12 +89,15 @@ class LookupMemory(Section):
 
     kind: Literal["lookup"]
     key: KeySettings
-    ngram_orders: tuple[int, ...] = Field(
+    ngram_orders: tuple[Order, ...] = Field(
         min_length=1,
         description="Orders of code n-grams, first found first; [1] is the code of the newest "
         "state alone, [2, 1] backs off to it.",
     )
     minimum_count: int = Field(ge=1, description="Train frames an entry needs; else it is a miss.")
+    maximum_slots: int = Field(
+        ge=1, description="Entries of an order at most: the most frequent keys have one."
+    )
     frames_per_slot: int = Field(ge=4, description="Train frames an entry is fitted on at most.")
     value: Literal["residual", "target"] = Field(
         description="What is stored: what the base misses, or the target itself."
@@ -134,6 +138,10 @@ class LookupMemory(Section):
                 "num_neighbors above 1 needs a key of kind kmeans or pca and ngram_orders [1]: "
                 "other keys have no distance between entries"
             )
+        if self.num_neighbors > getattr(self.key, "num_codes", self.num_neighbors):
+            raise ValueError("num_neighbors must not exceed the key's num_codes")
+        if list(self.ngram_orders) != sorted(set(self.ngram_orders), reverse=True):
+            raise ValueError("ngram_orders: list each order once, the highest first")
         if self.value == "target" and self.weight != "one":
             raise ValueError("value `target` replaces the base's mean: its weight must be `one`")
         return self
@@ -146,7 +154,7 @@ class EngramMemory(Section):
     head: str = Field(description="Name under prediction_heads: family, trunk and linear skip.")
     recipe: str = Field(description="Name under memory_recipes.")
     key: KeySettings
-    ngram_orders: tuple[int, ...] = Field(min_length=1, description="Suffix n-gram orders.")
+    ngram_orders: tuple[Order, ...] = Field(min_length=1, description="Suffix n-gram orders.")
     num_hashes: int = Field(ge=1, description="Hash heads per order, each with its own prime.")
     table_rows: int = Field(ge=16, description="Rows per hash head; the next free prime above.")
     row_dims: int = Field(ge=1, description="Width of a row.")
@@ -158,6 +166,12 @@ class EngramMemory(Section):
     table_learning_rate_factor: float = Field(
         gt=0, description="Learning rate of the table over that of the network; no weight decay."
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.ngram_orders)) < len(self.ngram_orders):
+            raise ValueError("ngram_orders: list each order once")
+        return self
 
 
 MemorySection = Annotated[LookupMemory | EngramMemory, Field(discriminator="kind")]
@@ -192,6 +206,12 @@ class MemoryControlsSection(Section):
     datastore_queries: int = Field(ge=100, description="Targets per part that k-NN is scored on.")
     batch_frames: int = Field(ge=2, description="Targets scored at a time.")
     seed: int = Field(ge=0, description="Seed of permutations.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.datastore_neighbors > self.datastore_frames:
+            raise ValueError("datastore_neighbors must not exceed datastore_frames")
+        return self
 
 
 class MemoryVerdictSection(Section):

@@ -23,6 +23,13 @@ from engram_audio.prediction.base import Batch
 from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.prediction.heads import choose_components
 
+NOTHING = -1e30  # log of no weight: finite, so that gradients pass it by instead of becoming NaN
+
+
+def _log(weights: Tensor) -> Tensor:
+    """Return log weights; a weight of 0 is `NOTHING`."""
+    return torch.where(weights > 0, weights.clamp_min(1e-38).log(), NOTHING)
+
 
 class Reading(NamedTuple):
     """What a context reads: slots [B, m] (S for a miss) and weights that sum to 1, [B, m]."""
@@ -108,8 +115,12 @@ class MemoryDensity(nn.Module):
         return (reading.weights * self.weights[reading.slots]).sum(1)
 
     def is_hit(self, batch: Batch) -> Tensor:
-        """Return whether the nearest entry exists, bool, shape [B]."""
+        """Return whether the nearest entry exists, of whatever order, bool, shape [B]."""
         return self.lookup.read(batch.context).slots[:, 0] < self.lookup.slots.num_slots
+
+    def is_first_hit(self, batch: Batch) -> Tensor:
+        """Return whether the entry is of the first order, not one that it fell back to, [B]."""
+        return self.lookup.read(batch.context).slots[:, 0] < self.lookup.slots.first[1]
 
     def log_prob(self, batch: Batch) -> Tensor:
         """Return log p(value | context) in nats, shape [B]."""
@@ -130,8 +141,8 @@ class MemoryDensity(nn.Module):
         log_normal = log_normal - 0.5 * z.shape[-1] * LOG_2PI + self.base.base.log_det
         own = (reading.weights * self.weights[reading.slots]).clamp_max(1.0)
         rest = (1 - own.sum(1)).clamp_min(0)
-        log_entries = torch.logsumexp(own.log().unsqueeze(1) + log_normal, -1)
-        return torch.logaddexp(rest.log().unsqueeze(1) + base_log, log_entries)
+        log_entries = torch.logsumexp(_log(own).unsqueeze(1) + log_normal, -1)
+        return torch.logaddexp(_log(rest).unsqueeze(1) + base_log, log_entries)
 
     def origin(self, batch: Batch) -> Tensor:
         """Return where stored values start, in units of the value: base mean, or intercept."""

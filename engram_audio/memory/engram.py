@@ -76,10 +76,10 @@ class EngramModule(nn.Module):
 
 
 class EngramTrunk(nn.Module):
-    """A trunk of the prediction stage with an Engram module on its last hidden state.
+    """A trunk of the prediction stage with an Engram module beside it.
 
-    The module sees every position of the window: the gate of a position asks the embedding of that
-    frame; the newest position's y is added to the trunk's features.
+    The module sees every position of the window: the gate of a position asks a linear embedding of
+    that one frame, not the trunk's features; the newest position's y is added to these.
     """
 
     def __init__(self, trunk: Mlp | SharedFrames, key: KeyEncoder, module: EngramModule) -> None:

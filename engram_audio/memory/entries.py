@@ -12,6 +12,7 @@ import numpy as np
 EM_ITERATIONS = 15
 MAD_TO_SD = 1.4826
 TINY = 1e-12
+PADDED_VALUES = 1 << 24  # of the arrays that medians are taken in
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -66,10 +67,21 @@ class Segments(NamedTuple):
 def segment_medians(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return the median of each segment and dimension, shape [S, D], of values [n, D]."""
     sizes = np.diff(starts)
+    medians = np.empty((len(sizes), values.shape[1]))
+    group = max(PADDED_VALUES // (int(sizes.max()) * values.shape[1]), 1)
+    for low in range(0, len(sizes), group):
+        own = slice(low, low + group)
+        medians[own] = _padded_medians(values, starts[low : low + group + 1])
+    return medians
+
+
+def _padded_medians(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Medians of a few segments, side by side in one padded array."""
+    sizes = np.diff(starts)
     slot = np.repeat(np.arange(len(sizes)), sizes)
-    position = np.arange(len(values)) - np.repeat(starts[:-1], sizes)
+    position = np.arange(starts[0], starts[-1]) - np.repeat(starts[:-1], sizes)
     padded = np.full((len(sizes), int(sizes.max()), values.shape[1]), np.inf)
-    padded[slot, position] = values
+    padded[slot, position] = values[starts[0] : starts[-1]]
     padded.sort(axis=1)
     rows = np.arange(len(sizes))
     return 0.5 * (padded[rows, (sizes - 1) // 2] + padded[rows, sizes // 2])

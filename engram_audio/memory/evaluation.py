@@ -134,6 +134,8 @@ def score_models(
             columns = _columns(model, data, scope, usage.get(name))
             sums[name].add(names, columns, "num_frames")
     tables = [own.table().assign(model=name) for name, own in sums.items()]
+    if all(table.empty for table in tables):
+        raise ValueError(f"{part} has no utterance long enough for a target")
     rows = [{"model": name, "part": part, **own.row()} for name, own in usage.items()]
     return pd.concat(tables, ignore_index=True).assign(part=part), pd.DataFrame(rows)
 
@@ -158,12 +160,23 @@ def _columns(
             "sse": (value - model.mean(batch)).double().square().sum(1),
         }
         if isinstance(model, MemoryDensity | EngramDensity):
-            row |= {"gate": model.gate(batch).double(), "hit": model.is_hit(batch).double()}
+            row |= {
+                "gate": model.gate(batch).double(),
+                "hit": model.is_hit(batch).double(),
+                "first_hit": model.is_first_hit(batch).double(),
+            }
             assert usage is not None
             usage.add(_slots(model, batch).cpu().numpy())
         for name, values in row.items():
             found.setdefault(name, []).append(values.cpu().numpy())
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+    columns = {name: np.concatenate(parts) for name, parts in found.items()}
+    num_bad = int((~np.isfinite(columns["nll"])).sum())
+    if num_bad:
+        raise ValueError(
+            f"the density of {num_bad} of {len(columns['nll'])} frames is not a number; train "
+            "again with a lower learning rate"
+        )
+    return columns
 
 
 def _slots(model: MemoryDensity | EngramDensity, batch: Batch) -> torch.Tensor:
@@ -173,7 +186,7 @@ def _slots(model: MemoryDensity | EngramDensity, batch: Batch) -> torch.Tensor:
 
 
 class Bound(NamedTuple):
-    """The k-NN upper bound: what is stored, how it is read."""
+    """The k-NN reference: what is stored, how it is read."""
 
     store: Datastore
     key: KeyEncoder
@@ -205,6 +218,8 @@ def score_datastore(
                 batch = data.batch(items, scope.device)
                 found.append(search(bound.store, bound.key, bound.base, batch, bound.neighbours))
             names.append(frame_names(block, targets, scope.masks(block, targets)))
+        if not found:
+            raise ValueError(f"{part} has no utterance long enough for a target")
         joined = _join(found)
         choice = choice or choose_kernel(joined)
         scores = {KNN: kernel_log(joined, choice), KNN_BASE: joined.base_log}

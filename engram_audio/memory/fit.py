@@ -95,14 +95,17 @@ def fit_lookup(
         order = np.random.default_rng([seed, len(codes)]).permutation(len(codes))
         codes = codes[torch.from_numpy(order)]
     slots, frames = build_slots(
-        codes, key, settings.ngram_orders, settings.minimum_count, settings.frames_per_slot
-    )
+        codes, key, settings.ngram_orders, settings.minimum_count, settings.frames_per_slot,
+        settings.maximum_slots,
+    )  # fmt: skip
     if slots.num_slots == 0:
         raise ValueError(
             f"no key is seen {settings.minimum_count} times in train; lower minimum_count or the "
             "number of codes"
         )
     val = material.data("val", lag_frames, MAXIMUM_VALIDATION_FRAMES)
+    if not len(val):
+        raise ValueError("val has no utterance long enough for a target: nothing can be chosen")
     fits = []
     for candidate in candidates:
         base = candidate.model.to(device).eval()
@@ -151,13 +154,15 @@ def _segments(
 ) -> tuple[Segments, np.ndarray]:
     """Gather what is stored of each slot's frames, each from the base that has not seen it.
 
-    Also that base's mean of the same frames, from the intercept, in the same units, [n, D].
+    Also, where targets are stored, that base's mean of the same frames, from the intercept, [n, D].
     """
     targets = data.targets.numpy()[frames.items]
     utterance = windows.utterance_of_rows(material.block.offsets, targets)
     fold = fold_of_utterances(material, len(fold_bases))[utterance]
     z = np.empty((len(targets), _dims(material)))
-    base_z, base_log = np.empty_like(z), np.empty(len(targets))
+    is_target = settings.value == "target"
+    base_z = np.empty_like(z) if is_target else np.empty((0, z.shape[1]))
+    base_log = np.empty(len(targets))
     for number, fold_base in enumerate(fold_bases):
         own = fold_base.to(device).eval()
         rows = np.flatnonzero(fold == number)
@@ -165,9 +170,10 @@ def _segments(
             batch = data.batch(torch.from_numpy(frames.items)[part], device)
             value = base.base.whiten(base.base.value(batch, base.target) - base.base.intercept)
             mean = base.base.whiten(_mean_of(own, batch, base) - base.base.intercept)
-            stored = value if settings.value == "target" else value - mean
+            stored = value if is_target else value - mean
             z[part.numpy()] = stored.double().cpu().numpy()
-            base_z[part.numpy()] = mean.double().cpu().numpy()
+            if is_target:
+                base_z[part.numpy()] = mean.double().cpu().numpy()
             log = own.log_prob(batch) - base.base.log_det
             base_log[part.numpy()] = log.double().cpu().numpy()
     return Segments(z, base_log, frames.starts), base_z
@@ -211,6 +217,7 @@ def _choose(problem: _Problem) -> FittedMemory:
     if is_off:
         entries = entries_of(best[1])
         best[1].set_entries(entries._replace(weight=np.zeros_like(entries.weight)))
+        best[1].to(problem.device)
     return FittedMemory(best[1], problem.frames.counts, tried, is_off, problem.name)
 
 
@@ -268,13 +275,18 @@ def build_datastore(
     material: Material,
     lag_frames: int,
     key: KeyEncoder,
+    num_states: int,
     candidate: Candidate,
     maximum_frames: int,
     device: torch.device,
 ) -> Datastore:
-    """Store features and residuals of thinned train targets, each from the base's fold model."""
+    """Store features and residuals of thinned train targets, each from the base's fold model.
+
+    Features are those of the newest `num_states` states: all that a memory's n-grams see.
+    """
     base = candidate.model.to(device).eval()
     data = material.data("train", lag_frames, maximum_frames)
+    ages = range(num_states)
     utterance = windows.utterance_of_rows(material.block.offsets, data.targets.numpy())
     fold = fold_of_utterances(material, len(candidate.fold_models))[utterance]
     features = torch.empty((len(data), 0), device=device)
@@ -283,7 +295,7 @@ def build_datastore(
         own = fold_model.to(device).eval()
         for items in torch.from_numpy(np.flatnonzero(fold == number)).split(BATCH):
             batch = data.batch(items, device)
-            found = key.features(batch.context)
+            found = torch.cat([key.features(batch.context, age) for age in ages], 1)
             if not features.shape[1]:
                 features = torch.empty((len(data), found.shape[1]), device=device)
             value = base.base.value(batch, base.target)

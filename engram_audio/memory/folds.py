@@ -8,11 +8,12 @@ Shapes: D dimensions.
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio.latents.block import LatentBlock
+from engram_audio.latents.block import LatentBlock, split_block
 from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.prediction.factory import build_gaussian
 from engram_audio.prediction.fit import Material
@@ -25,6 +26,7 @@ from engram_audio.prediction.linear import (
 from engram_audio.prediction.nulls import LadderMoments, Rung, base_for, rungs_for
 
 HELD = "held"
+PIECE_FRAMES = 65536  # moments are added up in pieces: their float64 copies stay small
 
 
 def fold_of_speakers(
@@ -47,11 +49,11 @@ def fold_of_speakers(
 
 
 def without_fold(material: Material, fold: int, num_folds: int) -> Material:
-    """Return the material with one fold's train utterances held out."""
+    """Return the material with one fold's speakers held out, of train and of val."""
     folds = fold_of_speakers(material.block, material.part_of, num_folds)
     part_of = dict(material.part_of)
     for name, speaker in zip(material.block.utterance_ids, material.block.speaker_ids, strict=True):
-        if part_of[str(name)] == "train" and folds[str(speaker)] == fold:
+        if part_of[str(name)] in ("train", "val") and folds.get(str(speaker)) == fold:
             part_of[str(name)] = HELD
     return material._replace(part_of=part_of)
 
@@ -128,10 +130,11 @@ def fold_material(
 
 def _refit(rungs: Sequence[Rung], material: Material, lag_frames: int) -> list[Rung]:
     """Fit nulls on the train and val parts of a material: same kind, order and ridge."""
-    moments = LadderMoments(material.reference, material.window_frames, (lag_frames,))
-    part_of = {name: part for name, part in material.part_of.items() if part != HELD}
-    kept = _only(material.block, part_of)
-    moments.accumulate(lambda: iter([kept]), part_of, material.window_frames)
+    moments = LadderMoments(
+        material.reference, material.window_frames, (lag_frames,), with_speakers=False
+    )
+    pieces = partial(split_block, material.block, PIECE_FRAMES)
+    moments.accumulate(pieces, material.part_of, material.window_frames)
     return [rung._replace(fit=_fit_again(rung, moments, lag_frames)) for rung in rungs]
 
 
@@ -143,18 +146,4 @@ def _fit_again(rung: Rung, moments: LadderMoments, lag_frames: int) -> LinearFit
         return autoregression(moments.pair, lag_frames, space, is_diagonal)
     return ridge_regression(
         moments.pair, lag_frames, (space,), (rung.fit.order,), (rung.fit.ridge,), is_diagonal
-    )
-
-
-def _only(block: LatentBlock, part_of: Mapping[str, str]) -> LatentBlock:
-    """Return the utterances that have a part."""
-    kept = np.array([str(name) in part_of for name in block.utterance_ids])
-    sizes = np.diff(block.offsets)
-    rows = np.repeat(kept, sizes)
-    return LatentBlock(
-        frames=block.frames[rows],
-        energy=block.energy[rows],
-        offsets=np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64),
-        utterance_ids=block.utterance_ids[kept],
-        speaker_ids=block.speaker_ids[kept],
     )

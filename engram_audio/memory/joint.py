@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.engram import EngramModule, EngramTrunk
-from engram_audio.memory.keys import KeyArrays, KeyEncoder, fit_key
+from engram_audio.memory.keys import KeyArrays, KeyEncoder, fit_key, ngram_ids
 from engram_audio.prediction.base import BaseArrays, Batch, LinearBase
 from engram_audio.prediction.config import AnyHead, FlowHead
 from engram_audio.prediction.density import ConditionalDensity
@@ -28,12 +28,23 @@ BATCH = 4096
 class EngramDensity(ConditionalDensity):
     """A conditional density whose trunk has an Engram module."""
 
-    seen: Tensor
+    known_long: Tensor
+    known_short: Tensor
 
     def __init__(self, base: LinearBase, trunk: EngramTrunk, head: nn.Module) -> None:
-        """Join the parts; `seen` marks the table rows that train has touched."""
+        """Join the parts; `know` tells which n-grams train has shown."""
         super().__init__(base, trunk, head)  # type: ignore[arg-type]
-        self.register_buffer("seen", torch.zeros(trunk.engram.hash.num_rows, dtype=torch.bool))
+        self.know(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
+
+    def know(self, long: Tensor, short: Tensor) -> None:
+        """Keep the sorted numbers of train's n-grams of the highest and the lowest order."""
+        self.register_buffer("known_long", long)
+        self.register_buffer("known_short", short)
+
+    def ngrams(self, context: Tensor, order: int) -> Tensor:
+        """Return the exact number of the newest n-gram, shape [B]; pads count as a code."""
+        codes = self.engram_trunk.codes(context)[:, -order:].flip(1)
+        return ngram_ids(codes, order, self.engram_trunk.key.num_codes + 1)
 
     @property
     def engram_trunk(self) -> EngramTrunk:
@@ -46,8 +57,14 @@ class EngramDensity(ConditionalDensity):
         return self.engram_trunk.read(batch.context)[1]
 
     def is_hit(self, batch: Batch) -> Tensor:
-        """Return whether train has touched every row that is read, bool, shape [B]."""
-        return self.seen[self.engram_trunk.rows(batch.context)].all(1)
+        """Return whether train has shown the newest n-gram of the lowest order, bool, [B]."""
+        orders = self.engram_trunk.engram.hash.orders
+        return _is_known(self.known_short, self.ngrams(batch.context, min(orders)))
+
+    def is_first_hit(self, batch: Batch) -> Tensor:
+        """Return whether train has shown that of the highest order, bool, [B]."""
+        orders = self.engram_trunk.engram.hash.orders
+        return _is_known(self.known_long, self.ngrams(batch.context, max(orders)))
 
 
 class Trained(NamedTuple):
@@ -124,10 +141,20 @@ def train_engram(
     return Trained(model, base, key, state)
 
 
+def _is_known(known: Tensor, numbers: Tensor) -> Tensor:
+    if not len(known):
+        return torch.zeros_like(numbers, dtype=torch.bool)
+    return known[torch.searchsorted(known, numbers).clamp_max(len(known) - 1)] == numbers
+
+
 @torch.no_grad()
 def mark_seen(model: EngramDensity, task: DensityTask, device: torch.device) -> None:
-    """Mark the rows that train's newest positions read."""
-    data = task.train_data
+    """Remember the n-grams of train's newest positions, 8 bytes each at most."""
+    data, orders = task.train_data, model.engram_trunk.engram.hash.orders
+    found: dict[int, list[Tensor]] = {min(orders): [], max(orders): []}
     for items in torch.arange(len(data)).split(BATCH):
-        rows = model.engram_trunk.rows(data.batch(items, device).context)
-        model.seen[rows.flatten()] = True
+        context = data.batch(items, device).context
+        for order, parts in found.items():
+            parts.append(model.ngrams(context, order))
+    long, short = (torch.cat(found[order]).unique() for order in (max(orders), min(orders)))
+    model.know(long, short)

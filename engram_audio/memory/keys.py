@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio import windows
+from engram_audio.latents.block import split_block
 from engram_audio.memory.config import KeySettings, KMeansKey, LshKey, PcaKey, ProductKey
 from engram_audio.prediction.data import thin
 from engram_audio.prediction.fit import Material
@@ -22,6 +23,7 @@ from engram_audio.structure.subspace import leading_eigenvectors
 from engram_audio.structure.window_moments import WindowAccumulator
 
 RESTARTS, ITERATIONS = 3, 50
+PIECE_FRAMES = 65536
 DISTANCE_VALUES = 1 << 22  # products held at a time
 
 
@@ -75,13 +77,15 @@ class KeyEncoder(nn.Module):
     def features(self, context: Tensor, age: int = 0) -> Tensor:
         """Return features of the state that ends `age` frames before the newest, shape [B, Q]."""
         stop = context.shape[1] - age
-        state = context[:, stop - self.state_frames : stop].flatten(1)
+        state = context[:, stop - self.state_frames : stop].flatten(1).float()
         state = (state - self.shift) / self.scale
         return state @ self.projection if self.projection.numel() else state
 
     def codes(self, context: Tensor, count: int) -> Tensor:
         """Return the codes of the newest `count` states, newest first, shape [B, count], int64."""
-        ages = [self._code(self.features(context, age)) for age in range(count)]
+        # in full precision also where training is not: a code must not depend on who asks
+        with torch.autocast(context.device.type, enabled=False):
+            ages = [self._code(self.features(context, age)) for age in range(count)]
         return torch.stack(ages, 1)
 
     def _code(self, features: Tensor) -> Tensor:
@@ -97,9 +101,10 @@ class KeyEncoder(nn.Module):
 
     def nearest(self, context: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Return the nearest codes of the newest state and their squared distances, [B, count]."""
-        features = self.features(context)
-        found = self._distances(features, self.centroids[0]).topk(count, 1, largest=False)
-        squares = (found.values + features.square().sum(1, keepdim=True)).clamp_min(0)
+        with torch.autocast(context.device.type, enabled=False):
+            features = self.features(context)
+            found = self._distances(features, self.centroids[0]).topk(count, 1, largest=False)
+            squares = (found.values + features.square().sum(1, keepdim=True)).clamp_min(0)
         return found.indices, squares
 
     @staticmethod
@@ -194,8 +199,11 @@ def _projection(
             "state; lower it"
         )
     accumulator = WindowAccumulator(width, num_dims)
-    shown = ((block.frames - reference.frame_mean) / reference.frame_sd).astype(np.float32)
-    accumulator.add(shown, block.offsets, train_targets(material), lag_frames)
+    for piece in split_block(block, PIECE_FRAMES):
+        targets = train_targets(material._replace(block=piece))
+        if len(targets):
+            shown = ((piece.frames - reference.frame_mean) / reference.frame_sd).astype(np.float32)
+            accumulator.add(shown, piece.offsets, targets, lag_frames)
     values, vectors = leading_eigenvectors(
         accumulator.moments().covariance, settings.num_components
     )

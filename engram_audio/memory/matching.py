@@ -121,7 +121,10 @@ def match_width(
         raise ValueError("a flow has no trunk width to match; name another head in memory_controls")
 
     def of(width: int) -> Matched:
-        trunk = head.trunk.model_copy(update={"width": width})
+        # the embedding of a frame grows along, or a wide net would look through a narrow slit
+        narrow = head.trunk.frame_width
+        frame_width = max(narrow, narrow * width // head.trunk.width)
+        trunk = head.trunk.model_copy(update={"width": width, "frame_width": frame_width})
         own = head.model_copy(update={"trunk": trunk})
         return Matched(own, head_budget(build(own)), False)
 

@@ -68,7 +68,12 @@ class SlotFrames(NamedTuple):
 
 
 def build_slots(
-    codes: Tensor, key: KeyEncoder, orders: Sequence[int], minimum_count: int, frames_per_slot: int
+    codes: Tensor,
+    key: KeyEncoder,
+    orders: Sequence[int],
+    minimum_count: int,
+    frames_per_slot: int,
+    maximum_slots: int,
 ) -> tuple[SlotMap, SlotFrames]:
     """Number the n-grams of train that are seen often enough, and gather their frames.
 
@@ -80,12 +85,13 @@ def build_slots(
         orders: Orders, first found first.
         minimum_count: Train targets that an entry needs.
         frames_per_slot: R.
+        maximum_slots: Entries of an order at most; the most frequent stay.
     """
     known, items, sizes, counts = [], [], [], []
     for order in orders:
         numbers = ngram_ids(codes, order, key.num_codes).cpu().numpy()
         values, slot, total = np.unique(numbers, return_inverse=True, return_counts=True)
-        kept = total >= minimum_count
+        kept = (total >= minimum_count) & _most_frequent(total, maximum_slots)
         known.append(values[kept])
         renumbered = np.where(kept, np.cumsum(kept) - 1, -1)[slot]
         chosen = np.flatnonzero(renumbered >= 0)
@@ -97,6 +103,13 @@ def build_slots(
     starts = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
     frames = SlotFrames(np.concatenate(items), starts, np.concatenate(counts))
     return SlotMap(orders, known), frames
+
+
+def _most_frequent(counts: np.ndarray, maximum: int) -> np.ndarray:
+    """Which are among the `maximum` largest counts; the earlier of a tie, bool."""
+    chosen = np.zeros(len(counts), bool)
+    chosen[np.argsort(-counts, kind="stable")[:maximum]] = True
+    return chosen
 
 
 class _Chosen(NamedTuple):

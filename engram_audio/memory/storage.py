@@ -106,6 +106,7 @@ def unpack_engram(
         name: torch.from_numpy(np.array(arrays[f"{label}/state/{name}"]))
         for name in header["states"]
     }
+    model.know(state["known_long"], state["known_short"])  # the lengths are those of the file
     missing, unexpected = model.load_state_dict(state, strict=False)
     left = [name for name in missing if not name.startswith("base.")]
     if left or unexpected:

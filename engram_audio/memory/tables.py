@@ -28,7 +28,8 @@ BEST_NULL = "best_null"
 REQUIRED = (
     BEST_NULL, "knock_out", "matched_parameters", "matched_flops", "shuffled_keys", "random_values",
 )  # fmt: skip
-CONTROLS = (*REQUIRED, "constant_gate", "base", KNN)
+OWN_HEAD = "base"  # of a jointly trained memory: the same head trained without it
+CONTROLS = (*REQUIRED, OWN_HEAD, "constant_gate", KNN)
 PROCEED, STOP, UNDECIDED = "PROCEED", "STOP", "UNDECIDED"
 
 
@@ -72,15 +73,18 @@ class Direct(NamedTuple):
 
 def memory_table(
     runs: Sequence[Run],
-    directs: Mapping[str, Direct],
+    directs: Mapping[tuple[str, int], Direct],
     event: str,
     slices: Sequence[str],
     confidence: float,
 ) -> pd.DataFrame:
-    """Return one row per run, part, slice and control."""
+    """Return one row per run, part, slice and control.
+
+    `directs` holds what the prediction stage scored, by representation and training seed.
+    """
     rows = []
     for run in runs:
-        direct = directs[run.representation]
+        direct = directs[run.representation, run.seed]
         own = run.scores.assign(lag_frames=run.lag_frames, event=event)
         table = SumTable(pd.concat([own, direct.scores], ignore_index=True))
         baselines = choose_baselines(SumTable(direct.scores), direct.heads, run.lag_frames, event)
@@ -103,7 +107,7 @@ def _names(run: Run, best_null: str | None) -> dict[str, str]:
     if best_null is not None:
         names[BEST_NULL] = best_null
     if run.header["kind"] == "engram":
-        names["base"] = run.base
+        names[OWN_HEAD] = run.base
     return {control: names[control] for control in CONTROLS if control in names}
 
 
@@ -140,6 +144,7 @@ def _row(
         **described("control_nll_nats", table.mean_nll(name, cell)),
         **described("gate", table.ratio(MEMORY, cell, "gate", "num_frames")),
         **described("hit_rate", table.ratio(MEMORY, cell, "hit", "num_frames")),
+        **described("first_hit_rate", table.ratio(MEMORY, cell, "first_hit", "num_frames")),
         "num_slots": slots.get("num_slots", np.nan),
         "slots_used": slots.get("slots_used", np.nan),
         "slot_perplexity": slots.get("slot_perplexity", np.nan),
@@ -162,7 +167,9 @@ def verdict_table(table: pd.DataFrame, section: MemoryVerdictSection) -> pd.Data
     """Return one verdict per representation and lag, of the memory that scores best on val.
 
     PROCEED: its gain over every required control is above the minimum, interval and all. STOP: the
-    gain over one of them lies below it, interval and all, or val chose no memory. Else UNDECIDED.
+    gain over one of them lies below it, interval and all, or val chose no memory. Else UNDECIDED:
+    also where a control has no number, or is smaller than the memory because its width was capped.
+    Of several training seeds the one that gains least over a control stands for it.
     """
     if table.empty:
         return pd.DataFrame(columns=list(VERDICT_COLUMNS))
@@ -176,35 +183,55 @@ def verdict_table(table: pd.DataFrame, section: MemoryVerdictSection) -> pd.Data
 
 
 def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any]:
-    runs = ["predictor", "memory", "seed"]
-    val = part.loc[part["part"] == "val"].drop_duplicates(runs)
-    best = val.sort_values([*("memory_nll_nats",), *runs], kind="stable").iloc[0]
-    is_own = (part[runs] == best[runs]).all(axis=1)
-    own = part.loc[is_own & (part["part"] == "eval") & part["control"].isin(REQUIRED)]
-    least = section.minimum_gain_nats
-    weakest = own.sort_values("gain_nats_low", kind="stable").iloc[0]
-    below = own.loc[own["gain_nats_high"] < least]
-    missing = [name for name in REQUIRED if name not in set(own["control"])]
-    if best["is_off"]:
-        verdict, row = STOP, own.loc[own["control"] == "knock_out"].iloc[0]
-        reason = "val chose no memory"
-    elif len(below):
-        verdict, row = STOP, below.sort_values("gain_nats_high", kind="stable").iloc[0]
-        reason = f"not better than {row['control']} by {least:g} nats"
-    elif missing:
-        verdict, row, reason = UNDECIDED, weakest, f"not scored: {', '.join(missing)}"
-    elif weakest["gain_nats_low"] > least:
-        verdict, row = PROCEED, weakest
-        reason = "better than every required control"
-    else:
-        verdict, row = UNDECIDED, weakest
-        reason = f"the interval over {weakest['control']} holds {least:g} nats"
+    names = ["predictor", "memory"]
+    val = part.loc[part["part"] == "val"].drop_duplicates([*names, "seed"])
+    scores = val.groupby(names, sort=True)["memory_nll_nats"].mean()
+    chosen = dict(zip(names, scores.sort_values(kind="stable").index[0], strict=True))
+    is_own = np.logical_and.reduce([part[name] == value for name, value in chosen.items()])
+    kind = part.loc[is_own, "kind"].iloc[0]
+    required = REQUIRED if kind == "lookup" else (*REQUIRED, OWN_HEAD)
+    own = part.loc[is_own & (part["part"] == "eval") & part["control"].isin(required)]
+    ends = own[["gain_nats", "gain_nats_low", "gain_nats_high"]].to_numpy(float)
+    known = own.loc[np.isfinite(ends).all(axis=1)].sort_values("gain_nats", kind="stable")
+    known = known.drop_duplicates("control")  # the weakest seed
+    missing = [name for name in required if name not in set(known["control"])]
+    is_off = bool(part.loc[is_own, "is_off"].any())
+    verdict, row, reason = _judged(known, missing, is_off, section.minimum_gain_nats)
+    found = {"deciding_control": "", "seed": -1} if row is None else {
+        "deciding_control": row["control"], "seed": row["seed"],
+    }  # fmt: skip
+    gains = ("gain_nats", "gain_nats_low", "gain_nats_high")
     return {
-        **{name: best[name] for name in ("representation", "lag_frames", *runs)},
+        **{name: part[name].iloc[0] for name in ("representation", "lag_frames")},
+        **chosen,
+        **found,
         "verdict": verdict,
-        "deciding_control": row["control"],
         "reason": reason,
-        "num_memories_looked_at": len(val),
-        **{name: row[name] for name in ("gain_nats", "gain_nats_low", "gain_nats_high")},
-        "minimum_gain_nats": least,
+        "num_memories_looked_at": len(scores),
+        **{name: np.nan if row is None else row[name] for name in gains},
+        "minimum_gain_nats": section.minimum_gain_nats,
     }
+
+
+def _judged(
+    known: pd.DataFrame, missing: Sequence[str], is_off: bool, least: float
+) -> tuple[str, pd.Series | None, str]:
+    """Return verdict, deciding row and reason; rows come weakest first."""
+    if known.empty:
+        return UNDECIDED, None, "no control has a number"
+    weakest = known.sort_values("gain_nats_low", kind="stable").iloc[0]
+    below = known.loc[known["gain_nats_high"] < least]
+    capped = known.loc[known["is_control_capped"].astype(bool), "control"].tolist()
+    if is_off:
+        own = known.loc[known["control"] == "knock_out"]
+        return STOP, weakest if own.empty else own.iloc[0], "val chose no memory"
+    if len(below):
+        row = below.sort_values("gain_nats_high", kind="stable").iloc[0]
+        return STOP, row, f"not better than {row['control']} by {least:g} nats"
+    if missing:
+        return UNDECIDED, weakest, f"no number for {', '.join(missing)}"
+    if weakest["gain_nats_low"] <= least:
+        return UNDECIDED, weakest, f"the interval over {weakest['control']} holds {least:g} nats"
+    if capped:
+        return UNDECIDED, weakest, f"{', '.join(capped)} is smaller than the memory: width capped"
+    return PROCEED, weakest, "better than every required control"

@@ -68,8 +68,14 @@ class _SpeakerMoments:
 class LadderMoments:
     """Everything the linear ladder is fitted on: one pass over train and val."""
 
-    def __init__(self, reference: Reference, window_frames: int, lags: Sequence[int]) -> None:
-        """Start empty."""
+    def __init__(
+        self,
+        reference: Reference,
+        window_frames: int,
+        lags: Sequence[int],
+        with_speakers: bool = True,
+    ) -> None:
+        """Start empty; without speakers `speaker_ar1` cannot be fitted."""
         num_dims = len(reference.frame_mean)
         offset = window_frames - 1 + max(lags)
         self.reference, self.lags = reference, tuple(lags)
@@ -81,6 +87,7 @@ class LadderMoments:
             for part in ("train", "val")
             for lag in lags
             for space in SPACES
+            if with_speakers
         }
 
     def accumulate(
@@ -96,9 +103,10 @@ class LadderMoments:
                 chosen = parts[utterances] == part
                 if chosen.any():
                     moments.add(block.frames, block.offsets, targets[chosen])
-                    self._add_speaker(
-                        part, block.frames, targets[chosen], means[utterances[chosen]]
-                    )
+                    if self.speaker:
+                        self._add_speaker(
+                            part, block.frames, targets[chosen], means[utterances[chosen]]
+                        )
 
     def _add_speaker(
         self, part: str, frames: np.ndarray, targets: np.ndarray, speaker: np.ndarray

@@ -28,7 +28,8 @@ def gains_figure(data: ReportData, representation: str, lag_frames: int) -> Figu
     rows = rows.loc[np.isfinite(rows["gain_nats"].to_numpy(float))]
     if rows.empty:
         return None
-    order = rows.groupby(["memory", "predictor"], sort=False)["memory_nll_nats"].first()
+    on_val = _rows(data, representation, lag_frames, "val")
+    order = on_val.groupby(["memory", "predictor"], sort=False)["memory_nll_nats"].first()
     chosen = order.sort_values(kind="stable").index[:MAXIMUM_MEMORIES]
     controls = [name for name in NAMES if name in set(rows["control"])]
     places = np.arange(len(controls))[::-1].astype(float)
@@ -79,9 +80,11 @@ def gains_figure(data: ReportData, representation: str, lag_frames: int) -> Figu
     )
 
 
-def _rows(data: ReportData, representation: str, lag_frames: int) -> pd.DataFrame:
+def _rows(
+    data: ReportData, representation: str, lag_frames: int, part: str = "eval"
+) -> pd.DataFrame:
     table = data.tables["memory"]
     rows = choose(
-        table, representation=representation, lag_frames=lag_frames, part="eval", slice="all"
+        table, representation=representation, lag_frames=lag_frames, part=part, slice="all"
     )
     return rows.loc[rows["seed"] == rows["seed"].min()]

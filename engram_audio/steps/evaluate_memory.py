@@ -9,6 +9,7 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
+from engram_audio.errors import InputError
 from engram_audio.memory.config import MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.controls import (
     CONSTANT_GATE,
@@ -75,17 +76,19 @@ def main(argv: list[str] | None = None) -> None:
         model.to(device)
     models, header = _models(arguments, stored, material, lag, controls, device)
     tables, usages = [], []
-    for part in PARTS:
-        scores, usage = score_models(models, stage.sources[part], part, scope)
-        tables.append(scores)
-        usages.append(usage)
     own = stored.models["memory"]
-    if isinstance(own, MemoryDensity):
-        scores, choice = _upper_bound(
-            arguments, own, stored, material, memory, controls, stage, scope
-        )
-        tables.append(scores)
-        header["kernel"] = choice
+    try:
+        for part in PARTS:
+            scores, usage = score_models(models, stage.sources[part], part, scope)
+            tables.append(scores)
+            usages.append(usage)
+        if isinstance(own, MemoryDensity):
+            scores, header["kernel"] = _datastore(
+                arguments, own, stored, material, memory, controls, stage, scope
+            )
+            tables.append(scores)
+    except ValueError as error:
+        raise InputError(f"{arguments.memory}: {error}") from error
     release()
     manifest = arguments.manifest(seed)
     write_table(arguments.scores, pd.concat(tables, ignore_index=True), manifest)
@@ -129,7 +132,7 @@ def _models(
     return models, header
 
 
-def _upper_bound(
+def _datastore(
     arguments: _cli.Arguments,
     own: MemoryDensity,
     stored: StoredMemory,
@@ -146,9 +149,11 @@ def _upper_bound(
     )  # fmt: skip
     name = stored.header["memories"]["memory"]["base"]
     chosen = next(candidate for candidate in bases if candidate.name == name)
+    num_states = max(own.lookup.slots.orders)
     store = build_datastore(
-        material, scope.lag_frames, own.lookup.key, chosen, controls.datastore_frames, scope.device
-    )
+        material, scope.lag_frames, own.lookup.key, num_states, chosen, controls.datastore_frames,
+        scope.device,
+    )  # fmt: skip
     bound = Bound(
         store, own.lookup.key, own.base, controls.datastore_neighbors, controls.datastore_queries
     )

@@ -31,8 +31,11 @@ def main(argv: list[str] | None = None) -> None:
     statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
     files = zip(arguments.scores, arguments.usage, arguments.run_summaries, strict=True)
     runs = [_run(*paths) for paths in files]
+    seeds = sorted({run.seed for run in runs})
     directs = {
-        path.parent.name: _direct(path, arguments.direct_scores) for path in arguments.summaries
+        (path.parent.name, seed): _direct(path, arguments.direct_scores, seed)
+        for path in arguments.summaries
+        for seed in seeds
     }
     table = memory_table(runs, directs, stage.target, evaluation.slices, statistics.confidence)
     write_csv(arguments.memory, table)
@@ -48,10 +51,11 @@ def _run(scores: Path, usage: Path, summary: Path) -> Run:
     )
 
 
-def _direct(summary: Path, direct_scores: list[Path]) -> Direct:
+def _direct(summary: Path, direct_scores: list[Path], seed: int) -> Direct:
     """Gather what the prediction stage scored on the representation of a latent summary."""
     name = summary.parent.name
-    own = [place for place in map(locate, direct_scores) if place.representation == name]
+    places = map(locate, direct_scores)
+    own = [place for place in places if (place.representation, place.seed) == (name, seed)]
     heads = sorted({place.scored for place in own} - {"nulls"})
     rate = read_json(summary)["metadata"]["frame_rate_hz"]
     return Direct(rate, heads, join([place.path for place in own], LABELS))

@@ -9,7 +9,8 @@ from tests.unit.prediction_material import Simulator
 
 KMEANS = {"kind": "kmeans", "window_frames": 1, "num_codes": 16, "maximum_frames": 20000}
 LOOKUP: dict[str, Any] = {
-    "kind": "lookup", "key": KMEANS, "ngram_orders": [1], "minimum_count": 2, "frames_per_slot": 64,
+    "kind": "lookup", "key": KMEANS, "ngram_orders": [1], "minimum_count": 2, "maximum_slots": 1000,
+    "frames_per_slot": 64,
     "value": "residual", "location": "robust", "spread": "slot", "weight": "slot",
     "strengths": [1.0], "shrinkages_frames": [1.0, 30.0], "spread_shrinkages_frames": [10.0],
     "num_neighbors": 1, "temperatures": [1.0], "may_switch_off": True,

@@ -92,7 +92,7 @@ class _Codes:
 def test_slots_hold_the_frames_of_their_ngram(seed: int, minimum: int, most: int):
     """Every entry has enough frames, holds its own, and the highest order is found first."""
     codes = torch.from_numpy(np.random.default_rng(seed).integers(0, 5, size=(60, 2)))
-    slots, frames = build_slots(codes, _Codes(), (2, 1), minimum, most)  # type: ignore[arg-type]
+    slots, frames = build_slots(codes, _Codes(), (2, 1), minimum, most, 99)  # type: ignore[arg-type]
     found = slots.slots(codes, 5).numpy()
     for slot in range(slots.num_slots):
         own = frames.items[frames.starts[slot] : frames.starts[slot + 1]]
@@ -108,7 +108,7 @@ def test_slots_hold_the_frames_of_their_ngram(seed: int, minimum: int, most: int
 
 def test_an_unseen_ngram_is_a_miss():
     codes = torch.tensor([[0, 1], [0, 1], [2, 2]])
-    slots, _ = build_slots(codes, _Codes(), (2,), 2, 8)  # type: ignore[arg-type]
+    slots, _ = build_slots(codes, _Codes(), (2,), 2, 8, 99)  # type: ignore[arg-type]
     assert slots.slots(torch.tensor([[0, 1], [2, 2], [4, 4]]), 5).tolist() == [0, 1, 1]
 
 
@@ -175,7 +175,7 @@ def test_what_is_held_out_is_held_out(table: World):
     expected = {
         str(name)
         for name, speaker in pairs
-        if folds.get(str(speaker)) == 0 and material.part_of[str(name)] == "train"
+        if folds.get(str(speaker)) == 0 and material.part_of[str(name)] in ("train", "val")
     }
     assert changed == expected
     with pytest.raises(ValueError, match=r"lower memory\.num_folds"):
@@ -231,3 +231,37 @@ def test_a_stored_memory_is_the_memory(table: World, fitted):
 def test_soft_retrieval_needs_distances():
     with pytest.raises(ValidationError, match="no distance between entries"):
         lookup(num_neighbors=2, ngram_orders=[2, 1])
+
+
+def test_the_most_frequent_keys_keep_their_entries():
+    codes = torch.tensor([[0], [1], [1], [2], [2], [2]])
+    slots, frames = build_slots(codes, _Codes(), (1,), 1, 8, 2)  # type: ignore[arg-type]
+    assert slots.known(0).tolist() == [1, 2] and frames.counts.tolist() == [2, 3]
+
+
+def test_gradients_pass_misses_by(table: World):
+    """Where no entry is read the gradient is the base's; where all weight is the entry's, finite."""
+    candidates = linear_candidates(table.material, 1, "position", 2)
+    pairs = lookup(ngram_orders=[2], minimum_count=20)
+    for preset in ({}, PRESETS["residual"]):
+        settings = lookup(**{**pairs.model_dump(mode="json"), **preset})
+        model = fit_lookup(settings, table.material, 1, candidates, 0, CPU).model
+        batch = table.eval_data(1).batch(torch.arange(200), CPU)
+        assert not bool(model.is_hit(batch).all())
+        context = batch.context.clone().requires_grad_()
+        previous = context[:, -1]
+        model.log_prob(batch._replace(context=context, previous=previous)).sum().backward()
+        assert context.grad is not None and bool(context.grad.isfinite().all())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ngram_orders": [1, 2]}, "the highest first"),
+        ({"ngram_orders": [0]}, "greater than or equal to 1"),
+        ({"num_neighbors": 17}, "must not exceed"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, words: str):
+    with pytest.raises(ValidationError, match=words):
+        lookup(**changes)

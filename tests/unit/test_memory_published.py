@@ -6,8 +6,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from engram_audio.memory.tables import REQUIRED, VERDICT_COLUMNS, verdict_table
-from tests.report_memory_tables import MEMORIES, VERDICT, published, run_of
+from engram_audio.memory.tables import REQUIRED, VERDICT_COLUMNS, memory_table, verdict_table
+from tests.report_memory_tables import (
+    BASE,
+    MEMORIES,
+    SLICES,
+    VERDICT,
+    direct_predictors,
+    published,
+    run_of,
+)
 
 TEXT = (Path(__file__).parents[2] / "docs/data-dictionary-memory.md").read_text("utf-8")
 WORDS = set(re.findall(r"[a-z][a-z0-9_]*", TEXT))
@@ -87,3 +95,31 @@ def test_every_column_is_described(table: pd.DataFrame):
     columns = {re.sub(r"_(low|high)$", "", name) for name in table.columns}
     columns |= {re.sub(r"_(low|high)$", "", name) for name in VERDICT_COLUMNS}
     assert columns - WORDS == set()
+
+
+def test_a_control_without_a_number_is_not_beaten():
+    row = verdict_of(published([run_of("robust", {"matched_parameters": float("nan")})]))
+    assert row["verdict"] == "UNDECIDED" and "matched_parameters" in row["reason"]
+
+
+def test_a_capped_control_is_not_beaten():
+    row = verdict_of(published([run_of("robust", capped="matched_parameters")]))
+    assert row["verdict"] == "UNDECIDED" and "capped" in row["reason"]
+
+
+def test_a_joint_memory_must_beat_its_own_head():
+    """Better than everything but the head trained without it (88.0)."""
+    better = {"memory": 88.3, "matched_parameters": 89.5, "matched_flops": 89.4,
+              "shuffled_keys": 89.0, "random_values": 90.0, "knock_out": 91.0}  # fmt: skip
+    row = verdict_of(published([run_of("engram", better)]))
+    assert (row["verdict"], row["deciding_control"]) == ("STOP", "base")
+
+
+def test_the_weakest_seed_stands_for_a_control(table: pd.DataFrame):
+    runs = [run_of("robust"), run_of("robust", {"matched_flops": 86.05})._replace(seed=1)]
+    found = memory_table(
+        runs, {(BASE, seed): direct_predictors() for seed in (0, 1)}, "position", SLICES, 0.95
+    )
+    row = verdict_of(found)
+    assert (row["deciding_control"], row["seed"]) == ("matched_flops", 1)
+    assert row["gain_nats"] == pytest.approx(0.05)

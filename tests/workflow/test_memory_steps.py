@@ -182,5 +182,5 @@ def test_an_engram_memory_is_scored_beside_its_controls(study: Path):
     scores = pd.read_parquet(study / "engram_scores.parquet")
     assert {"memory", "shuffled_keys", "knock_out", "constant_gate"} <= set(scores["model"])
     own = scores.loc[scores["model"] == "memory"]
-    assert np.isfinite(own[["nll", "sse", "gate", "hit"]].to_numpy()).all()
+    assert np.isfinite(own[["nll", "sse", "gate", "hit", "first_hit"]].to_numpy()).all()
     assert (own["gate"] <= own["num_frames"]).all()

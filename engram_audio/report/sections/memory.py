@@ -24,14 +24,17 @@ COLUMNS = (
     with_ends("gain_nats", "Gain", "nats/frame", "NLL of the control less the memory's; positive: "
               "the memory is better. Empty for k-NN, which is scored on fewer frames."),
     with_ends("control_gain_nats", "Control's own", "nats/frame", "Of the control over the memory "
-              "without its table; for k-NN the upper bound of a lookup by this state."),
+              "without its table; k-NN is a reference: a lookup that keeps every stored frame."),
     with_ends("gate", "Gate", "", "Mean weight of what is read."),
-    with_ends("hit_rate", "Hits", "", "Share of frames whose key train has seen."),
+    with_ends("hit_rate", "Hits", "", "Share of frames whose key, of any order, train has seen."),
+    with_ends("first_hit_rate", "of the first order", "", "Without falling back to a lower one."),
     plain_number("slots_used", "Slots used", "", "Entries that some frame has read."),
     plain_number("slot_perplexity", "Perplexity", "slots", "Of the use of slots."),
     plain_number("num_slots", "Slots", "", "Entries of the table."),
     Column("parameters", "Parameters", "", "Of the memory with what it stands on."),
     Column("control_parameters", "control's", ""),
+    Column("capped", "Capped", is_text=True, help="yes: smaller than the memory, its width was "
+           "capped."),
     Column("switched", "Val chose", is_text=True, help="off: no memory at all scored best on val."),
     Column("slice", "Slice", is_text=True),
     Column("seed", "Seed"),
@@ -85,6 +88,7 @@ def _table(data: ReportData, table: pd.DataFrame) -> TableView:
     rows = choose(table, part="eval")
     rows = rows.assign(
         control_title=[NAMES.get(str(name), str(name)) for name in rows["control"]],
+        capped=["yes" if bool(capped) else "" for capped in rows["is_control_capped"]],
         switched=["off" if bool(off) else "on" for off in rows["is_off"]],
     )
     return make_table(

@@ -101,6 +101,17 @@ def _distinct(table: torch.Tensor) -> int:
     return table[:1].numel() if is_shared else table.numel()
 
 
+def widened(head: AnyHead, width: int) -> AnyHead:
+    """Return a head with wider hidden layers.
+
+    The embedding of a frame grows along, or a wide net would look through a narrow slit.
+    """
+    narrow = head.trunk.frame_width
+    frame_width = max(narrow, narrow * width // head.trunk.width)
+    trunk = head.trunk.model_copy(update={"width": width, "frame_width": frame_width})
+    return head.model_copy(update={"trunk": trunk})
+
+
 def match_width(
     head: AnyHead,
     build: Callable[[AnyHead], ConditionalDensity],
@@ -121,11 +132,7 @@ def match_width(
         raise ValueError("a flow has no trunk width to match; name another head in memory_controls")
 
     def of(width: int) -> Matched:
-        # the embedding of a frame grows along, or a wide net would look through a narrow slit
-        narrow = head.trunk.frame_width
-        frame_width = max(narrow, narrow * width // head.trunk.width)
-        trunk = head.trunk.model_copy(update={"width": width, "frame_width": frame_width})
-        own = head.model_copy(update={"trunk": trunk})
+        own = widened(head, width)
         return Matched(own, head_budget(build(own)), False)
 
     low, high = SMALLEST_WIDTH, maximum_width

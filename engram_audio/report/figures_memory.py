@@ -28,9 +28,9 @@ def gains_figure(data: ReportData, representation: str, lag_frames: int) -> Figu
     rows = rows.loc[np.isfinite(rows["gain_nats"].to_numpy(float))]
     if rows.empty:
         return None
-    on_val = _rows(data, representation, lag_frames, "val")
-    order = on_val.groupby(["memory", "predictor"], sort=False)["memory_nll_nats"].first()
-    chosen = order.sort_values(kind="stable").index[:MAXIMUM_MEMORIES]
+    on_val = _rows(data, representation, lag_frames, "val").sort_values("memory_nll_nats")
+    pairs = zip(on_val["memory"], on_val["predictor"], strict=True)
+    chosen = list(dict.fromkeys(pairs))[:MAXIMUM_MEMORIES]
     controls = [name for name in NAMES if name in set(rows["control"])]
     places = np.arange(len(controls))[::-1].astype(float)
     with svg.canvas(svg.WIDE_IN, 1.4 + 0.5 * len(controls)) as (figure, (axis,)):

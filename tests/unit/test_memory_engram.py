@@ -10,7 +10,7 @@ from engram_audio.memory.engram import EngramModule
 from engram_audio.memory.fit import mean_gate, mean_nll
 from engram_audio.memory.hashing import NgramHash, next_primes
 from engram_audio.memory.joint import Trained, train_engram
-from engram_audio.memory.matching import head_budget, match_width, memory_budget
+from engram_audio.memory.matching import head_budget, match_width, memory_budget, widened
 from engram_audio.memory.storage import pack_engram, unpack_engram
 from engram_audio.prediction.fit import head_task
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
@@ -160,8 +160,7 @@ def test_matched_models_come_closest_from_below(world: World, memory: Trained):
     budget = memory_budget(memory.model)
     found = match_width(settings, build, budget.parameters, lambda b: b.parameters, 256)
     assert found.budget.parameters <= budget.parameters
-    wider = settings.trunk.model_copy(update={"width": found.head.trunk.width + 1})
-    beyond = head_budget(build(settings.model_copy(update={"trunk": wider})))
+    beyond = head_budget(build(widened(settings, found.head.trunk.width + 1)))
     assert beyond.parameters > budget.parameters
     assert match_width(settings, build, 10**9, lambda b: b.parameters, 16).is_capped
 

@@ -240,12 +240,12 @@ def test_the_most_frequent_keys_keep_their_entries():
 
 
 def test_gradients_pass_misses_by(table: World):
-    """Where no entry is read the gradient is the base's; where all weight is the entry's, finite."""
+    """A gradient is finite where no entry is read, and where all weight is the entry's."""
     candidates = linear_candidates(table.material, 1, "position", 2)
     pairs = lookup(ngram_orders=[2], minimum_count=20)
     for preset in ({}, PRESETS["residual"]):
         settings = lookup(**{**pairs.model_dump(mode="json"), **preset})
-        model = fit_lookup(settings, table.material, 1, candidates, 0, CPU).model
+        model = fit_lookup(settings, table.material, 1, candidates[-1:], 0, CPU).model
         batch = table.eval_data(1).batch(torch.arange(200), CPU)
         assert not bool(model.is_hit(batch).all())
         context = batch.context.clone().requires_grad_()

@@ -78,6 +78,7 @@ def decision(tmp_path_factory, demo_config):
         "prediction": {**demo_config["prediction"], "representations": []},
         "factorizer": {**demo_config["factorizer"], "representations": []},
         "rollout": {**demo_config["rollout"], "representations": []},
+        "memory": {**demo_config["memory"], "representations": []},
         "calibration": {
             **demo_config["calibration"],
             "worlds": {**demo_config["calibration"]["worlds"], "names": []},

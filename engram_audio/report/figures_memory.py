@@ -47,6 +47,7 @@ def gains_figure(data: ReportData, representation: str, lag_frames: int) -> Figu
         axis.axvline(0.0, color=svg.INK, linewidth=1, linestyle="--")
         axis.set_yticks(places, [NAMES[name] for name in controls])
         axis.set_xscale("symlog", linthresh=0.1)
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # mathematics stays markup
         axis.set_xlabel("gain of the memory, nats per frame (linear between -0.1 and 0.1)")
         figure.legend(loc="outside lower center", ncols=2)
         name = content_id("fig", representation, f"memory-gains-{lag_frames}")

@@ -33,6 +33,10 @@ def test_the_figure_states_its_method(document: Document):
         assert word in found[f"fig-{BASE}-memory-gains-1"]
 
 
+def test_no_label_is_markup(html: str):
+    assert "mathdefault" not in html
+
+
 def test_the_table_shows_every_control(html: str):
     for title in ("the keys of other frames", "entries in random places", "k-NN over a datastore"):
         assert title in html

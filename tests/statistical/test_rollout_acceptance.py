@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from engram_audio.calibration.worlds_linear import DampedRotations
-from engram_audio.rollout.config import AnyMethod, OneStepMethod
+from engram_audio.rollout.config import AnyMethod, OneStepMethod, RefitMethod
 from engram_audio.rollout.evaluation import Bench, evaluate_method, forecast_of, make_bench
 from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
 from engram_audio.rollout.forecasters import Belief, Direct
@@ -118,6 +118,7 @@ def trained(name: str, method: str) -> tuple[AnyMethod, nn.Module]:
     base = None if settings.kind in ("belief", "direct") else copy.deepcopy(head(name))
     if isinstance(settings, OneStepMethod):
         return settings, build_model(settings, frame_of(world.material), base, 0).eval()
+    assert not isinstance(settings, RefitMethod)
     recipe = world.study.rollout_recipes[settings.recipe]
     model, _ = train_method(settings, recipe, world.material, base, 0, CPU, None, Callbacks())
     return settings, model.eval()

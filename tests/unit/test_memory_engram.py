@@ -169,6 +169,7 @@ def test_budgets_count_what_is_there(world: World):
     """A linear trunk's work is two operations per weight, those of shared layers per frame."""
     settings = head_settings("gaussian_mixture", num_components=1, trunk={"kind": "mlp"})
     model = head_task(settings, world.material, 1, "position", 0, 256, CPU)[0].model
+    assert model.trunk is not None
     linear = [m for m in model.trunk.modules() if isinstance(m, torch.nn.Linear)]
     base = model.base.weight.numel()
     assert head_budget(model).flops == 2 * (sum(m.weight.numel() for m in linear) + base)

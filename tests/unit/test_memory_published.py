@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -58,10 +59,10 @@ def test_a_joint_memory_stands_beside_its_head(table: pd.DataFrame):
     assert row["gain_nats"] == pytest.approx(0.5)
 
 
-def verdict_of(table: pd.DataFrame) -> pd.Series:
+def verdict_of(table: pd.DataFrame) -> dict[Any, Any]:
     found = verdict_table(table, VERDICT)
     assert len(found) == 1 and tuple(found.columns) == VERDICT_COLUMNS
-    return found.iloc[0]
+    return found.to_dict("records")[0]
 
 
 def test_the_memory_that_val_prefers_decides(table: pd.DataFrame):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,7 @@ def study(tmp_path_factory) -> Path:
     return folder
 
 
-def arguments(folder: Path, with_nulls: bool = True, **named: str | list[str]) -> list[str]:
+def arguments(folder: Path, with_nulls: bool = True, **named: Any) -> list[str]:
     """`--name value` of files below the folder (sections by their stem) and of plain values."""
     parts = [
         "--section", str(folder / "prediction.json"), "--splits", str(folder / "splits.parquet"),
@@ -85,11 +86,11 @@ def arguments(folder: Path, with_nulls: bool = True, **named: str | list[str]) -
     return parts
 
 
-def run(step, folder: Path, with_nulls: bool = True, **named: str | list[str]) -> None:
+def run(step: Any, folder: Path, with_nulls: bool = True, **named: Any) -> None:
     step.main(arguments(folder, with_nulls, **named))
 
 
-FITTED = {"stage_section": "memory", "lag": "1", "seed": "0", "device": "cpu"}
+FITTED: dict[str, Any] = {"stage_section": "memory", "lag": "1", "seed": "0", "device": "cpu"}
 
 
 @pytest.fixture(scope="module")

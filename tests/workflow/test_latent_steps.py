@@ -1,31 +1,19 @@
 """The steps of codecs and latents on small files: from audio and arrays to shards and summaries."""
 
-import json
-import re
-import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-import yaml
 
-from engram_audio import plugins
 from engram_audio.artifacts.audio import write_flac
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentStore
-from engram_audio.artifacts.table import read_table, write_table
-from engram_audio.codecs.config import PluginCodecSettings, codec_model
-from engram_audio.codecs.entry_points import plugin_entry
+from engram_audio.artifacts.table import read_table
 from engram_audio.errors import InputError
 from engram_audio.latents import extraction
-from engram_audio.provenance import ROOT
 from engram_audio.steps import (
     download_codec,
-    extract_latents,
-    fit_codec,
     fit_var,
     import_arrays,
     index_arrays,
@@ -34,176 +22,21 @@ from engram_audio.steps import (
     simulate_var,
     summarize_latents,
 )
-
-MEL_PCA = {
-    "kind": "mel_pca", "corpus": "speech", "split_seed": 0, "sample_rate_hz": 16000, "num_mels": 40,
-    "hop_s": 0.01, "window_s": 0.04, "stack_hops": 8, "magnitude_floor": 1e-5,
-    "num_components": 6, "griffin_lim_iterations": 4,
-}  # fmt: skip
-EXTRACTION = {"batch_duration_s": 6.0, "guard_frames": 1, "batch_tolerance": 1e-4, "seed": 0}
-REPRESENTATION = {
-    "kind": "codec", "corpus": "speech", "codec": "mel_pca", "permute_blocks_s": None,
-}  # fmt: skip
-NUM_UTTERANCES = 12
-
-
-def voice(seed: int, rate: int = 16000) -> np.ndarray:
-    generator = np.random.default_rng(seed)
-    time = np.arange(int(rate * (1.0 + 0.13 * seed))) / rate
-    tones = sum(np.sin(2 * np.pi * (110 + 10 * seed) * n * time) / n for n in range(1, 9))
-    loudness = 0.1 + 0.1 * np.sin(2 * np.pi * 2.5 * time + seed)
-    return (loudness * tones + 0.003 * generator.normal(size=len(time))).astype(np.float32)
-
-
-def section(folder: Path, name: str, values: dict[str, Any]) -> Path:
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(values))
-    return path
+from tests.workflow.latent_house import (
+    NUM_UTTERANCES,
+    REPRESENTATION,
+    build_house,
+    extract,
+    fit,
+    flags,
+    section,
+    voice,
+)
 
 
 @pytest.fixture()
 def house(tmp_path: Path) -> Path:
-    """Twelve utterances of six speakers (one at 8 kHz), tables, sections and a fitted codec."""
-    rows = []
-    for number in range(NUM_UTTERANCES):
-        rate = 8000 if number == 7 else 16000
-        wave, path = voice(number, rate), tmp_path / f"u{number:02d}.flac"
-        write_flac(path, wave, rate)
-        rows.append((f"u{number:02d}", f"s{number // 2}", "F", len(wave) / rate, rate, len(wave),
-                     str(path), None))  # fmt: skip
-    columns = ["utterance_id", "speaker_id", "sex", "duration_s", "sample_rate_hz", "num_samples",
-               "audio_path", "transcript"]  # fmt: skip
-    table = pd.DataFrame(rows, columns=columns)
-    write_table(tmp_path / "utterances.parquet", table, {})
-    shards = table[["utterance_id", "speaker_id"]].assign(shard="000")
-    write_table(tmp_path / "shards.parquet", shards, {})
-    splits = table[["utterance_id", "speaker_id"]].assign(split=["train"] * 8 + ["eval"] * 4)
-    write_table(tmp_path / "splits.parquet", splits, {})
-    section(tmp_path, "codecs.mel_pca", MEL_PCA)
-    section(tmp_path, "representations.rep", REPRESENTATION)
-    section(tmp_path, "latents.extraction", EXTRACTION)
-    section(tmp_path, "latents.surrogates", {"var_order": 2, "seed": 0})
-    fit(tmp_path, "weights.safetensors")
-    return tmp_path
-
-
-def flags(**values: Any) -> list[str]:
-    parts: list[str] = []
-    for name, value in values.items():
-        many = value if isinstance(value, list) else [value]
-        parts += [f"--{name.replace('_', '-')}", *map(str, many)]
-    return parts
-
-
-def fit(house: Path, name: str) -> bytes:
-    fit_codec.main(
-        flags(
-            section=house / "codecs.mel_pca.json",
-            utterances=house / "utterances.parquet",
-            splits=house / "splits.parquet",
-            weights=house / name,
-        )
-    )
-    return (house / name).read_bytes()
-
-
-def extract(
-    house: Path, output: Path, name: str = "rep", weights: str = "weights.safetensors"
-) -> Path:
-    extract_latents.main(
-        flags(
-            representation_section=house / f"representations.{name}.json",
-            codec_section=house / "codecs.mel_pca.json",
-            section=house / "latents.extraction.json",
-            utterances=house / "utterances.parquet",
-            shards=house / "shards.parquet",
-            weights=[house / weights],
-            latents=output,
-            representation=name,
-            shard="000",
-        )
-    )
-    return output
-
-
-@pytest.fixture()
-def tiny_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The plugin of docs/add-a-codec.md, installed as pip would: its module and its dist-info."""
-    page = (ROOT / "docs" / "add-a-codec.md").read_text(encoding="utf-8")
-    code, entry = (
-        re.search(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("python", "toml")
-    )
-    assert code is not None and entry is not None
-    site = tmp_path / "site"
-    info = site / "tiny_codec-0.1.dist-info"
-    info.mkdir(parents=True)
-    (site / "tiny_codec.py").write_text(code.group(1))
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-codec\nVersion: 0.1\n")
-    groups = tomllib.loads(entry.group(1))["project"]["entry-points"]
-    lines = [f"[{group}]\n{name} = {value}\n" for group, names in groups.items()
-             for name, value in names.items()]  # fmt: skip
-    (info / "entry_points.txt").write_text("".join(lines))
-    monkeypatch.syspath_prepend(site)
-    monkeypatch.delitem(sys.modules, "tiny_codec", raising=False)
-    return site
-
-
-def extract_tiny(house: Path, **settings: Any) -> Path:
-    section(house, "codecs.tiny", {
-        "kind": "plugin", "plugin": "tiny", "settings": settings, "weights": [],
-        "uses_torch": False,
-    })  # fmt: skip
-    output = house / "latents" / "rep" / "shard-000.zarr.zip"
-    extract_latents.main(
-        flags(
-            representation_section=house / "representations.rep.json",
-            codec_section=house / "codecs.tiny.json",
-            section=house / "latents.extraction.json",
-            utterances=house / "utterances.parquet",
-            shards=house / "shards.parquet",
-            weights=[],
-            latents=output,
-            representation="rep",
-            shard="000",
-        )
-    )
-    return output
-
-
-def test_the_plugin_of_the_documentation_extracts_latents(house: Path, tiny_plugin: Path):
-    """A codec of another package, exactly as the page shows it; its code is in the digest."""
-    page = (ROOT / "docs" / "add-a-codec.md").read_text(encoding="utf-8")
-    section_text = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
-    assert section_text is not None
-    shown = yaml.safe_load(section_text.group(1))["codecs"]["tiny"]
-    settings = codec_model(json.dumps(shown)).model_validate_json(json.dumps(shown))
-    assert isinstance(settings, PluginCodecSettings)
-    store = LatentStore([extract_tiny(house, **settings.settings)])
-    facts = store.manifests[0]
-    assert len(store.index) == NUM_UTTERANCES
-    assert (store.metadata.num_dims, store.metadata.frame_rate_hz) == (8, 12.5)
-    assert all(test["is_passed"] for test in facts["extraction"]["self_tests"])
-    first = plugins.code_suffix(settings)
-    assert facts["code_digest"].endswith(first) and first.startswith("-0.1-")
-    module = tiny_plugin / "tiny_codec.py"
-    module.write_text(module.read_text() + "\n# a comment\n")
-    assert plugins.code_suffix(settings) == first
-    module.write_text(module.read_text().replace("1280", "640"))
-    assert plugins.code_suffix(settings) != first
-
-
-def test_a_plugins_mistakes_are_one_line(house: Path, tiny_plugin: Path):
-    with pytest.raises(InputError, match=r"plugin, tiny\): settings\.num_dims: .*found 'eight'"):
-        extract_tiny(house, num_dims="eight", seed=0)
-    with pytest.raises(InputError, match=r"settings\.seed: Field required"):
-        extract_tiny(house, num_dims=8)
-    with pytest.raises(InputError, match=r"no installed package offers 'tin' .* offered: tiny"):
-        plugin_entry("tin")
-    module = tiny_plugin / "tiny_codec.py"
-    module.write_text(module.read_text().replace("def load(", "def load_it("))
-    sys.modules.pop("tiny_codec")
-    with pytest.raises(InputError, match="cannot be imported, or lacks Settings or load"):
-        extract_tiny(house, num_dims=8, seed=0)
+    return build_house(tmp_path)
 
 
 def test_the_codec_is_fitted_on_train_utterances_only(house: Path):

@@ -1,0 +1,104 @@
+"""A small corpus on disk with its tables, sections and a fitted codec."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.artifacts.audio import write_flac
+from engram_audio.artifacts.table import write_table
+from engram_audio.steps import (
+    extract_latents,
+    fit_codec,
+)
+
+MEL_PCA = {
+    "kind": "mel_pca", "corpus": "speech", "split_seed": 0, "sample_rate_hz": 16000, "num_mels": 40,
+    "hop_s": 0.01, "window_s": 0.04, "stack_hops": 8, "magnitude_floor": 1e-5,
+    "num_components": 6, "griffin_lim_iterations": 4,
+}  # fmt: skip
+EXTRACTION = {"batch_duration_s": 6.0, "guard_frames": 1, "batch_tolerance": 1e-4, "seed": 0}
+REPRESENTATION = {
+    "kind": "codec", "corpus": "speech", "codec": "mel_pca", "permute_blocks_s": None,
+}  # fmt: skip
+NUM_UTTERANCES = 12
+
+
+def voice(seed: int, rate: int = 16000) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    time = np.arange(int(rate * (1.0 + 0.13 * seed))) / rate
+    tones = sum(np.sin(2 * np.pi * (110 + 10 * seed) * n * time) / n for n in range(1, 9))
+    loudness = 0.1 + 0.1 * np.sin(2 * np.pi * 2.5 * time + seed)
+    return (loudness * tones + 0.003 * generator.normal(size=len(time))).astype(np.float32)
+
+
+def section(folder: Path, name: str, values: dict[str, Any]) -> Path:
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def build_house(tmp_path: Path) -> Path:
+    """Twelve utterances of six speakers (one at 8 kHz), tables, sections and a fitted codec."""
+    rows = []
+    for number in range(NUM_UTTERANCES):
+        rate = 8000 if number == 7 else 16000
+        wave, path = voice(number, rate), tmp_path / f"u{number:02d}.flac"
+        write_flac(path, wave, rate)
+        rows.append((f"u{number:02d}", f"s{number // 2}", "F", len(wave) / rate, rate, len(wave),
+                     str(path), None))  # fmt: skip
+    columns = ["utterance_id", "speaker_id", "sex", "duration_s", "sample_rate_hz", "num_samples",
+               "audio_path", "transcript"]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns)
+    write_table(tmp_path / "utterances.parquet", table, {})
+    shards = table[["utterance_id", "speaker_id"]].assign(shard="000")
+    write_table(tmp_path / "shards.parquet", shards, {})
+    splits = table[["utterance_id", "speaker_id"]].assign(split=["train"] * 8 + ["eval"] * 4)
+    write_table(tmp_path / "splits.parquet", splits, {})
+    section(tmp_path, "codecs.mel_pca", MEL_PCA)
+    section(tmp_path, "representations.rep", REPRESENTATION)
+    section(tmp_path, "latents.extraction", EXTRACTION)
+    section(tmp_path, "latents.surrogates", {"var_order": 2, "seed": 0})
+    fit(tmp_path, "weights.safetensors")
+    return tmp_path
+
+
+def flags(**values: Any) -> list[str]:
+    parts: list[str] = []
+    for name, value in values.items():
+        many = value if isinstance(value, list) else [value]
+        parts += [f"--{name.replace('_', '-')}", *map(str, many)]
+    return parts
+
+
+def fit(house: Path, name: str) -> bytes:
+    fit_codec.main(
+        flags(
+            section=house / "codecs.mel_pca.json",
+            utterances=house / "utterances.parquet",
+            splits=house / "splits.parquet",
+            weights=house / name,
+        )
+    )
+    return (house / name).read_bytes()
+
+
+def extract(
+    house: Path, output: Path, name: str = "rep", weights: str = "weights.safetensors"
+) -> Path:
+    extract_latents.main(
+        flags(
+            representation_section=house / f"representations.{name}.json",
+            codec_section=house / "codecs.mel_pca.json",
+            section=house / "latents.extraction.json",
+            utterances=house / "utterances.parquet",
+            shards=house / "shards.parquet",
+            weights=[house / weights],
+            latents=output,
+            representation=name,
+            shard="000",
+        )
+    )
+    return output

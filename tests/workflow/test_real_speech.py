@@ -33,6 +33,7 @@ def tables(tmp_path_factory, shared_data: Path) -> Path:
     config["representations"] = {"soundstream": soundstream}
     config["prediction"]["representations"] = ["soundstream"]
     config["codecs"] = {"soundstream": config["codecs"]["soundstream"]}
+    config["codec_ladders"] = {}
     nothing = {"representations": [], "ladders": {}, "controls": {}}
     config["codec_comparison"]["compared"] = nothing
     config["structure"].update({"slices": ["all"], "lags_frames": [1, 2], "kmeans_restarts": 3})

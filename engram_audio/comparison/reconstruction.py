@@ -128,7 +128,8 @@ def installed_metrics() -> dict[str, Metric]:
     except ImportError:
         pass
     try:
-        from pesq import PesqError, pesq
+        # compiled when it is installed, so that not every machine has it
+        from pesq import PesqError, pesq  # pyright: ignore[reportMissingImports]
 
         def quality(original: np.ndarray, decoded: np.ndarray) -> float:
             try:

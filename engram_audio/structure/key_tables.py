@@ -37,6 +37,7 @@ CURVE_COLUMNS = (
     "sse_residual", "sse_total",
 )  # fmt: skip
 NGRAM_COLUMNS = ("key", "order", "minimum_count", "part", "num_ngrams", "num_covered")
+TEXT_COLUMNS = {"key", "slice", "subspace", "control", "part", "speaker_id", "status", "matching"}
 EXCLUDED_CELL = -1  # the row of the cell table that gathers what is not effective
 
 
@@ -65,14 +66,14 @@ class TableBuilder:
             self._pieces.append({name: _column(value, length) for name, value in columns.items()})
 
     def frame(self) -> pd.DataFrame:
-        """Return all rows in the order in which they were added."""
-        return pd.DataFrame(
-            {
-                name: np.concatenate([piece[name] for piece in self._pieces])
-                if self._pieces
-                else []
-                for name in self._columns
+        """Return all rows in the order in which they were added; text is text without rows too."""
+        if not self._pieces:
+            types = {
+                name: "string" if name in TEXT_COLUMNS else "float64" for name in self._columns
             }
+            return pd.DataFrame({name: pd.array([], dtype=dtype) for name, dtype in types.items()})
+        return pd.DataFrame(
+            {name: np.concatenate([one[name] for one in self._pieces]) for name in self._columns}
         )
 
 

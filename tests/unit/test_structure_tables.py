@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from engram_audio.artifacts.published import read_csv
+from engram_audio.artifacts.published import read_cells, read_csv
 from engram_audio.artifacts.structure_tables import analysis_of, group_by_analysis
-from engram_audio.artifacts.table import write_csv
+from engram_audio.artifacts.table import read_table, write_csv, write_table
 from engram_audio.corpus.corpus_tables import (
     corpus_rows,
     corpus_table,
@@ -15,6 +15,7 @@ from engram_audio.corpus.corpus_tables import (
     representation_row,
 )
 from engram_audio.errors import InputError
+from engram_audio.structure import key_tables
 
 UTTERANCES = pd.DataFrame(
     {
@@ -30,6 +31,26 @@ SPLITS = {
     )
 }
 HOSTILE = '<script>alert("x")</script>, "quoted"\nnew line; =1+1'
+
+
+COLUMNS = {
+    name: value for name, value in vars(key_tables).items() if name.endswith("_COLUMNS")
+    and isinstance(value, tuple)
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", COLUMNS.values(), ids=COLUMNS)
+def test_a_table_without_rows_keeps_text_apart_from_numbers(tmp_path: Path, columns: tuple):
+    """A family too fine for its frames scores no key; the page filters its tables all the same."""
+    path = tmp_path / "cells.parquet"
+    write_table(path, key_tables.TableBuilder(columns).frame(), {})
+    found = read_table(path, columns)
+    assert len(found) == 0
+    assert [name for name in columns if pd.api.types.is_numeric_dtype(found[name])] == [
+        name for name in columns if name not in key_tables.TEXT_COLUMNS
+    ]
+    if "slice" in columns and "lag_frames" in columns:
+        assert len(read_cells(path, ["pca.raw.kmeans_256"], 1, "all")) == 0
 
 
 def test_representation_and_split_are_read_from_the_path():

@@ -26,7 +26,9 @@ class Codec(abc.ABC):
         is_quantized: Whether the latents come from codes: rounding then flips a code now and then.
         may_have_dead_dims: Whether a dimension that never moves is possible in a sound codec.
         nominal_frame_rate_hz: The rate the checkpoint states; None where it states none.
-        bits_per_s: Bits that name the latents of one second; None where they are continuous.
+        bits_per_s: Bits of one second; None where nothing states them.
+        bits_are: `quantised`: they name the latents. `posterior_kl`: what latents drawn from the
+            posterior cost on val; the posterior means that are used hold more.
     """
 
     sample_rate_hz: int
@@ -41,6 +43,7 @@ class Codec(abc.ABC):
     may_have_dead_dims: bool = True
     nominal_frame_rate_hz: float | None = None
     bits_per_s: float | None = None
+    bits_are: str = "quantised"
 
     @property
     def frame_rate_hz(self) -> float:

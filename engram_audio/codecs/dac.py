@@ -6,12 +6,16 @@ causal. Hop and rate are read from the checkpoint; the variants differ in both.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from engram_audio.codecs.channels_last import channels_last
 from engram_audio.codecs.config import DacCodecSettings
+from engram_audio.codecs.pieces import PieceEncoder, apply, before_strides, front_of
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import NO_ATTENTION, load_model
@@ -33,9 +37,12 @@ class DacCodec(TorchCodec):
         self.sample_rate_hz = int(config.sampling_rate)
         self.hop_samples = math.prod(int(ratio) for ratio in config.downsampling_ratios)
         self.num_dims = int(config.hidden_size)
-        before, after = reach_frames(convolutions(config.downsampling_ratios), self.hop_samples)
+        layers = convolutions(config.downsampling_ratios)
+        before, after = reach_frames(layers, self.hop_samples)
         self.context_frames = self.cold_start_frames = before
         self.lookahead_frames = after
+        if device == "cpu":
+            self._pieces = pieces_of(model.encoder, layers, self.sample_rate_hz)
 
     def _encoder_parts(self) -> Mapping[str, torch.nn.Module]:
         return {"encoder": self._model.encoder}
@@ -45,6 +52,34 @@ class DacCodec(TorchCodec):
 
     def _audio(self, latents: torch.Tensor) -> torch.Tensor:
         return self._model.decoder(latents.transpose(1, 2))
+
+
+class Snake(nn.Module):
+    """The model's activation, x + sin(a x)^2 / a, in place and over rows of channels."""
+
+    def __init__(self, original: Any) -> None:
+        """Take over the frequencies."""
+        super().__init__()
+        alpha = original.alpha.detach().reshape(-1)
+        self._alpha, self._weight = alpha, (alpha + 1e-9).reciprocal()
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Map [B, C, M] to the same."""
+        rows = hidden.transpose(1, 2)
+        squares = (rows * self._alpha).sin_().square_()
+        return torch.addcmul(rows, squares, self._weight).transpose(1, 2)
+
+
+def pieces_of(encoder: Any, layers: Sequence[Layer], rate_hz: int) -> PieceEncoder:
+    """Cut the encoder after one of its strides."""
+    encoder = channels_last(encoder, {type(encoder.snake1): Snake})
+    front = front_of(layers, [number + 1 for number in before_strides(layers)], rate_hz)
+    early = [encoder.conv1, *encoder.block[: front.cut + 1]]
+    late = [*encoder.block[front.cut + 1 :], encoder.snake1, encoder.conv2]
+    convolve = partial(apply, early)
+    return PieceEncoder(
+        front, convolve, convolve, lambda hidden: apply(late, hidden).transpose(1, 2), rate_hz
+    )
 
 
 def convolutions(ratios: Sequence[int]) -> list[Layer]:

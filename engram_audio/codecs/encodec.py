@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn.utils import parametrize
 
+from engram_audio.codecs.channels_last import channels_last
 from engram_audio.codecs.config import EncodecCodecSettings
-from engram_audio.codecs.pieces import apply, convolve_in_pieces, front_of
+from engram_audio.codecs.pieces import PieceEncoder, apply, cut_seanet
 from engram_audio.codecs.receptive_field import reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import NO_ATTENTION, load_model, seanet_of
@@ -27,21 +27,17 @@ class EncodecCodec(TorchCodec):
 
     is_causal = True
     latent_space = "pre_quantizer"
-    shares_a_batch = True  # one step of the LSTM for many clips costs little more than for one
 
     def __init__(self, model: Any, sha256: str, device: str, num_workers: int) -> None:
         """Keep a loaded model; its weight normalisation is folded into the weights."""
         super().__init__(fold_weight_norm(model), sha256, device, num_workers)
-        config, layers = model.config, model.encoder.layers
+        config = model.config
         self.sample_rate_hz = int(config.sampling_rate)
         self.hop_samples = int(config.hop_length)
         self.num_dims = int(config.hidden_size)
         self.cold_start_frames = reach_frames(seanet_of(config), self.hop_samples)[0]
-        self._front = front_of(layers, seanet_of(config))
-        self._early = layers[: self._front.num_modules]
-        self._late = layers[self._front.num_modules :]
-        # Mirroring is slow, and only a clip's own beginning needs it.
-        self._unmirrored = without_mirroring(self._early)
+        if device == "cpu":
+            self._pieces = pieces_of(model.encoder.layers, config)
 
     def _encoder_parts(self) -> Mapping[str, torch.nn.Module]:
         return {"encoder": self._model.encoder}
@@ -49,21 +45,24 @@ class EncodecCodec(TorchCodec):
     def _latents(self, audio: torch.Tensor) -> torch.Tensor:
         return self._model.encoder(audio).transpose(1, 2)
 
-    @torch.inference_mode()
-    def _encode_together(self, clips: Sequence[torch.Tensor]) -> list[np.ndarray]:
-        """Convolve clip by clip, in pieces; then the LSTM, and what follows it, for all at once."""
-        head, rest = partial(apply, self._early), partial(apply, self._unmirrored)
-        features = [
-            convolve_in_pieces(head, rest, clip, self._front, self.sample_rate_hz)[0].T
-            for clip in clips
-        ]
-        padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True).transpose(1, 2)
-        latents = apply(self._late, padded).transpose(1, 2).numpy()
-        counts = [clip.shape[-1] // self.hop_samples for clip in clips]
-        return [rows[:count] for rows, count in zip(latents, counts, strict=True)]
-
     def _audio(self, latents: torch.Tensor) -> torch.Tensor:
         return self._model.decoder(latents.transpose(1, 2))
+
+
+def pieces_of(modules: Any, config: Any) -> PieceEncoder:
+    """Cut the encoder; one step of the LSTM for many clips costs little more than for one."""
+    layers, rate_hz = seanet_of(config), int(config.sampling_rate)
+    front, early, late = cut_seanet(modules, layers, rate_hz)
+    late = channels_last(late)
+    # Mirroring is slow, and only a clip's own beginning needs it.
+    rest = channels_last(without_mirroring(early))
+    return PieceEncoder(
+        front,
+        partial(apply, channels_last(early)),
+        partial(apply, rest),
+        lambda hidden: apply(late, hidden).transpose(1, 2),
+        rate_hz,
+    )
 
 
 def without_mirroring(modules: torch.nn.Module) -> Any:

@@ -14,7 +14,13 @@ from engram_audio.codecs.fitted_config import MelVaeCodecSettings
 from engram_audio.codecs.griffin_lim import invert_log_mel
 from engram_audio.codecs.mel import analysis_of, log_mel_stacks
 from engram_audio.codecs.mel_vae_networks import MelVae
-from engram_audio.codecs.trained_weights import encoder_fault, encoder_hash, fill, read_weights
+from engram_audio.codecs.trained_weights import (
+    encoder_fault,
+    encoder_hash,
+    fill,
+    posterior_bits_per_s,
+    read_weights,
+)
 
 
 class MelVaeCodec(Codec):
@@ -22,6 +28,7 @@ class MelVaeCodec(Codec):
 
     is_causal = True
     latent_space = "vae_mean"
+    bits_are = "posterior_kl"
 
     def __init__(self, network: MelVae, settings: MelVaeCodecSettings, device: str) -> None:
         """Keep a trained network and the sizes."""
@@ -75,4 +82,6 @@ def load(
     num_values = settings.num_mels * settings.stack_hops
     network = MelVae(settings, torch.zeros(num_values), torch.ones(1))
     fill(network, tensors, path)
-    return MelVaeCodec(network, settings, device)
+    codec = MelVaeCodec(network, settings, device)
+    codec.bits_per_s = posterior_bits_per_s(path)
+    return codec

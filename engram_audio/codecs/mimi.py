@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from engram_audio.codecs.config import MimiCodecSettings
-from engram_audio.codecs.pieces import encode_in_pieces, front_of, stream_encoder
+from engram_audio.codecs.pieces import mimi_pieces, stream_encoder
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import load_model, seanet_of
@@ -49,7 +49,6 @@ class MimiCodec(TorchCodec):
         self.num_dims = int(config.hidden_size)
         self.cold_start_frames = convolution_cold_start(config, self.hop_samples)
         self.context_frames = attention_context(config, self.hop_samples)
-        self._front = front_of(model.encoder.encoder_seanet.layers, seanet_of(config))
         self.latent_space = (
             f"{self._space}_{self._num_codebooks}" if self._num_codebooks else self._space
         )
@@ -57,6 +56,9 @@ class MimiCodec(TorchCodec):
         if self._num_codebooks:
             code_bits = float(np.log2(config.codebook_size))
             self.bits_per_s = self._num_codebooks * code_bits * self.frame_rate_hz
+        if device == "cpu":
+            layers = seanet_of(config)
+            self._pieces = mimi_pieces(model.encoder, layers, self.sample_rate_hz, self._in_space)
 
     def weight_fault(self) -> str | None:
         """Refuse an encoder or, for codebooks, a quantiser whose weights are all zero."""
@@ -75,12 +77,7 @@ class MimiCodec(TorchCodec):
         return {name: getattr(encoder, name) for name in names}
 
     def _latents(self, audio: torch.Tensor) -> torch.Tensor:
-        encoder = self._model.encoder
-        if self._device == "cpu":
-            latents = encode_in_pieces(encoder, audio, self._front, self.sample_rate_hz)
-        else:
-            latents = encoder(audio).latents
-        return self._in_space(latents).transpose(1, 2)
+        return self._in_space(self._model.encoder(audio).latents).transpose(1, 2)
 
     def _streamed(self, audio: torch.Tensor, chunk_samples: int) -> torch.Tensor | None:
         latents = stream_encoder(self._model.encoder, audio, chunk_samples)

@@ -1,11 +1,12 @@
-"""A clip piece by piece on a CPU: what a layer writes is still in the cache for the next layer.
+"""Encoding on a CPU: a front piece by piece, what follows it for many clips at once.
 
-Only the front of a SEANet gains: up to its last stride activations are large and weights small.
-Each piece has all the samples before it that reach it, so the result is that of the whole clip up
-to rounding. Attention over a short window goes on with the keys and values of the window, instead
-of a mask over the whole clip.
+At the front of an encoder activations are large and weights small: clip by clip, in pieces, what a
+layer writes is still in the cache for the next. Further on it is the other way round: weights are
+read once for all clips of a batch. Each piece has all the samples around it that reach it, so the
+result is that of the whole clip up to rounding. Attention over a short window goes on with the keys
+and values of the window, instead of a mask over the whole clip.
 
-Shapes: B clips, S samples, M encoder steps, C channels.
+Shapes: B clips, S samples, M encoder steps, C channels, T frames, D dimensions.
 """
 
 import inspect
@@ -15,32 +16,93 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
+from engram_audio.codecs.channels_last import channels_last
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 
 PIECE_S = 1.0  # activations of some MB; measured best between 0.8 and 1.6 s
+LARGEST_REACH = 0.1  # of a piece: what is computed twice
+Stage = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Front(NamedTuple):
-    """The part of a SEANet that is applied in pieces.
+    """The part of an encoder that is applied in pieces.
 
     Attributes:
-        num_modules: Modules before the last strided convolution.
+        cut: Which of the places to cut was chosen.
         step_samples: Samples of a step of its output.
-        reach_steps: Steps before a step whose samples reach it.
+        before_steps: Steps before a step whose samples reach it.
+        after_steps: Steps after it.
     """
 
-    num_modules: int
+    cut: int
     step_samples: int
-    reach_steps: int
+    before_steps: int
+    after_steps: int
 
 
-def front_of(modules: Sequence[Any], convolutions: Sequence[Layer]) -> Front:
-    """Find the front: `modules` of a SEANet, and the sizes of its `convolutions`."""
-    strided = [n for n, m in enumerate(modules) if hasattr(m, "conv") and m.conv.stride[0] > 1]
-    last = [n for n, layer in enumerate(convolutions) if layer.stride > 1][-1]
-    step = math.prod(layer.stride for layer in convolutions[:last])
-    return Front(strided[-1], step, reach_frames(convolutions[:last], step)[0])
+def front_of(layers: Sequence[Layer], cuts: Sequence[int], rate_hz: int) -> Front:
+    """Choose the longest front whose pieces need little beyond themselves.
+
+    Args:
+        layers: The encoder's convolutions.
+        cuts: How many of them come before each place where the encoder can be cut.
+        rate_hz: Sampling rate.
+    """
+    fronts = []
+    for number, cut in enumerate(cuts):
+        step = math.prod(layer.stride for layer in layers[:cut])
+        fronts.append(Front(number, step, *reach_frames(layers[:cut], step)))
+    most = LARGEST_REACH * PIECE_S * rate_hz
+    near = [one for one in fronts if (one.before_steps + one.after_steps) * one.step_samples < most]
+    return (near or fronts[:1])[-1]
+
+
+def before_strides(layers: Sequence[Layer]) -> list[int]:
+    """Return how many convolutions come before each strided one."""
+    return [number for number, layer in enumerate(layers) if layer.stride > 1]
+
+
+class PieceEncoder(NamedTuple):
+    """An encoder cut in two.
+
+    Attributes:
+        front: Sizes of the front.
+        head: The front for the first piece, which begins with the clip.
+        rest: The front for other pieces; how it pads their beginnings is cut away.
+        late: What follows the front, [B, C, M] to [B, T, D].
+        rate_hz: Sampling rate.
+    """
+
+    front: Front
+    head: Stage
+    rest: Stage
+    late: Stage
+    rate_hz: int
+
+    def encode(self, clips: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Encode clips [1, 1, S], to [T, D] each and, after short clips, frames of the padding."""
+        steps = [self.convolve(clip)[0].T for clip in clips]
+        padded = nn.utils.rnn.pad_sequence(steps, batch_first=True)
+        return list(self.late(padded.transpose(1, 2)))
+
+    def convolve(self, audio: torch.Tensor) -> torch.Tensor:
+        """Apply the front to [B, 1, S], S a multiple of its step; returns [B, C, S / step]."""
+        front = self.front
+        num_steps = audio.shape[-1] // front.step_samples
+        piece_steps = max(round(PIECE_S * self.rate_hz / front.step_samples), 1)
+        # a front of its own for the head is the slower one: the first piece is short
+        head_steps = piece_steps if self.head is self.rest else 2 * front.before_steps
+        starts = [0, *range(head_steps, num_steps, piece_steps)]
+        outputs = []
+        for start, stop in zip(starts, [*starts[1:], num_steps], strict=True):
+            first = max(start - front.before_steps, 0)
+            last = min(stop + front.after_steps, num_steps)
+            piece = audio[..., first * front.step_samples : last * front.step_samples]
+            output = (self.rest if first else self.head)(piece)
+            outputs.append(output[..., start - first : stop - first])
+        return torch.cat(outputs, dim=-1)
 
 
 def apply(modules: Iterable[Any], hidden: torch.Tensor) -> torch.Tensor:
@@ -50,33 +112,43 @@ def apply(modules: Iterable[Any], hidden: torch.Tensor) -> torch.Tensor:
     return hidden
 
 
-def convolve_in_pieces(
-    head: Callable[[torch.Tensor], torch.Tensor],
-    rest: Callable[[torch.Tensor], torch.Tensor],
-    audio: torch.Tensor,
-    front: Front,
-    rate_hz: int,
-) -> torch.Tensor:
-    """Apply a front to clips piece by piece.
+def cut_seanet(modules: Any, layers: Sequence[Layer], rate_hz: int) -> tuple[Front, Any, Any]:
+    """Cut the modules of a SEANet before one of its strides: sizes, the front, the rest."""
+    front = front_of(layers, before_strides(layers), rate_hz)
+    strided = [
+        n for n, one in enumerate(modules) if hasattr(one, "conv") and one.conv.stride[0] > 1
+    ]
+    place = strided[front.cut]
+    return front, modules[:place], modules[place:]
+
+
+def mimi_pieces(
+    encoder: Any, layers: Sequence[Layer], rate_hz: int, in_space: Stage
+) -> PieceEncoder:
+    """Cut an encoder of the Mimi family (SEANet, attention, stride).
 
     Args:
-        head: The front for the first piece, which begins with the clip.
-        rest: The front for other pieces; how it pads their beginnings is cut away.
-        audio: Shape [B, 1, S], S a multiple of the step.
-        front: Its sizes.
+        encoder: With `encoder_seanet`, `encoder_transformer` and `downsample`.
+        layers: Convolutions of its SEANet.
         rate_hz: Sampling rate.
-
-    Returns:
-        Shape [B, C, S / step].
+        in_space: Maps what the encoder gives, [B, D, T], to the space that is asked for.
     """
-    num_steps = audio.shape[-1] // front.step_samples
-    piece_steps = max(round(PIECE_S * rate_hz / front.step_samples), 1)
-    outputs = []
-    for start in range(0, num_steps, piece_steps):
-        first, stop = max(start - front.reach_steps, 0), min(start + piece_steps, num_steps)
-        piece = audio[..., first * front.step_samples : stop * front.step_samples]
-        outputs.append((rest if first else head)(piece)[..., start - first :])
-    return torch.cat(outputs, dim=-1)
+    front, *parts = cut_seanet(encoder.encoder_seanet.layers, layers, rate_hz)
+    early, late, transformer, downsample = map(
+        channels_last, (*parts, encoder.encoder_transformer, encoder.downsample)
+    )
+    window = int(encoder.config.sliding_window)
+
+    def finish(hidden: torch.Tensor) -> torch.Tensor:
+        steps = apply(late, hidden).transpose(1, 2)
+        if steps.shape[1] > 2 * window:
+            steps = attend_in_pieces(transformer, steps, window)
+        else:
+            steps = transformer(steps).last_hidden_state
+        return in_space(downsample(steps.transpose(1, 2))).transpose(1, 2)
+
+    convolve = partial(apply, early)
+    return PieceEncoder(front, convolve, convolve, finish, rate_hz)
 
 
 def attend_in_pieces(transformer: Any, hidden: torch.Tensor, window: int) -> torch.Tensor:
@@ -95,30 +167,6 @@ def cache_name(module: Any) -> str:
     """Return what a release of transformers calls the keys and values that are carried along."""
     names = inspect.signature(module.forward).parameters
     return "cache" if "cache" in names else "past_key_values"
-
-
-def encode_in_pieces(encoder: Any, audio: torch.Tensor, front: Front, rate_hz: int) -> torch.Tensor:
-    """Encode [B, 1, S] through an encoder of the Mimi family (SEANet, attention, stride).
-
-    Args:
-        encoder: With `encoder_seanet`, `encoder_transformer` and `downsample`.
-        audio: Shape [B, 1, S], S a multiple of the hop.
-        front: Of its SEANet.
-        rate_hz: Sampling rate.
-
-    Returns:
-        Latents, shape [B, D, T].
-    """
-    modules = encoder.encoder_seanet.layers
-    early, late = modules[: front.num_modules], modules[front.num_modules :]
-    convolve = partial(apply, early)
-    hidden = apply(late, convolve_in_pieces(convolve, convolve, audio, front, rate_hz))
-    steps, window = hidden.transpose(1, 2), int(encoder.config.sliding_window)
-    if steps.shape[1] > 2 * window:
-        steps = attend_in_pieces(encoder.encoder_transformer, steps, window)
-    else:
-        steps = encoder.encoder_transformer(steps).last_hidden_state
-    return encoder.downsample(steps.transpose(1, 2))
 
 
 def stream_encoder(encoder: Any, audio: torch.Tensor, chunk_samples: int) -> torch.Tensor:

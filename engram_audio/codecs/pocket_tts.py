@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from engram_audio.codecs.config import PocketTtsCodecSettings
-from engram_audio.codecs.pieces import encode_in_pieces, front_of, stream_encoder
+from engram_audio.codecs.pieces import mimi_pieces, stream_encoder
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import load_model, seanet_of
@@ -37,8 +37,11 @@ class PocketTtsCodec(TorchCodec):
         convolutions, last = seanet_of(config), Layer(2 * stride, stride=stride)
         attention = [Layer(int(config.sliding_window))] * int(config.num_hidden_layers)
         self.cold_start_frames = reach_frames([*convolutions, last], self.hop_samples)[0]
-        self._front = front_of(model.encoder.encoder_seanet.layers, convolutions)
         self.context_frames = reach_frames([*convolutions, *attention, last], self.hop_samples)[0]
+        if device == "cpu":
+            self._pieces = mimi_pieces(
+                model.encoder, convolutions, self.sample_rate_hz, lambda latents: latents
+            )
 
     def _encoder_parts(self) -> Mapping[str, torch.nn.Module]:
         encoder = self._model.encoder
@@ -46,10 +49,7 @@ class PocketTtsCodec(TorchCodec):
         return {name: getattr(encoder, name) for name in names}
 
     def _latents(self, audio: torch.Tensor) -> torch.Tensor:
-        if self._device != "cpu":
-            return self._model.encode(audio).latents
-        latents = encode_in_pieces(self._model.encoder, audio, self._front, self.sample_rate_hz)
-        return latents.transpose(1, 2)
+        return self._model.encode(audio).latents
 
     def _streamed(self, audio: torch.Tensor, chunk_samples: int) -> torch.Tensor | None:
         return stream_encoder(self._model.encoder, audio, chunk_samples).transpose(1, 2)

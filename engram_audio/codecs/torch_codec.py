@@ -12,6 +12,9 @@ import numpy as np
 import torch
 
 from engram_audio.codecs.base import Codec
+from engram_audio.codecs.pieces import PieceEncoder
+
+CLIPS_AT_ONCE = 4  # of those that share weights; not the number of threads, which changes no bit
 
 
 class StagedBatch(NamedTuple):
@@ -27,13 +30,7 @@ class StagedBatch(NamedTuple):
 
 
 class TorchCodec(Codec):
-    """A codec that is a `torch.nn.Module` in float32.
-
-    Attributes:
-        shares_a_batch: Whether clips of a thread are encoded together on a CPU, not one by one.
-    """
-
-    shares_a_batch: bool = False
+    """A codec that is a `torch.nn.Module` in float32."""
 
     def __init__(self, model: Any, sha256: str, device: str, num_workers: int) -> None:
         """Keep a loaded model in evaluation mode."""
@@ -41,6 +38,7 @@ class TorchCodec(Codec):
         self._sha256 = sha256
         self._device = device
         self._num_workers = num_workers
+        self._pieces: PieceEncoder | None = None
         self._copies = torch.cuda.Stream() if device == "cuda" else None
         if device == "cpu" and num_workers > 1:
             torch.set_num_threads(1)  # the clips run side by side instead
@@ -83,8 +81,8 @@ class TorchCodec(Codec):
     def encode(self, waveforms: np.ndarray | StagedBatch, num_samples: np.ndarray) -> np.ndarray:
         """Encode a padded batch; no mask is relied on, callers pad to a hop multiple and crop.
 
-        A GPU takes the batch at once. On a CPU padding and cache misses cost more than batching
-        saves, so clips go one by one, in parallel threads.
+        A GPU takes the batch at once. On a CPU threads share its clips; each goes one by one where
+        padding and cache misses would cost more than batching saves.
         """
         staged = self.stage(waveforms) if isinstance(waveforms, np.ndarray) else waveforms
         if isinstance(staged, StagedBatch):
@@ -98,8 +96,10 @@ class TorchCodec(Codec):
         num_frames = waveforms.shape[1] // self.hop_samples
         latents = np.zeros((len(waveforms), num_frames, self.num_dims), np.float32)
         counts = -(-num_samples // self.hop_samples)
-        num_jobs = self._num_workers if self.shares_a_batch else len(waveforms)
-        jobs = [job for job in np.array_split(np.arange(len(waveforms)), num_jobs) if len(job)]
+        size = 1 if self._pieces is None else CLIPS_AT_ONCE
+        jobs = [
+            np.arange(len(waveforms))[start:][:size] for start in range(0, len(waveforms), size)
+        ]
 
         def encode_job(clips: np.ndarray) -> None:
             audio = [
@@ -115,9 +115,12 @@ class TorchCodec(Codec):
             list(pool.map(encode_job, jobs))
         return latents
 
+    @torch.inference_mode()
     def _encode_together(self, clips: Sequence[torch.Tensor]) -> list[np.ndarray]:
-        """Encode clips of a thread's share, each [1, 1, S], to [T, D] each."""
-        return [self._encode(clip)[0] for clip in clips]
+        """Encode clips [1, 1, S] to [T, D] each, and frames of the padding after short ones."""
+        if self._pieces is None:
+            return [self._encode(clip)[0] for clip in clips]
+        return [rows.numpy() for rows in self._pieces.encode(clips)]
 
     def _with_lookahead(self, waveforms: np.ndarray) -> np.ndarray:
         """Append silence as far as the encoder looks ahead: every clip then ends alike."""

@@ -1,18 +1,19 @@
 """Weights of trained codecs: read into a network, hashed, checked."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from engram_audio.codecs.weights import require_file
 from engram_audio.errors import InputError
 
-WEIGHTS = "weights.safetensors"
+WEIGHTS, HEADER = "weights.safetensors", "engram_audio"
 REMEDY = "delete it and rerun train_codec"
 
 
@@ -27,6 +28,13 @@ def read_weights(files: Sequence[Path], kind: str) -> tuple[Path, dict[str, Tens
         return path, load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a trained {kind} ({error}); {REMEDY}") from error
+
+
+def posterior_bits_per_s(path: Path) -> float | None:
+    """Return the KL of the posterior on val that training left in the header, bits/s."""
+    with safe_open(path, framework="numpy") as archive:
+        header = json.loads((archive.metadata() or {}).get(HEADER, "{}"))
+    return header.get("health", {}).get("rate_bits_per_s")
 
 
 def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

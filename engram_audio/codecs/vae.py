@@ -11,7 +11,13 @@ import torch
 
 from engram_audio.codecs.base import Codec
 from engram_audio.codecs.fitted_config import VaeCodecSettings
-from engram_audio.codecs.trained_weights import encoder_fault, encoder_hash, fill, read_weights
+from engram_audio.codecs.trained_weights import (
+    encoder_fault,
+    encoder_hash,
+    fill,
+    posterior_bits_per_s,
+    read_weights,
+)
 from engram_audio.codecs.vae_networks import WaveformVae
 
 
@@ -20,6 +26,7 @@ class VaeCodec(Codec):
 
     is_causal = True
     latent_space = "vae_mean"
+    bits_are = "posterior_kl"
 
     def __init__(self, network: WaveformVae, settings: VaeCodecSettings, device: str) -> None:
         """Keep a trained network and the sizes."""
@@ -65,4 +72,6 @@ def load(
     path, tensors = read_weights(files, settings.kind)
     network = WaveformVae(settings)
     fill(network, tensors, path)
-    return VaeCodec(network, settings, device)
+    codec = VaeCodec(network, settings, device)
+    codec.bits_per_s = posterior_bits_per_s(path)
+    return codec

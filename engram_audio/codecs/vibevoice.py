@@ -5,12 +5,15 @@ the same audio gives the same latents.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from engram_audio.codecs.channels_last import channels_last
 from engram_audio.codecs.config import VibeVoiceCodecSettings
+from engram_audio.codecs.pieces import PieceEncoder, apply, before_strides, front_of
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import NO_ATTENTION, load_model
@@ -36,9 +39,10 @@ class VibeVoiceCodec(TorchCodec):
         # a head that lacks them is what any clip in training had. Only the trunk is cold.
         self.cold_start_frames = reach_frames(encoder_layers(kernel, ratios), self.hop_samples)[0]
         depths = [int(depth) for depth in config.depths]
-        self.context_frames = reach_frames(
-            encoder_layers(kernel, ratios, depths), self.hop_samples
-        )[0]
+        layers = encoder_layers(kernel, ratios, depths)
+        self.context_frames = reach_frames(layers, self.hop_samples)[0]
+        if device == "cpu":
+            self._pieces = pieces_of(model.encoder, layers)
 
     def _encoder_parts(self) -> Mapping[str, torch.nn.Module]:
         encoder = self._model.encoder
@@ -57,6 +61,22 @@ class VibeVoiceCodec(TorchCodec):
 
     def _audio(self, latents: torch.Tensor) -> torch.Tensor:
         return self._model.decode(latents).audio
+
+
+def pieces_of(encoder: Any, layers: Sequence[Layer]) -> PieceEncoder:
+    """Cut the encoder before one of its strides."""
+    encoder = channels_last(encoder)
+    front = front_of(layers, before_strides(layers), SAMPLE_RATE_HZ)
+    early = [encoder.stem, *encoder.conv_layers[: front.cut]]
+    late = [*encoder.conv_layers[front.cut :], encoder.head]
+    convolve = partial(apply, early)
+    return PieceEncoder(
+        front,
+        convolve,
+        convolve,
+        lambda hidden: apply(late, hidden).transpose(1, 2),
+        SAMPLE_RATE_HZ,
+    )
 
 
 def encoder_layers(kernel: int, ratios: Sequence[int], depths: Sequence[int] = ()) -> list[Layer]:

@@ -207,6 +207,7 @@ def _overlap(
     return found
 
 
+POSTERIOR = "posterior_kl"  # bits of latents with noise, which do not bound their means
 LADDER_COLUMNS = (
     "representation", "codec", "family", "frame_rate_hz", "num_dims", "bits_per_s", "bits_are",
     "log_mel_l1", "stoi", "pesq", "information_nats_per_s", "information_bits_per_s", "predictor",
@@ -219,7 +220,7 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
 
     `is_pareto`: no other point of the ladder has both less distortion and more information; empty
     where a point lacks one of them. `information_share_of_bits`: information over the rate, where
-    a rate is stated; it cannot exceed 1 unless the density model breaks down.
+    one bounds it; it cannot exceed 1 unless the density model breaks down.
     """
     intervals = [f"{name}{end}" for name in LADDER_COLUMNS for end in ("_low", "_high")]
     columns = [*LADDER_COLUMNS, *(name for name in intervals if name in codecs.columns)]
@@ -230,8 +231,8 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
         part.insert(0, "ladder", ladder)
         part.insert(1, "step", np.arange(len(part)))
         for end in ("", "_low", "_high"):
-            bits = part[f"information_bits_per_s{end}"] / part["bits_per_s"]
-            part[f"information_share_of_bits{end}"] = bits
+            share = part[f"information_bits_per_s{end}"] / part["bits_per_s"]
+            part[f"information_share_of_bits{end}"] = share.where(part["bits_are"] != POSTERIOR)
         part["is_pareto"] = pareto_front(
             part["log_mel_l1"].to_numpy(float), part["information_bits_per_s"].to_numpy(float)
         )

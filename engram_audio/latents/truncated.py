@@ -36,7 +36,7 @@ class TruncatedCodec(Codec):
         self.is_causal = True  # nothing after the frame is ever shown
         self.cold_start_frames = codec.cold_start_frames  # the same frames as the whole clip's
         self.nominal_frame_rate_hz = codec.nominal_frame_rate_hz
-        self.bits_per_s = codec.bits_per_s
+        self.bits_per_s, self.bits_are = codec.bits_per_s, codec.bits_are
 
     def weight_hash(self) -> str:
         """Return the codec's hash: the weights are the same, the space says the rest."""

@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
         "permute_blocks_samples": waves.block_samples,
     }
     if codec.bits_per_s is not None:
-        manifest["rate"] = {"bits_per_s": codec.bits_per_s, "kind": "quantised"}
+        manifest["rate"] = {"bits_per_s": codec.bits_per_s, "kind": codec.bits_are}
     times = extraction.frame_times(shard.block.offsets, codec.frame_rate_hz)
     write_latent_shard(arguments.latents, shard.block, times, _metadata(name, codec), manifest)
     parts.clear()

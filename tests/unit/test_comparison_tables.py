@@ -161,6 +161,9 @@ def test_the_frontier_keeps_order_and_relates_information_to_bits():
     last = found.iloc[-1]
     assert last["information_share_of_bits"] == pytest.approx(5 * 12.5 / np.log(2) / 1100)
     assert frontier_table(codecs, {}).empty
+    codecs["bits_are"] = "posterior_kl"  # of latents with noise: no bound on their means
+    found = frontier_table(codecs, {"one": ["mimi"]})
+    assert found["information_share_of_bits"].isna().all() and found["bits_per_s"].notna().all()
 
 
 def changed(**rows: Any) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def test_beta_grows_to_its_value_and_stays():
 
 
 def save(path: Path, network: torch.nn.Module) -> Path:
-    write_bundle(path, pack_codec(network), {})
+    write_bundle(path, pack_codec(network), {"health": {"rate_bits_per_s": 321.5}})
     return path
 
 
@@ -183,6 +183,7 @@ def test_trained_weights_load_again_and_others_are_refused(kind: str, tmp_path: 
     codec, waveform = load_codec(settings, [path], "cpu"), voice(4)[: 6 * HOP]
     assert codec.weight_fault() is None
     assert codec.weight_hash() == make(kind).weight_hash()
+    assert (codec.bits_per_s, codec.bits_are) == (321.5, "posterior_kl")
     np.testing.assert_array_equal(encode(codec, waveform), encode(make(kind), waveform))
     with pytest.raises(InputError, match=r"has shape .* is configured; delete it and rerun train"):
         load_codec(settings.model_copy(update={"num_dims": 3}), [path], "cpu")

@@ -23,8 +23,8 @@ COLUMNS = (
     plain_number("frame_rate_hz", "Rate", "Hz", "Frames per second."),
     Column("num_dims", "D", "dims"),
     Column("causal", "Causal", is_text=True, help="Whether a frame sees no later audio."),
-    Column("bits_per_s", "Bits", "bits/s", "Of the quantised latents, or the most that a noisy "
-           "channel passes; none: continuous.", form=number.count),
+    Column("bits_per_s", "Bits", "bits/s", "Of the quantised latents, the most that a noisy "
+           "channel passes, or a VAE's KL on val; none: continuous.", form=number.count),
     Column("bits_are", "which are", is_text=True),
     with_ends("log_mel_l1", "Log-mel distance", "nat", "Of decoded speech, at 16 kHz."),
     with_ends("stoi", "STOI", "", "Intelligibility of decoded speech, at most 1."),

@@ -219,8 +219,8 @@ def compare(name: str, subject: Subject, files: list[Path], arguments: Any) -> d
 def main() -> None:
     """Run the comparisons and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--codec", nargs="*", default=list(FAMILIES), choices=[*FAMILIES, "lyra"])
-    parser.add_argument("--lyra", type=Path, help="folder of the Lyra graphs")
+    parser.add_argument("--codec", nargs="*", choices=[*FAMILIES, "lyra"])
+    parser.add_argument("--lyra", type=Path, help="folder of the Lyra graphs; adds that codec")
     parser.add_argument("--audio", type=Path, help="folder of .flac files; default: noise")
     parser.add_argument("--num-clips", type=int, default=12)
     parser.add_argument("--batch-s", type=float, default=160.0)
@@ -235,7 +235,8 @@ def main() -> None:
             files = noise_files(Path(folder), arguments.num_clips)
         else:
             files = sorted(arguments.audio.rglob("*.flac"))[: arguments.num_clips]
-        for name in arguments.codec:
+        every = [*FAMILIES, *(["lyra"] if arguments.lyra else [])]
+        for name in arguments.codec or every:
             if name == "lyra":
                 subject = lyra(arguments.lyra, arguments.num_threads)
             else:

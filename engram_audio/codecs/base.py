@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+QUANTISED, POSTERIOR_KL = "quantised", "posterior_kl"
+
 
 class Codec(abc.ABC):
     """A loaded codec. Adapters subclass it; nothing else knows codec families.
@@ -43,7 +45,7 @@ class Codec(abc.ABC):
     may_have_dead_dims: bool = True
     nominal_frame_rate_hz: float | None = None
     bits_per_s: float | None = None
-    bits_are: str = "quantised"
+    bits_are: str = QUANTISED
 
     @property
     def frame_rate_hz(self) -> float:
@@ -57,6 +59,14 @@ class Codec(abc.ABC):
     @abc.abstractmethod
     def weight_hash(self) -> str:
         """Return the SHA-256 of everything fitted that decides the latents."""
+
+    def encode_plainly(self, waveform: np.ndarray) -> np.ndarray | None:
+        """Encode one clip [S], S a multiple of the hop, by the model's own call, to [T, D].
+
+        Returns:
+            None where `encode` is that call.
+        """
+        return None
 
     def weight_fault(self) -> str | None:
         """Return why the weights cannot be real (an all-zero encoder), or None."""

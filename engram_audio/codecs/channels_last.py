@@ -92,15 +92,16 @@ class MonoConvolution(Convolution):
 def channels_last(module: nn.Module, others: Mapping[type, Callable[[Any], Any]] = {}) -> Any:
     """Return a copy that computes its linear layers and convolutions in channels-last order.
 
-    Convolutions that pad with anything but zeros are kept as they are. The copy does not stream.
+    Convolutions that pad with anything but zeros, or normalise, are kept as they are. The copy does
+    not stream.
 
     Args:
         module: A part of a model.
         others: Replacements of other layers, by their type.
     """
-    copied = copy.deepcopy(module).requires_grad_(False)
-    _replace_children(copied, others)
-    return copied
+    holder = nn.ModuleList([copy.deepcopy(module).requires_grad_(False)])
+    _replace_children(holder, others)
+    return holder[0]
 
 
 def _replace_children(parent: nn.Module, others: Mapping[type, Callable[[Any], Any]]) -> None:
@@ -113,7 +114,7 @@ def _replace_children(parent: nn.Module, others: Mapping[type, Callable[[Any], A
             setattr(parent, name, _convolution(child, int(child.padding[0]), is_causal=False))
         elif isinstance(conv := getattr(child, "conv", None), nn.Conv1d):
             padding = zeros_before(child)
-            if padding is not None:
+            if padding is not None and len(list(child.children())) == 1:  # no norm after it
                 setattr(parent, name, _convolution(conv, padding, is_causal=True))
         else:
             _replace_children(child, others)

@@ -107,6 +107,11 @@ def load(
             "loudness or encodes in chunks, so a frame depends on its whole chunk; use the mono "
             "24 kHz model"
         )
+    if config.norm_type != "weight_norm":
+        raise InputError(
+            f"codecs (kind encodec): the checkpoint {settings.checkpoint} normalises over whole "
+            f"clips (norm_type is {config.norm_type}); use the mono 24 kHz model"
+        )
     if not config.use_causal_conv:
         raise InputError(
             f"codecs (kind encodec): the checkpoint {settings.checkpoint} is not causal "

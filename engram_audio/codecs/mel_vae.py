@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engram_audio.codecs.base import Codec
+from engram_audio.codecs.base import POSTERIOR_KL, Codec
 from engram_audio.codecs.fitted_config import MelVaeCodecSettings
 from engram_audio.codecs.griffin_lim import invert_log_mel
 from engram_audio.codecs.mel import analysis_of, log_mel_stacks
@@ -28,7 +28,7 @@ class MelVaeCodec(Codec):
 
     is_causal = True
     latent_space = "vae_mean"
-    bits_are = "posterior_kl"
+    bits_are = POSTERIOR_KL
 
     def __init__(self, network: MelVae, settings: MelVaeCodecSettings, device: str) -> None:
         """Keep a trained network and the sizes."""

@@ -10,11 +10,13 @@ Shapes: B clips, S samples, M encoder steps, C channels, T frames, D dimensions.
 """
 
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,7 +25,9 @@ from engram_audio.codecs.receptive_field import Layer, reach_frames
 
 PIECE_S = 1.0  # activations of some MB; measured best between 0.8 and 1.6 s
 LARGEST_REACH = 0.1  # of a piece: what is computed twice
+LATE_CLIPS = 4  # at most so many share a reading of the late weights
 Stage = Callable[[torch.Tensor], torch.Tensor]
+Map = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
 
 
 class Front(NamedTuple):
@@ -81,28 +85,50 @@ class PieceEncoder(NamedTuple):
     late: Stage
     rate_hz: int
 
-    def encode(self, clips: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Encode clips [1, 1, S], to [T, D] each and, after short clips, frames of the padding."""
-        steps = [self.convolve(clip)[0].T for clip in clips]
-        padded = nn.utils.rnn.pad_sequence(steps, batch_first=True)
-        return list(self.late(padded.transpose(1, 2)))
+    def encode(self, clips: Sequence[torch.Tensor], parallel: Map = map) -> list[torch.Tensor]:
+        """Encode clips [1, 1, S], to [T, D] each and, after short clips, frames of the padding.
 
-    def convolve(self, audio: torch.Tensor) -> torch.Tensor:
-        """Apply the front to [B, 1, S], S a multiple of its step; returns [B, C, S / step]."""
+        The groups that share the late weights depend on the number of clips, never on that of the
+        threads: these change no bit. Company moves a clip by rounding; in an EnCodec, frames of the
+        cold start of a clip that is as short.
+
+        Args:
+            clips: Waveforms.
+            parallel: Maps functions over sequences in order, perhaps in threads.
+        """
+        spans = [self.spans(clip.shape[-1]) for clip in clips]
+        jobs = [(clip, *span) for clip, ends in zip(clips, spans, strict=True) for span in ends]
+        pieces = iter(parallel(lambda job: self.convolve(*job), jobs))
+        steps = [torch.cat([next(pieces) for _ in ends]) for ends in spans]
+        starts = np.linspace(0, len(steps), -(-len(steps) // LATE_CLIPS) + 1).astype(int)
+        groups = [steps[start:stop] for start, stop in itertools.pairwise(starts)]
+        return [rows for group in parallel(self.finish, groups) for rows in group]
+
+    def spans(self, num_samples: int) -> list[tuple[int, int]]:
+        """Return the first and last step (exclusive) of the pieces of a clip."""
         front = self.front
-        num_steps = audio.shape[-1] // front.step_samples
+        num_steps = num_samples // front.step_samples
         piece_steps = max(round(PIECE_S * self.rate_hz / front.step_samples), 1)
         # a front of its own for the head is the slower one: the first piece is short
         head_steps = piece_steps if self.head is self.rest else 2 * front.before_steps
         starts = [0, *range(head_steps, num_steps, piece_steps)]
-        outputs = []
-        for start, stop in zip(starts, [*starts[1:], num_steps], strict=True):
-            first = max(start - front.before_steps, 0)
-            last = min(stop + front.after_steps, num_steps)
-            piece = audio[..., first * front.step_samples : last * front.step_samples]
-            output = (self.rest if first else self.head)(piece)
-            outputs.append(output[..., start - first : stop - first])
-        return torch.cat(outputs, dim=-1)
+        return list(zip(starts, [*starts[1:], num_steps], strict=True))
+
+    @torch.inference_mode()
+    def convolve(self, clip: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Apply the front to one piece of a clip [1, 1, S]; returns its steps [M, C]."""
+        front, num_steps = self.front, clip.shape[-1] // self.front.step_samples
+        first = max(start - front.before_steps, 0)
+        last = min(stop + front.after_steps, num_steps)
+        piece = clip[..., first * front.step_samples : last * front.step_samples]
+        output = (self.rest if first else self.head)(piece)
+        return output[0, :, start - first : stop - first].T
+
+    @torch.inference_mode()
+    def finish(self, steps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Apply the rest to steps [M, C] of several clips; returns [B, T, D]."""
+        padded = nn.utils.rnn.pad_sequence(list(steps), batch_first=True)
+        return self.late(padded.transpose(1, 2))
 
 
 def apply(modules: Iterable[Any], hidden: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ Shapes: B clips, S samples, T frames, D dimensions.
 """
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -13,8 +13,6 @@ import torch
 
 from engram_audio.codecs.base import Codec
 from engram_audio.codecs.pieces import PieceEncoder
-
-CLIPS_AT_ONCE = 4  # of those that share weights; not the number of threads, which changes no bit
 
 
 class StagedBatch(NamedTuple):
@@ -40,7 +38,7 @@ class TorchCodec(Codec):
         self._num_workers = num_workers
         self._pieces: PieceEncoder | None = None
         self._copies = torch.cuda.Stream() if device == "cuda" else None
-        if device == "cpu" and num_workers > 1:
+        if device == "cpu":
             torch.set_num_threads(1)  # the clips run side by side instead
 
     @abc.abstractmethod
@@ -96,31 +94,26 @@ class TorchCodec(Codec):
         num_frames = waveforms.shape[1] // self.hop_samples
         latents = np.zeros((len(waveforms), num_frames, self.num_dims), np.float32)
         counts = -(-num_samples // self.hop_samples)
-        size = 1 if self._pieces is None else CLIPS_AT_ONCE
-        jobs = [
-            np.arange(len(waveforms))[start:][:size] for start in range(0, len(waveforms), size)
+        clips = [
+            self._with_lookahead(waveforms[[clip], : count * self.hop_samples])
+            for clip, count in enumerate(counts)
         ]
-
-        def encode_job(clips: np.ndarray) -> None:
-            audio = [
-                torch.from_numpy(
-                    self._with_lookahead(waveforms[[clip], : counts[clip] * self.hop_samples])
-                )[:, None]
-                for clip in clips
-            ]
-            for clip, rows in zip(clips, self._encode_together(audio), strict=True):
-                latents[clip, : counts[clip]] = rows[: counts[clip]]
-
+        audio = [torch.from_numpy(clip)[:, None] for clip in clips]
         with ThreadPoolExecutor(self._num_workers) as pool:
-            list(pool.map(encode_job, jobs))
+            if self._pieces is None:
+                encoded = [rows[0] for rows in pool.map(self._encode, audio)]
+            else:
+                encoded = [rows.numpy() for rows in self._pieces.encode(audio, pool.map)]
+        for rows, found, count in zip(latents, encoded, counts, strict=True):
+            rows[:count] = found[:count]
         return latents
 
-    @torch.inference_mode()
-    def _encode_together(self, clips: Sequence[torch.Tensor]) -> list[np.ndarray]:
-        """Encode clips [1, 1, S] to [T, D] each, and frames of the padding after short ones."""
+    def encode_plainly(self, waveform: np.ndarray) -> np.ndarray | None:
+        """Encode one clip by the model's own call, where `encode` takes another way."""
         if self._pieces is None:
-            return [self._encode(clip)[0] for clip in clips]
-        return [rows.numpy() for rows in self._pieces.encode(clips)]
+            return None
+        audio = torch.from_numpy(self._with_lookahead(waveform[None]))[:, None]
+        return self._encode(audio)[0, : len(waveform) // self.hop_samples]
 
     def _with_lookahead(self, waveforms: np.ndarray) -> np.ndarray:
         """Append silence as far as the encoder looks ahead: every clip then ends alike."""

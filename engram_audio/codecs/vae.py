@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engram_audio.codecs.base import Codec
+from engram_audio.codecs.base import POSTERIOR_KL, Codec
 from engram_audio.codecs.fitted_config import VaeCodecSettings
 from engram_audio.codecs.trained_weights import (
     encoder_fault,
@@ -26,7 +26,7 @@ class VaeCodec(Codec):
 
     is_causal = True
     latent_space = "vae_mean"
-    bits_are = "posterior_kl"
+    bits_are = POSTERIOR_KL
 
     def __init__(self, network: WaveformVae, settings: VaeCodecSettings, device: str) -> None:
         """Keep a trained network and the sizes."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.codecs.base import POSTERIOR_KL
 from engram_audio.comparison.config import ComparedSection
 from engram_audio.comparison.information import (
     NOTHING,
@@ -207,7 +208,6 @@ def _overlap(
     return found
 
 
-POSTERIOR = "posterior_kl"  # bits of latents with noise, which do not bound their means
 LADDER_COLUMNS = (
     "representation", "codec", "family", "frame_rate_hz", "num_dims", "bits_per_s", "bits_are",
     "log_mel_l1", "stoi", "pesq", "information_nats_per_s", "information_bits_per_s", "predictor",
@@ -232,7 +232,7 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
         part.insert(1, "step", np.arange(len(part)))
         for end in ("", "_low", "_high"):
             share = part[f"information_bits_per_s{end}"] / part["bits_per_s"]
-            part[f"information_share_of_bits{end}"] = share.where(part["bits_are"] != POSTERIOR)
+            part[f"information_share_of_bits{end}"] = share.where(part["bits_are"] != POSTERIOR_KL)
         part["is_pareto"] = pareto_front(
             part["log_mel_l1"].to_numpy(float), part["information_bits_per_s"].to_numpy(float)
         )

@@ -96,11 +96,7 @@ def noisy_block(
 
 
 def channel_rate(source_rate: dict[str, Any] | None, capacity_bits_per_s: float) -> dict[str, Any]:
-    """Return the tighter of two bounds: no channel tells more than its source had.
-
-    The KL of a posterior is no bound on the means that the source is made of.
-    """
-    rate = source_rate or {"kind": "posterior_kl"}
-    if rate["kind"] != "posterior_kl" and rate["bits_per_s"] <= capacity_bits_per_s:
-        return rate
+    """Return the tighter of two bounds: no channel tells more than its source had."""
+    if source_rate is not None and source_rate["bits_per_s"] <= capacity_bits_per_s:
+        return source_rate
     return {"bits_per_s": capacity_bits_per_s, "kind": "capacity_bound"}

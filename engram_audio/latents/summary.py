@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engram_audio.codecs.base import POSTERIOR_KL
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.resampling import within_group_share
@@ -122,7 +123,7 @@ def gather_extraction(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Returns:
         `self_tests` (the worst value of each check over all shards), `excluded` (all utterances
         without latents, sorted), `surrogate`, `channel`, `resampling` (how it was made, or
-        None) and `rate` (bits per second and what they bound, or None).
+        None) and `rate` (bits per second and what they are, or None).
     """
     worst: dict[str, dict[str, Any]] = {}
     excluded: list[dict[str, Any]] = []
@@ -157,8 +158,11 @@ def _gather_resampling(shards: Sequence[dict[str, Any]]) -> dict[str, Any] | Non
 def carried_over(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return what a representation made of another keeps of its shard's manifest.
 
-    The self-tests are those of the codec at the root; the rate still bounds what is left of it.
+    The self-tests are those of the codec at the root; a rate that bounds it still bounds what is
+    left. The KL of a posterior bounds nothing and was measured on whole clips.
     """
     tests = manifest.get("extraction", {}).get("self_tests", [])
     kept = {name: manifest[name] for name in ("rate", "channel", "energy") if name in manifest}
+    if kept.get("rate", {}).get("kind") == POSTERIOR_KL:
+        del kept["rate"]
     return {**kept, "extraction": {"self_tests": tests}}

@@ -9,7 +9,7 @@ Shapes: B clips, S samples, T frames of a clip, C frames of context, D dimension
 
 import numpy as np
 
-from engram_audio.codecs.base import Codec
+from engram_audio.codecs.base import QUANTISED, Codec
 from engram_audio.errors import InputError
 
 ROUNDING = 1e-6  # of a frame: seconds in a configuration are decimal
@@ -36,7 +36,8 @@ class TruncatedCodec(Codec):
         self.is_causal = True  # nothing after the frame is ever shown
         self.cold_start_frames = codec.cold_start_frames  # the same frames as the whole clip's
         self.nominal_frame_rate_hz = codec.nominal_frame_rate_hz
-        self.bits_per_s, self.bits_are = codec.bits_per_s, codec.bits_are
+        if codec.bits_are == QUANTISED:
+            self.bits_per_s = codec.bits_per_s  # a KL was measured with the whole context
 
     def weight_hash(self) -> str:
         """Return the codec's hash: the weights are the same, the space says the rest."""

@@ -11,7 +11,7 @@ from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.partial import PartialStore
 from engram_audio.artifacts.table import read_table
 from engram_audio.codecs.adapters import adapter_module
-from engram_audio.codecs.base import Codec
+from engram_audio.codecs.base import QUANTISED, Codec
 from engram_audio.codecs.config import codec_model
 from engram_audio.codecs.registry import load_codec
 from engram_audio.latents import extraction, self_tests
@@ -95,7 +95,9 @@ def main(argv: list[str] | None = None) -> None:
         "num_resampled": int((clips["sample_rate_hz"] != codec.sample_rate_hz).sum()),
         "permute_blocks_samples": waves.block_samples,
     }
-    if codec.bits_per_s is not None:
+    # a KL was measured on the audio in its order
+    is_stated = codec.bits_are == QUANTISED or waves.block_samples is None
+    if codec.bits_per_s is not None and is_stated:
         manifest["rate"] = {"bits_per_s": codec.bits_per_s, "kind": codec.bits_are}
     times = extraction.frame_times(shard.block.offsets, codec.frame_rate_hz)
     write_latent_shard(arguments.latents, shard.block, times, _metadata(name, codec), manifest)

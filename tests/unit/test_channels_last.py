@@ -102,9 +102,15 @@ def test_a_copy_gives_the_same_in_one_order_throughout(name: str, request: pytes
     assert all(torch.equal(value, original[key]) for key, value in network.state_dict().items())
 
 
-def test_another_padding_is_kept_and_a_cache_is_refused(causal: nn.Sequential):
+def test_what_is_more_than_zeros_and_a_convolution_is_kept(causal: nn.Sequential):
+    """Another padding, a norm after it; alone or inside. A cache is refused, not left behind."""
     copied = channels_last(causal)
     assert isinstance(copied[-1], Padded)
+    for kept in (causal[-1], Padded(nn.Conv1d(8, 8, 3))):
+        kept.norm = nn.GroupNorm(1, 8)
+        alone = channels_last(kept)
+        assert isinstance(alone, Padded) and type(alone.conv) is nn.Conv1d
+    assert isinstance(channels_last(causal[1]), Convolution)
     with pytest.raises(ValueError, match="does not stream"):
         copied[0](audio(8), padding_cache={})
 
@@ -135,7 +141,9 @@ def test_the_head_may_differ_from_the_rest(causal: nn.Sequential):
     front = Front(0, 1, *reach_frames([Layer(7)], 1))
     encoder = PieceEncoder(front, mirrored, plain, lambda rows: rows.transpose(1, 2), 50)
     clip = audio(333)
-    near(encoder.convolve(clip), mirrored(clip))
+    assert encoder.spans(333)[:2] == [(0, 12), (12, 62)]  # the head's piece is short
+    (found,) = encoder.encode([clip])
+    near(found.T[None], mirrored(clip))
     assert float((plain(clip) - mirrored(clip)).abs().max()) > 0.01
 
 

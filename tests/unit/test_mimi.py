@@ -78,7 +78,7 @@ def test_it_passes_its_self_tests(folder: Path):
         assert all(test.is_passed for test in tests), tests
         found = {test.name: test for test in tests}
         assert "streamed" in found["long_clip"].detail
-        assert len(found) == 11
+        assert len(found) == 12
 
 
 def test_a_padded_batch_gives_the_frames_of_single_clips(folder: Path):

@@ -107,3 +107,5 @@ def test_a_summary_adds_up_the_shards_and_keeps_the_self_tests_of_the_codec():
     assert found["resampling"]["num_dropped_frames"] == 0 + 1 + 2
     assert found["self_tests"] == [test] and found["excluded"] == []
     assert found["rate"] == {"bits_per_s": 8.0}
+    posterior = {**source, "rate": {"bits_per_s": 8.0, "kind": "posterior_kl"}}
+    assert "rate" not in carried_over(posterior)  # measured on whole clips, and no bound

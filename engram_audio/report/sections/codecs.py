@@ -59,7 +59,7 @@ FRONTIER_COLUMNS = (
     with_ends("pesq", "PESQ", "", "Wideband."),
     with_ends("information_nats_per_s", "Information", "nats/s", "Over the best marginal."),
     with_ends("information_bits_per_s", "in bits", "bits/s", "The same."),
-    with_ends("information_share_of_bits", "of its bits", "", "Information over the stated bits."),
+    with_ends("information_share_of_bits", "of its bits", "", "Information over a bound, if any."),
     Column("front", "On the front", is_text=True, help="No other point of the ladder has less "
            "distortion and more information."),
 )  # fmt: skip

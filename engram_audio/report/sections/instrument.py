@@ -4,6 +4,7 @@ from typing import Any
 
 from engram_audio.report import figures_instrument as figures
 from engram_audio.report.data import ReportData, choose
+from engram_audio.report.figure import draw_within_share
 from engram_audio.report.figures_gate import gate_figure
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, make_table
@@ -19,6 +20,13 @@ LINEAR_COLUMNS = (
     ),
 )  # fmt: skip
 
+DRAW = (
+    figures.variance_baseline,
+    figures.direction_baseline,
+    gate_figure,
+    figures.control_figure,
+)
+
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather control, surrogate and baseline figures of each base representation."""
@@ -30,23 +38,10 @@ def build(data: ReportData) -> dict[str, Any]:
         for name, seed in zip(linear["representation"], linear["split_seed"], strict=True)
     ]
     linear = linear.loc[decides]
+    groups, left_out = draw_within_share(names, lambda name: (draw(data, name) for draw in DRAW))
     return {
-        "groups": [
-            {
-                "name": name,
-                "figures": [
-                    drawn
-                    for draw in (
-                        figures.variance_baseline,
-                        figures.direction_baseline,
-                        gate_figure,
-                        figures.control_figure,
-                    )
-                    if (drawn := draw(data, name)) is not None
-                ],
-            }
-            for name in names
-        ],
+        "groups": [{"name": name, "figures": drawn} for name, drawn in groups.items() if drawn],
+        "left_out": left_out,
         "linear": make_table(
             "linear-baselines",
             "Linear baseline and its nulls, eval speakers, all frames",

@@ -7,6 +7,7 @@ from engram_audio.report import figures_prediction as figures
 from engram_audio.report import figures_prediction_scores as scores
 from engram_audio.report import number
 from engram_audio.report.data import ReportData, choose
+from engram_audio.report.figure import FigureView, draw_within_share
 from engram_audio.report.gate_rows import GateRowView, strip_of
 from engram_audio.report.prediction_rows import (
     TARGETS,
@@ -39,8 +40,10 @@ OUTCOMES = {"real": "good", "open": "open", "none": "bad"}
 def build(data: ReportData) -> dict[str, Any]:
     """Gather headline rows, figures, tables, worst frames and their players."""
     names = predicted(data)
+    shown, left_out = draw_within_share(names, lambda name: (draw(data, name) for draw in DRAW))
     return {
-        "groups": [_group(data, name) for name in names],
+        "groups": [_group(data, name, drawn) for name, drawn in shown.items()],
+        "left_out": left_out,
         "unavailable": [n for n in data.base_representations() if n not in names] if names else [],
         "gains": gain_table(data) if names else None,
         "robust": robust_table(data) if names else None,
@@ -50,8 +53,7 @@ def build(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _group(data: ReportData, name: str) -> dict[str, Any]:
-    drawn = [figure for draw in DRAW if (figure := draw(data, name)) is not None]
+def _group(data: ReportData, name: str, drawn: list[FigureView]) -> dict[str, Any]:
     rows = headline_rows(cells_of(data, name), surrogate_cells(data, name))
     return {"name": name, "rows": rows, "figures": drawn}
 

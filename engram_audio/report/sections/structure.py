@@ -8,6 +8,7 @@ from engram_audio.report import figures_cells as cells
 from engram_audio.report import figures_structure as figures
 from engram_audio.report import number
 from engram_audio.report.data import SURROGATE_MARK, ReportData
+from engram_audio.report.figure import draw_within_share
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table
 
@@ -90,14 +91,15 @@ NGRAM_COLUMNS = (
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather figures per representation, the table of all keys, and key n-grams."""
-    groups = [
-        {
-            "name": name,
-            "figures": [drawn for draw in DRAW if (drawn := draw(data, name)) is not None],
-        }
-        for name in data.base_representations()
-    ]
-    return {"groups": groups, "table": structure_table(data), "ngrams": ngram_table(data)}
+    groups, left_out = draw_within_share(
+        data.base_representations(), lambda name: (draw(data, name) for draw in DRAW)
+    )
+    return {
+        "groups": [{"name": name, "figures": drawn} for name, drawn in groups.items() if drawn],
+        "left_out": left_out,
+        "table": structure_table(data),
+        "ngrams": ngram_table(data),
+    }
 
 
 def structure_table(data: ReportData) -> TableView:

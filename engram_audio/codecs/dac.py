@@ -6,7 +6,6 @@ causal. Hop and rate are read from the checkpoint; the variants differ in both.
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,12 @@ from torch import nn
 
 from engram_audio.codecs.channels_last import channels_last
 from engram_audio.codecs.config import DacCodecSettings
-from engram_audio.codecs.pieces import PieceEncoder, apply, before_strides, front_of
+from engram_audio.codecs.pieces import (
+    PieceEncoder,
+    before_strides,
+    convolutional_pieces,
+    front_of,
+)
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import NO_ATTENTION, load_model
@@ -76,10 +80,7 @@ def pieces_of(encoder: Any, layers: Sequence[Layer], rate_hz: int) -> PieceEncod
     front = front_of(layers, [number + 1 for number in before_strides(layers)], rate_hz)
     early = [encoder.conv1, *encoder.block[: front.cut + 1]]
     late = [*encoder.block[front.cut + 1 :], encoder.snake1, encoder.conv2]
-    convolve = partial(apply, early)
-    return PieceEncoder(
-        front, convolve, convolve, lambda hidden: apply(late, hidden).transpose(1, 2), rate_hz
-    )
+    return convolutional_pieces(front, early, late, rate_hz)
 
 
 def convolutions(ratios: Sequence[int]) -> list[Layer]:

@@ -6,7 +6,6 @@ the audio at its head, so the frames of the cold start see a little of their fut
 
 import copy
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from engram_audio.codecs.channels_last import channels_last
 from engram_audio.codecs.config import EncodecCodecSettings
-from engram_audio.codecs.pieces import PieceEncoder, apply, cut_seanet
+from engram_audio.codecs.pieces import PieceEncoder, convolutional_pieces, cut_seanet
 from engram_audio.codecs.receptive_field import reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import NO_ATTENTION, load_model, seanet_of
@@ -53,16 +52,9 @@ def pieces_of(modules: Any, config: Any) -> PieceEncoder:
     """Cut the encoder; one step of the LSTM for many clips costs little more than for one."""
     layers, rate_hz = seanet_of(config), int(config.sampling_rate)
     front, early, late = cut_seanet(modules, layers, rate_hz)
-    late = channels_last(late)
     # Mirroring is slow, and only a clip's own beginning needs it.
     rest = channels_last(without_mirroring(early))
-    return PieceEncoder(
-        front,
-        partial(apply, channels_last(early)),
-        partial(apply, rest),
-        lambda hidden: apply(late, hidden).transpose(1, 2),
-        rate_hz,
-    )
+    return convolutional_pieces(front, rest, channels_last(late), rate_hz, channels_last(early))
 
 
 def without_mirroring(modules: torch.nn.Module) -> Any:

@@ -148,6 +148,28 @@ def cut_seanet(modules: Any, layers: Sequence[Layer], rate_hz: int) -> tuple[Fro
     return front, modules[:place], modules[place:]
 
 
+def convolutional_pieces(
+    front: Front, early: Iterable[Any], late: Iterable[Any], rate_hz: int, head: Any = None
+) -> PieceEncoder:
+    """Cut an encoder that is modules one after the other, in channels-last order already.
+
+    Args:
+        front: Sizes of the front.
+        early: Modules of the front.
+        late: Modules after it.
+        rate_hz: Sampling rate.
+        head: Modules of the front for the first piece, where they differ.
+    """
+    rest = partial(apply, early)
+    return PieceEncoder(
+        front,
+        rest if head is None else partial(apply, head),
+        rest,
+        lambda hidden: apply(late, hidden).transpose(1, 2),
+        rate_hz,
+    )
+
+
 def mimi_pieces(
     encoder: Any, layers: Sequence[Layer], rate_hz: int, in_space: Stage
 ) -> PieceEncoder:

@@ -5,7 +5,6 @@ the same audio gives the same latents.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,12 @@ import torch
 
 from engram_audio.codecs.channels_last import channels_last
 from engram_audio.codecs.config import VibeVoiceCodecSettings
-from engram_audio.codecs.pieces import PieceEncoder, apply, before_strides, front_of
+from engram_audio.codecs.pieces import (
+    PieceEncoder,
+    before_strides,
+    convolutional_pieces,
+    front_of,
+)
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import NO_ATTENTION, load_model
@@ -69,14 +73,7 @@ def pieces_of(encoder: Any, layers: Sequence[Layer]) -> PieceEncoder:
     front = front_of(layers, before_strides(layers), SAMPLE_RATE_HZ)
     early = [encoder.stem, *encoder.conv_layers[: front.cut]]
     late = [*encoder.conv_layers[front.cut :], encoder.head]
-    convolve = partial(apply, early)
-    return PieceEncoder(
-        front,
-        convolve,
-        convolve,
-        lambda hidden: apply(late, hidden).transpose(1, 2),
-        SAMPLE_RATE_HZ,
-    )
+    return convolutional_pieces(front, early, late, SAMPLE_RATE_HZ)
 
 
 def encoder_layers(kernel: int, ratios: Sequence[int], depths: Sequence[int] = ()) -> list[Layer]:

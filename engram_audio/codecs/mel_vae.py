@@ -9,49 +9,28 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engram_audio.codecs.base import POSTERIOR_KL, Codec
 from engram_audio.codecs.fitted_config import MelVaeCodecSettings
 from engram_audio.codecs.griffin_lim import invert_log_mel
 from engram_audio.codecs.mel import analysis_of, log_mel_stacks
 from engram_audio.codecs.mel_vae_networks import MelVae
 from engram_audio.codecs.trained_weights import (
-    encoder_fault,
-    encoder_hash,
+    TrainedVae,
     fill,
     posterior_bits_per_s,
     read_weights,
 )
 
 
-class MelVaeCodec(Codec):
+class MelVaeCodec(TrainedVae):
     """Causal by construction: frame t sees the last `encoder_context_frames` stacks."""
-
-    is_causal = True
-    latent_space = "vae_mean"
-    bits_are = POSTERIOR_KL
 
     def __init__(self, network: MelVae, settings: MelVaeCodecSettings, device: str) -> None:
         """Keep a trained network and the sizes."""
-        self._network = network.to(device).eval()
-        self._device = device
-        self._iterations = settings.griffin_lim_iterations
         self._analysis = analysis_of(settings)
-        self.sample_rate_hz = settings.sample_rate_hz
-        self.hop_samples = self._analysis.stack_samples
-        self.num_dims = settings.num_dims
+        statistics = (network.frame_mean, network.frame_scale)
+        super().__init__(network, settings, device, self._analysis, *statistics)
+        self._iterations = settings.griffin_lim_iterations
         self.cold_start_frames = settings.encoder_context_frames - 1
-        network = self._network
-        self._hash = encoder_hash(
-            repr(self._analysis), network.frame_mean, network.frame_scale, network.encoder
-        )
-
-    def weight_hash(self) -> str:
-        """Return the SHA-256 of the encoder and of the analysis sizes."""
-        return self._hash
-
-    def weight_fault(self) -> str | None:
-        """Refuse weights that are not finite, or an all-zero encoder."""
-        return encoder_fault(self._network, self._network.encoder)
 
     @torch.inference_mode()
     def encode(self, waveforms: np.ndarray, num_samples: np.ndarray) -> np.ndarray:

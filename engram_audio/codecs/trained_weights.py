@@ -1,20 +1,63 @@
-"""Weights of trained codecs: read into a network, hashed, checked."""
+"""What trained codecs share: weights read into a network, hashed, checked, and what they state."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from engram_audio.codecs.base import POSTERIOR_KL, Codec
+from engram_audio.codecs.fitted_config import TrainedCodecSettings
 from engram_audio.codecs.weights import require_file
 from engram_audio.errors import InputError
 
 WEIGHTS, HEADER = "weights.safetensors", "engram_audio"
 REMEDY = "delete it and rerun train_codec"
+
+
+class TrainedVae(Codec):
+    """A codec that the workflow trains; its latents are posterior means, and causal."""
+
+    is_causal = True
+    latent_space = "vae_mean"
+    bits_are = POSTERIOR_KL
+
+    def __init__(
+        self,
+        network: Any,
+        settings: TrainedCodecSettings,
+        device: str,
+        sizes: object,
+        *statistics: Tensor,
+    ) -> None:
+        """Keep a trained network.
+
+        Args:
+            network: With an `encoder`.
+            settings: The codec's section.
+            device: Where it encodes.
+            sizes: What decides the latents besides weights; part of the hash.
+            statistics: What the network standardises with; part of the hash.
+        """
+        self._network = network.to(device).eval()
+        self._device = device
+        self.sample_rate_hz = settings.sample_rate_hz
+        self.hop_samples = settings.hop_samples
+        self.num_dims = settings.num_dims
+        self._hash = encoder_hash(repr(sizes), *statistics, self._network.encoder)
+
+    def weight_hash(self) -> str:
+        """Return the SHA-256 of the encoder, of sizes and of statistics."""
+        return self._hash
+
+    def weight_fault(self) -> str | None:
+        """Refuse weights that are not finite, or an all-zero encoder."""
+        return encoder_fault(self._network, self._network.encoder)
 
 
 def read_weights(files: Sequence[Path], kind: str) -> tuple[Path, dict[str, Tensor]]:

@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engram_audio.codecs.base import POSTERIOR_KL, Codec
 from engram_audio.codecs.fitted_config import VaeCodecSettings
 from engram_audio.codecs.trained_weights import (
-    encoder_fault,
-    encoder_hash,
+    TrainedVae,
     fill,
     posterior_bits_per_s,
     read_weights,
@@ -21,31 +19,13 @@ from engram_audio.codecs.trained_weights import (
 from engram_audio.codecs.vae_networks import WaveformVae
 
 
-class VaeCodec(Codec):
+class VaeCodec(TrainedVae):
     """Strictly causal; the cold start is what the encoder's receptive field reaches back."""
-
-    is_causal = True
-    latent_space = "vae_mean"
-    bits_are = POSTERIOR_KL
 
     def __init__(self, network: WaveformVae, settings: VaeCodecSettings, device: str) -> None:
         """Keep a trained network and the sizes."""
-        self._network = network.to(device).eval()
-        self._device = device
-        self.sample_rate_hz = settings.sample_rate_hz
-        self.hop_samples = settings.hop_samples
-        self.num_dims = settings.num_dims
+        super().__init__(network, settings, device, (settings.sample_rate_hz, settings.strides))
         self.cold_start_frames = network.cold_start_frames()
-        sizes = repr((settings.sample_rate_hz, settings.strides))
-        self._hash = encoder_hash(sizes, self._network.encoder)
-
-    def weight_hash(self) -> str:
-        """Return the SHA-256 of the encoder, its rate and its strides."""
-        return self._hash
-
-    def weight_fault(self) -> str | None:
-        """Refuse weights that are not finite, or an all-zero encoder."""
-        return encoder_fault(self._network, self._network.encoder)
 
     @torch.inference_mode()
     def encode(self, waveforms: np.ndarray, num_samples: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ import yaml
 
 from tests.conftest import SHARED
 from tests.workflow.fault_table import record
-from tests.workflow.lab import Lab, ended, wait_for
+from tests.workflow.lab import Lab, ended, tree_digests, wait_for
 from tests.workflow.test_profiles import gpu_rules
+from tests.workflow.tiny_study import add_trained_codec, read_config, write_config
 
 pytestmark = [
     pytest.mark.slurm,
@@ -26,6 +27,8 @@ pytestmark = [
 
 SHARD = "latents/mel_pca/shard-000.zarr.zip"
 SCORES = "structure/brought/split-0/pca/scores.parquet"
+# The small study trains no codec; with `add_trained_codec` these rules are GPU jobs too.
+OF_TRAINED_CODECS = {"train_codec", "evaluate_reconstruction"}
 MODEL = "prediction/mel_pca/lag-1/gaussian_mixture/seed-0/model.safetensors"
 PROFILE = (
     "--profile", "slurm", "--local-cores", "2", "--slurm-init-seconds-before-status-checks", "5",
@@ -108,7 +111,7 @@ def test_the_study_runs_with_gpu_rules_on_gpus_and_the_rest_beside_the_driver(la
     outcome = lab.run(*PROFILE, FAULT_WITNESS="witness")
     lab.assert_restored(outcome)
     jobs = jobs_of(lab)
-    assert {rule_of(job) for job in jobs} == gpu_rules()
+    assert {rule_of(job) for job in jobs} == gpu_rules() - OF_TRAINED_CODECS
     for job in jobs:
         assert (job["JobState"], job["Partition"], job["JOB_GRES"]) == ("COMPLETED", "gpu", "gpu:1")
     shards = [job for job in jobs if rule_of(job) == "extract_latents"]
@@ -124,6 +127,25 @@ def test_the_study_runs_with_gpu_rules_on_gpus_and_the_rest_beside_the_driver(la
     assert {"score_structure_keys", "evaluate_nulls"} <= {step["rule"] for step in beside}
     for step in beside:
         assert step["SLURM_JOB_ID"] == os.environ.get("SLURM_JOB_ID"), step
+
+
+def test_the_study_with_a_trained_codec_trains_and_scores_it_on_gpus(lab: Lab):
+    """Weights, latents and scores are those of a run beside the driver."""
+    config = read_config(lab.folder)
+    add_trained_codec(config)
+    write_config(lab.folder, config)
+    made = ("codecs/mel_vae/weights.safetensors", "latents/mel_vae/shard-000.zarr.zip",
+            "reconstruction/mel_vae/scores.parquet")  # fmt: skip
+    lab.forget(*made)
+    outcome = lab.run(*PROFILE)
+    assert outcome.code == 0, outcome.text[-3000:]
+    jobs = jobs_of(lab)
+    assert {rule_of(job) for job in jobs} == {"extract_latents", *OF_TRAINED_CODECS}
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    assert {job["JOB_GRES"] for job in jobs} == {"gpu:1"}
+    lab.before = tree_digests(lab.results)
+    lab.forget(*made)
+    lab.assert_restored(lab.run())
 
 
 def test_one_switch_sends_cpu_analysis_to_the_cpu_partition(lab: Lab):

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from tests.unit.trained_codec_material import MEL_VAE, merged
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "engram_audio", "report_templates", "envs", "slurm")
 NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 12, 4, 4
@@ -229,6 +231,17 @@ def add_comparison(config: dict[str, Any]) -> None:
             "mel_pca_matched": {"permuted": "mel_pca_matched_permuted", "truncated": None},
         },
     }  # fmt: skip
+
+
+def add_trained_codec(config: dict[str, Any]) -> None:
+    """Train a mel VAE on the voices and compare it; forty steps make no codec worth a gate."""
+    changes = {"corpus": "demo_speech", "health": {"action": "report"}}
+    config["codecs"]["mel_vae"] = merged(MEL_VAE, changes)
+    config["representations"]["mel_vae"] = {
+        **config["representations"]["mel_pca"], "codec": "mel_vae",
+    }  # fmt: skip
+    config["prediction"]["representations"].append("mel_vae")
+    config["codec_comparison"]["compared"]["representations"].append("mel_vae")
 
 
 def _shrink_rollout(config: dict[str, Any]) -> None:

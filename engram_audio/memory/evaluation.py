@@ -32,7 +32,8 @@ from engram_audio.prediction.reference import Reference
 from engram_audio.prediction.slices import EveryNth, slice_masks
 
 Model = ConditionalDensity | MemoryDensity
-MEMORY, KNN, KNN_BASE = "memory", "knn", "knn_base"
+MEMORY, KNN = "memory", "knn"
+KNN_BASE, KNN_MEMORY = "knn_base", "knn_memory"  # on the queries that k-NN is scored on
 
 
 class Scope(NamedTuple):
@@ -186,28 +187,33 @@ def _slots(model: MemoryDensity | EngramDensity, batch: Batch) -> torch.Tensor:
 
 
 class Bound(NamedTuple):
-    """The k-NN reference: what is stored, how it is read."""
+    """The k-NN reference: what is stored, how it is read, and the memory that stands beside it."""
 
     store: Datastore
     key: KeyEncoder
     base: ConditionalDensity
+    memory: Model
     neighbours: int
     maximum_queries: int
 
 
+class BoundScores(NamedTuple):
+    """Sums of `knn`, of its base and of the memory on the same queries; the choice; val's NLL."""
+
+    table: pd.DataFrame
+    choice: KernelChoice
+    val_nll_nats: float
+
+
 def score_datastore(
     bound: Bound, sources: Mapping[str, BlockSource], num_targets: Mapping[str, int], scope: Scope
-) -> tuple[pd.DataFrame, KernelChoice]:
-    """Choose kernel, temperature and weight on val, and score val and eval queries.
-
-    Returns:
-        Sums of `knn` and of the base on the same queries (`knn_base`), and the choice.
-    """
+) -> BoundScores:
+    """Choose kernel, temperature and weight on val, and score val and eval queries."""
     choice: KernelChoice | None = None
-    tables = []
+    tables, val_nll = [], 0.0
     for part in ("val", "eval"):
         every = EveryNth(max(num_targets[part], 1), bound.maximum_queries)
-        found, names = [], []
+        found, memory, names = [], [], []
         for block in sources[part]():
             targets = scope.targets(block, part)
             targets = targets[every.choose(len(targets))]
@@ -217,23 +223,32 @@ def score_datastore(
             for items in scope.batches(data):
                 batch = data.batch(items, scope.device)
                 found.append(search(bound.store, bound.key, bound.base, batch, bound.neighbours))
+                memory.append(_nll(bound.memory, batch))
             names.append(frame_names(block, targets, scope.masks(block, targets)))
         if not found:
             raise ValueError(f"{part} has no utterance long enough for a target")
         joined = _join(found)
         choice = choice or choose_kernel(joined)
-        scores = {KNN: kernel_log(joined, choice), KNN_BASE: joined.base_log}
-        for name, log in scores.items():
+        logs = {KNN: kernel_log(joined, choice), KNN_BASE: joined.base_log}
+        scores = {name: -(log.double() + bound.base.base.log_det) for name, log in logs.items()}
+        if part == "val":
+            val_nll = float(scores[KNN].mean())
+        for name, values in (scores | {KNN_MEMORY: torch.cat(memory)}).items():
             sums = SpeakerSums(scope.evaluation.slices)
             start = 0
-            nll = -(log.double() + bound.base.base.log_det).cpu().numpy()
+            nll = values.cpu().numpy()
             for own in names:
                 stop = start + len(own.frame)
                 sums.add(own, {"nll": nll[start:stop]}, "num_frames")
                 start = stop
             tables.append(sums.table().assign(model=name, part=part))
     assert choice is not None
-    return pd.concat(tables, ignore_index=True), choice
+    return BoundScores(pd.concat(tables, ignore_index=True), choice, val_nll)
+
+
+@torch.no_grad()
+def _nll(model: Model, batch: Batch) -> torch.Tensor:
+    return -model.log_prob(batch).double()
 
 
 def _join(found: Sequence[Neighbours]) -> Neighbours:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.memory.config import MemoryVerdictSection
-from engram_audio.memory.evaluation import KNN, KNN_BASE, MEMORY
+from engram_audio.memory.evaluation import KNN, KNN_BASE, KNN_MEMORY, MEMORY
 from engram_audio.prediction.comparison import (
     Cell,
     SumTable,
@@ -115,11 +115,11 @@ def _row(
     run: Run, direct: Direct, table: SumTable, cell: Cell, control: str, name: str
 ) -> dict[str, Any]:
     rate = direct.frame_rate_hz * NATS_TO_BITS
-    base = KNN_BASE if control == KNN else "knock_out"
+    memory, base = (KNN_MEMORY, KNN_BASE) if control == KNN else (MEMORY, "knock_out")
     usage = run.usage.loc[(run.usage["model"] == MEMORY) & (run.usage["part"] == cell.part)]
     slots = usage.iloc[0].to_dict() if len(usage) else {}
-    over = None if control == KNN else gain(table, MEMORY, name, cell)
-    frames = table.column(MEMORY, cell, "num_frames")
+    over = gain(table, memory, name, cell)
+    frames = table.column(memory, cell, "num_frames")
     budgets = run.header["budgets"]
     return {
         "representation": run.representation,

@@ -10,7 +10,7 @@ from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
-from engram_audio.memory.config import MemoryControlsSection, MemoryStageSection
+from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.controls import (
     CONSTANT_GATE,
     KNOCKED_OUT,
@@ -18,7 +18,6 @@ from engram_audio.memory.controls import (
     engram_controls,
     lookup_controls,
 )
-from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.evaluation import Bound, Model, Scope, score_datastore, score_models
 from engram_audio.memory.fit import build_datastore, mean_gate
 from engram_audio.memory.joint import EngramDensity
@@ -76,17 +75,15 @@ def main(argv: list[str] | None = None) -> None:
         model.to(device)
     models, header = _models(arguments, stored, material, lag, controls, device)
     tables, usages = [], []
-    own = stored.models["memory"]
     try:
         for part in PARTS:
             scores, usage = score_models(models, stage.sources[part], part, scope)
             tables.append(scores)
             usages.append(usage)
-        if isinstance(own, MemoryDensity):
-            scores, header["kernel"] = _datastore(
-                arguments, own, stored, material, memory, controls, stage, scope
-            )
-            tables.append(scores)
+        scores, header["kernel"] = _datastore(
+            arguments, stored, material, memory, controls, stage, scope
+        )
+        tables.append(scores)
     except ValueError as error:
         raise InputError(f"{arguments.memory}: {error}") from error
     release()
@@ -134,31 +131,42 @@ def _models(
 
 def _datastore(
     arguments: _cli.Arguments,
-    own: MemoryDensity,
     stored: StoredMemory,
     material: Material,
     memory: MemoryStageSection,
     controls: MemoryControlsSection,
     stage: Stage,
     scope: Scope,
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Score the k-NN datastore on the memory's own base and state."""
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Score the k-NN datastore on the memory's own state and base.
+
+    An Engram memory has no base that was held out of train: its k-NN stands on the linear null on
+    which val scores it best.
+    """
+    own = stored.models["memory"]
+    if isinstance(own, EngramDensity):
+        key, orders, base = own.engram_trunk.key, own.engram_trunk.engram.hash.orders, LINEAR
+    else:
+        key, orders, base = own.lookup.key, own.lookup.slots.orders, arguments.base
     bases = candidates(
-        arguments.base, material, scope.lag_frames, memory.target, memory.num_folds,
+        base, material, scope.lag_frames, memory.target, memory.num_folds,
         arguments.base_model, arguments.folds or [],
     )  # fmt: skip
-    name = stored.header["memories"]["memory"]["base"]
-    chosen = next(candidate for candidate in bases if candidate.name == name)
-    num_states = max(own.lookup.slots.orders)
-    store = build_datastore(
-        material, scope.lag_frames, own.lookup.key, num_states, chosen, controls.datastore_frames,
-        scope.device,
-    )  # fmt: skip
-    bound = Bound(
-        store, own.lookup.key, own.base, controls.datastore_neighbors, controls.datastore_queries
-    )
-    scores, choice = score_datastore(bound, stage.sources, stage.num_targets, scope)
-    return scores, choice._asdict()
+    name = stored.header["memories"]["memory"].get("base")
+    scored = {}
+    for candidate in bases:
+        if name in (None, candidate.name):
+            store = build_datastore(
+                material, scope.lag_frames, key, max(orders), candidate, controls.datastore_frames,
+                scope.device,
+            )  # fmt: skip
+            bound = Bound(
+                store, key, candidate.model, own, controls.datastore_neighbors,
+                controls.datastore_queries,
+            )  # fmt: skip
+            scored[candidate.name] = score_datastore(bound, stage.sources, stage.num_targets, scope)
+    chosen = min(scored, key=lambda each: scored[each].val_nll_nats)
+    return scored[chosen].table, {**scored[chosen].choice._asdict(), "base": chosen}
 
 
 if __name__ == "__main__":

@@ -47,10 +47,15 @@ def test_gains_are_paired_over_each_control(table: pd.DataFrame, memory: str):
     assert rows.loc["best_null", "gain_nats"] == pytest.approx(89.0 - means["memory"])
 
 
-def test_k_nn_is_held_against_the_base_on_its_own_frames(table: pd.DataFrame):
-    row = rows_of(table, "robust").loc["knn"]
-    assert row["control_gain_nats"] == pytest.approx(5.0)
-    assert pd.isna(row["gain_nats"])
+@pytest.mark.parametrize(("memory", "own", "over"), [("robust", 5.0, -2.25), ("engram", 1.5, 1.0)])
+def test_k_nn_its_base_and_the_memory_are_compared_on_its_own_frames(
+    table: pd.DataFrame, memory: str, own: float, over: float
+):
+    rows = rows_of(table, memory)
+    row = rows.loc["knn"]
+    assert row["control_gain_nats"] == pytest.approx(own)
+    assert row["gain_nats"] == pytest.approx(over)
+    assert row["memory_nll_nats"] == rows.loc["knock_out", "memory_nll_nats"]  # on all frames
 
 
 def test_a_joint_memory_stands_beside_its_head(table: pd.DataFrame):

@@ -130,6 +130,7 @@ def test_the_summary_states_sizes_and_choices(evaluated: Path):
         is_capped = summary["capped"][name]
         assert is_capped or budgets[name][field] <= budgets["memory"][field]
     assert summary["kernel"]["weight"] > 0
+    assert summary["kernel"]["base"] == summary["base_chosen"]
     assert {record["base"] for record in summary["tried"]} >= {"ridge_full"}
     usage = pd.read_parquet(evaluated / "usage.parquet").set_index(["model", "part"])
     used = usage.loc[("memory", "eval")]
@@ -169,7 +170,7 @@ def test_a_fold_model_has_not_seen_its_fold(study: Path):
     assert first == again != other
 
 
-def test_an_engram_memory_is_scored_beside_its_controls(study: Path):
+def test_an_engram_memory_is_scored_beside_its_controls(study: Path, evaluated: Path):
     run(train_memory, study, memory_section="engram", head_section="head",
         recipe_section="recipe", tensorboard="none", memory="engram.safetensors",
         **FITTED)  # fmt: skip
@@ -182,6 +183,14 @@ def test_an_engram_memory_is_scored_beside_its_controls(study: Path):
         usage="engram_usage.parquet", summary="engram_summary.json", **FITTED)  # fmt: skip
     scores = pd.read_parquet(study / "engram_scores.parquet")
     assert {"memory", "shuffled_keys", "knock_out", "constant_gate"} <= set(scores["model"])
+    queries = scores.loc[scores["model"].str.startswith("knn")]
+    assert set(queries["model"]) == {"knn", "knn_base", "knn_memory"}
+    counts = queries.groupby(["part", "slice", "model"])["num_frames"].sum().unstack()
+    assert (counts.nunique(axis=1) == 1).all()
+    on_eval = queries.query("part == 'eval' and slice == 'all'").groupby("model")["nll"].sum()
+    assert on_eval["knn"] < on_eval["knn_base"]  # a table: there is something to look up
+    tried = {record["base"] for record in read_json(evaluated / "summary.json")["tried"]}
+    assert read_json(study / "engram_summary.json")["kernel"]["base"] in tried
     own = scores.loc[scores["model"] == "memory"]
     assert np.isfinite(own[["nll", "sse", "gate", "hit", "first_hit"]].to_numpy()).all()
     assert (own["gate"] <= own["num_frames"]).all()

@@ -10,6 +10,7 @@ from engram_audio.rollout.config import (
     FORECASTERS,
     LINEAR_BASE,
     MEMORY_BASE,
+    SHUFFLED_KEYS,
     TUNED,
     AnyMethod,
     BeliefMethod,
@@ -148,4 +149,6 @@ def _memory_bases(kind: str, config: Any) -> list[str]:
             for base in bases
             if kind == "one_step" or base != LINEAR_BASE
         ]
+    if kind == "one_step":
+        found += [f"{base}:{SHUFFLED_KEYS}" for base in found]
     return found

@@ -149,6 +149,7 @@ rule tabulate_rollout:
     """Publish every rollout method beside what is attainable, and the sweep's Pareto front."""
     input:
         rollout_section="<results>/config/rollout.json",
+        bars_section="<results>/config/rollout_bars.json",
         statistics_section="<results>/config/statistics.json",
         models=rollout_files("model.safetensors"),
         scores=rollout_files("scores.parquet"),
@@ -173,6 +174,7 @@ rule tabulate_rollout:
         r"""
         python -m engram_audio.steps.tabulate_rollout \
             --rollout-section {input.rollout_section:q} \
+            --bars-section {input.bars_section:q} \
             --statistics-section {input.statistics_section:q} \
             --models {input.models:q} --scores {input.scores:q} --health {input.health:q} \
             --sweeps {params.sweeps:q} \

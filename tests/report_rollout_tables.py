@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.report.data import ReportData
-from engram_audio.rollout.config import METHOD_MODELS, AnyMethod
+from engram_audio.rollout.ceiling import Run
+from engram_audio.rollout.config import METHOD_MODELS, AnyMethod, RolloutBarsSection
 from engram_audio.rollout.health import Health
-from engram_audio.rollout.tables import Run, rollout_table, sweep_table
+from engram_audio.rollout.tables import rollout_table, sweep_table
 from tests.report_tables import BASES
 from tests.unit.rollout_material import METHODS, rollout_section
 
@@ -22,6 +23,7 @@ BARS = {
     "minimum_kept": 0.9, "minimum_skill": 0.95, "maximum_excess_distance": 0.02,
     "std_ratio_range": [0.95, 1.05], "maximum_blown_share": 0.0, "maximum_frozen_share": 0.0,
 }  # fmt: skip
+BARS_SECTION = RolloutBarsSection.model_validate(BARS, strict=False)
 CLIMATE = 2.0
 HEALTHY = Health(1.0, 0.97, 1.03, 1.0, 0.01, 0.01, 0.03, 0.1, 0.005, 0.004)
 FROZEN = HEALTHY._replace(std_ratio=0.02, std_ratio_lowest=0.01, step_ratio=0.01)
@@ -71,7 +73,7 @@ def health_rows(
     late = np.array(HORIZONS) > 4
     table = pd.DataFrame({
         "mode": mode, "inject_frames": inject, "horizon_frames": list(HORIZONS),
-        "blown_share": blown * late, "frozen_share": frozen * late,
+        "blown_share": blown * late, "frozen_share": frozen * late, "frozen_share_true": 0.0,
         "surviving_share": 1 - (blown + frozen) * late, "num_paths": 240,
         "dnll_median": -1.0, "dnll_highest": 3.0, "num_not_finite": 0,
         "num_blown": (240 * blown * late).astype(int), "guard_redrawn": 0.1, "guard_moved": 0.01,
@@ -113,6 +115,7 @@ def with_rollout(data: ReportData) -> ReportData:
     """The page's data with the rollout stage's tables and bars."""
     table = rollout_table(runs(), SETTINGS, 0.95)
     tables = {
-        **data.tables, "rollout": table, "rollout_sweep": sweep_table(runs(), table, SETTINGS),
+        **data.tables, "rollout": table,
+        "rollout_sweep": sweep_table(runs(), table, SETTINGS, BARS_SECTION),
     }  # fmt: skip
     return data._replace(tables=tables, sections={**data.sections, "rollout_bars": BARS})

@@ -10,6 +10,7 @@ from engram_audio.prediction.config import TargetName
 from engram_audio.section import Section
 
 Order = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
 LINEAR = "linear"  # the base that every representation has: the best linear null
 
 
@@ -35,6 +36,10 @@ class MemoryStageSection(Section):
 
 class _Key(Section):
     maximum_frames: int = Field(ge=256, description="Train frames the codes are fitted on.")
+
+    def count_codes(self) -> int:
+        """How many codes a state may have."""
+        return getattr(self, "num_codes", 0)
 
 
 class KMeansKey(_Key):
@@ -71,6 +76,10 @@ class ProductKey(_Key):
             raise ValueError("num_codes ** num_groups must stay below 2 ** 31")
         return self
 
+    def count_codes(self) -> int:
+        """See `_Key.count_codes`."""
+        return self.num_codes**self.num_groups
+
 
 class LshKey(_Key):
     """Signs of random projections of whitened principal components."""
@@ -80,8 +89,25 @@ class LshKey(_Key):
     num_components: int = Field(ge=1, description="Principal components.")
     num_bits: int = Field(ge=1, le=30, description="Random hyperplanes.")
 
+    def count_codes(self) -> int:
+        """See `_Key.count_codes`."""
+        return 2**self.num_bits
+
 
 KeySettings = Annotated[KMeansKey | PcaKey | ProductKey | LshKey, Field(discriminator="kind")]
+
+
+def check_ngrams(key: _Key, orders: tuple[int, ...]) -> None:
+    """Refuse n-grams that no 63-bit number can name.
+
+    Raises:
+        ValueError: Says so.
+    """
+    if (key.count_codes() + 1) ** max(orders) >= 2**63:
+        raise ValueError(
+            f"ngram_orders {list(orders)} of {key.count_codes()} codes do not fit into 63 bits: "
+            "use fewer codes or a lower order"
+        )
 
 
 class LookupMemory(Section):
@@ -109,10 +135,10 @@ class LookupMemory(Section):
     weight: Literal["one", "shared", "slot"] = Field(
         description="Weight against the base's density: 1 (replace it), one for all, one per entry."
     )
-    strengths: tuple[float, ...] = Field(
+    strengths: tuple[NotNegative, ...] = Field(
         min_length=1, description="Scalar gates on the stored mean; chosen on val."
     )
-    shrinkages_frames: tuple[float, ...] = Field(
+    shrinkages_frames: tuple[NotNegative, ...] = Field(
         min_length=1, description="Pseudo-frames of a stored mean of 0; chosen on val."
     )
     spread_shrinkages_frames: tuple[float, ...] = Field(
@@ -142,6 +168,7 @@ class LookupMemory(Section):
             raise ValueError("num_neighbors must not exceed the key's num_codes")
         if list(self.ngram_orders) != sorted(set(self.ngram_orders), reverse=True):
             raise ValueError("ngram_orders: list each order once, the highest first")
+        check_ngrams(self.key, self.ngram_orders)
         if self.value == "target" and self.weight != "one":
             raise ValueError("value `target` replaces the base's mean: its weight must be `one`")
         return self
@@ -171,6 +198,7 @@ class EngramMemory(Section):
     def _check(self) -> Self:
         if len(set(self.ngram_orders)) < len(self.ngram_orders):
             raise ValueError("ngram_orders: list each order once")
+        check_ngrams(self.key, self.ngram_orders)
         return self
 
 

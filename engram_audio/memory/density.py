@@ -158,6 +158,17 @@ class MemoryDensity(nn.Module):
             centres = centres + (1 - self.strength) * own.unsqueeze(1)
         return centres
 
+    def entry_laws(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return weights [B, m], means and variances [B, m, D] of the entries, in value units.
+
+        The rest of the weight is the base's.
+        """
+        reading = self.lookup.read(batch.context)
+        weights = reading.weights * self.weights[reading.slots]
+        moved = self.base.base.unwhiten(self._centres(batch, reading))
+        spread = self.base.base.spread((2 * self.log_sds[reading.slots]).exp())
+        return weights, self.origin(batch).unsqueeze(1) + moved, spread
+
     def mean(self, batch: Batch) -> Tensor:
         """Return E[value | context], shape [B, D]."""
         reading = self.lookup.read(batch.context)

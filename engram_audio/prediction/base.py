@@ -118,6 +118,11 @@ class LinearBase(nn.Module):
         """Return the residual of z, shape [..., D]."""
         return z * self.scale.diagonal() if self.is_diagonal else z @ self.scale
 
+    def spread(self, variances: Tensor) -> Tensor:
+        """Return the residual's variances of uncorrelated whitened ones, shape [..., D]."""
+        squares = self.scale.square()
+        return variances * squares.diagonal() if self.is_diagonal else variances @ squares
+
 
 def noise_floor(arrays: BaseArrays, noise_sd: np.ndarray) -> np.ndarray:
     """Return the SD that frame noise of SD `noise_sd` [D] alone has in each whitened unit, [D].

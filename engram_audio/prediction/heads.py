@@ -261,7 +261,8 @@ class LowRankMixture(_Mixture):
         )
         return torch.cat([start, factors])
 
-    def _factors(self, rest: Tensor) -> Tensor:
+    def factors(self, rest: Tensor) -> Tensor:
+        """Return U of every component, shape [B, K, D, Q]."""
         shape = (*rest.shape[:-1], self.num_components, self.num_dims, self.rank)
         return rest.reshape(shape)
 
@@ -270,7 +271,7 @@ class LowRankMixture(_Mixture):
         log_weights, means, log_scales, rest = self.split(parameters)
         inverse = torch.exp(-log_scales)
         scaled = (z.unsqueeze(-2) - means) * inverse
-        factors = self._factors(rest) * inverse.unsqueeze(-1)
+        factors = self.factors(rest) * inverse.unsqueeze(-1)
         identity = torch.eye(self.rank, device=z.device, dtype=factors.dtype)
         cholesky = torch.linalg.cholesky(identity + factors.mT @ factors)
         projected = (factors.mT @ scaled.unsqueeze(-1)).squeeze(-1)
@@ -285,7 +286,7 @@ class LowRankMixture(_Mixture):
         log_weights, means, log_scales, rest = self.split(parameters)
         chosen = choose_components(log_weights, num_samples, generator)
         centre, scale = pick(means, chosen), pick(log_scales, chosen).exp()
-        factors = pick(self._factors(rest), chosen)
+        factors = pick(self.factors(rest), chosen)
         noise = torch.randn(centre.shape, generator=generator, device=centre.device)
         shared = torch.randn(
             (*centre.shape[:-1], self.rank, 1), generator=generator, device=centre.device

@@ -15,9 +15,14 @@ LINES = ("-", "--", ":", "-.")
 
 def first_rows(data: ReportData, representation: str) -> pd.DataFrame:
     """Return the rows of named methods (no sweep points) of the first training seed."""
+    rows = named_rows(data, representation)
+    return rows.loc[rows["seed"] == rows["seed"].min()]
+
+
+def named_rows(data: ReportData, representation: str) -> pd.DataFrame:
+    """Return the rows of free runs of named methods, of every training seed."""
     rows = choose(data.tables["rollout"], representation=representation)
-    rows = rows.loc[(rows["seed"] == rows["seed"].min()) & is_named(rows)]
-    return rows.loc[rows["inject_frames"] == 0]
+    return rows.loc[is_named(rows) & (rows["inject_frames"] == 0)]
 
 
 def is_named(rows: pd.DataFrame) -> pd.Series:

@@ -10,6 +10,7 @@ from engram_audio.section import Section
 
 LINEAR_BASE = "linear"
 MEMORY_BASE = "memory:"  # memory:<base>:<memory>, as the memory stage names them
+MEMORY, SHUFFLED_KEYS = "memory", "shuffled_keys"  # memory:<base>:<memory>:shuffled_keys
 
 
 class RolloutSection(Section):
@@ -38,7 +39,7 @@ class RolloutSection(Section):
     num_long_samples: int = Field(
         ge=1, description="Of these, how many run on to the longest horizon."
     )
-    injections_frames: tuple[int, ...] = Field(
+    injections_frames: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         description="Besides free running: the true frame is put in after every n steps."
     )
     divergence_factor: float = Field(
@@ -93,7 +94,17 @@ class RolloutBarsSection(Section):
         description="SD of late frames over the data's, median over dimensions."
     )
     maximum_blown_share: float = Field(ge=0, lt=1, description="Paths that leave the data.")
-    maximum_frozen_share: float = Field(ge=0, lt=1, description="Paths that stop moving.")
+    maximum_frozen_share: float = Field(
+        ge=0, lt=1, description="Paths that stop moving, above the share of true paths that do."
+    )
+
+    @model_validator(mode="after")
+    def _check_range(self) -> "RolloutBarsSection":
+        if not 0 < self.std_ratio_range[0] < self.std_ratio_range[1]:
+            raise ValueError(
+                f"std_ratio_range {list(self.std_ratio_range)}: the lower end first, both above 0"
+            )
+        return self
 
 
 class NearestGuard(Section):
@@ -108,6 +119,14 @@ class NearestGuard(Section):
     num_attempts: int = Field(
         ge=0, description="Draws made again for a frame outside before it is moved inside."
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> "NearestGuard":
+        if self.num_neighbours > self.num_frames:
+            raise ValueError(
+                f"num_neighbours {self.num_neighbours} must not exceed num_frames {self.num_frames}"
+            )
+        return self
 
 
 class CodebookGuard(Section):
@@ -144,7 +163,8 @@ GuardSection = Annotated[NearestGuard | CodebookGuard | ContrastGuard, Field(dis
 class _Stepwise(Section):
     base: str = Field(
         description="Density that takes the steps: a name under prediction_heads, `linear`, or "
-        "`memory:<base>:<memory>`, a lag-1 memory on its base."
+        "`memory:<base>:<memory>`, a lag-1 memory on its base; `:shuffled_keys` after it is its "
+        "control with the keys of other frames."
     )
     guard: GuardSection | None = Field(description="Keeps sampled paths on the support, or null.")
 
@@ -252,10 +272,15 @@ TUNED = ("k_step", "energy")
 
 
 def memory_base(base: str) -> tuple[str, str] | None:
-    """Return (base, memory) of a base `memory:<base>:<memory>`; None for any other."""
-    parts = base.removeprefix(MEMORY_BASE).split(":")
+    """Return (base, memory) of a base that is a memory, or its control; None for any other."""
+    parts = base.removeprefix(MEMORY_BASE).removesuffix(f":{SHUFFLED_KEYS}").split(":")
     is_memory = base.startswith(MEMORY_BASE) and len(parts) == 2
     return (parts[0], parts[1]) if is_memory else None
+
+
+def memory_label(base: str) -> str:
+    """Return which model of a memory's file a base is: the memory, or its control."""
+    return SHUFFLED_KEYS if base.endswith(f":{SHUFFLED_KEYS}") else MEMORY
 
 
 def method_model(text: str, source: str) -> type[AnyMethod]:

@@ -31,6 +31,7 @@ from engram_audio.rollout.health import (
     measure_health,
     step_rms,
     survival,
+    true_frozen_share,
     true_stretches,
 )
 from engram_audio.rollout.laws import has_laws, step_law
@@ -48,6 +49,10 @@ from engram_audio.rollout.simulate import (
     free_run,
 )
 
+OF_MOTION = (
+    "step_ratio", "autocorrelation_error", "autocorrelation_error_all",
+    "autocorrelation_error_worst", "spectrum_error",
+)  # fmt: skip
 NO_INJECTION = 0  # how tables write that the true frame is never put in
 COVERAGE_Z = 1.6448536269514722  # of a central 90 % interval
 
@@ -132,6 +137,8 @@ def _evaluate_sampled(
         tables.append(_by_speaker(energies, starts, late, "sampled", inject))
     spread = extremes(columns["dnll_position"], starts, horizons)
     health = _health_table(long, starts, bench, spread).assign(mode="sampled", inject_frames=inject)
+    if inject:  # where a true frame was put in, states beside each other are of no one path
+        health[list(OF_MOTION)] = np.nan
     reader = reader_of(model)
     if reader is not None and not inject:
         health = health.assign(**read_dynamics(reader, starts, long, settings.batch_paths))
@@ -295,13 +302,17 @@ def extremes(dnll: Tensor, starts: Starts, horizons: tuple[int, ...]) -> pd.Data
 
 def _health_table(run: Run, starts: Starts, bench: Bench, spread: pd.DataFrame) -> pd.DataFrame:
     settings, scale = bench.settings, bench.delta_sd
-    true_rms = step_rms(true_stretches(starts), scale)
-    is_frozen = frozen_paths(run, scale, true_rms, settings.frozen_fraction, settings.frozen_frames)
-    shares = survival(run, is_frozen)
+    detector = (
+        scale, step_rms(true_stretches(starts), scale), settings.frozen_fraction,
+        settings.frozen_frames,
+    )  # fmt: skip
+    shares = survival(run, frozen_paths(run, *detector))
+    num_horizons = run.states.shape[2]
     table = pd.DataFrame({
-        "horizon_frames": np.arange(1, run.states.shape[2] + 1),
+        "horizon_frames": np.arange(1, num_horizons + 1),
         "blown_share": shares.blown.cpu().numpy(),
         "frozen_share": shares.frozen.cpu().numpy(),
+        "frozen_share_true": true_frozen_share(starts, *detector)[:num_horizons].cpu().numpy(),
         "surviving_share": shares.surviving.cpu().numpy(),
         "num_paths": run.states.shape[0] * run.states.shape[1],
         "num_blown": (~run.is_alive).sum((0, 1)).cpu().numpy(),

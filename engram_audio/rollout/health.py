@@ -1,7 +1,8 @@
 """Does a free run look like data? Spread, motion, memory, spectrum, distance, survival.
 
 Every measure compares late frames of the runs (second half of the horizon) with true frames of the
-same eval utterances; distances have a floor, the distance of two halves of the true frames.
+same eval utterances. Distances have a floor: what utterances of the same speakers differ by, since
+speakers are no error of a run that starts in their frames.
 
 Shapes: S samples, N starts, H horizon, L lags, D dimensions, R rows, P stretches, T their frames.
 """
@@ -16,6 +17,7 @@ from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Run
 
 TINY = 1e-12
+FLOOR_SPLITS = 4  # the floor is their mean: its noise is half of one split's
 
 
 class Stretches(NamedTuple):
@@ -110,16 +112,33 @@ def thinned(rows: Tensor, maximum: int, generator: torch.Generator) -> Tensor:
 def distance_floor(
     starts: Starts, scale: Tensor, maximum: int, generator: torch.Generator
 ) -> float:
-    """Return the energy distance of true frames of every other speaker from the rest's."""
-    names, code = np.unique(starts.speaker_ids, return_inverse=True)
-    del names
-    is_odd = torch.from_numpy(code % 2 == 1).to(starts.future.device)
-    true = true_stretches(starts)
-    halves = [
-        thinned(true.frames[chosen][true.is_real[chosen]] / scale, maximum, generator)
-        for chosen in (is_odd, ~is_odd)
-    ]
-    return energy_distance(*halves)
+    """Return the mean energy distance of half of every speaker's utterances from the other half.
+
+    NaN where no speaker has two utterances.
+    """
+    true, found = true_stretches(starts), []
+    for _ in range(FLOOR_SPLITS):
+        half = torch.from_numpy(halves_of(starts, generator)).to(starts.future.device)
+        rows = [true.frames[half == side][true.is_real[half == side]] for side in (0, 1)]
+        parts = [thinned(part / scale, maximum, generator) for part in rows]
+        found.append(energy_distance(*parts))
+    return float(np.mean(found))
+
+
+def halves_of(starts: Starts, generator: torch.Generator) -> np.ndarray:
+    """Return the half, 0 or 1, of each start's utterance, [N]; -1 for a speaker's odd one.
+
+    Drawn within speakers: each has as many utterances in one half as in the other.
+    """
+    _, first, utterance = np.unique(starts.utterance_ids, return_index=True, return_inverse=True)
+    _, speaker = np.unique(starts.speaker_ids[first], return_inverse=True)
+    key = torch.rand(len(first), generator=generator, device=generator.device).cpu().numpy()
+    order = np.lexsort((key, speaker))
+    counts = np.bincount(speaker)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[order] = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+    half = np.where(rank < counts[speaker] // 2 * 2, rank % 2, -1)
+    return half[utterance]
 
 
 class Survival(NamedTuple):
@@ -160,6 +179,16 @@ def survival(run: Run, is_frozen: Tensor) -> Survival:
     )
 
 
+def true_frozen_share(
+    starts: Starts, scale: Tensor, true_rms: float, fraction: float, count: int
+) -> Tensor:
+    """Return the share of true stretches that the detector calls frozen, by horizon, [H]."""
+    future, is_true = starts.future.unsqueeze(0), starts.is_true().unsqueeze(0)
+    true = Run(future, future - starts.true_steps().unsqueeze(0), is_true, (0.0, 0.0))
+    is_frozen = frozen_paths(true, scale, true_rms, fraction, count)
+    return is_frozen.double().sum((0, 1)) / is_true.sum((0, 1)).clamp_min(1)
+
+
 class Health(NamedTuple):
     """How a run compares with data; ratios and errors are over dimensions.
 
@@ -173,7 +202,7 @@ class Health(NamedTuple):
         autocorrelation_error_worst: The largest |error|.
         spectrum_error: RMS of the log power ratio, nats.
         energy_distance: Of late frames from true frames, in SD.
-        energy_distance_floor: Of two halves of the true frames.
+        energy_distance_floor: Of two halves of every speaker's true frames.
     """
 
     std_ratio: float

@@ -1,147 +1,44 @@
 """The rollout stage's published rows: every method beside what is attainable, paired by speaker.
 
-What is attainable at a horizon is not known on real data: it is at least what the best forecaster
-reaches, chosen on val among the methods of kind belief and direct. Nats are per frame; dNLL is
-against the Gaussian marginal of the same event, below 0 where something is known.
+What is attainable at a horizon is not known on real data: it is at least what the best forecast
+reaches, chosen on val among all methods and the marginal. Nats are per frame; dNLL is against the
+Gaussian marginal of the same event, below 0 where something is known. A share of something that is
+not told from nothing has no number.
 
 Shapes: S speakers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from engram_audio.prediction.comparison import described, with_intervals
-from engram_audio.rollout.config import FORECASTERS, AnyMethod, RolloutSection
+from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling
+from engram_audio.rollout.config import (
+    FORECASTERS,
+    AnyMethod,
+    BeliefMethod,
+    DirectMethod,
+    OneStepMethod,
+    RefitMethod,
+    RolloutBarsSection,
+    RolloutSection,
+    memory_base,
+)
 from engram_audio.rollout.health import Health
 from engram_audio.rollout.reads import READS
-from engram_audio.stats.estimate import Estimate
-from engram_audio.stats.ratio import complement, quotient, ratio_of_sums
+from engram_audio.stats.estimate import Estimate, function_of, paired_quotient
+from engram_audio.stats.ratio import complement, ratio_of_sums
 
-EVENTS = ("delta", "position")
 AT, UP_TO = "at", "up_to"
 HEALTH = Health._fields
 SPREAD = ("dnll_median", "dnll_highest", "num_not_finite")
 SHARES = (
-    "blown_share", "frozen_share", "surviving_share", "num_paths", "num_blown", "guard_redrawn",
-    "guard_moved",
+    "blown_share", "frozen_share", "frozen_share_true", "surviving_share", "num_paths", "num_blown",
+    "guard_redrawn", "guard_moved",
 )  # fmt: skip
-
-
-class Run(NamedTuple):
-    """One method on one representation.
-
-    Attributes:
-        representation: Name.
-        method: Name.
-        sweep: Sweep that it is a point of, or "".
-        seed: Training seed.
-        settings: Its section.
-        scores: Sums by part, mode, injection, horizon and speaker.
-        health: Shares by mode, injection and horizon, on eval.
-    """
-
-    representation: str
-    method: str
-    sweep: str
-    seed: int
-    settings: AnyMethod
-    scores: pd.DataFrame
-    health: pd.DataFrame
-
-
-class Cell(NamedTuple):
-    """Which runs of a method: mode and injection."""
-
-    mode: str
-    inject: int
-
-
-class Sums:
-    """A method's sums on one part, as arrays over the speakers of all methods."""
-
-    def __init__(self, scores: pd.DataFrame, part: str, speakers: Sequence[str]) -> None:
-        """Index the rows of a part."""
-        rows = scores.loc[scores["part"] == part]
-        self._speakers = {name: number for number, name in enumerate(speakers)}
-        keys = ["mode", "inject_frames", "horizon_frames"]
-        self._groups: dict[Any, pd.DataFrame] = dict(iter(rows.groupby(keys, sort=False)))
-        self.cells = sorted({Cell(str(mode), int(inject)) for mode, inject, _ in self._groups})
-
-    def column(self, cell: Cell, horizon: int, name: str) -> np.ndarray | None:
-        """Return one column by speaker, [S], or None where nothing was summed."""
-        rows = self._groups.get((cell.mode, cell.inject, horizon))
-        if rows is None or name not in rows or np.isnan(rows[name].to_numpy(float)).all():
-            return None
-        found = np.zeros(len(self._speakers))
-        found[[self._speakers[str(speaker)] for speaker in rows["speaker_id"]]] = rows[name]
-        return found
-
-
-class Ceiling(NamedTuple):
-    """The best forecaster of each event and horizon.
-
-    Attributes:
-        names: Method by (event, horizon).
-        sums: Its eval sums by method.
-    """
-
-    names: Mapping[tuple[str, int], str]
-    sums: Mapping[str, Sums]
-
-    def column(self, event: str, horizon: int) -> np.ndarray | None:
-        """Return the attainable dNLL by speaker, [S]."""
-        name = self.names.get((event, horizon))
-        if name is None:
-            return None
-        return self.sums[name].column(FORECAST, horizon, f"dnll_{event}")
-
-    def energy(self, horizon: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return score and climatology's score of the forecaster of position, each [S]."""
-        name = self.names.get(("position", horizon))
-        if name is None:
-            return None
-        return _pair(self.sums[name], FORECAST, horizon)
-
-
-FORECAST = Cell("forecast", 0)
-
-
-def _pair(sums: Sums, cell: Cell, horizon: int) -> tuple[np.ndarray, np.ndarray] | None:
-    own, climate = (sums.column(cell, horizon, name) for name in ("energy_score", "energy_climate"))
-    return None if own is None or climate is None else (own, climate)
-
-
-def choose_ceiling(runs: Iterable[Run], speakers: Mapping[str, Sequence[str]]) -> Ceiling:
-    """Choose, on val, the forecaster of each event and horizon.
-
-    Args:
-        runs: Methods of one representation and seed.
-        speakers: Speakers of each part.
-    """
-    forecasters = [run for run in runs if run.settings.kind in FORECASTERS]
-    val = {run.method: Sums(run.scores, "val", speakers["val"]) for run in forecasters}
-    best: dict[tuple[str, int], tuple[float, str]] = {}
-    for run in forecasters:
-        horizons = run.scores.loc[run.scores["mode"] == FORECAST.mode, "horizon_frames"].unique()
-        for event in EVENTS:
-            for horizon in map(int, horizons):
-                value = _mean(val[run.method], FORECAST, horizon, f"dnll_{event}")
-                key = (event, horizon)
-                if value is not None and (key not in best or (value, run.method) < best[key]):
-                    best[key] = (value, run.method)
-    sums = {run.method: Sums(run.scores, "eval", speakers["eval"]) for run in forecasters}
-    return Ceiling({key: name for key, (_, name) in best.items()}, sums)
-
-
-def _mean(sums: Sums, cell: Cell, horizon: int, name: str) -> float | None:
-    top, bottom = sums.column(cell, horizon, name), sums.column(cell, horizon, "num_starts")
-    if top is None or bottom is None or bottom.sum() == 0:
-        return None
-    value = float(top.sum() / bottom.sum())
-    return value if np.isfinite(value) else None
 
 
 def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: float) -> pd.DataFrame:
@@ -158,32 +55,67 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
         }  # fmt: skip
         ceiling = choose_ceiling(members, speakers)
         for run in members:
-            sums = Sums(run.scores, "eval", speakers["eval"])
-            for cell in sums.cells:
+            partner = beside(run, members)
+            for cell in ceiling.sums[run.method].cells:
                 spans = [(AT, horizon) for horizon in settings.scored_horizons_frames]
                 spans.append((UP_TO, settings.forecast_horizon_frames))
                 rows += [
                     row
                     for span, horizon in spans
-                    if (row := _row(run, sums, cell, ceiling, span, horizon)) is not None
+                    if (row := _row(run, partner, cell, ceiling, span, horizon, confidence))
                 ]
     return with_intervals(pd.DataFrame(rows), confidence) if rows else pd.DataFrame()
 
 
+def beside(run: Run, members: Sequence[Run]) -> str:
+    """Return the method whose steps differ by one thing only, or "".
+
+    A memory's is the same method on the memory's base; a refit's the head that it was fitted on;
+    a tuned base's the base as it is, behind the same guard.
+    """
+    settings = run.settings
+    if isinstance(settings, RefitMethod):
+        wanted = [other for other in members if other.method == settings.method]
+    elif isinstance(settings, BeliefMethod | DirectMethod):
+        return ""
+    else:
+        on = memory_base(settings.base)
+        if on is not None:
+            same = settings.model_copy(update={"base": on[0]})
+        elif isinstance(settings, OneStepMethod):
+            return ""
+        else:
+            same = OneStepMethod(kind="one_step", base=settings.base, guard=settings.guard)
+        wanted = [other for other in members if other.settings == same]
+    return wanted[0].method if wanted else ""
+
+
+COLUMNS = (
+    "num_starts", "earlier_dnll", "dnll_delta", "dnll_position", "covered", "energy_score",
+    "energy_climate",
+)  # fmt: skip
+
+
+def _columns(sums: Sums, cell: Cell, horizons: Sequence[int]) -> dict[str, np.ndarray | None]:
+    """Return the sums of horizons by speaker, each [S]."""
+    return {name: _summed([sums.column(cell, each, name) for each in horizons]) for name in COLUMNS}
+
+
 def _row(
-    run: Run, sums: Sums, cell: Cell, ceiling: Ceiling, span: str, horizon: int
+    run: Run,
+    partner: str,
+    cell: Cell,
+    ceiling: Ceiling,
+    span: str,
+    horizon: int,
+    confidence: float,
 ) -> dict[str, Any] | None:
     horizons = [horizon] if span == AT else list(range(1, horizon + 1))
+    sums = ceiling.sums[run.method]
     count = sums.column(cell, horizon, "num_starts")
     if count is None:
         return None
-    own = {
-        name: _summed([sums.column(cell, each, name) for each in horizons])
-        for name in (
-            "num_starts", "earlier_dnll", "dnll_delta", "dnll_position", "covered", "energy_score",
-            "energy_climate",
-        )
-    }  # fmt: skip
+    own = _columns(sums, cell, horizons)
     base = own["num_starts"]
     method = run.settings
     row: dict[str, Any] = {
@@ -206,16 +138,45 @@ def _row(
         attainable = [ceiling.column(event, each) for each in horizons]
         top, bottom = _summed(attainable), own[f"dnll_{event}"]
         names = sorted({ceiling.names.get((event, each), "") for each in horizons} - {""})
-        row |= described(f"dnll_{event}", _ratio(bottom, base))
-        row |= described(f"attainable_{event}", _ratio(top, base))
+        found, best = _ratio(bottom, base), _ratio(top, base)
+        row |= described(f"dnll_{event}", found)
+        row |= described(f"attainable_{event}", best)
         row |= {f"attainable_{event}_of": " ".join(names)}
-        row |= described(f"kept_{event}", _ratio(bottom, top))
+        row |= _share(f"kept_{event}", found, best, confidence)
     skill = _skill(own["energy_score"], own["energy_climate"])
     row |= described("coverage_90", _ratio(own["covered"], base))
     row |= described("energy_score", _ratio(own["energy_score"], base))
     row |= described("energy_skill", skill)
-    row |= described("kept_skill", _kept_skill(skill, ceiling, horizons))
+    row |= _share("kept_skill", skill, _best_skill(ceiling, horizons), confidence)
+    row |= _gains(own, skill, partner, cell, ceiling, horizons)
     return row | _health(run, cell, horizon)
+
+
+def _gains(
+    own: dict[str, np.ndarray | None],
+    skill: Estimate | None,
+    partner: str,
+    cell: Cell,
+    ceiling: Ceiling,
+    horizons: Sequence[int],
+) -> dict[str, Any]:
+    """Return what a method gains over its partner from the same starts."""
+    row: dict[str, Any] = {"beside": partner}
+    other: dict[str, np.ndarray | None] = dict.fromkeys(own)
+    if partner:
+        other = _columns(ceiling.sums[partner], cell, horizons)
+    for event in EVENTS:
+        means = [_ratio(part[f"dnll_{event}"], part["num_starts"]) for part in (other, own)]
+        row |= described(f"gain_{event}", _difference(*means))
+    theirs = _skill(other["energy_score"], other["energy_climate"])
+    return row | described("gain_skill", _difference(skill, theirs))
+
+
+def _difference(first: Estimate | None, second: Estimate | None) -> Estimate | None:
+    """Return first - second on the same speakers."""
+    if first is None or second is None:
+        return None
+    return function_of(first.value - second.value, [(1.0, first), (-1.0, second)])
 
 
 def guard_kind(method: AnyMethod) -> str:
@@ -241,15 +202,26 @@ def _skill(score: np.ndarray | None, climate: np.ndarray | None) -> Estimate | N
     return None if ratio is None else complement(ratio)
 
 
-def _kept_skill(
-    skill: Estimate | None, ceiling: Ceiling, horizons: Sequence[int]
-) -> Estimate | None:
-    pairs = [ceiling.energy(horizon) for horizon in horizons]
-    found = [pair for pair in pairs if pair is not None]
-    if skill is None or len(found) < len(pairs):
+def _best_skill(ceiling: Ceiling, horizons: Sequence[int]) -> Estimate | None:
+    """Return the skill of the best forecasts; None where some horizon has none."""
+    found = [pair for horizon in horizons if (pair := ceiling.energy(horizon)) is not None]
+    if len(found) < len(horizons):
         return None
-    best = _skill(*(np.sum(part, axis=0) for part in zip(*found, strict=True)))
-    return None if best is None else quotient(skill, best)
+    return _skill(*(np.sum(part, axis=0) for part in zip(*found, strict=True)))
+
+
+def _share(
+    name: str, own: Estimate | None, best: Estimate | None, confidence: float
+) -> dict[str, float]:
+    """Return own / best with Fieller's interval; NaN where the best is not told from nothing."""
+    value, low, high = np.nan, np.nan, np.nan
+    if own is not None and best is not None and best.value != 0:
+        interval = paired_quotient(own, best, confidence)
+        low, high = float(interval.low), float(interval.high)
+        if np.isfinite(low) and np.isfinite(high):
+            value = float(own.value / best.value)
+            low, high = min(low, value), max(high, value)  # inside but for rounding
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def _health(run: Run, cell: Cell, horizon: int) -> dict[str, Any]:
@@ -270,11 +242,14 @@ def _health(run: Run, cell: Cell, horizon: int) -> dict[str, Any]:
 SWEPT = ("horizon_frames", "teacher_weight", "state_weight", "scheduled_fraction")
 
 
-def sweep_table(runs: Sequence[Run], table: pd.DataFrame, settings: RolloutSection) -> pd.DataFrame:
+def sweep_table(
+    runs: Sequence[Run], table: pd.DataFrame, settings: RolloutSection, bars: RolloutBarsSection
+) -> pd.DataFrame:
     """Return every stepwise method: one-step gain against rollout health, and the Pareto front.
 
     One-step gain: dNLL of the first step, whose context is true, sign turned. Health: energy
-    distance of late sampled frames above its floor. `is_pareto`: no other method of the
+    distance of late sampled frames above its floor, known of paths that are left only: `is_pareto`
+    asks that no more blow up or freeze than the bars allow, and that no other such method of the
     representation has more gain and less distance. `num_points`: how many were looked at.
     """
     if table.empty:
@@ -302,13 +277,14 @@ def sweep_table(runs: Sequence[Run], table: pd.DataFrame, settings: RolloutSecti
             "excess_distance": late.get("energy_distance", np.nan)
             - late.get("energy_distance_floor", np.nan),
             **{name: late.get(name, np.nan) for name in (
-                "std_ratio", "step_ratio", "autocorrelation_error", "blown_share", "frozen_share")},
+                "std_ratio", "step_ratio", "autocorrelation_error", "blown_share", "frozen_share",
+                "frozen_share_true")},
             **{name: upto.get(name, np.nan) for name in (
                 "kept_delta", "kept_delta_low", "kept_delta_high", "kept_position",
                 "kept_position_low", "kept_position_high", "kept_skill")},
         })  # fmt: skip
     found = pd.DataFrame(rows)
-    return _with_front(found) if len(found) else found
+    return _with_front(found, bars) if len(found) else found
 
 
 def _one(rows: pd.DataFrame, **wanted: Any) -> dict[str, Any]:
@@ -317,7 +293,7 @@ def _one(rows: pd.DataFrame, **wanted: Any) -> dict[str, Any]:
     return {} if rows.empty else rows.iloc[0].to_dict()
 
 
-def _with_front(table: pd.DataFrame) -> pd.DataFrame:
+def _with_front(table: pd.DataFrame, bars: RolloutBarsSection) -> pd.DataFrame:
     groups = table.groupby(["representation", "seed"], sort=False)
     table["num_points"] = groups["method"].transform("size")
     gain, distance = (table[name].to_numpy(float) for name in ("one_step_gain", "excess_distance"))
@@ -325,6 +301,8 @@ def _with_front(table: pd.DataFrame) -> pd.DataFrame:
     same = code[:, None] == code[None, :]
     better = (gain[None] >= gain[:, None]) & (distance[None] <= distance[:, None])
     strictly = (gain[None] > gain[:, None]) | (distance[None] < distance[:, None])
-    known = np.isfinite(gain) & np.isfinite(distance)
-    table["is_pareto"] = known & ~(same & better & strictly).any(1)
+    frozen = table["frozen_share"] - table["frozen_share_true"]
+    alive = table["blown_share"].le(bars.maximum_blown_share) & frozen.le(bars.maximum_frozen_share)
+    known = np.isfinite(gain) & np.isfinite(distance) & alive.to_numpy(bool)
+    table["is_pareto"] = known & ~(same & better & strictly & known[None]).any(1)
     return table

@@ -19,6 +19,7 @@ from engram_audio.rollout.config import (
     DirectMethod,
     RefitMethod,
     memory_base,
+    memory_label,
     method_model,
 )
 from engram_audio.rollout.fit import Frame, build_model, linear_density
@@ -79,7 +80,7 @@ def open_base(
         if files.memory is None:
             raise InputError(f"base {settings.base}: its file is missing; name it with --memory")
         stored = read_memory(files.memory, frame.rungs, 1, files.base_model, reference)
-        return stored.models["memory"]
+        return stored.models[memory_label(settings.base)]
     if files.base_model is None:
         raise InputError(f"base {settings.base}: its file is missing; name it with --base-model")
     models = read_models(files.base_model, "models", reference)

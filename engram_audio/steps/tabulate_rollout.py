@@ -5,8 +5,9 @@ from pathlib import Path
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.rollout_paths import locate_rollout
 from engram_audio.artifacts.table import read_table, write_csv
-from engram_audio.rollout.config import METHOD_MODELS, RolloutSection
-from engram_audio.rollout.tables import Run, rollout_table, sweep_table
+from engram_audio.rollout.ceiling import Run
+from engram_audio.rollout.config import METHOD_MODELS, RolloutBarsSection, RolloutSection
+from engram_audio.rollout.tables import rollout_table, sweep_table
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps import _cli
 
@@ -18,12 +19,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_rollout",
         __doc__,
-        inputs=["rollout_section", "statistics_section"],
+        inputs=["rollout_section", "bars_section", "statistics_section"],
         input_lists=["models", "scores", "health", "sweeps"],
         outputs=["rollout", "rollout_sweep"],
         argv=argv,
     )
     settings = arguments.load_section(arguments.rollout_section, RolloutSection)
+    bars = arguments.load_section(arguments.bars_section, RolloutBarsSection)
     statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
     sweeps = dict(str(item).split("=", maxsplit=1) for item in arguments.sweeps)
     runs = [
@@ -32,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     ]
     table = rollout_table(runs, settings, statistics.confidence)
     write_csv(arguments.rollout, table)
-    write_csv(arguments.rollout_sweep, sweep_table(runs, table, settings))
+    write_csv(arguments.rollout_sweep, sweep_table(runs, table, settings, bars))
 
 
 def _run(model: Path, scores: Path, health: Path, sweeps: dict[str, str]) -> Run:

@@ -121,13 +121,15 @@ class LinearStep(nn.Module):
 
 
 def flat_starts(num_starts: int, horizon: int, num_dims: int = 2, window: int = 3) -> Starts:
-    """White noise of unit variance: histories, futures, two starts of each speaker."""
+    """White noise of unit variance: histories, futures, two utterances of each speaker."""
     generator = torch.Generator().manual_seed(1)
     frames = torch.randn((num_starts, window + horizon, num_dims), generator=generator)
     names = np.array([f"s{number // 2}" for number in range(num_starts)])
+    utterances = np.array([f"u{number}" for number in range(num_starts)])
     return Starts(
         frames[:, :window], frames[:, window:], torch.full((num_starts,), horizon),
-        torch.zeros(num_starts, num_dims), names, names, np.zeros(num_starts, dtype=int),
+        torch.zeros(num_starts, num_dims), names, utterances,
+        np.zeros(num_starts, dtype=int),
     )  # fmt: skip
 
 

@@ -9,14 +9,17 @@ from engram_audio.rollout.guard import fit_codebook, fit_nearest
 from engram_audio.rollout.health import (
     Stretches,
     autocorrelations,
+    distance_floor,
     energy_distance,
     frozen_paths,
+    halves_of,
     late_stretches,
     log_spectrum,
     measure_health,
     std_ratios,
     step_rms,
     survival,
+    true_frozen_share,
     true_stretches,
 )
 from engram_audio.rollout.simulate import Run
@@ -62,6 +65,59 @@ def test_a_wrong_spread_is_seen(spread: float):
     assert found.std_ratio_lowest <= found.std_ratio <= found.std_ratio_highest
     assert found.energy_distance > 0.05
     assert found.spectrum_error == pytest.approx(2 * abs(np.log(spread)), rel=0.1)
+
+
+def test_the_floor_holds_no_difference_of_speakers():
+    """Speakers 1 SD apart: a run of the data has distance 0 and floor 0; odd ones out are left."""
+    starts = flat_starts(240, 32)
+    names = np.array([f"s{number // 24}" for number in range(240)])
+    own = np.array([f"{names[number]}-{number % 24 // 6}" for number in range(240)])
+    own[-6:] = own[-7]  # three utterances left: one of them in no half
+    means = torch.from_numpy(np.random.default_rng(0).normal(size=(10, 2)))[
+        np.repeat(np.arange(10), 24)
+    ].float()
+    starts = starts._replace(
+        future=starts.future + means[:, None], speaker_ids=names, utterance_ids=own
+    )
+    run = white_run(4, 240)
+    run = run._replace(states=run.states + means[:, None])
+    generator = torch.Generator().manual_seed(0)
+    found = measure_health(run, starts, UNIT, 4, 2000, generator)
+    assert found is not None
+    assert abs(found.energy_distance) < 0.01
+    assert abs(found.energy_distance_floor) < 0.01
+    half = halves_of(starts, generator)
+    for name in np.unique(names):
+        sizes = [len(set(own[(names == name) & (half == side)])) for side in (0, 1)]
+        assert sizes == [len(set(own[names == name])) // 2] * 2
+    one = starts._replace(utterance_ids=names)
+    assert np.isnan(distance_floor(one, UNIT[0], 2000, generator))
+
+
+def test_dimensions_that_stand_still_are_seen():
+    """A third of the dimensions frozen: the median spread is right, lowest and distance are not."""
+    starts = flat_starts(400, 32)
+    starts = starts._replace(future=starts.future[:, :, [0, 1, 0]].clone())
+    starts.future[:, :, 2] = torch.randn(
+        starts.future.shape[:2], generator=torch.Generator().manual_seed(1)
+    )
+    states = torch.randn((4, 400, 32, 3), generator=torch.Generator().manual_seed(2))
+    states[..., 2] = 0.0
+    scales = (torch.ones(3), torch.full((3,), 2**0.5))
+    found = measure_health(planted_run(states), starts, scales, 4, 2000, torch.Generator())
+    assert found is not None
+    assert found.std_ratio == pytest.approx(1, abs=0.02)
+    assert found.std_ratio_lowest == 0
+    assert found.energy_distance - found.energy_distance_floor > 0.05
+
+
+def test_true_paths_that_stand_still_are_counted_by_the_same_rule():
+    """Two of ten stretches stop: a fifth of the data is frozen by the detector's own rule."""
+    starts = flat_starts(10, 32)
+    starts.future[:2, 8:] = starts.future[:2, 8:9].clone()
+    shares = true_frozen_share(starts, UNIT[1], 1.0, 0.1, 8)
+    assert float(shares[6]) == 0.0
+    assert float(shares[-1]) == pytest.approx(0.2)
 
 
 def test_a_frozen_path_is_found_and_a_moving_one_is_not():

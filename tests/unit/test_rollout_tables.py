@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from engram_audio.errors import InputError
-from engram_audio.rollout.config import KStepMethod, RolloutSweepSection, method_model
+from engram_audio.rollout.ceiling import Run, choose_ceiling
+from engram_audio.rollout.config import (
+    KStepMethod,
+    RolloutBarsSection,
+    RolloutSweepSection,
+    method_model,
+)
 from engram_audio.rollout.evaluation import (
     _by_speaker,
     climate_frames,
@@ -20,8 +26,8 @@ from engram_audio.rollout.evaluation import (
 )
 from engram_audio.rollout.fit import build_model, frame_of
 from engram_audio.rollout.sweep import expand_all, sweep_of
-from engram_audio.rollout.tables import Run, choose_ceiling, rollout_table, sweep_table
-from tests.report_rollout_tables import CLIMATE, RUNS, SETTINGS, runs
+from engram_audio.rollout.tables import beside, rollout_table, sweep_table
+from tests.report_rollout_tables import BARS_SECTION, CLIMATE, RUNS, SETTINGS, runs
 from tests.unit.rollout_material import (
     CPU,
     eval_starts,
@@ -101,25 +107,87 @@ def test_shares_stand_at_their_horizon(table):
 
 
 def test_the_front_has_no_point_that_another_beats(table):
-    found = sweep_table(runs(), table, SETTINGS)
+    found = sweep_table(runs(), table, SETTINGS, BARS_SECTION)
     assert set(found["method"]) == {name for name in RUNS if name not in ("belief", "direct")}
     assert set(found["num_points"]) == {len(found)}
     assert True in set(found["is_pareto"])
     gain, distance = found["one_step_gain"].to_numpy(), found["excess_distance"].to_numpy()
+    alive = found["blown_share"].to_numpy() == 0
+    assert found.loc[~alive, "method"].tolist() == ["wild"]
     for number, is_front in enumerate(found["is_pareto"]):
-        beaten = ((gain >= gain[number]) & (distance <= distance[number])
+        beaten = ((gain >= gain[number]) & (distance <= distance[number]) & alive
                   & ((gain > gain[number]) | (distance < distance[number]))).any()  # fmt: skip
-        assert is_front == (not beaten)
+        assert is_front == (alive[number] and not beaten)
     swept = found.loc[found["method"] == "grid_k4_t0_s0"].iloc[0]
     assert (swept["sweep"], swept["horizon_frames"]) == ("grid", 4)
 
 
-def test_a_method_without_a_ceiling_still_has_rows():
-    """Without forecasters nothing is known to be attainable: kept is empty, the rest is there."""
+def test_a_sampled_method_may_be_what_is_attainable():
+    """Alone it keeps all of what it reaches itself."""
     only = [run for run in runs() if run.method == "one_step"]
     table = rollout_table(only, SETTINGS, 0.95)
-    assert np.isnan(table["kept_position"].to_numpy(float)).all()
-    assert np.isfinite(table["dnll_position"]).any()
+    own = row(table, method="one_step", mode="sampled", inject_frames=0, span="up_to")
+    assert (own["attainable_position_of"], own["kept_position"]) == ("one_step", pytest.approx(1))
+
+
+def scaled(run: Run, **factors: float) -> Run:
+    """A run with sums times factors."""
+    scores = run.scores.copy()
+    for name, factor in factors.items():
+        scores[name] *= factor
+    return run._replace(scores=scores)
+
+
+def test_nothing_is_kept_where_nobody_beats_the_marginal():
+    """Attainable is the marginal, 0: a bad forecast over a worse one is no share of anything."""
+    worse = [scaled(run, dnll_position=-1.0) for run in runs() if run.method != "wild"]
+    table = rollout_table(worse, SETTINGS, 0.95)
+    own = row(table, method="one_step", mode="sampled", inject_frames=0, span="up_to")
+    assert own["dnll_position"] == pytest.approx(0.98, abs=0.01)
+    assert (own["attainable_position"], own["attainable_position_of"]) == (0, "marginal")
+    assert np.isnan([own[f"kept_position{end}"] for end in ("", "_low", "_high")]).all()
+    assert own["kept_delta"] == pytest.approx(0.98, abs=0.01)
+
+
+def test_a_share_of_what_is_not_told_from_nothing_has_no_number():
+    """The best on val scores +-1 on the speakers of eval: its interval holds 0."""
+    members = [run for run in runs() if run.method in ("one_step", "belief")]
+    scores = members[1].scores.copy()
+    odd = scores["speaker_id"].isin([f"eval-{number}" for number in range(0, 10, 2)])
+    scores.loc[odd, "dnll_position"] *= -0.9
+    table = rollout_table([members[0], members[1]._replace(scores=scores)], SETTINGS, 0.95)
+    own = row(table, method="one_step", mode="sampled", inject_frames=0, span="up_to")
+    assert own["attainable_position_of"] == "belief"
+    assert own["attainable_position_low"] < 0 < own["attainable_position_high"]
+    assert np.isnan(own["kept_position"])
+
+
+def test_a_method_stands_beside_the_one_that_differs_by_its_base():
+    """A memory beside its base, a tuned head beside the head; the gain is paired by speaker."""
+    base = next(run for run in runs() if run.method == "one_step")
+    on = method("one_step", base=f"memory:{method('one_step').base}:robust")
+    memory = scaled(base._replace(method="memory", settings=on), dnll_position=1.1)
+    shuffled = base._replace(
+        method="shuffled", settings=on.model_copy(update={"base": f"{on.base}:shuffled_keys"})
+    )
+    tuned = next(run for run in runs() if run.method == "earlier_pure")
+    members = [base, memory, shuffled, tuned]
+    assert [beside(run, members) for run in members] == ["", *["one_step"] * 3]
+    assert beside(memory, [memory, tuned]) == ""
+    table = rollout_table(members, SETTINGS, 0.95)
+    own = row(table, method="memory", mode="sampled", inject_frames=0, span="up_to")
+    assert own["beside"] == "one_step"
+    assert own["gain_position"] == pytest.approx(0.098, abs=0.001)
+    width = own["gain_position_high"] - own["gain_position_low"]
+    assert 0 < width < 0.005  # speakers differ by .5 % of a score, in both alike
+    assert own["gain_delta"] == pytest.approx(0) and own["gain_skill"] == pytest.approx(0)
+
+
+def test_bars_the_wrong_way_round_are_refused():
+    with pytest.raises(ValueError, match="the lower end first"):
+        RolloutBarsSection.model_validate(
+            {**BARS_SECTION.model_dump(), "std_ratio_range": (1.05, 0.95)}
+        )
 
 
 def test_a_sweep_is_expanded_to_names_and_settings():
@@ -143,7 +211,8 @@ def test_every_published_column_is_described(table):
         return re.sub(r"_(low|high)$", "", column)
 
     columns = {base_name(name) for name in table.columns}
-    columns |= {base_name(name) for name in sweep_table(runs(), table, SETTINGS).columns}
+    swept = sweep_table(runs(), table, SETTINGS, BARS_SECTION)
+    columns |= {base_name(name) for name in swept.columns}
     assert columns - WORDS == set()
 
 

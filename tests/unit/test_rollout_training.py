@@ -1,7 +1,6 @@
 """Methods: losses by hand, what training reaches, stored and resumed bit for bit, guards stored."""
 
 import copy
-from functools import partial
 
 import numpy as np
 import pytest
@@ -19,11 +18,10 @@ from engram_audio.rollout.fit import (
     train_method,
 )
 from engram_audio.rollout.forecasters import Belief, Direct, HorizonMoments
-from engram_audio.rollout.forecasts import marginals_of, moment_matched
+from engram_audio.rollout.forecasts import marginals_of
 from engram_audio.rollout.guard import Nearest
-from engram_audio.rollout.laws import has_laws, step_law
 from engram_audio.rollout.leveled import LeveledDensity
-from engram_audio.rollout.simulate import Settings, as_steps, free_run
+from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import load_weights, pack_method, unpack_guard
 from engram_audio.rollout.tasks import EnergyTask, score_and_mean
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
@@ -32,7 +30,6 @@ from tests.unit.rollout_material import (
     CPU,
     TRAINED,
     eval_starts,
-    limits_of,
     method,
     small_head,
     small_recipe,
@@ -308,42 +305,3 @@ def test_what_cannot_be_trained_is_refused_in_words(world, head):
     with pytest.raises(ValueError, match="no utterance of 4 \\+ 500 frames"):
         settings = method("belief", horizon_frames=500)
         method_task(settings, small_recipe(), world.material, None, 0, CPU)
-
-
-@pytest.mark.parametrize("name", ["head", "linear", "noise"])
-def test_closed_laws_are_those_of_the_draws(name, world, head):
-    """Mean and variance of the next frame: those of 20,000 draws, within 5 standard errors."""
-    settings = method("noise", running_level=0.1)
-    model = {
-        "head": lambda: copy.deepcopy(head),
-        "linear": lambda: linear_density(world.material.rungs),
-        "noise": lambda: build_model(settings, frame_of(world.material), copy.deepcopy(head), 0),
-    }[name]().eval()
-    assert has_laws(model)
-    starts = eval_starts(world, count=5)
-    newest = starts.history[:, -1]
-    batch = Batch(starts.history, newest, newest, starts.speaker_mean)
-    count = 20_000
-    with torch.no_grad():
-        mean, variance = step_law(model, batch)
-        drawn = model.sample(batch, count, torch.Generator().manual_seed(0))
-    drawn = drawn + newest if model.target == "delta" else drawn
-    assert float(((drawn.mean(0) - mean).abs() / variance.sqrt()).max()) < 5 / count**0.5
-    assert float((drawn.var(0) / variance - 1).abs().max()) < 5 * (2 / count) ** 0.5 * 1.5
-
-
-def test_laws_lose_less_than_draws(world, head):
-    """At horizon 1 the forecast of any number of paths is the density's own; later it is closer."""
-    starts = eval_starts(world, count=200)
-    limits = limits_of(world.material)
-    errors = {}
-    for name, law in (("laws", partial(step_law, head)), ("draws", None)):
-        how = Settings(4, True, None, 4096, law)
-        generator = torch.Generator().manual_seed(0)
-        forecasts = [
-            moment_matched(free_run(head, starts, how, limits, 16, generator), 4) for _ in range(2)
-        ]
-        gap = (forecasts[0].position.mean - forecasts[1].position.mean).square().mean((0, 2))
-        errors[name] = gap
-    assert float(errors["laws"][0]) < 1e-10
-    assert bool((errors["laws"] < 0.8 * errors["draws"]).all())

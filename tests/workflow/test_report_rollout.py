@@ -1,5 +1,6 @@
 """The rollout section on the page: verdicts by the bars, methods, and studies without it."""
 
+import pandas as pd
 import pytest
 
 from engram_audio.report import page
@@ -42,21 +43,47 @@ def test_a_mean_path_that_freezes_is_named():
         ({}, "survives"),
         ({"blown_share": 0.01}, "blows up"),
         ({"frozen_share": 0.2}, "freezes"),
+        ({"frozen_share": 0.2, "frozen_share_true": 0.2}, "survives"),
         ({"std_ratio": 0.9}, "bends the law"),
         ({"energy_distance": 0.05}, "bends the law"),
         ({"kept_position_low": 0.85}, "open"),
         ({"kept_position_low": 0.7, "kept_position_high": 0.8}, "loses skill"),
         ({"kept_skill_high": 0.9, "kept_skill_low": 0.8}, "loses skill"),
+        ({"energy_distance_floor": float("nan")}, "open"),
+        ({"energy_distance": float("nan"), "std_ratio": 0.5}, "bends the law"),
+        ({"std_ratio": float("nan")}, "open"),
+        ({"kept_position_low": float("nan"), "kept_position_high": float("nan")}, "open"),
+        ({"frozen_share_true": float("nan")}, "open"),
     ],
 )
 def test_the_first_fault_names_the_verdict(changes, outcome):
     row = {
-        "blown_share": 0.0, "frozen_share": 0.0, "std_ratio": 1.0, "energy_distance": 0.01,
+        "blown_share": 0.0, "frozen_share": 0.0, "frozen_share_true": 0.0, "std_ratio": 1.0,
+        "energy_distance": 0.01,
         "energy_distance_floor": 0.005, "kept_position": 0.95, "kept_position_low": 0.92,
         "kept_position_high": 0.98, "kept_skill": 0.99, "kept_skill_low": 0.97,
         "kept_skill_high": 1.0, **changes,
     }  # fmt: skip
     assert rollout.judge(row, row, BARS)[0] == outcome
+
+
+def test_the_weakest_training_seed_is_the_verdict():
+    data = with_rollout(report_data())
+    table = data.tables["rollout"]
+    second = table.assign(seed=1)
+    second.loc[second["method"] == "one_step", "std_ratio"] = 0.5
+    both = data._replace(tables={**data.tables, "rollout": pd.concat([table, second])})
+    rows = {r.sentence.split(":")[0]: r for r in rollout.build(both)["groups"][0]["rows"]}
+    assert rows["one_step"].outcome == "bends the law"
+    assert "seed 1, the weakest of 2" in rows["one_step"].where
+    assert rows["earlier_pure"].outcome == "survives"
+
+
+def test_what_a_tuned_base_gains_over_the_base_stands_in_its_row():
+    group = rollout.build(with_rollout(report_data()))["groups"][0]
+    where = {row.sentence.split(":")[0]: row.where for row in group["rows"]}
+    assert "over one_step: " in where["earlier_pure"]
+    assert "over " not in where["one_step"]
 
 
 def test_figures_state_their_method(document):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.memory.entries import LOG_2PI, Entries
-from engram_audio.memory.keys import KeyEncoder
+from engram_audio.memory.keys import KeyEncoder, of_others
 from engram_audio.memory.slots import SlotMap
 from engram_audio.prediction.base import Batch
 from engram_audio.prediction.density import ConditionalDensity
@@ -53,7 +53,7 @@ class Lookup(nn.Module):
     def read(self, context: Tensor) -> Reading:
         """Return slots and weights of contexts [B, W, D]."""
         if self.is_shuffled:
-            context = context.roll(max(len(context) // 2, 1), 0)
+            context = of_others(context)
         if self.num_neighbors == 1:
             codes = self.key.codes(context, max(self.slots.orders))
             slot = self.slots.slots(codes, self.key.num_codes).unsqueeze(1)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.hashing import NgramHash
-from engram_audio.memory.keys import KeyEncoder
+from engram_audio.memory.keys import KeyEncoder, of_others
 from engram_audio.prediction.trunks import Mlp, SharedFrames
 from engram_audio.training.tables import SparseTable
 
@@ -99,7 +99,7 @@ class EngramTrunk(nn.Module):
     def codes(self, context: Tensor) -> Tensor:
         """Return the code of each position, oldest first, shape [B, W]; pad where none is whole."""
         if self.is_shuffled:
-            context = context.roll(max(len(context) // 2, 1), 0)
+            context = of_others(context)
         count = context.shape[1] - self.key.state_frames + 1
         newest_first = self.key.codes(context, count)
         missing = self.key.state_frames - 1

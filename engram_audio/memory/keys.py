@@ -25,6 +25,7 @@ from engram_audio.structure.window_moments import WindowAccumulator
 RESTARTS, ITERATIONS = 3, 50
 PIECE_FRAMES = 65536
 DISTANCE_VALUES = 1 << 22  # products held at a time
+SHUFFLED_SHARE = 0.381966  # 2 less the golden ratio: far from every fraction of small numbers
 
 
 class KeyArrays(NamedTuple):
@@ -214,6 +215,15 @@ def _projection(
         (settings.num_components, settings.num_bits)
     )
     return whitened @ planes
+
+
+def of_others(contexts: Tensor) -> Tensor:
+    """Return the contexts of other targets of a batch, [B, ...]: the control with shuffled keys.
+
+    Rolled by a share that divides no grid: half of a batch of samples by starts would be another
+    sample of the same start, which has nearly the same key.
+    """
+    return contexts.roll(max(round(SHUFFLED_SHARE * len(contexts)), 1), 0)
 
 
 def ngram_ids(codes: Tensor, order: int, num_codes: int) -> Tensor:

@@ -11,6 +11,7 @@ Shapes: S samples, N starts, H horizon, D dimensions.
 from typing import NamedTuple
 
 import numpy as np
+import scipy.spatial
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from engram_audio.calibration.world import World
 from engram_audio.calibration.worlds_chaos import LogisticMaps
 from engram_audio.calibration.worlds_linear import DampedRotations
 from engram_audio.calibration.worlds_ring import LimitCycle
+from engram_audio.calibration.worlds_table import SymbolTable
 from engram_audio.latents.block import LatentBlock
 from engram_audio.rollout.forecasts import Forecast, Gaussians, Marginals, marginals_of
 from engram_audio.rollout.paths import Starts, collect_starts
@@ -152,6 +154,13 @@ def _advanced(world: World, state: np.ndarray, generator: np.random.Generator) -
     if isinstance(world, LogisticMaps):
         maps = np.clip(state @ world.rotation.T, 0, 1)
         return world.step(maps, generator) @ world.rotation
+    if isinstance(world, SymbolTable):
+        tree = scipy.spatial.KDTree(world.centres)
+        symbol = tree.query(state.reshape(-1, world.num_dims))[1].reshape(state.shape[:-1])
+        jumps = generator.random(symbol.shape) < world.jump_probability
+        anywhere = generator.integers(world.num_symbols, size=symbol.shape)
+        symbol = np.where(jumps, anywhere, world.chain.successor[symbol])
+        return world.centres[symbol] + world.noise_sd * generator.standard_normal(state.shape)
     assert isinstance(world, LimitCycle)
     plane = (state @ world.basis.T)[..., :2] / world.gain
     noise = world.tube_sd * generator.standard_normal((*state.shape[:-1], world.num_dims - 2))

@@ -54,6 +54,7 @@ rule tabulate_codecs:
         section="<results>/config/codec_comparison.compared.json",
         decision_section="<results>/config/decision.json",
         statistics_section="<results>/config/statistics.json",
+        prediction_section="<results>/config/prediction.json",
         structure="<results>/tables/structure.csv",
         prediction_scores=compared_scores(),
         summaries=compared_summaries(),
@@ -78,7 +79,8 @@ rule tabulate_codecs:
         r"""
         python -m engram_audio.steps.tabulate_codecs \
             --section {input.section:q} --decision-section {input.decision_section:q} \
-            --statistics-section {input.statistics_section:q} --structure {input.structure:q} \
+            --statistics-section {input.statistics_section:q} \
+            --prediction-section {input.prediction_section:q} --structure {input.structure:q} \
             --prediction-scores {input.prediction_scores:q} --summaries {input.summaries:q} \
             --reconstructions {input.reconstructions:q} --origins {params.origins:q} \
             --codecs {output.codecs:q} --frontier {output.frontier:q} \

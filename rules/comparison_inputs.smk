@@ -61,13 +61,18 @@ def compared_summaries() -> list[str]:
 
 
 def compared_origins() -> list[str]:
-    """`<representation>=<codec at its root>=<family>`; without a codec the root is the family."""
+    """`<representation>=<codec at its root>=<family>=<blocks its audio is permuted in, seconds>`.
+
+    Without a codec the root is the family, and the rest is empty.
+    """
     found = []
-    for name in STUDY.compared():
-        root = STUDY.chain_of(name)[0]
-        row = STUDY.config.representations[root]
-        is_codec = row.kind == "codec"
-        codec = row.codec if is_codec else ""
-        family = STUDY.config.codecs[codec].kind if is_codec else root
-        found.append(f"{name}={codec}={family}")
+    for name in STUDY.comparison_inputs():
+        if STUDY.surrogate_of(name) is None:
+            root = STUDY.chain_of(name)[0]
+            row = STUDY.config.representations[root]
+            is_codec = row.kind == "codec"
+            codec = row.codec if is_codec else ""
+            family = STUDY.config.codecs[codec].kind if is_codec else root
+            block = row.permute_blocks_s if is_codec else None
+            found.append(f"{name}={codec}={family}={block or ''}")
     return found

@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from engram_audio.comparison.config import ComparedSection, OverlapControls
 from engram_audio.comparison.information import measure
 from engram_audio.comparison.tables import Key, Row, codec_table, frontier_table
 from engram_audio.report.data import ReportData
+from engram_audio.structure.config import OperativeGate
 from tests.report_tables import REGISTERED
+from tests.workflow.tiny_study import ROOT
 
 HEAD, MARGINAL_NLL = "student_t_mixture", 90.0
+GATE = OperativeGate.model_validate(
+    yaml.safe_load((ROOT / "workflow_config.yaml").read_text())["decision"]["operative_gate"],
+    strict=False,
+)
+KEY = Key(REGISTERED[0], 2, GATE)
 CONTROLS = {"mimi": OverlapControls(permuted="mimi_permuted", truncated="mimi_truncated")}
 # name: information, gain (nats/frame), rate, D, bits/s, log-mel distance, explained, advantage
 ROWS: dict[str, tuple[float, float, float, int, float, float, float, float]] = {
@@ -88,20 +96,26 @@ def _row(name: str) -> Row:
         )
     absent = () if has_metrics else ("stoi", "pesq")
     family = name.split("_")[0]
-    return Row(name, f"{family}_codec", family, summary, measured, scores, absent)
+    block = 0.08 if name.endswith("permuted") else None
+    return Row(name, f"{family}_codec", family, summary, measured, scores, absent, measured, block)
 
 
 def structure_rows(names: Any) -> pd.DataFrame:
     """The registered key's rows of `structure.csv`."""
     rows = [
         {
-            "representation": name, "key": REGISTERED[0], "lag_frames": 2, "part": "eval",
+            "representation": name, "key": REGISTERED[0], "lag_frames": 2, "part": part,
+            "status": "ok", "num_speakers": 10, "codebook_size": 64, "excluded_mass": 0.01,
+            "explained_fraction_se": 0.004, "advantage_se": 0.004, "ratio_all_frames": 0.99,
+            "ratio_all_frames_se": 0.001, "control_permuted": 1.0, "control_permuted_se": 1e-4,
+            "control_swapped": 1.0, "control_swapped_se": 1e-4, "best_surrogate": "var",
             "slice": "all", "subspace": "all", "split_seed": 0, "explained_fraction": ROWS[name][6],
             "explained_fraction_low": ROWS[name][6] - 0.01,
             "explained_fraction_high": ROWS[name][6] + 0.01, "advantage": ROWS[name][7],
             "advantage_low": ROWS[name][7] - 0.01, "advantage_high": ROWS[name][7] + 0.01,
         }
         for name in names
+        for part in ("val", "eval")
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -114,7 +128,7 @@ def published() -> tuple[pd.DataFrame, pd.DataFrame]:
         ladders={"rate": ("mimi_slow", "mimi", "mel")},
         controls=CONTROLS,
     )
-    table = codec_table(rows, compared, structure_rows(rows), Key(REGISTERED[0], 2), 0.95)
+    table = codec_table(rows, compared, structure_rows(rows), KEY, 8, 0.95)
     return table, frontier_table(table, compared.ladders)
 
 

@@ -19,6 +19,7 @@ from engram_audio.prediction.comparison import (
 from engram_audio.stats.estimate import Estimate, paired_quotient
 
 LAG, EVENT = 1, "position"
+SPEAKER_NULL = "speaker_ar1"  # reads the speaker's other utterances: more than the past
 VAL, EVAL = Cell(LAG, EVENT, "val", "all"), Cell(LAG, EVENT, "eval", "all")
 
 
@@ -26,8 +27,8 @@ class Information(NamedTuple):
     """Scores of one representation at lag 1, position target, eval, all frames.
 
     Attributes:
-        information: Nats per frame of the best predictor (heads and nulls, chosen on val) over the
-            best law without context; a lower bound of what the past tells.
+        information: Nats per frame of the best predictor (heads and nulls that read the past only,
+            chosen on val) over the best law without context; a lower bound of what the past tells.
         gain: Nats per frame of the best head over the best null, both chosen on val.
         predictor: The best predictor.
         head: The best head.
@@ -70,7 +71,8 @@ def measure(scores: pd.DataFrame, heads: Sequence[str]) -> Information | None:
     if baselines is None:
         return None
     own = [head for head in heads if table.sums(head, VAL) is not None]
-    predictor = strongest_null(table, [*own, *table.null_names(heads, LAG, EVENT)], VAL)
+    nulls = [name for name in table.null_names(heads, LAG, EVENT) if name != SPEAKER_NULL]
+    predictor = strongest_null(table, [*own, *nulls], VAL)
     head = strongest_null(table, own, VAL)
     if predictor is None:
         return None

@@ -1,7 +1,8 @@
 """The published tables of codecs side by side; columns in docs/data-dictionary-codecs.md.
 
-All information is per second, with rate and dimension beside: nats per frame of different rates or
-dimensions are never set side by side.
+All information is per second, with rate, dimension and context beside. It is what the past tells
+beyond a frame's own law, so it depends on what a frame is: stacking moves dependence into the
+frame. Rows of one rate may be set side by side, rows of different rates may not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,15 +24,24 @@ from engram_audio.comparison.reconstruction import SCORES
 from engram_audio.prediction.comparison import described, with_intervals
 from engram_audio.stats.estimate import Estimate
 from engram_audio.stats.ratio import ratio_of_sums
+from engram_audio.structure.config import OperativeGate
+from engram_audio.structure.gates import Place, operative_rows
 
 LN2 = float(np.log(2))
 
 
 class Key(NamedTuple):
-    """The structure stage's registered key and lag, by which representations are compared."""
+    """The structure stage's registered key and lag, by which representations are compared.
+
+    Attributes:
+        name: The key.
+        lag_frames: k.
+        gate: What makes its numbers meaningless.
+    """
 
     name: str
     lag_frames: int
+    gate: OperativeGate
 
 
 class Row(NamedTuple):
@@ -45,6 +55,8 @@ class Row(NamedTuple):
         measured: Its information, or None.
         scores: Reconstruction scores of utterances, or None where it is not decoded.
         absent_metrics: Metrics whose library was not installed.
+        static: Its information by the heads that its shuffled surrogate has, or None.
+        permuted_block_s: Length of the blocks that its audio was permuted in, or None.
     """
 
     name: str
@@ -54,6 +66,8 @@ class Row(NamedTuple):
     measured: Information | None
     scores: pd.DataFrame | None
     absent_metrics: Sequence[str]
+    static: Information | None = None
+    permuted_block_s: float | None = None
 
     @property
     def rate_hz(self) -> float:
@@ -66,6 +80,7 @@ def codec_table(
     compared: ComparedSection,
     structure: pd.DataFrame,
     key: Key,
+    window_frames: int,
     confidence: float,
 ) -> pd.DataFrame:
     """Return one row per compared representation.
@@ -75,6 +90,7 @@ def codec_table(
         compared: The section.
         structure: `tables/structure.csv`.
         key: Registered key and lag.
+        window_frames: W, the context of every predictor.
         confidence: Of intervals.
     """
     found = []
@@ -82,9 +98,10 @@ def codec_table(
         row = rows[name]
         facts = {
             **_facts(row),
+            "context_s": window_frames / row.rate_hz,
             **_reconstruction(row),
             **_information(row),
-            **_explained(structure, row, key),
+            **_explained(structure, row, key, confidence),
             **_overlap(rows, name, compared, confidence),
         }
         found.append(facts)
@@ -163,49 +180,86 @@ def _information(row: Row) -> dict[str, Any]:
     }
 
 
-def _explained(structure: pd.DataFrame, row: Row, key: Key) -> dict[str, Any]:
-    """Return what the registered key explains, and how much beyond the best of its surrogates."""
-    wanted = {
-        "representation": row.name, "key": key.name, "lag_frames": key.lag_frames, "part": "eval",
-        "slice": "all", "subspace": "all",
-    }  # fmt: skip
-    mask = pd.Series(True, index=structure.index)
-    for column, value in wanted.items():
-        mask &= structure[column] == value
-    chosen = structure.loc[mask].sort_values("split_seed").head(1).to_dict("records")
+def _explained(structure: pd.DataFrame, row: Row, key: Key, confidence: float) -> dict[str, Any]:
+    """Return what the registered key explains, and how much beyond the best of its surrogates.
+
+    Empty where the gate would call the number meaningless: too few frames in its cells, or controls
+    that are off.
+    """
+    place = _place(structure, row.name, key)
+    explained, advantage, *_ = operative_rows(place, key.gate, confidence)
     found: dict[str, Any] = {
         "explained_key": key.name,
         "explained_lag_s": key.lag_frames / row.rate_hz,
+        "explained_excluded_mass": float(place.eval.get("excluded_mass", np.nan)),
+        "explained_invalid": explained.reason if explained.outcome == "invalid" else "",
     }
-    for name in ("explained_fraction", "advantage"):
+    pairs = (("explained_fraction", explained), ("advantage", advantage))
+    for name, judged in pairs:
+        is_known = judged.outcome != "invalid"
         for end in ("", "_low", "_high"):
-            value = chosen[0].get(f"{name}{end}") if chosen else np.nan
+            value = place.eval.get(f"{name}{end}") if is_known else np.nan
             label = "explained_advantage" if name == "advantage" else name
             found[f"{label}{end}"] = np.nan if value is None else float(value)
     return found
 
 
+def _place(structure: pd.DataFrame, representation: str, key: Key) -> Place:
+    """Return the registered key's rows of val and eval on the first split."""
+    wanted = {
+        "representation": representation, "key": key.name, "lag_frames": key.lag_frames,
+        "slice": "all", "subspace": "all",
+    }  # fmt: skip
+    mask = pd.Series(True, index=structure.index)
+    for column, value in wanted.items():
+        mask &= structure[column] == value
+    own = structure.loc[mask].sort_values("split_seed", kind="stable")
+    parts = [own.loc[own["part"] == part].head(1).to_dict("records") for part in ("val", "eval")]
+    val, evaluated = (
+        {str(name): value for name, value in rows[0].items()} if rows else {} for rows in parts
+    )
+    seed = int(evaluated.get("split_seed", 0))
+    return Place(representation, seed, key.name, key.lag_frames, "all", val, evaluated)
+
+
 def _overlap(
     rows: Mapping[str, Row], name: str, compared: ComparedSection, confidence: float
 ) -> dict[str, Any]:
-    """Return shares of the information: permuted twin, lost by truncation, without any order."""
-    whole = rows[name].measured
+    """Return shares of the information: permuted twin, lost by truncation, without any order.
+
+    Blocks of one frame, all else is no measure of overlap: longer ones leave dynamics inside.
+    """
+    own = rows[name]
     controls = compared.controls.get(name)
 
-    def share(twin: str | None) -> Share:
+    def share(twin: str | None, whole: Information | None) -> Share:
         other = None if twin is None or twin not in rows else rows[twin].measured
         return information_share(other, whole, confidence)
 
-    truncated = share(None if controls is None else controls.truncated)
+    truncated = share(None if controls is None else controls.truncated, own.measured)
+    permuted = None if controls is None else controls.permuted
+    block = _block_frames(rows, permuted)
     shares = {
-        "overlap_share": share(None if controls is None else controls.permuted),
+        "overlap_share": share(permuted if abs(block - 1) < ROUNDING else None, own.measured),
         "truncation_loss": NOTHING if np.isnan(truncated.value) else complement(truncated),
-        "static_share": share(f"{name}--shuffled"),
+        "static_share": share(f"{name}--shuffled", own.static),
     }
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"permuted_block_frames": block}
     for label, item in shares.items():
         found |= {label: item.value, f"{label}_low": item.low, f"{label}_high": item.high}
     return found
+
+
+ROUNDING = 1e-3  # of a frame: a sample or two
+
+
+def _block_frames(rows: Mapping[str, Row], twin: str | None) -> float:
+    """Return the blocks of a permuted twin in frames of the codec that encoded them."""
+    row = None if twin is None else rows.get(twin)
+    if row is None or row.permuted_block_s is None:
+        return np.nan
+    resampling = row.summary.get("resampling") or {}
+    return row.permuted_block_s * row.rate_hz * resampling.get("frames_per_group", 1)
 
 
 LADDER_COLUMNS = (
@@ -219,8 +273,9 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
     """Return the points of every ladder, coarse to fine, with the front of each.
 
     `is_pareto`: no other point of the ladder has both less distortion and more information; empty
-    where a point lacks one of them. `information_share_of_bits`: information over the rate, where
-    one bounds it; it cannot exceed 1 unless the density model breaks down.
+    where a point lacks one of them, and where frame rates differ. `information_share_of_bits`:
+    information over the rate, where one bounds it; it cannot exceed 1 unless the density model
+    breaks down.
     """
     intervals = [f"{name}{end}" for name in LADDER_COLUMNS for end in ("_low", "_high")]
     columns = [*LADDER_COLUMNS, *(name for name in intervals if name in codecs.columns)]
@@ -233,9 +288,10 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
         for end in ("", "_low", "_high"):
             share = part[f"information_bits_per_s{end}"] / part["bits_per_s"]
             part[f"information_share_of_bits{end}"] = share.where(part["bits_are"] != POSTERIOR_KL)
-        part["is_pareto"] = pareto_front(
-            part["log_mel_l1"].to_numpy(float), part["information_bits_per_s"].to_numpy(float)
-        )
+        information = part["information_bits_per_s"].to_numpy(float)
+        if part["frame_rate_hz"].nunique() > 1:
+            information = np.full(len(part), np.nan)
+        part["is_pareto"] = pareto_front(part["log_mel_l1"].to_numpy(float), information)
         parts.append(part)
     if not parts:
         return pd.DataFrame(columns=["ladder", "step", *columns, "is_pareto"])

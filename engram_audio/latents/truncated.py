@@ -94,7 +94,7 @@ def truncated(codec: Codec, context_s: float | None, batch_samples: int, name: s
         suggestion = max(nearest, 1) / codec.frame_rate_hz
         raise InputError(
             f"representations.{name}.context_s: {context_s} s is {frames:.4g} frames of "
-            f"{1 / codec.frame_rate_hz:.6g} s; give a multiple of a frame, for example "
-            f"{suggestion:.6g}"
+            f"{1 / codec.frame_rate_hz:.9g} s; give a multiple of a frame, for example "
+            f"{suggestion:.9g}"
         )
     return TruncatedCodec(codec, nearest, batch_samples)

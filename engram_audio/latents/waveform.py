@@ -6,6 +6,7 @@ import numpy as np
 
 from engram_audio.codecs.waveform import resample
 from engram_audio.corpus.seeds import named_generator
+from engram_audio.errors import InputError
 
 
 class WaveformSettings(NamedTuple):
@@ -27,6 +28,24 @@ class WaveformSettings(NamedTuple):
         if self.permute_blocks_s is None:
             return None
         return max(round(self.permute_blocks_s * self.sample_rate_hz), 1)
+
+
+def check_blocks(settings: WaveformSettings, frame_rate_hz: float, name: str) -> None:
+    """Refuse blocks of the overlap control that are no whole frames.
+
+    Raises:
+        InputError: Says which length is.
+    """
+    if settings.block_samples is None:
+        return
+    frames = settings.block_samples * frame_rate_hz / settings.sample_rate_hz
+    nearest = max(round(frames), 1)
+    if abs(frames - nearest) * settings.sample_rate_hz / frame_rate_hz > 1:  # more than a sample
+        raise InputError(
+            f"representations.{name}.permute_blocks_s: {settings.permute_blocks_s} s is "
+            f"{frames:.4g} frames of {1 / frame_rate_hz:.9g} s; give whole frames, for example "
+            f"{nearest / frame_rate_hz:.9g} (the overlap control: one)"
+        )
 
 
 def prepare_waveform(

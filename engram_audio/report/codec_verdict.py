@@ -51,17 +51,29 @@ def state_of(row: dict[str, Any], question: Question) -> str:
     return NO if high <= question.threshold else OPEN
 
 
+def is_plain(row: dict[str, Any]) -> bool:
+    """Whether a row is a causal codec's latents, or all of them at another rate."""
+    is_noisy = math.isfinite(number.as_float(row.get("noise_to_signal")))
+    return (
+        str(row.get("is_causal")) == "True" and not is_noisy and row.get("resampled") != "average"
+    )
+
+
 def answer(codecs: pd.DataFrame, representation: str, question: Question) -> GateRowView:
     """Return the sentence that answers for the deciding representation, with its interval.
 
-    Other rows of the same family of codecs do not count as other codecs.
+    Other rows of the same family of codecs do not count as other codecs; nor do rows that see later
+    frames, that noise was added to, or that are averages over time.
     """
-    rows = {str(row["representation"]): row for row in codecs.to_dict("records")}
-    own: dict[str, Any] = {str(k): v for k, v in rows.get(representation, {}).items()}
+    rows = {
+        str(row["representation"]): {str(k): v for k, v in row.items()}
+        for row in codecs.to_dict("records")
+    }
+    own = rows.get(representation, {})
     others: dict[str, list[str]] = {YES: [], NO: [], OPEN: [], UNMEASURED: []}
     for name, row in rows.items():
-        if own and str(row["family"]) != str(own["family"]):
-            others[state_of({str(k): v for k, v in row.items()}, question)].append(name)
+        if own and str(row["family"]) != str(own["family"]) and is_plain(row):
+            others[state_of(row, question)].append(name)
     outcome, mark, sentence = _sentence(representation, state_of(own, question), others)
     value, low, high = (number.as_float(own.get(f"{question.column}{e}")) for e in ENDS)
     threshold = number.fixed(question.threshold, 2 if question.threshold else 0)
@@ -88,9 +100,15 @@ def _sentence(name: str, own: str, others: dict[str, list[str]]) -> tuple[str, s
         return "no null", "good", f"{asked} There is none to explain: {name} gains."
     if own == OPEN:
         return OPEN, "open", f"{asked} Open: {name} may gain or not; its interval holds both."
+    judged = sum(len(others[state]) for state in (YES, NO, OPEN))
     if others[YES]:
         found = ", ".join(others[YES])
-        return "the codec's", "bad", f"{asked} {name}'s own: {found} gains where it does not."
+        count = f"{len(others[YES])} of {judged} rows of other codecs"
+        return (
+            "the codec's",
+            "bad",
+            f"{asked} {name}'s own: {found} gains where it does not ({count}).",
+        )
     if others[OPEN]:
         found = ", ".join(others[OPEN])
         return OPEN, "open", f"{asked} Open: {name} gains nothing, {found} may."
@@ -100,5 +118,5 @@ def _sentence(name: str, own: str, others: dict[str, list[str]]) -> tuple[str, s
     return (
         "audio's",
         "bad",
-        f"{asked} Audio's, as far as these reach: nor does {found} gain.",
+        f"{asked} Audio's, as far as these {judged} rows reach: nor does {found} gain.",
     )

@@ -44,8 +44,8 @@ def frontier_figure(data: ReportData) -> FigureView | None:
         csv=csv_text(rows[[*columns, "is_pareto"]]),
         caption=(
             "If coarser latents are easier to predict at the same distortion, a ladder bends up to "
-            "the left. Information is per second; rates and dimensions of the points differ and "
-            "stand in the table. Filled: no other point of the ladder has less distortion and more "
+            "the left. Information holds within one frame rate; rates and dimensions stand in the "
+            "table. Filled: no other point of a ladder of one rate has less distortion and more "
             "information."
         ),
         estimator="best predictor (chosen on val) over the best law without context, eval frames; "

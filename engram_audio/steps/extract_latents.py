@@ -18,7 +18,7 @@ from engram_audio.latents import extraction, self_tests
 from engram_audio.latents.batching import plan_batches
 from engram_audio.latents.config import CodecRepresentation, ExtractionSection
 from engram_audio.latents.truncated import truncated
-from engram_audio.latents.waveform import WaveformSettings, prepare_waveform
+from engram_audio.latents.waveform import WaveformSettings, check_blocks, prepare_waveform
 from engram_audio.plugins import code_suffix
 from engram_audio.provenance import canonical_json, code_digest, text_digest
 from engram_audio.steps import _cli
@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> None:
     members = shards.loc[shards["shard"] == arguments.shard, ["utterance_id"]]
     clips = members.merge(read_table(arguments.utterances, COLUMNS), on="utterance_id", how="left")
     waves = WaveformSettings(codec.sample_rate_hz, representation.permute_blocks_s, section.seed)
+    check_blocks(waves, codec.frame_rate_hz, name)
     paths, names = clips["audio_path"].tolist(), clips["utterance_id"].tolist()
 
     def load(clip: int) -> np.ndarray:

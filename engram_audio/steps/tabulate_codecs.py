@@ -1,6 +1,7 @@
 """Publish every codec side by side, and the frontier of rate, distortion and predictability."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join, locate
@@ -9,6 +10,7 @@ from engram_audio.artifacts.table import read_table, read_table_manifest, write_
 from engram_audio.comparison.config import ComparedSection
 from engram_audio.comparison.information import measure
 from engram_audio.comparison.tables import Key, Row, codec_table, frontier_table
+from engram_audio.prediction.config import PredictionSection
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps import _cli
 from engram_audio.structure.config import DecisionSection
@@ -21,46 +23,73 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_codecs",
         __doc__,
-        inputs=["section", "decision_section", "statistics_section", "structure"],
+        inputs=[
+            "section", "decision_section", "statistics_section", "prediction_section", "structure",
+        ],
         input_lists=["prediction_scores", "summaries", "origins"],
         optional_lists=["reconstructions"],
         outputs=["codecs", "frontier"],
         argv=argv,
-    )
+    )  # fmt: skip
     section = arguments.load_section(arguments.section, ComparedSection)
     decision = arguments.load_section(arguments.decision_section, DecisionSection)
     statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
+    prediction = arguments.load_section(arguments.prediction_section, PredictionSection)
     origins = [str(item).split("=") for item in arguments.origins]
-    origin_of = {name: (codec, family) for name, codec, family in origins}
+    origin_of = {name: Origin(*rest) for name, *rest in origins}
     decoded = {path.parent.name: path for path in arguments.reconstructions}
     rows = {
         path.parent.name: _row(path, origin_of, decoded, arguments.prediction_scores)
         for path in arguments.summaries
     }
-    key = Key(decision.keys[0], decision.lag_frames)
-    table = codec_table(rows, section, read_csv(arguments.structure), key, statistics.confidence)
+    key = Key(decision.keys[0], decision.lag_frames, decision.operative_gate)
+    table = codec_table(
+        rows, section, read_csv(arguments.structure), key, prediction.window_frames,
+        statistics.confidence,
+    )  # fmt: skip
     write_csv(arguments.codecs, table)
     write_csv(arguments.frontier, frontier_table(table, section.ladders))
 
 
+class Origin(NamedTuple):
+    """Where a representation comes from: `=` between them on the command line."""
+
+    codec: str
+    family: str
+    permuted_block_s: str
+
+
 def _row(
     summary: Path,
-    origin_of: dict[str, tuple[str, str]],
+    origin_of: dict[str, Origin],
     decoded: dict[str, Path],
     scored: list[Path],
 ) -> Row:
     name = summary.parent.name
-    places = [place for place in map(locate, scored) if place.representation == name]
-    heads = sorted({place.scored for place in places} - {"nulls"})
+    heads_of: dict[str, list[str]] = {}
+    places = list(map(locate, scored))
+    for place in places:
+        heads_of.setdefault(place.representation, []).append(place.scored)
+    paths = [place.path for place in places if place.representation == name]
+    scores = join(paths, LABELS)
+    heads, shuffled = (
+        sorted({*heads_of.get(each, ())} - {"nulls"}) for each in (name, f"{name}--shuffled")
+    )
     path = decoded.get(name)
     columns = ["utterance_id", "speaker_id", "log_mel_l1", "stoi", "pesq"]
+    origin = origin_of.get(name, Origin("", "", ""))
     return Row(
         name,
-        *origin_of.get(name, ("", "")),
+        origin.codec,
+        origin.family,
         read_json(summary),
-        measure(join([place.path for place in places], LABELS), heads),
+        measure(scores, heads),
         None if path is None else read_table(path, columns),
         () if path is None else read_table_manifest(path)["absent_metrics"],
+        measure(
+            scores.loc[~scores["model"].isin([h for h in heads if h not in shuffled])], shuffled
+        ),
+        float(origin.permuted_block_s) if origin.permuted_block_s else None,
     )
 
 

@@ -15,6 +15,8 @@ def table(**states: str) -> pd.DataFrame:
     rows = [
         {
             "representation": name, "family": name.split("_")[0], "gain": sum(ENDS[state]) / 2,
+            "is_causal": not name.endswith("_ahead"), "resampled": name.partition("_by_")[2],
+            "noise_to_signal": 0.3 if name.endswith("_noisy") else np.nan,
             "gain_low": ENDS[state][0], "gain_high": ENDS[state][1],
         }
         for name, state in states.items()
@@ -36,6 +38,10 @@ def test_a_state_follows_from_the_interval_and_the_threshold(state: str):
         ({"mimi": NO, "mel": NO, "dac": OPEN}, "open", "dac may"),
         ({"mimi": NO, "mel": UNMEASURED}, "open", "no other codec was measured"),
         ({"mimi": NO, "mimi_slow": YES}, "open", "no other codec was measured"),
+        ({"mimi": NO, "mel": YES, "dac": NO}, "the codec's", "(1 of 2 rows of other codecs)"),
+        ({"mimi": NO, "dac_ahead": YES}, "open", "no other codec was measured"),
+        ({"mimi": NO, "mel_noisy": NO, "mel_by_average": YES}, "open", "no other codec was"),
+        ({"mimi": NO, "mel_by_stack": YES}, "the codec's", "mel_by_stack gains"),
         ({"mimi": OPEN, "mel": YES}, "open", "may gain or not"),
         ({"mimi": UNMEASURED, "mel": YES}, "open", "no row with an interval"),
         ({"mel": YES}, "open", "no row with an interval"),

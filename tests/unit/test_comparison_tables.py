@@ -11,7 +11,6 @@ import yaml
 from engram_audio.comparison.config import ComparedSection, OverlapControls
 from engram_audio.comparison.information import information_share, measure
 from engram_audio.comparison.tables import (
-    Key,
     codec_table,
     frontier_table,
     pareto_front,
@@ -23,14 +22,13 @@ from engram_audio.stats.estimate import Estimate, paired_quotient
 from engram_audio.study import Study
 from tests.report_codec_tables import (
     CONTROLS,
+    KEY,
     compared_rows,
     prediction_sums,
     published,
     structure_rows,
 )
 from tests.workflow.tiny_study import ROOT, wide_config
-
-KEY = Key("pca.raw.kmeans_64", 2)
 
 
 def table() -> pd.DataFrame:
@@ -40,7 +38,8 @@ def table() -> pd.DataFrame:
         ladders={"rate": ("mimi_slow", "mimi", "mel")},
         controls=CONTROLS,
     )
-    return codec_table(rows, compared, structure_rows(rows), KEY, 0.95).set_index("representation")
+    found = codec_table(rows, compared, structure_rows(rows), KEY, 8, 0.95)
+    return found.set_index("representation")
 
 
 def test_information_is_per_second_over_the_best_marginal():
@@ -143,8 +142,73 @@ def test_a_representation_without_a_row_in_structure_has_no_explained_fraction()
     rows = {"mimi": compared_rows()["mimi"]}
     compared = ComparedSection(representations=("mimi",), ladders={}, controls={})
     empty = structure_rows(rows).head(0)
-    found = codec_table(rows, compared, empty, KEY, 0.95)
+    found = codec_table(rows, compared, empty, KEY, 8, 0.95)
     assert np.isnan(found["explained_fraction"]).all()
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "words"),
+    [
+        ("eval", {"excluded_mass": 0.6}, "of the eval frames fall into cells that train"),
+        ("val", {"excluded_mass": 0.6}, "of the val frames fall into cells that train"),
+        ("eval", {"control_permuted": 0.9}, "the instrument is off"),
+        ("eval", {"status": "too many cells"}, "too many cells"),
+    ],
+)
+def test_what_the_gate_would_not_judge_is_no_number_here(part, changes, words):
+    """Mimi's row alone is spoilt; the reason stands beside, other rows keep their numbers."""
+    rows = compared_rows()
+    compared = ComparedSection(representations=("mimi", "mel"), ladders={}, controls={})
+    structure = structure_rows(rows)
+    spoilt = (structure["representation"] == "mimi") & (structure["part"] == part)
+    for name, value in changes.items():
+        structure.loc[spoilt, name] = value
+    found = codec_table(rows, compared, structure, KEY, 8, 0.95).set_index("representation")
+    assert words in found.loc["mimi", "explained_invalid"]
+    columns = ["explained_fraction", "explained_advantage", "explained_advantage_low"]
+    assert found.loc["mimi", columns].isna().all()
+    assert found.loc["mel", columns].notna().all() and found.loc["mel", "explained_invalid"] == ""
+
+
+def test_blocks_of_more_than_a_frame_measure_no_overlap():
+    """They leave dynamics inside a block: no share, and the block's length says why."""
+    rows = compared_rows()
+    compared = ComparedSection(representations=("mimi",), ladders={}, controls=CONTROLS)
+    for block, is_known in ((0.08, True), (0.16, False), (None, False)):
+        rows["mimi_permuted"] = rows["mimi_permuted"]._replace(permuted_block_s=block)
+        found = codec_table(rows, compared, structure_rows(rows), KEY, 8, 0.95).iloc[0]
+        assert np.isfinite(found["overlap_share"]) == is_known
+        expected = np.nan if block is None else block * 12.5
+        assert found["permuted_block_frames"] == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_static_share_compares_the_same_heads():
+    """The whole is what the surrogate's heads find, not what every head finds."""
+    rows = compared_rows()
+    compared = ComparedSection(representations=("mimi",), ladders={}, controls=CONTROLS)
+    scores = prediction_sums(2.0, 0.5)
+    fewer = measure(scores.loc[scores["model"] != "student_t_mixture"], [])
+    rows["mimi"] = rows["mimi"]._replace(static=fewer)
+    found = codec_table(rows, compared, structure_rows(rows), KEY, 8, 0.95).iloc[0]
+    assert found["static_share"] == pytest.approx(1.0 / 1.5, abs=0.01)
+    assert found["overlap_share"] == pytest.approx(0.4, abs=0.01)
+
+
+def test_what_reads_other_utterances_is_no_predictor_of_the_past():
+    """The speaker null is the best of all here, and is not what the past tells."""
+    scores = prediction_sums(5.0, 1.0)
+    speaker = scores.loc[scores["model"] == "ridge"].assign(model="speaker_ar1")
+    speaker["nll"] -= 3000.0
+    found = measure(pd.concat([scores, speaker]), ["student_t_mixture"])
+    assert found is not None
+    assert (found.predictor, found.null) == ("student_t_mixture", "speaker_ar1")
+
+
+def test_fronts_of_unequal_rates_are_not_drawn():
+    """Information per second depends on the frame: a ladder over two rates has no front."""
+    _, frontier = published()
+    assert len(set(frontier["frame_rate_hz"])) == 2
+    assert set(frontier["is_pareto"]) == {None}
 
 
 def test_the_front_is_what_nothing_beats_in_both():
@@ -227,6 +291,18 @@ def test_comparisons_of_unequal_things_are_refused(place: str, value: Any, messa
     with pytest.raises(InputError) as error:
         parse_config(config)
     assert message in str(error.value) and "codec_comparison.compared" in str(error.value)
+
+
+def test_the_example_of_the_docs_is_a_study():
+    """What docs/codecs.md adds to the shipped configuration is accepted, rows and all."""
+    config = yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(text.split("## Side by side")[1].split("```")[1].removeprefix("yaml"))
+    for section, rows in example.items():
+        config[section] |= rows
+    study = Study(parse_config(config))
+    assert study.compared() == example["codec_comparison"]["compared"]["representations"]
+    assert study.reconstructed() == study.compared()
 
 
 def test_the_study_follows_what_a_representation_is_made_of():

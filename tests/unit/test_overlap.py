@@ -19,10 +19,33 @@ from engram_audio.errors import InputError
 from engram_audio.latents.batching import encode_batch
 from engram_audio.latents.self_tests import run_self_tests
 from engram_audio.latents.truncated import truncated
-from engram_audio.latents.waveform import permute_blocks
+from engram_audio.latents.waveform import WaveformSettings, check_blocks, permute_blocks
 from tests.unit.test_extraction import HOP, Smoother
 
 NUM_FRAMES, SPEAKERS = 1000, {"train": 8, "val": 6, "eval": 10}
+
+
+@pytest.mark.parametrize(
+    ("block_s", "rate_hz", "frame_rate_hz", "is_refused"),
+    [
+        (0.08, 24000, 12.5, False),
+        (0.16, 24000, 12.5, False),
+        (0.04, 24000, 12.5, True),
+        (0.12, 24000, 12.5, True),
+        (0.0116, 44100, 44100 / 512, False),  # to the sample
+        (0.012, 44100, 44100 / 512, True),
+    ],
+)
+def test_blocks_are_whole_frames(block_s, rate_hz, frame_rate_hz, is_refused):
+    """What is refused says a length that is not."""
+    settings = WaveformSettings(rate_hz, block_s, 0)
+    if not is_refused:
+        check_blocks(settings, frame_rate_hz, "x")
+        return
+    with pytest.raises(InputError, match=r"representations\.x\.permute_blocks_s") as caught:
+        check_blocks(settings, frame_rate_hz, "x")
+    remedy = float(str(caught.value).split("for example ")[1].split()[0])
+    check_blocks(settings._replace(permute_blocks_s=remedy), frame_rate_hz, "x")
 
 
 class Memoryless(Smoother):

@@ -144,6 +144,7 @@ def tiny_config() -> dict[str, Any]:
 
 def _shrink_prediction(config: dict[str, Any]) -> None:
     config["prediction"] |= {
+        "representations": ["mel_pca"],
         "window_frames": 2,
         "lags_frames": [1],
         "surrogate_heads": ["gaussian_mixture"],

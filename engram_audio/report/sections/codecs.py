@@ -22,6 +22,7 @@ COLUMNS = (
     Column("codec", "Codec", is_text=True),
     plain_number("frame_rate_hz", "Rate", "Hz", "Frames per second."),
     Column("num_dims", "D", "dims"),
+    plain_number("context_s", "Context", "s", "What a predictor sees."),
     Column("causal", "Causal", is_text=True, help="Whether a frame sees no later audio."),
     Column("bits_per_s", "Bits", "bits/s", "Of the quantised latents, the most that a noisy "
            "channel passes, or a VAE's KL on val; none: continuous.", form=number.count),
@@ -37,6 +38,8 @@ COLUMNS = (
               "own oracle, eval."),
     with_ends("explained_advantage", "beyond its surrogates", "", "Less the best surrogate's."),
     plain_number("explained_lag_s", "at lag", "s", "The registered lag is in frames."),
+    Column("explained_invalid", "not judged", is_text=True, help="Why the key's numbers would "
+           "mean nothing here."),
     with_ends("overlap_share", "Overlap share", "", "Information left on audio of permuted blocks: "
               "receptive field, speaker and level."),
     with_ends("truncation_loss", "Lost by truncation", "", "Share of the information that goes "

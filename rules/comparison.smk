@@ -55,7 +55,7 @@ rule tabulate_codecs:
         decision_section="<results>/config/decision.json",
         statistics_section="<results>/config/statistics.json",
         prediction_section="<results>/config/prediction.json",
-        structure="<results>/tables/structure.csv",
+        structure=compared_structure,
         prediction_scores=compared_scores(),
         summaries=compared_summaries(),
         reconstructions=reconstruction_scores(),

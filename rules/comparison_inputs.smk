@@ -45,6 +45,16 @@ def reconstruction_scores() -> list[str]:
     return [f"<results>/reconstruction/{name}/scores.parquet" for name in STUDY.reconstructed()]
 
 
+def compared_structure(wildcards) -> str:
+    """The published keys; stops a study that asks for codecs.csv and compares nothing."""
+    if not STUDY.compared():
+        raise WorkflowError(
+            "codec_comparison.compared.representations is empty, so there is no codecs.csv; name "
+            "representations that are predicted"
+        )
+    return "<results>/tables/structure.csv"
+
+
 def compared_scores() -> list[str]:
     """Lag-1 scores of heads and nulls, first training seed, of all that the table reads."""
     seed = STUDY.config.prediction.seeds[0]

@@ -165,10 +165,10 @@ def test_a_share_of_what_is_not_told_from_nothing_has_no_number():
 def test_a_method_stands_beside_the_one_that_differs_by_its_base():
     """A memory beside its base, a tuned head beside the head; the gain is paired by speaker."""
     base = next(run for run in runs() if run.method == "one_step")
-    on = method("one_step", base=f"memory:{method('one_step').base}:robust")
+    on = method("one_step", base="memory:head:robust")
     memory = scaled(base._replace(method="memory", settings=on), dnll_position=1.1)
     shuffled = base._replace(
-        method="shuffled", settings=on.model_copy(update={"base": f"{on.base}:shuffled_keys"})
+        method="shuffled", settings=method("one_step", base="memory:head:robust:shuffled_keys")
     )
     tuned = next(run for run in runs() if run.method == "earlier_pure")
     members = [base, memory, shuffled, tuned]

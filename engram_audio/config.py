@@ -182,17 +182,6 @@ class WorkflowConfig(RolloutSections):
         return self
 
     @model_validator(mode="after")
-    def _check_comparison(self) -> "WorkflowConfig":
-        check_sources(self.representations)
-        compared, predicted = self.codec_comparison.compared, self.prediction
-        check_comparison(
-            compared, self.representations, predicted.representations, predicted.lags_frames
-        )
-        if compared.representations:
-            require("prediction.targets", "position", predicted.targets)
-        return self
-
-    @model_validator(mode="after")
     def _check_references(self) -> "WorkflowConfig":
         if not self.splits.seeds:
             raise ValueError("splits.seeds: name at least one split seed")
@@ -260,6 +249,17 @@ class WorkflowConfig(RolloutSections):
                     f"decision.keys: {key} has {sizes[key]} cells, but no target oracle of that "
                     f"size is configured; add {sizes[key]} to its codebook_sizes"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _check_comparison(self) -> "WorkflowConfig":
+        check_sources(self.representations)
+        compared, predicted = self.codec_comparison.compared, self.prediction
+        check_comparison(
+            compared, self.representations, predicted.representations, predicted.lags_frames
+        )
+        if compared.representations:
+            require("prediction.targets", "position", predicted.targets)
         return self
 
 

@@ -73,6 +73,13 @@ def model_at(model: type[Section], location: Iterable[Any]) -> type[Section] | N
     return current if isinstance(current, type) and issubclass(current, Section) else None
 
 
+def _is_tagged(annotation: Any, part: object) -> bool:
+    if not (isinstance(annotation, type) and issubclass(annotation, Section)):
+        return False
+    kind = annotation.model_fields.get("kind")
+    return kind is not None and part in typing.get_args(kind.annotation)
+
+
 def _descend(annotation: Any, part: object) -> Any:
     origin = typing.get_origin(annotation)
     if origin is Annotated:
@@ -81,15 +88,16 @@ def _descend(annotation: Any, part: object) -> Any:
         field = annotation.model_fields.get(str(part))
         if field is not None:
             return field.annotation
-        kind = annotation.model_fields.get("kind")
-        is_tag = kind is not None and part in typing.get_args(kind.annotation)
-        return annotation if is_tag else None
+        return annotation if _is_tagged(annotation, part) else None
     arguments = typing.get_args(annotation)
     if origin is dict:
         return arguments[1]
     if origin is tuple:
         return arguments[0]
-    for option in arguments:  # a union: the part is the tag
+    for option in arguments:  # a union: the part is the tag, even where a field has its name
+        if _is_tagged(option, part):
+            return option
+    for option in arguments:
         found = _descend(option, part)
         if found is not None:
             return found

@@ -1,9 +1,9 @@
 """Arrays that a user brings: a CSV table, and .npy / .npz per utterance or one zarr store.
 
-The table has `utterance_id`, `speaker_id` and optionally `sex` and `file` (relative to the folder;
-by default `<utterance_id>.npy`, or `.npz`). An .npz holds `latents` and optionally `energy`. A zarr
-store holds `latents` [N, D], `offsets` [U + 1] and optionally `energy` [N]; row u of the table is
-slice u. Nothing is unpickled.
+The table has `utterance_id`, `speaker_id` and optionally `sex`, `frame_rate_hz` (checked against
+that of the representation) and `file` (relative to the folder; by default `<utterance_id>.npy`, or
+`.npz`). An .npz holds `latents` and optionally `energy`. A zarr store holds `latents` [N, D],
+`offsets` [U + 1] and optionally `energy` [N]; row u of the table is slice u. Nothing is unpickled.
 """
 
 import zipfile
@@ -74,6 +74,7 @@ def read_arrays(
             latents=None,
             energy=None,
             failure=None,
+            rate=record.get("frame_rate_hz", ""),
         )
         if group is not None and offsets is not None:
             yield _read_slice(row, group, int(offsets[number]), int(offsets[number + 1]))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from engram_audio.section import Section
+from engram_audio.section import Section, Seeds
 
 LIBRISPEECH_URL = "https://www.openslr.org/resources/12"
 LIBRISPEECH_MD5 = {  # as published there, md5sum.txt
@@ -80,7 +80,7 @@ class SplitsSection(Section):
 
     # Only says which splits exist: left out of the frozen section, so that one more seed splits
     # nothing again.
-    seeds: tuple[int, ...] = Field(
+    seeds: Seeds = Field(
         default=(),
         min_length=1,
         exclude=True,

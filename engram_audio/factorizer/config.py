@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engram_audio.section import Section
+from engram_audio.section import Section, Seeds
 
 
 class NetworkSettings(Section):
@@ -165,7 +165,7 @@ class FactorizerStageSection(Section):
     representations: tuple[str, ...] = Field(
         default=(), exclude=True, description="Base representations that variants are trained on."
     )
-    seeds: tuple[int, ...] = Field(default=(), exclude=True, description="Training seeds.")
+    seeds: Seeds = Field(default=(), exclude=True, description="Training seeds.")
 
 
 class FactorizerSweepSection(Section):

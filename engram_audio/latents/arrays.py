@@ -4,6 +4,7 @@ Shapes: T frames of an utterance, D dimensions.
 """
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -33,6 +34,7 @@ class ArrayRow(NamedTuple):
         latents: What was found there, or None.
         energy: Energies that came with it, or None.
         failure: Why it could not be read, or None.
+        rate: Frames per second as the table says, or "".
     """
 
     utterance_id: str
@@ -42,6 +44,7 @@ class ArrayRow(NamedTuple):
     latents: np.ndarray | None
     energy: np.ndarray | None
     failure: tuple[str, str] | None
+    rate: str = ""
 
 
 class ArrayIndex(NamedTuple):
@@ -86,10 +89,33 @@ def array_fault(row: ArrayRow) -> tuple[str, str] | None:
     return None
 
 
-def index_arrays(rows: Iterable[ArrayRow], frame_rate_hz: float, name: str) -> ArrayIndex:
+def _content_fault(
+    row: ArrayRow, latents: np.ndarray, frame_rate_hz: float, minimum_frames: int
+) -> tuple[str, str] | None:
+    """Return (reason, detail) if usable arrays are of no use to a study, or None."""
+    if row.rate.strip() and not _is_rate(row.rate, frame_rate_hz):
+        return "wrong_rate", f"the table says {row.rate} Hz, the representation {frame_rate_hz:g}"
+    if len(latents) < minimum_frames:
+        return "too_short", f"{len(latents)} frames, minimum_frames is {minimum_frames}"
+    if not np.any(latents != latents[0]):
+        return "constant", f"all {len(latents)} frames are equal"
+    return None
+
+
+def _is_rate(text: str, rate_hz: float) -> bool:
+    try:
+        return math.isclose(float(text), rate_hz, rel_tol=1e-6)
+    except ValueError:
+        return False
+
+
+def index_arrays(
+    rows: Iterable[ArrayRow], frame_rate_hz: float, minimum_frames: int, name: str
+) -> ArrayIndex:
     """Sort usable from unusable utterances in one pass; only one array is held at a time.
 
-    D is that of most usable arrays; the others are excluded (`wrong_dims`).
+    D is that of most usable arrays; the others are excluded (`wrong_dims`). Of arrays with the same
+    values the first is kept: a copy in train would tell what eval holds.
 
     Raises:
         InputError: No utterance is usable.
@@ -97,8 +123,11 @@ def index_arrays(rows: Iterable[ArrayRow], frame_rate_hz: float, name: str) -> A
     facts: list[_Fact] = []
     dropped: list[tuple[ArrayRow, str, str]] = []
     seen: set[str] = set()
+    first_with: dict[str, str] = {}
     for row in rows:
         fault = array_fault(row)
+        if fault is None and row.latents is not None:
+            fault = _content_fault(row, row.latents, frame_rate_hz, minimum_frames)
         if not SAFE_NAME.fullmatch(row.utterance_id) or not SAFE_NAME.fullmatch(row.speaker_id):
             fault = ("unsafe_name", "letters, digits and ._- only")
         if row.utterance_id in seen:
@@ -110,7 +139,12 @@ def index_arrays(rows: Iterable[ArrayRow], frame_rate_hz: float, name: str) -> A
             dropped.append((light, reason, detail))
             continue
         values = np.ascontiguousarray(row.latents, "<f4").tobytes()
-        facts.append(_Fact(light, row.latents.shape, hashlib.sha256(values).hexdigest()))
+        digest = hashlib.sha256(values).hexdigest()
+        if digest in first_with:
+            dropped.append((light, "duplicate", f"the values of {first_with[digest]}"))
+            continue
+        first_with[digest] = row.utterance_id
+        facts.append(_Fact(light, row.latents.shape, digest))
     dims = Counter(fact.shape[1] for fact in facts)
     if not dims:
         first = f"; the first: {dropped[0][0].path}: {dropped[0][2]}" if dropped else ""

@@ -44,11 +44,16 @@ class ArraysRepresentation(_Representation):
 
     kind: Literal["arrays"]
     path: str = Field(description="Folder of .npy/.npz files per utterance, or one zarr store.")
-    table: str = Field(description="CSV with utterance_id, speaker_id and optionally sex, file.")
+    table: str = Field(
+        description="CSV with utterance_id, speaker_id and optionally sex, file, frame_rate_hz."
+    )
     frame_rate_hz: float = Field(gt=0, description="Frames per second.")
     latent_space: str = Field(description="What the vectors are, for the report.")
     is_causal: bool = Field(description="Whether frame t sees the future.")
     num_shards: int = Field(ge=1, le=999, description="Shards of whole speakers.")
+    minimum_frames: int = Field(
+        default=2, ge=2, description="Shorter utterances are excluded: without a step, at least."
+    )
 
 
 class WorldRepresentation(_Representation):

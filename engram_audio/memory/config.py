@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from engram_audio.errors import InputError
 from engram_audio.prediction.config import TargetName
-from engram_audio.section import Section
+from engram_audio.section import Counts, Section, Seeds
 
 Order = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -21,13 +21,13 @@ class MemoryStageSection(Section):
     representations: tuple[str, ...] = Field(
         default=(), exclude=True, description="Predicted representations that get memories."
     )
-    lags_frames: tuple[int, ...] = Field(default=(), exclude=True, description="Lags k.")
+    lags_frames: Counts = Field(default=(), exclude=True, description="Lags k.")
     bases: tuple[str, ...] = Field(
         default=(),
         exclude=True,
         description="Predictors under the memories: `linear` (the best linear null) or heads.",
     )
-    seeds: tuple[int, ...] = Field(default=(), exclude=True, description="Training seeds.")
+    seeds: Seeds = Field(default=(), exclude=True, description="Training seeds.")
     target: TargetName = Field(description="The event a memory predicts.")
     num_folds: int = Field(
         ge=2, description="Speaker folds: a memory stores what a base that has not seen it misses."

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from engram_audio.errors import InputError
-from engram_audio.section import Section
+from engram_audio.section import Counts, Section, Seeds
 
 TargetName = Literal["delta", "position"]
 SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
@@ -16,7 +16,7 @@ class PredictionSection(Section):
     """The events that are predicted, the same for every head and null."""
 
     window_frames: int = Field(ge=2, description="W, frames of context.")
-    lags_frames: tuple[int, ...] = Field(min_length=1, description="Lags k, in frames.")
+    lags_frames: Counts = Field(min_length=1, description="Lags k, in frames.")
     targets: tuple[TargetName, ...] = Field(
         min_length=1,
         description="Events: delta (x_t - x_{t-1}), position (x_t); the same event at lag 1.",
@@ -26,9 +26,7 @@ class PredictionSection(Section):
     representations: tuple[str, ...] = Field(
         default=(), exclude=True, description="Base representations to predict; surrogates follow."
     )
-    seeds: tuple[int, ...] = Field(
-        default=(), exclude=True, description="Training seeds, one model each."
-    )
+    seeds: Seeds = Field(default=(), exclude=True, description="Training seeds, one model each.")
     surrogate_heads: tuple[str, ...] = Field(
         default=(), exclude=True, description="Heads that are trained on surrogates as well."
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from engram_audio.errors import InputError
-from engram_audio.section import Section
+from engram_audio.section import Section, Seeds
 
 LINEAR_BASE = "linear"
 MEMORY_BASE = "memory:"  # memory:<base>:<memory>, as the memory stage names them
@@ -21,7 +21,7 @@ class RolloutSection(Section):
     representations: tuple[str, ...] = Field(
         default=(), exclude=True, description="Base representations that methods are trained on."
     )
-    seeds: tuple[int, ...] = Field(default=(), exclude=True, description="Training seeds.")
+    seeds: Seeds = Field(default=(), exclude=True, description="Training seeds.")
     player_methods: tuple[str, ...] = Field(
         default=(), exclude=True, description="Stepwise methods that people can listen to."
     )

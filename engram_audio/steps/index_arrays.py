@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     name = arguments.representation
     table = read_array_table(arguments.table)
     rows = track(read_arrays(Path(section.path), table), len(table), "check", "arrays")
-    index = index_arrays(rows, section.frame_rate_hz, name)
+    index = index_arrays(rows, section.frame_rate_hz, section.minimum_frames, name)
     shards = assign_shards(
         index.utterances, section.num_shards, f"representations.{name}.num_shards"
     )

@@ -1,11 +1,11 @@
 """Settings of the structure stage: windows, key families, gates."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from engram_audio.errors import InputError
-from engram_audio.section import Section
+from engram_audio.section import Counts, Names, Section, distinct
 
 SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
 KeyInput = Literal["raw", "speaker_centred", "increments"]
@@ -15,8 +15,10 @@ class StructureSection(Section):
     """What all key families share."""
 
     window_frames: int = Field(ge=1, description="W, frames of context.")
-    lags_frames: tuple[int, ...] = Field(min_length=1, description="Lags k, in frames.")
-    slices: tuple[SliceName, ...] = Field(min_length=1, description="Slices, each refitted inside.")
+    lags_frames: Counts = Field(min_length=1, description="Lags k, in frames.")
+    slices: Annotated[tuple[SliceName, ...], AfterValidator(distinct)] = Field(
+        min_length=1, description="Slices, each refitted inside."
+    )
     medial_range: tuple[float, float] = Field(
         description="Medial positions, fraction of utterance."
     )
@@ -24,7 +26,7 @@ class StructureSection(Section):
         ge=1, description="A cell with fewer train frames is excluded."
     )
     std_floor: float = Field(gt=0, description="Floor of the per-dimension SD of delta.")
-    principal_subspaces: tuple[int, ...] = Field(
+    principal_subspaces: Counts = Field(
         description="Edges q: rows for the first q principal directions of delta and the rest."
     )
     variance_shrinkage_frames: float = Field(
@@ -35,10 +37,22 @@ class StructureSection(Section):
     fit_memory_gib: float = Field(gt=0, description="Memory for the features that k-means fits on.")
     kmeans_restarts: int = Field(ge=1, description="k-means++ restarts on the subsample.")
     kmeans_iterations: int = Field(ge=1, description="Most Lloyd iterations.")
-    confidence_quantiles: tuple[float, ...] = Field(description="Kept fractions of the curve.")
-    ngram_orders: tuple[int, ...] = Field(description="Orders of key n-grams.")
-    ngram_minimum_counts: tuple[int, ...] = Field(description="Train counts c of the coverage.")
+    confidence_quantiles: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        min_length=1, description="Kept fractions of the curve."
+    )
+    ngram_orders: Counts = Field(min_length=1, description="Orders of key n-grams.")
+    ngram_minimum_counts: Counts = Field(
+        min_length=1, description="Train counts c of the coverage."
+    )
     seed: int = Field(ge=0, description="Seed of subsamples, k-means and controls.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not 0 <= self.medial_range[0] < self.medial_range[1] <= 1:
+            raise ValueError(
+                f"medial_range {list(self.medial_range)}: two ascending fractions of an utterance"
+            )
+        return self
 
 
 class _KeyFamily(Section):
@@ -51,7 +65,7 @@ class KMeansQuantizer(Section):
     """Nearest of K centroids."""
 
     kind: Literal["kmeans"]
-    codebook_sizes: tuple[int, ...] = Field(min_length=1, description="K, one key for each.")
+    codebook_sizes: Counts = Field(min_length=1, description="K, one key for each.")
 
 
 class QuantileBins(Section):
@@ -98,7 +112,7 @@ class TargetOracleKeys(Section):
     """k-means on the target itself: the attainable floor, never a usable key."""
 
     kind: Literal["target_oracle"]
-    codebook_sizes: tuple[int, ...] = Field(min_length=1, description="K of every key to bound.")
+    codebook_sizes: Counts = Field(min_length=1, description="K of every key to bound.")
 
 
 KeyFamilySection = Annotated[
@@ -192,7 +206,7 @@ class OperativeGate(Section):
         ge=0, le=1, description="Excluded share of frames on val and eval."
     )
     control_tolerance: float = Field(
-        gt=0, description="Equivalence margin of the permuted and swapped controls around 1."
+        gt=0, lt=1, description="Equivalence margin of the permuted and swapped controls around 1."
     )
 
 
@@ -200,12 +214,12 @@ class DecisionSection(Section):
     """What is decided, fixed before looking."""
 
     representation: str = Field(description="The representation whose verdict is the study's.")
-    keys: tuple[str, ...] = Field(
+    keys: Names = Field(
         min_length=1,
         description="Pre-registered keys; intervals are Bonferroni-corrected for them.",
     )
     lag_frames: int = Field(ge=1, description="Pre-registered lag.")
-    slices: tuple[SliceName, ...] = Field(
+    slices: Annotated[tuple[SliceName, ...], AfterValidator(distinct)] = Field(
         min_length=1, description="Pre-registered slices: the gate must hold on every one."
     )
     literal_gate: LiteralGate

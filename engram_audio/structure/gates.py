@@ -31,6 +31,7 @@ from engram_audio.structure.wording import (
 
 DECISIVE = ("transfer_loss", "explained_fraction", "advantage")  # only these can say STOP
 CONTROLS = ("permuted", "swapped")
+LINEAR = "var"  # the surrogate that keeps linear correlation over time and dimensions, and no more
 Row = Mapping[str, Any]
 
 
@@ -167,17 +168,19 @@ def _explained_row(place: Place, gate: OperativeGate, confidence: float, spoilt:
 def _advantage_row(place: Place, gate: OperativeGate, confidence: float, spoilt: str) -> GateRow:
     measured = _measure(place.eval, "advantage", confidence, missing_reason(place))
     best = place.eval.get("best_surrogate")
-    if not isinstance(best, str):
+    has_linear_twin = math.isfinite(float(place.eval.get(f"explained_fraction_{LINEAR}", math.nan)))
+    minimum = gate.minimum_advantage
+    fails = isinstance(best, str) and judge(measured, minimum, "above") == "fail"
+    if not has_linear_twin and not fails:  # more surrogates could only take from the advantage
         spoilt = spoilt or (
-            "no surrogate: none was scored beside it, so linear correlation cannot be ruled out; "
-            "add surrogates to the representation"
+            f"no surrogate of kind {LINEAR} was scored beside it, so linear correlation cannot be "
+            f"ruled out; add {LINEAR} to the representation's surrogates"
         )
     words = (
         f"the key explains {percent_words(measured.value)} "
         f"{interval_words(measured.low, measured.high)} more than it does on the best surrogate "
         f"({best}); the gate asks for more than {percent_words(gate.minimum_advantage)}"
     )
-    minimum = gate.minimum_advantage
     return _judged(place, "advantage", measured, minimum, "above", words, spoilt)
 
 

@@ -166,7 +166,7 @@ def _records(cubes: dict[str, ScoreCube]) -> list[dict[str, Any]]:
         table[name], table[f"{name}_se"] = quantity.value, quantity.se
     table["num_speakers"] = cubes["key"].sums["num_frames"].shape[1]
     table["excluded_mass"], table["codebook_size"] = 0.0, 0
-    table["best_surrogate"] = "phase_randomized"
+    table["best_surrogate"], table["explained_fraction_var"] = "var", surrogate.value
     return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 

@@ -43,7 +43,7 @@ def test_every_kind_of_bad_array_is_listed_with_its_reason(tmp_path: Path):
         )
     ]  # fmt: skip
     table = table_of(tmp_path, rows, "utterance_id,speaker_id")
-    index = index_arrays(read_arrays(tmp_path, table), 12.5, "mine")
+    index = index_arrays(read_arrays(tmp_path, table), 12.5, 2, "mine")
     assert index.utterances["utterance_id"].tolist() == ["good", "packed"]
     assert index.num_dims == 3
     assert not index.has_energy
@@ -57,17 +57,40 @@ def test_every_kind_of_bad_array_is_listed_with_its_reason(tmp_path: Path):
     assert len(index.utterances) + len(index.exclusions) == len(rows)
 
 
+def test_what_no_study_could_use_is_listed_too(tmp_path: Path):
+    """Wrong rate, no step, nothing that moves, and a copy under another speaker's name."""
+    for name, values in {
+        "good": array(0), "again": array(0), "one": array(1, 1), "three": array(2, 3),
+        "still": np.full((5, 3), 2.0), "fast": array(3), "odd": array(4),
+    }.items():  # fmt: skip
+        np.save(tmp_path / f"{name}.npy", values)
+    rates = {"good": "12.5", "again": "", "one": "", "three": "12.50", "still": "", "fast": "50",
+             "odd": "twelve"}  # fmt: skip
+    rows = [(name, "s2" if name == "again" else "s1", rate) for name, rate in rates.items()]
+    table = table_of(tmp_path, rows, "utterance_id,speaker_id,frame_rate_hz")
+    index = index_arrays(read_arrays(tmp_path, table), 12.5, 4, "mine")
+    assert index.utterances["utterance_id"].tolist() == ["good"]
+    found = index.exclusions.set_index("utterance_id")["reason"].to_dict()
+    assert found == {
+        "again": "duplicate", "one": "too_short", "three": "too_short", "still": "constant",
+        "fast": "wrong_rate", "odd": "wrong_rate",
+    }  # fmt: skip
+    details = index.exclusions.set_index("utterance_id")["detail"].to_dict()
+    assert details["again"] == "the values of good"
+
+
 def test_values_sexes_and_durations_come_through(tmp_path: Path):
     np.save(tmp_path / "one.npy", array(0, 25))
-    rows = [("u1", "s2", "female", "one.npy"), ("u0", "s2", "", "one.npy")]
+    np.save(tmp_path / "two.npy", array(1, 25))
+    rows = [("u1", "s2", "female", "one.npy"), ("u0", "s2", "", "two.npy")]
     table = table_of(tmp_path, rows, "utterance_id,speaker_id,sex,file")
-    index = index_arrays(read_arrays(tmp_path, table), 12.5, "mine")
+    index = index_arrays(read_arrays(tmp_path, table), 12.5, 2, "mine")
     assert index.utterances["sex"].tolist() == ["unknown", "F"]
     assert index.utterances["duration_s"].tolist() == [2.0, 2.0]
     assert set(map(str, index.utterances["audio_path"].tolist())) <= {"None", "nan"}
     names = np.array(["u0", "u1"], dtype=object)
     block = collect_block(read_arrays(tmp_path, table), names, np.array(["s2", "s2"]), False)
-    np.testing.assert_array_equal(block.frames[25:], array(0, 25).astype(np.float32))
+    np.testing.assert_array_equal(block.frames[25:], array(0, 25).astype(np.float32))  # u1
     assert block.offsets.tolist() == [0, 25, 50]
 
 
@@ -82,8 +105,8 @@ def test_a_zarr_store_gives_what_files_give(tmp_path: Path):
     offsets = np.cumsum([0, *(len(values) for values in arrays)])
     for name, values in (("latents", joined), ("offsets", offsets), ("energy", joined[:, 0])):
         group.create_array(name, data=values)
-    from_files = index_arrays(read_arrays(tmp_path, table), 12.5, "mine")
-    from_store = index_arrays(read_arrays(tmp_path / "store.zarr", table), 12.5, "mine")
+    from_files = index_arrays(read_arrays(tmp_path, table), 12.5, 2, "mine")
+    from_store = index_arrays(read_arrays(tmp_path / "store.zarr", table), 12.5, 2, "mine")
     assert from_files.content_hash == from_store.content_hash
     pd.testing.assert_frame_equal(from_files.utterances, from_store.utterances)
     assert from_store.has_energy
@@ -111,7 +134,7 @@ def test_without_energies_the_rms_of_the_vector_stands_in():
 def test_nothing_usable_or_a_bad_table_is_an_error(tmp_path: Path):
     table = table_of(tmp_path, [("u0", "s0")], "utterance_id,speaker_id")
     with pytest.raises(InputError, match=r"representations\.mine: none of 1 utterances is usable"):
-        index_arrays(read_arrays(tmp_path, table), 12.5, "mine")
+        index_arrays(read_arrays(tmp_path, table), 12.5, 2, "mine")
     with pytest.raises(InputError, match="no such folder or store"):
         list(read_arrays(tmp_path / "nowhere", table))
     with pytest.raises(InputError, match="lacks the column speaker_id"):
@@ -127,8 +150,8 @@ def test_nothing_usable_or_a_bad_table_is_an_error(tmp_path: Path):
 def test_the_content_hash_follows_the_values(tmp_path: Path):
     table = table_of(tmp_path, [("u0", "s0")], "utterance_id,speaker_id")
     np.save(tmp_path / "u0.npy", array(0))
-    first = index_arrays(read_arrays(tmp_path, table), 12.5, "mine").content_hash
+    first = index_arrays(read_arrays(tmp_path, table), 12.5, 2, "mine").content_hash
     changed = array(0)
     changed[0, 0] += 1e-3
     np.save(tmp_path / "u0.npy", changed)
-    assert index_arrays(read_arrays(tmp_path, table), 12.5, "mine").content_hash != first
+    assert index_arrays(read_arrays(tmp_path, table), 12.5, 2, "mine").content_hash != first

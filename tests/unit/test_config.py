@@ -93,6 +93,47 @@ def test_committed_schema_is_what_the_models_generate():
         ),
         (["representations", "Bad Name"], {"kind": "world"}, ["representations.Bad Name"]),
         (["structure_keys", "target_oracle"], ..., ["structure_keys:", "target_oracle"]),
+        # a field that has the name of its union's tag
+        (
+            ["representations", "mimi", "corpu"],
+            "librispeech",
+            ["representations.mimi.corpu:", "did you mean 'corpus'"],
+        ),
+        (
+            ["representations", "mimi", "surrogates"],
+            ["shufled"],
+            ["representations.mimi.surrogates.0:", "did you mean 'shuffled'"],
+        ),
+        (["structure", "lags_frames"], [0, 1, 2, 4], ["structure.lags_frames.0:", "equal to 1"]),
+        (["structure", "lags_frames"], [1, 1, 2, 4], ["structure.lags_frames:", "1 stands there"]),
+        (["structure", "medial_range"], [0.83, 0.17], ["structure:", "medial_range [0.83, 0.17]"]),
+        (["structure", "ngram_orders"], [], ["structure.ngram_orders:", "at least 1"]),
+        (["structure", "confidence_quantiles"], [0.5, 2.0], ["structure.confidence_quantiles.1:"]),
+        (["splits", "seeds"], [0, 0], ["splits.seeds:", "list each once"]),
+        (["prediction", "lags_frames"], [-1, 1], ["prediction.lags_frames.0:", "equal to 1"]),
+        (
+            ["structure_keys", "target_oracle", "codebook_sizes"],
+            [16, 64, 64, 256],
+            ["structure_keys.target_oracle.codebook_sizes:", "64 stands there twice"],
+        ),
+        (
+            ["rollout_methods", "one_step_nearest", "guard", "num_neighbours"],
+            10**6,
+            ["rollout_methods.one_step_nearest.guard:", "must not exceed num_frames"],
+        ),
+        (["rollout", "injections_frames"], [0], ["rollout.injections_frames.0:"]),
+        (
+            ["memories", "engram", "key"],
+            {
+                "kind": "product",
+                "window_frames": 1,
+                "maximum_frames": 1000,
+                "num_components": 4,
+                "num_groups": 4,
+                "num_codes": 128,
+            },
+            ["memories.engram:", "do not fit into 63 bits"],
+        ),
     ],
 )
 def test_a_mistake_names_the_key_and_the_remedy(path: list[Any], value: Any, parts: list[str]):

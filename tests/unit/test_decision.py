@@ -38,7 +38,7 @@ def rows_of(
     slices = ("all", "medial")
     twins = {}
     if surrogate is not None:
-        twins["shuffled"] = analyse(*tables(surrogate, slices=slices, noise_seed=5))
+        twins["var"] = analyse(*tables(surrogate, slices=slices, noise_seed=5))
     linear = linear_rows(linear_table(), 0.95)
     table = structure_rows(
         analyse(*tables(planted, slices=slices)), twins, linear, Unit(12.5, 16), STATISTICS, "x"

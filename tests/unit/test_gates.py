@@ -28,8 +28,8 @@ STATISTICS = StatisticsSection(confidence=0.95, bootstrap_draws=100, seed=0)
 SURROGATE = Planted(val=0.95, eval=0.95)
 
 
-def place_of(planted: Planted, surrogate: Planted | None = SURROGATE) -> Place:
-    twins = {} if surrogate is None else {"shuffled": analyse(*tables(surrogate, noise_seed=5))}
+def place_of(planted: Planted, surrogate: Planted | None = SURROGATE, kind: str = "var") -> Place:
+    twins = {} if surrogate is None else {kind: analyse(*tables(surrogate, noise_seed=5))}
     linear = linear_rows(linear_table(), 0.95)
     rows = structure_rows(analyse(*tables(planted)), twins, linear, Unit(12.5, 16), STATISTICS, "x")
     rows = rows[(rows["key"] == KEY) & (rows["lag_frames"] == 2)].set_index("part", drop=False)
@@ -88,6 +88,22 @@ def test_a_surrogate_that_explains_as_much_fails_the_advantage_row():
 def test_without_a_surrogate_the_advantage_row_is_invalid():
     row = rows_of(Planted(), None)["advantage"]
     assert row.outcome == "invalid" and row.reason.startswith("no surrogate")
+
+
+def test_without_the_linear_twin_nothing_is_beyond_linear_correlation():
+    """Shuffled frames keep no correlation at all: a key beyond them may be a linear map.
+
+    A key that does not even exceed these fails, whatever a linear twin would explain.
+    """
+    rows = {
+        row.name: row for row in operative_rows(place_of(Planted(), kind="shuffled"), GATE, 0.95)
+    }
+    assert rows["explained_fraction"].outcome == "pass"
+    assert rows["advantage"].outcome == "invalid" and "add var" in rows["advantage"].reason
+    poor = Planted(val=0.6, eval=0.6, speaker_sd=0.005)
+    place = place_of(Planted(speaker_sd=0.005), poor, "phase_randomized")
+    rows = {row.name: row for row in operative_rows(place, GATE, 0.95)}
+    assert rows["advantage"].outcome == "fail"
 
 
 def test_a_loss_on_new_speakers_fails_the_transfer_row():

@@ -19,6 +19,7 @@ from engram_audio.steps import (
     train_density,
     train_rollout,
 )
+from tests.report_rollout_tables import BARS
 from tests.unit.factorizer_material import recipe
 from tests.unit.prediction_material import first_order, head_settings, make_block
 from tests.unit.rollout_material import METHODS, ROLLOUT
@@ -50,6 +51,7 @@ def study(tmp_path_factory) -> Path:
         "long_recipe": recipe(num_steps=1500, batch_frames=64).model_dump(mode="json"),
         "rollout": ROLLOUT,
         "statistics": {"confidence": 0.95, "bootstrap_draws": 100, "seed": 0},
+        "rollout_bars": BARS,
         **{f"method_{name}": {**METHODS[name], **changes} for name, changes in RUNS.items()},
     }
     for name, value in sections.items():
@@ -143,6 +145,7 @@ def test_tables_hold_every_method(evaluated, tmp_path):
     }  # fmt: skip
     arguments = [
         "--rollout-section", evaluated / "rollout.json",
+        "--bars-section", evaluated / "rollout_bars.json",
         "--statistics-section", evaluated / "statistics.json",
         *(part for option, paths in files.items() for part in (option, *paths)),
         "--sweeps", *(f"{name}=" for name in RUNS),

@@ -107,11 +107,11 @@ def test_hostile_utterance_names_are_excluded_with_a_reason(tmp_path: Path):
     """Rows of a user's table: `..`, HTML, quotes, newlines, `;`; the good one is kept."""
     bad = ["../../etc/x", "<script>alert(1)</script>", "a'b", 'a"b', "a\nb", "a;b", "..", "/x"]
     (tmp_path / "arrays").mkdir()
-    np.save(tmp_path / "arrays" / "good.npy", np.zeros((5, 2), np.float32))
+    np.save(tmp_path / "arrays" / "good.npy", np.eye(5, 2, dtype=np.float32))
     table = pd.DataFrame({"utterance_id": [*bad, "good"], "speaker_id": "s"})
     table.to_csv(tmp_path / "table.csv", index=False)
     rows = read_arrays(tmp_path / "arrays", read_array_table(tmp_path / "table.csv"))
-    index = index_arrays(rows, 12.5, "mine")
+    index = index_arrays(rows, 12.5, 2, "mine")
     assert index.utterances["utterance_id"].tolist() == ["good"]
     assert sorted(index.exclusions["utterance_id"]) == sorted(bad)
     assert set(index.exclusions["reason"]) <= {"unsafe_name", "missing_file"}
@@ -120,13 +120,13 @@ def test_hostile_utterance_names_are_excluded_with_a_reason(tmp_path: Path):
 def test_pickled_code_in_arrays_is_not_run(tmp_path: Path):
     """A .npy of objects is excluded; what it would do is not done."""
     (tmp_path / "arrays").mkdir()
-    np.save(tmp_path / "arrays" / "good.npy", np.zeros((5, 2), np.float32))
+    np.save(tmp_path / "arrays" / "good.npy", np.eye(5, 2, dtype=np.float32))
     objects = np.array([Payload(tmp_path / "pwned")], dtype=object)
     np.save(tmp_path / "arrays" / "evil.npy", objects, allow_pickle=True)
     table = pd.DataFrame({"utterance_id": ["evil", "good"], "speaker_id": "s"})
     table.to_csv(tmp_path / "table.csv", index=False)
     rows = read_arrays(tmp_path / "arrays", read_array_table(tmp_path / "table.csv"))
-    index = index_arrays(rows, 12.5, "mine")
+    index = index_arrays(rows, 12.5, 2, "mine")
     assert index.utterances["utterance_id"].tolist() == ["good"]
     assert not (tmp_path / "pwned").exists()
 

@@ -62,7 +62,7 @@ def decision(tmp_path_factory, demo_config):
                 "latent_space": "planted",
                 "is_causal": True,
                 "num_shards": 1,
-                "surrogates": ["shuffled", "phase_randomized"],
+                "surrogates": ["shuffled", "phase_randomized", "var"],
             }
             for kind in KINDS
         },
@@ -76,6 +76,10 @@ def decision(tmp_path_factory, demo_config):
             "target_oracle": {"kind": "target_oracle", "codebook_sizes": [64]},
         },
         "prediction": {**demo_config["prediction"], "representations": []},
+        "codec_comparison": {
+            **demo_config["codec_comparison"],
+            "compared": {"representations": [], "ladders": {}, "controls": {}},
+        },
         "factorizer": {**demo_config["factorizer"], "representations": []},
         "rollout": {**demo_config["rollout"], "representations": []},
         "memory": {**demo_config["memory"], "representations": []},

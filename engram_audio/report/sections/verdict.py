@@ -8,6 +8,7 @@ from engram_audio.report.gate_rows import view_rows
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.sections.calibration import trust_words
 from engram_audio.report.table_view import outcome_class
+from engram_audio.structure.gates import LINEAR
 
 NUM_FIRST_ROWS = 6  # what fits on the first screen; the rest opens below
 
@@ -136,11 +137,12 @@ def trust_marks(data: ReportData, operative: list[dict[str, Any]]) -> list[dict[
             if str(other).startswith(f"{name}--")
         }
     )
+    without = "" if LINEAR in present else f"{'; ' if present else ''}no {LINEAR}: no PROCEED"
     marks.append(
         {
             "title": "Surrogates scored beside it",
-            "text": ", ".join(present) or "none configured: nothing can PROCEED",
-            "mark": "good" if present else "open",
+            "text": ", ".join(present) + without,
+            "mark": "open" if without else "good",
         }
     )
     speakers = choose(

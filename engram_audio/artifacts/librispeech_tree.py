@@ -15,7 +15,7 @@ from engram_audio.errors import InputError
 
 OTHER_AUDIO = (
     ".wav", ".wave", ".mp3", ".ogg", ".opus", ".oga", ".m4a", ".aac", ".aif", ".aiff", ".sph",
-    ".wma", ".flac", ".mp4", ".webm", ".au", ".caf", ".amr", ".ape", ".wv", ".mka", ".shn",
+    ".wma", ".flac", ".mp4", ".webm", ".au", ".amr", ".ape", ".wv", ".mka", ".shn",
 )  # fmt: skip
 FILE_DEPTH = 4  # subset, speaker, chapter, file
 MAXIMUM_DEPTH = 8  # misplaced audio is looked for so deep; also ends loops of links

@@ -87,7 +87,7 @@ def check_rollout(config: Any) -> None:
             require("rollout.seeds", seed, config.prediction.seeds)
     if stage.representations and not any(m.kind in FORECASTERS for m in methods.values()):
         raise ValueError(
-            "rollout_methods: without a method of kind belief or direct nothing says what is "
+            "rollout_methods: without a method of kind belief or direct too little says what is "
             "attainable; add one"
         )
 

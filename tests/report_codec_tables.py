@@ -109,6 +109,7 @@ def structure_rows(names: Any) -> pd.DataFrame:
             "explained_fraction_se": 0.004, "advantage_se": 0.004, "ratio_all_frames": 0.99,
             "ratio_all_frames_se": 0.001, "control_permuted": 1.0, "control_permuted_se": 1e-4,
             "control_swapped": 1.0, "control_swapped_se": 1e-4, "best_surrogate": "var",
+            "explained_fraction_var": 0.0,
             "slice": "all", "subspace": "all", "split_seed": 0, "explained_fraction": ROWS[name][6],
             "explained_fraction_low": ROWS[name][6] - 0.01,
             "explained_fraction_high": ROWS[name][6] + 0.01, "advantage": ROWS[name][7],

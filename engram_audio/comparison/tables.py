@@ -25,7 +25,7 @@ from engram_audio.prediction.comparison import described, with_intervals
 from engram_audio.stats.estimate import Estimate
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.structure.config import OperativeGate
-from engram_audio.structure.gates import Place, operative_rows
+from engram_audio.structure.gates import LINEAR, Place, operative_rows
 
 LN2 = float(np.log(2))
 
@@ -192,11 +192,16 @@ def _explained(structure: pd.DataFrame, row: Row, key: Key, confidence: float) -
         "explained_key": key.name,
         "explained_lag_s": key.lag_frames / row.rate_hz,
         "explained_excluded_mass": float(place.eval.get("excluded_mass", np.nan)),
-        "explained_invalid": explained.reason if explained.outcome == "invalid" else "",
+        "explained_invalid": explained.reason or advantage.reason,
     }
-    pairs = (("explained_fraction", explained), ("advantage", advantage))
-    for name, judged in pairs:
-        is_known = judged.outcome != "invalid"
+    has_twin = np.isfinite(float(place.eval.get(f"explained_fraction_{LINEAR}", np.nan)))
+    if not has_twin and not found["explained_invalid"]:
+        found["explained_invalid"] = f"no surrogate of kind {LINEAR}: no advantage is known"
+    known = {
+        "explained_fraction": explained.outcome != "invalid",
+        "advantage": advantage.outcome != "invalid" and has_twin,  # a failing one too
+    }
+    for name, is_known in known.items():
         for end in ("", "_low", "_high"):
             value = place.eval.get(f"{name}{end}") if is_known else np.nan
             label = "explained_advantage" if name == "advantage" else name
@@ -250,7 +255,7 @@ def _overlap(
     return found
 
 
-ROUNDING = 1e-3  # of a frame: a sample or two
+ROUNDING = 0.05  # of a frame: extraction has refused what is no whole frame to the sample
 
 
 def _block_frames(rows: Mapping[str, Row], twin: str | None) -> float:

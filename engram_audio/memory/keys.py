@@ -220,8 +220,8 @@ def _projection(
 def of_others(contexts: Tensor) -> Tensor:
     """Return the contexts of other targets of a batch, [B, ...]: the control with shuffled keys.
 
-    Rolled by a share that divides no grid: half of a batch of samples by starts would be another
-    sample of the same start, which has nearly the same key.
+    Rolled by a share near no fraction of small numbers: half of a batch of samples by starts would
+    be another sample of the same start, which has nearly the same key. A batch of one has none.
     """
     return contexts.roll(max(round(SHUFFLED_SHARE * len(contexts)), 1), 0)
 

@@ -101,9 +101,10 @@ def _sentence(name: str, own: str, others: dict[str, list[str]]) -> tuple[str, s
     if own == OPEN:
         return OPEN, "open", f"{asked} Open: {name} may gain or not; its interval holds both."
     judged = sum(len(others[state]) for state in (YES, NO, OPEN))
+    missing = f"; not measured: {', '.join(others[UNMEASURED])}" if others[UNMEASURED] else ""
     if others[YES]:
         found = ", ".join(others[YES])
-        count = f"{len(others[YES])} of {judged} rows of other codecs"
+        count = f"{len(others[YES])} of {judged} rows of other codecs{missing}"
         return (
             "the codec's",
             "bad",
@@ -118,5 +119,5 @@ def _sentence(name: str, own: str, others: dict[str, list[str]]) -> tuple[str, s
     return (
         "audio's",
         "bad",
-        f"{asked} Audio's, as far as these {judged} rows reach: nor does {found} gain.",
+        f"{asked} Audio's, as far as these {judged} rows reach: nor does {found} gain{missing}.",
     )

@@ -67,7 +67,8 @@ def gains_figure(data: ReportData, representation: str, lag_frames: int) -> Figu
         svg=drawing,
         csv=csv_text(rows[columns]),
         caption=(
-            "A memory helps when it lies right of the line against all of them: against nets of "
+            "A memory helps when it lies right of the line against all of them but k-NN, which is "
+            "a bound on thinned frames, and the constant gate: against nets of "
             "its own size (else it is capacity), against the keys of other frames (else it is "
             "regularisation), and against its own entries in random places (else no entry is read "
             "for what it is)."

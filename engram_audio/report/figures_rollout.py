@@ -64,7 +64,7 @@ def kept_figure(data: ReportData, representation: str) -> FigureView | None:
         best = best.sort_values("horizon_frames")
         axis.plot(
             best["horizon_frames"], best["attainable"], color=svg.INK, linewidth=2, alpha=0.35,
-            label="attainable (best forecaster on val)",
+            label="attainable (best forecast on val)",
         )  # fmt: skip
         axis.axhline(0.0, color=svg.INK, linewidth=1, linestyle="--")
         _horizon_axis(axis, plotted)
@@ -100,7 +100,7 @@ def kept_figure(data: ReportData, representation: str) -> FigureView | None:
         num_samples=f"{int(rows['num_starts'].max())} starts of "
         f"{int(rows['num_speakers'].max())} speakers",
         resampling="speaker (t intervals, in the table)",
-        assumption="the attainable is at least what the best forecaster reaches",
+        assumption="the attainable is at least what the best forecast reaches",
         is_wide=True,
     )
 

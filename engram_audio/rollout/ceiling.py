@@ -93,10 +93,20 @@ class Ceiling(NamedTuple):
             return np.zeros(self.num_speakers)
         return self.sums[name].column(self.cells[name], horizon, f"dnll_{event}")
 
-    def energy(self, horizon: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return score and climatology's score of the best forecast, each [S]; None: no skill."""
-        name = self.names.get((ENERGY, horizon), MARGINAL)
-        return None if name == MARGINAL else _pair(self.sums[name], self.cells[name], horizon)
+    def energy(
+        self, horizon: int, climate: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return score and climatology's score of the best forecast, each [S].
+
+        Climatology's, given for the same starts, stands for both where nothing is better; None
+        where no forecast was scored on val.
+        """
+        name = self.names.get((ENERGY, horizon))
+        if name is None or (name == MARGINAL and climate is None):
+            return None
+        if name == MARGINAL and climate is not None:
+            return climate, climate
+        return _pair(self.sums[name], self.cells[name], horizon)
 
 
 def _pair(sums: Sums, cell: Cell, horizon: int) -> tuple[np.ndarray, np.ndarray] | None:

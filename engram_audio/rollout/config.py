@@ -85,7 +85,7 @@ class RolloutBarsSection(Section):
         gt=0, description="Share of the attainable about x_t, horizons up to K."
     )
     minimum_skill: float = Field(
-        gt=0, description="Share of the best forecaster's energy-score skill, horizons up to K."
+        gt=0, description="Share of the best forecasts' energy-score skill, horizons up to K."
     )
     maximum_excess_distance: float = Field(
         gt=0, description="Energy distance of late frames above its real-versus-real floor, SD."
@@ -95,7 +95,10 @@ class RolloutBarsSection(Section):
     )
     maximum_blown_share: float = Field(ge=0, lt=1, description="Paths that leave the data.")
     maximum_frozen_share: float = Field(
-        ge=0, lt=1, description="Paths that stop moving, above the share of true paths that do."
+        ge=0,
+        lt=1,
+        description="Paths that stop moving, beyond the share of true paths that do and its "
+        "two standard errors.",
     )
 
     @model_validator(mode="after")

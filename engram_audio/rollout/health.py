@@ -17,7 +17,7 @@ from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Run
 
 TINY = 1e-12
-FLOOR_SPLITS = 4  # the floor is their mean: its noise is half of one split's
+FLOOR_SPLITS = 4  # the floor is their mean: less noisy than one split
 
 
 class Stretches(NamedTuple):

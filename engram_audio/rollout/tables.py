@@ -70,8 +70,9 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
 def beside(run: Run, members: Sequence[Run]) -> str:
     """Return the method whose steps differ by one thing only, or "".
 
-    A memory's is the same method on the memory's base; a refit's the head that it was fitted on;
-    a tuned base's the base as it is, behind the same guard.
+    A memory's is the same method on the memory's base (for `linear` the best linear null; the
+    memory may stand on a simpler one); a refit's the head that it was fitted on; a tuned base's the
+    base as it is, behind the same guard.
     """
     settings = run.settings
     if isinstance(settings, RefitMethod):
@@ -142,14 +143,26 @@ def _row(
         row |= described(f"dnll_{event}", found)
         row |= described(f"attainable_{event}", best)
         row |= {f"attainable_{event}_of": " ".join(names)}
-        row |= _share(f"kept_{event}", found, best, confidence)
+        row |= _share(f"kept_{event}", found, best, -1.0, confidence)
     skill = _skill(own["energy_score"], own["energy_climate"])
     row |= described("coverage_90", _ratio(own["covered"], base))
     row |= described("energy_score", _ratio(own["energy_score"], base))
     row |= described("energy_skill", skill)
-    row |= _share("kept_skill", skill, _best_skill(ceiling, horizons), confidence)
+    climates = [sums.column(cell, each, "energy_climate") for each in horizons]
+    best_skill = _best_skill(ceiling, horizons, climates)
+    row |= _share("kept_skill", skill, best_skill, 1.0, confidence)
     row |= _gains(own, skill, partner, cell, ceiling, horizons)
-    return row | _health(run, cell, horizon)
+    row |= _health(run, cell, horizon)
+    excess = frozen_excess(row["frozen_share"], row["frozen_share_true"], row["num_starts"])
+    return row | {"frozen_excess": excess}
+
+
+def frozen_excess(frozen: float, true: float, num_starts: int) -> float:
+    """Return how much more often paths freeze than true ones do, beyond two standard errors.
+
+    The error is that of the true share; where no true path stands still there is none.
+    """
+    return frozen - true - 2 * float(np.sqrt(true * (1 - true) / max(num_starts, 1)))
 
 
 def _gains(
@@ -202,20 +215,26 @@ def _skill(score: np.ndarray | None, climate: np.ndarray | None) -> Estimate | N
     return None if ratio is None else complement(ratio)
 
 
-def _best_skill(ceiling: Ceiling, horizons: Sequence[int]) -> Estimate | None:
-    """Return the skill of the best forecasts; None where some horizon has none."""
-    found = [pair for horizon in horizons if (pair := ceiling.energy(horizon)) is not None]
+def _best_skill(
+    ceiling: Ceiling, horizons: Sequence[int], climates: Sequence[np.ndarray | None]
+) -> Estimate | None:
+    """Return the skill of the best forecasts; None where some horizon was not scored on val."""
+    pairs = zip(horizons, climates, strict=True)
+    found = [pair for each in pairs if (pair := ceiling.energy(*each)) is not None]
     if len(found) < len(horizons):
         return None
     return _skill(*(np.sum(part, axis=0) for part in zip(*found, strict=True)))
 
 
 def _share(
-    name: str, own: Estimate | None, best: Estimate | None, confidence: float
+    name: str, own: Estimate | None, best: Estimate | None, sign: float, confidence: float
 ) -> dict[str, float]:
-    """Return own / best with Fieller's interval; NaN where the best is not told from nothing."""
+    """Return own / best with Fieller's interval; NaN where the best is not told from nothing.
+
+    `sign` of a best that knows something: chosen on val, it may know nothing of eval.
+    """
     value, low, high = np.nan, np.nan, np.nan
-    if own is not None and best is not None and best.value != 0:
+    if own is not None and best is not None and sign * best.value > 0:
         interval = paired_quotient(own, best, confidence)
         low, high = float(interval.low), float(interval.high)
         if np.isfinite(low) and np.isfinite(high):
@@ -278,7 +297,7 @@ def sweep_table(
             - late.get("energy_distance_floor", np.nan),
             **{name: late.get(name, np.nan) for name in (
                 "std_ratio", "step_ratio", "autocorrelation_error", "blown_share", "frozen_share",
-                "frozen_share_true")},
+                "frozen_excess")},
             **{name: upto.get(name, np.nan) for name in (
                 "kept_delta", "kept_delta_low", "kept_delta_high", "kept_position",
                 "kept_position_low", "kept_position_high", "kept_skill")},
@@ -301,8 +320,8 @@ def _with_front(table: pd.DataFrame, bars: RolloutBarsSection) -> pd.DataFrame:
     same = code[:, None] == code[None, :]
     better = (gain[None] >= gain[:, None]) & (distance[None] <= distance[:, None])
     strictly = (gain[None] > gain[:, None]) | (distance[None] < distance[:, None])
-    frozen = table["frozen_share"] - table["frozen_share_true"]
-    alive = table["blown_share"].le(bars.maximum_blown_share) & frozen.le(bars.maximum_frozen_share)
+    alive = table["blown_share"].le(bars.maximum_blown_share)
+    alive &= table["frozen_excess"].le(bars.maximum_frozen_share)
     known = np.isfinite(gain) & np.isfinite(distance) & alive.to_numpy(bool)
     table["is_pareto"] = known & ~(same & better & strictly & known[None]).any(1)
     return table

@@ -19,7 +19,7 @@ from engram_audio.memory.entries import (
 )
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import fold_of_speakers, linear_candidates, without_fold
-from engram_audio.memory.keys import KeyEncoder, fit_key, ngram_ids
+from engram_audio.memory.keys import KeyEncoder, fit_key, ngram_ids, of_others
 from engram_audio.memory.slots import build_slots
 from engram_audio.memory.storage import pack_lookup, unpack_lookup
 from tests.unit.memory_material import PRESETS, lookup, table_of
@@ -265,3 +265,13 @@ def test_gradients_pass_misses_by(table: World):
 def test_settings_that_cannot_work_are_refused(changes, words: str):
     with pytest.raises(ValidationError, match=words):
         lookup(**changes)
+
+
+@pytest.mark.parametrize(
+    ("samples", "starts"), [(1, 256), (4, 64), (8, 600), (16, 64), (32, 600), (64, 64), (256, 64)]
+)
+def test_keys_of_others_are_of_other_starts(samples: int, starts: int):
+    """Batches are samples by starts: no row reads its own start, nor one of its neighbours'."""
+    start = torch.arange(starts).repeat(samples)
+    gap = (of_others(start) - start).abs()
+    assert int(torch.minimum(gap, starts - gap).min()) > starts // 32

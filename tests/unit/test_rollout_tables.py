@@ -26,7 +26,7 @@ from engram_audio.rollout.evaluation import (
 )
 from engram_audio.rollout.fit import build_model, frame_of
 from engram_audio.rollout.sweep import expand_all, sweep_of
-from engram_audio.rollout.tables import beside, rollout_table, sweep_table
+from engram_audio.rollout.tables import beside, frozen_excess, rollout_table, sweep_table
 from tests.report_rollout_tables import BARS_SECTION, CLIMATE, RUNS, SETTINGS, runs
 from tests.unit.rollout_material import (
     CPU,
@@ -147,6 +147,45 @@ def test_nothing_is_kept_where_nobody_beats_the_marginal():
     assert (own["attainable_position"], own["attainable_position_of"]) == (0, "marginal")
     assert np.isnan([own[f"kept_position{end}"] for end in ("", "_low", "_high")]).all()
     assert own["kept_delta"] == pytest.approx(0.98, abs=0.01)
+
+
+def test_nothing_is_kept_where_the_best_on_val_knows_nothing_of_eval():
+    """Both worse than the marginal on eval, however surely: no share, and no verdict from one."""
+    turned = []
+    for run in runs():
+        scores = run.scores.copy()
+        scores.loc[scores["part"] == "eval", "dnll_position"] *= -1
+        scores.loc[scores["part"] == "eval", "energy_score"] *= 3.0
+        turned.append(run._replace(scores=scores))
+    table = rollout_table(turned, SETTINGS, 0.95)
+    own = row(table, method="one_step", mode="sampled", inject_frames=0, span="up_to")
+    assert own["attainable_position"] > 0.9 and own["energy_skill"] < 0
+    assert np.isnan([own["kept_position"], own["kept_skill"]]).all()
+    assert own["kept_delta"] == pytest.approx(0.98, abs=0.01)
+
+
+def test_a_horizon_without_skill_adds_climatology_to_the_sum():
+    """On val nobody beats it at horizon 4: there the best is climatology, elsewhere a forecast."""
+    changed = []
+    for run in runs():
+        scores = run.scores.copy()
+        at = (scores["part"] == "val") & (scores["horizon_frames"] == 4)
+        scores.loc[at, "energy_score"] = 1.1 * scores.loc[at, "energy_climate"]
+        changed.append(run._replace(scores=scores))
+    table = rollout_table(changed, SETTINGS, 0.95)
+    own = row(table, method="belief", mode="forecast", span="up_to")
+    assert own["horizon_frames"] == 4
+    assert own["kept_skill"] == pytest.approx(0.5 / (0.5 * 3 / 4), rel=0.01)
+    at = row(table, method="belief", mode="forecast", span="at", horizon_frames=4)
+    assert np.isnan(at["kept_skill"])
+
+
+def test_pauses_of_the_data_are_allowed_for():
+    """As often as true paths, give or take two standard errors, is no excess."""
+    assert frozen_excess(0.0, 0.0, 100) == 0
+    assert frozen_excess(0.01, 0.0, 100) == pytest.approx(0.01)
+    assert frozen_excess(0.1, 0.1, 100) == pytest.approx(-0.06)
+    assert frozen_excess(0.2, 0.1, 100) == pytest.approx(0.04)
 
 
 def test_a_share_of_what_is_not_told_from_nothing_has_no_number():

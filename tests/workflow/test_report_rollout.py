@@ -42,8 +42,8 @@ def test_a_mean_path_that_freezes_is_named():
     [
         ({}, "survives"),
         ({"blown_share": 0.01}, "blows up"),
-        ({"frozen_share": 0.2}, "freezes"),
-        ({"frozen_share": 0.2, "frozen_share_true": 0.2}, "survives"),
+        ({"frozen_excess": 0.01}, "freezes"),
+        ({"frozen_share": 0.2, "frozen_excess": -0.01}, "survives"),
         ({"std_ratio": 0.9}, "bends the law"),
         ({"energy_distance": 0.05}, "bends the law"),
         ({"kept_position_low": 0.85}, "open"),
@@ -53,12 +53,12 @@ def test_a_mean_path_that_freezes_is_named():
         ({"energy_distance": float("nan"), "std_ratio": 0.5}, "bends the law"),
         ({"std_ratio": float("nan")}, "open"),
         ({"kept_position_low": float("nan"), "kept_position_high": float("nan")}, "open"),
-        ({"frozen_share_true": float("nan")}, "open"),
+        ({"frozen_excess": float("nan")}, "open"),
     ],
 )
 def test_the_first_fault_names_the_verdict(changes, outcome):
     row = {
-        "blown_share": 0.0, "frozen_share": 0.0, "frozen_share_true": 0.0, "std_ratio": 1.0,
+        "blown_share": 0.0, "frozen_share": 0.0, "frozen_excess": 0.0, "std_ratio": 1.0,
         "energy_distance": 0.01,
         "energy_distance_floor": 0.005, "kept_position": 0.95, "kept_position_low": 0.92,
         "kept_position_high": 0.98, "kept_skill": 0.99, "kept_skill_low": 0.97,

@@ -31,7 +31,7 @@ COLUMNS = (
     with_ends("energy_skill", "Energy skill", "", "1 - energy score over climatology's."),
     with_ends("kept_skill", "Kept skill", "of attainable", "Over the best forecast's."),
     with_ends("gain_position", "Over its base, x", "nats/frame", "A memory's over the same method "
-              "without it, a tuned base's over the base as it is: positive is better."),
+              "without it (on the best linear null), a tuned base's over the base as it is."),
     plain_number("std_ratio", "SD ratio", "", "Late frames over data; 0 is frozen, 1 is right."),
     plain_number("std_ratio_lowest", "its lowest", "", "Of any dimension."),
     plain_number("step_ratio", "Step ratio", "", "RMS increment over the data's."),
@@ -168,7 +168,7 @@ def judge(kept: dict[str, Any], late: dict[str, Any], bars: dict[str, Any]) -> t
     """
     low, high = bars["std_ratio_range"]
     blown, ratio, excess = _number(late, "blown_share"), _number(late, "std_ratio"), _excess(late)
-    frozen = _number(late, "frozen_share") - _number(late, "frozen_share_true")
+    frozen = _number(late, "frozen_excess")
     if blown > bars["maximum_blown_share"]:
         return "blows up", "bad"
     if frozen > bars["maximum_frozen_share"]:
@@ -186,7 +186,7 @@ def judge(kept: dict[str, Any], late: dict[str, Any], bars: dict[str, Any]) -> t
 
 
 def _forecaster(rows: pd.DataFrame, method: str) -> GateRowView:
-    """Return what a forecaster says, beside the others: it sets what is attainable."""
+    """Return what a forecaster says, beside the others."""
     own = choose(rows, method=method)
     kept = _row(choose(own, seed=own["seed"].min()), "forecast", "up_to")
     value, low, high = _ends(kept, "dnll_position")

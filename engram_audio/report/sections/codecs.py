@@ -123,8 +123,9 @@ SECTION = SectionSpec(
     title="Every codec, side by side",
     lead=(
         "The same instruments on every representation: how well it decodes, what its past tells, "
-        "what its own nulls leave, and how much of that is shared audio between frames. Everything "
-        "is per second; nats per frame of different rates or dimensions are not compared."
+        "what its own nulls leave, and how much of that is shared audio between frames. "
+        "Information is per second and holds within one frame rate: rows of other rates are not "
+        "compared by it."
     ),
     needs=("codecs", "frontier"),
     build=build,

@@ -195,7 +195,8 @@ def _forecaster(rows: pd.DataFrame, method: str) -> GateRowView:
         mark="",
         sentence=f"{method}: forecasts x up to {number.count(kept.get('horizon_frames'))} frames "
         f"with {number.fixed(-value, 2)} nats/frame over the marginal.",
-        where="a forecast of every horizon, not a generator; the best on val is the attainable",
+        where="a forecast of every horizon, not a generator; the best forecast on val, of any "
+        "method, is the attainable",
         numbers=number.interval(-value, -high, -low),
         asked="null: 0",
         strip=strip_of(-value, -high, -low, [0.0]),

@@ -10,6 +10,7 @@ import pytest
 
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.surrogates import randomize_phases, shuffle_frames
+from engram_audio.latents.var import fit_var, simulate_var
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.structure.config import (
     DecisionSection,
@@ -88,6 +89,11 @@ def _scored(block: LatentBlock, parts: dict[str, str]):
     return analyse(scores, keys), linear_rows(score_linear(material), STATISTICS.confidence)
 
 
+def linear_twin(block: LatentBlock, seed: int) -> LatentBlock:
+    """The linear process with the frames' own correlation over four lags."""
+    return simulate_var(fit_var([block], 4), block, seed)
+
+
 @pytest.fixture(scope="module")
 def decided() -> dict[str, Decided]:
     structure, linear = [], []
@@ -95,7 +101,9 @@ def decided() -> dict[str, Decided]:
         block, parts = _world(kind)
         base, base_linear = _scored(block, parts)
         # personal motifs stop without surrogates too
-        twins = {"shuffled": shuffle_frames, "phase_randomized": randomize_phases}
+        twins = {
+            "shuffled": shuffle_frames, "phase_randomized": randomize_phases, "var": linear_twin,
+        }  # fmt: skip
         twins = {} if kind == "personal" else twins
         surrogates = {name: _scored(make(block, 0), parts)[0] for name, make in twins.items()}
         unit = Unit(12.5, NUM_DIMS)

@@ -66,7 +66,7 @@ def test_a_study_without_forecasters_is_refused():
     raw = default()
     for name in ("belief", "direct"):
         del raw["rollout_methods"][name]
-    with pytest.raises(InputError, match="nothing says what is attainable"):
+    with pytest.raises(InputError, match="too little says what is attainable"):
         parse_config(raw)
 
 

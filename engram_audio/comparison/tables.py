@@ -25,7 +25,7 @@ from engram_audio.prediction.comparison import described, with_intervals
 from engram_audio.stats.estimate import Estimate
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.structure.config import OperativeGate
-from engram_audio.structure.gates import LINEAR, Place, operative_rows
+from engram_audio.structure.gates import LINEAR, Place, has_linear_twin, operative_rows
 
 LN2 = float(np.log(2))
 
@@ -194,7 +194,7 @@ def _explained(structure: pd.DataFrame, row: Row, key: Key, confidence: float) -
         "explained_excluded_mass": float(place.eval.get("excluded_mass", np.nan)),
         "explained_invalid": explained.reason or advantage.reason,
     }
-    has_twin = np.isfinite(float(place.eval.get(f"explained_fraction_{LINEAR}", np.nan)))
+    has_twin = has_linear_twin(place)
     if not has_twin and not found["explained_invalid"]:
         found["explained_invalid"] = f"no surrogate of kind {LINEAR}: no advantage is known"
     known = {

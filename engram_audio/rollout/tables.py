@@ -157,12 +157,15 @@ def _row(
     return row | {"frozen_excess": excess}
 
 
+ALLOWANCE_SE = 2.0  # of the true share: pauses of the data are counted, not known
+
+
 def frozen_excess(frozen: float, true: float, num_starts: int) -> float:
     """Return how much more often paths freeze than true ones do, beyond two standard errors.
 
     The error is that of the true share; where no true path stands still there is none.
     """
-    return frozen - true - 2 * float(np.sqrt(true * (1 - true) / max(num_starts, 1)))
+    return frozen - true - ALLOWANCE_SE * float(np.sqrt(true * (1 - true) / max(num_starts, 1)))
 
 
 def _gains(

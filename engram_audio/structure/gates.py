@@ -165,13 +165,19 @@ def _explained_row(place: Place, gate: OperativeGate, confidence: float, spoilt:
     return _judged(place, "explained_fraction", measured, minimum, "above", words, spoilt)
 
 
+def has_linear_twin(place: Place) -> bool:
+    """Whether the linear twin was scored beside a key: without it no advantage is known."""
+    return math.isfinite(float(place.eval.get(f"explained_fraction_{LINEAR}", math.nan)))
+
+
 def _advantage_row(place: Place, gate: OperativeGate, confidence: float, spoilt: str) -> GateRow:
     measured = _measure(place.eval, "advantage", confidence, missing_reason(place))
     best = place.eval.get("best_surrogate")
-    has_linear_twin = math.isfinite(float(place.eval.get(f"explained_fraction_{LINEAR}", math.nan)))
     minimum = gate.minimum_advantage
     fails = isinstance(best, str) and judge(measured, minimum, "above") == "fail"
-    if not has_linear_twin and not fails:  # more surrogates could only take from the advantage
+    if (
+        not has_linear_twin(place) and not fails
+    ):  # more surrogates could only take from the advantage
         spoilt = spoilt or (
             f"no surrogate of kind {LINEAR} was scored beside it, so linear correlation cannot be "
             f"ruled out; add {LINEAR} to the representation's surrogates"

@@ -25,20 +25,8 @@ from tests.unit.rollout_material import (
     eval_starts,
     limits_of,
     method,
-    small_head,
     small_recipe,
-    small_world,
 )
-
-
-@pytest.fixture(scope="module")
-def world():
-    return small_world()
-
-
-@pytest.fixture(scope="module")
-def head(world):
-    return small_head(world).eval()
 
 
 def head_of(kind: str, world: World, **changes: Any) -> nn.Module:

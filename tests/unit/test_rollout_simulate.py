@@ -19,23 +19,11 @@ from tests.unit.rollout_material import (
     eval_starts,
     flat_starts,
     limits_of,
-    small_head,
-    small_world,
     unit_limits,
 )
 
 MEAN = Settings(8, False, None, 64)
 SAMPLED = Settings(8, True, None, 4096)
-
-
-@pytest.fixture(scope="module")
-def world():
-    return small_world()
-
-
-@pytest.fixture(scope="module")
-def head(world):
-    return small_head(world).eval()
 
 
 def test_starts_lie_inside_utterances_and_hold_true_frames(world):

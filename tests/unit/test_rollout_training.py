@@ -33,18 +33,7 @@ from tests.unit.rollout_material import (
     method,
     small_head,
     small_recipe,
-    small_world,
 )
-
-
-@pytest.fixture(scope="module")
-def world():
-    return small_world()
-
-
-@pytest.fixture(scope="module")
-def head(world):
-    return small_head(world).eval()
 
 
 def base_for(name: str, head: nn.Module) -> nn.Module | None:

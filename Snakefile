@@ -19,7 +19,6 @@ container: "docker://condaforge/miniforge3:25.3.0-3"
 
 
 include: "rules/common.smk"
-include: "rules/config.smk"
 include: "rules/corpus.smk"
 include: "rules/codecs.smk"
 include: "rules/latents.smk"

@@ -47,7 +47,6 @@ from engram_audio.prediction.config import (
     PredictionNullsSection,
     PredictionSection,
 )
-from engram_audio.provenance import canonical_json
 from engram_audio.report.config import ReportSection
 from engram_audio.representation_checks import check_comparison, check_sources
 from engram_audio.section import Section
@@ -304,20 +303,6 @@ def _expanded(config: WorkflowConfig) -> WorkflowConfig:
     codecs = expand_ladders(config.codecs, config.codec_ladders)
     representations = {**config.representations, **rows}
     return config.model_copy(update={"codecs": codecs, "representations": representations})
-
-
-def section_text(config: WorkflowConfig, section: str) -> str:
-    """Return the canonical JSON of a section by dotted name, for example `codecs.mimi`.
-
-    Raises:
-        InputError: There is no such section.
-    """
-    current: Any = config.model_dump(mode="json")
-    for part in section.split("."):
-        if not isinstance(current, dict) or part not in current:
-            raise InputError(f"{section}: no such configuration section")
-        current = current[part]
-    return canonical_json(current)
 
 
 def schema_text() -> str:

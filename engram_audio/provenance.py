@@ -188,21 +188,27 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def manifest(step: str, sections: dict[str, str], seed: int | None = None) -> dict[str, Any]:
+def manifest(
+    step: str, settings: str, code: str, sections: dict[str, str], seed: int | None = None
+) -> dict[str, Any]:
     """Return what every artifact carries about its making.
 
     Args:
         step: Name of the step module, for example `extract_latents`.
+        settings: Name of the job's frozen file, `<rule>/<subject>.<digest>`.
+        code: Digest of the code that ran.
         sections: Canonical JSON text of each configuration section the step read, by name.
         seed: Seed of the step's random numbers, if it draws any.
 
     Returns:
-        A JSON-ready dict with `step`, `section_digests`, `code_digest`, `seed` and `packages`.
+        A JSON-ready dict with `step`, `settings`, `section_digests`, `code_digest`, `seed` and
+        `packages`.
     """
     return {
         "step": step,
+        "settings": settings,
         "section_digests": {name: text_digest(text) for name, text in sorted(sections.items())},
-        "code_digest": code_digest(f"{PACKAGE}.steps.{step}"),
+        "code_digest": code,
         "seed": seed,
         "packages": package_versions(),
     }

@@ -1,9 +1,9 @@
 """Why jobs would run again: which value or which module changed, before and after.
 
 `python -m engram_audio.reruns [snakemake options]` asks a dry run and puts its reasons into words.
+The file of a job as it ran lies beside the file of the job as it is planned, until a real run.
 """
 
-import ast
 import json
 import re
 import subprocess
@@ -12,30 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engram_audio.provenance import code_digest, module_digests
+from engram_audio.frozen import subject_in
+from engram_audio.planning import CODE_FOLDER
+from engram_audio.provenance import module_digests
 
-FOLDER = Path(".snakemake") / "engram_audio" / "code"
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n?)+)", re.M)
 REASON = re.compile(r"^ {4}reason: (.*)$", re.M)
-PARAMS = re.compile(r"before: (.*) now: (.*?) *(?:; |$)")
-DIGEST = re.compile(r"'([0-9a-f]{16})'")
-_noted: dict[str, tuple[str, ...]] = {}
-
-
-def step_digest(*modules: str) -> str:
-    """Return `code_digest` and note what it is a digest of."""
-    digest = code_digest(*modules)
-    _noted[digest] = modules
-    return digest
-
-
-def keep_noted(folder: Path = FOLDER) -> None:
-    """Write the digest of each module behind every digest: a later run can say which changed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for digest, modules in _noted.items():
-        path = folder / f"{digest}.json"
-        if not path.exists():
-            path.write_text(json.dumps(module_digests(modules)), encoding="utf-8")
+FROZEN = re.compile(r"^ {4}input: (?:.*, )?([^\s,][^\n]*?/config/\w+/[^/\n]+?\.[0-9a-f]{16}\.json)", re.M)
+PLACES = ("inputs", "params", "command", "data")
 
 
 def changed_modules(before: dict[str, str], now: dict[str, str]) -> list[str]:
@@ -52,7 +36,7 @@ def changed_values(before: Any, now: Any, place: str) -> Iterator[str]:
     """Yield a line for each scalar that differs, by dotted name."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in sorted({*before, *now}):
-            here = f"{place}.{name}"
+            here = f"{place}.{name}".lstrip(".")
             if name not in before:
                 yield f"{here}: (absent) -> {json.dumps(now[name])}"
             elif name not in now:
@@ -63,7 +47,7 @@ def changed_values(before: Any, now: Any, place: str) -> Iterator[str]:
         yield f"{place}: {json.dumps(before)} -> {json.dumps(now)}"
 
 
-def explain(text: str, folder: Path = FOLDER) -> tuple[dict[str, list[str]], dict[str, int]]:
+def explain(text: str) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Read what `snakemake -n` printed.
 
     Returns:
@@ -73,51 +57,54 @@ def explain(text: str, folder: Path = FOLDER) -> tuple[dict[str, list[str]], dic
     jobs: dict[str, int] = {}
     for rule, body in JOB.findall(text):
         jobs[rule] = jobs.get(rule, 0) + 1
-        reason = "".join(REASON.findall(body)[:1])
-        for kind, line in _causes(rule, body, reason, folder):
+        for kind, line in _causes(rule, body):
             if line not in causes[kind]:
                 causes[kind].append(line)
     return causes, jobs
 
 
-def _causes(rule: str, body: str, reason: str, folder: Path) -> Iterator[tuple[str, str]]:
-    params = PARAMS.search(reason)
-    if params is None:
-        if reason and not reason.startswith("Input files updated by another job"):
-            yield "other", f"{rule}: {reason}"
+def _causes(rule: str, body: str) -> Iterator[tuple[str, str]]:
+    planned = FROZEN.search(body)
+    before = _as_it_ran(Path(planned.group(1))) if planned else None
+    if planned and before:
+        yield from _differences(before, Path(planned.group(1)))
         return
-    before, now = params.groups()
-    section = re.search(r"^ {4}wildcards: section=(\S+)$", body, re.M)
-    if section is not None:
-        old, new = (json.loads(ast.literal_eval(part)) for part in (before, now))
-        yield from (("value", line) for line in changed_values(old, new, section.group(1)))
-        return
-    old, new = DIGEST.search(before), DIGEST.search(now)
-    if old is None or new is None:
-        yield "other", f"{rule}: parameters {before} -> {now}"
-        return
-    known = [_modules(folder / f"{found.group(1)}.json") for found in (old, new)]
-    known[1] = known[1] or _modules_now(new.group(1))
-    if known[0] and known[1]:
-        yield from (("code", line) for line in changed_modules(known[0], known[1]))
-    else:
-        yield "code", f"{rule}: some module that it uses ({old.group(1)} -> {new.group(1)})"
+    reason = "".join(REASON.findall(body)[:1])
+    if reason and not reason.startswith("Input files updated by another job"):
+        yield "other", f"{rule}: {reason}"
+
+
+def _as_it_ran(planned: Path) -> Path | None:
+    """Return the newest other file of the same job, or None."""
+    subject = subject_in(planned)
+    others = [p for p in planned.parent.glob("*.json") if subject_in(p) == subject and p != planned]
+    return max(others, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
+def _differences(before: Path, now: Path) -> Iterator[tuple[str, str]]:
+    old, new = (json.loads(path.read_text(encoding="utf-8")) for path in (before, now))
+    for line in changed_values(_by_section(old), _by_section(new), ""):
+        yield "value", line
+    for place in PLACES:
+        for line in changed_values(old[place], new[place], f"{now.parent.name}.{place}"):
+            yield "value" if place == "data" else "other", line
+    if old["code"] != new["code"]:
+        folder = now.parent.parent / CODE_FOLDER
+        known = _modules(folder / f"{old['code']['digest']}.json")
+        if known:
+            for line in changed_modules(known, module_digests(new["code"]["modules"])):
+                yield "code", line
+        else:
+            yield "code", f"{now.parent.name}: some module that it uses"
+
+
+def _by_section(content: dict[str, Any]) -> dict[str, Any]:
+    parts = [part for role in content["settings"].values() for part in role]
+    return {part["section"]: part["value"] for part in parts}
 
 
 def _modules(path: Path) -> dict[str, str]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _modules_now(digest: str) -> dict[str, str]:
-    """Modules behind a digest of the code as it stands, found by trying every step."""
-    for path in sorted((Path(__file__).parent / "steps").glob("[a-z]*.py")):
-        roots = (f"engram_audio.steps.{path.stem}",)
-        adapters = sorted((Path(__file__).parent / "codecs").glob("[a-z]*.py"))
-        more = [(*roots, f"engram_audio.codecs.{one.stem}") for one in adapters]
-        for modules in (roots, *more):
-            if code_digest(*modules) == digest:
-                return module_digests(modules)
-    return {}
 
 
 def report(causes: dict[str, list[str]], jobs: dict[str, int]) -> str:

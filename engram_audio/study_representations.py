@@ -1,5 +1,7 @@
 """Which corpora, codecs, representations, shards and splits a configuration asks for."""
 
+from typing import Any
+
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.codecs.config import HubCodecSettings, LyraCodecSettings, PluginCodecSettings
 from engram_audio.codecs.fitted_config import (
@@ -26,6 +28,7 @@ class RepresentationStudy:
     def __init__(self, config: WorkflowConfig) -> None:
         """Keep the validated configuration."""
         self.config = config
+        self.document: dict[str, Any] = config.model_dump(mode="json")
 
     def representations(self) -> list[str]:
         """What the study asks about, surrogates included, in configuration order."""

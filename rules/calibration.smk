@@ -9,7 +9,7 @@ if ANALYSIS_IS_LOCAL:
 rule simulate_world:
     """Simulate a planted world: its latents and its tables."""
     input:
-        section="<results>/config/representations.{representation}.json",
+        settings=settings("simulate_world", section="representations.{representation}"),
     output:
         utterances="<results>/corpus/{representation}/utterances.parquet",
         exclusions="<results>/corpus/{representation}/exclusions.parquet",
@@ -27,16 +27,12 @@ rule simulate_world:
     resources:
         mem_mb=4000,
         runtime="30m",
-    params:
-        code=step_code("simulate_world"),
     shell:
         r"""
-        python -m engram_audio.steps.simulate_world \
-            --section {input.section:q} \
+        python -m engram_audio.steps.simulate_world --settings {input.settings:q} \
             --utterances {output.utterances:q} \
             --exclusions {output.exclusions:q} \
             --shards {output.shards:q} \
             --latents {output.latents:q} \
-            --representation {wildcards.representation:q} \
             >{log:q} 2>&1
         """

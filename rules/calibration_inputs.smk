@@ -36,7 +36,5 @@ def of_each_world(file: str) -> list[str]:
 
 
 def calibration_family_sections() -> list[str]:
-    """Frozen sections of the families that the worlds are scored with."""
-    return [
-        f"<results>/config/calibration_keys.{name}.json" for name in STUDY.calibration_families()
-    ]
+    """Sections of the families that the worlds are scored with."""
+    return [f"calibration_keys.{name}" for name in STUDY.calibration_families()]

@@ -22,8 +22,12 @@ if ANALYSIS_IS_LOCAL:
 # Worlds run through the rules of speech: the same steps, the registered keys, lag and slices only.
 use rule score_structure_keys as score_calibration_keys with:
     input:
-        section="<results>/config/calibration_structure.json",
-        family_section="<results>/config/calibration_keys.{family}.json",
+        settings=settings(
+            "score_calibration_keys",
+            step="score_structure_keys",
+            section="calibration_structure",
+            family_section="calibration_keys.{family}",
+        ),
         splits=splits_table,
         shards=latent_shards,
     output:
@@ -40,7 +44,11 @@ use rule score_structure_keys as score_calibration_keys with:
 
 use rule score_linear_baselines as score_calibration_linear with:
     input:
-        section="<results>/config/calibration_structure.json",
+        settings=settings(
+            "score_calibration_linear",
+            step="score_linear_baselines",
+            section="calibration_structure",
+        ),
         splits=splits_table,
         shards=latent_shards,
     output:
@@ -53,7 +61,9 @@ use rule score_linear_baselines as score_calibration_linear with:
 
 use rule tabulate_structure as tabulate_calibration_structure with:
     input:
-        section="<results>/config/statistics.json",
+        settings=settings(
+            "tabulate_calibration_structure", step="tabulate_structure", section="statistics"
+        ),
         scores=world_tables("scores"),
         key_table=world_tables("keys"),
         curves=world_tables("curves"),
@@ -75,10 +85,13 @@ use rule tabulate_structure as tabulate_calibration_structure with:
 rule inject_oracle:
     """Work out a world's truths; put its exact predictor and hidden key through the metrics."""
     input:
-        representation_section="<results>/config/representations.{representation}.json",
-        worlds_section="<results>/config/calibration.worlds.json",
-        structure_section="<results>/config/calibration_structure.json",
-        evaluation_section="<results>/config/prediction_evaluation.json",
+        settings=settings(
+            "inject_oracle",
+            representation_section="representations.{representation}",
+            worlds_section="calibration.worlds",
+            structure_section="calibration_structure",
+            evaluation_section="prediction_evaluation",
+        ),
         splits=first_splits,
         shards=latent_shards,
     output:
@@ -94,15 +107,9 @@ rule inject_oracle:
     resources:
         mem_mb=8000,
         runtime="4h",
-    params:
-        code=step_code("inject_oracle"),
     shell:
         r"""
-        python -m engram_audio.steps.inject_oracle \
-            --representation-section {input.representation_section:q} \
-            --worlds-section {input.worlds_section:q} \
-            --structure-section {input.structure_section:q} \
-            --evaluation-section {input.evaluation_section:q} \
+        python -m engram_audio.steps.inject_oracle --settings {input.settings:q} \
             --splits {input.splits:q} --shards {input.shards:q} \
             --truths {output.truths:q} --rows {output.rows:q} \
             >{log:q} 2>&1
@@ -112,9 +119,12 @@ rule inject_oracle:
 rule simulate_power:
     """Simulate studies around the threshold: error rates of the gate, coverage of intervals."""
     input:
-        section="<results>/config/calibration.power.json",
-        decision_section="<results>/config/decision.json",
-        statistics_section="<results>/config/statistics.json",
+        settings=settings(
+            "simulate_power",
+            section="calibration.power",
+            decision_section="decision",
+            statistics_section="statistics",
+        ),
     output:
         power="<results>/calibration/power.parquet",
         coverage="<results>/calibration/coverage.parquet",
@@ -128,13 +138,9 @@ rule simulate_power:
     resources:
         mem_mb=2000,
         runtime="1h",
-    params:
-        code=step_code("simulate_power"),
     shell:
         r"""
-        python -m engram_audio.steps.simulate_power \
-            --section {input.section:q} --decision-section {input.decision_section:q} \
-            --statistics-section {input.statistics_section:q} \
+        python -m engram_audio.steps.simulate_power --settings {input.settings:q} \
             --power {output.power:q} --coverage {output.coverage:q} \
             >{log:q} 2>&1
         """
@@ -143,11 +149,14 @@ rule simulate_power:
 rule simulate_sabotage:
     """Switch planted bugs on, one at a time, and note which calibration rows fail."""
     input:
-        section="<results>/config/calibration.sabotage.json",
-        structure_section="<results>/config/calibration_structure.json",
-        decision_section="<results>/config/decision.json",
-        statistics_section="<results>/config/statistics.json",
-        family_sections=calibration_family_sections(),
+        settings=settings(
+            "simulate_sabotage",
+            section="calibration.sabotage",
+            structure_section="calibration_structure",
+            decision_section="decision",
+            statistics_section="statistics",
+            family_sections=calibration_family_sections,
+        ),
     output:
         sabotage="<results>/calibration/sabotage.parquet",
     log:
@@ -160,15 +169,10 @@ rule simulate_sabotage:
     resources:
         mem_mb=4000,
         runtime="1h",
-    params:
-        code=step_code("simulate_sabotage"),
     shell:
         r"""
-        python -m engram_audio.steps.simulate_sabotage \
-            --section {input.section:q} --structure-section {input.structure_section:q} \
-            --decision-section {input.decision_section:q} \
-            --statistics-section {input.statistics_section:q} \
-            --family-sections {input.family_sections:q} --sabotage {output.sabotage:q} \
+        python -m engram_audio.steps.simulate_sabotage --settings {input.settings:q} \
+            --sabotage {output.sabotage:q} \
             >{log:q} 2>&1
         """
 
@@ -176,11 +180,14 @@ rule simulate_sabotage:
 rule tabulate_calibration:
     """Publish measured against known, error rates, coverage and the sabotage matrix."""
     input:
-        worlds_section="<results>/config/calibration.worlds.json",
-        power_section="<results>/config/calibration.power.json",
-        structure_section="<results>/config/calibration_structure.json",
-        decision_section="<results>/config/decision.json",
-        statistics_section="<results>/config/statistics.json",
+        settings=settings(
+            "tabulate_calibration",
+            worlds_section="calibration.worlds",
+            power_section="calibration.power",
+            structure_section="calibration_structure",
+            decision_section="decision",
+            statistics_section="statistics",
+        ),
         structure=of_each_world("structure.csv"),
         linear=of_each_world("linear.csv"),
         truths=of_each_world("truths.parquet"),
@@ -201,15 +208,9 @@ rule tabulate_calibration:
     resources:
         mem_mb=2000,
         runtime="30m",
-    params:
-        code=step_code("tabulate_calibration"),
     shell:
         r"""
-        python -m engram_audio.steps.tabulate_calibration \
-            --worlds-section {input.worlds_section:q} --power-section {input.power_section:q} \
-            --structure-section {input.structure_section:q} \
-            --decision-section {input.decision_section:q} \
-            --statistics-section {input.statistics_section:q} \
+        python -m engram_audio.steps.tabulate_calibration --settings {input.settings:q} \
             --structure-tables {input.structure:q} --linear-tables {input.linear:q} \
             --truths {input.truths:q} --rows {input.rows:q} \
             --power {input.power:q} --coverage {input.coverage:q} --sabotage {input.sabotage:q} \

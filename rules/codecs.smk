@@ -17,7 +17,7 @@ if ANALYSIS_IS_LOCAL:
 rule download_codec:
     """Download a checkpoint at its pinned commit and check its digest."""
     input:
-        section="<results>/config/codecs.{codec}.json",
+        settings=settings("download_codec", section="codecs.{codec}"),
     output:
         weights="data/codecs/{codec}/model.safetensors",
         model_config="data/codecs/{codec}/config.json",
@@ -33,15 +33,11 @@ rule download_codec:
     resources:
         mem_mb=1000,
         runtime="2h",
-    params:
-        code=step_code("download_codec"),
     shell:
         r"""
-        python -m engram_audio.steps.download_codec \
-            --section {input.section:q} \
+        python -m engram_audio.steps.download_codec --settings {input.settings:q} \
             --weights {output.weights:q} \
             --model-config {output.model_config:q} \
-            --codec {wildcards.codec:q} \
             >{log:q} 2>&1
         """
 
@@ -49,7 +45,7 @@ rule download_codec:
 rule fit_codec:
     """Fit the PCA of a mel_pca codec on train utterances only."""
     input:
-        section="<results>/config/codecs.{codec}.json",
+        settings=settings("fit_codec", section="codecs.{codec}"),
         utterances=codec_fit_utterances,
         splits=codec_fit_splits,
     output:
@@ -66,12 +62,9 @@ rule fit_codec:
     resources:
         mem_mb=2000,
         runtime="2h",
-    params:
-        code=step_code("fit_codec"),
     shell:
         r"""
-        python -m engram_audio.steps.fit_codec \
-            --section {input.section:q} \
+        python -m engram_audio.steps.fit_codec --settings {input.settings:q} \
             --utterances {input.utterances:q} \
             --splits {input.splits:q} \
             --weights {output.weights:q} \
@@ -82,7 +75,7 @@ rule fit_codec:
 rule train_codec:
     """Train a mel_vae or vae codec; an interrupted run resumes with the same bits."""
     input:
-        section="<results>/config/codecs.{codec}.json",
+        settings=settings("train_codec", loads=trainer_code, section="codecs.{codec}"),
         utterances=codec_fit_utterances,
         splits=codec_fit_splits,
     output:
@@ -101,13 +94,11 @@ rule train_codec:
         gpu=1,
         mem_mb=24000,
         runtime="12h",
-    params:
-        code=train_codec_code,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
-        exec python -m engram_audio.steps.train_codec --device auto \
-            --section {input.section:q} --utterances {input.utterances:q} \
+        exec python -m engram_audio.steps.train_codec --device auto --settings {input.settings:q} \
+            --utterances {input.utterances:q} \
             --splits {input.splits:q} --tensorboard {log:q}.tensorboard \
             --weights {output.weights:q} --history {output.history:q} >{log:q} 2>&1
         """

@@ -2,18 +2,23 @@
 
 import os
 import sys
+from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
+# Jobs run the package beside this Snakefile, from whatever folder the workflow is called.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [workflow.basedir, *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 from snakemake.exceptions import WorkflowError
 
-from engram_audio import cluster, reruns, study
+from engram_audio import cluster, study
 from engram_audio import config as workflow_config
 from engram_audio.errors import InputError
+from engram_audio.planning import Needs, Planner
 
 
 wildcard_constraints:
-    section=r"[a-z0-9_.]+",
     corpus=r"[a-z][a-z0-9_]*",
     codec=r"[a-z][a-z0-9_]*",
     representation=r"[a-z][a-z0-9_]*(--[a-z_]+)?",
@@ -32,6 +37,9 @@ ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 
 try:
     STUDY = study.Study(workflow_config.parse_config(config))
+    PLANNER = Planner(
+        STUDY.document, workflow.get_rule, Path(workflow.pathvars.apply("<results>/config"))
+    )
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -39,14 +47,22 @@ except InputError as error:
 onstart:
     try:
         cluster.refuse_strays(os.getcwd())
-        reruns.keep_noted()
+        PLANNER.settle()
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
-def step_code(step: str, *more: str) -> str:
-    """Digest of a step's code; `more` are modules that it loads by name."""
-    return reruns.step_digest(f"engram_audio.steps.{step}", *more)
+def settings(rule: str, step: str = "", loads=None, data=None, **sections):
+    """Input function: the frozen file of a job of `rule`, with the sections that its step reads."""
+    needs = Needs(rule, step or rule, sections, loads, data)
+
+    def frozen(wildcards) -> str:
+        try:
+            return PLANNER.frozen_path(needs, wildcards)
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+
+    return frozen
 
 
 def download_receipts(wildcards) -> list[str]:
@@ -68,8 +84,3 @@ def splits_table(wildcards) -> str:
     """The splits that the wildcard's representation and split seed are analysed on."""
     corpus = STUDY.corpus_of(wildcards.representation)
     return f"<results>/splits/{corpus}/seed-{wildcards.split_seed}/splits.parquet"
-
-
-def section_of(wildcards) -> str:
-    """Canonical JSON of one section."""
-    return workflow_config.section_text(STUDY.config, wildcards.section)

@@ -11,9 +11,13 @@ localrules:
 rule evaluate_reconstruction:
     """Decode eval utterances from a representation and score them against the original."""
     input:
-        section="<results>/config/codec_comparison.reconstruction.json",
-        links=link_sections,
-        codec_section=root_codec_section,
+        settings=settings(
+            "evaluate_reconstruction",
+            loads=root_code,
+            section="codec_comparison.reconstruction",
+            links=link_sections,
+            codec_section=root_codec_section,
+        ),
         noise_scale=link_noise_scale,
         utterances=utterance_table,
         splits=first_splits,
@@ -34,16 +38,14 @@ rule evaluate_reconstruction:
         mem_mb=4000,
         runtime="2h",
     params:
-        code=reconstruction_code,
         noise_scale=noise_scale_option,
     shell:
         r"""
-        python -m engram_audio.steps.evaluate_reconstruction --device auto \
-            --section {input.section:q} --links {input.links:q} \
-            --codec-section {input.codec_section:q} {params.noise_scale} \
+        python -m engram_audio.steps.evaluate_reconstruction --device auto --settings {input.settings:q} \
+            {params.noise_scale} \
             --utterances {input.utterances:q} --splits {input.splits:q} \
             --weights {input.weights:q} --scores {output.scores:q} \
-            --representation {wildcards.representation:q} --num-workers {threads} \
+            --num-workers {threads} \
             >{log:q} 2>&1
         """
 
@@ -51,10 +53,13 @@ rule evaluate_reconstruction:
 rule tabulate_codecs:
     """Publish every codec side by side, and the frontier of every ladder."""
     input:
-        section="<results>/config/codec_comparison.compared.json",
-        decision_section="<results>/config/decision.json",
-        statistics_section="<results>/config/statistics.json",
-        prediction_section="<results>/config/prediction.json",
+        settings=settings(
+            "tabulate_codecs",
+            section="codec_comparison.compared",
+            decision_section="decision",
+            statistics_section="statistics",
+            prediction_section="prediction",
+        ),
         structure=compared_structure,
         prediction_scores=compared_scores(),
         summaries=compared_summaries(),
@@ -73,14 +78,11 @@ rule tabulate_codecs:
         mem_mb=2000,
         runtime="30m",
     params:
-        code=step_code("tabulate_codecs"),
         origins=compared_origins(),
     shell:
         r"""
-        python -m engram_audio.steps.tabulate_codecs \
-            --section {input.section:q} --decision-section {input.decision_section:q} \
-            --statistics-section {input.statistics_section:q} \
-            --prediction-section {input.prediction_section:q} --structure {input.structure:q} \
+        python -m engram_audio.steps.tabulate_codecs --settings {input.settings:q} \
+            --structure {input.structure:q} \
             --prediction-scores {input.prediction_scores:q} --summaries {input.summaries:q} \
             --reconstructions {input.reconstructions:q} --origins {params.origins:q} \
             --codecs {output.codecs:q} --frontier {output.frontier:q} \

@@ -2,9 +2,9 @@
 
 
 def link_sections(wildcards) -> list[str]:
-    """Frozen sections of a representation and of what it is made of, the root first."""
+    """Sections of a representation and of what it is made of, the root first."""
     chain = STUDY.chain_of(wildcards.representation)
-    return [f"<results>/config/representations.{name}.json" for name in chain]
+    return [f"representations.{name}" for name in chain]
 
 
 def root_codec(wildcards) -> str:
@@ -13,8 +13,8 @@ def root_codec(wildcards) -> str:
 
 
 def root_codec_section(wildcards) -> str:
-    """The frozen section of that codec."""
-    return f"<results>/config/codecs.{root_codec(wildcards)}.json"
+    """The section of that codec."""
+    return f"codecs.{root_codec(wildcards)}"
 
 
 def root_codec_weights(wildcards) -> list[str]:
@@ -33,11 +33,9 @@ def noise_scale_option(wildcards, input) -> str:
     return f"--noise-scale {shlex.quote(str(input.noise_scale))}" if input.noise_scale else ""
 
 
-def reconstruction_code(wildcards) -> str:
-    """Digest of evaluate_reconstruction and of its codec."""
-    settings = STUDY.config.codecs[root_codec(wildcards)]
-    code = step_code("evaluate_reconstruction", adapter_module(settings.kind))
-    return code + plugins.code_suffix(settings)
+def root_code(wildcards) -> tuple[tuple[str, ...], str]:
+    """The code of the codec at the root of a representation."""
+    return codec_code(root_codec(wildcards))
 
 
 def reconstruction_scores() -> list[str]:

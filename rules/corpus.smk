@@ -23,7 +23,7 @@ if ANALYSIS_IS_LOCAL:
 rule download_librispeech:
     """Download one LibriSpeech subset into the corpus's root; what is there stays."""
     input:
-        section="<results>/config/corpora.{corpus}.json",
+        settings=settings("download_librispeech", section="corpora.{corpus}"),
     output:
         receipt="<results>/corpus/{corpus}/download-{subset}.json",
     log:
@@ -36,14 +36,10 @@ rule download_librispeech:
     resources:
         mem_mb=500,
         runtime="12h",
-    params:
-        code=step_code("download_librispeech"),
     shell:
         r"""
-        python -m engram_audio.steps.download_librispeech \
-            --section {input.section:q} \
+        python -m engram_audio.steps.download_librispeech --settings {input.settings:q} \
             --receipt {output.receipt:q} \
-            --subset {wildcards.subset:q} \
             >{log:q} 2>&1
         """
 
@@ -51,7 +47,7 @@ rule download_librispeech:
 rule locate_corpus:
     """List a corpus's files and their digests."""
     input:
-        section="<results>/config/corpora.{corpus}.json",
+        settings=settings("locate_corpus", section="corpora.{corpus}"),
         receipts=download_receipts,
     output:
         source="<results>/corpus/{corpus}/source.json",
@@ -67,12 +63,9 @@ rule locate_corpus:
     resources:
         mem_mb=1000,
         runtime="2h",
-    params:
-        code=step_code("locate_corpus"),
     shell:
         r"""
-        python -m engram_audio.steps.locate_corpus \
-            --section {input.section:q} \
+        python -m engram_audio.steps.locate_corpus --settings {input.settings:q} \
             --source {output.source:q} \
             --num-workers {threads} \
             >{log:q} 2>&1
@@ -82,7 +75,7 @@ rule locate_corpus:
 rule synthesize_demo_speech:
     """Write the demo corpus with espeak-ng."""
     input:
-        section="<results>/config/corpora.{corpus}.json",
+        settings=settings("synthesize_demo_speech", section="corpora.{corpus}"),
         sentences=SENTENCES,
     output:
         source="<results>/corpus/{corpus}/source.json",
@@ -98,12 +91,9 @@ rule synthesize_demo_speech:
     resources:
         mem_mb=1000,
         runtime="1h",
-    params:
-        code=step_code("synthesize_demo_speech"),
     shell:
         r"""
-        python -m engram_audio.steps.synthesize_demo_speech \
-            --section {input.section:q} \
+        python -m engram_audio.steps.synthesize_demo_speech --settings {input.settings:q} \
             --sentences {input.sentences:q} \
             --source {output.source:q} \
             --num-workers {threads} \
@@ -114,7 +104,7 @@ rule synthesize_demo_speech:
 rule index_corpus:
     """Decode every file: the table of utterances, and of what was excluded and why."""
     input:
-        section="<results>/config/corpora.{corpus}.json",
+        settings=settings("index_corpus", section="corpora.{corpus}"),
         source="<results>/corpus/{corpus}/source.json",
     output:
         utterances="<results>/corpus/{corpus}/utterances.parquet",
@@ -131,16 +121,12 @@ rule index_corpus:
     resources:
         mem_mb=2000,
         runtime="4h",
-    params:
-        code=step_code("index_corpus"),
     shell:
         r"""
-        python -m engram_audio.steps.index_corpus \
-            --section {input.section:q} \
+        python -m engram_audio.steps.index_corpus --settings {input.settings:q} \
             --source {input.source:q} \
             --utterances {output.utterances:q} \
             --exclusions {output.exclusions:q} \
-            --corpus {wildcards.corpus:q} \
             --num-workers {threads} \
             >{log:q} 2>&1
         """
@@ -149,7 +135,7 @@ rule index_corpus:
 rule assign_shards:
     """Deal whole speakers to shards of about equal length."""
     input:
-        section="<results>/config/corpora.{corpus}.json",
+        settings=settings("assign_shards", section="corpora.{corpus}"),
         utterances="<results>/corpus/{corpus}/utterances.parquet",
     output:
         shards="<results>/corpus/{corpus}/shards.parquet",
@@ -165,15 +151,11 @@ rule assign_shards:
     resources:
         mem_mb=1000,
         runtime="10m",
-    params:
-        code=step_code("assign_shards"),
     shell:
         r"""
-        python -m engram_audio.steps.assign_shards \
-            --section {input.section:q} \
+        python -m engram_audio.steps.assign_shards --settings {input.settings:q} \
             --utterances {input.utterances:q} \
             --shards {output.shards:q} \
-            --corpus {wildcards.corpus:q} \
             >{log:q} 2>&1
         """
 
@@ -181,7 +163,7 @@ rule assign_shards:
 rule make_splits:
     """Speaker-disjoint train and eval, and val within the train speakers."""
     input:
-        section="<results>/config/splits.json",
+        settings=settings("make_splits", section="splits"),
         utterances="<results>/corpus/{corpus}/utterances.parquet",
     output:
         splits="<results>/splits/{corpus}/seed-{split_seed}/splits.parquet",
@@ -195,14 +177,10 @@ rule make_splits:
     resources:
         mem_mb=1000,
         runtime="10m",
-    params:
-        code=step_code("make_splits"),
     shell:
         r"""
-        python -m engram_audio.steps.make_splits \
-            --section {input.section:q} \
+        python -m engram_audio.steps.make_splits --settings {input.settings:q} \
             --utterances {input.utterances:q} \
             --splits {output.splits:q} \
-            --split-seed {wildcards.split_seed:q} \
             >{log:q} 2>&1
         """

@@ -13,7 +13,7 @@ localrules:
 rule tabulate_structure:
     """Publish ratios, floors, surrogates, controls and nulls with speaker intervals."""
     input:
-        section="<results>/config/statistics.json",
+        settings=settings("tabulate_structure", section="statistics"),
         scores=structure_tables("scores"),
         key_table=structure_tables("keys"),
         curves=structure_tables("curves"),
@@ -36,12 +36,10 @@ rule tabulate_structure:
     resources:
         mem_mb=8000,
         runtime="1h",
-    params:
-        code=step_code("tabulate_structure"),
     shell:
         r"""
-        python -m engram_audio.steps.tabulate_structure \
-            --section {input.section:q} --scores {input.scores:q} --keys {input.key_table:q} \
+        python -m engram_audio.steps.tabulate_structure --settings {input.settings:q} \
+            --scores {input.scores:q} --keys {input.key_table:q} \
             --curves {input.curves:q} --ngrams {input.ngrams:q} --linear {input.linear:q} \
             --summaries {input.summaries:q} \
             --structure-table {output.structure:q} --linear-table {output.linear:q} \
@@ -54,6 +52,7 @@ rule tabulate_structure:
 rule tabulate_corpus:
     """Publish what went in, and what was left out and why."""
     input:
+        settings=settings("tabulate_corpus"),
         utterances=corpus_tables("utterances"),
         exclusions=corpus_tables("exclusions"),
         splits=split_tables(),
@@ -72,11 +71,10 @@ rule tabulate_corpus:
         mem_mb=2000,
         runtime="30m",
     params:
-        code=step_code("tabulate_corpus"),
         corpora=[STUDY.corpus_of(name) for name in STUDY.representations()],
     shell:
         r"""
-        python -m engram_audio.steps.tabulate_corpus \
+        python -m engram_audio.steps.tabulate_corpus --settings {input.settings:q} \
             --utterances {input.utterances:q} --exclusions {input.exclusions:q} \
             --splits {input.splits:q} --summaries {input.summaries:q} \
             --corpora {params.corpora:q} \
@@ -88,8 +86,7 @@ rule tabulate_corpus:
 rule decide:
     """Judge the published numbers by both gates."""
     input:
-        section="<results>/config/decision.json",
-        statistics="<results>/config/statistics.json",
+        settings=settings("decide", section="decision", statistics="statistics"),
         structure="<results>/tables/structure.csv",
         linear="<results>/tables/linear.csv",
     output:
@@ -104,12 +101,9 @@ rule decide:
     resources:
         mem_mb=2000,
         runtime="10m",
-    params:
-        code=step_code("decide"),
     shell:
         r"""
-        python -m engram_audio.steps.decide \
-            --section {input.section:q} --statistics {input.statistics:q} \
+        python -m engram_audio.steps.decide --settings {input.settings:q} \
             --structure-table {input.structure:q} --linear-table {input.linear:q} \
             --decision {output.decision:q} \
             >{log:q} 2>&1

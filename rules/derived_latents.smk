@@ -15,7 +15,7 @@ if ANALYSIS_IS_LOCAL:
 rule resample_latents:
     """Group the frames of one shard of another representation."""
     input:
-        section="<results>/config/representations.{representation}.json",
+        settings=settings("resample_latents", section="representations.{representation}"),
         latents=source_shard,
     output:
         resampled_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
@@ -31,15 +31,11 @@ rule resample_latents:
     resources:
         mem_mb=4000,
         runtime="1h",
-    params:
-        code=step_code("resample_latents"),
     shell:
         r"""
-        python -m engram_audio.steps.resample_latents \
-            --section {input.section:q} \
+        python -m engram_audio.steps.resample_latents --settings {input.settings:q} \
             --latents {input.latents:q} \
             --resampled-latents {output.resampled_latents:q} \
-            --representation {wildcards.representation:q} \
             >{log:q} 2>&1
         """
 
@@ -47,7 +43,7 @@ rule resample_latents:
 rule fit_noise_scale:
     """Measure the train SD that a channel's noise is a share of, and its capacity."""
     input:
-        section="<results>/config/representations.{representation}.json",
+        settings=settings("fit_noise_scale", section="representations.{representation}"),
         splits=first_splits,
         latents=source_shards,
     output:
@@ -64,12 +60,9 @@ rule fit_noise_scale:
     resources:
         mem_mb=4000,
         runtime="1h",
-    params:
-        code=step_code("fit_noise_scale"),
     shell:
         r"""
-        python -m engram_audio.steps.fit_noise_scale \
-            --section {input.section:q} \
+        python -m engram_audio.steps.fit_noise_scale --settings {input.settings:q} \
             --splits {input.splits:q} \
             --latents {input.latents:q} \
             --scale {output.scale:q} \
@@ -80,7 +73,7 @@ rule fit_noise_scale:
 rule add_noise:
     """Send one shard of another representation through a noisy channel."""
     input:
-        section="<results>/config/representations.{representation}.json",
+        settings=settings("add_noise", section="representations.{representation}"),
         scale="<results>/latents/{representation}/noise_scale.safetensors",
         latents=source_shard,
     output:
@@ -97,15 +90,11 @@ rule add_noise:
     resources:
         mem_mb=4000,
         runtime="1h",
-    params:
-        code=step_code("add_noise"),
     shell:
         r"""
-        python -m engram_audio.steps.add_noise \
-            --section {input.section:q} \
+        python -m engram_audio.steps.add_noise --settings {input.settings:q} \
             --scale {input.scale:q} \
             --latents {input.latents:q} \
             --noisy-latents {output.noisy_latents:q} \
-            --representation {wildcards.representation:q} \
             >{log:q} 2>&1
         """

@@ -16,10 +16,13 @@ localrules:
 rule train_factorizer:
     """Train one factoriser; an interrupted run resumes with the same bits."""
     input:
-        section="<results>/config/prediction.json",
-        variant_section="<results>/config/factorizer_runs.{factorizer}.json",
-        recipe_section=factorizer_recipe,
-        health_section="<results>/config/factorizer_health.json",
+        settings=settings(
+            "train_factorizer",
+            section="prediction",
+            variant_section="factorizer_runs.{factorizer}",
+            recipe_section=factorizer_recipe,
+            health_section="factorizer_health",
+        ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         splits=prediction_splits,
         shards=latent_shards,
@@ -39,16 +42,13 @@ rule train_factorizer:
         mem_mb=24000,
         runtime="8h",
     params:
-        code=step_code("train_factorizer"),
         decoder=decoder_option,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
-        exec python -m engram_audio.steps.train_factorizer --device auto \
-            --section {input.section:q} --variant-section {input.variant_section:q} \
-            --recipe-section {input.recipe_section:q} --health-section {input.health_section:q} \
+        exec python -m engram_audio.steps.train_factorizer --device auto --settings {input.settings:q} \
             --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            {params.decoder} --seed {wildcards.seed:q} --tensorboard {log:q}.tensorboard \
+            {params.decoder} --tensorboard {log:q}.tensorboard \
             --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
         """
 
@@ -56,9 +56,12 @@ rule train_factorizer:
 rule evaluate_factorizer:
     """Bound the factoriser's NLL in x space, and reconstruct with parts shuffled."""
     input:
-        section="<results>/config/prediction.json",
-        prediction_evaluation_section="<results>/config/prediction_evaluation.json",
-        evaluation_section="<results>/config/factorizer_evaluation.json",
+        settings=settings(
+            "evaluate_factorizer",
+            section="prediction",
+            prediction_evaluation_section="prediction_evaluation",
+            evaluation_section="factorizer_evaluation",
+        ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         model="<results>/factorizer/{representation}/{factorizer}/seed-{seed}/model.safetensors",
         splits=prediction_splits,
@@ -76,24 +79,19 @@ rule evaluate_factorizer:
         gpu=1,
         mem_mb=8000,
         runtime="4h",
-    params:
-        code=step_code("evaluate_factorizer"),
     shell:
         r"""
-        python -m engram_audio.steps.evaluate_factorizer --device auto \
-            --section {input.section:q} \
-            --prediction-evaluation-section {input.prediction_evaluation_section:q} \
-            --evaluation-section {input.evaluation_section:q} \
+        python -m engram_audio.steps.evaluate_factorizer --device auto --settings {input.settings:q} \
             --nulls {input.nulls:q} --model {input.model:q} \
             --splits {input.splits:q} --shards {input.shards:q} \
-            --seed {wildcards.seed:q} --scores {output.scores:q} >{log:q} 2>&1
+            --scores {output.scores:q} >{log:q} 2>&1
         """
 
 
 rule export_states:
     """Write one shard of z_dyn as a representation."""
     input:
-        section="<results>/config/representations.{representation}.json",
+        settings=settings("export_states", section="representations.{representation}"),
         model=state_model,
         latents=state_source,
     output:
@@ -111,13 +109,10 @@ rule export_states:
         gpu=1,
         mem_mb=8000,
         runtime="1h",
-    params:
-        code=step_code("export_states"),
     shell:
         r"""
-        python -m engram_audio.steps.export_states --device auto \
-            --section {input.section:q} --model {input.model:q} --latents {input.latents:q} \
-            --representation {wildcards.representation:q} \
+        python -m engram_audio.steps.export_states --device auto --settings {input.settings:q} \
+            --model {input.model:q} --latents {input.latents:q} \
             --state-latents {output.state_latents:q} >{log:q} 2>&1
         """
 
@@ -125,8 +120,11 @@ rule export_states:
 rule tabulate_factorizer:
     """Publish factorisers beside the direct predictors, and the sweeps' Pareto fronts."""
     input:
-        evaluation_section="<results>/config/prediction_evaluation.json",
-        statistics_section="<results>/config/statistics.json",
+        settings=settings(
+            "tabulate_factorizer",
+            evaluation_section="prediction_evaluation",
+            statistics_section="statistics",
+        ),
         models=factorizer_files("model.safetensors"),
         scores=factorizer_files("scores.parquet"),
         direct_scores=direct_scores(),
@@ -148,13 +146,10 @@ rule tabulate_factorizer:
         mem_mb=4000,
         runtime="30m",
     params:
-        code=step_code("tabulate_factorizer"),
         sweeps=sweep_points(),
     shell:
         r"""
-        python -m engram_audio.steps.tabulate_factorizer \
-            --evaluation-section {input.evaluation_section:q} \
-            --statistics-section {input.statistics_section:q} \
+        python -m engram_audio.steps.tabulate_factorizer --settings {input.settings:q} \
             --models {input.models:q} --scores {input.scores:q} \
             --direct-scores {input.direct_scores:q} --summaries {input.summaries:q} \
             --sweeps {params.sweeps:q} \
@@ -166,10 +161,14 @@ rule tabulate_factorizer:
 rule render_resyntheses:
     """Decode a few eval utterances from factorised latents, for the players of the report."""
     input:
-        representation_section="<results>/config/representations.{representation}.json",
-        codec_section=codec_section,
-        section="<results>/config/latents.extraction.json",
-        report_section="<results>/config/report.json",
+        settings=settings(
+            "render_resyntheses",
+            loads=representation_code,
+            representation_section="representations.{representation}",
+            codec_section=codec_section,
+            section="latents.extraction",
+            report_section="report",
+        ),
         model=first_factorizer,
         utterances=utterance_table,
         splits=first_splits,
@@ -189,24 +188,20 @@ rule render_resyntheses:
         gpu=1,
         mem_mb=4000,
         runtime="1h",
-    params:
-        code=resynthesis_code,
     shell:
         r"""
-        python -m engram_audio.steps.render_resyntheses --device auto \
-            --representation-section {input.representation_section:q} \
-            --codec-section {input.codec_section:q} --section {input.section:q} \
-            --report-section {input.report_section:q} --model {input.model:q} \
+        python -m engram_audio.steps.render_resyntheses --device auto --settings {input.settings:q} \
+            --model {input.model:q} \
             --utterances {input.utterances:q} --splits {input.splits:q} \
             --weights {input.weights:q} --players {output.players:q} \
-            --representation {wildcards.representation:q} \
-            --factorizer {wildcards.factorizer:q} --num-workers {threads} >{log:q} 2>&1
+            --num-workers {threads} >{log:q} 2>&1
         """
 
 
 rule tabulate_states:
     """Publish the exported z_dyn beside the latents they came from, metric by metric."""
     input:
+        settings=settings("tabulate_states"),
         structure="<results>/tables/structure.csv",
         linear="<results>/tables/linear.csv",
         prediction=state_predictions(),
@@ -224,12 +219,11 @@ rule tabulate_states:
         mem_mb=2000,
         runtime="30m",
     params:
-        code=step_code("tabulate_states"),
         pairs=state_pairs(),
         prediction=prediction_option,
     shell:
         r"""
-        python -m engram_audio.steps.tabulate_states \
+        python -m engram_audio.steps.tabulate_states --settings {input.settings:q} \
             --structure {input.structure:q} --linear {input.linear:q} \
             {params.prediction} --summaries {input.summaries:q} \
             --pairs {params.pairs:q} --factorizer-states {output.factorizer_states:q} \

@@ -4,7 +4,7 @@
 def factorizer_recipe(wildcards) -> str:
     """The training recipe that a factoriser names."""
     name = STUDY.factorizer_recipe(wildcards.factorizer)
-    return f"<results>/config/factorizer_recipes.{name}.json"
+    return f"factorizer_recipes.{name}"
 
 
 def factorizer_files(name: str) -> list[str]:
@@ -51,11 +51,6 @@ def first_factorizer(wildcards) -> str:
     seed = STUDY.config.factorizer.seeds[0]
     name, run = wildcards.representation, wildcards.factorizer
     return f"<results>/factorizer/{name}/{run}/seed-{seed}/model.safetensors"
-
-
-def resynthesis_code(wildcards) -> str:
-    """Digest of render_resyntheses and of its codec."""
-    return codec_step_code("render_resyntheses", wildcards.representation)
 
 
 def state_pairs() -> list[str]:

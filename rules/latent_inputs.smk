@@ -5,8 +5,8 @@ from engram_audio.codecs.adapters import adapter_module, trainer_module
 
 
 def codec_section(wildcards) -> str:
-    """The frozen section of the representation's codec."""
-    return f"<results>/config/codecs.{STUDY.codec_of(wildcards.representation)}.json"
+    """The section of the representation's codec."""
+    return f"codecs.{STUDY.codec_of(wildcards.representation)}"
 
 
 def codec_weights(wildcards) -> list[str]:
@@ -14,20 +14,15 @@ def codec_weights(wildcards) -> list[str]:
     return STUDY.codec_files(STUDY.codec_of(wildcards.representation))
 
 
-def codec_step_code(step: str, representation: str) -> str:
-    """Digest of a step, of the codec adapter that it loads by name, and of a plugin's own code."""
-    settings = STUDY.config.codecs[STUDY.codec_of(representation)]
-    return step_code(step, adapter_module(settings.kind)) + plugins.code_suffix(settings)
+def codec_code(codec: str) -> tuple[tuple[str, ...], str]:
+    """The adapter that a step loads for a codec, and what stands for a plugin's own code."""
+    settings = STUDY.config.codecs[codec]
+    return (adapter_module(settings.kind),), plugins.code_suffix(settings)
 
 
-def extract_code(wildcards) -> str:
-    """Digest of extract_latents and of its codec."""
-    return codec_step_code("extract_latents", wildcards.representation)
-
-
-def round_trip_code(wildcards) -> str:
-    """Digest of render_round_trips and of its codec."""
-    return codec_step_code("render_round_trips", wildcards.representation)
+def representation_code(wildcards) -> tuple[tuple[str, ...], str]:
+    """The code of the representation's codec."""
+    return codec_code(STUDY.codec_of(wildcards.representation))
 
 
 def utterance_table(wildcards) -> str:
@@ -58,10 +53,9 @@ def codec_fit_utterances(wildcards) -> str:
     return f"<results>/corpus/{STUDY.fitted_codec(wildcards.codec).corpus}/utterances.parquet"
 
 
-def train_codec_code(wildcards) -> str:
-    """Digest of train_codec and of the task that it loads by name."""
-    settings = STUDY.config.codecs[wildcards.codec]
-    return step_code("train_codec", trainer_module(settings.kind))
+def trainer_code(wildcards) -> tuple[tuple[str, ...], str]:
+    """The task that trains a codec."""
+    return (trainer_module(STUDY.config.codecs[wildcards.codec].kind),), ""
 
 
 def array_table(wildcards) -> str:

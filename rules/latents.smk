@@ -14,9 +14,13 @@ if ANALYSIS_IS_LOCAL:
 rule extract_latents:
     """Encode one shard; an interrupted job goes on where it stopped."""
     input:
-        representation_section="<results>/config/representations.{representation}.json",
-        codec_section=codec_section,
-        section="<results>/config/latents.extraction.json",
+        settings=settings(
+            "extract_latents",
+            loads=representation_code,
+            representation_section="representations.{representation}",
+            codec_section=codec_section,
+            section="latents.extraction",
+        ),
         utterances=utterance_table,
         shards=shard_table,
         weights=codec_weights,
@@ -35,20 +39,13 @@ rule extract_latents:
         mem_mb=8000,
         runtime="4h",
         gpu=1,
-    params:
-        code=extract_code,
     shell:
         r"""
-        python -m engram_audio.steps.extract_latents \
-            --representation-section {input.representation_section:q} \
-            --codec-section {input.codec_section:q} \
-            --section {input.section:q} \
+        python -m engram_audio.steps.extract_latents --settings {input.settings:q} \
             --utterances {input.utterances:q} \
             --shards {input.shards:q} \
             --weights {input.weights:q} \
             --latents {output.latents:q} \
-            --representation {wildcards.representation:q} \
-            --shard {wildcards.shard:q} \
             --device auto \
             --num-workers {threads} \
             >{log:q} 2>&1
@@ -58,7 +55,7 @@ rule extract_latents:
 rule make_surrogate:
     """Shuffle the frames of one shard, or randomise their phases."""
     input:
-        section="<results>/config/latents.surrogates.json",
+        settings=settings("make_surrogate", section="latents.surrogates"),
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     output:
         surrogate_latents="<results>/latents/{representation}--{surrogate}/shard-{shard}.zarr.zip",
@@ -75,16 +72,11 @@ rule make_surrogate:
     resources:
         mem_mb=4000,
         runtime="1h",
-    params:
-        code=step_code("make_surrogate"),
     shell:
         r"""
-        python -m engram_audio.steps.make_surrogate \
-            --section {input.section:q} \
+        python -m engram_audio.steps.make_surrogate --settings {input.settings:q} \
             --latents {input.latents:q} \
             --surrogate-latents {output.surrogate_latents:q} \
-            --representation {wildcards.representation:q} \
-            --surrogate {wildcards.surrogate:q} \
             >{log:q} 2>&1
         """
 
@@ -92,7 +84,7 @@ rule make_surrogate:
 rule fit_var:
     """Fit the VAR(p) twin of a representation on train utterances only."""
     input:
-        section="<results>/config/latents.surrogates.json",
+        settings=settings("fit_var", section="latents.surrogates"),
         splits=first_splits,
         latents=latent_shards,
     output:
@@ -109,12 +101,9 @@ rule fit_var:
     resources:
         mem_mb=4000,
         runtime="2h",
-    params:
-        code=step_code("fit_var"),
     shell:
         r"""
-        python -m engram_audio.steps.fit_var \
-            --section {input.section:q} \
+        python -m engram_audio.steps.fit_var --settings {input.settings:q} \
             --splits {input.splits:q} \
             --latents {input.latents:q} \
             --model {output.model:q} \
@@ -125,7 +114,7 @@ rule fit_var:
 rule simulate_var:
     """Simulate one shard of the VAR(p) twin."""
     input:
-        section="<results>/config/latents.surrogates.json",
+        settings=settings("simulate_var", section="latents.surrogates"),
         model="<results>/latents/{representation}/var.safetensors",
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     output:
@@ -142,16 +131,12 @@ rule simulate_var:
     resources:
         mem_mb=4000,
         runtime="1h",
-    params:
-        code=step_code("simulate_var"),
     shell:
         r"""
-        python -m engram_audio.steps.simulate_var \
-            --section {input.section:q} \
+        python -m engram_audio.steps.simulate_var --settings {input.settings:q} \
             --model {input.model:q} \
             --latents {input.latents:q} \
             --surrogate-latents {output.surrogate_latents:q} \
-            --representation {wildcards.representation:q} \
             >{log:q} 2>&1
         """
 
@@ -159,7 +144,7 @@ rule simulate_var:
 rule index_arrays:
     """Check the arrays that a user brings and deal them to shards."""
     input:
-        section="<results>/config/representations.{representation}.json",
+        settings=settings("index_arrays", section="representations.{representation}"),
         table=array_table,
     output:
         utterances="<results>/corpus/{representation}/utterances.parquet",
@@ -177,17 +162,13 @@ rule index_arrays:
     resources:
         mem_mb=2000,
         runtime="4h",
-    params:
-        code=step_code("index_arrays"),
     shell:
         r"""
-        python -m engram_audio.steps.index_arrays \
-            --section {input.section:q} \
+        python -m engram_audio.steps.index_arrays --settings {input.settings:q} \
             --table {input.table:q} \
             --utterances {output.utterances:q} \
             --exclusions {output.exclusions:q} \
             --shards {output.shards:q} \
-            --representation {wildcards.representation:q} \
             >{log:q} 2>&1
         """
 
@@ -195,7 +176,7 @@ rule index_arrays:
 rule import_arrays:
     """Write one shard of the arrays that a user brings."""
     input:
-        section="<results>/config/representations.{representation}.json",
+        settings=settings("import_arrays", section="representations.{representation}"),
         table=array_table,
         shards="<results>/corpus/{representation}/shards.parquet",
     output:
@@ -212,17 +193,12 @@ rule import_arrays:
     resources:
         mem_mb=4000,
         runtime="2h",
-    params:
-        code=step_code("import_arrays"),
     shell:
         r"""
-        python -m engram_audio.steps.import_arrays \
-            --section {input.section:q} \
+        python -m engram_audio.steps.import_arrays --settings {input.settings:q} \
             --table {input.table:q} \
             --shards {input.shards:q} \
             --latents {output.latents:q} \
-            --representation {wildcards.representation:q} \
-            --shard {wildcards.shard:q} \
             >{log:q} 2>&1
         """
 
@@ -230,6 +206,7 @@ rule import_arrays:
 rule summarize_latents:
     """Count, average and correlate the latents of a representation."""
     input:
+        settings=settings("summarize_latents"),
         latents=latent_shards,
     output:
         summary="<results>/latents/{representation}/summary.json",
@@ -243,11 +220,9 @@ rule summarize_latents:
     resources:
         mem_mb=4000,
         runtime="1h",
-    params:
-        code=step_code("summarize_latents"),
     shell:
         r"""
-        python -m engram_audio.steps.summarize_latents \
+        python -m engram_audio.steps.summarize_latents --settings {input.settings:q} \
             --latents {input.latents:q} \
             --summary {output.summary:q} \
             >{log:q} 2>&1
@@ -257,10 +232,14 @@ rule summarize_latents:
 rule render_round_trips:
     """Decode a few eval utterances again, for the players of the report."""
     input:
-        representation_section="<results>/config/representations.{representation}.json",
-        codec_section=codec_section,
-        section="<results>/config/latents.extraction.json",
-        report_section="<results>/config/report.json",
+        settings=settings(
+            "render_round_trips",
+            loads=representation_code,
+            representation_section="representations.{representation}",
+            codec_section=codec_section,
+            section="latents.extraction",
+            report_section="report",
+        ),
         utterances=utterance_table,
         splits=first_splits,
         weights=codec_weights,
@@ -279,20 +258,13 @@ rule render_round_trips:
         mem_mb=4000,
         runtime="1h",
         gpu=1,
-    params:
-        code=round_trip_code,
     shell:
         r"""
-        python -m engram_audio.steps.render_round_trips \
-            --representation-section {input.representation_section:q} \
-            --codec-section {input.codec_section:q} \
-            --section {input.section:q} \
-            --report-section {input.report_section:q} \
+        python -m engram_audio.steps.render_round_trips --settings {input.settings:q} \
             --utterances {input.utterances:q} \
             --splits {input.splits:q} \
             --weights {input.weights:q} \
             --players {output.players:q} \
-            --representation {wildcards.representation:q} \
             --device auto \
             --num-workers {threads} \
             >{log:q} 2>&1

@@ -17,10 +17,13 @@ localrules:
 rule train_fold_density:
     """Train a head without one fold of speakers; an interrupted run resumes."""
     input:
-        section="<results>/config/prediction.json",
-        memory_section="<results>/config/memory.json",
-        head_section="<results>/config/prediction_heads.{head}.json",
-        recipe_section=fold_recipe,
+        settings=settings(
+            "train_fold_density",
+            section="prediction",
+            memory_section="memory",
+            head_section="prediction_heads.{head}",
+            recipe_section=fold_recipe,
+        ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         splits=prediction_splits,
         shards=latent_shards,
@@ -37,16 +40,11 @@ rule train_fold_density:
         gpu=1,
         mem_mb=24000,
         runtime="8h",
-    params:
-        code=step_code("train_fold_density"),
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
-        exec python -m engram_audio.steps.train_fold_density --device auto \
-            --section {input.section:q} --memory-section {input.memory_section:q} \
-            --head-section {input.head_section:q} --recipe-section {input.recipe_section:q} \
+        exec python -m engram_audio.steps.train_fold_density --device auto --settings {input.settings:q} \
             --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --lag {wildcards.lag:q} --seed {wildcards.seed:q} --fold {wildcards.fold:q} \
             --tensorboard {log:q}.tensorboard --model {output.model:q} >{log:q} 2>&1
         """
 
@@ -54,9 +52,12 @@ rule train_fold_density:
 rule fit_memory:
     """Fit a lookup memory on its base, and its control with shuffled keys."""
     input:
-        section="<results>/config/prediction.json",
-        stage_section="<results>/config/memory.json",
-        memory_section="<results>/config/memories.{memory}.json",
+        settings=settings(
+            "fit_memory",
+            section="prediction",
+            stage_section="memory",
+            memory_section="memories.{memory}",
+        ),
         base_model=base_model,
         folds=base_folds,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
@@ -78,15 +79,12 @@ rule fit_memory:
         mem_mb=24000,
         runtime="4h",
     params:
-        code=step_code("fit_memory"),
         base=base_options,
     shell:
         r"""
-        python -m engram_audio.steps.fit_memory --device auto \
-            --section {input.section:q} --stage-section {input.stage_section:q} \
-            --memory-section {input.memory_section:q} {params.base} \
+        python -m engram_audio.steps.fit_memory --device auto --settings {input.settings:q} \
+            {params.base} \
             --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --base {wildcards.base:q} --lag {wildcards.lag:q} --seed {wildcards.seed:q} \
             --memory {output.memory:q} >{log:q} 2>&1
         """
 
@@ -94,11 +92,14 @@ rule fit_memory:
 rule train_memory:
     """Train an Engram memory jointly with its head, and its control with shuffled keys."""
     input:
-        section="<results>/config/prediction.json",
-        stage_section="<results>/config/memory.json",
-        memory_section="<results>/config/memories.{memory}.json",
-        head_section=engram_head,
-        recipe_section=memory_recipe,
+        settings=settings(
+            "train_memory",
+            section="prediction",
+            stage_section="memory",
+            memory_section="memories.{memory}",
+            head_section=engram_head,
+            recipe_section=memory_recipe,
+        ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         splits=prediction_splits,
         shards=latent_shards,
@@ -117,17 +118,12 @@ rule train_memory:
         gpu=1,
         mem_mb=24000,
         runtime="8h",
-    params:
-        code=step_code("train_memory"),
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
-        exec python -m engram_audio.steps.train_memory --device auto \
-            --section {input.section:q} --stage-section {input.stage_section:q} \
-            --memory-section {input.memory_section:q} --head-section {input.head_section:q} \
-            --recipe-section {input.recipe_section:q} \
+        exec python -m engram_audio.steps.train_memory --device auto --settings {input.settings:q} \
             --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --lag {wildcards.lag:q} --seed {wildcards.seed:q} --tensorboard {log:q}.tensorboard \
+            --tensorboard {log:q}.tensorboard \
             --memory {output.memory:q} >{log:q} 2>&1
         """
 
@@ -135,11 +131,14 @@ rule train_memory:
 rule train_matched:
     """Train the parametric models of a memory's size: as many parameters, as much work."""
     input:
-        section="<results>/config/prediction.json",
-        stage_section="<results>/config/memory.json",
-        controls_section="<results>/config/memory_controls.json",
-        head_section=matched_head,
-        recipe_section=matched_recipe,
+        settings=settings(
+            "train_matched",
+            section="prediction",
+            stage_section="memory",
+            controls_section="memory_controls",
+            head_section=matched_head,
+            recipe_section=matched_recipe,
+        ),
         memory="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/memory.safetensors",
         base_model=base_model,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
@@ -159,17 +158,14 @@ rule train_matched:
         mem_mb=24000,
         runtime="8h",
     params:
-        code=step_code("train_matched"),
         base=base_options,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
-        exec python -m engram_audio.steps.train_matched --device auto \
-            --section {input.section:q} --stage-section {input.stage_section:q} \
-            --controls-section {input.controls_section:q} --head-section {input.head_section:q} \
-            --recipe-section {input.recipe_section:q} --memory {input.memory:q} {params.base} \
+        exec python -m engram_audio.steps.train_matched --device auto --settings {input.settings:q} \
+            --memory {input.memory:q} {params.base} \
             --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --lag {wildcards.lag:q} --seed {wildcards.seed:q} --tensorboard {log:q}.tensorboard \
+            --tensorboard {log:q}.tensorboard \
             --matched {output.matched:q} >{log:q} 2>&1
         """
 
@@ -177,10 +173,13 @@ rule train_matched:
 rule evaluate_memory:
     """Score a memory and all its controls on the same frames of val and eval."""
     input:
-        section="<results>/config/prediction.json",
-        evaluation_section="<results>/config/prediction_evaluation.json",
-        stage_section="<results>/config/memory.json",
-        controls_section="<results>/config/memory_controls.json",
+        settings=settings(
+            "evaluate_memory",
+            section="prediction",
+            evaluation_section="prediction_evaluation",
+            stage_section="memory",
+            controls_section="memory_controls",
+        ),
         memory="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/memory.safetensors",
         matched="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/matched.safetensors",
         base_model=base_model,
@@ -204,16 +203,12 @@ rule evaluate_memory:
         mem_mb=24000,
         runtime="4h",
     params:
-        code=step_code("evaluate_memory"),
         base=base_options,
     shell:
         r"""
-        python -m engram_audio.steps.evaluate_memory --device auto \
-            --section {input.section:q} --evaluation-section {input.evaluation_section:q} \
-            --stage-section {input.stage_section:q} --controls-section {input.controls_section:q} \
+        python -m engram_audio.steps.evaluate_memory --device auto --settings {input.settings:q} \
             --memory {input.memory:q} --matched {input.matched:q} {params.base} \
             --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --base {wildcards.base:q} --lag {wildcards.lag:q} --seed {wildcards.seed:q} \
             --scores {output.scores:q} --usage {output.usage:q} --summary {output.summary:q} >{log:q} 2>&1
         """
 
@@ -221,10 +216,13 @@ rule evaluate_memory:
 rule tabulate_memory:
     """Publish every memory beside its controls, and whether lookup helps."""
     input:
-        stage_section="<results>/config/memory.json",
-        verdict_section="<results>/config/memory_verdict.json",
-        evaluation_section="<results>/config/prediction_evaluation.json",
-        statistics_section="<results>/config/statistics.json",
+        settings=settings(
+            "tabulate_memory",
+            stage_section="memory",
+            verdict_section="memory_verdict",
+            evaluation_section="prediction_evaluation",
+            statistics_section="statistics",
+        ),
         scores=memory_files("scores.parquet"),
         usage=memory_files("usage.parquet"),
         run_summaries=memory_files("summary.json"),
@@ -246,14 +244,9 @@ rule tabulate_memory:
     resources:
         mem_mb=4000,
         runtime="30m",
-    params:
-        code=step_code("tabulate_memory"),
     shell:
         r"""
-        python -m engram_audio.steps.tabulate_memory \
-            --stage-section {input.stage_section:q} --verdict-section {input.verdict_section:q} \
-            --evaluation-section {input.evaluation_section:q} \
-            --statistics-section {input.statistics_section:q} \
+        python -m engram_audio.steps.tabulate_memory --settings {input.settings:q} \
             --scores {input.scores:q} --usage {input.usage:q} \
             --run-summaries {input.run_summaries:q} --direct-scores {input.direct_scores:q} \
             --summaries {input.summaries:q} \

@@ -23,8 +23,9 @@ if ANALYSIS_IS_LOCAL:
 rule fit_linear_nulls:
     """Measure train statistics and fit the linear nulls of all lags."""
     input:
-        section="<results>/config/prediction.json",
-        nulls_section="<results>/config/prediction_nulls.json",
+        settings=settings(
+            "fit_linear_nulls", section="prediction", nulls_section="prediction_nulls"
+        ),
         splits=prediction_splits,
         shards=latent_shards,
     output:
@@ -39,12 +40,9 @@ rule fit_linear_nulls:
     resources:
         mem_mb=8000,
         runtime="4h",
-    params:
-        code=step_code("fit_linear_nulls"),
     shell:
         r"""
-        python -m engram_audio.steps.fit_linear_nulls \
-            --section {input.section:q} --nulls-section {input.nulls_section:q} \
+        python -m engram_audio.steps.fit_linear_nulls --settings {input.settings:q} \
             --splits {input.splits:q} --shards {input.shards:q} --nulls {output.nulls:q} \
             >{log:q} 2>&1
         """
@@ -53,9 +51,12 @@ rule fit_linear_nulls:
 rule fit_marginal:
     """Fit a head's family without context, grown until val stops improving."""
     input:
-        section="<results>/config/prediction.json",
-        head_section="<results>/config/prediction_heads.{head}.json",
-        recipe_section=marginal_recipe,
+        settings=settings(
+            "fit_marginal",
+            section="prediction",
+            head_section="prediction_heads.{head}",
+            recipe_section=marginal_recipe,
+        ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         splits=prediction_splits,
         shards=latent_shards,
@@ -71,15 +72,11 @@ rule fit_marginal:
     resources:
         mem_mb=16000,
         runtime="4h",
-    params:
-        code=step_code("fit_marginal"),
     shell:
         r"""
-        python -m engram_audio.steps.fit_marginal \
-            --section {input.section:q} --head-section {input.head_section:q} \
-            --recipe-section {input.recipe_section:q} --nulls {input.nulls:q} \
+        python -m engram_audio.steps.fit_marginal --settings {input.settings:q} \
+            --nulls {input.nulls:q} \
             --splits {input.splits:q} --shards {input.shards:q} \
-            --head {wildcards.head:q} --seed {wildcards.seed:q} \
             --marginal {output.marginal:q} >{log:q} 2>&1
         """
 
@@ -87,9 +84,12 @@ rule fit_marginal:
 rule train_density:
     """Train one head at one lag; an interrupted run resumes with the same bits."""
     input:
-        section="<results>/config/prediction.json",
-        head_section="<results>/config/prediction_heads.{head}.json",
-        recipe_section=head_recipe,
+        settings=settings(
+            "train_density",
+            section="prediction",
+            head_section="prediction_heads.{head}",
+            recipe_section=head_recipe,
+        ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         splits=prediction_splits,
         shards=latent_shards,
@@ -107,16 +107,13 @@ rule train_density:
         gpu=1,
         mem_mb=24000,
         runtime="8h",
-    params:
-        code=step_code("train_density"),
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
-        exec python -m engram_audio.steps.train_density --device auto \
-            --section {input.section:q} --head-section {input.head_section:q} \
-            --recipe-section {input.recipe_section:q} --nulls {input.nulls:q} \
+        exec python -m engram_audio.steps.train_density --device auto --settings {input.settings:q} \
+            --nulls {input.nulls:q} \
             --splits {input.splits:q} --shards {input.shards:q} \
-            --lag {wildcards.lag:q} --seed {wildcards.seed:q} --tensorboard {log:q}.tensorboard \
+            --tensorboard {log:q}.tensorboard \
             --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
         """
 
@@ -124,8 +121,9 @@ rule train_density:
 rule evaluate_density:
     """Score one head at one lag on train, val and eval, and roll its mean out."""
     input:
-        section="<results>/config/prediction.json",
-        evaluation_section="<results>/config/prediction_evaluation.json",
+        settings=settings(
+            "evaluate_density", section="prediction", evaluation_section="prediction_evaluation"
+        ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         marginal="<results>/prediction/{representation}/marginal/{head}/seed-{seed}/marginal.safetensors",
         model="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/model.safetensors",
@@ -151,15 +149,12 @@ rule evaluate_density:
         mem_mb=8000,
         runtime="2h",
     params:
-        code=step_code("evaluate_density"),
         decoder=decoder_option,
     shell:
         r"""
-        python -m engram_audio.steps.evaluate_density --device auto \
-            --section {input.section:q} --evaluation-section {input.evaluation_section:q} \
+        python -m engram_audio.steps.evaluate_density --device auto --settings {input.settings:q} \
             --nulls {input.nulls:q} --marginal {input.marginal:q} --model {input.model:q} \
             --splits {input.splits:q} --shards {input.shards:q} {params.decoder} \
-            --head {wildcards.head:q} --lag {wildcards.lag:q} --seed {wildcards.seed:q} \
             --scores {output.scores:q} --frames {output.frames:q} --worst {output.worst:q} \
             --calibration {output.calibration:q} --dimensions {output.dimensions:q} \
             --rollout {output.rollout:q} >{log:q} 2>&1
@@ -169,8 +164,9 @@ rule evaluate_density:
 rule evaluate_nulls:
     """Score every null of every lag through the heads' code path."""
     input:
-        section="<results>/config/prediction.json",
-        evaluation_section="<results>/config/prediction_evaluation.json",
+        settings=settings(
+            "evaluate_nulls", section="prediction", evaluation_section="prediction_evaluation"
+        ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         marginals=marginals_of,
         splits=prediction_splits,
@@ -193,15 +189,12 @@ rule evaluate_nulls:
         mem_mb=8000,
         runtime="4h",
     params:
-        code=step_code("evaluate_nulls"),
         decoder=decoder_option,
     shell:
         r"""
-        python -m engram_audio.steps.evaluate_nulls \
-            --section {input.section:q} --evaluation-section {input.evaluation_section:q} \
+        python -m engram_audio.steps.evaluate_nulls --settings {input.settings:q} \
             --nulls {input.nulls:q} --marginals {input.marginals:q} \
             --splits {input.splits:q} --shards {input.shards:q} {params.decoder} \
-            --seed {wildcards.seed:q} \
             --scores {output.scores:q} --frames {output.frames:q} --worst {output.worst:q} \
             --calibration {output.calibration:q} --dimensions {output.dimensions:q} \
             >{log:q} 2>&1
@@ -211,9 +204,12 @@ rule evaluate_nulls:
 rule tabulate_prediction:
     """Publish gains over the best null, with intervals, and the worst frames."""
     input:
-        section="<results>/config/prediction.json",
-        evaluation_section="<results>/config/prediction_evaluation.json",
-        statistics_section="<results>/config/statistics.json",
+        settings=settings(
+            "tabulate_prediction",
+            section="prediction",
+            evaluation_section="prediction_evaluation",
+            statistics_section="statistics",
+        ),
         scores=scored_tables("scores", True),
         frames=scored_tables("frames", True),
         worst=scored_tables("worst", True),
@@ -231,13 +227,9 @@ rule tabulate_prediction:
     resources:
         mem_mb=8000,
         runtime="1h",
-    params:
-        code=step_code("tabulate_prediction"),
     shell:
         r"""
-        python -m engram_audio.steps.tabulate_prediction \
-            --section {input.section:q} --evaluation-section {input.evaluation_section:q} \
-            --statistics-section {input.statistics_section:q} \
+        python -m engram_audio.steps.tabulate_prediction --settings {input.settings:q} \
             --scores {input.scores:q} --frames {input.frames:q} --worst {input.worst:q} \
             --summaries {input.summaries:q} \
             --prediction {output.prediction:q} --worst-frames {output.worst_frames:q} \
@@ -248,6 +240,7 @@ rule tabulate_prediction:
 rule tabulate_diagnostics:
     """Publish calibration bins and the simple rollout."""
     input:
+        settings=settings("tabulate_diagnostics"),
         calibration=scored_tables("calibration", True),
         rollout=scored_tables("rollout", False),
     output:
@@ -263,11 +256,9 @@ rule tabulate_diagnostics:
     resources:
         mem_mb=4000,
         runtime="30m",
-    params:
-        code=step_code("tabulate_diagnostics"),
     shell:
         r"""
-        python -m engram_audio.steps.tabulate_diagnostics \
+        python -m engram_audio.steps.tabulate_diagnostics --settings {input.settings:q} \
             --calibration {input.calibration:q} --rollout {input.rollout:q} \
             --prediction-calibration {output.prediction_calibration:q} \
             --prediction-rollout {output.prediction_rollout:q} >{log:q} 2>&1

@@ -12,8 +12,7 @@ localrules:
 rule render_report:
     """Render the decision report from the published tables."""
     input:
-        section="<results>/config/report.json",
-        config_sections=expand("<results>/config/{section}.json", section=STUDY.section_names()),
+        settings=settings("render_report", section="report", config_sections=STUDY.section_names()),
         tables=expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
         documents=report_documents(),
         cells=report_cells,
@@ -36,13 +35,11 @@ rule render_report:
         mem_mb=2000,
         runtime="30m",
     params:
-        code=step_code("render_report"),
         benchmarks=STUDY.config.pathvars.benchmarks,
         rule_benchmarks=rule_benchmarks,
     shell:
         r"""
-        python -m engram_audio.steps.render_report \
-            --section {input.section:q} --config-sections {input.config_sections:q} \
+        python -m engram_audio.steps.render_report --settings {input.settings:q} \
             --tables {input.tables:q} --documents {input.documents:q} \
             --cells {input.cells:q} --latents {input.latents:q} \
             --templates {input.templates:q} --benchmarks {params.benchmarks:q} \
@@ -55,6 +52,7 @@ rule render_report:
 rule write_first_results:
     """Set the first experiment's published numbers beside what known processes score."""
     input:
+        settings=settings("write_first_results"),
         published=PUBLISHED_RESULTS,
     output:
         document="docs/first-results.md",
@@ -68,11 +66,9 @@ rule write_first_results:
     resources:
         mem_mb=500,
         runtime="10m",
-    params:
-        code=step_code("write_first_results"),
     shell:
         r"""
-        python -m engram_audio.steps.write_first_results \
+        python -m engram_audio.steps.write_first_results --settings {input.settings:q} \
             --published {input.published:q} \
             --document {output.document:q} \
             >{log:q} 2>&1

@@ -4,14 +4,7 @@
 def rollout_recipe(wildcards) -> list[str]:
     """The training recipe that a rollout method names; nothing where nothing is trained."""
     name = STUDY.rollout_recipe(wildcards.method)
-    return [f"<results>/config/rollout_recipes.{name}.json"] if name else []
-
-
-def rollout_recipe_option(wildcards, input) -> str:
-    """The option that hands a recipe to a step."""
-    return (
-        f"--recipe-section {shlex.quote(str(input.recipe_section))}" if input.recipe_section else ""
-    )
+    return [f"rollout_recipes.{name}"] if name else []
 
 
 def rollout_base(wildcards) -> list[str]:
@@ -24,7 +17,7 @@ def rollout_base(wildcards) -> list[str]:
 
 def rollout_base_option(wildcards, input) -> str:
     """The options that hand a step the files that a method stands on."""
-    names = ("base_model", "memory", "tuned_model", "tuned_section")
+    names = ("base_model", "memory", "tuned_model")
     found = [(name, getattr(input, name, None)) for name in names]
     return " ".join(
         f"--{name.replace('_', '-')} {shlex.quote(str(path))}" for name, path in found if path
@@ -58,12 +51,12 @@ def _refit_tuned(name, method, seed) -> list[str]:
 def refit_section(wildcards) -> list[str]:
     """The section of that head's method."""
     refit = STUDY.rollout_refit(wildcards.method)
-    return [f"<results>/config/rollout_runs.{refit.method}.json"] if refit else []
+    return [f"rollout_runs.{refit.method}"] if refit else []
 
 
 def refit_lookup(wildcards) -> str:
     """The section of the lookup that is fitted anew."""
-    return f"<results>/config/memories.{STUDY.rollout_refit(wildcards.method).memory}.json"
+    return f"memories.{STUDY.rollout_refit(wildcards.method).memory}"
 
 
 def refit_folds(wildcards) -> list[str]:
@@ -114,12 +107,6 @@ def first_rollout_base(wildcards) -> list[str]:
     seed = STUDY.config.rollout.seeds[0]
     path = f"<results>/prediction/{name}/lag-1/{head}/seed-{seed}/model.safetensors"
     return [path] if head else []
-
-
-def rollout_player_code(wildcards) -> str:
-    """Digest of render_rollouts and of the adapter that it loads by name."""
-    settings = STUDY.config.codecs[STUDY.codec_of(wildcards.representation)]
-    return step_code("render_rollouts", adapter_module(settings.kind))
 
 
 def rolled_out() -> list[str]:

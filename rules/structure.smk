@@ -10,8 +10,9 @@ if ANALYSIS_IS_LOCAL:
 rule score_structure_keys:
     """Fit one family of keys on train speakers; score all slices, lags and controls."""
     input:
-        section="<results>/config/structure.json",
-        family_section="<results>/config/structure_keys.{family}.json",
+        settings=settings(
+            "score_structure_keys", section="structure", family_section="structure_keys.{family}"
+        ),
         splits=splits_table,
         shards=latent_shards,
     output:
@@ -30,14 +31,10 @@ rule score_structure_keys:
     resources:
         mem_mb=8000,
         runtime="12h",
-    params:
-        code=step_code("score_structure_keys"),
     shell:
         r"""
-        python -m engram_audio.steps.score_structure_keys \
-            --section {input.section:q} --family-section {input.family_section:q} \
+        python -m engram_audio.steps.score_structure_keys --settings {input.settings:q} \
             --splits {input.splits:q} --shards {input.shards:q} \
-            --family {wildcards.family:q} \
             --scores {output.scores:q} --keys {output.key_table:q} --cells {output.cells:q} \
             --curves {output.curves:q} --ngrams {output.ngrams:q} \
             >{log:q} 2>&1
@@ -47,7 +44,7 @@ rule score_structure_keys:
 rule score_linear_baselines:
     """Fit ridge and AR(1) predictors of delta on train speakers; score them beside white noise."""
     input:
-        section="<results>/config/structure.json",
+        settings=settings("score_linear_baselines", section="structure"),
         splits=splits_table,
         shards=latent_shards,
     output:
@@ -62,12 +59,10 @@ rule score_linear_baselines:
     resources:
         mem_mb=8000,
         runtime="6h",
-    params:
-        code=step_code("score_linear_baselines"),
     shell:
         r"""
-        python -m engram_audio.steps.score_linear_baselines \
-            --section {input.section:q} --splits {input.splits:q} \
+        python -m engram_audio.steps.score_linear_baselines --settings {input.settings:q} \
+            --splits {input.splits:q} \
             --shards {input.shards:q} --linear {output.linear:q} \
             >{log:q} 2>&1
         """

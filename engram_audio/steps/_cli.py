@@ -1,4 +1,4 @@
-"""The command line that all steps share: files, wildcards and runtime flags, never science."""
+"""The command line that all steps share: one frozen file, inputs, outputs and runtime flags."""
 
 import argparse
 import logging
@@ -7,36 +7,83 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.errors import InputError
-from engram_audio.provenance import manifest
+from engram_audio.frozen import Frozen, read_frozen
+from engram_audio.provenance import canonical_json, manifest
 from engram_audio.section import Section
 
 SectionT = TypeVar("SectionT", bound=Section)
 
 
 class Arguments(argparse.Namespace):
-    """Parsed arguments; `sections` remembers the text of each section that was loaded."""
+    """Parsed arguments: files by name, the job's wildcards by name, and its settings."""
 
     step: str
-    sections: dict[str, str]
+    frozen: Frozen
 
-    def load_section(self, path: Path, model: type[SectionT]) -> SectionT:
-        """Read a frozen section and remember it for the manifest.
+    def has_section(self, role: str) -> bool:
+        """Whether the job has settings in a role."""
+        return bool(self.frozen.settings.get(role))
+
+    def section_name(self, role: str) -> str:
+        """Return the dotted name of the section in a role, for messages: `codecs.mimi`."""
+        return self._part(role)["section"]
+
+    def section_text(self, role: str) -> str:
+        """Return the canonical JSON of the section in a role: what chooses its model."""
+        return canonical_json(self._part(role)["value"])
+
+    def load_section(self, role: str, model: type[SectionT]) -> SectionT:
+        """Return the section in a role.
 
         Raises:
-            InputError: The file is missing or does not match the model.
+            InputError: There is none, or it does not fit the model.
         """
-        text = read_text(path)
-        self.sections[path.stem] = text
-        try:
-            return model.model_validate_json(text)
-        except ValueError as error:
-            raise InputError(f"{path}: not a valid {model.__name__}: {error}") from error
+        return _validated(self._part(role), model)
+
+    def load_sections(self, role: str, model_of: Callable[[str, str], type[Section]]) -> list[Any]:
+        """Return all sections of a role; `model_of(text, name)` chooses the model of each."""
+        return [
+            _validated(part, model_of(canonical_json(part["value"]), part["section"]))
+            for part in self.frozen.settings.get(role, [])
+        ]
+
+    def texts_of(self, role: str) -> dict[str, str]:
+        """Return the text of each section of a role by name."""
+        parts = self.frozen.settings.get(role, [])
+        return {part["section"]: canonical_json(part["value"]) for part in parts}
+
+    def section_documents(self, role: str) -> dict[str, Any]:
+        """Return the sections of a role as plain documents by name."""
+        return {part["section"]: part["value"] for part in self.frozen.settings.get(role, [])}
+
+    def section_texts(self) -> dict[str, str]:
+        """Return the text of every section by name."""
+        return {
+            name: text
+            for role in self.frozen.settings
+            for name, text in self.texts_of(role).items()
+        }
 
     def manifest(self, seed: int | None = None) -> dict[str, Any]:
         """Return the manifest of this run (see `provenance.manifest`)."""
-        return manifest(self.step, self.sections, seed)
+        return manifest(self.step, self.frozen.name, self.frozen.code, self.section_texts(), seed)
+
+    def _part(self, role: str) -> dict[str, Any]:
+        found = self.frozen.settings.get(role, [])
+        if len(found) != 1:
+            raise InputError(
+                f"{self.frozen.name}: holds {len(found)} section(s) in the role {role!r}, but "
+                f"{self.step} reads one; check the rule"
+            )
+        return found[0]
+
+
+def _validated(part: dict[str, Any], model: type[SectionT]) -> SectionT:
+    try:
+        return model.model_validate_json(canonical_json(part["value"]))
+    except ValueError as error:
+        raise InputError(f"{part['section']}: not a valid {model.__name__}: {error}") from error
 
 
 def parse_arguments(
@@ -49,25 +96,33 @@ def parse_arguments(
     optional_lists: Sequence[str] = (),
     outputs: Sequence[str] = (),
     wildcards: Sequence[str] = (),
+    texts: Sequence[str] = (),
     uses_device: bool = False,
     argv: Sequence[str] | None = None,
 ) -> Arguments:
-    """Parse `--name value` for the declared names; underscores become dashes.
+    """Parse `--settings FILE` and `--name value` for the declared names.
+
+    Underscores become dashes. The job's wildcards come from the frozen file and become attributes.
 
     Args:
-        step: Step name; equals the module name and the rule name.
+        step: Step name; equals the module name.
         doc: Module docstring, shown by `--help`.
         inputs: Required single files.
         optional_inputs: Single files that a rule may leave out.
         input_lists: Inputs that take any number of files (a plugin codec may have no weights).
         optional_lists: The same, which a rule may leave out.
         outputs: Files to write; parent directories are made.
-        wildcards: Strings that the rule's wildcards provide.
+        wildcards: Wildcards that the step reads.
+        texts: Plain strings, for example a folder of logs.
         uses_device: Whether to accept `--device {auto,cpu,cuda}`.
         argv: Arguments, by default those of the process.
+
+    Raises:
+        InputError: The frozen file is not what it should be, lacks a wildcard, or an input was made
+            with other settings than those of the present plan.
     """
     parser = argparse.ArgumentParser(prog=f"engram_audio.steps.{step}", description=doc)
-    for name in (*inputs, *outputs):
+    for name in ("settings", *inputs, *outputs):
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
     for name in optional_inputs:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path)
@@ -75,15 +130,24 @@ def parse_arguments(
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="*", required=True)
     for name in optional_lists:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, nargs="*", default=[])
-    for name in wildcards:
+    for name in texts:
         parser.add_argument(f"--{name.replace('_', '-')}", required=True)
     if uses_device:
         parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--num-workers", type=int, default=1)
-    arguments = parser.parse_args(argv, namespace=Arguments(step=step, sections={}))
+    arguments = parser.parse_args(argv, namespace=Arguments(step=step))
+    arguments.frozen = read_frozen(arguments.settings)
+    for name in wildcards:
+        setattr(arguments, name, _wildcard(arguments.frozen, name, step))
     for name in outputs:
         getattr(arguments, name).parent.mkdir(parents=True, exist_ok=True)
     return arguments
+
+
+def _wildcard(frozen: Frozen, name: str, step: str) -> str:
+    if name not in frozen.wildcards:
+        raise InputError(f"{frozen.name}: lacks the wildcard {name!r} that {step} reads")
+    return frozen.wildcards[name]
 
 
 def run(main: Callable[[], None]) -> None:

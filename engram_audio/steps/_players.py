@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engram_audio.artifacts.audio import read_waveform
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.media import embed_audio, embed_picture
 from engram_audio.artifacts.table import read_table
 from engram_audio.codecs.base import Codec
@@ -27,7 +26,6 @@ from engram_audio.report.config import ReportSection
 from engram_audio.steps._cli import Arguments
 from engram_audio.steps._device import resolve_device
 
-SECTIONS = ("representation_section", "codec_section", "section", "report_section")
 COLUMNS = ["utterance_id", "speaker_id", "sex", "audio_path", "duration_s", "transcript"]
 
 
@@ -48,13 +46,13 @@ class Examples(NamedTuple):
 
 
 def open_examples(arguments: Arguments) -> Examples:
-    """Load the codec and choose utterances; `arguments` holds SECTIONS, weights, tables, device."""
-    representation = arguments.load_section(arguments.representation_section, CodecRepresentation)
+    """Load the codec and choose utterances; `arguments` holds sections, weights, tables, device."""
+    representation = arguments.load_section("representation_section", CodecRepresentation)
     settings = arguments.load_section(
-        arguments.codec_section, codec_model(read_text(arguments.codec_section))
+        "codec_section", codec_model(arguments.section_text("codec_section"))
     )
-    extraction = arguments.load_section(arguments.section, ExtractionSection)
-    report = arguments.load_section(arguments.report_section, ReportSection)
+    extraction = arguments.load_section("section", ExtractionSection)
+    report = arguments.load_section("report_section", ReportSection)
     device = resolve_device(arguments.device, settings.uses_torch)
     loaded = load_codec(settings, arguments.weights, device, arguments.num_workers)
     budget = round(extraction.batch_duration_s * loaded.sample_rate_hz)

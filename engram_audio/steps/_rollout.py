@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from engram_audio.artifacts.bundle import read_bundle
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.errors import InputError
 from engram_audio.memory.storage import unpack_lookup
 from engram_audio.prediction.config import PredictionSection
@@ -47,19 +46,20 @@ class RolloutFiles(NamedTuple):
     tuned: AnyMethod | None = None
 
 
-OPTIONAL_FILES = ("base_model", "memory", "tuned_model", "tuned_section")
+OPTIONAL_FILES = ("base_model", "memory", "tuned_model")
 
 
 def files_of(arguments: Arguments) -> RolloutFiles:
     """Return the files that a step was given."""
-    section = arguments.tuned_section
-    tuned = None if section is None else load_method(arguments, section)
+    has_tuned = arguments.has_section("tuned_section")
+    tuned = load_method(arguments, "tuned_section") if has_tuned else None
     return RolloutFiles(arguments.base_model, arguments.memory, arguments.tuned_model, tuned)
 
 
-def load_method(arguments: Arguments, path: Path) -> AnyMethod:
+def load_method(arguments: Arguments, role: str) -> AnyMethod:
     """Read a method's section."""
-    return arguments.load_section(path, method_model(read_text(path), path.name))
+    model = method_model(arguments.section_text(role), arguments.section_name(role))
+    return arguments.load_section(role, model)
 
 
 def open_base(

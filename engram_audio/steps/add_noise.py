@@ -16,12 +16,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "add_noise",
         __doc__,
-        inputs=["section", "scale", "latents"],
+        inputs=["scale", "latents"],
         outputs=["noisy_latents"],
         wildcards=["representation"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, NoisyRepresentation)
+    section = arguments.load_section("section", NoisyRepresentation)
     tensors, header = read_tensors(arguments.scale, ["std"])
     store = LatentStore([arguments.latents])
     block = noisy_block(store.load(), tensors["std"], section.noise_to_signal, section.seed)

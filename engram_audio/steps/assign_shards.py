@@ -2,7 +2,6 @@
 
 import logging
 
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.table import read_table, write_table
 from engram_audio.corpus.config import corpus_model
 from engram_audio.corpus.shards import assign_shards
@@ -16,12 +15,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "assign_shards",
         __doc__,
-        inputs=["section", "utterances"],
+        inputs=["utterances"],
         outputs=["shards"],
         wildcards=["corpus"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, corpus_model(read_text(arguments.section)))
+    section = arguments.load_section("section", corpus_model(arguments.section_text("section")))
     columns = ["utterance_id", "speaker_id", "duration_s"]
     utterances = read_table(arguments.utterances, columns)
     key = f"corpora.{arguments.corpus}.num_shards"

@@ -18,12 +18,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "decide",
         __doc__,
-        inputs=["section", "statistics", "structure_table", "linear_table"],
+        inputs=["statistics", "structure_table", "linear_table"],
         outputs=["decision"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, DecisionSection)
-    statistics = arguments.load_section(arguments.statistics, StatisticsSection)
+    section = arguments.load_section("section", DecisionSection)
+    statistics = arguments.load_section("statistics", StatisticsSection)
     structure = read_csv(arguments.structure_table)
     if section.representation not in set(structure["representation"]):
         raise InputError(

@@ -3,7 +3,7 @@
 import logging
 
 from engram_audio.artifacts.hub import download_file, read_package_yaml
-from engram_audio.artifacts.json_document import read_text, write_json
+from engram_audio.artifacts.json_document import write_json
 from engram_audio.codecs.config import (
     HubCodecSettings,
     PocketTtsPackageCodecSettings,
@@ -20,12 +20,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "download_codec",
         __doc__,
-        inputs=["section"],
         outputs=["weights", "model_config"],
         wildcards=["codec"],
         argv=argv,
     )
-    settings = arguments.load_section(arguments.section, codec_model(read_text(arguments.section)))
+    settings = arguments.load_section("section", codec_model(arguments.section_text("section")))
     if not isinstance(settings, HubCodecSettings):
         raise InputError(f"codecs.{arguments.codec}: kind {settings.kind} has nothing to download")
     if settings.revision is None or settings.weights_sha256 is None:

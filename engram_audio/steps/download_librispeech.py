@@ -20,12 +20,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "download_librispeech",
         __doc__,
-        inputs=["section"],
         outputs=["receipt"],
         wildcards=["subset"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, LibriSpeechCorpus)
+    section = arguments.load_section("section", LibriSpeechCorpus)
     root, subset = Path(section.root), arguments.subset
     url = f"{os.environ.get(URL_VARIABLE, LIBRISPEECH_URL).rstrip('/')}/{subset}.tar.gz"
     receipt = {"subset": subset, "url": None, "md5": None, "num_files": None, "num_bytes": None}

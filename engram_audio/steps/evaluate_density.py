@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "evaluate_density",
         __doc__,
-        inputs=["section", "evaluation_section", "nulls", "marginal", "model", "splits"],
+        inputs=["nulls", "marginal", "model", "splits"],
         optional_inputs=["decoder"],
         input_lists=["shards"],
         outputs=[*TABLES, "rollout"],
@@ -21,8 +21,8 @@ def main(argv: list[str] | None = None) -> None:
         uses_device=True,
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PredictionSection)
-    evaluation = arguments.load_section(arguments.evaluation_section, PredictionEvaluationSection)
+    section = arguments.load_section("section", PredictionSection)
+    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
     device = resolve_device(arguments.device, uses_torch=True)
     reference, rungs = read_nulls(arguments.nulls)
     frames = open_frames(arguments.shards, arguments.splits)

@@ -18,21 +18,16 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "evaluate_factorizer",
         __doc__,
-        inputs=[
-            "section", "prediction_evaluation_section", "evaluation_section", "nulls", "model",
-            "splits",
-        ],
+        inputs=["nulls", "model", "splits"],
         input_lists=["shards"],
         outputs=["scores"],
         wildcards=["seed"],
         uses_device=True,
         argv=argv,
     )  # fmt: skip
-    section = arguments.load_section(arguments.section, PredictionSection)
-    direct = arguments.load_section(
-        arguments.prediction_evaluation_section, PredictionEvaluationSection
-    )
-    settings = arguments.load_section(arguments.evaluation_section, FactorizerEvaluationSection)
+    section = arguments.load_section("section", PredictionSection)
+    direct = arguments.load_section("prediction_evaluation_section", PredictionEvaluationSection)
+    settings = arguments.load_section("evaluation_section", FactorizerEvaluationSection)
     device = resolve_device(arguments.device, uses_torch=True)
     reference, _ = read_nulls(arguments.nulls)
     model, _ = read_factorizer(arguments.model)

@@ -44,10 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "evaluate_memory",
         __doc__,
-        inputs=[
-            "section", "evaluation_section", "stage_section", "controls_section", "memory",
-            "matched", "nulls", "splits",
-        ],
+        inputs=["memory", "matched", "nulls", "splits"],
         optional_inputs=["base_model"],
         input_lists=["shards"],
         optional_lists=["folds"],
@@ -56,10 +53,10 @@ def main(argv: list[str] | None = None) -> None:
         uses_device=True,
         argv=argv,
     )  # fmt: skip
-    section = arguments.load_section(arguments.section, PredictionSection)
-    evaluation = arguments.load_section(arguments.evaluation_section, PredictionEvaluationSection)
-    memory = arguments.load_section(arguments.stage_section, MemoryStageSection)
-    controls = arguments.load_section(arguments.controls_section, MemoryControlsSection)
+    section = arguments.load_section("section", PredictionSection)
+    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
+    memory = arguments.load_section("stage_section", MemoryStageSection)
+    controls = arguments.load_section("controls_section", MemoryControlsSection)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     lag, seed = int(arguments.lag), int(arguments.seed)
     reference, rungs = read_nulls(arguments.nulls)

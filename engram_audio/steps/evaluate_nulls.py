@@ -12,15 +12,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "evaluate_nulls",
         __doc__,
-        inputs=["section", "evaluation_section", "nulls", "splits"],
+        inputs=["nulls", "splits"],
         optional_inputs=["decoder"],
         input_lists=["shards", "marginals"],
         outputs=TABLES,
         wildcards=["seed"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PredictionSection)
-    evaluation = arguments.load_section(arguments.evaluation_section, PredictionEvaluationSection)
+    section = arguments.load_section("section", PredictionSection)
+    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
     reference, rungs = read_nulls(arguments.nulls)
     frames = open_frames(arguments.shards, arguments.splits)
     stage = open_stage(frames, reference, section, evaluation, "cpu", arguments.decoder)

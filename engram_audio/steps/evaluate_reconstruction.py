@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.audio import read_waveform
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.table import read_table, write_table
 from engram_audio.artifacts.tensors import read_tensors
 from engram_audio.codecs.config import codec_model
@@ -36,22 +35,19 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "evaluate_reconstruction",
         __doc__,
-        inputs=["section", "codec_section", "utterances", "splits"],
+        inputs=["utterances", "splits"],
         optional_inputs=["noise_scale"],
-        input_lists=["links", "weights"],
+        input_lists=["weights"],
         outputs=["scores"],
         wildcards=["representation"],
         uses_device=True,
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, ReconstructionSection)
+    section = arguments.load_section("section", ReconstructionSection)
     settings = arguments.load_section(
-        arguments.codec_section, codec_model(read_text(arguments.codec_section))
+        "codec_section", codec_model(arguments.section_text("codec_section"))
     )
-    sections = [
-        arguments.load_section(path, link_model(read_text(path), str(path)))
-        for path in arguments.links
-    ]
+    sections = arguments.load_sections("links", link_model)
     links = [s for s in sections if isinstance(s, NoisyRepresentation | ResampledRepresentation)]
     std = None
     if arguments.noise_scale is not None:

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "evaluate_rollout",
         __doc__,
-        inputs=["section", "method_section", "rollout_section", "nulls", "model", "splits"],
+        inputs=["nulls", "model", "splits"],
         optional_inputs=OPTIONAL_FILES,
         input_lists=["shards"],
         outputs=["scores", "health"],
@@ -39,9 +39,9 @@ def main(argv: list[str] | None = None) -> None:
         uses_device=True,
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PredictionSection)
-    settings = arguments.load_section(arguments.rollout_section, RolloutSection)
-    method = load_method(arguments, arguments.method_section)
+    section = arguments.load_section("section", PredictionSection)
+    settings = arguments.load_section("rollout_section", RolloutSection)
+    method = load_method(arguments, "method_section")
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     reference, frame = read_frame(arguments.nulls, section)
     files = files_of(arguments)

@@ -17,13 +17,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "export_states",
         __doc__,
-        inputs=["section", "model", "latents"],
+        inputs=["model", "latents"],
         outputs=["state_latents"],
         wildcards=["representation"],
         uses_device=True,
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, StateRepresentation)
+    section = arguments.load_section("section", StateRepresentation)
     model, header = read_factorizer(arguments.model)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     store = LatentStore([arguments.latents])

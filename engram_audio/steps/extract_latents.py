@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from engram_audio.artifacts.audio import read_waveform
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.partial import PartialStore
 from engram_audio.artifacts.table import read_table
-from engram_audio.codecs.adapters import adapter_module
 from engram_audio.codecs.base import QUANTISED, Codec
 from engram_audio.codecs.config import codec_model
 from engram_audio.codecs.registry import load_codec
@@ -19,8 +17,7 @@ from engram_audio.latents.batching import plan_batches
 from engram_audio.latents.config import CodecRepresentation, ExtractionSection
 from engram_audio.latents.truncated import truncated
 from engram_audio.latents.waveform import WaveformSettings, check_blocks, prepare_waveform
-from engram_audio.plugins import code_suffix
-from engram_audio.provenance import canonical_json, code_digest, text_digest
+from engram_audio.provenance import canonical_json, text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._progress import track
@@ -34,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "extract_latents",
         __doc__,
-        inputs=["representation_section", "codec_section", "section", "utterances", "shards"],
+        inputs=["utterances", "shards"],
         input_lists=["weights"],
         outputs=["latents"],
         wildcards=["representation", "shard"],
@@ -42,11 +39,11 @@ def main(argv: list[str] | None = None) -> None:
         argv=argv,
     )
     name = arguments.representation
-    representation = arguments.load_section(arguments.representation_section, CodecRepresentation)
+    representation = arguments.load_section("representation_section", CodecRepresentation)
     settings = arguments.load_section(
-        arguments.codec_section, codec_model(read_text(arguments.codec_section))
+        "codec_section", codec_model(arguments.section_text("codec_section"))
     )
-    section = arguments.load_section(arguments.section, ExtractionSection)
+    section = arguments.load_section("section", ExtractionSection)
     device = resolve_device(arguments.device, settings.uses_torch)
     loaded = load_codec(settings, arguments.weights, device, arguments.num_workers)
     budget = round(section.batch_duration_s * loaded.sample_rate_hz)
@@ -75,9 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     self_tests.require_passed(tests, name)
     batches = plan_batches(lengths, codec.hop_samples, section.guard_frames, budget)
-    adapter = code_digest("engram_audio.steps.extract_latents", adapter_module(settings.kind))
-    adapter += code_suffix(settings)
-    manifest = {**arguments.manifest(section.seed), "code_digest": adapter}
+    manifest = arguments.manifest(section.seed)
     key = {"manifest": manifest, "weights": codec.weight_hash(), "clips": clips.to_csv(index=False)}
     parts = PartialStore(
         arguments.latents.parent.parent / ".partial" / name / f"shard-{arguments.shard}",

@@ -20,11 +20,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "fit_codec",
         __doc__,
-        inputs=["section", "utterances", "splits"],
+        inputs=["utterances", "splits"],
         outputs=["weights"],
         argv=argv,
     )
-    settings = arguments.load_section(arguments.section, MelPcaCodecSettings)
+    settings = arguments.load_section("section", MelPcaCodecSettings)
     splits = read_table(arguments.splits, ["utterance_id", "split"])
     train = set(splits.loc[splits["split"] == "train", "utterance_id"])
     utterances = read_table(arguments.utterances, ["utterance_id", "audio_path"])

@@ -15,13 +15,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "fit_linear_nulls",
         __doc__,
-        inputs=["section", "nulls_section", "splits"],
+        inputs=["splits"],
         input_lists=["shards"],
         outputs=["nulls"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PredictionSection)
-    ladder = arguments.load_section(arguments.nulls_section, PredictionNullsSection)
+    section = arguments.load_section("section", PredictionSection)
+    ladder = arguments.load_section("nulls_section", PredictionNullsSection)
     frames = open_frames(arguments.shards, arguments.splits)
     window, lags = section.window_frames, section.lags_frames
     source = frames.source(PARTS, section.block_frames)

@@ -3,7 +3,6 @@
 import logging
 
 from engram_audio.artifacts.bundle import write_bundle
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.prediction.config import PredictionSection, head_model
 from engram_audio.prediction.fit import fit_marginals
 from engram_audio.prediction.storage import pack_marginals
@@ -19,16 +18,18 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "fit_marginal",
         __doc__,
-        inputs=["section", "head_section", "recipe_section", "nulls", "splits"],
+        inputs=["nulls", "splits"],
         input_lists=["shards"],
         outputs=["marginal"],
         wildcards=["head", "seed"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PredictionSection)
-    model = head_model(read_text(arguments.head_section), arguments.head_section.name)
-    settings = arguments.load_section(arguments.head_section, model)
-    recipe = arguments.load_section(arguments.recipe_section, TrainingRecipe)
+    section = arguments.load_section("section", PredictionSection)
+    model = head_model(
+        arguments.section_text("head_section"), arguments.section_name("head_section")
+    )
+    settings = arguments.load_section("head_section", model)
+    recipe = arguments.load_section("recipe_section", TrainingRecipe)
     frames = open_frames(arguments.shards, arguments.splits)
     material, release = load_material(frames, arguments.nulls, section)
     fits = fit_marginals(settings, recipe, material, int(arguments.seed))

@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "fit_memory",
         __doc__,
-        inputs=["section", "stage_section", "memory_section", "nulls", "splits"],
+        inputs=["nulls", "splits"],
         optional_inputs=["base_model"],
         input_lists=["shards"],
         optional_lists=["folds"],
@@ -29,9 +29,9 @@ def main(argv: list[str] | None = None) -> None:
         uses_device=True,
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PredictionSection)
-    stage = arguments.load_section(arguments.stage_section, MemoryStageSection)
-    settings = arguments.load_section(arguments.memory_section, LookupMemory)
+    section = arguments.load_section("section", PredictionSection)
+    stage = arguments.load_section("stage_section", MemoryStageSection)
+    settings = arguments.load_section("memory_section", LookupMemory)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     lag, seed = int(arguments.lag), int(arguments.seed)
     frames = open_frames(arguments.shards, arguments.splits)
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
             packed, headers[label] = pack_lookup(label, fitted)
             arrays |= packed
     except ValueError as error:
-        raise InputError(f"{arguments.memory_section.stem}: {error}") from error
+        raise InputError(f"{arguments.section_name('memory_section')}: {error}") from error
     release()
     header = {
         **arguments.manifest(seed),

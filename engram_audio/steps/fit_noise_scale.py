@@ -17,12 +17,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "fit_noise_scale",
         __doc__,
-        inputs=["section", "splits"],
+        inputs=["splits"],
         input_lists=["latents"],
         outputs=["scale"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, NoisyRepresentation)
+    section = arguments.load_section("section", NoisyRepresentation)
     splits = read_table(arguments.splits, ["utterance_id", "split"])
     train = set(splits.loc[splits["split"] == "train", "utterance_id"])
     store = LatentStore(arguments.latents)

@@ -17,12 +17,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "fit_var",
         __doc__,
-        inputs=["section", "splits"],
+        inputs=["splits"],
         input_lists=["latents"],
         outputs=["model"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, SurrogatesSection)
+    section = arguments.load_section("section", SurrogatesSection)
     splits = read_table(arguments.splits, ["utterance_id", "split"])
     train = set(splits.loc[splits["split"] == "train", "utterance_id"])
     model = fit_var(LatentStore(arguments.latents).blocks(train), section.var_order)

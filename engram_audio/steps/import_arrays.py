@@ -16,12 +16,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "import_arrays",
         __doc__,
-        inputs=["section", "table", "shards"],
+        inputs=["table", "shards"],
         outputs=["latents"],
         wildcards=["representation", "shard"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, ArraysRepresentation)
+    section = arguments.load_section("section", ArraysRepresentation)
     shards = read_table(arguments.shards, ["utterance_id", "speaker_id", "shard"])
     facts = read_table_manifest(arguments.shards)["arrays"]
     members = shards.loc[shards["shard"] == arguments.shard]

@@ -19,12 +19,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "index_arrays",
         __doc__,
-        inputs=["section", "table"],
+        inputs=["table"],
         outputs=["utterances", "exclusions", "shards"],
         wildcards=["representation"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, ArraysRepresentation)
+    section = arguments.load_section("section", ArraysRepresentation)
     name = arguments.representation
     table = read_array_table(arguments.table)
     rows = track(read_arrays(Path(section.path), table), len(table), "check", "arrays")

@@ -5,7 +5,6 @@ from functools import partial
 
 from engram_audio.artifacts.audio import probe_audio
 from engram_audio.artifacts.audio_source import read_source, require_unchanged
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.librispeech_texts import read_sexes, read_transcripts
 from engram_audio.artifacts.parallel import map_in_processes
 from engram_audio.artifacts.table import write_table
@@ -22,12 +21,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "index_corpus",
         __doc__,
-        inputs=["section", "source"],
+        inputs=["source"],
         outputs=["utterances", "exclusions"],
         wildcards=["corpus"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, corpus_model(read_text(arguments.section)))
+    section = arguments.load_section("section", corpus_model(arguments.section_text("section")))
     source = read_source(arguments.source)
     sexes = read_sexes(source)
     transcripts, notes = read_transcripts(source)

@@ -27,18 +27,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "inject_oracle",
         __doc__,
-        inputs=[
-            "representation_section", "worlds_section", "structure_section",
-            "evaluation_section", "splits",
-        ],
+        inputs=["splits"],
         input_lists=["shards"],
         outputs=["truths", "rows"],
         argv=argv,
     )  # fmt: skip
-    representation = arguments.load_section(arguments.representation_section, WorldRepresentation)
-    worlds = arguments.load_section(arguments.worlds_section, WorldsSection)
-    section = arguments.load_section(arguments.structure_section, StructureSection)
-    evaluation = arguments.load_section(arguments.evaluation_section, PredictionEvaluationSection)
+    representation = arguments.load_section("representation_section", WorldRepresentation)
+    worlds = arguments.load_section("worlds_section", WorldsSection)
+    section = arguments.load_section("structure_section", StructureSection)
+    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
     name = representation.world
     world = make_world(name, representation.seed)
     size = WorldSize(
@@ -52,8 +49,9 @@ def main(argv: list[str] | None = None) -> None:
     store = LatentStore(arguments.shards)
     if not hidden_in_order(store.load(), planted.draw):
         raise InputError(
-            f"{arguments.shards[0]}: not the world that {arguments.representation_section} "
-            "describes; delete it and rerun simulate_world"
+            f"{arguments.shards[0]}: not the world that "
+            f"{arguments.section_name('representation_section')} describes; delete it and rerun "
+            "simulate_world"
         )
     splits = read_table(arguments.splits, ["utterance_id", "split"])
     part_of = part_of_utterances(store.index["utterance_id"], splits, str(arguments.splits))

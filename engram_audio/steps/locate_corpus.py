@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from engram_audio.artifacts.audio_source import SourceFile, write_source
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.librispeech_tree import digest_files, list_tree
 from engram_audio.corpus.config import LibriSpeechCorpus, corpus_model
 from engram_audio.corpus.utterances import Exclusion
@@ -16,10 +15,8 @@ LOG = logging.getLogger(__name__)
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "locate_corpus", __doc__, inputs=["section"], outputs=["source"], argv=argv
-    )
-    section = arguments.load_section(arguments.section, corpus_model(read_text(arguments.section)))
+    arguments = _cli.parse_arguments("locate_corpus", __doc__, outputs=["source"], argv=argv)
+    section = arguments.load_section("section", corpus_model(arguments.section_text("section")))
     subsets = section.subsets if isinstance(section, LibriSpeechCorpus) else None
     root = str(Path(section.root))
     tree = list_tree(Path(root), subsets)

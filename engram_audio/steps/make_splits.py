@@ -15,12 +15,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "make_splits",
         __doc__,
-        inputs=["section", "utterances"],
+        inputs=["utterances"],
         outputs=["splits"],
         wildcards=["split_seed"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, SplitsSection)
+    section = arguments.load_section("section", SplitsSection)
     seed = int(arguments.split_seed)
     columns = ["utterance_id", "speaker_id", "sex", "duration_s"]
     utterances = read_table(arguments.utterances, columns)

@@ -12,12 +12,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "make_surrogate",
         __doc__,
-        inputs=["section", "latents"],
+        inputs=["latents"],
         outputs=["surrogate_latents"],
         wildcards=["representation", "surrogate"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, SurrogatesSection)
+    section = arguments.load_section("section", SurrogatesSection)
     store = LatentStore([arguments.latents])
     kind = arguments.surrogate
     block = SURROGATES[kind](store.load(), section.seed)

@@ -14,7 +14,7 @@ from engram_audio.memory.config import LookupMemory, MemoryStageSection
 from engram_audio.memory.storage import pack_lookup
 from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.provenance import code_digest, text_digest
+from engram_audio.provenance import text_digest
 from engram_audio.rollout.config import EnergyMethod, KStepMethod, RefitMethod
 from engram_audio.rollout.fit import frame_of
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold
@@ -31,26 +31,27 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "refit_memory",
         __doc__,
-        inputs=[
-            "section", "stage_section", "method_section", "tuned_section", "memory_section",
-            "recipe_section", "tuned_model", "base_model", "nulls", "splits",
-        ],
+        inputs=["tuned_model", "base_model", "nulls", "splits"],
         input_lists=["shards", "folds"],
         outputs=["model", "history"],
-        wildcards=["seed", "tensorboard"],
+        wildcards=["seed"],
+        texts=["tensorboard"],
         uses_device=True,
         argv=argv,
     )  # fmt: skip
-    section = arguments.load_section(arguments.section, PredictionSection)
-    stage = arguments.load_section(arguments.stage_section, MemoryStageSection)
-    settings = load_method(arguments, arguments.method_section)
-    tuned_settings = load_method(arguments, arguments.tuned_section)
-    memory = arguments.load_section(arguments.memory_section, LookupMemory)
-    recipe = arguments.load_section(arguments.recipe_section, TrainingRecipe)
+    section = arguments.load_section("section", PredictionSection)
+    stage = arguments.load_section("stage_section", MemoryStageSection)
+    settings = load_method(arguments, "method_section")
+    tuned_settings = load_method(arguments, "tuned_section")
+    memory = arguments.load_section("memory_section", LookupMemory)
+    recipe = arguments.load_section("recipe_section", TrainingRecipe)
     if not isinstance(settings, RefitMethod) or not isinstance(
         tuned_settings, KStepMethod | EnergyMethod
     ):
-        raise InputError(f"{arguments.method_section}: is no refit of a tuned head; check the rule")
+        raise InputError(
+            f"{arguments.section_name('method_section')}: is no refit of a tuned head; "
+            "check the rule"
+        )
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     seed = int(arguments.seed)
     frames = open_frames(arguments.shards, arguments.splits)
@@ -81,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
             device,
         )  # fmt: skip
     except ValueError as error:
-        raise InputError(f"{arguments.memory_section.stem}: {error}") from error
+        raise InputError(f"{arguments.section_name('memory_section')}: {error}") from error
     release()
     arrays, header = pack_lookup("memory", fitted)
     write_jsonl(arguments.history, fitted.tried)
@@ -103,8 +104,13 @@ def _density(model: torch.nn.Module, path: Path) -> ConditionalDensity:
 def _checkpoint(arguments: _cli.Arguments, fold: int) -> Checkpoint:
     inputs = [arguments.tuned_model, arguments.nulls, arguments.splits, *arguments.shards]
     inputs += arguments.folds
-    parts = [*arguments.sections.values(), *map(file_digest, inputs), arguments.seed, str(fold)]
-    key = text_digest("\n".join([code_digest("engram_audio.steps.refit_memory"), *parts]))
+    parts = [
+        *arguments.section_texts().values(),
+        *map(file_digest, inputs),
+        arguments.seed,
+        str(fold),
+    ]
+    key = text_digest("\n".join([arguments.frozen.code, *parts]))
     return Checkpoint(arguments.model.parent / f".checkpoint-fold-{fold}.safetensors", key)
 
 

@@ -1,13 +1,12 @@
 """Render the decision report: one HTML file from the published tables."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from engram_audio.artifacts.json_document import read_json, read_text
+from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.published import (
     list_benchmarks,
     read_benchmark,
@@ -56,20 +55,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "render_report",
         __doc__,
-        inputs=["section", "benchmarks"],
-        input_lists=[
-            "config_sections",
-            "tables",
-            "documents",
-            "cells",
-            "latents",
-            "templates",
-            "rule_benchmarks",
-        ],
+        inputs=["benchmarks"],
+        input_lists=["tables", "documents", "cells", "latents", "templates", "rule_benchmarks"],
         outputs=["report"],
         argv=argv,
     )
-    sections = {path.stem: json.loads(read_text(path)) for path in arguments.config_sections}
+    sections = arguments.section_documents("config_sections")
     documents = {path.stem: read_json(path) for path in arguments.documents}
     cells = read_all_cells(arguments.cells, sections["decision"])
     latents = [(path.name, path.parent.name, read_json(path)) for path in arguments.latents]
@@ -82,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         if isinstance(document.get("manifest"), dict)
     ]
     data = ReportData(
-        settings=arguments.load_section(arguments.section, ReportSection),
+        settings=arguments.load_section("section", ReportSection),
         sections=sections,
         tables={path.stem: read_csv(path) for path in arguments.tables},
         documents=documents,

@@ -9,7 +9,7 @@ from engram_audio.factorizer.resynthesis import resynthesize
 from engram_audio.latents.batching import encode_batch
 from engram_audio.steps import _cli
 from engram_audio.steps._factorizer import read_factorizer
-from engram_audio.steps._players import SECTIONS, embedded, open_examples
+from engram_audio.steps._players import embedded, open_examples
 
 KINDS = (
     ("original", "Original"),
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "render_resyntheses",
         __doc__,
-        inputs=[*SECTIONS, "model", "utterances", "splits"],
+        inputs=["model", "utterances", "splits"],
         input_lists=["weights"],
         outputs=["players"],
         wildcards=["representation", "factorizer"],

@@ -12,7 +12,7 @@ from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.players import continue_utterance
 from engram_audio.rollout.simulate import Guard, as_steps
 from engram_audio.steps import _cli
-from engram_audio.steps._players import SECTIONS, embedded, open_examples
+from engram_audio.steps._players import embedded, open_examples
 from engram_audio.steps._rollout import (
     OPTIONAL_FILES,
     files_of,
@@ -34,10 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "render_rollouts",
         __doc__,
-        inputs=[
-            *SECTIONS, "prediction_section", "method_section", "nulls", "model", "utterances",
-            "splits",
-        ],
+        inputs=["nulls", "model", "utterances", "splits"],
         optional_inputs=OPTIONAL_FILES,
         input_lists=["weights"],
         outputs=["players"],
@@ -46,8 +43,8 @@ def main(argv: list[str] | None = None) -> None:
         argv=argv,
     )  # fmt: skip
     opened = open_examples(arguments)
-    section = arguments.load_section(arguments.prediction_section, PredictionSection)
-    method = load_method(arguments, arguments.method_section)
+    section = arguments.load_section("prediction_section", PredictionSection)
+    method = load_method(arguments, "method_section")
     reference, frame = read_frame(arguments.nulls, section)
     files = files_of(arguments)
     model, guard = read_method(arguments.model, method, files, reference, frame)

@@ -3,7 +3,7 @@
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.latents.round_trip import decoded_again
 from engram_audio.steps import _cli
-from engram_audio.steps._players import SECTIONS, embedded, open_examples
+from engram_audio.steps._players import embedded, open_examples
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -11,7 +11,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "render_round_trips",
         __doc__,
-        inputs=[*SECTIONS, "utterances", "splits"],
+        inputs=["utterances", "splits"],
         input_lists=["weights"],
         outputs=["players"],
         wildcards=["representation"],

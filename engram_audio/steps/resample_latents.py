@@ -18,12 +18,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "resample_latents",
         __doc__,
-        inputs=["section", "latents"],
+        inputs=["latents"],
         outputs=["resampled_latents"],
         wildcards=["representation"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, ResampledRepresentation)
+    section = arguments.load_section("section", ResampledRepresentation)
     size, mode = section.frames_per_group, section.mode
     store = LatentStore([arguments.latents])
     source = store.load()

@@ -13,12 +13,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "score_linear_baselines",
         __doc__,
-        inputs=["section", "splits"],
+        inputs=["splits"],
         input_lists=["shards"],
         outputs=["linear"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, StructureSection)
+    section = arguments.load_section("section", StructureSection)
     store = LatentStore(arguments.shards)
     splits = read_table(arguments.splits, ["utterance_id", "split"])
     part_of = part_of_utterances(store.index["utterance_id"], splits, str(arguments.splits))

@@ -1,6 +1,5 @@
 """Fit one family of coarse keys on train and score train, val and eval, per speaker."""
 
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.latents import LatentStore
 from engram_audio.artifacts.table import read_table, write_table
 from engram_audio.steps import _cli
@@ -16,16 +15,16 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "score_structure_keys",
         __doc__,
-        inputs=["section", "family_section", "splits"],
+        inputs=["splits"],
         input_lists=["shards"],
         outputs=TABLES,
         wildcards=["family"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, StructureSection)
-    text = read_text(arguments.family_section)
-    arguments.sections[arguments.family_section.stem] = text
-    family = parse_key_family(text, arguments.family_section.name)
+    section = arguments.load_section("section", StructureSection)
+    family = parse_key_family(
+        arguments.section_text("family_section"), arguments.section_name("family_section")
+    )
     store = LatentStore(arguments.shards)
     splits = read_table(arguments.splits, ["utterance_id", "split"])
     part_of = part_of_utterances(store.index["utterance_id"], splits, str(arguments.splits))

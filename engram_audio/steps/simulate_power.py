@@ -15,13 +15,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "simulate_power",
         __doc__,
-        inputs=["section", "decision_section", "statistics_section"],
         outputs=["power", "coverage"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PowerSection)
-    decision = arguments.load_section(arguments.decision_section, DecisionSection)
-    statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
+    section = arguments.load_section("section", PowerSection)
+    decision = arguments.load_section("decision_section", DecisionSection)
+    statistics = arguments.load_section("statistics_section", StatisticsSection)
     manifest = arguments.manifest(section.seed)
     power = power_rows(section, decision.operative_gate, statistics.confidence)
     write_table(arguments.power, pd.DataFrame(power), manifest)

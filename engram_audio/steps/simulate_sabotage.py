@@ -2,7 +2,6 @@
 
 import logging
 
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.table import write_table
 from engram_audio.calibration.config import SabotageSection
 from engram_audio.stats.config import StatisticsSection
@@ -20,20 +19,17 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "simulate_sabotage",
         __doc__,
-        inputs=["section", "structure_section", "decision_section", "statistics_section"],
-        input_lists=["family_sections"],
         outputs=["sabotage"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, SabotageSection)
-    structure = arguments.load_section(arguments.structure_section, StructureSection)
-    decision = arguments.load_section(arguments.decision_section, DecisionSection)
-    statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
-    families = {}
-    for path in arguments.family_sections:
-        text = read_text(path)
-        arguments.sections[path.stem] = text
-        families[path.stem.split(".")[-1]] = parse_key_family(text, path.name)
+    section = arguments.load_section("section", SabotageSection)
+    structure = arguments.load_section("structure_section", StructureSection)
+    decision = arguments.load_section("decision_section", DecisionSection)
+    statistics = arguments.load_section("statistics_section", StatisticsSection)
+    families = {
+        name.split(".")[-1]: parse_key_family(text, name)
+        for name, text in arguments.texts_of("family_sections").items()
+    }
     analysis = Analysis(structure, families, decision.keys, decision.lag_frames, statistics)
     rows = sabotage_rows(section, analysis)
     LOG.info("%d rows", len(rows))

@@ -14,12 +14,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "simulate_var",
         __doc__,
-        inputs=["section", "model", "latents"],
+        inputs=["model", "latents"],
         outputs=["surrogate_latents"],
         wildcards=["representation"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, SurrogatesSection)
+    section = arguments.load_section("section", SurrogatesSection)
     tensors, _ = read_tensors(arguments.model, VarModel._fields)
     model = VarModel(**tensors)
     store = LatentStore([arguments.latents])

@@ -22,12 +22,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "simulate_world",
         __doc__,
-        inputs=["section"],
         outputs=["utterances", "exclusions", "shards", "latents"],
         wildcards=["representation"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, WorldRepresentation)
+    section = arguments.load_section("section", WorldRepresentation)
     world = make_world(section.world, section.seed)
     size = WorldSize(
         section.num_train_speakers, section.num_eval_speakers, section.num_utterances_per_speaker

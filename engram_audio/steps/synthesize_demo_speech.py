@@ -24,11 +24,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "synthesize_demo_speech",
         __doc__,
-        inputs=["section", "sentences"],
+        inputs=["sentences"],
         outputs=["source"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, DemoSpeechCorpus)
+    section = arguments.load_section("section", DemoSpeechCorpus)
     sentences = parse_sentences(read_text(arguments.sentences), str(arguments.sentences))
     plan = plan_demo_speech(
         sentences, section.num_speakers, section.num_utterances_per_speaker, section.seed

@@ -26,19 +26,16 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_calibration",
         __doc__,
-        inputs=[
-            "worlds_section", "power_section", "structure_section", "decision_section",
-            "statistics_section", "power", "coverage", "sabotage",
-        ],
+        inputs=["power", "coverage", "sabotage"],
         input_lists=["structure_tables", "linear_tables", "truths", "rows"],
         outputs=["document", "table"],
         argv=argv,
     )  # fmt: skip
-    worlds = arguments.load_section(arguments.worlds_section, WorldsSection)
-    limits = arguments.load_section(arguments.power_section, PowerSection)
-    section = arguments.load_section(arguments.structure_section, StructureSection)
-    decision = arguments.load_section(arguments.decision_section, DecisionSection)
-    statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
+    worlds = arguments.load_section("worlds_section", WorldsSection)
+    limits = arguments.load_section("power_section", PowerSection)
+    section = arguments.load_section("structure_section", StructureSection)
+    decision = arguments.load_section("decision_section", DecisionSection)
+    statistics = arguments.load_section("statistics_section", StatisticsSection)
     structure, linear = (
         pd.concat([read_csv(path) for path in paths], ignore_index=True)
         for paths in (arguments.structure_tables, arguments.linear_tables)

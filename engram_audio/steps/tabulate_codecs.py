@@ -23,18 +23,16 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_codecs",
         __doc__,
-        inputs=[
-            "section", "decision_section", "statistics_section", "prediction_section", "structure",
-        ],
+        inputs=["structure"],
         input_lists=["prediction_scores", "summaries", "origins"],
         optional_lists=["reconstructions"],
         outputs=["codecs", "frontier"],
         argv=argv,
     )  # fmt: skip
-    section = arguments.load_section(arguments.section, ComparedSection)
-    decision = arguments.load_section(arguments.decision_section, DecisionSection)
-    statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
-    prediction = arguments.load_section(arguments.prediction_section, PredictionSection)
+    section = arguments.load_section("section", ComparedSection)
+    decision = arguments.load_section("decision_section", DecisionSection)
+    statistics = arguments.load_section("statistics_section", StatisticsSection)
+    prediction = arguments.load_section("prediction_section", PredictionSection)
     origins = [str(item).split("=") for item in arguments.origins]
     origin_of = {name: Origin(*rest) for name, *rest in origins}
     decoded = {path.parent.name: path for path in arguments.reconstructions}

@@ -17,7 +17,6 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_diagnostics",
         __doc__,
-        inputs=[],
         input_lists=["calibration", "rollout"],
         outputs=["prediction_calibration", "prediction_rollout"],
         argv=argv,

@@ -21,13 +21,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_factorizer",
         __doc__,
-        inputs=["evaluation_section", "statistics_section"],
         input_lists=["models", "scores", "direct_scores", "summaries", "sweeps"],
         outputs=["factorizer", "factorizer_sweep"],
         argv=argv,
     )
-    evaluation = arguments.load_section(arguments.evaluation_section, PredictionEvaluationSection)
-    statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
+    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
+    statistics = arguments.load_section("statistics_section", StatisticsSection)
     sweep_of = dict(str(item).split("=", maxsplit=1) for item in arguments.sweeps)
     runs = [
         _run(model, scores, sweep_of)

@@ -20,15 +20,14 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_memory",
         __doc__,
-        inputs=["stage_section", "verdict_section", "evaluation_section", "statistics_section"],
         input_lists=["scores", "usage", "run_summaries", "direct_scores", "summaries"],
         outputs=["memory", "memory_verdict"],
         argv=argv,
     )
-    stage = arguments.load_section(arguments.stage_section, MemoryStageSection)
-    verdict = arguments.load_section(arguments.verdict_section, MemoryVerdictSection)
-    evaluation = arguments.load_section(arguments.evaluation_section, PredictionEvaluationSection)
-    statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
+    stage = arguments.load_section("stage_section", MemoryStageSection)
+    verdict = arguments.load_section("verdict_section", MemoryVerdictSection)
+    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
+    statistics = arguments.load_section("statistics_section", StatisticsSection)
     files = zip(arguments.scores, arguments.usage, arguments.run_summaries, strict=True)
     runs = [_run(*paths) for paths in files]
     seeds = sorted({run.seed for run in runs})

@@ -18,14 +18,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_prediction",
         __doc__,
-        inputs=["section", "evaluation_section", "statistics_section"],
         input_lists=["scores", "frames", "worst", "summaries"],
         outputs=["prediction", "worst_frames"],
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PredictionSection)
-    evaluation = arguments.load_section(arguments.evaluation_section, PredictionEvaluationSection)
-    statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
+    section = arguments.load_section("section", PredictionSection)
+    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
+    statistics = arguments.load_section("statistics_section", StatisticsSection)
     settings = Settings(
         section.lags_frames, section.targets, evaluation.slices, statistics.confidence,
         evaluation.trimmed_fraction, evaluation.quantiles,

@@ -19,14 +19,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_rollout",
         __doc__,
-        inputs=["rollout_section", "bars_section", "statistics_section"],
         input_lists=["models", "scores", "health", "sweeps"],
         outputs=["rollout", "rollout_sweep"],
         argv=argv,
     )
-    settings = arguments.load_section(arguments.rollout_section, RolloutSection)
-    bars = arguments.load_section(arguments.bars_section, RolloutBarsSection)
-    statistics = arguments.load_section(arguments.statistics_section, StatisticsSection)
+    settings = arguments.load_section("rollout_section", RolloutSection)
+    bars = arguments.load_section("bars_section", RolloutBarsSection)
+    statistics = arguments.load_section("statistics_section", StatisticsSection)
     sweeps = dict(str(item).split("=", maxsplit=1) for item in arguments.sweeps)
     runs = [
         _run(*paths, sweeps)

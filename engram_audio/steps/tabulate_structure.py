@@ -43,12 +43,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "tabulate_structure",
         __doc__,
-        inputs=["section"],
         input_lists=[*LISTS, "linear", "summaries"],
         outputs=OUTPUTS,
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, StatisticsSection)
+    section = arguments.load_section("section", StatisticsSection)
     level = section.confidence
     units = {path.parent.name: read_unit(path) for path in arguments.summaries}
     scores, keys, curves, ngrams = (

@@ -12,10 +12,8 @@ import torch
 from engram_audio.artifacts.audio import read_waveform
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.digest import file_digest
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.artifacts.table import read_table
-from engram_audio.codecs.adapters import trainer_module
 from engram_audio.codecs.codec_health import collapse_reason
 from engram_audio.codecs.config import codec_model
 from engram_audio.codecs.crops import choose_utterances
@@ -23,7 +21,7 @@ from engram_audio.codecs.fitted_config import TrainedCodecSettings
 from engram_audio.codecs.training import build_task, pack_codec, train_codec
 from engram_audio.codecs.waveform import resample
 from engram_audio.errors import InputError
-from engram_audio.provenance import canonical_json, code_digest, text_digest
+from engram_audio.provenance import canonical_json, text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._progress import track
@@ -44,18 +42,19 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "train_codec",
         __doc__,
-        inputs=["section", "utterances", "splits"],
+        inputs=["utterances", "splits"],
         outputs=["weights", "history"],
-        wildcards=["tensorboard"],
+        texts=["tensorboard"],
         uses_device=True,
         argv=argv,
     )
-    settings = arguments.load_section(arguments.section, codec_model(read_text(arguments.section)))
+    settings = arguments.load_section("section", codec_model(arguments.section_text("section")))
     if not isinstance(settings, TrainedCodecSettings):
-        raise InputError(f"{arguments.section}: a codec of kind {settings.kind} is not trained")
+        raise InputError(
+            f"{arguments.section_name('section')}: a codec of kind {settings.kind} is not trained"
+        )
     device = torch.device(resolve_device(arguments.device, settings.uses_torch))
-    code = code_digest("engram_audio.steps.train_codec", trainer_module(settings.kind))
-    checkpoint = _checkpoint(arguments, settings, code)
+    checkpoint = _checkpoint(arguments, settings)
     stop = StopFlag()
     keep_freed_memory()
     splits = read_table(arguments.splits, ["utterance_id", "split"])
@@ -73,7 +72,9 @@ def main(argv: list[str] | None = None) -> None:
     except Interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
     except FloatingPointError as error:
-        raise InputError(f"{arguments.section}: {error}; lower recipe.learning_rate") from error
+        raise InputError(
+            f"{arguments.section_name('section')}: {error}; lower recipe.learning_rate"
+        ) from error
     checkpoint.save(state)
     reason = collapse_reason(task.details, settings)
     if reason is not None:
@@ -84,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
             )
         LOG.warning("the codec has collapsed: %s", reason)
     write_jsonl(arguments.history, state.history)
-    header = {"health": task.details, "collapse": reason or "", "code_digest": code}
+    header = {"health": task.details, "collapse": reason or ""}
     manifest = {**arguments.manifest(settings.seed), **header}
     write_bundle(arguments.weights, pack_codec(task.generator), manifest)
     checkpoint.remove()
@@ -102,14 +103,14 @@ def _read(
         yield resample(waveform, rate, settings.sample_rate_hz)
 
 
-def _checkpoint(arguments: _cli.Arguments, settings: TrainedCodecSettings, code: str) -> Checkpoint:
+def _checkpoint(arguments: _cli.Arguments, settings: TrainedCodecSettings) -> Checkpoint:
     """Return the resumable state; the gates judge a training and are no part of it.
 
     A collapsed run that is to be kept after all is not trained again.
     """
     section = canonical_json(settings.model_dump(mode="json", exclude={"health"}))
     inputs = map(file_digest, [arguments.utterances, arguments.splits])
-    key = text_digest("\n".join([code, section, *inputs]))
+    key = text_digest("\n".join([arguments.frozen.code, section, *inputs]))
     return Checkpoint(arguments.weights.parent / ".checkpoint-codec.safetensors", key)
 
 

@@ -14,7 +14,7 @@ from engram_audio.factorizer.fit import noise_floor, train_factorizer
 from engram_audio.factorizer.health import collapse_reason
 from engram_audio.factorizer.storage import pack_factorizer
 from engram_audio.prediction.config import PredictionSection
-from engram_audio.provenance import code_digest, text_digest
+from engram_audio.provenance import text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_components
@@ -35,20 +35,19 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "train_factorizer",
         __doc__,
-        inputs=[
-            "section", "variant_section", "recipe_section", "health_section", "nulls", "splits",
-        ],
+        inputs=["nulls", "splits"],
         optional_inputs=["decoder"],
         input_lists=["shards"],
         outputs=["model", "history"],
-        wildcards=["seed", "tensorboard"],
+        wildcards=["seed"],
+        texts=["tensorboard"],
         uses_device=True,
         argv=argv,
     )  # fmt: skip
-    section = arguments.load_section(arguments.section, PredictionSection)
-    settings = arguments.load_section(arguments.variant_section, FactorizerSection)
-    recipe = arguments.load_section(arguments.recipe_section, TrainingRecipe)
-    limits = arguments.load_section(arguments.health_section, FactorizerHealthSection)
+    section = arguments.load_section("section", PredictionSection)
+    settings = arguments.load_section("variant_section", FactorizerSection)
+    recipe = arguments.load_section("recipe_section", TrainingRecipe)
+    limits = arguments.load_section("health_section", FactorizerHealthSection)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     seed = int(arguments.seed)
     frames = open_frames(arguments.shards, arguments.splits)
@@ -56,8 +55,8 @@ def main(argv: list[str] | None = None) -> None:
     components = read_components(arguments.decoder)
     if settings.loss.feature_weight and components is None:
         raise InputError(
-            f"{arguments.variant_section.stem}: loss.feature_weight needs a codec whose decoder to "
-            "log-mel is linear (mel_pca); set it to 0 for this representation"
+            f"{arguments.section_name('variant_section')}: loss.feature_weight needs a codec whose "
+            "decoder to log-mel is linear (mel_pca); set it to 0 for this representation"
         )
     checkpoint = _checkpoint(arguments, seed)
     stop = StopFlag()
@@ -101,8 +100,8 @@ def main(argv: list[str] | None = None) -> None:
 def _checkpoint(arguments: _cli.Arguments, seed: int) -> Checkpoint:
     inputs = [arguments.nulls, arguments.splits, *arguments.shards]
     inputs += [arguments.decoder] if arguments.decoder else []
-    parts = [*arguments.sections.values(), *map(file_digest, inputs), str(seed)]
-    key = text_digest("\n".join([code_digest("engram_audio.steps.train_factorizer"), *parts]))
+    parts = [*arguments.section_texts().values(), *map(file_digest, inputs), str(seed)]
+    key = text_digest("\n".join([arguments.frozen.code, *parts]))
     return Checkpoint(arguments.model.parent / ".checkpoint-factorizer.safetensors", key)
 
 

@@ -8,14 +8,13 @@ import torch
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.digest import file_digest
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.errors import InputError
 from engram_audio.memory.config import MemoryStageSection
 from engram_audio.memory.folds import fold_material
 from engram_audio.prediction.config import PredictionSection, head_model
 from engram_audio.prediction.fit import events_trained, train_head
 from engram_audio.prediction.storage import density_spec, pack_density
-from engram_audio.provenance import code_digest, text_digest
+from engram_audio.provenance import text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._prediction import load_material, open_frames
@@ -28,18 +27,21 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "train_fold_density",
         __doc__,
-        inputs=["section", "memory_section", "head_section", "recipe_section", "nulls", "splits"],
+        inputs=["nulls", "splits"],
         input_lists=["shards"],
         outputs=["model"],
-        wildcards=["lag", "seed", "fold", "tensorboard"],
+        wildcards=["lag", "seed", "fold"],
+        texts=["tensorboard"],
         uses_device=True,
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PredictionSection)
-    memory = arguments.load_section(arguments.memory_section, MemoryStageSection)
-    model_class = head_model(read_text(arguments.head_section), arguments.head_section.name)
-    settings = arguments.load_section(arguments.head_section, model_class)
-    recipe = arguments.load_section(arguments.recipe_section, TrainingRecipe)
+    section = arguments.load_section("section", PredictionSection)
+    memory = arguments.load_section("memory_section", MemoryStageSection)
+    model_class = head_model(
+        arguments.section_text("head_section"), arguments.section_name("head_section")
+    )
+    settings = arguments.load_section("head_section", model_class)
+    recipe = arguments.load_section("recipe_section", TrainingRecipe)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     lag, seed, fold = int(arguments.lag), int(arguments.seed), int(arguments.fold)
     frames = open_frames(arguments.shards, arguments.splits)
@@ -67,9 +69,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def _checkpoint(arguments: _cli.Arguments) -> Checkpoint:
     inputs = [arguments.nulls, arguments.splits, *arguments.shards]
-    parts = [*arguments.sections.values(), *map(file_digest, inputs)]
+    parts = [*arguments.section_texts().values(), *map(file_digest, inputs)]
     parts += [arguments.lag, arguments.seed, arguments.fold]
-    key = text_digest("\n".join([code_digest("engram_audio.steps.train_fold_density"), *parts]))
+    key = text_digest("\n".join([arguments.frozen.code, *parts]))
     path = arguments.model.parent / f".checkpoint-fold-{arguments.fold}.safetensors"
     return Checkpoint(path, key)
 

@@ -8,14 +8,13 @@ import torch
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.digest import file_digest
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.errors import InputError
 from engram_audio.memory.config import MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.matching import Matched, match_width, memory_budget
 from engram_audio.prediction.config import AnyHead, PredictionSection, head_model
 from engram_audio.prediction.fit import Material, events_trained, head_task, train_head
 from engram_audio.prediction.storage import density_spec, pack_density
-from engram_audio.provenance import code_digest, text_digest
+from engram_audio.provenance import text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._memory import read_memory
@@ -32,23 +31,23 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "train_matched",
         __doc__,
-        inputs=[
-            "section", "stage_section", "controls_section", "head_section", "recipe_section",
-            "memory", "nulls", "splits",
-        ],
+        inputs=["memory", "nulls", "splits"],
         optional_inputs=["base_model"],
         input_lists=["shards"],
         outputs=["matched"],
-        wildcards=["lag", "seed", "tensorboard"],
+        wildcards=["lag", "seed"],
+        texts=["tensorboard"],
         uses_device=True,
         argv=argv,
     )  # fmt: skip
-    section = arguments.load_section(arguments.section, PredictionSection)
-    stage = arguments.load_section(arguments.stage_section, MemoryStageSection)
-    controls = arguments.load_section(arguments.controls_section, MemoryControlsSection)
-    head_class = head_model(read_text(arguments.head_section), arguments.head_section.name)
-    head = arguments.load_section(arguments.head_section, head_class)
-    recipe = arguments.load_section(arguments.recipe_section, TrainingRecipe)
+    section = arguments.load_section("section", PredictionSection)
+    stage = arguments.load_section("stage_section", MemoryStageSection)
+    controls = arguments.load_section("controls_section", MemoryControlsSection)
+    head_class = head_model(
+        arguments.section_text("head_section"), arguments.section_name("head_section")
+    )
+    head = arguments.load_section("head_section", head_class)
+    recipe = arguments.load_section("recipe_section", TrainingRecipe)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     lag, seed = int(arguments.lag), int(arguments.seed)
     frames = open_frames(arguments.shards, arguments.splits)
@@ -57,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         matched = _matched(arguments, controls, material, head, lag, stage.target, seed)
     except ValueError as error:
-        raise InputError(f"{arguments.controls_section.stem}: {error}") from error
+        raise InputError(f"{arguments.section_name('controls_section')}: {error}") from error
     keep_freed_memory()
     stop = StopFlag()
     arrays, headers, checkpoints = {}, {}, []
@@ -111,9 +110,9 @@ def _matched(
 
 def _checkpoint(arguments: _cli.Arguments, label: str) -> Checkpoint:
     inputs = [arguments.memory, arguments.nulls, arguments.splits, *arguments.shards]
-    parts = [*arguments.sections.values(), *map(file_digest, inputs)]
+    parts = [*arguments.section_texts().values(), *map(file_digest, inputs)]
     parts += [arguments.lag, arguments.seed, label]
-    key = text_digest("\n".join([code_digest("engram_audio.steps.train_matched"), *parts]))
+    key = text_digest("\n".join([arguments.frozen.code, *parts]))
     return Checkpoint(arguments.matched.parent / f".checkpoint-{label}.safetensors", key)
 
 

@@ -8,14 +8,13 @@ import torch
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.digest import file_digest
-from engram_audio.artifacts.json_document import read_text
 from engram_audio.errors import InputError
 from engram_audio.memory.config import EngramMemory, MemoryStageSection
 from engram_audio.memory.joint import train_engram
 from engram_audio.memory.storage import pack_engram
 from engram_audio.prediction.config import PredictionSection, head_model
 from engram_audio.prediction.fit import events_trained
-from engram_audio.provenance import code_digest, text_digest
+from engram_audio.provenance import text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._prediction import load_material, open_frames
@@ -29,22 +28,22 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "train_memory",
         __doc__,
-        inputs=[
-            "section", "stage_section", "memory_section", "head_section", "recipe_section", "nulls",
-            "splits",
-        ],
+        inputs=["nulls", "splits"],
         input_lists=["shards"],
         outputs=["memory"],
-        wildcards=["lag", "seed", "tensorboard"],
+        wildcards=["lag", "seed"],
+        texts=["tensorboard"],
         uses_device=True,
         argv=argv,
     )  # fmt: skip
-    section = arguments.load_section(arguments.section, PredictionSection)
-    stage = arguments.load_section(arguments.stage_section, MemoryStageSection)
-    settings = arguments.load_section(arguments.memory_section, EngramMemory)
-    head_class = head_model(read_text(arguments.head_section), arguments.head_section.name)
-    head = arguments.load_section(arguments.head_section, head_class)
-    recipe = arguments.load_section(arguments.recipe_section, TrainingRecipe)
+    section = arguments.load_section("section", PredictionSection)
+    stage = arguments.load_section("stage_section", MemoryStageSection)
+    settings = arguments.load_section("memory_section", EngramMemory)
+    head_class = head_model(
+        arguments.section_text("head_section"), arguments.section_name("head_section")
+    )
+    head = arguments.load_section("head_section", head_class)
+    recipe = arguments.load_section("recipe_section", TrainingRecipe)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     lag, seed = int(arguments.lag), int(arguments.seed)
     frames = open_frames(arguments.shards, arguments.splits)
@@ -67,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
                 attrgetter("state"),
             )  # fmt: skip
         except ValueError as error:
-            raise InputError(f"{arguments.memory_section.stem}: {error}") from error
+            raise InputError(f"{arguments.section_name('memory_section')}: {error}") from error
         packed, headers[label] = pack_engram(label, trained, settings, head, section.window_frames)
         arrays |= packed
     release()
@@ -84,9 +83,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def _checkpoint(arguments: _cli.Arguments, label: str) -> Checkpoint:
     inputs = [arguments.nulls, arguments.splits, *arguments.shards]
-    parts = [*arguments.sections.values(), *map(file_digest, inputs)]
+    parts = [*arguments.section_texts().values(), *map(file_digest, inputs)]
     parts += [arguments.lag, arguments.seed, label]
-    key = text_digest("\n".join([code_digest("engram_audio.steps.train_memory"), *parts]))
+    key = text_digest("\n".join([arguments.frozen.code, *parts]))
     return Checkpoint(arguments.memory.parent / f".checkpoint-{label}.safetensors", key)
 
 

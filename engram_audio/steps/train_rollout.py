@@ -12,7 +12,7 @@ from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.errors import InputError
 from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.fit import Material
-from engram_audio.provenance import code_digest, text_digest
+from engram_audio.provenance import text_digest
 from engram_audio.rollout.config import AnyMethod, OneStepMethod, RefitMethod
 from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
 from engram_audio.rollout.simulate import as_steps
@@ -39,16 +39,17 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "train_rollout",
         __doc__,
-        inputs=["section", "method_section", "nulls", "splits"],
-        optional_inputs=["recipe_section", "base_model", "memory"],
+        inputs=["nulls", "splits"],
+        optional_inputs=["base_model", "memory"],
         input_lists=["shards"],
         outputs=["model", "history"],
-        wildcards=["seed", "tensorboard"],
+        wildcards=["seed"],
+        texts=["tensorboard"],
         uses_device=True,
         argv=argv,
     )
-    section = arguments.load_section(arguments.section, PredictionSection)
-    settings = load_method(arguments, arguments.method_section)
+    section = arguments.load_section("section", PredictionSection)
+    settings = load_method(arguments, "method_section")
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     seed = int(arguments.seed)
     frames = open_frames(arguments.shards, arguments.splits)
@@ -66,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     except Interrupted:
         sys.exit(INTERRUPTED_EXIT_CODE)
     except ValueError as error:
-        raise InputError(f"{arguments.method_section.stem}: {error}") from error
+        raise InputError(f"{arguments.section_name('method_section')}: {error}") from error
     release()
     write_jsonl(arguments.history, history)
     header = {**arguments.manifest(seed), "method": settings.model_dump(mode="json")}
@@ -88,9 +89,7 @@ def _trained(
         raise InputError("train_rollout: a refit is fitted by refit_memory; check the rule")
     if isinstance(settings, OneStepMethod):
         return build_model(settings, frame_of(material), base, seed), [], None
-    if arguments.recipe_section is None:
-        raise InputError("train_rollout: this method needs --recipe-section")
-    recipe = arguments.load_section(arguments.recipe_section, TrainingRecipe)
+    recipe = arguments.load_section("recipe_section", TrainingRecipe)
     checkpoint = _checkpoint(arguments, seed)
     wired = callbacks(checkpoint, StopFlag(), recipe, "rollout", Path(arguments.tensorboard))
     model, state = train_method(
@@ -103,8 +102,8 @@ def _trained(
 def _checkpoint(arguments: _cli.Arguments, seed: int) -> Checkpoint:
     inputs = [arguments.nulls, arguments.splits, *arguments.shards]
     inputs += [path for path in (arguments.base_model, arguments.memory) if path]
-    parts = [*arguments.sections.values(), *map(file_digest, inputs), str(seed)]
-    key = text_digest("\n".join([code_digest("engram_audio.steps.train_rollout"), *parts]))
+    parts = [*arguments.section_texts().values(), *map(file_digest, inputs), str(seed)]
+    key = text_digest("\n".join([arguments.frozen.code, *parts]))
     return Checkpoint(arguments.model.parent / ".checkpoint-rollout.safetensors", key)
 
 

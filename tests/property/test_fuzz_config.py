@@ -8,8 +8,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engram_audio.config import parse_config, section_text
+from engram_audio.config import parse_config
 from engram_audio.errors import InputError
+from engram_audio.planning import section_of
 from engram_audio.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +99,7 @@ def test_a_configuration_is_a_study_or_a_clean_error(edits):
         assert study.shards(name) and study.split_seeds(name)
         assert study.corpus_of(name)
     for name in study.section_names():
-        assert section_text(parsed, name)
+        assert section_of(study.document, name) is not None
 
 
 @given(VALUES)

@@ -9,6 +9,7 @@ from engram_audio.artifacts.table import read_table
 from engram_audio.corpus.splits import make_splits
 from engram_audio.errors import InputError
 from engram_audio.steps import simulate_world
+from tests.frozen_argv import run_step
 
 SECTION = {
     "kind": "world",
@@ -21,19 +22,19 @@ SECTION = {
 OUTPUTS = ("utterances", "exclusions", "shards")
 
 
-def run_step(folder, **changes):
+def simulated(folder, **changes):
     section = folder / "section.json"
     section.write_text(json.dumps({**SECTION, **changes}))
     paths = {name: folder / f"{name}.parquet" for name in OUTPUTS}
     paths["latents"] = folder / "shard-000.zarr.zip"
     argv = [f"--section={section}", "--representation=planted"]
-    simulate_world.main([*argv, *(f"--{name}={path}" for name, path in paths.items())])
+    run_step(simulate_world, [*argv, *(f"--{name}={path}" for name, path in paths.items())])
     return paths
 
 
 def test_tables_and_latents_agree(tmp_path):
     """Every utterance is in the table, in a shard and in the latents; nothing is excluded."""
-    paths = run_step(tmp_path)
+    paths = simulated(tmp_path)
     utterances = read_table(paths["utterances"], ["utterance_id", "speaker_id", "split_hint"])
     shards = read_table(paths["shards"], ["utterance_id", "speaker_id", "shard"])
     store = LatentStore([paths["latents"]])
@@ -48,7 +49,7 @@ def test_tables_and_latents_agree(tmp_path):
 
 def test_the_hint_fixes_the_eval_speakers(tmp_path):
     """Splits of any seed keep the world's eval speakers."""
-    paths = run_step(tmp_path)
+    paths = simulated(tmp_path)
     table = read_table(paths["utterances"], ["utterance_id", "speaker_id", "sex", "duration_s"])
     for seed in (0, 1):
         splits = make_splits(table, eval_fraction=0.5, val_fraction=0.25, seed=seed)
@@ -61,8 +62,8 @@ def test_same_section_same_bytes(tmp_path):
     folders = [tmp_path / name for name in ("a", "b", "c")]
     for folder in folders:
         folder.mkdir()
-    first, again = run_step(folders[0]), run_step(folders[1])
-    other = run_step(folders[2], seed=6)
+    first, again = simulated(folders[0]), simulated(folders[1])
+    other = simulated(folders[2], seed=6)
     assert first["latents"].read_bytes() == again["latents"].read_bytes()
     digests = [LatentStore([paths["latents"]]).metadata.weight_hash for paths in (first, other)]
     assert digests[0] != digests[1]
@@ -71,4 +72,4 @@ def test_same_section_same_bytes(tmp_path):
 def test_an_unknown_world_is_refused(tmp_path):
     """The step names the worlds that there are."""
     with pytest.raises(InputError, match="did you mean type2"):
-        run_step(tmp_path, world="typo2")
+        simulated(tmp_path, world="typo2")

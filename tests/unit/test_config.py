@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from engram_audio.config import parse_config, schema_text, section_text
+from engram_audio.config import parse_config, schema_text
 from engram_audio.errors import InputError
+from engram_audio.planning import section_of
+from engram_audio.provenance import canonical_json
+from engram_audio.study import Study
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ["workflow_config.yaml", "demo/config.yaml"]
@@ -150,17 +153,20 @@ def test_one_line_for_each_mistake():
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_section_text_ignores_key_order():
-    """Reordering keys leaves every frozen section as it was, so nothing reruns."""
+def sections(raw):
+    return Study(parse_config(raw)).document
+
+
+def test_sections_ignore_key_order():
+    """Reordering keys leaves every section as it was, so nothing reruns."""
     raw = load("workflow_config.yaml")
     reordered = {name: raw[name] for name in reversed(raw)}
     reordered["structure"] = dict(reversed(raw["structure"].items()))
     for section in ("structure", "codecs.mimi", "structure_keys.pca", "splits"):
-        assert section_text(parse_config(raw), section) == section_text(
-            parse_config(reordered), section
-        )
+        one, other = (section_of(sections(document), section) for document in (raw, reordered))
+        assert canonical_json(one) == canonical_json(other)
 
 
-def test_section_text_of_an_unknown_section_is_refused():
+def test_an_unknown_section_is_refused():
     with pytest.raises(InputError, match=r"codecs\.nothing"):
-        section_text(parse_config(load("workflow_config.yaml")), "codecs.nothing")
+        section_of(sections(load("workflow_config.yaml")), "codecs.nothing")

@@ -246,7 +246,7 @@ def test_a_useless_archive_leaves_no_subset(tmp_path: Path, content: bytes):
     assert not (tmp_path / SUBSET).exists()
 
 
-def run_step(tmp_path: Path, root: Path) -> dict[str, object]:
+def downloaded(tmp_path: Path, root: Path) -> dict[str, object]:
     section = tmp_path / "corpora.x.json"
     settings = {
         "kind": "librispeech", "root": str(root), "subsets": [SUBSET], "download": True,
@@ -254,8 +254,9 @@ def run_step(tmp_path: Path, root: Path) -> dict[str, object]:
     }  # fmt: skip
     section.write_text(canonical_json(settings))
     receipt = tmp_path / "out" / "receipt.json"
-    download_librispeech.main(
-        ["--section", str(section), "--subset", SUBSET, "--receipt", str(receipt)]
+    run_step(
+        download_librispeech,
+        ["--section", str(section), "--subset", SUBSET, "--receipt", str(receipt)],
     )
     return json.loads(receipt.read_text())
 
@@ -268,10 +269,10 @@ def test_the_step_downloads_once_and_recognises_what_is_there(
     monkeypatch.setenv("ENGRAM_LIBRISPEECH_URL", f"{server.url}/mirror/")
     monkeypatch.setitem(config.LIBRISPEECH_MD5, SUBSET, md5(content))
     root = tmp_path / "LibriSpeech"
-    first = run_step(tmp_path, root)
+    first = downloaded(tmp_path, root)
     assert first["num_files"] == 3 and str(first["url"]).startswith(server.url)
     assert has_subset(root, SUBSET) and not list(root.glob("*.tar.gz*"))
-    again = run_step(tmp_path, root)
+    again = downloaded(tmp_path, root)
     assert again["url"] is None and len(server.requests) == 1
 
 
@@ -282,7 +283,7 @@ def test_the_step_refuses_another_digest(
     server.files[f"/{SUBSET}.tar.gz"] = archive_of(GOOD)
     monkeypatch.setenv("ENGRAM_LIBRISPEECH_URL", server.url)
     with pytest.raises(InputError, match="published is 42e2234b"):
-        run_step(tmp_path, tmp_path / "LibriSpeech")
+        downloaded(tmp_path, tmp_path / "LibriSpeech")
     assert not has_subset(tmp_path / "LibriSpeech", SUBSET)
 
 

@@ -85,11 +85,11 @@ def test_sizes_stay_readable(path: Path):
 
 
 def test_every_step_has_a_rule_of_its_name():
-    """Rule name = step module name, both ways (freeze_config_section needs no step)."""
+    """Rule name = step module name, both ways."""
     rules = set()
     for file in (ROOT / "rules").glob("*.smk"):
         for line in file.read_text(encoding="utf-8").splitlines():
             if line.startswith("rule "):
                 rules.add(line.removeprefix("rule ").rstrip(":"))
     steps = {p.stem for p in (PACKAGE / "steps").glob("*.py") if not p.stem.startswith("_")}
-    assert rules - {"freeze_config_section"} == steps
+    assert rules == steps

@@ -18,6 +18,7 @@ from engram_audio.structure.key_tables import (
     SCORE_COLUMNS,
 )
 from engram_audio.structure.linear import LINEAR_COLUMNS
+from tests.frozen_argv import run_step
 from tests.unit.test_structure_scores import KMEANS, PCA, frames_of_speech, section
 
 COLD_START = 2
@@ -56,7 +57,7 @@ def test_keys_are_written_with_their_columns_and_provenance(inputs, tmp_path):
         "curves": CURVE_COLUMNS, "ngrams": NGRAM_COLUMNS,
     }  # fmt: skip
     outputs = {name: tmp_path / "out" / f"{name}.parquet" for name in names}
-    score_structure_keys.main([*command(inputs, **outputs), "--family", "pca"])
+    run_step(score_structure_keys, [*command(inputs, **outputs), "--family", "pca"])
     tables = {name: read_table(outputs[name], columns) for name, columns in names.items()}
     for name, columns in names.items():
         assert tuple(tables[name].columns) == columns
@@ -74,7 +75,7 @@ def test_keys_are_written_with_their_columns_and_provenance(inputs, tmp_path):
 
 def test_linear_baselines_are_written(inputs, tmp_path):
     del inputs["family-section"]
-    score_linear_baselines.main(command(inputs, linear=tmp_path / "linear.parquet"))
+    run_step(score_linear_baselines, command(inputs, linear=tmp_path / "linear.parquet"))
     table = read_table(tmp_path / "linear.parquet", LINEAR_COLUMNS)
     assert set(table["model"]) == {"ridge", "ar1", "white_noise"}
     assert set(table["part"]) == {"train", "val", "eval"}
@@ -86,4 +87,4 @@ def test_latents_without_a_split_are_refused_by_name(inputs, tmp_path):
         tmp_path / "splits.parquet", pd.DataFrame({"utterance_id": ["x"], "split": ["train"]}), {}
     )
     with pytest.raises(InputError, match="lacks utterance s0-u0"):
-        score_linear_baselines.main(command(inputs, linear=tmp_path / "linear.parquet"))
+        run_step(score_linear_baselines, command(inputs, linear=tmp_path / "linear.parquet"))

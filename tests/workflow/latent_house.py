@@ -13,6 +13,7 @@ from engram_audio.steps import (
     extract_latents,
     fit_codec,
 )
+from tests.frozen_argv import run_step
 
 MEL_PCA = {
     "kind": "mel_pca", "corpus": "speech", "split_seed": 0, "sample_rate_hz": 16000, "num_mels": 40,
@@ -74,13 +75,14 @@ def flags(**values: Any) -> list[str]:
 
 
 def fit(house: Path, name: str) -> bytes:
-    fit_codec.main(
+    run_step(
+        fit_codec,
         flags(
             section=house / "codecs.mel_pca.json",
             utterances=house / "utterances.parquet",
             splits=house / "splits.parquet",
             weights=house / name,
-        )
+        ),
     )
     return (house / name).read_bytes()
 
@@ -88,7 +90,8 @@ def fit(house: Path, name: str) -> bytes:
 def extract(
     house: Path, output: Path, name: str = "rep", weights: str = "weights.safetensors"
 ) -> Path:
-    extract_latents.main(
+    run_step(
+        extract_latents,
         flags(
             representation_section=house / f"representations.{name}.json",
             codec_section=house / "codecs.mel_pca.json",
@@ -99,6 +102,6 @@ def extract(
             latents=output,
             representation=name,
             shard="000",
-        )
+        ),
     )
     return output

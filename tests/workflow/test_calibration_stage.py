@@ -21,6 +21,7 @@ from engram_audio.structure.material import part_of_utterances, prepare
 from engram_audio.trust.measurement import Analysis, all_truths, tables_of
 from engram_audio.trust.oracle_rows import oracle_rows
 from engram_audio.trust.sabotage import sabotage_analysis
+from tests.frozen_argv import run_step
 
 CONFIG = parse_config(
     yaml.safe_load((Path(__file__).parents[2] / "demo/config.yaml").read_text(encoding="utf-8"))
@@ -64,17 +65,21 @@ def imported(folder: Path) -> tuple[LatentStore, Path]:
     (folder / "splits.json").write_text(json.dumps(splits))
     common = {"section": folder / "section.json", "table": folder / "arrays.csv"}
     tables = {name: folder / f"{name}.parquet" for name in ("utterances", "exclusions", "shards")}
-    index_arrays.main(flags(**common, **tables, representation="mine"))
+    run_step(index_arrays, flags(**common, **tables, representation="mine"))
     shard = folder / "shard-000.zarr.zip"
-    import_arrays.main(
-        flags(**common, shards=tables["shards"], latents=shard, representation="mine", shard="000")
+    run_step(
+        import_arrays,
+        flags(**common, shards=tables["shards"], latents=shard, representation="mine", shard="000"),
     )
-    make_splits.main(
+    run_step(
+        make_splits,
         [
             *flags(section=folder / "splits.json", utterances=tables["utterances"]),
-            *flags(splits=folder / "splits.parquet"), "--split-seed", "0",
-        ]
-    )  # fmt: skip
+            *flags(splits=folder / "splits.parquet"),
+            "--split-seed",
+            "0",
+        ],
+    )
     return LatentStore([shard]), folder / "splits.parquet"
 
 

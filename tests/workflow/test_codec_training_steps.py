@@ -19,6 +19,7 @@ from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
 from engram_audio.steps import extract_latents, train_codec
 from engram_audio.training import loop
+from tests.frozen_argv import run_step
 from tests.unit.trained_codec_material import MEL_VAE, RATE_HZ, RECIPE, VAE, merged, voice
 from tests.workflow.conftest import ROOT, snakemake, write_config
 from tests.workflow.test_prediction_training import command, environment, interrupt
@@ -86,14 +87,14 @@ def extract(house: Path, codec: str, weights: Path, output: Path) -> LatentStore
         "--weights", weights, "--latents", output, "--representation", codec, "--shard", "000",
         "--device", "cpu",
     ]  # fmt: skip
-    extract_latents.main([str(part) for part in arguments])
+    run_step(extract_latents, [str(part) for part in arguments])
     return LatentStore([output])
 
 
 @pytest.mark.parametrize("codec", ["mel_vae", "vae"])
 def test_a_codec_is_trained_and_its_latents_extracted(house: Path, codec: str, tmp_path: Path):
     """Weights say how they fare; latents pass the self-tests and say that they are means."""
-    train_codec.main(training(house, codec, tmp_path))
+    run_step(train_codec, training(house, codec, tmp_path))
     arrays, header = read_bundle(tmp_path / "weights.safetensors")
     assert {"rate_nats", "effective_rank", "relative_error"} <= header["health"].keys()
     assert not any(name.startswith("discriminator") for name in arrays)
@@ -121,7 +122,7 @@ def test_only_train_and_val_utterances_decide_the_weights(house: Path, tmp_path:
         write_table(folder / "utterances.parquet", table, {})
         arguments = training(house, "mel_vae", folder)
         arguments[arguments.index("--utterances") + 1] = str(folder / "utterances.parquet")
-        train_codec.main(arguments)
+        run_step(train_codec, arguments)
         arrays, _ = read_bundle(folder / "weights.safetensors")
         return np.concatenate([arrays[key].ravel() for key in sorted(arrays)])
 
@@ -147,12 +148,12 @@ def test_a_collapsed_codec_can_be_kept_without_training_it_again(
     """The gates are no part of what a checkpoint belongs to: only the verdict is made anew."""
     arguments = training(house, "collapsed", tmp_path)
     with pytest.raises(InputError, match="the codec has collapsed"):
-        train_codec.main(arguments)
+        run_step(train_codec, arguments)
     section = merged(SHORT["collapsed"], {"health": {"action": "report"}})
     (tmp_path / "codec.json").write_text(json.dumps(section))
     arguments[1] = str(tmp_path / "codec.json")
     monkeypatch.setattr(loop, "_train_step", lambda *_: pytest.fail("trained again"))
-    train_codec.main(arguments)
+    run_step(train_codec, arguments)
     _, header = read_bundle(tmp_path / "weights.safetensors")
     assert header["collapse"].startswith("its l")
 
@@ -163,7 +164,7 @@ def test_crops_that_no_utterance_holds_are_one_clear_line(house: Path, tmp_path:
     arguments = training(house, "mel_vae", tmp_path)
     arguments[1] = str(tmp_path / "codec.json")
     with pytest.raises(InputError, match="no train utterance is as long as a crop; shorten crop_s"):
-        train_codec.main(arguments)
+        run_step(train_codec, arguments)
 
 
 def test_a_loss_that_is_not_finite_is_one_clear_line(house: Path, tmp_path: Path):
@@ -172,7 +173,7 @@ def test_a_loss_that_is_not_finite_is_one_clear_line(house: Path, tmp_path: Path
     arguments = training(house, "mel_vae", tmp_path)
     arguments[1] = str(tmp_path / "codec.json")
     with pytest.raises(InputError, match=r"not finite.*; lower recipe\.learning_rate"):
-        train_codec.main(arguments)
+        run_step(train_codec, arguments)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from engram_audio.steps import (
     make_splits,
     synthesize_demo_speech,
 )
+from tests.frozen_argv import run_step
 
 RATE = 16000
 SENTENCES = Path(synthesize_demo_speech.__file__).parents[1] / "corpus" / "demo_sentences.txt"
@@ -59,17 +60,29 @@ def section(folder: Path, root: Path, **changes: Any) -> Path:
 def locate(folder: Path, root: Path, **changes: Any) -> Path:
     source = folder / "source.json"
     path = section(folder, root, **changes)
-    locate_corpus.main(["--section", str(path), "--source", str(source)])
+    run_step(locate_corpus, ["--section", str(path), "--source", str(source)])
     return source
 
 
 def index(folder: Path, workers: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
     utterances, exclusions = folder / "utterances.parquet", folder / "exclusions.parquet"
-    index_corpus.main(
-        ["--section", str(folder / "corpora.x.json"), "--source", str(folder / "source.json"),
-         "--utterances", str(utterances), "--exclusions", str(exclusions),
-         "--corpus", "x", "--num-workers", str(workers)]
-    )  # fmt: skip
+    run_step(
+        index_corpus,
+        [
+            "--section",
+            str(folder / "corpora.x.json"),
+            "--source",
+            str(folder / "source.json"),
+            "--utterances",
+            str(utterances),
+            "--exclusions",
+            str(exclusions),
+            "--corpus",
+            "x",
+            "--num-workers",
+            str(workers),
+        ],
+    )
     return pd.read_parquet(utterances), pd.read_parquet(exclusions)
 
 
@@ -83,18 +96,36 @@ def test_a_good_tree_becomes_tables_shards_and_splits(tmp_path: Path):
     assert utterances.groupby("speaker_id")["sex"].first().tolist() == list("MFMFMF")
     assert all(Path(path).is_file() for path in utterances["audio_path"])
     table = str(tmp_path / "utterances.parquet")
-    assign_shards.main(
-        ["--section", str(tmp_path / "corpora.x.json"), "--utterances", table,
-         "--shards", str(tmp_path / "shards.parquet"), "--corpus", "x"]
-    )  # fmt: skip
+    run_step(
+        assign_shards,
+        [
+            "--section",
+            str(tmp_path / "corpora.x.json"),
+            "--utterances",
+            table,
+            "--shards",
+            str(tmp_path / "shards.parquet"),
+            "--corpus",
+            "x",
+        ],
+    )
     shards = pd.read_parquet(tmp_path / "shards.parquet")
     assert shards.groupby("shard")["speaker_id"].nunique().to_dict() == {"000": 3, "001": 3}
     splits_section = tmp_path / "splits.json"
     splits_section.write_text('{"seeds":[0],"eval_fraction":0.34,"val_fraction":0.1}')
-    make_splits.main(
-        ["--section", str(splits_section), "--utterances", table, "--split-seed", "0",
-         "--splits", str(tmp_path / "splits.parquet")]
-    )  # fmt: skip
+    run_step(
+        make_splits,
+        [
+            "--section",
+            str(splits_section),
+            "--utterances",
+            table,
+            "--split-seed",
+            "0",
+            "--splits",
+            str(tmp_path / "splits.parquet"),
+        ],
+    )
     splits = pd.read_parquet(tmp_path / "splits.parquet")
     assert splits["split"].value_counts().to_dict() == {"train": 8, "eval": 6, "val": 4}
 
@@ -247,10 +278,19 @@ def speak(folder: Path, root: Path, workers: int) -> dict[str, Any]:
     path = folder / "corpora.x.json"
     path.write_text(canonical_json(settings))
     source = folder / "source.json"
-    synthesize_demo_speech.main(
-        ["--section", str(path), "--sentences", str(SENTENCES), "--source", str(source),
-         "--num-workers", str(workers)]
-    )  # fmt: skip
+    run_step(
+        synthesize_demo_speech,
+        [
+            "--section",
+            str(path),
+            "--sentences",
+            str(SENTENCES),
+            "--source",
+            str(source),
+            "--num-workers",
+            str(workers),
+        ],
+    )
     return json.loads(source.read_text())
 
 

@@ -18,6 +18,7 @@ from engram_audio.steps import (
     fit_linear_nulls,
     train_factorizer,
 )
+from tests.frozen_argv import run_step
 from tests.unit.factorizer_material import recipe, settings
 from tests.unit.prediction_material import first_order, make_block
 from tests.workflow.test_prediction_training import SECTION, command, environment, interrupt
@@ -68,7 +69,7 @@ def study(tmp_path_factory) -> Path:
         *shared(folder), "--nulls", folder / "nulls.safetensors",
         "--nulls-section", folder / "prediction_nulls.json",
     ]  # fmt: skip
-    fit_linear_nulls.main([str(part) for part in arguments])
+    run_step(fit_linear_nulls, [str(part) for part in arguments])
     return folder
 
 
@@ -95,7 +96,7 @@ def training(
 
 @pytest.fixture(scope="module")
 def trained(study) -> Path:
-    train_factorizer.main(training(study, study / "trained"))
+    run_step(train_factorizer, training(study, study / "trained"))
     return study / "trained"
 
 
@@ -115,7 +116,7 @@ def test_scores_are_those_of_the_prediction_stages_frames(study, trained):
         "--nulls", study / "nulls.safetensors", "--model", trained / "model.safetensors",
         "--seed", "0", "--scores", trained / "scores.parquet", "--device", "cpu",
     ]  # fmt: skip
-    evaluate_factorizer.main([str(part) for part in arguments])
+    run_step(evaluate_factorizer, [str(part) for part in arguments])
     scores = pd.read_parquet(trained / "scores.parquet")
     index = LatentStore([study / "latents" / "world" / "shard-000.zarr.zip"]).index
     splits = pd.read_parquet(study / "splits.parquet").query("split == 'eval'")
@@ -132,7 +133,7 @@ def test_an_exported_state_is_a_representation(study, trained):
         "--latents", study / "latents" / "world" / "shard-000.zarr.zip",
         "--representation", "world_state", "--state-latents", output, "--device", "cpu",
     ]  # fmt: skip
-    export_states.main([str(part) for part in arguments])
+    run_step(export_states, [str(part) for part in arguments])
     store = LatentStore([output])
     assert store.metadata.num_dims == 2
     assert "z_dyn" in store.metadata.latent_space

@@ -22,6 +22,7 @@ from engram_audio.steps import (
     simulate_var,
     summarize_latents,
 )
+from tests.frozen_argv import run_step
 from tests.workflow.latent_house import (
     NUM_UTTERANCES,
     REPRESENTATION,
@@ -144,23 +145,36 @@ def test_surrogates_and_the_summary_of_each(house: Path):
     outputs = {"rep": base}
     for kind in ("shuffled", "phase_randomized"):
         outputs[kind] = house / f"rep--{kind}.zarr.zip"
-        make_surrogate.main(
-            flags(section=surrogates, latents=base, surrogate_latents=outputs[kind],
-                  representation="rep", surrogate=kind)
-        )  # fmt: skip
+        run_step(
+            make_surrogate,
+            flags(
+                section=surrogates,
+                latents=base,
+                surrogate_latents=outputs[kind],
+                representation="rep",
+                surrogate=kind,
+            ),
+        )
     model = house / "var.safetensors"
-    fit_var.main(
-        flags(section=surrogates, splits=house / "splits.parquet", latents=[base], model=model)
+    run_step(
+        fit_var,
+        flags(section=surrogates, splits=house / "splits.parquet", latents=[base], model=model),
     )
     outputs["var"] = house / "rep--var.zarr.zip"
-    simulate_var.main(
-        flags(section=surrogates, model=model, latents=base, surrogate_latents=outputs["var"],
-              representation="rep")
-    )  # fmt: skip
+    run_step(
+        simulate_var,
+        flags(
+            section=surrogates,
+            model=model,
+            latents=base,
+            surrogate_latents=outputs["var"],
+            representation="rep",
+        ),
+    )
     summaries = {}
     for name, path in outputs.items():
         target = house / f"{name}.summary.json"
-        summarize_latents.main(flags(latents=[path], summary=target))
+        run_step(summarize_latents, flags(latents=[path], summary=target))
         summaries[name] = read_json(target)
     rep = summaries["rep"]
     assert rep["surrogate"] is None
@@ -179,7 +193,8 @@ def test_surrogates_and_the_summary_of_each(house: Path):
 def test_players_are_of_eval_speakers_and_decode(house: Path):
     report = {"title": "x", "num_players": 2, "player_duration_s": 1.0}
     target = house / "players.json"
-    render_round_trips.main(
+    run_step(
+        render_round_trips,
         flags(
             representation_section=house / "representations.rep.json",
             codec_section=house / "codecs.mel_pca.json",
@@ -190,7 +205,7 @@ def test_players_are_of_eval_speakers_and_decode(house: Path):
             weights=[house / "weights.safetensors"],
             players=target,
             representation="rep",
-        )
+        ),
     )
     import base64
     import io
@@ -228,35 +243,54 @@ def test_user_arrays_become_a_representation(house: Path):
         "kind": "arrays", "path": str(folder), "table": str(table), "frame_rate_hz": 25.0,
         "latent_space": "test", "is_causal": True, "num_shards": 2,
     })  # fmt: skip
-    index_arrays.main(
-        flags(section=settings, table=table, utterances=house / "u.parquet",
-              exclusions=house / "e.parquet", shards=house / "s.parquet", representation="mine")
-    )  # fmt: skip
+    run_step(
+        index_arrays,
+        flags(
+            section=settings,
+            table=table,
+            utterances=house / "u.parquet",
+            exclusions=house / "e.parquet",
+            shards=house / "s.parquet",
+            representation="mine",
+        ),
+    )
     exclusions = read_table(house / "e.parquet", ["reason"])
     assert exclusions["reason"].tolist() == ["not_finite"]
     paths = []
     for shard in ("000", "001"):
         paths.append(house / f"shard-{shard}.zarr.zip")
-        import_arrays.main(
-            flags(section=settings, table=table, shards=house / "s.parquet", latents=paths[-1],
-                  representation="mine", shard=shard)
-        )  # fmt: skip
+        run_step(
+            import_arrays,
+            flags(
+                section=settings,
+                table=table,
+                shards=house / "s.parquet",
+                latents=paths[-1],
+                representation="mine",
+                shard=shard,
+            ),
+        )
     block = LatentStore(paths).load()
     assert len(block.utterance_ids) == 6
     for number, name in enumerate(block.utterance_ids):
         start, stop = block.offsets[number : number + 2]
         np.testing.assert_array_equal(block.frames[start:stop], values[name].astype(np.float32))
     summary = house / "mine.summary.json"
-    summarize_latents.main(flags(latents=paths, summary=summary))
+    run_step(summarize_latents, flags(latents=paths, summary=summary))
     assert read_json(summary)["energy"] == "RMS of the frame's latent"
 
 
 def download(house: Path, settings: dict[str, Any]) -> Path:
     target = house / "download" / "model.safetensors"
-    download_codec.main(
-        flags(section=section(house, "codecs.mimi", settings), codec="mimi", weights=target,
-              model_config=target.with_name("config.json"))
-    )  # fmt: skip
+    run_step(
+        download_codec,
+        flags(
+            section=section(house, "codecs.mimi", settings),
+            codec="mimi",
+            weights=target,
+            model_config=target.with_name("config.json"),
+        ),
+    )
     return target
 
 

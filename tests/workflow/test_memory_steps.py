@@ -20,6 +20,7 @@ from engram_audio.steps import (
     train_matched,
     train_memory,
 )
+from tests.frozen_argv import run_step
 from tests.unit.memory_material import KMEANS, engram, lookup, table_of
 from tests.unit.prediction_material import head_settings, make_block, recipe
 from tests.workflow.test_prediction_training import SECTION, command, environment
@@ -87,7 +88,7 @@ def arguments(folder: Path, with_nulls: bool = True, **named: Any) -> list[str]:
 
 
 def run(step: Any, folder: Path, with_nulls: bool = True, **named: Any) -> None:
-    step.main(arguments(folder, with_nulls, **named))
+    run_step(step, arguments(folder, with_nulls, **named))
 
 
 FITTED: dict[str, Any] = {"stage_section": "memory", "lag": "1", "seed": "0", "device": "cpu"}

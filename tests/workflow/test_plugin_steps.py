@@ -19,6 +19,7 @@ from engram_audio.provenance import ROOT
 from engram_audio.steps import (
     extract_latents,
 )
+from tests.frozen_argv import run_step
 from tests.workflow.latent_house import (
     NUM_UTTERANCES,
     build_house,
@@ -60,7 +61,8 @@ def extract_tiny(house: Path, **settings: Any) -> Path:
         "uses_torch": False,
     })  # fmt: skip
     output = house / "latents" / "rep" / "shard-000.zarr.zip"
-    extract_latents.main(
+    run_step(
+        extract_latents,
         flags(
             representation_section=house / "representations.rep.json",
             codec_section=house / "codecs.tiny.json",
@@ -71,7 +73,7 @@ def extract_tiny(house: Path, **settings: Any) -> Path:
             latents=output,
             representation="rep",
             shard="000",
-        )
+        ),
     )
     return output
 

@@ -15,6 +15,7 @@ import pytest
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import write_table
+from tests.frozen_argv import frozen_argv
 from tests.unit.prediction_material import (
     first_order,
     head_settings,
@@ -70,7 +71,8 @@ def environment() -> dict[str, str]:
 
 
 def command(step: str, arguments: list) -> list[str]:
-    return [sys.executable, "-m", f"engram_audio.steps.{step}", *map(str, arguments)]
+    argv = frozen_argv(step, [str(word) for word in arguments])
+    return [sys.executable, "-m", f"engram_audio.steps.{step}", *argv]
 
 
 def training(study: dict[str, list[str]], folder: Path) -> list[str]:

@@ -24,6 +24,7 @@ from engram_audio.codecs.mel import analysis_of, log_mel_distance
 from engram_audio.codecs.mel_pca import MelPcaCodec, fit_mel_pca
 from engram_audio.codecs.registry import load_codec
 from engram_audio.steps import train_codec
+from tests.frozen_argv import run_step
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +85,7 @@ def rungs(speech: Path) -> dict[float, Path]:
             "--weights", folder / "weights.safetensors", "--history", folder / "history.jsonl",
             "--device", "cpu",
         ]  # fmt: skip
-        train_codec.main([str(part) for part in arguments])
+        run_step(train_codec, [str(part) for part in arguments])
         assert time.process_time() - before < MAXIMUM_TRAINING_S
         found[beta] = folder / "weights.safetensors"
     return found

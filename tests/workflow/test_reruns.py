@@ -4,7 +4,6 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.workflow.conftest import Outcome
@@ -36,7 +35,7 @@ def test_a_copied_study_has_nothing_to_do(lab: Lab):
 
 def test_a_gate_threshold_reruns_the_decision_and_the_report(lab: Lab):
     config = edited(lab, "decision", "literal_gate", "maximum_ratio", value=0.55)
-    jobs = {"freeze_config_section": 1, "decide": 1, "render_report": 1, "all": 1}
+    jobs = {"decide": 1, "render_report": 1, "all": 1}
     assert plan(lab, config) == jobs
     outcome = lab.run()
     assert outcome.code == 0 and outcome.jobs == jobs
@@ -45,7 +44,6 @@ def test_a_gate_threshold_reruns_the_decision_and_the_report(lab: Lab):
 def test_the_pca_dimension_reruns_its_key_family_and_what_follows(lab: Lab):
     config = edited(lab, "structure_keys", "pca", "num_components", value=3)
     assert plan(lab, config) == {
-        "freeze_config_section": 1,
         "score_structure_keys": 3,  # one family on three representations
         "tabulate_states": 1,
         "tabulate_structure": 1,
@@ -126,10 +124,8 @@ def test_why_names_the_value_and_the_module_before_and_after(lab: Lab):
     assert "tabulate_structure (1)" in answer.text
 
 
-@pytest.mark.parametrize("lost", ["code", ""])
-def test_why_without_its_notes_still_says_what_would_run(lab: Lab, lost: str):
-    notes = lab.folder / ".snakemake" / "engram_audio" / lost
-    notes.rename(lab.folder / "gone")
+def test_why_without_its_notes_still_says_what_would_run(lab: Lab):
+    (lab.results / "config" / "code").rename(lab.folder / "gone")
     module = lab.folder / "engram_audio" / "structure" / "gates.py"
     module.write_text(module.read_text() + "\n_edited = 1\n")
     answer = why(lab)

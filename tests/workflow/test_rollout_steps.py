@@ -19,6 +19,7 @@ from engram_audio.steps import (
     train_density,
     train_rollout,
 )
+from tests.frozen_argv import run_step
 from tests.report_rollout_tables import BARS
 from tests.unit.factorizer_material import recipe
 from tests.unit.prediction_material import first_order, head_settings, make_block
@@ -57,14 +58,14 @@ def study(tmp_path_factory) -> Path:
     for name, value in sections.items():
         (folder / f"{name}.json").write_text(json.dumps(value))
     nulls = [*shared(folder), "--nulls-section", folder / "prediction_nulls.json"]
-    fit_linear_nulls.main([str(part) for part in nulls])
+    run_step(fit_linear_nulls, [str(part) for part in nulls])
     head = [
         *shared(folder), "--head-section", folder / "head.json",
         "--recipe-section", folder / "head_recipe.json", "--lag", "1", "--seed", "0",
         "--tensorboard", folder / "tensorboard", "--device", "cpu",
         "--model", folder / "head.safetensors", "--history", folder / "head.jsonl",
     ]  # fmt: skip
-    train_density.main([str(part) for part in head])
+    run_step(train_density, [str(part) for part in head])
     return folder
 
 
@@ -100,14 +101,14 @@ def evaluated(study) -> Path:
     """Every method trained and evaluated."""
     for name in RUNS:
         output = place(study, name)
-        train_rollout.main(training(study, name, output))
+        run_step(train_rollout, training(study, name, output))
         arguments = [
             *shared(study), "--method-section", study / f"method_{name}.json",
             "--rollout-section", study / "rollout.json", *base(study, name),
             "--model", output / "model.safetensors", "--seed", "0", "--device", "cpu",
             "--scores", output / "scores.parquet", "--health", output / "health.parquet",
         ]  # fmt: skip
-        evaluate_rollout.main([str(part) for part in arguments])
+        run_step(evaluate_rollout, [str(part) for part in arguments])
     return study
 
 
@@ -151,7 +152,7 @@ def test_tables_hold_every_method(evaluated, tmp_path):
         "--sweeps", *(f"{name}=" for name in RUNS),
         "--rollout", tmp_path / "rollout.csv", "--rollout-sweep", tmp_path / "rollout_sweep.csv",
     ]  # fmt: skip
-    tabulate_rollout.main([str(part) for part in arguments])
+    run_step(tabulate_rollout, [str(part) for part in arguments])
     table = pd.read_csv(tmp_path / "rollout.csv", comment="#")
     assert set(table["method"]) == set(RUNS)
     upto = table.query("method == 'one_step' and mode == 'sampled' and span == 'up_to'")

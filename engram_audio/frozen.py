@@ -1,0 +1,201 @@
+"""What one job was asked to do, frozen: settings, wildcards, inputs and code in one small file.
+
+The driver writes `<results>/config/<rule>/<subject>.<digest>.json` while it plans. The subject is
+the job's wildcards, the digest is that of the text. A changed value or edited code is therefore
+another file, newer than what the old one made, and Snakemake sees it with and without its own
+memory. A step reads nothing else of the configuration and refuses a file that is not what its name
+says.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engram_audio.errors import InputError
+from engram_audio.provenance import canonical_json, code_digest, text_digest
+
+FOLDER = "config"  # below the results
+MAXIMUM_SUBJECT = 160  # file systems allow 255 bytes in a name
+
+
+class Code(NamedTuple):
+    """Which code a step runs.
+
+    Attributes:
+        modules: The step's module, and modules that it loads by name.
+        suffix: Version and digest of a plugin's own code, or "".
+    """
+
+    modules: tuple[str, ...]
+    suffix: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Digest of all that these modules reach."""
+        return code_digest(*self.modules) + self.suffix
+
+
+class Frozen(NamedTuple):
+    """A frozen file as a step reads it.
+
+    Attributes:
+        rule: The rule whose job this is.
+        wildcards: The job's wildcards.
+        settings: By role, the sections that the step reads: each a `section` name and a `value`.
+        data: Digests of a user's files that no rule makes, by name.
+        code: Digest of the step's code.
+        name: `<rule>/<subject>.<digest>`: what manifests repeat.
+        folder: The folder that holds the files of all rules.
+    """
+
+    rule: str
+    wildcards: dict[str, str]
+    settings: dict[str, list[dict[str, Any]]]
+    data: dict[str, Any]
+    code: str
+    name: str
+    folder: Path
+
+
+def subject_of(wildcards: Mapping[str, str]) -> str:
+    """Return a job's wildcards as part of a file name; `study` where a rule has none."""
+    text = ",".join(f"{name}={value}" for name, value in sorted(wildcards.items())) or "study"
+    if len(text) <= MAXIMUM_SUBJECT:
+        return text
+    return f"{text[:MAXIMUM_SUBJECT]}~{text_digest(text)}"
+
+
+def frozen_text(
+    rule: str,
+    wildcards: Mapping[str, str],
+    settings: Mapping[str, list[dict[str, Any]]],
+    code: Code,
+    **more: Any,
+) -> str:
+    """Return the canonical text of a job.
+
+    Args:
+        rule: Its rule.
+        wildcards: Its wildcards.
+        settings: Sections by role, each `{"section": name, "value": plain values}`.
+        code: What it runs.
+        more: `inputs`, `params`, `command` and `data`, as far as there are any.
+    """
+    content = {"inputs": {}, "params": {}, "command": "", "data": {}, **more}
+    code_part = {"modules": list(code.modules), "suffix": code.suffix, "digest": code.digest}
+    return canonical_json(
+        {"rule": rule, "wildcards": wildcards, "settings": settings, "code": code_part, **content}
+    )
+
+
+def place_of(folder: Path, rule: str, wildcards: Mapping[str, str], text: str) -> Path:
+    """Return where a text belongs."""
+    return folder / rule / f"{subject_of(wildcards)}.{text_digest(text)}.json"
+
+
+def keep(path: Path, text: str) -> None:
+    """Write a frozen file unless it is there.
+
+    A damaged one is mended and keeps its time: what was made from it was made from the text that
+    its name promises, because a step refuses any other.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    try:
+        if path.read_bytes() == text.encode():
+            return
+        times = path.stat()
+    except FileNotFoundError:
+        times = None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); mend or delete it") from error
+    try:
+        _write(path, text, times)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); make room or mend the permissions"
+        ) from error
+
+
+def _write(path: Path, text: str, times: os.stat_result | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as handle:
+            handle.write(text)
+        os.chmod(name, 0o644)
+        if times is not None:
+            os.utime(name, ns=(times.st_atime_ns, times.st_mtime_ns))
+            os.replace(name, path)
+        else:
+            # Of two drivers that plan at once the first wins: a later time would rerun the job.
+            with contextlib.suppress(FileExistsError):
+                os.link(name, path)
+    except OSError:
+        if times is not None or path.exists():
+            raise
+        os.replace(name, path)  # a file system without hard links
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def forget_others(used: Collection[Path]) -> list[Path]:
+    """Remove files of the same rule and subject with another digest; return what was removed."""
+    removed = []
+    folders = {path.parent for path in used}
+    subjects = {(path.parent, subject_in(path)) for path in used}
+    for folder in folders:
+        for path in sorted(folder.glob("*.json")):
+            if (folder, subject_in(path)) in subjects and path not in used:
+                path.unlink(missing_ok=True)
+                removed.append(path)
+    return removed
+
+
+def subject_in(path: Path) -> str:
+    """Return the subject that a file name states."""
+    return path.name.removesuffix(".json").rpartition(".")[0]
+
+
+def read_frozen(path: Path) -> Frozen:
+    """Read a frozen file and check it against its name.
+
+    Raises:
+        InputError: Missing, damaged, edited by hand, renamed, or made for other code.
+    """
+    remedy = "edit the configuration, not this file, and run Snakemake again"
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run Snakemake, which writes it") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); {remedy}") from error
+    place = path.absolute()
+    if text_digest(text) != path.stem.rpartition(".")[2]:
+        raise InputError(f"{path}: is not what its name says, so it was changed; {remedy}")
+    content = json.loads(text)
+    folder = place.parent.parent
+    if place_of(folder, content["rule"], content["wildcards"], text) != place:
+        raise InputError(f"{path}: belongs to another job, so it was renamed; {remedy}")
+    return Frozen(
+        content["rule"], content["wildcards"], content["settings"], content["data"],
+        _checked_code(path, content["code"]), f"{path.parent.name}/{path.stem}", folder,
+    )  # fmt: skip
+
+
+def _checked_code(path: Path, code: Mapping[str, Any]) -> str:
+    """Return the digest of the code that runs, after comparing it with the one that was planned."""
+    running = Code(tuple(code["modules"]), code["suffix"]).digest
+    if running != code["digest"]:
+        raise InputError(
+            f"{path}: was planned for code {code['digest']}, but the package at "
+            f"{Path(__file__).parent} is {running}; run Snakemake again, and let PYTHONPATH name "
+            "the workflow's own folder"
+        )
+    return running

@@ -1,0 +1,140 @@
+"""The driver's side of frozen files: gathers what decides a job, and writes it while planning.
+
+Snakemake calls an input function for each job that it plans, also in a dry run. That is the moment
+when the job's file is written: it belongs to its own content and disturbs nothing. Files of the
+same job with another digest are removed when a real run starts, because by then the folder is
+locked.
+"""
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engram_audio.errors import InputError
+from engram_audio.frozen import Code, forget_others, frozen_text, keep, place_of
+from engram_audio.provenance import canonical_json, module_digests
+
+SETTINGS = "settings"  # the input that holds the frozen file, and the role of a step's own section
+CODE_FOLDER = "code"  # module digests behind each digest of code, for `make why`
+Choice = str | list[str] | Callable[[Any], str | list[str]]
+
+
+class Needs(NamedTuple):
+    """What a rule reads beside its input files.
+
+    Attributes:
+        rule: Its name.
+        step: The step module that it runs.
+        sections: Dotted names of sections by role: a pattern with wildcards, a list, or a function
+            of the wildcards. A role without a section is left out.
+        loads: Function of the wildcards that returns modules which the step loads by name, and the
+            suffix of a plugin's code.
+        data: Function of the wildcards that returns digests of a user's own files.
+    """
+
+    rule: str
+    step: str
+    sections: Mapping[str, Choice]
+    loads: Callable[[Any], tuple[tuple[str, ...], str]] | None = None
+    data: Callable[[Any], dict[str, Any]] | None = None
+
+
+class Planner:
+    """Writes the frozen files of the jobs that Snakemake plans."""
+
+    def __init__(
+        self, document: Mapping[str, Any], rule_of: Callable[[str], Any], folder: Path
+    ) -> None:
+        """Prepare to plan.
+
+        Args:
+            document: The whole configuration as plain values.
+            rule_of: Returns Snakemake's rule by name.
+            folder: Where frozen files lie, `<results>/config`.
+        """
+        self._document, self._rule_of, self._folder = document, rule_of, folder
+        self._texts: dict[Path, str] = {}
+        self._known: dict[tuple[str, str], Path] = {}
+        self._codes: dict[str, Code] = {}
+
+    def frozen_path(self, needs: Needs, wildcards: Any) -> str:
+        """Return the frozen file of a job, written if it was not there."""
+        plain = {name: str(value) for name, value in wildcards.items()}
+        job = (needs.rule, canonical_json(plain))
+        if job not in self._known:
+            text = self._text(needs, wildcards, plain)
+            path = place_of(self._folder, needs.rule, plain, text)
+            keep(path, text)
+            self._known[job], self._texts[path] = path, text
+        return str(self._known[job])
+
+    def settle(self) -> None:
+        """Make a real run's files the only ones of their jobs; note what the code is made of."""
+        for path, text in self._texts.items():
+            keep(path, text)  # another driver may have removed it before the folder was locked
+        forget_others(self._texts)
+        for digest, code in self._codes.items():
+            path = self._folder / CODE_FOLDER / f"{digest}.json"
+            keep(path, canonical_json(module_digests(code.modules)))
+
+    def _text(self, needs: Needs, wildcards: Any, plain: dict[str, str]) -> str:
+        rule = self._rule_of(needs.rule)
+        modules, suffix = needs.loads(wildcards) if needs.loads else ((), "")
+        code = Code((f"engram_audio.steps.{needs.step}", *modules), suffix)
+        self._codes[code.digest] = code
+        return frozen_text(
+            needs.rule,
+            plain,
+            {role: self._parts(choice, wildcards) for role, choice in needs.sections.items()},
+            code,
+            inputs=declared(rule.input, wildcards),
+            params=declared(rule.params, wildcards),
+            command=" ".join(rule.shellcmd.split()),
+            data=needs.data(wildcards) if needs.data else {},
+        )
+
+    def _parts(self, choice: Choice, wildcards: Any) -> list[dict[str, Any]]:
+        found = choice(wildcards) if callable(choice) else choice
+        names = [found] if isinstance(found, str) else found
+        names = [name.format(**wildcards) for name in names]
+        return [{"section": name, "value": section_of(self._document, name)} for name in names]
+
+
+def section_of(document: Mapping[str, Any], name: str) -> Any:
+    """Return a section by dotted name, for example `codecs.mimi`.
+
+    Raises:
+        InputError: There is no such section.
+    """
+    current: Any = document
+    for part in name.split("."):
+        if not isinstance(current, dict) or part not in current:
+            raise InputError(f"{name}: no such configuration section")
+        current = current[part]
+    return current
+
+
+def declared(items: Any, wildcards: Any) -> dict[str, Any]:
+    """Return what a rule declares as inputs or parameters, by name, beside its frozen file.
+
+    A function of more than the wildcards makes an option of what is declared already: left out.
+    """
+    return {
+        str(name): _plain(item(wildcards) if callable(item) else item)
+        for name, item in items._allitems()
+        if name != SETTINGS and not (callable(item) and _reads_more(item))
+    }
+
+
+def _reads_more(function: Callable[..., Any]) -> bool:
+    return len(inspect.signature(function).parameters) > 1
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Iterable):
+        return [_plain(item) for item in value]
+    return json.loads(canonical_json(value))

@@ -45,7 +45,7 @@ class Planner:
     """Writes the frozen files of the jobs that Snakemake plans."""
 
     def __init__(
-        self, document: Mapping[str, Any], rule_of: Callable[[str], Any], folder: Path
+        self, document: Mapping[str, Any], rule_of: Callable[[str], Any], folder: Path, home: str
     ) -> None:
         """Prepare to plan.
 
@@ -53,8 +53,11 @@ class Planner:
             document: The whole configuration as plain values.
             rule_of: Returns Snakemake's rule by name.
             folder: Where frozen files lie, `<results>/config`.
+            home: The workflow's own folder, seen from where it runs: no part of what is frozen, so
+                that a moved checkout reruns nothing.
         """
         self._document, self._rule_of, self._folder = document, rule_of, folder
+        self._home = f"{home}/"
         self._texts: dict[Path, str] = {}
         self._known: dict[tuple[str, str], Path] = {}
         self._codes: dict[str, Code] = {}
@@ -89,8 +92,8 @@ class Planner:
             plain,
             {role: self._parts(choice, wildcards) for role, choice in needs.sections.items()},
             code,
-            inputs=declared(rule.input, wildcards),
-            params=declared(rule.params, wildcards),
+            inputs=declared(rule.input, wildcards, self._home),
+            params=declared(rule.params, wildcards, self._home),
             command=" ".join(rule.shellcmd.split()),
             data=needs.data(wildcards) if needs.data else {},
         )
@@ -116,13 +119,13 @@ def section_of(document: Mapping[str, Any], name: str) -> Any:
     return current
 
 
-def declared(items: Any, wildcards: Any) -> dict[str, Any]:
+def declared(items: Any, wildcards: Any, home: str = "") -> dict[str, Any]:
     """Return what a rule declares as inputs or parameters, by name, beside its frozen file.
 
     A function of more than the wildcards makes an option of what is declared already: left out.
     """
     return {
-        str(name): _plain(item(wildcards) if callable(item) else item)
+        str(name): _plain(item(wildcards) if callable(item) else item, home)
         for name, item in items._allitems()
         if name != SETTINGS and not (callable(item) and _reads_more(item))
     }
@@ -132,9 +135,9 @@ def _reads_more(function: Callable[..., Any]) -> bool:
     return len(inspect.signature(function).parameters) > 1
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, home: str) -> Any:
     if isinstance(value, str):
-        return str(value)
+        return str(value).removeprefix(home)
     if isinstance(value, Iterable):
-        return [_plain(item) for item in value]
+        return [_plain(item, home) for item in value]
     return json.loads(canonical_json(value))

@@ -18,7 +18,9 @@ from engram_audio.provenance import module_digests
 
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n?)+)", re.M)
 REASON = re.compile(r"^ {4}reason: (.*)$", re.M)
-FROZEN = re.compile(r"^ {4}input: (?:.*, )?([^\s,][^\n]*?/config/\w+/[^/\n]+?\.[0-9a-f]{16}\.json)", re.M)
+FROZEN = re.compile(
+    r"^ {4}input: (?:.*?, )?([^\n]*?/config/\w+/[^/\n]+?\.[0-9a-f]{16}\.json)", re.M
+)
 PLACES = ("inputs", "params", "command", "data")
 
 

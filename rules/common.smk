@@ -38,7 +38,10 @@ ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 try:
     STUDY = study.Study(workflow_config.parse_config(config))
     PLANNER = Planner(
-        STUDY.document, workflow.get_rule, Path(workflow.pathvars.apply("<results>/config"))
+        STUDY.document,
+        workflow.get_rule,
+        Path(workflow.pathvars.apply("<results>/config")),
+        os.path.relpath(workflow.basedir),
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None

@@ -18,6 +18,7 @@ from engram_audio.corpus import config
 from engram_audio.errors import InputError
 from engram_audio.provenance import canonical_json
 from engram_audio.steps import download_librispeech
+from tests.frozen_argv import run_step
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 SUBSET = "dev-clean"

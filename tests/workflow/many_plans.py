@@ -35,13 +35,31 @@ def jobs_of(text: str) -> dict[str, int]:
 
 def plan(arguments: list[str]) -> tuple[int, str]:
     """Run `snakemake -n` in a child; return its exit code and all it printed."""
+    code, text, _ = run_in_child(arguments, {})
+    return code, text
+
+
+def run_in_child(
+    arguments: list[str], variables: dict[str, str]
+) -> tuple[int, str, dict[str, int]]:
+    """Run Snakemake in a child of this process.
+
+    Args:
+        arguments: Its command line.
+        variables: Environment variables to set.
+
+    Returns:
+        Exit code, all that it printed, and the jobs of its table by rule.
+    """
     with tempfile.TemporaryFile("w+") as output:
         child = os.fork()
         if child == 0:
+            os.environ.update(variables)
             _become_snakemake(output.fileno(), arguments)
         _, status = os.waitpid(child, 0)
         output.seek(0)
-        return os.waitstatus_to_exitcode(status), output.read()
+        text = output.read()
+    return os.waitstatus_to_exitcode(status), text, jobs_of(text)
 
 
 def _become_snakemake(descriptor: int, arguments: list[str]) -> None:
@@ -49,6 +67,7 @@ def _become_snakemake(descriptor: int, arguments: list[str]) -> None:
     try:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")  # not those of a test runner
         code = 0 if cli.main(arguments) is None else 1
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))

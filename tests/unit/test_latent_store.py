@@ -110,7 +110,7 @@ def test_another_schema_version_is_refused(tmp_path: Path):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in entries.items():
             archive.writestr(name, content)
-    with pytest.raises(InputError, match="schema_version 99, but this code reads 1"):
+    with pytest.raises(InputError, match="schema_version 99, but this code reads 2"):
         LatentStore([path])
 
 
@@ -146,7 +146,7 @@ def test_damaged_missing_or_foreign_tensors_are_refused(tmp_path: Path):
     path.write_bytes(content[:-4])
     with pytest.raises(InputError, match="not a readable safetensors"):
         read_tensors(path, ["a"])
-    path.write_bytes(content.replace(b'schema_version\\": 1', b'schema_version\\": 7'))
+    path.write_bytes(content.replace(b'schema_version\\": 2', b'schema_version\\": 7'))
     with pytest.raises(InputError, match="schema_version 7"):
         read_tensors(path, ["a"])
     write_tensors(path, {"a": np.array([np.inf], np.float32)}, {})

@@ -1,7 +1,7 @@
 """The manifest inside any artifact of the workflow, by kind of file; content is not read.
 
-Every manifest carries its own digest, so that it is checked here without the content. The libraries
-of a format are imported when a file of it is met.
+Every manifest carries its own digest, so that it is checked here without the content. No library of
+a format is needed.
 """
 
 import json
@@ -63,11 +63,9 @@ def _opened(path: Path, document: Any, is_ours: bool) -> dict[str, Any] | None:
 
 
 def _of_table(path: Path) -> dict[str, Any] | None:
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(path).metadata or {}
-    document = json.loads(metadata.get(HEADER.encode(), b"null"))
-    return _opened(path, document, file_seal.KEY.encode() in metadata)
+    text = file_seal.read_entry(path, HEADER)
+    is_ours = file_seal.read_entry(path, file_seal.KEY) is not None
+    return _opened(path, json.loads(text or b"null"), is_ours)
 
 
 def _of_tensors(path: Path) -> dict[str, Any] | None:

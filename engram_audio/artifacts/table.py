@@ -15,7 +15,7 @@ from engram_audio.artifacts.checksum import write_checksum
 from engram_audio.artifacts.digest import REMEDY, file_digest, sealed, unsealed_text
 from engram_audio.errors import InputError
 
-MANIFEST_KEY = b"engram_audio"
+MANIFEST_KEY = "engram_audio"
 UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError)
 
 
@@ -25,7 +25,7 @@ def write_table(
     """Write a table as parquet; the manifest and the schema version go into its metadata."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     header = json.dumps(sealed({"schema_version": schema_version, **manifest}), sort_keys=True)
-    metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: header.encode()}
+    metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: header}
     table = table.replace_schema_metadata(metadata)
     with atomic_path(path) as temporary:
         with pq.ParquetWriter(temporary, table.schema) as writer:
@@ -89,12 +89,12 @@ def read_table_manifest(path: Path) -> dict[str, Any]:
         InputError: Missing, unreadable, or the manifest is not what was written.
     """
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        text = file_seal.read_entry(path, MANIFEST_KEY)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run the rule that makes it") from error
-    except UNREADABLE as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    manifest = unsealed_text(metadata.get(MANIFEST_KEY, b""))
+    manifest = unsealed_text(text or b"")
     if manifest is None:
         raise InputError(f"{path}: its manifest differs from what was written; {REMEDY}")
     return manifest

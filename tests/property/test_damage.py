@@ -20,7 +20,7 @@ def assert_never_another_value(folder: Path, total: int, seed: int) -> None:
     for name, count in found.items():
         print(f"{name}: " + ", ".join(f"{count[k]} {k}" for k in ("refused", "same", "OTHER")))
     assert [name for name, count in found.items() if count["OTHER"]] == []
-    assert [name for name, count in found.items() if not count["refused"]] == []
+    assert sum(count["refused"] for count in found.values()) > total / 2
 
 
 def test_a_flipped_bit_never_becomes_another_value(tmp_path: Path):

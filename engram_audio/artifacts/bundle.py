@@ -20,7 +20,6 @@ def read_bundle(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
         InputError: Missing, damaged, or another schema version.
     """
-    _, header = read_tensors(path, [])
+    arrays, header = read_tensors(path)
     shapes = header.get("bundle_shapes", {})
-    arrays, _ = read_tensors(path, sorted(shapes))
-    return {name: values.reshape(shapes[name]) for name, values in arrays.items()}, header
+    return {name: arrays[name].reshape(shapes[name]) for name in sorted(shapes)}, header

@@ -11,6 +11,7 @@ import yaml
 
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.audio import hash_file
+from engram_audio.artifacts.checksum import write_checksum
 from engram_audio.errors import InputError
 
 
@@ -24,7 +25,7 @@ def download_file(
         revision: Commit, 40 hex digits.
         name: File in the repository.
         target: Where to put it; nothing is left there on failure.
-        sha256: Digest that it must have, or None.
+        sha256: Digest that it must have. None: the digest found is kept beside it, for readers.
 
     Raises:
         InputError: The hub cannot be reached, has no such file, or the digest differs.
@@ -50,6 +51,8 @@ def download_file(
             )
         with atomic_path(target) as temporary:
             shutil.copyfile(found, temporary)
+        if sha256 is None:
+            write_checksum(target, digest)
 
 
 def read_package_yaml(distribution: str, name: str) -> Any:

@@ -1,14 +1,12 @@
 """JSON documents: configuration sections, metrics, manifests, the decision."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.artifacts.digest import REMEDY, sealed, unsealed
 from engram_audio.errors import InputError
-
-DIGEST = "content_sha256"
 
 
 def read_text(path: Path) -> str:
@@ -25,18 +23,10 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: not UTF-8 text ({error.reason}); make it again") from error
 
 
-def _dump(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-
-def _digest(document: dict[str, Any]) -> str:
-    return hashlib.sha256(_dump(document).encode()).hexdigest()
-
-
 def write_json(path: Path, document: dict[str, Any], schema_version: int = 1) -> None:
     """Write a document with its `schema_version` and a digest; NaN and infinity are refused."""
-    content = {"schema_version": schema_version, **document}
-    text = _dump({**content, DIGEST: _digest(content)})
+    content = sealed({"schema_version": schema_version, **document})
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -48,20 +38,19 @@ def read_json(path: Path, schema_version: int = 1) -> dict[str, Any]:
         InputError: Missing, not JSON, another schema version, or not what was written.
     """
     try:
-        document = json.loads(read_text(path))
+        content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}: not JSON (line {error.lineno}); delete it and rerun the rule that makes it"
-        ) from error
-    found = document.get("schema_version") if isinstance(document, dict) else None
+        raise InputError(f"{path}: not JSON (line {error.lineno}); {REMEDY}") from error
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets in brackets
+        raise InputError(f"{path}: not JSON ({error}); {REMEDY}") from error
+    found = content.get("schema_version") if isinstance(content, dict) else None
     if found != schema_version:
         raise InputError(
-            f"{path}: schema_version {found}, but this code reads {schema_version}; "
-            "delete it and rerun the rule that makes it"
+            f"{path}: schema_version {found}, but this code reads {schema_version}; {REMEDY}"
         )
-    if document.pop(DIGEST, None) != _digest(document):
+    document = unsealed(content)
+    if document is None:
         raise InputError(
-            f"{path}: differs from what was written (its digest does not match); delete it and "
-            "rerun the rule that makes it"
+            f"{path}: differs from what was written (its digest does not match); {REMEDY}"
         )
     return document

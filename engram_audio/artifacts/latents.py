@@ -1,12 +1,14 @@
 """Latent shards: one ragged [frames, D] float32 array per file, zarr 3 inside a zip.
 
-A shard holds whole speakers and is written once by one job. The zip checks a CRC of every chunk it
-reads, so a flipped bit is an error and not a number. Zip entries have a fixed date: same latents,
-same bytes.
+A shard holds whole speakers and is written once by one job. The attributes list the CRC of every
+entry and carry a digest of themselves. A reader compares the list with the zip's directory, and the
+zip checks the CRC of what is read: a lost chunk or a flipped bit is an error and not a number. Zip
+entries have a fixed date: same latents, same bytes.
 """
 
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +18,13 @@ import zarr
 from zarr.storage import MemoryStore, ZipStore
 
 from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.artifacts.digest import REMEDY, sealed, unsealed
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+ATTRIBUTES = "zarr.json"  # the entry that holds the attributes
+CHECKSUMS = "crc32_of"
 CHUNK_FRAMES = 4096
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -68,38 +73,47 @@ def write_latent_shard(
         InputError: The arrays disagree, or a latent is not finite.
     """
     _check_block(path, block, time_s, metadata)
-    store = MemoryStore()
-    group = zarr.create_group(store)
-    group.attrs.update(
-        {
-            "schema_version": SCHEMA_VERSION,
-            **metadata._asdict(),
-            "utterance_ids": [str(name) for name in block.utterance_ids],
-            "speaker_ids": [str(name) for name in block.speaker_ids],
-            "units": {"latents": "codec units", "energy": energy_unit, "time_s": "s"},
-            "manifest": manifest,
-        }
-    )
     arrays = {
         "latents": block.frames.astype("<f4", copy=False),
         "energy": block.energy.astype("<f4", copy=False),
         "time_s": time_s.astype("<f8", copy=False),
         "offsets": block.offsets.astype("<i8", copy=False),
     }
+    attributes = {
+        "schema_version": SCHEMA_VERSION,
+        **metadata._asdict(),
+        "utterance_ids": [str(name) for name in block.utterance_ids],
+        "speaker_ids": [str(name) for name in block.speaker_ids],
+        "units": {"latents": "codec units", "energy": energy_unit, "time_s": "s"},
+        "manifest": manifest,
+    }
+    entries = _entries(arrays, attributes)
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for key in sorted(entries):
+            archive.writestr(zipfile.ZipInfo(key, date_time=ZIP_DATE), entries[key])
+
+
+def _entries(arrays: Mapping[str, np.ndarray], attributes: dict[str, Any]) -> dict[str, bytes]:
+    """Return the files of a zarr group; every chunk is one, also where all its values are zero."""
+    store = MemoryStore()
+    group = zarr.create_group(store)
     for name, values in arrays.items():
-        tail = values.shape[1:]
         array = group.create_array(
             name,
             shape=values.shape,
             dtype=values.dtype,
-            chunks=(CHUNK_FRAMES, *tail),
+            chunks=(CHUNK_FRAMES, *values.shape[1:]),
             compressors=None,
+            config={"write_empty_chunks": True},
         )
         array[:] = values
-    entries = {key: buffer.to_bytes() for key, buffer in store._store_dict.items()}
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for key in sorted(entries):
-            archive.writestr(zipfile.ZipInfo(key, date_time=ZIP_DATE), entries[key])
+    checksums = {key: zlib.crc32(content) for key, content in _content(store) if key != ATTRIBUTES}
+    group.attrs.update(sealed({**attributes, CHECKSUMS: checksums}))
+    return dict(_content(store))
+
+
+def _content(store: MemoryStore) -> Iterator[tuple[str, bytes]]:
+    return ((key, buffer.to_bytes()) for key, buffer in store._store_dict.items())
 
 
 def _check_block(
@@ -129,6 +143,7 @@ def _check_block(
 class _Shard(NamedTuple):
     path: Path
     group: zarr.Group
+    attributes: dict[str, Any]
     offsets: np.ndarray
     utterance_ids: np.ndarray
     speaker_ids: np.ndarray
@@ -173,7 +188,7 @@ class LatentStore:
     @property
     def manifests(self) -> list[dict[str, Any]]:
         """Provenance of each shard."""
-        return [shard.group.attrs["manifest"] for shard in self._shards]  # type: ignore[misc]
+        return [shard.attributes["manifest"] for shard in self._shards]
 
     def blocks(
         self, utterance_ids: Collection[str] | None = None, block_frames: int = 65536
@@ -244,30 +259,51 @@ def _open_shard(path: Path) -> _Shard:
         raise InputError(f"{path}: no such file; run the rule that makes it")
     try:
         group = zarr.open_group(ZipStore(path, mode="r"), mode="r")
-        attributes = group.attrs.asdict()
+        attributes = _checked(path, group.attrs.asdict())
+        _require_entries(path, attributes[CHECKSUMS])
         offsets = np.asarray(group["offsets"][:])  # type: ignore[index]
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
-            f"{path}: not a readable latent shard ({type(error).__name__}: {error}); delete it and "
-            "rerun the rule that makes it"
+            f"{path}: not a readable latent shard ({type(error).__name__}: {error}); {REMEDY}"
         ) from error
-    if attributes.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: schema_version {attributes.get('schema_version')}, but this code reads "
-            f"{SCHEMA_VERSION}; delete it and rerun the rule that makes it"
-        )
     return _Shard(
         path=path,
         group=group,
+        attributes=attributes,
         offsets=offsets,
         utterance_ids=np.array(attributes["utterance_ids"], dtype=object),
         speaker_ids=np.array(attributes["speaker_ids"], dtype=object),
     )
 
 
+def _checked(path: Path, attributes: dict[str, Any]) -> dict[str, Any]:
+    version = attributes.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema_version {version}, but this code reads {SCHEMA_VERSION}; {REMEDY}"
+        )
+    found = unsealed(attributes)
+    if found is None:
+        raise InputError(f"{path}: its attributes differ from what was written; {REMEDY}")
+    return found
+
+
+def _require_entries(path: Path, checksums: dict[str, int]) -> None:
+    """Compare the zip's directory with the list; zarr reads zeros where a chunk is missing."""
+    with zipfile.ZipFile(path) as archive:
+        found = [(entry.filename, entry.CRC) for entry in archive.infolist()]
+    others = sorted(entry for entry in found if entry[0] != ATTRIBUTES)
+    if others == sorted(checksums.items()):
+        return
+    lost = sorted(set(checksums) - {name for name, _ in others})
+    what = f"{len(lost)} entries are lost, first {lost[0]}" if lost else "entries differ"
+    raise InputError(f"{path}: damaged ({what}); {REMEDY}")
+
+
 def _metadata(shard: _Shard) -> LatentMetadata:
-    attributes: dict[str, Any] = shard.group.attrs.asdict()
-    return LatentMetadata(**{name: attributes[name] for name in LatentMetadata._fields})
+    return LatentMetadata(**{name: shard.attributes[name] for name in LatentMetadata._fields})
 
 
 def _check_folder(path: Path, metadata: LatentMetadata) -> None:

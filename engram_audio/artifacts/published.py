@@ -8,8 +8,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.artifacts.checksum import require_checksum
 from engram_audio.artifacts.json_document import read_text
-from engram_audio.artifacts.table import check_csv, read_table_manifest
+from engram_audio.artifacts.table import read_table_manifest, require_intact
 from engram_audio.errors import InputError
 
 TEMPLATE_SUFFIXES = (".j2", ".css", ".js")
@@ -19,13 +20,11 @@ def read_csv(path: Path) -> pd.DataFrame:
     """Read a published CSV; words such as `None` or `nan` in text columns stay text.
 
     Raises:
-        InputError: Missing, empty, or not a table.
+        InputError: The table or its checksum is missing, damaged, or the table is empty.
     """
+    require_checksum(path)
     try:
-        check_csv(path)
         return pd.read_csv(path, low_memory=False, keep_default_na=False, na_values=[""])
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; run the rule that makes it") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: not a readable CSV ({error}); delete it and rerun the rule that makes it"
@@ -36,15 +35,14 @@ def read_cells(path: Path, keys: Sequence[str], lag_frames: int, slice_name: str
     """Read the rows of a cells table that the page draws; others never enter memory.
 
     Raises:
-        InputError: Missing or unreadable.
+        InputError: Missing, unreadable, or not what was written.
     """
+    require_intact(path)
     filters = [
         ("key", "in", list(keys)), ("lag_frames", "==", lag_frames), ("slice", "==", slice_name),
     ]  # fmt: skip
     try:
-        return pq.read_table(path, filters=filters, page_checksum_verification=True).to_pandas()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; run the rule that makes it") from error
+        return pq.read_table(path, filters=filters).to_pandas()
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: not a readable cells table ({error}); delete it and rerun the rule that "

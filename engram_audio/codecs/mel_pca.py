@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
+from engram_audio.artifacts.tensors import read_tensors
 from engram_audio.codecs.base import Codec
 from engram_audio.codecs.fitted_config import MelPcaCodecSettings
 from engram_audio.codecs.griffin_lim import invert_log_mel
@@ -148,15 +147,11 @@ def load(
         InputError: The file is missing, damaged or fitted with other sizes.
     """
     path = require_file(files, WEIGHTS, "mel_pca")
-    remedy = "delete it and rerun fit_codec"
-    try:
-        pca = MelPca(**load_file(path))
-    except (SafetensorError, OSError, TypeError) as error:
-        raise InputError(f"{path}: not a fitted mel_pca ({error}); {remedy}") from error
+    pca = MelPca(**read_tensors(path, MelPca._fields)[0])
     expected = (settings.num_components, settings.stack_hops * settings.num_mels)
     if pca.components.shape != expected:
         raise InputError(
             f"{path}: components have shape {pca.components.shape}, but {expected} is configured; "
-            f"{remedy}"
+            "delete it and rerun fit_codec"
         )
     return MelPcaCodec(pca, settings)

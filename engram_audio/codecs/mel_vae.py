@@ -13,12 +13,7 @@ from engram_audio.codecs.fitted_config import MelVaeCodecSettings
 from engram_audio.codecs.griffin_lim import invert_log_mel
 from engram_audio.codecs.mel import analysis_of, log_mel_stacks
 from engram_audio.codecs.mel_vae_networks import MelVae
-from engram_audio.codecs.trained_weights import (
-    TrainedVae,
-    fill,
-    posterior_bits_per_s,
-    read_weights,
-)
+from engram_audio.codecs.trained_weights import TrainedVae, fill, read_weights
 
 
 class MelVaeCodec(TrainedVae):
@@ -57,10 +52,10 @@ def load(
     Raises:
         InputError: The file is missing, damaged or trained with other sizes.
     """
-    path, tensors = read_weights(files, settings.kind)
+    weights = read_weights(files, settings.kind)
     num_values = settings.num_mels * settings.stack_hops
     network = MelVae(settings, torch.zeros(num_values), torch.ones(1))
-    fill(network, tensors, path)
+    fill(network, weights.tensors, weights.path)
     codec = MelVaeCodec(network, settings, device)
-    codec.bits_per_s = posterior_bits_per_s(path)
+    codec.bits_per_s = weights.bits_per_s
     return codec

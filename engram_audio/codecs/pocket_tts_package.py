@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import yaml
 
+from engram_audio.artifacts.json_document import read_json
 from engram_audio.codecs.config import PocketTtsPackageCodecSettings
 from engram_audio.codecs.receptive_field import Layer, reach_frames, seanet_layers
 from engram_audio.codecs.torch_codec import TorchCodec
@@ -95,11 +96,13 @@ def require_version() -> None:
 
 
 def _read_config(path: Path) -> Any:
-    """Read the `mimi` section of a configuration file of the package (YAML, or JSON)."""
+    """Read the `mimi` section of a configuration of the package: a user's YAML, or our JSON."""
     from pocket_tts.utils.config import MimiConfig
 
     try:
-        config = MimiConfig(**yaml.safe_load(path.read_text(encoding="utf-8"))["mimi"])
+        is_ours = path.suffix == ".json"
+        document = read_json(path) if is_ours else yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = MimiConfig(**document["mimi"])
     except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(

@@ -1,22 +1,20 @@
 """What trained codecs share: weights read into a network, hashed, checked, and what they state."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.codecs.base import POSTERIOR_KL, Codec
 from engram_audio.codecs.fitted_config import TrainedCodecSettings
 from engram_audio.codecs.weights import require_file
 from engram_audio.errors import InputError
 
-WEIGHTS, HEADER = "weights.safetensors", "engram_audio"
+WEIGHTS = "weights.safetensors"
 REMEDY = "delete it and rerun train_codec"
 
 
@@ -60,24 +58,30 @@ class TrainedVae(Codec):
         return encoder_fault(self._network, self._network.encoder)
 
 
-def read_weights(files: Sequence[Path], kind: str) -> tuple[Path, dict[str, Tensor]]:
-    """Return the path and the tensors of a trained codec.
+class Weights(NamedTuple):
+    """What a trained codec's file holds.
+
+    Attributes:
+        path: The file.
+        tensors: By name.
+        bits_per_s: KL of the posterior on val that training left in the header, bits/s.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    bits_per_s: float | None
+
+
+def read_weights(files: Sequence[Path], kind: str) -> Weights:
+    """Return what the file of a trained codec holds.
 
     Raises:
         InputError: The file is missing or damaged.
     """
     path = require_file(files, WEIGHTS, kind)
-    try:
-        return path, load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a trained {kind} ({error}); {REMEDY}") from error
-
-
-def posterior_bits_per_s(path: Path) -> float | None:
-    """Return the KL of the posterior on val that training left in the header, bits/s."""
-    with safe_open(path, framework="numpy") as archive:
-        header = json.loads((archive.metadata() or {}).get(HEADER, "{}"))
-    return header.get("health", {}).get("rate_bits_per_s")
+    arrays, header = read_bundle(path)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    return Weights(path, tensors, header.get("health", {}).get("rate_bits_per_s"))
 
 
 def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from engram_audio.artifacts.checksum import require_checksum
 from engram_audio.codecs.config import HubCodecSettings
 from engram_audio.codecs.receptive_field import Layer, seanet_layers
 from engram_audio.codecs.weights import file_sha256, require_file
@@ -57,6 +58,8 @@ def load_model(
     weights = require_file(files, WEIGHTS, settings.kind)
     config = require_file(files, CONFIG, settings.kind)
     sha256 = pinned_sha256(weights, settings)
+    if not settings.is_local:
+        require_checksum(config, "delete it and rerun download_codec")
     if not hasattr(transformers, class_name):
         raise InputError(
             f"codecs (kind {settings.kind}): transformers {transformers.__version__} has no "

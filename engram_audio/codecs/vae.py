@@ -10,12 +10,7 @@ import numpy as np
 import torch
 
 from engram_audio.codecs.fitted_config import VaeCodecSettings
-from engram_audio.codecs.trained_weights import (
-    TrainedVae,
-    fill,
-    posterior_bits_per_s,
-    read_weights,
-)
+from engram_audio.codecs.trained_weights import TrainedVae, fill, read_weights
 from engram_audio.codecs.vae_networks import WaveformVae
 
 
@@ -49,9 +44,9 @@ def load(
         InputError: The file is missing, damaged or trained with other sizes.
     """
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32, on a GPU as well
-    path, tensors = read_weights(files, settings.kind)
+    weights = read_weights(files, settings.kind)
     network = WaveformVae(settings)
-    fill(network, tensors, path)
+    fill(network, weights.tensors, weights.path)
     codec = VaeCodec(network, settings, device)
-    codec.bits_per_s = posterior_bits_per_s(path)
+    codec.bits_per_s = weights.bits_per_s
     return codec

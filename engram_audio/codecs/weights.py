@@ -1,7 +1,7 @@
-"""Weight files: present, hashed, found by name."""
+"""Weight files: present, hashed, found by name, and the ones that were pinned."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from engram_audio.errors import InputError
@@ -29,3 +29,36 @@ def file_sha256(files: Iterable[Path]) -> str:
             while chunk := handle.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def require_digest(path: Path, sha256: str) -> None:
+    """Check a file against the digest that the plan gives.
+
+    Raises:
+        InputError: Missing, or not the file that was pinned.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; put the codec's weights there")
+    found = file_sha256([path])
+    if found != sha256:
+        raise InputError(
+            f"{path}: SHA-256 is {found}, but {sha256} was pinned when the study was planned; "
+            "restore the file, or plan again and follow what is said there"
+        )
+
+
+def require_digests(files: Sequence[Path], weight_digests: Mapping[str, str]) -> None:
+    """Check every file that has a pinned digest, before any is loaded.
+
+    Args:
+        files: Paths as the rule gives them.
+        weight_digests: Path -> SHA-256, as `artifacts.pinned.pinned_digests` gives them.
+
+    Raises:
+        InputError: A file differs from its digest, or a digest belongs to no file.
+    """
+    given = {str(file): file for file in files}
+    for name, sha256 in weight_digests.items():
+        if name not in given:
+            raise InputError(f"{name}: pinned, but not among the codec's files; plan again")
+        require_digest(given[name], sha256)

@@ -1,12 +1,16 @@
 """Artifacts are whole or absent, versioned, and refused with one line otherwise."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.artifacts.checksum import checksum_path
 from engram_audio.artifacts.json_document import read_json, write_json
+from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import read_table, read_table_manifest, write_csv, write_table
 from engram_audio.errors import InputError
 
@@ -67,3 +71,50 @@ def test_a_missing_column_or_file_or_a_truncated_table_is_refused(tmp_path: Path
 def test_csv_keeps_nine_significant_digits(tmp_path: Path):
     write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1 / 3]}))
     assert (tmp_path / "a.csv").read_text() == "x\n0.333333333\n"
+
+
+@pytest.mark.parametrize(
+    "damage", [('"a": 1e100', '"a": 1e500'), ('"a"', '"b"'), ('"a": 1e100', '"a": ' + "9" * 5000)]
+)
+def test_a_document_with_any_other_number_is_refused(tmp_path: Path, damage: tuple[str, str]):
+    """Infinity and a number of 5,000 digits are refused like any other value."""
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1e100})
+    path.write_text(path.read_text().replace("1e+100", "1e100").replace(*damage))
+    with pytest.raises(InputError, match=r"x\.json: (differs|not JSON)"):
+        read_json(path)
+
+
+def test_a_document_with_whole_numbers_as_keys_is_read_back(tmp_path: Path):
+    """JSON turns keys into text and sorts them as text: the digest is that of what is read."""
+    write_json(tmp_path / "x.json", {"by_lag": {2: 0.5, 10: 1.5, 1: 2.5}})
+    assert read_json(tmp_path / "x.json")["by_lag"] == {"1": 2.5, "10": 1.5, "2": 0.5}
+
+
+def test_any_change_of_a_table_is_refused(tmp_path: Path):
+    """One digest over the whole file: statistics, names, types and values alike."""
+    path = tmp_path / "a.parquet"
+    write_table(path, FRAME, {"step": "test"})
+    content = path.read_bytes()
+    for place in range(0, len(content), 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        with pytest.raises(InputError, match=r"a\.parquet: (differs|not a readable parquet)"):
+            read_table(path, [])
+    FRAME.to_parquet(path)
+    with pytest.raises(InputError, match="no digest at its end: cut short, or written by another"):
+        read_table(path, [])
+
+
+def test_a_published_table_needs_the_checksum_beside_it(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    write_csv(path, FRAME, {"step": "test"})
+    pd.testing.assert_frame_equal(read_csv(path), FRAME)
+    if shutil.which("sha256sum"):
+        command = ["sha256sum", "-c", "--strict", "a.csv.sha256"]
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
+    path.write_text(path.read_text().replace("3", "4"))
+    with pytest.raises(InputError, match=r"a\.csv: differs from what was written .* delete it"):
+        read_csv(path)
+    checksum_path(path).unlink()
+    with pytest.raises(InputError, match=r"a\.csv: a\.csv\.sha256 is missing beside it; delete it"):
+        read_csv(path)

@@ -100,17 +100,61 @@ def test_a_flipped_bit_in_any_latent_is_an_error(tmp_path: Path):
         LatentStore([path]).load()
 
 
+def entries(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def pack(path: Path, contents: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+
+
+def test_a_shard_has_as_many_chunks_as_its_shape_says(tmp_path: Path):
+    """Also where all values of a chunk are zero, which zarr would leave out."""
+    data = block((5000, 4000))
+    data.frames[:] = 0.0
+    names = entries(write(tmp_path / "a.zarr.zip", data))
+    assert [name for name in sorted(names) if name.startswith("latents/c")] == [
+        "latents/c/0/0", "latents/c/1/0", "latents/c/2/0",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(LatentStore([tmp_path / "a.zarr.zip"]).load().frames, 0.0)
+
+
+def test_a_lost_a_foreign_or_a_swapped_chunk_is_refused(tmp_path: Path):
+    """A zip that is whole in itself, with other chunks than were written."""
+    path = write(tmp_path / "a.zarr.zip", block((9000,)))
+    whole = entries(path)
+    first, second = (whole[f"latents/c/{n}/0"] for n in (0, 1))
+    lost = {name: content for name, content in whole.items() if name != "latents/c/1/0"}
+    swapped = {**whole, "latents/c/0/0": second, "latents/c/1/0": first}
+    for damaged in (lost, swapped, {**whole, "latents/c/9/0": first}):
+        pack(path, damaged)
+        with pytest.raises(
+            InputError, match=r"a\.zarr\.zip: damaged \((1 entries are lost|entries)"
+        ):
+            LatentStore([path])
+
+
+def test_any_other_attribute_of_a_shard_is_refused(tmp_path: Path):
+    """Names, rates and the manifest: the attributes carry their own digest."""
+    path = write(tmp_path / "a.zarr.zip", block())
+    whole = entries(path)
+    for old, new in ((b"12.5", b"12.4"), (b'"u0"', b'"u9"'), (b'"step"', b'"stop"')):
+        assert old in whole["zarr.json"]
+        pack(path, {**whole, "zarr.json": whole["zarr.json"].replace(old, new)})
+        with pytest.raises(InputError, match="its attributes differ from what was written"):
+            LatentStore([path])
+
+
 def test_another_schema_version_is_refused(tmp_path: Path):
     path = write(tmp_path / "a.zarr.zip", block())
-    with zipfile.ZipFile(path) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    document = json.loads(entries["zarr.json"])
+    whole = entries(path)
+    document = json.loads(whole["zarr.json"])
     document["attributes"]["schema_version"] = 99
-    entries["zarr.json"] = json.dumps(document).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content)
-    with pytest.raises(InputError, match="schema_version 99, but this code reads 1"):
+    pack(path, {**whole, "zarr.json": json.dumps(document).encode()})
+    with pytest.raises(InputError, match="schema_version 99, but this code reads 2"):
         LatentStore([path])
 
 
@@ -146,12 +190,25 @@ def test_damaged_missing_or_foreign_tensors_are_refused(tmp_path: Path):
     path.write_bytes(content[:-4])
     with pytest.raises(InputError, match="not a readable safetensors"):
         read_tensors(path, ["a"])
-    path.write_bytes(content.replace(b'schema_version\\": 1', b'schema_version\\": 7'))
+    path.write_bytes(content.replace(b'schema_version\\": 2', b'schema_version\\": 7'))
     with pytest.raises(InputError, match="schema_version 7"):
         read_tensors(path, ["a"])
     write_tensors(path, {"a": np.array([np.inf], np.float32)}, {})
     with pytest.raises(InputError, match="a has a NaN or infinite value"):
         read_tensors(path, ["a"])
+
+
+def test_another_setting_in_the_header_of_tensors_is_refused(tmp_path: Path):
+    """The header has a digest of its own: a setting is as good as a weight."""
+    path = tmp_path / "x.safetensors"
+    write_tensors(path, TENSORS, {"step": 70, "best_score": 1.25})
+    content = path.read_bytes()
+    for old, new in ((b": 70", b": 71"), (b"1.25", b"1.26"), (b"best_score", b"best_scare")):
+        assert content.count(old) == 1
+        path.write_bytes(content.replace(old, new))
+        for names in (["a"], []):
+            with pytest.raises(InputError, match="its header differs from what was written"):
+                read_tensors(path, names)
 
 
 def test_a_part_counts_only_with_its_key_and_its_own_digest(tmp_path: Path):

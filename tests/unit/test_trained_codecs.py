@@ -188,7 +188,7 @@ def test_trained_weights_load_again_and_others_are_refused(kind: str, tmp_path: 
     with pytest.raises(InputError, match=r"has shape .* is configured; delete it and rerun train"):
         load_codec(settings.model_copy(update={"num_dims": 3}), [path], "cpu")
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match=f"not a trained {kind}"):
+    with pytest.raises(InputError, match=r"weights\.safetensors: not a readable safetensors file"):
         load_codec(settings, [path], "cpu")
 
 

@@ -14,9 +14,11 @@ import pytest
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentStore, write_latent_shard
+from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import read_table
 from engram_audio.errors import InputError
+from tests.damage import plain
 from tests.workflow.fault_table import record
 from tests.workflow.lab import Lab, ended, wait_for
 
@@ -155,15 +157,24 @@ def test_results_that_cannot_be_written(lab: Lab):
     )
 
 
+def everything(path: Path) -> object:
+    """All that a shard's reader gives: arrays, index, metadata, manifests."""
+    store = LatentStore([path])
+    block = store.load()
+    return plain([store.metadata, store.manifests, store.index, block.frames, block.energy,
+                  block.offsets, block.utterance_ids, block.speaker_ids])  # fmt: skip
+
+
+# Each reader gives the header as well as the content.
 READERS = {
-    "latent shard": (SHARD, lambda path: LatentStore([path]).load().frames.tobytes()),
-    "parquet table": (SCORES, lambda path: read_table(path, []).to_csv()),
+    "latent shard": (SHARD, everything),
+    "parquet table": (SCORES, lambda path: plain((read_table(path, []), read_manifest(path)))),
     "tensors": (
         "prediction/mel_pca/lag-1/gaussian_mixture/seed-0/model.safetensors",
-        lambda path: {name: value.tobytes() for name, value in read_bundle(path)[0].items()},
+        lambda path: plain(read_bundle(path)),
     ),
     "JSON document": ("latents/brought/summary.json", read_json),
-    "published CSV": ("tables/structure.csv", lambda path: read_csv(path).to_csv()),
+    "published CSV": ("tables/structure.csv", lambda path: plain(read_csv(path))),
 }
 
 
@@ -211,7 +222,7 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(finished_study: Path, tmp_p
     assert num_refused > 0
     record(
         f"flipped bit in {kind}",
-        "one bit at 200 places, seeded",
+        "one bit at 200 places, seeded; content and header compared",
         "`error: <file>: ...`, or the value is unchanged (a bit of padding)",
         "never another number",
     )
@@ -225,7 +236,7 @@ def test_a_damaged_artifact_stops_its_readers_and_is_made_again(lab: Lab):
     path.write_bytes(content)
     outcome = lab.run("--forcerun", "tabulate_structure")
     assert outcome.code != 0
-    assert f"error: results/{SCORES}: not a readable parquet file" in lab.log(
+    assert f"error: results/{SCORES}: differs from what was written" in lab.log(
         "tables/structure.log"
     )
     path.unlink()
@@ -233,7 +244,7 @@ def test_a_damaged_artifact_stops_its_readers_and_is_made_again(lab: Lab):
     record(
         "damaged artifact in a study",
         "one bit of a table flipped, then its reader run",
-        "the reader's log: `error: <file>: not a readable parquet file ...; delete it and rerun`",
+        "the reader's log: `error: <file>: differs from what was written ...; delete it and rerun`",
         "deleted and rerun: same bytes",
     )
 

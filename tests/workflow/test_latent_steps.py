@@ -320,7 +320,7 @@ def test_downloads_are_pinned_and_checked(house: Path, monkeypatch: pytest.Monke
     settings["weights_sha256"] = hashlib.sha256(content).hexdigest()
     assert download(house, settings).read_bytes() == content
     assert sorted(p.name for p in (house / "download").iterdir()) == [
-        "config.json", "model.safetensors",
+        "config.json", "config.json.sha256", "model.safetensors",
     ]  # fmt: skip
 
 

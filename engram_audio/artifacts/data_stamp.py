@@ -36,15 +36,18 @@ def data_stamp(path: Path, without: Collection[Path] = ()) -> str:
 
 
 def _entries(root: str, without: Collection[Path]) -> Iterator[Entry]:
-    listed = {facts[1] for folder in without if (facts := _look_at(os.fspath(folder)))[1]}
+    left_out = {_look_at(os.fspath(folder))[1] for folder in without}
+    listed: dict[tuple[int, int] | None, bytes] = {}
     waiting = [(b"", root)]  # a list, not recursion: folders may be nested deeper than calls
     while waiting:
         name, path = waiting.pop()
         kind, place, size, time_ns = _look_at(path)
         if kind != "folder":
             yield name, kind, size, time_ns
-        elif place is not None and place not in listed:
-            listed.add(place)
+        elif place in listed:
+            yield name + b"\0" + listed[place], "folder again", 0, 0
+        elif place not in left_out:
+            listed[place] = name
             names = _names_in(path)
             yield name, "folder" if names is not None else "unlistable folder", 0, 0
             waiting += [

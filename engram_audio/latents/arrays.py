@@ -24,8 +24,8 @@ UTTERANCE_COLUMNS = (
 EXCLUSION_COLUMNS = ("path", "utterance_id", "speaker_id", "reason", "detail", "is_kept")
 DIGEST = "content_sha256"  # column of the shard table: digest of each array when it was indexed
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-# A hundred million squares of it still add up in float32; real latents are nowhere near.
-LARGEST_VALUE = 2.0**50
+# Sixty thousand squares of it still add up in float32; real latents are nowhere near.
+LARGEST_VALUE = 2.0**56
 
 
 class ArrayRow(NamedTuple):

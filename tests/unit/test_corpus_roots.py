@@ -20,10 +20,9 @@ READ = {**DOWNLOADED, "download": False}
 
 def config(one: dict[str, Any], root: str, two: dict[str, Any], other: str) -> dict[str, Any]:
     raw = copy.deepcopy(yaml.safe_load((ROOT / "workflow_config.yaml").read_text()))
-    raw["corpora"]["librispeech"]["download"] = False  # and so the base writes nothing
-    raw["corpora"] |= {
-        "first": {**COMMON, **one, "root": root}, "second": {**COMMON, **two, "root": other}
-    }  # fmt: skip
+    base = {name: {**row, "download": False} for name, row in raw["corpora"].items()}
+    first, second = {**COMMON, **one, "root": root}, {**COMMON, **two, "root": other}
+    raw["corpora"] = {"first": first, "second": second, **base}  # the base writes nothing
     return raw
 
 

@@ -19,6 +19,7 @@ from engram_audio.config_checks import check_memories, require, require_bounded
 from engram_audio.config_messages import echoes, explain
 from engram_audio.config_rollout import RolloutSections
 from engram_audio.corpus.config import CorpusSection, SplitsSection
+from engram_audio.corpus_checks import check_roots
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import (
     FactorizerEvaluationSection,
@@ -182,6 +183,7 @@ class WorkflowConfig(RolloutSections):
 
     @model_validator(mode="after")
     def _check_references(self) -> "WorkflowConfig":
+        check_roots(self.corpora)
         if not self.splits.seeds:
             raise ValueError("splits.seeds: name at least one split seed")
         for name, ladder in self.codec_ladders.items():

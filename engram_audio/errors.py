@@ -7,3 +7,7 @@ class InputError(Exception):
     Steps turn it into `error: ...` on standard error and exit code 1; anything else is a bug and
     keeps its traceback.
     """
+
+
+class ChangedInputError(InputError):
+    """A file is not what was indexed: a job stops here, where it might pass over a bad file."""

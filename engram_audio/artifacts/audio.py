@@ -14,8 +14,8 @@ import numpy as np
 import soundfile
 
 from engram_audio.artifacts.atomic import atomic_path
-from engram_audio.corpus.utterances import AudioFacts
-from engram_audio.errors import InputError
+from engram_audio.corpus.utterances import AudioFacts, IndexedAudio
+from engram_audio.errors import ChangedInputError, InputError
 
 BLOCK_FRAMES = 65536
 MAXIMUM_DURATION_S = 3600.0  # one array in memory: an hour at 48 kHz is 0.7 GB of float32
@@ -87,6 +87,43 @@ def read_waveform(path: Path) -> tuple[np.ndarray, int]:
     if not np.isfinite(waveform).all():
         raise InputError(f"{path}: holds NaN or infinite samples; replace it")
     return waveform, rate
+
+
+def read_indexed(audio: IndexedAudio) -> tuple[np.ndarray, int]:
+    """Read an utterance's file and check that it holds what was indexed.
+
+    Whatever reads the audio of a corpus reads it here: a file that was replaced since would put
+    another recording under this utterance's name, length and transcript.
+
+    Returns:
+        As `read_waveform`.
+
+    Raises:
+        InputError: As `read_waveform`.
+        ChangedInputError: Another sample rate, number of samples or digest of the samples.
+    """
+    path = Path(audio.audio_path)
+    waveform, rate = read_waveform(path)
+    found = IndexedAudio(audio.audio_path, rate, len(waveform), _pcm_digest(waveform))
+    if found != audio:
+        raise ChangedInputError(
+            f"{path}: not the audio that was indexed ({_difference(found, audio)}); restore the "
+            "file, or delete source.json of its corpus and run again"
+        )
+    return waveform, rate
+
+
+def _pcm_digest(waveform: np.ndarray) -> str:
+    return hashlib.sha256(waveform.astype("<f4").tobytes()).hexdigest()
+
+
+def _difference(found: IndexedAudio, indexed: IndexedAudio) -> str:
+    if found.sample_rate_hz != indexed.sample_rate_hz:
+        return f"{found.sample_rate_hz} Hz, {indexed.sample_rate_hz} Hz in the table"
+    if found.num_samples != indexed.num_samples:
+        return f"{found.num_samples} samples, {indexed.num_samples} in the table"
+    digests = found.pcm_sha256[:12], indexed.pcm_sha256[:12]
+    return "other samples, SHA-256 {}.. and {}.. in the table".format(*digests)
 
 
 def hash_file(path: Path) -> str:

@@ -3,19 +3,20 @@
 The table has `utterance_id`, `speaker_id` and optionally `sex`, `frame_rate_hz` (checked against
 that of the representation) and `file` (relative to the folder; by default `<utterance_id>.npy`, or
 `.npz`). An .npz holds `latents` and optionally `energy`. A zarr store holds `latents` [N, D],
-`offsets` [U + 1] and optionally `energy` [N]; row u of the table is slice u. Nothing is unpickled.
+`offsets` [U + 1] and optionally `energy` [N]; row u of the table is slice u. A file stays below the
+folder. Nothing is unpickled.
 """
 
-import zipfile
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import zarr
-from zarr.storage import ZipStore
 
+from engram_audio.artifacts.array_store import ArrayStore, is_store
+from engram_audio.corpus.identities import require_distinct
 from engram_audio.errors import InputError
 from engram_audio.latents.arrays import ArrayRow
 
@@ -26,7 +27,8 @@ def read_array_table(path: Path) -> pd.DataFrame:
     """Read the user's table; all values are text.
 
     Raises:
-        InputError: Missing, not a CSV, empty, or a column is absent or has an empty cell.
+        InputError: Missing, not a CSV, empty, a column is absent or has an empty cell, or two ids
+            are spellings of one.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -42,13 +44,57 @@ def read_array_table(path: Path) -> pd.DataFrame:
             raise InputError(f"{path}: row {int(empty[0]) + 2} has no {column}; fill it in")
     if table.empty:
         raise InputError(f"{path}: has no rows; list one utterance per row")
+    for kind in ("speaker", "utterance"):
+        remedy = f"write every {kind} one way in all rows"
+        require_distinct(str(path), kind, table[f"{kind}_id"], remedy)
     return table
+
+
+class ArrayRows:
+    """The table's rows with their arrays, read anew in each iteration (`read_arrays` makes one)."""
+
+    def __init__(
+        self, path: Path, table: pd.DataFrame, utterance_ids: Collection[str] | None = None
+    ) -> None:
+        """Open the folder or store; arrays are read only as they are iterated over."""
+        if not path.exists():
+            raise InputError(
+                f"{path}: no such folder or store; correct `path` of the representation"
+            )
+        self._path, self._table = path, table
+        self._store = ArrayStore(path, len(table)) if is_store(path) else None
+        self._wanted = None if utterance_ids is None else frozenset(utterance_ids)
+
+    def __iter__(self) -> Iterator[ArrayRow]:
+        """Yield the wanted rows in the table's order; one array is held at a time."""
+        for number, record in enumerate(self._table.to_dict("records")):
+            if self._wanted is None or record["utterance_id"] in self._wanted:
+                yield self._read(number, record)
+
+    def _read(self, number: int, record: dict[Any, Any]) -> ArrayRow:
+        row = ArrayRow(
+            utterance_id=record["utterance_id"],
+            speaker_id=record["speaker_id"],
+            sex=SEXES.get(record.get("sex", ""), "unknown"),
+            path=str(self._path),
+            latents=None,
+            energy=None,
+            failure=None,
+            rate=record.get("frame_rate_hz", ""),
+        )
+        if self._store is not None:
+            return _read_slice(row, self._store, number)
+        file = _file_of(self._path, record)
+        row = row._replace(path=str(file))
+        if not _lies_in(self._path, file):
+            return row._replace(failure=("outside_folder", f"not below {self._path}"))
+        return _read_file(row, file)
 
 
 def read_arrays(
     path: Path, table: pd.DataFrame, utterance_ids: Collection[str] | None = None
-) -> Iterator[ArrayRow]:
-    """Yield the table's rows in order with their arrays; a row that fails says why.
+) -> ArrayRows:
+    """Return the table's rows in order with their arrays; a row that fails says why.
 
     Args:
         path: Folder, or zarr store.
@@ -56,76 +102,39 @@ def read_arrays(
         utterance_ids: Which utterances to read, by default all.
 
     Raises:
-        InputError: `path` does not exist, or the zarr store does not fit the table.
+        InputError: `path` does not exist, or the zarr store does not fit the table; while the rows
+            are read, a chunk of the store is missing.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such folder or store; correct `path` of the representation")
-    group = _open_store(path)
-    offsets = None if group is None else _store_offsets(path, group, len(table))
-    wanted = None if utterance_ids is None else frozenset(utterance_ids)
-    for number, record in enumerate(table.to_dict("records")):
-        if wanted is not None and record["utterance_id"] not in wanted:
-            continue
-        row = ArrayRow(
-            utterance_id=record["utterance_id"],
-            speaker_id=record["speaker_id"],
-            sex=SEXES.get(record.get("sex", ""), "unknown"),
-            path=str(path),
-            latents=None,
-            energy=None,
-            failure=None,
-            rate=record.get("frame_rate_hz", ""),
-        )
-        if group is not None and offsets is not None:
-            yield _read_slice(row, group, int(offsets[number]), int(offsets[number + 1]))
-        else:
-            yield _read_file(row, _file_of(path, record))
+    return ArrayRows(path, table, utterance_ids)
 
 
-def _open_store(path: Path) -> zarr.Group | None:
-    is_zip = path.is_file() and zipfile.is_zipfile(path)
-    if not is_zip and not any((path / name).exists() for name in ("zarr.json", ".zgroup")):
-        return None
+def _read_slice(row: ArrayRow, store: ArrayStore, number: int) -> ArrayRow:
     try:
-        return zarr.open_group(ZipStore(path, mode="r") if is_zip else str(path), mode="r")
-    except Exception as error:
-        raise InputError(f"{path}: not a readable zarr group ({error})") from error
-
-
-def _store_offsets(path: Path, group: zarr.Group, num_rows: int) -> np.ndarray:
-    missing = [name for name in ("latents", "offsets") if name not in group]
-    if missing:
-        raise InputError(f"{path}: the zarr group lacks the array(s) {', '.join(missing)}")
-    store: Any = group
-    offsets, length = np.asarray(store["offsets"][:]), store["latents"].shape[0]
-    fits = offsets.shape == (num_rows + 1,) and offsets.dtype.kind in "iu"
-    if not fits or offsets[0] != 0 or offsets[-1] != length or np.any(np.diff(offsets) < 0):
-        raise InputError(
-            f"{path}: offsets must be {num_rows + 1} ascending integers from 0 to {length}, one "
-            "slice for each row of the table"
-        )
-    return offsets.astype(np.int64)
-
-
-def _read_slice(row: ArrayRow, group: Any, start: int, stop: int) -> ArrayRow:
-    try:
-        energy = np.asarray(group["energy"][start:stop]) if "energy" in group else None
-        return row._replace(latents=np.asarray(group["latents"][start:stop]), energy=energy)
+        latents, energy = store.read(number)
+    except InputError:
+        raise  # of the store as a whole: no row of it can be trusted
     except Exception as error:  # whatever a damaged chunk raises
         return row._replace(failure=("unreadable", f"{type(error).__name__}: {error}"))
+    return row._replace(latents=latents, energy=energy)
 
 
 def _file_of(path: Path, record: dict[Any, Any]) -> Path:
     name = record.get("file", "")
     if name:
         return path / name
-    stem = Path(record["utterance_id"]).name  # never outside the folder
-    plain = path / f"{stem}.npy"
-    return plain if plain.exists() else path / f"{stem}.npz"
+    plain = path / f"{record['utterance_id']}.npy"
+    return plain if plain.exists() else plain.with_suffix(".npz")
+
+
+def _lies_in(folder: Path, file: Path) -> bool:
+    """Whether a file lies in a folder once `..` and links are followed."""
+    try:
+        return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # a NUL in the name
+        return False
 
 
 def _read_file(row: ArrayRow, file: Path) -> ArrayRow:
-    row = row._replace(path=str(file))
     if not file.is_file():
         return row._replace(failure=("missing_file", "no such file"))
     try:
@@ -137,5 +146,7 @@ def _read_file(row: ArrayRow, file: Path) -> ArrayRow:
                 return row._replace(failure=("missing_array", "no array called latents"))
             energy = content.get("energy")
             return row._replace(latents=content["latents"], energy=energy)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        return row._replace(failure=("unreadable", " ".join(str(error).split())))
+    except Exception as error:  # whatever a damaged file raises, of numpy, zipfile and zlib
+        return row._replace(
+            failure=("unreadable", " ".join(str(error).split()) or type(error).__name__)
+        )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.identities import require_distinct
 from engram_audio.corpus.seeds import named_generator
 from engram_audio.corpus.utterances import seconds_by_speaker
 from engram_audio.errors import InputError
@@ -40,7 +41,8 @@ def make_splits(
 
     Raises:
         InputError: Fewer than two speakers would be left in train or in eval, an utterance id
-            occurs twice, or a speaker's rows contradict each other in sex or hint.
+            occurs twice, two speaker ids are spellings of one, or a speaker's rows contradict each
+            other in sex or hint.
     """
     speaker_of = _speaker_of_utterance(utterances)
     held_out = _hinted_speakers(utterances)
@@ -67,6 +69,8 @@ def _speaker_of_utterance(utterances: pd.DataFrame) -> dict[str, str]:
         if str(identity) in speaker_of:
             raise InputError(f"utterances: the id {identity!r} occurs twice; make ids unique")
         speaker_of[str(identity)] = str(speaker)
+    remedy = "one person would be in train and in eval; give every person one id"
+    require_distinct("utterances", "speaker", speaker_of.values(), remedy)
     return speaker_of
 
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 import pandas as pd
 
+from engram_audio.corpus.identities import identity_key, require_distinct
 from engram_audio.errors import InputError
 
 ExclusionReason = Literal[
@@ -37,6 +38,25 @@ UTTERANCE_COLUMNS = (
     "utterance_id", "speaker_id", "sex", "duration_s", "sample_rate_hz", "num_samples",
     "audio_path", "transcript", "pcm_sha256",
 )  # fmt: skip
+AUDIO_COLUMNS = ("audio_path", "sample_rate_hz", "num_samples", "pcm_sha256")
+
+
+class IndexedAudio(NamedTuple):
+    """What the table of utterances says of one file: AUDIO_COLUMNS."""
+
+    audio_path: str
+    sample_rate_hz: int
+    num_samples: int
+    pcm_sha256: str
+
+
+def indexed_audio(utterances: pd.DataFrame) -> list[IndexedAudio]:
+    """Return the files of a table that has AUDIO_COLUMNS, in its order."""
+    columns = [utterances[name].tolist() for name in AUDIO_COLUMNS]
+    return [
+        IndexedAudio(str(path), int(rate), int(count), str(digest))
+        for path, rate, count, digest in zip(*columns, strict=True)
+    ]
 
 
 class AudioFacts(NamedTuple):
@@ -150,7 +170,8 @@ def build_index(
 ) -> Index:
     """Sort files into utterances and exclusions.
 
-    Of files with the same id, or with the same samples, the first by path stays.
+    Of files with the same id, or with the same samples, the first by path stays. A person has one
+    folder: the folders, and SPEAKERS.TXT beside them, must not spell one id in two ways.
 
     Args:
         root: Folder that the paths are relative to; prefix of `audio_path`.
@@ -159,7 +180,12 @@ def build_index(
         transcripts: By utterance id.
         minimum_duration_s: Shorter files are excluded, seconds.
         exclusions: What was excluded, or noted, before any file was read.
+
+    Raises:
+        InputError: Two folders, or a folder and SPEAKERS.TXT, have spellings of one speaker's id,
+            or two files of one utterance's.
     """
+    _require_distinct_names(root, facts, sexes)
     rate = majority_rate(facts)
     dropped = list(exclusions)
     rows: dict[str, dict[str, object]] = {}
@@ -191,6 +217,19 @@ def build_index(
     dropped += _missing_audio(facts, transcripts, dropped)
     dropped += _missing_speakers(rows.values(), sexes)
     return Index(_utterance_table(rows.values()), _exclusion_table(dropped))
+
+
+def _require_distinct_names(
+    root: str, facts: Sequence[AudioFacts], sexes: Mapping[str, str]
+) -> None:
+    folders = {speaker_of(fact.path) for fact in facts}
+    have_audio = {identity_key(name) for name in folders}
+    # SPEAKERS.TXT may list people twice who are not here: nothing of theirs is used
+    listed = {name for name in sexes if identity_key(name) in have_audio}
+    remedy = "give a person one folder, and one line in SPEAKERS.TXT with the same id"
+    require_distinct(root, "speaker", folders | listed, remedy)
+    utterances = [utterance_of(fact.path) for fact in facts]
+    require_distinct(root, "utterance", utterances, "rename one of the files")
 
 
 def count_reasons(exclusions: pd.DataFrame) -> str:

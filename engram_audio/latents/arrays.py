@@ -6,7 +6,7 @@ Shapes: T frames of an utterance, D dimensions.
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 
 from engram_audio.corpus.utterances import SAFE_NAME
 from engram_audio.errors import InputError
+from engram_audio.latents.absurd import Spread
 from engram_audio.latents.block import LatentBlock
 
 UTTERANCE_COLUMNS = (
@@ -21,6 +22,10 @@ UTTERANCE_COLUMNS = (
     "audio_path", "transcript",
 )  # fmt: skip
 EXCLUSION_COLUMNS = ("path", "utterance_id", "speaker_id", "reason", "detail", "is_kept")
+DIGEST = "content_sha256"  # column of the shard table: digest of each array when it was indexed
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+# Sixty thousand squares of it still add up in float32; real latents are nowhere near.
+LARGEST_VALUE = 2.0**56
 
 
 class ArrayRow(NamedTuple):
@@ -56,6 +61,7 @@ class ArrayIndex(NamedTuple):
         num_dims: D.
         has_energy: Whether every usable utterance brings energies.
         content_hash: SHA-256 over ids and values of the usable utterances.
+        digests: `array_digest` of each usable utterance, by id.
     """
 
     utterances: pd.DataFrame
@@ -63,11 +69,13 @@ class ArrayIndex(NamedTuple):
     num_dims: int
     has_energy: bool
     content_hash: str
+    digests: dict[str, str]
 
 
 class _Fact(NamedTuple):
     row: ArrayRow
     shape: tuple[int, int]
+    values_digest: str
     digest: str
 
 
@@ -80,13 +88,29 @@ def array_fault(row: ArrayRow) -> tuple[str, str] | None:
         return "wrong_dtype", f"{latents.dtype}, floating point is needed"
     if latents.ndim != 2 or min(latents.shape) < 1:
         return "wrong_shape", f"shape {latents.shape}, [frames, dims] is needed"
-    if not np.isfinite(latents).all() or np.abs(latents).max() > np.finfo(np.float32).max:
-        return "not_finite", "NaN, infinite, or beyond float32"
-    if energy is not None and (energy.dtype.kind != "f" or energy.shape != latents.shape[:1]):
+    fault = _value_fault(latents)
+    if fault is not None or energy is None:
+        return fault
+    if energy.dtype.kind != "f" or energy.shape != latents.shape[:1]:
         return "wrong_energy", f"shape {energy.shape}, one number per frame is needed"
-    if energy is not None and not np.isfinite(energy).all():
-        return "wrong_energy", "NaN or infinite"
-    return None
+    fault = _value_fault(energy[:, None])
+    return None if fault is None else ("wrong_energy", fault[1])
+
+
+def _value_fault(values: np.ndarray) -> tuple[str, str] | None:
+    """Return (reason, detail) if a value of an array [T, D] is no number to reckon with."""
+    end = float(np.finfo(values.dtype).max)
+    is_good = np.abs(values) < min(end, LARGEST_VALUE)
+    if is_good.all():
+        return None
+    frame, dimension = (int(index) for index in np.argwhere(~is_good)[0])
+    value = float(values[frame, dimension])
+    place = f"frame {frame}, dimension {dimension}: {value:.6g}"
+    if not abs(value) <= LARGEST_FLOAT32:
+        return "not_finite", f"{place}, NaN, infinite, or beyond float32"
+    if abs(value) >= end:
+        return "too_large", f"{place}, where {values.dtype} ends: it was cut off there"
+    return "too_large", f"{place}, the limit is {LARGEST_VALUE:.2g}: squares would overflow"
 
 
 def _content_fault(
@@ -109,63 +133,168 @@ def _is_rate(text: str, rate_hz: float) -> bool:
         return False
 
 
+class _Sorter:
+    """Usable and unusable rows of one pass, without their arrays."""
+
+    def __init__(self, frame_rate_hz: float, minimum_frames: int) -> None:
+        self._rate, self._minimum = frame_rate_hz, minimum_frames
+        self._seen: set[str] = set()
+        self._first_with: dict[str, str] = {}
+        self.facts: list[_Fact] = []
+        self.dropped: list[tuple[ArrayRow, str, str]] = []
+        self.spreads: dict[int, Spread] = {}
+
+    def add(self, row: ArrayRow) -> None:
+        fault = self._fault(row)
+        self._seen.add(row.utterance_id)
+        if fault is not None or row.latents is None:
+            self.drop(row, *(fault or ("missing_file", "no latents")))
+            return
+        digest = _values_digest(row.latents)
+        if digest in self._first_with:
+            self.drop(row, "duplicate", f"the values of {self._first_with[digest]}")
+            return
+        self._first_with[digest] = row.utterance_id
+        num_frames, num_dims = row.latents.shape
+        self.spreads.setdefault(num_dims, Spread(num_dims)).add(row.utterance_id, row.latents)
+        light = row._replace(latents=None, energy=None if row.energy is None else row.energy[:0])
+        self.facts.append(_Fact(light, (num_frames, num_dims), digest, array_digest(row)))
+
+    def drop(self, row: ArrayRow, reason: str, detail: str) -> None:
+        self.dropped.append((row._replace(latents=None, energy=None), reason, detail))
+
+    def drop_where(self, faults: Mapping[str, tuple[str, str]]) -> None:
+        """Move usable rows to the unusable ones: (reason, detail) by utterance id."""
+        for fact in self.facts:
+            if fact.row.utterance_id in faults:
+                self.drop(fact.row, *faults[fact.row.utterance_id])
+        self.facts = [fact for fact in self.facts if fact.row.utterance_id not in faults]
+
+    def _fault(self, row: ArrayRow) -> tuple[str, str] | None:
+        if row.utterance_id in self._seen:
+            return "duplicate_id", "the table has this utterance_id already"
+        if not SAFE_NAME.fullmatch(row.utterance_id) or not SAFE_NAME.fullmatch(row.speaker_id):
+            return "unsafe_name", "letters, digits and ._- only"
+        fault = array_fault(row)
+        if fault is not None or row.latents is None:
+            return fault
+        return _content_fault(row, row.latents, self._rate, self._minimum)
+
+
 def index_arrays(
     rows: Iterable[ArrayRow], frame_rate_hz: float, minimum_frames: int, name: str
 ) -> ArrayIndex:
-    """Sort usable from unusable utterances in one pass; only one array is held at a time.
+    """Sort usable from unusable utterances; only one array is held at a time.
 
     D is that of most usable arrays; the others are excluded (`wrong_dims`). Of arrays with the same
-    values the first is kept: a copy in train would tell what eval holds.
+    values the first is kept: a copy in train would tell what eval holds. Utterances with a value
+    that `latents/absurd.py` calls absurd are excluded. What is usual is learned from all usable
+    utterances, because no split exists yet: nothing but an exclusion depends on it.
+
+    Args:
+        rows: Read once, and a second time where a value is absurd, to say in which frame.
+        frame_rate_hz: Frames per second of the representation.
+        minimum_frames: Shorter utterances are excluded.
+        name: Of the representation, for messages.
 
     Raises:
         InputError: No utterance is usable.
     """
-    facts: list[_Fact] = []
-    dropped: list[tuple[ArrayRow, str, str]] = []
-    seen: set[str] = set()
-    first_with: dict[str, str] = {}
+    sorter = _Sorter(frame_rate_hz, minimum_frames)
     for row in rows:
-        fault = array_fault(row)
-        if fault is None and row.latents is not None:
-            fault = _content_fault(row, row.latents, frame_rate_hz, minimum_frames)
-        if not SAFE_NAME.fullmatch(row.utterance_id) or not SAFE_NAME.fullmatch(row.speaker_id):
-            fault = ("unsafe_name", "letters, digits and ._- only")
-        if row.utterance_id in seen:
-            fault = ("duplicate_id", "the table has this utterance_id already")
-        seen.add(row.utterance_id)
-        light = row._replace(latents=None)
-        if fault is not None or row.latents is None:
-            reason, detail = fault or ("missing_file", "")
-            dropped.append((light, reason, detail))
-            continue
-        values = np.ascontiguousarray(row.latents, "<f4").tobytes()
-        digest = hashlib.sha256(values).hexdigest()
-        if digest in first_with:
-            dropped.append((light, "duplicate", f"the values of {first_with[digest]}"))
-            continue
-        first_with[digest] = row.utterance_id
-        facts.append(_Fact(light, row.latents.shape, digest))
-    dims = Counter(fact.shape[1] for fact in facts)
-    if not dims:
+        sorter.add(row)
+    dims = Counter(fact.shape[1] for fact in sorter.facts)
+    if dims:
+        num_dims = min(dims, key=lambda value: (-dims[value], value))
+        sorter.drop_where(_wrong_dims(sorter.facts, num_dims))
+        sorter.drop_where(_absurd(rows, sorter, sorter.spreads[num_dims]))
+    if not sorter.facts:
+        dropped = sorter.dropped
         first = f"; the first: {dropped[0][0].path}: {dropped[0][2]}" if dropped else ""
         raise InputError(
             f"representations.{name}: none of {len(dropped)} utterances is usable{first}; "
             "see docs/add-a-codec.md for the layout"
         )
-    num_dims = min(dims, key=lambda value: (-dims[value], value))
-    for fact in [fact for fact in facts if fact.shape[1] != num_dims]:
-        facts.remove(fact)
-        detail = f"{fact.shape[1]} dimensions, most have {num_dims}"
-        dropped.append((fact.row, "wrong_dims", detail))
-    facts.sort(key=lambda fact: (fact.row.speaker_id, fact.row.utterance_id))
-    content = "\n".join(f"{fact.row.utterance_id} {fact.digest}" for fact in facts)
+    facts = sorted(sorter.facts, key=lambda fact: (fact.row.speaker_id, fact.row.utterance_id))
+    content = "\n".join(f"{fact.row.utterance_id} {fact.values_digest}" for fact in facts)
     return ArrayIndex(
         utterances=_utterance_table(facts, frame_rate_hz),
-        exclusions=_exclusion_table(dropped),
-        num_dims=num_dims,
+        exclusions=_exclusion_table(sorter.dropped),
+        num_dims=facts[0].shape[1],
         has_energy=all(fact.row.energy is not None for fact in facts),
         content_hash=hashlib.sha256(content.encode()).hexdigest(),
+        digests={fact.row.utterance_id: fact.digest for fact in facts},
     )
+
+
+def _wrong_dims(facts: Iterable[_Fact], num_dims: int) -> dict[str, tuple[str, str]]:
+    return {
+        fact.row.utterance_id: ("wrong_dims", f"{fact.shape[1]} dimensions, most have {num_dims}")
+        for fact in facts
+        if fact.shape[1] != num_dims
+    }
+
+
+def _absurd(
+    rows: Iterable[ArrayRow], sorter: _Sorter, spread: Spread
+) -> dict[str, tuple[str, str]]:
+    """Return (`absurd`, the worst value) by utterance; reads again only if there is one."""
+    bounds = spread.bounds()
+    if not spread.exceeds(bounds):
+        return {}
+    if iter(rows) is rows:
+        raise TypeError("rows can be read only once: give what can be iterated over again")
+    waiting = {fact.row.utterance_id for fact in sorter.facts}
+    found: dict[str, tuple[str, str]] = {}
+    for row in rows:
+        if row.utterance_id in waiting and row.latents is not None:
+            waiting.remove(row.utterance_id)  # of a repeated id the first was kept
+            place = bounds.worst(row.latents)
+            if place is not None:
+                found[row.utterance_id] = "absurd", bounds.describe(row.latents, *place)
+    return found
+
+
+def _values_digest(latents: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{latents.shape[1]} dimensions\n".encode())
+    digest.update(np.ascontiguousarray(latents, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def array_digest(row: ArrayRow) -> str:
+    """Return the SHA-256 of a row's latents and energies, as what a shard holds of them."""
+    assert row.latents is not None
+    digest = hashlib.sha256(_values_digest(row.latents).encode())
+    if row.energy is not None:
+        digest.update(np.ascontiguousarray(row.energy, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def unchanged(
+    rows: Iterable[ArrayRow], digests: Mapping[str, str], index: str
+) -> Iterator[ArrayRow]:
+    """Yield rows that still hold what was indexed; rows that were not indexed are passed over.
+
+    Args:
+        rows: Of `read_arrays`.
+        digests: `ArrayIndex.digests` of the utterances that are wanted.
+        index: File that the digests come from, for the message.
+
+    Raises:
+        InputError: The arrays of a row differ from what was indexed, or cannot be used any more.
+    """
+    for row in rows:
+        if row.utterance_id not in digests:
+            continue
+        fault = array_fault(row)
+        if fault is None and array_digest(row) != digests[row.utterance_id]:
+            fault = ("changed", "other values")
+        if fault is not None:
+            raise InputError(
+                f"{row.path}: not what was indexed of utterance {row.utterance_id} ({fault[1]}); "
+                f"restore it, or delete {index} and run again"
+            )
+        yield row
 
 
 def _utterance_table(facts: Iterable[_Fact], frame_rate_hz: float) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from engram_audio.codecs.base import Codec
-from engram_audio.errors import InputError
+from engram_audio.errors import ChangedInputError, InputError
 from engram_audio.latents.batching import (
     StagedClips,
     encode_staged,
@@ -65,7 +65,7 @@ def load_probes(load: Loader, numbers: Sequence[int], name: str) -> list[np.ndar
     """Load a few clips for the self-tests; unreadable ones are passed over.
 
     Raises:
-        InputError: None can be read.
+        InputError: None can be read, or one is not what was indexed.
     """
     probes = [waveform for n in numbers if (waveform := _load_or_none(load, n)) is not None]
     if not probes:
@@ -163,7 +163,8 @@ def extract(
 
     Args:
         codec: The codec.
-        load: Gives the prepared waveform of a clip number, or raises InputError.
+        load: Gives the prepared waveform of a clip number, or raises InputError (the clip is
+            excluded) or ChangedInputError (the extraction stops).
         batches: Clip numbers of each batch (`plan_batches`).
         guard_frames: Zero frames after each clip.
         parts: Where finished batches are kept.
@@ -202,6 +203,8 @@ def _read_ahead(
 def _load_or_none(load: Loader, clip: int) -> np.ndarray | None:
     try:
         return load(clip)
+    except ChangedInputError:
+        raise  # another recording under this name: passing over it would hide that the corpus moved
     except InputError:
         return None
 

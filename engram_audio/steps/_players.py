@@ -1,17 +1,17 @@
 """What the steps that make sound for the report share: codec, chosen utterances, embedding."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engram_audio.artifacts.audio import read_waveform
+from engram_audio.artifacts.audio import read_indexed
 from engram_audio.artifacts.media import embed_audio, embed_picture
 from engram_audio.artifacts.table import read_table
 from engram_audio.codecs.base import Codec
 from engram_audio.codecs.config import codec_model
 from engram_audio.codecs.registry import load_codec
+from engram_audio.corpus.utterances import AUDIO_COLUMNS, IndexedAudio, indexed_audio
 from engram_audio.latents.config import CodecRepresentation, ExtractionSection
 from engram_audio.latents.round_trip import (
     choose_examples,
@@ -26,7 +26,7 @@ from engram_audio.report.config import ReportSection
 from engram_audio.steps._cli import Arguments
 from engram_audio.steps._device import resolve_device
 
-COLUMNS = ["utterance_id", "speaker_id", "sex", "audio_path", "duration_s", "transcript"]
+COLUMNS = ["utterance_id", "speaker_id", "sex", "duration_s", "transcript", *AUDIO_COLUMNS]
 
 
 class Examples(NamedTuple):
@@ -67,14 +67,15 @@ def open_examples(arguments: Arguments) -> Examples:
     )
     waves = WaveformSettings(codec.sample_rate_hz, representation.permute_blocks_s, extraction.seed)
 
-    def original(row: Any) -> np.ndarray:
-        waveform, rate = read_waveform(Path(row.audio_path))
-        prepared = prepare_waveform(waveform, rate, row.utterance_id, waves)
+    def original(name: str, audio: IndexedAudio) -> np.ndarray:
+        waveform, rate = read_indexed(audio)
+        prepared = prepare_waveform(waveform, rate, name, waves)
         return whole_frames(codec, prepared, report.player_duration_s)
 
     names = ("utterance_id", "speaker_id", "sex")
     rows = [{name: getattr(row, name) for name in names} for row in chosen.itertuples()]
-    originals = (original(row) for row in chosen.itertuples())
+    files = zip(chosen["utterance_id"], indexed_audio(chosen), strict=True)
+    originals = (original(name, audio) for name, audio in files)
     return Examples(codec, extraction.seed, rows, originals)
 
 

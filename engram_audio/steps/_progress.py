@@ -4,7 +4,8 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
@@ -35,6 +36,20 @@ def track(items: Iterable[ItemT], total: int, label: str, unit: str = "files") -
             last = now
             LOG.info("%s: %d of %d %s, %.0f s", label, count, total, unit, now - start)
     LOG.info("%s: %d of %d %s, %.1f s", label, count, total, unit, time.monotonic() - start)
+
+
+@dataclass(frozen=True)
+class Tracked(Generic[ItemT]):
+    """What `track` takes, for items that are iterated over more than once."""
+
+    items: Iterable[ItemT]
+    total: int
+    label: str
+    unit: str
+
+    def __iter__(self) -> Iterator[ItemT]:
+        """Yield the items anew and show how far they are."""
+        return track(self.items, self.total, self.label, self.unit)
 
 
 class ByteProgress:

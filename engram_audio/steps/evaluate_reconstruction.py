@@ -1,12 +1,11 @@
 """Decode eval utterances from a representation and score them against the original."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from engram_audio.artifacts.audio import read_waveform
+from engram_audio.artifacts.audio import read_indexed
 from engram_audio.artifacts.table import read_table, write_table
 from engram_audio.artifacts.tensors import read_tensors
 from engram_audio.codecs.config import codec_model
@@ -20,6 +19,7 @@ from engram_audio.comparison.reconstruction import (
     round_trip,
     score,
 )
+from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.errors import InputError
 from engram_audio.latents.config import NoisyRepresentation, ResampledRepresentation, link_model
 from engram_audio.steps import _cli
@@ -27,7 +27,7 @@ from engram_audio.steps._device import resolve_device
 from engram_audio.steps._progress import track
 
 LOG = logging.getLogger(__name__)
-COLUMNS = ["utterance_id", "speaker_id", "audio_path"]
+COLUMNS = ["utterance_id", "speaker_id"]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -60,15 +60,16 @@ def main(argv: list[str] | None = None) -> None:
         LOG.warning("not installed, left empty: %s (pip install .[quality])", ", ".join(absent))
     splits = read_table(arguments.splits, ["utterance_id", "split"])
     held_out = splits.loc[splits["split"] == "eval", "utterance_id"]
-    utterances = read_table(arguments.utterances, COLUMNS)
+    utterances = read_table(arguments.utterances, [*COLUMNS, *AUDIO_COLUMNS])
     chosen = choose_utterances(
         utterances.loc[utterances["utterance_id"].isin(held_out)], section.num_utterances
     )
     longest = round(section.maximum_duration_s * codec.sample_rate_hz)
     rows = []
-    clips = zip(*(chosen[name].astype(str).tolist() for name in COLUMNS), strict=True)
-    for name, speaker, path in track(clips, len(chosen), arguments.representation, "utterances"):
-        waveform, rate = read_waveform(Path(path))
+    names = (chosen[name].astype(str).tolist() for name in COLUMNS)
+    clips = zip(*names, indexed_audio(chosen), strict=True)
+    for name, speaker, audio in track(clips, len(chosen), arguments.representation, "utterances"):
+        waveform, rate = read_indexed(audio)
         waveform = resample(waveform, rate, codec.sample_rate_hz)[:longest]
         pair = round_trip(codec, waveform, links, std, name)
         if pair is not None:

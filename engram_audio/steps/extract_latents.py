@@ -1,17 +1,17 @@
 """Encode the utterances of one shard; an interrupted run goes on where it stopped."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 
-from engram_audio.artifacts.audio import read_waveform
+from engram_audio.artifacts.audio import read_indexed
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.partial import PartialStore
 from engram_audio.artifacts.table import read_table
 from engram_audio.codecs.base import QUANTISED, Codec
 from engram_audio.codecs.config import codec_model
 from engram_audio.codecs.registry import load_codec
+from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.latents import extraction, self_tests
 from engram_audio.latents.batching import plan_batches
 from engram_audio.latents.config import CodecRepresentation, ExtractionSection
@@ -23,7 +23,7 @@ from engram_audio.steps._device import resolve_device
 from engram_audio.steps._progress import track
 
 LOG = logging.getLogger(__name__)
-COLUMNS = ["utterance_id", "speaker_id", "audio_path", "num_samples", "sample_rate_hz"]
+COLUMNS = ["utterance_id", "speaker_id", *AUDIO_COLUMNS]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -53,10 +53,10 @@ def main(argv: list[str] | None = None) -> None:
     clips = members.merge(read_table(arguments.utterances, COLUMNS), on="utterance_id", how="left")
     waves = WaveformSettings(codec.sample_rate_hz, representation.permute_blocks_s, section.seed)
     check_blocks(waves, codec.frame_rate_hz, name)
-    paths, names = clips["audio_path"].tolist(), clips["utterance_id"].tolist()
+    files, names = indexed_audio(clips), clips["utterance_id"].tolist()
 
     def load(clip: int) -> np.ndarray:
-        waveform, rate = read_waveform(Path(paths[clip]))
+        waveform, rate = read_indexed(files[clip])
         return prepare_waveform(waveform, rate, names[clip], waves)
 
     lengths = extraction.clip_samples(

@@ -5,7 +5,7 @@ from pathlib import Path
 from engram_audio.artifacts.external_arrays import read_array_table, read_arrays
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import read_table, read_table_manifest
-from engram_audio.latents.arrays import collect_block
+from engram_audio.latents.arrays import DIGEST, collect_block, unchanged
 from engram_audio.latents.config import ArraysRepresentation
 from engram_audio.latents.extraction import frame_times
 from engram_audio.steps import _cli
@@ -22,11 +22,12 @@ def main(argv: list[str] | None = None) -> None:
         argv=argv,
     )
     section = arguments.load_section("section", ArraysRepresentation)
-    shards = read_table(arguments.shards, ["utterance_id", "speaker_id", "shard"])
+    shards = read_table(arguments.shards, ["utterance_id", "speaker_id", "shard", DIGEST])
     facts = read_table_manifest(arguments.shards)["arrays"]
     members = shards.loc[shards["shard"] == arguments.shard]
     names = members["utterance_id"].to_numpy()
     rows = read_arrays(Path(section.path), read_array_table(arguments.table), names)
+    rows = unchanged(rows, dict(zip(names, members[DIGEST], strict=True)), str(arguments.shards))
     block = collect_block(rows, names, members["speaker_id"].to_numpy(), facts["has_energy"])
     metadata = LatentMetadata(
         representation=arguments.representation,

@@ -6,10 +6,10 @@ from pathlib import Path
 from engram_audio.artifacts.external_arrays import read_array_table, read_arrays
 from engram_audio.artifacts.table import write_table
 from engram_audio.corpus.shards import assign_shards
-from engram_audio.latents.arrays import index_arrays
+from engram_audio.latents.arrays import DIGEST, index_arrays
 from engram_audio.latents.config import ArraysRepresentation
 from engram_audio.steps import _cli
-from engram_audio.steps._progress import track
+from engram_audio.steps._progress import Tracked
 
 LOG = logging.getLogger(__name__)
 
@@ -27,11 +27,12 @@ def main(argv: list[str] | None = None) -> None:
     section = arguments.load_section("section", ArraysRepresentation)
     name = arguments.representation
     table = read_array_table(arguments.table)
-    rows = track(read_arrays(Path(section.path), table), len(table), "check", "arrays")
+    rows = Tracked(read_arrays(Path(section.path), table), len(table), "check", "arrays")
     index = index_arrays(rows, section.frame_rate_hz, section.minimum_frames, name)
     shards = assign_shards(
         index.utterances, section.num_shards, f"representations.{name}.num_shards"
     )
+    shards[DIGEST] = [index.digests[name] for name in shards["utterance_id"]]
     facts = {
         "num_dims": index.num_dims,
         "has_energy": index.has_energy,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from engram_audio.artifacts.audio import read_waveform
+from engram_audio.artifacts.audio import read_indexed
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.digest import file_digest
 from engram_audio.artifacts.jsonl import write_jsonl
@@ -20,6 +20,7 @@ from engram_audio.codecs.crops import choose_utterances
 from engram_audio.codecs.fitted_config import TrainedCodecSettings
 from engram_audio.codecs.training import build_task, pack_codec, train_codec
 from engram_audio.codecs.waveform import resample
+from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.errors import InputError
 from engram_audio.provenance import canonical_json, text_digest
 from engram_audio.steps import _cli
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     stop = StopFlag()
     keep_freed_memory()
     splits = read_table(arguments.splits, ["utterance_id", "split"])
-    table = read_table(arguments.utterances, ["utterance_id", "audio_path", "duration_s"])
+    table = read_table(arguments.utterances, ["utterance_id", "duration_s", *AUDIO_COLUMNS])
     clips = table.merge(splits, on="utterance_id", how="left")
     most = {
         "train": settings.maximum_train_h * 3600,
@@ -97,9 +98,9 @@ def _read(
     rows = clips.loc[clips["split"] == part]
     chosen = choose_utterances(rows["duration_s"].tolist(), maximum_s, settings.seed, part)
     LOG.info("%s: %d of %d utterances", part, len(chosen), len(rows))
-    paths = rows["audio_path"].iloc[chosen]
-    for path in track(paths, len(paths), part, "utterances"):
-        waveform, rate = read_waveform(Path(path))
+    files = indexed_audio(rows.iloc[chosen])
+    for audio in track(files, len(files), part, "utterances"):
+        waveform, rate = read_indexed(audio)
         yield resample(waveform, rate, settings.sample_rate_hz)
 
 

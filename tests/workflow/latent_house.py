@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engram_audio.artifacts.audio import write_flac
+from engram_audio.artifacts.audio import probe_audio, write_flac
 from engram_audio.artifacts.table import write_table
+from engram_audio.corpus.utterances import UTTERANCE_COLUMNS
 from engram_audio.steps import (
     extract_latents,
     fit_codec,
@@ -41,19 +42,26 @@ def section(folder: Path, name: str, values: dict[str, Any]) -> Path:
     return path
 
 
+def index(folder: Path, num_utterances: int) -> pd.DataFrame:
+    """Write the table of the audio as it is now, two utterances for each speaker."""
+    rows = []
+    for number in range(num_utterances):
+        facts = probe_audio(str(folder), f"u{number:02d}.flac")
+        seconds = facts.num_samples / facts.sample_rate_hz
+        length = (seconds, facts.sample_rate_hz, facts.num_samples)
+        audio = (str(folder / facts.path), None, facts.pcm_sha256)
+        rows.append((f"u{number:02d}", f"s{number // 2}", "F", *length, *audio))
+    table = pd.DataFrame(rows, columns=list(UTTERANCE_COLUMNS))
+    write_table(folder / "utterances.parquet", table, {})
+    return table
+
+
 def build_house(tmp_path: Path) -> Path:
     """Twelve utterances of six speakers (one at 8 kHz), tables, sections and a fitted codec."""
-    rows = []
     for number in range(NUM_UTTERANCES):
         rate = 8000 if number == 7 else 16000
-        wave, path = voice(number, rate), tmp_path / f"u{number:02d}.flac"
-        write_flac(path, wave, rate)
-        rows.append((f"u{number:02d}", f"s{number // 2}", "F", len(wave) / rate, rate, len(wave),
-                     str(path), None))  # fmt: skip
-    columns = ["utterance_id", "speaker_id", "sex", "duration_s", "sample_rate_hz", "num_samples",
-               "audio_path", "transcript"]  # fmt: skip
-    table = pd.DataFrame(rows, columns=columns)
-    write_table(tmp_path / "utterances.parquet", table, {})
+        write_flac(tmp_path / f"u{number:02d}.flac", voice(number, rate), rate)
+    table = index(tmp_path, NUM_UTTERANCES)
     shards = table[["utterance_id", "speaker_id"]].assign(shard="000")
     write_table(tmp_path / "shards.parquet", shards, {})
     splits = table[["utterance_id", "speaker_id"]].assign(split=["train"] * 8 + ["eval"] * 4)

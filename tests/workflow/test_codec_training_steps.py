@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from engram_audio.artifacts.audio import write_flac
+from engram_audio.artifacts.audio import probe_audio, write_flac
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.latents import LatentStore
 from engram_audio.artifacts.table import write_table
@@ -22,6 +22,7 @@ from engram_audio.training import loop
 from tests.frozen_argv import run_step
 from tests.unit.trained_codec_material import MEL_VAE, RATE_HZ, RECIPE, VAE, merged, voice
 from tests.workflow.conftest import ROOT, snakemake, write_config
+from tests.workflow.latent_house import index
 from tests.workflow.test_prediction_training import command, environment, interrupt
 from tests.workflow.tiny_study import tiny_config, write_arrays
 
@@ -38,17 +39,10 @@ SHORT = {
 def house(tmp_path_factory) -> Path:
     """Twelve utterances of six speakers (one at 16 kHz), tables and frozen sections."""
     folder = tmp_path_factory.mktemp("house")
-    rows = []
     for number in range(12):
         rate = 2 * RATE_HZ if number == 3 else RATE_HZ
-        wave, path = voice(number, 1.0 + 0.1 * number, rate), folder / f"u{number:02d}.flac"
-        write_flac(path, wave, rate)
-        rows.append((f"u{number:02d}", f"s{number // 2}", "F", len(wave) / rate, rate, len(wave),
-                     str(path), None))  # fmt: skip
-    columns = ["utterance_id", "speaker_id", "sex", "duration_s", "sample_rate_hz", "num_samples",
-               "audio_path", "transcript"]  # fmt: skip
-    table = pd.DataFrame(rows, columns=columns)
-    write_table(folder / "utterances.parquet", table, {})
+        write_flac(folder / f"u{number:02d}.flac", voice(number, 1.0 + 0.1 * number, rate), rate)
+    table = index(folder, 12)
     names = table[["utterance_id", "speaker_id"]]
     write_table(folder / "shards.parquet", names.assign(shard="000"), {})
     parts = ["train"] * 6 + ["val"] * 2 + ["eval"] * 4
@@ -118,7 +112,10 @@ def test_only_train_and_val_utterances_decide_the_weights(house: Path, tmp_path:
         folder.mkdir()
         if changed:
             write_flac(folder / "other.flac", voice(77, 1.7), RATE_HZ)
-            table.loc[table["utterance_id"] == changed, "audio_path"] = str(folder / "other.flac")
+            facts = probe_audio(str(folder), "other.flac")
+            found = [str(folder / facts.path), facts.num_samples, facts.pcm_sha256]
+            row = table["utterance_id"] == changed
+            table.loc[row, ["audio_path", "num_samples", "pcm_sha256"]] = found
         write_table(folder / "utterances.parquet", table, {})
         arguments = training(house, "mel_vae", folder)
         arguments[arguments.index("--utterances") + 1] = str(folder / "utterances.parquet")

@@ -30,6 +30,7 @@ from tests.workflow.latent_house import (
     extract,
     fit,
     flags,
+    index,
     section,
     voice,
 )
@@ -44,8 +45,10 @@ def test_the_codec_is_fitted_on_train_utterances_only(house: Path):
     """Changing an eval utterance leaves the weights alone; changing a train utterance does not."""
     first = (house / "weights.safetensors").read_bytes()
     write_flac(house / "u11.flac", voice(3), 16000)
+    index(house, NUM_UTTERANCES)
     assert fit(house, "again.safetensors") == first
     write_flac(house / "u00.flac", voice(3), 16000)
+    index(house, NUM_UTTERANCES)
     assert fit(house, "other.safetensors") != first
 
 
@@ -106,7 +109,10 @@ def test_parts_of_other_settings_are_not_taken_over(house: Path, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         extract(house, target)
     write_flac(house / "u00.flac", voice(3), 16000)
+    index(house, NUM_UTTERANCES)
     fit(house, "other/weights.safetensors")
+    write_flac(house / "u00.flac", voice(0), 16000)  # the audio as it was: only weights differ
+    index(house, NUM_UTTERANCES)
     extract(house, target, weights="other/weights.safetensors")
     expected = extract(
         house, house / "c" / "shard-000.zarr.zip", weights="other/weights.safetensors"

@@ -15,7 +15,7 @@ import pytest
 import scipy.stats
 import soundfile
 
-from engram_audio.artifacts.audio import read_waveform
+from engram_audio.artifacts.audio import probe_audio, read_waveform
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.table import write_table
 from engram_audio.codecs.base import Codec
@@ -59,6 +59,9 @@ def speech(tmp_path_factory, shared_data: Path) -> Path:
     table["utterance_id"] = [path.stem for path in files]
     table["speaker_id"] = [path.stem.split("-")[0] for path in files]
     table["duration_s"] = [soundfile.info(path).duration for path in files]
+    facts = [probe_audio(str(path.parent), path.name) for path in files]
+    for name in ("sample_rate_hz", "num_samples", "pcm_sha256"):
+        table[name] = [getattr(fact, name) for fact in facts]
     speakers = sorted(set(table["speaker_id"]))
     part_of = {name: "eval" if n % 3 == 0 else "val" if n % 9 == 1 else "train"
                for n, name in enumerate(speakers)}  # fmt: skip

@@ -4,6 +4,7 @@ Only the Snakefile, the schema writer and tests import this module; a step impor
 """
 
 import json
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError, computed_field, model_validator
@@ -15,8 +16,9 @@ from engram_audio.codecs.entry_points import plugin_names
 from engram_audio.codecs.fitted_config import CodecLadderSection, FittedCodecSettings
 from engram_audio.codecs.ladder import expand_ladders
 from engram_audio.comparison.config import CodecComparisonSection
-from engram_audio.config_checks import check_memories, require, require_bounded
-from engram_audio.config_messages import echoes, explain
+from engram_audio.config_bounds import require_bounded
+from engram_audio.config_checks import check_memories, require
+from engram_audio.config_messages import explain_all
 from engram_audio.config_rollout import RolloutSections
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.corpus_checks import check_roots
@@ -147,7 +149,7 @@ class WorkflowConfig(RolloutSections):
         return {name: family for name, family in families.items() if family is not None}
 
     @computed_field
-    @property
+    @cached_property
     def factorizer_runs(self) -> dict[str, FactorizerSection]:
         """Every factoriser that is trained: the variants and the points of the sweeps."""
         return expand_all(self.factorizer_variants, self.factorizer_sweeps)
@@ -281,10 +283,7 @@ def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
     try:
         return _expanded(WorkflowConfig.model_validate_json(text))
     except ValidationError as error:
-        errors = error.errors()
-        raise InputError(
-            "\n".join(explain(item, WorkflowConfig) for item in errors if not echoes(item, errors))
-        ) from None
+        raise InputError("\n".join(explain_all(error.errors(), WorkflowConfig))) from None
 
 
 def _expanded(config: WorkflowConfig) -> WorkflowConfig:

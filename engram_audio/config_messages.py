@@ -1,11 +1,21 @@
 """One clear line for each mistake in a configuration, from pydantic's errors."""
 
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from engram_audio.config_checks import choices
 from engram_audio.section import Section
+
+MAXIMUM_LINES = 50
+
+
+def explain_all(errors: Sequence[Any], root: type[Section]) -> list[str]:
+    """Return one line for each error; of more than a page the first ones, and how many remain."""
+    real = _without_echoes(errors)
+    lines = [explain(item, root) for item in real[:MAXIMUM_LINES]]
+    rest = len(real) - len(lines)
+    return [*lines, f"configuration: {rest} more mistakes; mend these first"] if rest else lines
 
 
 def explain(item: Any, root: type[Section]) -> str:
@@ -39,13 +49,10 @@ def explain(item: Any, root: type[Section]) -> str:
     return f"{key}: {problem}{found}{hint}"
 
 
-def echoes(item: Any, errors: list[Any]) -> bool:
-    """Whether an error only follows from one deeper inside (a list is short of its bad element)."""
-    location = item["loc"]
-    return any(
-        len(other["loc"]) > len(location) and other["loc"][: len(location)] == location
-        for other in errors
-    )
+def _without_echoes(errors: Sequence[Any]) -> list[Any]:
+    """Leave out what only follows from an error inside (a list is short of its bad element)."""
+    owners = {item["loc"][:depth] for item in errors for depth in range(len(item["loc"]))}
+    return [item for item in errors if item["loc"] not in owners]
 
 
 def _quoted(expected: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The rollout sections of the configuration, and what they must agree on with the rest of it."""
 
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, computed_field, model_validator
@@ -46,7 +47,7 @@ class RolloutSections(Section):
     )
 
     @computed_field
-    @property
+    @cached_property
     def rollout_runs(self) -> dict[str, MethodSection]:
         """Every method that is trained: the named ones and the points of the sweeps."""
         return expand_all(self.rollout_methods, self.rollout_sweeps)

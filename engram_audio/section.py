@@ -1,5 +1,6 @@
 """Base class of every configuration section."""
 
+import math
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -22,12 +23,53 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     Raises:
         ValueError: Says what.
     """
-    again = [value for place, value in enumerate(values) if value in values[:place]]
-    if again:
-        raise ValueError(f"{again[0]!r} stands there twice; list each once")
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{value!r} stands there twice; list each once")
+        seen.add(value)
     return values
+
+
+MAXIMUM_POINTS = 1000  # of one sweep: each is trained
+
+
+def require_grid(axes: dict[str, tuple[Any, ...]]) -> None:
+    """Refuse a grid of more points than a study can train; an empty axis keeps one value.
+
+    Args:
+        axes: Values of each axis, by key.
+
+    Raises:
+        ValueError: Names the axes and how many points they make.
+    """
+    lengths = [max(1, len(values)) for values in axes.values()]
+    if math.prod(lengths) > MAXIMUM_POINTS:
+        sizes = " x ".join(map(str, lengths))
+        raise ValueError(
+            f"{', '.join(axes)}: {sizes} are {math.prod(lengths)} points, at most {MAXIMUM_POINTS} "
+            "can be trained; shorten a list"
+        )
+
+
+def require_power_below(base: int, exponent: int, limit: int, sizes: str) -> None:
+    """Refuse base ** exponent of `limit` or more, without computing a number that large.
+
+    Args:
+        base: At least 2.
+        exponent: At least 0.
+        limit: First number that is refused.
+        sizes: What the power is made of, for the message.
+
+    Raises:
+        ValueError: Says so.
+    """
+    # base ** exponent >= 2 ** exponent
+    if exponent >= limit.bit_length() or base**exponent >= limit:
+        raise ValueError(f"{sizes}: {base} ** {exponent} must stay below {limit}")
 
 
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(distinct)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(distinct)]
+NgramOrder = Annotated[int, Field(ge=1, le=63)]  # two codes already need 63 bits
 Names = Annotated[tuple[str, ...], AfterValidator(distinct)]

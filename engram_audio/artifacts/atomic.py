@@ -25,15 +25,30 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         InputError: The disk is full, read-only, forbidden, or failing.
     """
+    with disk_faults_named(target), _written_beside(Path(target)) as temporary:
+        yield temporary
+
+
+@contextlib.contextmanager
+def disk_faults_named(target: Path, remains: str = "") -> Iterator[None]:
+    """Turn what a person can mend about a disk into one line.
+
+    Args:
+        target: What is being written.
+        remains: What is kept, for the message.
+
+    Raises:
+        InputError: The disk is full, read-only, forbidden, or failing.
+    """
     try:
-        with _written_beside(Path(target)) as temporary:
-            yield temporary
+        yield
     except OSError as error:
         if error.errno not in DISK_FAULTS:
             raise
         reason = os.strerror(error.errno)
         raise InputError(
             f"{target}: cannot be written ({reason}); make room or mend the permissions, then rerun"
+            + (f" ({remains})" if remains else "")
         ) from error
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from engram_audio.latents.config import SurrogateName
+from engram_audio.latents.config import MAXIMUM_SPEAKERS, MAXIMUM_UTTERANCES, SurrogateName
 from engram_audio.section import Section
 
 WORLD_PREFIX = "world_"  # representation of a calibration world: world_<name>
@@ -18,16 +18,26 @@ class WorldsSection(Section):
     names: tuple[str, ...] = Field(
         description="Worlds of engram_audio.calibration; each is a representation world_<name>."
     )
-    num_train_speakers: int = Field(ge=2, description="Speakers of the train split of each world.")
-    num_eval_speakers: int = Field(ge=2, description="Speakers of the eval split of each world.")
-    num_utterances_per_speaker: int = Field(ge=2, description="Utterances of 40 to 80 frames.")
+    num_train_speakers: int = Field(
+        ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the train split of each world."
+    )
+    num_eval_speakers: int = Field(
+        ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the eval split of each world."
+    )
+    num_utterances_per_speaker: int = Field(
+        ge=2, le=MAXIMUM_UTTERANCES, description="Utterances of 40 to 80 frames."
+    )
     surrogates: tuple[SurrogateName, ...] = Field(
         min_length=1, description="Surrogates scored beside each world; the gate needs one."
     )
     num_truth_speakers: int = Field(
-        ge=4, description="Fresh speakers on which truths without closed form are measured."
+        ge=4,
+        le=MAXIMUM_SPEAKERS,
+        description="Fresh speakers on which truths without closed form are measured.",
     )
-    num_truth_utterances_per_speaker: int = Field(ge=1, description="Utterances of each.")
+    num_truth_utterances_per_speaker: int = Field(
+        ge=1, le=MAXIMUM_UTTERANCES, description="Utterances of each."
+    )
     seed: int = Field(ge=0, description="Seed of the worlds.")
 
 
@@ -53,9 +63,15 @@ class PowerSection(Section):
 class SabotageSection(Section):
     """Size of the worlds in which planted bugs must be caught."""
 
-    num_train_speakers: int = Field(ge=2, description="Speakers of the train split.")
-    num_eval_speakers: int = Field(ge=2, description="Speakers of the eval split.")
-    num_utterances_per_speaker: int = Field(ge=2, description="Utterances of each.")
+    num_train_speakers: int = Field(
+        ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the train split."
+    )
+    num_eval_speakers: int = Field(
+        ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the eval split."
+    )
+    num_utterances_per_speaker: int = Field(
+        ge=2, le=MAXIMUM_UTTERANCES, description="Utterances of each."
+    )
     codebook_size: int = Field(ge=2, description="Cells of the k-means key.")
     seed: int = Field(ge=0, description="Seed of the worlds.")
 

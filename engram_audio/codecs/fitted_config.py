@@ -1,7 +1,7 @@
 """Settings of the codecs that the workflow fits itself: mel_pca, and the trained mel_vae, vae."""
 
 import math
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,7 +16,7 @@ class FittedCodecSettings(Section):
 
     corpus: str = Field(description="Corpus whose train split fits the codec.")
     split_seed: int = Field(description="Split whose train speakers fit the codec.")
-    sample_rate_hz: int = Field(gt=0, description="Rate the audio is resampled to.")
+    sample_rate_hz: int = Field(gt=0, le=1_000_000, description="Rate the audio is resampled to.")
 
 
 class MelStackSettings(FittedCodecSettings):
@@ -26,9 +26,11 @@ class MelStackSettings(FittedCodecSettings):
     """
 
     num_mels: int = Field(ge=8, description="Mel bands.")
-    hop_s: float = Field(gt=0, description="Hop of the short-time transform, seconds.")
-    window_s: float = Field(gt=0, description="Window of the short-time transform, seconds.")
-    stack_hops: int = Field(ge=1, description="Hops stacked into one frame, without overlap.")
+    hop_s: float = Field(gt=0, le=10, description="Hop of the short-time transform, seconds.")
+    window_s: float = Field(gt=0, le=10, description="Window of the short-time transform, seconds.")
+    stack_hops: int = Field(
+        ge=1, le=1000, description="Hops stacked into one frame, without overlap."
+    )
     magnitude_floor: float = Field(
         gt=0, description="Smallest magnitude before the logarithm; full scale is 1."
     )
@@ -84,7 +86,9 @@ class TrainedCodecSettings(FittedCodecSettings):
     num_dims: int = Field(ge=1, description="Latent dimension D.")
     beta: float = Field(gt=0, description="Weight of the KL in nats per frame.")
     beta_warmup_steps: int = Field(ge=0, description="Steps over which beta grows from 0.")
-    crop_s: float = Field(gt=0, description="Length of a training crop, seconds; whole frames.")
+    crop_s: float = Field(
+        gt=0, le=3600, description="Length of a training crop, seconds; whole frames."
+    )
     maximum_train_h: float = Field(
         gt=0,
         description="Hours of train speech held in memory; drawn by utterance if there is more.",
@@ -177,8 +181,10 @@ class VaeCodecSettings(TrainedCodecSettings):
     """VAE-GAN of waveforms: causal strided convolutions, as in CALM without its transformers."""
 
     kind: Literal["vae"]
-    strides: tuple[int, ...] = Field(
-        min_length=1, description="Strides of the encoder; their product is the hop in samples."
+    strides: tuple[Annotated[int, Field(le=4096)], ...] = Field(
+        min_length=1,
+        max_length=16,
+        description="Strides of the encoder; their product is the hop in samples.",
     )
     channels: int = Field(ge=1, description="Channels at the audio rate; each stride doubles them.")
     maximum_channels: int = Field(ge=1, description="Most channels of any layer.")

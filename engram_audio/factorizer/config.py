@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engram_audio.section import Section, Seeds
+from engram_audio.section import Section, Seeds, require_grid
 
 
 class NetworkSettings(Section):
@@ -182,6 +182,12 @@ class FactorizerSweepSection(Section):
     rollout_horizons_frames: tuple[int, ...] = Field(
         description="Values of loss.rollout_horizon_frames; [] keeps the variant's."
     )
+
+    @model_validator(mode="after")
+    def _check_points(self) -> "FactorizerSweepSection":
+        names = ("state_dims", "target_nats", "context_frames", "rollout_horizons_frames")
+        require_grid({name: getattr(self, name) for name in names})
+        return self
 
 
 class FactorizerHealthSection(Section):

@@ -9,6 +9,8 @@ from engram_audio.errors import InputError
 from engram_audio.section import Section
 
 SurrogateName = Literal["shuffled", "phase_randomized", "var"]
+MAXIMUM_SPEAKERS = 10_000  # of a planted world, which is held in memory
+MAXIMUM_UTTERANCES = 1000  # of one of its speakers
 
 
 class _Representation(Section):
@@ -61,9 +63,15 @@ class WorldRepresentation(_Representation):
 
     kind: Literal["world"]
     world: str = Field(description="Name of a world in engram_audio.calibration.")
-    num_train_speakers: int = Field(ge=2, description="Speakers of the train split.")
-    num_eval_speakers: int = Field(ge=2, description="Speakers of the eval split.")
-    num_utterances_per_speaker: int = Field(ge=2, description="Utterances per speaker.")
+    num_train_speakers: int = Field(
+        ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the train split."
+    )
+    num_eval_speakers: int = Field(
+        ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the eval split."
+    )
+    num_utterances_per_speaker: int = Field(
+        ge=2, le=MAXIMUM_UTTERANCES, description="Utterances per speaker."
+    )
     seed: int = Field(ge=0, description="Seed of the world.")
 
 

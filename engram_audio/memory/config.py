@@ -7,9 +7,8 @@ from pydantic import Field, model_validator
 
 from engram_audio.errors import InputError
 from engram_audio.prediction.config import TargetName
-from engram_audio.section import Counts, Section, Seeds
+from engram_audio.section import Counts, NgramOrder, Section, Seeds
 
-Order = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 LINEAR = "linear"  # the base that every representation has: the best linear null
 
@@ -115,7 +114,7 @@ class LookupMemory(Section):
 
     kind: Literal["lookup"]
     key: KeySettings
-    ngram_orders: tuple[Order, ...] = Field(
+    ngram_orders: tuple[NgramOrder, ...] = Field(
         min_length=1,
         description="Orders of code n-grams, first found first; [1] is the code of the newest "
         "state alone, [2, 1] backs off to it.",
@@ -181,7 +180,7 @@ class EngramMemory(Section):
     head: str = Field(description="Name under prediction_heads: family, trunk and linear skip.")
     recipe: str = Field(description="Name under memory_recipes.")
     key: KeySettings
-    ngram_orders: tuple[Order, ...] = Field(min_length=1, description="Suffix n-gram orders.")
+    ngram_orders: tuple[NgramOrder, ...] = Field(min_length=1, description="Suffix n-gram orders.")
     num_hashes: int = Field(ge=1, description="Hash heads per order, each with its own prime.")
     table_rows: int = Field(ge=16, description="Rows per hash head; the next free prime above.")
     row_dims: int = Field(ge=1, description="Width of a row.")

@@ -15,7 +15,7 @@ SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
 class PredictionSection(Section):
     """The events that are predicted, the same for every head and null."""
 
-    window_frames: int = Field(ge=2, description="W, frames of context.")
+    window_frames: int = Field(ge=2, le=4096, description="W, frames of context.")
     lags_frames: Counts = Field(min_length=1, description="Lags k, in frames.")
     targets: tuple[TargetName, ...] = Field(
         min_length=1,

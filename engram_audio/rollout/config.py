@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from engram_audio.errors import InputError
-from engram_audio.section import Section, Seeds
+from engram_audio.section import Section, Seeds, require_grid
 
 LINEAR_BASE = "linear"
 MEMORY_BASE = "memory:"  # memory:<base>:<memory>, as the memory stage names them
@@ -312,3 +312,9 @@ class RolloutSweepSection(Section):
     bases: tuple[str, ...] = Field(
         description="Values of base (heads, memories); [] keeps the method's."
     )
+
+    @model_validator(mode="after")
+    def _check_points(self) -> "RolloutSweepSection":
+        names = ("horizons_frames", "teacher_weights", "state_weights", "bases")
+        require_grid({name: getattr(self, name) for name in names})
+        return self

@@ -5,16 +5,20 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from engram_audio.errors import InputError
-from engram_audio.section import Counts, Names, Section, distinct
+from engram_audio.section import Counts, Names, NgramOrder, Section, distinct, require_power_below
 
 SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
 KeyInput = Literal["raw", "speaker_centred", "increments"]
+NUM_CELLS_LIMIT = 2**31 - 1  # cells are numbered in 32 bits
+CodebookSizes = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=NUM_CELLS_LIMIT)], ...], AfterValidator(distinct)
+]
 
 
 class StructureSection(Section):
     """What all key families share."""
 
-    window_frames: int = Field(ge=1, description="W, frames of context.")
+    window_frames: int = Field(ge=1, le=4096, description="W, frames of context.")
     lags_frames: Counts = Field(min_length=1, description="Lags k, in frames.")
     slices: Annotated[tuple[SliceName, ...], AfterValidator(distinct)] = Field(
         min_length=1, description="Slices, each refitted inside."
@@ -40,7 +44,9 @@ class StructureSection(Section):
     confidence_quantiles: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
         min_length=1, description="Kept fractions of the curve."
     )
-    ngram_orders: Counts = Field(min_length=1, description="Orders of key n-grams.")
+    ngram_orders: Annotated[tuple[NgramOrder, ...], AfterValidator(distinct)] = Field(
+        min_length=1, description="Orders of key n-grams."
+    )
     ngram_minimum_counts: Counts = Field(
         min_length=1, description="Train counts c of the coverage."
     )
@@ -65,14 +71,14 @@ class KMeansQuantizer(Section):
     """Nearest of K centroids."""
 
     kind: Literal["kmeans"]
-    codebook_sizes: Counts = Field(min_length=1, description="K, one key for each.")
+    codebook_sizes: CodebookSizes = Field(min_length=1, description="K, one key for each.")
 
 
 class QuantileBins(Section):
     """Bins at train quantiles per component; K = num_bins ** components."""
 
     kind: Literal["quantile_bins"]
-    num_bins: int = Field(ge=2, description="Bins per component.")
+    num_bins: int = Field(ge=2, le=NUM_CELLS_LIMIT, description="Bins per component.")
 
 
 Quantizer = Annotated[KMeansQuantizer | QuantileBins, Field(discriminator="kind")]
@@ -85,12 +91,24 @@ class MeanPoolKeys(_KeyFamily):
     quantizers: tuple[Quantizer, ...] = Field(min_length=1)
 
 
-class PcaKeys(_KeyFamily):
+class _ComponentKeys(_KeyFamily):
+    num_components: int = Field(ge=1, description="Components kept.")
+    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_cells(self) -> Self:
+        for quantizer in self.quantizers:
+            if isinstance(quantizer, QuantileBins):
+                sizes = "cells, num_bins ** num_components"
+                limit = NUM_CELLS_LIMIT + 1
+                require_power_below(quantizer.num_bins, self.num_components, limit, sizes)
+        return self
+
+
+class PcaKeys(_ComponentKeys):
     """Leading principal components of the flattened context."""
 
     kind: Literal["pca"]
-    num_components: int = Field(ge=1, description="Components kept.")
-    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
 
 
 class LastFrameKeys(_KeyFamily):
@@ -100,19 +118,18 @@ class LastFrameKeys(_KeyFamily):
     quantizers: tuple[Quantizer, ...] = Field(min_length=1)
 
 
-class PredictiveKeys(_KeyFamily):
+class PredictiveKeys(_ComponentKeys):
     """Reduced-rank regression of the target on the context, fitted on train."""
 
     kind: Literal["predictive"]
     num_components: int = Field(ge=1, description="Rank.")
-    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
 
 
 class TargetOracleKeys(Section):
     """k-means on the target itself: the attainable floor, never a usable key."""
 
     kind: Literal["target_oracle"]
-    codebook_sizes: Counts = Field(min_length=1, description="K of every key to bound.")
+    codebook_sizes: CodebookSizes = Field(min_length=1, description="K of every key to bound.")
 
 
 KeyFamilySection = Annotated[

@@ -14,6 +14,7 @@ from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
 from engram_audio.structure.cells import make_labeling
 from engram_audio.structure.config import (
+    NUM_CELLS_LIMIT,
     KeyFamilySection,
     KeyInput,
     SliceName,
@@ -53,8 +54,6 @@ from engram_audio.structure.scoring import (
 )
 from engram_audio.structure.seeding import generator
 from engram_audio.structure.targets import TRAIN
-
-NUM_CELLS_LIMIT = 2**31 - 1  # cells are numbered in 32 bits
 
 
 class KeyTables(NamedTuple):
@@ -251,8 +250,8 @@ class _Work:
         for spec in specs:
             if spec.num_cells > NUM_CELLS_LIMIT:
                 raise InputError(
-                    f"structure_keys.{self._name}: {spec.name} has {spec.num_cells} cells, more "
-                    f"than {NUM_CELLS_LIMIT}; take fewer components or fewer bins"
+                    f"structure_keys.{self._name}: {spec.name} has more than {NUM_CELLS_LIMIT} "
+                    "cells; take fewer components or fewer bins"
                 )
         return specs
 

@@ -1,17 +1,19 @@
 """Downloads resume, digests are checked, archives are looked through before they are unpacked."""
 
+import errno
 import hashlib
 import http.server
 import io
-import itertools
 import json
-import tarfile
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from engram_audio.artifacts import librispeech_archive
 from engram_audio.artifacts.download import download
 from engram_audio.artifacts.librispeech_archive import extract_subset, has_subset
 from engram_audio.corpus import config
@@ -19,9 +21,9 @@ from engram_audio.errors import InputError
 from engram_audio.provenance import canonical_json
 from engram_audio.steps import download_librispeech
 from tests.frozen_argv import run_step
+from tests.unit.archive_material import GOOD, LAYOUT, SUBSET, archive_of, names
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
-SUBSET = "dev-clean"
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -153,100 +155,6 @@ def test_a_refusal_is_not_repeated_and_silence_is_not_endless(server: Server, tm
     assert len(server.requests) < 10 and "\n" not in str(caught.value)
 
 
-def archive_of(members: dict[str, bytes], *special: tarfile.TarInfo) -> bytes:
-    """A .tar.gz of files, then of special members."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as handle:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            handle.addfile(member, io.BytesIO(content))
-        for member in special:
-            handle.addfile(member)
-    return out.getvalue()
-
-
-GOOD = {
-    "LibriSpeech/SPEAKERS.TXT": b"1 | F | dev-clean | 1 | A\n",
-    "LibriSpeech/LICENSE.TXT": b"CC",
-    f"LibriSpeech/{SUBSET}/1/2/1-2-0000.flac": b"audio",
-    f"LibriSpeech/{SUBSET}/1/2/1-2.trans.txt": b"1-2-0000 A\n",
-}
-
-
-def link(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, target
-    return member
-
-
-def device(name: str) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type = tarfile.CHRTYPE
-    return member
-
-
-def names(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def test_an_archive_becomes_the_layout(tmp_path: Path):
-    archive = tmp_path / "x.tar.gz"
-    archive.write_bytes(archive_of(GOOD))
-    root = tmp_path / "root"
-    root.mkdir()
-    found = extract_subset(archive, root, SUBSET)
-    assert (found.num_files, found.num_bytes) == (3, sum(map(len, GOOD.values())) - 2)
-    assert names(root) == {
-        "SPEAKERS.TXT", f"{SUBSET}/1/2/1-2-0000.flac", f"{SUBSET}/1/2/1-2.trans.txt",
-    }  # fmt: skip
-    assert has_subset(root, SUBSET)
-
-
-def test_an_own_speakers_file_stays(tmp_path: Path):
-    archive = tmp_path / "x.tar.gz"
-    archive.write_bytes(archive_of(GOOD))
-    (tmp_path / "SPEAKERS.TXT").write_text("mine")
-    extract_subset(archive, tmp_path, SUBSET)
-    assert (tmp_path / "SPEAKERS.TXT").read_text() == "mine"
-
-
-HOSTILE = {
-    "absolute": archive_of({**GOOD, "/tmp/evil": b"x"}),
-    "climbing": archive_of({**GOOD, "LibriSpeech/../../evil": b"x"}),
-    "symbolic link": archive_of(GOOD, link("LibriSpeech/x", "/etc/passwd", tarfile.SYMTYPE)),
-    "hard link": archive_of(GOOD, link("LibriSpeech/x", "../../evil", tarfile.LNKTYPE)),
-    "device": archive_of(GOOD, device("LibriSpeech/null")),
-    "elsewhere": archive_of({**GOOD, "evil/x": b"x"}),
-    "backslash": archive_of({**GOOD, "LibriSpeech\\..\\evil": b"x"}),
-    "bomb": archive_of({**GOOD, f"LibriSpeech/{SUBSET}/zeros": bytes(5_000_000)}),
-}
-
-
-@pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_archive_leaves_nothing_behind(tmp_path: Path, kind: str):
-    """One bad member, even the last, and not one file is written."""
-    archive = tmp_path / "x.tar.gz"
-    archive.write_bytes(HOSTILE[kind])
-    root = tmp_path / "a" / "root"
-    root.mkdir(parents=True)
-    with pytest.raises(InputError, match="nothing was extracted") as caught:
-        extract_subset(archive, root, SUBSET)
-    assert "\n" not in str(caught.value)
-    assert names(tmp_path) == {"x.tar.gz"} and list(root.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "content", [b"no archive", archive_of(GOOD)[:-40], archive_of({"LibriSpeech/x": b"x"})]
-)
-def test_a_useless_archive_leaves_no_subset(tmp_path: Path, content: bytes):
-    archive = tmp_path / "x.tar.gz"
-    archive.write_bytes(content)
-    with pytest.raises(InputError, match=r"x\.tar\.gz: "):
-        extract_subset(archive, tmp_path, SUBSET)
-    assert not (tmp_path / SUBSET).exists()
-
-
 def downloaded(tmp_path: Path, root: Path) -> dict[str, object]:
     section = tmp_path / "corpora.x.json"
     settings = {
@@ -277,6 +185,176 @@ def test_the_step_downloads_once_and_recognises_what_is_there(
     assert again["url"] is None and len(server.requests) == 1
 
 
+@pytest.fixture
+def corpus(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root, and a mirror that has the published archive."""
+    content = archive_of(GOOD)
+    server.files[f"/{SUBSET}.tar.gz"] = content
+    monkeypatch.setenv("ENGRAM_LIBRISPEECH_URL", server.url)
+    monkeypatch.setitem(config.LIBRISPEECH_MD5, SUBSET, md5(content))
+    root = tmp_path / "LibriSpeech"
+    root.mkdir()
+    return root
+
+
+def test_an_archive_placed_by_hand_is_verified_and_kept(server: Server, corpus: Path):
+    """The receipt says that it was found, and which bytes were verified."""
+    content = archive_of(GOOD)
+    archive = corpus / f"{SUBSET}.tar.gz"
+    archive.write_bytes(content)
+    receipt = run_step(corpus.parent, corpus)
+    assert server.requests == [] and has_subset(corpus, SUBSET)
+    assert archive.read_bytes() == content
+    assert (receipt["origin"], receipt["url"]) == ("found", None)
+    assert (receipt["archive_md5"], receipt["archive_bytes"]) == (md5(content), len(content))
+
+
+def test_a_link_to_an_archive_is_followed_and_stays(corpus: Path):
+    stored = corpus.parent / "stored"
+    stored.write_bytes(archive_of(GOOD))
+    archive = corpus / f"{SUBSET}.tar.gz"
+    archive.symlink_to(stored)
+    assert run_step(corpus.parent, corpus)["origin"] == "found"
+    assert archive.is_symlink() and stored.exists()
+
+
+FOREIGN = {
+    "cut": (archive_of(GOOD)[:-40], "cut short, damaged or another"),
+    "empty": (b"", "cut short, damaged or another"),
+    "more": (archive_of(GOOD) + b"x", "cut short, damaged or another"),
+    "page": (b"<html>404</html>", "cut short, damaged or another"),
+    "test-other": (archive_of({"LibriSpeech/x": b"x"}), "the archive of test-other"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_another_file_under_that_name_is_refused_and_kept(
+    corpus: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    content, what = FOREIGN[kind]
+    monkeypatch.setitem(config.LIBRISPEECH_MD5, "test-other", md5(FOREIGN["test-other"][0]))
+    archive = corpus / f"{SUBSET}.tar.gz"
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match=f"found there.*{what}.*replace the file") as caught:
+        run_step(corpus.parent, corpus)
+    assert "server" not in str(caught.value) and "\n" not in str(caught.value)
+    assert archive.read_bytes() == content and not (corpus / SUBSET).exists()
+
+
+def place(archive: Path, kind: str) -> None:
+    if kind == "folder":
+        archive.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(archive)
+    else:
+        archive.symlink_to({"loop": archive, "dangling": "gone", "zero": "/dev/zero"}[kind])
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "loop", "dangling", "zero"])
+def test_what_is_no_file_under_that_name_is_one_line(server: Server, corpus: Path, kind: str):
+    archive = corpus / f"{SUBSET}.tar.gz"
+    place(archive, kind)
+    with pytest.raises(InputError, match=r"dev-clean\.tar\.gz: cannot be read .*move it away"):
+        run_step(corpus.parent, corpus)
+    assert os.path.lexists(archive) and server.requests == []
+
+
+def test_an_archive_that_may_not_be_read_is_one_line(corpus: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also where the tests run as root, who may read all."""
+    (corpus / f"{SUBSET}.tar.gz").write_bytes(archive_of(GOOD))
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(librispeech_archive, "open_regular", refuse)
+    with pytest.raises(InputError, match=r"cannot be read \(Permission denied\); mend that"):
+        run_step(corpus.parent, corpus)
+
+
+def test_of_a_folder_unpacked_by_hand_nothing_is_claimed(server: Server, corpus: Path):
+    """Even where the right archive lies beside it: the folder may hold anything."""
+    (corpus / SUBSET / "1" / "2").mkdir(parents=True)
+    (corpus / SUBSET / "1" / "2" / "1-2-0000.flac").write_bytes(b"mine")
+    (corpus / f"{SUBSET}.tar.gz").write_bytes(archive_of(GOOD))
+    receipt = run_step(corpus.parent, corpus)
+    assert receipt["origin"] == "folder" and server.requests == []
+    assert {receipt[name] for name in download_librispeech.RECEIPT[1:]} == {None}
+    assert (corpus / f"{SUBSET}.tar.gz").exists()
+
+
+@pytest.mark.parametrize("inside", [None, "x.flac"])
+def test_a_folder_without_audio_is_refused_before_the_download(
+    server: Server, corpus: Path, inside: str | None
+):
+    """A folder called x.flac is no audio."""
+    (corpus / SUBSET / (inside or "")).mkdir(parents=True)
+    with pytest.raises(InputError, match="there already, without audio"):
+        run_step(corpus.parent, corpus)
+    assert server.requests == []
+
+
+def test_a_run_after_a_kill_before_the_receipt_tidies_and_claims_nothing(corpus: Path):
+    """Killed between the renaming of the folder and the receipt: what was ours goes."""
+    own = corpus / f"{SUBSET}.downloaded.tar.gz"
+    own.write_bytes(archive_of(GOOD))
+    extract_subset(own, corpus, SUBSET)
+    receipt = run_step(corpus.parent, corpus)
+    assert receipt["origin"] == "folder" and receipt["archive_md5"] is None
+    assert not own.exists() and has_subset(corpus, SUBSET)
+
+
+def test_a_run_after_a_kill_while_unpacking_downloads_nothing_again(server: Server, corpus: Path):
+    (corpus / f"{SUBSET}.downloaded.tar.gz").write_bytes(archive_of(GOOD))
+    (corpus / f".extracting-{SUBSET}" / SUBSET).mkdir(parents=True)
+    assert run_step(corpus.parent, corpus)["origin"] == "downloaded"
+    assert server.requests == [] and has_subset(corpus, SUBSET)
+    assert names(corpus) == {".dev-clean.lock", *LAYOUT}
+
+
+@pytest.mark.parametrize("name", [f"{SUBSET}.tar.gz", f"{SUBSET}.downloaded.tar.gz"])
+def test_a_full_disk_keeps_the_archive_and_gives_the_room_back(
+    corpus: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The remedy is room, never another archive; the next run unpacks what is there."""
+    (corpus / name).write_bytes(archive_of(GOOD))
+    write = librispeech_archive._write
+
+    def full(target: Path, blocks: Iterator[bytes]) -> None:
+        write(target, blocks)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(librispeech_archive, "_write", full)
+    with pytest.raises(InputError, match=f"make room.*{name} is kept") as caught:
+        run_step(corpus.parent, corpus)
+    assert "delete" not in str(caught.value) and names(corpus) == {".dev-clean.lock", name}
+    monkeypatch.undo()
+    monkeypatch.setitem(config.LIBRISPEECH_MD5, SUBSET, md5(archive_of(GOOD)))
+    run_step(corpus.parent, corpus)
+    assert has_subset(corpus, SUBSET)
+
+
+def test_a_full_disk_while_downloading_says_so_at_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Trying again five times does not make room."""
+    server.files["/file"] = CONTENT
+
+    class Full(io.FileIO):
+        def write(self, data: object, /) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("engram_audio.artifacts.download.FileIO", Full)
+    with pytest.raises(InputError, match=r"No space left.*make room"):
+        fetch(server, tmp_path / "x")
+    assert len(server.requests) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(corpus: Path):
+    (corpus / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="dev-clean cannot be put there"):
+        run_step(corpus.parent, corpus / "file")
+
+
 def test_the_step_refuses_another_digest(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -288,7 +366,20 @@ def test_the_step_refuses_another_digest(
     assert not has_subset(tmp_path / "LibriSpeech", SUBSET)
 
 
-def test_published_digests_are_different_md5s():
-    values = list(config.LIBRISPEECH_MD5.values())
-    assert len(values) == 7 and all(len(v) == 32 and int(v, 16) >= 0 for v in values)
-    assert all(a != b for a, b in itertools.combinations(values, 2))
+# The second copy: md5sum.txt at https://www.openslr.org/resources/12, read by a person.
+PUBLISHED = """
+42e2234ba48799c1f50f24a7926300a1  dev-clean.tar.gz
+c8d0bcc9cca99d4f8b62fcc847357931  dev-other.tar.gz
+32fa31d27d2e1cad72775fee3f4849a9  test-clean.tar.gz
+fb5a50374b501bb3bac4815ee91d3135  test-other.tar.gz
+2a93770f6d5c6c964bc36631d331a522  train-clean-100.tar.gz
+c0e676e450a7ff2f54aeade5171606fa  train-clean-360.tar.gz
+d1a0fd59409feb2c614ce4d30c387708  train-other-500.tar.gz
+"""
+
+
+def test_the_digests_are_the_published_ones():
+    rows = (line.split() for line in PUBLISHED.strip().splitlines())
+    published = {name.removesuffix(".tar.gz"): digest for digest, name in rows}
+    assert published == config.LIBRISPEECH_MD5
+    assert set(published) == set(get_args(config.LibriSpeechSubset))

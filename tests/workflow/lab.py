@@ -1,6 +1,7 @@
 """A finished tiny study to break: runs, kills and pauses for real, then compares bytes."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -98,16 +99,11 @@ class Lab:
         options = () if "--profile" in arguments else ("--cores", "2", "--rerun-incomplete")
         words = (*options, *arguments, "--", *self.targets)
         command = [sys.executable, "-m", "snakemake", "--configfile", CONFIG, *words]
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.environment(**faults), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        return started(command, self.folder, self.environment(**faults))
 
     def run(self, *arguments: str, **faults: str) -> Outcome:
         """Run Snakemake to its end."""
-        process = self.start(*arguments, **faults)
-        text, _ = process.communicate(timeout=PATIENCE_S)
-        return Outcome(process.returncode, text)
+        return waited(self.start(*arguments, **faults))
 
     def wait_paused(self) -> int:
         """Wait until a step stands between writing and renaming; return its process id."""
@@ -186,27 +182,43 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
             process.stdout.close()
 
 
+def started(command: list[str], folder: Path, variables: dict[str, str]) -> subprocess.Popen[str]:
+    """Start a command in a process group of its own."""
+    return subprocess.Popen(
+        command, cwd=folder, env=variables, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def waited(process: subprocess.Popen[str]) -> Outcome:
+    """Wait for the end of a started command; a test that hangs here leaves no process behind."""
+    with ended(process):
+        text, _ = process.communicate()
+    return Outcome(process.returncode, text)
+
+
 def build_finished(folder: Path) -> Path:
     """Run the tiny study once, for real."""
-    lab_folder = checkout(folder)
-    run = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--configfile", CONFIG, "--cores", "2"],
-        cwd=lab_folder, env=environment(lab_folder), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]
+    checkout(folder)
+    command = [sys.executable, "-m", "snakemake", "--configfile", CONFIG, "--cores", "2"]
+    outcome = waited(started(command, folder, environment(folder)))
+    assert outcome.code == 0, outcome.text[-4000:]
     return folder
 
 
 def finished_once(shared: Path) -> Path:
-    """Return the finished study that all test processes of a session share."""
-    folder, done, started = shared / "finished", shared / "finished.done", shared / "finished.lock"
-    try:
-        started.mkdir()
-    except FileExistsError:
-        wait_for(done.is_file, "the tiny study of another test process", 600.0)
-        return folder
-    build_finished(folder)
-    done.touch()
+    """Return the finished study that all test processes of a session share.
+
+    The first process that needs it builds it. The others wait without a clock: the lock is released
+    when its holder ends, however it ends.
+    """
+    folder, done = shared / "finished", shared / "finished.done"
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # what a failed process has left
+            build_finished(folder)
+            done.touch()
     return folder
 
 

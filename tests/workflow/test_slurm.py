@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.slurm,
     pytest.mark.slow,
     pytest.mark.usefixtures("slurm"),
-    pytest.mark.timeout(1800, func_only=True),
 ]
 
 SHARD = "latents/mel_pca/shard-000.zarr.zip"
@@ -230,7 +229,7 @@ def test_a_cancelled_job_is_tried_again(lab: Lab):
     lab.forget(SHARD)
     with ended(lab.start(*PROFILE, FAULT_PAUSE="shard-000.zarr.zip")) as driver:
         subprocess.run(["scancel", running_job(lab)], check=True)
-        text, _ = driver.communicate(timeout=400)
+        text, _ = driver.communicate()
     assert "CANCELLED" in text
     lab.assert_restored(lab.run())
     assert driver.returncode == 0, text[-2000:]
@@ -245,23 +244,24 @@ def test_a_cancelled_job_is_tried_again(lab: Lab):
 def test_a_job_past_its_wall_time_is_tried_again_with_more(lab: Lab):
     lab.forget(SHARD)
     limits = ("--set-resources", "extract_latents:slurm_partition=gpu",
-              "extract_latents:runtime=attempt*1", "extract_latents:mem_mb=2000")  # fmt: skip
+              "extract_latents:runtime=1+(attempt-1)*600",
+              "extract_latents:mem_mb=2000")  # fmt: skip
     outcome = lab.run(*PROFILE, *limits, FAULT_PAUSE="shard-000.zarr.zip")
     assert "TIMEOUT" in outcome.text
     lab.assert_restored(outcome)
-    assert [job["TimeLimit"] for job in jobs_of(lab)] == ["00:01:00", "00:02:00"]
+    assert [job["TimeLimit"] for job in jobs_of(lab)] == ["00:01:00", "10:01:00"]
     record(
         "wall time exceeded",
         "a limit of one minute on a job that stands still",
         "`SLURM status is: 'TIMEOUT'`",
-        "the retry asks for twice the time and ends in the same run; same bytes",
+        "the retry asks for more time and ends in the same run; same bytes",
     )
 
 
 def test_a_job_out_of_memory_is_tried_again_with_more(lab: Lab):
     lab.forget(SHARD)
     limits = ("--set-resources", "extract_latents:slurm_partition=gpu",
-              "extract_latents:runtime=10", "extract_latents:mem_mb=attempt*1200")  # fmt: skip
+              "extract_latents:runtime=600", "extract_latents:mem_mb=attempt*1200")  # fmt: skip
     outcome = lab.run(*PROFILE, *limits, FAULT_EAT_MB="extract_latents:1500")
     lab.assert_restored(outcome)
     jobs = jobs_of(lab)
@@ -286,10 +286,10 @@ def test_a_drained_node_makes_jobs_wait(lab: Lab):
     subprocess.run([*change, "state=drain", "reason=test"], check=True)
     try:
         with ended(lab.start(*PROFILE)) as driver:
-            wait_for(lambda: len(jobs_of(lab)) == 1, "a job in the queue")
+            wait_for(lambda: len(jobs_of(lab)) == 1 or driver.poll() is not None)
             assert jobs_of(lab)[0]["JobState"] == "PENDING"
             subprocess.run([*change, "state=resume"], check=True)
-            text, _ = driver.communicate(timeout=400)
+            text, _ = driver.communicate()
     finally:
         subprocess.run([*change, "state=resume"], check=False, capture_output=True)
     assert driver.returncode == 0, text[-2000:]
@@ -306,16 +306,16 @@ def test_a_preempted_training_goes_on_after_requeue(lab: Lab):
     lab.forget(MODEL)
     log = lab.folder / "logs" / Path(MODEL).parent / "train_density.log"
     # Writing its second checkpoint, of step 10, when the signal comes; the next step sees it.
-    faults = {"FAULT_PAUSE": ".safetensors", "FAULT_AFTER": "1", "FAULT_SECONDS": "3"}
+    faults = {"FAULT_PAUSE": ".safetensors", "FAULT_AFTER": "1"}
     with ended(lab.start(*PROFILE, **faults)) as driver:
         number = running_job(lab)
         subprocess.run(["scontrol", "requeue", number], check=True)
-        wait_for(lambda: not lab.is_running(lab.wait_paused()), "the end of the step", 30.0)
+        wait_for(lambda: not lab.is_running(lab.wait_paused()))
         assert "signal 15: saving a checkpoint and stopping" in log.read_text(encoding="utf-8")
         hidden = [path.name for path in (lab.results / MODEL).parent.glob(".*")]
         assert hidden == [".checkpoint-delta.safetensors"], "whole, and no half file beside it"
         assert not (lab.results / MODEL).exists()
-        text, _ = driver.communicate(timeout=500)
+        text, _ = driver.communicate()
     assert driver.returncode == 0, text[-2000:]
     (job,) = jobs_of(lab)
     assert (job["JobId"], job["Restarts"], job["JobState"]) == (number, "1", "COMPLETED")

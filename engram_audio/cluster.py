@@ -1,7 +1,11 @@
-"""Jobs that outlived their Snakemake: refused when a run starts, ended by `make recover`.
+"""What a driver checks before its first job: jobs of an earlier run, and settings that hang.
 
 A killed driver leaves its jobs running, on a cluster and locally. They would go on to write outputs
 beside the jobs of the next run. `python -m engram_audio.cluster` ends those of the present folder.
+
+The SLURM plugin (2.8.0, its issue 473) loses jobs of an array rule that Snakemake does not offer
+all at once. It never submits them, and the driver waits for ever. So arrays need room for all ready
+jobs.
 """
 
 import logging
@@ -11,8 +15,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engram_audio.errors import InputError
 
@@ -26,6 +32,8 @@ SLURM_CONF_PATHS = (
 SQUEUE_TIMEOUT_S = 30.0
 RECOVER_TIMEOUT_S = 180.0
 TERMINATE_S = 10.0  # a training step needs some seconds to save a checkpoint
+# The plugin submits one or two jobs of a rule in whatever parts they are offered.
+LOSSLESS_JOBS = 2
 
 
 class Stray(NamedTuple):
@@ -143,6 +151,93 @@ def refuse_strays(folder: Path) -> None:
             f"{folder}: {len(found)} job(s) of another run still work in this folder: {names}; "
             "wait for them, or end them with `make recover` if their Snakemake is gone"
         )
+
+
+def refuse_lossy_arrays(workflow: Any) -> None:
+    """Refuse SLURM arrays under settings that can hold back some of the ready jobs.
+
+    Args:
+        workflow: Snakemake's, in `onstart`: the plan and the executor's settings are known then.
+
+    Raises:
+        InputError: Jobs would be lost, and the driver would wait for ever.
+    """
+    rules = array_rules(workflow)
+    if not rules:
+        return
+    jobs = sorted(workflow.dag.needrun_jobs(), key=lambda job: job.jobid)
+    members = [job for job in jobs if _is_member(job, rules)]
+    if max(Counter(job.rule.name for job in members).values(), default=0) <= LOSSLESS_JOBS:
+        return
+    for problem in _holding_back(workflow, jobs):
+        raise InputError(
+            f"slurm-array-jobs with {problem}; otherwise the SLURM plugin loses jobs of an array "
+            "and waits for ever; or leave slurm-array-jobs out (docs/cluster.md)"
+        )
+
+
+def array_rules(workflow: Any) -> set[str]:
+    """Return the rules that this driver submits as arrays; `all` stands for every rule.
+
+    Empty where the executor is another one, such as that of a Snakemake inside a job.
+    """
+    plugin = workflow.executor_plugin
+    if plugin is None or plugin.name != "slurm":
+        return set()
+    setting = workflow.executor_settings.array_jobs or ""
+    return {name.strip() for name in setting.replace(";", ",").split(",") if name.strip()}
+
+
+def _is_member(job: Any, rules: set[str]) -> bool:
+    """Whether the plugin would put a job into an array: it submits groups as they are."""
+    return not job.is_local and not job.group and bool({job.rule.name, "all"} & rules)
+
+
+def _holding_back(workflow: Any, jobs: list[Any]) -> Iterator[str]:
+    """Say which settings can keep a ready job from being offered, and what each would have to be.
+
+    A rate is always set: Snakemake's own is 100 jobs a second.
+    """
+    scheduling, rate = (
+        workflow.scheduling_settings,
+        workflow.scheduling_settings.max_jobs_per_timespan,
+    )
+    if rate is not None and rate.max_jobs < (starts := _most_starts(jobs, rate.timespan)):
+        least = f"{starts}/{rate.timespan:g}s"
+        yield f"max-jobs-per-timespan {rate.max_jobs}/{rate.timespan:g}s: allow at least {least}"
+    width = most_at_once(jobs, workflow.dag.dependencies)
+    limits = {"jobs": workflow.nodes, "scheduler-subsample": scheduling.subsample}
+    for name, limit in limits.items():
+        if limit and limit < width:
+            yield f"{name} {limit}: {width} jobs may be ready at a time, so allow at least {width}"
+    for name, limit in workflow.scheduler.global_resources.items():
+        needs = sum(_need(job, name) for job in jobs)
+        if not name.startswith("_") and needs > limit:
+            yield f"resources {name}={limit}: all jobs need {needs}, so allow at least {needs}"
+
+
+def _most_starts(jobs: list[Any], timespan_s: float) -> int:
+    """Bound the number of jobs that start within a time: none is tried twice within a second."""
+    return sum(1 + (job.restart_times if timespan_s > 1 else 0) for job in jobs)
+
+
+def _need(job: Any, resource: str) -> int:
+    need = job.scheduler_resources.get(resource, 0)
+    return need if isinstance(need, int) else 0  # Snakemake itself refuses a text here
+
+
+def most_at_once(jobs: list[Any], dependencies: Mapping[Any, Iterable[Any]]) -> int:
+    """Bound from above the number of jobs that can be ready or running at one time.
+
+    Jobs of one chain of dependencies never are, so any cover by chains bounds it. This cover is
+    greedy: a job goes on with the chain of a dependency that no other job has gone on with.
+    """
+    free, chains = set(jobs), 0
+    for job in jobs:
+        before = next((other for other in dependencies[job] if other in free), None)
+        free.discard(before)
+        chains += before is None
+    return chains
 
 
 def recover(folder: Path) -> list[Stray]:

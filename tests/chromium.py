@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import HANG_S
+
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run", "--hide-scrollbars", "--disable-dev-shm-usage", "--remote-debugging-pipe",
     "--autoplay-policy=no-user-gesture-required", "--mute-audio",
 )  # fmt: skip
-TIMEOUT_S = 60.0
 
 
 def executable() -> str | None:
@@ -58,7 +59,7 @@ class Page:
                 return answer["result"]
 
     def _receive(self) -> dict[str, Any]:
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + HANG_S
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._read], [], [], deadline - time.monotonic())
             if not ready:
@@ -162,6 +163,6 @@ def chromium(profile: Path) -> Iterator[Page]:
         yield Page(from_us, to_us)
     finally:
         process.terminate()
-        process.wait(timeout=TIMEOUT_S)
+        process.wait(timeout=HANG_S)
         os.close(from_us)
         os.close(to_us)

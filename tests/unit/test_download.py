@@ -202,7 +202,7 @@ def test_an_archive_placed_by_hand_is_verified_and_kept(server: Server, corpus: 
     content = archive_of(GOOD)
     archive = corpus / f"{SUBSET}.tar.gz"
     archive.write_bytes(content)
-    receipt = run_step(corpus.parent, corpus)
+    receipt = downloaded(corpus.parent, corpus)
     assert server.requests == [] and has_subset(corpus, SUBSET)
     assert archive.read_bytes() == content
     assert (receipt["origin"], receipt["url"]) == ("found", None)
@@ -214,7 +214,7 @@ def test_a_link_to_an_archive_is_followed_and_stays(corpus: Path):
     stored.write_bytes(archive_of(GOOD))
     archive = corpus / f"{SUBSET}.tar.gz"
     archive.symlink_to(stored)
-    assert run_step(corpus.parent, corpus)["origin"] == "found"
+    assert downloaded(corpus.parent, corpus)["origin"] == "found"
     assert archive.is_symlink() and stored.exists()
 
 
@@ -236,7 +236,7 @@ def test_another_file_under_that_name_is_refused_and_kept(
     archive = corpus / f"{SUBSET}.tar.gz"
     archive.write_bytes(content)
     with pytest.raises(InputError, match=f"found there.*{what}.*replace the file") as caught:
-        run_step(corpus.parent, corpus)
+        downloaded(corpus.parent, corpus)
     assert "server" not in str(caught.value) and "\n" not in str(caught.value)
     assert archive.read_bytes() == content and not (corpus / SUBSET).exists()
 
@@ -255,7 +255,7 @@ def test_what_is_no_file_under_that_name_is_one_line(server: Server, corpus: Pat
     archive = corpus / f"{SUBSET}.tar.gz"
     place(archive, kind)
     with pytest.raises(InputError, match=r"dev-clean\.tar\.gz: cannot be read .*move it away"):
-        run_step(corpus.parent, corpus)
+        downloaded(corpus.parent, corpus)
     assert os.path.lexists(archive) and server.requests == []
 
 
@@ -268,7 +268,7 @@ def test_an_archive_that_may_not_be_read_is_one_line(corpus: Path, monkeypatch: 
 
     monkeypatch.setattr(librispeech_archive, "open_regular", refuse)
     with pytest.raises(InputError, match=r"cannot be read \(Permission denied\); mend that"):
-        run_step(corpus.parent, corpus)
+        downloaded(corpus.parent, corpus)
 
 
 def test_of_a_folder_unpacked_by_hand_nothing_is_claimed(server: Server, corpus: Path):
@@ -276,7 +276,7 @@ def test_of_a_folder_unpacked_by_hand_nothing_is_claimed(server: Server, corpus:
     (corpus / SUBSET / "1" / "2").mkdir(parents=True)
     (corpus / SUBSET / "1" / "2" / "1-2-0000.flac").write_bytes(b"mine")
     (corpus / f"{SUBSET}.tar.gz").write_bytes(archive_of(GOOD))
-    receipt = run_step(corpus.parent, corpus)
+    receipt = downloaded(corpus.parent, corpus)
     assert receipt["origin"] == "folder" and server.requests == []
     assert {receipt[name] for name in download_librispeech.RECEIPT[1:]} == {None}
     assert (corpus / f"{SUBSET}.tar.gz").exists()
@@ -289,7 +289,7 @@ def test_a_folder_without_audio_is_refused_before_the_download(
     """A folder called x.flac is no audio."""
     (corpus / SUBSET / (inside or "")).mkdir(parents=True)
     with pytest.raises(InputError, match="there already, without audio"):
-        run_step(corpus.parent, corpus)
+        downloaded(corpus.parent, corpus)
     assert server.requests == []
 
 
@@ -298,7 +298,7 @@ def test_a_run_after_a_kill_before_the_receipt_tidies_and_claims_nothing(corpus:
     own = corpus / f"{SUBSET}.downloaded.tar.gz"
     own.write_bytes(archive_of(GOOD))
     extract_subset(own, corpus, SUBSET)
-    receipt = run_step(corpus.parent, corpus)
+    receipt = downloaded(corpus.parent, corpus)
     assert receipt["origin"] == "folder" and receipt["archive_md5"] is None
     assert not own.exists() and has_subset(corpus, SUBSET)
 
@@ -306,7 +306,7 @@ def test_a_run_after_a_kill_before_the_receipt_tidies_and_claims_nothing(corpus:
 def test_a_run_after_a_kill_while_unpacking_downloads_nothing_again(server: Server, corpus: Path):
     (corpus / f"{SUBSET}.downloaded.tar.gz").write_bytes(archive_of(GOOD))
     (corpus / f".extracting-{SUBSET}" / SUBSET).mkdir(parents=True)
-    assert run_step(corpus.parent, corpus)["origin"] == "downloaded"
+    assert downloaded(corpus.parent, corpus)["origin"] == "downloaded"
     assert server.requests == [] and has_subset(corpus, SUBSET)
     assert names(corpus) == {".dev-clean.lock", *LAYOUT}
 
@@ -325,11 +325,11 @@ def test_a_full_disk_keeps_the_archive_and_gives_the_room_back(
 
     monkeypatch.setattr(librispeech_archive, "_write", full)
     with pytest.raises(InputError, match=f"make room.*{name} is kept") as caught:
-        run_step(corpus.parent, corpus)
+        downloaded(corpus.parent, corpus)
     assert "delete" not in str(caught.value) and names(corpus) == {".dev-clean.lock", name}
     monkeypatch.undo()
     monkeypatch.setitem(config.LIBRISPEECH_MD5, SUBSET, md5(archive_of(GOOD)))
-    run_step(corpus.parent, corpus)
+    downloaded(corpus.parent, corpus)
     assert has_subset(corpus, SUBSET)
 
 
@@ -352,7 +352,7 @@ def test_a_full_disk_while_downloading_says_so_at_once(
 def test_a_folder_that_cannot_be_made_is_one_line(corpus: Path):
     (corpus / "file").write_bytes(b"")
     with pytest.raises(InputError, match="dev-clean cannot be put there"):
-        run_step(corpus.parent, corpus / "file")
+        downloaded(corpus.parent, corpus / "file")
 
 
 def test_the_step_refuses_another_digest(

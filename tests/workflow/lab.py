@@ -1,6 +1,7 @@
 """A finished tiny study to break: runs, kills and pauses for real, then compares bytes."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -12,20 +13,23 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.conftest import HANG_S
 from tests.workflow.conftest import Outcome
 from tests.workflow.tiny_study import CONFIG, checkout, environment
 
-PATIENCE_S = 900.0
 # Found by Python at start-up: stops a step between writing and renaming, or eats memory, once. A
-# witness says where each step ran.
+# witness says where each step ran. The stop ends when a test releases it, or by itself when SIGTERM
+# comes to a step that has a handler: no clock of ours races with what a loaded machine does.
 SITE = '''"""Faults on demand."""
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
 pause, eat = os.environ.get("FAULT_PAUSE"), os.environ.get("FAULT_EAT_MB")
 marker = Path(os.environ.get("FAULT_MARKER", "fault.marker"))
+released = marker.with_suffix(".released")
 witness = os.environ.get("FAULT_WITNESS")
 words = Path("/proc/self/cmdline").read_bytes().decode().split(chr(0))
 step = next((word for word in words if word.startswith("engram_audio.steps.")), None)
@@ -35,6 +39,18 @@ if witness and step:
     Path(witness).mkdir(exist_ok=True)
     path = Path(witness, f"{step}-{os.getpid()}.json")
     path.write_text(json.dumps({"rule": step.rpartition(".")[2], **seen}))
+def stand_still():
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        def handled(number, frame):
+            handler(number, frame)
+            released.touch()
+        signal.signal(signal.SIGTERM, handled)
+    marker.write_text(str(os.getpid()))
+    for _ in range(36000):  # an hour: what a failed test leaves behind ends some day
+        if released.exists():
+            break
+        time.sleep(0.1)
 if pause:
     rename, passed = os.replace, []
     def paused(source, target, **options):
@@ -42,24 +58,20 @@ if pause:
         if hit and len(passed) < int(os.environ.get("FAULT_AFTER", "0")):
             passed.append(target)
         elif hit:
-            marker.write_text(str(os.getpid()))
-            time.sleep(float(os.environ.get("FAULT_SECONDS", "600")))
+            stand_still()
         return rename(source, target, **options)
     os.replace = paused
 if eat:
     rule, _, megabytes = eat.partition(":")
     if step == f"engram_audio.steps.{rule}" and not marker.exists():
-        marker.write_text(str(os.getpid()))
         filling = b"x" * (int(megabytes) << 20)
-        time.sleep(60)
+        stand_still()
 '''
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
-    """Wait until something is true, or fail saying what was awaited."""
-    deadline = time.monotonic() + seconds
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is true, for as long as pytest lets a test wait."""
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
         time.sleep(0.1)
 
 
@@ -83,6 +95,7 @@ class Lab:
         self.before = tree_digests(self.results)
         self.targets: tuple[str, ...] = ()
         self.created = time.time()
+        self.driver: subprocess.Popen[str] | None = None
 
     def environment(self, **faults: str) -> dict[str, str]:
         """Variables of a run in which the named faults happen."""
@@ -98,21 +111,26 @@ class Lab:
         options = () if "--profile" in arguments else ("--cores", "2", "--rerun-incomplete")
         words = (*options, *arguments, "--", *self.targets)
         command = [sys.executable, "-m", "snakemake", "--configfile", CONFIG, *words]
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.environment(**faults), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        self.driver = started(command, self.folder, self.environment(**faults))
+        return self.driver
 
     def run(self, *arguments: str, **faults: str) -> Outcome:
         """Run Snakemake to its end."""
-        process = self.start(*arguments, **faults)
-        text, _ = process.communicate(timeout=PATIENCE_S)
-        return Outcome(process.returncode, text)
+        return waited(self.start(*arguments, **faults))
 
     def wait_paused(self) -> int:
         """Wait until a step stands between writing and renaming; return its process id."""
-        wait_for(lambda: self.marker.is_file() and bool(self.marker.read_text()), "the fault")
+
+        def is_paused() -> bool:
+            return self.marker.is_file() and bool(self.marker.read_text())
+
+        wait_for(lambda: is_paused() or self.driver is None or self.driver.poll() is not None)
+        assert is_paused(), "Snakemake has ended without the fault"
         return int(self.marker.read_text())
+
+    def release(self) -> None:
+        """Let a step that stands still go on."""
+        self.marker.with_suffix(".released").touch()
 
     def is_running(self, pid: int) -> bool:
         """Whether a process of this folder still runs."""
@@ -186,27 +204,43 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
             process.stdout.close()
 
 
+def started(command: list[str], folder: Path, variables: dict[str, str]) -> subprocess.Popen[str]:
+    """Start a command in a process group of its own."""
+    return subprocess.Popen(
+        command, cwd=folder, env=variables, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def waited(process: subprocess.Popen[str]) -> Outcome:
+    """Wait for the end of a started command; a test that hangs here leaves no process behind."""
+    with ended(process):
+        text, _ = process.communicate(timeout=HANG_S)
+    return Outcome(process.returncode, text)
+
+
 def build_finished(folder: Path) -> Path:
     """Run the tiny study once, for real."""
-    lab_folder = checkout(folder)
-    run = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--configfile", CONFIG, "--cores", "2"],
-        cwd=lab_folder, env=environment(lab_folder), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]
+    checkout(folder)
+    command = [sys.executable, "-m", "snakemake", "--configfile", CONFIG, "--cores", "2"]
+    outcome = waited(started(command, folder, environment(folder)))
+    assert outcome.code == 0, outcome.text[-4000:]
     return folder
 
 
 def finished_once(shared: Path) -> Path:
-    """Return the finished study that all test processes of a session share."""
-    folder, done, started = shared / "finished", shared / "finished.done", shared / "finished.lock"
-    try:
-        started.mkdir()
-    except FileExistsError:
-        wait_for(done.is_file, "the tiny study of another test process", 600.0)
-        return folder
-    build_finished(folder)
-    done.touch()
+    """Return the finished study that all test processes of a session share.
+
+    The first process that needs it builds it. The others wait without a clock: the lock is released
+    when its holder ends, however it ends.
+    """
+    folder, done = shared / "finished", shared / "finished.done"
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # what a failed process has left
+            build_finished(folder)
+            done.touch()
     return folder
 
 

@@ -88,13 +88,11 @@ def interrupt(arguments: list[str], folder: Path, number: int, delay_s: float) -
 
     before = saved()
     process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
     while saved() <= before and process.poll() is None:
-        assert time.monotonic() < deadline
         time.sleep(0.02)
     time.sleep(delay_s)
     process.send_signal(number)
-    return process.wait(timeout=120)
+    return process.wait()
 
 
 @pytest.mark.slow

@@ -81,11 +81,12 @@ def test_what_a_job_asks_for_grows_with_each_attempt_from_what_its_rule_says():
     }
 
 
-def test_shard_rules_are_submitted_as_arrays():
+def test_arrays_are_off_and_the_line_to_ask_for_them_names_every_shard_rule():
     """Every rule that may be submitted and writes one shard of several."""
-    profile = yaml.safe_load((ROOT / "slurm" / "profile.yaml").read_text(encoding="utf-8"))
-    arrays = {name.strip() for name in profile["slurm-array-jobs"].split(",")}
-    assert arrays == {
+    text = (ROOT / "slurm" / "profile.yaml").read_text(encoding="utf-8")
+    assert "slurm-array-jobs" not in yaml.safe_load(text)
+    (line,) = re.findall(r"^# slurm-array-jobs: (.*)$", text, re.M)
+    assert {name.strip() for name in line.split(",")} == {
         block.split(":")[0]
         for block in rules_text().split("\nrule ")[1:]
         if "shard-{shard}.zarr.zip" in block.split("output:")[1].split("log:")[0]

@@ -6,7 +6,6 @@ decoder, Griffin-Lim included, beside PCA codecs that are fitted on the same tra
 
 import itertools
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +46,6 @@ MEL_VAE = {
     "health": {"minimum_effective_rank": 0.2, "maximum_error": 0.5, "action": "report"},
 }  # fmt: skip
 EVAL_UTTERANCES = 2  # of each eval speaker; Griffin-Lim costs the time
-MAXIMUM_TRAINING_S = 180.0
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +73,12 @@ def speech(tmp_path_factory, shared_data: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def rungs(speech: Path) -> dict[float, Path]:
-    """Weights of three betas; each must train within minutes of CPU time."""
+    """Weights of three betas."""
     found = {}
     for beta in BETAS:
         folder = speech / f"b{beta:g}"
         folder.mkdir()
         (folder / "codec.json").write_text(json.dumps({**MEL_VAE, "beta": beta}))
-        before = time.process_time()
         arguments = [
             "--section", folder / "codec.json", "--utterances", speech / "utterances.parquet",
             "--splits", speech / "splits.parquet", "--tensorboard", folder / "tensorboard",
@@ -89,7 +86,6 @@ def rungs(speech: Path) -> dict[float, Path]:
             "--device", "cpu",
         ]  # fmt: skip
         run_step(train_codec, [str(part) for part in arguments])
-        assert time.process_time() - before < MAXIMUM_TRAINING_S
         found[beta] = folder / "weights.safetensors"
     return found
 

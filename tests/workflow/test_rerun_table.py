@@ -37,6 +37,6 @@ def test_a_sample_of_the_table_is_what_snakemake_plans(tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(6 * 3600)  # a thousand dry runs
 def test_the_whole_table_is_what_snakemake_plans():
     assert rerun_table.make_page() == PAGE.read_text(encoding="utf-8"), REMEDY

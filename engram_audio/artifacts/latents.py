@@ -21,10 +21,12 @@ from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.digest import REMEDY, sealed, unsealed
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
+from engram_audio.latents.scored import scored_frames
 
 SCHEMA_VERSION = 2
 ATTRIBUTES = "zarr.json"  # the entry that holds the attributes
 CHECKSUMS = "crc32_of"
+WAVEFORM_RMS = "waveform RMS"
 CHUNK_FRAMES = 4096
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -57,7 +59,7 @@ def write_latent_shard(
     time_s: np.ndarray,
     metadata: LatentMetadata,
     manifest: dict[str, Any],
-    energy_unit: str = "waveform RMS",
+    energy_unit: str = WAVEFORM_RMS,
 ) -> None:
     """Write one shard.
 
@@ -186,6 +188,11 @@ class LatentStore:
             raise InputError(f"utterance {name} is in two shards of {self.metadata.representation}")
 
     @property
+    def energy_unit(self) -> str:
+        """What `energy` is: `WAVEFORM_RMS`, or other words."""
+        return self._shards[0].group.attrs["units"]["energy"]  # type: ignore[index, return-value]
+
+    @property
     def manifests(self) -> list[dict[str, Any]]:
         """Provenance of each shard."""
         return [shard.attributes["manifest"] for shard in self._shards]
@@ -220,6 +227,7 @@ class LatentStore:
             offsets=np.zeros(1, np.int64),
             utterance_ids=names,
             speaker_ids=names,
+            is_scored=np.empty(0, bool),
         )
 
     def _shard_blocks(
@@ -245,12 +253,14 @@ class LatentStore:
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         rows = np.arange(offsets[-1]) + np.repeat(starts - low - offsets[:-1], sizes)
         whole = len(rows) == len(frames)
+        frames, energy = (frames, energy) if whole else (frames[rows], energy[rows])
         return LatentBlock(
-            frames=frames if whole else frames[rows],
-            energy=energy if whole else energy[rows],
+            frames=frames,
+            energy=energy,
             offsets=offsets,
             utterance_ids=shard.utterance_ids[chosen],
             speaker_ids=shard.speaker_ids[chosen],
+            is_scored=scored_frames(frames, energy, offsets, self.energy_unit == WAVEFORM_RMS),
         )
 
 

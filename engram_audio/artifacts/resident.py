@@ -42,7 +42,7 @@ def resident_block(
         frames = np.lib.format.open_memmap(
             path, mode="w+", dtype=np.float32, shape=(num_frames, num_dims)
         )
-    energy, sizes, utterances, speakers, filled = [], [], [], [], 0
+    energy, sizes, utterances, speakers, is_scored, filled = [], [], [], [], [], 0
     for block in source():
         stop = filled + len(block.frames)
         frames[filled:stop] = block.frames
@@ -50,6 +50,7 @@ def resident_block(
         sizes.append(np.diff(block.offsets))
         utterances.append(block.utterance_ids)
         speakers.append(block.speaker_ids)
+        is_scored.append(block.scored())
         filled = stop
     joined = LatentBlock(
         frames=frames[:filled],
@@ -59,5 +60,6 @@ def resident_block(
         else np.zeros(1, np.int64),
         utterance_ids=np.concatenate(utterances) if utterances else np.empty(0, object),
         speaker_ids=np.concatenate(speakers) if speakers else np.empty(0, object),
+        is_scored=np.concatenate(is_scored) if is_scored else np.empty(0, bool),
     )
     return joined, folder.cleanup if folder else lambda: None

@@ -27,6 +27,8 @@ class Codec(abc.ABC):
         lookahead_frames: Frames after frame t whose samples reach it; 0 for a causal codec.
         is_quantized: Whether the latents come from codes: rounding then flips a code now and then.
         may_have_dead_dims: Whether a dimension that never moves is possible in a sound codec.
+        may_lose_sound: Whether a codec whose decodings resemble no clip is kept and flagged: one
+            that this workflow trained, under `health.action: report`.
         nominal_frame_rate_hz: The rate the checkpoint states; None where it states none.
         bits_per_s: Bits of one second; None where nothing states them.
         bits_are: `quantised`: they name the latents. `posterior_kl`: what latents drawn from the
@@ -43,6 +45,7 @@ class Codec(abc.ABC):
     lookahead_frames: int = 0
     is_quantized: bool = False
     may_have_dead_dims: bool = True
+    may_lose_sound: bool = False
     nominal_frame_rate_hz: float | None = None
     bits_per_s: float | None = None
     bits_are: str = QUANTISED
@@ -95,7 +98,11 @@ class Codec(abc.ABC):
 
     @abc.abstractmethod
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Decode latents of one clip, shape [T, D], to a waveform, shape [T * hop], float32."""
+        """Decode latents of one clip, shape [T, D], to a waveform, shape [T * hop], float32.
+
+        Raises:
+            NotImplementedError: The codec has no decoder; nothing is heard of it then.
+        """
 
     def stream(self, waveform: np.ndarray, chunk_frames: int) -> np.ndarray | None:
         """Encode one clip piece by piece with state carried along, as a live encoder would.

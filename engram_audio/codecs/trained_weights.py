@@ -47,6 +47,7 @@ class TrainedVae(Codec):
         self.sample_rate_hz = settings.sample_rate_hz
         self.hop_samples = settings.hop_samples
         self.num_dims = settings.num_dims
+        self.may_lose_sound = settings.health.action == "report"
         self._hash = encoder_hash(repr(sizes), *statistics, self._network.encoder)
 
     def weight_hash(self) -> str:

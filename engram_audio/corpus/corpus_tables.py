@@ -10,7 +10,7 @@ import pandas as pd
 CORPUS_COLUMNS = (
     "corpus", "representation", "split_seed", "split", "num_speakers", "num_female_speakers",
     "num_male_speakers", "num_utterances", "duration_s", "hours", "num_frames", "frame_rate_hz",
-    "num_dims", "num_excluded",
+    "num_dims", "repeated_frame_share", "silent_frame_share", "num_excluded",
 )  # fmt: skip
 EXCLUSION_COLUMNS = (
     "corpus", "representation", "path", "utterance_id", "speaker_id", "reason", "detail", "is_kept",
@@ -67,7 +67,7 @@ def _counts(utterances: pd.DataFrame) -> dict[str, Any]:
 def representation_row(
     representation: str, corpus: str, summary: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the row of one representation: its frames, rate and dimension."""
+    """Return the row of one representation: its frames, rate, dimension, idle frames."""
     metadata = summary["metadata"]
     return {
         "corpus": corpus,
@@ -78,6 +78,8 @@ def representation_row(
         "num_frames": summary["num_frames"],
         "frame_rate_hz": metadata["frame_rate_hz"],
         "num_dims": metadata["num_dims"],
+        "repeated_frame_share": summary["repeated_frame_share"],
+        "silent_frame_share": summary["silent_frame_share"],
         "num_excluded": len(summary["excluded"]),
     }
 

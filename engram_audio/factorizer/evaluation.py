@@ -91,7 +91,7 @@ def score_part(
     for block in source():
         parts = np.array([scope.part_of[str(name)] for name in block.utterance_ids])
         chosen = np.flatnonzero(parts == part)
-        targets = windows.target_rows(block.offsets, scope.window_frames, scope.max_lag_frames)
+        targets = block.targets(scope.window_frames, scope.max_lag_frames)
         targets = targets[np.isin(windows.utterance_of_rows(block.offsets, targets), chosen)]
         if not len(targets):
             continue

@@ -40,6 +40,7 @@ def chunk_data(
         settings.chunk_frames,
         settings.burn_in_frames,
         maximum_frames,
+        material.block.scored(),
     )
 
 

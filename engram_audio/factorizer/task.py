@@ -26,6 +26,7 @@ class ChunkData:
         chunk_frames: int,
         burn_in_frames: int,
         maximum_frames: int | None = None,
+        is_scored: np.ndarray | None = None,
     ) -> None:
         """Index the chunks.
 
@@ -37,6 +38,7 @@ class ChunkData:
                 utterance's own burn-in is scored once.
             burn_in_frames: Frames at a chunk's head that carry no loss.
             maximum_frames: Scored frames at most, in evenly spread chunks.
+            is_scored: Which frames decide, shape [N], by default all.
         """
         starts, stops = windows.chunks(offsets, utterances, chunk_frames, burn_in_frames)
         if maximum_frames is not None:
@@ -44,6 +46,8 @@ class ChunkData:
             kept = np.linspace(0, len(starts) - 1, min(most, len(starts))).round().astype(int)
             starts, stops = starts[kept], stops[kept]
         self.frames = frames
+        decides = np.ones(len(frames), dtype=bool) if is_scored is None else is_scored
+        self._is_scored = torch.from_numpy(np.ascontiguousarray(decides))
         self._starts, self._stops = torch.from_numpy(starts), torch.from_numpy(stops)
         self._chunk_frames, self._burn_in_frames = chunk_frames, burn_in_frames
 
@@ -58,7 +62,7 @@ class ChunkData:
         is_real = rows < self._stops[items].unsqueeze(1)
         rows = torch.minimum(rows, self._stops[items].unsqueeze(1) - 1)
         frames = self.frames.index_select(0, rows.flatten()).view(*rows.shape, -1)
-        is_scored = is_real & (place >= self._burn_in_frames)
+        is_scored = is_real & (place >= self._burn_in_frames) & self._is_scored[rows]
         return Chunk(frames.to(device), is_real.to(device), is_scored.to(device))
 
 

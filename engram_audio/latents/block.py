@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engram_audio import windows
+from engram_audio.latents.scored import repeated_frames
+
 
 class LatentBlock(NamedTuple):
     """Whole utterances, one after the other, those of one speaker adjacent.
@@ -18,6 +21,8 @@ class LatentBlock(NamedTuple):
         offsets: Utterance u holds frames `offsets[u]:offsets[u + 1]`, shape [U + 1], int64.
         utterance_ids: Shape [U], strings.
         speaker_ids: Shape [U], strings.
+        is_scored: Which frames decide (`latents/scored.py`), bool, shape [N]; None where nobody
+            has looked, and then only repeated frames do not.
     """
 
     frames: np.ndarray
@@ -25,6 +30,23 @@ class LatentBlock(NamedTuple):
     offsets: np.ndarray
     utterance_ids: np.ndarray
     speaker_ids: np.ndarray
+    is_scored: np.ndarray | None = None
+
+    def scored(self) -> np.ndarray:
+        """Return which frames decide, bool, shape [N]."""
+        if self.is_scored is not None:
+            return self.is_scored
+        return ~repeated_frames(self.frames, self.offsets)
+
+    def targets(self, window_frames: int, max_lag_frames: int) -> np.ndarray:
+        """Return the rows of all targets, ascending, shape [M], int64: every fit and score.
+
+        Args:
+            window_frames: W.
+            max_lag_frames: The largest lag under comparison.
+        """
+        rows = windows.target_rows(self.offsets, window_frames, max_lag_frames)
+        return rows[self.scored()[rows]]
 
 
 # A restartable stream of blocks; each call begins again at the first utterance.
@@ -46,12 +68,13 @@ def concatenate_blocks(blocks: list[LatentBlock]) -> LatentBlock:
         offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         utterance_ids=np.concatenate([block.utterance_ids for block in blocks]),
         speaker_ids=np.concatenate([block.speaker_ids for block in blocks]),
+        is_scored=np.concatenate([block.scored() for block in blocks]),
     )
 
 
 def split_block(block: LatentBlock, num_frames: int) -> Iterator[LatentBlock]:
     """Yield a block as views of whole utterances, each piece as small as fits `num_frames`."""
-    first = 0
+    first, is_scored = 0, block.scored()
     while first < len(block.utterance_ids):
         limit = block.offsets[first] + num_frames
         stop = max(int(np.searchsorted(block.offsets, limit, side="right")) - 1, first + 1)
@@ -62,5 +85,6 @@ def split_block(block: LatentBlock, num_frames: int) -> Iterator[LatentBlock]:
             offsets=block.offsets[first : stop + 1] - block.offsets[first],
             utterance_ids=block.utterance_ids[first:stop],
             speaker_ids=block.speaker_ids[first:stop],
+            is_scored=is_scored[rows],
         )
         first = stop

@@ -17,10 +17,12 @@ from engram_audio.latents.long_clip import (
     long_clip,
     streamed_gap,
 )
+from engram_audio.latents.own_clip import compare_pieces
 from engram_audio.latents.round_trip import log_mel_distance, spectrogram
 
 FRAME_RATE_TOLERANCE = 1e-3  # SCIENCE 2: off by more than 0.1 % stops a shard
 NUM_PROBES = 3
+OWN_CLIP_RATIO = 1.0  # at 1 another clip is as near as the clip that was encoded
 DEAD_SD = 1e-3  # a dimension whose SD is below this share of the overall SD does not move
 PROBE_DURATION_S = 6.0  # probes are cut to this, so that a self-test costs seconds
 
@@ -99,7 +101,7 @@ def run_self_tests(
         tests.append(_causality(codec, waveforms[0], together[0], spread, tolerance, seed))
         clip = long_clip(codec, waveforms, spread)
         tests += [_cold_start(codec, clip), _long_clip(codec, clip, tolerance)]
-        tests += _decoding(codec, waveforms[0], together[0])
+        tests += _decoding(codec, waveforms, together[0])
     return tests
 
 
@@ -218,9 +220,14 @@ def _long_clip(codec: Codec, clip: LongClip, tolerance: float) -> SelfTest:
     return SelfTest("long_clip", gap, tolerance, gap <= tolerance, detail)
 
 
-def _decoding(codec: Codec, waveform: np.ndarray, latents: np.ndarray) -> list[SelfTest]:
-    """Length of the decoded clip, and how far it is from the original: for information."""
-    decoded = codec.decode(latents)
+def _decoding(codec: Codec, waveforms: Sequence[np.ndarray], latents: np.ndarray) -> list[SelfTest]:
+    """Length of the decoded first clip, its distance from the original, and whose sound it is."""
+    waveform = waveforms[0]
+    try:
+        decoded = codec.decode(latents)
+    except NotImplementedError:
+        detail = "the codec does not decode: what its latents hold was not heard"
+        return [SelfTest("round_trip", None, None, True, detail)]
     expected = len(latents) * codec.hop_samples
     excess = abs(len(decoded) - expected)
     detail = "samples off frames * hop after decoding"
@@ -233,4 +240,22 @@ def _decoding(codec: Codec, waveform: np.ndarray, latents: np.ndarray) -> list[S
         spectrogram(codec, waveform[:expected]), spectrogram(codec, decoded)
     )
     detail = "mean |log-mel difference| after decoding, natural-log units"
-    return [*tests, SelfTest("round_trip", distance, None, True, detail)]
+    tests.append(SelfTest("round_trip", distance, None, True, detail))
+    return [*tests, _own_clip(codec, waveforms)]
+
+
+def _own_clip(codec: Codec, waveforms: Sequence[np.ndarray]) -> SelfTest:
+    """Each decoding is nearer to its own clip than anything else is: random weights fail."""
+    found = compare_pieces(codec, waveforms)
+    if found is None:
+        detail = "the clips hold too little sound to tell one from another"
+        return SelfTest("own_clip", None, None, True, detail)
+    detail = (
+        f"largest of {found.num_pieces} pieces' log-mel distance to the own decoding over that to "
+        f"the nearest other piece or its decoding (by chance below 1 in {found.chance:.2g} of "
+        "cases); weights that were never trained?"
+    )
+    if codec.may_lose_sound:
+        detail += " Its settings keep a codec that lost the sound: for information"
+        return SelfTest("own_clip", found.ratio, None, True, detail)
+    return SelfTest("own_clip", found.ratio, OWN_CLIP_RATIO, found.ratio < OWN_CLIP_RATIO, detail)

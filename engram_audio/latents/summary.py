@@ -12,18 +12,27 @@ from engram_audio.codecs.base import POSTERIOR_KL
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.resampling import within_group_share
+from engram_audio.latents.scored import repeated_frames, silent_frames
 from engram_audio.stats.rank import effective_rank
 
 BLOCK_FRAMES = 16384  # frames held at a time, in float64
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def summarize(blocks: Iterable[LatentBlock]) -> dict[str, Any]:
+def summarize(blocks: Iterable[LatentBlock], is_energy_rms: bool = True) -> dict[str, Any]:
     """Return counts, per-dimension mean and SD, effective rank and lag-one autocorrelation.
 
     The autocorrelation is sum (x_t - m)(x_{t-1} - m) / sum (x_t - m)^2 inside utterances, m once
     the corpus mean and once each utterance's own: the first counts what tells speakers apart as
     correlation, the second does not (SCIENCE 0).
+
+    `repeated_frame_share` counts frames that equal their predecessor, `silent_frame_share` frames
+    of digital silence (`latents/scored.py`): both decide nothing. The second is None where the
+    energy is not the waveform's RMS.
+
+    Args:
+        blocks: The representation.
+        is_energy_rms: Whether its energy is the waveform's RMS.
 
     Raises:
         InputError: There is no frame.
@@ -34,7 +43,10 @@ def summarize(blocks: Iterable[LatentBlock]) -> dict[str, Any]:
             sums.add(block)
     if not sums.num_frames:
         raise InputError("latents: the representation has no frame to summarise")
-    return sums.result()
+    result = sums.result()
+    if not is_energy_rms:
+        result["silent_frame_share"] = None
+    return result
 
 
 class _Sums:
@@ -42,7 +54,7 @@ class _Sums:
 
     def __init__(self) -> None:
         self.num_frames = self.num_pairs = 0
-        self.utterances = 0
+        self.utterances = self.num_repeated = self.num_silent = 0
         self.speakers: set[str] = set()
         self.shortest, self.longest = np.iinfo(np.int64).max, 0
         self.shift = np.zeros(0)
@@ -63,6 +75,8 @@ class _Sums:
         self.speakers |= set(block.speaker_ids)
         self.shortest = min(self.shortest, int(sizes.min()))
         self.longest = max(self.longest, int(sizes.max()))
+        self.num_repeated += int(repeated_frames(block.frames, block.offsets).sum())
+        self.num_silent += int(silent_frames(block.energy).sum())
         self.energy += float(np.sum(block.energy.astype(np.float64) ** 2))
         self.total += rows.sum(axis=0)
         self.products += rows.T @ rows
@@ -95,6 +109,8 @@ class _Sums:
             "num_frames": self.num_frames,
             "num_utterances": self.utterances,
             "num_speakers": len(self.speakers),
+            "repeated_frame_share": self.num_repeated / self.num_frames,
+            "silent_frame_share": self.num_silent / self.num_frames,
             "shortest_frames": self.shortest,
             "longest_frames": self.longest,
             "mean": (mean + self.shift).tolist(),

@@ -27,7 +27,8 @@ def shuffle_frames(block: LatentBlock, seed: int) -> LatentBlock:
         ]
         or [np.zeros(0, np.int64)]
     )
-    return block._replace(frames=block.frames[rows], energy=block.energy[rows])
+    # other neighbours: what was repeated no longer is
+    return block._replace(frames=block.frames[rows], energy=block.energy[rows], is_scored=None)
 
 
 def randomize_phases(block: LatentBlock, seed: int) -> LatentBlock:

@@ -36,6 +36,7 @@ class TruncatedCodec(Codec):
         self.is_causal = True  # nothing after the frame is ever shown
         self.cold_start_frames = codec.cold_start_frames  # the same frames as the whole clip's
         self.nominal_frame_rate_hz = codec.nominal_frame_rate_hz
+        self.may_lose_sound = codec.may_lose_sound
         if codec.bits_are == QUANTISED:
             self.bits_per_s = codec.bits_per_s  # a KL was measured with the whole context
 

@@ -101,7 +101,7 @@ def _accumulate(blocks: Iterable[LatentBlock], order: int) -> _Moments:
             products = np.zeros((width, width))
         centred = block.frames - shift.astype(np.float32)
         position = np.arange(len(centred)) - np.repeat(block.offsets[:-1], np.diff(block.offsets))
-        targets = np.flatnonzero(position >= order)
+        targets = np.flatnonzero((position >= order) & block.scored())
         count += len(targets)
         utterances += len(block.utterance_ids)
         for start in range(0, len(targets), CHUNK_ROWS):

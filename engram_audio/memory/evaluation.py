@@ -61,7 +61,7 @@ class Scope(NamedTuple):
 
     def targets(self, block: LatentBlock, part: str) -> np.ndarray:
         """Return the block rows of a part's targets."""
-        rows = windows.target_rows(block.offsets, self.window_frames, self.max_lag_frames)
+        rows = block.targets(self.window_frames, self.max_lag_frames)
         is_part = np.array([self.part_of[str(name)] == part for name in block.utterance_ids])
         return rows[is_part[windows.utterance_of_rows(block.offsets, rows)]]
 

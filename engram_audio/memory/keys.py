@@ -163,9 +163,7 @@ def _nearest_square(features: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 def train_targets(material: Material) -> np.ndarray:
     """Return the block rows of train targets, shape [M]."""
-    targets = windows.target_rows(
-        material.block.offsets, material.window_frames, material.max_lag_frames
-    )
+    targets = material.block.targets(material.window_frames, material.max_lag_frames)
     utterance = windows.utterance_of_rows(material.block.offsets, targets)
     names = material.block.utterance_ids
     is_train = np.array([material.part_of[str(name)] == "train" for name in names])

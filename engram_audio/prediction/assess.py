@@ -49,7 +49,7 @@ class Stage(NamedTuple):
 
     Attributes:
         sources: Stream of each part.
-        num_targets: Targets of each part's stream.
+        num_targets: Targets of each part's stream, at most.
         part_of: Part of each utterance id.
         reference: Train statistics.
         section: Events and windows.
@@ -82,9 +82,8 @@ class Stage(NamedTuple):
         return self.predictor(build_gaussian(arrays))
 
 
-def thin_utterances(names: list[str], num_targets: list[int], maximum: int) -> list[str]:
-    """Return evenly spread whole utterances with about `maximum` targets in all."""
-    total = int(sum(num_targets))
+def thin_utterances(names: list[str], total: int, maximum: int) -> list[str]:
+    """Return evenly spread whole utterances with about `maximum` of all `total` targets."""
     if total <= maximum:
         return list(names)
     keep = max(int(len(names) * maximum / total), 1)
@@ -93,7 +92,7 @@ def thin_utterances(names: list[str], num_targets: list[int], maximum: int) -> l
 
 
 def targets_of(num_frames: np.ndarray, section: PredictionSection) -> np.ndarray:
-    """Return how many targets utterances of these lengths have."""
+    """Return how many targets utterances of these lengths have at most: all frames decide."""
     head = windows.first_target(section.window_frames, max(section.lags_frames))
     return np.maximum(num_frames - head, 0)
 
@@ -204,9 +203,7 @@ def _paths(stage: Stage, history: int) -> Paths:
     evaluation, horizon = stage.evaluation, stage.evaluation.rollout_horizon_frames
     found = []
     for block in stage.sources["eval"]():
-        targets = windows.target_rows(
-            block.offsets, stage.section.window_frames, max(stage.section.lags_frames)
-        )
+        targets = block.targets(stage.section.window_frames, max(stage.section.lags_frames))
         found.append(collect_paths(block, targets, history, horizon, evaluation.num_rollout_starts))
     frames = np.concatenate(found) if found else np.empty((0, history + horizon, 0), np.float32)
     if len(frames) > evaluation.num_rollout_starts:

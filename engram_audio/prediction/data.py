@@ -115,7 +115,8 @@ def with_noise(block: LatentBlock, noise_sd: np.ndarray, seed: int) -> LatentBlo
         generator = np.random.default_rng([seed, zlib.crc32(str(name).encode())])
         noise = generator.standard_normal(frames[rows].shape, dtype=np.float32)
         frames[rows] += noise * noise_sd.astype(np.float32)
-    return block._replace(frames=frames)
+    # noise hides what was repeated: the mark is that of the frames before it
+    return block._replace(frames=frames, is_scored=block.scored())
 
 
 def noisy_source(source: BlockSource, noise_sd: np.ndarray, seed: int) -> BlockSource:

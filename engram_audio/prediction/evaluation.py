@@ -113,7 +113,7 @@ def evaluate_part(
     run = _Run(predictor, marginal, task, section, reference, context, part)
     run.set_thinning(num_targets)
     for block in source():
-        targets = windows.target_rows(block.offsets, task.window_frames, task.max_lag_frames)
+        targets = block.targets(task.window_frames, task.max_lag_frames)
         parts = np.array([part_of[str(name)] == part for name in block.utterance_ids], dtype=bool)
         targets = targets[parts[windows.utterance_of_rows(block.offsets, targets)]]
         if len(targets):

@@ -53,7 +53,7 @@ class Material(NamedTuple):
 
     def data(self, part: str, lag_frames: int, maximum: int | None = None) -> WindowData:
         """Index the targets of a part at a lag, evenly thinned to at most `maximum`."""
-        targets = windows.target_rows(self.block.offsets, self.window_frames, self.max_lag_frames)
+        targets = self.block.targets(self.window_frames, self.max_lag_frames)
         utterance = windows.utterance_of_rows(self.block.offsets, targets)
         is_part = np.array([self.part_of[str(name)] == part for name in self.block.utterance_ids])
         chosen = targets[is_part[utterance]]

@@ -30,10 +30,9 @@ class Paths(NamedTuple):
 def collect_paths(
     block: LatentBlock, targets: np.ndarray, history: int, horizon: int, count: int
 ) -> np.ndarray:
-    """Return up to `count` evenly spaced stretches inside utterances of a block, [P, L, D]."""
-    utterance = windows.utterance_of_rows(block.offsets, targets)
-    fits = targets + horizon <= block.offsets[utterance + 1]
-    starts = targets[fits]
+    """Return up to `count` evenly spaced stretches whose H frames are all targets, [P, L, D]."""
+    runs = windows.consecutive_runs(block.offsets, targets)
+    starts = targets[targets + horizon <= np.repeat(runs.stop, runs.stop - runs.start)]
     if len(starts) > count:
         starts = starts[np.linspace(0, len(starts) - 1, count).round().astype(np.int64)]
     rows = starts[:, None] + np.arange(-history, horizon)
@@ -126,7 +125,7 @@ def _row(
         "dnll_median": float(dnll[alive].double().median()),
         "state_rms": float(state[alive].mean()),
         "state_error": float(error),
-        "step_ratio": float(step / true_step.clamp_min(1e-12)),
+        "step_ratio": float(step / true_step.clamp_min(torch.finfo(true_step.dtype).tiny)),
     }
     return row
 

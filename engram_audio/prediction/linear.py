@@ -15,9 +15,9 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.prediction.base import BaseArrays
+from engram_audio.stats.floors import SD_SHARE, floored_variance, own_square
 
 LOG_2PI = float(np.log(2 * np.pi))
-SCALE_FLOOR = 1e-6  # of a dimension's largest SD, so that a constant direction has a density
 
 
 class LaggedMoments:
@@ -153,13 +153,13 @@ def fit_gaussian(problem: _Problem, weight: np.ndarray, is_diagonal: bool) -> Li
     residual_map = np.vstack([-intercept, -weight, np.eye(dims)])
     covariance = residual_map.T @ problem.train @ residual_map
     val_covariance = residual_map.T @ problem.val @ residual_map
-    floor = (SCALE_FLOOR**2) * max(float(np.diag(covariance).max()), np.finfo(float).tiny)
+    mean_square = np.diag(problem.train)[-dims:] + problem.centre**2
     if is_diagonal:
-        variances = np.maximum(np.diag(covariance), floor)
+        variances = floored_variance(np.diag(covariance), mean_square)
         scale, basis = np.sqrt(variances), np.eye(dims)
     else:
         variances, basis = np.linalg.eigh(covariance)
-        variances = np.maximum(variances, floor)
+        variances = _floored_eigenvalues(variances, mean_square)
         scale = np.sqrt(variances)
     expected = np.einsum("dq,de,eq->q", basis, val_covariance, basis) / variances
     val_nll = 0.5 * float(np.sum(np.log(variances) + expected)) + 0.5 * dims * LOG_2PI
@@ -174,6 +174,15 @@ def fit_gaussian(problem: _Problem, weight: np.ndarray, is_diagonal: bool) -> Li
         scale=(basis * scale) @ basis.T if not is_diagonal else np.diag(scale),
     )
     return LinearFit(arrays, val_nll, num_regressors // dims, 0.0)
+
+
+def _floored_eigenvalues(values: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
+    """Give a constant direction a density: it may be no axis, so the smallest dimension counts.
+
+    Nothing below the rounding of the largest eigenvalue is known.
+    """
+    smallest = SD_SHARE**2 * float(own_square(mean_square).min())
+    return np.maximum(values, max(smallest, np.finfo(float).eps * float(values.max())))
 
 
 def _centred(moment: np.ndarray) -> np.ndarray:

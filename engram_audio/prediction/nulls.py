@@ -19,7 +19,6 @@ from engram_audio.prediction.base import BaseArrays
 from engram_audio.prediction.events import ANY_LAG, SPACES
 from engram_audio.prediction.linear import (
     LOG_2PI,
-    SCALE_FLOOR,
     LaggedMoments,
     LinearFit,
     autoregression,
@@ -27,6 +26,7 @@ from engram_audio.prediction.linear import (
     ridge_regression,
 )
 from engram_audio.prediction.reference import Reference
+from engram_audio.stats.floors import floored_variance
 
 LINEAR_NULLS = ("gaussian_marginal", "ar1", "ridge")
 
@@ -95,7 +95,7 @@ class LadderMoments:
     ) -> None:
         """Add every block's train and val targets."""
         for block in source():
-            targets = windows.target_rows(block.offsets, window_frames, max(self.lags))
+            targets = block.targets(window_frames, max(self.lags))
             utterances = windows.utterance_of_rows(block.offsets, targets)
             parts = np.array([part_of[str(name)] for name in block.utterance_ids])
             means = self.reference.speakers.of(block.utterance_ids)
@@ -162,7 +162,8 @@ def _speaker_fit(moments: LadderMoments, lag: int, space: str) -> LinearFit:
     contrast = np.concatenate([-weights, np.ones((num_dims, 1))], 1)
     variance = np.einsum("da,abd,db->d", contrast, train, contrast)
     expected = np.einsum("da,abd,db->d", contrast, val, contrast)
-    variance = np.maximum(variance, SCALE_FLOOR**2 * max(float(variance.max()), 1e-300))
+    mean_square = train[-1, -1] + moments.reference.frame_mean**2
+    variance = floored_variance(variance, mean_square)
     val_nll = 0.5 * float(np.sum(np.log(variance) + expected / variance + LOG_2PI))
     centre = moments.reference.frame_mean
     arrays = BaseArrays(

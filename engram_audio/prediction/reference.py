@@ -12,8 +12,7 @@ from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.prediction.data import SpeakerMeans, speaker_means
 from engram_audio.prediction.trunks import InputScales
-
-SD_FLOOR = 1e-6
+from engram_audio.stats.floors import floored_variance
 
 
 class Reference(NamedTuple):
@@ -21,8 +20,8 @@ class Reference(NamedTuple):
 
     Attributes:
         frame_mean: Mean of x_t over train targets, shape [D].
-        frame_sd: Its SD, floored, shape [D].
-        delta_sd: SD of delta_t, floored, shape [D].
+        frame_sd: Its SD, floored at a share of the RMS value, shape [D].
+        delta_sd: SD of delta_t, with the same floor, shape [D].
         energy_median: Median energy of train targets (the high_energy slice lies above it).
         delta_directions: Principal directions of delta_t, columns by falling variance, [D, D].
         position_directions: The same of x_t.
@@ -93,7 +92,7 @@ def measure_reference(
     rows: list[tuple[str, str, np.ndarray, int]] = []
     num_targets: dict[str, int] = {}
     for block in source():
-        targets = windows.target_rows(block.offsets, window_frames, max_lag_frames)
+        targets = block.targets(window_frames, max_lag_frames)
         utterances = windows.utterance_of_rows(block.offsets, targets)
         parts = np.array([part_of[str(name)] for name in block.utterance_ids])
         rows += _utterance_rows(block)
@@ -107,11 +106,12 @@ def measure_reference(
     if frames is None or deltas is None:
         raise ValueError("the train split has no utterance long enough for a target")
     mean, covariance = frames.mean_and_covariance()
+    mean_square = np.diag(frames.products) / frames.num_values
     _, delta_covariance = deltas.mean_and_covariance()
     return Reference(
         frame_mean=mean,
-        frame_sd=_floored_sd(covariance),
-        delta_sd=_floored_sd(delta_covariance),
+        frame_sd=np.sqrt(floored_variance(np.diag(covariance), mean_square)),
+        delta_sd=np.sqrt(floored_variance(np.diag(delta_covariance), mean_square)),
         energy_median=float(np.median(np.concatenate(energies))),
         delta_directions=_principal(delta_covariance),
         position_directions=_principal(covariance),
@@ -121,15 +121,15 @@ def measure_reference(
 
 
 def _utterance_rows(block: LatentBlock) -> list[tuple[str, str, np.ndarray, int]]:
+    is_scored = block.scored()[:, None]
+    values = np.concatenate([np.where(is_scored, block.frames, 0), is_scored], 1)
     total = np.concatenate(
-        [np.zeros((1, block.frames.shape[1])), np.cumsum(block.frames, axis=0, dtype=np.float64)]
+        [np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)]
     )
     sums = total[block.offsets[1:]] - total[block.offsets[:-1]]
     return [
-        (str(name), str(speaker), total, int(count))
-        for name, speaker, total, count in zip(
-            block.utterance_ids, block.speaker_ids, sums, np.diff(block.offsets), strict=True
-        )
+        (str(name), str(speaker), row[:-1], int(row[-1]))
+        for name, speaker, row in zip(block.utterance_ids, block.speaker_ids, sums, strict=True)
     ]
 
 
@@ -140,10 +140,6 @@ def _means_of(
     return speaker_means(
         np.array(names), np.array(speakers), np.stack(sums), np.array(counts), fallback
     )
-
-
-def _floored_sd(covariance: np.ndarray) -> np.ndarray:
-    return np.maximum(np.sqrt(np.maximum(np.diag(covariance), 0)), SD_FLOOR)
 
 
 def _principal(covariance: np.ndarray) -> np.ndarray:

@@ -164,7 +164,7 @@ def _sampled_columns(
     for low in range(0, len(starts.history), size):
         part = starts.rows(slice(low, low + size))
         run = free_run(model, part, how, bench.limits, samples, generator, guard)
-        columns = _forecast_columns(moment_matched(run, short), part, bench)
+        columns = _forecast_columns(moment_matched(run, short, bench.marginals), part, bench)
         horizons = tuple(range(1, short + 1))
         parts.append(columns | _energy_columns(run.states, part, bench, horizons))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -352,9 +352,10 @@ def climate_frames(source: BlockSource, settings: RolloutSection) -> np.ndarray:
     kept: list[np.ndarray] = []
     keys: list[np.ndarray] = []
     for block in source():
-        key = generator.random(len(block.frames))
+        rows = np.flatnonzero(block.scored())
+        key = generator.random(len(rows))
         best = np.argsort(key)[:size]
-        kept.append(np.asarray(block.frames[best]))
+        kept.append(np.asarray(block.frames[rows[best]]))
         keys.append(key[best])
     order = np.argsort(np.concatenate(keys), kind="stable")[:size]
     return np.concatenate(kept)[order]

@@ -253,10 +253,10 @@ def fit_guard(
 
 
 def _part_frames(material: Material, part: str) -> np.ndarray:
-    """Return frames of a part, evenly thinned, [N, D]."""
+    """Return frames of a part that decide, evenly thinned, [N, D]."""
     block = material.block
     own = np.array([material.part_of[str(name)] == part for name in block.utterance_ids])
-    rows = np.flatnonzero(np.repeat(own, np.diff(block.offsets)))
+    rows = np.flatnonzero(np.repeat(own, np.diff(block.offsets)) & block.scored())
     if len(rows) > GUARD_FRAMES:
         rows = rows[np.linspace(0, len(rows) - 1, GUARD_FRAMES).round().astype(np.int64)]
     return np.asarray(block.frames[rows])

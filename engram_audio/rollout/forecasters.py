@@ -135,7 +135,9 @@ class HorizonMoments:
         )
         residual = self._values / self._count - explained
         floor = 1e-12 * self._values / self._count
-        return LinearForecasts(weight, 0.5 * np.log(np.maximum(residual, floor + 1e-30)))
+        return LinearForecasts(
+            weight, 0.5 * np.log(np.maximum(residual, floor + np.finfo(float).tiny))
+        )
 
 
 class Direct(nn.Module):

@@ -14,7 +14,7 @@ from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Run
 
 LOG_2PI = math.log(2 * math.pi)
-SD_FLOOR = 1e-6
+SD_FLOOR = 1e-6  # of the train SD: paths that agree to the last digit are no certainty
 
 
 class Gaussians(NamedTuple):
@@ -57,24 +57,6 @@ class Forecast(NamedTuple):
         return self.position.mean + self.position.sd * noise
 
 
-def moment_matched(run: Run, horizon_frames: int) -> Forecast:
-    """Return the Gaussians with the mean and variance of M sampled paths (rollout.md B1).
-
-    The mixture of M sampled densities is the exact forecast of an exact model, but its log is low
-    by several nats at M = 256 and D = 16; matched moments of draws lose about 1 / M nats per
-    dimension, those of the laws that they were drawn with a share of it.
-    """
-    laws = []
-    means, variances = (run.states, None) if run.laws is None else run.laws
-    for origin in (run.before, torch.zeros_like(run.before)):
-        part = (means - origin)[:, :, :horizon_frames]
-        variance = part.var(0)
-        if variances is not None:
-            variance = variance + variances[:, :, :horizon_frames].mean(0)
-        laws.append(Gaussians(part.mean(0), variance.sqrt().clamp_min(SD_FLOOR)))
-    return Forecast(laws[0], laws[1], tuple(range(1, laws[0].mean.shape[1] + 1)))
-
-
 class Marginals(NamedTuple):
     """The laws without context: train mean and SD of delta and position, each [D]."""
 
@@ -87,6 +69,26 @@ class Marginals(NamedTuple):
             "delta": self.delta.log_prob(starts.true_steps()),
             "position": self.position.log_prob(starts.future),
         }
+
+
+def moment_matched(run: Run, horizon_frames: int, marginals: Marginals) -> Forecast:
+    """Return the Gaussians with the mean and variance of M sampled paths (rollout.md B1).
+
+    The mixture of M sampled densities is the exact forecast of an exact model, but its log is low
+    by several nats at M = 256 and D = 16; matched moments of draws lose about 1 / M nats per
+    dimension, those of the laws that they were drawn with a share of it. The train SDs of the
+    marginals bound the spread from below.
+    """
+    laws = []
+    means, variances = (run.states, None) if run.laws is None else run.laws
+    origins = (run.before, marginals.delta), (torch.zeros_like(run.before), marginals.position)
+    for origin, train in origins:
+        part = (means - origin)[:, :, :horizon_frames]
+        variance = part.var(0)
+        if variances is not None:
+            variance = variance + variances[:, :, :horizon_frames].mean(0)
+        laws.append(Gaussians(part.mean(0), torch.maximum(variance.sqrt(), SD_FLOOR * train.sd)))
+    return Forecast(laws[0], laws[1], tuple(range(1, laws[0].mean.shape[1] + 1)))
 
 
 def marginals_of(

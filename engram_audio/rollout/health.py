@@ -16,7 +16,7 @@ from torch import Tensor
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Run
 
-TINY = 1e-12
+TINY = 1e-12  # of the data's own SD, or of its power: what stands still is not divided by
 FLOOR_SPLITS = 4  # the floor is their mean: less noisy than one split
 
 
@@ -43,9 +43,9 @@ def late_stretches(run: Run) -> Stretches:
     return Stretches(states.flatten(0, 1), alive.flatten(0, 1))
 
 
-def std_ratios(late: Stretches, true: Stretches) -> Tensor:
-    """Return SD of the run over SD of the data, one per dimension, [D]."""
-    return late.rows().std(0) / true.rows().std(0).clamp_min(TINY)
+def std_ratios(late: Stretches, true: Stretches, scale: Tensor) -> Tensor:
+    """Return SD of the run over SD of the data, one per dimension, [D]; `scale` is the train SD."""
+    return late.rows().std(0) / torch.maximum(true.rows().std(0), TINY * scale)
 
 
 def step_rms(stretches: Stretches, scale: Tensor) -> float:
@@ -55,10 +55,11 @@ def step_rms(stretches: Stretches, scale: Tensor) -> float:
     return float(steps.square().mean().sqrt())
 
 
-def autocorrelations(stretches: Stretches, num_lags: int) -> Tensor:
+def autocorrelations(stretches: Stretches, num_lags: int, scale: Tensor) -> Tensor:
     """Return correlations at lags 1..L of each dimension, [L, D].
 
-    Normalised by the frames that a lag pairs, so that short stretches do not shrink it.
+    Normalised by the frames that a lag pairs, so that short stretches do not shrink it. A dimension
+    whose power is rounding beside the train SD `scale` [D] has correlation 0.
     """
     mask = stretches.is_real
     x = stretches.frames - stretches.rows().mean(0)
@@ -67,20 +68,21 @@ def autocorrelations(stretches: Stretches, num_lags: int) -> Tensor:
         both = mask[:, lag:] & mask[:, :-lag]
         now, before = x[:, lag:][both], x[:, :-lag][both]
         power = 0.5 * (now.square().mean(0) + before.square().mean(0))
-        rows.append((now * before).mean(0) / power.clamp_min(TINY))
+        rows.append((now * before).mean(0) / torch.maximum(power, TINY * scale.square()))
     return torch.stack(rows)
 
 
-def log_spectrum(stretches: Stretches, num_frames: int) -> Tensor:
+def log_spectrum(stretches: Stretches, num_frames: int, scale: Tensor) -> Tensor:
     """Return the log power of complete stretches of T frames at T / 2 frequencies, [T / 2, D].
 
-    The mean is taken out and a Hann window put on; the zero frequency is left out.
+    The mean is taken out and a Hann window put on; the zero frequency is left out. Power below a
+    tiny share of the train variance, whose root is `scale` [D], counts as that share.
     """
     complete = stretches.is_real[:, :num_frames].all(1) & (stretches.is_real.shape[1] >= num_frames)
     x = stretches.frames[complete, :num_frames] - stretches.rows().mean(0)
     window = torch.hann_window(num_frames, device=x.device)[:, None]
     power = torch.fft.rfft(x * window, dim=1).abs().square().mean(0)[1:]
-    return power.clamp_min(TINY).log()
+    return torch.maximum(power, TINY * scale.square()).log()
 
 
 def mean_distance(first: Tensor, second: Tensor) -> float:
@@ -239,10 +241,11 @@ def measure_health(
     late, true = late_stretches(run), true_stretches(starts)
     if int(late.is_real.sum()) < 2:
         return None
-    ratios = std_ratios(late, true)
-    errors = (autocorrelations(late, num_lags) - autocorrelations(true, num_lags)).abs()
+    ratios = std_ratios(late, true, frame_sd)
+    lags = [autocorrelations(part, num_lags, frame_sd) for part in (late, true)]
+    errors = (lags[0] - lags[1]).abs()
     length = min(late.frames.shape[1], int(starts.lengths.max()))
-    spectra = [log_spectrum(part, length) for part in (late, true)]
+    spectra = [log_spectrum(part, length, frame_sd) for part in (late, true)]
     rows = [thinned(part.rows() / frame_sd, maximum, generator) for part in (late, true)]
     return Health(
         std_ratio=float(ratios.median()),

@@ -20,7 +20,7 @@ class Starts(NamedTuple):
 
     Attributes:
         history: True frames before the run, oldest first, [N, W, D].
-        future: True frames after it, [N, H, D]; past the utterance's end the last one repeats.
+        future: True frames after it, [N, H, D]; past the stretch's end the last one repeats.
         lengths: How many of them are true, [N].
         speaker_mean: Mean frame of the speaker's other utterances, [N, D].
         speaker_ids: Shape [N], strings.
@@ -82,13 +82,13 @@ def collect_starts(
         kept: Utterances that starts may lie in; None allows all.
 
     Raises:
-        ValueError: No utterance is long enough.
+        ValueError: No stretch of frames that decide is long enough.
     """
     eligible = sum(len(_rows(block, window_frames, minimum_frames, kept)[0]) for block in source())
     if eligible == 0:
         raise ValueError(
             f"no utterance has {window_frames} + {minimum_frames} frames (window and forecast "
-            "horizon)"
+            "horizon) of which the last ones neither repeat nor are digital silence"
         )
     chosen = np.unique(np.linspace(0, eligible - 1, min(count, eligible)).round().astype(np.int64))
     sizes = (window_frames, horizon_frames, minimum_frames)
@@ -97,14 +97,19 @@ def collect_starts(
 
 def _rows(
     block: LatentBlock, window_frames: int, minimum_frames: int, kept: Collection[str] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return block rows of first future frames, and each one's utterance."""
-    targets = windows.target_rows(block.offsets, window_frames, 1)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return block rows of first future frames, each one's utterance, and where it stops.
+
+    A future stops before the first frame that decides nothing, or at the utterance's end.
+    """
+    targets = block.targets(window_frames, 1)
     utterance = windows.utterance_of_rows(block.offsets, targets)
-    fits = targets + minimum_frames <= block.offsets[utterance + 1]
+    runs = windows.consecutive_runs(block.offsets, targets)
+    stop = np.repeat(runs.stop, runs.stop - runs.start)
+    fits = targets + minimum_frames <= stop
     if kept is not None:
         fits &= np.array([str(name) in kept for name in block.utterance_ids])[utterance]
-    return targets[fits], utterance[fits]
+    return targets[fits], utterance[fits], stop[fits]
 
 
 def _blocks(
@@ -117,13 +122,12 @@ def _blocks(
     window_frames, horizon_frames, minimum_frames = sizes
     seen = 0
     for block in source():
-        rows, utterance = _rows(block, window_frames, minimum_frames, kept)
+        rows, utterance, stop = _rows(block, window_frames, minimum_frames, kept)
         own = chosen[(chosen >= seen) & (chosen < seen + len(rows))] - seen
         seen += len(rows)
         if not len(own):
             continue
-        rows, utterance = rows[own], utterance[own]
-        stop = block.offsets[utterance + 1]
+        rows, utterance, stop = rows[own], utterance[own], stop[own]
         future = np.minimum(rows[:, None] + np.arange(horizon_frames), stop[:, None] - 1)
         history = rows[:, None] + np.arange(-window_frames, 0)
         yield Starts(
@@ -159,7 +163,7 @@ class PathData:
     ) -> None:
         """Index the sequences of chosen utterances, thinned evenly to at most `maximum`."""
         length = window_frames + horizon_frames
-        rows, utterance = _rows(block, window_frames, horizon_frames)
+        rows, utterance, _ = _rows(block, window_frames, horizon_frames)
         kept = np.isin(utterance, utterances)
         rows, utterance = rows[kept], utterance[kept]
         if maximum is not None and len(rows) > maximum:

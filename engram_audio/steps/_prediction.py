@@ -118,10 +118,11 @@ def open_stage(
         rows = np.flatnonzero(parts == part)
         counts = targets_of(index["num_frames"].to_numpy()[rows], section)
         names = index["utterance_id"].to_numpy()[rows].tolist()
+        total = reference.num_targets.get(part, 0)
         if part == "train":
-            names = thin_utterances(names, counts.tolist(), evaluation.maximum_train_frames)
+            names = thin_utterances(names, total, evaluation.maximum_train_frames)
         kept = index["utterance_id"].isin(names).to_numpy()[rows]
-        num_targets[part] = int(counts[kept].sum())
+        num_targets[part] = min(int(counts[kept].sum()), total)
         source = block_source(frames.store, set(names), section.block_frames)
         sources[part] = noisy_source(source, noise_sd, section.noise_seed)
     return Stage(

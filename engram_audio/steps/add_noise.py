@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
         "capacity_bits_per_s": header["capacity_bits_per_s"],
     }
     times = frame_times(block.offsets, base.frame_rate_hz)
-    write_latent_shard(arguments.noisy_latents, block, times, metadata, manifest)
+    write_latent_shard(arguments.noisy_latents, block, times, metadata, manifest, store.energy_unit)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     manifest = {**arguments.manifest(section.seed), "collapse": header["collapse"]}
     times = frame_times(block.offsets, rate)
-    write_latent_shard(
-        arguments.state_latents, block, times, metadata, manifest, "RMS over the step's frames"
-    )
+    write_latent_shard(arguments.state_latents, block, times, metadata, manifest, store.energy_unit)
 
 
 if __name__ == "__main__":

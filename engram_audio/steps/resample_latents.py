@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     times = frame_times(resampled.block.offsets, metadata.frame_rate_hz)
     write_latent_shard(
         arguments.resampled_latents, resampled.block, times, metadata, manifest,
-        "RMS over the group's frames",
+        store.energy_unit,
     )  # fmt: skip
     LOG.info("%d frames in partial groups dropped", resampled.num_dropped)
 

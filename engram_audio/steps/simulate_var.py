@@ -40,7 +40,9 @@ def main(argv: list[str] | None = None) -> None:
     }
     manifest = {**arguments.manifest(section.seed), "surrogate": surrogate}
     times = frame_times(block.offsets, base.frame_rate_hz)
-    write_latent_shard(arguments.surrogate_latents, block, times, metadata, manifest)
+    write_latent_shard(
+        arguments.surrogate_latents, block, times, metadata, manifest, store.energy_unit
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Summarise a representation: counts, moments, self-tests, what was excluded."""
 
 from engram_audio.artifacts.json_document import write_json
-from engram_audio.artifacts.latents import LatentStore
+from engram_audio.artifacts.latents import WAVEFORM_RMS, LatentStore
 from engram_audio.latents.summary import BLOCK_FRAMES, gather_extraction, summarize
 from engram_audio.steps import _cli
 
@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> None:
     store = LatentStore(arguments.latents)
     document = {
         "metadata": store.metadata._asdict(),
-        **summarize(store.blocks(block_frames=BLOCK_FRAMES)),
+        **summarize(store.blocks(block_frames=BLOCK_FRAMES), store.energy_unit == WAVEFORM_RMS),
         **gather_extraction(store.manifests),
         "manifest": arguments.manifest(),
     }

@@ -29,7 +29,9 @@ class StructureSection(Section):
     minimum_cell_frames: int = Field(
         ge=1, description="A cell with fewer train frames is excluded."
     )
-    std_floor: float = Field(gt=0, description="Floor of the per-dimension SD of delta.")
+    std_floor: float = Field(
+        gt=0, description="Smallest SD of delta, as a share of the dimension's own RMS value."
+    )
     principal_subspaces: Counts = Field(
         description="Edges q: rows for the first q principal directions of delta and the rest."
     )

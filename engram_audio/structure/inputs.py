@@ -25,7 +25,8 @@ class InputMeans:
         """Read the stream once.
 
         A train speaker's mean is over its train utterances (its val utterances are centred by it);
-        an eval speaker's is over its own frames. No label is used, only who speaks.
+        an eval speaker's is over its own frames. Frames that decide nothing count for no mean. No
+        label is used, only who speaks.
         """
         num_speakers = len(index.speaker_ids)
         sums, counts = None, np.zeros(num_speakers)
@@ -33,7 +34,7 @@ class InputMeans:
             sums = np.zeros((num_speakers, block.frames.shape[1])) if sums is None else sums
             lengths = np.diff(block.offsets)
             own = np.isin(index.part[number], (TRAIN, EVAL))
-            used = np.repeat(own, lengths)
+            used = np.repeat(own, lengths) & index.is_scored[number]
             codes = np.repeat(index.speaker[number], lengths)[used]
             add_grouped(sums, block.frames[used], codes)
             counts += np.bincount(codes, minlength=num_speakers)

@@ -1,7 +1,8 @@
 """Normalised targets: delta with train mean and SD, and the principal directions of delta.
 
 z_t = (delta_t - mean) / SD with the train frames of the slice, so that the train grand mean of z
-is 0 and its variance 1 (0 in a dimension whose SD lies below the floor).
+is 0 and its variance 1 (less in a dimension whose SD lies below the floor). The floor is a share of
+the frames' own RMS value, dimension by dimension, so that no number depends on a unit.
 
 Shapes: M targets, D dimensions, Q principal directions kept.
 """
@@ -12,6 +13,7 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource
+from engram_audio.stats.floors import floored_variance
 from engram_audio.structure.subspace import fix_signs
 from engram_audio.structure.targets import SliceTargets
 
@@ -57,20 +59,22 @@ def fit_normalizations(
             if len(rows) == 0:
                 continue
             steps = windows.delta(block.frames, rows)
-            moments[place] = (moments[place] or _Moments(steps)).add(steps)
+            moments[place] = (moments[place] or _Moments(steps)).add(steps, block.frames[rows])
     return [_normalization(item, source, std_floor) for item in moments]
 
 
 class _Moments:
-    """Sums of delta and of its products about a fixed shift."""
+    """Sums of delta and of its products about a fixed shift, and of the frames' squares."""
 
     def __init__(self, steps: np.ndarray) -> None:
         self.shift = steps.mean(axis=0, dtype=np.float64).astype(np.float32)
         self.count = 0
         self.sum = np.zeros(steps.shape[1])
         self.product = np.zeros((steps.shape[1], steps.shape[1]))
+        self.frame_square = np.zeros(steps.shape[1])
 
-    def add(self, steps: np.ndarray) -> "_Moments":
+    def add(self, steps: np.ndarray, frames: np.ndarray) -> "_Moments":
+        self.frame_square += np.einsum("md,md->d", frames, frames, dtype=np.float64)
         centred = steps - self.shift
         self.count += len(steps)
         self.sum += centred.sum(axis=0, dtype=np.float64)
@@ -88,7 +92,7 @@ def _normalization(
     offset = moments.sum / moments.count
     covariance = moments.product / moments.count - np.outer(offset, offset)
     variance = np.maximum(np.diag(covariance), 0.0)
-    std = np.maximum(np.sqrt(variance), std_floor)
+    std = np.sqrt(floored_variance(variance, moments.frame_square / moments.count, std_floor))
     correlation = covariance / np.outer(std, std)
     directions = np.linalg.eigh(correlation)[1][:, ::-1]
     trace = float(np.trace(correlation))

@@ -25,6 +25,7 @@ class FrameIndex(NamedTuple):
     Attributes:
         offsets: Utterance offsets of each block, [U + 1].
         energy: Energy per frame, [N], float32.
+        is_scored: Which frames decide, [N], bool.
         part: Number of the part (see `PARTS`) of each utterance, [U], int8.
         speaker: Position in `speaker_ids` of each utterance's speaker, [U], int32.
         speaker_ids: All speakers, sorted, [S].
@@ -32,6 +33,7 @@ class FrameIndex(NamedTuple):
 
     offsets: list[np.ndarray]
     energy: list[np.ndarray]
+    is_scored: list[np.ndarray]
     part: list[np.ndarray]
     speaker: list[np.ndarray]
     speaker_ids: np.ndarray
@@ -85,33 +87,38 @@ def index_frames(source: BlockSource, part_of: Mapping[str, str]) -> FrameIndex:
     Raises:
         KeyError: An utterance has no part.
     """
-    offsets, energy, part, speakers = [], [], [], []
+    offsets, energy, is_scored, part, speakers = [], [], [], [], []
     for block in source():
         offsets.append(block.offsets)
         energy.append(block.energy.astype(np.float32, copy=False))
+        is_scored.append(block.scored())
         part.append(np.array([PARTS.index(part_of[name]) for name in block.utterance_ids], np.int8))
         speakers.append(np.asarray(block.speaker_ids, dtype=str))
     names, codes = np.unique(np.concatenate(speakers), return_inverse=True)
     edges = np.cumsum([len(block) for block in speakers])[:-1]
     return FrameIndex(
-        offsets, energy, part, np.split(codes.astype(np.int32), edges), names.astype(object)
-    )
+        offsets, energy, is_scored, part, np.split(codes.astype(np.int32), edges),
+        names.astype(object),
+    )  # fmt: skip
 
 
 def energy_threshold(index: FrameIndex, section: StructureSection) -> float:
     """Return the median energy of the train targets; NaN where there is none."""
     values = [
-        energy[rows[_per_row(part, offsets, rows) == TRAIN]]
-        for offsets, energy, part in zip(index.offsets, index.energy, index.part, strict=True)
-        if len(rows := all_targets(offsets, section))
+        index.energy[number][rows[_per_row(index.part[number], offsets, rows) == TRAIN]]
+        for number, offsets in enumerate(index.offsets)
+        if len(rows := all_targets(index, number, section))
     ]
     joined = np.concatenate(values) if values else np.empty(0)
     return float(np.median(joined)) if len(joined) else float("nan")
 
 
-def all_targets(offsets: np.ndarray, section: StructureSection) -> np.ndarray:
-    """Return the rows that are targets at every lag, [M]."""
-    return windows.target_rows(offsets, section.window_frames, max(section.lags_frames))
+def all_targets(index: FrameIndex, number: int, section: StructureSection) -> np.ndarray:
+    """Return the rows of a block that are targets at every lag, [M]."""
+    rows = windows.target_rows(
+        index.offsets[number], section.window_frames, max(section.lags_frames)
+    )
+    return rows[index.is_scored[number][rows]]
 
 
 def select_targets(index: FrameIndex, name: SliceName, section: StructureSection) -> SliceTargets:
@@ -124,7 +131,7 @@ def select_targets(index: FrameIndex, name: SliceName, section: StructureSection
     rows, part, speaker, utterance, energy = [], [], [], [], []
     first_utterance = 0
     for number, offsets in enumerate(index.offsets):
-        chosen = all_targets(offsets, section)
+        chosen = all_targets(index, number, section)
         chosen = chosen[_in_slice(chosen, offsets, index.energy[number], name, threshold, section)]
         of_row = windows.utterance_of_rows(offsets, chosen)
         rows.append(chosen)

@@ -196,7 +196,7 @@ def test_sampled_runs_generate_where_the_world_is_stable(name: str):
     """
     _, model = trained(name, "one_step")
     short = run_free(name, model, None, K, SAMPLES)
-    kept = scene(name).kept(moment_matched(short, K))
+    kept = scene(name).kept(moment_matched(short, K, scene(name).bench.marginals))
     long = run_free(name, model, None, LONG, LONG_SAMPLES)
     skill = scene(name).skill(short)
     health = report(name, "one_step", long, skill)
@@ -260,7 +260,7 @@ def test_the_exact_model_keeps_all_but_what_finite_samples_cost():
     """VAR(1), 256 paths with matched moments: D / M = .0625 nats of 1.7 are lost, kept > .94."""
     found = scene("var1")
     run = run_free("var1", exact_model(found), None, K, SAMPLES)
-    kept = found.kept(moment_matched(run, K))
+    kept = found.kept(moment_matched(run, K, found.bench.marginals))
     print(f"exact model: kept {kept}", flush=True)
     lost = 16 / SAMPLES / -float(found.ceiling["delta"].mean())
     assert kept["delta"] == pytest.approx(1 - lost, abs=0.02)
@@ -330,7 +330,8 @@ def test_a_precise_step_and_a_learned_guard_generate_in_chaos(name: str, method:
     short = run_free(name, model, guard, K, 32)
     skill = scene(name).skill(short)
     health = report(name, method, long, skill)
-    kept = scene(name).kept(moment_matched(run_free(name, model, guard, K, 64), K))
+    short = run_free(name, model, guard, K, 64)
+    kept = scene(name).kept(moment_matched(short, K, scene(name).bench.marginals))
     print(f"{name} {method}: kept {kept}", flush=True)
     assert bool(long.is_alive.all())
     assert skill >= 0.95

@@ -1,5 +1,6 @@
 """Small random-weight checkpoints of every codec family, saved as transformers saves them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import transformers
 from engram_audio.codecs.config import codec_model
 from engram_audio.codecs.registry import load_codec
 from engram_audio.codecs.torch_codec import TorchCodec
+from engram_audio.latents.self_tests import SelfTest
 from engram_audio.provenance import canonical_json
 
 SEANET = {"num_filters": 4, "num_residual_layers": 1}
@@ -101,6 +103,11 @@ def load(
     codec = load_codec(settings, files, device, num_workers)
     assert isinstance(codec, TorchCodec)
     return codec
+
+
+def assert_only_untrained(tests: Sequence[SelfTest]) -> None:
+    """Random weights are sound in every way but one: their decodings are nobody's."""
+    assert [test.name for test in tests if not test.is_passed] == ["own_clip"], tests
 
 
 def noise(num_samples: int, seed: int = 0) -> np.ndarray:

@@ -11,6 +11,7 @@ from engram_audio.errors import InputError
 from engram_audio.latents import extraction
 from engram_audio.latents.batching import encode_batch, frame_energy, pad_batch, plan_batches
 from engram_audio.latents.long_clip import latent_gap
+from engram_audio.latents.own_clip import NUM_PIECES, compare_pieces, sounding_pieces
 from engram_audio.latents.self_tests import (
     choose_probes,
     cut_probes,
@@ -23,7 +24,10 @@ HOP = 8
 
 
 class Smoother(Codec):
-    """Two dimensions: a causal moving average over `taps` frames of mean and mean square."""
+    """Two dimensions: a causal moving average over `taps` frames of mean and mean square.
+
+    Its decoder remembers which sound had which latents, so that it is a good one.
+    """
 
     sample_rate_hz = 800
     hop_samples = HOP
@@ -36,6 +40,7 @@ class Smoother(Codec):
         self.flaw = flaw
         self.cold_start_frames = cold_start_frames
         self.calls = 0
+        self.heard: dict[bytes, np.ndarray] = {}
         self.nominal_frame_rate_hz = 100.2 if flaw == "frame_rate" else None
         self.may_have_dead_dims = flaw != "dead_dims"
         if flaw == "long_clip":
@@ -65,7 +70,10 @@ class Smoother(Codec):
             smooth = np.zeros_like(smooth)
         if self.flaw == "dead_dims":
             smooth[:, :, 1] = 0.5
-        return smooth.astype(np.float32)
+        smooth = smooth.astype(np.float32)
+        for rows, waveform, count in zip(smooth, waveforms, num_samples // HOP, strict=True):
+            self.heard[rows[:count].tobytes()] = waveform[: count * HOP]
+        return smooth
 
     def encode_plainly(self, waveform: np.ndarray) -> np.ndarray | None:
         if self.flaw != "as_the_model":
@@ -73,8 +81,12 @@ class Smoother(Codec):
         return 1.01 * self.encode(waveform[None], np.array([len(waveform)]))[0]
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        value = np.nan if self.flaw == "round_trip" else 0.0
-        return np.full(len(latents) * HOP + (self.flaw == "decoded_length"), value, np.float32)
+        if self.flaw == "silent" or latents.tobytes() not in self.heard:
+            raise NotImplementedError
+        sound = self.heard[latents.tobytes()] + (np.nan if self.flaw == "round_trip" else 0.0)
+        if self.flaw == "own_clip":
+            sound = np.random.default_rng(len(latents)).normal(0, 1, len(sound))
+        return np.pad(sound, (0, int(self.flaw == "decoded_length")))
 
     def stream(self, waveform: np.ndarray, chunk_frames: int) -> np.ndarray | None:
         is_live = self.flaw in ("cold_start", "streaming")
@@ -242,6 +254,7 @@ def test_a_good_codec_passes_all_self_tests():
     assert [test.name for test in tests] == [
         "weights", "frame_rate", "frame_count", "variance", "dead_dims", "batch_equals_single",
         "as_the_model", "causality", "cold_start", "long_clip", "decoded_length", "round_trip",
+        "own_clip",
     ]  # fmt: skip
     require_passed(tests, "good")
 
@@ -251,6 +264,7 @@ def test_a_good_codec_passes_all_self_tests():
     [
         "weights", "frame_rate", "frame_count", "variance", "dead_dims", "batch_equals_single",
         "as_the_model", "causality", "cold_start", "long_clip", "decoded_length", "round_trip",
+        "own_clip",
     ],
 )  # fmt: skip
 def test_each_flaw_is_caught_by_its_own_self_test(flaw: str):
@@ -258,6 +272,33 @@ def test_each_flaw_is_caught_by_its_own_self_test(flaw: str):
     assert [test.name for test in tests if not test.is_passed] == [flaw]
     with pytest.raises(InputError, match=f"rep: self-test {flaw} failed"):
         require_passed(tests, "rep")
+
+
+def test_a_codec_without_a_decoder_says_so_and_passes():
+    tests = run_self_tests(Smoother("silent"), clips(3), 2, 1e-4, 0)
+    assert [test.name for test in tests][-1] == "round_trip"
+    assert "does not decode" in tests[-1].detail
+    require_passed(tests, "deaf")
+
+
+def test_decodings_are_asked_for_their_own_pieces():
+    """A perfect decoder has ratio 0, shuffled decodings are above 1, silence asks none."""
+    found = compare_pieces(Smoother(), clips(3))
+    assert found is not None and found.ratio == 0 and found.num_pieces == NUM_PIECES
+    assert found.chance == pytest.approx(1 / 120)
+    codec = Smoother()
+    pieces = sounding_pieces(codec, clips(3))
+    latents = [codec.encode(piece[None], np.array([len(piece)]))[0] for piece in pieces]
+    following = dict(zip([rows.tobytes() for rows in latents], np.roll(pieces, 1, 0), strict=True))
+    codec.decode = lambda rows: following[rows.tobytes()]
+    swapped = compare_pieces(codec, clips(3))
+    assert swapped is not None and swapped.ratio > 1
+    one = clips(1)[0]
+    quiet = [np.zeros(20 * HOP, np.float32), one[: 3 * HOP]]
+    assert compare_pieces(Smoother(), quiet) is None
+    # a clip that is heard twice is no other clip
+    twice = compare_pieces(Smoother(), [*([one[: 2 * HOP]] * 2), one])
+    assert twice is not None and np.isfinite(twice.ratio)
 
 
 def test_a_stream_that_loses_its_state_is_refused():

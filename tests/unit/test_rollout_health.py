@@ -169,12 +169,12 @@ def test_autocorrelation_and_spectrum_of_a_first_order_process():
     for step in range(1, 64):
         x[:, step] = 0.8 * x[:, step - 1] + 0.6 * noise[:, step]
     full = Stretches(x, torch.ones(x.shape[:2], dtype=torch.bool))
-    lags = autocorrelations(full, 3)
+    lags = autocorrelations(full, 3, UNIT[0])
     expected = torch.tensor([0.8, 0.64, 0.512])
     assert torch.allclose(lags.mean(1), expected, atol=0.02)
-    spectrum = log_spectrum(full, 32).mean(1)
+    spectrum = log_spectrum(full, 32, UNIT[0]).mean(1)
     assert float(spectrum[0] - spectrum[-1]) > 3
-    flat = log_spectrum(Stretches(noise, full.is_real), 32).mean(1)
+    flat = log_spectrum(Stretches(noise, full.is_real), 32, UNIT[0]).mean(1)
     assert float(flat.max() - flat.min()) < 0.4
 
 
@@ -187,8 +187,8 @@ def test_measures_take_true_frames_only():
     for one, other in ((true_stretches(starts), true_stretches(wild)),):
         assert torch.equal(one.rows(), other.rows())
         assert step_rms(one, UNIT[1]) == step_rms(other, UNIT[1])
-        assert torch.equal(autocorrelations(one, 2), autocorrelations(other, 2))
-        assert torch.allclose(std_ratios(one, other), torch.ones(2))
+        assert torch.equal(*(autocorrelations(part, 2, UNIT[0]) for part in (one, other)))
+        assert torch.allclose(std_ratios(one, other, UNIT[0]), torch.ones(2))
 
 
 GUARDS = {

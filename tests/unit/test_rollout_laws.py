@@ -14,7 +14,7 @@ from engram_audio.prediction.base import Batch
 from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.prediction.fit import train_head
 from engram_audio.rollout.fit import build_model, frame_of, linear_density
-from engram_audio.rollout.forecasts import moment_matched
+from engram_audio.rollout.forecasts import marginals_of, moment_matched
 from engram_audio.rollout.laws import has_laws, step_law
 from engram_audio.rollout.simulate import Settings, free_run
 from engram_audio.training.loop import Callbacks
@@ -92,12 +92,16 @@ def test_laws_lose_less_than_draws(world, head):
     """At horizon 1 the forecast of any number of paths is the density's own; later it is closer."""
     starts = eval_starts(world, count=200)
     limits = limits_of(world.material)
+    reference = world.material.reference
+    scales = (reference.frame_mean, reference.frame_sd, reference.delta_sd)
+    marginals = marginals_of(*scales, torch.device("cpu"))
     errors = {}
     for name, law in (("laws", partial(step_law, head)), ("draws", None)):
         how = Settings(4, True, None, 4096, law)
         generator = torch.Generator().manual_seed(0)
         forecasts = [
-            moment_matched(free_run(head, starts, how, limits, 16, generator), 4) for _ in range(2)
+            moment_matched(free_run(head, starts, how, limits, 16, generator), 4, marginals)
+            for _ in range(2)
         ]
         gap = (forecasts[0].position.mean - forecasts[1].position.mean).square().mean((0, 2))
         errors[name] = gap

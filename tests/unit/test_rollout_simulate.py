@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from engram_audio.rollout.forecasts import Forecast, Gaussians, moment_matched
+from engram_audio.rollout.forecasts import Forecast, Gaussians, Marginals, moment_matched
 from engram_audio.rollout.paths import PathData, collect_starts
 from engram_audio.rollout.scores import climatology_score, energy_score, pair_distance
 from engram_audio.rollout.simulate import (
@@ -215,8 +215,9 @@ def test_moment_matching_loses_what_finite_samples_cost():
     states = torch.randn(samples, count, 1, dims)
     run = Run(states, torch.zeros_like(states), torch.ones(states.shape[:3]).bool(), (0.0, 0.0))
     truth = torch.randn(count, 1, dims)
-    exact = Gaussians(torch.zeros(dims), torch.ones(dims)).log_prob(truth)
-    excess = (exact - moment_matched(run, 1).position.log_prob(truth)).double()
+    unit = Gaussians(torch.zeros(dims), torch.ones(dims))
+    matched = moment_matched(run, 1, Marginals(unit, unit)).position
+    excess = (unit.log_prob(truth) - matched.log_prob(truth)).double()
     expected = dims / samples
     assert float(excess.mean()) == pytest.approx(expected, rel=0.25)
 

@@ -18,6 +18,7 @@ from engram_audio.codecs.vae import VaeCodec
 from engram_audio.codecs.vae_networks import WaveformVae
 from engram_audio.errors import InputError
 from engram_audio.latents.self_tests import require_passed, run_self_tests
+from tests.unit.codec_material import assert_only_untrained
 from tests.unit.trained_codec_material import mel_vae_settings, vae_settings, voice
 
 HOP = 640
@@ -140,10 +141,24 @@ def test_a_stream_gives_the_latents_of_the_whole(kind: str):
 
 
 @pytest.mark.parametrize("kind", CODECS)
-def test_the_extraction_self_tests_pass(kind: str):
-    """Batch equals single, causality, frame counts, decoded length: as before extraction."""
+def test_random_weights_fail_one_self_test_and_inform_where_they_are_kept(kind: str):
+    """Batch equals single, causality, frame counts, decoded length hold; the sound is nobody's."""
     clips = [voice(seed, 1.0 + 0.3 * seed)[: -(17 + seed)] for seed in range(3)]
-    require_passed(run_self_tests(make(kind), clips, 1, 1e-4, 0), kind)
+    codec = make(kind)
+    assert_only_untrained(run_self_tests(codec, clips, 1, 1e-4, 0))
+    codec.may_lose_sound = True
+    tests = {test.name: test for test in run_self_tests(codec, clips, 1, 1e-4, 0)}
+    require_passed(list(tests.values()), kind)
+    assert (tests["own_clip"].value or 0) > 1 and "health.action" not in tests["own_clip"].name
+    assert "for information" in tests["own_clip"].detail
+
+
+@pytest.mark.parametrize("action", ["fail", "report"])
+def test_the_settings_say_whether_a_codec_that_lost_the_sound_is_kept(action: str):
+    health = {**MEL_SETTINGS.health.model_dump(), "action": action}
+    settings = mel_vae_settings(encoder_context_frames=CONTEXT, health=health)
+    network = MelVae(settings, torch.zeros(160), torch.ones(1))
+    assert MelVaeCodec(network, settings, "cpu").may_lose_sound == (action == "report")
 
 
 def test_the_kl_is_the_closed_form():

@@ -39,6 +39,12 @@ SUMMARY_COLUMNS = (
     Column("frame_rate_hz", "Frame rate", "Hz", form=lambda value: number.fixed(value, 2)),
     Column("num_utterances", "Utterances", form=number.count),
     Column("num_frames", "Frames", form=number.count),
+    Column("repeated_frame_share", "Repeated", "%", 
+           "Frames equal to the one before: they decide nothing.",
+           form=number.percent),
+    Column("silent_frame_share", "Silent", "%",
+           "Frames of digital silence: they decide nothing. Empty where the energy is no RMS.",
+           form=number.percent),
     Column("effective_rank", "Effective rank", "", "Exponential of the spectrum's entropy.",
            form=lambda value: number.fixed(value, 1)),
     Column("is_causal", "Causal", is_text=True, help="Whether a frame sees only the past."),
@@ -105,7 +111,9 @@ SECTION = SectionSpec(
     title="What went in, and what was left out",
     lead=(
         "These tables count the speech behind every number. Nothing is dropped silently: each file "
-        "or utterance left out stands here with its reason."
+        "or utterance left out stands here with its reason. Frames that repeat the frame before "
+        "them, and frames of digital silence, stay inside contexts. Nothing is fitted to them or "
+        "scored on them, and their shares stand beside each representation."
     ),
     needs=("corpus", "exclusions"),
     build=build,

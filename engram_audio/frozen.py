@@ -8,6 +8,7 @@ says.
 """
 
 import contextlib
+import glob
 import json
 import os
 import tempfile
@@ -187,6 +188,18 @@ def read_frozen(path: Path) -> Frozen:
         content["rule"], content["wildcards"], content["settings"], content["data"],
         _checked_code(path, content["code"]), f"{path.parent.name}/{path.stem}", folder,
     )  # fmt: skip
+
+
+def is_planned(folder: Path, name: str) -> bool:
+    """Whether the job that made an artifact is planned as it was then.
+
+    Args:
+        folder: The folder of all frozen files.
+        name: What the artifact's manifest repeats, `<rule>/<subject>.<digest>`. Of a job that this
+            study does not have, nothing is known: its artifact came from elsewhere.
+    """
+    path = folder / f"{name}.json"
+    return path.is_file() or not any(path.parent.glob(f"{glob.escape(subject_in(path))}.*.json"))
 
 
 def _checked_code(path: Path, code: Mapping[str, Any]) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.errors import InputError
-from engram_audio.frozen import Frozen, read_frozen
+from engram_audio.frozen import Frozen, is_planned, read_frozen
 from engram_audio.provenance import canonical_json, manifest
 from engram_audio.section import Section
 
@@ -139,9 +140,22 @@ def parse_arguments(
     arguments.frozen = read_frozen(arguments.settings)
     for name in wildcards:
         setattr(arguments, name, _wildcard(arguments.frozen, name, step))
+    for name in (*inputs, *optional_inputs, *input_lists, *optional_lists):
+        _require_fitting(arguments.frozen.folder, getattr(arguments, name))
     for name in outputs:
         getattr(arguments, name).parent.mkdir(parents=True, exist_ok=True)
     return arguments
+
+
+def _require_fitting(folder: Path, given: Path | list[Path] | None) -> None:
+    """Refuse an artifact that was made with other settings than its job has in the present plan."""
+    for path in given if isinstance(given, list) else [given]:
+        made_by = (read_manifest(path) or {}).get("settings") if path and path.is_file() else None
+        if isinstance(made_by, str) and not is_planned(folder, made_by):
+            raise InputError(
+                f"{path}: was made with other settings ({made_by}) than those of the present "
+                "configuration and code; delete it and run Snakemake again"
+            )
 
 
 def _wildcard(frozen: Frozen, name: str, step: str) -> str:

@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     matrix = tables.sabotage_matrix(read_table(arguments.sabotage, tables.SABOTAGE_COLUMNS))
     document = tables.calibration_document(table, matrix, power, covered)
     LOG.info("%d of %d rows fail", document["num_failing"], document["num_rows"])
-    write_csv(arguments.table, table)
+    write_csv(arguments.table, table, arguments.manifest())
     write_json(arguments.document, {**document, "manifest": arguments.manifest(worlds.seed)})
 
 

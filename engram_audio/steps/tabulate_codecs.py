@@ -45,8 +45,8 @@ def main(argv: list[str] | None = None) -> None:
         rows, section, read_csv(arguments.structure), key, prediction.window_frames,
         statistics.confidence,
     )  # fmt: skip
-    write_csv(arguments.codecs, table)
-    write_csv(arguments.frontier, frontier_table(table, section.ladders))
+    write_csv(arguments.codecs, table, arguments.manifest())
+    write_csv(arguments.frontier, frontier_table(table, section.ladders), arguments.manifest())
 
 
 class Origin(NamedTuple):

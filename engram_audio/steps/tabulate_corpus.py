@@ -50,8 +50,8 @@ def main(argv: list[str] | None = None) -> None:
         for path, corpus in zip(arguments.summaries, arguments.corpora, strict=True)
     }
     rows += [representation_row(name, *pair) for name, pair in summaries.items()]
-    write_csv(arguments.corpus_table, corpus_table(rows))
-    write_csv(arguments.exclusions_table, exclusion_rows(excluded, summaries))
+    write_csv(arguments.corpus_table, corpus_table(rows), arguments.manifest())
+    write_csv(arguments.exclusions_table, exclusion_rows(excluded, summaries), arguments.manifest())
 
 
 if __name__ == "__main__":

@@ -21,8 +21,14 @@ def main(argv: list[str] | None = None) -> None:
         outputs=["prediction_calibration", "prediction_rollout"],
         argv=argv,
     )
-    write_csv(arguments.prediction_calibration, _labelled(arguments.calibration, CALIBRATION))
-    write_csv(arguments.prediction_rollout, _labelled(arguments.rollout, ROLLOUT))
+    write_csv(
+        arguments.prediction_calibration,
+        _labelled(arguments.calibration, CALIBRATION),
+        arguments.manifest(),
+    )
+    write_csv(
+        arguments.prediction_rollout, _labelled(arguments.rollout, ROLLOUT), arguments.manifest()
+    )
 
 
 def _labelled(paths: list[Path], columns: tuple[str, ...]) -> pd.DataFrame:

@@ -34,8 +34,8 @@ def main(argv: list[str] | None = None) -> None:
     ]
     directs = {path.parent.name: _direct(path, arguments) for path in arguments.summaries}
     table = factorizer_table(runs, directs, evaluation.slices, statistics.confidence)
-    write_csv(arguments.factorizer, table)
-    write_csv(arguments.factorizer_sweep, sweep_table(table))
+    write_csv(arguments.factorizer, table, arguments.manifest())
+    write_csv(arguments.factorizer_sweep, sweep_table(table), arguments.manifest())
 
 
 def _run(model: Path, scores: Path, sweep_of: dict[str, str]) -> Run:

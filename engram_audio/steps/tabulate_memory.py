@@ -37,8 +37,8 @@ def main(argv: list[str] | None = None) -> None:
         for seed in seeds
     }
     table = memory_table(runs, directs, stage.target, evaluation.slices, statistics.confidence)
-    write_csv(arguments.memory, table)
-    write_csv(arguments.memory_verdict, verdict_table(table, verdict))
+    write_csv(arguments.memory, table, arguments.manifest())
+    write_csv(arguments.memory_verdict, verdict_table(table, verdict), arguments.manifest())
 
 
 def _run(scores: Path, usage: Path, summary: Path) -> Run:

@@ -30,8 +30,8 @@ def main(argv: list[str] | None = None) -> None:
         evaluation.trimmed_fraction, evaluation.quantiles,
     )  # fmt: skip
     inputs = _gather(arguments)
-    write_csv(arguments.prediction, prediction_table(inputs, settings))
-    write_csv(arguments.worst_frames, worst_table(inputs))
+    write_csv(arguments.prediction, prediction_table(inputs, settings), arguments.manifest())
+    write_csv(arguments.worst_frames, worst_table(inputs), arguments.manifest())
 
 
 def _gather(arguments: _cli.Arguments) -> list[Inputs]:

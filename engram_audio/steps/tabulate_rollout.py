@@ -32,8 +32,10 @@ def main(argv: list[str] | None = None) -> None:
         for paths in zip(arguments.models, arguments.scores, arguments.health, strict=True)
     ]
     table = rollout_table(runs, settings, statistics.confidence)
-    write_csv(arguments.rollout, table)
-    write_csv(arguments.rollout_sweep, sweep_table(runs, table, settings, bars))
+    write_csv(arguments.rollout, table, arguments.manifest())
+    write_csv(
+        arguments.rollout_sweep, sweep_table(runs, table, settings, bars), arguments.manifest()
+    )
 
 
 def _run(model: Path, scores: Path, health: Path, sweeps: dict[str, str]) -> Run:

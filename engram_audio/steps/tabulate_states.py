@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
         read_csv(arguments.linear),
         read_csv(arguments.prediction) if arguments.prediction else None,
     )
-    write_csv(arguments.factorizer_states, table)
+    write_csv(arguments.factorizer_states, table, arguments.manifest())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from engram_audio.steps import (
     render_round_trips,
     train_codec,
 )
+from tests.frozen_argv import run_step
 from tests.unit.trained_codec_material import MEL_VAE, RECIPE
 from tests.workflow.latent_house import build_house, extract, fit, flags, section, voice
 
@@ -49,36 +50,55 @@ def house(pristine: Path, tmp_path: Path) -> Path:
 def train(house: Path) -> None:
     """Train a codec on the house's audio."""
     settings = section(house, "codecs.mel_vae", {**MEL_VAE, "recipe": RECIPE})
-    train_codec.main(
-        flags(section=settings, utterances=house / "utterances.parquet",
-              splits=house / "splits.parquet", tensorboard=house / "tensorboard",
-              weights=house / "trained.safetensors", history=house / "history.jsonl", device="cpu")
-    )  # fmt: skip
+    run_step(
+        train_codec,
+        flags(
+            section=settings,
+            utterances=house / "utterances.parquet",
+            splits=house / "splits.parquet",
+            tensorboard=house / "tensorboard",
+            weights=house / "trained.safetensors",
+            history=house / "history.jsonl",
+            device="cpu",
+        ),
+    )
 
 
 def reconstruct(house: Path) -> None:
     """Score decoded eval utterances."""
     settings = section(house, "reconstruction", {"num_utterances": 4, "maximum_duration_s": 2.0})
-    evaluate_reconstruction.main(
-        flags(section=settings, codec_section=house / "codecs.mel_pca.json",
-              utterances=house / "utterances.parquet", splits=house / "splits.parquet",
-              links=[], weights=[house / "weights.safetensors"], scores=house / "scores.parquet",
-              representation="rep")
-    )  # fmt: skip
+    run_step(
+        evaluate_reconstruction,
+        flags(
+            section=settings,
+            codec_section=house / "codecs.mel_pca.json",
+            utterances=house / "utterances.parquet",
+            splits=house / "splits.parquet",
+            links=[],
+            weights=[house / "weights.safetensors"],
+            scores=house / "scores.parquet",
+            representation="rep",
+        ),
+    )
 
 
 def play(house: Path) -> None:
     """Render the round trips of eval utterances."""
     report = {"title": "t", "num_players": 4, "player_duration_s": 1.0}
-    render_round_trips.main(
-        flags(representation_section=house / "representations.rep.json",
-              codec_section=house / "codecs.mel_pca.json",
-              section=house / "latents.extraction.json",
-              report_section=section(house, "report", report),
-              weights=[house / "weights.safetensors"], utterances=house / "utterances.parquet",
-              splits=house / "splits.parquet", players=house / "players.json",
-              representation="rep")
-    )  # fmt: skip
+    run_step(
+        render_round_trips,
+        flags(
+            representation_section=house / "representations.rep.json",
+            codec_section=house / "codecs.mel_pca.json",
+            section=house / "latents.extraction.json",
+            report_section=section(house, "report", report),
+            weights=[house / "weights.safetensors"],
+            utterances=house / "utterances.parquet",
+            splits=house / "splits.parquet",
+            players=house / "players.json",
+            representation="rep",
+        ),
+    )
 
 
 READERS: dict[str, tuple[int, Callable[[Path], object]]] = {  # which utterance each surely reads
@@ -144,19 +164,33 @@ def index_mine(folder: Path) -> tuple[Path, Path]:
         "kind": "arrays", "path": str(folder), "table": str(table), "frame_rate_hz": 25.0,
         "latent_space": "test", "is_causal": True, "num_shards": 1,
     })  # fmt: skip
-    index_arrays.main(
-        flags(section=settings, table=table, utterances=folder / "u.parquet",
-              exclusions=folder / "e.parquet", shards=folder / "s.parquet", representation="mine")
-    )  # fmt: skip
+    run_step(
+        index_arrays,
+        flags(
+            section=settings,
+            table=table,
+            utterances=folder / "u.parquet",
+            exclusions=folder / "e.parquet",
+            shards=folder / "s.parquet",
+            representation="mine",
+        ),
+    )
     return settings, table
 
 
 def import_mine(folder: Path, settings: Path, table: Path) -> Path:
     shard = folder / "shard-000.zarr.zip"
-    import_arrays.main(
-        flags(section=settings, table=table, shards=folder / "s.parquet", latents=shard,
-              representation="mine", shard="000")
-    )  # fmt: skip
+    run_step(
+        import_arrays,
+        flags(
+            section=settings,
+            table=table,
+            shards=folder / "s.parquet",
+            latents=shard,
+            representation="mine",
+            shard="000",
+        ),
+    )
     return shard
 
 

@@ -158,6 +158,14 @@ class RepresentationStudy:
             return list(settings.weights)
         return settings.files(f"data/codecs/{codec}")
 
+    def codec_files_of_user(self, codec: str) -> list[str]:
+        """Those of these files that no rule makes: a path in the configuration names them."""
+        settings = self.config.codecs[codec]
+        is_made = isinstance(settings, FittedCodecSettings) or (
+            isinstance(settings, HubCodecSettings) and not settings.is_local
+        )
+        return [] if is_made else self.codec_files(codec)
+
     def num_shards(self, representation: str) -> int:
         """How many latent shards a representation has."""
         row = self.config.representations[self.base_of(representation)]

@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from engram_audio import cluster, study
 from engram_audio import config as workflow_config
+from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.errors import InputError
 from engram_audio.planning import Needs, Planner
 
@@ -31,6 +32,8 @@ wildcard_constraints:
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+WRITTEN = ("<results>", "<logs>", "<benchmarks>", ".snakemake")
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
@@ -66,6 +69,27 @@ def settings(rule: str, step: str = "", loads=None, data=None, **sections):
             raise WorkflowError(str(error)) from None
 
     return frozen
+
+
+def corpus_stamp(wildcards) -> dict[str, str]:
+    """A stamp of a corpus of the user's own: a changed file is listed again.
+
+    What a rule downloads changes by that rule, and its files are compared when they are read.
+    """
+    row = STUDY.config.corpora[wildcards.corpus]
+    is_made = getattr(row, "download", False)
+    return {} if is_made else {"files": user_stamp(row.root)}
+
+
+def array_stamp(wildcards) -> dict[str, str]:
+    """A stamp of a user's arrays and of their table."""
+    row = STUDY.config.representations[wildcards.representation]
+    return {"arrays": user_stamp(row.path), "table": user_stamp(row.table)}
+
+
+def user_stamp(path: str) -> str:
+    """A stamp of a user's files, without what this workflow writes below them."""
+    return data_stamp(Path(path), [Path(workflow.pathvars.apply(name)) for name in WRITTEN])
 
 
 def download_receipts(wildcards) -> list[str]:

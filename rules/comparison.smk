@@ -14,6 +14,7 @@ rule evaluate_reconstruction:
         settings=settings(
             "evaluate_reconstruction",
             loads=root_code,
+            data=root_weights,
             section="codec_comparison.reconstruction",
             links=link_sections,
             codec_section=root_codec_section,

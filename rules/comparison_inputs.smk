@@ -33,6 +33,11 @@ def noise_scale_option(wildcards, input) -> str:
     return f"--noise-scale {shlex.quote(str(input.noise_scale))}" if input.noise_scale else ""
 
 
+def root_weights(wildcards) -> dict[str, dict[str, str]]:
+    """Pinned digests of the weights of that codec, where a user's path names them."""
+    return pinned_weights(root_codec(wildcards))
+
+
 def root_code(wildcards) -> tuple[tuple[str, ...], str]:
     """The code of the codec at the root of a representation."""
     return codec_code(root_codec(wildcards))

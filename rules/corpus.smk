@@ -47,7 +47,7 @@ rule download_librispeech:
 rule locate_corpus:
     """List a corpus's files and their digests."""
     input:
-        settings=settings("locate_corpus", section="corpora.{corpus}"),
+        settings=settings("locate_corpus", data=corpus_stamp, section="corpora.{corpus}"),
         receipts=download_receipts,
     output:
         source="<results>/corpus/{corpus}/source.json",

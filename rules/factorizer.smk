@@ -164,6 +164,7 @@ rule render_resyntheses:
         settings=settings(
             "render_resyntheses",
             loads=representation_code,
+            data=representation_weights,
             representation_section="representations.{representation}",
             codec_section=codec_section,
             section="latents.extraction",

@@ -1,6 +1,7 @@
 """Input functions of the codec and latent rules."""
 
 from engram_audio import plugins
+from engram_audio.artifacts.pinned import pinned_digests
 from engram_audio.codecs.adapters import adapter_module, trainer_module
 
 
@@ -12,6 +13,17 @@ def codec_section(wildcards) -> str:
 def codec_weights(wildcards) -> list[str]:
     """The weights of the representation's codec."""
     return STUDY.codec_files(STUDY.codec_of(wildcards.representation))
+
+
+def pinned_weights(codec: str) -> dict[str, dict[str, str]]:
+    """Digests of weights that a user's path names: pinned when they are first planned with."""
+    record = Path(workflow.pathvars.apply(f"<results>/config/pinned/{codec}.json"))
+    return {"weights": pinned_digests(record, STUDY.codec_files_of_user(codec))}
+
+
+def representation_weights(wildcards) -> dict[str, dict[str, str]]:
+    """The same of the representation's codec."""
+    return pinned_weights(STUDY.codec_of(wildcards.representation))
 
 
 def codec_code(codec: str) -> tuple[tuple[str, ...], str]:

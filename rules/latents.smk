@@ -17,6 +17,7 @@ rule extract_latents:
         settings=settings(
             "extract_latents",
             loads=representation_code,
+            data=representation_weights,
             representation_section="representations.{representation}",
             codec_section=codec_section,
             section="latents.extraction",
@@ -144,7 +145,9 @@ rule simulate_var:
 rule index_arrays:
     """Check the arrays that a user brings and deal them to shards."""
     input:
-        settings=settings("index_arrays", section="representations.{representation}"),
+        settings=settings(
+            "index_arrays", data=array_stamp, section="representations.{representation}"
+        ),
         table=array_table,
     output:
         utterances="<results>/corpus/{representation}/utterances.parquet",
@@ -176,7 +179,9 @@ rule index_arrays:
 rule import_arrays:
     """Write one shard of the arrays that a user brings."""
     input:
-        settings=settings("import_arrays", section="representations.{representation}"),
+        settings=settings(
+            "import_arrays", data=array_stamp, section="representations.{representation}"
+        ),
         table=array_table,
         shards="<results>/corpus/{representation}/shards.parquet",
     output:
@@ -235,6 +240,7 @@ rule render_round_trips:
         settings=settings(
             "render_round_trips",
             loads=representation_code,
+            data=representation_weights,
             representation_section="representations.{representation}",
             codec_section=codec_section,
             section="latents.extraction",

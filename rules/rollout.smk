@@ -187,6 +187,7 @@ rule render_rollouts:
         settings=settings(
             "render_rollouts",
             loads=representation_code,
+            data=representation_weights,
             representation_section="representations.{representation}",
             codec_section=codec_section,
             section="latents.extraction",

@@ -66,6 +66,11 @@ class Arguments(argparse.Namespace):
             for name, text in self.texts_of(role).items()
         }
 
+    @property
+    def weight_digests(self) -> dict[str, str]:
+        """Pinned SHA-256 of weights that a user's path names, by path."""
+        return self.frozen.data.get("weights", {})
+
     def manifest(self, seed: int | None = None) -> dict[str, Any]:
         """Return the manifest of this run (see `provenance.manifest`)."""
         return manifest(self.step, self.frozen.name, self.frozen.code, self.section_texts(), seed)

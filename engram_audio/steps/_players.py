@@ -54,7 +54,9 @@ def open_examples(arguments: Arguments) -> Examples:
     extraction = arguments.load_section("section", ExtractionSection)
     report = arguments.load_section("report_section", ReportSection)
     device = resolve_device(arguments.device, settings.uses_torch)
-    loaded = load_codec(settings, arguments.weights, device, arguments.num_workers)
+    loaded = load_codec(
+        settings, arguments.weights, device, arguments.num_workers, arguments.weight_digests
+    )
     budget = round(extraction.batch_duration_s * loaded.sample_rate_hz)
     codec = truncated(loaded, representation.context_s, budget, arguments.representation)
     splits = read_table(arguments.splits, ["utterance_id", "split"])

@@ -53,7 +53,9 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.noise_scale is not None:
         std = read_tensors(arguments.noise_scale, ["std"])[0]["std"]
     device = resolve_device(arguments.device, settings.uses_torch)
-    codec = load_codec(settings, arguments.weights, device, arguments.num_workers)
+    codec = load_codec(
+        settings, arguments.weights, device, arguments.num_workers, arguments.weight_digests
+    )
     metrics = installed_metrics()
     absent = [name for name in SCORES[1:] if name not in metrics]
     if absent:

@@ -45,7 +45,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     section = arguments.load_section("section", ExtractionSection)
     device = resolve_device(arguments.device, settings.uses_torch)
-    loaded = load_codec(settings, arguments.weights, device, arguments.num_workers)
+    loaded = load_codec(
+        settings, arguments.weights, device, arguments.num_workers, arguments.weight_digests
+    )
     budget = round(section.batch_duration_s * loaded.sample_rate_hz)
     codec = truncated(loaded, representation.context_s, budget, name)
     shards = read_table(arguments.shards, ["utterance_id", "shard"])

@@ -76,7 +76,8 @@ def main(argv: list[str] | None = None) -> None:
         for name, piece in zip(OUTPUTS, pieces, strict=True):
             found[name].append(named(piece, one))
     for name, frames in found.items():
-        write_csv(getattr(arguments, name), pd.concat(frames, ignore_index=True))
+        table = pd.concat(frames, ignore_index=True)
+        write_csv(getattr(arguments, name), table, arguments.manifest())
 
 
 if __name__ == "__main__":

@@ -14,15 +14,17 @@ factor give the same answer.
 Shapes: T frames of an utterance, D dimensions, S sampled rows.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 
 from engram_audio.corpus.seeds import named_generator
+from engram_audio.latents.block import LatentBlock
 
 MAXIMUM_MADS = 1000.0
 MAXIMUM_PEAKS = 100.0
-SAMPLED_BYTES = 1 << 26  # of frames, and as much of the peaks of utterances
+SAMPLED_BYTES = 1 << 24  # of frames, and as much of the peaks of utterances
 MAXIMUM_SAMPLED = 65536
 MINIMUM_SAMPLED = 256  # of very wide frames
 SEED = 0
@@ -87,7 +89,7 @@ class Bounds(NamedTuple):
         share = f"{abs(value - median) / mad:.2g} MADs" if mad > 0 else "beyond all others,"
         return (
             f"frame {frame}, dimension {dimension}: {value:.6g} is {share} from the median "
-            f"{median:.6g}; mend the array"
+            f"{median:.6g}"
         )
 
 
@@ -121,13 +123,39 @@ class Spread:
         distance = np.abs(frames - median)
         mad, peak = _middle(distance), _middle(np.abs(ends - median).max(axis=1))
         reach = np.maximum(MAXIMUM_MADS * mad, MAXIMUM_PEAKS * peak)
-        moved = distance[distance > 0]
-        rest = MAXIMUM_MADS * _middle(moved) if len(moved) else np.inf
-        return Bounds(median, mad, np.where(reach > 0, reach, rest))
+        if not reach.all():
+            reach = np.where(reach > 0, reach, MAXIMUM_MADS * _typical_move(distance))
+        return Bounds(median, mad, reach)
 
     def exceeds(self, bounds: Bounds) -> bool:
         """Whether any value of any utterance is out of bounds; no frame is read again."""
         return any(bounds.worst(ends[None]) is not None for ends in (self._low, self._high))
+
+
+def _typical_move(distance: np.ndarray) -> float:
+    """Return the median distance of what moves at all; infinity where nothing does."""
+    moved = distance[distance > 0]
+    return float(_middle(moved)) if len(moved) else np.inf
+
+
+def find_absurd(block: LatentBlock) -> dict[int, str]:
+    """Return the worst value of each absurd utterance of a block, in words, by utterance number."""
+    spread = Spread(block.frames.shape[1])
+    edges = list(itertools.pairwise(block.offsets.tolist()))
+    for name, (start, stop) in zip(block.utterance_ids, edges, strict=True):
+        spread.add(str(name), block.frames[start:stop])
+    if not edges:
+        return {}
+    bounds = spread.bounds()
+    if not spread.exceeds(bounds):
+        return {}
+    found = {}
+    for number, (start, stop) in enumerate(edges):
+        frames = block.frames[start:stop]
+        place = bounds.worst(frames)
+        if place is not None:
+            found[number] = bounds.describe(frames, *place)
+    return found
 
 
 def _middle(rows: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 Shapes: N frames, D latent dimensions, U utterances.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +69,22 @@ def concatenate_blocks(blocks: list[LatentBlock]) -> LatentBlock:
         utterance_ids=np.concatenate([block.utterance_ids for block in blocks]),
         speaker_ids=np.concatenate([block.speaker_ids for block in blocks]),
         is_scored=np.concatenate([block.scored() for block in blocks]),
+    )
+
+
+def drop_utterances(block: LatentBlock, numbers: Collection[int]) -> LatentBlock:
+    """Return a block without the utterances of these numbers; the block itself where none is."""
+    if not numbers:
+        return block
+    sizes = np.diff(block.offsets)
+    is_kept = ~np.isin(np.arange(len(sizes)), list(numbers))
+    rows = np.repeat(is_kept, sizes)
+    return LatentBlock(
+        frames=block.frames[rows],
+        energy=block.energy[rows],
+        offsets=np.concatenate([[0], np.cumsum(sizes[is_kept])]).astype(np.int64),
+        utterance_ids=block.utterance_ids[is_kept],
+        speaker_ids=block.speaker_ids[is_kept],
     )
 
 

@@ -11,13 +11,14 @@ import numpy as np
 
 from engram_audio.codecs.base import Codec
 from engram_audio.errors import ChangedInputError, InputError
+from engram_audio.latents.absurd import find_absurd
 from engram_audio.latents.batching import (
     StagedClips,
     encode_staged,
     frame_energy,
     stage_batch,
 )
-from engram_audio.latents.block import LatentBlock
+from engram_audio.latents.block import LatentBlock, drop_utterances
 
 # Reasons of an exclusion at extraction, by number; 0 means that the utterance is kept.
 DETAILS = {
@@ -215,7 +216,9 @@ def assemble(
     utterance_ids: np.ndarray,
     speaker_ids: np.ndarray,
 ) -> Extraction:
-    """Put the clips of all batches back into the shard's order.
+    """Put the clips of all batches back into the shard's order, and leave out absurd ones.
+
+    What is usual is learned from this shard alone (`latents/absurd.py`): no job sees all shards.
 
     Args:
         results: Of `extract`.
@@ -246,7 +249,12 @@ def assemble(
         for u in np.flatnonzero(num_frames == 0)
         for reason in [REASONS[reasons[u]]]
     ]
-    return Extraction(block, excluded)
+    absurd = find_absurd(block)
+    excluded += [
+        Exclusion(str(block.utterance_ids[u]), str(block.speaker_ids[u]), "absurd", detail)
+        for u, detail in absurd.items()
+    ]
+    return Extraction(drop_utterances(block, list(absurd)), excluded)
 
 
 def frame_times(offsets: np.ndarray, frame_rate_hz: float) -> np.ndarray:

@@ -94,6 +94,47 @@ def test_values_sexes_and_durations_come_through(tmp_path: Path):
     assert block.offsets.tolist() == [0, 25, 50]
 
 
+OUTSIDE = (
+    "../x.npy", "sub/../../x.npy", "{outside}/x.npy", "link.npy", "out/x.npy", "back/../x.npy",
+    "../", "nul\0.npy",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("column", ["file", "utterance_id"])
+def test_no_array_is_read_from_outside_the_folder(tmp_path: Path, name: str, column: str):
+    """Neither by `..`, nor by an absolute path, nor through a link, nor by the id."""
+    outside, folder = tmp_path / "outside", tmp_path / "outside" / "data"
+    (folder / "sub").mkdir(parents=True)
+    np.save(outside / "x.npy", array(0))
+    (folder / "link.npy").symlink_to(outside / "x.npy")
+    (folder / "out").symlink_to(outside)
+    (folder / "back").symlink_to(folder / "sub")
+    np.save(folder / "good.npy", array(1))
+    row = {"utterance_id": "bad", "speaker_id": "s", "file": ""}
+    row[column] = name.format(outside=outside)
+    if column == "utterance_id":
+        row["utterance_id"] = row["utterance_id"].removesuffix(".npy")
+    good = {"utterance_id": "good", "speaker_id": "s", "file": ""}
+    found = list(read_arrays(folder, pd.DataFrame([row, good])))
+    assert found[0].latents is None
+    # what lies inside after all, and is not there, is missing
+    expected = "missing_file" if name == "back/../x.npy" else "outside_folder"
+    assert found[0].failure is not None and found[0].failure[0] == expected
+    assert found[1].failure is None
+
+
+def test_a_folder_may_be_a_link_and_hold_folders_and_links_of_its_own(tmp_path: Path):
+    (tmp_path / "data" / "sub").mkdir(parents=True)
+    np.save(tmp_path / "data" / "sub" / "x.npy", array(0))
+    (tmp_path / "data" / "y.npy").symlink_to("sub/x.npy")
+    (tmp_path / "way").symlink_to("data")
+    names = ["sub/x.npy", "y.npy", "sub/../y.npy", str(tmp_path / "data" / "y.npy")]
+    rows = [(f"u{n}", "s", name) for n, name in enumerate(names)]
+    table = table_of(tmp_path, rows, "utterance_id,speaker_id,file")
+    assert [row.failure for row in read_arrays(tmp_path / "way", table)] == [None] * len(names)
+
+
 def test_a_zarr_store_gives_what_files_give(tmp_path: Path):
     arrays = [array(seed, 4 + seed) for seed in range(3)]
     for number, values in enumerate(arrays):

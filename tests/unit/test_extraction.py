@@ -244,6 +244,27 @@ def test_unusable_utterances_are_listed_with_the_reason():
     assert all(row.detail for row in found.excluded)
 
 
+def test_an_absurd_latent_costs_its_utterance_and_names_the_frame():
+    """The others keep their frames, energies and order."""
+    codec, waves = Smoother(), clips()
+    batches = plan_batches(np.array([len(w) for w in waves]), HOP, 2, 60 * HOP)
+    results = list(extraction.extract(codec, lambda i: waves[i], batches, 2, Memory()))
+    whole = extraction.assemble(results, batches, *names(12))
+    assert whole.excluded == []
+    first = int(batches[0][0])  # its frames lead the first batch
+    results[0]["frames"][0, 1] = 65504
+    found = extraction.assemble(results, batches, *names(12))
+    (row,) = found.excluded
+    assert (row.utterance_id, row.reason) == (f"u{first:02d}", "absurd")
+    assert row.detail.startswith("frame 0, dimension 1: 65504 is ")
+    is_kept = whole.block.utterance_ids != row.utterance_id
+    rows = np.repeat(is_kept, np.diff(whole.block.offsets))
+    np.testing.assert_array_equal(found.block.frames, whole.block.frames[rows])
+    np.testing.assert_array_equal(found.block.energy, whole.block.energy[rows])
+    np.testing.assert_array_equal(found.block.utterance_ids, whole.block.utterance_ids[is_kept])
+    assert np.diff(found.block.offsets).tolist() == np.diff(whole.block.offsets)[is_kept].tolist()
+
+
 def test_frame_times_restart_with_each_utterance():
     times = extraction.frame_times(np.array([0, 3, 5]), 12.5)
     np.testing.assert_allclose(times, [0, 0.08, 0.16, 0, 0.08])

@@ -293,6 +293,11 @@ def test_decodings_are_asked_for_their_own_pieces():
     codec.decode = lambda rows: following[rows.tobytes()]
     swapped = compare_pieces(codec, clips(3))
     assert swapped is not None and swapped.ratio > 1
+    # its own sound, but far too quiet: other clips are nearer than any decoding
+    faint = Smoother()
+    faint.decode = lambda rows: 1e-3 * faint.heard[rows.tobytes()]
+    far = compare_pieces(faint, clips(3))
+    assert far is not None and far.ratio > 1
     one = clips(1)[0]
     quiet = [np.zeros(20 * HOP, np.float32), one[: 3 * HOP]]
     assert compare_pieces(Smoother(), quiet) is None

@@ -55,8 +55,8 @@ def test_one_dimension_in_another_unit_leaves_what_works_by_dimension(power: int
         for rung, changed in zip(one.material.rungs, other.material.rungs, strict=True)
     ]
     np.testing.assert_allclose(gaps, power * np.log(2.0), atol=1e-4)
-    oracle = [structure_of(world)["target_oracle"] for world in (one, other)]
-    np.testing.assert_array_equal(*oracle)
+    before, after = (structure_of(world)["target_oracle"] for world in (one, other))
+    np.testing.assert_array_equal(after, before)
 
 
 def test_a_floor_is_a_share_of_the_dimensions_own_values():

@@ -21,6 +21,7 @@ from engram_audio.latents.batching import encode_batch
 from engram_audio.latents.config import NoisyRepresentation, ResampledRepresentation
 from engram_audio.latents.noise import add_noise
 from engram_audio.latents.resampling import group_frames, ungroup_frames
+from engram_audio.latents.round_trip import sound_of
 
 SCORE_RATE_HZ = 16000
 # 80 bands, 40 ms windows every 10 ms, floor 1e-5 of full scale: as the players' distance.
@@ -95,7 +96,7 @@ def round_trip(
         return None
     hop, stop = codec.hop_samples, start + len(frames)
     # The decoder starts with the codec's own first frames: its state is warm where scoring begins.
-    decoded = codec.decode(np.concatenate([latents[:start], frames]))
+    decoded = sound_of(codec, np.concatenate([latents[:start], frames]))
     part = slice(start * hop, stop * hop)
     return RoundTrip(waveform[part], decoded[part])
 

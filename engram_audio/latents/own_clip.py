@@ -26,46 +26,79 @@ class OwnClip(NamedTuple):
     """How pieces and decodings compare.
 
     Attributes:
-        ratio: Largest over the pieces: distance to the own decoding over that to the nearest other
-            piece, or other piece's decoding, whichever is nearer. Below 1 every decoding is its
+        ratio: Largest over the pieces: distance to the own decoding over that to the nearest piece
+            of another clip, or its decoding, whichever is nearer. Below 1 every decoding is its
             piece's.
-        num_pieces: n; a decoder that ignores its latents passes with a chance of at most 1 / n!.
+        num_pieces: How many were compared.
+        num_matched: How many of them stand for sound of their own: one of each clip, or all pieces
+            of a single clip.
     """
 
     ratio: float
     num_pieces: int
+    num_matched: int
 
     @property
     def chance(self) -> float:
-        """The chance that decodings which know nothing pass: one of n! orders is right."""
-        return 1 / math.factorial(self.num_pieces)
+        """Bound of the chance that decodings which know nothing pass: one of n! orders is right."""
+        return 1 / math.factorial(self.num_matched)
+
+
+class Piece(NamedTuple):
+    """Sound [S] of whole frames, and which clip it was cut from."""
+
+    sound: np.ndarray
+    clip: int
 
 
 def compare_pieces(codec: Codec, waveforms: Sequence[np.ndarray]) -> OwnClip | None:
     """Encode and decode pieces of some clips; None where no two different ones hold sound.
 
+    Pieces of one clip are told apart only where there is no other clip: a clip may sound the same
+    throughout.
+
     Raises:
         NotImplementedError: The codec does not decode.
     """
     pieces = sounding_pieces(codec, waveforms)
-    if len(pieces) < 2:
-        return None
-    decoded = [codec.decode(encode_batch(codec, [piece], 0)[0]) for piece in pieces]
-    own, others = ([spectrogram(codec, sound) for sound in sounds] for sounds in (pieces, decoded))
-    to_decoded = np.array([[log_mel_distance(a, b) for b in others] for a in own])
-    to_piece = np.array([[log_mel_distance(a, b) for b in own] for a in own])
+    sounds = [piece.sound for piece in pieces]
+    decoded = [codec.decode(encode_batch(codec, [sound], 0)[0]) for sound in sounds]
+    to_decoded, to_piece = (_distances(codec, sounds, others) for others in (decoded, sounds))
     nearest = np.minimum(to_decoded, to_piece)
-    nearest[to_piece == 0] = np.inf  # the piece itself, or one that sounds exactly like it
-    distance = nearest.min(axis=1)
-    if not np.isfinite(distance).all():
+    clip = np.array([piece.clip for piece in pieces])
+    num_clips = len(np.unique(clip))
+    is_own = clip[:, None] == clip if num_clips > 1 else np.eye(len(clip), dtype=bool)
+    nearest[is_own | (to_piece < SAME_SOUND)] = np.inf  # heard twice is no other sound
+    distance = nearest.min(axis=1, initial=np.inf)
+    if not len(pieces) or not np.isfinite(distance).all():
         return None
     ratios = np.diag(to_decoded) / np.maximum(distance, SAME_SOUND)
-    return OwnClip(float(ratios.max()), len(pieces))
+    return OwnClip(float(ratios.max()), len(pieces), num_clips if num_clips > 1 else len(pieces))
 
 
-def sounding_pieces(codec: Codec, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Cut clips, one after the other, into equal pieces of whole frames, [S]; drop the silent."""
-    joined = np.concatenate(waveforms)
-    length = codec.num_frames(len(joined)) // NUM_PIECES * codec.hop_samples
-    cut = joined[: NUM_PIECES * length].reshape(NUM_PIECES, length)
-    return [piece for piece in cut if length and np.sqrt(np.mean(piece**2)) > SILENT_RMS]
+def sounding_pieces(codec: Codec, waveforms: Sequence[np.ndarray]) -> list[Piece]:
+    """Cut clips into equal pieces of whole frames, some five in all, and drop the silent ones."""
+    per_clip = -(-NUM_PIECES // len(waveforms))
+    found = []
+    for clip, waveform in enumerate(waveforms):
+        length = codec.num_frames(len(waveform)) // per_clip * codec.hop_samples
+        cut = waveform[: per_clip * length].reshape(per_clip, length)
+        found += [
+            Piece(sound, clip)
+            for sound in cut
+            if length and np.sqrt(np.mean(sound**2)) > SILENT_RMS
+        ]
+    return found
+
+
+def _distances(
+    codec: Codec, sounds: Sequence[np.ndarray], others: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Return log-mel distances over what two sounds have in common of length, [n, n]."""
+    rows, columns = ([spectrogram(codec, sound) for sound in each] for each in (sounds, others))
+    found = np.empty((len(rows), len(columns)))
+    for i, own in enumerate(rows):
+        for j, other in enumerate(columns):
+            length = min(len(own), len(other))
+            found[i, j] = log_mel_distance(own[:length], other[:length])
+    return found

@@ -8,6 +8,7 @@ import pandas as pd
 
 from engram_audio.codecs.base import Codec
 from engram_audio.codecs.mel import MelAnalysis, log_mel
+from engram_audio.errors import InputError
 from engram_audio.latents.batching import encode_batch
 
 # The picture and the distance: 80 bands, 40 ms windows every 10 ms, floor 1e-5 of full scale.
@@ -35,7 +36,22 @@ def choose_examples(utterances: pd.DataFrame, num_examples: int, duration_s: flo
 
 def decoded_again(codec: Codec, original: np.ndarray) -> np.ndarray:
     """Encode and decode a waveform [S] of whole frames at the codec's rate."""
-    return codec.decode(encode_batch(codec, [original], 0)[0])[: len(original)]
+    return sound_of(codec, encode_batch(codec, [original], 0)[0])[: len(original)]
+
+
+def sound_of(codec: Codec, latents: np.ndarray) -> np.ndarray:
+    """Decode latents [T, D] of one clip for people or metrics to hear, [T * hop].
+
+    Raises:
+        InputError: The codec has no decoder.
+    """
+    try:
+        return codec.decode(latents)
+    except NotImplementedError as error:
+        raise InputError(
+            f"{codec.latent_space}: its codec does not decode, so nothing of it can be heard; set "
+            "report.num_players to 0 and take its codec out of codec_comparison"
+        ) from error
 
 
 def whole_frames(codec: Codec, waveform: np.ndarray, duration_s: float) -> np.ndarray:

@@ -21,7 +21,7 @@ from engram_audio.latents.own_clip import compare_pieces
 from engram_audio.latents.round_trip import log_mel_distance, spectrogram
 
 FRAME_RATE_TOLERANCE = 1e-3  # SCIENCE 2: off by more than 0.1 % stops a shard
-NUM_PROBES = 3
+NUM_PROBES = 5  # five decodings are all matched by chance in less than 1 % of cases
 OWN_CLIP_RATIO = 1.0  # at 1 another clip is as near as the clip that was encoded
 DEAD_SD = 1e-3  # a dimension whose SD is below this share of the overall SD does not move
 PROBE_DURATION_S = 6.0  # probes are cut to this, so that a self-test costs seconds
@@ -46,7 +46,7 @@ class SelfTest(NamedTuple):
 
 
 def choose_probes(num_samples: np.ndarray) -> list[int]:
-    """Return up to three clips of different length: shortest, median, longest."""
+    """Return up to five clips of different length, from the shortest to the longest."""
     order = np.argsort(num_samples, kind="stable")
     return sorted({int(order[i]) for i in np.linspace(0, len(order) - 1, NUM_PROBES).astype(int)})
 
@@ -251,11 +251,11 @@ def _own_clip(codec: Codec, waveforms: Sequence[np.ndarray]) -> SelfTest:
         detail = "the clips hold too little sound to tell one from another"
         return SelfTest("own_clip", None, None, True, detail)
     detail = (
-        f"largest of {found.num_pieces} pieces' log-mel distance to the own decoding over that to "
-        f"the nearest other piece or its decoding (by chance below 1 in {found.chance:.2g} of "
-        "cases); weights that were never trained?"
+        f"log-mel distance of a piece to its own decoding over that to another clip, the largest "
+        f"of {found.num_pieces} pieces (decodings that know nothing pass with a chance of at most "
+        f"{found.chance:.2g}); were the weights ever trained?"
     )
     if codec.may_lose_sound:
-        detail += " Its settings keep a codec that lost the sound: for information"
+        detail += " (health.action is report: for information)"
         return SelfTest("own_clip", found.ratio, None, True, detail)
     return SelfTest("own_clip", found.ratio, OWN_CLIP_RATIO, found.ratio < OWN_CLIP_RATIO, detail)

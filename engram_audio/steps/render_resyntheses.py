@@ -7,6 +7,7 @@ from engram_audio.codecs.base import Codec
 from engram_audio.factorizer.model import Factorizer
 from engram_audio.factorizer.resynthesis import resynthesize
 from engram_audio.latents.batching import encode_batch
+from engram_audio.latents.round_trip import sound_of
 from engram_audio.steps import _cli
 from engram_audio.steps._factorizer import read_factorizer
 from engram_audio.steps._players import embedded, open_examples
@@ -54,7 +55,7 @@ def _versions(
     codec: Codec, model: Factorizer, original: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
     latents = resynthesize(model, encode_batch(codec, [original], 0)[0], seed)
-    return {name: codec.decode(values)[: len(original)] for name, values in latents.items()}
+    return {name: sound_of(codec, values)[: len(original)] for name, values in latents.items()}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from torch import nn
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.codecs.base import Codec
 from engram_audio.latents.batching import encode_batch
+from engram_audio.latents.round_trip import sound_of
 from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.players import continue_utterance
@@ -79,7 +80,7 @@ def _versions(
     generator = torch.Generator().manual_seed(seed)
     found = continue_utterance(as_steps(model), guard, reference, latents, window_frames, generator)
     versions = {"decoded": latents, **found}
-    return {name: codec.decode(values)[:num_samples] for name, values in versions.items()}
+    return {name: sound_of(codec, values)[:num_samples] for name, values in versions.items()}
 
 
 if __name__ == "__main__":

@@ -107,7 +107,9 @@ def load(
 
 def assert_only_untrained(tests: Sequence[SelfTest]) -> None:
     """Random weights are sound in every way but one: their decodings are nobody's."""
-    assert [test.name for test in tests if not test.is_passed] == ["own_clip"], tests
+    (failed,) = [test for test in tests if not test.is_passed]
+    assert failed.name == "own_clip", tests
+    assert (failed.value or 0) > 1.5  # other clips are far nearer than any decoding
 
 
 def noise(num_samples: int, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio import windows
 from engram_audio.latents.block import LatentBlock
 from engram_audio.prediction.config import HEAD_MODELS, AnyHead
 from engram_audio.prediction.data import WindowData, window_data
@@ -58,9 +57,7 @@ class World(NamedTuple):
     part_of: dict[str, str]
 
     def eval_data(self, lag: int) -> WindowData:
-        targets = windows.target_rows(
-            self.eval.offsets, self.material.window_frames, self.material.max_lag_frames
-        )
+        targets = self.eval.targets(self.material.window_frames, self.material.max_lag_frames)
         return window_data(
             self.eval, targets, lag, self.material.window_frames, self.material.reference.speakers
         )
@@ -74,9 +71,10 @@ def make_world(
     window: int = WINDOW,
     lags: tuple[int, ...] = LAGS,
     seed: int = 0,
+    change: Callable[[LatentBlock], LatentBlock] = lambda block: block,
 ) -> World:
-    train = make_block(simulate, num_train_speakers, num_utterances, seed, "t")
-    held = make_block(simulate, num_eval_speakers, num_utterances, seed + 1000, "e")
+    train = change(make_block(simulate, num_train_speakers, num_utterances, seed, "t"))
+    held = change(make_block(simulate, num_eval_speakers, num_utterances, seed + 1000, "e"))
     part_of = {
         str(name): "val" if number % 10 == 0 else "train"
         for number, name in enumerate(train.utterance_ids)

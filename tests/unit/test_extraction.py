@@ -12,6 +12,7 @@ from engram_audio.latents import extraction
 from engram_audio.latents.batching import encode_batch, frame_energy, pad_batch, plan_batches
 from engram_audio.latents.long_clip import latent_gap
 from engram_audio.latents.own_clip import NUM_PIECES, compare_pieces, sounding_pieces
+from engram_audio.latents.round_trip import sound_of
 from engram_audio.latents.self_tests import (
     choose_probes,
     cut_probes,
@@ -300,23 +301,31 @@ def test_a_codec_without_a_decoder_says_so_and_passes():
     assert [test.name for test in tests][-1] == "round_trip"
     assert "does not decode" in tests[-1].detail
     require_passed(tests, "deaf")
+    with pytest.raises(InputError, match="test: its codec does not decode"):
+        sound_of(Smoother("silent"), np.zeros((3, 2), np.float32))
 
 
 def test_decodings_are_asked_for_their_own_pieces():
     """A perfect decoder has ratio 0, shuffled decodings are above 1, silence asks none."""
     found = compare_pieces(Smoother(), clips(3))
-    assert found is not None and found.ratio == 0 and found.num_pieces == NUM_PIECES
-    assert found.chance == pytest.approx(1 / 120)
+    assert found is not None and found.ratio == 0
+    assert (found.num_pieces, found.num_matched) == (6, 3)
+    five = compare_pieces(Smoother(), clips(5))
+    assert five is not None and five.chance == pytest.approx(1 / 120)
+    one = clips(1)[0]
+    alone = compare_pieces(Smoother(), [one])
+    assert alone is not None and (alone.ratio, alone.num_matched) == (0, NUM_PIECES)
     codec = Smoother()
-    pieces = sounding_pieces(codec, clips(3))
-    latents = [codec.encode(piece[None], np.array([len(piece)]))[0] for piece in pieces]
-    following = dict(zip([rows.tobytes() for rows in latents], np.roll(pieces, 1, 0), strict=True))
+    sounds = [piece.sound for piece in sounding_pieces(codec, clips(3))]
+    latents = [codec.encode(sound[None], np.array([len(sound)]))[0] for sound in sounds]
+    following = dict(
+        zip([rows.tobytes() for rows in latents], sounds[2:] + sounds[:2], strict=True)
+    )
     codec.decode = lambda rows: following[rows.tobytes()]
     swapped = compare_pieces(codec, clips(3))
     assert swapped is not None and swapped.ratio > 1
-    one = clips(1)[0]
-    quiet = [np.zeros(20 * HOP, np.float32), one[: 3 * HOP]]
-    assert compare_pieces(Smoother(), quiet) is None
+    assert compare_pieces(Smoother(), [np.zeros(20 * HOP, np.float32)] * 2) is None
+    assert compare_pieces(Smoother(), [one[: HOP - 1]]) is None
     # a clip that is heard twice is no other clip
     twice = compare_pieces(Smoother(), [*([one[: 2 * HOP]] * 2), one])
     assert twice is not None and np.isfinite(twice.ratio)

@@ -33,7 +33,9 @@ def voice(seed: int, rate: int = 16000) -> np.ndarray:
     time = np.arange(int(rate * (1.0 + 0.13 * seed))) / rate
     tones = sum(np.sin(2 * np.pi * (110 + 10 * seed) * n * time) / n for n in range(1, 9))
     loudness = 0.1 + 0.1 * np.sin(2 * np.pi * 2.5 * time + seed)
-    return (loudness * tones + 0.003 * generator.normal(size=len(time))).astype(np.float32)
+    # bursts of a tenth of a second, as syllables are: clips of steady tones all sound alike
+    bursts = np.repeat(generator.random(len(time) * 10 // rate + 1) > 0.4, rate // 10)[: len(time)]
+    return (bursts * loudness * tones + 0.003 * generator.normal(size=len(time))).astype(np.float32)
 
 
 def section(folder: Path, name: str, values: dict[str, Any]) -> Path:

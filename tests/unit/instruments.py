@@ -1,0 +1,114 @@
+"""Every instrument on one small world, as numbers without units."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+
+from engram_audio.latents.var import fit_var
+from engram_audio.memory.fit import fit_lookup, mean_nll
+from engram_audio.memory.folds import linear_candidates
+from engram_audio.prediction.factory import build_gaussian
+from engram_audio.prediction.fit import fit_marginals
+from engram_audio.rollout.forecasts import marginals_of, moment_matched
+from engram_audio.rollout.health import measure_health
+from engram_audio.rollout.laws import step_law
+from engram_audio.rollout.simulate import Settings, free_run
+from engram_audio.structure.config import parse_key_family
+from engram_audio.structure.key_scores import score_keys
+from engram_audio.structure.linear import score_linear
+from engram_audio.structure.material import prepare
+from tests.unit.memory_material import lookup
+from tests.unit.prediction_material import World, head_settings, recipe
+from tests.unit.rollout_material import eval_starts, limits_of, small_head
+from tests.unit.test_structure_scores import section
+
+CPU = torch.device("cpu")
+QUANTIZERS = [{"kind": "kmeans", "codebook_sizes": [6]}]
+INPUTS = ["raw", "increments", "speaker_centred"]
+FAMILIES = {
+    "pca": {"inputs": INPUTS, "num_components": 3, "quantizers": QUANTIZERS},
+    "predictive": {"inputs": ["raw"], "num_components": 2, "quantizers": QUANTIZERS},
+    "target_oracle": {"codebook_sizes": [6]},
+}
+
+
+def numbers_of(table: pd.DataFrame) -> np.ndarray:
+    return table.select_dtypes("number").to_numpy(float).ravel()
+
+
+def structure_of(world: World) -> dict[str, np.ndarray]:
+    """Sums of every key, control and linear model, in normalised delta."""
+    largest = np.abs(world.train.frames).max()  # the energies of a world have the frames' unit
+    blocks = [
+        block._replace(energy=np.abs(block.frames[:, 0]) / largest)
+        for block in (world.train, world.eval)
+    ]
+    material = prepare(lambda: iter(blocks), world.part_of, section())
+    found = {"linear": numbers_of(score_linear(material))}
+    for name, settings in FAMILIES.items():
+        family = parse_key_family(json.dumps({"kind": name, **settings}), name)
+        tables = score_keys(name, family, material)
+        found[name] = numbers_of(tables.scores)
+    return found
+
+
+def eval_nll(model: torch.nn.Module, world: World) -> float:
+    return mean_nll(model, world.eval_data(1), CPU)  # type: ignore[arg-type]
+
+
+def prediction_of(world: World) -> dict[str, np.ndarray]:
+    """Gains over one null in nats: the unit's log cancels."""
+    base, *others = [
+        eval_nll(build_gaussian(rung.fit.arrays), world)
+        for rung in world.material.rungs
+        if rung.lag_frames in (1, -1, 0) and rung.event == "delta"
+    ]
+    fits = fit_marginals(head_settings(), recipe(num_steps=2), world.material, 0)
+    head = eval_nll(small_head(world), world)
+    nulls = [rung.fit.val_nll for rung in world.material.rungs]
+    return {
+        "nulls": np.array(others) - base,
+        "val_nulls": np.array(nulls) - nulls[0],
+        "marginal": np.array([eval_nll(fit.model, world) - base for fit, _ in fits.values()]),
+        "head": np.array([head - base]),
+    }
+
+
+def memory_of(world: World) -> dict[str, np.ndarray]:
+    candidates = linear_candidates(world.material, 1, "position", 2)
+    fitted = fit_lookup(lookup(), world.material, 1, candidates, 0, CPU)
+    gain = eval_nll(candidates[0].model, world) - eval_nll(fitted.model, world)
+    return {"memory": np.array([gain, fitted.is_off])}
+
+
+def rollout_of(world: World) -> dict[str, np.ndarray]:
+    reference = world.material.reference
+    head, starts = small_head(world), eval_starts(world)
+    scales = (reference.frame_mean, reference.frame_sd, reference.delta_sd)
+    marginals = marginals_of(*scales, CPU)
+    how = Settings(8, True, None, 512, partial(step_law, head))  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(0)
+    run = free_run(head, starts, how, limits_of(world.material), 4, generator)  # type: ignore[arg-type]
+    sds = tuple(torch.as_tensor(part, dtype=torch.float32) for part in scales[1:])
+    health = measure_health(run, starts, sds, 3, 400, generator)  # type: ignore[arg-type]
+    assert health is not None
+    forecast = moment_matched(run, 4, marginals).log_prob(starts)
+    known = marginals.log_prob(starts)
+    gains = [(forecast[name] - known[name][:, :4]).mean(0).numpy() for name in forecast]
+    return {"health": np.array(health), "forecast": np.concatenate(gains)}
+
+
+def surrogate_of(world: World) -> dict[str, np.ndarray]:
+    model = fit_var([world.train], 2)
+    return {"var": np.append(model.coefficients.ravel(), model.radius)}
+
+
+def measure(world: World) -> dict[str, np.ndarray]:
+    """Return every number by instrument."""
+    found: dict[str, np.ndarray] = {}
+    for part in (structure_of, prediction_of, memory_of, rollout_of, surrogate_of):
+        found |= part(world)
+    return found

@@ -29,6 +29,7 @@ from engram_audio.codecs.registry import load_codec
 from engram_audio.codecs.trained_weights import read_weights
 from engram_audio.corpus.utterances import Exclusion
 from engram_audio.errors import InputError
+from engram_audio.frozen import Code, frozen_text, keep, place_of, read_frozen
 from engram_audio.latents.block import LatentBlock
 from engram_audio.steps._training import Checkpoint
 from engram_audio.training.loop import TrainingState
@@ -75,11 +76,21 @@ def plain(value: Any) -> Any:
 def kinds(folder: Path) -> dict[str, Kind]:
     """Write one file of every kind and return them by name."""
     return {**_weights(folder), **_tensors(folder), **_shards(folder), **_tables(folder),
-            **_documents(folder), **_pinned(folder)}  # fmt: skip
+            **_documents(folder), **_pinned(folder), **_frozen(folder)}  # fmt: skip
 
 
 def _random(*shape: int) -> np.ndarray:
     return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
+
+
+def _frozen(folder: Path) -> dict[str, Kind]:
+    """The settings of a job, in the file that the driver writes."""
+    wildcards = {"split_seed": "0"}
+    settings = {"section": [{"section": "splits", "value": {"eval_fraction": 0.25, "seeds": [0]}}]}
+    text = frozen_text("make_splits", wildcards, settings, Code(("engram_audio.frozen",)))
+    path = place_of(folder / "config", "make_splits", wildcards, text)
+    keep(path, text)
+    return {"frozen settings": Kind(path, lambda: read_frozen(path)._asdict())}
 
 
 def _weights(folder: Path) -> dict[str, Kind]:

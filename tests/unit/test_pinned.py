@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from engram_audio.artifacts import pinned
+from engram_audio.artifacts.checksum import write_checksum
 from engram_audio.artifacts.digest import file_digest
 from engram_audio.artifacts.pinned import pinned_digests
-from engram_audio.codecs.config import LyraCodecSettings
+from engram_audio.codecs.config import EncodecCodecSettings, LyraCodecSettings
 from engram_audio.codecs.registry import load_codec
 from engram_audio.errors import InputError
 
@@ -139,3 +140,20 @@ def test_the_record_is_one_of_ours(weights: list[Path], tmp_path: Path):
     pinned_digests(tmp_path / "mimi.json", weights)
     document = json.loads((tmp_path / "mimi.json").read_text())
     assert set(document["files"][str(weights[0])]) == {"num_bytes", "mtime_ns", "sha256"}
+
+
+def test_a_downloaded_configuration_needs_the_digest_beside_it(tmp_path: Path):
+    """A changed hop in config.json makes other latents, as a changed weight does."""
+    files = [tmp_path / "model.safetensors", tmp_path / "config.json"]
+    files[0].write_bytes(b"weights")
+    files[1].write_text('{"sampling_rate": 24000}')
+    settings = EncodecCodecSettings(
+        kind="encodec", checkpoint="facebook/encodec_24khz", revision="a" * 40,
+        weights_sha256=file_digest(files[0]),
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"config\.json\.sha256 is missing .* download_codec"):
+        load_codec(settings, files, "cpu")
+    write_checksum(files[1], file_digest(files[1]))
+    files[1].write_text('{"sampling_rate": 24001}')
+    with pytest.raises(InputError, match=r"config\.json: differs from what was written"):
+        load_codec(settings, files, "cpu")

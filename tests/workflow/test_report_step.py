@@ -42,5 +42,5 @@ def test_missing_table_is_one_clear_line(results):
 
 def test_broken_cells_are_one_clear_line(results):
     (results / "structure" / "mel_pca" / "split-0" / "pca" / "cells.parquet").write_bytes(b"no")
-    with pytest.raises(InputError, match=r"cells\.parquet: not a readable cells table"):
+    with pytest.raises(InputError, match=r"cells\.parquet: not a readable parquet file"):
         main(step_arguments(results))

@@ -14,14 +14,14 @@ WILDCARDS = {
 ROLES = {"section", "links", "config_sections", "family_sections", "statistics"}
 
 
-def frozen_argv(step: str, argv: list[str], *modules: str) -> list[str]:
+def frozen_argv(step: str, argv: list[str], suffix: str = "") -> list[str]:
     """Return the arguments of a step with `--settings` for its sections and wildcards.
 
     Args:
         step: Name of the step.
         argv: `--name value ...`; a section is named by the path of a JSON file with its stem, and a
             wildcard by its value.
-        modules: What the step loads by name.
+        suffix: What stands for the code of a plugin.
     """
     settings, wildcards, rest, folder = {}, {}, [], Path()
     for name, values in _options(argv):
@@ -37,17 +37,17 @@ def frozen_argv(step: str, argv: list[str], *modules: str) -> list[str]:
             rest += [f"--{name.replace('_', '-')}", *values]
     if folder == Path():  # no section: beside the first file that the step is given
         folder = next(Path(word).parent for word in rest if "/" in word)
-    code = Code((f"engram_audio.steps.{step}", *modules))
+    code = Code((f"engram_audio.steps.{step}",), suffix)
     text = frozen_text(step, wildcards, settings, code)
     path = place_of(folder / "config", step, wildcards, text)
     keep(path, text)
     return ["--settings", str(path), *rest]
 
 
-def run_step(module: ModuleType, argv: Iterable[object], *modules: str) -> None:
+def run_step(module: ModuleType, argv: Iterable[object], suffix: str = "") -> None:
     """Run a step in this process (see `frozen_argv`)."""
     step = module.__name__.rpartition(".")[2]
-    module.main(frozen_argv(step, [str(word) for word in argv], *modules))
+    module.main(frozen_argv(step, [str(word) for word in argv], suffix))
 
 
 def _options(argv: list[str]) -> list[tuple[str, list[str]]]:

@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _cli.parse_arguments(
         "decide",
         __doc__,
-        inputs=["statistics", "structure_table", "linear_table"],
+        inputs=["structure_table", "linear_table"],
         outputs=["decision"],
         argv=argv,
     )

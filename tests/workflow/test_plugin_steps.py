@@ -56,7 +56,7 @@ def tiny_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def extract_tiny(house: Path, **settings: Any) -> Path:
-    section(house, "codecs.tiny", {
+    path = section(house, "codecs.tiny", {
         "kind": "plugin", "plugin": "tiny", "settings": settings, "weights": [],
         "uses_torch": False,
     })  # fmt: skip
@@ -74,6 +74,7 @@ def extract_tiny(house: Path, **settings: Any) -> Path:
             representation="rep",
             shard="000",
         ),
+        plugins.code_suffix(codec_model(path.read_text()).model_validate_json(path.read_text())),
     )
     return output
 

@@ -6,6 +6,7 @@ that of the representation) and `file` (relative to the folder; by default `<utt
 `offsets` [U + 1] and optionally `energy` [N]; row u of the table is slice u. Nothing is unpickled.
 """
 
+import os
 import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -16,6 +17,11 @@ import pandas as pd
 import zarr
 from zarr.storage import ZipStore
 
+from engram_audio.artifacts.regular_file import (
+    open_problem,
+    open_regular,
+    require_regular_if_there,
+)
 from engram_audio.errors import InputError
 from engram_audio.latents.arrays import ArrayRow
 
@@ -29,7 +35,8 @@ def read_array_table(path: Path) -> pd.DataFrame:
         InputError: Missing, not a CSV, empty, or a column is absent or has an empty cell.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        with open_regular(path) as handle:
+            table = pd.read_csv(handle, dtype=str, keep_default_na=False)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; it lists utterance_id and speaker_id") from error
     except (ValueError, OSError) as error:
@@ -86,10 +93,19 @@ def _open_store(path: Path) -> zarr.Group | None:
     is_zip = path.is_file() and zipfile.is_zipfile(path)
     if not is_zip and not any((path / name).exists() for name in ("zarr.json", ".zgroup")):
         return None
+    if not is_zip:
+        _require_plain_store(path)
     try:
         return zarr.open_group(ZipStore(path, mode="r") if is_zip else str(path), mode="r")
     except Exception as error:
         raise InputError(f"{path}: not a readable zarr group ({error})") from error
+
+
+def _require_plain_store(path: Path) -> None:
+    """Refuse a store with a FIFO, socket or device inside: zarr would wait for it for ever."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            require_regular_if_there(Path(folder, name), "take it out of the store")
 
 
 def _store_offsets(path: Path, group: zarr.Group, num_rows: int) -> np.ndarray:
@@ -126,13 +142,17 @@ def _file_of(path: Path, record: dict[Any, Any]) -> Path:
 
 def _read_file(row: ArrayRow, file: Path) -> ArrayRow:
     row = row._replace(path=str(file))
-    if not file.is_file():
-        return row._replace(failure=("missing_file", "no such file"))
     try:
-        content = np.load(file, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return row._replace(latents=content)
-        with content:
+        handle = open_regular(file)
+    except FileNotFoundError:
+        return row._replace(failure=("missing_file", "no such file"))
+    except OSError as error:
+        return row._replace(failure=open_problem(error))
+    try:
+        with handle:
+            content: Any = np.load(handle, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return row._replace(latents=content)
             if "latents" not in content:
                 return row._replace(failure=("missing_array", "no array called latents"))
             energy = content.get("energy")

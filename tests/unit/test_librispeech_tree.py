@@ -1,9 +1,7 @@
 """What stands in a corpus or a folder of arrays and is no file is listed, and never waited for."""
 
 import os
-import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +23,8 @@ KINDS = ("fifo", "socket", "zero", "null", "loop", "ring", "folder", "dangling")
 REASON = {"loop": "link_cycle", "ring": "link_cycle", "dangling": "unreadable"}
 
 
-@pytest.fixture(autouse=True)
-def no_waiting() -> Iterator[None]:
-    """End a test that waits for a FIFO, which takes no time of the processor."""
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
+# Waiting for a FIFO takes no time of the processor, so only a clock ends it.
+pytestmark = pytest.mark.timeout(60)
 
 
 def place(path: Path, kind: str) -> None:

@@ -150,7 +150,7 @@ def test_a_file_is_opened_and_its_replacement_is_not(
     looked = os.stat(path)
     path.unlink()
     os.mkfifo(path)
-    monkeypatch.setattr(os, "stat", lambda path: looked)
+    monkeypatch.setattr(os, "stat", lambda *_, **__: looked)
     with pytest.raises(NotRegularError):
         open_regular(path)
 

@@ -6,6 +6,7 @@ Rules ask it for names; it holds no science and imports nothing heavy.
 from engram_audio.codecs.fitted_config import (
     MelPcaCodecSettings,
 )
+from engram_audio.config import WorkflowConfig
 from engram_audio.latents.config import (
     CodecRepresentation,
     NoisyRepresentation,
@@ -13,6 +14,7 @@ from engram_audio.latents.config import (
     StateRepresentation,
 )
 from engram_audio.memory.config import LINEAR, LookupMemory
+from engram_audio.plan_size import require_plannable
 from engram_audio.rollout.config import (
     LINEAR_BASE,
     BeliefMethod,
@@ -28,6 +30,15 @@ from engram_audio.study_representations import SEPARATOR, RepresentationStudy
 
 class Study(RepresentationStudy):
     """Names and dependencies of everything a configuration asks for."""
+
+    def __init__(self, config: WorkflowConfig) -> None:
+        """Keep the validated configuration.
+
+        Raises:
+            InputError: Its plan would take minutes.
+        """
+        super().__init__(config)
+        require_plannable(self)
 
     def key_families(self) -> list[str]:
         """Names of the structure stage's key families."""

@@ -4,18 +4,25 @@ Files are read in blocks to their end, never sought in: libsndfile fails to seek
 that it decodes well, and a header may declare any length, so nothing is allocated from it.
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import soundfile
 
 from engram_audio.artifacts.atomic import atomic_path
+<<<<<<< HEAD
 from engram_audio.corpus.utterances import AudioFacts, IndexedAudio
 from engram_audio.errors import ChangedInputError, InputError
+=======
+from engram_audio.artifacts.regular_file import open_problem, open_regular
+from engram_audio.corpus.utterances import AudioFacts
+from engram_audio.errors import InputError
+>>>>>>> archives
 
 BLOCK_FRAMES = 65536
 MAXIMUM_DURATION_S = 3600.0  # one array in memory: an hour at 48 kHz is 0.7 GB of float32
@@ -33,13 +40,21 @@ class _SequentialFile(soundfile.SoundFile):
         return False
 
 
-def _open(path: Path) -> _SequentialFile:
-    if not path.exists():
-        raise InputError(f"{path}: no such audio file; restore it, or index the corpus again")
-    try:
-        return _SequentialFile(str(path))
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise InputError(f"{path}: not readable audio ({_reason(error)}); replace it") from error
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[_SequentialFile]:
+    with contextlib.ExitStack() as stack:
+        try:
+            raw = stack.enter_context(open_regular(path))
+            handle = stack.enter_context(_SequentialFile(raw.fileno(), closefd=False))
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{path}: no such audio file; restore it, or index the corpus again"
+            ) from error
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise InputError(
+                f"{path}: not readable audio ({_reason(error)}); replace it"
+            ) from error
+        yield handle
 
 
 def _reason(error: Exception) -> str:
@@ -69,7 +84,7 @@ def read_waveform(path: Path) -> tuple[np.ndarray, int]:
         InputError: Missing, unreadable, not mono, cut off, longer than an hour, or not finite.
     """
     path = Path(path)
-    with _open(path) as handle:
+    with _opened(path) as handle:
         if handle.channels != 1:
             raise InputError(f"{path}: {handle.channels} channels; the study takes mono audio")
         try:
@@ -127,15 +142,20 @@ def _difference(found: IndexedAudio, indexed: IndexedAudio) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file.
+    """Return the SHA-256 of a regular file.
 
     Raises:
         FileNotFoundError: There is no such file.
     """
+    with open_regular(path) as handle:
+        return hash_bytes(handle)
+
+
+def hash_bytes(handle: BinaryIO) -> str:
+    """Return the SHA-256 of an open file, from where it is read on to its end."""
     digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while block := handle.read(HASH_BLOCK_BYTES):
-            digest.update(block)
+    while block := handle.read(HASH_BLOCK_BYTES):
+        digest.update(block)
     return digest.hexdigest()
 
 
@@ -146,31 +166,37 @@ def probe_audio(root: str, path: str) -> AudioFacts:
         root: Folder of the corpus.
         path: Relative to `root`.
     """
-    file = Path(root, path)
     try:
-        facts = AudioFacts(path, hash_file(file))
+        with open_regular(Path(root, path)) as raw:
+            facts = AudioFacts(path, hash_bytes(raw))
+            num_bytes = raw.tell()
+            return _probe(facts, raw, num_bytes) if num_bytes else _empty(facts)
     except OSError as error:
-        return AudioFacts(path, None, "unreadable", f"cannot be read ({error.strerror})")
-    num_bytes = file.stat().st_size
-    if num_bytes == 0:
-        return facts._replace(failure="empty", detail="zero bytes")
-    with open(file, "rb") as raw:
+        return AudioFacts(path, None, *open_problem(error))
+
+
+def _empty(facts: AudioFacts) -> AudioFacts:
+    return facts._replace(failure="empty", detail="zero bytes")
+
+
+def _probe(facts: AudioFacts, raw: BinaryIO, num_bytes: int) -> AudioFacts:
+    raw.seek(0)
+    try:
+        handle = _SequentialFile(raw.fileno(), closefd=False)
+    except (soundfile.LibsndfileError, OSError) as error:
+        return facts._replace(failure="unreadable", detail=_reason(error))
+    with handle:
+        facts = facts._replace(sample_rate_hz=handle.samplerate, num_channels=handle.channels)
+        if handle.channels != 1:
+            return facts
         try:
-            handle = _SequentialFile(raw.fileno(), closefd=False)
-        except (soundfile.LibsndfileError, OSError) as error:
-            return facts._replace(failure="unreadable", detail=_reason(error))
-        with handle:
-            facts = facts._replace(sample_rate_hz=handle.samplerate, num_channels=handle.channels)
-            if handle.channels != 1:
-                return facts
-            try:
-                found = _digest_samples(handle)
-            except soundfile.LibsndfileError as error:
-                # a decoder that read all there is was cut short; one that stopped before met damage
-                is_cut = os.lseek(raw.fileno(), 0, os.SEEK_CUR) >= num_bytes
-                detail = f"declares {handle.frames} samples, decoder stopped: {_reason(error)}"
-                return facts._replace(failure="truncated" if is_cut else "corrupt", detail=detail)
-            return _judge_samples(facts, found, handle, _flac_signature(file))
+            found = _digest_samples(handle)
+        except soundfile.LibsndfileError as error:
+            # a decoder that read all there is was cut short; one that stopped before met damage
+            is_cut = os.lseek(raw.fileno(), 0, os.SEEK_CUR) >= num_bytes
+            detail = f"declares {handle.frames} samples, decoder stopped: {_reason(error)}"
+            return facts._replace(failure="truncated" if is_cut else "corrupt", detail=detail)
+        return _judge_samples(facts, found, handle, _flac_signature(raw))
 
 
 class _Samples(NamedTuple):
@@ -235,10 +261,9 @@ def _packed(samples: np.ndarray, width: int) -> bytes:
     return little.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
 
 
-def _flac_signature(path: Path) -> str | None:
+def _flac_signature(raw: BinaryIO) -> str | None:
     """Return the MD5 of the samples in a FLAC header, or None where the encoder left it out."""
-    with open(path, "rb") as handle:
-        head = handle.read(FLAC_INFO_BYTES)
+    head = os.pread(raw.fileno(), FLAC_INFO_BYTES, 0)
     if len(head) < FLAC_INFO_BYTES or head[:4] != b"fLaC" or head[4] & 0x7F != 0:
         return None
     signature = head[-16:]

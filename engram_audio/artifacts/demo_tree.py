@@ -13,6 +13,7 @@ from engram_audio.artifacts.audio import write_flac
 from engram_audio.artifacts.audio_source import SourceFile
 from engram_audio.artifacts.librispeech_tree import digest_file
 from engram_audio.artifacts.parallel import map_in_processes
+from engram_audio.artifacts.regular_file import open_regular
 from engram_audio.corpus.demo_speech import SAMPLE_RATE_HZ, SUBSET, DemoUtterance, synthesize
 from engram_audio.corpus.librispeech import SPEAKERS_FILE, TRANSCRIPT_SUFFIX, format_speakers
 from engram_audio.errors import InputError
@@ -41,13 +42,25 @@ def require_own_root(root: Path) -> None:
     """
     if not root.exists():
         return
-    speakers = root / SPEAKERS_FILE
-    is_other = speakers.exists() and not speakers.read_bytes().startswith(f"; {HEAD}".encode())
+    if not root.is_dir():
+        raise InputError(f"{root}: not a folder; give `root` a folder of its own")
+    is_other = _begins_otherwise(root / SPEAKERS_FILE)
     strange = {path.name for path in root.iterdir()} - {SUBSET, SPEAKERS_FILE}
     if is_other or any(not name.startswith(".") for name in strange):
         raise InputError(
             f"{root}: holds something other than demo speech; give `root` a folder of its own"
         )
+
+
+def _begins_otherwise(speakers: Path) -> bool:
+    head = f"; {HEAD}".encode()
+    try:
+        with open_regular(speakers) as handle:
+            return handle.read(len(head)) != head
+    except FileNotFoundError:
+        return False
+    except OSError:  # nothing that this step writes
+        return True
 
 
 def write_speech(

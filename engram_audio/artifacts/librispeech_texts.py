@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from engram_audio.artifacts.audio_source import AudioSource, SourceFile
+from engram_audio.artifacts.regular_file import open_regular
 from engram_audio.corpus.librispeech import parse_speakers, parse_transcripts
 from engram_audio.corpus.utterances import Exclusion, Transcript
 from engram_audio.errors import InputError
@@ -47,7 +48,8 @@ def read_transcripts(source: AudioSource) -> tuple[dict[str, Transcript], list[E
 def _read(source: AudioSource, file: SourceFile) -> bytes:
     path = Path(source.root, file.path)
     try:
-        content = path.read_bytes()
+        with open_regular(path) as handle:
+            content = handle.read()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); restore it") from error
     if hashlib.sha256(content).hexdigest() != file.sha256:

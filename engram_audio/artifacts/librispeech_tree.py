@@ -1,16 +1,22 @@
 """List a folder in LibriSpeech layout: `SPEAKERS.TXT`, `<subset>/<speaker>/<chapter>/*.flac`."""
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from engram_audio.artifacts.audio import hash_file
+from engram_audio.artifacts.audio import hash_bytes
 from engram_audio.artifacts.audio_source import AUDIO_SUFFIX, SourceFile
 from engram_audio.artifacts.parallel import map_in_processes
+from engram_audio.artifacts.regular_file import (
+    open_problem,
+    open_regular,
+    require_regular_if_there,
+)
 from engram_audio.corpus.librispeech import SPEAKERS_FILE, TRANSCRIPT_SUFFIX
-from engram_audio.corpus.utterances import Exclusion, name_problem, printable
+from engram_audio.corpus.utterances import Exclusion, ExclusionReason, name_problem, printable
 from engram_audio.errors import InputError
 
 OTHER_AUDIO = (
@@ -18,7 +24,10 @@ OTHER_AUDIO = (
     ".wma", ".flac", ".mp4", ".webm", ".au", ".amr", ".ape", ".wv", ".mka", ".shn",
 )  # fmt: skip
 FILE_DEPTH = 4  # subset, speaker, chapter, file
-MAXIMUM_DEPTH = 8  # misplaced audio is looked for so deep; also ends loops of links
+MAXIMUM_DEPTH = 8  # misplaced audio is looked for so deep
+Identity = tuple[int, int]  # of a folder, by whatever path: device and inode
+Found = tuple[ExclusionReason, str] | None  # reason and detail of what cannot be used
+NO_FILE: Found = ("not_a_regular_file", "a folder, FIFO, socket or device")
 
 
 class Tree(NamedTuple):
@@ -46,15 +55,18 @@ def list_tree(root: Path, subsets: Sequence[str] | None) -> Tree:
                 f"{root / subset}: no such folder; set `download: true`, put the subset there, or "
                 "leave it out of `subsets`"
             )
-    paths = [SPEAKERS_FILE] if (root / SPEAKERS_FILE).is_file() else []
+    remedy = "replace it, or remove it and do without the speakers' sexes"
+    paths = [SPEAKERS_FILE] if require_regular_if_there(root / SPEAKERS_FILE, remedy) else []
     exclusions: list[Exclusion] = []
-    for path in _walk(root, "", 1, subsets):
-        if path.endswith((AUDIO_SUFFIX, TRANSCRIPT_SUFFIX)):
-            problem = _placement_problem(path) or name_problem(path)
-            if problem is None:
+    for path, problem in _Walk(root, subsets).entries():
+        if problem is not None:
+            exclusions.append(Exclusion(printable(path), None, None, *problem))
+        elif path.endswith((AUDIO_SUFFIX, TRANSCRIPT_SUFFIX)):
+            excluded = _placement_problem(path) or name_problem(path)
+            if excluded is None:
                 paths.append(path)
             else:
-                exclusions.append(problem)
+                exclusions.append(excluded)
         elif path.lower().endswith(OTHER_AUDIO):
             detail = "only .flac is read; convert it"
             exclusions.append(Exclusion(printable(path), None, None, "not_flac", detail))
@@ -68,22 +80,68 @@ def list_tree(root: Path, subsets: Sequence[str] | None) -> Tree:
     return Tree(sorted(paths), exclusions)
 
 
-def _walk(root: Path, folder: str, depth: int, subsets: Sequence[str] | None) -> Iterator[str]:
-    """Yield relative paths of files in sorted order; links to folders are followed."""
+class _Walk:
+    """A walk through a corpus in sorted order; links to folders are followed, never in circles."""
+
+    def __init__(self, root: Path, subsets: Sequence[str] | None) -> None:
+        self._root = root
+        self._subsets = subsets
+        self._listed: dict[tuple[Identity, int], str] = {}
+
+    def entries(self) -> Iterator[tuple[str, Found]]:
+        """Yield relative paths of files, and of what cannot be used with what is wrong."""
+        return self._folder("", (_identity(os.stat(self._root)),))
+
+    def _folder(self, folder: str, around: tuple[Identity, ...]) -> Iterator[tuple[str, Found]]:
+        """Walk a folder; `around` are it and those that it lies in, the root first."""
+        for entry in _entries(self._root / folder):
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            is_wanted = bool(folder) or self._subsets is None or entry.name in self._subsets
+            is_wanted &= not entry.name.startswith(".")
+            try:
+                status = entry.stat()
+            except OSError as error:  # a link that leads nowhere may have led to a folder
+                if is_wanted:
+                    yield path, open_problem(error)
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield path, None
+            elif not stat.S_ISDIR(status.st_mode):
+                if path.lower().endswith((*OTHER_AUDIO, TRANSCRIPT_SUFFIX)):
+                    yield path, NO_FILE
+            elif is_wanted:
+                yield from self._inner(path, (*around, _identity(status)))
+
+    def _inner(self, path: str, around: tuple[Identity, ...]) -> Iterator[tuple[str, Found]]:
+        *outer, own = around
+        # At one depth, so that a misplaced link to a folder does not stand in for the folder.
+        first = self._listed.setdefault((own, len(outer)), path)
+        if own in outer:
+            yield path, ("link_cycle", "a link to a folder that it lies in")
+        elif first != path:
+            yield path, ("duplicate", f"a link to a folder that is listed as {printable(first)}")
+        elif len(outer) >= MAXIMUM_DEPTH:
+            yield (
+                path,
+                ("misplaced", f"a folder inside {MAXIMUM_DEPTH - 1} others; not looked into"),
+            )
+        else:
+            if path.endswith(AUDIO_SUFFIX) and len(outer) == FILE_DEPTH:
+                yield path, NO_FILE
+            yield from self._folder(path, around)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(root / folder) as entries:
-            ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        place = printable(str(root / folder))
+        place = printable(str(folder))
         raise InputError(f"{place}: cannot be listed ({error.strerror}); mend that") from error
-    for entry in ordered:
-        path = f"{folder}/{entry.name}" if folder else entry.name
-        if not entry.is_dir():
-            yield path
-            continue
-        is_wanted = depth > 1 or subsets is None or entry.name in subsets
-        if is_wanted and depth < MAXIMUM_DEPTH and not entry.name.startswith("."):
-            yield from _walk(root, path, depth + 1, subsets)
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
 
 
 def _placement_problem(path: str) -> Exclusion | None:
@@ -95,12 +153,12 @@ def _placement_problem(path: str) -> Exclusion | None:
 
 def digest_file(root: str, path: str) -> SourceFile | Exclusion:
     """Return a file's size and digest, or why it cannot be read."""
-    file = Path(root, path)
     try:
-        return SourceFile(path, file.stat().st_size, hash_file(file))
+        with open_regular(Path(root, path)) as handle:
+            sha256 = hash_bytes(handle)
+            return SourceFile(path, handle.tell(), sha256)
     except OSError as error:
-        detail = f"cannot be read ({error.strerror})"
-        return Exclusion(path, None, None, "unreadable", detail)
+        return Exclusion(path, None, None, *open_problem(error))
 
 
 def digest_files(

@@ -13,6 +13,8 @@ from engram_audio.errors import InputError
 
 ExclusionReason = Literal[
     "unreadable",  # no decoder takes it
+    "not_a_regular_file",  # a folder, FIFO, socket or device
+    "link_cycle",  # a link that leads to itself, or to a folder around it
     "empty",  # zero bytes or zero frames
     "truncated",  # the header declares other frames than were decoded
     "corrupt",  # decoded, but the checksum inside the file says otherwise

@@ -91,10 +91,10 @@ def test_a_configuration_is_a_study_or_a_clean_error(edits):
         apply(config, edit)
     try:
         parsed = parse_config(config)
+        study = Study(parsed)
     except InputError as error:
         assert str(error) and "Traceback" not in str(error)
         return
-    study = Study(parsed)
     for name in study.representations():
         assert study.shards(name) and study.split_seeds(name)
         assert study.corpus_of(name)

@@ -271,11 +271,13 @@ def test_increments_of_one_frame_are_refused():
 
 
 def test_too_many_bins_are_refused():
-    family = parse_key_family(
-        PCA.replace("3", "40") % ('["raw"]', '{"kind":"quantile_bins","num_bins":9}'), "f"
-    )
+    """At once where the section says how many components, else once the dimensions are known."""
+    quantizer = '{"kind":"quantile_bins","num_bins":%d}'
+    with pytest.raises(InputError, match=r"9 \*\* 40 must stay below"):
+        parse_key_family(PCA.replace("3", "40") % ('["raw"]', quantizer % 9), "f")
+    newest = '{"kind":"last_frame","inputs":["raw"],"quantizers":[' + quantizer % (2**31 - 1) + "]}"
     with pytest.raises(InputError, match="fewer components or fewer bins"):
-        score_keys("wide", family, material(window_frames=8))
+        score_keys("wide", parse_key_family(newest, "f"), material(window_frames=8))
 
 
 def test_an_utterance_without_a_split_is_named():

@@ -40,7 +40,6 @@ def snakemake(folder: Path, variables: dict[str, str], *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-<<<<<<< HEAD
 def cpu_s(folder: Path, *arguments: str) -> float:
     """CPU seconds of one Snakemake call."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -55,64 +54,6 @@ def full_checkout(folder: Path) -> Path:
     text = (ROOT / "workflow_config.yaml").read_text(encoding="utf-8")
     (folder / "full.yaml").write_text(text, encoding="utf-8")
     return folder
-=======
-BARE = """import json
-EDGES = json.load(open("edges.json"))
-rule all:
-    default_target: True
-    input: [f"o/{number}" for number in range(len(EDGES))]
-rule bare:
-    input: lambda wildcards: EDGES[int(wildcards.number)]
-    output: "o/{number}"
-    shell: "true"
-"""
-
-
-def edges_of(output: str) -> list[list[str]]:
-    """Return the inputs of each job that a dry run printed, as `o/<number>` of the job before."""
-    jobs = re.findall(r"^(?:local)?rule \w+:\n((?: {4}.*\n)+)", output, re.M)
-    files = [
-        [re.findall(rf"^ {{4}}{part}: (.*)$", job, re.M) for part in ("input", "output")]
-        for job in jobs
-    ]
-    makers = {
-        name: number
-        for number, (_, outputs) in enumerate(files)
-        for line in outputs
-        for name in line.split(", ")
-    }
-    return [
-        sorted({f"o/{makers[n]}" for line in inputs for n in line.split(", ") if n in makers})
-        for inputs, _ in files
-    ]
-
-
-def bare_cpu_s(folder: Path, edges: list[list[str]]) -> float:
-    """Return the CPU seconds that Snakemake takes to plan as many jobs of an empty rule."""
-    folder.mkdir()
-    (folder / "Snakefile").write_text(BARE, encoding="utf-8")
-    (folder / "edges.json").write_text(json.dumps(edges), encoding="utf-8")
-    (folder / "full.yaml").write_text("{}", encoding="utf-8")
-    return timed(folder, environment(folder), "-n")[1]
-
-
-def plan_figures(folder: Path) -> dict[str, float]:
-    """Return jobs, inputs and times of planning the full study in a fresh checkout."""
-    checkout(folder)
-    text = (ROOT / "workflow_config.yaml").read_text(encoding="utf-8")
-    (folder / "full.yaml").write_text(text, encoding="utf-8")
-    wall, cpu, output = timed(folder, environment(folder), "-n")
-    inputs = [line.count(", ") + 1 for line in re.findall(r"^ {4}input: .*$", output, re.M)]
-    return {
-        "jobs": float(sum(jobs_of(output).values())),
-        "most inputs of a job": float(max(inputs)),
-        "dry run": wall,
-        "dry run (CPU)": cpu,
-        "edges": float(sum(map(len, edges_of(output)))),
-        # what of the time is ours: 1 is Snakemake's own, with the same edges and empty rules
-        "dry run over bare": cpu / bare_cpu_s(folder.with_name("bare"), edges_of(output)),
-    }
->>>>>>> archives
 
 
 def plan(folder: Path) -> str:

@@ -6,6 +6,7 @@ is not there as the fill value. A chunk that was lost therefore reads as zeros, 
 
 import dataclasses
 import itertools
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import zarr
 from zarr.storage import ZipStore
 
+from engram_audio.artifacts.regular_file import require_regular_if_there
 from engram_audio.errors import InputError
 
 # Attribute of an array or its group: `false` says that chunks of zeros were left out on purpose.
@@ -126,10 +128,19 @@ def is_store(path: Path) -> bool:
 
 
 def _open_group(path: Path) -> Any:
+    if not path.is_file():
+        _require_plain_store(path)
     try:
         return zarr.open_group(ZipStore(path, mode="r") if path.is_file() else str(path), mode="r")
     except Exception as error:
         raise InputError(f"{path}: not a readable zarr group ({error})") from error
+
+
+def _require_plain_store(path: Path) -> None:
+    """Refuse a store with a FIFO, socket or device inside: zarr would wait for it for ever."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            require_regular_if_there(Path(folder, name), "take it out of the store")
 
 
 def _may_be_filled(values: np.ndarray, fill: Any) -> bool:

@@ -15,14 +15,9 @@ import numpy as np
 import soundfile
 
 from engram_audio.artifacts.atomic import atomic_path
-<<<<<<< HEAD
+from engram_audio.artifacts.regular_file import open_problem, open_regular
 from engram_audio.corpus.utterances import AudioFacts, IndexedAudio
 from engram_audio.errors import ChangedInputError, InputError
-=======
-from engram_audio.artifacts.regular_file import open_problem, open_regular
-from engram_audio.corpus.utterances import AudioFacts
-from engram_audio.errors import InputError
->>>>>>> archives
 
 BLOCK_FRAMES = 65536
 MAXIMUM_DURATION_S = 3600.0  # one array in memory: an hour at 48 kHz is 0.7 GB of float32

@@ -8,10 +8,6 @@ folder. Nothing is unpickled.
 """
 
 import os
-<<<<<<< HEAD
-=======
-import zipfile
->>>>>>> archives
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,16 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-<<<<<<< HEAD
 from engram_audio.artifacts.array_store import ArrayStore, is_store
+from engram_audio.artifacts.regular_file import open_problem, open_regular
 from engram_audio.corpus.identities import require_distinct
-=======
-from engram_audio.artifacts.regular_file import (
-    open_problem,
-    open_regular,
-    require_regular_if_there,
-)
->>>>>>> archives
 from engram_audio.errors import InputError
 from engram_audio.latents.arrays import ArrayRow
 
@@ -121,52 +110,11 @@ def read_arrays(
     return ArrayRows(path, table, utterance_ids)
 
 
-<<<<<<< HEAD
 def _read_slice(row: ArrayRow, store: ArrayStore, number: int) -> ArrayRow:
     try:
         latents, energy = store.read(number)
     except InputError:
         raise  # of the store as a whole: no row of it can be trusted
-=======
-def _open_store(path: Path) -> zarr.Group | None:
-    is_zip = path.is_file() and zipfile.is_zipfile(path)
-    if not is_zip and not any((path / name).exists() for name in ("zarr.json", ".zgroup")):
-        return None
-    if not is_zip:
-        _require_plain_store(path)
-    try:
-        return zarr.open_group(ZipStore(path, mode="r") if is_zip else str(path), mode="r")
-    except Exception as error:
-        raise InputError(f"{path}: not a readable zarr group ({error})") from error
-
-
-def _require_plain_store(path: Path) -> None:
-    """Refuse a store with a FIFO, socket or device inside: zarr would wait for it for ever."""
-    for folder, _, names in os.walk(path):
-        for name in names:
-            require_regular_if_there(Path(folder, name), "take it out of the store")
-
-
-def _store_offsets(path: Path, group: zarr.Group, num_rows: int) -> np.ndarray:
-    missing = [name for name in ("latents", "offsets") if name not in group]
-    if missing:
-        raise InputError(f"{path}: the zarr group lacks the array(s) {', '.join(missing)}")
-    store: Any = group
-    offsets, length = np.asarray(store["offsets"][:]), store["latents"].shape[0]
-    fits = offsets.shape == (num_rows + 1,) and offsets.dtype.kind in "iu"
-    if not fits or offsets[0] != 0 or offsets[-1] != length or np.any(np.diff(offsets) < 0):
-        raise InputError(
-            f"{path}: offsets must be {num_rows + 1} ascending integers from 0 to {length}, one "
-            "slice for each row of the table"
-        )
-    return offsets.astype(np.int64)
-
-
-def _read_slice(row: ArrayRow, group: Any, start: int, stop: int) -> ArrayRow:
-    try:
-        energy = np.asarray(group["energy"][start:stop]) if "energy" in group else None
-        return row._replace(latents=np.asarray(group["latents"][start:stop]), energy=energy)
->>>>>>> archives
     except Exception as error:  # whatever a damaged chunk raises
         return row._replace(failure=("unreadable", f"{type(error).__name__}: {error}"))
     return row._replace(latents=latents, energy=energy)
@@ -189,12 +137,6 @@ def _lies_in(folder: Path, file: Path) -> bool:
 
 
 def _read_file(row: ArrayRow, file: Path) -> ArrayRow:
-<<<<<<< HEAD
-    if not file.is_file():
-        return row._replace(failure=("missing_file", "no such file"))
-=======
-    row = row._replace(path=str(file))
->>>>>>> archives
     try:
         handle = open_regular(file)
     except FileNotFoundError:

@@ -8,11 +8,13 @@ matter here), and both are planned again with nothing to do. Writes dag.json bes
 """
 
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from tests.workflow.many_plans import jobs_of  # noqa: E402  (the repository's root must come first)
 from tests.workflow.tiny_study import checkout, environment, stand_in_environment  # noqa: E402
 
-LIMITS = {"dry run": 1.0, "no-op run": 1.0}  # times the empty rules
+LIMITS = {"dry run": 1.5, "no-op run": 1.5}  # times the empty rules
 MAXIMUM_INPUTS = 1000
 REPEATS = 2
 STUDY = ("--configfile", "full.yaml")
@@ -81,14 +83,20 @@ def write_empty_rules(folder: Path, output: str) -> None:
     jobs = files_of(output)
     jobs.sort(key=lambda job: bool(job[1]))  # first the target, which has no outputs
     rules = [
-        f"rule r{place}:\n    input: {inputs}\n    output: {outputs}\n    shell: 'true'\n"
+        f"rule r{place}:\n    input: {inputs}\n    output: {outputs}\n"
         for place, (inputs, outputs) in enumerate(jobs)
     ]
     (folder / "empty.smk").write_text("\n".join(rules), encoding="utf-8")
     made = {path for _, outputs in jobs for path in outputs}
-    for path in {path for inputs, _ in jobs for path in inputs} - made:
+    write_files(folder, {path for inputs, _ in jobs for path in inputs} - made)
+
+
+def write_files(folder: Path, paths: Iterable[str]) -> None:
+    """Write empty files of one age, so that none is newer than what follows from it."""
+    for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).touch()
+        os.utime(folder / path, (0, 0))
 
 
 def ratio(study: Path, empty: Path, *arguments: str) -> dict[str, float]:
@@ -111,7 +119,11 @@ def measure(folder: Path) -> dict[str, dict[str, float]]:
     # The default scheduler solves a linear programme per round: minutes where jobs take no time.
     fast = ("-j8", "-q", "all", "--scheduler", "greedy")
     snakemake(study, stand_in_environment(study), *STUDY, *fast)
-    snakemake(empty, environment(empty), *EMPTY, *fast, "--touch")
+    write_files(empty, [path for _, outputs in files_of(output) for path in outputs])
+    assert all(
+        jobs_of(snakemake(folder, environment(folder), *words, "-n")) == {}
+        for folder, words in ((study, STUDY), (empty, EMPTY))
+    ), "both are finished"
     figures["no-op run"] = ratio(study, empty, "-j2")
     return figures
 

@@ -169,10 +169,11 @@ def refuse_lossy_arrays(workflow: Any) -> None:
     members = [job for job in jobs if _is_member(job, rules)]
     if max(Counter(job.rule.name for job in members).values(), default=0) <= LOSSLESS_JOBS:
         return
-    for problem in _holding_back(workflow, jobs):
+    problems = list(_holding_back(workflow, jobs))
+    if problems:
         raise InputError(
-            f"slurm-array-jobs with {problem}; otherwise the SLURM plugin loses jobs of an array "
-            "and waits for ever; or leave slurm-array-jobs out (docs/cluster.md)"
+            f"slurm-array-jobs with {', with '.join(problems)}: otherwise the SLURM plugin loses "
+            "jobs of an array and waits for ever; or leave slurm-array-jobs out (docs/cluster.md)"
         )
 
 
@@ -198,22 +199,19 @@ def _holding_back(workflow: Any, jobs: list[Any]) -> Iterator[str]:
 
     A rate is always set: Snakemake's own is 100 jobs a second.
     """
-    scheduling, rate = (
-        workflow.scheduling_settings,
-        workflow.scheduling_settings.max_jobs_per_timespan,
-    )
+    rate = workflow.scheduling_settings.max_jobs_per_timespan
     if rate is not None and rate.max_jobs < (starts := _most_starts(jobs, rate.timespan)):
-        least = f"{starts}/{rate.timespan:g}s"
-        yield f"max-jobs-per-timespan {rate.max_jobs}/{rate.timespan:g}s: allow at least {least}"
+        span = f"{rate.timespan:g}s"
+        yield f"max-jobs-per-timespan {rate.max_jobs}/{span} (allow at least {starts}/{span})"
     width = most_at_once(jobs, workflow.dag.dependencies)
-    limits = {"jobs": workflow.nodes, "scheduler-subsample": scheduling.subsample}
+    limits = {"jobs": workflow.nodes, "scheduler-subsample": workflow.scheduling_settings.subsample}
     for name, limit in limits.items():
         if limit and limit < width:
-            yield f"{name} {limit}: {width} jobs may be ready at a time, so allow at least {width}"
+            yield f"{name} {limit} (allow at least {width}, as many may be ready at a time)"
     for name, limit in workflow.scheduler.global_resources.items():
         needs = sum(_need(job, name) for job in jobs)
         if not name.startswith("_") and needs > limit:
-            yield f"resources {name}={limit}: all jobs need {needs}, so allow at least {needs}"
+            yield f"resources {name}={limit} (allow at least {needs}, as all jobs need)"
 
 
 def _most_starts(jobs: list[Any], timespan_s: float) -> int:

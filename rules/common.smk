@@ -53,6 +53,7 @@ except InputError as error:
 onstart:
     try:
         cluster.refuse_strays(os.getcwd())
+        cluster.refuse_lossy_arrays(workflow)
         PLANNER.settle()
     except InputError as error:
         raise WorkflowError(str(error)) from None

@@ -159,11 +159,12 @@ def test_a_chain_is_one_job_at_a_time_and_shards_that_share_an_input_all_of_them
 @pytest.mark.parametrize(
     ("number", "settings", "names"),
     [
-        (30, {"rate": 10}, "max-jobs-per-timespan 10/1s: allow at least 30/1s"),
-        (150, {"rate": 100}, "max-jobs-per-timespan 100/1s: allow at least 150/1s"),
-        (24, {"slots": 8}, "jobs 8: 24 jobs may be ready at a time, so allow at least 24"),
-        (24, {"gpus": 4}, "resources gpu=4: all jobs need 24"),
-        (24, {"subsample": 5}, "scheduler-subsample 5: 24 jobs"),
+        (30, {"rate": 10}, "max-jobs-per-timespan 10/1s (allow at least 30/1s)"),
+        (150, {"rate": 100}, "max-jobs-per-timespan 100/1s (allow at least 150/1s)"),
+        (24, {"slots": 8}, "jobs 8 (allow at least 24, as many may be ready at a time)"),
+        (24, {"gpus": 4}, "resources gpu=4 (allow at least 24, as all jobs need)"),
+        (30, {"rate": 10, "slots": 9}, "timespan 10/1s (allow at least 30/1s), with jobs 9 (allow"),
+        (24, {"subsample": 5}, "scheduler-subsample 5 (allow at least 24"),
     ],
 )
 @pytest.mark.parametrize("arrays", ["extract_latents", "all", "add_noise; extract_latents ,"])

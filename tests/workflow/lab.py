@@ -64,6 +64,7 @@ if pause:
 if eat:
     rule, _, megabytes = eat.partition(":")
     if step == f"engram_audio.steps.{rule}" and not marker.exists():
+        marker.write_text(str(os.getpid()))  # it may be killed while it takes the memory
         filling = b"x" * (int(megabytes) << 20)
         stand_still()
 '''

@@ -11,10 +11,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from engram_audio.artifacts.table import write_csv
 from engram_audio.errors import InputError
 from engram_audio.frozen import read_frozen
+from engram_audio.steps import _cli
 from tests.workflow.small_study import (
     SmallStudy,
     build,
@@ -157,6 +160,58 @@ def test_a_later_driver_does_not_make_a_frozen_file_younger(finished: SmallStudy
     before = {path: path.stat().st_mtime_ns for path in study.frozen("score_structure_keys")}
     study.plan()
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_an_array_overwritten_after_indexing_is_indexed_and_imported_again(study: SmallStudy):
+    """Also where size and content stay: who touches a file says that it changed."""
+    path = study.folder / "arrays" / "s00-u0.npy"
+    path.write_bytes(path.read_bytes())
+    jobs = study.run()
+    assert jobs["index_arrays"] == jobs["import_arrays"] == 2
+    assert study.plan() == {}
+
+
+def test_an_artifact_of_other_settings_is_refused_by_its_reader(
+    finished: SmallStudy, tmp_path: Path
+):
+    """A table made elsewhere, or kept by `--touch`, does not pass for this study's."""
+    study = copied(finished, tmp_path / "study")
+    (path,) = study.frozen("decide")
+    table = study.folder / "results" / "tables" / "structure.csv"
+    old = "tabulate_structure/study.0123456789abcdef"
+    write_csv(table, pd.DataFrame({"a": [1]}), {"settings": old})
+    with pytest.raises(InputError, match=f"structure.csv: was made with other settings .{old}"):
+        _cli.parse_arguments(
+            "decide", None, inputs=["table"],
+            argv=["--settings", str(path), "--table", str(table)],
+        )  # fmt: skip
+
+
+def test_weights_that_changed_since_their_first_use_stop_the_plan(
+    finished: SmallStudy, tmp_path: Path
+):
+    study = copied(finished, tmp_path / "study")
+    weights = study.folder / "lyra"
+    weights.mkdir()
+    for name in ("soundstream_encoder", "lyragan", "quantizer"):
+        (weights / f"{name}.tflite").write_bytes(name.encode())
+    rows = {**small_config()["representations"], "speech": {
+        "kind": "codec", "corpus": "mine", "codec": "lyra", "permute_blocks_s": None,
+        "surrogates": [],
+    }}  # fmt: skip
+    study.write(
+        representations=rows,
+        codecs={"lyra": {"kind": "lyra", "weights_dir": "lyra", "num_quantizers": None}},
+        corpora={"mine": {"kind": "directory", "root": "speech", "minimum_duration_s": 1.0,
+                          "num_shards": 1}},
+    )  # fmt: skip
+    target = "results/latents/speech/shard-000.zarr.zip"
+    assert study.plan(target)["extract_latents"] == 1
+    (weights / "quantizer.tflite").write_bytes(b"quantizes")
+    with pytest.raises(AssertionError, match=r"lyra/quantizer\.tflite: SHA-256 is"):
+        study.plan(target)
+    (study.folder / "results/config/pinned/lyra.json").unlink()
+    assert study.plan(target)["extract_latents"] == 1
 
 
 def planned_by_its_own_package(study: SmallStudy) -> str:

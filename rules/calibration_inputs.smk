@@ -35,6 +35,6 @@ def of_each_world(file: str) -> list[str]:
     return [f"<results>/calibration/{name}/{file}" for name in STUDY.calibration_worlds()]
 
 
-def calibration_family_sections() -> list[str]:
+def calibration_family_sections(wildcards) -> list[str]:
     """Sections of the families that the worlds are scored with."""
     return [f"calibration_keys.{name}" for name in STUDY.calibration_families()]

@@ -8,6 +8,7 @@ locked.
 
 import inspect
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,16 @@ from engram_audio.provenance import canonical_json, module_digests
 SETTINGS = "settings"  # the input that holds the frozen file, and the role of a step's own section
 CODE_FOLDER = "code"  # module digests behind each digest of code, for `make why`
 Choice = str | list[str] | Callable[[Any], str | list[str]]
+
+
+def let_jobs_import(home: str) -> None:
+    """Put the workflow's own folder first on the path of every job's Python.
+
+    The package beside the Snakefile is the one whose code is digested, from whatever folder the
+    workflow is called and whatever else is installed.
+    """
+    others = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([home, *([others] if others else [])])
 
 
 class Needs(NamedTuple):

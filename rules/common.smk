@@ -5,14 +5,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
-# Jobs run the package beside this Snakefile, from whatever folder the workflow is called.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [workflow.basedir, *filter(None, [os.environ.get("PYTHONPATH")])]
-)
-
 from snakemake.exceptions import WorkflowError
 
-from engram_audio import cluster, study
+from engram_audio import cluster, planning, study
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.errors import InputError
@@ -28,6 +23,8 @@ wildcard_constraints:
     split_seed=r"\d+",
     subset=r"[a-z0-9-]+",
 
+
+planning.let_jobs_import(workflow.basedir)
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -35,8 +35,8 @@ def frozen_argv(step: str, argv: list[str], suffix: str = "") -> list[str]:
             wildcards[name] = values[0]
         else:
             rest += [f"--{name.replace('_', '-')}", *values]
-    if folder == Path():  # no section: beside the first file that the step is given
-        folder = next(Path(word).parent for word in rest if "/" in word)
+    if folder == Path():  # no section: beside the last file that the step is given, an output
+        folder = [Path(word).parent for word in rest if "/" in word][-1]
     code = Code((f"engram_audio.steps.{step}",), suffix)
     text = frozen_text(step, wildcards, settings, code)
     path = place_of(folder / "config", step, wildcards, text)

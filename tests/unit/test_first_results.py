@@ -12,7 +12,8 @@ from engram_audio.errors import InputError
 from engram_audio.prediction import first_results as known
 from engram_audio.prediction.first_results_page import compare, page
 from engram_audio.prediction.published import Published
-from engram_audio.steps.write_first_results import main
+from engram_audio.steps import write_first_results
+from tests.frozen_argv import run_step
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "engram_audio" / "prediction" / "first_results.json"
@@ -167,7 +168,7 @@ def test_document_is_what_the_code_writes(published):
 
 def test_step_writes_the_document(tmp_path):
     target = tmp_path / "docs" / "first-results.md"
-    main(["--published", str(DATA), "--document", str(target)])
+    run_step(write_first_results, ["--published", str(DATA), "--document", str(target)])
     assert target.read_bytes() == DOCUMENT.read_bytes()
 
 
@@ -188,5 +189,7 @@ def test_broken_data_name_the_row(fault, tmp_path):
     path.write_text(json.dumps(document), encoding="utf-8")
     message = "the same id" if fault == "twice" else fault
     with pytest.raises(InputError, match=message):
-        main(["--published", str(path), "--document", str(tmp_path / "page.md")])
+        run_step(
+            write_first_results, ["--published", str(path), "--document", str(tmp_path / "page.md")]
+        )
     assert not (tmp_path / "page.md").exists()

@@ -74,19 +74,23 @@ def test_an_existing_librispeech_tree_needs_no_network(tmp_path: Path, demo_conf
     assert json.loads(receipt.read_text())["url"] is None
 
 
-def test_audio_deleted_by_hand_stops_with_its_name(tmp_path: Path, demo_config: dict[str, Any]):
+def test_audio_deleted_by_hand_is_listed_again(tmp_path: Path, demo_config: dict[str, Any]):
+    """A corpus of the user's own is what is there when a run is planned, at every run."""
     good_tree(tmp_path / "speech")
     config = with_corpus(demo_config, kind="directory", root="speech")
     target = "results/demo/corpus/mine/utterances.parquet"
-    assert run(tmp_path, config, "results/demo/corpus/mine/source.json").code == 0
+    assert run(tmp_path, config, target).code == 0
+    before = pd.read_parquet(tmp_path / target)
     lost = tmp_path / "speech/s/1/11/1-11-0001.flac"
     lost.unlink()
-    failed = run(tmp_path, config, target)
-    log = (tmp_path / "logs/demo/corpus/mine/index.log").read_text()
-    assert failed.code != 0 and "error: " in log and "1-11-0001.flac (gone)" in log
-    assert "Traceback" not in log
+    again = run(tmp_path, config, target)
+    assert again.code == 0 and again.jobs == {"locate_corpus": 1, "index_corpus": 1}, again.text
+    after = pd.read_parquet(tmp_path / target)
+    assert set(before["utterance_id"]) - set(after["utterance_id"]) == {"1-11-0001"}
     write_flac(lost, noise(4.0, 1001), RATE)  # as good_tree wrote it
     assert run(tmp_path, config, target).code == 0
+    assert pd.read_parquet(tmp_path / target).equals(before)
+    assert run(tmp_path, config, target).jobs == {}
 
 
 def test_too_many_shards_name_the_key(tmp_path: Path, demo_config: dict[str, Any]):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from engram_audio.errors import InputError
-from engram_audio.steps.render_report import main
+from engram_audio.steps import render_report
+from tests.frozen_argv import run_step
 from tests.report_results import step_arguments, write_results
 
 
@@ -17,7 +18,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_page_is_written_with_timings_found_and_missing(results):
-    main(step_arguments(results))
+    run_step(render_report, step_arguments(results))
     page = (results / "report.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "12.5 s" in page, "the benchmark that exists"
@@ -26,9 +27,9 @@ def test_page_is_written_with_timings_found_and_missing(results):
 
 
 def test_same_inputs_same_bytes(results):
-    main(step_arguments(results))
+    run_step(render_report, step_arguments(results))
     first = (results / "report.html").read_bytes()
-    main(step_arguments(results))
+    run_step(render_report, step_arguments(results))
     assert (results / "report.html").read_bytes() == first
 
 
@@ -36,11 +37,11 @@ def test_missing_table_is_one_clear_line(results):
     arguments = step_arguments(results)
     (results / "tables" / "structure.csv").unlink()
     with pytest.raises(InputError, match=r"structure\.csv: no such file"):
-        main(arguments)
+        run_step(render_report, arguments)
     assert not (results / "report.html").exists()
 
 
 def test_broken_cells_are_one_clear_line(results):
     (results / "structure" / "mel_pca" / "split-0" / "pca" / "cells.parquet").write_bytes(b"no")
-    with pytest.raises(InputError, match=r"cells\.parquet: not a readable parquet file"):
-        main(step_arguments(results))
+    with pytest.raises(InputError, match=r"cells\.parquet: its header is not readable"):
+        run_step(render_report, step_arguments(results))

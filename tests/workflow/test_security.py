@@ -1,6 +1,5 @@
 """Hostile inputs are refused or stay text; secrets stay out of everything that is written."""
 
-import io
 import json
 import pickle
 import resource
@@ -17,6 +16,8 @@ import yaml
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.external_arrays import read_array_table, read_arrays
 from engram_audio.artifacts.librispeech_archive import member_problem
+from engram_audio.artifacts.manifests import read_manifest
+from engram_audio.artifacts.table import write_csv
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.latents.arrays import index_arrays
@@ -156,10 +157,7 @@ def test_a_script_in_a_table_stays_text_in_the_report(lab: Lab):
     frame = pd.read_csv(table, keep_default_na=False)
     row = dict.fromkeys(frame.columns, "<script>alert(1)</script><img src=x onerror=alert(2)>")
     frame = pd.concat([frame, pd.DataFrame([row])], ignore_index=True)
-    buffer = io.StringIO()
-    frame.to_csv(buffer, index=False)
-    table.write_text(buffer.getvalue(), encoding="utf-8")
-    table.with_name("exclusions.csv.sha256").unlink()
+    write_csv(table, frame, read_manifest(table))
     outcome = lab.run("--forcerun", "render_report")
     assert outcome.code == 0, outcome.text[-3000:] + lab.log("render_report.log")
     html = (lab.results / "report.html").read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.world import World, simulate
 from engram_audio.corpus.seeds import named_generator
 from engram_audio.latents.block import LatentBlock
+from engram_audio.latents.targets import targets_of
 from engram_audio.windows import utterance_of_rows
 
 FRESH = 0x7A17  # added to the world's seed: truths are measured on data that no analysis sees
@@ -81,7 +82,7 @@ def oracle_truths(
     fresh = world.seed + FRESH if seed is None else seed
     size = WorldSize(0, num_speakers, num_utterances_per_speaker)
     block = simulate(world, size, fresh).block
-    targets = block.targets(window_frames, max(lags_frames))
+    targets = targets_of(block, window_frames, max(lags_frames))
     truths: list[Truth] = []
     for lag in lags_frames:
         for space in ("delta", "position"):
@@ -192,7 +193,7 @@ def hidden_key_truths(
     if key is None:
         return []
     block = draw.block
-    targets = block.targets(window_frames, max(lags_frames))
+    targets = targets_of(block, window_frames, max(lags_frames))
     values = block.frames[targets].astype(np.float64) - block.frames[targets - 1]
     values -= values.mean(axis=0)
     speakers = _Speakers(block, targets)

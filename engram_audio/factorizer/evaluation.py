@@ -18,6 +18,7 @@ from engram_audio.factorizer.densities import Posterior, divergence
 from engram_audio.factorizer.health import reconstructions
 from engram_audio.factorizer.model import Factorizer, States
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.latents.targets import targets_of
 from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.prediction.reduction import SpeakerSums, frame_names
 from engram_audio.prediction.slices import slice_masks
@@ -91,7 +92,7 @@ def score_part(
     for block in source():
         parts = np.array([scope.part_of[str(name)] for name in block.utterance_ids])
         chosen = np.flatnonzero(parts == part)
-        targets = block.targets(scope.window_frames, scope.max_lag_frames)
+        targets = targets_of(block, scope.window_frames, scope.max_lag_frames)
         targets = targets[np.isin(windows.utterance_of_rows(block.offsets, targets), chosen)]
         if not len(targets):
             continue

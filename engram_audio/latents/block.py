@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio import windows
 from engram_audio.latents.scored import repeated_frames
 
 
@@ -37,16 +36,6 @@ class LatentBlock(NamedTuple):
         if self.is_scored is not None:
             return self.is_scored
         return ~repeated_frames(self.frames, self.offsets)
-
-    def targets(self, window_frames: int, max_lag_frames: int) -> np.ndarray:
-        """Return the rows of all targets, ascending, shape [M], int64: every fit and score.
-
-        Args:
-            window_frames: W.
-            max_lag_frames: The largest lag under comparison.
-        """
-        rows = windows.target_rows(self.offsets, window_frames, max_lag_frames)
-        return rows[self.scored()[rows]]
 
 
 # A restartable stream of blocks; each call begins again at the first utterance.

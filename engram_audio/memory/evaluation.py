@@ -12,6 +12,7 @@ import torch
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.latents.targets import targets_of
 from engram_audio.memory.datastore import (
     Datastore,
     KernelChoice,
@@ -61,7 +62,7 @@ class Scope(NamedTuple):
 
     def targets(self, block: LatentBlock, part: str) -> np.ndarray:
         """Return the block rows of a part's targets."""
-        rows = block.targets(self.window_frames, self.max_lag_frames)
+        rows = targets_of(block, self.window_frames, self.max_lag_frames)
         is_part = np.array([self.part_of[str(name)] == part for name in block.utterance_ids])
         return rows[is_part[windows.utterance_of_rows(block.offsets, rows)]]
 

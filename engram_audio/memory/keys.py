@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engram_audio import windows
 from engram_audio.latents.block import split_block
+from engram_audio.latents.targets import targets_of
 from engram_audio.memory.config import KeySettings, KMeansKey, LshKey, PcaKey, ProductKey
 from engram_audio.prediction.data import thin
 from engram_audio.prediction.fit import Material
@@ -163,7 +164,7 @@ def _nearest_square(features: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 def train_targets(material: Material) -> np.ndarray:
     """Return the block rows of train targets, shape [M]."""
-    targets = material.block.targets(material.window_frames, material.max_lag_frames)
+    targets = targets_of(material.block, material.window_frames, material.max_lag_frames)
     utterance = windows.utterance_of_rows(material.block.offsets, targets)
     names = material.block.utterance_ids
     is_train = np.array([material.part_of[str(name)] == "train" for name in names])

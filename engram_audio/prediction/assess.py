@@ -12,6 +12,7 @@ import torch
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource
+from engram_audio.latents.targets import targets_of
 from engram_audio.prediction.base import BaseArrays
 from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.density import ConditionalDensity
@@ -91,7 +92,7 @@ def thin_utterances(names: list[str], total: int, maximum: int) -> list[str]:
     return [names[row] for row in rows]
 
 
-def targets_of(num_frames: np.ndarray, section: PredictionSection) -> np.ndarray:
+def most_targets(num_frames: np.ndarray, section: PredictionSection) -> np.ndarray:
     """Return how many targets utterances of these lengths have at most: all frames decide."""
     head = windows.first_target(section.window_frames, max(section.lags_frames))
     return np.maximum(num_frames - head, 0)
@@ -203,7 +204,7 @@ def _paths(stage: Stage, history: int) -> Paths:
     evaluation, horizon = stage.evaluation, stage.evaluation.rollout_horizon_frames
     found = []
     for block in stage.sources["eval"]():
-        targets = block.targets(stage.section.window_frames, max(stage.section.lags_frames))
+        targets = targets_of(block, stage.section.window_frames, max(stage.section.lags_frames))
         found.append(collect_paths(block, targets, history, horizon, evaluation.num_rollout_starts))
     frames = np.concatenate(found) if found else np.empty((0, history + horizon, 0), np.float32)
     if len(frames) > evaluation.num_rollout_starts:

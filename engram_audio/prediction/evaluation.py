@@ -15,6 +15,7 @@ import pandas as pd
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.latents.targets import targets_of
 from engram_audio.prediction import negatives, scores
 from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.prediction.predictor import Predictor, View, event_values
@@ -113,7 +114,7 @@ def evaluate_part(
     run = _Run(predictor, marginal, task, section, reference, context, part)
     run.set_thinning(num_targets)
     for block in source():
-        targets = block.targets(task.window_frames, task.max_lag_frames)
+        targets = targets_of(block, task.window_frames, task.max_lag_frames)
         parts = np.array([part_of[str(name)] == part for name in block.utterance_ids], dtype=bool)
         targets = targets[parts[windows.utterance_of_rows(block.offsets, targets)]]
         if len(targets):

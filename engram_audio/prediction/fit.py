@@ -12,6 +12,7 @@ import torch
 
 from engram_audio import windows
 from engram_audio.latents.block import LatentBlock
+from engram_audio.latents.targets import targets_of
 from engram_audio.prediction.base import BaseArrays
 from engram_audio.prediction.config import AnyHead, HeadSection
 from engram_audio.prediction.data import WindowData, thin, window_data
@@ -53,7 +54,7 @@ class Material(NamedTuple):
 
     def data(self, part: str, lag_frames: int, maximum: int | None = None) -> WindowData:
         """Index the targets of a part at a lag, evenly thinned to at most `maximum`."""
-        targets = self.block.targets(self.window_frames, self.max_lag_frames)
+        targets = targets_of(self.block, self.window_frames, self.max_lag_frames)
         utterance = windows.utterance_of_rows(self.block.offsets, targets)
         is_part = np.array([self.part_of[str(name)] == part for name in self.block.utterance_ids])
         chosen = targets[is_part[utterance]]

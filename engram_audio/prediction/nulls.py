@@ -15,6 +15,7 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource
+from engram_audio.latents.targets import targets_of
 from engram_audio.prediction.base import BaseArrays
 from engram_audio.prediction.events import ANY_LAG, SPACES
 from engram_audio.prediction.linear import (
@@ -95,7 +96,7 @@ class LadderMoments:
     ) -> None:
         """Add every block's train and val targets."""
         for block in source():
-            targets = block.targets(window_frames, max(self.lags))
+            targets = targets_of(block, window_frames, max(self.lags))
             utterances = windows.utterance_of_rows(block.offsets, targets)
             parts = np.array([part_of[str(name)] for name in block.utterance_ids])
             means = self.reference.speakers.of(block.utterance_ids)

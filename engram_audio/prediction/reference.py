@@ -10,6 +10,7 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.latents.targets import targets_of
 from engram_audio.prediction.data import SpeakerMeans, speaker_means
 from engram_audio.prediction.trunks import InputScales
 from engram_audio.stats.floors import floored_variance
@@ -92,7 +93,7 @@ def measure_reference(
     rows: list[tuple[str, str, np.ndarray, int]] = []
     num_targets: dict[str, int] = {}
     for block in source():
-        targets = block.targets(window_frames, max_lag_frames)
+        targets = targets_of(block, window_frames, max_lag_frames)
         utterances = windows.utterance_of_rows(block.offsets, targets)
         parts = np.array([part_of[str(name)] for name in block.utterance_ids])
         rows += _utterance_rows(block)

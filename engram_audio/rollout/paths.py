@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.latents.targets import targets_of
 from engram_audio.prediction.data import SpeakerMeans
 
 
@@ -102,7 +103,7 @@ def _rows(
 
     A future stops before the first frame that decides nothing, or at the utterance's end.
     """
-    targets = block.targets(window_frames, 1)
+    targets = targets_of(block, window_frames, 1)
     utterance = windows.utterance_of_rows(block.offsets, targets)
     runs = windows.consecutive_runs(block.offsets, targets)
     stop = np.repeat(runs.stop, runs.stop - runs.start)

@@ -14,7 +14,7 @@ from engram_audio.artifacts.table import read_table
 from engram_audio.artifacts.tensors import read_tensors
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
-from engram_audio.prediction.assess import Stage, targets_of, thin_utterances
+from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
 from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.data import noisy_source
 from engram_audio.prediction.density import ConditionalDensity
@@ -116,7 +116,7 @@ def open_stage(
     sources, num_targets = {}, {}
     for part in PARTS:
         rows = np.flatnonzero(parts == part)
-        counts = targets_of(index["num_frames"].to_numpy()[rows], section)
+        counts = most_targets(index["num_frames"].to_numpy()[rows], section)
         names = index["utterance_id"].to_numpy()[rows].tolist()
         total = reference.num_targets.get(part, 0)
         if part == "train":

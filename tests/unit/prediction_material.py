@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio.latents.block import LatentBlock
+from engram_audio.latents.targets import targets_of
 from engram_audio.prediction.config import HEAD_MODELS, AnyHead
 from engram_audio.prediction.data import WindowData, window_data
 from engram_audio.prediction.fit import Material
@@ -57,7 +58,7 @@ class World(NamedTuple):
     part_of: dict[str, str]
 
     def eval_data(self, lag: int) -> WindowData:
-        targets = self.eval.targets(self.material.window_frames, self.material.max_lag_frames)
+        targets = targets_of(self.eval, self.material.window_frames, self.material.max_lag_frames)
         return window_data(
             self.eval, targets, lag, self.material.window_frames, self.material.reference.speakers
         )

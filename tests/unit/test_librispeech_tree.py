@@ -24,7 +24,6 @@ REASON = {"loop": "link_cycle", "ring": "link_cycle", "dangling": "unreadable"}
 
 
 # Waiting for a FIFO takes no time of the processor, so only a clock ends it.
-pytestmark = pytest.mark.timeout(60)
 
 
 def place(path: Path, kind: str) -> None:

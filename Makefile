@@ -9,7 +9,7 @@ RULES := Snakefile $(wildcard rules/*.smk)
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo test test-slow check format schema bench why recover reruns fault-test slurm-test clean-demo help
+.PHONY: demo test test-slow check format schema bench why recover fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -49,9 +49,6 @@ why: $(VENV)/installed ## what would run again, and which value or module change
 recover: $(VENV)/installed ## after a killed Snakemake: end its jobs, unlock the folder
 	$(RUN) python -m engram_audio.cluster
 	$(RUN) snakemake --unlock
-
-reruns: $(VENV)/installed ## write docs/reruns.md from real dry runs, minutes
-	$(RUN) python -m tests.workflow.rerun_table docs/reruns.md
 
 fault-test: $(VENV)/installed ## break jobs, disks and files for real; write docs/faults.md
 	rm -rf build/faults

@@ -321,7 +321,7 @@ def test_decodings_are_asked_for_their_own_pieces():
     following = dict(
         zip([rows.tobytes() for rows in latents], sounds[2:] + sounds[:2], strict=True)
     )
-    codec.decode = lambda rows: following[rows.tobytes()]
+    codec.decode = lambda latents: following[latents.tobytes()]
     swapped = compare_pieces(codec, clips(3))
     assert swapped is not None and swapped.ratio > 1
     assert compare_pieces(Smoother(), [np.zeros(20 * HOP, np.float32)] * 2) is None

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import write_table
@@ -20,7 +21,7 @@ from engram_audio.steps import (
     train_matched,
     train_memory,
 )
-from tests.frozen_argv import run_step
+from tests.frozen_argv import run_step, steps_until_written
 from tests.unit.memory_material import KMEANS, engram, lookup, table_of
 from tests.unit.prediction_material import head_settings, make_block, recipe
 from tests.workflow.test_prediction_training import SECTION, command, environment
@@ -137,6 +138,26 @@ def test_the_summary_states_sizes_and_choices(evaluated: Path):
     used = usage.loc[("memory", "eval")]
     assert 1 <= used["slots_used"] <= used["num_slots"] <= 400
     assert 1 <= used["slot_perplexity"] <= used["slots_used"]
+
+
+def test_matched_models_of_another_base_are_trained_anew(
+    evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A killed run goes on with the same base model, and starts anew with another."""
+    base = tmp_path / "base.safetensors"
+
+    def taken(note: str) -> int:
+        write_bundle(base, {"weight": np.zeros(2)}, {"note": note})
+        words = arguments(
+            evaluated, controls_section="memory_controls", head_section="head",
+            recipe_section="recipe", memory="memory.safetensors", tensorboard="none",
+            base_model=str(base), matched=str(tmp_path / "matched.safetensors"), **FITTED,
+        )  # fmt: skip
+        return steps_until_written(train_matched, words, monkeypatch)
+
+    assert taken("one") == 2 * recipe().num_steps
+    assert taken("one") == 0
+    assert taken("another") == 2 * recipe().num_steps
 
 
 def test_a_head_under_a_memory_needs_its_folds(study: Path, tmp_path: Path):

@@ -4,11 +4,13 @@ import itertools
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
+from engram_audio.prediction import marginal_em
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
 from engram_audio.training.order import ShuffledOrder, step_seed
 from engram_audio.training.packing import pack_state, unpack_state
@@ -187,6 +189,25 @@ def test_finish_is_told_the_state_that_is_returned():
     assert ended == [state]
     again = run(recipe(), unpack_state(*pack_state(state)))
     assert same(again.weights, state.weights) and again.step == state.step
+
+
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+def test_mixture_whose_score_is_not_finite_is_never_the_best(
+    bad: float, monkeypatch: pytest.MonkeyPatch
+):
+    """EM stops on val as training does: its start has no finite score, its second step is best."""
+    frames = np.random.default_rng(0).standard_normal((60, 2))
+    seen: list[tuple[float, object]] = []
+    scores = itertools.chain([bad, 3.0, 1.0, 2.0, bad], itertools.repeat(2.0))
+
+    def score(val: np.ndarray, mixture: object) -> float:
+        seen.append((next(scores), mixture))
+        return seen[-1][0]
+
+    monkeypatch.setattr(marginal_em, "mean_nll", score)
+    generator = np.random.default_rng(1)
+    best, found = marginal_em.fit_mixture(frames, frames, 2, np.full(2, 0.1), False, generator)
+    assert found == 1.0 and best is seen[2][1]
 
 
 def test_order_is_a_permutation_per_epoch():

@@ -111,7 +111,7 @@ class Scored(Regression):
         self.weights: list[Tensor] = []
 
     def validate(self) -> float:
-        self.weights.append(self.model[0].weight.detach().clone())
+        self.weights.append(self.model.state_dict()["0.weight"].clone())
         return next(self._scores)
 
 
@@ -133,7 +133,7 @@ def test_best_score_is_the_least_finite_one(scores: list[float]):
     finite = [(score, number) for number, score in enumerate(scores) if math.isfinite(score)]
     score, number = min(finite)
     assert (state.best_score, state.best_step) == (score, 10 * number)
-    assert torch.equal(task.model[0].weight, task.weights[number])
+    assert torch.equal(task.model.state_dict()["0.weight"], task.weights[number])
     assert state.num_since_best == 3 - number
 
 

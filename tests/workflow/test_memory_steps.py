@@ -13,6 +13,7 @@ from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import write_table
+from engram_audio.errors import InputError
 from engram_audio.steps import (
     evaluate_memory,
     fit_linear_nulls,
@@ -158,6 +159,29 @@ def test_matched_models_of_another_base_are_trained_anew(
     assert taken("one") == 2 * recipe().num_steps
     assert taken("one") == 0
     assert taken("another") == 2 * recipe().num_steps
+
+
+@pytest.mark.parametrize("step", [train_fold_density, train_memory, train_matched])
+def test_divergence_is_one_clear_line_in_every_training_step(step: Any, evaluated: Path):
+    """A learning rate beyond all reason: the line names the recipe, its value and what to do."""
+    wild = recipe(learning_rate=1e30, gradient_clip=1e30, weight_decay=0.0)
+    (evaluated / "wild.json").write_text(wild.model_dump_json())
+    own = {
+        train_fold_density: {"memory_section": "memory", "fold": "0", "model": "d.safetensors"},
+        train_memory: {
+            "memory_section": "engram", "stage_section": "memory", "memory": "e.safetensors",
+        },
+        train_matched: {
+            "controls_section": "memory_controls", "stage_section": "memory",
+            "memory": "memory.safetensors", "matched": "f.safetensors",
+        },
+    }[step]  # fmt: skip
+    with pytest.raises(
+        InputError, match=r"^wild: .* diverged: .*; lower learning_rate from 1e\+30"
+    ):
+        run(step, evaluated, recipe_section="wild", head_section="head", lag="1", seed="0",
+            device="cpu", tensorboard="none", **own)  # fmt: skip
+    assert not [path for name in "def" for path in evaluated.glob(f"{name}.safetensors")]
 
 
 def test_a_head_under_a_memory_needs_its_folds(study: Path, tmp_path: Path):

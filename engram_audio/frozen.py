@@ -51,6 +51,7 @@ class Frozen(NamedTuple):
         code: Digest of the step's code.
         name: `<rule>/<subject>.<digest>`: what manifests repeat.
         folder: The folder that holds the files of all rules.
+        document: All that the file holds.
     """
 
     rule: str
@@ -60,6 +61,20 @@ class Frozen(NamedTuple):
     code: str
     name: str
     folder: Path
+    document: dict[str, Any]
+
+    def digest_without(self, role: str, fields: Collection[str]) -> str:
+        """Return the digest of the job, with some fields of the section in a role left out.
+
+        Of that section the values count and its name does not. Without fields this is the digest
+        in the file's name.
+        """
+        if not fields:
+            return text_digest(canonical_json(self.document))
+        values = [part["value"] for part in self.settings[role]]
+        kept = [{k: v for k, v in value.items() if k not in fields} for value in values]
+        settings = {**self.settings, role: kept}
+        return text_digest(canonical_json({**self.document, "settings": settings}))
 
 
 def subject_of(wildcards: Mapping[str, str]) -> str:
@@ -187,6 +202,7 @@ def read_frozen(path: Path) -> Frozen:
     return Frozen(
         content["rule"], content["wildcards"], content["settings"], content["data"],
         _checked_code(path, content["code"]), f"{path.parent.name}/{path.stem}", folder,
+        content,
     )  # fmt: skip
 
 

@@ -4,8 +4,12 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import pytest
 
 from engram_audio.frozen import Code, frozen_text, keep, place_of
+from engram_audio.training import loop
 
 WILDCARDS = {
     "representation", "shard", "surrogate", "corpus", "subset", "codec", "split_seed", "lag",
@@ -48,6 +52,33 @@ def run_step(module: ModuleType, argv: Iterable[object], suffix: str = "") -> No
     """Run a step in this process (see `frozen_argv`)."""
     step = module.__name__.rpartition(".")[2]
     module.main(frozen_argv(step, [str(word) for word in argv], suffix))
+
+
+def steps_until_written(
+    module: ModuleType, argv: Iterable[object], patch: pytest.MonkeyPatch
+) -> int:
+    """Run a training step up to the writing of its model, and end it there as a kill would.
+
+    Its checkpoints stay.
+
+    Returns:
+        How many optimiser steps it took.
+    """
+    taken = []
+    take = loop._train_step
+
+    def count(*given: Any) -> Any:
+        taken.append(1)
+        return take(*given)
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with patch.context() as own, pytest.raises(KeyboardInterrupt):
+        own.setattr(loop, "_train_step", count)
+        own.setattr(module, "write_bundle", kill)
+        run_step(module, argv)
+    return len(taken)
 
 
 def _options(argv: list[str]) -> list[tuple[str, list[str]]]:

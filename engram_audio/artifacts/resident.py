@@ -1,7 +1,8 @@
 """One block for training: in memory when it fits, else a memory map on local disk."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ def block_source(store: LatentStore, utterance_ids: set[str], block_frames: int)
     return lambda: store.blocks(utterance_ids, block_frames)
 
 
+@contextmanager
 def resident_block(
     source: BlockSource, num_frames: int, num_dims: int, memory_gib: float
-) -> tuple[LatentBlock, Callable[[], None]]:
-    """Join a stream into one block.
+) -> Iterator[LatentBlock]:
+    """Join a stream into one block, and free local disk at the end of the `with`.
 
     Args:
         source: Blocks of whole utterances.
@@ -29,19 +31,24 @@ def resident_block(
         memory_gib: Frames larger than this go to a memory-mapped file in the temporary folder
             (TMPDIR: a node's local disk).
 
-    Returns:
-        The block, and a function that removes the file.
+    Yields:
+        The block.
     """
-    folder: tempfile.TemporaryDirectory | None = None
-    frames: np.ndarray
-    if num_frames * num_dims * 4 <= memory_gib * GIB:
-        frames = np.empty((num_frames, num_dims), dtype=np.float32)
-    else:
-        folder = tempfile.TemporaryDirectory(prefix="engram-frames-")
-        path = Path(folder.name) / "frames.npy"
-        frames = np.lib.format.open_memmap(
-            path, mode="w+", dtype=np.float32, shape=(num_frames, num_dims)
-        )
+    shape = (num_frames, num_dims)
+    is_small = num_frames * num_dims * 4 <= memory_gib * GIB
+    place = nullcontext() if is_small else tempfile.TemporaryDirectory(prefix="engram-frames-")
+    with place as folder:
+        frames: np.ndarray
+        if folder is None:
+            frames = np.empty(shape, dtype=np.float32)
+        else:
+            path = Path(folder) / "frames.npy"
+            frames = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        yield _joined(source, frames)
+
+
+def _joined(source: BlockSource, frames: np.ndarray) -> LatentBlock:
+    """Fill the frames, [N, D], with a stream and return it as one block."""
     energy, sizes, utterances, speakers, is_scored, filled = [], [], [], [], [], 0
     for block in source():
         stop = filled + len(block.frames)
@@ -52,7 +59,7 @@ def resident_block(
         speakers.append(block.speaker_ids)
         is_scored.append(block.scored())
         filled = stop
-    joined = LatentBlock(
+    return LatentBlock(
         frames=frames[:filled],
         energy=np.concatenate(energy) if energy else np.empty(0, np.float32),
         offsets=np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
@@ -62,4 +69,3 @@ def resident_block(
         speaker_ids=np.concatenate(speakers) if speakers else np.empty(0, object),
         is_scored=np.concatenate(is_scored) if is_scored else np.empty(0, bool),
     )
-    return joined, folder.cleanup if folder else lambda: None

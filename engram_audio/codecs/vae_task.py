@@ -9,6 +9,7 @@ gradient's norm is shared.
 Shapes: B crops, S samples, T frames, D dimensions.
 """
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -123,7 +124,7 @@ class VaeTask:
         """Return the score by which weights are kept; leaves reconstruction, rate and health.
 
         Measured on posterior means, which are what is exported. Where the last weights are kept the
-        score is minus the step number.
+        score is minus the step number, unless the measured one is not finite.
         """
         settings, codec = self._settings, self.model.codec
         sums, spectral, waveform, count = HealthSums(), 0.0, 0.0, 0
@@ -141,13 +142,13 @@ class VaeTask:
                 sums.add_error(float(error.sum(dtype=float)), float(spread.sum(dtype=float)))
         self.details = sums.details(settings.frame_rate_hz)
         self.details |= {"spectral_loss": spectral / count, "waveform_loss": waveform / count}
-        if settings.keeps == "last":
-            return -float(self.model.step)
         weights, found = settings.loss, self.details
         score = weights.waveform_weight * found["waveform_loss"]
         # Without a reconstruction loss the spectral error still says which weights are better.
         score += (weights.spectral_weight or 1.0) * found["spectral_loss"]
-        return score + settings.beta * found["rate_nats"]
+        score += settings.beta * found["rate_nats"]
+        is_last_kept = settings.keeps == "last" and math.isfinite(score)
+        return -float(self.model.step) if is_last_kept else score
 
     def _batches(self) -> list[list[int]]:
         recipe, frames = self._settings.recipe, self.frames_per_item

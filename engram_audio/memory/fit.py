@@ -4,6 +4,7 @@ Shapes: N train targets, n of them in slots, D dimensions, F folds.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -124,8 +125,13 @@ def fit_lookup(
 
 def _kept_score(fit: FittedMemory) -> float:
     """The val score of what is kept: the base alone, where that is."""
-    off = fit.tried[-1]["val_nll"]
-    return off if fit.is_off else min(record["val_nll"] for record in fit.tried[:-1])
+    *tried, off = (_or_worst(record["val_nll"]) for record in fit.tried)
+    return off if fit.is_off else min(tried)
+
+
+def _or_worst(score: float) -> float:
+    """Return a score, or infinity where it is not finite: NaN compares with nothing."""
+    return score if math.isfinite(score) else math.inf
 
 
 def _dims(material: Material) -> int:
@@ -208,8 +214,8 @@ def _choose(problem: _Problem) -> FittedMemory:
                     "strength": strength, "temperature": temperature, "val_nll": score,
                 }
             )  # fmt: skip
-            if best is None or score < best[0]:
-                best = score, model
+            if best is None or _or_worst(score) < best[0]:
+                best = _or_worst(score), model
     assert best is not None
     base_score = mean_nll(problem.base, problem.val, problem.device)
     tried.append({"strength": 0.0, "val_nll": base_score})

@@ -79,11 +79,12 @@ def fit_mixture(
     """
     train, val = train.astype(np.float64), val.astype(np.float64)
     mixture = _start(train, num_components, floor, is_student, generator)
-    best, best_score, checked = mixture, mean_nll(val, mixture), np.inf
+    score = mean_nll(val, mixture)
+    best, best_score, checked = mixture, score if np.isfinite(score) else np.inf, np.inf
     for iteration in range(MAXIMUM_ITERATIONS):
         mixture = _step(train, mixture, floor, is_student and iteration in FREEDOM_STEPS)
         score = mean_nll(val, mixture)
-        if score < best_score:
+        if np.isfinite(score) and score < best_score:
             best, best_score = mixture, score
         if iteration % 10 == 9:
             if checked - best_score < minimum_gain:

@@ -1,9 +1,10 @@
 """The command line that all steps share: one frozen file, inputs, outputs and runtime flags."""
 
 import argparse
+import contextlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +18,19 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 class Arguments(argparse.Namespace):
-    """Parsed arguments: files by name, the job's wildcards by name, and its settings."""
+    """Parsed arguments: files by name, the job's wildcards by name, and its settings.
+
+    Attributes:
+        step: Name of the step.
+        frozen: The job's frozen file.
+        input_files: Every input that the step declares, by name; empty where a rule left it out.
+        output_files: Every output by name.
+    """
 
     step: str
     frozen: Frozen
+    input_files: dict[str, list[Path]]
+    output_files: dict[str, Path]
 
     def has_section(self, role: str) -> bool:
         """Whether the job has settings in a role."""
@@ -145,28 +155,56 @@ def parse_arguments(
     arguments.frozen = read_frozen(arguments.settings)
     for name in wildcards:
         setattr(arguments, name, _wildcard(arguments.frozen, name, step))
-    for name in (*inputs, *optional_inputs, *input_lists, *optional_lists):
-        _require_fitting(arguments.frozen.folder, getattr(arguments, name))
-    for name in outputs:
-        getattr(arguments, name).parent.mkdir(parents=True, exist_ok=True)
+    arguments.input_files = {
+        name: _paths(getattr(arguments, name))
+        for name in (*inputs, *optional_inputs, *input_lists, *optional_lists)
+    }
+    for paths in arguments.input_files.values():
+        for path in paths:
+            _require_fitting(arguments.frozen.folder, path)
+    arguments.output_files = {name: getattr(arguments, name) for name in outputs}
+    for path in arguments.output_files.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
     return arguments
 
 
-def _require_fitting(folder: Path, given: Path | list[Path] | None) -> None:
+def _paths(given: Path | list[Path] | None) -> list[Path]:
+    if given is None:
+        return []
+    return given if isinstance(given, list) else [given]
+
+
+def _require_fitting(folder: Path, path: Path) -> None:
     """Refuse an artifact that was made with other settings than its job has in the present plan."""
-    for path in given if isinstance(given, list) else [given]:
-        made_by = (read_manifest(path) or {}).get("settings") if path and path.is_file() else None
-        if isinstance(made_by, str) and not is_planned(folder, made_by):
-            raise InputError(
-                f"{path}: was made with other settings ({made_by}) than those of the present "
-                "configuration and code; delete it and run Snakemake again"
-            )
+    made_by = (read_manifest(path) or {}).get("settings") if path.is_file() else None
+    if isinstance(made_by, str) and not is_planned(folder, made_by):
+        raise InputError(
+            f"{path}: was made with other settings ({made_by}) than those of the present "
+            "configuration and code; delete it and run Snakemake again"
+        )
 
 
 def _wildcard(frozen: Frozen, name: str, step: str) -> str:
     if name not in frozen.wildcards:
         raise InputError(f"{frozen.name}: lacks the wildcard {name!r} that {step} reads")
     return frozen.wildcards[name]
+
+
+@contextlib.contextmanager
+def blame(subject: object, remedy: str = "") -> Iterator[None]:
+    """Turn a `ValueError` of the block into one line on a file or a section.
+
+    Args:
+        subject: The path of the file, or the name of the section.
+        remedy: What to do, where the error does not say it.
+
+    Raises:
+        InputError: Instead of the `ValueError`.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(f"{subject}: {error}{remedy and f'; {remedy}'}") from error
 
 
 def run(main: Callable[[], None]) -> None:

@@ -1,6 +1,7 @@
 """What the prediction steps read in the same way: frames with noise, nulls, reference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,12 @@ from engram_audio.artifacts.tensors import read_tensors
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
 from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
-from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.prediction.config import (
+    AnyHead,
+    PredictionEvaluationSection,
+    PredictionSection,
+    head_model,
+)
 from engram_audio.prediction.data import noisy_source
 from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.prediction.fit import Material
@@ -23,6 +29,7 @@ from engram_audio.prediction.nulls import Rung
 from engram_audio.prediction.reference import Reference
 from engram_audio.prediction.scores import compact_sensitivity
 from engram_audio.prediction.storage import unpack_models, unpack_reference, unpack_rungs
+from engram_audio.steps._cli import Arguments
 
 PARTS = ("train", "val", "eval")
 
@@ -61,6 +68,13 @@ def open_frames(shards: Sequence[Path], splits: Path) -> Frames:
     return Frames(store, {str(name): split_of[name] for name in store.index["utterance_id"]})
 
 
+def load_head(arguments: Arguments) -> AnyHead:
+    """Read the section of a head."""
+    role = "head_section"
+    model = head_model(arguments.section_text(role), arguments.section_name(role))
+    return arguments.load_section(role, model)
+
+
 def noise_of(reference: Reference, section: PredictionSection) -> np.ndarray:
     """Return the dequantisation noise's SD, shape [D]."""
     return section.dequantization_fraction * reference.frame_sd
@@ -72,10 +86,9 @@ def read_nulls(path: Path) -> tuple[Reference, list[Rung]]:
     return unpack_reference(arrays, header["reference"]), unpack_rungs(arrays, header["rungs"])
 
 
-def load_material(
-    frames: Frames, nulls: Path, section: PredictionSection
-) -> tuple[Material, Callable[[], None]]:
-    """Load train and val for training; the function returned frees local disk."""
+@contextmanager
+def load_material(frames: Frames, nulls: Path, section: PredictionSection) -> Iterator[Material]:
+    """Load train and val for training; local disk is freed at the end of the `with`."""
     reference, rungs = read_nulls(nulls)
     noise_sd = noise_of(reference, section)
     index = frames.store.index
@@ -83,22 +96,12 @@ def load_material(
     source = noisy_source(
         frames.source(("train", "val"), section.block_frames), noise_sd, section.noise_seed
     )
-    block, release = resident_block(
-        source,
-        int(index.loc[used, "num_frames"].sum()),
-        frames.store.metadata.num_dims,
-        section.resident_memory_gib,
-    )
-    material = Material(
-        block,
-        frames.part_of,
-        reference,
-        rungs,
-        section.window_frames,
-        max(section.lags_frames),
-        noise_sd,
-    )
-    return material, release
+    num_frames, num_dims = int(index.loc[used, "num_frames"].sum()), frames.store.metadata.num_dims
+    longest = max(section.lags_frames)
+    with resident_block(source, num_frames, num_dims, section.resident_memory_gib) as block:
+        yield Material(
+            block, frames.part_of, reference, rungs, section.window_frames, longest, noise_sd
+        )
 
 
 def open_stage(

@@ -1,17 +1,22 @@
-"""Checkpoints, signals and logs of a training step: the outside of `training.loop`."""
+"""The outside of `training.loop` in every training step: checkpoints, signals, logs, errors."""
 
 import ctypes
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from tqdm import tqdm
 
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
+from engram_audio.artifacts.digest import file_digest
 from engram_audio.errors import InputError
+from engram_audio.provenance import canonical_json, text_digest
+from engram_audio.steps._cli import Arguments
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
 from engram_audio.training.packing import pack_state, unpack_state
@@ -41,17 +46,43 @@ def keep_freed_memory() -> bool:
 
 
 class StopFlag:
-    """True once SIGTERM has come (a scheduler about to take the node); the step ends soon."""
+    """True once SIGTERM has come: a scheduler is about to take the node.
+
+    A training asks after every step and saves first. Outside of one there is nothing to save, and
+    the signal ends the step at once.
+    """
 
     def __init__(self) -> None:
-        """Install the handler."""
+        """Wait for no signal yet."""
         self.is_set = False
-        signal.signal(signal.SIGTERM, self._set)
+        self._is_asked = False
+        self._previous: Any = None
+
+    def __enter__(self) -> Self:
+        """Install the handler."""
+        self._previous = signal.signal(signal.SIGTERM, self._set)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put the handler back that was there before."""
+        signal.signal(signal.SIGTERM, self._previous)
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Promise that the flag is asked inside of the block, so that the signal only sets it."""
+        self._is_asked = True
+        try:
+            yield
+        finally:
+            self._is_asked = False
 
     def _set(self, number: int, frame: Any) -> None:
         del frame
-        LOG.warning("signal %d: saving a checkpoint and stopping", number)
         self.is_set = True
+        if not self._is_asked:
+            LOG.warning("signal %d: stopping", number)
+            sys.exit(INTERRUPTED_EXIT_CODE)
+        LOG.warning("signal %d: saving a checkpoint and stopping", number)
 
     def __call__(self) -> bool:
         """Return whether to stop."""
@@ -91,49 +122,134 @@ class Checkpoint:
         self._path.unlink(missing_ok=True)
 
 
-def callbacks(
-    checkpoint: Checkpoint,
-    stop: StopFlag,
-    recipe: TrainingRecipe,
-    label: str,
-    tensorboard: Path | None,
-) -> Callbacks:
-    """Wire the loop: save, log lines, TensorBoard, a bar on a terminal."""
-    writer = _writer(tensorboard / label) if tensorboard and recipe.is_tensorboard_logged else None
-    bar = tqdm(total=recipe.num_steps, desc=label) if sys.stderr.isatty() else None
+class TrainingRun:
+    """The trainings of one step: the block of a `with` trains and writes what came out.
 
-    def log(record: dict[str, float]) -> None:
-        if bar is None:
-            LOG.info("%s: %s", label, ", ".join(f"{k} {v:.6g}" for k, v in record.items()))
-        if writer is not None:
-            for name, value in record.items():
-                writer.add_scalar(name, value, int(record["step"]))
-            writer.flush()
+    A checkpoint belongs to the job's frozen file and to the content of every input that the step
+    declares. When the block ends well, the checkpoints are removed, because the output is there.
+    When it does not, they stay. A signal ends the step with its exit code, and a training that
+    diverged is one line.
+    """
 
-    def progress(step: int) -> None:
-        if bar is not None:
-            bar.update(step - bar.n)
+    def __init__(
+        self,
+        arguments: Arguments,
+        recipe: TrainingRecipe | None = None,
+        recipe_at: tuple[str, str] = ("recipe_section", ""),
+        fields_that_judge: Collection[str] = (),
+    ) -> None:
+        """Prepare the run of a step.
 
-    return Callbacks(save=checkpoint.save, log=log, should_stop=stop, progress=progress)
+        Args:
+            arguments: The step's own.
+            recipe: How to train, where it is part of another section.
+            recipe_at: Role of the section that holds the recipe, and the field that it is there.
+            fields_that_judge: Fields of that section which judge a finished training. A checkpoint
+                goes on under other values of them.
+        """
+        self._arguments = arguments
+        self._given_recipe, self._recipe_at = recipe, recipe_at
+        self._fields_that_judge = fields_that_judge
+        self._stop = StopFlag()
+        self._checkpoints: list[Checkpoint] = []
+        self._label = arguments.step
+
+    def __enter__(self) -> Self:
+        """Listen to signals."""
+        self._stop.__enter__()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Remove the checkpoints, or say why the run ended.
+
+        Raises:
+            InputError: The training diverged.
+            SystemExit: It was asked to stop.
+        """
+        self._stop.__exit__()
+        if error is None:
+            for checkpoint in self._checkpoints:
+                checkpoint.remove()
+        elif isinstance(error, Interrupted):
+            sys.exit(INTERRUPTED_EXIT_CODE)
+        elif isinstance(error, FloatingPointError):
+            raise InputError(self._divergence(error)) from error
+
+    @cached_property
+    def recipe(self) -> TrainingRecipe:
+        """How to train."""
+        role, _ = self._recipe_at
+        return self._given_recipe or self._arguments.load_section(role, TrainingRecipe)
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of all that decides what is trained: the job, and every declared input."""
+        role, _ = self._recipe_at
+        job = self._arguments.frozen.digest_without(role, self._fields_that_judge)
+        files = {
+            name: [_content_digest(path) for path in paths]
+            for name, paths in self._arguments.input_files.items()
+        }
+        return text_digest(canonical_json([job, files]))
+
+    def train(
+        self, label: str, train: Callable[[TrainingState | None, Callbacks], ResultT]
+    ) -> ResultT:
+        """Train from the checkpoint of this name on, or from the start; keep the end as another.
+
+        Args:
+            label: Name of the model among those of the step.
+            train: Takes the state to go on from and the loop's callbacks.
+
+        Raises:
+            Interrupted: The signal came; the state was saved first.
+        """
+        keep_freed_memory()
+        self._label = label
+        folder = next(iter(self._arguments.output_files.values())).parent
+        path = folder / f".checkpoint-{label}.safetensors"
+        checkpoint = Checkpoint(path, f"{self.key}/{label}")
+        self._checkpoints.append(checkpoint)
+        with self._stop.asked():
+            return train(checkpoint.load(), self._callbacks(checkpoint, label))
+
+    def _callbacks(self, checkpoint: Checkpoint, label: str) -> Callbacks:
+        """Wire the loop: save, log lines, TensorBoard, a bar on a terminal."""
+        folder = Path(self._arguments.tensorboard) / label
+        writer = _writer(folder) if self.recipe.is_tensorboard_logged else None
+        is_terminal = sys.stderr.isatty()
+        bar = tqdm(total=self.recipe.num_steps, desc=label) if is_terminal else None
+
+        def log(record: dict[str, float]) -> None:
+            if bar is None:
+                LOG.info("%s: %s", label, ", ".join(f"{k} {v:.6g}" for k, v in record.items()))
+            if writer is not None:
+                for name, value in record.items():
+                    writer.add_scalar(name, value, int(record["step"]))
+                writer.flush()
+
+        def progress(step: int) -> None:
+            if bar is not None:
+                bar.update(step - bar.n)
+
+        return Callbacks(checkpoint.save, log, self._stop, progress, checkpoint.save)
+
+    def _divergence(self, error: FloatingPointError) -> str:
+        role, field = self._recipe_at
+        key = f"{field}.learning_rate" if field else "learning_rate"
+        return (
+            f"{self._arguments.section_name(role)}: {self._label} diverged: {error}; lower {key} "
+            f"from {self.recipe.learning_rate:g}"
+        )
 
 
-def run_resumable(
-    checkpoint: Checkpoint,
-    stop: StopFlag,
-    recipe: TrainingRecipe,
-    label: str,
-    tensorboard: Path | None,
-    run: Callable[[TrainingState | None, Callbacks], ResultT],
-    state_of: Callable[[ResultT], TrainingState],
-) -> ResultT:
-    """Train from the checkpoint on; exit as interrupted when asked to stop, else keep the end."""
-    wired = callbacks(checkpoint, stop, recipe, label, tensorboard)
+def _content_digest(path: Path) -> str:
     try:
-        result = run(checkpoint.load(), wired)
-    except Interrupted:
-        sys.exit(INTERRUPTED_EXIT_CODE)
-    checkpoint.save(state_of(result))
-    return result
+        return file_digest(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); run Snakemake, which makes it"
+        ) from error
 
 
 def _writer(folder: Path) -> Any:

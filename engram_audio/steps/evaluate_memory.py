@@ -9,7 +9,6 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
-from engram_audio.errors import InputError
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.controls import (
     CONSTANT_GATE,
@@ -62,7 +61,6 @@ def main(argv: list[str] | None = None) -> None:
     reference, rungs = read_nulls(arguments.nulls)
     frames = open_frames(arguments.shards, arguments.splits)
     stage = open_stage(frames, reference, section, evaluation, str(device), None)
-    material, release = load_material(frames, arguments.nulls, section)
     scope = Scope(
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference,
         evaluation, controls.batch_frames, device,
@@ -70,20 +68,18 @@ def main(argv: list[str] | None = None) -> None:
     stored = read_memory(arguments.memory, rungs, lag, arguments.base_model, reference)
     for model in stored.models.values():
         model.to(device)
-    models, header = _models(arguments, stored, material, lag, controls, device)
     tables, usages = [], []
-    try:
-        for part in PARTS:
-            scores, usage = score_models(models, stage.sources[part], part, scope)
+    with load_material(frames, arguments.nulls, section) as material:
+        models, header = _models(arguments, stored, material, lag, controls, device)
+        with _cli.blame(arguments.memory):
+            for part in PARTS:
+                scores, usage = score_models(models, stage.sources[part], part, scope)
+                tables.append(scores)
+                usages.append(usage)
+            scores, header["kernel"] = _datastore(
+                arguments, stored, material, memory, controls, stage, scope
+            )
             tables.append(scores)
-            usages.append(usage)
-        scores, header["kernel"] = _datastore(
-            arguments, stored, material, memory, controls, stage, scope
-        )
-        tables.append(scores)
-    except ValueError as error:
-        raise InputError(f"{arguments.memory}: {error}") from error
-    release()
     manifest = arguments.manifest(seed)
     write_table(arguments.scores, pd.concat(tables, ignore_index=True), manifest)
     write_table(arguments.usage, pd.concat(usages, ignore_index=True), manifest)

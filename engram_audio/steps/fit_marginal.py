@@ -3,12 +3,12 @@
 import logging
 
 from engram_audio.artifacts.bundle import write_bundle
-from engram_audio.prediction.config import PredictionSection, head_model
+from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.fit import fit_marginals
 from engram_audio.prediction.storage import pack_marginals
 from engram_audio.steps import _cli
-from engram_audio.steps._prediction import load_material, open_frames
-from engram_audio.training.config import TrainingRecipe
+from engram_audio.steps._prediction import load_head, load_material, open_frames
+from engram_audio.steps._training import TrainingRun
 
 LOG = logging.getLogger(__name__)
 
@@ -25,21 +25,15 @@ def main(argv: list[str] | None = None) -> None:
         argv=argv,
     )
     section = arguments.load_section("section", PredictionSection)
-    model = head_model(
-        arguments.section_text("head_section"), arguments.section_name("head_section")
-    )
-    settings = arguments.load_section("head_section", model)
-    recipe = arguments.load_section("recipe_section", TrainingRecipe)
+    head = load_head(arguments)
     frames = open_frames(arguments.shards, arguments.splits)
-    material, release = load_material(frames, arguments.nulls, section)
-    fits = fit_marginals(settings, recipe, material, int(arguments.seed))
+    seed = int(arguments.seed)
+    with TrainingRun(arguments) as run, load_material(frames, arguments.nulls, section) as material:
+        fits = fit_marginals(head, run.recipe, material, seed)
     for space, (fit, _) in fits.items():
         LOG.info("%s: %d components, growth %s", space, fit.num_components, fit.growth)
-    release()
-    arrays, header = pack_marginals(arguments.head, settings, fits)
-    write_bundle(
-        arguments.marginal, arrays, {**arguments.manifest(int(arguments.seed)), "marginals": header}
-    )
+    arrays, header = pack_marginals(arguments.head, head, fits)
+    write_bundle(arguments.marginal, arrays, {**arguments.manifest(seed), "marginals": header})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import torch
 
 from engram_audio.artifacts.bundle import write_bundle
-from engram_audio.errors import InputError
 from engram_audio.memory.config import LookupMemory, MemoryStageSection
 from engram_audio.memory.fit import fit_lookup
 from engram_audio.memory.storage import pack_lookup
@@ -35,9 +34,11 @@ def main(argv: list[str] | None = None) -> None:
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     lag, seed = int(arguments.lag), int(arguments.seed)
     frames = open_frames(arguments.shards, arguments.splits)
-    material, release = load_material(frames, arguments.nulls, section)
     arrays, headers = {}, {}
-    try:
+    with (
+        load_material(frames, arguments.nulls, section) as material,
+        _cli.blame(arguments.section_name("memory_section")),
+    ):
         bases = candidates(
             arguments.base, material, lag, stage.target, stage.num_folds, arguments.base_model,
             arguments.folds or [],
@@ -48,16 +49,8 @@ def main(argv: list[str] | None = None) -> None:
             )
             packed, headers[label] = pack_lookup(label, fitted)
             arrays |= packed
-    except ValueError as error:
-        raise InputError(f"{arguments.section_name('memory_section')}: {error}") from error
-    release()
-    header = {
-        **arguments.manifest(seed),
-        "kind": settings.kind,
-        "event": stage.target,
-        "memories": headers,
-    }
-    write_bundle(arguments.memory, arrays, header)
+    kind = {"kind": settings.kind, "event": stage.target, "memories": headers}
+    write_bundle(arguments.memory, arrays, {**arguments.manifest(seed), **kind})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """Train a mel_vae or vae codec; resumes with the same bits, fails when it has collapsed."""
 
 import logging
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ import torch
 
 from engram_audio.artifacts.audio import read_indexed
 from engram_audio.artifacts.bundle import write_bundle
-from engram_audio.artifacts.digest import file_digest
 from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.artifacts.table import read_table
 from engram_audio.codecs.codec_health import collapse_reason
@@ -22,18 +20,10 @@ from engram_audio.codecs.training import build_task, pack_codec, train_codec
 from engram_audio.codecs.waveform import resample
 from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.errors import InputError
-from engram_audio.provenance import canonical_json, text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._progress import track
-from engram_audio.steps._training import (
-    INTERRUPTED_EXIT_CODE,
-    Checkpoint,
-    StopFlag,
-    callbacks,
-    keep_freed_memory,
-)
-from engram_audio.training.loop import Interrupted
+from engram_audio.steps._training import TrainingRun
 
 LOG = logging.getLogger(__name__)
 
@@ -55,9 +45,6 @@ def main(argv: list[str] | None = None) -> None:
             f"{arguments.section_name('section')}: a codec of kind {settings.kind} is not trained"
         )
     device = torch.device(resolve_device(arguments.device, settings.uses_torch))
-    checkpoint = _checkpoint(arguments, settings)
-    stop = StopFlag()
-    keep_freed_memory()
     splits = read_table(arguments.splits, ["utterance_id", "split"])
     table = read_table(arguments.utterances, ["utterance_id", "duration_s", *AUDIO_COLUMNS])
     clips = table.merge(splits, on="utterance_id", how="left")
@@ -67,29 +54,21 @@ def main(argv: list[str] | None = None) -> None:
     }
     train, val = (_read(clips, part, most[part], settings) for part in ("train", "val"))
     task = build_task(settings, settings.kind, train, val, device)
-    wired = callbacks(checkpoint, stop, settings.recipe, "codec", Path(arguments.tensorboard))
-    try:
-        state = train_codec(settings, task, device, checkpoint.load(), wired)
-    except Interrupted:
-        sys.exit(INTERRUPTED_EXIT_CODE)
-    except FloatingPointError as error:
-        raise InputError(
-            f"{arguments.section_name('section')}: {error}; lower recipe.learning_rate"
-        ) from error
-    checkpoint.save(state)
-    reason = collapse_reason(task.details, settings)
-    if reason is not None:
-        if settings.health.action == "fail":
+    # A collapsed codec that is kept after all is judged anew, not trained again.
+    with TrainingRun(arguments, settings.recipe, ("section", "recipe"), {"health"}) as run:
+        state = run.train("codec", partial(train_codec, settings, task, device))
+        reason = collapse_reason(task.details, settings)
+        if reason is not None and settings.health.action == "fail":
             raise InputError(
                 f"{arguments.weights}: the codec has collapsed: {reason}; change its beta or its "
                 "recipe, or set health.action to `report` to keep it and flag it"
             )
-        LOG.warning("the codec has collapsed: %s", reason)
-    write_jsonl(arguments.history, state.history)
-    header = {"health": task.details, "collapse": reason or ""}
-    manifest = {**arguments.manifest(settings.seed), **header}
-    write_bundle(arguments.weights, pack_codec(task.generator), manifest)
-    checkpoint.remove()
+        if reason is not None:
+            LOG.warning("the codec has collapsed: %s", reason)
+        write_jsonl(arguments.history, state.history)
+        header = {"health": task.details, "collapse": reason or ""}
+        manifest = {**arguments.manifest(settings.seed), **header}
+        write_bundle(arguments.weights, pack_codec(task.generator), manifest)
 
 
 def _read(
@@ -102,17 +81,6 @@ def _read(
     for audio in track(files, len(files), part, "utterances"):
         waveform, rate = read_indexed(audio)
         yield resample(waveform, rate, settings.sample_rate_hz)
-
-
-def _checkpoint(arguments: _cli.Arguments, settings: TrainedCodecSettings) -> Checkpoint:
-    """Return the resumable state; the gates judge a training and are no part of it.
-
-    A collapsed run that is to be kept after all is not trained again.
-    """
-    section = canonical_json(settings.model_dump(mode="json", exclude={"health"}))
-    inputs = map(file_digest, [arguments.utterances, arguments.splits])
-    key = text_digest("\n".join([arguments.frozen.code, section, *inputs]))
-    return Checkpoint(arguments.weights.parent / ".checkpoint-codec.safetensors", key)
 
 
 if __name__ == "__main__":

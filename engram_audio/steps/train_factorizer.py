@@ -1,12 +1,10 @@
 """Train one factoriser; resumes after a kill with the same bits, fails when it has collapsed."""
 
-import sys
-from pathlib import Path
+from functools import partial
 
 import torch
 
 from engram_audio.artifacts.bundle import write_bundle
-from engram_audio.artifacts.digest import file_digest
 from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerHealthSection, FactorizerSection
@@ -14,20 +12,11 @@ from engram_audio.factorizer.fit import noise_floor, train_factorizer
 from engram_audio.factorizer.health import collapse_reason
 from engram_audio.factorizer.storage import pack_factorizer
 from engram_audio.prediction.config import PredictionSection
-from engram_audio.provenance import text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_components
 from engram_audio.steps._prediction import load_material, open_frames
-from engram_audio.steps._training import (
-    INTERRUPTED_EXIT_CODE,
-    Checkpoint,
-    StopFlag,
-    callbacks,
-    keep_freed_memory,
-)
-from engram_audio.training.config import TrainingRecipe
-from engram_audio.training.loop import Interrupted
+from engram_audio.steps._training import TrainingRun
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -46,63 +35,31 @@ def main(argv: list[str] | None = None) -> None:
     )  # fmt: skip
     section = arguments.load_section("section", PredictionSection)
     settings = arguments.load_section("variant_section", FactorizerSection)
-    recipe = arguments.load_section("recipe_section", TrainingRecipe)
     limits = arguments.load_section("health_section", FactorizerHealthSection)
     device = torch.device(resolve_device(arguments.device, uses_torch=True))
     seed = int(arguments.seed)
     frames = open_frames(arguments.shards, arguments.splits)
-    material, release = load_material(frames, arguments.nulls, section)
     components = read_components(arguments.decoder)
     if settings.loss.feature_weight and components is None:
         raise InputError(
             f"{arguments.section_name('variant_section')}: loss.feature_weight needs a codec whose "
             "decoder to log-mel is linear (mel_pca); set it to 0 for this representation"
         )
-    checkpoint = _checkpoint(arguments, seed)
-    stop = StopFlag()
-    keep_freed_memory()
-    wired = callbacks(checkpoint, stop, recipe, "factorizer", Path(arguments.tensorboard))
-    try:
-        task, state = train_factorizer(
-            settings, recipe, material, components, seed, device, checkpoint.load(), wired
-        )
-    except Interrupted:
-        sys.exit(INTERRUPTED_EXIT_CODE)
-    except ValueError as error:
-        raise InputError(
-            f"{arguments.splits}: {error}; shorten the chunk or the burn-in"
-        ) from error
-    checkpoint.save(state)
-    model = task.model.model
-    reason = collapse_reason(task.details, model, limits)
-    if reason is not None and limits.action == "fail":
-        raise InputError(
-            f"{arguments.model}: the run has collapsed: {reason}; change the variant, or set "
-            "factorizer_health.action to `report` to keep it and flag it"
-        )
-    floor = noise_floor(material)
-    release()
-    arrays, header = pack_factorizer(model, floor)
-    write_jsonl(arguments.history, state.history)
-    write_bundle(
-        arguments.model,
-        arrays,
-        {
-            **arguments.manifest(seed),
-            "factorizer": header,
-            "health": task.details,
-            "collapse": reason or "",
-        },
-    )
-    checkpoint.remove()
-
-
-def _checkpoint(arguments: _cli.Arguments, seed: int) -> Checkpoint:
-    inputs = [arguments.nulls, arguments.splits, *arguments.shards]
-    inputs += [arguments.decoder] if arguments.decoder else []
-    parts = [*arguments.section_texts().values(), *map(file_digest, inputs), str(seed)]
-    key = text_digest("\n".join([arguments.frozen.code, *parts]))
-    return Checkpoint(arguments.model.parent / ".checkpoint-factorizer.safetensors", key)
+    with TrainingRun(arguments) as run, load_material(frames, arguments.nulls, section) as material:
+        train = partial(train_factorizer, settings, run.recipe, material, components, seed, device)
+        with _cli.blame(arguments.splits, "shorten the chunk or the burn-in"):
+            task, state = run.train("factorizer", train)
+        model = task.model.model
+        reason = collapse_reason(task.details, model, limits)
+        if reason is not None and limits.action == "fail":
+            raise InputError(
+                f"{arguments.model}: the run has collapsed: {reason}; change the variant, or set "
+                "factorizer_health.action to `report` to keep it and flag it"
+            )
+        arrays, header = pack_factorizer(model, noise_floor(material))
+        found = {"factorizer": header, "health": task.details, "collapse": reason or ""}
+        write_jsonl(arguments.history, state.history)
+        write_bundle(arguments.model, arrays, {**arguments.manifest(seed), **found})
 
 
 if __name__ == "__main__":

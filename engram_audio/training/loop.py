@@ -61,7 +61,7 @@ class TrainingState:
         weights: Parameters and buffers.
         moments: Optimiser state by `<parameter>.<name>`.
         best_weights: Parameters and buffers of the best score so far.
-        best_score: That score.
+        best_score: That score; infinity while no score was finite.
         best_step: Steps done when it was reached.
         num_since_best: Scores since then.
         loss_sum: Sum of the losses since the last score.
@@ -94,12 +94,14 @@ class Callbacks:
         log: Called with each record: step, train_loss, learning_rate, gradient_norm, val_score.
         should_stop: Asked after every step; True saves and raises `Interrupted`.
         progress: Called with the number of steps done.
+        finish: Called with the state of a training that is over.
     """
 
     save: Callable[[TrainingState], None] = lambda state: None
     log: Callable[[dict[str, float]], None] = lambda record: None
     should_stop: Callable[[], bool] = lambda: False
     progress: Callable[[int], None] = lambda step: None
+    finish: Callable[[TrainingState], None] = lambda state: None
 
 
 def train(
@@ -122,7 +124,7 @@ def train(
 
     Raises:
         Interrupted: `should_stop` was True; the state was saved first.
-        FloatingPointError: The loss is not finite.
+        FloatingPointError: The training diverged: the loss is not finite, or no score on val is.
     """
     callbacks = callbacks or Callbacks()
     optimizers = build_optimizers(task.model, recipe, device)
@@ -150,8 +152,10 @@ def train(
         callbacks.progress(state.step)
         if stop:
             raise Interrupted(f"stopped after step {state.step}")
+    _require_finite_score(state)
     task.model.load_state_dict(state.best_weights)
     _capture(task.model, optimizers, state)
+    callbacks.finish(state)
     return state
 
 
@@ -246,7 +250,8 @@ def _first_state(task: Task, callbacks: Callbacks) -> TrainingState:
     with torch.no_grad():
         score = task.validate()
     weights = _copy(task.model.state_dict())
-    state = TrainingState(0, weights, {}, weights, score, 0, 0)
+    best = score if math.isfinite(score) else math.inf
+    state = TrainingState(0, weights, {}, weights, best, 0, 0)
     _record(state, {"step": 0, "val_score": score, **task.details}, callbacks)
     return state
 
@@ -269,12 +274,24 @@ def _score(
         if not math.isfinite(record["train_loss"]):
             raise FloatingPointError(f"the training loss is not finite at step {state.step}")
         state.loss_sum, state.loss_count = 0.0, 0
-    if score < state.best_score:
+    if math.isfinite(score) and score < state.best_score:
         state.best_score, state.best_step, state.num_since_best = score, state.step, 0
         state.best_weights = _copy(task.model.state_dict())
     else:
         state.num_since_best += 1
     _record(state, record, callbacks)
+
+
+def _require_finite_score(state: TrainingState) -> None:
+    """Refuse a training that never had a finite score.
+
+    The score before the first step does not count: its weights are not trained.
+    """
+    scores = [record["val_score"] for record in state.history if record["step"]]
+    if not any(map(math.isfinite, scores)):
+        raise FloatingPointError(
+            f"no score on val is finite, from the first step to step {state.step}"
+        )
 
 
 def _add_losses(state: TrainingState, losses: list[Tensor]) -> None:

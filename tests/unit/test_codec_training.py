@@ -314,6 +314,18 @@ def test_the_last_weights_are_kept_where_the_settings_say_so():
         vae_settings(keeps="last", recipe={"patience_validations": 2})
 
 
+@torch.no_grad()
+def test_last_weights_are_not_kept_where_their_score_is_not_finite(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A decoder that gives NaN has no score, whatever the number of its step."""
+    task = task_of(vae_settings(keeps="last"))
+    task.model.step += 3
+    assert task.validate() == -3.0
+    monkeypatch.setattr(task, "_spectral", lambda decoded, clean: torch.tensor(math.nan))
+    assert math.isnan(task.validate())
+
+
 def test_crops_are_whole_and_lie_inside_their_recording():
     """Random and fixed crops of ramps: consecutive values of one recording, all reachable."""
     ramps = [100.0 * n + np.arange(length) for n, length in enumerate((5, 9, 30))]

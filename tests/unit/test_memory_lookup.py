@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from engram_audio.memory import fit
 from engram_audio.memory.controls import lookup_controls
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.entries import (
@@ -198,6 +199,23 @@ def test_lookup_is_switched_off_where_there_is_nothing(simulate):
     gain = mean_nll(candidates[-1].model, data, CPU) - mean_nll(fit.model, data, CPU)
     assert fit.is_off
     assert gain == pytest.approx(0.0, abs=1e-6) or fit.base != candidates[-1].name
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_choice_with_a_score_that_is_not_finite_is_never_kept(
+    table: World, bad: float, monkeypatch: pytest.MonkeyPatch
+):
+    """The first choice has no finite score: the best of the others is kept."""
+    candidates = linear_candidates(table.material, 1, "position", 2)[-1:]
+    scores = iter([bad, 0.5, 0.25, *[1.0] * 100])
+    monkeypatch.setattr(fit, "mean_nll", lambda *_: next(scores))
+    settings = lookup(shrinkages_frames=[1.0, 5.0, 30.0], may_switch_off=False)
+    chosen = fit_lookup(settings, table.material, 1, candidates, 0, CPU)
+    monkeypatch.undo()
+    wanted = lookup(shrinkages_frames=[30.0], may_switch_off=False)
+    third = fit_lookup(wanted, table.material, 1, candidates, 0, CPU)
+    for name, values in third.model.state_dict().items():
+        assert torch.equal(values, chosen.model.state_dict()[name]), name
 
 
 def test_controls_take_one_part_away(table: World, fitted):

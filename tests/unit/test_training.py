@@ -1,12 +1,16 @@
 """The training loop: order, schedule, early stopping, and resuming bit for bit."""
 
 import itertools
+import json
+import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
+from engram_audio.prediction import marginal_em
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
 from engram_audio.training.order import ShuffledOrder, step_seed
 from engram_audio.training.packing import pack_state, unpack_state
@@ -96,6 +100,114 @@ def test_loss_that_is_not_finite_is_an_error():
     task.y[:] = float("nan")
     with pytest.raises(FloatingPointError, match="step 10"):
         train(task, recipe(), 0, CPU)
+
+
+class Scored(Regression):
+    """The same regression; its scores are given, one for each validation."""
+
+    def __init__(self, scores: list[float]) -> None:
+        super().__init__()
+        self._scores = iter(scores)
+        self.weights: list[Tensor] = []
+
+    def validate(self) -> float:
+        self.weights.append(self.model.state_dict()["0.weight"].clone())
+        return next(self._scores)
+
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [NAN, 3.0, 2.0, 5.0], [INF, 3.0, 2.0, 5.0], [-INF, 3.0, 2.0, 5.0], [NAN, NAN, INF, 1e300],
+        [4.0, NAN, -INF, 2.0], [4.0, 3.0, NAN, NAN], [1.0, 3.0, NAN, 2.0], [NAN, -5.0, NAN, -4.0],
+        [-INF, INF, NAN, 7.0], [0.0, -0.0, NAN, 1.0],
+    ],
+)  # fmt: skip
+def test_best_score_is_the_least_finite_one(scores: list[float]):
+    """Wherever NaN or infinity stands, the kept weights are those of the least finite score."""
+    task = Scored(scores)
+    state = train(task, recipe(num_steps=30, validation_interval_steps=10), 0, CPU)
+    finite = [(score, number) for number, score in enumerate(scores) if math.isfinite(score)]
+    score, number = min(finite)
+    assert (state.best_score, state.best_step) == (score, 10 * number)
+    assert torch.equal(task.model.state_dict()["0.weight"], task.weights[number])
+    assert state.num_since_best == 3 - number
+
+
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+@pytest.mark.parametrize("first", [NAN, INF, 1.0])
+def test_training_without_a_finite_score_has_diverged(first: float, bad: float):
+    """A finite score of the weights before the first step is no score of a trained model."""
+    ended: list[TrainingState] = []
+    with pytest.raises(FloatingPointError, match=r"no score on val is finite.* step 30"):
+        train(
+            Scored([first, bad, bad, bad]), recipe(num_steps=30, validation_interval_steps=10), 0,
+            CPU, callbacks=Callbacks(finish=ended.append),
+        )  # fmt: skip
+    assert not ended
+
+
+def test_patience_counts_scores_that_are_not_finite():
+    """A training that only gives NaN ends after `patience` scores, with the error."""
+    settings = recipe(num_steps=500, patience_validations=2)
+    with pytest.raises(FloatingPointError, match=r"to step 20$"):
+        train(Scored([1.0] + 50 * [NAN]), settings, 0, CPU)
+
+
+class Clipped(Regression):
+    """The regression with a score that is NaN until it is good."""
+
+    def validate(self) -> float:
+        score = super().validate()
+        return score if score < 2.3 else NAN
+
+
+@pytest.mark.parametrize("stop_after", [1, 9, 10, 25])
+def test_resuming_keeps_bits_beside_scores_that_are_not_finite(stop_after: int, tmp_path):
+    """The checkpoint holds NaN scores and an infinite best one: the run goes on as if whole."""
+    whole = train(Clipped(), recipe(), 3, CPU)
+    assert math.isnan(whole.history[0]["val_score"])
+    assert same(whole.weights, run(recipe()).weights)
+    steps, saved = itertools.count(1), []
+    callbacks = Callbacks(save=saved.append, should_stop=lambda: next(steps) == stop_after)
+    with pytest.raises(Interrupted):
+        train(Clipped(), recipe(), 3, CPU, callbacks=callbacks)
+    write_bundle(tmp_path / "state.safetensors", *pack_state(saved[-1]))
+    state = unpack_state(*read_bundle(tmp_path / "state.safetensors"))
+    resumed = train(Clipped(), recipe(), 3, CPU, state)
+    assert same(whole.weights, resumed.weights) and same(whole.moments, resumed.moments)
+    assert json.dumps(whole.history, sort_keys=True) == json.dumps(resumed.history, sort_keys=True)
+
+
+def test_finish_is_told_the_state_that_is_returned():
+    """Once, at the end; going on from it trains nothing and returns the same."""
+    ended: list[TrainingState] = []
+    state = run(recipe(), callbacks=Callbacks(finish=ended.append))
+    assert ended == [state]
+    again = run(recipe(), unpack_state(*pack_state(state)))
+    assert same(again.weights, state.weights) and again.step == state.step
+
+
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+def test_mixture_whose_score_is_not_finite_is_never_the_best(
+    bad: float, monkeypatch: pytest.MonkeyPatch
+):
+    """EM stops on val as training does: its start has no finite score, its second step is best."""
+    frames = np.random.default_rng(0).standard_normal((60, 2))
+    seen: list[tuple[float, object]] = []
+    scores = itertools.chain([bad, 3.0, 1.0, 2.0, bad], itertools.repeat(2.0))
+
+    def score(val: np.ndarray, mixture: object) -> float:
+        seen.append((next(scores), mixture))
+        return seen[-1][0]
+
+    monkeypatch.setattr(marginal_em, "mean_nll", score)
+    generator = np.random.default_rng(1)
+    best, found = marginal_em.fit_mixture(frames, frames, 2, np.full(2, 0.1), False, generator)
+    assert found == 1.0 and best is seen[2][1]
 
 
 def test_order_is_a_permutation_per_epoch():

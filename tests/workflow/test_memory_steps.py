@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import write_table
+from engram_audio.errors import InputError
 from engram_audio.steps import (
     evaluate_memory,
     fit_linear_nulls,
@@ -20,7 +22,7 @@ from engram_audio.steps import (
     train_matched,
     train_memory,
 )
-from tests.frozen_argv import run_step
+from tests.frozen_argv import run_step, steps_until_written
 from tests.unit.memory_material import KMEANS, engram, lookup, table_of
 from tests.unit.prediction_material import head_settings, make_block, recipe
 from tests.workflow.test_prediction_training import SECTION, command, environment
@@ -137,6 +139,49 @@ def test_the_summary_states_sizes_and_choices(evaluated: Path):
     used = usage.loc[("memory", "eval")]
     assert 1 <= used["slots_used"] <= used["num_slots"] <= 400
     assert 1 <= used["slot_perplexity"] <= used["slots_used"]
+
+
+def test_matched_models_of_another_base_are_trained_anew(
+    evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A killed run goes on with the same base model, and starts anew with another."""
+    base = tmp_path / "base.safetensors"
+
+    def taken(note: str) -> int:
+        write_bundle(base, {"weight": np.zeros(2)}, {"note": note})
+        words = arguments(
+            evaluated, controls_section="memory_controls", head_section="head",
+            recipe_section="recipe", memory="memory.safetensors", tensorboard="none",
+            base_model=str(base), matched=str(tmp_path / "matched.safetensors"), **FITTED,
+        )  # fmt: skip
+        return steps_until_written(train_matched, words, monkeypatch)
+
+    assert taken("one") == 2 * recipe().num_steps
+    assert taken("one") == 0
+    assert taken("another") == 2 * recipe().num_steps
+
+
+@pytest.mark.parametrize("step", [train_fold_density, train_memory, train_matched])
+def test_divergence_is_one_clear_line_in_every_training_step(step: Any, evaluated: Path):
+    """A learning rate beyond all reason: the line names the recipe, its value and what to do."""
+    wild = recipe(learning_rate=1e30, gradient_clip=1e30, weight_decay=0.0)
+    (evaluated / "wild.json").write_text(wild.model_dump_json())
+    own = {
+        train_fold_density: {"memory_section": "memory", "fold": "0", "model": "d.safetensors"},
+        train_memory: {
+            "memory_section": "engram", "stage_section": "memory", "memory": "e.safetensors",
+        },
+        train_matched: {
+            "controls_section": "memory_controls", "stage_section": "memory",
+            "memory": "memory.safetensors", "matched": "f.safetensors",
+        },
+    }[step]  # fmt: skip
+    with pytest.raises(
+        InputError, match=r"^wild: .* diverged: .*; lower learning_rate from 1e\+30"
+    ):
+        run(step, evaluated, recipe_section="wild", head_section="head", lag="1", seed="0",
+            device="cpu", tensorboard="none", **own)  # fmt: skip
+    assert not [path for name in "def" for path in evaluated.glob(f"{name}.safetensors")]
 
 
 def test_a_head_under_a_memory_needs_its_folds(study: Path, tmp_path: Path):

@@ -9,19 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engram_audio.artifacts.bundle import read_bundle
+from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import write_table
 from engram_audio.steps import (
     evaluate_rollout,
     fit_linear_nulls,
+    refit_memory,
     tabulate_rollout,
     train_density,
     train_rollout,
 )
-from tests.frozen_argv import run_step
+from tests.frozen_argv import run_step, steps_until_written
 from tests.report_rollout_tables import BARS
 from tests.unit.factorizer_material import recipe
+from tests.unit.memory_material import lookup
 from tests.unit.prediction_material import first_order, head_settings, make_block
 from tests.unit.rollout_material import METHODS, ROLLOUT
 from tests.workflow.test_prediction_training import SECTION, command, environment, interrupt
@@ -53,6 +55,9 @@ def study(tmp_path_factory) -> Path:
         "rollout": ROLLOUT,
         "statistics": {"confidence": 0.95, "bootstrap_draws": 100, "seed": 0},
         "rollout_bars": BARS,
+        "memory": {"target": "delta", "num_folds": 2},
+        "lookup": lookup().model_dump(mode="json"),
+        "refit": {"kind": "refit", "method": "k_step", "memory": "lookup"},
         **{f"method_{name}": {**METHODS[name], **changes} for name, changes in RUNS.items()},
     }
     for name, value in sections.items():
@@ -160,6 +165,37 @@ def test_tables_hold_every_method(evaluated, tmp_path):
     assert set(upto["guard"]) == {"nearest"}
     sweep = pd.read_csv(tmp_path / "rollout_sweep.csv", comment="#")
     assert set(sweep["method"]) == {"one_step", "k_step"}
+
+
+def test_folds_of_another_base_are_tuned_anew(
+    evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A killed refit goes on with the same files, and starts anew with another base model."""
+    base, arrays = tmp_path / "base.safetensors", read_bundle(evaluated / "head.safetensors")
+    head = evaluated / "head.safetensors"
+
+    def taken(note: str) -> int:
+        write_bundle(base, arrays[0], {"models": arrays[1]["models"], "note": note})
+        sections = {
+            "stage": "memory", "method": "refit", "tuned": "method_k_step", "memory": "lookup",
+            "recipe": "recipe",
+        }  # fmt: skip
+        named = [
+            word
+            for role, name in sections.items()
+            for word in (f"--{role}-section", evaluated / f"{name}.json")
+        ]
+        words = [
+            *shared(evaluated), *named, "--tuned-model", place(evaluated, "k_step") /
+            "model.safetensors", "--base-model", base, "--folds", head, head, "--seed", "0",
+            "--device", "cpu", "--tensorboard", tmp_path, "--model", tmp_path / "model.safetensors",
+            "--history", tmp_path / "history.jsonl",
+        ]  # fmt: skip
+        return steps_until_written(refit_memory, words, monkeypatch)
+
+    assert taken("one") == 2 * 20
+    assert taken("one") == 0
+    assert taken("another") == 2 * 20
 
 
 def test_a_missing_base_is_one_clear_line(study, tmp_path):

@@ -1,5 +1,6 @@
 """Wildcard constraints, the validated configuration and the functions that rules share."""
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -85,6 +86,7 @@ def array_stamp(wildcards) -> dict[str, str]:
     return {"arrays": user_stamp(row.path), "table": user_stamp(row.table)}
 
 
+@functools.cache  # one look at a folder for each plan, however many shards are made of it
 def user_stamp(path: str) -> str:
     """A stamp of a user's files, without what this workflow writes below them."""
     return data_stamp(Path(path), [Path(workflow.pathvars.apply(name)) for name in WRITTEN])

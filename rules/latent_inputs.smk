@@ -15,6 +15,7 @@ def codec_weights(wildcards) -> list[str]:
     return STUDY.codec_files(STUDY.codec_of(wildcards.representation))
 
 
+@functools.cache
 def pinned_weights(codec: str) -> dict[str, dict[str, str]]:
     """Digests of weights that a user's path names: pinned when they are first planned with."""
     record = Path(workflow.pathvars.apply(f"<results>/config/pinned/{codec}.json"))

@@ -18,7 +18,8 @@ from engram_audio.provenance import text_digest
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_components
-from engram_audio.steps._prediction import load_material, open_frames
+from engram_audio.steps._frames import open_frames
+from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import (
     INTERRUPTED_EXIT_CODE,
     Checkpoint,

@@ -1,6 +1,7 @@
 """The command line that all steps share: one frozen file, inputs, outputs and runtime flags."""
 
 import argparse
+import gc
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -171,6 +172,8 @@ def _wildcard(frozen: Frozen, name: str, step: str) -> str:
 
 def run(main: Callable[[], None]) -> None:
     """Run a step: log to standard error, turn an `InputError` into one line and exit code 1."""
+    gc.freeze()  # what was imported stays: collections need not walk it
+    gc.enable()  # see `steps/__init__.py`
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",

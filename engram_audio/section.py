@@ -14,7 +14,10 @@ class Section(BaseModel):
     default, because the YAML file is the experiment.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False,
+        defer_build=True,  # on first use: a step reads few of the sections that it can name
+    )  # fmt: skip
 
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ import pandas as pd
 from engram_audio.report.data import ReportData
 from engram_audio.rollout.ceiling import Run
 from engram_audio.rollout.config import METHOD_MODELS, AnyMethod, RolloutBarsSection
-from engram_audio.rollout.health import Health
+from engram_audio.rollout.measures import Health
 from engram_audio.rollout.tables import rollout_table, sweep_table
 from tests.report_tables import BASES
 from tests.unit.rollout_material import METHODS, rollout_section

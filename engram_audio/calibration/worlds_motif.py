@@ -9,7 +9,6 @@ import dataclasses
 import functools
 
 import numpy as np
-from scipy.optimize import brentq
 
 from engram_audio.calibration.chains import Chain, cycle, forward_filter
 from engram_audio.calibration.layout import Speaker, ragged
@@ -87,6 +86,8 @@ class Motifs(World):
         def excess(log_sd: float) -> float:
             share = explained / (total + 2 * np.exp(2 * log_sd))
             return float(share.mean()) - (1 - self.key_ratio)
+
+        from scipy.optimize import brentq  # slow to import, and one world of many solves for it
 
         log_sd = brentq(excess, *LOG_SD_BRACKET)
         return float(np.exp(log_sd))  # pyright: ignore[reportArgumentType,reportCallIssue]

@@ -24,6 +24,7 @@ from engram_audio.memory.datastore import (
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.joint import EngramDensity
 from engram_audio.memory.keys import KeyEncoder
+from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY
 from engram_audio.prediction.base import Batch
 from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.prediction.data import WindowData, window_data
@@ -33,8 +34,6 @@ from engram_audio.prediction.reference import Reference
 from engram_audio.prediction.slices import EveryNth, slice_masks
 
 Model = ConditionalDensity | MemoryDensity
-MEMORY, KNN = "memory", "knn"
-KNN_BASE, KNN_MEMORY = "knn_base", "knn_memory"  # on the queries that k-NN is scored on
 
 
 class Scope(NamedTuple):

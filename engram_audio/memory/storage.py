@@ -12,10 +12,11 @@ from engram_audio.memory.fit import FittedMemory, entries_of
 from engram_audio.memory.joint import EngramDensity, Trained, build_engram
 from engram_audio.memory.keys import KeyArrays, KeyEncoder
 from engram_audio.memory.slots import SlotMap
-from engram_audio.prediction.base import BaseArrays
+from engram_audio.prediction.base_arrays import BaseArrays
 from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.storage import HEAD, base_arrays, base_from
-from engram_audio.prediction.trunks import InputScales
+from engram_audio.prediction.null_storage import base_arrays, base_from
+from engram_audio.prediction.reference import InputScales
+from engram_audio.prediction.storage import HEAD
 
 Arrays = dict[str, np.ndarray]
 

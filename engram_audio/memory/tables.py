@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.memory.config import MemoryVerdictSection
-from engram_audio.memory.evaluation import KNN, KNN_BASE, KNN_MEMORY, MEMORY
+from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY, MEMORY
 from engram_audio.prediction.comparison import (
     Cell,
     SumTable,

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram_audio.prediction.base_arrays import BaseArrays
+
 
 class Batch(NamedTuple):
     """What a density sees, and the frames that make its target.
@@ -30,26 +32,6 @@ class Batch(NamedTuple):
     previous: Tensor
     current: Tensor
     speaker_mean: Tensor
-
-
-class BaseArrays(NamedTuple):
-    """The numbers of a base, float64; how a null is stored.
-
-    Attributes:
-        target: "delta" or "position": what `value` is.
-        frame_mean: m, shape [D].
-        intercept: Shape [D].
-        weight: Shape [p * D, D], rows in the order of the regressors; p may be 0.
-        speaker_weight: Diagonal weight on speaker_mean - m, shape [D].
-        scale: Square root of the residual covariance, shape [D, D], symmetric.
-    """
-
-    target: str
-    frame_mean: np.ndarray
-    intercept: np.ndarray
-    weight: np.ndarray
-    speaker_weight: np.ndarray
-    scale: np.ndarray
 
 
 class LinearBase(nn.Module):

@@ -7,17 +7,14 @@ is ever stored twice.
 Shapes: N frames, M targets, B batch, W window, D dimensions, U utterances.
 """
 
-import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from engram_audio import windows
-from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.latents.block import LatentBlock
 from engram_audio.prediction.base import Batch
+from engram_audio.prediction.speakers import SpeakerMeans
 
 
 class WindowData:
@@ -69,64 +66,6 @@ class WindowData:
             self._speaker_means.index_select(0, self._utterances[items]),
         )
         return Batch(*(part.to(device) for part in parts))
-
-
-class SpeakerMeans(NamedTuple):
-    """Mean frame of each utterance's speaker over the speaker's other utterances.
-
-    The scored utterance itself is left out, so that the null knows no future of its own; a speaker
-    with one utterance has the train mean.
-    """
-
-    row_of: dict[str, int]
-    means: np.ndarray
-
-    def of(self, utterance_ids: np.ndarray) -> np.ndarray:
-        """Return rows of utterances, shape [U, D], float32."""
-        return self.means[[self.row_of[str(name)] for name in utterance_ids]]
-
-
-def speaker_means(
-    utterance_ids: np.ndarray,
-    speaker_ids: np.ndarray,
-    sums: np.ndarray,
-    counts: np.ndarray,
-    fallback: np.ndarray,
-) -> SpeakerMeans:
-    """Build leave-one-utterance-out speaker means of per-utterance sums [U, D] and counts [U]."""
-    _, speaker = np.unique(speaker_ids.astype(str), return_inverse=True)
-    total = np.zeros((speaker.max() + 1, sums.shape[1]))
-    np.add.at(total, speaker, sums)
-    frames = np.bincount(speaker, weights=counts)
-    others = frames[speaker] - counts
-    means = (total[speaker] - sums) / np.maximum(others, 1)[:, None]
-    means[others == 0] = fallback
-    row_of = {str(name): row for row, name in enumerate(utterance_ids)}
-    return SpeakerMeans(row_of, means.astype(np.float32))
-
-
-def with_noise(block: LatentBlock, noise_sd: np.ndarray, seed: int) -> LatentBlock:
-    """Add fixed dequantisation noise of SD `noise_sd` [D]; the same utterance, the same noise."""
-    if not np.any(noise_sd):
-        return block
-    frames = np.array(block.frames, dtype=np.float32)
-    for number, name in enumerate(block.utterance_ids):
-        rows = slice(int(block.offsets[number]), int(block.offsets[number + 1]))
-        generator = np.random.default_rng([seed, zlib.crc32(str(name).encode())])
-        noise = generator.standard_normal(frames[rows].shape, dtype=np.float32)
-        frames[rows] += noise * noise_sd.astype(np.float32)
-    # noise hides what was repeated: the mark is that of the frames before it
-    return block._replace(frames=frames, is_scored=block.scored())
-
-
-def noisy_source(source: BlockSource, noise_sd: np.ndarray, seed: int) -> BlockSource:
-    """Return the stream with `with_noise` applied to every block."""
-
-    def blocks() -> Iterator[LatentBlock]:
-        for block in source():
-            yield with_noise(block, noise_sd, seed)
-
-    return blocks
 
 
 def window_data(

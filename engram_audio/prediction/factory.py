@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from engram_audio.prediction.base import BaseArrays, LinearBase, noise_floor
+from engram_audio.prediction.base import LinearBase, noise_floor
+from engram_audio.prediction.base_arrays import BaseArrays
 from engram_audio.prediction.config import (
     DirectionMagnitudeHead,
     FlowHead,
@@ -16,7 +17,8 @@ from engram_audio.prediction.direction import DirectionMagnitude
 from engram_audio.prediction.flow import ConditionalFlow
 from engram_audio.prediction.heads import DensityHead, StandardNormal, build_mixture
 from engram_audio.prediction.marginal_em import MixtureParameters
-from engram_audio.prediction.trunks import FreeParameters, InputScales, build_trunk
+from engram_audio.prediction.reference import InputScales
+from engram_audio.prediction.trunks import FreeParameters, build_trunk
 
 
 def log_floor_of(arrays: BaseArrays, noise_sd: np.ndarray) -> torch.Tensor | None:

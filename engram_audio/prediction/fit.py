@@ -13,7 +13,7 @@ import torch
 from engram_audio import windows
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.base import BaseArrays
+from engram_audio.prediction.base_arrays import BaseArrays
 from engram_audio.prediction.config import AnyHead, HeadSection
 from engram_audio.prediction.data import WindowData, thin, window_data
 from engram_audio.prediction.density import ConditionalDensity

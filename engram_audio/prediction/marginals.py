@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from engram_audio.prediction.base import BaseArrays
+from engram_audio.prediction.base_arrays import BaseArrays
 from engram_audio.prediction.config import HeadSection, StudentTMixtureHead
 from engram_audio.prediction.data import WindowData
 from engram_audio.prediction.density import ConditionalDensity

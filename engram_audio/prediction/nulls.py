@@ -16,7 +16,7 @@ import numpy as np
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.base import BaseArrays
+from engram_audio.prediction.base_arrays import BaseArrays
 from engram_audio.prediction.events import ANY_LAG, SPACES
 from engram_audio.prediction.linear import (
     LOG_2PI,

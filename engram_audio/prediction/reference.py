@@ -11,9 +11,16 @@ import numpy as np
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.data import SpeakerMeans, speaker_means
-from engram_audio.prediction.trunks import InputScales
+from engram_audio.prediction.speakers import SpeakerMeans, speaker_means
 from engram_audio.stats.floors import floored_variance
+
+
+class InputScales(NamedTuple):
+    """Train statistics that normalise a trunk's input, each of shape [D]."""
+
+    frame_mean: np.ndarray
+    frame_sd: np.ndarray
+    delta_sd: np.ndarray
 
 
 class Reference(NamedTuple):

@@ -3,21 +3,11 @@
 Shapes: B targets, W window, D dimensions, E frame embedding, P parameters.
 """
 
-from typing import NamedTuple
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from engram_audio.prediction.config import TrunkSettings
-
-
-class InputScales(NamedTuple):
-    """Train statistics that normalise a trunk's input, each of shape [D]."""
-
-    frame_mean: np.ndarray
-    frame_sd: np.ndarray
-    delta_sd: np.ndarray
+from engram_audio.prediction.reference import InputScales
 
 
 class FreeParameters(nn.Module):

@@ -26,7 +26,6 @@ from engram_audio.rollout.forecasts import (
     moment_matched,
 )
 from engram_audio.rollout.health import (
-    Health,
     frozen_paths,
     measure_health,
     step_rms,
@@ -35,6 +34,7 @@ from engram_audio.rollout.health import (
     true_stretches,
 )
 from engram_audio.rollout.laws import has_laws, step_law
+from engram_audio.rollout.measures import Health
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.reads import read_dynamics, reader_of
 from engram_audio.rollout.scores import climatology_score, energy_score

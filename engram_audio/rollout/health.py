@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engram_audio.rollout.measures import Health
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Run
 
@@ -189,34 +190,6 @@ def true_frozen_share(
     true = Run(future, future - starts.true_steps().unsqueeze(0), is_true, (0.0, 0.0))
     is_frozen = frozen_paths(true, scale, true_rms, fraction, count)
     return is_frozen.double().sum((0, 1)) / is_true.sum((0, 1)).clamp_min(1)
-
-
-class Health(NamedTuple):
-    """How a run compares with data; ratios and errors are over dimensions.
-
-    Attributes:
-        std_ratio: Median over dimensions of SD over the data's SD; 1 is right.
-        std_ratio_lowest: The smallest.
-        std_ratio_highest: The largest.
-        step_ratio: RMS increment over the data's.
-        autocorrelation_error: Mean |error| over dimensions at lag 1.
-        autocorrelation_error_all: Mean |error| over dimensions and all lags.
-        autocorrelation_error_worst: The largest |error|.
-        spectrum_error: RMS of the log power ratio, nats.
-        energy_distance: Of late frames from true frames, in SD.
-        energy_distance_floor: Of two halves of every speaker's true frames.
-    """
-
-    std_ratio: float
-    std_ratio_lowest: float
-    std_ratio_highest: float
-    step_ratio: float
-    autocorrelation_error: float
-    autocorrelation_error_all: float
-    autocorrelation_error_worst: float
-    spectrum_error: float
-    energy_distance: float
-    energy_distance_floor: float
 
 
 def measure_health(

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from engram_audio.prediction.base import Batch
 from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.trunks import ContextInput, InputScales
+from engram_audio.prediction.reference import InputScales
+from engram_audio.prediction.trunks import ContextInput
 from engram_audio.rollout.gated import INPUT_CLIP, Gated
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.data import SpeakerMeans
+from engram_audio.prediction.speakers import SpeakerMeans
 
 
 class Starts(NamedTuple):

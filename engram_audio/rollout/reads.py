@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from engram_audio.prediction.base import Batch
+from engram_audio.rollout.measures import READS
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Run, StepDensity
-
-READS = ("gate", "hit_rate", "gate_true", "hit_rate_true")
 
 
 class Reader(Protocol):

@@ -27,8 +27,7 @@ from engram_audio.rollout.config import (
     RolloutSection,
     memory_base,
 )
-from engram_audio.rollout.health import Health
-from engram_audio.rollout.reads import READS
+from engram_audio.rollout.measures import READS, Health
 from engram_audio.stats.estimate import Estimate, function_of, paired_quotient
 from engram_audio.stats.ratio import complement, ratio_of_sums
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engram_audio.prediction.base import Batch
 from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.trunks import InputScales
+from engram_audio.prediction.reference import InputScales
 from engram_audio.rollout.config import EnergyMethod, KStepMethod, NoiseMethod
 from engram_audio.rollout.forecasters import Forecaster
 from engram_audio.rollout.leveled import LeveledDensity

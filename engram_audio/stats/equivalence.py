@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from engram_audio.stats import student_t
 from engram_audio.stats.estimate import Uncertain
 
 
@@ -34,4 +34,4 @@ def two_one_sided_tests(quantity: Uncertain, target: float, margin: float) -> Eq
         above_low = (quantity.value - (target - margin)) / quantity.se
         below_high = ((target + margin) - quantity.value) / quantity.se
     smaller = np.minimum(above_low, below_high)
-    return Equivalence(stats.t.sf(smaller, quantity.df), stats.t.cdf(smaller, quantity.df))
+    return Equivalence(student_t.above(smaller, quantity.df), student_t.below(smaller, quantity.df))

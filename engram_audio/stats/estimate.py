@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+
+from engram_audio.stats import student_t
 
 
 class Estimate(NamedTuple):
@@ -58,7 +59,7 @@ def uncertain(estimate: Estimate) -> Uncertain:
 
 def t_interval(quantity: Uncertain, confidence: float) -> Interval:
     """Return value -+ t(df) * se, two-sided at `confidence`."""
-    half = stats.t.ppf(0.5 + confidence / 2, quantity.df) * quantity.se
+    half = student_t.quantile(0.5 + confidence / 2, quantity.df) * quantity.se
     return Interval(quantity.value - half, quantity.value + half)
 
 
@@ -106,7 +107,7 @@ def fieller_quotient(numerator: Uncertain, denominator: Uncertain, confidence: f
     with np.errstate(divide="ignore", invalid="ignore"):
         quotient = numerator.value / denominator.value
         df = linear_combination(numerator, denominator, -quotient).df
-        squared_t = stats.t.ppf(0.5 + confidence / 2, df) ** 2
+        squared_t = student_t.quantile(0.5 + confidence / 2, df) ** 2
         # (n - q d)^2 <= t^2 (vn + q^2 vd), a quadratic in q
         curve = denominator.value**2 - squared_t * denominator.se**2
         middle = numerator.value * denominator.value
@@ -127,7 +128,7 @@ def paired_quotient(numerator: Estimate, denominator: Estimate, confidence: floa
     units = np.maximum(numerator.num_units, denominator.num_units).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(units > 1, units - 1, np.nan)
-        scale = stats.t.ppf(0.5 + confidence / 2, df) ** 2 * units / df
+        scale = student_t.quantile(0.5 + confidence / 2, df) ** 2 * units / df
         top, bottom = numerator.influence, denominator.influence
         # (n - q d)^2 <= t^2 var(n - q d), a quadratic in q
         curve = denominator.value**2 - scale * (bottom**2).sum(-1)

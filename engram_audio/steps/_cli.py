@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -209,6 +210,8 @@ def blame(subject: object, remedy: str = "") -> Iterator[None]:
 
 def run(main: Callable[[], None]) -> None:
     """Run a step: log to standard error, turn an `InputError` into one line and exit code 1."""
+    gc.freeze()  # what was imported stays: collections need not walk it
+    gc.enable()  # see `steps/__init__.py`
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",

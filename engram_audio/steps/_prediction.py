@@ -1,20 +1,15 @@
-"""What the prediction steps read in the same way: frames with noise, nulls, reference."""
+"""What the steps that run densities read in the same way: material, streams, models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from engram_audio.artifacts.bundle import read_bundle
-from engram_audio.artifacts.latents import LatentStore
 from engram_audio.artifacts.resident import block_source, resident_block
-from engram_audio.artifacts.table import read_table
 from engram_audio.artifacts.tensors import read_tensors
-from engram_audio.errors import InputError
-from engram_audio.latents.block import BlockSource
 from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
 from engram_audio.prediction.config import (
     AnyHead,
@@ -22,50 +17,14 @@ from engram_audio.prediction.config import (
     PredictionSection,
     head_model,
 )
-from engram_audio.prediction.data import noisy_source
 from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.dequantization import noisy_source
 from engram_audio.prediction.fit import Material
-from engram_audio.prediction.nulls import Rung
 from engram_audio.prediction.reference import Reference
 from engram_audio.prediction.scores import compact_sensitivity
-from engram_audio.prediction.storage import unpack_models, unpack_reference, unpack_rungs
+from engram_audio.prediction.storage import unpack_models
 from engram_audio.steps._cli import Arguments
-
-PARTS = ("train", "val", "eval")
-
-
-class Frames(NamedTuple):
-    """The split frames of a representation.
-
-    Attributes:
-        store: Open shards.
-        part_of: Part of each utterance id that has latents.
-    """
-
-    store: LatentStore
-    part_of: dict[str, str]
-
-    def source(self, parts: Sequence[str], block_frames: int) -> BlockSource:
-        """Return the stream of some parts."""
-        chosen = {name for name, part in self.part_of.items() if part in parts}
-        return block_source(self.store, chosen, block_frames)
-
-
-def open_frames(shards: Sequence[Path], splits: Path) -> Frames:
-    """Open shards and give every utterance its part.
-
-    Raises:
-        InputError: An utterance is in no split.
-    """
-    store = LatentStore(shards)
-    table = read_table(splits, ["utterance_id", "split"])
-    split_of = dict(zip(table["utterance_id"], table["split"], strict=True))
-    missing = [name for name in store.index["utterance_id"] if name not in split_of]
-    if missing:
-        raise InputError(
-            f"{splits}: has no utterance {missing[0]} ({len(missing)} missing); rerun make_splits"
-        )
-    return Frames(store, {str(name): split_of[name] for name in store.index["utterance_id"]})
+from engram_audio.steps._frames import PARTS, Frames, noise_of, read_nulls
 
 
 def load_head(arguments: Arguments) -> AnyHead:
@@ -73,17 +32,6 @@ def load_head(arguments: Arguments) -> AnyHead:
     role = "head_section"
     model = head_model(arguments.section_text(role), arguments.section_name(role))
     return arguments.load_section(role, model)
-
-
-def noise_of(reference: Reference, section: PredictionSection) -> np.ndarray:
-    """Return the dequantisation noise's SD, shape [D]."""
-    return section.dequantization_fraction * reference.frame_sd
-
-
-def read_nulls(path: Path) -> tuple[Reference, list[Rung]]:
-    """Read what `fit_linear_nulls` wrote."""
-    arrays, header = read_bundle(path)
-    return unpack_reference(arrays, header["reference"]), unpack_rungs(arrays, header["rungs"])
 
 
 @contextmanager

@@ -24,8 +24,9 @@ from engram_audio.rollout.config import (
 from engram_audio.rollout.fit import Frame, build_model, linear_density
 from engram_audio.rollout.storage import AnyGuard, load_weights, unpack_guard
 from engram_audio.steps._cli import Arguments
+from engram_audio.steps._frames import read_nulls
 from engram_audio.steps._memory import read_memory
-from engram_audio.steps._prediction import read_models, read_nulls
+from engram_audio.steps._prediction import read_models
 
 STEP_EVENT = "delta"  # at lag 1 one model scores both events
 

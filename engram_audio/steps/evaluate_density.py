@@ -5,7 +5,8 @@ from engram_audio.prediction.assess import TABLES, assess, head_entries, roll_ou
 from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
-from engram_audio.steps._prediction import open_frames, open_stage, read_models, read_nulls
+from engram_audio.steps._frames import open_frames, read_nulls
+from engram_audio.steps._prediction import open_stage, read_models
 
 
 def main(argv: list[str] | None = None) -> None:

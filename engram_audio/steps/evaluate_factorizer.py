@@ -10,7 +10,8 @@ from engram_audio.prediction.config import PredictionEvaluationSection, Predicti
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_factorizer
-from engram_audio.steps._prediction import PARTS, open_frames, open_stage, read_nulls
+from engram_audio.steps._frames import PARTS, open_frames, read_nulls
+from engram_audio.steps._prediction import open_stage
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -26,14 +26,9 @@ from engram_audio.prediction.config import PredictionEvaluationSection, Predicti
 from engram_audio.prediction.fit import Material
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
+from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._memory import StoredMemory, candidates, read_memory
-from engram_audio.steps._prediction import (
-    load_material,
-    open_frames,
-    open_stage,
-    read_models,
-    read_nulls,
-)
+from engram_audio.steps._prediction import load_material, open_stage, read_models
 
 PARTS = ("val", "eval")
 

@@ -7,14 +7,14 @@ from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
 from engram_audio.prediction.config import PredictionSection
-from engram_audio.prediction.data import noisy_source
+from engram_audio.prediction.dequantization import noisy_source
 from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.evaluation import climate_frames, evaluate_method, make_bench
 from engram_audio.rollout.paths import Starts, collect_starts
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
-from engram_audio.steps._prediction import Frames, noise_of, open_frames
+from engram_audio.steps._frames import Frames, noise_of, open_frames
 from engram_audio.steps._rollout import (
     OPTIONAL_FILES,
     files_of,

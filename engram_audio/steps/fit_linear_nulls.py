@@ -2,12 +2,12 @@
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.prediction.config import PredictionNullsSection, PredictionSection
-from engram_audio.prediction.data import noisy_source
+from engram_audio.prediction.dequantization import noisy_source
+from engram_audio.prediction.null_storage import pack_reference, pack_rungs
 from engram_audio.prediction.nulls import LadderMoments, fit_ladder
 from engram_audio.prediction.reference import measure_reference
-from engram_audio.prediction.storage import pack_reference, pack_rungs
 from engram_audio.steps import _cli
-from engram_audio.steps._prediction import PARTS, noise_of, open_frames
+from engram_audio.steps._frames import PARTS, noise_of, open_frames
 
 
 def main(argv: list[str] | None = None) -> None:

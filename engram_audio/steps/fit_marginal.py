@@ -7,7 +7,8 @@ from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.fit import fit_marginals
 from engram_audio.prediction.storage import pack_marginals
 from engram_audio.steps import _cli
-from engram_audio.steps._prediction import load_head, load_material, open_frames
+from engram_audio.steps._frames import open_frames
+from engram_audio.steps._prediction import load_head, load_material
 from engram_audio.steps._training import TrainingRun
 
 LOG = logging.getLogger(__name__)

@@ -10,8 +10,9 @@ from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.fit import event_seed
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
+from engram_audio.steps._frames import open_frames
 from engram_audio.steps._memory import candidates
-from engram_audio.steps._prediction import load_material, open_frames
+from engram_audio.steps._prediction import load_material
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -17,7 +17,8 @@ from engram_audio.rollout.fit import frame_of
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
-from engram_audio.steps._prediction import load_material, open_frames
+from engram_audio.steps._frames import open_frames
+from engram_audio.steps._prediction import load_material
 from engram_audio.steps._rollout import RolloutFiles, load_method, open_base, read_method
 from engram_audio.steps._training import TrainingRun
 

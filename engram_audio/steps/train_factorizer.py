@@ -15,7 +15,8 @@ from engram_audio.prediction.config import PredictionSection
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_components
-from engram_audio.steps._prediction import load_material, open_frames
+from engram_audio.steps._frames import open_frames
+from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
 
 

@@ -12,7 +12,8 @@ from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.fit import events_trained
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
-from engram_audio.steps._prediction import load_head, load_material, open_frames
+from engram_audio.steps._frames import open_frames
+from engram_audio.steps._prediction import load_head, load_material
 from engram_audio.steps._training import TrainingRun
 
 

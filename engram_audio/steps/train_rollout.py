@@ -16,7 +16,8 @@ from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import AnyGuard, pack_method
 from engram_audio.steps import _cli
 from engram_audio.steps._device import resolve_device
-from engram_audio.steps._prediction import load_material, open_frames
+from engram_audio.steps._frames import open_frames
+from engram_audio.steps._prediction import load_material
 from engram_audio.steps._rollout import RolloutFiles, load_method, open_base
 from engram_audio.steps._training import TrainingRun
 

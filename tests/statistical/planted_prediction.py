@@ -23,14 +23,15 @@ from engram_audio.config import WorkflowConfig, parse_config
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
 from engram_audio.prediction import scores
 from engram_audio.prediction.config import AnyHead
-from engram_audio.prediction.data import noisy_source
 from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.prediction.dequantization import noisy_source
 from engram_audio.prediction.evaluation import EventTask, evaluate_part
 from engram_audio.prediction.events import ANY_LAG
 from engram_audio.prediction.factory import build_gaussian
 from engram_audio.prediction.fit import Material, fit_marginals, train_head
+from engram_audio.prediction.model_predictor import ModelPredictor
 from engram_audio.prediction.nulls import LadderMoments, fit_ladder, rungs_for
-from engram_audio.prediction.predictor import ModelPredictor, View
+from engram_audio.prediction.predictor import View
 from engram_audio.prediction.reference import measure_reference
 from engram_audio.training.loop import Callbacks
 from engram_audio.trust.measurement import parts_of

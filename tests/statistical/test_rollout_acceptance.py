@@ -25,8 +25,9 @@ from engram_audio.rollout.evaluation import Bench, evaluate_method, forecast_of,
 from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
 from engram_audio.rollout.forecasters import Belief, Direct
 from engram_audio.rollout.forecasts import Forecast, moment_matched
-from engram_audio.rollout.health import Health, measure_health
+from engram_audio.rollout.health import measure_health
 from engram_audio.rollout.laws import has_laws, step_law
+from engram_audio.rollout.measures import Health
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.scores import climatology_score, energy_score
 from engram_audio.rollout.simulate import (

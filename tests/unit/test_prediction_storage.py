@@ -9,16 +9,18 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.prediction.factory import build_conditional
 from engram_audio.prediction.fit import fit_marginals
+from engram_audio.prediction.null_storage import (
+    pack_reference,
+    pack_rungs,
+    unpack_reference,
+    unpack_rungs,
+)
 from engram_audio.prediction.nulls import base_for
 from engram_audio.prediction.storage import (
     density_spec,
     pack_density,
     pack_marginals,
-    pack_reference,
-    pack_rungs,
     unpack_models,
-    unpack_reference,
-    unpack_rungs,
 )
 from tests.unit.prediction_material import head_settings, make_world, recipe, white_noise
 

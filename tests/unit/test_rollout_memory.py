@@ -9,8 +9,9 @@ from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import linear_candidates
 from engram_audio.prediction.fit import train_head
 from engram_audio.rollout.config import KStepMethod, memory_base
+from engram_audio.rollout.measures import READS
 from engram_audio.rollout.paths import collect_starts
-from engram_audio.rollout.reads import READS, read_dynamics, reader_of
+from engram_audio.rollout.reads import read_dynamics, reader_of
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold
 from engram_audio.rollout.simulate import Limits, Settings, as_steps, free_run
 from engram_audio.training.loop import Callbacks

@@ -1,0 +1,35 @@
+"""Fixed noise on frames, so that no density can grow without bound where latents repeat a value.
+
+Shapes: D dimensions.
+"""
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from engram_audio.latents.block import BlockSource, LatentBlock
+
+
+def with_noise(block: LatentBlock, noise_sd: np.ndarray, seed: int) -> LatentBlock:
+    """Add fixed dequantisation noise of SD `noise_sd` [D]; the same utterance, the same noise."""
+    if not np.any(noise_sd):
+        return block
+    frames = np.array(block.frames, dtype=np.float32)
+    for number, name in enumerate(block.utterance_ids):
+        rows = slice(int(block.offsets[number]), int(block.offsets[number + 1]))
+        generator = np.random.default_rng([seed, zlib.crc32(str(name).encode())])
+        noise = generator.standard_normal(frames[rows].shape, dtype=np.float32)
+        frames[rows] += noise * noise_sd.astype(np.float32)
+    # noise hides what was repeated: the mark is that of the frames before it
+    return block._replace(frames=frames, is_scored=block.scored())
+
+
+def noisy_source(source: BlockSource, noise_sd: np.ndarray, seed: int) -> BlockSource:
+    """Return the stream with `with_noise` applied to every block."""
+
+    def blocks() -> Iterator[LatentBlock]:
+        for block in source():
+            yield with_noise(block, noise_sd, seed)
+
+    return blocks

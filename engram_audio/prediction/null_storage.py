@@ -1,0 +1,83 @@
+"""References and linear nulls as named arrays and a JSON header, and back.
+
+Shapes: D dimensions, U utterances.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from engram_audio.prediction.base_arrays import BaseArrays
+from engram_audio.prediction.linear import LinearFit
+from engram_audio.prediction.nulls import Rung
+from engram_audio.prediction.reference import Reference
+from engram_audio.prediction.speakers import SpeakerMeans
+
+Arrays = dict[str, np.ndarray]
+BASE_FIELDS = tuple(name for name in BaseArrays._fields if name != "target")
+REFERENCE_FIELDS = (
+    "frame_mean", "frame_sd", "delta_sd", "delta_directions", "position_directions",
+)  # fmt: skip
+
+
+def pack_reference(reference: Reference) -> tuple[Arrays, dict[str, Any]]:
+    """Return a reference's arrays and header."""
+    arrays = {f"reference/{name}": getattr(reference, name) for name in REFERENCE_FIELDS}
+    arrays["reference/speaker_means"] = reference.speakers.means
+    header = {
+        "energy_median": reference.energy_median,
+        "num_targets": reference.num_targets,
+        "utterance_ids": list(reference.speakers.row_of),
+    }
+    return arrays, header
+
+
+def unpack_reference(arrays: Arrays, header: dict[str, Any]) -> Reference:
+    """Return the reference of `pack_reference`."""
+    row_of = {name: row for row, name in enumerate(header["utterance_ids"])}
+    return Reference(
+        **{name: arrays[f"reference/{name}"] for name in REFERENCE_FIELDS},
+        energy_median=header["energy_median"],
+        speakers=SpeakerMeans(row_of, arrays["reference/speaker_means"]),
+        num_targets=header["num_targets"],
+    )
+
+
+def base_arrays(label: str, base: BaseArrays) -> Arrays:
+    """Return a base's arrays under `label`."""
+    return {f"{label}/{name}": getattr(base, name) for name in BASE_FIELDS}
+
+
+def base_from(label: str, target: str, arrays: Arrays) -> BaseArrays:
+    """Return the base of `base_arrays`."""
+    return BaseArrays(target=target, **{name: arrays[f"{label}/{name}"] for name in BASE_FIELDS})
+
+
+def pack_rungs(rungs: list[Rung]) -> tuple[Arrays, list[dict[str, Any]]]:
+    """Return the linear nulls' arrays and one header entry each."""
+    arrays: Arrays = {}
+    entries = []
+    for number, rung in enumerate(rungs):
+        arrays |= base_arrays(f"rung/{number}", rung.fit.arrays)
+        entries.append(
+            {
+                "name": rung.name,
+                "lag_frames": rung.lag_frames,
+                "event": rung.event,
+                "target": rung.fit.arrays.target,
+                "val_nll": rung.fit.val_nll,
+                "order": rung.fit.order,
+                "ridge": rung.fit.ridge,
+            }
+        )
+    return arrays, entries
+
+
+def unpack_rungs(arrays: Arrays, entries: list[dict[str, Any]]) -> list[Rung]:
+    """Return the nulls of `pack_rungs`."""
+    rungs = []
+    for number, entry in enumerate(entries):
+        base = base_from(f"rung/{number}", entry["target"], arrays)
+        fit = LinearFit(base, entry["val_nll"], entry["order"], entry["ridge"])
+        rungs.append(Rung(entry["name"], entry["lag_frames"], entry["event"], fit))
+    return rungs

@@ -1,0 +1,65 @@
+"""What every prediction step reads, with and without networks: split frames, nulls, reference."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from engram_audio.artifacts.bundle import read_bundle
+from engram_audio.artifacts.latents import LatentStore
+from engram_audio.artifacts.resident import block_source
+from engram_audio.artifacts.table import read_table
+from engram_audio.errors import InputError
+from engram_audio.latents.block import BlockSource
+from engram_audio.prediction.config import PredictionSection
+from engram_audio.prediction.null_storage import unpack_reference, unpack_rungs
+from engram_audio.prediction.nulls import Rung
+from engram_audio.prediction.reference import Reference
+
+PARTS = ("train", "val", "eval")
+
+
+class Frames(NamedTuple):
+    """The split frames of a representation.
+
+    Attributes:
+        store: Open shards.
+        part_of: Part of each utterance id that has latents.
+    """
+
+    store: LatentStore
+    part_of: dict[str, str]
+
+    def source(self, parts: Sequence[str], block_frames: int) -> BlockSource:
+        """Return the stream of some parts."""
+        chosen = {name for name, part in self.part_of.items() if part in parts}
+        return block_source(self.store, chosen, block_frames)
+
+
+def open_frames(shards: Sequence[Path], splits: Path) -> Frames:
+    """Open shards and give every utterance its part.
+
+    Raises:
+        InputError: An utterance is in no split.
+    """
+    store = LatentStore(shards)
+    table = read_table(splits, ["utterance_id", "split"])
+    split_of = dict(zip(table["utterance_id"], table["split"], strict=True))
+    missing = [name for name in store.index["utterance_id"] if name not in split_of]
+    if missing:
+        raise InputError(
+            f"{splits}: has no utterance {missing[0]} ({len(missing)} missing); rerun make_splits"
+        )
+    return Frames(store, {str(name): split_of[name] for name in store.index["utterance_id"]})
+
+
+def noise_of(reference: Reference, section: PredictionSection) -> np.ndarray:
+    """Return the dequantisation noise's SD, shape [D]."""
+    return section.dequantization_fraction * reference.frame_sd
+
+
+def read_nulls(path: Path) -> tuple[Reference, list[Rung]]:
+    """Read what `fit_linear_nulls` wrote."""
+    arrays, header = read_bundle(path)
+    return unpack_reference(arrays, header["reference"]), unpack_rungs(arrays, header["rungs"])

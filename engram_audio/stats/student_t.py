@@ -9,7 +9,12 @@ from scipy import special
 
 
 def quantile(probability: float, df: np.ndarray) -> np.ndarray:
-    """Return the values that t of `df` degrees of freedom stays below with a probability, [...]."""
+    """Return the values that t of `df` degrees of freedom stays below with a probability, [...].
+
+    Args:
+        probability: Above 0; scipy's special function has the wrong sign of infinity at 0.
+        df: Degrees of freedom, [...]; NaN where there are none.
+    """
     return special.stdtrit(df, probability)
 
 

@@ -12,7 +12,7 @@ DF = np.concatenate(
 )
 
 
-@pytest.mark.parametrize("probability", [0.0, 0.5, 0.9, 0.95, 0.975, 0.9995, 1.0])
+@pytest.mark.parametrize("probability", [0.05, 0.5, 0.9, 0.95, 0.975, 0.9995, 1.0])
 def test_quantiles_are_those_of_scipy(probability: float):
     """Also where there are no degrees of freedom: NaN, and where there are infinitely many."""
     expected = stats.t.ppf(probability, DF)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engram_audio.prediction.columns import PREDICTION_CALIBRATION, PREDICTION_ROLLOUT
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from engram_audio.report.data import ReportData
-from tests.report_tables import BASES
+from tests.report_tables import BASES, declared
 
 BASE, SURROGATE = BASES[0], f"{BASES[0]}--shuffled"
 HEADS = ("gaussian_mixture", "student_t_mixture")
@@ -141,7 +142,7 @@ def with_prediction(data: ReportData, surrogate: bool = True) -> ReportData:
     tables = {
         "prediction": prediction_table(groups, settings),
         "worst_frames": worst_table(groups),
-        "prediction_calibration": calibration_table(),
-        "prediction_rollout": rollout_table(),
+        "prediction_calibration": declared(PREDICTION_CALIBRATION, calibration_table()),
+        "prediction_rollout": declared(PREDICTION_ROLLOUT, rollout_table()),
     }
     return data._replace(tables={**data.tables, **tables})

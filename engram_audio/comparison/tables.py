@@ -1,4 +1,4 @@
-"""The published tables of codecs side by side; columns in docs/data-dictionary-codecs.md.
+"""The published tables of codecs side by side; `columns.py` says what their columns mean.
 
 All information is per second, with rate, dimension and context beside. It is what the past tells
 beyond a frame's own law, so it depends on what a frame is: stacking moves dependence into the
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.codecs.base import POSTERIOR_KL
+from engram_audio.comparison.columns import CODECS, FRONTIER, LADDER
 from engram_audio.comparison.config import ComparedSection
 from engram_audio.comparison.information import (
     NOTHING,
@@ -105,7 +106,7 @@ def codec_table(
             **_overlap(rows, name, compared, confidence),
         }
         found.append(facts)
-    return with_intervals(pd.DataFrame(found), confidence)
+    return CODECS.arrange(with_intervals(pd.DataFrame(found), confidence))
 
 
 def _facts(row: Row) -> dict[str, Any]:
@@ -267,13 +268,6 @@ def _block_frames(rows: Mapping[str, Row], twin: str | None) -> float:
     return row.permuted_block_s * row.rate_hz * resampling.get("frames_per_group", 1)
 
 
-LADDER_COLUMNS = (
-    "representation", "codec", "family", "frame_rate_hz", "num_dims", "bits_per_s", "bits_are",
-    "log_mel_l1", "stoi", "pesq", "information_nats_per_s", "information_bits_per_s", "predictor",
-    "marginal",
-)  # fmt: skip
-
-
 def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Return the points of every ladder, coarse to fine, with the front of each.
 
@@ -282,8 +276,7 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
     information over the rate, where one bounds it; it cannot exceed 1 unless the density model
     breaks down.
     """
-    intervals = [f"{name}{end}" for name in LADDER_COLUMNS for end in ("_low", "_high")]
-    columns = [*LADDER_COLUMNS, *(name for name in intervals if name in codecs.columns)]
+    columns = [name for column in LADDER for name in column.names(())]
     place = {name: number for number, name in enumerate(codecs["representation"])}
     parts = []
     for ladder, names in ladders.items():
@@ -299,8 +292,8 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
         part["is_pareto"] = pareto_front(part["log_mel_l1"].to_numpy(float), information)
         parts.append(part)
     if not parts:
-        return pd.DataFrame(columns=["ladder", "step", *columns, "is_pareto"])
-    return pd.concat(parts, ignore_index=True)
+        return FRONTIER.empty()
+    return FRONTIER.arrange(pd.concat(parts, ignore_index=True))
 
 
 def pareto_front(distortion: np.ndarray, information: np.ndarray) -> list[bool | None]:

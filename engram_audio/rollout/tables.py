@@ -16,6 +16,7 @@ import pandas as pd
 
 from engram_audio.prediction.comparison import described, with_intervals
 from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling
+from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
 from engram_audio.rollout.config import (
     FORECASTERS,
     AnyMethod,
@@ -64,7 +65,9 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
                     for span, horizon in spans
                     if (row := _row(run, partner, cell, ceiling, span, horizon, confidence))
                 ]
-    return with_intervals(pd.DataFrame(rows), confidence) if rows else pd.DataFrame()
+    if not rows:
+        return ROLLOUT.empty()
+    return ROLLOUT.arrange(with_intervals(pd.DataFrame(rows), confidence))
 
 
 def beside(run: Run, members: Sequence[Run]) -> str:
@@ -275,7 +278,7 @@ def sweep_table(
     representation has more gain and less distance. `num_points`: how many were looked at.
     """
     if table.empty:
-        return pd.DataFrame()
+        return ROLLOUT_SWEEP.empty()
     longest = max(settings.scored_horizons_frames)
     rows = []
     for run in runs:
@@ -305,8 +308,9 @@ def sweep_table(
                 "kept_delta", "kept_delta_low", "kept_delta_high", "kept_position",
                 "kept_position_low", "kept_position_high", "kept_skill")},
         })  # fmt: skip
-    found = pd.DataFrame(rows)
-    return _with_front(found, bars) if len(found) else found
+    if not rows:
+        return ROLLOUT_SWEEP.empty()
+    return ROLLOUT_SWEEP.arrange(_with_front(pd.DataFrame(rows), bars))
 
 
 def _one(rows: pd.DataFrame, **wanted: Any) -> dict[str, Any]:

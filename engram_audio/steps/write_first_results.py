@@ -14,7 +14,11 @@ def main(argv: list[str] | None = None) -> None:
     """Read the published numbers, compare, write the page."""
     arguments = _cli.parse_arguments(
         # `published` is a file of this repository, written by people: no artifact with a digest.
-        "write_first_results", __doc__, texts=["published"], outputs=["document"], argv=argv
+        "write_first_results",
+        __doc__,
+        texts=["published"],
+        outputs=["document"],
+        argv=argv,
     )
     text = read_text(Path(arguments.published))
     try:

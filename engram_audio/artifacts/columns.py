@@ -99,7 +99,7 @@ class Table(NamedTuple):
         for column in self.columns:
             if column.name == name:
                 return column
-        raise absent_column(name, [column.name for column in self.columns], f"table {self.name}")
+        raise absent_columns([name], [column.name for column in self.columns], f"table {self.name}")
 
     def names(self, found: Iterable[str] = ()) -> list[str]:
         """Return every column of the file, in order; families as far as `found` has members."""
@@ -159,12 +159,12 @@ class Table(NamedTuple):
             )
 
 
-def absent_column(name: str, found: Iterable[object], where: str = "the table") -> InputError:
-    """Return the error of a column that is not there, with the nearest name that is."""
+def absent_columns(wanted: Sequence[str], found: Iterable[object], where: str) -> InputError:
+    """Return the error of columns that are not there, with the name nearest to the first."""
     names = [str(column) for column in found]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=NEAR)
+    near = difflib.get_close_matches(wanted[0], names, n=1, cutoff=NEAR)
     hint = f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(names) or 'none'}"
-    return InputError(f"{where}: has no column '{name}'; {hint}")
+    return InputError(f"{where}: has no column {_quoted(wanted)}; {hint}")
 
 
 def _difference(unknown: Sequence[str], missing: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from engram_audio.artifacts.columns import absent_column
+from engram_audio.artifacts.columns import absent_columns
 from engram_audio.report.config import ReportSection
 from engram_audio.report.published_tables import TABLES
 
@@ -85,7 +85,7 @@ def choose(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
     mask = pd.Series(True, index=frame.index)
     for name, value in wanted.items():
         if name not in frame.columns:
-            raise absent_column(name, frame.columns, "filter")
+            raise absent_columns([name], frame.columns, "filter")
         column = frame[name]
         mask &= column.isin(list(value)) if isinstance(value, list | tuple) else column == value
     return frame.loc[mask]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.artifacts.columns import Table, absent_column
+from engram_audio.artifacts.columns import Table, absent_columns
 from engram_audio.errors import InputError
 from engram_audio.report import number
 
@@ -134,10 +134,10 @@ def make_table(
     Raises:
         InputError: The frame lacks a column, or an end of its interval.
     """
-    for column in columns:
-        for wanted in (column.name, column.low, column.high):
-            if wanted and wanted not in frame.columns:
-                raise absent_column(wanted, frame.columns, f"table {name} of the page")
+    wanted = [each for column in columns for each in (column.name, column.low, column.high) if each]
+    absent = [each for each in wanted if each not in frame.columns]
+    if absent:
+        raise absent_columns(absent, frame.columns, f"table {name} of the page")
     shown = pd.Series(True, index=frame.index) if first is None else first.astype(bool)
     if first is not None and not shown.any():
         shown[:] = True

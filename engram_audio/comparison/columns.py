@@ -9,15 +9,15 @@ FAMILY = Column("family", "Kind of that codec. The root's name where there is no
                 is_text=True)  # fmt: skip
 RATE = Column("frame_rate_hz", "Frames per second.", "Hz", "Rate")
 DIMS = Column("num_dims", "Dimensions of a frame, D.", "dims", "D")
-BITS = Column("bits_per_s", "Bits of the latents of a second, see bits_are. Empty: continuous.",
+BITS = Column("bits_per_s", "Bits of the latents of a second, see rate_kind. Empty: continuous.",
               "bits/s", "Bits")  # fmt: skip
-BITS_ARE = Column(
-    "bits_are", "`quantised`: bits that name the latents, stated by the codec. `posterior_kl`: the "
-    "KL of a trained codec on val, what latents drawn from its posterior cost. The posterior means "
-    "that are compared hold more, so it bounds nothing. `capacity_bound`: the most that the noisy "
-    "channel passes, rate · ½ log2 det(I + C / n²) with C the correlations of the train frames, or "
-    "the source's bits where these are fewer. Resampling and noise keep the source's where it is "
-    "a bound. Permuted and truncated audio has no KL.", title="which are", is_text=True,
+RATE_KIND = Column(
+    "rate_kind", "`quantised`: bits that name the latents, stated by the codec. `posterior_kl`: "
+    "the KL of a trained codec on val, what latents drawn from its posterior cost. The posterior "
+    "means that are compared hold more, so it bounds nothing. `capacity_bound`: the most that the "
+    "noisy channel passes, rate · ½ log2 det(I + C / n²) with C the correlations of the train "
+    "frames, or the source's bits where these are fewer. Resampling and noise keep the source's "
+    "where it is a bound. Permuted and truncated audio has no KL.", title="which are", is_text=True,
 )  # fmt: skip
 DISTANCE = Column("log_mel_l1", "Log-mel distance (natural log) of decoded speech at 16 kHz, after "
                   "the codec's cold start, mean over utterances.", "nat", "Log-mel distance",
@@ -51,7 +51,7 @@ CODECS = Table(
                "`average` drops it, the other modes keep it.", "of variance", "Within groups"),
         Column("noise_to_signal", "SD of the added noise as a share of each dimension's train "
                "SD."),
-        BITS, BITS_ARE,
+        BITS, RATE_KIND,
         Column("num_self_tests", "Checks on the checkpoint before encoding."),
         Column("num_self_tests_passed", "How many of them passed."),
         Column("self_tests", "The checks, with the worst value over shards. Those of the codec at "
@@ -78,8 +78,8 @@ CODECS = Table(
                "s", "at lag"),
         Column("explained_excluded_mass", "Share of eval frames in cells that train hardly fills.",
                "share"),
-        Column("explained_invalid", "Why the key's numbers would mean nothing here: too many "
-               "excluded frames on val or eval, a control that is off, or no `var` surrogate "
+        Column("explained_invalid_reason", "Why the key's numbers would mean nothing here: too "
+               "many excluded frames on val or eval, a control that is off, or no `var` surrogate "
                "beside. Empty where the gate would judge them.", title="not judged",
                is_text=True),
         Column("explained_fraction", "Explained fraction of the registered key over its own "
@@ -113,7 +113,7 @@ CODECS = Table(
         "it.",
     ),
 )  # fmt: skip
-LADDER = (NAME, CODEC, FAMILY, RATE, DIMS, BITS, BITS_ARE, DISTANCE, STOI, PESQ, NATS, INFORMATION,
+LADDER = (NAME, CODEC, FAMILY, RATE, DIMS, BITS, RATE_KIND, DISTANCE, STOI, PESQ, NATS, INFORMATION,
           PREDICTOR, MARGINAL)  # fmt: skip
 FRONTIER = Table(
     "frontier",

@@ -128,7 +128,7 @@ def _facts(row: Row) -> dict[str, Any]:
         "within_group_share": resampling.get("within_group_share", np.nan),
         "noise_to_signal": channel.get("noise_to_signal", np.nan),
         "bits_per_s": rate.get("bits_per_s", np.nan),
-        "bits_are": rate.get("kind", ""),
+        "rate_kind": rate.get("kind", ""),
         "num_self_tests": len(tests),
         "num_self_tests_passed": sum(bool(test["is_passed"]) for test in tests),
         "self_tests": "; ".join(_test_words(test) for test in tests),
@@ -193,11 +193,11 @@ def _explained(structure: pd.DataFrame, row: Row, key: Key, confidence: float) -
         "explained_key": key.name,
         "explained_lag_s": key.lag_frames / row.rate_hz,
         "explained_excluded_mass": float(place.eval.get("excluded_mass", np.nan)),
-        "explained_invalid": explained.reason or advantage.reason,
+        "explained_invalid_reason": explained.reason or advantage.reason,
     }
     has_twin = has_linear_twin(place)
-    if not has_twin and not found["explained_invalid"]:
-        found["explained_invalid"] = f"no surrogate of kind {LINEAR}: no advantage is known"
+    if not has_twin and not found["explained_invalid_reason"]:
+        found["explained_invalid_reason"] = f"no surrogate of kind {LINEAR}: no advantage is known"
     known = {
         "explained_fraction": explained.outcome != "invalid",
         "advantage": advantage.outcome != "invalid" and has_twin,  # a failing one too
@@ -285,7 +285,7 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
         part.insert(1, "step", np.arange(len(part)))
         for end in ("", "_low", "_high"):
             share = part[f"information_bits_per_s{end}"] / part["bits_per_s"]
-            part[f"information_share_of_bits{end}"] = share.where(part["bits_are"] != POSTERIOR_KL)
+            part[f"information_share_of_bits{end}"] = share.where(part["rate_kind"] != POSTERIOR_KL)
         information = part["information_bits_per_s"].to_numpy(float)
         if part["frame_rate_hz"].nunique() > 1:
             information = np.full(len(part), np.nan)

@@ -47,13 +47,14 @@ MEMORY = Table(
                "for a lookup often enough to have an entry.", title="of the first order",
                has_interval=True, quotient=("first_hit", "num_frames")),
         Column("num_slots", "Entries of the table.", title="Slots"),
-        Column("slots_used", "Entries that some frame of the part read as its nearest. Rows of the "
-               "newest position for an Engram memory.", title="Slots used"),
+        Column("num_slots_used", "Entries that some frame of the part read as its nearest. Rows of "
+               "the newest position for an Engram memory.", title="Slots used"),
         Column("slot_perplexity", "exp of the entropy of the use of entries.", "slots",
                "Perplexity"),
-        Column("parameters", "Numbers fitted, of the memory with its base.", title="Parameters"),
+        Column("num_parameters", "Numbers fitted, of the memory with its base.",
+               title="Parameters"),
         Column("flops", "Operations of one target's law, of the memory with its base."),
-        Column("control_parameters", "Numbers fitted, of a matched model.", title="control's"),
+        Column("num_control_parameters", "Numbers fitted, of a matched model.", title="control's"),
         Column("control_flops", "Operations of one target's law, of a matched model."),
         Column("is_control_capped", "Whether the matched model is smaller than the memory because "
                "`memory_controls.maximum_width` ended it.", title="Capped", is_text=True),

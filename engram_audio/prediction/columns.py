@@ -131,7 +131,6 @@ WORST_FRAMES = Table(
         Column("nll", "Negative log-likelihood of this frame.", "nats", "NLL"),
     ),
 )  # fmt: skip
-EVENT = Column("event", "Which target: delta or position.", title="Target", is_text=True)
 PREDICTION_CALIBRATION = Table(
     "prediction_calibration",
     "bin of a PIT histogram",
@@ -140,7 +139,7 @@ PREDICTION_CALIBRATION = Table(
                "rank of the density.", is_text=True),
         Column("bin", "Bin of the rank, from low to high."),
         Column("count", "Truths in the bin. Flat when calibrated."),
-        MODEL, LAG_FRAMES, EVENT, PART, REPRESENTATION, SEED,
+        MODEL, LAG_FRAMES, TARGET, PART, REPRESENTATION, SEED,
     ),
 )  # fmt: skip
 PREDICTION_ROLLOUT = Table(
@@ -160,7 +159,7 @@ PREDICTION_ROLLOUT = Table(
         Column("state_error", "RMS distance of the dreamt frames from the true ones.", "SD"),
         Column("step_ratio", "Dreamt over true RMS step. Towards 0 a mean rollout stops moving.",
                "of the true", "Step length"),
-        MODEL, LAG_FRAMES, EVENT, REPRESENTATION, SEED,
+        MODEL, LAG_FRAMES, TARGET, REPRESENTATION, SEED,
     ),
     notes=(
         "The mean is fed back. Kept for comparison: it ranks the true model among the worst.",

@@ -182,7 +182,7 @@ def calibration_figure(data: ReportData, representation: str) -> FigureView | No
     head = cells.chosen_head(lag, target)
     row = cells.row(head, lag, target)
     rows = choose(
-        table, representation=representation, seed=cells.seed, event=target, part="eval",
+        table, representation=representation, seed=cells.seed, target=target, part="eval",
         lag_frames=[lag, ANY_LAG], model=[head, row["best_null"]],
     )  # fmt: skip
     kinds = [kind for kind in KINDS if kind in set(rows["kind"])]
@@ -210,7 +210,7 @@ def calibration_figure(data: ReportData, representation: str) -> FigureView | No
         name=name,
         title=title,
         svg=drawing,
-        csv=csv_text(rows.loc[:, ["model", "lag_frames", "event", "kind", "bin", "count"]]),
+        csv=csv_text(rows.loc[:, ["model", "lag_frames", "target", "kind", "bin", "count"]]),
         caption=(
             "Flat at 1: what the head promises happens as often as promised. A bowl is "
             "overconfident, a hill too wide, a tilt a bias. In the joint density, mass on the left "

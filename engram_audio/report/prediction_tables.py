@@ -41,7 +41,7 @@ WORST_COLUMNS = (
     *shown(WORST_FRAMES, "slices", "part"),
 )
 ROLLOUT_COLUMNS = (
-    *shown(PREDICTION_ROLLOUT, "representation", "event", "lag_frames", "model", "horizon_frames"),
+    *shown(PREDICTION_ROLLOUT, *WHERE, "horizon_frames"),
     *shown(PREDICTION_ROLLOUT, "dnll_median", "dnll_mean", "step_ratio", "state_rms",
            form=number.fixed),
     *shown(PREDICTION_ROLLOUT, "num_alive", "num_paths", form=number.count),
@@ -63,14 +63,14 @@ def robust_columns(table: pd.DataFrame) -> list[Column]:
     ]  # fmt: skip
 
 
-def _ordered(data: ReportData, table: pd.DataFrame, target: str = "target") -> pd.DataFrame:
+def _ordered(data: ReportData, table: pd.DataFrame) -> pd.DataFrame:
     """Order rows: bases first, deciding one first, x_t before delta, then lag and model."""
     order = pd.DataFrame(
         {
             "surrogate": table["representation"].str.contains(SURROGATE_MARK),
             "other": table["representation"] != data.registered["representation"],
             "name": table["representation"],
-            "target": table[target] != "position",
+            "target": table["target"] != "position",
             "lag": table["lag_frames"],
             "model": table["model"],
         },
@@ -177,7 +177,7 @@ def rollout_table(data: ReportData) -> TableView | None:
     last = int(table["horizon_frames"].to_numpy().max())
     steps = sorted({1, max(last // 4, 1), last})
     bases = table.loc[~table["representation"].str.contains(SURROGATE_MARK)]
-    rows = _ordered(data, bases, target="event")
+    rows = _ordered(data, bases)
     return make_table(
         "prediction-rollout",
         "The first experiment's mean rollout, kept for comparison",
@@ -185,6 +185,6 @@ def rollout_table(data: ReportData) -> TableView | None:
         ROLLOUT_COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4,
         source="tables/prediction_rollout.csv",
-        first=pd.Series(rows["horizon_frames"].isin(steps) & (rows["event"] == "delta")),
+        first=pd.Series(rows["horizon_frames"].isin(steps) & (rows["target"] == "delta")),
         more="Every step",
     )

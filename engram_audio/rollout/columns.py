@@ -24,8 +24,8 @@ STEP_RATIO = Column("step_ratio", "RMS increment of late frames over the data's.
                     title="Step ratio")  # fmt: skip
 AUTOCORRELATION = Column("autocorrelation_error", "Absolute error of the autocorrelation at lag 1, "
                          "mean over dimensions.", title="Lag-1 error")  # fmt: skip
-BLOWN = Column("blown_share", "Paths that have left the data (`divergence_factor`) at the "
-               "horizon.", "share", "Blown up")  # fmt: skip
+DIVERGED = Column("diverged_share", "Paths that have left the data (`divergence_factor`) at the "
+                  "horizon.", "share", "Diverged")  # fmt: skip
 FROZEN = Column("frozen_share", "Paths that have stopped moving (`frozen_fraction`) at the "
                 "horizon.", "share", "Frozen")  # fmt: skip
 EXCESS = Column("frozen_excess", "How much more often the method's paths stop than true paths do, "
@@ -40,7 +40,7 @@ KEPT_SKILL = Column("kept_skill", "Energy skill over that of the best forecasts,
                     "Kept skill", has_interval=True)  # fmt: skip
 PARETO = (
     Column("num_points", "How many methods were looked at.", title="Points looked at"),
-    Column("is_pareto", "Whether paths survive (no more blow up, or freeze more often than true "
+    Column("is_pareto", "Whether paths survive (no more diverge, or freeze more often than true "
            "ones, than `rollout_bars` allows) and no other such method of the representation has "
            "more gain and less excess distance. Choosing one by eval would be selection on eval.",
            title="On the front", is_text=True),
@@ -69,9 +69,9 @@ ROLLOUT = Table(
         Column("horizon_frames", "The horizon.", "frames", "h"),
         Column("num_starts", "Starting states with a true frame at the horizon.", "starts"),
         Column("num_speakers", "Their speakers.", "speakers"),
-        Column("earlier_dnll", "The first experiment's score: -log p of the true step under the "
-               "dreamt state of the mean path, less the marginal's. It calls exact models bad: an "
-               "exact VAR(1) scores +15.", NATS, "Earlier score", has_interval=True),
+        Column("first_experiment_dnll", "The first experiment's score: -log p of the true step "
+               "under the dreamt state of the mean path, less the marginal's. It calls exact "
+               "models bad: an exact VAR(1) scores +15.", NATS, "Earlier score", has_interval=True),
         Column("dnll_delta", "dNLL of the diagonal Gaussian forecast of x_t - x_{t-1}: a "
                "forecaster's own, or the matched moments of the sampled paths (of the laws they "
                "were drawn with, where these are closed).", NATS, has_interval=True),
@@ -86,7 +86,7 @@ ROLLOUT = Table(
                "at random (climatology). 0 knows nothing.", title="Energy skill",
                has_interval=True),
         KEPT_SKILL,
-        Column("beside", "The method that differs by its base only. For a memory (or its "
+        Column("partner_method", "The method that differs by its base only. For a memory (or its "
                "`:shuffled_keys`) the same method on the memory's base, for a tuned base the base "
                "as it is, for a refit the head that it was fitted on. Empty where there is none.",
                is_text=True),
@@ -97,16 +97,16 @@ ROLLOUT = Table(
                has_interval=True),
         Column("gain_skill", "The same in energy skill.", has_interval=True),
         Column("dnll_median", "Median over starts of the mode's own score at the horizon: "
-               "earlier_dnll of `mean`, else dnll_position.", NATS),
+               "first_experiment_dnll of `mean`, else dnll_position.", NATS),
         Column("dnll_highest", "The largest of them.", NATS),
         Column("num_not_finite", "Starts whose score is not finite. They are in no mean.",
                "starts"),
-        BLOWN, FROZEN,
+        DIVERGED, FROZEN,
         Column("frozen_share_true", "True paths that the same rule calls stopped: pauses.",
                "share", "of true ones"),
         Column("surviving_share", "Paths that have done neither.", "share"),
         Column("num_paths", "Paths.", "paths"),
-        Column("num_blown", "Paths that have blown up.", "paths"),
+        Column("num_diverged", "Paths that have diverged.", "paths"),
         Column("guard_redrawn", "Share of steps that a guard had drawn again.", "share"),
         Column("guard_moved", "Share of steps that a guard moved.", "share"),
         Column("gate", "Mean weight of what a memory reads along sampled runs. Empty without a "
@@ -137,7 +137,7 @@ ROLLOUT = Table(
         "SD of the train frames.",
         "Where true frames are put in (inject_frames > 0), step_ratio, the autocorrelation errors "
         "and spectrum_error are empty: states beside each other are of no one path.",
-        "A path that blows up stays where it was when it left: it spoils its forecast, is counted, "
+        "A path that diverges stays where it was when it left: it spoils its forecast, is counted, "
         "and is in no measure of late frames. The numbers from std_ratio on are those of the whole "
         "run and repeat on every horizon's row.",
     ),
@@ -158,8 +158,8 @@ ROLLOUT_SWEEP = Table(
                NATS, "One-step gain", has_interval=True),
         Column("excess_distance", "Energy distance of free sampled runs less its floor.", "SD",
                "Excess distance"),
-        STD_RATIO, STEP_RATIO, AUTOCORRELATION, BLOWN, FROZEN, EXCESS, KEPT_DELTA, KEPT_POSITION,
-        KEPT_SKILL._replace(has_interval=False), *PARETO,
+        STD_RATIO, STEP_RATIO, AUTOCORRELATION, DIVERGED, FROZEN, EXCESS, KEPT_DELTA,
+        KEPT_POSITION, KEPT_SKILL._replace(has_interval=False), *PARETO,
     ),
     notes=("The columns kept_* sum horizons up to K.",),
 )  # fmt: skip

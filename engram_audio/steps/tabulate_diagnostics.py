@@ -36,7 +36,7 @@ def _labelled(paths: list[Path], columns: tuple[str, ...], table: Table) -> pd.D
         join([place.path], columns).assign(representation=place.representation, seed=place.seed)
         for place in places
     ]
-    return table.arrange(pd.concat(tables, ignore_index=True))
+    return table.arrange(pd.concat(tables, ignore_index=True).rename(columns={"event": "target"}))
 
 
 if __name__ == "__main__":

@@ -90,15 +90,15 @@ def test_every_method_mode_and_horizon_has_a_row(table):
     assert set(own["inject_frames"]) == {0, 2}
     assert set(table["method"]) == set(RUNS)
     earlier = row(table, method="one_step", mode="mean", span="at", horizon_frames=1)
-    assert earlier["earlier_dnll"] == pytest.approx(15.0, abs=0.1)
+    assert earlier["first_experiment_dnll"] == pytest.approx(15.0, abs=0.1)
     assert np.isnan(earlier["kept_position"])
 
 
 def test_shares_stand_at_their_horizon(table):
     wild = {"method": "wild", "mode": "sampled", "inject_frames": 0, "span": "at"}
-    assert row(table, **wild, horizon_frames=4)["blown_share"] == 0
-    assert row(table, **wild, horizon_frames=8)["blown_share"] == 0.5
-    assert row(table, **wild, horizon_frames=8)["num_blown"] == 120
+    assert row(table, **wild, horizon_frames=4)["diverged_share"] == 0
+    assert row(table, **wild, horizon_frames=8)["diverged_share"] == 0.5
+    assert row(table, **wild, horizon_frames=8)["num_diverged"] == 120
 
 
 def test_the_front_has_no_point_that_another_beats(table):
@@ -107,7 +107,7 @@ def test_the_front_has_no_point_that_another_beats(table):
     assert set(found["num_points"]) == {len(found)}
     assert True in set(found["is_pareto"])
     gain, distance = found["one_step_gain"].to_numpy(), found["excess_distance"].to_numpy()
-    alive = found["blown_share"].to_numpy() == 0
+    alive = found["diverged_share"].to_numpy() == 0
     assert found.loc[~alive, "method"].tolist() == ["wild"]
     for number, is_front in enumerate(found["is_pareto"]):
         beaten = ((gain >= gain[number]) & (distance <= distance[number]) & alive
@@ -210,7 +210,7 @@ def test_a_method_stands_beside_the_one_that_differs_by_its_base():
     assert beside(memory, [memory, tuned]) == ""
     table = rollout_table(members, SETTINGS, 0.95)
     own = row(table, method="memory", mode="sampled", inject_frames=0, span="up_to")
-    assert own["beside"] == "one_step"
+    assert own["partner_method"] == "one_step"
     assert own["gain_position"] == pytest.approx(0.098, abs=0.001)
     width = own["gain_position_high"] - own["gain_position_low"]
     assert 0 < width < 0.005  # speakers differ by .5 % of a score, in both alike
@@ -271,7 +271,7 @@ def test_evaluation_feeds_the_table(measured):
     mean = table.query("mode == 'mean' and span == 'at' and horizon_frames == 1").iloc[0]
     first = sampled.query("span == 'at' and horizon_frames == 1").iloc[0]
     # the first step's context is true: the earlier score is then an honest one-step score
-    assert mean["earlier_dnll"] < 0
+    assert mean["first_experiment_dnll"] < 0
     assert first["num_starts"] == 40
 
 

@@ -19,12 +19,12 @@ COLUMNS = (
     *shown(CODECS, "context_s", form=number.fixed),
     *shown(CODECS, "is_causal", form=number.yes_or_no),
     *shown(CODECS, "bits_per_s", form=number.count),
-    *shown(CODECS, "bits_are", form=number.words),
+    *shown(CODECS, "rate_kind", form=number.words),
     *shown(
         CODECS, "log_mel_l1", "stoi", "pesq", "information_bits_per_s", "gain_bits_per_s",
         "explained_fraction", "explained_advantage", "explained_lag_s", form=number.fixed,
     ),
-    *shown(CODECS, "explained_invalid"),
+    *shown(CODECS, "explained_invalid_reason"),
     *shown(CODECS, "overlap_share", "truncation_loss", "static_share", form=number.fixed),
     *shown(CODECS, "within_group_share", form=number.percent),
     Column("tests", "Self-tests", is_text=True, help="Passed on the checkpoint before encoding."),
@@ -34,7 +34,7 @@ FRONTIER_COLUMNS = (
     *shown(FRONTIER, "frame_rate_hz", form=number.fixed),
     *shown(FRONTIER, "num_dims"),
     *shown(FRONTIER, "bits_per_s", form=number.count),
-    *shown(FRONTIER, "bits_are", form=number.words),
+    *shown(FRONTIER, "rate_kind", form=number.words),
     *shown(
         FRONTIER, "log_mel_l1", "stoi", "pesq", "information_nats_per_s", "information_bits_per_s",
         "information_share_of_bits", form=number.fixed,

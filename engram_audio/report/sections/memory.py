@@ -21,9 +21,9 @@ COLUMNS = (
     *shown(MEMORY, "control", form=lambda name: NAMES.get(str(name), str(name))),
     *shown(
         MEMORY, "gain_nats", "control_gain_nats", "gate", "hit_rate", "first_hit_rate",
-        "slots_used", "slot_perplexity", "num_slots", form=number.fixed,
+        "num_slots_used", "slot_perplexity", "num_slots", form=number.fixed,
     ),
-    *shown(MEMORY, "parameters", "control_parameters"),
+    *shown(MEMORY, "num_parameters", "num_control_parameters"),
     *shown(MEMORY, "is_control_capped", form=number.yes),
     *shown(MEMORY, "is_off", form=lambda is_off: "off" if number.yes(is_off) else "on"),
     *shown(MEMORY, "slice", "seed"),

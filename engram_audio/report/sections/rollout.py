@@ -19,10 +19,11 @@ COLUMNS = (
     *shown(ROLLOUT, "representation", "method", "mode", "guard", "inject_frames", "span",
            "horizon_frames"),
     *shown(
-        ROLLOUT, "earlier_dnll", "kept_position", "kept_delta", "energy_skill", "kept_skill",
-        "gain_position", "std_ratio", "std_ratio_lowest", "step_ratio", "autocorrelation_error",
-        "spectrum_error", "energy_distance", "energy_distance_floor", "blown_share", "frozen_share",
-        "frozen_share_true", "gate", "hit_rate", "coverage_90", form=number.fixed,
+        ROLLOUT, "first_experiment_dnll", "kept_position", "kept_delta", "energy_skill",
+        "kept_skill", "gain_position", "std_ratio", "std_ratio_lowest", "step_ratio",
+        "autocorrelation_error", "spectrum_error", "energy_distance", "energy_distance_floor",
+        "diverged_share", "frozen_share", "frozen_share_true", "gate", "hit_rate", "coverage_90",
+        form=number.fixed,
     ),
     *shown(ROLLOUT, "seed"),
 )  # fmt: skip
@@ -30,7 +31,7 @@ SWEEP_COLUMNS = (
     *shown(ROLLOUT_SWEEP, "representation", "sweep", "method", "base", "horizon_frames",
            "teacher_weight", "state_weight"),
     *shown(ROLLOUT_SWEEP, "one_step_gain", "excess_distance", "kept_position", "std_ratio",
-           "blown_share", form=number.fixed),
+           "diverged_share", form=number.fixed),
     *shown(ROLLOUT_SWEEP, "is_pareto", form=number.yes),
     *shown(ROLLOUT_SWEEP, "num_points"),
 )  # fmt: skip
@@ -92,7 +93,7 @@ def _verdict_of(rows: pd.DataFrame, method: str, bars: dict[str, Any]) -> GateRo
         f"{number.count(kept['horizon_frames'])} frames and "
         f"{number.fixed(_number(kept, 'kept_skill'), 2)} of the energy skill; after "
         f"{number.count(late['horizon_frames'])} frames "
-        f"{number.count(late['num_blown'])} of {number.count(late['num_paths'])} paths "
+        f"{number.count(late['num_diverged'])} of {number.count(late['num_paths'])} paths "
         f"have blown up, SD ratio {number.fixed(_number(late, 'std_ratio'), 2)} ({lowest} to "
         f"{highest} over dimensions), energy distance {number.fixed(_excess(late), 3)} above its "
         "floor."
@@ -111,10 +112,11 @@ def _where(kept: dict[str, Any], mean: dict[str, Any]) -> str:
     where = f"{kept['kind']}, base {kept['base']}"
     if str(kept["guard"]) not in ("", "nan"):
         where += f", guard {kept['guard']}"
-    if str(kept["beside"]) not in ("", "nan"):
+    if str(kept["partner_method"]) not in ("", "nan"):
         where += (
-            f"; over {kept['beside']}: {number.interval(*_ends(kept, 'gain_position'))} nats/frame "
-            f"about x, {number.interval(*_ends(kept, 'gain_skill'))} of energy skill"
+            f"; over {kept['partner_method']}: "
+            f"{number.interval(*_ends(kept, 'gain_position'))} nats/frame about x, "
+            f"{number.interval(*_ends(kept, 'gain_skill'))} of energy skill"
         )
     if _number(mean, "frozen_share") > 0.5:
         where += f"; its mean path freezes: SD ratio {number.fixed(_number(mean, 'std_ratio'), 3)}"
@@ -131,9 +133,9 @@ def judge(kept: dict[str, Any], late: dict[str, Any], bars: dict[str, Any]) -> t
     What has no number meets no bar: then only a fault that is seen can end in a verdict.
     """
     low, high = bars["std_ratio_range"]
-    blown, ratio, excess = _number(late, "blown_share"), _number(late, "std_ratio"), _excess(late)
-    frozen = _number(late, "frozen_excess")
-    if blown > bars["maximum_blown_share"]:
+    diverged, ratio = _number(late, "diverged_share"), _number(late, "std_ratio")
+    excess, frozen = _excess(late), _number(late, "frozen_excess")
+    if diverged > bars["maximum_blown_share"]:
         return "blows up", "bad"
     if frozen > bars["maximum_frozen_share"]:
         return "freezes", "bad"
@@ -143,7 +145,7 @@ def judge(kept: dict[str, Any], late: dict[str, Any], bars: dict[str, Any]) -> t
     _, skill_low, skill_high = _ends(kept, "kept_skill")
     if kept_high < bars["minimum_kept"] or skill_high < bars["minimum_skill"]:
         return "loses skill", "bad"
-    is_known = all(map(math.isfinite, (blown, frozen, ratio, excess)))
+    is_known = all(map(math.isfinite, (diverged, frozen, ratio, excess)))
     if is_known and kept_low >= bars["minimum_kept"] and skill_low >= bars["minimum_skill"]:
         return "survives", "good"
     return "open", "open"

@@ -9,7 +9,7 @@ RULES := Snakefile $(wildcard rules/*.smk)
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo test test-slow check format schema bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo test test-slow check format schema docs bench why recover fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -39,6 +39,9 @@ format: $(VENV)/installed ## format code and rules
 
 schema: $(VENV)/installed ## write workflow_config.schema.json from the models
 	$(BIN)/python -m engram_audio.schema workflow_config.schema.json
+
+docs: $(VENV)/installed ## write docs/data-dictionary.md from the tables that the stages declare
+	$(BIN)/python -m engram_audio.data_dictionary docs/data-dictionary.md
 
 bench: $(VENV)/installed ## ratios against named baselines, minutes
 	for script in latents structure training dag; do $(RUN) python "bench/$$script.py" || exit 1; done

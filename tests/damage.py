@@ -13,6 +13,7 @@ from torch import Tensor
 from engram_audio.artifacts.audio_source import SourceFile, read_source, write_source
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.artifacts.checksum import checksum_path, require_checksum, write_checksum
+from engram_audio.artifacts.columns import Column, Table
 from engram_audio.artifacts.digest import file_digest
 from engram_audio.artifacts.json_document import read_json, write_json
 from engram_audio.artifacts.latents import LatentMetadata, LatentStore, write_latent_shard
@@ -39,6 +40,7 @@ FRAME = pd.DataFrame(
     {"key": ["pca", "mel", None] * 20, "lag_frames": [1, 2, 1] * 20, "slice": "all",
      "nats": np.linspace(-1.0, 1.0, 60), "is_held_out": [True, False, False] * 20}
 )  # fmt: skip
+PLAIN = Table("a", "row", tuple(Column(name, "A column.") for name in FRAME.columns))
 METADATA = LatentMetadata("rep", 3, 12.5, "space", "hash", True, 1)
 MEL_PCA = MelPcaCodecSettings.model_validate(
     {"kind": "mel_pca", "corpus": "speech", "split_seed": 0, "sample_rate_hz": 8000,
@@ -176,13 +178,15 @@ def _shards(folder: Path) -> dict[str, Kind]:
 def _tables(folder: Path) -> dict[str, Kind]:
     table, csv = folder / "scores.parquet", folder / "structure.csv"
     write_table(table, FRAME, MANIFEST)
-    write_csv(csv, FRAME, MANIFEST)
+    write_csv(csv, FRAME, PLAIN, MANIFEST)
     return {
         "table": Kind(table, lambda: (read_table(table, []), read_table_manifest(table))),
         "cells of the report": Kind(table, lambda: read_cells(table, ["pca"], 1, "all")),
         "manifest of a table": Kind(table, lambda: read_manifest(table)),
-        "published CSV": Kind(csv, lambda: read_csv(csv)),
-        "checksum of a CSV": Kind(checksum_path(csv), lambda: (read_csv(csv), read_manifest(csv))),
+        "published CSV": Kind(csv, lambda: read_csv(csv, PLAIN)),
+        "checksum of a CSV": Kind(
+            checksum_path(csv), lambda: (read_csv(csv, PLAIN), read_manifest(csv))
+        ),
     }
 
 

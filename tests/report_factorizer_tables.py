@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engram_audio.factorizer.state_comparison import COLUMNS
+from engram_audio.factorizer.columns import FACTORIZER_STATES
 from engram_audio.factorizer.tables import Direct, Run, factorizer_table, sweep_table
 from engram_audio.report.data import ReportData
 from tests.report_tables import BASES
@@ -92,7 +92,7 @@ def states() -> pd.DataFrame:
         ("mel_pca_state", BASE, "ridge cosine of delta", "", 1, 0.70, 0.69, 0.71, 0.707,
          "white noise", 0.61, 0.60, 0.62, 0.707),
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=FACTORIZER_STATES.names())
 
 
 def with_factorizer(data: ReportData) -> ReportData:

@@ -88,7 +88,7 @@ def run_of(
     }  # fmt: skip
     usage = pd.DataFrame(
         [
-            {"model": "memory", "part": part, "num_slots": 64, "slots_used": 60,
+            {"model": "memory", "part": part, "num_slots": 64, "num_slots_used": 60,
              "slot_perplexity": 41.5}
             for part in ("val", "eval")
         ]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engram_audio.prediction.columns import PREDICTION_CALIBRATION, PREDICTION_ROLLOUT
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from engram_audio.report.data import ReportData
-from tests.report_tables import BASES
+from tests.report_tables import BASES, declared
 
 BASE, SURROGATE = BASES[0], f"{BASES[0]}--shuffled"
 HEADS = ("gaussian_mixture", "student_t_mixture")
@@ -112,7 +113,7 @@ def calibration_table() -> pd.DataFrame:
     """Return flat PIT histograms of all models."""
     return pd.DataFrame(
         {"kind": kind, "bin": bin_number, "count": 40.0, "model": model, "lag_frames": lag,
-         "event": event, "part": "eval", "representation": BASE, "seed": 0}
+         "target": event, "part": "eval", "representation": BASE, "seed": 0}
         for model, lag, event in LEVELS
         for kind in ("per_dimension", "density")
         for bin_number in range(10)
@@ -125,7 +126,7 @@ def rollout_table() -> pd.DataFrame:
         {"horizon_frames": step, "num_paths": 64, "num_alive": 64 if lag == 1 else 64 - 4 * step,
          "dnll_mean": 1.0 * step, "dnll_median": None if step == 16 else 0.5 * step,
          "state_rms": 0.5, "state_error": 1.0, "step_ratio": 0.1, "model": head,
-         "lag_frames": lag, "event": event, "representation": BASE, "seed": 0}
+         "lag_frames": lag, "target": event, "representation": BASE, "seed": 0}
         for head in HEADS
         for lag in (1, 2)
         for event in ("delta", "position")
@@ -141,7 +142,7 @@ def with_prediction(data: ReportData, surrogate: bool = True) -> ReportData:
     tables = {
         "prediction": prediction_table(groups, settings),
         "worst_frames": worst_table(groups),
-        "prediction_calibration": calibration_table(),
-        "prediction_rollout": rollout_table(),
+        "prediction_calibration": declared(PREDICTION_CALIBRATION, calibration_table()),
+        "prediction_rollout": declared(PREDICTION_ROLLOUT, rollout_table()),
     }
     return data._replace(tables={**data.tables, **tables})

@@ -7,6 +7,7 @@ from engram_audio.artifacts.published import TEMPLATE_SUFFIXES
 from engram_audio.artifacts.table import write_csv, write_table
 from engram_audio.provenance import canonical_json
 from engram_audio.report.data import ReportData, choose
+from engram_audio.report.published_tables import TABLES
 from tests.report_tables import BASES, report_data
 
 TEMPLATES = Path(__file__).parents[1] / "report_templates"
@@ -17,7 +18,7 @@ def write_results(folder: Path, utterance_id: str = "v01-0003") -> ReportData:
     """Write every input of render_report below a folder and return what they hold."""
     data = report_data(utterance_id)
     for name, table in data.tables.items():
-        write_csv(folder / "tables" / f"{name}.csv", table)
+        write_csv(folder / "tables" / f"{name}.csv", table, TABLES[name])
     decision = {key: value for key, value in data.decision.items() if key != "schema_version"}
     write_json(folder / "decision.json", decision)
     for representation in BASES:

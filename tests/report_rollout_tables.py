@@ -73,10 +73,10 @@ def health_rows(
     late = np.array(HORIZONS) > 4
     table = pd.DataFrame({
         "mode": mode, "inject_frames": inject, "horizon_frames": list(HORIZONS),
-        "blown_share": blown * late, "frozen_share": frozen * late, "frozen_share_true": 0.0,
+        "diverged_share": blown * late, "frozen_share": frozen * late, "frozen_share_true": 0.0,
         "surviving_share": 1 - (blown + frozen) * late, "num_paths": 240,
         "dnll_median": -1.0, "dnll_highest": 3.0, "num_not_finite": 0,
-        "num_blown": (240 * blown * late).astype(int), "guard_redrawn": 0.1, "guard_moved": 0.01,
+        "num_diverged": (240 * blown * late).astype(int), "guard_redrawn": 0.1, "guard_moved": 0.01,
     })  # fmt: skip
     return table.assign(**health._asdict())
 
@@ -99,7 +99,7 @@ def runs(representation: str = BASE) -> list[Run]:
             scores = pd.concat([
                 score_rows("sampled", 0, values, HORIZONS),
                 score_rows("sampled", 2, values, HORIZONS),
-                score_rows("mean", 0, {"earlier_dnll": 15.0}, HORIZONS),
+                score_rows("mean", 0, {"first_experiment_dnll": 15.0}, HORIZONS),
             ])  # fmt: skip
             is_frozen = float(mean_health.std_ratio < 0.1)
             health = pd.concat([

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engram_audio.artifacts.columns import Table
 from engram_audio.report.config import ReportSection
 from engram_audio.report.data import ReportData
+from engram_audio.report.published_tables import TABLES
 from engram_audio.report.timings import JobTiming, gather_timings
 
 BASES = ("mel_pca", "mel_pca_overlap_control")
@@ -37,6 +39,13 @@ GATE = {
     "control_tolerance": 0.02,
 }
 NUM_SPEAKERS = 10
+
+
+def declared(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with exactly the declared columns: those it does not give are empty."""
+    names = table.names(frame.columns)
+    assert set(frame.columns) <= set(names), "a column that the stage does not declare"
+    return frame.reindex(columns=names)
 
 
 def keys() -> list[tuple[str, int]]:
@@ -273,6 +282,39 @@ def picture(generator: np.random.Generator, width: int = 240, height: int = 64) 
     return embedded("image/png", png + chunk(b"IEND", b""))
 
 
+def _frames(generator: np.random.Generator, utterance_id: str) -> dict[str, pd.DataFrame]:
+    return {
+        "structure": structure_table(generator),
+        "linear": linear_table(),
+        "curves": curves_table(),
+        "ngrams": ngrams_table(),
+        "speakers": speakers_table(generator),
+        "corpus": pd.DataFrame(
+            {
+                "corpus": ["demo_speech"] * 3,
+                "split_seed": [0] * 3,
+                "split": ["train", "val", "eval"],
+                "num_speakers": [22, 22, NUM_SPEAKERS],
+                "num_utterances": [240, 24, 120],
+                "hours": [0.41, 0.04, 0.2],
+                "num_frames": [18400, 1900, 9000],
+            }
+        ),
+        "exclusions": pd.DataFrame(
+            {
+                "corpus": ["demo_speech"] * 2,
+                "representation": [None, None],
+                "path": [f"v01/{utterance_id}.flac", "v02/a.flac"],
+                "utterance_id": [utterance_id, "a"],
+                "speaker_id": ["v01", "v02"],
+                "reason": ["too_short", "stereo"],
+                "detail": ["2.1 s < 3 s", "2 channels"],
+                "is_kept": [False, False],
+            }
+        ),
+    }
+
+
 def report_data(utterance_id: str = "v01-0003", verdict: str = "UNDECIDED") -> ReportData:
     """Return everything the page needs; `utterance_id` reaches tables and players."""
     generator = np.random.default_rng(0)
@@ -295,28 +337,8 @@ def report_data(utterance_id: str = "v01-0003", verdict: str = "UNDECIDED") -> R
             "structure": {"minimum_cell_frames": 100, "window_frames": 8},
         },
         tables={
-            "structure": structure_table(generator),
-            "linear": linear_table(),
-            "curves": curves_table(),
-            "ngrams": ngrams_table(),
-            "speakers": speakers_table(generator),
-            "corpus": pd.DataFrame(
-                {
-                    "corpus": ["demo_speech"] * 3, "split_seed": [0] * 3,
-                    "split": ["train", "val", "eval"], "num_speakers": [22, 22, NUM_SPEAKERS],
-                    "num_utterances": [240, 24, 120], "hours": [0.41, 0.04, 0.2],
-                    "num_frames": [18400, 1900, 9000],
-                }
-            ),
-            "exclusions": pd.DataFrame(
-                {
-                    "corpus": ["demo_speech"] * 2, "representation": [None, None],
-                    "path": [f"v01/{utterance_id}.flac", "v02/a.flac"],
-                    "utterance_id": [utterance_id, "a"], "speaker_id": ["v01", "v02"],
-                    "reason": ["too_short", "stereo"], "detail": ["2.1 s < 3 s", "2 channels"],
-                    "is_kept": [False, False],
-                }
-            ),
+            name: declared(TABLES[name], frame)
+            for name, frame in _frames(generator, utterance_id).items()
         },
         documents={"decision": decision_document(verdict)},
         cells=cells_table(generator),

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.checksum import require_checksum
+from engram_audio.artifacts.columns import Table
 from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.table import read_table_manifest, require_intact
 from engram_audio.errors import InputError
@@ -16,19 +17,22 @@ from engram_audio.errors import InputError
 TEMPLATE_SUFFIXES = (".j2", ".css", ".js")
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path, table: Table) -> pd.DataFrame:
     """Read a published CSV; words such as `None` or `nan` in text columns stay text.
 
     Raises:
-        InputError: The table or its checksum is missing, damaged, or the table is empty.
+        InputError: The table or its checksum is missing, damaged, or its columns are not those that
+            the table declares: it was written by other code.
     """
     require_checksum(path)
     try:
-        return pd.read_csv(path, low_memory=False, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(path, low_memory=False, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: not a readable CSV ({error}); delete it and rerun the rule that makes it"
         ) from error
+    table.check(list(frame.columns), str(path))
+    return frame
 
 
 def read_cells(path: Path, keys: Sequence[str], lag_frames: int, slice_name: str) -> pd.DataFrame:

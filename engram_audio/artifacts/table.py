@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from engram_audio.artifacts import file_seal
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.checksum import write_checksum
+from engram_audio.artifacts.columns import Table
 from engram_audio.artifacts.digest import REMEDY, file_digest, sealed, unsealed_text
 from engram_audio.errors import InputError
 
@@ -100,11 +101,17 @@ def read_table_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def write_csv(path: Path, frame: pd.DataFrame, manifest: dict[str, Any] | None = None) -> None:
-    """Write a table as CSV for people and other programs; floats keep 9 significant digits.
+def write_csv(
+    path: Path, frame: pd.DataFrame, table: Table, manifest: dict[str, Any] | None = None
+) -> None:
+    """Write a published table as CSV for people and other programs; 9 significant digits.
 
     CSV has no place for a digest or a manifest: `artifacts.checksum` writes them beside it.
+
+    Raises:
+        InputError: The frame's columns are not those that the table declares.
     """
+    table.check(list(frame.columns), str(path))
     with atomic_path(path) as temporary:
         frame.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
         digest = file_digest(temporary)

@@ -1,4 +1,4 @@
-"""The published tables of codecs side by side; columns in docs/data-dictionary-codecs.md.
+"""The published tables of codecs side by side; `columns.py` says what their columns mean.
 
 All information is per second, with rate, dimension and context beside. It is what the past tells
 beyond a frame's own law, so it depends on what a frame is: stacking moves dependence into the
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.codecs.base import POSTERIOR_KL
+from engram_audio.comparison.columns import CODECS, FRONTIER, LADDER
 from engram_audio.comparison.config import ComparedSection
 from engram_audio.comparison.information import (
     NOTHING,
@@ -105,7 +106,7 @@ def codec_table(
             **_overlap(rows, name, compared, confidence),
         }
         found.append(facts)
-    return with_intervals(pd.DataFrame(found), confidence)
+    return CODECS.arrange(with_intervals(pd.DataFrame(found), confidence))
 
 
 def _facts(row: Row) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _facts(row: Row) -> dict[str, Any]:
         "within_group_share": resampling.get("within_group_share", np.nan),
         "noise_to_signal": channel.get("noise_to_signal", np.nan),
         "bits_per_s": rate.get("bits_per_s", np.nan),
-        "bits_are": rate.get("kind", ""),
+        "rate_kind": rate.get("kind", ""),
         "num_self_tests": len(tests),
         "num_self_tests_passed": sum(bool(test["is_passed"]) for test in tests),
         "self_tests": "; ".join(_test_words(test) for test in tests),
@@ -192,11 +193,11 @@ def _explained(structure: pd.DataFrame, row: Row, key: Key, confidence: float) -
         "explained_key": key.name,
         "explained_lag_s": key.lag_frames / row.rate_hz,
         "explained_excluded_mass": float(place.eval.get("excluded_mass", np.nan)),
-        "explained_invalid": explained.reason or advantage.reason,
+        "explained_invalid_reason": explained.reason or advantage.reason,
     }
     has_twin = has_linear_twin(place)
-    if not has_twin and not found["explained_invalid"]:
-        found["explained_invalid"] = f"no surrogate of kind {LINEAR}: no advantage is known"
+    if not has_twin and not found["explained_invalid_reason"]:
+        found["explained_invalid_reason"] = f"no surrogate of kind {LINEAR}: no advantage is known"
     known = {
         "explained_fraction": explained.outcome != "invalid",
         "advantage": advantage.outcome != "invalid" and has_twin,  # a failing one too
@@ -267,13 +268,6 @@ def _block_frames(rows: Mapping[str, Row], twin: str | None) -> float:
     return row.permuted_block_s * row.rate_hz * resampling.get("frames_per_group", 1)
 
 
-LADDER_COLUMNS = (
-    "representation", "codec", "family", "frame_rate_hz", "num_dims", "bits_per_s", "bits_are",
-    "log_mel_l1", "stoi", "pesq", "information_nats_per_s", "information_bits_per_s", "predictor",
-    "marginal",
-)  # fmt: skip
-
-
 def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Return the points of every ladder, coarse to fine, with the front of each.
 
@@ -282,8 +276,7 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
     information over the rate, where one bounds it; it cannot exceed 1 unless the density model
     breaks down.
     """
-    intervals = [f"{name}{end}" for name in LADDER_COLUMNS for end in ("_low", "_high")]
-    columns = [*LADDER_COLUMNS, *(name for name in intervals if name in codecs.columns)]
+    columns = [name for column in LADDER for name in column.names(())]
     place = {name: number for number, name in enumerate(codecs["representation"])}
     parts = []
     for ladder, names in ladders.items():
@@ -292,15 +285,15 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
         part.insert(1, "step", np.arange(len(part)))
         for end in ("", "_low", "_high"):
             share = part[f"information_bits_per_s{end}"] / part["bits_per_s"]
-            part[f"information_share_of_bits{end}"] = share.where(part["bits_are"] != POSTERIOR_KL)
+            part[f"information_share_of_bits{end}"] = share.where(part["rate_kind"] != POSTERIOR_KL)
         information = part["information_bits_per_s"].to_numpy(float)
         if part["frame_rate_hz"].nunique() > 1:
             information = np.full(len(part), np.nan)
         part["is_pareto"] = pareto_front(part["log_mel_l1"].to_numpy(float), information)
         parts.append(part)
     if not parts:
-        return pd.DataFrame(columns=["ladder", "step", *columns, "is_pareto"])
-    return pd.concat(parts, ignore_index=True)
+        return FRONTIER.empty()
+    return FRONTIER.arrange(pd.concat(parts, ignore_index=True))
 
 
 def pareto_front(distortion: np.ndarray, information: np.ndarray) -> list[bool | None]:

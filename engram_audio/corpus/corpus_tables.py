@@ -7,14 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-CORPUS_COLUMNS = (
-    "corpus", "representation", "split_seed", "split", "num_speakers", "num_female_speakers",
-    "num_male_speakers", "num_utterances", "duration_s", "hours", "num_frames", "frame_rate_hz",
-    "num_dims", "repeated_frame_share", "silent_frame_share", "num_excluded",
-)  # fmt: skip
-EXCLUSION_COLUMNS = (
-    "corpus", "representation", "path", "utterance_id", "speaker_id", "reason", "detail", "is_kept",
-)  # fmt: skip
+from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
+
 SPLITS = ("train", "val", "eval")
 
 
@@ -99,13 +93,13 @@ def exclusion_rows(
         rows = pd.DataFrame(list(summary["excluded"]))
         frames.append(rows.assign(corpus=corpus, representation=name))
     table = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
-    table = table.reindex(columns=list(EXCLUSION_COLUMNS))
+    table = table.reindex(columns=EXCLUSIONS.names())
     table["is_kept"] = table["is_kept"].map(lambda value: bool(value) if pd.notna(value) else False)
     return table
 
 
 def corpus_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Return the rows with all columns in their order; what does not apply stays empty."""
-    table = pd.DataFrame(rows).reindex(columns=list(CORPUS_COLUMNS))
-    counts = [name for name in CORPUS_COLUMNS if name.startswith("num_")] + ["split_seed"]
+    table = pd.DataFrame(rows).reindex(columns=CORPUS.names())
+    counts = [name for name in table.columns if name.startswith("num_")] + ["split_seed"]
     return table.astype(dict.fromkeys(counts, "Int64"))

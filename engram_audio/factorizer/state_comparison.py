@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-COLUMNS = (
-    "representation", "source", "metric", "key", "lag_frames", "value", "value_low", "value_high",
-    "null", "null_name", "source_value", "source_value_low", "source_value_high", "source_null",
-)  # fmt: skip
+from engram_audio.factorizer.columns import FACTORIZER_STATES
+from engram_audio.structure.comparisons import SURROGATES
 
 
 def comparison_table(
@@ -53,7 +51,9 @@ def comparison_table(
                     "source_null": other.get("null", np.nan),
                 }
             )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    if not rows:
+        return FACTORIZER_STATES.empty()
+    return FACTORIZER_STATES.arrange(pd.DataFrame(rows))
 
 
 Place = tuple[str, str, int]
@@ -110,9 +110,7 @@ def _of_summary(summary: Mapping[str, Any]) -> dict[Place, dict[str, Any]]:
 
 def _of_structure(rows: pd.DataFrame) -> dict[Place, dict[str, Any]]:
     chosen = rows.loc[(rows["subspace"] == "all") & (rows["status"] == "ok")]
-    surrogates = [n for n in chosen.columns if n.startswith("explained_fraction_")]
-    surrogates = [n for n in surrogates if n.rsplit("_", 1)[-1] not in ("low", "high", "se")]
-    surrogates = [n for n in surrogates if "bootstrap" not in n]
+    surrogates = [f"explained_fraction_{kind}" for kind in SURROGATES]
     found = {}
     for row in chosen.itertuples():
         scores = [float(getattr(row, name)) for name in surrogates]

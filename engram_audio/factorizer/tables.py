@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP, HEALTH
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.prediction.comparison import (
     Cell,
     SumTable,
     choose_baselines,
     described,
+    described_quotients,
     gain,
     with_intervals,
 )
@@ -22,11 +24,6 @@ from engram_audio.stats.estimate import Estimate, function_of, paired_difference
 
 LN2 = float(np.log(2))
 LAG, EVENT = 1, "position"
-ERRORS = ("posterior", "prior", "shuffled_rec", "shuffled_dyn", "state_only", "predicted")
-HEALTH = (
-    "state_effective_rank", "state_sd", "state_movement", "state_noise_share", "dynamics_sd",
-    "observation_sd", "active_innovation_dims", "price",
-)  # fmt: skip
 
 
 class Run(NamedTuple):
@@ -77,7 +74,9 @@ def factorizer_table(
     """Return one row per representation, factoriser, seed, part and slice."""
     slices = list(slices)
     rows = [row for run in runs for row in _run_rows(run, directs[run.representation], slices)]
-    return with_intervals(pd.DataFrame(rows), confidence)
+    if not rows:
+        return FACTORIZER.empty()
+    return FACTORIZER.arrange(with_intervals(pd.DataFrame(rows), confidence))
 
 
 def _run_rows(run: Run, direct: Direct, slices: list[str]) -> list[dict[str, Any]]:
@@ -131,14 +130,12 @@ def _row(
         "num_frames": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
         **described("bound_nats", table.mean_nll(name, cell)),
-        **described("elbo_nats", table.ratio(name, cell, "elbo_nll", "num_frames")),
         "best_direct": best or "",
         **described("direct_nats", table.mean_nll(best, cell) if best else None),
         **described("gain_over_direct_nats", gain(table, name, best, cell)),
         "marginal": marginal or "",
         **described("information_nats", gain(table, name, marginal, cell)),
         **described("direct_information_nats", gain(table, best, marginal, cell) if best else None),
-        **described("state_nats", table.ratio(name, cell, "state_nats", "num_frames")),
         **described(
             "innovation_nats",
             table.ratio(name, cell, "innovation_nats", "num_frames") if has_rate else None,
@@ -146,12 +143,11 @@ def _row(
         **described("rate_nats", rate if has_rate else None),
         **described("innovation_bits_per_s", rate if has_rate else None, scale),
         **described("weighted_bits_per_s", _weighted(table, name, cell, rate, has_rate), scale),
+        **described_quotients(FACTORIZER, table, name, cell),
     }
-    for case in ERRORS:
-        row |= described(f"error_{case}", table.ratio(name, cell, f"sse_{case}", "sst"))
     for case in ("shuffled_rec", "shuffled_dyn"):
         row |= described(f"cost_{case}", _cost(table, name, cell, case))
-    row |= {label: float(run.health.get(label, np.nan)) for label in HEALTH}
+    row |= {column.name: float(run.health.get(column.name, np.nan)) for column in HEALTH}
     return row | {"is_collapsed": bool(run.collapse), "collapse": run.collapse}
 
 
@@ -203,13 +199,6 @@ def _cost(table: SumTable, name: str, cell: Cell, case: str) -> Estimate | None:
     return None if shuffled is None or own is None else paired_difference(shuffled, own)
 
 
-SWEEP_COLUMNS = (
-    "representation", "sweep", "factorizer", "seed", "state_dims", "target_nats", "context_frames",
-    "rollout_horizon_frames", "rate_nats", "innovation_bits_per_s", "error_posterior", "bound_nats",
-    "information_nats", "state_movement", "is_collapsed", "collapse",
-)  # fmt: skip
-
-
 def sweep_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return the sweeps' points on eval, all frames, with the Pareto front of rate and error.
 
@@ -219,8 +208,8 @@ def sweep_table(table: pd.DataFrame) -> pd.DataFrame:
     chosen = table.loc[
         (table["part"] == "eval") & (table["slice"] == "all") & (table["sweep"] != "")
     ]
-    intervals = [f"{name}{end}" for name in SWEEP_COLUMNS for end in ("_low", "_high")]
-    columns = [*SWEEP_COLUMNS, *(name for name in intervals if name in chosen.columns)]
+    added = ("num_points", "is_pareto")
+    columns = [name for name in FACTORIZER_SWEEP.names() if name not in added]
     chosen = chosen[columns].reset_index(drop=True)
     groups = chosen.groupby(["representation", "sweep"], sort=False)
     chosen["num_points"] = groups["factorizer"].transform("size")
@@ -230,4 +219,4 @@ def sweep_table(table: pd.DataFrame) -> pd.DataFrame:
     better = (rate[None, :] <= rate[:, None]) & (error[None, :] <= error[:, None])
     strictly = (rate[None, :] < rate[:, None]) | (error[None, :] < error[:, None])
     chosen["is_pareto"] = ~(same & better & strictly).any(1) if len(chosen) else []
-    return chosen
+    return FACTORIZER_SWEEP.arrange(chosen)

@@ -105,7 +105,7 @@ class Usage:
         share = self.counts[self.counts > 0] / max(total, 1)
         return {
             "num_slots": len(self.counts),
-            "slots_used": int((self.counts > 0).sum()),
+            "num_slots_used": int((self.counts > 0).sum()),
             "slot_perplexity": float(np.exp(-(share * np.log(share)).sum())) if total else 0.0,
         }
 

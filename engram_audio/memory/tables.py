@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.memory.columns import MEMORY as MEMORY_TABLE
+from engram_audio.memory.columns import MEMORY_VERDICT
 from engram_audio.memory.config import MemoryVerdictSection
 from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY, MEMORY
 from engram_audio.prediction.comparison import (
@@ -18,6 +20,7 @@ from engram_audio.prediction.comparison import (
     SumTable,
     choose_baselines,
     described,
+    described_quotients,
     gain,
     with_intervals,
 )
@@ -97,7 +100,9 @@ def memory_table(
                     for control, name in names.items()
                     if table.sums(name, cell) is not None
                 ]
-    return with_intervals(pd.DataFrame(rows), confidence) if rows else pd.DataFrame()
+    if not rows:
+        return MEMORY_TABLE.empty()
+    return MEMORY_TABLE.arrange(with_intervals(pd.DataFrame(rows), confidence))
 
 
 def _names(run: Run, best_null: str | None) -> dict[str, str]:
@@ -142,25 +147,16 @@ def _row(
         **described("memory_gain_nats", gain(table, MEMORY, "knock_out", cell)),
         **described("memory_nll_nats", table.mean_nll(MEMORY, cell)),
         **described("control_nll_nats", table.mean_nll(name, cell)),
-        **described("gate", table.ratio(MEMORY, cell, "gate", "num_frames")),
-        **described("hit_rate", table.ratio(MEMORY, cell, "hit", "num_frames")),
-        **described("first_hit_rate", table.ratio(MEMORY, cell, "first_hit", "num_frames")),
+        **described_quotients(MEMORY_TABLE, table, MEMORY, cell),
         "num_slots": slots.get("num_slots", np.nan),
-        "slots_used": slots.get("slots_used", np.nan),
+        "num_slots_used": slots.get("num_slots_used", np.nan),
         "slot_perplexity": slots.get("slot_perplexity", np.nan),
-        "parameters": budgets[MEMORY]["parameters"],
+        "num_parameters": budgets[MEMORY]["parameters"],
         "flops": budgets[MEMORY]["flops"],
-        "control_parameters": budgets.get(control, {}).get("parameters", np.nan),
+        "num_control_parameters": budgets.get(control, {}).get("parameters", np.nan),
         "control_flops": budgets.get(control, {}).get("flops", np.nan),
         "is_control_capped": bool(run.header["capped"].get(control, False)),
     }
-
-
-VERDICT_COLUMNS = (
-    "representation", "lag_frames", "verdict", "deciding_control", "reason", "predictor", "memory",
-    "seed", "num_memories_looked_at", "gain_nats", "gain_nats_low", "gain_nats_high",
-    "minimum_gain_nats",
-)  # fmt: skip
 
 
 def verdict_table(table: pd.DataFrame, section: MemoryVerdictSection) -> pd.DataFrame:
@@ -172,14 +168,14 @@ def verdict_table(table: pd.DataFrame, section: MemoryVerdictSection) -> pd.Data
     Of several training seeds the one that gains least over a control stands for it.
     """
     if table.empty:
-        return pd.DataFrame(columns=list(VERDICT_COLUMNS))
+        return MEMORY_VERDICT.empty()
     rows = [
         _verdict(part, section)
         for _, part in table.loc[table["slice"] == "all"].groupby(
             ["representation", "lag_frames"], sort=False
         )
     ]
-    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+    return MEMORY_VERDICT.arrange(pd.DataFrame(rows)) if rows else MEMORY_VERDICT.empty()
 
 
 def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.artifacts.columns import Table
 from engram_audio.prediction.events import ANY_LAG
 from engram_audio.stats.estimate import (
     Estimate,
@@ -170,6 +171,28 @@ def gain(
     own = table.ratio(model, cell, column, count)
     other = None if null is None else table.ratio(null, cell, column, count)
     return None if own is None or other is None else paired_difference(other, own)
+
+
+def described_quotients(
+    table: Table, sums: SumTable, model: str, cell: Cell, null: str | None = None
+) -> dict[str, float]:
+    """Return every column that a published table declares as a quotient of sums by speaker.
+
+    Args:
+        table: Where they are declared.
+        sums: Per-speaker sums.
+        model: Whose scores.
+        cell: On which frames.
+        null: Whose value stands beside, as `<name>_null`, where the table declares one.
+    """
+    row: dict[str, float] = {}
+    for column in table.columns:
+        if column.quotient is not None:
+            row |= described(column.name, sums.ratio(model, cell, *column.quotient))
+            if column.has_null and null is not None:
+                other = sums.ratio(null, cell, *column.quotient)
+                row[f"{column.name}_null"] = np.nan if other is None else float(other.value)
+    return row
 
 
 def described(name: str, estimate: Estimate | None, scale: float = 1.0) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The published tables of the prediction stage; columns in docs/data-dictionary-prediction.md.
+"""The published tables of the prediction stage; `columns.py` says what their columns mean.
 
 Shapes: S speakers, F stored frames.
 """
@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
 from engram_audio.prediction.comparison import (
     Baselines,
     Cell,
     SumTable,
     choose_baselines,
     described,
+    described_quotients,
     gain,
     strongest_null,
     with_intervals,
@@ -24,20 +26,6 @@ from engram_audio.stats.robust import robust_summary
 
 LN2 = float(np.log(2))
 KEY = ("seed", "lag_frames", "target", "model", "part", "slice")
-SCORED = {  # column: (numerator, denominator)
-    "cosine_mean": ("cosine_mean", "num_frames"),
-    "cosine_sample": ("cosine_sample", "num_sampled"),
-    "cosine_best": ("cosine_best", "num_sampled"),
-    "energy_score": ("energy_score", "num_sampled"),
-    "info_nce_bits_utterance": ("info_nce_bits_utterance", "num_info_nce_utterance"),
-    "info_nce_bits_speaker": ("info_nce_bits_speaker", "num_info_nce_speaker"),
-    "coverage_50_per_dimension": ("coverage_50_per_dimension", "num_sampled"),
-    "coverage_90_per_dimension": ("coverage_90_per_dimension", "num_sampled"),
-    "coverage_50_density": ("coverage_50_density", "num_sampled"),
-    "coverage_90_density": ("coverage_90_density", "num_sampled"),
-    "decoder_cosine_mean": ("decoder_cosine_mean", "num_frames"),
-}
-WITH_NULL = ("cosine_mean", "cosine_sample", "cosine_best", "energy_score", "decoder_cosine_mean")
 
 
 class Inputs(NamedTuple):
@@ -104,7 +92,10 @@ def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFra
                             for name in names
                             if table.sums(name, cell) is not None
                         ]
-    return with_surrogates(with_intervals(pd.DataFrame(rows), settings.confidence))
+    if not rows:
+        return PREDICTION.empty()
+    table = with_intervals(pd.DataFrame(rows), settings.confidence)
+    return PREDICTION.arrange(with_surrogates(table))
 
 
 def _row(
@@ -181,12 +172,7 @@ def _negative(table: SumTable, first: str | None, second: str, cell: Cell):
 
 
 def _scores(table: SumTable, baselines: Baselines, name: str, cell: Cell) -> dict[str, object]:
-    row: dict[str, object] = {}
-    for label, (top, bottom) in SCORED.items():
-        row |= described(label, table.ratio(name, cell, top, bottom))
-        if label in WITH_NULL:
-            other = table.ratio(baselines.best, cell, top, bottom)
-            row[f"{label}_null"] = np.nan if other is None else float(other.value)
+    row: dict[str, object] = {**described_quotients(PREDICTION, table, name, cell, baselines.best)}
     row["cosine_white_noise"] = float(np.sqrt(0.5)) if cell.lag_frames == 1 else 0.0
     if cell.event == "position":
         row["cosine_white_noise"] = 0.0
@@ -267,8 +253,6 @@ class _StoredFrames:
 
 def with_surrogates(table: pd.DataFrame) -> pd.DataFrame:
     """Add `surrogate_<kind>_gain_nats` and `_information_nats`: the same cell on each surrogate."""
-    if table.empty:
-        return table
     names = [str(name).partition("--") for name in table["representation"].tolist()]
     keys = list(table[list(KEY)].itertuples(index=False, name=None))
     kinds = sorted({kind for _, _, kind in names if kind})
@@ -295,8 +279,6 @@ def worst_table(inputs: Iterable[Inputs]) -> pd.DataFrame:
         if len(group.worst)
     ]
     if not parts:
-        return pd.DataFrame()
+        return WORST_FRAMES.empty()
     table = pd.concat(parts, ignore_index=True).rename(columns={"event": "target"})
-    first = ["representation", "seed", "lag_frames", "target", "model", "part"]
-    rest = [column for column in table.columns if column not in first]
-    return table.reindex(columns=[*first, *rest])
+    return WORST_FRAMES.arrange(table)

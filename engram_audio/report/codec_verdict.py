@@ -43,7 +43,7 @@ def questions(registered: dict[str, Any]) -> list[Question]:
 
 def state_of(row: dict[str, Any], question: Question) -> str:
     """Return YES, NO, OPEN, or UNMEASURED where there is no interval."""
-    low, high = (number.as_float(row.get(f"{question.column}_{end}")) for end in ("low", "high"))
+    low, high = (number.as_float(row[f"{question.column}_{end}"]) for end in ("low", "high"))
     if not (math.isfinite(low) and math.isfinite(high)):
         return UNMEASURED
     if low > question.threshold:
@@ -53,10 +53,8 @@ def state_of(row: dict[str, Any], question: Question) -> str:
 
 def is_plain(row: dict[str, Any]) -> bool:
     """Whether a row is a causal codec's latents, or all of them at another rate."""
-    is_noisy = math.isfinite(number.as_float(row.get("noise_to_signal")))
-    return (
-        str(row.get("is_causal")) == "True" and not is_noisy and row.get("resampled") != "average"
-    )
+    is_noisy = math.isfinite(number.as_float(row["noise_to_signal"]))
+    return str(row["is_causal"]) == "True" and not is_noisy and row["resampled"] != "average"
 
 
 def answer(codecs: pd.DataFrame, representation: str, question: Question) -> GateRowView:
@@ -69,13 +67,13 @@ def answer(codecs: pd.DataFrame, representation: str, question: Question) -> Gat
         str(row["representation"]): {str(k): v for k, v in row.items()}
         for row in codecs.to_dict("records")
     }
-    own = rows.get(representation, {})
+    own = rows.get(representation, dict.fromkeys(map(str, codecs.columns), math.nan))
     others: dict[str, list[str]] = {YES: [], NO: [], OPEN: [], UNMEASURED: []}
     for name, row in rows.items():
-        if own and str(row["family"]) != str(own["family"]) and is_plain(row):
+        if representation in rows and str(row["family"]) != str(own["family"]) and is_plain(row):
             others[state_of(row, question)].append(name)
     outcome, mark, sentence = _sentence(representation, state_of(own, question), others)
-    value, low, high = (number.as_float(own.get(f"{question.column}{e}")) for e in ENDS)
+    value, low, high = (number.as_float(own[f"{question.column}{e}"]) for e in ENDS)
     threshold = number.fixed(question.threshold, 2 if question.threshold else 0)
     return GateRowView(
         outcome=outcome,

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from engram_audio.artifacts.columns import absent_columns
 from engram_audio.report.config import ReportSection
+from engram_audio.report.published_tables import TABLES
 
 SURROGATE_MARK = "--"
 
@@ -38,6 +40,15 @@ class ReportData(NamedTuple):
     manifests: list[dict[str, Any]]
     packages: Mapping[str, str]
 
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a published table, without rows where the study has none.
+
+        Raises:
+            KeyError: No stage publishes such a table.
+        """
+        found = self.tables.get(name)
+        return TABLES[name].empty() if found is None else found
+
     @property
     def decision(self) -> dict[str, Any]:
         """The decision document."""
@@ -66,11 +77,25 @@ class ReportData(NamedTuple):
 
 
 def choose(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
-    """Return the rows whose columns equal the wanted values; absent columns do not filter."""
+    """Return the rows whose columns equal the wanted values, or one of several in a list.
+
+    Raises:
+        InputError: The frame has no column of that name.
+    """
     mask = pd.Series(True, index=frame.index)
     for name, value in wanted.items():
         if name not in frame.columns:
-            continue
+            raise absent_columns([name], frame.columns, "filter")
         column = frame[name]
         mask &= column.isin(list(value)) if isinstance(value, list | tuple) else column == value
     return frame.loc[mask]
+
+
+def first_row(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the first row by column; every value is missing where the frame has no rows.
+
+    A name that is no column raises a KeyError, with rows and without.
+    """
+    if frame.empty:
+        return dict.fromkeys(map(str, frame.columns), float("nan"))
+    return {str(name): value for name, value in frame.iloc[0].to_dict().items()}

@@ -70,9 +70,7 @@ def surrogate_columns(table: pd.DataFrame) -> dict[str, str]:
     """Return surrogate name -> column of its explained fraction, those with any value."""
     found = {name: f"explained_fraction_{name}" for name in SURROGATE_MARKERS}
     return {
-        name: column
-        for name, column in found.items()
-        if column in table and table[column].notna().to_numpy().any()
+        name: column for name, column in found.items() if table[column].notna().to_numpy().any()
     }
 
 

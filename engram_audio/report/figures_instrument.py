@@ -7,6 +7,7 @@ import pandas as pd
 from engram_audio.report import svg
 from engram_audio.report.data import ReportData, choose
 from engram_audio.report.figure import FigureView, content_id, csv_text
+from engram_audio.structure.columns import STRUCTURE
 
 CONTROLS = ("permuted", "swapped")
 MODEL_COLORS = {"ridge": svg.BLUE, "ar1": svg.GREEN, "white_noise": svg.GREY}
@@ -24,11 +25,8 @@ def control_rows(data: ReportData, representation: str) -> pd.DataFrame:
         representation=representation, split_seed=data.first_split(representation),
         lag_frames=data.registered["lag_frames"], slice="all", subspace="all", part="eval",
     )  # fmt: skip
-    columns = [f"control_{name}" for name in CONTROLS if f"control_{name}" in rows]
-    measured = (
-        rows.loc[:, columns].notna().to_numpy().any(axis=1) if columns else [False] * len(rows)
-    )
-    return rows.loc[measured]
+    columns = [f"control_{name}" for name in CONTROLS]
+    return rows.loc[rows[columns].notna().to_numpy().any(axis=1)]
 
 
 def control_figure(data: ReportData, representation: str) -> FigureView | None:
@@ -42,10 +40,9 @@ def control_figure(data: ReportData, representation: str) -> FigureView | None:
         for axis, control in zip(axes, CONTROLS, strict=True):
             axis.axvspan(1 - tolerance, 1 + tolerance, color=svg.GREY, alpha=0.15, linewidth=0)
             axis.axvline(1, color=svg.INK, linewidth=0.6)
-            if f"control_{control}" in rows:
-                ends = [rows[f"control_{control}_{end}"].to_numpy(float) for end in ("low", "high")]
-                axis.hlines(places, ends[0], ends[1], color=svg.BLUE, linewidth=2)
-                axis.plot(rows[f"control_{control}"], places, "o", color=svg.BLUE)
+            ends = [rows[f"control_{control}_{end}"].to_numpy(float) for end in ("low", "high")]
+            axis.hlines(places, ends[0], ends[1], color=svg.BLUE, linewidth=2)
+            axis.plot(rows[f"control_{control}"], places, "o", color=svg.BLUE)
             axis.set_title(f"{control} keys")
             axis.set_xlabel("variance ratio, corrected for degrees of freedom")
             axis.grid(False, axis="y")
@@ -58,7 +55,8 @@ def control_figure(data: ReportData, representation: str) -> FigureView | None:
             "Points with intervals of the ratio of permuted and swapped keys, one line for each "
             "key; a grey band marks the tolerance around one.",
         )  # fmt: skip
-    columns = ["key", *(name for name in rows.columns if name.startswith("control_"))]
+    columns = ["key"]
+    columns += [name for control in CONTROLS for name in STRUCTURE[f"control_{control}"].names(())]
     return FigureView(
         name=name,
         title=title,

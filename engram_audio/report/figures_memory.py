@@ -59,7 +59,7 @@ def gains_figure(data: ReportData, representation: str, lag_frames: int) -> Figu
         )  # fmt: skip
     columns = [
         "memory", "predictor", "control", "gain_nats", "gain_nats_low", "gain_nats_high",
-        "parameters", "control_parameters",
+        "num_parameters", "num_control_parameters",
     ]  # fmt: skip
     return FigureView(
         name=name,

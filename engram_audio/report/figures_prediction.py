@@ -164,8 +164,8 @@ class Decomposition(NamedTuple):
 def decompose(row: dict[str, object], label: str) -> Decomposition | None:
     """Take a row's dNLL apart; None where delta has no such score at this lag."""
     names = ("dnll_mean_reversion", "dnll_shape", "dnll_context_null")
-    parts = [-number.as_float(row.get(name)) for name in names]
-    gain = [number.as_float(row.get(f"gain_nats{end}")) for end in ("", "_low", "_high")]
+    parts = [-number.as_float(row[name]) for name in names]
+    gain = [number.as_float(row[f"gain_nats{end}"]) for end in ("", "_low", "_high")]
     if not np.isfinite([*parts, gain[0]]).all():
         return None
     return Decomposition(label, (parts[0], parts[1], parts[2]), gain[0], gain[1], gain[2], False)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from engram_audio.prediction.columns import PREDICTION
 from engram_audio.report import number, svg
 from engram_audio.report.data import ReportData, choose
 from engram_audio.report.figure import FigureView, content_id, csv_text
@@ -28,6 +29,13 @@ class _Curve(NamedTuple):
     color: str
     style: str
     marker: str
+
+    @property
+    def ends(self) -> list[str]:
+        """Columns with the ends of its interval, none where it is published without."""
+        declared = next((c for c in PREDICTION.columns if c.name == self.column), None)
+        has_interval = declared is not None and declared.has_interval
+        return [f"{self.column}_low", f"{self.column}_high"] if has_interval else []
 
 
 COSINES = (
@@ -97,7 +105,9 @@ def _score_figure(
 ) -> FigureView | None:
     cells = cells_of(data, representation)
     table = _chosen_rows(cells)
-    curves = [c for c in curves if c.column in table and table[c.column].notna().to_numpy().any()]
+    if table.empty:
+        return None
+    curves = [c for c in curves if table[c.column].notna().to_numpy().any()]
     if not curves:
         return None
     targets = cells.targets()
@@ -119,8 +129,8 @@ def _score_figure(
             figure, identity, f"{title}, {representation}",
             f"{label} against lag for each target: heads solid, best nulls dotted.",
         )  # fmt: skip
-    ends = [f"{c.column}{end}" for c in curves for end in ("", "_low", "_high")]
-    columns = ["lag_frames", "target", "model", *(c for c in ends if c in table)]
+    ends = [name for curve in curves for name in (curve.column, *curve.ends)]
+    columns = ["lag_frames", "target", "model", *ends]
     return FigureView(
         name=identity,
         title=title,
@@ -137,11 +147,12 @@ def _score_figure(
 def _chosen_rows(cells: Cells) -> pd.DataFrame:
     """Return the row of the head chosen on val, for each target and lag."""
     rows = [
-        cells.row(cells.chosen_head(lag, target), lag, target)
+        cells.row(head, lag, target)
         for target in cells.targets()
         for lag in cells.lags(target)
+        if (head := cells.chosen_head(lag, target)) is not None
     ]
-    return pd.DataFrame([row for row in rows if row])
+    return pd.DataFrame(rows, columns=cells.rows.columns)
 
 
 def _draw_scores(axis: Axes, rows: pd.DataFrame, curves: Sequence[_Curve]) -> None:
@@ -156,28 +167,26 @@ def _draw_scores(axis: Axes, rows: pd.DataFrame, curves: Sequence[_Curve]) -> No
             marker=curve.marker, label=curve.label, linewidth=1.0 if is_null else 1.5,
             markerfacecolor="none" if is_null else curve.color,
         )  # fmt: skip
-        low, high = f"{curve.column}_low", f"{curve.column}_high"
-        if low in rows and high in rows:
-            ends = rows[low].to_numpy(float), rows[high].to_numpy(float)
-            axis.vlines(where, *ends, color=curve.color)
+        if curve.ends:
+            axis.vlines(where, *rows[curve.ends].to_numpy(float).T, color=curve.color)
     axis.set_xticks(range(len(lags)), [str(lag) for lag in lags])
     axis.set_xlim(-0.35, len(lags) - 0.65)
 
 
 def calibration_figure(data: ReportData, representation: str) -> FigureView | None:
     """PIT histograms of the chosen head and its null, and coverage against what was promised."""
-    cells, table = cells_of(data, representation), data.tables.get("prediction_calibration")
-    if table is None or table.empty or cells.rows.empty:
+    cells, table = cells_of(data, representation), data.table("prediction_calibration")
+    if table.empty or cells.rows.empty:
         return None
     lag, target = registered_lag(data, cells), cells.targets()[0]
     head = cells.chosen_head(lag, target)
     row = cells.row(head, lag, target)
     rows = choose(
-        table, representation=representation, seed=cells.seed, event=target, part="eval",
-        lag_frames=[lag, ANY_LAG], model=[head, row.get("best_null")],
+        table, representation=representation, seed=cells.seed, target=target, part="eval",
+        lag_frames=[lag, ANY_LAG], model=[head, row["best_null"]],
     )  # fmt: skip
     kinds = [kind for kind in KINDS if kind in set(rows["kind"])]
-    if not row or not kinds:
+    if not kinds:
         return None
     null = str(row["best_null"])
     with svg.canvas(svg.WIDE_IN, 3.1, columns=len(kinds) + 1, share_y=False) as (figure, axes):
@@ -201,15 +210,15 @@ def calibration_figure(data: ReportData, representation: str) -> FigureView | No
         name=name,
         title=title,
         svg=drawing,
-        csv=csv_text(rows.loc[:, ["model", "lag_frames", "event", "kind", "bin", "count"]]),
+        csv=csv_text(rows.loc[:, ["model", "lag_frames", "target", "kind", "bin", "count"]]),
         caption=(
             "Flat at 1: what the head promises happens as often as promised. A bowl is "
             "overconfident, a hill too wide, a tilt a bias. In the joint density, mass on the left "
             "means that the truth is less likely than the head's own samples."
         ),
         estimator="rank of the truth among the model's samples; coverage of central regions",
-        num_samples=f"{number.count(row.get('num_sampled'))} sampled frames, "
-        f"{number.count(row.get('num_speakers'))} eval speakers",
+        num_samples=f"{number.count(row['num_sampled'])} sampled frames, "
+        f"{number.count(row['num_speakers'])} eval speakers",
         resampling="speaker (coverage); histograms without interval",
         assumption="the sampled frames are evenly thinned",
         is_wide=True,
@@ -235,7 +244,7 @@ def _draw_coverage(axis: Axes, head: dict[str, object], null: dict[str, object])
             for level in (0.5, 0.9):
                 column = f"coverage_{round(100 * level)}_{kind}"
                 ends = ("", "_low", "_high")
-                value, low, high = (number.as_float(row.get(f"{column}{end}")) for end in ends)
+                value, low, high = (number.as_float(row[f"{column}{end}"]) for end in ends)
                 if np.isnan(value):
                     continue
                 where = level + (-0.02 if place == 0 else 0.02) + (0.008 if is_hollow else 0)

@@ -135,7 +135,7 @@ def survival_figure(data: ReportData, representation: str) -> FigureView | None:
             "against the horizon, sampled and along the conditional mean.",
         )  # fmt: skip
     columns = [
-        "method", "mode", "horizon_frames", "blown_share", "frozen_share", "surviving_share",
+        "method", "mode", "horizon_frames", "diverged_share", "frozen_share", "surviving_share",
         "num_paths",
     ]  # fmt: skip
     return FigureView(

@@ -49,7 +49,7 @@ def sweep_figure(data: ReportData, representation: str) -> FigureView | None:
             "each lag, with the floor of the target oracle and the best surrogate below and above.",
         )  # fmt: skip
     columns = ["key", "codebook_size", "lag_frames", "ratio", "ratio_low", "ratio_high", "floor"]
-    columns += [name for name in ("ratio_best_surrogate",) if name in keys]
+    columns.append("ratio_best_surrogate")
     return FigureView(
         name=name,
         title=title,
@@ -79,9 +79,8 @@ def _draw_sweep(axis: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
         axis.fill_between(sizes, low, high, color=color, alpha=0.15, linewidth=0)
     sizes = np.unique(rows["codebook_size"].to_numpy(float))
     axis.plot(sizes, _lowest(rows, "floor", sizes), "--", color=svg.INK, linewidth=1)
-    if "ratio_best_surrogate" in rows:
-        best = _lowest(rows, "ratio_best_surrogate", sizes)
-        axis.plot(sizes, best, "-", color=svg.GREY, linewidth=1)
+    best = _lowest(rows, "ratio_best_surrogate", sizes)
+    axis.plot(sizes, best, "-", color=svg.GREY, linewidth=1)
     axis.axhline(1, color=svg.INK, linewidth=0.6)
     axis.set_xscale("log", base=2)
     axis.set_xticks(sizes, [_short_size(size) for size in sizes])
@@ -205,7 +204,8 @@ def speaker_figure(data: ReportData, representation: str) -> FigureView | None:
             "speakers, other utterances), the key learned voices rather than speech."
         ),
         estimator="each speaker's own ratio of sums, train cell means",
-        num_samples=f"{num_speakers_words(rows)} speakers in the largest part",
+        num_samples=f"{rows.groupby('part')['speaker_id'].nunique().max()} speakers in the largest "
+        "part",
         resampling="none: every speaker is drawn",
         assumption="speakers have enough frames for a ratio of their own",
     )
@@ -213,11 +213,8 @@ def speaker_figure(data: ReportData, representation: str) -> FigureView | None:
 
 def ngram_figure(data: ReportData, representation: str) -> FigureView | None:
     """Share of key runs of eval that train has seen, against their length."""
-    table = data.tables.get("ngrams")
-    if table is None:
-        return None
     rows = choose(
-        table,
+        data.table("ngrams"),
         representation=representation, split_seed=data.first_split(representation),
         key=list(data.registered["keys"]), part="eval",
     )  # fmt: skip
@@ -263,10 +260,5 @@ def ngram_figure(data: ReportData, representation: str) -> FigureView | None:
 
 
 def num_speakers_words(rows: pd.DataFrame) -> str:
-    """Return how many speakers stand behind a figure."""
-    if "num_speakers" in rows:
-        return number.count(rows["num_speakers"].max(skipna=True))
-    if "speaker_id" in rows:
-        parts = rows.groupby("part") if "part" in rows else [("", rows)]
-        return str(max(part["speaker_id"].nunique() for _, part in parts))
-    return "all"
+    """Return how many speakers stand behind rows that each count theirs."""
+    return number.count(rows["num_speakers"].max(skipna=True))

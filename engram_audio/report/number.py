@@ -75,6 +75,21 @@ def duration(seconds: Any) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def yes(value: Any) -> str:
+    """Return `yes` for true and nothing for false or missing; a CSV holds them as words."""
+    return "yes" if str(value) == "True" else ""
+
+
+def yes_or_no(value: Any) -> str:
+    """Return `yes` or `no`."""
+    return yes(value) or "no"
+
+
+def words(value: Any) -> str:
+    """Return a name as words; nothing where it is missing."""
+    return "" if value is None or value != value else str(value).replace("_", " ")
+
+
 def plain(value: Any) -> str:
     """Return any cell as text; missing as a dash, whole floats without a fraction."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

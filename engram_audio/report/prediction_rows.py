@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.report import number
-from engram_audio.report.data import SURROGATE_MARK, ReportData, choose
+from engram_audio.report.data import SURROGATE_MARK, ReportData, choose, first_row
 
 TARGETS = {"position": "xₜ", "delta": "xₜ \N{MINUS SIGN} xₜ₋₁"}
 FIRST_EXPERIMENT = "first_experiment"  # name of the preset that repeats its recipe
@@ -42,9 +42,8 @@ class Cells(NamedTuple):
         return sorted(choose(self.rows, kind="head")["model"].unique())
 
     def row(self, model: str | None, lag: int, target: str) -> dict[str, object]:
-        """Return one row, empty where the model was not scored."""
-        found = choose(self.rows, model=model, lag_frames=lag, target=target)
-        return {} if found.empty else {str(k): v for k, v in found.iloc[0].to_dict().items()}
+        """Return one row; its values are missing where the model was not scored."""
+        return first_row(choose(self.rows, model=model, lag_frames=lag, target=target))
 
     def chosen_head(self, lag: int, target: str) -> str | None:
         """Return the head with the lowest mean NLL on val, ties by name; None where none is."""
@@ -61,7 +60,7 @@ class Cells(NamedTuple):
         """
         rows = choose(self.rows, lag_frames=lag, target=target)
         nulls = rows.loc[rows["kind"] == "null"].dropna(subset=["gain_nats"])
-        own = number.as_float(self.row(head, lag, target).get("gain_nats"))
+        own = number.as_float(self.row(head, lag, target)["gain_nats"])
         if nulls.empty:
             return own, ""
         best = nulls.sort_values(["gain_nats", "model"], ascending=[False, True]).iloc[0]
@@ -70,15 +69,13 @@ class Cells(NamedTuple):
 
 def table_of(data: ReportData) -> pd.DataFrame:
     """Return the prediction table; empty where the study has none."""
-    table = data.tables.get("prediction")
-    return pd.DataFrame() if table is None else table
+    return data.table("prediction")
 
 
 def predicted(data: ReportData) -> list[str]:
     """Return the base representations scored on all eval frames, the deciding one first."""
-    table = table_of(data)
-    table = choose(table, part="eval", slice="all") if len(table) else table
-    names = set() if table.empty else {str(name) for name in table["representation"]}
+    table = choose(table_of(data), part="eval", slice="all")
+    names = {str(name) for name in table["representation"]}
     bases = sorted(name for name in names if SURROGATE_MARK not in name)
     chosen = data.registered["representation"]
     return sorted(bases, key=lambda name: (name != chosen, name))
@@ -95,7 +92,7 @@ def cells_of(data: ReportData, representation: str) -> Cells:
 def surrogate_cells(data: ReportData, representation: str) -> dict[str, Cells]:
     """Return the cells of each surrogate of a representation, by its kind."""
     table = table_of(data)
-    names = sorted({str(name) for name in table["representation"]} if len(table) else set())
+    names = sorted({str(name) for name in table["representation"]})
     marked = [name for name in names if name.startswith(f"{representation}{SURROGATE_MARK}")]
     return {name.partition(SURROGATE_MARK)[2]: cells_of(data, name) for name in marked}
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.artifacts.columns import Table, absent_columns
+from engram_audio.errors import InputError
 from engram_audio.report import number
 
 
@@ -23,7 +25,7 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One column of a table.
+    """One column of a table on the page. `shown` makes those of published tables.
 
     Attributes:
         name: Column of the data frame.
@@ -48,14 +50,40 @@ class Column(NamedTuple):
     is_outcome: bool = False
 
 
-def with_ends(name: str, title: str, unit: str, text: str) -> Column:
-    """Return a column that prints its interval."""
-    return Column(name, title, unit, text, f"{name}_low", f"{name}_high", form=number.fixed)
+def shown(table: Table, *names: str, form: Callable[[Any], str] = number.plain) -> list[Column]:
+    """Return declared columns of a published table as columns of the page.
+
+    Title, unit, help and interval are those of the declaration.
+
+    Args:
+        table: The published table.
+        names: Its columns; `<name>_null` stands for what the best null scores.
+        form: How a value without interval is written.
+
+    Raises:
+        InputError: No such column is declared, or it has no title.
+    """
+    return [_shown(table, name, form) for name in names]
 
 
-def plain_number(name: str, title: str, unit: str, text: str) -> Column:
-    """Return a column of numbers without interval."""
-    return Column(name, title, unit, text, form=number.fixed)
+def _shown(table: Table, name: str, form: Callable[[Any], str]) -> Column:
+    if name in [f"{column.name}_null" for column in table.columns if column.has_null]:
+        return Column(name, "its null", help="Of the best null.", form=form)
+    declared = table[name]
+    if not declared.title:
+        raise InputError(
+            f"table {table.name}: column '{name}' has no title; declare one to show it"
+        )
+    ends = (f"{name}_low", f"{name}_high") if declared.has_interval else ("", "")
+    return Column(
+        name,
+        declared.title,
+        "" if declared.unit == declared.title.lower() else declared.unit,
+        declared.meaning.replace("`", ""),  # marks of Markdown, for the data dictionary
+        *ends,
+        form=form,
+        is_text=declared.is_text,
+    )
 
 
 class TableView(NamedTuple):
@@ -91,7 +119,7 @@ def make_table(
     first: pd.Series | None = None,
     more: str = "",
 ) -> TableView:
-    """Build a table; columns that the frame lacks are left away.
+    """Build a table.
 
     Args:
         name: Stable id.
@@ -102,8 +130,14 @@ def make_table(
         source: Path of the published file.
         first: Which rows are shown at first, by default all; they are embedded before others.
         more: Label of the button for the other rows.
+
+    Raises:
+        InputError: The frame lacks a column, or an end of its interval.
     """
-    present = [column for column in columns if column.name in frame.columns]
+    wanted = [each for column in columns for each in (column.name, column.low, column.high) if each]
+    absent = [each for each in wanted if each not in frame.columns]
+    if absent:
+        raise absent_columns(absent, frame.columns, f"table {name} of the page")
     shown = pd.Series(True, index=frame.index) if first is None else first.astype(bool)
     if first is not None and not shown.any():
         shown[:] = True
@@ -111,15 +145,15 @@ def make_table(
     kept = frame.loc[order]
     records = kept.to_dict("records")
     flags = shown.loc[order].tolist()
-    decimals = {column.name: column_decimals(kept, column) for column in present}
+    decimals = {column.name: column_decimals(kept, column) for column in columns}
     rows = [
-        (bool(flag), [make_cell(row, column, decimals[column.name]) for column in present])
+        (bool(flag), [make_cell(row, column, decimals[column.name]) for column in columns])
         for flag, row in zip(flags, records, strict=True)
     ]
     return TableView(
         name=name,
         caption=caption,
-        columns=present,
+        columns=list(columns),
         rows=rows,
         left_out=len(frame) - len(kept),
         source=source,
@@ -129,7 +163,7 @@ def make_table(
 
 def column_decimals(frame: pd.DataFrame, column: Column) -> int | None:
     """Return the decimals that the median width of a column's intervals supports: it aligns."""
-    if column.low not in frame or column.high not in frame:
+    if not column.low:
         return None
     low, high = (frame[name].to_numpy(float, na_value=np.nan) for name in (column.low, column.high))
     widths = (high - low)[high > low]
@@ -138,14 +172,14 @@ def column_decimals(frame: pd.DataFrame, column: Column) -> int | None:
 
 def make_cell(row: dict[Any, Any], column: Column, decimals: int | None = None) -> Cell:
     """Return one cell: a value stands with its interval where the table has one."""
-    value = row.get(column.name)
+    value = row[column.name]
     if column.is_outcome:
         word = number.plain(value)
         return Cell(word, word, outcome_class(word))
     if column.is_text:
-        text = number.plain(value)
+        text = column.form(value)
         return Cell(text, text)
-    low, high = row.get(column.low), row.get(column.high)
+    low, high = (row[end] if end else None for end in (column.low, column.high))
     has_interval = not all(math.isnan(number.as_float(end)) for end in (low, high))
     text = number.interval(value, low, high, decimals) if has_interval else column.form(value)
     sort = number.as_float(value)

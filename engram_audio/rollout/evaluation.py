@@ -181,9 +181,9 @@ def _evaluate_mean(
     earlier = earlier_log_density(model, starts, run, settings.batch_paths)
     reference = bench.marginals.log_prob(starts)["delta"]
     horizons = tuple(range(1, settings.horizon_frames + 1))
-    columns = {"earlier_dnll": reference - earlier}
+    columns = {"first_experiment_dnll": reference - earlier}
     table = _by_speaker(columns, starts, horizons, "mean", NO_INJECTION)
-    spread = extremes(columns["earlier_dnll"], starts, horizons)
+    spread = extremes(columns["first_experiment_dnll"], starts, horizons)
     health = _health_table(run, starts, bench, spread)
     return table, health.assign(mode="mean", inject_frames=NO_INJECTION)
 
@@ -310,12 +310,12 @@ def _health_table(run: Run, starts: Starts, bench: Bench, spread: pd.DataFrame) 
     num_horizons = run.states.shape[2]
     table = pd.DataFrame({
         "horizon_frames": np.arange(1, num_horizons + 1),
-        "blown_share": shares.blown.cpu().numpy(),
+        "diverged_share": shares.blown.cpu().numpy(),
         "frozen_share": shares.frozen.cpu().numpy(),
         "frozen_share_true": true_frozen_share(starts, *detector)[:num_horizons].cpu().numpy(),
         "surviving_share": shares.surviving.cpu().numpy(),
         "num_paths": run.states.shape[0] * run.states.shape[1],
-        "num_blown": (~run.is_alive).sum((0, 1)).cpu().numpy(),
+        "num_diverged": (~run.is_alive).sum((0, 1)).cpu().numpy(),
         "guard_redrawn": run.guarded[0],
         "guard_moved": run.guarded[1],
     })  # fmt: skip

@@ -16,6 +16,7 @@ import pandas as pd
 
 from engram_audio.prediction.comparison import described, with_intervals
 from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling
+from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
 from engram_audio.rollout.config import (
     FORECASTERS,
     AnyMethod,
@@ -35,8 +36,8 @@ AT, UP_TO = "at", "up_to"
 HEALTH = Health._fields
 SPREAD = ("dnll_median", "dnll_highest", "num_not_finite")
 SHARES = (
-    "blown_share", "frozen_share", "frozen_share_true", "surviving_share", "num_paths", "num_blown",
-    "guard_redrawn", "guard_moved",
+    "diverged_share", "frozen_share", "frozen_share_true", "surviving_share", "num_paths",
+    "num_diverged", "guard_redrawn", "guard_moved",
 )  # fmt: skip
 
 
@@ -63,7 +64,9 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
                     for span, horizon in spans
                     if (row := _row(run, partner, cell, ceiling, span, horizon, confidence))
                 ]
-    return with_intervals(pd.DataFrame(rows), confidence) if rows else pd.DataFrame()
+    if not rows:
+        return ROLLOUT.empty()
+    return ROLLOUT.arrange(with_intervals(pd.DataFrame(rows), confidence))
 
 
 def beside(run: Run, members: Sequence[Run]) -> str:
@@ -91,8 +94,8 @@ def beside(run: Run, members: Sequence[Run]) -> str:
 
 
 COLUMNS = (
-    "num_starts", "earlier_dnll", "dnll_delta", "dnll_position", "covered", "energy_score",
-    "energy_climate",
+    "num_starts", "first_experiment_dnll", "dnll_delta", "dnll_position", "covered",
+    "energy_score", "energy_climate",
 )  # fmt: skip
 
 
@@ -132,7 +135,7 @@ def _row(
         "horizon_frames": horizon,
         "num_starts": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
-        **described("earlier_dnll", _ratio(own["earlier_dnll"], base)),
+        **described("first_experiment_dnll", _ratio(own["first_experiment_dnll"], base)),
     }
     for event in EVENTS:
         attainable = [ceiling.column(event, each) for each in horizons]
@@ -176,7 +179,7 @@ def _gains(
     horizons: Sequence[int],
 ) -> dict[str, Any]:
     """Return what a method gains over its partner from the same starts."""
-    row: dict[str, Any] = {"beside": partner}
+    row: dict[str, Any] = {"partner_method": partner}
     other: dict[str, np.ndarray | None] = dict.fromkeys(own)
     if partner:
         other = _columns(ceiling.sums[partner], cell, horizons)
@@ -274,7 +277,7 @@ def sweep_table(
     representation has more gain and less distance. `num_points`: how many were looked at.
     """
     if table.empty:
-        return pd.DataFrame()
+        return ROLLOUT_SWEEP.empty()
     longest = max(settings.scored_horizons_frames)
     rows = []
     for run in runs:
@@ -292,26 +295,26 @@ def sweep_table(
             "kind": run.settings.kind, "base": getattr(run.settings, "base", ""), "seed": run.seed,
             **{name: getattr(run.settings, name, np.nan) for name in SWEPT},
             "guard": guard_kind(run.settings),
-            "one_step_gain": -first.get("earlier_dnll", np.nan),
-            "one_step_gain_low": -first.get("earlier_dnll_high", np.nan),
-            "one_step_gain_high": -first.get("earlier_dnll_low", np.nan),
-            "excess_distance": late.get("energy_distance", np.nan)
-            - late.get("energy_distance_floor", np.nan),
-            **{name: late.get(name, np.nan) for name in (
-                "std_ratio", "step_ratio", "autocorrelation_error", "blown_share", "frozen_share",
-                "frozen_excess")},
-            **{name: upto.get(name, np.nan) for name in (
+            "one_step_gain": -first["first_experiment_dnll"],
+            "one_step_gain_low": -first["first_experiment_dnll_high"],
+            "one_step_gain_high": -first["first_experiment_dnll_low"],
+            "excess_distance": late["energy_distance"] - late["energy_distance_floor"],
+            **{name: late[name] for name in (
+                "std_ratio", "step_ratio", "autocorrelation_error", "diverged_share",
+                "frozen_share", "frozen_excess")},
+            **{name: upto[name] for name in (
                 "kept_delta", "kept_delta_low", "kept_delta_high", "kept_position",
                 "kept_position_low", "kept_position_high", "kept_skill")},
         })  # fmt: skip
-    found = pd.DataFrame(rows)
-    return _with_front(found, bars) if len(found) else found
+    if not rows:
+        return ROLLOUT_SWEEP.empty()
+    return ROLLOUT_SWEEP.arrange(_with_front(pd.DataFrame(rows), bars))
 
 
 def _one(rows: pd.DataFrame, **wanted: Any) -> dict[str, Any]:
     for name, value in wanted.items():
         rows = rows.loc[rows[name] == value]
-    return {} if rows.empty else rows.iloc[0].to_dict()
+    return dict.fromkeys(rows.columns, np.nan) if rows.empty else rows.iloc[0].to_dict()
 
 
 def _with_front(table: pd.DataFrame, bars: RolloutBarsSection) -> pd.DataFrame:
@@ -322,7 +325,7 @@ def _with_front(table: pd.DataFrame, bars: RolloutBarsSection) -> pd.DataFrame:
     same = code[:, None] == code[None, :]
     better = (gain[None] >= gain[:, None]) & (distance[None] <= distance[:, None])
     strictly = (gain[None] > gain[:, None]) | (distance[None] < distance[:, None])
-    alive = table["blown_share"].le(bars.maximum_blown_share)
+    alive = table["diverged_share"].le(bars.maximum_blown_share)
     alive &= table["frozen_excess"].le(bars.maximum_frozen_share)
     known = np.isfinite(gain) & np.isfinite(distance) & alive.to_numpy(bool)
     table["is_pareto"] = known & ~(same & better & strictly & known[None]).any(1)

@@ -7,6 +7,7 @@ from engram_audio.artifacts.published import read_csv
 from engram_audio.errors import InputError
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps import _cli
+from engram_audio.structure.columns import LINEAR, STRUCTURE
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import decide_all, decision_document
 
@@ -24,13 +25,13 @@ def main(argv: list[str] | None = None) -> None:
     )
     section = arguments.load_section("section", DecisionSection)
     statistics = arguments.load_section("statistics", StatisticsSection)
-    structure = read_csv(arguments.structure_table)
+    structure = read_csv(arguments.structure_table, STRUCTURE)
     if section.representation not in set(structure["representation"]):
         raise InputError(
             f"decision.representation: {section.representation} has no row in "
             f"{arguments.structure_table}; rerun tabulate_structure"
         )
-    linear = read_csv(arguments.linear_table)
+    linear = read_csv(arguments.linear_table, LINEAR)
     decided = decide_all(structure, linear, section, statistics.confidence)
     for name, one in decided.items():
         LOG.info("%s: %s", name, one.verdict)

@@ -21,6 +21,7 @@ from engram_audio.provenance import package_versions
 from engram_audio.report.config import ReportSection
 from engram_audio.report.data import ReportData
 from engram_audio.report.page import render_page
+from engram_audio.report.published_tables import table_of_file
 from engram_audio.report.timings import JobTiming, gather_timings
 from engram_audio.steps import _cli
 
@@ -75,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     data = ReportData(
         settings=arguments.load_section("section", ReportSection),
         sections=sections,
-        tables={path.stem: read_csv(path) for path in arguments.tables},
+        tables={path.stem: read_csv(path, table_of_file(path.name)) for path in arguments.tables},
         documents=documents,
         cells=cells,
         summaries=summaries,

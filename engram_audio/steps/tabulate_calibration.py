@@ -13,9 +13,11 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps import _cli
+from engram_audio.structure.columns import LINEAR, STRUCTURE
 from engram_audio.structure.config import DecisionSection, StructureSection
 from engram_audio.structure.decision import decide_all
 from engram_audio.trust import tables
+from engram_audio.trust.columns import CALIBRATION
 from engram_audio.trust.power import CoverageRow, PowerRow
 
 LOG = logging.getLogger(__name__)
@@ -37,8 +39,11 @@ def main(argv: list[str] | None = None) -> None:
     decision = arguments.load_section("decision_section", DecisionSection)
     statistics = arguments.load_section("statistics_section", StatisticsSection)
     structure, linear = (
-        pd.concat([read_csv(path) for path in paths], ignore_index=True)
-        for paths in (arguments.structure_tables, arguments.linear_tables)
+        pd.concat([read_csv(path, table) for path in paths], ignore_index=True)
+        for paths, table in (
+            (arguments.structure_tables, STRUCTURE),
+            (arguments.linear_tables, LINEAR),
+        )
     )
     truths = tables.truths_of(
         pd.concat([read_table(path, tables.TRUTH_COLUMNS) for path in arguments.truths])
@@ -67,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     matrix = tables.sabotage_matrix(read_table(arguments.sabotage, tables.SABOTAGE_COLUMNS))
     document = tables.calibration_document(table, matrix, power, covered)
     LOG.info("%d of %d rows fail", document["num_failing"], document["num_rows"])
-    write_csv(arguments.table, table, arguments.manifest())
+    write_csv(arguments.table, table, CALIBRATION, arguments.manifest())
     write_json(arguments.document, {**document, "manifest": arguments.manifest(worlds.seed)})
 
 

@@ -7,12 +7,14 @@ from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join, locate
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import read_table, read_table_manifest, write_csv
+from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.comparison.config import ComparedSection
 from engram_audio.comparison.information import measure
 from engram_audio.comparison.tables import Key, Row, codec_table, frontier_table
 from engram_audio.prediction.config import PredictionSection
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps import _cli
+from engram_audio.structure.columns import STRUCTURE
 from engram_audio.structure.config import DecisionSection
 
 LABELS = ("model", "lag_frames", "event", "part", "slice", "speaker_id", "nll", "num_frames")
@@ -42,11 +44,12 @@ def main(argv: list[str] | None = None) -> None:
     }
     key = Key(decision.keys[0], decision.lag_frames, decision.operative_gate)
     table = codec_table(
-        rows, section, read_csv(arguments.structure), key, prediction.window_frames,
+        rows, section, read_csv(arguments.structure, STRUCTURE), key, prediction.window_frames,
         statistics.confidence,
     )  # fmt: skip
-    write_csv(arguments.codecs, table, arguments.manifest())
-    write_csv(arguments.frontier, frontier_table(table, section.ladders), arguments.manifest())
+    write_csv(arguments.codecs, table, CODECS, arguments.manifest())
+    frontier = frontier_table(table, section.ladders)
+    write_csv(arguments.frontier, frontier, FRONTIER, arguments.manifest())
 
 
 class Origin(NamedTuple):

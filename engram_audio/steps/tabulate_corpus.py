@@ -4,6 +4,7 @@ from pathlib import Path
 
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.table import read_table, write_csv
+from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
 from engram_audio.corpus.corpus_tables import (
     corpus_rows,
     corpus_table,
@@ -14,7 +15,7 @@ from engram_audio.errors import InputError
 from engram_audio.steps import _cli
 
 UTTERANCES = ["utterance_id", "speaker_id", "sex", "duration_s"]
-EXCLUSIONS = ["path", "utterance_id", "speaker_id", "reason", "detail"]
+EXCLUDED = ["path", "utterance_id", "speaker_id", "reason", "detail"]
 
 
 def seed_of(path: Path) -> int:
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
         outputs=["corpus_table", "exclusions_table"],
         argv=argv,
     )
-    excluded = {p.parent.name: read_table(p, EXCLUSIONS) for p in arguments.exclusions}
+    excluded = {p.parent.name: read_table(p, EXCLUDED) for p in arguments.exclusions}
     splits: dict[str, dict] = {}
     for path in arguments.splits:
         table = read_table(path, ["utterance_id", "split"])
@@ -50,8 +51,9 @@ def main(argv: list[str] | None = None) -> None:
         for path, corpus in zip(arguments.summaries, arguments.corpora, strict=True)
     }
     rows += [representation_row(name, *pair) for name, pair in summaries.items()]
-    write_csv(arguments.corpus_table, corpus_table(rows), arguments.manifest())
-    write_csv(arguments.exclusions_table, exclusion_rows(excluded, summaries), arguments.manifest())
+    write_csv(arguments.corpus_table, corpus_table(rows), CORPUS, arguments.manifest())
+    left_out = exclusion_rows(excluded, summaries)
+    write_csv(arguments.exclusions_table, left_out, EXCLUSIONS, arguments.manifest())
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from engram_audio.artifacts.columns import Table
 from engram_audio.artifacts.prediction_tables import join, locate
 from engram_audio.artifacts.table import write_csv
+from engram_audio.prediction.columns import PREDICTION_CALIBRATION, PREDICTION_ROLLOUT
 from engram_audio.steps import _cli
 
 CALIBRATION = ("model", "lag_frames", "event", "part", "kind", "bin", "count")
@@ -21,23 +23,20 @@ def main(argv: list[str] | None = None) -> None:
         outputs=["prediction_calibration", "prediction_rollout"],
         argv=argv,
     )
-    write_csv(
-        arguments.prediction_calibration,
-        _labelled(arguments.calibration, CALIBRATION),
-        arguments.manifest(),
-    )
-    write_csv(
-        arguments.prediction_rollout, _labelled(arguments.rollout, ROLLOUT), arguments.manifest()
-    )
+    calibration = _labelled(arguments.calibration, CALIBRATION, PREDICTION_CALIBRATION)
+    rollout = _labelled(arguments.rollout, ROLLOUT, PREDICTION_ROLLOUT)
+    manifest = arguments.manifest()
+    write_csv(arguments.prediction_calibration, calibration, PREDICTION_CALIBRATION, manifest)
+    write_csv(arguments.prediction_rollout, rollout, PREDICTION_ROLLOUT, manifest)
 
 
-def _labelled(paths: list[Path], columns: tuple[str, ...]) -> pd.DataFrame:
+def _labelled(paths: list[Path], columns: tuple[str, ...], table: Table) -> pd.DataFrame:
     places = [locate(path) for path in paths]
     tables = [
         join([place.path], columns).assign(representation=place.representation, seed=place.seed)
         for place in places
     ]
-    return pd.concat(tables, ignore_index=True)
+    return table.arrange(pd.concat(tables, ignore_index=True).rename(columns={"event": "target"}))
 
 
 if __name__ == "__main__":

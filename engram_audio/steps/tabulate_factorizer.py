@@ -7,6 +7,7 @@ from engram_audio.artifacts.factorizer_paths import locate_factorizer
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join, locate
 from engram_audio.artifacts.table import read_table, write_csv
+from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.factorizer.tables import Direct, Run, factorizer_table, sweep_table
 from engram_audio.prediction.config import PredictionEvaluationSection
@@ -34,8 +35,9 @@ def main(argv: list[str] | None = None) -> None:
     ]
     directs = {path.parent.name: _direct(path, arguments) for path in arguments.summaries}
     table = factorizer_table(runs, directs, evaluation.slices, statistics.confidence)
-    write_csv(arguments.factorizer, table, arguments.manifest())
-    write_csv(arguments.factorizer_sweep, sweep_table(table), arguments.manifest())
+    write_csv(arguments.factorizer, table, FACTORIZER, arguments.manifest())
+    sweep = sweep_table(table)
+    write_csv(arguments.factorizer_sweep, sweep, FACTORIZER_SWEEP, arguments.manifest())
 
 
 def _run(model: Path, scores: Path, sweep_of: dict[str, str]) -> Run:

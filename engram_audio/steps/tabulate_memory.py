@@ -6,6 +6,7 @@ from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.memory_paths import locate_memory
 from engram_audio.artifacts.prediction_tables import join, locate
 from engram_audio.artifacts.table import read_table, write_csv
+from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
 from engram_audio.memory.config import MemoryStageSection, MemoryVerdictSection
 from engram_audio.memory.tables import Direct, Run, memory_table, verdict_table
 from engram_audio.prediction.config import PredictionEvaluationSection
@@ -37,8 +38,9 @@ def main(argv: list[str] | None = None) -> None:
         for seed in seeds
     }
     table = memory_table(runs, directs, stage.target, evaluation.slices, statistics.confidence)
-    write_csv(arguments.memory, table, arguments.manifest())
-    write_csv(arguments.memory_verdict, verdict_table(table, verdict), arguments.manifest())
+    write_csv(arguments.memory, table, MEMORY, arguments.manifest())
+    verdicts = verdict_table(table, verdict)
+    write_csv(arguments.memory_verdict, verdicts, MEMORY_VERDICT, arguments.manifest())
 
 
 def _run(scores: Path, usage: Path, summary: Path) -> Run:

@@ -5,6 +5,7 @@ from pathlib import Path
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join, locate
 from engram_audio.artifacts.table import write_csv
+from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
 from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from engram_audio.stats.config import StatisticsSection
@@ -30,8 +31,9 @@ def main(argv: list[str] | None = None) -> None:
         evaluation.trimmed_fraction, evaluation.quantiles,
     )  # fmt: skip
     inputs = _gather(arguments)
-    write_csv(arguments.prediction, prediction_table(inputs, settings), arguments.manifest())
-    write_csv(arguments.worst_frames, worst_table(inputs), arguments.manifest())
+    table = prediction_table(inputs, settings)
+    write_csv(arguments.prediction, table, PREDICTION, arguments.manifest())
+    write_csv(arguments.worst_frames, worst_table(inputs), WORST_FRAMES, arguments.manifest())
 
 
 def _gather(arguments: _cli.Arguments) -> list[Inputs]:

@@ -6,6 +6,7 @@ from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.rollout_paths import locate_rollout
 from engram_audio.artifacts.table import read_table, write_csv
 from engram_audio.rollout.ceiling import Run
+from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
 from engram_audio.rollout.config import METHOD_MODELS, RolloutBarsSection, RolloutSection
 from engram_audio.rollout.tables import rollout_table, sweep_table
 from engram_audio.stats.config import StatisticsSection
@@ -32,10 +33,9 @@ def main(argv: list[str] | None = None) -> None:
         for paths in zip(arguments.models, arguments.scores, arguments.health, strict=True)
     ]
     table = rollout_table(runs, settings, statistics.confidence)
-    write_csv(arguments.rollout, table, arguments.manifest())
-    write_csv(
-        arguments.rollout_sweep, sweep_table(runs, table, settings, bars), arguments.manifest()
-    )
+    write_csv(arguments.rollout, table, ROLLOUT, arguments.manifest())
+    sweep = sweep_table(runs, table, settings, bars)
+    write_csv(arguments.rollout_sweep, sweep, ROLLOUT_SWEEP, arguments.manifest())
 
 
 def _run(model: Path, scores: Path, health: Path, sweeps: dict[str, str]) -> Run:

@@ -3,8 +3,11 @@
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import write_csv
+from engram_audio.factorizer.columns import FACTORIZER_STATES
 from engram_audio.factorizer.state_comparison import comparison_table, sources_named
+from engram_audio.prediction.columns import PREDICTION
 from engram_audio.steps import _cli
+from engram_audio.structure.columns import LINEAR, STRUCTURE
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -21,11 +24,11 @@ def main(argv: list[str] | None = None) -> None:
     table = comparison_table(
         sources_named(arguments.pairs),
         {path.parent.name: read_json(path) for path in arguments.summaries},
-        read_csv(arguments.structure),
-        read_csv(arguments.linear),
-        read_csv(arguments.prediction) if arguments.prediction else None,
+        read_csv(arguments.structure, STRUCTURE),
+        read_csv(arguments.linear, LINEAR),
+        read_csv(arguments.prediction, PREDICTION) if arguments.prediction else None,
     )
-    write_csv(arguments.factorizer_states, table, arguments.manifest())
+    write_csv(arguments.factorizer_states, table, FACTORIZER_STATES, arguments.manifest())
 
 
 if __name__ == "__main__":

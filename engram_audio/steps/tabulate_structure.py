@@ -11,6 +11,7 @@ from engram_audio.artifacts.structure_tables import Analysis
 from engram_audio.artifacts.table import read_table, write_csv
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps import _cli
+from engram_audio.structure.columns import CURVES, LINEAR, NGRAMS, SPEAKERS, STRUCTURE
 from engram_audio.structure.comparisons import Analysed, surrogates_of
 from engram_audio.structure.side_tables import (
     curve_rows,
@@ -22,7 +23,8 @@ from engram_audio.structure.structure_table import Unit, analyse, structure_rows
 
 LOG = logging.getLogger(__name__)
 LISTS = ("scores", "keys", "curves", "ngrams")
-OUTPUTS = ("structure_table", "linear_table", "curves_table", "ngrams_table", "speakers_table")
+PUBLISHED = (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS)
+OUTPUTS = [f"{table.name}_table" for table in PUBLISHED]
 
 
 def read_unit(path: Path) -> Unit:
@@ -75,9 +77,9 @@ def main(argv: list[str] | None = None) -> None:
         )  # fmt: skip
         for name, piece in zip(OUTPUTS, pieces, strict=True):
             found[name].append(named(piece, one))
-    for name, frames in found.items():
-        table = pd.concat(frames, ignore_index=True)
-        write_csv(getattr(arguments, name), table, arguments.manifest())
+    for table, (name, frames) in zip(PUBLISHED, found.items(), strict=True):
+        frame = table.arrange(pd.concat(frames, ignore_index=True))
+        write_csv(getattr(arguments, name), frame, table, arguments.manifest())
 
 
 if __name__ == "__main__":

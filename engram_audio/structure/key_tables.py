@@ -1,4 +1,4 @@
-"""Tables of the structure stage; their columns are described in docs/data-dictionary.md.
+"""Tables of the structure stage; their columns are described in docs/files-between-steps.md.
 
 Shapes: P parts, S speakers, G subspaces, E effective cells.
 """

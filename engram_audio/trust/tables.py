@@ -12,10 +12,10 @@ from engram_audio.calibration.registry import WORLDS
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.calibration.truth import Truth
 from engram_audio.structure.decision import Decided
+from engram_audio.trust.columns import CALIBRATION
 from engram_audio.trust.power import CoverageRow, PowerRow
 from engram_audio.trust.sabotage import BUGS, NO_BUG, SabotageRow
 
-CALIBRATION_COLUMNS = ("kind", *CalibrationRow._fields, "expected", "given")
 SABOTAGE_COLUMNS = ("bug", *CalibrationRow._fields)
 TRUTH_COLUMNS = ("world", *Truth._fields)
 RELEVANT_INTERVALS = ("speaker_t",)  # what decides; the others are shown beside it
@@ -94,7 +94,7 @@ def calibration_table(
     parts += [_verdict_record(row) for row in verdicts]
     parts += [_power_record(row, limits) for row in power if row.effect == 0]
     parts += [_coverage_record(row, limits) for row in coverage]
-    table = pd.DataFrame(parts, columns=list(CALIBRATION_COLUMNS))
+    table = pd.DataFrame(parts, columns=CALIBRATION.names())
     return table.replace([np.inf, -np.inf], np.nan)
 
 

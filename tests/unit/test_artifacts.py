@@ -9,12 +9,14 @@ import pytest
 
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.checksum import checksum_path
+from engram_audio.artifacts.columns import Column, Table
 from engram_audio.artifacts.json_document import read_json, write_json
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import read_table, read_table_manifest, write_csv, write_table
 from engram_audio.errors import InputError
 
 FRAME = pd.DataFrame({"utterance_id": ["a", "b"], "num_frames": [3, 4]})
+PLAIN = Table("a", "row", tuple(Column(name, "A column.") for name in FRAME.columns))
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path):
@@ -69,7 +71,7 @@ def test_a_missing_column_or_file_or_a_truncated_table_is_refused(tmp_path: Path
 
 
 def test_csv_keeps_nine_significant_digits(tmp_path: Path):
-    write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1 / 3]}))
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1 / 3]}), Table("a", "", (Column("x", ""),)))
     assert (tmp_path / "a.csv").read_text() == "x\n0.333333333\n"
 
 
@@ -107,14 +109,14 @@ def test_any_change_of_a_table_is_refused(tmp_path: Path):
 
 def test_a_published_table_needs_the_checksum_beside_it(tmp_path: Path):
     path = tmp_path / "a.csv"
-    write_csv(path, FRAME, {"step": "test"})
-    pd.testing.assert_frame_equal(read_csv(path), FRAME)
+    write_csv(path, FRAME, PLAIN, {"step": "test"})
+    pd.testing.assert_frame_equal(read_csv(path, PLAIN), FRAME)
     if shutil.which("sha256sum"):
         command = ["sha256sum", "-c", "--strict", "a.csv.sha256"]
         assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
     path.write_text(path.read_text().replace("3", "4"))
     with pytest.raises(InputError, match=r"a\.csv: differs from what was written .* delete it"):
-        read_csv(path)
+        read_csv(path, PLAIN)
     checksum_path(path).unlink()
     with pytest.raises(InputError, match=r"a\.csv: a\.csv\.sha256 is missing beside it; delete it"):
-        read_csv(path)
+        read_csv(path, PLAIN)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engram_audio import windows
+from engram_audio.factorizer.columns import FACTORIZER
 from engram_audio.factorizer.config import FactorizerHealthSection, FactorizerSweepSection
 from engram_audio.factorizer.export import state_block
 from engram_audio.factorizer.health import collapse_reason, effective_rank, movement
@@ -141,6 +142,7 @@ def test_the_pareto_front_has_what_nothing_beats():
             ),
         }
     )  # fmt: skip
+    table = table.reindex(columns=FACTORIZER.names())
     found = sweep_table(table).set_index("factorizer")
     assert found["is_pareto"].to_dict() == {"p": True, "q": True, "r": False, "s": True}
     assert found["num_points"].to_dict() == {"p": 3, "q": 3, "r": 3, "s": 1}

@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.artifacts.columns import Column, Table
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.manifests import read_manifest
@@ -21,6 +22,7 @@ from engram_audio.latents.block import LatentBlock
 
 MANIFEST = {"step": "test", "seed": 3, "sections": {"splits": "ab12"}, "absent": None}
 FRAME = pd.DataFrame({"x": [1.0, 2.0]})
+PLAIN = Table("a", "row", tuple(Column(name, "A column.") for name in FRAME.columns))
 
 
 def write_shard(path: Path) -> None:
@@ -37,7 +39,7 @@ WRITERS = {
     "a.zarr.zip": write_shard,
     "a.json": lambda path: write_json(path, {"manifest": MANIFEST, "mean": 1.0}),
     "flat.json": lambda path: write_json(path, {**MANIFEST, "kind": "x"}),
-    "a.csv": lambda path: write_csv(path, FRAME, MANIFEST),
+    "a.csv": lambda path: write_csv(path, FRAME, PLAIN, MANIFEST),
 }
 
 
@@ -77,7 +79,7 @@ def foreign(folder: Path) -> list[Path]:
 
 def test_files_that_are_none_of_ours_have_no_manifest(tmp_path: Path):
     assert [read_manifest(path) for path in foreign(tmp_path)] == [None] * 8
-    write_csv(tmp_path / "plain.csv", FRAME)
+    write_csv(tmp_path / "plain.csv", FRAME, PLAIN)
     assert read_manifest(tmp_path / "plain.csv") is None
 
 

@@ -1,15 +1,17 @@
 """Tables: a value stands with its interval, rows left out are counted, order is kept."""
 
 import pandas as pd
+import pytest
 
+from engram_audio.errors import InputError
 from engram_audio.report import number
-from engram_audio.report.table_view import Column, make_table, outcome_class
+from engram_audio.report.table_view import Column, make_table, outcome_class, shown
+from engram_audio.structure.columns import STRUCTURE
 
 COLUMNS = [
     Column("name", "Name", is_text=True),
     Column("ratio", "Ratio", low="low", high="high"),
     Column("outcome", "Outcome", is_outcome=True),
-    Column("absent", "Absent"),
 ]
 FRAME = pd.DataFrame(
     {
@@ -29,9 +31,30 @@ def test_value_stands_with_its_interval_and_sorts_by_the_value():
     assert view.rows[1][1][1].sort == ""
 
 
-def test_absent_columns_go_and_extra_columns_do_not_matter():
+def test_columns_that_the_page_does_not_show_do_not_matter():
     view = make_table("t", "T", FRAME, COLUMNS, maximum_rows=10)
     assert [column.name for column in view.columns] == ["name", "ratio", "outcome"]
+
+
+@pytest.mark.parametrize("name", ["name", "ratio", "low", "high", "outcome"])
+def test_a_column_or_an_end_that_is_not_there_is_refused(name: str):
+    """Nothing vanishes from the page: not a column, and not an interval."""
+    renamed = FRAME.rename(columns={name: f"{name}_x"})
+    with pytest.raises(InputError, match=f"no column '{name}'; did you mean '{name}_x'"):
+        make_table("t", "T", renamed, COLUMNS, maximum_rows=10)
+
+
+def test_what_a_stage_declares_is_what_the_page_says():
+    (column,) = shown(STRUCTURE, "ratio", form=number.fixed)
+    declared = STRUCTURE["ratio"]
+    assert column.title == declared.title and column.help == declared.meaning.replace("`", "")
+    assert (column.low, column.high) == ("ratio_low", "ratio_high")
+
+
+@pytest.mark.parametrize("name", ["ratoi", "num_cells", "ratio_null", "ratio_low"])
+def test_only_declared_columns_with_a_title_are_shown(name: str):
+    with pytest.raises(InputError, match=name):
+        shown(STRUCTURE, name)
 
 
 def test_rows_left_out_are_counted_and_first_rows_are_kept_before_others():

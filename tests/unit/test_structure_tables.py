@@ -8,6 +8,7 @@ import pytest
 from engram_audio.artifacts.published import read_cells, read_csv
 from engram_audio.artifacts.structure_tables import analysis_of, group_by_analysis
 from engram_audio.artifacts.table import read_table, write_csv, write_table
+from engram_audio.corpus.columns import EXCLUSIONS
 from engram_audio.corpus.corpus_tables import (
     corpus_rows,
     corpus_table,
@@ -97,8 +98,8 @@ def test_exclusions_keep_untrusted_text_as_it_is(tmp_path: Path):
     lost = {"utterance_id": "a-1", "speaker_id": "a", "reason": "zero_variance", "detail": "all"}
     table = exclusion_rows({"demo": corpus}, {"mimi": ("demo", {"excluded": [lost]})})
     path = tmp_path / "exclusions.csv"
-    write_csv(path, table)
-    read = read_csv(path)
+    write_csv(path, table, EXCLUSIONS)
+    read = read_csv(path, EXCLUSIONS)
     assert read["path"].iloc[0] == HOSTILE
     assert read["detail"].iloc[0] == "nan"
     assert read["representation"].iloc[1] == "mimi" and read["reason"].iloc[1] == "zero_variance"
@@ -106,5 +107,8 @@ def test_exclusions_keep_untrusted_text_as_it_is(tmp_path: Path):
 
 def test_no_exclusions_leave_a_table_with_its_header(tmp_path: Path):
     empty = pd.DataFrame({"path": [], "utterance_id": [], "speaker_id": [], "reason": []})
-    write_csv(tmp_path / "exclusions.csv", exclusion_rows({"demo": empty}, {}))
-    assert list(read_csv(tmp_path / "exclusions.csv").columns)[:2] == ["corpus", "representation"]
+    write_csv(tmp_path / "exclusions.csv", exclusion_rows({"demo": empty}, {}), EXCLUSIONS)
+    assert list(read_csv(tmp_path / "exclusions.csv", EXCLUSIONS).columns)[:2] == [
+        "corpus",
+        "representation",
+    ]

@@ -57,7 +57,7 @@ def shards(results: Path, name: str) -> LatentStore:
 def test_rows_state_rate_dimension_and_bits(codecs: pd.DataFrame):
     assert codecs["frame_rate_hz"].tolist() == [12.5, 6.25, 12.5]
     assert codecs["num_dims"].tolist() == [4, 8, 4]
-    assert codecs["bits_are"].fillna("").tolist() == ["", "", "capacity_bound"]
+    assert codecs["rate_kind"].fillna("").tolist() == ["", "", "capacity_bound"]
     assert 0 < codecs.loc["mel_pca_noisy", "bits_per_s"] <= 12.5 * 4 * 0.5
 
 

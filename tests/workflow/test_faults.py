@@ -18,6 +18,7 @@ from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import read_table
 from engram_audio.errors import InputError
+from engram_audio.structure.columns import STRUCTURE
 from tests.damage import plain
 from tests.workflow.fault_table import record
 from tests.workflow.lab import Lab, ended, wait_for
@@ -173,7 +174,7 @@ READERS = {
         lambda path: plain(read_bundle(path)),
     ),
     "JSON document": ("latents/brought/summary.json", read_json),
-    "published CSV": ("tables/structure.csv", lambda path: plain(read_csv(path))),
+    "published CSV": ("tables/structure.csv", lambda path: plain(read_csv(path, STRUCTURE))),
 }
 
 

@@ -11,13 +11,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from engram_audio.artifacts.table import write_csv
 from engram_audio.errors import InputError
 from engram_audio.frozen import read_frozen
 from engram_audio.steps import _cli
+from engram_audio.structure.columns import STRUCTURE
 from tests.workflow.small_study import (
     SmallStudy,
     build,
@@ -179,7 +179,7 @@ def test_an_artifact_of_other_settings_is_refused_by_its_reader(
     (path,) = study.frozen("decide")
     table = study.folder / "results" / "tables" / "structure.csv"
     old = "tabulate_structure/study.0123456789abcdef"
-    write_csv(table, pd.DataFrame({"a": [1]}), {"settings": old})
+    write_csv(table, STRUCTURE.empty(), STRUCTURE, {"settings": old})
     with pytest.raises(InputError, match=f"structure.csv: was made with other settings .{old}"):
         _cli.parse_arguments(
             "decide", None, inputs=["table"],

@@ -137,8 +137,8 @@ def test_the_summary_states_sizes_and_choices(evaluated: Path):
     assert {record["base"] for record in summary["tried"]} >= {"ridge_full"}
     usage = pd.read_parquet(evaluated / "usage.parquet").set_index(["model", "part"])
     used = usage.loc[("memory", "eval")]
-    assert 1 <= used["slots_used"] <= used["num_slots"] <= 400
-    assert 1 <= used["slot_perplexity"] <= used["slots_used"]
+    assert 1 <= used["num_slots_used"] <= used["num_slots"] <= 400
+    assert 1 <= used["slot_perplexity"] <= used["num_slots_used"]
 
 
 def test_matched_models_of_another_base_are_trained_anew(

@@ -41,7 +41,7 @@ def test_a_mean_path_that_freezes_is_named():
     ("changes", "outcome"),
     [
         ({}, "survives"),
-        ({"blown_share": 0.01}, "blows up"),
+        ({"diverged_share": 0.01}, "blows up"),
         ({"frozen_excess": 0.01}, "freezes"),
         ({"frozen_share": 0.2, "frozen_excess": -0.01}, "survives"),
         ({"std_ratio": 0.9}, "bends the law"),
@@ -58,7 +58,7 @@ def test_a_mean_path_that_freezes_is_named():
 )
 def test_the_first_fault_names_the_verdict(changes, outcome):
     row = {
-        "blown_share": 0.0, "frozen_share": 0.0, "frozen_excess": 0.0, "std_ratio": 1.0,
+        "diverged_share": 0.0, "frozen_share": 0.0, "frozen_excess": 0.0, "std_ratio": 1.0,
         "energy_distance": 0.01,
         "energy_distance_floor": 0.005, "kept_position": 0.95, "kept_position_low": 0.92,
         "kept_position_high": 0.98, "kept_skill": 0.99, "kept_skill_low": 0.97,

@@ -19,6 +19,7 @@ from engram_audio.artifacts.librispeech_archive import member_problem
 from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.artifacts.table import write_csv
 from engram_audio.config import parse_config
+from engram_audio.corpus.columns import EXCLUSIONS
 from engram_audio.errors import InputError
 from engram_audio.latents.arrays import index_arrays
 from tests.workflow.conftest import ROOT, snakemake, write_config
@@ -157,7 +158,7 @@ def test_a_script_in_a_table_stays_text_in_the_report(lab: Lab):
     frame = pd.read_csv(table, keep_default_na=False)
     row = dict.fromkeys(frame.columns, "<script>alert(1)</script><img src=x onerror=alert(2)>")
     frame = pd.concat([frame, pd.DataFrame([row])], ignore_index=True)
-    write_csv(table, frame, read_manifest(table))
+    write_csv(table, frame, EXCLUSIONS, read_manifest(table))
     outcome = lab.run("--forcerun", "render_report")
     assert outcome.code == 0, outcome.text[-3000:] + lab.log("render_report.log")
     html = (lab.results / "report.html").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """Measured against known: planted worlds, error rates, coverage, planted bugs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,37 +9,21 @@ import pandas as pd
 from engram_audio.report.data import ReportData
 from engram_audio.report.figures_calibration import coverage_figure, power_figure
 from engram_audio.report.section_spec import SectionSpec
-from engram_audio.report.table_view import Column, TableView, make_table
+from engram_audio.report.table_view import Column, TableView, make_table, shown
+from engram_audio.trust.columns import CALIBRATION
 
+OUTCOME = Column("outcome", "Outcome", is_outcome=True)
 NUMBER_COLUMNS = (
-    Column("world", "World", is_text=True),
-    Column("stage", "Stage", is_text=True, help="Which code measured."),
-    Column("quantity", "Quantity", is_text=True),
-    Column("lag_frames", "Lag", "frames"),
-    Column("truth", "Known", "", "Closed form, or the exact predictor on fresh speakers."),
-    Column("truth_error", "± of it", "", "Standard error; 0 for closed forms."),
-    Column("measured", "Measured"),
-    Column("measured_error", "± of it", "", "Standard error, unit: the speaker."),
-    Column("tolerance_below", "May lie below by", "", "3 combined errors and stated losses."),
-    Column("tolerance_above", "May lie above by", "", "Empty: no bound on this side."),
-    Column("outcome", "Outcome", is_outcome=True),
-)
-VERDICT_COLUMNS = (
-    Column("world", "World", is_text=True),
-    Column("expected", "Known verdict", is_text=True, help="What a correct gate may say."),
-    Column("given", "Given", is_text=True),
-    Column("outcome", "Outcome", is_outcome=True),
-)
+    *shown(CALIBRATION, "world", "stage", "quantity", "lag_frames", "truth", "truth_error",
+           "measured", "measured_error", "tolerance_below", "tolerance_above"),
+    OUTCOME,
+)  # fmt: skip
+VERDICT_COLUMNS = (*shown(CALIBRATION, "world", "expected", "given"), OUTCOME)
 RATE_COLUMNS = (
-    Column("world", "Study", is_text=True),
-    Column("quantity", "Quantity", is_text=True),
-    Column("stage", "Of", is_text=True),
-    Column("truth", "Limit or nominal"),
-    Column("measured", "Measured"),
-    Column("measured_error", "± of it", "", "Binomial standard error at the limit."),
-    Column("expected", "Note", is_text=True),
-    Column("outcome", "Outcome", is_outcome=True),
-)
+    *shown(CALIBRATION, "world", "quantity", "stage", "truth", "measured", "measured_error",
+           "expected"),
+    OUTCOME,
+)  # fmt: skip
 BUG_COLUMNS = (
     Column("bug", "Planted bug", is_text=True),
     Column("what", "What is wrong", is_text=True),
@@ -78,7 +63,7 @@ def build(data: ReportData) -> dict[str, Any]:
 
 
 def _table(
-    data: ReportData, name: str, caption: str, rows: pd.DataFrame, columns: tuple[Column, ...],
+    data: ReportData, name: str, caption: str, rows: pd.DataFrame, columns: Sequence[Column],
     is_failing_first: bool = False,
 ) -> TableView:  # fmt: skip
     if is_failing_first:

@@ -4,34 +4,24 @@ from typing import Any
 
 import pandas as pd
 
+from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
 from engram_audio.report import number
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
-from engram_audio.report.table_view import Column, TableView, make_table
+from engram_audio.report.table_view import Column, TableView, make_table, shown
 
 CORPUS_COLUMNS = (
-    Column("corpus", "Corpus", is_text=True),
-    Column("representation", "Representation", is_text=True),
-    Column("split_seed", "Split", help="Seed of the speaker-disjoint split."),
-    Column("split", "Part", is_text=True, help="eval holds speakers that nothing was fitted on."),
-    Column("num_speakers", "Speakers", form=number.count),
-    Column("num_female_speakers", "Female", "speakers", form=number.count),
-    Column("num_male_speakers", "Male", "speakers", form=number.count),
-    Column("num_utterances", "Utterances", form=number.count),
-    Column("hours", "Duration", "h", form=lambda value: number.fixed(value, 2)),
-    Column("num_frames", "Frames", form=number.count),
-    Column("num_excluded", "Excluded", "files", form=number.count),
-)
+    *shown(CORPUS, "corpus", "representation", "split_seed", "split"),
+    *shown(CORPUS, "num_speakers", "num_female_speakers", "num_male_speakers", "num_utterances",
+           form=number.count),
+    *shown(CORPUS, "hours", form=lambda value: number.fixed(value, 2)),
+    *shown(CORPUS, "num_frames", "num_excluded", form=number.count),
+)  # fmt: skip
 EXCLUSION_COLUMNS = (
-    Column("corpus", "Corpus", is_text=True),
-    Column("representation", "Representation", is_text=True),
-    Column("path", "File", is_text=True),
-    Column("utterance_id", "Utterance", is_text=True),
-    Column("speaker_id", "Speaker", is_text=True),
-    Column("reason", "Reason", is_text=True),
-    Column("detail", "Detail", is_text=True),
-    Column("kept", "Kept", is_text=True, help="yes: a note about an utterance that stays."),
-)
+    *shown(EXCLUSIONS, "corpus", "representation", "path", "utterance_id", "speaker_id", "reason",
+           "detail"),
+    *shown(EXCLUSIONS, "is_kept", form=number.yes_or_no),
+)  # fmt: skip
 SUMMARY_COLUMNS = (
     Column("representation", "Representation", is_text=True),
     Column("latent_space", "Space", is_text=True, help="Where in the codec the vectors live."),
@@ -49,14 +39,15 @@ SUMMARY_COLUMNS = (
            form=lambda value: number.fixed(value, 1)),
     Column("is_causal", "Causal", is_text=True, help="Whether a frame sees only the past."),
     Column("cold_start_frames", "Dropped head", "frames", "Frames before the codec settles."),
-    Column("weight_hash", "Weights", is_text=True, help="Digest of the weights or the recipe."),
+    Column("weight_hash", "Weights", is_text=True, help="Digest of the weights or the recipe.",
+           form=lambda digest: number.plain(digest)[:12]),
 )  # fmt: skip
 
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather corpus, exclusions with their counts, and latents."""
-    exclusions = with_kept(data.tables["exclusions"])
-    left_out = exclusions.loc[exclusions["kept"] != "yes"]
+    exclusions = data.tables["exclusions"]
+    left_out = exclusions.loc[[not number.yes(value) for value in exclusions["is_kept"]]]
     counts = left_out["reason"].value_counts() if len(left_out) else pd.Series(dtype=int)
     rows = data.settings.maximum_table_rows
     return {
@@ -78,14 +69,6 @@ def build(data: ReportData) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def with_kept(exclusions: pd.DataFrame) -> pd.DataFrame:
-    """Return the exclusions with `kept` in words."""
-    if "is_kept" not in exclusions:
-        return exclusions.assign(kept="no")
-    kept = exclusions["is_kept"].astype(str).str.lower() == "true"
-    return exclusions.assign(kept=["yes" if flag else "no" for flag in kept])
-
-
 def latents_table(data: ReportData) -> TableView:
     """Return one row per representation from the latent summaries."""
     rows = [
@@ -97,9 +80,7 @@ def latents_table(data: ReportData) -> TableView:
         }
         for name, summary in sorted(data.summaries.items())
     ]
-    frame = pd.DataFrame(rows)
-    if "weight_hash" in frame:
-        frame["weight_hash"] = frame["weight_hash"].astype(str).str.slice(0, 12)
+    frame = pd.DataFrame(rows, columns=[column.name for column in SUMMARY_COLUMNS])
     return make_table(
         "latents-table", "Representations", frame, SUMMARY_COLUMNS,
         maximum_rows=data.settings.maximum_table_rows,

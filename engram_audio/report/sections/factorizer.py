@@ -5,71 +5,41 @@ from typing import Any
 
 import pandas as pd
 
+from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_STATES, FACTORIZER_SWEEP
 from engram_audio.report import figures_factorizer as figures
 from engram_audio.report import number
 from engram_audio.report.data import ReportData, choose
 from engram_audio.report.gate_rows import GateRowView, strip_of
 from engram_audio.report.section_spec import SectionSpec
-from engram_audio.report.table_view import Column, TableView, make_table, with_ends
+from engram_audio.report.table_view import TableView, make_table, shown
 
 DRAW = (figures.usage_figure, figures.frontier_figure)
-
-
 COLUMNS = (
-    Column("representation", "Representation", is_text=True),
-    Column("factorizer", "Factoriser", is_text=True),
-    Column("rate_accounting", "z_dyn is", is_text=True, help="charged: sees x_t and pays for it; "
-           "strictly_past: made of the past; free: sees x_t for nothing, its rate is not honest."),
-    Column("state_dims", "z_dyn", "dims"),
-    with_ends("information_nats", "Information", "nats/frame", "Bound in x space over the best "
-               "marginal: what the past tells about x_t."),
-    with_ends("direct_information_nats", "Direct predictor's", "nats/frame", "The same of the "
-               "best direct predictor (best on val)."),
-    with_ends("gain_over_direct_nats", "Beyond it", "nats/frame", "Paired on the same frames; "
-               "below 0: the factoriser predicts worse."),
-    with_ends("innovation_bits_per_s", "Innovation rate", "bits/s", "KL of z_dyn and z_rec."),
-    with_ends("weighted_bits_per_s", "importance-weighted", "bits/s", "Less what the weighted "
-               "bound takes off the plain one."),
-    with_ends("error_posterior", "Error", "of variance", "Reconstruction as inferred."),
-    with_ends("error_predicted", "from the past", "of variance", "Both parts as expected."),
-    with_ends("cost_shuffled_rec", "Cost of shuffling z_rec", "of variance", "0: not used."),
-    with_ends("cost_shuffled_dyn", "of shuffling z_dyn", "of variance", "0: not used."),
-    Column("state_movement", "Movement", "", "Of z_dyn: 1 is white noise, 0 is frozen.",
-           form=number.fixed),
-    Column("collapse", "Collapse", is_text=True),
-    Column("slice", "Slice", is_text=True),
-    Column("seed", "Seed"),
+    *shown(FACTORIZER, "representation", "factorizer", "rate_accounting", "state_dims"),
+    *shown(
+        FACTORIZER, "information_nats", "direct_information_nats", "gain_over_direct_nats",
+        "innovation_bits_per_s", "weighted_bits_per_s", "error_posterior", "error_predicted",
+        "cost_shuffled_rec", "cost_shuffled_dyn", "state_movement", form=number.fixed,
+    ),
+    *shown(FACTORIZER, "collapse", "slice", "seed"),
 )  # fmt: skip
 STATE_COLUMNS = (
-    Column("representation", "z_dyn", is_text=True),
-    Column("source", "of", is_text=True),
-    Column("metric", "Metric", is_text=True),
-    Column("key", "Key or head", is_text=True),
-    Column("lag_frames", "Lag", "frames"),
-    with_ends("value", "z_dyn scores", "", "In unit-variance units."),
-    Column("null", "its null", "", "What the null beside scores on z_dyn.", form=number.fixed),
-    with_ends("source_value", "raw latents score", "", "The same metric on the source."),
-    Column("source_null", "their null", form=number.fixed),
-    Column("null_name", "Null", is_text=True),
+    *shown(FACTORIZER_STATES, "representation", "source", "metric", "key", "lag_frames"),
+    *shown(FACTORIZER_STATES, "value", "null", "source_value", "source_null", form=number.fixed),
+    *shown(FACTORIZER_STATES, "null_name"),
 )
 SWEEP_COLUMNS = (
-    Column("representation", "Representation", is_text=True),
-    Column("sweep", "Sweep", is_text=True),
-    Column("factorizer", "Point", is_text=True),
-    Column("state_dims", "z_dyn", "dims"),
-    Column("target_nats", "Rate aimed at", "nats/frame"),
-    with_ends("rate_nats", "Rate", "nats/frame", "KL of both parts."),
-    with_ends("error_posterior", "Error", "of variance", "Reconstruction as inferred."),
-    with_ends("information_nats", "Information", "nats/frame", "Bound over the best marginal."),
-    Column("front", "On the front", is_text=True, help="No other point has less rate and error."),
-    Column("num_points", "Points looked at"),
+    *shown(FACTORIZER_SWEEP, "representation", "sweep", "factorizer", "state_dims", "target_nats"),
+    *shown(FACTORIZER_SWEEP, "rate_nats", "error_posterior", "information_nats", form=number.fixed),
+    *shown(FACTORIZER_SWEEP, "is_pareto", form=number.yes),
+    *shown(FACTORIZER_SWEEP, "num_points"),
 )
 
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather rows, figures and tables of every factorised representation."""
-    table = data.tables.get("factorizer")
-    if table is None or table.empty:
+    table = data.table("factorizer")
+    if table.empty:
         return {"groups": [], "table": None, "states": None, "sweep": None}
     names = sorted(
         set(table["representation"].astype(str)),
@@ -142,8 +112,8 @@ def _variants(data: ReportData, table: pd.DataFrame) -> TableView:
 
 
 def _states(data: ReportData) -> TableView | None:
-    table = data.tables.get("factorizer_states")
-    if table is None or table.empty:
+    table = data.table("factorizer_states")
+    if table.empty:
         return None
     keys = data.registered["keys"]
     pairs = zip(table["metric"], table["key"], strict=True)
@@ -157,12 +127,11 @@ def _states(data: ReportData) -> TableView | None:
 
 
 def _sweep(data: ReportData) -> TableView | None:
-    table = data.tables.get("factorizer_sweep")
-    if table is None or table.empty:
+    table = data.table("factorizer_sweep")
+    if table.empty:
         return None
-    rows = table.assign(front=["yes" if bool(x) else "" for x in table["is_pareto"]])
     return make_table(
-        "factorizer-sweep", "Sweeps: every point, on eval speakers", rows, SWEEP_COLUMNS,
+        "factorizer-sweep", "Sweeps: every point, on eval speakers", table, SWEEP_COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/factorizer_sweep.csv",
     )  # fmt: skip
 

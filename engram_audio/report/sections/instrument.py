@@ -7,18 +7,10 @@ from engram_audio.report.data import ReportData, choose
 from engram_audio.report.figure import draw_within_share
 from engram_audio.report.figures_gate import gate_figure
 from engram_audio.report.section_spec import SectionSpec
-from engram_audio.report.table_view import Column, make_table
+from engram_audio.report.table_view import make_table, shown
+from engram_audio.structure.columns import LINEAR
 
-LINEAR_COLUMNS = (
-    Column("representation", "Representation", is_text=True),
-    Column("model", "Model", is_text=True, help="ridge is measured; the others are nulls."),
-    Column("lag_frames", "Lag", "frames", "How stale the context is."),
-    Column("r2", "R²", "", "Share of the step's variance, eval speakers.", "r2_low", "r2_high"),
-    Column(
-        "cosine", "Cosine", "", "Mean cosine of prediction and step; white noise at lag 1: 0.707.",
-        "cosine_low", "cosine_high",
-    ),
-)  # fmt: skip
+LINEAR_COLUMNS = shown(LINEAR, "representation", "model", "lag_frames", "r2", "cosine")
 
 DRAW = (
     figures.variance_baseline,

@@ -5,46 +5,35 @@ from typing import Any
 
 import pandas as pd
 
+from engram_audio.memory.columns import MEMORY
 from engram_audio.report import number
 from engram_audio.report.data import ReportData, choose
 from engram_audio.report.figures_memory import NAMES, gains_figure
 from engram_audio.report.gate_rows import GateRowView, strip_of
 from engram_audio.report.section_spec import SectionSpec
-from engram_audio.report.table_view import Column, TableView, make_table, plain_number, with_ends
+from engram_audio.report.table_view import TableView, make_table, shown
 
 MARKS = {"PROCEED": "good", "STOP": "bad", "UNDECIDED": "open"}
 WORDS = {"PROCEED": "lookup helps", "STOP": "lookup does not help", "UNDECIDED": "undecided"}
 
 COLUMNS = (
-    Column("representation", "Representation", is_text=True),
-    Column("lag_frames", "Lag", "frames"),
-    Column("memory", "Memory", is_text=True),
-    Column("predictor", "on", is_text=True, help="What it stands beside; linear: a linear null."),
-    Column("control_title", "Against", is_text=True),
-    with_ends("gain_nats", "Gain", "nats/frame", "NLL of the control less the memory's; positive: "
-              "the memory is better. Empty for k-NN, which is scored on fewer frames."),
-    with_ends("control_gain_nats", "Control's own", "nats/frame", "Of the control over the memory "
-              "without its table; k-NN is a reference: a lookup that keeps every stored frame."),
-    with_ends("gate", "Gate", "", "Mean weight of what is read."),
-    with_ends("hit_rate", "Hits", "", "Share of frames whose key, of any order, train has seen."),
-    with_ends("first_hit_rate", "of the first order", "", "Without falling back to a lower one."),
-    plain_number("slots_used", "Slots used", "", "Entries that some frame has read."),
-    plain_number("slot_perplexity", "Perplexity", "slots", "Of the use of slots."),
-    plain_number("num_slots", "Slots", "", "Entries of the table."),
-    Column("parameters", "Parameters", "", "Of the memory with what it stands on."),
-    Column("control_parameters", "control's", ""),
-    Column("capped", "Capped", is_text=True, help="yes: smaller than the memory, its width was "
-           "capped."),
-    Column("switched", "Val chose", is_text=True, help="off: no memory at all scored best on val."),
-    Column("slice", "Slice", is_text=True),
-    Column("seed", "Seed"),
+    *shown(MEMORY, "representation", "lag_frames", "memory", "predictor"),
+    *shown(MEMORY, "control", form=lambda name: NAMES.get(str(name), str(name))),
+    *shown(
+        MEMORY, "gain_nats", "control_gain_nats", "gate", "hit_rate", "first_hit_rate",
+        "num_slots_used", "slot_perplexity", "num_slots", form=number.fixed,
+    ),
+    *shown(MEMORY, "num_parameters", "num_control_parameters"),
+    *shown(MEMORY, "is_control_capped", form=number.yes),
+    *shown(MEMORY, "is_off", form=lambda is_off: "off" if number.yes(is_off) else "on"),
+    *shown(MEMORY, "slice", "seed"),
 )  # fmt: skip
 
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather verdicts, figures and the table."""
-    table, verdicts = data.tables.get("memory"), data.tables.get("memory_verdict")
-    if table is None or verdicts is None or table.empty:
+    table, verdicts = data.table("memory"), data.table("memory_verdict")
+    if table.empty:
         return {"groups": [], "table": None}
     ordered = verdicts.assign(
         first=verdicts["representation"] != data.registered["representation"]
@@ -86,11 +75,6 @@ def _verdict(row: dict[str, Any]) -> GateRowView:
 
 def _table(data: ReportData, table: pd.DataFrame) -> TableView:
     rows = choose(table, part="eval")
-    rows = rows.assign(
-        control_title=[NAMES.get(str(name), str(name)) for name in rows["control"]],
-        capped=["yes" if bool(capped) else "" for capped in rows["is_control_capped"]],
-        switched=["off" if bool(off) else "on" for off in rows["is_off"]],
-    )
     return make_table(
         "memory-controls", "Every memory against every control, on eval speakers", rows, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/memory.csv",

@@ -82,7 +82,7 @@ def outcome_of(low: float, high: float, surrogate: float) -> str:
 
 def _headline(cells: Cells, head: str, lag: int, target: str, surrogate: float) -> GateRowView:
     row = cells.row(head, lag, target)
-    gain, low, high = (number.as_float(row.get(f"gain_nats{end}")) for end in ("", "_low", "_high"))
+    gain, low, high = (number.as_float(row[f"gain_nats{end}"]) for end in ("", "_low", "_high"))
     outcome, decimals = outcome_of(low, high, surrogate), number.decimals_of_width(high - low)
     has_surrogate = math.isfinite(surrogate)
     nulls = f"null: 0; surrogates: up to {number.fixed(surrogate, decimals)}"
@@ -100,7 +100,7 @@ def _headline(cells: Cells, head: str, lag: int, target: str, surrogate: float) 
 def _sentence(
     row: dict[str, object], outcome: str, gain: float, decimals: int, lag: int, target: str
 ) -> str:
-    rate = number.fixed(row.get("gain_bits_per_s"), 1)
+    rate = number.fixed(row["gain_bits_per_s"], 1)
     text = f"{TARGETS[target]} at lag {lag}: "
     if outcome == "none":
         text += (
@@ -109,14 +109,14 @@ def _sentence(
     else:
         text += f"context buys {number.fixed(gain, decimals)} nats/frame ({rate} bits/s) beyond the"
         text += " best null" if outcome == "real" else " best null, not told from its nulls"
-    total = -number.as_float(row.get("dnll_first_experiment"))
+    total = -number.as_float(row["dnll_first_experiment"])
     if target == "delta" and math.isfinite(total):
         text += f"; {number.fixed(total, decimals)} as first scored"
     return f"{text}."
 
 
 def _against(cells: Cells, head: str, lag: int, target: str, decimals: int) -> str:
-    null = cells.row(head, lag, target).get("best_null")
+    null = cells.row(head, lag, target)["best_null"]
     strictest, other = cells.strictest_gain(head, lag, target)
     where = f"{head} against {null} (best on val)"
     if other and other != null:

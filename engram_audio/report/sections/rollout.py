@@ -7,73 +7,40 @@ import pandas as pd
 
 from engram_audio.report import figures_rollout as figures
 from engram_audio.report import number
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData, choose, first_row
 from engram_audio.report.gate_rows import GateRowView, strip_of
 from engram_audio.report.section_spec import SectionSpec
-from engram_audio.report.table_view import Column, TableView, make_table, plain_number, with_ends
+from engram_audio.report.table_view import TableView, make_table, shown
+from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
 
 MARKS, EXTREMES = ("bad", "open", "good"), ("lowest", "highest")
 DRAW = (figures.kept_figure, figures.survival_figure)
 COLUMNS = (
-    Column("representation", "Representation", is_text=True),
-    Column("method", "Method", is_text=True),
-    Column("mode", "Mode", is_text=True, help="sampled: steps drawn; mean: the conditional mean "
-           "followed; forecast: all horizons at once."),
-    Column("guard", "Guard", is_text=True),
-    Column("inject_frames", "True frame every", "frames", help="0: never, the run is free."),
-    Column("span", "Horizons", is_text=True),
-    Column("horizon_frames", "h", "frames"),
-    with_ends("earlier_dnll", "Earlier score", "nats/frame", "True step under the dreamt state: "
-              "what the first experiment reported. It calls exact models bad."),
-    with_ends("kept_position", "Kept, x", "of attainable", "dNLL over the best forecast's; empty "
-              "where that is not told from the marginal."),
-    with_ends("kept_delta", "Kept, delta", "of attainable", "The same for the increment."),
-    with_ends("energy_skill", "Energy skill", "", "1 - energy score over climatology's."),
-    with_ends("kept_skill", "Kept skill", "of attainable", "Over the best forecast's."),
-    with_ends("gain_position", "Over its base, x", "nats/frame", "A memory's over the same method "
-              "without it (on the best linear null), a tuned base's over the base as it is."),
-    plain_number("std_ratio", "SD ratio", "", "Late frames over data; 0 is frozen, 1 is right."),
-    plain_number("std_ratio_lowest", "its lowest", "", "Of any dimension."),
-    plain_number("step_ratio", "Step ratio", "", "RMS increment over the data's."),
-    plain_number("autocorrelation_error", "Lag-1 error", "", "Of the autocorrelation."),
-    plain_number("spectrum_error", "Spectrum error", "nats", "RMS of the log power ratio."),
-    plain_number("energy_distance", "Energy distance", "SD", "Late frames from true frames."),
-    plain_number("energy_distance_floor", "its floor", "SD", "Halves of each speaker's frames."),
-    plain_number("blown_share", "Blown up", "share", "Paths that left the data."),
-    plain_number("frozen_share", "Frozen", "share", "Paths that stopped moving."),
-    plain_number("frozen_share_true", "of true ones", "share", "True paths the rule calls so."),
-    plain_number("gate", "Gate", "", "Weight of what a memory reads along the run."),
-    plain_number("hit_rate", "Known keys", "share", "Contexts of the run whose key train has."),
-    plain_number("coverage_90", "Coverage", "of 90 %", "True values inside the 90 % interval."),
-    Column("seed", "Seed"),
+    *shown(ROLLOUT, "representation", "method", "mode", "guard", "inject_frames", "span",
+           "horizon_frames"),
+    *shown(
+        ROLLOUT, "first_experiment_dnll", "kept_position", "kept_delta", "energy_skill",
+        "kept_skill", "gain_position", "std_ratio", "std_ratio_lowest", "step_ratio",
+        "autocorrelation_error", "spectrum_error", "energy_distance", "energy_distance_floor",
+        "diverged_share", "frozen_share", "frozen_share_true", "gate", "hit_rate", "coverage_90",
+        form=number.fixed,
+    ),
+    *shown(ROLLOUT, "seed"),
 )  # fmt: skip
 SWEEP_COLUMNS = (
-    Column("representation", "Representation", is_text=True),
-    Column("sweep", "Sweep", is_text=True),
-    Column("method", "Point", is_text=True),
-    Column("base", "Base", is_text=True),
-    Column("horizon_frames", "K", "frames"),
-    Column("teacher_weight", "Teacher weight"),
-    Column("state_weight", "State weight"),
-    with_ends("one_step_gain", "One-step gain", "nats/frame", "About the step, context true."),
-    plain_number("excess_distance", "Excess distance", "SD", "Energy distance less its floor."),
-    with_ends("kept_position", "Kept, x", "of attainable", "Horizons up to K."),
-    plain_number("std_ratio", "SD ratio", "", "Late frames over data."),
-    plain_number("blown_share", "Blown up", "share", "Paths that left the data."),
-    Column(
-        "front",
-        "On the front",
-        is_text=True,
-        help="Paths survive, and no other such method has more gain and less excess.",
-    ),
-    Column("num_points", "Points looked at"),
-)
+    *shown(ROLLOUT_SWEEP, "representation", "sweep", "method", "base", "horizon_frames",
+           "teacher_weight", "state_weight"),
+    *shown(ROLLOUT_SWEEP, "one_step_gain", "excess_distance", "kept_position", "std_ratio",
+           "diverged_share", form=number.fixed),
+    *shown(ROLLOUT_SWEEP, "is_pareto", form=number.yes),
+    *shown(ROLLOUT_SWEEP, "num_points"),
+)  # fmt: skip
 
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather rows, figures and tables of every representation that runs free."""
-    table = data.tables.get("rollout")
-    if table is None or table.empty:
+    table = data.table("rollout")
+    if table.empty:
         return {"groups": [], "table": None, "sweep": None}
     names = sorted(
         set(table["representation"].astype(str)),
@@ -99,9 +66,7 @@ def _group(data: ReportData, name: str) -> dict[str, Any]:
 def _row(rows: pd.DataFrame, mode: str, span: str) -> dict[str, Any]:
     """Return one run's row: summed up to K, or at the longest horizon."""
     found = choose(rows, mode=mode, span=span)
-    if found.empty:
-        return {}
-    return found.sort_values("horizon_frames").iloc[-1].to_dict()
+    return first_row(found.sort_values("horizon_frames").iloc[::-1])
 
 
 def _verdict(data: ReportData, rows: pd.DataFrame, method: str) -> GateRowView:
@@ -125,10 +90,10 @@ def _verdict_of(rows: pd.DataFrame, method: str, bars: dict[str, Any]) -> GateRo
     lowest, highest = (number.fixed(_number(late, f"std_ratio_{e}"), 2) for e in EXTREMES)
     sentence = (
         f"{method}: keeps {number.fixed(value, 2)} of what is attainable about x up to "
-        f"{number.count(kept.get('horizon_frames'))} frames and "
+        f"{number.count(kept['horizon_frames'])} frames and "
         f"{number.fixed(_number(kept, 'kept_skill'), 2)} of the energy skill; after "
-        f"{number.count(late.get('horizon_frames'))} frames "
-        f"{number.count(late.get('num_blown'))} of {number.count(late.get('num_paths'))} paths "
+        f"{number.count(late['horizon_frames'])} frames "
+        f"{number.count(late['num_diverged'])} of {number.count(late['num_paths'])} paths "
         f"have blown up, SD ratio {number.fixed(_number(late, 'std_ratio'), 2)} ({lowest} to "
         f"{highest} over dimensions), energy distance {number.fixed(_excess(late), 3)} above its "
         "floor."
@@ -144,13 +109,14 @@ def _verdict_of(rows: pd.DataFrame, method: str, bars: dict[str, Any]) -> GateRo
 
 def _where(kept: dict[str, Any], mean: dict[str, Any]) -> str:
     """Return what takes the steps, what it gains over its own base, and whether its mean stops."""
-    where = f"{kept.get('kind')}, base {kept.get('base')}"
-    if str(kept.get("guard")) not in ("", "nan"):
+    where = f"{kept['kind']}, base {kept['base']}"
+    if str(kept["guard"]) not in ("", "nan"):
         where += f", guard {kept['guard']}"
-    if str(kept.get("beside")) not in ("", "nan"):
+    if str(kept["partner_method"]) not in ("", "nan"):
         where += (
-            f"; over {kept['beside']}: {number.interval(*_ends(kept, 'gain_position'))} nats/frame "
-            f"about x, {number.interval(*_ends(kept, 'gain_skill'))} of energy skill"
+            f"; over {kept['partner_method']}: "
+            f"{number.interval(*_ends(kept, 'gain_position'))} nats/frame about x, "
+            f"{number.interval(*_ends(kept, 'gain_skill'))} of energy skill"
         )
     if _number(mean, "frozen_share") > 0.5:
         where += f"; its mean path freezes: SD ratio {number.fixed(_number(mean, 'std_ratio'), 3)}"
@@ -167,9 +133,9 @@ def judge(kept: dict[str, Any], late: dict[str, Any], bars: dict[str, Any]) -> t
     What has no number meets no bar: then only a fault that is seen can end in a verdict.
     """
     low, high = bars["std_ratio_range"]
-    blown, ratio, excess = _number(late, "blown_share"), _number(late, "std_ratio"), _excess(late)
-    frozen = _number(late, "frozen_excess")
-    if blown > bars["maximum_blown_share"]:
+    diverged, ratio = _number(late, "diverged_share"), _number(late, "std_ratio")
+    excess, frozen = _excess(late), _number(late, "frozen_excess")
+    if diverged > bars["maximum_blown_share"]:
         return "blows up", "bad"
     if frozen > bars["maximum_frozen_share"]:
         return "freezes", "bad"
@@ -179,7 +145,7 @@ def judge(kept: dict[str, Any], late: dict[str, Any], bars: dict[str, Any]) -> t
     _, skill_low, skill_high = _ends(kept, "kept_skill")
     if kept_high < bars["minimum_kept"] or skill_high < bars["minimum_skill"]:
         return "loses skill", "bad"
-    is_known = all(map(math.isfinite, (blown, frozen, ratio, excess)))
+    is_known = all(map(math.isfinite, (diverged, frozen, ratio, excess)))
     if is_known and kept_low >= bars["minimum_kept"] and skill_low >= bars["minimum_skill"]:
         return "survives", "good"
     return "open", "open"
@@ -193,7 +159,7 @@ def _forecaster(rows: pd.DataFrame, method: str) -> GateRowView:
     return GateRowView(
         outcome="beside",
         mark="",
-        sentence=f"{method}: forecasts x up to {number.count(kept.get('horizon_frames'))} frames "
+        sentence=f"{method}: forecasts x up to {number.count(kept['horizon_frames'])} frames "
         f"with {number.fixed(-value, 2)} nats/frame over the marginal.",
         where="a forecast of every horizon, not a generator; the best forecast on val, of any "
         "method, is the attainable",
@@ -204,7 +170,7 @@ def _forecaster(rows: pd.DataFrame, method: str) -> GateRowView:
 
 
 def _number(row: dict[str, Any], name: str) -> float:
-    return number.as_float(row.get(name))
+    return number.as_float(row[name])
 
 
 def _ends(row: dict[str, Any], name: str) -> tuple[float, float, float]:
@@ -222,13 +188,12 @@ def _methods(data: ReportData, table: pd.DataFrame) -> TableView:
 
 
 def _sweep(data: ReportData) -> TableView | None:
-    table = data.tables.get("rollout_sweep")
-    if table is None or table.empty:
+    table = data.table("rollout_sweep")
+    if table.empty:
         return None
-    rows = table.assign(front=["yes" if bool(x) else "" for x in table["is_pareto"]])
     return make_table(
         "rollout-sweep", "One-step gain against rollout health: every method that takes steps",
-        rows, SWEEP_COLUMNS, maximum_rows=data.settings.maximum_table_rows // 4,
+        table, SWEEP_COLUMNS, maximum_rows=data.settings.maximum_table_rows // 4,
         source="tables/rollout_sweep.csv",
     )  # fmt: skip
 

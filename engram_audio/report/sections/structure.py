@@ -10,7 +10,8 @@ from engram_audio.report import number
 from engram_audio.report.data import SURROGATE_MARK, ReportData
 from engram_audio.report.figure import draw_within_share
 from engram_audio.report.section_spec import SectionSpec
-from engram_audio.report.table_view import Column, TableView, make_table
+from engram_audio.report.table_view import TableView, make_table, shown
+from engram_audio.structure.columns import NGRAMS, STRUCTURE
 
 DRAW = (
     figures.sweep_figure,
@@ -23,70 +24,24 @@ DRAW = (
 )
 
 COLUMNS = (
-    Column("representation", "Representation", is_text=True),
-    Column("key", "Key", is_text=True, help="Family, what it sees, how it is quantised."),
-    Column("lag_frames", "Lag", "frames", "How stale the context is."),
-    Column("slice", "Slice", is_text=True, help="Frames scored; everything is refitted inside."),
-    Column("status", "Status", is_outcome=True, help="ok, or why there is no number."),
-    Column(
-        "ratio", "Ratio", "", "Error about train cell means over that about the grand mean.",
-        "ratio_low", "ratio_high", form=number.fixed,
-    ),
-    Column("floor", "Floor", "", "What K cells could reach: the target oracle.", form=number.fixed),
-    Column(
-        "explained_fraction", "Explained fraction", "", "(1 - ratio) / (1 - floor).",
-        "explained_fraction_low", "explained_fraction_high", form=number.fixed,
-    ),
-    Column(
-        "ratio_best_surrogate", "Surrogate ratio", "", "Best surrogate: the null of the ratio.",
+    *shown(STRUCTURE, "representation", "key", "lag_frames", "slice"),
+    *(column._replace(is_outcome=True, is_text=False) for column in shown(STRUCTURE, "status")),
+    *shown(
+        STRUCTURE, "ratio", "floor", "explained_fraction", "ratio_best_surrogate", "advantage",
+        "control_permuted", "control_swapped", "transfer_loss", "nats_per_frame", "bits_per_s",
         form=number.fixed,
     ),
-    Column(
-        "advantage", "Advantage", "", "Explained fraction beyond the best surrogate's, paired.",
-        "advantage_low", "advantage_high", form=number.fixed,
-    ),
-    Column(
-        "control_permuted", "Permuted control", "", "Must be 1.",
-        "control_permuted_low", "control_permuted_high", form=number.fixed,
-    ),
-    Column(
-        "control_swapped", "Swapped control", "", "Must be 1.",
-        "control_swapped_low", "control_swapped_high", form=number.fixed,
-    ),
-    Column(
-        "transfer_loss", "Transfer loss", "", "1 - explained(eval) / explained(val).",
-        "transfer_loss_low", "transfer_loss_high", form=number.fixed,
-    ),
-    Column(
-        "nats_per_frame", "Information", "nats/frame", "Likelihood gained by knowing the cell.",
-        "nats_per_frame_low", "nats_per_frame_high", form=number.fixed,
-    ),
-    Column(
-        "bits_per_s", "Information", "bits/s", "Nats times frame rate over ln 2.",
-        "bits_per_s_low", "bits_per_s_high", form=number.fixed,
-    ),
-    Column("bits_used_fraction", "Cells used", "of ln K", "Entropy of the key over ln K.",
-           form=number.percent),
-    Column("ratio_own_means_df_corrected", "Own-means ratio", "",
-           "Means of the scored part, corrected for degrees of freedom.", form=number.fixed),
-    Column("excluded_mass", "Excluded", "share", "Frames in cells too small.", form=number.percent),
-    Column("num_speakers", "Speakers", "", "The n of the interval.", form=number.count),
-    Column("num_frames", "Frames", "", "Scored frames.", form=number.count),
-    Column("subspace", "Subspace", is_text=True, help="Principal directions of the step scored."),
-    Column("part", "Part", is_text=True, help="val: train speakers; eval: speakers never seen."),
-    Column("split_seed", "Split", help="Seed of the split; the first decides."),
+    *shown(STRUCTURE, "bits_used_fraction", form=number.percent),
+    *shown(STRUCTURE, "ratio_own_means_df_corrected", form=number.fixed),
+    *shown(STRUCTURE, "excluded_mass", form=number.percent),
+    *shown(STRUCTURE, "num_speakers", "num_frames", form=number.count),
+    *shown(STRUCTURE, "subspace", "part", "split_seed"),
 )  # fmt: skip
-
 NGRAM_COLUMNS = (
-    Column("representation", "Representation", is_text=True),
-    Column("key", "Key", is_text=True),
-    Column("part", "Part", is_text=True),
-    Column("order", "Order", "keys", "Length of the run of keys."),
-    Column("minimum_count", "Seen at least", "times", "In train."),
-    Column("coverage", "Coverage", "", "Share of runs seen that often in train; no interval.",
-           form=number.percent),
-    Column("num_ngrams", "Runs", "", "Runs within an utterance.", form=number.count),
-)  # fmt: skip
+    *shown(NGRAMS, "representation", "key", "part", "order", "minimum_count"),
+    *shown(NGRAMS, "coverage", form=number.percent),
+    *shown(NGRAMS, "num_ngrams", form=number.count),
+)
 
 
 def build(data: ReportData) -> dict[str, Any]:
@@ -113,7 +68,7 @@ def structure_table(data: ReportData) -> TableView:
             "surrogate": table["representation"].str.contains(SURROGATE_MARK),
             "other": table["representation"] != data.registered["representation"],
             "split": table["split_seed"] != first_splits,
-            "subspace": table["subspace"] != "all" if "subspace" in table else False,
+            "subspace": table["subspace"] != "all",
             "part": table["part"] != "eval",
             "lag": table["lag_frames"] != data.registered["lag_frames"],
             "slice": table["slice"] != "all",
@@ -141,8 +96,8 @@ def structure_table(data: ReportData) -> TableView:
 
 def ngram_table(data: ReportData) -> TableView | None:
     """Return how many runs of keys eval shares with train, registered keys first."""
-    table = data.tables.get("ngrams")
-    if table is None or table.empty:
+    table = data.table("ngrams")
+    if table.empty:
         return None
     base = ~table["representation"].str.contains(SURROGATE_MARK)
     return make_table(

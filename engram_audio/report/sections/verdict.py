@@ -150,7 +150,7 @@ def trust_marks(data: ReportData, operative: list[dict[str, Any]]) -> list[dict[
         representation=name, split_seed=data.first_split(name), part="eval", slice="all",
         subspace="all", key=list(data.registered["keys"]), lag_frames=data.registered["lag_frames"],
     )  # fmt: skip
-    if "num_speakers" in speakers and len(speakers):
+    if len(speakers):
         found = speakers["num_speakers"].max()
         marks.append(
             {

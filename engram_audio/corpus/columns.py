@@ -1,0 +1,48 @@
+"""The published tables of what went in and what was left out."""
+
+from engram_audio.artifacts.columns import Column, Table
+
+CORPUS = Table(
+    "corpus",
+    "corpus (split `all`), part of one of its splits, or representation of it",
+    (
+        Column("corpus", "Name of the corpus.", title="Corpus", is_text=True),
+        Column("representation", "Name of the representation. Empty in rows of a corpus.",
+               title="Representation", is_text=True),
+        Column("split_seed", "Seed of the speaker-disjoint split.", title="Split"),
+        Column("split", "Part of the split. eval holds speakers that nothing was fitted on, "
+               "speakers of val are those of train.", title="Part", is_text=True),
+        Column("num_speakers", "Speakers.", title="Speakers"),
+        Column("num_female_speakers", "Speakers whose sex is given as F.", "speakers", "Female"),
+        Column("num_male_speakers", "Speakers whose sex is given as M.", "speakers", "Male"),
+        Column("num_utterances", "Utterances.", title="Utterances"),
+        Column("duration_s", "Duration of the speech.", "s"),
+        Column("hours", "The same duration in hours.", "h", "Duration"),
+        Column("num_frames", "Frames of the representation.", "frames", "Frames"),
+        Column("frame_rate_hz", "Frames per second.", "Hz"),
+        Column("num_dims", "Dimensions of a frame, D."),
+        Column("repeated_frame_share", "Frames equal to the frame before them in every dimension, "
+               "of all frames. They stay inside contexts and are no targets.", "share"),
+        Column("silent_frame_share", "Frames of digital silence, of all frames: the RMS of the "
+               "waveform is at most 2^-15, one step of 16-bit audio. Empty where the energy is not "
+               "the waveform's RMS (worlds, arrays).", "share"),
+        Column("num_excluded", "Files of the corpus, or utterances of the representation, that "
+               "were left out. Notes about files that stay do not count.", "files", "Excluded"),
+    ),
+)  # fmt: skip
+EXCLUSIONS = Table(
+    "exclusions",
+    "file or utterance that was left out, or note about one that stays",
+    (
+        Column("corpus", "Name of the corpus.", title="Corpus", is_text=True),
+        Column("representation", "Name of the representation. Empty: left out of the corpus.",
+               title="Representation", is_text=True),
+        Column("path", "The file, as found on disk: untrusted text.", title="File", is_text=True),
+        Column("utterance_id", "Name of the utterance.", title="Utterance", is_text=True),
+        Column("speaker_id", "Name of the speaker.", title="Speaker", is_text=True),
+        Column("reason", "A fixed word.", title="Reason", is_text=True),
+        Column("detail", "What was found, in words.", title="Detail", is_text=True),
+        Column("is_kept", "True for a note about an utterance that stays.", title="Kept",
+               is_text=True),
+    ),
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""Write the data dictionary: every published table as its stage declares it.
+
+Usage: `python -m engram_audio.data_dictionary docs/data-dictionary.md`
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from engram_audio.artifacts.atomic import atomic_path
+from engram_audio.artifacts.columns import Column, Table
+from engram_audio.report.published_tables import STAGES
+
+BAR = r"\|"  # a bar in a cell of a table
+HEAD = """# Data dictionary
+
+`make docs` writes this page from `engram_audio/<stage>/columns.py`. Edit those files.
+
+The tables lie under `<results>/tables/`. They are UTF-8, comma-separated, with a header line and 9
+significant digits. An empty cell is a number that does not exist there. Text columns of
+`exclusions.csv` hold names as found on disk: treat them as untrusted text.
+
+The **speaker** is the unit of resampling, everywhere. A column may have these endings:
+
+- `_low`, `_high`: ends of the two-sided t interval at `statistics.confidence`, over speakers, with
+  `num_speakers` - 1 degrees of freedom. Where the column says so, they are Fieller's.
+- `_se`: standard error of the linearised ratio of sums. The interval at any level is
+  `x` -+ t * `x_se`. `decide` uses exactly that.
+- `_null`: the same score of the best null on the same frames.
+- `_bootstrap_low`, `_bootstrap_high`: percentiles over `statistics.bootstrap_draws` resamples of
+  speakers. Below 20 speakers they are too narrow: prefer t.
+
+`<number>` and `<name>` in a column's name stand for what the study asks for: a percent, the first
+and last direction, the name of a surrogate. Differences are paired on the same frames of the same
+speakers. `docs/files-between-steps.md` describes `decision.json` and the files that steps hand on.
+"""
+
+
+def dictionary_text() -> str:
+    """Return the page as Markdown."""
+    parts = [HEAD]
+    for stage, tables in STAGES.items():
+        parts.append(f"\n## {stage}\n")
+        parts += [_section(table) for table in tables]
+    return "".join(parts)
+
+
+def _section(table: Table) -> str:
+    return "\n".join(_lines(table))
+
+
+def _lines(table: Table) -> Iterator[str]:
+    yield f"\n### {table.name}.csv\n\nOne row per {table.row}.\n"
+    yield "| column | unit | meaning |\n| --- | --- | --- |"
+    yield from map(_row, table.columns)
+    for note in table.notes:
+        yield f"\n{note}"
+    yield ""
+
+
+def _row(column: Column) -> str:
+    endings = " ".join(f"`{ending}`" for ending in column.endings if ending)
+    name = f"`{column.name}`" + (f" {endings}" if endings else "")
+    return f"| {name} | {column.unit} | {column.meaning.replace('|', BAR)} |"
+
+
+if __name__ == "__main__":
+    with atomic_path(Path(sys.argv[1])) as temporary:
+        temporary.write_text(dictionary_text(), encoding="utf-8")

@@ -1,0 +1,92 @@
+"""The published tables of the memory stage."""
+
+from engram_audio.artifacts.columns import Column, Table
+
+NATS = "nats/frame"
+REPRESENTATION = Column("representation", "What was predicted.", title="Representation",
+                        is_text=True)  # fmt: skip
+LAG_FRAMES = Column("lag_frames", "How stale the context is.", "frames", "Lag")
+PREDICTOR = Column("predictor", "What the memory stands beside: `linear` (a linear null that val "
+                   "chooses) or a head.", title="on", is_text=True)  # fmt: skip
+MEMORY_NAME = Column("memory", "Name under `memories`.", title="Memory", is_text=True)
+
+MEMORY = Table(
+    "memory",
+    "memory, part, slice and control",
+    (
+        REPRESENTATION, LAG_FRAMES, PREDICTOR,
+        Column("predictor_chosen", "The linear null that val chose, or the head.", is_text=True),
+        MEMORY_NAME,
+        Column("kind", "Its kind: `lookup` or `engram`.", is_text=True),
+        Column("seed", "Of the training.", title="Seed"),
+        Column("part", "val, or eval: speakers never seen.", is_text=True),
+        Column("slice", "Frames that are scored.", title="Slice", is_text=True),
+        Column("control", "What the row compares with, see below.", title="Against", is_text=True),
+        Column("control_model", "The scored model behind the control.", is_text=True),
+        Column("num_frames", "Frames behind the means.", "frames"),
+        Column("num_speakers", "Speakers behind the means.", "speakers"),
+        Column("is_off", "Whether val preferred no memory. Its gain over `knock_out` is then "
+               "exactly 0.", title="Val chose", is_text=True),
+        Column("gain_nats", "NLL of the control less the memory's on the same frames. Positive: "
+               "the memory is better. For `knn` on the thinned frames that it is scored on.", NATS,
+               "Gain", has_interval=True),
+        Column("gain_bits_per_s", "The same gain times frame rate over ln 2.", "bits/s",
+               has_interval=True),
+        Column("control_gain_nats", "The control's own gain over `knock_out`. k-NN is a reference: "
+               "a lookup that keeps every stored frame, over its own base on its own frames.",
+               NATS, "Control's own", has_interval=True),
+        Column("memory_gain_nats", "The memory's gain over `knock_out`.", NATS, has_interval=True),
+        Column("memory_nll_nats", "Mean NLL of the memory on all frames.", NATS,
+               has_interval=True),
+        Column("control_nll_nats", "Mean NLL of the control.", NATS, has_interval=True),
+        Column("gate", "Mean weight of what is read: of entries against the base's density, or the "
+               "Engram gate.", title="Gate", has_interval=True, quotient=("gate", "num_frames")),
+        Column("hit_rate", "Share of frames whose key, of any order, train has seen.",
+               title="Hits", has_interval=True, quotient=("hit", "num_frames")),
+        Column("first_hit_rate", "Share of frames whose key of the highest order train has seen, "
+               "for a lookup often enough to have an entry.", title="of the first order",
+               has_interval=True, quotient=("first_hit", "num_frames")),
+        Column("num_slots", "Entries of the table.", title="Slots"),
+        Column("num_slots_used", "Entries that some frame of the part read as its nearest. Rows of "
+               "the newest position for an Engram memory.", title="Slots used"),
+        Column("slot_perplexity", "exp of the entropy of the use of entries.", "slots",
+               "Perplexity"),
+        Column("num_parameters", "Numbers fitted, of the memory with its base.",
+               title="Parameters"),
+        Column("flops", "Operations of one target's law, of the memory with its base."),
+        Column("num_control_parameters", "Numbers fitted, of a matched model.", title="control's"),
+        Column("control_flops", "Operations of one target's law, of a matched model."),
+        Column("is_control_capped", "Whether the matched model is smaller than the memory because "
+               "`memory_controls.maximum_width` ended it.", title="Capped", is_text=True),
+    ),
+    notes=(
+        "Controls: `best_null`, the best null of the prediction stage on val. `knock_out`, the "
+        "memory without its table. `matched_parameters` and `matched_flops`, nets with at most as "
+        "many parameters or as much work. `shuffled_keys`, the memory fitted and read with the "
+        "keys of other frames. `random_values`, its own entries in random places. "
+        "`constant_gate`, one weight for all entries. `base`, the head of an Engram memory trained "
+        "without it. `knn`, a mixture of kernels on the nearest of "
+        "`memory_controls.datastore_frames` train frames, on the memory's own base. For an Engram "
+        "memory that base is the linear null on which val scores it best.",
+    ),
+)  # fmt: skip
+MEMORY_VERDICT = Table(
+    "memory_verdict",
+    "representation and lag, for the memory that scores best on val",
+    (
+        REPRESENTATION, LAG_FRAMES,
+        Column("verdict", "PROCEED: the gain over each of `best_null`, `knock_out`, "
+               "`matched_parameters`, `matched_flops`, `shuffled_keys`, `random_values`, and for "
+               "an Engram memory over `base`, lies above the minimum with its interval. STOP: one "
+               "lies below it with its interval, or val chose no memory. Else UNDECIDED, also "
+               "where a control has no number or was capped.", is_text=True),
+        Column("deciding_control", "The control that decided.", is_text=True),
+        Column("reason", "Why, in words.", is_text=True),
+        PREDICTOR, MEMORY_NAME,
+        Column("seed", "Seed of the deciding row, -1: none. Of several seeds the one that gains "
+               "least stands for a control."),
+        Column("num_memories_looked_at", "Memories that val chose from."),
+        Column("gain_nats", "Gain over the deciding control.", NATS, has_interval=True),
+        Column("minimum_gain_nats", "`memory_verdict.minimum_gain_nats`.", NATS),
+    ),
+)  # fmt: skip

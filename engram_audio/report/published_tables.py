@@ -1,0 +1,43 @@
+"""Every published table by name: what the page may show and the data dictionary describes."""
+
+from collections.abc import Mapping
+
+from engram_audio.artifacts.columns import Table
+from engram_audio.comparison.columns import CODECS, FRONTIER
+from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
+from engram_audio.errors import InputError
+from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_STATES, FACTORIZER_SWEEP
+from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
+from engram_audio.prediction.columns import (
+    PREDICTION,
+    PREDICTION_CALIBRATION,
+    PREDICTION_ROLLOUT,
+    WORST_FRAMES,
+)
+from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
+from engram_audio.structure.columns import CURVES, LINEAR, NGRAMS, SPEAKERS, STRUCTURE
+from engram_audio.trust.columns import CALIBRATION
+
+STAGES: Mapping[str, tuple[Table, ...]] = {
+    "Speech": (CORPUS, EXCLUSIONS),
+    "Structure": (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS),
+    "Prediction": (PREDICTION, WORST_FRAMES, PREDICTION_CALIBRATION, PREDICTION_ROLLOUT),
+    "Factorizer": (FACTORIZER, FACTORIZER_SWEEP, FACTORIZER_STATES),
+    "Codecs side by side": (CODECS, FRONTIER),
+    "Memory": (MEMORY, MEMORY_VERDICT),
+    "Rollout": (ROLLOUT, ROLLOUT_SWEEP),
+    "Calibration": (CALIBRATION,),
+}
+TABLES = {table.name: table for tables in STAGES.values() for table in tables}
+
+
+def table_of_file(name: str) -> Table:
+    """Return what `<name>.csv` declares.
+
+    Raises:
+        InputError: No stage publishes such a table.
+    """
+    table = TABLES.get(name.removesuffix(".csv"))
+    if table is None:
+        raise InputError(f"{name}: no stage publishes this table; there are: {', '.join(TABLES)}")
+    return table

@@ -1,0 +1,132 @@
+"""No column vanishes from the page: one that the page uses and does not find is an error.
+
+The frames have exactly the declared columns. Nothing is drawn: axes are stubs, the numbers that a
+figure brings beside its drawing are compared.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from engram_audio.errors import InputError
+from engram_audio.report import svg
+from engram_audio.report.data import ReportData
+from engram_audio.report.published_tables import TABLES
+from engram_audio.report.registry import SECTIONS
+from tests.report_codec_tables import with_codecs
+from tests.report_factorizer_tables import with_factorizer
+from tests.report_memory_tables import with_memory
+from tests.report_prediction_tables import with_prediction
+from tests.report_rollout_tables import with_rollout
+from tests.report_tables import BASES, declared, report_data
+
+# Sections that show a table; every other section reads none of its columns.
+SHOWN_IN = {
+    "structure": ("verdict", "instrument", "structure"), "linear": ("instrument",),
+    "curves": ("structure",), "ngrams": ("structure",), "speakers": ("structure",),
+    "prediction": ("prediction",), "worst_frames": ("prediction",),
+    "prediction_calibration": ("prediction",), "prediction_rollout": ("prediction",),
+    "factorizer": ("factorizer",), "factorizer_sweep": ("factorizer",),
+    "factorizer_states": ("factorizer",), "memory": ("memory",), "memory_verdict": ("memory",),
+    "rollout": ("rollout",), "rollout_sweep": ("rollout",), "codecs": ("codecs",),
+    "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
+    "calibration": ("verdict", "calibration"),
+}  # fmt: skip
+
+
+class Axis:
+    """Takes every drawing call and draws nothing."""
+
+    patches: tuple[Any, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return {"xaxis": self, "yaxis": self}.get(name, lambda *_, **__: None)
+
+    def get_legend_handles_labels(self) -> tuple[list[Any], list[str]]:
+        return [], []
+
+    def get_xlim(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    get_ylim = get_xlim
+
+
+@contextlib.contextmanager
+def stub_canvas(*_: Any, columns: int = 1, **__: Any) -> Iterator[tuple[Axis, list[Axis]]]:
+    yield Axis(), [Axis() for _ in range(columns)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_drawn(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(svg, "canvas", stub_canvas)
+    monkeypatch.setattr(svg, "inline_svg", lambda *_, **__: "")
+    monkeypatch.setattr(svg, "plain_ticks", lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def data() -> ReportData:
+    found = with_prediction(report_data(), surrogate=False)
+    for added in (with_factorizer, with_memory, with_rollout, with_codecs):
+        found = added(found)
+    found = found._replace(settings=found.settings.model_copy(update={"maximum_table_rows": 8}))
+    row = {"kind": "number", "world": "w", "passes": True, "truth": 1.0, "measured": 1.0}
+    table = TABLES["calibration"]
+    frame = table.empty().reindex([0]).assign(**row)
+    tables = {**found.tables, "calibration": declared(table, frame)}
+    return found._replace(tables={name: smaller(table) for name, table in tables.items()})
+
+
+def smaller(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of one representation; columns are asked for here, not numbers."""
+    if "representation" not in table or table["representation"].isna().all():
+        return table
+    return table.loc[table["representation"].isin([BASES[0], "mimi", "mel", "mel_pca_state"])]
+
+
+def page(data: ReportData, table: str) -> str:
+    """Return everything that the sections of a table give to their templates."""
+    sections = [section for section in SECTIONS if section.name in SHOWN_IN[table]]
+    return repr([section.build(data) for section in sections])
+
+
+def renamed(data: ReportData, table: str, kept: set[str]) -> ReportData:
+    """Return the data with all but the kept columns of a table renamed."""
+    frame = data.tables[table]
+    names = {name: f"{name}_renamed" for name in frame.columns if name not in kept}
+    return data._replace(tables={**data.tables, table: frame.rename(columns=names)})
+
+
+def absent(error: Exception, names: set[str]) -> set[str]:
+    """Return which of the names an error says are not there."""
+    assert isinstance(error, KeyError | InputError), repr(error)
+    text = str(error).split("did you mean")[0].split("it has:")[0]
+    return {name for name in re.findall(r"[\w]+", text) if name in names}
+
+
+def test_every_published_table_is_tried():
+    assert set(SHOWN_IN) == set(TABLES)
+
+
+@pytest.mark.parametrize("table", SHOWN_IN)
+def test_a_renamed_column_is_an_error_or_was_not_on_the_page(data: ReportData, table: str):
+    """Columns are given back one by one, each named by the error that its absence raises.
+
+    At the end only columns are renamed that the page does not use: then it is the same page.
+    """
+    families = [column for column in TABLES[table].columns if column.is_family]
+    names = set(data.tables[table].columns)
+    kept = {name for column in families for name in column.names(names)}
+    while True:
+        try:
+            found = page(renamed(data, table, kept), table)
+            break
+        except (KeyError, InputError) as error:
+            missed = absent(error, names - kept)
+            assert missed, f"the page needs a column that no error names: {error!r}"
+            kept |= missed
+    assert kept, f"no section reads {table}.csv"
+    assert found.replace("_renamed", "") == page(data, table)  # a figure's CSV holds whole rows

@@ -320,7 +320,7 @@ def test_last_weights_are_not_kept_where_their_score_is_not_finite(
 ):
     """A decoder that gives NaN has no score, whatever the number of its step."""
     task = task_of(vae_settings(keeps="last"))
-    task.model.step += 3
+    task.model.get_buffer("step").add_(3)
     assert task.validate() == -3.0
     monkeypatch.setattr(task, "_spectral", lambda decoded, clean: torch.tensor(math.nan))
     assert math.isnan(task.validate())

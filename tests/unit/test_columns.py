@@ -64,9 +64,10 @@ def test_no_other_frame_is_written_and_nothing_is_left_behind(
     elif change == "dropped":
         found = found.drop(columns=lost)
     elif change == "moved":
-        found = found[[*(name for name in reversed(NAMES) if name != lost), lost]]
+        found = found.reindex(columns=[*(name for name in reversed(NAMES) if name != lost), lost])
     else:
-        added = found[[lost]] if change == "twice" else found[[lost]].add_suffix("_new")
+        one = found.reindex(columns=[lost])
+        added = one if change == "twice" else one.add_suffix("_new")
         found = pd.concat([found, added], axis=1)
     with pytest.raises(InputError, match=r"scores\.csv: "):
         write_csv(tmp_path / "scores.csv", found, SCORES)
@@ -82,7 +83,7 @@ def test_arranging_moves_columns_and_never_values():
     moved = frame(["surrogate_a_gain", *reversed(NAMES)])
     found = SCORES.arrange(moved)
     assert list(found.columns) == [*NAMES, "surrogate_a_gain"]
-    pd.testing.assert_frame_equal(found[moved.columns], moved)
+    pd.testing.assert_frame_equal(found.reindex(columns=moved.columns), moved)
 
 
 def test_a_table_written_by_other_code_is_refused_by_its_reader(tmp_path: Path):

@@ -82,7 +82,7 @@ def data() -> ReportData:
 
 def smaller(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of one representation; columns are asked for here, not numbers."""
-    if "representation" not in table or table["representation"].isna().all():
+    if "representation" not in table or table["representation"].isna().to_numpy().all():
         return table
     return table.loc[table["representation"].isin([BASES[0], "mimi", "mel", "mel_pca_state"])]
 

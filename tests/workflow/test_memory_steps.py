@@ -166,7 +166,7 @@ def test_divergence_is_one_clear_line_in_every_training_step(step: Any, evaluate
     """A learning rate beyond all reason: the line names the recipe, its value and what to do."""
     wild = recipe(learning_rate=1e30, gradient_clip=1e30, weight_decay=0.0)
     (evaluated / "wild.json").write_text(wild.model_dump_json())
-    own = {
+    own: dict[str, Any] = {
         train_fold_density: {"memory_section": "memory", "fold": "0", "model": "d.safetensors"},
         train_memory: {
             "memory_section": "engram", "stage_section": "memory", "memory": "e.safetensors",

@@ -2,13 +2,12 @@
 
 import functools
 import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
-from engram_audio import cluster, planning, study
+from engram_audio import cluster, config_files, planning, study
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.errors import InputError
@@ -37,6 +36,8 @@ WRITTEN = ("<results>", "<logs>", "<benchmarks>", ".snakemake")
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 
 try:
+    config_files.check_files(workflow.configfiles)
+    update_config(config, config_files.typed(workflow.config_settings.config))
     STUDY = study.Study(workflow_config.parse_config(config))
     PLANNER = Planner(
         STUDY.document,

@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from engram_audio import cluster, config_files, planning, study
+from engram_audio import config_files, planning, start, stray_processes, study
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.errors import InputError
@@ -25,6 +25,7 @@ wildcard_constraints:
 
 
 planning.let_jobs_import(workflow.basedir)
+stray_processes.mark_jobs()
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -51,8 +52,7 @@ except InputError as error:
 
 onstart:
     try:
-        cluster.refuse_strays(os.getcwd())
-        cluster.refuse_lossy_arrays(workflow)
+        start.check_start(workflow)
         PLANNER.settle()
     except InputError as error:
         raise WorkflowError(str(error)) from None

@@ -36,6 +36,8 @@ def is_missing(name):
         return True
     return False
 missing = [name for name in sys.argv[1:] if is_missing(name)]
+if not missing:
+    import engram_audio.steps._cli  # what every step starts with
 print(json.dumps([os.path.dirname(engram_audio.__file__), missing]))
 """
 

@@ -43,6 +43,17 @@ def test_a_python_without_the_dependencies_is_named_with_what_it_lacks(
     assert f"PATH={VENV}:$PATH" in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_a_python_that_no_step_starts_with_is_found_without_the_projects_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fake_python(tmp_path / "bin", f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(start, "dependencies", lambda home: [])
+    with pytest.raises(InputError, match=r"fails .*No module named 'pydantic'"):
+        start.refuse_other_python()
+
+
 @pytest.mark.parametrize("script", ["exit 3", "echo 'Traceback'; echo 'No module x' >&2; exit 1"])
 def test_a_python_that_fails_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str

@@ -289,7 +289,7 @@ def main() -> None:
         ended = recover(Path.cwd())
     except InputError as error:
         sys.exit(f"error: {error}")
-    print("\n".join(f"ended {stray}" for stray in ended) or "no job of an earlier run is left")
+    print("\n".join(f"ended {stray}" for stray in ended) or "no job of an earlier run was found")
 
 
 if __name__ == "__main__":

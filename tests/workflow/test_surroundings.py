@@ -12,12 +12,42 @@ from pathlib import Path
 import pytest
 
 from engram_audio.results_lock import hold_results
+from engram_audio.start import refuse_names
 from tests.workflow import stand_in_slurm
 from tests.workflow.conftest import Outcome
+from tests.workflow.many_shards import ManyShards
 from tests.workflow.tiny_study import CONFIG, checkout, environment, read_config, write_config
 
 POWER = "results/calibration/power.parquet"
+# What the shell lines of SLURM jobs do protect: all that a name may hold but what is refused.
+STRANGE = "a (x) & ; # ~ ! { } [ ] * ? < > | é 日"
 ODD = 'it\'s $HOME "q" `id` %j é'
+
+
+# A submitted job runs at once, in the shell, as SLURM's batch script would.
+SBATCH = r"""
+import os, subprocess, sys
+wrapped = next(word for word in sys.argv[1:] if word.startswith("--wrap="))
+job = {**os.environ, "SLURM_JOB_ID": "1"}
+subprocess.run(["sh", "-c", wrapped[len("--wrap="):]], env=job, check=True, stdout=sys.stderr)
+open(os.path.join(os.environ["STAND_IN_SLURM"], "submitted"), "a").write("1\n")
+print(1)
+"""
+SRUN = r"""
+import os, sys
+words = sys.argv[1:]
+while words[0].startswith("-"):
+    del words[0]
+os.execvp(words[0], words)
+"""
+ONE_SHARD = """
+localrules: all
+rule all:
+    input: "0.made"
+rule extract_latents:
+    output: "{shard}.made"
+    shell: "touch {output}"
+"""
 
 
 class Site:
@@ -115,3 +145,18 @@ def test_two_folders_with_one_results_folder_have_one_driver(site: Site, tmp_pat
     finally:
         os.close(descriptor)
         write_config(site.folder, config)
+
+
+@pytest.mark.slow
+def test_every_name_that_is_not_refused_reaches_a_slurm_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The plugin's own shell lines, through a shell, twice: the batch script and its step."""
+    monkeypatch.setitem(stand_in_slurm.COMMANDS, "sbatch", SBATCH)
+    monkeypatch.setitem(stand_in_slurm.COMMANDS, "srun", SRUN)
+    many = ManyShards(tmp_path / STRANGE, stand_in_slurm.install(tmp_path / "commands"))
+    refuse_names(many.folder, {"the folder": [many.folder]}, on_slurm=True)
+    (many.folder / "Snakefile").write_text(ONE_SHARD, encoding="utf-8")
+    outcome = many.run(**{"slurm-init-seconds-before-status-checks": 1, "retries": 0})
+    assert outcome.code == 0, outcome.text[-3000:]
+    assert many.made() == 1

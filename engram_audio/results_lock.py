@@ -4,6 +4,7 @@ Snakemake locks the folder in which it runs. Two folders may name the same resul
 path or by a link, and would then write the same files.
 """
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -88,5 +89,6 @@ def _read(descriptor: int) -> Driver | None:
 
 
 def _write(descriptor: int, driver: Driver) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(driver._asdict()).encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: the lock holds without the record
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(driver._asdict()).encode(), 0)

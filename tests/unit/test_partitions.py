@@ -25,5 +25,5 @@ def test_a_gres_takes_the_place_of_the_gpu(gres: str):
 @pytest.mark.parametrize("line", ["None", "no", "gpu", "gpus=1", "gpu:", "gpu:a100", "gres=gpu:1"])
 def test_any_other_request_is_refused_with_what_is_allowed(line: str):
     """A line left empty is one of them: it may mean no GPU or the usual one."""
-    with pytest.raises(InputError, match="gpu_request is .*allowed are gpus, none, and a gres"):
+    with pytest.raises(InputError, match=r"gpu_request is .*allowed are gpus, none, and a gres"):
         gpu_resources({"gpu_request": line})

@@ -63,3 +63,6 @@ rule all:
         "<results>/report.html",
         "<results>/decision.json",
         expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
+
+
+include: "rules/cluster.smk"

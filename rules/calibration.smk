@@ -25,8 +25,8 @@ rule simulate_world:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
     shell:
         r"""
         python -m engram_audio.steps.simulate_world --settings {input.settings:q} \

@@ -105,8 +105,8 @@ rule inject_oracle:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
     shell:
         r"""
         python -m engram_audio.steps.inject_oracle --settings {input.settings:q} \
@@ -136,8 +136,8 @@ rule simulate_power:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="1h",
+        mem_mb=growing(2000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.simulate_power --settings {input.settings:q} \
@@ -167,8 +167,8 @@ rule simulate_sabotage:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.simulate_sabotage --settings {input.settings:q} \
@@ -206,8 +206,8 @@ rule tabulate_calibration:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     shell:
         r"""
         python -m engram_audio.steps.tabulate_calibration --settings {input.settings:q} \

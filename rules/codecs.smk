@@ -31,8 +31,8 @@ rule download_codec:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="2h",
+        mem_mb=growing(1000),
+        runtime=growing("2h"),
     shell:
         r"""
         python -m engram_audio.steps.download_codec --settings {input.settings:q} \
@@ -60,8 +60,8 @@ rule fit_codec:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="2h",
+        mem_mb=growing(2000),
+        runtime=growing("2h"),
     shell:
         r"""
         python -m engram_audio.steps.fit_codec --settings {input.settings:q} \
@@ -92,8 +92,8 @@ rule train_codec:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="12h",
+        mem_mb=growing(24000),
+        runtime=growing("12h"),
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""

@@ -4,10 +4,11 @@ import functools
 import os
 from pathlib import Path
 
+from humanfriendly import parse_timespan
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from engram_audio import config_files, planning, start, stray_processes, study
+from engram_audio import config_files, partitions, planning, start, stray_processes, study
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.errors import InputError
@@ -56,6 +57,16 @@ onstart:
         PLANNER.settle()
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+def growing(first: int | str):
+    """Resource function: MB or a time such as "4h", times the number of the attempt."""
+    amount = first if isinstance(first, int) else round(parse_timespan(first) / 60)  # minutes
+
+    def asked(wildcards, attempt: int) -> int:
+        return attempt * amount
+
+    return asked
 
 
 def settings(rule: str, step: str = "", loads=None, data=None, **sections):

@@ -36,8 +36,8 @@ rule evaluate_reconstruction:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
     params:
         noise_scale=noise_scale_option,
     shell:
@@ -76,8 +76,8 @@ rule tabulate_codecs:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
         origins=compared_origins(),
     shell:

@@ -34,8 +34,8 @@ rule download_librispeech:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime="12h",
+        mem_mb=growing(500),
+        runtime=growing("12h"),
     shell:
         r"""
         python -m engram_audio.steps.download_librispeech --settings {input.settings:q} \
@@ -61,8 +61,8 @@ rule locate_corpus:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
-        runtime="2h",
+        mem_mb=growing(1000),
+        runtime=growing("2h"),
     shell:
         r"""
         python -m engram_audio.steps.locate_corpus --settings {input.settings:q} \
@@ -89,8 +89,8 @@ rule synthesize_demo_speech:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
-        runtime="1h",
+        mem_mb=growing(1000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.synthesize_demo_speech --settings {input.settings:q} \
@@ -119,8 +119,8 @@ rule index_corpus:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime="4h",
+        mem_mb=growing(2000),
+        runtime=growing("4h"),
     shell:
         r"""
         python -m engram_audio.steps.index_corpus --settings {input.settings:q} \
@@ -149,8 +149,8 @@ rule assign_shards:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
     shell:
         r"""
         python -m engram_audio.steps.assign_shards --settings {input.settings:q} \
@@ -175,8 +175,8 @@ rule make_splits:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
     shell:
         r"""
         python -m engram_audio.steps.make_splits --settings {input.settings:q} \

@@ -34,8 +34,8 @@ rule tabulate_structure:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="1h",
+        mem_mb=growing(8000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.tabulate_structure --settings {input.settings:q} \
@@ -68,8 +68,8 @@ rule tabulate_corpus:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
         corpora=[STUDY.corpus_of(name) for name in STUDY.representations()],
     shell:
@@ -99,8 +99,8 @@ rule decide:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="10m",
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
     shell:
         r"""
         python -m engram_audio.steps.decide --settings {input.settings:q} \

@@ -29,8 +29,8 @@ rule resample_latents:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.resample_latents --settings {input.settings:q} \
@@ -58,8 +58,8 @@ rule fit_noise_scale:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.fit_noise_scale --settings {input.settings:q} \
@@ -88,8 +88,8 @@ rule add_noise:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.add_noise --settings {input.settings:q} \

@@ -39,8 +39,8 @@ rule train_factorizer:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     params:
         decoder=decoder_option,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
@@ -77,8 +77,8 @@ rule evaluate_factorizer:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
     shell:
         r"""
         python -m engram_audio.steps.evaluate_factorizer --device auto --settings {input.settings:q} \
@@ -107,8 +107,8 @@ rule export_states:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime="1h",
+        mem_mb=growing(8000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.export_states --device auto --settings {input.settings:q} \
@@ -143,8 +143,8 @@ rule tabulate_factorizer:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
     params:
         sweeps=sweep_points(),
     shell:
@@ -187,8 +187,8 @@ rule render_resyntheses:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.render_resyntheses --device auto --settings {input.settings:q} \
@@ -217,8 +217,8 @@ rule tabulate_states:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
         pairs=state_pairs(),
         prediction=prediction_option,

@@ -37,8 +37,8 @@ rule extract_latents:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
         gpu=1,
     shell:
         r"""
@@ -71,8 +71,8 @@ rule make_surrogate:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.make_surrogate --settings {input.settings:q} \
@@ -100,8 +100,8 @@ rule fit_var:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
     shell:
         r"""
         python -m engram_audio.steps.fit_var --settings {input.settings:q} \
@@ -130,8 +130,8 @@ rule simulate_var:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.simulate_var --settings {input.settings:q} \
@@ -163,8 +163,8 @@ rule index_arrays:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="4h",
+        mem_mb=growing(2000),
+        runtime=growing("4h"),
     shell:
         r"""
         python -m engram_audio.steps.index_arrays --settings {input.settings:q} \
@@ -196,8 +196,8 @@ rule import_arrays:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
     shell:
         r"""
         python -m engram_audio.steps.import_arrays --settings {input.settings:q} \
@@ -223,8 +223,8 @@ rule summarize_latents:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.summarize_latents --settings {input.settings:q} \
@@ -261,8 +261,8 @@ rule render_round_trips:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
         gpu=1,
     shell:
         r"""

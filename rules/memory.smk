@@ -38,8 +38,8 @@ rule train_fold_density:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
@@ -76,8 +76,8 @@ rule fit_memory:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="4h",
+        mem_mb=growing(24000),
+        runtime=growing("4h"),
     params:
         base=base_options,
     shell:
@@ -116,8 +116,8 @@ rule train_memory:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
@@ -155,8 +155,8 @@ rule train_matched:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     params:
         base=base_options,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
@@ -200,8 +200,8 @@ rule evaluate_memory:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="4h",
+        mem_mb=growing(24000),
+        runtime=growing("4h"),
     params:
         base=base_options,
     shell:
@@ -242,8 +242,8 @@ rule tabulate_memory:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
     shell:
         r"""
         python -m engram_audio.steps.tabulate_memory --settings {input.settings:q} \

@@ -38,8 +38,8 @@ rule fit_linear_nulls:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
     shell:
         r"""
         python -m engram_audio.steps.fit_linear_nulls --settings {input.settings:q} \
@@ -70,8 +70,8 @@ rule fit_marginal:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=16000,
-        runtime="4h",
+        mem_mb=growing(16000),
+        runtime=growing("4h"),
     shell:
         r"""
         python -m engram_audio.steps.fit_marginal --settings {input.settings:q} \
@@ -105,8 +105,8 @@ rule train_density:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
@@ -146,8 +146,8 @@ rule evaluate_density:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime="2h",
+        mem_mb=growing(8000),
+        runtime=growing("2h"),
     params:
         decoder=decoder_option,
     shell:
@@ -186,8 +186,8 @@ rule evaluate_nulls:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
     params:
         decoder=decoder_option,
     shell:
@@ -225,8 +225,8 @@ rule tabulate_prediction:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="1h",
+        mem_mb=growing(8000),
+        runtime=growing("1h"),
     shell:
         r"""
         python -m engram_audio.steps.tabulate_prediction --settings {input.settings:q} \
@@ -254,8 +254,8 @@ rule tabulate_diagnostics:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
     shell:
         r"""
         python -m engram_audio.steps.tabulate_diagnostics --settings {input.settings:q} \

@@ -32,8 +32,8 @@ rule render_report:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
         benchmarks=STUDY.config.pathvars.benchmarks,
         rule_benchmarks=rule_benchmarks,
@@ -64,8 +64,8 @@ rule write_first_results:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime="10m",
+        mem_mb=growing(500),
+        runtime=growing("10m"),
     shell:
         r"""
         python -m engram_audio.steps.write_first_results --settings {input.settings:q} \

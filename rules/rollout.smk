@@ -40,8 +40,8 @@ rule train_rollout:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     params:
         base=rollout_base_option,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
@@ -87,8 +87,8 @@ rule refit_memory:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
         r"""
@@ -130,8 +130,8 @@ rule evaluate_rollout:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=16000,
-        runtime="4h",
+        mem_mb=growing(16000),
+        runtime=growing("4h"),
     params:
         base=rollout_base_option,
     shell:
@@ -167,8 +167,8 @@ rule tabulate_rollout:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
     params:
         sweeps=rollout_sweep_points(),
     shell:
@@ -217,8 +217,8 @@ rule render_rollouts:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     params:
         base=rollout_base_option,
     shell:

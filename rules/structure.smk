@@ -29,8 +29,8 @@ rule score_structure_keys:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="12h",
+        mem_mb=growing(8000),
+        runtime=growing("12h"),
     shell:
         r"""
         python -m engram_audio.steps.score_structure_keys --settings {input.settings:q} \
@@ -57,8 +57,8 @@ rule score_linear_baselines:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="6h",
+        mem_mb=growing(8000),
+        runtime=growing("6h"),
     shell:
         r"""
         python -m engram_audio.steps.score_linear_baselines --settings {input.settings:q} \

@@ -32,7 +32,7 @@ stray_processes.mark_jobs()
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-WRITTEN = ("<results>", "<logs>", "<benchmarks>", ".snakemake")
+WRITTEN = (*start.WRITTEN, ".snakemake")
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"

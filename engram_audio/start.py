@@ -42,13 +42,14 @@ print(json.dumps([os.path.dirname(engram_audio.__file__), missing]))
 """
 
 
-def check_start(workflow: Any) -> None:
+def check_start(workflow: Any, data: Iterable[Path]) -> None:
     """Refuse a run that would fail, or disturb another one; then clear what killed jobs left.
 
     The results stay locked until this process ends.
 
     Args:
         workflow: Snakemake's, in `onstart`.
+        data: Folders beside the results into which jobs write.
 
     Raises:
         InputError: One line with the remedy.
@@ -67,7 +68,7 @@ def check_start(workflow: Any) -> None:
     is_alone = _is_alone(workflow, folder, results, on_slurm)
     refuse_lossy_arrays(workflow)
     if is_alone:
-        clear_leftovers([results, DOWNLOADS])
+        clear_leftovers([results, DOWNLOADS, *data])
 
 
 def _is_alone(workflow: Any, folder: Path, results: Path, on_slurm: bool) -> bool:

@@ -11,6 +11,7 @@ from snakemake.utils import update_config
 from engram_audio import config_files, partitions, planning, start, stray_processes, study
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
+from engram_audio.corpus_checks import synthesized_roots
 from engram_audio.errors import InputError
 from engram_audio.planning import Needs, Planner
 
@@ -53,7 +54,7 @@ except InputError as error:
 
 onstart:
     try:
-        start.check_start(workflow)
+        start.check_start(workflow, synthesized_roots(STUDY.config.corpora))
         PLANNER.settle()
     except InputError as error:
         raise WorkflowError(str(error)) from None

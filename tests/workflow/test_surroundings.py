@@ -91,18 +91,21 @@ def test_a_local_run_works_in_any_folder_and_clears_what_killed_jobs_left(
     site: Site, silent_slurm: dict[str, str]
 ):
     """Of SLURM's silence it only warns, and then clears nothing: a job there may still write."""
-    left = site.folder / "results" / "deep" / ".scores.parquet.abcdefgh.part.parquet"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"x" * 1000)
+    folders = ("results/deep", "data/demo_speech/demo/1", "data/codecs/mimi")
+    lefts = [site.folder / folder / ".a.flac.abcdefgh.part.flac" for folder in folders]
+    for left in lefts:
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"x" * 1000)
     outcome = site.run("--cores", "1", **silent_slurm)
     assert outcome.code == 0, outcome.text
     assert (site.folder / POWER).is_file()
     assert "squeue: does not answer" in outcome.text and "goes on" in outcome.text
-    assert left.exists()
+    assert all(left.exists() for left in lefts)
     (site.folder / POWER).unlink()
     outcome = site.run("--cores", "1")
     assert outcome.code == 0, outcome.text
-    assert not left.exists() and "removed 1 unfinished file(s)" in outcome.text
+    assert not any(left.exists() for left in lefts)
+    assert "removed 3 unfinished file(s) of killed jobs" in outcome.text
 
 
 def test_the_same_folder_is_refused_on_slurm_before_anything_is_submitted(

@@ -11,11 +11,11 @@ import contextlib
 import glob
 import json
 import os
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engram_audio.artifacts.atomic import hidden_beside
 from engram_audio.errors import InputError
 from engram_audio.provenance import canonical_json, code_digest, text_digest
 
@@ -139,26 +139,21 @@ def keep(path: Path, text: str) -> None:
 
 
 def _write(path: Path, text: str, times: os.stat_result | None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as handle:
-            handle.write(text)
-        os.chmod(name, 0o644)
+    with hidden_beside(path) as hidden:
+        hidden.write_text(text, encoding="utf-8")
+        hidden.chmod(0o644)
         if times is not None:
-            os.utime(name, ns=(times.st_atime_ns, times.st_mtime_ns))
-            os.replace(name, path)
-        else:
+            os.utime(hidden, ns=(times.st_atime_ns, times.st_mtime_ns))
+            os.replace(hidden, path)
+            return
+        try:
             # Of two drivers that plan at once the first wins: a later time would rerun the job.
             with contextlib.suppress(FileExistsError):
-                os.link(name, path)
-    except OSError:
-        if times is not None or path.exists():
-            raise
-        os.replace(name, path)  # a file system without hard links
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+                os.link(hidden, path)
+        except OSError:
+            if path.exists():
+                raise
+            os.replace(hidden, path)  # a file system without hard links
 
 
 def forget_others(used: Collection[Path]) -> list[Path]:

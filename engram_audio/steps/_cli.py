@@ -35,12 +35,11 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import TypeAdapter, ValidationError
-
 from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.errors import InputError
 from engram_audio.frozen import Job, is_planned, read_frozen
 from engram_audio.provenance import canonical_json, manifest
+from engram_audio.section import validated
 
 T = TypeVar("T")
 
@@ -189,8 +188,10 @@ class StepFiles:
                 f"{self.frozen.name}: lacks the {field.kind.value} {field.name!r} that {self.step} "
                 "reads; check the rule"
             )
-        is_fact = field.kind is Kind.FACT
-        return _validated(field, values[field.name], f"{self.frozen.name}: {field.name}", is_fact)
+        source = f"{self.frozen.name}: {field.name}"
+        if field.kind is Kind.WILDCARD:  # a number among them is a text
+            return validated(field.hint, values[field.name], source, strict=False)
+        return validated(field.hint, values[field.name], source)
 
     def _check_places(self) -> None:
         for field in self.of_kind(Kind.INPUT):
@@ -271,10 +272,10 @@ def _settings(job: Job, field: Field, step: str) -> Any:
     """Return the validated settings of a role."""
     parts = job.settings.get(field.name, [])
     if field.is_list:
-        return [_validated(field, [part["value"]], part["section"])[0] for part in parts]
+        return [validated(field.hint, [part["value"]], part["section"])[0] for part in parts]
     if get_origin(field.type) is dict:
         values = {part["section"]: part["value"] for part in parts}
-        return _validated(field, values, job.name)
+        return validated(field.hint, values, job.name)
     if not parts and field.is_optional:
         return None
     if len(parts) != 1:
@@ -282,21 +283,7 @@ def _settings(job: Job, field: Field, step: str) -> Any:
             f"{job.name}: holds {len(parts)} section(s) in the role {field.name!r}, but {step} "
             "reads one; check the rule"
         )
-    return _validated(field, parts[0]["value"], parts[0]["section"])
-
-
-def _validated(field: Field, value: Any, source: str, is_strict: bool = True) -> Any:
-    """Return a plain value as the type of its field; numbers among wildcards are texts."""
-    try:
-        if is_strict:
-            return TypeAdapter(field.hint).validate_json(canonical_json(value))
-        return TypeAdapter(field.hint).validate_python(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = "".join(f"{part}: " for part in first["loc"])
-        raise InputError(
-            f"{source}: {place}{first['msg']}, found {first['input']!r}; run Snakemake again"
-        ) from error
+    return validated(field.hint, parts[0]["value"], parts[0]["section"])
 
 
 def _require_fitting(folder: Path, path: Path) -> None:

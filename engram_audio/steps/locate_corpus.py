@@ -15,6 +15,7 @@ LOG = logging.getLogger(__name__)
 
 class Files(StepFiles):
     section: Frozen[CorpusSection]
+    receipts: list[Path]  # of what was downloaded into the folder
     source: Output
     num_workers: Workers
 

@@ -109,7 +109,7 @@ class Planner:
             {role: self._parts(choice, wildcards) for role, choice in needs.sections.items()},
             code,
             inputs=declared(rule.input, wildcards, self._home),
-            outputs=declared(rule.output, wildcards, self._home),
+            outputs=places(rule.output, plain),
             params=declared(rule.params, wildcards, self._home),
             command=" ".join(rule.shellcmd.split()),
             facts={name: fact() if callable(fact) else fact for name, fact in needs.facts.items()},
@@ -138,7 +138,7 @@ def section_of(document: Mapping[str, Any], name: str) -> Any:
 
 
 def declared(items: Any, wildcards: Any, home: str = "") -> dict[str, Any]:
-    """Return what a rule declares as inputs, outputs or parameters, beside its frozen file.
+    """Return what a rule declares as inputs or parameters, by name, beside its frozen file.
 
     A function of more than the wildcards makes words of what is declared already: left out.
     """
@@ -147,6 +147,14 @@ def declared(items: Any, wildcards: Any, home: str = "") -> dict[str, Any]:
         for name, item in items._allitems()
         if name != SETTINGS and not (callable(item) and _reads_more(item))
     }
+
+
+def places(outputs: Any, wildcards: Mapping[str, str]) -> dict[str, str]:
+    """Return where a job writes each of its outputs, by name.
+
+    The pattern of a rule would say more: constraints of its wildcards name what else there is.
+    """
+    return {str(name): str(one.apply_wildcards(wildcards)) for name, one in outputs.items()}
 
 
 def command_words(*declared: Any) -> str:

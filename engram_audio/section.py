@@ -1,12 +1,12 @@
 """Base class of every configuration section."""
 
+import json
 import math
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from engram_audio.errors import InputError
-from engram_audio.provenance import canonical_json
 
 
 class Section(BaseModel):
@@ -36,7 +36,7 @@ def validated(kind: Any, value: Any, source: str, strict: bool = True) -> Any:
         InputError: The value does not fit.
     """
     try:
-        return TypeAdapter(kind).validate_json(canonical_json(value), strict=strict)
+        return TypeAdapter(kind).validate_json(json.dumps(value), strict=strict)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = "".join(f"{part}: " for part in first["loc"])

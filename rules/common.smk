@@ -70,9 +70,10 @@ def growing(first: int | str):
     return asked
 
 
-def settings(rule: str, step: str = "", loads=None, data=None, **sections):
-    """Input function: the frozen file of a job of `rule`, with the sections that its step reads."""
-    needs = Needs(rule, step or rule, sections, loads, data)
+def settings(rule: str, step: str = "", loads=None, data=None, facts=None, **sections):
+    """Input function: the frozen file of a job of `rule`, with all that its step reads from it."""
+    needs = Needs(rule, step or rule, sections, loads, data, facts or {})
+    PLANNER.needs[rule] = needs
 
     def frozen(wildcards) -> str:
         try:
@@ -81,6 +82,11 @@ def settings(rule: str, step: str = "", loads=None, data=None, **sections):
             raise WorkflowError(str(error)) from None
 
     return frozen
+
+
+def files(wildcards, input, output) -> str:
+    """The words of a step's command: each input and output by its name."""
+    return planning.command_words(input, output)
 
 
 def corpus_stamp(wildcards) -> dict[str, str]:

@@ -83,13 +83,13 @@ def report_latents(wildcards) -> list[str]:
     return [f"<results>/latents/{name}/summary.json" for name, _ in rows] + players
 
 
-def rule_benchmarks(wildcards) -> list[str]:
-    """Regular expression of each rule's benchmark files, as `<rule>=<expression>`.
+def rule_benchmarks() -> dict[str, str]:
+    """Regular expression of each rule's benchmark files.
 
     A rule whose wildcards match nothing in this study is left out.
     """
-    return [
-        f"{item.name}={regex_from_filepattern(item.benchmark)}"
+    return {
+        item.name: regex_from_filepattern(item.benchmark)
         for item in workflow.rules
         if item.benchmark and item.name != "render_report" and "(?!)" not in str(item.benchmark)
-    ]
+    }

@@ -143,7 +143,7 @@ def refuse_other_python() -> None:
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise InputError(f"python: the one on the PATH, which jobs run, fails ({reason}); {remedy}")
-    package, missing = json.loads(done.stdout.splitlines()[-1])
+    package, missing = _answer(done.stdout, remedy)
     if missing:
         names = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise InputError(
@@ -155,6 +155,17 @@ def refuse_other_python() -> None:
             f"python: jobs would import {package}, but this Snakemake runs {PACKAGE}; start it in "
             "another folder, or let PYTHONPATH name the workflow's own folder"
         )
+
+
+def _answer(text: str, remedy: str) -> tuple[str, list[str]]:
+    """Return the folder of the package and what is missing, from what the probe printed."""
+    try:
+        package, missing = json.loads(text.splitlines()[-1])
+    except (ValueError, TypeError, IndexError) as error:
+        raise InputError(
+            f"python: the one on the PATH, which jobs run, is no Python ({text[:80]!r}); {remedy}"
+        ) from error
+    return package, missing
 
 
 def dependencies(home: Path) -> list[str]:

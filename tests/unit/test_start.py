@@ -65,6 +65,17 @@ def test_a_python_that_fails_is_one_line(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("script", ["exit 0", "echo hello", "echo 7", "echo '[1, 2, 3]'"])
+def test_what_is_no_python_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+):
+    fake_python(tmp_path / "bin", f"#!/bin/sh\n{script}\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    with pytest.raises(InputError, match="which jobs run, is no Python") as refused:
+        start.refuse_other_python()
+    assert "\n" not in str(refused.value)
+
+
 def test_another_package_of_the_same_name_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

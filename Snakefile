@@ -4,14 +4,15 @@ snakemake --profile slurm results/report.html    on a cluster
 snakemake --profile demo                         offline, on a laptop
 """
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.25")
 
 
-if "representations" not in config:
-
-    configfile: "workflow_config.yaml"
+# The base study. `--configfile` and `--config` are merged over it.
+configfile: os.path.join(workflow.basedir, "workflow_config.yaml")
 
 
 # Used only with --sdm apptainer.

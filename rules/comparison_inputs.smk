@@ -4,7 +4,7 @@
 def link_sections(wildcards) -> list[str]:
     """Sections of a representation and of what it is made of, the root first."""
     chain = STUDY.chain_of(wildcards.representation)
-    return [f"representations.{name}" for name in chain]
+    return [f"representations.library.{name}" for name in chain]
 
 
 def root_codec(wildcards) -> str:
@@ -14,7 +14,7 @@ def root_codec(wildcards) -> str:
 
 def root_codec_section(wildcards) -> str:
     """The section of that codec."""
-    return f"codecs.{root_codec(wildcards)}"
+    return f"codecs.library.{root_codec(wildcards)}"
 
 
 def root_codec_weights(wildcards) -> list[str]:
@@ -52,7 +52,7 @@ def compared_structure(wildcards) -> str:
     """The published keys; stops a study that asks for codecs.csv and compares nothing."""
     if not STUDY.compared():
         raise WorkflowError(
-            "codec_comparison.compared.representations is empty, so there is no codecs.csv; name "
+            "comparison.compared.representations is empty, so there is no codecs.csv; name "
             "representations that are predicted"
         )
     return "<results>/tables/structure.csv"
@@ -82,10 +82,10 @@ def compared_origins() -> list[str]:
     for name in STUDY.comparison_inputs():
         if STUDY.surrogate_of(name) is None:
             root = STUDY.chain_of(name)[0]
-            row = STUDY.config.representations[root]
+            row = STUDY.config.representations.library[root]
             is_codec = row.kind == "codec"
             codec = row.codec if is_codec else ""
-            family = STUDY.config.codecs[codec].kind if is_codec else root
+            family = STUDY.config.codecs.library[codec].kind if is_codec else root
             block = row.permute_blocks_s if is_codec else None
             found.append(f"{name}={codec}={family}={block or ''}")
     return found

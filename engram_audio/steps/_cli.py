@@ -38,7 +38,7 @@ class Arguments(argparse.Namespace):
         return bool(self.frozen.settings.get(role))
 
     def section_name(self, role: str) -> str:
-        """Return the dotted name of the section in a role, for messages: `codecs.mimi`."""
+        """Return the dotted name of the section in a role, for messages: `codecs.library.mimi`."""
         return self._part(role)["section"]
 
     def section_text(self, role: str) -> str:

@@ -25,11 +25,14 @@ def main(argv: list[str] | None = None) -> None:
         argv=argv,
     )
     settings = arguments.load_section("section", codec_model(arguments.section_text("section")))
+    key = arguments.section_name("section")
     if not isinstance(settings, HubCodecSettings):
-        raise InputError(f"codecs.{arguments.codec}: kind {settings.kind} has nothing to download")
+        raise InputError(
+            f"codecs.library.{arguments.codec}: kind {settings.kind} has nothing to download"
+        )
     if settings.revision is None or settings.weights_sha256 is None:
         raise InputError(
-            f"codecs.{arguments.codec}: {settings.checkpoint} is not pinned; set revision to the "
+            f"{key}: {settings.checkpoint} is not pinned; set revision to the "
             "commit (40 hex digits, the hub page's History) and weights_sha256 to the SHA-256 that "
             "the hub shows for the weight file, or set checkpoint to a local folder"
         )

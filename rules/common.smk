@@ -101,7 +101,7 @@ def corpus_stamp(wildcards) -> dict[str, str]:
 
 def array_stamp(wildcards) -> dict[str, str]:
     """A stamp of a user's arrays and of their table."""
-    row = STUDY.config.representations[wildcards.representation]
+    row = STUDY.config.representations.library[wildcards.representation]
     return {"arrays": user_stamp(row.path), "table": user_stamp(row.table)}
 
 

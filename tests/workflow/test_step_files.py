@@ -20,7 +20,7 @@ from engram_audio.planning import command_words
 from engram_audio.steps._cli import INPUTS, Kind, StepFiles
 from tests.workflow.conftest import ROOT
 
-STUDIES = ("demo/config.yaml", "workflow_config.yaml", "tests/workflow/real_speech.yaml")
+STUDIES = ("studies/demo.yaml", "workflow_config.yaml", "studies/real_speech.yaml")
 STEPS = {path.stem for path in (ROOT / "engram_audio/steps").glob("[!_]*.py")}
 OPTIONS = {
     Kind.LOG_FOLDER: " --tensorboard {log:q}.tensorboard",

@@ -301,14 +301,20 @@ def wide_config() -> dict[str, Any]:
 
 
 # Stands in for `python` where only Snakemake's bookkeeping is of interest: it writes, with its own
-# name inside, every file that a step's command line names and that is not there.
-STAND_IN = """#!/bin/sh
+# name inside, every file that a step's command line names and that is not there. It answers for the
+# real one when a run asks at its start what jobs can import.
+STAND_IN = (
+    f"""#!/bin/sh
+[ "$1" = -c ] && exec '{sys.executable}' "$@"
+"""
+    + """
 for word in "$@"; do
   case "$word" in
     */*) [ -e "$word" ] || { mkdir -p "$(dirname "$word")"; printf %s "$word" >"$word"; } ;;
   esac
 done
 """
+)
 
 
 def stand_in_environment(folder: Path) -> dict[str, str]:

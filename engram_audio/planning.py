@@ -72,6 +72,7 @@ class Planner:
         self._texts: dict[Path, str] = {}
         self._known: dict[tuple[str, str], Path] = {}
         self._codes: dict[str, Code] = {}
+        self.needs: dict[str, Needs] = {}
 
     def frozen_path(self, needs: Needs, wildcards: Any) -> str:
         """Return the frozen file of a job, written if it was not there."""

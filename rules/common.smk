@@ -10,7 +10,7 @@ from humanfriendly import parse_timespan
 sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
-from engram_audio import cluster, partitions, planning, study
+from engram_audio import cluster, partitions, planning, questions, study
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.errors import InputError
@@ -72,6 +72,12 @@ def growing(first: int | str):
 def settings(rule: str, step: str = "", loads=None, data=None, **sections):
     """Input function: the frozen file of a job of `rule`, with the sections that its step reads."""
     needs = Needs(rule, step or rule, sections, loads, data)
+    PLANNER.needs[rule] = needs
+    return frozen_of(needs)
+
+
+def frozen_of(needs: Needs):
+    """Input function: the frozen file of a job with these needs."""
 
     def frozen(wildcards) -> str:
         try:

@@ -149,6 +149,12 @@ if questions.states(STUDY):
             "<logs>/before_states/tabulate_corpus.log",
         benchmark:
             "<benchmarks>/before_states/tabulate_corpus.tsv"
+        params:
+            corpora=[
+                STUDY.corpus_of(name)
+                for name in STUDY.representations()
+                if not questions.is_state(STUDY, name)
+            ],
 
     use rule tabulate_prediction as tabulate_prediction_before_states with:
         input:

@@ -4,12 +4,22 @@ snakemake --profile slurm results/report.html    on a cluster
 snakemake --profile demo                         offline, on a laptop
 """
 
+import sys
+
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.25")
 
+sys.path.insert(0, workflow.basedir)
+from engram_audio import config_files
+from engram_audio.errors import InputError
 
 if "representations" not in config:
+    try:
+        config_files.check_files(["workflow_config.yaml"])
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
     configfile: "workflow_config.yaml"
 

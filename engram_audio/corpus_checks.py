@@ -1,4 +1,4 @@
-"""What the configuration checks of the folders of corpora: nobody writes where another reads."""
+"""The folders of corpora: nobody writes where another reads, and which ones are written."""
 
 import itertools
 import os
@@ -29,6 +29,11 @@ def check_roots(corpora: Mapping[str, CorpusSection]) -> None:
                 f"share files, and {writer} is written by the workflow; give each a folder of its "
                 "own"
             )
+
+
+def synthesized_roots(corpora: Mapping[str, CorpusSection]) -> list[Path]:
+    """Return the folders into which speech is synthesised, file by file."""
+    return [Path(row.root) for row in corpora.values() if isinstance(row, DemoSpeechCorpus)]
 
 
 def _is_written(corpus: CorpusSection) -> bool:

@@ -27,12 +27,7 @@ rule simulate_world:
     resources:
         mem_mb=growing(4000),
         runtime=growing("30m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.simulate_world --settings {input.settings:q} \
-            --utterances {output.utterances:q} \
-            --exclusions {output.exclusions:q} \
-            --shards {output.shards:q} \
-            --latents {output.latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.simulate_world {params.files} >{log:q} 2>&1"

@@ -71,11 +71,11 @@ use rule tabulate_structure as tabulate_calibration_structure with:
         linear=world_linear,
         summaries=world_summaries,
     output:
-        structure="<results>/calibration/{representation}/structure.csv",
-        linear="<results>/calibration/{representation}/linear.csv",
-        curves="<results>/calibration/{representation}/curves.csv",
-        ngrams="<results>/calibration/{representation}/ngrams.csv",
-        speakers="<results>/calibration/{representation}/speakers.csv",
+        structure_table="<results>/calibration/{representation}/structure.csv",
+        linear_table="<results>/calibration/{representation}/linear.csv",
+        curves_table="<results>/calibration/{representation}/curves.csv",
+        ngrams_table="<results>/calibration/{representation}/ngrams.csv",
+        speakers_table="<results>/calibration/{representation}/speakers.csv",
     log:
         "<logs>/calibration/{representation}/structure.log",
     benchmark:
@@ -107,13 +107,10 @@ rule inject_oracle:
     resources:
         mem_mb=growing(8000),
         runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.inject_oracle --settings {input.settings:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --truths {output.truths:q} --rows {output.rows:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.inject_oracle {params.files} >{log:q} 2>&1"
 
 
 rule simulate_power:
@@ -138,12 +135,10 @@ rule simulate_power:
     resources:
         mem_mb=growing(2000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.simulate_power --settings {input.settings:q} \
-            --power {output.power:q} --coverage {output.coverage:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.simulate_power {params.files} >{log:q} 2>&1"
 
 
 rule simulate_sabotage:
@@ -169,12 +164,10 @@ rule simulate_sabotage:
     resources:
         mem_mb=growing(4000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.simulate_sabotage --settings {input.settings:q} \
-            --sabotage {output.sabotage:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.simulate_sabotage {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_calibration:
@@ -208,12 +201,7 @@ rule tabulate_calibration:
     resources:
         mem_mb=growing(2000),
         runtime=growing("30m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_calibration --settings {input.settings:q} \
-            --structure-tables {input.structure:q} --linear-tables {input.linear:q} \
-            --truths {input.truths:q} --rows {input.rows:q} \
-            --power {input.power:q} --coverage {input.coverage:q} --sabotage {input.sabotage:q} \
-            --document {output.document:q} --table {output.table:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_calibration {params.files} >{log:q} 2>&1"

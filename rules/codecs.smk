@@ -33,13 +33,10 @@ rule download_codec:
     resources:
         mem_mb=growing(1000),
         runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.download_codec --settings {input.settings:q} \
-            --weights {output.weights:q} \
-            --model-config {output.model_config:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.download_codec {params.files} >{log:q} 2>&1"
 
 
 rule fit_codec:
@@ -62,14 +59,10 @@ rule fit_codec:
     resources:
         mem_mb=growing(2000),
         runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_codec --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --splits {input.splits:q} \
-            --weights {output.weights:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_codec {params.files} >{log:q} 2>&1"
 
 
 rule train_codec:
@@ -94,11 +87,9 @@ rule train_codec:
         gpu=1,
         mem_mb=growing(24000),
         runtime=growing("12h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_codec --device auto --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --splits {input.splits:q} --tensorboard {log:q}.tensorboard \
-            --weights {output.weights:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_codec {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"

@@ -2,17 +2,17 @@
 
 import functools
 import os
-import sys
 from pathlib import Path
 
 from humanfriendly import parse_timespan
-
-sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
-from engram_audio import cluster, partitions, planning, questions, study
+from engram_audio import config_files, partitions, planning, questions, start
+from engram_audio import stray_processes, study
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
+from engram_audio.corpus_checks import synthesized_roots
 from engram_audio.errors import InputError
 from engram_audio.planning import Needs, Planner
 
@@ -28,17 +28,20 @@ wildcard_constraints:
 
 
 planning.let_jobs_import(workflow.basedir)
+stray_processes.mark_jobs()
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-WRITTEN = ("<results>", "<logs>", "<benchmarks>", ".snakemake")
+WRITTEN = (*start.WRITTEN, ".snakemake")
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 
 try:
+    config_files.check_files(workflow.configfiles)
+    update_config(config, config_files.typed(workflow.config_settings.config))
     STUDY = study.Study(workflow_config.parse_config(config))
     PLANNER = Planner(
         STUDY.document,
@@ -52,8 +55,7 @@ except InputError as error:
 
 onstart:
     try:
-        cluster.refuse_strays(os.getcwd())
-        cluster.refuse_lossy_arrays(workflow)
+        start.check_start(workflow, synthesized_roots(STUDY.config.corpora))
         PLANNER.settle()
     except InputError as error:
         raise WorkflowError(str(error)) from None
@@ -69,11 +71,16 @@ def growing(first: int | str):
     return asked
 
 
-def settings(rule: str, step: str = "", loads=None, data=None, **sections):
-    """Input function: the frozen file of a job of `rule`, with the sections that its step reads."""
-    needs = Needs(rule, step or rule, sections, loads, data)
+def settings(rule: str, step: str = "", loads=None, data=None, facts=None, **sections):
+    """Input function: the frozen file of a job of `rule`, with all that its step reads from it."""
+    needs = Needs(rule, step or rule, sections, loads, data, facts or {})
     PLANNER.needs[rule] = needs
     return frozen_of(needs)
+
+
+def settings_as(original: str, rule: str):
+    """Input function: the frozen file of a job of `rule`, with the needs of another rule's jobs."""
+    return frozen_of(PLANNER.needs[original]._replace(rule=rule))
 
 
 def frozen_of(needs: Needs):
@@ -86,6 +93,11 @@ def frozen_of(needs: Needs):
             raise WorkflowError(str(error)) from None
 
     return frozen
+
+
+def files(wildcards, input, output) -> str:
+    """The words of a step's command: each input and output by its name."""
+    return planning.command_words(input, output)
 
 
 def corpus_stamp(wildcards) -> dict[str, str]:

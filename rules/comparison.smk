@@ -39,16 +39,10 @@ rule evaluate_reconstruction:
         mem_mb=growing(4000),
         runtime=growing("2h"),
     params:
-        noise_scale=noise_scale_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_reconstruction --device auto --settings {input.settings:q} \
-            {params.noise_scale} \
-            --utterances {input.utterances:q} --splits {input.splits:q} \
-            --weights {input.weights:q} --scores {output.scores:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_reconstruction {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule tabulate_codecs:
@@ -56,6 +50,7 @@ rule tabulate_codecs:
     input:
         settings=settings(
             "tabulate_codecs",
+            facts={"origins": compared_origins()},
             section="codec_comparison.compared",
             decision_section="decision",
             statistics_section="statistics",
@@ -79,13 +74,6 @@ rule tabulate_codecs:
         mem_mb=growing(2000),
         runtime=growing("30m"),
     params:
-        origins=compared_origins(),
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_codecs --settings {input.settings:q} \
-            --structure {input.structure:q} \
-            --prediction-scores {input.prediction_scores:q} --summaries {input.summaries:q} \
-            --reconstructions {input.reconstructions:q} --origins {params.origins:q} \
-            --codecs {output.codecs:q} --frontier {output.frontier:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_codecs {params.files} >{log:q} 2>&1"

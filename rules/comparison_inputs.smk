@@ -28,11 +28,6 @@ def link_noise_scale(wildcards) -> list[str]:
     return [f"<results>/latents/{name}/noise_scale.safetensors"] if name else []
 
 
-def noise_scale_option(wildcards, input) -> str:
-    """The option that hands the scale to the step, where there is one."""
-    return f"--noise-scale {shlex.quote(str(input.noise_scale))}" if input.noise_scale else ""
-
-
 def root_weights(wildcards) -> dict[str, dict[str, str]]:
     """Pinned digests of the weights of that codec, where a user's path names them."""
     return pinned_weights(root_codec(wildcards))
@@ -73,19 +68,19 @@ def compared_summaries() -> list[str]:
     return [f"<results>/latents/{name}/summary.json" for name in STUDY.comparison_inputs()]
 
 
-def compared_origins() -> list[str]:
-    """`<representation>=<codec at its root>=<family>=<blocks its audio is permuted in, seconds>`.
+def compared_origins() -> dict[str, dict]:
+    """Where each compared representation that is no surrogate comes from.
 
-    Without a codec the root is the family, and the rest is empty.
+    Without a codec the root is the family.
     """
-    found = []
-    for name in STUDY.comparison_inputs():
-        if STUDY.surrogate_of(name) is None:
-            root = STUDY.chain_of(name)[0]
-            row = STUDY.config.representations[root]
-            is_codec = row.kind == "codec"
-            codec = row.codec if is_codec else ""
-            family = STUDY.config.codecs[codec].kind if is_codec else root
-            block = row.permute_blocks_s if is_codec else None
-            found.append(f"{name}={codec}={family}={block or ''}")
-    return found
+    names = [name for name in STUDY.comparison_inputs() if STUDY.surrogate_of(name) is None]
+    return {name: root_origin(STUDY.chain_of(name)[0]) for name in names}
+
+
+def root_origin(root: str) -> dict:
+    """The codec of a root representation, its family, and its audio's permuted blocks."""
+    row = STUDY.config.representations[root]
+    if row.kind != "codec":
+        return {"codec": "", "family": root, "permuted_block_s": None}
+    family = STUDY.config.codecs[row.codec].kind
+    return {"codec": row.codec, "family": family, "permuted_block_s": row.permute_blocks_s}

@@ -36,12 +36,10 @@ rule download_librispeech:
     resources:
         mem_mb=growing(500),
         runtime=growing("12h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.download_librispeech --settings {input.settings:q} \
-            --receipt {output.receipt:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.download_librispeech {params.files} >{log:q} 2>&1"
 
 
 rule locate_corpus:
@@ -63,13 +61,11 @@ rule locate_corpus:
     resources:
         mem_mb=growing(1000),
         runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.locate_corpus --settings {input.settings:q} \
-            --source {output.source:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.locate_corpus {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule synthesize_demo_speech:
@@ -91,14 +87,11 @@ rule synthesize_demo_speech:
     resources:
         mem_mb=growing(1000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.synthesize_demo_speech --settings {input.settings:q} \
-            --sentences {input.sentences:q} \
-            --source {output.source:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.synthesize_demo_speech {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule index_corpus:
@@ -121,15 +114,11 @@ rule index_corpus:
     resources:
         mem_mb=growing(2000),
         runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.index_corpus --settings {input.settings:q} \
-            --source {input.source:q} \
-            --utterances {output.utterances:q} \
-            --exclusions {output.exclusions:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.index_corpus {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule assign_shards:
@@ -151,13 +140,10 @@ rule assign_shards:
     resources:
         mem_mb=growing(1000),
         runtime=growing("10m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.assign_shards --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --shards {output.shards:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.assign_shards {params.files} >{log:q} 2>&1"
 
 
 rule make_splits:
@@ -177,10 +163,7 @@ rule make_splits:
     resources:
         mem_mb=growing(1000),
         runtime=growing("10m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.make_splits --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --splits {output.splits:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.make_splits {params.files} >{log:q} 2>&1"

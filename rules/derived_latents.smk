@@ -31,13 +31,10 @@ rule resample_latents:
     resources:
         mem_mb=growing(4000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.resample_latents --settings {input.settings:q} \
-            --latents {input.latents:q} \
-            --resampled-latents {output.resampled_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.resample_latents {params.files} >{log:q} 2>&1"
 
 
 rule fit_noise_scale:
@@ -60,14 +57,10 @@ rule fit_noise_scale:
     resources:
         mem_mb=growing(4000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_noise_scale --settings {input.settings:q} \
-            --splits {input.splits:q} \
-            --latents {input.latents:q} \
-            --scale {output.scale:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_noise_scale {params.files} >{log:q} 2>&1"
 
 
 rule add_noise:
@@ -90,11 +83,7 @@ rule add_noise:
     resources:
         mem_mb=growing(4000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.add_noise --settings {input.settings:q} \
-            --scale {input.scale:q} \
-            --latents {input.latents:q} \
-            --noisy-latents {output.noisy_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.add_noise {params.files} >{log:q} 2>&1"

@@ -42,15 +42,11 @@ rule train_factorizer:
         mem_mb=growing(24000),
         runtime=growing("8h"),
     params:
-        decoder=decoder_option,
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_factorizer --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            {params.decoder} --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_factorizer {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule evaluate_factorizer:
@@ -79,13 +75,10 @@ rule evaluate_factorizer:
         gpu=1,
         mem_mb=growing(8000),
         runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_factorizer --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --model {input.model:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --scores {output.scores:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_factorizer {params.files} >{log:q} 2>&1"
 
 
 rule export_states:
@@ -109,12 +102,10 @@ rule export_states:
         gpu=1,
         mem_mb=growing(8000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.export_states --device auto --settings {input.settings:q} \
-            --model {input.model:q} --latents {input.latents:q} \
-            --state-latents {output.state_latents:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.export_states {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_factorizer:
@@ -122,6 +113,7 @@ rule tabulate_factorizer:
     input:
         settings=settings(
             "tabulate_factorizer",
+            facts={"sweeps": factorizer_sweeps()},
             evaluation_section="prediction_evaluation",
             statistics_section="statistics",
         ),
@@ -146,16 +138,9 @@ rule tabulate_factorizer:
         mem_mb=growing(4000),
         runtime=growing("30m"),
     params:
-        sweeps=sweep_points(),
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_factorizer --settings {input.settings:q} \
-            --models {input.models:q} --scores {input.scores:q} \
-            --direct-scores {input.direct_scores:q} --summaries {input.summaries:q} \
-            --sweeps {params.sweeps:q} \
-            --factorizer {output.factorizer:q} --factorizer-sweep {output.factorizer_sweep:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_factorizer {params.files} >{log:q} 2>&1"
 
 
 rule render_resyntheses:
@@ -189,20 +174,17 @@ rule render_resyntheses:
         gpu=1,
         mem_mb=growing(4000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_resyntheses --device auto --settings {input.settings:q} \
-            --model {input.model:q} \
-            --utterances {input.utterances:q} --splits {input.splits:q} \
-            --weights {input.weights:q} --players {output.players:q} \
-            --num-workers {threads} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_resyntheses {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule tabulate_states:
     """Publish the exported z_dyn beside the latents they came from, metric by metric."""
     input:
-        settings=settings("tabulate_states"),
+        settings=settings("tabulate_states", facts={"sources": state_sources()}),
         structure="<results>/tables/structure.csv",
         linear="<results>/tables/linear.csv",
         prediction=state_predictions(),
@@ -220,13 +202,6 @@ rule tabulate_states:
         mem_mb=growing(2000),
         runtime=growing("30m"),
     params:
-        pairs=state_pairs(),
-        prediction=prediction_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_states --settings {input.settings:q} \
-            --structure {input.structure:q} --linear {input.linear:q} \
-            {params.prediction} --summaries {input.summaries:q} \
-            --pairs {params.pairs:q} --factorizer-states {output.factorizer_states:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_states {params.files} >{log:q} 2>&1"

@@ -40,17 +40,11 @@ rule extract_latents:
         mem_mb=growing(8000),
         runtime=growing("4h"),
         gpu=1,
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.extract_latents --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --shards {input.shards:q} \
-            --weights {input.weights:q} \
-            --latents {output.latents:q} \
-            --device auto \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.extract_latents {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule make_surrogate:
@@ -73,13 +67,10 @@ rule make_surrogate:
     resources:
         mem_mb=growing(4000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.make_surrogate --settings {input.settings:q} \
-            --latents {input.latents:q} \
-            --surrogate-latents {output.surrogate_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.make_surrogate {params.files} >{log:q} 2>&1"
 
 
 rule fit_var:
@@ -102,14 +93,10 @@ rule fit_var:
     resources:
         mem_mb=growing(4000),
         runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_var --settings {input.settings:q} \
-            --splits {input.splits:q} \
-            --latents {input.latents:q} \
-            --model {output.model:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_var {params.files} >{log:q} 2>&1"
 
 
 rule simulate_var:
@@ -132,14 +119,10 @@ rule simulate_var:
     resources:
         mem_mb=growing(4000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.simulate_var --settings {input.settings:q} \
-            --model {input.model:q} \
-            --latents {input.latents:q} \
-            --surrogate-latents {output.surrogate_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.simulate_var {params.files} >{log:q} 2>&1"
 
 
 rule index_arrays:
@@ -165,15 +148,10 @@ rule index_arrays:
     resources:
         mem_mb=growing(2000),
         runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.index_arrays --settings {input.settings:q} \
-            --table {input.table:q} \
-            --utterances {output.utterances:q} \
-            --exclusions {output.exclusions:q} \
-            --shards {output.shards:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.index_arrays {params.files} >{log:q} 2>&1"
 
 
 rule import_arrays:
@@ -198,14 +176,10 @@ rule import_arrays:
     resources:
         mem_mb=growing(4000),
         runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.import_arrays --settings {input.settings:q} \
-            --table {input.table:q} \
-            --shards {input.shards:q} \
-            --latents {output.latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.import_arrays {params.files} >{log:q} 2>&1"
 
 
 rule summarize_latents:
@@ -225,13 +199,10 @@ rule summarize_latents:
     resources:
         mem_mb=growing(4000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.summarize_latents --settings {input.settings:q} \
-            --latents {input.latents:q} \
-            --summary {output.summary:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.summarize_latents {params.files} >{log:q} 2>&1"
 
 
 rule render_round_trips:
@@ -264,14 +235,8 @@ rule render_round_trips:
         mem_mb=growing(4000),
         runtime=growing("1h"),
         gpu=1,
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_round_trips --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --splits {input.splits:q} \
-            --weights {input.weights:q} \
-            --players {output.players:q} \
-            --device auto \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_round_trips {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"

@@ -40,13 +40,12 @@ rule train_fold_density:
         gpu=1,
         mem_mb=growing(24000),
         runtime=growing("8h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_fold_density --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard --model {output.model:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_fold_density {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule fit_memory:
@@ -79,14 +78,9 @@ rule fit_memory:
         mem_mb=growing(24000),
         runtime=growing("4h"),
     params:
-        base=base_options,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_memory --device auto --settings {input.settings:q} \
-            {params.base} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --memory {output.memory:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_memory {params.files} >{log:q} 2>&1"
 
 
 rule train_memory:
@@ -118,14 +112,12 @@ rule train_memory:
         gpu=1,
         mem_mb=growing(24000),
         runtime=growing("8h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_memory --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --memory {output.memory:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_memory {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule train_matched:
@@ -158,16 +150,11 @@ rule train_matched:
         mem_mb=growing(24000),
         runtime=growing("8h"),
     params:
-        base=base_options,
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_matched --device auto --settings {input.settings:q} \
-            --memory {input.memory:q} {params.base} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --matched {output.matched:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_matched {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule evaluate_memory:
@@ -203,14 +190,9 @@ rule evaluate_memory:
         mem_mb=growing(24000),
         runtime=growing("4h"),
     params:
-        base=base_options,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_memory --device auto --settings {input.settings:q} \
-            --memory {input.memory:q} --matched {input.matched:q} {params.base} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --scores {output.scores:q} --usage {output.usage:q} --summary {output.summary:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_memory {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_memory:
@@ -244,11 +226,7 @@ rule tabulate_memory:
     resources:
         mem_mb=growing(4000),
         runtime=growing("30m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_memory --settings {input.settings:q} \
-            --scores {input.scores:q} --usage {input.usage:q} \
-            --run-summaries {input.run_summaries:q} --direct-scores {input.direct_scores:q} \
-            --summaries {input.summaries:q} \
-            --memory {output.memory:q} --memory-verdict {output.memory_verdict:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_memory {params.files} >{log:q} 2>&1"

@@ -52,16 +52,6 @@ def base_folds(wildcards) -> list[str]:
     ]
 
 
-def base_options(wildcards, input) -> str:
-    """The options that hand a head and its folds to a step, where there are any."""
-    found = []
-    if input.base_model:
-        found += ["--base-model", str(input.base_model)]
-    if getattr(input, "folds", None):
-        found += ["--folds", *([input.folds] if isinstance(input.folds, str) else input.folds)]
-    return " ".join(shlex.quote(str(part)) for part in found)
-
-
 def memory_files(name: str) -> list[str]:
     """One file of every memory."""
     return [

@@ -40,12 +40,10 @@ rule fit_linear_nulls:
     resources:
         mem_mb=growing(8000),
         runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_linear_nulls --settings {input.settings:q} \
-            --splits {input.splits:q} --shards {input.shards:q} --nulls {output.nulls:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_linear_nulls {params.files} >{log:q} 2>&1"
 
 
 rule fit_marginal:
@@ -72,13 +70,10 @@ rule fit_marginal:
     resources:
         mem_mb=growing(16000),
         runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_marginal --settings {input.settings:q} \
-            --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --marginal {output.marginal:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_marginal {params.files} >{log:q} 2>&1"
 
 
 rule train_density:
@@ -107,15 +102,12 @@ rule train_density:
         gpu=1,
         mem_mb=growing(24000),
         runtime=growing("8h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_density --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_density {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule evaluate_density:
@@ -149,16 +141,9 @@ rule evaluate_density:
         mem_mb=growing(8000),
         runtime=growing("2h"),
     params:
-        decoder=decoder_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_density --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --marginal {input.marginal:q} --model {input.model:q} \
-            --splits {input.splits:q} --shards {input.shards:q} {params.decoder} \
-            --scores {output.scores:q} --frames {output.frames:q} --worst {output.worst:q} \
-            --calibration {output.calibration:q} --dimensions {output.dimensions:q} \
-            --rollout {output.rollout:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_density {params.files} >{log:q} 2>&1"
 
 
 rule evaluate_nulls:
@@ -189,16 +174,9 @@ rule evaluate_nulls:
         mem_mb=growing(8000),
         runtime=growing("4h"),
     params:
-        decoder=decoder_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_nulls --settings {input.settings:q} \
-            --nulls {input.nulls:q} --marginals {input.marginals:q} \
-            --splits {input.splits:q} --shards {input.shards:q} {params.decoder} \
-            --scores {output.scores:q} --frames {output.frames:q} --worst {output.worst:q} \
-            --calibration {output.calibration:q} --dimensions {output.dimensions:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_nulls {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_prediction:
@@ -227,14 +205,10 @@ rule tabulate_prediction:
     resources:
         mem_mb=growing(8000),
         runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_prediction --settings {input.settings:q} \
-            --scores {input.scores:q} --frames {input.frames:q} --worst {input.worst:q} \
-            --summaries {input.summaries:q} \
-            --prediction {output.prediction:q} --worst-frames {output.worst_frames:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_prediction {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_diagnostics:
@@ -256,10 +230,7 @@ rule tabulate_diagnostics:
     resources:
         mem_mb=growing(4000),
         runtime=growing("30m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_diagnostics --settings {input.settings:q} \
-            --calibration {input.calibration:q} --rollout {input.rollout:q} \
-            --prediction-calibration {output.prediction_calibration:q} \
-            --prediction-rollout {output.prediction_rollout:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_diagnostics {params.files} >{log:q} 2>&1"

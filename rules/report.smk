@@ -12,7 +12,15 @@ localrules:
 rule render_report:
     """Render the decision report from the published tables."""
     input:
-        settings=settings("render_report", section="report", config_sections=STUDY.section_names()),
+        settings=settings(
+            "render_report",
+            facts={
+                "benchmarks": STUDY.config.pathvars.benchmarks,
+                "rule_benchmarks": rule_benchmarks,
+            },
+            section="report",
+            config_sections=STUDY.section_names(),
+        ),
         tables=expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
         documents=report_documents(),
         cells=report_cells,
@@ -35,18 +43,9 @@ rule render_report:
         mem_mb=growing(2000),
         runtime=growing("30m"),
     params:
-        benchmarks=STUDY.config.pathvars.benchmarks,
-        rule_benchmarks=rule_benchmarks,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_report --settings {input.settings:q} \
-            --tables {input.tables:q} --documents {input.documents:q} \
-            --cells {input.cells:q} --latents {input.latents:q} \
-            --templates {input.templates:q} --benchmarks {params.benchmarks:q} \
-            --rule-benchmarks {params.rule_benchmarks:q} \
-            --report {output.report:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_report {params.files} >{log:q} 2>&1"
 
 
 rule write_first_results:
@@ -66,10 +65,7 @@ rule write_first_results:
     resources:
         mem_mb=growing(500),
         runtime=growing("10m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.write_first_results --settings {input.settings:q} \
-            --published {input.published:q} \
-            --document {output.document:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.write_first_results {params.files} >{log:q} 2>&1"

@@ -60,13 +60,13 @@ def report_latents(wildcards) -> list[str]:
     return report_summaries() + players
 
 
-def rule_benchmarks(wildcards) -> list[str]:
-    """Regular expression of each rule's benchmark files, as `<rule>=<expression>`.
+def rule_benchmarks() -> dict[str, str]:
+    """Regular expression of each rule's benchmark files.
 
     A rule whose wildcards match nothing in this study is left out.
     """
-    return [
-        f"{item.name}={regex_from_filepattern(item.benchmark)}"
+    return {
+        item.name: regex_from_filepattern(item.benchmark)
         for item in workflow.rules
         if item.benchmark and item.name not in RENDERERS and "(?!)" not in str(item.benchmark)
-    ]
+    }

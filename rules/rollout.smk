@@ -43,16 +43,11 @@ rule train_rollout:
         mem_mb=growing(24000),
         runtime=growing("8h"),
     params:
-        base=rollout_base_option,
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_rollout --device auto --settings {input.settings:q} \
-            {params.base} --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_rollout {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule refit_memory:
@@ -89,16 +84,12 @@ rule refit_memory:
         gpu=1,
         mem_mb=growing(24000),
         runtime=growing("8h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.refit_memory --device auto --settings {input.settings:q} \
-            --tuned-model {input.tuned_model:q} --base-model {input.base_model:q} \
-            --folds {input.folds:q} --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.refit_memory {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule evaluate_rollout:
@@ -133,15 +124,9 @@ rule evaluate_rollout:
         mem_mb=growing(16000),
         runtime=growing("4h"),
     params:
-        base=rollout_base_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_rollout --device auto --settings {input.settings:q} \
-            {params.base} \
-            --nulls {input.nulls:q} --model {input.model:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --scores {output.scores:q} --health {output.health:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_rollout {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_rollout:
@@ -149,6 +134,7 @@ rule tabulate_rollout:
     input:
         settings=settings(
             "tabulate_rollout",
+            facts={"sweeps": rollout_sweeps()},
             rollout_section="rollout",
             bars_section="rollout_bars",
             statistics_section="statistics",
@@ -170,15 +156,9 @@ rule tabulate_rollout:
         mem_mb=growing(4000),
         runtime=growing("30m"),
     params:
-        sweeps=rollout_sweep_points(),
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_rollout --settings {input.settings:q} \
-            --models {input.models:q} --scores {input.scores:q} --health {input.health:q} \
-            --sweeps {params.sweeps:q} \
-            --rollout {output.rollout:q} --rollout-sweep {output.rollout_sweep:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_rollout {params.files} >{log:q} 2>&1"
 
 
 rule render_rollouts:
@@ -220,13 +200,7 @@ rule render_rollouts:
         mem_mb=growing(4000),
         runtime=growing("1h"),
     params:
-        base=rollout_base_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_rollouts --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} \
-            --model {input.model:q} {params.base} \
-            --utterances {input.utterances:q} --splits {input.splits:q} \
-            --weights {input.weights:q} --players {output.players:q} \
-            --num-workers {threads} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_rollouts {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"

@@ -15,15 +15,6 @@ def rollout_base(wildcards) -> list[str]:
     return [path] if head else []
 
 
-def rollout_base_option(wildcards, input) -> str:
-    """The options that hand a step the files that a method stands on."""
-    names = ("base_model", "memory", "tuned_model")
-    found = [(name, getattr(input, name, None)) for name in names]
-    return " ".join(
-        f"--{name.replace('_', '-')} {shlex.quote(str(path))}" for name, path in found if path
-    )
-
-
 def rollout_memory(wildcards) -> list[str]:
     """The memory that takes a rollout method's steps; nothing where none does."""
     return _rollout_memory(wildcards.representation, wildcards.method, wildcards.seed)
@@ -89,9 +80,9 @@ def rollout_files(name: str) -> list[str]:
     ]
 
 
-def rollout_sweep_points() -> list[str]:
-    """`<method>=<sweep>` of every rollout method; nothing after `=` for a named one."""
-    return [f"{run}={STUDY.rollout_sweep(run)}" for run in STUDY.config.rollout_runs]
+def rollout_sweeps() -> dict[str, str]:
+    """The sweep of every rollout method; nothing for a named one."""
+    return {run: STUDY.rollout_sweep(run) for run in STUDY.config.rollout_runs}
 
 
 def first_rollout(wildcards) -> str:

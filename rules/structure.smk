@@ -31,14 +31,10 @@ rule score_structure_keys:
     resources:
         mem_mb=growing(8000),
         runtime=growing("12h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.score_structure_keys --settings {input.settings:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --scores {output.scores:q} --keys {output.key_table:q} --cells {output.cells:q} \
-            --curves {output.curves:q} --ngrams {output.ngrams:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.score_structure_keys {params.files} >{log:q} 2>&1"
 
 
 rule score_linear_baselines:
@@ -59,10 +55,7 @@ rule score_linear_baselines:
     resources:
         mem_mb=growing(8000),
         runtime=growing("6h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.score_linear_baselines --settings {input.settings:q} \
-            --splits {input.splits:q} \
-            --shards {input.shards:q} --linear {output.linear:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.score_linear_baselines {params.files} >{log:q} 2>&1"

@@ -49,12 +49,7 @@ def of_page(wildcards, paths: list[str]) -> list[str]:
 
 use rule render_report as render_question with:
     input:
-        settings=settings(
-            "render_question",
-            step="render_report",
-            section="report",
-            config_sections=STUDY.section_names(),
-        ),
+        settings=settings_as("render_report", "render_question"),
         tables=page_tables,
         documents=page_documents,
         cells=page_cells,
@@ -106,13 +101,19 @@ rule rollout:
 
 def before_states(name: str, **others) -> dict:
     """Inputs of a rule without those of any z_dyn; `others` stand in the place of its own."""
-    needs = PLANNER.needs[name]._replace(rule=f"{name}_before_states")
     own = {
         key: value if isinstance(value, str) else questions.without(questions.states(STUDY), value)
         for key, value in workflow.get_rule(name).input.items()
         if key not in ("settings", *others)
     }
-    return {"settings": frozen_of(needs), **own, **others}
+    return {"settings": settings_as(name, f"{name}_before_states"), **own, **others}
+
+
+def placed_before_states(name: str) -> dict[str, str]:
+    """Outputs of a rule, below `before_states/`."""
+    root = workflow.pathvars.apply("<results>")
+    outputs = workflow.get_rule(name).output.items()
+    return {key: f"{BEFORE_STATES}/{os.path.relpath(path, root)}" for key, path in outputs}
 
 
 if questions.states(STUDY):
@@ -129,11 +130,7 @@ if questions.states(STUDY):
         input:
             **before_states("tabulate_structure"),
         output:
-            structure=f"{BEFORE_STATES}/tables/structure.csv",
-            linear=f"{BEFORE_STATES}/tables/linear.csv",
-            curves=f"{BEFORE_STATES}/tables/curves.csv",
-            ngrams=f"{BEFORE_STATES}/tables/ngrams.csv",
-            speakers=f"{BEFORE_STATES}/tables/speakers.csv",
+            **placed_before_states("tabulate_structure"),
         log:
             "<logs>/before_states/tabulate_structure.log",
         benchmark:
@@ -143,25 +140,17 @@ if questions.states(STUDY):
         input:
             **before_states("tabulate_corpus"),
         output:
-            corpus=f"{BEFORE_STATES}/tables/corpus.csv",
-            exclusions=f"{BEFORE_STATES}/tables/exclusions.csv",
+            **placed_before_states("tabulate_corpus"),
         log:
             "<logs>/before_states/tabulate_corpus.log",
         benchmark:
             "<benchmarks>/before_states/tabulate_corpus.tsv"
-        params:
-            corpora=[
-                STUDY.corpus_of(name)
-                for name in STUDY.representations()
-                if not questions.is_state(STUDY, name)
-            ],
 
     use rule tabulate_prediction as tabulate_prediction_before_states with:
         input:
             **before_states("tabulate_prediction"),
         output:
-            prediction=f"{BEFORE_STATES}/tables/prediction.csv",
-            worst_frames=f"{BEFORE_STATES}/tables/worst_frames.csv",
+            **placed_before_states("tabulate_prediction"),
         log:
             "<logs>/before_states/tabulate_prediction.log",
         benchmark:
@@ -171,8 +160,7 @@ if questions.states(STUDY):
         input:
             **before_states("tabulate_diagnostics"),
         output:
-            prediction_calibration=f"{BEFORE_STATES}/tables/prediction_calibration.csv",
-            prediction_rollout=f"{BEFORE_STATES}/tables/prediction_rollout.csv",
+            **placed_before_states("tabulate_diagnostics"),
         log:
             "<logs>/before_states/tabulate_diagnostics.log",
         benchmark:
@@ -182,8 +170,7 @@ if questions.states(STUDY):
         input:
             **before_states("tabulate_codecs", structure=f"{BEFORE_STATES}/tables/structure.csv"),
         output:
-            codecs=f"{BEFORE_STATES}/tables/codecs.csv",
-            frontier=f"{BEFORE_STATES}/tables/frontier.csv",
+            **placed_before_states("tabulate_codecs"),
         log:
             "<logs>/before_states/tabulate_codecs.log",
         benchmark:
@@ -197,7 +184,7 @@ if questions.states(STUDY):
                 linear=f"{BEFORE_STATES}/tables/linear.csv",
             ),
         output:
-            decision=f"{BEFORE_STATES}/decision.json",
+            **placed_before_states("decide"),
         log:
             "<logs>/before_states/decide.log",
         benchmark:

@@ -1,8 +1,7 @@
 """Settings of codecs: one model per family, told apart by `kind`."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -11,7 +10,6 @@ from engram_audio.codecs.fitted_config import (
     MelVaeCodecSettings,
     VaeCodecSettings,
 )
-from engram_audio.errors import InputError
 from engram_audio.section import Section
 
 LOCAL_PREFIXES = ("./", "../", "/")
@@ -165,18 +163,3 @@ CodecSettings = (
     | PluginCodecSettings
 )
 CodecSection = Annotated[CodecSettings, Field(discriminator="kind")]
-
-
-def codec_model(text: str) -> type[CodecSettings]:
-    """Return the model of a codec's frozen section by its `kind`.
-
-    Raises:
-        InputError: The text is no section of a codec.
-    """
-    models = {
-        get_args(one.model_fields["kind"].annotation)[0]: one for one in get_args(CodecSettings)
-    }
-    try:
-        return models[json.loads(text)["kind"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"codecs: not a codec section ({error}); freeze it again") from error

@@ -1,11 +1,9 @@
 """Settings of representations: where a named sequence of latents comes from."""
 
-import json
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from engram_audio.errors import InputError
 from engram_audio.section import Section
 
 SurrogateName = Literal["shuffled", "phase_randomized", "var"]
@@ -149,20 +147,7 @@ class LatentsSection(Section):
     surrogates: SurrogatesSection
 
 
-def link_model(text: str, source: str) -> type[Section]:
-    """Return the model of a representation's frozen section by its `kind`.
-
-    Raises:
-        InputError: The text is no section of a representation.
-    """
-    models: dict[str, type[Section]] = {
-        "codec": CodecRepresentation,
-        "resampled": ResampledRepresentation,
-        "noisy": NoisyRepresentation,
-    }
-    try:
-        return models[json.loads(text)["kind"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{source}: not the section of a representation that decodes ({error}); freeze it again"
-        ) from error
+LinkSection = Annotated[
+    CodecRepresentation | ResampledRepresentation | NoisyRepresentation,
+    Field(discriminator="kind"),
+]

@@ -1,11 +1,9 @@
 """Settings of the prediction stage: events, nulls, heads, training recipes, evaluation."""
 
-import json
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from engram_audio.errors import InputError
 from engram_audio.section import Counts, Section, Seeds
 
 TargetName = Literal["delta", "position"]
@@ -146,16 +144,6 @@ class FlowHead(_Head):
     context_features: int = Field(ge=1, description="Width of the embedding of the context.")
 
 
-HeadSection = Annotated[
-    GaussianMixtureHead
-    | StudentTMixtureHead
-    | LowRankMixtureHead
-    | DirectionMagnitudeHead
-    | FlowHead,
-    Field(discriminator="kind"),
-]
-
-
 AnyHead = (
     GaussianMixtureHead
     | StudentTMixtureHead
@@ -163,25 +151,7 @@ AnyHead = (
     | DirectionMagnitudeHead
     | FlowHead
 )
-HEAD_MODELS: dict[str, type[AnyHead]] = {
-    "gaussian_mixture": GaussianMixtureHead,
-    "student_t_mixture": StudentTMixtureHead,
-    "low_rank_mixture": LowRankMixtureHead,
-    "direction_magnitude": DirectionMagnitudeHead,
-    "flow": FlowHead,
-}
-
-
-def head_model(text: str, source: str) -> type[AnyHead]:
-    """Return the model of a head's frozen section by its `kind`.
-
-    Raises:
-        InputError: The text is no section of a head.
-    """
-    try:
-        return HEAD_MODELS[json.loads(text)["kind"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{source}: not a section of a head ({error}); freeze it again") from error
+HeadSection = Annotated[AnyHead, Field(discriminator="kind")]
 
 
 class PredictionEvaluationSection(Section):

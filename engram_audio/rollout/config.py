@@ -1,11 +1,9 @@
 """Settings of the rollout stage: evaluation, methods, guards and sweeps."""
 
-import json
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from engram_audio.errors import InputError
 from engram_audio.section import Section, Seeds, require_grid
 
 LINEAR_BASE = "linear"
@@ -261,15 +259,6 @@ AnyMethod = (
     | RefitMethod
 )
 MethodSection = Annotated[AnyMethod, Field(discriminator="kind")]
-METHOD_MODELS: dict[str, type[AnyMethod]] = {
-    "one_step": OneStepMethod,
-    "k_step": KStepMethod,
-    "energy": EnergyMethod,
-    "noise": NoiseMethod,
-    "belief": BeliefMethod,
-    "direct": DirectMethod,
-    "refit": RefitMethod,
-}
 FORECASTERS = ("belief", "direct")
 TUNED = ("k_step", "energy")
 
@@ -284,20 +273,6 @@ def memory_base(base: str) -> tuple[str, str] | None:
 def memory_label(base: str) -> str:
     """Return which model of a memory's file a base is: the memory, or its control."""
     return SHUFFLED_KEYS if base.endswith(f":{SHUFFLED_KEYS}") else MEMORY
-
-
-def method_model(text: str, source: str) -> type[AnyMethod]:
-    """Return the model of a method's frozen section by its `kind`.
-
-    Raises:
-        InputError: The text is no section of a method.
-    """
-    try:
-        return METHOD_MODELS[json.loads(text)["kind"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{source}: not a section of a method ({error}); freeze it again"
-        ) from error
 
 
 class RolloutSweepSection(Section):

@@ -2,9 +2,8 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from engram_audio.errors import InputError
 from engram_audio.section import Counts, Names, NgramOrder, Section, distinct, require_power_below
 
 SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
@@ -183,24 +182,6 @@ def registered_part(
     inputs = tuple(one for one in section.inputs if one in {part[1] for part in own})
     changes = {"inputs": inputs, "quantizers": tuple(quantizers)}
     return section.model_copy(update=changes) if own else None
-
-
-def parse_key_family(text: str, source: str) -> KeyFamilySection:
-    """Parse the canonical JSON of one key family.
-
-    Args:
-        text: The section.
-        source: Name of its file, for errors.
-
-    Raises:
-        InputError: Not a key family.
-    """
-    try:
-        return TypeAdapter(KeyFamilySection).validate_json(text)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise InputError(f"{source}: not a key family: {key}: {problem['msg']}") from error
 
 
 class LiteralGate(Section):

@@ -16,7 +16,7 @@ import pytest
 from engram_audio.artifacts.table import write_csv
 from engram_audio.errors import InputError
 from engram_audio.frozen import read_frozen
-from engram_audio.steps import _cli
+from engram_audio.steps import decide
 from engram_audio.structure.columns import STRUCTURE
 from tests.workflow.small_study import (
     SmallStudy,
@@ -181,10 +181,10 @@ def test_an_artifact_of_other_settings_is_refused_by_its_reader(
     old = "tabulate_structure/study.0123456789abcdef"
     write_csv(table, STRUCTURE.empty(), STRUCTURE, {"settings": old})
     with pytest.raises(InputError, match=f"structure.csv: was made with other settings .{old}"):
-        _cli.parse_arguments(
-            "decide", None, inputs=["table"],
-            argv=["--settings", str(path), "--table", str(table)],
-        )  # fmt: skip
+        decide.main([
+            "--settings", str(path), "--structure", str(table), "--linear", str(table),
+            "--decision", str(tmp_path / "decision.json"),
+        ])  # fmt: skip
 
 
 def test_weights_that_changed_since_their_first_use_stop_the_plan(

@@ -47,6 +47,7 @@ include: "rules/rollout.smk"
 include: "rules/decision.smk"
 include: "rules/calibration_stage.smk"
 include: "rules/report.smk"
+include: "rules/targets.smk"
 
 
 localrules:

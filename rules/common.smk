@@ -8,7 +8,8 @@ from humanfriendly import parse_timespan
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from engram_audio import config_files, partitions, planning, start, stray_processes, study
+from engram_audio import config_files, partitions, planning, questions, start
+from engram_audio import stray_processes, study
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.corpus_checks import synthesized_roots
@@ -73,7 +74,17 @@ def growing(first: int | str):
 def settings(rule: str, step: str = "", loads=None, data=None, facts=None, **sections):
     """Input function: the frozen file of a job of `rule`, with all that its step reads from it."""
     needs = Needs(rule, step or rule, sections, loads, data, facts or {})
-    PLANNER.needs[rule] = needs
+    return frozen_of(needs)
+
+
+def settings_as(original: str, rule: str):
+    """Input function: the frozen file of a job of `rule`, with the needs of another rule's jobs."""
+    return frozen_of(PLANNER.needs[original]._replace(rule=rule))
+
+
+def frozen_of(needs: Needs):
+    """Input function: the frozen file of a job with these needs."""
+    PLANNER.needs[needs.rule] = needs
 
     def frozen(wildcards) -> str:
         try:
@@ -101,7 +112,7 @@ def corpus_stamp(wildcards) -> dict[str, str]:
 
 def array_stamp(wildcards) -> dict[str, str]:
     """A stamp of a user's arrays and of their table."""
-    row = STUDY.config.representations[wildcards.representation]
+    row = STUDY.config.representations.library[wildcards.representation]
     return {"arrays": user_stamp(row.path), "table": user_stamp(row.table)}
 
 

@@ -1,4 +1,4 @@
-"""Render the decision report: one HTML file from the published tables."""
+"""Render the decision report, of a study or of one question: one HTML file from its tables."""
 
 import logging
 from pathlib import Path
@@ -89,6 +89,7 @@ def main(argv: list[str] | None = None) -> None:
         timings=read_timings(Path(files.benchmarks), files.rule_benchmarks),
         manifests=manifests,
         packages=package_versions(),
+        question=files.frozen.wildcards.get("question", ""),
     )
     html = render_page(data, read_templates(files.templates))
     write_page(files.report, html)

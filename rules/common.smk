@@ -73,9 +73,7 @@ def growing(first: int | str):
 
 def settings(rule: str, step: str = "", loads=None, data=None, facts=None, **sections):
     """Input function: the frozen file of a job of `rule`, with all that its step reads from it."""
-    needs = Needs(rule, step or rule, sections, loads, data, facts or {})
-    PLANNER.needs[rule] = needs
-    return frozen_of(needs)
+    return frozen_of(Needs(rule, step or rule, sections, loads, data, facts or {}))
 
 
 def settings_as(original: str, rule: str):
@@ -85,6 +83,7 @@ def settings_as(original: str, rule: str):
 
 def frozen_of(needs: Needs):
     """Input function: the frozen file of a job with these needs."""
+    PLANNER.needs[needs.rule] = needs
 
     def frozen(wildcards) -> str:
         try:

@@ -4,6 +4,7 @@ snakemake --profile slurm results/report.html    on a cluster
 snakemake --profile demo                         offline, on a laptop
 """
 
+import os
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -15,13 +16,15 @@ sys.path.insert(0, workflow.basedir)
 from engram_audio import config_files
 from engram_audio.errors import InputError
 
-if "representations" not in config:
-    try:
-        config_files.check_files(["workflow_config.yaml"])
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+BASE = os.path.join(workflow.basedir, "workflow_config.yaml")
+try:
+    config_files.check_files([BASE])
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
-    configfile: "workflow_config.yaml"
+
+# The base study. `--configfile` and `--config` are merged over it.
+configfile: BASE
 
 
 # Used only with --sdm apptainer.

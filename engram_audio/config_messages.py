@@ -4,7 +4,7 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
-from engram_audio.config_checks import choices
+from engram_audio.choices import choices
 from engram_audio.section import Section
 
 MAXIMUM_LINES = 50

@@ -65,7 +65,7 @@ class Planner:
         """Prepare to plan.
 
         Args:
-            document: The whole configuration as plain values.
+            document: Every section that a step may read, as plain values by dotted key.
             rule_of: Returns Snakemake's rule by name.
             folder: Where frozen files lie, `<results>/config`.
             home: The workflow's own folder, seen from where it runs: no part of what is frozen, so
@@ -124,17 +124,14 @@ class Planner:
 
 
 def section_of(document: Mapping[str, Any], name: str) -> Any:
-    """Return a section by dotted name, for example `codecs.mimi`.
+    """Return a section by dotted name, for example `codecs.library.mimi`.
 
     Raises:
         InputError: There is no such section.
     """
-    current: Any = document
-    for part in name.split("."):
-        if not isinstance(current, dict) or part not in current:
-            raise InputError(f"{name}: no such configuration section")
-        current = current[part]
-    return current
+    if name not in document:
+        raise InputError(f"{name}: no such configuration section")
+    return document[name]
 
 
 def declared(items: Any, wildcards: Any, home: str = "") -> dict[str, Any]:

@@ -50,7 +50,7 @@ QUESTIONS = {
     FIRST: Question(
         ("structure", "linear", "curves", "ngrams", "speakers", "corpus", "exclusions"),
         Study.representations,
-        "representations",
+        "representations.analysed",
         _never,
     ),
     "prediction": Question(
@@ -71,7 +71,7 @@ QUESTIONS = {
     "codecs": Question(
         ("codecs", "frontier"),
         Study.compared,
-        "codec_comparison.compared.representations",
+        "comparison.representations",
         _compares_states,
     ),
     "rollout": Question(
@@ -103,7 +103,7 @@ def states(study: Study) -> list[str]:
 
     Empty where the deciding representation is one of them: then no question comes before.
     """
-    found = [name for name in study.config.representations if is_state(study, name)]
+    found = [name for name in study.study_bases() if is_state(study, name)]
     return [] if study.config.decision.representation in found else found
 
 

@@ -4,7 +4,15 @@ import json
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from engram_audio.errors import InputError
 
@@ -95,6 +103,7 @@ def require_power_below(base: int, exponent: int, limit: int, sizes: str) -> Non
         raise ValueError(f"{sizes}: {base} ** {exponent} must stay below {limit}")
 
 
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(distinct)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(distinct)]
 NgramOrder = Annotated[int, Field(ge=1, le=63)]  # two codes already need 63 bits

@@ -23,8 +23,11 @@ DOWNLOADS = Path("data/codecs")
 PYTHON_TIMEOUT_S = 120.0
 # Only the driver imports these.
 OF_THE_DRIVER = ("snakemake", "snakemake-executor-plugin-slurm", "pygments")
-# What the SLURM plugin writes into a shell line without protection; `%` names a log file's parts.
+# What the SLURM plugin (2.8.0) quotes, but not against these. `"`, `$`, a backtick and a backslash
+# work inside of its quotes, `'` ends those of an array, `%` names parts of a log file.
 UNSPEAKABLE = re.compile(r"""['"$`\\%\x00-\x1f\x7f]""")
+# The path of Python it does not quote at all.
+UNQUOTED = re.compile(rf"""{UNSPEAKABLE.pattern}|[\s|&;<>()*?\[\]{{}}#~!]""")
 # Run by the jobs' Python; it may be too old for anything but this.
 PROBE = """
 import importlib.metadata, json, os, sys
@@ -60,9 +63,8 @@ def check_start(workflow: Any, data: Iterable[Path]) -> None:
         "the folder": [folder, *(workflow.pathvars.apply(name) for name in WRITTEN)],
         "the workflow": [workflow.basedir],
         "the configuration file": workflow.configfiles,
-        "Snakemake's Python": [sys.executable],
     }
-    refuse_names(Path(workflow.basedir), places, on_slurm)
+    refuse_names(Path(workflow.basedir), places, sys.executable, on_slurm)
     if not workflow.deployment_settings.deployment_method:  # else conda or a container brings it
         refuse_other_python()
     is_alone = _is_alone(workflow, folder, results, on_slurm)
@@ -91,12 +93,15 @@ def clear_leftovers(folders: Iterable[Path]) -> None:
         )
 
 
-def refuse_names(home: Path, places: Mapping[str, Iterable[object]], on_slurm: bool) -> None:
+def refuse_names(
+    home: Path, places: Mapping[str, Iterable[object]], python: str, on_slurm: bool
+) -> None:
     """Refuse folders and files whose names the jobs' search path or shell line cannot hold.
 
     Args:
         home: The workflow's own folder, which is put on the search path.
         places: Paths that stand in the shell line of a SLURM job, by what they are.
+        python: Path of the Python that runs Snakemake, there too.
         on_slurm: Whether jobs are submitted to SLURM.
 
     Raises:
@@ -104,10 +109,12 @@ def refuse_names(home: Path, places: Mapping[str, Iterable[object]], on_slurm: b
     """
     if os.pathsep in str(home):
         raise _bad_name("the workflow's folder", home, os.pathsep, "the search path of a job")
-    for what, paths in places.items() if on_slurm else ():
-        for path in map(str, paths):
-            if bad := "".join(sorted(set(UNSPEAKABLE.findall(path)))):
-                raise _bad_name(what, path, bad, "the shell line of a SLURM job")
+    if not on_slurm:
+        return
+    named = [(what, str(path), UNSPEAKABLE) for what, paths in places.items() for path in paths]
+    for what, path, characters in [*named, ("Snakemake's Python", python, UNQUOTED)]:
+        if bad := "".join(sorted(set(characters.findall(path)))):
+            raise _bad_name(what, path, bad, "the shell line of a SLURM job")
 
 
 def _bad_name(what: str, path: object, bad: str, where: str) -> InputError:
@@ -136,7 +143,7 @@ def refuse_other_python() -> None:
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise InputError(f"python: the one on the PATH, which jobs run, fails ({reason}); {remedy}")
-    package, missing = json.loads(done.stdout.splitlines()[-1])
+    package, missing = _answer(done.stdout, remedy)
     if missing:
         names = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise InputError(
@@ -148,6 +155,17 @@ def refuse_other_python() -> None:
             f"python: jobs would import {package}, but this Snakemake runs {PACKAGE}; start it in "
             "another folder, or let PYTHONPATH name the workflow's own folder"
         )
+
+
+def _answer(text: str, remedy: str) -> tuple[str, list[str]]:
+    """Return the folder of the package and what is missing, from what the probe printed."""
+    try:
+        package, missing = json.loads(text.splitlines()[-1])
+    except (ValueError, TypeError, IndexError) as error:
+        raise InputError(
+            f"python: the one on the PATH, which jobs run, is no Python ({text[:80]!r}); {remedy}"
+        ) from error
+    return package, missing
 
 
 def dependencies(home: Path) -> list[str]:

@@ -9,7 +9,7 @@ if ANALYSIS_IS_LOCAL:
 rule simulate_world:
     """Simulate a planted world: its latents and its tables."""
     input:
-        settings=settings("simulate_world", section="representations.{representation}"),
+        settings=settings("simulate_world", section="representations.library.{representation}"),
     output:
         utterances="<results>/corpus/{representation}/utterances.parquet",
         exclusions="<results>/corpus/{representation}/exclusions.parquet",

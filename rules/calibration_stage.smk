@@ -25,8 +25,8 @@ use rule score_structure_keys as score_calibration_keys with:
         settings=settings(
             "score_calibration_keys",
             step="score_structure_keys",
-            section="calibration_structure",
-            family_section="calibration_keys.{family}",
+            section="calibration.structure",
+            family_section="calibration.families.{family}",
         ),
         splits=splits_table,
         shards=latent_shards,
@@ -47,7 +47,7 @@ use rule score_linear_baselines as score_calibration_linear with:
         settings=settings(
             "score_calibration_linear",
             step="score_linear_baselines",
-            section="calibration_structure",
+            section="calibration.structure",
         ),
         splits=splits_table,
         shards=latent_shards,
@@ -87,10 +87,10 @@ rule inject_oracle:
     input:
         settings=settings(
             "inject_oracle",
-            representation_section="representations.{representation}",
+            representation_section="representations.library.{representation}",
             worlds_section="calibration.worlds",
-            structure_section="calibration_structure",
-            evaluation_section="prediction_evaluation",
+            structure_section="calibration.structure",
+            evaluation_section="prediction.evaluation",
         ),
         splits=first_splits,
         shards=latent_shards,
@@ -147,7 +147,7 @@ rule simulate_sabotage:
         settings=settings(
             "simulate_sabotage",
             section="calibration.sabotage",
-            structure_section="calibration_structure",
+            structure_section="calibration.structure",
             decision_section="decision",
             statistics_section="statistics",
             family_sections=calibration_family_sections,
@@ -177,7 +177,7 @@ rule tabulate_calibration:
             "tabulate_calibration",
             worlds_section="calibration.worlds",
             power_section="calibration.power",
-            structure_section="calibration_structure",
+            structure_section="calibration.structure",
             decision_section="decision",
             statistics_section="statistics",
         ),

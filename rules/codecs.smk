@@ -17,7 +17,7 @@ if ANALYSIS_IS_LOCAL:
 rule download_codec:
     """Download a checkpoint at its pinned commit and check its digest."""
     input:
-        settings=settings("download_codec", section="codecs.{codec}"),
+        settings=settings("download_codec", section="codecs.library.{codec}"),
     output:
         weights="data/codecs/{codec}/model.safetensors",
         model_config="data/codecs/{codec}/config.json",
@@ -42,7 +42,7 @@ rule download_codec:
 rule fit_codec:
     """Fit the PCA of a mel_pca codec on train utterances only."""
     input:
-        settings=settings("fit_codec", section="codecs.{codec}"),
+        settings=settings("fit_codec", section="codecs.library.{codec}"),
         utterances=codec_fit_utterances,
         splits=codec_fit_splits,
     output:
@@ -68,7 +68,7 @@ rule fit_codec:
 rule train_codec:
     """Train a mel_vae or vae codec; an interrupted run resumes with the same bits."""
     input:
-        settings=settings("train_codec", loads=trainer_code, section="codecs.{codec}"),
+        settings=settings("train_codec", loads=trainer_code, section="codecs.library.{codec}"),
         utterances=codec_fit_utterances,
         splits=codec_fit_splits,
     output:

@@ -73,7 +73,8 @@ def growing(first: int | str):
 
 def settings(rule: str, step: str = "", loads=None, data=None, facts=None, **sections):
     """Input function: the frozen file of a job of `rule`, with all that its step reads from it."""
-    return frozen_of(Needs(rule, step or rule, sections, loads, data, facts or {}))
+    needs = Needs(rule, step or rule, sections, loads, data, facts or {})
+    return frozen_of(needs)
 
 
 def settings_as(original: str, rule: str):
@@ -111,7 +112,7 @@ def corpus_stamp(wildcards) -> dict[str, str]:
 
 def array_stamp(wildcards) -> dict[str, str]:
     """A stamp of a user's arrays and of their table."""
-    row = STUDY.config.representations[wildcards.representation]
+    row = STUDY.config.representations.library[wildcards.representation]
     return {"arrays": user_stamp(row.path), "table": user_stamp(row.table)}
 
 

@@ -15,7 +15,7 @@ rule evaluate_reconstruction:
             "evaluate_reconstruction",
             loads=root_code,
             data=root_weights,
-            section="codec_comparison.reconstruction",
+            section="comparison.reconstruction",
             links=link_sections,
             codec_section=root_codec_section,
         ),
@@ -51,7 +51,7 @@ rule tabulate_codecs:
         settings=settings(
             "tabulate_codecs",
             facts={"origins": compared_origins()},
-            section="codec_comparison.compared",
+            section="comparison",
             decision_section="decision",
             statistics_section="statistics",
             prediction_section="prediction",

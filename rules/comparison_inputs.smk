@@ -4,7 +4,7 @@
 def link_sections(wildcards) -> list[str]:
     """Sections of a representation and of what it is made of, the root first."""
     chain = STUDY.chain_of(wildcards.representation)
-    return [f"representations.{name}" for name in chain]
+    return [f"representations.library.{name}" for name in chain]
 
 
 def root_codec(wildcards) -> str:
@@ -14,7 +14,7 @@ def root_codec(wildcards) -> str:
 
 def root_codec_section(wildcards) -> str:
     """The section of that codec."""
-    return f"codecs.{root_codec(wildcards)}"
+    return f"codecs.library.{root_codec(wildcards)}"
 
 
 def root_codec_weights(wildcards) -> list[str]:
@@ -47,7 +47,7 @@ def compared_structure(wildcards) -> str:
     """The published keys; stops a study that asks for codecs.csv and compares nothing."""
     if not STUDY.compared():
         raise WorkflowError(
-            "codec_comparison.compared.representations is empty, so there is no codecs.csv; name "
+            "comparison.compared.representations is empty, so there is no codecs.csv; name "
             "representations that are predicted"
         )
     return "<results>/tables/structure.csv"
@@ -79,8 +79,8 @@ def compared_origins() -> dict[str, dict]:
 
 def root_origin(root: str) -> dict:
     """The codec of a root representation, its family, and its audio's permuted blocks."""
-    row = STUDY.config.representations[root]
+    row = STUDY.config.representations.library[root]
     if row.kind != "codec":
         return {"codec": "", "family": root, "permuted_block_s": None}
-    family = STUDY.config.codecs[row.codec].kind
+    family = STUDY.config.codecs.library[row.codec].kind
     return {"codec": row.codec, "family": family, "permuted_block_s": row.permute_blocks_s}

@@ -15,7 +15,7 @@ if ANALYSIS_IS_LOCAL:
 rule resample_latents:
     """Group the frames of one shard of another representation."""
     input:
-        settings=settings("resample_latents", section="representations.{representation}"),
+        settings=settings("resample_latents", section="representations.library.{representation}"),
         latents=source_shard,
     output:
         resampled_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
@@ -40,7 +40,7 @@ rule resample_latents:
 rule fit_noise_scale:
     """Measure the train SD that a channel's noise is a share of, and its capacity."""
     input:
-        settings=settings("fit_noise_scale", section="representations.{representation}"),
+        settings=settings("fit_noise_scale", section="representations.library.{representation}"),
         splits=first_splits,
         latents=source_shards,
     output:
@@ -66,7 +66,7 @@ rule fit_noise_scale:
 rule add_noise:
     """Send one shard of another representation through a noisy channel."""
     input:
-        settings=settings("add_noise", section="representations.{representation}"),
+        settings=settings("add_noise", section="representations.library.{representation}"),
         scale="<results>/latents/{representation}/noise_scale.safetensors",
         latents=source_shard,
     output:

@@ -19,9 +19,9 @@ rule train_factorizer:
         settings=settings(
             "train_factorizer",
             section="prediction",
-            variant_section="factorizer_runs.{factorizer}",
+            variant_section="factorizer.library.{factorizer}",
             recipe_section=factorizer_recipe,
-            health_section="factorizer_health",
+            health_section="factorizer.health",
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         splits=prediction_splits,
@@ -55,8 +55,8 @@ rule evaluate_factorizer:
         settings=settings(
             "evaluate_factorizer",
             section="prediction",
-            prediction_evaluation_section="prediction_evaluation",
-            evaluation_section="factorizer_evaluation",
+            prediction_evaluation_section="prediction.evaluation",
+            evaluation_section="factorizer.evaluation",
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         model="<results>/factorizer/{representation}/{factorizer}/seed-{seed}/model.safetensors",
@@ -84,7 +84,7 @@ rule evaluate_factorizer:
 rule export_states:
     """Write one shard of z_dyn as a representation."""
     input:
-        settings=settings("export_states", section="representations.{representation}"),
+        settings=settings("export_states", section="representations.library.{representation}"),
         model=state_model,
         latents=state_source,
     output:
@@ -114,7 +114,7 @@ rule tabulate_factorizer:
         settings=settings(
             "tabulate_factorizer",
             facts={"sweeps": factorizer_sweeps()},
-            evaluation_section="prediction_evaluation",
+            evaluation_section="prediction.evaluation",
             statistics_section="statistics",
         ),
         models=factorizer_files("model.safetensors"),
@@ -150,9 +150,9 @@ rule render_resyntheses:
             "render_resyntheses",
             loads=representation_code,
             data=representation_weights,
-            representation_section="representations.{representation}",
+            representation_section="representations.library.{representation}",
             codec_section=codec_section,
-            section="latents.extraction",
+            section="representations.extraction",
             report_section="report",
         ),
         model=first_factorizer,

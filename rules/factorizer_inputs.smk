@@ -4,7 +4,7 @@
 def factorizer_recipe(wildcards) -> str:
     """The training recipe that a factoriser names."""
     name = STUDY.factorizer_recipe(wildcards.factorizer)
-    return f"factorizer_recipes.{name}"
+    return f"recipes.{name}"
 
 
 def factorizer_files(name: str) -> list[str]:
@@ -31,7 +31,7 @@ def direct_scores() -> list[str]:
 
 def factorizer_sweeps() -> dict[str, str]:
     """The sweep of every trained factoriser; nothing for a variant."""
-    return {run: STUDY.sweep_of(run) for run in STUDY.config.factorizer_runs}
+    return {run: STUDY.sweep_of(run) for run in STUDY.config.factorizer.library}
 
 
 def state_model(wildcards) -> str:
@@ -76,7 +76,7 @@ def resynthesized() -> list[str]:
     return [
         f"<results>/report_assets/{name}.{run}/players.json"
         for name in STUDY.config.factorizer.representations
-        if STUDY.config.representations[name].kind == "codec"
-        for run in STUDY.config.factorizer_variants
+        if STUDY.config.representations.library[name].kind == "codec"
+        for run in STUDY.config.factorizer.variants
         if STUDY.config.report.num_players
     ]

@@ -18,9 +18,9 @@ rule extract_latents:
             "extract_latents",
             loads=representation_code,
             data=representation_weights,
-            representation_section="representations.{representation}",
+            representation_section="representations.library.{representation}",
             codec_section=codec_section,
-            section="latents.extraction",
+            section="representations.extraction",
         ),
         utterances=utterance_table,
         shards=shard_table,
@@ -50,7 +50,7 @@ rule extract_latents:
 rule make_surrogate:
     """Shuffle the frames of one shard, or randomise their phases."""
     input:
-        settings=settings("make_surrogate", section="latents.surrogates"),
+        settings=settings("make_surrogate", section="representations.surrogates"),
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     output:
         surrogate_latents="<results>/latents/{representation}--{surrogate}/shard-{shard}.zarr.zip",
@@ -76,7 +76,7 @@ rule make_surrogate:
 rule fit_var:
     """Fit the VAR(p) twin of a representation on train utterances only."""
     input:
-        settings=settings("fit_var", section="latents.surrogates"),
+        settings=settings("fit_var", section="representations.surrogates"),
         splits=first_splits,
         latents=latent_shards,
     output:
@@ -102,7 +102,7 @@ rule fit_var:
 rule simulate_var:
     """Simulate one shard of the VAR(p) twin."""
     input:
-        settings=settings("simulate_var", section="latents.surrogates"),
+        settings=settings("simulate_var", section="representations.surrogates"),
         model="<results>/latents/{representation}/var.safetensors",
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     output:
@@ -129,7 +129,7 @@ rule index_arrays:
     """Check the arrays that a user brings and deal them to shards."""
     input:
         settings=settings(
-            "index_arrays", data=array_stamp, section="representations.{representation}"
+            "index_arrays", data=array_stamp, section="representations.library.{representation}"
         ),
         table=array_table,
     output:
@@ -158,7 +158,7 @@ rule import_arrays:
     """Write one shard of the arrays that a user brings."""
     input:
         settings=settings(
-            "import_arrays", data=array_stamp, section="representations.{representation}"
+            "import_arrays", data=array_stamp, section="representations.library.{representation}"
         ),
         table=array_table,
         shards="<results>/corpus/{representation}/shards.parquet",
@@ -212,9 +212,9 @@ rule render_round_trips:
             "render_round_trips",
             loads=representation_code,
             data=representation_weights,
-            representation_section="representations.{representation}",
+            representation_section="representations.library.{representation}",
             codec_section=codec_section,
-            section="latents.extraction",
+            section="representations.extraction",
             report_section="report",
         ),
         utterances=utterance_table,

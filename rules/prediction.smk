@@ -24,7 +24,7 @@ rule fit_linear_nulls:
     """Measure train statistics and fit the linear nulls of all lags."""
     input:
         settings=settings(
-            "fit_linear_nulls", section="prediction", nulls_section="prediction_nulls"
+            "fit_linear_nulls", section="prediction", nulls_section="prediction.nulls"
         ),
         splits=prediction_splits,
         shards=latent_shards,
@@ -52,7 +52,7 @@ rule fit_marginal:
         settings=settings(
             "fit_marginal",
             section="prediction",
-            head_section="prediction_heads.{head}",
+            head_section="prediction.library.{head}",
             recipe_section=marginal_recipe,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
@@ -82,7 +82,7 @@ rule train_density:
         settings=settings(
             "train_density",
             section="prediction",
-            head_section="prediction_heads.{head}",
+            head_section="prediction.library.{head}",
             recipe_section=head_recipe,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
@@ -114,7 +114,7 @@ rule evaluate_density:
     """Score one head at one lag on train, val and eval, and roll its mean out."""
     input:
         settings=settings(
-            "evaluate_density", section="prediction", evaluation_section="prediction_evaluation"
+            "evaluate_density", section="prediction", evaluation_section="prediction.evaluation"
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         marginal="<results>/prediction/{representation}/marginal/{head}/seed-{seed}/marginal.safetensors",
@@ -150,7 +150,7 @@ rule evaluate_nulls:
     """Score every null of every lag through the heads' code path."""
     input:
         settings=settings(
-            "evaluate_nulls", section="prediction", evaluation_section="prediction_evaluation"
+            "evaluate_nulls", section="prediction", evaluation_section="prediction.evaluation"
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         marginals=marginals_of,
@@ -185,7 +185,7 @@ rule tabulate_prediction:
         settings=settings(
             "tabulate_prediction",
             section="prediction",
-            evaluation_section="prediction_evaluation",
+            evaluation_section="prediction.evaluation",
             statistics_section="statistics",
         ),
         scores=scored_tables("scores", True),

@@ -10,12 +10,12 @@ def prediction_splits(wildcards) -> str:
 
 def head_recipe(wildcards) -> str:
     """The training recipe that a head names."""
-    return f"prediction_recipes.{STUDY.head_recipe(wildcards.head)}"
+    return f"recipes.{STUDY.head_recipe(wildcards.head)}"
 
 
 def marginal_recipe(wildcards) -> str:
     """The training recipe of a head's marginal, where EM does not apply."""
-    return f"prediction_recipes.{STUDY.marginal_recipe(wildcards.head)}"
+    return f"recipes.{STUDY.marginal_recipe(wildcards.head)}"
 
 
 def marginals_of(wildcards) -> list[str]:

@@ -50,7 +50,7 @@ def report_summaries() -> list[str]:
 
 def report_latents(wildcards) -> list[str]:
     """Latent summaries and, where a codec decodes, round trips, resyntheses and free runs to hear."""
-    rows = [(name, STUDY.config.representations[name]) for name in STUDY.study_bases()]
+    rows = [(name, STUDY.config.representations.library[name]) for name in STUDY.study_bases()]
     players = [
         f"<results>/report_assets/{name}/players.json"
         for name, row in rows

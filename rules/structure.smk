@@ -11,7 +11,9 @@ rule score_structure_keys:
     """Fit one family of keys on train speakers; score all slices, lags and controls."""
     input:
         settings=settings(
-            "score_structure_keys", section="structure", family_section="structure_keys.{family}"
+            "score_structure_keys",
+            section="structure",
+            family_section="structure.library.{family}",
         ),
         splits=splits_table,
         shards=latent_shards,

@@ -205,7 +205,7 @@ class StepFiles:
         return self._roles[id(section)]
 
     def section_name(self, section: object) -> str:
-        """Return the dotted name of a section of this job, for messages: `codecs.mimi`."""
+        """Return the dotted name of a section of this job, for messages: `codecs.library.mimi`."""
         (part,) = self.frozen.settings[self.role_of(section)]
         return part["section"]
 

@@ -27,12 +27,14 @@ def main(argv: list[str] | None = None) -> None:
     files = Files.parse(argv)
     settings = files.section
     if not isinstance(settings, HubCodecSettings):
-        raise InputError(f"codecs.{files.codec}: kind {settings.kind} has nothing to download")
+        raise InputError(
+            f"codecs.library.{files.codec}: kind {settings.kind} has nothing to download"
+        )
     if settings.revision is None or settings.weights_sha256 is None:
         raise InputError(
-            f"codecs.{files.codec}: {settings.checkpoint} is not pinned; set revision to the "
-            "commit (40 hex digits, the hub page's History) and weights_sha256 to the SHA-256 that "
-            "the hub shows for the weight file, or set checkpoint to a local folder"
+            f"codecs.library.{files.codec}: {settings.checkpoint} is not pinned; set revision to "
+            "the commit (40 hex digits, the hub page's History) and weights_sha256 to the SHA-256 "
+            "that the hub shows for the weight file, or set checkpoint to a local folder"
         )
     repository, revision = settings.checkpoint, settings.revision
     weights = "model.safetensors"

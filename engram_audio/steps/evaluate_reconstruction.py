@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
     if not rows:
         raise InputError(
             f"{files.utterances}: no eval utterance is long enough to decode; raise "
-            "codec_comparison.reconstruction.maximum_duration_s"
+            "comparison.reconstruction.maximum_duration_s"
         )
     frame = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "duration_s", *SCORES])
     frame[list(SCORES)] = frame[list(SCORES)].astype(np.float64)

@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     rows = Tracked(read_arrays(Path(section.path), table), len(table), "check", "arrays")
     index = index_arrays(rows, section.frame_rate_hz, section.minimum_frames, name)
     shards = assign_shards(
-        index.utterances, section.num_shards, f"representations.{name}.num_shards"
+        index.utterances, section.num_shards, f"representations.library.{name}.num_shards"
     )
     shards[DIGEST] = [index.digests[name] for name in shards["utterance_id"]]
     facts = {

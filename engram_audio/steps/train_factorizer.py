@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         if reason is not None and limits.action == "fail":
             raise InputError(
                 f"{files.model}: the run has collapsed: {reason}; change the variant, or set "
-                "factorizer_health.action to `report` to keep it and flag it"
+                "factorizer.health.action to `report` to keep it and flag it"
             )
         arrays, header = pack_factorizer(model, noise_floor(material))
         found = {"factorizer": header, "health": task.details, "collapse": reason or ""}

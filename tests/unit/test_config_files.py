@@ -13,9 +13,10 @@ import yaml
 from engram_audio.config import parse_config
 from engram_audio.config_files import check_files, mistakes_of, typed
 from engram_audio.errors import InputError
+from tests.studies import study
 
 ROOT = Path(__file__).resolve().parents[2]
-DEMO = (ROOT / "demo" / "config.yaml").read_text(encoding="utf-8")
+DEMO = (ROOT / "studies" / "demo.yaml").read_text(encoding="utf-8")
 
 # Text of a file, and the end of its one line.
 MISTAKES = {
@@ -159,10 +160,10 @@ def test_what_snakemake_has_typed_stays():
 
 
 def demo_with(**changes: Any) -> dict[str, Any]:
-    return {**yaml.safe_load(DEMO), **changes}
+    return {**study("demo"), **changes}
 
 
-REPORT = yaml.safe_load(DEMO)["report"]
+REPORT = study("demo")["report"]
 # A section of the demo, and the one line that it earns.
 VALUES: list[tuple[str, Any, str]] = [
     ("report", {**REPORT, "title": "\ud800"}, "report.title: holds U+D800, which no text may"),

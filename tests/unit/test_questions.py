@@ -24,12 +24,12 @@ def study(change: Any = None) -> Study:
 
 
 def compare(config: dict[str, Any]) -> None:
-    config["codec_comparison"]["compared"]["representations"] = ["mel_pca"]
+    config["comparison"]["representations"] = ["mel_pca"]
 
 
 def compare_states(config: dict[str, Any]) -> None:
     config["prediction"]["representations"] = ["mel_pca", "mel_pca_state"]
-    config["codec_comparison"]["compared"]["representations"] = ["mel_pca", "mel_pca_state"]
+    config["comparison"]["representations"] = ["mel_pca", "mel_pca_state"]
 
 
 def decide_on_state(config: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ def decide_on_state(config: dict[str, Any]) -> None:
 
 
 def without_states(config: dict[str, Any]) -> None:
-    del config["representations"]["mel_pca_state"]
+    config["representations"]["analysed"].remove("mel_pca_state")
 
 
 def test_the_questions_publish_every_table_but_the_calibration_s_and_each_once():
@@ -86,13 +86,14 @@ def test_a_question_that_the_study_does_not_ask_is_refused_with_its_key(question
         config["rollout"]["player_methods"] = []
         without_states(config)
 
-    with pytest.raises(InputError, match=rf"{question}.*: is empty|compared.*: is empty"):
+    with pytest.raises(InputError, match=rf"{question}.*: is empty|comparison.*: is empty"):
         questions.tables_of_page(study(ask_nothing), question)
 
 
 def test_what_is_made_of_a_state_waits_for_it_too():
     def stack(config: dict[str, Any]) -> None:
-        config["representations"]["stacked"] = {
+        config["representations"]["analysed"].append("stacked")
+        config["representations"]["library"]["stacked"] = {
             "kind": "resampled", "source": "mel_pca_state", "mode": "stack", "frames_per_group": 2,
             "surrogates": [],
         }  # fmt: skip

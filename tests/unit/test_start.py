@@ -65,6 +65,17 @@ def test_a_python_that_fails_is_one_line(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("script", ["exit 0", "echo hello", "echo 7", "echo '[1, 2, 3]'"])
+def test_what_is_no_python_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+):
+    fake_python(tmp_path / "bin", f"#!/bin/sh\n{script}\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    with pytest.raises(InputError, match="which jobs run, is no Python") as refused:
+        start.refuse_other_python()
+    assert "\n" not in str(refused.value)
+
+
 def test_another_package_of_the_same_name_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -91,21 +102,38 @@ def test_without_the_projects_list_only_the_package_is_asked_for(tmp_path: Path)
 @pytest.mark.parametrize("character", ["'", '"', "$", "`", "\\", "%", "\n", "\t"])
 def test_a_name_that_a_slurm_job_cannot_be_given_is_refused_on_slurm_only(character: str):
     places = {"the folder": ["/home/me", f"/home/a{character}b"]}
-    start.refuse_names(Path("/home"), places, on_slurm=False)
+    start.refuse_names(Path("/home"), places, "/bin/python", on_slurm=False)
     with pytest.raises(InputError) as refused:
-        start.refuse_names(Path("/home"), places, on_slurm=True)
+        start.refuse_names(Path("/home"), places, "/bin/python", on_slurm=True)
     message = str(refused.value)
     assert f"the folder has {character!a} in its name" in message and "\n" not in message
 
 
 @pytest.mark.parametrize("name", ["a b", "é", "日本", "a-b_c.d", "a(b)", "a&b;c", "a~b!#", "a{b}"])
 def test_other_names_pass(name: str):
-    start.refuse_names(Path(f"/home/{name}"), {"the folder": [f"/home/{name}"]}, on_slurm=True)
+    start.refuse_names(
+        Path(f"/home/{name}"), {"the folder": [f"/home/{name}"]}, "/bin/python", on_slurm=True
+    )
+
+
+@pytest.mark.parametrize("character", [" ", "'", "&", "(", "*", "[", "{", ";", "#", "~", "$"])
+def test_the_path_of_python_stands_there_without_quotes(character: str):
+    """As of a `.venv` in the workflow's own folder."""
+    python = f"/home/a{character}b/.venv/bin/python"
+    start.refuse_names(Path("/home"), {}, python, on_slurm=False)
+    with pytest.raises(InputError, match=r"Snakemake's Python has .* in its name") as refused:
+        start.refuse_names(Path("/home"), {}, python, on_slurm=True)
+    assert ascii(character) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["é", "日本", "a-b_c.d", "a,b", "a+b", "a@b", "a=b"])
+def test_other_paths_of_python_pass(name: str):
+    start.refuse_names(Path("/home"), {}, f"/home/{name}/.venv/bin/python", on_slurm=True)
 
 
 def test_a_colon_in_the_workflows_folder_would_cut_the_search_path():
     with pytest.raises(InputError, match="the workflow's folder has ':' in its name"):
-        start.refuse_names(Path("/home/a:b"), {}, on_slurm=False)
+        start.refuse_names(Path("/home/a:b"), {}, "/bin/python", on_slurm=False)
 
 
 def test_what_is_cleared_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):

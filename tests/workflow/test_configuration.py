@@ -8,7 +8,7 @@ import yaml
 
 from tests.workflow.conftest import ROOT, Outcome, snakemake
 
-DEMO = (ROOT / "demo" / "config.yaml").read_text(encoding="utf-8")
+DEMO = (ROOT / "studies" / "demo.yaml").read_text(encoding="utf-8")
 SPLITS = "results/demo/splits/demo_speech/seed-0/splits.parquet"
 
 
@@ -34,16 +34,18 @@ def test_a_key_that_is_given_twice_is_refused_with_its_line(tmp_path: Path):
 
 
 def test_a_lone_surrogate_does_not_print_the_configuration(tmp_path: Path):
-    title = next(line for line in DEMO.splitlines() if line.startswith("  title:"))
-    outcome = plan(tmp_path, DEMO.replace(title, '  title: "\\ud800"'))
+    outcome = plan(tmp_path, 'report: {title: "\\ud800"}\n')
     assert the_line(outcome, "report.title").startswith("report.title: holds U+D800")
     assert len(outcome.text) < 3000
 
 
 def test_the_base_file_is_looked_at_before_snakemake_reads_it(tmp_path: Path):
+    for name in ("Snakefile", "rules", "engram_audio"):
+        (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "workflow_config.yaml").write_text("corpora:\n\tx: 1\n", encoding="utf-8")
-    line = the_line(snakemake(tmp_path, "-n"), "is no YAML")
-    assert line.startswith("workflow_config.yaml: line 2: ") and "spaces, not tabs" in line
+    outcome = snakemake(tmp_path, "-n", "--snakefile", str(tmp_path / "Snakefile"))
+    assert "workflow_config.yaml: line 2: " in the_line(outcome, "is no YAML")
+    assert "spaces, not tabs" in the_line(outcome, "is no YAML")
 
 
 def test_numbers_inside_of_a_map_of_the_command_line_are_numbers(tmp_path: Path):

@@ -85,7 +85,7 @@ def test_the_plugin_of_the_documentation_extracts_latents(house: Path, tiny_plug
     page = (ROOT / "docs" / "add-a-codec.md").read_text(encoding="utf-8")
     section_text = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert section_text is not None
-    shown = yaml.safe_load(section_text.group(1))["codecs"]["tiny"]
+    shown = yaml.safe_load(section_text.group(1))["codecs"]["library"]["tiny"]
     settings = TypeAdapter(CodecSection).validate_json(json.dumps(shown))
     assert isinstance(settings, PluginCodecSettings)
     store = LatentStore([extract_tiny(house, **settings.settings)])

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,6 @@ WHERE = {"slurm_partition", "gpu", "gres", "gpu_partition", "gpu_request"}
 
 
 def test_lint_gives_a_clean_bill(tmp_path: Path):
-    shutil.copy(ROOT / "workflow_config.yaml", tmp_path)
     outcome = snakemake(tmp_path, "--lint")
     assert "good condition" in outcome.text, outcome.text
     assert outcome.code == 0
@@ -26,7 +24,6 @@ def test_lint_gives_a_clean_bill(tmp_path: Path):
 
 def test_slurm_profile_resolves_from_the_root_with_an_empty_home(tmp_path: Path):
     """`snakemake --profile slurm -n results/report.html`: GPU rules on the GPU partition."""
-    shutil.copy(ROOT / "workflow_config.yaml", tmp_path)
     outcome = snakemake(
         tmp_path,
         "--profile",
@@ -178,11 +175,11 @@ def test_arrays_are_off_and_the_line_to_ask_for_them_names_every_shard_rule():
     }
 
 
-def test_a_mistyped_key_stops_before_anything_runs(tmp_path: Path, demo_config):
-    config = {**demo_config, "structure": {**demo_config["structure"], "window_frame": 8}}
+def test_a_mistyped_key_stops_before_anything_runs(tmp_path: Path):
+    config = {"views": {"window_frame": 8}}
     outcome = snakemake(tmp_path, "-n", "--configfile", write_config(tmp_path, config))
     assert outcome.code != 0
-    lines = [line for line in outcome.text.splitlines() if "structure.window_frame" in line]
+    lines = [line for line in outcome.text.splitlines() if "views.window_frame" in line]
     assert len(lines) == 1
     assert "did you mean 'window_frames'" in lines[0]
     assert "Traceback" not in outcome.text

@@ -18,9 +18,10 @@ import pytest
 
 from engram_audio.planning import command_words
 from engram_audio.steps._cli import INPUTS, Kind, StepFiles
-from tests.workflow.conftest import ROOT
+from tests.workflow.conftest import ROOT, snakemake, write_config
+from tests.workflow.small_study import small_config
 
-STUDIES = ("demo/config.yaml", "workflow_config.yaml", "tests/workflow/real_speech.yaml")
+STUDIES = ("studies/demo.yaml", "workflow_config.yaml", "studies/real_speech.yaml")
 STEPS = {path.stem for path in (ROOT / "engram_audio/steps").glob("[!_]*.py")}
 OPTIONS = {
     Kind.LOG_FOLDER: " --tensorboard {log:q}.tensorboard",
@@ -111,3 +112,34 @@ def test_words_of_a_command_survive_the_shell(tmp_path: Path):
     inputs = {"settings": hostile, "base_model": [], "shards": many}
     words = shlex.split(command_words(inputs, {"scores_table": ["out put"]}))
     assert words == ["--settings", hostile, "--shards", *many, "--scores-table", "out put"]
+
+
+def test_no_step_reads_an_identity_out_of_a_path():
+    """A folder's name says nothing: what an artifact is of stands in its manifest."""
+    paths = sorted((ROOT / "engram_audio/steps").glob("*.py"))
+    reads = re.compile(r"\.parent\.(parent\.)*name|\.parents\b|\.parts\b")
+    assert [path.name for path in paths if reads.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_commands_of_a_dry_run_can_be_pasted(tmp_path: Path):
+    """Whole, for folders with blanks and apostrophes; each word is a file or an option."""
+    results = "it's all here"
+    folders = {"results": results, "logs": "logs", "benchmarks": "benchmarks"}
+    config = {**small_config(), "pathvars": folders}
+    path = write_config(tmp_path, config)
+    (tmp_path / "arrays").mkdir()
+    (tmp_path / "arrays.csv").touch()
+    outcome = snakemake(tmp_path, "-n", "-p", "--cores", "1", "--configfile", path)
+    assert outcome.code == 0, outcome.text
+    commands = re.findall(r"^Shell command: (python .*)$", outcome.text, re.M)
+    assert len(commands) == sum(n for rule, n in outcome.jobs.items() if rule != "all")
+    for command in commands:
+        command = command.partition(" >")[0]
+        python, _, module, settings, path, *words = shlex.split(command)
+        step = module.rpartition(".")[2]
+        assert (python, settings) == ("python", "--settings")
+        assert path.startswith(f"{results}/config/")
+        flags = {word for word in words if word.startswith("--")}
+        assert flags <= {field.flag for field in class_of(step).fields().values()}
+        outputs = [field.flag for field in class_of(step).of_kind(Kind.OUTPUT)]
+        assert all(words[words.index(flag) + 1].startswith(results) for flag in outputs)

@@ -158,7 +158,7 @@ def test_every_name_that_is_not_refused_reaches_a_slurm_job(
     monkeypatch.setitem(stand_in_slurm.COMMANDS, "sbatch", SBATCH)
     monkeypatch.setitem(stand_in_slurm.COMMANDS, "srun", SRUN)
     many = ManyShards(tmp_path / STRANGE, stand_in_slurm.install(tmp_path / "commands"))
-    refuse_names(many.folder, {"the folder": [many.folder]}, on_slurm=True)
+    refuse_names(many.folder, {"the folder": [many.folder]}, sys.executable, on_slurm=True)
     (many.folder / "Snakefile").write_text(ONE_SHARD, encoding="utf-8")
     outcome = many.run(**{"slurm-init-seconds-before-status-checks": 1, "retries": 0})
     assert outcome.code == 0, outcome.text[-3000:]

@@ -61,7 +61,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
 def whole_config() -> dict[str, Any]:
     """The tiny study with all questions asked."""
     config = tiny_config()
-    config["codec_comparison"]["compared"]["representations"] = ["mel_pca"]
+    config["comparison"]["representations"] = ["mel_pca"]
     return config
 
 

@@ -35,7 +35,8 @@ ExclusionReason = Literal[
     "no_speaker_entry",  # note: utterances kept, sex unknown
 ]
 NOTES = ("unreadable_transcript", "no_speaker_entry")
-SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+# 200: with a suffix it is the name of a file, which has 255 bytes at most
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 UTTERANCE_COLUMNS = (
     "utterance_id", "speaker_id", "sex", "duration_s", "sample_rate_hz", "num_samples",
     "audio_path", "transcript", "pcm_sha256",

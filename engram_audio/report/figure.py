@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from engram_audio.artifacts.columns import safe_csv
+
 MAXIMUM_FIGURE_BYTES = 800_000  # of a section; a page with all its sections stays below 10 MB
 
 
@@ -74,4 +76,4 @@ def content_id(*parts: object) -> str:
 
 def csv_text(frame: pd.DataFrame) -> str:
     """Return the plotted numbers as CSV, six significant digits."""
-    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return safe_csv(frame, digits=6)

@@ -9,6 +9,7 @@ from engram_audio.artifacts.librispeech_texts import read_sexes, read_transcript
 from engram_audio.artifacts.parallel import map_in_processes
 from engram_audio.artifacts.table import write_table
 from engram_audio.corpus.config import corpus_model
+from engram_audio.corpus.sexes import UNKNOWN
 from engram_audio.corpus.utterances import build_index, count_reasons, require_utterances
 from engram_audio.steps import _cli
 from engram_audio.steps._progress import track
@@ -28,10 +29,16 @@ def main(argv: list[str] | None = None) -> None:
     )
     section = arguments.load_section("section", corpus_model(arguments.section_text("section")))
     source = read_source(arguments.source)
-    sexes = read_sexes(source)
+    sexes, sex_notes = read_sexes(source)
     transcripts, notes = read_transcripts(source)
+    names = None if source.speakers is None else source.speakers.names
+    if source.speakers is not None and not source.speaker_lists():
+        sexes = {name.speaker_id: UNKNOWN for name in source.speakers.names.values()}
+        sexes |= source.speakers.sexes
     paths = [file.path for file in source.audio()]
-    probes = map_in_processes(partial(probe_audio, source.root), paths, arguments.num_workers)
+    probes = map_in_processes(
+        partial(probe_audio, source.root, mix_down=names is not None), paths, arguments.num_workers
+    )
     facts = list(track(probes, len(paths), f"decoding {source.root}"))
     require_unchanged(arguments.source, source, {fact.path: fact.file_sha256 for fact in facts})
     index = build_index(
@@ -40,7 +47,8 @@ def main(argv: list[str] | None = None) -> None:
         sexes,
         transcripts,
         section.minimum_duration_s,
-        [*source.exclusions, *notes],
+        [*source.exclusions, *sex_notes, *notes],
+        names,
     )
     LOG.info("%d utterances; %s", len(index.utterances), count_reasons(index.exclusions))
     require_utterances(index, f"corpora.{arguments.corpus}.root", source.root)

@@ -69,8 +69,8 @@ def _blocks(handle: soundfile.SoundFile, dtype: SampleType) -> Iterator[np.ndarr
     """Yield [frames, channels] blocks until the decoder gives no more or the limit is passed."""
     limit, size = _limit(handle), max(1, BLOCK_FRAMES // handle.channels)
     total = 0
-    # No more than is declared: behind it may stand a tag (ID3v1), which is no audio.
-    while total <= limit and total < handle.frames:
+    while total <= limit:
+        # no more than is declared: behind it may stand a tag (ID3v1), which is no audio
         wanted = min(size, handle.frames - total)
         block = handle.read(wanted, dtype=dtype, always_2d=True)
         if len(block) == 0:

@@ -218,6 +218,20 @@ def test_a_store_with_any_damage_is_read_excluded_or_refused_in_one_line(
     each(examples, tmp_path, check)
 
 
+@pytest.mark.parametrize("shape", [b"(19, 3)", b"(21, 3)", b"(20, 2)", b"(1, 60)", b"(0, 3)"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_shape_that_does_not_fit_the_file_is_excluded(tmp_path: Path, shape: bytes, suffix: str):
+    """By itself numpy reads the first rows of a file that declares fewer: an utterance that lost its end."""
+    content = npy(VALUES["a"]).replace(b"(20, 3)", shape.ljust(7))
+    if suffix == ".npz":
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            archive.writestr("latents.npy", content)
+        content = (tmp_path / "a.npz").read_bytes()
+    found, reasons = imported(tmp_path, write_files(tmp_path, suffix, content))
+    fits = shape == b"(1, 60)"  # all values are there; it is excluded for its length
+    assert set(found) == {"b", "c"} and reasons == {"a": "too_short" if fits else "unreadable"}
+
+
 def bomb(folder: Path) -> Path:
     """Two GiB of zeros in two MB."""
     path = folder / "a.npz"

@@ -247,7 +247,11 @@ def test_a_wav_that_is_cut_is_truncated_and_a_piped_one_is_not(tmp_path: Path):
     assert (facts.failure, facts.detail) == (
         "truncated", "declares 100 bytes of samples more than it has",
     )  # fmt: skip
-    place = content.index(b"data") + 4
+    start = content.index(b"data")
+    odd = b"LIST" + struct.pack("<I", 3) + b"abc\0"  # a chunk of odd length has a byte behind it
+    (tmp_path / "x.wav").write_bytes(content[:start] + odd + content[start:-100])
+    assert probe_audio(str(tmp_path), "x.wav").detail == facts.detail
+    place = start + 4
     for size in (0xFFFFFFFF, 0x7FFFF000):
         content[place : place + 4] = struct.pack("<I", size)
         (tmp_path / "x.wav").write_bytes(content)

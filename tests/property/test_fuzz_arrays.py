@@ -221,7 +221,7 @@ def test_a_store_with_any_damage_is_read_excluded_or_refused_in_one_line(
 @pytest.mark.parametrize("shape", [b"(19, 3)", b"(21, 3)", b"(20, 2)", b"(1, 60)", b"(0, 3)"])
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_a_shape_that_does_not_fit_the_file_is_excluded(tmp_path: Path, shape: bytes, suffix: str):
-    """By itself numpy reads the first rows of a file that declares fewer: an utterance that lost its end."""
+    """By itself numpy reads the first rows where a header declares fewer: the end gets lost."""
     content = npy(VALUES["a"]).replace(b"(20, 3)", shape.ljust(7))
     if suffix == ".npz":
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:

@@ -8,7 +8,7 @@ from engram_audio.artifacts.regular_file import open_regular
 from engram_audio.corpus.librispeech import parse_speakers, parse_transcripts, speaker_lines
 from engram_audio.corpus.sexes import UNKNOWN, sex_of
 from engram_audio.corpus.utterances import Exclusion, Transcript, sex_note
-from engram_audio.errors import InputError
+from engram_audio.errors import InputError, one_line
 
 
 def read_sexes(source: AudioSource) -> tuple[dict[str, str], list[Exclusion]]:
@@ -27,8 +27,8 @@ def read_sexes(source: AudioSource) -> tuple[dict[str, str], list[Exclusion]]:
         for speaker, sex in parse_speakers(text, place).items():
             if UNKNOWN not in (sex, sexes.get(speaker, sex)) and sexes.get(speaker, sex) != sex:
                 raise InputError(
-                    f"{place}: gives speaker {speaker} another sex than another list of speakers "
-                    f"in {source.root}; keep one of them"
+                    f"{place}: gives speaker {one_line(speaker)} another sex than another list "
+                    f"of speakers in {source.root}; keep one of them"
                 )
             sexes[speaker] = sexes[speaker] if sex == UNKNOWN and speaker in sexes else sex
         unread = {n.speaker_id: n.sex for n in speaker_lines(text, place) if sex_of(n.sex) is None}

@@ -11,7 +11,7 @@ from engram_audio.artifacts.regular_file import open_regular
 from engram_audio.errors import InputError, one_line
 
 DELIMITERS = ",\t;|"
-LINE = "row"  # column with the line of the file that a row begins on
+LINE = "line of the file"  # column with the line that a row ends on
 
 
 def read_text_table(
@@ -45,7 +45,7 @@ def read_text_table(
     rows = [_row(path, line, names, cells) for line, cells in lines]
     if not rows:
         raise InputError(f"{path}: has no rows; list one file or utterance per row")
-    table = pd.DataFrame(rows, columns=[*names, LINE])
+    table = pd.DataFrame(rows, columns=[*dict.fromkeys([*filter(None, names), LINE])])
     _require_filled(path, table, required)
     return table
 

@@ -40,8 +40,8 @@ def parse_speakers(text: str, source: str = SPEAKERS_FILE) -> dict[str, str]:
         sex = sex_of(line.sex) or UNKNOWN
         if sexes.setdefault(line.speaker_id, sex) != sex:
             raise InputError(
-                f"{source}: line {line.number} gives speaker {one_line(line.speaker_id)} another sex than "
-                "an earlier line; keep one of them"
+                f"{source}: line {line.number} gives speaker {one_line(line.speaker_id)} another "
+                "sex than an earlier line; keep one of them"
             )
     return sexes
 

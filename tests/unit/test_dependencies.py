@@ -46,7 +46,7 @@ def imported(*folders: str) -> set[str]:
     tops = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
     owners = importlib.metadata.packages_distributions()
     names = {owner for top in tops for owner in owners.get(top, [OPTIONAL.get(top, top)])}
-    return {canonicalize_name(name) for name in names} - {"engram-audio", "tests", "bench"}
+    return {str(canonicalize_name(name)) for name in names} - {"engram-audio", "tests", "bench"}
 
 
 def locked() -> dict[str, str]:

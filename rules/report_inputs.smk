@@ -42,6 +42,21 @@ if STUDY.rollout_runs():
 if STUDY.calibration_worlds():
     REPORT_TABLES += ["calibration"]
 
+# What the stages judge from. The rest of the published tables judges nothing.
+JUDGED_TABLES = [
+    name
+    for name in (
+        "structure",
+        "prediction",
+        "factorizer",
+        "codecs",
+        "memory_verdict",
+        "rollout",
+        "calibration",
+    )
+    if name in REPORT_TABLES
+]
+
 
 def report_documents() -> list[str]:
     """The decision and, where worlds are configured, the calibration."""

@@ -16,6 +16,7 @@ from engram_audio.comparison.tables import Key, Row, codec_table, frontier_table
 from engram_audio.report.data import ReportData
 from engram_audio.structure.config import OperativeGate
 from tests.report_tables import REGISTERED
+from tests.report_verdicts import judged
 from tests.workflow.tiny_study import ROOT
 
 HEAD, MARGINAL_NLL = "student_t_mixture", 90.0
@@ -137,4 +138,4 @@ def with_codecs(data: ReportData, **changes: pd.DataFrame) -> ReportData:
     """Return the report's data with codecs side by side."""
     codecs, frontier = published()
     tables = {"codecs": codecs, "frontier": frontier, **changes}
-    return data._replace(tables={**data.tables, **tables})
+    return judged(data._replace(tables={**data.tables, **tables}))

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.report import svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import FigureView, content_id, csv_text
 from engram_audio.structure.columns import STRUCTURE
 

@@ -3,21 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from engram_audio.artifacts.columns import choose
+from engram_audio.memory.names import CONTROL_WORDS
 from engram_audio.report import svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import FigureView, content_id, csv_text
 
-NAMES = {
-    "best_null": "the best null",
-    "knock_out": "itself without the table",
-    "base": "its head without a memory",
-    "matched_parameters": "a net with as many parameters",
-    "matched_flops": "a net with as much work",
-    "shuffled_keys": "the keys of other frames",
-    "random_values": "entries in random places",
-    "constant_gate": "one gate for all",
-    "knn": "k-NN over a datastore",
-}
 COLORS = (svg.BLUE, svg.VERMILION, svg.GREEN, svg.ORANGE)
 MAXIMUM_MEMORIES = 4
 
@@ -31,7 +22,7 @@ def gains_figure(data: ReportData, representation: str, lag_frames: int) -> Figu
     on_val = _rows(data, representation, lag_frames, "val").sort_values("memory_nll_nats")
     pairs = zip(on_val["memory"], on_val["predictor"], strict=True)
     chosen = list(dict.fromkeys(pairs))[:MAXIMUM_MEMORIES]
-    controls = [name for name in NAMES if name in set(rows["control"])]
+    controls = [name for name in CONTROL_WORDS if name in set(rows["control"])]
     places = np.arange(len(controls))[::-1].astype(float)
     with svg.canvas(svg.WIDE_IN, 1.4 + 0.5 * len(controls)) as (figure, (axis,)):
         for number, (memory, base) in enumerate(chosen):
@@ -45,7 +36,7 @@ def gains_figure(data: ReportData, representation: str, lag_frames: int) -> Figu
                 color=COLORS[number], label=f"{memory} on {base}", markersize=4, linewidth=1,
             )  # fmt: skip
         axis.axvline(0.0, color=svg.INK, linewidth=1, linestyle="--")
-        axis.set_yticks(places, [NAMES[name] for name in controls])
+        axis.set_yticks(places, [CONTROL_WORDS[name] for name in controls])
         axis.set_xscale("symlog", linthresh=0.1)
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # mathematics stays markup
         axis.set_xlabel("gain of the memory, nats per frame (linear between -0.1 and 0.1)")

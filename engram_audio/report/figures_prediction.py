@@ -8,19 +8,20 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from engram_audio.report import number, svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.artifacts.columns import choose
+from engram_audio.prediction.cells import TARGETS, Cells
+from engram_audio.report import svg
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import FigureView, content_id, csv_text
 from engram_audio.report.prediction_rows import (
     FIRST_EXPERIMENT,
-    TARGETS,
-    Cells,
     cells_of,
     num_dims,
     speakers_words,
     surrogate_cells,
     white_noise_reversion,
 )
+from engram_audio.verdicts import number
 
 SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^"}
 PARTS = (  # column, label, colour, opacity

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.report import svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import FigureView, content_id, csv_text
+from engram_audio.rollout.verdicts import is_named
 
 LINES = ("-", "--", ":", "-.")
 
@@ -23,11 +25,6 @@ def named_rows(data: ReportData, representation: str) -> pd.DataFrame:
     """Return the rows of free runs of named methods, of every training seed."""
     rows = choose(data.tables["rollout"], representation=representation)
     return rows.loc[is_named(rows) & (rows["inject_frames"] == 0)]
-
-
-def is_named(rows: pd.DataFrame) -> pd.Series:
-    """Return which rows are of named methods, not of sweep points."""
-    return pd.Series([str(name) in ("", "nan") for name in rows["sweep"]], index=rows.index)
 
 
 def _style(number: int) -> dict[str, Any]:

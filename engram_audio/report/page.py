@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from engram_audio.report.data import ReportData
 from engram_audio.report.registry import SECTIONS
+from engram_audio.report.sections.verdict import verdict_word
 
 PAGE = "page.html.j2"
 STYLE = "page.css"
@@ -46,7 +47,7 @@ def render_page(data: ReportData, templates: Mapping[str, str]) -> str:
     ]
     return environment.get_template(PAGE).render(
         title=data.settings.title,
-        verdict=data.decision.get("verdict", "UNDECIDED"),
+        verdict=verdict_word(data),
         sections=sections,
         style=Markup(style),
         style_hash=source_hash(style),

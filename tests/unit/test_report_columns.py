@@ -35,6 +35,9 @@ SHOWN_IN = {
     "rollout": ("rollout",), "rollout_sweep": ("rollout",), "codecs": ("codecs",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
     "calibration": ("verdict", "calibration"),
+    "verdicts": (
+        "verdict", "calibration", "prediction", "factorizer", "memory", "rollout", "codecs",
+    ),
 }  # fmt: skip
 
 
@@ -82,7 +85,7 @@ def data() -> ReportData:
 
 def smaller(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of one representation; columns are asked for here, not numbers."""
-    if "representation" not in table or table["representation"].isna().to_numpy().all():
+    if "representation" not in table.columns or table["representation"].isna().to_numpy().all():
         return table
     return table.loc[table["representation"].isin([BASES[0], "mimi", "mel", "mel_pca_state"])]
 

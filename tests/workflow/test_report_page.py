@@ -184,7 +184,8 @@ def test_verdict_is_the_first_thing_said(document):
 
 def test_study_without_sound_exclusions_cells_or_curves_still_renders():
     data = report_data()
-    empty = {name: table.iloc[:0] for name, table in data.tables.items() if name != "structure"}
+    kept = ("structure", "verdicts")
+    empty = {name: table.iloc[:0] for name, table in data.tables.items() if name not in kept}
     bare = data._replace(
         players={}, cells=data.cells.iloc[:0], manifests=[], tables={**data.tables, **empty}
     )
@@ -195,7 +196,7 @@ def test_study_without_sound_exclusions_cells_or_curves_still_renders():
 
 def test_sections_of_absent_tables_are_left_out():
     data = report_data()
-    tables = {"structure": data.tables["structure"]}
+    tables = {name: data.tables[name] for name in ("structure", "verdicts")}
     bare = data._replace(tables=tables, cells=data.cells.iloc[:0], players={})
     page = Document(render_page(bare, templates()))
     names = [attributes.get("id") for attributes, _ in page.all("section")]

@@ -15,7 +15,14 @@ def compared(**changes: pd.DataFrame):
     """Report data whose deciding representation is among the codecs."""
     data = with_codecs(report_data(), **changes)
     decision = {**data.sections["decision"], "representation": "mimi"}
-    return judged(data._replace(sections={**data.sections, "decision": decision}))
+    entries = data.decision["representations"]
+    document = {**data.decision, "representations": {**entries, "mimi": entries["mel_pca"]}}
+    return judged(
+        data._replace(
+            sections={**data.sections, "decision": decision},
+            documents={**data.documents, "decision": document},
+        )
+    )
 
 
 @pytest.fixture(scope="module")

@@ -204,4 +204,4 @@ def test_sections_of_absent_tables_are_left_out():
         "verdict", "matrix", "prediction", "factorizer", "memory", "rollout", "listening",
         "provenance",
     ]  # fmt: skip
-    assert "This study has no predictions" in "".join(text for _, text in page.all("p"))
+    assert "This study has no predictions" in "".join(text for _, text in page.all("li"))

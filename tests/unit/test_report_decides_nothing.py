@@ -28,8 +28,9 @@ ALLOWED = {
     "engram_audio.rollout.verdicts": {"is_named"},
 }
 ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+# Constants `MAXIMUM_...` bound the size of the page itself, as does `maximum_table_rows`.
 BAR = re.compile(
-    r"^(minimum|maximum)(?!_(table_)?rows|_figure_bytes|_mb)|threshold|tolerance|_bars?$"
+    r"^(minimum|MINIMUM|maximum(?!_rows|_table_rows))|(?i:threshold|tolerance|(^|_)bars?$)"
 )
 END = re.compile(r"(^|_)(low|high)$")
 
@@ -45,15 +46,15 @@ def imported(tree: ast.AST) -> list[tuple[str, str]]:
 
 
 def words_of(node: ast.AST) -> set[str]:
-    """Every name, attribute and text below a node, in lower case."""
+    """Every name, attribute and text below a node."""
     found = set()
     for each in ast.walk(node):
         if isinstance(each, ast.Name):
-            found.add(each.id.lower())
+            found.add(each.id)
         elif isinstance(each, ast.Attribute):
-            found.add(each.attr.lower())
+            found.add(each.attr)
         elif isinstance(each, ast.Constant) and isinstance(each.value, str):
-            found.add(each.value.lower())
+            found.add(each.value)
     return found
 
 
@@ -88,7 +89,8 @@ def test_no_module_of_the_page_knows_a_bar(path):
     [
         "if low > 0.0: outcome = 'real'", "x = row['gain_nats_high'] <= 0",
         "kept_low >= bars['minimum_kept']", "value < minimum",
-        "share > settings.maximum_blown_share", "1 - control_tolerance < value", "value > threshold",
+        "share > settings.maximum_blown_share", "1 - control_tolerance < value",
+        "value > THRESHOLD",
     ],
 )  # fmt: skip
 def test_a_planted_judgement_is_seen(code):

@@ -21,7 +21,7 @@ EXPECTED = {
     },
     "decision.operative_gate.minimum_advantage": {
         "decide": 1, "tabulate_codecs": 1, "tabulate_calibration": 1, "simulate_power": 1,
-        "tabulate_verdicts": 1, "render_report": 1,
+        "simulate_sabotage": 1, "tabulate_verdicts": 1, "render_report": 1,
     },
     "calibration.power.num_studies": {
         "simulate_power": 1, "tabulate_calibration": 1, "tabulate_verdicts": 1,

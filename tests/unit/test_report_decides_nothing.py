@@ -29,8 +29,9 @@ ALLOWED = {
 }
 ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 # Constants `MAXIMUM_...` bound the size of the page itself, as does `maximum_table_rows`.
+# Constants `MAXIMUM_...` bound the size of the page itself, as does `maximum_table_rows`.
 BAR = re.compile(
-    r"^(minimum|MINIMUM|maximum(?!_rows|_table_rows))|(?i:threshold|tolerance|(^|_)bars?$)"
+    r"^(minimum|MINIMUM|maximum(?!_rows|_table_rows))|(?i:threshold|tolerance|_bars?$|^bars$)"
 )
 END = re.compile(r"(^|_)(low|high)$")
 

@@ -80,9 +80,9 @@ def measured_of(row: Row, quantity: Quantity) -> Measured:
 def state_of(row: Row, quantity: Quantity) -> str:
     """Return `met`, `not met`, `undecided`, or UNMEASURED where there is no interval."""
     measured = measured_of(row, quantity)
-    return judge(measured, quantity.asked).outcome if all(map(math.isfinite, measured)) else (
-        UNMEASURED
-    )  # fmt: skip
+    if not all(map(math.isfinite, measured)):
+        return UNMEASURED
+    return judge(measured, quantity.asked).outcome
 
 
 def is_plain(row: Row) -> bool:
@@ -123,9 +123,11 @@ def _others(
 ) -> dict[str, list[str]]:
     """Return the rows that count as other codecs, by their state."""
     found: dict[str, list[str]] = {MET: [], NOT_MET: [], UNDECIDED: [], UNMEASURED: []}
-    own = rows.get(representation)
-    for name, row in rows.items() if own is not None else ():
-        if str(row["family"]) != str(own["family"]) and is_plain(row):
+    if representation not in rows:
+        return found
+    family = str(rows[representation]["family"])
+    for name, row in rows.items():
+        if str(row["family"]) != family and is_plain(row):
             found[state_of(row, quantity)].append(name)
     return found
 

@@ -143,7 +143,7 @@ def test_a_page_with_other_rows_says_what_they_say(data: ReportData, render):
     number = range(len(table))
     # the verdict of the page has one of three outcomes
     is_main = (table["stage"] == "structure") & (table["case"] == "")
-    outcome = table["outcome"].map(turned).mask(is_main, "not met")
+    outcome = table["outcome"].map(lambda word: turned[word]).mask(is_main, "not met")
     other = table.assign(outcome=outcome, sentence=[f"Sentence {n} of others." for n in number])
     page = render(data._replace(tables={**data.tables, "verdicts": other}))
     expected = dict(zip(other["sentence"], other["outcome"], strict=True))

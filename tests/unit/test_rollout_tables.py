@@ -25,7 +25,8 @@ from engram_audio.rollout.evaluation import (
 from engram_audio.rollout.fit import build_model, frame_of
 from engram_audio.rollout.sweep import expand_all, sweep_of
 from engram_audio.rollout.tables import beside, frozen_excess, rollout_table, sweep_table
-from tests.report_rollout_tables import BARS_SECTION, CLIMATE, RUNS, SETTINGS, runs
+from tests.report_rollout_tables import CLIMATE, RUNS, SETTINGS, runs
+from tests.report_verdicts import BARS_SECTION
 from tests.unit.rollout_material import (
     CPU,
     eval_starts,

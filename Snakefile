@@ -65,6 +65,8 @@ rule all:
     input:
         "<results>/report.html",
         "<results>/decision.json",
+        "<results>/verdicts.csv",
+        "<results>/verdicts.json",
         expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
 
 

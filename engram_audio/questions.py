@@ -90,6 +90,15 @@ IN_BOTH_PLACES = {
 }
 
 
+# What a stage's verdict is judged from, where it is published.
+JUDGED = (FIRST, "prediction", "factorizer", "codecs", "memory_verdict", "rollout", "calibration")
+
+
+def judged_tables(names: Sequence[str]) -> list[str]:
+    """Return those of some tables that the verdicts are judged from."""
+    return [name for name in JUDGED if name in names]
+
+
 def published(plan: Plan, question: str) -> list[str]:
     """Return the tables of a question that a study publishes."""
     asked = QUESTIONS[question]
@@ -140,6 +149,12 @@ def tables_of_page(plan: Plan, question: str) -> list[str]:
     folder = folder_of_page(plan, question)
     names = dict.fromkeys([*published(plan, FIRST), *own])
     return [_below(folder if name in IN_BOTH_PLACES else "", name) for name in names]
+
+
+def judged_of_page(plan: Plan, question: str) -> list[str]:
+    """Return the tables of a question's page that its verdicts are judged from."""
+    paths = tables_of_page(plan, question)
+    return [path for path in paths if path.rpartition("/")[2].removesuffix(".csv") in JUDGED]
 
 
 def _below(folder: str, table: str) -> str:

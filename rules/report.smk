@@ -34,8 +34,36 @@ def rule_benchmarks() -> dict[str, str]:
 
 
 localrules:
+    tabulate_verdicts,
     render_report,
     write_first_results,
+
+
+rule tabulate_verdicts:
+    """Publish what every stage answers, judged from its published tables."""
+    input:
+        settings=settings(
+            "tabulate_verdicts", decision_section="decision", bars_section="rollout.bars"
+        ),
+        tables=expand("<results>/tables/{table}.csv", table=questions.judged_tables(REPORT_TABLES)),
+        documents=PLAN.report.documents(),
+    output:
+        table=report("<results>/verdicts.csv", category="Decision"),
+        document="<results>/verdicts.json",
+    log:
+        "<logs>/verdicts.log",
+    benchmark:
+        "<benchmarks>/verdicts.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.tabulate_verdicts {params.files} >{log:q} 2>&1"
 
 
 rule render_report:
@@ -50,7 +78,10 @@ rule render_report:
             section="report",
             config_sections=PLAN.section_names(),
         ),
-        tables=expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
+        tables=[
+            *expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
+            "<results>/verdicts.csv",
+        ],
         documents=PLAN.report.documents(),
         cells=PLAN.structure.cells(),
         latents=PLAN.report.latents(),

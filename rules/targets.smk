@@ -14,15 +14,23 @@ localrules:
     memory,
     codecs,
     rollout,
+    tabulate_question_verdicts,
     render_question,
 
 
 def page_tables(wildcards) -> list[str]:
     """Tables of a question's page."""
     try:
-        return [f"<results>/{path}" for path in questions.tables_of_page(PLAN, wildcards.question)]
+        names = questions.tables_of_page(PLAN, wildcards.question)
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    verdicts = f"<results>/questions/{wildcards.question}/verdicts.csv"
+    return [*(f"<results>/{name}" for name in names), verdicts]
+
+
+def page_judged(wildcards) -> list[str]:
+    """Those of these tables that its verdicts are judged from."""
+    return [f"<results>/{name}" for name in questions.judged_of_page(PLAN, wildcards.question)]
 
 
 def page_documents(wildcards) -> list[str]:
@@ -45,6 +53,20 @@ def of_page(wildcards, paths: list[str]) -> list[str]:
     """Those of some files that the page shows."""
     is_before = questions.folder_of_page(PLAN, wildcards.question)
     return questions.without(questions.states(PLAN), paths) if is_before else paths
+
+
+use rule tabulate_verdicts as tabulate_question_verdicts with:
+    input:
+        settings=settings_as("tabulate_verdicts", "tabulate_question_verdicts"),
+        tables=page_judged,
+        documents=page_documents,
+    output:
+        table="<results>/questions/{question}/verdicts.csv",
+        document="<results>/questions/{question}/verdicts.json",
+    log:
+        "<logs>/render_question/{question}.verdicts.log",
+    benchmark:
+        "<benchmarks>/render_question/{question}.verdicts.tsv"
 
 
 use rule render_report as render_question with:

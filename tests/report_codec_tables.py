@@ -16,6 +16,7 @@ from engram_audio.report.data import ReportData
 from engram_audio.structure.config import OperativeGate
 from tests import studies
 from tests.report_tables import REGISTERED
+from tests.report_verdicts import judged
 
 HEAD, MARGINAL_NLL = "student_t_mixture", 90.0
 GATE = OperativeGate.model_validate(
@@ -136,4 +137,4 @@ def with_codecs(data: ReportData, **changes: pd.DataFrame) -> ReportData:
     """Return the report's data with codecs side by side."""
     codecs, frontier = published()
     tables = {"codecs": codecs, "frontier": frontier, **changes}
-    return data._replace(tables={**data.tables, **tables})
+    return judged(data._replace(tables={**data.tables, **tables}))

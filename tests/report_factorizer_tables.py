@@ -12,6 +12,7 @@ from engram_audio.factorizer.columns import FACTORIZER_STATES
 from engram_audio.factorizer.tables import Direct, Run, factorizer_table, sweep_table
 from engram_audio.report.data import ReportData
 from tests.report_tables import BASES
+from tests.report_verdicts import judged
 from tests.unit.factorizer_material import settings
 
 BASE = BASES[0]
@@ -101,4 +102,4 @@ def with_factorizer(data: ReportData) -> ReportData:
     tables = {
         "factorizer": table, "factorizer_sweep": sweep_table(table), "factorizer_states": states(),
     }  # fmt: skip
-    return data._replace(tables={**data.tables, **tables})
+    return judged(data._replace(tables={**data.tables, **tables}))

@@ -12,6 +12,7 @@ from engram_audio.memory.config import MemoryVerdictSection
 from engram_audio.memory.tables import Direct, Run, memory_table, verdict_table
 from engram_audio.report.data import ReportData
 from tests.report_tables import BASES
+from tests.report_verdicts import judged
 
 BASE = BASES[0]
 SLICES = ("all", "medial")
@@ -107,4 +108,4 @@ def with_memory(data: ReportData) -> ReportData:
     """Return the report's data with memories."""
     table = published()
     tables = {"memory": table, "memory_verdict": verdict_table(table, VERDICT)}
-    return data._replace(tables={**data.tables, **tables})
+    return judged(data._replace(tables={**data.tables, **tables}))

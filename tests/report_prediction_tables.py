@@ -12,6 +12,7 @@ from engram_audio.prediction.columns import PREDICTION_CALIBRATION, PREDICTION_R
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from engram_audio.report.data import ReportData
 from tests.report_tables import BASES, declared
+from tests.report_verdicts import judged
 
 BASE, SURROGATE = BASES[0], f"{BASES[0]}--shuffled"
 HEADS = ("gaussian_mixture", "student_t_mixture")
@@ -41,6 +42,7 @@ LEVELS = {
     ("student_t_mixture", 2, "position"): 87.5,
 }
 NUM_FRAMES, NUM_SAMPLED = 600, 40
+SETTINGS = Settings((1, 2), ("delta", "position"), SLICES, 0.95, 0.01, (0.05, 0.25, 0.75, 0.95))
 
 
 def speaker_row(generator: np.random.Generator, level: float) -> dict[str, float]:
@@ -136,13 +138,12 @@ def rollout_table() -> pd.DataFrame:
 
 def with_prediction(data: ReportData, surrogate: bool = True) -> ReportData:
     """Return the report's data with the tables of the prediction stage."""
-    settings = Settings((1, 2), ("delta", "position"), SLICES, 0.95, 0.01, (0.05, 0.25, 0.75, 0.95))
     groups = [inputs_of(BASE, LEVELS)]
     groups += [inputs_of(SURROGATE, surrogate_levels())] if surrogate else []
     tables = {
-        "prediction": prediction_table(groups, settings),
+        "prediction": prediction_table(groups, SETTINGS),
         "worst_frames": worst_table(groups),
         "prediction_calibration": declared(PREDICTION_CALIBRATION, calibration_table()),
         "prediction_rollout": declared(PREDICTION_ROLLOUT, rollout_table()),
     }
-    return data._replace(tables={**data.tables, **tables})
+    return judged(data._replace(tables={**data.tables, **tables}))

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.published import TEMPLATE_SUFFIXES
 from engram_audio.artifacts.table import write_csv, write_table
 from engram_audio.provenance import canonical_json
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.published_tables import TABLES
 from tests.report_tables import BASES, report_data
 
@@ -19,7 +20,8 @@ def write_results(folder: Path, utterance_id: str = "v01-0003") -> ReportData:
     """Write every input of render_report below a folder and return what they hold."""
     data = report_data(utterance_id)
     for name, table in data.tables.items():
-        write_csv(folder / "tables" / f"{name}.csv", table, TABLES[name])
+        place = folder if name == "verdicts" else folder / "tables"
+        write_csv(place / f"{name}.csv", table, TABLES[name])
     decision = {key: value for key, value in data.decision.items() if key != "schema_version"}
     write_json(folder / "decision.json", decision)
     for representation in BASES:
@@ -72,7 +74,7 @@ def step_arguments(folder: Path) -> list[str]:
     found = {
         "section": [folder / "config" / "report.json"],
         "config-sections": sorted((folder / "config").glob("*.json")),
-        "tables": sorted((folder / "tables").glob("*.csv")),
+        "tables": [*sorted((folder / "tables").glob("*.csv")), folder / "verdicts.csv"],
         "documents": [folder / "decision.json"],
         "cells": sorted(folder.glob("structure/*/*/*/cells.parquet")),
         "latents": [

@@ -11,20 +11,16 @@ from pydantic import TypeAdapter
 
 from engram_audio.report.data import ReportData
 from engram_audio.rollout.ceiling import Run
-from engram_audio.rollout.config import AnyMethod, MethodSection, RolloutBarsSection
+from engram_audio.rollout.config import AnyMethod, MethodSection
 from engram_audio.rollout.measures import Health
 from engram_audio.rollout.tables import rollout_table, sweep_table
 from tests.report_tables import BASES
+from tests.report_verdicts import BARS_SECTION, judged
 from tests.unit.rollout_material import METHODS, rollout_section
 
 BASE = BASES[0]
 SETTINGS = rollout_section()
 HORIZONS = range(1, 9)
-BARS = {
-    "minimum_kept": 0.9, "minimum_skill": 0.95, "maximum_excess_distance": 0.02,
-    "std_ratio_range": [0.95, 1.05], "maximum_blown_share": 0.0, "maximum_frozen_share": 0.0,
-}  # fmt: skip
-BARS_SECTION = RolloutBarsSection.model_validate(BARS, strict=False)
 CLIMATE = 2.0
 HEALTHY = Health(1.0, 0.97, 1.03, 1.0, 0.01, 0.01, 0.03, 0.1, 0.005, 0.004)
 FROZEN = HEALTHY._replace(std_ratio=0.02, std_ratio_lowest=0.01, step_ratio=0.01)
@@ -113,10 +109,10 @@ def runs(representation: str = BASE) -> list[Run]:
 
 
 def with_rollout(data: ReportData) -> ReportData:
-    """The page's data with the rollout stage's tables and bars."""
+    """The page's data with the rollout stage's tables and verdicts."""
     table = rollout_table(runs(), SETTINGS, 0.95)
     tables = {
         **data.tables, "rollout": table,
         "rollout_sweep": sweep_table(runs(), table, SETTINGS, BARS_SECTION),
     }  # fmt: skip
-    return data._replace(tables=tables, sections={**data.sections, "rollout_bars": BARS})
+    return judged(data._replace(tables=tables))

@@ -19,6 +19,7 @@ from engram_audio.report.config import ReportSection
 from engram_audio.report.data import ReportData
 from engram_audio.report.published_tables import TABLES
 from engram_audio.report.timings import JobTiming, gather_timings
+from tests.report_verdicts import judged
 
 BASES = ("mel_pca", "mel_pca_overlap_control")
 SURROGATES = ("shuffled", "phase_randomized", "var")
@@ -201,6 +202,7 @@ def gate_row(
     return {
         "name": quantity, "representation": BASES[0], "split_seed": 0, "key": key, "lag": 2,
         "slice": slice_name, "quantity": quantity, "outcome": outcome, "direction": "above",
+        "reason": None,
         "sentence": f"{quantity} of {key} on slice {slice_name}: {outcome}.", **values,
     }  # fmt: skip
 
@@ -232,14 +234,15 @@ def decision_document(verdict: str = "UNDECIDED") -> dict[str, Any]:
     null = gate_row(REGISTERED[0], "all", "mean_reversion", "", value=0.44,
                     interval=[0.43, 0.45], threshold=0.5)  # fmt: skip
     rows.append({**null, "outcome": None})
-    gates = {"operative": rows, "literal": literal}
+    gates = {"operative": rows, "literal": literal, "informational": []}
+    deciding = [row for row in rows if row["outcome"] == "undecided"]
     return {
         "schema_version": 1, "verdict": verdict, "representation": BASES[0],
-        "deciding_rows": [row for row in rows if row["outcome"] == "undecided"],
+        "deciding_rows": deciding,
         "representations": {
             BASES[0]: {
                 "verdict": verdict, "gates": gates, "num_looked_at": 195,
-                "keys": dict.fromkeys(REGISTERED, verdict),
+                "keys": dict.fromkeys(REGISTERED, verdict), "deciding_rows": deciding,
             },
             BASES[1]: {
                 "verdict": "STOP", "gates": gates, "num_looked_at": 195,
@@ -324,13 +327,14 @@ def report_data(utterance_id: str = "v01-0003", verdict: str = "UNDECIDED") -> R
         "decoded": silent_clip(), "decoded_picture": picture(generator),
         "log_mel_l1": 0.54,
     }  # fmt: skip
-    return ReportData(
+    data = ReportData(
         settings=ReportSection(
             title="Can a lookup memory help?", num_players=2, player_duration_s=2.0
         ),
         sections={
             "decision": {
                 "representation": BASES[0], "keys": list(REGISTERED), "lag_frames": 2,
+                "slices": list(SLICES),
                 "literal_gate": {"maximum_ratio": 0.6, "maximum_transfer_loss": 0.2},
                 "operative_gate": GATE,
             },
@@ -367,6 +371,7 @@ def report_data(utterance_id: str = "v01-0003", verdict: str = "UNDECIDED") -> R
         ],
         packages={"numpy": "2.3.1", "python": "3.11.9"},
     )  # fmt: skip
+    return judged(data)
 
 
 def templates() -> dict[str, str]:

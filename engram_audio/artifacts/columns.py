@@ -8,7 +8,7 @@ from it, and `make docs` writes it out as the data dictionary.
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -223,6 +223,31 @@ def absent_columns(wanted: Sequence[str], found: Iterable[object], where: str) -
     near = difflib.get_close_matches(wanted[0], names, n=1, cutoff=NEAR)
     hint = f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(names) or 'none'}"
     return InputError(f"{where}: has no column {_quoted(wanted)}; {hint}")
+
+
+def choose(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
+    """Return the rows whose columns equal the wanted values, or one of several in a list.
+
+    Raises:
+        InputError: The frame has no column of that name.
+    """
+    mask = pd.Series(True, index=frame.index)
+    for name, value in wanted.items():
+        if name not in frame.columns:
+            raise absent_columns([name], frame.columns, "filter")
+        column = frame[name]
+        mask &= column.isin(list(value)) if isinstance(value, list | tuple) else column == value
+    return frame.loc[mask]
+
+
+def first_row(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the first row by column; every value is missing where the frame has no rows.
+
+    A name that is no column raises a KeyError, with rows and without.
+    """
+    if frame.empty:
+        return dict.fromkeys(map(str, frame.columns), float("nan"))
+    return {str(name): value for name, value in frame.iloc[0].to_dict().items()}
 
 
 def _difference(unknown: Sequence[str], missing: Sequence[str]) -> str:

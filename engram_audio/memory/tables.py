@@ -14,7 +14,15 @@ import pandas as pd
 from engram_audio.memory.columns import MEMORY as MEMORY_TABLE
 from engram_audio.memory.columns import MEMORY_VERDICT
 from engram_audio.memory.config import MemoryVerdictSection
-from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY, MEMORY
+from engram_audio.memory.names import (
+    KNN,
+    KNN_BASE,
+    KNN_MEMORY,
+    MEMORY,
+    PROCEED,
+    STOP,
+    UNDECIDED,
+)
 from engram_audio.prediction.comparison import (
     Cell,
     SumTable,
@@ -33,7 +41,6 @@ REQUIRED = (
 )  # fmt: skip
 OWN_HEAD = "base"  # of a jointly trained memory: the same head trained without it
 CONTROLS = (*REQUIRED, OWN_HEAD, "constant_gate", KNN)
-PROCEED, STOP, UNDECIDED = "PROCEED", "STOP", "UNDECIDED"
 
 
 class Run(NamedTuple):

@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from engram_audio.artifacts.columns import absent_columns
 from engram_audio.report.config import ReportSection
 from engram_audio.report.published_tables import TABLES
-
-SURROGATE_MARK = "--"
+from engram_audio.structure.decision import SURROGATE_MARK
+from engram_audio.verdicts.row import VerdictRow, row_of
 
 
 class ReportData(NamedTuple):
@@ -51,6 +50,11 @@ class ReportData(NamedTuple):
         found = self.tables.get(name)
         return TABLES[name].empty() if found is None else found
 
+    def verdicts(self, stage: str) -> list[VerdictRow]:
+        """Return what a stage answers, in the order of the table."""
+        records = self.table("verdicts").to_dict("records")
+        return [row_of(record) for record in records if record["stage"] == stage]
+
     @property
     def decision(self) -> dict[str, Any]:
         """The decision document."""
@@ -76,28 +80,3 @@ class ReportData(NamedTuple):
         table = self.tables["structure"]
         found = table.loc[table["representation"] == representation, "split_seed"]
         return seeds[0] if seeds else int(found.min())
-
-
-def choose(frame: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
-    """Return the rows whose columns equal the wanted values, or one of several in a list.
-
-    Raises:
-        InputError: The frame has no column of that name.
-    """
-    mask = pd.Series(True, index=frame.index)
-    for name, value in wanted.items():
-        if name not in frame.columns:
-            raise absent_columns([name], frame.columns, "filter")
-        column = frame[name]
-        mask &= column.isin(list(value)) if isinstance(value, list | tuple) else column == value
-    return frame.loc[mask]
-
-
-def first_row(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return the first row by column; every value is missing where the frame has no rows.
-
-    A name that is no column raises a KeyError, with rows and without.
-    """
-    if frame.empty:
-        return dict.fromkeys(map(str, frame.columns), float("nan"))
-    return {str(name): value for name, value in frame.iloc[0].to_dict().items()}

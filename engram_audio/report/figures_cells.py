@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.report import svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import Drawing, figure
 
 MAXIMUM_POINTS = 2000  # an inline drawing with more points is slow to open

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.report import svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import Drawing, figure
 from engram_audio.report.lines import Look, draw_line, draw_lines, draw_marks
 

@@ -5,8 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.report import svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import Drawing, figure
 from engram_audio.report.figures_structure import num_speakers_words, registered_rows
 from engram_audio.report.lines import Look, handle

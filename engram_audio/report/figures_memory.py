@@ -3,22 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from engram_audio.artifacts.columns import choose
+from engram_audio.memory.names import CONTROL_WORDS
 from engram_audio.report import svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import Drawing, figure
 from engram_audio.report.lines import draw_marks
 
-NAMES = {
-    "best_null": "the best null",
-    "knock_out": "itself without the table",
-    "base": "its head without a memory",
-    "matched_parameters": "a net with as many parameters",
-    "matched_flops": "a net with as much work",
-    "shuffled_keys": "the keys of other frames",
-    "random_values": "entries in random places",
-    "constant_gate": "one gate for all",
-    "knn": "k-NN over a datastore",
-}
 MAXIMUM_MEMORIES = 4
 
 
@@ -44,7 +35,7 @@ def gains_figure(
     rows = rows.loc[np.isfinite(rows["gain_nats"].to_numpy(float))]
     if rows.empty:
         return None
-    controls = [name for name in NAMES if name in set(rows["control"])]
+    controls = [name for name in CONTROL_WORDS if name in set(rows["control"])]
     places = np.arange(len(controls))[::-1].astype(float)
     axis = canvas.panel(width_in=svg.WIDE_IN, height_in=1.4 + 0.5 * len(controls))
     chosen = _best_on_val(data, representation, lag_frames)
@@ -54,7 +45,7 @@ def gains_figure(
         label = f"{memory} on {base}"
         draw_marks(axis, own, "gain_nats", places - shift, svg.SERIES[number], label)
     axis.axvline(0.0, **svg.THRESHOLD)
-    axis.set_yticks(places, [NAMES[name] for name in controls])
+    axis.set_yticks(places, [CONTROL_WORDS[name] for name in controls])
     axis.set_xscale("symlog", linthresh=0.1)
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # mathematics stays markup
     axis.set_xlabel("gain of the memory, nats per frame (linear between -0.1 and 0.1)")

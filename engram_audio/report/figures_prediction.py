@@ -8,20 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from engram_audio.report import number, svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.artifacts.columns import choose
+from engram_audio.prediction.cells import TARGETS, Cells
+from engram_audio.report import svg
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import Drawing, figure
 from engram_audio.report.lines import PLACE, Look, at_places, draw_line, handle, place_ticks
 from engram_audio.report.prediction_rows import (
     FIRST_EXPERIMENT,
-    TARGETS,
-    Cells,
     cells_of,
     num_dims,
     speakers_words,
     surrogate_cells,
     white_noise_reversion,
 )
+from engram_audio.verdicts import number
 
 SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^"}
 PARTS = (  # column, label, colour, opacity

@@ -6,18 +6,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from engram_audio.artifacts.columns import choose
+from engram_audio.prediction.cells import TARGETS, Cells
 from engram_audio.prediction.columns import PREDICTION
-from engram_audio.report import number, svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report import svg
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import Drawing, figure
 from engram_audio.report.lines import PLACE, Look, at_places, draw_line, place_ticks
 from engram_audio.report.prediction_rows import (
-    TARGETS,
-    Cells,
     cells_of,
     registered_lag,
     speakers_words,
 )
+from engram_audio.verdicts import number
 
 ANY_LAG = 0  # a law without context is scored once for all lags
 KINDS = {"per_dimension": "each dimension", "density": "joint density"}

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.report import svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import Drawing, figure
 from engram_audio.report.lines import DASHES, Look, draw_line, draw_lines, handle
+from engram_audio.rollout.verdicts import is_named
 
 RUNS = {"sampled": "sampled steps", "mean": "mean path"}
 
@@ -22,11 +24,6 @@ def named_rows(data: ReportData, representation: str) -> pd.DataFrame:
     """Return the rows of free runs of named methods, of every training seed."""
     rows = choose(data.tables["rollout"], representation=representation)
     return rows.loc[is_named(rows) & (rows["inject_frames"] == 0)]
-
-
-def is_named(rows: pd.DataFrame) -> pd.Series:
-    """Return which rows are of named methods, not of sweep points."""
-    return pd.Series([str(name) in ("", "nan") for name in rows["sweep"]], index=rows.index)
 
 
 def _looks(rows: pd.DataFrame) -> dict[str, Look]:

@@ -8,11 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from engram_audio.report import number, svg
-from engram_audio.report.data import ReportData, choose
+from engram_audio.artifacts.columns import choose
+from engram_audio.report import svg
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import Drawing, figure
 from engram_audio.report.key_names import with_key_parts
 from engram_audio.report.lines import DASHES, Look, draw_lines, handle
+from engram_audio.verdicts import number
 
 INPUT_DASHES = {"raw": "-", "speaker_centred": "--", "increments": ":"}
 LOWEST: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from engram_audio.report.data import choose
+from engram_audio.artifacts.columns import choose
 
 PLACE = "place"
 DASHES = ("-", "--", ":", "-.")

@@ -12,6 +12,7 @@ from engram_audio.report.published_tables import TABLES
 from engram_audio.report.registry import SECTIONS
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.sections import listening
+from engram_audio.report.sections.verdict import verdict_word
 
 PAGE = "page.html.j2"
 STYLE = "page.css"
@@ -49,7 +50,7 @@ def render_page(data: ReportData, templates: Mapping[str, str]) -> str:
         title=data.settings.title,
         question=data.question,
         whole=WHOLE,
-        verdict=data.decision.get("verdict", "UNDECIDED"),
+        verdict=verdict_word(data),
         sections=sections,
         style=Markup(style),
         style_hash=source_hash(style),

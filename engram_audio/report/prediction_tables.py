@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.prediction.columns import PREDICTION, PREDICTION_ROLLOUT, WORST_FRAMES
-from engram_audio.report import number
-from engram_audio.report.data import SURROGATE_MARK, ReportData, choose
+from engram_audio.report.data import SURROGATE_MARK, ReportData
 from engram_audio.report.prediction_rows import cells_of, predicted, registered_lag, table_of
 from engram_audio.report.table_view import Column, TableView, make_table, shown
+from engram_audio.verdicts import number
 
 NUM_WORST = 8  # frames shown at first
 

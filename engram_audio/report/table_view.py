@@ -13,7 +13,7 @@ import pandas as pd
 
 from engram_audio.artifacts.columns import Table, absent_columns
 from engram_audio.errors import InputError
-from engram_audio.report import number
+from engram_audio.verdicts import number
 
 
 class Cell(NamedTuple):

@@ -70,7 +70,7 @@ class RolloutSection(RolloutValues, DivergenceView, Viewed):
 
 
 class RolloutBarsSection(Section):
-    """What a method must reach for the report to say that it survives (rollout.md B3)."""
+    """What a method must reach for its verdict to say that it survives (rollout.md B3)."""
 
     minimum_kept: float = Field(
         gt=0, description="Share of the attainable about x_t, horizons up to K."

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engram_audio.artifacts.columns import Column, Table
+from engram_audio.artifacts.columns import Column, Table, choose, first_row
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import write_csv
 from engram_audio.errors import InputError
 from engram_audio.prediction.columns import PREDICTION
-from engram_audio.report.data import choose, first_row
 from engram_audio.report.published_tables import TABLES, table_of_file
 from engram_audio.structure.columns import CURVES, LINEAR, NGRAMS, SPEAKERS, STRUCTURE
 from engram_audio.structure.comparisons import SURROGATES

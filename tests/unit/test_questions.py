@@ -40,10 +40,10 @@ def without_states(config: dict[str, Any]) -> None:
     config["representations"]["analysed"].remove("mel_pca_state")
 
 
-def test_the_questions_publish_every_table_but_the_calibration_s_and_each_once():
+def test_the_questions_publish_each_table_once_but_for_those_of_all_questions():
     """`results/report.html` gathers what the questions publish, so none may be left out."""
     names = [name for question in QUESTIONS for name in QUESTIONS[question].tables]
-    assert sorted([*names, "calibration"]) == sorted(TABLES)
+    assert sorted([*names, "calibration", "verdicts"]) == sorted(TABLES)
 
 
 def test_a_page_is_named_for_the_table_and_the_section_of_its_question():
@@ -72,7 +72,7 @@ def test_a_page_shows_the_first_question_and_its_own(question: str, change, firs
     expected = [f"{first}/{name}.csv" for name in QUESTIONS["structure"].tables]
     if question != "structure":
         names = QUESTIONS[question].tables
-        has_state = asked.exported_states()
+        has_state = asked.latents.states()
         expected += [f"{own}/{n}.csv" for n in names if n != "factorizer_states" or has_state]
     assert questions.tables_of_page(asked, question) == expected
     assert questions.folder_of_page(asked, question) == first.removesuffix("tables").strip("/")

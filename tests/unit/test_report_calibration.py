@@ -5,8 +5,10 @@ import pytest
 
 from engram_audio.report.data import ReportData
 from engram_audio.report.page import render_page
-from engram_audio.report.sections.calibration import build, trust_words
+from engram_audio.report.sections import verdict
+from engram_audio.report.sections.calibration import build
 from tests.report_tables import report_data, templates
+from tests.report_verdicts import judged
 from tests.unit.test_calibration_stage import document
 
 
@@ -15,26 +17,34 @@ def data(**changes) -> ReportData:
     content = document(**changes)
     table = pd.DataFrame(content["rows"])
     base = report_data()
-    return base._replace(
-        tables={**base.tables, "calibration": table},
-        documents={**base.documents, "calibration": content},
+    return judged(
+        base._replace(
+            tables={**base.tables, "calibration": table},
+            documents={**base.documents, "calibration": content},
+        )
     )
 
 
-def badge(one: ReportData) -> dict[str, str]:
-    return trust_words(one.tables["calibration"], one.documents["calibration"]["sabotage"]["bugs"])
+def marks(one: ReportData) -> dict[str, str]:
+    return {item["title"]: item["mark"] for item in verdict.build(one)["trust"]}
 
 
-def test_the_badge_is_good_only_if_everything_is_right():
-    """All rows, all verdicts, all bugs; the words count them."""
-    good = badge(data())
-    assert good["mark"] == "good"
-    assert "4 of 4 known answers" in good["text"] and "6 of 6 planted bugs" in good["text"]
+def test_the_marks_are_good_only_if_everything_is_right():
+    """All rows, all verdicts, all bugs."""
+    good = marks(data())
+    assert good["Worlds with known answers"] == good["Planted bugs"] == "good"
 
 
-@pytest.mark.parametrize("changes", [{"verdict": False}, {"coverage": 0.8}, {"caught": False}])
-def test_one_wrong_answer_spoils_the_badge(changes):
-    assert badge(data(**changes))["mark"] == "bad"
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({"verdict": False}, "Worlds with known answers"),
+        ({"coverage": 0.8}, "Worlds with known answers"),
+        ({"caught": False}, "Planted bugs"),
+    ],
+)
+def test_one_wrong_answer_spoils_its_mark(changes, title):
+    assert marks(data(**changes))[title] == "bad"
 
 
 def test_failing_numbers_stand_first():
@@ -56,7 +66,9 @@ def test_the_page_shows_the_section_and_the_badge():
     assert "fig-calibration-coverage" in html and "fig-calibration-power" in html
 
 
-def test_without_worlds_there_is_no_section():
-    """A study that configures none has neither section nor badge."""
+def test_without_worlds_there_is_no_section_and_the_first_screen_says_so():
+    """A study that configures none has no section; its marks say that nothing was tried."""
     html = render_page(report_data(), templates())
-    assert "Worlds with known answers" not in html
+    assert 'id="calibration"' not in html and "Worlds with known answers" not in html
+    assert marks(report_data())["not run"] == ""
+    assert "This study simulates no world with a known answer" in html

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from engram_audio.report import number
+from engram_audio.verdicts import number
 
 
 def test_interval_shows_its_width_with_two_significant_digits():

@@ -3,16 +3,12 @@
 import numpy as np
 import pytest
 
-from engram_audio.report.data import choose
+from engram_audio.artifacts.columns import choose
+from engram_audio.prediction.cells import TARGETS
 from engram_audio.report.figures_prediction import decompose, decompositions
-from engram_audio.report.prediction_rows import (
-    TARGETS,
-    cells_of,
-    surrogate_cells,
-    white_noise_reversion,
-)
+from engram_audio.report.prediction_rows import cells_of, white_noise_reversion
 from engram_audio.report.prediction_tables import gain_table, robust_table, worst_table
-from engram_audio.report.sections.prediction import build, headline_rows, outcome_of, worst_players
+from engram_audio.report.sections.prediction import build, worst_players
 from tests.report_prediction_tables import BASE, LEVELS, NUM_DIMS, with_prediction
 from tests.report_tables import report_data
 
@@ -71,34 +67,13 @@ def test_white_noise_stands_beside_each_lag(data):
     assert white_noise_reversion(512, 1) == pytest.approx(177.4, abs=0.05)
 
 
-@pytest.mark.parametrize(
-    ("interval", "surrogate", "outcome"),
-    [
-        ((1.0, 2.0), float("nan"), "real"),
-        ((1.0, 2.0), 0.5, "real"),
-        ((1.0, 2.0), 1.5, "open"),
-        ((-1.0, 2.0), float("nan"), "open"),
-        ((-2.0, -1.0), -3.0, "none"),
-        ((-2.0, 1.0), -3.0, "open"),
-        ((float("nan"), float("nan")), 0.0, "open"),
-    ],
-)
-def test_real_means_above_zero_and_above_surrogates(interval, surrogate, outcome):
-    low, high = interval
-    assert outcome_of(low, high, surrogate) == outcome
-
-
-def test_headlines_tell_real_from_open_and_none(data, cells):
-    """Known levels: real at lag 1; at lag 2 the head chosen on val ties with ridge."""
-    rows = {row.sentence.split(":")[0]: row for row in headline_rows(cells, {})}
-    assert len(rows) == 4
-    step = TARGETS["delta"]
-    assert rows[f"{TARGETS['position']} at lag 1"].outcome == "real"
-    assert rows[f"{step} at lag 1"].outcome == "real"
-    assert rows[f"{step} at lag 2"].outcome == "open"
-    assert "as first scored" in rows[f"{step} at lag 1"].sentence
-    shown = headline_rows(cells, surrogate_cells(data, BASE))
-    assert all("surrogates: up to" in row.asked for row in shown)
+def test_the_page_shows_the_rows_of_the_stage(data):
+    """Known levels: a gain at lag 1; at lag 2 the head chosen on val ties with ridge."""
+    (group,) = build(data)["groups"]
+    shown = {row.sentence.split(":")[0]: row for row in group["rows"]}
+    assert group["name"] == BASE and len(shown) == 4
+    assert shown[f"{TARGETS['position']} at lag 1"].outcome == "met"
+    assert shown[f"{TARGETS['delta']} at lag 2"].outcome == "undecided"
 
 
 def test_strictest_gain_is_the_smallest_over_nulls(cells):
@@ -135,7 +110,9 @@ def test_worst_frames_carry_time_and_link_players(data):
 
 def test_study_without_predictions_builds_nothing():
     found = build(report_data())
-    assert found["groups"] == [] and found["gains"] is None and found["players"] == []
+    (group,) = found["groups"]
+    assert [row.outcome for row in group["rows"]] == ["not run"] and group["figures"] == []
+    assert found["gains"] is None and found["players"] == []
 
 
 def test_every_level_is_scored(data):

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from engram_audio.errors import InputError
-from engram_audio.report import number
 from engram_audio.report.table_view import Column, make_table, outcome_class, shown
 from engram_audio.structure.columns import STRUCTURE
+from engram_audio.verdicts import number
 
 COLUMNS = [
     Column("name", "Name", is_text=True),

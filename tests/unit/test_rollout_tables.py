@@ -23,10 +23,11 @@ from engram_audio.rollout.evaluation import (
     make_bench,
 )
 from engram_audio.rollout.fit import build_model, frame_of
-from engram_audio.rollout.sweep import expand_all, sweep_of
+from engram_audio.rollout.sweep import expand_sweep, sweep_of
 from engram_audio.rollout.tables import beside, frozen_excess, rollout_table, sweep_table
 from engram_audio.section import validated
-from tests.report_rollout_tables import BARS_SECTION, CLIMATE, RUNS, SETTINGS, runs
+from tests.report_rollout_tables import CLIMATE, RUNS, SETTINGS, runs
+from tests.report_verdicts import BARS_SECTION
 from tests.unit.rollout_material import (
     CPU,
     eval_starts,
@@ -231,8 +232,10 @@ def test_a_sweep_is_expanded_to_names_and_settings():
         bases=("head", "other_head"),
     )  # fmt: skip
     methods = {"k_step": method("k_step"), "one_step": method("one_step")}
-    points = expand_all(methods, {"grid": sweep})
-    assert len(points) == 2 + 8
+    tuned = methods["k_step"]
+    assert isinstance(tuned, KStepMethod)
+    points = expand_sweep("grid", sweep, tuned)
+    assert len(points) == 8
     point = points["grid_k8_t0_1_s0_05_other_head"]
     assert isinstance(point, KStepMethod)
     assert point.horizon_frames == 8

@@ -14,7 +14,7 @@ TITLES = ("a now: b", "before: x now: y; ", "reason: z", "\nrule all:\n", " -> "
 
 def content(title: str) -> dict[str, Any]:
     part = {"section": "report", "value": {"title": title}}
-    places: dict[str, Any] = dict.fromkeys(PLACES, {})
+    places: dict[str, Any] = {key: {} for key in PLACES}
     return {**places, "settings": {"section": [part]}, "code": {"digest": "d", "modules": []}}
 
 

@@ -7,6 +7,7 @@ from engram_audio.report import page
 from engram_audio.report.sections import codecs
 from tests.report_codec_tables import published, with_codecs
 from tests.report_tables import report_data, templates
+from tests.report_verdicts import judged
 from tests.workflow.test_report_page import Document
 
 
@@ -14,7 +15,14 @@ def compared(**changes: pd.DataFrame):
     """Report data whose deciding representation is among the codecs."""
     data = with_codecs(report_data(), **changes)
     decision = {**data.sections["decision"], "representation": "mimi"}
-    return data._replace(sections={**data.sections, "decision": decision})
+    entries = data.decision["representations"]
+    document = {**data.decision, "representations": {**entries, "mimi": entries["mel_pca"]}}
+    return judged(
+        data._replace(
+            sections={**data.sections, "decision": decision},
+            documents={**data.documents, "decision": document},
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +38,9 @@ def document(html) -> Document:
 def test_the_answers_are_those_of_the_made_up_rows():
     """Mimi's key explains .01 [0, .02], the gate asks for .02; mel's .05 [.04, .06]."""
     keys, heads = codecs.build(compared())["answers"]
-    assert keys.outcome == "the codec's" and "mel gains" in keys.sentence
-    assert "mimi_slow" not in keys.sentence
-    assert heads.outcome == "no null"
+    assert keys.outcome == "not met" and "mel gains" in keys.sentence
+    assert "the codec's" in keys.where and "mimi_slow" not in keys.sentence
+    assert heads.outcome == "met"
 
 
 def test_a_deciding_representation_that_is_not_compared_leaves_it_open(document):

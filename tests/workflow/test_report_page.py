@@ -12,6 +12,7 @@ from engram_audio.report.registry import SECTIONS
 from engram_audio.report.sections import verdict as verdict_section
 from tests.report_memory_tables import with_memory
 from tests.report_tables import REGISTERED, report_data, templates
+from tests.report_verdicts import judged
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 VOID = {"meta", "input", "img", "br", "link"}
@@ -185,7 +186,8 @@ def test_verdict_is_the_first_thing_said(document):
 
 def test_study_without_sound_exclusions_cells_or_curves_still_renders():
     data = report_data()
-    empty = {name: table.iloc[:0] for name, table in data.tables.items() if name != "structure"}
+    kept = ("structure", "verdicts")
+    empty = {name: table.iloc[:0] for name, table in data.tables.items() if name not in kept}
     bare = data._replace(
         players={}, cells=data.cells.iloc[:0], manifests=[], tables={**data.tables, **empty}
     )
@@ -196,7 +198,7 @@ def test_study_without_sound_exclusions_cells_or_curves_still_renders():
 
 def test_sections_of_absent_tables_are_left_out():
     data = report_data()
-    tables = {"structure": data.tables["structure"]}
+    tables = {name: data.tables[name] for name in ("structure", "verdicts")}
     bare = data._replace(tables=tables, cells=data.cells.iloc[:0], players={})
     page = Document(render_page(bare, templates()))
     names = [attributes.get("id") for attributes, _ in page.all("section")]
@@ -204,13 +206,14 @@ def test_sections_of_absent_tables_are_left_out():
         "verdict", "matrix", "prediction", "factorizer", "memory", "rollout", "listening",
         "provenance",
     ]  # fmt: skip
-    assert "This study has no predictions" in "".join(text for _, text in page.all("p"))
+    assert "This study has no predictions" in "".join(text for _, text in page.all("li"))
 
 
 def page_of(question: str, *tables: str) -> str:
     data = with_memory(report_data())
     kept = {name: table for name, table in data.tables.items() if name in tables}
-    return render_page(data._replace(question=question, tables=kept, players={}), templates())
+    asked = judged(data._replace(question=question, tables=kept, players={}))
+    return render_page(asked, templates())
 
 
 FIRST = ("structure", "linear", "curves", "ngrams", "speakers", "corpus", "exclusions")

@@ -12,44 +12,59 @@ from tests.workflow import rerun_table
 from tests.workflow.tiny_study import wide_config
 
 EXPECTED = {
-    # a gate of a stage: its table and the page
-    "memory.verdict.minimum_gain_nats": {"tabulate_memory": 1, "render_report": 1},
-    "rollout.bars.minimum_kept": {"tabulate_rollout": 1, "render_report": 1},
+    # a gate of a stage: its table, the verdicts and the page
+    "memory.verdict.minimum_gain_nats": {
+        "tabulate_memory": 1, "tabulate_verdicts": 1, "render_report": 1,
+    },
+    "rollout.bars.minimum_kept": {
+        "tabulate_rollout": 1, "tabulate_verdicts": 1, "render_report": 1,
+    },
+    "decision.operative_gate.minimum_advantage": {
+        "decide": 1, "tabulate_codecs": 1, "tabulate_calibration": 1, "simulate_power": 1,
+        "simulate_sabotage": 1, "tabulate_verdicts": 1, "render_report": 1,
+    },
     "calibration.power.num_studies": {
-        "simulate_power": 1, "tabulate_calibration": 1, "render_report": 1,
+        "simulate_power": 1, "tabulate_calibration": 1, "tabulate_verdicts": 1,
+        "render_report": 1,
     },
     # one of several methods, memories, codecs: its own jobs
     "rollout.library.belief.width": {
-        "train_rollout": 1, "evaluate_rollout": 1, "tabulate_rollout": 1, "render_report": 1,
+        "train_rollout": 1, "evaluate_rollout": 1, "tabulate_rollout": 1, "tabulate_verdicts": 1,
+        "render_report": 1,
     },
     "memory.library.robust.minimum_count": {
         "fit_memory": 2, "train_matched": 2, "evaluate_memory": 2, "tabulate_memory": 1,
         "refit_memory": 1, "train_rollout": 1, "evaluate_rollout": 2, "tabulate_rollout": 1,
-        "render_report": 1,
+        "tabulate_verdicts": 1, "render_report": 1,
     },
     "comparison.reconstruction.num_utterances": {
-        "evaluate_reconstruction": 3, "tabulate_codecs": 1, "render_report": 1,
+        "evaluate_reconstruction": 3, "tabulate_codecs": 1, "tabulate_verdicts": 1,
+        "render_report": 1,
     },
     # how scores are made: no training
     "prediction.evaluation.num_negatives": {
         "evaluate_density": 10, "evaluate_nulls": 10, "evaluate_factorizer": 1,
         "evaluate_memory": 3, "inject_oracle": 1, "tabulate_calibration": 1,
         "tabulate_codecs": 1, "tabulate_diagnostics": 1, "tabulate_factorizer": 1,
-        "tabulate_memory": 1, "tabulate_prediction": 1, "render_report": 1,
+        "tabulate_memory": 1, "tabulate_prediction": 1, "tabulate_verdicts": 1,
+        "render_report": 1,
     },
     # a key family: its scores on every representation, worlds included
     "structure.library.pca.num_components": {
         "score_structure_keys": 14, "tabulate_structure": 1, "decide": 1, "tabulate_codecs": 1,
         "tabulate_states": 1, "score_calibration_keys": 2, "tabulate_calibration_structure": 1,
-        "simulate_sabotage": 1, "tabulate_calibration": 1, "render_report": 1,
+        "simulate_sabotage": 1, "tabulate_calibration": 1, "tabulate_verdicts": 1,
+        "render_report": 1,
     },
     "report.title": {
         "render_report": 1, "render_round_trips": 4, "render_resyntheses": 1, "render_rollouts": 1,
     },
     # code: what reaches it
-    "engram_audio.report.number": {"render_report": 1},
+    "engram_audio.report.svg": {"render_report": 1},
+    "engram_audio.verdicts.number": {"tabulate_verdicts": 1, "render_report": 1},
+    "engram_audio.rollout.verdicts": {"tabulate_verdicts": 1, "render_report": 1},
     "engram_audio.rollout.health": {
-        "evaluate_rollout": 5, "tabulate_rollout": 1, "render_report": 1,
+        "evaluate_rollout": 5, "tabulate_rollout": 1, "tabulate_verdicts": 1, "render_report": 1,
     },
 }  # fmt: skip
 # index arithmetic is no part of what encodes audio

@@ -22,7 +22,7 @@ from engram_audio.steps import (
     train_rollout,
 )
 from tests.frozen_argv import run_step, steps_until_written
-from tests.report_rollout_tables import BARS
+from tests.report_verdicts import BARS
 from tests.unit.factorizer_material import recipe
 from tests.unit.memory_material import lookup
 from tests.unit.prediction_material import first_order, head_settings, make_block

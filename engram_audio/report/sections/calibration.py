@@ -10,6 +10,7 @@ from engram_audio.report.data import ReportData
 from engram_audio.report.figures_calibration import coverage_figure, power_figure
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table, shown
+from engram_audio.report.verdict_rows import view_rows
 from engram_audio.trust.columns import CALIBRATION
 
 OUTCOME = Column("outcome", "Outcome", is_outcome=True)
@@ -40,8 +41,7 @@ def build(data: ReportData) -> dict[str, Any]:
     bugs = document.get("sabotage", {}).get("bugs", {})
     rates = table.loc[table["kind"].isin(["error rate", "coverage"])]
     return {
-        "sentence": trust_words(table, bugs)["text"],
-        "mark": trust_words(table, bugs)["mark"],
+        "rows": view_rows(data.verdicts("calibration")),
         "verdicts": _table(data, "verdicts", "Verdicts on worlds with known verdicts",
                            table.loc[table["kind"] == "verdict"], VERDICT_COLUMNS),
         "numbers": _table(data, "numbers", "Every measured number beside the known one",
@@ -79,23 +79,6 @@ def with_outcome(table: pd.DataFrame) -> pd.DataFrame:
     words = {"True": "pass", "False": "fail"}
     outcome = [words.get(str(value), "shown") for value in table["passes"]]
     return table.assign(outcome=outcome)
-
-
-def trust_words(table: pd.DataFrame, bugs: dict[str, Any]) -> dict[str, str]:
-    """Return the badge: how many answers come out right, and how many planted bugs are caught."""
-    table = with_outcome(table)
-    judged = table.loc[table["outcome"] != "shown"]
-    right = int(np.count_nonzero(judged["outcome"] == "pass"))
-    verdicts = judged.loc[judged["kind"] == "verdict"]
-    as_known = int(np.count_nonzero(verdicts["outcome"] == "pass"))
-    caught = sum(bool(entry.get("is_caught")) for entry in bugs.values())
-    text = (
-        f"{right} of {len(judged)} known answers come out within tolerance, "
-        f"{as_known} of {len(verdicts)} verdicts as known; "
-        f"{caught} of {len(bugs)} planted bugs are caught"
-    )
-    is_good = bool(len(judged)) and right == len(judged) and caught == len(bugs) > 0
-    return {"text": text, "mark": "good" if is_good else "bad"}
 
 
 def bug_rows(bugs: dict[str, Any]) -> pd.DataFrame:

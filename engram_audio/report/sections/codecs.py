@@ -5,11 +5,12 @@ from typing import Any
 import pandas as pd
 
 from engram_audio.comparison.columns import CODECS, FRONTIER
-from engram_audio.report import figures_codecs, number
-from engram_audio.report.codec_verdict import answer, questions
+from engram_audio.report import figures_codecs
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table, shown
+from engram_audio.report.verdict_rows import view_rows
+from engram_audio.verdicts import number
 
 COLUMNS = (
     *shown(CODECS, "representation"),
@@ -46,9 +47,8 @@ FRONTIER_COLUMNS = (
 def build(data: ReportData) -> dict[str, Any]:
     """Gather the answers, the table of codecs, the frontier."""
     codecs = data.tables["codecs"]
-    name = str(data.registered["representation"])
     return {
-        "answers": [answer(codecs, name, question) for question in questions(data.registered)],
+        "answers": view_rows(data.verdicts("comparison")),
         "table": _codecs(data, codecs),
         "figure": figures_codecs.frontier_figure(data),
         "frontier": _frontier(data),

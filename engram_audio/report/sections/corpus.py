@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
-from engram_audio.report import number
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table, shown
+from engram_audio.verdicts import number
 
 CORPUS_COLUMNS = (
     *shown(CORPUS, "corpus", "representation", "split_seed", "split"),

@@ -1,17 +1,17 @@
 """Predictable state and innovation: honest bound, rate, and whether the split is used."""
 
-import math
 from typing import Any
 
 import pandas as pd
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_STATES, FACTORIZER_SWEEP
 from engram_audio.report import figures_factorizer as figures
-from engram_audio.report import number
-from engram_audio.report.data import ReportData, choose
-from engram_audio.report.gate_rows import GateRowView, strip_of
+from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import TableView, make_table, shown
+from engram_audio.report.verdict_rows import Group, by_subject
+from engram_audio.verdicts import number
 
 DRAW = (figures.usage_figure, figures.frontier_figure)
 COLUMNS = (
@@ -37,68 +37,25 @@ SWEEP_COLUMNS = (
 
 
 def build(data: ReportData) -> dict[str, Any]:
-    """Gather rows, figures and tables of every factorised representation."""
+    """Gather verdicts, figures and tables of every factorised representation."""
     table = data.table("factorizer")
-    if table.empty:
-        return {"groups": [], "table": None, "states": None, "sweep": None}
-    names = sorted(
-        set(table["representation"].astype(str)),
-        key=lambda name: (name != data.registered["representation"], name),
-    )
+    names = sorted({str(name) for name in table["representation"]})
     return {
-        "groups": [_group(data, name) for name in names],
-        "table": _variants(data, table),
+        "groups": [_group(data, group) for group in by_subject(data.verdicts("factorizer"), names)],
+        "table": None if table.empty else _variants(data, table),
         "states": _states(data),
         "sweep": _sweep(data),
     }
 
 
-def _group(data: ReportData, name: str) -> dict[str, Any]:
-    rows = choose(data.tables["factorizer"], representation=name, part="eval", slice="all")
-    rows = rows.loc[(rows["seed"] == rows["seed"].min()) & ~_is_swept(rows)]
-    drawn = [figure for draw in DRAW if (figure := draw(data, name)) is not None]
-    return {
-        "name": name,
-        "rows": [_headline(row) for row in rows.to_dict("records")],
-        "figures": drawn,
-    }
+def _group(data: ReportData, group: Group) -> dict[str, Any]:
+    has_rows = len(choose(data.table("factorizer"), representation=group.name))
+    drawn = [draw(data, group.name) for draw in DRAW] if has_rows else []
+    return {**group._asdict(), "figures": [figure for figure in drawn if figure]}
 
 
 def _is_swept(rows: pd.DataFrame) -> pd.Series:
     return pd.Series([str(name) not in ("", "nan") for name in rows["sweep"]], index=rows.index)
-
-
-def _headline(row: dict[str, Any]) -> GateRowView:
-    """Return a variant's verdict: honest, used, and how its bound compares."""
-    gain, low, high = (
-        number.as_float(row[f"gain_over_direct_nats{end}"]) for end in ("", "_low", "_high")
-    )
-    collapse = "" if pd.isna(row["collapse"]) else str(row["collapse"])
-    outcome, mark = _outcome(row, collapse)
-    decimals = number.decimals_of_width(high - low) if math.isfinite(high - low) else 2
-    information = number.fixed(row["information_nats"], decimals)
-    text = f"{row['factorizer']}: the past tells at least {information} nats/frame of x_t"
-    if math.isfinite(number.as_float(row["innovation_bits_per_s"])):
-        text += f", the innovation takes {number.fixed(row['innovation_bits_per_s'], 0)} bits/s"
-    text += f" at {number.fixed(row['error_posterior'], 3)} of the variance"
-    return GateRowView(
-        outcome=outcome,
-        mark=mark,
-        sentence=f"{text}.",
-        where=collapse or f"bound against {row['best_direct']}, the best direct predictor on val",
-        numbers=number.interval(gain, low, high, decimals),
-        asked="beyond the direct predictor; 0: as good",
-        strip=strip_of(gain, low, high, [0.0]) if math.isfinite(gain) else None,
-    )
-
-
-def _outcome(row: dict[str, Any], collapse: str) -> tuple[str, str]:
-    if collapse:
-        return "collapsed", "bad"
-    if not bool(row["is_honest"]):
-        return "not honest", "bad"
-    costs = [number.as_float(row[f"cost_{case}_low"]) for case in ("shuffled_rec", "shuffled_dyn")]
-    return ("used", "good") if min(costs) > 0 else ("open", "open")
 
 
 def _variants(data: ReportData, table: pd.DataFrame) -> TableView:

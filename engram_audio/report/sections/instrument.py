@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.report import figures_instrument as figures
-from engram_audio.report.data import ReportData, choose
+from engram_audio.report.data import ReportData
 from engram_audio.report.figure import draw_within_share
 from engram_audio.report.figures_gate import gate_figure
 from engram_audio.report.section_spec import SectionSpec

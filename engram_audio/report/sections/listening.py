@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from engram_audio.report import number
 from engram_audio.report.data import ReportData
 from engram_audio.report.figure import content_id
 from engram_audio.report.section_spec import SectionSpec
+from engram_audio.verdicts import number
 
 MAXIMUM_MEDIA_BYTES = 4_000_000  # of a page that stays below 10 MB
 ROUND_TRIP = (("original", "Original"), ("decoded", "Round trip"))

@@ -1,24 +1,22 @@
 """Does lookup add anything? Every memory beside every control."""
 
-import math
 from typing import Any
 
 import pandas as pd
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.memory.columns import MEMORY
-from engram_audio.report import number
-from engram_audio.report.data import ReportData, choose
-from engram_audio.report.figures_memory import NAMES, gains_figure
-from engram_audio.report.gate_rows import GateRowView, strip_of
+from engram_audio.memory.names import CONTROL_WORDS
+from engram_audio.report.data import ReportData
+from engram_audio.report.figures_memory import gains_figure
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import TableView, make_table, shown
-
-MARKS = {"PROCEED": "good", "STOP": "bad", "UNDECIDED": "open"}
-WORDS = {"PROCEED": "lookup helps", "STOP": "lookup does not help", "UNDECIDED": "undecided"}
+from engram_audio.report.verdict_rows import Group, by_subject
+from engram_audio.verdicts import number
 
 COLUMNS = (
     *shown(MEMORY, "representation", "lag_frames", "memory", "predictor"),
-    *shown(MEMORY, "control", form=lambda name: NAMES.get(str(name), str(name))),
+    *shown(MEMORY, "control", form=lambda name: CONTROL_WORDS.get(str(name), str(name))),
     *shown(
         MEMORY, "gain_nats", "control_gain_nats", "gate", "hit_rate", "first_hit_rate",
         "num_slots_used", "slot_perplexity", "num_slots", form=number.fixed,
@@ -32,45 +30,18 @@ COLUMNS = (
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather verdicts, figures and the table."""
-    table, verdicts = data.table("memory"), data.table("memory_verdict")
-    if table.empty:
-        return {"groups": [], "table": None}
-    ordered = verdicts.assign(
-        first=verdicts["representation"] != data.registered["representation"]
-    ).sort_values(["first", "representation", "lag_frames"], kind="stable")
+    table = data.table("memory")
+    names = sorted({str(name) for name in table["representation"]})
     return {
-        "groups": [_group(data, row) for row in ordered.to_dict("records")],
-        "table": _table(data, table),
+        "groups": [_group(data, group) for group in by_subject(data.verdicts("memory"), names)],
+        "table": None if table.empty else _table(data, table),
     }
 
 
-def _group(data: ReportData, row: dict[str, Any]) -> dict[str, Any]:
-    name, lag = str(row["representation"]), int(row["lag_frames"])
-    figure = gains_figure(data, name, lag)
-    return {
-        "name": name,
-        "lag": lag,
-        "rows": [_verdict(row)],
-        "figures": [figure] if figure else [],
-    }
-
-
-def _verdict(row: dict[str, Any]) -> GateRowView:
-    verdict = str(row["verdict"])
-    gain, low, high = (number.as_float(row[f"gain_nats{end}"]) for end in ("", "_low", "_high"))
-    decimals = number.decimals_of_width(high - low) if high > low else 3
-    least = number.as_float(row["minimum_gain_nats"])
-    control = NAMES.get(str(row["deciding_control"]), str(row["deciding_control"]))
-    return GateRowView(
-        outcome=WORDS[verdict],
-        mark=MARKS[verdict],
-        sentence=f"{row['memory']} on {row['predictor']}, the best of "
-        f"{int(row['num_memories_looked_at'])} on val, against {control}.",
-        where=str(row["reason"]),
-        numbers=number.interval(gain, low, high, decimals),
-        asked=f"nats per frame; more than {number.plain(least)} over every required control",
-        strip=strip_of(gain, low, high, [least]) if math.isfinite(gain) else None,
-    )
+def _group(data: ReportData, group: Group) -> dict[str, Any]:
+    lags = choose(data.table("memory"), representation=group.name)["lag_frames"]
+    drawn = (gains_figure(data, group.name, lag) for lag in sorted({int(lag) for lag in lags}))
+    return {**group._asdict(), "figures": [figure for figure in drawn if figure]}
 
 
 def _table(data: ReportData, table: pd.DataFrame) -> TableView:

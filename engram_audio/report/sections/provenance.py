@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from engram_audio.report import number
 from engram_audio.report.data import ReportData
 from engram_audio.report.figure import content_id
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table
+from engram_audio.verdicts import number
 
 TIMING_COLUMNS = (
     Column("rule", "Rule", is_text=True),

@@ -6,12 +6,12 @@ import pandas as pd
 
 from engram_audio.report import figures_cells as cells
 from engram_audio.report import figures_structure as figures
-from engram_audio.report import number
 from engram_audio.report.data import SURROGATE_MARK, ReportData
 from engram_audio.report.figure import draw_within_share
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import TableView, make_table, shown
 from engram_audio.structure.columns import NGRAMS, STRUCTURE
+from engram_audio.verdicts import number
 
 DRAW = (
     figures.sweep_figure,

@@ -1,0 +1,111 @@
+"""What the prediction stage answers: does context buy more than every null and every surrogate?"""
+
+import math
+
+import pandas as pd
+
+from engram_audio.prediction.cells import (
+    TARGETS,
+    Cells,
+    cells_of,
+    largest_surrogate_gain,
+    predicted,
+    surrogate_cells,
+)
+from engram_audio.verdicts import number
+from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.judge import (
+    MET,
+    NOT_MET,
+    UNDECIDED,
+    Judged,
+    Measured,
+    above,
+    judge,
+)
+from engram_audio.verdicts.row import VerdictRow
+
+STAGE = "prediction"
+
+
+def verdict_rows(prediction: pd.DataFrame, representation: str) -> list[VerdictRow]:
+    """Return one answer per representation, target and lag, for the head that val chooses.
+
+    Args:
+        prediction: `tables/prediction.csv`.
+        representation: The deciding one; it comes first.
+    """
+    return [
+        row
+        for name in predicted(prediction, representation)
+        for row in _of_representation(cells_of(prediction, name), surrogate_cells(prediction, name))
+    ]
+
+
+def _of_representation(cells: Cells, surrogates: dict[str, Cells]) -> list[VerdictRow]:
+    return [
+        _answer(cells, head, lag, target, largest_surrogate_gain(surrogates, lag, target))
+        for target in cells.targets()
+        for lag in cells.lags(target)
+        if (head := cells.chosen_head(lag, target)) is not None
+    ]
+
+
+def judge_gain(gain: Measured, surrogate: float) -> Judged:
+    """Judge a gain over the best null, beside the largest gain on a surrogate (NaN: none scored).
+
+    A gain that does not lie above 0 is not met. One above 0 that does not lie above the surrogates
+    is undecided: their largest gain has no interval here, so it can refuse a yes and not say no.
+    """
+    judged = judge(gain, above(0.0))
+    if judged.outcome != MET or not surrogate > 0:
+        return judged
+    beyond = judge(gain, above(surrogate))
+    return beyond if beyond.outcome == MET else Judged(UNDECIDED, "a surrogate may gain as much")
+
+
+def _answer(cells: Cells, head: str, lag: int, target: str, surrogate: float) -> VerdictRow:
+    row = cells.row(head, lag, target)
+    gain = Measured(*(number.as_float(row[f"gain_nats{end}"]) for end in ("", "_low", "_high")))
+    judged, decimals = judge_gain(gain, surrogate), number.decimals_of_width(gain.high - gain.low)
+    against = _against(cells, head, lag, target, decimals)
+    if math.isfinite(surrogate):
+        against += f"; surrogates gain up to {number.fixed(surrogate, decimals)}"
+    return VerdictRow(
+        STAGE,
+        WORDS[STAGE],
+        cells.representation,
+        f"{TARGETS[target]} at lag {lag}",
+        Judged(judged.outcome, f"{judged.reason}; {against}"),
+        _sentence(row, judged.outcome, gain.value, decimals, lag, target),
+        gain,
+        above(max(0.0, surrogate) if math.isfinite(surrogate) else 0.0),
+        "nats/frame",
+    )
+
+
+def _sentence(
+    row: dict[str, object], outcome: str, gain: float, decimals: int, lag: int, target: str
+) -> str:
+    rate = number.fixed(row["gain_bits_per_s"], 1)
+    text = f"{TARGETS[target]} at lag {lag}: "
+    if outcome == NOT_MET:
+        text += (
+            f"the head scores {number.fixed(-gain, decimals)} nats/frame worse than the best null"
+        )
+    else:
+        text += f"context buys {number.fixed(gain, decimals)} nats/frame ({rate} bits/s) beyond the"
+        text += " best null" if outcome == MET else " best null, not told from its nulls"
+    total = -number.as_float(row["dnll_first_experiment"])
+    if target == "delta" and math.isfinite(total):
+        text += f"; {number.fixed(total, decimals)} as first scored"
+    return f"{text}."
+
+
+def _against(cells: Cells, head: str, lag: int, target: str, decimals: int) -> str:
+    null = cells.row(head, lag, target)["best_null"]
+    strictest, other = cells.strictest_gain(head, lag, target)
+    words = f"{head} against {null} (best on val)"
+    if other and other != null:
+        words += f"; against {other}, best on eval: {number.fixed(strictest, decimals)}"
+    return words

@@ -1,0 +1,201 @@
+"""What the rollout stage answers: who survives free running, and what a forecaster says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from engram_audio.artifacts.columns import choose, first_row
+from engram_audio.rollout.config import RolloutBarsSection
+from engram_audio.verdicts import number
+from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.judge import (
+    MET,
+    NOT_MET,
+    UNDECIDED,
+    Asked,
+    Judged,
+    Measured,
+    all_of,
+    at_least,
+    at_most,
+    beside,
+    between,
+    exact,
+    judge,
+)
+from engram_audio.verdicts.row import VerdictRow, shown
+
+STAGE = "rollout"
+FORECAST = "What does a forecast of every horizon say?"
+WEAKEST_FIRST = (NOT_MET, UNDECIDED, MET)
+FREEZES = 0.5  # share of mean paths that stop, from which on the row names it
+Row = Mapping[str, Any]
+
+
+def verdict_rows(
+    rollout: pd.DataFrame, bars: RolloutBarsSection, representation: str
+) -> list[VerdictRow]:
+    """Return one answer per method that takes steps or forecasts, sweeps left out.
+
+    Args:
+        rollout: `tables/rollout.csv`.
+        bars: What a method must reach.
+        representation: The deciding one; it comes first.
+    """
+    named = choose(rollout.loc[is_named(rollout)], inject_frames=0)
+    names = sorted(
+        {str(name) for name in rollout["representation"]},
+        key=lambda name: (name != representation, name),
+    )
+    rows = []
+    for name in names:
+        own = choose(named, representation=name)
+        rows += [_answer(own, method, bars) for method in _methods(own, "sampled")]
+        rows += [_forecast(own, method) for method in _methods(own, "forecast")]
+    return rows
+
+
+def is_named(rollout: pd.DataFrame) -> pd.Series:
+    """Return which rows are of named methods: points of a sweep stand in the table only."""
+    return pd.Series([str(s) in ("", "nan") for s in rollout["sweep"]], index=rollout.index)
+
+
+def _methods(rows: pd.DataFrame, mode: str) -> list[str]:
+    return sorted(set(choose(rows, mode=mode)["method"]))
+
+
+def judge_method(kept: Row, late: Row, bars: RolloutBarsSection) -> Judged:
+    """Judge sampled runs; the first fault names the outcome.
+
+    Shares, the SD ratio and the distance are counted on the paths that were drawn. What has no
+    number meets no bar: then only a fault that is seen can end in a `not met`.
+
+    Args:
+        kept: Row of the scores summed up to the longest horizon.
+        late: Row at the longest horizon.
+        bars: What a method must reach.
+    """
+    ratio, excess = _number(late, "std_ratio"), _excess(late)
+    diverged, frozen = _number(late, "diverged_share"), _number(late, "frozen_excess")
+    blown_bar, frozen_bar = at_most(bars.maximum_blown_share), at_most(bars.maximum_frozen_share)
+    distance_bar = at_most(bars.maximum_excess_distance)
+    kept_bar, skill_bar = at_least(bars.minimum_kept), at_least(bars.minimum_skill)
+    return all_of([
+        _fault("blows up", "share of paths that leave the data", exact(diverged), blown_bar),
+        _fault("freezes", "share of paths that stop beyond true ones", exact(frozen), frozen_bar),
+        _fault("bends the law", "SD ratio", exact(ratio), between(*bars.std_ratio_range)),
+        _fault("bends the law", "energy distance above its floor", exact(excess), distance_bar),
+        _fault("loses skill", "kept of the attainable", _measured(kept, "kept_position"), kept_bar),
+        _fault("loses skill", "kept energy skill", _measured(kept, "kept_skill"), skill_bar),
+    ])  # fmt: skip
+
+
+def _fault(fault: str, quantity: str, measured: Measured, asked: Asked) -> Judged:
+    judged = judge(measured, asked)
+    value = number.fixed(measured.value)
+    if judged.outcome == NOT_MET:
+        return Judged(NOT_MET, f"{fault}: {quantity} {value}, asked: {asked.words}")
+    return Judged(judged.outcome, f"{quantity} {value}: {judged.reason}")
+
+
+def _answer(rows: pd.DataFrame, method: str, bars: RolloutBarsSection) -> VerdictRow:
+    """Return whether sampled runs of a method survive, by its weakest training seed."""
+    own = choose(rows, method=method)
+    answers = {
+        seed: _of_seed(choose(own, seed=seed), method, bars) for seed in sorted(set(own["seed"]))
+    }
+    seed = min(answers, key=lambda each: WEAKEST_FIRST.index(answers[each].outcome))
+    row = answers[seed]
+    if len(answers) == 1:
+        return row
+    reason = f"{row.reason}; seed {seed}, the weakest of {len(answers)}"
+    return row._replace(judged=Judged(row.outcome, reason))
+
+
+def _of_seed(rows: pd.DataFrame, method: str, bars: RolloutBarsSection) -> VerdictRow:
+    kept, late = (_row(rows, "sampled", span) for span in ("up_to", "at"))
+    judged = judge_method(kept, late, bars)
+    return VerdictRow(
+        STAGE,
+        WORDS[STAGE],
+        str(kept["representation"]),
+        method,
+        Judged(judged.outcome, f"{judged.reason}; {_origin(kept, _row(rows, 'mean', 'at'))}"),
+        _sentence(method, kept, late),
+        _measured(kept, "kept_position"),
+        at_least(bars.minimum_kept),
+        "of the attainable",
+    )
+
+
+def _sentence(method: str, kept: Row, late: Row) -> str:
+    lowest, highest = (
+        number.fixed(_number(late, f"std_ratio_{end}"), 2) for end in ("lowest", "highest")
+    )
+    return (
+        f"{method}: keeps {number.fixed(_number(kept, 'kept_position'), 2)} of what is attainable "
+        f"about x up to {number.count(kept['horizon_frames'])} frames and "
+        f"{number.fixed(_number(kept, 'kept_skill'), 2)} of the energy skill; after "
+        f"{number.count(late['horizon_frames'])} frames "
+        f"{number.count(late['num_diverged'])} of {number.count(late['num_paths'])} paths "
+        f"have blown up, SD ratio {number.fixed(_number(late, 'std_ratio'), 2)} ({lowest} to "
+        f"{highest} over dimensions), energy distance {number.fixed(_excess(late), 3)} above its "
+        "floor."
+    )
+
+
+def _origin(kept: Row, mean: Row) -> str:
+    """Return what takes the steps, what it gains over its own base, and whether its mean stops."""
+    words = f"{kept['kind']}, base {kept['base']}"
+    if str(kept["guard"]) not in ("", "nan"):
+        words += f", guard {kept['guard']}"
+    if str(kept["partner_method"]) not in ("", "nan"):
+        words += (
+            f"; over {kept['partner_method']}: "
+            f"{number.interval(*_measured(kept, 'gain_position'))} nats/frame about x, "
+            f"{number.interval(*_measured(kept, 'gain_skill'))} of energy skill"
+        )
+    if _number(mean, "frozen_share") > FREEZES:
+        words += f"; its mean path freezes: SD ratio {number.fixed(_number(mean, 'std_ratio'), 3)}"
+    return words
+
+
+def _forecast(rows: pd.DataFrame, method: str) -> VerdictRow:
+    """Return what a forecaster says, beside the others."""
+    own = choose(rows, method=method)
+    kept = _row(choose(own, seed=own["seed"].min()), "forecast", "up_to")
+    gain = -_measured(kept, "dnll_position")
+    return VerdictRow(
+        STAGE,
+        FORECAST,
+        str(kept["representation"]),
+        method,
+        shown(
+            "a forecast of every horizon, not a generator; the best forecast on val, of any "
+            "method, is the attainable"
+        ),
+        f"{method}: forecasts x up to {number.count(kept['horizon_frames'])} frames "
+        f"with {number.fixed(gain.value, 2)} nats/frame over the marginal.",
+        gain,
+        beside(0.0),
+        "nats/frame",
+    )
+
+
+def _row(rows: pd.DataFrame, mode: str, span: str) -> dict[str, Any]:
+    """Return one run's row: summed up to K, or at the longest horizon."""
+    found = choose(rows, mode=mode, span=span)
+    return first_row(found.sort_values("horizon_frames").iloc[::-1])
+
+
+def _excess(late: Row) -> float:
+    return _number(late, "energy_distance") - _number(late, "energy_distance_floor")
+
+
+def _number(row: Row, name: str) -> float:
+    return number.as_float(row[name])
+
+
+def _measured(row: Row, name: str) -> Measured:
+    return Measured(*(_number(row, f"{name}{end}") for end in ("", "_low", "_high")))

@@ -1,0 +1,100 @@
+"""Publish what every stage answers: one row per verdict, in verdicts.csv and verdicts.json."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from engram_audio.artifacts.json_document import read_json, write_json
+from engram_audio.artifacts.published import read_csv
+from engram_audio.artifacts.table import write_csv
+from engram_audio.comparison import verdicts as comparison
+from engram_audio.factorizer import verdicts as factorizer
+from engram_audio.memory import verdicts as memory
+from engram_audio.prediction import verdicts as prediction
+from engram_audio.report.published_tables import table_of_file
+from engram_audio.rollout import verdicts as rollout
+from engram_audio.rollout.config import RolloutBarsSection
+from engram_audio.steps._cli import Frozen, Output, StepFiles, run
+from engram_audio.structure import verdicts as structure
+from engram_audio.structure.config import DecisionSection
+from engram_audio.trust import verdicts as trust
+from engram_audio.verdicts.chain import in_order, verdict_table
+from engram_audio.verdicts.columns import VERDICTS
+from engram_audio.verdicts.row import VerdictRow
+
+LOG = logging.getLogger(__name__)
+
+
+def verdict_rows(
+    tables: Mapping[str, pd.DataFrame],
+    documents: Mapping[str, dict[str, Any]],
+    registered: DecisionSection,
+    bars: RolloutBarsSection,
+    question: str = "",
+) -> list[VerdictRow]:
+    """Let every stage judge whose tables are there, and return all rows in order.
+
+    Args:
+        tables: Published tables by name. A stage without its table was not run.
+        documents: `decision`, and `calibration` where worlds are simulated.
+        registered: What was fixed before looking.
+        bars: What a rollout method must reach.
+        question: The one question of a page; "" for the whole study.
+    """
+    name = registered.representation
+    judges = {
+        trust.STAGE: ("calibration", lambda t: trust.verdict_rows(t, documents["calibration"])),
+        structure.STAGE: (
+            "structure", lambda t: structure.verdict_rows(documents["decision"], t, registered),
+        ),
+        prediction.STAGE: ("prediction", lambda t: prediction.verdict_rows(t, name)),
+        factorizer.STAGE: ("factorizer", lambda t: factorizer.verdict_rows(t, name)),
+        comparison.STAGE: ("codecs", lambda t: comparison.verdict_rows(t, registered)),
+        memory.STAGE: ("memory_verdict", lambda t: memory.verdict_rows(t, name)),
+        rollout.STAGE: ("rollout", lambda t: rollout.verdict_rows(t, bars, name)),
+    }  # fmt: skip
+    found = {
+        stage: judge(tables[table]) for stage, (table, judge) in judges.items() if table in tables
+    }
+    return in_order(found, is_whole=not question)
+
+
+class Files(StepFiles):
+    decision_section: Frozen[DecisionSection]
+    bars_section: Frozen[RolloutBarsSection]
+    tables: list[Path]
+    documents: list[Path]
+    table: Output
+    document: Output
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the published tables and documents; write both files."""
+    files = Files.parse(argv)
+    tables = {path.stem: read_csv(path, table_of_file(path.name)) for path in files.tables}
+    documents = {path.stem: read_json(path) for path in files.documents}
+    question = files.frozen.wildcards.get("question", "")
+    rows = verdict_rows(tables, documents, files.decision_section, files.bars_section, question)
+    for stage, outcomes in _outcomes(rows).items():
+        LOG.info("%s: %s", stage, outcomes)
+    write_csv(files.table, verdict_table(rows), VERDICTS, files.manifest())
+    records = [row.record() for row in rows]
+    write_json(files.document, {"rows": records, "manifest": files.manifest()})
+
+
+def _outcomes(rows: list[VerdictRow]) -> dict[str, str]:
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts.setdefault(row.stage, Counter())[row.outcome] += 1
+    return {
+        stage: ", ".join(f"{count} {outcome}" for outcome, count in found.items())
+        for stage, found in counts.items()
+    }
+
+
+if __name__ == "__main__":
+    run(main)

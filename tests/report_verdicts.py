@@ -1,0 +1,21 @@
+"""The verdicts of synthetic tables, judged by the stages' own code."""
+
+from engram_audio.report.data import ReportData
+from engram_audio.rollout.config import RolloutBarsSection
+from engram_audio.steps.tabulate_verdicts import verdict_rows
+from engram_audio.structure.config import DecisionSection
+from engram_audio.verdicts.chain import verdict_table
+
+BARS = {
+    "minimum_kept": 0.9, "minimum_skill": 0.95, "maximum_excess_distance": 0.02,
+    "std_ratio_range": [0.95, 1.05], "maximum_blown_share": 0.0, "maximum_frozen_share": 0.0,
+}  # fmt: skip
+BARS_SECTION = RolloutBarsSection.model_validate(BARS, strict=False)
+
+
+def judged(data: ReportData) -> ReportData:
+    """Return the data with the verdicts that its tables and bars make."""
+    registered = DecisionSection.model_validate(data.sections["decision"], strict=False)
+    tables = {name: table for name, table in data.tables.items() if name != "verdicts"}
+    rows = verdict_rows(tables, data.documents, registered, BARS_SECTION, data.question)
+    return data._replace(tables={**tables, "verdicts": verdict_table(rows)})

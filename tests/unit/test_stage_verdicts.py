@@ -1,0 +1,279 @@
+"""Each stage judges its own published tables: planted answers, swapped signs, missing numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engram_audio.factorizer import verdicts as factorizer
+from engram_audio.memory import verdicts as memory
+from engram_audio.memory.tables import verdict_table as memory_verdicts
+from engram_audio.prediction import verdicts as prediction
+from engram_audio.prediction.tables import prediction_table
+from engram_audio.structure import verdicts as structure
+from engram_audio.structure.decision import decision_document
+from engram_audio.structure.gates import LINEAR
+from engram_audio.trust import verdicts as trust
+from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Measured, above
+from engram_audio.verdicts.row import INVALID, SHOWN
+from tests import report_factorizer_tables, report_memory_tables
+from tests.report_prediction_tables import (
+    BASE,
+    LEVELS,
+    SETTINGS,
+    SURROGATE,
+    inputs_of,
+    surrogate_levels,
+)
+from tests.unit.structure_scores import Planted
+from tests.unit.test_calibration_stage import document
+from tests.unit.test_decision import SECTION, decide, rows_of
+
+STEP, POSITION = "xₜ \N{MINUS SIGN} xₜ₋₁", "xₜ"
+
+
+def swapped(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the table with the sign of one column and of its interval swapped."""
+    ends = {"": "", "_low": "_high", "_high": "_low"}
+    return table.assign(**{f"{column}{end}": -table[f"{column}{of}"] for end, of in ends.items()})
+
+
+# --- prediction -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def predicted() -> pd.DataFrame:
+    return prediction_table([inputs_of(BASE, LEVELS)], SETTINGS)
+
+
+def of_cases(table: pd.DataFrame):
+    return {row.case: row for row in prediction.verdict_rows(table, BASE)}
+
+
+def test_prediction_tells_gains_from_ties(predicted):
+    """Planted: 3 nats beyond the best null at lag 1; a tie with ridge at lag 2."""
+    found = of_cases(predicted)
+    assert {case: row.outcome for case, row in found.items()} == {
+        f"{POSITION} at lag 1": MET, f"{POSITION} at lag 2": UNDECIDED,
+        f"{STEP} at lag 1": MET, f"{STEP} at lag 2": UNDECIDED,
+    }  # fmt: skip
+    row = found[f"{STEP} at lag 1"]
+    assert row.asked == above(0.0) and row.subject == BASE and row.unit == "nats/frame"
+    # 5 standard errors of a difference of two means of 10 speakers with SD .2
+    assert row.measured.value == pytest.approx(3.0, abs=0.45) and row.measured.low > 0
+    assert "as first scored" in row.sentence and "ridge (best on val)" in row.reason
+
+
+def test_prediction_flips_with_the_sign_of_the_gain(predicted):
+    found = of_cases(swapped(predicted, "gain_nats"))
+    assert found[f"{STEP} at lag 1"].outcome == NOT_MET
+    assert "worse than the best null" in found[f"{STEP} at lag 1"].sentence
+
+
+@pytest.mark.parametrize(
+    ("interval", "surrogate", "outcome"),
+    [
+        ((1.0, 2.0), np.nan, MET),
+        ((1.0, 2.0), 0.5, MET),
+        ((1.0, 2.0), 1.5, UNDECIDED),
+        ((1.0, 2.0), 3.0, UNDECIDED),  # its gain has no interval: it refuses a yes, it says no no
+        ((1.0, 2.0), -1.0, MET),
+        ((-1.0, 2.0), np.nan, UNDECIDED),
+        ((-2.0, -1.0), -3.0, NOT_MET),
+        ((-2.0, 1.0), -3.0, UNDECIDED),
+        ((np.nan, np.nan), 0.0, UNDECIDED),
+    ],
+)
+def test_a_gain_is_met_above_zero_and_above_surrogates(interval, surrogate, outcome):
+    low, high = interval
+    assert (
+        prediction.judge_gain(Measured((low + high) / 2, low, high), surrogate).outcome == outcome
+    )
+
+
+def test_what_is_asked_of_a_gain_is_the_largest_gain_on_a_surrogate(predicted):
+    table = prediction_table(
+        [inputs_of(BASE, LEVELS), inputs_of(SURROGATE, surrogate_levels())], SETTINGS
+    )
+    own = table.loc[
+        (table["representation"] == SURROGATE) & (table["part"] == "eval")
+        & (table["slice"] == "all") & (table["kind"] == "head") & (table["lag_frames"] == 1)
+        & (table["target"] == "delta")
+    ]  # fmt: skip
+    row = of_cases(table)[f"{STEP} at lag 1"]
+    assert row.asked.low == max(0.0, own["gain_nats"].max())
+    assert "surrogates gain up to" in row.reason
+
+
+# --- factorizer -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def factorised() -> pd.DataFrame:
+    return report_factorizer_tables.published()
+
+
+def usage(table: pd.DataFrame):
+    rows = factorizer.verdict_rows(table, BASE)
+    return {row.case: row for row in rows if row.question == WORDS["factorizer"]}
+
+
+def test_factorizer_variants_are_judged_and_sweep_points_are_not(factorised):
+    found = usage(factorised)
+    assert {case: row.outcome for case, row in found.items()} == {
+        "charged": MET, "first_experiment": NOT_MET,
+    }  # fmt: skip
+    assert "collapsed: z_rec is redundant" in found["first_experiment"].reason
+    assert found["charged"].measured.value == pytest.approx(0.3)  # the part that costs less
+
+
+def test_a_free_state_is_not_honest_however_much_it_is_used(factorised):
+    free = factorised.assign(is_honest=False, collapse="")
+    assert "not honest" in usage(free)["charged"].reason
+
+
+@pytest.mark.parametrize("case", ["shuffled_rec", "shuffled_dyn"])
+def test_a_part_that_costs_nothing_is_not_used(factorised, case):
+    """Either part, with the sign of its cost swapped, at 0, and without a number."""
+    flipped = usage(swapped(factorised, f"cost_{case}"))["charged"]
+    assert flipped.outcome == NOT_MET and flipped.measured.value < 0
+    names = [f"cost_{case}{end}" for end in ("", "_low", "_high")]
+    assert usage(factorised.assign(**dict.fromkeys(names, 0.0)))["charged"].outcome == NOT_MET
+    missing = usage(factorised.assign(**dict.fromkeys(names, np.nan)))["charged"]
+    assert missing.outcome == UNDECIDED and "no number" in missing.reason
+
+
+def test_the_gain_over_the_direct_predictor_is_shown_and_judges_nothing(factorised):
+    rows = factorizer.verdict_rows(factorised, BASE)
+    direct = {row.case: row for row in rows if row.question == factorizer.DIRECT}
+    assert direct["charged"].outcome == SHOWN
+    assert direct["charged"].measured.value == pytest.approx(88.0 - 88.5)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def lookup(table: pd.DataFrame):
+    (row,) = memory.verdict_rows(memory_verdicts(table, report_memory_tables.VERDICT), BASE)
+    return row
+
+
+def test_memory_is_met_over_every_control_and_flips_with_the_sign():
+    """Planted: `robust` is 1 nat better than the strongest net of its size."""
+    table = report_memory_tables.published()
+    row = lookup(table)
+    assert row.outcome == MET and row.asked == above(0.02) and row.case == "lag 1"
+    assert "robust on linear" in row.sentence and "as many parameters" in row.sentence
+    assert row.measured.value == pytest.approx(1.0)
+    assert lookup(swapped(table, "gain_nats")).outcome == NOT_MET
+
+
+def test_a_memory_without_numbers_is_undecided():
+    ends = ["gain_nats", "gain_nats_low", "gain_nats_high"]
+    table = report_memory_tables.published().assign(**dict.fromkeys(ends, np.nan))
+    row = lookup(table)
+    assert row.outcome == UNDECIDED and row.reason == "no control has a number"
+    assert "against every control" in row.sentence
+
+
+# --- structure ------------------------------------------------------------------------------------
+
+
+def gate(planted: Planted, surrogate: Planted | None = None):
+    """Return the stage's rows for planted scores, and the decision they were made of."""
+    table = rows_of(planted) if surrogate is None else rows_of(planted, surrogate)
+    decided = decision_document(decide(table), SECTION)
+    return structure.verdict_rows(decided, table, SECTION), decided
+
+
+def test_gate_rows_are_carried_over_as_they_are():
+    """Number, interval, sentence and reason of every row; only the outcome has another word."""
+    rows, decided = gate(Planted())
+    words = {"pass": MET, "fail": NOT_MET, "undecided": UNDECIDED, "invalid": INVALID, None: SHOWN}
+    for name, question in structure.GATES.items():
+        gates = decided["representations"]["x"]["gates"][name]
+        carried = [row.record() for row in rows if row.question == question]
+        assert len(gates) == len(carried)
+        by_sentence = {row["sentence"]: row for row in carried}
+        for row in gates:
+            found = by_sentence[row["sentence"]]
+            assert found["outcome"] == words[row["outcome"]]
+            assert found["value"] == row["value"] and found["reason"] == (row["reason"] or "")
+            ends = None if found["low"] is None else [found["low"], found["high"]]
+            assert ends == row["interval"]
+
+
+def test_the_rows_that_decided_come_first_in_their_own_order():
+    rows, decided = gate(Planted())
+    deciding = [row.sentence for row in rows if row.is_deciding]
+    assert deciding == [row["sentence"] for row in decided["deciding_rows"]] != []
+    first = next(n for n, row in enumerate(rows) if not row.is_deciding and n > 0)
+    assert all(row.is_deciding for row in rows[1:first]) and first == len(deciding) + 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome"), [("PROCEED", MET), ("STOP", NOT_MET), ("UNDECIDED", UNDECIDED)]
+)
+def test_the_verdict_of_the_gate_is_the_answer_of_the_stage(verdict, outcome):
+    _, decided = gate(Planted())
+    decided["representations"]["x"]["verdict"] = verdict
+    rows = structure.verdict_rows(decided, rows_of(Planted()), SECTION)
+    answer = next(row for row in rows if row.question == WORDS["structure"])
+    assert answer.outcome == outcome and answer.subject == "x" and "x" in answer.sentence
+
+
+def trust_of(rows):
+    return {row.case: row for row in rows if row.question == WORDS["calibration"]}
+
+
+def test_marks_of_trust_follow_controls_and_surrogates():
+    """The table of one representation holds no surrogate of its own: linear twins are missing."""
+    rows, decided = gate(Planted())
+    found = trust_of(rows)
+    assert found["Control: permuted keys"].outcome == MET
+    assert found["Surrogates scored beside it"].outcome == UNDECIDED
+    assert found["Speakers never seen in fitting"].outcome == SHOWN
+    table = pd.concat([rows_of(Planted()), rows_of(Planted(), name=f"x--{LINEAR}")])
+    beside = trust_of(structure.verdict_rows(decided, table, SECTION))
+    assert beside["Surrogates scored beside it"].outcome == MET
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"), [("invalid", NOT_MET), ("undecided", UNDECIDED), ("pass", MET)]
+)
+def test_one_control_row_decides_its_mark(outcome, expected):
+    _, decided = gate(Planted())
+    operative = decided["representations"]["x"]["gates"]["operative"]
+    control = next(row for row in operative if "permuted" in row["name"])
+    control["outcome"] = outcome
+    rows = structure.verdict_rows(decided, rows_of(Planted()), SECTION)
+    assert trust_of(rows)["Control: permuted keys"].outcome == expected
+
+
+# --- calibration ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "answers", "bugs"),
+    [
+        ({}, MET, MET), ({"verdict": False}, NOT_MET, MET), ({"coverage": 0.8}, NOT_MET, MET),
+        ({"caught": False}, MET, NOT_MET),
+    ],
+)  # fmt: skip
+def test_one_wrong_answer_spoils_the_calibration(changes, answers, bugs):
+    content = document(**changes)
+    known, planted = trust.verdict_rows(pd.DataFrame(content["rows"]), content)
+    assert (known.outcome, planted.outcome) == (answers, bugs)
+
+
+def test_the_calibration_counts_what_comes_out():
+    content = document()
+    known, planted = trust.verdict_rows(pd.DataFrame(content["rows"]), content)
+    assert "4 of 4 known answers" in known.sentence and "1 of 1 verdicts" in known.sentence
+    assert "6 of 6 planted bugs" in planted.sentence
+
+
+def test_a_calibration_without_rows_is_undecided():
+    content = document()
+    known, _ = trust.verdict_rows(pd.DataFrame(content["rows"]).iloc[:0], content)
+    assert known.outcome == UNDECIDED and known.reason == "no number"

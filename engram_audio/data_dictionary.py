@@ -17,8 +17,9 @@ HEAD = """# Data dictionary
 `make docs` writes this page from `engram_audio/<stage>/columns.py`. Edit those files.
 
 The tables lie under `<results>/tables/`, the verdicts in `<results>/`. They are UTF-8,
-comma-separated, with a header line and 9 significant digits. An empty cell is a number that does not exist there. Text columns of
-`exclusions.csv` hold names as found on disk: treat them as untrusted text.
+comma-separated, with a header line and 9 significant digits. An empty cell is a number that does
+not exist there. Text columns of `exclusions.csv` hold names as found on disk: treat them as
+untrusted text.
 
 The **speaker** is the unit of resampling, everywhere. A column may have these endings:
 

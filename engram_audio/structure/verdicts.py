@@ -88,11 +88,15 @@ def _of_representation(name: str, entry: Mapping[str, Any]) -> list[VerdictRow]:
     reason = deciding[0]["sentence"] if deciding else ""
     words = SENTENCES[outcome].format(name=name, reason=stop_reason(deciding))
     verdict = VerdictRow(STAGE, WORDS[STAGE], name, "", Judged(outcome, reason), words)
-    rows = [gate_row(gate, row) for gate in GATES for row in entry["gates"][gate]]
     # The rows that decided come first, in their own order: the most telling one leads.
     decided = [gate_row("operative", row)._replace(is_deciding=True) for row in deciding]
-    same = {row._replace(is_deciding=False) for row in decided}
-    return [verdict, *decided, *(row for row in rows if row not in same)]
+    others = [
+        gate_row(gate, row)
+        for gate in GATES
+        for row in entry["gates"][gate]
+        if gate != "operative" or row not in deciding
+    ]
+    return [verdict, *decided, *others]
 
 
 def stop_reason(deciding: Sequence[Mapping[str, Any]]) -> str:

@@ -186,9 +186,13 @@ def gate(planted: Planted, surrogate: Planted | None = None):
     return structure.verdict_rows(decided, table, SECTION), decided
 
 
-def test_gate_rows_are_carried_over_as_they_are():
+@pytest.mark.parametrize(
+    "planted",
+    [Planted(), Planted(val=0.98, eval=1.0), Planted(control_permuted=0.9), Planted(status="none")],
+)
+def test_gate_rows_are_carried_over_as_they_are(planted):
     """Number, interval, sentence and reason of every row; only the outcome has another word."""
-    rows, decided = gate(Planted())
+    rows, decided = gate(planted)
     words = {"pass": MET, "fail": NOT_MET, "undecided": UNDECIDED, "invalid": INVALID, None: SHOWN}
     for name, question in structure.GATES.items():
         gates = decided["representations"]["x"]["gates"][name]

@@ -42,7 +42,7 @@ WRITTEN = (*start.WRITTEN, ".snakemake")
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 
 try:
-    config_files.check_files(workflow.configfiles)
+    config_files.check_files(workflow.overwrite_configfiles)
     update_config(config, config_files.typed(workflow.config_settings.config))
     PLAN = plan.Plan(workflow_config.parse_config(config))
     PLANNER = Planner(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engram_audio.frozen import subject_in
+from engram_audio.frozen_sections import key_of
 from engram_audio.planning import CODE_FOLDER
 from engram_audio.provenance import module_digests
 
@@ -90,7 +91,7 @@ def _differences(before: Path, now: Path) -> Iterator[tuple[str, str]]:
     if damaged:
         yield "other", f"{now.parent.name}: {damaged[0]} is damaged; a real run writes it again"
         return
-    for line in changed_values(_by_section(old), _by_section(new), ""):
+    for line in changed_values(_by_key(old), _by_key(new), ""):
         yield "value", line
     for place in PLACES:
         for line in changed_values(old[place], new[place], f"{now.parent.name}.{place}"):
@@ -105,9 +106,15 @@ def _differences(before: Path, now: Path) -> Iterator[tuple[str, str]]:
             yield "code", f"{now.parent.name}: some module that it uses"
 
 
-def _by_section(content: dict[str, Any]) -> dict[str, Any]:
+def _by_key(content: dict[str, Any]) -> dict[str, Any]:
+    """Every value of a job by the key under which a person finds it in the configuration."""
     parts = [part for role in content["settings"].values() for part in role]
-    return {part["section"]: part["value"] for part in parts}
+    return {
+        key_of(part["section"], field): value
+        for part in parts
+        if isinstance(part["value"], dict)
+        for field, value in part["value"].items()
+    }
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -44,8 +44,8 @@ def merged(*documents: Mapping[str, Any]) -> dict[str, Any]:
 def changed(document: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     """A copy of a document with another value at a dotted key; `...` deletes the key."""
     whole = copy.deepcopy(dict(document))
-    owner: Any = whole
     names = key.split(".")
+    owner: Any = whole
     for name in names[:-1]:
         owner = owner[int(name) if isinstance(owner, list) else name]
     place: Any = int(names[-1]) if isinstance(owner, list) else names[-1]

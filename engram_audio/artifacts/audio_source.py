@@ -100,7 +100,7 @@ def read_source(path: Path) -> AudioSource:
             tuple(Exclusion(**row) for row in document["exclusions"]),
             _speakers(document),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: not a list of audio files ({error}); delete it and rerun"
         ) from error

@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         "has_energy": index.has_energy,
         "content_hash": index.content_hash,
     }
-    num_excluded = int((~index.exclusions["is_kept"].astype(bool)).sum())
+    num_excluded = index.exclusions["is_kept"].tolist().count(False)
     LOG.info("%d arrays, %d excluded", len(index.utterances), num_excluded)
     write_table(arguments.utterances, index.utterances, arguments.manifest())
     write_table(arguments.exclusions, index.exclusions, arguments.manifest())

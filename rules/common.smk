@@ -2,15 +2,19 @@
 
 import functools
 import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, workflow.basedir)
+from humanfriendly import parse_timespan
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
-from engram_audio import cluster, planning, study
+from engram_audio import config_files, partitions, plan, planning, plugins, questions, start
+from engram_audio import stray_processes
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
+from engram_audio.artifacts.pinned import pinned_digests
+from engram_audio.corpus.plan import pattern
+from engram_audio.corpus_checks import synthesized_roots
 from engram_audio.errors import InputError
 from engram_audio.planning import Needs, Planner
 
@@ -26,20 +30,23 @@ wildcard_constraints:
 
 
 planning.let_jobs_import(workflow.basedir)
+stray_processes.mark_jobs()
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-WRITTEN = ("<results>", "<logs>", "<benchmarks>", ".snakemake")
+WRITTEN = (*start.WRITTEN, ".snakemake")
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 
 try:
-    STUDY = study.Study(workflow_config.parse_config(config))
+    config_files.check_files(workflow.overwrite_configfiles)
+    update_config(config, config_files.typed(workflow.config_settings.config))
+    PLAN = plan.Plan(workflow_config.parse_config(config))
     PLANNER = Planner(
-        STUDY.document,
+        PLAN.document,
         workflow.get_rule,
         Path(workflow.pathvars.apply("<results>/config")),
         os.path.relpath(workflow.basedir),
@@ -50,16 +57,36 @@ except InputError as error:
 
 onstart:
     try:
-        cluster.refuse_strays(os.getcwd())
-        cluster.refuse_lossy_arrays(workflow)
+        start.check_start(workflow, synthesized_roots(PLAN.config.corpora))
         PLANNER.settle()
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
-def settings(rule: str, step: str = "", loads=None, data=None, **sections):
-    """Input function: the frozen file of a job of `rule`, with the sections that its step reads."""
-    needs = Needs(rule, step or rule, sections, loads, data)
+def growing(first: int | str):
+    """Resource function: MB or a time such as "4h", times the number of the attempt."""
+    amount = first if isinstance(first, int) else round(parse_timespan(first) / 60)  # minutes
+
+    def asked(wildcards, attempt: int) -> int:
+        return attempt * amount
+
+    return asked
+
+
+def settings(rule: str, step: str = "", loads=None, data=None, facts=None, **sections):
+    """Input function: the frozen file of a job of `rule`, with all that its step reads from it."""
+    needs = Needs(rule, step or rule, sections, loads, data, facts or {})
+    return frozen_of(needs)
+
+
+def settings_as(original: str, rule: str):
+    """Input function: the frozen file of a job of `rule`, with the needs of another rule's jobs."""
+    return frozen_of(PLANNER.needs[original]._replace(rule=rule))
+
+
+def frozen_of(needs: Needs):
+    """Input function: the frozen file of a job with these needs."""
+    PLANNER.needs[needs.rule] = needs
 
     def frozen(wildcards) -> str:
         try:
@@ -70,19 +97,23 @@ def settings(rule: str, step: str = "", loads=None, data=None, **sections):
     return frozen
 
 
+def files(wildcards, input, output) -> str:
+    """The words of a step's command: each input and output by its name."""
+    return planning.command_words(input, output)
+
+
 def corpus_stamp(wildcards) -> dict[str, str]:
     """A stamp of a corpus of the user's own: a changed file is listed again.
 
     What a rule downloads changes by that rule, and its files are compared when they are read.
     """
-    row = STUDY.config.corpora[wildcards.corpus]
-    is_made = getattr(row, "download", False)
-    return {} if is_made else {"files": user_stamp(row.root)}
+    root = PLAN.corpus.user_root(wildcards.corpus)
+    return {"files": user_stamp(root)} if root is not None else {}
 
 
 def array_stamp(wildcards) -> dict[str, str]:
     """A stamp of a user's arrays and of their table."""
-    row = STUDY.config.representations[wildcards.representation]
+    row = PLAN.latents.arrays(wildcards.representation)
     return {"arrays": user_stamp(row.path), "table": user_stamp(row.table)}
 
 
@@ -92,22 +123,23 @@ def user_stamp(path: str) -> str:
     return data_stamp(Path(path), [Path(workflow.pathvars.apply(name)) for name in WRITTEN])
 
 
-def download_receipts(wildcards) -> list[str]:
-    """Receipts of the LibriSpeech subsets that the wildcard's corpus wants downloaded."""
-    name = wildcards.corpus
-    return [
-        f"<results>/corpus/{name}/download-{subset}.json"
-        for subset in STUDY.subsets_to_download(name)
-    ]
+@functools.cache
+def pinned_weights(codec: str) -> dict[str, dict[str, str]]:
+    """Digests of weights that a user's path names: pinned when they are first planned with."""
+    record = Path(workflow.pathvars.apply(f"<results>/config/pinned/{codec}.json"))
+    return {"weights": pinned_digests(record, PLAN.codecs.files_of_user(codec))}
 
 
-def latent_shards(wildcards) -> list[str]:
-    """All latent shards of the wildcard's representation."""
-    name = wildcards.representation
-    return [f"<results>/latents/{name}/shard-{shard}.zarr.zip" for shard in STUDY.shards(name)]
+def representation_weights(wildcards) -> dict[str, dict[str, str]]:
+    """The same of the representation's codec."""
+    return pinned_weights(PLAN.latents.codec_of(wildcards.representation))
 
 
-def splits_table(wildcards) -> str:
-    """The splits that the wildcard's representation and split seed are analysed on."""
-    corpus = STUDY.corpus_of(wildcards.representation)
-    return f"<results>/splits/{corpus}/seed-{wildcards.split_seed}/splits.parquet"
+def codec_code(codec: str) -> tuple[tuple[str, ...], str]:
+    """The adapter that a step loads for a codec, and what stands for a plugin's own code."""
+    return (PLAN.codecs.adapter(codec),), plugins.code_suffix(PLAN.codecs.settings(codec))
+
+
+def representation_code(wildcards) -> tuple[tuple[str, ...], str]:
+    """The code of the representation's codec."""
+    return codec_code(PLAN.latents.codec_of(wildcards.representation))

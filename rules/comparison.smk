@@ -1,11 +1,26 @@
 """Every codec side by side: reconstruction, then one table of all and the frontier."""
 
 
-include: "comparison_inputs.smk"
-
-
 localrules:
     tabulate_codecs,
+
+
+def root_weights(wildcards) -> dict[str, dict[str, str]]:
+    """Pinned digests of a compared codec's weights, where a user's path names them."""
+    return pinned_weights(PLAN.comparison.root_codec(wildcards))
+
+
+def root_code(wildcards) -> tuple[tuple[str, ...], str]:
+    """The code of the codec at the root of a representation."""
+    return codec_code(PLAN.comparison.root_codec(wildcards))
+
+
+def compared_structure(wildcards) -> str:
+    """The published keys; stops a study that asks for codecs.csv and compares nothing."""
+    try:
+        return PLAN.comparison.structure_table()
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 rule evaluate_reconstruction:
@@ -15,14 +30,14 @@ rule evaluate_reconstruction:
             "evaluate_reconstruction",
             loads=root_code,
             data=root_weights,
-            section="codec_comparison.reconstruction",
-            links=link_sections,
-            codec_section=root_codec_section,
+            section="comparison.reconstruction",
+            links=PLAN.comparison.link_sections,
+            codec_section=PLAN.comparison.root_codec_section,
         ),
-        noise_scale=link_noise_scale,
-        utterances=utterance_table,
-        splits=first_splits,
-        weights=root_codec_weights,
+        noise_scale=PLAN.comparison.noise_scale,
+        utterances=PLAN.latents.utterances,
+        splits=PLAN.latents.first_splits,
+        weights=PLAN.comparison.root_codec_weights,
     output:
         scores="<results>/reconstruction/{representation}/scores.parquet",
     log:
@@ -30,25 +45,19 @@ rule evaluate_reconstruction:
     benchmark:
         "<benchmarks>/reconstruction/{representation}.tsv"
     wildcard_constraints:
-        representation="|".join(STUDY.reconstructed()) or "(?!)",
+        representation=pattern(PLAN.comparison.reconstructed()),
     conda:
         "../envs/engram.yaml"
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
     params:
-        noise_scale=noise_scale_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_reconstruction --device auto --settings {input.settings:q} \
-            {params.noise_scale} \
-            --utterances {input.utterances:q} --splits {input.splits:q} \
-            --weights {input.weights:q} --scores {output.scores:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_reconstruction {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule tabulate_codecs:
@@ -56,15 +65,16 @@ rule tabulate_codecs:
     input:
         settings=settings(
             "tabulate_codecs",
-            section="codec_comparison.compared",
+            facts={"origins": PLAN.comparison.origins()},
+            section="comparison",
             decision_section="decision",
             statistics_section="statistics",
             prediction_section="prediction",
         ),
         structure=compared_structure,
-        prediction_scores=compared_scores(),
-        summaries=compared_summaries(),
-        reconstructions=reconstruction_scores(),
+        prediction_scores=PLAN.comparison.scores(),
+        summaries=PLAN.comparison.summaries(),
+        reconstructions=PLAN.comparison.reconstruction_scores(),
     output:
         codecs="<results>/tables/codecs.csv",
         frontier="<results>/tables/frontier.csv",
@@ -76,16 +86,9 @@ rule tabulate_codecs:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
-        origins=compared_origins(),
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_codecs --settings {input.settings:q} \
-            --structure {input.structure:q} \
-            --prediction-scores {input.prediction_scores:q} --summaries {input.summaries:q} \
-            --reconstructions {input.reconstructions:q} --origins {params.origins:q} \
-            --codecs {output.codecs:q} --frontier {output.frontier:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_codecs {params.files} >{log:q} 2>&1"

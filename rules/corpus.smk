@@ -34,21 +34,19 @@ rule download_librispeech:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime="12h",
+        mem_mb=growing(500),
+        runtime=growing("12h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.download_librispeech --settings {input.settings:q} \
-            --receipt {output.receipt:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.download_librispeech {params.files} >{log:q} 2>&1"
 
 
 rule locate_corpus:
     """List a corpus's files and their digests."""
     input:
         settings=settings("locate_corpus", data=corpus_stamp, section="corpora.{corpus}"),
-        receipts=download_receipts,
+        receipts=PLAN.corpus.download_receipts,
     output:
         source="<results>/corpus/{corpus}/source.json",
     log:
@@ -56,20 +54,18 @@ rule locate_corpus:
     benchmark:
         "<benchmarks>/corpus/{corpus}/locate.tsv"
     wildcard_constraints:
-        corpus=STUDY.corpus_pattern("librispeech", "directory"),
+        corpus=PLAN.corpus.of_kinds("librispeech", "directory"),
     conda:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
-        runtime="2h",
+        mem_mb=growing(1000),
+        runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.locate_corpus --settings {input.settings:q} \
-            --source {output.source:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.locate_corpus {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule synthesize_demo_speech:
@@ -84,21 +80,18 @@ rule synthesize_demo_speech:
     benchmark:
         "<benchmarks>/corpus/{corpus}/synthesize.tsv"
     wildcard_constraints:
-        corpus=STUDY.corpus_pattern("demo_speech"),
+        corpus=PLAN.corpus.of_kinds("demo_speech"),
     conda:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
-        runtime="1h",
+        mem_mb=growing(1000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.synthesize_demo_speech --settings {input.settings:q} \
-            --sentences {input.sentences:q} \
-            --source {output.source:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.synthesize_demo_speech {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule index_corpus:
@@ -114,22 +107,18 @@ rule index_corpus:
     benchmark:
         "<benchmarks>/corpus/{corpus}/index.tsv"
     wildcard_constraints:
-        corpus=STUDY.corpus_pattern("librispeech", "directory", "demo_speech"),
+        corpus=PLAN.corpus.of_kinds("librispeech", "directory", "demo_speech"),
     conda:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime="4h",
+        mem_mb=growing(2000),
+        runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.index_corpus --settings {input.settings:q} \
-            --source {input.source:q} \
-            --utterances {output.utterances:q} \
-            --exclusions {output.exclusions:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.index_corpus {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule assign_shards:
@@ -144,20 +133,17 @@ rule assign_shards:
     benchmark:
         "<benchmarks>/corpus/{corpus}/shards.tsv"
     wildcard_constraints:
-        corpus=STUDY.corpus_pattern("librispeech", "directory", "demo_speech"),
+        corpus=PLAN.corpus.of_kinds("librispeech", "directory", "demo_speech"),
     conda:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.assign_shards --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --shards {output.shards:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.assign_shards {params.files} >{log:q} 2>&1"
 
 
 rule make_splits:
@@ -175,12 +161,9 @@ rule make_splits:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.make_splits --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --splits {output.splits:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.make_splits {params.files} >{log:q} 2>&1"

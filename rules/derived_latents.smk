@@ -1,9 +1,5 @@
 """Representations made of others: at a lower frame rate, or through a channel that adds noise."""
 
-
-include: "derived_inputs.smk"
-
-
 if ANALYSIS_IS_LOCAL:
 
     localrules:
@@ -15,8 +11,8 @@ if ANALYSIS_IS_LOCAL:
 rule resample_latents:
     """Group the frames of one shard of another representation."""
     input:
-        settings=settings("resample_latents", section="representations.{representation}"),
-        latents=source_shard,
+        settings=settings("resample_latents", section="representations.library.{representation}"),
+        latents=PLAN.latents.source_shard,
     output:
         resampled_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:
@@ -24,28 +20,25 @@ rule resample_latents:
     benchmark:
         "<benchmarks>/latents/{representation}/resample-{shard}.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("resampled"),
+        representation=PLAN.latents.of_kinds("resampled"),
     conda:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.resample_latents --settings {input.settings:q} \
-            --latents {input.latents:q} \
-            --resampled-latents {output.resampled_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.resample_latents {params.files} >{log:q} 2>&1"
 
 
 rule fit_noise_scale:
     """Measure the train SD that a channel's noise is a share of, and its capacity."""
     input:
-        settings=settings("fit_noise_scale", section="representations.{representation}"),
-        splits=first_splits,
-        latents=source_shards,
+        settings=settings("fit_noise_scale", section="representations.library.{representation}"),
+        splits=PLAN.latents.first_splits,
+        latents=PLAN.latents.source_shards,
     output:
         scale="<results>/latents/{representation}/noise_scale.safetensors",
     log:
@@ -53,29 +46,25 @@ rule fit_noise_scale:
     benchmark:
         "<benchmarks>/latents/{representation}/fit_noise_scale.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("noisy"),
+        representation=PLAN.latents.of_kinds("noisy"),
     conda:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_noise_scale --settings {input.settings:q} \
-            --splits {input.splits:q} \
-            --latents {input.latents:q} \
-            --scale {output.scale:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_noise_scale {params.files} >{log:q} 2>&1"
 
 
 rule add_noise:
     """Send one shard of another representation through a noisy channel."""
     input:
-        settings=settings("add_noise", section="representations.{representation}"),
+        settings=settings("add_noise", section="representations.library.{representation}"),
         scale="<results>/latents/{representation}/noise_scale.safetensors",
-        latents=source_shard,
+        latents=PLAN.latents.source_shard,
     output:
         noisy_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:
@@ -83,18 +72,14 @@ rule add_noise:
     benchmark:
         "<benchmarks>/latents/{representation}/add_noise-{shard}.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("noisy"),
+        representation=PLAN.latents.of_kinds("noisy"),
     conda:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.add_noise --settings {input.settings:q} \
-            --scale {input.scale:q} \
-            --latents {input.latents:q} \
-            --noisy-latents {output.noisy_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.add_noise {params.files} >{log:q} 2>&1"

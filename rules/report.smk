@@ -1,7 +1,36 @@
 """The page that people read."""
 
+from snakemake.io import regex_from_filepattern
 
-include: "report_inputs.smk"
+# Relative, so that a moved checkout reruns nothing.
+TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
+PUBLISHED_RESULTS = os.path.relpath(
+    os.path.join(workflow.basedir, "engram_audio", "prediction", "first_results.json")
+)
+RENDERERS = ("render_report", "render_question")  # a page does not time pages
+REPORT_TABLES = questions.tables_of_report(PLAN)
+
+
+def report_templates(wildcards) -> list[str]:
+    """Page, partials, style and script."""
+    found = []
+    for folder, _, names in sorted(os.walk(TEMPLATES)):
+        found += [
+            os.path.join(folder, name)
+            for name in sorted(names)
+            if name.endswith((".j2", ".css", ".js"))
+        ]
+    return found
+
+
+def rule_benchmarks() -> dict[str, str]:
+    """Regular expression of each rule's benchmark files, without rules that this study never runs."""
+    idle = {*RENDERERS, *PLAN.idle_rules()}
+    return {
+        item.name: regex_from_filepattern(item.benchmark)
+        for item in workflow.rules
+        if item.benchmark and item.name not in idle and "(?!)" not in str(item.benchmark)
+    }
 
 
 localrules:
@@ -12,11 +41,19 @@ localrules:
 rule render_report:
     """Render the decision report from the published tables."""
     input:
-        settings=settings("render_report", section="report", config_sections=STUDY.section_names()),
+        settings=settings(
+            "render_report",
+            facts={
+                "benchmarks": PLAN.config.pathvars.benchmarks,
+                "rule_benchmarks": rule_benchmarks,
+            },
+            section="report",
+            config_sections=PLAN.section_names(),
+        ),
         tables=expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
-        documents=report_documents(),
-        cells=report_cells,
-        latents=report_latents,
+        documents=PLAN.report.documents(),
+        cells=PLAN.structure.cells(),
+        latents=PLAN.report.latents(),
         templates=report_templates,
     output:
         report=report(
@@ -32,21 +69,12 @@ rule render_report:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
-        benchmarks=STUDY.config.pathvars.benchmarks,
-        rule_benchmarks=rule_benchmarks,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_report --settings {input.settings:q} \
-            --tables {input.tables:q} --documents {input.documents:q} \
-            --cells {input.cells:q} --latents {input.latents:q} \
-            --templates {input.templates:q} --benchmarks {params.benchmarks:q} \
-            --rule-benchmarks {params.rule_benchmarks:q} \
-            --report {output.report:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_report {params.files} >{log:q} 2>&1"
 
 
 rule write_first_results:
@@ -64,12 +92,9 @@ rule write_first_results:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime="10m",
+        mem_mb=growing(500),
+        runtime=growing("10m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.write_first_results --settings {input.settings:q} \
-            --published {input.published:q} \
-            --document {output.document:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.write_first_results {params.files} >{log:q} 2>&1"

@@ -1,9 +1,6 @@
 """Does it survive free running: forecasts, generation, and training for both."""
 
 
-include: "rollout_inputs.smk"
-
-
 wildcard_constraints:
     method=r"[a-z][a-z0-9_]*",
 
@@ -18,14 +15,14 @@ rule train_rollout:
         settings=settings(
             "train_rollout",
             section="prediction",
-            method_section="rollout_runs.{method}",
-            recipe_section=rollout_recipe,
+            method_section="rollout.library.{method}",
+            recipe_section=PLAN.rollout.recipe,
         ),
-        base_model=rollout_base,
-        memory=rollout_memory,
+        base_model=PLAN.rollout.base_model,
+        memory=PLAN.rollout.memory,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         model="<results>/rollout/{representation}/{method}/seed-{seed}/model.safetensors",
         history="<results>/rollout/{representation}/{method}/seed-{seed}/history.jsonl",
@@ -34,25 +31,20 @@ rule train_rollout:
     benchmark:
         "<benchmarks>/rollout/{representation}/{method}/seed-{seed}/train.tsv"
     wildcard_constraints:
-        method=STUDY.rollout_pattern(is_refit=False),
+        method=PLAN.rollout.refitted(is_refit=False),
     conda:
         "../envs/engram.yaml"
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     params:
-        base=rollout_base_option,
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_rollout --device auto --settings {input.settings:q} \
-            {params.base} --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_rollout {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule refit_memory:
@@ -62,17 +54,17 @@ rule refit_memory:
             "refit_memory",
             section="prediction",
             stage_section="memory",
-            method_section="rollout_runs.{method}",
-            tuned_section=refit_section,
-            memory_section=refit_lookup,
-            recipe_section=rollout_recipe,
+            method_section="rollout.library.{method}",
+            tuned_section=PLAN.rollout.tuned_section,
+            memory_section=PLAN.rollout.refit_lookup,
+            recipe_section=PLAN.rollout.recipe,
         ),
-        tuned_model=refit_tuned,
-        base_model=rollout_base,
-        folds=refit_folds,
+        tuned_model=PLAN.rollout.tuned_model,
+        base_model=PLAN.rollout.base_model,
+        folds=PLAN.rollout.refit_folds,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         model="<results>/rollout/{representation}/{method}/seed-{seed}/model.safetensors",
         history="<results>/rollout/{representation}/{method}/seed-{seed}/history.jsonl",
@@ -81,24 +73,20 @@ rule refit_memory:
     benchmark:
         "<benchmarks>/rollout/{representation}/{method}/seed-{seed}/refit.tsv"
     wildcard_constraints:
-        method=STUDY.rollout_pattern(is_refit=True),
+        method=PLAN.rollout.refitted(is_refit=True),
     conda:
         "../envs/engram.yaml"
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.refit_memory --device auto --settings {input.settings:q} \
-            --tuned-model {input.tuned_model:q} --base-model {input.base_model:q} \
-            --folds {input.folds:q} --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.refit_memory {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule evaluate_rollout:
@@ -107,17 +95,17 @@ rule evaluate_rollout:
         settings=settings(
             "evaluate_rollout",
             section="prediction",
-            method_section="rollout_runs.{method}",
+            method_section="rollout.library.{method}",
             rollout_section="rollout",
-            tuned_section=refit_section,
+            tuned_section=PLAN.rollout.tuned_section,
         ),
-        base_model=rollout_base,
-        memory=rollout_memory,
-        tuned_model=refit_tuned,
+        base_model=PLAN.rollout.base_model,
+        memory=PLAN.rollout.memory,
+        tuned_model=PLAN.rollout.tuned_model,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         model="<results>/rollout/{representation}/{method}/seed-{seed}/model.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         scores="<results>/rollout/{representation}/{method}/seed-{seed}/scores.parquet",
         health="<results>/rollout/{representation}/{method}/seed-{seed}/health.parquet",
@@ -130,18 +118,12 @@ rule evaluate_rollout:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=16000,
-        runtime="4h",
+        mem_mb=growing(16000),
+        runtime=growing("4h"),
     params:
-        base=rollout_base_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_rollout --device auto --settings {input.settings:q} \
-            {params.base} \
-            --nulls {input.nulls:q} --model {input.model:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --scores {output.scores:q} --health {output.health:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_rollout {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_rollout:
@@ -149,13 +131,14 @@ rule tabulate_rollout:
     input:
         settings=settings(
             "tabulate_rollout",
+            facts={"sweeps": PLAN.rollout.sweeps()},
             rollout_section="rollout",
-            bars_section="rollout_bars",
+            bars_section="rollout.bars",
             statistics_section="statistics",
         ),
-        models=rollout_files("model.safetensors"),
-        scores=rollout_files("scores.parquet"),
-        health=rollout_files("health.parquet"),
+        models=PLAN.rollout.files("model.safetensors"),
+        scores=PLAN.rollout.files("scores.parquet"),
+        health=PLAN.rollout.files("health.parquet"),
     output:
         rollout="<results>/tables/rollout.csv",
         rollout_sweep="<results>/tables/rollout_sweep.csv",
@@ -167,18 +150,12 @@ rule tabulate_rollout:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
     params:
-        sweeps=rollout_sweep_points(),
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_rollout --settings {input.settings:q} \
-            --models {input.models:q} --scores {input.scores:q} --health {input.health:q} \
-            --sweeps {params.sweeps:q} \
-            --rollout {output.rollout:q} --rollout-sweep {output.rollout_sweep:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_rollout {params.files} >{log:q} 2>&1"
 
 
 rule render_rollouts:
@@ -188,22 +165,22 @@ rule render_rollouts:
             "render_rollouts",
             loads=representation_code,
             data=representation_weights,
-            representation_section="representations.{representation}",
-            codec_section=codec_section,
-            section="latents.extraction",
+            representation_section="representations.library.{representation}",
+            codec_section=PLAN.latents.codec_section,
+            section="representations.extraction",
             report_section="report",
             prediction_section="prediction",
-            method_section="rollout_runs.{method}",
-            tuned_section=refit_section,
+            method_section="rollout.library.{method}",
+            tuned_section=PLAN.rollout.tuned_section,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        model=first_rollout,
-        base_model=first_rollout_base,
-        memory=first_rollout_memory,
-        tuned_model=first_refit_tuned,
-        utterances=utterance_table,
-        splits=first_splits,
-        weights=codec_weights,
+        model=PLAN.rollout.model,
+        base_model=PLAN.rollout.base_model,
+        memory=PLAN.rollout.memory,
+        tuned_model=PLAN.rollout.tuned_model,
+        utterances=PLAN.latents.utterances,
+        splits=PLAN.latents.first_splits,
+        weights=PLAN.latents.codec_weights,
     output:
         players="<results>/report_assets/{representation}.rollout.{method}/players.json",
     log:
@@ -211,22 +188,16 @@ rule render_rollouts:
     benchmark:
         "<benchmarks>/report_assets/{representation}.rollout.{method}/rollouts.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("codec"),
+        representation=PLAN.latents.of_kinds("codec"),
     conda:
         "../envs/engram.yaml"
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     params:
-        base=rollout_base_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_rollouts --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} \
-            --model {input.model:q} {params.base} \
-            --utterances {input.utterances:q} --splits {input.splits:q} \
-            --weights {input.weights:q} --players {output.players:q} \
-            --num-workers {threads} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_rollouts {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"

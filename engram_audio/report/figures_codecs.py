@@ -2,70 +2,60 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from engram_audio.report import svg
 from engram_audio.report.data import ReportData
-from engram_audio.report.figure import FigureView, content_id, csv_text
+from engram_audio.report.figure import Drawing, figure
+from engram_audio.report.lines import gaps
 
 X, Y = "log_mel_l1", "information_bits_per_s"
 
 
-def frontier_figure(data: ReportData) -> FigureView | None:
+@figure(
+    "codecs-frontier",
+    "Rate, distortion, predictability",
+    shows="Conditional information in bits per second against the log-mel distance of decoded "
+    "speech; points of a ladder are joined from coarse to fine, filled marks are beaten by no "
+    "other point of their ladder.",
+    caption="If coarser latents are easier to predict at the same distortion, a ladder bends up to "
+    "the left. Information holds within one frame rate; rates and dimensions stand in the table. "
+    "Filled: no other point of a ladder of one rate has less distortion and more information.",
+    estimator="best predictor (chosen on val) over the best law without context, eval frames; mean "
+    "distance over decoded utterances",
+    resampling="speaker (t intervals)",
+    assumption="information is a lower bound: a better model may find more, and not equally much "
+    "on each point",
+    is_wide=True,
+)
+def frontier_figure(canvas: svg.Canvas, data: ReportData) -> Drawing | None:
     """Information against distortion; filled marks are on their ladder's front."""
     table = data.tables["frontier"]
-    if table.empty:
-        return None
-    known = np.isfinite(table[X].to_numpy(float)) & np.isfinite(table[Y].to_numpy(float))
-    rows = table.loc[known]
+    rows = table.loc[np.isfinite(table[[X, Y]].to_numpy(float)).all(axis=1)]
     if rows.empty:
         return None
-    names = list(dict.fromkeys(rows["ladder"].astype(str)))
-    with svg.canvas(svg.WIDE_IN, 4.0) as (figure, (axis,)):
-        for number, ladder in enumerate(names):
-            part = rows.loc[rows["ladder"].astype(str) == ladder]
-            _draw_ladder(axis, part, ladder, svg.SERIES[number % len(svg.SERIES)])
-        axis.set_xlabel("distortion: log-mel distance of decoded speech (left is better)")
-        axis.set_ylabel("what the past tells of a frame, bits/s")
-        axis.set_xlim(left=0)
-        figure.legend(loc="outside lower center", ncols=3)
-        name, title = content_id("fig", "codecs", "frontier"), "Rate, distortion, predictability"
-        drawing = svg.inline_svg(
-            figure, name, title,
-            "Conditional information in bits per second against the log-mel distance of decoded "
-            "speech; points of a ladder are joined from coarse to fine, filled marks are beaten by "
-            "no other point of their ladder.",
-        )  # fmt: skip
+    ladders = rows["ladder"].astype(str)
+    names = list(dict.fromkeys(ladders))
+    axis = canvas.panel(width_in=svg.WIDE_IN, height_in=4.0)
+    for name, color in svg.series(names).items():
+        _draw_ladder(axis, rows.loc[ladders == name], name, color)
+    axis.set(
+        xlabel="distortion: log-mel distance of decoded speech (left is better)",
+        ylabel="what the past tells of a frame, bits/s",
+    )
+    axis.set_xlim(left=0)
+    canvas.legend(columns=3)
     columns = ["ladder", "step", "representation", "frame_rate_hz", "num_dims", "bits_per_s"]
     columns += [f"{label}{end}" for label in (X, Y) for end in ("", "_low", "_high")]
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(rows[[*columns, "is_pareto"]]),
-        caption=(
-            "If coarser latents are easier to predict at the same distortion, a ladder bends up to "
-            "the left. Information holds within one frame rate; rates and dimensions stand in the "
-            "table. Filled: no other point of a ladder of one rate has less distortion and more "
-            "information."
-        ),
-        estimator="best predictor (chosen on val) over the best law without context, eval frames; "
-        "mean distance over decoded utterances",
-        num_samples=f"{len(rows)} points on {len(names)} ladders",
-        resampling="speaker (t intervals)",
-        assumption="information is a lower bound: a better model may find more, and not equally "
-        "much on each point",
-        is_wide=True,
-    )
+    words = f"{len(rows)} points on {len(names)} ladders"
+    return Drawing(rows[[*columns, "is_pareto"]], words)
 
 
-def _draw_ladder(axis: svg.Axes, part: pd.DataFrame, ladder: str, color: str) -> None:
+def _draw_ladder(axis: Axes, part: pd.DataFrame, ladder: str, color: str) -> None:
     x, y = part[X].to_numpy(float), part[Y].to_numpy(float)
-    gaps = []
-    for label, values in ((X, x), (Y, y)):
-        low, high = (part[f"{label}_{end}"].to_numpy(float) for end in ("low", "high"))
-        gaps.append(np.nan_to_num(np.maximum([values - low, high - values], 0.0)))
     axis.errorbar(
-        x, y, xerr=gaps[0], yerr=gaps[1], color=color, linewidth=1, elinewidth=0.7, label=ladder,
+        x, y, xerr=np.nan_to_num(gaps(part, X)), yerr=np.nan_to_num(gaps(part, Y)), color=color,
+        linewidth=1, elinewidth=0.7, label=ladder,
     )  # fmt: skip
     front = np.array([str(value) == "True" for value in part["is_pareto"]])
     axis.plot(x[front], y[front], "o", color=color, markersize=5)

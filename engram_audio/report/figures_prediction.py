@@ -10,7 +10,8 @@ from matplotlib.patches import Patch
 
 from engram_audio.report import number, svg
 from engram_audio.report.data import ReportData, choose
-from engram_audio.report.figure import FigureView, content_id, csv_text
+from engram_audio.report.figure import Drawing, figure
+from engram_audio.report.lines import PLACE, Look, at_places, draw_line, handle, place_ticks
 from engram_audio.report.prediction_rows import (
     FIRST_EXPERIMENT,
     TARGETS,
@@ -31,49 +32,50 @@ PARTS = (  # column, label, colour, opacity
 REAL_LABEL = "context beyond every null: real"
 
 
-def gain_figure(data: ReportData, representation: str) -> FigureView | None:
+@figure(
+    "context-gain",
+    "What context buys beyond every null",
+    shows="Gain in nats per frame against lag, one line for each head with its interval, hollow "
+    "marks for surrogates, and a line at zero where white noise lies.",
+    caption="Above zero, the past says something about the next frame that no marginal, AR(1), "
+    "ridge or speaker mean says. White noise scores zero at every lag. A gain that the hollow "
+    "surrogates reach as well is no local structure.",
+    estimator="mean over eval frames of NLL(null) minus NLL(head), paired frame by frame; the null "
+    "is the best on val",
+    resampling="speaker (t interval of the ratio of sums)",
+    assumption="the best null is as rich as train data allow; training has converged",
+    is_wide=True,
+)
+def gain_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """Gain of each head over the best null against lag, beside surrogates and white noise."""
     cells = cells_of(data, representation)
     heads, surrogates = cells.heads(), surrogate_cells(data, representation)
     if not heads:
         return None
-    colors = {name: svg.SERIES[i % len(svg.SERIES)] for i, name in enumerate(heads)}
+    own = {head: Look(color, head, interval="bars") for head, color in svg.series(heads).items()}
+    others = {kind: _surrogate_look(kind) for kind in sorted(surrogates)}
     targets = cells.targets()
-    with svg.canvas(svg.WIDE_IN, 3.2, columns=len(targets)) as (figure, axes):
-        for axis, target in zip(axes, targets, strict=True):
-            _draw_gains(axis, cells, surrogates, target, colors)
-            axis.set_title(f"target {TARGETS[target]}")
-            axis.set_xlabel("lag: frames from the end of the context to the target")
-        axes[0].set_ylabel("gain over the best null, nats/frame")
-        figure.legend(handles=_gain_legend(colors, surrogates), loc="outside lower center", ncols=4)
-        name = content_id("fig", representation, "context-gain")
-        title = "What context buys beyond every null"
-        drawing = svg.inline_svg(
-            figure, name, f"{title}, {representation}",
-            "Gain in nats per frame against lag, one line for each head with its interval, hollow "
-            "marks for surrogates, and a line at zero where white noise lies.",
-        )  # fmt: skip
+    axes = canvas.panels(len(targets), width_in=svg.WIDE_IN, height_in=3.2)
+    for axis, target in zip(axes, targets, strict=True):
+        _draw_gains(axis, cells, surrogates, target, own, others)
+        axis.set(
+            title=f"target {TARGETS[target]}",
+            xlabel="lag: frames from the end of the context to the target",
+        )
+    axes[0].set_ylabel("gain over the best null, nats/frame")
+    white = Line2D([], [], color=svg.INK, linewidth=1, label="white noise, any null")
+    looks = [*own.values(), *others.values()]
+    canvas.legend([*(handle(look) for look in looks), white], columns=4)
     rows = choose(cells.rows, kind="head")
     columns = ["lag_frames", "target", "model", "gain_nats", "gain_nats_low", "gain_nats_high"]
     frames = [rows.assign(surrogate=""), *(_named(kind, c) for kind, c in surrogates.items())]
     table = pd.concat(frames, ignore_index=True)
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(table.loc[:, ["surrogate", *columns, "best_null"]]),
-        caption=(
-            "Above zero, the past says something about the next frame that no marginal, AR(1), "
-            "ridge or speaker mean says. White noise scores zero at every lag. A gain that the "
-            "hollow surrogates reach as well is no local structure."
-        ),
-        estimator="mean over eval frames of NLL(null) minus NLL(head), paired frame by frame; the "
-        "null is the best on val",
-        num_samples=speakers_words(rows),
-        resampling="speaker (t interval of the ratio of sums)",
-        assumption="the best null is as rich as train data allow; training has converged",
-        is_wide=True,
-    )
+    return Drawing(table.loc[:, ["surrogate", *columns, "best_null"]], speakers_words(rows))
+
+
+def _surrogate_look(kind: str) -> Look:
+    marker = SURROGATE_MARKERS.get(kind, "v")
+    return Look(svg.GREY, f"surrogate {kind}, best head", "--", marker, True, "bars")
 
 
 def _named(kind: str, cells: Cells) -> pd.DataFrame:
@@ -85,55 +87,22 @@ def _draw_gains(
     cells: Cells,
     surrogates: dict[str, Cells],
     target: str,
-    colors: dict[str, str],
+    own: dict[str, Look],
+    others: dict[str, Look],
 ) -> None:
+    """Draw the best head on each surrogate, then each head. Lines stand a little apart."""
     lags = cells.lags(target)
-    place = {lag: position for position, lag in enumerate(lags)}
     axis.axhline(0, color=svg.INK, linewidth=1)
-    for position, (kind, other) in enumerate(sorted(surrogates.items())):
-        rows = choose(other.rows, kind="head", target=target)
+    for position, (kind, look) in enumerate(others.items()):
+        rows = choose(surrogates[kind].rows, kind="head", target=target, lag_frames=lags)
         best = rows.sort_values("gain_nats", kind="stable").groupby("lag_frames").tail(1)
-        _draw_line(
-            axis, best.sort_values("lag_frames"), place, 0.05 * (position + 1), svg.GREY,
-            SURROGATE_MARKERS.get(kind, "v"), "--", True,
-        )  # fmt: skip
-    for number_of, (head, color) in enumerate(colors.items()):
-        line = choose(cells.rows, model=head, target=target).sort_values("lag_frames")
-        offset = 0.03 * (number_of - (len(colors) - 1) / 2)
-        _draw_line(axis, line, place, offset, color, "o", "-", False)
-    axis.set_xticks(range(len(lags)), [str(lag) for lag in lags])
-    axis.set_xlim(-0.35, len(lags) - 0.65)
-
-
-def _draw_line(
-    axis: Axes,
-    rows: pd.DataFrame,
-    place: dict[int, int],
-    offset: float,
-    color: str,
-    marker: str,
-    style: str,
-    is_hollow: bool,
-) -> None:
-    """Draw gains with their intervals; lags that the base lacks are left away."""
-    rows = rows.loc[rows["lag_frames"].isin(list(place))]
-    columns = ["gain_nats", "gain_nats_low", "gain_nats_high"]
-    where = np.array([place[int(lag)] + offset for lag in rows["lag_frames"]])
-    gain, low, high = rows.loc[:, columns].to_numpy(float).T
-    axis.vlines(where, low, high, color=color, linewidth=0.8 if is_hollow else 1.6)
-    face = "none" if is_hollow else color
-    width = 0.8 if is_hollow else 1.4
-    axis.plot(where, gain, style, color=color, marker=marker, markerfacecolor=face, linewidth=width)
-
-
-def _gain_legend(colors: dict[str, str], surrogates: dict[str, Cells]) -> list[Line2D]:
-    handles = [Line2D([], [], color=c, marker="o", label=name) for name, c in colors.items()]
-    handles += [
-        Line2D([], [], color=svg.GREY, linestyle="--", linewidth=0.8, markerfacecolor="none",
-               marker=SURROGATE_MARKERS.get(kind, "v"), label=f"surrogate {kind}, best head")
-        for kind in sorted(surrogates)
-    ]  # fmt: skip
-    return [*handles, Line2D([], [], color=svg.INK, linewidth=1, label="white noise, any null")]
+        placed = at_places(best, "lag_frames", lags, 0.05 * (position + 1))
+        draw_line(axis, placed, PLACE, "gain_nats", look)
+    for position, (head, look) in enumerate(own.items()):
+        line = choose(cells.rows, model=head, target=target)
+        offset = 0.03 * (position - (len(own) - 1) / 2)
+        draw_line(axis, at_places(line, "lag_frames", lags, offset), PLACE, "gain_nats", look)
+    place_ticks(axis, lags)
 
 
 class Decomposition(NamedTuple):
@@ -189,22 +158,33 @@ def decompositions(data: ReportData, representation: str) -> list[Decomposition]
     return bars
 
 
-def decomposition_figure(data: ReportData, representation: str) -> FigureView | None:
+@figure(
+    "dnll-parts",
+    "Which part of the first experiment's score is real",
+    shows="Horizontal bars for each lag: mean reversion, shape and linear context in muted "
+    "colours, then in strong blue what context adds beyond every null, with its interval; below "
+    "each the bar of white noise.",
+    caption="Only the blue part is structure that a lookup could use. Grey is what a head gains "
+    "because the step contains \N{MINUS SIGN}xₜ₋₁ (white noise gains it too) and because a "
+    "mixture fits the marginal better than one Gaussian; orange is linear. Red stands for a loss: "
+    "the head scores worse than the best null. The diamond is the score as first defined, its sign "
+    "turned.",
+    estimator="differences of mean NLL on the same eval frames: Gaussian marginal of the step "
+    "\N{RIGHTWARDS ARROW} Gaussian marginal of the better space \N{RIGHTWARDS ARROW} best "
+    "marginal \N{RIGHTWARDS ARROW} best null \N{RIGHTWARDS ARROW} head; they add up exactly",
+    resampling="speaker (interval of the blue part, paired)",
+    assumption="the head of each lag is the best on val; white noise in closed form",
+    is_wide=True,
+)
+def decomposition_figure(
+    canvas: svg.Canvas, data: ReportData, representation: str
+) -> Drawing | None:
     """Stacked bars of the first experiment's dNLL: which part of it is real."""
     bars = decompositions(data, representation)
     if not any(not bar.is_null for bar in bars):
         return None
-    with svg.canvas(svg.WIDE_IN, 1.1 + 0.36 * len(bars)) as (figure, (axis,)):
-        _draw_bars(axis, bars)
-        figure.legend(handles=_bar_legend(), loc="outside lower center", ncols=5)
-        name = content_id("fig", representation, "dnll-parts")
-        title = "Which part of the first experiment's score is real"
-        drawing = svg.inline_svg(
-            figure, name, f"{title}, {representation}",
-            "Horizontal bars for each lag: mean reversion, shape and linear context in muted "
-            "colours, then in strong blue what context adds beyond every null, with its interval; "
-            "below each the bar of white noise.",
-        )  # fmt: skip
+    _draw_bars(canvas.panel(width_in=svg.WIDE_IN, height_in=1.1 + 0.36 * len(bars)), bars)
+    canvas.legend(_bar_legend(), columns=5)
     table = pd.DataFrame(
         {
             "bar": bar.label, "total": bar.total,
@@ -213,26 +193,8 @@ def decomposition_figure(data: ReportData, representation: str) -> FigureView | 
         }
         for bar in bars
     )  # fmt: skip
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(table),
-        caption=(
-            "Only the blue part is structure that a lookup could use. Grey is what a head gains "
-            "because the step contains \N{MINUS SIGN}xₜ₋₁ (white noise gains it too) and "
-            "because a mixture fits the marginal better than one Gaussian; orange is linear. Red "
-            "stands for a loss: the head scores worse than the best null. The diamond is the score "
-            "as first defined, its sign turned."
-        ),
-        estimator="differences of mean NLL on the same eval frames: Gaussian marginal of the step "
-        "\N{RIGHTWARDS ARROW} Gaussian marginal of the better space \N{RIGHTWARDS ARROW} best "
-        "marginal \N{RIGHTWARDS ARROW} best null \N{RIGHTWARDS ARROW} head; they add up exactly",
-        num_samples=speakers_words(choose(cells_of(data, representation).rows, kind="head")),
-        resampling="speaker (interval of the blue part, paired)",
-        assumption="the head of each lag is the best on val; white noise in closed form",
-        is_wide=True,
-    )
+    heads = choose(cells_of(data, representation).rows, kind="head")
+    return Drawing(table, speakers_words(heads))
 
 
 def _draw_bars(axis: Axes, bars: list[Decomposition]) -> None:
@@ -256,10 +218,12 @@ def _draw_bars(axis: Axes, bars: list[Decomposition]) -> None:
             label, (right + 0.012 * spread, place), (4, 0), textcoords="offset points",
             va="center", fontweight="normal" if bar.is_null else "bold",
         )  # fmt: skip
-    axis.axvline(0, color=svg.INK, linewidth=0.6)
+    axis.axvline(0, **svg.REFERENCE)
     axis.set_yticks(range(len(bars)), [bar.label for bar in bars])
-    axis.set_ylim(len(bars) - 0.4, -0.6)
-    axis.set_xlabel("nats per frame gained over a diagonal Gaussian of the step")
+    axis.set(
+        ylim=(len(bars) - 0.4, -0.6),
+        xlabel="nats per frame gained over a diagonal Gaussian of the step",
+    )
     axis.margins(x=0.02)
     low, high = axis.get_xlim()
     axis.set_xlim(low, high + 0.42 * (high - low))  # room for the words

@@ -1,7 +1,6 @@
 """Direction, magnitude and calibration of the heads beside their nulls."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import functools
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,8 @@ from matplotlib.axes import Axes
 from engram_audio.prediction.columns import PREDICTION
 from engram_audio.report import number, svg
 from engram_audio.report.data import ReportData, choose
-from engram_audio.report.figure import FigureView, content_id, csv_text
+from engram_audio.report.figure import Drawing, figure
+from engram_audio.report.lines import PLACE, Look, at_places, draw_line, place_ticks
 from engram_audio.report.prediction_rows import (
     TARGETS,
     Cells,
@@ -23,125 +23,101 @@ ANY_LAG = 0  # a law without context is scored once for all lags
 KINDS = {"per_dimension": "each dimension", "density": "joint density"}
 
 
-class _Curve(NamedTuple):
-    column: str
-    label: str
-    color: str
-    style: str
-    marker: str
-
-    @property
-    def ends(self) -> list[str]:
-        """Columns with the ends of its interval, none where it is published without."""
-        declared = next((c for c in PREDICTION.columns if c.name == self.column), None)
-        has_interval = declared is not None and declared.has_interval
-        return [f"{self.column}_low", f"{self.column}_high"] if has_interval else []
+def _looks(**looks: Look) -> dict[str, Look]:
+    """Return looks by column, with bars where the column is published with an interval."""
+    declared = {column.name: column.has_interval for column in PREDICTION.columns}
+    return {
+        name: look._replace(interval="bars" if declared.get(name) else "")
+        for name, look in looks.items()
+    }
 
 
-COSINES = (
-    _Curve("cosine_mean", "of the mean", svg.BLUE, "-", "o"),
-    _Curve("cosine_mean_null", "of the mean, best null", svg.BLUE, ":", "s"),
-    _Curve("cosine_sample", "of samples", svg.VERMILION, "-", "o"),
-    _Curve("cosine_sample_null", "of samples, best null", svg.VERMILION, ":", "s"),
-    _Curve("cosine_white_noise", "white noise, many dimensions", svg.GREY, "--", "x"),
+COSINES = _looks(
+    cosine_mean=Look(svg.BLUE, "of the mean"),
+    cosine_mean_null=Look(svg.BLUE, "of the mean, best null", ":", "s", True),
+    cosine_sample=Look(svg.VERMILION, "of samples"),
+    cosine_sample_null=Look(svg.VERMILION, "of samples, best null", ":", "s", True),
+    cosine_white_noise=Look(svg.GREY, "white noise, many dimensions", "--", "x", True),
 )
-MAGNITUDES = (
-    _Curve("log_magnitude_r2_mean", "of the mean", svg.BLUE, "-", "o"),
-    _Curve("log_magnitude_r2_mean_null", "of the mean, best null", svg.BLUE, ":", "s"),
-    _Curve("log_magnitude_r2_sample", "of samples (calibrated)", svg.VERMILION, "-", "o"),
-    _Curve("log_magnitude_r2_sample_null", "of samples, best null", svg.VERMILION, ":", "s"),
+MAGNITUDES = _looks(
+    log_magnitude_r2_mean=Look(svg.BLUE, "of the mean"),
+    log_magnitude_r2_mean_null=Look(svg.BLUE, "of the mean, best null", ":", "s", True),
+    log_magnitude_r2_sample=Look(svg.VERMILION, "of samples (calibrated)"),
+    log_magnitude_r2_sample_null=Look(svg.VERMILION, "of samples, best null", ":", "s", True),
 )
 
+_scores = functools.partial(
+    figure,
+    resampling="speaker, where bars are drawn",
+    assumption="directions are measured from 0 for the step, from the train mean for xₜ",
+)
 
-def direction_figure(data: ReportData, representation: str) -> FigureView | None:
+
+@_scores(
+    "cosine",
+    "Direction: cosine by mean and by sampling",
+    shows="Cosine of prediction and truth against lag for each target: heads solid, best nulls "
+    "dotted.",
+    caption="Read each filled line against the dotted one of its colour. The mean cannot point two "
+    "ways at once, so a law with two modes shows in the samples only. White noise reaches 0.707 in "
+    "the step at lag 1 by mean reversion alone.",
+    estimator="mean over eval frames of the cosine, head chosen on val; samples on a thinned set",
+)
+def direction_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """Cosine between prediction and truth, by mean and by sampling, beside the nulls."""
-    return _score_figure(
-        data,
-        representation,
-        COSINES,
-        name="cosine",
-        title="Direction: cosine by mean and by sampling",
-        label="cosine of prediction and truth",
-        caption=(
-            "Read each filled line against the dotted one of its colour. The mean cannot point two "
-            "ways at once, so a law with two modes shows in the samples only. White noise reaches "
-            "0.707 in the step at lag 1 by mean reversion alone."
-        ),
-        estimator="mean over eval frames of the cosine, head chosen on val; samples on a thinned "
-        "set",
-    )
+    drawn = _draw_targets(canvas, data, representation, COSINES)
+    if drawn is None:
+        return None
+    axis, drawing = drawn
+    axis.set_ylabel("cosine of prediction and truth")
+    return drawing
 
 
-def magnitude_figure(data: ReportData, representation: str) -> FigureView | None:
+@_scores(
+    "log-magnitude",
+    "Magnitude: R² of log length",
+    shows="R² of the log magnitude against lag for each target: heads solid, best nulls dotted.",
+    caption="The length of the mean is far below the typical length, so its R² is negative in any "
+    "calibrated model and says nothing. The expected log length of samples is the fair forecast: "
+    "above its null and above 0, magnitude is predictable. The scale is linear between "
+    "\N{MINUS SIGN}1 and 1 and logarithmic beyond.",
+    estimator="1 - squared error of log length / its variance, eval frames; no interval is "
+    "published",
+)
+def magnitude_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """R^2 of the log magnitude, of the mean's and of the expected one."""
-    return _score_figure(
-        data,
-        representation,
-        MAGNITUDES,
-        name="log-magnitude",
-        title="Magnitude: R² of log length",
-        label="R² of the log magnitude",
-        caption=(
-            "The length of the mean is far below the typical length, so its R² is negative in any "
-            "calibrated model and says nothing. The expected log length of samples is the fair "
-            "forecast: above its null and above 0, magnitude is predictable. The scale is linear "
-            "between \N{MINUS SIGN}1 and 1 and logarithmic beyond."
-        ),
-        estimator="1 - squared error of log length / its variance, eval frames; no interval is "
-        "published",
-    )
+    drawn = _draw_targets(canvas, data, representation, MAGNITUDES)
+    if drawn is None:
+        return None
+    axis, drawing = drawn
+    axis.set_ylabel("R² of the log magnitude")
+    axis.set_yscale("symlog", linthresh=1.0, linscale=1.0)
+    axis.yaxis.set_major_formatter(lambda value, _: number.fixed(value, 0))
+    lowest = axis.get_ylim()[0]
+    axis.set_ylim(min(1.3 * lowest, lowest), 1.0)  # no R^2 lies above 1
+    return drawing
 
 
-def _score_figure(
-    data: ReportData,
-    representation: str,
-    curves: Sequence[_Curve],
-    *,
-    name: str,
-    title: str,
-    label: str,
-    caption: str,
-    estimator: str,
-) -> FigureView | None:
+def _draw_targets(
+    canvas: svg.Canvas, data: ReportData, representation: str, looks: dict[str, Look]
+) -> tuple[Axes, Drawing] | None:
+    """Draw scores of the chosen head against lag, one panel for each target; return the first."""
     cells = cells_of(data, representation)
     table = _chosen_rows(cells)
-    if table.empty:
-        return None
-    curves = [c for c in curves if table[c.column].notna().to_numpy().any()]
-    if not curves:
+    looks = {name: look for name, look in looks.items() if table[name].notna().to_numpy().any()}
+    if table.empty or not looks:
         return None
     targets = cells.targets()
-    with svg.canvas(svg.HALF_IN, 3.3, columns=len(targets)) as (figure, axes):
-        for axis, target in zip(axes, targets, strict=True):
-            _draw_scores(axis, choose(table, target=target), curves)
-            axis.set_title(f"target {TARGETS[target]}")
-            axis.set_xlabel("lag, frames")
-        axes[0].set_ylabel(label)
-        if curves[0].column.startswith("log_magnitude"):
-            axes[0].set_yscale("symlog", linthresh=1.0, linscale=1.0)
-            axes[0].yaxis.set_major_formatter(lambda value, _: number.fixed(value, 0))
-            lowest = axes[0].get_ylim()[0]
-            axes[0].set_ylim(min(1.3 * lowest, lowest), 1.0)  # no R^2 lies above 1
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2)
-        identity = content_id("fig", representation, name)
-        drawing = svg.inline_svg(
-            figure, identity, f"{title}, {representation}",
-            f"{label} against lag for each target: heads solid, best nulls dotted.",
-        )  # fmt: skip
-    ends = [name for curve in curves for name in (curve.column, *curve.ends)]
-    columns = ["lag_frames", "target", "model", *ends]
-    return FigureView(
-        name=identity,
-        title=title,
-        svg=drawing,
-        csv=csv_text(table.loc[:, columns]),
-        caption=caption,
-        estimator=estimator,
-        num_samples=f"{speakers_words(table)}; sampled: {number.count(table['num_sampled'].max())}",
-        resampling="speaker, where bars are drawn",
-        assumption="directions are measured from 0 for the step, from the train mean for xₜ",
-    )
+    axes = canvas.panels(len(targets), height_in=3.3)
+    for axis, target in zip(axes, targets, strict=True):
+        _draw_scores(axis, choose(table, target=target), looks)
+        axis.set(title=f"target {TARGETS[target]}", xlabel="lag, frames")
+    canvas.legend(columns=2)
+    columns = ["lag_frames", "target", "model"]
+    for name, look in looks.items():
+        columns += [name, f"{name}_low", f"{name}_high"] if look.interval else [name]
+    words = f"{speakers_words(table)}; sampled: {number.count(table['num_sampled'].max())}"
+    return axes[0], Drawing(table.loc[:, columns], words)
 
 
 def _chosen_rows(cells: Cells) -> pd.DataFrame:
@@ -155,25 +131,29 @@ def _chosen_rows(cells: Cells) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=cells.rows.columns)
 
 
-def _draw_scores(axis: Axes, rows: pd.DataFrame, curves: Sequence[_Curve]) -> None:
-    rows = rows.sort_values("lag_frames")
-    lags = [int(lag) for lag in rows["lag_frames"]]
-    axis.axhline(0, color=svg.INK, linewidth=0.6)
-    for position, curve in enumerate(curves):
-        where = np.arange(len(lags)) + 0.04 * (position - (len(curves) - 1) / 2)
-        is_null = curve.style != "-"
-        axis.plot(
-            where, rows[curve.column].to_numpy(float), curve.style, color=curve.color,
-            marker=curve.marker, label=curve.label, linewidth=1.0 if is_null else 1.5,
-            markerfacecolor="none" if is_null else curve.color,
-        )  # fmt: skip
-        if curve.ends:
-            axis.vlines(where, *rows[curve.ends].to_numpy(float).T, color=curve.color)
-    axis.set_xticks(range(len(lags)), [str(lag) for lag in lags])
-    axis.set_xlim(-0.35, len(lags) - 0.65)
+def _draw_scores(axis: Axes, rows: pd.DataFrame, looks: dict[str, Look]) -> None:
+    lags = sorted(int(lag) for lag in rows["lag_frames"])
+    axis.axhline(0, **svg.REFERENCE)
+    for position, (column, look) in enumerate(looks.items()):
+        offset = 0.04 * (position - (len(looks) - 1) / 2)
+        draw_line(axis, at_places(rows, "lag_frames", lags, offset), PLACE, column, look)
+    place_ticks(axis, lags)
 
 
-def calibration_figure(data: ReportData, representation: str) -> FigureView | None:
+@figure(
+    "calibration",
+    "Calibration",
+    shows="Histograms of the rank of the truth among samples, head blue and null grey, with a line "
+    "at 1; points of the share inside the 50 % and 90 % regions with intervals.",
+    caption="Flat at 1: what the head promises happens as often as promised. A bowl is "
+    "overconfident, a hill too wide, a tilt a bias. In the joint density, mass on the left means "
+    "that the truth is less likely than the head's own samples.",
+    estimator="rank of the truth among the model's samples; coverage of central regions",
+    resampling="speaker (coverage); histograms without interval",
+    assumption="the sampled frames are evenly thinned",
+    is_wide=True,
+)
+def calibration_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """PIT histograms of the chosen head and its null, and coverage against what was promised."""
     cells, table = cells_of(data, representation), data.table("prediction_calibration")
     if table.empty or cells.rows.empty:
@@ -181,47 +161,27 @@ def calibration_figure(data: ReportData, representation: str) -> FigureView | No
     lag, target = registered_lag(data, cells), cells.targets()[0]
     head = cells.chosen_head(lag, target)
     row = cells.row(head, lag, target)
+    null = str(row["best_null"])
     rows = choose(
         table, representation=representation, seed=cells.seed, target=target, part="eval",
-        lag_frames=[lag, ANY_LAG], model=[head, row["best_null"]],
+        lag_frames=[lag, ANY_LAG], model=[head, null],
     )  # fmt: skip
     kinds = [kind for kind in KINDS if kind in set(rows["kind"])]
     if not kinds:
         return None
-    null = str(row["best_null"])
-    with svg.canvas(svg.WIDE_IN, 3.1, columns=len(kinds) + 1, share_y=False) as (figure, axes):
-        for axis, kind in zip(axes, kinds, strict=False):
-            for model, color in ((null, svg.GREY), (head, svg.BLUE)):
-                _draw_histogram(axis, choose(rows, kind=kind, model=model), color, str(model))
-            axis.set_title(f"PIT, {KINDS[kind]}")
-            axis.set_xlabel("rank of the truth among samples")
-        axes[0].set_ylabel("frequency; 1 is calibrated")
-        _draw_coverage(axes[-1], row, cells.row(null, lag, target))
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2)
-        name = content_id("fig", representation, "calibration")
-        title = f"Calibration, {TARGETS[target]} at lag {lag}"
-        drawing = svg.inline_svg(
-            figure, name, f"{title}, {representation}",
-            "Histograms of the rank of the truth among samples, head blue and null grey, with a "
-            "line at 1; points of the share inside the 50 % and 90 % regions with intervals.",
-        )  # fmt: skip
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(rows.loc[:, ["model", "lag_frames", "target", "kind", "bin", "count"]]),
-        caption=(
-            "Flat at 1: what the head promises happens as often as promised. A bowl is "
-            "overconfident, a hill too wide, a tilt a bias. In the joint density, mass on the left "
-            "means that the truth is less likely than the head's own samples."
-        ),
-        estimator="rank of the truth among the model's samples; coverage of central regions",
-        num_samples=f"{number.count(row['num_sampled'])} sampled frames, "
-        f"{number.count(row['num_speakers'])} eval speakers",
-        resampling="speaker (coverage); histograms without interval",
-        assumption="the sampled frames are evenly thinned",
-        is_wide=True,
+    axes = canvas.panels(len(kinds) + 1, width_in=svg.WIDE_IN, height_in=3.1, share_y=False)
+    for axis, kind in zip(axes, kinds, strict=False):
+        for model, color in ((null, svg.GREY), (head, svg.BLUE)):
+            _draw_histogram(axis, choose(rows, kind=kind, model=model), color, str(model))
+        axis.set(title=f"PIT, {KINDS[kind]}", xlabel="rank of the truth among samples")
+    axes[0].set_ylabel("frequency; 1 is calibrated")
+    _draw_coverage(axes[-1], row, cells.row(null, lag, target))
+    canvas.legend(columns=2)
+    frames, speakers = number.count(row["num_sampled"]), number.count(row["num_speakers"])
+    return Drawing(
+        rows.loc[:, ["model", "lag_frames", "target", "kind", "bin", "count"]],
+        f"{frames} sampled frames, {speakers} eval speakers",
+        title=f"Calibration, {TARGETS[target]} at lag {lag}",
     )
 
 
@@ -232,13 +192,13 @@ def _draw_histogram(axis: Axes, rows: pd.DataFrame, color: str, label: str) -> N
     edges = np.linspace(0, 1, len(counts) + 1)
     heights = counts / counts.sum() * len(counts)
     axis.stairs(heights, edges, color=color, label=label, linewidth=1.5)
-    axis.axhline(1, color=svg.INK, linewidth=0.6)
+    axis.axhline(1, **svg.REFERENCE)
     axis.set_ylim(0, max(axis.get_ylim()[1] if len(axis.patches) > 1 else 0, 1.08 * heights.max()))
 
 
 def _draw_coverage(axis: Axes, head: dict[str, object], null: dict[str, object]) -> None:
     """Draw observed against promised coverage for both kinds, head filled and null hollow."""
-    axis.plot([0, 1], [0, 1], color=svg.INK, linewidth=0.6)
+    axis.plot([0, 1], [0, 1], **svg.REFERENCE)
     for place, kind in enumerate(KINDS):
         for row, color, is_hollow in ((null, svg.GREY, True), (head, svg.BLUE, False)):
             for level in (0.5, 0.9):
@@ -253,9 +213,10 @@ def _draw_coverage(axis: Axes, head: dict[str, object], null: dict[str, object])
                     where, value, "s" if place else "o", color=color,
                     markerfacecolor="none" if is_hollow else color,
                 )  # fmt: skip
-    axis.set_xlim(0.35, 1.0)
-    axis.set_ylim(0.0, 1.02)
+    axis.set(xlim=(0.35, 1.0), ylim=(0.0, 1.02))
     axis.set_xticks([0.5, 0.9], ["50 %", "90 %"])
-    axis.set_title("coverage: circle each dimension, square joint")
-    axis.set_xlabel("promised share inside")
-    axis.set_ylabel("observed share inside")
+    axis.set(
+        title="coverage: circle each dimension, square joint",
+        xlabel="promised share inside",
+        ylabel="observed share inside",
+    )

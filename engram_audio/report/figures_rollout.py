@@ -1,16 +1,15 @@
 """What is kept at each horizon, and who survives a free run."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from engram_audio.report import svg
 from engram_audio.report.data import ReportData, choose
-from engram_audio.report.figure import FigureView, content_id, csv_text
+from engram_audio.report.figure import Drawing, figure
+from engram_audio.report.lines import DASHES, Look, draw_line, draw_lines, handle
 
-LINES = ("-", "--", ":", "-.")
+RUNS = {"sampled": "sampled steps", "mean": "mean path"}
 
 
 def first_rows(data: ReportData, representation: str) -> pd.DataFrame:
@@ -30,127 +29,101 @@ def is_named(rows: pd.DataFrame) -> pd.Series:
     return pd.Series([str(name) in ("", "nan") for name in rows["sweep"]], index=rows.index)
 
 
-def _style(number: int) -> dict[str, Any]:
+def _looks(rows: pd.DataFrame) -> dict[str, Look]:
+    """Return how each method looks: colours in turn, then again with other dashes."""
+    colors = svg.series(sorted(set(rows["method"])))
     return {
-        "color": svg.SERIES[number % len(svg.SERIES)],
-        "linestyle": LINES[number // len(svg.SERIES) % len(LINES)],
+        name: Look(color, name, DASHES[place // len(svg.SERIES) % len(DASHES)])
+        for place, (name, color) in enumerate(colors.items())
     }
 
 
 def _horizon_axis(axis: Axes, rows: pd.DataFrame) -> None:
-    horizons = sorted({int(value) for value in rows["horizon_frames"]})
     axis.set_xscale("log", base=2)
-    axis.set_xticks(horizons, [str(value) for value in horizons])
-    axis.minorticks_off()
+    svg.value_ticks(axis.xaxis, rows["horizon_frames"])
     axis.set_xlabel("horizon, frames")
 
 
-def kept_figure(data: ReportData, representation: str) -> FigureView | None:
+def _drawn_rows(
+    data: ReportData, representation: str, modes: list[str], column: str
+) -> pd.DataFrame:
+    rows = choose(first_rows(data, representation), span="at", mode=modes)
+    return rows.loc[np.isfinite(rows[column].to_numpy(float))]
+
+
+@figure(
+    "rollout-kept",
+    "How much of the attainable is kept",
+    shows="Nats per frame over the marginal against the horizon for each method, with the best "
+    "forecaster's as the attainable; below a dashed line at 0 a method is worse than knowing "
+    "nothing.",
+    caption="Forecasts of x at each horizon by matched Gaussian moments, over the Gaussian "
+    "marginal. Lines that leave the picture below are worse than it shows; the numbers are in the "
+    "CSV.",
+    estimator="mean log-density difference over starts, same family on both sides",
+    resampling="speaker (t intervals, in the table)",
+    assumption="the attainable is at least what the best forecast reaches",
+    is_wide=True,
+)
+def kept_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """Gain about x_t at every scored horizon, sampled or forecast, beside the attainable."""
-    rows = first_rows(data, representation)
-    rows = rows.loc[(rows["span"] == "at") & rows["mode"].isin(["sampled", "forecast"])]
-    rows = rows.loc[np.isfinite(rows["dnll_position"].to_numpy(float))]
+    rows = _drawn_rows(data, representation, ["sampled", "forecast"], "dnll_position")
     if rows.empty:
         return None
     plotted = rows.assign(gain=-rows["dnll_position"], attainable=-rows["attainable_position"])
-    with svg.canvas(svg.WIDE_IN, 3.6) as (figure, (axis,)):
-        for number, (name, part) in enumerate(plotted.groupby("method", sort=True)):
-            part = part.sort_values("horizon_frames")
-            axis.plot(
-                part["horizon_frames"], part["gain"], marker="o", markersize=4, linewidth=1.2,
-                label=str(name), **_style(number),
-            )  # fmt: skip
-        best = plotted.dropna(subset=["attainable"]).drop_duplicates("horizon_frames")
-        best = best.sort_values("horizon_frames")
-        axis.plot(
-            best["horizon_frames"], best["attainable"], color=svg.INK, linewidth=2, alpha=0.35,
-            label="attainable (best forecast on val)",
-        )  # fmt: skip
-        axis.axhline(0.0, color=svg.INK, linewidth=1, linestyle="--")
-        _horizon_axis(axis, plotted)
-        low = min(0.0, float(np.nanmin(best["attainable"])) if len(best) else 0.0)
-        top = float(np.nanmax([*plotted["attainable"].fillna(0), *plotted["gain"]]))
-        # a method far below the marginal would flatten all others: it is cut and named in the CSV
-        axis.set_ylim(low - 0.5 * max(top, 0.1), 1.1 * max(top, 0.1))
-        axis.set_ylabel("gain about the frame, nats")
-        figure.legend(loc="outside lower center", ncols=3)
-        name = content_id("fig", representation, "rollout-kept")
-        title = "How much of the attainable is kept"
-        drawing = svg.inline_svg(
-            figure, name, title,
-            "Nats per frame over the marginal against the horizon for each method, with the best "
-            "forecaster's as the attainable; below a dashed line at 0 a method is worse than "
-            "knowing nothing.",
-        )  # fmt: skip
+    best = plotted.dropna(subset=["attainable"]).drop_duplicates("horizon_frames")
+    axis = canvas.panel(width_in=svg.WIDE_IN, height_in=3.6)
+    draw_lines(axis, plotted, "method", "horizon_frames", "gain", _looks(plotted))
+    attainable = Look(svg.INK, "attainable (best forecast on val)", marker="")
+    draw_line(axis, best, "horizon_frames", "attainable", attainable, alpha=0.35)
+    axis.axhline(0.0, **svg.THRESHOLD)
+    _horizon_axis(axis, plotted)
+    low = min(0.0, float(np.nanmin(best["attainable"])) if len(best) else 0.0)
+    top = max(0.1, float(np.nanmax([*plotted["attainable"].fillna(0), *plotted["gain"]])))
+    # a method far below the marginal would flatten all others: it is cut and named in the CSV
+    axis.set(ylim=(low - 0.5 * top, 1.1 * top), ylabel="gain about the frame, nats")
+    canvas.legend(columns=3)
     columns = [
         "method", "mode", "horizon_frames", "dnll_position", "dnll_position_low",
         "dnll_position_high", "attainable_position", "kept_position",
     ]  # fmt: skip
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(rows[columns]),
-        caption=(
-            "Forecasts of x at each horizon by matched Gaussian moments, over the Gaussian "
-            "marginal. Lines that leave the picture below are worse than it shows; the numbers are "
-            "in the CSV."
-        ),
-        estimator="mean log-density difference over starts, same family on both sides",
-        num_samples=f"{int(rows['num_starts'].max())} starts of "
-        f"{int(rows['num_speakers'].max())} speakers",
-        resampling="speaker (t intervals, in the table)",
-        assumption="the attainable is at least what the best forecast reaches",
-        is_wide=True,
+    starts, speakers = (
+        rows["num_starts"].to_numpy(int).max(),
+        rows["num_speakers"].to_numpy(int).max(),
     )
+    return Drawing(rows.loc[:, columns], f"{starts} starts of {speakers} speakers")
 
 
-def survival_figure(data: ReportData, representation: str) -> FigureView | None:
+@figure(
+    "rollout-survival",
+    "Who survives",
+    shows="Share of free-running paths that have neither left the data nor stopped moving, against "
+    "the horizon, sampled and along the conditional mean.",
+    caption="A path is gone when its RMS leaves the data by the configured factor or its last "
+    "steps are too small to be data. A mean path that freezes is a forecast of the far future, not "
+    "a generator.",
+    estimator="shares of paths",
+    resampling="none in the picture",
+    assumption="thresholds are those of the rollout section",
+    is_wide=True,
+)
+def survival_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """Share of paths neither blown up nor frozen, sampled and along the mean."""
-    rows = first_rows(data, representation)
-    rows = rows.loc[(rows["span"] == "at") & rows["mode"].isin(["sampled", "mean"])]
-    rows = rows.loc[np.isfinite(rows["surviving_share"].to_numpy(float))]
+    rows = _drawn_rows(data, representation, list(RUNS), "surviving_share")
     if rows.empty:
         return None
-    with svg.canvas(svg.WIDE_IN, 3.2, columns=2) as (figure, axes):
-        for axis, mode, heading in zip(
-            axes, ("sampled", "mean"), ("sampled steps", "mean path"), strict=True
-        ):
-            for number, (method, part) in enumerate(rows.groupby("method", sort=True)):
-                part = part.loc[part["mode"] == mode].sort_values("horizon_frames")
-                axis.plot(
-                    part["horizon_frames"], 100 * part["surviving_share"], marker="o",
-                    markersize=4, linewidth=1.2,
-                    label=str(method) if mode == "sampled" else None, **_style(number),
-                )  # fmt: skip
-            axis.set_title(heading)
-            _horizon_axis(axis, rows)
-            axis.set_ylim(-4, 104)
-        axes[0].set_ylabel("paths that survive, %")
-        figure.legend(loc="outside lower center", ncols=3)
-        name, title = content_id("fig", representation, "rollout-survival"), "Who survives"
-        drawing = svg.inline_svg(
-            figure, name, title,
-            "Share of free-running paths that have neither left the data nor stopped moving, "
-            "against the horizon, sampled and along the conditional mean.",
-        )  # fmt: skip
+    plotted, looks = rows.assign(percent=100 * rows["surviving_share"]), _looks(rows)
+    axes = canvas.panels(len(RUNS), width_in=svg.WIDE_IN, height_in=3.2)
+    for axis, (mode, heading) in zip(axes, RUNS.items(), strict=True):
+        own = choose(plotted, mode=mode)
+        draw_lines(axis, own, "method", "horizon_frames", "percent", looks)
+        axis.set_title(heading)
+        _horizon_axis(axis, rows)
+        axis.set_ylim(-4, 104)
+    axes[0].set_ylabel("paths that survive, %")
+    canvas.legend([handle(look) for look in looks.values()], columns=3)
     columns = [
         "method", "mode", "horizon_frames", "diverged_share", "frozen_share", "surviving_share",
         "num_paths",
     ]  # fmt: skip
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(rows[columns]),
-        caption=(
-            "A path is gone when its RMS leaves the data by the configured factor or its last "
-            "steps are too small to be data. A mean path that freezes is a forecast of the far "
-            "future, not a generator."
-        ),
-        estimator="shares of paths",
-        num_samples=f"{int(rows['num_paths'].max())} paths",
-        resampling="none in the picture",
-        assumption="thresholds are those of the rollout section",
-        is_wide=True,
-    )
+    return Drawing(rows.loc[:, columns], f"{rows['num_paths'].to_numpy(int).max()} paths")

@@ -1,5 +1,6 @@
 """Figures of the structure stage made of the published tables: sweep, curve, speakers."""
 
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,46 @@ from matplotlib.lines import Line2D
 
 from engram_audio.report import number, svg
 from engram_audio.report.data import ReportData, choose
-from engram_audio.report.figure import FigureView, content_id, csv_text
+from engram_audio.report.figure import Drawing, figure
 from engram_audio.report.key_names import with_key_parts
+from engram_audio.report.lines import DASHES, Look, draw_lines, handle
 
-INPUT_DASHES: dict[str, Any] = {"raw": "-", "speaker_centred": "--", "increments": ":"}
+INPUT_DASHES = {"raw": "-", "speaker_centred": "--", "increments": ":"}
+LOWEST: dict[str, dict[str, Any]] = {
+    "floor": {**svg.THRESHOLD, "label": "floor"},
+    "ratio_best_surrogate": {
+        "color": svg.GREY, "linewidth": 1.0, "label": "lowest of the surrogates",
+    },
+}  # fmt: skip
 
 
-def sweep_figure(data: ReportData, representation: str) -> FigureView | None:
+def registered_rows(
+    data: ReportData, name: str, representation: str, **wanted: Any
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of the registered keys on the first split, and which keys have any."""
+    keys = list(data.registered["keys"])
+    rows = choose(
+        data.table(name),
+        representation=representation, split_seed=data.first_split(representation), key=keys,
+        **wanted,
+    )  # fmt: skip
+    return rows, [key for key in keys if key in set(rows["key"])]
+
+
+@figure(
+    "sweep",
+    "Ratio over K and lag",
+    shows="Lines of the variance ratio against codebook size for each key family, one panel for "
+    "each lag, with the floor of the target oracle and the best surrogate below and above.",
+    caption="1 means that the key says nothing about the next step. The dashed floor is what K "
+    "cells could reach at best, the grey line the lowest ratio that any key reaches on a "
+    "surrogate: down to there, the spectrum alone explains it.",
+    estimator="sum of squared error about train cell means / about the train grand mean, eval",
+    resampling="speaker (t interval of the ratio of sums, shaded)",
+    assumption="speakers are exchangeable; frames compared across lags are the same frames",
+    is_wide=True,
+)
+def sweep_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """Ratio against codebook size, one panel per lag, beside floor and best surrogate."""
     table = choose(
         data.tables["structure"],
@@ -28,60 +62,31 @@ def sweep_figure(data: ReportData, representation: str) -> FigureView | None:
     if keys.empty:
         return None
     lags = sorted(keys["lag_frames"].unique())
-    families = sorted(keys["family"].unique())
-    colors = {name: svg.SERIES[i % len(svg.SERIES)] for i, name in enumerate(families)}
-    with svg.canvas(svg.WIDE_IN, 3.1, columns=len(lags)) as (figure, axes):
-        for axis, lag in zip(axes, lags, strict=True):
-            _draw_sweep(axis, choose(keys, lag_frames=lag), colors)
-            axis.set_title(f"lag {lag}")
-            axis.set_xlabel("codebook size K")
-        axes[0].set_ylabel("variance ratio")
-        figure.legend(
-            handles=_sweep_legend(colors, sorted(keys["input"].unique())),
-            loc="outside lower center",
-            ncols=4,
-        )
-        name = content_id("fig", representation, "sweep")
-        title = "Ratio over K and lag"
-        drawing = svg.inline_svg(
-            figure, name, f"{title}, {representation}",
-            "Lines of the variance ratio against codebook size for each key family, one panel for "
-            "each lag, with the floor of the target oracle and the best surrogate below and above.",
-        )  # fmt: skip
+    colors = svg.series(sorted(keys["family"].unique()))
+    axes = canvas.panels(len(lags), width_in=svg.WIDE_IN, height_in=3.1)
+    for axis, lag in zip(axes, lags, strict=True):
+        _draw_sweep(axis, choose(keys, lag_frames=lag), colors)
+        axis.set(title=f"lag {lag}", xlabel="codebook size K")
+    axes[0].set_ylabel("variance ratio")
+    canvas.legend(_sweep_legend(colors, sorted(keys["input"].unique())), columns=4)
     columns = ["key", "codebook_size", "lag_frames", "ratio", "ratio_low", "ratio_high", "floor"]
-    columns.append("ratio_best_surrogate")
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(keys.loc[:, columns]),
-        caption=(
-            "1 means that the key says nothing about the next step. The dashed floor is what K "
-            "cells could reach at best, the grey line the lowest ratio that any key reaches on a "
-            "surrogate: down to there, the spectrum alone explains it."
-        ),
-        estimator="sum of squared error about train cell means / about the train grand mean, eval",
-        num_samples=f"{num_speakers_words(keys)} eval speakers, {len(keys)} keys and lags",
-        resampling="speaker (t interval of the ratio of sums, shaded)",
-        assumption="speakers are exchangeable; frames compared across lags are the same frames",
-        is_wide=True,
-    )
+    words = f"{num_speakers_words(keys)} eval speakers, {len(keys)} keys and lags"
+    return Drawing(keys.loc[:, [*columns, "ratio_best_surrogate"]], words)
 
 
 def _draw_sweep(axis: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
-    lines = sorted(set(zip(rows["family"], rows["input"], strict=True)))
-    for family, source in lines:
-        line = choose(rows, family=family, input=source).sort_values("codebook_size")
-        columns = ["codebook_size", "ratio", "ratio_low", "ratio_high"]
-        sizes, ratio, low, high = line.loc[:, columns].to_numpy(float).T
-        color, style = colors[family], INPUT_DASHES.get(source, "-.")
-        axis.plot(sizes, ratio, style, color=color, marker="o", markersize=2.8)
-        axis.fill_between(sizes, low, high, color=color, alpha=0.15, linewidth=0)
+    looks = {
+        (family, source): Look(
+            colors[family], None, INPUT_DASHES.get(source, "-."), interval="band"
+        )
+        for family, source in sorted(set(zip(rows["family"], rows["input"], strict=True)))
+    }
+    columns = ("family", "input")
+    draw_lines(axis, rows, columns, "codebook_size", "ratio", looks, markersize=2.8)
     sizes = np.unique(rows["codebook_size"].to_numpy(float))
-    axis.plot(sizes, _lowest(rows, "floor", sizes), "--", color=svg.INK, linewidth=1)
-    best = _lowest(rows, "ratio_best_surrogate", sizes)
-    axis.plot(sizes, best, "-", color=svg.GREY, linewidth=1)
-    axis.axhline(1, color=svg.INK, linewidth=0.6)
+    for column, style in LOWEST.items():
+        axis.plot(sizes, _lowest(rows, column, sizes), **style)
+    axis.axhline(1, **svg.REFERENCE)
     axis.set_xscale("log", base=2)
     axis.set_xticks(sizes, [_short_size(size) for size in sizes])
 
@@ -97,166 +102,114 @@ def _short_size(size: float) -> str:
 
 
 def _sweep_legend(colors: dict[str, str], inputs: list[str]) -> list[Line2D]:
-    handles = [Line2D([], [], color=color, label=name) for name, color in colors.items()]
-    handles += [
-        Line2D([], [], color=svg.INK, linestyle=INPUT_DASHES.get(name, "-."), label=name)
-        for name in inputs
-    ]
-    handles.append(Line2D([], [], color=svg.INK, linestyle="--", linewidth=1, label="floor"))
-    handles.append(Line2D([], [], color=svg.GREY, linewidth=1, label="lowest of the surrogates"))
-    return handles
+    looks = [Look(color, name, marker="") for name, color in colors.items()]
+    looks += [Look(svg.INK, name, INPUT_DASHES.get(name, "-."), "") for name in inputs]
+    return [*map(handle, looks), *(Line2D([], [], **style) for style in LOWEST.values())]
 
 
-def curve_figure(data: ReportData, representation: str) -> FigureView | None:
+@figure(
+    "confidence",
+    "Confidence curve",
+    shows="Lines of the variance ratio against the share of frames kept, solid as they come and "
+    "dashed with the same energies as all frames.",
+    caption="If the key knows some frames better than others, the line falls to the left. Dashed "
+    "lines keep the energy distribution: quiet frames alone cannot make them fall.",
+    estimator="ratio of sums recomputed on the kept frames; confidence is nearness to the cell",
+    resampling="speaker",
+    assumption="confidence is known before the target, from the context alone",
+)
+def curve_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """Ratio on the most confident frames, plain and energy-matched."""
-    rows = choose(
-        data.tables["curves"],
-        representation=representation, split_seed=data.first_split(representation),
-        key=list(data.registered["keys"]), lag_frames=data.registered["lag_frames"], slice="all",
-    )  # fmt: skip
+    lag = data.registered["lag_frames"]
+    rows, keys = registered_rows(data, "curves", representation, lag_frames=lag, slice="all")
     if rows.empty:
         return None
-    keys = [key for key in data.registered["keys"] if key in set(rows["key"])]
-    with svg.canvas() as (figure, (axis,)):
-        for key, color in zip(keys, svg.SERIES, strict=False):
-            for matching, style in (("plain", "-"), ("energy_matched", "--")):
-                line = choose(rows, key=key, matching=matching).sort_values("kept_fraction")
-                label = f"{key}, {matching.replace('_', ' ')}"
-                axis.plot(
-                    line["kept_fraction"],
-                    line["ratio"],
-                    style,
-                    color=color,
-                    marker="o",
-                    label=label,
-                )
-                if matching == "plain":
-                    axis.fill_between(
-                        line["kept_fraction"], line["ratio_low"], line["ratio_high"],
-                        color=color, alpha=0.15, linewidth=0,
-                    )  # fmt: skip
-        axis.axhline(1, color=svg.INK, linewidth=0.6)
-        axis.set_xlabel("share of frames kept, most confident first")
-        axis.set_ylabel("variance ratio on the kept frames")
-        figure.legend(loc="outside lower center", ncols=1)
-        name = content_id("fig", representation, "confidence")
-        title = "Confidence curve"
-        drawing = svg.inline_svg(
-            figure, name, f"{title}, {representation}",
-            "Lines of the variance ratio against the share of frames kept, solid as they come and "
-            "dashed with the same energies as all frames.",
-        )  # fmt: skip
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(rows),
-        caption=(
-            "If the key knows some frames better than others, the line falls to the left. Dashed "
-            "lines keep the energy distribution: quiet frames alone cannot make them fall."
-        ),
-        estimator="ratio of sums recomputed on the kept frames; confidence is nearness to the cell",
-        num_samples=f"{num_speakers_words(rows)} eval speakers",
-        resampling="speaker",
-        assumption="confidence is known before the target, from the context alone",
+    looks = {}
+    for key, color in svg.series(keys).items():
+        looks[key, "plain"] = Look(color, f"{key}, plain", interval="band")
+        looks[key, "energy_matched"] = Look(color, f"{key}, energy matched", "--")
+    axis = canvas.panel()
+    draw_lines(axis, rows, ("key", "matching"), "kept_fraction", "ratio", looks)
+    axis.axhline(1, **svg.REFERENCE)
+    axis.set(
+        xlabel="share of frames kept, most confident first",
+        ylabel="variance ratio on the kept frames",
     )
+    canvas.legend()
+    return Drawing(rows, f"{num_speakers_words(rows)} eval speakers")
 
 
-def speaker_figure(data: ReportData, representation: str) -> FigureView | None:
+@figure(
+    "speakers",
+    "Per-speaker distribution",
+    shows="Step curves of the share of speakers whose ratio lies below a value, eval speakers "
+    "solid and held-out utterances of train speakers dotted.",
+    caption="Where the solid line (speakers never seen) lies right of the dotted one (train "
+    "speakers, other utterances), the key learned voices rather than speech.",
+    estimator="each speaker's own ratio of sums, train cell means",
+    resampling="none: every speaker is drawn",
+    assumption="speakers have enough frames for a ratio of their own",
+)
+def speaker_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """Each speaker's ratio, sorted: train speakers' held-out utterances beside eval speakers."""
-    rows = choose(
-        data.tables["speakers"],
-        representation=representation, split_seed=data.first_split(representation),
-        key=list(data.registered["keys"]), lag_frames=data.registered["lag_frames"],
-        slice="all", subspace="all", part=["val", "eval"],
+    rows, _ = registered_rows(
+        data, "speakers", representation,
+        lag_frames=data.registered["lag_frames"], slice="all", subspace="all",
+        part=["val", "eval"],
     )  # fmt: skip
     rows = rows.loc[rows["ratio"].notna()]
-    keys = [key for key in data.registered["keys"] if key in set(rows["key"])]
-    if not keys:
+    if rows.empty:
         return None
-    with svg.canvas() as (figure, (axis,)):
-        for key, color in zip(keys, svg.SERIES, strict=False):
-            for part, style in (("eval", "-"), ("val", ":")):
-                values = np.sort(choose(rows, key=key, part=part)["ratio"].to_numpy(float))
-                if len(values):
-                    shares = (np.arange(len(values)) + 0.5) / len(values)
-                    axis.step(
-                        values, shares, style, where="mid", color=color, label=f"{key}, {part}"
-                    )
-        axis.axvline(1, color=svg.INK, linewidth=0.6)
-        axis.set_xlabel("variance ratio of a speaker")
-        axis.set_ylabel("share of speakers below")
-        figure.legend(loc="outside lower center", ncols=1)
-        name = content_id("fig", representation, "speakers")
-        title = "Per-speaker distribution"
-        drawing = svg.inline_svg(
-            figure, name, f"{title}, {representation}",
-            "Step curves of the share of speakers whose ratio lies below a value, eval speakers "
-            "solid and held-out utterances of train speakers dotted.",
-        )  # fmt: skip
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(rows),
-        caption=(
-            "Where the solid line (speakers never seen) lies right of the dotted one (train "
-            "speakers, other utterances), the key learned voices rather than speech."
-        ),
-        estimator="each speaker's own ratio of sums, train cell means",
-        num_samples=f"{rows.groupby('part')['speaker_id'].nunique().max()} speakers in the largest "
-        "part",
-        resampling="none: every speaker is drawn",
-        assumption="speakers have enough frames for a ratio of their own",
-    )
-
-
-def ngram_figure(data: ReportData, representation: str) -> FigureView | None:
-    """Share of key runs of eval that train has seen, against their length."""
-    rows = choose(
-        data.table("ngrams"),
-        representation=representation, split_seed=data.first_split(representation),
-        key=list(data.registered["keys"]), part="eval",
+    ranks = rows.groupby(["key", "part"])["ratio"]
+    shares = (ranks.rank("first") - 0.5) / ranks.transform("size")
+    keys = [key for key in data.registered["keys"] if key in set(rows["key"])]
+    looks = {
+        (key, part): Look(color, f"{key}, {part}", style, "")
+        for key, color in svg.series(keys).items()
+        for part, style in (("eval", "-"), ("val", ":"))
+    }
+    axis = canvas.panel()
+    draw_lines(
+        axis, rows.assign(share=shares), ("key", "part"), "ratio", "share", looks,
+        drawstyle="steps-mid",
     )  # fmt: skip
-    keys = [key for key in data.registered["keys"] if key in set(rows["key"])]
+    axis.axvline(1, **svg.REFERENCE)
+    axis.set(xlabel="variance ratio of a speaker", ylabel="share of speakers below")
+    canvas.legend()
+    largest = rows.groupby("part")["speaker_id"].nunique().max()
+    return Drawing(rows, f"{largest} speakers in the largest part")
+
+
+@figure(
+    "ngrams",
+    "Runs of keys already seen",
+    shows="Lines of the share of runs of keys on eval that train has seen, against run length, one "
+    "for each key and least count.",
+    caption="A memory addressed by runs of keys can answer only for runs it has met. The steeper "
+    "the fall, the fewer it will know.",
+    estimator="runs of eval found at least that often in train / all runs of eval",
+    resampling="none: a count",
+    assumption="keys one frame apart; a run never crosses an utterance",
+)
+def ngram_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
+    """Share of key runs of eval that train has seen, against their length."""
+    rows, keys = registered_rows(data, "ngrams", representation, part="eval")
     if not keys:
         return None
-    orders = sorted(set(rows["order"]))
-    counts = sorted(set(rows["minimum_count"]))
-    with svg.canvas() as (figure, (axis,)):
-        for key, color in zip(keys, svg.SERIES, strict=False):
-            for least, style in zip(counts, ("-", "--", ":", "-."), strict=False):
-                line = choose(rows, key=key, minimum_count=least).sort_values("order")
-                label = f"{key}, seen at least {least} times"
-                axis.plot(
-                    line["order"], line["coverage"], style, color=color, marker="o", label=label
-                )
-        axis.set_xticks(orders, [str(order) for order in orders])
-        axis.set_ylim(0, 1.03)
-        axis.set_xlabel("length of the run of keys")
-        axis.set_ylabel("share of runs seen in train")
-        figure.legend(loc="outside lower center", ncols=1)
-        name = content_id("fig", representation, "ngrams")
-        title = "Runs of keys already seen"
-        drawing = svg.inline_svg(
-            figure, name, f"{title}, {representation}",
-            "Lines of the share of runs of keys on eval that train has seen, against run length, "
-            "one for each key and least count.",
-        )  # fmt: skip
-    return FigureView(
-        name=name,
-        title=title,
-        svg=drawing,
-        csv=csv_text(rows),
-        caption=(
-            "A memory addressed by runs of keys can answer only for runs it has met. The steeper "
-            "the fall, the fewer it will know."
-        ),
-        estimator="runs of eval found at least that often in train / all runs of eval",
-        num_samples=f"{number.count(rows['num_ngrams'].max())} runs of the shortest length",
-        resampling="none: a count",
-        assumption="keys one frame apart; a run never crosses an utterance",
+    looks = {
+        (key, least): Look(color, f"{key}, seen at least {least} times", style)
+        for key, color in svg.series(keys).items()
+        for least, style in zip(sorted(set(rows["minimum_count"])), cycle(DASHES), strict=False)
+    }
+    axis = canvas.panel()
+    draw_lines(axis, rows, ("key", "minimum_count"), "order", "coverage", looks)
+    svg.value_ticks(axis.xaxis, rows["order"])
+    axis.set(
+        ylim=(0, 1.03), xlabel="length of the run of keys", ylabel="share of runs seen in train"
     )
+    canvas.legend()
+    words = f"{number.count(rows['num_ngrams'].max())} runs of the shortest length"
+    return Drawing(rows, words)
 
 
 def num_speakers_words(rows: pd.DataFrame) -> str:

@@ -9,15 +9,12 @@ security policy can then forbid inline styles.
 import io
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
@@ -33,6 +30,8 @@ INK = "#010203"  # stands for the page's text colour
 FAINT = "#040506"  # stands for grid lines
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 SKY, ORANGE, YELLOW, GREY = "#56b4e9", "#e69f00", "#f0e442", "#767676"
+REFERENCE: dict[str, Any] = {"color": INK, "linewidth": 0.6}
+THRESHOLD: dict[str, Any] = {"color": INK, "linewidth": 1.0, "linestyle": "--"}
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 VARIABLES = {
     INK: "currentColor",
@@ -87,20 +86,48 @@ STYLE: dict[Any, Any] = {
 }
 
 
+class Canvas:
+    """A figure in the page's style. It has no panels until a drawing knows how many it needs."""
+
+    def __init__(self) -> None:
+        self.figure = Figure(layout="constrained")
+
+    def panels(
+        self, num: int = 1, *, width_in: float = HALF_IN, height_in: float = 3.0,
+        share_y: bool = True,
+    ) -> list[Axes]:  # fmt: skip
+        """Return panels side by side."""
+        self.figure.set_size_inches(width_in, height_in)
+        return list(self.figure.subplots(1, num, squeeze=False, sharey=share_y)[0])
+
+    def panel(self, **size: Any) -> Axes:
+        """Return the only panel."""
+        return self.panels(**size)[0]
+
+    def legend(self, handles: Sequence[Artist] | None = None, columns: int = 1) -> None:
+        """Name below the panels what is drawn: the handles, or what the first panel labels."""
+        if handles is None:
+            handles = self.figure.axes[0].get_legend_handles_labels()[0]
+        self.figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+
+
 @contextmanager
-def canvas(
-    width_in: float = HALF_IN, height_in: float = 3.0, columns: int = 1, share_y: bool = True
-) -> Iterator[tuple[Figure, list[Axes]]]:
-    """Yield a styled figure and its axes; it is closed afterwards."""
+def canvas() -> Iterator[Canvas]:
+    """Yield an empty canvas. Everything drawn on it inside the block takes the page's style."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = pyplot.subplots(
-            1, columns, figsize=(width_in, height_in), squeeze=False, sharey=share_y,
-            layout="constrained",
-        )  # fmt: skip
-        try:
-            yield figure, list(axes[0])
-        finally:
-            pyplot.close(figure)
+        yield Canvas()
+
+
+def series(names: Iterable[str]) -> dict[str, str]:
+    """Give each name a colour of the palette, in turn."""
+    return {name: SERIES[place % len(SERIES)] for place, name in enumerate(names)}
+
+
+def value_ticks(axis: XAxis | YAxis, values: Iterable[float]) -> None:
+    """Label an axis at the values that were measured, whole numbers, and nowhere else."""
+    found = sorted({int(value) for value in values})
+    axis.set_ticks(found, labels=[str(value) for value in found])
+    axis.set_minor_locator(NullLocator())
 
 
 def plain_ticks(axis: XAxis | YAxis) -> None:

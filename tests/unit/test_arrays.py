@@ -176,7 +176,9 @@ def test_without_energies_the_rms_of_the_vector_stands_in():
 
 def test_nothing_usable_or_a_bad_table_is_an_error(tmp_path: Path):
     table = table_of(tmp_path, [("u0", "s0")], "utterance_id,speaker_id")
-    with pytest.raises(InputError, match=r"representations\.mine: none of 1 utterances is usable"):
+    with pytest.raises(
+        InputError, match=r"representations\.library\.mine: none of 1 utterances is usable"
+    ):
         index_arrays(read_arrays(tmp_path, table), 12.5, 2, "mine")
     with pytest.raises(InputError, match="no such folder or store"):
         list(read_arrays(tmp_path / "nowhere", table))

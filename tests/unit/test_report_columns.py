@@ -6,7 +6,6 @@ figure brings beside its drawing are compared.
 
 import contextlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -46,23 +45,30 @@ class Axis:
     def __getattr__(self, name: str) -> Any:
         return {"xaxis": self, "yaxis": self}.get(name, lambda *_, **__: None)
 
-    def get_legend_handles_labels(self) -> tuple[list[Any], list[str]]:
-        return [], []
-
     def get_xlim(self) -> tuple[float, float]:
         return 0.0, 1.0
 
     get_ylim = get_xlim
 
 
-@contextlib.contextmanager
-def stub_canvas(*_: Any, columns: int = 1, **__: Any) -> Iterator[tuple[Axis, list[Axis]]]:
-    yield Axis(), [Axis() for _ in range(columns)]
+class Canvas:
+    """Gives panels that draw nothing."""
+
+    figure = None
+
+    def panels(self, num: int = 1, **_: Any) -> list[Axis]:
+        return [Axis() for _ in range(num)]
+
+    def panel(self, **_: Any) -> Axis:
+        return Axis()
+
+    def legend(self, *_: Any, **__: Any) -> None:
+        pass
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_drawn(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(svg, "canvas", stub_canvas)
+    monkeypatch.setattr(svg, "canvas", lambda: contextlib.nullcontext(Canvas()))
     monkeypatch.setattr(svg, "inline_svg", lambda *_, **__: "")
     monkeypatch.setattr(svg, "plain_ticks", lambda *_: None)
 

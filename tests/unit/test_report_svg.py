@@ -8,11 +8,12 @@ from engram_audio.report import svg
 
 
 def draw(name: str = "fig-a", label: str = "plain") -> str:
-    with svg.canvas(2.0, 1.5) as (figure, (axis,)):
+    with svg.canvas() as canvas:
+        axis = canvas.panel(width_in=2.0, height_in=1.5)
         axis.plot([1, 2], [1, 2], "o-", color=svg.BLUE, label=label)
         axis.set_title(label)
         axis.legend()
-        return svg.inline_svg(figure, name, "A title", "What is <seen>")
+        return svg.inline_svg(canvas.figure, name, "A title", "What is <seen>")
 
 
 @pytest.fixture(scope="module")

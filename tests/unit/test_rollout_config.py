@@ -1,59 +1,52 @@
 """Rollout sections: mistakes are one line with key and nearest match; what a run needs is named."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
+from engram_audio.plan import Plan
 from engram_audio.report.sections.listening import title
 from engram_audio.rollout.config import KStepMethod
 from engram_audio.rollout.players import continue_utterance
-from engram_audio.study import Study
+from tests import studies
 from tests.unit.rollout_material import LinearStep, small_world
 
 ROOT = Path(__file__).parents[2]
 
 
 def default() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
+    return studies.study()
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    raw = copy.deepcopy(default())
-    *parts, last = path.split(".")
-    place = raw
-    for part in parts:
-        place = place[part]
-    place[last] = value
-    return raw
+    return studies.changed(default(), path, value)
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("rollout_methods.one_step.base", "gaussian_mixtur", "did you mean 'gaussian_mixture'"),
-        ("rollout_methods.earlier_pure.base", "linear", "rollout_methods.earlier_pure.base: "),
-        ("rollout_methods.memory_robust.base", "memory:linear:robus", "memory:linear:robust'"),
-        ("rollout_methods.energy_engram.base", "memory:linear:robust", "energy_engram.base: "),
-        ("rollout_methods.energy_refit.method", "belief", "energy_refit.method: "),
-        ("rollout_methods.energy_refit.memory", "engram", "energy_refit.memory: "),
-        ("rollout_methods.belief.recipe", "forecast", "did you mean 'forecaster'"),
-        ("rollout_methods.one_step.kind", "one_stop", "did you mean 'one_step'"),
-        ("rollout_sweeps.grid.method", "belief", "rollout_sweeps.grid.method: 'belief'"),
+        ("rollout.library.one_step.base", "gaussian_mixtur", "did you mean 'gaussian_mixture'"),
+        ("rollout.library.earlier_pure.base", "linear", "rollout.library.earlier_pure.base: "),
+        ("rollout.library.memory_robust.base", "memory:linear:robus", "memory:linear:robust'"),
+        ("rollout.library.energy_engram.base", "memory:linear:robust", "energy_engram.base: "),
+        ("rollout.library.energy_refit.method", "belief", "energy_refit.method: "),
+        ("rollout.library.energy_refit.memory", "engram", "energy_refit.memory: "),
+        ("rollout.library.belief.recipe", "forecast", "did you mean 'forecaster'"),
+        ("rollout.library.one_step.kind", "one_stop", "did you mean 'one_step'"),
+        ("rollout.grids.grid.method", "belief", "rollout.grids.grid.method: 'belief'"),
         ("rollout.representations", ["mimmi"], "did you mean 'mimi'"),
         ("rollout.seeds", [7], "rollout.seeds: 7"),
         ("rollout.seeds", [], "name at least one training seed"),
         ("rollout.forecast_horizon_frames", 65, "lies beyond horizon_frames 64"),
         ("rollout.scored_horizons_frames", [1, 100], "must lie in 1..64"),
         ("rollout.player_methods", ["belief"], "rollout.player_methods: 'belief'"),
-        ("rollout_methods.direct.horizons_frames", [2, 1], "in ascending order"),
-        ("rollout_methods.direct.horizons_frames", [1, 65], "lies beyond rollout.horizon_frames"),
+        ("rollout.library.direct.horizons_frames", [2, 1], "in ascending order"),
+        ("rollout.library.direct.horizons_frames", [1, 65], "lies beyond rollout.horizon_frames"),
     ],
 )  # fmt: skip
 def test_a_mistake_names_its_key(path: str, value: Any, message: str):
@@ -64,15 +57,15 @@ def test_a_mistake_names_its_key(path: str, value: Any, message: str):
 
 def test_a_study_without_forecasters_is_refused():
     raw = default()
-    for name in ("belief", "direct"):
-        del raw["rollout_methods"][name]
+    raw["rollout"]["methods"] = ["one_step"]
+    raw["rollout"] |= {"player_methods": [], "sweeps": []}
     with pytest.raises(InputError, match="too little says what is attainable"):
         parse_config(raw)
 
 
 def test_the_first_experiments_five_points_are_presets():
     """Pure rollout; teacher .1 with state 0, .05, .2; scheduled sampling."""
-    runs = parse_config(default()).rollout_runs
+    runs = parse_config(default()).rollout.library
     points = {
         name: (run.teacher_weight, run.state_weight, run.scheduled_fraction)
         for name, run in runs.items()
@@ -84,28 +77,28 @@ def test_the_first_experiments_five_points_are_presets():
 
 
 def test_what_a_run_needs_is_named():
-    study = Study(parse_config(default()))
-    assert study.rollout_base("linear") is None
-    assert study.rollout_base("belief") is None
-    assert study.rollout_base("student_t") == "student_t_mixture"
-    assert study.rollout_recipe("one_step") is None
-    assert study.rollout_recipe("grid_k4_t0_s0_gaussian_mixture") == "k_step"
-    assert study.rollout_sweep("grid_k4_t0_s0_gaussian_mixture") == "grid"
-    assert study.rollout_sweep("belief") == ""
+    plan = Plan(parse_config(default()))
+    assert plan.rollout.head_of("linear") is None
+    assert plan.rollout.head_of("belief") is None
+    assert plan.rollout.head_of("student_t") == "student_t_mixture"
+    assert plan.rollout.recipe_of("one_step") is None
+    assert plan.rollout.recipe_of("grid_k4_t0_s0_gaussian_mixture") == "k_step"
+    assert plan.rollout.sweeps()["grid_k4_t0_s0_gaussian_mixture"] == "grid"
+    assert plan.rollout.sweeps()["belief"] == ""
     # a memory's file stands on its head where it has one; a refit on its method's
-    assert study.rollout_memory("memory_robust") == ("linear", "robust")
-    assert study.rollout_base("memory_robust") is None
-    assert study.rollout_memory("grid_k4_t0_s0_memory_gaussian_mixture_engram") is not None
-    assert study.rollout_base("energy_refit") == "gaussian_mixture"
-    assert study.rollout_recipe("energy_refit") == "energy"
-    assert ("mimi", "belief", 0) in study.rollout_runs()
+    assert plan.rollout.memory_of("memory_robust") == ("linear", "robust")
+    assert plan.rollout.head_of("memory_robust") is None
+    assert plan.rollout.memory_of("grid_k4_t0_s0_memory_gaussian_mixture_engram") is not None
+    assert plan.rollout.head_of("energy_refit") == "gaussian_mixture"
+    assert plan.rollout.recipe_of("energy_refit") == "energy"
+    assert ("mimi", "belief", 0) in plan.rollout.runs()
 
 
 def test_more_representations_or_seeds_freeze_the_same_section():
     """What only says which artifacts exist is not in the section that evaluations depend on."""
     one = parse_config(default())
     other = parse_config(changed("rollout.representations", ["mel_pca"]))
-    assert Study(one).document["rollout"] == Study(other).document["rollout"]
+    assert Plan(one).document["rollout"] == Plan(other).document["rollout"]
 
 
 def test_listening_groups_say_what_they_are():

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from engram_audio import provenance
-from engram_audio.reruns import changed_values, explain
+from engram_audio.reruns import PLACES, changed_values, explain
 
 TITLES = ("a now: b", "before: x now: y; ", "reason: z", "\nrule all:\n", " -> ", "é\u2028")
 
 
 def content(title: str) -> dict[str, Any]:
     part = {"section": "report", "value": {"title": title}}
-    places = {"inputs": [], "params": {}, "command": "c", "data": {}}
+    places: dict[str, Any] = {place: {} for place in PLACES}
     return {**places, "settings": {"section": [part]}, "code": {"digest": "d", "modules": []}}
 
 

@@ -10,11 +10,14 @@ import pytest
 import soundfile
 
 from engram_audio.artifacts.audio import read_indexed
+from engram_audio.config import parse_config
 from engram_audio.corpus.config import DirectoryCorpus
 from engram_audio.corpus.utterances import indexed_audio
 from engram_audio.errors import InputError
+from engram_audio.latents.config import CodecRepresentation
 from engram_audio.provenance import canonical_json
 from engram_audio.steps import assign_shards, index_corpus, locate_corpus, make_splits
+from tests import studies
 from tests.frozen_argv import run_step
 
 RATE = 16000
@@ -249,3 +252,13 @@ def test_settings_that_contradict_each_other_are_refused(changes: dict[str, Any]
     DirectoryCorpus.model_validate(section)
     with pytest.raises(ValueError, match=r"table|speaker_level|layout"):
         DirectoryCorpus.model_validate({**section, **changes})
+
+
+def test_the_study_of_a_folder_names_what_it_runs_on():
+    """Two overlays: that of arrays, and over it the folder and its codec."""
+    config = parse_config(studies.study("arrays", "audio_folder"))
+    corpus = config.corpora["speech"]
+    assert isinstance(corpus, DirectoryCorpus) and corpus.layout == "folders"
+    latents = config.representations.library["mel_pca"]
+    assert isinstance(latents, CodecRepresentation) and latents.corpus == "speech"
+    assert config.prediction.representations == ("mel_pca",)

@@ -1,4 +1,4 @@
-"""List the listed of a corpus that lies on disk, with their digests."""
+"""List the files of a corpus that lies on disk, with their digests."""
 
 import logging
 from pathlib import Path

@@ -74,7 +74,7 @@ def list_table(root: Path, table: Path) -> Folder:
     rows = read_text_table(table, ("file", "speaker_id"), OTHER_TITLES).to_dict("records")
     paths, excluded = _audio_in(root)
     reasons = {exclusion.path for exclusion in excluded}
-    waiting = dict.fromkeys(paths)
+    waiting, there = dict.fromkeys(paths), frozenset(paths)
     names: dict[str, AudioName] = {}
     first: dict[str, int] = {}
     for row in rows:
@@ -89,7 +89,7 @@ def list_table(root: Path, table: Path) -> Folder:
             del waiting[path]
             _name(path, str(row["speaker_id"]), names, excluded)
         elif printable(path) not in reasons:
-            excluded.append(_unmatched(path, str(row["speaker_id"]), int(row[LINE])))
+            excluded.append(_unmatched(path, str(row["speaker_id"]), int(row[LINE]), there))
     detail = f"not in {table.name}: add a row for it"
     excluded += [Exclusion(path, None, None, "no_table_row", detail) for path in waiting]
     if not names:
@@ -130,13 +130,16 @@ def _name(path: str, speaker: str, names: dict[str, AudioName], excluded: list[E
         excluded.append(Exclusion(path, None, printable(speaker), "unsafe_name", detail))
 
 
-def _unmatched(path: str, speaker: str, line: int) -> Exclusion:
+def _unmatched(path: str, speaker: str, line: int, there: frozenset[str]) -> Exclusion:
     """Return why a row of the table has no file."""
     shown = printable(path)
     if posixpath.isabs(path) or path.split("/")[0] == "..":
         detail = f"row {line}: not below `root`"
         return Exclusion(shown, None, printable(speaker), "outside_folder", detail)
-    detail = f"row {line}: no such .wav or .flac file below `root`"
+    stem = posixpath.splitext(path)[0]
+    near = [found for found in (f"{stem}.wav", f"{stem}.flac") if found in there]
+    hint = f"; {near[0]} is there" if near else ""
+    detail = f"row {line}: no such .wav or .flac file below `root`{hint}"
     return Exclusion(shown, None, printable(speaker), "missing_audio", detail)
 
 

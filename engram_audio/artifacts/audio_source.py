@@ -55,7 +55,7 @@ class AudioSource(NamedTuple):
 
     def transcripts(self) -> list[SourceFile]:
         """The transcript files."""
-        return [file for file in self.files if file.path.endswith(TRANSCRIPT_SUFFIX)]
+        return [file for file in self.files if file.path.lower().endswith(TRANSCRIPT_SUFFIX)]
 
     def speaker_lists(self) -> list[SourceFile]:
         """The lists of speakers: files of the root with such a name."""
@@ -100,7 +100,7 @@ def read_source(path: Path) -> AudioSource:
             tuple(Exclusion(**row) for row in document["exclusions"]),
             _speakers(document),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: not a list of audio files ({error}); delete it and rerun"
         ) from error

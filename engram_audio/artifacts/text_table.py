@@ -71,15 +71,25 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield line number and cells of each line that is not blank."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    # Cells of a TSV are not quoted: a sentence of Common Voice may begin with a quotation mark.
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield reader.line_num, [cell.strip() for cell in cells]
+                yield reader.line_num, [_bare(cell) for cell in cells]
     except csv.Error as error:
         raise InputError(
             f"{path}: not a readable CSV table (row {reader.line_num}: {one_line(error)}); mend it"
         ) from error
+
+
+def _bare(cell: str) -> str:
+    """Return a cell without blanks, and without the quotation marks of a TSV, around it."""
+    cell = cell.strip()
+    is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    return cell[1:-1].strip() if is_quoted else cell
 
 
 def _names(path: Path, header: Sequence[str], others: Mapping[str, Sequence[str]]) -> list[str]:

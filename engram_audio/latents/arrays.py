@@ -24,6 +24,7 @@ UTTERANCE_COLUMNS = (
 )  # fmt: skip
 EXCLUSION_COLUMNS = ("path", "utterance_id", "speaker_id", "reason", "detail", "is_kept")
 DIGEST = "content_sha256"  # column of the shard table: digest of each array when it was indexed
+MAXIMUM_DIMS = 2**16  # far above any codec's: sums of each dimension are held in memory
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 # Sixty thousand squares of it still add up in float32; real latents are nowhere near.
 LARGEST_VALUE = 2.0**56
@@ -91,6 +92,8 @@ def array_fault(row: ArrayRow) -> tuple[str, str] | None:
         return "wrong_dtype", f"{latents.dtype}, floating point is needed"
     if latents.ndim != 2 or min(latents.shape) < 1:
         return "wrong_shape", f"shape {latents.shape}, [frames, dims] is needed"
+    if latents.shape[1] > MAXIMUM_DIMS:
+        return "wrong_shape", f"{latents.shape[1]} dimensions, at most {MAXIMUM_DIMS} are read"
     fault = _value_fault(latents)
     if fault is not None or energy is None:
         return fault

@@ -38,9 +38,8 @@ def main(argv: list[str] | None = None) -> None:
         sexes = {name.speaker_id: UNKNOWN for name in source.speakers.names.values()}
         sexes |= source.speakers.sexes
     paths = [file.path for file in source.audio()]
-    probes = map_in_processes(
-        partial(probe_audio, source.root, mix_down=names is not None), paths, files.num_workers
-    )
+    probe = partial(probe_audio, source.root, mix_down=names is not None)
+    probes = map_in_processes(probe, paths, files.num_workers)
     facts = list(track(probes, len(paths), f"decoding {source.root}"))
     require_unchanged(files.source, source, {fact.path: fact.file_sha256 for fact in facts})
     index = build_index(

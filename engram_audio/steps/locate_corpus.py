@@ -6,12 +6,7 @@ from pathlib import Path
 from engram_audio.artifacts.audio_folder import list_folders, list_table
 from engram_audio.artifacts.audio_source import SourceFile, Speakers, write_source
 from engram_audio.artifacts.librispeech_tree import Tree, digest_files, list_tree
-from engram_audio.corpus.config import (
-    CorpusSection,
-    DemoSpeechCorpus,
-    DirectoryCorpus,
-    LibriSpeechCorpus,
-)
+from engram_audio.corpus.config import CorpusSection, DirectoryCorpus, LibriSpeechCorpus
 from engram_audio.corpus.utterances import Exclusion
 from engram_audio.steps._cli import Frozen, Output, StepFiles, Workers, run
 from engram_audio.steps._progress import track
@@ -40,9 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     write_source(files.source, section.kind, root, listed, exclusions, files.manifest(), speakers)
 
 
-def _listed(
-    root: Path, section: LibriSpeechCorpus | DirectoryCorpus | DemoSpeechCorpus
-) -> tuple[Tree, Speakers | None]:
+def _listed(root: Path, section: CorpusSection) -> tuple[Tree, Speakers | None]:
     """List the files as the layout says, and who speaks where it is not LibriSpeech's."""
     if isinstance(section, DirectoryCorpus) and section.layout == "folders":
         return list_folders(root, section.speaker_level)

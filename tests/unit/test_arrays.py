@@ -27,6 +27,7 @@ def test_every_kind_of_bad_array_is_listed_with_its_reason(tmp_path: Path):
     np.savez(tmp_path / "packed.npz", latents=array(1).astype(np.float16), energy=np.ones(5))
     np.save(tmp_path / "wide.npy", array(2, dims=4))
     np.save(tmp_path / "flat.npy", np.zeros(7))
+    np.save(tmp_path / "row.npy", np.zeros((2, 2**16 + 1), np.float16))
     np.save(tmp_path / "whole.npy", np.zeros((5, 3), np.int32))
     np.save(tmp_path / "hole.npy", np.full((5, 3), np.nan))
     np.save(tmp_path / "huge.npy", np.full((5, 3), 1e300))
@@ -38,8 +39,8 @@ def test_every_kind_of_bad_array_is_listed_with_its_reason(tmp_path: Path):
     rows = [
         (name, "s1")
         for name in (
-            "good", "packed", "wide", "flat", "whole", "hole", "huge", "object", "nameless", "loud",
-            "cut", "a b", "absent", "good",
+            "good", "packed", "wide", "row", "flat", "whole", "hole", "huge", "object", "nameless",
+            "loud", "cut", "a b", "absent", "good",
         )
     ]  # fmt: skip
     table = table_of(tmp_path, rows, "utterance_id,speaker_id")
@@ -49,7 +50,8 @@ def test_every_kind_of_bad_array_is_listed_with_its_reason(tmp_path: Path):
     assert not index.has_energy
     found = index.exclusions.groupby("utterance_id")["reason"].apply(list).to_dict()
     assert found == {
-        "wide": ["wrong_dims"], "flat": ["wrong_shape"], "whole": ["wrong_dtype"],
+        "wide": ["wrong_dims"], "flat": ["wrong_shape"], "row": ["wrong_shape"],
+        "whole": ["wrong_dtype"],
         "hole": ["not_finite"], "huge": ["not_finite"], "object": ["unreadable"],
         "nameless": ["missing_array"], "loud": ["wrong_energy"], "cut": ["unreadable"],
         "a b": ["unsafe_name"], "absent": ["missing_file"], "good": ["duplicate_id"],
@@ -174,7 +176,9 @@ def test_without_energies_the_rms_of_the_vector_stands_in():
 
 def test_nothing_usable_or_a_bad_table_is_an_error(tmp_path: Path):
     table = table_of(tmp_path, [("u0", "s0")], "utterance_id,speaker_id")
-    with pytest.raises(InputError, match=r"representations\.mine: none of 1 utterances is usable"):
+    with pytest.raises(
+        InputError, match=r"representations\.library\.mine: none of 1 utterances is usable"
+    ):
         index_arrays(read_arrays(tmp_path, table), 12.5, 2, "mine")
     with pytest.raises(InputError, match="no such folder or store"):
         list(read_arrays(tmp_path / "nowhere", table))

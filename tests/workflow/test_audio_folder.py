@@ -10,11 +10,14 @@ import pytest
 import soundfile
 
 from engram_audio.artifacts.audio import read_indexed
+from engram_audio.config import parse_config
 from engram_audio.corpus.config import DirectoryCorpus
 from engram_audio.corpus.utterances import indexed_audio
 from engram_audio.errors import InputError
+from engram_audio.latents.config import CodecRepresentation
 from engram_audio.provenance import canonical_json
 from engram_audio.steps import assign_shards, index_corpus, locate_corpus, make_splits
+from tests import studies
 from tests.frozen_argv import run_step
 
 RATE = 16000
@@ -119,18 +122,35 @@ def test_rows_without_file_and_files_without_row_are_listed(tmp_path: Path):
     soundfile.write(root / "stray.wav", noise(99), RATE)
     soundfile.write(tmp_path / "outside.wav", noise(98), RATE)
     (root / "old.mp3").write_bytes(b"x")
-    more = ["gone.wav,spk00,F", "../outside.wav,spk00,F", f"{tmp_path}/outside.wav,spk00,F",
-            "old.mp3,spk00,F"]  # fmt: skip
+    lost = ("gone.wav", "stray.mp3", "../outside.wav", f"{tmp_path}/outside.wav", "old.mp3")
+    more = [f"{name},spk00,F" for name in lost]
     bad = rows[0].replace("spk00,", "a b,")
     (root / "people.csv").write_text("\n".join(["file,speaker_id,sex", bad, *rows[1:], *more]))
     utterances, exclusions = by_table(tmp_path, root)
     assert len(utterances) == 23
     assert reasons(exclusions) == {
-        "stray.wav": "no_table_row", "gone.wav": "missing_audio", "old.mp3": "other_format",
+        "stray.wav": "no_table_row", "gone.wav": "missing_audio", "stray.mp3": "missing_audio",
+        "old.mp3": "other_format",
         "../outside.wav": "outside_folder", f"{tmp_path}/outside.wav": "outside_folder",
         "spk00/day/take2.flac": "unsafe_name",
     }  # fmt: skip
-    assert "row 26" in exclusions.set_index("path").loc["gone.wav", "detail"]
+    details = dict(zip(exclusions["path"], exclusions["detail"], strict=True))
+    assert "row 26" in details["gone.wav"] and details["stray.mp3"].endswith("stray.wav is there")
+
+
+def test_sentences_of_common_voice_may_hold_quotation_marks(tmp_path: Path):
+    """Its TSV quotes nothing; a table program quotes everything. Both are read."""
+    root = write_folder(tmp_path / "root")
+    cells = [row.split(",") for row in write_table(root)]
+    for mark, sentence in (("", '"Never, he said'), ("", 'a "b"'), ('"', "c")):
+        lines = [
+            "\t".join(f"{mark}{cell}{mark}" for cell in (who, file, sentence, "female_feminine"))
+            for file, who, _ in cells
+        ]
+        (root / "people.csv").write_text("\n".join(["client_id\tpath\tsentence\tgender", *lines]))
+        utterances, exclusions = by_table(tmp_path, root)
+        assert len(utterances) == 24 and len(exclusions) == 0
+        assert set(utterances["sex"]) == {"F"}
 
 
 def test_unusable_files_are_listed_and_the_rest_is_used(tmp_path: Path):
@@ -249,3 +269,13 @@ def test_settings_that_contradict_each_other_are_refused(changes: dict[str, Any]
     DirectoryCorpus.model_validate(section)
     with pytest.raises(ValueError, match=r"table|speaker_level|layout"):
         DirectoryCorpus.model_validate({**section, **changes})
+
+
+def test_the_study_of_a_folder_names_what_it_runs_on():
+    """Two overlays: that of arrays, and over it the folder and its codec."""
+    config = parse_config(studies.study("arrays", "audio_folder"))
+    corpus = config.corpora["speech"]
+    assert isinstance(corpus, DirectoryCorpus) and corpus.layout == "folders"
+    latents = config.representations.library["mel_pca"]
+    assert isinstance(latents, CodecRepresentation) and latents.corpus == "speech"
+    assert config.prediction.representations == ("mel_pca",)

@@ -43,10 +43,6 @@ class RepresentationStudy:
         """Representations whose answers are known."""
         return [f"{WORLD_PREFIX}{name}" for name in self.config.calibration.worlds.names]
 
-    def calibration_representations(self) -> list[str]:
-        """Calibration worlds, surrogates included."""
-        return self.with_surrogates(self.calibration_worlds())
-
     def with_surrogates(self, bases: list[str]) -> list[str]:
         """Each base representation, followed by its surrogates."""
         names = []

@@ -6,7 +6,6 @@ include: "report_inputs.smk"
 
 localrules:
     render_report,
-    write_first_results,
 
 
 rule render_report:
@@ -45,31 +44,5 @@ rule render_report:
             --templates {input.templates:q} --benchmarks {params.benchmarks:q} \
             --rule-benchmarks {params.rule_benchmarks:q} \
             --report {output.report:q} \
-            >{log:q} 2>&1
-        """
-
-
-rule write_first_results:
-    """Set the first experiment's published numbers beside what known processes score."""
-    input:
-        settings=settings("write_first_results"),
-        published=PUBLISHED_RESULTS,
-    output:
-        document="docs/first-results.md",
-    log:
-        "<logs>/write_first_results.log",
-    benchmark:
-        "<benchmarks>/write_first_results.tsv"
-    conda:
-        "../envs/engram.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime="10m",
-    shell:
-        r"""
-        python -m engram_audio.steps.write_first_results --settings {input.settings:q} \
-            --published {input.published:q} \
-            --document {output.document:q} \
             >{log:q} 2>&1
         """

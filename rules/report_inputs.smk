@@ -4,9 +4,6 @@ from snakemake.io import regex_from_filepattern
 
 # Relative, so that a moved checkout reruns nothing.
 TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
-PUBLISHED_RESULTS = os.path.relpath(
-    os.path.join(workflow.basedir, "engram_audio", "prediction", "first_results.json")
-)
 REPORT_TABLES = [
     "structure",
     "linear",

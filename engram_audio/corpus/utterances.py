@@ -34,7 +34,6 @@ ExclusionReason = Literal[
     "unreadable_transcript",  # note: utterances kept, without transcript
     "no_speaker_entry",  # note: utterances kept, sex unknown
 ]
-NOTES = ("unreadable_transcript", "no_speaker_entry")
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 UTTERANCE_COLUMNS = (
     "utterance_id", "speaker_id", "sex", "duration_s", "sample_rate_hz", "num_samples",

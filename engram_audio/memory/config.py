@@ -1,11 +1,9 @@
 """Settings of the memory stage: keys, memories, controls."""
 
-import json
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from engram_audio.errors import InputError
 from engram_audio.prediction.config import TargetName
 from engram_audio.section import Counts, NgramOrder, Section, Seeds
 
@@ -202,20 +200,6 @@ class EngramMemory(Section):
 
 
 MemorySection = Annotated[LookupMemory | EngramMemory, Field(discriminator="kind")]
-AnyMemory = LookupMemory | EngramMemory
-MEMORY_MODELS: dict[str, type[AnyMemory]] = {"lookup": LookupMemory, "engram": EngramMemory}
-
-
-def memory_model(text: str, source: str) -> type[AnyMemory]:
-    """Return the model of a memory's frozen section by its `kind`.
-
-    Raises:
-        InputError: The text is no section of a memory.
-    """
-    try:
-        return MEMORY_MODELS[json.loads(text)["kind"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{source}: not a memory's section ({error}); freeze it again") from error
 
 
 class MemoryControlsSection(Section):

@@ -4,14 +4,27 @@ snakemake --profile slurm results/report.html    on a cluster
 snakemake --profile demo                         offline, on a laptop
 """
 
+import os
+import sys
+
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.25")
 
+sys.path.insert(0, workflow.basedir)
+from engram_audio import config_files
+from engram_audio.errors import InputError
 
-if "representations" not in config:
+BASE = os.path.join(workflow.basedir, "workflow_config.yaml")
+try:
+    config_files.check_files([BASE])
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
-    configfile: "workflow_config.yaml"
+
+# The base study. `--configfile` and `--config` are merged over it.
+configfile: BASE
 
 
 # Used only with --sdm apptainer.
@@ -34,6 +47,7 @@ include: "rules/rollout.smk"
 include: "rules/decision.smk"
 include: "rules/calibration_stage.smk"
 include: "rules/report.smk"
+include: "rules/targets.smk"
 
 
 localrules:
@@ -53,3 +67,6 @@ rule all:
         "<results>/report.html",
         "<results>/decision.json",
         expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
+
+
+include: "rules/cluster.smk"

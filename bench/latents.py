@@ -25,10 +25,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 
 from engram_audio.artifacts.audio import read_waveform, write_flac
 from engram_audio.codecs.base import Codec
-from engram_audio.codecs.config import codec_model
+from engram_audio.codecs.config import CodecSection
 from engram_audio.codecs.registry import load_codec
 from engram_audio.codecs.waveform import resample
 from engram_audio.latents import extraction
@@ -85,7 +86,7 @@ def random_family(kind: str, device: str, num_threads: int) -> Subject:
     values = {"kind": kind, "checkpoint": "./x", "revision": None, "weights_sha256": None}
     if kind == "mimi":
         values |= {"latent_space": "pre_quantizer", "num_codebooks": None}
-    settings: Any = codec_model(json.dumps(values)).model_validate(values)
+    settings: Any = TypeAdapter(CodecSection).validate_python(values)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         files = [Path(folder, "model.safetensors"), Path(folder, "config.json")]
@@ -111,7 +112,7 @@ def random_family(kind: str, device: str, num_threads: int) -> Subject:
 def lyra(folder: Path, num_threads: int) -> Subject:
     """Return Lyra; the plain loop runs the graph frame by frame in one thread, as its examples."""
     values = {"kind": "lyra", "weights_dir": str(folder), "num_quantizers": None}
-    settings: Any = codec_model(json.dumps(values)).model_validate(values)
+    settings: Any = TypeAdapter(CodecSection).validate_python(values)
     files = [folder / name for name in LYRA_FILES]
     single = load_codec(settings, files, "cpu", 1)
     many = load_codec(settings, files, "cpu", num_threads)

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 from scipy.signal import lfilter
 
 from engram_audio.artifacts.latents import LatentMetadata, LatentStore, write_latent_shard
 from engram_audio.latents.block import LatentBlock
-from engram_audio.structure.config import StructureSection, parse_key_family
+from engram_audio.structure.config import KeyFamilySection, StructureSection
 from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
@@ -129,7 +130,8 @@ def work(shards: list[Path], parts: Path, families: dict[str, str], full: bool) 
         if name == "linear":
             score_linear(material)
             continue
-        scores: Any = score_keys(name, parse_key_family(text, name), material).scores
+        family = TypeAdapter(KeyFamilySection).validate_json(text)
+        scores: Any = score_keys(name, family, material).scores
         rows = scores[(scores["part"] == "eval") & (scores["subspace"] == "all")]
         sums = rows.groupby(["key", "control"])[["sse_residual", "sse_total"]].sum()
         for (key, control), row in sums.iterrows():

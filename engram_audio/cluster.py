@@ -18,66 +18,72 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from engram_audio.errors import InputError
+from engram_audio.stray_processes import Stray, stray_processes
 
 LOG = logging.getLogger(__name__)
-STEP_PREFIX = "engram_audio.steps."
 SLURM_CONF_PATHS = (
     "/etc/slurm/slurm.conf",
     "/run/slurm/conf/slurm.conf",
     "/etc/slurm-llnl/slurm.conf",
 )
 SQUEUE_TIMEOUT_S = 30.0
+SQUEUE_ATTEMPTS = 3
+SQUEUE_PAUSE_S = 5.0  # after the first attempt, twice that after the second
 RECOVER_TIMEOUT_S = 180.0
 TERMINATE_S = 10.0  # a training step needs some seconds to save a checkpoint
 # The plugin submits one or two jobs of a rule in whatever parts they are offered.
 LOSSLESS_JOBS = 2
 
 
-class Stray(NamedTuple):
-    """A job without a driver.
-
-    Attributes:
-        number: SLURM job id, or process id.
-        what: Its rule or step.
-        is_slurm: Whether SLURM runs it.
-    """
-
-    number: str
-    what: str
-    is_slurm: bool
-
-    def __str__(self) -> str:
-        """Name it as a person would look it up."""
-        return f"{'SLURM job' if self.is_slurm else 'process'} {self.number} ({self.what})"
+class SilentSlurmError(InputError):
+    """SLURM is installed here but does not answer."""
 
 
-def slurm_jobs(folder: Path) -> list[Stray]:
+def slurm_jobs(folder: Path, attempts: int = 1) -> list[Stray]:
     """Return the queued and running SLURM jobs that a workflow submitted from a folder.
 
+    Args:
+        folder: Where the workflow ran.
+        attempts: How often to ask a controller that does not answer.
+
     Raises:
-        InputError: SLURM is installed here but does not answer.
+        SilentSlurmError: It never did.
     """
     if shutil.which("squeue") is None or not _is_configured():
         return []
-    command = ["squeue", "--noheader", "--array", "--format", "%i|%k|%Z"]
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=SQUEUE_TIMEOUT_S, check=True
-        )
-    except (subprocess.SubprocessError, OSError) as error:
-        raise InputError(
-            "squeue: does not answer, so jobs of an earlier run cannot be ruled out "
-            f"({error}); try again when SLURM is up"
-        ) from error
     found = []
-    for line in answer.stdout.splitlines():
+    for line in _asked(attempts).splitlines():
         number, comment, workdir = (*line.split("|", 2), "", "")[:3]  # a folder may hold a bar
         if comment.startswith(("rule_", "group_")) and _is_same(Path(workdir), folder):
             found.append(Stray(number, comment.removeprefix("rule_"), is_slurm=True))
     return found
+
+
+def _asked(attempts: int) -> str:
+    """Return what squeue prints; a controller that restarts answers after some seconds."""
+    command = ["squeue", "--noheader", "--array", "--format", "%i|%k|%Z"]
+    for attempt in range(1, attempts + 1):
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=True,
+                timeout=SQUEUE_TIMEOUT_S,
+            ).stdout  # fmt: skip
+        except (subprocess.SubprocessError, OSError) as error:
+            if attempt == attempts:
+                raise SilentSlurmError(
+                    "squeue: does not answer, so jobs of an earlier run cannot be ruled out "
+                    f"({_reason(error)}); try again when SLURM is up"
+                ) from error
+        time.sleep(attempt * SQUEUE_PAUSE_S)
+    raise AssertionError("at least one attempt")
+
+
+def _reason(error: Exception) -> str:
+    said = " ".join((getattr(error, "stderr", None) or "").split())
+    return f"{error}: {said[:200]}" if said else str(error)
 
 
 def _is_configured() -> bool:
@@ -90,67 +96,46 @@ def _is_same(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def stray_processes(folder: Path, proc: Path = Path("/proc")) -> list[Stray]:
-    """Return the steps that run in a folder on this machine and have lost their Snakemake.
-
-    Such a step, or the shell around it, has been handed to the first process; one that a person or
-    a living Snakemake has started has not.
-    """
-    found = []
-    for entry in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
-        words = _command(entry)
-        step = next((word for word in words if word.startswith(STEP_PREFIX)), None)
-        if step and "-m" in words and _runs_in(entry, folder) and _is_orphan(entry):
-            found.append(Stray(entry.name, step.removeprefix(STEP_PREFIX), is_slurm=False))
-    return found
-
-
-def _command(entry: Path) -> list[str]:
-    try:
-        return (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:  # it has ended
-        return []
-
-
-def _runs_in(entry: Path, folder: Path) -> bool:
-    try:
-        return os.path.samefile(entry / "cwd", folder)
-    except OSError:
-        return False
-
-
-def _is_orphan(entry: Path) -> bool:
-    try:
-        while any(STEP_PREFIX in word for word in _command(entry)):
-            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-            entry = entry.parent / parent
-        return entry.name == "1" or (entry / "comm").read_text().strip() == "systemd"
-    except OSError:  # it has ended
-        return False
-
-
-def strays(folder: Path) -> list[Stray]:
+def strays(folder: Path, attempts: int = 1) -> list[Stray]:
     """Return all jobs of a folder that no driver waits for, SLURM's first.
 
     At the start of a run it has submitted nothing yet, so every job that SLURM knows of this folder
     belongs to another driver.
-    """
-    return [*slurm_jobs(folder), *stray_processes(folder)]
-
-
-def refuse_strays(folder: Path) -> None:
-    """Refuse to start beside jobs of an earlier run.
 
     Raises:
-        InputError: There are some.
+        SilentSlurmError: SLURM does not answer.
     """
-    found = strays(folder)
+    return [*slurm_jobs(folder, attempts), *stray_processes(folder)]
+
+
+def refuse_strays(folder: Path, is_on_slurm: bool = True) -> bool:
+    """Refuse to start beside jobs of an earlier run.
+
+    Args:
+        folder: Where the run starts.
+        is_on_slurm: Whether it submits to SLURM. If not, a SLURM that does not answer is a warning.
+
+    Returns:
+        Whether none is there for certain: SLURM has answered, or is not installed.
+
+    Raises:
+        InputError: There are some, or the run needs SLURM and it does not answer.
+    """
+    is_certain = True
+    try:
+        found = strays(folder, SQUEUE_ATTEMPTS if is_on_slurm else 1)
+    except SilentSlurmError as error:
+        if is_on_slurm:
+            raise
+        LOG.warning("%s; this run goes on, as it does not use SLURM", error)
+        found, is_certain = stray_processes(folder), False
     if found:
         names = ", ".join(map(str, found[:5])) + (", ..." if len(found) > 5 else "")
         raise InputError(
             f"{folder}: {len(found)} job(s) of another run still work in this folder: {names}; "
-            "wait for them, or end them with `make recover` if their Snakemake is gone"
+            "wait for them, or end them with `make recover` there if their Snakemake is gone"
         )
+    return is_certain
 
 
 def refuse_lossy_arrays(workflow: Any) -> None:
@@ -177,13 +162,18 @@ def refuse_lossy_arrays(workflow: Any) -> None:
         )
 
 
+def is_on_slurm(workflow: Any) -> bool:
+    """Whether Snakemake's workflow submits its jobs to SLURM."""
+    plugin = workflow.executor_plugin
+    return plugin is not None and plugin.name == "slurm"
+
+
 def array_rules(workflow: Any) -> set[str]:
     """Return the rules that this driver submits as arrays; `all` stands for every rule.
 
     Empty where the executor is another one, such as that of a Snakemake inside a job.
     """
-    plugin = workflow.executor_plugin
-    if plugin is None or plugin.name != "slurm":
+    if not is_on_slurm(workflow):
         return set()
     setting = workflow.executor_settings.array_jobs or ""
     return {name.strip() for name in setting.replace(";", ",").split(",") if name.strip()}
@@ -241,26 +231,56 @@ def most_at_once(jobs: list[Any], dependencies: Mapping[Any, Iterable[Any]]) -> 
 def recover(folder: Path) -> list[Stray]:
     """End all jobs of a folder that no driver waits for and wait until they are gone.
 
+    A SLURM that does not answer is a warning: the next run that uses it asks again.
+
     Raises:
-        InputError: Some do not end.
+        InputError: Some do not end, or may not be ended by this user.
     """
-    ended = found = strays(folder)
-    if any(stray.is_slurm for stray in found):
-        numbers = [stray.number for stray in found if stray.is_slurm]
-        subprocess.run(["scancel", *numbers], check=False, timeout=SQUEUE_TIMEOUT_S)
+    ended = found = _known_strays(folder)
+    _cancel([stray.number for stray in found if stray.is_slurm])
     start = time.monotonic()
     while found:
         patience = time.monotonic() - start
         kind = signal.SIGTERM if patience < TERMINATE_S else signal.SIGKILL
         for stray in stray_processes(folder):  # looked up anew: a number is never taken on trust
-            os.kill(int(stray.number), kind)
+            _end(stray, kind)
         if patience > RECOVER_TIMEOUT_S:
             raise InputError(
                 f"{', '.join(map(str, found))}: do(es) not end; look with squeue or ps"
             )
         time.sleep(1.0)
-        found = strays(folder)
+        found = _known_strays(folder)
     return ended
+
+
+def _known_strays(folder: Path) -> list[Stray]:
+    try:
+        return strays(folder, SQUEUE_ATTEMPTS)
+    except SilentSlurmError as error:
+        LOG.warning("%s; only processes of this machine are ended", error)
+        return stray_processes(folder)
+
+
+def _cancel(numbers: list[str]) -> None:
+    """Cancel SLURM jobs; one that has ended meanwhile is no error."""
+    if not numbers:
+        return
+    try:
+        subprocess.run(["scancel", *numbers], check=False, timeout=SQUEUE_TIMEOUT_S)
+    except (subprocess.SubprocessError, OSError) as error:
+        raise InputError(
+            f"scancel: does not answer ({error}); try again when SLURM is up"
+        ) from error
+
+
+def _end(stray: Stray, kind: signal.Signals) -> None:
+    """Send a signal to a process; it may have ended since it was looked up."""
+    try:
+        os.kill(int(stray.number), kind)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise InputError(f"{stray}: belongs to another user; ask that user to end it") from error
 
 
 def main() -> None:
@@ -269,7 +289,7 @@ def main() -> None:
         ended = recover(Path.cwd())
     except InputError as error:
         sys.exit(f"error: {error}")
-    print("\n".join(f"ended {stray}" for stray in ended) or "no job of an earlier run is left")
+    print("\n".join(f"ended {stray}" for stray in ended) or "no job of an earlier run was found")
 
 
 if __name__ == "__main__":

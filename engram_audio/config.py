@@ -1,70 +1,47 @@
-"""The whole configuration: composes the sections, checks what lies between them.
+"""The whole configuration: composes the stages' settings, and keeps of them what is used.
 
 Only the Snakefile, the schema writer and tests import this module; a step imports its own section.
 """
 
 import json
-from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, StringConstraints, ValidationError, computed_field, model_validator
+from pydantic import Field, ValidationError
 
-from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection
+from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection, world_rows
 from engram_audio.calibration.names import WORLD_NAMES
-from engram_audio.codecs.config import CodecSection, PluginCodecSettings
+from engram_audio.choices import require
+from engram_audio.codecs.config import CodecsSettings, check_codecs
 from engram_audio.codecs.entry_points import plugin_names
-from engram_audio.codecs.fitted_config import CodecLadderSection, FittedCodecSettings
-from engram_audio.codecs.ladder import expand_ladders
-from engram_audio.comparison.config import CodecComparisonSection
+from engram_audio.codecs.fitted_config import FittedCodecSettings
+from engram_audio.codecs.ladder import named_codecs
+from engram_audio.comparison.config import ComparisonSettings, check_comparison
 from engram_audio.config_bounds import require_bounded
-from engram_audio.config_checks import check_memories, require
 from engram_audio.config_messages import explain_all
-from engram_audio.config_rollout import RolloutSections
+from engram_audio.config_moved import refuse_moved
+from engram_audio.config_overlay import REMOVE, with_paths, without_removed
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.corpus_checks import check_roots
 from engram_audio.errors import InputError
-from engram_audio.factorizer.config import (
-    FactorizerEvaluationSection,
-    FactorizerHealthSection,
-    FactorizerSection,
-    FactorizerStageSection,
-    FactorizerSweepSection,
-)
-from engram_audio.factorizer.sweep import expand_all
+from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
+from engram_audio.factorizer.sweep import used_factorizers
 from engram_audio.latents.config import (
     CodecRepresentation,
-    LatentsSection,
-    RepresentationSection,
-    StateRepresentation,
-    WorldRepresentation,
+    RepresentationsSettings,
+    check_rows,
+    used_rows,
 )
-from engram_audio.memory.config import (
-    MemoryControlsSection,
-    MemorySection,
-    MemoryStageSection,
-    MemoryVerdictSection,
-)
-from engram_audio.prediction.config import (
-    HeadSection,
-    PredictionEvaluationSection,
-    PredictionNullsSection,
-    PredictionSection,
-)
+from engram_audio.memory.config import MemorySettings, check_memory
+from engram_audio.prediction.config import PredictionSettings, check_prediction
 from engram_audio.report.config import ReportSection
-from engram_audio.representation_checks import check_comparison, check_sources
-from engram_audio.section import Section
+from engram_audio.rollout.checks import check_rollout
+from engram_audio.rollout.config import RolloutSettings
+from engram_audio.rollout.sweep import used_methods
+from engram_audio.section import Name, Section
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.structure.config import (
-    DecisionSection,
-    KeyFamilySection,
-    StructureSection,
-    TargetOracleKeys,
-    codebook_sizes,
-    registered_part,
-)
+from engram_audio.structure.config import DecisionValues, StructureSettings, check_decision
 from engram_audio.training.config import TrainingRecipe
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+from engram_audio.views import ViewsSection
 
 
 class PathvarsSection(Section):
@@ -75,205 +52,53 @@ class PathvarsSection(Section):
     benchmarks: str = Field(default="benchmarks", description="Folder of benchmarks.")
 
 
-class WorkflowConfig(RolloutSections):
-    """The experiment."""
+class WorkflowConfig(Section):
+    """The experiment. Libraries define, lists choose: what no list names is not run."""
 
     pathvars: PathvarsSection = PathvarsSection()
-    corpora: dict[Name, CorpusSection] = Field(description="Audio, by name.")
+    path: str | None = Field(
+        default=None, description="Folder of your arrays, where a representation names none."
+    )
+    table: str | None = Field(
+        default=None, description="Table of your arrays, where a representation names none."
+    )
+    views: ViewsSection
+    recipes: dict[Name, TrainingRecipe] = Field(
+        description="Training recipes that heads, factorisers, memories and methods name."
+    )
+    corpora: dict[Name, CorpusSection] = Field(
+        description="Audio by name; a corpus is read where a representation or codec names it."
+    )
     splits: SplitsSection
-    codecs: dict[Name, CodecSection] = Field(description="Codecs, by name.")
-    codec_ladders: dict[Name, CodecLadderSection] = Field(
-        default={}, description="Trained codecs at several weights of their KL."
-    )
-    latents: LatentsSection
-    representations: dict[Name, RepresentationSection] = Field(
-        min_length=1, description="Named sequences of vectors; every analysis runs on each."
-    )
-    structure: StructureSection
-    structure_keys: dict[Name, KeyFamilySection] = Field(
-        min_length=1, description="Key families, one job for each representation and split."
-    )
-    prediction: PredictionSection
-    prediction_nulls: PredictionNullsSection
-    prediction_heads: dict[Name, HeadSection] = Field(
-        min_length=1, description="Density heads, each frozen alone and trained at every lag."
-    )
-    prediction_recipes: dict[Name, TrainingRecipe] = Field(
-        min_length=1, description="Training recipes that heads name."
-    )
-    prediction_evaluation: PredictionEvaluationSection
-    factorizer: FactorizerStageSection
-    factorizer_variants: dict[Name, FactorizerSection] = Field(
-        description="Factorisers, each frozen alone."
-    )
-    factorizer_sweeps: dict[Name, FactorizerSweepSection] = Field(
-        description="Grids around a variant."
-    )
-    factorizer_recipes: dict[Name, TrainingRecipe] = Field(
-        description="Training recipes that factorisers name."
-    )
-    factorizer_health: FactorizerHealthSection
-    factorizer_evaluation: FactorizerEvaluationSection
-    memory: MemoryStageSection
-    memories: dict[Name, MemorySection] = Field(description="Memories, each frozen alone.")
-    memory_recipes: dict[Name, TrainingRecipe] = Field(
-        description="Training recipes that memories and their matched models name."
-    )
-    memory_controls: MemoryControlsSection
-    memory_verdict: MemoryVerdictSection
-    codec_comparison: CodecComparisonSection
+    codecs: CodecsSettings
+    representations: RepresentationsSettings
+    structure: StructureSettings
+    prediction: PredictionSettings
+    factorizer: FactorizerSettings
+    memory: MemorySettings
+    comparison: ComparisonSettings
+    rollout: RolloutSettings
     statistics: StatisticsSection
-    decision: DecisionSection
+    decision: DecisionValues
     calibration: CalibrationSection
     report: ReportSection
 
-    @computed_field
-    @property
-    def calibration_structure(self) -> StructureSection:
-        """The structure section as far as the registered gate needs it: worlds run with this."""
-        changes = {
-            "lags_frames": tuple(sorted({1, self.decision.lag_frames})),
-            "slices": tuple(dict.fromkeys(["all", *self.decision.slices])),
-            "principal_subspaces": (),
-        }
-        return self.structure.model_copy(update=changes)
 
-    @computed_field
-    @property
-    def calibration_keys(self) -> dict[str, KeyFamilySection]:
-        """The families of registered keys, cut to these, and the oracle that gives the floor."""
-        families = {
-            name: registered_part(name, family, self.decision.keys)
-            for name, family in self.structure_keys.items()
-        }
-        return {name: family for name, family in families.items() if family is not None}
+def parse_config(raw: Any) -> WorkflowConfig:
+    """Validate the merged configuration and keep what is used.
 
-    @computed_field
-    @cached_property
-    def factorizer_runs(self) -> dict[str, FactorizerSection]:
-        """Every factoriser that is trained: the variants and the points of the sweeps."""
-        return expand_all(self.factorizer_variants, self.factorizer_sweeps)
-
-    @model_validator(mode="after")
-    def _check_memories(self) -> "WorkflowConfig":
-        check_memories(self)
-        return self
-
-    @model_validator(mode="after")
-    def _check_factorizers(self) -> "WorkflowConfig":
-        for name, sweep in self.factorizer_sweeps.items():
-            require(f"factorizer_sweeps.{name}.variant", sweep.variant, self.factorizer_variants)
-        runs = expand_all(self.factorizer_variants, self.factorizer_sweeps)
-        for name, variant in self.factorizer_variants.items():
-            key = f"factorizer_variants.{name}.recipe"
-            require(key, variant.recipe, self.factorizer_recipes)
-        stage = self.factorizer
-        if stage.representations and not stage.seeds:
-            raise ValueError("factorizer.seeds: name at least one training seed")
-        for name in stage.representations:
-            # its frames, nulls and direct predictors are what a factoriser is held against
-            require("factorizer.representations", name, self.prediction.representations)
-            require("prediction.lags_frames", 1, self.prediction.lags_frames)
-            require("prediction.targets", "position", self.prediction.targets)
-        for name, row in self.representations.items():
-            if isinstance(row, StateRepresentation):
-                key = f"representations.{name}"
-                require(f"{key}.source", row.source, stage.representations)
-                require(f"{key}.factorizer", row.factorizer, runs)
-                require(f"{key}.seed", row.seed, stage.seeds)
-        return self
-
-    @model_validator(mode="after")
-    def _check_references(self) -> "WorkflowConfig":
-        check_roots(self.corpora)
-        if not self.splits.seeds:
-            raise ValueError("splits.seeds: name at least one split seed")
-        for name, ladder in self.codec_ladders.items():
-            require(f"codec_ladders.{name}.codec", ladder.codec, self.codecs)
-        codecs = expand_ladders(self.codecs, self.codec_ladders)
-        for name, row in self.representations.items():
-            if isinstance(row, CodecRepresentation):
-                require(f"representations.{name}.corpus", row.corpus, self.corpora)
-                require(f"representations.{name}.codec", row.codec, codecs)
-            elif name in self.corpora:
-                raise ValueError(
-                    f"representations.{name}: brings its own utterances, so it must not share its "
-                    "name with a corpus; rename one of them"
-                )
-            if isinstance(row, WorldRepresentation):
-                require(f"representations.{name}.world", row.world, WORLD_NAMES)
-        for name, codec in self.codecs.items():
-            if isinstance(codec, FittedCodecSettings):
-                require(f"codecs.{name}.corpus", codec.corpus, self.corpora)
-                require(f"codecs.{name}.split_seed", codec.split_seed, self.splits.seeds)
-            if isinstance(codec, PluginCodecSettings):
-                require(f"codecs.{name}.plugin", codec.plugin, plugin_names())
-        for name in self.calibration.worlds.names:
-            require("calibration.worlds.names", name, WORLD_NAMES)
-        for name in self.representations:
-            if name.startswith(WORLD_PREFIX):
-                raise ValueError(
-                    f"representations.{name}: names that begin with {WORLD_PREFIX!r} belong to "
-                    "calibration.worlds; rename it"
-                )
-        require("decision.representation", self.decision.representation, self.representations)
-        require("decision.lag_frames", self.decision.lag_frames, self.structure.lags_frames)
-        for name in self.decision.slices:
-            require("decision.slices", name, self.structure.slices)
-        if not self.prediction.seeds:
-            raise ValueError("prediction.seeds: name at least one training seed")
-        for name in self.prediction.representations:
-            require("prediction.representations", name, self.representations)
-        for name in self.prediction.surrogate_heads:
-            require("prediction.surrogate_heads", name, self.prediction_heads)
-        for name, head in self.prediction_heads.items():
-            require(f"prediction_heads.{name}.recipe", head.recipe, self.prediction_recipes)
-            key = f"prediction_heads.{name}.marginal.recipe"
-            require(key, head.marginal.recipe, self.prediction_recipes)
-        sizes: dict[str, int] = {}
-        for name, family in self.structure_keys.items():
-            if not isinstance(family, TargetOracleKeys):
-                sizes |= codebook_sizes(name, family)
-        for key in self.decision.keys:
-            require("decision.keys", key, sizes)
-        oracles = [
-            family
-            for family in self.structure_keys.values()
-            if isinstance(family, TargetOracleKeys)
-        ]
-        if len(oracles) != 1:
-            raise ValueError(
-                "structure_keys: exactly one family of kind `target_oracle` gives the floor, "
-                f"found {len(oracles)}"
-            )
-        for key in self.decision.keys:
-            if sizes[key] not in oracles[0].codebook_sizes:
-                raise ValueError(
-                    f"decision.keys: {key} has {sizes[key]} cells, but no target oracle of that "
-                    f"size is configured; add {sizes[key]} to its codebook_sizes"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _check_comparison(self) -> "WorkflowConfig":
-        check_sources(self.representations)
-        compared, predicted = self.codec_comparison.compared, self.prediction
-        check_comparison(
-            compared, self.representations, predicted.representations, predicted.lags_frames
-        )
-        if compared.representations:
-            require("prediction.targets", "position", predicted.targets)
-        return self
-
-
-def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
-    """Validate the merged configuration.
+    Returns:
+        The configuration, its libraries cut to what the lists name and to what that needs.
 
     Raises:
         InputError: One line per mistake: the key, what is wrong, the allowed values, the nearest
             match.
     """
     require_bounded(raw)
+    if not isinstance(raw, dict):
+        raise InputError(f"configuration: should be a map of keys, found {raw!r}")
+    refuse_moved(raw)
+    raw = with_paths(without_removed(raw, WorkflowConfig))
     try:
         text = json.dumps(raw, allow_nan=True)
     except (TypeError, ValueError) as error:
@@ -281,31 +106,104 @@ def parse_config(raw: dict[str, Any]) -> WorkflowConfig:
             f"configuration: {error}; use plain YAML scalars, lists and maps"
         ) from None
     try:
-        return _expanded(WorkflowConfig.model_validate_json(text))
+        config = WorkflowConfig.model_validate_json(text)
     except ValidationError as error:
         raise InputError("\n".join(explain_all(error.errors(), WorkflowConfig))) from None
+    try:
+        return used_part(config)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
-def _expanded(config: WorkflowConfig) -> WorkflowConfig:
-    """Return the configuration with the rungs of ladders, and calibration worlds as rows."""
-    worlds = config.calibration.worlds
-    rows = {
-        f"{WORLD_PREFIX}{name}": WorldRepresentation(
-            kind="world",
-            world=name,
-            num_train_speakers=worlds.num_train_speakers,
-            num_eval_speakers=worlds.num_eval_speakers,
-            num_utterances_per_speaker=worlds.num_utterances_per_speaker,
-            seed=worlds.seed,
-            surrogates=worlds.surrogates,
-        )
-        for name in worlds.names
+def used_part(config: WorkflowConfig) -> WorkflowConfig:
+    """Return the configuration without definitions that nothing uses, after checking the rest.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    used, settings = _with_used_sources(config), config.representations
+    stages = {
+        "structure": config.structure.used(),
+        "prediction": config.prediction.used(),
+        "factorizer": used_factorizers(config.factorizer),
+        "memory": config.memory.used(),
+        "comparison": config.comparison.used(settings.library, settings.analysed),
+        "rollout": used_methods(config.rollout),
     }
-    codecs = expand_ladders(config.codecs, config.codec_ladders)
-    representations = {**config.representations, **rows}
-    return config.model_copy(update={"codecs": codecs, "representations": representations})
+    used = used.model_copy(update=stages)
+    _check_stages(used)
+    recipes = {name: row for name, row in config.recipes.items() if name in recipes_named(used)}
+    return used.model_copy(update={"recipes": recipes})
+
+
+def recipes_named(config: WorkflowConfig) -> set[str]:
+    """Return the names of the training recipes that something uses."""
+    heads, memory = config.prediction.library.values(), config.memory
+    rows = [*heads, *(head.marginal for head in heads), *config.factorizer.library.values()]
+    rows += [*memory.library.values(), *config.rollout.library.values()]
+    rows += [memory.controls] if memory.representations else []
+    return {row.recipe for row in rows if hasattr(row, "recipe")}
+
+
+def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
+    """Keep the representations that are used, and add calibration worlds and rungs of codecs."""
+    settings, worlds = config.representations, config.calibration.worlds
+    for name in worlds.names:
+        require("calibration.worlds.names", name, WORLD_NAMES)
+    for name in settings.library:
+        if name.startswith(WORLD_PREFIX):
+            raise ValueError(
+                f"representations.library.{name}: names that begin with {WORLD_PREFIX!r} belong to "
+                "calibration.worlds; rename it"
+            )
+    rows = {**used_rows(settings.analysed, settings.library), **world_rows(worlds)}
+    used = {row.codec for row in rows.values() if isinstance(row, CodecRepresentation)}
+    codecs = named_codecs(config.codecs, used)
+    check_rows(rows, config.corpora, codecs, WORLD_NAMES)
+    changes = {
+        "codecs": config.codecs.model_copy(update={"library": codecs, "ladders": {}}),
+        "representations": settings.model_copy(update={"library": rows}),
+    }
+    return config.model_copy(update=changes)
+
+
+def _check_stages(config: WorkflowConfig) -> None:
+    """Check what lies between stages, the earliest first."""
+    analysed, recipes = config.representations.analysed, config.recipes
+    rows, prediction = config.representations.library, config.prediction
+    codecs = {name: config.codecs.library[name] for name in used_codecs(config)}
+    check_codecs(codecs, config.corpora, config.splits.seeds, plugin_names())
+    check_roots(config.corpora, used_corpora(config))
+    check_decision(config.decision, config.structure, analysed)
+    check_prediction(prediction, analysed, recipes)
+    check_factorizer(config.factorizer, prediction, recipes)
+    check_states(rows, config.factorizer)
+    check_comparison(config.comparison, rows, prediction)
+    check_memory(config.memory, prediction, config.views.window_frames, recipes)
+    check_rollout(config.rollout, prediction, config.memory, recipes)
+
+
+def used_codecs(config: WorkflowConfig) -> list[str]:
+    """Return the codecs that a used representation names."""
+    rows = config.representations.library.values()
+    names = [row.codec for row in rows if isinstance(row, CodecRepresentation)]
+    return list(dict.fromkeys(names))
+
+
+def used_corpora(config: WorkflowConfig) -> list[str]:
+    """Return the corpora that a used representation or codec is made of."""
+    rows = config.representations.library.values()
+    codecs = [config.codecs.library[name] for name in used_codecs(config)]
+    names = [row.corpus for row in rows if isinstance(row, CodecRepresentation)]
+    names += [codec.corpus for codec in codecs if isinstance(codec, FittedCodecSettings)]
+    return list(dict.fromkeys(names))
 
 
 def schema_text() -> str:
     """Return the JSON schema of the configuration, as committed in workflow_config.schema.json."""
-    return json.dumps(WorkflowConfig.model_json_schema(), indent=1, sort_keys=True) + "\n"
+    schema = WorkflowConfig.model_json_schema()
+    for part in (schema, *schema["$defs"].values()):
+        for field in part.get("properties", {}).values():
+            if "propertyNames" in field:  # a library
+                field["properties"] = {REMOVE: {"type": "array", "items": {"type": "string"}}}
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from engram_audio.config_plain import plain_problem
 from engram_audio.errors import InputError
 
 MAXIMUM_VALUES = 100_000
@@ -21,7 +22,7 @@ Place = tuple[object, ...]
 
 
 def require_bounded(raw: Any) -> None:
-    """Refuse what is too large, too deep, or tied in a circle by YAML aliases.
+    """Refuse what is too large, too deep, tied in a circle by YAML aliases, or no plain value.
 
     Raises:
         InputError: Names the key, what was found and what is allowed.
@@ -36,6 +37,7 @@ def require_bounded(raw: Any) -> None:
             break
         for place, value in level:
             _require_small(place, value)
+            _require_plain(place, value)
         level = list(itertools.islice(_parts(level), MAXIMUM_VALUES + 1))
     raise InputError(
         f"configuration: more than {MAXIMUM_VALUES} values or {MAXIMUM_DEPTH} levels, aliases "
@@ -62,9 +64,18 @@ def _require_small(place: Place, value: Any) -> None:
         raise _refusal(place, f"a number of {value.bit_length()} bits", "63 bits and a sign")
 
 
+def _require_plain(place: Place, value: Any) -> None:
+    problem = plain_problem(place[-1] if place else "", value)
+    if problem is not None:
+        raise InputError(f"{_name(place)}: {problem}")
+
+
 def _refusal(place: Place, found: str, allowed: str) -> InputError:
-    name = ".".join(_shown(part) for part in place) or "configuration"
-    return InputError(f"{name}: has {found}, at most {allowed} are taken; shorten it")
+    return InputError(f"{_name(place)}: has {found}, at most {allowed} are taken; shorten it")
+
+
+def _name(place: Place) -> str:
+    return ".".join(_shown(part) for part in place) or "configuration"
 
 
 def _shown(part: object) -> str:

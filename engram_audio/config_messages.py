@@ -4,7 +4,7 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
-from engram_audio.config_checks import choices
+from engram_audio.choices import choices
 from engram_audio.section import Section
 
 MAXIMUM_LINES = 50
@@ -44,9 +44,20 @@ def explain(item: Any, root: type[Section]) -> str:
     problem = item["msg"].replace("Input should be a valid", "should be a(n)")
     problem = problem.replace("Input should", "should").replace("Tuple should", "the list should")
     found = "" if isinstance(value, dict | list) else f", found {value!r}"
-    quoted = " (a number in quotes or without a decimal point before `e` is text in YAML)"
-    hint = quoted if isinstance(value, str) and kind in ("int_type", "float_type") else ""
-    return f"{key}: {problem}{found}{hint}"
+    return f"{key}: {problem}{found}{_hint(kind, value)}"
+
+
+def _hint(kind: str, value: object) -> str:
+    """Say what YAML has made of the text that stands there, where that is likely the mistake."""
+    if kind in ("int_type", "float_type") and isinstance(value, str):
+        return " (a number in quotes or without a decimal point before `e` is text in YAML)"
+    if kind == "bool_type" and isinstance(value, str):
+        return " (write true or false, without quotes)"
+    if kind == "string_type" and isinstance(value, bool):
+        return " (yes, no, on and off are booleans in YAML; put text in quotes)"
+    if kind == "string_type" and isinstance(value, int | float):
+        return " (put text in quotes; in `--config` quotes inside of a map are lost: use a file)"
+    return ""
 
 
 def _without_echoes(errors: Sequence[Any]) -> list[Any]:

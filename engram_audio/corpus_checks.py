@@ -1,25 +1,29 @@
-"""What the configuration checks of the folders of corpora: nobody writes where another reads."""
+"""The folders of corpora: nobody writes where another reads, and which ones are written."""
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from engram_audio.corpus.config import CorpusSection, DemoSpeechCorpus, LibriSpeechCorpus
 
 
-def check_roots(corpora: Mapping[str, CorpusSection]) -> None:
+def check_roots(corpora: Mapping[str, CorpusSection], used: Collection[str]) -> None:
     """Refuse two corpora of one folder, or of one inside the other, where the workflow writes one.
 
     The one that is written last would be in the folder, and the other's table would name its
     files. Corpora that are only read may share a folder. Links, `..` and the end of a path make no
-    difference.
+    difference. A corpus that the study uses is not held against one that it only defines.
+
+    Args:
+        corpora: All corpora by name.
+        used: Those that something is made of.
 
     Raises:
         ValueError: Names both keys, the folder and the remedy.
     """
     for (name, corpus), (other, second) in itertools.combinations(corpora.items(), 2):
-        if not (_is_written(corpus) or _is_written(second)):
+        if not (_is_written(corpus) or _is_written(second)) or (name in used) != (other in used):
             continue
         one, two = _real(corpus.root), _real(second.root)
         if _is_below(one, two) or _is_below(two, one):
@@ -29,6 +33,11 @@ def check_roots(corpora: Mapping[str, CorpusSection]) -> None:
                 f"share files, and {writer} is written by the workflow; give each a folder of its "
                 "own"
             )
+
+
+def synthesized_roots(corpora: Mapping[str, CorpusSection]) -> list[Path]:
+    """Return the folders into which speech is synthesised, file by file."""
+    return [Path(row.root) for row in corpora.values() if isinstance(row, DemoSpeechCorpus)]
 
 
 def _is_written(corpus: CorpusSection) -> bool:

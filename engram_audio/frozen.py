@@ -11,11 +11,11 @@ import contextlib
 import glob
 import json
 import os
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engram_audio.artifacts.atomic import hidden_beside
 from engram_audio.errors import InputError
 from engram_audio.provenance import canonical_json, code_digest, text_digest
 
@@ -39,13 +39,14 @@ class Code(NamedTuple):
         return code_digest(*self.modules) + self.suffix
 
 
-class Frozen(NamedTuple):
-    """A frozen file as a step reads it.
+class Job(NamedTuple):
+    """A job as a step reads it from its frozen file.
 
     Attributes:
         rule: The rule whose job this is.
         wildcards: The job's wildcards.
         settings: By role, the sections that the step reads: each a `section` name and a `value`.
+        facts: Plain values that the plan works out from the whole configuration, by name.
         data: Digests of a user's files that no rule makes, by name.
         code: Digest of the step's code.
         name: `<rule>/<subject>.<digest>`: what manifests repeat.
@@ -56,6 +57,7 @@ class Frozen(NamedTuple):
     rule: str
     wildcards: dict[str, str]
     settings: dict[str, list[dict[str, Any]]]
+    facts: dict[str, Any]
     data: dict[str, Any]
     code: str
     name: str
@@ -98,12 +100,14 @@ def frozen_text(
         wildcards: Its wildcards.
         settings: Sections by role, each `{"section": name, "value": plain values}`.
         code: What it runs.
-        more: `inputs`, `params`, `command` and `data`, as far as there are any.
+        more: `inputs`, `outputs`, `params`, `command`, `facts` and `data`, as far as there are any.
     """
-    content = {"inputs": {}, "params": {}, "command": "", "data": {}, **more}
+    content = {"inputs": {}, "outputs": {}, "params": {}, "command": "", "facts": {}, "data": {}}
     code_part = {"modules": list(code.modules), "suffix": code.suffix, "digest": code.digest}
     return canonical_json(
-        {"rule": rule, "wildcards": wildcards, "settings": settings, "code": code_part, **content}
+        {"rule": rule, "wildcards": wildcards, "settings": settings, "code": code_part}
+        | content
+        | more
     )
 
 
@@ -138,26 +142,21 @@ def keep(path: Path, text: str) -> None:
 
 
 def _write(path: Path, text: str, times: os.stat_result | None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as handle:
-            handle.write(text)
-        os.chmod(name, 0o644)
+    with hidden_beside(path) as hidden:
+        hidden.write_text(text, encoding="utf-8")
+        hidden.chmod(0o644)
         if times is not None:
-            os.utime(name, ns=(times.st_atime_ns, times.st_mtime_ns))
-            os.replace(name, path)
-        else:
+            os.utime(hidden, ns=(times.st_atime_ns, times.st_mtime_ns))
+            os.replace(hidden, path)
+            return
+        try:
             # Of two drivers that plan at once the first wins: a later time would rerun the job.
             with contextlib.suppress(FileExistsError):
-                os.link(name, path)
-    except OSError:
-        if times is not None or path.exists():
-            raise
-        os.replace(name, path)  # a file system without hard links
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+                os.link(hidden, path)
+        except OSError:
+            if path.exists():
+                raise
+            os.replace(hidden, path)  # a file system without hard links
 
 
 def forget_others(used: Collection[Path]) -> list[Path]:
@@ -178,7 +177,7 @@ def subject_in(path: Path) -> str:
     return path.name.removesuffix(".json").rpartition(".")[0]
 
 
-def read_frozen(path: Path) -> Frozen:
+def read_frozen(path: Path) -> Job:
     """Read a frozen file and check it against its name.
 
     Raises:
@@ -198,8 +197,9 @@ def read_frozen(path: Path) -> Frozen:
     folder = place.parent.parent
     if place_of(folder, content["rule"], content["wildcards"], text) != place:
         raise InputError(f"{path}: belongs to another job, so it was renamed; {remedy}")
-    return Frozen(
-        content["rule"], content["wildcards"], content["settings"], content["data"],
+    return Job(
+        content["rule"], content["wildcards"], content["settings"], content["facts"],
+        content["data"],
         _checked_code(path, content["code"]), f"{path.parent.name}/{path.stem}", folder,
         content,
     )  # fmt: skip

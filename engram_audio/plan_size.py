@@ -45,24 +45,24 @@ def count_readers(study: PlannedStudy) -> Counter[str]:
     """
     config, readers = study.config, Counter[str]()
     for name in study.representations():
-        readers[name] += len(study.split_seeds(name)) * (len(config.structure_keys) + 1)
+        readers[name] += len(study.split_seeds(name)) * (len(config.structure.library) + 1)
     prediction = config.prediction
     for name in study.predicted():
         heads = len(study.prediction_heads(name))
         readers[name] += 2 * heads * len(prediction.lags_frames) * len(prediction.seeds)
     for name in config.factorizer.representations:
-        readers[name] += 2 * len(config.factorizer_runs) * len(config.factorizer.seeds)
+        readers[name] += 2 * len(config.factorizer.library) * len(config.factorizer.seeds)
     for name in config.memory.representations:
         readers[name] += 2 * _memories(config) * len(config.memory.seeds)
     for name in config.rollout.representations:
-        readers[name] += 2 * len(config.rollout_runs) * len(config.rollout.seeds)
+        readers[name] += 2 * len(config.rollout.library) * len(config.rollout.seeds)
     return readers
 
 
 def _memories(config: WorkflowConfig) -> int:
     """Memories at all lags: a lookup stands on every base, an Engram memory on its own."""
-    lookups = sum(isinstance(row, LookupMemory) for row in config.memories.values())
-    bases = lookups * len(config.memory.bases) + len(config.memories) - lookups
+    lookups = sum(isinstance(row, LookupMemory) for row in config.memory.library.values())
+    bases = lookups * len(config.memory.bases) + len(config.memory.library) - lookups
     return bases * len(config.memory.lags_frames)
 
 

@@ -9,6 +9,7 @@ locked.
 import inspect
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +44,8 @@ class Needs(NamedTuple):
         loads: Function of the wildcards that returns modules which the step loads by name, and the
             suffix of a plugin's code.
         data: Function of the wildcards that returns digests of a user's own files.
+        facts: Plain values by name that only the plan knows: each a value, or a function without
+            arguments that is called when all rules are known.
     """
 
     rule: str
@@ -50,6 +53,7 @@ class Needs(NamedTuple):
     sections: Mapping[str, Choice]
     loads: Callable[[Any], tuple[tuple[str, ...], str]] | None = None
     data: Callable[[Any], dict[str, Any]] | None = None
+    facts: Mapping[str, Any] = {}
 
 
 class Planner:
@@ -61,7 +65,7 @@ class Planner:
         """Prepare to plan.
 
         Args:
-            document: The whole configuration as plain values.
+            document: Every section that a step may read, as plain values by dotted key.
             rule_of: Returns Snakemake's rule by name.
             folder: Where frozen files lie, `<results>/config`.
             home: The workflow's own folder, seen from where it runs: no part of what is frozen, so
@@ -72,6 +76,7 @@ class Planner:
         self._texts: dict[Path, str] = {}
         self._known: dict[tuple[str, str], Path] = {}
         self._codes: dict[str, Code] = {}
+        self.needs: dict[str, Needs] = {}
 
     def frozen_path(self, needs: Needs, wildcards: Any) -> str:
         """Return the frozen file of a job, written if it was not there."""
@@ -104,8 +109,10 @@ class Planner:
             {role: self._parts(choice, wildcards) for role, choice in needs.sections.items()},
             code,
             inputs=declared(rule.input, wildcards, self._home),
+            outputs=places(rule.output, plain),
             params=declared(rule.params, wildcards, self._home),
             command=" ".join(rule.shellcmd.split()),
+            facts={name: fact() if callable(fact) else fact for name, fact in needs.facts.items()},
             data=needs.data(wildcards) if needs.data else {},
         )
 
@@ -117,29 +124,50 @@ class Planner:
 
 
 def section_of(document: Mapping[str, Any], name: str) -> Any:
-    """Return a section by dotted name, for example `codecs.mimi`.
+    """Return a section by dotted name, for example `codecs.library.mimi`.
 
     Raises:
         InputError: There is no such section.
     """
-    current: Any = document
-    for part in name.split("."):
-        if not isinstance(current, dict) or part not in current:
-            raise InputError(f"{name}: no such configuration section")
-        current = current[part]
-    return current
+    if name not in document:
+        raise InputError(f"{name}: no such configuration section")
+    return document[name]
 
 
 def declared(items: Any, wildcards: Any, home: str = "") -> dict[str, Any]:
     """Return what a rule declares as inputs or parameters, by name, beside its frozen file.
 
-    A function of more than the wildcards makes an option of what is declared already: left out.
+    A function of more than the wildcards makes words of what is declared already: left out.
     """
     return {
         str(name): _plain(item(wildcards) if callable(item) else item, home)
         for name, item in items._allitems()
         if name != SETTINGS and not (callable(item) and _reads_more(item))
     }
+
+
+def places(outputs: Any, wildcards: Mapping[str, str]) -> dict[str, str]:
+    """Return where a job writes each of its outputs, by name.
+
+    The pattern of a rule would say more: constraints of its wildcards name what else there is.
+    """
+    return {str(name): str(one.apply_wildcards(wildcards)) for name, one in outputs.items()}
+
+
+def command_words(*declared: Any) -> str:
+    """Return `--name path ...` for every named file of a job, quoted for the shell.
+
+    A name without files is left out.
+
+    Args:
+        declared: Inputs and outputs as Snakemake hands them to a function of `params:`.
+    """
+    words: list[str] = []
+    for name, value in (pair for items in declared for pair in items.items()):
+        paths = [value] if isinstance(value, str) else list(value)
+        if paths:
+            words += [f"--{name.replace('_', '-')}", *(shlex.quote(str(path)) for path in paths)]
+    return " ".join(words)
 
 
 def _reads_more(function: Callable[..., Any]) -> bool:

@@ -189,7 +189,12 @@ def package_versions() -> dict[str, str]:
 
 
 def manifest(
-    step: str, settings: str, code: str, sections: dict[str, str], seed: int | None = None
+    step: str,
+    settings: str,
+    code: str,
+    sections: dict[str, str],
+    seed: int | None = None,
+    identity: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what every artifact carries about its making.
 
@@ -199,13 +204,15 @@ def manifest(
         code: Digest of the code that ran.
         sections: Canonical JSON text of each configuration section the step read, by name.
         seed: Seed of the step's random numbers, if it draws any.
+        identity: What the artifact is of: representation, lag, head, seed and the like, by name.
 
     Returns:
-        A JSON-ready dict with `step`, `settings`, `section_digests`, `code_digest`, `seed` and
-        `packages`.
+        A JSON-ready dict with `step`, `identity`, `settings`, `section_digests`, `code_digest`,
+        `seed` and `packages`.
     """
     return {
         "step": step,
+        "identity": identity or {},
         "settings": settings,
         "section_digests": {name: text_digest(text) for name, text in sorted(sections.items())},
         "code_digest": code,

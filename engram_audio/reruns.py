@@ -21,7 +21,7 @@ REASON = re.compile(r"^ {4}reason: (.*)$", re.M)
 FROZEN = re.compile(
     r"^ {4}input: (?:.*?, )?([^\n]*?/config/\w+/[^/\n]+?\.[0-9a-f]{16}\.json)", re.M
 )
-PLACES = ("inputs", "params", "command", "data")
+PLACES = ("inputs", "outputs", "facts", "params", "command", "data")
 
 
 def changed_modules(before: dict[str, str], now: dict[str, str]) -> list[str]:

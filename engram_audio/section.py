@@ -1,9 +1,20 @@
 """Base class of every configuration section."""
 
+import json
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from engram_audio.errors import InputError
 
 
 class Section(BaseModel):
@@ -18,6 +29,26 @@ class Section(BaseModel):
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False,
         defer_build=True,  # on first use: a step reads few of the sections that it can name
     )  # fmt: skip
+
+
+def validated(kind: Any, value: Any, source: str, strict: bool = True) -> Any:
+    """Return a plain value as its type: a section, a union of sections by `kind`, a number.
+
+    Args:
+        kind: Any type that pydantic knows.
+        value: What JSON can hold.
+        source: Where the value comes from, for the message.
+        strict: Whether a text is no number.
+
+    Raises:
+        InputError: The value does not fit.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(value), strict=strict)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = "".join(f"{part}: " for part in first["loc"])
+        raise InputError(f"{source}: {place}{first['msg']}, found {first['input']!r}") from error
 
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -72,6 +103,7 @@ def require_power_below(base: int, exponent: int, limit: int, sizes: str) -> Non
         raise ValueError(f"{sizes}: {base} ** {exponent} must stay below {limit}")
 
 
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(distinct)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(distinct)]
 NgramOrder = Annotated[int, Field(ge=1, le=63)]  # two codes already need 63 bits

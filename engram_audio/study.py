@@ -7,6 +7,7 @@ from engram_audio.codecs.fitted_config import (
     MelPcaCodecSettings,
 )
 from engram_audio.config import WorkflowConfig
+from engram_audio.factorizer.sweep import sweep_of as factorizer_sweep_of
 from engram_audio.latents.config import (
     CodecRepresentation,
     NoisyRepresentation,
@@ -24,7 +25,6 @@ from engram_audio.rollout.config import (
     memory_base,
 )
 from engram_audio.rollout.sweep import sweep_of as rollout_sweep_of
-from engram_audio.section import Section
 from engram_audio.study_representations import SEPARATOR, RepresentationStudy
 
 
@@ -42,11 +42,15 @@ class Study(RepresentationStudy):
 
     def key_families(self) -> list[str]:
         """Names of the structure stage's key families."""
-        return list(self.config.structure_keys)
+        return list(self.config.structure.library)
 
     def calibration_families(self) -> list[str]:
         """Key families that the calibration worlds are scored with."""
-        return list(self.config.calibration_keys)
+        return [
+            name.removeprefix("calibration.families.")
+            for name in self.derived
+            if name.startswith("calibration.families.")
+        ]
 
     def predicted(self) -> list[str]:
         """Representations of the prediction stage: the chosen bases with their surrogates."""
@@ -56,7 +60,7 @@ class Study(RepresentationStudy):
     def prediction_heads(self, representation: str) -> list[str]:
         """Heads trained on a representation: all on a base, the chosen ones on a surrogate."""
         if self.surrogate_of(representation) is None:
-            return list(self.config.prediction_heads)
+            return list(self.config.prediction.library)
         return list(self.config.prediction.surrogate_heads)
 
     def prediction_runs(self) -> list[tuple[str, int, str, int]]:
@@ -75,23 +79,22 @@ class Study(RepresentationStudy):
         return [
             (name, run, seed)
             for name in stage.representations
-            for run in self.config.factorizer_runs
+            for run in self.config.factorizer.library
             for seed in stage.seeds
         ]
 
     def factorizer_recipe(self, factorizer: str) -> str:
         """The training recipe of a factoriser."""
-        return self.config.factorizer_runs[factorizer].recipe
+        return self.config.factorizer.library[factorizer].recipe
 
     def sweep_of(self, factorizer: str) -> str:
         """The sweep that a factoriser is a point of, or "" for a variant."""
-        names = [n for n in self.config.factorizer_sweeps if factorizer.startswith(f"{n}_d")]
-        is_variant = factorizer in self.config.factorizer_variants
-        return "" if is_variant or not names else max(names, key=len)
+        stage = self.config.factorizer
+        return factorizer_sweep_of(factorizer, stage.variants, stage.grids)
 
     def exported_states(self) -> list[str]:
         """Representations that are the z_dyn of a factoriser."""
-        rows = self.config.representations.items()
+        rows = self.config.representations.library.items()
         return [name for name, row in rows if isinstance(row, StateRepresentation)]
 
     def memory_runs(self) -> list[tuple[str, int, str, str, int]]:
@@ -104,31 +107,31 @@ class Study(RepresentationStudy):
             (name, lag, base, memory, seed)
             for name in stage.representations
             for lag in stage.lags_frames
-            for memory, row in self.config.memories.items()
+            for memory, row in self.config.memory.library.items()
             for base in (stage.bases if isinstance(row, LookupMemory) else (row.head,))
             for seed in stage.seeds
         ]
 
     def memory_pattern(self, kind: str) -> str:
         """Regular expression of the memories of a kind; may match nothing."""
-        rows = self.config.memories.items()
+        rows = self.config.memory.library.items()
         return "|".join(name for name, row in rows if row.kind == kind) or "(?!)"
 
     def has_head_base(self, base: str, memory: str) -> bool:
         """Whether a memory reads a trained head: a lookup on another base than the linear one."""
-        return base != LINEAR and isinstance(self.config.memories[memory], LookupMemory)
+        return base != LINEAR and isinstance(self.config.memory.library[memory], LookupMemory)
 
     def matched_head(self, base: str) -> str:
         """The family of the models matched to a memory on a base."""
-        return self.config.memory_controls.head if base == LINEAR else base
+        return self.config.memory.controls.head if base == LINEAR else base
 
     def compared(self) -> list[str]:
         """Representations of the table of codecs, in its order."""
-        return list(self.config.codec_comparison.compared.representations)
+        return list(self.config.comparison.representations)
 
     def comparison_inputs(self) -> list[str]:
         """Compared representations, their overlap twins and their predicted shuffled surrogates."""
-        compared, names = self.config.codec_comparison.compared, self.compared()
+        compared, names = self.config.comparison, self.compared()
         for controls in compared.controls.values():
             names += [twin for twin in (controls.permuted, controls.truncated) if twin]
         shuffled = [f"{name}{SEPARATOR}shuffled" for name in self.compared()]
@@ -140,7 +143,9 @@ class Study(RepresentationStudy):
         return [name for name in self.compared() if self._is_decodable(name)]
 
     def _is_decodable(self, representation: str) -> bool:
-        root, *rest = (self.config.representations[n] for n in self.chain_of(representation))
+        root, *rest = (
+            self.config.representations.library[n] for n in self.chain_of(representation)
+        )
         if not isinstance(root, CodecRepresentation):
             return False
         is_plain = root.context_s is None and root.permute_blocks_s is None
@@ -149,7 +154,7 @@ class Study(RepresentationStudy):
 
     def noisy_link(self, representation: str) -> str | None:
         """The channel that adds noise on a representation's way from its root, or None."""
-        rows = self.config.representations
+        rows = self.config.representations.library
         chain = self.chain_of(representation)
         return next((n for n in chain if isinstance(rows[n], NoisyRepresentation)), None)
 
@@ -159,20 +164,20 @@ class Study(RepresentationStudy):
         return [
             (name, run, seed)
             for name in stage.representations
-            for run in self.config.rollout_runs
+            for run in self.config.rollout.library
             for seed in stage.seeds
         ]
 
     def rollout_recipe(self, method: str) -> str | None:
         """The training recipe of a rollout method; None where nothing is trained."""
-        settings = self.config.rollout_runs[method]
+        settings = self.config.rollout.library[method]
         if isinstance(settings, RefitMethod):
             return self.rollout_recipe(settings.method)
         return None if isinstance(settings, OneStepMethod) else settings.recipe
 
     def rollout_base(self, method: str) -> str | None:
         """The head that takes a rollout method's steps; None for a forecaster or a linear base."""
-        settings = self.config.rollout_runs[method]
+        settings = self.config.rollout.library[method]
         if isinstance(settings, RefitMethod):
             return self.rollout_base(settings.method)
         if isinstance(settings, BeliefMethod | DirectMethod) or settings.base == LINEAR_BASE:
@@ -184,16 +189,16 @@ class Study(RepresentationStudy):
 
     def rollout_memory(self, method: str) -> tuple[str, str] | None:
         """Base and memory that take a rollout method's steps; None where no memory does."""
-        return memory_base(getattr(self.config.rollout_runs[method], "base", ""))
+        return memory_base(getattr(self.config.rollout.library[method], "base", ""))
 
     def rollout_refit(self, method: str) -> RefitMethod | None:
         """What a lookup is fitted on anew; None for other methods."""
-        settings = self.config.rollout_runs[method]
+        settings = self.config.rollout.library[method]
         return settings if isinstance(settings, RefitMethod) else None
 
     def rollout_pattern(self, is_refit: bool) -> str:
         """Regular expression of the methods that are, or are not, refitted lookups."""
-        names = [n for n in self.config.rollout_runs if bool(self.rollout_refit(n)) == is_refit]
+        names = [n for n in self.config.rollout.library if bool(self.rollout_refit(n)) == is_refit]
         return "|".join(names) or "(?!)"
 
     def rollout_players(self) -> list[str]:
@@ -202,31 +207,24 @@ class Study(RepresentationStudy):
 
     def rollout_sweep(self, method: str) -> str:
         """The sweep that a rollout method is a point of, or ""."""
-        return rollout_sweep_of(method, self.config.rollout_methods, self.config.rollout_sweeps)
+        return rollout_sweep_of(method, self.config.rollout.methods, self.config.rollout.grids)
 
     def head_recipe(self, head: str) -> str:
         """The training recipe of a head."""
-        return self.config.prediction_heads[head].recipe
+        return self.config.prediction.library[head].recipe
 
     def marginal_recipe(self, head: str) -> str:
         """The training recipe of a head's marginal."""
-        return self.config.prediction_heads[head].marginal.recipe
+        return self.config.prediction.library[head].marginal.recipe
 
     def linear_codec(self, representation: str) -> str | None:
         """The codec of a representation whose decoder to log-mel is linear, or None."""
-        row = self.config.representations[self.base_of(representation)]
+        row = self.config.representations.library[self.base_of(representation)]
         if not isinstance(row, CodecRepresentation):
             return None
-        is_linear = isinstance(self.config.codecs[row.codec], MelPcaCodecSettings)
+        is_linear = isinstance(self.config.codecs.library[row.codec], MelPcaCodecSettings)
         return row.codec if is_linear else None
 
     def section_names(self) -> list[str]:
-        """Names of all frozen sections, as fine as steps read them (`codecs.mimi`, `splits`)."""
-        names = []
-        for name in type(self.config).model_fields:
-            value = getattr(self.config, name)
-            fields = value if isinstance(value, dict) else vars(value)
-            is_group = all(isinstance(part, Section) for part in fields.values())
-            if name != "pathvars":
-                names += [f"{name}.{part}" for part in fields] if is_group else [name]
-        return names
+        """Names of all frozen sections, as fine as steps read them (`splits`)."""
+        return list(self.sections)

@@ -11,6 +11,7 @@ from engram_audio.codecs.fitted_config import (
 )
 from engram_audio.config import WorkflowConfig
 from engram_audio.corpus.config import LibriSpeechCorpus
+from engram_audio.frozen_sections import configured_sections, derived_sections
 from engram_audio.latents.config import (
     ArraysRepresentation,
     CodecRepresentation,
@@ -28,7 +29,9 @@ class RepresentationStudy:
     def __init__(self, config: WorkflowConfig) -> None:
         """Keep the validated configuration."""
         self.config = config
-        self.document: dict[str, Any] = config.model_dump(mode="json")
+        self.sections: dict[str, Any] = configured_sections(config)
+        self.derived: dict[str, Any] = derived_sections(config)
+        self.document: dict[str, Any] = self.sections | self.derived
 
     def representations(self) -> list[str]:
         """What the study asks about, surrogates included, in configuration order."""
@@ -36,8 +39,7 @@ class RepresentationStudy:
 
     def study_bases(self) -> list[str]:
         """Base representations that the study asks about: all but the calibration worlds."""
-        worlds = set(self.calibration_worlds())
-        return [name for name in self.config.representations if name not in worlds]
+        return list(self.config.representations.analysed)
 
     def calibration_worlds(self) -> list[str]:
         """Representations whose answers are known."""
@@ -48,7 +50,7 @@ class RepresentationStudy:
         names = []
         for name in bases:
             names.append(name)
-            surrogates = self.config.representations[name].surrogates
+            surrogates = self.config.representations.library[name].surrogates
             names.extend(f"{name}{SEPARATOR}{surrogate}" for surrogate in surrogates)
         return names
 
@@ -67,21 +69,21 @@ class RepresentationStudy:
         Arrays and worlds bring their own utterances and are their own corpus.
         """
         base = self.base_of(representation)
-        row = self.config.representations[base]
+        row = self.config.representations.library[base]
         if isinstance(row, DerivedRepresentation):
             return self.corpus_of(row.source)
         return row.corpus if isinstance(row, CodecRepresentation) else base
 
     def state_of(self, representation: str) -> StateRepresentation:
         """Source, factoriser and seed of an exported z_dyn."""
-        row = self.config.representations[representation]
+        row = self.config.representations.library[representation]
         if not isinstance(row, StateRepresentation):
             raise KeyError(f"{representation} is not the state of a factoriser")
         return row
 
     def source_of(self, representation: str) -> str:
         """The representation that another is made of."""
-        row = self.config.representations[representation]
+        row = self.config.representations.library[representation]
         if not isinstance(row, DerivedRepresentation):
             raise KeyError(f"{representation} is not made of another representation")
         return row.source
@@ -89,7 +91,7 @@ class RepresentationStudy:
     def chain_of(self, representation: str) -> list[str]:
         """A representation and what it is made of, the root first."""
         chain = [self.base_of(representation)]
-        while isinstance(self.config.representations[chain[0]], DerivedRepresentation):
+        while isinstance(self.config.representations.library[chain[0]], DerivedRepresentation):
             chain.insert(0, self.source_of(chain[0]))
         return chain
 
@@ -107,19 +109,19 @@ class RepresentationStudy:
 
     def representation_pattern(self, *kinds: str) -> str:
         """Regular expression of the base representations of some kinds; may match nothing."""
-        rows = self.config.representations.items()
+        rows = self.config.representations.library.items()
         return "|".join(name for name, row in rows if row.kind in kinds) or "(?!)"
 
     def codec_of(self, representation: str) -> str:
         """The codec of a codec representation."""
-        row = self.config.representations[representation]
+        row = self.config.representations.library[representation]
         if not isinstance(row, CodecRepresentation):
             raise KeyError(f"{representation} is not made by a codec")
         return row.codec
 
     def hub_codec_pattern(self) -> str:
         """Regular expression of the codecs whose checkpoint is downloaded; may match nothing."""
-        rows = self.config.codecs.items()
+        rows = self.config.codecs.library.items()
         names = [n for n, row in rows if isinstance(row, HubCodecSettings) and not row.is_local]
         return "|".join(names) or "(?!)"
 
@@ -132,19 +134,19 @@ class RepresentationStudy:
         return self._codec_pattern(TrainedCodecSettings)
 
     def _codec_pattern(self, model: type[FittedCodecSettings]) -> str:
-        names = [name for name, row in self.config.codecs.items() if isinstance(row, model)]
+        names = [name for name, row in self.config.codecs.library.items() if isinstance(row, model)]
         return "|".join(names) or "(?!)"
 
     def fitted_codec(self, codec: str) -> FittedCodecSettings:
         """Settings of a codec that the workflow fits or trains."""
-        settings = self.config.codecs[codec]
+        settings = self.config.codecs.library[codec]
         if not isinstance(settings, FittedCodecSettings):
             raise KeyError(f"{codec} is not fitted")
         return settings
 
     def codec_files(self, codec: str) -> list[str]:
         """Files that hold a codec's weights."""
-        settings = self.config.codecs[codec]
+        settings = self.config.codecs.library[codec]
         if isinstance(settings, LyraCodecSettings):
             names = ("soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite")
             return [f"{settings.weights_dir}/{name}" for name in names]
@@ -156,7 +158,7 @@ class RepresentationStudy:
 
     def codec_files_of_user(self, codec: str) -> list[str]:
         """Those of these files that no rule makes: a path in the configuration names them."""
-        settings = self.config.codecs[codec]
+        settings = self.config.codecs.library[codec]
         is_made = isinstance(settings, FittedCodecSettings) or (
             isinstance(settings, HubCodecSettings) and not settings.is_local
         )
@@ -164,7 +166,7 @@ class RepresentationStudy:
 
     def num_shards(self, representation: str) -> int:
         """How many latent shards a representation has."""
-        row = self.config.representations[self.base_of(representation)]
+        row = self.config.representations.library[self.base_of(representation)]
         if isinstance(row, DerivedRepresentation):
             return self.num_shards(row.source)
         if isinstance(row, CodecRepresentation):
@@ -183,13 +185,13 @@ class RepresentationStudy:
         would have been seen.
         """
         seeds = list(self.config.splits.seeds)
-        row = self.config.representations[self.base_of(representation)]
+        row = self.config.representations.library[self.base_of(representation)]
         if isinstance(row, DerivedRepresentation):
             seeds = self.split_seeds(row.source)
             if not isinstance(row, ResampledRepresentation):
                 seeds = seeds[:1]
         if isinstance(row, CodecRepresentation):
-            codec = self.config.codecs[row.codec]
+            codec = self.config.codecs.library[row.codec]
             if isinstance(codec, FittedCodecSettings):
                 seeds = [codec.split_seed]
         is_world = self.base_of(representation) in self.calibration_worlds()

@@ -9,7 +9,7 @@ if ANALYSIS_IS_LOCAL:
 rule simulate_world:
     """Simulate a planted world: its latents and its tables."""
     input:
-        settings=settings("simulate_world", section="representations.{representation}"),
+        settings=settings("simulate_world", section="representations.library.{representation}"),
     output:
         utterances="<results>/corpus/{representation}/utterances.parquet",
         exclusions="<results>/corpus/{representation}/exclusions.parquet",
@@ -25,14 +25,9 @@ rule simulate_world:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.simulate_world --settings {input.settings:q} \
-            --utterances {output.utterances:q} \
-            --exclusions {output.exclusions:q} \
-            --shards {output.shards:q} \
-            --latents {output.latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.simulate_world {params.files} >{log:q} 2>&1"

@@ -37,4 +37,4 @@ def of_each_world(file: str) -> list[str]:
 
 def calibration_family_sections(wildcards) -> list[str]:
     """Sections of the families that the worlds are scored with."""
-    return [f"calibration_keys.{name}" for name in STUDY.calibration_families()]
+    return [f"calibration.families.{name}" for name in STUDY.calibration_families()]

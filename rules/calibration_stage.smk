@@ -25,8 +25,8 @@ use rule score_structure_keys as score_calibration_keys with:
         settings=settings(
             "score_calibration_keys",
             step="score_structure_keys",
-            section="calibration_structure",
-            family_section="calibration_keys.{family}",
+            section="calibration.structure",
+            family_section="calibration.families.{family}",
         ),
         splits=splits_table,
         shards=latent_shards,
@@ -47,7 +47,7 @@ use rule score_linear_baselines as score_calibration_linear with:
         settings=settings(
             "score_calibration_linear",
             step="score_linear_baselines",
-            section="calibration_structure",
+            section="calibration.structure",
         ),
         splits=splits_table,
         shards=latent_shards,
@@ -71,11 +71,11 @@ use rule tabulate_structure as tabulate_calibration_structure with:
         linear=world_linear,
         summaries=world_summaries,
     output:
-        structure="<results>/calibration/{representation}/structure.csv",
-        linear="<results>/calibration/{representation}/linear.csv",
-        curves="<results>/calibration/{representation}/curves.csv",
-        ngrams="<results>/calibration/{representation}/ngrams.csv",
-        speakers="<results>/calibration/{representation}/speakers.csv",
+        structure_table="<results>/calibration/{representation}/structure.csv",
+        linear_table="<results>/calibration/{representation}/linear.csv",
+        curves_table="<results>/calibration/{representation}/curves.csv",
+        ngrams_table="<results>/calibration/{representation}/ngrams.csv",
+        speakers_table="<results>/calibration/{representation}/speakers.csv",
     log:
         "<logs>/calibration/{representation}/structure.log",
     benchmark:
@@ -87,10 +87,10 @@ rule inject_oracle:
     input:
         settings=settings(
             "inject_oracle",
-            representation_section="representations.{representation}",
+            representation_section="representations.library.{representation}",
             worlds_section="calibration.worlds",
-            structure_section="calibration_structure",
-            evaluation_section="prediction_evaluation",
+            structure_section="calibration.structure",
+            evaluation_section="prediction.evaluation",
         ),
         splits=first_splits,
         shards=latent_shards,
@@ -105,15 +105,12 @@ rule inject_oracle:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.inject_oracle --settings {input.settings:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --truths {output.truths:q} --rows {output.rows:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.inject_oracle {params.files} >{log:q} 2>&1"
 
 
 rule simulate_power:
@@ -136,14 +133,12 @@ rule simulate_power:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="1h",
+        mem_mb=growing(2000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.simulate_power --settings {input.settings:q} \
-            --power {output.power:q} --coverage {output.coverage:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.simulate_power {params.files} >{log:q} 2>&1"
 
 
 rule simulate_sabotage:
@@ -152,7 +147,7 @@ rule simulate_sabotage:
         settings=settings(
             "simulate_sabotage",
             section="calibration.sabotage",
-            structure_section="calibration_structure",
+            structure_section="calibration.structure",
             decision_section="decision",
             statistics_section="statistics",
             family_sections=calibration_family_sections,
@@ -167,14 +162,12 @@ rule simulate_sabotage:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.simulate_sabotage --settings {input.settings:q} \
-            --sabotage {output.sabotage:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.simulate_sabotage {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_calibration:
@@ -184,7 +177,7 @@ rule tabulate_calibration:
             "tabulate_calibration",
             worlds_section="calibration.worlds",
             power_section="calibration.power",
-            structure_section="calibration_structure",
+            structure_section="calibration.structure",
             decision_section="decision",
             statistics_section="statistics",
         ),
@@ -206,14 +199,9 @@ rule tabulate_calibration:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_calibration --settings {input.settings:q} \
-            --structure-tables {input.structure:q} --linear-tables {input.linear:q} \
-            --truths {input.truths:q} --rows {input.rows:q} \
-            --power {input.power:q} --coverage {input.coverage:q} --sabotage {input.sabotage:q} \
-            --document {output.document:q} --table {output.table:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_calibration {params.files} >{log:q} 2>&1"

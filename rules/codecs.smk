@@ -17,7 +17,7 @@ if ANALYSIS_IS_LOCAL:
 rule download_codec:
     """Download a checkpoint at its pinned commit and check its digest."""
     input:
-        settings=settings("download_codec", section="codecs.{codec}"),
+        settings=settings("download_codec", section="codecs.library.{codec}"),
     output:
         weights="data/codecs/{codec}/model.safetensors",
         model_config="data/codecs/{codec}/config.json",
@@ -31,21 +31,18 @@ rule download_codec:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="2h",
+        mem_mb=growing(1000),
+        runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.download_codec --settings {input.settings:q} \
-            --weights {output.weights:q} \
-            --model-config {output.model_config:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.download_codec {params.files} >{log:q} 2>&1"
 
 
 rule fit_codec:
     """Fit the PCA of a mel_pca codec on train utterances only."""
     input:
-        settings=settings("fit_codec", section="codecs.{codec}"),
+        settings=settings("fit_codec", section="codecs.library.{codec}"),
         utterances=codec_fit_utterances,
         splits=codec_fit_splits,
     output:
@@ -60,22 +57,18 @@ rule fit_codec:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="2h",
+        mem_mb=growing(2000),
+        runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_codec --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --splits {input.splits:q} \
-            --weights {output.weights:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_codec {params.files} >{log:q} 2>&1"
 
 
 rule train_codec:
     """Train a mel_vae or vae codec; an interrupted run resumes with the same bits."""
     input:
-        settings=settings("train_codec", loads=trainer_code, section="codecs.{codec}"),
+        settings=settings("train_codec", loads=trainer_code, section="codecs.library.{codec}"),
         utterances=codec_fit_utterances,
         splits=codec_fit_splits,
     output:
@@ -92,13 +85,11 @@ rule train_codec:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="12h",
+        mem_mb=growing(24000),
+        runtime=growing("12h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_codec --device auto --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --splits {input.splits:q} --tensorboard {log:q}.tensorboard \
-            --weights {output.weights:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_codec {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"

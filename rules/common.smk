@@ -2,15 +2,17 @@
 
 import functools
 import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, workflow.basedir)
+from humanfriendly import parse_timespan
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
-from engram_audio import cluster, planning, study
+from engram_audio import config_files, partitions, planning, questions, start
+from engram_audio import stray_processes, study
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
+from engram_audio.corpus_checks import synthesized_roots
 from engram_audio.errors import InputError
 from engram_audio.planning import Needs, Planner
 
@@ -26,17 +28,20 @@ wildcard_constraints:
 
 
 planning.let_jobs_import(workflow.basedir)
+stray_processes.mark_jobs()
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-WRITTEN = ("<results>", "<logs>", "<benchmarks>", ".snakemake")
+WRITTEN = (*start.WRITTEN, ".snakemake")
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 
 try:
+    config_files.check_files(workflow.configfiles)
+    update_config(config, config_files.typed(workflow.config_settings.config))
     STUDY = study.Study(workflow_config.parse_config(config))
     PLANNER = Planner(
         STUDY.document,
@@ -50,16 +55,36 @@ except InputError as error:
 
 onstart:
     try:
-        cluster.refuse_strays(os.getcwd())
-        cluster.refuse_lossy_arrays(workflow)
+        start.check_start(workflow, synthesized_roots(STUDY.config.corpora))
         PLANNER.settle()
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
-def settings(rule: str, step: str = "", loads=None, data=None, **sections):
-    """Input function: the frozen file of a job of `rule`, with the sections that its step reads."""
-    needs = Needs(rule, step or rule, sections, loads, data)
+def growing(first: int | str):
+    """Resource function: MB or a time such as "4h", times the number of the attempt."""
+    amount = first if isinstance(first, int) else round(parse_timespan(first) / 60)  # minutes
+
+    def asked(wildcards, attempt: int) -> int:
+        return attempt * amount
+
+    return asked
+
+
+def settings(rule: str, step: str = "", loads=None, data=None, facts=None, **sections):
+    """Input function: the frozen file of a job of `rule`, with all that its step reads from it."""
+    needs = Needs(rule, step or rule, sections, loads, data, facts or {})
+    return frozen_of(needs)
+
+
+def settings_as(original: str, rule: str):
+    """Input function: the frozen file of a job of `rule`, with the needs of another rule's jobs."""
+    return frozen_of(PLANNER.needs[original]._replace(rule=rule))
+
+
+def frozen_of(needs: Needs):
+    """Input function: the frozen file of a job with these needs."""
+    PLANNER.needs[needs.rule] = needs
 
     def frozen(wildcards) -> str:
         try:
@@ -68,6 +93,11 @@ def settings(rule: str, step: str = "", loads=None, data=None, **sections):
             raise WorkflowError(str(error)) from None
 
     return frozen
+
+
+def files(wildcards, input, output) -> str:
+    """The words of a step's command: each input and output by its name."""
+    return planning.command_words(input, output)
 
 
 def corpus_stamp(wildcards) -> dict[str, str]:
@@ -82,7 +112,7 @@ def corpus_stamp(wildcards) -> dict[str, str]:
 
 def array_stamp(wildcards) -> dict[str, str]:
     """A stamp of a user's arrays and of their table."""
-    row = STUDY.config.representations[wildcards.representation]
+    row = STUDY.config.representations.library[wildcards.representation]
     return {"arrays": user_stamp(row.path), "table": user_stamp(row.table)}
 
 

@@ -15,7 +15,7 @@ rule evaluate_reconstruction:
             "evaluate_reconstruction",
             loads=root_code,
             data=root_weights,
-            section="codec_comparison.reconstruction",
+            section="comparison.reconstruction",
             links=link_sections,
             codec_section=root_codec_section,
         ),
@@ -36,19 +36,13 @@ rule evaluate_reconstruction:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
     params:
-        noise_scale=noise_scale_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_reconstruction --device auto --settings {input.settings:q} \
-            {params.noise_scale} \
-            --utterances {input.utterances:q} --splits {input.splits:q} \
-            --weights {input.weights:q} --scores {output.scores:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_reconstruction {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule tabulate_codecs:
@@ -56,7 +50,8 @@ rule tabulate_codecs:
     input:
         settings=settings(
             "tabulate_codecs",
-            section="codec_comparison.compared",
+            facts={"origins": compared_origins()},
+            section="comparison",
             decision_section="decision",
             statistics_section="statistics",
             prediction_section="prediction",
@@ -76,16 +71,9 @@ rule tabulate_codecs:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
-        origins=compared_origins(),
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_codecs --settings {input.settings:q} \
-            --structure {input.structure:q} \
-            --prediction-scores {input.prediction_scores:q} --summaries {input.summaries:q} \
-            --reconstructions {input.reconstructions:q} --origins {params.origins:q} \
-            --codecs {output.codecs:q} --frontier {output.frontier:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_codecs {params.files} >{log:q} 2>&1"

@@ -4,7 +4,7 @@
 def link_sections(wildcards) -> list[str]:
     """Sections of a representation and of what it is made of, the root first."""
     chain = STUDY.chain_of(wildcards.representation)
-    return [f"representations.{name}" for name in chain]
+    return [f"representations.library.{name}" for name in chain]
 
 
 def root_codec(wildcards) -> str:
@@ -14,7 +14,7 @@ def root_codec(wildcards) -> str:
 
 def root_codec_section(wildcards) -> str:
     """The section of that codec."""
-    return f"codecs.{root_codec(wildcards)}"
+    return f"codecs.library.{root_codec(wildcards)}"
 
 
 def root_codec_weights(wildcards) -> list[str]:
@@ -26,11 +26,6 @@ def link_noise_scale(wildcards) -> list[str]:
     """The measured scale of the channel on the way from the root, where there is one."""
     name = STUDY.noisy_link(wildcards.representation)
     return [f"<results>/latents/{name}/noise_scale.safetensors"] if name else []
-
-
-def noise_scale_option(wildcards, input) -> str:
-    """The option that hands the scale to the step, where there is one."""
-    return f"--noise-scale {shlex.quote(str(input.noise_scale))}" if input.noise_scale else ""
 
 
 def root_weights(wildcards) -> dict[str, dict[str, str]]:
@@ -52,7 +47,7 @@ def compared_structure(wildcards) -> str:
     """The published keys; stops a study that asks for codecs.csv and compares nothing."""
     if not STUDY.compared():
         raise WorkflowError(
-            "codec_comparison.compared.representations is empty, so there is no codecs.csv; name "
+            "comparison.compared.representations is empty, so there is no codecs.csv; name "
             "representations that are predicted"
         )
     return "<results>/tables/structure.csv"
@@ -73,19 +68,19 @@ def compared_summaries() -> list[str]:
     return [f"<results>/latents/{name}/summary.json" for name in STUDY.comparison_inputs()]
 
 
-def compared_origins() -> list[str]:
-    """`<representation>=<codec at its root>=<family>=<blocks its audio is permuted in, seconds>`.
+def compared_origins() -> dict[str, dict]:
+    """Where each compared representation that is no surrogate comes from.
 
-    Without a codec the root is the family, and the rest is empty.
+    Without a codec the root is the family.
     """
-    found = []
-    for name in STUDY.comparison_inputs():
-        if STUDY.surrogate_of(name) is None:
-            root = STUDY.chain_of(name)[0]
-            row = STUDY.config.representations[root]
-            is_codec = row.kind == "codec"
-            codec = row.codec if is_codec else ""
-            family = STUDY.config.codecs[codec].kind if is_codec else root
-            block = row.permute_blocks_s if is_codec else None
-            found.append(f"{name}={codec}={family}={block or ''}")
-    return found
+    names = [name for name in STUDY.comparison_inputs() if STUDY.surrogate_of(name) is None]
+    return {name: root_origin(STUDY.chain_of(name)[0]) for name in names}
+
+
+def root_origin(root: str) -> dict:
+    """The codec of a root representation, its family, and its audio's permuted blocks."""
+    row = STUDY.config.representations.library[root]
+    if row.kind != "codec":
+        return {"codec": "", "family": root, "permuted_block_s": None}
+    family = STUDY.config.codecs.library[row.codec].kind
+    return {"codec": row.codec, "family": family, "permuted_block_s": row.permute_blocks_s}

@@ -34,14 +34,12 @@ rule download_librispeech:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime="12h",
+        mem_mb=growing(500),
+        runtime=growing("12h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.download_librispeech --settings {input.settings:q} \
-            --receipt {output.receipt:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.download_librispeech {params.files} >{log:q} 2>&1"
 
 
 rule locate_corpus:
@@ -61,15 +59,13 @@ rule locate_corpus:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
-        runtime="2h",
+        mem_mb=growing(1000),
+        runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.locate_corpus --settings {input.settings:q} \
-            --source {output.source:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.locate_corpus {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule synthesize_demo_speech:
@@ -89,16 +85,13 @@ rule synthesize_demo_speech:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
-        runtime="1h",
+        mem_mb=growing(1000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.synthesize_demo_speech --settings {input.settings:q} \
-            --sentences {input.sentences:q} \
-            --source {output.source:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.synthesize_demo_speech {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule index_corpus:
@@ -119,17 +112,13 @@ rule index_corpus:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime="4h",
+        mem_mb=growing(2000),
+        runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.index_corpus --settings {input.settings:q} \
-            --source {input.source:q} \
-            --utterances {output.utterances:q} \
-            --exclusions {output.exclusions:q} \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.index_corpus {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule assign_shards:
@@ -149,15 +138,12 @@ rule assign_shards:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.assign_shards --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --shards {output.shards:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.assign_shards {params.files} >{log:q} 2>&1"
 
 
 rule make_splits:
@@ -175,12 +161,9 @@ rule make_splits:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.make_splits --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --splits {output.splits:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.make_splits {params.files} >{log:q} 2>&1"

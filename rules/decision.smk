@@ -21,11 +21,11 @@ rule tabulate_structure:
         linear=linear_tables(),
         summaries=latent_summaries(),
     output:
-        structure=report("<results>/tables/structure.csv", category="Tables"),
-        linear=report("<results>/tables/linear.csv", category="Tables"),
-        curves=report("<results>/tables/curves.csv", category="Tables"),
-        ngrams=report("<results>/tables/ngrams.csv", category="Tables"),
-        speakers=report("<results>/tables/speakers.csv", category="Tables"),
+        structure_table=report("<results>/tables/structure.csv", category="Tables"),
+        linear_table=report("<results>/tables/linear.csv", category="Tables"),
+        curves_table=report("<results>/tables/curves.csv", category="Tables"),
+        ngrams_table=report("<results>/tables/ngrams.csv", category="Tables"),
+        speakers_table=report("<results>/tables/speakers.csv", category="Tables"),
     log:
         "<logs>/tables/structure.log",
     benchmark:
@@ -34,32 +34,28 @@ rule tabulate_structure:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="1h",
+        mem_mb=growing(8000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_structure --settings {input.settings:q} \
-            --scores {input.scores:q} --keys {input.key_table:q} \
-            --curves {input.curves:q} --ngrams {input.ngrams:q} --linear {input.linear:q} \
-            --summaries {input.summaries:q} \
-            --structure-table {output.structure:q} --linear-table {output.linear:q} \
-            --curves-table {output.curves:q} --ngrams-table {output.ngrams:q} \
-            --speakers-table {output.speakers:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_structure {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_corpus:
     """Publish what went in, and what was left out and why."""
     input:
-        settings=settings("tabulate_corpus"),
+        settings=settings(
+            "tabulate_corpus",
+            facts={"corpora": {name: STUDY.corpus_of(name) for name in STUDY.representations()}},
+        ),
         utterances=corpus_tables("utterances"),
         exclusions=corpus_tables("exclusions"),
         splits=split_tables(),
         summaries=latent_summaries(),
     output:
-        corpus=report("<results>/tables/corpus.csv", category="Tables"),
-        exclusions=report("<results>/tables/exclusions.csv", category="Tables"),
+        corpus_table=report("<results>/tables/corpus.csv", category="Tables"),
+        exclusions_table=report("<results>/tables/exclusions.csv", category="Tables"),
     log:
         "<logs>/tables/corpus.log",
     benchmark:
@@ -68,19 +64,12 @@ rule tabulate_corpus:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
-        corpora=[STUDY.corpus_of(name) for name in STUDY.representations()],
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_corpus --settings {input.settings:q} \
-            --utterances {input.utterances:q} --exclusions {input.exclusions:q} \
-            --splits {input.splits:q} --summaries {input.summaries:q} \
-            --corpora {params.corpora:q} \
-            --corpus-table {output.corpus:q} --exclusions-table {output.exclusions:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_corpus {params.files} >{log:q} 2>&1"
 
 
 rule decide:
@@ -99,12 +88,9 @@ rule decide:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="10m",
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.decide --settings {input.settings:q} \
-            --structure-table {input.structure:q} --linear-table {input.linear:q} \
-            --decision {output.decision:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.decide {params.files} >{log:q} 2>&1"

@@ -15,7 +15,7 @@ if ANALYSIS_IS_LOCAL:
 rule resample_latents:
     """Group the frames of one shard of another representation."""
     input:
-        settings=settings("resample_latents", section="representations.{representation}"),
+        settings=settings("resample_latents", section="representations.library.{representation}"),
         latents=source_shard,
     output:
         resampled_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
@@ -29,21 +29,18 @@ rule resample_latents:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.resample_latents --settings {input.settings:q} \
-            --latents {input.latents:q} \
-            --resampled-latents {output.resampled_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.resample_latents {params.files} >{log:q} 2>&1"
 
 
 rule fit_noise_scale:
     """Measure the train SD that a channel's noise is a share of, and its capacity."""
     input:
-        settings=settings("fit_noise_scale", section="representations.{representation}"),
+        settings=settings("fit_noise_scale", section="representations.library.{representation}"),
         splits=first_splits,
         latents=source_shards,
     output:
@@ -58,22 +55,18 @@ rule fit_noise_scale:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_noise_scale --settings {input.settings:q} \
-            --splits {input.splits:q} \
-            --latents {input.latents:q} \
-            --scale {output.scale:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_noise_scale {params.files} >{log:q} 2>&1"
 
 
 rule add_noise:
     """Send one shard of another representation through a noisy channel."""
     input:
-        settings=settings("add_noise", section="representations.{representation}"),
+        settings=settings("add_noise", section="representations.library.{representation}"),
         scale="<results>/latents/{representation}/noise_scale.safetensors",
         latents=source_shard,
     output:
@@ -88,13 +81,9 @@ rule add_noise:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.add_noise --settings {input.settings:q} \
-            --scale {input.scale:q} \
-            --latents {input.latents:q} \
-            --noisy-latents {output.noisy_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.add_noise {params.files} >{log:q} 2>&1"

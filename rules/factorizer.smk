@@ -19,9 +19,9 @@ rule train_factorizer:
         settings=settings(
             "train_factorizer",
             section="prediction",
-            variant_section="factorizer_runs.{factorizer}",
+            variant_section="factorizer.library.{factorizer}",
             recipe_section=factorizer_recipe,
-            health_section="factorizer_health",
+            health_section="factorizer.health",
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         splits=prediction_splits,
@@ -39,18 +39,14 @@ rule train_factorizer:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     params:
-        decoder=decoder_option,
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_factorizer --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            {params.decoder} --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_factorizer {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule evaluate_factorizer:
@@ -59,8 +55,8 @@ rule evaluate_factorizer:
         settings=settings(
             "evaluate_factorizer",
             section="prediction",
-            prediction_evaluation_section="prediction_evaluation",
-            evaluation_section="factorizer_evaluation",
+            prediction_evaluation_section="prediction.evaluation",
+            evaluation_section="factorizer.evaluation",
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         model="<results>/factorizer/{representation}/{factorizer}/seed-{seed}/model.safetensors",
@@ -77,21 +73,18 @@ rule evaluate_factorizer:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_factorizer --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --model {input.model:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --scores {output.scores:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_factorizer {params.files} >{log:q} 2>&1"
 
 
 rule export_states:
     """Write one shard of z_dyn as a representation."""
     input:
-        settings=settings("export_states", section="representations.{representation}"),
+        settings=settings("export_states", section="representations.library.{representation}"),
         model=state_model,
         latents=state_source,
     output:
@@ -107,14 +100,12 @@ rule export_states:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime="1h",
+        mem_mb=growing(8000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.export_states --device auto --settings {input.settings:q} \
-            --model {input.model:q} --latents {input.latents:q} \
-            --state-latents {output.state_latents:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.export_states {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_factorizer:
@@ -122,7 +113,8 @@ rule tabulate_factorizer:
     input:
         settings=settings(
             "tabulate_factorizer",
-            evaluation_section="prediction_evaluation",
+            facts={"sweeps": factorizer_sweeps()},
+            evaluation_section="prediction.evaluation",
             statistics_section="statistics",
         ),
         models=factorizer_files("model.safetensors"),
@@ -143,19 +135,12 @@ rule tabulate_factorizer:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
     params:
-        sweeps=sweep_points(),
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_factorizer --settings {input.settings:q} \
-            --models {input.models:q} --scores {input.scores:q} \
-            --direct-scores {input.direct_scores:q} --summaries {input.summaries:q} \
-            --sweeps {params.sweeps:q} \
-            --factorizer {output.factorizer:q} --factorizer-sweep {output.factorizer_sweep:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_factorizer {params.files} >{log:q} 2>&1"
 
 
 rule render_resyntheses:
@@ -165,9 +150,9 @@ rule render_resyntheses:
             "render_resyntheses",
             loads=representation_code,
             data=representation_weights,
-            representation_section="representations.{representation}",
+            representation_section="representations.library.{representation}",
             codec_section=codec_section,
-            section="latents.extraction",
+            section="representations.extraction",
             report_section="report",
         ),
         model=first_factorizer,
@@ -187,22 +172,19 @@ rule render_resyntheses:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_resyntheses --device auto --settings {input.settings:q} \
-            --model {input.model:q} \
-            --utterances {input.utterances:q} --splits {input.splits:q} \
-            --weights {input.weights:q} --players {output.players:q} \
-            --num-workers {threads} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_resyntheses {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule tabulate_states:
     """Publish the exported z_dyn beside the latents they came from, metric by metric."""
     input:
-        settings=settings("tabulate_states"),
+        settings=settings("tabulate_states", facts={"sources": state_sources()}),
         structure="<results>/tables/structure.csv",
         linear="<results>/tables/linear.csv",
         prediction=state_predictions(),
@@ -217,16 +199,9 @@ rule tabulate_states:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
-        pairs=state_pairs(),
-        prediction=prediction_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_states --settings {input.settings:q} \
-            --structure {input.structure:q} --linear {input.linear:q} \
-            {params.prediction} --summaries {input.summaries:q} \
-            --pairs {params.pairs:q} --factorizer-states {output.factorizer_states:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_states {params.files} >{log:q} 2>&1"

@@ -4,7 +4,7 @@
 def factorizer_recipe(wildcards) -> str:
     """The training recipe that a factoriser names."""
     name = STUDY.factorizer_recipe(wildcards.factorizer)
-    return f"factorizer_recipes.{name}"
+    return f"recipes.{name}"
 
 
 def factorizer_files(name: str) -> list[str]:
@@ -29,9 +29,9 @@ def direct_scores() -> list[str]:
     ]
 
 
-def sweep_points() -> list[str]:
-    """`<factoriser>=<sweep>` of every trained factoriser; nothing after `=` for a variant."""
-    return [f"{run}={STUDY.sweep_of(run)}" for run in STUDY.config.factorizer_runs]
+def factorizer_sweeps() -> dict[str, str]:
+    """The sweep of every trained factoriser; nothing for a variant."""
+    return {run: STUDY.sweep_of(run) for run in STUDY.config.factorizer.library}
 
 
 def state_model(wildcards) -> str:
@@ -53,9 +53,9 @@ def first_factorizer(wildcards) -> str:
     return f"<results>/factorizer/{name}/{run}/seed-{seed}/model.safetensors"
 
 
-def state_pairs() -> list[str]:
-    """`<state>=<source>` of every exported z_dyn."""
-    return [f"{name}={STUDY.state_of(name).source}" for name in STUDY.exported_states()]
+def state_sources() -> dict[str, str]:
+    """The source of every exported z_dyn."""
+    return {name: STUDY.state_of(name).source for name in STUDY.exported_states()}
 
 
 def state_summaries() -> list[str]:
@@ -71,17 +71,12 @@ def state_predictions() -> list[str]:
     return ["<results>/tables/prediction.csv"] if is_predicted else []
 
 
-def prediction_option(wildcards, input) -> str:
-    """The option that hands the prediction table to a step, where there is one."""
-    return f"--prediction {shlex.quote(str(input.prediction))}" if input.prediction else ""
-
-
 def resynthesized() -> list[str]:
     """Players of every variant on every factorised representation that a codec decodes."""
     return [
         f"<results>/report_assets/{name}.{run}/players.json"
         for name in STUDY.config.factorizer.representations
-        if STUDY.config.representations[name].kind == "codec"
-        for run in STUDY.config.factorizer_variants
+        if STUDY.config.representations.library[name].kind == "codec"
+        for run in STUDY.config.factorizer.variants
         if STUDY.config.report.num_players
     ]

@@ -7,7 +7,7 @@ from engram_audio.codecs.adapters import adapter_module, trainer_module
 
 def codec_section(wildcards) -> str:
     """The section of the representation's codec."""
-    return f"codecs.{STUDY.codec_of(wildcards.representation)}"
+    return f"codecs.library.{STUDY.codec_of(wildcards.representation)}"
 
 
 def codec_weights(wildcards) -> list[str]:
@@ -29,7 +29,7 @@ def representation_weights(wildcards) -> dict[str, dict[str, str]]:
 
 def codec_code(codec: str) -> tuple[tuple[str, ...], str]:
     """The adapter that a step loads for a codec, and what stands for a plugin's own code."""
-    settings = STUDY.config.codecs[codec]
+    settings = STUDY.config.codecs.library[codec]
     return (adapter_module(settings.kind),), plugins.code_suffix(settings)
 
 
@@ -68,9 +68,9 @@ def codec_fit_utterances(wildcards) -> str:
 
 def trainer_code(wildcards) -> tuple[tuple[str, ...], str]:
     """The task that trains a codec."""
-    return (trainer_module(STUDY.config.codecs[wildcards.codec].kind),), ""
+    return (trainer_module(STUDY.config.codecs.library[wildcards.codec].kind),), ""
 
 
 def array_table(wildcards) -> str:
     """The table of a user's arrays."""
-    return STUDY.config.representations[wildcards.representation].table
+    return STUDY.config.representations.library[wildcards.representation].table

@@ -18,9 +18,9 @@ rule extract_latents:
             "extract_latents",
             loads=representation_code,
             data=representation_weights,
-            representation_section="representations.{representation}",
+            representation_section="representations.library.{representation}",
             codec_section=codec_section,
-            section="latents.extraction",
+            section="representations.extraction",
         ),
         utterances=utterance_table,
         shards=shard_table,
@@ -37,26 +37,20 @@ rule extract_latents:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
         gpu=1,
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.extract_latents --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --shards {input.shards:q} \
-            --weights {input.weights:q} \
-            --latents {output.latents:q} \
-            --device auto \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.extract_latents {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule make_surrogate:
     """Shuffle the frames of one shard, or randomise their phases."""
     input:
-        settings=settings("make_surrogate", section="latents.surrogates"),
+        settings=settings("make_surrogate", section="representations.surrogates"),
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     output:
         surrogate_latents="<results>/latents/{representation}--{surrogate}/shard-{shard}.zarr.zip",
@@ -71,21 +65,18 @@ rule make_surrogate:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.make_surrogate --settings {input.settings:q} \
-            --latents {input.latents:q} \
-            --surrogate-latents {output.surrogate_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.make_surrogate {params.files} >{log:q} 2>&1"
 
 
 rule fit_var:
     """Fit the VAR(p) twin of a representation on train utterances only."""
     input:
-        settings=settings("fit_var", section="latents.surrogates"),
+        settings=settings("fit_var", section="representations.surrogates"),
         splits=first_splits,
         latents=latent_shards,
     output:
@@ -100,22 +91,18 @@ rule fit_var:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_var --settings {input.settings:q} \
-            --splits {input.splits:q} \
-            --latents {input.latents:q} \
-            --model {output.model:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_var {params.files} >{log:q} 2>&1"
 
 
 rule simulate_var:
     """Simulate one shard of the VAR(p) twin."""
     input:
-        settings=settings("simulate_var", section="latents.surrogates"),
+        settings=settings("simulate_var", section="representations.surrogates"),
         model="<results>/latents/{representation}/var.safetensors",
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     output:
@@ -130,23 +117,19 @@ rule simulate_var:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.simulate_var --settings {input.settings:q} \
-            --model {input.model:q} \
-            --latents {input.latents:q} \
-            --surrogate-latents {output.surrogate_latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.simulate_var {params.files} >{log:q} 2>&1"
 
 
 rule index_arrays:
     """Check the arrays that a user brings and deal them to shards."""
     input:
         settings=settings(
-            "index_arrays", data=array_stamp, section="representations.{representation}"
+            "index_arrays", data=array_stamp, section="representations.library.{representation}"
         ),
         table=array_table,
     output:
@@ -163,24 +146,19 @@ rule index_arrays:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="4h",
+        mem_mb=growing(2000),
+        runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.index_arrays --settings {input.settings:q} \
-            --table {input.table:q} \
-            --utterances {output.utterances:q} \
-            --exclusions {output.exclusions:q} \
-            --shards {output.shards:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.index_arrays {params.files} >{log:q} 2>&1"
 
 
 rule import_arrays:
     """Write one shard of the arrays that a user brings."""
     input:
         settings=settings(
-            "import_arrays", data=array_stamp, section="representations.{representation}"
+            "import_arrays", data=array_stamp, section="representations.library.{representation}"
         ),
         table=array_table,
         shards="<results>/corpus/{representation}/shards.parquet",
@@ -196,16 +174,12 @@ rule import_arrays:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.import_arrays --settings {input.settings:q} \
-            --table {input.table:q} \
-            --shards {input.shards:q} \
-            --latents {output.latents:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.import_arrays {params.files} >{log:q} 2>&1"
 
 
 rule summarize_latents:
@@ -223,15 +197,12 @@ rule summarize_latents:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.summarize_latents --settings {input.settings:q} \
-            --latents {input.latents:q} \
-            --summary {output.summary:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.summarize_latents {params.files} >{log:q} 2>&1"
 
 
 rule render_round_trips:
@@ -241,9 +212,9 @@ rule render_round_trips:
             "render_round_trips",
             loads=representation_code,
             data=representation_weights,
-            representation_section="representations.{representation}",
+            representation_section="representations.library.{representation}",
             codec_section=codec_section,
-            section="latents.extraction",
+            section="representations.extraction",
             report_section="report",
         ),
         utterances=utterance_table,
@@ -261,17 +232,11 @@ rule render_round_trips:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
         gpu=1,
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_round_trips --settings {input.settings:q} \
-            --utterances {input.utterances:q} \
-            --splits {input.splits:q} \
-            --weights {input.weights:q} \
-            --players {output.players:q} \
-            --device auto \
-            --num-workers {threads} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_round_trips {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"

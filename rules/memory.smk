@@ -21,7 +21,7 @@ rule train_fold_density:
             "train_fold_density",
             section="prediction",
             memory_section="memory",
-            head_section="prediction_heads.{head}",
+            head_section="prediction.library.{head}",
             recipe_section=fold_recipe,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
@@ -38,15 +38,14 @@ rule train_fold_density:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_fold_density --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard --model {output.model:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_fold_density {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule fit_memory:
@@ -56,7 +55,7 @@ rule fit_memory:
             "fit_memory",
             section="prediction",
             stage_section="memory",
-            memory_section="memories.{memory}",
+            memory_section="memory.library.{memory}",
         ),
         base_model=base_model,
         folds=base_folds,
@@ -76,17 +75,12 @@ rule fit_memory:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="4h",
+        mem_mb=growing(24000),
+        runtime=growing("4h"),
     params:
-        base=base_options,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_memory --device auto --settings {input.settings:q} \
-            {params.base} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --memory {output.memory:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_memory {params.files} >{log:q} 2>&1"
 
 
 rule train_memory:
@@ -96,7 +90,7 @@ rule train_memory:
             "train_memory",
             section="prediction",
             stage_section="memory",
-            memory_section="memories.{memory}",
+            memory_section="memory.library.{memory}",
             head_section=engram_head,
             recipe_section=memory_recipe,
         ),
@@ -116,16 +110,14 @@ rule train_memory:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_memory --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --memory {output.memory:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_memory {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule train_matched:
@@ -135,7 +127,7 @@ rule train_matched:
             "train_matched",
             section="prediction",
             stage_section="memory",
-            controls_section="memory_controls",
+            controls_section="memory.controls",
             head_section=matched_head,
             recipe_section=matched_recipe,
         ),
@@ -155,19 +147,14 @@ rule train_matched:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     params:
-        base=base_options,
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_matched --device auto --settings {input.settings:q} \
-            --memory {input.memory:q} {params.base} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --matched {output.matched:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_matched {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule evaluate_memory:
@@ -176,9 +163,9 @@ rule evaluate_memory:
         settings=settings(
             "evaluate_memory",
             section="prediction",
-            evaluation_section="prediction_evaluation",
+            evaluation_section="prediction.evaluation",
             stage_section="memory",
-            controls_section="memory_controls",
+            controls_section="memory.controls",
         ),
         memory="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/memory.safetensors",
         matched="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/matched.safetensors",
@@ -200,17 +187,12 @@ rule evaluate_memory:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="4h",
+        mem_mb=growing(24000),
+        runtime=growing("4h"),
     params:
-        base=base_options,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_memory --device auto --settings {input.settings:q} \
-            --memory {input.memory:q} --matched {input.matched:q} {params.base} \
-            --nulls {input.nulls:q} --splits {input.splits:q} --shards {input.shards:q} \
-            --scores {output.scores:q} --usage {output.usage:q} --summary {output.summary:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_memory {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_memory:
@@ -219,8 +201,8 @@ rule tabulate_memory:
         settings=settings(
             "tabulate_memory",
             stage_section="memory",
-            verdict_section="memory_verdict",
-            evaluation_section="prediction_evaluation",
+            verdict_section="memory.verdict",
+            evaluation_section="prediction.evaluation",
             statistics_section="statistics",
         ),
         scores=memory_files("scores.parquet"),
@@ -242,13 +224,9 @@ rule tabulate_memory:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_memory --settings {input.settings:q} \
-            --scores {input.scores:q} --usage {input.usage:q} \
-            --run-summaries {input.run_summaries:q} --direct-scores {input.direct_scores:q} \
-            --summaries {input.summaries:q} \
-            --memory {output.memory:q} --memory-verdict {output.memory_verdict:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_memory {params.files} >{log:q} 2>&1"

@@ -3,34 +3,34 @@
 
 def memory_recipe(wildcards) -> str:
     """The training recipe that an Engram memory names."""
-    name = STUDY.config.memories[wildcards.memory].recipe
-    return f"memory_recipes.{name}"
+    name = STUDY.config.memory.library[wildcards.memory].recipe
+    return f"recipes.{name}"
 
 
 def matched_recipe(wildcards) -> str:
     """The recipe of the matched models: an Engram memory's, that of the head below, or the controls'."""
-    memory = STUDY.config.memories[wildcards.memory]
+    memory = STUDY.config.memory.library[wildcards.memory]
     if memory.kind == "engram":
-        return f"memory_recipes.{memory.recipe}"
+        return f"recipes.{memory.recipe}"
     if STUDY.has_head_base(wildcards.base, wildcards.memory):
-        return f"prediction_recipes.{STUDY.head_recipe(wildcards.base)}"
-    return f"memory_recipes.{STUDY.config.memory_controls.recipe}"
+        return f"recipes.{STUDY.head_recipe(wildcards.base)}"
+    return f"recipes.{STUDY.config.memory.controls.recipe}"
 
 
 def matched_head(wildcards) -> str:
     """The family of the matched models: the base's own, or that of the controls."""
     name = STUDY.matched_head(wildcards.base)
-    return f"prediction_heads.{name}"
+    return f"prediction.library.{name}"
 
 
 def fold_recipe(wildcards) -> str:
     """The recipe of a head, also without a fold."""
-    return f"prediction_recipes.{STUDY.head_recipe(wildcards.head)}"
+    return f"recipes.{STUDY.head_recipe(wildcards.head)}"
 
 
 def engram_head(wildcards) -> str:
     """The section of the head that an Engram memory is trained with."""
-    return f"prediction_heads.{STUDY.config.memories[wildcards.memory].head}"
+    return f"prediction.library.{STUDY.config.memory.library[wildcards.memory].head}"
 
 
 def base_model(wildcards) -> list[str]:
@@ -50,16 +50,6 @@ def base_folds(wildcards) -> list[str]:
         f"<results>/memory/{name}/lag-{lag}/folds/{wildcards.base}/seed-{seed}/fold-{fold}.safetensors"
         for fold in range(STUDY.config.memory.num_folds)
     ]
-
-
-def base_options(wildcards, input) -> str:
-    """The options that hand a head and its folds to a step, where there are any."""
-    found = []
-    if input.base_model:
-        found += ["--base-model", str(input.base_model)]
-    if getattr(input, "folds", None):
-        found += ["--folds", *([input.folds] if isinstance(input.folds, str) else input.folds)]
-    return " ".join(shlex.quote(str(part)) for part in found)
 
 
 def memory_files(name: str) -> list[str]:

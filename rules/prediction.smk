@@ -24,7 +24,7 @@ rule fit_linear_nulls:
     """Measure train statistics and fit the linear nulls of all lags."""
     input:
         settings=settings(
-            "fit_linear_nulls", section="prediction", nulls_section="prediction_nulls"
+            "fit_linear_nulls", section="prediction", nulls_section="prediction.nulls"
         ),
         splits=prediction_splits,
         shards=latent_shards,
@@ -38,14 +38,12 @@ rule fit_linear_nulls:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_linear_nulls --settings {input.settings:q} \
-            --splits {input.splits:q} --shards {input.shards:q} --nulls {output.nulls:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_linear_nulls {params.files} >{log:q} 2>&1"
 
 
 rule fit_marginal:
@@ -54,7 +52,7 @@ rule fit_marginal:
         settings=settings(
             "fit_marginal",
             section="prediction",
-            head_section="prediction_heads.{head}",
+            head_section="prediction.library.{head}",
             recipe_section=marginal_recipe,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
@@ -70,15 +68,12 @@ rule fit_marginal:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=16000,
-        runtime="4h",
+        mem_mb=growing(16000),
+        runtime=growing("4h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.fit_marginal --settings {input.settings:q} \
-            --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --marginal {output.marginal:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.fit_marginal {params.files} >{log:q} 2>&1"
 
 
 rule train_density:
@@ -87,7 +82,7 @@ rule train_density:
         settings=settings(
             "train_density",
             section="prediction",
-            head_section="prediction_heads.{head}",
+            head_section="prediction.library.{head}",
             recipe_section=head_recipe,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
@@ -105,24 +100,21 @@ rule train_density:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_density --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_density {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule evaluate_density:
     """Score one head at one lag on train, val and eval, and roll its mean out."""
     input:
         settings=settings(
-            "evaluate_density", section="prediction", evaluation_section="prediction_evaluation"
+            "evaluate_density", section="prediction", evaluation_section="prediction.evaluation"
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         marginal="<results>/prediction/{representation}/marginal/{head}/seed-{seed}/marginal.safetensors",
@@ -146,26 +138,19 @@ rule evaluate_density:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime="2h",
+        mem_mb=growing(8000),
+        runtime=growing("2h"),
     params:
-        decoder=decoder_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_density --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} --marginal {input.marginal:q} --model {input.model:q} \
-            --splits {input.splits:q} --shards {input.shards:q} {params.decoder} \
-            --scores {output.scores:q} --frames {output.frames:q} --worst {output.worst:q} \
-            --calibration {output.calibration:q} --dimensions {output.dimensions:q} \
-            --rollout {output.rollout:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_density {params.files} >{log:q} 2>&1"
 
 
 rule evaluate_nulls:
     """Score every null of every lag through the heads' code path."""
     input:
         settings=settings(
-            "evaluate_nulls", section="prediction", evaluation_section="prediction_evaluation"
+            "evaluate_nulls", section="prediction", evaluation_section="prediction.evaluation"
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         marginals=marginals_of,
@@ -186,19 +171,12 @@ rule evaluate_nulls:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
     params:
-        decoder=decoder_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_nulls --settings {input.settings:q} \
-            --nulls {input.nulls:q} --marginals {input.marginals:q} \
-            --splits {input.splits:q} --shards {input.shards:q} {params.decoder} \
-            --scores {output.scores:q} --frames {output.frames:q} --worst {output.worst:q} \
-            --calibration {output.calibration:q} --dimensions {output.dimensions:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_nulls {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_prediction:
@@ -207,7 +185,7 @@ rule tabulate_prediction:
         settings=settings(
             "tabulate_prediction",
             section="prediction",
-            evaluation_section="prediction_evaluation",
+            evaluation_section="prediction.evaluation",
             statistics_section="statistics",
         ),
         scores=scored_tables("scores", True),
@@ -225,16 +203,12 @@ rule tabulate_prediction:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="1h",
+        mem_mb=growing(8000),
+        runtime=growing("1h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_prediction --settings {input.settings:q} \
-            --scores {input.scores:q} --frames {input.frames:q} --worst {input.worst:q} \
-            --summaries {input.summaries:q} \
-            --prediction {output.prediction:q} --worst-frames {output.worst_frames:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_prediction {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_diagnostics:
@@ -254,12 +228,9 @@ rule tabulate_diagnostics:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_diagnostics --settings {input.settings:q} \
-            --calibration {input.calibration:q} --rollout {input.rollout:q} \
-            --prediction-calibration {output.prediction_calibration:q} \
-            --prediction-rollout {output.prediction_rollout:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_diagnostics {params.files} >{log:q} 2>&1"

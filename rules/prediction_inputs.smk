@@ -1,7 +1,5 @@
 """Input files of the prediction rules, as the study names them."""
 
-import shlex
-
 
 def prediction_splits(wildcards) -> str:
     """The splits that a representation's predictions are made on: its first split seed."""
@@ -12,12 +10,12 @@ def prediction_splits(wildcards) -> str:
 
 def head_recipe(wildcards) -> str:
     """The training recipe that a head names."""
-    return f"prediction_recipes.{STUDY.head_recipe(wildcards.head)}"
+    return f"recipes.{STUDY.head_recipe(wildcards.head)}"
 
 
 def marginal_recipe(wildcards) -> str:
     """The training recipe of a head's marginal, where EM does not apply."""
-    return f"prediction_recipes.{STUDY.marginal_recipe(wildcards.head)}"
+    return f"recipes.{STUDY.marginal_recipe(wildcards.head)}"
 
 
 def marginals_of(wildcards) -> list[str]:
@@ -33,11 +31,6 @@ def decoder_weights(wildcards) -> list[str]:
     """Weights of the representation's codec where its decoder is linear; else nothing."""
     codec = STUDY.linear_codec(wildcards.representation)
     return [f"<results>/codecs/{codec}/weights.safetensors"] if codec else []
-
-
-def decoder_option(wildcards, input) -> str:
-    """The option that hands a linear decoder's weights to a step."""
-    return f"--decoder {shlex.quote(str(input.decoder))}" if input.decoder else ""
 
 
 def scored_tables(name: str, with_nulls: bool) -> list[str]:

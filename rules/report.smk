@@ -11,7 +11,15 @@ localrules:
 rule render_report:
     """Render the decision report from the published tables."""
     input:
-        settings=settings("render_report", section="report", config_sections=STUDY.section_names()),
+        settings=settings(
+            "render_report",
+            facts={
+                "benchmarks": STUDY.config.pathvars.benchmarks,
+                "rule_benchmarks": rule_benchmarks,
+            },
+            section="report",
+            config_sections=STUDY.section_names(),
+        ),
         tables=expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
         documents=report_documents(),
         cells=report_cells,
@@ -31,18 +39,9 @@ rule render_report:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
-        benchmarks=STUDY.config.pathvars.benchmarks,
-        rule_benchmarks=rule_benchmarks,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_report --settings {input.settings:q} \
-            --tables {input.tables:q} --documents {input.documents:q} \
-            --cells {input.cells:q} --latents {input.latents:q} \
-            --templates {input.templates:q} --benchmarks {params.benchmarks:q} \
-            --rule-benchmarks {params.rule_benchmarks:q} \
-            --report {output.report:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_report {params.files} >{log:q} 2>&1"

@@ -4,38 +4,10 @@ from snakemake.io import regex_from_filepattern
 
 # Relative, so that a moved checkout reruns nothing.
 TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
+RENDERERS = ("render_report", "render_question")  # a page does not time pages
 REPORT_TABLES = [
-    "structure",
-    "linear",
-    "curves",
-    "ngrams",
-    "speakers",
-    "corpus",
-    "exclusions",
+    table for name in questions.QUESTIONS for table in questions.published(STUDY, name)
 ]
-if STUDY.prediction_runs():
-    REPORT_TABLES += [
-        "prediction",
-        "worst_frames",
-        "prediction_calibration",
-        "prediction_rollout",
-    ]
-
-if STUDY.factorizer_runs():
-    REPORT_TABLES += ["factorizer", "factorizer_sweep"]
-
-if STUDY.exported_states():
-    REPORT_TABLES += ["factorizer_states"]
-
-if STUDY.memory_runs():
-    REPORT_TABLES += ["memory", "memory_verdict"]
-
-if STUDY.compared():
-    REPORT_TABLES += ["codecs", "frontier"]
-
-if STUDY.rollout_runs():
-    REPORT_TABLES += ["rollout", "rollout_sweep"]
-
 if STUDY.calibration_worlds():
     REPORT_TABLES += ["calibration"]
 
@@ -68,25 +40,30 @@ def report_cells(wildcards) -> list[str]:
     ]
 
 
+def report_summaries() -> list[str]:
+    """Latent summaries of all base representations."""
+    return [f"<results>/latents/{name}/summary.json" for name in STUDY.study_bases()]
+
+
 def report_latents(wildcards) -> list[str]:
     """Latent summaries and, where a codec decodes, round trips, resyntheses and free runs to hear."""
-    rows = [(name, STUDY.config.representations[name]) for name in STUDY.study_bases()]
+    rows = [(name, STUDY.config.representations.library[name]) for name in STUDY.study_bases()]
     players = [
         f"<results>/report_assets/{name}/players.json"
         for name, row in rows
         if row.kind == "codec" and STUDY.config.report.num_players
     ]
     players += resynthesized() + rolled_out()
-    return [f"<results>/latents/{name}/summary.json" for name, _ in rows] + players
+    return report_summaries() + players
 
 
-def rule_benchmarks(wildcards) -> list[str]:
-    """Regular expression of each rule's benchmark files, as `<rule>=<expression>`.
+def rule_benchmarks() -> dict[str, str]:
+    """Regular expression of each rule's benchmark files.
 
     A rule whose wildcards match nothing in this study is left out.
     """
-    return [
-        f"{item.name}={regex_from_filepattern(item.benchmark)}"
+    return {
+        item.name: regex_from_filepattern(item.benchmark)
         for item in workflow.rules
-        if item.benchmark and item.name != "render_report" and "(?!)" not in str(item.benchmark)
-    ]
+        if item.benchmark and item.name not in RENDERERS and "(?!)" not in str(item.benchmark)
+    }

@@ -18,7 +18,7 @@ rule train_rollout:
         settings=settings(
             "train_rollout",
             section="prediction",
-            method_section="rollout_runs.{method}",
+            method_section="rollout.library.{method}",
             recipe_section=rollout_recipe,
         ),
         base_model=rollout_base,
@@ -40,19 +40,14 @@ rule train_rollout:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
     params:
-        base=rollout_base_option,
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.train_rollout --device auto --settings {input.settings:q} \
-            {params.base} --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.train_rollout {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule refit_memory:
@@ -62,7 +57,7 @@ rule refit_memory:
             "refit_memory",
             section="prediction",
             stage_section="memory",
-            method_section="rollout_runs.{method}",
+            method_section="rollout.library.{method}",
             tuned_section=refit_section,
             memory_section=refit_lookup,
             recipe_section=rollout_recipe,
@@ -87,18 +82,14 @@ rule refit_memory:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=24000,
-        runtime="8h",
+        mem_mb=growing(24000),
+        runtime=growing("8h"),
+    params:
+        files=files,
     # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
     shell:
-        r"""
-        exec python -m engram_audio.steps.refit_memory --device auto --settings {input.settings:q} \
-            --tuned-model {input.tuned_model:q} --base-model {input.base_model:q} \
-            --folds {input.folds:q} --nulls {input.nulls:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --tensorboard {log:q}.tensorboard \
-            --model {output.model:q} --history {output.history:q} >{log:q} 2>&1
-        """
+        "exec python -m engram_audio.steps.refit_memory {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
 rule evaluate_rollout:
@@ -107,7 +98,7 @@ rule evaluate_rollout:
         settings=settings(
             "evaluate_rollout",
             section="prediction",
-            method_section="rollout_runs.{method}",
+            method_section="rollout.library.{method}",
             rollout_section="rollout",
             tuned_section=refit_section,
         ),
@@ -130,18 +121,12 @@ rule evaluate_rollout:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=16000,
-        runtime="4h",
+        mem_mb=growing(16000),
+        runtime=growing("4h"),
     params:
-        base=rollout_base_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.evaluate_rollout --device auto --settings {input.settings:q} \
-            {params.base} \
-            --nulls {input.nulls:q} --model {input.model:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --scores {output.scores:q} --health {output.health:q} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.evaluate_rollout {params.files} >{log:q} 2>&1"
 
 
 rule tabulate_rollout:
@@ -149,8 +134,9 @@ rule tabulate_rollout:
     input:
         settings=settings(
             "tabulate_rollout",
+            facts={"sweeps": rollout_sweeps()},
             rollout_section="rollout",
-            bars_section="rollout_bars",
+            bars_section="rollout.bars",
             statistics_section="statistics",
         ),
         models=rollout_files("model.safetensors"),
@@ -167,18 +153,12 @@ rule tabulate_rollout:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
     params:
-        sweeps=rollout_sweep_points(),
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.tabulate_rollout --settings {input.settings:q} \
-            --models {input.models:q} --scores {input.scores:q} --health {input.health:q} \
-            --sweeps {params.sweeps:q} \
-            --rollout {output.rollout:q} --rollout-sweep {output.rollout_sweep:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.tabulate_rollout {params.files} >{log:q} 2>&1"
 
 
 rule render_rollouts:
@@ -188,12 +168,12 @@ rule render_rollouts:
             "render_rollouts",
             loads=representation_code,
             data=representation_weights,
-            representation_section="representations.{representation}",
+            representation_section="representations.library.{representation}",
             codec_section=codec_section,
-            section="latents.extraction",
+            section="representations.extraction",
             report_section="report",
             prediction_section="prediction",
-            method_section="rollout_runs.{method}",
+            method_section="rollout.library.{method}",
             tuned_section=refit_section,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
@@ -217,16 +197,10 @@ rule render_rollouts:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
     params:
-        base=rollout_base_option,
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.render_rollouts --device auto --settings {input.settings:q} \
-            --nulls {input.nulls:q} \
-            --model {input.model:q} {params.base} \
-            --utterances {input.utterances:q} --splits {input.splits:q} \
-            --weights {input.weights:q} --players {output.players:q} \
-            --num-workers {threads} >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.render_rollouts {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"

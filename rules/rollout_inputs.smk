@@ -4,7 +4,7 @@
 def rollout_recipe(wildcards) -> list[str]:
     """The training recipe that a rollout method names; nothing where nothing is trained."""
     name = STUDY.rollout_recipe(wildcards.method)
-    return [f"rollout_recipes.{name}"] if name else []
+    return [f"recipes.{name}"] if name else []
 
 
 def rollout_base(wildcards) -> list[str]:
@@ -13,15 +13,6 @@ def rollout_base(wildcards) -> list[str]:
     name, seed = wildcards.representation, wildcards.seed
     path = f"<results>/prediction/{name}/lag-1/{head}/seed-{seed}/model.safetensors"
     return [path] if head else []
-
-
-def rollout_base_option(wildcards, input) -> str:
-    """The options that hand a step the files that a method stands on."""
-    names = ("base_model", "memory", "tuned_model")
-    found = [(name, getattr(input, name, None)) for name in names]
-    return " ".join(
-        f"--{name.replace('_', '-')} {shlex.quote(str(path))}" for name, path in found if path
-    )
 
 
 def rollout_memory(wildcards) -> list[str]:
@@ -51,12 +42,12 @@ def _refit_tuned(name, method, seed) -> list[str]:
 def refit_section(wildcards) -> list[str]:
     """The section of that head's method."""
     refit = STUDY.rollout_refit(wildcards.method)
-    return [f"rollout_runs.{refit.method}"] if refit else []
+    return [f"rollout.library.{refit.method}"] if refit else []
 
 
 def refit_lookup(wildcards) -> str:
     """The section of the lookup that is fitted anew."""
-    return f"memories.{STUDY.rollout_refit(wildcards.method).memory}"
+    return f"memory.library.{STUDY.rollout_refit(wildcards.method).memory}"
 
 
 def refit_folds(wildcards) -> list[str]:
@@ -89,9 +80,9 @@ def rollout_files(name: str) -> list[str]:
     ]
 
 
-def rollout_sweep_points() -> list[str]:
-    """`<method>=<sweep>` of every rollout method; nothing after `=` for a named one."""
-    return [f"{run}={STUDY.rollout_sweep(run)}" for run in STUDY.config.rollout_runs]
+def rollout_sweeps() -> dict[str, str]:
+    """The sweep of every rollout method; nothing for a named one."""
+    return {run: STUDY.rollout_sweep(run) for run in STUDY.config.rollout.library}
 
 
 def first_rollout(wildcards) -> str:
@@ -114,7 +105,7 @@ def rolled_out() -> list[str]:
     return [
         f"<results>/report_assets/{name}.rollout.{run}/players.json"
         for name in STUDY.config.rollout.representations
-        if STUDY.config.representations[name].kind == "codec"
+        if STUDY.config.representations.library[name].kind == "codec"
         for run in STUDY.rollout_players()
         if STUDY.config.report.num_players
     ]

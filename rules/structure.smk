@@ -11,7 +11,9 @@ rule score_structure_keys:
     """Fit one family of keys on train speakers; score all slices, lags and controls."""
     input:
         settings=settings(
-            "score_structure_keys", section="structure", family_section="structure_keys.{family}"
+            "score_structure_keys",
+            section="structure",
+            family_section="structure.library.{family}",
         ),
         splits=splits_table,
         shards=latent_shards,
@@ -29,16 +31,12 @@ rule score_structure_keys:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="12h",
+        mem_mb=growing(8000),
+        runtime=growing("12h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.score_structure_keys --settings {input.settings:q} \
-            --splits {input.splits:q} --shards {input.shards:q} \
-            --scores {output.scores:q} --keys {output.key_table:q} --cells {output.cells:q} \
-            --curves {output.curves:q} --ngrams {output.ngrams:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.score_structure_keys {params.files} >{log:q} 2>&1"
 
 
 rule score_linear_baselines:
@@ -57,12 +55,9 @@ rule score_linear_baselines:
         "../envs/engram.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime="6h",
+        mem_mb=growing(8000),
+        runtime=growing("6h"),
+    params:
+        files=files,
     shell:
-        r"""
-        python -m engram_audio.steps.score_linear_baselines --settings {input.settings:q} \
-            --splits {input.splits:q} \
-            --shards {input.shards:q} --linear {output.linear:q} \
-            >{log:q} 2>&1
-        """
+        "python -m engram_audio.steps.score_linear_baselines {params.files} >{log:q} 2>&1"

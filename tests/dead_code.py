@@ -23,13 +23,16 @@ EXCUSED = {
         std_ratio_lowest step_ratio tolerance_above tolerance_below truth_error undecided
     """,
     "values of the configuration that are read from the frozen document": """
-        maximum_excess_distance minimum_kept minimum_skill
+        delta_subspaces event_subspaces maximum_excess_distance minimum_kept minimum_skill
     """,
     "written with weights or a resumed training, for whoever opens the file": """
         best_step explained_variance total_variance
     """,
     "set for, or called by, torch, soundfile or another library": """
         _module_absolute_name allow_tf32 deterministic output_size seekable
+    """,
+    "a mark of files that a step may declare, though none does today": """
+        Source
     """,
     "what tests compare the package with": """
         eval_block first_frames gather_contexts imported_modules num_windows

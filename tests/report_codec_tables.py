@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from engram_audio.comparison.config import ComparedSection, OverlapControls
 from engram_audio.comparison.information import measure
 from engram_audio.comparison.tables import Key, Row, codec_table, frontier_table
 from engram_audio.report.data import ReportData
 from engram_audio.structure.config import OperativeGate
+from tests import studies
 from tests.report_tables import REGISTERED
-from tests.workflow.tiny_study import ROOT
 
 HEAD, MARGINAL_NLL = "student_t_mixture", 90.0
 GATE = OperativeGate.model_validate(
-    yaml.safe_load((ROOT / "workflow_config.yaml").read_text())["decision"]["operative_gate"],
+    studies.study()["decision"]["operative_gate"],
     strict=False,
 )
 KEY = Key(REGISTERED[0], 2, GATE)

@@ -1,6 +1,7 @@
 """The synthetic tables of `report_tables` as files, and the step's arguments."""
 
 from pathlib import Path
+from typing import Any
 
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_csv, write_table
@@ -24,13 +25,16 @@ def write_results(folder: Path, utterance_id: str = "v01-0003") -> ReportData:
         rows = choose(data.cells, representation=representation)
         rows = rows.drop(columns=["representation", "split_seed"])
         path = folder / "structure" / representation / "split-0" / "pca" / "cells.parquet"
-        write_table(path, rows, MANIFEST)
-        write_json(
-            folder / "latents" / representation / "summary.json", data.summaries[representation]
-        )
-    for representation, examples in data.players.items():
-        path = folder / "report_assets" / representation / "players.json"
-        write_json(path, {"examples": examples})
+        identity = {"representation": representation, "split_seed": "0"}
+        write_table(path, rows, {**MANIFEST, "identity": identity})
+        summary = data.summaries[representation]
+        manifest = {**summary.get("manifest", {}), "identity": {"representation": representation}}
+        path = folder / "latents" / representation / "summary.json"
+        write_json(path, {**summary, "manifest": manifest})
+    for label, examples in data.players.items():
+        path = folder / "report_assets" / label / "players.json"
+        manifest = {"identity": players_identity(label)}
+        write_json(path, {"examples": examples, "manifest": manifest})
     sections = {**data.sections, "report": data.settings.model_dump()}
     for name, section in sections.items():
         path = folder / "config" / f"{name}.json"
@@ -42,9 +46,28 @@ def write_results(folder: Path, utterance_id: str = "v01-0003") -> ReportData:
     return data
 
 
+def players_identity(label: str) -> dict[str, str]:
+    """Return what players are of, from the name of their group on the page."""
+    representation, *how = label.split(".", maxsplit=1)
+    if not how:
+        return {"representation": representation}
+    method = how[0].removeprefix("rollout.")
+    return {
+        "representation": representation,
+        "factorizer" if method == how[0] else "method": method,
+    }
+
+
+def step_facts(folder: Path) -> dict[str, Any]:
+    """Return what the plan states for render_report."""
+    benchmarks = folder.parent / "benchmarks"
+    latents = rf"{benchmarks}/latents/(?P<representation>.+)/(?P<shard>\d+)\.tsv"
+    patterns = {"extract_latents": latents, "decide": rf"{benchmarks}/decide\.tsv"}
+    return {"benchmarks": str(benchmarks), "rule_benchmarks": patterns}
+
+
 def step_arguments(folder: Path) -> list[str]:
     """Return the command line of render_report for a folder that `write_results` wrote."""
-    benchmarks = folder.parent / "benchmarks"
     found = {
         "section": [folder / "config" / "report.json"],
         "config-sections": sorted((folder / "config").glob("*.json")),
@@ -57,11 +80,6 @@ def step_arguments(folder: Path) -> list[str]:
         ],
         "templates": [
             path for path in sorted(TEMPLATES.rglob("*")) if path.suffix in TEMPLATE_SUFFIXES
-        ],
-        "benchmarks": [benchmarks],
-        "rule-benchmarks": [
-            rf"extract_latents={benchmarks}/latents/(?P<representation>.+)/(?P<shard>\d+)\.tsv",
-            rf"decide={benchmarks}/decide\.tsv",
         ],
         "report": [folder / "report.html"],
     }  # fmt: skip

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
 from engram_audio.report.data import ReportData
 from engram_audio.rollout.ceiling import Run
-from engram_audio.rollout.config import METHOD_MODELS, AnyMethod, RolloutBarsSection
+from engram_audio.rollout.config import AnyMethod, MethodSection, RolloutBarsSection
 from engram_audio.rollout.measures import Health
 from engram_audio.rollout.tables import rollout_table, sweep_table
 from tests.report_tables import BASES
@@ -44,7 +45,7 @@ RUNS: dict[str, tuple[str, dict[str, Any], str, float, float, float, Health]] = 
 
 def section_of(kind: str, changes: dict[str, Any]) -> AnyMethod:
     document = {**METHODS[kind], **changes}
-    return METHOD_MODELS[document["kind"]].model_validate(document, strict=False)
+    return TypeAdapter(MethodSection).validate_python(document, strict=False)
 
 
 def score_rows(mode: str, inject: int, values: dict[str, float], horizons: Any) -> pd.DataFrame:

@@ -2,12 +2,15 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from engram_audio.errors import InputError
+
+HIDDEN = ".part"  # ends the name of what is being written, before the target's own suffix
 
 # What a person can mend: the disk is full or over quota, read-only, forbidden, or failing.
 DISK_FAULTS = {
@@ -54,13 +57,7 @@ def disk_faults_named(target: Path, remains: str = "") -> Iterator[None]:
 
 @contextlib.contextmanager
 def _written_beside(target: Path) -> Iterator[Path]:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
-    )
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
+    with hidden_beside(target, target.suffix) as temporary:
         yield temporary
         with open(temporary, "rb+") as handle:
             os.fsync(handle.fileno())
@@ -68,7 +65,28 @@ def _written_beside(target: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, target)
-    except BaseException:
+
+
+@contextlib.contextmanager
+def hidden_beside(target: Path, suffix: str = "") -> Iterator[Path]:
+    """Yield an empty hidden file in the target's directory; it is gone at the end of the `with`.
+
+    The file is locked until then. A process that is killed leaves it without the lock, which is how
+    `artifacts.leftovers` knows that nobody writes it.
+
+    Args:
+        target: What it will be renamed to.
+        suffix: End of the hidden name, for writers that go by it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f".{target.name}.", suffix=f"{HIDDEN}{suffix}"
+    )
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: it is then never removed
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield Path(name)
+    finally:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+            os.unlink(name)
+        os.close(descriptor)

@@ -1,9 +1,9 @@
 """Checkpoints from the Hugging Face hub, at a pinned commit, with a checked digest."""
 
+import contextlib
 import importlib.metadata
-import os
 import shutil
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,19 @@ def download_file(
         sha256: Digest that it must have. None: the digest found is kept beside it, for readers.
 
     Raises:
-        InputError: The hub cannot be reached, has no such file, or the digest differs.
+        InputError: The hub cannot be reached or must not be asked (HF_HUB_OFFLINE), has no such
+            file, or the digest differs.
     """
-    os.environ.pop("HF_HUB_OFFLINE", None)  # read when the hub library is imported
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
 
+    if constants.HF_HUB_OFFLINE:
+        raise InputError(
+            f"{repository} at {revision}: {name} is not there yet, and HF_HUB_OFFLINE or "
+            "TRANSFORMERS_OFFLINE forbids to download it; make "
+            f"{target} without that variable first, or set `checkpoint` to a local folder"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
+    with _download_folder(target) as folder:
         try:
             found = Path(hf_hub_download(repository, name, revision=revision, local_dir=folder))
         except Exception as error:  # the library raises some thirty classes
@@ -53,6 +59,18 @@ def download_file(
             shutil.copyfile(found, temporary)
         if sha256 is None:
             write_checksum(target, digest)
+
+
+@contextlib.contextmanager
+def _download_folder(target: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside the target; what a killed download has left there goes first."""
+    folder = target.parent / f".download-{target.name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_package_yaml(distribution: str, name: str) -> Any:

@@ -44,6 +44,7 @@ def resident_block(
         else:
             path = Path(folder) / "frames.npy"
             frames = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            path.unlink()  # the mapping keeps it, so that even a killed process leaves no frames
         yield _joined(source, frames)
 
 

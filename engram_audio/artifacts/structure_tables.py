@@ -1,14 +1,12 @@
-"""The parquet tables of the structure stage: where they lie and which columns they have."""
+"""The parquet tables of the structure stage: read by analysis, and which columns they have."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
+from engram_audio.artifacts.identity import Analysis, read_identity
 from engram_audio.artifacts.table import read_table
-from engram_audio.errors import InputError
 
 CELL = ("key", "codebook_size", "lag_frames", "slice")
 SCORES = (
@@ -30,32 +28,11 @@ LINEAR = (
 )  # fmt: skip
 
 
-class Analysis(NamedTuple):
-    """One representation on one split."""
-
-    representation: str
-    split_seed: int
-
-
-def analysis_of(path: Path) -> Analysis:
-    """Read representation and split from `.../structure/<representation>/split-<seed>/...`.
-
-    Raises:
-        InputError: The path has another form.
-    """
-    parts = Path(path).parts
-    for before, here in itertools.pairwise(parts):
-        seed = here.removeprefix("split-")
-        if here.startswith("split-") and seed.isdecimal():
-            return Analysis(before, int(seed))
-    raise InputError(f"{path}: expected .../<representation>/split-<seed>/...; check the rule")
-
-
 def group_by_analysis(paths: Iterable[Path]) -> dict[Analysis, list[Path]]:
     """Group table files by representation and split, keeping their order."""
     groups: dict[Analysis, list[Path]] = {}
     for path in paths:
-        groups.setdefault(analysis_of(path), []).append(Path(path))
+        groups.setdefault(read_identity(path, Analysis), []).append(Path(path))
     return groups
 
 

@@ -4,7 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from engram_audio.latents.config import MAXIMUM_SPEAKERS, MAXIMUM_UTTERANCES, SurrogateName
+from engram_audio.latents.config import (
+    MAXIMUM_SPEAKERS,
+    MAXIMUM_UTTERANCES,
+    SurrogateName,
+    WorldRepresentation,
+)
 from engram_audio.section import Section
 
 WORLD_PREFIX = "world_"  # representation of a calibration world: world_<name>
@@ -82,3 +87,19 @@ class CalibrationSection(Section):
     worlds: WorldsSection
     power: PowerSection
     sabotage: SabotageSection
+
+
+def world_rows(worlds: WorldsSection) -> dict[str, WorldRepresentation]:
+    """Return the calibration worlds as representations, `world_<name>`."""
+    return {
+        f"{WORLD_PREFIX}{name}": WorldRepresentation(
+            kind="world",
+            world=name,
+            num_train_speakers=worlds.num_train_speakers,
+            num_eval_speakers=worlds.num_eval_speakers,
+            num_utterances_per_speaker=worlds.num_utterances_per_speaker,
+            seed=worlds.seed,
+            surrogates=worlds.surrogates,
+        )
+        for name in worlds.names
+    }

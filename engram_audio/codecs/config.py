@@ -1,18 +1,20 @@
 """Settings of codecs: one model per family, told apart by `kind`."""
 
-import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from engram_audio.choices import require
 from engram_audio.codecs.fitted_config import (
+    CodecLadderSection,
+    FittedCodecSettings,
     MelPcaCodecSettings,
     MelVaeCodecSettings,
     VaeCodecSettings,
 )
-from engram_audio.errors import InputError
-from engram_audio.section import Section
+from engram_audio.section import Name, Section
 
 LOCAL_PREFIXES = ("./", "../", "/")
 
@@ -167,16 +169,30 @@ CodecSettings = (
 CodecSection = Annotated[CodecSettings, Field(discriminator="kind")]
 
 
-def codec_model(text: str) -> type[CodecSettings]:
-    """Return the model of a codec's frozen section by its `kind`.
+class CodecsSettings(Section):
+    """Codecs: a codec runs where a representation that is used names it."""
+
+    library: dict[Name, CodecSection] = Field(description="Codecs by name.")
+    ladders: dict[Name, CodecLadderSection] = Field(
+        description="Trained codecs at several weights of their KL."
+    )
+
+
+def check_codecs(
+    codecs: Mapping[str, CodecSettings],
+    corpora: Collection[str],
+    split_seeds: Collection[int],
+    plugins: Collection[str],
+) -> None:
+    """Check what the codecs that are used name.
 
     Raises:
-        InputError: The text is no section of a codec.
+        ValueError: Names the key, what is wrong and what is allowed.
     """
-    models = {
-        get_args(one.model_fields["kind"].annotation)[0]: one for one in get_args(CodecSettings)
-    }
-    try:
-        return models[json.loads(text)["kind"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"codecs: not a codec section ({error}); freeze it again") from error
+    for name, codec in codecs.items():
+        key = f"codecs.library.{name}"
+        if isinstance(codec, FittedCodecSettings):
+            require(f"{key}.corpus", codec.corpus, corpora)
+            require(f"{key}.split_seed", codec.split_seed, split_seeds)
+        if isinstance(codec, PluginCodecSettings):
+            require(f"{key}.plugin", codec.plugin, plugins)

@@ -220,5 +220,5 @@ class VaeCodecSettings(TrainedCodecSettings):
 class CodecLadderSection(Section):
     """One trained codec at several weights of its KL: codecs `<ladder>_b<beta>`."""
 
-    codec: str = Field(description="Name under `codecs`, of kind mel_vae or vae.")
+    codec: str = Field(description="Name under codecs.library, of kind mel_vae or vae.")
     betas: tuple[float, ...] = Field(min_length=1, description="Values of beta.")

@@ -3,9 +3,10 @@
 Rungs share seed, data order and everything else, so what differs between them is beta's doing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from engram_audio.codecs.config import CodecSection
+from engram_audio.choices import require
+from engram_audio.codecs.config import CodecSection, CodecsSettings
 from engram_audio.codecs.fitted_config import CodecLadderSection, TrainedCodecSettings
 
 
@@ -21,27 +22,40 @@ def expand_ladders(
     """Return the codecs and every rung of every ladder that names a trained one.
 
     Raises:
-        ValueError: A ladder stands on a codec that has no beta, beta is not positive, or two codecs
-            would have one name.
+        ValueError: A ladder stands on no codec or on one that has no beta, beta is not positive, or
+            two codecs would have one name.
     """
     expanded = dict(codecs)
     for name, ladder in ladders.items():
-        codec = codecs.get(ladder.codec)
-        if codec is None:  # reported by the check of references
-            continue
+        require(f"codecs.ladders.{name}.codec", ladder.codec, codecs)
+        codec = codecs[ladder.codec]
         if not isinstance(codec, TrainedCodecSettings):
             raise ValueError(
-                f"codec_ladders.{name}.codec: {ladder.codec!r} is a {codec.kind}, which has no "
+                f"codecs.ladders.{name}.codec: {ladder.codec!r} is a {codec.kind}, which has no "
                 "beta; name a mel_vae or a vae"
             )
         for beta in ladder.betas:
             if not beta > 0:
-                raise ValueError(f"codec_ladders.{name}.betas: {beta:g} is not greater than 0")
+                raise ValueError(f"codecs.ladders.{name}.betas: {beta:g} is not greater than 0")
             rung = rung_name(name, beta)
             if rung in expanded:
                 raise ValueError(
-                    f"codec_ladders.{name}.betas: {beta:g} gives a second codec called {rung}; "
+                    f"codecs.ladders.{name}.betas: {beta:g} gives a second codec called {rung}; "
                     "rename the ladder, or name each beta once"
                 )
             expanded[rung] = codec.model_copy(update={"beta": float(beta)})
     return expanded
+
+
+def named_codecs(settings: CodecsSettings, names: Collection[str]) -> dict[str, CodecSection]:
+    """Return the library, and the rungs of every ladder that one of the names may be a rung of.
+
+    Raises:
+        ValueError: See `expand_ladders`.
+    """
+    ladders = {
+        ladder: row
+        for ladder, row in settings.ladders.items()
+        if any(name.startswith(f"{ladder}_b") for name in names)
+    }
+    return expand_ladders(settings.library, ladders)

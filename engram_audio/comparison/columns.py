@@ -56,7 +56,7 @@ CODECS = Table(
         Column("num_self_tests_passed", "How many of them passed."),
         Column("self_tests", "The checks, with the worst value over shards. Those of the codec at "
                "the root.", is_text=True),
-        Column("context_s", "What a predictor sees: `prediction.window_frames` over the rate.",
+        Column("context_s", "What a predictor sees: `views.window_frames` over the rate.",
                "s", "Context"),
         Column("num_decoded", "Eval utterances decoded, dealt evenly over the speakers. 0 without "
                "a decoder.", "utterances"),

@@ -1,6 +1,5 @@
 """Settings of corpora and splits."""
 
-import json
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -62,17 +61,6 @@ class DemoSpeechCorpus(_Corpus):
 CorpusSection = Annotated[
     LibriSpeechCorpus | DirectoryCorpus | DemoSpeechCorpus, Field(discriminator="kind")
 ]
-
-CORPUS_MODELS: dict[str, type[LibriSpeechCorpus | DirectoryCorpus | DemoSpeechCorpus]] = {
-    "librispeech": LibriSpeechCorpus,
-    "directory": DirectoryCorpus,
-    "demo_speech": DemoSpeechCorpus,
-}
-
-
-def corpus_model(text: str) -> type[LibriSpeechCorpus | DirectoryCorpus | DemoSpeechCorpus]:
-    """Return the model that a frozen `corpora.<name>` section, as JSON, belongs to."""
-    return CORPUS_MODELS[json.loads(text)["kind"]]
 
 
 class SplitsSection(Section):

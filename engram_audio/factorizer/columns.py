@@ -35,7 +35,7 @@ ERROR = Column("error_posterior", "Reconstruction as inferred.", SHARE, "Error",
 MOVEMENT = Column("state_movement", "Movement of z_dyn on val: E|z_t - z_{t-1}|² / (2 E|z_t|²). 1 "
                   "is white noise, 0 is frozen.", title="Movement")  # fmt: skip
 COLLAPSE = (
-    Column("is_collapsed", "Whether a limit of `factorizer_health` was crossed.", is_text=True),
+    Column("is_collapsed", "Whether a limit of `factorizer.health` was crossed.", is_text=True),
     Column("collapse", "Which limit was crossed.", title="Collapse", is_text=True),
 )
 HEALTH = (

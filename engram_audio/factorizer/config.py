@@ -1,10 +1,15 @@
 """Settings of the factoriser: networks, rate accounting, losses, health and evaluation."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engram_audio.section import Section, Seeds, require_grid
+from engram_audio.choices import require, require_listed
+from engram_audio.latents.config import RepresentationSection, StateRepresentation
+from engram_audio.prediction.config import PredictionSettings
+from engram_audio.section import Name, Names, Section, Seeds, require_grid
+from engram_audio.training.config import TrainingRecipe
 
 
 class NetworkSettings(Section):
@@ -125,7 +130,7 @@ class LossSettings(Section):
 class FactorizerSection(Section):
     """One variant."""
 
-    recipe: str = Field(description="Name under factorizer_recipes.")
+    recipe: str = Field(description="Name under recipes.")
     chunk_frames: int = Field(ge=4, description="Frames of a training sequence.")
     burn_in_frames: int = Field(ge=0, description="Frames at its head that carry no loss.")
     encoder: NetworkSettings
@@ -159,19 +164,10 @@ class FactorizerSection(Section):
         return self
 
 
-class FactorizerStageSection(Section):
-    """What is factorised. Only the study reads it, to know which artifacts exist."""
-
-    representations: tuple[str, ...] = Field(
-        default=(), exclude=True, description="Base representations that variants are trained on."
-    )
-    seeds: Seeds = Field(default=(), exclude=True, description="Training seeds.")
-
-
 class FactorizerSweepSection(Section):
     """A grid around a variant: every combination is trained; its rate is aimed at (`target`)."""
 
-    variant: str = Field(description="Name under factorizer_variants.")
+    variant: str = Field(description="Name under factorizer.library.")
     state_dims: tuple[int, ...] = Field(min_length=1, description="Values of state.num_dims.")
     target_nats: tuple[float, ...] = Field(
         min_length=1, description="Values of loss.kl.target_nats; kl.mode becomes `target`."
@@ -221,3 +217,61 @@ class FactorizerEvaluationSection(Section):
     num_importance_samples: int = Field(ge=1, description="Samples or particles of the bound.")
     batch_utterances: int = Field(ge=1, description="Utterances scored at a time.")
     seed: int = Field(ge=0, description="Seed of samples and shuffles.")
+
+
+class FactorizerSettings(Section):
+    """The stage: its variants and grids, and which of them run on what."""
+
+    representations: Names = Field(description="Base representations that variants are trained on.")
+    variants: Names = Field(description="Variants that are trained.")
+    sweeps: Names = Field(description="Grids whose points are trained.")
+    seeds: Seeds = Field(description="Training seeds.")
+    library: dict[Name, FactorizerSection] = Field(description="Variants by name.")
+    grids: dict[Name, FactorizerSweepSection] = Field(description="Grids around a variant.")
+    health: FactorizerHealthSection
+    evaluation: FactorizerEvaluationSection
+
+
+def check_factorizer(
+    stage: FactorizerSettings,
+    prediction: PredictionSettings,
+    recipes: Mapping[str, TrainingRecipe],
+) -> None:
+    """Check what is factorised against what is predicted, and recipes by name.
+
+    Args:
+        stage: The stage, with what is trained only (`sweep.used_factorizers`).
+        prediction: The prediction stage.
+        recipes: All training recipes.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    if not stage.representations:
+        return
+    for name, variant in stage.library.items():
+        require(f"factorizer.library.{name}.recipe", variant.recipe, recipes)
+    for field, found in (("seeds", stage.seeds), ("variants", stage.library)):
+        if not found:
+            raise ValueError(f"factorizer.{field}: name at least one, or no representations")
+    for name in stage.representations:
+        # its frames, nulls and direct predictors are what a factoriser is held against
+        key, listed = "factorizer.representations", "prediction.representations"
+        require_listed(key, name, listed, prediction.representations)
+    require("prediction.lags_frames", 1, prediction.lags_frames)
+    require("prediction.targets", "position", prediction.targets)
+
+
+def check_states(rows: Mapping[str, RepresentationSection], stage: FactorizerSettings) -> None:
+    """Check that every used z_dyn is that of a factoriser that is trained.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    for name, row in rows.items():
+        if isinstance(row, StateRepresentation):
+            key = f"representations.library.{name}"
+            listed = "factorizer.representations"
+            require_listed(f"{key}.source", row.source, listed, stage.representations)
+            require(f"{key}.factorizer", row.factorizer, stage.library)
+            require(f"{key}.seed", row.seed, stage.seeds)

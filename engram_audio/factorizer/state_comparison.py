@@ -4,7 +4,7 @@ Whiter is not better: a z_dyn with less autocorrelation scores a larger cosine o
 source, exactly as white noise does, so the autocorrelation stands first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -146,8 +146,3 @@ def _of_prediction(rows: pd.DataFrame) -> dict[Place, dict[str, Any]]:
             row.cosine_mean, row.cosine_mean_null, str(row.best_null)
         )
     return found
-
-
-def sources_named(pairs: Iterable[str]) -> dict[str, str]:
-    """Return the source of each exported z_dyn of `<state>=<source>` items."""
-    return dict(str(item).split("=", maxsplit=1) for item in pairs)  # type: ignore[misc]

@@ -1,9 +1,14 @@
 """Expand sweeps into named variants."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection
 
-from engram_audio.factorizer.config import FactorizerSection, FactorizerSweepSection
+from engram_audio.choices import chosen, require
+from engram_audio.factorizer.config import (
+    FactorizerSection,
+    FactorizerSettings,
+    FactorizerSweepSection,
+)
 
 
 def expand_sweep(
@@ -16,7 +21,7 @@ def expand_sweep(
     """
     if sweep.context_frames and variant.encoder.kind != "transformer":
         raise ValueError(
-            f"factorizer_sweeps.{name}.context_frames: the encoder of {sweep.variant} is a "
+            f"factorizer.grids.{name}.context_frames: the encoder of {sweep.variant} is a "
             f"{variant.encoder.kind}, which remembers without limit; use [] or a transformer"
         )
     axes = (
@@ -47,12 +52,23 @@ def _point(
     return FactorizerSection.model_validate(document, strict=False)
 
 
-def expand_all(
-    variants: Mapping[str, FactorizerSection], sweeps: Mapping[str, FactorizerSweepSection]
-) -> dict[str, FactorizerSection]:
-    """Return every variant and every point of every sweep that names a known variant."""
-    runs = dict(variants)
-    for name, sweep in sweeps.items():
-        if sweep.variant in variants:
-            runs |= expand_sweep(name, sweep, variants[sweep.variant])
-    return runs
+def used_factorizers(stage: FactorizerSettings) -> FactorizerSettings:
+    """Return the stage with what is trained only: listed variants, then points of listed grids.
+
+    Raises:
+        ValueError: A listed name is not defined, or a grid stands on no variant.
+    """
+    if not stage.representations:
+        return stage.model_copy(update={"library": {}, "grids": {}})
+    runs = chosen("factorizer.variants", stage.variants, stage.library, "factorizer.library")
+    grids = chosen("factorizer.sweeps", stage.sweeps, stage.grids, "factorizer.grids")
+    for name, sweep in grids.items():
+        require(f"factorizer.grids.{name}.variant", sweep.variant, stage.library)
+        runs |= expand_sweep(name, sweep, stage.library[sweep.variant])
+    return stage.model_copy(update={"library": runs, "grids": grids})
+
+
+def sweep_of(run: str, variants: Collection[str], grids: Collection[str]) -> str:
+    """Return the sweep that a factoriser is a point of, or "" for a variant."""
+    names = [name for name in grids if run.startswith(f"{name}_d")]
+    return "" if run in variants or not names else max(names, key=len)

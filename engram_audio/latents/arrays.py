@@ -212,7 +212,7 @@ def index_arrays(
         dropped = sorter.dropped
         first = f"; the first: {dropped[0][0].path}: {dropped[0][2]}" if dropped else ""
         raise InputError(
-            f"representations.{name}: none of {len(dropped)} utterances is usable{first}; "
+            f"representations.library.{name}: none of {len(dropped)} utterances is usable{first}; "
             "see docs/add-a-codec.md for the layout"
         )
     facts = sorted(sorter.facts, key=lambda fact: (fact.row.speaker_id, fact.row.utterance_id))

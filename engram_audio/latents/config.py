@@ -1,12 +1,12 @@
 """Settings of representations: where a named sequence of latents comes from."""
 
-import json
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from engram_audio.errors import InputError
-from engram_audio.section import Section
+from engram_audio.choices import chosen, require
+from engram_audio.section import Name, Names, Section
 
 SurrogateName = Literal["shuffled", "phase_randomized", "var"]
 MAXIMUM_SPEAKERS = 10_000  # of a planted world, which is held in memory
@@ -27,8 +27,8 @@ class CodecRepresentation(_Representation):
     """Latents of a codec on a corpus."""
 
     kind: Literal["codec"]
-    corpus: str = Field(description="Name under `corpora`.")
-    codec: str = Field(description="Name under `codecs`.")
+    corpus: str = Field(description="Name under corpora.")
+    codec: str = Field(description="Name under codecs.library, or a rung of codecs.ladders.")
     permute_blocks_s: float | None = Field(
         gt=0,
         description="Overlap control: permute audio blocks this long before encoding, or null.",
@@ -45,9 +45,13 @@ class ArraysRepresentation(_Representation):
     """Latents that a user brings."""
 
     kind: Literal["arrays"]
-    path: str = Field(description="Folder of .npy/.npz files per utterance, or one zarr store.")
+    path: str = Field(
+        description="Folder of .npy/.npz files per utterance, or one zarr store; left out, it is "
+        "the top key `path`."
+    )
     table: str = Field(
-        description="CSV with utterance_id, speaker_id and optionally sex, file, frame_rate_hz."
+        description="CSV with utterance_id, speaker_id and optionally sex, file, frame_rate_hz; "
+        "left out, it is the top key `table`."
     )
     frame_rate_hz: float = Field(gt=0, description="Frames per second.")
     latent_space: str = Field(description="What the vectors are, for the report.")
@@ -80,7 +84,7 @@ class StateRepresentation(_Representation):
 
     kind: Literal["state"]
     source: str = Field(description="Representation that was factorised.")
-    factorizer: str = Field(description="Name under factorizer_variants, or a sweep's point.")
+    factorizer: str = Field(description="Variant of factorizer.variants, or a sweep's point.")
     seed: int = Field(ge=0, description="Training seed.")
 
 
@@ -142,27 +146,86 @@ class SurrogatesSection(Section):
     seed: int = Field(ge=0, description="Seed of all surrogates.")
 
 
-class LatentsSection(Section):
-    """Extraction and surrogates, frozen separately."""
+class RepresentationsSettings(Section):
+    """Named sequences of vectors: which of them are analysed, and how they are made."""
 
+    analysed: Names = Field(
+        min_length=1, description="What every analysis runs on, in this order; surrogates follow."
+    )
+    library: dict[Name, RepresentationSection] = Field(description="Representations by name.")
     extraction: ExtractionSection
     surrogates: SurrogatesSection
 
 
-def link_model(text: str, source: str) -> type[Section]:
-    """Return the model of a representation's frozen section by its `kind`.
+LinkSection = Annotated[
+    CodecRepresentation | ResampledRepresentation | NoisyRepresentation,
+    Field(discriminator="kind"),
+]
+
+
+Rows = Mapping[str, RepresentationSection]
+SURROGATE_MARK = "--"  # <representation>--<surrogate>
+
+
+def used_rows(names: Iterable[str], library: Rows) -> dict[str, RepresentationSection]:
+    """Return the rows of some names, in their order, then what these are made of.
 
     Raises:
-        InputError: The text is no section of a representation.
+        ValueError: A name or a source has no row, a source makes no sense, or leads in a circle.
     """
-    models: dict[str, type[Section]] = {
-        "codec": CodecRepresentation,
-        "resampled": ResampledRepresentation,
-        "noisy": NoisyRepresentation,
-    }
-    try:
-        return models[json.loads(text)["kind"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{source}: not the section of a representation that decodes ({error}); freeze it again"
-        ) from error
+    rows = chosen("representations.analysed", names, library, "representations.library")
+    for name in list(rows):
+        chain, row = [name], library[name]
+        while isinstance(row, DerivedRepresentation):
+            key = f"representations.library.{chain[-1]}.source"
+            _check_source(key, row, library)
+            if row.source in chain:
+                circle = " -> ".join([*chain, row.source])
+                raise ValueError(f"{key}: leads in a circle ({circle})")
+            chain.append(row.source)
+            row = rows.setdefault(row.source, library[row.source])
+    return rows
+
+
+def _check_source(key: str, row: DerivedRepresentation, library: Rows) -> None:
+    if SURROGATE_MARK in row.source:
+        raise ValueError(
+            f"{key}: {row.source} is a surrogate; name its base, and list the surrogate under this "
+            "row's own `surrogates`"
+        )
+    require(key, row.source, library)
+    source = library[row.source]
+    if isinstance(row, ResampledRepresentation) and isinstance(source, ResampledRepresentation):
+        raise ValueError(
+            f"{key}: {row.source} is resampled already; name its source {source.source} and "
+            f"multiply frames_per_group ({row.frames_per_group * source.frames_per_group})"
+        )
+    if isinstance(row, NoisyRepresentation) and isinstance(
+        source, ResampledRepresentation | NoisyRepresentation
+    ):
+        raise ValueError(
+            f"{key}: {row.source} is {source.kind}; add noise once, to {source.source}, and "
+            "resample what comes out"
+        )
+
+
+def check_rows(
+    rows: Rows, corpora: Collection[str], codecs: Collection[str], worlds: Collection[str]
+) -> None:
+    """Check names of corpora, codecs and worlds in the rows that are used.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    for name, row in rows.items():
+        key = f"representations.library.{name}"
+        if isinstance(row, CodecRepresentation):
+            require(f"{key}.corpus", row.corpus, corpora)
+            require(f"{key}.codec", row.codec, codecs)
+        elif name in corpora:
+            raise ValueError(
+                f"{key}: brings its own utterances, so it must not share its name with a corpus; "
+                "rename one of them"
+            )
+        if isinstance(row, WorldRepresentation):
+            require(f"{key}.world", row.world, worlds)

@@ -50,7 +50,7 @@ def sound_of(codec: Codec, latents: np.ndarray) -> np.ndarray:
     except NotImplementedError as error:
         raise InputError(
             f"{codec.latent_space}: its codec does not decode, so nothing of it can be heard; set "
-            "report.num_players to 0 and take its codec out of codec_comparison"
+            "report.num_players to 0 and take its codec out of comparison.representations"
         ) from error
 
 

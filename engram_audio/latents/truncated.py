@@ -94,7 +94,7 @@ def truncated(codec: Codec, context_s: float | None, batch_samples: int, name: s
     if nearest < 1 or abs(frames - nearest) > ROUNDING * max(frames, 1.0):
         suggestion = max(nearest, 1) / codec.frame_rate_hz
         raise InputError(
-            f"representations.{name}.context_s: {context_s} s is {frames:.4g} frames of "
+            f"representations.library.{name}.context_s: {context_s} s is {frames:.4g} frames of "
             f"{1 / codec.frame_rate_hz:.9g} s; give a multiple of a frame, for example "
             f"{suggestion:.9g}"
         )

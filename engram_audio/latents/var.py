@@ -63,8 +63,8 @@ def fit_var(blocks: Iterable[LatentBlock], order: int) -> VarModel:
     width = 1 + order * dims
     if moments.num_frames <= width:
         raise InputError(
-            f"latents.surrogates.var_order: {moments.num_frames} train frames cannot fit {width} "
-            "coefficients per dimension; lower var_order or add speech"
+            f"representations.surrogates.var_order: {moments.num_frames} train frames cannot fit "
+            f"{width} coefficients per dimension; lower var_order or add speech"
         )
     xx, xy = moments.products[:width, :width], moments.products[:width, width:]
     solution = _solve(xx, xy)
@@ -111,7 +111,7 @@ def _accumulate(blocks: Iterable[LatentBlock], order: int) -> _Moments:
             design = np.hstack([ones, *lags, centred[chunk]]).astype(np.float64)
             products += design.T @ design
     if not products.size:
-        raise InputError("latents.surrogates: the train split has no frame to fit a VAR on")
+        raise InputError("representations.surrogates: the train split has no frame to fit a VAR on")
     return _Moments(count, utterances, products, shift)
 
 

@@ -42,7 +42,7 @@ def check_blocks(settings: WaveformSettings, frame_rate_hz: float, name: str) ->
     nearest = max(round(frames), 1)
     if abs(frames - nearest) * settings.sample_rate_hz / frame_rate_hz > 1:  # more than a sample
         raise InputError(
-            f"representations.{name}.permute_blocks_s: {settings.permute_blocks_s} s is "
+            f"representations.library.{name}.permute_blocks_s: {settings.permute_blocks_s} s is "
             f"{frames:.4g} frames of {1 / frame_rate_hz:.9g} s; give whole frames, for example "
             f"{nearest / frame_rate_hz:.9g} (the overlap control: one)"
         )

@@ -57,7 +57,7 @@ MEMORY = Table(
         Column("num_control_parameters", "Numbers fitted, of a matched model.", title="control's"),
         Column("control_flops", "Operations of one target's law, of a matched model."),
         Column("is_control_capped", "Whether the matched model is smaller than the memory because "
-               "`memory_controls.maximum_width` ended it.", title="Capped", is_text=True),
+               "`memory.controls.maximum_width` ended it.", title="Capped", is_text=True),
     ),
     notes=(
         "Controls: `best_null`, the best null of the prediction stage on val. `knock_out`, the "
@@ -66,7 +66,7 @@ MEMORY = Table(
         "keys of other frames. `random_values`, its own entries in random places. "
         "`constant_gate`, one weight for all entries. `base`, the head of an Engram memory trained "
         "without it. `knn`, a mixture of kernels on the nearest of "
-        "`memory_controls.datastore_frames` train frames, on the memory's own base. For an Engram "
+        "`memory.controls.datastore_frames` train frames, on the memory's own base. For an Engram "
         "memory that base is the linear null on which val scores it best.",
     ),
 )  # fmt: skip
@@ -87,6 +87,6 @@ MEMORY_VERDICT = Table(
                "least stands for a control."),
         Column("num_memories_looked_at", "Memories that val chose from."),
         Column("gain_nats", "Gain over the deciding control.", NATS, has_interval=True),
-        Column("minimum_gain_nats", "`memory_verdict.minimum_gain_nats`.", NATS),
+        Column("minimum_gain_nats", "`memory.verdict.minimum_gain_nats`.", NATS),
     ),
 )  # fmt: skip

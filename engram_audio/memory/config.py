@@ -1,30 +1,22 @@
 """Settings of the memory stage: keys, memories, controls."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from engram_audio.prediction.config import TargetName
-from engram_audio.section import Counts, NgramOrder, Section, Seeds
+from engram_audio.choices import chosen, require, require_listed
+from engram_audio.prediction.config import PredictionSettings, TargetName
+from engram_audio.section import Counts, Name, Names, NgramOrder, Section, Seeds
+from engram_audio.training.config import TrainingRecipe
 
 NotNegative = Annotated[float, Field(ge=0)]
 LINEAR = "linear"  # the base that every representation has: the best linear null
 
 
 class MemoryStageSection(Section):
-    """Which memories exist, and how the predictors under them are held out."""
+    """What memories predict, and how the predictors under them are held out."""
 
-    # The next four only say which artifacts exist: left out of the frozen section.
-    representations: tuple[str, ...] = Field(
-        default=(), exclude=True, description="Predicted representations that get memories."
-    )
-    lags_frames: Counts = Field(default=(), exclude=True, description="Lags k.")
-    bases: tuple[str, ...] = Field(
-        default=(),
-        exclude=True,
-        description="Predictors under the memories: `linear` (the best linear null) or heads.",
-    )
-    seeds: Seeds = Field(default=(), exclude=True, description="Training seeds.")
     target: TargetName = Field(description="The event a memory predicts.")
     num_folds: int = Field(
         ge=2, description="Speaker folds: a memory stores what a base that has not seen it misses."
@@ -175,8 +167,8 @@ class EngramMemory(Section):
     """Hashed suffix n-grams with a learned table, trained jointly with a head (Engram form)."""
 
     kind: Literal["engram"]
-    head: str = Field(description="Name under prediction_heads: family, trunk and linear skip.")
-    recipe: str = Field(description="Name under memory_recipes.")
+    head: str = Field(description="Head in prediction.heads: family, trunk and linear skip.")
+    recipe: str = Field(description="Name under recipes.")
     key: KeySettings
     ngram_orders: tuple[NgramOrder, ...] = Field(min_length=1, description="Suffix n-gram orders.")
     num_hashes: int = Field(ge=1, description="Hash heads per order, each with its own prime.")
@@ -206,9 +198,9 @@ class MemoryControlsSection(Section):
     """What stands beside every memory."""
 
     head: str = Field(
-        description="Name under prediction_heads: the family of the matched parametric models."
+        description="Head in prediction.heads: the family of the matched parametric models."
     )
-    recipe: str = Field(description="Name under memory_recipes, for the matched models.")
+    recipe: str = Field(description="Name under recipes, for the matched models.")
     maximum_width: int = Field(
         ge=8, description="Widest matched model; a wider one is not trained."
     )
@@ -231,3 +223,84 @@ class MemoryVerdictSection(Section):
     minimum_gain_nats: float = Field(
         ge=0, description="Gain over each required control that counts, nats per frame."
     )
+
+
+class MemorySettings(MemoryStageSection):
+    """The stage: its memories, and which of them run on what."""
+
+    representations: Names = Field(description="Predicted representations that get memories.")
+    memories: Names = Field(description="Memories that are fitted or trained.")
+    lags_frames: Counts = Field(description="Lags k.")
+    bases: Names = Field(
+        description="Predictors under the memories: `linear` (the best linear null) or heads."
+    )
+    seeds: Seeds = Field(description="Training seeds.")
+    library: dict[Name, MemorySection] = Field(description="Memories by name.")
+    controls: MemoryControlsSection
+    verdict: MemoryVerdictSection
+
+    def used(self) -> Self:
+        """Return the stage with the listed memories only, none where it runs on nothing.
+
+        Raises:
+            ValueError: A listed memory is not defined.
+        """
+        names = self.memories if self.representations else ()
+        key, where = "memory.memories", "memory.library"
+        return self.model_copy(update={"library": chosen(key, names, self.library, where)})
+
+
+def check_memory(
+    stage: MemorySettings,
+    prediction: PredictionSettings,
+    window_frames: int,
+    recipes: Mapping[str, TrainingRecipe],
+) -> None:
+    """Check what lies between the memory stage and the prediction stage.
+
+    Args:
+        stage: The stage, used memories only.
+        prediction: The prediction stage, used heads only.
+        window_frames: W, frames of context.
+        recipes: All training recipes.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    for name, row in stage.library.items():
+        needed = row.key.window_frames + max(row.ngram_orders) - 1
+        if needed > window_frames:
+            raise ValueError(
+                f"memory.library.{name}: its key and n-grams reach {needed} frames back, but the "
+                f"context has views.window_frames {window_frames}; shorten them"
+            )
+    if stage.representations:
+        _check_run(stage, prediction, recipes)
+
+
+def _check_run(
+    stage: MemorySettings,
+    prediction: PredictionSettings,
+    recipes: Mapping[str, TrainingRecipe],
+) -> None:
+    for field in ("memories", "lags_frames", "bases", "seeds"):
+        if not getattr(stage, field):
+            raise ValueError(f"memory.{field}: name at least one, or no representations")
+    for name in stage.representations:
+        key, listed = "memory.representations", "prediction.representations"
+        require_listed(key, name, listed, prediction.representations)
+    for lag in stage.lags_frames:
+        require("memory.lags_frames", lag, prediction.lags_frames)
+    # a flow has no hidden layers to widen or to add to
+    heads = [name for name, head in prediction.library.items() if head.kind != "flow"]
+    for name in stage.bases:
+        require("memory.bases", name, [LINEAR, *heads])
+    for seed in stage.seeds:
+        require("memory.seeds", seed, prediction.seeds)
+    require("memory.target", stage.target, prediction.targets)
+    require("memory.controls.head", stage.controls.head, heads)
+    require("memory.controls.recipe", stage.controls.recipe, recipes)
+    for name, row in stage.library.items():
+        if isinstance(row, EngramMemory):
+            require(f"memory.library.{name}.head", row.head, heads)
+            require(f"memory.library.{name}.recipe", row.recipe, recipes)

@@ -1,34 +1,25 @@
 """Settings of the prediction stage: events, nulls, heads, training recipes, evaluation."""
 
-import json
-from typing import Annotated, Literal
+from collections.abc import Collection, Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from engram_audio.errors import InputError
-from engram_audio.section import Counts, Section, Seeds
+from engram_audio.choices import chosen, require, require_listed
+from engram_audio.section import Counts, Name, Names, Section, Seeds
+from engram_audio.training.config import TrainingRecipe
+from engram_audio.views import ContextView, DivergenceView, SlicesView, Viewed
 
 TargetName = Literal["delta", "position"]
-SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
 
 
-class PredictionSection(Section):
-    """The events that are predicted, the same for every head and null."""
+class PredictionValues(Section):
+    """The events that are predicted, the same for every head and null, views aside."""
 
-    window_frames: int = Field(ge=2, le=4096, description="W, frames of context.")
     lags_frames: Counts = Field(min_length=1, description="Lags k, in frames.")
     targets: tuple[TargetName, ...] = Field(
         min_length=1,
         description="Events: delta (x_t - x_{t-1}), position (x_t); the same event at lag 1.",
-    )
-    # The next three only say which artifacts exist: left out of the frozen section, so that one
-    # more representation, seed or surrogate trains nothing again.
-    representations: tuple[str, ...] = Field(
-        default=(), exclude=True, description="Base representations to predict; surrogates follow."
-    )
-    seeds: Seeds = Field(default=(), exclude=True, description="Training seeds, one model each.")
-    surrogate_heads: tuple[str, ...] = Field(
-        default=(), exclude=True, description="Heads that are trained on surrogates as well."
     )
     dequantization_fraction: float = Field(
         ge=0,
@@ -41,6 +32,10 @@ class PredictionSection(Section):
     )
     block_frames: int = Field(ge=1024, description="Frames read at a time; bounds memory.")
     noise_seed: int = Field(ge=0, description="Seed of the dequantisation noise.")
+
+
+class PredictionSection(PredictionValues, ContextView, Viewed):
+    """The events that are predicted, as the steps read them."""
 
 
 class PredictionNullsSection(Section):
@@ -84,11 +79,11 @@ class MarginalSettings(Section):
     maximum_components: int = Field(ge=1, description="Growth stops here at the latest.")
     minimum_gain_nats: float = Field(ge=0, description="Gain on val that a doubling must bring.")
     maximum_frames: int = Field(ge=1000, description="Train targets used, evenly thinned.")
-    recipe: str = Field(description="Name under prediction_recipes, where EM does not apply.")
+    recipe: str = Field(description="Name under recipes, where EM does not apply.")
 
 
 class _Head(Section):
-    recipe: str = Field(description="Name under prediction_recipes.")
+    recipe: str = Field(description="Name under recipes.")
     is_linear_skip: bool = Field(
         description="Predict around the best linear null, whose mean and covariance are kept."
     )
@@ -146,16 +141,6 @@ class FlowHead(_Head):
     context_features: int = Field(ge=1, description="Width of the embedding of the context.")
 
 
-HeadSection = Annotated[
-    GaussianMixtureHead
-    | StudentTMixtureHead
-    | LowRankMixtureHead
-    | DirectionMagnitudeHead
-    | FlowHead,
-    Field(discriminator="kind"),
-]
-
-
 AnyHead = (
     GaussianMixtureHead
     | StudentTMixtureHead
@@ -163,34 +148,12 @@ AnyHead = (
     | DirectionMagnitudeHead
     | FlowHead
 )
-HEAD_MODELS: dict[str, type[AnyHead]] = {
-    "gaussian_mixture": GaussianMixtureHead,
-    "student_t_mixture": StudentTMixtureHead,
-    "low_rank_mixture": LowRankMixtureHead,
-    "direction_magnitude": DirectionMagnitudeHead,
-    "flow": FlowHead,
-}
+HeadSection = Annotated[AnyHead, Field(discriminator="kind")]
 
 
-def head_model(text: str, source: str) -> type[AnyHead]:
-    """Return the model of a head's frozen section by its `kind`.
+class EvaluationValues(Section):
+    """How predictions are scored, views aside."""
 
-    Raises:
-        InputError: The text is no section of a head.
-    """
-    try:
-        return HEAD_MODELS[json.loads(text)["kind"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{source}: not a section of a head ({error}); freeze it again") from error
-
-
-class PredictionEvaluationSection(Section):
-    """How predictions are scored."""
-
-    slices: tuple[SliceName, ...] = Field(min_length=1, description="Slices, as in structure.")
-    medial_range: tuple[float, float] = Field(
-        description="Medial positions, fraction of utterance."
-    )
     maximum_train_frames: int = Field(
         ge=1000, description="Train targets scored beside val and eval, in whole utterances."
     )
@@ -208,13 +171,66 @@ class PredictionEvaluationSection(Section):
         gt=0, lt=0.5, description="Share cut from each end for the trimmed mean."
     )
     quantiles: tuple[float, ...] = Field(description="Quantiles of the score.")
-    principal_subspaces: tuple[int, ...] = Field(
-        description="Edges q: explained variance of the first q principal directions and the rest."
-    )
     num_calibration_bins: int = Field(ge=2, description="Bins of the PIT histograms.")
     rollout_horizon_frames: int = Field(ge=2, description="Steps of the simple mean rollout.")
     num_rollout_starts: int = Field(ge=1, description="Starting points of the rollout.")
-    divergence_factor: float = Field(
-        gt=1, description="A rollout has diverged when its RMS exceeds the data's by this factor."
-    )
     seed: int = Field(ge=0, description="Seed of samples and negatives.")
+
+
+class PredictionEvaluationSection(EvaluationValues, SlicesView, DivergenceView, Viewed):
+    """How predictions are scored, as the steps read it."""
+
+    VIEWS: ClassVar[Mapping[str, str]] = {"principal_subspaces": "event_subspaces"}
+
+    principal_subspaces: Counts = Field(
+        description="Edges q: explained variance of the first q principal directions and the rest."
+    )
+
+
+class PredictionSettings(PredictionValues):
+    """The stage: its events, its heads, and which of them run on what."""
+
+    representations: Names = Field(
+        description="Base representations to predict; their surrogates follow."
+    )
+    heads: Names = Field(description="Heads that are trained, at every lag.")
+    surrogate_heads: Names = Field(description="Those of them that surrogates get as well.")
+    seeds: Seeds = Field(min_length=1, description="Training seeds, one model each.")
+    nulls: PredictionNullsSection
+    library: dict[Name, HeadSection] = Field(description="Density heads by name.")
+    evaluation: EvaluationValues
+
+    def used(self) -> Self:
+        """Return the stage with the listed heads only, none where it runs on nothing.
+
+        Raises:
+            ValueError: A listed head is not defined.
+        """
+        names = self.heads if self.representations else ()
+        key, where = "prediction.heads", "prediction.library"
+        return self.model_copy(update={"library": chosen(key, names, self.library, where)})
+
+
+def check_prediction(
+    stage: PredictionSettings, analysed: Collection[str], recipes: Mapping[str, TrainingRecipe]
+) -> None:
+    """Check what is predicted against what is analysed, and recipes by name.
+
+    Args:
+        stage: The stage, used heads only.
+        analysed: Representations that are analysed.
+        recipes: All training recipes.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    for name in stage.representations:
+        key = "prediction.representations"
+        require_listed(key, name, "representations.analysed", analysed)
+    if stage.representations and not stage.heads:
+        raise ValueError("prediction.heads: name at least one head, or no representations")
+    for name in stage.surrogate_heads if stage.representations else ():
+        require_listed("prediction.surrogate_heads", name, "prediction.heads", stage.heads)
+    for name, head in stage.library.items():
+        require(f"prediction.library.{name}.recipe", head.recipe, recipes)
+        require(f"prediction.library.{name}.marginal.recipe", head.marginal.recipe, recipes)

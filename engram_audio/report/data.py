@@ -27,6 +27,7 @@ class ReportData(NamedTuple):
         manifests: One row per artifact: artifact, step, code_digest, section_digests, seed,
             packages.
         packages: Versions of the packages that rendered the page.
+        question: The one question of this page; "" for the page of the whole study.
     """
 
     settings: ReportSection
@@ -39,6 +40,7 @@ class ReportData(NamedTuple):
     timings: pd.DataFrame
     manifests: list[dict[str, Any]]
     packages: Mapping[str, str]
+    question: str = ""
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a published table, without rows where the study has none.

@@ -8,11 +8,15 @@ import jinja2
 from markupsafe import Markup
 
 from engram_audio.report.data import ReportData
+from engram_audio.report.published_tables import TABLES
 from engram_audio.report.registry import SECTIONS
+from engram_audio.report.section_spec import SectionSpec
+from engram_audio.report.sections import listening
 
 PAGE = "page.html.j2"
 STYLE = "page.css"
 SCRIPT = "page.js"
+WHOLE = "results/report.html"  # the target of the page of the whole study
 
 
 def render_page(data: ReportData, templates: Mapping[str, str]) -> str:
@@ -35,17 +39,16 @@ def render_page(data: ReportData, templates: Mapping[str, str]) -> str:
             "name": section.name,
             "title": section.title,
             "lead": section.lead,
-            "body": Markup(
-                environment.get_template(f"sections/{section.name}.html.j2").render(
-                    section.build(data)
-                )
-            ),
+            "body": _body(section, data, environment) if is_run(section, data) else None,
+            "target": section.name if section.name in TABLES else WHOLE,
         }
         for section in SECTIONS
-        if all(name in data.tables for name in section.needs)
+        if not is_run(section, data) or all(name in data.tables for name in section.needs)
     ]
     return environment.get_template(PAGE).render(
         title=data.settings.title,
+        question=data.question,
+        whole=WHOLE,
         verdict=data.decision.get("verdict", "UNDECIDED"),
         sections=sections,
         style=Markup(style),
@@ -53,6 +56,23 @@ def render_page(data: ReportData, templates: Mapping[str, str]) -> str:
         script=Markup(script),
         script_hash=source_hash(script),
     )
+
+
+def is_run(section: SectionSpec, data: ReportData) -> bool:
+    """Whether what a section shows was run for this page.
+
+    The page of the whole study leaves nothing out. A stage's own table has the name of its section.
+    """
+    if not data.question:
+        return True
+    if section.name in TABLES:
+        return section.name in data.tables
+    return section.name != listening.SECTION.name or bool(data.players)
+
+
+def _body(section: SectionSpec, data: ReportData, environment: jinja2.Environment) -> Markup:
+    template = environment.get_template(f"sections/{section.name}.html.j2")
+    return Markup(template.render(section.build(data)))
 
 
 def source_hash(text: str) -> str:

@@ -41,7 +41,7 @@ KEPT_SKILL = Column("kept_skill", "Energy skill over that of the best forecasts,
 PARETO = (
     Column("num_points", "How many methods were looked at.", title="Points looked at"),
     Column("is_pareto", "Whether paths survive (no more diverge, or freeze more often than true "
-           "ones, than `rollout_bars` allows) and no other such method of the representation has "
+           "ones, than `rollout.bars` allows) and no other such method of the representation has "
            "more gain and less excess distance. Choosing one by eval would be selection on eval.",
            title="On the front", is_text=True),
 )  # fmt: skip

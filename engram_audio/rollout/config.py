@@ -1,30 +1,20 @@
 """Settings of the rollout stage: evaluation, methods, guards and sweeps."""
 
-import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from engram_audio.errors import InputError
-from engram_audio.section import Section, Seeds, require_grid
+from engram_audio.section import Name, Names, Section, Seeds, require_grid
+from engram_audio.views import DivergenceView, Viewed
 
 LINEAR_BASE = "linear"
 MEMORY_BASE = "memory:"  # memory:<base>:<memory>, as the memory stage names them
 MEMORY, SHUFFLED_KEYS = "memory", "shuffled_keys"  # memory:<base>:<memory>:shuffled_keys
 
 
-class RolloutSection(Section):
-    """From where, how far and how often a method runs free, and when it counts as gone."""
+class RolloutValues(Section):
+    """From where, how far and how often a method runs free, views aside."""
 
-    # The next three only say which artifacts exist: left out of the frozen section, so that one
-    # more representation, seed or player evaluates nothing again.
-    representations: tuple[str, ...] = Field(
-        default=(), exclude=True, description="Base representations that methods are trained on."
-    )
-    seeds: Seeds = Field(default=(), exclude=True, description="Training seeds.")
-    player_methods: tuple[str, ...] = Field(
-        default=(), exclude=True, description="Stepwise methods that people can listen to."
-    )
     horizon_frames: int = Field(ge=2, description="Longest free run.")
     forecast_horizon_frames: int = Field(
         ge=1, description="K: horizons 1..K are summed in the kept share of the attainable."
@@ -42,9 +32,6 @@ class RolloutSection(Section):
     injections_frames: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         description="Besides free running: the true frame is put in after every n steps."
     )
-    divergence_factor: float = Field(
-        gt=1, description="A path has blown up when its RMS exceeds the data's by this factor."
-    )
     frozen_fraction: float = Field(
         gt=0,
         lt=1,
@@ -60,7 +47,7 @@ class RolloutSection(Section):
     seed: int = Field(ge=0, description="Seed of starts and samples.")
 
     @model_validator(mode="after")
-    def _check_horizons(self) -> "RolloutSection":
+    def _check_horizons(self) -> Self:
         if self.forecast_horizon_frames > self.horizon_frames:
             raise ValueError(
                 f"forecast_horizon_frames {self.forecast_horizon_frames} lies beyond "
@@ -76,6 +63,10 @@ class RolloutSection(Section):
         if self.frozen_frames > self.horizon_frames:
             raise ValueError(f"frozen_frames is larger than horizon_frames {self.horizon_frames}")
         return self
+
+
+class RolloutSection(RolloutValues, DivergenceView, Viewed):
+    """How methods run free, and when one counts as gone, as the steps read it."""
 
 
 class RolloutBarsSection(Section):
@@ -165,7 +156,7 @@ GuardSection = Annotated[NearestGuard | CodebookGuard | ContrastGuard, Field(dis
 
 class _Stepwise(Section):
     base: str = Field(
-        description="Density that takes the steps: a name under prediction_heads, `linear`, or "
+        description="Density that takes the steps: a head in prediction.heads, `linear`, or "
         "`memory:<base>:<memory>`, a lag-1 memory on its base; `:shuffled_keys` after it is its "
         "control with the keys of other frames."
     )
@@ -182,7 +173,7 @@ class KStepMethod(_Stepwise):
     """The base tuned on the NLL of true steps along its own mean path (the first experiment's)."""
 
     kind: Literal["k_step"]
-    recipe: str = Field(description="Name under rollout_recipes.")
+    recipe: str = Field(description="Name under recipes.")
     horizon_frames: int = Field(ge=2, description="K.")
     teacher_weight: float = Field(ge=0, description="Weight of the one-step NLL on true contexts.")
     state_weight: float = Field(
@@ -197,7 +188,7 @@ class EnergyMethod(_Stepwise):
     """The base tuned on the almost fair energy score of sampled paths."""
 
     kind: Literal["energy"]
-    recipe: str = Field(description="Name under rollout_recipes.")
+    recipe: str = Field(description="Name under recipes.")
     horizon_frames: int = Field(ge=2, description="K.")
     num_samples: int = Field(ge=2, description="Paths drawn from each start.")
     fairness: float = Field(
@@ -210,7 +201,7 @@ class NoiseMethod(_Stepwise):
     """The base told how noisy its context is, and trained to step back onto the data."""
 
     kind: Literal["noise"]
-    recipe: str = Field(description="Name under rollout_recipes.")
+    recipe: str = Field(description="Name under recipes.")
     maximum_level: float = Field(gt=0, description="Largest noise on a context, in SD.")
     running_level: float = Field(ge=0, description="Level it is told while it runs free, in SD.")
     width: int = Field(ge=8, description="Units of the network that reads the level.")
@@ -220,7 +211,7 @@ class BeliefMethod(Section):
     """A recurrent forecaster whose state is a mean and a spread: nothing is sampled."""
 
     kind: Literal["belief"]
-    recipe: str = Field(description="Name under rollout_recipes.")
+    recipe: str = Field(description="Name under recipes.")
     horizon_frames: int = Field(ge=2, description="K of training; it runs on beyond it.")
     width: int = Field(ge=8, description="Units.")
 
@@ -229,7 +220,7 @@ class DirectMethod(Section):
     """One head per horizon, each around a linear forecast of its own."""
 
     kind: Literal["direct"]
-    recipe: str = Field(description="Name under rollout_recipes.")
+    recipe: str = Field(description="Name under recipes.")
     horizons_frames: tuple[int, ...] = Field(
         min_length=1,
         description="Horizons with a head; trained on utterances that hold window and longest.",
@@ -247,8 +238,8 @@ class RefitMethod(Section):
     """
 
     kind: Literal["refit"]
-    method: str = Field(description="Name under rollout_methods, of kind k_step or energy.")
-    memory: str = Field(description="Name under memories, of kind lookup.")
+    method: str = Field(description="Method in rollout.methods, of kind k_step or energy.")
+    memory: str = Field(description="Memory in memory.memories, of kind lookup.")
 
 
 AnyMethod = (
@@ -261,15 +252,6 @@ AnyMethod = (
     | RefitMethod
 )
 MethodSection = Annotated[AnyMethod, Field(discriminator="kind")]
-METHOD_MODELS: dict[str, type[AnyMethod]] = {
-    "one_step": OneStepMethod,
-    "k_step": KStepMethod,
-    "energy": EnergyMethod,
-    "noise": NoiseMethod,
-    "belief": BeliefMethod,
-    "direct": DirectMethod,
-    "refit": RefitMethod,
-}
 FORECASTERS = ("belief", "direct")
 TUNED = ("k_step", "energy")
 
@@ -286,24 +268,10 @@ def memory_label(base: str) -> str:
     return SHUFFLED_KEYS if base.endswith(f":{SHUFFLED_KEYS}") else MEMORY
 
 
-def method_model(text: str, source: str) -> type[AnyMethod]:
-    """Return the model of a method's frozen section by its `kind`.
-
-    Raises:
-        InputError: The text is no section of a method.
-    """
-    try:
-        return METHOD_MODELS[json.loads(text)["kind"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{source}: not a section of a method ({error}); freeze it again"
-        ) from error
-
-
 class RolloutSweepSection(Section):
     """A grid around a k_step method: every combination is trained."""
 
-    method: str = Field(description="Name under rollout_methods, of kind k_step.")
+    method: str = Field(description="Name under rollout.library, of kind k_step.")
     horizons_frames: tuple[int, ...] = Field(min_length=1, description="Values of K.")
     teacher_weights: tuple[float, ...] = Field(
         min_length=1, description="Values of teacher_weight."
@@ -318,3 +286,16 @@ class RolloutSweepSection(Section):
         names = ("horizons_frames", "teacher_weights", "state_weights", "bases")
         require_grid({name: getattr(self, name) for name in names})
         return self
+
+
+class RolloutSettings(RolloutValues):
+    """The stage: its methods and grids, and which of them run on what."""
+
+    representations: Names = Field(description="Base representations that methods are trained on.")
+    methods: Names = Field(description="Methods that run free or forecast.")
+    sweeps: Names = Field(description="Grids whose points are trained.")
+    seeds: Seeds = Field(description="Training seeds.")
+    player_methods: Names = Field(description="Stepwise methods that people can listen to.")
+    library: dict[Name, MethodSection] = Field(description="Methods by name.")
+    grids: dict[Name, RolloutSweepSection] = Field(description="Grids around a k_step method.")
+    bars: RolloutBarsSection

@@ -1,9 +1,14 @@
 """Expand sweeps into named methods."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection
 
-from engram_audio.rollout.config import AnyMethod, KStepMethod, RolloutSweepSection
+from engram_audio.choices import chosen, require
+from engram_audio.rollout.config import (
+    KStepMethod,
+    RolloutSettings,
+    RolloutSweepSection,
+)
 
 
 def expand_sweep(
@@ -27,21 +32,24 @@ def expand_sweep(
     return points
 
 
-def expand_all(
-    methods: Mapping[str, AnyMethod], sweeps: Mapping[str, RolloutSweepSection]
-) -> dict[str, AnyMethod]:
-    """Return every method and every point of every sweep that names a known k_step method."""
-    runs = dict(methods)
-    for name, sweep in sweeps.items():
-        method = methods.get(sweep.method)
-        if isinstance(method, KStepMethod):
-            runs |= expand_sweep(name, sweep, method)
-    return runs
+def used_methods(stage: RolloutSettings) -> RolloutSettings:
+    """Return the stage with what runs only: the listed methods, then the points of listed grids.
+
+    Raises:
+        ValueError: A listed name is not defined, or a grid stands on no k_step method.
+    """
+    if not stage.representations:
+        return stage.model_copy(update={"library": {}, "grids": {}})
+    runs = chosen("rollout.methods", stage.methods, stage.library, "rollout.library")
+    grids = chosen("rollout.sweeps", stage.sweeps, stage.grids, "rollout.grids")
+    tuned = {name: row for name, row in stage.library.items() if isinstance(row, KStepMethod)}
+    for name, sweep in grids.items():
+        require(f"rollout.grids.{name}.method", sweep.method, tuned)
+        runs |= expand_sweep(name, sweep, tuned[sweep.method])
+    return stage.model_copy(update={"library": runs, "grids": grids})
 
 
-def sweep_of(
-    run: str, methods: Mapping[str, AnyMethod], sweeps: Mapping[str, RolloutSweepSection]
-) -> str:
+def sweep_of(run: str, methods: Collection[str], grids: Collection[str]) -> str:
     """Return the sweep that a run is a point of, or "" for a named method."""
-    names = [name for name in sweeps if run.startswith(f"{name}_k")]
+    names = [name for name in grids if run.startswith(f"{name}_k")]
     return "" if run in methods or not names else max(names, key=len)

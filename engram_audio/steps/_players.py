@@ -1,6 +1,7 @@
 """What the steps that make sound for the report share: codec, chosen utterances, embedding."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from engram_audio.artifacts.audio import read_indexed
 from engram_audio.artifacts.media import embed_audio, embed_picture
 from engram_audio.artifacts.table import read_table
 from engram_audio.codecs.base import Codec
-from engram_audio.codecs.config import codec_model
+from engram_audio.codecs.config import CodecSection
 from engram_audio.codecs.registry import load_codec
 from engram_audio.corpus.utterances import AUDIO_COLUMNS, IndexedAudio, indexed_audio
 from engram_audio.latents.config import CodecRepresentation, ExtractionSection
@@ -23,7 +24,7 @@ from engram_audio.latents.round_trip import (
 from engram_audio.latents.truncated import truncated
 from engram_audio.latents.waveform import WaveformSettings, prepare_waveform
 from engram_audio.report.config import ReportSection
-from engram_audio.steps._cli import Arguments
+from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, Workers
 from engram_audio.steps._device import resolve_device
 
 COLUMNS = ["utterance_id", "speaker_id", "sex", "duration_s", "transcript", *AUDIO_COLUMNS]
@@ -45,23 +46,33 @@ class Examples(NamedTuple):
     originals: Iterator[np.ndarray]
 
 
-def open_examples(arguments: Arguments) -> Examples:
-    """Load the codec and choose utterances; `arguments` holds sections, weights, tables, device."""
-    representation = arguments.load_section("representation_section", CodecRepresentation)
-    settings = arguments.load_section(
-        "codec_section", codec_model(arguments.section_text("codec_section"))
-    )
-    extraction = arguments.load_section("section", ExtractionSection)
-    report = arguments.load_section("report_section", ReportSection)
-    device = resolve_device(arguments.device, settings.uses_torch)
-    loaded = load_codec(
-        settings, arguments.weights, device, arguments.num_workers, arguments.weight_digests
-    )
+class PlayerFiles(StepFiles):
+    """What every step reads that makes sound from a codec's latents."""
+
+    representation: Wildcard[str]
+    representation_section: Frozen[CodecRepresentation]
+    codec_section: Frozen[CodecSection]
+    section: Frozen[ExtractionSection]
+    report_section: Frozen[ReportSection]
+    utterances: Path
+    splits: Path
+    weights: list[Path]
+    players: Output
+    device: Device
+    num_workers: Workers
+
+
+def open_examples(files: PlayerFiles) -> Examples:
+    """Load the codec and choose utterances."""
+    representation, settings = files.representation_section, files.codec_section
+    extraction, report = files.section, files.report_section
+    device = resolve_device(files.device, settings.uses_torch)
+    loaded = load_codec(settings, files.weights, device, files.num_workers, files.weight_digests)
     budget = round(extraction.batch_duration_s * loaded.sample_rate_hz)
-    codec = truncated(loaded, representation.context_s, budget, arguments.representation)
-    splits = read_table(arguments.splits, ["utterance_id", "split"])
+    codec = truncated(loaded, representation.context_s, budget, files.representation)
+    splits = read_table(files.splits, ["utterance_id", "split"])
     held_out = splits.loc[splits["split"] == "eval", "utterance_id"].tolist()
-    utterances = read_table(arguments.utterances, COLUMNS)
+    utterances = read_table(files.utterances, COLUMNS)
     chosen = choose_examples(
         utterances.loc[utterances["utterance_id"].isin(held_out)],
         report.num_players,
@@ -76,8 +87,8 @@ def open_examples(arguments: Arguments) -> Examples:
 
     names = ("utterance_id", "speaker_id", "sex")
     rows = [{name: getattr(row, name) for name in names} for row in chosen.itertuples()]
-    files = zip(chosen["utterance_id"], indexed_audio(chosen), strict=True)
-    originals = (original(name, audio) for name, audio in files)
+    clips = zip(chosen["utterance_id"], indexed_audio(chosen), strict=True)
+    originals = (original(name, audio) for name, audio in clips)
     return Examples(codec, extraction.seed, rows, originals)
 
 

@@ -12,10 +12,8 @@ from engram_audio.artifacts.resident import block_source, resident_block
 from engram_audio.artifacts.tensors import read_tensors
 from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
 from engram_audio.prediction.config import (
-    AnyHead,
     PredictionEvaluationSection,
     PredictionSection,
-    head_model,
 )
 from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.prediction.dequantization import noisy_source
@@ -23,15 +21,7 @@ from engram_audio.prediction.fit import Material
 from engram_audio.prediction.reference import Reference
 from engram_audio.prediction.scores import compact_sensitivity
 from engram_audio.prediction.storage import unpack_models
-from engram_audio.steps._cli import Arguments
 from engram_audio.steps._frames import PARTS, Frames, noise_of, read_nulls
-
-
-def load_head(arguments: Arguments) -> AnyHead:
-    """Read the section of a head."""
-    role = "head_section"
-    model = head_model(arguments.section_text(role), arguments.section_name(role))
-    return arguments.load_section(role, model)
 
 
 @contextmanager

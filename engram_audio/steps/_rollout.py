@@ -16,14 +16,14 @@ from engram_audio.rollout.config import (
     AnyMethod,
     BeliefMethod,
     DirectMethod,
+    MethodSection,
     RefitMethod,
     memory_base,
     memory_label,
-    method_model,
 )
 from engram_audio.rollout.fit import Frame, build_model, linear_density
 from engram_audio.rollout.storage import AnyGuard, load_weights, unpack_guard
-from engram_audio.steps._cli import Arguments
+from engram_audio.steps._cli import Frozen, StepFiles
 from engram_audio.steps._frames import read_nulls
 from engram_audio.steps._memory import read_memory
 from engram_audio.steps._prediction import read_models
@@ -47,20 +47,19 @@ class RolloutFiles(NamedTuple):
     tuned: AnyMethod | None = None
 
 
-OPTIONAL_FILES = ("base_model", "memory", "tuned_model")
+class MethodFiles(StepFiles):
+    """What every step reads that runs a trained method."""
+
+    method_section: Frozen[MethodSection]
+    tuned_section: Frozen[MethodSection | None]
+    base_model: Path | None
+    memory: Path | None
+    tuned_model: Path | None
 
 
-def files_of(arguments: Arguments) -> RolloutFiles:
-    """Return the files that a step was given."""
-    has_tuned = arguments.has_section("tuned_section")
-    tuned = load_method(arguments, "tuned_section") if has_tuned else None
-    return RolloutFiles(arguments.base_model, arguments.memory, arguments.tuned_model, tuned)
-
-
-def load_method(arguments: Arguments, role: str) -> AnyMethod:
-    """Read a method's section."""
-    model = method_model(arguments.section_text(role), arguments.section_name(role))
-    return arguments.load_section(role, model)
+def bases_of(files: MethodFiles) -> RolloutFiles:
+    """Return what the method of a step stands on."""
+    return RolloutFiles(files.base_model, files.memory, files.tuned_model, files.tuned_section)
 
 
 def open_base(

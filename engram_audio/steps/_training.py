@@ -16,7 +16,8 @@ from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.artifacts.digest import file_digest
 from engram_audio.errors import InputError
 from engram_audio.provenance import canonical_json, text_digest
-from engram_audio.steps._cli import Arguments
+from engram_audio.section import Section
+from engram_audio.steps._cli import StepFiles
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
 from engram_audio.training.packing import pack_state, unpack_state
@@ -133,26 +134,26 @@ class TrainingRun:
 
     def __init__(
         self,
-        arguments: Arguments,
-        recipe: TrainingRecipe | None = None,
-        recipe_at: tuple[str, str] = ("recipe_section", ""),
+        files: StepFiles,
+        recipe: TrainingRecipe | None,
+        part_of: Section | None = None,
         fields_that_judge: Collection[str] = (),
     ) -> None:
         """Prepare the run of a step.
 
         Args:
-            arguments: The step's own.
-            recipe: How to train, where it is part of another section.
-            recipe_at: Role of the section that holds the recipe, and the field that it is there.
+            files: What the step reads and writes.
+            recipe: How to train, or None where nothing is trained.
+            part_of: The section that holds the recipe in its field `recipe`, where it is no section
+                of its own.
             fields_that_judge: Fields of that section which judge a finished training. A checkpoint
                 goes on under other values of them.
         """
-        self._arguments = arguments
-        self._given_recipe, self._recipe_at = recipe, recipe_at
+        self._files, self._recipe, self._part_of = files, recipe, part_of
         self._fields_that_judge = fields_that_judge
         self._stop = StopFlag()
         self._checkpoints: list[Checkpoint] = []
-        self._label = arguments.step
+        self._label = files.step
 
     def __enter__(self) -> Self:
         """Listen to signals."""
@@ -175,22 +176,27 @@ class TrainingRun:
         elif isinstance(error, FloatingPointError):
             raise InputError(self._divergence(error)) from error
 
-    @cached_property
+    @property
     def recipe(self) -> TrainingRecipe:
-        """How to train."""
-        role, _ = self._recipe_at
-        return self._given_recipe or self._arguments.load_section(role, TrainingRecipe)
+        """How to train.
+
+        Raises:
+            InputError: The job names no recipe.
+        """
+        if self._recipe is None:
+            raise InputError(f"{self._files.frozen.name}: names no training recipe; check the rule")
+        return self._recipe
 
     @cached_property
     def key(self) -> str:
         """Digest of all that decides what is trained: the job, and every declared input."""
-        role, _ = self._recipe_at
-        job = self._arguments.frozen.digest_without(role, self._fields_that_judge)
-        files = {
+        role = "" if self._part_of is None else self._files.role_of(self._part_of)
+        job = self._files.frozen.digest_without(role, self._fields_that_judge)
+        inputs = {
             name: [_content_digest(path) for path in paths]
-            for name, paths in self._arguments.input_files.items()
+            for name, paths in self._files.input_files.items()
         }
-        return text_digest(canonical_json([job, files]))
+        return text_digest(canonical_json([job, inputs]))
 
     def train(
         self, label: str, train: Callable[[TrainingState | None, Callbacks], ResultT]
@@ -206,7 +212,7 @@ class TrainingRun:
         """
         keep_freed_memory()
         self._label = label
-        folder = next(iter(self._arguments.output_files.values())).parent
+        folder = next(iter(self._files.output_files.values())).parent
         path = folder / f".checkpoint-{label}.safetensors"
         checkpoint = Checkpoint(path, f"{self.key}/{label}")
         self._checkpoints.append(checkpoint)
@@ -215,8 +221,8 @@ class TrainingRun:
 
     def _callbacks(self, checkpoint: Checkpoint, label: str) -> Callbacks:
         """Wire the loop: save, log lines, TensorBoard, a bar on a terminal."""
-        folder = Path(self._arguments.tensorboard) / label
-        writer = _writer(folder) if self.recipe.is_tensorboard_logged else None
+        folder = self._files.log_folder
+        writer = _writer(folder / label) if folder and self.recipe.is_tensorboard_logged else None
         is_terminal = sys.stderr.isatty()
         bar = tqdm(total=self.recipe.num_steps, desc=label) if is_terminal else None
 
@@ -235,11 +241,11 @@ class TrainingRun:
         return Callbacks(checkpoint.save, log, self._stop, progress, checkpoint.save)
 
     def _divergence(self, error: FloatingPointError) -> str:
-        role, field = self._recipe_at
-        key = f"{field}.learning_rate" if field else "learning_rate"
+        key = "learning_rate" if self._part_of is None else "recipe.learning_rate"
+        section = self._files.section_name(self._part_of or self.recipe)
         return (
-            f"{self._arguments.section_name(role)}: {self._label} diverged: {error}; lower {key} "
-            f"from {self.recipe.learning_rate:g}"
+            f"{section}: {self._label} diverged: {error}; lower {key} from "
+            f"{self.recipe.learning_rate:g}"
         )
 
 

@@ -13,7 +13,7 @@ from engram_audio.artifacts.librispeech_archive import (
 )
 from engram_audio.artifacts.published_archive import obtain_archive, remove_download
 from engram_audio.corpus.config import LIBRISPEECH_MD5, LIBRISPEECH_URL, LibriSpeechCorpus
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._progress import ByteProgress
 
 LOG = logging.getLogger(__name__)
@@ -21,20 +21,19 @@ RECEIPT = ("origin", "url", "archive_md5", "archive_bytes", "num_files", "num_by
 URL_VARIABLE = "ENGRAM_LIBRISPEECH_URL"  # a mirror; the checksums stay the published ones
 
 
+class Files(StepFiles):
+    subset: Wildcard[str]
+    section: Frozen[LibriSpeechCorpus]
+    receipt: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "download_librispeech",
-        __doc__,
-        outputs=["receipt"],
-        wildcards=["subset"],
-        argv=argv,
-    )
-    section = arguments.load_section("section", LibriSpeechCorpus)
-    root, subset = Path(section.root), arguments.subset
+    files = Files.parse(argv)
+    root, subset = Path(files.section.root), files.subset
     url = f"{os.environ.get(URL_VARIABLE, LIBRISPEECH_URL).rstrip('/')}/{subset}.tar.gz"
     receipt = _put_there(root, subset, url)
-    write_json(arguments.receipt, {**arguments.manifest(), "subset": subset, **receipt})
+    write_json(files.receipt, {**files.manifest(), "subset": subset, **receipt})
 
 
 def _put_there(root: Path, subset: str, url: str) -> dict[str, object]:
@@ -65,4 +64,4 @@ def _unpack(root: Path, subset: str, url: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -1,5 +1,7 @@
 """Score one factoriser in x space on train, val and eval."""
 
+from pathlib import Path
+
 import pandas as pd
 import torch
 
@@ -7,49 +9,52 @@ from engram_audio.artifacts.table import write_table
 from engram_audio.factorizer.config import FactorizerEvaluationSection
 from engram_audio.factorizer.evaluation import Scope, score_part
 from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_factorizer
 from engram_audio.steps._frames import PARTS, open_frames, read_nulls
 from engram_audio.steps._prediction import open_stage
 
 
+class Files(StepFiles):
+    seed: Wildcard[int]
+    section: Frozen[PredictionSection]
+    prediction_evaluation_section: Frozen[PredictionEvaluationSection]
+    evaluation_section: Frozen[FactorizerEvaluationSection]
+    nulls: Path
+    model: Path
+    splits: Path
+    shards: list[Path]
+    scores: Output
+    device: Device
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "evaluate_factorizer",
-        __doc__,
-        inputs=["nulls", "model", "splits"],
-        input_lists=["shards"],
-        outputs=["scores"],
-        wildcards=["seed"],
-        uses_device=True,
-        argv=argv,
-    )  # fmt: skip
-    section = arguments.load_section("section", PredictionSection)
-    direct = arguments.load_section("prediction_evaluation_section", PredictionEvaluationSection)
-    settings = arguments.load_section("evaluation_section", FactorizerEvaluationSection)
-    device = resolve_device(arguments.device, uses_torch=True)
-    reference, _ = read_nulls(arguments.nulls)
-    model, _ = read_factorizer(arguments.model)
-    frames = open_frames(arguments.shards, arguments.splits)
-    stage = open_stage(frames, reference, section, direct, device, None)
+    files = Files.parse(argv)
+    device = resolve_device(files.device, uses_torch=True)
+    reference, _ = read_nulls(files.nulls)
+    model, _ = read_factorizer(files.model)
+    frames = open_frames(files.shards, files.splits)
+    stage = open_stage(
+        frames, reference, files.section, files.prediction_evaluation_section, device, None
+    )
     scope = Scope(
-        frames.part_of, section.window_frames, max(section.lags_frames), reference.energy_median,
-        direct,
+        frames.part_of, files.section.window_frames, max(files.section.lags_frames),
+        reference.energy_median, files.prediction_evaluation_section,
     )  # fmt: skip
     tables = [
-        score_part(model, stage.sources[part], part, scope, settings, torch.device(device)).assign(
-            part=part
-        )
+        score_part(
+            model, stage.sources[part], part, scope, files.evaluation_section, torch.device(device)
+        ).assign(part=part)
         for part in PARTS
     ]
     write_table(
-        arguments.scores,
+        files.scores,
         pd.concat(tables, ignore_index=True),
-        arguments.manifest(int(arguments.seed)),
+        files.manifest(files.seed),
     )
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -1,6 +1,7 @@
 """Score one memory and all its controls on val and eval, on the same frames."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,7 +25,7 @@ from engram_audio.memory.matching import memory_budget
 from engram_audio.prediction.assess import Stage
 from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.fit import Material
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._memory import StoredMemory, candidates, read_memory
@@ -33,56 +34,63 @@ from engram_audio.steps._prediction import load_material, open_stage, read_model
 PARTS = ("val", "eval")
 
 
+class Files(StepFiles):
+    base: Wildcard[str]
+    lag: Wildcard[int]
+    seed: Wildcard[int]
+    section: Frozen[PredictionSection]
+    evaluation_section: Frozen[PredictionEvaluationSection]
+    stage_section: Frozen[MemoryStageSection]
+    controls_section: Frozen[MemoryControlsSection]
+    memory: Path
+    matched: Path
+    nulls: Path
+    splits: Path
+    base_model: Path | None
+    shards: list[Path]
+    folds: list[Path]
+    scores: Output
+    usage: Output
+    summary: Output
+    device: Device
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "evaluate_memory",
-        __doc__,
-        inputs=["memory", "matched", "nulls", "splits"],
-        optional_inputs=["base_model"],
-        input_lists=["shards"],
-        optional_lists=["folds"],
-        outputs=["scores", "usage", "summary"],
-        wildcards=["base", "lag", "seed"],
-        uses_device=True,
-        argv=argv,
-    )  # fmt: skip
-    section = arguments.load_section("section", PredictionSection)
-    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
-    memory = arguments.load_section("stage_section", MemoryStageSection)
-    controls = arguments.load_section("controls_section", MemoryControlsSection)
-    device = torch.device(resolve_device(arguments.device, uses_torch=True))
-    lag, seed = int(arguments.lag), int(arguments.seed)
-    reference, rungs = read_nulls(arguments.nulls)
-    frames = open_frames(arguments.shards, arguments.splits)
-    stage = open_stage(frames, reference, section, evaluation, str(device), None)
+    files = Files.parse(argv)
+    section = files.section
+    device = torch.device(resolve_device(files.device, uses_torch=True))
+    lag, seed = files.lag, files.seed
+    reference, rungs = read_nulls(files.nulls)
+    frames = open_frames(files.shards, files.splits)
+    stage = open_stage(frames, reference, section, files.evaluation_section, str(device), None)
     scope = Scope(
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference,
-        evaluation, controls.batch_frames, device,
+        files.evaluation_section, files.controls_section.batch_frames, device,
     )  # fmt: skip
-    stored = read_memory(arguments.memory, rungs, lag, arguments.base_model, reference)
+    stored = read_memory(files.memory, rungs, lag, files.base_model, reference)
     for model in stored.models.values():
         model.to(device)
     tables, usages = [], []
-    with load_material(frames, arguments.nulls, section) as material:
-        models, header = _models(arguments, stored, material, lag, controls, device)
-        with _cli.blame(arguments.memory):
+    with load_material(frames, files.nulls, section) as material:
+        models, header = _models(files, stored, material, lag, files.controls_section, device)
+        with blame(files.memory):
             for part in PARTS:
                 scores, usage = score_models(models, stage.sources[part], part, scope)
                 tables.append(scores)
                 usages.append(usage)
             scores, header["kernel"] = _datastore(
-                arguments, stored, material, memory, controls, stage, scope
+                files, stored, material, files.stage_section, files.controls_section, stage, scope
             )
             tables.append(scores)
-    manifest = arguments.manifest(seed)
-    write_table(arguments.scores, pd.concat(tables, ignore_index=True), manifest)
-    write_table(arguments.usage, pd.concat(usages, ignore_index=True), manifest)
-    write_json(arguments.summary, {**manifest, **header})
+    manifest = files.manifest(seed)
+    write_table(files.scores, pd.concat(tables, ignore_index=True), manifest)
+    write_table(files.usage, pd.concat(usages, ignore_index=True), manifest)
+    write_json(files.summary, {**manifest, **header})
 
 
 def _models(
-    arguments: _cli.Arguments,
+    files: Files,
     stored: StoredMemory,
     material: Material,
     lag: int,
@@ -90,8 +98,8 @@ def _models(
     device: torch.device,
 ) -> tuple[dict[str, Model], dict[str, Any]]:
     """Return everything that is scored, and what the tables state about it."""
-    matched = read_models(arguments.matched, "models", material.reference)
-    _, matched_header = read_bundle(arguments.matched)
+    matched = read_models(files.matched, "models", material.reference)
+    _, matched_header = read_bundle(files.matched)
     own = stored.models["memory"]
     models: dict[str, Model] = {**stored.models, **matched}
     if isinstance(own, EngramDensity):
@@ -108,7 +116,7 @@ def _models(
     budgets |= {name: matched_header["models"][name]["budget"] for name in matched}
     header = {
         "kind": stored.kind,
-        "base_chosen": entry.get("base", arguments.base),
+        "base_chosen": entry.get("base", files.base),
         "is_off": bool(entry.get("is_off", False)),
         "tried": entry.get("tried", []),
         "budgets": budgets,
@@ -118,7 +126,7 @@ def _models(
 
 
 def _datastore(
-    arguments: _cli.Arguments,
+    files: Files,
     stored: StoredMemory,
     material: Material,
     memory: MemoryStageSection,
@@ -135,10 +143,10 @@ def _datastore(
     if isinstance(own, EngramDensity):
         key, orders, base = own.engram_trunk.key, own.engram_trunk.engram.hash.orders, LINEAR
     else:
-        key, orders, base = own.lookup.key, own.lookup.slots.orders, arguments.base
+        key, orders, base = own.lookup.key, own.lookup.slots.orders, files.base
     bases = candidates(
         base, material, scope.lag_frames, memory.target, memory.num_folds,
-        arguments.base_model, arguments.folds or [],
+        files.base_model, files.folds,
     )  # fmt: skip
     name = stored.header["memories"]["memory"].get("base")
     scored = {}
@@ -158,4 +166,4 @@ def _datastore(
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -1,5 +1,7 @@
 """Run one method free from eval starts; score its forecasts and the health of its runs."""
 
+from pathlib import Path
+
 import pandas as pd
 import torch
 
@@ -12,13 +14,12 @@ from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.evaluation import climate_frames, evaluate_method, make_bench
 from engram_audio.rollout.paths import Starts, collect_starts
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Device, Frozen, Output, Wildcard, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import Frames, noise_of, open_frames
 from engram_audio.steps._rollout import (
-    OPTIONAL_FILES,
-    files_of,
-    load_method,
+    MethodFiles,
+    bases_of,
     read_frame,
     read_method,
 )
@@ -26,40 +27,43 @@ from engram_audio.steps._rollout import (
 SCORED = ("val", "eval")  # forecasters are chosen on val
 
 
+class Files(MethodFiles):
+    seed: Wildcard[int]
+    section: Frozen[PredictionSection]
+    rollout_section: Frozen[RolloutSection]
+    nulls: Path
+    model: Path
+    splits: Path
+    shards: list[Path]
+    scores: Output
+    health: Output
+    device: Device
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "evaluate_rollout",
-        __doc__,
-        inputs=["nulls", "model", "splits"],
-        optional_inputs=OPTIONAL_FILES,
-        input_lists=["shards"],
-        outputs=["scores", "health"],
-        wildcards=["seed"],
-        uses_device=True,
-        argv=argv,
+    files = Files.parse(argv)
+    device = torch.device(resolve_device(files.device, uses_torch=True))
+    reference, frame = read_frame(files.nulls, files.section)
+    model, guard = read_method(files.model, files.method_section, bases_of(files), reference, frame)
+    frames = open_frames(files.shards, files.splits)
+    train = _source(frames, "train", files.section, reference)
+    bench = make_bench(
+        files.rollout_section, reference, climate_frames(train, files.rollout_section), device
     )
-    section = arguments.load_section("section", PredictionSection)
-    settings = arguments.load_section("rollout_section", RolloutSection)
-    method = load_method(arguments, "method_section")
-    device = torch.device(resolve_device(arguments.device, uses_torch=True))
-    reference, frame = read_frame(arguments.nulls, section)
-    files = files_of(arguments)
-    model, guard = read_method(arguments.model, method, files, reference, frame)
-    frames = open_frames(arguments.shards, arguments.splits)
-    train = _source(frames, "train", section, reference)
-    bench = make_bench(settings, reference, climate_frames(train, settings), device)
     if guard is not None:
         guard = guard.to(device)
     scores, health = [], pd.DataFrame()
     for part in SCORED:
-        starts = _starts(arguments, frames, part, section, settings, reference).to(device)
+        starts = _starts(files, frames, part, files.section, files.rollout_section, reference).to(
+            device
+        )
         found = evaluate_method(model.to(device), guard, starts, bench, part == "eval")
         scores.append(found.scores.assign(part=part))
         health = found.health
-    manifest = arguments.manifest(int(arguments.seed))
-    write_table(arguments.scores, pd.concat(scores, ignore_index=True), manifest)
-    write_table(arguments.health, health, manifest)
+    manifest = files.manifest(files.seed)
+    write_table(files.scores, pd.concat(scores, ignore_index=True), manifest)
+    write_table(files.health, health, manifest)
 
 
 def _source(
@@ -71,7 +75,7 @@ def _source(
 
 
 def _starts(
-    arguments: _cli.Arguments,
+    files: Files,
     frames: Frames,
     part: str,
     section: PredictionSection,
@@ -85,9 +89,9 @@ def _starts(
         )  # fmt: skip
     except ValueError as error:
         raise InputError(
-            f"{arguments.splits}: {part}: {error}; lower rollout.forecast_horizon_frames"
+            f"{files.splits}: {part}: {error}; lower rollout.forecast_horizon_frames"
         ) from error
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

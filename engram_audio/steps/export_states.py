@@ -1,5 +1,7 @@
 """Write one shard of z_dyn of a factoriser as a representation."""
 
+from pathlib import Path
+
 import torch
 
 from engram_audio.artifacts.digest import file_digest
@@ -7,42 +9,43 @@ from engram_audio.artifacts.latents import LatentMetadata, LatentStore, write_la
 from engram_audio.factorizer.export import state_block
 from engram_audio.latents.config import StateRepresentation
 from engram_audio.latents.extraction import frame_times
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_factorizer
 
 
+class Files(StepFiles):
+    representation: Wildcard[str]
+    section: Frozen[StateRepresentation]
+    model: Path
+    latents: Path
+    state_latents: Output
+    device: Device
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "export_states",
-        __doc__,
-        inputs=["model", "latents"],
-        outputs=["state_latents"],
-        wildcards=["representation"],
-        uses_device=True,
-        argv=argv,
-    )
-    section = arguments.load_section("section", StateRepresentation)
-    model, header = read_factorizer(arguments.model)
-    device = torch.device(resolve_device(arguments.device, uses_torch=True))
-    store = LatentStore([arguments.latents])
+    files = Files.parse(argv)
+    section = files.section
+    model, header = read_factorizer(files.model)
+    device = torch.device(resolve_device(files.device, uses_torch=True))
+    store = LatentStore([files.latents])
     block = state_block(model, store.load(), device)
     state = model.settings.state
     rate = store.metadata.frame_rate_hz / state.stride_frames
     metadata = LatentMetadata(
-        representation=arguments.representation,
+        representation=files.representation,
         num_dims=state.num_dims,
         frame_rate_hz=rate,
         latent_space=f"z_dyn of {section.factorizer} ({state.rate}) on {section.source}",
-        weight_hash=file_digest(arguments.model),
+        weight_hash=file_digest(files.model),
         is_causal=store.metadata.is_causal,
         cold_start_frames=0,  # the source's cold start was dropped before
     )
-    manifest = {**arguments.manifest(section.seed), "collapse": header["collapse"]}
+    manifest = {**files.manifest(section.seed), "collapse": header["collapse"]}
     times = frame_times(block.offsets, rate)
-    write_latent_shard(arguments.state_latents, block, times, metadata, manifest, store.energy_unit)
+    write_latent_shard(files.state_latents, block, times, metadata, manifest, store.energy_unit)
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

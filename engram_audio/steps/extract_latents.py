@@ -1,6 +1,7 @@
 """Encode the utterances of one shard; an interrupted run goes on where it stopped."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.partial import PartialStore
 from engram_audio.artifacts.table import read_table
 from engram_audio.codecs.base import QUANTISED, Codec
-from engram_audio.codecs.config import codec_model
+from engram_audio.codecs.config import CodecSection
 from engram_audio.codecs.registry import load_codec
 from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.latents import extraction, self_tests
@@ -18,7 +19,7 @@ from engram_audio.latents.config import CodecRepresentation, ExtractionSection
 from engram_audio.latents.truncated import truncated
 from engram_audio.latents.waveform import WaveformSettings, check_blocks, prepare_waveform
 from engram_audio.provenance import canonical_json, text_digest
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, Workers, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._progress import track
 
@@ -26,39 +27,42 @@ LOG = logging.getLogger(__name__)
 COLUMNS = ["utterance_id", "speaker_id", *AUDIO_COLUMNS]
 
 
+class Files(StepFiles):
+    representation: Wildcard[str]
+    shard: Wildcard[str]
+    representation_section: Frozen[CodecRepresentation]
+    codec_section: Frozen[CodecSection]
+    section: Frozen[ExtractionSection]
+    utterances: Path
+    shards: Path
+    weights: list[Path]
+    latents: Output
+    device: Device
+    num_workers: Workers
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "extract_latents",
-        __doc__,
-        inputs=["utterances", "shards"],
-        input_lists=["weights"],
-        outputs=["latents"],
-        wildcards=["representation", "shard"],
-        uses_device=True,
-        argv=argv,
-    )
-    name = arguments.representation
-    representation = arguments.load_section("representation_section", CodecRepresentation)
-    settings = arguments.load_section(
-        "codec_section", codec_model(arguments.section_text("codec_section"))
-    )
-    section = arguments.load_section("section", ExtractionSection)
-    device = resolve_device(arguments.device, settings.uses_torch)
+    files = Files.parse(argv)
+    name = files.representation
+    section = files.section
+    device = resolve_device(files.device, files.codec_section.uses_torch)
     loaded = load_codec(
-        settings, arguments.weights, device, arguments.num_workers, arguments.weight_digests
+        files.codec_section, files.weights, device, files.num_workers, files.weight_digests
     )
     budget = round(section.batch_duration_s * loaded.sample_rate_hz)
-    codec = truncated(loaded, representation.context_s, budget, name)
-    shards = read_table(arguments.shards, ["utterance_id", "shard"])
-    members = shards.loc[shards["shard"] == arguments.shard, ["utterance_id"]]
-    clips = members.merge(read_table(arguments.utterances, COLUMNS), on="utterance_id", how="left")
-    waves = WaveformSettings(codec.sample_rate_hz, representation.permute_blocks_s, section.seed)
+    codec = truncated(loaded, files.representation_section.context_s, budget, name)
+    shards = read_table(files.shards, ["utterance_id", "shard"])
+    members = shards.loc[shards["shard"] == files.shard, ["utterance_id"]]
+    clips = members.merge(read_table(files.utterances, COLUMNS), on="utterance_id", how="left")
+    waves = WaveformSettings(
+        codec.sample_rate_hz, files.representation_section.permute_blocks_s, section.seed
+    )
     check_blocks(waves, codec.frame_rate_hz, name)
-    files, names = indexed_audio(clips), clips["utterance_id"].tolist()
+    clips_audio, names = indexed_audio(clips), clips["utterance_id"].tolist()
 
     def load(clip: int) -> np.ndarray:
-        waveform, rate = read_indexed(files[clip])
+        waveform, rate = read_indexed(clips_audio[clip])
         return prepare_waveform(waveform, rate, names[clip], waves)
 
     lengths = extraction.clip_samples(
@@ -74,15 +78,15 @@ def main(argv: list[str] | None = None) -> None:
     )
     self_tests.require_passed(tests, name)
     batches = plan_batches(lengths, codec.hop_samples, section.guard_frames, budget)
-    manifest = arguments.manifest(section.seed)
+    manifest = files.manifest(section.seed)
     key = {"manifest": manifest, "weights": codec.weight_hash(), "clips": clips.to_csv(index=False)}
     parts = PartialStore(
-        arguments.latents.parent.parent / ".partial" / name / f"shard-{arguments.shard}",
+        files.latents.parent.parent / ".partial" / name / f"shard-{files.shard}",
         text_digest(canonical_json({**key, "device": device})),
     )
-    num_readers = arguments.num_workers if device == "cuda" else 1  # else they would compete
+    num_readers = files.num_workers if device == "cuda" else 1  # else they would compete
     encoded = extraction.extract(codec, load, batches, section.guard_frames, parts, num_readers)
-    results = list(track(encoded, len(batches), f"{name} shard {arguments.shard}", "batches"))
+    results = list(track(encoded, len(batches), f"{name} shard {files.shard}", "batches"))
     shard = extraction.assemble(
         results, batches, clips["utterance_id"].to_numpy(), clips["speaker_id"].to_numpy()
     )
@@ -98,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     if codec.bits_per_s is not None and is_stated:
         manifest["rate"] = {"bits_per_s": codec.bits_per_s, "kind": codec.bits_are}
     times = extraction.frame_times(shard.block.offsets, codec.frame_rate_hz)
-    write_latent_shard(arguments.latents, shard.block, times, _metadata(name, codec), manifest)
+    write_latent_shard(files.latents, shard.block, times, _metadata(name, codec), manifest)
     parts.clear()
     LOG.info("%d utterances, %d excluded", len(shard.block.utterance_ids), len(shard.excluded))
 
@@ -116,4 +120,4 @@ def _metadata(name: str, codec: Codec) -> LatentMetadata:
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -1,28 +1,30 @@
 """Measure train statistics and fit every linear null of every lag in two streamed passes."""
 
+from pathlib import Path
+
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.prediction.config import PredictionNullsSection, PredictionSection
 from engram_audio.prediction.dequantization import noisy_source
 from engram_audio.prediction.null_storage import pack_reference, pack_rungs
 from engram_audio.prediction.nulls import LadderMoments, fit_ladder
 from engram_audio.prediction.reference import measure_reference
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.steps._frames import PARTS, noise_of, open_frames
+
+
+class Files(StepFiles):
+    section: Frozen[PredictionSection]
+    nulls_section: Frozen[PredictionNullsSection]
+    splits: Path
+    shards: list[Path]
+    nulls: Output
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "fit_linear_nulls",
-        __doc__,
-        inputs=["splits"],
-        input_lists=["shards"],
-        outputs=["nulls"],
-        argv=argv,
-    )
-    section = arguments.load_section("section", PredictionSection)
-    ladder = arguments.load_section("nulls_section", PredictionNullsSection)
-    frames = open_frames(arguments.shards, arguments.splits)
+    files = Files.parse(argv)
+    section = files.section
+    frames = open_frames(files.shards, files.splits)
     window, lags = section.window_frames, section.lags_frames
     source = frames.source(PARTS, section.block_frames)
     reference = measure_reference(source, frames.part_of, window, max(lags))
@@ -33,15 +35,17 @@ def main(argv: list[str] | None = None) -> None:
     )
     moments = LadderMoments(reference, window, lags)
     moments.accumulate(fitted_on, frames.part_of, window)
-    rungs = fit_ladder(moments, section.targets, ladder.orders, ladder.ridges)
+    rungs = fit_ladder(
+        moments, section.targets, files.nulls_section.orders, files.nulls_section.ridges
+    )
     arrays, header = pack_reference(reference)
     rung_arrays, entries = pack_rungs(rungs)
     write_bundle(
-        arguments.nulls,
+        files.nulls,
         {**arrays, **rung_arrays},
-        {**arguments.manifest(), "reference": header, "rungs": entries},
+        {**files.manifest(), "reference": header, "rungs": entries},
     )
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -8,29 +8,31 @@ from engram_audio.artifacts.table import write_table
 from engram_audio.corpus.shards import assign_shards
 from engram_audio.latents.arrays import DIGEST, index_arrays
 from engram_audio.latents.config import ArraysRepresentation
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._progress import Tracked
 
 LOG = logging.getLogger(__name__)
 
 
+class Files(StepFiles):
+    representation: Wildcard[str]
+    section: Frozen[ArraysRepresentation]
+    table: Path
+    utterances: Output
+    exclusions: Output
+    shards: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "index_arrays",
-        __doc__,
-        inputs=["table"],
-        outputs=["utterances", "exclusions", "shards"],
-        wildcards=["representation"],
-        argv=argv,
-    )
-    section = arguments.load_section("section", ArraysRepresentation)
-    name = arguments.representation
-    table = read_array_table(arguments.table)
+    files = Files.parse(argv)
+    section = files.section
+    name = files.representation
+    table = read_array_table(files.table)
     rows = Tracked(read_arrays(Path(section.path), table), len(table), "check", "arrays")
     index = index_arrays(rows, section.frame_rate_hz, section.minimum_frames, name)
     shards = assign_shards(
-        index.utterances, section.num_shards, f"representations.{name}.num_shards"
+        index.utterances, section.num_shards, f"representations.library.{name}.num_shards"
     )
     shards[DIGEST] = [index.digests[name] for name in shards["utterance_id"]]
     facts = {
@@ -39,10 +41,11 @@ def main(argv: list[str] | None = None) -> None:
         "content_hash": index.content_hash,
     }
     LOG.info("%d arrays, %d excluded", len(index.utterances), len(index.exclusions))
-    write_table(arguments.utterances, index.utterances, arguments.manifest())
-    write_table(arguments.exclusions, index.exclusions, arguments.manifest())
-    write_table(arguments.shards, shards, {**arguments.manifest(), "arrays": facts})
+    manifest = files.manifest(corpus=name)  # arrays are a corpus of their own
+    write_table(files.utterances, index.utterances, manifest)
+    write_table(files.exclusions, index.exclusions, manifest)
+    write_table(files.shards, shards, {**manifest, "arrays": facts})
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

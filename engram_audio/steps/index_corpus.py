@@ -2,52 +2,54 @@
 
 import logging
 from functools import partial
+from pathlib import Path
 
 from engram_audio.artifacts.audio import probe_audio
 from engram_audio.artifacts.audio_source import read_source, require_unchanged
 from engram_audio.artifacts.librispeech_texts import read_sexes, read_transcripts
 from engram_audio.artifacts.parallel import map_in_processes
 from engram_audio.artifacts.table import write_table
-from engram_audio.corpus.config import corpus_model
+from engram_audio.corpus.config import CorpusSection
 from engram_audio.corpus.utterances import build_index, count_reasons, require_utterances
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, Workers, run
 from engram_audio.steps._progress import track
 
 LOG = logging.getLogger(__name__)
 
 
+class Files(StepFiles):
+    corpus: Wildcard[str]
+    section: Frozen[CorpusSection]
+    source: Path
+    utterances: Output
+    exclusions: Output
+    num_workers: Workers
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "index_corpus",
-        __doc__,
-        inputs=["source"],
-        outputs=["utterances", "exclusions"],
-        wildcards=["corpus"],
-        argv=argv,
-    )
-    section = arguments.load_section("section", corpus_model(arguments.section_text("section")))
-    source = read_source(arguments.source)
+    files = Files.parse(argv)
+    source = read_source(files.source)
     sexes = read_sexes(source)
     transcripts, notes = read_transcripts(source)
     paths = [file.path for file in source.audio()]
-    probes = map_in_processes(partial(probe_audio, source.root), paths, arguments.num_workers)
+    probes = map_in_processes(partial(probe_audio, source.root), paths, files.num_workers)
     facts = list(track(probes, len(paths), f"decoding {source.root}"))
-    require_unchanged(arguments.source, source, {fact.path: fact.file_sha256 for fact in facts})
+    require_unchanged(files.source, source, {fact.path: fact.file_sha256 for fact in facts})
     index = build_index(
         source.root,
         facts,
         sexes,
         transcripts,
-        section.minimum_duration_s,
+        files.section.minimum_duration_s,
         [*source.exclusions, *notes],
     )
     LOG.info("%d utterances; %s", len(index.utterances), count_reasons(index.exclusions))
-    require_utterances(index, f"corpora.{arguments.corpus}.root", source.root)
-    manifest = arguments.manifest()
-    write_table(arguments.utterances, index.utterances, manifest)
-    write_table(arguments.exclusions, index.exclusions, manifest)
+    require_utterances(index, f"corpora.{files.corpus}.root", source.root)
+    manifest = files.manifest()
+    write_table(files.utterances, index.utterances, manifest)
+    write_table(files.exclusions, index.exclusions, manifest)
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -1,32 +1,39 @@
-"""List the files of a corpus that lies on disk, with their digests."""
+"""List the listed of a corpus that lies on disk, with their digests."""
 
 import logging
 from pathlib import Path
 
 from engram_audio.artifacts.audio_source import SourceFile, write_source
 from engram_audio.artifacts.librispeech_tree import digest_files, list_tree
-from engram_audio.corpus.config import LibriSpeechCorpus, corpus_model
+from engram_audio.corpus.config import CorpusSection, LibriSpeechCorpus
 from engram_audio.corpus.utterances import Exclusion
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, Workers, run
 from engram_audio.steps._progress import track
 
 LOG = logging.getLogger(__name__)
 
 
+class Files(StepFiles):
+    section: Frozen[CorpusSection]
+    receipts: list[Path]  # of what was downloaded into the folder
+    source: Output
+    num_workers: Workers
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments("locate_corpus", __doc__, outputs=["source"], argv=argv)
-    section = arguments.load_section("section", corpus_model(arguments.section_text("section")))
+    files = Files.parse(argv)
+    section = files.section
     subsets = section.subsets if isinstance(section, LibriSpeechCorpus) else None
     root = str(Path(section.root))
     tree = list_tree(Path(root), subsets)
-    digests = digest_files(root, tree.paths, arguments.num_workers)
+    digests = digest_files(root, tree.paths, files.num_workers)
     found = list(track(digests, len(tree.paths), f"listing {root}"))
-    files = [item for item in found if isinstance(item, SourceFile)]
+    listed = [item for item in found if isinstance(item, SourceFile)]
     exclusions = [*tree.exclusions, *(item for item in found if isinstance(item, Exclusion))]
-    LOG.info("%s: %d files, %d excluded by name or place", root, len(files), len(exclusions))
-    write_source(arguments.source, section.kind, root, files, exclusions, arguments.manifest())
+    LOG.info("%s: %d files, %d excluded by name or place", root, len(listed), len(exclusions))
+    write_source(files.source, section.kind, root, listed, exclusions, files.manifest())
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -12,65 +12,84 @@ from engram_audio.memory.config import LookupMemory, MemoryStageSection
 from engram_audio.memory.storage import pack_lookup
 from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.rollout.config import EnergyMethod, KStepMethod, RefitMethod
+from engram_audio.rollout.config import EnergyMethod, KStepMethod, MethodSection, RefitMethod
 from engram_audio.rollout.fit import frame_of
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import (
+    Device,
+    Frozen,
+    LogFolder,
+    Output,
+    StepFiles,
+    Wildcard,
+    blame,
+    run,
+)
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
 from engram_audio.steps._prediction import load_material
-from engram_audio.steps._rollout import RolloutFiles, load_method, open_base, read_method
+from engram_audio.steps._rollout import RolloutFiles, open_base, read_method
 from engram_audio.steps._training import TrainingRun
+from engram_audio.training.config import TrainingRecipe
+
+
+class Files(StepFiles):
+    seed: Wildcard[int]
+    section: Frozen[PredictionSection]
+    stage_section: Frozen[MemoryStageSection]
+    method_section: Frozen[MethodSection]
+    tuned_section: Frozen[MethodSection]
+    memory_section: Frozen[LookupMemory]
+    recipe_section: Frozen[TrainingRecipe]
+    tuned_model: Path
+    base_model: Path
+    nulls: Path
+    splits: Path
+    shards: list[Path]
+    folds: list[Path]
+    model: Output
+    history: Output
+    tensorboard: LogFolder
+    device: Device
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "refit_memory",
-        __doc__,
-        inputs=["tuned_model", "base_model", "nulls", "splits"],
-        input_lists=["shards", "folds"],
-        outputs=["model", "history"],
-        wildcards=["seed"],
-        texts=["tensorboard"],
-        uses_device=True,
-        argv=argv,
-    )  # fmt: skip
-    section = arguments.load_section("section", PredictionSection)
-    stage = arguments.load_section("stage_section", MemoryStageSection)
-    settings = load_method(arguments, "method_section")
-    tuned_settings = load_method(arguments, "tuned_section")
-    memory = arguments.load_section("memory_section", LookupMemory)
+    files = Files.parse(argv)
+    settings, tuned_settings = files.method_section, files.tuned_section
     if not isinstance(settings, RefitMethod) or not isinstance(
         tuned_settings, KStepMethod | EnergyMethod
     ):
         raise InputError(
-            f"{arguments.section_name('method_section')}: is no refit of a tuned head; "
-            "check the rule"
+            f"{files.section_name(settings)}: is no refit of a tuned head; check the rule"
         )
-    device = torch.device(resolve_device(arguments.device, uses_torch=True))
-    seed = int(arguments.seed)
-    frames = open_frames(arguments.shards, arguments.splits)
-    files, folds = RolloutFiles(arguments.base_model), []
-    with TrainingRun(arguments) as run, load_material(frames, arguments.nulls, section) as material:
+    device = torch.device(resolve_device(files.device, uses_torch=True))
+    frames = open_frames(files.shards, files.splits)
+    bases, folds = RolloutFiles(files.base_model), []
+    with (
+        TrainingRun(files, files.recipe_section) as run,
+        load_material(frames, files.nulls, files.section) as material,
+    ):
         reference, frame = material.reference, frame_of(material)
-        tuned, _ = read_method(arguments.tuned_model, tuned_settings, files, reference, frame)
-        for fold, path in enumerate(arguments.folds):
+        tuned, _ = read_method(files.tuned_model, tuned_settings, bases, reference, frame)
+        for fold, path in enumerate(files.folds):
             head = open_base(tuned_settings, RolloutFiles(path), reference, frame)
             assert head is not None  # a tuned method has a base
             train = partial(
-                tune_fold, tuned_settings, run.recipe, material, fold, stage.num_folds, head, seed,
-                device,
+                tune_fold, tuned_settings, run.recipe, material, fold,
+                files.stage_section.num_folds, head, files.seed, device,
             )  # fmt: skip
             model, _ = run.train(f"fold-{fold}", train)
             folds.append(_density(model, path))
-        density = _density(tuned, arguments.tuned_model)
-        with _cli.blame(arguments.section_name("memory_section")):
-            fitted = fit_on_tuned(memory, material, density, folds, settings.method, seed, device)
+        density = _density(tuned, files.tuned_model)
+        with blame(files.section_name(files.memory_section)):
+            fitted = fit_on_tuned(
+                files.memory_section, material, density, folds, settings.method, files.seed, device
+            )
         arrays, header = pack_lookup("memory", fitted)
         found = {"method": settings.model_dump(mode="json"), "memory": header}
-        write_jsonl(arguments.history, fitted.tried)
-        write_bundle(arguments.model, arrays, {**arguments.manifest(seed), **found})
+        write_jsonl(files.history, fitted.tried)
+        write_bundle(files.model, arrays, {**files.manifest(files.seed), **found})
 
 
 def _density(model: torch.nn.Module, path: Path) -> ConditionalDensity:
@@ -80,4 +99,4 @@ def _density(model: torch.nn.Module, path: Path) -> ConditionalDensity:
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -1,4 +1,4 @@
-"""Render the decision report: one HTML file from the published tables."""
+"""Render the decision report, of a study or of one question: one HTML file from its tables."""
 
 import logging
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from engram_audio.artifacts.identity import Analysis, Players, read_identity
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.published import (
     list_benchmarks,
@@ -16,14 +17,13 @@ from engram_audio.artifacts.published import (
     read_templates,
     write_page,
 )
-from engram_audio.artifacts.structure_tables import analysis_of
 from engram_audio.provenance import package_versions
 from engram_audio.report.config import ReportSection
 from engram_audio.report.data import ReportData
 from engram_audio.report.page import render_page
 from engram_audio.report.published_tables import table_of_file
 from engram_audio.report.timings import JobTiming, gather_timings
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run
 
 MAXIMUM_MB = 10  # larger pages open slowly
 
@@ -31,18 +31,17 @@ logger = logging.getLogger(__name__)
 
 
 def read_all_cells(paths: list[Path], registered: dict[str, Any]) -> pd.DataFrame:
-    """Read the cells that the page draws, with the representation and split of their path."""
+    """Read the cells that the page draws, with their representation and split."""
     frames = []
     for path in paths:
-        representation, split_seed = analysis_of(path)
+        representation, split_seed = read_identity(path, Analysis)
         frame = read_cells(path, registered["keys"], registered["lag_frames"], "all")
         frames.append(frame.assign(representation=representation, split_seed=split_seed))
     return pd.concat(frames, ignore_index=True)
 
 
-def read_timings(folder: Path, rule_benchmarks: list[Path]) -> pd.DataFrame:
-    """Read the benchmarks below a folder and gather them by rule (`<rule>=<path as a regex>`)."""
-    patterns = dict(str(item).split("=", maxsplit=1) for item in rule_benchmarks)
+def read_timings(folder: Path, patterns: dict[str, str]) -> pd.DataFrame:
+    """Read the benchmarks below a folder and gather them by rule (`patterns`, as regexes)."""
     jobs = [
         JobTiming(path.as_posix(), *found)
         for path in list_benchmarks(folder)
@@ -51,47 +50,54 @@ def read_timings(folder: Path, rule_benchmarks: list[Path]) -> pd.DataFrame:
     return gather_timings(patterns, jobs)
 
 
+class Files(StepFiles):
+    section: Frozen[ReportSection]
+    config_sections: Frozen[dict[str, Any]]
+    benchmarks: Fact[str]  # a folder
+    rule_benchmarks: Fact[dict[str, str]]  # of each rule, a regular expression of its files
+    tables: list[Path]
+    documents: list[Path]
+    cells: list[Path]
+    latents: list[Path]
+    templates: list[Path]
+    report: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Read every published file, render the page, write it."""
-    arguments = _cli.parse_arguments(
-        "render_report",
-        __doc__,
-        inputs=["benchmarks"],
-        input_lists=["tables", "documents", "cells", "latents", "templates", "rule_benchmarks"],
-        outputs=["report"],
-        argv=argv,
-    )
-    sections = arguments.section_documents("config_sections")
-    documents = {path.stem: read_json(path) for path in arguments.documents}
-    cells = read_all_cells(arguments.cells, sections["decision"])
-    latents = [(path.name, path.parent.name, read_json(path)) for path in arguments.latents]
-    summaries = {of: document for name, of, document in latents if name == "summary.json"}
-    players = {of: document["examples"] for name, of, document in latents if name == "players.json"}
-    manifests = [read_manifest(path) for path in arguments.cells]
+    files = Files.parse(argv)
+    sections = files.config_sections
+    documents = {path.stem: read_json(path) for path in files.documents}
+    cells = read_all_cells(files.cells, sections["decision"])
+    latents = [(read_identity(path, Players).label, read_json(path)) for path in files.latents]
+    players = {label: found["examples"] for label, found in latents if "examples" in found}
+    summaries = {label: found for label, found in latents if "examples" not in found}
+    manifests = [read_manifest(path) for path in files.cells]
     manifests += [
         {"artifact": name, **document["manifest"]}
         for name, document in {**documents, **summaries}.items()
         if isinstance(document.get("manifest"), dict)
     ]
     data = ReportData(
-        settings=arguments.load_section("section", ReportSection),
+        settings=files.section,
         sections=sections,
-        tables={path.stem: read_csv(path, table_of_file(path.name)) for path in arguments.tables},
+        tables={path.stem: read_csv(path, table_of_file(path.name)) for path in files.tables},
         documents=documents,
         cells=cells,
         summaries=summaries,
         players=players,
-        timings=read_timings(arguments.benchmarks, arguments.rule_benchmarks),
+        timings=read_timings(Path(files.benchmarks), files.rule_benchmarks),
         manifests=manifests,
         packages=package_versions(),
+        question=files.frozen.wildcards.get("question", ""),
     )
-    html = render_page(data, read_templates(arguments.templates))
-    write_page(arguments.report, html)
+    html = render_page(data, read_templates(files.templates))
+    write_page(files.report, html)
     size_mb = len(html.encode()) / 1e6
-    logger.info("%s: %.2f MB", arguments.report, size_mb)
+    logger.info("%s: %.2f MB", files.report, size_mb)
     if size_mb > MAXIMUM_MB:
         logger.warning("more than %d MB: lower report.maximum_table_rows", MAXIMUM_MB)
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -1,5 +1,7 @@
 """Decode a few eval utterances from factorised latents, for people to listen to."""
 
+from pathlib import Path
+
 import numpy as np
 
 from engram_audio.artifacts.json_document import write_json
@@ -8,9 +10,9 @@ from engram_audio.factorizer.model import Factorizer
 from engram_audio.factorizer.resynthesis import resynthesize
 from engram_audio.latents.batching import encode_batch
 from engram_audio.latents.round_trip import sound_of
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Wildcard, run
 from engram_audio.steps._factorizer import read_factorizer
-from engram_audio.steps._players import embedded, open_examples
+from engram_audio.steps._players import PlayerFiles, embedded, open_examples
 
 KINDS = (
     ("original", "Original"),
@@ -20,20 +22,16 @@ KINDS = (
 )
 
 
+class Files(PlayerFiles):
+    factorizer: Wildcard[str]
+    model: Path
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "render_resyntheses",
-        __doc__,
-        inputs=["model", "utterances", "splits"],
-        input_lists=["weights"],
-        outputs=["players"],
-        wildcards=["representation", "factorizer"],
-        uses_device=True,
-        argv=argv,
-    )
-    opened = open_examples(arguments)
-    model, header = read_factorizer(arguments.model)
+    files = Files.parse(argv)
+    opened = open_examples(files)
+    model, header = read_factorizer(files.model)
     examples = [
         row
         | embedded(opened.codec, wave, _versions(opened.codec, model, wave, opened.seed), "full")
@@ -41,14 +39,14 @@ def main(argv: list[str] | None = None) -> None:
         for row, wave in zip(opened.rows, opened.originals, strict=True)
     ]
     document = {
-        "representation": arguments.representation,
-        "factorizer": arguments.factorizer,
+        "representation": files.representation,
+        "factorizer": files.factorizer,
         "collapse": header["collapse"],
         "sample_rate_hz": opened.codec.sample_rate_hz,
         "examples": examples,
-        "manifest": arguments.manifest(opened.seed),
+        "manifest": files.manifest(opened.seed),
     }
-    write_json(arguments.players, document)
+    write_json(files.players, document)
 
 
 def _versions(
@@ -59,4 +57,4 @@ def _versions(
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

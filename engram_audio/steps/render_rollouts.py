@@ -1,5 +1,7 @@
 """Decode free-running audio: an utterance's first third, then what the method makes of it."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import nn
@@ -12,12 +14,11 @@ from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.players import continue_utterance
 from engram_audio.rollout.simulate import Guard, as_steps
-from engram_audio.steps import _cli
-from engram_audio.steps._players import embedded, open_examples
+from engram_audio.steps._cli import Frozen, Wildcard, run
+from engram_audio.steps._players import PlayerFiles, embedded, open_examples
 from engram_audio.steps._rollout import (
-    OPTIONAL_FILES,
-    files_of,
-    load_method,
+    MethodFiles,
+    bases_of,
     read_frame,
     read_method,
 )
@@ -30,41 +31,35 @@ KINDS = (
 )
 
 
+class Files(PlayerFiles, MethodFiles):
+    method: Wildcard[str]
+    prediction_section: Frozen[PredictionSection]
+    nulls: Path
+    model: Path
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "render_rollouts",
-        __doc__,
-        inputs=["nulls", "model", "utterances", "splits"],
-        optional_inputs=OPTIONAL_FILES,
-        input_lists=["weights"],
-        outputs=["players"],
-        wildcards=["representation", "method"],
-        uses_device=True,
-        argv=argv,
-    )  # fmt: skip
-    opened = open_examples(arguments)
-    section = arguments.load_section("prediction_section", PredictionSection)
-    method = load_method(arguments, "method_section")
-    reference, frame = read_frame(arguments.nulls, section)
-    files = files_of(arguments)
-    model, guard = read_method(arguments.model, method, files, reference, frame)
+    files = Files.parse(argv)
+    opened = open_examples(files)
+    reference, frame = read_frame(files.nulls, files.prediction_section)
+    model, guard = read_method(files.model, files.method_section, bases_of(files), reference, frame)
+    window_frames = files.prediction_section.window_frames
     examples = []
     for row, wave in zip(opened.rows, opened.originals, strict=True):
         latents = encode_batch(opened.codec, [wave], 0)[0]
         sounds = _versions(
-            opened.codec, model, guard, reference, latents, section.window_frames, opened.seed,
-            len(wave),
+            opened.codec, model, guard, reference, latents, window_frames, opened.seed, len(wave)
         )  # fmt: skip
         examples.append(row | embedded(opened.codec, wave, sounds, "sampled") | {"kinds": KINDS})
     document = {
-        "representation": arguments.representation,
-        "method": arguments.method,
+        "representation": files.representation,
+        "method": files.method,
         "sample_rate_hz": opened.codec.sample_rate_hz,
         "examples": examples,
-        "manifest": arguments.manifest(opened.seed),
+        "manifest": files.manifest(opened.seed),
     }
-    write_json(arguments.players, document)
+    write_json(files.players, document)
 
 
 def _versions(
@@ -84,4 +79,4 @@ def _versions(
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -5,27 +5,33 @@ import pandas as pd
 from engram_audio.artifacts.table import write_table
 from engram_audio.calibration.config import PowerSection
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.structure.config import DecisionSection
 from engram_audio.trust.power import coverage_rows, power_rows
 
 
+class Files(StepFiles):
+    section: Frozen[PowerSection]
+    decision_section: Frozen[DecisionSection]
+    statistics_section: Frozen[StatisticsSection]
+    power: Output
+    coverage: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Read three sections; write two tables."""
-    arguments = _cli.parse_arguments(
-        "simulate_power",
-        __doc__,
-        outputs=["power", "coverage"],
-        argv=argv,
+    files = Files.parse(argv)
+    manifest = files.manifest(files.section.seed)
+    power = power_rows(
+        files.section, files.decision_section.operative_gate, files.statistics_section.confidence
     )
-    section = arguments.load_section("section", PowerSection)
-    decision = arguments.load_section("decision_section", DecisionSection)
-    statistics = arguments.load_section("statistics_section", StatisticsSection)
-    manifest = arguments.manifest(section.seed)
-    power = power_rows(section, decision.operative_gate, statistics.confidence)
-    write_table(arguments.power, pd.DataFrame(power), manifest)
-    write_table(arguments.coverage, pd.DataFrame(coverage_rows(section, statistics)), manifest)
+    write_table(files.power, pd.DataFrame(power), manifest)
+    write_table(
+        files.coverage,
+        pd.DataFrame(coverage_rows(files.section, files.statistics_section)),
+        manifest,
+    )
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -5,8 +5,8 @@ import logging
 from engram_audio.artifacts.table import write_table
 from engram_audio.calibration.config import SabotageSection
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.steps import _cli
-from engram_audio.structure.config import DecisionSection, StructureSection, parse_key_family
+from engram_audio.steps._cli import Frozen, Output, StepFiles, run
+from engram_audio.structure.config import DecisionSection, KeyFamilySection, StructureSection
 from engram_audio.trust.measurement import Analysis
 from engram_audio.trust.sabotage import sabotage_rows
 from engram_audio.trust.tables import sabotage_frame
@@ -14,27 +14,30 @@ from engram_audio.trust.tables import sabotage_frame
 LOG = logging.getLogger(__name__)
 
 
+class Files(StepFiles):
+    section: Frozen[SabotageSection]
+    structure_section: Frozen[StructureSection]
+    decision_section: Frozen[DecisionSection]
+    statistics_section: Frozen[StatisticsSection]
+    family_sections: Frozen[dict[str, KeyFamilySection]]
+    sabotage: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Read the sections; write every calibration row under every bug."""
-    arguments = _cli.parse_arguments(
-        "simulate_sabotage",
-        __doc__,
-        outputs=["sabotage"],
-        argv=argv,
+    files = Files.parse(argv)
+    families = {name.split(".")[-1]: family for name, family in files.family_sections.items()}
+    analysis = Analysis(
+        files.structure_section,
+        families,
+        files.decision_section.keys,
+        files.decision_section.lag_frames,
+        files.statistics_section,
     )
-    section = arguments.load_section("section", SabotageSection)
-    structure = arguments.load_section("structure_section", StructureSection)
-    decision = arguments.load_section("decision_section", DecisionSection)
-    statistics = arguments.load_section("statistics_section", StatisticsSection)
-    families = {
-        name.split(".")[-1]: parse_key_family(text, name)
-        for name, text in arguments.texts_of("family_sections").items()
-    }
-    analysis = Analysis(structure, families, decision.keys, decision.lag_frames, statistics)
-    rows = sabotage_rows(section, analysis)
+    rows = sabotage_rows(files.section, analysis)
     LOG.info("%d rows", len(rows))
-    write_table(arguments.sabotage, sabotage_frame(rows), arguments.manifest(section.seed))
+    write_table(files.sabotage, sabotage_frame(rows), files.manifest(files.section.seed))
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -1,33 +1,36 @@
 """Simulate one shard of the VAR(p) twin of a representation."""
 
+from pathlib import Path
+
 from engram_audio.artifacts.latents import LatentStore, write_latent_shard
 from engram_audio.artifacts.tensors import read_tensors
 from engram_audio.latents.config import SurrogatesSection
 from engram_audio.latents.extraction import frame_times
 from engram_audio.latents.surrogates import surrogate_hash
 from engram_audio.latents.var import VarModel, simulate_var
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
+
+
+class Files(StepFiles):
+    representation: Wildcard[str]
+    section: Frozen[SurrogatesSection]
+    model: Path
+    latents: Path
+    surrogate_latents: Output
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "simulate_var",
-        __doc__,
-        inputs=["model", "latents"],
-        outputs=["surrogate_latents"],
-        wildcards=["representation"],
-        argv=argv,
-    )
-    section = arguments.load_section("section", SurrogatesSection)
-    tensors, _ = read_tensors(arguments.model, VarModel._fields)
+    files = Files.parse(argv)
+    section = files.section
+    tensors, _ = read_tensors(files.model, VarModel._fields)
     model = VarModel(**tensors)
-    store = LatentStore([arguments.latents])
+    store = LatentStore([files.latents])
     block = simulate_var(model, store.load(), section.seed)
     base = store.metadata
     recipe = f"{section.var_order} {section.seed}"
     metadata = base._replace(
-        representation=f"{arguments.representation}--var",
+        representation=f"{files.representation}--var",
         weight_hash=surrogate_hash(base.weight_hash, "var", recipe),
         cold_start_frames=0,  # the base's cold start was dropped before
     )
@@ -38,12 +41,11 @@ def main(argv: list[str] | None = None) -> None:
         "fitted_spectral_radius": float(model.fitted_radius[0]),
         "num_train_frames": int(model.num_frames[0]),
     }
-    manifest = {**arguments.manifest(section.seed), "surrogate": surrogate}
+    own = files.manifest(section.seed, representation=metadata.representation)
+    manifest = {**own, "surrogate": surrogate}
     times = frame_times(block.offsets, base.frame_rate_hz)
-    write_latent_shard(
-        arguments.surrogate_latents, block, times, metadata, manifest, store.energy_unit
-    )
+    write_latent_shard(files.surrogate_latents, block, times, metadata, manifest, store.energy_unit)
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -14,19 +14,22 @@ from engram_audio.calibration.tables import (
 from engram_audio.calibration.world import simulate
 from engram_audio.latents.config import WorldRepresentation
 from engram_audio.provenance import canonical_json, text_digest
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
+
+
+class Files(StepFiles):
+    representation: Wildcard[str]
+    section: Frozen[WorldRepresentation]
+    utterances: Output
+    exclusions: Output
+    shards: Output
+    latents: Output
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "simulate_world",
-        __doc__,
-        outputs=["utterances", "exclusions", "shards", "latents"],
-        wildcards=["representation"],
-        argv=argv,
-    )
-    section = arguments.load_section("section", WorldRepresentation)
+    files = Files.parse(argv)
+    section = files.section
     world = make_world(section.world, section.seed)
     size = WorldSize(
         section.num_train_speakers, section.num_eval_speakers, section.num_utterances_per_speaker
@@ -34,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     draw = simulate(world, size)
     recipe = {"world": section.world, "seed": section.seed, "parameters": world.parameters()}
     metadata = LatentMetadata(
-        representation=arguments.representation,
+        representation=files.representation,
         num_dims=world.num_dims,
         frame_rate_hz=FRAME_RATE_HZ,
         latent_space="world",
@@ -42,19 +45,19 @@ def main(argv: list[str] | None = None) -> None:
         is_causal=True,
         cold_start_frames=0,
     )
-    manifest = arguments.manifest(seed=section.seed)
+    manifest = files.manifest(section.seed, corpus=files.representation)  # a corpus of its own
     write_latent_shard(
-        arguments.latents,
+        files.latents,
         draw.block,
         frame_times(draw.block.offsets),
         metadata,
         manifest,
         energy_unit="arbitrary, planted",
     )
-    write_table(arguments.utterances, utterance_table(draw), manifest)
-    write_table(arguments.exclusions, exclusion_table(), manifest)
-    write_table(arguments.shards, shard_table(draw), manifest)
+    write_table(files.utterances, utterance_table(draw), manifest)
+    write_table(files.exclusions, exclusion_table(), manifest)
+    write_table(files.shards, shard_table(draw), manifest)
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -13,38 +13,39 @@ from engram_audio.artifacts.demo_tree import (
 from engram_audio.artifacts.json_document import read_text
 from engram_audio.corpus.config import DemoSpeechCorpus
 from engram_audio.corpus.demo_speech import check_voices, parse_sentences, plan_demo_speech
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, Workers, run
 from engram_audio.steps._progress import track
 
 LOG = logging.getLogger(__name__)
 
 
+class Files(StepFiles):
+    section: Frozen[DemoSpeechCorpus]
+    sentences: Path
+    source: Output
+    num_workers: Workers
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "synthesize_demo_speech",
-        __doc__,
-        inputs=["sentences"],
-        outputs=["source"],
-        argv=argv,
-    )
-    section = arguments.load_section("section", DemoSpeechCorpus)
-    sentences = parse_sentences(read_text(arguments.sentences), str(arguments.sentences))
+    files = Files.parse(argv)
+    section = files.section
+    sentences = parse_sentences(read_text(files.sentences), str(files.sentences))
     plan = plan_demo_speech(
         sentences, section.num_speakers, section.num_utterances_per_speaker, section.seed
     )
     check_voices(plan, espeak_variants())
     root = str(Path(section.root))
     require_own_root(Path(root))
-    written = write_speech(root, plan, arguments.num_workers)
+    written = write_speech(root, plan, files.num_workers)
     spoken = list(track(written, len(plan), "speaking", "utterances"))
     durations_s = [item.duration_s for item in spoken]
     texts = write_texts(root, plan, durations_s)
     LOG.info("%d utterances, %.1f min, in %s", len(plan), sum(durations_s) / 60, root)
-    files = [*texts, *(item.file for item in spoken)]
-    manifest = arguments.manifest(seed=section.seed)
-    write_source(arguments.source, section.kind, root, files, [], manifest)
+    listed = [*texts, *(item.file for item in spoken)]
+    manifest = files.manifest(seed=section.seed)
+    write_source(files.source, section.kind, root, listed, [], manifest)
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

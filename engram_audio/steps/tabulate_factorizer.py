@@ -3,51 +3,61 @@
 from pathlib import Path
 
 from engram_audio.artifacts.bundle import read_bundle
-from engram_audio.artifacts.factorizer_paths import locate_factorizer
+from engram_audio.artifacts.identity import (
+    FactorizerRun,
+    Scored,
+    read_identity,
+    read_representation,
+)
 from engram_audio.artifacts.json_document import read_json
-from engram_audio.artifacts.prediction_tables import join, locate
+from engram_audio.artifacts.prediction_tables import join
 from engram_audio.artifacts.table import read_table, write_csv
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.factorizer.tables import Direct, Run, factorizer_table, sweep_table
 from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run
 
 LABELS = ("model", "lag_frames", "event", "part", "slice", "speaker_id", "nll")
 
 
+class Files(StepFiles):
+    sweeps: Fact[dict[str, str]]  # of each factoriser, "" where it was named
+    evaluation_section: Frozen[PredictionEvaluationSection]
+    statistics_section: Frozen[StatisticsSection]
+    models: list[Path]
+    scores: list[Path]
+    direct_scores: list[Path]
+    summaries: list[Path]
+    factorizer: Output
+    factorizer_sweep: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "tabulate_factorizer",
-        __doc__,
-        input_lists=["models", "scores", "direct_scores", "summaries", "sweeps"],
-        outputs=["factorizer", "factorizer_sweep"],
-        argv=argv,
-    )
-    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
-    statistics = arguments.load_section("statistics_section", StatisticsSection)
-    sweep_of = dict(str(item).split("=", maxsplit=1) for item in arguments.sweeps)
+    files = Files.parse(argv)
     runs = [
-        _run(model, scores, sweep_of)
-        for model, scores in zip(arguments.models, arguments.scores, strict=True)
+        _run(model, scores, files.sweeps)
+        for model, scores in zip(files.models, files.scores, strict=True)
     ]
-    directs = {path.parent.name: _direct(path, arguments) for path in arguments.summaries}
-    table = factorizer_table(runs, directs, evaluation.slices, statistics.confidence)
-    write_csv(arguments.factorizer, table, FACTORIZER, arguments.manifest())
+    directs = {read_representation(path): _direct(path, files) for path in files.summaries}
+    table = factorizer_table(
+        runs, directs, files.evaluation_section.slices, files.statistics_section.confidence
+    )
+    write_csv(files.factorizer, table, FACTORIZER, files.manifest())
     sweep = sweep_table(table)
-    write_csv(arguments.factorizer_sweep, sweep, FACTORIZER_SWEEP, arguments.manifest())
+    write_csv(files.factorizer_sweep, sweep, FACTORIZER_SWEEP, files.manifest())
 
 
-def _run(model: Path, scores: Path, sweep_of: dict[str, str]) -> Run:
-    place = locate_factorizer(scores)
+def _run(model: Path, scores: Path, sweeps: dict[str, str]) -> Run:
+    own = read_identity(scores, FactorizerRun)
     _, header = read_bundle(model)
     return Run(
-        place.representation,
-        place.factorizer,
-        sweep_of.get(place.factorizer, ""),
-        place.seed,
+        own.representation,
+        own.factorizer,
+        sweeps.get(own.factorizer, ""),
+        own.seed,
         FactorizerSection.model_validate(header["factorizer"]["settings"], strict=False),
         header["health"],
         header["collapse"],
@@ -55,23 +65,23 @@ def _run(model: Path, scores: Path, sweep_of: dict[str, str]) -> Run:
     )
 
 
-def _direct(summary: Path, arguments: _cli.Arguments) -> Direct:
+def _direct(summary: Path, files: Files) -> Direct:
     """Gather what the prediction stage scored on the representation of a latent summary."""
-    name = summary.parent.name
+    name = read_representation(summary)
     metadata = read_json(summary)["metadata"]
-    places = [locate(path) for path in arguments.direct_scores]
+    scored = {path: read_identity(path, Scored) for path in files.direct_scores}
+    own = {path: one for path, one in scored.items() if one.representation == name}
     # the first training seed: one direct predictor, chosen on val, is the yardstick
-    own = [place for place in places if place.representation == name]
-    first = min(place.seed for place in own)
-    own = [place for place in own if place.seed == first]
+    first = min(one.seed for one in own.values())
+    own = {path: one for path, one in own.items() if one.seed == first}
     return Direct(
         name,
         metadata["frame_rate_hz"],
         metadata["num_dims"],
-        sorted({place.scored for place in own} - {"nulls"}),
-        join([place.path for place in own], LABELS),
+        sorted({one.head for one in own.values()} - {""}),
+        join(own, LABELS),
     )
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

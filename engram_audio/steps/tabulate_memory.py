@@ -2,65 +2,80 @@
 
 from pathlib import Path
 
+from engram_audio.artifacts.identity import (
+    MemoryRun,
+    Scored,
+    read_identity,
+    read_representation,
+)
 from engram_audio.artifacts.json_document import read_json
-from engram_audio.artifacts.memory_paths import locate_memory
-from engram_audio.artifacts.prediction_tables import join, locate
+from engram_audio.artifacts.prediction_tables import join
 from engram_audio.artifacts.table import read_table, write_csv
 from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
 from engram_audio.memory.config import MemoryStageSection, MemoryVerdictSection
 from engram_audio.memory.tables import Direct, Run, memory_table, verdict_table
 from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 
 LABELS = ("model", "lag_frames", "event", "part", "slice", "speaker_id", "nll")
 
 
+class Files(StepFiles):
+    stage_section: Frozen[MemoryStageSection]
+    verdict_section: Frozen[MemoryVerdictSection]
+    evaluation_section: Frozen[PredictionEvaluationSection]
+    statistics_section: Frozen[StatisticsSection]
+    scores: list[Path]
+    usage: list[Path]
+    run_summaries: list[Path]
+    direct_scores: list[Path]
+    summaries: list[Path]
+    memory: Output
+    memory_verdict: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "tabulate_memory",
-        __doc__,
-        input_lists=["scores", "usage", "run_summaries", "direct_scores", "summaries"],
-        outputs=["memory", "memory_verdict"],
-        argv=argv,
-    )
-    stage = arguments.load_section("stage_section", MemoryStageSection)
-    verdict = arguments.load_section("verdict_section", MemoryVerdictSection)
-    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
-    statistics = arguments.load_section("statistics_section", StatisticsSection)
-    files = zip(arguments.scores, arguments.usage, arguments.run_summaries, strict=True)
-    runs = [_run(*paths) for paths in files]
+    files = Files.parse(argv)
+    tables = zip(files.scores, files.usage, files.run_summaries, strict=True)
+    runs = [_run(*paths) for paths in tables]
     seeds = sorted({run.seed for run in runs})
+    scored = {path: read_identity(path, Scored) for path in files.direct_scores}
     directs = {
-        (path.parent.name, seed): _direct(path, arguments.direct_scores, seed)
-        for path in arguments.summaries
+        (read_representation(path), seed): _direct(path, scored, seed)
+        for path in files.summaries
         for seed in seeds
     }
-    table = memory_table(runs, directs, stage.target, evaluation.slices, statistics.confidence)
-    write_csv(arguments.memory, table, MEMORY, arguments.manifest())
-    verdicts = verdict_table(table, verdict)
-    write_csv(arguments.memory_verdict, verdicts, MEMORY_VERDICT, arguments.manifest())
+    table = memory_table(
+        runs,
+        directs,
+        files.stage_section.target,
+        files.evaluation_section.slices,
+        files.statistics_section.confidence,
+    )
+    write_csv(files.memory, table, MEMORY, files.manifest())
+    verdicts = verdict_table(table, files.verdict_section)
+    write_csv(files.memory_verdict, verdicts, MEMORY_VERDICT, files.manifest())
 
 
 def _run(scores: Path, usage: Path, summary: Path) -> Run:
     return Run(
-        *locate_memory(scores),
+        *read_identity(scores, MemoryRun),
         read_json(summary),
         read_table(scores, ["slice", "speaker_id", "part", "model", "nll"]),
         read_table(usage, ["model", "part", "num_slots"]),
     )
 
 
-def _direct(summary: Path, direct_scores: list[Path], seed: int) -> Direct:
+def _direct(summary: Path, scored: dict[Path, Scored], seed: int) -> Direct:
     """Gather what the prediction stage scored on the representation of a latent summary."""
-    name = summary.parent.name
-    places = map(locate, direct_scores)
-    own = [place for place in places if (place.representation, place.seed) == (name, seed)]
-    heads = sorted({place.scored for place in own} - {"nulls"})
+    asked = (read_representation(summary), seed)
+    own = {path: one for path, one in scored.items() if (one.representation, one.seed) == asked}
+    heads = sorted({one.head for one in own.values()} - {""})
     rate = read_json(summary)["metadata"]["frame_rate_hz"]
-    return Direct(rate, heads, join([place.path for place in own], LABELS))
+    return Direct(rate, heads, join(own, LABELS))
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -2,51 +2,51 @@
 
 from pathlib import Path
 
+from engram_audio.artifacts.identity import Scored, read_identity, read_representation
 from engram_audio.artifacts.json_document import read_json
-from engram_audio.artifacts.prediction_tables import join, locate
+from engram_audio.artifacts.prediction_tables import join
 from engram_audio.artifacts.table import write_csv
 from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
 from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 
 LABELS = ("model", "lag_frames", "event", "part")
 
 
+class Files(StepFiles):
+    section: Frozen[PredictionSection]
+    evaluation_section: Frozen[PredictionEvaluationSection]
+    statistics_section: Frozen[StatisticsSection]
+    scores: list[Path]
+    frames: list[Path]
+    worst: list[Path]
+    summaries: list[Path]
+    prediction: Output
+    worst_frames: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "tabulate_prediction",
-        __doc__,
-        input_lists=["scores", "frames", "worst", "summaries"],
-        outputs=["prediction", "worst_frames"],
-        argv=argv,
-    )
-    section = arguments.load_section("section", PredictionSection)
-    evaluation = arguments.load_section("evaluation_section", PredictionEvaluationSection)
-    statistics = arguments.load_section("statistics_section", StatisticsSection)
+    files = Files.parse(argv)
+    section, evaluation = files.section, files.evaluation_section
     settings = Settings(
-        section.lags_frames, section.targets, evaluation.slices, statistics.confidence,
-        evaluation.trimmed_fraction, evaluation.quantiles,
+        section.lags_frames, section.targets, evaluation.slices,
+        files.statistics_section.confidence, evaluation.trimmed_fraction, evaluation.quantiles,
     )  # fmt: skip
-    inputs = _gather(arguments)
+    inputs = _gather(files)
     table = prediction_table(inputs, settings)
-    write_csv(arguments.prediction, table, PREDICTION, arguments.manifest())
-    write_csv(arguments.worst_frames, worst_table(inputs), WORST_FRAMES, arguments.manifest())
+    write_csv(files.prediction, table, PREDICTION, files.manifest())
+    write_csv(files.worst_frames, worst_table(inputs), WORST_FRAMES, files.manifest())
 
 
-def _gather(arguments: _cli.Arguments) -> list[Inputs]:
-    metadata = {path.parent.name: read_json(path)["metadata"] for path in arguments.summaries}
-    places = [locate(path) for path in arguments.scores]
+def _gather(files: Files) -> list[Inputs]:
+    metadata = {read_representation(path): read_json(path)["metadata"] for path in files.summaries}
+    scores, frames, worst = map(_identified, (files.scores, files.frames, files.worst))
     groups = []
-    for name, seed in sorted({(place.representation, place.seed) for place in places}):
-
-        def of_group(paths: list[Path], name: str = name, seed: int = seed) -> list[Path]:
-            found = [locate(path) for path in paths]
-            return [p.path for p in found if (p.representation, p.seed) == (name, seed)]
-
-        heads = {p.scored for p in places if p.representation == name} - {"nulls"}
+    for name, seed in sorted({(one.representation, one.seed) for one in scores.values()}):
+        heads = {one.head for one in scores.values() if one.representation == name} - {""}
         groups.append(
             Inputs(
                 name,
@@ -54,13 +54,21 @@ def _gather(arguments: _cli.Arguments) -> list[Inputs]:
                 metadata[name]["frame_rate_hz"],
                 metadata[name]["num_dims"],
                 sorted(heads),
-                join(of_group(arguments.scores), (*LABELS, "slice", "speaker_id", "nll")),
-                join(of_group(arguments.frames), (*LABELS, "nll")),
-                join(of_group(arguments.worst), (*LABELS, "utterance_id", "frame", "nll")),
+                join(_of(scores, name, seed), (*LABELS, "slice", "speaker_id", "nll")),
+                join(_of(frames, name, seed), (*LABELS, "nll")),
+                join(_of(worst, name, seed), (*LABELS, "utterance_id", "frame", "nll")),
             )
         )
     return groups
 
 
+def _identified(paths: list[Path]) -> dict[Path, Scored]:
+    return {path: read_identity(path, Scored) for path in paths}
+
+
+def _of(scored: dict[Path, Scored], name: str, seed: int) -> list[Path]:
+    return [p for p, one in scored.items() if (one.representation, one.seed) == (name, seed)]
+
+
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

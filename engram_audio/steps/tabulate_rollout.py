@@ -2,52 +2,53 @@
 
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from engram_audio.artifacts.bundle import read_bundle
-from engram_audio.artifacts.rollout_paths import locate_rollout
+from engram_audio.artifacts.identity import RolloutRun, read_identity
 from engram_audio.artifacts.table import read_table, write_csv
 from engram_audio.rollout.ceiling import Run
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
-from engram_audio.rollout.config import METHOD_MODELS, RolloutBarsSection, RolloutSection
+from engram_audio.rollout.config import MethodSection, RolloutBarsSection, RolloutSection
 from engram_audio.rollout.tables import rollout_table, sweep_table
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run
 
 SCORES = ["mode", "inject_frames", "speaker_id", "horizon_frames", "num_starts", "part"]
 
 
+class Files(StepFiles):
+    sweeps: Fact[dict[str, str]]  # of each method, "" where it was named
+    rollout_section: Frozen[RolloutSection]
+    bars_section: Frozen[RolloutBarsSection]
+    statistics_section: Frozen[StatisticsSection]
+    models: list[Path]
+    scores: list[Path]
+    health: list[Path]
+    rollout: Output
+    rollout_sweep: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "tabulate_rollout",
-        __doc__,
-        input_lists=["models", "scores", "health", "sweeps"],
-        outputs=["rollout", "rollout_sweep"],
-        argv=argv,
-    )
-    settings = arguments.load_section("rollout_section", RolloutSection)
-    bars = arguments.load_section("bars_section", RolloutBarsSection)
-    statistics = arguments.load_section("statistics_section", StatisticsSection)
-    sweeps = dict(str(item).split("=", maxsplit=1) for item in arguments.sweeps)
-    runs = [
-        _run(*paths, sweeps)
-        for paths in zip(arguments.models, arguments.scores, arguments.health, strict=True)
-    ]
-    table = rollout_table(runs, settings, statistics.confidence)
-    write_csv(arguments.rollout, table, ROLLOUT, arguments.manifest())
-    sweep = sweep_table(runs, table, settings, bars)
-    write_csv(arguments.rollout_sweep, sweep, ROLLOUT_SWEEP, arguments.manifest())
+    files = Files.parse(argv)
+    trained = zip(files.models, files.scores, files.health, strict=True)
+    runs = [_run(*paths, files.sweeps) for paths in trained]
+    table = rollout_table(runs, files.rollout_section, files.statistics_section.confidence)
+    write_csv(files.rollout, table, ROLLOUT, files.manifest())
+    sweep = sweep_table(runs, table, files.rollout_section, files.bars_section)
+    write_csv(files.rollout_sweep, sweep, ROLLOUT_SWEEP, files.manifest())
 
 
 def _run(model: Path, scores: Path, health: Path, sweeps: dict[str, str]) -> Run:
-    place = locate_rollout(scores)
+    own = read_identity(scores, RolloutRun)
     _, header = read_bundle(model)
-    document = header["method"]
-    settings = METHOD_MODELS[document["kind"]].model_validate(document, strict=False)
+    settings = TypeAdapter(MethodSection).validate_python(header["method"], strict=False)
     return Run(
-        place.representation,
-        place.method,
-        sweeps.get(place.method, ""),
-        place.seed,
+        own.representation,
+        own.method,
+        sweeps.get(own.method, ""),
+        own.seed,
         settings,
         read_table(scores, SCORES),
         read_table(health, []),
@@ -55,4 +56,4 @@ def _run(model: Path, scores: Path, health: Path, sweeps: dict[str, str]) -> Run
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

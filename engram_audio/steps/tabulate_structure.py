@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from engram_audio.artifacts import structure_tables as tables
+from engram_audio.artifacts.identity import Analysis, read_identity, read_representation
 from engram_audio.artifacts.json_document import read_json
-from engram_audio.artifacts.structure_tables import Analysis
 from engram_audio.artifacts.table import read_table, write_csv
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.structure.columns import CURVES, LINEAR, NGRAMS, SPEAKERS, STRUCTURE
 from engram_audio.structure.comparisons import Analysed, surrogates_of
 from engram_audio.structure.side_tables import (
@@ -22,7 +22,6 @@ from engram_audio.structure.side_tables import (
 from engram_audio.structure.structure_table import Unit, analyse, structure_rows
 
 LOG = logging.getLogger(__name__)
-LISTS = ("scores", "keys", "curves", "ngrams")
 PUBLISHED = (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS)
 OUTPUTS = [f"{table.name}_table" for table in PUBLISHED]
 
@@ -40,20 +39,28 @@ def named(frame: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
     return frame
 
 
+class Files(StepFiles):
+    section: Frozen[StatisticsSection]
+    scores: list[Path]
+    key_table: list[Path]
+    curves: list[Path]
+    ngrams: list[Path]
+    linear: list[Path]
+    summaries: list[Path]
+    structure_table: Output
+    linear_table: Output
+    curves_table: Output
+    ngrams_table: Output
+    speakers_table: Output
+
+
 def main(argv: list[str] | None = None) -> None:
     """Read the tables of every representation and split; write five CSV files."""
-    arguments = _cli.parse_arguments(
-        "tabulate_structure",
-        __doc__,
-        input_lists=[*LISTS, "linear", "summaries"],
-        outputs=OUTPUTS,
-        argv=argv,
-    )
-    section = arguments.load_section("section", StatisticsSection)
-    level = section.confidence
-    units = {path.parent.name: read_unit(path) for path in arguments.summaries}
-    scores, keys, curves, ngrams = (
-        tables.group_by_analysis(getattr(arguments, name)) for name in LISTS
+    files = Files.parse(argv)
+    level = files.section.confidence
+    units = {read_representation(path): read_unit(path) for path in files.summaries}
+    scores, keys, curves, ngrams = map(
+        tables.group_by_analysis, (files.scores, files.key_table, files.curves, files.ngrams)
     )
     analysed: dict[tuple[str, int], Analysed] = {}
     for one, paths in scores.items():
@@ -62,12 +69,12 @@ def main(argv: list[str] | None = None) -> None:
             tables.read_all(paths, tables.SCORES), tables.read_all(keys[one], tables.KEYS)
         )
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in OUTPUTS}
-    for path in arguments.linear:
-        one = tables.analysis_of(path)
+    for path in files.linear:
+        one = read_identity(path, Analysis)
         linear = linear_rows(read_table(path, tables.LINEAR), level)
         rows = structure_rows(
             analysed[one], surrogates_of(one, analysed), linear, units[one.representation],
-            section, f"{one.representation}/{one.split_seed}",
+            files.section, f"{one.representation}/{one.split_seed}",
         )  # fmt: skip
         curve_sums = tables.read_all(curves[one], tables.CURVES)
         ngram_counts = tables.read_all(ngrams[one], tables.NGRAMS)
@@ -79,8 +86,8 @@ def main(argv: list[str] | None = None) -> None:
             found[name].append(named(piece, one))
     for table, (name, frames) in zip(PUBLISHED, found.items(), strict=True):
         frame = table.arrange(pd.concat(frames, ignore_index=True))
-        write_csv(getattr(arguments, name), frame, table, arguments.manifest())
+        write_csv(files.output_files[name], frame, table, files.manifest())
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,14 @@ from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.artifacts.table import read_table
 from engram_audio.codecs.codec_health import collapse_reason
-from engram_audio.codecs.config import codec_model
+from engram_audio.codecs.config import CodecSection
 from engram_audio.codecs.crops import choose_utterances
 from engram_audio.codecs.fitted_config import TrainedCodecSettings
 from engram_audio.codecs.training import build_task, pack_codec, train_codec
 from engram_audio.codecs.waveform import resample
 from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.errors import InputError
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Device, Frozen, LogFolder, Output, StepFiles, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._progress import track
 from engram_audio.steps._training import TrainingRun
@@ -28,25 +29,27 @@ from engram_audio.steps._training import TrainingRun
 LOG = logging.getLogger(__name__)
 
 
+class Files(StepFiles):
+    section: Frozen[CodecSection]
+    utterances: Path
+    splits: Path
+    weights: Output
+    history: Output
+    tensorboard: LogFolder
+    device: Device
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "train_codec",
-        __doc__,
-        inputs=["utterances", "splits"],
-        outputs=["weights", "history"],
-        texts=["tensorboard"],
-        uses_device=True,
-        argv=argv,
-    )
-    settings = arguments.load_section("section", codec_model(arguments.section_text("section")))
+    files = Files.parse(argv)
+    settings = files.section
     if not isinstance(settings, TrainedCodecSettings):
         raise InputError(
-            f"{arguments.section_name('section')}: a codec of kind {settings.kind} is not trained"
+            f"{files.section_name(settings)}: a codec of kind {settings.kind} is not trained"
         )
-    device = torch.device(resolve_device(arguments.device, settings.uses_torch))
-    splits = read_table(arguments.splits, ["utterance_id", "split"])
-    table = read_table(arguments.utterances, ["utterance_id", "duration_s", *AUDIO_COLUMNS])
+    device = torch.device(resolve_device(files.device, settings.uses_torch))
+    splits = read_table(files.splits, ["utterance_id", "split"])
+    table = read_table(files.utterances, ["utterance_id", "duration_s", *AUDIO_COLUMNS])
     clips = table.merge(splits, on="utterance_id", how="left")
     most = {
         "train": settings.maximum_train_h * 3600,
@@ -55,20 +58,20 @@ def main(argv: list[str] | None = None) -> None:
     train, val = (_read(clips, part, most[part], settings) for part in ("train", "val"))
     task = build_task(settings, settings.kind, train, val, device)
     # A collapsed codec that is kept after all is judged anew, not trained again.
-    with TrainingRun(arguments, settings.recipe, ("section", "recipe"), {"health"}) as run:
+    with TrainingRun(files, settings.recipe, settings, {"health"}) as run:
         state = run.train("codec", partial(train_codec, settings, task, device))
         reason = collapse_reason(task.details, settings)
         if reason is not None and settings.health.action == "fail":
             raise InputError(
-                f"{arguments.weights}: the codec has collapsed: {reason}; change its beta or its "
+                f"{files.weights}: the codec has collapsed: {reason}; change its beta or its "
                 "recipe, or set health.action to `report` to keep it and flag it"
             )
         if reason is not None:
             LOG.warning("the codec has collapsed: %s", reason)
-        write_jsonl(arguments.history, state.history)
+        write_jsonl(files.history, state.history)
         header = {"health": task.details, "collapse": reason or ""}
-        manifest = {**arguments.manifest(settings.seed), **header}
-        write_bundle(arguments.weights, pack_codec(task.generator), manifest)
+        manifest = {**files.manifest(settings.seed), **header}
+        write_bundle(files.weights, pack_codec(task.generator), manifest)
 
 
 def _read(
@@ -84,4 +87,4 @@ def _read(
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

@@ -1,6 +1,7 @@
 """Train one Engram memory jointly with its head, and its control with shuffled keys; resumable."""
 
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -8,52 +9,68 @@ from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.memory.config import EngramMemory, MemoryStageSection
 from engram_audio.memory.joint import train_engram
 from engram_audio.memory.storage import pack_engram
-from engram_audio.prediction.config import PredictionSection
+from engram_audio.prediction.config import HeadSection, PredictionSection
 from engram_audio.prediction.fit import events_trained
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import (
+    Device,
+    Frozen,
+    LogFolder,
+    Output,
+    StepFiles,
+    Wildcard,
+    blame,
+    run,
+)
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
-from engram_audio.steps._prediction import load_head, load_material
+from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
+from engram_audio.training.config import TrainingRecipe
+
+
+class Files(StepFiles):
+    lag: Wildcard[int]
+    seed: Wildcard[int]
+    section: Frozen[PredictionSection]
+    stage_section: Frozen[MemoryStageSection]
+    memory_section: Frozen[EngramMemory]
+    head_section: Frozen[HeadSection]
+    recipe_section: Frozen[TrainingRecipe]
+    nulls: Path
+    splits: Path
+    shards: list[Path]
+    memory: Output
+    tensorboard: LogFolder
+    device: Device
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "train_memory",
-        __doc__,
-        inputs=["nulls", "splits"],
-        input_lists=["shards"],
-        outputs=["memory"],
-        wildcards=["lag", "seed"],
-        texts=["tensorboard"],
-        uses_device=True,
-        argv=argv,
-    )  # fmt: skip
-    section = arguments.load_section("section", PredictionSection)
-    stage = arguments.load_section("stage_section", MemoryStageSection)
-    settings = arguments.load_section("memory_section", EngramMemory)
-    head = load_head(arguments)
-    device = torch.device(resolve_device(arguments.device, uses_torch=True))
-    lag, seed = int(arguments.lag), int(arguments.seed)
-    frames = open_frames(arguments.shards, arguments.splits)
+    files = Files.parse(argv)
+    device = torch.device(resolve_device(files.device, uses_torch=True))
+    stage, settings, head = files.stage_section, files.memory_section, files.head_section
+    lag, seed = files.lag, files.seed
+    frames = open_frames(files.shards, files.splits)
     event = events_trained(lag, (stage.target,))[0]
     arrays, headers = {}, {}
-    with TrainingRun(arguments) as run, load_material(frames, arguments.nulls, section) as material:
+    with (
+        TrainingRun(files, files.recipe_section) as run,
+        load_material(frames, files.nulls, files.section) as material,
+    ):
         for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
             train = partial(
                 train_engram, settings, head, run.recipe, material, lag, event, seed, device,
                 is_shuffled=is_shuffled,
             )  # fmt: skip
-            with _cli.blame(arguments.section_name("memory_section")):
+            with blame(files.section_name(settings)):
                 trained = run.train(label, train)
             packed, headers[label] = pack_engram(
-                label, trained, settings, head, section.window_frames
+                label, trained, settings, head, files.section.window_frames
             )
             arrays |= packed
         kind = {"kind": settings.kind, "event": stage.target, "memories": headers}
-        write_bundle(arguments.memory, arrays, {**arguments.manifest(seed), **kind})
+        write_bundle(files.memory, arrays, {**files.manifest(seed), **kind})
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

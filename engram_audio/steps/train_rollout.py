@@ -1,6 +1,7 @@
 """Train one rollout method and its guard; resumes after a kill with the same bits."""
 
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -10,48 +11,64 @@ from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.errors import InputError
 from engram_audio.prediction.config import PredictionSection
 from engram_audio.prediction.fit import Material
-from engram_audio.rollout.config import AnyMethod, OneStepMethod, RefitMethod
+from engram_audio.rollout.config import AnyMethod, MethodSection, OneStepMethod, RefitMethod
 from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
 from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import AnyGuard, pack_method
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import (
+    Device,
+    Frozen,
+    LogFolder,
+    Output,
+    StepFiles,
+    Wildcard,
+    blame,
+    run,
+)
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
 from engram_audio.steps._prediction import load_material
-from engram_audio.steps._rollout import RolloutFiles, load_method, open_base
+from engram_audio.steps._rollout import RolloutFiles, open_base
 from engram_audio.steps._training import TrainingRun
+from engram_audio.training.config import TrainingRecipe
 
 History = list[dict[str, float]]
 
 
+class Files(StepFiles):
+    seed: Wildcard[int]
+    section: Frozen[PredictionSection]
+    method_section: Frozen[MethodSection]
+    recipe_section: Frozen[TrainingRecipe | None]
+    nulls: Path
+    splits: Path
+    base_model: Path | None
+    memory: Path | None
+    shards: list[Path]
+    model: Output
+    history: Output
+    tensorboard: LogFolder
+    device: Device
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
-    arguments = _cli.parse_arguments(
-        "train_rollout",
-        __doc__,
-        inputs=["nulls", "splits"],
-        optional_inputs=["base_model", "memory"],
-        input_lists=["shards"],
-        outputs=["model", "history"],
-        wildcards=["seed"],
-        texts=["tensorboard"],
-        uses_device=True,
-        argv=argv,
-    )
-    section = arguments.load_section("section", PredictionSection)
-    settings = load_method(arguments, "method_section")
-    device = torch.device(resolve_device(arguments.device, uses_torch=True))
-    seed = int(arguments.seed)
-    frames = open_frames(arguments.shards, arguments.splits)
-    files = RolloutFiles(arguments.base_model, arguments.memory)
-    with TrainingRun(arguments) as run, load_material(frames, arguments.nulls, section) as material:
-        base = open_base(settings, files, material.reference, frame_of(material))
-        with _cli.blame(arguments.section_name("method_section")):
-            model, history = _trained(run, settings, material, base, seed, device)
-            guard = _guard(settings, model, material, seed, device)
-        write_jsonl(arguments.history, history)
-        header = {**arguments.manifest(seed), "method": settings.model_dump(mode="json")}
-        write_bundle(arguments.model, pack_method(model, guard), header)
+    files = Files.parse(argv)
+    settings = files.method_section
+    device = torch.device(resolve_device(files.device, uses_torch=True))
+    frames = open_frames(files.shards, files.splits)
+    bases = RolloutFiles(files.base_model, files.memory)
+    with (
+        TrainingRun(files, files.recipe_section) as run,
+        load_material(frames, files.nulls, files.section) as material,
+    ):
+        base = open_base(settings, bases, material.reference, frame_of(material))
+        with blame(files.section_name(settings)):
+            model, history = _trained(run, settings, material, base, files.seed, device)
+            guard = _guard(settings, model, material, files.seed, device)
+        write_jsonl(files.history, history)
+        header = {**files.manifest(files.seed), "method": settings.model_dump(mode="json")}
+        write_bundle(files.model, pack_method(model, guard), header)
 
 
 def _trained(
@@ -82,4 +99,4 @@ def _guard(
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run(main)

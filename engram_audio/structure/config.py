@@ -1,13 +1,29 @@
-"""Settings of the structure stage: windows, key families, gates."""
+"""Settings of the structure stage: key families, gates, and what they must agree on."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Collection, Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from engram_audio.errors import InputError
-from engram_audio.section import Counts, Names, NgramOrder, Section, distinct, require_power_below
+from engram_audio.choices import chosen, require, require_listed
+from engram_audio.section import (
+    Counts,
+    Name,
+    Names,
+    NgramOrder,
+    Section,
+    distinct,
+    require_power_below,
+)
+from engram_audio.views import (
+    ContextView,
+    Slices,
+    SlicesView,
+    Viewed,
+    ViewsSection,
+    compose,
+)
 
-SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
 KeyInput = Literal["raw", "speaker_centred", "increments"]
 NUM_CELLS_LIMIT = 2**31 - 1  # cells are numbered in 32 bits
 CodebookSizes = Annotated[
@@ -15,25 +31,15 @@ CodebookSizes = Annotated[
 ]
 
 
-class StructureSection(Section):
-    """What all key families share."""
+class StructureValues(Section):
+    """What all key families share, views aside."""
 
-    window_frames: int = Field(ge=1, le=4096, description="W, frames of context.")
     lags_frames: Counts = Field(min_length=1, description="Lags k, in frames.")
-    slices: Annotated[tuple[SliceName, ...], AfterValidator(distinct)] = Field(
-        min_length=1, description="Slices, each refitted inside."
-    )
-    medial_range: tuple[float, float] = Field(
-        description="Medial positions, fraction of utterance."
-    )
     minimum_cell_frames: int = Field(
         ge=1, description="A cell with fewer train frames is excluded."
     )
     std_floor: float = Field(
         gt=0, description="Smallest SD of delta, as a share of the dimension's own RMS value."
-    )
-    principal_subspaces: Counts = Field(
-        description="Edges q: rows for the first q principal directions of delta and the rest."
     )
     variance_shrinkage_frames: float = Field(
         ge=0, description="Frames of pooled variance added to each cell's variance."
@@ -54,13 +60,15 @@ class StructureSection(Section):
     )
     seed: int = Field(ge=0, description="Seed of subsamples, k-means and controls.")
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not 0 <= self.medial_range[0] < self.medial_range[1] <= 1:
-            raise ValueError(
-                f"medial_range {list(self.medial_range)}: two ascending fractions of an utterance"
-            )
-        return self
+
+class StructureSection(StructureValues, ContextView, SlicesView, Viewed):
+    """What all key families share, as the steps read it."""
+
+    VIEWS: ClassVar[Mapping[str, str]] = {"principal_subspaces": "delta_subspaces"}
+
+    principal_subspaces: Counts = Field(
+        description="Edges q: rows for the first q principal directions of delta and the rest."
+    )
 
 
 class _KeyFamily(Section):
@@ -185,24 +193,6 @@ def registered_part(
     return section.model_copy(update=changes) if own else None
 
 
-def parse_key_family(text: str, source: str) -> KeyFamilySection:
-    """Parse the canonical JSON of one key family.
-
-    Args:
-        text: The section.
-        source: Name of its file, for errors.
-
-    Raises:
-        InputError: Not a key family.
-    """
-    try:
-        return TypeAdapter(KeyFamilySection).validate_json(text)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise InputError(f"{source}: not a key family: {key}: {problem['msg']}") from error
-
-
 class LiteralGate(Section):
     """The brief's gate, printed as a row; it cannot be reached in high dimension (SCIENCE 0.3)."""
 
@@ -229,8 +219,27 @@ class OperativeGate(Section):
     )
 
 
-class DecisionSection(Section):
-    """What is decided, fixed before looking."""
+class StructureSettings(StructureValues):
+    """The stage: its values, its key families, and which of them run."""
+
+    families: Names = Field(
+        min_length=1,
+        description="Key families that run, one job for each representation and split.",
+    )
+    library: dict[Name, KeyFamilySection] = Field(description="Key families by name.")
+
+    def used(self) -> Self:
+        """Return the stage with the listed families only.
+
+        Raises:
+            ValueError: A listed family is not defined.
+        """
+        key, where = "structure.families", "structure.library"
+        return self.model_copy(update={"library": chosen(key, self.families, self.library, where)})
+
+
+class DecisionValues(Section):
+    """What is decided, fixed before looking, views aside."""
 
     representation: str = Field(description="The representation whose verdict is the study's.")
     keys: Names = Field(
@@ -238,8 +247,73 @@ class DecisionSection(Section):
         description="Pre-registered keys; intervals are Bonferroni-corrected for them.",
     )
     lag_frames: int = Field(ge=1, description="Pre-registered lag.")
-    slices: Annotated[tuple[SliceName, ...], AfterValidator(distinct)] = Field(
-        min_length=1, description="Pre-registered slices: the gate must hold on every one."
-    )
     literal_gate: LiteralGate
     operative_gate: OperativeGate
+
+
+class DecisionSection(DecisionValues, Viewed):
+    """What is decided, as the steps read it."""
+
+    VIEWS: ClassVar[Mapping[str, str]] = {"slices": "judged_slices"}
+
+    slices: Slices = Field(description="Pre-registered slices: the gate must hold on every one.")
+
+
+def check_decision(
+    decision: DecisionValues, structure: StructureSettings, analysed: Collection[str]
+) -> None:
+    """Check what is decided against what is run.
+
+    Args:
+        decision: What is decided.
+        structure: The stage, used families only.
+        analysed: Representations that are analysed.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    key = "decision.representation"
+    require_listed(key, decision.representation, "representations.analysed", analysed)
+    require("decision.lag_frames", decision.lag_frames, structure.lags_frames)
+    families = structure.library
+    sizes: dict[str, int] = {}
+    for name, family in families.items():
+        if not isinstance(family, TargetOracleKeys):
+            sizes |= codebook_sizes(name, family)
+    for name in decision.keys:
+        require("decision.keys", name, sizes)
+    oracles = [row for row in families.values() if isinstance(row, TargetOracleKeys)]
+    if len(oracles) != 1:
+        raise ValueError(
+            "structure.families: exactly one family of kind `target_oracle` gives the floor, "
+            f"found {len(oracles)}"
+        )
+    for name in decision.keys:
+        if sizes[name] not in oracles[0].codebook_sizes:
+            raise ValueError(
+                f"decision.keys: {name} has {sizes[name]} cells, but no target oracle of that "
+                f"size is configured; add {sizes[name]} to its codebook_sizes"
+            )
+
+
+def calibration_structure(
+    structure: StructureSettings, decision: DecisionSection, views: ViewsSection
+) -> StructureSection:
+    """Return the structure section as far as the registered gate needs it: worlds run with this."""
+    changes = {
+        "lags_frames": tuple(sorted({1, decision.lag_frames})),
+        "slices": tuple(dict.fromkeys(["all", *decision.slices])),
+        "principal_subspaces": (),
+    }
+    return compose(StructureSection, structure, views).model_copy(update=changes)
+
+
+def calibration_families(
+    structure: StructureSettings, decision: DecisionValues
+) -> dict[str, KeyFamilySection]:
+    """Return the families of registered keys, cut to these, and the oracle that gives the floor."""
+    cut = {
+        name: registered_part(name, family, decision.keys)
+        for name, family in structure.library.items()
+    }
+    return {name: family for name, family in cut.items() if family is not None}

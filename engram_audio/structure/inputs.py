@@ -60,8 +60,8 @@ def input_window(name: KeyInput, window_frames: int) -> int:
         return window_frames
     if window_frames < 2:
         raise InputError(
-            "structure.window_frames: increments need a window of at least 2 frames; "
-            "raise it or drop the input `increments` from structure_keys"
+            "views.window_frames: increments need a window of at least 2 frames; "
+            "raise it or drop the input `increments` from structure.library"
         )
     return window_frames - 1
 

@@ -17,7 +17,6 @@ from engram_audio.structure.config import (
     NUM_CELLS_LIMIT,
     KeyFamilySection,
     KeyInput,
-    SliceName,
     TargetOracleKeys,
 )
 from engram_audio.structure.controls import CONTROLS, permuted_index, swapped_index
@@ -54,6 +53,7 @@ from engram_audio.structure.scoring import (
 )
 from engram_audio.structure.seeding import generator
 from engram_audio.structure.targets import TRAIN
+from engram_audio.views import SliceName
 
 
 class KeyTables(NamedTuple):
@@ -250,7 +250,7 @@ class _Work:
         for spec in specs:
             if spec.num_cells > NUM_CELLS_LIMIT:
                 raise InputError(
-                    f"structure_keys.{self._name}: {spec.name} has more than {NUM_CELLS_LIMIT} "
+                    f"structure.library.{self._name}: {spec.name} has more than {NUM_CELLS_LIMIT} "
                     "cells; take fewer components or fewer bins"
                 )
         return specs

@@ -16,13 +16,13 @@ from scipy import special
 
 from engram_audio import windows
 from engram_audio.latents.block import LatentBlock
-from engram_audio.structure.config import SliceName
 from engram_audio.structure.features import KeyContext, ridge_weights, window_moments
 from engram_audio.structure.grouped import add_grouped
 from engram_audio.structure.inputs import InputMeans, hold, input_source
 from engram_audio.structure.key_tables import TableBuilder
 from engram_audio.structure.material import Material
 from engram_audio.structure.targets import PARTS, TRAIN
+from engram_audio.views import SliceName
 
 LINEAR_COLUMNS = (
     "model", "lag_frames", "slice", "part", "speaker_id", "num_frames", "sse_residual",

@@ -7,7 +7,7 @@ import pandas as pd
 
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
-from engram_audio.structure.config import SliceName, StructureSection
+from engram_audio.structure.config import StructureSection
 from engram_audio.structure.inputs import hold
 from engram_audio.structure.normalization import Normalization, fit_normalizations
 from engram_audio.structure.targets import (
@@ -16,6 +16,7 @@ from engram_audio.structure.targets import (
     index_frames,
     select_targets,
 )
+from engram_audio.views import SliceName
 
 
 class Material(NamedTuple):

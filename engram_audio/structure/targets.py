@@ -13,7 +13,8 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.structure.config import SliceName, StructureSection
+from engram_audio.structure.config import StructureSection
+from engram_audio.views import SliceName
 
 PARTS = ("train", "val", "eval")
 TRAIN, VAL, EVAL = range(3)

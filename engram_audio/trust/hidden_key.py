@@ -16,10 +16,10 @@ from engram_audio.calibration.worlds_motif import Motifs
 from engram_audio.stats.estimate import uncertain
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.structure import cells
-from engram_audio.structure.config import SliceName
 from engram_audio.structure.material import Material, memory_bytes
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
 from engram_audio.structure.targets import EVAL
+from engram_audio.views import SliceName
 
 STAGE = "hidden key"
 

@@ -4,7 +4,6 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,9 +11,10 @@ from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.planning import section_of
 from engram_audio.study import Study
+from tests import studies
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = yaml.safe_load((ROOT / "demo" / "config.yaml").read_text(encoding="utf-8"))
+CONFIG = studies.study("demo")
 
 
 def places(node: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

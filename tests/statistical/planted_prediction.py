@@ -7,13 +7,11 @@ speakers, so that the draw of the eval sample cancels; its standard error is ove
 Shapes: M targets, D dimensions.
 """
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 
 from engram_audio import windows
 from engram_audio.calibration.layout import WorldSize
@@ -22,7 +20,11 @@ from engram_audio.calibration.world import World, eval_block, simulate
 from engram_audio.config import WorkflowConfig, parse_config
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
 from engram_audio.prediction import scores
-from engram_audio.prediction.config import AnyHead
+from engram_audio.prediction.config import (
+    AnyHead,
+    PredictionEvaluationSection,
+    PredictionSection,
+)
 from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.prediction.dequantization import noisy_source
 from engram_audio.prediction.evaluation import EventTask, evaluate_part
@@ -35,15 +37,15 @@ from engram_audio.prediction.predictor import View
 from engram_audio.prediction.reference import measure_reference
 from engram_audio.training.loop import Callbacks
 from engram_audio.trust.measurement import parts_of
+from tests import studies
 
 CPU = torch.device("cpu")
 RECIPE_SIZE = WorldSize(60, 20, 25)
-ROOT = Path(__file__).parents[2]
 
 
 def default_study() -> WorkflowConfig:
     """The configuration that a study starts from."""
-    return parse_config(yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8")))
+    return parse_config(studies.study())
 
 
 class Mean(NamedTuple):
@@ -75,7 +77,7 @@ class Planted(NamedTuple):
     @property
     def targets(self) -> np.ndarray:
         """Rows of the eval block that every lag predicts, shape [M]."""
-        window = self.study.prediction.window_frames
+        window = self.study.views.window_frames
         return windows.target_rows(
             self.clean.offsets, window, max(self.study.prediction.lags_frames)
         )
@@ -93,7 +95,7 @@ class Planted(NamedTuple):
     def predictor(self, model: ConditionalDensity) -> ModelPredictor:
         """Wrap a model for scoring."""
         speakers = self.material.reference.speakers
-        return ModelPredictor(model, self.study.prediction.window_frames, speakers, 4096, CPU)
+        return ModelPredictor(model, self.study.views.window_frames, speakers, 4096, CPU)
 
     def nll(self, model: ConditionalDensity, lag: int, event: str) -> np.ndarray:
         """Return the score of each eval target, nats, shape [M]."""
@@ -139,13 +141,14 @@ class Planted(NamedTuple):
 
     def worst_frames(self, model: ConditionalDensity, lag: int) -> pd.DataFrame:
         """Return the evaluation's list of worst eval frames."""
-        section = self.study.prediction
+        section = studies.section_of(self.study, PredictionSection)
         task = EventTask("delta", lag, section.window_frames, max(section.lags_frames))
+        evaluation = studies.section_of(self.study, PredictionEvaluationSection)
         few = {"slices": ("all",), "maximum_sampled_frames": 100}
         part_of = {str(name): "eval" for name in self.noisy.utterance_ids}
         return evaluate_part(
             self.predictor(model), lambda: iter([self.noisy]), part_of, "eval", task,
-            self.material.reference, self.study.prediction_evaluation.model_copy(update=few),
+            self.material.reference, evaluation.model_copy(update=few),
             num_targets=len(self.targets),
         ).worst  # fmt: skip
 
@@ -166,8 +169,8 @@ class Planted(NamedTuple):
 
     def trained(self, head: str, lag: int, event: str) -> ConditionalDensity:
         """Train one of the study's heads with the study's recipe."""
-        settings = self.study.prediction_heads[head]
-        recipe = self.study.prediction_recipes[settings.recipe]
+        settings = self.study.prediction.library[head]
+        recipe = self.study.recipes[settings.recipe]
         model, _, _ = train_head(
             settings, recipe, self.material, lag, event, 0, CPU, None, Callbacks()
         )
@@ -175,8 +178,8 @@ class Planted(NamedTuple):
 
     def marginal(self, head: str, space: str) -> ConditionalDensity:
         """Fit the head's family without context, grown as the study grows it."""
-        settings: AnyHead = self.study.prediction_heads[head]
-        recipe = self.study.prediction_recipes[settings.marginal.recipe]
+        settings: AnyHead = self.study.prediction.library[head]
+        recipe = self.study.recipes[settings.marginal.recipe]
         fit, _ = fit_marginals(settings, recipe, self.material, 0)[space]
         return fit.model
 
@@ -191,7 +194,7 @@ def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters:
         parameters: Values other than the name's own.
     """
     study = default_study()
-    section = study.prediction
+    section = studies.section_of(study, PredictionSection)
     world = make_world(name, seed, **parameters)
     draw = simulate(world, size)
     part_of = parts_of(draw, 0)
@@ -206,7 +209,7 @@ def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters:
     source = noisy_source(raw, noise_sd, section.noise_seed)
     moments = LadderMoments(first, window, lags)
     moments.accumulate(source, part_of, window)
-    nulls = study.prediction_nulls
+    nulls = study.prediction.nulls
     rungs = fit_ladder(moments, section.targets, nulls.orders, nulls.ridges)
     block = concatenate_blocks(list(source()))
     noisy = draw._replace(block=block)

@@ -1,16 +1,14 @@
 """Bugs are caught, error rates and coverage hold, held-out worlds come out right."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
-import yaml
 
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import simulate
 from engram_audio.config import parse_config
 from engram_audio.latents.block import LatentBlock
+from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.structure.material import Material, prepare
 from engram_audio.trust.hidden_key import hidden_key_of
 from engram_audio.trust.measurement import (
@@ -25,12 +23,12 @@ from engram_audio.trust.oracle_rows import oracle_rows
 from engram_audio.trust.power import coverage_rows, power_rows
 from engram_audio.trust.sabotage import BUGS, sabotage_analysis, sabotage_rows
 from engram_audio.trust.tables import sabotage_frame, sabotage_matrix
+from tests import studies
 
-CONFIG = parse_config(
-    yaml.safe_load((Path(__file__).parents[2] / "demo/config.yaml").read_text(encoding="utf-8"))
-)
+CONFIG = parse_config(studies.study("demo"))
+EVALUATION = studies.section_of(CONFIG, PredictionEvaluationSection)
 ANALYSIS = Analysis(
-    CONFIG.calibration_structure, CONFIG.calibration_keys, CONFIG.decision.keys,
+    studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG), CONFIG.decision.keys,
     CONFIG.decision.lag_frames, CONFIG.statistics,
 )  # fmt: skip
 SMALL = sabotage_analysis(ANALYSIS, 16)
@@ -104,7 +102,12 @@ def test_an_injected_oracle_reads_its_own_truth(name: str):
     oracle = planted.world.oracle()
     assert oracle is not None
     rows = oracle_rows(
-        name, oracle, planted.truths, material, part_of, CONFIG.prediction_evaluation
+        name,
+        oracle,
+        planted.truths,
+        material,
+        part_of,
+        EVALUATION,
     )
     assert {row.quantity for row in rows} >= {"nll_nats", "cosine", "variance_ratio"}
     failing = [row for row in rows if not row.passes]
@@ -129,7 +132,7 @@ def test_an_oracle_that_sees_the_target_is_noticed():
     early: object = Early()
     rows = oracle_rows(
         "ar1_r07", early, planted.truths, material, part_of,  # type: ignore[arg-type]
-        CONFIG.prediction_evaluation,
+        EVALUATION,
     )  # fmt: skip
     assert not all(row.passes for row in rows if row.lag_frames == 2)
 

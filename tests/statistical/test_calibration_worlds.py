@@ -1,17 +1,14 @@
 """All planted worlds through structure, gate and injected oracle in memory: every known answer.
 
-The demo runs a few of them as files; this is the full set of `tests/full_calibration.yaml` at the
+The demo runs a few of them as files; this is the full set of `studies/full_calibration.yaml` at the
 demo's size (40 train and 80 eval speakers of 16 utterances of 40 to 80 frames). Each row's
 tolerance is three combined standard errors over speakers plus the computed loss of fitting
 (`calibration.published`), so it follows the size by itself.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.names import WORLD_NAMES
@@ -23,6 +20,8 @@ from engram_audio.calibration.world import Draw, simulate
 from engram_audio.config import WorkflowConfig, parse_config
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.var import fit_var, simulate_var
+from engram_audio.prediction.config import PredictionEvaluationSection
+from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import Decided, decide_all
 from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
@@ -32,23 +31,17 @@ from engram_audio.structure.structure_table import Unit, analyse, structure_rows
 from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
 from engram_audio.trust.measurement import all_truths, parts_of
 from engram_audio.trust.oracle_rows import oracle_rows
-
-ROOT = Path(__file__).parents[2]
+from tests import studies
 
 
 def full_calibration() -> WorkflowConfig:
-    """The demo's configuration with the changes of `tests/full_calibration.yaml`."""
-    raw, changes = (
-        yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
-        for name in ("demo/config.yaml", "tests/full_calibration.yaml")
-    )
-    raw["latents"]["surrogates"] |= changes["latents"]["surrogates"]
-    raw["calibration"]["worlds"] |= changes["calibration"]["worlds"]
-    return parse_config(raw)
+    """The demo's configuration with the changes of `studies/full_calibration.yaml`."""
+    return parse_config(studies.study("demo", "full_calibration"))
 
 
 CONFIG = full_calibration()
-SECTION, WORLDS_SECTION = CONFIG.calibration_structure, CONFIG.calibration.worlds
+SECTION, WORLDS_SECTION = studies.worlds_structure(CONFIG), CONFIG.calibration.worlds
+DECISION = studies.section_of(CONFIG, DecisionSection)
 SIZE = WorldSize(
     WORLDS_SECTION.num_train_speakers, WORLDS_SECTION.num_eval_speakers,
     WORLDS_SECTION.num_utterances_per_speaker,
@@ -56,7 +49,10 @@ SIZE = WorldSize(
 
 
 def _analysed(material: Material):
-    found = [score_keys(name, family, material) for name, family in CONFIG.calibration_keys.items()]
+    found = [
+        score_keys(name, family, material)
+        for name, family in studies.worlds_families(CONFIG).items()
+    ]
     scores = pd.concat([tables.scores for tables in found], ignore_index=True)
     keys = pd.concat([tables.keys for tables in found], ignore_index=True)
     return analyse(scores, keys), linear_rows(score_linear(material), CONFIG.statistics.confidence)
@@ -70,7 +66,7 @@ def _linear_twin(draw: Draw, part_of: dict[str, str]) -> LatentBlock:
     """The VAR surrogate, fitted on train utterances as the workflow fits it."""
     parts = np.array([part_of[str(name)] for name in draw.block.utterance_ids], dtype=object)
     train = draw._replace(split_hint=parts).of_split("train")
-    settings = CONFIG.latents.surrogates
+    settings = CONFIG.representations.surrogates
     return simulate_var(fit_var([train], settings.var_order), draw.block, settings.seed)
 
 
@@ -96,11 +92,11 @@ def calibrate(name: str, size: WorldSize = SIZE) -> tuple[list[CalibrationRow], 
     if key is not None:
         rows += hidden_key_rows(name, world, key, planted.truths, material)
     if oracle is not None:
-        evaluation = CONFIG.prediction_evaluation
+        evaluation = studies.section_of(CONFIG, PredictionEvaluationSection)
         rows += oracle_rows(name, oracle, planted.truths, material, part_of, evaluation)
     names = {"representation": name, "split_seed": 0}
     decided = decide_all(
-        table.assign(**names), linear.assign(**names), CONFIG.decision, CONFIG.statistics.confidence
+        table.assign(**names), linear.assign(**names), DECISION, CONFIG.statistics.confidence
     )
     return rows, decided[name]
 

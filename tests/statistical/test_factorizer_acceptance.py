@@ -36,7 +36,7 @@ def planted(name: str) -> Planted:
 
 def section(variant: str, **changes: Any) -> FactorizerSection:
     """A variant of the default study with dotted keys changed."""
-    document = default_study().factorizer_variants[variant].model_dump(mode="json")
+    document = default_study().factorizer.library[variant].model_dump(mode="json")
     for key, value in changes.items():
         *path, last = key.split("__")
         place = document
@@ -85,7 +85,7 @@ class Factorized(NamedTuple):
 def factorized(name: str, variant: str, **changes: Any) -> Factorized:
     world, study = planted(name), default_study()
     settings = section(variant, **changes)
-    recipe = study.factorizer_recipes[settings.recipe]
+    recipe = study.recipes[settings.recipe]
     task, _ = train_factorizer(settings, recipe, world.material, None, 0, CPU, None, Callbacks())
     block = world.noisy
     padded = pad_utterances(block, np.arange(len(block.utterance_ids)))
@@ -199,7 +199,7 @@ def test_the_first_experiment_fails_as_it_did():
     found = factorized("ssm", "first_experiment", decoder__noise="shared")
     gain, _, _ = information(found, 64)
     health = found.health()
-    reason = collapse_reason(found.details, found.model, default_study().factorizer_health)
+    reason = collapse_reason(found.details, found.model, default_study().factorizer.health)
     print(found.details["state_sd"], health, gain, reason)
     assert reason is not None
     assert health["innovation_nats"] < 0.1

@@ -42,7 +42,7 @@ def planted(name: str, size: WorldSize = RECIPE_SIZE) -> Planted:
 
 
 def settings(preset: str, **changes: Any) -> LookupMemory:
-    document = default_study().memories[preset].model_dump(mode="json")
+    document = default_study().memory.library[preset].model_dump(mode="json")
     return LookupMemory.model_validate({**document, **changes}, strict=False)
 
 
@@ -109,8 +109,8 @@ def test_the_table_is_looked_up():
 def matched_gain(found: Scored) -> Mean:
     """Gain over the marginal of a head with the memory's parameters, trained by its recipe."""
     study, material = default_study(), found.world.material
-    head = study.prediction_heads[study.memory_controls.head]
-    recipe = study.memory_recipes[study.memory_controls.recipe]
+    head = study.prediction.library[study.memory.controls.head]
+    recipe = study.recipes[study.memory.controls.recipe]
 
     def build(own):
         return head_task(own, material, LAG, EVENT, 0, 256, CPU)[0].model

@@ -20,7 +20,7 @@ from engram_audio.calibration.worlds_linear import DampedRotations
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import fit_lookup
 from engram_audio.memory.folds import linear_candidates
-from engram_audio.rollout.config import AnyMethod, OneStepMethod, RefitMethod
+from engram_audio.rollout.config import AnyMethod, OneStepMethod, RefitMethod, RolloutSection
 from engram_audio.rollout.evaluation import Bench, evaluate_method, forecast_of, make_bench
 from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
 from engram_audio.rollout.forecasters import Belief, Direct
@@ -39,6 +39,7 @@ from engram_audio.rollout.simulate import (
     free_run,
 )
 from engram_audio.training.loop import Callbacks
+from tests import studies
 from tests.statistical.planted_prediction import CPU, Planted, plant
 from tests.statistical.planted_rollout import ExactLinear, exact_moments, exact_run, starts_of
 
@@ -92,7 +93,7 @@ class Scene(NamedTuple):
 @functools.cache
 def scene(name: str) -> Scene:
     world = plant(name)
-    settings = world.study.rollout
+    settings = studies.section_of(world.study, RolloutSection)
     reference = world.material.reference
     train = world.material.block.frames
     rows = np.random.default_rng(0).choice(len(train), 3000, replace=False)
@@ -123,18 +124,18 @@ def head(name: str) -> nn.Module:
 def trained(name: str, method: str) -> tuple[AnyMethod, nn.Module]:
     """One of the study's methods on one world."""
     world = scene(name).world
-    settings = world.study.rollout_methods[method]
+    settings = world.study.rollout.library[method]
     base = None if settings.kind in ("belief", "direct") else copy.deepcopy(head(name))
     if isinstance(settings, OneStepMethod):
         return settings, build_model(settings, frame_of(world.material), base, 0).eval()
     assert not isinstance(settings, RefitMethod)
-    recipe = world.study.rollout_recipes[settings.recipe]
+    recipe = world.study.recipes[settings.recipe]
     model, _ = train_method(settings, recipe, world.material, base, 0, CPU, None, Callbacks())
     return settings, model.eval()
 
 
 def guard_of(name: str, method: str, model: Any) -> Guard | None:
-    settings = scene(name).world.study.rollout_methods[method]
+    settings = scene(name).world.study.rollout.library[method]
     guard = getattr(settings, "guard", None)
     if guard is None:
         return None
@@ -276,7 +277,7 @@ def test_a_memory_of_the_table_lives_on_its_own_output():
     found = scene("table")
     world = found.world
     key = {"kind": "kmeans", "maximum_frames": 200_000, "window_frames": 1, "num_codes": 1536}
-    document = world.study.memories["robust"].model_dump(mode="json")
+    document = world.study.memory.library["robust"].model_dump(mode="json")
     settings = LookupMemory.model_validate(
         {**document, "key": key, "ngram_orders": [1], "minimum_count": 2}, strict=False
     )

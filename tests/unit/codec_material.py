@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from pydantic import TypeAdapter
 
-from engram_audio.codecs.config import codec_model
+from engram_audio.codecs.config import CodecSection
 from engram_audio.codecs.registry import load_codec
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.latents.self_tests import SelfTest
@@ -98,7 +99,7 @@ def load(
     kind, *_, own = FAMILIES[name]
     values = {"kind": kind, "checkpoint": str(folder), "revision": None, "weights_sha256": None}
     text = canonical_json({**values, **own, **changes})
-    settings: Any = codec_model(text).model_validate_json(text)
+    settings: Any = TypeAdapter(CodecSection).validate_json(text)
     files = [Path(file) for file in settings.files()]
     codec = load_codec(settings, files, device, num_workers)
     assert isinstance(codec, TorchCodec)

@@ -1,6 +1,5 @@
 """Every instrument on one small world, as numbers without units."""
 
-import json
 from functools import partial
 
 import numpy as np
@@ -16,7 +15,8 @@ from engram_audio.rollout.forecasts import marginals_of, moment_matched
 from engram_audio.rollout.health import measure_health
 from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.simulate import Settings, free_run
-from engram_audio.structure.config import parse_key_family
+from engram_audio.section import validated
+from engram_audio.structure.config import KeyFamilySection
 from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
@@ -49,7 +49,7 @@ def structure_of(world: World) -> dict[str, np.ndarray]:
     material = prepare(lambda: iter(blocks), world.part_of, section())
     found = {"linear": numbers_of(score_linear(material))}
     for name, settings in FAMILIES.items():
-        family = parse_key_family(json.dumps({"kind": name, **settings}), name)
+        family = validated(KeyFamilySection, {"kind": name, **settings}, name)
         tables = score_keys(name, family, material)
         found[name] = numbers_of(tables.scores)
     return found

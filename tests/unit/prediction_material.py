@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.config import HEAD_MODELS, AnyHead
+from engram_audio.prediction.config import AnyHead, HeadSection
 from engram_audio.prediction.data import WindowData, window_data
 from engram_audio.prediction.fit import Material
 from engram_audio.prediction.nulls import LadderMoments, fit_ladder
@@ -134,4 +135,4 @@ def head_settings(kind: str = "gaussian_mixture", **changes: object) -> AnyHead:
         "low_rank_mixture": {"rank": 2},
         "flow": {"num_transforms": 1, "hidden_features": 16, "context_features": 8},
     }.get(kind, {})
-    return HEAD_MODELS[kind].model_validate({**values, **changes})
+    return TypeAdapter(HeadSection).validate_python({**values, **changes})

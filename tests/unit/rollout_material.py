@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from engram_audio.prediction.base import Batch
 from engram_audio.prediction.fit import Material, train_head
-from engram_audio.rollout.config import METHOD_MODELS, AnyMethod, RolloutSection
+from engram_audio.rollout.config import AnyMethod, MethodSection, RolloutSection
 from engram_audio.rollout.forecasts import Gaussians
 from engram_audio.rollout.paths import Starts, collect_starts
 from engram_audio.rollout.simulate import Limits
@@ -55,7 +56,7 @@ def rollout_section(**changes: Any) -> RolloutSection:
 def method(name: str, **changes: Any) -> AnyMethod:
     """A small method with keys changed."""
     document = {**METHODS[name], **changes}
-    return METHOD_MODELS[document["kind"]].model_validate(document, strict=False)
+    return TypeAdapter(MethodSection).validate_python(document, strict=False)
 
 
 def small_world(num_dims: int = 3, correlation: float = 0.7) -> World:

@@ -1,12 +1,10 @@
 """The calibration's own laws: derived settings, expectations, verdicts, the published document."""
 
 import copy
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from engram_audio.calibration.published import Published, published_rows
 from engram_audio.calibration.registry import make_world
@@ -24,19 +22,18 @@ from engram_audio.trust.tables import (
     rows_of,
     sabotage_matrix,
 )
-
-ROOT = Path(__file__).parents[2]
+from tests import studies
 
 
 def demo() -> dict:
-    return yaml.safe_load((ROOT / "demo" / "config.yaml").read_text(encoding="utf-8"))
+    return studies.study("demo")
 
 
 def test_worlds_are_representations_that_the_study_does_not_decide_on():
     """Every rule knows them by name, and neither the decision nor prediction gathers them."""
     study = Study(parse_config(demo()))
     worlds = study.calibration_worlds()
-    assert worlds and set(worlds) <= set(study.config.representations)
+    assert worlds and set(worlds) <= set(study.config.representations.library)
     assert not set(worlds) & set(study.representations())
     assert not set(worlds) & {name for name, _, _, _ in study.prediction_runs()}
     assert all(study.split_seeds(name) == [study.config.splits.seeds[0]] for name in worlds)
@@ -45,9 +42,10 @@ def test_worlds_are_representations_that_the_study_does_not_decide_on():
 def test_worlds_run_with_the_registered_part_of_the_study():
     """Registered keys, their floors, the registered lag and slices, and nothing else."""
     config = parse_config(demo())
-    assert set(config.decision.slices) <= set(config.calibration_structure.slices)
-    assert set(config.calibration_structure.lags_frames) == {1, config.decision.lag_frames}
-    names = set(config.calibration_keys)
+    structure = studies.worlds_structure(config)
+    assert set(config.views.judged_slices) <= set(structure.slices)
+    assert set(structure.lags_frames) == {1, config.decision.lag_frames}
+    names = set(studies.worlds_families(config))
     assert names == {key.split(".")[0] for key in config.decision.keys} | {"target_oracle"}
 
 
@@ -62,7 +60,8 @@ def test_mistakes_name_the_key(path, value, words):
     """An unknown world and a name that belongs to calibration are refused in one line."""
     raw = copy.deepcopy(demo())
     if path == ["representations"]:
-        raw["representations"]["world_x"] = {**raw["representations"]["mel_pca"]}
+        library = raw["representations"]["library"]
+        library["world_x"] = {**library["mel_pca"]}
     else:
         raw[path[0]][path[1]][path[2]] = value
     with pytest.raises(InputError, match=words):

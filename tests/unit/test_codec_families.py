@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from engram_audio.codecs.config import codec_model
+from engram_audio.codecs.config import CodecSection
 from engram_audio.codecs.encodec import fold_weight_norm
 from engram_audio.codecs.receptive_field import Layer, reach_frames
 from engram_audio.codecs.torch_codec import TorchCodec
@@ -17,6 +17,7 @@ from engram_audio.errors import InputError
 from engram_audio.latents.batching import encode_batch, encode_staged, pad_batch, stage_batch
 from engram_audio.latents.long_clip import latent_gap
 from engram_audio.latents.self_tests import require_passed, run_self_tests
+from engram_audio.section import validated
 from tests.unit import codec_material as material
 from tests.unit.codec_material import noise
 
@@ -304,6 +305,7 @@ def test_reach_adds_up_over_strides():
 
 def test_each_kind_names_its_settings():
     for kind in ("mimi", "pocket_tts", "encodec", "dac", "vibevoice", "lyra", "mel_pca"):
-        assert codec_model(f'{{"kind": "{kind}"}}').model_fields["kind"].annotation is not None
-    with pytest.raises(InputError, match="not a codec section"):
-        codec_model('{"kind": "other"}')
+        with pytest.raises(InputError, match=rf"codecs\.x: {kind}: \w+: Field required"):
+            validated(CodecSection, {"kind": kind}, "codecs.x")
+    with pytest.raises(InputError, match=r"codecs\.x: .*'other'"):
+        validated(CodecSection, {"kind": "other"}, "codecs.x")

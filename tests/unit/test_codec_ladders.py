@@ -1,30 +1,28 @@
 """Ladders of beta, and what a study knows about fitted and trained codecs."""
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from engram_audio.codecs.ladder import rung_name
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.planning import section_of
 from engram_audio.study import Study
+from tests import studies
 from tests.unit.trained_codec_material import MEL_VAE, RECIPE, VAE
+from tests.workflow.tiny_study import add_row
 
-ROOT = Path(__file__).parents[2]
 
-
-def raw_study(**changes: Any) -> dict[str, Any]:
+def raw_study(**ladders_added: Any) -> dict[str, Any]:
     """The demo's configuration with two trained codecs and a ladder."""
-    raw = yaml.safe_load((ROOT / "demo" / "config.yaml").read_text(encoding="utf-8"))
-    raw = copy.deepcopy(raw)
+    raw = studies.study("demo")
     place = {"corpus": "demo_speech", "split_seed": raw["splits"]["seeds"][0], "recipe": RECIPE}
-    raw["codecs"] |= {"mel_vae": {**MEL_VAE, **place}, "vae": {**VAE, **place}}
-    raw["codec_ladders"] = {"mel_vae": {"codec": "mel_vae", "betas": [0.5, 1.0e-05, 10]}}
-    return {**raw, **changes}
+    raw["codecs"]["library"] |= {"mel_vae": {**MEL_VAE, **place}, "vae": {**VAE, **place}}
+    ladders = {"mel_vae": {"codec": "mel_vae", "betas": [0.5, 1.0e-05, 10]}}
+    raw["codecs"]["ladders"] = {**ladders, **ladders_added}
+    return raw
 
 
 def speech(codec: str) -> dict[str, Any]:
@@ -40,34 +38,38 @@ def message(raw: dict[str, Any]) -> str:
 def test_a_ladder_gives_a_codec_for_each_beta():
     """Rungs differ in beta alone, are frozen like any codec, and representations name them."""
     raw = raw_study()
-    raw["representations"]["softer"] = speech("mel_vae_b10")
+    names = ["mel_vae_b0_5", "mel_vae_b1em05", "mel_vae_b10"]
+    for name in ("mel_vae", *names):
+        add_row(raw, f"of_{name}", speech(name))
     config = parse_config(raw)
-    rungs = {name: config.codecs[name] for name in config.codecs if "_b" in name}
-    assert list(rungs) == ["mel_vae_b0_5", "mel_vae_b1em05", "mel_vae_b10"]
-    base = config.codecs["mel_vae"].model_dump()
+    rungs = {name: row for name, row in config.codecs.library.items() if "_b" in name}
+    assert list(rungs) == names
+    base = config.codecs.library["mel_vae"].model_dump()
     for rung, beta in zip(rungs.values(), (0.5, 1e-5, 10.0), strict=True):
         assert rung.model_dump() == {**base, "beta": beta}
-    assert section_of(Study(config).document, "codecs.mel_vae_b10")["beta"] == 10.0
+    assert section_of(Study(config).document, "codecs.library.mel_vae_b10")["beta"] == 10.0
 
 
 @pytest.mark.parametrize(
     ("ladder", "parts"),
     [
-        ({"codec": "mel_va", "betas": [1.0]}, ["codec_ladders.x.codec", "did you mean 'mel_vae'"]),
+        ({"codec": "mel_va", "betas": [1.0]}, ["codecs.ladders.x.codec", "did you mean 'mel_vae'"]),
         ({"codec": "mel_pca", "betas": [1.0]}, ["'mel_pca' is a mel_pca", "no beta"]),
-        ({"codec": "mel_vae", "betas": [0.0]}, ["codec_ladders.x.betas", "greater than 0"]),
+        ({"codec": "mel_vae", "betas": [0.0]}, ["codecs.ladders.x.betas", "greater than 0"]),
         ({"codec": "mel_vae", "betas": [2.0, 2]}, ["second codec called x_b2"]),
-        ({"codec": "mel_vae", "betas": []}, ["codec_ladders.x.betas", "at least 1"]),
+        ({"codec": "mel_vae", "betas": []}, ["codecs.ladders.x.betas", "at least 1"]),
     ],
 )
 def test_a_wrong_ladder_is_one_clear_line(ladder: dict[str, Any], parts: list[str]):
-    text = message(raw_study(codec_ladders={"x": ladder}))
+    raw = raw_study(x=ladder)
+    add_row(raw, "rung", speech("x_b1"))
+    text = message(raw)
     assert all(part in text for part in parts) and len(text.splitlines()) == 1, text
 
 
 def test_a_rung_that_does_not_exist_is_refused_with_the_nearest():
     raw = raw_study()
-    raw["representations"]["softer"] = speech("mel_vae_b11")
+    add_row(raw, "softer", speech("mel_vae_b11"))
     assert "did you mean 'mel_vae_b10'" in message(raw)
 
 
@@ -83,9 +85,9 @@ def test_what_was_trained_on_a_split_is_analysed_on_that_split_only():
     raw = raw_study()
     raw["splits"]["seeds"] = [*raw["splits"]["seeds"], 17]
     for codec in ("mel_vae", "vae"):
-        raw["codecs"][codec]["split_seed"] = 17
+        raw["codecs"]["library"][codec]["split_seed"] = 17
     for name in ("mel_vae", "vae", "mel_vae_b10"):
-        raw["representations"][f"of_{name}"] = {**speech(name), "surrogates": ["shuffled"]}
+        add_row(raw, f"of_{name}", {**speech(name), "surrogates": ["shuffled"]})
     study = Study(parse_config(raw))
     for name in ("mel_vae", "vae", "mel_vae_b10"):
         assert study.split_seeds(f"of_{name}") == [17]
@@ -93,7 +95,7 @@ def test_what_was_trained_on_a_split_is_analysed_on_that_split_only():
         assert study.codec_files(name) == [f"<results>/codecs/{name}/weights.safetensors"]
         assert study.linear_codec(f"of_{name}") is None
         assert study.fitted_codec(name).corpus == "demo_speech"
-    assert study.split_seeds("mel_pca") == [raw["codecs"]["mel_pca"]["split_seed"]]
+    assert study.split_seeds("mel_pca") == [raw["codecs"]["library"]["mel_pca"]["split_seed"]]
     trained = study.trained_codec_pattern().split("|")
     assert trained == ["mel_vae", "vae", "mel_vae_b0_5", "mel_vae_b1em05", "mel_vae_b10"]
     assert study.fitted_codec_pattern() == "mel_pca"
@@ -102,8 +104,9 @@ def test_what_was_trained_on_a_split_is_analysed_on_that_split_only():
 def test_mel_pca_in_several_sizes_is_several_codecs():
     raw = raw_study()
     for size in (8, 64):
-        raw["codecs"][f"mel_pca_{size}"] = {**raw["codecs"]["mel_pca"], "num_components": size}
-        raw["representations"][f"mel_pca_{size}"] = speech(f"mel_pca_{size}")
+        library = raw["codecs"]["library"]
+        library[f"mel_pca_{size}"] = {**library["mel_pca"], "num_components": size}
+        add_row(raw, f"mel_pca_{size}", speech(f"mel_pca_{size}"))
     study = Study(parse_config(raw))
     assert study.fitted_codec_pattern() == "mel_pca|mel_pca_8|mel_pca_64"
     assert study.linear_codec("mel_pca_64") == "mel_pca_64"
@@ -119,16 +122,22 @@ def test_mel_pca_in_several_sizes_is_several_codecs():
         ("vae", ["loss", "discriminator_windows_samples"], [], ["name at least one window"]),
         ("mel_vae", ["num_dims"], 1000, ["num_dims must not exceed"]),
         ("mel_vae", ["encoder_context_frames"], 9, ["crop_s must hold encoder_context_frames"]),
-        ("mel_vae", ["split_seed"], 99, ["codecs.mel_vae.split_seed"]),
-        ("mel_vae", ["health", "action"], "stop", ["codecs.mel_vae.health.action", "fail"]),
-        ("mel_vae", ["recipe", "num_step"], 3, ["codecs.mel_vae.recipe.num_step", "num_steps"]),
+        ("mel_vae", ["split_seed"], 99, ["codecs.library.mel_vae.split_seed"]),
+        ("mel_vae", ["health", "action"], "stop", ["mel_vae.health.action", "fail"]),
+        (
+            "mel_vae",
+            ["recipe", "num_step"],
+            3,
+            ["mel_vae.recipe.num_step", "num_steps"],
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(
     codec: str, path: list[str], value: Any, parts: list[str]
 ):
     raw = raw_study()
-    owner = raw["codecs"][codec] = copy.deepcopy(raw["codecs"][codec])
+    add_row(raw, f"of_{codec}", speech(codec))
+    owner = raw["codecs"]["library"][codec] = copy.deepcopy(raw["codecs"]["library"][codec])
     for part in path[:-1]:
         owner = owner[part]
     owner[path[-1]] = value

@@ -19,6 +19,7 @@ from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.stats.estimate import Estimate, paired_quotient
 from engram_audio.study import Study
+from tests import studies
 from tests.report_codec_tables import (
     CONTROLS,
     KEY,
@@ -27,7 +28,7 @@ from tests.report_codec_tables import (
     published,
     structure_rows,
 )
-from tests.workflow.tiny_study import ROOT, wide_config
+from tests.workflow.tiny_study import ROOT, add_row, wide_config
 
 
 def table() -> pd.DataFrame:
@@ -233,7 +234,8 @@ def test_the_frontier_keeps_order_and_relates_information_to_bits():
 
 def changed(**rows: Any) -> dict[str, Any]:
     config = wide_config()
-    config["representations"] |= rows
+    for name, row in rows.items():
+        add_row(config, name, row)
     return config
 
 
@@ -255,15 +257,14 @@ NOISE = {"kind": "noisy", "noise_to_signal": 1.0, "seed": 0, "surrogates": []}
 def test_sources_that_make_no_sense_are_refused_in_one_line(row: dict[str, Any], message: str):
     with pytest.raises(InputError) as error:
         parse_config(changed(extra=row))
-    assert str(error.value).startswith("representations.extra.source")
+    assert str(error.value).startswith("representations.library.extra.source")
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_sources_in_a_circle_are_refused():
     config = changed(noise={**NOISE, "source": "state"}, groups={**GROUPS, "source": "noise"})
-    config["representations"]["state"] = {
-        **config["representations"]["mel_pca_state"], "source": "groups",
-    }  # fmt: skip
+    state = config["representations"]["library"]["mel_pca_state"]
+    add_row(config, "state", {**state, "source": "groups"})
     for stage in ("prediction", "factorizer"):
         config[stage]["representations"].append("groups")
     with pytest.raises(InputError, match="leads in a circle"):
@@ -287,21 +288,19 @@ def test_sources_in_a_circle_are_refused():
 )  # fmt: skip
 def test_comparisons_of_unequal_things_are_refused(place: str, value: Any, message: str):
     config = wide_config()
-    config["codec_comparison"]["compared"][place] = value
+    config["comparison"][place] = value
     with pytest.raises(InputError) as error:
         parse_config(config)
-    assert message in str(error.value) and "codec_comparison.compared" in str(error.value)
+    assert message in str(error.value) and "comparison." in str(error.value)
 
 
 def test_the_example_of_the_docs_is_a_study():
     """What docs/codecs.md adds to the shipped configuration is accepted, rows and all."""
-    config = yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
+    config = studies.study()
     text = (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8")
     example = yaml.safe_load(text.split("## Side by side")[1].split("```")[1].removeprefix("yaml"))
-    for section, rows in example.items():
-        config[section] |= rows
-    study = Study(parse_config(config))
-    assert study.compared() == example["codec_comparison"]["compared"]["representations"]
+    study = Study(parse_config(studies.merged(config, example)))
+    assert study.compared() == example["comparison"]["representations"]
     assert study.reconstructed() == study.compared()
 
 
@@ -318,7 +317,6 @@ def test_the_study_follows_what_a_representation_is_made_of():
 
 def test_a_study_may_compare_nothing():
     config = wide_config()
-    empty = {"representations": [], "ladders": {}, "controls": {}}
-    config["codec_comparison"]["compared"] = empty
+    config["comparison"] |= {"representations": [], "ladders": {}, "controls": {}}
     assert Study(parse_config(yaml.safe_load(yaml.safe_dump(config)))).comparison_inputs() == []
     assert OverlapControls(permuted=None, truncated=None).permuted is None

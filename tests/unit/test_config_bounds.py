@@ -1,6 +1,5 @@
 """A setting's bound holds before the setting is used: whatever is large is refused at once."""
 
-import copy
 import json
 import subprocess
 import sys
@@ -8,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.section import distinct, require_power_below
+from tests import studies
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
+CONFIG = studies.study()
 CPU_S = 60  # for all; one that computes before it looks takes hours
 
 
@@ -38,46 +37,58 @@ BILLION = 10**9
 # Where, what, and how the one line begins: with the key.
 CASES: list[tuple[str, Any, str]] = [
     # powers
-    ("structure_keys.pca.num_components", BILLION, "structure_keys.pca: cells, num_bins ** num_c"),
-    ("structure_keys.pca.num_components", 16, "structure_keys.pca: cells, num_bins ** num_comp"),
-    ("structure_keys.predictive", {**CONFIG["structure_keys"]["pca"], "kind": "predictive",
-     "num_components": 2**62}, "structure_keys.predictive: cells, num_bins ** num_components"),
-    ("structure_keys.pca.quantizers.1.num_bins", 2**60, "structure_keys.pca.quantizers.1.num_b"),
-    ("memories.robust.ngram_orders", [BILLION - 1], "memories.robust.ngram_orders.0: should be"),
-    ("memories.engram.ngram_orders", [2, BILLION - 1], "memories.engram.ngram_orders.1: should be"),
-    ("memories.robust_lsh.key.num_bits", BILLION, "memories.robust_lsh.key.num_bits: should be"),
-    ("memories.robust_product.key.num_groups", BILLION, "memories.robust_product.key.num_groups:"),
-    ("memories.robust_product.key.num_codes", BILLION, "memories.robust_product.key.num_codes:"),
+    ("structure.library.pca.num_components", BILLION,
+     "structure.library.pca: cells, num_bins ** num_c"),
+    ("structure.library.pca.num_components", 16,
+     "structure.library.pca: cells, num_bins ** num_comp"),
+    ("structure.library.predictive", {**CONFIG["structure"]["library"]["pca"], "kind": "predictive",
+     "num_components": 2**62}, "structure.library.predictive: cells, num_bins ** num_components"),
+    ("structure.library.pca.quantizers.1.num_bins", 2**60,
+     "structure.library.pca.quantizers.1.num_b"),
+    ("memory.library.robust.ngram_orders", [BILLION - 1],
+     "memory.library.robust.ngram_orders.0: should be"),
+    ("memory.library.engram.ngram_orders", [2, BILLION - 1],
+     "memory.library.engram.ngram_orders.1: should be"),
+    ("memory.library.robust_lsh.key.num_bits", BILLION,
+     "memory.library.robust_lsh.key.num_bits: should be"),
+    ("memory.library.robust_product.key.num_groups", BILLION,
+     "memory.library.robust_product.key.num_groups:"),
+    ("memory.library.robust_product.key.num_codes", BILLION,
+     "memory.library.robust_product.key.num_codes:"),
     # loops over a number
     ("structure.ngram_orders", [1, BILLION], "structure.ngram_orders.1: should be less"),
     ("corpora.librispeech.num_shards", BILLION, "corpora.librispeech.num_shards: should be less"),
-    ("structure.window_frames", BILLION, "structure.window_frames: should be less than"),
-    ("prediction.window_frames", BILLION, "prediction.window_frames: should be less than"),
-    ("structure_keys.target_oracle.codebook_sizes", [2**40], "structure_keys.target_oracle.codeb"),
+    ("views.window_frames", BILLION, "views.window_frames: should be less than"),
+    ("structure.library.target_oracle.codebook_sizes", [2**40],
+     "structure.library.target_oracle.codeb"),
     ("calibration.worlds.num_train_speakers", BILLION, "calibration.worlds.num_train_speakers: s"),
     ("calibration.sabotage.num_utterances_per_speaker", BILLION, "calibration.sabotage.num_utter"),
-    ("representations.planted", {**WORLD, "num_utterances_per_speaker": BILLION, "seed": 0},
-     "representations.planted.num_utterances_per_speaker: should be less"),
-    ("codecs.vae.strides", [2] * 900, "codecs.vae.strides: the list should have at most 16 items"),
-    ("codecs.vae.strides", [BILLION], "codecs.vae.strides.0: should be less"),
-    ("codecs.vae.crop_s", 1e308, "codecs.vae.crop_s: should be less"),
-    ("codecs.mel_vae.crop_s", 1e308, "codecs.mel_vae.crop_s: should be less"),
-    ("codecs.mel_pca.hop_s", 1e308, "codecs.mel_pca.hop_s: should be less"),
-    ("codecs.mel_pca.sample_rate_hz", 2**62, "codecs.mel_pca.sample_rate_hz: should be less"),
+    ("representations.library.planted", {**WORLD, "num_utterances_per_speaker": BILLION, "seed": 0},
+     "representations.library.planted.num_utterances_per_speaker: should be less"),
+    ("codecs.library.vae.strides", [2] * 900,
+     "codecs.library.vae.strides: the list should have at most 16 items"),
+    ("codecs.library.vae.strides", [BILLION], "codecs.library.vae.strides.0: should be less"),
+    ("codecs.library.vae.crop_s", 1e308, "codecs.library.vae.crop_s: should be less"),
+    ("codecs.library.mel_vae.crop_s", 1e308, "codecs.library.mel_vae.crop_s: should be less"),
+    ("codecs.library.mel_pca.hop_s", 1e308, "codecs.library.mel_pca.hop_s: should be less"),
+    ("codecs.library.mel_pca.sample_rate_hz", 2**62,
+     "codecs.library.mel_pca.sample_rate_hz: should be less"),
     # products of lists
-    ("rollout_sweeps.grid", {"method": "earlier_pure", "bases": [], "state_weights": [0.0],
+    ("rollout.grids.grid", {"method": "earlier_pure", "bases": [], "state_weights": [0.0],
      "horizons_frames": list(range(2, 1000)), "teacher_weights": [n / 7 for n in range(1000)]},
-     "rollout_sweeps.grid: horizons_frames, teacher_weights, state_weights, bases: 998 x 1000"),
-    ("factorizer_sweeps.grid.target_nats", [n / 7 for n in range(999)], "factorizer_sweeps.grid: "),
+     "rollout.grids.grid: horizons_frames, teacher_weights, state_weights, bases: 998 x 1000"),
+    ("factorizer.grids.grid.target_nats", [n / 7 for n in range(999)], "factorizer.grids.grid: "),
     # lists that are compared with lists
     ("splits.seeds", list(range(20_000)), "splits.seeds: has 20000 entries, at most 1000"),
     ("structure.lags_frames", list(range(1, 90_000)), "structure.lags_frames: has 89999 entries"),
-    ("codec_ladders", {"x": {"codec": "vae", "betas": [1.0] * 1001}}, "codec_ladders.x.betas: has"),
-    ("memories", {f"m{n}": 1 for n in range(1001)}, "memories: has 1001 entries"),
+    ("codecs.ladders", {"x": {"codec": "vae", "betas": [1.0] * 1001}},
+     "codecs.ladders.x.betas: has"),
+    ("memory.library", {f"m{n}": 1 for n in range(1001)}, "memory.library: has 1001 entries"),
     ("splits.seeds", ["x"] * 1000, "splits.seeds.0: should be a(n) integer"),
     # what cannot be written out
     ("splits.seeds.0", 10**10_000, "splits.seeds.0: has a number of 33220 bits, at most 63 bits"),
-    ("codecs.mel_pca.sample_rate_hz", -(10**400), "codecs.mel_pca.sample_rate_hz: has a number"),
+    ("codecs.library.mel_pca.sample_rate_hz", -(10**400),
+     "codecs.library.mel_pca.sample_rate_hz: has a number"),
     ("decision.representation", "m" * 5_000_000, "decision.representation: has 5000000 characters"),
     ("corpora", {"m" * 5_000_000: 1}, "corpora.mmm"),
     ("splits.seeds", nested(100_000), "configuration: more than 100000 values or 50 levels"),
@@ -86,18 +97,9 @@ CASES: list[tuple[str, Any, str]] = [
 ]  # fmt: skip
 
 
-def edited(place: str, value: Any) -> dict[str, Any]:
-    config = copy.deepcopy(CONFIG)
-    owner, *names = config, *place.split(".")
-    for name in names[:-1]:
-        owner = owner[int(name) if isinstance(owner, list) else name]
-    owner[int(names[-1]) if isinstance(owner, list) else names[-1]] = value
-    return config
-
-
 def answer(place: str, value: Any) -> str:
     try:
-        parse_config(edited(place, value))
+        parse_config(studies.changed(CONFIG, place, value))
     except InputError as error:
         return str(error)
     return "accepted"

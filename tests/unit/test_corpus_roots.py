@@ -1,15 +1,14 @@
 """No corpus is written where another is read; corpora that are only read may share a folder."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
-from engram_audio.provenance import ROOT
+from tests import studies
+from tests.workflow.tiny_study import add_row
 
 COMMON = {"minimum_duration_s": 3.0, "num_shards": 2}
 DEMO = {"kind": "demo_speech", "num_speakers": 24, "num_utterances_per_speaker": 2, "seed": 0}
@@ -19,10 +18,13 @@ READ = {**DOWNLOADED, "download": False}
 
 
 def config(one: dict[str, Any], root: str, two: dict[str, Any], other: str) -> dict[str, Any]:
-    raw = copy.deepcopy(yaml.safe_load((ROOT / "workflow_config.yaml").read_text()))
+    raw = studies.study()
     base = {name: {**row, "download": False} for name, row in raw["corpora"].items()}
     first, second = {**COMMON, **one, "root": root}, {**COMMON, **two, "root": other}
     raw["corpora"] = {"first": first, "second": second, **base}  # the base writes nothing
+    row = {"kind": "codec", "codec": "mimi", "permute_blocks_s": None}
+    for name in ("first", "second"):
+        add_row(raw, f"of_{name}", {**row, "corpus": name})
     return raw
 
 

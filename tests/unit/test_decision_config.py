@@ -1,21 +1,18 @@
 """What is registered must exist: keys, floors, slices and lags are checked before anything runs."""
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.structure.config import codebook_sizes
-
-CONFIG = Path(__file__).parents[2] / "workflow_config.yaml"
+from tests import studies
 
 
 def _raw() -> dict[str, Any]:
-    return yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    return studies.study()
 
 
 def _message(section: str, key: str, value: Any) -> str:
@@ -31,7 +28,6 @@ def _message(section: str, key: str, value: Any) -> str:
     [
         ("keys", ["pca.raw.kmean_256"], ["decision.keys", "did you mean 'pca.raw.kmeans_256'"]),
         ("keys", ["target_oracle.kmeans_256"], ["decision.keys", "not one of"]),
-        ("slices", ["all", "medal"], ["decision.slices", "did you mean 'medial'"]),
         ("lag_frames", 3, ["decision.lag_frames", "1, 2, 4"]),
     ],
 )
@@ -42,16 +38,16 @@ def test_registered_names_must_exist(key: str, value: Any, parts: list[str]):
 
 def test_a_registered_key_needs_a_floor_of_its_size():
     raw = _raw()
-    raw["structure_keys"]["target_oracle"]["codebook_sizes"] = [16]
+    raw["structure"]["library"]["target_oracle"]["codebook_sizes"] = [16]
     with pytest.raises(InputError, match=r"target oracle of that size.*add 256"):
         parse_config(raw)
 
 
 def test_key_names_are_those_of_the_score_tables():
     config = parse_config(_raw())
-    family = config.structure_keys["pca"]
+    family = config.structure.library["pca"]
     sizes = codebook_sizes("pca", family)
     assert sizes["pca.increments.kmeans_65536"] == 65536
     assert sizes["pca.raw.quantile_bins_4"] == 4**8
-    oracle = codebook_sizes("target_oracle", config.structure_keys["target_oracle"])
+    oracle = codebook_sizes("target_oracle", config.structure.library["target_oracle"])
     assert oracle["target_oracle.kmeans_256"] == 256

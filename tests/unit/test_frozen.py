@@ -19,7 +19,16 @@ from engram_audio.frozen import (
     read_frozen,
     subject_of,
 )
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import (
+    Device,
+    Fact,
+    Frozen,
+    Output,
+    Source,
+    StepFiles,
+    Wildcard,
+    Workers,
+)
 
 CODE = Code(("engram_audio.steps.make_splits",))
 WILDCARDS = {"corpus": "speech", "split_seed": "0"}
@@ -141,12 +150,78 @@ def test_long_wildcards_keep_their_own_names():
     assert names[0] != names[1] and max(map(len, names)) < 200
 
 
-def test_a_step_reads_only_the_roles_and_wildcards_that_its_job_has(tmp_path: Path):
-    path = written(tmp_path, seeds=[0])
-    arguments = _cli.parse_arguments("make_splits", None, argv=["--settings", str(path)])
-    assert arguments.section_name("section") == "splits"
-    assert not arguments.has_section("recipe_section")
-    with pytest.raises(InputError, match="holds 0 section"):
-        arguments.section_text("recipe_section")
-    with pytest.raises(InputError, match="lacks the wildcard 'lag'"):
-        _cli.parse_arguments("make_splits", None, wildcards=["lag"], argv=["--settings", str(path)])
+class Files(StepFiles):
+    lag: Wildcard[int]
+    section: Frozen[Any]
+    recipe_section: Frozen[Any | None]
+    sources: Fact[dict[str, int]]
+    model: Path
+    decoder: Path | None
+    shards: list[Path]
+    published: Source
+    scores: Output
+    device: Device
+    num_workers: Workers
+
+
+def job(folder: Path, *more: str, **changes: Any) -> list[str]:
+    """Command line of a job for `Files`."""
+    content = {"wildcards": {"lag": "2"}, "facts": {"sources": {"state": 1}}, **changes}
+    roles = content.pop("settings", settings(seeds=[0]))
+    wildcards = content.pop("wildcards")
+    text = frozen_text("make_splits", wildcards, roles, CODE, **content)
+    path = place_of(folder / "config", "make_splits", wildcards, text)
+    keep(path, text)
+    files = {"--model": "a.bin", "--published": "b.json", "--scores": "out/c.parquet"}
+    named = [word for flag, name in files.items() for word in (flag, str(folder / name))]
+    return ["--settings", str(path), *named, *more]
+
+
+def test_a_step_gets_what_its_class_declares(tmp_path: Path):
+    """Typed; what a rule leaves out is empty; folders of outputs are there."""
+    files = Files.parse(job(tmp_path, "--shards", "x", "y"))
+    assert (files.lag, files.sources, files.section) == (2, {"state": 1}, {"seeds": [0]})
+    assert files.recipe_section is None and files.decoder is None
+    assert files.shards == [Path("x"), Path("y")] and Files.parse(job(tmp_path)).shards == []
+    assert (files.device, files.num_workers, files.log_folder) == ("auto", 1, None)
+    assert files.scores == tmp_path / "out" / "c.parquet" and files.scores.parent.is_dir()
+    assert files.section_name(files.section) == "splits" and files.step == "test_frozen"
+    assert {name: len(paths) for name, paths in files.input_files.items()} == {
+        "model": 1, "decoder": 0, "shards": 2, "published": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"wildcards": {}}, "lacks the wildcard 'lag' that test_frozen reads"),
+        ({"wildcards": {"lag": "two"}}, "lag: .*integer.*'two'"),
+        ({"facts": {}}, "lacks the fact 'sources'"),
+        ({"facts": {"sources": {"state": "1"}}}, "sources: state: .*integer"),
+        ({"settings": {}}, r"holds 0 section\(s\) in the role 'section'"),
+        ({"settings": {"section": [*settings()["section"] * 2]}}, "holds 2 section"),
+    ],
+)
+def test_a_job_without_a_declared_value_is_one_line(
+    changes: dict[str, Any], message: str, tmp_path: Path
+):
+    with pytest.raises(InputError, match=message) as caught:
+        Files.parse(job(tmp_path, **changes))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_manifest_says_what_the_artifact_is_of(tmp_path: Path):
+    files = Files.parse(job(tmp_path))
+    assert files.manifest(3)["identity"] == {"lag": "2"}
+    assert files.manifest(3, representation="a--var")["identity"] == {
+        "lag": "2", "representation": "a--var",
+    }  # fmt: skip
+    assert files.manifest(3)["section_digests"].keys() == {"splits"}
+
+
+@pytest.mark.parametrize("part", ["inputs", "outputs", "params", "command", "facts", "data"])
+def test_all_that_decides_a_job_is_in_its_digest(part: str):
+    plain = frozen_text("make_splits", WILDCARDS, {}, CODE)
+    changed = frozen_text("make_splits", WILDCARDS, {}, CODE, **{part: {"a": 1}})
+    assert frozen.text_digest(plain) != frozen.text_digest(changed)

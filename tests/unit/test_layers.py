@@ -12,7 +12,7 @@ STAGES = (
     "corpus", "codecs", "latents", "calibration", "structure", "prediction", "factorizer",
     "comparison", "memory", "rollout", "generation", "trust", "report",
 )  # fmt: skip
-BELOW_ALL = {"errors", "section", "windows", "stats"}
+BELOW_ALL = {"choices", "errors", "section", "stats", "views", "windows"}
 MATHEMATICS = {*STAGES, "stats", "training", "windows"} - {"codecs"}
 FILE_MODULES = {"pathlib", "os", "shutil", "tempfile", "logging", "soundfile", "zarr", "pyarrow"}
 # Formats that know no stage: codecs read their own fitted weights through them.

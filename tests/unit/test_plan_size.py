@@ -5,21 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.plan_size import count_readers
 from engram_audio.study import Study
+from tests import studies
 from tests.workflow.tiny_study import tiny_config
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
+CONFIG = studies.study()
 
 
 def sharded(config: dict[str, Any], num_shards: int) -> dict[str, Any]:
     changed = copy.deepcopy(config)
-    for row in (*changed["corpora"].values(), *changed["representations"].values()):
+    for row in (*changed["corpora"].values(), *changed["representations"]["library"].values()):
         if "num_shards" in row:
             row["num_shards"] = num_shards
     return changed

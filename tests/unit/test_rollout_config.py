@@ -1,13 +1,11 @@
 """Rollout sections: mistakes are one line with key and nearest match; what a run needs is named."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
@@ -15,45 +13,40 @@ from engram_audio.report.sections.listening import title
 from engram_audio.rollout.config import KStepMethod
 from engram_audio.rollout.players import continue_utterance
 from engram_audio.study import Study
+from tests import studies
 from tests.unit.rollout_material import LinearStep, small_world
 
 ROOT = Path(__file__).parents[2]
 
 
 def default() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
+    return studies.study()
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    raw = copy.deepcopy(default())
-    *parts, last = path.split(".")
-    place = raw
-    for part in parts:
-        place = place[part]
-    place[last] = value
-    return raw
+    return studies.changed(default(), path, value)
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("rollout_methods.one_step.base", "gaussian_mixtur", "did you mean 'gaussian_mixture'"),
-        ("rollout_methods.earlier_pure.base", "linear", "rollout_methods.earlier_pure.base: "),
-        ("rollout_methods.memory_robust.base", "memory:linear:robus", "memory:linear:robust'"),
-        ("rollout_methods.energy_engram.base", "memory:linear:robust", "energy_engram.base: "),
-        ("rollout_methods.energy_refit.method", "belief", "energy_refit.method: "),
-        ("rollout_methods.energy_refit.memory", "engram", "energy_refit.memory: "),
-        ("rollout_methods.belief.recipe", "forecast", "did you mean 'forecaster'"),
-        ("rollout_methods.one_step.kind", "one_stop", "did you mean 'one_step'"),
-        ("rollout_sweeps.grid.method", "belief", "rollout_sweeps.grid.method: 'belief'"),
+        ("rollout.library.one_step.base", "gaussian_mixtur", "did you mean 'gaussian_mixture'"),
+        ("rollout.library.earlier_pure.base", "linear", "rollout.library.earlier_pure.base: "),
+        ("rollout.library.memory_robust.base", "memory:linear:robus", "memory:linear:robust'"),
+        ("rollout.library.energy_engram.base", "memory:linear:robust", "energy_engram.base: "),
+        ("rollout.library.energy_refit.method", "belief", "energy_refit.method: "),
+        ("rollout.library.energy_refit.memory", "engram", "energy_refit.memory: "),
+        ("rollout.library.belief.recipe", "forecast", "did you mean 'forecaster'"),
+        ("rollout.library.one_step.kind", "one_stop", "did you mean 'one_step'"),
+        ("rollout.grids.grid.method", "belief", "rollout.grids.grid.method: 'belief'"),
         ("rollout.representations", ["mimmi"], "did you mean 'mimi'"),
         ("rollout.seeds", [7], "rollout.seeds: 7"),
         ("rollout.seeds", [], "name at least one training seed"),
         ("rollout.forecast_horizon_frames", 65, "lies beyond horizon_frames 64"),
         ("rollout.scored_horizons_frames", [1, 100], "must lie in 1..64"),
         ("rollout.player_methods", ["belief"], "rollout.player_methods: 'belief'"),
-        ("rollout_methods.direct.horizons_frames", [2, 1], "in ascending order"),
-        ("rollout_methods.direct.horizons_frames", [1, 65], "lies beyond rollout.horizon_frames"),
+        ("rollout.library.direct.horizons_frames", [2, 1], "in ascending order"),
+        ("rollout.library.direct.horizons_frames", [1, 65], "lies beyond rollout.horizon_frames"),
     ],
 )  # fmt: skip
 def test_a_mistake_names_its_key(path: str, value: Any, message: str):
@@ -64,15 +57,15 @@ def test_a_mistake_names_its_key(path: str, value: Any, message: str):
 
 def test_a_study_without_forecasters_is_refused():
     raw = default()
-    for name in ("belief", "direct"):
-        del raw["rollout_methods"][name]
+    raw["rollout"]["methods"] = ["one_step"]
+    raw["rollout"] |= {"player_methods": [], "sweeps": []}
     with pytest.raises(InputError, match="too little says what is attainable"):
         parse_config(raw)
 
 
 def test_the_first_experiments_five_points_are_presets():
     """Pure rollout; teacher .1 with state 0, .05, .2; scheduled sampling."""
-    runs = parse_config(default()).rollout_runs
+    runs = parse_config(default()).rollout.library
     points = {
         name: (run.teacher_weight, run.state_weight, run.scheduled_fraction)
         for name, run in runs.items()

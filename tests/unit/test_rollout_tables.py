@@ -11,9 +11,9 @@ from engram_audio.errors import InputError
 from engram_audio.rollout.ceiling import Run, choose_ceiling
 from engram_audio.rollout.config import (
     KStepMethod,
+    MethodSection,
     RolloutBarsSection,
     RolloutSweepSection,
-    method_model,
 )
 from engram_audio.rollout.evaluation import (
     _by_speaker,
@@ -25,6 +25,7 @@ from engram_audio.rollout.evaluation import (
 from engram_audio.rollout.fit import build_model, frame_of
 from engram_audio.rollout.sweep import expand_all, sweep_of
 from engram_audio.rollout.tables import beside, frozen_excess, rollout_table, sweep_table
+from engram_audio.section import validated
 from tests.report_rollout_tables import BARS_SECTION, CLIMATE, RUNS, SETTINGS, runs
 from tests.unit.rollout_material import (
     CPU,
@@ -304,5 +305,6 @@ def test_climate_frames_are_a_draw_of_the_stream():
 
 
 def test_a_section_that_is_no_method_is_refused_in_words():
-    with pytest.raises(InputError, match="not a section of a method"):
-        method_model('{"kind": "nothing"}', "x.json")
+    with pytest.raises(InputError, match=r"rollout_runs\.x: .*'nothing'") as caught:
+        validated(MethodSection, {"kind": "nothing"}, "rollout_runs.x")
+    assert "\n" not in str(caught.value)

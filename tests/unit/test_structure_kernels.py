@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 from sklearn.cluster import KMeans
 
 from engram_audio.errors import InputError
+from engram_audio.section import validated
 from engram_audio.structure import kmeans
 from engram_audio.structure.cells import make_labeling, null_ratio_excess
-from engram_audio.structure.config import MeanPoolKeys, parse_key_family
+from engram_audio.structure.config import KeyFamilySection, MeanPoolKeys
 from engram_audio.structure.controls import permuted_index, swapped_index
 from engram_audio.structure.curves import confidence_ranks, curve_sums
 from engram_audio.structure.ngrams import ngram_coverage
@@ -83,12 +85,13 @@ def test_too_little_data_is_said_and_bins_are_always_tried():
 
 
 def test_a_wrong_family_is_one_line_with_the_file():
-    with pytest.raises(InputError, match=r"structure_keys\.x\.json: not a key family"):
-        parse_key_family('{"kind": "fourier"}', "structure_keys.x.json")
+    with pytest.raises(InputError, match=r"structure_keys\.x: .*'fourier'") as caught:
+        validated(KeyFamilySection, {"kind": "fourier"}, "structure_keys.x")
+    assert "\n" not in str(caught.value)
     text = (
         '{"kind":"mean_pool","inputs":["raw"],"quantizers":[{"kind":"quantile_bins","num_bins":2}]}'
     )
-    assert isinstance(parse_key_family(text, "f"), MeanPoolKeys)
+    assert isinstance(TypeAdapter(KeyFamilySection).validate_json(text), MeanPoolKeys)
 
 
 def targets(part: list[int], utterance: list[int]) -> SliceTargets:

@@ -1,5 +1,6 @@
 """Scores of keys: against a plain loop, streamed against held, and what must never happen."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from engram_audio import windows
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
+from engram_audio.section import validated
 from engram_audio.structure import targets as targets_module
 from engram_audio.structure.cells import make_labeling
-from engram_audio.structure.config import StructureSection, parse_key_family
+from engram_audio.structure.config import KeyFamilySection, StructureSection
 from engram_audio.structure.inputs import InputMeans, input_source
 from engram_audio.structure.key_scores import KeyTables, score_keys
 from engram_audio.structure.key_tables import EXCLUDED_CELL
@@ -71,8 +73,12 @@ def material(**changes) -> Material:
     return prepare(lambda: iter(blocks), part_of, section(**changes))
 
 
+def family_of(text: str) -> KeyFamilySection:
+    return validated(KeyFamilySection, json.loads(text), "f")
+
+
 def pca_tables(inputs: str = '["raw"]', quantizers: str = KMEANS, **changes) -> KeyTables:
-    return score_keys("pca", parse_key_family(PCA % (inputs, quantizers), "f"), material(**changes))
+    return score_keys("pca", family_of(PCA % (inputs, quantizers)), material(**changes))
 
 
 def naive(world: Material, cells: np.ndarray, minimum: int, shrinkage: float) -> dict[str, float]:
@@ -221,7 +227,7 @@ def test_the_whole_curve_is_the_score():
 def test_eval_frames_change_no_fit():
     """Other eval frames: all train and val rows stay bit for bit."""
     blocks, part_of = frames_of_speech()
-    family = parse_key_family(PCA % ('["raw","speaker_centred","increments"]', KMEANS), "f")
+    family = family_of(PCA % ('["raw","speaker_centred","increments"]', KMEANS))
     before = score_keys("pca", family, prepare(lambda: iter(blocks), part_of, section())).scores
     changed = []
     for block in blocks:
@@ -274,10 +280,10 @@ def test_too_many_bins_are_refused():
     """At once where the section says how many components, else once the dimensions are known."""
     quantizer = '{"kind":"quantile_bins","num_bins":%d}'
     with pytest.raises(InputError, match=r"9 \*\* 40 must stay below"):
-        parse_key_family(PCA.replace("3", "40") % ('["raw"]', quantizer % 9), "f")
+        family_of(PCA.replace("3", "40") % ('["raw"]', quantizer % 9))
     newest = '{"kind":"last_frame","inputs":["raw"],"quantizers":[' + quantizer % (2**31 - 1) + "]}"
     with pytest.raises(InputError, match="fewer components or fewer bins"):
-        score_keys("wide", parse_key_family(newest, "f"), material(window_frames=8))
+        score_keys("wide", family_of(newest), material(window_frames=8))
 
 
 def test_an_utterance_without_a_split_is_named():
@@ -301,7 +307,7 @@ def test_a_constant_dimension_adds_nothing():
         block._replace(frames=np.concatenate([block.frames, np.ones_like(block.frames[:, :1])], 1))
         for block in blocks
     ]
-    family = parse_key_family('{"kind":"target_oracle","codebook_sizes":[6]}', "f")
+    family = family_of('{"kind":"target_oracle","codebook_sizes":[6]}')
     plain = score_keys("o", family, prepare(lambda: iter(blocks), part_of, section())).scores
     wider = score_keys("o", family, prepare(lambda: iter(padded), part_of, section())).scores
     for name in ("sse_total", "sse_residual", "nats_saved"):
@@ -315,7 +321,7 @@ def test_a_part_of_one_utterance_has_no_swapped_control_and_says_so():
         name: "val" if name == "s0-u3" else ("train" if part == "val" else part)
         for name, part in part_of.items()
     }
-    family = parse_key_family('{"kind":"target_oracle","codebook_sizes":[4]}', "f")
+    family = family_of('{"kind":"target_oracle","codebook_sizes":[4]}')
     tables = score_keys("o", family, prepare(lambda: iter(blocks), only, section(slices=("all",))))
     status = tables.keys.groupby("control")["status"].first().to_dict()
     assert status == {

@@ -53,7 +53,7 @@ def command(inputs, **outputs: Path) -> list[str]:
 
 def test_keys_are_written_with_their_columns_and_provenance(inputs, tmp_path):
     names = {
-        "scores": SCORE_COLUMNS, "keys": KEY_COLUMNS, "cells": CELL_COLUMNS,
+        "scores": SCORE_COLUMNS, "key_table": KEY_COLUMNS, "cells": CELL_COLUMNS,
         "curves": CURVE_COLUMNS, "ngrams": NGRAM_COLUMNS,
     }  # fmt: skip
     outputs = {name: tmp_path / "out" / f"{name}.parquet" for name in names}

@@ -1,12 +1,13 @@
-"""Where structure tables lie, and what corpora publish."""
+"""Which analysis a table is of, and what corpora publish."""
 
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from engram_audio.artifacts.identity import Analysis, Scored, read_identity
 from engram_audio.artifacts.published import read_cells, read_csv
-from engram_audio.artifacts.structure_tables import analysis_of, group_by_analysis
+from engram_audio.artifacts.structure_tables import group_by_analysis
 from engram_audio.artifacts.table import read_table, write_csv, write_table
 from engram_audio.corpus.columns import EXCLUSIONS
 from engram_audio.corpus.corpus_tables import (
@@ -54,16 +55,35 @@ def test_a_table_without_rows_keeps_text_apart_from_numbers(tmp_path: Path, colu
         assert len(read_cells(path, ["pca.raw.kmeans_256"], 1, "all")) == 0
 
 
-def test_representation_and_split_are_read_from_the_path():
-    path = Path("results/demo/structure/mimi--var/split-3/pca/scores.parquet")
-    assert analysis_of(path) == ("mimi--var", 3)
-    grouped = group_by_analysis([path, path.parents[1] / "last_frame" / "scores.parquet"])
-    assert list(map(len, grouped.values())) == [2]
+def written(path: Path, **identity: str) -> Path:
+    write_table(path, pd.DataFrame({"a": [1]}), {"identity": identity})
+    return path
 
 
-def test_a_path_of_another_form_is_refused():
-    with pytest.raises(InputError, match="split-"):
-        analysis_of(Path("results/scores.parquet"))
+def test_tables_are_grouped_by_what_their_manifests_name(tmp_path: Path):
+    """Whatever their paths say."""
+    one = {"representation": "mimi--var", "split_seed": "3"}
+    paths = [
+        written(tmp_path / "structure" / "mel" / "split-0" / f"{family}.parquet", **one)
+        for family in ("pca", "last_frame")
+    ]
+    other = written(tmp_path / "x.parquet", representation="mel", split_seed="0", family="pca")
+    grouped = group_by_analysis([paths[0], other, paths[1]])
+    assert grouped == {("mimi--var", 3): paths, ("mel", 0): [other]}
+
+
+def test_identity_has_its_types_and_defaults(tmp_path: Path):
+    path = written(tmp_path / "a.parquet", representation="mel", lag="2", seed="1", head="flow")
+    assert read_identity(path, Scored) == ("mel", 1, "flow", 2)
+    path = written(tmp_path / "b.parquet", representation="mel", seed="1")
+    assert read_identity(path, Scored) == ("mel", 1, "", 0)
+
+
+def test_a_manifest_that_names_too_little_is_refused_in_one_line(tmp_path: Path):
+    path = written(tmp_path / "a.parquet", representation="mel")
+    with pytest.raises(InputError, match=r"a\.parquet: .*split_seed.*delete it") as caught:
+        read_identity(path, Analysis)
+    assert "\n" not in str(caught.value)
 
 
 def test_corpus_rows_count_every_utterance_once_per_split():

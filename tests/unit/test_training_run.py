@@ -17,8 +17,9 @@ from engram_audio.errors import InputError
 from engram_audio.frozen import Code, frozen_text, keep, place_of
 from engram_audio.latents.block import LatentBlock
 from engram_audio.provenance import ROOT
-from engram_audio.steps import _cli
+from engram_audio.steps._cli import Frozen, Kind, LogFolder, Output, StepFiles, blame
 from engram_audio.steps._training import INTERRUPTED_EXIT_CODE, TrainingRun
+from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState
 from tests.unit.prediction_material import recipe
 
@@ -34,79 +35,76 @@ def _trains(path: Path) -> bool:
 TRAINING_STEPS = sorted(path.stem for path in STEPS.glob("*.py") if _trains(path))
 
 
-class Declared(Exception):
-    """What a step declares."""
+class Simple(StepFiles):
+    section: Frozen[dict[str, Any]]
+    recipe_section: Frozen[TrainingRecipe]
+    nulls: Path
+    splits: Path
+    model: Output
+    tensorboard: LogFolder
 
 
-def declared(step: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return the words with which a step parses its command line."""
-
-    def stop(name: str, doc: str | None, **named: Any) -> None:
-        del name, doc
-        raise Declared(named)
-
-    with monkeypatch.context() as patch, pytest.raises(Declared) as caught:
-        patch.setattr(_cli, "parse_arguments", stop)
-        importlib.import_module(f"engram_audio.steps.{step}").main([])
-    return {**caught.value.args[0], "argv": None}
-
-
-def frozen(folder: Path, step: str, wildcards: dict[str, str], **section: Any) -> Path:
+def frozen(folder: Path, wildcards: dict[str, str], **section: Any) -> Path:
     sections = {
         "section": [{"section": "codecs.mine", "value": {"health": 1, "beta": 2.0, **section}}],
         "recipe_section": [{"section": "recipes.small", "value": recipe().model_dump(mode="json")}],
     }
-    text = frozen_text(step, wildcards, sections, CODE)
-    path = place_of(folder / "config", step, wildcards, text)
+    text = frozen_text("train_density", wildcards, sections, CODE)
+    path = place_of(folder / "config", "train_density", wildcards, text)
     keep(path, text)
     return path
 
 
-def parsed(folder: Path, step: str, named: dict[str, Any], **section: Any) -> _cli.Arguments:
-    """Arguments of a step with a text file for every declared input, two for every list."""
-    settings = frozen(folder, step, dict.fromkeys(named.get("wildcards", ()), "0"), **section)
-    argv = ["--settings", str(settings)]
-    for kind, count in (
-        ("inputs", 1), ("optional_inputs", 1), ("input_lists", 2), ("optional_lists", 2),
-        ("outputs", 1), ("texts", 1),
-    ):  # fmt: skip
-        for name in named.get(kind, ()):
-            paths = [folder / f"{name}-{number}.txt" for number in range(count)]
-            argv += [f"--{name.replace('_', '-')}", *map(str, paths)]
-            for path in paths:
-                if kind not in ("outputs", "texts") and not path.exists():
-                    path.write_text(path.name)
-    return _cli.parse_arguments(step, None, **{**named, "argv": argv})
-
-
-SIMPLE = {"inputs": ["nulls", "splits"], "outputs": ["model"], "texts": ["tensorboard"]}
+def parsed(folder: Path, declares: type[StepFiles], left_out: str = "", **section: Any) -> Any:
+    """Files of a step with a text for every declared input but one, two for every list."""
+    wildcards = {field.name: "0" for field in declares.of_kind(Kind.WILDCARD)}
+    argv = ["--settings", str(frozen(folder, wildcards, **section))]
+    for field in declares.of_kind(Kind.INPUT, Kind.OUTPUT, Kind.LOG_FOLDER):
+        if field.name == left_out:
+            continue
+        paths = [folder / f"{field.name}-{number}.txt" for number in range(1 + field.is_list)]
+        argv += [field.flag, *map(str, paths)]
+        for path in paths:
+            if field.kind is Kind.INPUT and not path.exists():
+                path.write_text(path.name)
+    return declares.parse(argv)
 
 
 def run_of(folder: Path, **section: Any) -> TrainingRun:
-    return TrainingRun(parsed(folder, "train_density", SIMPLE, **section))
+    files = parsed(folder, Simple, **section)
+    return TrainingRun(files, files.recipe_section)
+
+
+def inputs_of(step: str) -> type[StepFiles]:
+    """The class of a step with its files alone: settings of every step are made elsewhere."""
+    declared = importlib.import_module(f"engram_audio.steps.{step}").Files
+    kinds = (Kind.INPUT, Kind.OUTPUT, Kind.LOG_FOLDER)
+    hints = {field.name: field.hint for field in declared.of_kind(*kinds)}
+    return type(step, (StepFiles,), {"__annotations__": hints, "__module__": __name__})
 
 
 @pytest.mark.parametrize("step", TRAINING_STEPS)
-def test_every_declared_input_is_in_the_key(
-    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_every_declared_input_is_in_the_key(step: str, tmp_path: Path):
     """Another content of any file, and a file that is left out, are another training."""
-    named = declared(step, monkeypatch)
-    arguments = parsed(tmp_path, step, named)
-    key = TrainingRun(arguments).key
-    files = [path for name in arguments.input_files for path in arguments.input_files[name]]
-    assert len(files) >= len(named["inputs"]) + 2 * len(named.get("input_lists", ()))
-    keys = {key}
+    declares = inputs_of(step)
+
+    def key(left_out: str = "") -> str:
+        return TrainingRun(parsed(tmp_path, declares, left_out), recipe()).key
+
+    first = key()
+    files = [path for paths in parsed(tmp_path, declares).input_files.values() for path in paths]
+    fields = declares.of_kind(Kind.INPUT)
+    assert len(files) == sum(1 + field.is_list for field in fields) > 1
+    keys = {first}
     for number, path in enumerate(files):
         before = path.read_text()
         path.write_text(f"changed {number}")
-        keys.add(TrainingRun(parsed(tmp_path, step, named)).key)
+        keys.add(key())
         path.write_text(before)
-    for name in named.get("optional_inputs", ()):
-        without = {**named, "optional_inputs": [n for n in named["optional_inputs"] if n != name]}
-        keys.add(TrainingRun(parsed(tmp_path, step, without)).key)
-    assert len(keys) == 1 + len(files) + len(named.get("optional_inputs", ()))
-    assert TrainingRun(parsed(tmp_path, step, named)).key == key
+    optional = [field.name for field in fields if field.is_optional]
+    keys |= {key(name) for name in optional}
+    assert len(keys) == 1 + len(files) + len(optional)
+    assert key() == first
 
 
 def test_files_that_change_places_are_another_training(tmp_path: Path):
@@ -122,8 +120,8 @@ def test_only_fields_that_judge_are_no_part_of_the_key(tmp_path: Path):
     """Every other value of that section is, and without such fields all of it is."""
 
     def key(judging: set[str], **section: Any) -> str:
-        arguments = parsed(tmp_path, "train_density", SIMPLE, **section)
-        return TrainingRun(arguments, None, ("section", "recipe"), judging).key
+        files = parsed(tmp_path, Simple, **section)
+        return TrainingRun(files, recipe(), files.section, judging).key
 
     assert key({"health"}) == key({"health"}, health=9)
     assert key({"health"}) != key({"health"}, beta=3.0)
@@ -197,7 +195,7 @@ def test_signal_in_a_training_saves_and_ends_with_its_code(blames: bool, tmp_pat
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as caught, run_of(tmp_path) as run:
         if blames:
-            with _cli.blame("section"):
+            with blame("section"):
                 run.train("a", interrupted)
         run.train("a", interrupted)
     assert caught.value.code == INTERRUPTED_EXIT_CODE
@@ -261,8 +259,8 @@ def test_divergence_is_one_line_that_names_what_to_change(tmp_path: Path):
         "recipes.small: delta diverged: the training loss is not finite at step 10; "
         f"lower learning_rate from {recipe().learning_rate:g}"
     )
-    arguments = parsed(tmp_path, "train_density", SIMPLE)
-    run = TrainingRun(arguments, recipe(learning_rate=0.5), ("section", "recipe"), {"health"})
+    files = parsed(tmp_path, Simple)
+    run = TrainingRun(files, recipe(learning_rate=0.5), files.section, {"health"})
     line = r"codecs\.mine: .*; lower recipe\.learning_rate from 0\.5"
     with pytest.raises(InputError, match=line), run:
         run.train("codec", diverged)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import studies
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -61,7 +63,7 @@ def write_config(folder: Path, config: dict[str, Any], name: str = "config.yaml"
 @pytest.fixture(scope="session")
 def demo_config() -> dict[str, Any]:
     """The demo's configuration as plain values."""
-    return yaml.safe_load((ROOT / "demo" / "config.yaml").read_text(encoding="utf-8"))
+    return studies.study("demo")
 
 
 @pytest.fixture(scope="session")

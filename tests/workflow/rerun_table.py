@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engram_audio.config import parse_config
+from engram_audio.config import WorkflowConfig, parse_config, used_codecs, used_corpora
+from engram_audio.config_overlay import libraries
 from engram_audio.errors import InputError
 from tests.workflow.tiny_study import (
     ROOT,
@@ -92,17 +93,39 @@ def vocabulary(config: dict[str, Any]) -> list[str]:
                 collect(value)
 
     collect(json.loads(text))
-    for section in config.values():
-        if isinstance(section, dict):
-            found.update(name for name, row in section.items() if isinstance(row, dict))
-    keys = [f"{name}.raw.kmeans_4" for name in config["structure_keys"]]
+    for place in libraries(WorkflowConfig):
+        found.update(at(config, place))
+    keys = [f"{name}.raw.kmeans_4" for name in config["structure"]["library"]]
     return sorted(found) + keys + ["type1", "dev-clean"]
+
+
+def at(config: dict[str, Any], place: Place) -> dict[str, Any]:
+    """The map at a place."""
+    node: Any = config
+    for name in place:
+        node = node[name]
+    return node
+
+
+def used_only(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without definitions that no list names: a change of these is no change."""
+    kept, parsed = copy.deepcopy(config), parse_config(config)
+    for place in libraries(WorkflowConfig):
+        owner: Any = parsed
+        for name in place:
+            owner = getattr(owner, name)
+        library = at(kept, place)
+        names = {"corpora": used_corpora, "codecs": used_codecs}.get(place[0])
+        used = names(parsed) if names else owner
+        for name in [name for name in library if name not in used]:
+            del library[name]
+    return kept
 
 
 def edits(config: dict[str, Any]) -> dict[Place, Any]:
     """Return another valid value for every place that can have one; None where none was found."""
     words, found = vocabulary(config), {}
-    for place, value in leaves(config):
+    for place, value in leaves(used_only(config)):
         special = OTHER_VALUES.get(place)
         candidates = [special] if special else other_values(value, words)
         valid = (

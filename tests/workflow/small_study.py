@@ -24,15 +24,12 @@ STAGES = ("prediction", "factorizer", "memory", "rollout")
 def small_config() -> dict[str, Any]:
     """Two representations of arrays, structure and decision only: 16 jobs."""
     config = tiny_config()
-    mine = config["representations"]["brought"]
-    config["representations"] = {
-        "brought": {**mine, "latent_space": "one"},
-        "other": {**mine, "latent_space": "two"},
-    }
+    rows = config["representations"]["library"]
+    rows["other"] = {**rows["brought"], "latent_space": "two"}
+    rows["brought"]["latent_space"] = "one"
+    config["representations"]["analysed"] = ["brought", "other"]
     for stage in STAGES:
         config[stage]["representations"] = []
-    config["rollout"]["player_methods"] = []
-    config |= {"corpora": {}, "codecs": {}}
     return config
 
 

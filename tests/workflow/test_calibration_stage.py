@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from engram_audio.artifacts.latents import LatentStore
 from engram_audio.artifacts.table import read_table
@@ -16,19 +15,20 @@ from engram_audio.calibration.published import Published, published_rows
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import Draw, simulate
 from engram_audio.config import parse_config
+from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.steps import import_arrays, index_arrays, make_splits
 from engram_audio.structure.material import part_of_utterances, prepare
 from engram_audio.trust.measurement import Analysis, all_truths, tables_of
 from engram_audio.trust.oracle_rows import oracle_rows
 from engram_audio.trust.sabotage import sabotage_analysis
+from tests import studies
 from tests.frozen_argv import run_step
 
-CONFIG = parse_config(
-    yaml.safe_load((Path(__file__).parents[2] / "demo/config.yaml").read_text(encoding="utf-8"))
-)
+CONFIG = parse_config(studies.study("demo"))
+EVALUATION = studies.section_of(CONFIG, PredictionEvaluationSection)
 ANALYSIS = sabotage_analysis(
     Analysis(
-        CONFIG.calibration_structure, CONFIG.calibration_keys, CONFIG.decision.keys,
+        studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG), CONFIG.decision.keys,
         CONFIG.decision.lag_frames, CONFIG.statistics,
     ),
     16,
@@ -102,7 +102,12 @@ def test_held_out_worlds_as_user_arrays_come_out_right(name: str, tmp_path: Path
     oracle = world.oracle()
     assert oracle is not None
     rows += oracle_rows(
-        name, oracle, planted.truths, material, part_of, CONFIG.prediction_evaluation
+        name,
+        oracle,
+        planted.truths,
+        material,
+        part_of,
+        EVALUATION,
     )
     assert {"structure", "injected oracle"} <= {row.stage for row in rows}
     failing = [row for row in rows if not row.passes]

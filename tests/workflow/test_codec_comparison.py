@@ -27,14 +27,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of the tiny study with one codec, its twins, a lower rate and noise."""
     folder = checkout(tmp_path_factory.mktemp("codecs") / "study")
     config = tiny_config()
-    for name in ("brought", "mel_pca_state"):
-        del config["representations"][name]
-    config["representations"]["mel_pca"]["surrogates"] = ["shuffled"]
+    config["representations"]["analysed"] = ["mel_pca"]
+    config["representations"]["library"]["mel_pca"]["surrogates"] = ["shuffled"]
     config["factorizer"]["representations"] = []
     config["decision"]["representation"] = "mel_pca"
-    del config["structure_keys"]["mean_pool"]
+    config["structure"]["families"] = ["pca", "target_oracle"]
     add_comparison(config)
-    config["codec_comparison"]["reconstruction"]["num_utterances"] = 6
+    config["comparison"]["reconstruction"]["num_utterances"] = 6
     write_config(folder, config)
     targets = ["results/tables/codecs.csv", "results/tables/frontier.csv"]
     run = subprocess.run(

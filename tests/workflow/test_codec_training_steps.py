@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from engram_audio.artifacts.audio import probe_audio, write_flac
 from engram_audio.artifacts.bundle import read_bundle
@@ -19,12 +18,13 @@ from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
 from engram_audio.steps import extract_latents, train_codec
 from engram_audio.training import loop
+from tests import studies
 from tests.frozen_argv import run_step
 from tests.unit.trained_codec_material import MEL_VAE, RATE_HZ, RECIPE, VAE, merged, voice
-from tests.workflow.conftest import ROOT, snakemake, write_config
+from tests.workflow.conftest import snakemake, write_config
 from tests.workflow.latent_house import index
 from tests.workflow.test_prediction_training import command, environment, interrupt
-from tests.workflow.tiny_study import tiny_config, write_arrays
+from tests.workflow.tiny_study import add_row, tiny_config, write_arrays
 
 SHORT = {
     # so short a training loses the sound: kept and flagged, as a rung of a ladder would be
@@ -209,13 +209,11 @@ def study(trained: list[str]) -> dict[str, Any]:
     """The tiny study with trained codecs and a ladder; representations of `trained` codecs."""
     config = copy.deepcopy(tiny_config())
     place = {"corpus": "demo_speech", "split_seed": 0, "recipe": RECIPE}
-    config["codecs"] |= {"mel_vae": {**MEL_VAE, **place}, "vae": {**VAE, **place}}
-    config["codec_ladders"] = {"mel_vae": {"codec": "mel_vae", "betas": [0.1, 10.0]}}
+    config["codecs"]["library"] |= {"mel_vae": {**MEL_VAE, **place}, "vae": {**VAE, **place}}
+    config["codecs"]["ladders"] = {"mel_vae": {"codec": "mel_vae", "betas": [0.1, 10.0]}}
     for codec in trained:
-        config["representations"][f"of_{codec}"] = {
-            "kind": "codec", "corpus": "demo_speech", "codec": codec, "permute_blocks_s": None,
-            "surrogates": [],
-        }  # fmt: skip
+        row = {"kind": "codec", "corpus": "demo_speech", "codec": codec, "permute_blocks_s": None}
+        add_row(config, f"of_{codec}", {**row, "surrogates": []})
     return config
 
 
@@ -238,17 +236,18 @@ def test_codecs_that_no_representation_names_are_not_trained(tmp_path: Path):
 
 def test_the_shipped_study_names_trained_codecs_and_trains_none(tmp_path: Path):
     """Its examples resolve; a representation that names one is all it takes."""
-    config = yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
-    kinds = {codec["kind"] for codec in config["codecs"].values()}
-    assert {"mel_vae", "vae"} <= kinds and config["codec_ladders"]
+    config = studies.study()
+    kinds = {codec["kind"] for codec in config["codecs"]["library"].values()}
+    ladders = config["codecs"]["ladders"]
+    assert {"mel_vae", "vae"} <= kinds and ladders
     (tmp_path / "a").mkdir()
     assert "train_codec" not in plan(tmp_path / "a", config)
     (tmp_path / "b").mkdir()
-    rung = next(iter(config["codec_ladders"]))
-    beta = config["codec_ladders"][rung]["betas"][0]
-    codecs = [name for name, codec in config["codecs"].items() if "beta" in codec]
+    rung = next(iter(ladders))
+    beta = ladders[rung]["betas"][0]
+    library = config["codecs"]["library"]
+    codecs = [name for name, codec in library.items() if "beta" in codec]
     for codec in [*codecs, f"{rung}_b{beta:g}".replace(".", "_")]:
-        config["representations"][f"of_{codec}"] = {
-            "kind": "codec", "corpus": "librispeech", "codec": codec, "permute_blocks_s": None,
-        }  # fmt: skip
+        row = {"kind": "codec", "corpus": "librispeech", "codec": codec, "permute_blocks_s": None}
+        add_row(config, f"of_{codec}", row)
     assert plan(tmp_path / "b", config)["train_codec"] == len(codecs) + 1

@@ -105,7 +105,8 @@ def test_too_many_shards_name_the_key(tmp_path: Path, demo_config: dict[str, Any
 def test_a_name_has_one_meaning(tmp_path: Path, demo_config: dict[str, Any]):
     """Arrays bring their own utterances, so they cannot share a corpus's name."""
     config = copy.deepcopy(demo_config)
-    config["representations"]["demo_speech"] = {
+    config["representations"]["analysed"].append("demo_speech")
+    config["representations"]["library"]["demo_speech"] = {
         "kind": "arrays", "path": "x", "table": "x.csv", "frame_rate_hz": 12.5,
         "latent_space": "x", "is_causal": True, "num_shards": 1, "surrogates": [],
     }  # fmt: skip

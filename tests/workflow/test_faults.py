@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engram_audio.artifacts.atomic import HIDDEN
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentStore, write_latent_shard
@@ -51,12 +52,15 @@ def test_a_killed_local_job_leaves_no_half_artifact(lab: Lab):
     assert running.returncode != 0
     assert "Error in rule score_structure_keys" in text
     assert not (lab.results / SCORES).exists(), "written but not renamed: not there"
+    hidden = f".{Path(SCORES).name}.*{HIDDEN}.parquet"
+    assert list((lab.results / PCA).glob(hidden)), "whole, under a name of its own"
     lab.assert_restored(lab.run())
+    assert not list((lab.results / PCA).glob(hidden))
     record(
         "local job killed",
         "SIGKILL to a step between writing its table and renaming it",
         "Snakemake names the rule and its log; the output does not exist",
-        "rerun makes that job and what follows; same bytes",
+        "rerun removes the unfinished file, makes that job and what follows; same bytes",
     )
 
 

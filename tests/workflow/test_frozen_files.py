@@ -16,7 +16,7 @@ import pytest
 from engram_audio.artifacts.table import write_csv
 from engram_audio.errors import InputError
 from engram_audio.frozen import read_frozen
-from engram_audio.steps import _cli
+from engram_audio.steps import decide
 from engram_audio.structure.columns import STRUCTURE
 from tests.workflow.small_study import (
     SmallStudy,
@@ -49,9 +49,12 @@ def study(finished: SmallStudy, tmp_path: Path, request: pytest.FixtureRequest) 
     return (with_hidden_folders if has_memory else copied)(finished, tmp_path / "study")
 
 
-def representations(**of_each: dict[str, Any]) -> dict[str, Any]:
-    rows = copy.deepcopy(small_config()["representations"])
-    return {name: {**row, **of_each.get(name, {})} for name, row in rows.items()}
+def representations(*analysed: str, **of_each: dict[str, Any]) -> dict[str, Any]:
+    """The small study's representations with changed rows, all of them analysed or some."""
+    settings = copy.deepcopy(small_config()["representations"])
+    for name, row in of_each.items():
+        settings["library"].setdefault(name, {}).update(row)
+    return {**settings, "analysed": list(analysed) or settings["analysed"]}
 
 
 def test_a_finished_study_has_nothing_to_do_and_plans_leave_no_trace(study: SmallStudy):
@@ -104,8 +107,7 @@ def test_a_subject_that_takes_the_settings_of_another_is_made_again(study: Small
 
 def test_a_list_that_loses_a_member_makes_its_table_again(study: SmallStudy):
     """What is gathered is part of a job: no value of the table's own settings has changed."""
-    rows = representations()
-    study.write(representations={"brought": rows["brought"]})
+    study.write(representations=representations("brought"))
     assert set(study.run()) == {"tabulate_structure", "tabulate_corpus", "decide", "render_report"}
 
 
@@ -181,10 +183,10 @@ def test_an_artifact_of_other_settings_is_refused_by_its_reader(
     old = "tabulate_structure/study.0123456789abcdef"
     write_csv(table, STRUCTURE.empty(), STRUCTURE, {"settings": old})
     with pytest.raises(InputError, match=f"structure.csv: was made with other settings .{old}"):
-        _cli.parse_arguments(
-            "decide", None, inputs=["table"],
-            argv=["--settings", str(path), "--table", str(table)],
-        )  # fmt: skip
+        decide.main([
+            "--settings", str(path), "--structure", str(table), "--linear", str(table),
+            "--decision", str(tmp_path / "decision.json"),
+        ])  # fmt: skip
 
 
 def test_weights_that_changed_since_their_first_use_stop_the_plan(
@@ -195,13 +197,14 @@ def test_weights_that_changed_since_their_first_use_stop_the_plan(
     weights.mkdir()
     for name in ("soundstream_encoder", "lyragan", "quantizer"):
         (weights / f"{name}.tflite").write_bytes(name.encode())
-    rows = {**small_config()["representations"], "speech": {
+    speech = {
         "kind": "codec", "corpus": "mine", "codec": "lyra", "permute_blocks_s": None,
         "surrogates": [],
-    }}  # fmt: skip
+    }  # fmt: skip
+    lyra = {"kind": "lyra", "weights_dir": "lyra", "num_quantizers": None}
     study.write(
-        representations=rows,
-        codecs={"lyra": {"kind": "lyra", "weights_dir": "lyra", "num_quantizers": None}},
+        representations=representations("brought", "other", "speech", speech=speech),
+        codecs={"library": {"lyra": lyra}, "ladders": {}},
         corpora={"mine": {"kind": "directory", "root": "speech", "minimum_duration_s": 1.0,
                           "num_shards": 1}},
     )  # fmt: skip

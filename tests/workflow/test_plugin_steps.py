@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from engram_audio import plugins
 from engram_audio.artifacts.latents import LatentStore
-from engram_audio.codecs.config import PluginCodecSettings, codec_model
+from engram_audio.codecs.config import CodecSection, PluginCodecSettings
 from engram_audio.codecs.entry_points import plugin_entry
 from engram_audio.errors import InputError
 from engram_audio.provenance import ROOT
@@ -74,7 +75,7 @@ def extract_tiny(house: Path, **settings: Any) -> Path:
             representation="rep",
             shard="000",
         ),
-        plugins.code_suffix(codec_model(path.read_text()).model_validate_json(path.read_text())),
+        plugins.code_suffix(TypeAdapter(CodecSection).validate_json(path.read_text())),
     )
     return output
 
@@ -84,8 +85,8 @@ def test_the_plugin_of_the_documentation_extracts_latents(house: Path, tiny_plug
     page = (ROOT / "docs" / "add-a-codec.md").read_text(encoding="utf-8")
     section_text = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert section_text is not None
-    shown = yaml.safe_load(section_text.group(1))["codecs"]["tiny"]
-    settings = codec_model(json.dumps(shown)).model_validate_json(json.dumps(shown))
+    shown = yaml.safe_load(section_text.group(1))["codecs"]["library"]["tiny"]
+    settings = TypeAdapter(CodecSection).validate_json(json.dumps(shown))
     assert isinstance(settings, PluginCodecSettings)
     store = LatentStore([extract_tiny(house, **settings.settings)])
     facts = store.manifests[0]

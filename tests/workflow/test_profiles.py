@@ -1,18 +1,22 @@
 """The workflow is clean, and its promised commands resolve without a home, a cluster or data."""
 
+import json
+import os
 import re
-import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
 from tests.workflow.conftest import ROOT, snakemake, write_config
 
-GPU_RULES = {"extract_latents"}
+WHERE = {"slurm_partition", "gpu", "gres", "gpu_partition", "gpu_request"}
 
 
 def test_lint_gives_a_clean_bill(tmp_path: Path):
-    shutil.copy(ROOT / "workflow_config.yaml", tmp_path)
     outcome = snakemake(tmp_path, "--lint")
     assert "good condition" in outcome.text, outcome.text
     assert outcome.code == 0
@@ -20,7 +24,6 @@ def test_lint_gives_a_clean_bill(tmp_path: Path):
 
 def test_slurm_profile_resolves_from_the_root_with_an_empty_home(tmp_path: Path):
     """`snakemake --profile slurm -n results/report.html`: GPU rules on the GPU partition."""
-    shutil.copy(ROOT / "workflow_config.yaml", tmp_path)
     outcome = snakemake(
         tmp_path,
         "--profile",
@@ -47,38 +50,117 @@ def gpu_rules() -> set[str]:
     return {
         block.split(":")[0].strip()
         for block in rules_text().split("\nrule ")[1:]
-        if "gpu=1" in block.replace(" ", "")
+        if re.search(r"^ +gpu=1,$", block, re.M)
     }
 
 
-def submitted_rules() -> dict[str, tuple[int, int]]:
-    """Memory in MB and minutes of every rule that is not always local."""
-    text = rules_text()
-    local = set(
-        re.findall(r"\w+", "".join(re.findall(r"^localrules:\n((?: +\w+,\n)+)", text, re.M)))
-    )
-    pattern = r"mem_mb=(\d+),\s+runtime=\"(\d+)([mh])\""
-    needs = {}
-    for block in text.split("\nrule ")[1:]:
-        found = re.search(pattern, block)
-        assert found, block
-        minutes = int(found[2]) * (60 if found[3] == "h" else 1)
-        needs[block.split(":")[0]] = (int(found[1]), minutes)
-    for original, name in re.findall(r"^use rule (\w+) as (\w+) with:", text, re.M):
-        needs[name] = needs[original]
-    return {name: need for name, need in needs.items() if name not in local}
+PROFILE = (ROOT / "slurm" / "profile.yaml").read_text(encoding="utf-8")
+# Lines of a site that differ from the profile's own: one each.
+SITES = {
+    "profile": {},
+    "other_gpu_name": {"gpu_partition": "a100-long"},
+    "number_as_name": {"gpu_partition": "4090"},
+    "other_cpu_name": {"slurm_partition": "batch"},
+    "gres": {"gpu_request": "gpu:1"},
+    "typed_gres": {"gpu_request": "gpu:a100:1"},
+    "without_gpus": {"gpu_request": "none"},
+    "mistyped": {"gpu_request": "gpu=1"},
+}
 
 
-def test_what_a_job_asks_for_grows_with_each_attempt_from_what_its_rule_says():
-    profile = yaml.safe_load((ROOT / "slurm" / "profile.yaml").read_text(encoding="utf-8"))
-    asked = {
-        name: (resources["mem_mb"], resources["runtime"])
-        for name, resources in profile["set-resources"].items()
-    }
-    assert asked == {
-        name: (f"attempt * {memory}", f"attempt * {minutes}")
-        for name, (memory, minutes) in submitted_rules().items()
-    }
+def changed(lines: dict[str, str]) -> str:
+    """The profile with the value of one line for each name exchanged."""
+    text = PROFILE
+    for name, value in lines.items():
+        text, count = re.subn(rf'^( +{name}: )"\w+"', rf'\1"{value}"', text, flags=re.M)
+        assert count == 1, f"{name} stands {count} times in the profile"
+    return text
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the rules ask for without a profile, under the profile, and under each site's."""
+    base = tmp_path_factory.mktemp("sites")
+    common = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(ROOT)]
+    questions = {"no_profile": common}
+    for name, lines in SITES.items():
+        (base / name).mkdir()
+        (base / name / "profile.yaml").write_text(changed(lines), encoding="utf-8")
+        questions[name] = [*common, "--profile", str(base / name)]
+    own = ["--set-resources", "train_codec:slurm_partition=big", "train_codec:mem_mb=99000"]
+    questions["one_rule"] = [*questions["profile"], *own]
+    (base / "questions.json").write_text(json.dumps(questions), encoding="utf-8")
+    files = [str(base / name) for name in ("questions.json", "answers.json")]
+    command = [sys.executable, "-m", "tests.workflow.loaded_rules", *files]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    return json.loads((base / "answers.json").read_text(encoding="utf-8"))
+
+
+def first_attempts(loaded: dict[str, Any], site: str) -> dict[str, dict[str, Any]]:
+    """What the first attempt of each rule asks for."""
+    assert loaded[site]["code"] == 0, loaded[site]["text"]
+    return {name: attempts[0] for name, attempts in loaded[site]["rules"].items()}
+
+
+def test_every_rule_says_its_memory_and_time_and_each_attempt_asks_for_more(loaded):
+    """Without a profile: what is left out there would be SLURM's own, perhaps 512 MB."""
+    for name, attempts in loaded["no_profile"]["rules"].items():
+        for resource in ("mem_mb", "runtime"):
+            first, *later = (attempt[resource] for attempt in attempts)
+            assert first >= {"mem_mb": 500, "runtime": 10}[resource], (name, resource)
+            assert later == [2 * first, 3 * first], (name, resource)
+
+
+def test_the_profile_holds_names_and_no_rule():
+    profile = yaml.safe_load(PROFILE)
+    assert profile["default-resources"] == {
+        "slurm_partition": "cpu", "gpu_partition": "gpu", "gpu_request": "gpus",
+    }  # fmt: skip
+    assert "set-resources" not in profile
+    assert not any(re.search(rf"\b{name}\b", PROFILE.split("Names of your")[1])
+                   for name in gpu_rules())  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("site", "gpu", "others"),
+    [
+        ("no_profile", {"gpu": 1}, {}),
+        ("profile", {"gpu": 1, "slurm_partition": "gpu"}, {"slurm_partition": "cpu"}),
+        ("other_gpu_name", {"gpu": 1, "slurm_partition": "a100-long"}, {"slurm_partition": "cpu"}),
+        ("number_as_name", {"gpu": 1, "slurm_partition": "4090"}, {"slurm_partition": "cpu"}),
+        ("other_cpu_name", {"gpu": 1, "slurm_partition": "gpu"}, {"slurm_partition": "batch"}),
+        ("gres", {"gres": "gpu:1", "slurm_partition": "gpu"}, {"slurm_partition": "cpu"}),
+        (
+            "typed_gres",
+            {"gres": "gpu:a100:1", "slurm_partition": "gpu"},
+            {"slurm_partition": "cpu"},
+        ),
+        ("without_gpus", {"slurm_partition": "cpu"}, {"slurm_partition": "cpu"}),
+    ],
+)
+def test_one_line_moves_every_rule_with_a_gpu_and_no_other(loaded, site: str, gpu, others):
+    """Where jobs run and how they ask for a GPU; memory and time are the rule's everywhere."""
+    assert len(gpu_rules()) >= 19
+    free = first_attempts(loaded, "no_profile")
+    for name, resources in first_attempts(loaded, site).items():
+        for key in ("mem_mb", "runtime"):
+            assert resources[key] == free[name][key], name
+        where = {key: value for key, value in resources.items() if key in WHERE}
+        assert where == (gpu if name in gpu_rules() else others), name
+
+
+def test_what_is_said_of_one_rule_wins(loaded):
+    usual, own = first_attempts(loaded, "profile"), first_attempts(loaded, "one_rule")
+    assert (own["train_codec"]["slurm_partition"], own["train_codec"]["mem_mb"]) == ("big", 99000)
+    assert own["train_codec"]["gpu"] == 1
+    assert {**own, "train_codec": {}} == {**usual, "train_codec": {}}
+
+
+def test_a_mistyped_request_is_one_line_that_says_what_is_allowed(loaded):
+    assert loaded["mistyped"]["code"] != 0
+    (line,) = [line for line in loaded["mistyped"]["text"].splitlines() if "gpu_request" in line]
+    assert "'gpu=1'; allowed are gpus, none, and a gres" in line
+    assert "Traceback" not in loaded["mistyped"]["text"]
 
 
 def test_arrays_are_off_and_the_line_to_ask_for_them_names_every_shard_rule():
@@ -93,23 +175,11 @@ def test_arrays_are_off_and_the_line_to_ask_for_them_names_every_shard_rule():
     }
 
 
-def test_every_gpu_rule_has_a_partition_in_the_slurm_profile():
-    """A rule with gpu=1 and no entry would queue on the CPU partition."""
-    profile = yaml.safe_load((ROOT / "slurm" / "profile.yaml").read_text(encoding="utf-8"))
-    on_gpu = {
-        name
-        for name, resources in profile["set-resources"].items()
-        if resources.get("slurm_partition") == "gpu"
-    }
-    assert gpu_rules() >= GPU_RULES
-    assert on_gpu == gpu_rules()
-
-
-def test_a_mistyped_key_stops_before_anything_runs(tmp_path: Path, demo_config):
-    config = {**demo_config, "structure": {**demo_config["structure"], "window_frame": 8}}
+def test_a_mistyped_key_stops_before_anything_runs(tmp_path: Path):
+    config = {"views": {"window_frame": 8}}
     outcome = snakemake(tmp_path, "-n", "--configfile", write_config(tmp_path, config))
     assert outcome.code != 0
-    lines = [line for line in outcome.text.splitlines() if "structure.window_frame" in line]
+    lines = [line for line in outcome.text.splitlines() if "views.window_frame" in line]
     assert len(lines) == 1
     assert "did you mean 'window_frames'" in lines[0]
     assert "Traceback" not in outcome.text

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from tests.workflow.conftest import ROOT, snakemake, write_config
+from tests import studies
+from tests.workflow.conftest import snakemake, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -24,28 +24,31 @@ def tables(tmp_path_factory, shared_data: Path) -> Path:
     """Run the real-speech study, reduced to the rows this test reads, and return its tables."""
     pytest.importorskip("ai_edge_litert")
     folder = tmp_path_factory.mktemp("real_speech")
-    config = yaml.safe_load((ROOT / "tests/workflow/real_speech.yaml").read_text(encoding="utf-8"))
     shared = os.path.relpath(shared_data, folder)
-    config["pathvars"] = {}
-    config["corpora"]["speech"]["root"] = f"{shared}/real-speech"
-    config["codecs"]["soundstream"]["weights_dir"] = f"{shared}/lyra"
-    soundstream = {**config["representations"]["soundstream"], "surrogates": []}
-    config["representations"] = {"soundstream": soundstream}
-    config["prediction"]["representations"] = ["soundstream"]
-    config["codecs"] = {"soundstream": config["codecs"]["soundstream"]}
-    config["codec_ladders"] = {}
-    nothing = {"representations": [], "ladders": {}, "controls": {}}
-    config["codec_comparison"]["compared"] = nothing
-    config["structure"].update({"slices": ["all"], "lags_frames": [1, 2], "kmeans_restarts": 3})
     kmeans = [{"kind": "kmeans", "codebook_sizes": [256]}]
-    config["structure_keys"]["mean_pool"]["inputs"] = ["raw"]
-    config["structure_keys"]["pca"].update({"inputs": ["raw"], "quantizers": kmeans})
-    config["structure_keys"]["target_oracle"]["codebook_sizes"] = [64, 256]
-    for family in ("last_frame", "predictive"):
-        del config["structure_keys"][family]
-    config["decision"].update({"keys": ["pca.raw.kmeans_256"], "slices": ["all"]})
-    config["prediction"]["lags_frames"] = [1]
-    del config["prediction_heads"]["student_t_mixture"]
+    overlay = {
+        "views": {"slices": ["all"], "judged_slices": ["all"]},
+        "corpora": {"speech": {"root": f"{shared}/real-speech"}},
+        "codecs": {"library": {"soundstream": {"weights_dir": f"{shared}/lyra"}}},
+        "representations": {
+            "analysed": ["soundstream"], "library": {"soundstream": {"surrogates": []}},
+        },
+        "structure": {
+            "families": ["mean_pool", "pca", "target_oracle"], "lags_frames": [1, 2],
+            "kmeans_restarts": 3,
+            "library": {
+                "mean_pool": {"inputs": ["raw"]},
+                "pca": {"inputs": ["raw"], "quantizers": kmeans},
+                "target_oracle": {"codebook_sizes": [64, 256]},
+            },
+        },
+        "prediction": {
+            "representations": ["soundstream"], "heads": ["gaussian_mixture"], "lags_frames": [1],
+        },
+        "comparison": {"representations": []},
+        "decision": {"keys": ["pca.raw.kmeans_256"]},
+    }  # fmt: skip
+    config = {**studies.merged(studies.study("real_speech"), overlay), "pathvars": {}}
     path = write_config(folder, config)
     targets = ("results/tables/structure.csv", "results/tables/factorizer.csv")
     outcome = snakemake(folder, *targets, "--cores", "2", "--configfile", path)

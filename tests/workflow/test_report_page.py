@@ -10,6 +10,7 @@ import pytest
 from engram_audio.report.page import render_page, source_hash
 from engram_audio.report.registry import SECTIONS
 from engram_audio.report.sections import verdict as verdict_section
+from tests.report_memory_tables import with_memory
 from tests.report_tables import REGISTERED, report_data, templates
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -204,3 +205,32 @@ def test_sections_of_absent_tables_are_left_out():
         "provenance",
     ]  # fmt: skip
     assert "This study has no predictions" in "".join(text for _, text in page.all("p"))
+
+
+def page_of(question: str, *tables: str) -> str:
+    data = with_memory(report_data())
+    kept = {name: table for name, table in data.tables.items() if name in tables}
+    return render_page(data._replace(question=question, tables=kept, players={}), templates())
+
+
+FIRST = ("structure", "linear", "curves", "ngrams", "speakers", "corpus", "exclusions")
+
+
+@pytest.mark.parametrize(
+    ("question", "own"), [("structure", ()), ("memory", ("memory", "memory_verdict"))]
+)
+def test_a_page_of_one_question_says_of_every_other_stage_that_it_was_not_run(question, own):
+    """Not that the study does not ask it: this page cannot know."""
+    texts = dict(
+        (attributes.get("id"), text)
+        for attributes, text in Document(page_of(question, *FIRST, *own)).all("section")
+    )
+    stages = {"structure", "prediction", "factorizer", "memory", "rollout", "codecs", "calibration"}
+    not_run = {name for name in stages if f"snakemake {name} runs it" in texts[name]}
+    assert not_run == stages - {"structure", question}
+    assert "snakemake results/report.html runs it" in texts["listening"]
+    assert not any("This study" in text for text in texts.values())
+
+
+def test_the_page_of_the_whole_study_says_nothing_of_what_was_not_run(html):
+    assert "Not run" not in html and "made this page" not in html

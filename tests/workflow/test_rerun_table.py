@@ -13,32 +13,32 @@ from tests.workflow.tiny_study import wide_config
 
 EXPECTED = {
     # a gate of a stage: its table and the page
-    "memory_verdict.minimum_gain_nats": {"tabulate_memory": 1, "render_report": 1},
-    "rollout_bars.minimum_kept": {"tabulate_rollout": 1, "render_report": 1},
+    "memory.verdict.minimum_gain_nats": {"tabulate_memory": 1, "render_report": 1},
+    "rollout.bars.minimum_kept": {"tabulate_rollout": 1, "render_report": 1},
     "calibration.power.num_studies": {
         "simulate_power": 1, "tabulate_calibration": 1, "render_report": 1,
     },
     # one of several methods, memories, codecs: its own jobs
-    "rollout_methods.belief.width": {
+    "rollout.library.belief.width": {
         "train_rollout": 1, "evaluate_rollout": 1, "tabulate_rollout": 1, "render_report": 1,
     },
-    "memories.robust.minimum_count": {
+    "memory.library.robust.minimum_count": {
         "fit_memory": 2, "train_matched": 2, "evaluate_memory": 2, "tabulate_memory": 1,
         "refit_memory": 1, "train_rollout": 1, "evaluate_rollout": 2, "tabulate_rollout": 1,
         "render_report": 1,
     },
-    "codec_comparison.reconstruction.num_utterances": {
+    "comparison.reconstruction.num_utterances": {
         "evaluate_reconstruction": 3, "tabulate_codecs": 1, "render_report": 1,
     },
     # how scores are made: no training
-    "prediction_evaluation.num_negatives": {
+    "prediction.evaluation.num_negatives": {
         "evaluate_density": 10, "evaluate_nulls": 10, "evaluate_factorizer": 1,
         "evaluate_memory": 3, "inject_oracle": 1, "tabulate_calibration": 1,
         "tabulate_codecs": 1, "tabulate_diagnostics": 1, "tabulate_factorizer": 1,
         "tabulate_memory": 1, "tabulate_prediction": 1, "render_report": 1,
     },
     # a key family: its scores on every representation, worlds included
-    "structure_keys.pca.num_components": {
+    "structure.library.pca.num_components": {
         "score_structure_keys": 14, "tabulate_structure": 1, "decide": 1, "tabulate_codecs": 1,
         "tabulate_states": 1, "score_calibration_keys": 2, "tabulate_calibration_structure": 1,
         "simulate_sabotage": 1, "tabulate_calibration": 1, "render_report": 1,

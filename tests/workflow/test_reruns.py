@@ -42,7 +42,7 @@ def test_a_gate_threshold_reruns_the_decision_and_the_report(lab: Lab):
 
 
 def test_the_pca_dimension_reruns_its_key_family_and_what_follows(lab: Lab):
-    config = edited(lab, "structure_keys", "pca", "num_components", value=3)
+    config = edited(lab, "structure", "library", "pca", "num_components", value=3)
     assert plan(lab, config) == {
         "score_structure_keys": 3,  # one family on three representations
         "tabulate_states": 1,
@@ -54,7 +54,7 @@ def test_the_pca_dimension_reruns_its_key_family_and_what_follows(lab: Lab):
 
 
 def test_a_codec_setting_reruns_what_that_codec_made(lab: Lab):
-    jobs = plan(lab, edited(lab, "codecs", "mel_pca", "num_components", value=3))
+    jobs = plan(lab, edited(lab, "codecs", "library", "mel_pca", "num_components", value=3))
     assert jobs["fit_codec"] == 1 and jobs["extract_latents"] == 2
     assert jobs["score_structure_keys"] == 6, "three families on the latents and on their z_dyn"
     assert not {"import_arrays", "make_surrogate", "fit_var", "make_splits"} & set(jobs)
@@ -84,7 +84,7 @@ def test_order_and_comments_rerun_nothing(lab: Lab):
         return node
 
     config = read_config(lab.folder)
-    sections = ("structure", "statistics", "decision", "report", "splits", "latents")
+    sections = ("structure", "statistics", "decision", "report", "splits", "views")
     config |= {name: reversed_keys(config[name]) for name in sections}
     text = "# a comment\n" + yaml.safe_dump(config, sort_keys=False) + "# another\n"
     (lab.folder / CONFIG).write_text(text, encoding="utf-8")

@@ -1,6 +1,7 @@
 """The rollout's steps on a small representation on disk: train, resume, evaluate, tabulate."""
 
 import json
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -111,6 +112,7 @@ def evaluated(study) -> Path:
             *shared(study), "--method-section", study / f"method_{name}.json",
             "--rollout-section", study / "rollout.json", *base(study, name),
             "--model", output / "model.safetensors", "--seed", "0", "--device", "cpu",
+            "--representation", "world", "--method", name,
             "--scores", output / "scores.parquet", "--health", output / "health.parquet",
         ]  # fmt: skip
         run_step(evaluate_rollout, [str(part) for part in arguments])
@@ -141,7 +143,22 @@ def test_starts_are_the_same_for_every_method(evaluated):
     assert found[0].equals(found[1]) and found[0].equals(found[2])
 
 
-def test_tables_hold_every_method(evaluated, tmp_path):
+def tabulated(evaluated: Path, files: dict[str, list[Path]], output: Path) -> list[pd.DataFrame]:
+    """Tables of some runs' files, of which option and order say what they are."""
+    arguments = [
+        "--rollout-section", evaluated / "rollout.json",
+        "--bars-section", evaluated / "rollout_bars.json",
+        "--statistics-section", evaluated / "statistics.json",
+        *(part for option, paths in files.items() for part in (option, *paths)),
+        "--rollout", output / "rollout.csv", "--rollout-sweep", output / "rollout_sweep.csv",
+    ]  # fmt: skip
+    run_step(tabulate_rollout, arguments, sweeps=dict.fromkeys(RUNS, ""))
+    names = ("rollout", "rollout_sweep")
+    return [pd.read_csv(output / f"{name}.csv", comment="#") for name in names]
+
+
+def test_tables_hold_every_method_wherever_its_files_lie(evaluated, tmp_path):
+    """Files that are moved and renamed give the same tables: each says itself what it is of."""
     files = {
         option: [place(evaluated, name) / file for name in RUNS]
         for option, file in (
@@ -149,21 +166,20 @@ def test_tables_hold_every_method(evaluated, tmp_path):
             ("--health", "health.parquet"),
         )
     }  # fmt: skip
-    arguments = [
-        "--rollout-section", evaluated / "rollout.json",
-        "--bars-section", evaluated / "rollout_bars.json",
-        "--statistics-section", evaluated / "statistics.json",
-        *(part for option, paths in files.items() for part in (option, *paths)),
-        "--sweeps", *(f"{name}=" for name in RUNS),
-        "--rollout", tmp_path / "rollout.csv", "--rollout-sweep", tmp_path / "rollout_sweep.csv",
-    ]  # fmt: skip
-    run_step(tabulate_rollout, [str(part) for part in arguments])
-    table = pd.read_csv(tmp_path / "rollout.csv", comment="#")
+    table, sweep = tabulated(evaluated, files, tmp_path)
+    moved = {
+        option: [
+            Path(shutil.copy(path, tmp_path / f"{number}{option}{path.suffix}"))
+            for number, path in enumerate(paths)
+        ]
+        for option, paths in files.items()
+    }
+    for before, after in zip((table, sweep), tabulated(evaluated, moved, tmp_path), strict=True):
+        pd.testing.assert_frame_equal(before, after)
     assert set(table["method"]) == set(RUNS)
     upto = table.query("method == 'one_step' and mode == 'sampled' and span == 'up_to'")
     assert np.isfinite(upto["kept_position"]).all()
     assert set(upto["guard"]) == {"nearest"}
-    sweep = pd.read_csv(tmp_path / "rollout_sweep.csv", comment="#")
     assert set(sweep["method"]) == {"one_step", "k_step"}
 
 

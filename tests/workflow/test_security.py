@@ -1,5 +1,6 @@
 """Hostile inputs are refused or stay text; secrets stay out of everything that is written."""
 
+import copy
 import json
 import pickle
 import resource
@@ -102,8 +103,9 @@ def test_hostile_strings_in_the_configuration_stay_text(tmp_path: Path, demo_con
 @pytest.mark.parametrize("name", ["../x", "a;b", "a b", "'", '"', "<b>", "a\nb", "é", ".."])
 def test_names_of_rows_are_plain_words(demo_config, name: str):
     """Names become paths and wildcards: letters, digits and underscores only."""
-    config = {**demo_config, "representations": dict(demo_config["representations"])}
-    config["representations"][name] = config["representations"]["mel_pca"]
+    config = copy.deepcopy(demo_config)
+    library = config["representations"]["library"]
+    library[name] = library["mel_pca"]
     with pytest.raises(InputError, match="representations"):
         parse_config(config)
 

@@ -51,7 +51,7 @@ def slurm() -> Iterator[None]:
     script = SHARED / "slurm" / "start-slurm.sh"
     if shutil.which("slurmctld") is None or not script.is_file() or os.geteuid() != 0:
         pytest.skip("no SLURM is up, and none can be started here")
-    # The profile asks for what real speech needs; the lab node only has to promise it.
+    # The rules ask for what real speech needs; the lab node only has to promise it.
     variables = {**os.environ, "SLURM_LAB_MEM": "100000"}
     subprocess.run([str(script)], env=variables, check=True, capture_output=True)
     yield
@@ -63,16 +63,22 @@ def fitted(request: pytest.FixtureRequest, slurm: None) -> None:
     """Let no rule ask for more memory than the nodes that are up have: the study is tiny."""
     if "lab" not in request.fixturenames:
         return
-    path = request.getfixturevalue("lab").folder / "slurm" / "profile.yaml"
-    profile = yaml.safe_load(path.read_text(encoding="utf-8"))
     shown = subprocess.run(
         ["sinfo", "-h", "-N", "-o", "%m"], capture_output=True, text=True, check=True
     )
     largest = min(int(memory.rstrip("+")) for memory in shown.stdout.split()) // 2
-    for resources in profile["set-resources"].values():
-        first = int(resources["mem_mb"].removeprefix("attempt * "))
-        resources["mem_mb"] = f"attempt * {min(first, largest)}"
-    path.write_text(yaml.safe_dump(profile), encoding="utf-8")
+    for path in (request.getfixturevalue("lab").folder / "rules").glob("*.smk"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(at_most(text, largest), encoding="utf-8")
+
+
+def at_most(rules: str, largest_mb: int) -> str:
+    """Rules that ask for no more memory than that in their first attempt."""
+    return re.sub(
+        r"mem_mb=growing\((\d+)\)",
+        lambda found: f"mem_mb=growing({min(int(found[1]), largest_mb)})",
+        rules,
+    )
 
 
 def jobs_of(lab: Lab) -> list[dict[str, str]]:
@@ -187,12 +193,11 @@ def test_one_switch_sends_cpu_analysis_to_the_cpu_partition(lab: Lab):
     assert step["SLURM_JOB_ID"] == jobs[0]["JobId"]
 
 
-def test_gpus_as_gres_by_the_lines_of_the_docs(lab: Lab):
-    """`gpu: 0` and `gres: "'gpu:1'"` in the profile, for clusters without `--gpus`."""
+def test_gpus_as_gres_by_one_line_of_the_profile(lab: Lab):
+    """For clusters without `--gpus`."""
     path = lab.folder / "slurm" / "profile.yaml"
     profile = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for rule in gpu_rules():
-        profile["set-resources"][rule] |= {"gpu": 0, "gres": "'gpu:1'"}
+    profile["default-resources"]["gpu_request"] = "gpu:1"
     path.write_text(yaml.safe_dump(profile), encoding="utf-8")
     lab.forget(SHARD)
     lab.assert_restored(lab.run(*PROFILE, FAULT_WITNESS="witness"))
@@ -243,8 +248,7 @@ def test_a_cancelled_job_is_tried_again(lab: Lab):
 
 def test_a_job_past_its_wall_time_is_tried_again_with_more(lab: Lab):
     lab.forget(SHARD)
-    limits = ("--set-resources", "extract_latents:slurm_partition=gpu",
-              "extract_latents:runtime=1+(attempt-1)*600",
+    limits = ("--set-resources", "extract_latents:runtime=1+(attempt-1)*600",
               "extract_latents:mem_mb=2000")  # fmt: skip
     outcome = lab.run(*PROFILE, *limits, FAULT_PAUSE="shard-000.zarr.zip")
     assert "TIMEOUT" in outcome.text
@@ -260,8 +264,8 @@ def test_a_job_past_its_wall_time_is_tried_again_with_more(lab: Lab):
 
 def test_a_job_out_of_memory_is_tried_again_with_more(lab: Lab):
     lab.forget(SHARD)
-    limits = ("--set-resources", "extract_latents:slurm_partition=gpu",
-              "extract_latents:runtime=600", "extract_latents:mem_mb=attempt*1200")  # fmt: skip
+    limits = ("--set-resources", "extract_latents:runtime=600",
+              "extract_latents:mem_mb=attempt*1200")  # fmt: skip
     outcome = lab.run(*PROFILE, *limits, FAULT_EAT_MB="extract_latents:1500")
     lab.assert_restored(outcome)
     jobs = jobs_of(lab)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests import studies
 from tests.workflow.conftest import snakemake, write_config
 
 NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 60, 25, 32
@@ -47,50 +48,30 @@ def decision(tmp_path_factory, demo_config):
     folder = tmp_path_factory.mktemp("verdicts")
     for kind in KINDS:
         write_arrays(folder, kind)
-    config = {
-        **demo_config,
-        "pathvars": {},
-        "corpora": {},
-        "codecs": {},
+    row = {
+        "kind": "arrays",
+        "frame_rate_hz": 12.5,
+        "latent_space": "planted",
+        "is_causal": True,
+        "num_shards": 1,
+        "surrogates": ["shuffled", "phase_randomized", "var"],
+    }
+    rows = {kind: {**row, "path": kind, "table": f"{kind}.csv"} for kind in KINDS}
+    pca = {"inputs": ["raw"], "quantizers": [{"kind": "kmeans", "codebook_sizes": [64]}]}
+    nothing = {"representations": []}
+    overlay = {
         "splits": {"seeds": [0], "eval_fraction": 1 / 3, "val_fraction": 0.1},
-        "representations": {
-            kind: {
-                "kind": "arrays",
-                "path": kind,
-                "table": f"{kind}.csv",
-                "frame_rate_hz": 12.5,
-                "latent_space": "planted",
-                "is_causal": True,
-                "num_shards": 1,
-                "surrogates": ["shuffled", "phase_randomized", "var"],
-            }
-            for kind in KINDS
+        "representations": {"analysed": list(KINDS), "library": rows},
+        "structure": {
+            "families": ["pca", "target_oracle"],
+            "library": {"pca": pca, "target_oracle": {"codebook_sizes": [64]}},
         },
-        "structure_keys": {
-            "pca": {
-                "kind": "pca",
-                "inputs": ["raw"],
-                "num_components": 8,
-                "quantizers": [{"kind": "kmeans", "codebook_sizes": [64]}],
-            },
-            "target_oracle": {"kind": "target_oracle", "codebook_sizes": [64]},
-        },
-        "prediction": {**demo_config["prediction"], "representations": []},
-        "codec_comparison": {
-            **demo_config["codec_comparison"],
-            "compared": {"representations": [], "ladders": {}, "controls": {}},
-        },
-        "factorizer": {**demo_config["factorizer"], "representations": []},
-        "rollout": {**demo_config["rollout"], "representations": []},
-        "memory": {**demo_config["memory"], "representations": []},
-        "calibration": {
-            **demo_config["calibration"],
-            "worlds": {**demo_config["calibration"]["worlds"], "names": []},
-        },
-        "decision": {
-            **demo_config["decision"], "representation": "noise", "keys": ["pca.raw.kmeans_64"],
-        },
+        "prediction": nothing, "factorizer": nothing, "memory": nothing, "rollout": nothing,
+        "comparison": nothing,
+        "calibration": {"worlds": {"names": []}},
+        "decision": {"representation": "noise", "keys": ["pca.raw.kmeans_64"]},
     }  # fmt: skip
+    config = {**studies.merged(demo_config, overlay), "pathvars": {}}
     path = write_config(folder, config)
     outcome = snakemake(folder, "results/decision.json", "--cores", "2", "--configfile", path)
     assert outcome.code == 0, outcome.text[-3000:]

@@ -4,7 +4,6 @@ It runs in a checkout of its own, a copy of what the workflow needs, so that tes
 break files and kill jobs without touching the repository.
 """
 
-import copy
 import os
 import shutil
 import sys
@@ -15,12 +14,31 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from tests import studies
 from tests.unit.trained_codec_material import MEL_VAE, merged
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "rules", "engram_audio", "report_templates", "envs", "slurm")
+PARTS = (
+    "Snakefile",
+    "workflow_config.yaml",
+    "rules",
+    "engram_audio",
+    "report_templates",
+    "envs",
+    "slurm",
+)
 NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 12, 4, 4
 CONFIG = "tiny.yaml"
+STEPS = {"num_steps": 20, "warmup_steps": 2, "validation_interval_steps": 10,
+         "maximum_validation_frames": 256, "checkpoint_interval_steps": 5}  # fmt: skip
+QUICK = {
+    "cpu": {**STEPS, "batch_frames": 32},
+    "marginal": {**STEPS, "batch_frames": 32},
+    "factorizer": {**STEPS, "batch_frames": 64},
+    "joint": {**STEPS, "batch_frames": 32, "num_steps": 10, "validation_interval_steps": 5},
+    "k_step": {**STEPS, "batch_frames": 32},
+    "forecaster": {**STEPS, "batch_frames": 32},
+}  # training recipes of the tiny study
 SECRET = "hf_neverWriteThisAnywhere"  # in the environment of every run
 
 
@@ -81,45 +99,50 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
 
 def tiny_config() -> dict[str, Any]:
     """The demo's configuration, cut down to what a test can wait for."""
-    config = yaml.safe_load((ROOT / "demo" / "config.yaml").read_text(encoding="utf-8"))
-    config = copy.deepcopy(config)
+    config = studies.study("demo")
     config.pop("pathvars", None)
+    config["views"] |= {
+        "window_frames": 2, "slices": ["all", "medial"], "judged_slices": ["all", "medial"],
+        "delta_subspaces": [2], "event_subspaces": [2],
+    }  # fmt: skip
+    for name, changes in QUICK.items():
+        config["recipes"][name] |= changes
     config["corpora"]["demo_speech"] |= {
         "num_speakers": 24, "num_utterances_per_speaker": 2, "minimum_duration_s": 1.0,
     }  # fmt: skip
     config["splits"] = {"seeds": [0], "eval_fraction": 0.3, "val_fraction": 0.25}
-    config["codecs"]["mel_pca"] |= {"num_components": 4, "griffin_lim_iterations": 2}
-    config["representations"] = {
-        "brought": {
-            "kind": "arrays",
-            "path": "arrays",
-            "table": "arrays.csv",
-            "frame_rate_hz": 12.5,
-            "latent_space": "planted",
-            "is_causal": True,
-            "num_shards": 1,
-            "surrogates": [],
-        },
-        "mel_pca": {**config["representations"]["mel_pca"], "surrogates": []},
+    config["codecs"]["library"]["mel_pca"] |= {"num_components": 4, "griffin_lim_iterations": 2}
+    rows = config["representations"]["library"]
+    rows["brought"] = {
+        "kind": "arrays",
+        "path": "arrays",
+        "table": "arrays.csv",
+        "frame_rate_hz": 12.5,
+        "latent_space": "planted",
+        "is_causal": True,
+        "num_shards": 1,
+        "surrogates": [],
     }
+    rows["mel_pca"]["surrogates"] = []
+    config["representations"]["analysed"] = ["brought", "mel_pca", "mel_pca_state"]
     config["structure"] |= {
-        "window_frames": 2, "lags_frames": [1, 2], "slices": ["all", "medial"],
-        "minimum_cell_frames": 5, "principal_subspaces": [2], "kmeans_restarts": 1,
+        "lags_frames": [1, 2], "minimum_cell_frames": 5, "kmeans_restarts": 1,
         "kmeans_iterations": 5, "ngram_orders": [1], "ngram_minimum_counts": [1],
         "confidence_quantiles": [0.5, 1.0],
     }  # fmt: skip
     sizes = [{"kind": "kmeans", "codebook_sizes": [4]}]
-    config["structure_keys"] = {
+    families = {
         "pca": {"kind": "pca", "inputs": ["raw"], "num_components": 2, "quantizers": sizes},
         "mean_pool": {"kind": "mean_pool", "inputs": ["raw"], "quantizers": sizes},
         "target_oracle": {"kind": "target_oracle", "codebook_sizes": [4]},
     }
+    config["structure"] |= {"families": list(families), "library": families}
     _shrink_prediction(config)
     _shrink_factorizer(config)
     _shrink_memory(config)
-    nothing = {"representations": [], "ladders": {}, "controls": {}}
     reconstruction = {"num_utterances": 2, "maximum_duration_s": 2.0}
-    config["codec_comparison"] = {"compared": nothing, "reconstruction": reconstruction}
+    nothing = {"representations": [], "ladders": {}, "controls": {}}
+    config["comparison"] = {**nothing, "reconstruction": reconstruction}
     _shrink_rollout(config)
     config["calibration"]["worlds"] |= {
         "names": [], "num_train_speakers": 4, "num_eval_speakers": 4,
@@ -136,84 +159,74 @@ def tiny_config() -> dict[str, Any]:
     config["statistics"]["bootstrap_draws"] = 100
     config["decision"] |= {
         "representation": "brought", "keys": ["pca.raw.kmeans_4"], "lag_frames": 1,
-        "slices": ["all", "medial"],
     }  # fmt: skip
     config["report"] |= {"title": "Tiny study", "num_players": 1, "player_duration_s": 1.0}
     return config
 
 
 def _shrink_prediction(config: dict[str, Any]) -> None:
-    config["prediction"] |= {
-        "representations": ["mel_pca"],
-        "window_frames": 2,
-        "lags_frames": [1],
+    stage = config["prediction"]
+    stage |= {
+        "representations": ["mel_pca"], "heads": ["gaussian_mixture"], "lags_frames": [1],
         "surrogate_heads": ["gaussian_mixture"],
-    }
-    config["prediction_nulls"] |= {"orders": [1], "ridges": [1.0e-2]}
-    head = config["prediction_heads"]["gaussian_mixture"]
+    }  # fmt: skip
+    stage["nulls"] |= {"orders": [1], "ridges": [1.0e-2]}
+    head = stage["library"]["gaussian_mixture"]
     head |= {"num_components": 2}
     head["trunk"] |= {"width": 8, "num_layers": 1, "frame_width": 4}
     head["marginal"] |= {"maximum_components": 2, "maximum_frames": 1000}
-    config["prediction_heads"] = {"gaussian_mixture": head}
-    for recipe in config["prediction_recipes"].values():
-        recipe |= {
-            "num_steps": 20, "batch_frames": 32, "warmup_steps": 2, "validation_interval_steps": 10,
-            "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
-        }  # fmt: skip
-    config["prediction_evaluation"] |= {
-        "slices": ["all"], "maximum_train_frames": 1000, "batch_frames": 256, "num_samples": 4,
+    stage["evaluation"] |= {
+        "maximum_train_frames": 1000, "batch_frames": 256, "num_samples": 4,
         "maximum_sampled_frames": 100, "maximum_stored_frames": 1000, "num_negatives": 3,
-        "num_worst_frames": 2, "principal_subspaces": [2], "num_calibration_bins": 4,
+        "num_worst_frames": 2, "num_calibration_bins": 4,
         "rollout_horizon_frames": 4, "num_rollout_starts": 4,
     }  # fmt: skip
 
 
 def _shrink_factorizer(config: dict[str, Any]) -> None:
     """One small variant on the demo codec, its z_dyn analysed beside it."""
-    config["factorizer"] |= {"representations": ["mel_pca"]}
-    config["representations"]["mel_pca_state"] = {
-        "kind": "state", "source": "mel_pca", "factorizer": "charged", "seed": 0, "surrogates": [],
-    }  # fmt: skip
-    variant = config["factorizer_variants"]["charged"]
+    stage = config["factorizer"]
+    stage |= {"representations": ["mel_pca"], "variants": ["charged"]}
+    variant = stage["library"]["charged"]
     network = {"kind": "gru", "width": 8, "num_layers": 1, "num_heads": 1, "context_frames": 4}
     variant |= {"chunk_frames": 8, "burn_in_frames": 2, "encoder": network}
     variant["state"] |= {"num_dims": 2, "linear_context_frames": 2}
     variant["dynamics"] |= {"network": network}
     variant["innovation"] |= {"num_dims": 2}
     variant["decoder"] |= {"width": 8}
-    config["factorizer_variants"] = {"charged": variant}
-    config["factorizer_recipes"]["factorizer"] |= {
-        "num_steps": 20, "batch_frames": 64, "warmup_steps": 2, "validation_interval_steps": 10,
-        "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
-    }  # fmt: skip
-    config["factorizer_evaluation"] |= {"num_importance_samples": 2}
+    stage["evaluation"] |= {"num_importance_samples": 2}
 
 
 def _shrink_memory(config: dict[str, Any]) -> None:
     """A lookup on a linear null and one on a head, and an Engram memory, on the demo codec."""
-    config["memory"] |= {"representations": ["mel_pca"], "bases": ["linear", "gaussian_mixture"]}
+    stage = config["memory"]
+    stage |= {
+        "representations": ["mel_pca"], "memories": ["robust", "engram"],
+        "bases": ["linear", "gaussian_mixture"],
+    }  # fmt: skip
     key = {"kind": "kmeans", "maximum_frames": 1000, "window_frames": 1, "num_codes": 4}
-    robust, engram = (config["memories"][name] for name in ("robust", "engram"))
+    robust, engram = (stage["library"][name] for name in stage["memories"])
     robust |= {
         "key": key, "minimum_count": 2, "frames_per_slot": 8, "shrinkages_frames": [10.0],
         "spread_shrinkages_frames": [10.0],
     }  # fmt: skip
     engram |= {"key": key, "ngram_orders": [2], "num_hashes": 1, "table_rows": 17, "row_dims": 2}
     engram |= {"kernel_frames": 2}
-    config["memories"] = {"robust": robust, "engram": engram}
-    config["memory_recipes"]["joint"] |= {
-        "num_steps": 10, "batch_frames": 32, "warmup_steps": 2, "validation_interval_steps": 5,
-        "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
-    }  # fmt: skip
-    config["memory_controls"] |= {
+    stage["controls"] |= {
         "maximum_width": 16, "datastore_frames": 100, "datastore_neighbors": 4,
         "datastore_queries": 100, "batch_frames": 256,
     }  # fmt: skip
 
 
+def add_row(config: dict[str, Any], name: str, row: dict[str, Any]) -> None:
+    """Define a representation and analyse it."""
+    config["representations"]["library"][name] = row
+    config["representations"]["analysed"].append(name)
+
+
 def add_comparison(config: dict[str, Any]) -> None:
     """Compare the demo codec with itself: at half the rate, with noise, and its overlap twins."""
-    own = config["representations"]["mel_pca"]
+    own = config["representations"]["library"]["mel_pca"]
     matched = {"kind": "resampled", "frames_per_group": 2, "mode": "average_residual"}
     rows = {
         "mel_pca_permuted": {**own, "permute_blocks_s": 0.08},
@@ -222,9 +235,10 @@ def add_comparison(config: dict[str, Any]) -> None:
         "mel_pca_matched": {**matched, "source": "mel_pca"},
         "mel_pca_matched_permuted": {**matched, "source": "mel_pca_permuted"},
     }
-    config["representations"] |= {name: {**row, "surrogates": []} for name, row in rows.items()}
+    for name, row in rows.items():
+        add_row(config, name, {**row, "surrogates": []})
     config["prediction"]["representations"] = ["mel_pca", *rows]
-    config["codec_comparison"]["compared"] = {
+    config["comparison"] |= {
         "representations": ["mel_pca", "mel_pca_matched", "mel_pca_noisy"],
         "ladders": {"noise": ["mel_pca_noisy", "mel_pca"]},
         "controls": {
@@ -237,51 +251,43 @@ def add_comparison(config: dict[str, Any]) -> None:
 def add_trained_codec(config: dict[str, Any]) -> None:
     """Train a mel VAE on the voices and compare it; forty steps make no codec worth a gate."""
     changes = {"corpus": "demo_speech", "health": {"action": "report"}}
-    config["codecs"]["mel_vae"] = merged(MEL_VAE, changes)
-    config["representations"]["mel_vae"] = {
-        **config["representations"]["mel_pca"], "codec": "mel_vae",
-    }  # fmt: skip
+    config["codecs"]["library"]["mel_vae"] = merged(MEL_VAE, changes)
+    row = {**config["representations"]["library"]["mel_pca"], "codec": "mel_vae"}
+    add_row(config, "mel_vae", row)
     config["prediction"]["representations"].append("mel_vae")
-    config["codec_comparison"]["compared"]["representations"].append("mel_vae")
+    config["comparison"]["representations"].append("mel_vae")
 
 
 def _shrink_rollout(config: dict[str, Any]) -> None:
     """A guarded head, the first experiment's loss and a forecaster, on the demo codec."""
-    config["rollout"] |= {
+    stage = config["rollout"]
+    stage |= {
         "representations": ["mel_pca"], "player_methods": ["one_step_nearest"],
+        "methods": ["one_step_nearest", "earlier_pure", "belief", "memory_robust", "refit"],
         "horizon_frames": 4, "forecast_horizon_frames": 2, "scored_horizons_frames": [1, 2, 4],
         "num_starts": 12, "num_samples": 8, "num_long_samples": 2, "injections_frames": [2],
         "frozen_frames": 2, "autocovariance_lags_frames": 1, "maximum_energy_frames": 100,
         "batch_paths": 256,
     }  # fmt: skip
-    methods = config["rollout_methods"]
+    methods = stage["library"]
     methods["one_step_nearest"]["guard"] |= {"num_frames": 64, "num_attempts": 2}
     methods["earlier_pure"] |= {"horizon_frames": 2}
     methods["belief"] |= {"horizon_frames": 2, "width": 8}
     methods["memory_robust"] |= {"base": "memory:gaussian_mixture:robust"}
     methods["refit"] = {"kind": "refit", "method": "earlier_pure", "memory": "robust"}
-    names = ("one_step_nearest", "earlier_pure", "belief", "memory_robust", "refit")
-    config["rollout_methods"] = {name: methods[name] for name in names}
-    config["rollout_recipes"]["rollout"] |= {
-        "num_steps": 20, "batch_frames": 32, "warmup_steps": 2, "validation_interval_steps": 10,
-        "maximum_validation_frames": 256, "checkpoint_interval_steps": 5,
-    }  # fmt: skip
 
 
 def wide_config() -> dict[str, Any]:
     """The tiny study with one of everything: for plans, not for running."""
     config = tiny_config()
-    full = yaml.safe_load((ROOT / "workflow_config.yaml").read_text(encoding="utf-8"))
-    config["corpora"]["librispeech"] = {**full["corpora"]["librispeech"], "num_shards": 2}
-    config["codecs"]["mimi"] = full["codecs"]["mimi"]
+    config["corpora"]["librispeech"] |= {"num_shards": 2}
     config["calibration"]["worlds"]["names"] = ["iid"]
     add_comparison(config)
     config["prediction"]["representations"].append("brought")
-    config["representations"]["brought"]["surrogates"] = ["shuffled", "phase_randomized", "var"]
-    config["representations"]["mimi"] = {
-        **full["representations"]["mimi"], "surrogates": ["shuffled"],
-    }  # fmt: skip
-    config["representations"]["planted"] = {
+    rows = config["representations"]["library"]
+    rows["brought"]["surrogates"] = ["shuffled", "phase_randomized", "var"]
+    add_row(config, "mimi", {**rows["mimi"], "surrogates": ["shuffled"]})
+    world = {
         "kind": "world",
         "world": "type2",
         "num_train_speakers": 4,
@@ -290,18 +296,25 @@ def wide_config() -> dict[str, Any]:
         "seed": 0,
         "surrogates": [],
     }
+    add_row(config, "planted", world)
     return config
 
 
 # Stands in for `python` where only Snakemake's bookkeeping is of interest: it writes, with its own
-# name inside, every file that a step's command line names and that is not there.
-STAND_IN = """#!/bin/sh
+# name inside, every file that a step's command line names and that is not there. It answers for the
+# real one when a run asks at its start what jobs can import.
+STAND_IN = (
+    f"""#!/bin/sh
+[ "$1" = -c ] && exec '{sys.executable}' "$@"
+"""
+    + """
 for word in "$@"; do
   case "$word" in
     */*) [ -e "$word" ] || { mkdir -p "$(dirname "$word")"; printf %s "$word" >"$word"; } ;;
   esac
 done
 """
+)
 
 
 def stand_in_environment(folder: Path) -> dict[str, str]:

@@ -72,7 +72,7 @@ def _row(rows: pd.DataFrame, mode: str, span: str) -> dict[str, Any]:
 def _verdict(data: ReportData, rows: pd.DataFrame, method: str) -> GateRowView:
     """Return whether sampled runs of a method survive, by its weakest training seed."""
     own = choose(rows, method=method)
-    bars = data.sections["rollout_bars"]
+    bars = data.sections["rollout.bars"]
     views = {
         seed: _verdict_of(choose(own, seed=seed), method, bars) for seed in sorted(set(own["seed"]))
     }

@@ -1,0 +1,90 @@
+"""Where keys of earlier configurations have gone: each is refused with its new name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engram_audio.errors import InputError
+
+MOVED = {
+    "codec_comparison.compared.representations": "comparison.representations",
+    "codec_comparison.compared.ladders": "comparison.ladders",
+    "codec_comparison.compared.controls": "comparison.controls",
+    "codec_comparison.reconstruction": "comparison.reconstruction",
+    "codec_comparison": "comparison",
+    "codec_ladders": "codecs.ladders",
+    "decision.slices": "views.judged_slices",
+    "factorizer_evaluation": "factorizer.evaluation",
+    "factorizer_health": "factorizer.health",
+    "factorizer_recipes": "recipes",
+    "factorizer_sweeps": "factorizer.grids, and name those that run in factorizer.sweeps",
+    "factorizer_variants": "factorizer.library, and name those that run in factorizer.variants",
+    "latents.extraction": "representations.extraction",
+    "latents.surrogates": "representations.surrogates",
+    "latents": "representations.extraction and representations.surrogates",
+    "memories": "memory.library, and name those that run in memory.memories",
+    "memory_controls": "memory.controls",
+    "memory_recipes": "recipes",
+    "memory_verdict": "memory.verdict",
+    "prediction.window_frames": "views.window_frames",
+    "prediction_evaluation.divergence_factor": "views.divergence_factor",
+    "prediction_evaluation.medial_range": "views.medial_range",
+    "prediction_evaluation.principal_subspaces": "views.event_subspaces",
+    "prediction_evaluation.slices": "views.slices",
+    "prediction.evaluation.divergence_factor": "views.divergence_factor",
+    "prediction.evaluation.medial_range": "views.medial_range",
+    "prediction.evaluation.principal_subspaces": "views.event_subspaces",
+    "prediction.evaluation.slices": "views.slices",
+    "prediction_evaluation": "prediction.evaluation",
+    "prediction_heads": "prediction.library, and name those that run in prediction.heads",
+    "prediction_nulls": "prediction.nulls",
+    "prediction_recipes": "recipes",
+    "rollout.divergence_factor": "views.divergence_factor",
+    "rollout_bars": "rollout.bars",
+    "rollout_methods": "rollout.library, and name those that run in rollout.methods",
+    "rollout_recipes": "recipes",
+    "rollout_sweeps": "rollout.grids, and name those that run in rollout.sweeps",
+    "structure.medial_range": "views.medial_range",
+    "structure.principal_subspaces": "views.delta_subspaces",
+    "structure.slices": "views.slices",
+    "structure.window_frames": "views.window_frames",
+    "structure_keys": "structure.library, and name those that run in structure.families",
+}
+# Once these held rows by name. A row is told from a setting by its `kind`.
+LIBRARIES = {
+    "codecs": "codecs.library",
+    "representations": "representations.library",
+}
+LISTS = {"representations": ", and list it in representations.analysed"}
+
+
+def refuse_moved(raw: Mapping[str, Any]) -> None:
+    """Refuse keys that have another name now.
+
+    Raises:
+        InputError: One line for each: the old key and the new one.
+    """
+    lines = [
+        f"{old}: moved to {new}"
+        for old, new in MOVED.items()
+        if _has(raw, old) and not any(_has(raw, longer) for longer in _below(old))
+    ]
+    for owner, library in LIBRARIES.items():
+        rows = raw.get(owner)
+        for name, row in rows.items() if isinstance(rows, Mapping) else ():
+            if isinstance(row, Mapping) and "kind" in row:
+                lines.append(f"{owner}.{name}: moved to {library}.{name}{LISTS.get(owner, '')}")
+    if lines:
+        raise InputError("\n".join(lines))
+
+
+def _below(key: str) -> list[str]:
+    """Moved keys inside another one, which say more."""
+    return [longer for longer in MOVED if longer.startswith(f"{key}.")]
+
+
+def _has(raw: Any, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(raw, Mapping) or part not in raw:
+            return False
+        raw = raw[part]
+    return True

@@ -1,0 +1,71 @@
+"""Every section of a configuration that a step may read, by its dotted key.
+
+A step's section holds its stage's own values and the views among them, and no library: one more
+head reruns no other head.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engram_audio.config import WorkflowConfig
+from engram_audio.memory.config import MemoryStageSection
+from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.rollout.config import RolloutSection
+from engram_audio.section import Section
+from engram_audio.structure.config import (
+    DecisionSection,
+    StructureSection,
+    calibration_families,
+    calibration_structure,
+)
+from engram_audio.views import Viewed, compose
+
+VIEWED: Mapping[str, type[Viewed]] = {
+    "structure": StructureSection,
+    "prediction": PredictionSection,
+    "prediction.evaluation": PredictionEvaluationSection,
+    "rollout": RolloutSection,
+    "decision": DecisionSection,
+}  # sections with views among their values
+PLAIN = (
+    "views", "splits", "representations.extraction", "representations.surrogates",
+    "prediction.nulls", "factorizer.health", "factorizer.evaluation", "memory.controls",
+    "memory.verdict", "comparison.reconstruction", "rollout.bars",
+    "statistics", "calibration.worlds", "calibration.power", "calibration.sabotage", "report",
+)  # fmt: skip
+LIBRARIES = (
+    "corpora", "codecs.library", "representations.library", "structure.library",
+    "prediction.library", "recipes", "factorizer.library", "factorizer.grids", "memory.library",
+    "rollout.library", "rollout.grids",
+)  # fmt: skip
+
+
+def configured_sections(config: WorkflowConfig) -> dict[str, Any]:
+    """Return the plain values of every section that the configuration holds, by dotted key."""
+    found: dict[str, Section] = {name: _at(config, name) for name in PLAIN}
+    for name, model in VIEWED.items():
+        found[name] = compose(model, _at(config, name), config.views)
+    stage = config.memory
+    found["memory"] = MemoryStageSection(target=stage.target, num_folds=stage.num_folds)
+    found["comparison"] = config.comparison.compared
+    for where in LIBRARIES:
+        found |= {f"{where}.{name}": row for name, row in _at(config, where).items()}
+    return {name: section.model_dump(mode="json") for name, section in found.items()}
+
+
+def derived_sections(config: WorkflowConfig) -> dict[str, Any]:
+    """Return the sections that follow from others: what calibration worlds run with."""
+    decision = compose(DecisionSection, config.decision, config.views)
+    structure = calibration_structure(config.structure, decision, config.views)
+    families = calibration_families(config.structure, decision)
+    found = {"calibration.structure": structure} | {
+        f"calibration.families.{name}": family for name, family in families.items()
+    }
+    return {name: section.model_dump(mode="json") for name, section in found.items()}
+
+
+def _at(config: WorkflowConfig, name: str) -> Any:
+    found: Any = config
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found

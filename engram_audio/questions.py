@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from engram_audio.errors import InputError
-from engram_audio.study import Study
+from engram_audio.plan import Plan
 
 FIRST = "structure"
 BEFORE_STATES = "before_states"
@@ -29,53 +29,59 @@ class Question(NamedTuple):
     """
 
     tables: tuple[str, ...]
-    asked_of: Callable[[Study], Sequence[Any]]
+    asked_of: Callable[[Plan], Sequence[Any]]
     key: str
-    has_states: Callable[[Study], bool]
+    has_states: Callable[[Plan], bool]
 
 
-def _never(study: Study) -> bool:
+def _never(plan: Plan) -> bool:
     return False
 
 
-def _exports_states(study: Study) -> bool:
-    return bool(study.exported_states())
+def _exports_states(plan: Plan) -> bool:
+    return bool(plan.latents.states())
 
 
-def _compares_states(study: Study) -> bool:
-    return any(is_state(study, name) for name in study.comparison_inputs())
+def _compares_states(plan: Plan) -> bool:
+    return any(is_state(plan, name) for name in plan.comparison.inputs())
 
 
 QUESTIONS = {
     FIRST: Question(
         ("structure", "linear", "curves", "ngrams", "speakers", "corpus", "exclusions"),
-        Study.representations,
+        lambda plan: plan.latents.analysed(),
         "representations.analysed",
         _never,
     ),
     "prediction": Question(
         ("prediction", "worst_frames", "prediction_calibration", "prediction_rollout"),
-        Study.prediction_runs,
+        lambda plan: plan.prediction.runs(),
         "prediction.representations",
         _never,
     ),
     "factorizer": Question(
         ("factorizer", "factorizer_sweep", "factorizer_states"),
-        Study.factorizer_runs,
+        lambda plan: plan.factorizer.runs(),
         "factorizer.representations",
         _exports_states,
     ),
     "memory": Question(
-        ("memory", "memory_verdict"), Study.memory_runs, "memory.representations", _never
+        ("memory", "memory_verdict"),
+        lambda plan: plan.memory.runs(),
+        "memory.representations",
+        _never,
     ),
     "codecs": Question(
         ("codecs", "frontier"),
-        Study.compared,
+        lambda plan: plan.comparison.compared(),
         "comparison.representations",
         _compares_states,
     ),
     "rollout": Question(
-        ("rollout", "rollout_sweep"), Study.rollout_runs, "rollout.representations", _never
+        ("rollout", "rollout_sweep"),
+        lambda plan: plan.rollout.runs(),
+        "rollout.representations",
+        _never,
     ),
 }
 # Tables that exist once for states and once before them; all others have one place.
@@ -84,49 +90,55 @@ IN_BOTH_PLACES = {
 }
 
 
-def published(study: Study, question: str) -> list[str]:
+def published(plan: Plan, question: str) -> list[str]:
     """Return the tables of a question that a study publishes."""
     asked = QUESTIONS[question]
-    if not asked.asked_of(study):
+    if not asked.asked_of(plan):
         return []
-    return [name for name in asked.tables if name != "factorizer_states" or _exports_states(study)]
+    return [name for name in asked.tables if name != "factorizer_states" or _exports_states(plan)]
 
 
-def is_state(study: Study, representation: str) -> bool:
+def tables_of_report(plan: Plan) -> list[str]:
+    """Return all tables that a study publishes, question by question."""
+    tables = [table for name in QUESTIONS for table in published(plan, name)]
+    return [*tables, "calibration"] if plan.calibration.worlds() else tables
+
+
+def is_state(plan: Plan, representation: str) -> bool:
     """Whether a representation is a z_dyn or made of one."""
-    chain = study.chain_of(study.base_of(representation))
-    return any(name in study.exported_states() for name in chain)
+    chain = plan.latents.chain_of(plan.latents.base_of(representation))
+    return any(name in plan.latents.states() for name in chain)
 
 
-def states(study: Study) -> list[str]:
+def states(plan: Plan) -> list[str]:
     """Return the representations that need a trained factoriser, without surrogates.
 
     Empty where the deciding representation is one of them: then no question comes before.
     """
-    found = [name for name in study.study_bases() if is_state(study, name)]
-    return [] if study.config.decision.representation in found else found
+    found = [name for name in plan.latents.bases() if is_state(plan, name)]
+    return [] if plan.config.decision.representation in found else found
 
 
-def folder_of_page(study: Study, question: str) -> str:
+def folder_of_page(plan: Plan, question: str) -> str:
     """Return the folder below the results whose decision and structure a page shows: or ""."""
-    is_before = bool(states(study)) and not QUESTIONS[question].has_states(study)
+    is_before = bool(states(plan)) and not QUESTIONS[question].has_states(plan)
     return BEFORE_STATES if is_before else ""
 
 
-def tables_of_page(study: Study, question: str) -> list[str]:
+def tables_of_page(plan: Plan, question: str) -> list[str]:
     """Return the tables of a question's page, as `tables/structure.csv` below the results.
 
     Raises:
         InputError: The study does not ask the question.
     """
-    own = published(study, question)
+    own = published(plan, question)
     if not own:
         key = QUESTIONS[question].key
         raise InputError(
             f"{key}: is empty, so there is no {question}.html; name representations there"
         )
-    folder = folder_of_page(study, question)
-    names = dict.fromkeys([*published(study, FIRST), *own])
+    folder = folder_of_page(plan, question)
+    names = dict.fromkeys([*published(plan, FIRST), *own])
     return [_below(folder if name in IN_BOTH_PLACES else "", name) for name in names]
 
 

@@ -17,7 +17,6 @@ from engram_audio.errors import InputError
 from engram_audio.results_lock import hold_results
 
 LOG = logging.getLogger(__name__)
-PACKAGE = Path(__file__).parent
 WRITTEN = ("<results>", "<logs>", "<benchmarks>")
 DOWNLOADS = Path("data/codecs")
 PYTHON_TIMEOUT_S = 120.0
@@ -66,7 +65,7 @@ def check_start(workflow: Any, data: Iterable[Path]) -> None:
     }
     refuse_names(Path(workflow.basedir), places, sys.executable, on_slurm)
     if not workflow.deployment_settings.deployment_method:  # else conda or a container brings it
-        refuse_other_python()
+        refuse_other_python(Path(workflow.basedir))
     is_alone = _is_alone(workflow, folder, results, on_slurm)
     refuse_lossy_arrays(workflow)
     if is_alone:
@@ -125,8 +124,11 @@ def _bad_name(what: str, path: object, bad: str, where: str) -> InputError:
     )
 
 
-def refuse_other_python() -> None:
-    """Refuse a `python` on the PATH, which jobs run, that cannot import what this one does.
+def refuse_other_python(home: Path) -> None:
+    """Refuse a `python` on the PATH, which jobs run, that cannot import what jobs need.
+
+    Args:
+        home: The workflow's own folder, whose package is the one that must run.
 
     Raises:
         InputError: There is none, or it has another package or lacks dependencies.
@@ -135,7 +137,7 @@ def refuse_other_python() -> None:
     remedy = f"activate the environment, or run it as PATH={here}:$PATH snakemake ..."
     try:
         done = subprocess.run(
-            ["python", "-c", PROBE, *dependencies(PACKAGE.parent)],
+            ["python", "-c", PROBE, *dependencies(home)],
             capture_output=True, text=True, check=False, timeout=PYTHON_TIMEOUT_S,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
@@ -150,10 +152,10 @@ def refuse_other_python() -> None:
             f"python: the one on the PATH, which jobs run, lacks {len(missing)} package(s) "
             f"({names}); {remedy}"
         )
-    if not os.path.samefile(package, PACKAGE):
+    if not os.path.samefile(package, home / "engram_audio"):
         raise InputError(
-            f"python: jobs would import {package}, but this Snakemake runs {PACKAGE}; start it in "
-            "another folder, or let PYTHONPATH name the workflow's own folder"
+            f"python: jobs would import {package}, but the workflow is that of {home}; start it in "
+            "another folder, or let PYTHONPATH name the workflow's own folder first"
         )
 
 

@@ -20,7 +20,7 @@ rule simulate_world:
     benchmark:
         "<benchmarks>/latents/{representation}/simulate.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("world"),
+        representation=PLAN.latents.of_kinds("world"),
     conda:
         "../envs/engram.yaml"
     threads: 1

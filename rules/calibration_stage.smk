@@ -1,9 +1,6 @@
 """Planted worlds through the study's own rules, oracles, power, sabotage: is the instrument right?"""
 
 
-include: "calibration_inputs.smk"
-
-
 localrules:
     tabulate_calibration_structure,
     tabulate_calibration,
@@ -28,8 +25,8 @@ use rule score_structure_keys as score_calibration_keys with:
             section="calibration.structure",
             family_section="calibration.families.{family}",
         ),
-        splits=splits_table,
-        shards=latent_shards,
+        splits=PLAN.latents.splits,
+        shards=PLAN.latents.shards,
     output:
         scores="<results>/calibration/{representation}/split-{split_seed}/{family}/scores.parquet",
         key_table="<results>/calibration/{representation}/split-{split_seed}/{family}/keys.parquet",
@@ -49,8 +46,8 @@ use rule score_linear_baselines as score_calibration_linear with:
             step="score_linear_baselines",
             section="calibration.structure",
         ),
-        splits=splits_table,
-        shards=latent_shards,
+        splits=PLAN.latents.splits,
+        shards=PLAN.latents.shards,
     output:
         linear="<results>/calibration/{representation}/split-{split_seed}/linear.parquet",
     log:
@@ -64,12 +61,12 @@ use rule tabulate_structure as tabulate_calibration_structure with:
         settings=settings(
             "tabulate_calibration_structure", step="tabulate_structure", section="statistics"
         ),
-        scores=world_tables("scores"),
-        key_table=world_tables("keys"),
-        curves=world_tables("curves"),
-        ngrams=world_tables("ngrams"),
-        linear=world_linear,
-        summaries=world_summaries,
+        scores=PLAN.calibration.world_tables("scores"),
+        key_table=PLAN.calibration.world_tables("keys"),
+        curves=PLAN.calibration.world_tables("curves"),
+        ngrams=PLAN.calibration.world_tables("ngrams"),
+        linear=PLAN.calibration.world_linear,
+        summaries=PLAN.calibration.world_summaries,
     output:
         structure_table="<results>/calibration/{representation}/structure.csv",
         linear_table="<results>/calibration/{representation}/linear.csv",
@@ -92,8 +89,8 @@ rule inject_oracle:
             structure_section="calibration.structure",
             evaluation_section="prediction.evaluation",
         ),
-        splits=first_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         truths="<results>/calibration/{representation}/truths.parquet",
         rows="<results>/calibration/{representation}/oracle.parquet",
@@ -150,7 +147,7 @@ rule simulate_sabotage:
             structure_section="calibration.structure",
             decision_section="decision",
             statistics_section="statistics",
-            family_sections=calibration_family_sections,
+            family_sections=PLAN.calibration.family_sections(),
         ),
     output:
         sabotage="<results>/calibration/sabotage.parquet",
@@ -181,10 +178,10 @@ rule tabulate_calibration:
             decision_section="decision",
             statistics_section="statistics",
         ),
-        structure=of_each_world("structure.csv"),
-        linear=of_each_world("linear.csv"),
-        truths=of_each_world("truths.parquet"),
-        rows=of_each_world("oracle.parquet"),
+        structure=PLAN.calibration.of_each_world("structure.csv"),
+        linear=PLAN.calibration.of_each_world("linear.csv"),
+        truths=PLAN.calibration.of_each_world("truths.parquet"),
+        rows=PLAN.calibration.of_each_world("oracle.parquet"),
         power="<results>/calibration/power.parquet",
         coverage="<results>/calibration/coverage.parquet",
         sabotage="<results>/calibration/sabotage.parquet",

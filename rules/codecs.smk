@@ -1,9 +1,6 @@
 """Codecs: downloaded at a pinned commit, or fitted or trained on the train split."""
 
 
-include: "latent_inputs.smk"
-
-
 localrules:
     download_codec,
 
@@ -26,7 +23,7 @@ rule download_codec:
     benchmark:
         "<benchmarks>/codecs/{codec}/download.tsv"
     wildcard_constraints:
-        codec=STUDY.hub_codec_pattern(),
+        codec=PLAN.codecs.downloaded(),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -43,8 +40,8 @@ rule fit_codec:
     """Fit the PCA of a mel_pca codec on train utterances only."""
     input:
         settings=settings("fit_codec", section="codecs.library.{codec}"),
-        utterances=codec_fit_utterances,
-        splits=codec_fit_splits,
+        utterances=PLAN.codecs.fit_utterances,
+        splits=PLAN.codecs.fit_splits,
     output:
         weights="<results>/codecs/{codec}/weights.safetensors",
     log:
@@ -52,7 +49,7 @@ rule fit_codec:
     benchmark:
         "<benchmarks>/codecs/{codec}/fit.tsv"
     wildcard_constraints:
-        codec=STUDY.fitted_codec_pattern(),
+        codec=PLAN.codecs.fitted(),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -68,9 +65,11 @@ rule fit_codec:
 rule train_codec:
     """Train a mel_vae or vae codec; an interrupted run resumes with the same bits."""
     input:
-        settings=settings("train_codec", loads=trainer_code, section="codecs.library.{codec}"),
-        utterances=codec_fit_utterances,
-        splits=codec_fit_splits,
+        settings=settings(
+            "train_codec", loads=PLAN.codecs.trainer_code, section="codecs.library.{codec}"
+        ),
+        utterances=PLAN.codecs.fit_utterances,
+        splits=PLAN.codecs.fit_splits,
     output:
         weights="<results>/codecs/{codec}/weights.safetensors",
         history="<results>/codecs/{codec}/history.jsonl",
@@ -79,7 +78,7 @@ rule train_codec:
     benchmark:
         "<benchmarks>/codecs/{codec}/train.tsv"
     wildcard_constraints:
-        codec=STUDY.trained_codec_pattern(),
+        codec=PLAN.codecs.trained(),
     conda:
         "../envs/engram.yaml"
     threads: 1

@@ -8,10 +8,12 @@ from humanfriendly import parse_timespan
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from engram_audio import config_files, partitions, planning, questions, start
-from engram_audio import stray_processes, study
+from engram_audio import config_files, partitions, plan, planning, plugins, questions, start
+from engram_audio import stray_processes
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
+from engram_audio.artifacts.pinned import pinned_digests
+from engram_audio.corpus.plan import pattern
 from engram_audio.corpus_checks import synthesized_roots
 from engram_audio.errors import InputError
 from engram_audio.planning import Needs, Planner
@@ -40,11 +42,11 @@ WRITTEN = (*start.WRITTEN, ".snakemake")
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 
 try:
-    config_files.check_files(workflow.configfiles)
+    config_files.check_files(workflow.overwrite_configfiles)
     update_config(config, config_files.typed(workflow.config_settings.config))
-    STUDY = study.Study(workflow_config.parse_config(config))
+    PLAN = plan.Plan(workflow_config.parse_config(config))
     PLANNER = Planner(
-        STUDY.document,
+        PLAN.document,
         workflow.get_rule,
         Path(workflow.pathvars.apply("<results>/config")),
         os.path.relpath(workflow.basedir),
@@ -55,7 +57,7 @@ except InputError as error:
 
 onstart:
     try:
-        start.check_start(workflow, synthesized_roots(STUDY.config.corpora))
+        start.check_start(workflow, synthesized_roots(PLAN.config.corpora))
         PLANNER.settle()
     except InputError as error:
         raise WorkflowError(str(error)) from None
@@ -105,14 +107,13 @@ def corpus_stamp(wildcards) -> dict[str, str]:
 
     What a rule downloads changes by that rule, and its files are compared when they are read.
     """
-    row = STUDY.config.corpora[wildcards.corpus]
-    is_made = getattr(row, "download", False)
-    return {} if is_made else {"files": user_stamp(row.root)}
+    root = PLAN.corpus.user_root(wildcards.corpus)
+    return {"files": user_stamp(root)} if root is not None else {}
 
 
 def array_stamp(wildcards) -> dict[str, str]:
     """A stamp of a user's arrays and of their table."""
-    row = STUDY.config.representations.library[wildcards.representation]
+    row = PLAN.latents.arrays(wildcards.representation)
     return {"arrays": user_stamp(row.path), "table": user_stamp(row.table)}
 
 
@@ -122,22 +123,23 @@ def user_stamp(path: str) -> str:
     return data_stamp(Path(path), [Path(workflow.pathvars.apply(name)) for name in WRITTEN])
 
 
-def download_receipts(wildcards) -> list[str]:
-    """Receipts of the LibriSpeech subsets that the wildcard's corpus wants downloaded."""
-    name = wildcards.corpus
-    return [
-        f"<results>/corpus/{name}/download-{subset}.json"
-        for subset in STUDY.subsets_to_download(name)
-    ]
+@functools.cache
+def pinned_weights(codec: str) -> dict[str, dict[str, str]]:
+    """Digests of weights that a user's path names: pinned when they are first planned with."""
+    record = Path(workflow.pathvars.apply(f"<results>/config/pinned/{codec}.json"))
+    return {"weights": pinned_digests(record, PLAN.codecs.files_of_user(codec))}
 
 
-def latent_shards(wildcards) -> list[str]:
-    """All latent shards of the wildcard's representation."""
-    name = wildcards.representation
-    return [f"<results>/latents/{name}/shard-{shard}.zarr.zip" for shard in STUDY.shards(name)]
+def representation_weights(wildcards) -> dict[str, dict[str, str]]:
+    """The same of the representation's codec."""
+    return pinned_weights(PLAN.latents.codec_of(wildcards.representation))
 
 
-def splits_table(wildcards) -> str:
-    """The splits that the wildcard's representation and split seed are analysed on."""
-    corpus = STUDY.corpus_of(wildcards.representation)
-    return f"<results>/splits/{corpus}/seed-{wildcards.split_seed}/splits.parquet"
+def codec_code(codec: str) -> tuple[tuple[str, ...], str]:
+    """The adapter that a step loads for a codec, and what stands for a plugin's own code."""
+    return (PLAN.codecs.adapter(codec),), plugins.code_suffix(PLAN.codecs.settings(codec))
+
+
+def representation_code(wildcards) -> tuple[tuple[str, ...], str]:
+    """The code of the representation's codec."""
+    return codec_code(PLAN.latents.codec_of(wildcards.representation))

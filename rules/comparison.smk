@@ -1,11 +1,26 @@
 """Every codec side by side: reconstruction, then one table of all and the frontier."""
 
 
-include: "comparison_inputs.smk"
-
-
 localrules:
     tabulate_codecs,
+
+
+def root_weights(wildcards) -> dict[str, dict[str, str]]:
+    """Pinned digests of a compared codec's weights, where a user's path names them."""
+    return pinned_weights(PLAN.comparison.root_codec(wildcards))
+
+
+def root_code(wildcards) -> tuple[tuple[str, ...], str]:
+    """The code of the codec at the root of a representation."""
+    return codec_code(PLAN.comparison.root_codec(wildcards))
+
+
+def compared_structure(wildcards) -> str:
+    """The published keys; stops a study that asks for codecs.csv and compares nothing."""
+    try:
+        return PLAN.comparison.structure_table()
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 rule evaluate_reconstruction:
@@ -16,13 +31,13 @@ rule evaluate_reconstruction:
             loads=root_code,
             data=root_weights,
             section="comparison.reconstruction",
-            links=link_sections,
-            codec_section=root_codec_section,
+            links=PLAN.comparison.link_sections,
+            codec_section=PLAN.comparison.root_codec_section,
         ),
-        noise_scale=link_noise_scale,
-        utterances=utterance_table,
-        splits=first_splits,
-        weights=root_codec_weights,
+        noise_scale=PLAN.comparison.noise_scale,
+        utterances=PLAN.latents.utterances,
+        splits=PLAN.latents.first_splits,
+        weights=PLAN.comparison.root_codec_weights,
     output:
         scores="<results>/reconstruction/{representation}/scores.parquet",
     log:
@@ -30,7 +45,7 @@ rule evaluate_reconstruction:
     benchmark:
         "<benchmarks>/reconstruction/{representation}.tsv"
     wildcard_constraints:
-        representation="|".join(STUDY.reconstructed()) or "(?!)",
+        representation=pattern(PLAN.comparison.reconstructed()),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -50,16 +65,16 @@ rule tabulate_codecs:
     input:
         settings=settings(
             "tabulate_codecs",
-            facts={"origins": compared_origins()},
+            facts={"origins": PLAN.comparison.origins()},
             section="comparison",
             decision_section="decision",
             statistics_section="statistics",
             prediction_section="prediction",
         ),
         structure=compared_structure,
-        prediction_scores=compared_scores(),
-        summaries=compared_summaries(),
-        reconstructions=reconstruction_scores(),
+        prediction_scores=PLAN.comparison.scores(),
+        summaries=PLAN.comparison.summaries(),
+        reconstructions=PLAN.comparison.reconstruction_scores(),
     output:
         codecs="<results>/tables/codecs.csv",
         frontier="<results>/tables/frontier.csv",

@@ -46,7 +46,7 @@ rule locate_corpus:
     """List a corpus's files and their digests."""
     input:
         settings=settings("locate_corpus", data=corpus_stamp, section="corpora.{corpus}"),
-        receipts=download_receipts,
+        receipts=PLAN.corpus.download_receipts,
     output:
         source="<results>/corpus/{corpus}/source.json",
     log:
@@ -54,7 +54,7 @@ rule locate_corpus:
     benchmark:
         "<benchmarks>/corpus/{corpus}/locate.tsv"
     wildcard_constraints:
-        corpus=STUDY.corpus_pattern("librispeech", "directory"),
+        corpus=PLAN.corpus.of_kinds("librispeech", "directory"),
     conda:
         "../envs/engram.yaml"
     threads: 2
@@ -80,7 +80,7 @@ rule synthesize_demo_speech:
     benchmark:
         "<benchmarks>/corpus/{corpus}/synthesize.tsv"
     wildcard_constraints:
-        corpus=STUDY.corpus_pattern("demo_speech"),
+        corpus=PLAN.corpus.of_kinds("demo_speech"),
     conda:
         "../envs/engram.yaml"
     threads: 2
@@ -107,7 +107,7 @@ rule index_corpus:
     benchmark:
         "<benchmarks>/corpus/{corpus}/index.tsv"
     wildcard_constraints:
-        corpus=STUDY.corpus_pattern("librispeech", "directory", "demo_speech"),
+        corpus=PLAN.corpus.of_kinds("librispeech", "directory", "demo_speech"),
     conda:
         "../envs/engram.yaml"
     threads: 2
@@ -133,7 +133,7 @@ rule assign_shards:
     benchmark:
         "<benchmarks>/corpus/{corpus}/shards.tsv"
     wildcard_constraints:
-        corpus=STUDY.corpus_pattern("librispeech", "directory", "demo_speech"),
+        corpus=PLAN.corpus.of_kinds("librispeech", "directory", "demo_speech"),
     conda:
         "../envs/engram.yaml"
     threads: 1

@@ -1,9 +1,6 @@
 """From per-speaker sums to published tables and the verdict."""
 
 
-include: "decision_inputs.smk"
-
-
 localrules:
     tabulate_structure,
     tabulate_corpus,
@@ -14,12 +11,12 @@ rule tabulate_structure:
     """Publish ratios, floors, surrogates, controls and nulls with speaker intervals."""
     input:
         settings=settings("tabulate_structure", section="statistics"),
-        scores=structure_tables("scores"),
-        key_table=structure_tables("keys"),
-        curves=structure_tables("curves"),
-        ngrams=structure_tables("ngrams"),
-        linear=linear_tables(),
-        summaries=latent_summaries(),
+        scores=PLAN.structure.tables("scores"),
+        key_table=PLAN.structure.tables("keys"),
+        curves=PLAN.structure.tables("curves"),
+        ngrams=PLAN.structure.tables("ngrams"),
+        linear=PLAN.structure.linear_tables(),
+        summaries=PLAN.latents.summaries(),
     output:
         structure_table=report("<results>/tables/structure.csv", category="Tables"),
         linear_table=report("<results>/tables/linear.csv", category="Tables"),
@@ -47,12 +44,12 @@ rule tabulate_corpus:
     input:
         settings=settings(
             "tabulate_corpus",
-            facts={"corpora": {name: STUDY.corpus_of(name) for name in STUDY.representations()}},
+            facts={"corpora": PLAN.latents.corpora_by_name()},
         ),
-        utterances=corpus_tables("utterances"),
-        exclusions=corpus_tables("exclusions"),
-        splits=split_tables(),
-        summaries=latent_summaries(),
+        utterances=PLAN.latents.corpus_tables("utterances"),
+        exclusions=PLAN.latents.corpus_tables("exclusions"),
+        splits=PLAN.latents.split_tables(),
+        summaries=PLAN.latents.summaries(),
     output:
         corpus_table=report("<results>/tables/corpus.csv", category="Tables"),
         exclusions_table=report("<results>/tables/exclusions.csv", category="Tables"),

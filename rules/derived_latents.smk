@@ -1,9 +1,5 @@
 """Representations made of others: at a lower frame rate, or through a channel that adds noise."""
 
-
-include: "derived_inputs.smk"
-
-
 if ANALYSIS_IS_LOCAL:
 
     localrules:
@@ -16,7 +12,7 @@ rule resample_latents:
     """Group the frames of one shard of another representation."""
     input:
         settings=settings("resample_latents", section="representations.library.{representation}"),
-        latents=source_shard,
+        latents=PLAN.latents.source_shard,
     output:
         resampled_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:
@@ -24,7 +20,7 @@ rule resample_latents:
     benchmark:
         "<benchmarks>/latents/{representation}/resample-{shard}.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("resampled"),
+        representation=PLAN.latents.of_kinds("resampled"),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -41,8 +37,8 @@ rule fit_noise_scale:
     """Measure the train SD that a channel's noise is a share of, and its capacity."""
     input:
         settings=settings("fit_noise_scale", section="representations.library.{representation}"),
-        splits=first_splits,
-        latents=source_shards,
+        splits=PLAN.latents.first_splits,
+        latents=PLAN.latents.source_shards,
     output:
         scale="<results>/latents/{representation}/noise_scale.safetensors",
     log:
@@ -50,7 +46,7 @@ rule fit_noise_scale:
     benchmark:
         "<benchmarks>/latents/{representation}/fit_noise_scale.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("noisy"),
+        representation=PLAN.latents.of_kinds("noisy"),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -68,7 +64,7 @@ rule add_noise:
     input:
         settings=settings("add_noise", section="representations.library.{representation}"),
         scale="<results>/latents/{representation}/noise_scale.safetensors",
-        latents=source_shard,
+        latents=PLAN.latents.source_shard,
     output:
         noisy_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:
@@ -76,7 +72,7 @@ rule add_noise:
     benchmark:
         "<benchmarks>/latents/{representation}/add_noise-{shard}.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("noisy"),
+        representation=PLAN.latents.of_kinds("noisy"),
     conda:
         "../envs/engram.yaml"
     threads: 1

@@ -1,9 +1,6 @@
 """Factorise latents into a predictable state and an innovation; export the state."""
 
 
-include: "factorizer_inputs.smk"
-
-
 wildcard_constraints:
     factorizer=r"[a-z][a-z0-9_]*",
 
@@ -20,13 +17,13 @@ rule train_factorizer:
             "train_factorizer",
             section="prediction",
             variant_section="factorizer.library.{factorizer}",
-            recipe_section=factorizer_recipe,
+            recipe_section=PLAN.factorizer.recipe,
             health_section="factorizer.health",
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
-        decoder=decoder_weights,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+        decoder=PLAN.latents.decoder_weights,
     output:
         model="<results>/factorizer/{representation}/{factorizer}/seed-{seed}/model.safetensors",
         history="<results>/factorizer/{representation}/{factorizer}/seed-{seed}/history.jsonl",
@@ -60,8 +57,8 @@ rule evaluate_factorizer:
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         model="<results>/factorizer/{representation}/{factorizer}/seed-{seed}/model.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         scores="<results>/factorizer/{representation}/{factorizer}/seed-{seed}/scores.parquet",
     log:
@@ -85,8 +82,8 @@ rule export_states:
     """Write one shard of z_dyn as a representation."""
     input:
         settings=settings("export_states", section="representations.library.{representation}"),
-        model=state_model,
-        latents=state_source,
+        model=PLAN.factorizer.state_model,
+        latents=PLAN.latents.source_shard,
     output:
         state_latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:
@@ -94,7 +91,7 @@ rule export_states:
     benchmark:
         "<benchmarks>/latents/{representation}/export-{shard}.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("state"),
+        representation=PLAN.latents.of_kinds("state"),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -113,17 +110,14 @@ rule tabulate_factorizer:
     input:
         settings=settings(
             "tabulate_factorizer",
-            facts={"sweeps": factorizer_sweeps()},
+            facts={"sweeps": PLAN.factorizer.sweeps()},
             evaluation_section="prediction.evaluation",
             statistics_section="statistics",
         ),
-        models=factorizer_files("model.safetensors"),
-        scores=factorizer_files("scores.parquet"),
-        direct_scores=direct_scores(),
-        summaries=[
-            f"<results>/latents/{name}/summary.json"
-            for name in STUDY.config.factorizer.representations
-        ],
+        models=PLAN.factorizer.files("model.safetensors"),
+        scores=PLAN.factorizer.files("scores.parquet"),
+        direct_scores=PLAN.factorizer.direct_scores(),
+        summaries=PLAN.factorizer.summaries(),
     output:
         factorizer="<results>/tables/factorizer.csv",
         factorizer_sweep="<results>/tables/factorizer_sweep.csv",
@@ -151,14 +145,14 @@ rule render_resyntheses:
             loads=representation_code,
             data=representation_weights,
             representation_section="representations.library.{representation}",
-            codec_section=codec_section,
+            codec_section=PLAN.latents.codec_section,
             section="representations.extraction",
             report_section="report",
         ),
-        model=first_factorizer,
-        utterances=utterance_table,
-        splits=first_splits,
-        weights=codec_weights,
+        model=PLAN.factorizer.first_model,
+        utterances=PLAN.latents.utterances,
+        splits=PLAN.latents.first_splits,
+        weights=PLAN.latents.codec_weights,
     output:
         players="<results>/report_assets/{representation}.{factorizer}/players.json",
     log:
@@ -166,7 +160,7 @@ rule render_resyntheses:
     benchmark:
         "<benchmarks>/report_assets/{representation}.{factorizer}/resyntheses.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("codec"),
+        representation=PLAN.latents.of_kinds("codec"),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -184,11 +178,11 @@ rule render_resyntheses:
 rule tabulate_states:
     """Publish the exported z_dyn beside the latents they came from, metric by metric."""
     input:
-        settings=settings("tabulate_states", facts={"sources": state_sources()}),
+        settings=settings("tabulate_states", facts={"sources": PLAN.factorizer.state_sources()}),
         structure="<results>/tables/structure.csv",
         linear="<results>/tables/linear.csv",
-        prediction=state_predictions(),
-        summaries=state_summaries(),
+        prediction=PLAN.factorizer.state_predictions(),
+        summaries=PLAN.factorizer.state_summaries(),
     output:
         factorizer_states="<results>/tables/factorizer_states.csv",
     log:

@@ -19,12 +19,12 @@ rule extract_latents:
             loads=representation_code,
             data=representation_weights,
             representation_section="representations.library.{representation}",
-            codec_section=codec_section,
+            codec_section=PLAN.latents.codec_section,
             section="representations.extraction",
         ),
-        utterances=utterance_table,
-        shards=shard_table,
-        weights=codec_weights,
+        utterances=PLAN.latents.utterances,
+        shards=PLAN.latents.shard_table,
+        weights=PLAN.latents.codec_weights,
     output:
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:
@@ -32,7 +32,7 @@ rule extract_latents:
     benchmark:
         "<benchmarks>/latents/{representation}/extract-{shard}.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("codec"),
+        representation=PLAN.latents.of_kinds("codec"),
     conda:
         "../envs/engram.yaml"
     threads: 2
@@ -77,8 +77,8 @@ rule fit_var:
     """Fit the VAR(p) twin of a representation on train utterances only."""
     input:
         settings=settings("fit_var", section="representations.surrogates"),
-        splits=first_splits,
-        latents=latent_shards,
+        splits=PLAN.latents.first_splits,
+        latents=PLAN.latents.shards,
     output:
         model="<results>/latents/{representation}/var.safetensors",
     log:
@@ -131,7 +131,7 @@ rule index_arrays:
         settings=settings(
             "index_arrays", data=array_stamp, section="representations.library.{representation}"
         ),
-        table=array_table,
+        table=PLAN.latents.array_table,
     output:
         utterances="<results>/corpus/{representation}/utterances.parquet",
         exclusions="<results>/corpus/{representation}/exclusions.parquet",
@@ -141,7 +141,7 @@ rule index_arrays:
     benchmark:
         "<benchmarks>/corpus/{representation}/index_arrays.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("arrays"),
+        representation=PLAN.latents.of_kinds("arrays"),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -160,7 +160,7 @@ rule import_arrays:
         settings=settings(
             "import_arrays", data=array_stamp, section="representations.library.{representation}"
         ),
-        table=array_table,
+        table=PLAN.latents.array_table,
         shards="<results>/corpus/{representation}/shards.parquet",
     output:
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
@@ -169,7 +169,7 @@ rule import_arrays:
     benchmark:
         "<benchmarks>/latents/{representation}/import-{shard}.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("arrays"),
+        representation=PLAN.latents.of_kinds("arrays"),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -186,7 +186,7 @@ rule summarize_latents:
     """Count, average and correlate the latents of a representation."""
     input:
         settings=settings("summarize_latents"),
-        latents=latent_shards,
+        latents=PLAN.latents.shards,
     output:
         summary="<results>/latents/{representation}/summary.json",
     log:
@@ -213,13 +213,13 @@ rule render_round_trips:
             loads=representation_code,
             data=representation_weights,
             representation_section="representations.library.{representation}",
-            codec_section=codec_section,
+            codec_section=PLAN.latents.codec_section,
             section="representations.extraction",
             report_section="report",
         ),
-        utterances=utterance_table,
-        splits=first_splits,
-        weights=codec_weights,
+        utterances=PLAN.latents.utterances,
+        splits=PLAN.latents.first_splits,
+        weights=PLAN.latents.codec_weights,
     output:
         players="<results>/report_assets/{representation}/players.json",
     log:
@@ -227,7 +227,7 @@ rule render_round_trips:
     benchmark:
         "<benchmarks>/report_assets/{representation}/round_trips.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("codec"),
+        representation=PLAN.latents.of_kinds("codec"),
     conda:
         "../envs/engram.yaml"
     threads: 1

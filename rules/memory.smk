@@ -1,9 +1,6 @@
 """Lookup memories beside predictors, and the controls that say whether the lookup helps."""
 
 
-include: "memory_inputs.smk"
-
-
 wildcard_constraints:
     base=r"[a-z][a-z0-9_]*",
     memory=r"[a-z][a-z0-9_]*",
@@ -22,11 +19,11 @@ rule train_fold_density:
             section="prediction",
             memory_section="memory",
             head_section="prediction.library.{head}",
-            recipe_section=fold_recipe,
+            recipe_section=PLAN.prediction.head_recipe,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         model="<results>/memory/{representation}/lag-{lag}/folds/{head}/seed-{seed}/fold-{fold}.safetensors",
     log:
@@ -57,11 +54,11 @@ rule fit_memory:
             stage_section="memory",
             memory_section="memory.library.{memory}",
         ),
-        base_model=base_model,
-        folds=base_folds,
+        base_model=PLAN.memory.base_model,
+        folds=PLAN.memory.base_folds,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         memory="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/memory.safetensors",
     log:
@@ -69,7 +66,7 @@ rule fit_memory:
     benchmark:
         "<benchmarks>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/fit_memory.tsv"
     wildcard_constraints:
-        memory=STUDY.memory_pattern("lookup"),
+        memory=PLAN.memory.of_kind("lookup"),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -91,12 +88,12 @@ rule train_memory:
             section="prediction",
             stage_section="memory",
             memory_section="memory.library.{memory}",
-            head_section=engram_head,
-            recipe_section=memory_recipe,
+            head_section=PLAN.memory.engram_head,
+            recipe_section=PLAN.memory.recipe,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         memory="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/memory.safetensors",
     log:
@@ -104,7 +101,7 @@ rule train_memory:
     benchmark:
         "<benchmarks>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/train_memory.tsv"
     wildcard_constraints:
-        memory=STUDY.memory_pattern("engram"),
+        memory=PLAN.memory.of_kind("engram"),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -128,14 +125,14 @@ rule train_matched:
             section="prediction",
             stage_section="memory",
             controls_section="memory.controls",
-            head_section=matched_head,
-            recipe_section=matched_recipe,
+            head_section=PLAN.memory.matched_head,
+            recipe_section=PLAN.memory.matched_recipe,
         ),
         memory="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/memory.safetensors",
-        base_model=base_model,
+        base_model=PLAN.memory.base_model,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         matched="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/matched.safetensors",
     log:
@@ -169,11 +166,11 @@ rule evaluate_memory:
         ),
         memory="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/memory.safetensors",
         matched="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/matched.safetensors",
-        base_model=base_model,
-        folds=base_folds,
+        base_model=PLAN.memory.base_model,
+        folds=PLAN.memory.base_folds,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         scores="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/scores.parquet",
         usage="<results>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/usage.parquet",
@@ -205,14 +202,11 @@ rule tabulate_memory:
             evaluation_section="prediction.evaluation",
             statistics_section="statistics",
         ),
-        scores=memory_files("scores.parquet"),
-        usage=memory_files("usage.parquet"),
-        run_summaries=memory_files("summary.json"),
-        direct_scores=memory_direct_scores(),
-        summaries=[
-            f"<results>/latents/{name}/summary.json"
-            for name in STUDY.config.memory.representations
-        ],
+        scores=PLAN.memory.files("scores.parquet"),
+        usage=PLAN.memory.files("usage.parquet"),
+        run_summaries=PLAN.memory.files("summary.json"),
+        direct_scores=PLAN.memory.direct_scores(),
+        summaries=PLAN.memory.summaries(),
     output:
         memory="<results>/tables/memory.csv",
         memory_verdict="<results>/tables/memory_verdict.csv",

@@ -26,8 +26,8 @@ rule fit_linear_nulls:
         settings=settings(
             "fit_linear_nulls", section="prediction", nulls_section="prediction.nulls"
         ),
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
     log:
@@ -53,11 +53,11 @@ rule fit_marginal:
             "fit_marginal",
             section="prediction",
             head_section="prediction.library.{head}",
-            recipe_section=marginal_recipe,
+            recipe_section=PLAN.prediction.marginal_recipe,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         marginal="<results>/prediction/{representation}/marginal/{head}/seed-{seed}/marginal.safetensors",
     log:
@@ -83,11 +83,11 @@ rule train_density:
             "train_density",
             section="prediction",
             head_section="prediction.library.{head}",
-            recipe_section=head_recipe,
+            recipe_section=PLAN.prediction.head_recipe,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         model="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/model.safetensors",
         history="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/history.jsonl",
@@ -119,9 +119,9 @@ rule evaluate_density:
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         marginal="<results>/prediction/{representation}/marginal/{head}/seed-{seed}/marginal.safetensors",
         model="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/model.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
-        decoder=decoder_weights,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+        decoder=PLAN.latents.decoder_weights,
     output:
         scores="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/scores.parquet",
         frames="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/frames.parquet",
@@ -153,10 +153,10 @@ rule evaluate_nulls:
             "evaluate_nulls", section="prediction", evaluation_section="prediction.evaluation"
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        marginals=marginals_of,
-        splits=prediction_splits,
-        shards=latent_shards,
-        decoder=decoder_weights,
+        marginals=PLAN.prediction.marginals,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+        decoder=PLAN.latents.decoder_weights,
     output:
         scores="<results>/prediction/{representation}/nulls/seed-{seed}/scores.parquet",
         frames="<results>/prediction/{representation}/nulls/seed-{seed}/frames.parquet",
@@ -188,10 +188,10 @@ rule tabulate_prediction:
             evaluation_section="prediction.evaluation",
             statistics_section="statistics",
         ),
-        scores=scored_tables("scores", True),
-        frames=scored_tables("frames", True),
-        worst=scored_tables("worst", True),
-        summaries=[f"<results>/latents/{name}/summary.json" for name in STUDY.predicted()],
+        scores=PLAN.prediction.tables("scores", True),
+        frames=PLAN.prediction.tables("frames", True),
+        worst=PLAN.prediction.tables("worst", True),
+        summaries=PLAN.prediction.summaries(),
     output:
         prediction="<results>/tables/prediction.csv",
         worst_frames="<results>/tables/worst_frames.csv",
@@ -215,8 +215,8 @@ rule tabulate_diagnostics:
     """Publish calibration bins and the simple rollout."""
     input:
         settings=settings("tabulate_diagnostics"),
-        calibration=scored_tables("calibration", True),
-        rollout=scored_tables("rollout", False),
+        calibration=PLAN.prediction.tables("calibration", True),
+        rollout=PLAN.prediction.tables("rollout", False),
     output:
         prediction_calibration="<results>/tables/prediction_calibration.csv",
         prediction_rollout="<results>/tables/prediction_rollout.csv",

@@ -1,7 +1,33 @@
 """The page that people read."""
 
+from snakemake.io import regex_from_filepattern
 
-include: "report_inputs.smk"
+# Relative, so that a moved checkout reruns nothing.
+TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
+RENDERERS = ("render_report", "render_question")  # a page does not time pages
+REPORT_TABLES = questions.tables_of_report(PLAN)
+
+
+def report_templates(wildcards) -> list[str]:
+    """Page, partials, style and script."""
+    found = []
+    for folder, _, names in sorted(os.walk(TEMPLATES)):
+        found += [
+            os.path.join(folder, name)
+            for name in sorted(names)
+            if name.endswith((".j2", ".css", ".js"))
+        ]
+    return found
+
+
+def rule_benchmarks() -> dict[str, str]:
+    """Regular expression of each rule's benchmark files, without rules that this study never runs."""
+    idle = {*RENDERERS, *PLAN.idle_rules()}
+    return {
+        item.name: regex_from_filepattern(item.benchmark)
+        for item in workflow.rules
+        if item.benchmark and item.name not in idle and "(?!)" not in str(item.benchmark)
+    }
 
 
 localrules:
@@ -14,16 +40,16 @@ rule render_report:
         settings=settings(
             "render_report",
             facts={
-                "benchmarks": STUDY.config.pathvars.benchmarks,
+                "benchmarks": PLAN.config.pathvars.benchmarks,
                 "rule_benchmarks": rule_benchmarks,
             },
             section="report",
-            config_sections=STUDY.section_names(),
+            config_sections=PLAN.section_names(),
         ),
         tables=expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
-        documents=report_documents(),
-        cells=report_cells,
-        latents=report_latents,
+        documents=PLAN.report.documents(),
+        cells=PLAN.structure.cells(),
+        latents=PLAN.report.latents(),
         templates=report_templates,
     output:
         report=report(

@@ -1,9 +1,6 @@
 """Does it survive free running: forecasts, generation, and training for both."""
 
 
-include: "rollout_inputs.smk"
-
-
 wildcard_constraints:
     method=r"[a-z][a-z0-9_]*",
 
@@ -19,13 +16,13 @@ rule train_rollout:
             "train_rollout",
             section="prediction",
             method_section="rollout.library.{method}",
-            recipe_section=rollout_recipe,
+            recipe_section=PLAN.rollout.recipe,
         ),
-        base_model=rollout_base,
-        memory=rollout_memory,
+        base_model=PLAN.rollout.base_model,
+        memory=PLAN.rollout.memory,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         model="<results>/rollout/{representation}/{method}/seed-{seed}/model.safetensors",
         history="<results>/rollout/{representation}/{method}/seed-{seed}/history.jsonl",
@@ -34,7 +31,7 @@ rule train_rollout:
     benchmark:
         "<benchmarks>/rollout/{representation}/{method}/seed-{seed}/train.tsv"
     wildcard_constraints:
-        method=STUDY.rollout_pattern(is_refit=False),
+        method=PLAN.rollout.refitted(is_refit=False),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -58,16 +55,16 @@ rule refit_memory:
             section="prediction",
             stage_section="memory",
             method_section="rollout.library.{method}",
-            tuned_section=refit_section,
-            memory_section=refit_lookup,
-            recipe_section=rollout_recipe,
+            tuned_section=PLAN.rollout.tuned_section,
+            memory_section=PLAN.rollout.refit_lookup,
+            recipe_section=PLAN.rollout.recipe,
         ),
-        tuned_model=refit_tuned,
-        base_model=rollout_base,
-        folds=refit_folds,
+        tuned_model=PLAN.rollout.tuned_model,
+        base_model=PLAN.rollout.base_model,
+        folds=PLAN.rollout.refit_folds,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         model="<results>/rollout/{representation}/{method}/seed-{seed}/model.safetensors",
         history="<results>/rollout/{representation}/{method}/seed-{seed}/history.jsonl",
@@ -76,7 +73,7 @@ rule refit_memory:
     benchmark:
         "<benchmarks>/rollout/{representation}/{method}/seed-{seed}/refit.tsv"
     wildcard_constraints:
-        method=STUDY.rollout_pattern(is_refit=True),
+        method=PLAN.rollout.refitted(is_refit=True),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -100,15 +97,15 @@ rule evaluate_rollout:
             section="prediction",
             method_section="rollout.library.{method}",
             rollout_section="rollout",
-            tuned_section=refit_section,
+            tuned_section=PLAN.rollout.tuned_section,
         ),
-        base_model=rollout_base,
-        memory=rollout_memory,
-        tuned_model=refit_tuned,
+        base_model=PLAN.rollout.base_model,
+        memory=PLAN.rollout.memory,
+        tuned_model=PLAN.rollout.tuned_model,
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         model="<results>/rollout/{representation}/{method}/seed-{seed}/model.safetensors",
-        splits=prediction_splits,
-        shards=latent_shards,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
     output:
         scores="<results>/rollout/{representation}/{method}/seed-{seed}/scores.parquet",
         health="<results>/rollout/{representation}/{method}/seed-{seed}/health.parquet",
@@ -134,14 +131,14 @@ rule tabulate_rollout:
     input:
         settings=settings(
             "tabulate_rollout",
-            facts={"sweeps": rollout_sweeps()},
+            facts={"sweeps": PLAN.rollout.sweeps()},
             rollout_section="rollout",
             bars_section="rollout.bars",
             statistics_section="statistics",
         ),
-        models=rollout_files("model.safetensors"),
-        scores=rollout_files("scores.parquet"),
-        health=rollout_files("health.parquet"),
+        models=PLAN.rollout.files("model.safetensors"),
+        scores=PLAN.rollout.files("scores.parquet"),
+        health=PLAN.rollout.files("health.parquet"),
     output:
         rollout="<results>/tables/rollout.csv",
         rollout_sweep="<results>/tables/rollout_sweep.csv",
@@ -169,21 +166,21 @@ rule render_rollouts:
             loads=representation_code,
             data=representation_weights,
             representation_section="representations.library.{representation}",
-            codec_section=codec_section,
+            codec_section=PLAN.latents.codec_section,
             section="representations.extraction",
             report_section="report",
             prediction_section="prediction",
             method_section="rollout.library.{method}",
-            tuned_section=refit_section,
+            tuned_section=PLAN.rollout.tuned_section,
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
-        model=first_rollout,
-        base_model=first_rollout_base,
-        memory=first_rollout_memory,
-        tuned_model=first_refit_tuned,
-        utterances=utterance_table,
-        splits=first_splits,
-        weights=codec_weights,
+        model=PLAN.rollout.model,
+        base_model=PLAN.rollout.base_model,
+        memory=PLAN.rollout.memory,
+        tuned_model=PLAN.rollout.tuned_model,
+        utterances=PLAN.latents.utterances,
+        splits=PLAN.latents.first_splits,
+        weights=PLAN.latents.codec_weights,
     output:
         players="<results>/report_assets/{representation}.rollout.{method}/players.json",
     log:
@@ -191,7 +188,7 @@ rule render_rollouts:
     benchmark:
         "<benchmarks>/report_assets/{representation}.rollout.{method}/rollouts.tsv"
     wildcard_constraints:
-        representation=STUDY.representation_pattern("codec"),
+        representation=PLAN.latents.of_kinds("codec"),
     conda:
         "../envs/engram.yaml"
     threads: 1

@@ -15,8 +15,8 @@ rule score_structure_keys:
             section="structure",
             family_section="structure.library.{family}",
         ),
-        splits=splits_table,
-        shards=latent_shards,
+        splits=PLAN.latents.splits,
+        shards=PLAN.latents.shards,
     output:
         scores="<results>/structure/{representation}/split-{split_seed}/{family}/scores.parquet",
         key_table="<results>/structure/{representation}/split-{split_seed}/{family}/keys.parquet",
@@ -43,8 +43,8 @@ rule score_linear_baselines:
     """Fit ridge and AR(1) predictors of delta on train speakers; score them beside white noise."""
     input:
         settings=settings("score_linear_baselines", section="structure"),
-        splits=splits_table,
-        shards=latent_shards,
+        splits=PLAN.latents.splits,
+        shards=PLAN.latents.shards,
     output:
         linear="<results>/structure/{representation}/split-{split_seed}/linear.parquet",
     log:

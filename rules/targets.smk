@@ -20,31 +20,31 @@ localrules:
 def page_tables(wildcards) -> list[str]:
     """Tables of a question's page."""
     try:
-        return [f"<results>/{path}" for path in questions.tables_of_page(STUDY, wildcards.question)]
+        return [f"<results>/{path}" for path in questions.tables_of_page(PLAN, wildcards.question)]
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
 def page_documents(wildcards) -> list[str]:
     """The decision on what the page shows."""
-    folder = questions.folder_of_page(STUDY, wildcards.question)
+    folder = questions.folder_of_page(PLAN, wildcards.question)
     return ["/".join(part for part in ("<results>", folder, "decision.json") if part)]
 
 
 def page_cells(wildcards) -> list[str]:
     """Cells of what the page shows."""
-    return of_page(wildcards, report_cells(wildcards))
+    return of_page(wildcards, PLAN.structure.cells())
 
 
 def page_latents(wildcards) -> list[str]:
     """Latent summaries of what the page shows; nothing to hear, which would decode speech."""
-    return of_page(wildcards, report_summaries())
+    return of_page(wildcards, PLAN.report.summaries())
 
 
 def of_page(wildcards, paths: list[str]) -> list[str]:
     """Those of some files that the page shows."""
-    is_before = questions.folder_of_page(STUDY, wildcards.question)
-    return questions.without(questions.states(STUDY), paths) if is_before else paths
+    is_before = questions.folder_of_page(PLAN, wildcards.question)
+    return questions.without(questions.states(PLAN), paths) if is_before else paths
 
 
 use rule render_report as render_question with:
@@ -102,7 +102,7 @@ rule rollout:
 def before_states(name: str, **others) -> dict:
     """Inputs of a rule without those of any z_dyn; `others` stand in the place of its own."""
     own = {
-        key: value if isinstance(value, str) else questions.without(questions.states(STUDY), value)
+        key: value if isinstance(value, str) else questions.without(questions.states(PLAN), value)
         for key, value in workflow.get_rule(name).input.items()
         if key not in ("settings", *others)
     }
@@ -116,7 +116,7 @@ def placed_before_states(name: str) -> dict[str, str]:
     return {key: f"{BEFORE_STATES}/{os.path.relpath(path, root)}" for key, path in outputs}
 
 
-if questions.states(STUDY):
+if questions.states(PLAN):
 
     localrules:
         tabulate_structure_before_states,

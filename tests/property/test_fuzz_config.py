@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
+from engram_audio.plan import Plan
 from engram_audio.planning import section_of
-from engram_audio.study import Study
 from tests import studies
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,15 +91,15 @@ def test_a_configuration_is_a_study_or_a_clean_error(edits):
         apply(config, edit)
     try:
         parsed = parse_config(config)
-        study = Study(parsed)
+        plan = Plan(parsed)
     except InputError as error:
         assert str(error) and "Traceback" not in str(error)
         return
-    for name in study.representations():
-        assert study.shards(name) and study.split_seeds(name)
-        assert study.corpus_of(name)
-    for name in study.section_names():
-        assert section_of(study.document, name) is not None
+    for name in plan.latents.analysed():
+        assert plan.latents.shard_files(name) and plan.latents.split_seeds(name)
+        assert plan.latents.corpus_of(name)
+    for name in plan.section_names():
+        assert section_of(plan.document, name) is not None
 
 
 @given(VALUES)

@@ -11,7 +11,7 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
-from engram_audio.study import Study
+from engram_audio.plan import Plan
 from engram_audio.trust import sabotage
 from engram_audio.trust.power import CoverageRow, PowerRow
 from engram_audio.trust.tables import (
@@ -31,12 +31,12 @@ def demo() -> dict:
 
 def test_worlds_are_representations_that_the_study_does_not_decide_on():
     """Every rule knows them by name, and neither the decision nor prediction gathers them."""
-    study = Study(parse_config(demo()))
-    worlds = study.calibration_worlds()
-    assert worlds and set(worlds) <= set(study.config.representations.library)
-    assert not set(worlds) & set(study.representations())
-    assert not set(worlds) & {name for name, _, _, _ in study.prediction_runs()}
-    assert all(study.split_seeds(name) == [study.config.splits.seeds[0]] for name in worlds)
+    plan = Plan(parse_config(demo()))
+    worlds = plan.calibration.worlds()
+    assert worlds and set(worlds) <= set(plan.config.representations.library)
+    assert not set(worlds) & set(plan.latents.analysed())
+    assert not set(worlds) & {name for name, _, _, _ in plan.prediction.runs()}
+    assert all(plan.latents.split_seeds(name) == [plan.config.splits.seeds[0]] for name in worlds)
 
 
 def test_worlds_run_with_the_registered_part_of_the_study():

@@ -8,8 +8,8 @@ import pytest
 from engram_audio.codecs.ladder import rung_name
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
+from engram_audio.plan import Plan
 from engram_audio.planning import section_of
-from engram_audio.study import Study
 from tests import studies
 from tests.unit.trained_codec_material import MEL_VAE, RECIPE, VAE
 from tests.workflow.tiny_study import add_row
@@ -47,7 +47,7 @@ def test_a_ladder_gives_a_codec_for_each_beta():
     base = config.codecs.library["mel_vae"].model_dump()
     for rung, beta in zip(rungs.values(), (0.5, 1e-5, 10.0), strict=True):
         assert rung.model_dump() == {**base, "beta": beta}
-    assert section_of(Study(config).document, "codecs.library.mel_vae_b10")["beta"] == 10.0
+    assert section_of(Plan(config).document, "codecs.library.mel_vae_b10")["beta"] == 10.0
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,19 @@ def test_what_was_trained_on_a_split_is_analysed_on_that_split_only():
         raw["codecs"]["library"][codec]["split_seed"] = 17
     for name in ("mel_vae", "vae", "mel_vae_b10"):
         add_row(raw, f"of_{name}", {**speech(name), "surrogates": ["shuffled"]})
-    study = Study(parse_config(raw))
+    plan = Plan(parse_config(raw))
     for name in ("mel_vae", "vae", "mel_vae_b10"):
-        assert study.split_seeds(f"of_{name}") == [17]
-        assert study.split_seeds(f"of_{name}--shuffled") == [17]
-        assert study.codec_files(name) == [f"<results>/codecs/{name}/weights.safetensors"]
-        assert study.linear_codec(f"of_{name}") is None
-        assert study.fitted_codec(name).corpus == "demo_speech"
-    assert study.split_seeds("mel_pca") == [raw["codecs"]["library"]["mel_pca"]["split_seed"]]
-    trained = study.trained_codec_pattern().split("|")
+        assert plan.latents.split_seeds(f"of_{name}") == [17]
+        assert plan.latents.split_seeds(f"of_{name}--shuffled") == [17]
+        assert plan.codecs.files(name) == [f"<results>/codecs/{name}/weights.safetensors"]
+        assert plan.latents.linear_codec(f"of_{name}") is None
+        assert plan.codecs.fitted_codec(name).corpus == "demo_speech"
+    assert plan.latents.split_seeds("mel_pca") == [
+        raw["codecs"]["library"]["mel_pca"]["split_seed"]
+    ]
+    trained = plan.codecs.trained().split("|")
     assert trained == ["mel_vae", "vae", "mel_vae_b0_5", "mel_vae_b1em05", "mel_vae_b10"]
-    assert study.fitted_codec_pattern() == "mel_pca"
+    assert plan.codecs.fitted() == "mel_pca"
 
 
 def test_mel_pca_in_several_sizes_is_several_codecs():
@@ -107,9 +109,9 @@ def test_mel_pca_in_several_sizes_is_several_codecs():
         library = raw["codecs"]["library"]
         library[f"mel_pca_{size}"] = {**library["mel_pca"], "num_components": size}
         add_row(raw, f"mel_pca_{size}", speech(f"mel_pca_{size}"))
-    study = Study(parse_config(raw))
-    assert study.fitted_codec_pattern() == "mel_pca|mel_pca_8|mel_pca_64"
-    assert study.linear_codec("mel_pca_64") == "mel_pca_64"
+    plan = Plan(parse_config(raw))
+    assert plan.codecs.fitted() == "mel_pca|mel_pca_8|mel_pca_64"
+    assert plan.latents.linear_codec("mel_pca_64") == "mel_pca_64"
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from engram_audio.comparison.tables import (
 )
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
+from engram_audio.plan import Plan
 from engram_audio.stats.estimate import Estimate, paired_quotient
-from engram_audio.study import Study
 from tests import studies
 from tests.report_codec_tables import (
     CONTROLS,
@@ -299,24 +299,24 @@ def test_the_example_of_the_docs_is_a_study():
     config = studies.study()
     text = (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8")
     example = yaml.safe_load(text.split("## Side by side")[1].split("```")[1].removeprefix("yaml"))
-    study = Study(parse_config(studies.merged(config, example)))
-    assert study.compared() == example["comparison"]["representations"]
-    assert study.reconstructed() == study.compared()
+    plan = Plan(parse_config(studies.merged(config, example)))
+    assert plan.comparison.compared() == example["comparison"]["representations"]
+    assert plan.comparison.reconstructed() == plan.comparison.compared()
 
 
 def test_the_study_follows_what_a_representation_is_made_of():
-    study = Study(parse_config(wide_config()))
-    assert study.chain_of("mel_pca_matched") == ["mel_pca", "mel_pca_matched"]
-    assert study.corpus_of("mel_pca_matched") == study.corpus_of("mel_pca")
-    assert study.shards("mel_pca_matched") == study.shards("mel_pca")
-    assert study.split_seeds("mel_pca_noisy") == study.split_seeds("mel_pca")[:1]
-    assert study.reconstructed() == ["mel_pca", "mel_pca_matched", "mel_pca_noisy"]
-    assert study.noisy_link("mel_pca_noisy") == "mel_pca_noisy"
-    assert study.noisy_link("mel_pca_matched") is None
+    plan = Plan(parse_config(wide_config()))
+    assert plan.latents.chain_of("mel_pca_matched") == ["mel_pca", "mel_pca_matched"]
+    assert plan.latents.corpus_of("mel_pca_matched") == plan.latents.corpus_of("mel_pca")
+    assert plan.latents.num_shards("mel_pca_matched") == plan.latents.num_shards("mel_pca")
+    assert plan.latents.split_seeds("mel_pca_noisy") == plan.latents.split_seeds("mel_pca")[:1]
+    assert plan.comparison.reconstructed() == ["mel_pca", "mel_pca_matched", "mel_pca_noisy"]
+    assert plan.latents.noisy_link("mel_pca_noisy") == "mel_pca_noisy"
+    assert plan.latents.noisy_link("mel_pca_matched") is None
 
 
 def test_a_study_may_compare_nothing():
     config = wide_config()
     config["comparison"] |= {"representations": [], "ladders": {}, "controls": {}}
-    assert Study(parse_config(yaml.safe_load(yaml.safe_dump(config)))).comparison_inputs() == []
+    assert Plan(parse_config(yaml.safe_load(yaml.safe_dump(config)))).comparison.inputs() == []
     assert OverlapControls(permuted=None, truncated=None).permuted is None

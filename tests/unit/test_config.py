@@ -10,10 +10,10 @@ from engram_audio.config import WorkflowConfig, parse_config, schema_text
 from engram_audio.config_moved import MOVED
 from engram_audio.config_overlay import libraries
 from engram_audio.errors import InputError
+from engram_audio.plan import Plan
 from engram_audio.planning import section_of
 from engram_audio.provenance import canonical_json
 from engram_audio.section import Section
-from engram_audio.study import Study
 from tests import studies
 
 ROOT = Path(__file__).parents[2]
@@ -162,7 +162,7 @@ def test_one_line_for_each_mistake():
 
 
 def sections(raw):
-    return Study(parse_config(raw)).document
+    return Plan(parse_config(raw)).document
 
 
 def test_sections_ignore_key_order():

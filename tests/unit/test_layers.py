@@ -55,14 +55,33 @@ def test_imports_go_one_way(path: Path):
         formats = {m for m in modules_of(path) if ".artifacts." in m} - {DECLARATIONS}
         assert imports <= allowed | {"artifacts"}
         assert not formats or own == "codecs", f"{path} imports {formats}"
-    elif own in ("stats", "windows", "errors", "section"):
+    elif own in ("stats", "windows", "errors", "section", "choices", "views"):
         assert imports <= {own, "errors", "section"}
     elif own == "training":
         assert imports <= {"training", "errors", "section", "stats"}
     elif own == "artifacts":
-        assert not imports & {"steps", "config", "study", "training", "report", "stats"}
+        assert not imports & {"steps", "config", "plan", "training", "report", "stats"}
     elif own == "steps":
-        assert not imports & {"config", "study", "schema"}
+        assert not imports & {"config", "plan", "schema"}
+
+
+def test_plans_are_asked_by_rules_and_by_later_plans_only():
+    """`<stage>/plan.py` computes nothing and is no part of what a step runs."""
+    for path in MODULES:
+        plans = {name for name in modules_of(path) if name.endswith(".plan")}
+        asks = path.name == "plan.py" or path.name == "questions.py"
+        assert asks or not plans, f"{path} imports {plans}"
+        if path.name == "plan.py":
+            settings = ("config", "plan", "sweep", "ladder", "adapters", "fitted_config")
+            stages = {name for name in modules_of(path) if name.split(".")[1] in STAGES}
+            assert all(name.split(".")[-1] in settings for name in stages), path
+
+
+def test_the_configuration_only_composes():
+    """Settings and checks stand in their stages: `config.py` defines no model but the whole."""
+    tree = ast.parse((PACKAGE / "config.py").read_text(encoding="utf-8"))
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert classes == ["PathvarsSection", "WorkflowConfig"]
 
 
 def test_declarations_of_tables_know_no_format_and_no_stage():
@@ -122,11 +141,9 @@ def test_sizes_stay_readable(path: Path):
 
 
 def test_every_step_has_a_rule_of_its_name():
-    """Rule name = step module name, both ways."""
-    rules = set()
-    for file in (ROOT / "rules").glob("*.smk"):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if line.startswith("rule "):
-                rules.add(line.removeprefix("rule ").rstrip(":"))
+    """Rule name = step module name, both ways; a rule without a command is a target."""
+    texts = [file.read_text(encoding="utf-8") for file in (ROOT / "rules").glob("*.smk")]
+    blocks = [block for text in texts for block in text.split("\nrule ")[1:]]
+    rules = {block.split(":")[0] for block in blocks if "\n    shell:" in block}
     steps = {p.stem for p in (PACKAGE / "steps").glob("*.py") if not p.stem.startswith("_")}
     assert rules == steps

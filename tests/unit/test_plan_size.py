@@ -8,8 +8,7 @@ import pytest
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
-from engram_audio.plan_size import count_readers
-from engram_audio.study import Study
+from engram_audio.plan import Plan
 from tests import studies
 from tests.workflow.tiny_study import tiny_config
 
@@ -27,29 +26,29 @@ def sharded(config: dict[str, Any], num_shards: int) -> dict[str, Any]:
 
 def test_readers_are_counted_as_they_are_listed():
     """The product is the length of the lists that rules ask for, which may be too long to make."""
-    study = Study(parse_config(CONFIG))
+    plan = Plan(parse_config(CONFIG))
     listed = [
-        *study.prediction_runs(), *study.factorizer_runs(), *study.memory_runs(),
-        *study.rollout_runs(),
+        *plan.prediction.runs(), *plan.factorizer.runs(), *plan.memory.runs(),
+        *plan.rollout.runs(),
     ]  # fmt: skip
     keys = sum(
-        len(study.split_seeds(name)) * (len(study.key_families()) + 1)
-        for name in study.representations()
+        len(plan.latents.split_seeds(name)) * (len(plan.structure.families) + 1)
+        for name in plan.latents.analysed()
     )
-    assert count_readers(study).total() == 2 * len(listed) + keys
+    assert plan.count_readers().total() == 2 * len(listed) + keys
 
 
 def test_many_shards_of_a_large_study_are_refused():
     """One million inputs: two minutes of Snakemake's own work."""
     with pytest.raises(InputError, match=r"num_shards: .* inputs, .*999 shards, take fewer") as one:
-        Study(parse_config(sharded(CONFIG, 999)))
+        Plan(parse_config(sharded(CONFIG, 999)))
     assert "\n" not in str(one.value)
 
 
 def test_many_shards_of_a_small_study_are_planned():
     """60,000 hours in 960 shards are what shards are for (docs/cluster.md)."""
-    Study(parse_config(sharded(tiny_config(), 999)))
-    Study(parse_config(sharded(CONFIG, 100)))
+    Plan(parse_config(sharded(tiny_config(), 999)))
+    Plan(parse_config(sharded(CONFIG, 100)))
 
 
 def test_lists_that_multiply_are_refused_before_they_are_made():
@@ -58,4 +57,4 @@ def test_lists_that_multiply_are_refused_before_they_are_made():
     config["prediction"]["seeds"] = list(range(1000))
     config["prediction"]["lags_frames"] = list(range(1, 1001))
     with pytest.raises(InputError, match="num_shards: the study's jobs have"):
-        Study(parse_config(config))
+        Plan(parse_config(config))

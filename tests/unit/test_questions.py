@@ -8,19 +8,19 @@ import pytest
 from engram_audio import questions
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
+from engram_audio.plan import Plan
 from engram_audio.questions import QUESTIONS
 from engram_audio.report.published_tables import TABLES
-from engram_audio.study import Study
 from tests.workflow.tiny_study import tiny_config
 
 EARLY, LATE = "before_states/tables", "tables"
 
 
-def study(change: Any = None) -> Study:
+def study(change: Any = None) -> Plan:
     config = copy.deepcopy(tiny_config())
     if change is not None:
         change(config)
-    return Study(parse_config(config))
+    return Plan(parse_config(config))
 
 
 def compare(config: dict[str, Any]) -> None:

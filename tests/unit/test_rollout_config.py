@@ -9,10 +9,10 @@ import torch
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
+from engram_audio.plan import Plan
 from engram_audio.report.sections.listening import title
 from engram_audio.rollout.config import KStepMethod
 from engram_audio.rollout.players import continue_utterance
-from engram_audio.study import Study
 from tests import studies
 from tests.unit.rollout_material import LinearStep, small_world
 
@@ -77,28 +77,28 @@ def test_the_first_experiments_five_points_are_presets():
 
 
 def test_what_a_run_needs_is_named():
-    study = Study(parse_config(default()))
-    assert study.rollout_base("linear") is None
-    assert study.rollout_base("belief") is None
-    assert study.rollout_base("student_t") == "student_t_mixture"
-    assert study.rollout_recipe("one_step") is None
-    assert study.rollout_recipe("grid_k4_t0_s0_gaussian_mixture") == "k_step"
-    assert study.rollout_sweep("grid_k4_t0_s0_gaussian_mixture") == "grid"
-    assert study.rollout_sweep("belief") == ""
+    plan = Plan(parse_config(default()))
+    assert plan.rollout.head_of("linear") is None
+    assert plan.rollout.head_of("belief") is None
+    assert plan.rollout.head_of("student_t") == "student_t_mixture"
+    assert plan.rollout.recipe_of("one_step") is None
+    assert plan.rollout.recipe_of("grid_k4_t0_s0_gaussian_mixture") == "k_step"
+    assert plan.rollout.sweeps()["grid_k4_t0_s0_gaussian_mixture"] == "grid"
+    assert plan.rollout.sweeps()["belief"] == ""
     # a memory's file stands on its head where it has one; a refit on its method's
-    assert study.rollout_memory("memory_robust") == ("linear", "robust")
-    assert study.rollout_base("memory_robust") is None
-    assert study.rollout_memory("grid_k4_t0_s0_memory_gaussian_mixture_engram") is not None
-    assert study.rollout_base("energy_refit") == "gaussian_mixture"
-    assert study.rollout_recipe("energy_refit") == "energy"
-    assert ("mimi", "belief", 0) in study.rollout_runs()
+    assert plan.rollout.memory_of("memory_robust") == ("linear", "robust")
+    assert plan.rollout.head_of("memory_robust") is None
+    assert plan.rollout.memory_of("grid_k4_t0_s0_memory_gaussian_mixture_engram") is not None
+    assert plan.rollout.head_of("energy_refit") == "gaussian_mixture"
+    assert plan.rollout.recipe_of("energy_refit") == "energy"
+    assert ("mimi", "belief", 0) in plan.rollout.runs()
 
 
 def test_more_representations_or_seeds_freeze_the_same_section():
     """What only says which artifacts exist is not in the section that evaluations depend on."""
     one = parse_config(default())
     other = parse_config(changed("rollout.representations", ["mel_pca"]))
-    assert Study(one).document["rollout"] == Study(other).document["rollout"]
+    assert Plan(one).document["rollout"] == Plan(other).document["rollout"]
 
 
 def test_listening_groups_say_what_they_are():

@@ -21,13 +21,13 @@ def fake_python(folder: Path, text: str) -> None:
 
 def test_the_python_of_this_environment_passes(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", VENV, prepend=os.pathsep)
-    start.refuse_other_python()
+    start.refuse_other_python(ROOT)
 
 
 def test_a_path_without_any_python_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"python: jobs cannot run it") as refused:
-        start.refuse_other_python()
+        start.refuse_other_python(ROOT)
     assert f"PATH={VENV}:$PATH" in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -39,7 +39,7 @@ def test_a_python_without_the_dependencies_is_named_with_what_it_lacks(
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with pytest.raises(InputError, match=r"lacks \d+ package\(s\) \(pydantic, numpy, ") as refused:
-        start.refuse_other_python()
+        start.refuse_other_python(ROOT)
     assert f"PATH={VENV}:$PATH" in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -51,7 +51,7 @@ def test_a_python_that_no_step_starts_with_is_found_without_the_projects_list(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(start, "dependencies", lambda home: [])
     with pytest.raises(InputError, match=r"fails .*No module named 'pydantic'"):
-        start.refuse_other_python()
+        start.refuse_other_python(ROOT)
 
 
 @pytest.mark.parametrize("script", ["exit 3", "echo 'Traceback'; echo 'No module x' >&2; exit 1"])
@@ -61,7 +61,7 @@ def test_a_python_that_fails_is_one_line(
     fake_python(tmp_path / "bin", f"#!/bin/sh\n{script}\n")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     with pytest.raises(InputError, match=r"which jobs run, fails \(") as refused:
-        start.refuse_other_python()
+        start.refuse_other_python(ROOT)
     assert "\n" not in str(refused.value)
 
 
@@ -72,7 +72,7 @@ def test_what_is_no_python_is_one_line(
     fake_python(tmp_path / "bin", f"#!/bin/sh\n{script}\n")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     with pytest.raises(InputError, match="which jobs run, is no Python") as refused:
-        start.refuse_other_python()
+        start.refuse_other_python(ROOT)
     assert "\n" not in str(refused.value)
 
 
@@ -84,8 +84,8 @@ def test_another_package_of_the_same_name_is_refused(
     (tmp_path / "engram_audio" / "__init__.py").touch()
     monkeypatch.setenv("PATH", VENV, prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"jobs would import .*, but this Snakemake runs"):
-        start.refuse_other_python()
+    with pytest.raises(InputError, match=r"jobs would import .*, but the workflow is that of"):
+        start.refuse_other_python(ROOT)
 
 
 def test_the_dependencies_are_the_projects_own_without_the_drivers():

@@ -214,6 +214,7 @@ def test_signal_outside_of_a_training_ends_at_once_and_frees_frames(
     ):
         run.train("a", save)
         assert list(tmp_path.glob("engram-frames-*"))
+        assert not list(tmp_path.glob("engram-frames-*/*")), "SIGKILL would leave no frames"
         os.kill(os.getpid(), signal.SIGTERM)
         pytest.fail("went on")
     assert caught.value.code == INTERRUPTED_EXIT_CODE

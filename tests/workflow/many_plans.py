@@ -19,9 +19,10 @@ import yaml
 from snakemake import cli
 
 from engram_audio import config as workflow_config
-from engram_audio import provenance, study
+from engram_audio import plan as whole_plan
+from engram_audio import provenance
 
-PRELOADED = (workflow_config, study)  # what the Snakefile imports: children start with it
+PRELOADED = (workflow_config, whole_plan)  # what the Snakefile imports: children start with it
 JOBS_TABLE = re.compile(r"^job +count\n-+ +-+\n(.*?)^total", re.M | re.S)
 EDIT = "\n_edited = 1\n"
 

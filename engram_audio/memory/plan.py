@@ -1,0 +1,135 @@
+"""Which files of the memory stage a configuration asks for."""
+
+from typing import Any, NamedTuple
+
+from engram_audio.corpus.plan import pattern
+from engram_audio.latents.plan import LatentsPlan
+from engram_audio.memory.config import LINEAR, EngramMemory, LookupMemory, MemorySettings
+from engram_audio.prediction.plan import PredictionPlan, model_file
+
+
+class MemoryRun(NamedTuple):
+    """One memory.
+
+    Attributes:
+        representation: What it predicts.
+        lag: Its lag in frames.
+        base: The predictor that it stands on.
+        memory: Its name.
+        seed: Its training seed.
+    """
+
+    representation: str
+    lag: int | str
+    base: str
+    memory: str
+    seed: int | str
+
+
+def run_file(run: MemoryRun, name: str) -> str:
+    """One file of a memory."""
+    rep, lag, base, memory, seed = run
+    return f"<results>/memory/{rep}/lag-{lag}/{base}/{memory}/seed-{seed}/{name}"
+
+
+class MemoryPlan:
+    """Memories of every representation that has some."""
+
+    def __init__(
+        self, settings: MemorySettings, latents: LatentsPlan, prediction: PredictionPlan
+    ) -> None:
+        """Keep the used part of the stage."""
+        self._settings, self._latents, self._prediction = settings, latents, prediction
+
+    def runs(self) -> list[MemoryRun]:
+        """Every memory: a lookup on every base, an Engram memory on the head of its training."""
+        stage = self._settings
+        return [
+            MemoryRun(name, lag, base, memory, seed)
+            for name in stage.representations
+            for lag in stage.lags_frames
+            for memory, row in stage.library.items()
+            for base in (stage.bases if isinstance(row, LookupMemory) else (row.head,))
+            for seed in stage.seeds
+        ]
+
+    def num_runs_of_one(self) -> int:
+        """How many memories a representation has, without listing them."""
+        stage = self._settings
+        lookups = sum(isinstance(row, LookupMemory) for row in stage.library.values())
+        kinds = lookups * len(stage.bases) + len(stage.library) - lookups
+        return kinds * len(stage.lags_frames) * len(stage.seeds)
+
+    def files(self, name: str) -> list[str]:
+        """One file of every memory."""
+        return [run_file(run, name) for run in self.runs()]
+
+    def of_kind(self, kind: str) -> str:
+        """Regular expression of the memories of a kind; may match nothing."""
+        rows = self._settings.library.items()
+        return pattern([name for name, row in rows if row.kind == kind])
+
+    def has_head_base(self, base: str, memory: str) -> bool:
+        """Whether a memory reads a trained head: a lookup on another base than the linear one."""
+        return base != LINEAR and isinstance(self._settings.library[memory], LookupMemory)
+
+    def recipe(self, wildcards: Any) -> str:
+        """The section of the training recipe that an Engram memory names."""
+        return f"recipes.{self._engram(wildcards.memory).recipe}"
+
+    def engram_head(self, wildcards: Any) -> str:
+        """The section of the head that an Engram memory is trained with."""
+        return f"prediction.library.{self._engram(wildcards.memory).head}"
+
+    def _engram(self, memory: str) -> EngramMemory:
+        row = self._settings.library[memory]
+        if not isinstance(row, EngramMemory):
+            raise KeyError(f"{memory} is not trained")
+        return row
+
+    def matched_recipe(self, wildcards: Any) -> str:
+        """The recipe of the matched models: an Engram memory's, its head's, or the controls'."""
+        row = self._settings.library[wildcards.memory]
+        if isinstance(row, EngramMemory):
+            return f"recipes.{row.recipe}"
+        if self.has_head_base(wildcards.base, wildcards.memory):
+            return self._prediction.recipe_of(wildcards.base)
+        return f"recipes.{self._settings.controls.recipe}"
+
+    def matched_head(self, wildcards: Any) -> str:
+        """The family of the matched models: the base's own, or that of the controls."""
+        base = wildcards.base
+        return f"prediction.library.{self._settings.controls.head if base == LINEAR else base}"
+
+    def base_model(self, wildcards: Any) -> list[str]:
+        """The trained head under a memory; nothing under the linear base or an Engram memory."""
+        if not self.has_head_base(wildcards.base, wildcards.memory):
+            return []
+        name, lag = wildcards.representation, wildcards.lag
+        return [model_file(name, lag, wildcards.base, wildcards.seed)]
+
+    def base_folds(self, wildcards: Any) -> list[str]:
+        """The same head without each fold of speakers."""
+        if not self.has_head_base(wildcards.base, wildcards.memory):
+            return []
+        name, lag = wildcards.representation, wildcards.lag
+        return self.folds(name, lag, wildcards.base, wildcards.seed)
+
+    def folds(self, representation: str, lag: int | str, head: str, seed: int | str) -> list[str]:
+        """A head without each fold of speakers."""
+        folder = f"<results>/memory/{representation}/lag-{lag}/folds/{head}/seed-{seed}"
+        return [f"{folder}/fold-{fold}.safetensors" for fold in range(self._settings.num_folds)]
+
+    def direct_scores(self) -> list[str]:
+        """Scores of heads and nulls on what has memories, of the memories' seeds."""
+        stage = self._settings
+        return [
+            path
+            for name in (stage.representations if self.runs() else ())
+            for seed in stage.seeds
+            for path in self._prediction.scores_of(name, stage.lags_frames, seed)
+        ]
+
+    def summaries(self) -> list[str]:
+        """Latent summaries of what has memories."""
+        return self._latents.summaries(self._settings.representations)

@@ -1,0 +1,126 @@
+"""The plan of a configuration: which artifacts exist, without touching a file.
+
+Rules ask it for names. It composes the plans of the stages, holds no science and imports nothing
+heavy.
+"""
+
+from collections import Counter
+from typing import Any
+
+from engram_audio.calibration.config import WORLD_PREFIX
+from engram_audio.codecs.plan import CodecPlan
+from engram_audio.comparison.plan import ComparisonPlan
+from engram_audio.config import WorkflowConfig, used_codecs, used_corpora
+from engram_audio.corpus.plan import NOTHING, CorpusPlan
+from engram_audio.errors import InputError
+from engram_audio.factorizer.plan import FactorizerPlan
+from engram_audio.frozen_sections import configured_sections, derived_sections
+from engram_audio.latents.plan import LatentsPlan
+from engram_audio.memory.plan import MemoryPlan
+from engram_audio.prediction.plan import PredictionPlan
+from engram_audio.report.plan import ReportPlan
+from engram_audio.rollout.plan import RolloutPlan
+from engram_audio.structure.config import calibration_families
+from engram_audio.structure.plan import StructurePlan
+from engram_audio.trust.plan import CalibrationPlan
+
+# Snakemake plans about 10,000 inputs a second, also of empty rules (`bench/dag.py`).
+MAXIMUM_INPUTS = 300_000
+
+
+class Plan:
+    """Names and dependencies of everything that a configuration asks for, stage by stage.
+
+    Attributes:
+        config: The validated configuration.
+        sections: Every section that it holds, as plain values by dotted key.
+        document: These, and the sections that follow from them.
+    """
+
+    def __init__(self, config: WorkflowConfig) -> None:
+        """Compose the plans of the stages.
+
+        Raises:
+            InputError: The plan would take minutes.
+        """
+        self.config = config
+        self.sections: dict[str, Any] = configured_sections(config)
+        self.document: dict[str, Any] = self.sections | derived_sections(config)
+        worlds = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.names]
+        families = calibration_families(config.structure, config.decision)
+        self.corpus = CorpusPlan(config.corpora)
+        self.codecs = CodecPlan(config.codecs.library)
+        self.latents = LatentsPlan(
+            config.representations, self.corpus, self.codecs, config.splits.seeds, worlds
+        )
+        self.structure = StructurePlan(config.structure, config.decision, self.latents)
+        self.calibration = CalibrationPlan(families, self.latents, self.structure)
+        self.prediction = PredictionPlan(config.prediction, self.latents)
+        self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
+        self.comparison = ComparisonPlan(
+            config.comparison, self.codecs, self.latents, self.prediction
+        )
+        self.memory = MemoryPlan(config.memory, self.latents, self.prediction)
+        self.rollout = RolloutPlan(config.rollout, self.latents, self.memory)
+        self.report = ReportPlan(
+            config.report, self.latents, self.factorizer, self.rollout, self.calibration
+        )
+        self._require_plannable()
+
+    def section_names(self) -> list[str]:
+        """Names of the sections that something reads, as fine as steps read them."""
+        used = {f"corpora.{name}" for name in used_corpora(self.config)}
+        used |= {f"codecs.library.{name}" for name in used_codecs(self.config)}
+        libraries = ("corpora.", "codecs.library.")
+        return [name for name in self.sections if name in used or not name.startswith(libraries)]
+
+    def idle_rules(self) -> set[str]:
+        """Rules of corpora and codecs that nothing in this study needs, though some are defined."""
+        codecs = CodecPlan({n: self.codecs.settings(n) for n in used_codecs(self.config)})
+        corpora = CorpusPlan({n: self.config.corpora[n] for n in used_corpora(self.config)})
+        rules = {
+            "download_codec": codecs.downloaded(),
+            "fit_codec": codecs.fitted(),
+            "train_codec": codecs.trained(),
+            "locate_corpus": corpora.of_kinds("librispeech", "directory"),
+            "synthesize_demo_speech": corpora.of_kinds("demo_speech"),
+            "index_corpus": corpora.of_kinds("librispeech", "directory", "demo_speech"),
+            "assign_shards": corpora.of_kinds("librispeech", "directory", "demo_speech"),
+        }
+        return {name for name, served in rules.items() if served == NOTHING}
+
+    def count_readers(self) -> Counter[str]:
+        """Return how many jobs read all shards of each representation, at least.
+
+        Keys and the linear baseline read them once for each split seed. What is trained reads them
+        to train and to evaluate. The numbers are multiplied, not listed: lists may be long.
+        """
+        config, readers = self.config, Counter[str]()
+        for name in self.latents.analysed():
+            splits = len(self.latents.split_seeds(name))
+            readers[name] += splits * (len(self.structure.families) + 1)
+        for name in self.prediction.predicted():
+            readers[name] += 2 * self.prediction.num_runs_of(name)
+        for stage in (config.factorizer, config.rollout):
+            for name in stage.representations:
+                readers[name] += 2 * len(stage.library) * len(stage.seeds)
+        for name in config.memory.representations:
+            readers[name] += 2 * self.memory.num_runs_of_one()
+        return readers
+
+    def _require_plannable(self) -> None:
+        """Refuse a study whose plan alone takes minutes.
+
+        Raises:
+            InputError: Says how many inputs there are, and which representation has most of them.
+        """
+        readers = self.count_readers()
+        inputs = Counter({n: k * self.latents.num_shards(n) for n, k in readers.items()})
+        total = inputs.total()
+        if total > MAXIMUM_INPUTS:
+            name = max(inputs, key=lambda name: inputs[name])
+            raise InputError(
+                f"num_shards: the study's jobs have {total} inputs, at most {MAXIMUM_INPUTS} are "
+                f"planned within half a minute; {name} has {self.latents.num_shards(name)} shards, "
+                "take fewer shards or analyse less"
+            )

@@ -1,0 +1,107 @@
+"""Which files of the prediction stage a configuration asks for."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from engram_audio.latents.plan import LatentsPlan
+from engram_audio.prediction.config import PredictionSettings
+
+ROOT = "<results>/prediction"
+
+
+class PredictionRun(NamedTuple):
+    """One trained density.
+
+    Attributes:
+        representation: What it predicts.
+        lag: Its lag in frames.
+        head: Its head.
+        seed: Its training seed.
+    """
+
+    representation: str
+    lag: int
+    head: str
+    seed: int
+
+
+def model_file(representation: str, lag: int | str, head: str, seed: int | str) -> str:
+    """The trained density of a head."""
+    return f"{ROOT}/{representation}/lag-{lag}/{head}/seed-{seed}/model.safetensors"
+
+
+class PredictionPlan:
+    """Heads and nulls of every predicted representation."""
+
+    def __init__(self, settings: PredictionSettings, latents: LatentsPlan) -> None:
+        """Keep the used part of the stage."""
+        self._settings, self._latents = settings, latents
+        self.seeds = list(settings.seeds)
+
+    def predicted(self) -> list[str]:
+        """Representations of the stage: the chosen bases with their surrogates."""
+        chosen = self._settings.representations
+        names = self._latents.analysed()
+        return [name for name in names if self._latents.base_of(name) in chosen]
+
+    def heads_of(self, representation: str) -> list[str]:
+        """Heads trained on a representation: all on a base, the chosen ones on a surrogate."""
+        if self._latents.surrogate_of(representation) is None:
+            return list(self._settings.library)
+        return list(self._settings.surrogate_heads)
+
+    def runs(self) -> list[PredictionRun]:
+        """Every trained density."""
+        return [
+            PredictionRun(name, lag, head, seed)
+            for name in self.predicted()
+            for lag in self._settings.lags_frames
+            for head in self.heads_of(name)
+            for seed in self._settings.seeds
+        ]
+
+    def num_runs_of(self, representation: str) -> int:
+        """How many densities are trained on a representation, without listing them."""
+        heads = len(self.heads_of(representation))
+        return heads * len(self._settings.lags_frames) * len(self._settings.seeds)
+
+    def recipe_of(self, head: str) -> str:
+        """The section of a head's training recipe."""
+        return f"recipes.{self._settings.library[head].recipe}"
+
+    def head_recipe(self, wildcards: Any) -> str:
+        """The section of a head's training recipe."""
+        return self.recipe_of(wildcards.head)
+
+    def marginal_recipe(self, wildcards: Any) -> str:
+        """The section of the recipe of a head's marginal, where EM does not apply."""
+        return f"recipes.{self._settings.library[wildcards.head].marginal.recipe}"
+
+    def marginals(self, wildcards: Any) -> list[str]:
+        """The marginals of all heads of a representation."""
+        name, seed = wildcards.representation, wildcards.seed
+        return [
+            f"{ROOT}/{name}/marginal/{head}/seed-{seed}/marginal.safetensors"
+            for head in self.heads_of(name)
+        ]
+
+    def tables(self, name: str, with_nulls: bool) -> list[str]:
+        """All tables of one name: those of the heads and, where they exist, of the nulls."""
+        paths = [
+            f"{ROOT}/{run.representation}/lag-{run.lag}/{run.head}/seed-{run.seed}/{name}.parquet"
+            for run in self.runs()
+        ]
+        nulls = self.predicted() if with_nulls else []
+        return paths + [
+            f"{ROOT}/{rep}/nulls/seed-{seed}/{name}.parquet" for rep in nulls for seed in self.seeds
+        ]
+
+    def scores_of(self, representation: str, lags: Iterable[int], seed: int) -> list[str]:
+        """Scores of all heads of a representation at some lags, then of its nulls."""
+        heads = self.heads_of(representation)
+        scored = [*(f"lag-{lag}/{head}" for lag in lags for head in heads), "nulls"]
+        return [f"{ROOT}/{representation}/{one}/seed-{seed}/scores.parquet" for one in scored]
+
+    def summaries(self) -> list[str]:
+        """Latent summaries of what is predicted."""
+        return self._latents.summaries(self.predicted())

@@ -1,0 +1,61 @@
+"""Which files of the structure stage a configuration asks for."""
+
+from collections.abc import Iterable
+
+from engram_audio.latents.plan import LatentsPlan
+from engram_audio.structure.config import DecisionValues, StructureSettings
+
+
+class StructurePlan:
+    """Keys of every analysed representation, on every split."""
+
+    def __init__(
+        self, settings: StructureSettings, decision: DecisionValues, latents: LatentsPlan
+    ) -> None:
+        """Keep the used part of the stage."""
+        self._latents = latents
+        self.families = list(settings.library)
+        self.registered_families = sorted({key.split(".")[0] for key in decision.keys})
+
+    def tables(self, table: str) -> list[str]:
+        """One table of every analysed representation, split and key family."""
+        return self.tables_of(self._latents.analysed(), self.families, table)
+
+    def linear_tables(self) -> list[str]:
+        """Linear baselines of every analysed representation and split."""
+        return self.linear_tables_of(self._latents.analysed())
+
+    def cells(self) -> list[str]:
+        """Cells of the registered keys, first split of each base representation."""
+        return [
+            f"<results>/structure/{name}/split-{self._latents.split_seeds(name)[0]}/{family}"
+            "/cells.parquet"
+            for name in self._latents.bases()
+            for family in self.registered_families
+        ]
+
+    def tables_of(
+        self,
+        representations: Iterable[str],
+        families: Iterable[str],
+        table: str,
+        folder: str = "structure",
+    ) -> list[str]:
+        """One table of some representations, on every split, and of some key families."""
+        families = list(families)
+        return [
+            f"<results>/{folder}/{name}/split-{seed}/{family}/{table}.parquet"
+            for name in representations
+            for seed in self._latents.split_seeds(name)
+            for family in families
+        ]
+
+    def linear_tables_of(
+        self, representations: Iterable[str], folder: str = "structure"
+    ) -> list[str]:
+        """Linear baselines of some representations on every split."""
+        return [
+            f"<results>/{folder}/{name}/split-{seed}/linear.parquet"
+            for name in representations
+            for seed in self._latents.split_seeds(name)
+        ]

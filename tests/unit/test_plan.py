@@ -1,0 +1,152 @@
+"""The plan of a configuration: which runs it asks for, as file names, stage by stage.
+
+Law: what lists name is planned, with what that needs, and nothing else. The counts are those of the
+base study and of the demo since before definitions became a library.
+"""
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engram_audio.config import parse_config
+from engram_audio.plan import Plan
+from tests import studies
+from tests.workflow.tiny_study import tiny_config, wide_config
+
+COUNTS = {
+    (): {
+        "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 264,
+        "evaluate_nulls": 11, "train_factorizer": 28, "fit_memory": 60, "train_memory": 6,
+        "evaluate_rollout": 78, "refit_memory": 4, "worlds": 33, "reconstructed": 2,
+        "players": 19,
+    },
+    ("demo",): {
+        "score_structure_keys": 30, "score_linear_baselines": 6, "train_density": 14,
+        "evaluate_nulls": 5, "train_factorizer": 2, "fit_memory": 2, "train_memory": 1,
+        "evaluate_rollout": 8, "refit_memory": 0, "worlds": 6, "reconstructed": 1,
+        "players": 5,
+    },
+    ("arrays",): {
+        "score_structure_keys": 12, "score_linear_baselines": 4, "train_density": 8,
+        "evaluate_nulls": 4, "train_factorizer": 0, "fit_memory": 0, "train_memory": 0,
+        "evaluate_rollout": 0, "refit_memory": 0, "worlds": 0, "reconstructed": 0, "players": 0,
+    },
+}  # fmt: skip
+
+
+def plan_of(*names: str) -> Plan:
+    return Plan(parse_config(studies.study(*names)))
+
+
+def counts(plan: Plan) -> dict[str, int]:
+    """Jobs of some rules, by the files that other jobs ask for."""
+    memories = Counter(plan.config.memory.library[run.memory].kind for run in plan.memory.runs())
+    refits = [run for run in plan.rollout.runs() if plan.rollout.refit_of(run.method)]
+    players = [path for path in plan.report.latents() if path.endswith("players.json")]
+    nulls = [path for path in plan.prediction.tables("scores", True) if "/nulls/" in path]
+    return {
+        "score_structure_keys": len(plan.structure.tables("scores")),
+        "score_linear_baselines": len(plan.structure.linear_tables()),
+        "train_density": len(plan.prediction.runs()),
+        "evaluate_nulls": len(nulls),
+        "train_factorizer": len(plan.factorizer.files("model.safetensors")),
+        "fit_memory": memories["lookup"],
+        "train_memory": memories["engram"],
+        "evaluate_rollout": len(plan.rollout.files("scores.parquet")),
+        "refit_memory": len(refits),
+        "worlds": len(plan.calibration.of_each_world("structure.csv")),
+        "reconstructed": len(plan.comparison.reconstruction_scores()),
+        "players": len(players),
+    }
+
+
+@pytest.mark.parametrize("names", COUNTS, ids=lambda names: "-".join(names) or "base")
+def test_shipped_studies_plan_what_they_did(names: tuple[str, ...]):
+    assert counts(plan_of(*names)) == COUNTS[names]
+
+
+def wildcards(**values: Any) -> SimpleNamespace:
+    return SimpleNamespace(**values)
+
+
+@pytest.fixture(scope="module")
+def wide() -> Plan:
+    return Plan(parse_config(wide_config()))
+
+
+def test_input_functions_name_files_of_the_job(wide: Plan):
+    """One of each stage, on wildcards as Snakemake hands them over."""
+    state = wildcards(representation="mel_pca_state", shard="001", split_seed="0")
+    assert wide.latents.source_shard(state) == "<results>/latents/mel_pca/shard-001.zarr.zip"
+    assert wide.latents.splits(state) == "<results>/splits/demo_speech/seed-0/splits.parquet"
+    assert wide.latents.utterances(state) == "<results>/corpus/demo_speech/utterances.parquet"
+    assert wide.factorizer.state_model(state).startswith("<results>/factorizer/mel_pca/charged/")
+    mine = wildcards(representation="brought", seed="0")
+    assert wide.latents.array_table(mine) == "arrays.csv"
+    assert wide.latents.shards(mine) == ["<results>/latents/brought/shard-000.zarr.zip"]
+    assert [path.split("/")[4] for path in wide.prediction.marginals(mine)] == ["gaussian_mixture"]
+    assert wide.latents.decoder_weights(mine) == []
+    noisy = wildcards(representation="mel_pca_noisy")
+    assert wide.comparison.noise_scale(noisy) == [
+        "<results>/latents/mel_pca_noisy/noise_scale.safetensors"
+    ]
+    assert wide.comparison.link_sections(noisy) == [
+        "representations.library.mel_pca", "representations.library.mel_pca_noisy",
+    ]  # fmt: skip
+    world = wildcards(representation="world_iid")
+    (table,) = {path.split("/")[-1] for path in wide.calibration.world_tables("keys")(world)}
+    assert table == "keys.parquet"
+
+
+def test_memories_stand_on_the_head_that_they_read(wide: Plan):
+    job = {"representation": "mel_pca", "lag": "1", "seed": "0", "memory": "robust"}
+    plain, on_head = (wildcards(base=base, **job) for base in ("linear", "gaussian_mixture"))
+    engram = wildcards(base="gaussian_mixture", **(job | {"memory": "engram"}))
+    assert wide.memory.base_model(plain) == wide.memory.base_folds(plain) == []
+    assert len(wide.memory.base_folds(on_head)) == wide.config.memory.num_folds
+    assert wide.memory.base_model(engram) == []
+    recipes = [wide.memory.matched_recipe(one) for one in (plain, on_head, engram)]
+    assert recipes == ["recipes.joint", "recipes.cpu", "recipes.joint"]
+    assert wide.memory.matched_head(plain) == "prediction.library.gaussian_mixture"
+
+
+def test_decoded_runs_are_those_of_the_first_training_seed(wide: Plan):
+    """The rules that decode have no wildcard `seed`; those that train have one."""
+    first = wildcards(representation="mel_pca", method="refit")
+    trained = wildcards(representation="mel_pca", method="refit", seed="7")
+    for job, seed in ((first, 0), (trained, 7)):
+        paths = [wide.rollout.model(job), *wide.rollout.base_model(job)]
+        paths += [*wide.rollout.tuned_model(job), *wide.rollout.refit_folds(job)]
+        assert len(paths) == 3 + wide.config.memory.num_folds
+        assert all(f"/seed-{seed}/" in path for path in paths)
+    assert wide.rollout.tuned_section(first) == ["rollout.library.earlier_pure"]
+    memory = wildcards(representation="mel_pca", method="memory_robust", seed="0")
+    (path,) = wide.rollout.memory(memory)
+    assert path.startswith("<results>/memory/mel_pca/lag-1/gaussian_mixture/robust/seed-0/")
+
+
+def test_what_no_list_names_is_not_planned():
+    """A stage that runs on nothing has no run, whatever its library and its lists hold."""
+    config = tiny_config()
+    for stage in ("prediction", "factorizer", "memory", "rollout"):
+        config[stage]["representations"] = []
+    config["representations"]["analysed"] = ["brought"]
+    plan = Plan(parse_config(config))
+    found = counts(plan)
+    assert found == dict.fromkeys(found, 0) | {
+        "score_structure_keys": 3, "score_linear_baselines": 1,
+    }  # fmt: skip
+    assert plan.latents.used_corpora() == ["brought"]
+    names = plan.section_names()
+    assert not any(name.startswith(("codecs.library.", "corpora.", "recipes.")) for name in names)
+
+
+def test_corpora_and_codecs_can_be_asked_for_by_name_though_nothing_uses_them():
+    """They have no list: `snakemake results/corpus/mine/utterances.parquet` is a whole question."""
+    plan = plan_of("demo")
+    assert "librispeech" in plan.corpus.of_kinds("librispeech").split("|")
+    assert "mel_vae" in plan.codecs.trained().split("|")
+    assert {"train_codec", "download_codec", "locate_corpus"} <= plan.idle_rules()
+    assert "fit_codec" not in plan.idle_rules()

@@ -9,12 +9,15 @@ RULES := Snakefile $(wildcard rules/*.smk)
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo test test-slow check format schema docs bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo test test-slow check format schema docs lock bench why recover fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/installed: pyproject.toml
+# Versions and digests that the tests pass with, where they fit this Python and machine. torch follows.
+$(VENV)/installed: pyproject.toml envs/lock.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--requirement envs/lock.txt || echo "envs/lock.txt does not fit: the newest allowed versions are taken"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@
 
@@ -43,6 +46,9 @@ schema: $(VENV)/installed ## write workflow_config.schema.json from the models
 
 docs: $(VENV)/installed ## write docs/data-dictionary.md from the tables that the stages declare
 	$(BIN)/python -m engram_audio.data_dictionary docs/data-dictionary.md
+
+lock: $(VENV)/installed ## write envs/lock.txt: what is installed now, with digests
+	$(BIN)/python envs/write_lock.py
 
 bench: $(VENV)/installed ## ratios against named baselines, minutes
 	for script in latents structure training dag; do $(RUN) python "bench/$$script.py" || exit 1; done

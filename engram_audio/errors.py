@@ -11,3 +11,17 @@ class InputError(Exception):
 
 class ChangedInputError(InputError):
     """A file is not what was indexed: a job stops here, where it might pass over a bad file."""
+
+
+SHOWN_CHARACTERS = 200  # of what another library says
+
+
+def one_line(error: object) -> str:
+    """Return what an error says as one printable line, however long it is and whatever it quotes.
+
+    Args:
+        error: An exception, whose class is named where it says nothing, or a text.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    shown = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}.."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)

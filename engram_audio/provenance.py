@@ -103,7 +103,7 @@ def _parsed(path: Path) -> _Source:
     # ast.dump differs between Python versions
     key = hashlib.sha256(platform.python_version().encode() + content).hexdigest()
     known = _remembered().get(str(path.relative_to(ROOT)))
-    if isinstance(known, list | tuple) and known[0] == key:
+    if isinstance(known, list | tuple) and len(known) == len(_Source._fields) and known[0] == key:
         return _Source(known[0], known[1], tuple(known[2]))
     tree = ast.parse(content, filename=str(path))
     names = tuple(sorted(_imported_names(tree)))

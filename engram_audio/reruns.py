@@ -22,6 +22,7 @@ FROZEN = re.compile(
     r"^ {4}input: (?:.*?, )?([^\n]*?/config/\w+/[^/\n]+?\.[0-9a-f]{16}\.json)", re.M
 )
 PLACES = ("inputs", "outputs", "facts", "params", "command", "data")
+PARTS = {*PLACES, "settings", "code"}
 
 
 def changed_modules(before: dict[str, str], now: dict[str, str]) -> list[str]:
@@ -84,7 +85,11 @@ def _as_it_ran(planned: Path) -> Path | None:
 
 
 def _differences(before: Path, now: Path) -> Iterator[tuple[str, str]]:
-    old, new = (json.loads(path.read_text(encoding="utf-8")) for path in (before, now))
+    old, new = _document(before), _document(now)
+    damaged = [path for path, found in ((before, old), (now, new)) if PARTS - found.keys()]
+    if damaged:
+        yield "other", f"{now.parent.name}: {damaged[0]} is damaged; a real run writes it again"
+        return
     for line in changed_values(_by_section(old), _by_section(new), ""):
         yield "value", line
     for place in PLACES:
@@ -92,7 +97,7 @@ def _differences(before: Path, now: Path) -> Iterator[tuple[str, str]]:
             yield "value" if place == "data" else "other", line
     if old["code"] != new["code"]:
         folder = now.parent.parent / CODE_FOLDER
-        known = _modules(folder / f"{old['code']['digest']}.json")
+        known = _document(folder / f"{old['code']['digest']}.json")
         if known:
             for line in changed_modules(known, module_digests(new["code"]["modules"])):
                 yield "code", line
@@ -105,8 +110,13 @@ def _by_section(content: dict[str, Any]) -> dict[str, Any]:
     return {part["section"]: part["value"] for part in parts}
 
 
-def _modules(path: Path) -> dict[str, str]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _document(path: Path) -> dict[str, Any]:
+    """Return what a JSON file holds; nothing where it is absent or holds anything else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def report(causes: dict[str, list[str]], jobs: dict[str, int]) -> str:

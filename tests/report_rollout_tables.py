@@ -119,4 +119,4 @@ def with_rollout(data: ReportData) -> ReportData:
         **data.tables, "rollout": table,
         "rollout_sweep": sweep_table(runs(), table, SETTINGS, BARS_SECTION),
     }  # fmt: skip
-    return data._replace(tables=tables, sections={**data.sections, "rollout_bars": BARS})
+    return data._replace(tables=tables, sections={**data.sections, "rollout.bars": BARS})

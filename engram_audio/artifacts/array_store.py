@@ -6,6 +6,7 @@ is not there as the fill value. A chunk that was lost therefore reads as zeros, 
 
 import dataclasses
 import itertools
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -15,8 +16,17 @@ import numpy as np
 import zarr
 from zarr.storage import ZipStore
 
-from engram_audio.artifacts.regular_file import require_regular_if_there
-from engram_audio.errors import InputError
+from engram_audio.artifacts.array_file import (
+    MAXIMUM_ARRAY_BYTES,
+    ZIP_START,
+    require_size,
+)
+from engram_audio.artifacts.regular_file import (
+    open_problem,
+    open_regular,
+    require_regular_if_there,
+)
+from engram_audio.errors import InputError, one_line
 
 # Attribute of an array or its group: `false` says that chunks of zeros were left out on purpose.
 # zarr itself keeps no record of it: `write_empty_chunks` is a setting of the process that writes.
@@ -52,6 +62,7 @@ class ArrayStore:
 
         Raises:
             InputError: A chunk is missing.
+            ArrayFileError: The utterance should not be held in memory.
             Exception: Whatever a damaged chunk raises.
         """
         rows = slice(*self.offsets[number : number + 2])
@@ -64,10 +75,20 @@ class ArrayStore:
         except KeyError:
             return False
         except Exception as error:  # whatever damaged metadata raises
-            raise InputError(f"{self._path}: {name} is not a readable array ({error})") from error
+            raise InputError(
+                f"{self._path}: {name} is not a readable array ({one_line(error)}); write it again"
+            ) from error
 
     def _array(self, name: str) -> Any:
-        return self._group[name]
+        """Return an array; a chunk, which is unpacked whole, must fit into memory."""
+        array = self._group[name]
+        num_bytes = math.prod(array.chunks) * array.dtype.itemsize
+        if num_bytes > MAXIMUM_ARRAY_BYTES:
+            raise InputError(
+                f"{self._path}: a chunk of {name} unpacks to {num_bytes} bytes, at most "
+                f"{MAXIMUM_ARRAY_BYTES} are read; write the store with smaller chunks"
+            )
+        return array
 
     def _read_offsets(self, num_utterances: int) -> list[int]:
         """Return the offsets as Python integers: unsigned ones have no negative differences."""
@@ -81,10 +102,14 @@ class ArrayStore:
             raise InputError(f"{self._path}: {rule}; found {found}, write them again")
         try:
             values = np.asarray(array[:])
+            # the first offset is 0 whether its chunk is there or not
+            self._require_chunks("offsets", array, slice(1, None), values[1:])
+        except InputError:
+            raise
         except Exception as error:  # whatever a damaged chunk raises
-            raise InputError(f"{self._path}: offsets cannot be read ({error})") from error
-        # the first offset is 0 whether its chunk is there or not
-        self._require_chunks("offsets", array, slice(1, None), values[1:])
+            raise InputError(
+                f"{self._path}: offsets cannot be read ({one_line(error)}); write them again"
+            ) from error
         offsets = [int(value) for value in values.tolist()]
         falls = [n for n, (a, b) in enumerate(itertools.pairwise(offsets), 1) if b < a]
         if offsets[0] != 0 or offsets[-1] != length or falls:
@@ -95,6 +120,8 @@ class ArrayStore:
         return offsets
 
     def _read_rows(self, name: str, array: Any, rows: slice) -> np.ndarray:
+        num_bytes = math.prod((rows.stop - rows.start, *array.shape[1:])) * array.dtype.itemsize
+        require_size(num_bytes, f"{name} holds")
         values = np.asarray(array[rows])
         self._require_chunks(name, array, rows, values)
         return values
@@ -121,10 +148,24 @@ class ArrayStore:
 
 
 def is_store(path: Path) -> bool:
-    """Whether a path is a zarr group in a zip, or in a folder."""
-    if path.is_file():
-        return zipfile.is_zipfile(path)
-    return any((path / name).exists() for name in ("zarr.json", ".zgroup"))
+    """Whether a path is a zarr group in a zip, or in a folder.
+
+    Raises:
+        InputError: A file that is no zip.
+    """
+    if path.is_dir():
+        return any((path / name).exists() for name in ("zarr.json", ".zgroup"))
+    try:
+        with open_regular(path) as handle:
+            start = handle.read(len(ZIP_START))
+            if zipfile.is_zipfile(handle):
+                return True
+    except OSError as error:
+        raise InputError(f"{path}: {open_problem(error)[1]}; correct `path`") from error
+    what = "is a damaged zip" if start == ZIP_START else "is a file, and no zip"
+    raise InputError(
+        f"{path}: {what}; a folder of .npy files, or a zarr store, is needed: write it again"
+    )
 
 
 def _open_group(path: Path) -> Any:
@@ -133,7 +174,9 @@ def _open_group(path: Path) -> Any:
     try:
         return zarr.open_group(ZipStore(path, mode="r") if path.is_file() else str(path), mode="r")
     except Exception as error:
-        raise InputError(f"{path}: not a readable zarr group ({error})") from error
+        raise InputError(
+            f"{path}: not a readable zarr group ({one_line(error)}); write it again"
+        ) from error
 
 
 def _require_plain_store(path: Path) -> None:

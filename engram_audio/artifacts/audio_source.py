@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engram_audio.artifacts.json_document import read_json, write_json
-from engram_audio.corpus.librispeech import SPEAKERS_FILE, TRANSCRIPT_SUFFIX
-from engram_audio.corpus.utterances import Exclusion
+from engram_audio.corpus.librispeech import SPEAKER_LISTS, TRANSCRIPT_SUFFIX
+from engram_audio.corpus.utterances import AUDIO_SUFFIXES, AudioName, Exclusion
 from engram_audio.errors import InputError
 
-AUDIO_SUFFIX = ".flac"
+AUDIO_SUFFIX = ".flac"  # of LibriSpeech's layout
 
 
 class SourceFile(NamedTuple):
@@ -20,32 +20,46 @@ class SourceFile(NamedTuple):
     sha256: str
 
 
+class Speakers(NamedTuple):
+    """Who speaks in a folder whose layout is not LibriSpeech's.
+
+    Attributes:
+        names: Of each audio file, by its path.
+        sexes: F, M or unknown by speaker, where a table gives them.
+    """
+
+    names: dict[str, AudioName]
+    sexes: dict[str, str]
+
+
 class AudioSource(NamedTuple):
-    """Files of a corpus in LibriSpeech layout.
+    """Files of a corpus.
 
     Attributes:
         kind: As in the configuration.
         root: Folder that the paths are relative to.
-        files: Audio, transcripts and SPEAKERS.TXT, sorted by path.
+        files: Audio, transcripts and lists of speakers, sorted by path.
         exclusions: Files that are not used, found while listing.
+        speakers: Whose utterance each audio file is, where the layout is not LibriSpeech's.
     """
 
     kind: str
     root: str
     files: tuple[SourceFile, ...]
     exclusions: tuple[Exclusion, ...]
+    speakers: Speakers | None = None
 
     def audio(self) -> list[SourceFile]:
         """The audio files."""
-        return [file for file in self.files if file.path.endswith(AUDIO_SUFFIX)]
+        return [file for file in self.files if file.path.lower().endswith(AUDIO_SUFFIXES)]
 
     def transcripts(self) -> list[SourceFile]:
         """The transcript files."""
         return [file for file in self.files if file.path.endswith(TRANSCRIPT_SUFFIX)]
 
-    def speakers(self) -> SourceFile | None:
-        """SPEAKERS.TXT, if there is one."""
-        return next((file for file in self.files if file.path == SPEAKERS_FILE), None)
+    def speaker_lists(self) -> list[SourceFile]:
+        """The lists of speakers: files of the root with such a name."""
+        return [file for file in self.files if file.path.lower() in SPEAKER_LISTS]
 
 
 def write_source(
@@ -55,6 +69,7 @@ def write_source(
     files: Iterable[SourceFile],
     exclusions: Sequence[Exclusion],
     manifest: dict[str, Any],
+    speakers: Speakers | None = None,
 ) -> None:
     """Write the list of files."""
     document = {
@@ -64,6 +79,9 @@ def write_source(
         "files": [list(file) for file in sorted(files)],
         "exclusions": [exclusion._asdict() for exclusion in exclusions],
     }
+    if speakers is not None:
+        document["names"] = {path: list(name) for path, name in speakers.names.items()}
+        document["sexes"] = speakers.sexes
     write_json(path, document)
 
 
@@ -80,11 +98,19 @@ def read_source(path: Path) -> AudioSource:
             document["root"],
             tuple(SourceFile(*row) for row in document["files"]),
             tuple(Exclusion(**row) for row in document["exclusions"]),
+            _speakers(document),
         )
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not a list of audio files ({error}); delete it and rerun"
         ) from error
+
+
+def _speakers(document: dict[str, Any]) -> Speakers | None:
+    if "names" not in document:
+        return None
+    names = {path: AudioName(*name) for path, name in document["names"].items()}
+    return Speakers(names, document["sexes"])
 
 
 def require_unchanged(path: Path, source: AudioSource, found: dict[str, str | None]) -> None:

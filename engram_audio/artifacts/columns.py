@@ -7,7 +7,7 @@ from it, and `make docs` writes it out as the data dictionary.
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -15,6 +15,12 @@ import pandas as pd
 from engram_audio.errors import InputError
 
 NEAR = 0.4  # similarity at which a name may be meant: `lag` for `lag_frames`
+# What a table program takes for a formula, with the marks that `harmless` may have put before it.
+FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# Python before 3.13 does not quote a carriage return, which readers take for the end of a row.
+CARRIAGE_RETURN = re.compile(r"[^\r]*\r")
+QUOTED = "\n\uf8ff\n"  # stands in for it: a line feed is quoted, and nobody writes this character
+MADE_HARMLESS = re.compile("'" + FORMULA.pattern)
 PLACEHOLDERS = {"<number>": r"\d+", "<name>": r"[a-z_]+"}
 
 
@@ -157,6 +163,58 @@ class Table(NamedTuple):
                 f"{where}: {_difference(unknown, missing)}, see {source}; "
                 f"{_remedy(unknown, missing)}"
             )
+
+
+def safe_csv(frame: pd.DataFrame, digits: int) -> str:
+    """Return a table as CSV whose text no table program takes for a formula (`harmless`).
+
+    Args:
+        frame: The table.
+        digits: Significant digits of its numbers.
+    """
+    safe = _with_texts(harmless(frame), CARRIAGE_RETURN, lambda text: text.replace("\r", QUOTED))
+    text = safe.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
+    return text.replace(QUOTED, "\r")
+
+
+def harmless(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose text no table program takes for a formula: such a cell gets a `'`.
+
+    File names and ids come from whoever made the corpus. `=HYPERLINK(..)` in a cell is run when the
+    CSV is opened. Numbers, and texts that are numbers, stay as they are.
+    """
+    return _with_texts(frame, FORMULA, lambda text: text if _is_number(text) else f"'{text}")
+
+
+def as_written(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table that `harmless` was given."""
+    return _with_texts(frame, MADE_HARMLESS, lambda text: text[1:])
+
+
+def _with_texts(
+    frame: pd.DataFrame, pattern: re.Pattern[str], change: Callable[[str], str]
+) -> pd.DataFrame:
+    """Return the frame with the texts that a pattern fits changed; other columns are shared."""
+    changed = {}
+    for name, column in frame.items():
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            continue
+        cells = column.tolist()
+        texts = {
+            cell: change(cell) for cell in cells if isinstance(cell, str) and pattern.match(cell)
+        }
+        if any(new != old for old, new in texts.items()):
+            new = [texts.get(cell, cell) if isinstance(cell, str) else cell for cell in cells]
+            changed[name] = pd.Series(new, index=frame.index, dtype=object)
+    return frame.assign(**changed) if changed else frame
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text == text.strip()
 
 
 def absent_columns(wanted: Sequence[str], found: Iterable[object], where: str) -> InputError:

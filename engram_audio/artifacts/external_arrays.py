@@ -12,16 +12,17 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from engram_audio.artifacts.array_file import read_array_file
 from engram_audio.artifacts.array_store import ArrayStore, is_store
 from engram_audio.artifacts.regular_file import open_problem, open_regular
+from engram_audio.artifacts.text_table import read_text_table
 from engram_audio.corpus.identities import require_distinct
-from engram_audio.errors import InputError
+from engram_audio.corpus.sexes import UNKNOWN, sex_of
+from engram_audio.corpus.utterances import printable
+from engram_audio.errors import InputError, one_line
 from engram_audio.latents.arrays import ArrayRow
-
-SEXES = {"F": "F", "M": "M", "f": "F", "m": "M", "female": "F", "male": "M"}
 
 
 def read_array_table(path: Path) -> pd.DataFrame:
@@ -31,21 +32,7 @@ def read_array_table(path: Path) -> pd.DataFrame:
         InputError: Missing, not a CSV, empty, a column is absent or has an empty cell, or two ids
             are spellings of one.
     """
-    try:
-        with open_regular(path) as handle:
-            table = pd.read_csv(handle, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; it lists utterance_id and speaker_id") from error
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: not a readable CSV table ({error})") from error
-    for column in ("utterance_id", "speaker_id"):
-        if column not in table.columns:
-            raise InputError(f"{path}: lacks the column {column}; add it")
-        empty = np.flatnonzero(table[column].str.strip() == "")
-        if len(empty):
-            raise InputError(f"{path}: row {int(empty[0]) + 2} has no {column}; fill it in")
-    if table.empty:
-        raise InputError(f"{path}: has no rows; list one utterance per row")
+    table = read_text_table(path, ("utterance_id", "speaker_id"), {"sex": ("gender",)})
     for kind in ("speaker", "utterance"):
         remedy = f"write every {kind} one way in all rows"
         require_distinct(str(path), kind, table[f"{kind}_id"], remedy)
@@ -77,17 +64,18 @@ class ArrayRows:
         row = ArrayRow(
             utterance_id=record["utterance_id"],
             speaker_id=record["speaker_id"],
-            sex=SEXES.get(record.get("sex", ""), "unknown"),
-            path=str(self._path),
+            sex=sex_of(record.get("sex", "")) or UNKNOWN,
+            path=printable(str(self._path)),
             latents=None,
             energy=None,
             failure=None,
             rate=record.get("frame_rate_hz", ""),
+            sex_as_written=record.get("sex", ""),
         )
         if self._store is not None:
             return _read_slice(row, self._store, number)
         file = _file_of(self._path, record)
-        row = row._replace(path=str(file))
+        row = row._replace(path=printable(str(file)))
         if not _lies_in(self._path, file):
             return row._replace(failure=("outside_folder", f"not below {self._path}"))
         return _read_file(row, file)
@@ -116,7 +104,7 @@ def _read_slice(row: ArrayRow, store: ArrayStore, number: int) -> ArrayRow:
     except InputError:
         raise  # of the store as a whole: no row of it can be trusted
     except Exception as error:  # whatever a damaged chunk raises
-        return row._replace(failure=("unreadable", f"{type(error).__name__}: {error}"))
+        return row._replace(failure=("unreadable", one_line(error)))
     return row._replace(latents=latents, energy=energy)
 
 
@@ -125,7 +113,7 @@ def _file_of(path: Path, record: dict[Any, Any]) -> Path:
     if name:
         return path / name
     plain = path / f"{record['utterance_id']}.npy"
-    return plain if plain.exists() else plain.with_suffix(".npz")
+    return plain if os.path.exists(plain) else plain.with_suffix(".npz")
 
 
 def _lies_in(folder: Path, file: Path) -> bool:
@@ -145,14 +133,9 @@ def _read_file(row: ArrayRow, file: Path) -> ArrayRow:
         return row._replace(failure=open_problem(error))
     try:
         with handle:
-            content: Any = np.load(handle, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                return row._replace(latents=content)
-            if "latents" not in content:
-                return row._replace(failure=("missing_array", "no array called latents"))
-            energy = content.get("energy")
-            return row._replace(latents=content["latents"], energy=energy)
+            content = read_array_file(handle)
     except Exception as error:  # whatever a damaged file raises, of numpy, zipfile and zlib
-        return row._replace(
-            failure=("unreadable", " ".join(str(error).split()) or type(error).__name__)
-        )
+        return row._replace(failure=("unreadable", one_line(error)))
+    if "latents" not in content:
+        return row._replace(failure=("missing_array", "no array called latents"))
+    return row._replace(latents=content["latents"], energy=content.get("energy"))

@@ -5,23 +5,35 @@ from pathlib import Path
 
 from engram_audio.artifacts.audio_source import AudioSource, SourceFile
 from engram_audio.artifacts.regular_file import open_regular
-from engram_audio.corpus.librispeech import parse_speakers, parse_transcripts
-from engram_audio.corpus.utterances import Exclusion, Transcript
-from engram_audio.errors import InputError
+from engram_audio.corpus.librispeech import parse_speakers, parse_transcripts, speaker_lines
+from engram_audio.corpus.sexes import UNKNOWN, sex_of
+from engram_audio.corpus.utterances import Exclusion, Transcript, sex_note
+from engram_audio.errors import InputError, one_line
 
 
-def read_sexes(source: AudioSource) -> dict[str, str]:
-    """Return F, M or unknown by speaker; empty where there is no SPEAKERS.TXT.
+def read_sexes(source: AudioSource) -> tuple[dict[str, str], list[Exclusion]]:
+    """Return F, M or unknown by speaker, and a note for each sex that is no known spelling.
 
     Raises:
-        InputError: SPEAKERS.TXT is gone, has changed, or has a malformed line.
+        InputError: A list of speakers is gone, has changed, has a malformed line, or contradicts
+            another one.
     """
-    file = source.speakers()
-    if file is None:
-        return {}
-    # ids and sexes are ASCII; a name in another encoding must not stop the study
-    text = _read(source, file).decode("utf-8", "replace")
-    return parse_speakers(text, str(Path(source.root, file.path)))
+    sexes: dict[str, str] = {}
+    notes = []
+    for file in source.speaker_lists():
+        # ids and sexes are ASCII; a name in another encoding must not stop the study
+        text = _read(source, file).decode("utf-8", "replace")
+        place = str(Path(source.root, file.path))
+        for speaker, sex in parse_speakers(text, place).items():
+            if UNKNOWN not in (sex, sexes.get(speaker, sex)) and sexes.get(speaker, sex) != sex:
+                raise InputError(
+                    f"{place}: gives speaker {one_line(speaker)} another sex than another list "
+                    f"of speakers in {source.root}; keep one of them"
+                )
+            sexes[speaker] = sexes[speaker] if sex == UNKNOWN and speaker in sexes else sex
+        unread = {n.speaker_id: n.sex for n in speaker_lines(text, place) if sex_of(n.sex) is None}
+        notes += [sex_note(file.path, speaker, sex) for speaker, sex in unread.items()]
+    return sexes, notes
 
 
 def read_transcripts(source: AudioSource) -> tuple[dict[str, Transcript], list[Exclusion]]:

@@ -15,7 +15,7 @@ from engram_audio.artifacts.regular_file import (
     open_regular,
     require_regular_if_there,
 )
-from engram_audio.corpus.librispeech import SPEAKERS_FILE, TRANSCRIPT_SUFFIX
+from engram_audio.corpus.librispeech import SPEAKER_LISTS, TRANSCRIPT_SUFFIX
 from engram_audio.corpus.utterances import Exclusion, ExclusionReason, name_problem, printable
 from engram_audio.errors import InputError
 
@@ -55,13 +55,12 @@ def list_tree(root: Path, subsets: Sequence[str] | None) -> Tree:
                 f"{root / subset}: no such folder; set `download: true`, put the subset there, or "
                 "leave it out of `subsets`"
             )
-    remedy = "replace it, or remove it and do without the speakers' sexes"
-    paths = [SPEAKERS_FILE] if require_regular_if_there(root / SPEAKERS_FILE, remedy) else []
+    paths = list_speaker_lists(root)
     exclusions: list[Exclusion] = []
-    for path, problem in _Walk(root, subsets).entries():
+    for path, problem in Walk(root, subsets).entries():
         if problem is not None:
             exclusions.append(Exclusion(printable(path), None, None, *problem))
-        elif path.endswith((AUDIO_SUFFIX, TRANSCRIPT_SUFFIX)):
+        elif path.lower().endswith((AUDIO_SUFFIX, TRANSCRIPT_SUFFIX)):
             excluded = _placement_problem(path) or name_problem(path)
             if excluded is None:
                 paths.append(path)
@@ -70,17 +69,35 @@ def list_tree(root: Path, subsets: Sequence[str] | None) -> Tree:
         elif path.lower().endswith(OTHER_AUDIO):
             detail = "only .flac is read; convert it"
             exclusions.append(Exclusion(printable(path), None, None, "not_flac", detail))
-    if not any(path.endswith(AUDIO_SUFFIX) for path in paths):
-        found = f"{len(exclusions)} file(s) excluded by name or place" if exclusions else "nothing"
-        first = f", first {exclusions[0].path} ({exclusions[0].reason})" if exclusions else ""
+    if not any(path.lower().endswith(AUDIO_SUFFIX) for path in paths):
         raise InputError(
-            f"{root}: no audio in <subset>/<speaker>/<chapter>/*.flac ({found}{first}); put audio "
-            "there, or change `root`"
+            f"{root}: no audio in <subset>/<speaker>/<chapter>/*.flac ({found_instead(exclusions)}"
+            "); put audio there, change `root`, or, for another layout or WAV files, use `kind: "
+            "directory` with `layout: folders` or `layout: table`"
         )
     return Tree(sorted(paths), exclusions)
 
 
-class _Walk:
+def list_speaker_lists(root: Path) -> list[str]:
+    """Return the lists of speakers in a corpus's folder, whatever their case.
+
+    Raises:
+        InputError: Something with such a name is no file that can be read.
+    """
+    names = [name for name in sorted(os.listdir(root)) if name.lower() in SPEAKER_LISTS]
+    remedy = "replace it, or remove it and do without the speakers' sexes"
+    return [name for name in names if require_regular_if_there(root / name, remedy)]
+
+
+def found_instead(exclusions: Sequence[Exclusion]) -> str:
+    """Return what was found where audio was expected, in words."""
+    if not exclusions:
+        return "nothing"
+    first = f"{exclusions[0].path} ({exclusions[0].reason})"
+    return f"{len(exclusions)} file(s) excluded by name or place, first {first}"
+
+
+class Walk:
     """A walk through a corpus in sorted order; links to folders are followed, never in circles."""
 
     def __init__(self, root: Path, subsets: Sequence[str] | None) -> None:
@@ -126,7 +143,7 @@ class _Walk:
                 ("misplaced", f"a folder inside {MAXIMUM_DEPTH - 1} others; not looked into"),
             )
         else:
-            if path.endswith(AUDIO_SUFFIX) and len(outer) == FILE_DEPTH:
+            if path.lower().endswith(AUDIO_SUFFIX) and len(outer) == FILE_DEPTH:
                 yield path, NO_FILE
             yield from self._folder(path, around)
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.checksum import require_checksum
-from engram_audio.artifacts.columns import Table
+from engram_audio.artifacts.columns import Table, as_written
 from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.table import read_table_manifest, require_intact
 from engram_audio.errors import InputError
@@ -30,7 +30,7 @@ def read_csv(path: Path, table: Table) -> pd.DataFrame:
             f"{path}: not a readable CSV ({error}); delete it and rerun the rule that makes it"
         ) from error
     table.check(list(frame.columns), str(path))
-    return frame
+    return as_written(frame)
 
 
 def read_cells(path: Path, keys: Sequence[str], lag_frames: int, slice_name: str) -> pd.DataFrame:
@@ -58,19 +58,18 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def read_benchmark(path: Path) -> tuple[float, float] | None:
-    """Return wall seconds and peak resident MiB of one job; None where Snakemake left no file.
+    """Return wall seconds and peak resident MiB of one job; None where Snakemake left no such file.
 
     Benchmarks are no declared outputs: a copied results folder may lack them. A repeated benchmark
     has several lines, of which the largest counts.
     """
     try:
         frame = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
-    except (FileNotFoundError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+        seconds = frame["s"].to_numpy(float).max()
+        peak = frame["max_rss"].to_numpy(float).max() if "max_rss" in frame else float("nan")
+    except (OSError, ValueError, KeyError):  # absent, no table, no such column, no numbers
         return None
-    if "s" not in frame or frame.empty:
-        return None
-    peak = frame["max_rss"].to_numpy(float).max() if "max_rss" in frame else float("nan")
-    return float(frame["s"].to_numpy(float).max()), float(peak)
+    return float(seconds), float(peak)
 
 
 def list_benchmarks(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from engram_audio.artifacts import file_seal
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.checksum import write_checksum
-from engram_audio.artifacts.columns import Table
+from engram_audio.artifacts.columns import Table, safe_csv
 from engram_audio.artifacts.digest import REMEDY, file_digest, sealed, unsealed_text
 from engram_audio.errors import InputError
 
@@ -106,6 +106,8 @@ def write_csv(
 ) -> None:
     """Write a published table as CSV for people and other programs; 9 significant digits.
 
+    A text that a table program takes for a formula gets a `'` in front, which `read_csv` removes.
+
     CSV has no place for a digest or a manifest: `artifacts.checksum` writes them beside it.
 
     Raises:
@@ -113,6 +115,6 @@ def write_csv(
     """
     table.check(list(frame.columns), str(path))
     with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+        temporary.write_bytes(safe_csv(frame, digits=9).encode("utf-8"))
         digest = file_digest(temporary)
     write_checksum(path, digest, manifest)

@@ -19,7 +19,7 @@ from engram_audio.codecs.receptive_field import Layer, reach_frames, seanet_laye
 from engram_audio.codecs.torch_codec import TorchCodec
 from engram_audio.codecs.transformers_model import pinned_sha256
 from engram_audio.codecs.weights import require_file
-from engram_audio.errors import InputError
+from engram_audio.errors import InputError, one_line
 
 DISTRIBUTION, MAJOR_VERSION = "pocket-tts", 4
 INSTALL = "pip install 'pocket-tts>=4,<5' (the extra `pocket`)"
@@ -131,20 +131,18 @@ def load(
     from pocket_tts.models.mimi import build_mimi
     from pocket_tts.modules.stateful_module import StatefulModule
     from pocket_tts.utils.weights_loading import get_mimi_state_dict
-    from safetensors import SafetensorError
 
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32, on a GPU as well
     weights = require_file(files, Path(settings.files()[0]).name, settings.kind)
     sha256 = pinned_sha256(weights, settings)
     config = _read_config(require_file(files, Path(settings.files()[1]).name, settings.kind))
-    model = build_mimi(config)
     try:
+        model = build_mimi(config)
         model.load_state_dict(get_mimi_state_dict(weights), strict=True)
-    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
+    except Exception as error:  # of pocket-tts, safetensors and torch
         raise InputError(
-            f"{weights}: cannot be loaded as the Mimi of pocket-tts ({reason}); fetch it again, or "
-            "name the configuration that belongs to it"
+            f"{weights}: cannot be loaded as the Mimi of pocket-tts ({one_line(error)}); fetch it "
+            "again, or name the configuration that belongs to it"
         ) from error
     for name, module in model.named_modules():  # each finds its streaming state by this name
         if isinstance(module, StatefulModule):

@@ -10,7 +10,7 @@ from engram_audio.artifacts.checksum import require_checksum
 from engram_audio.codecs.config import HubCodecSettings
 from engram_audio.codecs.receptive_field import Layer, seanet_layers
 from engram_audio.codecs.weights import file_sha256, require_file
-from engram_audio.errors import InputError
+from engram_audio.errors import InputError, one_line
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 ATTENTION, NO_ATTENTION = "sdpa", "eager"  # convolutional models know no other name
@@ -75,11 +75,10 @@ def load_model(
             output_loading_info=True,
         )
         model, report = loaded
-    except (OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300]
+    except Exception as error:  # of transformers, safetensors, huggingface_hub and torch
         raise InputError(
-            f"{weights}: cannot be loaded as {class_name} ({reason}); fetch it again, or correct "
-            "the codec's kind"
+            f"{weights}: cannot be loaded as {class_name} ({one_line(error)}); fetch it again, "
+            "or correct the codec's kind"
         ) from error
     missing = sorted(report["missing_keys"])
     if missing:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engram_audio.section import Section, Seeds
 
@@ -42,10 +42,38 @@ class LibriSpeechCorpus(_Corpus):
 
 
 class DirectoryCorpus(_Corpus):
-    """Any directory in LibriSpeech layout."""
+    """Any folder of audio.
+
+    LibriSpeech's layout is FLAC files of one channel. The other layouts take WAV and FLAC, and mix
+    channels down.
+    """
 
     kind: Literal["directory"]
-    root: str = Field(description="Folder that holds SPEAKERS.TXT and subset folders.")
+    root: str = Field(description="Folder that holds the audio.")
+    layout: Literal["librispeech", "folders", "table"] = Field(
+        default="librispeech",
+        description="Who speaks. librispeech: <subset>/<speaker>/<chapter>/*.flac and SPEAKERS.TXT;"
+        " folders: the folder at speaker_level; table: the rows of `table`.",
+    )
+    speaker_level: int = Field(
+        default=1, ge=1, le=7, description="layout folders: 1 is the first folder below `root`."
+    )
+    table: str | None = Field(
+        default=None,
+        description="layout table: CSV below `root` with `file`, `speaker_id`, optionally `sex`.",
+    )
+
+    @model_validator(mode="after")
+    def _check_table(self) -> "DirectoryCorpus":
+        if (self.layout == "table") != (self.table is not None):
+            raise ValueError(
+                f"layout is {self.layout} and table is {self.table}: `layout: table` needs `table`,"
+                " and no other layout has one"
+            )
+        # what lies below `root` is listed again when it changes
+        if self.table is not None and {"..", ""} & set(self.table.split("/")):
+            raise ValueError(f"table is {self.table}: it must be a path below `root`")
+        return self
 
 
 class DemoSpeechCorpus(_Corpus):

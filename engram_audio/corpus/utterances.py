@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import pandas as pd
 
 from engram_audio.corpus.identities import identity_key, require_distinct
+from engram_audio.corpus.sexes import unread_sex
 from engram_audio.errors import InputError
 
 ExclusionReason = Literal[
@@ -23,18 +24,28 @@ ExclusionReason = Literal[
     "wrong_rate",  # another sample rate than most of the corpus
     "stereo",  # more than one channel
     "not_finite",  # NaN or infinity among the samples
-    "silent",  # all samples are zero
+    "out_of_range",  # floats far beyond full scale
+    "silent",  # nothing but a constant, within one step of 16-bit audio
     "duplicate",  # same samples as an earlier utterance
     "duplicate_id",  # same utterance id as an earlier utterance
     "non_ascii_name",
     "unsafe_name",  # characters that names of artifacts, tables and pages must not carry
     "not_flac",  # audio in another format
-    "misplaced",  # audio that lies not in <subset>/<speaker>/<chapter>/
-    "missing_audio",  # a transcript without its file
+    "other_format",  # likewise, where .wav is read too
+    "misplaced",  # audio that lies not in <subset>/<speaker>/<chapter>/, or in no speaker's folder
+    "outside_folder",  # a row of the table that leads out of the corpus
+    "missing_audio",  # a transcript, or a row of the table, without its file
+    "no_table_row",  # audio that the table does not list
     "unreadable_transcript",  # note: utterances kept, without transcript
     "no_speaker_entry",  # note: utterances kept, sex unknown
+    "unknown_sex",  # note: likewise, as what is written there is no known spelling
+    "other_encoding",  # note: decoded, but not what the name says, or not PCM
+    "mixed_down",  # note: the mean over channels is used
 ]
-SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+AudioNote = tuple[Literal["other_encoding", "mixed_down"], str]
+# 200: with a suffix it is the name of a file, which has 255 bytes at most
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+AUDIO_SUFFIXES = (".flac", ".wav", ".wave")
 UTTERANCE_COLUMNS = (
     "utterance_id", "speaker_id", "sex", "duration_s", "sample_rate_hz", "num_samples",
     "audio_path", "transcript", "pcm_sha256",
@@ -71,7 +82,8 @@ class AudioFacts(NamedTuple):
         sample_rate_hz: As the header says; 0 where there is no header.
         num_channels: Likewise.
         num_samples: Decoded samples; 0 where nothing was decoded.
-        pcm_sha256: SHA-256 of the decoded samples as little-endian float32.
+        pcm_sha256: SHA-256 of the decoded samples, mixed to mono, as little-endian float32.
+        notes: What is unusual about a file that can be used: reason and detail.
     """
 
     path: str
@@ -82,6 +94,14 @@ class AudioFacts(NamedTuple):
     num_channels: int = 0
     num_samples: int = 0
     pcm_sha256: str | None = None
+    notes: tuple[AudioNote, ...] = ()
+
+
+class AudioName(NamedTuple):
+    """Whose utterance a file is."""
+
+    utterance_id: str
+    speaker_id: str
 
 
 class Exclusion(NamedTuple):
@@ -111,23 +131,36 @@ def printable(text: str) -> str:
 def name_problem(path: str) -> Exclusion | None:
     """Return why a relative path's names may not enter the study, or None.
 
-    Folder names and the name of the file (less `.flac`) become identifiers in tables, in file names
-    and on a page, so they are letters, digits, `.`, `_` and `-`, do not start with `.` or `-` and
-    hold no `..`.
+    Folder names and the name of the file (less its suffix) become identifiers in tables, in file
+    names and on a page, so they are letters, digits, `.`, `_` and `-`, at most 200, do not start
+    with `.` or `-` and hold no `..`.
     """
-    parts = path.removesuffix(".flac").split("/")
+    parts = without_suffix(path).split("/")
     if not path.isascii():
         return Exclusion(printable(path), None, None, "non_ascii_name", "rename it in ASCII")
     for part in parts:
         if not SAFE_NAME.fullmatch(part) or ".." in part:
-            detail = f"{printable(part)!r} holds other than letters, digits, '.', '_', '-'"
+            shown = printable(part if len(part) <= 80 else f"{part[:80]}..")
+            detail = f"{shown!r} is not 1 to 200 letters, digits, '.', '_', '-'"
             return Exclusion(printable(path), None, None, "unsafe_name", detail)
     return None
 
 
+def sex_note(path: str, speaker: str, sex: str) -> Exclusion:
+    """Return the note about a speaker whose sex is written in no known way in a file."""
+    detail = printable(unread_sex(sex))
+    return Exclusion(path, None, printable(speaker), "unknown_sex", detail, is_kept=True)
+
+
+def without_suffix(path: str) -> str:
+    """Return a path without the suffix of its audio format, however that is written."""
+    stem, dot, suffix = path.rpartition(".")
+    return stem if dot + suffix.lower() in AUDIO_SUFFIXES else path
+
+
 def utterance_of(path: str) -> str:
     """Return the utterance id of `<subset>/<speaker>/<chapter>/<utterance>.flac`."""
-    return path.rsplit("/", 1)[-1].removesuffix(".flac")
+    return without_suffix(path.rsplit("/", 1)[-1])
 
 
 def speaker_of(path: str) -> str:
@@ -149,9 +182,14 @@ def seconds_by_speaker(utterances: pd.DataFrame) -> dict[str, float]:
 
 
 def majority_rate(facts: Iterable[AudioFacts]) -> int | None:
-    """Return the commonest sample rate of the usable mono files; the higher one of equals."""
-    counts = Counter(f.sample_rate_hz for f in facts if f.failure is None and f.num_channels == 1)
+    """Return the commonest sample rate of the usable files; the higher one of equals."""
+    counts = Counter(f.sample_rate_hz for f in facts if f.failure is None and not _is_stereo(f))
     return max(counts, key=lambda rate: (counts[rate], rate)) if counts else None
+
+
+def _is_stereo(fact: AudioFacts) -> bool:
+    """Whether a file has more than one channel, which were not mixed down."""
+    return fact.num_channels != 1 and "mixed_down" not in {reason for reason, _ in fact.notes}
 
 
 class Index(NamedTuple):
@@ -168,6 +206,7 @@ def build_index(
     transcripts: Mapping[str, Transcript],
     minimum_duration_s: float,
     exclusions: Iterable[Exclusion] = (),
+    names: Mapping[str, AudioName] | None = None,
 ) -> Index:
     """Sort files into utterances and exclusions.
 
@@ -181,18 +220,21 @@ def build_index(
         transcripts: By utterance id.
         minimum_duration_s: Shorter files are excluded, seconds.
         exclusions: What was excluded, or noted, before any file was read.
+        names: Whose utterance each path is; by default as LibriSpeech's layout says.
 
     Raises:
         InputError: Two folders, or a folder and SPEAKERS.TXT, have spellings of one speaker's id,
             or two files of one utterance's.
     """
-    _require_distinct_names(root, facts, sexes)
+    if names is None:
+        names = {f.path: AudioName(utterance_of(f.path), speaker_of(f.path)) for f in facts}
+    _require_distinct_names(root, names, sexes)
     rate = majority_rate(facts)
     dropped = list(exclusions)
     rows: dict[str, dict[str, object]] = {}
     first_by_samples: dict[str, str] = {}
     for fact in sorted(facts):
-        identity, speaker = utterance_of(fact.path), speaker_of(fact.path)
+        identity, speaker = names[fact.path]
         problem = _problem(fact, rate, minimum_duration_s)
         if problem is None and identity in rows:
             problem = ("duplicate_id", f"the id of {rows[identity]['audio_path']}")
@@ -202,6 +244,7 @@ def build_index(
         if problem is not None:
             dropped.append(Exclusion(fact.path, identity, speaker, *problem))
             continue
+        dropped += [Exclusion(fact.path, identity, speaker, *note, True) for note in fact.notes]
         first_by_samples[samples] = identity
         transcript = transcripts.get(identity)
         rows[identity] = {
@@ -215,21 +258,21 @@ def build_index(
             "transcript": None if transcript is None else transcript.text,
             "pcm_sha256": samples,
         }
-    dropped += _missing_audio(facts, transcripts, dropped)
+    dropped += _missing_audio(names, transcripts, dropped)
     dropped += _missing_speakers(rows.values(), sexes)
     return Index(_utterance_table(rows.values()), _exclusion_table(dropped))
 
 
 def _require_distinct_names(
-    root: str, facts: Sequence[AudioFacts], sexes: Mapping[str, str]
+    root: str, names: Mapping[str, AudioName], sexes: Mapping[str, str]
 ) -> None:
-    folders = {speaker_of(fact.path) for fact in facts}
+    folders = {name.speaker_id for name in names.values()}
     have_audio = {identity_key(name) for name in folders}
     # SPEAKERS.TXT may list people twice who are not here: nothing of theirs is used
     listed = {name for name in sexes if identity_key(name) in have_audio}
     remedy = "give a person one folder, and one line in SPEAKERS.TXT with the same id"
     require_distinct(root, "speaker", folders | listed, remedy)
-    utterances = [utterance_of(fact.path) for fact in facts]
+    utterances = [name.utterance_id for name in names.values()]
     require_distinct(root, "utterance", utterances, "rename one of the files")
 
 
@@ -254,8 +297,8 @@ def require_utterances(index: Index, key: str, root: str) -> None:
     if len(index.utterances) == 0:
         why = count_reasons(index.exclusions)
         raise InputError(
-            f"{key}: no usable utterance under {root} ({why}); put mono FLAC files of one rate "
-            "there, or lower minimum_duration_s"
+            f"{key}: no usable utterance under {root} ({why}); put speech of one sample "
+            "rate there, or lower minimum_duration_s"
         )
 
 
@@ -264,7 +307,7 @@ def _problem(
 ) -> tuple[ExclusionReason, str] | None:
     if fact.failure is not None:
         return fact.failure, fact.detail
-    if fact.num_channels != 1:
+    if _is_stereo(fact):
         return "stereo", f"{fact.num_channels} channels"
     if fact.sample_rate_hz != rate:
         return "wrong_rate", f"{fact.sample_rate_hz} Hz, most of the corpus has {rate} Hz"
@@ -275,9 +318,9 @@ def _problem(
 
 
 def _missing_audio(
-    facts: Iterable[AudioFacts], transcripts: Mapping[str, Transcript], dropped: list[Exclusion]
+    names: Mapping[str, AudioName], transcripts: Mapping[str, Transcript], dropped: list[Exclusion]
 ) -> list[Exclusion]:
-    present = {utterance_of(fact.path) for fact in facts}
+    present = {name.utterance_id for name in names.values()}
     present |= {utterance_of(exclusion.path) for exclusion in dropped}
     return [
         Exclusion(line.path, printable(name), None, "missing_audio", "a transcript without audio")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.sexes import sex_of, unread_sex
 from engram_audio.corpus.utterances import SAFE_NAME
 from engram_audio.errors import InputError
 from engram_audio.latents.absurd import Spread
@@ -40,6 +41,7 @@ class ArrayRow(NamedTuple):
         energy: Energies that came with it, or None.
         failure: Why it could not be read, or None.
         rate: Frames per second as the table says, or "".
+        sex_as_written: In the table, or "".
     """
 
     utterance_id: str
@@ -50,6 +52,7 @@ class ArrayRow(NamedTuple):
     energy: np.ndarray | None
     failure: tuple[str, str] | None
     rate: str = ""
+    sex_as_written: str = ""
 
 
 class ArrayIndex(NamedTuple):
@@ -174,7 +177,7 @@ class _Sorter:
         if row.utterance_id in self._seen:
             return "duplicate_id", "the table has this utterance_id already"
         if not SAFE_NAME.fullmatch(row.utterance_id) or not SAFE_NAME.fullmatch(row.speaker_id):
-            return "unsafe_name", "letters, digits and ._- only"
+            return "unsafe_name", "letters, digits and ._- only, at most 200"
         fault = array_fault(row)
         if fault is not None or row.latents is None:
             return fault
@@ -219,7 +222,7 @@ def index_arrays(
     content = "\n".join(f"{fact.row.utterance_id} {fact.values_digest}" for fact in facts)
     return ArrayIndex(
         utterances=_utterance_table(facts, frame_rate_hz),
-        exclusions=_exclusion_table(sorter.dropped),
+        exclusions=_exclusion_table(sorter.dropped, _unread_sexes(facts)),
         num_dims=facts[0].shape[1],
         has_energy=all(fact.row.energy is not None for fact in facts),
         content_hash=hashlib.sha256(content.encode()).hexdigest(),
@@ -312,10 +315,20 @@ def _utterance_table(facts: Iterable[_Fact], frame_rate_hz: float) -> pd.DataFra
     return table.astype({**nullable, "audio_path": "object", "transcript": "object"})
 
 
-def _exclusion_table(dropped: Iterable[tuple[ArrayRow, str, str]]) -> pd.DataFrame:
+def _unread_sexes(facts: Iterable[_Fact]) -> Iterator[tuple[ArrayRow, str, str]]:
+    """Yield a note for each utterance that stays and whose sex is written in no known way."""
+    for fact in facts:
+        if sex_of(fact.row.sex_as_written) is None:
+            yield fact.row, "unknown_sex", unread_sex(fact.row.sex_as_written)
+
+
+def _exclusion_table(
+    dropped: Iterable[tuple[ArrayRow, str, str]], notes: Iterable[tuple[ArrayRow, str, str]]
+) -> pd.DataFrame:
     rows = [
-        (row.path, row.utterance_id, row.speaker_id, reason, detail, False)
-        for row, reason, detail in dropped
+        (row.path, row.utterance_id, row.speaker_id, reason, detail, is_kept)
+        for found, is_kept in ((dropped, False), (notes, True))
+        for row, reason, detail in found
     ]
     table = pd.DataFrame(rows, columns=list(EXCLUSION_COLUMNS))
     return table.sort_values(["path", "utterance_id", "reason"], ignore_index=True)

@@ -7,6 +7,7 @@ from typing import Concatenate, NamedTuple, ParamSpec
 
 import pandas as pd
 
+from engram_audio.artifacts.columns import safe_csv
 from engram_audio.report import svg
 
 MAXIMUM_FIGURE_BYTES = 800_000  # of a section; a page with all its sections stays below 10 MB
@@ -145,4 +146,4 @@ def content_id(*parts: object) -> str:
 
 def csv_text(frame: pd.DataFrame) -> str:
     """Return the plotted numbers as CSV, six significant digits."""
-    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return safe_csv(frame, digits=6)

@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> None:
         "has_energy": index.has_energy,
         "content_hash": index.content_hash,
     }
-    LOG.info("%d arrays, %d excluded", len(index.utterances), len(index.exclusions))
+    num_excluded = int((~index.exclusions["is_kept"].to_numpy(bool)).sum())
+    LOG.info("%d arrays, %d excluded", len(index.utterances), num_excluded)
     manifest = files.manifest(corpus=name)  # arrays are a corpus of their own
     write_table(files.utterances, index.utterances, manifest)
     write_table(files.exclusions, index.exclusions, manifest)

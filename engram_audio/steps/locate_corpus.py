@@ -1,11 +1,17 @@
-"""List the listed of a corpus that lies on disk, with their digests."""
+"""List the files of a corpus that lies on disk, with their digests."""
 
 import logging
 from pathlib import Path
 
-from engram_audio.artifacts.audio_source import SourceFile, write_source
-from engram_audio.artifacts.librispeech_tree import digest_files, list_tree
-from engram_audio.corpus.config import CorpusSection, LibriSpeechCorpus
+from engram_audio.artifacts.audio_folder import list_folders, list_table
+from engram_audio.artifacts.audio_source import SourceFile, Speakers, write_source
+from engram_audio.artifacts.librispeech_tree import Tree, digest_files, list_tree
+from engram_audio.corpus.config import (
+    CorpusSection,
+    DemoSpeechCorpus,
+    DirectoryCorpus,
+    LibriSpeechCorpus,
+)
 from engram_audio.corpus.utterances import Exclusion
 from engram_audio.steps._cli import Frozen, Output, StepFiles, Workers, run
 from engram_audio.steps._progress import track
@@ -24,15 +30,26 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     section = files.section
-    subsets = section.subsets if isinstance(section, LibriSpeechCorpus) else None
     root = str(Path(section.root))
-    tree = list_tree(Path(root), subsets)
+    tree, speakers = _listed(Path(root), section)
     digests = digest_files(root, tree.paths, files.num_workers)
     found = list(track(digests, len(tree.paths), f"listing {root}"))
     listed = [item for item in found if isinstance(item, SourceFile)]
     exclusions = [*tree.exclusions, *(item for item in found if isinstance(item, Exclusion))]
     LOG.info("%s: %d files, %d excluded by name or place", root, len(listed), len(exclusions))
-    write_source(files.source, section.kind, root, listed, exclusions, files.manifest())
+    write_source(files.source, section.kind, root, listed, exclusions, files.manifest(), speakers)
+
+
+def _listed(
+    root: Path, section: LibriSpeechCorpus | DirectoryCorpus | DemoSpeechCorpus
+) -> tuple[Tree, Speakers | None]:
+    """List the files as the layout says, and who speaks where it is not LibriSpeech's."""
+    if isinstance(section, DirectoryCorpus) and section.layout == "folders":
+        return list_folders(root, section.speaker_level)
+    if isinstance(section, DirectoryCorpus) and section.table is not None:
+        return list_table(root, root / section.table)
+    subsets = section.subsets if isinstance(section, LibriSpeechCorpus) else None
+    return list_tree(root, subsets), None
 
 
 if __name__ == "__main__":

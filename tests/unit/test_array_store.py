@@ -230,3 +230,36 @@ def test_a_damaged_chunk_costs_its_utterance_and_names_it(tmp_path: Path):
     failures = [row.failure for row in read_arrays(store, table(tmp_path))]
     assert failures[0] is not None and failures[0][0] == "unreadable"
     assert failures[1:] == [None, None]
+
+
+def test_a_chunk_larger_than_memory_should_hold_is_refused(tmp_path: Path):
+    """A chunk is unpacked whole by zarr: a few bytes of it may stand for terabytes."""
+    group = zarr.create_group(tmp_path / "mine.zarr")
+    group.create_array("latents", shape=(NUM_FRAMES, 4), chunks=(2**40, 4), dtype="float32")
+    group.create_array("offsets", data=OFFSETS)
+    with pytest.raises(
+        InputError, match=r"a chunk of latents unpacks to \d+ bytes.*smaller chunks"
+    ):
+        read(tmp_path / "mine.zarr", table(tmp_path))
+
+
+def test_an_utterance_larger_than_memory_should_hold_is_excluded(tmp_path: Path):
+    """Chunks that are not there claim any length: the others are read all the same."""
+    group = zarr.create_group(tmp_path / "mine.zarr")
+    length = 2**33
+    array = group.create_array("latents", shape=(length + 30, 4), chunks=(30, 4), dtype="float32")
+    array[:30] = latents()[:30]
+    offsets = np.array([0, 30, length, length + 30])
+    group.create_array("offsets", data=offsets)
+    rows = read_arrays(tmp_path / "mine.zarr", table(tmp_path), ["u0", "u1"])
+    first, second = rows
+    np.testing.assert_array_equal(first.latents, latents()[:30])
+    assert second.failure is not None and "at most" in second.failure[1]
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 cut", b"", b"text"])
+def test_a_file_that_is_no_zip_is_refused_in_one_line(tmp_path: Path, content: bytes):
+    (tmp_path / "mine.zip").write_bytes(content)
+    what = "is a damaged zip" if content[:2] == b"PK" else "is a file, and no zip"
+    with pytest.raises(InputError, match=what):
+        read(tmp_path / "mine.zip", table(tmp_path))

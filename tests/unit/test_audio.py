@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from engram_audio.artifacts import audio
 from engram_audio.artifacts.audio import MAXIMUM_DURATION_S, probe_audio, read_waveform, write_flac
 from engram_audio.errors import InputError
 
@@ -145,6 +146,130 @@ def test_silence_and_nan_are_named(tmp_path: Path):
     assert probe_audio(str(tmp_path), "b.wav").failure == "not_finite"
     with pytest.raises(InputError, match="NaN or infinite"):
         read_waveform(tmp_path / "b.wav")
+
+
+SIXTEEN_BIT = 2.0**-15
+SILENCE: dict[str, tuple[np.ndarray, str, str | None]] = {
+    "zeros": (np.zeros(RATE), "PCM_16", "silent"),
+    "an offset": (np.full(RATE, 0.25), "PCM_16", "silent"),
+    "one step up": (SIXTEEN_BIT * (np.arange(RATE) % 2), "PCM_16", "silent"),
+    "dither": (SIXTEEN_BIT * (np.arange(RATE) % 3 - 1), "PCM_16", "silent"),
+    "dither on an offset": (0.5 + SIXTEEN_BIT * (np.arange(RATE) % 3 - 1), "PCM_16", "silent"),
+    "two steps": (2 * SIXTEEN_BIT * (np.arange(RATE) % 3 - 1), "PCM_16", None),
+    "24 bits below a step of 16": (SIXTEEN_BIT / 4 * (np.arange(RATE) % 5), "PCM_24", "silent"),
+    "a step of 8 bits": ((np.arange(RATE) % 2) / 128, "PCM_S8", "silent"),
+    "three steps of 8 bits": ((np.arange(RATE) % 4) / 128, "PCM_S8", None),
+}
+
+
+@pytest.mark.parametrize("name", SILENCE)
+def test_silence_is_what_stays_within_a_step_of_a_constant(tmp_path: Path, name: str):
+    samples, subtype, failure = SILENCE[name]
+    soundfile.write(tmp_path / "a.flac", samples, RATE, subtype=subtype)
+    facts = probe_audio(str(tmp_path), "a.flac")
+    assert facts.failure == failure and (facts.detail or failure is None)
+
+
+def test_floats_on_the_scale_of_integers_are_named(tmp_path: Path):
+    """Floats that overshoot are speech. Floats up to 3,000 are integers that nobody scaled."""
+    for scale, failure in ((1.5, None), (3000.0, "out_of_range")):
+        wave = scale * np.sin(np.arange(RATE) / 9)
+        soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
+        assert probe_audio(str(tmp_path), "a.wav").failure == failure
+
+
+ID3V1 = b"TAG" + b"title".ljust(125, b"\0")
+ID3V2 = b"ID3\x03\0\0\0\0\1\0" + bytes(128)
+
+
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [(b"", ID3V1), (ID3V2, b""), (ID3V2, ID3V1), (b"", bytes(4096)), (b"", os.urandom(4096))],
+)
+def test_tags_around_a_flac_are_no_damage(tmp_path: Path, head: bytes, tail: bytes):
+    """All declared samples are there, and the file's own MD5 says that they are the right ones."""
+    content = flac_bytes(tmp_path)
+    (tmp_path / "x.flac").write_bytes(head + content + tail)
+    good, found = (probe_audio(str(tmp_path), name) for name in ("good.flac", "x.flac"))
+    assert found.failure is None and found.pcm_sha256 == good.pcm_sha256
+    expected, _ = read_waveform(tmp_path / "good.flac")
+    np.testing.assert_array_equal(read_waveform(tmp_path / "x.flac")[0], expected)
+
+
+def test_a_tag_hides_no_damage(tmp_path: Path):
+    """A cut file stays cut, and other samples than signed stay other, with tags around them too."""
+    content = flac_bytes(tmp_path)
+    assert probe(tmp_path, ID3V2 + bytes(content[:-500]) + ID3V1)[0] in ("truncated", "corrupt")
+    assert probe(tmp_path, ID3V2 + bytes(other_signature(content)) + ID3V1)[0] == "corrupt"
+
+
+ENCODINGS = [
+    ("x.flac", "MP3", "MPEG_LAYER_III", True), ("x.flac", "OGG", "VORBIS", True),
+    ("x.flac", "WAV", "PCM_16", True), ("x.wav", "FLAC", "PCM_16", True),
+    ("x.wav", "WAV", "ULAW", True), ("x.wav", "WAV", "MS_ADPCM", True),
+    ("x.wav", "WAV", "PCM_24", False), ("x.WAV", "RF64", "PCM_16", False),
+    ("x.wav", "WAVEX", "FLOAT", False), ("x.FLAC", "FLAC", "PCM_S8", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "container", "subtype", "is_noted"), ENCODINGS)
+def test_what_is_not_what_its_name_says_is_noted(
+    tmp_path: Path, name: str, container: str, subtype: str, is_noted: bool
+):
+    soundfile.write(tmp_path / name, noise() / 32768, RATE, format=container, subtype=subtype)
+    facts = probe_audio(str(tmp_path), name)
+    assert facts.failure is None
+    assert [reason for reason, _ in facts.notes] == ["other_encoding"] * is_noted
+    assert all(subtype in detail for _, detail in facts.notes)
+
+
+def test_channels_are_averaged_where_that_is_asked_for(tmp_path: Path):
+    """The mean; two equal channels are the one, and opposite ones are silence."""
+    left, right = noise(seed=1) / 32768, noise(seed=2) / 32768
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), RATE, subtype="DOUBLE")
+    soundfile.write(tmp_path / "b.wav", np.stack([left, left], axis=1), RATE, subtype="PCM_16")
+    soundfile.write(tmp_path / "c.wav", np.stack([left, -left], axis=1), RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "d.flac", left, RATE, subtype="PCM_16")
+    mixed, _ = read_waveform(tmp_path / "a.wav", mix_down=True)
+    np.testing.assert_allclose(mixed, (left + right) / 2, atol=1e-7)
+    facts = {n: probe_audio(str(tmp_path), n, mix_down=True) for n in ("a.wav", "b.wav", "c.wav")}
+    assert facts["a.wav"].notes == (("mixed_down", "2 channels: their mean is used"),)
+    assert facts["b.wav"].pcm_sha256 == probe_audio(str(tmp_path), "d.flac").pcm_sha256
+    assert facts["c.wav"].failure == "silent"
+
+
+def test_a_wav_that_is_cut_is_truncated_and_a_piped_one_is_not(tmp_path: Path):
+    """The decoder takes what is there. A program that writes to a pipe declares no length."""
+    soundfile.write(tmp_path / "a.wav", noise(), RATE, subtype="PCM_16")
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    (tmp_path / "x.wav").write_bytes(content[:-100])
+    facts = probe_audio(str(tmp_path), "x.wav")
+    assert (facts.failure, facts.detail) == (
+        "truncated", "declares 100 bytes of samples more than it has",
+    )  # fmt: skip
+    start = content.index(b"data")
+    odd = b"LIST" + struct.pack("<I", 3) + b"abc\0"  # a chunk of odd length has a byte behind it
+    (tmp_path / "x.wav").write_bytes(content[:start] + odd + content[start:-100])
+    assert probe_audio(str(tmp_path), "x.wav").detail == facts.detail
+    place = start + 4
+    for size in (0xFFFFFFFF, 0x7FFFF000):
+        content[place : place + 4] = struct.pack("<I", size)
+        (tmp_path / "x.wav").write_bytes(content)
+        facts = probe_audio(str(tmp_path), "x.wav")
+        assert (facts.failure, facts.num_samples) == (None, 2 * RATE)
+
+
+def test_the_limit_counts_samples_whatever_rate_is_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An hour at 655 kHz is 9 GB of float32: a few MB of FLAC must not ask for them."""
+    monkeypatch.setattr(audio, "MAXIMUM_SAMPLES", RATE)
+    soundfile.write(tmp_path / "a.flac", noise(10 * RATE), 655350)
+    facts = probe_audio(str(tmp_path), "a.flac")
+    assert facts.failure == "too_long" and facts.num_samples <= RATE + audio.BLOCK_FRAMES
+    with pytest.raises(InputError, match="longer than"):
+        read_waveform(tmp_path / "a.flac")
+    assert audio.MAXIMUM_SAMPLES * 4 < 2**30
 
 
 def test_more_than_an_hour_is_not_held_in_memory(tmp_path: Path):

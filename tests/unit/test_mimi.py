@@ -157,10 +157,22 @@ def test_wrong_missing_or_damaged_weights_are_refused(folder: Path, tmp_path: Pa
         load(folder, weights_sha256="0" * 64)
     with pytest.raises(InputError, match=r"model\.safetensors: no such file"):
         load(tmp_path)
-    for name in ("model.safetensors", "config.json"):
-        (tmp_path / name).write_bytes((folder / name).read_bytes()[:-1000])
-    with pytest.raises(InputError, match="cannot be loaded as Mimi"):
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize("damage", ["", "[]", "{}", -1000, 9, "x" * 99, "\0" * 99])
+def test_a_damaged_folder_is_refused_in_one_line(
+    folder: Path, tmp_path: Path, name: str, damage: str | int
+):
+    """One file cut or replaced, the other whole; a download that stopped looks like this."""
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    content = (folder / name).read_bytes()
+    cut = content[:damage] if isinstance(damage, int) else damage.encode()
+    (tmp_path / name).write_bytes(cut)
+    with pytest.raises(InputError, match="Mimi") as caught:
         load(tmp_path)
+    assert str(caught.value).isprintable() and str(tmp_path) in str(caught.value)
 
 
 def test_impossible_settings_are_refused(folder: Path):

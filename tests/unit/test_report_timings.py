@@ -33,6 +33,18 @@ def test_a_file_of_no_rule_is_counted_not_lost():
     assert rows.loc["(no rule of this workflow)", "num_jobs"] == 1
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"s\tmax_rss\nfast\t3\n", b"s\tmax_rss\n1\tmuch\n", b"s\n", b"[]", b"no table\n1\n",
+     b"\xff\xfe\0", b"s\ts\n1\n2\t3\t4\t5\n", b"\0\0"],
+)  # fmt: skip
+def test_a_benchmark_file_without_numbers_counts_as_absent(tmp_path: Path, content: bytes):
+    """Somebody's text in it costs the page one line of timings, never the page."""
+    (tmp_path / "a.tsv").write_bytes(content)
+    assert read_benchmark(tmp_path / "a.tsv") is None
+    assert read_benchmark(tmp_path) is None  # a folder of that name
+
+
 def test_benchmark_files_absent_empty_or_without_memory_are_survived(tmp_path: Path):
     assert read_benchmark(tmp_path / "absent.tsv") is None
     assert list_benchmarks(tmp_path / "absent") == []

@@ -9,6 +9,7 @@ import pandas as pd
 
 from engram_audio.artifacts.audio import write_flac
 from tests.workflow.conftest import snakemake, write_config
+from tests.workflow.test_audio_folder import write_folder, write_table
 from tests.workflow.test_corpus_steps import RATE, good_tree, noise
 
 SPLITS = "results/demo/splits/{}/seed-0/splits.parquet"
@@ -112,3 +113,23 @@ def test_a_name_has_one_meaning(tmp_path: Path, demo_config: dict[str, Any]):
     }  # fmt: skip
     refused = run(tmp_path, config, "-n", SPLITS.format("demo_speech"))
     assert refused.code != 0 and "must not share its name with a corpus" in refused.text
+
+
+def test_a_folder_with_a_table_is_split_and_an_edited_table_is_seen(
+    tmp_path: Path, demo_config: dict[str, Any]
+):
+    """WAV files of twelve speakers, by a table below the corpus's folder."""
+    root = write_folder(tmp_path / "speech")
+    rows = write_table(root)
+    config = with_corpus(demo_config, kind="directory", root="speech", layout="table")
+    config["corpora"]["mine"] |= {"table": "people.csv", "minimum_duration_s": 1.0}
+    first = run(tmp_path, config, SPLITS.format("mine"))
+    assert first.code == 0, first.text
+    assert len(pd.read_parquet(tmp_path / SPLITS.format("mine"))) == 24
+    (root / "people.csv").write_text("\n".join(["file,speaker_id,sex", *rows[:-1]]))
+    again = run(tmp_path, config, "-n", SPLITS.format("mine"))
+    assert again.jobs == {"locate_corpus": 1, "index_corpus": 1, "make_splits": 1}
+    (root / "people.csv").write_text("file,speaker\n")
+    failed = run(tmp_path, config, SPLITS.format("mine"))
+    log = (tmp_path / "logs/demo/corpus/mine/locate.log").read_text()
+    assert failed.code != 0 and "people.csv: has no rows" in log and "Traceback" not in log

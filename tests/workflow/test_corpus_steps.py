@@ -160,7 +160,7 @@ def test_a_messy_tree_loses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFix
     spoil("s/2/21/a'b\"<i>;$(x).flac", "unsafe_name")
     spoil("s/2/21/a..b.flac", "unsafe_name")
     spoil("s/2/21/2-21-0100.wav", "not_flac", b"RIFF")
-    spoil("s/2/21/2-21-0101.FLAC", "not_flac", good)
+    spoil("s/2/21/2-21-0101.FLAC", "duplicate", good)
     spoil("s/2/stray.flac", "misplaced", good)
     spoil("s/2/21/deep/er/stray.flac", "misplaced", good)
     with open(root / "s/3/31/3-31.trans.txt", "a", encoding="utf-8") as lines:
@@ -182,7 +182,7 @@ def test_a_messy_tree_loses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFix
     audio = [p for p in root.rglob("*") if p.suffix.lower() in (".flac", ".wav")]
     lost = exclusions[~exclusions["is_kept"] & (exclusions["reason"] != "missing_audio")]
     assert len(audio) == len(utterances) + len(lost)
-    assert "duplicate 1" in caplog.text and "unsafe_name 3" in caplog.text
+    assert "duplicate 2" in caplog.text and "unsafe_name 3" in caplog.text
     kept = exclusions.loc[exclusions["is_kept"], "reason"]
     assert set(kept) == {"no_speaker_entry", "unreadable_transcript"}
 

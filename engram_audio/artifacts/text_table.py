@@ -1,0 +1,112 @@
+"""A table that a user writes by hand or by a table program: CSV or TSV, all values are text."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from engram_audio.artifacts.regular_file import open_regular
+from engram_audio.errors import InputError, one_line
+
+DELIMITERS = ",\t;|"
+LINE = "line of the file"  # column with the line that a row ends on
+
+
+def read_text_table(
+    path: Path, required: Sequence[str], others: Mapping[str, Sequence[str]] | None = None
+) -> pd.DataFrame:
+    """Read a table with a header; the delimiter is the one that the header has most of.
+
+    Case and blanks around a column's name do not count, nor do blanks around a value.
+
+    Args:
+        path: The file, UTF-8.
+        required: Columns that it must have, without an empty cell.
+        others: By the name of a column the other names that it may have.
+
+    Returns:
+        The columns under their own names, and LINE.
+
+    Raises:
+        InputError: Missing, no table, without rows, a column is absent or there twice, a row has
+            more cells than the header, or a required cell is empty.
+    """
+    lines = _lines(path, _read(path, required))
+    _, header = next(lines, (1, []))
+    names = _names(path, header, others or {})
+    for column in required:
+        if column not in names:
+            found = ", ".join(name for name in names if name) or "none"
+            raise InputError(
+                f"{path}: lacks the column {column}; add it (it has {one_line(found)})"
+            )
+    rows = [_row(path, line, names, cells) for line, cells in lines]
+    if not rows:
+        raise InputError(f"{path}: has no rows; list one file or utterance per row")
+    table = pd.DataFrame(rows, columns=[*dict.fromkeys([*filter(None, names), LINE])])
+    _require_filled(path, table, required)
+    return table
+
+
+def _read(path: Path, required: Sequence[str]) -> str:
+    try:
+        with open_regular(path) as handle:
+            return handle.read().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        wanted = " and ".join(required)
+        raise InputError(f"{path}: no such file; it lists {wanted}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not a readable CSV table (byte {error.start} is not UTF-8); save it as UTF-8"
+        ) from error
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"{path}: not a readable CSV table ({one_line(error)}); mend it"
+        ) from error
+
+
+def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and cells of each line that is not blank."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: not a readable CSV table (row {reader.line_num}: {one_line(error)}); mend it"
+        ) from error
+
+
+def _names(path: Path, header: Sequence[str], others: Mapping[str, Sequence[str]]) -> list[str]:
+    own = {other: name for name, spellings in others.items() for other in spellings}
+    names = [own.get(cell.casefold(), cell.casefold()) for cell in header]
+    for position, name in enumerate(names):
+        if name and name in names[:position]:
+            first = header[names.index(name)]
+            raise InputError(
+                f"{path}: the columns {one_line(first)!r} and {one_line(header[position])!r} are "
+                f"both {one_line(name)}; keep one"
+            )
+    return names
+
+
+def _row(path: Path, line: int, names: Sequence[str], cells: Sequence[str]) -> dict[str, object]:
+    if any(cells[len(names) :]):
+        raise InputError(
+            f"{path}: row {line} has {len(cells)} cells, the header has {len(names)}; quote cells "
+            "that hold the delimiter"
+        )
+    filled = [*cells, *[""] * (len(names) - len(cells))]
+    return {**dict(zip(names, filled, strict=False)), LINE: line}
+
+
+def _require_filled(path: Path, table: pd.DataFrame, required: Sequence[str]) -> None:
+    for column in required:
+        empty = table.loc[table[column] == "", LINE]
+        if len(empty):
+            raise InputError(f"{path}: row {int(empty.iloc[0])} has no {column}; fill it in")

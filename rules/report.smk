@@ -4,9 +4,6 @@ from snakemake.io import regex_from_filepattern
 
 # Relative, so that a moved checkout reruns nothing.
 TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
-PUBLISHED_RESULTS = os.path.relpath(
-    os.path.join(workflow.basedir, "engram_audio", "prediction", "first_results.json")
-)
 RENDERERS = ("render_report", "render_question")  # a page does not time pages
 REPORT_TABLES = questions.tables_of_report(PLAN)
 
@@ -36,7 +33,6 @@ def rule_benchmarks() -> dict[str, str]:
 localrules:
     tabulate_verdicts,
     render_report,
-    write_first_results,
 
 
 rule tabulate_verdicts:
@@ -106,26 +102,3 @@ rule render_report:
         files=files,
     shell:
         "python -m engram_audio.steps.render_report {params.files} >{log:q} 2>&1"
-
-
-rule write_first_results:
-    """Set the first experiment's published numbers beside what known processes score."""
-    input:
-        settings=settings("write_first_results"),
-        published=PUBLISHED_RESULTS,
-    output:
-        document="docs/first-results.md",
-    log:
-        "<logs>/write_first_results.log",
-    benchmark:
-        "<benchmarks>/write_first_results.tsv"
-    conda:
-        "../envs/engram.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-        runtime=growing("10m"),
-    params:
-        files=files,
-    shell:
-        "python -m engram_audio.steps.write_first_results {params.files} >{log:q} 2>&1"

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.factorizer.networks import LinearPlusMlp
-from engram_audio.prediction.config import GaussianMixtureHead, StudentTMixtureHead
 from engram_audio.prediction.flow import ConditionalFlow
 from engram_audio.prediction.heads import DensityHead, GaussianMixture, StudentTMixture
 
@@ -18,7 +17,6 @@ LOG_2PI = math.log(2 * math.pi)
 LOG_SD_RANGE = (-7.0, 3.0)
 FLOW_TRANSFORMS = 2
 FLOW_WIDTH = 64
-HEADS = GaussianMixtureHead | StudentTMixtureHead
 
 
 class Posterior(NamedTuple):

@@ -29,8 +29,6 @@ from engram_audio.prediction.linear import (
 from engram_audio.prediction.reference import Reference
 from engram_audio.stats.floors import floored_variance
 
-LINEAR_NULLS = ("gaussian_marginal", "ar1", "ridge")
-
 
 class Rung(NamedTuple):
     """One null of one event.

@@ -2,6 +2,8 @@
 
 from snakemake.io import regex_from_filepattern
 
+from engram_audio.report.section_modules import section_modules
+
 # Relative, so that a moved checkout reruns nothing.
 TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
 RENDERERS = ("render_report", "render_question")  # a page does not time pages
@@ -18,6 +20,11 @@ def report_templates(wildcards) -> list[str]:
             if name.endswith((".j2", ".css", ".js"))
         ]
     return found
+
+
+def section_code(wildcards) -> tuple[tuple[str, ...], str]:
+    """The modules of the page's sections, which are found and not named."""
+    return section_modules(), ""
 
 
 def rule_benchmarks() -> dict[str, str]:
@@ -71,6 +78,7 @@ rule render_report:
                 "benchmarks": PLAN.config.pathvars.benchmarks,
                 "rule_benchmarks": rule_benchmarks,
             },
+            loads=section_code,
             section="report",
             config_sections=PLAN.section_names(),
         ),

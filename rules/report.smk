@@ -1,41 +1,5 @@
 """The page that people read."""
 
-from snakemake.io import regex_from_filepattern
-
-from engram_audio.report.section_modules import section_modules
-
-# Relative, so that a moved checkout reruns nothing.
-TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
-RENDERERS = ("render_report", "render_question")  # a page does not time pages
-REPORT_TABLES = questions.tables_of_report(PLAN)
-
-
-def report_templates(wildcards) -> list[str]:
-    """Page, partials, style and script."""
-    found = []
-    for folder, _, names in sorted(os.walk(TEMPLATES)):
-        found += [
-            os.path.join(folder, name)
-            for name in sorted(names)
-            if name.endswith((".j2", ".css", ".js"))
-        ]
-    return found
-
-
-def section_code(wildcards) -> tuple[tuple[str, ...], str]:
-    """The modules of the page's sections, which are found and not named."""
-    return section_modules(), ""
-
-
-def rule_benchmarks() -> dict[str, str]:
-    """Regular expression of each rule's benchmark files, without rules that this study never runs."""
-    idle = {*RENDERERS, *PLAN.idle_rules()}
-    return {
-        item.name: regex_from_filepattern(item.benchmark)
-        for item in workflow.rules
-        if item.benchmark and item.name not in idle and "(?!)" not in str(item.benchmark)
-    }
-
 
 localrules:
     tabulate_verdicts,

@@ -64,7 +64,9 @@ class ComparisonSettings(Section):
     reconstruction: ReconstructionSection
 
     def used(self, library: Collection[str], analysed: Collection[str]) -> Self:
-        """Return the stage without ladders and controls of what this study does not analyse.
+        """Return the stage without ladders and controls that this study does not use.
+
+        A ladder needs steps that are analysed, a control a row that is compared.
 
         Args:
             library: All representations that are defined: a name that is not stays, as a mistake.
@@ -72,7 +74,8 @@ class ComparisonSettings(Section):
         """
         others = set(library) - set(analysed)
         ladders = {name: steps for name, steps in self.ladders.items() if set(steps) - others}
-        controls = {name: row for name, row in self.controls.items() if name not in others}
+        idle = set(library) - set(self.representations)
+        controls = {name: row for name, row in self.controls.items() if name not in idle}
         return self.model_copy(update={"ladders": ladders, "controls": controls})
 
     @property

@@ -49,7 +49,6 @@ def stage_of(world: World, **changes: object) -> Stage:
             "window_frames": WINDOW,
             "lags_frames": LAGS,
             "targets": ("delta", "position"),
-            "seeds": (0,),
             "dequantization_fraction": 0.0,
             "resident_memory_gib": 1.0,
             "block_frames": 1024,

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engram_audio.densities.fit import Material, event_seed
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.factorizer.model import Factorizer, FrameScales
 from engram_audio.factorizer.task import ChunkData, FactorizerTask
-from engram_audio.prediction.fit import Material, event_seed
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
 

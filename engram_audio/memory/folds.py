@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio.latents.block import LatentBlock, split_block
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_gaussian
-from engram_audio.prediction.fit import Material
-from engram_audio.prediction.linear import (
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.fit import Material
+from engram_audio.densities.linear import (
     LinearFit,
     autoregression,
     marginal,
     ridge_regression,
 )
-from engram_audio.prediction.nulls import LadderMoments, Rung, base_for, rungs_for
+from engram_audio.densities.nulls import LadderMoments, Rung, base_for, rungs_for
+from engram_audio.latents.block import LatentBlock, split_block
 
 HELD = "held"
 PIECE_FRAMES = 65536  # moments are added up in pieces: their float64 copies stay small

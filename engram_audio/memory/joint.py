@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram_audio.densities.base import Batch, LinearBase
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.config import AnyHead, FlowHead
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_conditional
+from engram_audio.densities.fit import Material, choose_base, event_seed
+from engram_audio.densities.reference import InputScales
+from engram_audio.densities.task import DensityTask
+from engram_audio.densities.trunks import Mlp, SharedFrames
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.engram import EngramModule, EngramTrunk
 from engram_audio.memory.keys import KeyArrays, KeyEncoder, fit_key, ngram_ids
-from engram_audio.prediction.base import Batch, LinearBase
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.config import AnyHead, FlowHead
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_conditional
-from engram_audio.prediction.fit import Material, choose_base, event_seed
-from engram_audio.prediction.reference import InputScales
-from engram_audio.prediction.task import DensityTask
-from engram_audio.prediction.trunks import Mlp, SharedFrames
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
 

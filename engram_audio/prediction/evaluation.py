@@ -14,20 +14,20 @@ import numpy as np
 import pandas as pd
 
 from engram_audio import windows
-from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.latents.targets import targets_of
-from engram_audio.prediction import negatives, scores
-from engram_audio.prediction.config import PredictionEvaluationSection
-from engram_audio.prediction.predictor import Predictor, View, event_values
-from engram_audio.prediction.reduction import (
+from engram_audio.densities.config import PredictionEvaluationSection
+from engram_audio.densities.predictor import Predictor, View, event_values
+from engram_audio.densities.reduction import (
     FrameNames,
     SpeakerSums,
     WorstFrames,
     frame_names,
     stored_frames,
 )
-from engram_audio.prediction.reference import Reference
-from engram_audio.prediction.slices import EveryNth, slice_masks
+from engram_audio.densities.reference import Reference
+from engram_audio.densities.slices import EveryNth, slice_masks
+from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.latents.targets import targets_of
+from engram_audio.prediction import negatives, scores
 
 PARTS = ("train", "val", "eval")
 COVERAGE_LEVELS = (0.5, 0.9)

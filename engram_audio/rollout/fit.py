@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from engram_audio.prediction.base import LinearBase
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_gaussian
-from engram_audio.prediction.fit import Material, event_seed
-from engram_audio.prediction.nulls import Rung, base_for
-from engram_audio.prediction.reference import InputScales
+from engram_audio.densities.base import LinearBase
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.fit import Material, event_seed
+from engram_audio.densities.nulls import Rung, base_for
+from engram_audio.densities.reference import InputScales
 from engram_audio.rollout.config import (
     AnyMethod,
     BeliefMethod,

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.fit import Material, event_seed
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import FittedMemory, fit_lookup
 from engram_audio.memory.folds import Candidate, fold_material
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.fit import Material, event_seed
 from engram_audio.rollout.config import EnergyMethod, KStepMethod
 from engram_audio.rollout.fit import train_method
 from engram_audio.training.config import TrainingRecipe

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 
 from engram_audio import windows
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.config import AnyHead, HeadSection
+from engram_audio.densities.data import WindowData, thin, window_data
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_conditional, build_gaussian, components_of
+from engram_audio.densities.marginal_em import fit_mixture
+from engram_audio.densities.marginals import MarginalFit, fit_marginal, whitened_targets
+from engram_audio.densities.nulls import Rung, base_for
+from engram_audio.densities.reference import Reference
+from engram_audio.densities.task import DensityTask
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.config import AnyHead, HeadSection
-from engram_audio.prediction.data import WindowData, thin, window_data
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_conditional, build_gaussian, components_of
-from engram_audio.prediction.marginal_em import fit_mixture
-from engram_audio.prediction.marginals import MarginalFit, fit_marginal, whitened_targets
-from engram_audio.prediction.nulls import Rung, base_for
-from engram_audio.prediction.reference import Reference
-from engram_audio.prediction.task import DensityTask
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
 

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.bessel import log_vmf_normalizer, mean_resultant_length
-from engram_audio.prediction.heads import (
+from engram_audio.densities.bessel import log_vmf_normalizer, mean_resultant_length
+from engram_audio.densities.heads import (
     LOG_2PI,
     DensityHead,
     choose_components,

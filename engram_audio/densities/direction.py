@@ -11,7 +11,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from engram_audio.densities.bessel import log_vmf_normalizer, mean_resultant_length
 from engram_audio.densities.heads import (
     LOG_2PI,
     DensityHead,
@@ -19,6 +18,7 @@ from engram_audio.densities.heads import (
     pick,
     standard_gamma,
 )
+from engram_audio.numerics.bessel import log_vmf_normalizer, mean_resultant_length
 
 TINY = 1e-12
 MINIMUM_CONCENTRATION = 1e-3

@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 from sklearn.cluster import KMeans
 
 from engram_audio.errors import InputError
+from engram_audio.numerics import kmeans
 from engram_audio.section import validated
-from engram_audio.structure import kmeans
 from engram_audio.structure.cells import make_labeling, null_ratio_excess
 from engram_audio.structure.config import KeyFamilySection, MeanPoolKeys
 from engram_audio.structure.controls import permuted_index, swapped_index

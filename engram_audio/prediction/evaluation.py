@@ -6,7 +6,6 @@ candidates on an evenly thinned subset, whose size is reported. Memory is one bl
 Shapes: M targets of a block, S samples, D dimensions.
 """
 
-import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ from engram_audio.densities.reference import Reference
 from engram_audio.densities.slices import EveryNth, slice_masks
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
+from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.prediction import negatives, scores
 
 PARTS = ("train", "val", "eval")
@@ -145,7 +145,7 @@ class _Run:
         self.dimensions = np.zeros((2, len(reference.frame_mean)))
         self.num_frames = 0
         name = f"{part}/{task.event}/{task.lag_frames}"
-        self.generator = np.random.default_rng([section.seed, zlib.crc32(name.encode())])
+        self.generator = checksum_generator(section.seed, name)
 
     def set_thinning(self, total: int) -> None:
         """Fix which targets are stored and sampled."""

@@ -25,15 +25,15 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from engram_audio.prediction.base import LinearBase
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.config import TrunkSettings
-from engram_audio.prediction.data import WindowData
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.heads import GaussianMixture
-from engram_audio.prediction.reference import InputScales
-from engram_audio.prediction.task import DensityTask
-from engram_audio.prediction.trunks import build_trunk
+from engram_audio.densities.base import LinearBase
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.config import TrunkSettings
+from engram_audio.densities.data import WindowData
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.heads import GaussianMixture
+from engram_audio.densities.reference import InputScales
+from engram_audio.densities.task import DensityTask
+from engram_audio.densities.trunks import build_trunk
 from engram_audio.steps._training import keep_freed_memory
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import _train_step, build_optimizers

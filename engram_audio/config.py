@@ -22,6 +22,7 @@ from engram_audio.config_moved import refuse_moved
 from engram_audio.config_overlay import REMOVE, with_paths, without_removed
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.corpus_checks import check_roots
+from engram_audio.densities.config import PredictionSettings, check_prediction
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
@@ -32,7 +33,6 @@ from engram_audio.latents.config import (
     used_rows,
 )
 from engram_audio.memory.config import MemorySettings, check_memory
-from engram_audio.prediction.config import PredictionSettings, check_prediction
 from engram_audio.report.config import ReportSection
 from engram_audio.rollout.checks import check_rollout
 from engram_audio.rollout.config import RolloutSettings

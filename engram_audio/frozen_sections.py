@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from engram_audio.config import WorkflowConfig
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.memory.config import MemoryStageSection
-from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.section import Section
 from engram_audio.structure.config import (

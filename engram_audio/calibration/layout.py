@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio.corpus.seeds import named_generator
+from engram_audio.numerics.seeds import named_generator
 
 TRAIN, EVAL = "train", "eval"
 

@@ -12,9 +12,9 @@ from engram_audio.calibration.oracle import Oracle, Space
 from engram_audio.calibration.radial import diagonal_entropy
 from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.world import World, simulate
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
+from engram_audio.numerics.seeds import named_generator
 from engram_audio.windows import utterance_of_rows
 
 FRESH = 0x7A17  # added to the world's seed: truths are measured on data that no analysis sees

@@ -12,8 +12,8 @@ import numpy as np
 from engram_audio.calibration.layout import EVAL, Speaker, WorldSize, speakers
 from engram_audio.calibration.oracle import Oracle
 from engram_audio.calibration.truth import Truth
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
+from engram_audio.numerics.seeds import named_generator
 
 ENERGY_LOG_SD = 0.5
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.errors import InputError
+from engram_audio.numerics.seeds import named_generator
 
 
 def choose_utterances(

@@ -14,8 +14,8 @@ from torch import nn
 
 from engram_audio.codecs.adapters import trainer_module
 from engram_audio.codecs.fitted_config import TrainedCodecSettings
+from engram_audio.numerics.seeds import step_seed
 from engram_audio.training.loop import Callbacks, Task, TrainingState, train
-from engram_audio.training.order import step_seed
 
 
 class CodecTask(Task, Protocol):

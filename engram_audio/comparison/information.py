@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.prediction.comparison import (
+from engram_audio.densities.comparison import (
     Cell,
     SumTable,
     choose_baselines,

@@ -22,7 +22,7 @@ from engram_audio.comparison.information import (
     information_share,
 )
 from engram_audio.comparison.reconstruction import SCORES
-from engram_audio.prediction.comparison import described, with_intervals
+from engram_audio.densities.comparison import described, with_intervals
 from engram_audio.stats.estimate import Estimate
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.structure.config import OperativeGate

@@ -13,8 +13,8 @@ import soxr
 
 from engram_audio.corpus.demo_voices import VOICES, Voice
 from engram_audio.corpus.espeak import speak
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.errors import InputError
+from engram_audio.numerics.seeds import named_generator
 
 SUBSET = "demo-speech"
 SAMPLE_RATE_HZ = 16000

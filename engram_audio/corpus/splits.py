@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.corpus.identities import require_distinct
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.corpus.utterances import seconds_by_speaker
 from engram_audio.errors import InputError
+from engram_audio.numerics.seeds import named_generator
 
 SPLITS = ("train", "val", "eval")
 SPLIT_COLUMNS = ("utterance_id", "speaker_id", "split")

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from engram_audio.densities.flow import ConditionalFlow
+from engram_audio.densities.heads import DensityHead, GaussianMixture, StudentTMixture
 from engram_audio.factorizer.networks import LinearPlusMlp
-from engram_audio.prediction.flow import ConditionalFlow
-from engram_audio.prediction.heads import DensityHead, GaussianMixture, StudentTMixture
 
 LOG_2PI = math.log(2 * math.pi)
 LOG_SD_RANGE = (-7.0, 3.0)

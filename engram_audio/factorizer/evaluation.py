@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
+from engram_audio.densities.config import PredictionEvaluationSection
+from engram_audio.densities.reduction import SpeakerSums, frame_names
+from engram_audio.densities.slices import slice_masks
 from engram_audio.factorizer.bound import frame_bounds
 from engram_audio.factorizer.config import FactorizerEvaluationSection
 from engram_audio.factorizer.densities import Posterior, divergence
@@ -19,9 +22,6 @@ from engram_audio.factorizer.health import reconstructions
 from engram_audio.factorizer.model import Factorizer, States
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.config import PredictionEvaluationSection
-from engram_audio.prediction.reduction import SpeakerSums, frame_names
-from engram_audio.prediction.slices import slice_masks
 
 
 class Scope(NamedTuple):

@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engram_audio.densities.fit import Material
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.factorizer.model import Factorizer, FrameScales
 from engram_audio.factorizer.task import ChunkData, FactorizerTask
-from engram_audio.prediction.fit import Material, event_seed
+from engram_audio.numerics.seeds import named_seed
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
 
@@ -63,7 +64,7 @@ def factorizer_task(
         ValueError: A part has no utterance longer than the burn-in.
     """
     scales = frame_scales(material)
-    model = Factorizer(settings, scales, noise_floor(material), event_seed(seed, "weights"))
+    model = Factorizer(settings, scales, noise_floor(material), named_seed(seed, "weights"))
     train_data = chunk_data(material, "train", settings)
     val_data = chunk_data(material, "val", settings, recipe.maximum_validation_frames)
     for part, data in (("train", train_data), ("val", val_data)):
@@ -90,7 +91,7 @@ def train_factorizer(
     The task's `details` are those of the weights that are kept.
     """
     task = factorizer_task(settings, recipe, material, components, seed, device)
-    state = train(task, recipe, event_seed(seed, "steps"), device, state, callbacks)
+    state = train(task, recipe, named_seed(seed, "steps"), device, state, callbacks)
     task.model.eval()
     with torch.no_grad():
         task.validate()

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP, HEALTH
-from engram_audio.factorizer.config import FactorizerSection
-from engram_audio.prediction.comparison import (
+from engram_audio.densities.comparison import (
     Cell,
     SumTable,
     choose_baselines,
@@ -20,6 +18,8 @@ from engram_audio.prediction.comparison import (
     gain,
     with_intervals,
 )
+from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP, HEALTH
+from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.stats.estimate import Estimate, function_of, paired_difference
 
 LN2 = float(np.log(2))

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.latents.block import LatentBlock
+from engram_audio.numerics.seeds import named_generator
 
 MAXIMUM_MADS = 1000.0
 MAXIMUM_PEAKS = 100.0

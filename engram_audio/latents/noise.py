@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
+from engram_audio.numerics.seeds import named_generator
 
 
 class SignalScale(NamedTuple):

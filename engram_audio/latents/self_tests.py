@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio.codecs.base import Codec
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.errors import InputError
 from engram_audio.latents.batching import encode_batch
 from engram_audio.latents.long_clip import (
@@ -19,6 +18,7 @@ from engram_audio.latents.long_clip import (
 )
 from engram_audio.latents.own_clip import compare_pieces
 from engram_audio.latents.round_trip import log_mel_distance, spectrogram
+from engram_audio.numerics.seeds import named_generator
 
 FRAME_RATE_TOLERANCE = 1e-3  # SCIENCE 2: off by more than 0.1 % stops a shard
 NUM_PROBES = 5  # five decodings are all matched by chance in less than 1 % of cases

@@ -10,8 +10,8 @@ import hashlib
 import numpy as np
 import scipy.fft
 
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.latents.block import LatentBlock
+from engram_audio.numerics.seeds import named_generator
 
 
 def shuffle_frames(block: LatentBlock, seed: int) -> LatentBlock:

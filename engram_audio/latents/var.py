@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
+from engram_audio.numerics.seeds import named_generator
 
 CHUNK_ROWS = 8192  # rows of the regression held at a time; bounds memory, not the corpus
 MAXIMUM_DOUBLINGS = 60  # 2^60 steps: past any radius that float64 tells from one

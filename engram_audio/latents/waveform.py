@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio.codecs.waveform import resample
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.errors import InputError
+from engram_audio.numerics.seeds import named_generator
 
 
 class WaveformSettings(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
-from engram_audio.prediction.config import PredictionSettings, TargetName
+from engram_audio.densities.config import PredictionSettings, TargetName
 from engram_audio.section import Counts, Name, Names, NgramOrder, Section, Seeds
 from engram_audio.training.config import TrainingRecipe
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from engram_audio.densities.density import ConditionalDensity
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.fit import entries_of
 from engram_audio.memory.joint import EngramDensity
-from engram_audio.prediction.density import ConditionalDensity
 
 KNOCKED_OUT, CONSTANT_GATE, RANDOM_VALUES = "knock_out", "constant_gate", "random_values"
 

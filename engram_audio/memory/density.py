@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram_audio.densities.base import Batch
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.heads import choose_components
 from engram_audio.memory.entries import LOG_2PI, Entries
 from engram_audio.memory.keys import KeyEncoder, of_others
 from engram_audio.memory.slots import SlotMap
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.heads import choose_components
 
 NOTHING = -1e30  # log of no weight: finite, so that gradients pass it by instead of becoming NaN
 

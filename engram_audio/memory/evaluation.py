@@ -11,6 +11,13 @@ import pandas as pd
 import torch
 
 from engram_audio import windows
+from engram_audio.densities.base import Batch
+from engram_audio.densities.config import PredictionEvaluationSection
+from engram_audio.densities.data import WindowData, window_data
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.reduction import SpeakerSums, frame_names
+from engram_audio.densities.reference import Reference
+from engram_audio.densities.slices import EveryNth, slice_masks
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
 from engram_audio.memory.datastore import (
@@ -25,13 +32,6 @@ from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.joint import EngramDensity
 from engram_audio.memory.keys import KeyEncoder
 from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.config import PredictionEvaluationSection
-from engram_audio.prediction.data import WindowData, window_data
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.reduction import SpeakerSums, frame_names
-from engram_audio.prediction.reference import Reference
-from engram_audio.prediction.slices import EveryNth, slice_masks
 
 Model = ConditionalDensity | MemoryDensity
 

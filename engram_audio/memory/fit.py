@@ -13,6 +13,10 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
+from engram_audio.densities.base import Batch
+from engram_audio.densities.data import WindowData
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.fit import Material
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.datastore import Datastore
 from engram_audio.memory.density import Lookup, MemoryDensity
@@ -21,10 +25,6 @@ from engram_audio.memory.folds import Candidate, fold_of_utterances
 from engram_audio.memory.joint import EngramDensity
 from engram_audio.memory.keys import KeyEncoder, fit_key
 from engram_audio.memory.slots import SlotFrames, SlotMap, build_slots
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.data import WindowData
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.fit import Material
 
 BATCH = 4096
 SD_FLOOR = 1e-4  # of the base's whitened units

@@ -6,24 +6,24 @@ useful where it is not (SCIENCE 7). So residuals of a fold come from a base trai
 Shapes: D dimensions.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio.latents.block import LatentBlock, split_block
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_gaussian
-from engram_audio.prediction.fit import Material
-from engram_audio.prediction.linear import (
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.fit import Material
+from engram_audio.densities.linear import (
     LinearFit,
     autoregression,
     marginal,
     ridge_regression,
 )
-from engram_audio.prediction.nulls import LadderMoments, Rung, base_for, rungs_for
+from engram_audio.densities.nulls import LadderMoments, Rung, base_for, rungs_for
+from engram_audio.latents.block import LatentBlock, split_block
+from engram_audio.numerics.seeds import checksum
 
 HELD = "held"
 PIECE_FRAMES = 65536  # moments are added up in pieces: their float64 copies stay small
@@ -44,7 +44,7 @@ def fold_of_speakers(
             f"{len(names)} train speakers cannot be held out in {num_folds} folds; lower "
             "memory.num_folds"
         )
-    ordered = sorted(names, key=lambda name: (zlib.crc32(name.encode()), name))
+    ordered = sorted(names, key=lambda name: (checksum(name), name))
     return {name: place % num_folds for place, name in enumerate(ordered)}
 
 

@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram_audio.densities.base import Batch, LinearBase
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.config import AnyHead, FlowHead
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_conditional
+from engram_audio.densities.fit import Material, choose_base
+from engram_audio.densities.reference import InputScales
+from engram_audio.densities.task import DensityTask
+from engram_audio.densities.trunks import Mlp, SharedFrames
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.engram import EngramModule, EngramTrunk
 from engram_audio.memory.keys import KeyArrays, KeyEncoder, fit_key, ngram_ids
-from engram_audio.prediction.base import Batch, LinearBase
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.config import AnyHead, FlowHead
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_conditional
-from engram_audio.prediction.fit import Material, choose_base, event_seed
-from engram_audio.prediction.reference import InputScales
-from engram_audio.prediction.task import DensityTask
-from engram_audio.prediction.trunks import Mlp, SharedFrames
+from engram_audio.numerics.seeds import named_seed
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
 
@@ -124,12 +125,12 @@ def train_engram(
     See `training.loop.train` for interruption and resuming.
     """
     base = choose_base(
-        head, material, lag_frames, event, head.is_linear_skip, event_seed(seed, "base")
+        head, material, lag_frames, event, head.is_linear_skip, named_seed(seed, "base")
     )
-    key = fit_key(settings.key, material, lag_frames, event_seed(seed, "key"))
+    key = fit_key(settings.key, material, lag_frames, named_seed(seed, "key"))
     model = build_engram(
         settings, head, base, key, material.window_frames, material.reference.input_scales,
-        material.noise_sd, event_seed(seed, "weights", lag_frames, event),
+        material.noise_sd, named_seed(seed, "weights", lag_frames, event),
     )  # fmt: skip
     model.engram_trunk.is_shuffled = is_shuffled
     data = (
@@ -137,7 +138,7 @@ def train_engram(
         material.data("val", lag_frames, recipe.maximum_validation_frames),
     )
     task = DensityTask(model, *data, device)
-    run_seed = event_seed(seed, "steps", lag_frames, event)
+    run_seed = named_seed(seed, "steps", lag_frames, event)
     state = train(task, recipe, run_seed, device, state, callbacks)
     mark_seen(model, task, device)
     return Trained(model, base, key, state)

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio import windows
+from engram_audio.densities.data import thin
+from engram_audio.densities.fit import Material
 from engram_audio.latents.block import split_block
 from engram_audio.latents.targets import targets_of
 from engram_audio.memory.config import KeySettings, KMeansKey, LshKey, PcaKey, ProductKey
-from engram_audio.prediction.data import thin
-from engram_audio.prediction.fit import Material
-from engram_audio.structure.kmeans import fit_kmeans
-from engram_audio.structure.subspace import leading_eigenvectors
-from engram_audio.structure.window_moments import WindowAccumulator
+from engram_audio.numerics.kmeans import fit_kmeans
+from engram_audio.numerics.subspace import leading_eigenvectors
+from engram_audio.numerics.window_moments import WindowAccumulator
 
 RESTARTS, ITERATIONS = 3, 50
 PIECE_FRAMES = 65536

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from engram_audio.densities.config import AnyHead, FlowHead
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.trunks import Mlp, SharedFrames
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.joint import EngramDensity
-from engram_audio.prediction.config import AnyHead, FlowHead
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.trunks import Mlp, SharedFrames
 
 SMALLEST_WIDTH = 8
 

@@ -5,6 +5,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.null_storage import base_arrays, base_from
+from engram_audio.densities.reference import InputScales
+from engram_audio.densities.storage import HEAD
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.density import Lookup, MemoryDensity
 from engram_audio.memory.entries import Entries
@@ -12,11 +17,6 @@ from engram_audio.memory.fit import FittedMemory, entries_of
 from engram_audio.memory.joint import EngramDensity, Trained, build_engram
 from engram_audio.memory.keys import KeyArrays, KeyEncoder
 from engram_audio.memory.slots import SlotMap
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.null_storage import base_arrays, base_from
-from engram_audio.prediction.reference import InputScales
-from engram_audio.prediction.storage import HEAD
 
 Arrays = dict[str, np.ndarray]
 

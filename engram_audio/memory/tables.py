@@ -11,6 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.densities.comparison import (
+    Cell,
+    SumTable,
+    choose_baselines,
+    described,
+    described_quotients,
+    gain,
+    with_intervals,
+)
 from engram_audio.memory.columns import MEMORY as MEMORY_TABLE
 from engram_audio.memory.columns import MEMORY_VERDICT
 from engram_audio.memory.config import MemoryVerdictSection
@@ -22,15 +31,6 @@ from engram_audio.memory.names import (
     PROCEED,
     STOP,
     UNDECIDED,
-)
-from engram_audio.prediction.comparison import (
-    Cell,
-    SumTable,
-    choose_baselines,
-    described,
-    described_quotients,
-    gain,
-    with_intervals,
 )
 
 NATS_TO_BITS = 1 / math.log(2)

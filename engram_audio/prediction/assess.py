@@ -11,19 +11,19 @@ import pandas as pd
 import torch
 
 from engram_audio import windows
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.events import ANY_LAG, SPACES
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.model_predictor import ModelPredictor
+from engram_audio.densities.nulls import Rung
+from engram_audio.densities.predictor import Predictor
+from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
-from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.prediction.evaluation import PARTS, EventTask, evaluate_part
-from engram_audio.prediction.events import ANY_LAG, SPACES
-from engram_audio.prediction.factory import build_gaussian
 from engram_audio.prediction.free_running import Paths, collect_paths, mean_rollout
-from engram_audio.prediction.model_predictor import ModelPredictor
-from engram_audio.prediction.nulls import Rung
-from engram_audio.prediction.predictor import Predictor
-from engram_audio.prediction.reference import Reference
 
 TABLES = ("scores", "frames", "worst", "calibration", "dimensions")
 

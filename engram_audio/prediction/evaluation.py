@@ -6,7 +6,6 @@ candidates on an evenly thinned subset, whose size is reported. Memory is one bl
 Shapes: M targets of a block, S samples, D dimensions.
 """
 
-import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,20 +13,21 @@ import numpy as np
 import pandas as pd
 
 from engram_audio import windows
-from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.latents.targets import targets_of
-from engram_audio.prediction import negatives, scores
-from engram_audio.prediction.config import PredictionEvaluationSection
-from engram_audio.prediction.predictor import Predictor, View, event_values
-from engram_audio.prediction.reduction import (
+from engram_audio.densities.config import PredictionEvaluationSection
+from engram_audio.densities.predictor import Predictor, View, event_values
+from engram_audio.densities.reduction import (
     FrameNames,
     SpeakerSums,
     WorstFrames,
     frame_names,
     stored_frames,
 )
-from engram_audio.prediction.reference import Reference
-from engram_audio.prediction.slices import EveryNth, slice_masks
+from engram_audio.densities.reference import Reference
+from engram_audio.densities.slices import EveryNth, slice_masks
+from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.latents.targets import targets_of
+from engram_audio.numerics.seeds import checksum_generator
+from engram_audio.prediction import negatives, scores
 
 PARTS = ("train", "val", "eval")
 COVERAGE_LEVELS = (0.5, 0.9)
@@ -145,7 +145,7 @@ class _Run:
         self.dimensions = np.zeros((2, len(reference.frame_mean)))
         self.num_frames = 0
         name = f"{part}/{task.event}/{task.lag_frames}"
-        self.generator = np.random.default_rng([section.seed, zlib.crc32(name.encode())])
+        self.generator = checksum_generator(section.seed, name)
 
     def set_thinning(self, total: int) -> None:
         """Fix which targets are stored and sampled."""

@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 
 from engram_audio import windows
+from engram_audio.densities.base import Batch
+from engram_audio.densities.density import ConditionalDensity, event_offset
 from engram_audio.latents.block import LatentBlock
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.density import ConditionalDensity, event_offset
 
 
 class Paths(NamedTuple):

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
-from engram_audio.prediction.comparison import (
+from engram_audio.densities.comparison import (
     Baselines,
     Cell,
     SumTable,
@@ -21,7 +20,8 @@ from engram_audio.prediction.comparison import (
     strongest_null,
     with_intervals,
 )
-from engram_audio.prediction.events import ANY_LAG
+from engram_audio.densities.events import ANY_LAG
+from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
 from engram_audio.stats.robust import robust_summary
 
 LN2 = float(np.log(2))

@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource
-from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.forecasters import Belief, Direct
 from engram_audio.rollout.forecasts import (

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from engram_audio.prediction.base import LinearBase
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_gaussian
-from engram_audio.prediction.fit import Material, event_seed
-from engram_audio.prediction.nulls import Rung, base_for
-from engram_audio.prediction.reference import InputScales
+from engram_audio.densities.base import LinearBase
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.fit import Material
+from engram_audio.densities.nulls import Rung, base_for
+from engram_audio.densities.reference import InputScales
+from engram_audio.numerics.seeds import named_seed
 from engram_audio.rollout.config import (
     AnyMethod,
     BeliefMethod,
@@ -181,7 +182,7 @@ def method_task(
     if isinstance(settings, DirectMethod):
         dims = len(frame.scales.frame_mean)
         linear = fit_linear_forecasts(settings, train_data, material.window_frames, dims)
-    model = build_model(settings, frame, base, event_seed(seed, "weights"), linear)
+    model = build_model(settings, frame, base, named_seed(seed, "weights"), linear)
     if not any(True for _ in model.parameters()):
         raise ValueError("base: has no weights to train; name a prediction head")
     rest = (
@@ -213,7 +214,7 @@ def train_method(
 ) -> tuple[nn.Module, TrainingState]:
     """Train one method; see `training.loop.train` for interruption and resuming."""
     task = method_task(settings, recipe, material, base, seed, device)
-    state = train(task, recipe, event_seed(seed, "steps"), device, state, callbacks)
+    state = train(task, recipe, named_seed(seed, "steps"), device, state, callbacks)
     return task.model, state
 
 
@@ -235,7 +236,7 @@ def fit_guard(
         train_frames, val_frames = (_part_frames(material, part) for part in ("train", "val"))
         if isinstance(settings, NearestGuard):
             return fit_nearest(settings, train_frames, val_frames, mean, sd).to(device)
-        number = event_seed(seed, "guard")
+        number = named_seed(seed, "guard")
         return fit_codebook(settings, train_frames, val_frames, mean, sd, number).to(device)
     block = material.block
     own = {name for name, part in material.part_of.items() if part == "train"}
@@ -249,7 +250,7 @@ def fit_guard(
         GUARD_FACTOR,
     )
     return fit_contrast(
-        settings, model, starts, limits, GUARD_BATCH_PATHS, event_seed(seed, "guard")
+        settings, model, starts, limits, GUARD_BATCH_PATHS, named_seed(seed, "guard")
     )
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.base import Batch, LinearBase
-from engram_audio.prediction.reference import InputScales
-from engram_audio.prediction.trunks import ContextInput
+from engram_audio.densities.base import Batch, LinearBase
+from engram_audio.densities.reference import InputScales
+from engram_audio.densities.trunks import ContextInput
 from engram_audio.rollout.forecasts import Forecast, Gaussians
 from engram_audio.rollout.gated import INPUT_CLIP, Gated
 

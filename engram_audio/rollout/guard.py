@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram_audio.numerics.kmeans import assign, fit_kmeans
 from engram_audio.rollout.config import CodebookGuard, NearestGuard
-from engram_audio.structure.kmeans import assign, fit_kmeans
 
 CHUNK_VALUES = 1 << 24
 KMEANS_RESTARTS, KMEANS_ITERATIONS = 2, 25

@@ -10,16 +10,16 @@ Shapes: R contexts, K components, m entries, D dimensions.
 
 from torch import Tensor
 
-from engram_audio.memory.density import MemoryDensity
-from engram_audio.prediction.base import Batch, LinearBase
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.heads import (
+from engram_audio.densities.base import Batch, LinearBase
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.heads import (
     DensityHead,
     GaussianMixture,
     LowRankMixture,
     StandardNormal,
     StudentTMixture,
 )
+from engram_audio.memory.density import MemoryDensity
 from engram_audio.rollout.leveled import LeveledDensity
 from engram_audio.rollout.simulate import StepDensity
 

@@ -6,10 +6,10 @@ Shapes: R contexts, W window, D dimensions, P head parameters.
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.reference import InputScales
-from engram_audio.prediction.trunks import ContextInput
+from engram_audio.densities.base import Batch
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.reference import InputScales
+from engram_audio.densities.trunks import ContextInput
 from engram_audio.rollout.gated import INPUT_CLIP, Gated
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
+from engram_audio.densities.speakers import SpeakerMeans
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.speakers import SpeakerMeans
 
 
 class Starts(NamedTuple):

@@ -6,7 +6,7 @@ Shapes: T frames, D dimensions.
 import numpy as np
 import torch
 
-from engram_audio.prediction.reference import Reference
+from engram_audio.densities.reference import Reference
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Guard, Limits, Settings, StepDensity, free_run
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engram_audio.prediction.base import Batch
+from engram_audio.densities.base import Batch
 from engram_audio.rollout.measures import READS
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Run, StepDensity

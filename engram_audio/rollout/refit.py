@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.fit import Material
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import FittedMemory, fit_lookup
 from engram_audio.memory.folds import Candidate, fold_material
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.fit import Material, event_seed
+from engram_audio.numerics.seeds import named_seed
 from engram_audio.rollout.config import EnergyMethod, KStepMethod
 from engram_audio.rollout.fit import train_method
 from engram_audio.training.config import TrainingRecipe
@@ -49,5 +50,5 @@ def fit_on_tuned(
 ) -> FittedMemory:
     """Fit the lookup at lag 1 beside the tuned head; residuals come from the tuned folds."""
     candidate = Candidate(name, tuned, list(folds))
-    number = event_seed(seed, "refit")
+    number = named_seed(seed, "refit")
     return fit_lookup(settings, material, 1, [candidate], number, device)

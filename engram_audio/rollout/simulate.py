@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.base import Batch
+from engram_audio.densities.base import Batch
 from engram_audio.rollout.paths import Starts
 
 

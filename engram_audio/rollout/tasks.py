@@ -12,9 +12,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.reference import InputScales
+from engram_audio.densities.base import Batch
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.reference import InputScales
 from engram_audio.rollout.config import EnergyMethod, KStepMethod, NoiseMethod
 from engram_audio.rollout.forecasters import Forecaster
 from engram_audio.rollout.leveled import LeveledDensity

@@ -10,12 +10,12 @@ from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.latents import LatentStore
 from engram_audio.artifacts.resident import block_source
 from engram_audio.artifacts.table import read_table
+from engram_audio.densities.config import PredictionSection
+from engram_audio.densities.null_storage import unpack_reference, unpack_rungs
+from engram_audio.densities.nulls import Rung
+from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
-from engram_audio.prediction.config import PredictionSection
-from engram_audio.prediction.null_storage import unpack_reference, unpack_rungs
-from engram_audio.prediction.nulls import Rung
-from engram_audio.prediction.reference import Reference
 
 PARTS = ("train", "val", "eval")
 

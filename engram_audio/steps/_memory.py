@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engram_audio.artifacts.bundle import read_bundle
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.fit import Material
+from engram_audio.densities.nulls import Rung
+from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.memory.config import LINEAR
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.folds import Candidate, linear_candidates, linear_rungs
 from engram_audio.memory.joint import EngramDensity
 from engram_audio.memory.storage import unpack_engram, unpack_lookup
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_gaussian
-from engram_audio.prediction.fit import Material
-from engram_audio.prediction.nulls import Rung
-from engram_audio.prediction.reference import Reference
 from engram_audio.steps._prediction import read_models
 
 

@@ -10,17 +10,17 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.resident import block_source, resident_block
 from engram_audio.artifacts.tensors import read_tensors
-from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
-from engram_audio.prediction.config import (
+from engram_audio.densities.config import (
     PredictionEvaluationSection,
     PredictionSection,
 )
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.dequantization import noisy_source
-from engram_audio.prediction.fit import Material
-from engram_audio.prediction.reference import Reference
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.dequantization import noisy_source
+from engram_audio.densities.fit import Material
+from engram_audio.densities.reference import Reference
+from engram_audio.densities.storage import unpack_models
+from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
 from engram_audio.prediction.scores import compact_sensitivity
-from engram_audio.prediction.storage import unpack_models
 from engram_audio.steps._frames import PARTS, Frames, noise_of, read_nulls
 
 

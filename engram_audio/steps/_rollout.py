@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from engram_audio.artifacts.bundle import read_bundle
+from engram_audio.densities.config import PredictionSection
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.memory.storage import unpack_lookup
-from engram_audio.prediction.config import PredictionSection
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.config import (
     LINEAR_BASE,
     AnyMethod,

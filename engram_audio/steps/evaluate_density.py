@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from engram_audio.artifacts.table import write_table
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.assess import TABLES, assess, head_entries, roll_out
-from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls

@@ -6,9 +6,9 @@ import pandas as pd
 import torch
 
 from engram_audio.artifacts.table import write_table
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.factorizer.config import FactorizerEvaluationSection
 from engram_audio.factorizer.evaluation import Scope, score_part
-from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_factorizer

@@ -10,6 +10,8 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.densities.fit import Material
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.controls import (
     CONSTANT_GATE,
@@ -23,8 +25,6 @@ from engram_audio.memory.fit import build_datastore, mean_gate
 from engram_audio.memory.joint import EngramDensity
 from engram_audio.memory.matching import memory_budget
 from engram_audio.prediction.assess import Stage
-from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
-from engram_audio.prediction.fit import Material
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls

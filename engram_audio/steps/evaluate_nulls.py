@@ -4,8 +4,8 @@ from pathlib import Path
 
 from engram_audio.artifacts.identity import Scored, read_identity
 from engram_audio.artifacts.table import write_table
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.assess import TABLES, assess, null_entries
-from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._prediction import open_stage, read_models

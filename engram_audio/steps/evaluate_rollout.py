@@ -6,11 +6,11 @@ import pandas as pd
 import torch
 
 from engram_audio.artifacts.table import write_table
+from engram_audio.densities.config import PredictionSection
+from engram_audio.densities.dequantization import noisy_source
+from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
-from engram_audio.prediction.config import PredictionSection
-from engram_audio.prediction.dequantization import noisy_source
-from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.evaluation import climate_frames, evaluate_method, make_bench
 from engram_audio.rollout.paths import Starts, collect_starts

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from engram_audio.artifacts.bundle import write_bundle
-from engram_audio.prediction.config import PredictionNullsSection, PredictionSection
-from engram_audio.prediction.dequantization import noisy_source
-from engram_audio.prediction.null_storage import pack_reference, pack_rungs
-from engram_audio.prediction.nulls import LadderMoments, fit_ladder
-from engram_audio.prediction.reference import measure_reference
+from engram_audio.densities.config import PredictionNullsSection, PredictionSection
+from engram_audio.densities.dequantization import noisy_source
+from engram_audio.densities.null_storage import pack_reference, pack_rungs
+from engram_audio.densities.nulls import LadderMoments, fit_ladder
+from engram_audio.densities.reference import measure_reference
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.steps._frames import PARTS, noise_of, open_frames
 

@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 
 from engram_audio.artifacts.bundle import write_bundle
-from engram_audio.prediction.config import HeadSection, PredictionSection
-from engram_audio.prediction.fit import fit_marginals
-from engram_audio.prediction.storage import pack_marginals
+from engram_audio.densities.config import HeadSection, PredictionSection
+from engram_audio.densities.fit import fit_marginals
+from engram_audio.densities.storage import pack_marginals
 from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._frames import open_frames
 from engram_audio.steps._prediction import load_material

@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 
 from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.densities.config import PredictionSection
 from engram_audio.memory.config import LookupMemory, MemoryStageSection
 from engram_audio.memory.fit import fit_lookup
 from engram_audio.memory.storage import pack_lookup
-from engram_audio.prediction.config import PredictionSection
-from engram_audio.prediction.fit import event_seed
+from engram_audio.numerics.seeds import named_seed
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
                 material,
                 lag,
                 bases,
-                event_seed(files.seed, "memory"),
+                named_seed(files.seed, "memory"),
                 device,
                 is_shuffled,
             )

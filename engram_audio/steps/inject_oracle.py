@@ -9,9 +9,9 @@ from engram_audio.calibration.config import WorldsSection
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import simulate
+from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.errors import InputError
 from engram_audio.latents.config import WorldRepresentation
-from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.structure.config import StructureSection
 from engram_audio.structure.material import part_of_utterances, prepare

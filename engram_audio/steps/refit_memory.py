@@ -7,11 +7,11 @@ import torch
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.jsonl import write_jsonl
+from engram_audio.densities.config import PredictionSection
+from engram_audio.densities.density import ConditionalDensity
 from engram_audio.errors import InputError
 from engram_audio.memory.config import LookupMemory, MemoryStageSection
 from engram_audio.memory.storage import pack_lookup
-from engram_audio.prediction.config import PredictionSection
-from engram_audio.prediction.density import ConditionalDensity
 from engram_audio.rollout.config import EnergyMethod, KStepMethod, MethodSection, RefitMethod
 from engram_audio.rollout.fit import frame_of
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold

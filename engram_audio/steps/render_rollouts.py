@@ -8,10 +8,10 @@ from torch import nn
 
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.codecs.base import Codec
+from engram_audio.densities.config import PredictionSection
+from engram_audio.densities.reference import Reference
 from engram_audio.latents.batching import encode_batch
 from engram_audio.latents.round_trip import sound_of
-from engram_audio.prediction.config import PredictionSection
-from engram_audio.prediction.reference import Reference
 from engram_audio.rollout.players import continue_utterance
 from engram_audio.rollout.simulate import Guard, as_steps
 from engram_audio.steps._cli import Frozen, Wildcard, run

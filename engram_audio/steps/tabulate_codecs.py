@@ -12,7 +12,7 @@ from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.comparison.config import ComparedSection
 from engram_audio.comparison.information import measure
 from engram_audio.comparison.tables import Key, Row, codec_table, frontier_table
-from engram_audio.prediction.config import PredictionSection
+from engram_audio.densities.config import PredictionSection
 from engram_audio.section import Section
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run

@@ -12,10 +12,10 @@ from engram_audio.artifacts.identity import (
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join
 from engram_audio.artifacts.table import read_table, write_csv
+from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.factorizer.tables import Direct, Run, factorizer_table, sweep_table
-from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run
 

@@ -11,10 +11,10 @@ from engram_audio.artifacts.identity import (
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join
 from engram_audio.artifacts.table import read_table, write_csv
+from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
 from engram_audio.memory.config import MemoryStageSection, MemoryVerdictSection
 from engram_audio.memory.tables import Direct, Run, memory_table, verdict_table
-from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 

@@ -6,8 +6,8 @@ from engram_audio.artifacts.identity import Scored, read_identity, read_represen
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join
 from engram_audio.artifacts.table import write_csv
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
-from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run

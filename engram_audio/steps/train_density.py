@@ -7,9 +7,9 @@ import torch
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.jsonl import write_jsonl
-from engram_audio.prediction.config import HeadSection, PredictionSection
-from engram_audio.prediction.fit import events_trained, train_head
-from engram_audio.prediction.storage import density_spec, pack_density
+from engram_audio.densities.config import HeadSection, PredictionSection
+from engram_audio.densities.fit import events_trained, train_head
+from engram_audio.densities.storage import density_spec, pack_density
 from engram_audio.steps._cli import Device, Frozen, LogFolder, Output, StepFiles, Wildcard, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames

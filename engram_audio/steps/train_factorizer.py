@@ -7,12 +7,12 @@ import torch
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.jsonl import write_jsonl
+from engram_audio.densities.config import PredictionSection
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerHealthSection, FactorizerSection
 from engram_audio.factorizer.fit import noise_floor, train_factorizer
 from engram_audio.factorizer.health import collapse_reason
 from engram_audio.factorizer.storage import pack_factorizer
-from engram_audio.prediction.config import PredictionSection
 from engram_audio.steps._cli import (
     Device,
     Frozen,

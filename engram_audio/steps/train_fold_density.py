@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 
 from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.densities.config import HeadSection, PredictionSection
+from engram_audio.densities.fit import events_trained, train_head
+from engram_audio.densities.storage import density_spec, pack_density
 from engram_audio.memory.config import MemoryStageSection
 from engram_audio.memory.folds import fold_material
-from engram_audio.prediction.config import HeadSection, PredictionSection
-from engram_audio.prediction.fit import events_trained, train_head
-from engram_audio.prediction.storage import density_spec, pack_density
 from engram_audio.steps._cli import (
     Device,
     Frozen,

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.densities.config import AnyHead, HeadSection, PredictionSection
+from engram_audio.densities.fit import Material, events_trained, head_task, train_head
+from engram_audio.densities.storage import density_spec, pack_density
 from engram_audio.memory.config import MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.matching import Matched, match_width, memory_budget
-from engram_audio.prediction.config import AnyHead, HeadSection, PredictionSection
-from engram_audio.prediction.fit import Material, events_trained, head_task, train_head
-from engram_audio.prediction.storage import density_spec, pack_density
 from engram_audio.steps._cli import (
     Device,
     Frozen,

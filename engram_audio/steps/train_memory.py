@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 
 from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.densities.config import HeadSection, PredictionSection
+from engram_audio.densities.fit import events_trained
 from engram_audio.memory.config import EngramMemory, MemoryStageSection
 from engram_audio.memory.joint import train_engram
 from engram_audio.memory.storage import pack_engram
-from engram_audio.prediction.config import HeadSection, PredictionSection
-from engram_audio.prediction.fit import events_trained
 from engram_audio.steps._cli import (
     Device,
     Frozen,

@@ -8,9 +8,9 @@ from torch import nn
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.jsonl import write_jsonl
+from engram_audio.densities.config import PredictionSection
+from engram_audio.densities.fit import Material
 from engram_audio.errors import InputError
-from engram_audio.prediction.config import PredictionSection
-from engram_audio.prediction.fit import Material
 from engram_audio.rollout.config import AnyMethod, MethodSection, OneStepMethod, RefitMethod
 from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
 from engram_audio.rollout.simulate import as_steps

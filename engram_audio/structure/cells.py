@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio.structure.grouped import add_grouped
+from engram_audio.numerics.grouped import add_grouped
 from engram_audio.structure.normalization import Normalization
 from engram_audio.structure.targets import EVAL, PARTS, TRAIN
 

@@ -14,11 +14,11 @@ from scipy import linalg
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.numerics.subspace import leading_eigenvectors
+from engram_audio.numerics.window_moments import WindowAccumulator, WindowMoments
 from engram_audio.structure.config import KeyFamilySection, PcaKeys, PredictiveKeys
 from engram_audio.structure.normalization import Normalization
-from engram_audio.structure.subspace import leading_eigenvectors
 from engram_audio.structure.targets import TRAIN, SliceTargets
-from engram_audio.structure.window_moments import WindowAccumulator, WindowMoments
 
 # Features of a block's target rows, [M, Q] float32
 Extractor = Callable[[LatentBlock, np.ndarray], np.ndarray]

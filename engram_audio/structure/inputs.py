@@ -13,8 +13,8 @@ import numpy as np
 from engram_audio import windows
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.numerics.grouped import add_grouped
 from engram_audio.structure.config import KeyInput
-from engram_audio.structure.grouped import add_grouped
 from engram_audio.structure.targets import EVAL, TRAIN, FrameIndex
 
 

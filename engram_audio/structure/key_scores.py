@@ -12,6 +12,7 @@ import pandas as pd
 
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
+from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.structure.cells import make_labeling
 from engram_audio.structure.config import (
     NUM_CELLS_LIMIT,
@@ -51,7 +52,6 @@ from engram_audio.structure.scoring import (
     make_subspaces,
     score_labelings,
 )
-from engram_audio.structure.seeding import generator
 from engram_audio.structure.targets import TRAIN
 from engram_audio.views import SliceName
 
@@ -172,7 +172,9 @@ class _Work:
         quantizers = [
             fit_quantizer(
                 spec, sample, section.kmeans_restarts, section.kmeans_iterations,
-                generator(section.seed, "kmeans", self._key(key_input, spec), lag, slice_name),
+                checksum_generator(
+                    section.seed, "kmeans", self._key(key_input, spec), lag, slice_name
+                ),
             )
             for spec in specs
         ]  # fmt: skip
@@ -235,8 +237,8 @@ class _Work:
 
     def _control_indices(self, slice_name: SliceName) -> dict[str, np.ndarray | None]:
         targets, seed = self._material.slices[slice_name], self._section.seed
-        permuted = permuted_index(targets, generator(seed, "permuted", slice_name))
-        swapped = swapped_index(targets, generator(seed, "swapped", slice_name))
+        permuted = permuted_index(targets, checksum_generator(seed, "permuted", slice_name))
+        swapped = swapped_index(targets, checksum_generator(seed, "swapped", slice_name))
         indices: dict[str, np.ndarray | None] = {"none": None, "permuted": permuted}
         return indices if swapped is None else {**indices, "swapped": swapped}
 

@@ -16,8 +16,8 @@ from scipy import special
 
 from engram_audio import windows
 from engram_audio.latents.block import LatentBlock
+from engram_audio.numerics.grouped import add_grouped
 from engram_audio.structure.features import KeyContext, ridge_weights, window_moments
-from engram_audio.structure.grouped import add_grouped
 from engram_audio.structure.inputs import InputMeans, hold, input_source
 from engram_audio.structure.key_tables import TableBuilder
 from engram_audio.structure.material import Material

@@ -13,8 +13,8 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource
+from engram_audio.numerics.subspace import fix_signs
 from engram_audio.stats.floors import floored_variance
-from engram_audio.structure.subspace import fix_signs
 from engram_audio.structure.targets import SliceTargets
 
 

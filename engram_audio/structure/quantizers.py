@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engram_audio.numerics.kmeans import assign, fit_kmeans
 from engram_audio.structure.config import KeyFamilySection, TargetOracleKeys
 from engram_audio.structure.features import FeatureStream
-from engram_audio.structure.kmeans import assign, fit_kmeans
 
 # Cells, int32, and confidence (larger is surer; None where it is the cell's train count), [m]
 Quantize = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]

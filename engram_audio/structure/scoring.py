@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio.latents.block import BlockSource
+from engram_audio.numerics.grouped import add_grouped
 from engram_audio.structure.cells import CellSums, CellTables, Labeling, cell_tables
 from engram_audio.structure.config import StructureSection
-from engram_audio.structure.grouped import add_grouped
 from engram_audio.structure.normalization import Normalization, subspace_edges
 from engram_audio.structure.targets import EVAL, PARTS, TRAIN, SliceTargets
 

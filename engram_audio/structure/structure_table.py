@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.stats.bootstrap import percentile_interval, resampled_ratios, speaker_weights
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.structure.comparisons import (
@@ -30,7 +31,6 @@ from engram_audio.structure.estimates import (
     score_cube,
     take,
 )
-from engram_audio.structure.seeding import generator
 
 BOOTSTRAP_CELLS = 256  # cells resampled at a time; bounds memory at draws * cells numbers
 
@@ -147,7 +147,7 @@ def _add_bootstrap(
     num_speakers = len(estimates.cube.speaker_ids)
     if num_speakers < 2:
         return
-    rng = generator(statistics.seed, "bootstrap", name)
+    rng = checksum_generator(statistics.seed, "bootstrap", name)
     weights = speaker_weights(num_speakers, statistics.bootstrap_draws, rng)
     for start in range(0, len(chosen), BOOTSTRAP_CELLS):
         block = chosen[start : start + BOOTSTRAP_CELLS]

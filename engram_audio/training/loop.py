@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from engram_audio.numerics.seeds import step_seed
 from engram_audio.training.adamw import AdamW
 from engram_audio.training.config import TrainingRecipe
-from engram_audio.training.order import ShuffledOrder, step_seed
+from engram_audio.training.order import ShuffledOrder
 from engram_audio.training.schedule import learning_rate
 from engram_audio.training.tables import sparse_tables
 

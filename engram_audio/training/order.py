@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from engram_audio.numerics.seeds import step_seed
+
 
 class ShuffledOrder:
     """Batches of item numbers: every epoch a new permutation, short last batches left out.
@@ -34,12 +36,3 @@ class ShuffledOrder:
             self._epoch = epoch
         start = position * self.batch_items
         return self._permutation[start : start + self.batch_items]
-
-
-def step_seed(seed: int, step: int, stream: int = 0) -> int:
-    """Mix a seed, a counter and a stream number into one 63-bit seed (splitmix64)."""
-    mask = (1 << 64) - 1
-    state = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB + 1) & mask  # fmt: skip  # noqa: E501
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        state = ((state ^ (state >> shift)) * factor) & mask
-    return (state ^ (state >> 31)) >> 1

@@ -11,10 +11,10 @@ import numpy as np
 from engram_audio.calibration.oracle import Oracle
 from engram_audio.calibration.rows import CalibrationRow, compare
 from engram_audio.calibration.truth import Truth
-from engram_audio.prediction.config import PredictionEvaluationSection
+from engram_audio.densities.config import PredictionEvaluationSection
+from engram_audio.densities.predictor import OraclePredictor
+from engram_audio.densities.reference import Reference, measure_reference
 from engram_audio.prediction.evaluation import EventTask, evaluate_part
-from engram_audio.prediction.predictor import OraclePredictor
-from engram_audio.prediction.reference import Reference, measure_reference
 from engram_audio.stats.estimate import uncertain
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.structure.linear import errors_and_cosines

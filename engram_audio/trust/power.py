@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.calibration.config import PowerSection
-from engram_audio.corpus.seeds import named_generator
+from engram_audio.numerics.seeds import named_generator
 from engram_audio.stats.bootstrap import percentile_interval, resampled_ratios, speaker_weights
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.stats.estimate import Estimate, paired_difference, t_interval, uncertain

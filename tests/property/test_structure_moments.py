@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from engram_audio import windows
-from engram_audio.structure.grouped import CHUNK_ROWS, add_grouped
-from engram_audio.structure.subspace import leading_eigenvectors
-from engram_audio.structure.window_moments import WindowAccumulator
+from engram_audio.numerics.grouped import CHUNK_ROWS, add_grouped
+from engram_audio.numerics.subspace import leading_eigenvectors
+from engram_audio.numerics.window_moments import WindowAccumulator
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=6)
 

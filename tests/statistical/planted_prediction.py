@@ -18,23 +18,23 @@ from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import World, eval_block, simulate
 from engram_audio.config import WorkflowConfig, parse_config
-from engram_audio.latents.block import LatentBlock, concatenate_blocks
-from engram_audio.prediction import scores
-from engram_audio.prediction.config import (
+from engram_audio.densities.config import (
     AnyHead,
     PredictionEvaluationSection,
     PredictionSection,
 )
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.dequantization import noisy_source
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.dequantization import noisy_source
+from engram_audio.densities.events import ANY_LAG
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.fit import Material, fit_marginals, train_head
+from engram_audio.densities.model_predictor import ModelPredictor
+from engram_audio.densities.nulls import LadderMoments, fit_ladder, rungs_for
+from engram_audio.densities.predictor import View
+from engram_audio.densities.reference import measure_reference
+from engram_audio.latents.block import LatentBlock, concatenate_blocks
+from engram_audio.prediction import scores
 from engram_audio.prediction.evaluation import EventTask, evaluate_part
-from engram_audio.prediction.events import ANY_LAG
-from engram_audio.prediction.factory import build_gaussian
-from engram_audio.prediction.fit import Material, fit_marginals, train_head
-from engram_audio.prediction.model_predictor import ModelPredictor
-from engram_audio.prediction.nulls import LadderMoments, fit_ladder, rungs_for
-from engram_audio.prediction.predictor import View
-from engram_audio.prediction.reference import measure_reference
 from engram_audio.training.loop import Callbacks
 from engram_audio.trust.measurement import parts_of
 from tests import studies

@@ -7,8 +7,8 @@ from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import simulate
 from engram_audio.config import parse_config
+from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.latents.block import LatentBlock
-from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.structure.material import Material, prepare
 from engram_audio.trust.hidden_key import hidden_key_of
 from engram_audio.trust.measurement import (

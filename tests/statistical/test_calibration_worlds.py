@@ -18,9 +18,9 @@ from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.calibration.tables import FRAME_RATE_HZ
 from engram_audio.calibration.world import Draw, simulate
 from engram_audio.config import WorkflowConfig, parse_config
+from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.var import fit_var, simulate_var
-from engram_audio.prediction.config import PredictionEvaluationSection
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import Decided, decide_all
 from engram_audio.structure.key_scores import score_keys

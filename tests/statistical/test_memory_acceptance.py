@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from engram_audio.calibration.layout import WorldSize
+from engram_audio.densities.fit import head_task, train_head
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import FittedMemory, fit_lookup
 from engram_audio.memory.folds import linear_candidates
 from engram_audio.memory.matching import match_width, memory_budget
-from engram_audio.prediction.fit import head_task, train_head
 from engram_audio.training.loop import Callbacks
 from tests.statistical.planted_prediction import (
     CPU,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from engram_audio.prediction.factory import build_gaussian
-from engram_audio.prediction.fit import fit_marginals, head_task, train_head
-from engram_audio.prediction.nulls import rungs_for
-from engram_audio.prediction.task import DensityTask
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.fit import fit_marginals, head_task, train_head
+from engram_audio.densities.nulls import rungs_for
+from engram_audio.densities.task import DensityTask
 from engram_audio.training.loop import Callbacks
 from tests.unit.prediction_material import (
     Simulator,

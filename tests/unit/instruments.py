@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.fit import fit_marginals
 from engram_audio.latents.var import fit_var
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import linear_candidates
-from engram_audio.prediction.factory import build_gaussian
-from engram_audio.prediction.fit import fit_marginals
 from engram_audio.rollout.forecasts import marginals_of, moment_matched
 from engram_audio.rollout.health import measure_health
 from engram_audio.rollout.laws import step_law

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import TypeAdapter
 
+from engram_audio.densities.config import AnyHead, HeadSection
+from engram_audio.densities.data import WindowData, window_data
+from engram_audio.densities.fit import Material
+from engram_audio.densities.nulls import LadderMoments, fit_ladder
+from engram_audio.densities.reference import measure_reference
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.config import AnyHead, HeadSection
-from engram_audio.prediction.data import WindowData, window_data
-from engram_audio.prediction.fit import Material
-from engram_audio.prediction.nulls import LadderMoments, fit_ladder
-from engram_audio.prediction.reference import measure_reference
 from engram_audio.training.config import TrainingRecipe
 
 WINDOW = 4

@@ -7,8 +7,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.fit import Material, train_head
+from engram_audio.densities.base import Batch
+from engram_audio.densities.fit import Material, train_head
 from engram_audio.rollout.config import AnyMethod, MethodSection, RolloutSection
 from engram_audio.rollout.forecasts import Gaussians
 from engram_audio.rollout.paths import Starts, collect_starts

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from engram_audio.codecs.base import Codec
-from engram_audio.corpus.seeds import named_generator
 from engram_audio.errors import InputError
 from engram_audio.latents import extraction
 from engram_audio.latents.batching import encode_batch, frame_energy, pad_batch, plan_batches
@@ -20,6 +19,7 @@ from engram_audio.latents.self_tests import (
     run_self_tests,
 )
 from engram_audio.latents.waveform import WaveformSettings, permute_blocks, prepare_waveform
+from engram_audio.numerics.seeds import named_generator
 
 HOP = 8
 

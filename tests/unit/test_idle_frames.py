@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from engram_audio.densities.dequantization import with_noise
 from engram_audio.latents.block import LatentBlock, concatenate_blocks, split_block
 from engram_audio.latents.scored import SILENT_RMS, repeated_frames, scored_frames, silent_frames
 from engram_audio.latents.summary import summarize
-from engram_audio.prediction.dequantization import with_noise
 from engram_audio.rollout.paths import collect_starts
 from tests.unit.instruments import measure
 from tests.unit.prediction_material import World, first_order, make_block, make_world

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from engram_audio.densities.fit import head_task
 from engram_audio.memory.controls import engram_controls
 from engram_audio.memory.datastore import KernelChoice, Neighbours, choose_kernel, kernel_log
 from engram_audio.memory.engram import EngramModule
@@ -12,7 +13,6 @@ from engram_audio.memory.hashing import NgramHash, next_primes
 from engram_audio.memory.joint import Trained, train_engram
 from engram_audio.memory.matching import head_budget, match_width, memory_budget, widened
 from engram_audio.memory.storage import pack_engram, unpack_engram
-from engram_audio.prediction.fit import head_task
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
 from engram_audio.training.packing import pack_state, unpack_state
 from tests.unit.memory_material import engram, table_of

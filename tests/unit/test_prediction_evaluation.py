@@ -8,14 +8,14 @@ import pytest
 import scipy.stats
 import torch
 
+from engram_audio.densities.comparison import Cell, SumTable, choose_baselines, gain
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.densities.factory import build_conditional
+from engram_audio.densities.fit import fit_marginals
+from engram_audio.densities.nulls import base_for
+from engram_audio.densities.slices import EveryNth
 from engram_audio.prediction import negatives, scores
 from engram_audio.prediction.assess import Stage, assess, head_entries, null_entries, roll_out
-from engram_audio.prediction.comparison import Cell, SumTable, choose_baselines, gain
-from engram_audio.prediction.config import PredictionEvaluationSection, PredictionSection
-from engram_audio.prediction.factory import build_conditional
-from engram_audio.prediction.fit import fit_marginals
-from engram_audio.prediction.nulls import base_for
-from engram_audio.prediction.slices import EveryNth
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from tests.unit.prediction_material import (
     LAGS,

@@ -10,16 +10,16 @@ import scipy.stats
 import torch
 from torch import distributions
 
-from engram_audio.prediction.bessel import log_bessel_i, log_vmf_normalizer, mean_resultant_length
-from engram_audio.prediction.direction import DirectionMagnitude
-from engram_audio.prediction.flow import ConditionalFlow
-from engram_audio.prediction.heads import (
+from engram_audio.densities.direction import DirectionMagnitude
+from engram_audio.densities.flow import ConditionalFlow
+from engram_audio.densities.heads import (
     DensityHead,
     GaussianMixture,
     LowRankMixture,
     StandardNormal,
     StudentTMixture,
 )
+from engram_audio.numerics.bessel import log_bessel_i, log_vmf_normalizer, mean_resultant_length
 
 RANGE = (-7.0, 7.0)
 # float32 sums of a few hundred terms of order one: 1e-7 each, growing like their number

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from engram_audio import windows
-from engram_audio.prediction.base import LinearBase
-from engram_audio.prediction.density import event_offset
-from engram_audio.prediction.factory import build_gaussian
-from engram_audio.prediction.linear import LaggedMoments, problem_of, ridge_weight
-from engram_audio.prediction.nulls import base_for, rungs_for
-from engram_audio.prediction.task import DensityTask
+from engram_audio.densities.base import LinearBase
+from engram_audio.densities.density import event_offset
+from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.linear import LaggedMoments, problem_of, ridge_weight
+from engram_audio.densities.nulls import base_for, rungs_for
+from engram_audio.densities.task import DensityTask
 from tests.unit.prediction_material import first_order, make_block, make_world, white_noise
 
 CPU = torch.device("cpu")

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
-from engram_audio.prediction.factory import build_conditional
-from engram_audio.prediction.fit import fit_marginals
-from engram_audio.prediction.null_storage import (
+from engram_audio.densities.factory import build_conditional
+from engram_audio.densities.fit import fit_marginals
+from engram_audio.densities.null_storage import (
     pack_reference,
     pack_rungs,
     unpack_reference,
     unpack_rungs,
 )
-from engram_audio.prediction.nulls import base_for
-from engram_audio.prediction.storage import (
+from engram_audio.densities.nulls import base_for
+from engram_audio.densities.storage import (
     density_spec,
     pack_density,
     pack_marginals,

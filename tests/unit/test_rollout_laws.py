@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from engram_audio.densities.base import Batch
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.fit import train_head
 from engram_audio.memory.fit import fit_lookup
 from engram_audio.memory.folds import Candidate
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.fit import train_head
 from engram_audio.rollout.fit import build_model, frame_of, linear_density
 from engram_audio.rollout.forecasts import marginals_of, moment_matched
 from engram_audio.rollout.laws import has_laws, step_law

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from engram_audio.densities.fit import train_head
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import linear_candidates
-from engram_audio.prediction.fit import train_head
 from engram_audio.rollout.config import KStepMethod, memory_base
 from engram_audio.rollout.measures import READS
 from engram_audio.rollout.paths import collect_starts

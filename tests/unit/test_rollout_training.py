@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from engram_audio.prediction.base import Batch
+from engram_audio.densities.base import Batch
 from engram_audio.rollout.config import EnergyMethod, OneStepMethod
 from engram_audio.rollout.fit import (
     build_model,

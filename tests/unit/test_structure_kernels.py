@@ -8,15 +8,15 @@ from pydantic import TypeAdapter
 from sklearn.cluster import KMeans
 
 from engram_audio.errors import InputError
+from engram_audio.numerics import kmeans
+from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.section import validated
-from engram_audio.structure import kmeans
 from engram_audio.structure.cells import make_labeling, null_ratio_excess
 from engram_audio.structure.config import KeyFamilySection, MeanPoolKeys
 from engram_audio.structure.controls import permuted_index, swapped_index
 from engram_audio.structure.curves import confidence_ranks, curve_sums
 from engram_audio.structure.ngrams import ngram_coverage
 from engram_audio.structure.quantizers import QuantizerSpec, fit_quantizer, not_attempted
-from engram_audio.structure.seeding import generator
 from engram_audio.structure.targets import SliceTargets
 
 
@@ -29,7 +29,7 @@ def anisotropic(num_rows: int = 4000, width: int = 6) -> np.ndarray:
 def test_kmeans_reaches_the_inertia_of_sklearn():
     """Within 1 % of the best of ten runs of sklearn; runs on such data spread by about 0.5 %."""
     points = anisotropic()
-    found = kmeans.assign(points, kmeans.fit_kmeans(points, 64, 10, 100, generator(0)))[1]
+    found = kmeans.assign(points, kmeans.fit_kmeans(points, 64, 10, 100, checksum_generator(0)))[1]
     reference: Any = KMeans(64, n_init=10, random_state=0).fit(points)  # type: ignore[arg-type]
     assert found.sum(dtype=np.float64) <= 1.01 * reference.inertia_
 
@@ -46,9 +46,11 @@ def test_assignment_is_the_nearest_centroid():
 
 def test_same_generator_same_bits():
     points = anisotropic()
-    first = kmeans.fit_kmeans(points, 30, 3, 10, generator(1, "a"))
-    assert np.array_equal(first, kmeans.fit_kmeans(points, 30, 3, 10, generator(1, "a")))
-    assert not np.array_equal(first, kmeans.fit_kmeans(points, 30, 3, 10, generator(1, "b")))
+    first = kmeans.fit_kmeans(points, 30, 3, 10, checksum_generator(1, "a"))
+    assert np.array_equal(first, kmeans.fit_kmeans(points, 30, 3, 10, checksum_generator(1, "a")))
+    assert not np.array_equal(
+        first, kmeans.fit_kmeans(points, 30, 3, 10, checksum_generator(1, "b"))
+    )
 
 
 def test_no_cell_stays_empty_where_points_differ():
@@ -61,14 +63,16 @@ def test_no_cell_stays_empty_where_points_differ():
 
 def test_more_cells_than_distinct_points_is_harmless_and_than_points_refused():
     points = np.ones((10, 2), dtype=np.float32)
-    assert np.isfinite(kmeans.fit_kmeans(points, 4, 2, 5, generator(0))).all()
+    assert np.isfinite(kmeans.fit_kmeans(points, 4, 2, 5, checksum_generator(0))).all()
     with pytest.raises(ValueError, match="cannot have 11 cells"):
-        kmeans.fit_kmeans(points, 11, 1, 5, generator(0))
+        kmeans.fit_kmeans(points, 11, 1, 5, checksum_generator(0))
 
 
 def test_quantile_bins_are_even_on_train_and_mixed_radix():
     features = np.random.default_rng(0).normal(size=(4000, 2)).astype(np.float32)
-    quantize = fit_quantizer(QuantizerSpec("quantile_bins_4", 16, 4), features, 1, 1, generator(0))
+    quantize = fit_quantizer(
+        QuantizerSpec("quantile_bins_4", 16, 4), features, 1, 1, checksum_generator(0)
+    )
     labels, confidence = quantize(features)
     assert confidence is None
     for digit in (labels // 4, labels % 4):
@@ -108,7 +112,7 @@ def targets(part: list[int], utterance: list[int]) -> SliceTargets:
 
 def test_permuted_labels_stay_in_their_part_and_keep_their_counts():
     slice_targets = targets([0] * 50 + [1] * 20 + [2] * 30, [0] * 50 + [1] * 20 + [2] * 30)
-    index = permuted_index(slice_targets, generator(0))
+    index = permuted_index(slice_targets, checksum_generator(0))
     assert np.array_equal(np.sort(index), np.arange(100))
     assert np.array_equal(slice_targets.part[index], slice_targets.part)
 
@@ -117,7 +121,7 @@ def test_swapped_labels_come_in_order_from_another_utterance_of_the_part():
     utterance = np.repeat([0, 1, 2, 3, 4], [7, 5, 9, 4, 6])
     part = np.array([0, 0, 2, 0, 2])[utterance]
     slice_targets = targets(part.tolist(), utterance.tolist())
-    index = swapped_index(slice_targets, generator(3))
+    index = swapped_index(slice_targets, checksum_generator(3))
     assert index is not None
     assert np.array_equal(part[index], part)
     for own in range(5):
@@ -131,7 +135,7 @@ def test_swapped_labels_come_in_order_from_another_utterance_of_the_part():
 
 
 def test_one_utterance_has_nobody_to_swap_with():
-    assert swapped_index(targets([0, 0, 1, 1, 1], [0, 0, 1, 2, 2]), generator(0)) is None
+    assert swapped_index(targets([0, 0, 1, 1, 1], [0, 0, 1, 2, 2]), checksum_generator(0)) is None
 
 
 def test_null_excess_by_hand():

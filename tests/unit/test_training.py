@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
-from engram_audio.prediction import marginal_em
+from engram_audio.densities import marginal_em
+from engram_audio.numerics.seeds import step_seed
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
-from engram_audio.training.order import ShuffledOrder, step_seed
+from engram_audio.training.order import ShuffledOrder
 from engram_audio.training.packing import pack_state, unpack_state
 from engram_audio.training.schedule import learning_rate
 from tests.unit.prediction_material import recipe

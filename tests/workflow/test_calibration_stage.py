@@ -15,7 +15,7 @@ from engram_audio.calibration.published import Published, published_rows
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import Draw, simulate
 from engram_audio.config import parse_config
-from engram_audio.prediction.config import PredictionEvaluationSection
+from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.steps import import_arrays, index_arrays, make_splits
 from engram_audio.structure.material import part_of_utterances, prepare
 from engram_audio.trust.measurement import Analysis, all_truths, tables_of

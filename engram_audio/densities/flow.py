@@ -9,7 +9,7 @@ import torch
 import zuko
 from torch import Tensor
 
-from engram_audio.prediction.heads import DensityHead
+from engram_audio.densities.heads import DensityHead
 
 MEAN_SAMPLES = 64
 NUM_BINS = 8  # of each monotone rational-quadratic spline, on [-5, 5]; identity outside

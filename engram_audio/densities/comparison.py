@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.columns import Table
-from engram_audio.prediction.events import ANY_LAG
+from engram_audio.densities.events import ANY_LAG
 from engram_audio.stats.estimate import (
     Estimate,
     Uncertain,

@@ -11,8 +11,8 @@ import pandas as pd
 import scipy.sparse
 
 from engram_audio import windows
+from engram_audio.densities.predictor import View
 from engram_audio.latents.block import LatentBlock
-from engram_audio.prediction.predictor import View
 
 
 class FrameNames(NamedTuple):

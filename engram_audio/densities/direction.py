@@ -11,14 +11,14 @@ import math
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.bessel import log_vmf_normalizer, mean_resultant_length
-from engram_audio.prediction.heads import (
+from engram_audio.densities.heads import (
     LOG_2PI,
     DensityHead,
     choose_components,
     pick,
     standard_gamma,
 )
+from engram_audio.numerics.bessel import log_vmf_normalizer, mean_resultant_length
 
 TINY = 1e-12
 MINIMUM_CONCENTRATION = 1e-3

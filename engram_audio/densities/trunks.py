@@ -6,8 +6,8 @@ Shapes: B targets, W window, D dimensions, E frame embedding, P parameters.
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.config import TrunkSettings
-from engram_audio.prediction.reference import InputScales
+from engram_audio.densities.config import TrunkSettings
+from engram_audio.densities.reference import InputScales
 
 
 class FreeParameters(nn.Module):

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.config import HeadSection, StudentTMixtureHead
-from engram_audio.prediction.data import WindowData
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import (
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.config import HeadSection, StudentTMixtureHead
+from engram_audio.densities.data import WindowData
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import (
     build_marginal,
     can_grow,
     components_of,
@@ -21,9 +21,9 @@ from engram_audio.prediction.factory import (
     log_floor_of,
     set_mixture,
 )
-from engram_audio.prediction.heads import _Mixture
-from engram_audio.prediction.marginal_em import MixtureParameters, fit_mixture
-from engram_audio.prediction.task import DensityTask
+from engram_audio.densities.heads import _Mixture
+from engram_audio.densities.marginal_em import MixtureParameters, fit_mixture
+from engram_audio.densities.task import DensityTask
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import train
 

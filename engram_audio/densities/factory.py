@@ -3,22 +3,22 @@
 import numpy as np
 import torch
 
-from engram_audio.prediction.base import LinearBase, noise_floor
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.config import (
+from engram_audio.densities.base import LinearBase, noise_floor
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.config import (
     DirectionMagnitudeHead,
     FlowHead,
     HeadSection,
     LowRankMixtureHead,
     StudentTMixtureHead,
 )
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.direction import DirectionMagnitude
-from engram_audio.prediction.flow import ConditionalFlow
-from engram_audio.prediction.heads import DensityHead, StandardNormal, build_mixture
-from engram_audio.prediction.marginal_em import MixtureParameters
-from engram_audio.prediction.reference import InputScales
-from engram_audio.prediction.trunks import FreeParameters, build_trunk
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.direction import DirectionMagnitude
+from engram_audio.densities.flow import ConditionalFlow
+from engram_audio.densities.heads import DensityHead, StandardNormal, build_mixture
+from engram_audio.densities.marginal_em import MixtureParameters
+from engram_audio.densities.reference import InputScales
+from engram_audio.densities.trunks import FreeParameters, build_trunk
 
 
 def log_floor_of(arrays: BaseArrays, noise_sd: np.ndarray) -> torch.Tensor | None:

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.config import HeadSection
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_conditional, build_marginal, components_of
-from engram_audio.prediction.marginals import MarginalFit
-from engram_audio.prediction.null_storage import Arrays, base_arrays, base_from
-from engram_audio.prediction.reference import InputScales
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.config import HeadSection
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_conditional, build_marginal, components_of
+from engram_audio.densities.marginals import MarginalFit
+from engram_audio.densities.null_storage import Arrays, base_arrays, base_from
+from engram_audio.densities.reference import InputScales
 
 HEAD = TypeAdapter(HeadSection)
 

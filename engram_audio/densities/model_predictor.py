@@ -6,11 +6,11 @@ Shapes: M targets, D dimensions, S samples, N candidates.
 import numpy as np
 import torch
 
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.data import WindowData, window_data
-from engram_audio.prediction.density import ConditionalDensity, event_offset
-from engram_audio.prediction.predictor import View
-from engram_audio.prediction.speakers import SpeakerMeans
+from engram_audio.densities.base import Batch
+from engram_audio.densities.data import WindowData, window_data
+from engram_audio.densities.density import ConditionalDensity, event_offset
+from engram_audio.densities.predictor import View
+from engram_audio.densities.speakers import SpeakerMeans
 
 CANDIDATE_VALUES = 1 << 22  # floats of one batch of candidates or samples; bounds memory
 

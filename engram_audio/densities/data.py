@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
+from engram_audio.densities.base import Batch
+from engram_audio.densities.speakers import SpeakerMeans
 from engram_audio.latents.block import LatentBlock
-from engram_audio.prediction.base import Batch
-from engram_audio.prediction.speakers import SpeakerMeans
 
 
 class WindowData:

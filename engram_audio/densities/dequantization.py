@@ -3,12 +3,12 @@
 Shapes: D dimensions.
 """
 
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.numerics.seeds import checksum_generator
 
 
 def with_noise(block: LatentBlock, noise_sd: np.ndarray, seed: int) -> LatentBlock:
@@ -18,7 +18,7 @@ def with_noise(block: LatentBlock, noise_sd: np.ndarray, seed: int) -> LatentBlo
     frames = np.array(block.frames, dtype=np.float32)
     for number, name in enumerate(block.utterance_ids):
         rows = slice(int(block.offsets[number]), int(block.offsets[number + 1]))
-        generator = np.random.default_rng([seed, zlib.crc32(str(name).encode())])
+        generator = checksum_generator(seed, name)
         noise = generator.standard_normal(frames[rows].shape, dtype=np.float32)
         frames[rows] += noise * noise_sd.astype(np.float32)
     # noise hides what was repeated: the mark is that of the frames before it

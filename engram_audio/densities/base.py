@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.base_arrays import BaseArrays
+from engram_audio.densities.base_arrays import BaseArrays
 
 
 class Batch(NamedTuple):

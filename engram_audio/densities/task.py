@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from engram_audio.prediction.data import WindowData
-from engram_audio.prediction.density import ConditionalDensity
+from engram_audio.densities.data import WindowData
+from engram_audio.densities.density import ConditionalDensity
 
 VALIDATION_BATCH = 4096
 

@@ -8,7 +8,7 @@ Shapes: M features, Q feature dimensions, K centroids, R restarts.
 
 import numpy as np
 
-from engram_audio.structure.grouped import add_grouped
+from engram_audio.numerics.grouped import add_grouped
 
 POINTS_PER_CELL = 20  # of the subsample that the restarts compete on (performance: C1)
 SMALLEST_SUBSAMPLE = 8192

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio import windows
+from engram_audio.densities.speakers import SpeakerMeans, speaker_means
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.speakers import SpeakerMeans, speaker_means
 from engram_audio.stats.floors import floored_variance
 
 

@@ -14,11 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio import windows
-from engram_audio.latents.block import BlockSource
-from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.events import ANY_LAG, SPACES
-from engram_audio.prediction.linear import (
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.events import ANY_LAG, SPACES
+from engram_audio.densities.linear import (
     LOG_2PI,
     LaggedMoments,
     LinearFit,
@@ -26,7 +24,9 @@ from engram_audio.prediction.linear import (
     marginal,
     ridge_regression,
 )
-from engram_audio.prediction.reference import Reference
+from engram_audio.densities.reference import Reference
+from engram_audio.latents.block import BlockSource
+from engram_audio.latents.targets import targets_of
 from engram_audio.stats.floors import floored_variance
 
 

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.config import (
+from engram_audio.densities.config import (
     GaussianMixtureHead,
     LowRankMixtureHead,
     StudentTMixtureHead,

@@ -3,7 +3,6 @@
 Shapes: M targets, D dimensions, U utterances.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,18 +10,19 @@ import numpy as np
 import torch
 
 from engram_audio import windows
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.config import AnyHead, HeadSection
+from engram_audio.densities.data import WindowData, thin, window_data
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.factory import build_conditional, build_gaussian, components_of
+from engram_audio.densities.marginal_em import fit_mixture
+from engram_audio.densities.marginals import MarginalFit, fit_marginal, whitened_targets
+from engram_audio.densities.nulls import Rung, base_for
+from engram_audio.densities.reference import Reference
+from engram_audio.densities.task import DensityTask
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.config import AnyHead, HeadSection
-from engram_audio.prediction.data import WindowData, thin, window_data
-from engram_audio.prediction.density import ConditionalDensity
-from engram_audio.prediction.factory import build_conditional, build_gaussian, components_of
-from engram_audio.prediction.marginal_em import fit_mixture
-from engram_audio.prediction.marginals import MarginalFit, fit_marginal, whitened_targets
-from engram_audio.prediction.nulls import Rung, base_for
-from engram_audio.prediction.reference import Reference
-from engram_audio.prediction.task import DensityTask
+from engram_audio.numerics.seeds import named_seed
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
 
@@ -67,12 +67,6 @@ class Material(NamedTuple):
 def events_trained(lag_frames: int, targets: Sequence[str]) -> tuple[str, ...]:
     """Return the events a lag needs models for: at lag 1 one model scores both."""
     return tuple(targets[:1]) if lag_frames == 1 else tuple(targets)
-
-
-def event_seed(seed: int, *names: object) -> int:
-    """Return a seed of a named model: the same names, the same seed, on every machine."""
-    text = "/".join(str(name) for name in names)
-    return int(np.random.default_rng([seed, zlib.crc32(text.encode())]).integers(2**31))
 
 
 def choose_base(
@@ -130,7 +124,7 @@ def head_task(
 ) -> tuple[DensityTask, BaseArrays]:
     """Build an untrained head on its base, with its data."""
     base = choose_base(
-        settings, material, lag_frames, event, settings.is_linear_skip, event_seed(seed, "base")
+        settings, material, lag_frames, event, settings.is_linear_skip, named_seed(seed, "base")
     )
     model = build_conditional(
         settings,
@@ -138,7 +132,7 @@ def head_task(
         material.window_frames,
         material.reference.input_scales,
         material.noise_sd,
-        event_seed(seed, "weights", lag_frames, event),
+        named_seed(seed, "weights", lag_frames, event),
     )
     data = (
         material.data("train", lag_frames),
@@ -162,7 +156,7 @@ def train_head(
     task, base = head_task(
         settings, material, lag_frames, event, seed, recipe.maximum_validation_frames, device
     )
-    run_seed = event_seed(seed, "steps", lag_frames, event)
+    run_seed = named_seed(seed, "steps", lag_frames, event)
     state = train(task, recipe, run_seed, device, state, callbacks)
     return task.model, base, state
 
@@ -177,8 +171,8 @@ def fit_marginals(
         material.data("val", 1, settings.marginal.maximum_frames),
     )
     for space in ("delta", "position"):
-        base = choose_base(settings, material, 1, space, False, event_seed(seed, "base"))
-        run_seed = event_seed(seed, "marginal", space)
+        base = choose_base(settings, material, 1, space, False, named_seed(seed, "base"))
+        run_seed = named_seed(seed, "marginal", space)
         fit = fit_marginal(settings, recipe, base, data, material.noise_sd, run_seed)
         fits[space] = (fit, base)
     return fits

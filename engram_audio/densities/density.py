@@ -14,8 +14,8 @@ Shapes: B targets, W window, D dimensions, N candidates, S samples, P parameters
 import torch
 from torch import Tensor, nn
 
-from engram_audio.prediction.base import Batch, LinearBase
-from engram_audio.prediction.heads import DensityHead
+from engram_audio.densities.base import Batch, LinearBase
+from engram_audio.densities.heads import DensityHead
 
 
 class ConditionalDensity(nn.Module):

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from engram_audio.prediction.base_arrays import BaseArrays
-from engram_audio.prediction.linear import LinearFit
-from engram_audio.prediction.nulls import Rung
-from engram_audio.prediction.reference import Reference
-from engram_audio.prediction.speakers import SpeakerMeans
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.linear import LinearFit
+from engram_audio.densities.nulls import Rung
+from engram_audio.densities.reference import Reference
+from engram_audio.densities.speakers import SpeakerMeans
 
 Arrays = dict[str, np.ndarray]
 BASE_FIELDS = tuple(name for name in BaseArrays._fields if name != "target")

@@ -1,0 +1,1 @@
+"""Numerics that know no stage: seeds, k-means, grouped sums, moments, eigenvectors, units."""

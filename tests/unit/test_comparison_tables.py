@@ -275,7 +275,7 @@ def test_sources_in_a_circle_are_refused():
     ("place", "value", "message"),
     [
         ("representations", ["mimi"], "'mimi' is not one of mel_pca"),
-        ("ladders", {"noise": ["mel_pca_permuted", "mel_pca"]}, "ladders.noise: 'mel_pca_permuted'"),
+        ("ladders", {"noise": ["mel_pca_permuted", "mel_pca"]}, "noise: 'mel_pca_permuted'"),
         ("ladders", {"noise": ["mel_pcb"]}, "ladders.noise: 'mel_pcb'"),
         ("controls", {"mel_pcb": {"permuted": None, "truncated": None}}, "controls: 'mel_pcb'"),
         (

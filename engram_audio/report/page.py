@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from engram_audio.report.data import ReportData
 from engram_audio.report.published_tables import TABLES
@@ -34,6 +35,7 @@ def render_page(data: ReportData, templates: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = prose
     style, script = templates[STYLE], templates[SCRIPT]
     sections = [
         {
@@ -57,6 +59,11 @@ def render_page(data: ReportData, templates: Mapping[str, str]) -> str:
         script=Markup(script),
         script_hash=source_hash(script),
     )
+
+
+def prose(text: str) -> Markup:
+    """Return text for the page: what stands between backticks becomes code, the rest is escaped."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def is_run(section: SectionSpec, data: ReportData) -> bool:

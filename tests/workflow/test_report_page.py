@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from engram_audio.report.page import render_page, source_hash
+from engram_audio.report.page import prose, render_page, source_hash
 from engram_audio.report.registry import SECTIONS
 from engram_audio.report.sections import verdict as verdict_section
 from tests.report_memory_tables import with_memory
@@ -237,3 +237,8 @@ def test_a_page_of_one_question_says_of_every_other_stage_that_it_was_not_run(qu
 
 def test_the_page_of_the_whole_study_says_nothing_of_what_was_not_run(html):
     assert "Not run" not in html and "made this page" not in html
+
+
+def test_backticks_become_code_and_nothing_else_is_markup():
+    assert str(prose("set `a.b` & <b>")) == "set <code>a.b</code> &amp; &lt;b&gt;"
+    assert str(prose("`<script>`")) == "<code>&lt;script&gt;</code>"

@@ -30,9 +30,10 @@ test: $(VENV)/installed ## all tests that take seconds and need neither GPU nor 
 test-slow: $(VENV)/installed ## the tests that take minutes: truths, real speech, every rerun
 	$(RUN) pytest -m "slow and not slurm"
 
-check: $(VENV)/installed ## format, lint, types, rules, spelling, tests
+check: $(VENV)/installed ## format, lint, types, dead code, rules, spelling, tests
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	$(RUN) snakefmt --check $(RULES) && $(RUN) pyright
+	$(RUN) python -m tests.dead_code
 	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs engram_audio rules tests
 	$(RUN) snakemake --lint
 	$(RUN) $(TEST)

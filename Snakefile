@@ -32,6 +32,7 @@ container: "docker://condaforge/miniforge3:25.3.0-3"
 
 
 include: "rules/common.smk"
+include: "rules/pages.smk"
 include: "rules/corpus.smk"
 include: "rules/codecs.smk"
 include: "rules/latents.smk"

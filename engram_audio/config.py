@@ -127,7 +127,7 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
         "prediction": config.prediction.used(),
         "factorizer": used_factorizers(config.factorizer),
         "memory": config.memory.used(),
-        "comparison": config.comparison.used(settings.library, settings.analysed),
+        "comparison": config.comparison.used(settings.library),
         "rollout": used_methods(config.rollout),
     }
     used = used.model_copy(update=stages)

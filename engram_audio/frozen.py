@@ -19,7 +19,6 @@ from engram_audio.artifacts.atomic import hidden_beside
 from engram_audio.errors import InputError
 from engram_audio.provenance import canonical_json, code_digest, text_digest
 
-FOLDER = "config"  # below the results
 MAXIMUM_SUBJECT = 160  # file systems allow 255 bytes in a name
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / PACKAGE / "__pycache__" / "code_digests.json"
 _NEW: dict[str, Any] = {}  # parsed by this process and not kept yet
 RECORDED_PACKAGES = (
-    "numpy", "scipy", "scikit-learn", "torch", "transformers", "zarr", "soundfile", "soxr",
+    "numpy", "scipy", "torch", "transformers", "zarr", "soundfile", "soxr",
     "ai-edge-litert", "espeakng-loader", "pocket-tts", "snakemake",
 )  # fmt: skip
 

@@ -143,3 +143,21 @@ def codec_code(codec: str) -> tuple[tuple[str, ...], str]:
 def representation_code(wildcards) -> tuple[tuple[str, ...], str]:
     """The code of the representation's codec."""
     return codec_code(PLAN.latents.codec_of(wildcards.representation))
+
+
+def root_weights(wildcards) -> dict[str, dict[str, str]]:
+    """Pinned digests of a compared codec's weights, where a user's path names them."""
+    return pinned_weights(PLAN.comparison.root_codec(wildcards))
+
+
+def root_code(wildcards) -> tuple[tuple[str, ...], str]:
+    """The code of the codec at the root of a representation."""
+    return codec_code(PLAN.comparison.root_codec(wildcards))
+
+
+def compared_structure(wildcards) -> str:
+    """The published keys; stops a study that asks for codecs.csv and compares nothing."""
+    try:
+        return PLAN.comparison.structure_table()
+    except InputError as error:
+        raise WorkflowError(str(error)) from None

@@ -5,24 +5,6 @@ localrules:
     tabulate_codecs,
 
 
-def root_weights(wildcards) -> dict[str, dict[str, str]]:
-    """Pinned digests of a compared codec's weights, where a user's path names them."""
-    return pinned_weights(PLAN.comparison.root_codec(wildcards))
-
-
-def root_code(wildcards) -> tuple[tuple[str, ...], str]:
-    """The code of the codec at the root of a representation."""
-    return codec_code(PLAN.comparison.root_codec(wildcards))
-
-
-def compared_structure(wildcards) -> str:
-    """The published keys; stops a study that asks for codecs.csv and compares nothing."""
-    try:
-        return PLAN.comparison.structure_table()
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
 rule evaluate_reconstruction:
     """Decode eval utterances from a representation and score them against the original."""
     input:

@@ -1,42 +1,9 @@
 """The page that people read."""
 
-from snakemake.io import regex_from_filepattern
-
-# Relative, so that a moved checkout reruns nothing.
-TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
-PUBLISHED_RESULTS = os.path.relpath(
-    os.path.join(workflow.basedir, "engram_audio", "prediction", "first_results.json")
-)
-RENDERERS = ("render_report", "render_question")  # a page does not time pages
-REPORT_TABLES = questions.tables_of_report(PLAN)
-
-
-def report_templates(wildcards) -> list[str]:
-    """Page, partials, style and script."""
-    found = []
-    for folder, _, names in sorted(os.walk(TEMPLATES)):
-        found += [
-            os.path.join(folder, name)
-            for name in sorted(names)
-            if name.endswith((".j2", ".css", ".js"))
-        ]
-    return found
-
-
-def rule_benchmarks() -> dict[str, str]:
-    """Regular expression of each rule's benchmark files, without rules that this study never runs."""
-    idle = {*RENDERERS, *PLAN.idle_rules()}
-    return {
-        item.name: regex_from_filepattern(item.benchmark)
-        for item in workflow.rules
-        if item.benchmark and item.name not in idle and "(?!)" not in str(item.benchmark)
-    }
-
 
 localrules:
     tabulate_verdicts,
     render_report,
-    write_first_results,
 
 
 rule tabulate_verdicts:
@@ -75,6 +42,7 @@ rule render_report:
                 "benchmarks": PLAN.config.pathvars.benchmarks,
                 "rule_benchmarks": rule_benchmarks,
             },
+            loads=section_code,
             section="report",
             config_sections=PLAN.section_names(),
         ),
@@ -106,26 +74,3 @@ rule render_report:
         files=files,
     shell:
         "python -m engram_audio.steps.render_report {params.files} >{log:q} 2>&1"
-
-
-rule write_first_results:
-    """Set the first experiment's published numbers beside what known processes score."""
-    input:
-        settings=settings("write_first_results"),
-        published=PUBLISHED_RESULTS,
-    output:
-        document="docs/first-results.md",
-    log:
-        "<logs>/write_first_results.log",
-    benchmark:
-        "<benchmarks>/write_first_results.tsv"
-    conda:
-        "../envs/engram.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-        runtime=growing("10m"),
-    params:
-        files=files,
-    shell:
-        "python -m engram_audio.steps.write_first_results {params.files} >{log:q} 2>&1"

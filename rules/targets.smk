@@ -1,7 +1,5 @@
 """One target for each question: `snakemake structure` ends in results/structure.html."""
 
-BEFORE_STATES = f"<results>/{questions.BEFORE_STATES}"
-
 
 wildcard_constraints:
     question="|".join(questions.QUESTIONS),
@@ -16,43 +14,6 @@ localrules:
     rollout,
     tabulate_question_verdicts,
     render_question,
-
-
-def page_tables(wildcards) -> list[str]:
-    """Tables of a question's page."""
-    try:
-        names = questions.tables_of_page(PLAN, wildcards.question)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-    verdicts = f"<results>/questions/{wildcards.question}/verdicts.csv"
-    return [*(f"<results>/{name}" for name in names), verdicts]
-
-
-def page_judged(wildcards) -> list[str]:
-    """Those of these tables that its verdicts are judged from."""
-    return [f"<results>/{name}" for name in questions.judged_of_page(PLAN, wildcards.question)]
-
-
-def page_documents(wildcards) -> list[str]:
-    """The decision on what the page shows."""
-    folder = questions.folder_of_page(PLAN, wildcards.question)
-    return ["/".join(part for part in ("<results>", folder, "decision.json") if part)]
-
-
-def page_cells(wildcards) -> list[str]:
-    """Cells of what the page shows."""
-    return of_page(wildcards, PLAN.structure.cells())
-
-
-def page_latents(wildcards) -> list[str]:
-    """Latent summaries of what the page shows; nothing to hear, which would decode speech."""
-    return of_page(wildcards, PLAN.report.summaries())
-
-
-def of_page(wildcards, paths: list[str]) -> list[str]:
-    """Those of some files that the page shows."""
-    is_before = questions.folder_of_page(PLAN, wildcards.question)
-    return questions.without(questions.states(PLAN), paths) if is_before else paths
 
 
 use rule tabulate_verdicts as tabulate_question_verdicts with:
@@ -119,23 +80,6 @@ rule rollout:
     """Does it survive free running?"""
     input:
         "<results>/rollout.html",
-
-
-def before_states(name: str, **others) -> dict:
-    """Inputs of a rule without those of any z_dyn; `others` stand in the place of its own."""
-    own = {
-        key: value if isinstance(value, str) else questions.without(questions.states(PLAN), value)
-        for key, value in workflow.get_rule(name).input.items()
-        if key not in ("settings", *others)
-    }
-    return {"settings": settings_as(name, f"{name}_before_states"), **own, **others}
-
-
-def placed_before_states(name: str) -> dict[str, str]:
-    """Outputs of a rule, below `before_states/`."""
-    root = workflow.pathvars.apply("<results>")
-    outputs = workflow.get_rule(name).output.items()
-    return {key: f"{BEFORE_STATES}/{os.path.relpath(path, root)}" for key, path in outputs}
 
 
 if questions.states(PLAN):

@@ -5,12 +5,11 @@ from typing import Any
 
 from engram_audio.artifacts.columns import choose
 from engram_audio.artifacts.json_document import write_json
-from engram_audio.artifacts.published import TEMPLATE_SUFFIXES
 from engram_audio.artifacts.table import write_csv, write_table
 from engram_audio.provenance import canonical_json
 from engram_audio.report.data import ReportData
 from engram_audio.report.published_tables import TABLES
-from tests.report_tables import BASES, report_data
+from tests.report_tables import BASES, TEMPLATE_SUFFIXES, report_data
 
 TEMPLATES = Path(__file__).parents[1] / "report_templates"
 MANIFEST = {"step": "score_structure_keys", "code_digest": "0123456789abcdef", "seed": 0}

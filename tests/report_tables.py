@@ -374,11 +374,14 @@ def report_data(utterance_id: str = "v01-0003", verdict: str = "UNDECIDED") -> R
     return judged(data)
 
 
+TEMPLATE_SUFFIXES = (".j2", ".css", ".js")
+
+
 def templates() -> dict[str, str]:
     """Return the templates of the repository, by name."""
     from pathlib import Path
 
-    from engram_audio.artifacts.published import TEMPLATE_SUFFIXES, read_templates
+    from engram_audio.artifacts.published import read_templates
 
     folder = Path(__file__).parents[1] / "report_templates"
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in TEMPLATE_SUFFIXES]

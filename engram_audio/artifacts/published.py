@@ -14,8 +14,6 @@ from engram_audio.artifacts.json_document import read_text
 from engram_audio.artifacts.table import read_table_manifest, require_intact
 from engram_audio.errors import InputError
 
-TEMPLATE_SUFFIXES = (".j2", ".css", ".js")
-
 
 def read_csv(path: Path, table: Table) -> pd.DataFrame:
     """Read a published CSV; words such as `None` or `nan` in text columns stay text.

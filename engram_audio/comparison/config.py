@@ -6,12 +6,12 @@ from typing import Self
 from pydantic import Field
 
 from engram_audio.choices import require, require_listed
-from engram_audio.densities.config import PredictionSettings
 from engram_audio.latents.config import (
     CodecRepresentation,
     DerivedRepresentation,
     RepresentationSection,
 )
+from engram_audio.prediction.config import PredictionSettings
 from engram_audio.section import Name, Names, Section
 
 Rows = Mapping[str, RepresentationSection]
@@ -63,14 +63,13 @@ class ComparisonSettings(Section):
     )
     reconstruction: ReconstructionSection
 
-    def used(self, library: Collection[str], analysed: Collection[str]) -> Self:
-        """Return the stage without ladders and controls of what this study does not analyse.
+    def used(self, library: Collection[str]) -> Self:
+        """Return the stage without ladders and controls of what this study does not compare.
 
         Args:
             library: All representations that are defined: a name that is not stays, as a mistake.
-            analysed: Those that are analysed.
         """
-        others = set(library) - set(analysed)
+        others = set(library) - set(self.representations)
         ladders = {name: steps for name, steps in self.ladders.items() if set(steps) - others}
         controls = {name: row for name, row in self.controls.items() if name not in others}
         return self.model_copy(update={"ladders": ladders, "controls": controls})

@@ -42,9 +42,6 @@ ExclusionReason = Literal[
     "other_encoding",  # note: decoded, but not what the name says, or not PCM
     "mixed_down",  # note: the mean over channels is used
 ]
-NOTES = (
-    "unreadable_transcript", "no_speaker_entry", "unknown_sex", "other_encoding", "mixed_down",
-)  # fmt: skip
 AudioNote = tuple[Literal["other_encoding", "mixed_down"], str]
 # 200: with a suffix it is the name of a file, which has 255 bytes at most
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")

@@ -29,8 +29,6 @@ from engram_audio.latents.targets import targets_of
 from engram_audio.numerics.units import LOG_2PI
 from engram_audio.stats.floors import floored_variance
 
-LINEAR_NULLS = ("gaussian_marginal", "ar1", "ridge")
-
 
 class Rung(NamedTuple):
     """One null of one event.

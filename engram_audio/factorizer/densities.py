@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engram_audio.densities.config import GaussianMixtureHead, StudentTMixtureHead
 from engram_audio.densities.flow import ConditionalFlow
 from engram_audio.densities.heads import DensityHead, GaussianMixture, StudentTMixture
 from engram_audio.factorizer.networks import LinearPlusMlp
@@ -18,7 +17,6 @@ from engram_audio.numerics.units import LOG_2PI
 LOG_SD_RANGE = (-7.0, 3.0)
 FLOW_TRANSFORMS = 2
 FLOW_WIDTH = 64
-HEADS = GaussianMixtureHead | StudentTMixtureHead
 
 
 class Posterior(NamedTuple):

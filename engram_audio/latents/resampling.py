@@ -15,8 +15,6 @@ import scipy.linalg
 
 from engram_audio.latents.block import LatentBlock
 
-MODES = ("stack", "average", "average_residual")
-
 
 class Resampled(NamedTuple):
     """A block of groups and what grouping cost.
@@ -76,7 +74,7 @@ def resample_block(block: LatentBlock, frames_per_group: int, mode: str) -> Resa
     Args:
         block: Whole utterances, cold start dropped.
         frames_per_group: r.
-        mode: One of MODES.
+        mode: `stack`, `average` or `average_residual`.
     """
     sizes = np.diff(block.offsets)
     groups = sizes // frames_per_group

@@ -192,7 +192,6 @@ class EngramMemory(Section):
 
 
 MemorySection = Annotated[LookupMemory | EngramMemory, Field(discriminator="kind")]
-AnyMemory = LookupMemory | EngramMemory
 
 
 class MemoryControlsSection(Section):

@@ -128,9 +128,3 @@ def _row(
         "step_ratio": float(step / true_step.clamp_min(torch.finfo(true_step.dtype).tiny)),
     }
     return row
-
-
-def divergence_horizon(table: pd.DataFrame) -> int | None:
-    """Return the first horizon at which half the paths have diverged, or None."""
-    gone = table["num_alive"].to_numpy() * 2 < table["num_paths"].to_numpy()
-    return int(table["horizon_frames"].to_numpy()[gone][0]) if gone.any() else None

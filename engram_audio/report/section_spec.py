@@ -1,4 +1,4 @@
-"""What a section of the page is; `registry.py` lists them."""
+"""What a section of the page is; `registry.py` finds them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ class SectionSpec(NamedTuple):
 
     Attributes:
         name: Permalink and name of the partial, `sections/<name>.html.j2`.
+        place: Sections stand in the order of these numbers.
         title: Heading.
         lead: One sentence for a newcomer: what this shows and how to read it.
         needs: Names of tables without which the section is left out.
@@ -18,6 +19,7 @@ class SectionSpec(NamedTuple):
     """
 
     name: str
+    place: int
     title: str
     lead: str
     needs: tuple[str, ...]

@@ -1,6 +1,6 @@
 """A lookup on a head that rollout training has tuned: folds are tuned alike, then it is fitted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -17,7 +17,6 @@ from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState
 
 EVENT = "delta"
-TuneFold = Callable[[int, ConditionalDensity], ConditionalDensity]
 
 
 def tune_fold(

@@ -82,11 +82,6 @@ def paired_difference(first: Estimate, second: Estimate) -> Estimate:
     return function_of(first.value - second.value, [(1.0, first), (-1.0, second)])
 
 
-def independent_difference(first: Uncertain, second: Uncertain) -> Uncertain:
-    """Return first - second on different speakers, with Welch-Satterthwaite degrees of freedom."""
-    return linear_combination(first, second, -1.0)
-
-
 def linear_combination(first: Uncertain, second: Uncertain, slope: np.ndarray | float) -> Uncertain:
     """Return first + slope * second of independent groups (Welch-Satterthwaite)."""
     variances = first.se**2, (slope * second.se) ** 2

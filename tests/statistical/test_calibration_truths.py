@@ -12,10 +12,10 @@ The reference was worked out by others from the same verbal equations. Three kin
 import numpy as np
 import pytest
 
-from engram_audio.calibration.rate import gaussian_rate_nats
 from engram_audio.calibration.registry import make_world, world_truths
 from engram_audio.calibration.truths import oracle_truths
 from engram_audio.calibration.worlds_linear import HiddenRotations
+from tests.gaussian_rate import gaussian_rate_nats
 
 REFERENCE_ERROR = 0.015  # largest standard error of the reference's Monte Carlo numbers
 WINDOW = 8

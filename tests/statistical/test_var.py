@@ -166,7 +166,7 @@ def test_an_utterance_does_not_depend_on_its_shard():
 def test_too_little_speech_is_refused():
     moving = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
     data = layout(np.array([5, 5]))._replace(frames=moving)
-    with pytest.raises(InputError, match=r"latents\.surrogates\.var_order: 2 train frames"):
+    with pytest.raises(InputError, match=r"representations\.surrogates\.var_order: 2 train frames"):
         fit_var(iter([data]), 4)
     with pytest.raises(InputError, match="no frame"):
         fit_var(iter([]), 1)

@@ -10,10 +10,10 @@ from engram_audio.calibration.predictive import (
     MixturePredictive,
     RotatedPredictive,
 )
-from engram_audio.calibration.rate import gaussian_rate_nats
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import World, simulate
 from engram_audio.windows import target_rows
+from tests.gaussian_rate import gaussian_rate_nats
 
 ONE_ROTATION = {"num_dims": 2, "radii": (0.8,), "angles_rad": (0.5,)}
 # with these rates a step never reaches the walls, so the grid sum below is exact

@@ -275,7 +275,9 @@ def test_sources_in_a_circle_are_refused():
     ("place", "value", "message"),
     [
         ("representations", ["mimi"], "'mimi' is not one of mel_pca"),
-        ("ladders", {"noise": ["mel_pca_permuted"]}, "ladders.noise: 'mel_pca_permuted'"),
+        ("ladders", {"noise": ["mel_pca_permuted", "mel_pca"]}, "noise: 'mel_pca_permuted'"),
+        ("ladders", {"noise": ["mel_pcb"]}, "ladders.noise: 'mel_pcb'"),
+        ("controls", {"mel_pcb": {"permuted": None, "truncated": None}}, "controls: 'mel_pcb'"),
         (
             "controls", {"mel_pca": {"permuted": "mel_pca_truncated", "truncated": None}},
             "mel_pca_truncated must be mel_pca with another permute_blocks_s and nothing else",
@@ -320,3 +322,13 @@ def test_a_study_may_compare_nothing():
     config["comparison"] |= {"representations": [], "ladders": {}, "controls": {}}
     assert Plan(parse_config(yaml.safe_load(yaml.safe_dump(config)))).comparison.inputs() == []
     assert OverlapControls(permuted=None, truncated=None).permuted is None
+
+
+def test_ladders_and_controls_of_what_is_not_compared_are_definitions_only():
+    """An overlay that compares others inherits them from the base, and runs without them."""
+    config = wide_config()
+    config["comparison"]["controls"]["mimi"] = {"permuted": "nobody", "truncated": None}
+    config["comparison"]["ladders"]["others"] = ["mimi", "brought"]
+    compared = parse_config(config).comparison
+    assert set(compared.ladders) == {"noise"}
+    assert set(compared.controls) == {"mel_pca", "mel_pca_matched"}

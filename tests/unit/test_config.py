@@ -194,6 +194,26 @@ def test_every_key_that_has_moved_is_refused_with_its_new_name(old: str):
     assert f"{old}: moved to {MOVED[old]}" in str(caught.value).splitlines()
 
 
+OLD_TOP_KEYS = (
+    "codec_comparison", "codec_ladders", "factorizer_evaluation", "factorizer_health",
+    "factorizer_recipes", "factorizer_sweeps", "factorizer_variants", "latents", "memories",
+    "memory_controls", "memory_recipes", "memory_verdict", "prediction_evaluation",
+    "prediction_heads", "prediction_nulls", "prediction_recipes", "rollout_bars",
+    "rollout_methods", "rollout_recipes", "rollout_sweeps", "structure_keys",
+)  # fmt: skip
+OLD_VIEWS = (
+    "structure.window_frames", "structure.slices", "structure.medial_range",
+    "structure.principal_subspaces", "prediction.window_frames", "rollout.divergence_factor",
+    "decision.slices",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("old", [*OLD_TOP_KEYS, *OLD_VIEWS])
+def test_no_key_of_the_flat_layout_is_forgotten(old: str):
+    """The keys as studies had them before this layout, written out here a second time."""
+    assert old in MOVED
+
+
 def test_new_names_of_moved_keys_exist():
     """The first word of what a moved key is told is a key of the present layout."""
     known = set(key_names(WorkflowConfig))

@@ -42,7 +42,9 @@ def test_blocks_are_whole_frames(block_s, rate_hz, frame_rate_hz, is_refused):
     if not is_refused:
         check_blocks(settings, frame_rate_hz, "x")
         return
-    with pytest.raises(InputError, match=r"representations\.x\.permute_blocks_s") as caught:
+    with pytest.raises(
+        InputError, match=r"representations\.library\.x\.permute_blocks_s"
+    ) as caught:
         check_blocks(settings, frame_rate_hz, "x")
     remedy = float(str(caught.value).split("for example ")[1].split()[0])
     check_blocks(settings._replace(permute_blocks_s=remedy), frame_rate_hz, "x")

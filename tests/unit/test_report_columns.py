@@ -16,6 +16,7 @@ from engram_audio.report import svg
 from engram_audio.report.data import ReportData
 from engram_audio.report.published_tables import TABLES
 from engram_audio.report.registry import SECTIONS
+from engram_audio.report.section_modules import section_modules
 from tests.report_codec_tables import with_codecs
 from tests.report_factorizer_tables import with_factorizer
 from tests.report_memory_tables import with_memory
@@ -120,6 +121,13 @@ def absent(error: Exception, names: set[str]) -> set[str]:
     assert isinstance(error, KeyError | InputError), repr(error)
     text = str(error).split("did you mean")[0].split("it has:")[0]
     return {name for name in re.findall(r"[\w]+", text) if name in names}
+
+
+def test_sections_are_found_and_each_has_a_place_of_its_own():
+    """A section is its module and its template: no list of sections is edited."""
+    assert len(SECTIONS) == len(section_modules()) >= 13
+    assert len({section.place for section in SECTIONS}) == len(SECTIONS)
+    assert (SECTIONS[0].name, SECTIONS[-1].name) == ("verdict", "provenance")
 
 
 def test_every_published_table_is_tried():

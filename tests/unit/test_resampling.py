@@ -5,7 +5,6 @@ import pytest
 
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
 from engram_audio.latents.resampling import (
-    MODES,
     group_frames,
     group_turn,
     resample_block,
@@ -15,6 +14,7 @@ from engram_audio.latents.resampling import (
 from engram_audio.latents.summary import carried_over, gather_extraction
 from tests.property.test_surrogates import block, part
 
+MODES = ("stack", "average", "average_residual")
 SIZES = [13, 2, 9, 24]
 
 

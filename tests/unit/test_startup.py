@@ -21,13 +21,12 @@ NETWORKS = {
     "train_fold_density", "train_matched", "train_memory", "train_rollout",
 }  # fmt: skip
 FIGURES = {"render_report"}
-INTEGRALS = {"write_first_results"}
 TABLES = {
     "assign_shards", "decide", "download_librispeech", "index_corpus", "locate_corpus",
     "make_splits", "simulate_power",
     *(step for step in STEPS if step.startswith("tabulate_")),
 }  # fmt: skip
-LATENTS = STEPS - NETWORKS - FIGURES - INTEGRALS - TABLES
+LATENTS = STEPS - NETWORKS - FIGURES - TABLES
 # Packages that take a start 0.05 s or more, and the steps that load them before they begin. What
 # one branch of a step needs is imported in that branch.
 MAY_LOAD: dict[str, set[str]] = {
@@ -38,14 +37,14 @@ MAY_LOAD: dict[str, set[str]] = {
     "sympy": set(),
     "sklearn": set(),
     "scipy.stats": set(),
-    "scipy.optimize": INTEGRALS,
+    "scipy.optimize": set(),
     "zarr": LATENTS | NETWORKS,
     "matplotlib": FIGURES,
     "jinja2": FIGURES,
 }
 # One process imports the steps that may load least. Its children go on from there, each with steps
 # that may load more, so that what all share is imported once.
-BRANCHES = ([LATENTS, NETWORKS], [FIGURES], [INTEGRALS])
+BRANCHES = ([LATENTS, NETWORKS], [FIGURES])
 PROGRAM = """
 import gc, importlib, os, sys
 sys.argv = ["test"]

@@ -8,10 +8,8 @@ from engram_audio.stats.bootstrap import (
     percentile_interval,
     resampled_ratios,
     speaker_weights,
-    studentised_interval,
-    utterance_weights,
 )
-from engram_audio.stats.estimate import t_interval, uncertain
+from engram_audio.stats.estimate import uncertain
 from engram_audio.stats.ratio import ratio_of_sums
 
 
@@ -69,29 +67,6 @@ def test_linearised_and_bootstrap_errors_agree():
     weights = speaker_weights(200, 4000, np.random.default_rng(6))
     spread = resampled_ratios(weights, numerator, denominator).std()
     assert uncertain(ratio_of_sums(numerator, denominator)).se == pytest.approx(spread, rel=0.05)
-
-
-def test_studentised_interval_is_near_the_t_interval_for_normal_speakers():
-    """For normal data the pivot is t; a 97.5 % quantile of 20000 draws is off by about 2 %."""
-    rng = np.random.default_rng(7)
-    sample, ones = rng.normal(size=60), np.ones(60)
-    weights = speaker_weights(60, 20_000, np.random.default_rng(8))
-    found = studentised_interval(weights, sample, ones, 0.95)
-    expected = t_interval(uncertain(ratio_of_sums(sample, ones)), 0.95)
-    width = expected.high - expected.low
-    assert found.high - found.low == pytest.approx(width, rel=0.15)
-    assert found.low == pytest.approx(float(expected.low), abs=0.1 * float(width))
-
-
-def test_hierarchical_weights_draw_whole_speakers_then_their_utterances():
-    speaker_of_utterance = np.array([0, 0, 0, 1, 1, 2])
-    weights = utterance_weights(speaker_of_utterance, 3000, np.random.default_rng(9))
-    per_speaker = np.stack([weights[:, speaker_of_utterance == s].sum(1) for s in range(3)], 1)
-    copies = per_speaker / np.array([3, 2, 1])
-    np.testing.assert_array_equal(copies, copies.astype(int))  # m copies give m * n utterances
-    np.testing.assert_array_equal(copies.sum(axis=1), 3)
-    # mean weight of an utterance is 1; the SD of one is at most sqrt(3), of the mean .032
-    np.testing.assert_allclose(weights.mean(axis=0), 1.0, atol=4 * np.sqrt(3 / 3000))
 
 
 def test_same_seed_same_bits():

@@ -8,7 +8,7 @@ from engram_audio.stats.estimate import (
     Uncertain,
     fieller_quotient,
     function_of,
-    independent_difference,
+    linear_combination,
     paired_difference,
     t_interval,
     uncertain,
@@ -36,9 +36,8 @@ def test_paired_difference_has_the_interval_of_the_paired_t_test():
 
 def test_independent_difference_has_the_interval_of_welch():
     first, second = RNG.normal(size=11), RNG.normal(0.0, 3.0, size=31)
-    difference = independent_difference(
-        uncertain(ratio_of_sums(first, np.ones(11))), uncertain(ratio_of_sums(second, np.ones(31)))
-    )
+    pair = (uncertain(ratio_of_sums(x, np.ones(len(x)))) for x in (first, second))
+    difference = linear_combination(next(pair), next(pair), -1.0)
     expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     assert t_interval(difference, 0.95) == pytest.approx((expected.low, expected.high))
 

@@ -272,7 +272,7 @@ def test_a_speaker_is_centred_by_own_train_frames_or_own_eval_frames():
 
 
 def test_increments_of_one_frame_are_refused():
-    with pytest.raises(InputError, match=r"structure\.window_frames: increments need"):
+    with pytest.raises(InputError, match=r"views\.window_frames: increments need"):
         pca_tables('["increments"]', window_frames=1)
 
 

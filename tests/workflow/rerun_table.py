@@ -9,7 +9,7 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +122,13 @@ def used_only(config: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def edits(config: dict[str, Any]) -> dict[Place, Any]:
+def edits(config: dict[str, Any], asked: Collection[str] | None = None) -> dict[Place, Any]:
     """Return another valid value for every place that can have one; None where none was found."""
     words, found = vocabulary(config), {}
-    for place, value in leaves(used_only(config)):
+    config = used_only(config)  # the base holds the rest, and each candidate is parsed whole
+    for place, value in leaves(config):
+        if asked is not None and ".".join(place) not in asked:
+            continue
         special = OTHER_VALUES.get(place)
         candidates = [special] if special else other_values(value, words)
         valid = (
@@ -170,11 +173,13 @@ def plans(folder: Path, questions: list[dict[str, Any]]) -> dict[str, dict[str, 
     return {answer["name"]: answer for answer in json.loads(answered.read_text(encoding="utf-8"))}
 
 
-def value_questions(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """One question for each place that can have another value."""
+def value_questions(
+    config: dict[str, Any], asked: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """One question for each place that can have another value, or for those of some names."""
     return [
         {"name": ".".join(place), "config": replaced(config, place, other)}
-        for place, other in edits(config).items()
+        for place, other in edits(config, asked).items()
         if other is not None
     ]
 

@@ -150,7 +150,7 @@ def test_a_collapsed_run_fails_with_the_reason_and_writes_nothing(study, tmp_pat
     )  # fmt: skip
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert "collapsed: z_rec is not used" in last and "factorizer_health.action" in last
+    assert "collapsed: z_rec is not used" in last and "factorizer.health.action" in last
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 

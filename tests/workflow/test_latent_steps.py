@@ -316,7 +316,9 @@ def test_downloads_are_pinned_and_checked(house: Path, monkeypatch: pytest.Monke
         "kind": "mimi", "checkpoint": "kyutai/mimi", "revision": None, "weights_sha256": None,
         "latent_space": "projected", "num_codebooks": None,
     }  # fmt: skip
-    with pytest.raises(InputError, match=r"codecs\.mimi: kyutai/mimi is not pinned; set revision"):
+    with pytest.raises(
+        InputError, match=r"codecs\.library\.mimi: kyutai/mimi is not pinned; set revision"
+    ):
         download(house, settings)
     settings |= {"revision": "a" * 40, "weights_sha256": "0" * 64}
     with pytest.raises(InputError, match="is pinned in weights_sha256"):

@@ -171,7 +171,7 @@ def test_arrays_are_off_and_the_line_to_ask_for_them_names_every_shard_rule():
     assert {name.strip() for name in line.split(",")} == {
         block.split(":")[0]
         for block in rules_text().split("\nrule ")[1:]
-        if "shard-{shard}.zarr.zip" in block.split("output:")[1].split("log:")[0]
+        if "shard-{shard}.zarr.zip" in block.partition("output:")[2].split("log:")[0]
     }
 
 

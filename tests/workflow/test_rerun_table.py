@@ -77,7 +77,10 @@ def test_a_sample_of_edits_reruns_what_reads_them(tmp_path: Path):
     asked = {*EXPECTED, *NEVER}
     questions = [
         question
-        for question in (*rerun_table.value_questions(config), *rerun_table.module_questions())
+        for question in (
+            *rerun_table.value_questions(config, asked),
+            *rerun_table.module_questions(),
+        )
         if question["name"] in asked
     ]
     answers = rerun_table.plans(rerun_table.finished_study(tmp_path / "study"), questions)

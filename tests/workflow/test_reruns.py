@@ -35,7 +35,7 @@ def test_a_copied_study_has_nothing_to_do(lab: Lab):
 
 def test_a_gate_threshold_reruns_the_decision_and_the_report(lab: Lab):
     config = edited(lab, "decision", "literal_gate", "maximum_ratio", value=0.55)
-    jobs = {"decide": 1, "render_report": 1, "all": 1}
+    jobs = {"decide": 1, "tabulate_verdicts": 1, "render_report": 1, "all": 1}
     assert plan(lab, config) == jobs
     outcome = lab.run()
     assert outcome.code == 0 and outcome.jobs == jobs
@@ -48,6 +48,7 @@ def test_the_pca_dimension_reruns_its_key_family_and_what_follows(lab: Lab):
         "tabulate_states": 1,
         "tabulate_structure": 1,
         "decide": 1,
+        "tabulate_verdicts": 1,
         "render_report": 1,
         "all": 1,
     }
@@ -71,6 +72,7 @@ def test_one_more_split_seed_runs_that_seed_only(lab: Lab):
         "tabulate_states": 1,
         "tabulate_corpus": 1,
         "decide": 1,
+        "tabulate_verdicts": 1,
         "render_report": 1,
         "all": 1,
     }
@@ -96,7 +98,7 @@ def test_order_and_comments_rerun_nothing(lab: Lab):
 def test_an_edited_module_reruns_the_steps_that_reach_it(lab: Lab):
     module = lab.folder / "engram_audio" / "structure" / "gates.py"
     module.write_text(module.read_text() + "\n_edited = 1\n")
-    assert plan(lab) == {"decide": 1, "render_report": 1, "all": 1}
+    assert plan(lab) == {"decide": 1, "tabulate_verdicts": 1, "render_report": 1, "all": 1}
 
 
 def why(lab: Lab) -> Outcome:

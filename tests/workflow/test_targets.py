@@ -16,11 +16,12 @@ SPEECH = {
     "synthesize_demo_speech": 1, "index_corpus": 1, "assign_shards": 1, "make_splits": 2,
     "fit_codec": 1, "extract_latents": 2, "index_arrays": 1, "import_arrays": 1,
 }  # fmt: skip
+PAGE = {"tabulate_question_verdicts": 1, "render_question": 1}
 # The first question of the tiny study, in which `mel_pca_state` waits for a trained factoriser.
 FIRST = {
     **SPEECH, "summarize_latents": 2, "score_structure_keys": 6, "score_linear_baselines": 2,
     "tabulate_structure_before_states": 1, "tabulate_corpus_before_states": 1,
-    "decide_before_states": 1, "render_question": 1,
+    "decide_before_states": 1, **PAGE,
 }  # fmt: skip
 HEAD = {"fit_linear_nulls": 1, "train_density": 1}
 SCORED = {"fit_marginal": 1, "evaluate_density": 1, "evaluate_nulls": 1}
@@ -46,7 +47,7 @@ PLANS = {
         **SPEECH, **HEAD, **SCORED, "train_factorizer": 1, "evaluate_factorizer": 1,
         "export_states": 2, "summarize_latents": 3, "score_structure_keys": 9,
         "score_linear_baselines": 3, "tabulate_structure": 1, "tabulate_corpus": 1, "decide": 1,
-        "tabulate_factorizer": 1, "tabulate_states": 1, "render_question": 1,
+        "tabulate_factorizer": 1, "tabulate_states": 1, **PAGE,
     },
 }  # fmt: skip
 
@@ -76,8 +77,8 @@ def test_without_states_the_tables_of_a_question_are_those_of_the_whole_study(st
     write_config(study.folder, small_config())
     own = {"score_structure_keys": 6, "score_linear_baselines": 2, "tabulate_structure": 1,
            "tabulate_corpus": 1, "decide": 1}  # fmt: skip
-    assert study.plan("structure") == {**ARRAYS, **own, "render_question": 1, "structure": 1}
-    assert study.plan() == {**ARRAYS, **own, "render_report": 1}
+    assert study.plan("structure") == {**ARRAYS, **own, **PAGE, "structure": 1}
+    assert study.plan() == {**ARRAYS, **own, "tabulate_verdicts": 1, "render_report": 1}
 
 
 def test_a_question_that_is_not_asked_names_the_key(study: SmallStudy):

@@ -116,6 +116,7 @@ def _word(row: str, entry: dict[str, Any]) -> str | None:
 
 SECTION = SectionSpec(
     name="calibration",
+    place=30,
     title="Can this instrument be trusted?",
     lead=(
         "Planted worlds whose answers are known went through the same rules as the speech above. "

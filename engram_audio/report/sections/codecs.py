@@ -86,6 +86,7 @@ def _absent(codecs: pd.DataFrame) -> list[str]:
 
 SECTION = SectionSpec(
     name="codecs",
+    place=100,
     title="Every codec, side by side",
     lead=(
         "The same instruments on every representation: how well it decodes, what its past tells, "

@@ -89,6 +89,7 @@ def latents_table(data: ReportData) -> TableView:
 
 SECTION = SectionSpec(
     name="corpus",
+    place=110,
     title="What went in, and what was left out",
     lead=(
         "These tables count the speech behind every number. Nothing is dropped silently: each file "

@@ -95,6 +95,7 @@ def _sweep(data: ReportData) -> TableView | None:
 
 SECTION = SectionSpec(
     name="factorizer",
+    place=70,
     title="A predictable state, an honest innovation",
     lead=(
         "Latents are factorised into z_dyn, which the past predicts, and z_rec, what is new in a "

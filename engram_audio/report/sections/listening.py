@@ -82,6 +82,7 @@ def media(embedded: Any) -> str:
 
 SECTION = SectionSpec(
     name="listening",
+    place=120,
     title="Listen: original, round trip, factorised, running free",
     lead=(
         "Each group is an eval utterance and the same after encoding and decoding, made again from "

@@ -71,6 +71,7 @@ def _worst(outcomes: list[str]) -> str:
 
 SECTION = SectionSpec(
     name="matrix",
+    place=40,
     title="Decision matrix",
     lead=(
         "Each line is a representation with a registered key, each column a row of the operative "

@@ -55,6 +55,7 @@ def _table(data: ReportData, table: pd.DataFrame) -> TableView:
 
 SECTION = SectionSpec(
     name="memory",
+    place=80,
     title="Does lookup add anything?",
     lead=(
         "A memory looks an entry up by a discrete key of the context and changes the forecast by "

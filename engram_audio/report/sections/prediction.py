@@ -65,6 +65,7 @@ def worst_players(data: ReportData) -> list[dict[str, str]]:
 
 SECTION = SectionSpec(
     name="prediction",
+    place=60,
     title="What context buys",
     lead=(
         "A density of the next frame given a stale past is scored on speakers never seen, against "

@@ -88,6 +88,7 @@ def manifest_table(data: ReportData) -> TableView:
 
 SECTION = SectionSpec(
     name="provenance",
+    place=130,
     title="Provenance, time and memory",
     lead=(
         "This is what made the numbers: versions, digests of code and configuration, and what it "

@@ -76,6 +76,7 @@ def _sweep(data: ReportData) -> TableView | None:
 
 SECTION = SectionSpec(
     name="rollout",
+    place=90,
     title="Does it survive free running?",
     lead=(
         "Each method starts from true states of eval utterances and lives on its own output. "

@@ -114,6 +114,7 @@ def ngram_table(data: ReportData) -> TableView | None:
 
 SECTION = SectionSpec(
     name="structure",
+    place=50,
     title="What coarse keys explain",
     lead=(
         "A key sorts each frame's recent past into one of K cells; these figures ask how much the "

@@ -130,6 +130,7 @@ def registered_words(data: ReportData) -> str:
 
 SECTION = SectionSpec(
     name="verdict",
+    place=10,
     title="Verdict",
     lead="",  # the answer comes first; its template says how to read the rows
     needs=("structure", "verdicts"),

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from engram_audio.prediction import first_results as known
-from engram_audio.prediction.published import Ladder, Published, PublishedRow
+from bench.first_results import closed_forms as known
+from bench.first_results.published import Ladder, Published, PublishedRow
 
 DASH = "-"
 
@@ -63,7 +63,7 @@ def _rho2(row: PublishedRow, published: Published) -> float | None:
 def _correlation(r: float | None) -> str:
     """Return the fitted r in words; more digits where it would round to 1."""
     if r is None:
-        return "no r >= 0 scores it"
+        return "no r"
     return f"r = {text(r, 3)}" if abs(float(text(r, 3))) < 1 else f"r = {text(r, 6)}"
 
 
@@ -71,71 +71,42 @@ def _dnll(row: PublishedRow, published: Published) -> Compared:
     dims, lag, nats = _dims(row), _lag(row), row.nats
     white = dims * known.dnll_per_dim(known.squared_correlation(0.0, lag))
     own = known.implied_correlation(-math.expm1(2 * nats / dims), lag)
-    rho2 = _rho2(row, published)
+    rho2, before = _rho2(row, published), published.row(row.gain_over)
     linear = None if rho2 is None else dims * known.dnll_per_dim(rho2)
-    meaning = _one_step(nats, white, dims, own) if lag == 1 else "White noise scores 0. "
+    words = [_beyond_white_noise(nats, white, dims)] if lag == 1 else []
     if linear is not None:
-        meaning += (
-            f"A linear process with its cosine scores {text(linear)}; the other "
-            f"{text(nats - linear)} ({text((nats - linear) / dims, 2)}/dim) can be shape or scale "
-            "of the marginal, which needs no context. "
-        )
+        words.append(f"Beyond a linear process: {_nats(linear - nats, dims, 4)}.")
     elif lag > 1:
-        meaning += (
-            "Without a cosine or a marginal of the same family nobody can say which part is "
-            "context. "
-        )
-    before = published.row(row.gain_over)
+        words.append("No cosine, so no part is known to be context.")
     if before is not None:
-        gain = before.nats - nats
-        meaning += (
-            f"It gains {text(gain, 3)} nats ({text(gain / dims, 2)}/dim) over `{before.id}`, with "
-            "no control of equal size."
-        )
-    attainable = DASH if linear is None else f"{text(linear)} at its cosine"
-    return Compared(text(white), _correlation(own), attainable, meaning.strip())
+        gain = _nats(before.nats - nats, dims, 3)
+        words.append(f"Gains {gain} over `{before.id}`, with no control of equal size.")
+    attainable = DASH if linear is None else text(linear)
+    return Compared(text(white), _correlation(own), attainable, " ".join(words))
 
 
-def _one_step(nats: float, white: float, dims: int, r: float | None) -> str:
-    share = f"{100 * min(white / nats, 1):.1f} %"
-    if nats < white:
-        return (
-            f"White noise has {share} of it; the {text(white - nats, 3)} nats beyond "
-            f"({text((white - nats) / dims, 2)}/dim) are shape, negative correlation or context, "
-            "which this score cannot tell apart. "
-        )
-    return (
-        f"White noise scores more, and an AR(1) with {_correlation(r)} the same: nothing beyond "
-        "one frame of linear memory is shown. "
-    )
+def _nats(value: float, dims: int, digits: int) -> str:
+    return f"{text(value, digits)} nats ({text(value / dims, 2)}/dim)"
+
+
+def _beyond_white_noise(nats: float, white: float, dims: int) -> str:
+    if nats >= white:
+        return "White noise scores more: only linear memory is shown."
+    share, beyond = 100 * white / nats, _nats(white - nats, dims, 3)
+    return f"White noise has {share:.1f} % of it. Beyond: {beyond}."
 
 
 def _cosine(row: PublishedRow, published: Published) -> Compared:
     dims, lag, value = _dims(row), _lag(row), row.number
-    rho2 = known.rho2_of_cosine(value, dims)
+    own = known.implied_correlation(known.rho2_of_cosine(value, dims), lag)
     white = known.expected_cosine(known.squared_correlation(0.0, lag), dims)
-    own = known.implied_correlation(rho2, lag)
-    fitted = _correlation(own)
     if lag == 1:
-        side = "above" if value > white else "below"
-        meaning = (
-            f"It lies {side} white noise ({text(white, 3)}); in an AR(1) a higher cosine at lag 1 "
-            "means less autocorrelation, so it is no knowledge by itself."
-        )
-        return Compared(text(white, 3), fitted, DASH, meaning)
+        meaning = f"{'Above' if value > white else 'Below'} white noise."
+        return Compared(text(white, 3), _correlation(own), DASH, meaning)
     ceiling = known.squared_correlation(known.ceiling_correlation(lag), lag)
-    top = known.expected_cosine(ceiling, dims)
-    if own is None:
-        meaning = (
-            f"It lies above {text(top, 3)}, the most that any AR(1) reaches: more than the newest "
-            "frame matters, possibly linearly; ridge on the whole context is the null."
-        )
-    else:
-        meaning = (
-            f"An AR(1) with {fitted} points as well (the most is {text(top, 3)}): no "
-            "structure beyond linear memory is shown."
-        )
-    return Compared(text(white, 3), fitted, f"AR(1): {text(top, 3)}", meaning)
+    top = f"AR(1): {text(known.expected_cosine(ceiling, dims), 3)}"
+    meaning = "Above every AR(1)." if own is None else "An AR(1) reaches it."
+    return Compared(text(white, 3), _correlation(own), top, meaning)
 
 
 def _magnitude(row: PublishedRow, published: Published) -> Compared:
@@ -144,35 +115,27 @@ def _magnitude(row: PublishedRow, published: Published) -> Compared:
     white = known.mean_log_magnitude_r2(known.squared_correlation(0.0, _lag(row)), dims)
     fair = known.calibrated_log_magnitude_r2(rho2, dims)
     linear = known.mean_log_magnitude_r2(rho2, dims)
-    meaning = (
-        f"A linear process with its cosine scores {text(linear, 3)} by the same rule and "
-        f"{text(fair, 2)} when forecast fairly: a negative value says that a mean is shorter than "
-        "a sample, not that magnitude is unpredictable."
-    )
-    return Compared(text(white, 3), f"{text(linear, 3)} at its cosine", text(fair, 2), meaning)
+    meaning = "The mean is shorter than a sample."
+    return Compared(text(white, 3), f"scores {text(linear, 3)}", text(fair, 2), meaning)
 
 
 def _ratio(row: PublishedRow, published: Published) -> Compared:
     dims, size, control = _dims(row), row.codebook_size or 1, row.control or 1.0
     floor = known.variance_floor(size, dims)
     beyond = (control - row.number) / (1 - floor)
-    frames = size / (1 - control)
     white = 1 - (1 - floor) * known.squared_correlation(0.0, 1)
     nats = known.ratio_nats(row.number / control, dims)
     meaning = (
-        f"No {size} cells go below {text(floor, 3)} in isotropic data, so this is "
-        f"{100 * beyond:.0f} % of what can be reached ({text(nats, 2)} of ln K = "
-        f"{text(math.log(size), 3)} nats) and not {100 * (1 - row.number):.1f} %; its control "
-        f"{text(control)} is the in-sample bias of about {whole(frames)} frames. At lag 1 "
-        f"a key could reach {text(white, 3)} on white noise."
+        f"{100 * beyond:.0f} % of what can be reached, and not {100 * (1 - row.number):.1f} %: "
+        f"{text(nats, 2)} of ln K = {text(math.log(size), 3)} nats. Its control {text(control)} is "
+        f"the in-sample bias of about {whole(size / (1 - control))} frames."
     )
     return Compared(f"{text(white)} at lag 1 at best", DASH, f"floor {text(floor, 4)}", meaning)
 
 
 def _threshold(row: PublishedRow, published: Published) -> Compared:
     cells = whole(known.cells_for_ratio(row.number, _dims(row)))
-    meaning = f"In {row.dims} isotropic dimensions it takes {cells} cells, whatever the key."
-    return Compared(DASH, DASH, f"K = {cells}", meaning)
+    return Compared(DASH, DASH, f"K = {cells}", "It takes so many cells, whatever the key.")
 
 
 def _rollout(row: PublishedRow, published: Published) -> Compared:
@@ -180,36 +143,32 @@ def _rollout(row: PublishedRow, published: Published) -> Compared:
     still = known.collapsed_rollout(0.0, dims)
     best = known.attainable_rollout(0.0, dims, horizon)
     if row.number > still:
-        meaning = "Worse than standing still: the score measures how far a mean path drifts."
+        meaning = "Worse than standing still: it measures how far a mean path drifts."
     else:
-        meaning = (
-            "It lies near 0, what a forecast without context scores and what a rollout reaches by "
-            f"moving to the mean and staying there; even white noise allows {text(best, 3)}."
-        )
-    exact = f"{text(still, 3)} rolled out by its exact mean"
-    return Compared(exact, DASH, f"{text(best, 3)} over {horizon} steps", meaning)
+        meaning = "Near 0, as by standing still at the mean."
+    return Compared(text(still, 3), DASH, f"{text(best, 3)} over {horizon} steps", meaning)
 
 
 def _drift(row: PublishedRow, published: Published) -> Compared:
     if row.value is None:
-        return Compared(DASH, DASH, DASH, "Left blank: nothing is known.")
-    if math.isinf(row.number):
-        meaning = "An overflow is no score; the step at which the path left the data is."
-        return Compared(DASH, DASH, DASH, meaning)
-    assert row.log_sigma_floor is not None
-    drift = known.drift_at_floor(row.number, _dims(row), row.log_sigma_floor)
-    meaning = (
-        f"With scales floored at e^{text(row.log_sigma_floor)} an error of {text(drift, 3)} per "
-        "dimension makes this number; one such frame decides any mean."
-    )
+        meaning = "Left blank: nothing is known."
+    elif math.isinf(row.number):
+        meaning = "An overflow is no score. The step at which the path left the data is."
+    else:
+        assert row.log_sigma_floor is not None
+        drift = known.drift_at_floor(row.number, _dims(row), row.log_sigma_floor)
+        meaning = (
+            f"An error of {text(drift, 3)} per dimension at scales floored at "
+            f"e^{text(row.log_sigma_floor)}. One such frame decides any mean."
+        )
     return Compared(DASH, DASH, DASH, meaning)
 
 
 def _shrinkage(row: PublishedRow, published: Published) -> Compared:
     before = row.control or 1.0
     meaning = (
-        f"Before it was {text(before)}: the path moves {text(before / row.number, 3)} times less, "
-        "so it is stable because it stands still."
+        f"Before it was {text(before)}: the path moves {text(before / row.number, 3)} times less. "
+        "It is stable because it stands still."
     )
     return Compared(DASH, DASH, DASH, meaning)
 
@@ -219,8 +178,8 @@ def _angle(row: PublishedRow, published: Published) -> Compared:
     floors = {dims: known.angle_floor_degrees(size, dims) for dims in ANGLE_DIMS}
     words = ", ".join(f"{text(floor, 3)} in {dims}" for dims, floor in floors.items())
     meaning = (
-        "The dimension is not stated. It is below what evenly spread directions allow, so the "
-        "directions are uneven; only the same codebook on surrogates says whether time matters."
+        "Below even spread, so the directions are uneven. Only the same codebook on surrogates "
+        "says whether time matters. The dimension is not stated."
     )
     return Compared(DASH, DASH, f"uniform: {words} dims", meaning)
 
@@ -306,23 +265,32 @@ HEADER = (
 )  # fmt: skip
 HEAD = """# What the first results mean
 
-Generated by `snakemake docs/first-results.md` from the published numbers
-(`engram_audio/prediction/first_results.json`) and closed forms
-(`engram_audio/prediction/first_results.py`); do not edit it by hand. Each published number stands
-beside what processes without any local structure score at the same dimension D, lag k and codebook
-size K.
+`python -m bench.first_results` writes this page. It reads `bench/first_results/published.json` and
+uses the closed forms beside it. Do not edit the page by hand. Each published number stands beside
+what processes without any local structure score at the same dimension D, lag k and codebook size K.
 
 - **white noise**: independent frames. At lag 1 the step x_t - x_{t-1} contains -x_{t-1}, which the
-  context knows: dNLL = -(D/2) ln 2 and a cosine near 0.707 are its null; at every later lag 0.
-- **AR(1)**: the r with which x_t = r x_{t-1} + noise scores the published number, or its score at
-  the published cosine. Beyond lag 1 only r >= 0 is considered, the
-  more persistent one where two fit.
-- **attainable**: the score of a linear-Gaussian process with the published cosine, or the floor
-  that no method passes.
+  context knows. So its null is dNLL = -(D/2) ln 2 and a cosine near 0.707. Later it is 0. A rollout
+  follows its exact mean.
+- **AR(1)**: the r with which x_t = r x_{t-1} + noise scores the published number, or what it scores
+  at the published cosine. Beyond lag 1 only r >= 0 counts, the more persistent one where two fit.
+- **attainable**: the score of a linear-Gaussian process with the published cosine, or the floor or
+  ceiling that no method passes.
 
-dNLL is as first defined: mean NLL of the model less that of one diagonal Gaussian of the step, so
-negative is better, and shape of the marginal counts as well."""
+How to read a quantity:
+
+- **dNLL**: mean NLL of the model less that of one diagonal Gaussian of the step, as first defined.
+  Negative is better. What lies beyond white noise or beyond a linear process may be shape or scale
+  of the marginal, negative correlation or context. The score cannot tell them apart.
+- **cosine**: at lag 1, a higher cosine of an AR(1) means less autocorrelation. It is no knowledge
+  by itself. At later lags, what an AR(1) reaches is linear memory. Above every AR(1), more than the
+  newest frame matters, possibly linearly. Ridge on the whole context is the null.
+- **R² of log length**: a mean is shorter than a sample. So a negative value does not say that
+  magnitude is unpredictable. The attainable value is the fair forecast.
+- **variance ratio**: no K cells go below the floor in isotropic data.
+- **rollout dNLL**: a forecast without context scores 0. So does a rollout that moves to the mean
+  and stays there."""
 LADDER_WORDS = """Scores of x_t = r x_{t-1} + sqrt(1 - r^2) e in every dimension. Only the last
-column is about what the context knows of the next frame; at lag 1 the first columns fall while it
+column is about what the context knows of the next frame. At lag 1 the first columns fall while it
 rises.
 """

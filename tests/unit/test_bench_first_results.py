@@ -2,28 +2,23 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.first_results import closed_forms as known
+from bench.first_results.__main__ import DOCUMENT, PUBLISHED, main
+from bench.first_results.page import compare, page
+from bench.first_results.published import Published, read_published
 from engram_audio.calibration.worlds_linear import Autoregression
 from engram_audio.errors import InputError
-from engram_audio.prediction import first_results as known
-from engram_audio.prediction.first_results_page import compare, page
-from engram_audio.prediction.published import Published
-from engram_audio.steps import write_first_results
-from tests.frozen_argv import run_step
 
-ROOT = Path(__file__).parents[2]
-DATA = ROOT / "engram_audio" / "prediction" / "first_results.json"
-DOCUMENT = ROOT / "docs" / "first-results.md"
 NUM_DRAWS = 100_000
 
 
 @pytest.fixture(scope="module")
 def published() -> Published:
-    return Published.model_validate_json(DATA.read_text(encoding="utf-8"))
+    return read_published(PUBLISHED)
 
 
 def draws(r: float, lag: int, dims: int) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +137,7 @@ def test_every_published_row_is_compared(published):
     """Each row has a sentence, and no number of the page is NaN."""
     for row in published.rows:
         found = compare(row, published)
-        assert found.meaning.endswith((".", "context.")), row.id
+        assert found.meaning.endswith("."), row.id
         assert "nan" not in " ".join(found), row.id
 
 
@@ -162,14 +157,8 @@ def test_parametric_memory_is_white_noise(published):
 
 
 def test_document_is_what_the_code_writes(published):
-    """docs/first-results.md is never edited by hand; run `snakemake docs/first-results.md`."""
+    """docs/first-results.md is never edited by hand; run `python -m bench.first_results`."""
     assert DOCUMENT.read_text(encoding="utf-8") == page(published)
-
-
-def test_step_writes_the_document(tmp_path):
-    target = tmp_path / "docs" / "first-results.md"
-    run_step(write_first_results, ["--published", str(DATA), "--document", str(target)])
-    assert target.read_bytes() == DOCUMENT.read_bytes()
 
 
 BROKEN = {
@@ -183,13 +172,11 @@ BROKEN = {
 
 @pytest.mark.parametrize("fault", list(BROKEN))
 def test_broken_data_name_the_row(fault, tmp_path):
-    document = json.loads(DATA.read_text(encoding="utf-8"))
+    document = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     BROKEN[fault](document["rows"])
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(document), encoding="utf-8")
     message = "the same id" if fault == "twice" else fault
     with pytest.raises(InputError, match=message):
-        run_step(
-            write_first_results, ["--published", str(path), "--document", str(tmp_path / "page.md")]
-        )
+        main(["--published", str(path), "--document", str(tmp_path / "page.md")])
     assert not (tmp_path / "page.md").exists()

@@ -1,9 +1,12 @@
-"""The first experiment's published numbers: the shape of `first_results.json`."""
+"""The first experiment's published numbers: the shape of `published.json`."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from engram_audio.artifacts.json_document import read_text
+from engram_audio.errors import InputError
 from engram_audio.section import Section
 
 Kind = Literal[
@@ -106,3 +109,15 @@ class Published(Section):
     def row(self, identity: str | None) -> PublishedRow | None:
         """Return a row by id, None for None."""
         return next((row for row in self.rows if row.id == identity), None)
+
+
+def read_published(path: Path) -> Published:
+    """Return the published numbers.
+
+    Raises:
+        InputError: The file does not have this shape.
+    """
+    try:
+        return Published.model_validate_json(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; mend the row it names") from error

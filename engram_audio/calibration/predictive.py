@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy.special import logsumexp
 
-LOG_2PI = float(np.log(2 * np.pi))
+from engram_audio.numerics.units import LOG_2PI
 
 
 class Predictive(ABC):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import gammaincinv, logsumexp
 
-from engram_audio.calibration.predictive import LOG_2PI
+from engram_audio.numerics.units import LOG_2PI
 
 NUM_NODES = 4000
 TAIL = 1e-12

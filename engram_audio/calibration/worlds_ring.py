@@ -11,9 +11,10 @@ from scipy.special import logsumexp
 
 from engram_audio.calibration.layout import Speaker, ragged
 from engram_audio.calibration.oracle import Oracle, Task
-from engram_audio.calibration.predictive import LOG_2PI, Predictive
+from engram_audio.calibration.predictive import Predictive
 from engram_audio.calibration.world import SpeakerFrames, World
 from engram_audio.numerics.seeds import named_generator
+from engram_audio.numerics.units import LOG_2PI
 
 BURN_IN_FRAMES = 300
 VARIANCE_DRAWS = 20_000

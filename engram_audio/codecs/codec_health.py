@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from engram_audio.codecs.fitted_config import TrainedCodecSettings
+from engram_audio.numerics.moments import Moments
+from engram_audio.numerics.units import LN2
 from engram_audio.stats.rank import effective_rank
 
 ACTIVE_NATS = 0.05  # a dimension above this rate is in use
@@ -19,21 +21,16 @@ class HealthSums:
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self._count = 0
-        self._total = self._products = np.zeros(0)
+        self._means: Moments | None = None
         self._kl = np.zeros(0)
         self._error = self._spread = 0.0
 
     def add_latents(self, means: np.ndarray, kl_nats: np.ndarray) -> None:
         """Add posterior means and KL per dimension, both [.., D]."""
         dims = means.shape[-1]
-        rows = means.reshape(-1, dims).astype(np.float64)
-        if not self._count:
-            self._total, self._kl = np.zeros(dims), np.zeros(dims)
-            self._products = np.zeros((dims, dims))
-        self._count += len(rows)
-        self._total += rows.sum(axis=0)
-        self._products += rows.T @ rows
+        if self._means is None:
+            self._means, self._kl = Moments(np.zeros(dims)), np.zeros(dims)
+        self._means.add(means.reshape(-1, dims))
         self._kl += kl_nats.reshape(-1, dims).sum(axis=0, dtype=np.float64)
 
     def add_error(self, error: float, spread: float) -> None:
@@ -47,14 +44,15 @@ class HealthSums:
         Raises:
             FloatingPointError: A latent is not finite.
         """
-        mean = self._total / self._count
-        covariance = self._products / self._count - np.outer(mean, mean)
-        kl = self._kl / self._count
+        if self._means is None:
+            raise FloatingPointError("val has no latent")
+        covariance = self._means.covariance()
+        kl = self._kl / self._means.count
         if not (np.isfinite(covariance).all() and np.isfinite(kl).all()):
             raise FloatingPointError("the latents of val are not finite")
         return {
             "rate_nats": float(kl.sum()),
-            "rate_bits_per_s": float(kl.sum()) * frame_rate_hz / math.log(2),
+            "rate_bits_per_s": float(kl.sum()) * frame_rate_hz / LN2,
             "active_dims": float((kl > ACTIVE_NATS).sum()),
             "effective_rank": effective_rank(covariance),
             "relative_error": self._error / self._spread if self._spread else math.inf,

@@ -18,6 +18,8 @@ from engram_audio.codecs.griffin_lim import invert_log_mel
 from engram_audio.codecs.mel import analysis_of, log_mel_stacks
 from engram_audio.codecs.weights import require_file
 from engram_audio.errors import InputError
+from engram_audio.numerics.moments import Moments
+from engram_audio.numerics.subspace import fix_signs
 
 WEIGHTS = "weights.safetensors"
 
@@ -51,26 +53,21 @@ def fit_mel_pca(waveforms: Iterable[np.ndarray], settings: MelPcaCodecSettings) 
         InputError: Fewer stacks than components, or no variance at all.
     """
     analysis = analysis_of(settings)
-    width = analysis.stack_hops * analysis.num_mels
-    shift, count = None, 0
-    total, products = np.zeros(width), np.zeros((width, width))
+    moments: Moments | None = None
     for waveform in waveforms:
         stacks = log_mel_stacks(waveform, analysis).astype(np.float64)
-        # A shift near the mean keeps the sums free of cancellation; any shift is exact.
-        shift = stacks.mean(axis=0) if shift is None and len(stacks) else shift
-        if shift is None:
-            continue
-        stacks -= shift
-        count += len(stacks)
-        total += stacks.sum(axis=0)
-        products += stacks.T @ stacks
-    if count <= settings.num_components or shift is None:
+        if len(stacks):
+            moments = moments or Moments(stacks.mean(axis=0))
+            moments.add(stacks)
+    count = moments.count if moments else 0
+    if moments is None or count <= settings.num_components:
         raise InputError(
             f"codecs (kind mel_pca): {count} train frames cannot fit {settings.num_components} "
             "components; add train speech or lower num_components"
         )
-    covariance = (products - np.outer(total, total) / count) / (count - 1)
-    return _principal(covariance, shift + total / count, count, settings.num_components)
+    total = moments.total
+    covariance = (moments.products - np.outer(total, total) / count) / (count - 1)
+    return _principal(covariance, moments.mean, count, settings.num_components)
 
 
 def _principal(covariance: np.ndarray, mean: np.ndarray, count: int, num_components: int) -> MelPca:
@@ -82,10 +79,7 @@ def _principal(covariance: np.ndarray, mean: np.ndarray, count: int, num_compone
         raise InputError(
             "codecs (kind mel_pca): the train speech has no variance (silence?); check the corpus"
         )
-    components = vectors[:, ::-1].T
-    # A sign convention, so that two platforms agree: the largest weight is positive.
-    largest = np.abs(components).argmax(axis=1)
-    components = components * np.sign(components[np.arange(num_components), largest])[:, None]
+    components = fix_signs(vectors[:, ::-1]).T  # so that two platforms agree
     return MelPca(
         mean=mean.astype(np.float32),
         components=np.ascontiguousarray(components, np.float32),

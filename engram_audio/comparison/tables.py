@@ -23,12 +23,12 @@ from engram_audio.comparison.information import (
 )
 from engram_audio.comparison.reconstruction import SCORES
 from engram_audio.densities.comparison import described, with_intervals
+from engram_audio.numerics.pareto import beaten
+from engram_audio.numerics.units import LN2
 from engram_audio.stats.estimate import Estimate
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.structure.config import OperativeGate
 from engram_audio.structure.gates import LINEAR, Place, has_linear_twin, operative_rows
-
-LN2 = float(np.log(2))
 
 
 class Key(NamedTuple):
@@ -298,11 +298,8 @@ def frontier_table(codecs: pd.DataFrame, ladders: Mapping[str, Sequence[str]]) -
 
 def pareto_front(distortion: np.ndarray, information: np.ndarray) -> list[bool | None]:
     """Return which points no other beats in both; None where a point lacks a number."""
-    known = np.isfinite(distortion) & np.isfinite(information)
-    no_worse = (distortion[None] <= distortion[:, None]) & (
-        information[None] >= information[:, None]
-    )
-    better = (distortion[None] < distortion[:, None]) | (information[None] > information[:, None])
-    beaten = np.any(no_worse & better & known[None], axis=1)
-    pairs = zip(beaten.tolist(), known.tolist(), strict=True)
+    costs = np.stack([distortion, -information], axis=1)
+    known = np.all(np.isfinite(costs), axis=1)
+    costs[~known] = np.nan
+    pairs = zip(beaten(costs).tolist(), known.tolist(), strict=True)
     return [not is_beaten if is_known else None for is_beaten, is_known in pairs]

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.heads import (
-    LOG_2PI,
     DensityHead,
     choose_components,
     pick,
     standard_gamma,
 )
 from engram_audio.numerics.bessel import log_vmf_normalizer, mean_resultant_length
+from engram_audio.numerics.units import LN2, LOG_2PI
 
 TINY = 1e-12
 MINIMUM_CONCENTRATION = 1e-3
@@ -41,7 +41,7 @@ class DirectionMagnitude(DensityHead):
         """Return the radius of a standard normal and nearly uniform directions."""
         count, dims = self.num_components, self.num_dims
         directions = torch.randn(count * dims, generator=generator)
-        log_radius = 0.5 * (math.log(2) + torch.digamma(torch.tensor(0.5 * dims)).item())
+        log_radius = 0.5 * (LN2 + torch.digamma(torch.tensor(0.5 * dims)).item())
         log_spread = 0.5 * math.log(0.25 * float(torch.polygamma(1, torch.tensor(0.5 * dims))))
         return torch.cat(
             [

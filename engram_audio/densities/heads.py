@@ -18,8 +18,8 @@ from engram_audio.densities.config import (
     LowRankMixtureHead,
     StudentTMixtureHead,
 )
+from engram_audio.numerics.units import LOG_2PI
 
-LOG_2PI = math.log(2 * math.pi)
 MINIMUM_FREEDOM = 2.0  # a Student-t has a variance only above 2
 START_SPREAD = 0.1  # SD of the components' first means; breaks their symmetry
 

@@ -15,9 +15,8 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.numerics.units import LOG_2PI
 from engram_audio.stats.floors import SD_SHARE, floored_variance, own_square
-
-LOG_2PI = float(np.log(2 * np.pi))
 
 
 class LaggedMoments:

@@ -17,7 +17,6 @@ from engram_audio import windows
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.events import ANY_LAG, SPACES
 from engram_audio.densities.linear import (
-    LOG_2PI,
     LaggedMoments,
     LinearFit,
     autoregression,
@@ -27,6 +26,7 @@ from engram_audio.densities.linear import (
 from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource
 from engram_audio.latents.targets import targets_of
+from engram_audio.numerics.units import LOG_2PI
 from engram_audio.stats.floors import floored_variance
 
 

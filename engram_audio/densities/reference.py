@@ -12,6 +12,8 @@ from engram_audio import windows
 from engram_audio.densities.speakers import SpeakerMeans, speaker_means
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
+from engram_audio.numerics.moments import Moments
+from engram_audio.numerics.subspace import fix_signs
 from engram_audio.stats.floors import floored_variance
 
 
@@ -60,26 +62,6 @@ class Reference(NamedTuple):
         return np.zeros_like(self.frame_mean) if event == "delta" else self.frame_mean
 
 
-class _Second(NamedTuple):
-    num_values: int
-    sums: np.ndarray
-    products: np.ndarray
-
-    def mean_and_covariance(self) -> tuple[np.ndarray, np.ndarray]:
-        mean = self.sums / self.num_values
-        return mean, self.products / self.num_values - np.outer(mean, mean)
-
-
-def _accumulate(old: _Second | None, values: np.ndarray) -> _Second:
-    values = values.astype(np.float64)
-    new = _Second(len(values), values.sum(0), values.T @ values)
-    if old is None:
-        return new
-    return _Second(
-        old.num_values + new.num_values, old.sums + new.sums, old.products + new.products
-    )
-
-
 def measure_reference(
     source: BlockSource, part_of: Mapping[str, str], window_frames: int, max_lag_frames: int
 ) -> Reference:
@@ -94,8 +76,8 @@ def measure_reference(
     Raises:
         ValueError: Train has no targets.
     """
-    frames: _Second | None = None
-    deltas: _Second | None = None
+    frames: Moments | None = None
+    deltas: Moments | None = None
     energies: list[np.ndarray] = []
     rows: list[tuple[str, str, np.ndarray, int]] = []
     num_targets: dict[str, int] = {}
@@ -108,14 +90,17 @@ def measure_reference(
             num_targets[str(part)] = num_targets.get(str(part), 0) + int(count)
         chosen = targets[parts[utterances] == "train"]
         if len(chosen):
-            frames = _accumulate(frames, block.frames[chosen])
-            deltas = _accumulate(deltas, windows.delta(block.frames, chosen))
+            if frames is None or deltas is None:
+                zero = np.zeros(block.frames.shape[1])
+                frames, deltas = Moments(zero), Moments(zero)
+            frames.add(block.frames[chosen])
+            deltas.add(windows.delta(block.frames, chosen))
             energies.append(block.energy[chosen])
     if frames is None or deltas is None:
         raise ValueError("the train split has no utterance long enough for a target")
-    mean, covariance = frames.mean_and_covariance()
-    mean_square = np.diag(frames.products) / frames.num_values
-    _, delta_covariance = deltas.mean_and_covariance()
+    mean, covariance = frames.mean, frames.covariance()
+    mean_square = np.diag(frames.products) / frames.count
+    delta_covariance = deltas.covariance()
     return Reference(
         frame_mean=mean,
         frame_sd=np.sqrt(floored_variance(np.diag(covariance), mean_square)),
@@ -151,8 +136,4 @@ def _means_of(
 
 
 def _principal(covariance: np.ndarray) -> np.ndarray:
-    _, vectors = np.linalg.eigh(covariance)
-    vectors = vectors[:, ::-1]
-    # the sign of a direction is a convention: its largest entry is positive
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(0)[None], 0)
-    return vectors * np.sign(largest)
+    return fix_signs(np.linalg.eigh(covariance)[1][:, ::-1])

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from engram_audio.densities.flow import ConditionalFlow
 from engram_audio.densities.heads import DensityHead, GaussianMixture, StudentTMixture
 from engram_audio.factorizer.networks import LinearPlusMlp
+from engram_audio.numerics.units import LOG_2PI
 
-LOG_2PI = math.log(2 * math.pi)
 LOG_SD_RANGE = (-7.0, 3.0)
 FLOW_TRANSFORMS = 2
 FLOW_WIDTH = 64

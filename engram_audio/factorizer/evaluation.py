@@ -14,7 +14,6 @@ from torch import Tensor
 from engram_audio import windows
 from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.densities.reduction import SpeakerSums, frame_names
-from engram_audio.densities.slices import slice_masks
 from engram_audio.factorizer.bound import frame_bounds
 from engram_audio.factorizer.config import FactorizerEvaluationSection
 from engram_audio.factorizer.densities import Posterior, divergence
@@ -22,6 +21,7 @@ from engram_audio.factorizer.health import reconstructions
 from engram_audio.factorizer.model import Factorizer, States
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
+from engram_audio.numerics.slices import slice_masks
 
 
 class Scope(NamedTuple):
@@ -98,7 +98,12 @@ def score_part(
             continue
         columns = _score_block(model, block, chosen, targets, settings, generator, device)
         masks = slice_masks(
-            block, targets, scope.slices.slices, scope.slices.medial_range, scope.energy_median
+            block.offsets,
+            block.energy,
+            targets,
+            scope.slices.slices,
+            scope.slices.medial_range,
+            scope.energy_median,
         )
         sums.add(frame_names(block, targets, masks), columns, "num_frames")
     return sums.table()

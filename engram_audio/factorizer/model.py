@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from engram_audio.factorizer.config import FactorizerSection, InnovationSettings
 from engram_audio.factorizer.densities import (
-    LOG_2PI,
     Conditional,
     Posterior,
     build_density,
@@ -25,6 +24,7 @@ from engram_audio.factorizer.densities import (
 from engram_audio.factorizer.networks import LinearPlusMlp
 from engram_audio.factorizer.state import Dynamics, StateEncoder, Upsampler, filtered
 from engram_audio.factorizer.whitening import Units, Whitening, unit_units
+from engram_audio.numerics.units import LOG_2PI
 
 
 class FrameScales(NamedTuple):

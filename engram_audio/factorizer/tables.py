@@ -20,9 +20,10 @@ from engram_audio.densities.comparison import (
 )
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP, HEALTH
 from engram_audio.factorizer.config import FactorizerSection
+from engram_audio.numerics.pareto import beaten
+from engram_audio.numerics.units import LN2
 from engram_audio.stats.estimate import Estimate, function_of, paired_difference
 
-LN2 = float(np.log(2))
 LAG, EVENT = 1, "position"
 
 
@@ -213,10 +214,6 @@ def sweep_table(table: pd.DataFrame) -> pd.DataFrame:
     chosen = chosen[columns].reset_index(drop=True)
     groups = chosen.groupby(["representation", "sweep"], sort=False)
     chosen["num_points"] = groups["factorizer"].transform("size")
-    rate, error = (chosen[name].to_numpy(float) for name in ("rate_nats", "error_posterior"))
-    group = chosen[["representation", "sweep"]].astype(str).agg("/".join, axis=1).to_numpy()
-    same = group[:, None] == group[None, :]
-    better = (rate[None, :] <= rate[:, None]) & (error[None, :] <= error[:, None])
-    strictly = (rate[None, :] < rate[:, None]) | (error[None, :] < error[:, None])
-    chosen["is_pareto"] = ~(same & better & strictly).any(1) if len(chosen) else []
+    costs = chosen[["rate_nats", "error_posterior"]].to_numpy(float)
+    chosen["is_pareto"] = ~beaten(costs, groups.ngroup().to_numpy())
     return FACTORIZER_SWEEP.arrange(chosen)

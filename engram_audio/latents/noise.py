@@ -15,6 +15,7 @@ import numpy as np
 
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
+from engram_audio.numerics.moments import Moments
 from engram_audio.numerics.seeds import named_generator
 
 
@@ -36,21 +37,14 @@ def measure_scale(blocks: Iterable[LatentBlock]) -> SignalScale:
     Raises:
         InputError: There is no frame.
     """
-    count, shift, total, products = 0, np.zeros(0), np.zeros(0), np.zeros((0, 0))
+    moments: Moments | None = None
     for block in blocks:
-        if not len(block.frames):
-            continue
-        if not count:
-            shift = block.frames.mean(axis=0, dtype=np.float64)
-            total, products = np.zeros(len(shift)), np.zeros((len(shift), len(shift)))
-        rows = block.frames - shift
-        count += len(rows)
-        total += rows.sum(axis=0)
-        products += rows.T @ rows
-    if not count:
+        if len(block.frames):
+            moments = moments or Moments(block.frames.mean(axis=0, dtype=np.float64))
+            moments.add(block.frames)
+    if moments is None:
         raise InputError("latents: no train frame to measure the noise against; check the splits")
-    mean = total / count
-    covariance = products / count - np.outer(mean, mean)
+    covariance = moments.covariance()
     std = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     outer = np.outer(std, std)
     return SignalScale(

@@ -13,6 +13,7 @@ from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.resampling import within_group_share
 from engram_audio.latents.scored import repeated_frames, silent_frames
+from engram_audio.numerics.moments import Moments
 from engram_audio.stats.rank import effective_rank
 
 BLOCK_FRAMES = 16384  # frames held at a time, in float64
@@ -41,9 +42,9 @@ def summarize(blocks: Iterable[LatentBlock], is_energy_rms: bool = True) -> dict
     for block in blocks:
         if len(block.frames):
             sums.add(block)
-    if not sums.num_frames:
+    if sums.frames is None:
         raise InputError("latents: the representation has no frame to summarise")
-    result = sums.result()
+    result = sums.result(sums.frames)
     if not is_energy_rms:
         result["silent_frame_share"] = None
     return result
@@ -53,24 +54,22 @@ class _Sums:
     """Running sums in float64, around the mean of the first block."""
 
     def __init__(self) -> None:
-        self.num_frames = self.num_pairs = 0
+        self.num_pairs = 0
         self.utterances = self.num_repeated = self.num_silent = 0
         self.speakers: set[str] = set()
         self.shortest, self.longest = np.iinfo(np.int64).max, 0
-        self.shift = np.zeros(0)
+        self.frames: Moments | None = None
         self.energy = 0.0
 
     def add(self, block: LatentBlock) -> None:
-        if not self.num_frames:
+        if self.frames is None:
             dims = block.frames.shape[1]
-            self.shift = block.frames.mean(axis=0, dtype=np.float64)
-            self.total, self.pair_total = np.zeros(dims), np.zeros(dims)
+            self.frames = Moments(block.frames.mean(axis=0, dtype=np.float64))
+            self.pair_total = np.zeros(dims)
             self.pair_product, self.pair_square = np.zeros(dims), np.zeros(dims)
             self.own_product, self.own_square = np.zeros(dims), np.zeros(dims)
-            self.products = np.zeros((dims, dims))
-        rows = block.frames - self.shift
+        rows = self.frames.add(block.frames)
         sizes = np.diff(block.offsets)
-        self.num_frames += len(rows)
         self.utterances += len(sizes)
         self.speakers |= set(block.speaker_ids)
         self.shortest = min(self.shortest, int(sizes.min()))
@@ -78,8 +77,6 @@ class _Sums:
         self.num_repeated += int(repeated_frames(block.frames, block.offsets).sum())
         self.num_silent += int(silent_frames(block.energy).sum())
         self.energy += float(np.sum(block.energy.astype(np.float64) ** 2))
-        self.total += rows.sum(axis=0)
-        self.products += rows.T @ rows
         self._add_pairs(rows, block.offsets, sizes)
 
     def _add_pairs(self, rows: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> None:
@@ -98,26 +95,25 @@ class _Sums:
         self.own_product += np.einsum("nd,nd->d", centred[later], centred[later - 1])
         self.own_square += np.einsum("nd,nd->d", centred, centred)
 
-    def result(self) -> dict[str, Any]:
-        mean = self.total / self.num_frames
-        covariance = self.products / self.num_frames - np.outer(mean, mean)
+    def result(self, frames: Moments) -> dict[str, Any]:
+        mean, covariance = frames.offset, frames.covariance()
         variance = np.maximum(np.diag(covariance), 0.0)
         pairs = max(self.num_pairs, 1)
         covariance_one = self.pair_product - 2 * self.pair_total * mean + pairs * mean**2
         square_one = self.pair_square - 2 * self.pair_total * mean + pairs * mean**2
         return {
-            "num_frames": self.num_frames,
+            "num_frames": frames.count,
             "num_utterances": self.utterances,
             "num_speakers": len(self.speakers),
-            "repeated_frame_share": self.num_repeated / self.num_frames,
-            "silent_frame_share": self.num_silent / self.num_frames,
+            "repeated_frame_share": self.num_repeated / frames.count,
+            "silent_frame_share": self.num_silent / frames.count,
             "shortest_frames": self.shortest,
             "longest_frames": self.longest,
-            "mean": (mean + self.shift).tolist(),
+            "mean": frames.mean.tolist(),
             "std": np.sqrt(variance).tolist(),
             "num_constant_dims": int(np.count_nonzero(variance <= 0)),
             "effective_rank": effective_rank(covariance),
-            "energy_rms": float(np.sqrt(self.energy / self.num_frames)),
+            "energy_rms": float(np.sqrt(self.energy / frames.count)),
             "lag_one": _lag_one(covariance_one, square_one),
             "lag_one_within_utterance": _lag_one(self.own_product, self.own_square),
         }

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.memory.entries import LOG_2PI
 from engram_audio.memory.keys import KeyEncoder
+from engram_audio.numerics.units import LOG_2PI
 
 WIDTHS = (0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)  # kernel SD, in whitened units
 TEMPERATURES = (0.1, 0.3, 1.0, 3.0, 1e6)  # of the mean squared distance to the k-th neighbour

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.heads import choose_components
-from engram_audio.memory.entries import LOG_2PI, Entries
+from engram_audio.memory.entries import Entries
 from engram_audio.memory.keys import KeyEncoder, of_others
 from engram_audio.memory.slots import SlotMap
+from engram_audio.numerics.units import LOG_2PI
 
 NOTHING = -1e30  # log of no weight: finite, so that gradients pass it by instead of becoming NaN
 

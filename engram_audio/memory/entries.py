@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engram_audio.numerics.units import LOG_2PI
+
 EM_ITERATIONS = 15
 MAD_TO_SD = 1.4826
 TINY = 1e-12
 PADDED_VALUES = 1 << 24  # of the arrays that medians are taken in
-LOG_2PI = float(np.log(2 * np.pi))
 
 
 class Entries(NamedTuple):

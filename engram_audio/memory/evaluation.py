@@ -17,7 +17,6 @@ from engram_audio.densities.data import WindowData, window_data
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.reduction import SpeakerSums, frame_names
 from engram_audio.densities.reference import Reference
-from engram_audio.densities.slices import EveryNth, slice_masks
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
 from engram_audio.memory.datastore import (
@@ -32,6 +31,7 @@ from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.joint import EngramDensity
 from engram_audio.memory.keys import KeyEncoder
 from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY
+from engram_audio.numerics.slices import EveryNth, slice_masks
 
 Model = ConditionalDensity | MemoryDensity
 
@@ -82,8 +82,8 @@ class Scope(NamedTuple):
     def masks(self, block: LatentBlock, targets: np.ndarray) -> np.ndarray:
         """Return slice membership."""
         return slice_masks(
-            block, targets, self.evaluation.slices, self.evaluation.medial_range,
-            self.reference.energy_median,
+            block.offsets, block.energy, targets, self.evaluation.slices,
+            self.evaluation.medial_range, self.reference.energy_median,
         )  # fmt: skip
 
 

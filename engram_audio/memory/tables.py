@@ -4,7 +4,6 @@ Gains are NLL differences on the same frames of the same speakers, nats per fram
 the memory is better. Choices were made on val; intervals are over eval speakers.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -32,8 +31,9 @@ from engram_audio.memory.names import (
     STOP,
     UNDECIDED,
 )
+from engram_audio.numerics.units import LN2
 
-NATS_TO_BITS = 1 / math.log(2)
+NATS_TO_BITS = 1 / LN2
 BEST_NULL = "best_null"
 # A memory helps when it beats each of these; the others say what it lives on.
 REQUIRED = (

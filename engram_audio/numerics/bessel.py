@@ -14,6 +14,8 @@ import scipy.special
 import torch
 from torch import Tensor
 
+from engram_audio.numerics.units import LOG_2PI
+
 UNIFORM_ORDER = 15.0
 
 
@@ -66,7 +68,7 @@ class _LogNormalizer(torch.autograd.Function):
         kappa = concentration.detach().double().cpu().numpy()
         order = 0.5 * num_dims - 1
         log_bessel = log_bessel_i(order, kappa)
-        value = order * np.log(kappa) - 0.5 * num_dims * math.log(2 * math.pi) - log_bessel
+        value = order * np.log(kappa) - 0.5 * num_dims * LOG_2PI - log_bessel
         slope = -np.exp(log_bessel_i(order + 1, kappa) - log_bessel)
         ctx.save_for_backward(torch.as_tensor(slope).to(concentration))
         return torch.as_tensor(value).to(concentration)

@@ -23,10 +23,10 @@ from engram_audio.densities.reduction import (
     stored_frames,
 )
 from engram_audio.densities.reference import Reference
-from engram_audio.densities.slices import EveryNth, slice_masks
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
 from engram_audio.numerics.seeds import checksum_generator
+from engram_audio.numerics.slices import EveryNth, slice_masks
 from engram_audio.prediction import negatives, scores
 
 PARTS = ("train", "val", "eval")
@@ -157,7 +157,12 @@ class _Run:
         section = self.section
         view = View(block, targets, self.task.lag_frames, self.task.event)
         masks = slice_masks(
-            block, targets, section.slices, section.medial_range, self.reference.energy_median
+            block.offsets,
+            block.energy,
+            targets,
+            section.slices,
+            section.medial_range,
+            self.reference.energy_median,
         )
         names = frame_names(block, targets, masks)
         values, mean = view.values(), self.predictor.mean(view)

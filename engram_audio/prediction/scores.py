@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engram_audio.numerics.units import LN2
+
 RELATIVE_TINY = 1e-9  # of the event's RMS: a predicted magnitude below it counts as this
 
 
@@ -146,7 +148,7 @@ def info_nce_bits(log_ratios: np.ndarray) -> np.ndarray:
     """
     peak = log_ratios.max(1, keepdims=True)
     log_sum = peak[:, 0] + np.log(np.exp(log_ratios - peak).sum(1))
-    return (log_ratios[:, 0] - log_sum + np.log(log_ratios.shape[1])) / np.log(2)
+    return (log_ratios[:, 0] - log_sum + np.log(log_ratios.shape[1])) / LN2
 
 
 def compact_sensitivity(jacobian: np.ndarray) -> np.ndarray:

@@ -21,10 +21,10 @@ from engram_audio.densities.comparison import (
     with_intervals,
 )
 from engram_audio.densities.events import ANY_LAG
+from engram_audio.numerics.units import LN2
 from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
 from engram_audio.stats.robust import robust_summary
 
-LN2 = float(np.log(2))
 KEY = ("seed", "lag_frames", "target", "model", "part", "slice")
 
 

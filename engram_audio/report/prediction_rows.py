@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from engram_audio.numerics.units import LN2
 from engram_audio.prediction import cells
 from engram_audio.prediction.cells import Cells
 from engram_audio.report.data import ReportData
 from engram_audio.verdicts import number
 
 FIRST_EXPERIMENT = "first_experiment"  # name of the preset that repeats its recipe
-LN2 = float(np.log(2))
 
 
 def table_of(data: ReportData) -> pd.DataFrame:

@@ -3,17 +3,16 @@
 Shapes: S samples, N starts, H horizon, D dimensions.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engram_audio.numerics.units import LOG_2PI
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Run
 
-LOG_2PI = math.log(2 * math.pi)
 SD_FLOOR = 1e-6  # of the train SD: paths that agree to the last digit are no certainty
 
 

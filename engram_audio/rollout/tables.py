@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.densities.comparison import described, with_intervals
+from engram_audio.numerics.pareto import beaten
 from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
 from engram_audio.rollout.config import (
@@ -320,13 +321,10 @@ def _one(rows: pd.DataFrame, **wanted: Any) -> dict[str, Any]:
 def _with_front(table: pd.DataFrame, bars: RolloutBarsSection) -> pd.DataFrame:
     groups = table.groupby(["representation", "seed"], sort=False)
     table["num_points"] = groups["method"].transform("size")
-    gain, distance = (table[name].to_numpy(float) for name in ("one_step_gain", "excess_distance"))
-    code = groups.ngroup().to_numpy()
-    same = code[:, None] == code[None, :]
-    better = (gain[None] >= gain[:, None]) & (distance[None] <= distance[:, None])
-    strictly = (gain[None] > gain[:, None]) | (distance[None] < distance[:, None])
+    costs = table[["one_step_gain", "excess_distance"]].to_numpy(float) * np.array([-1.0, 1.0])
     alive = table["diverged_share"].le(bars.maximum_blown_share)
     alive &= table["frozen_excess"].le(bars.maximum_frozen_share)
-    known = np.isfinite(gain) & np.isfinite(distance) & alive.to_numpy(bool)
-    table["is_pareto"] = known & ~(same & better & strictly & known[None]).any(1)
+    known = np.isfinite(costs).all(1) & alive.to_numpy(bool)
+    costs[~known] = np.nan
+    table["is_pareto"] = known & ~beaten(costs, groups.ngroup().to_numpy())
     return table

@@ -13,6 +13,7 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource
+from engram_audio.numerics.moments import Moments
 from engram_audio.numerics.subspace import fix_signs
 from engram_audio.stats.floors import floored_variance
 from engram_audio.structure.targets import SliceTargets
@@ -64,21 +65,15 @@ def fit_normalizations(
 
 
 class _Moments:
-    """Sums of delta and of its products about a fixed shift, and of the frames' squares."""
+    """Moments of delta about a fixed shift, and the frames' squares."""
 
     def __init__(self, steps: np.ndarray) -> None:
-        self.shift = steps.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.count = 0
-        self.sum = np.zeros(steps.shape[1])
-        self.product = np.zeros((steps.shape[1], steps.shape[1]))
+        self.steps = Moments(steps.mean(axis=0, dtype=np.float64).astype(np.float32))
         self.frame_square = np.zeros(steps.shape[1])
 
     def add(self, steps: np.ndarray, frames: np.ndarray) -> "_Moments":
         self.frame_square += np.einsum("md,md->d", frames, frames, dtype=np.float64)
-        centred = steps - self.shift
-        self.count += len(steps)
-        self.sum += centred.sum(axis=0, dtype=np.float64)
-        self.product += centred.T @ centred
+        self.steps.add(steps)
         return self
 
 
@@ -89,16 +84,16 @@ def _normalization(
         width = next(iter(source())).frames.shape[1]
         zero, one = np.zeros(width), np.ones(width)
         return Normalization(zero, one, one, np.eye(width), float(width))
-    offset = moments.sum / moments.count
-    covariance = moments.product / moments.count - np.outer(offset, offset)
+    steps = moments.steps
+    covariance = steps.covariance()
     variance = np.maximum(np.diag(covariance), 0.0)
-    std = np.sqrt(floored_variance(variance, moments.frame_square / moments.count, std_floor))
+    std = np.sqrt(floored_variance(variance, moments.frame_square / steps.count, std_floor))
     correlation = covariance / np.outer(std, std)
     directions = np.linalg.eigh(correlation)[1][:, ::-1]
     trace = float(np.trace(correlation))
     squared = float(np.sum(correlation**2))
     return Normalization(
-        mean=moments.shift.astype(np.float64) + offset,
+        mean=steps.mean,
         std=std,
         variance=variance / std**2,
         directions=fix_signs(directions),

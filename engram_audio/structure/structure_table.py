@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.numerics.seeds import checksum_generator
+from engram_audio.numerics.units import LN2
 from engram_audio.stats.bootstrap import percentile_interval, resampled_ratios, speaker_weights
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.structure.comparisons import (
@@ -201,7 +202,7 @@ def _add_nats(
     for end in ("", "_low", "_high"):
         nats = table[f"nats_per_frame{end}"]
         table[f"nats_per_dim{end}"] = nats / dims
-        table[f"bits_per_s{end}"] = nats * unit.frame_rate_hz / np.log(2)
+        table[f"bits_per_s{end}"] = nats * unit.frame_rate_hz / LN2
 
 
 def subspace_dims(subspace: str, num_dims: int) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.numerics.slices import slice_masks
 from engram_audio.structure.config import StructureSection
 from engram_audio.views import SliceName
 
@@ -123,23 +124,21 @@ def all_targets(index: FrameIndex, number: int, section: StructureSection) -> np
 
 
 def select_targets(index: FrameIndex, name: SliceName, section: StructureSection) -> SliceTargets:
-    """Select the targets of a slice (SCIENCE 3).
-
-    `high_energy` means energy[t] above the train median; `initial`, `medial` and `final` cut
-    the position (t + 1/2) / T at `medial_range`.
-    """
+    """Select the targets of a slice."""
     threshold = energy_threshold(index, section) if name == "high_energy" else 0.0
     rows, part, speaker, utterance, energy = [], [], [], [], []
     first_utterance = 0
     for number, offsets in enumerate(index.offsets):
         chosen = all_targets(index, number, section)
-        chosen = chosen[_in_slice(chosen, offsets, index.energy[number], name, threshold, section)]
+        energies = index.energy[number]
+        is_in = slice_masks(offsets, energies, chosen, [name], section.medial_range, threshold)[0]
+        chosen = chosen[is_in]
         of_row = windows.utterance_of_rows(offsets, chosen)
         rows.append(chosen)
         part.append(index.part[number][of_row])
         speaker.append(index.speaker[number][of_row])
         utterance.append((of_row + first_utterance).astype(np.int32))
-        energy.append(index.energy[number][chosen])
+        energy.append(energies[chosen])
         first_utterance += len(offsets) - 1
     return SliceTargets(
         rows=rows,
@@ -149,27 +148,6 @@ def select_targets(index: FrameIndex, name: SliceName, section: StructureSection
         utterance=np.concatenate(utterance),
         energy=np.concatenate(energy),
     )
-
-
-def _in_slice(
-    rows: np.ndarray,
-    offsets: np.ndarray,
-    energy: np.ndarray,
-    name: SliceName,
-    threshold: float,
-    section: StructureSection,
-) -> np.ndarray:
-    if name == "all":
-        return np.ones(len(rows), dtype=bool)
-    if name == "high_energy":
-        return energy[rows] > threshold
-    low, high = section.medial_range
-    position = windows.position_fraction(offsets, rows)
-    if name == "initial":
-        return position < low
-    if name == "final":
-        return position >= high
-    return (position >= low) & (position < high)
 
 
 def _per_row(values: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:

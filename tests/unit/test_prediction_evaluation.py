@@ -13,7 +13,7 @@ from engram_audio.densities.config import PredictionEvaluationSection, Predictio
 from engram_audio.densities.factory import build_conditional
 from engram_audio.densities.fit import fit_marginals
 from engram_audio.densities.nulls import base_for
-from engram_audio.densities.slices import EveryNth
+from engram_audio.numerics.slices import EveryNth
 from engram_audio.prediction import negatives, scores
 from engram_audio.prediction.assess import Stage, assess, head_entries, null_entries, roll_out
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table

@@ -1,6 +1,6 @@
-"""Slices of targets, as in the structure stage, and the evenly thinned subsets of them.
+"""Slices of targets, the same for every stage, and evenly thinned subsets of a stream.
 
-Shapes: M targets of one block.
+Shapes: N frames of a block, U utterances, M targets.
 """
 
 from collections.abc import Sequence
@@ -8,26 +8,32 @@ from collections.abc import Sequence
 import numpy as np
 
 from engram_audio import windows
-from engram_audio.latents.block import LatentBlock
 
 
 def slice_masks(
-    block: LatentBlock,
+    offsets: np.ndarray,
+    energy: np.ndarray,
     targets: np.ndarray,
     names: Sequence[str],
     medial_range: tuple[float, float],
     energy_median: float,
 ) -> np.ndarray:
-    """Return which targets are in which slice, bool, shape [num_slices, M].
+    """Return which targets are in which slice (SCIENCE 3), bool, shape [num_slices, M].
 
-    `high_energy`: energy[t] above the median of the train targets. `initial`, `medial`, `final`:
-    the position (t + 1/2) / T cut at `medial_range`.
+    Args:
+        offsets: Utterance offsets of a block, [U + 1].
+        energy: Energy of its frames, [N].
+        targets: Rows of the targets, [M].
+        names: `all`, `high_energy` (energy[t] above the median), or `initial`, `medial`, `final`
+            (position (t + 1/2) / T cut at `medial_range`).
+        medial_range: Where `medial` begins, and where it ends.
+        energy_median: Median energy of the train targets.
     """
     low, high = medial_range
-    position = windows.position_fraction(block.offsets, targets)
+    position = windows.position_fraction(offsets, targets)
     masks = {
         "all": np.ones(len(targets), dtype=bool),
-        "high_energy": block.energy[targets] > energy_median,
+        "high_energy": energy[targets] > energy_median,
         "initial": position < low,
         "medial": (position >= low) & (position < high),
         "final": position >= high,

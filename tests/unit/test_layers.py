@@ -12,7 +12,7 @@ STAGES = (
     "corpus", "codecs", "latents", "calibration", "structure", "prediction", "factorizer",
     "comparison", "memory", "rollout", "generation", "trust", "report",
 )  # fmt: skip
-BELOW_ALL = {"choices", "errors", "section", "stats", "verdicts", "views", "windows"}
+BELOW_ALL = {"choices", "errors", "quantities", "section", "stats", "verdicts", "views", "windows"}
 MATHEMATICS = {*STAGES, "stats", "training", "verdicts", "windows"} - {"codecs"}
 FILE_MODULES = {"pathlib", "os", "shutil", "tempfile", "logging", "soundfile", "zarr", "pyarrow"}
 # Formats that know no stage: codecs read their own fitted weights through them.
@@ -55,8 +55,8 @@ def test_imports_go_one_way(path: Path):
         formats = {m for m in modules_of(path) if ".artifacts." in m} - {DECLARATIONS}
         assert imports <= allowed | {"artifacts"}
         assert not formats or own == "codecs", f"{path} imports {formats}"
-    elif own in ("stats", "windows", "errors", "section", "choices", "views"):
-        assert imports <= {own, "errors", "section"}
+    elif own in ("stats", "windows", "errors", "quantities", "section", "choices", "views"):
+        assert imports <= {own, "errors", "quantities", "section"}
     elif own == "verdicts":
         assert imports <= {"verdicts", "artifacts"}
         assert {m for m in modules_of(path) if ".artifacts." in m} <= {DECLARATIONS}

@@ -21,7 +21,7 @@ from engram_audio.config_messages import explain_all
 from engram_audio.config_moved import refuse_moved
 from engram_audio.config_overlay import REMOVE, with_paths, without_removed
 from engram_audio.corpus.config import CorpusSection, SplitsSection
-from engram_audio.corpus_checks import check_roots
+from engram_audio.corpus_checks import check_roots, check_speakers
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
@@ -180,6 +180,8 @@ def _check_stages(config: WorkflowConfig) -> None:
     codecs = {name: config.codecs.library[name] for name in used_codecs(config)}
     check_codecs(codecs, config.corpora, config.splits.seeds, plugin_names())
     check_roots(config.corpora, used_corpora(config))
+    folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
+    check_speakers(rows, config.corpora, config.splits.eval_fraction, folds)
     check_decision(config.decision, config.structure, analysed)
     check_prediction(prediction, analysed, window, recipes)
     check_factorizer(config.factorizer, prediction, recipes)

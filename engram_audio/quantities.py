@@ -49,6 +49,17 @@ def ascending(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def ordered(ends: tuple[float, float]) -> tuple[float, float]:
+    """Refuse a range that is empty or reversed.
+
+    Raises:
+        ValueError: Says what was found.
+    """
+    if not ends[0] < ends[1]:
+        raise ValueError(f"found {list(ends)}; write two different ends, the lower end first")
+    return ends
+
+
 def spoken(text: str) -> str:
     """Refuse a text of blanks, or with blanks around it.
 
@@ -98,8 +109,8 @@ AmountsOrZero = Listed[AmountOrZero]
 Horizons = Annotated[tuple[Frames, ...], AfterValidator(ascending)]
 
 # The lower end first.
-Fractions = Annotated[tuple[Share, Share], AfterValidator(ascending)]
-Amplitudes = Annotated[tuple[Amount, Amount], AfterValidator(ascending)]
-CountRange = Annotated[tuple[Count, Count], AfterValidator(ascending)]
+Fractions = Annotated[tuple[Share, Share], AfterValidator(ordered)]
+Amplitudes = Annotated[tuple[Amount, Amount], AfterValidator(ordered)]
+CountRange = Annotated[tuple[Count, Count], AfterValidator(ordered)]
 Logarithm = Annotated[float, Field(ge=-80, le=80)]  # its exponential is a number in float32
-LogRange = Annotated[tuple[Logarithm, Logarithm], AfterValidator(ascending)]
+LogRange = Annotated[tuple[Logarithm, Logarithm], AfterValidator(ordered)]

@@ -123,12 +123,6 @@ class KlSettings(Section):
     )
     warmup_steps: CountOrZero = Field(description="Steps until the price is full.")
 
-    @model_validator(mode="after")
-    def _check_target(self) -> "KlSettings":
-        if self.mode == "target" and not self.target_nats:
-            raise ValueError("target_nats: mode is `target`, and 0 nats is no rate; aim above 0")
-        return self
-
 
 class LossSettings(Section):
     """Weights of the terms; 0 switches a term off."""
@@ -290,7 +284,12 @@ def check_factorizer(
     if not stage.representations:
         return
     for name, variant in stage.library.items():
-        require(f"factorizer.library.{name}.recipe", variant.recipe, recipes)
+        key = f"factorizer.library.{name}"
+        require(f"{key}.recipe", variant.recipe, recipes)
+        if variant.loss.kl.mode == "target" and not variant.loss.kl.target_nats:
+            raise ValueError(
+                f"{key}.loss.kl.target_nats: mode is `target`, and 0 nats is no rate; aim above 0"
+            )
     for field, found in (("seeds", stage.seeds), ("variants", stage.library)):
         if not found:
             raise ValueError(f"factorizer.{field}: name at least one, or no representations")

@@ -74,7 +74,7 @@ class RolloutValues(Section):
             for frames in getattr(self, name):
                 if frames > self.horizon_frames:
                     raise ValueError(
-                        f"{name}: {frames} lies beyond horizon_frames {self.horizon_frames}"
+                        f"{name}: {frames} must lie in 1..{self.horizon_frames} (horizon_frames)"
                     )
         if self.num_long_samples > self.num_samples:
             raise ValueError(f"num_long_samples is larger than num_samples {self.num_samples}")

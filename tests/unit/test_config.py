@@ -118,7 +118,7 @@ def test_committed_schema_is_what_the_models_generate():
         (
             ["views", "medial_range"],
             [0.83, 0.17],
-            ["views.medial_range:", "[0.83, 0.17]", "ascending order"],
+            ["views.medial_range:", "[0.83, 0.17]", "lower end first"],
         ),
         (["views", "judged_slices"], ["initial", "all", "middle"], ["views.judged_slices.2:"]),
         (["views", "slices"], ["all"], ["views:", "judged_slices: 'high_energy'"]),

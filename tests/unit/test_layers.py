@@ -61,7 +61,7 @@ def test_imports_go_one_way(path: Path):
         assert imports <= {"verdicts", "artifacts"}
         assert {m for m in modules_of(path) if ".artifacts." in m} <= {DECLARATIONS}
     elif own == "training":
-        assert imports <= {"training", "errors", "section", "stats"}
+        assert imports <= {"training", "errors", "quantities", "section", "stats"}
     elif own == "artifacts":
         assert not imports & {"steps", "config", "plan", "training", "report", "stats"}
     elif own == "steps":

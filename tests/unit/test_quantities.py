@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from engram_audio.config import WorkflowConfig
 from engram_audio.frozen_sections import VIEWED
-from engram_audio.quantities import Count, Listed, Names, ascending, distinct, spoken
+from engram_audio.quantities import Count, Listed, Names, ascending, distinct, ordered, spoken
 from engram_audio.section import Section, with_changes
 
 REPEATING = {"strides"}  # 4, 4, 5: one after the other, each may be as the one before
@@ -84,7 +84,7 @@ def problem(part: Part) -> str | None:
             return "a text that may be blank"
     elif typing.get_origin(part.kind) is tuple:
         ends = typing.get_args(part.kind)
-        if ends[-1] is not ... and not calls(part, ascending):
+        if ends[-1] is not ... and not calls(part, ordered):
             return "a pair that may be reversed"
         if ends[-1] is ... and not calls(part, distinct, ascending) and part.name not in REPEATING:
             return "a list that may name something twice"

@@ -46,6 +46,30 @@ def require_listed(key: str, value: str, listed: str, names: Iterable[str]) -> N
         )
 
 
+def with_points(
+    key: str, runs: Mapping[str, ValueT], points: Iterable[tuple[str, ValueT]]
+) -> dict[str, ValueT]:
+    """Return what runs and the points of a grid, each under a name of its own.
+
+    Args:
+        key: The key of the grid, for example `rollout.grids.grid`.
+        runs: What runs already, by name.
+        points: Names and what they stand for.
+
+    Raises:
+        ValueError: Two would have one name.
+    """
+    named = dict(runs)
+    for name, point in points:
+        if name in named:
+            raise ValueError(
+                f"{key}: gives a second entry called {name}; rename the grid or the other entry, "
+                "or take values apart that agree in six digits"
+            )
+        named[name] = point
+    return named
+
+
 def chosen(
     key: str, names: Iterable[str], library: Mapping[str, ValueT], where: str
 ) -> dict[str, ValueT]:

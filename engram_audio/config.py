@@ -21,7 +21,7 @@ from engram_audio.config_messages import explain_all
 from engram_audio.config_moved import refuse_moved
 from engram_audio.config_overlay import REMOVE, with_paths, without_removed
 from engram_audio.corpus.config import CorpusSection, SplitsSection
-from engram_audio.corpus_checks import check_roots
+from engram_audio.corpus_checks import check_roots, check_speakers
 from engram_audio.densities.config import PredictionSettings, check_prediction
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
@@ -33,33 +33,34 @@ from engram_audio.latents.config import (
     used_rows,
 )
 from engram_audio.memory.config import MemorySettings, check_memory
+from engram_audio.quantities import Name, Text
 from engram_audio.report.config import ReportSection
 from engram_audio.rollout.checks import check_rollout
 from engram_audio.rollout.config import RolloutSettings
 from engram_audio.rollout.sweep import used_methods
-from engram_audio.section import Name, Section
+from engram_audio.section import Section
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.structure.config import DecisionValues, StructureSettings, check_decision
-from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.config import TrainingRecipe, check_recipe
 from engram_audio.views import ViewsSection
 
 
 class PathvarsSection(Section):
     """Where outputs go (Snakemake pathvars)."""
 
-    results: str = Field(default="results", description="Folder of results.")
-    logs: str = Field(default="logs", description="Folder of logs.")
-    benchmarks: str = Field(default="benchmarks", description="Folder of benchmarks.")
+    results: Text = Field(default="results", description="Folder of results.")
+    logs: Text = Field(default="logs", description="Folder of logs.")
+    benchmarks: Text = Field(default="benchmarks", description="Folder of benchmarks.")
 
 
 class WorkflowConfig(Section):
     """The experiment. Libraries define, lists choose: what no list names is not run."""
 
     pathvars: PathvarsSection = PathvarsSection()
-    path: str | None = Field(
+    path: Text | None = Field(
         default=None, description="Folder of your arrays, where a representation names none."
     )
-    table: str | None = Field(
+    table: Text | None = Field(
         default=None, description="Table of your arrays, where a representation names none."
     )
     views: ViewsSection
@@ -150,12 +151,16 @@ def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
     settings, worlds = config.representations, config.calibration.worlds
     for name in worlds.names:
         require("calibration.worlds.names", name, WORLD_NAMES)
-    for name in settings.library:
-        if name.startswith(WORLD_PREFIX):
-            raise ValueError(
-                f"representations.library.{name}: names that begin with {WORLD_PREFIX!r} belong to "
-                "calibration.worlds; rename it"
-            )
+    for where, names in (
+        ("corpora", config.corpora),
+        ("representations.library", settings.library),
+    ):
+        for name in names:
+            if name.startswith(WORLD_PREFIX):
+                raise ValueError(
+                    f"{where}.{name}: names that begin with {WORLD_PREFIX!r} belong to "
+                    "calibration.worlds; rename it"
+                )
     rows = {**used_rows(settings.analysed, settings.library), **world_rows(worlds)}
     used = {row.codec for row in rows.values() if isinstance(row, CodecRepresentation)}
     codecs = named_codecs(config.codecs, used)
@@ -171,16 +176,21 @@ def _check_stages(config: WorkflowConfig) -> None:
     """Check what lies between stages, the earliest first."""
     analysed, recipes = config.representations.analysed, config.recipes
     rows, prediction = config.representations.library, config.prediction
+    window = config.views.window_frames
     codecs = {name: config.codecs.library[name] for name in used_codecs(config)}
     check_codecs(codecs, config.corpora, config.splits.seeds, plugin_names())
     check_roots(config.corpora, used_corpora(config))
+    folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
+    check_speakers(rows, config.corpora, config.splits.eval_fraction, folds)
     check_decision(config.decision, config.structure, analysed)
-    check_prediction(prediction, analysed, recipes)
+    check_prediction(prediction, analysed, window, recipes)
     check_factorizer(config.factorizer, prediction, recipes)
     check_states(rows, config.factorizer)
     check_comparison(config.comparison, rows, prediction)
-    check_memory(config.memory, prediction, config.views.window_frames, recipes)
-    check_rollout(config.rollout, prediction, config.memory, recipes)
+    check_memory(config.memory, prediction, window, recipes)
+    check_rollout(config.rollout, prediction, config.memory, window, recipes)
+    for name in recipes_named(config) & set(recipes):
+        check_recipe(f"recipes.{name}", recipes[name])
 
 
 def used_codecs(config: WorkflowConfig) -> list[str]:

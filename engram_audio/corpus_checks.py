@@ -1,4 +1,4 @@
-"""The folders of corpora: nobody writes where another reads, and which ones are written."""
+"""Corpora before anything is read: whose folders are written, and how many speakers are known."""
 
 import itertools
 import os
@@ -6,6 +6,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from engram_audio.corpus.config import CorpusSection, DemoSpeechCorpus, LibriSpeechCorpus
+from engram_audio.corpus.quota import count_eval_speakers
+from engram_audio.latents.config import (
+    CodecRepresentation,
+    DerivedRepresentation,
+    Rows,
+    WorldRepresentation,
+)
 
 
 def check_roots(corpora: Mapping[str, CorpusSection], used: Collection[str]) -> None:
@@ -38,6 +45,46 @@ def check_roots(corpora: Mapping[str, CorpusSection], used: Collection[str]) -> 
 def synthesized_roots(corpora: Mapping[str, CorpusSection]) -> list[Path]:
     """Return the folders into which speech is synthesised, file by file."""
     return [Path(row.root) for row in corpora.values() if isinstance(row, DemoSpeechCorpus)]
+
+
+def check_speakers(
+    rows: Rows, corpora: Mapping[str, CorpusSection], eval_fraction: float, folds: Mapping[str, int]
+) -> None:
+    """Refuse a study whose settings fix too few speakers to train, to judge or to hold out.
+
+    What a folder of audio or arrays holds is known when it is indexed.
+
+    Args:
+        rows: Used representations.
+        corpora: All corpora by name.
+        eval_fraction: Share of speakers held out for eval.
+        folds: Folds of train speakers of each representation that gets memories.
+
+    Raises:
+        ValueError: Names the key, what was found and the remedy.
+    """
+    for name in rows:
+        num_train = _count_train_speakers(rows, name, corpora, eval_fraction)
+        num_folds = folds.get(name, 0)
+        if num_train is not None and num_train < num_folds:
+            raise ValueError(
+                f"memory.num_folds: {num_train} train speakers of {name} cannot be held out in "
+                f"{num_folds} folds; lower it"
+            )
+
+
+def _count_train_speakers(
+    rows: Rows, name: str, corpora: Mapping[str, CorpusSection], eval_fraction: float
+) -> int | None:
+    row = rows[name]
+    while isinstance(row, DerivedRepresentation):
+        row = rows[row.source]
+    if isinstance(row, WorldRepresentation):
+        return row.num_train_speakers
+    corpus = corpora[row.corpus] if isinstance(row, CodecRepresentation) else None
+    if isinstance(corpus, DemoSpeechCorpus):
+        return corpus.num_speakers - count_eval_speakers(corpus.num_speakers, eval_fraction)
+    return None
 
 
 def _is_written(corpus: CorpusSection) -> bool:

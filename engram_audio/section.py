@@ -2,19 +2,14 @@
 
 import json
 import math
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from engram_audio.errors import InputError
+
+SectionT = TypeVar("SectionT", bound="Section")
 
 
 class Section(BaseModel):
@@ -29,6 +24,26 @@ class Section(BaseModel):
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False,
         defer_build=True,  # on first use: a step reads few of the sections that it can name
     )  # fmt: skip
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Let the narrowest bounds of each field hold, its own or those of its type."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for field in cls.model_fields.values():
+            field.metadata = narrowest_last(field.metadata)
+
+
+def narrowest_last(metadata: Iterable[Any]) -> list[Any]:
+    """Return a field's metadata in the order in which pydantic takes the narrowest bounds.
+
+    Of two lower bounds pydantic takes the last, and a field's own stands before that of its type.
+    """
+
+    def rank(item: Any) -> float:
+        lower = getattr(item, "ge", 0) + getattr(item, "gt", 0)
+        return lower - getattr(item, "le", 0) - getattr(item, "lt", 0)
+
+    return sorted(metadata, key=rank)
 
 
 def validated(kind: Any, value: Any, source: str, strict: bool = True) -> Any:
@@ -51,18 +66,26 @@ def validated(kind: Any, value: Any, source: str, strict: bool = True) -> Any:
         raise InputError(f"{source}: {place}{first['msg']}, found {first['input']!r}") from error
 
 
-def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Refuse a list that names something twice.
+def with_changes(section: SectionT, key: str, changes: Mapping[str, Any]) -> SectionT:
+    """Return a section with other values, which must be as valid as written ones.
+
+    pydantic's own `model_copy` takes whatever it is given.
+
+    Args:
+        section: A section.
+        key: Where the other values come from, for the message, for example `rollout.grids.grid`.
+        changes: Values by the name of their field.
 
     Raises:
-        ValueError: Says what.
+        ValueError: One line that names the key and the field.
     """
-    seen = set()
-    for value in values:
-        if value in seen:
-            raise ValueError(f"{value!r} stands there twice; list each once")
-        seen.add(value)
-    return values
+    try:
+        return type(section).model_validate({**dict(section), **changes})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = "".join(f"{part}: " for part in first["loc"])
+        problem = first.get("ctx", {}).get("error", first["msg"])
+        raise ValueError(f"{key}: {place}{problem}") from None
 
 
 MAXIMUM_POINTS = 1000  # of one sweep: each is trained
@@ -101,10 +124,3 @@ def require_power_below(base: int, exponent: int, limit: int, sizes: str) -> Non
     # base ** exponent >= 2 ** exponent
     if exponent >= limit.bit_length() or base**exponent >= limit:
         raise ValueError(f"{sizes}: {base} ** {exponent} must stay below {limit}")
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(distinct)]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(distinct)]
-NgramOrder = Annotated[int, Field(ge=1, le=63)]  # two codes already need 63 bits
-Names = Annotated[tuple[str, ...], AfterValidator(distinct)]

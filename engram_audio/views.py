@@ -7,42 +7,33 @@ The mathematics of a stage reads one section object. Where that object holds a v
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from engram_audio.section import Counts, Section, distinct
+from engram_audio.quantities import Amount, Counts, Fractions, Frames, Listed
+from engram_audio.section import Section
 
 SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
-Slices = Annotated[tuple[SliceName, ...], AfterValidator(distinct), Field(min_length=1)]
+Slices = Annotated[Listed[SliceName], Field(min_length=1)]
 ViewedT = TypeVar("ViewedT", bound="Viewed")
 
 
 class ContextView(Section):
     """The window that every stage predicts from."""
 
-    window_frames: int = Field(ge=1, le=4096, description="W, frames of context.")
+    window_frames: Frames = Field(description="W, frames of context.")
 
 
 class SlicesView(Section):
     """Which frames are looked at apart."""
 
     slices: Slices = Field(description="Slices; keys are fitted again inside each.")
-    medial_range: tuple[float, float] = Field(
-        description="Medial positions, fraction of utterance."
-    )
-
-    @model_validator(mode="after")
-    def _check_range(self) -> Self:
-        if not 0 <= self.medial_range[0] < self.medial_range[1] <= 1:
-            raise ValueError(
-                f"medial_range {list(self.medial_range)}: two ascending fractions of an utterance"
-            )
-        return self
+    medial_range: Fractions = Field(description="Medial positions, fraction of utterance.")
 
 
 class DivergenceView(Section):
     """When something that runs free counts as gone."""
 
-    divergence_factor: float = Field(
+    divergence_factor: Amount = Field(
         gt=1, description="A path has diverged when its RMS exceeds the data's by this factor."
     )
 
@@ -50,7 +41,7 @@ class DivergenceView(Section):
 class ViewsSection(ContextView, SlicesView, DivergenceView):
     """Every value that must agree between stages."""
 
-    window_frames: int = Field(ge=2, le=4096, description="W, frames of context.")
+    window_frames: Frames = Field(ge=2, description="W, frames of context.")
     judged_slices: Slices = Field(
         description="Pre-registered slices: the gate must hold on every one."
     )
@@ -65,6 +56,8 @@ class ViewsSection(ContextView, SlicesView, DivergenceView):
 
     @model_validator(mode="after")
     def _check_judged(self) -> Self:
+        if "all" not in self.slices:
+            raise ValueError("slices: leaves out `all`, which every comparison needs; add it")
         for name in self.judged_slices:
             if name not in self.slices:
                 raise ValueError(

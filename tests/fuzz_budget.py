@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-FAST = {"headers": 100, "arrays": 100, "stores": 60}
-SLOW = {"headers": 500, "arrays": 500, "stores": 500}
+FAST = {"configurations": 200, "headers": 100, "arrays": 100, "stores": 60}
+SLOW = {"configurations": 2000, "headers": 500, "arrays": 500, "stores": 500}
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
 FIRST_SEED = int(os.environ.get("FUZZ_SEED", "0"))
 

@@ -1,8 +1,8 @@
 """Settings of the calibration: which worlds run, how large, how often the gate is tried."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engram_audio.latents.config import (
     MAXIMUM_SPEAKERS,
@@ -10,75 +10,92 @@ from engram_audio.latents.config import (
     SurrogateName,
     WorldRepresentation,
 )
+from engram_audio.quantities import Amount, Count, CountRange, InnerShare, Listed, Names, Seed
 from engram_audio.section import Section
 
 WORLD_PREFIX = "world_"  # representation of a calibration world: world_<name>
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+NumSpeakers = Annotated[int, Field(ge=2, le=MAXIMUM_SPEAKERS)]
+Effect = Annotated[float, Field(gt=-1, lt=1)]
 
 
 class WorldsSection(Section):
     """Planted worlds that go through the study's own rules."""
 
-    names: tuple[str, ...] = Field(
+    names: Names = Field(
         description="Worlds of engram_audio.calibration; each is a representation world_<name>."
     )
-    num_train_speakers: int = Field(
+    num_train_speakers: Count = Field(
         ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the train split of each world."
     )
-    num_eval_speakers: int = Field(
+    num_eval_speakers: Count = Field(
         ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the eval split of each world."
     )
-    num_utterances_per_speaker: int = Field(
+    num_utterances_per_speaker: Count = Field(
         ge=2, le=MAXIMUM_UTTERANCES, description="Utterances of 40 to 80 frames."
     )
-    surrogates: tuple[SurrogateName, ...] = Field(
+    surrogates: Listed[SurrogateName] = Field(
         min_length=1, description="Surrogates scored beside each world; the gate needs one."
     )
-    num_truth_speakers: int = Field(
+    num_truth_speakers: Count = Field(
         ge=4,
         le=MAXIMUM_SPEAKERS,
         description="Fresh speakers on which truths without closed form are measured.",
     )
-    num_truth_utterances_per_speaker: int = Field(
-        ge=1, le=MAXIMUM_UTTERANCES, description="Utterances of each."
+    num_truth_utterances_per_speaker: Count = Field(
+        le=MAXIMUM_UTTERANCES, description="Utterances of each."
     )
-    seed: int = Field(ge=0, description="Seed of the worlds.")
+    seed: Seed = Field(description="Seed of the worlds.")
 
 
 class PowerSection(Section):
     """Simulated studies: how often the gate errs, how often intervals cover."""
 
-    num_speakers: tuple[int, ...] = Field(min_length=1, description="Eval speakers of a study.")
-    num_studies: int = Field(ge=100, description="Studies for each effect and number of speakers.")
-    num_coverage_studies: int = Field(ge=100, description="Studies for the coverage of intervals.")
-    effects: tuple[float, ...] = Field(
+    num_speakers: Listed[NumSpeakers] = Field(min_length=1, description="Eval speakers of a study.")
+    num_studies: Count = Field(
+        ge=100, description="Studies for each effect and number of speakers."
+    )
+    num_coverage_studies: Count = Field(
+        ge=100, description="Studies for the coverage of intervals."
+    )
+    effects: Listed[Effect] = Field(
         description="True explained fraction less its threshold; 0 gives the error rates."
     )
-    floor: Share = Field(description="Ratio of the target oracle in the simulated studies.")
-    speaker_sd: float = Field(gt=0, description="SD over speakers of a key's ratio.")
-    frame_sd: float = Field(gt=0, description="SD over frames of one speaker of a frame's ratio.")
-    frames_range: tuple[int, int] = Field(description="Frames of a speaker, uniform.")
-    minimum_coverage: Share = Field(description="Accepted coverage of nominal intervals, from.")
-    maximum_coverage: Share = Field(description="Accepted coverage of nominal intervals, to.")
-    maximum_false_proceed: Share = Field(description="Accepted rate at the threshold.")
-    seed: int = Field(ge=0, description="Seed of the studies.")
+    floor: InnerShare = Field(description="Ratio of the target oracle in the simulated studies.")
+    speaker_sd: Amount = Field(description="SD over speakers of a key's ratio.")
+    frame_sd: Amount = Field(description="SD over frames of one speaker of a frame's ratio.")
+    frames_range: CountRange = Field(description="Frames of a speaker, uniform.")
+    minimum_coverage: InnerShare = Field(
+        description="Accepted coverage of nominal intervals, from."
+    )
+    maximum_coverage: InnerShare = Field(description="Accepted coverage of nominal intervals, to.")
+    maximum_false_proceed: InnerShare = Field(description="Accepted rate at the threshold.")
+    seed: Seed = Field(description="Seed of the studies.")
+
+    @model_validator(mode="after")
+    def _check_coverage(self) -> Self:
+        if self.minimum_coverage >= self.maximum_coverage:
+            raise ValueError(
+                f"minimum_coverage {self.minimum_coverage:g} must lie below maximum_coverage "
+                f"{self.maximum_coverage:g}"
+            )
+        return self
 
 
 class SabotageSection(Section):
     """Size of the worlds in which planted bugs must be caught."""
 
-    num_train_speakers: int = Field(
+    num_train_speakers: Count = Field(
         ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the train split."
     )
-    num_eval_speakers: int = Field(
+    num_eval_speakers: Count = Field(
         ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the eval split."
     )
-    num_utterances_per_speaker: int = Field(
+    num_utterances_per_speaker: Count = Field(
         ge=2, le=MAXIMUM_UTTERANCES, description="Utterances of each."
     )
-    codebook_size: int = Field(ge=2, description="Cells of the k-means key.")
-    seed: int = Field(ge=0, description="Seed of the worlds.")
+    codebook_size: Count = Field(ge=2, description="Cells of the k-means key.")
+    seed: Seed = Field(description="Seed of the worlds.")
 
 
 class CalibrationSection(Section):

@@ -12,9 +12,12 @@ from engram_audio.codecs.fitted_config import (
     FittedCodecSettings,
     MelPcaCodecSettings,
     MelVaeCodecSettings,
+    TrainedCodecSettings,
     VaeCodecSettings,
 )
-from engram_audio.section import Name, Section
+from engram_audio.quantities import Count, Name, Names, Text
+from engram_audio.section import Section
+from engram_audio.training.config import check_recipe, require_warmup
 
 LOCAL_PREFIXES = ("./", "../", "/")
 
@@ -25,14 +28,14 @@ class HubCodecSettings(Section):
     uses_torch: ClassVar[bool] = True
 
     kind: Any
-    checkpoint: str = Field(
+    checkpoint: Text = Field(
         description="Hub id (`kyutai/mimi`), or a local folder that begins with `./`, `../` or `/`."
     )
-    revision: str | None = Field(
+    revision: Text | None = Field(
         pattern=r"^[0-9a-f]{40}$",
         description="Pinned hub commit (40 hex digits); null for a local folder.",
     )
-    weights_sha256: str | None = Field(
+    weights_sha256: Text | None = Field(
         pattern=r"^[0-9a-f]{64}$",
         description="SHA-256 that the weight file must have; null accepts a local folder's file.",
     )
@@ -49,6 +52,10 @@ class HubCodecSettings(Section):
 
     @model_validator(mode="after")
     def _check_revision(self) -> Self:
+        if self.is_local and not set(self.checkpoint.split("/")) - {"", ".", ".."}:
+            raise ValueError(
+                f"checkpoint {self.checkpoint!r} names no folder; write ./ and its name"
+            )
         if self.is_local and self.revision is not None:
             raise ValueError("revision must be null when checkpoint is a local folder")
         return self
@@ -61,8 +68,8 @@ class MimiCodecSettings(HubCodecSettings):
     latent_space: Literal["pre_quantizer", "projected", "codebooks"] = Field(
         description="Encoder output, its continuous projection, or the sum of n codebooks."
     )
-    num_codebooks: int | None = Field(
-        ge=1, le=32, description="n for latent_space `codebooks`, otherwise null."
+    num_codebooks: Count | None = Field(
+        le=32, description="n for latent_space `codebooks`, otherwise null."
     )
 
     @model_validator(mode="after")
@@ -84,11 +91,11 @@ class PocketTtsPackageCodecSettings(HubCodecSettings):
     """The Pocket-TTS tokenizer through the pocket-tts package, from the package's checkpoints."""
 
     kind: Literal["pocket_tts_package"]
-    weights_file: str | None = Field(
+    weights_file: Text | None = Field(
         description="Weight file in the hub repository (`languages/english/model.safetensors`); "
         "null for a local folder, which holds model.safetensors and config.yaml."
     )
-    package_config: str | None = Field(
+    package_config: Text | None = Field(
         pattern=r"^[A-Za-z0-9_-]+$",
         description="The package's configuration that belongs to the weights (`english_2026-10`); "
         "null for a local folder.",
@@ -131,7 +138,7 @@ class LyraCodecSettings(Section):
     uses_torch: ClassVar[bool] = False
 
     kind: Literal["lyra"]
-    weights_dir: str = Field(
+    weights_dir: Text = Field(
         description="Folder with soundstream_encoder.tflite, lyragan.tflite and quantizer.tflite."
     )
     num_quantizers: Literal[16, 30, 46] | None = Field(
@@ -143,11 +150,11 @@ class PluginCodecSettings(Section):
     """A codec that another package brings (docs/add-a-codec.md)."""
 
     kind: Literal["plugin"]
-    plugin: str = Field(
+    plugin: Text = Field(
         description="Name in the entry-point group `engram_audio.codecs` of an installed package."
     )
     settings: dict[str, JsonValue] = Field(description="What the plugin's own settings take.")
-    weights: tuple[str, ...] = Field(
+    weights: Names = Field(
         description="Files that the plugin loads; a changed file makes the latents again."
     )
     uses_torch: bool = Field(description="Whether it can use a GPU through torch.")
@@ -194,5 +201,19 @@ def check_codecs(
         if isinstance(codec, FittedCodecSettings):
             require(f"{key}.corpus", codec.corpus, corpora)
             require(f"{key}.split_seed", codec.split_seed, split_seeds)
+        if isinstance(codec, TrainedCodecSettings):
+            check_recipe(f"{key}.recipe", codec.recipe)
+            require_warmup(f"{key}.beta_warmup_steps", codec.beta_warmup_steps, codec.recipe)
+        if isinstance(codec, HubCodecSettings):
+            _require_pinned(key, codec)
         if isinstance(codec, PluginCodecSettings):
             require(f"{key}.plugin", codec.plugin, plugins)
+
+
+def _require_pinned(key: str, codec: HubCodecSettings) -> None:
+    for name in ("revision", "weights_sha256"):
+        if not codec.is_local and getattr(codec, name) is None:
+            raise ValueError(
+                f"{key}.{name}: {codec.checkpoint} is downloaded, so it must be pinned; write its "
+                "commit and the SHA-256 of its weights, or name a local folder"
+            )

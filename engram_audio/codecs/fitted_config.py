@@ -5,8 +5,28 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from engram_audio.quantities import (
+    MAXIMUM_RATE_HZ,
+    Amount,
+    AmountOrZero,
+    Amounts,
+    Count,
+    CountOrZero,
+    Duration,
+    Frames,
+    InnerShare,
+    Listed,
+    NumLayers,
+    Seed,
+    Share,
+    Text,
+    Width,
+)
 from engram_audio.section import Section
-from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.config import TrainingRecipe, require_warmup
+
+Stride = Annotated[int, Field(ge=2, le=4096)]
+SpectralWindow = Annotated[int, Field(ge=16, le=2**16, multiple_of=4)]  # samples
 
 
 class FittedCodecSettings(Section):
@@ -14,9 +34,9 @@ class FittedCodecSettings(Section):
 
     uses_torch: ClassVar[bool] = False
 
-    corpus: str = Field(description="Corpus whose train split fits the codec.")
-    split_seed: int = Field(description="Split whose train speakers fit the codec.")
-    sample_rate_hz: int = Field(gt=0, le=1_000_000, description="Rate the audio is resampled to.")
+    corpus: Text = Field(description="Corpus whose train split fits the codec.")
+    split_seed: Seed = Field(description="Split whose train speakers fit the codec.")
+    sample_rate_hz: Count = Field(le=MAXIMUM_RATE_HZ, description="Rate the audio is resampled to.")
 
 
 class MelStackSettings(FittedCodecSettings):
@@ -25,19 +45,24 @@ class MelStackSettings(FittedCodecSettings):
     Stacks share no samples: every window lies inside its own stack, whose ends are mirrored.
     """
 
-    num_mels: int = Field(ge=8, description="Mel bands.")
-    hop_s: float = Field(gt=0, le=10, description="Hop of the short-time transform, seconds.")
-    window_s: float = Field(gt=0, le=10, description="Window of the short-time transform, seconds.")
-    stack_hops: int = Field(
-        ge=1, le=1000, description="Hops stacked into one frame, without overlap."
+    num_mels: Count = Field(ge=8, description="Mel bands.")
+    hop_s: Duration = Field(le=10, description="Hop of the short-time transform, seconds.")
+    window_s: Duration = Field(le=10, description="Window of the short-time transform, seconds.")
+    stack_hops: Count = Field(le=1000, description="Hops stacked into one frame, without overlap.")
+    magnitude_floor: InnerShare = Field(
+        description="Smallest magnitude before the logarithm; full scale is 1."
     )
-    magnitude_floor: float = Field(
-        gt=0, description="Smallest magnitude before the logarithm; full scale is 1."
-    )
-    griffin_lim_iterations: int = Field(ge=1, description="Iterations of the decoder.")
+    griffin_lim_iterations: Count = Field(description="Iterations of the decoder.")
 
     @model_validator(mode="after")
     def _check_window(self) -> Self:
+        for name in ("hop_s", "window_s"):
+            length = getattr(self, name)
+            if round(length * self.sample_rate_hz) < 1:
+                raise ValueError(
+                    f"{name} {length:g} is less than one sample at sample_rate_hz "
+                    f"{self.sample_rate_hz}; lengthen it"
+                )
         if not self.hop_s <= self.window_s <= self.hop_s * self.stack_hops:
             raise ValueError("window_s must lie between hop_s and the stack, hop_s * stack_hops")
         return self
@@ -52,7 +77,7 @@ class MelPcaCodecSettings(MelStackSettings):
     """Stacked log-mel frames and PCA fitted on the train split; Griffin-Lim decodes."""
 
     kind: Literal["mel_pca"]
-    num_components: int = Field(ge=1, description="PCA dimension D.")
+    num_components: Count = Field(description="PCA dimension D.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -64,11 +89,10 @@ class MelPcaCodecSettings(MelStackSettings):
 class CodecHealthSettings(Section):
     """When a trained codec counts as collapsed, measured on val."""
 
-    minimum_effective_rank: float = Field(
-        ge=0, le=1, description="Effective rank of the latents, as a share of num_dims."
+    minimum_effective_rank: Share = Field(
+        description="Effective rank of the latents, as a share of num_dims."
     )
-    maximum_error: float = Field(
-        gt=0,
+    maximum_error: Amount = Field(
         description="Squared log-mel error of the reconstruction over that of predicting the mean"
         " frame: 1 is no better than the mean.",
     )
@@ -83,17 +107,16 @@ class TrainedCodecSettings(FittedCodecSettings):
 
     uses_torch: ClassVar[bool] = True
 
-    num_dims: int = Field(ge=1, description="Latent dimension D.")
-    beta: float = Field(gt=0, description="Weight of the KL in nats per frame.")
-    beta_warmup_steps: int = Field(ge=0, description="Steps over which beta grows from 0.")
-    crop_s: float = Field(
-        gt=0, le=3600, description="Length of a training crop, seconds; whole frames."
+    num_dims: Width = Field(description="Latent dimension D.")
+    beta: Amount = Field(description="Weight of the KL in nats per frame.")
+    beta_warmup_steps: CountOrZero = Field(description="Steps over which beta grows from 0.")
+    crop_s: Duration = Field(
+        le=3600, description="Length of a training crop, seconds; whole frames."
     )
-    maximum_train_h: float = Field(
-        gt=0,
+    maximum_train_h: Amount = Field(
         description="Hours of train speech held in memory; drawn by utterance if there is more.",
     )
-    seed: int = Field(ge=0, description="Seed of weights, crops and noise.")
+    seed: Seed = Field(description="Seed of weights, crops and noise.")
     recipe: TrainingRecipe = Field(description="Training; its frames are frames of the codec.")
     health: CodecHealthSettings
 
@@ -117,13 +140,13 @@ class MelVaeCodecSettings(MelStackSettings, TrainedCodecSettings):
     """VAE of log-mel stacks with a Gaussian likelihood; trains on a CPU in minutes."""
 
     kind: Literal["mel_vae"]
-    width: int = Field(ge=1, description="Width of encoder and decoder.")
-    num_layers: int = Field(ge=1, description="Hidden layers of each.")
-    encoder_context_frames: int = Field(
-        ge=1, description="Frames up to the present that the encoder sees; 1 shares no samples."
+    width: Width = Field(description="Width of encoder and decoder.")
+    num_layers: NumLayers = Field(description="Hidden layers of each.")
+    encoder_context_frames: Frames = Field(
+        description="Frames up to the present that the encoder sees; 1 shares no samples."
     )
-    decoder_context_frames: int = Field(
-        ge=1, description="Latents up to the present that the decoder sees."
+    decoder_context_frames: Frames = Field(
+        description="Latents up to the present that the decoder sees."
     )
 
     @model_validator(mode="after")
@@ -138,27 +161,27 @@ class MelVaeCodecSettings(MelStackSettings, TrainedCodecSettings):
 class VaeLossSettings(Section):
     """Terms of the waveform VAE's loss beside beta times the KL."""
 
-    waveform_weight: float = Field(ge=0, description="Mean |difference| of samples.")
-    spectral_weight: float = Field(
-        ge=0, description="Log-magnitude error plus spectral convergence, mean over windows."
+    waveform_weight: AmountOrZero = Field(description="Mean |difference| of samples.")
+    spectral_weight: AmountOrZero = Field(
+        description="Log-magnitude error plus spectral convergence, mean over windows."
     )
-    spectral_windows_samples: tuple[int, ...] = Field(
+    spectral_windows_samples: Listed[SpectralWindow] = Field(
         min_length=1, description="Windows of the spectral loss; hops are a quarter."
     )
-    magnitude_floor: float = Field(
-        gt=0, description="Smallest spectral magnitude before the logarithm; full scale is 1."
+    magnitude_floor: InnerShare = Field(
+        description="Smallest spectral magnitude before the logarithm; full scale is 1."
     )
-    adversarial_weight: float = Field(
-        ge=0, description="Hinge loss against the discriminator; 0 trains none."
+    adversarial_weight: AmountOrZero = Field(
+        description="Hinge loss against the discriminator; 0 trains none."
     )
-    feature_weight: float = Field(ge=0, description="Matching of the discriminator's features.")
-    adversarial_warmup_steps: int = Field(
-        ge=0, description="Steps before the discriminator trains and is listened to."
+    feature_weight: AmountOrZero = Field(description="Matching of the discriminator's features.")
+    adversarial_warmup_steps: CountOrZero = Field(
+        description="Steps before the discriminator trains and is listened to."
     )
-    discriminator_windows_samples: tuple[int, ...] = Field(
+    discriminator_windows_samples: Listed[SpectralWindow] = Field(
         description="Windows of the discriminator's transforms; hops are a quarter."
     )
-    discriminator_channels: int = Field(ge=1, description="Channels of each discriminator.")
+    discriminator_channels: Width = Field(description="Channels of each discriminator.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -170,10 +193,6 @@ class VaeLossSettings(Section):
             )
         if self.adversarial_weight and not self.discriminator_windows_samples:
             raise ValueError("loss.discriminator_windows_samples: name at least one window")
-        for name in ("spectral_windows_samples", "discriminator_windows_samples"):
-            for window in getattr(self, name):
-                if window < 16 or window % 4:
-                    raise ValueError(f"loss.{name}: {window} is not a multiple of 4 from 16 on")
         return self
 
 
@@ -181,15 +200,15 @@ class VaeCodecSettings(TrainedCodecSettings):
     """VAE-GAN of waveforms: causal strided convolutions, as in CALM without its transformers."""
 
     kind: Literal["vae"]
-    strides: tuple[Annotated[int, Field(le=4096)], ...] = Field(
+    strides: tuple[Stride, ...] = Field(
         min_length=1,
         max_length=16,
         description="Strides of the encoder; their product is the hop in samples.",
     )
-    channels: int = Field(ge=1, description="Channels at the audio rate; each stride doubles them.")
-    maximum_channels: int = Field(ge=1, description="Most channels of any layer.")
-    num_residual_units: int = Field(
-        ge=0, description="Residual units before each stride, dilated by 1, 3, 9, .."
+    channels: Width = Field(description="Channels at the audio rate; each stride doubles them.")
+    maximum_channels: Width = Field(description="Most channels of any layer.")
+    num_residual_units: CountOrZero = Field(
+        description="Residual units before each stride, dilated by 1, 3, 9, .."
     )
     loss: VaeLossSettings
     keeps: Literal["best", "last"] = Field(
@@ -199,13 +218,19 @@ class VaeCodecSettings(TrainedCodecSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if min(self.strides) < 2:
-            raise ValueError("strides: each must be at least 2")
         crop = self.crop_frames * self.hop_samples
         windows = self.loss.spectral_windows_samples + self.loss.discriminator_windows_samples
         if crop < max(windows):
             raise ValueError(
                 f"crop_s: {crop} samples of whole frames do not hold a window of {max(windows)}"
+            )
+        if self.channels > self.maximum_channels:
+            raise ValueError(
+                f"channels {self.channels} is larger than maximum_channels {self.maximum_channels}"
+            )
+        if self.loss.adversarial_weight:
+            require_warmup(
+                "loss.adversarial_warmup_steps", self.loss.adversarial_warmup_steps, self.recipe
             )
         if self.keeps == "last" and self.recipe.patience_validations is not None:
             raise ValueError("recipe.patience_validations must be null where keeps is `last`")
@@ -220,5 +245,5 @@ class VaeCodecSettings(TrainedCodecSettings):
 class CodecLadderSection(Section):
     """One trained codec at several weights of its KL: codecs `<ladder>_b<beta>`."""
 
-    codec: str = Field(description="Name under codecs.library, of kind mel_vae or vae.")
-    betas: tuple[float, ...] = Field(min_length=1, description="Values of beta.")
+    codec: Text = Field(description="Name under codecs.library, of kind mel_vae or vae.")
+    betas: Amounts = Field(min_length=1, description="Values of beta.")

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from engram_audio.choices import require
 from engram_audio.codecs.config import CodecSection, CodecsSettings
 from engram_audio.codecs.fitted_config import CodecLadderSection, TrainedCodecSettings
+from engram_audio.section import with_changes
 
 
 def rung_name(ladder: str, beta: float) -> str:
@@ -22,8 +23,8 @@ def expand_ladders(
     """Return the codecs and every rung of every ladder that names a trained one.
 
     Raises:
-        ValueError: A ladder stands on no codec or on one that has no beta, beta is not positive, or
-            two codecs would have one name.
+        ValueError: A ladder stands on no codec or on one that has no beta, or two
+            codecs would have one name.
     """
     expanded = dict(codecs)
     for name, ladder in ladders.items():
@@ -35,15 +36,13 @@ def expand_ladders(
                 "beta; name a mel_vae or a vae"
             )
         for beta in ladder.betas:
-            if not beta > 0:
-                raise ValueError(f"codecs.ladders.{name}.betas: {beta:g} is not greater than 0")
             rung = rung_name(name, beta)
             if rung in expanded:
                 raise ValueError(
                     f"codecs.ladders.{name}.betas: {beta:g} gives a second codec called {rung}; "
                     "rename the ladder, or name each beta once"
                 )
-            expanded[rung] = codec.model_copy(update={"beta": float(beta)})
+            expanded[rung] = with_changes(codec, f"codecs.ladders.{name}", {"beta": beta})
     return expanded
 
 

@@ -1,7 +1,7 @@
 """Settings of the comparison of codecs: which rows, which ladders, how reconstruction is scored."""
 
 from collections.abc import Collection, Mapping
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field
 
@@ -12,7 +12,8 @@ from engram_audio.latents.config import (
     DerivedRepresentation,
     RepresentationSection,
 )
-from engram_audio.section import Name, Names, Section
+from engram_audio.quantities import Count, Duration, Name, Names, Text
+from engram_audio.section import Section
 
 Rows = Mapping[str, RepresentationSection]
 
@@ -20,10 +21,10 @@ Rows = Mapping[str, RepresentationSection]
 class OverlapControls(Section):
     """Twins of a representation that differ from it in one control of the extraction only."""
 
-    permuted: str | None = Field(
+    permuted: Text | None = Field(
         description="The same codec on audio of permuted blocks (permute_blocks_s), or null."
     )
-    truncated: str | None = Field(
+    truncated: Text | None = Field(
         description="The same codec on the last context_s seconds only, or null."
     )
 
@@ -31,11 +32,11 @@ class OverlapControls(Section):
 class ComparedSection(Section):
     """What stands side by side; every name is a representation that is predicted."""
 
-    representations: tuple[str, ...] = Field(description="Rows of codecs.csv, in this order.")
-    ladders: dict[str, tuple[str, ...]] = Field(
+    representations: Names = Field(description="Rows of codecs.csv, in this order.")
+    ladders: dict[Name, Names] = Field(
         description="Lines of the frontier: compared representations from coarse to fine."
     )
-    controls: dict[str, OverlapControls] = Field(
+    controls: dict[Name, OverlapControls] = Field(
         description="Overlap twins of compared representations."
     )
 
@@ -43,11 +44,11 @@ class ComparedSection(Section):
 class ReconstructionSection(Section):
     """How decoded speech is scored."""
 
-    num_utterances: int = Field(
-        ge=1, description="Eval utterances decoded, dealt evenly over the eval speakers."
+    num_utterances: Count = Field(
+        description="Eval utterances decoded, dealt evenly over the eval speakers."
     )
-    maximum_duration_s: float = Field(
-        gt=0, description="Utterances are cut to this; PESQ and STOI need about a second."
+    maximum_duration_s: Duration = Field(
+        ge=1, description="Utterances are cut to this; PESQ and STOI need about a second."
     )
 
 
@@ -55,7 +56,7 @@ class ComparisonSettings(Section):
     """The stage: what is compared, with which ladders and controls, and reconstruction."""
 
     representations: Names = Field(description="Rows of codecs.csv, in this order.")
-    ladders: dict[Name, Names] = Field(
+    ladders: dict[Name, Annotated[Names, Field(min_length=1)]] = Field(
         description="Lines of the frontier: compared representations from coarse to fine."
     )
     controls: dict[Name, OverlapControls] = Field(

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from engram_audio.section import Section, Seeds
+from engram_audio.quantities import Count, Duration, InnerShare, Listed, Seed, Seeds, Text
+from engram_audio.section import Section
 
 LIBRISPEECH_URL = "https://www.openslr.org/resources/12"
 LIBRISPEECH_MD5 = {  # as published there, md5sum.txt
@@ -28,16 +29,16 @@ LibriSpeechSubset = Literal[
 
 
 class _Corpus(Section):
-    minimum_duration_s: float = Field(gt=0, description="Shorter utterances are excluded, seconds.")
-    num_shards: int = Field(ge=1, le=999, description="Shards of whole speakers, balanced by time.")
+    minimum_duration_s: Duration = Field(description="Shorter utterances are excluded, seconds.")
+    num_shards: Count = Field(le=999, description="Shards of whole speakers, balanced by time.")
 
 
 class LibriSpeechCorpus(_Corpus):
     """LibriSpeech subsets, found under `root` or downloaded to it."""
 
     kind: Literal["librispeech"]
-    root: str = Field(description="Folder that holds SPEAKERS.TXT and the subset folders.")
-    subsets: tuple[LibriSpeechSubset, ...] = Field(min_length=1, description="Subsets to use.")
+    root: Text = Field(description="Folder that holds SPEAKERS.TXT and the subset folders.")
+    subsets: Listed[LibriSpeechSubset] = Field(min_length=1, description="Subsets to use.")
     download: bool = Field(description="Whether to download the subsets that `root` lacks.")
 
 
@@ -49,16 +50,16 @@ class DirectoryCorpus(_Corpus):
     """
 
     kind: Literal["directory"]
-    root: str = Field(description="Folder that holds the audio.")
+    root: Text = Field(description="Folder that holds the audio.")
     layout: Literal["librispeech", "folders", "table"] = Field(
         default="librispeech",
         description="Who speaks. librispeech: <subset>/<speaker>/<chapter>/*.flac and SPEAKERS.TXT;"
         " folders: the folder at speaker_level; table: the rows of `table`.",
     )
-    speaker_level: int = Field(
-        default=1, ge=1, le=7, description="layout folders: 1 is the first folder below `root`."
+    speaker_level: Count = Field(
+        default=1, le=7, description="layout folders: 1 is the first folder below `root`."
     )
-    table: str | None = Field(
+    table: Text | None = Field(
         default=None,
         description="layout table: CSV below `root` with `file`, `speaker_id`, optionally `sex`.",
     )
@@ -80,10 +81,10 @@ class DemoSpeechCorpus(_Corpus):
     """Sentences read by espeak-ng voices: offline, deterministic, no substitute for speech."""
 
     kind: Literal["demo_speech"]
-    root: str = Field(description="Folder to write the LibriSpeech layout to.")
-    num_speakers: int = Field(ge=24, le=48, description="Distinct voices.")
-    num_utterances_per_speaker: int = Field(ge=2, le=200, description="Utterances per voice.")
-    seed: int = Field(ge=0, description="Seed of sentence choice and synthesis.")
+    root: Text = Field(description="Folder to write the LibriSpeech layout to.")
+    num_speakers: Count = Field(ge=24, le=48, description="Distinct voices.")
+    num_utterances_per_speaker: Count = Field(ge=2, le=200, description="Utterances per voice.")
+    seed: Seed = Field(description="Seed of sentence choice and synthesis.")
 
 
 CorpusSection = Annotated[
@@ -102,9 +103,9 @@ class SplitsSection(Section):
         exclude=True,
         description="Split seeds; the first one decides, the others show the spread.",
     )
-    eval_fraction: float = Field(
-        gt=0, lt=1, description="Share of speakers held out for eval (LibriSpeech: 51 of 251)."
+    eval_fraction: InnerShare = Field(
+        description="Share of speakers held out for eval (LibriSpeech: 51 of 251)."
     )
-    val_fraction: float = Field(
-        gt=0, lt=0.5, description="Share of each train speaker's utterances held out as val."
+    val_fraction: InnerShare = Field(
+        lt=0.5, description="Share of each train speaker's utterances held out as val."
     )

@@ -1,7 +1,6 @@
 """Speaker-disjoint train and eval, and a val hold-out within the train speakers (SCIENCE 1)."""
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.corpus.identities import require_distinct
+from engram_audio.corpus.quota import MINIMUM_SPEAKERS, count_eval_speakers, round_half_up
 from engram_audio.corpus.utterances import seconds_by_speaker
 from engram_audio.errors import InputError
 from engram_audio.numerics.seeds import named_generator
@@ -16,7 +16,6 @@ from engram_audio.numerics.seeds import named_generator
 SPLITS = ("train", "val", "eval")
 SPLIT_COLUMNS = ("utterance_id", "speaker_id", "split")
 HINT_COLUMN = "split_hint"  # corpora that know their eval speakers (planted worlds) bring it
-MINIMUM_SPEAKERS = 2  # of train, and of eval: one speaker is no sample of speakers
 
 
 def make_splits(
@@ -60,6 +59,23 @@ def make_splits(
             split = "eval" if speaker in held_out else "val" if index in val else "train"
             rows.append((name, speaker, split))
     return pd.DataFrame(rows, columns=list(SPLIT_COLUMNS))
+
+
+def require_val(splits: pd.DataFrame, name: str) -> None:
+    """Refuse splits on whose val nothing could be chosen.
+
+    Args:
+        splits: Of `make_splits`.
+        name: Of the corpus, for the message.
+
+    Raises:
+        InputError: No utterance is held out as val.
+    """
+    if "val" not in set(splits["split"]):
+        raise InputError(
+            f"splits.val_fraction: no train speaker of {name} has two utterances, so that none can "
+            "be held out as val; bring at least two utterances of a speaker"
+        )
 
 
 def _speaker_of_utterance(utterances: pd.DataFrame) -> dict[str, str]:
@@ -107,13 +123,10 @@ def _hinted_speakers(utterances: pd.DataFrame) -> set[str] | None:
 def _draw_speakers(utterances: pd.DataFrame, eval_fraction: float, seed: int) -> set[str]:
     sexes = _by_speaker(utterances, "sex")
     seconds = seconds_by_speaker(utterances)
-    num_eval = round_half_up(eval_fraction * len(sexes))
-    if min(num_eval, len(sexes) - num_eval) < MINIMUM_SPEAKERS:
-        raise InputError(
-            f"splits.eval_fraction: {eval_fraction:g} of {len(sexes)} speaker(s) leaves "
-            f"{len(sexes) - num_eval} to train and {num_eval} to eval; each needs at least "
-            f"{MINIMUM_SPEAKERS}"
-        )
+    try:
+        num_eval = count_eval_speakers(len(sexes), eval_fraction)
+    except ValueError as error:
+        raise InputError(str(error)) from None
     held_out: set[str] = set()
     for sex, quota in share_out(num_eval, Counter(sexes.values())).items():
         speakers = [name for name in sexes if sexes[name] == sex]
@@ -121,11 +134,6 @@ def _draw_speakers(utterances: pd.DataFrame, eval_fraction: float, seed: int) ->
         generator = named_generator(seed, "eval", sex)
         held_out.update(_draw_one_of_each_block(speakers, quota, generator))
     return held_out
-
-
-def round_half_up(value: float) -> int:
-    """Round to the nearest integer, halves up."""
-    return math.floor(value + 0.5)
 
 
 def share_out(total: int, sizes: Mapping[str, int]) -> dict[str, int]:

@@ -6,7 +6,29 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field
 
 from engram_audio.choices import chosen, require, require_listed
-from engram_audio.section import Counts, Name, Names, Section, Seeds
+from engram_audio.quantities import (
+    Amount,
+    AmountOrZero,
+    AmountsOrZero,
+    Count,
+    Counts,
+    Frames,
+    InnerShare,
+    Lags,
+    Listed,
+    LogRange,
+    Name,
+    Names,
+    NumLayers,
+    Seed,
+    Seeds,
+    Share,
+    ShareBelowOne,
+    Shares,
+    Text,
+    Width,
+)
+from engram_audio.section import Section
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.views import ContextView, DivergenceView, SlicesView, Viewed
 
@@ -16,22 +38,20 @@ TargetName = Literal["delta", "position"]
 class PredictionValues(Section):
     """The events that are predicted, the same for every head and null, views aside."""
 
-    lags_frames: Counts = Field(min_length=1, description="Lags k, in frames.")
-    targets: tuple[TargetName, ...] = Field(
+    lags_frames: Lags = Field(min_length=1, description="Lags k, in frames.")
+    targets: Listed[TargetName] = Field(
         min_length=1,
         description="Events: delta (x_t - x_{t-1}), position (x_t); the same event at lag 1.",
     )
-    dequantization_fraction: float = Field(
-        ge=0,
-        lt=1,
+    dequantization_fraction: ShareBelowOne = Field(
         description="SD of fixed noise on every frame, as a share of the dimension's train SD;"
         " also the floor of every predicted scale.",
     )
-    resident_memory_gib: float = Field(
-        gt=0, description="Latents up to this size stay in memory; larger ones are memory-mapped."
+    resident_memory_gib: Amount = Field(
+        description="Latents up to this size stay in memory; larger ones are memory-mapped."
     )
-    block_frames: int = Field(ge=1024, description="Frames read at a time; bounds memory.")
-    noise_seed: int = Field(ge=0, description="Seed of the dequantisation noise.")
+    block_frames: Count = Field(ge=1024, description="Frames read at a time; bounds memory.")
+    noise_seed: Seed = Field(description="Seed of the dequantisation noise.")
 
 
 class PredictionSection(PredictionValues, ContextView, Viewed):
@@ -41,10 +61,10 @@ class PredictionSection(PredictionValues, ContextView, Viewed):
 class PredictionNullsSection(Section):
     """The linear rungs of the null ladder."""
 
-    orders: tuple[int, ...] = Field(
+    orders: Lags = Field(
         min_length=1, description="Frames of context a linear null may use; chosen on val."
     )
-    ridges: tuple[float, ...] = Field(
+    ridges: AmountsOrZero = Field(
         min_length=1, description="Ridge relative to each regressor's variance; chosen on val."
     )
 
@@ -56,19 +76,17 @@ class TrunkSettings(Section):
         description="mlp: all frames flattened. shared_frames: one embedding of a frame, with "
         "products, shared by the window, then the mlp."
     )
-    width: int = Field(ge=8, description="Units per hidden layer.")
-    num_layers: int = Field(ge=1, description="Hidden layers (GELU).")
-    frame_width: int = Field(ge=4, description="Embedding of a frame; shared_frames uses it.")
-    dropout: float = Field(ge=0, lt=1, description="Dropout after every hidden layer.")
+    width: Width = Field(ge=8, description="Units per hidden layer.")
+    num_layers: NumLayers = Field(description="Hidden layers (GELU).")
+    frame_width: Width = Field(ge=4, description="Embedding of a frame; shared_frames uses it.")
+    dropout: ShareBelowOne = Field(description="Dropout after every hidden layer.")
     context: Literal["raw", "increments"] = Field(
         description="raw: all frames. increments: the newest frame and the steps between frames."
     )
-    input_clip: float | None = Field(
-        gt=0, description="Inputs are squashed smoothly beyond this many SD; null leaves them."
+    input_clip: Amount | None = Field(
+        description="Inputs are squashed smoothly beyond this many SD; null leaves them."
     )
-    output_scale: float = Field(
-        ge=0,
-        le=1,
+    output_scale: Share = Field(
         description="Scale of the last layer's first weights; near 0 training starts at the base.",
     )
 
@@ -76,14 +94,14 @@ class TrunkSettings(Section):
 class MarginalSettings(Section):
     """The same family without context, grown until val stops improving."""
 
-    maximum_components: int = Field(ge=1, description="Growth stops here at the latest.")
-    minimum_gain_nats: float = Field(ge=0, description="Gain on val that a doubling must bring.")
-    maximum_frames: int = Field(ge=1000, description="Train targets used, evenly thinned.")
-    recipe: str = Field(description="Name under recipes, where EM does not apply.")
+    maximum_components: Count = Field(description="Growth stops here at the latest.")
+    minimum_gain_nats: AmountOrZero = Field(description="Gain on val that a doubling must bring.")
+    maximum_frames: Count = Field(ge=1000, description="Train targets used, evenly thinned.")
+    recipe: Text = Field(description="Name under recipes, where EM does not apply.")
 
 
 class _Head(Section):
-    recipe: str = Field(description="Name under recipes.")
+    recipe: Text = Field(description="Name under recipes.")
     is_linear_skip: bool = Field(
         description="Predict around the best linear null, whose mean and covariance are kept."
     )
@@ -96,8 +114,8 @@ class _Head(Section):
 
 
 class _MixtureHead(_Head):
-    num_components: int = Field(ge=1, description="Components K.")
-    log_sigma_range: tuple[float, float] = Field(
+    num_components: Count = Field(description="Components K.")
+    log_sigma_range: LogRange = Field(
         description="Clamp of log scales, in whitened units; the dequantisation floor comes on top."
     )
 
@@ -121,24 +139,24 @@ class LowRankMixtureHead(_MixtureHead):
     """Mixture of Gaussians with low-rank plus diagonal covariance."""
 
     kind: Literal["low_rank_mixture"]
-    rank: int = Field(ge=1, description="Rank of the covariance beyond its diagonal.")
+    rank: Count = Field(description="Rank of the covariance beyond its diagonal.")
 
 
 class DirectionMagnitudeHead(_Head):
     """von Mises-Fisher direction times log-normal magnitude, as a mixture."""
 
     kind: Literal["direction_magnitude"]
-    num_components: int = Field(ge=1, description="Components K.")
-    log_sigma_range: tuple[float, float] = Field(description="Clamp of the log-magnitude's log SD.")
+    num_components: Count = Field(description="Components K.")
+    log_sigma_range: LogRange = Field(description="Clamp of the log-magnitude's log SD.")
 
 
 class FlowHead(_Head):
     """Conditional normalising flow (autoregressive splines, zuko)."""
 
     kind: Literal["flow"]
-    num_transforms: int = Field(ge=1, description="Autoregressive transforms.")
-    hidden_features: int = Field(ge=8, description="Units per hidden layer of a transform.")
-    context_features: int = Field(ge=1, description="Width of the embedding of the context.")
+    num_transforms: NumLayers = Field(description="Autoregressive transforms.")
+    hidden_features: Width = Field(ge=8, description="Units per hidden layer of a transform.")
+    context_features: Width = Field(description="Width of the embedding of the context.")
 
 
 AnyHead = (
@@ -154,27 +172,27 @@ HeadSection = Annotated[AnyHead, Field(discriminator="kind")]
 class EvaluationValues(Section):
     """How predictions are scored, views aside."""
 
-    maximum_train_frames: int = Field(
+    maximum_train_frames: Count = Field(
         ge=1000, description="Train targets scored beside val and eval, in whole utterances."
     )
-    batch_frames: int = Field(ge=1, description="Targets scored at a time.")
-    num_samples: int = Field(ge=4, description="Samples per target for sampled scores.")
-    maximum_sampled_frames: int = Field(
+    batch_frames: Count = Field(description="Targets scored at a time.")
+    num_samples: Count = Field(ge=4, description="Samples per target for sampled scores.")
+    maximum_sampled_frames: Count = Field(
         ge=100, description="Targets per part with sampled scores, evenly thinned."
     )
-    maximum_stored_frames: int = Field(
+    maximum_stored_frames: Count = Field(
         ge=1000, description="Targets per part whose score is stored for quantiles, evenly thinned."
     )
-    num_negatives: int = Field(ge=1, description="Negatives of InfoNCE per target and kind.")
-    num_worst_frames: int = Field(ge=1, description="Worst frames listed per part.")
-    trimmed_fraction: float = Field(
-        gt=0, lt=0.5, description="Share cut from each end for the trimmed mean."
+    num_negatives: Count = Field(description="Negatives of InfoNCE per target and kind.")
+    num_worst_frames: Count = Field(description="Worst frames listed per part.")
+    trimmed_fraction: InnerShare = Field(
+        lt=0.5, description="Share cut from each end for the trimmed mean."
     )
-    quantiles: tuple[float, ...] = Field(description="Quantiles of the score.")
-    num_calibration_bins: int = Field(ge=2, description="Bins of the PIT histograms.")
-    rollout_horizon_frames: int = Field(ge=2, description="Steps of the simple mean rollout.")
-    num_rollout_starts: int = Field(ge=1, description="Starting points of the rollout.")
-    seed: int = Field(ge=0, description="Seed of samples and negatives.")
+    quantiles: Shares = Field(description="Quantiles of the score.")
+    num_calibration_bins: Count = Field(ge=2, description="Bins of the PIT histograms.")
+    rollout_horizon_frames: Frames = Field(ge=2, description="Steps of the simple mean rollout.")
+    num_rollout_starts: Count = Field(description="Starting points of the rollout.")
+    seed: Seed = Field(description="Seed of samples and negatives.")
 
 
 class PredictionEvaluationSection(EvaluationValues, SlicesView, DivergenceView, Viewed):
@@ -212,13 +230,17 @@ class PredictionSettings(PredictionValues):
 
 
 def check_prediction(
-    stage: PredictionSettings, analysed: Collection[str], recipes: Mapping[str, TrainingRecipe]
+    stage: PredictionSettings,
+    analysed: Collection[str],
+    window_frames: int,
+    recipes: Mapping[str, TrainingRecipe],
 ) -> None:
     """Check what is predicted against what is analysed, and recipes by name.
 
     Args:
         stage: The stage, used heads only.
         analysed: Representations that are analysed.
+        window_frames: W, frames of context.
         recipes: All training recipes.
 
     Raises:
@@ -231,6 +253,12 @@ def check_prediction(
         raise ValueError("prediction.heads: name at least one head, or no representations")
     for name in stage.surrogate_heads if stage.representations else ():
         require_listed("prediction.surrogate_heads", name, "prediction.heads", stage.heads)
+    for order in stage.nulls.orders if stage.representations else ():
+        if order > window_frames:
+            raise ValueError(
+                f"prediction.nulls.orders: {order} frames are more than the context of "
+                f"views.window_frames {window_frames}; leave it out"
+            )
     for name, head in stage.library.items():
         require(f"prediction.library.{name}.recipe", head.recipe, recipes)
         require(f"prediction.library.{name}.marginal.recipe", head.marginal.recipe, recipes)

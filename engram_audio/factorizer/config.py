@@ -8,7 +8,27 @@ from pydantic import Field, model_validator
 from engram_audio.choices import require, require_listed
 from engram_audio.densities.config import PredictionSettings
 from engram_audio.latents.config import RepresentationSection, StateRepresentation
-from engram_audio.section import Name, Names, Section, Seeds, require_grid
+from engram_audio.quantities import (
+    Amount,
+    AmountOrZero,
+    Amounts,
+    Count,
+    CountOrZero,
+    Frames,
+    FramesOrZero,
+    Horizons,
+    Lags,
+    Name,
+    Names,
+    NumLayers,
+    Seed,
+    Seeds,
+    Share,
+    Text,
+    Width,
+    Widths,
+)
+from engram_audio.section import Section, require_grid
 from engram_audio.training.config import TrainingRecipe
 
 
@@ -16,11 +36,11 @@ class NetworkSettings(Section):
     """A causal network over a sequence."""
 
     kind: Literal["gru", "transformer"] = Field(description="Recurrent, or attention on the past.")
-    width: int = Field(ge=4, description="Units, or the model width of the transformer.")
-    num_layers: int = Field(ge=1, description="Layers.")
-    num_heads: int = Field(ge=1, description="Attention heads; the transformer uses it.")
-    context_frames: int = Field(
-        ge=1, description="Frames that the transformer attends to; a GRU remembers without limit."
+    width: Width = Field(ge=4, description="Units, or the model width of the transformer.")
+    num_layers: NumLayers = Field(description="Layers.")
+    num_heads: Count = Field(description="Attention heads; the transformer uses it.")
+    context_frames: Frames = Field(
+        description="Frames that the transformer attends to; a GRU remembers without limit."
     )
 
     @model_validator(mode="after")
@@ -37,17 +57,17 @@ class StateSettings(Section):
         description="charged: z_t sees x_t and pays KL[q(z_t | x_<=t) || p(z_t | z_<t)]. "
         "strictly_past: z_t is made of x_<t. free: sees x_t for nothing (the first experiment)."
     )
-    num_dims: int = Field(ge=1, description="Dimensions of z_dyn.")
+    num_dims: Width = Field(description="Dimensions of z_dyn.")
     is_whitened: bool = Field(
         description="Whether z_dyn has unit covariance by construction, so that its scale carries"
         " no advantage."
     )
-    stride_frames: int = Field(ge=1, description="Frames per step of z_dyn; 1 is single-rate.")
+    stride_frames: Frames = Field(description="Frames per step of z_dyn; 1 is single-rate.")
     upsampler: Literal["piecewise_constant", "learned", "cross_attention"] = Field(
         description="How z_dyn reaches the frames between its steps."
     )
-    linear_context_frames: int = Field(
-        ge=0, description="Newest frames that also reach z_dyn linearly; 0 for none."
+    linear_context_frames: FramesOrZero = Field(
+        description="Newest frames that also reach z_dyn linearly; 0 for none."
     )
 
 
@@ -56,9 +76,9 @@ class DynamicsSettings(Section):
 
     network: NetworkSettings
     density: Literal["gaussian", "mixture", "student_t"] = Field(description="Family.")
-    num_components: int = Field(ge=1, description="Components of a mixture or Student-t mixture.")
-    fixed_sigma: float | None = Field(
-        gt=0, description="SD in units of z_dyn, not learned (the first experiment); null learns."
+    num_components: Count = Field(description="Components of a mixture or Student-t mixture.")
+    fixed_sigma: Amount | None = Field(
+        description="SD in units of z_dyn, not learned (the first experiment); null learns."
     )
 
 
@@ -69,8 +89,8 @@ class InnovationSettings(Section):
         description="p(z_rec | z_t): Gaussian, mixture, flow; marginal: without z_t; "
         "deterministic: z_rec is a function of (x_t, z_t), its rate is not bounded."
     )
-    num_dims: int = Field(ge=1, description="Dimensions of z_rec.")
-    num_components: int = Field(ge=1, description="Components of the mixture.")
+    num_dims: Width = Field(description="Dimensions of z_rec.")
+    num_components: Count = Field(description="Components of the mixture.")
 
 
 class DecoderSettings(Section):
@@ -79,10 +99,10 @@ class DecoderSettings(Section):
     kind: Literal["plain", "additive"] = Field(
         description="plain: f(z, r). additive: g(z) + h(z, r)."
     )
-    width: int = Field(ge=4, description="Hidden units of decoder, posterior and prior networks.")
+    width: Width = Field(ge=4, description="Hidden units of decoder, posterior and prior networks.")
     noise: Literal["shared", "per_dimension"] = Field(description="Observation SD.")
-    fixed_noise_sd: float | None = Field(
-        gt=0, description="Observation SD as a share of the latents' RMS; null learns it."
+    fixed_noise_sd: Amount | None = Field(
+        description="Observation SD as a share of the latents' RMS; null learns it."
     )
 
 
@@ -93,46 +113,55 @@ class KlSettings(Section):
         description="beta: fixed price. free_bits: no price below free_nats per group. target: "
         "the price follows until the rate is target_nats."
     )
-    beta: float = Field(ge=0, description="Price of a nat.")
-    free_nats: float = Field(ge=0, description="Free nats per frame of each group.")
-    num_groups: int = Field(ge=1, description="Groups of z_rec for free bits; z_dyn is one more.")
-    target_nats: float = Field(ge=0, description="Rate aimed at, nats per frame.")
-    posterior_weight: float | None = Field(
-        ge=0,
-        le=1,
+    beta: AmountOrZero = Field(description="Price of a nat.")
+    free_nats: AmountOrZero = Field(description="Free nats per frame of each group.")
+    num_groups: Count = Field(description="Groups of z_rec for free bits; z_dyn is one more.")
+    target_nats: AmountOrZero = Field(description="Rate aimed at, nats per frame.")
+    posterior_weight: Share | None = Field(
         description="Share of the KL's gradient that the posterior gets, the rest trains the prior;"
         " null leaves the KL whole.",
     )
-    warmup_steps: int = Field(ge=0, description="Steps until the price is full.")
+    warmup_steps: CountOrZero = Field(description="Steps until the price is full.")
 
 
 class LossSettings(Section):
     """Weights of the terms; 0 switches a term off."""
 
     kl: KlSettings
-    dynamics_weight: float = Field(ge=0, description="-log p(z_t | z_<t), nats per step of z_dyn.")
-    utility_weight: float = Field(ge=0, description="Squared error of x_{t+h} predicted from z_t.")
-    utility_horizons_frames: tuple[int, ...] = Field(description="Horizons h of the utility.")
-    rollout_weight: float = Field(ge=0, description="Reconstruction along free-running z_dyn.")
-    rollout_horizon_frames: int = Field(ge=1, description="Longest rollout, in steps of z_dyn.")
-    rollout_curriculum_steps: int = Field(ge=0, description="Steps from 1 to the longest rollout.")
-    teacher_fraction: float = Field(
-        ge=0, le=1, description="Share of rollout steps fed with the encoder's z_dyn."
+    dynamics_weight: AmountOrZero = Field(description="-log p(z_t | z_<t), nats per step of z_dyn.")
+    utility_weight: AmountOrZero = Field(description="Squared error of x_{t+h} predicted from z_t.")
+    utility_horizons_frames: Horizons = Field(description="Horizons h of the utility.")
+    rollout_weight: AmountOrZero = Field(description="Reconstruction along free-running z_dyn.")
+    rollout_horizon_frames: Frames = Field(description="Longest rollout, in steps of z_dyn.")
+    rollout_curriculum_steps: CountOrZero = Field(
+        description="Steps from 1 to the longest rollout."
     )
-    prior_sampled_fraction: float = Field(
-        ge=0, le=1, description="Share of frames decoded from z_rec of the prior while training."
+    teacher_fraction: Share = Field(
+        description="Share of rollout steps fed with the encoder's z_dyn."
     )
-    feature_weight: float = Field(
-        ge=0, description="Log-mel error of rollouts through a differentiable decoder."
+    prior_sampled_fraction: Share = Field(
+        description="Share of frames decoded from z_rec of the prior while training."
     )
+    feature_weight: AmountOrZero = Field(
+        description="Log-mel error of rollouts through a differentiable decoder."
+    )
+
+    @model_validator(mode="after")
+    def _check_utility(self) -> "LossSettings":
+        if self.utility_weight and not self.utility_horizons_frames:
+            raise ValueError(
+                f"utility_horizons_frames: utility_weight is {self.utility_weight:g}, so name at "
+                "least one horizon, or set the weight to 0"
+            )
+        return self
 
 
 class FactorizerSection(Section):
     """One variant."""
 
-    recipe: str = Field(description="Name under recipes.")
-    chunk_frames: int = Field(ge=4, description="Frames of a training sequence.")
-    burn_in_frames: int = Field(ge=0, description="Frames at its head that carry no loss.")
+    recipe: Text = Field(description="Name under recipes.")
+    chunk_frames: Count = Field(ge=4, description="Frames of a training sequence.")
+    burn_in_frames: FramesOrZero = Field(description="Frames at its head that carry no loss.")
     encoder: NetworkSettings
     state: StateSettings
     dynamics: DynamicsSettings
@@ -158,6 +187,12 @@ class FactorizerSection(Section):
                 f"rollout_horizon_frames {self.loss.rollout_horizon_frames} does not fit into "
                 f"chunk_frames {self.chunk_frames} after the burn-in"
             )
+        longest = max((0, *self.loss.utility_horizons_frames))
+        if self.burn_in_frames + longest >= self.chunk_frames:
+            raise ValueError(
+                f"utility_horizons_frames {longest} does not fit into chunk_frames "
+                f"{self.chunk_frames} after the burn-in"
+            )
         is_stochastic = self.innovation.prior != "deterministic"
         if self.state.rate != "charged" and not is_stochastic and self.loss.kl.mode == "target":
             raise ValueError("kl.mode target needs a rate, and nothing of this variant has one")
@@ -167,15 +202,15 @@ class FactorizerSection(Section):
 class FactorizerSweepSection(Section):
     """A grid around a variant: every combination is trained; its rate is aimed at (`target`)."""
 
-    variant: str = Field(description="Name under factorizer.library.")
-    state_dims: tuple[int, ...] = Field(min_length=1, description="Values of state.num_dims.")
-    target_nats: tuple[float, ...] = Field(
+    variant: Text = Field(description="Name under factorizer.library.")
+    state_dims: Widths = Field(min_length=1, description="Values of state.num_dims.")
+    target_nats: Amounts = Field(
         min_length=1, description="Values of loss.kl.target_nats; kl.mode becomes `target`."
     )
-    context_frames: tuple[int, ...] = Field(
+    context_frames: Lags = Field(
         description="Values of encoder.context_frames (a transformer's); [] keeps the variant's."
     )
-    rollout_horizons_frames: tuple[int, ...] = Field(
+    rollout_horizons_frames: Horizons = Field(
         description="Values of loss.rollout_horizon_frames; [] keeps the variant's."
     )
 
@@ -189,20 +224,19 @@ class FactorizerSweepSection(Section):
 class FactorizerHealthSection(Section):
     """When a trained run counts as collapsed."""
 
-    minimum_effective_rank: float = Field(
-        ge=0, description="Effective rank of z_dyn before whitening, as a share of its dimensions."
+    minimum_effective_rank: Share = Field(
+        description="Effective rank of z_dyn before whitening, as a share of its dimensions."
     )
-    minimum_state_sd: float = Field(
-        ge=0, description="RMS of z_dyn's SD, in its own units, where it is not whitened."
+    minimum_state_sd: AmountOrZero = Field(
+        description="RMS of z_dyn's SD, in its own units, where it is not whitened."
     )
-    minimum_movement: float = Field(
-        ge=0, description="E |z_t - z_{t-1}|^2 / (2 E |z_t|^2): 1 is white, 0 is frozen."
+    minimum_movement: AmountOrZero = Field(
+        le=2, description="E |z_t - z_{t-1}|^2 / (2 E |z_t|^2): 1 is white, 0 is frozen."
     )
-    minimum_active_nats: float = Field(
-        ge=0, description="Rate of z_rec below which it counts as unused, nats per frame."
+    minimum_active_nats: AmountOrZero = Field(
+        description="Rate of z_rec below which it counts as unused, nats per frame."
     )
-    minimum_prior_cost: float = Field(
-        ge=0,
+    minimum_prior_cost: AmountOrZero = Field(
         description="Error with z_rec of the prior over that of the posterior, less 1: below, z_rec"
         " is redundant, as where z_dyn sees x_t for nothing.",
     )
@@ -214,9 +248,9 @@ class FactorizerHealthSection(Section):
 class FactorizerEvaluationSection(Section):
     """How variants are scored."""
 
-    num_importance_samples: int = Field(ge=1, description="Samples or particles of the bound.")
-    batch_utterances: int = Field(ge=1, description="Utterances scored at a time.")
-    seed: int = Field(ge=0, description="Seed of samples and shuffles.")
+    num_importance_samples: Count = Field(description="Samples or particles of the bound.")
+    batch_utterances: Count = Field(description="Utterances scored at a time.")
+    seed: Seed = Field(description="Seed of samples and shuffles.")
 
 
 class FactorizerSettings(Section):
@@ -250,7 +284,12 @@ def check_factorizer(
     if not stage.representations:
         return
     for name, variant in stage.library.items():
-        require(f"factorizer.library.{name}.recipe", variant.recipe, recipes)
+        key = f"factorizer.library.{name}"
+        require(f"{key}.recipe", variant.recipe, recipes)
+        if variant.loss.kl.mode == "target" and not variant.loss.kl.target_nats:
+            raise ValueError(
+                f"{key}.loss.kl.target_nats: mode is `target`, and 0 nats is no rate; aim above 0"
+            )
     for field, found in (("seeds", stage.seeds), ("variants", stage.library)):
         if not found:
             raise ValueError(f"factorizer.{field}: name at least one, or no representations")

@@ -1,14 +1,15 @@
 """Expand sweeps into named variants."""
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from engram_audio.choices import chosen, require
+from engram_audio.choices import chosen, require, with_points
 from engram_audio.factorizer.config import (
     FactorizerSection,
     FactorizerSettings,
     FactorizerSweepSection,
 )
+from engram_audio.section import with_changes
 
 
 def expand_sweep(
@@ -17,39 +18,50 @@ def expand_sweep(
     """Return the points of a sweep by name, `<sweep>_d<dims>_r<nats>...`.
 
     Raises:
-        ValueError: A context is swept, but the encoder is a GRU, which has none.
+        ValueError: A context is swept, but the encoder is a GRU, which has none, a value is none
+            that the variant may have, or two points would have one name.
     """
     if sweep.context_frames and variant.encoder.kind != "transformer":
         raise ValueError(
             f"factorizer.grids.{name}.context_frames: the encoder of {sweep.variant} is a "
             f"{variant.encoder.kind}, which remembers without limit; use [] or a transformer"
         )
+    return with_points(f"factorizer.grids.{name}", {}, _points(name, sweep, variant))
+
+
+def _points(
+    name: str, sweep: FactorizerSweepSection, variant: FactorizerSection
+) -> Iterator[tuple[str, FactorizerSection]]:
     axes = (
         sweep.state_dims,
         sweep.target_nats,
         sweep.context_frames or (None,),
         sweep.rollout_horizons_frames or (None,),
     )
-    points = {}
     for dims, nats, context, horizon in itertools.product(*axes):
         label = f"{name}_d{dims}_r{nats:g}".replace(".", "_")
         label += "" if context is None else f"_c{context}"
         label += "" if horizon is None else f"_h{horizon}"
-        points[label] = _point(variant, dims, nats, context, horizon)
-    return points
+        yield label, _point(f"factorizer.grids.{name}", variant, dims, nats, context, horizon)
 
 
 def _point(
-    variant: FactorizerSection, dims: int, nats: float, context: int | None, horizon: int | None
+    key: str,
+    variant: FactorizerSection,
+    dims: int,
+    nats: float,
+    context: int | None,
+    horizon: int | None,
 ) -> FactorizerSection:
-    document = variant.model_dump(mode="json")
-    document["state"]["num_dims"] = dims
-    document["loss"]["kl"] |= {"mode": "target", "target_nats": nats}
+    price = with_changes(variant.loss.kl, key, {"mode": "target", "target_nats": nats})
+    reach = {} if horizon is None else {"rollout_horizon_frames": horizon}
+    changes = {
+        "state": with_changes(variant.state, key, {"num_dims": dims}),
+        "loss": with_changes(variant.loss, key, {"kl": price, **reach}),
+    }
     if context is not None:
-        document["encoder"]["context_frames"] = context
-    if horizon is not None:
-        document["loss"]["rollout_horizon_frames"] = horizon
-    return FactorizerSection.model_validate(document, strict=False)
+        changes["encoder"] = with_changes(variant.encoder, key, {"context_frames": context})
+    return with_changes(variant, key, changes)
 
 
 def used_factorizers(stage: FactorizerSettings) -> FactorizerSettings:
@@ -64,7 +76,8 @@ def used_factorizers(stage: FactorizerSettings) -> FactorizerSettings:
     grids = chosen("factorizer.sweeps", stage.sweeps, stage.grids, "factorizer.grids")
     for name, sweep in grids.items():
         require(f"factorizer.grids.{name}.variant", sweep.variant, stage.library)
-        runs |= expand_sweep(name, sweep, stage.library[sweep.variant])
+        points = expand_sweep(name, sweep, stage.library[sweep.variant])
+        runs = with_points(f"factorizer.grids.{name}", runs, points.items())
     return stage.model_copy(update={"library": runs, "grids": grids})
 
 

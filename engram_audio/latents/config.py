@@ -6,7 +6,20 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from engram_audio.choices import chosen, require
-from engram_audio.section import Name, Names, Section
+from engram_audio.quantities import (
+    MAXIMUM_RATE_HZ,
+    Amount,
+    Count,
+    CountOrZero,
+    Duration,
+    Frames,
+    Listed,
+    Name,
+    Names,
+    Seed,
+    Text,
+)
+from engram_audio.section import Section
 
 SurrogateName = Literal["shuffled", "phase_randomized", "var"]
 MAXIMUM_SPEAKERS = 10_000  # of a planted world, which is held in memory
@@ -16,7 +29,7 @@ MAXIMUM_UTTERANCES = 1000  # of one of its speakers
 class _Representation(Section):
     # Only the study reads it, to know which artifacts exist: left out of the frozen section, so
     # that one more surrogate makes no latent again.
-    surrogates: tuple[SurrogateName, ...] = Field(
+    surrogates: Listed[SurrogateName] = Field(
         default=(),
         exclude=True,
         description="Surrogates made and analysed beside it: shuffled, phase_randomized, var.",
@@ -27,15 +40,13 @@ class CodecRepresentation(_Representation):
     """Latents of a codec on a corpus."""
 
     kind: Literal["codec"]
-    corpus: str = Field(description="Name under corpora.")
-    codec: str = Field(description="Name under codecs.library, or a rung of codecs.ladders.")
-    permute_blocks_s: float | None = Field(
-        gt=0,
+    corpus: Text = Field(description="Name under corpora.")
+    codec: Text = Field(description="Name under codecs.library, or a rung of codecs.ladders.")
+    permute_blocks_s: Duration | None = Field(
         description="Overlap control: permute audio blocks this long before encoding, or null.",
     )
-    context_s: float | None = Field(
+    context_s: Duration | None = Field(
         default=None,  # off, as in every study before this control existed
-        gt=0,
         description="Overlap control: encode every frame from the last so many seconds of audio"
         " only, whole frames; null: the whole clip.",
     )
@@ -45,19 +56,19 @@ class ArraysRepresentation(_Representation):
     """Latents that a user brings."""
 
     kind: Literal["arrays"]
-    path: str = Field(
+    path: Text = Field(
         description="Folder of .npy/.npz files per utterance, or one zarr store; left out, it is "
         "the top key `path`."
     )
-    table: str = Field(
+    table: Text = Field(
         description="CSV with utterance_id, speaker_id and optionally sex, file, frame_rate_hz; "
         "left out, it is the top key `table`."
     )
-    frame_rate_hz: float = Field(gt=0, description="Frames per second.")
-    latent_space: str = Field(description="What the vectors are, for the report.")
+    frame_rate_hz: Amount = Field(le=MAXIMUM_RATE_HZ, description="Frames per second.")
+    latent_space: Text = Field(description="What the vectors are, for the report.")
     is_causal: bool = Field(description="Whether frame t sees the future.")
-    num_shards: int = Field(ge=1, le=999, description="Shards of whole speakers.")
-    minimum_frames: int = Field(
+    num_shards: Count = Field(le=999, description="Shards of whole speakers.")
+    minimum_frames: Count = Field(
         default=2, ge=2, description="Shorter utterances are excluded: without a step, at least."
     )
 
@@ -66,34 +77,34 @@ class WorldRepresentation(_Representation):
     """A planted world with a known answer (reference of the calibration stage)."""
 
     kind: Literal["world"]
-    world: str = Field(description="Name of a world in engram_audio.calibration.")
-    num_train_speakers: int = Field(
+    world: Text = Field(description="Name of a world in engram_audio.calibration.")
+    num_train_speakers: Count = Field(
         ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the train split."
     )
-    num_eval_speakers: int = Field(
+    num_eval_speakers: Count = Field(
         ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the eval split."
     )
-    num_utterances_per_speaker: int = Field(
+    num_utterances_per_speaker: Count = Field(
         ge=2, le=MAXIMUM_UTTERANCES, description="Utterances per speaker."
     )
-    seed: int = Field(ge=0, description="Seed of the world.")
+    seed: Seed = Field(description="Seed of the world.")
 
 
 class StateRepresentation(_Representation):
     """z_dyn of a trained factoriser."""
 
     kind: Literal["state"]
-    source: str = Field(description="Representation that was factorised.")
-    factorizer: str = Field(description="Variant of factorizer.variants, or a sweep's point.")
-    seed: int = Field(ge=0, description="Training seed.")
+    source: Text = Field(description="Representation that was factorised.")
+    factorizer: Text = Field(description="Variant of factorizer.variants, or a sweep's point.")
+    seed: Seed = Field(description="Training seed.")
 
 
 class ResampledRepresentation(_Representation):
     """Another representation at a lower frame rate: groups of its frames."""
 
     kind: Literal["resampled"]
-    source: str = Field(description="Representation whose frames are grouped.")
-    frames_per_group: int = Field(
+    source: Text = Field(description="Representation whose frames are grouped.")
+    frames_per_group: Count = Field(
         ge=2, le=100, description="Frames of the source in one frame; a partial last group is cut."
     )
     mode: Literal["stack", "average", "average_residual"] = Field(
@@ -106,11 +117,11 @@ class NoisyRepresentation(_Representation):
     """Another representation through a channel that adds Gaussian noise."""
 
     kind: Literal["noisy"]
-    source: str = Field(description="Representation that noise is added to.")
-    noise_to_signal: float = Field(
-        gt=0, description="SD of the noise as a share of each dimension's train SD."
+    source: Text = Field(description="Representation that noise is added to.")
+    noise_to_signal: Amount = Field(
+        description="SD of the noise as a share of each dimension's train SD."
     )
-    seed: int = Field(ge=0, description="Seed of the noise; each utterance has its own stream.")
+    seed: Seed = Field(description="Seed of the noise; each utterance has its own stream.")
 
 
 DerivedRepresentation = StateRepresentation | ResampledRepresentation | NoisyRepresentation
@@ -128,22 +139,21 @@ RepresentationSection = Annotated[
 class ExtractionSection(Section):
     """How latents are extracted and checked, the same for every codec."""
 
-    batch_duration_s: float = Field(
-        gt=0, description="Audio per batch, seconds of padded waveform."
+    batch_duration_s: Duration = Field(description="Audio per batch, seconds of padded waveform.")
+    guard_frames: CountOrZero = Field(
+        description="Zero frames after each clip of a batch, cropped."
     )
-    guard_frames: int = Field(ge=0, description="Zero frames after each clip of a batch, cropped.")
-    batch_tolerance: float = Field(
-        gt=0,
+    batch_tolerance: Amount = Field(
         description="Largest |batch - single| and |past after the future changed| accepted, in SD.",
     )
-    seed: int = Field(ge=0, description="Seed of the self-tests and of the overlap control.")
+    seed: Seed = Field(description="Seed of the self-tests and of the overlap control.")
 
 
 class SurrogatesSection(Section):
     """How surrogates are made."""
 
-    var_order: int = Field(ge=1, description="Order p of the VAR surrogate.")
-    seed: int = Field(ge=0, description="Seed of all surrogates.")
+    var_order: Frames = Field(description="Order p of the VAR surrogate.")
+    seed: Seed = Field(description="Seed of all surrogates.")
 
 
 class RepresentationsSettings(Section):

@@ -7,10 +7,28 @@ from pydantic import Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.densities.config import PredictionSettings, TargetName
-from engram_audio.section import Counts, Name, Names, NgramOrder, Section, Seeds
+from engram_audio.quantities import (
+    MAXIMUM_AMOUNT,
+    Amount,
+    AmountOrZero,
+    Amounts,
+    AmountsOrZero,
+    Count,
+    Frames,
+    Lags,
+    Listed,
+    Name,
+    Names,
+    Orders,
+    Seed,
+    Seeds,
+    Text,
+    Width,
+)
+from engram_audio.section import Section
 from engram_audio.training.config import TrainingRecipe
 
-NotNegative = Annotated[float, Field(ge=0)]
+PseudoFrames = Annotated[float, Field(ge=1, le=MAXIMUM_AMOUNT)]
 LINEAR = "linear"  # the base that every representation has: the best linear null
 
 
@@ -18,44 +36,54 @@ class MemoryStageSection(Section):
     """What memories predict, and how the predictors under them are held out."""
 
     target: TargetName = Field(description="The event a memory predicts.")
-    num_folds: int = Field(
+    num_folds: Count = Field(
         ge=2, description="Speaker folds: a memory stores what a base that has not seen it misses."
     )
 
 
 class _Key(Section):
-    maximum_frames: int = Field(ge=256, description="Train frames the codes are fitted on.")
+    maximum_frames: Count = Field(ge=256, description="Train frames the codes are fitted on.")
 
     def count_codes(self) -> int:
         """How many codes a state may have."""
         return getattr(self, "num_codes", 0)
+
+    @model_validator(mode="after")
+    def _check_codes(self) -> Self:
+        num_codes = getattr(self, "num_codes", 0)
+        if num_codes > self.maximum_frames:
+            raise ValueError(
+                f"num_codes {num_codes} cannot be fitted on maximum_frames {self.maximum_frames}; "
+                "use fewer codes or more frames"
+            )
+        return self
 
 
 class KMeansKey(_Key):
     """k-means of the newest frames, per-dimension SD taken out."""
 
     kind: Literal["kmeans"]
-    window_frames: int = Field(ge=1, description="Frames of a state.")
-    num_codes: int = Field(ge=2, description="Codes.")
+    window_frames: Frames = Field(description="Frames of a state.")
+    num_codes: Count = Field(ge=2, description="Codes.")
 
 
 class PcaKey(_Key):
     """The structure stage's key: PCA of a flattened window, then k-means."""
 
     kind: Literal["pca"]
-    window_frames: int = Field(ge=1, description="Frames of a state.")
-    num_components: int = Field(ge=1, description="Principal components.")
-    num_codes: int = Field(ge=2, description="Codes.")
+    window_frames: Frames = Field(description="Frames of a state.")
+    num_components: Count = Field(description="Principal components.")
+    num_codes: Count = Field(ge=2, description="Codes.")
 
 
 class ProductKey(_Key):
     """Product quantisation: groups of principal components, each with its own k-means."""
 
     kind: Literal["product"]
-    window_frames: int = Field(ge=1, description="Frames of a state.")
-    num_components: int = Field(ge=2, description="Principal components, split over the groups.")
-    num_groups: int = Field(ge=2, le=8, description="Groups.")
-    num_codes: int = Field(ge=2, le=4096, description="Codes per group.")
+    window_frames: Frames = Field(description="Frames of a state.")
+    num_components: Count = Field(ge=2, description="Principal components, split over the groups.")
+    num_groups: Count = Field(ge=2, le=8, description="Groups.")
+    num_codes: Count = Field(ge=2, le=4096, description="Codes per group.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -74,9 +102,9 @@ class LshKey(_Key):
     """Signs of random projections of whitened principal components."""
 
     kind: Literal["lsh"]
-    window_frames: int = Field(ge=1, description="Frames of a state.")
-    num_components: int = Field(ge=1, description="Principal components.")
-    num_bits: int = Field(ge=1, le=30, description="Random hyperplanes.")
+    window_frames: Frames = Field(description="Frames of a state.")
+    num_components: Count = Field(description="Principal components.")
+    num_bits: Count = Field(le=30, description="Random hyperplanes.")
 
     def count_codes(self) -> int:
         """See `_Key.count_codes`."""
@@ -104,16 +132,16 @@ class LookupMemory(Section):
 
     kind: Literal["lookup"]
     key: KeySettings
-    ngram_orders: tuple[NgramOrder, ...] = Field(
+    ngram_orders: Orders = Field(
         min_length=1,
         description="Orders of code n-grams, first found first; [1] is the code of the newest "
         "state alone, [2, 1] backs off to it.",
     )
-    minimum_count: int = Field(ge=1, description="Train frames an entry needs; else it is a miss.")
-    maximum_slots: int = Field(
-        ge=1, description="Entries of an order at most: the most frequent keys have one."
+    minimum_count: Count = Field(description="Train frames an entry needs; else it is a miss.")
+    maximum_slots: Count = Field(
+        description="Entries of an order at most: the most frequent keys have one."
     )
-    frames_per_slot: int = Field(ge=4, description="Train frames an entry is fitted on at most.")
+    frames_per_slot: Count = Field(ge=4, description="Train frames an entry is fitted on at most.")
     value: Literal["residual", "target"] = Field(
         description="What is stored: what the base misses, or the target itself."
     )
@@ -124,18 +152,18 @@ class LookupMemory(Section):
     weight: Literal["one", "shared", "slot"] = Field(
         description="Weight against the base's density: 1 (replace it), one for all, one per entry."
     )
-    strengths: tuple[NotNegative, ...] = Field(
+    strengths: AmountsOrZero = Field(
         min_length=1, description="Scalar gates on the stored mean; chosen on val."
     )
-    shrinkages_frames: tuple[NotNegative, ...] = Field(
+    shrinkages_frames: AmountsOrZero = Field(
         min_length=1, description="Pseudo-frames of a stored mean of 0; chosen on val."
     )
-    spread_shrinkages_frames: tuple[float, ...] = Field(
+    spread_shrinkages_frames: Listed[PseudoFrames] = Field(
         min_length=1,
         description="Pseudo-frames of the common spread and weight, at least 1; chosen on val.",
     )
-    num_neighbors: int = Field(ge=1, description="Entries read at once (soft top-m).")
-    temperatures: tuple[float, ...] = Field(
+    num_neighbors: Count = Field(description="Entries read at once (soft top-m).")
+    temperatures: Amounts = Field(
         min_length=1,
         description="Softmax over squared distances, in mean squared nearest distances; chosen on "
         "val. Used with num_neighbors above 1.",
@@ -158,6 +186,11 @@ class LookupMemory(Section):
         if list(self.ngram_orders) != sorted(set(self.ngram_orders), reverse=True):
             raise ValueError("ngram_orders: list each order once, the highest first")
         check_ngrams(self.key, self.ngram_orders)
+        if self.minimum_count > self.key.maximum_frames:
+            raise ValueError(
+                f"minimum_count {self.minimum_count} is more than the key's maximum_frames "
+                f"{self.key.maximum_frames}: every frame would be a miss"
+            )
         if self.value == "target" and self.weight != "one":
             raise ValueError("value `target` replaces the base's mean: its weight must be `one`")
         return self
@@ -167,26 +200,24 @@ class EngramMemory(Section):
     """Hashed suffix n-grams with a learned table, trained jointly with a head (Engram form)."""
 
     kind: Literal["engram"]
-    head: str = Field(description="Head in prediction.heads: family, trunk and linear skip.")
-    recipe: str = Field(description="Name under recipes.")
+    head: Text = Field(description="Head in prediction.heads: family, trunk and linear skip.")
+    recipe: Text = Field(description="Name under recipes.")
     key: KeySettings
-    ngram_orders: tuple[NgramOrder, ...] = Field(min_length=1, description="Suffix n-gram orders.")
-    num_hashes: int = Field(ge=1, description="Hash heads per order, each with its own prime.")
-    table_rows: int = Field(ge=16, description="Rows per hash head; the next free prime above.")
-    row_dims: int = Field(ge=1, description="Width of a row.")
+    ngram_orders: Orders = Field(min_length=1, description="Suffix n-gram orders.")
+    num_hashes: Count = Field(description="Hash heads per order, each with its own prime.")
+    table_rows: Count = Field(ge=16, description="Rows per hash head; the next free prime above.")
+    row_dims: Width = Field(description="Width of a row.")
     gate: Literal["paper", "signed_sqrt"] = Field(
         description="Logit: the paper's dot product, or the released code's signed root of it."
     )
-    kernel_frames: int = Field(ge=1, description="Taps of the causal convolution.")
-    dilation_frames: int = Field(ge=1, description="Distance of its taps.")
-    table_learning_rate_factor: float = Field(
-        gt=0, description="Learning rate of the table over that of the network; no weight decay."
+    kernel_frames: Frames = Field(description="Taps of the causal convolution.")
+    dilation_frames: Frames = Field(description="Distance of its taps.")
+    table_learning_rate_factor: Amount = Field(
+        description="Learning rate of the table over that of the network; no weight decay."
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if len(set(self.ngram_orders)) < len(self.ngram_orders):
-            raise ValueError("ngram_orders: list each order once")
         check_ngrams(self.key, self.ngram_orders)
         return self
 
@@ -197,18 +228,18 @@ MemorySection = Annotated[LookupMemory | EngramMemory, Field(discriminator="kind
 class MemoryControlsSection(Section):
     """What stands beside every memory."""
 
-    head: str = Field(
+    head: Text = Field(
         description="Head in prediction.heads: the family of the matched parametric models."
     )
-    recipe: str = Field(description="Name under recipes, for the matched models.")
-    maximum_width: int = Field(
+    recipe: Text = Field(description="Name under recipes, for the matched models.")
+    maximum_width: Width = Field(
         ge=8, description="Widest matched model; a wider one is not trained."
     )
-    datastore_frames: int = Field(ge=100, description="Train frames of the k-NN datastore.")
-    datastore_neighbors: int = Field(ge=2, description="Neighbours k.")
-    datastore_queries: int = Field(ge=100, description="Targets per part that k-NN is scored on.")
-    batch_frames: int = Field(ge=2, description="Targets scored at a time.")
-    seed: int = Field(ge=0, description="Seed of permutations.")
+    datastore_frames: Count = Field(ge=100, description="Train frames of the k-NN datastore.")
+    datastore_neighbors: Count = Field(ge=2, description="Neighbours k.")
+    datastore_queries: Count = Field(ge=100, description="Targets per part that k-NN is scored on.")
+    batch_frames: Count = Field(ge=2, description="Targets scored at a time.")
+    seed: Seed = Field(description="Seed of permutations.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -220,8 +251,8 @@ class MemoryControlsSection(Section):
 class MemoryVerdictSection(Section):
     """When lookup is said to help."""
 
-    minimum_gain_nats: float = Field(
-        ge=0, description="Gain over each required control that counts, nats per frame."
+    minimum_gain_nats: AmountOrZero = Field(
+        description="Gain over each required control that counts, nats per frame."
     )
 
 
@@ -230,7 +261,7 @@ class MemorySettings(MemoryStageSection):
 
     representations: Names = Field(description="Predicted representations that get memories.")
     memories: Names = Field(description="Memories that are fitted or trained.")
-    lags_frames: Counts = Field(description="Lags k.")
+    lags_frames: Lags = Field(description="Lags k.")
     bases: Names = Field(
         description="Predictors under the memories: `linear` (the best linear null) or heads."
     )

@@ -27,6 +27,7 @@ def check_rollout(
     stage: RolloutSettings,
     prediction: PredictionSettings,
     memory: MemorySettings,
+    window_frames: int,
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
     """Refuse names that do not exist and methods that cannot run.
@@ -35,6 +36,7 @@ def check_rollout(
         stage: The stage, with what runs only (`sweep.used_methods`).
         prediction: The prediction stage, used heads only.
         memory: The memory stage, used memories only.
+        window_frames: W, frames of context.
         recipes: All training recipes.
 
     Raises:
@@ -47,6 +49,11 @@ def check_rollout(
             allowed = allowed_bases("k_step", prediction, memory)
             require(f"rollout.grids.{name}.bases", base, allowed)
     for name, method in stage.library.items():
+        if isinstance(method, DirectMethod) and method.order_frames > window_frames:
+            raise ValueError(
+                f"rollout.library.{name}.order_frames: {method.order_frames} frames are more than "
+                f"the context of views.window_frames {window_frames}; shorten it"
+            )
         sweep = sweep_of(name, stage.methods, stage.grids)
         owner = stage.grids[sweep].method if sweep else name  # the key that a person wrote
         _check_method(owner, method, stage, prediction, memory, recipes)
@@ -98,9 +105,7 @@ def _check_method(
 
 
 def _check_horizons(key: str, method: DirectMethod, stage: RolloutSettings) -> None:
-    horizons = list(method.horizons_frames)
-    if horizons != sorted(set(horizons)):
-        raise ValueError(f"{key}.horizons_frames: list each horizon once, in ascending order")
+    horizons = method.horizons_frames
     if horizons[-1] > stage.horizon_frames:
         raise ValueError(
             f"{key}.horizons_frames: {horizons[-1]} lies beyond rollout.horizon_frames "

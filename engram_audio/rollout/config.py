@@ -4,7 +4,28 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from engram_audio.section import Name, Names, Section, Seeds, require_grid
+from engram_audio.quantities import (
+    Amount,
+    AmountOrZero,
+    AmountsOrZero,
+    Amplitudes,
+    Count,
+    CountOrZero,
+    Frames,
+    Horizons,
+    InnerShare,
+    Lags,
+    Name,
+    Names,
+    PositiveShare,
+    Seed,
+    Seeds,
+    Share,
+    ShareBelowOne,
+    Text,
+    Width,
+)
+from engram_audio.section import Section, require_grid
 from engram_audio.views import DivergenceView, Viewed
 
 LINEAR_BASE = "linear"
@@ -15,36 +36,32 @@ MEMORY, SHUFFLED_KEYS = "memory", "shuffled_keys"  # memory:<base>:<memory>:shuf
 class RolloutValues(Section):
     """From where, how far and how often a method runs free, views aside."""
 
-    horizon_frames: int = Field(ge=2, description="Longest free run.")
-    forecast_horizon_frames: int = Field(
-        ge=1, description="K: horizons 1..K are summed in the kept share of the attainable."
+    horizon_frames: Frames = Field(ge=2, description="Longest free run.")
+    forecast_horizon_frames: Frames = Field(
+        description="K: horizons 1..K are summed in the kept share of the attainable."
     )
-    scored_horizons_frames: tuple[int, ...] = Field(
+    scored_horizons_frames: Horizons = Field(
         min_length=1, description="Horizons with rows of their own."
     )
-    num_starts: int = Field(ge=8, description="Starting states on eval, spread over utterances.")
-    num_samples: int = Field(
+    num_starts: Count = Field(ge=8, description="Starting states on eval, spread over utterances.")
+    num_samples: Count = Field(
         ge=8, description="M sampled paths from each start, up to the forecast horizon."
     )
-    num_long_samples: int = Field(
-        ge=1, description="Of these, how many run on to the longest horizon."
-    )
-    injections_frames: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    num_long_samples: Count = Field(description="Of these, how many run on to the longest horizon.")
+    injections_frames: Lags = Field(
         description="Besides free running: the true frame is put in after every n steps."
     )
-    frozen_fraction: float = Field(
-        gt=0,
-        lt=1,
+    frozen_fraction: InnerShare = Field(
         description="A path is frozen when the RMS of its last steps is below this share of the"
         " data's.",
     )
-    frozen_frames: int = Field(ge=2, description="How many last steps that looks at.")
-    autocovariance_lags_frames: int = Field(ge=1, description="Lags of the autocovariance error.")
-    maximum_energy_frames: int = Field(
+    frozen_frames: Frames = Field(ge=2, description="How many last steps that looks at.")
+    autocovariance_lags_frames: Frames = Field(description="Lags of the autocovariance error.")
+    maximum_energy_frames: Count = Field(
         ge=100, description="Frames on each side of an energy distance."
     )
-    batch_paths: int = Field(ge=1, description="Paths simulated at a time.")
-    seed: int = Field(ge=0, description="Seed of starts and samples.")
+    batch_paths: Count = Field(description="Paths simulated at a time.")
+    seed: Seed = Field(description="Seed of starts and samples.")
 
     @model_validator(mode="after")
     def _check_horizons(self) -> Self:
@@ -53,15 +70,20 @@ class RolloutValues(Section):
                 f"forecast_horizon_frames {self.forecast_horizon_frames} lies beyond "
                 f"horizon_frames {self.horizon_frames}"
             )
-        longest = max(self.scored_horizons_frames)
-        if longest > self.horizon_frames or min(self.scored_horizons_frames) < 1:
-            raise ValueError(
-                f"scored_horizons_frames must lie in 1..{self.horizon_frames} (horizon_frames)"
-            )
+        for name in ("scored_horizons_frames", "injections_frames"):
+            for frames in getattr(self, name):
+                if frames > self.horizon_frames:
+                    raise ValueError(
+                        f"{name}: {frames} must lie in 1..{self.horizon_frames} (horizon_frames)"
+                    )
         if self.num_long_samples > self.num_samples:
             raise ValueError(f"num_long_samples is larger than num_samples {self.num_samples}")
-        if self.frozen_frames > self.horizon_frames:
-            raise ValueError(f"frozen_frames is larger than horizon_frames {self.horizon_frames}")
+        for name in ("frozen_frames", "autocovariance_lags_frames"):
+            if getattr(self, name) > self.horizon_frames:
+                raise ValueError(
+                    f"{name}: {getattr(self, name)} is larger than horizon_frames "
+                    f"{self.horizon_frames}"
+                )
         return self
 
 
@@ -72,31 +94,30 @@ class RolloutSection(RolloutValues, DivergenceView, Viewed):
 class RolloutBarsSection(Section):
     """What a method must reach for its verdict to say that it survives (rollout.md B3)."""
 
-    minimum_kept: float = Field(
-        gt=0, description="Share of the attainable about x_t, horizons up to K."
+    minimum_kept: PositiveShare = Field(
+        description="Share of the attainable about x_t, horizons up to K."
     )
-    minimum_skill: float = Field(
-        gt=0, description="Share of the best forecasts' energy-score skill, horizons up to K."
+    minimum_skill: PositiveShare = Field(
+        description="Share of the best forecasts' energy-score skill, horizons up to K."
     )
-    maximum_excess_distance: float = Field(
-        gt=0, description="Energy distance of late frames above its real-versus-real floor, SD."
+    maximum_excess_distance: Amount = Field(
+        description="Energy distance of late frames above its real-versus-real floor, SD."
     )
-    std_ratio_range: tuple[float, float] = Field(
+    std_ratio_range: Amplitudes = Field(
         description="SD of late frames over the data's, median over dimensions."
     )
-    maximum_blown_share: float = Field(ge=0, lt=1, description="Paths that leave the data.")
-    maximum_frozen_share: float = Field(
-        ge=0,
-        lt=1,
+    maximum_blown_share: ShareBelowOne = Field(description="Paths that leave the data.")
+    maximum_frozen_share: ShareBelowOne = Field(
         description="Paths that stop moving, beyond the share of true paths that do and its "
         "two standard errors.",
     )
 
     @model_validator(mode="after")
-    def _check_range(self) -> "RolloutBarsSection":
-        if not 0 < self.std_ratio_range[0] < self.std_ratio_range[1]:
+    def _check_range(self) -> Self:
+        low, high = self.std_ratio_range
+        if not low <= 1 <= high:
             raise ValueError(
-                f"std_ratio_range {list(self.std_ratio_range)}: the lower end first, both above 0"
+                f"std_ratio_range: {[low, high]} leaves out 1, the ratio of the data to itself"
             )
         return self
 
@@ -105,13 +126,13 @@ class NearestGuard(Section):
     """A frame is on the support when its k-th nearest train frame is near enough."""
 
     kind: Literal["nearest"]
-    num_frames: int = Field(ge=16, description="Train frames kept, spread evenly.")
-    num_neighbours: int = Field(ge=1, description="k.")
-    quantile: float = Field(
-        gt=0, lt=1, description="Share of held-out train frames inside; sets the radius."
+    num_frames: Count = Field(ge=16, description="Train frames kept, spread evenly.")
+    num_neighbours: Count = Field(description="k.")
+    quantile: InnerShare = Field(
+        description="Share of held-out train frames inside; sets the radius."
     )
-    num_attempts: int = Field(
-        ge=0, description="Draws made again for a frame outside before it is moved inside."
+    num_attempts: CountOrZero = Field(
+        description="Draws made again for a frame outside before it is moved inside."
     )
 
     @model_validator(mode="after")
@@ -127,15 +148,15 @@ class CodebookGuard(Section):
     """A frame is on the support when some cell's Gaussian holds it."""
 
     kind: Literal["codebook"]
-    num_cells: int = Field(ge=1, description="Cells (k-means on train frames).")
-    shrinkage: float = Field(
-        gt=0, le=1, description="Share of the pooled covariance in each cell's own."
+    num_cells: Count = Field(description="Cells (k-means on train frames).")
+    shrinkage: PositiveShare = Field(
+        description="Share of the pooled covariance in each cell's own."
     )
-    quantile: float = Field(
-        gt=0, lt=1, description="Share of held-out train frames inside; sets the radius."
+    quantile: InnerShare = Field(
+        description="Share of held-out train frames inside; sets the radius."
     )
-    num_attempts: int = Field(
-        ge=0, description="Draws made again for a frame outside before it is moved inside."
+    num_attempts: CountOrZero = Field(
+        description="Draws made again for a frame outside before it is moved inside."
     )
 
 
@@ -143,19 +164,19 @@ class ContrastGuard(Section):
     """A network tells train frames from free-running ones; draws are kept by its odds."""
 
     kind: Literal["contrast"]
-    num_frames: int = Field(ge=64, description="Frames of each kind it is trained on.")
-    width: int = Field(ge=8, description="Units of its two hidden layers.")
-    num_steps: int = Field(ge=1, description="Optimiser steps of each round.")
-    num_rounds: int = Field(ge=1, description="Rounds of running free and telling apart again.")
-    horizon_frames: int = Field(ge=1, description="Steps of the runs it learns from.")
-    num_attempts: int = Field(ge=1, description="Draws offered for each frame.")
+    num_frames: Count = Field(ge=64, description="Frames of each kind it is trained on.")
+    width: Width = Field(ge=8, description="Units of its two hidden layers.")
+    num_steps: Count = Field(description="Optimiser steps of each round.")
+    num_rounds: Count = Field(description="Rounds of running free and telling apart again.")
+    horizon_frames: Frames = Field(description="Steps of the runs it learns from.")
+    num_attempts: Count = Field(description="Draws offered for each frame.")
 
 
 GuardSection = Annotated[NearestGuard | CodebookGuard | ContrastGuard, Field(discriminator="kind")]
 
 
 class _Stepwise(Section):
-    base: str = Field(
+    base: Text = Field(
         description="Density that takes the steps: a head in prediction.heads, `linear`, or "
         "`memory:<base>:<memory>`, a lag-1 memory on its base; `:shuffled_keys` after it is its "
         "control with the keys of other frames."
@@ -173,61 +194,68 @@ class KStepMethod(_Stepwise):
     """The base tuned on the NLL of true steps along its own mean path (the first experiment's)."""
 
     kind: Literal["k_step"]
-    recipe: str = Field(description="Name under recipes.")
-    horizon_frames: int = Field(ge=2, description="K.")
-    teacher_weight: float = Field(ge=0, description="Weight of the one-step NLL on true contexts.")
-    state_weight: float = Field(
-        ge=0, description="Weight of the squared distance to the true path, in variances."
+    recipe: Text = Field(description="Name under recipes.")
+    horizon_frames: Frames = Field(ge=2, description="K.")
+    teacher_weight: AmountOrZero = Field(description="Weight of the one-step NLL on true contexts.")
+    state_weight: AmountOrZero = Field(
+        description="Weight of the squared distance to the true path, in variances."
     )
-    scheduled_fraction: float = Field(
-        ge=0, le=1, description="Share of steps that go on from the true frame."
-    )
+    scheduled_fraction: Share = Field(description="Share of steps that go on from the true frame.")
 
 
 class EnergyMethod(_Stepwise):
     """The base tuned on the almost fair energy score of sampled paths."""
 
     kind: Literal["energy"]
-    recipe: str = Field(description="Name under recipes.")
-    horizon_frames: int = Field(ge=2, description="K.")
-    num_samples: int = Field(ge=2, description="Paths drawn from each start.")
-    fairness: float = Field(
-        gt=0, le=1, description="1 is the fair score; a little less keeps paths from degenerating."
+    recipe: Text = Field(description="Name under recipes.")
+    horizon_frames: Frames = Field(ge=2, description="K.")
+    num_samples: Count = Field(ge=2, description="Paths drawn from each start.")
+    fairness: PositiveShare = Field(
+        description="1 is the fair score; a little less keeps paths from degenerating."
     )
-    teacher_weight: float = Field(ge=0, description="Weight of the one-step NLL on true contexts.")
+    teacher_weight: AmountOrZero = Field(description="Weight of the one-step NLL on true contexts.")
 
 
 class NoiseMethod(_Stepwise):
     """The base told how noisy its context is, and trained to step back onto the data."""
 
     kind: Literal["noise"]
-    recipe: str = Field(description="Name under recipes.")
-    maximum_level: float = Field(gt=0, description="Largest noise on a context, in SD.")
-    running_level: float = Field(ge=0, description="Level it is told while it runs free, in SD.")
-    width: int = Field(ge=8, description="Units of the network that reads the level.")
+    recipe: Text = Field(description="Name under recipes.")
+    maximum_level: Amount = Field(description="Largest noise on a context, in SD.")
+    running_level: AmountOrZero = Field(description="Level it is told while it runs free, in SD.")
+    width: Width = Field(ge=8, description="Units of the network that reads the level.")
+
+    @model_validator(mode="after")
+    def _check_level(self) -> Self:
+        if self.running_level > self.maximum_level:
+            raise ValueError(
+                f"running_level {self.running_level:g} is above maximum_level "
+                f"{self.maximum_level:g}, up to which it is trained"
+            )
+        return self
 
 
 class BeliefMethod(Section):
     """A recurrent forecaster whose state is a mean and a spread: nothing is sampled."""
 
     kind: Literal["belief"]
-    recipe: str = Field(description="Name under recipes.")
-    horizon_frames: int = Field(ge=2, description="K of training; it runs on beyond it.")
-    width: int = Field(ge=8, description="Units.")
+    recipe: Text = Field(description="Name under recipes.")
+    horizon_frames: Frames = Field(ge=2, description="K of training; it runs on beyond it.")
+    width: Width = Field(ge=8, description="Units.")
 
 
 class DirectMethod(Section):
     """One head per horizon, each around a linear forecast of its own."""
 
     kind: Literal["direct"]
-    recipe: str = Field(description="Name under recipes.")
-    horizons_frames: tuple[int, ...] = Field(
+    recipe: Text = Field(description="Name under recipes.")
+    horizons_frames: Horizons = Field(
         min_length=1,
         description="Horizons with a head; trained on utterances that hold window and longest.",
     )
-    width: int = Field(ge=8, description="Units of the hidden layers that all heads share.")
-    order_frames: int = Field(ge=1, description="Frames of the linear forecast.")
-    ridge: float = Field(ge=0, description="Its ridge, relative to each regressor's variance.")
+    width: Width = Field(ge=8, description="Units of the hidden layers that all heads share.")
+    order_frames: Frames = Field(description="Frames of the linear forecast.")
+    ridge: AmountOrZero = Field(description="Its ridge, relative to each regressor's variance.")
 
 
 class RefitMethod(Section):
@@ -238,8 +266,8 @@ class RefitMethod(Section):
     """
 
     kind: Literal["refit"]
-    method: str = Field(description="Method in rollout.methods, of kind k_step or energy.")
-    memory: str = Field(description="Memory in memory.memories, of kind lookup.")
+    method: Text = Field(description="Method in rollout.methods, of kind k_step or energy.")
+    memory: Text = Field(description="Memory in memory.memories, of kind lookup.")
 
 
 AnyMethod = (
@@ -271,15 +299,11 @@ def memory_label(base: str) -> str:
 class RolloutSweepSection(Section):
     """A grid around a k_step method: every combination is trained."""
 
-    method: str = Field(description="Name under rollout.library, of kind k_step.")
-    horizons_frames: tuple[int, ...] = Field(min_length=1, description="Values of K.")
-    teacher_weights: tuple[float, ...] = Field(
-        min_length=1, description="Values of teacher_weight."
-    )
-    state_weights: tuple[float, ...] = Field(min_length=1, description="Values of state_weight.")
-    bases: tuple[str, ...] = Field(
-        description="Values of base (heads, memories); [] keeps the method's."
-    )
+    method: Text = Field(description="Name under rollout.library, of kind k_step.")
+    horizons_frames: Horizons = Field(min_length=1, description="Values of K.")
+    teacher_weights: AmountsOrZero = Field(min_length=1, description="Values of teacher_weight.")
+    state_weights: AmountsOrZero = Field(min_length=1, description="Values of state_weight.")
+    bases: Names = Field(description="Values of base (heads, memories); [] keeps the method's.")
 
     @model_validator(mode="after")
     def _check_points(self) -> "RolloutSweepSection":

@@ -1,21 +1,31 @@
 """Expand sweeps into named methods."""
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from engram_audio.choices import chosen, require
+from engram_audio.choices import chosen, require, with_points
 from engram_audio.rollout.config import (
     KStepMethod,
     RolloutSettings,
     RolloutSweepSection,
 )
+from engram_audio.section import with_changes
 
 
 def expand_sweep(
     name: str, sweep: RolloutSweepSection, method: KStepMethod
 ) -> dict[str, KStepMethod]:
-    """Return the points of a sweep by name, `<sweep>_k<K>_t<weight>_s<weight>[_<base>]`."""
-    points = {}
+    """Return the points of a sweep by name, `<sweep>_k<K>_t<weight>_s<weight>[_<base>]`.
+
+    Raises:
+        ValueError: A value is none that the method may have, or two points would have one name.
+    """
+    return with_points(f"rollout.grids.{name}", {}, _points(name, sweep, method))
+
+
+def _points(
+    name: str, sweep: RolloutSweepSection, method: KStepMethod
+) -> Iterator[tuple[str, KStepMethod]]:
     axes = (
         sweep.horizons_frames, sweep.teacher_weights, sweep.state_weights,
         sweep.bases or (method.base,),
@@ -28,8 +38,7 @@ def expand_sweep(
             "horizon_frames": horizon, "teacher_weight": teacher, "state_weight": state,
             "base": base,
         }  # fmt: skip
-        points[label] = method.model_copy(update=changes)
-    return points
+        yield label, with_changes(method, f"rollout.grids.{name}", changes)
 
 
 def used_methods(stage: RolloutSettings) -> RolloutSettings:
@@ -45,7 +54,8 @@ def used_methods(stage: RolloutSettings) -> RolloutSettings:
     tuned = {name: row for name, row in stage.library.items() if isinstance(row, KStepMethod)}
     for name, sweep in grids.items():
         require(f"rollout.grids.{name}.method", sweep.method, tuned)
-        runs |= expand_sweep(name, sweep, tuned[sweep.method])
+        points = expand_sweep(name, sweep, tuned[sweep.method])
+        runs = with_points(f"rollout.grids.{name}", runs, points.items())
     return stage.model_copy(update={"library": runs, "grids": grids})
 
 

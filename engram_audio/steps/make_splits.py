@@ -5,13 +5,14 @@ from pathlib import Path
 
 from engram_audio.artifacts.table import read_table, write_table
 from engram_audio.corpus.config import SplitsSection
-from engram_audio.corpus.splits import describe_splits, make_splits
+from engram_audio.corpus.splits import describe_splits, make_splits, require_val
 from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
 
 LOG = logging.getLogger(__name__)
 
 
 class Files(StepFiles):
+    corpus: Wildcard[str]
     split_seed: Wildcard[int]
     section: Frozen[SplitsSection]
     utterances: Path
@@ -26,6 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     splits = make_splits(
         utterances, files.section.eval_fraction, files.section.val_fraction, files.split_seed
     )
+    require_val(splits, files.corpus)
     LOG.info("%s", describe_splits(splits))
     write_table(files.splits, splits, files.manifest(seed=files.split_seed))
 

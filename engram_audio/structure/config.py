@@ -1,20 +1,32 @@
 """Settings of the structure stage: key families, gates, and what they must agree on."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
-from engram_audio.section import (
+from engram_audio.quantities import (
+    Amount,
+    AmountOrZero,
+    Count,
     Counts,
+    Frames,
+    InnerShare,
+    Lags,
+    Listed,
     Name,
     Names,
-    NgramOrder,
-    Section,
+    Orders,
+    PositiveShare,
+    PositiveShares,
+    Seed,
+    Share,
+    ShareBelowOne,
+    Text,
     distinct,
-    require_power_below,
 )
+from engram_audio.section import Section, require_power_below
 from engram_audio.views import (
     ContextView,
     Slices,
@@ -26,39 +38,34 @@ from engram_audio.views import (
 
 KeyInput = Literal["raw", "speaker_centred", "increments"]
 NUM_CELLS_LIMIT = 2**31 - 1  # cells are numbered in 32 bits
-CodebookSizes = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=NUM_CELLS_LIMIT)], ...], AfterValidator(distinct)
-]
+NumCells = Annotated[int, Field(ge=1, le=NUM_CELLS_LIMIT)]
+CodebookSizes = Listed[NumCells]
 
 
 class StructureValues(Section):
     """What all key families share, views aside."""
 
-    lags_frames: Counts = Field(min_length=1, description="Lags k, in frames.")
-    minimum_cell_frames: int = Field(
-        ge=1, description="A cell with fewer train frames is excluded."
+    lags_frames: Lags = Field(min_length=1, description="Lags k, in frames.")
+    minimum_cell_frames: Count = Field(description="A cell with fewer train frames is excluded.")
+    std_floor: InnerShare = Field(
+        description="Smallest SD of delta, as a share of the dimension's own RMS value."
     )
-    std_floor: float = Field(
-        gt=0, description="Smallest SD of delta, as a share of the dimension's own RMS value."
+    variance_shrinkage_frames: AmountOrZero = Field(
+        description="Frames of pooled variance added to each cell's variance."
     )
-    variance_shrinkage_frames: float = Field(
-        ge=0, description="Frames of pooled variance added to each cell's variance."
-    )
-    ridge: float = Field(gt=0, description="Ridge of linear fits, relative to the mean variance.")
-    block_frames: int = Field(ge=1024, description="Frames read at a time; bounds memory.")
-    fit_memory_gib: float = Field(gt=0, description="Memory for the features that k-means fits on.")
-    kmeans_restarts: int = Field(ge=1, description="k-means++ restarts on the subsample.")
-    kmeans_iterations: int = Field(ge=1, description="Most Lloyd iterations.")
-    confidence_quantiles: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+    ridge: Amount = Field(description="Ridge of linear fits, relative to the mean variance.")
+    block_frames: Count = Field(ge=1024, description="Frames read at a time; bounds memory.")
+    fit_memory_gib: Amount = Field(description="Memory for the features that k-means fits on.")
+    kmeans_restarts: Count = Field(description="k-means++ restarts on the subsample.")
+    kmeans_iterations: Count = Field(description="Most Lloyd iterations.")
+    confidence_quantiles: PositiveShares = Field(
         min_length=1, description="Kept fractions of the curve."
     )
-    ngram_orders: Annotated[tuple[NgramOrder, ...], AfterValidator(distinct)] = Field(
-        min_length=1, description="Orders of key n-grams."
-    )
+    ngram_orders: Orders = Field(min_length=1, description="Orders of key n-grams.")
     ngram_minimum_counts: Counts = Field(
         min_length=1, description="Train counts c of the coverage."
     )
-    seed: int = Field(ge=0, description="Seed of subsamples, k-means and controls.")
+    seed: Seed = Field(description="Seed of subsamples, k-means and controls.")
 
 
 class StructureSection(StructureValues, ContextView, SlicesView, Viewed):
@@ -72,7 +79,7 @@ class StructureSection(StructureValues, ContextView, SlicesView, Viewed):
 
 
 class _KeyFamily(Section):
-    inputs: tuple[KeyInput, ...] = Field(
+    inputs: Listed[KeyInput] = Field(
         min_length=1, description="What the key sees: raw, speaker_centred, increments."
     )
 
@@ -88,25 +95,47 @@ class QuantileBins(Section):
     """Bins at train quantiles per component; K = num_bins ** components."""
 
     kind: Literal["quantile_bins"]
-    num_bins: int = Field(ge=2, le=NUM_CELLS_LIMIT, description="Bins per component.")
+    num_bins: Count = Field(ge=2, le=NUM_CELLS_LIMIT, description="Bins per component.")
 
 
 Quantizer = Annotated[KMeansQuantizer | QuantileBins, Field(discriminator="kind")]
 
 
-class MeanPoolKeys(_KeyFamily):
+def _require_distinct_sizes(quantizers: Iterable[Quantizer]) -> None:
+    kinds = [row for row in quantizers if isinstance(row, KMeansQuantizer)]
+    try:
+        distinct(tuple(size for row in kinds for size in row.codebook_sizes))
+    except ValueError as error:
+        raise ValueError(f"quantizers: codebook_sizes: {error}") from None
+
+
+class _VectorKeys(_KeyFamily):
+    quantizers: Listed[Quantizer] = Field(min_length=1, description="Of kind kmeans.")
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        if any(isinstance(row, QuantileBins) for row in self.quantizers):
+            raise ValueError(
+                "quantizers: `quantile_bins` cuts components, and this key has none; use kmeans, "
+                "or a family of kind pca or predictive"
+            )
+        _require_distinct_sizes(self.quantizers)
+        return self
+
+
+class MeanPoolKeys(_VectorKeys):
     """Mean of the context."""
 
     kind: Literal["mean_pool"]
-    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
 
 
 class _ComponentKeys(_KeyFamily):
-    num_components: int = Field(ge=1, description="Components kept.")
-    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
+    num_components: Count = Field(description="Components kept.")
+    quantizers: Listed[Quantizer] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _check_cells(self) -> Self:
+        _require_distinct_sizes(self.quantizers)
         for quantizer in self.quantizers:
             if isinstance(quantizer, QuantileBins):
                 sizes = "cells, num_bins ** num_components"
@@ -121,18 +150,17 @@ class PcaKeys(_ComponentKeys):
     kind: Literal["pca"]
 
 
-class LastFrameKeys(_KeyFamily):
+class LastFrameKeys(_VectorKeys):
     """The newest frame of the context."""
 
     kind: Literal["last_frame"]
-    quantizers: tuple[Quantizer, ...] = Field(min_length=1)
 
 
 class PredictiveKeys(_ComponentKeys):
     """Reduced-rank regression of the target on the context, fitted on train."""
 
     kind: Literal["predictive"]
-    num_components: int = Field(ge=1, description="Rank.")
+    num_components: Count = Field(description="Rank.")
 
 
 class TargetOracleKeys(Section):
@@ -196,26 +224,24 @@ def registered_part(
 class LiteralGate(Section):
     """The brief's gate, printed as a row; it cannot be reached in high dimension (SCIENCE 0.3)."""
 
-    maximum_ratio: float = Field(description="Variance ratio to fall below.")
-    maximum_transfer_loss: float = Field(description="Largest relative loss train-val to eval.")
+    maximum_ratio: PositiveShare = Field(description="Variance ratio to fall below.")
+    maximum_transfer_loss: Share = Field(description="Largest relative loss train-val to eval.")
 
 
 class OperativeGate(Section):
     """The gate that decides."""
 
-    minimum_explained_fraction: float = Field(description="Lower bound must exceed this.")
-    minimum_advantage: float = Field(
+    minimum_explained_fraction: ShareBelowOne = Field(description="Lower bound must exceed this.")
+    minimum_advantage: ShareBelowOne = Field(
         description="Explained fraction beyond the best surrogate; lower bound must exceed this."
     )
-    maximum_transfer_loss: float = Field(description="Upper bound must stay below this.")
-    minimum_explained_for_transfer: float = Field(
+    maximum_transfer_loss: Share = Field(description="Upper bound must stay below this.")
+    minimum_explained_for_transfer: ShareBelowOne = Field(
         description="The transfer loss is defined where val's explained fraction exceeds this."
     )
-    maximum_excluded_mass: float = Field(
-        ge=0, le=1, description="Excluded share of frames on val and eval."
-    )
-    control_tolerance: float = Field(
-        gt=0, lt=1, description="Equivalence margin of the permuted and swapped controls around 1."
+    maximum_excluded_mass: Share = Field(description="Excluded share of frames on val and eval.")
+    control_tolerance: InnerShare = Field(
+        description="Equivalence margin of the permuted and swapped controls around 1."
     )
 
 
@@ -241,12 +267,12 @@ class StructureSettings(StructureValues):
 class DecisionValues(Section):
     """What is decided, fixed before looking, views aside."""
 
-    representation: str = Field(description="The representation whose verdict is the study's.")
+    representation: Text = Field(description="The representation whose verdict is the study's.")
     keys: Names = Field(
         min_length=1,
         description="Pre-registered keys; intervals are Bonferroni-corrected for them.",
     )
-    lag_frames: int = Field(ge=1, description="Pre-registered lag.")
+    lag_frames: Frames = Field(description="Pre-registered lag.")
     literal_gate: LiteralGate
     operative_gate: OperativeGate
 

@@ -4,31 +4,54 @@ from typing import Literal
 
 from pydantic import Field
 
+from engram_audio.quantities import Amount, AmountOrZero, Count, CountOrZero, Share
 from engram_audio.section import Section
 
 
 class TrainingRecipe(Section):
     """How a density is trained."""
 
-    num_steps: int = Field(ge=1, description="Most optimiser steps.")
-    batch_frames: int = Field(ge=1, description="Targets per step.")
-    learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
-    weight_decay: float = Field(ge=0, description="Decoupled weight decay.")
-    warmup_steps: int = Field(ge=0, description="Steps of linear warm-up.")
+    num_steps: Count = Field(description="Most optimiser steps.")
+    batch_frames: Count = Field(description="Targets per step.")
+    learning_rate: Amount = Field(description="Peak learning rate of AdamW.")
+    weight_decay: AmountOrZero = Field(description="Decoupled weight decay.")
+    warmup_steps: CountOrZero = Field(description="Steps of linear warm-up.")
     schedule: Literal["cosine", "constant"] = Field(description="After the warm-up.")
-    final_learning_rate_fraction: float = Field(
-        ge=0, le=1, description="Where the cosine ends, as a share of the peak."
+    final_learning_rate_fraction: Share = Field(
+        description="Where the cosine ends, as a share of the peak."
     )
-    gradient_clip: float = Field(gt=0, description="Largest gradient norm.")
+    gradient_clip: Amount = Field(description="Largest gradient norm.")
     precision: Literal["float32", "bfloat16"] = Field(
         description="bfloat16 autocasts on devices that have it in hardware, never on a CPU."
     )
-    validation_interval_steps: int = Field(ge=1, description="Steps between scores on val.")
-    patience_validations: int | None = Field(
-        ge=1, description="Stop after this many scores without a new best; null trains to the end."
+    validation_interval_steps: Count = Field(description="Steps between scores on val.")
+    patience_validations: Count | None = Field(
+        description="Stop after this many scores without a new best; null trains to the end."
     )
-    maximum_validation_frames: int = Field(
+    maximum_validation_frames: Count = Field(
         ge=256, description="Val targets scored, thinned evenly."
     )
-    checkpoint_interval_steps: int = Field(ge=1, description="Steps between resumable checkpoints.")
+    checkpoint_interval_steps: Count = Field(description="Steps between resumable checkpoints.")
     is_tensorboard_logged: bool = Field(description="Whether TensorBoard event files are written.")
+
+
+def require_warmup(key: str, num_warmup_steps: int, recipe: TrainingRecipe) -> None:
+    """Refuse a warm-up that never ends.
+
+    Raises:
+        ValueError: It is no shorter than the training.
+    """
+    if num_warmup_steps >= recipe.num_steps and num_warmup_steps:
+        raise ValueError(
+            f"{key}: {num_warmup_steps} steps do not end within the num_steps {recipe.num_steps} "
+            "of the training; shorten the warm-up or train longer"
+        )
+
+
+def check_recipe(key: str, recipe: TrainingRecipe) -> None:
+    """Check a recipe that is used.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    require_warmup(f"{key}.warmup_steps", recipe.warmup_steps, recipe)

@@ -1,10 +1,11 @@
 """Whatever stands in the configuration: a study, or one clean error; never a traceback."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from engram_audio.config import parse_config
@@ -12,9 +13,11 @@ from engram_audio.errors import InputError
 from engram_audio.plan import Plan
 from engram_audio.planning import section_of
 from tests import studies
+from tests.fuzz_budget import budget
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = studies.study("demo")
+KEY = re.compile(r"[^:]+: .")  # how a line begins
 
 
 def places(node: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -82,10 +85,30 @@ def apply(config: Any, edit: tuple[str, tuple[Any, ...], tuple[Any, ...], Any]) 
         return
 
 
-@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
-@given(EDITS)
-def test_a_configuration_is_a_study_or_a_clean_error(edits):
-    """2,000 edited configurations; an accepted one names its artifacts and sections."""
+def same(parsed: Any, raw: Any) -> bool:
+    """Whether what was taken is what stands there, of all that stands there and was kept."""
+    if isinstance(parsed, dict) and isinstance(raw, dict):
+        return all(same(value, raw[name]) for name, value in parsed.items() if name in raw)
+    if isinstance(parsed, list) and isinstance(raw, list | tuple):
+        return len(parsed) == len(raw) and all(map(same, parsed, raw))
+    return isinstance(parsed, bool) == isinstance(raw, bool) and parsed == raw
+
+
+@budget("configurations")
+def test_a_configuration_is_a_study_or_a_clean_error(examples: range):
+    """Edited configurations; an accepted one holds what was written and names its artifacts."""
+
+    @seed(examples.start)
+    @settings(max_examples=len(examples), database=None, deadline=None,
+              suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+    @given(EDITS)
+    def try_all(edits: Any) -> None:
+        try_edits(edits)
+
+    try_all()
+
+
+def try_edits(edits: Any) -> None:
     config = copy.deepcopy(CONFIG)
     for edit in edits:
         apply(config, edit)
@@ -93,8 +116,10 @@ def test_a_configuration_is_a_study_or_a_clean_error(edits):
         parsed = parse_config(config)
         plan = Plan(parsed)
     except InputError as error:
-        assert str(error) and "Traceback" not in str(error)
+        for line in str(error).split("\n"):
+            assert KEY.match(line) and line.isprintable(), line
         return
+    assert same(parsed.model_dump(mode="json"), config)
     for name in plan.latents.analysed():
         assert plan.latents.shard_files(name) and plan.latents.split_seeds(name)
         assert plan.latents.corpus_of(name)

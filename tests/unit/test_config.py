@@ -115,7 +115,11 @@ def test_committed_schema_is_what_the_models_generate():
         ),
         (["structure", "lags_frames"], [0, 1, 2, 4], ["structure.lags_frames.0:", "equal to 1"]),
         (["structure", "lags_frames"], [1, 1, 2, 4], ["structure.lags_frames:", "1 stands there"]),
-        (["views", "medial_range"], [0.83, 0.17], ["views:", "medial_range [0.83, 0.17]"]),
+        (
+            ["views", "medial_range"],
+            [0.83, 0.17],
+            ["views.medial_range:", "[0.83, 0.17]", "lower end first"],
+        ),
         (["views", "judged_slices"], ["initial", "all", "middle"], ["views.judged_slices.2:"]),
         (["views", "slices"], ["all"], ["views:", "judged_slices: 'high_energy'"]),
         (["structure", "ngram_orders"], [], ["structure.ngram_orders:", "at least 1"]),

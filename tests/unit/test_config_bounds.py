@@ -10,7 +10,8 @@ import pytest
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
-from engram_audio.section import distinct, require_power_below
+from engram_audio.quantities import distinct
+from engram_audio.section import require_power_below
 from tests import studies
 
 ROOT = Path(__file__).resolve().parents[2]

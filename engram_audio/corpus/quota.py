@@ -1,0 +1,30 @@
+"""How many speakers a split holds out, and how few of them cannot be judged."""
+
+import math
+
+MINIMUM_SPEAKERS = 2  # of train, and of eval: one speaker is no sample of speakers
+
+
+def round_half_up(value: float) -> int:
+    """Round to the nearest integer, halves up."""
+    return math.floor(value + 0.5)
+
+
+def count_eval_speakers(num_speakers: int, eval_fraction: float) -> int:
+    """Return how many of some speakers are held out for eval.
+
+    Raises:
+        ValueError: Too few would be left in train or in eval.
+    """
+    num_eval = round_half_up(eval_fraction * num_speakers)
+    if min(num_eval, num_speakers - num_eval) < MINIMUM_SPEAKERS:
+        if num_speakers < 2 * MINIMUM_SPEAKERS:
+            remedy = f"bring at least {2 * MINIMUM_SPEAKERS} speakers"
+        else:
+            remedy = "raise it" if num_eval < MINIMUM_SPEAKERS else "lower it"
+        raise ValueError(
+            f"splits.eval_fraction: {eval_fraction:g} of {num_speakers} speaker(s) leaves "
+            f"{num_speakers - num_eval} to train and {num_eval} to eval; each needs at least "
+            f"{MINIMUM_SPEAKERS}; {remedy}"
+        )
+    return num_eval

@@ -1,0 +1,228 @@
+"""What makes no sense is refused in one line that names the key, whichever stage it concerns.
+
+Each case is the base study, or the demo, with one or two values that contradict themselves or
+another value.
+"""
+
+from typing import Any
+
+import pytest
+
+from engram_audio.config import parse_config
+from engram_audio.errors import InputError
+from tests import studies
+
+BASE, DEMO = studies.study(), studies.study("demo")
+HEAD = "prediction.library.gaussian_mixture"
+LOOKUP, ENGRAM = "memory.library.robust", "memory.library.engram"
+CHARGED, GRID = "factorizer.library.charged", "factorizer.grids.grid"
+ROLLOUT_GRID = "rollout.grids.grid"
+CORPUS = "corpora.librispeech"
+GATE = "decision.operative_gate"
+DEMO_CORPUS = DEMO["corpora"]["demo_speech"]
+# Changes by key, and the key that the line begins with.
+CASES: list[tuple[dict[str, Any], str]] = [
+    # views
+    ({"views.medial_range": [0.5, 0.5]}, "views.medial_range"),
+    ({"views.medial_range": [0.8, 0.2]}, "views.medial_range"),
+    ({"views.medial_range": [-0.2, 0.8]}, "views.medial_range"),
+    ({"views.medial_range": [0.2, 17.0]}, "views.medial_range"),
+    ({"views.divergence_factor": 1e300}, "views.divergence_factor"),
+    ({"views.slices": ["medial"], "views.judged_slices": ["medial"]}, "views"),
+    # recipes
+    ({"recipes.cpu.warmup_steps": 5000}, "recipes.cpu.warmup_steps"),
+    ({"recipes.cpu.learning_rate": 1e300}, "recipes.cpu.learning_rate"),
+    ({"recipes.marginal.weight_decay": 1e300}, "recipes.marginal.weight_decay"),
+    ({"recipes.cpu.num_steps": 2**40}, "recipes.cpu.num_steps"),
+    # corpora and splits
+    ({f"{CORPUS}.subsets": ["train-clean-100"] * 2}, f"{CORPUS}.subsets"),
+    ({f"{CORPUS}.minimum_duration_s": 1e9}, f"{CORPUS}.minimum_duration_s"),
+    ({f"{CORPUS}.root": ""}, f"{CORPUS}.root"),
+    ({f"{CORPUS}.root": " "}, f"{CORPUS}.root"),
+    ({"corpora.world_iid": BASE["corpora"]["librispeech"]}, "corpora.world_iid"),
+    ({"corpora.demo_speech": {**DEMO_CORPUS, "num_utterances_per_speaker": 1}},
+     "corpora.demo_speech.num_utterances_per_speaker"),
+    ({"pathvars": {"results": ""}}, "pathvars.results"),
+    # codecs
+    ({"codecs.library.mimi.checkpoint": "./", "codecs.library.mimi.revision": None},
+     "codecs.library.mimi"),
+    ({"codecs.library.mimi.checkpoint": "/", "codecs.library.mimi.revision": None},
+     "codecs.library.mimi"),
+    ({"codecs.library.mimi.checkpoint": ""}, "codecs.library.mimi.checkpoint"),
+    ({"codecs.library.mimi.revision": None}, "codecs.library.mimi.revision"),
+    ({"codecs.library.mimi.weights_sha256": None}, "codecs.library.mimi.weights_sha256"),
+    ({"codecs.library.mel_pca.sample_rate_hz": 10}, "codecs.library.mel_pca"),
+    ({"codecs.library.mel_pca.hop_s": 1e-5}, "codecs.library.mel_pca"),
+    ({"codecs.library.mel_pca.magnitude_floor": 5.0}, "codecs.library.mel_pca.magnitude_floor"),
+    ({"codecs.library.mel_pca.split_seed": -1}, "codecs.library.mel_pca.split_seed"),
+    ({"codecs.library.vae.channels": 2048}, "codecs.library.vae"),
+    ({"codecs.library.vae.strides": [4, -4, 4, 4, 5]}, "codecs.library.vae.strides"),
+    ({"codecs.library.vae.loss.adversarial_warmup_steps": 500_000}, "codecs.library.vae"),
+    ({"codecs.library.vae.loss.spectral_windows_samples": [128, 128]},
+     "codecs.library.vae.loss.spectral_windows_samples"),
+    ({"codecs.ladders.mel_vae.betas": [-1.0, 1.0]}, "codecs.ladders.mel_vae.betas"),
+    ({"codecs.ladders.mel_vae.betas": [1.0, 1.0]}, "codecs.ladders.mel_vae.betas"),
+    # representations
+    ({"representations.library.mimi.surrogates": ["var", "var"]},
+     "representations.library.mimi.surrogates"),
+    ({"representations.library.mimi_overlap_control.permute_blocks_s": 1e9},
+     "representations.library.mimi_overlap_control.permute_blocks_s"),
+    ({"representations.surrogates.var_order": 10**6}, "representations.surrogates.var_order"),
+    ({"representations.extraction.batch_tolerance": 1e300},
+     "representations.extraction.batch_tolerance"),
+    ({"representations.library.mine": {
+        "kind": "arrays", "path": "", "table": "t.csv", "frame_rate_hz": 12.5, "num_shards": 1,
+        "latent_space": "mine", "is_causal": True}}, "representations.library.mine.path"),
+    ({"representations.library.mine": {
+        "kind": "arrays", "path": "a", "table": "t.csv", "frame_rate_hz": 1e30, "num_shards": 1,
+        "latent_space": "mine", "is_causal": True}}, "representations.library.mine.frame_rate_hz"),
+    # structure
+    ({"structure.library.pca.inputs": ["raw", "raw"]}, "structure.library.pca.inputs"),
+    ({"structure.library.pca.quantizers": [{"kind": "quantile_bins", "num_bins": 4}] * 2},
+     "structure.library.pca.quantizers"),
+    ({"structure.library.predictive.quantizers": [
+        {"kind": "kmeans", "codebook_sizes": [16, 64]}, {"kind": "kmeans", "codebook_sizes": [64]}
+    ]}, "structure.library.predictive"),
+    ({"structure.library.mean_pool.quantizers": [{"kind": "quantile_bins", "num_bins": 4}]},
+     "structure.library.mean_pool"),
+    ({"structure.confidence_quantiles": [0.5, 0.5]}, "structure.confidence_quantiles"),
+    ({"structure.std_floor": 5.0}, "structure.std_floor"),
+    ({"structure.ridge": 1e300}, "structure.ridge"),
+    ({"structure.lags_frames": [1, 2, 10**7]}, "structure.lags_frames"),
+    # decision
+    ({"decision.literal_gate.maximum_ratio": -0.6}, "decision.literal_gate.maximum_ratio"),
+    ({"decision.literal_gate.maximum_ratio": 5.0}, "decision.literal_gate.maximum_ratio"),
+    ({"decision.literal_gate.maximum_transfer_loss": -1.0},
+     "decision.literal_gate.maximum_transfer_loss"),
+    ({f"{GATE}.minimum_explained_fraction": 5.0}, f"{GATE}.minimum_explained_fraction"),
+    ({f"{GATE}.minimum_explained_fraction": -0.5}, f"{GATE}.minimum_explained_fraction"),
+    ({f"{GATE}.minimum_advantage": -1.0}, f"{GATE}.minimum_advantage"),
+    ({f"{GATE}.minimum_advantage": 2.0}, f"{GATE}.minimum_advantage"),
+    ({f"{GATE}.maximum_transfer_loss": -0.2}, f"{GATE}.maximum_transfer_loss"),
+    ({f"{GATE}.minimum_explained_for_transfer": -0.1}, f"{GATE}.minimum_explained_for_transfer"),
+    # prediction
+    ({"prediction.nulls.orders": [0, 1]}, "prediction.nulls.orders"),
+    ({"prediction.nulls.orders": [-2]}, "prediction.nulls.orders"),
+    ({"prediction.nulls.orders": [1, 1]}, "prediction.nulls.orders"),
+    ({"prediction.nulls.orders": [1, 9]}, "prediction.nulls.orders"),
+    ({"prediction.nulls.ridges": [-1.0]}, "prediction.nulls.ridges"),
+    ({"prediction.nulls.ridges": [1.0, 1.0]}, "prediction.nulls.ridges"),
+    ({"prediction.targets": ["delta", "delta"]}, "prediction.targets"),
+    ({f"{HEAD}.log_sigma_range": [7.0, -7.0]}, f"{HEAD}.log_sigma_range"),
+    ({f"{HEAD}.log_sigma_range": [1.0, 1.0]}, f"{HEAD}.log_sigma_range"),
+    ({"prediction.library.direction_magnitude.log_sigma_range": [2.0, -5.0]},
+     "prediction.library.direction_magnitude.log_sigma_range"),
+    ({"prediction.evaluation.quantiles": [1.5]}, "prediction.evaluation.quantiles"),
+    ({"prediction.evaluation.quantiles": [-0.05]}, "prediction.evaluation.quantiles"),
+    ({"prediction.evaluation.quantiles": [0.5, 0.5]}, "prediction.evaluation.quantiles"),
+    ({f"{HEAD}.trunk.width": 10**9}, f"{HEAD}.trunk.width"),
+    # factorizer
+    ({f"{CHARGED}.loss.utility_horizons_frames": [0]}, f"{CHARGED}.loss.utility_horizons_frames"),
+    ({f"{CHARGED}.loss.utility_horizons_frames": [-3]}, f"{CHARGED}.loss.utility_horizons_frames"),
+    ({f"{CHARGED}.loss.utility_weight": 0.1}, f"{CHARGED}.loss"),
+    ({f"{CHARGED}.loss.utility_horizons_frames": [1, 400]}, CHARGED),
+    ({f"{CHARGED}.loss.kl.mode": "target"}, f"{CHARGED}.loss.kl"),
+    ({f"{GRID}.state_dims": [0]}, f"{GRID}.state_dims"),
+    ({f"{GRID}.state_dims": [4, 4]}, f"{GRID}.state_dims"),
+    ({f"{GRID}.target_nats": [-5.0]}, f"{GRID}.target_nats"),
+    ({f"{GRID}.rollout_horizons_frames": [-1]}, f"{GRID}.rollout_horizons_frames"),
+    ({f"{GRID}.target_nats": [5.0, 5.0000001]}, GRID),
+    ({f"{GRID}.variant": "rollout", f"{GRID}.rollout_horizons_frames": [64]}, GRID),
+    ({"factorizer.health.minimum_effective_rank": 5.0}, "factorizer.health.minimum_effective_rank"),
+    ({"factorizer.health.minimum_movement": 9.0}, "factorizer.health.minimum_movement"),
+    # memory
+    ({"memory.representations": ["mimi", "mimi"]}, "memory.representations"),
+    ({f"{LOOKUP}.temperatures": [-1.0]}, f"{LOOKUP}.temperatures"),
+    ({f"{LOOKUP}.temperatures": [0.0]}, f"{LOOKUP}.temperatures"),
+    ({f"{LOOKUP}.strengths": [1.0, 1.0]}, f"{LOOKUP}.strengths"),
+    ({f"{LOOKUP}.spread_shrinkages_frames": [-10.0]}, f"{LOOKUP}.spread_shrinkages_frames"),
+    ({f"{LOOKUP}.shrinkages_frames": [1.0, 1.0]}, f"{LOOKUP}.shrinkages_frames"),
+    ({f"{LOOKUP}.key.num_codes": 500_000}, f"{LOOKUP}.key"),
+    ({f"{LOOKUP}.minimum_count": 500_000}, LOOKUP),
+    ({f"{ENGRAM}.ngram_orders": [2, 2]}, f"{ENGRAM}.ngram_orders"),
+    ({f"{ENGRAM}.kernel_frames": 10**7}, f"{ENGRAM}.kernel_frames"),
+    ({"memory.verdict.minimum_gain_nats": 1e300}, "memory.verdict.minimum_gain_nats"),
+    # comparison
+    ({"comparison.representations": ["mimi", "mimi"]}, "comparison.representations"),
+    ({"comparison.ladders": {"rates": []}}, "comparison.ladders.rates"),
+    ({"comparison.reconstruction.maximum_duration_s": 1e-9},
+     "comparison.reconstruction.maximum_duration_s"),
+    # rollout
+    ({"rollout.representations": ["mimi", "mimi"]}, "rollout.representations"),
+    ({"rollout.scored_horizons_frames": [1, 1, 2]}, "rollout.scored_horizons_frames"),
+    ({"rollout.scored_horizons_frames": [8, 4]}, "rollout.scored_horizons_frames"),
+    ({"rollout.injections_frames": [4, 4]}, "rollout.injections_frames"),
+    ({"rollout.injections_frames": [4, 500]}, "rollout"),
+    ({"rollout.autocovariance_lags_frames": 500}, "rollout"),
+    ({"rollout.bars.std_ratio_range": [1.05, 0.95]}, "rollout.bars.std_ratio_range"),
+    ({"rollout.bars.std_ratio_range": [0.1, 0.2]}, "rollout.bars"),
+    ({"rollout.bars.minimum_kept": 5.0}, "rollout.bars.minimum_kept"),
+    ({"rollout.bars.minimum_skill": 95.0}, "rollout.bars.minimum_skill"),
+    ({"rollout.library.direct.horizons_frames": [-1, 2]}, "rollout.library.direct.horizons_frames"),
+    ({"rollout.library.direct.order_frames": 64}, "rollout.library.direct.order_frames"),
+    ({"rollout.library.noise.running_level": 0.5}, "rollout.library.noise"),
+    ({f"{ROLLOUT_GRID}.horizons_frames": [-4]}, f"{ROLLOUT_GRID}.horizons_frames"),
+    ({f"{ROLLOUT_GRID}.horizons_frames": [1, 4]}, ROLLOUT_GRID),
+    ({f"{ROLLOUT_GRID}.horizons_frames": [4, 4]}, f"{ROLLOUT_GRID}.horizons_frames"),
+    ({f"{ROLLOUT_GRID}.teacher_weights": [-0.1]}, f"{ROLLOUT_GRID}.teacher_weights"),
+    ({f"{ROLLOUT_GRID}.state_weights": [-1.0]}, f"{ROLLOUT_GRID}.state_weights"),
+    ({f"{ROLLOUT_GRID}.teacher_weights": [0.1, 0.10000001]}, ROLLOUT_GRID),
+    ({f"{ROLLOUT_GRID}.bases": ["gaussian_mixture"] * 2}, f"{ROLLOUT_GRID}.bases"),
+    ({"rollout.library.grid_k4_t0_s0_gaussian_mixture": BASE["rollout"]["library"]["earlier_pure"],
+      "rollout.methods": [*BASE["rollout"]["methods"], "grid_k4_t0_s0_gaussian_mixture"]},
+     ROLLOUT_GRID),
+    # statistics, calibration, report
+    ({"statistics.confidence": 0.9999, "statistics.bootstrap_draws": 100}, "statistics"),
+    ({"statistics.bootstrap_draws": 2**40}, "statistics.bootstrap_draws"),
+    ({"calibration.worlds.names": ["iid", "iid"]}, "calibration.worlds.names"),
+    ({"calibration.worlds.surrogates": ["var", "var"]}, "calibration.worlds.surrogates"),
+    ({"calibration.power.num_speakers": [0]}, "calibration.power.num_speakers"),
+    ({"calibration.power.num_speakers": [-10]}, "calibration.power.num_speakers"),
+    ({"calibration.power.num_speakers": [10, 10]}, "calibration.power.num_speakers"),
+    ({"calibration.power.effects": [5.0]}, "calibration.power.effects"),
+    ({"calibration.power.effects": [0.0, 0.0]}, "calibration.power.effects"),
+    ({"calibration.power.frames_range": [1500, 500]}, "calibration.power.frames_range"),
+    ({"calibration.power.frames_range": [-5, 5]}, "calibration.power.frames_range"),
+    ({"calibration.power.minimum_coverage": 0.98}, "calibration.power"),
+    ({"calibration.power.frame_sd": 1e300}, "calibration.power.frame_sd"),
+    ({"report.title": " "}, "report.title"),
+]  # fmt: skip
+# A study that cannot be judged, as far as its settings say so.
+UNJUDGED: list[tuple[dict[str, Any], str]] = [
+    ({"splits.eval_fraction": 0.01}, "splits.eval_fraction"),
+    ({"splits.eval_fraction": 0.99}, "splits.eval_fraction"),
+    ({"memory.num_folds": 40}, "memory.num_folds"),
+]
+
+
+def refusal(document: dict[str, Any], changes: dict[str, Any]) -> str:
+    """The message for a changed study."""
+    for key, value in changes.items():
+        document = studies.changed(document, key, value)
+    with pytest.raises(InputError) as caught:
+        parse_config(document)
+    return str(caught.value)
+
+
+def identity(case: tuple[dict[str, Any], str]) -> str:
+    return ";".join(f"{key}={value!r}"[-60:] for key, value in case[0].items())
+
+
+@pytest.mark.parametrize(("changes", "key"), CASES, ids=map(identity, CASES))
+def test_a_contradiction_is_one_line_that_names_its_key(changes: dict[str, Any], key: str):
+    lines = refusal(BASE, changes).splitlines()
+    assert len(lines) == 1 and lines[0].startswith(key), lines
+
+
+@pytest.mark.parametrize(("changes", "key"), UNJUDGED, ids=map(identity, UNJUDGED))
+def test_speakers_that_settings_fix_are_counted_before_anything_runs(
+    changes: dict[str, Any], key: str
+):
+    (line,) = refusal(DEMO, changes).splitlines()
+    assert line.startswith(key), line
+
+
+def test_a_definition_that_no_list_names_may_be_unusable():
+    """Libraries define: a recipe that nothing trains with is not held against the study."""
+    spare = {**BASE["recipes"]["cpu"], "warmup_steps": 10**6}
+    parse_config(studies.changed(BASE, "recipes.spare", spare))

@@ -133,7 +133,7 @@ class Narrow(Section):
 def test_the_narrowest_bounds_hold(changes: dict[str, int]):
     """By itself pydantic would take those of the type, which come last."""
     with pytest.raises(ValidationError):
-        Narrow(**{"few": 3, "wide": 1, **changes})
+        Narrow.model_validate({"few": 3, "wide": 1, **changes})
     assert Narrow(few=5, wide=1).few == 5
 
 

@@ -23,6 +23,8 @@ DEMO_CORPUS = DEMO["corpora"]["demo_speech"]
 # Changes by key, and the key that the line begins with.
 CASES: list[tuple[dict[str, Any], str]] = [
     # views
+    ({"views.medial_range": []}, "views.medial_range: the list is too short"),
+    ({"views.medial_range": [0.5]}, "views.medial_range: the list is too short"),
     ({"views.medial_range": [0.5, 0.5]}, "views.medial_range"),
     ({"views.medial_range": [0.8, 0.2]}, "views.medial_range"),
     ({"views.medial_range": [-0.2, 0.8]}, "views.medial_range"),
@@ -180,6 +182,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"calibration.power.num_speakers": [-10]}, "calibration.power.num_speakers"),
     ({"calibration.power.num_speakers": [10, 10]}, "calibration.power.num_speakers"),
     ({"calibration.power.effects": [5.0]}, "calibration.power.effects"),
+    ({"calibration.power.effects": []}, "calibration.power.effects"),
     ({"calibration.power.effects": [0.0, 0.0]}, "calibration.power.effects"),
     ({"calibration.power.frames_range": [1500, 500]}, "calibration.power.frames_range"),
     ({"calibration.power.frames_range": [-5, 5]}, "calibration.power.frames_range"),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from engram_audio.choices import choices
+from engram_audio.errors import printable
 from engram_audio.section import Section
 
 MAXIMUM_LINES = 50
@@ -14,7 +15,9 @@ def explain_all(errors: Sequence[Any], root: type[Section]) -> list[str]:
     """Return one line for each error; of more than a page the first ones, and how many remain."""
     real = _without_echoes(errors)
     shown = real[:MAXIMUM_LINES]
-    lines = list(dict.fromkeys(explain(item, root) for item in shown))  # a list lacks both ends
+    lines = list(
+        dict.fromkeys(printable(explain(item, root)) for item in shown)
+    )  # a list lacks both ends
     rest = len(real) - len(shown)
     return [*lines, f"configuration: {rest} more mistakes; mend these first"] if rest else lines
 

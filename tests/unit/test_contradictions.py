@@ -29,6 +29,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"views.medial_range": [0.8, 0.2]}, "views.medial_range"),
     ({"views.medial_range": [-0.2, 0.8]}, "views.medial_range"),
     ({"views.medial_range": [0.2, 17.0]}, "views.medial_range"),
+    ({"views.with\x1f": 1}, "views.with\\x1f: unknown key"),
+    ({"views.two\nlines": 1}, "views.two\\nlines: unknown key"),
     ({"views.divergence_factor": 1e300}, "views.divergence_factor"),
     ({"views.slices": ["medial"], "views.judged_slices": ["medial"]}, "views"),
     # recipes

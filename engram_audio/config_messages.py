@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from engram_audio.choices import choices
+from engram_audio.errors import printable
 from engram_audio.section import Section
 
 MAXIMUM_LINES = 50
@@ -13,8 +14,11 @@ MAXIMUM_LINES = 50
 def explain_all(errors: Sequence[Any], root: type[Section]) -> list[str]:
     """Return one line for each error; of more than a page the first ones, and how many remain."""
     real = _without_echoes(errors)
-    lines = [explain(item, root) for item in real[:MAXIMUM_LINES]]
-    rest = len(real) - len(lines)
+    shown = real[:MAXIMUM_LINES]
+    lines = list(
+        dict.fromkeys(printable(explain(item, root)) for item in shown)
+    )  # a list lacks both ends
+    rest = len(real) - len(shown)
     return [*lines, f"configuration: {rest} more mistakes; mend these first"] if rest else lines
 
 
@@ -28,6 +32,10 @@ def explain(item: Any, root: type[Section]) -> str:
         owner = model_at(root, location[:-1])
         fields = list(owner.model_fields) if owner else []
         return f"{key}: unknown key; allowed: {choices(location[-1], fields)}"
+    if kind == "missing" and isinstance(location[-1], int):
+        return (
+            f"{'.'.join(names[:-1])}: the list is too short; write both ends, the lower end first"
+        )
     if kind in ("missing", "union_tag_not_found"):
         suffix = ".kind" if kind == "union_tag_not_found" else ""
         return f"{key}{suffix}: this key is required and missing"

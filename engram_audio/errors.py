@@ -24,4 +24,12 @@ def one_line(error: object) -> str:
     """
     text = " ".join(str(error).split()) or type(error).__name__
     shown = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}.."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+    return printable(shown)
+
+
+def printable(text: str) -> str:
+    """Return a text on one line, whatever it quotes: what cannot be printed is written as a code.
+
+    Half a surrogate pair, a line break and a control character are such.
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -38,6 +38,8 @@ def read_array_file(handle: BinaryIO) -> dict[str, np.ndarray]:
     """
     start = handle.read(len(ZIP_START))
     handle.seek(0)
+    if not start:
+        raise ArrayFileError("the file is empty; save the array again")
     if start != ZIP_START:
         return {"latents": _read_npy(handle, os.fstat(handle.fileno()).st_size)}
     with zipfile.ZipFile(handle) as archive:

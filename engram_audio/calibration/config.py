@@ -59,7 +59,8 @@ class PowerSection(Section):
         ge=100, description="Studies for the coverage of intervals."
     )
     effects: Listed[Effect] = Field(
-        description="True explained fraction less its threshold; 0 gives the error rates."
+        min_length=1,
+        description="True explained fraction less its threshold; 0 gives the error rates.",
     )
     floor: InnerShare = Field(description="Ratio of the target oracle in the simulated studies.")
     speaker_sd: Amount = Field(description="SD over speakers of a key's ratio.")

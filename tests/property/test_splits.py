@@ -6,7 +6,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_audio.corpus.splits import SPLITS, make_splits, round_half_up, share_out
+from engram_audio.corpus.quota import round_half_up
+from engram_audio.corpus.splits import SPLITS, make_splits, share_out
 
 SPEAKERS = st.lists(
     st.tuples(

@@ -43,7 +43,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("structure.library.pca.num_components", 16,
      "structure.library.pca: cells, num_bins ** num_comp"),
     ("structure.library.predictive", {**CONFIG["structure"]["library"]["pca"], "kind": "predictive",
-     "num_components": 2**62}, "structure.library.predictive: cells, num_bins ** num_components"),
+     "num_components": 2**62}, "structure.library.predictive.num_components: should be"),
     ("structure.library.pca.quantizers.1.num_bins", 2**60,
      "structure.library.pca.quantizers.1.num_b"),
     ("memory.library.robust.ngram_orders", [BILLION - 1],
@@ -78,7 +78,8 @@ CASES: list[tuple[str, Any, str]] = [
     ("rollout.grids.grid", {"method": "earlier_pure", "bases": [], "state_weights": [0.0],
      "horizons_frames": list(range(2, 1000)), "teacher_weights": [n / 7 for n in range(1000)]},
      "rollout.grids.grid: horizons_frames, teacher_weights, state_weights, bases: 998 x 1000"),
-    ("factorizer.grids.grid.target_nats", [n / 7 for n in range(999)], "factorizer.grids.grid: "),
+    ("factorizer.grids.grid.target_nats", [n / 7 for n in range(1, 999)],
+     "factorizer.grids.grid: "),
     # lists that are compared with lists
     ("splits.seeds", list(range(20_000)), "splits.seeds: has 20000 entries, at most 1000"),
     ("structure.lags_frames", list(range(1, 90_000)), "structure.lags_frames: has 89999 entries"),

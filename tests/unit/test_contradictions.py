@@ -23,10 +23,14 @@ DEMO_CORPUS = DEMO["corpora"]["demo_speech"]
 # Changes by key, and the key that the line begins with.
 CASES: list[tuple[dict[str, Any], str]] = [
     # views
+    ({"views.medial_range": []}, "views.medial_range: the list is too short"),
+    ({"views.medial_range": [0.5]}, "views.medial_range: the list is too short"),
     ({"views.medial_range": [0.5, 0.5]}, "views.medial_range"),
     ({"views.medial_range": [0.8, 0.2]}, "views.medial_range"),
     ({"views.medial_range": [-0.2, 0.8]}, "views.medial_range"),
     ({"views.medial_range": [0.2, 17.0]}, "views.medial_range"),
+    ({"views.with\x1f": 1}, "views.with\\x1f: unknown key"),
+    ({"views.two\nlines": 1}, "views.two\\nlines: unknown key"),
     ({"views.divergence_factor": 1e300}, "views.divergence_factor"),
     ({"views.slices": ["medial"], "views.judged_slices": ["medial"]}, "views"),
     # recipes
@@ -180,6 +184,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"calibration.power.num_speakers": [-10]}, "calibration.power.num_speakers"),
     ({"calibration.power.num_speakers": [10, 10]}, "calibration.power.num_speakers"),
     ({"calibration.power.effects": [5.0]}, "calibration.power.effects"),
+    ({"calibration.power.effects": []}, "calibration.power.effects"),
     ({"calibration.power.effects": [0.0, 0.0]}, "calibration.power.effects"),
     ({"calibration.power.frames_range": [1500, 500]}, "calibration.power.frames_range"),
     ({"calibration.power.frames_range": [-5, 5]}, "calibration.power.frames_range"),

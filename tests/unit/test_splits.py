@@ -5,7 +5,8 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from engram_audio.corpus.splits import describe_splits, make_splits, round_half_up, share_out
+from engram_audio.corpus.quota import count_eval_speakers, round_half_up
+from engram_audio.corpus.splits import describe_splits, make_splits, require_val, share_out
 from engram_audio.errors import InputError
 
 
@@ -112,3 +113,20 @@ def test_description_counts_speakers_and_utterances():
         "train 7 speakers, 63 utterances; val 7 speakers, 7 utterances; "
         "eval 3 speakers, 30 utterances"
     )
+
+
+def test_a_split_without_val_is_refused():
+    """Nothing could be chosen where every train speaker has one utterance."""
+    one = make_splits(table(8, 1), 0.5, 0.2, 0)
+    with pytest.raises(InputError, match=r"^splits\.val_fraction: no train speaker of mine has"):
+        require_val(one, "mine")
+    require_val(make_splits(table(8, 2), 0.5, 0.2, 0), "mine")
+
+
+@pytest.mark.parametrize(
+    ("num_speakers", "fraction", "remedy"),
+    [(1, 0.5, "bring at least 4"), (24, 0.01, "raise it"), (24, 0.99, "lower it")],
+)
+def test_too_few_speakers_name_the_remedy(num_speakers: int, fraction: float, remedy: str):
+    with pytest.raises(ValueError, match=rf"^splits\.eval_fraction: .*{remedy}"):
+        count_eval_speakers(num_speakers, fraction)

@@ -22,7 +22,6 @@ from engram_audio.config_moved import refuse_moved
 from engram_audio.config_overlay import REMOVE, with_paths, without_removed
 from engram_audio.corpus.config import CorpusSection, SplitsSection
 from engram_audio.corpus_checks import check_roots, check_speakers
-from engram_audio.densities.config import PredictionSettings, check_prediction
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
@@ -33,6 +32,7 @@ from engram_audio.latents.config import (
     used_rows,
 )
 from engram_audio.memory.config import MemorySettings, check_memory
+from engram_audio.prediction.config import PredictionSettings, check_prediction
 from engram_audio.quantities import Name, Text
 from engram_audio.report.config import ReportSection
 from engram_audio.rollout.checks import check_rollout

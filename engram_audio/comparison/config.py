@@ -6,12 +6,12 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from engram_audio.choices import require, require_listed
-from engram_audio.densities.config import PredictionSettings
 from engram_audio.latents.config import (
     CodecRepresentation,
     DerivedRepresentation,
     RepresentationSection,
 )
+from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import Count, Duration, Name, Names, Text
 from engram_audio.section import Section
 

@@ -1,11 +1,10 @@
-"""Settings of the prediction stage: events, nulls, heads, training recipes, evaluation."""
+"""Settings of laws and of how they are scored: events, nulls, heads, evaluation."""
 
-from collections.abc import Collection, Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from engram_audio.choices import chosen, require, require_listed
 from engram_audio.quantities import (
     Amount,
     AmountOrZero,
@@ -17,11 +16,8 @@ from engram_audio.quantities import (
     Lags,
     Listed,
     LogRange,
-    Name,
-    Names,
     NumLayers,
     Seed,
-    Seeds,
     Share,
     ShareBelowOne,
     Shares,
@@ -29,7 +25,6 @@ from engram_audio.quantities import (
     Width,
 )
 from engram_audio.section import Section
-from engram_audio.training.config import TrainingRecipe
 from engram_audio.views import ContextView, DivergenceView, SlicesView, Viewed
 
 TargetName = Literal["delta", "position"]
@@ -203,62 +198,3 @@ class PredictionEvaluationSection(EvaluationValues, SlicesView, DivergenceView, 
     principal_subspaces: Counts = Field(
         description="Edges q: explained variance of the first q principal directions and the rest."
     )
-
-
-class PredictionSettings(PredictionValues):
-    """The stage: its events, its heads, and which of them run on what."""
-
-    representations: Names = Field(
-        description="Base representations to predict; their surrogates follow."
-    )
-    heads: Names = Field(description="Heads that are trained, at every lag.")
-    surrogate_heads: Names = Field(description="Those of them that surrogates get as well.")
-    seeds: Seeds = Field(min_length=1, description="Training seeds, one model each.")
-    nulls: PredictionNullsSection
-    library: dict[Name, HeadSection] = Field(description="Density heads by name.")
-    evaluation: EvaluationValues
-
-    def used(self) -> Self:
-        """Return the stage with the listed heads only, none where it runs on nothing.
-
-        Raises:
-            ValueError: A listed head is not defined.
-        """
-        names = self.heads if self.representations else ()
-        key, where = "prediction.heads", "prediction.library"
-        return self.model_copy(update={"library": chosen(key, names, self.library, where)})
-
-
-def check_prediction(
-    stage: PredictionSettings,
-    analysed: Collection[str],
-    window_frames: int,
-    recipes: Mapping[str, TrainingRecipe],
-) -> None:
-    """Check what is predicted against what is analysed, and recipes by name.
-
-    Args:
-        stage: The stage, used heads only.
-        analysed: Representations that are analysed.
-        window_frames: W, frames of context.
-        recipes: All training recipes.
-
-    Raises:
-        ValueError: Names the key, what is wrong and what is allowed.
-    """
-    for name in stage.representations:
-        key = "prediction.representations"
-        require_listed(key, name, "representations.analysed", analysed)
-    if stage.representations and not stage.heads:
-        raise ValueError("prediction.heads: name at least one head, or no representations")
-    for name in stage.surrogate_heads if stage.representations else ():
-        require_listed("prediction.surrogate_heads", name, "prediction.heads", stage.heads)
-    for order in stage.nulls.orders if stage.representations else ():
-        if order > window_frames:
-            raise ValueError(
-                f"prediction.nulls.orders: {order} frames are more than the context of "
-                f"views.window_frames {window_frames}; leave it out"
-            )
-    for name, head in stage.library.items():
-        require(f"prediction.library.{name}.recipe", head.recipe, recipes)
-        require(f"prediction.library.{name}.marginal.recipe", head.marginal.recipe, recipes)

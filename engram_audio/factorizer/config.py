@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from engram_audio.choices import require, require_listed
-from engram_audio.densities.config import PredictionSettings
 from engram_audio.latents.config import RepresentationSection, StateRepresentation
+from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
     Amount,
     AmountOrZero,

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
-from engram_audio.densities.config import PredictionSettings, TargetName
+from engram_audio.densities.config import TargetName
+from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
     MAXIMUM_AMOUNT,
     Amount,

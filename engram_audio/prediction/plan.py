@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from engram_audio.densities.config import PredictionSettings
 from engram_audio.latents.plan import LatentsPlan
+from engram_audio.prediction.config import PredictionSettings
 
 ROOT = "<results>/prediction"
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from engram_audio.choices import require, require_listed
-from engram_audio.densities.config import PredictionSettings
 from engram_audio.memory.config import LookupMemory, MemorySettings
+from engram_audio.prediction.config import PredictionSettings
 from engram_audio.rollout.config import (
     FORECASTERS,
     LINEAR_BASE,

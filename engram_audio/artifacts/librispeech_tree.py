@@ -16,8 +16,8 @@ from engram_audio.artifacts.regular_file import (
     require_regular_if_there,
 )
 from engram_audio.corpus.librispeech import SPEAKER_LISTS, TRANSCRIPT_SUFFIX
-from engram_audio.corpus.utterances import Exclusion, ExclusionReason, name_problem, printable
-from engram_audio.errors import InputError
+from engram_audio.corpus.utterances import Exclusion, ExclusionReason, name_problem
+from engram_audio.errors import InputError, printable
 
 OTHER_AUDIO = (
     ".wav", ".wave", ".mp3", ".ogg", ".opus", ".oga", ".m4a", ".aac", ".aif", ".aiff", ".sph",

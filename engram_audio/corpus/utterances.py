@@ -10,7 +10,7 @@ import pandas as pd
 
 from engram_audio.corpus.identities import identity_key, require_distinct
 from engram_audio.corpus.sexes import unread_sex
-from engram_audio.errors import InputError
+from engram_audio.errors import InputError, printable
 
 ExclusionReason = Literal[
     "unreadable",  # no decoder takes it
@@ -120,12 +120,6 @@ class Transcript(NamedTuple):
 
     path: str
     text: str
-
-
-def printable(text: str) -> str:
-    """Return a path as UTF-8 text on one line, whatever bytes its name has."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def name_problem(path: str) -> Exclusion | None:

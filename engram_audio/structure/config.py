@@ -110,15 +110,10 @@ def _require_distinct_sizes(quantizers: Iterable[Quantizer]) -> None:
 
 
 class _VectorKeys(_KeyFamily):
-    quantizers: Listed[Quantizer] = Field(min_length=1, description="Of kind kmeans.")
+    quantizers: Listed[Quantizer] = Field(min_length=1, description="At least one.")
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
-        if any(isinstance(row, QuantileBins) for row in self.quantizers):
-            raise ValueError(
-                "quantizers: `quantile_bins` cuts components, and this key has none; use kmeans, "
-                "or a family of kind pca or predictive"
-            )
         _require_distinct_sizes(self.quantizers)
         return self
 

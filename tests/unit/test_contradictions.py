@@ -87,8 +87,6 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"structure.library.predictive.quantizers": [
         {"kind": "kmeans", "codebook_sizes": [16, 64]}, {"kind": "kmeans", "codebook_sizes": [64]}
     ]}, "structure.library.predictive"),
-    ({"structure.library.mean_pool.quantizers": [{"kind": "quantile_bins", "num_bins": 4}]},
-     "structure.library.mean_pool"),
     ({"structure.confidence_quantiles": [0.5, 0.5]}, "structure.confidence_quantiles"),
     ({"structure.std_floor": 5.0}, "structure.std_floor"),
     ({"structure.ridge": 1e300}, "structure.ridge"),

@@ -44,8 +44,8 @@ def test_rows_stand_in_the_order_of_the_chain_and_of_their_stage():
 
 
 def test_an_unknown_stage_or_outcome_is_refused():
-    with pytest.raises(ValueError, match="no question of the chain: memroy"):
-        in_order({"memroy": [ROW]})
+    with pytest.raises(ValueError, match="no question of the chain: memoryy"):
+        in_order({"memoryy": [ROW]})
     with pytest.raises(ValueError, match="no outcome of a verdict: great"):
         in_order({"memory": [ROW._replace(judged=Judged("great", ""))]})
 

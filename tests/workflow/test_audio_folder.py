@@ -95,7 +95,7 @@ def test_a_folder_goes_on_to_shards_and_splits(tmp_path: Path):
     section = tmp_path / "splits.json"
     section.write_text('{"seeds":[0],"eval_fraction":0.34,"val_fraction":0.3}')
     splits = ["--section", str(section), "--splits", str(tmp_path / "splits.parquet")]
-    run_step(make_splits, [*splits, "--utterances", table, "--split-seed", "0"])
+    run_step(make_splits, [*splits, "--utterances", table, "--split-seed", "0", "--corpus", "own"])
     found = pd.read_parquet(tmp_path / "splits.parquet")
     assert set(found["split"]) == {"train", "val", "eval"} and len(found) == 24
 

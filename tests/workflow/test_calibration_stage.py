@@ -78,6 +78,8 @@ def imported(folder: Path) -> tuple[LatentStore, Path]:
             *flags(splits=folder / "splits.parquet"),
             "--split-seed",
             "0",
+            "--corpus",
+            "mine",
         ],
     )
     return LatentStore([shard]), folder / "splits.parquet"

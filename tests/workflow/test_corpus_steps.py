@@ -122,6 +122,8 @@ def test_a_good_tree_becomes_tables_shards_and_splits(tmp_path: Path):
             table,
             "--split-seed",
             "0",
+            "--corpus",
+            "own",
             "--splits",
             str(tmp_path / "splits.parquet"),
         ],

@@ -17,7 +17,8 @@ help: ## show the targets
 $(VENV)/installed: pyproject.toml envs/lock.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-		--requirement envs/lock.txt || echo "envs/lock.txt does not fit: the newest allowed versions are taken"
+		--requirement envs/lock.txt && touch $(VENV)/locked \
+		|| { rm -f $(VENV)/locked; echo "envs/lock.txt does not fit: the newest allowed versions are taken"; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@
 

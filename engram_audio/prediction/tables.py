@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.parts import PARTS
 from engram_audio.densities.comparison import (
     Baselines,
     Cell,
@@ -17,10 +18,11 @@ from engram_audio.densities.comparison import (
     described,
     described_quotients,
     gain,
+    select_less_val,
     strongest_null,
     with_intervals,
 )
-from engram_audio.densities.events import ANY_LAG
+from engram_audio.densities.events import ANY_LAG, SPEAKER_NULL
 from engram_audio.numerics.units import LN2
 from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
 from engram_audio.stats.robust import robust_summary
@@ -76,11 +78,12 @@ def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFra
                     continue
                 names = [h for h in group.heads if any(m[:2] == (h, lag) for m in table.models)]
                 nulls = table.null_names(group.heads, lag, event)
+                past = table.past_nulls(group.heads, lag, event)
                 names += nulls
-                for part in ("train", "val", "eval"):
+                for part in PARTS:
                     for slice_name in settings.slices:
                         cell = Cell(lag, event, part, slice_name)
-                        strongest = strongest_null(table, nulls, cell)
+                        strongest = strongest_null(table, past, cell)
                         rows += [
                             {
                                 **_row(group, settings, table, stored, baselines, name, cell),
@@ -119,13 +122,16 @@ def _row(
         "target": cell.event,
         "model": name,
         "kind": "head" if name in group.heads else "null",
+        "knows": "speaker" if name == SPEAKER_NULL else "past",
         "part": cell.part,
         "slice": cell.slice_name,
         "num_frames": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
         "num_sampled": 0 if sampled is None else int(sampled.sum()),
         **described("nll_mean", table.mean_nll(name, cell)),
+        "nll_select_less_val": select_less_val(table, name, cell),
         **stored.robust(name, cell, settings),
+        "chosen_on": table.choice_part,
         "best_null": baselines.best,
         **described("gain_nats", best_gain),
         **described("gain_bits_per_s", best_gain, nats_to_bits_per_s),

@@ -29,7 +29,7 @@ STAGE = "prediction"
 
 
 def verdict_rows(prediction: pd.DataFrame, representation: str) -> list[VerdictRow]:
-    """Return one answer per representation, target and lag, for the head that val chooses.
+    """Return one answer per representation, target and lag, for the head that was chosen.
 
     Args:
         prediction: `tables/prediction.csv`.
@@ -105,7 +105,7 @@ def _sentence(
 def _against(cells: Cells, head: str, lag: int, target: str, decimals: int) -> str:
     null = cells.row(head, lag, target)["best_null"]
     strictest, other = cells.strictest_gain(head, lag, target)
-    words = f"{head} against {null} (best on val)"
+    words = f"{head} against {null} (best on {cells.chosen_on})"
     if other and other != null:
         words += f"; against {other}, best on eval: {number.fixed(strictest, decimals)}"
     return words

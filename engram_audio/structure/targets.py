@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio import windows
+from engram_audio.corpus.parts import PARTS
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.numerics.slices import slice_masks
 from engram_audio.structure.config import StructureSection
 from engram_audio.views import SliceName
 
-PARTS = ("train", "val", "eval")
-TRAIN, VAL, EVAL = range(3)
+TRAIN, VAL, SELECT, EVAL = range(len(PARTS))  # parts as numbers
 
 
 class FrameIndex(NamedTuple):
@@ -84,7 +84,7 @@ def index_frames(source: BlockSource, part_of: Mapping[str, str]) -> FrameIndex:
 
     Args:
         source: The stream.
-        part_of: Part (train, val, eval) of each utterance id.
+        part_of: Part of each utterance id.
 
     Raises:
         KeyError: An utterance has no part.

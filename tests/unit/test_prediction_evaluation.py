@@ -9,10 +9,15 @@ import scipy.stats
 import torch
 
 from engram_audio.densities.comparison import Cell, SumTable, choose_baselines, gain
-from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.densities.config import (
+    PredictionEvaluationSection,
+    PredictionSection,
+    RidgeMixtureSection,
+)
 from engram_audio.densities.factory import build_conditional
 from engram_audio.densities.fit import fit_marginals
 from engram_audio.densities.nulls import base_for
+from engram_audio.densities.ridge_mixture import build_ridge_mixture, fit_ridge_mixtures
 from engram_audio.numerics.slices import EveryNth
 from engram_audio.prediction import negatives, scores
 from engram_audio.prediction.assess import Stage, assess, head_entries, null_entries, roll_out
@@ -82,7 +87,12 @@ def assessed():
         models[lag] = build_conditional(
             settings, base, WINDOW, material.reference.input_scales, material.noise_sd, 0
         )
-    entries = null_entries(material.rungs, {"head": marginals}, stage)
+    null = RidgeMixtureSection(
+        num_components=4, maximum_components=8, minimum_gain_nats=0.01, maximum_frames=5000
+    )
+    fits = fit_ridge_mixtures(null, material, LAGS, ("delta", "position"), 0)
+    mixtures = {key: build_ridge_mixture(fit) for key, fit in fits.items()}
+    entries = null_entries(material.rungs, {"head": marginals}, mixtures, stage)
     head = head_entries("head", 1, {"delta": models[1]}, marginals, stage)
     return world, stage, assess([*entries, *head], stage), models
 

@@ -213,11 +213,13 @@ def described_quotients(
     return row
 
 
-def described(name: str, estimate: Estimate | None, scale: float = 1.0) -> dict[str, float]:
+def described(
+    name: str, estimate: Estimate | Uncertain | None, scale: float = 1.0
+) -> dict[str, float]:
     """Return `name`, `name_se`, `name_df` for `with_intervals`; NaN where there is no estimate."""
     if estimate is None:
         return {name: np.nan, f"{name}_se": np.nan, f"{name}_df": np.nan}
-    quantity = uncertain(estimate)
+    quantity = uncertain(estimate) if isinstance(estimate, Estimate) else estimate
     return {
         name: scale * float(quantity.value),
         f"{name}_se": scale * float(quantity.se),

@@ -47,7 +47,13 @@ PREDICTION = Table(
         Column("gain_nats", "Headline. What context buys: mean NLL of the best null less that of "
                "the model, paired. 0 on white noise.", NATS, "Gain over the best null",
                has_interval=True),
-        Column("gain_bits_per_s", "The same gain times frame rate over ln 2.", "bits/s", "Gain",
+        Column("gain_seeds_nats", "Mean of gain_nats over the training seeds of a head, each over "
+               "the null that its seed chose. Empty for nulls.", NATS, "Gain, all seeds",
+               has_interval=True),
+        Column("num_seeds", "Training seeds behind gain_seeds_nats.", title="Seeds"),
+        Column("interval_over", "What the interval of gain_seeds_nats counts: `seeds and speakers` "
+               "from three seeds on, else `speakers`.", is_text=True),
+        Column("gain_bits_per_s", "gain_nats times frame rate over ln 2.", "bits/s", "Gain",
                has_interval=True),
         Column("gain_median_nats", "Median over stored frames, null less model.", NATS,
                "Median gain"),

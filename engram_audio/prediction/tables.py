@@ -25,7 +25,9 @@ from engram_audio.densities.comparison import (
 from engram_audio.densities.events import ANY_LAG, SPEAKER_NULL
 from engram_audio.numerics.units import LN2
 from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
+from engram_audio.stats.estimate import mean_of, stacked
 from engram_audio.stats.robust import robust_summary
+from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 
 KEY = ("seed", "lag_frames", "target", "model", "part", "slice")
 
@@ -68,9 +70,11 @@ class Settings(NamedTuple):
 def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFrame:
     """Return one row per representation, seed, lag, target, model, part and slice."""
     rows = []
-    for group in inputs:
-        table = SumTable(group.scores)
+    scored = [(group, SumTable(group.scores)) for group in inputs]
+    for group, table in scored:
         stored = _StoredFrames(group.frames)
+        trained = [(other, sums) for other, sums in scored
+                   if other.representation == group.representation]  # fmt: skip
         for lag in settings.lags_frames:
             for event in settings.events:
                 baselines = choose_baselines(table, group.heads, lag, event)
@@ -91,6 +95,7 @@ def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFra
                                 **described(
                                     "gain_strongest_nats", gain(table, name, strongest, cell)
                                 ),
+                                **_over_seeds(trained, name, cell),
                             }
                             for name in names
                             if table.sums(name, cell) is not None
@@ -143,6 +148,31 @@ def _row(
     row["information_nats_per_dim"] = float(row["information_nats"]) / group.num_dims  # type: ignore[arg-type]
     row |= _scores(table, baselines, name, cell)
     return row
+
+
+def _over_seeds(
+    trained: Sequence[tuple[Inputs, SumTable]], name: str, cell: Cell
+) -> dict[str, object]:
+    """Return a head's mean gain over its training seeds; nulls have none.
+
+    Each seed's gain is over the null that it chose. From three seeds on the interval counts seeds
+    and speakers, with fewer it counts speakers.
+    """
+    gains = []
+    for group, table in trained:
+        if name in group.heads:
+            chosen = choose_baselines(table, group.heads, cell.lag_frames, cell.event)
+            gains.append(gain(table, name, chosen.best if chosen else None, cell))
+    found = [one for one in gains if one is not None]
+    if not found:
+        return {"num_seeds": 0, "interval_over": "", **described("gain_seeds_nats", None)}
+    is_two_way = len(found) >= MINIMUM_SEEDS
+    over = two_way(stacked(found)) if is_two_way else mean_of(found)
+    return {
+        "num_seeds": len(found),
+        "interval_over": "seeds and speakers" if is_two_way else "speakers",
+        **described("gain_seeds_nats", over),
+    }
 
 
 def _first_experiment(

@@ -50,6 +50,8 @@ PREDICTION = Table(
         Column("gain_seeds_nats", "Mean of gain_nats over the training seeds of a head, each over "
                "the null that its seed chose. Empty for nulls.", NATS, "Gain, all seeds",
                has_interval=True),
+        Column("gain_seeds_bits_per_s", "The same mean times frame rate over ln 2.", "bits/s",
+               has_interval=True),
         Column("num_seeds", "Training seeds behind gain_seeds_nats.", title="Seeds"),
         Column("interval_over", "What the interval of gain_seeds_nats counts: `seeds and speakers` "
                "from three seeds on, else `speakers`.", is_text=True),

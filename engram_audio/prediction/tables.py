@@ -95,7 +95,7 @@ def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFra
                                 **described(
                                     "gain_strongest_nats", gain(table, name, strongest, cell)
                                 ),
-                                **_over_seeds(trained, name, cell),
+                                **_over_seeds(trained, name, cell, group.frame_rate_hz / LN2),
                             }
                             for name in names
                             if table.sums(name, cell) is not None
@@ -151,7 +151,7 @@ def _row(
 
 
 def _over_seeds(
-    trained: Sequence[tuple[Inputs, SumTable]], name: str, cell: Cell
+    trained: Sequence[tuple[Inputs, SumTable]], name: str, cell: Cell, nats_to_bits_per_s: float
 ) -> dict[str, object]:
     """Return a head's mean gain over its training seeds; nulls have none.
 
@@ -164,14 +164,16 @@ def _over_seeds(
             chosen = choose_baselines(table, group.heads, cell.lag_frames, cell.event)
             gains.append(gain(table, name, chosen.best if chosen else None, cell))
     found = [one for one in gains if one is not None]
-    if not found:
-        return {"num_seeds": 0, "interval_over": "", **described("gain_seeds_nats", None)}
-    is_two_way = len(found) >= MINIMUM_SEEDS
-    over = two_way(stacked(found)) if is_two_way else mean_of(found)
+    over, words = None, ""
+    if len(found) >= MINIMUM_SEEDS:
+        over, words = two_way(stacked(found)), "seeds and speakers"
+    elif found:
+        over, words = mean_of(found), "speakers"
     return {
         "num_seeds": len(found),
-        "interval_over": "seeds and speakers" if is_two_way else "speakers",
+        "interval_over": words,
         **described("gain_seeds_nats", over),
+        **described("gain_seeds_bits_per_s", over, nats_to_bits_per_s),
     }
 
 

@@ -124,11 +124,11 @@ def choose_ceiling(runs: Iterable[Run], speakers: Mapping[str, Sequence[str]]) -
 
     Args:
         runs: Methods of one representation and seed.
-        speakers: Speakers of each part.
+        speakers: Speakers of each part, none of one that does not exist.
     """
     runs = list(runs)
     cells = {run.method: _own_cell(run) for run in runs}
-    chosen_on = choice_part(speakers)
+    chosen_on = choice_part(part for part, names in speakers.items() if names)
     best: dict[tuple[str, int], tuple[float, str]] = {}
     for run in runs:
         cell, choice = cells[run.method], Sums(run.scores, chosen_on, speakers[chosen_on])

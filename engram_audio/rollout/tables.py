@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.parts import PARTS
 from engram_audio.densities.comparison import described, with_intervals
 from engram_audio.numerics.pareto import beaten
 from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling
@@ -52,7 +53,7 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
         speakers = {
             part: sorted({str(name) for run in members
                           for name in run.scores.loc[run.scores["part"] == part, "speaker_id"]})
-            for part in {str(name) for run in members for name in run.scores["part"].unique()}
+            for part in PARTS
         }  # fmt: skip
         ceiling = choose_ceiling(members, speakers)
         for run in members:

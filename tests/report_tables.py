@@ -297,13 +297,13 @@ def _frames(generator: np.random.Generator, utterance_id: str) -> dict[str, pd.D
         "speakers": speakers_table(generator),
         "corpus": pd.DataFrame(
             {
-                "corpus": ["demo_speech"] * 3,
-                "split_seed": [0] * 3,
-                "split": ["train", "val", "eval"],
-                "num_speakers": [22, 22, NUM_SPEAKERS],
-                "num_utterances": [240, 24, 120],
-                "hours": [0.41, 0.04, 0.2],
-                "num_frames": [18400, 1900, 9000],
+                "corpus": ["demo_speech"] * 4,
+                "split_seed": [0] * 4,
+                "split": ["train", "val", "select", "eval"],
+                "num_speakers": [18, 18, 4, NUM_SPEAKERS],
+                "num_utterances": [240, 24, 48, 120],
+                "hours": [0.41, 0.04, 0.08, 0.2],
+                "num_frames": [18400, 1900, 3700, 9000],
             }
         ),
         "exclusions": pd.DataFrame(

@@ -18,8 +18,6 @@ from engram_audio.structure.targets import (
 )
 from engram_audio.views import SliceName
 
-NO_ENERGY = "not_attempted: the representation has no energies, so there is no slice of speech"
-
 
 class SliceData(NamedTuple):
     """One slice at one lag: its targets and the train statistics of delta in them."""
@@ -81,7 +79,7 @@ def prepare(
         place: SliceData(targets, own)
         for (place, targets), own in zip(cut.items(), fitted, strict=True)
     }
-    places = {
+    places: dict[tuple[SliceName, int], SliceData] = {
         (name, lag): known[name, lag if name == "speech" else lags[name][0]]
         for name in section.slices
         for lag in section.lags_frames

@@ -14,9 +14,10 @@ from engram_audio.config import WorkflowConfig, used_codecs, used_corpora
 from engram_audio.corpus.plan import NOTHING, CorpusPlan
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
-from engram_audio.frozen_sections import configured_sections, derived_sections
+from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
+from engram_audio.plugins import code_of
 from engram_audio.prediction.plan import PredictionPlan
 from engram_audio.report.plan import ReportPlan
 from engram_audio.rollout.plan import RolloutPlan
@@ -66,6 +67,10 @@ class Plan:
             config.report, self.latents, self.factorizer, self.rollout, self.calibration
         )
         self._require_plannable()
+
+    def code_of(self, name: str) -> tuple[tuple[str, ...], str]:
+        """The modules that a step loads for a section, and the suffix of a plugin's code."""
+        return code_of(kind_of(self.config, name))
 
     def section_names(self) -> list[str]:
         """Names of the sections that something reads, as fine as steps read them."""

@@ -14,7 +14,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import AnyHead, HeadSection
 from engram_audio.densities.data import WindowData, thin, window_data
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.factory import build_conditional, build_gaussian, components_of
+from engram_audio.densities.factory import build_conditional, build_gaussian
 from engram_audio.densities.marginal_em import fit_mixture
 from engram_audio.densities.marginals import MarginalFit, fit_marginal, whitened_targets
 from engram_audio.densities.nulls import Rung, base_for
@@ -95,7 +95,7 @@ def choose_base(
         material.data(part, lag_frames, maximum)
         for part, maximum in (("train", CHOICE_FRAMES), ("val", CHOICE_FRAMES))
     ]
-    scores = [_mixture_score(base, data, components_of(settings), seed) for base in bases]
+    scores = [_mixture_score(base, data, settings.components, seed) for base in bases]
     return bases[int(np.argmin(scores))]
 
 

@@ -9,6 +9,7 @@ import torch
 import zuko
 from torch import Tensor
 
+from engram_audio.densities.config import FlowHead
 from engram_audio.densities.heads import DensityHead
 
 MEAN_SAMPLES = 64
@@ -62,3 +63,20 @@ class ConditionalFlow(DensityHead):
         generator = torch.Generator(device=parameters.device).manual_seed(0)
         with torch.no_grad():
             return self.sample(parameters, MEAN_SAMPLES, generator).mean(0)
+
+
+def build(
+    settings: FlowHead,
+    num_dims: int,
+    num_components: int,
+    log_floor: Tensor | None,
+    has_context: bool,
+) -> ConditionalFlow:
+    """See `factory.build_head`."""
+    del num_components, log_floor
+    return ConditionalFlow(
+        num_dims,
+        settings.num_transforms,
+        settings.hidden_features,
+        settings.context_features if has_context else 0,
+    )

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.special
 
 MAXIMUM_ITERATIONS = 200
+MINIMUM_FREEDOM, FREEDOM_MARGIN = 2.0, 1e-3  # a Student-t has a variance only above 2
 FREEDOM_GRID = np.array([2.05, 2.3, 2.6, 3, 3.5, 4, 5, 6, 8, 10, 14, 20, 40, 100])
 
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import HeadSection
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.factory import build_conditional, build_marginal, components_of
+from engram_audio.densities.factory import build_conditional, build_marginal
 from engram_audio.densities.marginals import MarginalFit
 from engram_audio.densities.null_storage import Arrays, base_arrays, base_from
 from engram_audio.densities.reference import InputScales
@@ -65,7 +65,7 @@ def density_spec(settings: HeadSection, window_frames: int) -> dict[str, Any]:
     return {
         "head": settings.model_dump(mode="json"),
         "window_frames": window_frames,
-        "num_components": components_of(settings),
+        "num_components": settings.components,
         "has_context": True,
     }
 

@@ -222,7 +222,7 @@ def index_arrays(
         first = f"; the first: {dropped[0][0].path}: {dropped[0][2]}" if dropped else ""
         raise InputError(
             f"representations.library.{name}: none of {len(dropped)} utterances is usable{first}; "
-            "see docs/add-a-codec.md for the layout"
+            "see docs/add-a-corpus.md for the layout"
         )
     facts = sorted(sorter.facts, key=lambda fact: (fact.row.speaker_id, fact.row.utterance_id))
     content = "\n".join(f"{fact.row.utterance_id} {fact.values_digest}" for fact in facts)

@@ -1,12 +1,13 @@
 """Settings of the memory stage: keys, memories, controls."""
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from collections.abc import Collection, Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.densities.config import TargetName
+from engram_audio.kinds import Kind, Plugin
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
     MAXIMUM_AMOUNT,
@@ -128,8 +129,41 @@ def check_ngrams(key: _Key, orders: tuple[int, ...]) -> None:
         )
 
 
-class LookupMemory(Section):
+class _Memory(Kind):
+    """What all memories share.
+
+    Attributes:
+        is_joint: Whether it is trained with a head, and not fitted beside a frozen base.
+    """
+
+    is_joint: ClassVar[bool] = False
+
+    def bases(self, listed: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the predictors that it stands on, of those that memory.bases lists."""
+        return listed
+
+    def frames_read(self) -> int:
+        """Return how many of the newest frames of a context it reads at least."""
+        return 1
+
+    def check(self, key: str, heads: Collection[str], recipes: Collection[str]) -> None:
+        """Refuse names that do not exist.
+
+        Args:
+            key: The dotted name of the section.
+            heads: Heads that a memory can stand on.
+            recipes: Training recipes.
+
+        Raises:
+            ValueError: Names the key, the value and what is allowed.
+        """
+        self.require_installed(key)
+
+
+class LookupMemory(_Memory):
     """A table of values by key, fitted in closed form beside a frozen base."""
+
+    MODULE: ClassVar[str] = "engram_audio.memory.lookup"
 
     kind: Literal["lookup"]
     key: KeySettings
@@ -173,6 +207,10 @@ class LookupMemory(Section):
         description="Whether val may choose no memory at all; the gain is then exactly 0."
     )
 
+    def frames_read(self) -> int:
+        """See `_Memory.frames_read`."""
+        return self.key.window_frames + max(self.ngram_orders) - 1
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.num_neighbors > 1 and (
@@ -197,8 +235,11 @@ class LookupMemory(Section):
         return self
 
 
-class EngramMemory(Section):
+class EngramMemory(_Memory):
     """Hashed suffix n-grams with a learned table, trained jointly with a head (Engram form)."""
+
+    MODULE: ClassVar[str] = "engram_audio.memory.joint"
+    is_joint: ClassVar[bool] = True
 
     kind: Literal["engram"]
     head: Text = Field(description="Head in prediction.heads: family, trunk and linear skip.")
@@ -217,13 +258,35 @@ class EngramMemory(Section):
         description="Learning rate of the table over that of the network; no weight decay."
     )
 
+    def bases(self, listed: tuple[str, ...]) -> tuple[str, ...]:
+        """See `_Memory.bases`: the head of its training."""
+        return (self.head,)
+
+    def frames_read(self) -> int:
+        """See `_Memory.frames_read`."""
+        return self.key.window_frames + max(self.ngram_orders) - 1
+
+    def check(self, key: str, heads: Collection[str], recipes: Collection[str]) -> None:
+        """See `_Memory.check`."""
+        require(f"{key}.head", self.head, heads)
+        require(f"{key}.recipe", self.recipe, recipes)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_ngrams(self.key, self.ngram_orders)
         return self
 
 
-MemorySection = Annotated[LookupMemory | EngramMemory, Field(discriminator="kind")]
+class PluginMemory(Plugin, _Memory):
+    """A memory that another package brings, fitted beside a frozen base (docs/extend.md)."""
+
+    GROUP: ClassVar[str] = "engram_audio.memories"
+    FUNCTIONS: ClassVar[tuple[str, ...]] = ("fit", "pack", "unpack", "controls")
+
+
+AnyMemory = LookupMemory | EngramMemory | PluginMemory
+MemorySection = Annotated[AnyMemory, Field(discriminator="kind")]
+JOINT_KINDS = ("engram",)  # kinds whose memories are trained with a head
 
 
 class MemoryControlsSection(Section):
@@ -300,7 +363,7 @@ def check_memory(
         ValueError: Names the key, what is wrong and what is allowed.
     """
     for name, row in stage.library.items():
-        needed = row.key.window_frames + max(row.ngram_orders) - 1
+        needed = row.frames_read()
         if needed > window_frames:
             raise ValueError(
                 f"memory.library.{name}: its key and n-grams reach {needed} frames back, but the "
@@ -323,8 +386,7 @@ def _check_run(
         require_listed(key, name, listed, prediction.representations)
     for lag in stage.lags_frames:
         require("memory.lags_frames", lag, prediction.lags_frames)
-    # a flow has no hidden layers to widen or to add to
-    heads = [name for name, head in prediction.library.items() if head.kind != "flow"]
+    heads = [name for name, head in prediction.library.items() if head.reads_trunk]
     for name in stage.bases:
         require("memory.bases", name, [LINEAR, *heads])
     for seed in stage.seeds:
@@ -333,6 +395,4 @@ def _check_run(
     require("memory.controls.head", stage.controls.head, heads)
     require("memory.controls.recipe", stage.controls.recipe, recipes)
     for name, row in stage.library.items():
-        if isinstance(row, EngramMemory):
-            require(f"memory.library.{name}.head", row.head, heads)
-            require(f"memory.library.{name}.recipe", row.recipe, recipes)
+        row.check(f"memory.library.{name}", heads, recipes)

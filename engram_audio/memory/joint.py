@@ -1,9 +1,13 @@
-"""Train an Engram memory jointly with a head; its knocked-out twin is the same net without it.
+"""The kind `engram`: trained jointly with a head, stored, read back, controlled.
+
+Its knocked-out twin is the same net without it.
 
 Shapes: B targets.
 """
 
-from typing import NamedTuple
+import copy
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -11,16 +15,20 @@ from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.base_arrays import BaseArrays
-from engram_audio.densities.config import AnyHead, FlowHead
-from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.config import AnyHead
+from engram_audio.densities.density import Budget, ConditionalDensity
 from engram_audio.densities.factory import build_conditional
 from engram_audio.densities.fit import Material, choose_base
+from engram_audio.densities.null_storage import base_arrays, base_from
 from engram_audio.densities.reference import InputScales
+from engram_audio.densities.storage import HEAD
 from engram_audio.densities.task import DensityTask
-from engram_audio.densities.trunks import Mlp, SharedFrames
+from engram_audio.densities.trunks import Trunk
 from engram_audio.memory.config import EngramMemory
+from engram_audio.memory.density import numbers_of
 from engram_audio.memory.engram import EngramModule, EngramTrunk
 from engram_audio.memory.keys import KeyArrays, KeyEncoder, fit_key, ngram_ids
+from engram_audio.memory.names import CONSTANT_GATE, KNOCKED_OUT, RANDOM_VALUES
 from engram_audio.numerics.seeds import named_seed
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
@@ -29,7 +37,7 @@ BATCH = 4096
 
 
 class EngramDensity(ConditionalDensity):
-    """A conditional density whose trunk has an Engram module."""
+    """A conditional density whose trunk has an Engram module; a `memory.reading.Memory`."""
 
     known_long: Tensor
     known_short: Tensor
@@ -52,8 +60,31 @@ class EngramDensity(ConditionalDensity):
     @property
     def engram_trunk(self) -> EngramTrunk:
         """The trunk, with its type."""
-        assert isinstance(self.trunk, EngramTrunk)
-        return self.trunk
+        return cast(EngramTrunk, self.trunk)
+
+    @property
+    def key(self) -> KeyEncoder:
+        """See `Memory`."""
+        return self.engram_trunk.key
+
+    @property
+    def num_states(self) -> int:
+        """See `Memory`."""
+        return max(self.engram_trunk.engram.hash.orders)
+
+    @property
+    def num_slots(self) -> int:
+        """See `Memory`: rows of the table."""
+        return self.engram_trunk.engram.hash.num_rows
+
+    def slots_read(self, batch: Batch) -> Tensor:
+        """See `Memory`: the rows of the newest position."""
+        return self.engram_trunk.rows(batch.context).flatten()
+
+    def budget(self) -> Budget:
+        """See `ConditionalDensity.budget`."""
+        own = super().budget()
+        return own._replace(parameters=own.parameters + numbers_of(self.key))
 
     def gate(self, batch: Batch) -> Tensor:
         """Return the gate of the newest position, shape [B]."""
@@ -76,6 +107,8 @@ class Trained(NamedTuple):
     model: EngramDensity
     base: BaseArrays
     key: KeyArrays
+    head: AnyHead
+    window_frames: int
     state: TrainingState
 
 
@@ -94,20 +127,20 @@ def build_engram(
     Raises:
         ValueError: The head is a flow, whose trunk has no hidden state to add to.
     """
-    if isinstance(head, FlowHead):
+    if not head.reads_trunk:
         raise ValueError("an Engram memory needs a mixture or direction head, not a flow")
     plain = build_conditional(head, base, window_frames, scales, noise_sd, seed)
-    assert isinstance(plain.trunk, Mlp | SharedFrames)
+    inner = cast(Trunk, plain.trunk)
     encoder = KeyEncoder(key, len(base.frame_mean))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)
-        width = plain.trunk.output.in_features
+        width = inner.output.in_features
         module = EngramModule(settings, width, encoder.num_codes, seed)
-        trunk = EngramTrunk(plain.trunk, encoder, module)
+        trunk = EngramTrunk(inner, encoder, module)
     return EngramDensity(plain.base, trunk, plain.head)
 
 
-def train_engram(
+def train_memory(
     settings: EngramMemory,
     head: AnyHead,
     recipe: TrainingRecipe,
@@ -141,7 +174,7 @@ def train_engram(
     run_seed = named_seed(seed, "steps", lag_frames, event)
     state = train(task, recipe, run_seed, device, state, callbacks)
     mark_seen(model, task, device)
-    return Trained(model, base, key, state)
+    return Trained(model, base, key, head, material.window_frames, state)
 
 
 def _is_known(known: Tensor, numbers: Tensor) -> Tensor:
@@ -161,3 +194,76 @@ def mark_seen(model: EngramDensity, task: DensityTask, device: torch.device) -> 
             parts.append(model.ngrams(context, order))
     long, short = (torch.cat(found[order]).unique() for order in (max(orders), min(orders)))
     model.know(long, short)
+
+
+def pack(label: str, trained: Trained) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return a trained memory's arrays under `label` and its header."""
+    arrays = base_arrays(f"{label}/base", trained.base)
+    arrays |= {f"{label}/key/{k}": np.asarray(v) for k, v in trained.key._asdict().items()}
+    states = {
+        name: tensor.detach().cpu().numpy()
+        for name, tensor in trained.model.state_dict().items()
+        if not name.startswith("base.")
+    }
+    arrays |= {f"{label}/state/{name}": values for name, values in states.items()}
+    return arrays, {
+        "head": trained.head.model_dump(mode="json"),
+        "target": trained.base.target,
+        "window_frames": trained.window_frames,
+        "is_shuffled": trained.model.engram_trunk.is_shuffled,
+        "states": sorted(states),
+        "val_nll": trained.state.best_score,
+    }
+
+
+def unpack(
+    settings: EngramMemory,
+    label: str,
+    arrays: dict[str, np.ndarray],
+    header: dict[str, Any],
+    open_base: Callable[[str], ConditionalDensity],
+    scales: InputScales,
+) -> tuple[EngramDensity, np.ndarray]:
+    """Return the memory of `pack`, which has its base with it; slots are not counted."""
+    del open_base
+    head = HEAD.validate_python(header["head"], strict=False)
+    base = base_from(f"{label}/base", header["target"], arrays)
+    key = KeyArrays(*(arrays[f"{label}/key/{name}"] for name in KeyArrays._fields))
+    noise = np.ones(len(base.frame_mean))  # a place for the stored floor, loaded below
+    model = build_engram(settings, head, base, key, header["window_frames"], scales, noise, 0)
+    state = {
+        name: torch.from_numpy(np.array(arrays[f"{label}/state/{name}"]))
+        for name in header["states"]
+    }
+    model.know(state["known_long"], state["known_short"])  # the lengths are those of the file
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    left = [name for name in missing if not name.startswith("base.")]
+    if left or unexpected:
+        raise ValueError(f"stored weights do not fit the memory: {left or unexpected}")
+    model.engram_trunk.is_shuffled = header["is_shuffled"]
+    return model.eval(), np.zeros(0)
+
+
+def controls(
+    model: EngramDensity, counts: np.ndarray, mean_gate: Callable[[], float], seed: int
+) -> dict[str, EngramDensity]:
+    """Return the net without its table, with one gate for all, and with its rows in random places.
+
+    Args:
+        model: The memory.
+        counts: Not used.
+        mean_gate: Gives the mean gate on val.
+        seed: Of the permutation of the table's rows.
+    """
+    del counts
+    gate = mean_gate()
+    names = (KNOCKED_OUT, CONSTANT_GATE, RANDOM_VALUES)
+    copies = {name: copy.deepcopy(model) for name in names}
+    copies[KNOCKED_OUT].engram_trunk.is_knocked_out = True
+    copies[CONSTANT_GATE].engram_trunk.engram.constant_gate = gate
+    table = copies[RANDOM_VALUES].engram_trunk.engram.table
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(table.weight), generator=generator).to(table.weight.device)
+    with torch.no_grad():
+        table.weight.copy_(table.weight[order])
+    return copies

@@ -52,7 +52,7 @@ def load_weights(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> nn.Modul
 
 def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> AnyGuard | None:
     """Return the guard of `pack_method`, or None where the method has none."""
-    section = getattr(settings, "guard", None)
+    section = settings.guard_section
     if section is None:
         return None
     state = _part(GUARD, arrays)

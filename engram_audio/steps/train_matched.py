@@ -11,7 +11,7 @@ from engram_audio.densities.config import AnyHead, HeadSection, PredictionSectio
 from engram_audio.densities.fit import Material, events_trained, head_task, train_head
 from engram_audio.densities.storage import density_spec, pack_density
 from engram_audio.memory.config import MemoryControlsSection, MemoryStageSection
-from engram_audio.memory.matching import Matched, match_width, memory_budget
+from engram_audio.memory.matching import Matched, match_width
 from engram_audio.steps._cli import (
     Device,
     Frozen,
@@ -81,7 +81,7 @@ def _matched(files: Files, material: Material) -> dict[str, Matched]:
     lag, event = files.lag, files.stage_section.target
     stored = read_memory(files.memory, material.rungs, lag, files.base_model, material.reference)
     widest = files.controls_section.maximum_width
-    budget = memory_budget(stored.models["memory"])
+    budget = stored.models["memory"].budget()
 
     def build(settings: AnyHead):
         task, _ = head_task(

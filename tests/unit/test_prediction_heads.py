@@ -12,13 +12,10 @@ from torch import distributions
 
 from engram_audio.densities.direction import DirectionMagnitude
 from engram_audio.densities.flow import ConditionalFlow
-from engram_audio.densities.heads import (
-    DensityHead,
-    GaussianMixture,
-    LowRankMixture,
-    StandardNormal,
-    StudentTMixture,
-)
+from engram_audio.densities.gaussian_mixture import GaussianMixture
+from engram_audio.densities.heads import DensityHead, StandardNormal
+from engram_audio.densities.low_rank_mixture import LowRankMixture
+from engram_audio.densities.student_t_mixture import StudentTMixture
 from engram_audio.numerics.bessel import log_bessel_i, log_vmf_normalizer, mean_resultant_length
 
 RANGE = (-7.0, 7.0)

@@ -1,25 +1,22 @@
-"""A codec of another package through the extraction step, as docs/add-a-codec.md shows it."""
+"""A codec of another package through the extraction step, as docs/extend.md shows it."""
 
 import json
-import re
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import TypeAdapter
 
 from engram_audio import plugins
 from engram_audio.artifacts.latents import LatentStore
 from engram_audio.codecs.config import CodecSection, PluginCodecSettings
 from engram_audio.errors import InputError
-from engram_audio.provenance import ROOT
 from engram_audio.steps import (
     extract_latents,
 )
 from tests.frozen_argv import run_step
+from tests.plugin_packages import install, shown_section
 from tests.workflow.latent_house import (
     NUM_UTTERANCES,
     build_house,
@@ -35,24 +32,9 @@ def house(tmp_path: Path) -> Path:
 
 @pytest.fixture()
 def tiny_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The plugin of docs/add-a-codec.md, installed as pip would: its module and its dist-info."""
-    page = (ROOT / "docs" / "add-a-codec.md").read_text(encoding="utf-8")
-    code, entry = (
-        re.search(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("python", "toml")
-    )
-    assert code is not None and entry is not None
-    site = tmp_path / "site"
-    info = site / "tiny_codec-0.1.dist-info"
-    info.mkdir(parents=True)
-    (site / "tiny_codec.py").write_text(code.group(1))
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-codec\nVersion: 0.1\n")
-    groups = tomllib.loads(entry.group(1))["project"]["entry-points"]
-    lines = [f"[{group}]\n{name} = {value}\n" for group, names in groups.items()
-             for name, value in names.items()]  # fmt: skip
-    (info / "entry_points.txt").write_text("".join(lines))
-    monkeypatch.syspath_prepend(site)
+    """The packages of the page."""
     monkeypatch.delitem(sys.modules, "tiny_codec", raising=False)
-    return site
+    return install(tmp_path / "site", monkeypatch)
 
 
 def extract_tiny(house: Path, **settings: Any) -> Path:
@@ -81,11 +63,7 @@ def extract_tiny(house: Path, **settings: Any) -> Path:
 
 def test_the_plugin_of_the_documentation_extracts_latents(house: Path, tiny_plugin: Path):
     """A codec of another package, exactly as the page shows it; its code is in the digest."""
-    page = (ROOT / "docs" / "add-a-codec.md").read_text(encoding="utf-8")
-    section_text = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
-    assert section_text is not None
-    shown = yaml.safe_load(section_text.group(1))["codecs"]["library"]["tiny"]
-    settings = TypeAdapter(CodecSection).validate_json(json.dumps(shown))
+    settings = TypeAdapter(CodecSection).validate_json(json.dumps(shown_section("codecs")))
     assert isinstance(settings, PluginCodecSettings)
     store = LatentStore([extract_tiny(house, **settings.settings)])
     facts = store.manifests[0]

@@ -6,24 +6,22 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from engram_audio.choices import require
 from engram_audio.codecs.fitted_config import (
+    CodecKind,
     CodecLadderSection,
-    FittedCodecSettings,
     MelPcaCodecSettings,
     MelVaeCodecSettings,
-    TrainedCodecSettings,
     VaeCodecSettings,
 )
-from engram_audio.kinds import Kind, Plugin
+from engram_audio.kinds import Plugin
 from engram_audio.quantities import Count, Name, Names, Text
 from engram_audio.section import Section
-from engram_audio.training.config import check_recipe, require_warmup
 
 LOCAL_PREFIXES = ("./", "../", "/")
+LYRA_FILES = ("soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite")
 
 
-class HubCodecSettings(Kind):
+class HubCodecSettings(CodecKind):
     """What codecs with a checkpoint on the Hugging Face hub, or in a local folder, share."""
 
     uses_torch: ClassVar[bool] = True
@@ -50,6 +48,24 @@ class HubCodecSettings(Kind):
         """Return weights and configuration: in the local folder, else where downloads go."""
         folder = self.checkpoint.removeprefix("./") if self.is_local else downloads
         return [f"{folder}/model.safetensors", f"{folder}/config.json"]
+
+    @property
+    def is_downloaded(self) -> bool:
+        """See `CodecKind.is_downloaded`."""
+        return not self.is_local
+
+    def files_of(self, codec: str) -> list[str]:
+        """See `CodecKind.files_of`."""
+        return self.files(f"data/codecs/{codec}")
+
+    def check(self, key: str, corpora: Collection[str], split_seeds: Collection[int]) -> None:
+        """See `CodecKind.check`: what is downloaded is pinned."""
+        for name in ("revision", "weights_sha256"):
+            if self.is_downloaded and getattr(self, name) is None:
+                raise ValueError(
+                    f"{key}.{name}: {self.checkpoint} is downloaded, so it must be pinned; write "
+                    "its commit and the SHA-256 of its weights, or name a local folder"
+                )
 
     @model_validator(mode="after")
     def _check_revision(self) -> Self:
@@ -145,7 +161,7 @@ class VibeVoiceCodecSettings(HubCodecSettings):
     kind: Literal["vibevoice"]
 
 
-class LyraCodecSettings(Kind):
+class LyraCodecSettings(CodecKind):
     """Lyra 2 SoundStream as TFLite graphs."""
 
     MODULE: ClassVar[str] = "engram_audio.codecs.lyra"
@@ -159,8 +175,12 @@ class LyraCodecSettings(Kind):
         description="Quantise the latents (3.2 / 6.0 / 9.2 kb/s), or null for continuous latents."
     )
 
+    def files_of(self, codec: str) -> list[str]:
+        """See `CodecKind.files_of`."""
+        return [f"{self.weights_dir}/{name}" for name in LYRA_FILES]
 
-class PluginCodecSettings(Plugin):
+
+class PluginCodecSettings(Plugin, CodecKind):
     """A codec that another package brings (docs/extend.md)."""
 
     GROUP: ClassVar[str] = "engram_audio.codecs"
@@ -170,6 +190,10 @@ class PluginCodecSettings(Plugin):
         description="Files that the plugin loads; a changed file makes the latents again."
     )
     uses_torch: bool = Field(description="Whether it can use a GPU through torch.")
+
+    def files_of(self, codec: str) -> list[str]:
+        """See `CodecKind.files_of`."""
+        return list(self.weights)
 
 
 CodecSettings = (
@@ -208,22 +232,4 @@ def check_codecs(
         ValueError: Names the key, what is wrong and what is allowed.
     """
     for name, codec in codecs.items():
-        key = f"codecs.library.{name}"
-        codec.require_installed(key)
-        if isinstance(codec, FittedCodecSettings):
-            require(f"{key}.corpus", codec.corpus, corpora)
-            require(f"{key}.split_seed", codec.split_seed, split_seeds)
-        if isinstance(codec, TrainedCodecSettings):
-            check_recipe(f"{key}.recipe", codec.recipe)
-            require_warmup(f"{key}.beta_warmup_steps", codec.beta_warmup_steps, codec.recipe)
-        if isinstance(codec, HubCodecSettings):
-            _require_pinned(key, codec)
-
-
-def _require_pinned(key: str, codec: HubCodecSettings) -> None:
-    for name in ("revision", "weights_sha256"):
-        if not codec.is_local and getattr(codec, name) is None:
-            raise ValueError(
-                f"{key}.{name}: {codec.checkpoint} is downloaded, so it must be pinned; write its "
-                "commit and the SHA-256 of its weights, or name a local folder"
-            )
+        codec.check(f"codecs.library.{name}", corpora, split_seeds)

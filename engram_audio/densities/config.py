@@ -120,26 +120,16 @@ class _Head(Kind):
     @property
     def components(self) -> int:
         """Components of the family; 1 where it has none."""
-        return 1
+        return getattr(self, "num_components", None) or 1
 
     @property
     def maximum_components(self) -> int:
         """Components up to which the marginal grows by doubling."""
-        return 1
+        return self.marginal.maximum_components if getattr(self, "num_components", None) else 1
 
 
 class _ComponentsHead(_Head):
     num_components: Count = Field(description="Components K.")
-
-    @property
-    def components(self) -> int:
-        """See `_Head.components`."""
-        return self.num_components
-
-    @property
-    def maximum_components(self) -> int:
-        """See `_Head.maximum_components`."""
-        return self.marginal.maximum_components
 
 
 class _MixtureHead(_ComponentsHead):
@@ -206,16 +196,6 @@ class PluginHead(Plugin, _Head):
     num_components: Count | None = Field(
         description="Components, which its marginal doubles while val gains; null: it has none."
     )
-
-    @property
-    def components(self) -> int:
-        """See `_Head.components`."""
-        return self.num_components or 1
-
-    @property
-    def maximum_components(self) -> int:
-        """See `_Head.maximum_components`."""
-        return self.marginal.maximum_components if self.num_components else 1
 
 
 AnyHead = (

@@ -131,9 +131,8 @@ def build(
     settings: DirectionMagnitudeHead,
     num_dims: int,
     num_components: int,
-    log_floor: Tensor | None,
-    has_context: bool,
+    _log_floor: Tensor | None,
+    _has_context: bool,
 ) -> DirectionMagnitude:
     """See `factory.build_head`."""
-    del log_floor, has_context
     return DirectionMagnitude(num_dims, num_components, settings.log_sigma_range)

@@ -68,12 +68,11 @@ class ConditionalFlow(DensityHead):
 def build(
     settings: FlowHead,
     num_dims: int,
-    num_components: int,
-    log_floor: Tensor | None,
+    _num_components: int,
+    _log_floor: Tensor | None,
     has_context: bool,
 ) -> ConditionalFlow:
     """See `factory.build_head`."""
-    del num_components, log_floor
     return ConditionalFlow(
         num_dims,
         settings.num_transforms,

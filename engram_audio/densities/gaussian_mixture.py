@@ -20,7 +20,9 @@ class Mixture(DensityHead):
     """What mixtures with component means and diagonal scales share."""
 
     has_moments = True
+    has_em = True
     is_heavy_tailed = False
+    rank = 0  # Q, of the covariances beyond their diagonals
 
     def __init__(
         self,
@@ -90,23 +92,24 @@ class Mixture(DensityHead):
         log_weights, means, log_scales, rest = self.split(parameters)
         weights = log_weights.exp().unsqueeze(-1)
         spread = base.spread((weights * self.variances(log_scales, rest)).sum(-2))
-        spread = self._with_factors(spread, base, weights, rest)
+        if self.rank:
+            factors = base.unwhiten(self.factors(rest).mT)  # [R, K, Q, D]
+            spread = spread + (weights * factors.square().sum(-2)).sum(-2)
         centres = base.unwhiten(means)
         mean = (weights * centres).sum(-2)
         between = (weights * (centres - mean.unsqueeze(-2)).square()).sum(-2)
         return mean, spread + between
 
-    def _with_factors(
-        self, spread: Tensor, base: LinearBase, weights: Tensor, rest: Tensor
-    ) -> Tensor:
-        """Return the mean variance with what the covariance has beyond its diagonal, [..., D]."""
-        del base, weights, rest
-        return spread
+    def factors(self, rest: Tensor) -> Tensor:
+        """Return what the covariances have beyond their diagonals, U of U U^T, [B, K, D, Q]."""
+        return rest.reshape(*rest.shape[:-1], self.num_components, self.num_dims, self.rank)
 
     def fit_by_em(
         self, targets: Targets, log_floor: Tensor | None, seed: int, minimum_gain: float
     ) -> Tensor | None:
         """See `DensityHead.fit_by_em`."""
+        if not self.has_em:
+            return None
         low = self.lowest_floor
         floor = np.full(self.num_dims, low) if log_floor is None else log_floor.numpy()
         generator = np.random.default_rng([seed, self.num_components])
@@ -145,8 +148,7 @@ def build(
     num_dims: int,
     num_components: int,
     log_floor: Tensor | None,
-    has_context: bool,
+    _has_context: bool,
 ) -> GaussianMixture:
     """See `factory.build_head`."""
-    del has_context
     return GaussianMixture(num_dims, num_components, settings.log_sigma_range, log_floor)

@@ -6,15 +6,16 @@ Shapes: as in `heads`.
 import torch
 from torch import Tensor
 
-from engram_audio.densities.base import LinearBase
 from engram_audio.densities.config import LowRankMixtureHead
 from engram_audio.densities.gaussian_mixture import Mixture
-from engram_audio.densities.heads import Targets, choose_components, pick
+from engram_audio.densities.heads import choose_components, pick
 from engram_audio.numerics.units import LOG_2PI
 
 
 class LowRankMixture(Mixture):
     """Mixture of Gaussians with covariance diag(scale^2) + U U^T, U of shape [D, Q]."""
+
+    has_em = False
 
     def __init__(
         self,
@@ -35,11 +36,6 @@ class LowRankMixture(Mixture):
             self.num_components * self.num_dims * self.rank, generator=generator
         )
         return torch.cat([start, factors])
-
-    def factors(self, rest: Tensor) -> Tensor:
-        """Return U of every component, shape [B, K, D, Q]."""
-        shape = (*rest.shape[:-1], self.num_components, self.num_dims, self.rank)
-        return rest.reshape(shape)
 
     def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
         """See `DensityHead.log_prob` (Woodbury: only Q x Q matrices are factorised)."""
@@ -68,28 +64,15 @@ class LowRankMixture(Mixture):
         )
         return centre + scale * noise + (factors @ shared).squeeze(-1)
 
-    def _with_factors(
-        self, spread: Tensor, base: LinearBase, weights: Tensor, rest: Tensor
-    ) -> Tensor:
-        factors = base.unwhiten(self.factors(rest).mT)  # [R, K, Q, D]
-        return spread + (weights * factors.square().sum(-2)).sum(-2)
-
-    def fit_by_em(
-        self, targets: Targets, log_floor: Tensor | None, seed: int, minimum_gain: float
-    ) -> Tensor | None:
-        """See `DensityHead.fit_by_em`: the family has no EM."""
-        return None
-
 
 def build(
     settings: LowRankMixtureHead,
     num_dims: int,
     num_components: int,
     log_floor: Tensor | None,
-    has_context: bool,
+    _has_context: bool,
 ) -> LowRankMixture:
     """See `factory.build_head`."""
-    del has_context
     return LowRankMixture(
         num_dims, num_components, settings.log_sigma_range, log_floor, rank=settings.rank
     )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from engram_audio.densities.config import StudentTMixtureHead
 from engram_audio.densities.gaussian_mixture import Mixture
-from engram_audio.densities.heads import Targets, choose_components, pick, standard_gamma
+from engram_audio.densities.heads import choose_components, pick, standard_gamma
 from engram_audio.densities.marginal_em import FREEDOM_MARGIN, MINIMUM_FREEDOM
 
 
@@ -33,6 +33,7 @@ class StudentTMixture(Mixture):
     ) -> None:
         super().__init__(num_dims, num_components, log_sigma_range, log_floor)
         self.is_tail_shared = is_tail_shared
+        self.has_em = is_tail_shared  # a product of t has none
         self.num_parameters += num_components
 
     def _extra_start(self) -> Tensor:
@@ -71,14 +72,6 @@ class StudentTMixture(Mixture):
         freedom = self.freedom(rest).unsqueeze(-1)
         return super().variances(log_scales, rest) * freedom / (freedom - 2)
 
-    def fit_by_em(
-        self, targets: Targets, log_floor: Tensor | None, seed: int, minimum_gain: float
-    ) -> Tensor | None:
-        """See `DensityHead.fit_by_em`; a product of t has no EM."""
-        if not self.is_tail_shared:
-            return None
-        return super().fit_by_em(targets, log_floor, seed, minimum_gain)
-
 
 def _log_t(squares: Tensor, freedom: Tensor, num_dims: int) -> Tensor:
     """Log density of the multivariate t at squared distances, without the scales' determinant."""
@@ -96,10 +89,9 @@ def build(
     num_dims: int,
     num_components: int,
     log_floor: Tensor | None,
-    has_context: bool,
+    _has_context: bool,
 ) -> StudentTMixture:
     """See `factory.build_head`."""
-    del has_context
     is_shared = settings.tail == "shared"
     return StudentTMixture(
         num_dims, num_components, settings.log_sigma_range, log_floor, is_tail_shared=is_shared

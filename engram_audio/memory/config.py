@@ -160,13 +160,21 @@ class _Memory(Kind):
         self.require_installed(key)
 
 
-class LookupMemory(_Memory):
+class _KeyedMemory(_Memory):
+    key: KeySettings
+    ngram_orders: Orders
+
+    def frames_read(self) -> int:
+        """See `_Memory.frames_read`."""
+        return self.key.window_frames + max(self.ngram_orders) - 1
+
+
+class LookupMemory(_KeyedMemory):
     """A table of values by key, fitted in closed form beside a frozen base."""
 
     MODULE: ClassVar[str] = "engram_audio.memory.lookup"
 
     kind: Literal["lookup"]
-    key: KeySettings
     ngram_orders: Orders = Field(
         min_length=1,
         description="Orders of code n-grams, first found first; [1] is the code of the newest "
@@ -207,10 +215,6 @@ class LookupMemory(_Memory):
         description="Whether val may choose no memory at all; the gain is then exactly 0."
     )
 
-    def frames_read(self) -> int:
-        """See `_Memory.frames_read`."""
-        return self.key.window_frames + max(self.ngram_orders) - 1
-
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.num_neighbors > 1 and (
@@ -235,7 +239,7 @@ class LookupMemory(_Memory):
         return self
 
 
-class EngramMemory(_Memory):
+class EngramMemory(_KeyedMemory):
     """Hashed suffix n-grams with a learned table, trained jointly with a head (Engram form)."""
 
     MODULE: ClassVar[str] = "engram_audio.memory.joint"
@@ -244,7 +248,6 @@ class EngramMemory(_Memory):
     kind: Literal["engram"]
     head: Text = Field(description="Head in prediction.heads: family, trunk and linear skip.")
     recipe: Text = Field(description="Name under recipes.")
-    key: KeySettings
     ngram_orders: Orders = Field(min_length=1, description="Suffix n-gram orders.")
     num_hashes: Count = Field(description="Hash heads per order, each with its own prime.")
     table_rows: Count = Field(ge=16, description="Rows per hash head; the next free prime above.")
@@ -261,10 +264,6 @@ class EngramMemory(_Memory):
     def bases(self, listed: tuple[str, ...]) -> tuple[str, ...]:
         """See `_Memory.bases`: the head of its training."""
         return (self.head,)
-
-    def frames_read(self) -> int:
-        """See `_Memory.frames_read`."""
-        return self.key.window_frames + max(self.ngram_orders) - 1
 
     def check(self, key: str, heads: Collection[str], recipes: Collection[str]) -> None:
         """See `_Memory.check`."""

@@ -221,11 +221,10 @@ def unpack(
     label: str,
     arrays: dict[str, np.ndarray],
     header: dict[str, Any],
-    open_base: Callable[[str], ConditionalDensity],
+    _open_base: Callable[[str], ConditionalDensity],
     scales: InputScales,
 ) -> tuple[EngramDensity, np.ndarray]:
     """Return the memory of `pack`, which has its base with it; slots are not counted."""
-    del open_base
     head = HEAD.validate_python(header["head"], strict=False)
     base = base_from(f"{label}/base", header["target"], arrays)
     key = KeyArrays(*(arrays[f"{label}/key/{name}"] for name in KeyArrays._fields))
@@ -245,17 +244,15 @@ def unpack(
 
 
 def controls(
-    model: EngramDensity, counts: np.ndarray, mean_gate: Callable[[], float], seed: int
+    model: EngramDensity, _counts: np.ndarray, mean_gate: Callable[[], float], seed: int
 ) -> dict[str, EngramDensity]:
     """Return the net without its table, with one gate for all, and with its rows in random places.
 
     Args:
         model: The memory.
-        counts: Not used.
         mean_gate: Gives the mean gate on val.
         seed: Of the permutation of the table's rows.
     """
-    del counts
     gate = mean_gate()
     names = (KNOCKED_OUT, CONSTANT_GATE, RANDOM_VALUES)
     copies = {name: copy.deepcopy(model) for name in names}

@@ -52,15 +52,14 @@ def pack(label: str, fitted: FittedMemory) -> tuple[Arrays, dict[str, Any]]:
 
 
 def unpack(
-    settings: LookupMemory,
+    _settings: LookupMemory,
     label: str,
     arrays: Arrays,
     header: dict[str, Any],
     open_base: Callable[[str], ConditionalDensity],
-    scales: InputScales,
+    _scales: InputScales,
 ) -> tuple[MemoryDensity, np.ndarray]:
     """Return the memory of `pack` on its base, and the train targets of each slot, [S]."""
-    del settings, scales
     base = open_base(header["base"])
     key = KeyEncoder(
         KeyArrays(*(arrays[f"{label}/key/{name}"] for name in KeyArrays._fields)),
@@ -76,17 +75,15 @@ def unpack(
 
 
 def controls(
-    model: MemoryDensity, counts: np.ndarray, mean_gate: Callable[[], float], seed: int
+    model: MemoryDensity, counts: np.ndarray, _mean_gate: Callable[[], float], seed: int
 ) -> dict[str, Density]:
     """Return the base alone, one weight for all entries, and the entries in random places.
 
     Args:
         model: The memory.
         counts: Train targets of each slot, shape [S]; the constant weight is their mean weight.
-        mean_gate: Not asked: the weights are known.
         seed: Of the permutation.
     """
-    del mean_gate
     entries = entries_of(model)
     order = np.random.default_rng([seed, len(counts)]).permutation(len(counts))
     common = float(np.average(entries.weight, weights=counts))

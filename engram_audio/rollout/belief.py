@@ -79,10 +79,9 @@ class Belief(Forecaster):
 
 
 def build(
-    settings: BeliefMethod, frame: Frame, base: nn.Module | None, data: PathData | None
+    settings: BeliefMethod, frame: Frame, _base: nn.Module | None, _data: PathData | None
 ) -> Belief:
     """See `fit.build_model`."""
-    del base, data
     linear = LinearBase(linear_arrays(frame.rungs))
     return Belief(linear, frame.scales, frame.window_frames, settings.width)
 

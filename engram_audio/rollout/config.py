@@ -179,7 +179,7 @@ GuardSection = Annotated[NearestGuard | CodebookGuard | ContrastGuard, Field(dis
 
 
 class _Method(Kind):
-    """What all methods share; the defaults are those of a forecaster.
+    """What all methods share. The fields of a method say whether it has a base, a guard, a recipe.
 
     Attributes:
         trains_base: Whether training changes the density that takes the steps.
@@ -194,22 +194,22 @@ class _Method(Kind):
     @property
     def base_name(self) -> str:
         """The density that takes the steps; "" where none does."""
-        return ""
+        return getattr(self, "base", None) or ""
 
     @property
     def guard_section(self) -> GuardSection | None:
         """What keeps sampled paths on the support; None where nothing does."""
-        return None
+        return getattr(self, "guard", None)
 
     @property
     def recipe_name(self) -> str | None:
         """The training recipe; None where nothing of its own is trained."""
-        return None
+        return getattr(self, "recipe", None)
 
     @property
     def refit_of(self) -> str | None:
         """The method whose tuned head a lookup is fitted on; None for others."""
-        return None
+        return getattr(self, "method", None)
 
     @property
     def is_forecaster(self) -> bool:
@@ -219,11 +219,19 @@ class _Method(Kind):
     @property
     def training_frames(self) -> int:
         """How many true frames a training path needs after its history."""
-        return 1
+        return getattr(self, "horizon_frames", 1)
 
     def partner(self) -> "AnyMethod | None":
-        """Return the method whose steps differ by one thing only, if there is one."""
-        return None
+        """Return the method whose steps differ by one thing only, if there is one.
+
+        It is the memory's base alone, or the base as it was before training.
+        """
+        on = memory_base(self.base_name)
+        if on is not None:
+            return self.model_copy(update={"base": on[0]})  # type: ignore[return-value]
+        if not self.base_name or not self.trains_base:
+            return None
+        return OneStepMethod(kind="one_step", base=self.base_name, guard=self.guard_section)
 
     def check(
         self, key: str, window_frames: int, horizon_frames: int, recipes: Collection[str]
@@ -247,11 +255,6 @@ class _Method(Kind):
 class _Trained(_Method):
     recipe: Text = Field(description="Name under recipes.")
 
-    @property
-    def recipe_name(self) -> str | None:
-        """See `_Method.recipe_name`."""
-        return self.recipe
-
 
 class _Stepwise(_Method):
     base: Text = Field(
@@ -260,25 +263,6 @@ class _Stepwise(_Method):
         "control with the keys of other frames."
     )
     guard: GuardSection | None = Field(description="Keeps sampled paths on the support, or null.")
-
-    @property
-    def base_name(self) -> str:
-        """See `_Method.base_name`."""
-        return self.base
-
-    @property
-    def guard_section(self) -> GuardSection | None:
-        """See `_Method.guard_section`."""
-        return self.guard
-
-    def partner(self) -> "AnyMethod | None":
-        """See `_Method.partner`: the memory's base alone, or the base as it was before training."""
-        on = memory_base(self.base)
-        if on is not None:
-            return self.model_copy(update={"base": on[0]})  # type: ignore[return-value]
-        if not self.trains_base:
-            return None
-        return OneStepMethod(kind="one_step", base=self.base, guard=self.guard)
 
 
 class OneStepMethod(_Stepwise):
@@ -304,11 +288,6 @@ class KStepMethod(_Stepwise, _Trained):
     )
     scheduled_fraction: Share = Field(description="Share of steps that go on from the true frame.")
 
-    @property
-    def training_frames(self) -> int:
-        """See `_Method.training_frames`."""
-        return self.horizon_frames
-
 
 class EnergyMethod(_Stepwise, _Trained):
     """The base tuned on the almost fair energy score of sampled paths."""
@@ -323,11 +302,6 @@ class EnergyMethod(_Stepwise, _Trained):
         description="1 is the fair score; a little less keeps paths from degenerating."
     )
     teacher_weight: AmountOrZero = Field(description="Weight of the one-step NLL on true contexts.")
-
-    @property
-    def training_frames(self) -> int:
-        """See `_Method.training_frames`."""
-        return self.horizon_frames
 
 
 class NoiseMethod(_Stepwise, _Trained):
@@ -359,11 +333,6 @@ class BeliefMethod(_Trained):
     kind: Literal["belief"]
     horizon_frames: Frames = Field(ge=2, description="K of training; it runs on beyond it.")
     width: Width = Field(ge=8, description="Units.")
-
-    @property
-    def training_frames(self) -> int:
-        """See `_Method.training_frames`."""
-        return self.horizon_frames
 
 
 class DirectMethod(_Trained):
@@ -415,11 +384,6 @@ class RefitMethod(_Method):
     method: Text = Field(description="Method in rollout.methods, of kind k_step or energy.")
     memory: Text = Field(description="Memory in memory.memories, not of kind engram.")
 
-    @property
-    def refit_of(self) -> str | None:
-        """See `_Method.refit_of`."""
-        return self.method
-
 
 class PluginMethod(Plugin, _Trained):
     """A method that another package brings (docs/extend.md)."""
@@ -432,21 +396,6 @@ class PluginMethod(Plugin, _Trained):
     )
     guard: GuardSection | None = Field(description="Keeps sampled paths on the support, or null.")
     horizon_frames: Frames = Field(description="True frames that a training path needs.")
-
-    @property
-    def base_name(self) -> str:
-        """See `_Method.base_name`."""
-        return self.base or ""
-
-    @property
-    def guard_section(self) -> GuardSection | None:
-        """See `_Method.guard_section`."""
-        return self.guard
-
-    @property
-    def training_frames(self) -> int:
-        """See `_Method.training_frames`."""
-        return self.horizon_frames
 
     @model_validator(mode="after")
     def _check(self) -> Self:

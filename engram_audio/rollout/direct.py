@@ -155,10 +155,9 @@ def _no_forecasts(settings: DirectMethod, window_frames: int, num_dims: int) -> 
 
 
 def build(
-    settings: DirectMethod, frame: Frame, base: nn.Module | None, data: PathData | None
+    settings: DirectMethod, frame: Frame, _base: nn.Module | None, data: PathData | None
 ) -> Direct:
     """See `fit.build_model`."""
-    del base
     window, dims = frame.window_frames, len(frame.scales.frame_mean)
     if data is None:
         linear = _no_forecasts(settings, window, dims)

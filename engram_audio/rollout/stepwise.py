@@ -8,13 +8,12 @@ from engram_audio.rollout.paths import PathData
 
 
 def build(
-    settings: AnyMethod, frame: Frame, base: nn.Module | None, data: PathData | None
+    _settings: AnyMethod, _frame: Frame, base: nn.Module | None, _data: PathData | None
 ) -> nn.Module:
     """Return the base without dropout, see `fit.build_model`.
 
     Along a path dropout would be noise that a free run does not have.
     """
-    del settings, frame, data
     assert base is not None
     for module in base.modules():
         if isinstance(module, nn.Dropout):

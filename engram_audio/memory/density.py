@@ -92,6 +92,7 @@ class MemoryDensity(Density):
         """
         super().__init__()
         self.base, self.lookup, self.target = base, lookup, base.target
+        self.num_states, self.num_slots = max(lookup.slots.orders), lookup.slots.num_slots
         self.is_target_stored, self.strength = is_target_stored, strength
         self.set_entries(entries)
 
@@ -109,16 +110,6 @@ class MemoryDensity(Density):
     def key(self) -> KeyEncoder:
         """See `Memory`."""
         return self.lookup.key
-
-    @property
-    def num_states(self) -> int:
-        """See `Memory`."""
-        return max(self.lookup.slots.orders)
-
-    @property
-    def num_slots(self) -> int:
-        """See `Memory`."""
-        return self.lookup.slots.num_slots
 
     def slots_read(self, batch: Batch) -> Tensor:
         """See `Memory`."""

@@ -21,7 +21,7 @@ from engram_audio.densities.factory import build_conditional
 from engram_audio.densities.fit import Material, choose_base
 from engram_audio.densities.null_storage import base_arrays, base_from
 from engram_audio.densities.reference import InputScales
-from engram_audio.densities.storage import HEAD
+from engram_audio.densities.storage import HEAD, load_states, stored_states
 from engram_audio.densities.task import DensityTask
 from engram_audio.densities.trunks import Trunk
 from engram_audio.memory.config import EngramMemory
@@ -45,6 +45,8 @@ class EngramDensity(ConditionalDensity):
     def __init__(self, base: LinearBase, trunk: EngramTrunk, head: nn.Module) -> None:
         """Join the parts; `know` tells which n-grams train has shown."""
         super().__init__(base, trunk, head)  # type: ignore[arg-type]
+        ngrams = trunk.engram.hash
+        self.num_states, self.num_slots = max(ngrams.orders), ngrams.num_rows
         self.know(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
 
     def know(self, long: Tensor, short: Tensor) -> None:
@@ -66,16 +68,6 @@ class EngramDensity(ConditionalDensity):
     def key(self) -> KeyEncoder:
         """See `Memory`."""
         return self.engram_trunk.key
-
-    @property
-    def num_states(self) -> int:
-        """See `Memory`."""
-        return max(self.engram_trunk.engram.hash.orders)
-
-    @property
-    def num_slots(self) -> int:
-        """See `Memory`: rows of the table."""
-        return self.engram_trunk.engram.hash.num_rows
 
     def slots_read(self, batch: Batch) -> Tensor:
         """See `Memory`: the rows of the newest position."""
@@ -211,7 +203,6 @@ def pack(label: str, trained: Trained) -> tuple[dict[str, np.ndarray], dict[str,
         "target": trained.base.target,
         "window_frames": trained.window_frames,
         "is_shuffled": trained.model.engram_trunk.is_shuffled,
-        "states": sorted(states),
         "val_nll": trained.state.best_score,
     }
 
@@ -230,15 +221,9 @@ def unpack(
     key = KeyArrays(*(arrays[f"{label}/key/{name}"] for name in KeyArrays._fields))
     noise = np.ones(len(base.frame_mean))  # a place for the stored floor, loaded below
     model = build_engram(settings, head, base, key, header["window_frames"], scales, noise, 0)
-    state = {
-        name: torch.from_numpy(np.array(arrays[f"{label}/state/{name}"]))
-        for name in header["states"]
-    }
+    state = stored_states(f"{label}/state/", arrays)
     model.know(state["known_long"], state["known_short"])  # the lengths are those of the file
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    left = [name for name in missing if not name.startswith("base.")]
-    if left or unexpected:
-        raise ValueError(f"stored weights do not fit the memory: {left or unexpected}")
+    load_states(model, state)
     model.engram_trunk.is_shuffled = header["is_shuffled"]
     return model.eval(), np.zeros(0)
 

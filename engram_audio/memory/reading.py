@@ -1,8 +1,9 @@
 """What scoring, budgets and rollouts ask of a model with a memory.
 
-Shapes: B targets, D dimensions.
+Shapes: B targets.
 """
 
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from torch import Tensor, nn
@@ -13,42 +14,27 @@ from engram_audio.memory.keys import KeyEncoder
 
 
 class Memory(Protocol):
-    """A density that reads slots of a table by a key."""
+    """A density that reads slots of a table by a key.
 
-    @property
-    def key(self) -> KeyEncoder:
-        """The key."""
-        ...
+    Attributes:
+        key: The key.
+        num_states: How many of the newest states it reads.
+        num_slots: Slots of its table.
+        gate: Gives the weight of what is read, [B].
+        is_hit: Tells whether train has seen the key, of any order, bool, [B].
+        is_first_hit: Tells whether train has seen the key of the highest order, bool, [B].
+        slots_read: Gives the slots that are read first, [B] or more; `num_slots` and above: a miss.
+        budget: Says what the memory and its base hold and do.
+    """
 
-    @property
-    def num_states(self) -> int:
-        """How many of the newest states it reads."""
-        ...
-
-    @property
-    def num_slots(self) -> int:
-        """Slots of its table."""
-        ...
-
-    def gate(self, batch: Batch) -> Tensor:
-        """Return the weight of what is read, [B]."""
-        ...
-
-    def is_hit(self, batch: Batch) -> Tensor:
-        """Return whether train has seen the key, of any order, bool, [B]."""
-        ...
-
-    def is_first_hit(self, batch: Batch) -> Tensor:
-        """Return whether train has seen the key of the highest order, bool, [B]."""
-        ...
-
-    def slots_read(self, batch: Batch) -> Tensor:
-        """Return the slots that are read first, [B] or more; `num_slots` and above are misses."""
-        ...
-
-    def budget(self) -> Budget:
-        """Return what the memory with its base holds and does."""
-        ...
+    key: KeyEncoder
+    num_states: int
+    num_slots: int
+    gate: Callable[[Batch], Tensor]
+    is_hit: Callable[[Batch], Tensor]
+    is_first_hit: Callable[[Batch], Tensor]
+    slots_read: Callable[[Batch], Tensor]
+    budget: Callable[[], Budget]
 
 
 def memory_of(model: nn.Module) -> Memory | None:

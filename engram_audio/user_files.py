@@ -1,24 +1,28 @@
 """Folders and files that a study names and no rule makes: looked for before anything is planned."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from engram_audio.config import WorkflowConfig, used_codecs, used_corpora
 from engram_audio.corpus.config import CorpusSection, DirectoryCorpus, LibriSpeechCorpus
 from engram_audio.errors import InputError
 from engram_audio.latents.config import ArraysRepresentation
-from engram_audio.plan import Plan
 
 MAXIMUM_LINES = 20
+FilesOf = Callable[[str], Iterable[str]]
 
 
-def require_user_files(plan: Plan) -> None:
+def require_user_files(config: WorkflowConfig, weights: FilesOf) -> None:
     """Refuse a study whose own arrays, tables, audio or weights are not there.
+
+    Args:
+        config: The study.
+        weights: Returns the files of a codec that no rule makes.
 
     Raises:
         InputError: One line for each: the key, the path, what is there and the remedy.
     """
-    lines = [*_of_arrays(plan.config), *_of_corpora(plan.config), *_of_codecs(plan)]
+    lines = [*_of_arrays(config), *_of_corpora(config), *_of_codecs(config, weights)]
     if lines:
         raise InputError("\n".join(lines[:MAXIMUM_LINES]))
 
@@ -48,9 +52,9 @@ def _is_brought(row: CorpusSection) -> bool:
     return isinstance(row, DirectoryCorpus | LibriSpeechCorpus) and not is_downloaded
 
 
-def _of_codecs(plan: Plan) -> Iterator[str]:
-    for name in used_codecs(plan.config):
-        for path in plan.codecs.files_of_user(name):
+def _of_codecs(config: WorkflowConfig, weights: FilesOf) -> Iterator[str]:
+    for name in used_codecs(config):
+        for path in weights(name):
             yield from _missing(f"codecs.library.{name}", path, "its weights", "file")
 
 

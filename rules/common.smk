@@ -45,7 +45,7 @@ try:
     config_files.check_files(workflow.overwrite_configfiles)
     update_config(config, config_files.typed(workflow.config_settings.config))
     PLAN = plan.Plan(workflow_config.parse_config(config))
-    user_files.require_user_files(PLAN)
+    user_files.require_user_files(PLAN.config, PLAN.codecs.files_of_user)
     PLANNER = Planner(
         PLAN.document,
         workflow.get_rule,

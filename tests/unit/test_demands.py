@@ -112,7 +112,8 @@ STUDIES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[Any, Any], list[s
         DEMO, {"structure.minimum_cell_frames": 1}, corpus([16] * 2, [300] * 20, [300] * 20),
         ["codecs.library.mel_pca.num_components: mel_pca has at most 32 train frames"]),
     "no utterance is as long as a crop": (
-        DEMO, {"codecs.library.mel_vae.crop_s": 30.0, "codecs.library.mel_vae.corpus": "demo_speech",
+        DEMO, {"codecs.library.mel_vae.crop_s": 30.0,
+               "codecs.library.mel_vae.corpus": "demo_speech",
                "representations.analysed": [*DEMO["representations"]["analysed"], "trained"],
                "representations.library.trained": TRAINED}, LARGE,
         ["codecs.library.mel_vae.crop_s: no val utterance of mel_vae has 375 frames"]),

@@ -1,10 +1,16 @@
 """Which representations, shards and splits a configuration asks for, as file names."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engram_audio.codecs.fitted_config import FittedCodecSettings, MelPcaCodecSettings
+from engram_audio.codecs.fitted_config import (
+    FittedCodecSettings,
+    MelPcaCodecSettings,
+    TrainedCodecSettings,
+)
 from engram_audio.codecs.plan import CodecPlan
+from engram_audio.corpus.demands import Subject
 from engram_audio.corpus.plan import CorpusPlan, pattern, splits_file
 from engram_audio.latents.config import (
     SURROGATE_MARK,
@@ -166,6 +172,49 @@ class LatentsPlan:
         if base in self.worlds or self.surrogate_of(representation) == "var":
             seeds = seeds[:1]
         return list(seeds)
+
+    def is_arrays(self, name: str) -> bool:
+        """Whether a name is that of arrays that a user brings."""
+        return isinstance(self._settings.library.get(name), ArraysRepresentation)
+
+    def subjects(self) -> list[Subject]:
+        """What is asked about and made of utterances that are known only when they are listed."""
+        roots = {name: self.row(self.chain_of(name)[0]) for name in self.bases()}
+        return [
+            self._subject(name, root)
+            for name, root in roots.items()
+            if isinstance(root, CodecRepresentation | ArraysRepresentation)
+        ]
+
+    def _subject(self, name: str, root: CodecRepresentation | ArraysRepresentation) -> Subject:
+        chain = [self.row(one) for one in self.chain_of(name)]
+        groups = [row.frames_per_group for row in chain if isinstance(row, ResampledRepresentation)]
+        rate, dims = self._frames_of(root)
+        is_same = not any(
+            isinstance(row, ResampledRepresentation | StateRepresentation) for row in chain
+        )
+        return Subject(
+            name,
+            self.corpus_of(name),
+            tuple(self.split_seeds(name)),
+            rate,
+            math.prod(groups),
+            dims if is_same else None,
+            has_var="var" in self.row(name).surrogates and is_same,
+        )
+
+    def _frames_of(
+        self, root: CodecRepresentation | ArraysRepresentation
+    ) -> tuple[float | None, int | None]:
+        """Frames per second and dimensions, as far as the settings say."""
+        if isinstance(root, ArraysRepresentation):
+            return root.frame_rate_hz, None
+        codec = self._codecs.settings(root.codec)
+        if isinstance(codec, MelPcaCodecSettings):
+            return codec.sample_rate_hz / codec.hop_samples, codec.num_components
+        if isinstance(codec, TrainedCodecSettings):
+            return codec.frame_rate_hz, codec.num_dims
+        return None, None
 
     # Files. Functions of wildcards are input functions of rules.
 

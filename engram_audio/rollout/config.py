@@ -284,6 +284,15 @@ FORECASTERS = ("belief", "direct")
 TUNED = ("k_step", "energy")
 
 
+def training_horizon(settings: AnyMethod) -> int:
+    """Return how many true frames a training path needs after its history."""
+    if isinstance(settings, DirectMethod):
+        return max(settings.horizons_frames)
+    if isinstance(settings, OneStepMethod | NoiseMethod | RefitMethod):
+        return 1
+    return settings.horizon_frames
+
+
 def memory_base(base: str) -> tuple[str, str] | None:
     """Return (base, memory) of a base that is a memory, or its control; None for any other."""
     parts = base.removeprefix(MEMORY_BASE).removesuffix(f":{SHUFFLED_KEYS}").split(":")

@@ -25,8 +25,7 @@ from engram_audio.rollout.config import (
     KStepMethod,
     NearestGuard,
     NoiseMethod,
-    OneStepMethod,
-    RefitMethod,
+    training_horizon,
 )
 from engram_audio.rollout.contrast import fit_contrast
 from engram_audio.rollout.forecasters import Belief, Direct, HorizonMoments, LinearForecasts
@@ -62,15 +61,6 @@ class Frame(NamedTuple):
 def frame_of(material: Material) -> Frame:
     """Return the frame of a material."""
     return Frame(material.reference.input_scales, material.rungs, material.window_frames)
-
-
-def training_horizon(settings: AnyMethod) -> int:
-    """Return how many true frames a training path needs after its history."""
-    if isinstance(settings, DirectMethod):
-        return max(settings.horizons_frames)
-    if isinstance(settings, OneStepMethod | NoiseMethod | RefitMethod):
-        return 1
-    return settings.horizon_frames
 
 
 def path_data(material: Material, part: str, horizon: int, maximum: int | None = None) -> PathData:

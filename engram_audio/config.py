@@ -12,7 +12,6 @@ from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection, wo
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.choices import require
 from engram_audio.codecs.config import CodecsSettings, check_codecs
-from engram_audio.codecs.entry_points import plugin_names
 from engram_audio.codecs.fitted_config import FittedCodecSettings
 from engram_audio.codecs.ladder import named_codecs
 from engram_audio.comparison.config import ComparisonSettings, check_comparison
@@ -178,7 +177,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     rows, prediction = config.representations.library, config.prediction
     window = config.views.window_frames
     codecs = {name: config.codecs.library[name] for name in used_codecs(config)}
-    check_codecs(codecs, config.corpora, config.splits.seeds, plugin_names())
+    check_codecs(codecs, config.corpora, config.splits.seeds)
     check_roots(config.corpora, used_corpora(config))
     folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
     check_speakers(rows, config.corpora, config.splits.eval_fraction, folds)

@@ -15,9 +15,10 @@ from engram_audio.corpus.plan import NOTHING, CorpusPlan, splits_file
 from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
-from engram_audio.frozen_sections import configured_sections, derived_sections
+from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
+from engram_audio.plugins import code_of
 from engram_audio.prediction.plan import PredictionPlan
 from engram_audio.report.plan import ReportPlan
 from engram_audio.rollout.plan import RolloutPlan
@@ -93,6 +94,10 @@ class Plan:
         """The list of a user's arrays, which says how many dimensions they have."""
         name = wildcards.corpus
         return [f"<results>/corpus/{name}/shards.parquet"] if self.latents.is_arrays(name) else []
+
+    def code_of(self, name: str) -> tuple[tuple[str, ...], str]:
+        """The modules that a step loads for a section, and the suffix of a plugin's code."""
+        return code_of(kind_of(self.config, name))
 
     def section_names(self) -> list[str]:
         """Names of the sections that something reads, as fine as steps read them."""

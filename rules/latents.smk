@@ -16,7 +16,7 @@ rule extract_latents:
     input:
         settings=settings(
             "extract_latents",
-            loads=representation_code,
+            kinds=("codec_section",),
             data=representation_weights,
             representation_section="representations.library.{representation}",
             codec_section=PLAN.latents.codec_section,
@@ -212,7 +212,7 @@ rule render_round_trips:
     input:
         settings=settings(
             "render_round_trips",
-            loads=representation_code,
+            kinds=("codec_section",),
             data=representation_weights,
             representation_section="representations.library.{representation}",
             codec_section=PLAN.latents.codec_section,

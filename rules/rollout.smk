@@ -163,7 +163,7 @@ rule render_rollouts:
     input:
         settings=settings(
             "render_rollouts",
-            loads=representation_code,
+            kinds=("codec_section",),
             data=representation_weights,
             representation_section="representations.library.{representation}",
             codec_section=PLAN.latents.codec_section,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from engram_audio.choices import require
 from engram_audio.codecs.fitted_config import (
@@ -15,6 +15,7 @@ from engram_audio.codecs.fitted_config import (
     TrainedCodecSettings,
     VaeCodecSettings,
 )
+from engram_audio.kinds import Kind, Plugin
 from engram_audio.quantities import Count, Name, Names, Text
 from engram_audio.section import Section
 from engram_audio.training.config import check_recipe, require_warmup
@@ -22,7 +23,7 @@ from engram_audio.training.config import check_recipe, require_warmup
 LOCAL_PREFIXES = ("./", "../", "/")
 
 
-class HubCodecSettings(Section):
+class HubCodecSettings(Kind):
     """What codecs with a checkpoint on the Hugging Face hub, or in a local folder, share."""
 
     uses_torch: ClassVar[bool] = True
@@ -64,6 +65,8 @@ class HubCodecSettings(Section):
 class MimiCodecSettings(HubCodecSettings):
     """Mimi through transformers."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.mimi"
+
     kind: Literal["mimi"]
     latent_space: Literal["pre_quantizer", "projected", "codebooks"] = Field(
         description="Encoder output, its continuous projection, or the sum of n codebooks."
@@ -84,11 +87,15 @@ class MimiCodecSettings(HubCodecSettings):
 class PocketTtsCodecSettings(HubCodecSettings):
     """The Pocket-TTS tokenizer (the VAE of CALM) through transformers."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.pocket_tts"
+
     kind: Literal["pocket_tts"]
 
 
 class PocketTtsPackageCodecSettings(HubCodecSettings):
     """The Pocket-TTS tokenizer through the pocket-tts package, from the package's checkpoints."""
+
+    MODULE: ClassVar[str] = "engram_audio.codecs.pocket_tts_package"
 
     kind: Literal["pocket_tts_package"]
     weights_file: Text | None = Field(
@@ -117,11 +124,15 @@ class PocketTtsPackageCodecSettings(HubCodecSettings):
 class EncodecCodecSettings(HubCodecSettings):
     """EnCodec, the mono 24 kHz model, through transformers."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.encodec"
+
     kind: Literal["encodec"]
 
 
 class DacCodecSettings(HubCodecSettings):
     """DAC at 16, 24 or 44.1 kHz through transformers; not causal."""
+
+    MODULE: ClassVar[str] = "engram_audio.codecs.dac"
 
     kind: Literal["dac"]
 
@@ -129,12 +140,15 @@ class DacCodecSettings(HubCodecSettings):
 class VibeVoiceCodecSettings(HubCodecSettings):
     """The VibeVoice acoustic tokenizer through transformers."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.vibevoice"
+
     kind: Literal["vibevoice"]
 
 
-class LyraCodecSettings(Section):
+class LyraCodecSettings(Kind):
     """Lyra 2 SoundStream as TFLite graphs."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.lyra"
     uses_torch: ClassVar[bool] = False
 
     kind: Literal["lyra"]
@@ -146,14 +160,12 @@ class LyraCodecSettings(Section):
     )
 
 
-class PluginCodecSettings(Section):
-    """A codec that another package brings (docs/add-a-codec.md)."""
+class PluginCodecSettings(Plugin):
+    """A codec that another package brings (docs/extend.md)."""
 
-    kind: Literal["plugin"]
-    plugin: Text = Field(
-        description="Name in the entry-point group `engram_audio.codecs` of an installed package."
-    )
-    settings: dict[str, JsonValue] = Field(description="What the plugin's own settings take.")
+    GROUP: ClassVar[str] = "engram_audio.codecs"
+    FUNCTIONS: ClassVar[tuple[str, ...]] = ("load",)
+
     weights: Names = Field(
         description="Files that the plugin loads; a changed file makes the latents again."
     )
@@ -189,7 +201,6 @@ def check_codecs(
     codecs: Mapping[str, CodecSettings],
     corpora: Collection[str],
     split_seeds: Collection[int],
-    plugins: Collection[str],
 ) -> None:
     """Check what the codecs that are used name.
 
@@ -198,6 +209,7 @@ def check_codecs(
     """
     for name, codec in codecs.items():
         key = f"codecs.library.{name}"
+        codec.require_installed(key)
         if isinstance(codec, FittedCodecSettings):
             require(f"{key}.corpus", codec.corpus, corpora)
             require(f"{key}.split_seed", codec.split_seed, split_seeds)
@@ -206,8 +218,6 @@ def check_codecs(
             require_warmup(f"{key}.beta_warmup_steps", codec.beta_warmup_steps, codec.recipe)
         if isinstance(codec, HubCodecSettings):
             _require_pinned(key, codec)
-        if isinstance(codec, PluginCodecSettings):
-            require(f"{key}.plugin", codec.plugin, plugins)
 
 
 def _require_pinned(key: str, codec: HubCodecSettings) -> None:

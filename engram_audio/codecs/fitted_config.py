@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from engram_audio.kinds import Kind
 from engram_audio.quantities import (
     MAXIMUM_RATE_HZ,
     Amount,
@@ -29,7 +30,7 @@ Stride = Annotated[int, Field(ge=2, le=4096)]
 SpectralWindow = Annotated[int, Field(ge=16, le=2**16, multiple_of=4)]  # samples
 
 
-class FittedCodecSettings(Section):
+class FittedCodecSettings(Kind):
     """A codec that is fitted on the train split of a corpus; it is analysed on that split only."""
 
     uses_torch: ClassVar[bool] = False
@@ -76,6 +77,8 @@ class MelStackSettings(FittedCodecSettings):
 class MelPcaCodecSettings(MelStackSettings):
     """Stacked log-mel frames and PCA fitted on the train split; Griffin-Lim decodes."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.mel_pca"
+
     kind: Literal["mel_pca"]
     num_components: Count = Field(description="PCA dimension D.")
 
@@ -103,8 +106,13 @@ class CodecHealthSettings(Section):
 
 
 class TrainedCodecSettings(FittedCodecSettings):
-    """A variational autoencoder that the workflow trains; its latents are posterior means."""
+    """A variational autoencoder that the workflow trains; its latents are posterior means.
 
+    Attributes:
+        TRAINER: Dotted name of the module that builds the training task.
+    """
+
+    TRAINER: ClassVar[str]
     uses_torch: ClassVar[bool] = True
 
     num_dims: Width = Field(description="Latent dimension D.")
@@ -138,6 +146,9 @@ class TrainedCodecSettings(FittedCodecSettings):
 
 class MelVaeCodecSettings(MelStackSettings, TrainedCodecSettings):
     """VAE of log-mel stacks with a Gaussian likelihood; trains on a CPU in minutes."""
+
+    MODULE: ClassVar[str] = "engram_audio.codecs.mel_vae"
+    TRAINER: ClassVar[str] = "engram_audio.codecs.mel_vae_task"
 
     kind: Literal["mel_vae"]
     width: Width = Field(description="Width of encoder and decoder.")
@@ -198,6 +209,9 @@ class VaeLossSettings(Section):
 
 class VaeCodecSettings(TrainedCodecSettings):
     """VAE-GAN of waveforms: causal strided convolutions, as in CALM without its transformers."""
+
+    MODULE: ClassVar[str] = "engram_audio.codecs.vae"
+    TRAINER: ClassVar[str] = "engram_audio.codecs.vae_task"
 
     kind: Literal["vae"]
     strides: tuple[Stride, ...] = Field(

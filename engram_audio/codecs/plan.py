@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engram_audio.codecs.adapters import adapter_module, trainer_module
 from engram_audio.codecs.config import (
     CodecSettings,
     HubCodecSettings,
@@ -84,10 +83,6 @@ class CodecPlan:
         )
         return [] if is_made else self.files(codec)
 
-    def adapter(self, codec: str) -> str:
-        """The module that a step loads for a codec."""
-        return adapter_module(self._codecs[codec].kind)
-
     def trainer_code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
         """The task that trains a codec, and no plugin's code."""
-        return (trainer_module(self._codecs[wildcards.codec].kind),), ""
+        return (self._codecs[wildcards.codec].TRAINER,), ""

@@ -37,7 +37,7 @@ KINDS = {"mel_vae": mel_vae_settings, "vae": vae_settings}
 
 
 def task_of(settings) -> CodecTask:
-    return build_task(settings, settings.kind, voices(0, 6), voices(6, 2), CPU)
+    return build_task(settings, voices(0, 6), voices(6, 2), CPU)
 
 
 def vae_task(**changes) -> VaeTask:
@@ -355,4 +355,4 @@ def test_silence_is_refused():
     settings = mel_vae_settings()
     silence = [np.zeros(16000, np.float32)] * 2
     with pytest.raises(InputError, match="no variance"):
-        build_task(settings, "mel_vae", silence, silence, CPU)
+        build_task(settings, silence, silence, CPU)

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 from engram_audio import plugins
 from engram_audio.artifacts.latents import LatentStore
 from engram_audio.codecs.config import CodecSection, PluginCodecSettings
-from engram_audio.codecs.entry_points import plugin_entry
 from engram_audio.errors import InputError
 from engram_audio.provenance import ROOT
 from engram_audio.steps import (
@@ -75,7 +74,7 @@ def extract_tiny(house: Path, **settings: Any) -> Path:
             representation="rep",
             shard="000",
         ),
-        plugins.code_suffix(TypeAdapter(CodecSection).validate_json(path.read_text())),
+        plugins.code_of(TypeAdapter(CodecSection).validate_json(path.read_text()))[1],
     )
     return output
 
@@ -93,13 +92,13 @@ def test_the_plugin_of_the_documentation_extracts_latents(house: Path, tiny_plug
     assert len(store.index) == NUM_UTTERANCES
     assert (store.metadata.num_dims, store.metadata.frame_rate_hz) == (8, 12.5)
     assert all(test["is_passed"] for test in facts["extraction"]["self_tests"])
-    first = plugins.code_suffix(settings)
+    first = plugins.code_of(settings)[1]
     assert facts["code_digest"].endswith(first) and first.startswith("-0.1-")
     module = tiny_plugin / "tiny_codec.py"
     module.write_text(module.read_text() + "\n# a comment\n")
-    assert plugins.code_suffix(settings) == first
+    assert plugins.code_of(settings)[1] == first
     module.write_text(module.read_text().replace("1280", "640"))
-    assert plugins.code_suffix(settings) != first
+    assert plugins.code_of(settings)[1] != first
 
 
 def test_a_plugins_mistakes_are_one_line(house: Path, tiny_plugin: Path):
@@ -107,10 +106,15 @@ def test_a_plugins_mistakes_are_one_line(house: Path, tiny_plugin: Path):
         extract_tiny(house, num_dims="eight", seed=0)
     with pytest.raises(InputError, match=r"settings\.seed: Field required"):
         extract_tiny(house, num_dims=8)
+    unknown = PluginCodecSettings(
+        kind="plugin", plugin="tin", settings={}, weights=(), uses_torch=False
+    )
     with pytest.raises(InputError, match=r"no installed package offers 'tin' .* offered: tiny"):
-        plugin_entry("tin")
+        unknown.behaviour()
+    with pytest.raises(ValueError, match=r"codecs.library.mine.plugin: 'tin' is not one of tiny"):
+        unknown.require_installed("codecs.library.mine")
     module = tiny_plugin / "tiny_codec.py"
     module.write_text(module.read_text().replace("def load(", "def load_it("))
     sys.modules.pop("tiny_codec")
-    with pytest.raises(InputError, match="cannot be imported, or lacks Settings or load"):
+    with pytest.raises(InputError, match="cannot be imported, or lacks one of Settings, load"):
         extract_tiny(house, num_dims=8, seed=0)

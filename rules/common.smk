@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from engram_audio import config_files, partitions, plan, planning, questions, start
-from engram_audio import stray_processes
+from engram_audio import stray_processes, user_files
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.artifacts.pinned import pinned_digests
@@ -45,6 +45,7 @@ try:
     config_files.check_files(workflow.overwrite_configfiles)
     update_config(config, config_files.typed(workflow.config_settings.config))
     PLAN = plan.Plan(workflow_config.parse_config(config))
+    user_files.require_user_files(PLAN.config, PLAN.codecs.files_of_user)
     PLANNER = Planner(
         PLAN.document,
         workflow.get_rule,
@@ -142,6 +143,15 @@ def representation_weights(wildcards) -> dict[str, dict[str, str]]:
 def root_weights(wildcards) -> dict[str, dict[str, str]]:
     """Pinned digests of a compared codec's weights, where a user's path names them."""
     return pinned_weights(PLAN.comparison.root_codec(wildcards))
+
+
+def once(places):
+    """Input function: files that have to be there, and whose times count for nothing."""
+
+    def found(wildcards) -> list[str]:
+        return [ancient(path) for path in places(wildcards)]
+
+    return found
 
 
 def compared_structure(wildcards) -> str:

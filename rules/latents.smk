@@ -25,6 +25,7 @@ rule extract_latents:
         utterances=PLAN.latents.utterances,
         shards=PLAN.latents.shard_table,
         weights=PLAN.latents.codec_weights,
+        checked=once(PLAN.checked_of_representation),
     output:
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:
@@ -162,6 +163,7 @@ rule import_arrays:
         ),
         table=PLAN.latents.array_table,
         shards="<results>/corpus/{representation}/shards.parquet",
+        checked=once(PLAN.checked_of_representation),
     output:
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:

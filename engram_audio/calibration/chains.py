@@ -9,6 +9,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from engram_audio.calibration.layout import padded, ragged
+from engram_audio.numerics.remembered import remembered
+
+REMEMBERED_BYTES = 2**28  # the laws of a world's speakers: all its truths are read from them
 
 
 class Chain(NamedTuple):
@@ -75,6 +78,7 @@ def cycle(num_states: int, jump: float) -> Chain:
     return Chain((np.arange(num_states) + 1) % num_states, jump, zeros, zeros)
 
 
+@remembered(REMEMBERED_BYTES)
 def forward_filter(chain: Chain, log_likelihood: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return p(state_t | observations up to t) of every frame, shape [N, n].
 

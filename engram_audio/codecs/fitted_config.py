@@ -50,6 +50,11 @@ class CodecKind(Kind):
         return None
 
     @property
+    def frames(self) -> tuple[float | None, int | None]:
+        """Frames per second and dimensions, as far as the settings say."""
+        return None, None
+
+    @property
     def is_downloaded(self) -> bool:
         """Whether a rule downloads its weights."""
         return False
@@ -145,6 +150,11 @@ class MelPcaCodecSettings(MelStackSettings):
             raise ValueError("num_components must not exceed num_mels * stack_hops")
         return self
 
+    @property
+    def frames(self) -> tuple[float, int]:
+        """See `CodecKind.frames`."""
+        return self.sample_rate_hz / self.hop_samples, self.num_components
+
 
 class CodecHealthSettings(Section):
     """When a trained codec counts as collapsed, measured on val."""
@@ -190,6 +200,11 @@ class TrainedCodecSettings(FittedCodecSettings):
     def frame_rate_hz(self) -> float:
         """Frames per second."""
         return self.sample_rate_hz / self.hop_samples
+
+    @property
+    def frames(self) -> tuple[float, int]:
+        """See `CodecKind.frames`."""
+        return self.frame_rate_hz, self.num_dims
 
     @property
     def crop_frames(self) -> int:

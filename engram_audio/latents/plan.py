@@ -1,9 +1,11 @@
 """Which representations, shards and splits a configuration asks for, as file names."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engram_audio.codecs.plan import CodecPlan
+from engram_audio.corpus.demands import Subject
 from engram_audio.corpus.plan import CorpusPlan, pattern, splits_file
 from engram_audio.latents.config import (
     SURROGATE_MARK,
@@ -154,6 +156,39 @@ class LatentsPlan:
         if base in self.worlds or self.surrogate_of(representation) == "var":
             seeds = seeds[:1]
         return list(seeds)
+
+    def is_arrays(self, name: str) -> bool:
+        """Whether a name is that of arrays that a user brings."""
+        return name in self._settings.library and self.row(name).kind == "arrays"
+
+    def subjects(self) -> list[Subject]:
+        """What is asked about and made of utterances that are known only when they are listed."""
+        roots = {name: self.chain_of(name)[0] for name in self.bases()}
+        listed = [
+            name for name, root in roots.items() if self.is_heard(root) or self.is_arrays(root)
+        ]
+        return [self._subject(name, roots[name]) for name in listed]
+
+    def _subject(self, name: str, root: str) -> Subject:
+        chain = [self.row(one) for one in self.chain_of(name)]
+        groups = [row.frames_per_group for row in chain if row.kind == "resampled"]
+        rate, dims = self._frames_of(root)
+        is_same = not any(row.kind in ("resampled", "state") for row in chain)
+        return Subject(
+            name,
+            self.corpus_of(name),
+            tuple(self.split_seeds(name)),
+            rate,
+            math.prod(groups),
+            dims if is_same else None,
+            has_var="var" in self.row(name).surrogates and is_same,
+        )
+
+    def _frames_of(self, root: str) -> tuple[float | None, int | None]:
+        """Frames per second and dimensions, as far as the settings say."""
+        if self.is_heard(root):
+            return self._codecs.settings(self.codec_of(root)).frames
+        return self.arrays(root).frame_rate_hz, None
 
     # Files. Functions of wildcards are input functions of rules.
 

@@ -146,6 +146,10 @@ class _Memory(Kind):
         """Return how many of the newest frames of a context it reads at least."""
         return 1
 
+    def frames_needed(self) -> dict[str, int]:
+        """Return the train frames that it needs at least, by the field that asks for them."""
+        return {}
+
     def check(self, key: str, heads: Collection[str], recipes: Collection[str]) -> None:
         """Refuse names that do not exist.
 
@@ -167,6 +171,12 @@ class _KeyedMemory(_Memory):
     def frames_read(self) -> int:
         """See `_Memory.frames_read`."""
         return self.key.window_frames + max(self.ngram_orders) - 1
+
+    def frames_needed(self) -> dict[str, int]:
+        """See `_Memory.frames_needed`."""
+        needs = {"key.num_codes": getattr(self.key, "num_codes", 1)}
+        least = getattr(self, "minimum_count", None)
+        return needs if least is None else {**needs, "minimum_count": least}
 
 
 class LookupMemory(_KeyedMemory):

@@ -23,7 +23,6 @@ from engram_audio.rollout.tasks import PathTask
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
 
-MOMENT_PATHS = 4096
 GUARD_BATCH_PATHS = 4096
 GUARD_FRAMES = 200_000  # train frames that a guard is fitted on, evenly thinned
 GUARD_FACTOR = 10.0  # a run that far out, in SD, teaches a guard nothing more

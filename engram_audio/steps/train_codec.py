@@ -33,6 +33,7 @@ class Files(StepFiles):
     section: Frozen[CodecSection]
     utterances: Path
     splits: Path
+    checked: list[Path]
     weights: Output
     history: Output
     tensorboard: LogFolder

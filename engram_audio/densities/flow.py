@@ -47,7 +47,10 @@ class ConditionalFlow(DensityHead):
     def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
         """See `DensityHead.log_prob`."""
         shape = torch.broadcast_shapes(parameters.shape[:-1], z.shape[:-1])
-        context = parameters.expand(*shape, self.num_parameters).reshape(-1, self.num_parameters)
+        # the count is said: without context there are no parameters to count from
+        context = parameters.expand(*shape, self.num_parameters).reshape(
+            shape.numel(), self.num_parameters
+        )
         flat = z.expand(*shape, self.num_dims).reshape(-1, self.num_dims)
         return self._distribution(context).log_prob(flat).reshape(shape)
 

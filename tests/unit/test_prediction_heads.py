@@ -136,6 +136,20 @@ def test_direction_density_is_vmf_times_lognormal():
     assert float(head.log_prob(parameters, z)) == pytest.approx(expected, abs=TOLERANCE)
 
 
+def test_a_flow_without_context_is_one_law_for_all_targets():
+    """The marginal of a flow has no parameters: [B, 0] still says how many targets there are."""
+    torch.manual_seed(0)
+    head, z = ConditionalFlow(3, 1, 8, 0), torch.randn(5, 3)
+    parameters = torch.zeros(5, 0)
+    with torch.no_grad():
+        together = head.log_prob(parameters, z)
+        alone = torch.cat([head.log_prob(parameters[:1], row[None]) for row in z])
+        candidates = head.log_prob(parameters.unsqueeze(1), z.expand(5, 5, 3))
+    assert together.shape == (5,) and torch.allclose(together, alone, atol=1e-6)
+    assert torch.allclose(candidates, together.expand(5, 5), atol=1e-6)
+    assert head.mean(parameters).shape == (5, 3)
+
+
 @pytest.mark.parametrize("name", sorted(heads(2)))
 def test_density_integrates_to_one(name: str):
     """Importance sampling from a wide normal gives total mass 1 within five standard errors."""

@@ -27,19 +27,20 @@ def add_grouped(total: np.ndarray, values: np.ndarray, codes: np.ndarray) -> Non
 
 def _add_chunk(total: np.ndarray, values: np.ndarray, codes: np.ndarray) -> None:
     if len(total) <= len(values) // 2:
-        total += _one_hot(codes, len(total), values.dtype).T @ values
+        total += _membership(codes, len(total), values.dtype) @ values
         return
     present, inverse = np.unique(codes, return_inverse=True)
-    total[present] += _one_hot(inverse, len(present), values.dtype).T @ values
+    total[present] += _membership(inverse, len(present), values.dtype) @ values
 
 
-def _one_hot(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> sparse.csr_matrix:
+def _membership(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> sparse.csc_matrix:
+    """Return [G, M]: 1 where a row belongs to a group."""
     num_rows = len(codes)
-    return sparse.csr_matrix(
+    return sparse.csc_matrix(
         (
             np.ones(num_rows, dtype=dtype),
             codes.astype(np.int32, copy=False),
             np.arange(num_rows + 1, dtype=np.int32),
         ),
-        shape=(num_rows, num_groups),
+        shape=(num_groups, num_rows),
     )

@@ -6,6 +6,9 @@ Sums run in the block's own precision over at most `CHUNK_ROWS` rows, then in fl
 Shapes: M rows, C columns, G groups.
 """
 
+import copy
+import functools
+
 import numpy as np
 from scipy import sparse
 
@@ -35,12 +38,16 @@ def _add_chunk(total: np.ndarray, values: np.ndarray, codes: np.ndarray) -> None
 
 def _membership(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> sparse.csc_matrix:
     """Return [G, M]: 1 where a row belongs to a group."""
-    num_rows = len(codes)
+    matrix = copy.copy(_all_in_first(len(codes), num_groups, dtype))
+    matrix.indices = codes.astype(np.int32, copy=False)
+    return matrix
+
+
+@functools.lru_cache(maxsize=256)
+def _all_in_first(num_rows: int, num_groups: int, dtype: np.dtype) -> sparse.csc_matrix:
+    """Return [G, M] with all rows in group 0. Making a matrix costs more than using a small one."""
+    ones = np.ones(num_rows, dtype=dtype)
+    starts = np.arange(num_rows + 1, dtype=np.int32)
     return sparse.csc_matrix(
-        (
-            np.ones(num_rows, dtype=dtype),
-            codes.astype(np.int32, copy=False),
-            np.arange(num_rows + 1, dtype=np.int32),
-        ),
-        shape=(num_groups, num_rows),
+        (ones, np.zeros(num_rows, dtype=np.int32), starts), shape=(num_groups, num_rows)
     )

@@ -17,10 +17,10 @@ def log_sum_exp(values: np.ndarray, axis: int, keepdims: bool = False) -> np.nda
     """
     peak = values.max(axis=axis, keepdims=True)
     is_peak = values == peak
-    rest = values - np.where(np.isfinite(peak), peak, 0.0)
-    np.exp(rest, out=rest)
-    rest[is_peak] = 0.0  # they count exactly 1 each: their sum is their number
-    count = is_peak.sum(axis=axis, keepdims=True, dtype=rest.dtype)
-    with np.errstate(divide="ignore", invalid="ignore"):  # NaN is no peak, and stays NaN
+    count = is_peak.sum(axis=axis, keepdims=True, dtype=values.dtype)
+    with np.errstate(divide="ignore", invalid="ignore"):  # infinite peaks, and NaN, which is none
+        rest = values - peak
+        np.exp(rest, out=rest)
+        rest[is_peak] = 0.0  # they count exactly 1 each: their sum is their number
         total = np.log1p(rest.sum(axis=axis, keepdims=True) / count) + np.log(count) + peak
     return total if keepdims else total.squeeze(axis)

@@ -92,6 +92,7 @@ def test_edit_run_edit_back_run_makes_the_first_again(study: SmallStudy):
     assert study.plan() == {}
 
 
+@pytest.mark.slow
 def test_two_subjects_that_exchange_their_settings_are_both_made_again(study: SmallStudy):
     swapped = representations(brought={"latent_space": "two"}, other={"latent_space": "one"})
     study.write(representations=swapped)
@@ -231,6 +232,7 @@ def planned_by_its_own_package(study: SmallStudy) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_edited_code_reruns_what_reaches_it(study: SmallStudy):
     assert "Nothing to be done" in planned_by_its_own_package(study)
     module = study.folder / "engram_audio" / "structure" / "gates.py"

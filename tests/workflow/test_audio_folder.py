@@ -12,13 +12,15 @@ import soundfile
 from engram_audio.artifacts.audio import read_indexed
 from engram_audio.config import parse_config
 from engram_audio.corpus.config import DirectoryCorpus
+from engram_audio.corpus.demands import Demands
 from engram_audio.corpus.utterances import indexed_audio
 from engram_audio.errors import InputError
 from engram_audio.latents.config import CodecRepresentation
 from engram_audio.provenance import canonical_json
-from engram_audio.steps import assign_shards, index_corpus, locate_corpus, make_splits
+from engram_audio.steps import assign_shards, check_splits, index_corpus, locate_corpus, make_splits
 from tests import studies
 from tests.frozen_argv import run_step
+from tests.unit.test_demands import demand
 
 RATE = 16000
 SPEAKERS = tuple(f"spk{n:02d}" for n in range(12))
@@ -98,6 +100,18 @@ def test_a_folder_goes_on_to_shards_and_splits(tmp_path: Path):
     run_step(make_splits, [*splits, "--utterances", table, "--split-seed", "0", "--corpus", "own"])
     found = pd.read_parquet(tmp_path / "splits.parquet")
     assert set(found["split"]) == {"train", "val", "eval"} and len(found) == 24
+    check = ["--utterances", table, "--splits", str(tmp_path / "splits.parquet"), "--corpus", "own"]
+    checked = tmp_path / "checked.json"
+    for reach, is_enough in ((99, False), (14, True)):
+        demands = tmp_path / "demands.json"
+        demands.write_text(Demands(demands=(demand(reach_frames=reach),)).model_dump_json())
+        words = [*check, "--section", str(demands), "--checked", str(checked)]
+        if is_enough:
+            run_step(check_splits, words)
+        else:
+            with pytest.raises(InputError, match=r"a\.b: no train utterance of x has 100 frames"):
+                run_step(check_splits, words)
+        assert checked.is_file() == is_enough
 
 
 def test_a_table_gives_speakers_and_sexes(tmp_path: Path):

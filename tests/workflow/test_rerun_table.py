@@ -33,7 +33,8 @@ EXPECTED = {
         "render_report": 1,
     },
     "memory.library.robust.minimum_count": {
-        "fit_memory": 2, "train_matched": 2, "evaluate_memory": 2, "tabulate_memory": 1,
+        "check_splits": 1, "fit_memory": 2, "train_matched": 2, "evaluate_memory": 2,
+        "tabulate_memory": 1,
         "refit_memory": 1, "train_rollout": 1, "evaluate_rollout": 2, "tabulate_rollout": 1,
         "tabulate_verdicts": 1, "render_report": 1,
     },

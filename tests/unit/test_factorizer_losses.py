@@ -147,6 +147,7 @@ def rollout_error(task: FactorizerTask, feature_map: torch.Tensor | None = None)
     return np.mean(found, axis=0).tolist()
 
 
+@pytest.mark.slow
 def test_rollout_training_lowers_the_error_of_free_running():
     changes = {"loss__rollout_horizon_frames": 8, "state__rate": "free"}
     on = trained(settings(loss__rollout_weight=1.0, **changes))

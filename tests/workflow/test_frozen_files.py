@@ -107,6 +107,7 @@ def test_a_subject_that_takes_the_settings_of_another_is_made_again(study: Small
     assert jobs["index_arrays"] == jobs["import_arrays"] == 1
 
 
+@pytest.mark.slow
 def test_a_list_that_loses_a_member_makes_its_table_again(study: SmallStudy):
     """What is gathered is part of a job: no value of the table's own settings has changed."""
     study.write(representations=representations("brought"))

@@ -35,7 +35,7 @@ def part_facts(utterances: pd.DataFrame, splits: pd.DataFrame) -> dict[str, Part
     """
     joined = splits.merge(utterances[["utterance_id", "duration_s"]], on="utterance_id")
     return {
-        str(part): PartFacts(rows["speaker_id"].nunique(), rows["duration_s"].to_numpy(float))
+        str(part): PartFacts(len(set(rows["speaker_id"])), rows["duration_s"].to_numpy(float))
         for part, rows in joined.groupby("split")
     }
 

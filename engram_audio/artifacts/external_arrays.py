@@ -1,10 +1,10 @@
 """Arrays that a user brings: a CSV table, and .npy / .npz per utterance or one zarr store.
 
 The table has `utterance_id`, `speaker_id` and optionally `sex`, `frame_rate_hz` (checked against
-that of the representation) and `file` (relative to the folder; by default `<utterance_id>.npy`, or
-`.npz`; an id may end in it). An .npz holds `latents` and optionally `energy`. A zarr store holds `latents` [N, D],
-`offsets` [U + 1] and optionally `energy` [N]; row u of the table is slice u. A file stays below the
-folder. Nothing is unpickled.
+that of the representation) and `file` (relative to the folder). Without `file` it is
+`<utterance_id>.npy` or `.npz`, and an id may end in either. An .npz holds `latents` and optionally
+`energy`. A zarr store holds `latents` [N, D], `offsets` [U + 1] and optionally `energy` [N]; row u
+of the table is slice u. A file stays below the folder. Nothing is unpickled.
 """
 
 import os

@@ -16,7 +16,7 @@ REMEDIES: Mapping[str, str] = {
     "wrong_rate": "resample it, or leave it out",
     "stereo": "mix it down, or use `layout: folders` or `layout: table`",
     "not_finite": "write numbers there, or leave it out",
-    "out_of_range": "scale it to full scale 1",
+    "out_of_range": "divide its samples by the same number",
     "silent": "record it again, or leave it out",
     "duplicate": "keep one of them",
     "duplicate_id": "rename one of them",

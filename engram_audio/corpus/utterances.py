@@ -132,8 +132,11 @@ def name_problem(path: str) -> Exclusion | None:
     """
     parts = without_suffix(path).split("/")
     if not path.isascii():
-        return Exclusion(printable(path), None, None, "non_ascii_name", "rename it in ASCII")
+        return Exclusion(printable(path), None, None, "non_ascii_name", "not ASCII")
     for part in parts:
+        if part.startswith("._"):
+            detail = "a leftover that macOS writes beside a file; delete it"
+            return Exclusion(printable(path), None, None, "unsafe_name", detail)
         if not SAFE_NAME.fullmatch(part) or ".." in part:
             shown = printable(part if len(part) <= 80 else f"{part[:80]}..")
             detail = f"{shown!r} is not 1 to 200 letters, digits, '.', '_', '-'"

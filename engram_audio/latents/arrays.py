@@ -126,8 +126,8 @@ def _content_fault(
     """Return (reason, detail) if usable arrays are of no use to a study, or None."""
     if row.rate.strip() and not _is_rate(row.rate, frame_rate_hz):
         return "wrong_rate", (
-            f"the table says {row.rate!r}, and frame_rate_hz is {frame_rate_hz:g} Hz; correct the one"
-            " that is wrong"
+            f"the table says {row.rate!r}, and frame_rate_hz is {frame_rate_hz:g} Hz; correct the "
+            "one that is wrong"
         )
     if len(latents) < minimum_frames:
         return "too_short", f"{len(latents)} frames, minimum_frames is {minimum_frames}"

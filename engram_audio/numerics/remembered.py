@@ -30,7 +30,7 @@ def remembered(
             key = (id(owner), *map(_content, arrays))
             if key not in kept:
                 result = function(owner, *arrays)
-                result.flags.writeable = False
+                result.setflags(write=False)
                 kept[key] = (owner, result)  # the owner lives on, so nobody else gets its id
             kept.move_to_end(key)
             _forget(kept, max_bytes)

@@ -282,6 +282,7 @@ def bursts(seed: int) -> np.ndarray:
     return (level * wave).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_the_waveform_vae_learns_a_few_seconds_of_audio():
     """A short run on the audio it is scored on beats the mean spectrum, silence, and its start.
 

@@ -113,6 +113,12 @@ def test_a_name_that_one_side_lacks_is_seen(change: str, rules: dict[str, dict[s
     assert bool(more) == (change != "wildcards")
 
 
+def test_what_encodes_imports_or_fits_a_codec_waits_for_the_check(rules: dict[str, dict[str, Any]]):
+    """Nothing is made of utterances that cannot answer the study."""
+    waits = {"extract_latents", "import_arrays", "fit_codec", "train_codec"}
+    assert {rule["step"] for rule in rules.values() if "checked" in rule["inputs"]} == waits
+
+
 def test_words_of_a_command_survive_the_shell(tmp_path: Path):
     """Also names with spaces, quotes and braces, and nine hundred files; no files, no option."""
     hostile = "a b'c\"d$(touch e){f}/x.json"

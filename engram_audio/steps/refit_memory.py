@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
         arrays, header = module.pack(MEMORY, fitted)
         section = files.memory_section.model_dump(mode="json")
         found = {"method": settings.model_dump(mode="json"), "settings": section, "memory": header}
-        write_jsonl(files.history, fitted.tried)
+        write_jsonl(files.history, header.get("tried", []))
         write_bundle(files.model, arrays, {**files.manifest(files.seed), **found})
 
 

@@ -12,6 +12,13 @@ MOVED = {
     "codec_comparison.reconstruction": "comparison.reconstruction",
     "codec_comparison": "comparison",
     "codec_ladders": "codecs.ladders",
+    "decision.keys": "structure.families: every context key is a candidate; worlds name theirs in "
+    "calibration.worlds.keys",
+    "decision.operative_gate.minimum_explained_fraction": "decision.operative_gate."
+    "minimum_added_fraction",
+    "decision.operative_gate.minimum_advantage": "decision.operative_gate.minimum_added_nats",
+    "decision.operative_gate.minimum_explained_for_transfer": "nothing: a transfer loss is defined "
+    "where a key surely adds something on known speakers",
     "decision.slices": "views.judged_slices",
     "factorizer_evaluation": "factorizer.evaluation",
     "factorizer_health": "factorizer.health",
@@ -54,6 +61,9 @@ LIBRARIES = {
     "codecs": "codecs.library",
     "representations": "representations.library",
 }
+# Slices that have another name now, in whichever list they stand.
+SLICES = {"high_energy": "speech, judged by the newest context frame"}
+SLICE_LISTS = ("slices", "judged_slices")
 LISTS = {"representations": ", and list it in representations.analysed"}
 
 
@@ -73,6 +83,13 @@ def refuse_moved(raw: Mapping[str, Any]) -> None:
         for name, row in rows.items() if isinstance(rows, Mapping) else ():
             if isinstance(row, Mapping) and "kind" in row:
                 lines.append(f"{owner}.{name}: moved to {library}.{name}{LISTS.get(owner, '')}")
+    views = raw.get("views")
+    for key in SLICE_LISTS:
+        found = views.get(key) if isinstance(views, Mapping) else None
+        names = found if isinstance(found, list | tuple) else ()
+        lines += [
+            f"views.{key}: {name!r} moved to {SLICES[name]}" for name in names if name in SLICES
+        ]
     if lines:
         raise InputError("\n".join(lines))
 

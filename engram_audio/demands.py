@@ -5,9 +5,9 @@ from typing import Any
 
 from engram_audio.config import WorkflowConfig, used_codecs
 from engram_audio.corpus.demands import AnyDemand, Demands, FramesDemand, SpeakersDemand, Subject
-from engram_audio.structure.config import TargetOracleKeys, codebook_sizes
+from engram_audio.structure.config import context_keys
 
-PARTS = ("train", "val", "eval")
+PARTS = ("train", "choice", "eval")
 LONGER = "or bring longer utterances"
 MORE_FRAMES = "or bring more speech"
 SPOKEN_BY_TWO = 2  # with one speaker's val, the fold that holds that speaker out has none
@@ -55,7 +55,7 @@ def _frames(subject: Subject, key: str, purpose: str, remedy: str, **more: Any) 
 
 def _of_structure(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
     window, lag = config.views.window_frames, max(config.structure.lags_frames)
-    for part in PARTS:
+    for part in ("val", *PARTS):  # val: for what is lost on new speakers
         yield _frames(
             subject, "structure.lags_frames", f"by a window of {window} and a lag of {lag} frames",
             f"shorten it or views.window_frames, {LONGER}", part=part,
@@ -64,7 +64,7 @@ def _of_structure(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDeman
 
 
 def _of_decision(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
-    """Each registered key on each judged slice: its cells in train, and a frame to judge.
+    """Each candidate on each judged slice: its cells in train, and a frame to judge.
 
     Without any key on any slice nothing is judged. One slice that lacks frames leaves the gate
     undecided there, and another slice may still decide it.
@@ -89,21 +89,18 @@ def _of_decision(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand
 
 def _cells(subject: Subject, key: str, count: int, **where: Any) -> FramesDemand:
     return _frames(
-        subject, "structure.minimum_cell_frames", f"for the cells of decision.keys {key}",
-        f"lower it, register a smaller codebook, {MORE_FRAMES}", part="train", minimum=count,
+        subject, "structure.minimum_cell_frames", f"for the cells of {key}",
+        f"lower it, take a smaller codebook, {MORE_FRAMES}", part="train", minimum=count,
         **where,
     )  # fmt: skip
 
 
 def _frames_of_keys(config: WorkflowConfig) -> dict[str, int]:
-    """Return the train frames that each registered key needs, the one that needs most first."""
-    sizes: dict[str, int] = {}
-    for name, family in config.structure.library.items():
-        if not isinstance(family, TargetOracleKeys):
-            sizes |= codebook_sizes(name, family)
+    """Return the train frames that each candidate needs, the one that needs most first."""
+    sizes = context_keys(config.structure)
     least = config.structure.minimum_cell_frames
     # what falls into thin cells of bins is excluded and reported: one good cell is enough
-    needs = {k: least * (1 if "quantile_bins" in k else sizes[k]) for k in config.decision.keys}
+    needs = {k: least * (1 if "quantile_bins" in k else sizes[k]) for k in sizes}
     return dict(sorted(needs.items(), key=lambda item: -item[1]))
 
 
@@ -130,7 +127,7 @@ def _of_prediction(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDema
 def _of_factorizer(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
     stage = config.factorizer
     for name, row in stage.library.items() if subject.name in stage.representations else ():
-        for part in ("train", "val"):
+        for part in ("train", "choice"):
             yield _frames(
                 subject, f"factorizer.library.{name}.burn_in_frames", "after the burn-in",
                 f"shorten it, {LONGER}", part=part, reach_frames=row.burn_in_frames,
@@ -141,10 +138,10 @@ def _of_memory_speakers(config: WorkflowConfig, subject: Subject) -> Iterator[An
     stage = config.memory
     if subject.name not in stage.representations:
         return
-    needs = {"train": stage.num_folds, "val": SPOKEN_BY_TWO}
+    needs = {"train": stage.num_folds, "choice": SPOKEN_BY_TWO}
     remedies = {
         "train": "lower it, or bring more speakers",
-        "val": "bring a second utterance of more speakers",
+        "choice": "bring a second utterance of more speakers",
     }
     for part, least in needs.items():
         yield SpeakersDemand.model_validate({
@@ -178,7 +175,7 @@ def _of_rollout(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]
     )  # fmt: skip
     for name, method in stage.library.items():
         horizon = method.training_frames
-        for part in ("train", "val"):
+        for part in ("train", "choice"):
             yield _frames(
                 subject, f"rollout.library.{name}",
                 f"by a window of {window} and a horizon of {horizon} frames",
@@ -195,7 +192,7 @@ def _of_codec(name: str, codec: Any) -> Iterator[AnyDemand]:
             minimum=codec.num_components + 1,
         )  # fmt: skip
         return
-    for part in ("train", "val"):
+    for part in ("train", "choice"):
         yield _frames(
             subject, f"codecs.library.{name}.crop_s", f"for a crop of {codec.crop_s:g} s",
             f"shorten it, {LONGER}", part=part, reach_frames=codec.crop_frames - 1,

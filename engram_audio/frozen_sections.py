@@ -30,7 +30,8 @@ VIEWED: Mapping[str, type[Viewed]] = {
 }  # sections with views among their values
 PLAIN = (
     "views", "splits", "representations.extraction", "representations.surrogates",
-    "prediction.nulls", "factorizer.health", "factorizer.evaluation", "memory.controls",
+    "prediction.nulls", "prediction.ridge_mixture", "factorizer.health", "factorizer.evaluation",
+    "memory.controls",
     "memory.verdict", "comparison.reconstruction", "rollout.bars",
     "statistics", "calibration.worlds", "calibration.power", "calibration.sabotage", "report",
 )  # fmt: skip
@@ -58,7 +59,7 @@ def derived_sections(config: WorkflowConfig) -> dict[str, Any]:
     """Return the sections that follow from others: what calibration worlds run with."""
     decision = compose(DecisionSection, config.decision, config.views)
     structure = calibration_structure(config.structure, decision, config.views)
-    families = calibration_families(config.structure, decision)
+    families = calibration_families(config.structure, config.calibration.worlds.judged_keys())
     found = {"calibration.structure": structure} | {
         f"calibration.families.{name}": family for name, family in families.items()
     }

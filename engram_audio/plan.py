@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from engram_audio.calibration.config import WORLD_PREFIX
+from engram_audio.calibration.names import OVERLAPPING_WORLDS
 from engram_audio.codecs.plan import CodecPlan
 from engram_audio.comparison.plan import ComparisonPlan
 from engram_audio.config import WorkflowConfig, used_codecs, used_corpora
@@ -16,6 +17,7 @@ from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
 from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
+from engram_audio.latents.config import RepresentationSection
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
 from engram_audio.plugins import code_of
@@ -50,7 +52,7 @@ class Plan:
         self.sections: dict[str, Any] = configured_sections(config)
         self.document: dict[str, Any] = self.sections | derived_sections(config)
         worlds = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.names]
-        families = calibration_families(config.structure, config.decision)
+        families = calibration_families(config.structure, config.calibration.worlds.judged_keys())
         self.corpus = CorpusPlan(config.corpora)
         self.codecs = CodecPlan(config.codecs.library)
         self.latents = LatentsPlan(
@@ -58,9 +60,11 @@ class Plan:
         )
         self.demands = demands_by_corpus(config, self.latents.subjects())
         self.document |= plain(self.demands)
-        self.structure = StructurePlan(config.structure, config.decision, self.latents)
+        self.structure = StructurePlan(config.structure, self.latents)
         self.calibration = CalibrationPlan(families, self.latents, self.structure)
-        self.prediction = PredictionPlan(config.prediction, self.latents)
+        self.prediction = PredictionPlan(
+            config.prediction, self.latents, config.decision.representation
+        )
         self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
         self.comparison = ComparisonPlan(
             config.comparison, self.codecs, self.latents, self.prediction
@@ -98,6 +102,16 @@ class Plan:
     def code_of(self, name: str) -> tuple[tuple[str, ...], str]:
         """The modules that a step loads for a section, and the suffix of a plugin's code."""
         return code_of(kind_of(self.config, name))
+
+    def overlaps(self) -> dict[str, dict[str, Any]]:
+        """How far frames of each representation overlap, and which control is analysed beside."""
+        controls, bases = self.config.comparison.controls, self.latents.bases()
+        found = {}
+        for name in bases:
+            control = getattr(controls.get(name), "permuted", None)
+            frames = _overlap_frames(self.latents.row(name))
+            found[name] = {"frames": frames, "control": control if control in bases else ""}
+        return found
 
     def section_names(self) -> list[str]:
         """Names of the sections that something reads, as fine as steps read them."""
@@ -156,3 +170,10 @@ class Plan:
                 f"planned within half a minute; {name} has {self.latents.num_shards(name)} shards, "
                 "take fewer shards or analyse less"
             )
+
+
+def _overlap_frames(row: RepresentationSection) -> int | None:
+    """Frames that share samples with a frame, itself included; None where it is unknown."""
+    if row.kind == "world":
+        return OVERLAPPING_WORLDS.get(row.world, 1)
+    return row.overlap_frames if row.kind == "arrays" else None

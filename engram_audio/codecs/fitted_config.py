@@ -157,7 +157,7 @@ class MelPcaCodecSettings(MelStackSettings):
 
 
 class CodecHealthSettings(Section):
-    """When a trained codec counts as collapsed, measured on val."""
+    """When a trained codec counts as collapsed, measured on select."""
 
     minimum_effective_rank: Share = Field(
         description="Effective rank of the latents, as a share of num_dims."
@@ -175,7 +175,7 @@ class CodecHealthSettings(Section):
 class TrainedCodecSettings(FittedCodecSettings):
     """A variational autoencoder that the workflow trains; its latents are posterior means."""
 
-    TRAINER: ClassVar[str]
+    TRAINER: ClassVar[str | None]
     uses_torch: ClassVar[bool] = True
 
     num_dims: Width = Field(description="Latent dimension D.")
@@ -222,7 +222,7 @@ class MelVaeCodecSettings(MelStackSettings, TrainedCodecSettings):
     """VAE of log-mel stacks with a Gaussian likelihood; trains on a CPU in minutes."""
 
     MODULE: ClassVar[str] = "engram_audio.codecs.mel_vae"
-    TRAINER: ClassVar[str] = "engram_audio.codecs.mel_vae_task"
+    TRAINER: ClassVar[str | None] = "engram_audio.codecs.mel_vae_task"
 
     kind: Literal["mel_vae"]
     width: Width = Field(description="Width of encoder and decoder.")
@@ -285,7 +285,7 @@ class VaeCodecSettings(TrainedCodecSettings):
     """VAE-GAN of waveforms: causal strided convolutions, as in CALM without its transformers."""
 
     MODULE: ClassVar[str] = "engram_audio.codecs.vae"
-    TRAINER: ClassVar[str] = "engram_audio.codecs.vae_task"
+    TRAINER: ClassVar[str | None] = "engram_audio.codecs.vae_task"
 
     kind: Literal["vae"]
     strides: tuple[Stride, ...] = Field(
@@ -300,8 +300,8 @@ class VaeCodecSettings(TrainedCodecSettings):
     )
     loss: VaeLossSettings
     keeps: Literal["best", "last"] = Field(
-        description="Weights that are kept: those of the best reconstruction plus rate on val, or "
-        "the last, as adversarial training improves what that score does not see."
+        description="Weights that are kept: those of the best reconstruction plus rate on select, "
+        "or the last, as adversarial training improves what that score does not see."
     )
 
     @model_validator(mode="after")

@@ -43,6 +43,7 @@ def build_task(
     Raises:
         InputError: A part has no utterance as long as a crop, or train is silent.
     """
+    assert settings.TRAINER is not None  # of every codec that is trained
     trainer = importlib.import_module(settings.TRAINER)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(step_seed(settings.seed, 0, stream=2))

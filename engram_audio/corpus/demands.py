@@ -12,7 +12,7 @@ from engram_audio.quantities import Amount, Count, CountOrZero, Fractions, Seeds
 from engram_audio.section import Section
 from engram_audio.views import SliceName
 
-Part = Literal["train", "val", "eval"]
+Part = Literal["train", "val", "choice", "eval"]  # choice: `corpus.parts.choice_part`
 
 
 class Subject(NamedTuple):

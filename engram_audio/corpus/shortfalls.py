@@ -11,6 +11,7 @@ import pandas as pd
 
 from engram_audio import windows
 from engram_audio.corpus.demands import AnyDemand, FramesDemand, SpeakersDemand
+from engram_audio.corpus.parts import choice_part
 from engram_audio.numerics.slices import slice_masks
 
 
@@ -60,29 +61,29 @@ def shortfalls(
     nothing = PartFacts(0, np.zeros(0))
     for demand in (demand for demand in demands if demand.is_fatal == is_fatal):
         for seed in demand.split_seeds:
-            facts = parts[seed].get(demand.part, nothing)
-            problem = _problem(demand, facts, num_dims)
-            if problem and (demand.key, demand.part) not in told:
-                told.add((demand.key, demand.part))
+            part = choice_part(parts[seed]) if demand.part == "choice" else demand.part
+            problem = _problem(demand, part, parts[seed].get(part, nothing), num_dims)
+            if problem and (demand.key, part) not in told:
+                told.add((demand.key, part))
                 yield f"{demand.key}: {problem} on split seed {seed}; {demand.remedy}"
 
 
-def _problem(demand: AnyDemand, facts: PartFacts, num_dims: int | None) -> str:
+def _problem(demand: AnyDemand, part: str, facts: PartFacts, num_dims: int | None) -> str:
     if isinstance(demand, SpeakersDemand):
-        return _lacking_speakers(demand, facts)
-    return _lacking_frames(demand, facts, demand.num_dims or num_dims)
+        return _lacking_speakers(demand, part, facts)
+    return _lacking_frames(demand, part, facts, demand.num_dims or num_dims)
 
 
-def _lacking_speakers(demand: SpeakersDemand, facts: PartFacts) -> str:
+def _lacking_speakers(demand: SpeakersDemand, part: str, facts: PartFacts) -> str:
     if facts.num_speakers >= demand.minimum:
         return ""
     return (
-        f"{demand.subject} has {facts.num_speakers} {demand.part} speaker(s), and "
+        f"{demand.subject} has {facts.num_speakers} {part} speaker(s), and "
         f"{demand.minimum} are needed {demand.purpose}"
     )
 
 
-def _lacking_frames(demand: FramesDemand, facts: PartFacts, num_dims: int | None) -> str:
+def _lacking_frames(demand: FramesDemand, part: str, facts: PartFacts, num_dims: int | None) -> str:
     lengths = num_frames(facts.durations_s, demand)
     found = count_targets(lengths, demand)
     needed = demand.minimum + demand.minimum_per_dim * (num_dims or 0)
@@ -91,12 +92,12 @@ def _lacking_frames(demand: FramesDemand, facts: PartFacts, num_dims: int | None
     longest = int(lengths.max(initial=0))
     if found == 0 and demand.slice == "all":
         return (
-            f"no {demand.part} utterance of {demand.subject} has {demand.reach_frames + 1} frames "
+            f"no {part} utterance of {demand.subject} has {demand.reach_frames + 1} frames "
             f"(the longest has {longest}), which are needed {demand.purpose}"
         )
     place = "" if demand.slice == "all" else f" of slice {demand.slice}"
     return (
-        f"{demand.subject} has at most {found} {demand.part} frames{place} with "
+        f"{demand.subject} has at most {found} {part} frames{place} with "
         f"{demand.reach_frames} before them, and {needed} are needed {demand.purpose}"
     )
 
@@ -118,8 +119,6 @@ def count_targets(lengths: np.ndarray, demand: FramesDemand) -> int:
         return int(np.maximum(lengths - demand.reach_frames, 0).sum())
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     targets = windows.target_rows(offsets, demand.reach_frames, 1)
-    if demand.slice == "high_energy":  # energies above the median of train
-        return -(-len(targets) // 2) if demand.part == "train" else len(targets)
-    energy = np.zeros(offsets[-1])
-    (mask,) = slice_masks(offsets, energy, targets, [demand.slice], demand.medial_range, 0.0)
+    is_speech = np.ones(len(targets), dtype=bool)
+    (mask,) = slice_masks(offsets, targets, [demand.slice], demand.medial_range, is_speech)
     return int(mask.sum())

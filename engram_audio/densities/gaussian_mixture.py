@@ -10,7 +10,12 @@ from torch import Tensor
 from engram_audio.densities.base import LinearBase
 from engram_audio.densities.config import GaussianMixtureHead
 from engram_audio.densities.heads import DensityHead, Targets, choose_components, pick
-from engram_audio.densities.marginal_em import FREEDOM_MARGIN, MINIMUM_FREEDOM, fit_mixture
+from engram_audio.densities.marginal_em import (
+    FREEDOM_MARGIN,
+    MINIMUM_FREEDOM,
+    MixtureParameters,
+    fit_mixture,
+)
 from engram_audio.numerics.units import LOG_2PI
 
 START_SPREAD = 0.1  # SD of the components' first means; breaks their symmetry
@@ -117,11 +122,16 @@ class Mixture(DensityHead):
             *targets(), self.num_components, np.exp(np.maximum(floor, low)), self.is_heavy_tailed,
             generator, minimum_gain,
         )  # fmt: skip
-        parts = [np.log(mixture.weights), mixture.means.ravel(), np.log(mixture.scales).ravel()]
-        if self.is_heavy_tailed:
-            excess = mixture.freedom - MINIMUM_FREEDOM - FREEDOM_MARGIN
-            parts.append(excess + np.log(-np.expm1(-excess)))  # inverse of softplus
-        return torch.as_tensor(np.concatenate(parts), dtype=torch.float32)
+        return flat_parameters(mixture, self.is_heavy_tailed)
+
+
+def flat_parameters(mixture: MixtureParameters, is_heavy_tailed: bool) -> Tensor:
+    """Return a mixture fitted by EM as the parameters of its head, [P]."""
+    parts = [np.log(mixture.weights), mixture.means.ravel(), np.log(mixture.scales).ravel()]
+    if is_heavy_tailed:
+        excess = mixture.freedom - MINIMUM_FREEDOM - FREEDOM_MARGIN
+        parts.append(excess + np.log(-np.expm1(-excess)))  # inverse of softplus
+    return torch.as_tensor(np.concatenate(parts), dtype=torch.float32)
 
 
 class GaussianMixture(Mixture):

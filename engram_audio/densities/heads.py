@@ -64,7 +64,7 @@ class DensityHead(nn.Module, ABC):
             targets: Gives whitened train and val targets, each [M, D], float64.
             log_floor: Log of the smallest scale per dimension, [D].
             seed: Decides the start.
-            minimum_gain: Nats on val that ten steps must bring.
+            minimum_gain: Nats on the choice part that ten steps must bring.
         """
         del targets, log_floor, seed, minimum_gain
         return None

@@ -93,25 +93,25 @@ def mean_nll(points: Points, mixture: MixtureParameters) -> float:
 
 def fit_mixture(
     train: np.ndarray,
-    val: np.ndarray,
+    choice: np.ndarray,
     num_components: int,
     floor: np.ndarray,
     is_student: bool,
     generator: np.random.Generator,
     minimum_gain: float = 1e-3,
 ) -> tuple[MixtureParameters, float]:
-    """Fit on train until val stops improving; return the best on val and its mean NLL.
+    """Fit on train until the choice part stops improving; return the best there and its mean NLL.
 
     Args:
         train: Whitened targets, shape [N, D].
-        val: The same of val.
+        choice: The same of the choice part.
         num_components: K.
         floor: Smallest scale of each dimension, shape [D].
         is_student: Multivariate t (freedom chosen per component from a grid) or Gaussian.
         generator: Chooses the starting means.
-        minimum_gain: Nats on val that ten iterations must bring.
+        minimum_gain: Nats on the choice part that ten iterations must bring.
     """
-    points, unseen = make_points(train), make_points(val)
+    points, unseen = make_points(train), make_points(choice)
     mixture = _start(points.z, num_components, floor, is_student, generator)
     score = mean_nll(unseen, mixture)
     best, best_score, checked = mixture, score if np.isfinite(score) else np.inf, np.inf

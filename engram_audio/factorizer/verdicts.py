@@ -7,7 +7,7 @@ import pandas as pd
 
 from engram_audio.artifacts.columns import choose
 from engram_audio.verdicts import number
-from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.chain import DIRECT, WORDS
 from engram_audio.verdicts.judge import (
     NOT_MET,
     Judged,
@@ -20,7 +20,6 @@ from engram_audio.verdicts.judge import (
 from engram_audio.verdicts.row import VerdictRow, shown
 
 STAGE = "factorizer"
-DIRECT = "How does its bound compare with the direct predictor?"
 COSTS = {"shuffled_rec": "z_rec", "shuffled_dyn": "z_dyn"}  # shuffled part -> the part
 
 
@@ -90,7 +89,7 @@ def _direct(row: Mapping[Any, Any]) -> VerdictRow:
     gain = _gain(row)
     decimals = number.decimals_of_width(gain.high - gain.low)
     text = f"{row['factorizer']}: its bound gains {number.fixed(gain.value, decimals)} nats/frame "
-    text += f"over {row['best_direct']}, the best direct predictor on val."
+    text += f"over {row['best_direct']}, the best direct predictor on {row['chosen_on']}."
     return VerdictRow(
         STAGE, DIRECT, str(row["representation"]), str(row["factorizer"]), shown(), text, gain,
         beside(0.0), "nats/frame",

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import AnyHead
@@ -159,8 +160,8 @@ def train_memory(
     )  # fmt: skip
     model.engram_trunk.is_shuffled = is_shuffled
     data = (
-        material.data("train", lag_frames),
-        material.data("val", lag_frames, recipe.maximum_validation_frames),
+        material.data(TRAIN, lag_frames),
+        material.data(material.choice_part, lag_frames, recipe.maximum_validation_frames),
     )
     task = DensityTask(model, *data, device)
     run_seed = named_seed(seed, "steps", lag_frames, event)
@@ -203,7 +204,7 @@ def pack(label: str, trained: Trained) -> tuple[dict[str, np.ndarray], dict[str,
         "target": trained.base.target,
         "window_frames": trained.window_frames,
         "is_shuffled": trained.model.engram_trunk.is_shuffled,
-        "val_nll": trained.state.best_score,
+        "choice_nll": trained.state.best_score,
     }
 
 
@@ -235,7 +236,7 @@ def controls(
 
     Args:
         model: The memory.
-        mean_gate: Gives the mean gate on val.
+        mean_gate: Gives the mean gate on the choice part.
         seed: Of the permutation of the table's rows.
     """
     gate = mean_gate()

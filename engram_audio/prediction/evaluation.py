@@ -1,4 +1,4 @@
-"""Score a predictor on a stream of blocks: one code path for train, val and eval, head and null.
+"""Score a predictor on a stream of blocks: one code path for all parts, head and null.
 
 Scores of the density and of the mean are taken on every target; scores that need samples or
 candidates on an evenly thinned subset, whose size is reported. Memory is one block's.
@@ -24,12 +24,11 @@ from engram_audio.densities.reduction import (
 )
 from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.latents.targets import targets_of
+from engram_audio.latents.targets import speech_targets, targets_of
 from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.numerics.slices import EveryNth, slice_masks
 from engram_audio.prediction import negatives, scores
 
-PARTS = ("train", "val", "eval")
 COVERAGE_LEVELS = (0.5, 0.9)
 
 
@@ -158,11 +157,12 @@ class _Run:
         view = View(block, targets, self.task.lag_frames, self.task.event)
         masks = slice_masks(
             block.offsets,
-            block.energy,
             targets,
             section.slices,
             section.medial_range,
-            self.reference.energy_median,
+            speech_targets(
+                block, targets, self.task.lag_frames, self.reference.loud, section.speech_range_db
+            ),
         )
         names = frame_names(block, targets, masks)
         values, mean = view.values(), self.predictor.mean(view)

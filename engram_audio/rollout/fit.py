@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
 from engram_audio.numerics.seeds import named_seed
@@ -86,14 +87,16 @@ def method_task(
         ValueError: A part has no utterance that is long enough, or nothing can be trained.
     """
     horizon = settings.training_frames
-    train_data = path_data(material, "train", horizon)
-    val_data = path_data(material, "val", horizon, recipe.maximum_validation_frames // horizon)
+    train_data = path_data(material, TRAIN, horizon)
+    choice_data = path_data(
+        material, material.choice_part, horizon, recipe.maximum_validation_frames // horizon
+    )
     model = build_model(settings, frame_of(material), base, named_seed(seed, "weights"), train_data)
     if not any(True for _ in model.parameters()):
         raise ValueError("base: has no weights to train; name a prediction head")
     module, own = settings.behaviour()
     return module.task(
-        own, model, material.window_frames, (train_data, val_data),
+        own, model, material.window_frames, (train_data, choice_data),
         material.reference.input_scales, horizon, device,
     )  # fmt: skip
 
@@ -121,7 +124,7 @@ def fit_guard(
     seed: int,
     device: torch.device,
 ) -> AnyGuard:
-    """Learn a guard from train frames; val frames set a radius.
+    """Learn a guard from train frames; frames of the choice part set a radius.
 
     Raises:
         ValueError: No train utterance is long enough to run from.
@@ -129,13 +132,15 @@ def fit_guard(
     reference = material.reference
     mean, sd = reference.frame_mean, reference.frame_sd
     if isinstance(settings, NearestGuard | CodebookGuard):
-        train_frames, val_frames = (_part_frames(material, part) for part in ("train", "val"))
+        train_frames, choice_frames = (
+            _part_frames(material, part) for part in (TRAIN, material.choice_part)
+        )
         if isinstance(settings, NearestGuard):
-            return fit_nearest(settings, train_frames, val_frames, mean, sd).to(device)
+            return fit_nearest(settings, train_frames, choice_frames, mean, sd).to(device)
         number = named_seed(seed, "guard")
-        return fit_codebook(settings, train_frames, val_frames, mean, sd, number).to(device)
+        return fit_codebook(settings, train_frames, choice_frames, mean, sd, number).to(device)
     block = material.block
-    own = {name for name, part in material.part_of.items() if part == "train"}
+    own = {name for name, part in material.part_of.items() if part == TRAIN}
     starts = collect_starts(
         lambda: iter([block]), reference.speakers, material.window_frames,
         settings.horizon_frames, 1, max(settings.num_frames // settings.horizon_frames, 8), own,

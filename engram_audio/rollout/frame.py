@@ -31,7 +31,7 @@ def frame_of(material: Material) -> Frame:
 
 
 def linear_arrays(rungs: Sequence[Rung]) -> BaseArrays:
-    """Return the best linear null of a step on val, with its full covariance."""
+    """Return the best linear null of a step on the choice part, with its full covariance."""
     return base_for(rungs, 1, "delta", True, True).fit.arrays
 
 

@@ -1,4 +1,4 @@
-"""Score one memory and all its controls on val and eval, on the same frames."""
+"""Score one memory and all its controls on the same frames of every part but train."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,11 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
+from engram_audio.latents.block import BlockSource
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.evaluation import (
     Bound,
@@ -27,8 +29,6 @@ from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._memory import StoredMemory, candidates, read_memory
 from engram_audio.steps._prediction import load_material, open_stage, read_models
-
-PARTS = ("val", "eval")
 
 
 class Files(StepFiles):
@@ -72,8 +72,8 @@ def main(argv: list[str] | None = None) -> None:
     with load_material(frames, files.nulls, section) as material:
         models, header = _models(files, stored, material, lag, files.controls_section, device)
         with blame(files.memory):
-            for part in PARTS:
-                scores, usage = score_models(models, stage.sources[part], part, scope)
+            for part, source in held_out(stage).items():
+                scores, usage = score_models(models, source, part, scope)
                 tables.append(scores)
                 usages.append(usage)
             scores, header["kernel"] = _datastore(
@@ -84,6 +84,11 @@ def main(argv: list[str] | None = None) -> None:
     write_table(files.scores, pd.concat(tables, ignore_index=True), manifest)
     write_table(files.usage, pd.concat(usages, ignore_index=True), manifest)
     write_json(files.summary, {**manifest, **header})
+
+
+def held_out(stage: Stage) -> dict[str, BlockSource]:
+    """Return the streams of the parts that nothing was fitted on."""
+    return {part: source for part, source in stage.sources.items() if part != TRAIN}
 
 
 def _models(
@@ -100,7 +105,7 @@ def _models(
     own = stored.models["memory"]
     models: dict[str, Density] = {**stored.models, **matched}
     models |= stored.controls(
-        lambda: mean_gate(own, material.data("val", lag), device), controls.seed
+        lambda: mean_gate(own, material.data(material.choice_part, lag), device), controls.seed
     )
     for model in models.values():
         model.to(device).eval()
@@ -130,7 +135,7 @@ def _datastore(
     """Score the k-NN datastore on the memory's own state and base.
 
     A memory that was trained with its head has no base that was held out of train: its k-NN stands
-    on the linear null on which val scores it best.
+    on the linear null on which the choice part scores it best.
     """
     own = stored.models["memory"]
     base = LINEAR if stored.settings.is_joint else files.base
@@ -150,8 +155,10 @@ def _datastore(
                 store, own.key, candidate.model, own, controls.datastore_neighbors,
                 controls.datastore_queries,
             )  # fmt: skip
-            scored[candidate.name] = score_datastore(bound, stage.sources, stage.num_targets, scope)
-    chosen = min(scored, key=lambda each: scored[each].val_nll_nats)
+            scored[candidate.name] = score_datastore(
+                bound, held_out(stage), stage.num_targets, scope
+            )
+    chosen = min(scored, key=lambda each: scored[each].choice_nll_nats)
     return scored[chosen].table, {**scored[chosen].choice._asdict(), "base": chosen}
 
 

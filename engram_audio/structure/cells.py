@@ -1,4 +1,4 @@
-"""What cells hold: counts, which are effective, their means and variances on train.
+"""What cells hold: counts, which are effective, their sums, means and variances on train.
 
 A cell with fewer than `minimum_cell_frames` train frames is not effective; frames that fall into
 one are excluded, whatever their part, and counted. Effective cells are renumbered 0 .. E-1, code E
@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio.numerics.grouped import add_grouped
-from engram_audio.structure.normalization import Normalization
 from engram_audio.structure.targets import EVAL, PARTS, TRAIN
 
 # In units of the train variance: scatter below a thousandth of an SD is not rewarded.
@@ -87,74 +86,62 @@ def null_ratio_excess(labeling: Labeling, part: int) -> float:
     return float(np.sum(mass / np.maximum(labeling.counts[TRAIN], 1)) / mass.sum())
 
 
-class CellChunk(NamedTuple):
-    """Targets on their way into sums, with what all labelings share.
-
-    Attributes:
-        z: Normalised targets, [m, D], float32.
-        part: Their parts, [m].
-        squared_norm: Sums of their squares, [m, 1], float64.
-        is_train: Which are of train, [m].
-        train_squares: z^2 of those, [t, D], float32.
-    """
-
-    z: np.ndarray
-    part: np.ndarray
-    squared_norm: np.ndarray
-    is_train: np.ndarray
-    train_squares: np.ndarray
-
-
-def make_cell_chunk(z: np.ndarray, part: np.ndarray) -> CellChunk:
-    """Prepare normalised targets z, [m, D], of some parts, [m]."""
-    is_train = part == TRAIN
-    norm = np.einsum("md,md->m", z, z, dtype=np.float64)[:, None]
-    return CellChunk(z, part, norm, is_train, np.square(z[is_train]))
+def is_fitted(part: np.ndarray) -> np.ndarray:
+    """Return which frames a fit may see: those of train."""
+    return part == TRAIN
 
 
 class CellSums:
-    """Sums of z by part and cell, and of z^2 on train, float64."""
+    """Sums of z, of z^2 and of the context by cell, over frames of a fit, float64.
 
-    def __init__(self, labeling: Labeling, num_dims: int) -> None:
+    Utterances are shared out to two halves, whose cell means tell how much a mean scatters.
+
+    Attributes:
+        labeling: Cells of the targets; group E gathers what is excluded.
+        half_counts: Frames by half and group, [2, E + 1].
+        half_sum: Sums of z, [2, E + 1, D].
+        half_context: Sums of the context, [2, E + 1, P]; P = 0 where none is summed.
+        square: Sums of z^2 over both halves, [E + 1, D].
+    """
+
+    def __init__(self, labeling: Labeling, num_dims: int, num_inputs: int = 0) -> None:
         """Make empty sums; see `bytes_needed`."""
         groups = labeling.num_effective + 1
         self.labeling = labeling
-        self.sum = np.zeros((len(PARTS), groups, num_dims))
+        self.half_counts = np.zeros((2, groups), dtype=np.int64)
+        self.half_sum = np.zeros((2, groups, num_dims))
+        self.half_context = np.zeros((2, groups, num_inputs))
         self.square = np.zeros((groups, num_dims))
-        self._squared_norm = np.zeros((len(PARTS), groups, 1))
 
     @staticmethod
-    def bytes_needed(labeling: Labeling, num_dims: int) -> int:
-        """Return the size of the sums and of the tables made from them."""
-        return (labeling.num_effective + 1) * num_dims * 8 * (len(PARTS) + 3)
+    def bytes_needed(labeling: Labeling, num_dims: int, num_inputs: int = 0) -> int:
+        """Return the size of the sums and of what is made from them."""
+        groups = labeling.num_effective + 1
+        joint = 4 * groups * num_inputs + num_inputs * num_dims + groups * num_dims
+        return 8 * (6 * groups * num_dims + (joint if num_inputs else 0))
 
-    def add(self, chunk: CellChunk, span: slice) -> None:
-        """Add the targets of a span of the slice's targets."""
-        codes = self.labeling.codes[span]
-        groups, num_dims = self.square.shape
-        joint = chunk.part.astype(np.int64) * groups + codes
-        add_grouped(self.sum.reshape(-1, num_dims), chunk.z, joint)
-        add_grouped(self._squared_norm.reshape(-1, 1), chunk.squared_norm, joint)
-        add_grouped(self.square, chunk.train_squares, codes[chunk.is_train])
+    @property
+    def counts(self) -> np.ndarray:
+        """Frames of each group, [E + 1]."""
+        return self.half_counts.sum(axis=0)
 
-    def own_means(self, part: int) -> dict[str, float]:
-        """Return SSE of a part about its own cell means, and what corrects its optimism.
+    @property
+    def sum(self) -> np.ndarray:
+        """Sums of z, [E + 1, D]."""
+        return self.half_sum.sum(axis=0)
 
-        With `num_own_frames` N and `num_own_cells` K the corrected ratio is
-        (N - 1) / (N - K) * sse_own / sse_own_total (SCIENCE 0.4).
-        """
-        counts, sums = self.labeling.counts[part], self.sum[part, :-1]
-        norm = float(self._squared_norm[part, :-1].sum())
-        used = counts > 0
-        frames = int(counts.sum())
-        between = np.einsum("ed,ed->", sums[used], sums[used] / counts[used, None])
-        grand = sums.sum(axis=0)
-        return {
-            "sse_own": norm - float(between),
-            "sse_own_total": norm - float(grand @ grand) / max(frames, 1),
-            "num_own_frames": frames,
-            "num_own_cells": int(used.sum()),
-        }
+    def add(
+        self, z: np.ndarray, codes: np.ndarray, half: np.ndarray, context: np.ndarray | None = None
+    ) -> None:
+        """Add frames of a fit: z [m, D], codes [m], halves [m] and maybe the context [m, P]."""
+        groups = self.half_counts.shape[1]
+        place = half.astype(np.int64) * groups + codes
+        size = self.half_counts.size
+        self.half_counts += np.bincount(place, minlength=size).reshape(2, groups)
+        add_grouped(self.half_sum.reshape(size, -1), z, place)
+        add_grouped(self.square, np.square(z), codes)
+        if context is not None:
+            add_grouped(self.half_context.reshape(size, -1), context, place)
 
 
 class CellTables(NamedTuple):
@@ -162,46 +149,28 @@ class CellTables(NamedTuple):
 
     Attributes:
         mean: [E + 1, D], float32; row E is the train grand mean, 0.
-        precision: 1 / shrunk variance, [E + 1, D], float32.
-        constant: -1/2 sum_d log(variance / pooled variance), [E + 1], float32.
-        head_mean: Means along the leading principal directions, [E + 1, Q], float32.
-        within: Variance within effective cells over all of train, [D].
-        pooled: Floored variance of z on train, [D].
+        variance: Shrunk variance, [E, D].
+        scatter: Squared error of the cells' own train frames, [E].
     """
 
     mean: np.ndarray
-    precision: np.ndarray
-    constant: np.ndarray
-    head_mean: np.ndarray
-    within: np.ndarray
-    pooled: np.ndarray
+    variance: np.ndarray
+    scatter: np.ndarray
 
 
-def cell_tables(
-    sums: CellSums, normalization: Normalization, shrinkage_frames: float, num_head: int
-) -> CellTables:
+def cell_tables(sums: CellSums, shrinkage_frames: float) -> CellTables:
     """Make lookup tables from train sums.
 
     A cell's variance is (n s^2 + a w) / (n + a): s^2 its own, w the one within cells over all of
     train, a = `shrinkage_frames`.
     """
-    groups, num_dims = sums.square.shape
-    counts = sums.labeling.counts[TRAIN][:, None]
-    mean = np.zeros((groups, num_dims))
-    mean[:-1] = sums.sum[TRAIN, :-1] / np.maximum(counts, 1)
+    counts = sums.counts[:-1, None]
+    mean = sums.sum
+    mean[:-1] /= np.maximum(counts, 1)
+    mean[-1] = 0.0
     scatter = np.maximum(sums.square[:-1] - counts * mean[:-1] ** 2, 0)
-    pooled = np.maximum(normalization.variance, VARIANCE_FLOOR)
     within = np.maximum(scatter.sum(axis=0) / max(int(counts.sum()), 1), VARIANCE_FLOOR)
-    variance = np.empty_like(mean)
-    variance[:-1] = (scatter + shrinkage_frames * within) / np.maximum(counts + shrinkage_frames, 1)
-    variance[-1] = pooled
-    np.maximum(variance, VARIANCE_FLOOR, out=variance)
-    head = normalization.directions[:, :num_head]
+    variance = (scatter + shrinkage_frames * within) / np.maximum(counts + shrinkage_frames, 1)
     return CellTables(
-        mean=mean.astype(np.float32),
-        precision=(1 / variance).astype(np.float32),
-        constant=(-0.5 * np.log(variance / pooled).sum(axis=1)).astype(np.float32),
-        head_mean=(mean @ head).astype(np.float32),
-        within=within,
-        pooled=pooled,
+        mean.astype(np.float32), np.maximum(variance, VARIANCE_FLOOR), scatter.sum(axis=1)
     )

@@ -40,13 +40,15 @@ def test_worlds_are_representations_that_the_study_does_not_decide_on():
 
 
 def test_worlds_run_with_the_registered_part_of_the_study():
-    """Registered keys, their floors, the registered lag and slices, and nothing else."""
+    """Their keys, the oracles of these, the registered lag and slices, and nothing else."""
     config = parse_config(demo())
     structure = studies.worlds_structure(config)
     assert set(config.views.judged_slices) <= set(structure.slices)
     assert set(structure.lags_frames) == {1, config.decision.lag_frames}
     names = set(studies.worlds_families(config))
-    assert names == {key.split(".")[0] for key in config.decision.keys} | {"target_oracle"}
+    assert names == {key.split(".")[0] for key in config.calibration.worlds.keys} | {
+        "target_oracle"
+    }
 
 
 @pytest.mark.parametrize(
@@ -101,12 +103,10 @@ def test_no_key_beats_the_exact_predictor(ratio: float, passes: bool):
 
 
 def test_the_null_slice_of_a_gated_world_is_judged_there():
-    """silence: exactly 1 in high_energy, no claim about all frames."""
+    """silence: exactly 1 in speech, no claim about all frames."""
     world = make_world("silence", 0)
-    rows = published_rows(
-        "silence", world, world.exact_truths((1, 2)), published(0.9, "high_energy")
-    )
-    assert [row.passes for row in rows if "high_energy" in row.quantity] == [False]
+    rows = published_rows("silence", world, world.exact_truths((1, 2)), published(0.9, "speech"))
+    assert [row.passes for row in rows if "speech" in row.quantity] == [False]
     rows = published_rows("silence", world, world.exact_truths((1, 2)), published(0.9))
     assert not [row for row in rows if "nothing to know" in row.quantity]
 

@@ -105,6 +105,17 @@ def test_what_is_asked_of_a_gain_is_the_largest_gain_on_a_surrogate(predicted):
     assert "surrogates gain up to" in row.reason
 
 
+def test_three_seeds_are_judged_by_the_interval_over_seeds_and_speakers(predicted):
+    """With fewer seeds the same columns are there, and the row is that of the first seed."""
+    over = {"gain_seeds_nats": 5.0, "gain_seeds_nats_low": -1.0, "gain_seeds_nats_high": 11.0}
+    rows = [
+        of_cases(predicted.assign(num_seeds=count, **over))[f"{STEP} at lag 1"] for count in (2, 3)
+    ]
+    assert rows[0].measured == of_cases(predicted)[f"{STEP} at lag 1"].measured
+    assert rows[1].measured == Measured(5.0, -1.0, 11.0) and rows[1].outcome == UNDECIDED
+    assert "over 3 seeds" in rows[1].reason and "seeds" not in rows[0].reason
+
+
 # --- factorizer -----------------------------------------------------------------------------------
 
 

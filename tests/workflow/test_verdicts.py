@@ -62,7 +62,7 @@ def decision(tmp_path_factory, demo_config):
     pca = {"inputs": ["raw"], "quantizers": [{"kind": "kmeans", "codebook_sizes": [64]}]}
     nothing = {"representations": []}
     overlay = {
-        "splits": {"seeds": [0], "eval_fraction": 1 / 3, "val_fraction": 0.1},
+        "splits": {"seeds": [0], "eval_fraction": 1 / 3},
         "representations": {"analysed": list(KINDS), "library": rows},
         "structure": {
             "families": ["pca", "target_oracle"],
@@ -71,7 +71,7 @@ def decision(tmp_path_factory, demo_config):
         "prediction": nothing, "factorizer": nothing, "memory": nothing, "rollout": nothing,
         "comparison": nothing,
         "calibration": {"worlds": {"names": []}},
-        "decision": {"representation": "noise", "keys": ["pca.raw.kmeans_64"]},
+        "decision": {"representation": "noise"},
     }  # fmt: skip
     config = {**studies.merged(demo_config, overlay), "pathvars": {}}
     path = write_config(folder, config)

@@ -42,7 +42,7 @@ class Material(NamedTuple):
     source: BlockSource
     is_held: bool
     frame_index: FrameIndex
-    places: Mapping[tuple[str, int], SliceData]
+    places: Mapping[tuple[SliceName, int], SliceData]
     section: StructureSection
 
     @property
@@ -80,7 +80,7 @@ def prepare(
         place: SliceData(targets, own)
         for (place, targets), own in zip(cut.items(), fitted, strict=True)
     }
-    places = {
+    places: dict[tuple[SliceName, int], SliceData] = {
         (name, lag): known[name, lag if name == "speech" else lags[name][0]]
         for name in section.slices
         for lag in section.lags_frames

@@ -17,8 +17,6 @@ from engram_audio.structure.targets import (
     select_targets,
 )
 
-NO_ENERGY = "not_attempted: the representation has no energies, so there is no slice of speech"
-
 
 class SliceData(NamedTuple):
     """One slice at one lag: its targets and the train statistics of delta in them."""

@@ -16,6 +16,7 @@ from engram_audio.structure.targets import (
     index_frames,
     select_targets,
 )
+from engram_audio.views import SliceName
 
 
 class SliceData(NamedTuple):

@@ -64,7 +64,7 @@ def _of_structure(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDeman
 
 
 def _of_decision(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
-    """Each candidate on each judged slice: its cells in train, and a frame to judge.
+    """The candidate that needs least on each judged slice: its cells in train, a frame to judge.
 
     Without any key on any slice nothing is judged. One slice that lacks frames leaves the gate
     undecided there, and another slice may still decide it.
@@ -78,8 +78,7 @@ def _of_decision(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand
     yield _cells(subject, least, needs[least], reach_frames=reach)
     for name in views.judged_slices:
         where = {"reach_frames": reach, "slice": name, "medial_range": views.medial_range}
-        for key, count in needs.items():
-            yield _cells(subject, key, count, is_fatal=False, **where)
+        yield _cells(subject, least, needs[least], is_fatal=False, **where)
         for part in ("val", "eval"):
             yield _frames(
                 subject, "views.judged_slices", f"to judge slice {name}",

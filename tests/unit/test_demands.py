@@ -74,12 +74,13 @@ STUDIES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[Any, Any], list[s
         ARRAYS, {"prediction.lags_frames": [1, 293]}, LARGE,
         [f"{HEAD}: no val utterance", f"{HEAD}: no eval utterance"]),
     "fewer frames than the cells of a key need": (
-        ARRAYS, {"structure.minimum_cell_frames": 2000}, LARGE,
+        ARRAYS, {"structure.minimum_cell_frames": 3000}, LARGE,
         ["structure.minimum_cell_frames: arrays has at most 35340 train frames with",
          "structure.minimum_cell_frames: arrays has at most 35340 train frames with"]),
     "a judged slice has too few of them": (
-        ARRAYS, {"structure.minimum_cell_frames": 400}, LARGE,
-        ["structure.minimum_cell_frames: arrays has at most 17670 train frames of slice high_"]),
+        ARRAYS, {"views.judged_slices": ["all", "initial"],
+                 "structure.minimum_cell_frames": 400}, LARGE,
+        ["structure.minimum_cell_frames: arrays has at most 5460 train frames of slice initial"]),
     "a judged slice has no frame on eval": (
         ARRAYS, {"views.judged_slices": ["all", "initial"], "structure.minimum_cell_frames": 1},
         corpus([600] * 60, [300] * 20, [60] * 20),
@@ -140,7 +141,7 @@ def test_what_cannot_be_answered_is_one_line_that_names_its_key(name: str):
 def test_a_slice_that_lacks_frames_is_told_and_a_study_without_any_key_is_refused():
     """The gate may be decided on another slice; without one key nothing is judged."""
     parts = {0: part_facts(*LARGE)}
-    for least, is_refused in ((400, False), (2000, True)):
+    for least, is_refused in ((400, False), (3000, True)):
         document = studies.changed(ARRAYS, "structure.minimum_cell_frames", least)
         demands = Plan(parse_config(document)).demands["arrays"].demands
         assert bool(list(shortfalls(demands, parts, NUM_DIMS))) == is_refused
@@ -163,8 +164,8 @@ def test_frames_are_counted_as_the_stages_count_them(name: Any):
     assert num_frames(lengths / RATE_HZ, asked).tolist() == lengths.tolist()
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     targets = target_rows(offsets, 8, 4)
-    energy = np.zeros(offsets[-1])
-    masks = slice_masks(offsets, energy, targets, [name], (0.17, 0.83), 0.0)
+    everywhere = np.ones(len(targets), dtype=bool)
+    masks = slice_masks(offsets, targets, [name], (0.17, 0.83), everywhere)
     assert count_targets(lengths, asked) == masks.sum()
 
 

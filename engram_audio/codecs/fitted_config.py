@@ -36,12 +36,12 @@ class CodecKind(Kind):
     """What all codecs share.
 
     Attributes:
-        TRAINER: Dotted name of the module that builds its training task; None where it is not
+        TRAINER: Dotted name of the module that builds its training task; "" where it is not
             trained here.
         has_linear_decoder: Whether its way back to log-mel is a matrix in its weights.
     """
 
-    TRAINER: ClassVar[str | None] = None
+    TRAINER: ClassVar[str] = ""
     has_linear_decoder: ClassVar[bool] = False
 
     @property
@@ -175,7 +175,6 @@ class CodecHealthSettings(Section):
 class TrainedCodecSettings(FittedCodecSettings):
     """A variational autoencoder that the workflow trains; its latents are posterior means."""
 
-    TRAINER: ClassVar[str]
     uses_torch: ClassVar[bool] = True
 
     num_dims: Width = Field(description="Latent dimension D.")

@@ -64,25 +64,35 @@ def _of_structure(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDeman
 
 
 def _of_decision(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
-    """Each registered key on each judged slice: its cells in train, and a frame to judge."""
+    """Each registered key on each judged slice: its cells in train, and a frame to judge.
+
+    Without any key on any slice nothing is judged. One slice that lacks frames leaves the gate
+    undecided there, and another slice may still decide it.
+    """
     decision, stage, views = config.decision, config.structure, config.views
     if decision.representation != subject.name:
         return
     reach = views.window_frames - 1 + max(stage.lags_frames)
+    needs = _frames_of_keys(config)
+    least = min(needs, key=lambda key: needs[key])
+    yield _cells(subject, least, needs[least], reach_frames=reach)
     for name in views.judged_slices:
         where = {"reach_frames": reach, "slice": name, "medial_range": views.medial_range}
-        for key, least in _frames_of_keys(config).items():
-            yield _frames(
-                subject, "structure.minimum_cell_frames",
-                f"for the cells of decision.keys {key}",
-                f"lower it, register a smaller codebook, {MORE_FRAMES}",
-                part="train", minimum=least, **where,
-            )  # fmt: skip
+        for key, count in needs.items():
+            yield _cells(subject, key, count, is_fatal=False, **where)
         for part in ("val", "eval"):
             yield _frames(
                 subject, "views.judged_slices", f"to judge slice {name}",
-                f"leave {name} out, {LONGER}", part=part, **where,
+                f"leave {name} out, {LONGER}", part=part, is_fatal=False, **where,
             )  # fmt: skip
+
+
+def _cells(subject: Subject, key: str, count: int, **where: Any) -> FramesDemand:
+    return _frames(
+        subject, "structure.minimum_cell_frames", f"for the cells of decision.keys {key}",
+        f"lower it, register a smaller codebook, {MORE_FRAMES}", part="train", minimum=count,
+        **where,
+    )  # fmt: skip
 
 
 def _frames_of_keys(config: WorkflowConfig) -> dict[str, int]:

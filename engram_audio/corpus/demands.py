@@ -45,6 +45,11 @@ class _Demand(Section):
     minimum: Count = Field(description="How many are needed.")
     purpose: Text = Field(description="Ends the sentence `... needed`, for example `for 5 folds`.")
     remedy: Text = Field(description="What to do.")
+    is_fatal: bool = Field(
+        default=True,
+        description="Whether the study cannot be answered without it; else it is told, and the "
+        "report will say the same of the numbers.",
+    )
 
 
 class SpeakersDemand(_Demand):

@@ -35,7 +35,7 @@ def part_facts(utterances: pd.DataFrame, splits: pd.DataFrame) -> dict[str, Part
     """
     joined = splits.merge(utterances[["utterance_id", "duration_s"]], on="utterance_id")
     return {
-        str(part): PartFacts(rows["speaker_id"].nunique(), rows["duration_s"].to_numpy(float))
+        str(part): PartFacts(len(set(rows["speaker_id"])), rows["duration_s"].to_numpy(float))
         for part, rows in joined.groupby("split")
     }
 
@@ -44,6 +44,7 @@ def shortfalls(
     demands: Iterable[AnyDemand],
     parts: Mapping[int, Mapping[str, PartFacts]],
     num_dims: int | None = None,
+    is_fatal: bool = True,
 ) -> Iterator[str]:
     """Yield one line for each demand that is not met: key, what was found, what is asked, remedy.
 
@@ -53,10 +54,11 @@ def shortfalls(
         demands: Of the plan.
         parts: What the parts hold, by split seed and part.
         num_dims: Dimensions of the latents, where the demand does not say.
+        is_fatal: Whether the demands that the study cannot do without are looked at, or the others.
     """
     told: set[tuple[str, str]] = set()
     nothing = PartFacts(0, np.zeros(0))
-    for demand in demands:
+    for demand in (demand for demand in demands if demand.is_fatal == is_fatal):
         for seed in demand.split_seeds:
             facts = parts[seed].get(demand.part, nothing)
             problem = _problem(demand, facts, num_dims)

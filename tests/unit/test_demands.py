@@ -45,7 +45,8 @@ def told(document: dict[str, Any], name: str, tables: tuple[Any, Any]) -> list[s
     demands = Demands.model_validate_json(plan.demands[name].model_dump_json()).demands
     seeds = {seed for demand in demands for seed in demand.split_seeds}
     parts = dict.fromkeys(seeds, part_facts(*tables))
-    return list(shortfalls(demands, parts, NUM_DIMS))
+    fatal = list(shortfalls(demands, parts, NUM_DIMS))
+    return [*fatal, *shortfalls(demands, parts, NUM_DIMS, is_fatal=False)]
 
 
 @pytest.mark.parametrize(("document", "name"), [(ARRAYS, "arrays"), (DEMO, "demo_speech")])
@@ -74,7 +75,8 @@ STUDIES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[Any, Any], list[s
         [f"{HEAD}: no val utterance", f"{HEAD}: no eval utterance"]),
     "fewer frames than the cells of a key need": (
         ARRAYS, {"structure.minimum_cell_frames": 2000}, LARGE,
-        ["structure.minimum_cell_frames: arrays has at most"]),
+        ["structure.minimum_cell_frames: arrays has at most 35340 train frames with",
+         "structure.minimum_cell_frames: arrays has at most 35340 train frames with"]),
     "a judged slice has too few of them": (
         ARRAYS, {"structure.minimum_cell_frames": 400}, LARGE,
         ["structure.minimum_cell_frames: arrays has at most 17670 train frames of slice high_"]),
@@ -127,10 +129,22 @@ def test_what_cannot_be_answered_is_one_line_that_names_its_key(name: str):
         document = studies.changed(document, key, value)
     lines = told(document, "arrays" if STUDIES[name][0] is ARRAYS else "demo_speech", tables)
     for start in starts:
-        (line,) = (line for line in lines if line.startswith(start))
+        found = [line for line in lines if line.startswith(start)]
+        assert len(found) == starts.count(start)
+        line = found[0]
         assert line.isprintable() and "; " in line and "needed" in line
     if len(starts) == 1 and name != "fewer frames than components of a codec":
         assert len(lines) == 1, lines
+
+
+def test_a_slice_that_lacks_frames_is_told_and_a_study_without_any_key_is_refused():
+    """The gate may be decided on another slice; without one key nothing is judged."""
+    parts = {0: part_facts(*LARGE)}
+    for least, is_refused in ((400, False), (2000, True)):
+        document = studies.changed(ARRAYS, "structure.minimum_cell_frames", least)
+        demands = Plan(parse_config(document)).demands["arrays"].demands
+        assert bool(list(shortfalls(demands, parts, NUM_DIMS))) == is_refused
+        assert len(list(shortfalls(demands, parts, NUM_DIMS, is_fatal=False))) == 1
 
 
 def demand(**changes: Any) -> FramesDemand:

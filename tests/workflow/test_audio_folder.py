@@ -214,10 +214,11 @@ def test_wav_of_every_kind_is_read_and_leftovers_of_macos_are_named(tmp_path: Pa
     """Extensible and RF64 headers, five channels, other names of the suffix, bytes at the end."""
     root = write_folder(tmp_path / "root")
     wave = noise(60)
-    for name, more in (
+    kinds: tuple[tuple[str, dict[str, Any]], ...] = (
         ("a.wav", {"format": "WAVEX", "subtype": "PCM_24"}), ("b.wav", {"format": "RF64"}),
         ("c.WAV", {}), ("d.Wave", {"format": "WAV"}), ("e.wav", {"format": "WAV"}),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for name, more in kinds:
         wave = wave + 1e-3  # no two alike
         soundfile.write(root / "spk00" / name, wave, RATE, **more)
     five = np.random.default_rng(1).uniform(-0.3, 0.3, (2 * RATE, 5))

@@ -184,7 +184,7 @@ def _of_rollout(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]
 
 def _of_codec(name: str, codec: Any) -> Iterator[AnyDemand]:
     subject = Subject(name, codec.corpus, (codec.split_seed,), codec.frames[0])
-    if codec.TRAINER is None:
+    if not codec.TRAINER:
         yield _frames(
             subject, f"codecs.library.{name}.num_components", "to fit the components",
             f"lower it, {MORE_FRAMES}", part="train", reach_frames=0,

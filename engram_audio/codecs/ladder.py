@@ -30,7 +30,7 @@ def expand_ladders(
     for name, ladder in ladders.items():
         require(f"codecs.ladders.{name}.codec", ladder.codec, codecs)
         codec = codecs[ladder.codec]
-        if codec.TRAINER is None:
+        if not codec.TRAINER:
             raise ValueError(
                 f"codecs.ladders.{name}.codec: {ladder.codec!r} is a {codec.kind}, which has no "
                 "beta; name a mel_vae or a vae"

@@ -25,11 +25,11 @@ class CodecPlan:
     def fitted(self) -> str:
         """Regular expression of the codecs that are fitted in closed form; may match nothing."""
         rows = self._codecs.items()
-        return pattern([name for name, row in rows if row.fitted_on and row.TRAINER is None])
+        return pattern([name for name, row in rows if row.fitted_on and not row.TRAINER])
 
     def trained(self) -> str:
         """Regular expression of the codecs that the workflow trains; may match nothing."""
-        return pattern([name for name, row in self._codecs.items() if row.TRAINER is not None])
+        return pattern([name for name, row in self._codecs.items() if row.TRAINER])
 
     def fitted_on(self, codec: str) -> tuple[str, int]:
         """Corpus and split seed whose train speakers fit a codec."""
@@ -58,6 +58,6 @@ class CodecPlan:
     def trainer_code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
         """The task that trains a codec, and no plugin's code."""
         trainer = self._codecs[wildcards.codec].TRAINER
-        if trainer is None:
+        if not trainer:
             raise KeyError(f"{wildcards.codec} is not trained")
         return (trainer,), ""

@@ -7,7 +7,7 @@ from engram_audio.config import WorkflowConfig, used_codecs
 from engram_audio.corpus.demands import AnyDemand, Demands, FramesDemand, SpeakersDemand, Subject
 from engram_audio.structure.config import context_keys
 
-PARTS = ("train", "choice", "eval")
+CHOSEN = ("train", "choice", "eval")  # what a stage is fitted, chosen and scored on
 LONGER = "or bring longer utterances"
 MORE_FRAMES = "or bring more speech"
 SPOKEN_BY_TWO = 2  # with one speaker's val, the fold that holds that speaker out has none
@@ -55,7 +55,7 @@ def _frames(subject: Subject, key: str, purpose: str, remedy: str, **more: Any) 
 
 def _of_structure(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
     window, lag = config.views.window_frames, max(config.structure.lags_frames)
-    for part in ("val", *PARTS):  # val: for what is lost on new speakers
+    for part in ("val", *CHOSEN):  # val: for what is lost on new speakers
         yield _frames(
             subject, "structure.lags_frames", f"by a window of {window} and a lag of {lag} frames",
             f"shorten it or views.window_frames, {LONGER}", part=part,
@@ -115,7 +115,7 @@ def _of_surrogates(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDema
 
 def _of_prediction(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
     window, lag = config.views.window_frames, max(config.prediction.lags_frames, default=1)
-    for part in PARTS if subject.name in config.prediction.representations else ():
+    for part in CHOSEN if subject.name in config.prediction.representations else ():
         yield _frames(
             subject, "prediction.lags_frames", f"by a window of {window} and a lag of {lag} frames",
             f"shorten it or views.window_frames, {LONGER}", part=part,

@@ -12,7 +12,8 @@ from engram_audio.quantities import Amount, Count, CountOrZero, Fractions, Seeds
 from engram_audio.section import Section
 from engram_audio.views import SliceName
 
-Part = Literal["train", "val", "choice", "eval"]  # choice: `corpus.parts.choice_part`
+CHOICE = "choice"  # select, or val where a split has no select
+Part = Literal["train", "val", "select", "eval", "choice"]
 
 
 class Subject(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from engram_audio import windows
-from engram_audio.corpus.demands import AnyDemand, FramesDemand, SpeakersDemand
-from engram_audio.corpus.parts import choice_part
+from engram_audio.corpus.demands import CHOICE, AnyDemand, FramesDemand, SpeakersDemand
+from engram_audio.corpus.split_parts import choice_part
 from engram_audio.numerics.slices import slice_masks
 
 
@@ -61,7 +61,7 @@ def shortfalls(
     nothing = PartFacts(0, np.zeros(0))
     for demand in (demand for demand in demands if demand.is_fatal == is_fatal):
         for seed in demand.split_seeds:
-            part = choice_part(parts[seed]) if demand.part == "choice" else demand.part
+            part = choice_part(parts[seed]) if demand.part == CHOICE else demand.part
             problem = _problem(demand, part, parts[seed].get(part, nothing), num_dims)
             if problem and (demand.key, part) not in told:
                 told.add((demand.key, part))

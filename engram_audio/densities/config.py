@@ -209,7 +209,7 @@ class PluginHead(Plugin, _Head):
     FUNCTIONS: ClassVar[tuple[str, ...]] = ("build",)
 
     num_components: Count | None = Field(
-        description="Components, which its marginal doubles while val gains; null: it has none."
+        description="Components, which its marginal doubles while select gains; null: it has none."
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from engram_audio import windows
-from engram_audio.corpus.parts import TRAIN, choice_part
+from engram_audio.corpus.split_parts import TRAIN, choice_part
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import AnyHead, HeadSection
 from engram_audio.densities.data import WindowData, thin, window_data

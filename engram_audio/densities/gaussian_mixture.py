@@ -122,13 +122,13 @@ class Mixture(DensityHead):
             *targets(), self.num_components, np.exp(np.maximum(floor, low)), self.is_heavy_tailed,
             generator, minimum_gain,
         )  # fmt: skip
-        return flat_parameters(mixture, self.is_heavy_tailed)
+        return head_parameters(mixture)
 
 
-def flat_parameters(mixture: MixtureParameters, is_heavy_tailed: bool) -> Tensor:
-    """Return a mixture fitted by EM as the parameters of its head, [P]."""
+def head_parameters(mixture: MixtureParameters) -> Tensor:
+    """Return a mixture as the parameters of its head, [P]."""
     parts = [np.log(mixture.weights), mixture.means.ravel(), np.log(mixture.scales).ravel()]
-    if is_heavy_tailed:
+    if mixture.is_student:
         excess = mixture.freedom - MINIMUM_FREEDOM - FREEDOM_MARGIN
         parts.append(excess + np.log(-np.expm1(-excess)))  # inverse of softplus
     return torch.as_tensor(np.concatenate(parts), dtype=torch.float32)

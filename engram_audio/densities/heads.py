@@ -61,7 +61,7 @@ class DensityHead(nn.Module, ABC):
         """Return parameters without context, [P], fitted by EM; None for a family without EM.
 
         Args:
-            targets: Gives whitened train and val targets, each [M, D], float64.
+            targets: Gives whitened targets of train and of the choice part, each [M, D], float64.
             log_floor: Log of the smallest scale per dimension, [D].
             seed: Decides the start.
             minimum_gain: Nats on the choice part that ten steps must bring.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.base import LinearBase, noise_floor
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import RidgeMixtureSection
@@ -21,7 +21,7 @@ from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.events import RIDGE_MIXTURE
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material, events_trained
-from engram_audio.densities.gaussian_mixture import GaussianMixture, flat_parameters
+from engram_audio.densities.gaussian_mixture import GaussianMixture, head_parameters
 from engram_audio.densities.marginal_em import MixtureParameters, fit_mixture
 from engram_audio.densities.marginals import whitened_targets
 from engram_audio.densities.null_storage import Arrays, base_arrays, base_from
@@ -153,10 +153,10 @@ def build_ridge_mixture(fit: RidgeMixture) -> ConditionalDensity:
     """Return the null as a density."""
     num_components, num_dims = fit.mixture.means.shape
     shape = (num_dims, num_components, LOG_SCALE_RANGE, None)
-    is_student = bool(np.isfinite(fit.mixture.freedom).all())
+    is_student = fit.mixture.is_student
     head = StudentTMixture(*shape, is_tail_shared=True) if is_student else GaussianMixture(*shape)
-    parameters = flat_parameters(fit.mixture, is_student)
-    return ConditionalDensity(LinearBase(fit.base), FreeParameters(parameters), head)
+    parameters = FreeParameters(head_parameters(fit.mixture))
+    return ConditionalDensity(LinearBase(fit.base), parameters, head)
 
 
 def pack_ridge_mixtures(

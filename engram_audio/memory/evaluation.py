@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from engram_audio import windows
-from engram_audio.corpus.parts import choice_part
+from engram_audio.corpus.split_parts import choice_part
 from engram_audio.densities.base import Batch
 from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.densities.data import WindowData, window_data

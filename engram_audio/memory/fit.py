@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.base import Batch
 from engram_audio.densities.data import WindowData
 from engram_audio.densities.density import ConditionalDensity, Density
@@ -192,7 +192,7 @@ def held_out(
     """Give train targets in batches, each with the fold's model that has not seen its speakers.
 
     Args:
-        material: Train and val.
+        material: Train and the choice part.
         data: Train targets.
         items: Those that are wanted, shape [n].
         fold_models: A model for each fold.

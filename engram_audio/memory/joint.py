@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import AnyHead

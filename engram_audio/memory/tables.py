@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.corpus.parts import PARTS, choice_part
+from engram_audio.corpus.split_parts import PARTS, choice_part
 from engram_audio.densities.comparison import (
     Cell,
     SumTable,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.corpus.parts import EVAL, choice_part
+from engram_audio.corpus.split_parts import EVAL, choice_part
 from engram_audio.rollout.config import AnyMethod
 
 EVENTS = ("delta", "position")

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
 from engram_audio.numerics.seeds import named_seed

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engram_audio.corpus.parts import PARTS
+from engram_audio.corpus.split_parts import PARTS
 from engram_audio.densities.comparison import described, with_intervals
 from engram_audio.numerics.pareto import beaten
 from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling

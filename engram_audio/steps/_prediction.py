@@ -10,7 +10,7 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.resident import block_source, kept_source, resident_block
 from engram_audio.artifacts.tensors import read_tensors
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.config import (
     PredictionEvaluationSection,
     PredictionSection,
@@ -56,7 +56,7 @@ def open_stage(
     parts = index["utterance_id"].map(frames.part_of.__getitem__)
     noise_sd = noise_of(reference, section)
     sources, num_targets = {}, {}
-    for part in frames.parts:
+    for part in frames.present_parts:
         rows = np.flatnonzero(parts == part)
         counts = most_targets(index["num_frames"].to_numpy()[rows], section)
         names = index["utterance_id"].to_numpy()[rows].tolist()

@@ -9,7 +9,7 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material

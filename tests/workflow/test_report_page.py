@@ -155,7 +155,7 @@ def test_figures_state_estimator_n_resampling_and_assumption(document):
 
 
 def test_numbers_stand_with_interval_and_null(html):
-    assert "Surrogate ratio" in html
+    assert "Linear R²" in html
     assert re.search(r"0\.\d+ \[0\.\d+, 0\.\d+\]", html)
 
 
@@ -231,7 +231,11 @@ FIRST = ("structure", "linear", "curves", "ngrams", "speakers", "corpus", "exclu
 
 
 @pytest.mark.parametrize(
-    ("question", "own"), [("structure", ()), ("memory", ("memory", "memory_verdict"))]
+    ("question", "own"),
+    [
+        ("structure", ()),
+        pytest.param("memory", ("memory", "memory_verdict"), marks=pytest.mark.slow),
+    ],
 )
 def test_a_page_of_one_question_says_of_every_other_stage_that_it_was_not_run(question, own):
     """Not that the study does not ask it: this page cannot know."""

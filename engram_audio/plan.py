@@ -7,8 +7,7 @@ heavy.
 from collections import Counter
 from typing import Any
 
-from engram_audio.calibration.config import WORLD_PREFIX
-from engram_audio.calibration.names import OVERLAPPING_WORLDS
+from engram_audio.calibration.config import OVERLAPPING_WORLDS, WORLD_PREFIX
 from engram_audio.codecs.plan import CodecPlan
 from engram_audio.comparison.plan import ComparisonPlan
 from engram_audio.config import WorkflowConfig, used_codecs, used_corpora

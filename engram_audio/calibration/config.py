@@ -14,6 +14,8 @@ from engram_audio.quantities import Amount, Count, CountRange, InnerShare, Liste
 from engram_audio.section import Section
 
 WORLD_PREFIX = "world_"  # representation of a calibration world: world_<name>
+# Frames that share samples with a frame, itself included; 1 in the worlds that are not named.
+OVERLAPPING_WORLDS = {"overlap": 2, "overlap_symbols": 4}
 
 NumSpeakers = Annotated[int, Field(ge=2, le=MAXIMUM_SPEAKERS)]
 Effect = Annotated[float, Field(gt=-1, lt=1)]

@@ -35,5 +35,3 @@ WORLD_NAMES = (
     "logistic_rotated",
     "junk",
 )
-# Frames that share samples with a frame, itself included; 1 in the worlds that are not named.
-OVERLAPPING_WORLDS = {"overlap": 2, "overlap_symbols": 4}

@@ -32,7 +32,6 @@ EXCUSED = {
         _module_absolute_name allow_tf32 deterministic output_size seekable
     """,
     "a mark of files that a step may declare, though none does today": """
-        Source
     """,
     "what tests compare the package with": """
         eval_block first_frames imported_modules num_windows

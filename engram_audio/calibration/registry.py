@@ -4,11 +4,14 @@ import dataclasses
 import difflib
 from typing import Any, Literal, NamedTuple
 
+from engram_audio.calibration.added import added_truths
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.truths import combine, hidden_key_truths, oracle_truths
 from engram_audio.calibration.world import World
 from engram_audio.calibration.worlds_chaos import LogisticMaps
+from engram_audio.calibration.worlds_filtered import OverlapSymbols, Pulses
+from engram_audio.calibration.worlds_gate import Seasonal, Sines, SpeakerAutoregression
 from engram_audio.calibration.worlds_gated import BoundaryCycle, SilentCycle
 from engram_audio.calibration.worlds_junk import JunkDimensions
 from engram_audio.calibration.worlds_linear import (
@@ -17,9 +20,10 @@ from engram_audio.calibration.worlds_linear import (
     HiddenRotations,
     MovingAverage,
 )
-from engram_audio.calibration.worlds_motif import Motifs
+from engram_audio.calibration.worlds_motif import Motifs, NearCopies
 from engram_audio.calibration.worlds_ring import LimitCycle
 from engram_audio.calibration.worlds_spikes import Spikes
+from engram_audio.calibration.worlds_stochvol import StochasticVolatility
 from engram_audio.calibration.worlds_table import SymbolTable
 from engram_audio.calibration.worlds_walk import Bimodal, Direction, Drift, Magnitude, ScaleWalk
 from engram_audio.errors import InputError
@@ -145,6 +149,41 @@ WORLDS: dict[str, WorldSpec] = {
         "structure",
         "8 of 512 dimensions matter; a decoder knows which",
     ),
+    "seasonal": _linear("the frame of seven frames ago, and noise", Seasonal),
+    "sines": _linear("sines with Gaussian amplitudes", Sines),
+    "spiky_var": _linear("innovations x 10, one frame in 50", Spikes, scale=10.0, probability=0.02),
+    "ar_speakers": WorldSpec(
+        SpeakerAutoregression, {}, OPEN, "structure", "every speaker has a coefficient of their own"
+    ),
+    "ar_speakers_signs": WorldSpec(
+        SpeakerAutoregression,
+        {"smallest": -0.8, "largest": 0.8, "is_signed": True},
+        OPEN,
+        "structure",
+        "a speaker's coefficient is .8 or -.8: the context tells which",
+    ),
+    "pulses": WorldSpec(Pulses, {}, OPEN, "structure", "a linear filter, a nonlinear prediction"),
+    "overlap_symbols": WorldSpec(
+        OverlapSymbols, {}, OPEN, "structure", "four neighbouring frames share a symbol"
+    ),
+    "stochvol": WorldSpec(
+        StochasticVolatility, {}, OPEN, "structure", "structure in the spread only"
+    ),
+    "silent_motifs": WorldSpec(
+        SilentCycle, {"low_fraction": 0.8}, OPEN, "structure", "80 % silence, motifs only there"
+    ),
+    "near_copies": WorldSpec(
+        NearCopies, {}, OPEN, "structure", "eval speakers repeat utterances of train speakers"
+    ),
+    "unequal_lognormal": WorldSpec(
+        Motifs, {"speaker_sizes": "lognormal"}, OPEN, "structure", "type2 with log-normal speakers"
+    ),
+    "unequal_third": WorldSpec(
+        Motifs, {"speaker_sizes": "third"}, OPEN, "structure", "one speaker has a third of type2"
+    ),
+    "unequal_half": WorldSpec(
+        Motifs, {"speaker_sizes": "half"}, OPEN, "structure", "one speaker has half of type2"
+    ),
 }
 assert tuple(WORLDS) == WORLD_NAMES
 
@@ -193,4 +232,5 @@ def world_truths(
     size = (num_speakers, num_utterances_per_speaker)
     measured = oracle_truths(world, lags_frames, window_frames, *size)
     measured += hidden_key_truths(world, lags_frames, window_frames, *size)
+    measured += added_truths(world, lags_frames, window_frames, *size)
     return combine(world.exact_truths(lags_frames), measured)

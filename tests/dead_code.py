@@ -35,7 +35,8 @@ EXCUSED = {
         Source
     """,
     "what tests compare the package with": """
-        ANSWERS eval_block first_frames gather_contexts imported_modules num_windows overlap_frames raw_word
+        ANSWERS eval_block first_frames gather_contexts imported_modules num_windows
+        overlap_frames raw_word
     """,
 }
 

@@ -1,0 +1,144 @@
+"""What cells add to a linear model: both fitted together, and what fitting the cells costs.
+
+The joint model is the least squares fit of z on [context, one-hot cell]. Its slope is that of
+contexts and targets centred within cells, and each cell's intercept is what the slope leaves of
+the cell's mean. So nothing but sums by cell is needed beside the moments of the linear model. The
+penalty on the slope is the linear model's own, so that one model holds the other: with a single
+cell both are the same.
+
+Shapes: P entries of the context, D target dimensions, G groups (cells, the last one may gather
+what is no cell), M frames, S speakers.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+
+class ContextMoments(NamedTuple):
+    """Second moments of train contexts x and targets z about their means.
+
+    Attributes:
+        covariance: Of x, [P, P], float64.
+        cross: Covariance of x with z, [P, D], float64.
+        penalty: Ridge added to the diagonal of the covariance.
+    """
+
+    covariance: np.ndarray
+    cross: np.ndarray
+    penalty: float
+
+
+class GroupSums(NamedTuple):
+    """Sums over the train frames of each group.
+
+    Attributes:
+        counts: Frames, [G].
+        context: Sum of x less its train mean, [G, P], float64.
+        target: Sum of z, [G, D], float64.
+    """
+
+    counts: np.ndarray
+    context: np.ndarray
+    target: np.ndarray
+
+
+class JointFit(NamedTuple):
+    """The joint model: z = x @ slope + intercept[group], x less its train mean.
+
+    Attributes:
+        slope: [P, D].
+        intercept: [G, D]; 0 in a group without train frames.
+    """
+
+    slope: np.ndarray
+    intercept: np.ndarray
+
+
+def ridge_slope(moments: ContextMoments) -> np.ndarray:
+    """Return the ridge regression of z on the context, [P, D].
+
+    Directions whose variance is lost in rounding count as having the penalty's.
+    """
+    penalised = moments.covariance.copy(order="F")  # so that LAPACK factors it in place
+    penalised[np.diag_indices_from(penalised)] += moments.penalty
+    try:
+        factor = linalg.cho_factor(penalised, lower=True, overwrite_a=True, check_finite=False)
+    except linalg.LinAlgError:
+        values, vectors = linalg.eigh(moments.covariance)
+        inverse = 1 / (np.maximum(values, 0) + moments.penalty)
+        return vectors @ (inverse[:, None] * (vectors.T @ moments.cross))
+    return linalg.cho_solve(factor, moments.cross, check_finite=False)
+
+
+def fit_joint(moments: ContextMoments, sums: GroupSums) -> JointFit:
+    """Fit slope and intercepts together.
+
+    The moments within groups are the total ones less n_g mean_g mean_g^T summed over groups.
+    """
+    total = int(sums.counts.sum())
+    divisor = np.maximum(sums.counts, 1)[:, None]
+    scaled = sums.context / np.sqrt(divisor * total)
+    within = ContextMoments(
+        moments.covariance - scaled.T @ scaled,
+        moments.cross - scaled.T @ (sums.target / np.sqrt(divisor * total)),
+        moments.penalty,
+    )
+    slope = ridge_slope(within)
+    return JointFit(slope, (sums.target - sums.context @ slope) / divisor)
+
+
+def fitting_cost(counts: np.ndarray) -> np.ndarray:
+    """Return the share of a frame's squared error that fitting its cell's mean has cost, [G].
+
+    The mean of n independent train frames scatters by 1/n of the variance v within the cell. A new
+    frame of the cell therefore has an expected squared error v (1 + 1/n), of which 1 / (n + 1) is
+    due to the mean. Taking that share off is exact for a key that knows nothing and for one that
+    knows something, and whatever the variances of the cells are. Summed over frames of a useless
+    key it is e (1 - R^2) of the total: e the sum of mass / n over cells, R^2 the linear model's.
+    """
+    return 1 / (counts + 1.0)
+
+
+class AddedNats(NamedTuple):
+    """Nats per frame that cells add, with what each speaker contributes.
+
+    Attributes:
+        value: 1/2 sum_d log(linear_d / joint_d) of errors summed over speakers.
+        influence: Derivative of the value in each speaker's weight, [S]; sums to zero.
+    """
+
+    value: float
+    influence: np.ndarray
+
+
+def added_nats(linear: np.ndarray, joint: np.ndarray) -> AddedNats:
+    """Return the nats per frame between two Gaussian models with one variance per dimension.
+
+    Args:
+        linear: Squared errors of the linear model by speaker and dimension, [S, D].
+        joint: The same of the joint model, less its cost of fitting.
+
+    A dimension in which the linear model makes no error adds nothing.
+    """
+    sums = linear.sum(axis=0), joint.sum(axis=0)
+    used = (sums[0] > 0) & (sums[1] > 0)
+    first, second = (own[used] for own in sums)
+    influence = linear[:, used] / first - joint[:, used] / second
+    return AddedNats(0.5 * float(np.log(first / second).sum()), 0.5 * influence.sum(axis=1))
+
+
+def speaker_folds(num_frames: np.ndarray, num_folds: int) -> np.ndarray:
+    """Return a fold for each speaker, [S]: the largest speaker goes to the emptiest fold.
+
+    Args:
+        num_frames: Frames of each speaker, [S].
+        num_folds: Folds, as many as there are speakers at most.
+    """
+    folds = np.zeros(len(num_frames), dtype=np.int64)
+    filled = np.zeros(num_folds, dtype=np.int64)
+    for speaker in np.argsort(-num_frames, kind="stable"):
+        folds[speaker] = np.argmin(filled)
+        filled[folds[speaker]] += num_frames[speaker]
+    return folds

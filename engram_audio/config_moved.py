@@ -54,6 +54,9 @@ LIBRARIES = {
     "codecs": "codecs.library",
     "representations": "representations.library",
 }
+# Slices that have another name now, in whichever list they stand.
+SLICES = {"high_energy": "speech, judged by the newest context frame"}
+SLICE_LISTS = ("slices", "judged_slices")
 LISTS = {"representations": ", and list it in representations.analysed"}
 
 
@@ -73,6 +76,13 @@ def refuse_moved(raw: Mapping[str, Any]) -> None:
         for name, row in rows.items() if isinstance(rows, Mapping) else ():
             if isinstance(row, Mapping) and "kind" in row:
                 lines.append(f"{owner}.{name}: moved to {library}.{name}{LISTS.get(owner, '')}")
+    views = raw.get("views")
+    for key in SLICE_LISTS if isinstance(views, Mapping) else ():
+        found = views.get(key)
+        names = found if isinstance(found, list | tuple) else ()
+        lines += [
+            f"views.{key}: {name!r} moved to {SLICES[name]}" for name in names if name in SLICES
+        ]
     if lines:
         raise InputError("\n".join(lines))
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from engram_audio.quantities import Amount, Counts, Fractions, Frames, Listed
 from engram_audio.section import Section
 
-SliceName = Literal["all", "high_energy", "medial", "initial", "final"]
+SliceName = Literal["all", "speech", "medial", "initial", "final"]
 Slices = Annotated[Listed[SliceName], Field(min_length=1)]
 ViewedT = TypeVar("ViewedT", bound="Viewed")
 
@@ -28,6 +28,9 @@ class SlicesView(Section):
 
     slices: Slices = Field(description="Slices; keys are fitted again inside each.")
     medial_range: Fractions = Field(description="Medial positions, fraction of utterance.")
+    speech_range_db: Amount = Field(
+        description="Speech: at most this far below the speaker's loud frames (95th percentile)."
+    )
 
 
 class DivergenceView(Section):

@@ -35,6 +35,7 @@ class Column(NamedTuple):
         title: Heading on the page, empty where the page never shows it.
         has_interval: Whether `<name>_low` and `<name>_high` follow.
         has_standard_error: Whether `<name>_se` follows.
+        has_df: Whether `<name>_df` follows: degrees of freedom of the standard error.
         has_null: Whether `<name>_null` follows: what the best null scores.
         is_text: Whether it holds words.
         quotient: Numerator and denominator among the stage's sums by speaker, where the column is
@@ -47,16 +48,17 @@ class Column(NamedTuple):
     title: str = ""
     has_interval: bool = False
     has_standard_error: bool = False
+    has_df: bool = False
     has_null: bool = False
     is_text: bool = False
     quotient: tuple[str, str] | None = None
 
     @property
     def endings(self) -> list[str]:
-        """What follows the name: of the value itself, interval, standard error and null."""
+        """What follows the name: of the value itself, interval, standard error, its df, null."""
         flags = {
             "": True, "_low": self.has_interval, "_high": self.has_interval,
-            "_se": self.has_standard_error, "_null": self.has_null,
+            "_se": self.has_standard_error, "_df": self.has_df, "_null": self.has_null,
         }  # fmt: skip
         return [ending for ending, is_there in flags.items() if is_there]
 

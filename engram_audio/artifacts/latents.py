@@ -27,6 +27,7 @@ SCHEMA_VERSION = 2
 ATTRIBUTES = "zarr.json"  # the entry that holds the attributes
 CHECKSUMS = "crc32_of"
 WAVEFORM_RMS = "waveform RMS"
+LATENT_RMS = "RMS of the frame's latent"  # arrays without energies: it tells no silence
 CHUNK_FRAMES = 4096
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -191,6 +192,11 @@ class LatentStore:
     def energy_unit(self) -> str:
         """What `energy` is: `WAVEFORM_RMS`, or other words."""
         return self._shards[0].group.attrs["units"]["energy"]  # type: ignore[index, return-value]
+
+    @property
+    def has_energy(self) -> bool:
+        """Whether energies are those of a signal, so that speech can be told from silence."""
+        return self.energy_unit != LATENT_RMS
 
     @property
     def manifests(self) -> list[dict[str, Any]]:

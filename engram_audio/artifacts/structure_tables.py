@@ -11,11 +11,13 @@ from engram_audio.artifacts.table import read_table
 CELL = ("key", "codebook_size", "lag_frames", "slice")
 SCORES = (
     *CELL, "subspace", "control", "part", "speaker_id", "num_frames", "num_excluded",
-    "sse_residual", "sse_total", "sse_excluded", "nats_saved", "nats_mean_part",
+    "sse_zero", "sse_key", "cost_key", "sse_linear", "sse_joint", "cost_joint", "nats_influence",
+    "information_nats", "num_informed",
 )  # fmt: skip
 KEYS = (
     *CELL, "control", "status", "num_cells", "num_effective_cells", "num_train_frames",
-    "key_entropy_nats",
+    "key_entropy_nats", "is_lower_bound", "added_nats_val", "added_nats_select",
+    "added_nats_eval",
 )  # fmt: skip
 CURVES = (
     "key", "lag_frames", "slice", "part", "speaker_id", "kept_fraction", "matching", "num_frames",

@@ -4,7 +4,7 @@ Everything here reads columns of structure.csv and linear.csv by name; worlds ar
 their truths alone, so that a new world needs no new code.
 
 What a fitted key may lose is computed and not tuned. e is the expected excess of a key that knows
-nothing (sum of cell mass over train frames of the cell, `ratio / ratio_df_corrected - 1`); frames
+nothing (sum of cell mass over train frames of the cell, `ratio / (1 - explained) - 1`); frames
 that share a cell and an utterance are not independent, so e itself is known up to a factor: +-e.
 """
 
@@ -90,26 +90,24 @@ def _null_rows(
 def _compare_ratio(
     name: str, truth: Truth, label: str, row: dict[str, Any], loss_above: float = 0.0
 ) -> CalibrationRow:
-    excess = row["ratio"] / row["ratio_df_corrected"] - 1
+    excess = _excess(row)
     return compare(
-        name, STRUCTURE, truth._replace(quantity=label), row["ratio_df_corrected"], row["ratio_se"],
+        name, STRUCTURE, truth._replace(quantity=label), 1 - row["explained"], row["explained_se"],
         loss_below=excess, loss_above=loss_above + excess,
     )  # fmt: skip
 
 
 def _control_rows(name: str, world: World, published: Published) -> Iterator[CalibrationRow]:
-    """Useless labels score 1; swapped ones where labels and targets do not repeat in step."""
+    """Useless labels add 0; swapped ones where labels and targets do not repeat in step."""
     for row in _registered(published, ["all"]):
         if row["lag_frames"] != published.lag_frames:
             continue
         for control in CONTROLS:
-            truth = Truth(f"control_{control} {row['key']}", row["lag_frames"], 1.0)
+            truth = Truth(f"control_{control} {row['key']}", row["lag_frames"], 0.0)
             value, error = row[f"control_{control}"], row[f"control_{control}_se"]
-            excess = row["ratio"] / row["ratio_df_corrected"] - 1
-            above = 0.0
-            if control == "swapped":
-                above = excess * (_repeats(world) - 1)
-            yield compare(name, STRUCTURE, truth, value, error, excess, excess + above)
+            excess = row["cost_of_fitting"] / row["attainable"]
+            below = excess * (_repeats(world) - 1) if control == "swapped" else 0.0
+            yield compare(name, STRUCTURE, truth, value, error, excess + below, excess)
 
 
 def _repeats(world: World) -> float:
@@ -150,15 +148,22 @@ def _linear_rows(
 
 
 def _surrogate_rows(name: str, world: World, published: Published) -> Iterator[CalibrationRow]:
-    """A linear Gaussian world is its own surrogate: no advantage."""
+    """On a linear Gaussian world, and on its twin, a key adds nothing to ridge."""
     if not isinstance(world, Autoregression | LinearGaussian):
         return
     for row in _registered(published, ["all"]):
-        if row["lag_frames"] == published.lag_frames and np.isfinite(row["advantage"]):
-            truth = Truth(f"advantage {row['key']}", row["lag_frames"], 0.0)
-            # both cell tables are fitted: each explained fraction is known to e / (1 - floor)
-            loss = 2 * (row["ratio"] / row["ratio_df_corrected"] - 1) / (1 - row["floor"])
-            yield compare(name, NULLS, truth, row["advantage"], row["advantage_se"], loss, loss)
+        if row["lag_frames"] != published.lag_frames:
+            continue
+        for quantity in ("added", "added_var"):
+            if np.isfinite(row[quantity]):
+                truth = Truth(f"{quantity} {row['key']}", row["lag_frames"], 0.0)
+                cost = row["cost_of_fitting"]  # known up to a factor, see above
+                yield compare(name, NULLS, truth, row[quantity], row[f"{quantity}_se"], cost, cost)
+
+
+def _excess(row: dict[str, Any]) -> float:
+    """Return by how much fitting cell means has raised a ratio, relative to it."""
+    return row["ratio"] / (1 - row["explained"]) - 1
 
 
 def _registered(published: Published, slices: Sequence[str]) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ class SilentCycle(GatedCycle):
     @property
     def null_slice(self) -> str:
         """Low frames are fewer than half, so all frames above the median are walk."""
-        return "high_energy"
+        return "speech"
 
     def gate(self, lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """See `GatedCycle`; a speaker has at least one utterance of speech."""

@@ -25,7 +25,7 @@ def pack_reference(reference: Reference) -> tuple[Arrays, dict[str, Any]]:
     arrays = {f"reference/{name}": getattr(reference, name) for name in REFERENCE_FIELDS}
     arrays["reference/speaker_means"] = reference.speakers.means
     header = {
-        "energy_median": reference.energy_median,
+        "loud": {name: own if np.isfinite(own) else None for name, own in reference.loud.items()},
         "num_targets": reference.num_targets,
         "utterance_ids": list(reference.speakers.row_of),
     }
@@ -37,7 +37,7 @@ def unpack_reference(arrays: Arrays, header: dict[str, Any]) -> Reference:
     row_of = {name: row for row, name in enumerate(header["utterance_ids"])}
     return Reference(
         **{name: arrays[f"reference/{name}"] for name in REFERENCE_FIELDS},
-        energy_median=header["energy_median"],
+        loud={name: np.inf if own is None else own for name, own in header["loud"].items()},
         speakers=SpeakerMeans(row_of, arrays["reference/speaker_means"]),
         num_targets=header["num_targets"],
     )

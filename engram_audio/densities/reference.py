@@ -13,6 +13,7 @@ from engram_audio.densities.speakers import SpeakerMeans, speaker_means
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
 from engram_audio.numerics.moments import Moments
+from engram_audio.numerics.slices import LoudEnergies
 from engram_audio.numerics.subspace import fix_signs
 from engram_audio.stats.floors import floored_variance
 
@@ -32,7 +33,7 @@ class Reference(NamedTuple):
         frame_mean: Mean of x_t over train targets, shape [D].
         frame_sd: Its SD, floored at a share of the RMS value, shape [D].
         delta_sd: SD of delta_t, with the same floor, shape [D].
-        energy_median: Median energy of train targets (the high_energy slice lies above it).
+        loud: 95th percentile of each speaker's energy; infinite where there are no energies.
         delta_directions: Principal directions of delta_t, columns by falling variance, [D, D].
         position_directions: The same of x_t.
         speakers: Leave-one-utterance-out speaker means.
@@ -42,7 +43,7 @@ class Reference(NamedTuple):
     frame_mean: np.ndarray
     frame_sd: np.ndarray
     delta_sd: np.ndarray
-    energy_median: float
+    loud: dict[str, float]
     delta_directions: np.ndarray
     position_directions: np.ndarray
     speakers: SpeakerMeans
@@ -63,8 +64,9 @@ class Reference(NamedTuple):
 
 
 def measure_reference(
-    source: BlockSource, part_of: Mapping[str, str], window_frames: int, max_lag_frames: int
-) -> Reference:
+    source: BlockSource, part_of: Mapping[str, str], window_frames: int, max_lag_frames: int,
+    has_energy: bool = True,
+) -> Reference:  # fmt: skip
     """Measure in one pass.
 
     Args:
@@ -72,13 +74,14 @@ def measure_reference(
         part_of: Split part of each utterance id.
         window_frames: W.
         max_lag_frames: Largest lag; decides which frames are targets.
+        has_energy: Whether energies are those of a signal. Without them no frame is speech.
 
     Raises:
         ValueError: Train has no targets.
     """
     frames: Moments | None = None
     deltas: Moments | None = None
-    energies: list[np.ndarray] = []
+    energies = LoudEnergies()
     rows: list[tuple[str, str, np.ndarray, int]] = []
     num_targets: dict[str, int] = {}
     for block in source():
@@ -86,6 +89,7 @@ def measure_reference(
         utterances = windows.utterance_of_rows(block.offsets, targets)
         parts = np.array([part_of[str(name)] for name in block.utterance_ids])
         rows += _utterance_rows(block)
+        energies.add(block.speaker_ids, block.offsets, block.energy, block.scored())
         for part, count in zip(*np.unique(parts[utterances], return_counts=True), strict=True):
             num_targets[str(part)] = num_targets.get(str(part), 0) + int(count)
         chosen = targets[parts[utterances] == "train"]
@@ -95,7 +99,6 @@ def measure_reference(
                 frames, deltas = Moments(zero), Moments(zero)
             frames.add(block.frames[chosen])
             deltas.add(windows.delta(block.frames, chosen))
-            energies.append(block.energy[chosen])
     if frames is None or deltas is None:
         raise ValueError("the train split has no utterance long enough for a target")
     mean, covariance = frames.mean, frames.covariance()
@@ -105,7 +108,7 @@ def measure_reference(
         frame_mean=mean,
         frame_sd=np.sqrt(floored_variance(np.diag(covariance), mean_square)),
         delta_sd=np.sqrt(floored_variance(np.diag(delta_covariance), mean_square)),
-        energy_median=float(np.median(np.concatenate(energies))),
+        loud={name: own if has_energy else np.inf for name, own in energies.quantiles().items()},
         delta_directions=_principal(delta_covariance),
         position_directions=_principal(covariance),
         speakers=_means_of(rows, mean),

@@ -20,7 +20,7 @@ from engram_audio.factorizer.densities import Posterior, divergence
 from engram_audio.factorizer.health import reconstructions
 from engram_audio.factorizer.model import Factorizer, States
 from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.latents.targets import targets_of
+from engram_audio.latents.targets import speech_targets, targets_of
 from engram_audio.numerics.slices import slice_masks
 
 
@@ -31,14 +31,14 @@ class Scope(NamedTuple):
         part_of: Part of each utterance id.
         window_frames: W.
         max_lag_frames: Largest lag.
-        energy_median: Where the high_energy slice begins.
+        loud: 95th percentile of each speaker's energy.
         slices: The prediction stage's evaluation settings.
     """
 
     part_of: Mapping[str, str]
     window_frames: int
     max_lag_frames: int
-    energy_median: float
+    loud: Mapping[str, float]
     slices: PredictionEvaluationSection
 
 
@@ -99,11 +99,10 @@ def score_part(
         columns = _score_block(model, block, chosen, targets, settings, generator, device)
         masks = slice_masks(
             block.offsets,
-            block.energy,
             targets,
             scope.slices.slices,
             scope.slices.medial_range,
-            scope.energy_median,
+            speech_targets(block, targets, 1, scope.loud, scope.slices.speech_range_db),
         )
         sums.add(frame_names(block, targets, masks), columns, "num_frames")
     return sums.table()

@@ -18,7 +18,7 @@ from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.reduction import SpeakerSums, frame_names
 from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.latents.targets import targets_of
+from engram_audio.latents.targets import speech_targets, targets_of
 from engram_audio.memory.datastore import (
     Datastore,
     KernelChoice,
@@ -82,8 +82,11 @@ class Scope(NamedTuple):
     def masks(self, block: LatentBlock, targets: np.ndarray) -> np.ndarray:
         """Return slice membership."""
         return slice_masks(
-            block.offsets, block.energy, targets, self.evaluation.slices,
-            self.evaluation.medial_range, self.reference.energy_median,
+            block.offsets, targets, self.evaluation.slices, self.evaluation.medial_range,
+            speech_targets(
+                block, targets, self.lag_frames, self.reference.loud,
+                self.evaluation.speech_range_db,
+            ),
         )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from engram_audio.densities.reduction import (
 )
 from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.latents.targets import targets_of
+from engram_audio.latents.targets import speech_targets, targets_of
 from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.numerics.slices import EveryNth, slice_masks
 from engram_audio.prediction import negatives, scores
@@ -158,11 +158,12 @@ class _Run:
         view = View(block, targets, self.task.lag_frames, self.task.event)
         masks = slice_masks(
             block.offsets,
-            block.energy,
             targets,
             section.slices,
             section.medial_range,
-            self.reference.energy_median,
+            speech_targets(
+                block, targets, self.task.lag_frames, self.reference.loud, section.speech_range_db
+            ),
         )
         names = frame_names(block, targets, masks)
         values, mean = view.values(), self.predictor.mean(view)

@@ -12,7 +12,7 @@ from engram_audio.report.figure import Drawing, figure
 from engram_audio.report.figures_structure import num_speakers_words, registered_rows
 from engram_audio.report.lines import Look, handle
 
-SLICES = ("all", "high_energy", "medial", "initial", "final")
+SLICES = ("all", "speech", "medial", "initial", "final")
 SURROGATES = {
     name: Look(svg.GREY, name, "", marker, is_hollow=True)
     for name, marker in (("shuffled", "s"), ("phase_randomized", "D"), ("var", "^"))

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     scope = Scope(
         frames.part_of, files.section.window_frames, max(files.section.lags_frames),
-        reference.energy_median, files.prediction_evaluation_section,
+        reference.loud, files.prediction_evaluation_section,
     )  # fmt: skip
     tables = [
         score_part(

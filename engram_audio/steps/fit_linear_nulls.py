@@ -27,7 +27,9 @@ def main(argv: list[str] | None = None) -> None:
     frames = open_frames(files.shards, files.splits)
     window, lags = section.window_frames, section.lags_frames
     source = frames.source(PARTS, section.block_frames)
-    reference = measure_reference(source, frames.part_of, window, max(lags))
+    reference = measure_reference(
+        source, frames.part_of, window, max(lags), frames.store.has_energy
+    )
     fitted_on = noisy_source(
         frames.source(("train", "val"), section.block_frames),
         noise_of(reference, section),

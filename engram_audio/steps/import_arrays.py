@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from engram_audio.artifacts.external_arrays import read_array_table, read_arrays
-from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
+from engram_audio.artifacts.latents import LATENT_RMS, LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import read_table, read_table_manifest
 from engram_audio.latents.arrays import DIGEST, collect_block, unchanged
 from engram_audio.latents.config import ArraysRepresentation
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
         is_causal=section.is_causal,
         cold_start_frames=0,
     )
-    energy = "given with the arrays" if facts["has_energy"] else "RMS of the frame's latent"
+    energy = "given with the arrays" if facts["has_energy"] else LATENT_RMS
     times = frame_times(block.offsets, section.frame_rate_hz)
     manifest = {**files.manifest(), "energy": energy}
     write_latent_shard(files.latents, block, times, metadata, manifest, energy_unit=energy)

@@ -24,7 +24,10 @@ def main(argv: list[str] | None = None) -> None:
     splits = read_table(files.splits, ["utterance_id", "split"])
     part_of = part_of_utterances(store.index["utterance_id"], splits, str(files.splits))
     material = prepare(
-        lambda: store.blocks(block_frames=files.section.block_frames), part_of, files.section
+        lambda: store.blocks(block_frames=files.section.block_frames),
+        part_of,
+        files.section,
+        store.has_energy,
     )
     write_table(files.linear, score_linear(material), files.manifest())
 

@@ -30,7 +30,10 @@ def main(argv: list[str] | None = None) -> None:
     splits = read_table(files.splits, ["utterance_id", "split"])
     part_of = part_of_utterances(store.index["utterance_id"], splits, str(files.splits))
     material = prepare(
-        lambda: store.blocks(block_frames=files.section.block_frames), part_of, files.section
+        lambda: store.blocks(block_frames=files.section.block_frames),
+        part_of,
+        files.section,
+        store.has_energy,
     )
     tables = score_keys(files.family, files.family_section, material)
     manifest = files.manifest(files.section.seed)

@@ -1,4 +1,4 @@
-"""Publish the structure stage: ratios with intervals, floors, surrogates and controls as CSV."""
+"""Publish the structure stage: what keys add, with intervals, surrogates and controls, as CSV."""
 
 import logging
 from pathlib import Path
@@ -19,17 +19,16 @@ from engram_audio.structure.side_tables import (
     ngram_rows,
     speaker_rows,
 )
-from engram_audio.structure.structure_table import Unit, analyse, structure_rows
+from engram_audio.structure.structure_table import analyse, structure_rows
 
 LOG = logging.getLogger(__name__)
 PUBLISHED = (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS)
 OUTPUTS = [f"{table.name}_table" for table in PUBLISHED]
 
 
-def read_unit(path: Path) -> Unit:
-    """Read frame rate and dimension from a latent summary."""
-    metadata = read_json(path)["metadata"]
-    return Unit(metadata["frame_rate_hz"], metadata["num_dims"])
+def read_frame_rate(path: Path) -> float:
+    """Read the frames of a second from a latent summary."""
+    return float(read_json(path)["metadata"]["frame_rate_hz"])
 
 
 def named(frame: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
@@ -58,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read the tables of every representation and split; write five CSV files."""
     files = Files.parse(argv)
     level = files.section.confidence
-    units = {read_representation(path): read_unit(path) for path in files.summaries}
+    rates = {read_representation(path): read_frame_rate(path) for path in files.summaries}
     scores, keys, curves, ngrams = map(
         tables.group_by_analysis, (files.scores, files.key_table, files.curves, files.ngrams)
     )
@@ -73,9 +72,8 @@ def main(argv: list[str] | None = None) -> None:
         one = read_identity(path, Analysis)
         linear = linear_rows(read_table(path, tables.LINEAR), level)
         rows = structure_rows(
-            analysed[one], surrogates_of(one, analysed), linear, units[one.representation],
-            files.section, f"{one.representation}/{one.split_seed}",
-        )  # fmt: skip
+            analysed[one], surrogates_of(one, analysed), linear, rates[one.representation], level
+        )
         curve_sums = tables.read_all(curves[one], tables.CURVES)
         ngram_counts = tables.read_all(ngrams[one], tables.NGRAMS)
         pieces = (

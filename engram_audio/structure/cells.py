@@ -1,4 +1,4 @@
-"""What cells hold: counts, which are effective, their means and variances on train.
+"""What cells hold: counts, which are effective, their sums, means and variances on train.
 
 A cell with fewer than `minimum_cell_frames` train frames is not effective; frames that fall into
 one are excluded, whatever their part, and counted. Effective cells are renumbered 0 .. E-1, code E
@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio.numerics.grouped import add_grouped
-from engram_audio.structure.normalization import Normalization
 from engram_audio.structure.targets import EVAL, PARTS, TRAIN
 
 # In units of the train variance: scatter below a thousandth of an SD is not rewarded.
@@ -87,57 +86,43 @@ def null_ratio_excess(labeling: Labeling, part: int) -> float:
     return float(np.sum(mass / np.maximum(labeling.counts[TRAIN], 1)) / mass.sum())
 
 
+def is_fitted(part: np.ndarray) -> np.ndarray:
+    """Return which frames a fit may see: those of train."""
+    return part == TRAIN
+
+
 class CellSums:
-    """Sums of z by part and cell, and of z^2 on train, float64."""
+    """Counts and sums of z, of z^2 and of the context by cell, over frames of a fit, float64."""
 
-    def __init__(self, labeling: Labeling, num_dims: int) -> None:
-        """Make empty sums; see `bytes_needed`."""
-        groups = labeling.num_effective + 1
-        self.labeling = labeling
-        self.sum = np.zeros((len(PARTS), groups, num_dims))
-        self.square = np.zeros((groups, num_dims))
-        self._squared_norm = np.zeros((len(PARTS), groups, 1))
-
-    @staticmethod
-    def bytes_needed(labeling: Labeling, num_dims: int) -> int:
-        """Return the size of the sums and of the tables made from them."""
-        return (labeling.num_effective + 1) * num_dims * 8 * (len(PARTS) + 3)
-
-    def add(self, z: np.ndarray, part: np.ndarray, span: slice) -> None:
-        """Add the targets of a span.
+    def __init__(self, labeling: Labeling, num_dims: int, num_inputs: int = 0) -> None:
+        """Make empty sums; see `bytes_needed`.
 
         Args:
-            z: Normalised targets, [m, D], float32.
-            part: Their parts, [m].
-            span: Where they lie among the slice's targets.
+            labeling: Cells of the targets.
+            num_dims: D.
+            num_inputs: Entries of the context, 0 where none is summed.
         """
-        codes = self.labeling.codes[span]
-        groups, num_dims = self.square.shape
-        joint = part.astype(np.int64) * groups + codes
-        add_grouped(self.sum.reshape(-1, num_dims), z, joint)
-        norm = np.einsum("md,md->m", z, z, dtype=np.float64)
-        add_grouped(self._squared_norm.reshape(-1, 1), norm[:, None], joint)
-        is_train = part == TRAIN
-        add_grouped(self.square, np.square(z[is_train]), codes[is_train])
+        groups = labeling.num_effective + 1
+        self.labeling = labeling
+        self.counts = np.zeros(groups, dtype=np.int64)
+        self.sum = np.zeros((groups, num_dims))
+        self.square = np.zeros((groups, num_dims))
+        self.context = np.zeros((groups, num_inputs))
 
-    def own_means(self, part: int) -> dict[str, float]:
-        """Return SSE of a part about its own cell means, and what corrects its optimism.
+    @staticmethod
+    def bytes_needed(labeling: Labeling, num_dims: int, num_inputs: int = 0) -> int:
+        """Return the size of the sums and of what is made from them."""
+        groups = labeling.num_effective + 1
+        joint = 2 * groups * num_inputs + num_inputs * num_dims + groups * num_dims
+        return 8 * (6 * groups * num_dims + (joint if num_inputs else 0))
 
-        With `num_own_frames` N and `num_own_cells` K the corrected ratio is
-        (N - 1) / (N - K) * sse_own / sse_own_total (SCIENCE 0.4).
-        """
-        counts, sums = self.labeling.counts[part], self.sum[part, :-1]
-        norm = float(self._squared_norm[part, :-1].sum())
-        used = counts > 0
-        frames = int(counts.sum())
-        between = np.einsum("ed,ed->", sums[used], sums[used] / counts[used, None])
-        grand = sums.sum(axis=0)
-        return {
-            "sse_own": norm - float(between),
-            "sse_own_total": norm - float(grand @ grand) / max(frames, 1),
-            "num_own_frames": frames,
-            "num_own_cells": int(used.sum()),
-        }
+    def add(self, z: np.ndarray, codes: np.ndarray, context: np.ndarray | None = None) -> None:
+        """Add frames of a fit: z [m, D], codes [m] and where it is summed the context [m, P]."""
+        self.counts += np.bincount(codes, minlength=len(self.counts))
+        add_grouped(self.sum, z, codes)
+        add_grouped(self.square, np.square(z), codes)
+        if context is not None:
+            add_grouped(self.context, context, codes)
 
 
 class CellTables(NamedTuple):
@@ -145,46 +130,27 @@ class CellTables(NamedTuple):
 
     Attributes:
         mean: [E + 1, D], float32; row E is the train grand mean, 0.
-        precision: 1 / shrunk variance, [E + 1, D], float32.
-        constant: -1/2 sum_d log(variance / pooled variance), [E + 1], float32.
-        head_mean: Means along the leading principal directions, [E + 1, Q], float32.
-        within: Variance within effective cells over all of train, [D].
-        pooled: Floored variance of z on train, [D].
+        variance: Shrunk variance, [E, D].
+        scatter: Squared error of the cells' own train frames, [E].
     """
 
     mean: np.ndarray
-    precision: np.ndarray
-    constant: np.ndarray
-    head_mean: np.ndarray
-    within: np.ndarray
-    pooled: np.ndarray
+    variance: np.ndarray
+    scatter: np.ndarray
 
 
-def cell_tables(
-    sums: CellSums, normalization: Normalization, shrinkage_frames: float, num_head: int
-) -> CellTables:
+def cell_tables(sums: CellSums, shrinkage_frames: float) -> CellTables:
     """Make lookup tables from train sums.
 
     A cell's variance is (n s^2 + a w) / (n + a): s^2 its own, w the one within cells over all of
     train, a = `shrinkage_frames`.
     """
-    groups, num_dims = sums.square.shape
-    counts = sums.labeling.counts[TRAIN][:, None]
-    mean = np.zeros((groups, num_dims))
-    mean[:-1] = sums.sum[TRAIN, :-1] / np.maximum(counts, 1)
+    counts = sums.counts[:-1, None]
+    mean = np.zeros_like(sums.sum)
+    mean[:-1] = sums.sum[:-1] / np.maximum(counts, 1)
     scatter = np.maximum(sums.square[:-1] - counts * mean[:-1] ** 2, 0)
-    pooled = np.maximum(normalization.variance, VARIANCE_FLOOR)
     within = np.maximum(scatter.sum(axis=0) / max(int(counts.sum()), 1), VARIANCE_FLOOR)
-    variance = np.empty_like(mean)
-    variance[:-1] = (scatter + shrinkage_frames * within) / np.maximum(counts + shrinkage_frames, 1)
-    variance[-1] = pooled
-    np.maximum(variance, VARIANCE_FLOOR, out=variance)
-    head = normalization.directions[:, :num_head]
+    variance = (scatter + shrinkage_frames * within) / np.maximum(counts + shrinkage_frames, 1)
     return CellTables(
-        mean=mean.astype(np.float32),
-        precision=(1 / variance).astype(np.float32),
-        constant=(-0.5 * np.log(variance / pooled).sum(axis=1)).astype(np.float32),
-        head_mean=(mean @ head).astype(np.float32),
-        within=within,
-        pooled=pooled,
+        mean.astype(np.float32), np.maximum(variance, VARIANCE_FLOOR), scatter.sum(axis=1)
     )

@@ -12,17 +12,24 @@ KEY = Column("key", "`<family>.<input>.<quantizer>`: what it sees, and how it is
              title="Key", is_text=True)  # fmt: skip
 CODEBOOK_SIZE = Column("codebook_size", "K.", "cells")
 LAG_FRAMES = Column("lag_frames", "How stale the context is.", "frames", "Lag")
-SLICE = Column("slice", "Frames that are scored: all, high_energy, medial, initial or final. "
+SLICE = Column("slice", "Frames that are scored: all, speech, medial, initial or final. "
                "Everything is refitted inside.", title="Slice", is_text=True)  # fmt: skip
 SUBSPACE = Column("subspace", "`all`, or principal directions of the step, `pc_<first>_<last>`.",
                   title="Subspace", is_text=True)  # fmt: skip
-PART = Column("part", "val: held-out utterances of train speakers. eval: speakers never seen.",
+PART = Column("part", "val: held-out utterances of train speakers. select: train speakers held out "
+              "for choices. eval: speakers never seen.",
               title="Part", is_text=True)  # fmt: skip
 NUM_FRAMES = Column("num_frames", "Scored frames: targets of the slice in this part.", "frames",
                     "Frames")  # fmt: skip
 NUM_EXCLUDED = Column("num_excluded", "Targets in cells with too few train frames.", "frames")
 NUM_SPEAKERS = Column("num_speakers", "Speakers with at least one target. A t interval has one "
                       "degree of freedom fewer.", "speakers", "Speakers")  # fmt: skip
+
+
+def _judged(name: str, meaning: str, unit: str = "", title: str = "") -> Column:
+    """Return a column that is judged: interval, standard error and its degrees of freedom."""
+    return Column(name, meaning, unit, title, True, has_standard_error=True, has_df=True)
+
 
 STRUCTURE = Table(
     "structure",
@@ -32,71 +39,63 @@ STRUCTURE = Table(
         Column("status", "`ok`, or why the key was not attempted and has no number.",
                title="Status", is_text=True),
         SUBSPACE, PART, NUM_FRAMES, NUM_EXCLUDED, NUM_SPEAKERS,
+        Column("num_effective_speakers", "1 / sum of squared shares of the speakers: as many equal "
+               "speakers would be as uneven.", "speakers", "Effective speakers"),
+        Column("largest_speaker_share", "Share of the largest speaker.", "share",
+               "Largest speaker"),
         Column("excluded_mass", "num_excluded / num_frames: frames in cells too small.", "share",
                "Excluded"),
-        Column("ratio", "Headline. Sum of squared errors about train cell means over that about "
-               "the train grand mean. Kept frames, ratio of sums over speakers. Above 1: worse "
-               "than no key.", title="Ratio", has_interval=True, has_standard_error=True),
-        Column("ratio_all_frames", "The ratio with excluded frames scored by the grand mean in "
-               "both sums.", has_interval=True, has_standard_error=True),
-        Column("floor", "`ratio` of the target oracle with the same K at the same place: what K "
-               "cells could reach. Empty where no such oracle was attempted.", title="Floor"),
-        Column("explained_fraction", "(1 - ratio) / (1 - floor). The errors of both enter by the "
-               "delta method on the same speakers. Empty where the floor is missing or not below "
-               "1.", title="Explained fraction", has_interval=True, has_standard_error=True),
-        Column("explained_variance_percent", "100 (1 - ratio).", "%", has_interval=True),
-        Column("ratio_bootstrap_low", "Lower bootstrap percentile of the ratio, subspace `all` "
-               "only."),
-        Column("ratio_bootstrap_high", "Upper bootstrap percentile of the ratio."),
-        Column("explained_fraction_bootstrap_low", "Lower bootstrap percentile of the explained "
-               "fraction, subspace `all` only."),
-        Column("explained_fraction_bootstrap_high", "Upper bootstrap percentile of the explained "
-               "fraction."),
+        Column("oracle_excluded_mass", "The same of the oracle's cells.", "share",
+               "Oracle excluded"),
+        Column("ratio", "Sum of squared errors about train cell means over that about the train "
+               "grand mean, ratio of sums over speakers. Excluded frames have the grand mean. "
+               "Above 1: worse than no key. Not corrected.", title="Ratio", has_interval=True,
+               has_standard_error=True),
+        _judged("explained", "1 - ratio, less the cost of fitting the cell means.",
+                title="Explained"),
+        _judged("linear_r2", "What ridge on the context explains of the step, on the same frames.",
+                title="Linear R²"),
+        _judged("added", "Headline. What the key adds to ridge: squared error of ridge less that "
+                "of ridge and cells fitted together, over that about the grand mean. Paired by "
+                "speaker, less the cost of fitting. At most 0 on any linear Gaussian process.",
+                title="Added"),
+        _judged("attainable", "`added` of the oracle: K-means of what ridge leaves of the target "
+                "itself, means from other speakers of the same part. Empty where no oracle of "
+                "that size was attempted.", title="Attainable"),
+        _judged("added_fraction", "added / attainable. Empty where nothing is attainable.",
+                title="Added fraction"),
+        _judged("added_nats_per_frame", "1/2 sum over dimensions of log(error of ridge / error of "
+                "both), errors less the cost of fitting. Subspace `all` only.", "nats/frame",
+                "Added nats"),
+        Column("added_bits_per_s", "added_nats_per_frame times frame rate over ln 2.", "bits/s",
+               "Added bits", has_interval=True),
+        _judged("key_information_nats_per_frame", "log p(z given cell) less that of the mixture of "
+                "all cells, diagonal Gaussians of train. At most the entropy of the cells, so at "
+                "most ln K. Up to 4096 frames of a part, subspace `all` only.", "nats/frame",
+                "Key information"),
+        Column("cost_of_fitting", "What the correction of `added` is: squared error that is due to "
+               "fitting the cells, over that about the grand mean.", "share", "Cost of fitting"),
+        Column("oracle_cost_of_fitting", "The same of the oracle.", "share"),
+        Column("is_lower_bound", "Whether ridge's predictions stand for the context in the joint "
+               "fit, above 2^25 sums by cell and context entry. `added` is then a lower bound."),
         Column("num_cells", "Cells of the key.", "cells"),
         Column("num_effective_cells", "Cells with enough train frames.", "cells"),
         Column("num_train_frames", "Train targets of the slice.", "frames"),
         Column("key_entropy_nats", "Entropy of the cells on eval.", "nats"),
-        Column("ratio_df_corrected", "ratio / (1 + e). e is the sum over cells of (mass in the "
-               "part) / (train frames of the cell): what a useless key would add."),
-        Column("ratio_own_means", "Ratio with the part's own cell means, subspace `all` only. "
-               "Optimistic, and blind to transfer."),
-        Column("ratio_own_means_df_corrected", "Ratio with the part's own cell means, times "
-               "(N - 1) / (N - K) for N frames in K occupied cells.", title="Own-means ratio"),
         Column("bits_used_fraction", "key_entropy_nats / ln K.", "of ln K", "Cells used"),
-        *(Column(f"control_{name}", f"df-corrected ratio of the same key with {words}. 1 is "
-                 "expected.", title=f"{name.capitalize()} control", has_interval=True,
-                 has_standard_error=True)
+        *(_judged(f"control_{name}", f"`added_fraction` of the same key with {words}. 0 is "
+                  "expected.", title=f"{name.capitalize()} control")
           for name, words in zip(CONTROLS, ("labels drawn anew within a part", "labels of another "
                                  "utterance, shifted in a circle"), strict=True)),
-        *(column
-          for name in SURROGATES
-          for column in (
-              Column(f"ratio_{name}", f"`ratio` of the same key refitted on surrogate `{name}`."),
-              Column(f"explained_fraction_{name}", f"Explained fraction on surrogate `{name}`, "
-                     "over the surrogate's own floor."),
-          )),
-        Column("best_surrogate", "The surrogate with the largest explained fraction.",
-               is_text=True),
-        Column("ratio_best_surrogate", "`ratio` on that surrogate: the null of the ratio.",
-               title="Surrogate ratio"),
-        Column("advantage", "Explained fraction beyond that of the best surrogate, paired by "
-               "speaker.", title="Advantage", has_interval=True, has_standard_error=True),
-        Column("nats_per_frame", "Information: mean log N(d, cell) - log N(d, pooled), diagonal, "
-               "fitted on train, shrunk. Kept frames, subspace `all` only.", "nats/frame",
-               "Information", has_interval=True, has_standard_error=True),
-        Column("nats_per_frame_mean_part", "Its share that is due to the means of the cells.",
-               "nats/frame"),
-        Column("nats_per_dim", "nats_per_frame over the number of dimensions.", "nats/dim",
+        *(_judged(f"added_{name}", f"`added` of the same key refitted on surrogate `{name}`: a "
+                  "known 0.") for name in SURROGATES),
+        Column("transfer_loss", "1 - added on eval / added on val, rows of eval only. The parts "
+               "have different speakers: Fieller's interval with Welch-Satterthwaite degrees of "
+               "freedom. Empty where added on val is not surely above 0.", title="Transfer loss",
                has_interval=True),
-        Column("bits_per_s", "nats_per_frame times frame rate over ln 2.", "bits/s", "Information",
-               has_interval=True),
-        Column("transfer_loss", "1 - (1 - ratio_all_frames on eval) / (1 - ratio_all_frames on "
-               "val), rows of eval only. The parts have different speakers: Fieller's interval "
-               "with Welch-Satterthwaite degrees of freedom. Empty where val is not told from "
-               "explaining nothing.", title="Transfer loss", has_interval=True),
         *(Column(f"{name}_r2", f"`r2` of {name} in linear.csv at the same lag, slice and part, "
                  "subspace `all` only.")
-          for name in ("ridge", "ar1", "white_noise")),
+          for name in ("ar1", "white_noise")),
     ),
     notes=("Keys that were not attempted keep a row.",),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from engram_audio.choices import chosen, require, require_listed
 from engram_audio.quantities import (
     Amount,
     AmountOrZero,
+    Amounts,
     Count,
     Counts,
     Frames,
@@ -53,7 +54,12 @@ class StructureValues(Section):
     variance_shrinkage_frames: AmountOrZero = Field(
         description="Frames of pooled variance added to each cell's variance."
     )
-    ridge: Amount = Field(description="Ridge of linear fits, relative to the mean variance.")
+    ridge: Amount = Field(description="Ridge of predictive keys, relative to the mean variance.")
+    linear_ridges: Amounts = Field(
+        min_length=1,
+        description="Ridges of the linear model that keys must add to, relative to the mean"
+        " variance; one is chosen on select.",
+    )
     block_frames: Count = Field(ge=1024, description="Frames read at a time; bounds memory.")
     fit_memory_gib: Amount = Field(description="Memory for the features that k-means fits on.")
     kmeans_restarts: Count = Field(description="k-means++ restarts on the subsample.")

@@ -1,7 +1,7 @@
-"""Per-speaker sums of the structure stage -> variance ratios and what they are compared with.
+"""Per-speaker sums of the structure stage -> what keys explain and what they add to ridge.
 
-Everything is a table of cells by speakers, so that one pass gives every ratio, every floor and
-every paired difference with the speaker as the unit (SCIENCE 3, 11).
+Everything is a table of cells by speakers, so that one pass gives every number and every
+paired difference with the speaker as the unit (SCIENCE 3, 11).
 
 Shapes: C cells (key, codebook size, lag, slice, subspace, control), S speakers of one part.
 """
@@ -12,14 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.stats.estimate import Estimate, Uncertain, fieller_quotient
+from engram_audio.stats.estimate import Estimate, Uncertain, fieller_quotient, t_interval
 from engram_audio.stats.ratio import complement, quotient, ratio_of_sums
 
 CELL = ["key", "codebook_size", "lag_frames", "slice", "subspace", "control"]
-PLACE = ["codebook_size", "lag_frames", "slice", "subspace"]  # where a key meets its floor
+PLACE = ["codebook_size", "lag_frames", "slice", "subspace"]  # where a key meets its oracle
+KEY_CELL = ["key", "codebook_size", "lag_frames", "slice", "control"]
 SUMS = [
-    "num_frames", "num_excluded", "sse_residual", "sse_total", "sse_excluded", "nats_saved",
-    "nats_mean_part",
+    "num_frames", "num_excluded", "sse_zero", "sse_key", "cost_key", "sse_linear", "sse_joint",
+    "cost_joint", "nats_influence", "information_nats", "num_informed",
 ]  # fmt: skip
 
 
@@ -38,7 +39,7 @@ class ScoreCube(NamedTuple):
 
 
 def score_cube(scores: pd.DataFrame, part: str) -> ScoreCube:
-    """Gather the score rows of one part (`val` or `eval`) into dense tables."""
+    """Gather the score rows of one part (`val`, `select` or `eval`) into dense tables."""
     return sum_cube(scores.loc[scores["part"] == part], CELL, SUMS)
 
 
@@ -95,80 +96,102 @@ def is_oracle(keys: pd.Series) -> np.ndarray:
 class PartEstimates(NamedTuple):
     """All estimates of one part; each `Estimate` has one value for each cell.
 
+    What fitting the cells costs is taken off everywhere but in `ratio` (`joint.fitting_cost`).
+
     Attributes:
         cube: The sums they come from.
-        ratio: Residual over total sum of squares, kept frames (the headline).
-        ratio_all_frames: The same with excluded frames scored by the train grand mean: what a user
-            of the key gets, whose unseen cells say nothing.
-        floor_rows: Row of the target oracle with as many cells at the same place, -1 where none.
-        floor: The oracle's ratio.
-        explained_fraction: (1 - ratio) / (1 - floor); NaN where the floor is not below 1.
-        nats_per_frame: Log score of the cells' Gaussians less the pooled one, kept frames.
-        nats_mean_part: The share of it that is due to the cells' means.
+        ratio: Squared error about train cell means over that about the train grand mean.
+        explained: 1 - ratio, corrected.
+        linear_r2: What ridge on the context explains.
+        added: What cells and context together explain beyond ridge, of all variance.
+        cost: What the correction of `added` is, of all variance.
+        oracle_rows: Row of the target oracle with as many cells at the same place, -1 where none.
+        attainable: The oracle's `added`.
+        added_fraction: added / attainable; NaN where nothing is attainable.
+        added_nats: Nats per frame that cells add to ridge, with one variance per dimension.
+        information: Nats per frame that the cell tells about the target, at most ln K.
     """
 
     cube: ScoreCube
     ratio: Estimate
-    ratio_all_frames: Estimate
-    floor_rows: np.ndarray
-    floor: Estimate
-    explained_fraction: Estimate
-    nats_per_frame: Estimate
-    nats_mean_part: Estimate
+    explained: Estimate
+    linear_r2: Estimate
+    added: Estimate
+    cost: np.ndarray
+    oracle_rows: np.ndarray
+    attainable: Estimate
+    added_fraction: Estimate
+    added_nats: Estimate
+    information: Estimate
 
 
-def estimate_part(cube: ScoreCube) -> PartEstimates:
-    """Estimate everything that one part of one representation says by itself."""
+def estimate_part(cube: ScoreCube, keys: pd.DataFrame, part: str) -> PartEstimates:
+    """Estimate everything that one part of one representation says by itself.
+
+    Args:
+        cube: Its sums.
+        keys: The key table of the same representation and split.
+        part: `val`, `select` or `eval`.
+    """
     sums = cube.sums
-    ratio = ratio_of_sums(sums["sse_residual"], sums["sse_total"])
-    everywhere = ratio_of_sums(
-        sums["sse_residual"] + sums["sse_excluded"], sums["sse_total"] + sums["sse_excluded"]
-    )
+    zero = sums["sse_zero"]
+    added = ratio_of_sums(sums["sse_linear"] - sums["sse_joint"] + sums["cost_joint"], zero)
     oracle = is_oracle(cube.cells.loc[:, "key"]) & (cube.cells["control"] == "none").to_numpy()
     places = np.flatnonzero(oracle)
     found = matching_rows(cube.cells.loc[oracle], cube.cells, PLACE)
-    floor_rows = np.where(found < 0, -1, places[found] if len(places) else -1)
-    floor = take(ratio, floor_rows)
-    kept = sums["num_frames"] - sums["num_excluded"]
+    oracle_rows = np.where(found < 0, -1, places[found] if len(places) else -1)
+    attainable = take(added, oracle_rows)
     return PartEstimates(
         cube=cube,
-        ratio=ratio,
-        ratio_all_frames=everywhere,
-        floor_rows=floor_rows,
-        floor=floor,
-        explained_fraction=_explained_fraction(ratio, floor),
-        nats_per_frame=ratio_of_sums(sums["nats_saved"], kept),
-        nats_mean_part=ratio_of_sums(sums["nats_mean_part"], kept),
+        ratio=ratio_of_sums(sums["sse_key"], zero),
+        explained=complement(ratio_of_sums(sums["sse_key"] - sums["cost_key"], zero)),
+        linear_r2=complement(ratio_of_sums(sums["sse_linear"], zero)),
+        added=added,
+        cost=ratio_of_sums(sums["cost_joint"], zero).value,
+        oracle_rows=oracle_rows,
+        attainable=attainable,
+        added_fraction=_where(attainable.value > 0, quotient(added, attainable)),
+        added_nats=_added_nats(cube, keys, part),
+        information=ratio_of_sums(sums["information_nats"], sums["num_informed"]),
     )
 
 
-def _explained_fraction(ratio: Estimate, floor: Estimate) -> Estimate:
-    fraction = quotient(complement(ratio), complement(floor))
-    attainable = floor.value < 1  # false for NaN too
+def _where(known: np.ndarray, estimate: Estimate) -> Estimate:
     return Estimate(
-        np.where(attainable, fraction.value, np.nan),
-        np.where(attainable[:, None], fraction.influence, np.nan),
-        np.where(attainable[:, None], fraction.share, 0.0),
+        np.where(known, estimate.value, np.nan),
+        np.where(known[:, None], estimate.influence, np.nan),
+        np.where(known[:, None], estimate.share, 0.0),
     )
+
+
+def _added_nats(cube: ScoreCube, keys: pd.DataFrame, part: str) -> Estimate:
+    """Return the nats of all dimensions; the step that saw the dimensions has the influences."""
+    rows = matching_rows(keys, cube.cells, KEY_CELL)
+    values = keys[f"added_nats_{part}"].to_numpy(float)
+    whole = (cube.cells["subspace"] == "all").to_numpy() & (rows >= 0)
+    nats = np.where(whole, values[rows], np.nan)
+    frames = cube.sums["num_frames"]
+    share = ratio_of_sums(frames, frames).share
+    return _where(np.isfinite(nats), Estimate(nats, cube.sums["nats_influence"], share))
 
 
 class TransferLoss(NamedTuple):
-    """1 - explained(eval) / explained(val) with its interval, each shape [...]."""
+    """1 - added(eval) / added(val) with its interval, each shape [...]."""
 
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
 
-def transfer_loss(eval_ratio: Uncertain, val_ratio: Uncertain, confidence: float) -> TransferLoss:
-    """Return how much of the explained variance is lost on speakers never seen.
+def transfer_loss(on_eval: Uncertain, on_val: Uncertain, confidence: float) -> TransferLoss:
+    """Return how much of what a key adds is lost on speakers never heard.
 
-    Both ratios are those of *all* frames. The speakers of the two parts differ, so the quotient has
-    a Fieller interval; NaN where val explains nothing that could be lost (SCIENCE 3).
+    The speakers of the two parts differ, so the quotient has a Fieller interval. All is NaN where
+    val is not surely above 0: nothing is there that could be lost.
     """
-    explained_eval = Uncertain(1 - eval_ratio.value, eval_ratio.se, eval_ratio.df)
-    explained_val = Uncertain(1 - val_ratio.value, val_ratio.se, val_ratio.df)
+    surely = t_interval(on_val, confidence).low > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        kept = explained_eval.value / explained_val.value
-    bounds = fieller_quotient(explained_eval, explained_val, confidence)
-    return TransferLoss(1 - kept, 1 - bounds.high, 1 - bounds.low)
+        kept = np.where(surely, on_eval.value / on_val.value, np.nan)
+    bounds = fieller_quotient(on_eval, on_val, confidence)
+    low, high = (np.where(surely, end, np.nan) for end in bounds)
+    return TransferLoss(1 - kept, 1 - high, 1 - low)

@@ -21,7 +21,13 @@ from engram_audio.structure.config import (
     TargetOracleKeys,
 )
 from engram_audio.structure.controls import CONTROLS, permuted_index, swapped_index
-from engram_audio.structure.features import FeatureStream, KeyContext, fit_extractor, num_features
+from engram_audio.structure.features import (
+    Extractor,
+    FeatureStream,
+    KeyContext,
+    fit_extractor,
+    num_features,
+)
 from engram_audio.structure.inputs import InputMeans, hold, input_source, input_window
 from engram_audio.structure.key_tables import (
     CELL_COLUMNS,
@@ -29,6 +35,7 @@ from engram_audio.structure.key_tables import (
     KEY_COLUMNS,
     NGRAM_COLUMNS,
     SCORE_COLUMNS,
+    KeyOutcome,
     Place,
     TableBuilder,
     add_cells,
@@ -36,8 +43,11 @@ from engram_audio.structure.key_tables import (
     add_key,
     add_scores,
 )
-from engram_audio.structure.material import Material, memory_bytes
+from engram_audio.structure.linear import linear_context
+from engram_audio.structure.linear_model import fit_linear_model
+from engram_audio.structure.material import NO_ENERGY, Material, memory_bytes
 from engram_audio.structure.ngrams import ngram_coverage
+from engram_audio.structure.oracle import oracle_features, oracle_quantizer, score_oracle
 from engram_audio.structure.quantizers import (
     KeyCells,
     QuantizerSpec,
@@ -46,12 +56,8 @@ from engram_audio.structure.quantizers import (
     not_attempted,
     quantizer_specs,
 )
-from engram_audio.structure.scoring import (
-    ScoredLabeling,
-    ScoringPlan,
-    make_subspaces,
-    score_labelings,
-)
+from engram_audio.structure.scoring import ScoredLabeling, ScoringPlan, score_labelings
+from engram_audio.structure.speaker_sums import make_subspaces
 from engram_audio.structure.targets import TRAIN
 from engram_audio.views import SliceName
 
@@ -99,9 +105,8 @@ class _Work:
         self._cells = TableBuilder(CELL_COLUMNS)
         self._curves = TableBuilder(CURVE_COLUMNS)
         self._ngrams = TableBuilder(NGRAM_COLUMNS)
-        self._controls = {
-            slice_name: self._control_indices(slice_name) for slice_name in material.slices
-        }
+        self._plans: dict[tuple[SliceName, int], ScoringPlan] = {}
+        self._controls: dict[int, dict[str, np.ndarray | None]] = {}
 
     def tables(self) -> KeyTables:
         return KeyTables(
@@ -111,115 +116,156 @@ class _Work:
 
     def score_input(self, key_input: KeyInput, inputs: BlockSource) -> None:
         """Score all keys of one input in every slice at every lag."""
-        is_oracle = isinstance(self._family, TargetOracleKeys)
-        lags = self._section.lags_frames
-        for slice_name in self._material.slices:
-            # the oracle sees the target, which no lag moves: fit once, report at every lag
-            for lag in lags[:1] if is_oracle else lags:
-                self._score_place(key_input, inputs, slice_name, lag, lags if is_oracle else (lag,))
+        for where in self._material.places:
+            attempted = self._attempted(key_input, where)
+            if not attempted:
+                continue
+            cells = self._cells_of(key_input, inputs, where, attempted)
+            if self._is_oracle:
+                self._score_oracle(where, attempted, cells)
+                continue
+            for spec, control, outcome in self._score(where, attempted, cells):
+                place = self._place(key_input, spec, where)
+                self._report(place, where, control, spec, outcome, cells[spec.name])
 
-    def _score_place(
-        self, key_input: KeyInput, inputs: BlockSource, slice_name: SliceName, lag: int,
-        reported_lags: tuple[int, ...],
-    ) -> None:  # fmt: skip
-        targets = self._material.slices[slice_name]
+    @property
+    def _is_oracle(self) -> bool:
+        return isinstance(self._family, TargetOracleKeys)
+
+    def _attempted(self, key_input: KeyInput, where: tuple[SliceName, int]) -> list[QuantizerSpec]:
+        """Return the quantisers that can be fitted in a slice; report why others cannot."""
+        num_train = self._material.places[where].targets.count(TRAIN)
         attempted = []
         for spec in self._specs(key_input):
-            minimum = self._section.minimum_cell_frames
-            reason = not_attempted(spec, targets.count(TRAIN), minimum)
+            reason = not_attempted(spec, num_train, self._section.minimum_cell_frames)
+            if where[0] == "speech" and self._material.frame_index.loud is None:
+                reason = NO_ENERGY
             if reason is None:
                 attempted.append(spec)
                 continue
-            for place in self._places(key_input, spec, slice_name, reported_lags):
-                for control in ("none", *CONTROLS):
-                    add_key(self._keys, place, control, spec, targets, reason)
-        if not attempted:
-            return
-        cells = self._cells_of(key_input, inputs, slice_name, lag, attempted)
-        for spec, control, outcome in self._score(slice_name, attempted, cells):
-            for place in self._places(key_input, spec, slice_name, reported_lags):
-                self._report(place, control, spec, outcome, cells[spec.name])
+            for control in ("none",) if self._is_oracle else ("none", *CONTROLS):
+                place = self._place(key_input, spec, where)
+                add_key(self._keys, place, control, spec, num_train, reason)
+        return attempted
 
-    def _places(
-        self, key_input: KeyInput, spec: QuantizerSpec, slice_name: SliceName,
-        lags: tuple[int, ...],
-    ) -> list[Place]:  # fmt: skip
-        key = self._key(key_input, spec)
-        return [Place(key, spec.num_cells, lag, slice_name) for lag in lags]
+    def _place(
+        self, key_input: KeyInput, spec: QuantizerSpec, where: tuple[SliceName, int]
+    ) -> Place:
+        return Place(self._key(key_input, spec), spec.num_cells, where[1], where[0])
+
+    def _plan(self, where: tuple[SliceName, int]) -> ScoringPlan:
+        """Return the slice with its linear model, which all inputs share."""
+        if where not in self._plans:
+            data = self._material.places[where]
+            context = linear_context(self._material, *where)
+            self._plans[where] = ScoringPlan(
+                self._material.source, data.targets, data.normalization,
+                self._material.num_speakers, self._section,
+                fit_linear_model(context, self._section.linear_ridges),
+            )  # fmt: skip
+        return self._plans[where]
 
     def _cells_of(
-        self, key_input: KeyInput, inputs: BlockSource, slice_name: SliceName, lag: int,
+        self, key_input: KeyInput, inputs: BlockSource, where: tuple[SliceName, int],
         specs: list[QuantizerSpec],
     ) -> dict[str, KeyCells]:  # fmt: skip
-        section, targets = self._section, self._material.slices[slice_name]
-        context = KeyContext(
-            source=self._material.source,
-            inputs=inputs,
-            targets=targets,
-            normalization=self._material.normalizations[slice_name],
-            window_frames=input_window(key_input, section.window_frames),
-            lag_frames=lag,
-            ridge=section.ridge,
-        )
+        section, data = self._section, self._material.places[where]
         stream = FeatureStream(
-            fit_extractor(self._family, context),
+            self._extractor(key_input, inputs, where),
             self._num_features(key_input),
             inputs,
-            targets,
+            data.targets,
             memory_bytes(section),
         )
         sample = stream.train_sample()
-        quantizers = [
-            fit_quantizer(
-                spec, sample, section.kmeans_restarts, section.kmeans_iterations,
-                checksum_generator(
-                    section.seed, "kmeans", self._key(key_input, spec), lag, slice_name
-                ),
-            )
-            for spec in specs
-        ]  # fmt: skip
+        slice_name, lag = where
+        quantizers = []
+        for spec in specs:
+            key = self._key(key_input, spec)
+            generator = checksum_generator(section.seed, "kmeans", key, lag, slice_name)
+            if self._is_oracle:
+                quantizers.append(oracle_quantizer(spec, sample, generator))
+                continue
+            fits = section.kmeans_restarts, section.kmeans_iterations
+            quantizers.append(fit_quantizer(spec, sample, *fits, generator))
         del sample
-        found = cells_of(stream, quantizers, len(targets.part))
+        found = cells_of(stream, quantizers, len(data.targets.part))
         return dict(zip([spec.name for spec in specs], found, strict=True))
 
+    def _extractor(
+        self, key_input: KeyInput, inputs: BlockSource, where: tuple[SliceName, int]
+    ) -> Extractor:
+        if self._is_oracle:
+            return oracle_features(self._plan(where))
+        data, section = self._material.places[where], self._section
+        context = KeyContext(
+            source=self._material.source,
+            inputs=inputs,
+            targets=data.targets,
+            normalization=data.normalization,
+            window_frames=input_window(key_input, section.window_frames),
+            lag_frames=where[1],
+            ridge=section.ridge,
+        )
+        return fit_extractor(self._family, context)
+
+    def _score_oracle(
+        self, where: tuple[SliceName, int], specs: list[QuantizerSpec], cells: dict[str, KeyCells]
+    ) -> None:
+        plan = self._plan(where)
+        targets, minimum = plan.targets, self._section.minimum_cell_frames
+        for spec in specs:
+            own = cells[spec.name].cells
+            labeling = make_labeling(own, targets.part, spec.num_cells, minimum)
+            sums = score_oracle(plan, labeling)
+            place = self._place("raw", spec, where)
+            outcome = KeyOutcome(labeling, sums, is_lower_bound=False)
+            add_key(self._keys, place, "none", spec, targets.count(TRAIN), outcome)
+            add_scores(
+                self._scores, place, "none", sums, self._subspaces(plan),
+                self._material.frame_index.speaker_ids,
+            )  # fmt: skip
+
+    def _subspaces(self, plan: ScoringPlan) -> list[str]:
+        return make_subspaces(plan.normalization, self._section.principal_subspaces).names
+
     def _score(
-        self, slice_name: SliceName, specs: list[QuantizerSpec], cells: dict[str, KeyCells]
+        self, where: tuple[SliceName, int], specs: list[QuantizerSpec], cells: dict[str, KeyCells]
     ) -> Iterator[tuple[QuantizerSpec, str, ScoredLabeling | str]]:
         """Yield the outcome of each key and control; sums of cells live until the next batch."""
-        material, targets = self._material, self._material.slices[slice_name]
+        plan = self._plan(where)
         minimum = self._section.minimum_cell_frames
+        controls = self._control_indices(where)
         names, labelings = [], []
         for spec in specs:
             own = cells[spec.name].cells
-            for control, index in self._controls[slice_name].items():
+            for control, index in controls.items():
                 torn = own if index is None else own[index]
                 names.append((spec, control))
-                labelings.append(make_labeling(torn, targets.part, spec.num_cells, minimum))
-        plan = ScoringPlan(
-            material.source, targets, material.normalizations[slice_name],
-            len(material.frame_index.speaker_ids), self._section,
-        )  # fmt: skip
-        keep = [control == "none" for _, control in names]
-        scored = score_labelings(plan, labelings, keep, memory_bytes(self._section))
+                labelings.append(make_labeling(torn, plan.targets.part, spec.num_cells, minimum))
+        are_controls = [control != "none" for _, control in names]
+        scored = score_labelings(plan, labelings, are_controls, memory_bytes(self._section))
         for (spec, control), outcome in zip(names, scored, strict=True):
             yield spec, control, outcome
-        for control in sorted(set(CONTROLS) - set(self._controls[slice_name])):
+        for control in sorted(set(CONTROLS) - set(controls)):
             for spec in specs:
                 yield spec, control, "not_attempted: a part has one utterance only"
 
     def _report(
-        self, place: Place, control: str, spec: QuantizerSpec, outcome: ScoredLabeling | str,
-        cells: KeyCells,
+        self, place: Place, where: tuple[SliceName, int], control: str, spec: QuantizerSpec,
+        outcome: ScoredLabeling | str, cells: KeyCells,
     ) -> None:  # fmt: skip
-        slice_name: SliceName = place.slice  # type: ignore[assignment]
-        targets = self._material.slices[slice_name]
-        normalization = self._material.normalizations[slice_name]
+        plan = self._plan(where)
+        targets, normalization = plan.targets, plan.normalization
         speaker_ids = self._material.frame_index.speaker_ids
-        add_key(self._keys, place, control, spec, targets, outcome)
         if isinstance(outcome, str):
+            add_key(self._keys, place, control, spec, targets.count(TRAIN), outcome)
             return
-        subspaces = make_subspaces(normalization, self._section.principal_subspaces).names
-        add_scores(self._scores, place, control, outcome, subspaces, speaker_ids)
+        row = KeyOutcome(outcome.sums.labeling, outcome.speakers, outcome.is_lower_bound)
+        add_key(self._keys, place, control, spec, targets.count(TRAIN), row)
+        add_scores(
+            self._scores, place, control, outcome.speakers, self._subspaces(plan), speaker_ids
+        )
         if control != "none":
             return
         add_cells(self._cells, place, outcome, targets, normalization)
@@ -235,15 +281,21 @@ class _Work:
             ):  # fmt: skip
                 self._ngrams.add(1, {"key": place.key, **row._asdict()})
 
-    def _control_indices(self, slice_name: SliceName) -> dict[str, np.ndarray | None]:
-        targets, seed = self._material.slices[slice_name], self._section.seed
-        permuted = permuted_index(targets, checksum_generator(seed, "permuted", slice_name))
-        swapped = swapped_index(targets, checksum_generator(seed, "swapped", slice_name))
-        indices: dict[str, np.ndarray | None] = {"none": None, "permuted": permuted}
-        return indices if swapped is None else {**indices, "swapped": swapped}
+    def _control_indices(self, where: tuple[SliceName, int]) -> dict[str, np.ndarray | None]:
+        """Return whose labels each target takes under a control, the same for every key."""
+        targets, seed = self._material.places[where].targets, self._section.seed
+        if id(targets) not in self._controls:
+            name = where[0] if where[0] != "speech" else f"speech/{where[1]}"
+            permuted = permuted_index(targets, checksum_generator(seed, "permuted", name))
+            swapped = swapped_index(targets, checksum_generator(seed, "swapped", name))
+            indices: dict[str, np.ndarray | None] = {"none": None, "permuted": permuted}
+            self._controls[id(targets)] = (
+                indices if swapped is None else {**indices, "swapped": swapped}
+            )
+        return self._controls[id(targets)]
 
     def _key(self, key_input: KeyInput, spec: QuantizerSpec) -> str:
-        if isinstance(self._family, TargetOracleKeys):
+        if self._is_oracle:
             return f"{self._name}.{spec.name}"
         return f"{self._name}.{key_input}.{spec.name}"
 
@@ -258,6 +310,6 @@ class _Work:
         return specs
 
     def _num_features(self, key_input: KeyInput) -> int:
-        num_dims = len(next(iter(self._material.normalizations.values())).mean)
+        num_dims = len(next(iter(self._material.places.values())).normalization.mean)
         window_frames = input_window(key_input, self._section.window_frames)
         return num_features(self._family, window_frames, num_dims)

@@ -9,24 +9,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.structure.cells import null_ratio_excess
+from engram_audio.structure.cells import Labeling
 from engram_audio.structure.curves import MATCHINGS, confidence_ranks, curve_sums
 from engram_audio.structure.normalization import Normalization
 from engram_audio.structure.quantizers import KeyCells, QuantizerSpec
 from engram_audio.structure.scoring import ScoredLabeling, cell_summary
-from engram_audio.structure.targets import EVAL, PARTS, TRAIN, VAL, SliceTargets
+from engram_audio.structure.speaker_sums import ALONE, BESIDE, SpeakerSums
+from engram_audio.structure.targets import EVAL, PARTS, TRAIN, SliceTargets
 
 SCORE_COLUMNS = (
     "key", "codebook_size", "lag_frames", "slice", "subspace", "control", "part", "speaker_id",
-    "num_frames", "num_excluded", "sse_residual", "sse_total", "sse_excluded", "nats_saved",
-    "nats_mean_part",
+    "num_frames", "num_excluded", *ALONE, *BESIDE, "nats_influence", "information_nats",
+    "num_informed",
 )  # fmt: skip
 KEY_COLUMNS = (
     "key", "codebook_size", "lag_frames", "slice", "control", "status", "num_cells",
-    "num_effective_cells", "num_train_frames", "key_entropy_nats",
-    "expected_null_ratio_excess_val", "expected_null_ratio_excess_eval",
-    *(f"{name}_{part}" for part in PARTS
-      for name in ("sse_own", "sse_own_total", "num_own_frames", "num_own_cells")),
+    "num_effective_cells", "num_train_frames", "key_entropy_nats", "is_lower_bound",
+    *(f"added_nats_{part}" for part in PARTS[1:]),
 )  # fmt: skip
 CELL_COLUMNS = (
     "key", "lag_frames", "slice", "cell", "num_train_frames", "num_eval_frames",
@@ -85,19 +84,23 @@ def _column(value: Any, length: int) -> np.ndarray:
 
 
 def add_scores(
-    builder: TableBuilder, place: Place, control: str, scored: ScoredLabeling,
+    builder: TableBuilder, place: Place, control: str, sums: SpeakerSums,
     subspaces: Sequence[str], speaker_ids: np.ndarray,
 ) -> None:  # fmt: skip
     """Add one row per part, speaker with frames, and subspace.
 
-    Nats are those of all dimensions; a subspace has none (its rows carry NaN).
+    What is known for all dimensions alone is NaN in a subspace, and where it was not scored.
     """
-    sums = scored.speakers
     part, speaker = np.nonzero(sums.num_frames)
     names = np.array(PARTS, dtype=object)[part]
+    unknown = np.full(len(part), np.nan)
+    known = np.isfinite(sums.nats[part])
     for number, subspace in enumerate(subspaces):
-        nats = (sums.kept("nats")[part, speaker], sums.kept("nats_mean")[part, speaker])
-        unknown = np.full(len(part), np.nan)
+        values = {
+            name: sums.sums[name][part, speaker, number] if name in sums.sums else unknown
+            for name in (*ALONE, *BESIDE)
+        }
+        influence = np.where(known, sums.nats_influence[part, speaker], np.nan)
         builder.add(
             len(part),
             {
@@ -108,44 +111,44 @@ def add_scores(
                 "speaker_id": speaker_ids[speaker],
                 "num_frames": sums.num_frames[part, speaker],
                 "num_excluded": sums.num_excluded[part, speaker],
-                "sse_residual": sums.kept("residual")[part, speaker, number],
-                "sse_total": sums.kept("total")[part, speaker, number],
-                "sse_excluded": sums.excluded()[part, speaker, number],
-                "nats_saved": nats[0] if number == 0 else unknown,
-                "nats_mean_part": nats[1] if number == 0 else unknown,
+                **values,
+                "nats_influence": influence if number == 0 else unknown,
+                "information_nats": sums.information[part, speaker] if number == 0 else unknown,
+                "num_informed": sums.num_informed[part, speaker] * (number == 0),
             },
         )
 
 
+class KeyOutcome(NamedTuple):
+    """What a key's row says once it was scored."""
+
+    labeling: Labeling
+    speakers: SpeakerSums
+    is_lower_bound: bool
+
+
 def add_key(
-    builder: TableBuilder, place: Place, control: str, spec: QuantizerSpec, targets: SliceTargets,
-    outcome: ScoredLabeling | str,
+    builder: TableBuilder, place: Place, control: str, spec: QuantizerSpec, num_train: int,
+    outcome: KeyOutcome | str,
 ) -> None:  # fmt: skip
     """Add the row of a key: what was fitted, or why it was not attempted."""
     row: dict[str, Any] = {
         **place._asdict(),
         "control": control,
         "num_cells": spec.num_cells,
-        "num_train_frames": targets.count(TRAIN),
+        "num_train_frames": num_train,
     }
+    nats = [f"added_nats_{part}" for part in PARTS[1:]]
     if isinstance(outcome, str):
-        known = {"status": outcome, "num_effective_cells": 0}
-        for name in KEY_COLUMNS:
-            if name not in row and name not in known:
-                known[name] = 0 if name.startswith("num_own") else float("nan")
-        builder.add(1, {**row, **known})
-        return
-    labeling = outcome.speakers.labeling
-    row |= {
-        "status": "ok",
-        "num_effective_cells": labeling.num_effective,
-        "key_entropy_nats": labeling.entropy,
-        "expected_null_ratio_excess_val": null_ratio_excess(labeling, VAL),
-        "expected_null_ratio_excess_eval": null_ratio_excess(labeling, EVAL),
-    }
-    for part, part_name in enumerate(PARTS):
+        row |= {"status": outcome, "num_effective_cells": 0, "key_entropy_nats": float("nan")}
+        row |= {"is_lower_bound": False, **dict.fromkeys(nats, float("nan"))}
+    else:
         row |= {
-            f"{name}_{part_name}": value for name, value in outcome.cells.own_means(part).items()
+            "status": "ok",
+            "num_effective_cells": outcome.labeling.num_effective,
+            "key_entropy_nats": outcome.labeling.entropy,
+            "is_lower_bound": outcome.is_lower_bound,
+            **dict(zip(nats, outcome.speakers.nats[1:].tolist(), strict=True)),
         }
     builder.add(1, row)
 
@@ -174,7 +177,7 @@ def add_curves(
     targets: SliceTargets, fractions: tuple[float, ...], speaker_ids: np.ndarray,
 ) -> None:  # fmt: skip
     """Add the confidence curve of the eval speakers, per matching and kept share."""
-    labeling, scores = scored.speakers.labeling, scored.eval_scores
+    labeling, scores = scored.sums.labeling, scored.eval_scores
     if scores is None:
         return
     is_eval = targets.part == EVAL

@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from engram_audio import windows
 from engram_audio.latents.block import LatentBlock
 from engram_audio.numerics.grouped import add_grouped
-from engram_audio.structure.features import KeyContext, ridge_weights, window_moments
-from engram_audio.structure.inputs import InputMeans, hold, input_source
+from engram_audio.structure.features import KeyContext
 from engram_audio.structure.key_tables import TableBuilder
+from engram_audio.structure.linear_model import fit_linear_model
 from engram_audio.structure.material import Material
 from engram_audio.structure.targets import PARTS, TRAIN
 from engram_audio.views import SliceName
@@ -28,7 +27,7 @@ LINEAR_COLUMNS = (
     "model", "lag_frames", "slice", "part", "speaker_id", "num_frames", "sse_residual",
     "sse_total", "cosine_sum",
 )  # fmt: skip
-CHUNK_FLOATS = 2**22
+CHUNK_FLOATS = 2**18
 
 # Predicted z of an input block's target rows, [M, D]
 Predictor = Callable[[LatentBlock, np.ndarray], np.ndarray]
@@ -44,41 +43,42 @@ class _Sums(NamedTuple):
 
 def score_linear(material: Material) -> pd.DataFrame:
     """Fit and score the linear baselines on every slice at every lag."""
-    means = InputMeans(material.source, material.frame_index)
-    inputs = input_source("raw", material.source, material.frame_index, means)
-    inputs = hold(inputs) if material.is_held else inputs
     builder = TableBuilder(LINEAR_COLUMNS)
-    for name, targets in material.slices.items():
-        if targets.count(TRAIN) == 0:
+    for (name, lag), data in material.places.items():
+        if data.targets.count(TRAIN) == 0:
             continue
-        for lag in material.section.lags_frames:
-            context = KeyContext(
-                source=material.source,
-                inputs=inputs,
-                targets=targets,
-                normalization=material.normalizations[name],
-                window_frames=material.section.window_frames,
-                lag_frames=lag,
-                ridge=material.section.ridge,
-            )
-            sums = _score(context, len(material.frame_index.speaker_ids))
-            _add_rows(builder, context, name, sums, material.frame_index.speaker_ids)
+        context = linear_context(material, name, lag)
+        sums = _score(context, material)
+        _add_rows(builder, context, name, sums, material.frame_index.speaker_ids)
     return builder.frame()
 
 
-def _score(context: KeyContext, num_speakers: int) -> _Sums:
-    predictors = {"ridge": fit_ridge(context), "ar1": fit_ar1(context)}
+def linear_context(material: Material, name: SliceName, lag: int) -> KeyContext:
+    """Return what a linear model of a slice is fitted on: the frames themselves."""
+    data = material.places[name, lag]
+    return KeyContext(
+        source=material.source,
+        inputs=material.source,
+        targets=data.targets,
+        normalization=data.normalization,
+        window_frames=material.section.window_frames,
+        lag_frames=lag,
+        ridge=material.section.ridge,
+    )
+
+
+def _score(context: KeyContext, material: Material) -> _Sums:
+    ridge = fit_linear_model(context, material.section.linear_ridges)
+    ar1 = fit_ar1(context)
+    num_speakers = material.num_speakers
     shape = (len(PARTS), num_speakers)
     sums = _Sums(
         np.zeros(shape, dtype=np.int64),
         np.zeros((*shape, 1)),
-        {name: np.zeros((*shape, 2)) for name in predictors},
+        {name: np.zeros((*shape, 2)) for name in ("ridge", "ar1")},
     )
     step = max(CHUNK_FLOATS // len(context.normalization.mean), 256)
-    pairs = zip(
-        context.targets.walk(context.source), context.targets.walk(context.inputs), strict=True
-    )
-    for (block, rows, span), (shown, _, _) in pairs:
+    for block, rows, span in context.targets.walk(context.source):
         for start in range(0, len(rows), step):
             chosen = slice(start, min(start + step, len(rows)))
             part = context.targets.part[span][chosen].astype(np.int64)
@@ -87,8 +87,12 @@ def _score(context: KeyContext, num_speakers: int) -> _Sums:
             squared = np.einsum("md,md->m", z, z, dtype=np.float64)
             sums.num_frames.ravel()[:] += np.bincount(group, minlength=sums.num_frames.size)
             add_grouped(sums.total.reshape(-1, 1), squared[:, None], group)
-            for name, predict in predictors.items():
-                columns = errors_and_cosines(predict(shown, rows[chosen]), z, squared)
+            predicted = {
+                "ridge": ridge.context(block, rows[chosen]) @ ridge.slope,
+                "ar1": ar1(block, rows[chosen]),
+            }
+            for name, own in predicted.items():
+                columns = errors_and_cosines(own, z, squared)
                 add_grouped(sums.models[name].reshape(-1, 2), columns, group)
     return sums
 
@@ -103,18 +107,6 @@ def errors_and_cosines(predicted: np.ndarray, z: np.ndarray, squared: np.ndarray
     product = np.sqrt(norm * squared)
     cosine = np.divide(dot, product, out=np.zeros_like(dot), where=product > 0)
     return np.stack([squared - 2 * dot + norm, cosine], axis=1)
-
-
-def fit_ridge(context: KeyContext) -> Predictor:
-    """Fit z on the whole context, W * D inputs, with intercept."""
-    moments = window_moments(context, with_targets=True)
-    weights = ridge_weights(moments, context.ridge)
-    intercept = (-moments.mean @ weights).astype(np.float32)
-    components = weights.reshape(context.window_frames, -1, weights.shape[1]).astype(np.float32)
-    lag = context.lag_frames
-    return lambda block, rows: (
-        windows.project_contexts(block.frames, rows, lag, components) + intercept
-    )
 
 
 def fit_ar1(context: KeyContext) -> Predictor:

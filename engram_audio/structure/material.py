@@ -18,6 +18,15 @@ from engram_audio.structure.targets import (
 )
 from engram_audio.views import SliceName
 
+NO_ENERGY = "not_attempted: the representation has no energies, so there is no slice of speech"
+
+
+class SliceData(NamedTuple):
+    """One slice at one lag: its targets and the train statistics of delta in them."""
+
+    targets: SliceTargets
+    normalization: Normalization
+
 
 class Material(NamedTuple):
     """A representation, indexed and cut into slices.
@@ -26,38 +35,58 @@ class Material(NamedTuple):
         source: Its stream, in memory if it takes at most half of `fit_memory_gib`.
         is_held: Whether it is in memory.
         frame_index: Scalars of its frames.
-        slices: Targets of each slice.
-        normalizations: Train statistics of delta in each slice.
+        places: Targets of each slice at each lag. Only `speech` differs between lags, so the other
+            slices hold the same targets at all.
         section: Settings.
     """
 
     source: BlockSource
     is_held: bool
     frame_index: FrameIndex
-    slices: dict[SliceName, SliceTargets]
-    normalizations: dict[SliceName, Normalization]
+    places: dict[tuple[SliceName, int], SliceData]
     section: StructureSection
 
+    @property
+    def num_speakers(self) -> int:
+        """S."""
+        return len(self.frame_index.speaker_ids)
 
-def prepare(source: BlockSource, part_of: Mapping[str, str], section: StructureSection) -> Material:
+
+def prepare(
+    source: BlockSource, part_of: Mapping[str, str], section: StructureSection,
+    has_energy: bool = True,
+) -> Material:  # fmt: skip
     """Index a stream, cut its slices and fit the normalisation of delta in each.
 
     Args:
         source: Blocks of whole utterances, the same in every reading.
-        part_of: Part (train, val, eval) of each utterance id.
+        part_of: Part (train, val, select, eval) of each utterance id.
         section: Settings.
+        has_energy: Whether energies are those of a signal. Without them `speech` is empty.
     """
-    index = index_frames(source, part_of)
+    index = index_frames(source, part_of, has_energy)
     num_dims = next(iter(source())).frames.shape[1]
     num_frames = sum(int(offsets[-1]) for offsets in index.offsets)
     is_held = num_frames * num_dims * 4 <= memory_bytes(section) // 2
     source = hold(source) if is_held else source
-    slices: dict[SliceName, SliceTargets] = {
-        name: select_targets(index, name, section) for name in section.slices
+    # a slice that no lag moves is cut once
+    lags = {name: section.lags_frames[: None if name == "speech" else 1] for name in section.slices}
+    cut = {
+        (name, lag): select_targets(index, name, lag, section)
+        for name in section.slices
+        for lag in lags[name]
     }
-    fitted = fit_normalizations(source, list(slices.values()), section.std_floor)
-    normalizations: dict[SliceName, Normalization] = dict(zip(slices, fitted, strict=True))
-    return Material(source, is_held, index, slices, normalizations, section)
+    fitted = fit_normalizations(source, list(cut.values()), section.std_floor)
+    known = {
+        place: SliceData(targets, own)
+        for (place, targets), own in zip(cut.items(), fitted, strict=True)
+    }
+    places = {
+        (name, lag): known[name, lag if name == "speech" else lags[name][0]]
+        for name in section.slices
+        for lag in section.lags_frames
+    }
+    return Material(source, is_held, index, places, section)
 
 
 def memory_bytes(section: StructureSection) -> int:

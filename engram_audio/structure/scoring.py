@@ -1,6 +1,9 @@
-"""Scores of frames under a key, and their sums per speaker.
+"""Scores of frames under a key, alone and beside a linear model, summed per speaker.
 
-Shapes: m frames of a chunk, D dimensions, G subspaces (`all` first), S speakers, P parts.
+Two passes: the first sums train frames by cell, the second scores all other frames.
+
+Shapes: m frames of a chunk, D dimensions, G subspaces (`all` first), S speakers, P parts, E
+effective cells.
 """
 
 from collections.abc import Iterator
@@ -10,176 +13,41 @@ import numpy as np
 
 from engram_audio.latents.block import BlockSource
 from engram_audio.numerics.grouped import add_grouped
-from engram_audio.structure.cells import CellSums, CellTables, Labeling, cell_tables
+from engram_audio.structure.cells import (
+    CellSums,
+    CellTables,
+    Labeling,
+    cell_tables,
+    is_fitted,
+)
 from engram_audio.structure.config import StructureSection
-from engram_audio.structure.normalization import Normalization, subspace_edges
+from engram_audio.structure.information import (
+    KeyInformation,
+    cell_shares,
+    frame_information,
+    information_rows,
+    key_information,
+)
+from engram_audio.structure.joint import (
+    ContextMoments,
+    GroupSums,
+    added_nats,
+    fit_joint,
+    fitting_cost,
+)
+from engram_audio.structure.linear_model import Chunk, LinearModel, chunks
+from engram_audio.structure.normalization import Normalization
+from engram_audio.structure.speaker_sums import (
+    ALONE,
+    BESIDE,
+    SpeakerSums,
+    Subspaces,
+    make_subspaces,
+    squares,
+)
 from engram_audio.structure.targets import EVAL, PARTS, TRAIN, SliceTargets
 
-CHUNK_FLOATS = 2**18  # of one [m, D] array, so that a chunk's arrays stay in the cache
-
-
-class Subspaces(NamedTuple):
-    """Subspaces whose errors are told apart.
-
-    Attributes:
-        names: `all`, then principal subspaces of delta, [G].
-        head: Leading principal directions, [D, Q]; the last subspace is what they leave.
-        membership: Which of the Q directions belong to each subspace but first and last, [Q, G-2].
-    """
-
-    names: list[str]
-    head: np.ndarray
-    membership: np.ndarray
-
-
-def make_subspaces(normalization: Normalization, edges: tuple[int, ...]) -> Subspaces:
-    """Cut the principal directions of delta at the edges."""
-    named = subspace_edges(edges, len(normalization.mean))
-    num_head = named[-1][1]
-    membership = np.zeros((num_head, len(named) - 1), dtype=np.float32)
-    for column, (_, start, stop) in enumerate(named[:-1]):
-        membership[start:stop, column] = 1
-    return Subspaces(
-        names=["all", *(name for name, _, _ in named)],
-        head=normalization.directions[:, :num_head].astype(np.float32),
-        membership=membership,
-    )
-
-
-def _by_subspace(whole: np.ndarray, head: np.ndarray, subspaces: Subspaces) -> np.ndarray:
-    """Return sums of squares per subspace, [m, G], from the whole [m] and squares [m, Q]."""
-    parts = (head @ subspaces.membership).astype(np.float64)
-    rest = whole - parts.sum(axis=1)
-    return np.concatenate([whole[:, None], parts, rest[:, None]], axis=1)
-
-
-class Chunk(NamedTuple):
-    """Normalised targets and what all labelings of them share.
-
-    Attributes:
-        z: [m, D], float32.
-        head: z along the leading principal directions, [m, Q].
-        total: Squared norm per subspace, [m, G], float64.
-        pooled: Sum over dimensions of z^2 / pooled variance, [m].
-    """
-
-    z: np.ndarray
-    head: np.ndarray
-    total: np.ndarray
-    pooled: np.ndarray
-
-
-def make_chunk(z: np.ndarray, subspaces: Subspaces, pooled: np.ndarray) -> Chunk:
-    """Prepare a chunk of normalised targets."""
-    head = z @ subspaces.head
-    squared = np.square(z)
-    both = squared @ np.stack([np.ones(z.shape[1]), 1 / pooled], axis=1).astype(np.float32)
-    total = _by_subspace(both[:, 0], np.square(head), subspaces)
-    return Chunk(z, head, total, both[:, 1].astype(np.float64))
-
-
-class FrameScores(NamedTuple):
-    """Scores per frame.
-
-    Attributes:
-        residual: Squared error about the cell's train mean per subspace, [m, G].
-        nats: log N(z; cell) - log N(z; pooled), diagonal, [m].
-        nats_mean: The same with cell means and one variance for all cells, [m].
-    """
-
-    residual: np.ndarray
-    nats: np.ndarray
-    nats_mean: np.ndarray
-
-
-def score_frames(
-    chunk: Chunk, tables: CellTables, codes: np.ndarray, subspaces: Subspaces
-) -> FrameScores:
-    """Score frames with train statistics of their cells."""
-    error = chunk.z - tables.mean[codes]
-    np.square(error, out=error)
-    both = error @ np.stack([np.ones(error.shape[1]), 1 / tables.within], axis=1, dtype=np.float32)
-    error *= tables.precision[codes]
-    nats = tables.constant[codes] - 0.5 * (error.sum(axis=1) - chunk.pooled)
-    head_error = np.square(chunk.head - tables.head_mean[codes])
-    shared = -0.5 * float(np.log(tables.within / tables.pooled).sum())
-    return FrameScores(
-        residual=_by_subspace(both[:, 0], head_error, subspaces),
-        nats=nats.astype(np.float64),
-        nats_mean=shared - 0.5 * (both[:, 1] - chunk.pooled),
-    )
-
-
-class SpeakerSums:
-    """Sums of frame scores per part and speaker, and per cell."""
-
-    def __init__(self, labeling: Labeling, num_speakers: int, num_subspaces: int) -> None:
-        """Make empty sums."""
-        self.labeling = labeling
-        shape = (len(PARTS), num_speakers)
-        self.num_frames = np.zeros(shape, dtype=np.int64)
-        self.num_excluded = np.zeros(shape, dtype=np.int64)
-        # columns: residual [G], total [G], nats, nats_mean; kept frames first, then excluded ones
-        self._sums = np.zeros((2, *shape, 2 * num_subspaces + 2))
-        self._cells = np.zeros((len(PARTS), labeling.num_effective + 1, 1))
-
-    def add(
-        self, scores: FrameScores, total: np.ndarray, speaker: np.ndarray, part: np.ndarray,
-        codes: np.ndarray,
-    ) -> None:  # fmt: skip
-        """Add frames: their scores, totals [m, G], speakers, parts and codes, all [m]."""
-        shape = self.num_frames.shape
-        group = part.astype(np.int64) * shape[1] + speaker
-        is_excluded = codes == self.labeling.num_effective
-        columns = np.concatenate(
-            [scores.residual, total, scores.nats[:, None], scores.nats_mean[:, None]], axis=1
-        )
-        add_grouped(
-            self._sums.reshape(-1, columns.shape[1]), columns,
-            group + is_excluded * self.num_frames.size,
-        )  # fmt: skip
-        size = self.num_frames.size
-        self.num_frames += np.bincount(group, minlength=size).reshape(shape)
-        self.num_excluded += np.bincount(group[is_excluded], minlength=size).reshape(shape)
-        cell = part.astype(np.int64) * self._cells.shape[1] + codes
-        add_grouped(self._cells.reshape(-1, 1), scores.residual[:, :1], cell)
-
-    def kept(self, what: str) -> np.ndarray:
-        """Return sums over kept frames: `residual`, `total` [P, S, G], `nats`, `nats_mean`."""
-        num_subspaces = (self._sums.shape[-1] - 2) // 2
-        place = {
-            "residual": slice(0, num_subspaces),
-            "total": slice(num_subspaces, 2 * num_subspaces),
-            "nats": -2,
-            "nats_mean": -1,
-        }[what]
-        return self._sums[0][..., place]
-
-    def excluded(self) -> np.ndarray:
-        """Return the squared norm of excluded frames about the train grand mean, [P, S, G]."""
-        num_subspaces = (self._sums.shape[-1] - 2) // 2
-        return self._sums[1][..., num_subspaces : 2 * num_subspaces]
-
-    def cell_residual(self, part: int) -> np.ndarray:
-        """Return the squared error per effective cell about its train mean, [E]."""
-        return self._cells[part, :-1, 0]
-
-
-class ScoredLabeling(NamedTuple):
-    """Everything that is known of one key under one control.
-
-    Attributes:
-        cells: Sums by cell.
-        tables: Train means and variances by cell.
-        speakers: Sums by speaker.
-        eval_scores: Residual and total of each eval target in stream order, [m, 2]; None unless
-            asked for.
-    """
-
-    cells: CellSums
-    tables: CellTables
-    speakers: SpeakerSums
-    eval_scores: np.ndarray | None
+EXACT_FLOATS = 2**25  # of context sums by cell; above, ridge's predictions stand for the context
 
 
 class ScoringPlan(NamedTuple):
@@ -191,6 +59,7 @@ class ScoringPlan(NamedTuple):
         normalization: Train statistics of delta in the slice.
         num_speakers: S.
         section: Settings.
+        linear: The linear model that keys are compared with; None: keys alone are scored.
     """
 
     source: BlockSource
@@ -198,25 +67,51 @@ class ScoringPlan(NamedTuple):
     normalization: Normalization
     num_speakers: int
     section: StructureSection
+    linear: LinearModel | None = None
+
+    def chunks(self, wanted: np.ndarray) -> Iterator[Chunk]:
+        """Yield the wanted targets in chunks."""
+        return chunks(self.source, self.targets, self.normalization, self.linear, wanted)
+
+
+class ScoredLabeling(NamedTuple):
+    """Everything that is known of one key under one control.
+
+    Attributes:
+        sums: Sums by cell over train.
+        tables: Train means and variances by cell.
+        speakers: Sums by speaker.
+        eval_scores: Residual and total of each eval target in stream order, [m, 2]; None unless
+            asked for.
+        is_lower_bound: Whether ridge's predictions stood for the context.
+    """
+
+    sums: CellSums
+    tables: CellTables
+    speakers: SpeakerSums
+    eval_scores: np.ndarray | None
+    is_lower_bound: bool
 
 
 def score_labelings(
-    plan: ScoringPlan, labelings: list[Labeling], keep_frames: list[bool], max_bytes: int
+    plan: ScoringPlan, labelings: list[Labeling], are_controls: list[bool], max_bytes: int
 ) -> Iterator[ScoredLabeling]:
-    """Fit cells on train and score all parts, two passes over the stream per batch of labelings.
+    """Fit cells on train and score the other parts, two passes over the stream per batch.
 
     Yields outcomes in the order of the labelings; drop each one before asking for many more.
 
     Args:
         plan: Stream, slice and settings.
         labelings: Keys under controls.
-        keep_frames: Which of them keep the scores of single eval frames.
+        are_controls: Which of them are controls: these have neither nats nor scores of frames.
         max_bytes: Accumulators of a batch stay below this (a single labeling may exceed it).
     """
     num_dims = len(plan.normalization.mean)
-    sizes = [CellSums.bytes_needed(labeling, num_dims) for labeling in labelings]
+    sizes = [
+        CellSums.bytes_needed(item, num_dims, _num_inputs(plan, item)) for item in labelings
+    ]  # fmt: skip
     for batch in _batches(sizes, max_bytes):
-        yield from _score_batch(plan, labelings[batch], keep_frames[batch])
+        yield from _score_batch(plan, labelings[batch], are_controls[batch])
 
 
 def _batches(sizes: list[int], max_bytes: int) -> list[slice]:
@@ -229,63 +124,207 @@ def _batches(sizes: list[int], max_bytes: int) -> list[slice]:
     return [*batches, slice(start, len(sizes))] if sizes else []
 
 
+def _is_lower_bound(plan: ScoringPlan, labeling: Labeling) -> bool:
+    if plan.linear is None:
+        return False
+    return labeling.num_effective * len(plan.linear.mean) > EXACT_FLOATS
+
+
+def _num_inputs(plan: ScoringPlan, labeling: Labeling) -> int:
+    if plan.linear is None:
+        return 0
+    return plan.linear.slope.shape[1 if _is_lower_bound(plan, labeling) else 0]
+
+
 def _score_batch(
-    plan: ScoringPlan, labelings: list[Labeling], keep_frames: list[bool]
+    plan: ScoringPlan, labelings: list[Labeling], are_controls: list[bool]
 ) -> list[ScoredLabeling]:
     subspaces = make_subspaces(plan.normalization, plan.section.principal_subspaces)
-    sums = [CellSums(item, len(plan.normalization.mean)) for item in labelings]
-    for z, span in _chunks(plan):
-        for item in sums:
-            item.add(z, plan.targets.part[span], span)
-    tables = [
-        cell_tables(
-            item, plan.normalization, plan.section.variance_shrinkage_frames,
-            subspaces.head.shape[1],
-        )
-        for item in sums
-    ]  # fmt: skip
-    speakers = [SpeakerSums(item, plan.num_speakers, len(subspaces.names)) for item in labelings]
-    kept: list[list[np.ndarray]] = [[] for _ in labelings]
-    for z, span in _chunks(plan):
-        part, speaker = plan.targets.part[span], plan.targets.speaker[span]
-        chunk = make_chunk(z, subspaces, tables[0].pooled)
-        for number, item in enumerate(labelings):
-            codes = item.codes[span]
-            scores = score_frames(chunk, tables[number], codes, subspaces)
-            speakers[number].add(scores, chunk.total, speaker, part, codes)
-            if keep_frames[number]:
-                both = np.stack([scores.residual[:, 0], chunk.total[:, 0]], axis=1)
-                kept[number].append(both[part == EVAL])
-    return [
-        ScoredLabeling(own, table, sums_, np.concatenate(frames) if frames else None)
-        for own, table, sums_, frames in zip(sums, tables, speakers, kept, strict=True)
+    keys = [
+        _Key(plan, own, is_control, subspaces)
+        for own, is_control in zip(_sum_train(plan, labelings), are_controls, strict=True)
     ]
+    part, speaker = plan.targets.part, plan.targets.speaker
+    informed = information_rows(part)
+    names = ("sse_zero",) if plan.linear is None else ("sse_zero", "sse_linear")
+    shared = SpeakerSums(plan.num_speakers, len(subspaces.names), names)
+    by_dim = _DimSums(plan)
+    for chunk in plan.chunks(part != TRAIN):
+        group = part[chunk.place].astype(np.int64) * plan.num_speakers + speaker[chunk.place]
+        zero = squares(chunk.z, subspaces)
+        shared.add_frames(group)
+        shared.add("sse_zero", zero, group)
+        left = None
+        if plan.linear is not None:
+            left = chunk.z - chunk.context @ plan.linear.slope
+            shared.add("sse_linear", squares(left, subspaces), group)
+            by_dim.add(left, group)
+        for key in keys:
+            key.add(chunk, left, zero, group, informed[chunk.place])
+    return [key.outcome(shared, by_dim) for key in keys]
 
 
-def _chunks(plan: ScoringPlan) -> Iterator[tuple[np.ndarray, slice]]:
-    """Yield z of all targets in chunks, [m, D], and their span."""
-    step = max(CHUNK_FLOATS // len(plan.normalization.mean), 256)
-    for block, rows, span in plan.targets.walk(plan.source):
-        for start in range(0, len(rows), step):
-            chosen = rows[start : start + step]
-            first = span.start + start
-            yield plan.normalization.apply(block.frames, chosen), slice(first, first + len(chosen))
+def _sum_train(plan: ScoringPlan, labelings: list[Labeling]) -> list[CellSums]:
+    """Return the sums of all labelings by cell over train, in one pass."""
+    num_dims = len(plan.normalization.mean)
+    inputs = [_num_inputs(plan, item) for item in labelings]
+    sums = [CellSums(item, num_dims, num) for item, num in zip(labelings, inputs, strict=True)]
+    is_reduced = [_is_lower_bound(plan, item) for item in labelings]
+    for chunk in plan.chunks(is_fitted(plan.targets.part)):
+        predicted = chunk.context @ plan.linear.slope if any(is_reduced) and plan.linear else None
+        for own, reduced in zip(sums, is_reduced, strict=True):
+            context = (predicted if reduced else chunk.context) if plan.linear else None
+            own.add(chunk.z, own.labeling.codes[chunk.place], context)
+    return sums
+
+
+class _DimSums:
+    """Squared errors by part, speaker and dimension, [P * S, D]."""
+
+    def __init__(self, plan: ScoringPlan) -> None:
+        size = len(PARTS) * plan.num_speakers
+        self.values = np.zeros((size, len(plan.normalization.mean)))
+
+    def add(self, error: np.ndarray, group: np.ndarray, kept: np.ndarray | None = None) -> None:
+        """Add squared errors [m, D], each frame's times `kept` [m]."""
+        squared = np.square(error)
+        if kept is not None:
+            squared *= kept[:, None].astype(np.float32)
+        add_grouped(self.values, squared, group)
+
+
+class _Key:
+    """One key under one control: its tables, its joint model and its sums."""
+
+    def __init__(
+        self, plan: ScoringPlan, sums: CellSums, is_control: bool, subspaces: Subspaces
+    ) -> None:
+        labeling = sums.labeling
+        self._plan, self._sums, self._is_control = plan, sums, is_control
+        self._subspaces = subspaces
+        self._codes = labeling.codes
+        self._num_effective = labeling.num_effective
+        self._tables = cell_tables(sums, plan.section.variance_shrinkage_frames)
+        cost = fitting_cost(sums.counts).astype(np.float64)
+        cost[-1] = 0.0  # excluded frames use no cell
+        self._cost = cost
+        names = ALONE if plan.linear is None else (*ALONE, *BESIDE)
+        self._speakers = SpeakerSums(plan.num_speakers, len(subspaces.names), names)
+        self._cells = np.zeros((labeling.num_effective + 1, 1))
+        self._frames: list[np.ndarray] = []
+        self._by_dim = None if is_control or plan.linear is None else _DimSums(plan)
+        self._joint = None if plan.linear is None else self._fit(plan.linear)
+        self._information: KeyInformation | None = None
+        if not is_control and plan.linear is not None:
+            self._information = key_information(self._tables)
+            self._shares = self._part_shares()
+
+    def _fit(self, linear: LinearModel) -> tuple[np.ndarray, np.ndarray]:
+        """Fit context and cells together, on ridge's predictions where contexts are too many."""
+        own, moments = self._sums, linear.moments
+        if self._is_lower_bound():
+            slope = linear.slope.astype(np.float64)
+            covariance = slope.T @ moments.covariance @ slope
+            scale = float(np.trace(covariance)) / len(covariance)
+            tiny = max(np.finfo(np.float32).eps * scale, np.finfo(float).tiny)
+            moments = ContextMoments(covariance, slope.T @ moments.cross, tiny)
+        fit = fit_joint(moments, GroupSums(own.counts, own.context, own.sum))
+        return fit.slope.astype(np.float32), fit.intercept.astype(np.float32)
+
+    def _is_lower_bound(self) -> bool:
+        return _is_lower_bound(self._plan, self._sums.labeling)
+
+    def _part_shares(self) -> np.ndarray:
+        """Return the cells' shares among the frames whose information is scored, [P, E]."""
+        part = self._plan.targets.part
+        rows = information_rows(part)
+        labeling = self._sums.labeling
+        return np.stack(
+            [cell_shares(labeling, self._codes[rows & (part == own)]) for own in range(len(PARTS))]
+        )
+
+    def add(
+        self, chunk: Chunk, left: np.ndarray | None, zero: np.ndarray, group: np.ndarray,
+        informed: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Add frames: what ridge left of them [m, D], z^2 by subspace [m, G], part and speaker."""
+        codes = self._codes[chunk.place]
+        is_excluded = codes == self._num_effective
+        cost = self._cost[codes]
+        self._speakers.add_excluded(group[is_excluded])
+        error = squares(chunk.z - self._tables.mean[codes], self._subspaces)
+        self._speakers.add("sse_key", error, group)
+        self._speakers.add("cost_key", error * cost[:, None], group)
+        is_eval = self._plan.targets.part[chunk.place] == EVAL
+        add_grouped(self._cells, error[is_eval, :1], codes[is_eval])
+        if not self._is_control:
+            self._frames.append(np.stack([error[:, 0], zero[:, 0]], axis=1)[is_eval])
+        if left is not None and self._joint is not None:
+            self._add_joint(self._joint, chunk, left, group, codes, cost)
+        if self._information is not None:
+            self._add_information(self._information, chunk, group, codes, informed)
+
+    def _add_joint(
+        self, joint: tuple[np.ndarray, np.ndarray], chunk: Chunk, left: np.ndarray,
+        group: np.ndarray, codes: np.ndarray, cost: np.ndarray,
+    ) -> None:  # fmt: skip
+        slope, intercept = joint
+        context = chunk.z - left if self._is_lower_bound() else chunk.context
+        error = chunk.z - context @ slope - intercept[codes]
+        is_excluded = codes == self._num_effective
+        error[is_excluded] = left[is_excluded]  # without a cell the linear model alone answers
+        squared = squares(error, self._subspaces)
+        self._speakers.add("sse_joint", squared, group)
+        self._speakers.add("cost_joint", squared * cost[:, None], group)
+        if self._by_dim is not None:
+            self._by_dim.add(error, group, 1 - cost)
+
+    def _add_information(
+        self, key: KeyInformation, chunk: Chunk, group: np.ndarray, codes: np.ndarray,
+        informed: np.ndarray,
+    ) -> None:  # fmt: skip
+        part = self._plan.targets.part[chunk.place]
+        for own in np.unique(part[informed]):
+            rows = np.flatnonzero(informed & (part == own))
+            nats = frame_information(
+                key, self._sums.labeling, chunk.z[rows], codes[rows], self._shares[own]
+            )
+            self._speakers.add_information(nats, group[rows])
+
+    def outcome(self, shared: SpeakerSums, linear_by_dim: _DimSums) -> ScoredLabeling:
+        """Return what was found, with the sums that all keys share."""
+        self._speakers.take_shared(shared)
+        if self._by_dim is not None:
+            shape = len(PARTS), self._plan.num_speakers, -1
+            linear, joint = (one.values.reshape(shape) for one in (linear_by_dim, self._by_dim))
+            for part in range(len(PARTS)):
+                self._speakers.set_nats(part, added_nats(linear[part], joint[part]))
+        kept = np.concatenate(self._frames) if self._frames else None
+        self._speakers.cell_error = self._cells[:-1, 0]
+        return ScoredLabeling(
+            self._sums, self._tables, self._speakers, kept, self._is_lower_bound()
+        )
 
 
 def cell_summary(scored: ScoredLabeling, normalization: Normalization) -> dict[str, np.ndarray]:
     """Return columns of the cell table for effective cells, [E] each.
 
     A variance ratio is the mean squared error of the cell's frames about its train mean over the
-    mean squared norm of all kept frames of the part.
+    mean squared norm of all frames of the part.
     """
-    labeling = scored.speakers.labeling
+    labeling, sums = scored.sums.labeling, scored.sums
+    zero = float(scored.speakers.sums["sse_zero"][EVAL, :, 0].sum())
+    parts = (
+        (TRAIN, "train", scored.tables.scatter, float(sums.square.sum()), int(sums.counts.sum())),
+        (EVAL, "eval", scored.speakers.cell_error, zero,
+         int(scored.speakers.num_frames[EVAL].sum())),
+    )  # fmt: skip
     columns: dict[str, np.ndarray] = {"cell": labeling.cell_ids}
-    for part, name in ((TRAIN, "train"), (EVAL, "eval")):
+    for part, name, error, total, num_frames in parts:
         counts = labeling.counts[part]
-        total = scored.speakers.kept("total")[part, :, 0].sum() / max(int(counts.sum()), 1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean_error = scored.speakers.cell_residual(part) / counts
-            columns[f"{name}_variance_ratio"] = np.where(counts > 0, mean_error / total, np.nan)
+            ratio = error / counts / (total / max(num_frames, 1))
+        columns[f"{name}_variance_ratio"] = np.where(counts > 0, ratio, np.nan)
         columns[f"num_{name}_frames"] = counts
     mean = scored.tables.mean[:-1].astype(np.float64)
     for column in range(2):

@@ -58,8 +58,8 @@ def speaker_rows(analysed: Analysed) -> pd.DataFrame:
         flat = {name: values[chosen].ravel() for name, values in cube.sums.items()}
         table["num_frames"] = flat["num_frames"].astype(np.int64)
         table["num_excluded"] = flat["num_excluded"].astype(np.int64)
-        total = pd.Series(flat["sse_total"])
-        table["ratio"] = flat["sse_residual"] / total.where(total > 0)
+        total = pd.Series(flat["sse_zero"])
+        table["ratio"] = flat["sse_key"] / total.where(total > 0)
         tables.append(table[table["num_frames"] > 0])
     return pd.concat(tables, ignore_index=True)
 

@@ -3,17 +3,12 @@
 Rows start from the list of keys, so that a key which was not attempted has a row that says why.
 """
 
-import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.numerics.units import LN2
-from engram_audio.stats.bootstrap import percentile_interval, resampled_ratios, speaker_weights
-from engram_audio.stats.config import StatisticsSection
 from engram_audio.structure.comparisons import (
     CONTROLS,
     PARTS,
@@ -23,6 +18,7 @@ from engram_audio.structure.comparisons import (
     add_transfer,
     key_rows,
     put_estimate,
+    put_judged,
 )
 from engram_audio.structure.estimates import (
     CELL,
@@ -33,46 +29,45 @@ from engram_audio.structure.estimates import (
     take,
 )
 
-BOOTSTRAP_CELLS = 256  # cells resampled at a time; bounds memory at draws * cells numbers
-
-
-class Unit(NamedTuple):
-    """What turns nats per frame into other units."""
-
-    frame_rate_hz: float
-    num_dims: int
+JUDGED = ("explained", "linear_r2", "added", "attainable", "added_fraction")
 
 
 def analyse(scores: pd.DataFrame, keys: pd.DataFrame) -> Analysed:
-    """Estimate both parts from the tables of `score_structure_keys`."""
-    return Analysed(keys, {part: estimate_part(score_cube(scores, part)) for part in PARTS})
+    """Estimate all parts from the tables of `score_structure_keys`."""
+    return Analysed(keys, {p: estimate_part(score_cube(scores, p), keys, p) for p in PARTS})
 
 
 def structure_rows(
     analysed: Analysed,
     surrogates: Mapping[str, Analysed],
     linear: pd.DataFrame,
-    unit: Unit,
-    statistics: StatisticsSection,
-    name: str,
+    frame_rate_hz: float,
+    confidence: float,
 ) -> pd.DataFrame:
     """Return the rows of one representation on one split, without the columns that name it.
+
+    A part without any frame (`select` with few speakers) has no rows.
 
     Args:
         analysed: The representation.
         surrogates: Its surrogates on the same split, by kind.
         linear: Rows of `linear_rows` for the same representation and split.
-        unit: Frame rate and dimension.
-        statistics: Level of intervals, bootstrap draws and seed.
-        name: Names the bootstrap's random numbers.
+        frame_rate_hz: Frames of a second.
+        confidence: Level of the intervals.
     """
     skeleton = _skeleton(analysed)
-    tables = [
-        _part_rows(skeleton, part, analysed, surrogates, unit, statistics, name) for part in PARTS
-    ]
-    add_transfer(tables[1], tables[0], analysed, skeleton, statistics.confidence)
-    table = pd.concat(tables, ignore_index=True)
-    return _add_linear_nulls(table, linear)
+    tables = {}
+    for part in PARTS:
+        if part == "select" and not len(analysed.parts[part].cube.cells):
+            continue
+        table = _part_rows(skeleton, part, analysed, surrogates, confidence)
+        for end in ("", "_low", "_high"):
+            nats = table[f"added_nats_per_frame{end}"]
+            table[f"added_bits_per_s{end}"] = nats * frame_rate_hz / LN2
+        table[["transfer_loss", "transfer_loss_low", "transfer_loss_high"]] = np.nan
+        tables[part] = table
+    add_transfer(tables["eval"], analysed, skeleton, confidence)
+    return _add_linear_nulls(pd.concat(tables.values(), ignore_index=True), linear)
 
 
 def _skeleton(analysed: Analysed) -> pd.DataFrame:
@@ -90,33 +85,24 @@ def _skeleton(analysed: Analysed) -> pd.DataFrame:
 
 
 def _part_rows(
-    skeleton: pd.DataFrame,
-    part: str,
-    analysed: Analysed,
-    surrogates: Mapping[str, Analysed],
-    unit: Unit,
-    statistics: StatisticsSection,
-    name: str,
-) -> pd.DataFrame:
+    skeleton: pd.DataFrame, part: str, analysed: Analysed, surrogates: Mapping[str, Analysed],
+    confidence: float,
+) -> pd.DataFrame:  # fmt: skip
     estimates = analysed.parts[part]
     rows = matching_rows(estimates.cube.cells, skeleton, CELL)
     table = skeleton.drop(columns="control").assign(part=part)
     table = table.join(_counts(estimates, rows))
-    level = statistics.confidence
-    ratio = take(estimates.ratio, rows)
-    fraction = take(estimates.explained_fraction, rows)
-    put_estimate(table, "ratio", ratio, level)
-    put_estimate(table, "ratio_all_frames", take(estimates.ratio_all_frames, rows), level)
-    table["floor"] = take(estimates.floor, rows).value
-    put_estimate(table, "explained_fraction", fraction, level)
-    for end, other in (("", ""), ("_low", "_high"), ("_high", "_low")):
-        table[f"explained_variance_percent{end}"] = 100 * (1 - table[f"ratio{other}"])
-    _add_bootstrap(table, estimates, rows, statistics, f"{name}/{part}")
-    _add_key_columns(table, skeleton, analysed.keys, part)
+    put_estimate(table, "ratio", take(estimates.ratio, rows), confidence)
+    for name in JUDGED:
+        put_judged(table, name, take(getattr(estimates, name), rows), confidence)
+    put_judged(table, "added_nats_per_frame", take(estimates.added_nats, rows), confidence)
+    information = take(estimates.information, rows)
+    put_judged(table, "key_information_nats_per_frame", information, confidence)
+    _add_costs(table, estimates, rows)
+    _add_key_columns(table, key_rows(analysed.keys, skeleton))
     for control in CONTROLS:
-        add_control(table, skeleton, analysed, part, control, level)
-    add_surrogates(table, skeleton, fraction, estimates, surrogates, part, level)
-    _add_nats(table, estimates, rows, unit, level)
+        add_control(table, skeleton, analysed, part, control, confidence)
+    add_surrogates(table, skeleton, surrogates, part, confidence)
     return table
 
 
@@ -125,96 +111,40 @@ def _counts(estimates: PartEstimates, rows: np.ndarray) -> pd.DataFrame:
     frames, excluded = sums["num_frames"].sum(axis=1), sums["num_excluded"].sum(axis=1)
     counts = pd.DataFrame({"num_frames": frames, "num_excluded": excluded})
     counts["num_speakers"] = (sums["num_frames"] > 0).sum(axis=1)
-    counts = counts.reindex(np.where(absent, -1, rows)).reset_index(drop=True)
+    counts["num_effective_speakers"] = estimates.linear_r2.num_effective
+    counts["largest_speaker_share"] = estimates.linear_r2.share.max(axis=1, initial=0.0)
     counts["excluded_mass"] = counts["num_excluded"] / counts["num_frames"]
-    return counts
+    counts["oracle_excluded_mass"] = _at(
+        counts["excluded_mass"].to_numpy(float), estimates.oracle_rows
+    )
+    return counts.reindex(np.where(absent, -1, rows)).reset_index(drop=True)
 
 
-def _add_bootstrap(
-    table: pd.DataFrame,
-    estimates: PartEstimates,
-    rows: np.ndarray,
-    statistics: StatisticsSection,
-    name: str,
-) -> None:
-    """Add percentile intervals of ratio and explained fraction (subspace `all` only)."""
-    columns = [
-        f"{quantity}_bootstrap_{end}"
-        for quantity in ("ratio", "explained_fraction")
-        for end in ("low", "high")
-    ]
-    table[columns] = np.nan
-    chosen = np.flatnonzero((rows >= 0) & (table["subspace"] == "all").to_numpy())
-    num_speakers = len(estimates.cube.speaker_ids)
-    if num_speakers < 2:
-        return
-    rng = checksum_generator(statistics.seed, "bootstrap", name)
-    weights = speaker_weights(num_speakers, statistics.bootstrap_draws, rng)
-    for start in range(0, len(chosen), BOOTSTRAP_CELLS):
-        block = chosen[start : start + BOOTSTRAP_CELLS]
-        table.loc[block, columns] = _bootstrap_block(
-            weights, estimates, rows[block], statistics.confidence
-        )
+def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return values at rows, NaN where the row is -1."""
+    return np.where(rows < 0, np.nan, np.append(values, np.nan)[rows])
 
 
-def _bootstrap_block(
-    weights: np.ndarray, estimates: PartEstimates, rows: np.ndarray, confidence: float
-) -> np.ndarray:
-    residual, total = (estimates.cube.sums[name] for name in ("sse_residual", "sse_total"))
-    floors = estimates.floor_rows[rows]
-    draws = resampled_ratios(weights, residual[rows], total[rows])
-    lowest = resampled_ratios(weights, residual[floors], total[floors])
-    lowest[:, floors < 0] = np.nan
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fractions = np.where(lowest < 1, (1 - draws) / (1 - lowest), np.nan)
-    intervals = percentile_interval(draws, confidence), percentile_interval(fractions, confidence)
-    return np.stack([end for interval in intervals for end in interval], axis=1)
+def _add_costs(table: pd.DataFrame, estimates: PartEstimates, rows: np.ndarray) -> None:
+    """Add what correcting for the cost of fitting has moved, of the key and of its oracle."""
+    table["cost_of_fitting"] = _at(estimates.cost, rows)
+    table["oracle_cost_of_fitting"] = _at(_at(estimates.cost, estimates.oracle_rows), rows)
 
 
-def _add_key_columns(
-    table: pd.DataFrame, skeleton: pd.DataFrame, keys: pd.DataFrame, part: str
-) -> None:
-    """Add what is known for each key on all dimensions: corrections, own means, bits used."""
-    of_key = key_rows(keys, skeleton, "none")
+def _add_key_columns(table: pd.DataFrame, of_key: pd.DataFrame) -> None:
+    """Add what is known for each key on all dimensions."""
     for name in ("num_cells", "num_effective_cells", "num_train_frames", "key_entropy_nats"):
         table[name] = of_key[name]
-    whole = (table["subspace"] == "all").to_numpy()
-    excess = of_key[f"expected_null_ratio_excess_{part}"].to_numpy(float)
-    table["ratio_df_corrected"] = table["ratio"] / (1 + excess)
-    frames, cells = of_key[f"num_own_frames_{part}"], of_key[f"num_own_cells_{part}"]
-    own = (of_key[f"sse_own_{part}"] / of_key[f"sse_own_total_{part}"]).where(whole)
-    table["ratio_own_means"] = own
-    free = (frames - cells).where(frames > cells)
-    table["ratio_own_means_df_corrected"] = own * (frames - 1) / free
+    table["is_lower_bound"] = of_key["is_lower_bound"].astype(bool)
+    capacity = np.log(table["codebook_size"].to_numpy(float))
     with np.errstate(divide="ignore", invalid="ignore"):
-        capacity = np.log(table["codebook_size"].to_numpy(float))
-        table["bits_used_fraction"] = np.where(
-            capacity > 0, table["key_entropy_nats"] / capacity, np.nan
-        )
-
-
-def _add_nats(
-    table: pd.DataFrame, estimates: PartEstimates, rows: np.ndarray, unit: Unit, confidence: float
-) -> None:
-    put_estimate(table, "nats_per_frame", take(estimates.nats_per_frame, rows), confidence)
-    table["nats_per_frame_mean_part"] = take(estimates.nats_mean_part, rows).value
-    dims = [subspace_dims(name, unit.num_dims) for name in table["subspace"]]
-    for end in ("", "_low", "_high"):
-        nats = table[f"nats_per_frame{end}"]
-        table[f"nats_per_dim{end}"] = nats / dims
-        table[f"bits_per_s{end}"] = nats * unit.frame_rate_hz / LN2
-
-
-def subspace_dims(subspace: str, num_dims: int) -> int:
-    """Return the number of dimensions of `all` or `pc_<first>_<last>`."""
-    match = re.fullmatch(r"pc_(\d+)_(\d+)", subspace)
-    return int(match[2]) - int(match[1]) + 1 if match else num_dims
+        used = table["key_entropy_nats"].to_numpy(float) / capacity
+    table["bits_used_fraction"] = np.where(capacity > 0, used, np.nan)
 
 
 def _add_linear_nulls(table: pd.DataFrame, linear: pd.DataFrame) -> pd.DataFrame:
-    """Add R^2 of ridge, AR(1) and white noise beside each row of all dimensions."""
+    """Add R^2 of AR(1) and white noise beside each row of all dimensions."""
     place = ["lag_frames", "slice", "part"]
     wide = linear.pivot_table(index=place, columns="model", values="r2", observed=True)
-    wide = wide.reindex(columns=["ridge", "ar1", "white_noise"]).add_suffix("_r2").reset_index()
-    merged = table.merge(wide.assign(subspace="all"), how="left", on=[*place, "subspace"])
-    return merged
+    wide = wide.reindex(columns=["ar1", "white_noise"]).add_suffix("_r2").reset_index()
+    return table.merge(wide.assign(subspace="all"), how="left", on=[*place, "subspace"])

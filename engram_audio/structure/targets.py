@@ -13,12 +13,17 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.numerics.slices import slice_masks
+from engram_audio.numerics.slices import (
+    LoudEnergies,
+    slice_masks,
+    speech_levels,
+    speech_mask,
+)
 from engram_audio.structure.config import StructureSection
 from engram_audio.views import SliceName
 
-PARTS = ("train", "val", "eval")
-TRAIN, VAL, EVAL = range(3)
+PARTS = ("train", "val", "select", "eval")
+TRAIN, VAL, SELECT, EVAL = range(4)
 
 
 class FrameIndex(NamedTuple):
@@ -31,6 +36,7 @@ class FrameIndex(NamedTuple):
         part: Number of the part (see `PARTS`) of each utterance, [U], int8.
         speaker: Position in `speaker_ids` of each utterance's speaker, [U], int32.
         speaker_ids: All speakers, sorted, [S].
+        loud: 95th percentile of each speaker's energy; None where there are no energies.
     """
 
     offsets: list[np.ndarray]
@@ -39,6 +45,7 @@ class FrameIndex(NamedTuple):
     part: list[np.ndarray]
     speaker: list[np.ndarray]
     speaker_ids: np.ndarray
+    loud: dict[str, float] | None
 
 
 class SliceTargets(NamedTuple):
@@ -79,40 +86,34 @@ class SliceTargets(NamedTuple):
         return int(np.count_nonzero(self.part == part))
 
 
-def index_frames(source: BlockSource, part_of: Mapping[str, str]) -> FrameIndex:
+def index_frames(
+    source: BlockSource, part_of: Mapping[str, str], has_energy: bool = True
+) -> FrameIndex:
     """Read a stream once and keep its scalars.
 
     Args:
         source: The stream.
-        part_of: Part (train, val, eval) of each utterance id.
+        part_of: Part (train, val, select, eval) of each utterance id.
+        has_energy: Whether energies are those of a signal, so that there is a slice of speech.
 
     Raises:
         KeyError: An utterance has no part.
     """
     offsets, energy, is_scored, part, speakers = [], [], [], [], []
+    loud = LoudEnergies()
     for block in source():
         offsets.append(block.offsets)
         energy.append(block.energy.astype(np.float32, copy=False))
         is_scored.append(block.scored())
         part.append(np.array([PARTS.index(part_of[name]) for name in block.utterance_ids], np.int8))
         speakers.append(np.asarray(block.speaker_ids, dtype=str))
+        loud.add(block.speaker_ids, block.offsets, block.energy, is_scored[-1])
     names, codes = np.unique(np.concatenate(speakers), return_inverse=True)
     edges = np.cumsum([len(block) for block in speakers])[:-1]
     return FrameIndex(
         offsets, energy, is_scored, part, np.split(codes.astype(np.int32), edges),
-        names.astype(object),
+        names.astype(object), loud.quantiles() if has_energy else None,
     )  # fmt: skip
-
-
-def energy_threshold(index: FrameIndex, section: StructureSection) -> float:
-    """Return the median energy of the train targets; NaN where there is none."""
-    values = [
-        index.energy[number][rows[_per_row(index.part[number], offsets, rows) == TRAIN]]
-        for number, offsets in enumerate(index.offsets)
-        if len(rows := all_targets(index, number, section))
-    ]
-    joined = np.concatenate(values) if values else np.empty(0)
-    return float(np.median(joined)) if len(joined) else float("nan")
 
 
 def all_targets(index: FrameIndex, number: int, section: StructureSection) -> np.ndarray:
@@ -123,22 +124,32 @@ def all_targets(index: FrameIndex, number: int, section: StructureSection) -> np
     return rows[index.is_scored[number][rows]]
 
 
-def select_targets(index: FrameIndex, name: SliceName, section: StructureSection) -> SliceTargets:
-    """Select the targets of a slice."""
-    threshold = energy_threshold(index, section) if name == "high_energy" else 0.0
+def _is_speech(
+    index: FrameIndex, number: int, rows: np.ndarray, lag: int, section: StructureSection
+) -> np.ndarray:
+    if index.loud is None:
+        return np.zeros(len(rows), dtype=bool)
+    names = index.speaker_ids[index.speaker[number]]
+    levels = speech_levels(index.loud, names, section.speech_range_db)
+    return speech_mask(index.offsets[number], index.energy[number], rows, lag, levels)
+
+
+def select_targets(
+    index: FrameIndex, name: SliceName, lag_frames: int, section: StructureSection
+) -> SliceTargets:
+    """Select the targets of a slice; only `speech` depends on the lag."""
     rows, part, speaker, utterance, energy = [], [], [], [], []
     first_utterance = 0
     for number, offsets in enumerate(index.offsets):
         chosen = all_targets(index, number, section)
-        energies = index.energy[number]
-        is_in = slice_masks(offsets, energies, chosen, [name], section.medial_range, threshold)[0]
-        chosen = chosen[is_in]
+        is_speech = _is_speech(index, number, chosen, lag_frames, section)
+        chosen = chosen[slice_masks(offsets, chosen, [name], section.medial_range, is_speech)[0]]
         of_row = windows.utterance_of_rows(offsets, chosen)
         rows.append(chosen)
         part.append(index.part[number][of_row])
         speaker.append(index.speaker[number][of_row])
         utterance.append((of_row + first_utterance).astype(np.int32))
-        energy.append(energies[chosen])
+        energy.append(index.energy[number][chosen])
         first_utterance += len(offsets) - 1
     return SliceTargets(
         rows=rows,
@@ -148,7 +159,3 @@ def select_targets(index: FrameIndex, name: SliceName, section: StructureSection
         utterance=np.concatenate(utterance),
         energy=np.concatenate(energy),
     )
-
-
-def _per_row(values: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return values[windows.utterance_of_rows(offsets, rows)]

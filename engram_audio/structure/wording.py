@@ -29,7 +29,7 @@ def slice_words(name: str) -> str:
     """Return a slice in words."""
     return {
         "all": "all frames",
-        "high_energy": "high-energy frames",
+        "speech": "speech",
         "medial": "medial frames",
         "initial": "initial frames",
         "final": "final frames",

@@ -18,7 +18,7 @@ from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.structure import cells
 from engram_audio.structure.material import Material, memory_bytes
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
-from engram_audio.structure.targets import EVAL
+from engram_audio.structure.targets import EVAL, SliceTargets
 from engram_audio.views import SliceName
 
 STAGE = "hidden key"
@@ -46,30 +46,26 @@ def hidden_key_rows(
         quantity = "key_ratio_transfer"
     known = {(truth.quantity, truth.lag_frames): truth for truth in truths}
     rows = []
-    for slice_name in material.slices:
+    for slice_name, lag in material.places:
         wanted = quantity if slice_name == "all" else f"{quantity}@{slice_name}"
-        for lag in material.section.lags_frames:
-            truth = known.get((wanted, lag))
-            if truth is not None:
-                rows.append(_score(name, world, key, truth, material, slice_name))
+        truth = known.get((wanted, lag))
+        if truth is not None:
+            rows.append(_score(name, world, key, truth, material, slice_name))
     return rows
 
 
 def _score(
     name: str, world: World, key: np.ndarray, truth: Truth, material: Material, where: SliceName
 ) -> CalibrationRow:
-    targets = material.slices[where]
-    labels = key[_stream_rows(material, where) - truth.lag_frames]
+    targets, normalization = material.places[where, truth.lag_frames]
+    labels = key[_stream_rows(material, targets) - truth.lag_frames]
     section = material.section
     labeling = cells.make_labeling(
         labels.astype(np.int64), targets.part, int(key.max()) + 1, section.minimum_cell_frames
     )
-    plan = ScoringPlan(
-        material.source, targets, material.normalizations[where],
-        len(material.frame_index.speaker_ids), section,
-    )  # fmt: skip
+    plan = ScoringPlan(material.source, targets, normalization, material.num_speakers, section)
     scored = next(iter(score_labelings(plan, [labeling], [False], memory_bytes(section))))
-    residual, total = (scored.speakers.kept(what)[EVAL, :, 0] for what in ("residual", "total"))
+    residual, total = (scored.speakers.sums[name][EVAL, :, 0] for name in ("sse_key", "sse_zero"))
     ratio = uncertain(ratio_of_sums(residual, total))
     excess = cells.null_ratio_excess(labeling, EVAL)
     # cell means cost ratio * e; what a speaker's own prototypes leave in them is averaged over the
@@ -84,8 +80,7 @@ def _score(
     )  # fmt: skip
 
 
-def _stream_rows(material: Material, where: SliceName) -> np.ndarray:
+def _stream_rows(material: Material, targets: SliceTargets) -> np.ndarray:
     """Return each target's row in the whole stream, shape [M]."""
     starts = np.cumsum([0, *(int(offsets[-1]) for offsets in material.frame_index.offsets)])
-    rows = material.slices[where].rows
-    return np.concatenate([own + start for own, start in zip(rows, starts, strict=False)])
+    return np.concatenate([own + start for own, start in zip(targets.rows, starts, strict=False)])

@@ -23,7 +23,7 @@ from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import Material, prepare
 from engram_audio.structure.side_tables import linear_rows
-from engram_audio.structure.structure_table import Unit, analyse, structure_rows
+from engram_audio.structure.structure_table import analyse, structure_rows
 from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
 
 VAL_FRACTION = 0.1
@@ -119,9 +119,8 @@ def tables_of(
     scores = pd.concat([tables.scores for tables in found], ignore_index=True)
     keys = pd.concat([tables.keys for tables in found], ignore_index=True)
     linear = linear_rows(score_linear(material), analysis.statistics.confidence)
-    unit = Unit(FRAME_RATE_HZ, planted.world.num_dims)
     rows = structure_rows(
-        analyse(scores, keys), {}, linear, unit, analysis.statistics, planted.name
+        analyse(scores, keys), {}, linear, FRAME_RATE_HZ, analysis.statistics.confidence
     )
     return rows, linear
 

@@ -16,7 +16,6 @@ from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.calibration.world import simulate
-from engram_audio.structure.cells import CellSums, CellTables
 from engram_audio.structure.config import KMeansQuantizer, PcaKeys, TargetOracleKeys
 from engram_audio.structure.targets import EVAL, TRAIN
 from engram_audio.trust.measurement import (
@@ -67,17 +66,14 @@ def _target_leaked(right: Function) -> Function:
     return wrong
 
 
-def _means_from(parts: Sequence[int]) -> Callable[[Function], Function]:
-    """Return a bug that takes the cell means of some parts instead of those of train."""
+def _fitted_on(parts: Sequence[int]) -> Callable[[Function], Function]:
+    """Return a bug that fits cells on some parts instead of on train."""
 
     def replace(right: Function) -> Function:
-        def wrong(sums: CellSums, *others: Any) -> CellTables:
-            tables: CellTables = right(sums, *others)
-            counts = sums.labeling.counts[list(parts)].sum(axis=0)[:, None]
-            mean = np.zeros_like(tables.mean)
-            total = sums.sum[list(parts), :-1].sum(axis=0)
-            mean[:-1] = total / np.maximum(counts, 1)
-            return tables._replace(mean=mean)
+        del right
+
+        def wrong(part: np.ndarray) -> np.ndarray:
+            return np.isin(part, parts)
 
         return wrong
 
@@ -109,11 +105,11 @@ BUGS: dict[str, Bug] = {
         "engram_audio.windows.context_start", _off_by_one_lag, "contexts end one frame too late"
     ),
     "eval_means": Bug(
-        "engram_audio.structure.scoring.cell_tables", _means_from([EVAL]),
+        "engram_audio.structure.scoring.is_fitted", _fitted_on([EVAL]),
         "eval is scored with its own cell means",
     ),
     "fit_on_all_speakers": Bug(
-        "engram_audio.structure.scoring.cell_tables", _means_from([TRAIN, EVAL]),
+        "engram_audio.structure.scoring.is_fitted", _fitted_on([TRAIN, EVAL]),
         "cell means are fitted on train and eval speakers together",
     ),
     "target_in_context": Bug(
@@ -125,7 +121,7 @@ BUGS: dict[str, Bug] = {
         "labels lose their frames",
     ),
     "float16_sums": Bug(
-        "engram_audio.structure.scoring.add_grouped", _float16_sums,
+        "engram_audio.structure.speaker_sums.add_grouped", _float16_sums,
         "squared errors are summed in half precision",
     ),
 }  # fmt: skip

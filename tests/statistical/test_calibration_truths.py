@@ -36,7 +36,7 @@ CLOSED_FORMS = [
     ("spikes", "dnll_diagonal_nats", {1: -21.917}, 1.5e-3),
     ("rw_shape", "dnll_diagonal_nats", {1: -9.485, 4: -9.485}, 3 * 0.016),
     ("table", "symbol_information_nats", {1: 6.39}, 5e-3),
-    ("silence", "key_ratio@high_energy", {1: 1.0}, 0),
+    ("silence", "key_ratio@speech", {1: 1.0}, 0),
     ("boundary", "key_ratio@medial", {1: 1.0}, 0),
 ]
 

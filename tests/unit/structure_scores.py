@@ -13,30 +13,44 @@ ORACLE = f"target_oracle.kmeans_{SIZE}"
 
 
 class Planted(NamedTuple):
-    """Mean ratio of a key on val and eval, and what else the tables should say."""
+    """What a key explains and adds on each part, and what else the tables should say.
 
-    val: float = 0.6
-    eval: float = 0.6
-    floor: float = 0.5
+    Shares are of the error about the grand mean. Ridge explains `linear`, the oracle adds
+    `attainable` to it, and fitting the cells of both costs `cost`.
+    """
+
+    val: float = 0.1
+    select: float = 0.1
+    eval: float = 0.1
+    explained: float = 0.3
+    linear: float = 0.2
+    attainable: float = 0.4
+    cost: float = 0.01
+    nats: float = 0.5
     speaker_sd: float = 0.02
-    control_permuted: float = 1.0
-    control_swapped: float = 1.0
+    control_permuted: float = 0.0
+    control_swapped: float = 0.0
     excluded_val: float = 0.0
     excluded_eval: float = 0.0
     status: str = "ok"
     num_speakers: int = 20
+    parts: tuple[str, ...] = ("val", "select", "eval")
 
 
 def tables(
     planted: Planted, seed: int = 0, lags: tuple[int, ...] = (1, 2),
     slices: tuple[str, ...] = ("all",), noise_seed: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
-    """Return scores and keys; frames are the same for key, floor and controls of a speaker.
+    """Return scores and keys; frames are the same for key, oracle and controls of a speaker.
 
     A surrogate of the same representation takes the same `seed` and another `noise_seed`.
     """
     rng = np.random.default_rng(seed)
     noise = np.random.default_rng(seed if noise_seed is None else noise_seed)
+    sizes = {
+        part: rng.integers(NUM_FRAMES // 2, NUM_FRAMES * 2, size=planted.num_speakers)
+        for part in planted.parts
+    }
     scores, keys = [], []
     for lag in lags:
         for slice_name in slices:
@@ -45,66 +59,65 @@ def tables(
                 controls = ("none", "permuted", "swapped") if name == KEY else ("none",)
                 for control in controls:
                     status = planted.status if name == KEY else "ok"
-                    keys.append(_key(name, place, control, status))
+                    keys.append(_key(name, place, control, status, planted))
                     if status == "ok":
-                        means = _ratios(planted, name, control)
-                        scores += _scores(name, place, control, means, planted, rng, noise)
+                        scores += _scores(name, place, control, planted, sizes, noise)
     return pd.DataFrame(scores), pd.DataFrame(keys)
 
 
-def _ratios(planted: Planted, name: str, control: str) -> dict[str, float]:
+def _added(planted: Planted, name: str, control: str, part: str) -> float:
     if name == ORACLE:
-        return {"val": planted.floor, "eval": planted.floor}
+        return planted.attainable
     if control != "none":
-        ratio = getattr(planted, f"control_{control}") * 1.01  # 1 + the excess in the key table
-        return {"val": ratio, "eval": ratio}
-    return {"val": planted.val, "eval": planted.eval}
+        return getattr(planted, f"control_{control}") * planted.attainable
+    return float(getattr(planted, part))
 
 
 def _scores(
-    name: str, place: dict[str, Any], control: str, means: dict[str, float], planted: Planted,
-    rng: np.random.Generator, noise: np.random.Generator,
+    name: str, place: dict[str, Any], control: str, planted: Planted,
+    sizes: dict[str, np.ndarray], noise: np.random.Generator,
 ) -> list[dict[str, Any]]:  # fmt: skip
     rows = []
-    for part, mean in means.items():
-        excluded = getattr(planted, f"excluded_{part}") if name == KEY else 0.0
-        sizes = rng.integers(NUM_FRAMES // 2, NUM_FRAMES * 2, size=planted.num_speakers)
+    for part, own in sizes.items():
         spread = planted.speaker_sd if control == "none" else CONTROL_SD
-        ratios = mean + spread * noise.normal(size=planted.num_speakers)
-        for speaker, (size, ratio) in enumerate(zip(sizes, ratios, strict=True)):
-            left_out = round(excluded * size)
+        added = _added(planted, name, control, part)
+        each = added + spread * noise.normal(size=len(own))
+        excluded = getattr(planted, f"excluded_{part}", 0.0) if name == KEY else 0.0
+        alone = {"sse_key": 1 - planted.explained + planted.cost, "cost_key": planted.cost}
+        for speaker, (size, share) in enumerate(zip(own, each, strict=True)):
+            joint = 1 - planted.linear - share + planted.cost
+            sums = {
+                "sse_zero": 1.0,
+                **(alone if name == KEY else dict.fromkeys(alone, np.nan)),
+                "sse_linear": 1 - planted.linear, "sse_joint": joint, "cost_joint": planted.cost,
+                "nats_influence": (share - each.mean()) / len(own) if name == KEY else np.nan,
+                "information_nats": 0.25,
+            }  # fmt: skip
             rows.append(
                 {
                     "key": name, **place, "subspace": "all", "control": control, "part": part,
                     "speaker_id": f"{part}-{speaker:03d}", "num_frames": int(size),
-                    "num_excluded": left_out, "sse_residual": float(ratio * (size - left_out)),
-                    "sse_total": float(size - left_out), "sse_excluded": float(left_out),
-                    "nats_saved": 0.5 * (size - left_out),
-                    "nats_mean_part": 0.25 * (size - left_out),
+                    "num_excluded": round(excluded * size), "num_informed": int(size),
+                    **{
+                        key: value * (1 if key == "nats_influence" else float(size))
+                        for key, value in sums.items()
+                    },
                 }
             )  # fmt: skip
     return rows
 
 
-def _key(name: str, place: dict[str, Any], control: str, status: str) -> dict[str, Any]:
+def _key(
+    name: str, place: dict[str, Any], control: str, status: str, planted: Planted
+) -> dict[str, Any]:
     known = status == "ok"
-    row: dict[str, Any] = {
+    nats = planted.nats if known and name == KEY and control == "none" else np.nan
+    return {
         "key": name, **place, "control": control, "status": status, "num_cells": SIZE,
         "num_effective_cells": SIZE if known else 0, "num_train_frames": 10_000,
-        "key_entropy_nats": np.log(SIZE) / 2 if known else np.nan,
+        "key_entropy_nats": np.log(SIZE) / 2 if known else np.nan, "is_lower_bound": False,
+        **{f"added_nats_{part}": nats for part in ("val", "select", "eval")},
     }  # fmt: skip
-    # in-sample, 51 useless cells of 1001 independent frames lower the ratio by 50 / 1000
-    row |= {
-        "sse_own_train": 950.0, "sse_own_total_train": 1000.0,
-        "num_own_frames_train": 1001, "num_own_cells_train": 51,
-    }  # fmt: skip
-    for part in ("val", "eval"):
-        row |= {
-            f"expected_null_ratio_excess_{part}": 0.01 if known else np.nan,
-            f"sse_own_{part}": 700.0, f"sse_own_total_{part}": 1000.0,
-            f"num_own_frames_{part}": 1001, f"num_own_cells_{part}": 51,
-        }  # fmt: skip
-    return row
 
 
 def linear_table(num_speakers: int = 20) -> pd.DataFrame:

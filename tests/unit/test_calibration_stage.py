@@ -101,12 +101,10 @@ def test_no_key_beats_the_exact_predictor(ratio: float, passes: bool):
 
 
 def test_the_null_slice_of_a_gated_world_is_judged_there():
-    """silence: exactly 1 in high_energy, no claim about all frames."""
+    """silence: exactly 1 in speech, no claim about all frames."""
     world = make_world("silence", 0)
-    rows = published_rows(
-        "silence", world, world.exact_truths((1, 2)), published(0.9, "high_energy")
-    )
-    assert [row.passes for row in rows if "high_energy" in row.quantity] == [False]
+    rows = published_rows("silence", world, world.exact_truths((1, 2)), published(0.9, "speech"))
+    assert [row.passes for row in rows if "speech" in row.quantity] == [False]
     rows = published_rows("silence", world, world.exact_truths((1, 2)), published(0.9))
     assert not [row for row in rows if "nothing to know" in row.quantity]
 

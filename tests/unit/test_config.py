@@ -121,7 +121,7 @@ def test_committed_schema_is_what_the_models_generate():
             ["views.medial_range:", "[0.83, 0.17]", "lower end first"],
         ),
         (["views", "judged_slices"], ["initial", "all", "middle"], ["views.judged_slices.2:"]),
-        (["views", "slices"], ["all"], ["views:", "judged_slices: 'high_energy'"]),
+        (["views", "slices"], ["all"], ["views:", "judged_slices: 'speech'"]),
         (["structure", "ngram_orders"], [], ["structure.ngram_orders:", "at least 1"]),
         (["structure", "confidence_quantiles"], [0.5, 2.0], ["structure.confidence_quantiles.1:"]),
         (["splits", "seeds"], [0, 0], ["splits.seeds:", "list each once"]),

@@ -7,7 +7,7 @@ from engram_audio.numerics.moments import Moments
 from engram_audio.numerics.pareto import beaten
 from engram_audio.numerics.slices import slice_masks
 
-SLICES = ("all", "initial", "medial", "final", "high_energy")
+SLICES = ("all", "initial", "medial", "final", "speech")
 
 
 def test_beaten_is_what_another_point_of_the_group_beats():
@@ -41,20 +41,20 @@ def test_positions_share_out_the_targets(medial_range: tuple[float, float]):
     """A target is initial, medial or final, by (t + 1/2) / T of its own utterance."""
     offsets = np.array([0, 10, 14])
     targets = np.array([0, 1, 2, 7, 8, 9, 10, 13])
-    energy = np.arange(14, dtype=np.float32)
-    masks = slice_masks(offsets, energy, targets, SLICES, medial_range, 7.0)
-    everything, initial, medial, final, high = masks
+    is_speech = targets > 7
+    masks = slice_masks(offsets, targets, SLICES, medial_range, is_speech)
+    everything, initial, medial, final, speech = masks
     assert everything.all()
     assert ((initial.astype(int) + medial + final) == 1).all()
-    assert targets[high].tolist() == [8, 9, 10, 13]  # above the median, not at it
+    assert np.array_equal(speech, is_speech)
     fraction = np.array([0.05, 0.15, 0.25, 0.75, 0.85, 0.95, 0.125, 0.875])
     assert np.array_equal(medial, (fraction >= medial_range[0]) & (fraction < medial_range[1]))
 
 
 def test_masks_come_in_the_order_of_the_names():
     """The rows of a table of sums are named by this order."""
-    arguments = (np.array([0, 4]), np.zeros(4), np.arange(4))
-    one = slice_masks(*arguments, ["final", "all"], (0.25, 0.75), 0.0)
+    arguments = np.array([0, 4]), np.arange(4), ["final", "all"], (0.25, 0.75)
+    one = slice_masks(*arguments, np.zeros(4, dtype=bool))
     assert one.tolist() == [[False, False, False, True], [True] * 4]
 
 

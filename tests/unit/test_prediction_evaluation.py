@@ -28,12 +28,13 @@ from tests.unit.prediction_material import (
     white_noise,
 )
 
-SLICES = ("all", "high_energy", "medial", "initial", "final")
+SLICES = ("all", "speech", "medial", "initial", "final")
 
 
 def evaluation(**changes: object) -> PredictionEvaluationSection:
     values: dict[str, object] = {
-        "slices": SLICES, "medial_range": (0.17, 0.83), "maximum_train_frames": 1000,
+        "slices": SLICES, "medial_range": (0.17, 0.83), "speech_range_db": 35.0,
+        "maximum_train_frames": 1000,
         "batch_frames": 500, "num_samples": 8, "maximum_sampled_frames": 200,
         "maximum_stored_frames": 1000, "num_negatives": 7, "num_worst_frames": 3,
         "trimmed_fraction": 0.01, "quantiles": (0.05, 0.95), "principal_subspaces": (2,),
@@ -197,7 +198,7 @@ def test_slices_partition_the_frames(assessed):
     rows = tables["scores"].query("model == 'head' and event == 'delta' and part == 'eval'")
     counts = rows.groupby("slice")["num_frames"].sum()
     assert counts["initial"] + counts["medial"] + counts["final"] == counts["all"]
-    assert 0 < counts["high_energy"] < counts["all"]
+    assert 0 < counts["speech"] < counts["all"]
 
 
 def test_worst_frames_are_the_worst(assessed):

@@ -140,10 +140,10 @@ def test_one_utterance_has_nobody_to_swap_with():
 
 def test_null_excess_by_hand():
     """Cells of 4 and 1 train frames with 1 and 3 eval frames: (1/4 + 3/1) / 4."""
-    part = np.array([0] * 5 + [2] * 4)
+    part = np.array([0] * 5 + [3] * 4)
     cells = np.array([0, 0, 0, 0, 1, 0, 1, 1, 1])
     labeling = make_labeling(cells, part, 2, 1)
-    assert null_ratio_excess(labeling, 2) == pytest.approx((1 / 4 + 3) / 4)
+    assert null_ratio_excess(labeling, 3) == pytest.approx((1 / 4 + 3) / 4)
     assert labeling.entropy == pytest.approx(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75)))
 
 

@@ -12,16 +12,17 @@ from engram_audio import windows
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
 from engram_audio.section import validated
-from engram_audio.structure import targets as targets_module
 from engram_audio.structure.cells import make_labeling
 from engram_audio.structure.config import KeyFamilySection, StructureSection
 from engram_audio.structure.inputs import InputMeans, input_source
 from engram_audio.structure.key_scores import KeyTables, score_keys
 from engram_audio.structure.key_tables import EXCLUDED_CELL
-from engram_audio.structure.linear import score_linear
+from engram_audio.structure.linear import linear_context, score_linear
+from engram_audio.structure.linear_model import fit_linear_model
 from engram_audio.structure.material import Material, part_of_utterances, prepare
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
-from engram_audio.structure.targets import index_frames, select_targets
+from engram_audio.structure.speaker_sums import ALONE, BESIDE
+from engram_audio.structure.targets import EVAL, TRAIN, index_frames, select_targets
 
 PCA = '{"kind":"pca","inputs":%s,"num_components":3,"quantizers":[%s]}'
 KMEANS = '{"kind":"kmeans","codebook_sizes":[6,4096]}'
@@ -30,10 +31,11 @@ BINS = '{"kind":"quantile_bins","num_bins":2}'
 
 def section(**changes) -> StructureSection:
     settings = {
-        "window_frames": 3, "lags_frames": (1, 2), "slices": ("all", "high_energy"),
-        "medial_range": (0.2, 0.8), "minimum_cell_frames": 10, "std_floor": 1e-6,
-        "principal_subspaces": (2,), "variance_shrinkage_frames": 5.0, "ridge": 1e-3,
-        "block_frames": 1024, "fit_memory_gib": 0.1, "kmeans_restarts": 2, "kmeans_iterations": 10,
+        "window_frames": 3, "lags_frames": (1, 2), "slices": ("all", "speech"),
+        "medial_range": (0.2, 0.8), "speech_range_db": 35.0, "minimum_cell_frames": 10,
+        "std_floor": 1e-6, "principal_subspaces": (2,), "variance_shrinkage_frames": 5.0,
+        "ridge": 1e-3, "linear_ridges": (1e-6, 1e-2), "block_frames": 1024,
+        "fit_memory_gib": 0.1, "kmeans_restarts": 2, "kmeans_iterations": 10,
         "confidence_quantiles": (0.5, 1.0), "ngram_orders": (1, 2), "ngram_minimum_counts": (1,),
         "seed": 0,
     }  # fmt: skip
@@ -81,67 +83,125 @@ def pca_tables(inputs: str = '["raw"]', quantizers: str = KMEANS, **changes) -> 
     return score_keys("pca", family_of(PCA % (inputs, quantizers)), material(**changes))
 
 
-def naive(world: Material, cells: np.ndarray, minimum: int, shrinkage: float) -> dict[str, float]:
-    """Sums over eval frames by loops in float64: slice `all`, no subspaces."""
+def target_steps(world: Material) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised steps and raw contexts of all targets of slice `all`, in float64."""
     blocks = list(world.source())
-    rows = [windows.target_rows(block.offsets, 3, 2) for block in blocks]
+    window, lag = world.section.window_frames, max(world.section.lags_frames)
+    rows = [windows.target_rows(block.offsets, window, lag) for block in blocks]
     steps = np.concatenate(
+        [windows.delta(b.frames.astype(float), r) for b, r in zip(blocks, rows, strict=True)]
+    )
+    contexts = np.concatenate(
         [
-            windows.delta(block.frames.astype(float), r)
-            for block, r in zip(blocks, rows, strict=True)
+            windows.gather_contexts(b.frames.astype(float), r, lag, window)
+            for b, r in zip(blocks, rows, strict=True)
         ]
     )
-    part = world.slices["all"].part
-    train = part == 0
+    train = world.places["all", lag].targets.part == TRAIN
     z = (steps - steps[train].mean(axis=0)) / steps[train].std(axis=0)
-    found = {
-        "sse_residual": 0.0, "sse_total": 0.0, "sse_excluded": 0.0, "nats_saved": 0.0,
-        "num_excluded": 0.0,
-    }  # fmt: skip
-    used = [c for c in np.unique(cells) if np.sum(train & (cells == c)) >= minimum]
-    scatter = np.zeros(z.shape[1])
-    for cell in used:
-        own = z[train & (cells == cell)]
-        scatter += ((own - own.mean(axis=0)) ** 2).sum(axis=0)
-    within = scatter / np.sum(train & np.isin(cells, used))
-    for row in np.flatnonzero(part == 2):
-        own = z[train & (cells == cells[row])]
-        if len(own) < minimum:
-            found["num_excluded"] += 1
-            found["sse_excluded"] += np.sum(z[row] ** 2)
-            continue
-        error = (z[row] - own.mean(axis=0)) ** 2
-        variance = (len(own) * own.var(axis=0) + shrinkage * within) / (len(own) + shrinkage)
-        found["sse_residual"] += error.sum()
-        found["sse_total"] += np.sum(z[row] ** 2)
-        found["nats_saved"] += -0.5 * np.sum(np.log(variance) + error / variance - z[row] ** 2)
-    return found
+    return z, contexts.reshape(len(z), -1)
+
+
+def scored_random_key(num_cells: int, minimum: int, linear: bool, **changes):
+    """A key of random cells on the planted frames, with and without a linear model beside."""
+    world = material(lags_frames=(2,), slices=("all",), principal_subspaces=(), **changes)
+    targets, normalization = world.places["all", 2]
+    cells = np.random.default_rng(0).integers(num_cells, size=len(targets.part)).astype(np.int32)
+    labeling = make_labeling(cells, targets.part, num_cells, minimum)
+    model = None
+    if linear:
+        model = fit_linear_model(linear_context(world, "all", 2), world.section.linear_ridges)
+    plan = ScoringPlan(world.source, targets, normalization, 8, world.section, model)
+    (scored,) = score_labelings(plan, [labeling], [False], 1)
+    return world, targets, labeling, scored
 
 
 def test_scores_equal_a_plain_loop():
     """Single-precision products, D = 5, about 200 frames: relative error below 1e-5."""
-    world = material(lags_frames=(2,), slices=("all",), principal_subspaces=())
-    targets = world.slices["all"]
-    cells = np.random.default_rng(0).integers(40, size=len(targets.part)).astype(np.int32)
-    labeling = make_labeling(cells, targets.part, 40, 12)
-    plan = ScoringPlan(
-        world.source, targets, world.normalizations["all"], 8, world.section
-    )  # fmt: skip
-    (scored,) = score_labelings(plan, [labeling], [True], 1)
-    expected = naive(world, cells, 12, world.section.variance_shrinkage_frames)
+    world, targets, labeling, scored = scored_random_key(40, 12, linear=False)
+    z, _ = target_steps(world)
+    expected = dict.fromkeys(("sse_key", "cost_key", "sse_zero", "num_excluded"), 0.0)
+    for row in np.flatnonzero(targets.part == EVAL):
+        own = z[(targets.part == TRAIN) & (labeling.codes == labeling.codes[row])]
+        expected["sse_zero"] += np.sum(z[row] ** 2)
+        is_excluded = labeling.codes[row] == labeling.num_effective
+        expected["num_excluded"] += is_excluded
+        error = np.sum((z[row] - (0 if is_excluded else own.mean(axis=0))) ** 2)
+        expected["sse_key"] += error
+        expected["cost_key"] += 0 if is_excluded else error / (len(own) + 1)
     sums = scored.speakers
-    found = {
-        "sse_residual": sums.kept("residual")[2, :, 0].sum(),
-        "sse_total": sums.kept("total")[2, :, 0].sum(),
-        "sse_excluded": sums.excluded()[2, :, 0].sum(),
-        "nats_saved": sums.kept("nats")[2].sum(),
-        "num_excluded": float(sums.num_excluded[2].sum()),
-    }
-    assert 0 < expected["num_excluded"] < np.count_nonzero(targets.part == 2)
+    found = {name: float(own[EVAL, :, 0].sum()) for name, own in sums.sums.items()}
+    found["num_excluded"] = float(sums.num_excluded[EVAL].sum())
+    assert 0 < expected["num_excluded"] < np.count_nonzero(targets.part == EVAL)
     assert found == pytest.approx(expected, rel=1e-5)
     assert scored.eval_scores is not None
-    kept = labeling.codes[targets.part == 2] < labeling.num_effective
-    assert scored.eval_scores[kept, 0].sum() == pytest.approx(found["sse_residual"], rel=1e-9)
+    assert scored.eval_scores[:, 0].sum() == pytest.approx(found["sse_key"], rel=1e-9)
+
+
+@pytest.mark.parametrize("minimum", [1, 20])
+def test_the_joint_model_equals_a_dense_least_squares(minimum: int):
+    """OLS on [context, one-hot cell]; frames without a cell are answered by the linear model.
+
+    Train frames without a cell are one group of the fit, so that both models see the same frames.
+    """
+    world, targets, labeling, scored = scored_random_key(30, minimum, True, linear_ridges=(1e-9,))
+    z, x = target_steps(world)
+    train, new = targets.part == TRAIN, targets.part == EVAL
+    joint = np.concatenate([x, np.eye(labeling.num_effective + 1)[labeling.codes]], axis=1)
+    alone = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    left = [
+        z - own @ np.linalg.lstsq(own[train], z[train], rcond=None)[0] for own in (alone, joint)
+    ]
+    is_excluded = labeling.codes == labeling.num_effective
+    assert is_excluded[new].any() == (minimum > 1)
+    left[1][is_excluded] = left[0][is_excluded]
+    for name, error in zip(("sse_linear", "sse_joint"), left, strict=True):
+        found = scored.speakers.sums[name][EVAL, :, 0]
+        for speaker in np.unique(targets.speaker[new]):
+            own = error[new & (targets.speaker == speaker)]
+            assert found[speaker] == pytest.approx(np.sum(own**2), rel=1e-5)
+    cost = np.where(
+        is_excluded,
+        0,
+        1 / (labeling.counts[TRAIN][np.minimum(labeling.codes, labeling.num_effective - 1)] + 1),
+    )
+    kept = left[1] ** 2 * (1 - cost)[:, None]
+    nats = 0.5 * np.log(np.sum(left[0][new] ** 2, axis=0) / kept[new].sum(axis=0)).sum()
+    assert scored.speakers.nats[EVAL] == pytest.approx(nats, abs=1e-4)
+    assert not scored.is_lower_bound
+
+
+def test_above_the_limit_the_predictions_of_ridge_stand_for_the_context(monkeypatch):
+    """The joint fit then has D slopes less; with one cell it still is the linear model."""
+    monkeypatch.setattr("engram_audio.structure.scoring.EXACT_FLOATS", 1)
+    *_, scored = scored_random_key(1, 1, True, linear_ridges=(1e-9,))
+    sums = scored.speakers.sums
+    assert scored.is_lower_bound
+    np.testing.assert_allclose(sums["sse_joint"], sums["sse_linear"], rtol=1e-4)
+
+
+def test_the_strength_is_chosen_on_select_and_on_val_without_it():
+    """Only the frames of that part decide: others are made useless and change nothing."""
+    blocks, part_of = frames_of_speech()
+    for chosen_on in ("select", "val"):
+        parts = {name: "train" if part == "val" else part for name, part in part_of.items()}
+        parts |= {name: chosen_on for name in parts if name.startswith("s4")}
+        if chosen_on == "select":
+            parts |= {name: "val" for name in parts if name.startswith("s3-u3")}
+        ridges = []
+        for spoilt in ("eval", chosen_on):
+            changed = [spoil(block, parts, spoilt) for block in blocks]
+            world = prepare(lambda changed=changed: iter(changed), parts, section())
+            model = fit_linear_model(linear_context(world, "all", 2), (1e-6, 1e6))
+            ridges.append(model.moments.penalty)
+        assert ridges[0] < 1 < ridges[1]
+
+
+def spoil(block: LatentBlock, parts: Mapping[str, str], part: str) -> LatentBlock:
+    """Replace the frames of a part by wild ones, on which only a useless model errs little."""
+    rows = np.repeat([parts[name] == part for name in block.utterance_ids], np.diff(block.offsets))
+    noise = 100 * np.random.default_rng(0).normal(size=block.frames.shape)
+    return block._replace(frames=np.where(rows[:, None], noise, block.frames).astype(np.float32))
 
 
 def frames_equal(first: Mapping[str, pd.DataFrame], second: Mapping[str, pd.DataFrame]) -> None:
@@ -170,12 +230,12 @@ def test_same_seed_same_tables_and_another_seed_other_controls():
         pd.testing.assert_frame_equal(frame, getattr(second, name))
     other = pca_tables(seed=1)
     torn = [tables.scores.query("control == 'permuted'") for tables in (first, other)]
-    assert not np.array_equal(torn[0]["sse_residual"], torn[1]["sse_residual"])
+    assert not np.array_equal(torn[0]["sse_key"], torn[1]["sse_key"])
 
 
 def test_subspaces_add_up_to_all():
     scores: Any = pca_tables().scores
-    columns = ["sse_residual", "sse_total", "sse_excluded"]
+    columns = [*ALONE, *BESIDE]
     place = ["key", "lag_frames", "slice", "control", "part", "speaker_id"]
     whole = scores[scores["subspace"] == "all"].set_index(place)[columns]
     parts = scores[scores["subspace"] != "all"].groupby(place, sort=False)[columns].sum()
@@ -203,12 +263,11 @@ def test_keys_without_enough_data_stay_in_the_table_with_the_reason():
 def test_cells_count_every_train_and_eval_frame():
     tables = pca_tables(quantizers=BINS, minimum_cell_frames=60)
     world = material(minimum_cell_frames=60)
-    for name, targets in world.slices.items():
-        for lag in (1, 2):
-            rows: Any = tables.cells.query(f"slice == '{name}' and lag_frames == {lag}")
-            assert rows["num_train_frames"].sum() == targets.count(0)
-            assert rows["num_eval_frames"].sum() == targets.count(2)
-            assert (rows["cell"] == EXCLUDED_CELL).sum() == 1
+    for (name, lag), (targets, _) in world.places.items():
+        rows: Any = tables.cells.query(f"slice == '{name}' and lag_frames == {lag}")
+        assert rows["num_train_frames"].sum() == targets.count(TRAIN)
+        assert rows["num_eval_frames"].sum() == targets.count(EVAL)
+        assert (rows["cell"] == EXCLUDED_CELL).sum() == 1
 
 
 def test_the_whole_curve_is_the_score():
@@ -220,12 +279,12 @@ def test_the_whole_curve_is_the_score():
     scores = tables.scores.query(
         "part == 'eval' and control == 'none' and subspace == 'all'"
     ).set_index(place)  # fmt: skip
-    for name in ("sse_residual", "sse_total"):
-        np.testing.assert_allclose(whole[name], scores.loc[whole.index, name], rtol=1e-9)
+    for name, of_all in (("sse_residual", "sse_key"), ("sse_total", "sse_zero")):
+        np.testing.assert_allclose(whole[name], scores.loc[whole.index, of_all], rtol=1e-9)
 
 
 def test_eval_frames_change_no_fit():
-    """Other eval frames: all train and val rows stay bit for bit."""
+    """Other eval frames: all val rows stay bit for bit."""
     blocks, part_of = frames_of_speech()
     family = family_of(PCA % ('["raw","speaker_centred","increments"]', KMEANS))
     before = score_keys("pca", family, prepare(lambda: iter(blocks), part_of, section())).scores
@@ -237,24 +296,47 @@ def test_eval_frames_change_no_fit():
             block._replace(frames=np.where(rows[:, None], -3 * block.frames, block.frames))
         )
     after = score_keys("pca", family, prepare(lambda: iter(changed), part_of, section())).scores
-    for part in ("train", "val"):
-        chosen = f"part == '{part}'"
-        pd.testing.assert_frame_equal(before.query(chosen), after.query(chosen))
+    pd.testing.assert_frame_equal(before.query("part == 'val'"), after.query("part == 'val'"))
     own = before["part"] == "eval"
-    assert not np.allclose(before.loc[own, "sse_total"], after.loc[own, "sse_total"])
+    assert not np.allclose(before.loc[own, "sse_zero"], after.loc[own, "sse_zero"])
 
 
-def test_slices_cut_by_position_and_by_the_train_median_of_energy():
+def test_slices_cut_by_position():
     blocks, part_of = frames_of_speech()
-    settings = section(slices=("all", "initial", "medial", "final", "high_energy"))
+    settings = section(slices=("all", "initial", "medial", "final"))
     index = index_frames(lambda: iter(blocks), part_of)
-    slices = {name: select_targets(index, name, settings) for name in settings.slices}
-    cut = [slices[name].start[-1] for name in ("initial", "medial", "final")]
-    assert sum(cut) == slices["all"].start[-1]
-    train = slices["all"].part == targets_module.TRAIN
-    median = np.median(slices["all"].energy[train])
-    assert slices["high_energy"].energy.min() > median
-    assert slices["high_energy"].start[-1] == np.sum(slices["all"].energy > median)
+    sizes = [select_targets(index, name, 1, settings).start[-1] for name in settings.slices]
+    assert sum(sizes[1:]) == sizes[0]
+
+
+def energies(block: LatentBlock) -> np.ndarray:
+    """Every third frame lies 60 dB below the others; speaker s1 is 80 dB quieter throughout."""
+    dips = np.where(np.arange(len(block.frames)) % 3 == 0, 1e-3, 1.0)
+    level = [1e-4 if name.startswith("s1") else 1.0 for name in block.utterance_ids]
+    return (dips * np.repeat(level, np.diff(block.offsets))).astype(np.float32)
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+def test_speech_is_told_by_the_newest_context_frame_and_the_speakers_own_level(lag: int):
+    """A quiet speaker has as much speech as a loud one, and the target's energy has no say."""
+    blocks, part_of = frames_of_speech()
+    quiet = [block._replace(energy=energies(block)) for block in blocks]
+    index = index_frames(lambda: iter(quiet), part_of)
+    everything = select_targets(index, "all", lag, section())
+    speech = select_targets(index, "speech", lag, section())
+    for number, block in enumerate(quiet):
+        newest = everything.rows[number] - lag
+        expected = everything.rows[number][newest % 3 != 0]
+        assert np.array_equal(speech.rows[number], expected), block.utterance_ids[0]
+
+
+def test_a_speech_slice_without_energies_says_so():
+    blocks, part_of = frames_of_speech()
+    world = prepare(lambda: iter(blocks), part_of, section(), has_energy=False)
+    tables = score_keys("pca", family_of(PCA % ('["raw"]', KMEANS)), world)
+    speech = tables.keys[tables.keys["slice"] == "speech"]
+    assert speech["status"].str.contains("no energies").all() and len(speech)
+    assert set(tables.scores["slice"]) == {"all"}
 
 
 def test_a_speaker_is_centred_by_own_train_frames_or_own_eval_frames():
@@ -301,16 +383,17 @@ def test_slices_without_targets_are_reported_and_not_scored():
 
 
 def test_a_constant_dimension_adds_nothing():
-    """Its SD lies below the floor: z is 0, nats are 0, nothing divides by zero."""
+    """Its SD lies below the floor: z is 0, it adds no nats, nothing divides by zero."""
     blocks, part_of = frames_of_speech()
     padded = [
         block._replace(frames=np.concatenate([block.frames, np.ones_like(block.frames[:, :1])], 1))
         for block in blocks
     ]
-    family = family_of('{"kind":"target_oracle","codebook_sizes":[6]}')
-    plain = score_keys("o", family, prepare(lambda: iter(blocks), part_of, section())).scores
-    wider = score_keys("o", family, prepare(lambda: iter(padded), part_of, section())).scores
-    for name in ("sse_total", "sse_residual", "nats_saved"):
+    family = family_of(PCA % ('["raw"]', BINS))
+    settings = section(linear_ridges=(1e-9,))
+    plain = score_keys("o", family, prepare(lambda: iter(blocks), part_of, settings)).scores
+    wider = score_keys("o", family, prepare(lambda: iter(padded), part_of, settings)).scores
+    for name in (*ALONE, *BESIDE, "nats_influence"):
         both = (frame.loc[frame["subspace"] == "all", name] for frame in (plain, wider))
         np.testing.assert_allclose(*both, rtol=1e-3, atol=1e-2)
 
@@ -321,7 +404,7 @@ def test_a_part_of_one_utterance_has_no_swapped_control_and_says_so():
         name: "val" if name == "s0-u3" else ("train" if part == "val" else part)
         for name, part in part_of.items()
     }
-    family = family_of('{"kind":"target_oracle","codebook_sizes":[4]}')
+    family = family_of(PCA % ('["raw"]', BINS))
     tables = score_keys("o", family, prepare(lambda: iter(blocks), only, section(slices=("all",))))
     status = tables.keys.groupby("control")["status"].first().to_dict()
     assert status == {
@@ -335,16 +418,18 @@ def test_a_part_of_one_utterance_has_no_swapped_control_and_says_so():
 def test_batches_of_labelings_change_nothing():
     """Accumulators of one labeling at a time, or of all at once: the same bits."""
     world = material(lags_frames=(2,), slices=("all",))
-    targets = world.slices["all"]
+    targets, normalization = world.places["all", 2]
     rng = np.random.default_rng(0)
     labelings = [
         make_labeling(rng.integers(size, size=len(targets.part)), targets.part, size, 5)
         for size in (3, 8, 20)
     ]
-    plan = ScoringPlan(world.source, targets, world.normalizations["all"], 8, world.section)
+    model = fit_linear_model(linear_context(world, "all", 2), (1e-6,))
+    plan = ScoringPlan(world.source, targets, normalization, 8, world.section, model)
     single, together = (
         list(score_labelings(plan, labelings, [False] * 3, max_bytes)) for max_bytes in (1, 2**30)
     )
     for one, other in zip(single, together, strict=True):
-        assert np.array_equal(one.speakers.kept("residual"), other.speakers.kept("residual"))
-        assert np.array_equal(one.cells.square, other.cells.square)
+        for name in one.speakers.sums:
+            assert np.array_equal(one.speakers.sums[name], other.speakers.sums[name])
+        assert np.array_equal(one.sums.square, other.sums.square)

@@ -15,7 +15,8 @@ from tests import studies
 
 OTHER = {
     "window_frames": 9, "slices": ["all", "medial"], "judged_slices": ["all"],
-    "medial_range": [0.2, 0.8], "delta_subspaces": [3], "event_subspaces": [4],
+    "medial_range": [0.2, 0.8], "speech_range_db": 30.0,
+    "delta_subspaces": [3], "event_subspaces": [4],
     "divergence_factor": 7.0,
 }  # fmt: skip
 READERS = {
@@ -23,6 +24,7 @@ READERS = {
     "slices": {"structure", "prediction.evaluation"},
     "judged_slices": {"decision", "calibration.structure"},
     "medial_range": {"structure", "prediction.evaluation", "calibration.structure"},
+    "speech_range_db": {"structure", "prediction.evaluation", "calibration.structure"},
     "delta_subspaces": {"structure"},
     "event_subspaces": {"prediction.evaluation"},
     "divergence_factor": {"prediction.evaluation", "rollout"},

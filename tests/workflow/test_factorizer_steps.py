@@ -45,7 +45,8 @@ def study(tmp_path_factory) -> Path:
     splits = pd.DataFrame({"utterance_id": block.utterance_ids, "split": parts})
     write_table(folder / "splits.parquet", splits, {})
     evaluation = {
-        "slices": ["all"], "medial_range": [0.17, 0.83], "maximum_train_frames": 1000,
+        "slices": ["all"], "medial_range": [0.17, 0.83], "speech_range_db": 35.0,
+        "maximum_train_frames": 1000,
         "batch_frames": 256, "num_samples": 4, "maximum_sampled_frames": 100,
         "maximum_stored_frames": 1000, "num_negatives": 3, "num_worst_frames": 2,
         "trimmed_fraction": 0.01, "quantiles": [0.5], "principal_subspaces": [2],

@@ -33,7 +33,8 @@ CONTROLS = {
     "datastore_neighbors": 8, "datastore_queries": 200, "batch_frames": 256, "seed": 0,
 }  # fmt: skip
 EVALUATION = {
-    "slices": ["all", "medial"], "medial_range": [0.17, 0.83], "maximum_train_frames": 1000,
+    "slices": ["all", "medial"], "medial_range": [0.17, 0.83], "speech_range_db": 35.0,
+    "maximum_train_frames": 1000,
     "batch_frames": 256, "num_samples": 4, "maximum_sampled_frames": 100,
     "maximum_stored_frames": 1000, "num_negatives": 3, "num_worst_frames": 2,
     "trimmed_fraction": 0.01, "quantiles": [0.5], "principal_subspaces": [2],

@@ -40,7 +40,12 @@ from engram_audio.rollout.config import RolloutSettings
 from engram_audio.rollout.sweep import used_methods
 from engram_audio.section import Section
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.structure.config import DecisionValues, StructureSettings, check_decision
+from engram_audio.structure.config import (
+    DecisionValues,
+    StructureSettings,
+    check_decision,
+    check_keys,
+)
 from engram_audio.training.config import TrainingRecipe, check_recipe
 from engram_audio.views import ViewsSection
 
@@ -183,6 +188,8 @@ def _check_stages(config: WorkflowConfig) -> None:
     folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
     check_speakers(rows, config.corpora, config.splits.eval_fraction, folds)
     check_decision(config.decision, config.structure, analysed)
+    keys = config.calibration.worlds.judged_keys()
+    check_keys("calibration.worlds.keys", keys, config.structure)
     check_prediction(prediction, analysed, window, recipes)
     check_factorizer(config.factorizer, prediction, recipes)
     check_states(rows, config.factorizer)

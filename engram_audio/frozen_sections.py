@@ -57,7 +57,7 @@ def derived_sections(config: WorkflowConfig) -> dict[str, Any]:
     """Return the sections that follow from others: what calibration worlds run with."""
     decision = compose(DecisionSection, config.decision, config.views)
     structure = calibration_structure(config.structure, decision, config.views)
-    families = calibration_families(config.structure, decision)
+    families = calibration_families(config.structure, config.calibration.worlds.judged_keys())
     found = {"calibration.structure": structure} | {
         f"calibration.families.{name}": family for name, family in families.items()
     }

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from engram_audio.calibration.config import WORLD_PREFIX
+from engram_audio.calibration.names import OVERLAPPING_WORLDS
 from engram_audio.codecs.plan import CodecPlan
 from engram_audio.comparison.plan import ComparisonPlan
 from engram_audio.config import WorkflowConfig, used_codecs, used_corpora
@@ -15,6 +16,11 @@ from engram_audio.corpus.plan import NOTHING, CorpusPlan
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
 from engram_audio.frozen_sections import configured_sections, derived_sections
+from engram_audio.latents.config import (
+    ArraysRepresentation,
+    RepresentationSection,
+    WorldRepresentation,
+)
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
 from engram_audio.prediction.plan import PredictionPlan
@@ -47,13 +53,13 @@ class Plan:
         self.sections: dict[str, Any] = configured_sections(config)
         self.document: dict[str, Any] = self.sections | derived_sections(config)
         worlds = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.names]
-        families = calibration_families(config.structure, config.decision)
+        families = calibration_families(config.structure, config.calibration.worlds.judged_keys())
         self.corpus = CorpusPlan(config.corpora)
         self.codecs = CodecPlan(config.codecs.library)
         self.latents = LatentsPlan(
             config.representations, self.corpus, self.codecs, config.splits.seeds, worlds
         )
-        self.structure = StructurePlan(config.structure, config.decision, self.latents)
+        self.structure = StructurePlan(config.structure, self.latents)
         self.calibration = CalibrationPlan(families, self.latents, self.structure)
         self.prediction = PredictionPlan(config.prediction, self.latents)
         self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
@@ -66,6 +72,16 @@ class Plan:
             config.report, self.latents, self.factorizer, self.rollout, self.calibration
         )
         self._require_plannable()
+
+    def overlaps(self) -> dict[str, dict[str, Any]]:
+        """How far frames of each representation overlap, and which control is analysed beside."""
+        controls, bases = self.config.comparison.controls, self.latents.bases()
+        found = {}
+        for name in bases:
+            control = getattr(controls.get(name), "permuted", None)
+            frames = _overlap_frames(self.latents.row(name))
+            found[name] = {"frames": frames, "control": control if control in bases else ""}
+        return found
 
     def section_names(self) -> list[str]:
         """Names of the sections that something reads, as fine as steps read them."""
@@ -124,3 +140,10 @@ class Plan:
                 f"planned within half a minute; {name} has {self.latents.num_shards(name)} shards, "
                 "take fewer shards or analyse less"
             )
+
+
+def _overlap_frames(row: RepresentationSection) -> int | None:
+    """Frames that share samples with a frame, itself included; None where it is unknown."""
+    if isinstance(row, WorldRepresentation):
+        return OVERLAPPING_WORLDS.get(row.world, 1)
+    return row.overlap_frames if isinstance(row, ArraysRepresentation) else None

@@ -91,7 +91,16 @@ IN_BOTH_PLACES = {
 
 
 # What a stage's verdict is judged from, where it is published.
-JUDGED = (FIRST, "prediction", "factorizer", "codecs", "memory_verdict", "rollout", "calibration")
+JUDGED = (
+    FIRST,
+    "linear",
+    "prediction",
+    "factorizer",
+    "codecs",
+    "memory_verdict",
+    "rollout",
+    "calibration",
+)
 
 
 def judged_tables(names: Sequence[str]) -> list[str]:

@@ -144,6 +144,7 @@ rule simulate_sabotage:
         settings=settings(
             "simulate_sabotage",
             section="calibration.sabotage",
+            worlds_section="calibration.worlds",
             structure_section="calibration.structure",
             decision_section="decision",
             statistics_section="statistics",

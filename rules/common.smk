@@ -13,6 +13,7 @@ from engram_audio import stray_processes
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.artifacts.pinned import pinned_digests
+from engram_audio.artifacts.registered import stamp
 from engram_audio.corpus.plan import pattern
 from engram_audio.corpus_checks import synthesized_roots
 from engram_audio.errors import InputError
@@ -59,6 +60,7 @@ onstart:
     try:
         start.check_start(workflow, synthesized_roots(PLAN.config.corpora))
         PLANNER.settle()
+        stamp(Path(workflow.pathvars.apply("<results>")), PLAN.sections["decision"])
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

@@ -70,11 +70,17 @@ rule tabulate_corpus:
 
 
 rule decide:
-    """Judge the published numbers by both gates."""
+    """Judge the structure tables by themselves, before any head is asked."""
     input:
-        settings=settings("decide", section="decision", statistics="statistics"),
+        settings=settings(
+            "decide",
+            facts={"overlaps": PLAN.overlaps()},
+            section="decision",
+            statistics="statistics",
+        ),
         structure="<results>/tables/structure.csv",
         linear="<results>/tables/linear.csv",
+        summaries=PLAN.latents.summaries(PLAN.latents.bases()),
     output:
         decision="<results>/decision.json",
     log:

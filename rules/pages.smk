@@ -44,8 +44,9 @@ def page_tables(wildcards) -> list[str]:
         names = questions.tables_of_page(PLAN, wildcards.question)
     except InputError as error:
         raise WorkflowError(str(error)) from None
-    verdicts = f"<results>/questions/{wildcards.question}/verdicts.csv"
-    return [*(f"<results>/{name}" for name in names), verdicts]
+    own = f"<results>/questions/{wildcards.question}"
+    judged = [f"{own}/verdicts.csv", f"{own}/what_would_change.csv"]
+    return [*(f"<results>/{name}" for name in names), *judged]
 
 
 def page_judged(wildcards) -> list[str]:

@@ -10,13 +10,18 @@ rule tabulate_verdicts:
     """Publish what every stage answers, judged from its published tables."""
     input:
         settings=settings(
-            "tabulate_verdicts", decision_section="decision", bars_section="rollout.bars"
+            "tabulate_verdicts",
+            facts={"states": PLAN.latents.states()},
+            decision_section="decision",
+            bars_section="rollout.bars",
+            statistics_section="statistics",
         ),
         tables=expand("<results>/tables/{table}.csv", table=questions.judged_tables(REPORT_TABLES)),
         documents=PLAN.report.documents(),
     output:
         table=report("<results>/verdicts.csv", category="Decision"),
         document="<results>/verdicts.json",
+        changes=report("<results>/what_would_change.csv", category="Decision"),
     log:
         "<logs>/verdicts.log",
     benchmark:
@@ -49,6 +54,7 @@ rule render_report:
         tables=[
             *expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
             "<results>/verdicts.csv",
+            "<results>/what_would_change.csv",
         ],
         documents=PLAN.report.documents(),
         cells=PLAN.structure.cells(),

@@ -24,6 +24,7 @@ use rule tabulate_verdicts as tabulate_question_verdicts with:
     output:
         table="<results>/questions/{question}/verdicts.csv",
         document="<results>/questions/{question}/verdicts.json",
+        changes="<results>/questions/{question}/what_would_change.csv",
     log:
         "<logs>/render_question/{question}.verdicts.log",
     benchmark:

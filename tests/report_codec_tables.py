@@ -11,28 +11,26 @@ import pandas as pd
 
 from engram_audio.comparison.config import ComparedSection, OverlapControls
 from engram_audio.comparison.information import measure
-from engram_audio.comparison.tables import Key, Row, codec_table, frontier_table
+from engram_audio.comparison.tables import Row, codec_table, frontier_table
 from engram_audio.report.data import ReportData
-from engram_audio.structure.config import OperativeGate
+from engram_audio.structure.config import DecisionSection
 from tests import studies
-from tests.report_tables import REGISTERED
 from tests.report_verdicts import judged
 
 HEAD, MARGINAL_NLL = "student_t_mixture", 90.0
-GATE = OperativeGate.model_validate(
-    studies.study()["decision"]["operative_gate"],
-    strict=False,
+KEY = "pca.raw.kmeans_64"
+REGISTERED = DecisionSection.model_validate(
+    {**studies.study()["decision"], "representation": "mimi", "slices": ["all"]}, strict=False
 )
-KEY = Key(REGISTERED[0], 2, GATE)
 CONTROLS = {"mimi": OverlapControls(permuted="mimi_permuted", truncated="mimi_truncated")}
-# name: information, gain (nats/frame), rate, D, bits/s, log-mel distance, explained, advantage
-ROWS: dict[str, tuple[float, float, float, int, float, float, float, float]] = {
-    "mimi": (5.0, 1.0, 12.5, 512, 1100.0, 0.5, 0.03, 0.01),
-    "mimi_permuted": (2.0, 0.5, 12.5, 512, 1100.0, np.nan, 0.0, 0.0),
-    "mimi_truncated": (4.0, 0.5, 12.5, 512, 1100.0, np.nan, 0.0, 0.0),
-    "mimi--shuffled": (1.0, 0.2, 12.5, 512, np.nan, np.nan, 0.0, 0.0),
-    "mimi_slow": (5.0, 1.0, 6.25, 1024, 550.0, 0.8, 0.02, -0.01),
-    "mel": (8.0, 2.0, 12.5, 32, np.nan, 0.6, 0.1, 0.05),
+# name: information, gain (nats/frame), rate, D, bits/s, log-mel distance, added fraction
+ROWS: dict[str, tuple[float, float, float, int, float, float, float]] = {
+    "mimi": (5.0, 1.0, 12.5, 512, 1100.0, 0.5, 0.03),
+    "mimi_permuted": (2.0, 0.5, 12.5, 512, 1100.0, np.nan, 0.0),
+    "mimi_truncated": (4.0, 0.5, 12.5, 512, 1100.0, np.nan, 0.0),
+    "mimi--shuffled": (1.0, 0.2, 12.5, 512, np.nan, np.nan, 0.0),
+    "mimi_slow": (5.0, 1.0, 6.25, 1024, 550.0, 0.8, 0.02),
+    "mel": (8.0, 2.0, 12.5, 32, np.nan, 0.6, 0.1),
 }
 
 
@@ -67,7 +65,7 @@ def compared_rows() -> dict[str, Row]:
 
 
 def _row(name: str) -> Row:
-    information, gain, rate, dims, bits, distance, _, _ = ROWS[name]
+    information, gain, rate, dims, bits, distance, _ = ROWS[name]
     tests = [
         {"name": "weights", "value": None, "is_passed": True},
         {"name": "causality", "value": 1e-7, "is_passed": True},
@@ -104,16 +102,16 @@ def structure_rows(names: Any) -> pd.DataFrame:
     """The registered key's rows of `structure.csv`."""
     rows = [
         {
-            "representation": name, "key": REGISTERED[0], "lag_frames": 2, "part": part,
-            "status": "ok", "num_speakers": 10, "codebook_size": 64, "excluded_mass": 0.01,
-            "explained_fraction_se": 0.004, "advantage_se": 0.004, "ratio_all_frames": 0.99,
-            "ratio_all_frames_se": 0.001, "control_permuted": 1.0, "control_permuted_se": 1e-4,
-            "control_swapped": 1.0, "control_swapped_se": 1e-4, "best_surrogate": "var",
-            "explained_fraction_var": 0.0,
-            "slice": "all", "subspace": "all", "split_seed": 0, "explained_fraction": ROWS[name][6],
-            "explained_fraction_low": ROWS[name][6] - 0.01,
-            "explained_fraction_high": ROWS[name][6] + 0.01, "advantage": ROWS[name][7],
-            "advantage_low": ROWS[name][7] - 0.01, "advantage_high": ROWS[name][7] + 0.01,
+            "representation": name, "key": KEY, "lag_frames": 2, "part": part,
+            "status": "ok", "num_speakers": 10, "num_effective_speakers": 9.0, "num_frames": 9000,
+            "codebook_size": 64, "excluded_mass": 0.01, "oracle_excluded_mass": 0.01,
+            "cost_of_fitting": 1e-5, "oracle_cost_of_fitting": 1e-5, "attainable": 0.2,
+            "control_permuted": 0.0, "control_permuted_se": 1e-4, "control_permuted_df": 9.0,
+            "control_swapped": 0.0, "control_swapped_se": 1e-4, "control_swapped_df": 9.0,
+            "slice": "all", "subspace": "all", "split_seed": 0, "added_fraction": ROWS[name][6],
+            "added_fraction_se": 0.004, "added_fraction_df": 9.0,
+            "added_fraction_low": ROWS[name][6] - 0.01,
+            "added_fraction_high": ROWS[name][6] + 0.01,
         }
         for name in names
         for part in ("val", "eval")
@@ -129,7 +127,7 @@ def published() -> tuple[pd.DataFrame, pd.DataFrame]:
         ladders={"rate": ("mimi_slow", "mimi", "mel")},
         controls=CONTROLS,
     )
-    table = codec_table(rows, compared, structure_rows(rows), KEY, 8, 0.95)
+    table = codec_table(rows, compared, structure_rows(rows), REGISTERED, 8, 0.95)
     return table, frontier_table(table, compared.ladders)
 
 

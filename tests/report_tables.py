@@ -32,10 +32,10 @@ FAMILIES = {
 }
 REGISTERED = ("pca.raw.kmeans_64", "pca.speaker_centred.kmeans_64")
 GATE = {
-    "minimum_explained_fraction": 0.02,
-    "minimum_advantage": 0.02,
+    "minimum_added_fraction": 0.05,
+    "minimum_added_nats": 0.02,
+    "minimum_share_of_information": 0.01,
     "maximum_transfer_loss": 0.2,
-    "minimum_explained_for_transfer": 0.05,
     "maximum_excluded_mass": 0.1,
     "control_tolerance": 0.02,
 }
@@ -213,18 +213,18 @@ def decision_document(verdict: str = "UNDECIDED") -> dict[str, Any]:
     for key in REGISTERED:
         for place, name in enumerate(SLICES):
             rows += [
-                gate_row(key, name, "explained_fraction", "pass" if place else "undecided",
-                         value=0.12, interval=[0.015, 0.15], threshold=0.02),
-                gate_row(key, name, "advantage", "pass", value=0.08, interval=[0.05, 0.1],
+                gate_row(key, name, "added_fraction", "pass" if place else "undecided",
+                         value=0.12, interval=[0.015, 0.15], threshold=0.05),
+                gate_row(key, name, "added_nats", "pass", value=0.08, interval=[0.05, 0.1],
                          threshold=0.02),
                 gate_row(key, name, "transfer_loss", "pass", value=0.05, interval=[-0.02, 0.12],
                          threshold=0.2, direction="below"),
                 gate_row(key, name, "excluded_mass", "pass", value=0.01, interval=None,
                          threshold=0.1, direction="below"),
-                gate_row(key, name, "control_permuted", "pass", value=1.001,
-                         interval=[0.996, 1.006], threshold=0.02, direction="within"),
-                gate_row(key, name, "control_swapped", "pass", value=0.999,
-                         interval=[0.994, 1.004], threshold=0.02, direction="within"),
+                gate_row(key, name, "control_permuted", "pass", value=0.001,
+                         interval=[-0.004, 0.006], threshold=0.02, direction="within"),
+                gate_row(key, name, "control_swapped", "pass", value=-0.001,
+                         interval=[-0.006, 0.004], threshold=0.02, direction="within"),
             ]  # fmt: skip
     literal = [
         gate_row(key, name, "ratio", "fail", value=0.95, interval=[0.94, 0.96], threshold=0.6)
@@ -238,15 +238,17 @@ def decision_document(verdict: str = "UNDECIDED") -> dict[str, Any]:
     deciding = [row for row in rows if row["outcome"] == "undecided"]
     return {
         "schema_version": 1, "verdict": verdict, "representation": BASES[0],
-        "deciding_rows": deciding,
+        "deciding_rows": deciding, "sources": {},
         "representations": {
             BASES[0]: {
                 "verdict": verdict, "gates": gates, "num_looked_at": 195,
-                "keys": dict.fromkeys(REGISTERED, verdict), "deciding_rows": deciding,
+                "key": REGISTERED[0], "chosen_on": "val", "candidates": [],
+                "deciding_rows": deciding,
             },
             BASES[1]: {
                 "verdict": "STOP", "gates": gates, "num_looked_at": 195,
-                "keys": dict.fromkeys(REGISTERED, "STOP"), "deciding_rows": literal[:2],
+                "key": REGISTERED[0], "chosen_on": "val", "candidates": [],
+                "deciding_rows": literal[:2],
             },
         },
     }  # fmt: skip
@@ -333,9 +335,11 @@ def report_data(utterance_id: str = "v01-0003", verdict: str = "UNDECIDED") -> R
         ),
         sections={
             "decision": {
-                "representation": BASES[0], "keys": list(REGISTERED), "lag_frames": 2,
+                "representation": BASES[0], "lag_frames": 2,
                 "slices": list(SLICES),
-                "literal_gate": {"maximum_ratio": 0.6, "maximum_transfer_loss": 0.2},
+                "literal_gate": {
+                    "keys": list(REGISTERED), "maximum_ratio": 0.6, "maximum_transfer_loss": 0.2,
+                },
                 "operative_gate": GATE,
             },
             "structure": {"minimum_cell_frames": 100, "window_frames": 8},

@@ -17,5 +17,5 @@ def judged(data: ReportData) -> ReportData:
     """Return the data with the verdicts that its tables and bars make."""
     registered = DecisionSection.model_validate(data.sections["decision"], strict=False)
     tables = {name: table for name, table in data.tables.items() if name != "verdicts"}
-    rows = verdict_rows(tables, data.documents, registered, BARS_SECTION, data.question)
+    rows = verdict_rows(tables, data.documents, registered, BARS_SECTION, 0.95, data.question)
     return data._replace(tables={**tables, "verdicts": verdict_table(rows)})

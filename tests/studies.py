@@ -73,4 +73,4 @@ def worlds_structure(config: WorkflowConfig) -> StructureSection:
 
 def worlds_families(config: WorkflowConfig) -> dict[str, KeyFamilySection]:
     """The key families that calibration worlds run with."""
-    return calibration_families(config.structure, config.decision)
+    return calibration_families(config.structure, config.calibration.worlds.judged_keys())

@@ -25,6 +25,7 @@ class WorldsSection(Section):
     names: Names = Field(
         description="Worlds of engram_audio.calibration; each is a representation world_<name>."
     )
+    keys: Names = Field(min_length=1, description="Context keys that worlds are judged by.")
     num_train_speakers: Count = Field(
         ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the train split of each world."
     )
@@ -46,6 +47,10 @@ class WorldsSection(Section):
         le=MAXIMUM_UTTERANCES, description="Utterances of each."
     )
     seed: Seed = Field(description="Seed of the worlds.")
+
+    def judged_keys(self) -> tuple[str, ...]:
+        """Return the keys that worlds are judged by; none where no world is simulated."""
+        return self.keys if self.names else ()
 
 
 class PowerSection(Section):

@@ -73,19 +73,17 @@ CODECS = Table(
                has_interval=True),
         Column("gain_bits_per_s", "Best head less the best null, both chosen on val.", "bits/s",
                "Beyond the best null", has_interval=True),
-        Column("explained_key", "The first registered key.", is_text=True),
-        Column("explained_lag_s", "The registered lag in seconds. It is registered in frames.",
+        Column("added_key", "The key that was chosen for this representation.", is_text=True),
+        Column("added_lag_s", "The registered lag in seconds. It is registered in frames.",
                "s", "at lag"),
-        Column("explained_excluded_mass", "Share of eval frames in cells that train hardly fills.",
+        Column("added_excluded_mass", "Share of eval frames in cells that train hardly fills.",
                "share"),
-        Column("explained_invalid_reason", "Why the key's numbers would mean nothing here: too "
-               "many excluded frames on val or eval, a control that is off, or no `var` surrogate "
-               "beside. Empty where the gate would judge them.", title="not judged",
-               is_text=True),
-        Column("explained_fraction", "Explained fraction of the registered key over its own "
-               "oracle, eval, first split.", title="Registered key explains", has_interval=True),
-        Column("explained_advantage", "The same less the best surrogate's.",
-               title="beyond its surrogates", has_interval=True),
+        Column("added_invalid_reason", "Why the key's numbers would mean nothing here: too many "
+               "excluded frames, too few frames for its cells, too few speakers, or a control that "
+               "is off. Empty where the gate would judge them.", title="not judged", is_text=True),
+        Column("added_fraction", "What the chosen key adds to a linear model of the same past, as "
+               "a share of what as many cells could add. Eval, first split.",
+               title="Chosen key adds", has_interval=True),
         Column("permuted_block_frames", "Blocks of the permuted twin, in frames of its codec.",
                "frames"),
         Column("overlap_share", "Information of the twin on audio of permuted blocks over the own: "

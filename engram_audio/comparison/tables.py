@@ -27,22 +27,15 @@ from engram_audio.numerics.pareto import beaten
 from engram_audio.numerics.units import LN2
 from engram_audio.stats.estimate import Estimate
 from engram_audio.stats.ratio import ratio_of_sums
-from engram_audio.structure.config import OperativeGate
-from engram_audio.structure.gates import LINEAR, Place, has_linear_twin, operative_rows
-
-
-class Key(NamedTuple):
-    """The structure stage's registered key and lag, by which representations are compared.
-
-    Attributes:
-        name: The key.
-        lag_frames: k.
-        gate: What makes its numbers meaningless.
-    """
-
-    name: str
-    lag_frames: int
-    gate: OperativeGate
+from engram_audio.structure.candidates import (
+    Candidate,
+    Records,
+    candidates_of,
+    chosen,
+    records_of,
+)
+from engram_audio.structure.config import DecisionSection
+from engram_audio.structure.gates import Place, gate_rows
 
 
 class Row(NamedTuple):
@@ -80,7 +73,7 @@ def codec_table(
     rows: Mapping[str, Row],
     compared: ComparedSection,
     structure: pd.DataFrame,
-    key: Key,
+    section: DecisionSection,
     window_frames: int,
     confidence: float,
 ) -> pd.DataFrame:
@@ -90,11 +83,11 @@ def codec_table(
         rows: By name: compared representations, their twins and shuffled surrogates.
         compared: The section.
         structure: `tables/structure.csv`.
-        key: Registered key and lag.
+        section: Registered lag and thresholds.
         window_frames: W, the context of every predictor.
         confidence: Of intervals.
     """
-    found = []
+    found, records = [], records_of(structure)
     for name in compared.representations:
         row = rows[name]
         facts = {
@@ -102,7 +95,7 @@ def codec_table(
             "context_s": window_frames / row.rate_hz,
             **_reconstruction(row),
             **_information(row),
-            **_explained(structure, row, key, confidence),
+            **_added(records, row, section, confidence),
             **_overlap(rows, name, compared, confidence),
         }
         found.append(facts)
@@ -181,51 +174,41 @@ def _information(row: Row) -> dict[str, Any]:
     }
 
 
-def _explained(structure: pd.DataFrame, row: Row, key: Key, confidence: float) -> dict[str, Any]:
-    """Return what the registered key explains, and how much beyond the best of its surrogates.
+def _added(
+    records: Records, row: Row, section: DecisionSection, confidence: float
+) -> dict[str, Any]:
+    """Return what the representation's own chosen key adds on all frames, first split.
 
     Empty where the gate would call the number meaningless: too few frames in its cells, or controls
     that are off.
     """
-    place = _place(structure, row.name, key)
-    explained, advantage, *_ = operative_rows(place, key.gate, confidence)
+    place, one = _chosen_place(records, row.name, section)
     found: dict[str, Any] = {
-        "explained_key": key.name,
-        "explained_lag_s": key.lag_frames / row.rate_hz,
-        "explained_excluded_mass": float(place.eval.get("excluded_mass", np.nan)),
-        "explained_invalid_reason": explained.reason or advantage.reason,
+        "added_key": "" if one is None else one.key,
+        "added_lag_s": section.lag_frames / row.rate_hz,
+        "added_excluded_mass": np.nan,
+        "added_invalid_reason": "no key can be judged",
     }
-    has_twin = has_linear_twin(place)
-    if not has_twin and not found["explained_invalid_reason"]:
-        found["explained_invalid_reason"] = f"no surrogate of kind {LINEAR}: no advantage is known"
-    known = {
-        "explained_fraction": explained.outcome != "invalid",
-        "advantage": advantage.outcome != "invalid" and has_twin,  # a failing one too
-    }
-    for name, is_known in known.items():
-        for end in ("", "_low", "_high"):
-            value = place.eval.get(f"{name}{end}") if is_known else np.nan
-            label = "explained_advantage" if name == "advantage" else name
-            found[f"{label}{end}"] = np.nan if value is None else float(value)
+    known: Mapping[str, Any] = {}
+    if place is not None:
+        share, *_ = gate_rows(place, section.operative_gate, 0.0, confidence)
+        found["added_excluded_mass"] = float(place.eval.get("excluded_mass", np.nan))
+        found["added_invalid_reason"] = share.reason
+        known = {} if share.outcome == "invalid" else place.eval
+    for end in ("", "_low", "_high"):
+        value = known.get(f"added_fraction{end}")
+        found[f"added_fraction{end}"] = np.nan if value is None else float(value)
     return found
 
 
-def _place(structure: pd.DataFrame, representation: str, key: Key) -> Place:
-    """Return the registered key's rows of val and eval on the first split."""
-    wanted = {
-        "representation": representation, "key": key.name, "lag_frames": key.lag_frames,
-        "slice": "all", "subspace": "all",
-    }  # fmt: skip
-    mask = pd.Series(True, index=structure.index)
-    for column, value in wanted.items():
-        mask &= structure[column] == value
-    own = structure.loc[mask].sort_values("split_seed", kind="stable")
-    parts = [own.loc[own["part"] == part].head(1).to_dict("records") for part in ("val", "eval")]
-    val, evaluated = (
-        {str(name): value for name, value in rows[0].items()} if rows else {} for rows in parts
-    )
-    seed = int(evaluated.get("split_seed", 0))
-    return Place(representation, seed, key.name, key.lag_frames, "all", val, evaluated)
+def _chosen_place(
+    records: Records, name: str, section: DecisionSection
+) -> tuple[Place | None, Candidate | None]:
+    seeds = records.seeds(name)
+    one = chosen(candidates_of(records, name, seeds[0], section)) if seeds else None
+    if one is None:
+        return None, None
+    return records.place(name, seeds[0], one.key, section.lag_frames, "all"), one
 
 
 def _overlap(

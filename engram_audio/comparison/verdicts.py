@@ -47,11 +47,11 @@ class Quantity(NamedTuple):
 
 def quantities(registered: DecisionSection) -> list[Quantity]:
     """Return what is asked of every codec; the threshold of keys is the registered gate's."""
-    minimum = registered.operative_gate.minimum_advantage
+    minimum = registered.operative_gate.minimum_added_fraction
     return [
         Quantity(
-            "explained_advantage", above(minimum), "what the registered key explains beyond the "
-            "best surrogate", "",
+            "added_fraction", above(minimum), "what the chosen key adds to a linear model, as a "
+            "share of what its cells could", "",
         ),
         Quantity(
             "gain_bits_per_s", above(0.0), "what the best head gains over the best null", "bits/s",

@@ -7,7 +7,7 @@ import pandas as pd
 
 from engram_audio.artifacts.columns import choose
 from engram_audio.verdicts import number
-from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.chain import DIRECT, WORDS
 from engram_audio.verdicts.judge import (
     NOT_MET,
     Judged,
@@ -20,7 +20,6 @@ from engram_audio.verdicts.judge import (
 from engram_audio.verdicts.row import VerdictRow, shown
 
 STAGE = "factorizer"
-DIRECT = "How does its bound compare with the direct predictor?"
 COSTS = {"shuffled_rec": "z_rec", "shuffled_dyn": "z_dyn"}  # shuffled part -> the part
 
 

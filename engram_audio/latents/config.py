@@ -67,6 +67,11 @@ class ArraysRepresentation(_Representation):
     frame_rate_hz: Amount = Field(le=MAXIMUM_RATE_HZ, description="Frames per second.")
     latent_space: Text = Field(description="What the vectors are, for the report.")
     is_causal: bool = Field(description="Whether frame t sees the future.")
+    overlap_frames: Count | None = Field(
+        default=None,
+        description="Frames that share input samples with a frame, itself included: 1 where none"
+        " do; null or left out: unknown.",
+    )
     num_shards: Count = Field(le=999, description="Shards of whole speakers.")
     minimum_frames: Count = Field(
         default=2, ge=2, description="Shorter utterances are excluded: without a step, at least."

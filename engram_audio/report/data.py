@@ -27,6 +27,7 @@ class ReportData(NamedTuple):
             packages.
         packages: Versions of the packages that rendered the page.
         question: The one question of this page; "" for the page of the whole study.
+        registered_words: When the gate was fixed, in words.
     """
 
     settings: ReportSection
@@ -40,6 +41,7 @@ class ReportData(NamedTuple):
     manifests: list[dict[str, Any]]
     packages: Mapping[str, str]
     question: str = ""
+    registered_words: str = ""
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a published table, without rows where the study has none.
@@ -62,8 +64,9 @@ class ReportData(NamedTuple):
 
     @property
     def registered(self) -> dict[str, Any]:
-        """The decision section: what was fixed before looking (representation, keys, lag)."""
-        return self.sections["decision"]
+        """The decision section, with the keys that are drawn: the chosen one and the brief's."""
+        section = self.sections["decision"]
+        return {**section, "keys": drawn_keys(self.decision, section)}
 
     def base_representations(self) -> list[str]:
         """Representations that are no surrogates, the deciding one first, then by name."""
@@ -80,3 +83,11 @@ class ReportData(NamedTuple):
         table = self.tables["structure"]
         found = table.loc[table["representation"] == representation, "split_seed"]
         return seeds[0] if seeds else int(found.min())
+
+
+def drawn_keys(decision: Mapping[str, Any], section: Mapping[str, Any]) -> list[str]:
+    """Return the keys that figures draw: each representation's chosen one, then the brief's."""
+    entries = decision.get("representations", {})
+    own = entries.get(section["representation"], {})
+    keys = [entry.get("key") for entry in (own, *entries.values())]
+    return list(dict.fromkeys(key for key in [*keys, *section["literal_gate"]["keys"]] if key))

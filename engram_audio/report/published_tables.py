@@ -17,10 +17,10 @@ from engram_audio.prediction.columns import (
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
 from engram_audio.structure.columns import CURVES, LINEAR, NGRAMS, SPEAKERS, STRUCTURE
 from engram_audio.trust.columns import CALIBRATION
-from engram_audio.verdicts.columns import VERDICTS
+from engram_audio.verdicts.columns import VERDICTS, WHAT_WOULD_CHANGE
 
 STAGES: Mapping[str, tuple[Table, ...]] = {
-    "Verdicts": (VERDICTS,),
+    "Verdicts": (VERDICTS, WHAT_WOULD_CHANGE),
     "Speech": (CORPUS, EXCLUSIONS),
     "Structure": (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS),
     "Prediction": (PREDICTION, WORST_FRAMES, PREDICTION_CALIBRATION, PREDICTION_ROLLOUT),

@@ -1,13 +1,18 @@
-"""Judge the published numbers by both gates: PROCEED, STOP or UNDECIDED, in decision.json."""
+"""Judge the structure tables by themselves, before any head is asked: decision.json."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
-from engram_audio.artifacts.json_document import write_json
+from engram_audio.artifacts.identity import read_representation
+from engram_audio.artifacts.json_document import read_json, write_json
 from engram_audio.artifacts.published import read_csv
+from engram_audio.artifacts.registered import count_scoring
 from engram_audio.errors import InputError
+from engram_audio.section import Section
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.steps._cli import Frozen, Output, StepFiles, run
+from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run
+from engram_audio.structure.beside import Beside, Source
 from engram_audio.structure.columns import LINEAR, STRUCTURE
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import decide_all, decision_document
@@ -15,16 +20,44 @@ from engram_audio.structure.decision import decide_all, decision_document
 LOG = logging.getLogger(__name__)
 
 
+class Overlap(Section):
+    """How far the frames of a representation overlap.
+
+    Attributes:
+        frames: Frames that share samples with a frame, itself included; None: unknown.
+        control: The overlap control that is analysed beside it, or "".
+    """
+
+    frames: int | None
+    control: str
+
+
+UNKNOWN = Overlap(frames=None, control="")
+
+
 class Files(StepFiles):
+    overlaps: Fact[dict[str, Overlap]]
     section: Frozen[DecisionSection]
     statistics: Frozen[StatisticsSection]
     structure: Path
     linear: Path
+    summaries: list[Path]
     decision: Output
 
 
+def sources_of(paths: Sequence[Path], overlaps: dict[str, Overlap]) -> dict[str, Source]:
+    """Return what a frame of each representation sees, from its latent summary."""
+    sources = {}
+    for path in paths:
+        name = read_representation(path)
+        overlap = overlaps.get(name, UNKNOWN)
+        is_causal = bool(read_json(path)["metadata"]["is_causal"])
+        sources[name] = Source(is_causal, overlap.frames, overlap.control)
+    return sources
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Read two sections and two tables; write the decision."""
+    """Read two sections, two tables and the latent summaries; write the decision."""
     files = Files.parse(argv)
     section = files.section
     structure = read_csv(files.structure, STRUCTURE)
@@ -34,11 +67,13 @@ def main(argv: list[str] | None = None) -> None:
             f"{files.structure}; rerun tabulate_structure"
         )
     linear = read_csv(files.linear, LINEAR)
-    decided = decide_all(structure, linear, section, files.statistics.confidence)
+    beside = Beside({}, sources_of(files.summaries, files.overlaps))
+    decided = decide_all(structure, linear, section, files.statistics.confidence, beside)
     for name, one in decided.items():
         LOG.info("%s: %s", name, one.verdict)
-    document = decision_document(decided, section)
+    document = decision_document(decided, section, beside)
     write_json(files.decision, {**document, "manifest": files.manifest()})
+    count_scoring(files.decision.parent)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from engram_audio.artifacts.published import (
     read_templates,
     write_page,
 )
+from engram_audio.artifacts.registered import history_words, read_history
 from engram_audio.provenance import package_versions
 from engram_audio.report.config import ReportSection
-from engram_audio.report.data import ReportData
+from engram_audio.report.data import ReportData, drawn_keys
 from engram_audio.report.page import render_page
 from engram_audio.report.published_tables import table_of_file
 from engram_audio.report.timings import JobTiming, gather_timings
@@ -30,12 +31,12 @@ MAXIMUM_MB = 10  # larger pages open slowly
 logger = logging.getLogger(__name__)
 
 
-def read_all_cells(paths: list[Path], registered: dict[str, Any]) -> pd.DataFrame:
+def read_all_cells(paths: list[Path], keys: list[str], lag_frames: int) -> pd.DataFrame:
     """Read the cells that the page draws, with their representation and split."""
     frames = []
     for path in paths:
         representation, split_seed = read_identity(path, Analysis)
-        frame = read_cells(path, registered["keys"], registered["lag_frames"], "all")
+        frame = read_cells(path, keys, lag_frames, "all")
         frames.append(frame.assign(representation=representation, split_seed=split_seed))
     return pd.concat(frames, ignore_index=True)
 
@@ -68,7 +69,9 @@ def main(argv: list[str] | None = None) -> None:
     files = Files.parse(argv)
     sections = files.config_sections
     documents = {path.stem: read_json(path) for path in files.documents}
-    cells = read_all_cells(files.cells, sections["decision"])
+    decision = sections["decision"]
+    keys = drawn_keys(documents["decision"], decision)
+    cells = read_all_cells(files.cells, keys, decision["lag_frames"])
     latents = [(read_identity(path, Players).label, read_json(path)) for path in files.latents]
     players = {label: found["examples"] for label, found in latents if "examples" in found}
     summaries = {label: found for label, found in latents if "examples" not in found}
@@ -90,6 +93,7 @@ def main(argv: list[str] | None = None) -> None:
         manifests=manifests,
         packages=package_versions(),
         question=files.frozen.wildcards.get("question", ""),
+        registered_words=history_words(read_history(files.report.parent)),
     )
     html = render_page(data, read_templates(files.templates))
     write_page(files.report, html)

@@ -3,7 +3,7 @@
 import logging
 
 from engram_audio.artifacts.table import write_table
-from engram_audio.calibration.config import SabotageSection
+from engram_audio.calibration.config import SabotageSection, WorldsSection
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.structure.config import DecisionSection, KeyFamilySection, StructureSection
@@ -16,6 +16,7 @@ LOG = logging.getLogger(__name__)
 
 class Files(StepFiles):
     section: Frozen[SabotageSection]
+    worlds_section: Frozen[WorldsSection]
     structure_section: Frozen[StructureSection]
     decision_section: Frozen[DecisionSection]
     statistics_section: Frozen[StatisticsSection]
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     analysis = Analysis(
         files.structure_section,
         families,
-        files.decision_section.keys,
+        files.worlds_section.keys,
         files.decision_section.lag_frames,
         files.statistics_section,
     )

@@ -14,6 +14,7 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
+from engram_audio.structure.beside import Beside
 from engram_audio.structure.columns import LINEAR, STRUCTURE
 from engram_audio.structure.config import DecisionSection, StructureSection
 from engram_audio.structure.decision import decide_all
@@ -62,10 +63,12 @@ def main(argv: list[str] | None = None) -> None:
         published = Published(
             structure.loc[structure["representation"] == own],
             linear.loc[linear["representation"] == own],
-            decision.keys, decision.lag_frames, files.structure_section.window_frames,
+            worlds.keys, decision.lag_frames, files.structure_section.window_frames,
         )  # fmt: skip
         rows += published_rows(name, make_world(name, worlds.seed), truths.get(name, []), published)
-    decided = decide_all(structure, linear, decision, files.statistics_section.confidence)
+    decided = decide_all(
+        structure, linear, decision, files.statistics_section.confidence, Beside({}, {})
+    )
     power = [
         PowerRow(*row) for row in read_table(files.power, PowerRow._fields).itertuples(index=False)
     ]

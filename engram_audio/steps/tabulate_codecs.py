@@ -11,7 +11,7 @@ from engram_audio.artifacts.table import read_table, read_table_manifest, write_
 from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.comparison.config import ComparedSection
 from engram_audio.comparison.information import measure
-from engram_audio.comparison.tables import Key, Row, codec_table, frontier_table
+from engram_audio.comparison.tables import Row, codec_table, frontier_table
 from engram_audio.densities.config import PredictionSection
 from engram_audio.section import Section
 from engram_audio.stats.config import StatisticsSection
@@ -63,13 +63,9 @@ def main(argv: list[str] | None = None) -> None:
         name: _row(name, summary, files.origins.get(name, NOWHERE), decoded.get(name), scored)
         for name, summary in summaries.items()
     }
-    key = Key(
-        files.decision_section.keys[0],
-        files.decision_section.lag_frames,
-        files.decision_section.operative_gate,
-    )
     table = codec_table(
-        rows, files.section, read_csv(files.structure, STRUCTURE), key,
+        rows, files.section, read_csv(files.structure, STRUCTURE),
+        files.decision_section,
         files.prediction_section.window_frames, files.statistics_section.confidence,
     )  # fmt: skip
     write_csv(files.codecs, table, CODECS, files.manifest())

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,22 @@ from engram_audio.comparison import verdicts as comparison
 from engram_audio.factorizer import verdicts as factorizer
 from engram_audio.memory import verdicts as memory
 from engram_audio.prediction import verdicts as prediction
+from engram_audio.prediction.cells import predicted
+from engram_audio.prediction.heads_gain import heads_gains
 from engram_audio.report.published_tables import table_of_file
 from engram_audio.rollout import verdicts as rollout
 from engram_audio.rollout.config import RolloutBarsSection
-from engram_audio.steps._cli import Frozen, Output, StepFiles, run
+from engram_audio.stats.config import StatisticsSection
+from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run
 from engram_audio.structure import verdicts as structure
+from engram_audio.structure.beside import Beside, HeadsGain, Source
+from engram_audio.structure.changes import changes_table
 from engram_audio.structure.config import DecisionSection
+from engram_audio.structure.decision import Decided, decide_all
 from engram_audio.trust import verdicts as trust
+from engram_audio.verdicts.answers import chain_rows
 from engram_audio.verdicts.chain import in_order, verdict_table
-from engram_audio.verdicts.columns import VERDICTS
+from engram_audio.verdicts.columns import VERDICTS, WHAT_WOULD_CHANGE
 from engram_audio.verdicts.row import VerdictRow
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +41,9 @@ def verdict_rows(
     documents: Mapping[str, dict[str, Any]],
     registered: DecisionSection,
     bars: RolloutBarsSection,
+    confidence: float,
     question: str = "",
+    states: Sequence[str] = (),
 ) -> list[VerdictRow]:
     """Let every stage judge whose tables are there, and return all rows in order.
 
@@ -43,13 +52,19 @@ def verdict_rows(
         documents: `decision`, and `calibration` where worlds are simulated.
         registered: What was fixed before looking.
         bars: What a rollout method must reach.
+        confidence: Level of the gate's intervals.
         question: The one question of a page; "" for the whole study.
+        states: Representations that are a z_dyn.
     """
     name = registered.representation
+    decided: dict[str, Decided] = {}
+    if "structure" in tables:
+        beside = beside_at(tables, documents, registered, registered.lag_frames)
+        decided = decide_all(tables["structure"], tables["linear"], registered, confidence, beside)
     judges = {
         trust.STAGE: ("calibration", lambda t: trust.verdict_rows(t, documents["calibration"])),
         structure.STAGE: (
-            "structure", lambda t: structure.verdict_rows(documents["decision"], t, registered),
+            "structure", lambda t: structure.verdict_rows(decided, t, registered),
         ),
         prediction.STAGE: ("prediction", lambda t: prediction.verdict_rows(t, name)),
         factorizer.STAGE: ("factorizer", lambda t: factorizer.verdict_rows(t, name)),
@@ -60,16 +75,59 @@ def verdict_rows(
     found = {
         stage: judge(tables[table]) for stage, (table, judge) in judges.items() if table in tables
     }
-    return in_order(found, is_whole=not question)
+    rows = in_order(found, is_whole=not question)
+    return [*chain_rows(rows, name, registered.lag_frames, states), *rows]
+
+
+def beside_at(
+    tables: Mapping[str, pd.DataFrame],
+    documents: Mapping[str, dict[str, Any]],
+    registered: DecisionSection,
+    lag_frames: int,
+) -> Beside:
+    """Return the heads' gains at a lag, which only the tables of two stages can tell.
+
+    `decision.json` holds the words before any head was asked, and what frames see.
+    """
+    heads: dict[str, Mapping[str, HeadsGain]] = {}
+    if "prediction" in tables:
+        table = tables["prediction"]
+        slices = sorted(set(tables["structure"]["slice"]))
+        for name in predicted(table, registered.representation):
+            gains = heads_gains(table, name, lag_frames, slices)
+            if gains is not None:
+                heads[name] = gains
+    sources = {n: Source(**one) for n, one in documents["decision"]["sources"].items()}
+    return Beside(heads, sources)
+
+
+def changes_of(
+    tables: Mapping[str, pd.DataFrame],
+    documents: Mapping[str, dict[str, Any]],
+    registered: DecisionSection,
+    confidence: float,
+) -> pd.DataFrame:
+    """Return what would change the answer to the first question."""
+    if "structure" not in tables:
+        return WHAT_WOULD_CHANGE.empty()
+    return changes_table(
+        tables["structure"],
+        registered,
+        confidence,
+        lambda lag: beside_at(tables, documents, registered, lag),
+    )
 
 
 class Files(StepFiles):
     decision_section: Frozen[DecisionSection]
     bars_section: Frozen[RolloutBarsSection]
+    statistics_section: Frozen[StatisticsSection]
+    states: Fact[list[str]]  # representations that are a z_dyn
     tables: list[Path]
     documents: list[Path]
     table: Output
     document: Output
+    changes: Output
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -78,10 +136,17 @@ def main(argv: list[str] | None = None) -> None:
     tables = {path.stem: read_csv(path, table_of_file(path.name)) for path in files.tables}
     documents = {path.stem: read_json(path) for path in files.documents}
     question = files.frozen.wildcards.get("question", "")
-    rows = verdict_rows(tables, documents, files.decision_section, files.bars_section, question)
+    rows = verdict_rows(
+        tables, documents, files.decision_section, files.bars_section,
+        files.statistics_section.confidence, question, files.states,
+    )  # fmt: skip
     for stage, outcomes in _outcomes(rows).items():
         LOG.info("%s: %s", stage, outcomes)
     write_csv(files.table, verdict_table(rows), VERDICTS, files.manifest())
+    changes = changes_of(
+        tables, documents, files.decision_section, files.statistics_section.confidence
+    )
+    write_csv(files.changes, changes, WHAT_WOULD_CHANGE, files.manifest())
     records = [row.record() for row in rows]
     write_json(files.document, {"rows": records, "manifest": files.manifest()})
 

@@ -223,8 +223,9 @@ def registered_part(
 
 
 class LiteralGate(Section):
-    """The brief's gate, printed as a row; it cannot be reached in high dimension (SCIENCE 0.3)."""
+    """The brief's gate, printed in full; it cannot be reached in high dimension (SCIENCE 0.3)."""
 
+    keys: Names = Field(min_length=1, description="The brief's own keys.")
     maximum_ratio: PositiveShare = Field(description="Variance ratio to fall below.")
     maximum_transfer_loss: Share = Field(description="Largest relative loss train-val to eval.")
 
@@ -232,17 +233,22 @@ class LiteralGate(Section):
 class OperativeGate(Section):
     """The gate that decides."""
 
-    minimum_explained_fraction: ShareBelowOne = Field(description="Lower bound must exceed this.")
-    minimum_advantage: ShareBelowOne = Field(
-        description="Explained fraction beyond the best surrogate; lower bound must exceed this."
+    minimum_added_fraction: InnerShare = Field(
+        description="Share of what K cells could add to a linear model: the lower bound must exceed"
+        " this."
+    )
+    minimum_added_nats: Amount = Field(
+        description="Nats per frame that a key adds: the lower bound must exceed this, the floor of"
+        " delta."
+    )
+    minimum_share_of_information: ShareBelowOne = Field(
+        description="delta is at least this share of the best head's gain over its context-free"
+        " family."
     )
     maximum_transfer_loss: Share = Field(description="Upper bound must stay below this.")
-    minimum_explained_for_transfer: ShareBelowOne = Field(
-        description="The transfer loss is defined where val's explained fraction exceeds this."
-    )
-    maximum_excluded_mass: Share = Field(description="Excluded share of frames on val and eval.")
+    maximum_excluded_mass: Share = Field(description="Excluded share of frames, key and oracle.")
     control_tolerance: InnerShare = Field(
-        description="Equivalence margin of the permuted and swapped controls around 1."
+        description="Equivalence margin of the permuted and swapped controls around 0."
     )
 
 
@@ -269,10 +275,6 @@ class DecisionValues(Section):
     """What is decided, fixed before looking, views aside."""
 
     representation: Text = Field(description="The representation whose verdict is the study's.")
-    keys: Names = Field(
-        min_length=1,
-        description="Pre-registered keys; intervals are Bonferroni-corrected for them.",
-    )
     lag_frames: Frames = Field(description="Pre-registered lag.")
     literal_gate: LiteralGate
     operative_gate: OperativeGate
@@ -303,24 +305,50 @@ def check_decision(
     require_listed(key, decision.representation, "representations.analysed", analysed)
     require("decision.lag_frames", decision.lag_frames, structure.lags_frames)
     families = structure.library
-    sizes: dict[str, int] = {}
-    for name, family in families.items():
-        if not isinstance(family, TargetOracleKeys):
-            sizes |= codebook_sizes(name, family)
-    for name in decision.keys:
-        require("decision.keys", name, sizes)
     oracles = [row for row in families.values() if isinstance(row, TargetOracleKeys)]
     if len(oracles) != 1:
         raise ValueError(
             "structure.families: exactly one family of kind `target_oracle` gives the floor, "
             f"found {len(oracles)}"
         )
-    for name in decision.keys:
-        if sizes[name] not in oracles[0].codebook_sizes:
+    sizes = set(context_keys(structure).values())
+    if not sizes & set(oracles[0].codebook_sizes):
+        raise ValueError(
+            "structure.families: no key has as many cells as a target oracle, so none can be "
+            f"judged: keys have {sorted(sizes)} cells, oracles "
+            f"{sorted(oracles[0].codebook_sizes)}; add a size to its codebook_sizes"
+        )
+
+
+def check_keys(where: str, keys: Collection[str], structure: StructureSettings) -> None:
+    """Check that keys are scored, each beside an oracle of its size.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    sizes = context_keys(structure)
+    oracles = {
+        size
+        for family in structure.library.values()
+        if isinstance(family, TargetOracleKeys)
+        for size in family.codebook_sizes
+    }
+    for name in keys:
+        require(where, name, sizes)
+        if sizes[name] not in oracles:
             raise ValueError(
-                f"decision.keys: {name} has {sizes[name]} cells, but no target oracle of that "
-                f"size is configured; add {sizes[name]} to its codebook_sizes"
+                f"{where}: {name} has {sizes[name]} cells, but no target oracle of that size is "
+                f"configured; add {sizes[name]} to its codebook_sizes"
             )
+
+
+def context_keys(structure: StructureSettings) -> dict[str, int]:
+    """Return the number of cells of every context key of the used families: the candidates."""
+    sizes: dict[str, int] = {}
+    for name, family in structure.library.items():
+        if not isinstance(family, TargetOracleKeys):
+            sizes |= codebook_sizes(name, family)
+    return sizes
 
 
 def calibration_structure(
@@ -336,11 +364,8 @@ def calibration_structure(
 
 
 def calibration_families(
-    structure: StructureSettings, decision: DecisionValues
+    structure: StructureSettings, keys: tuple[str, ...]
 ) -> dict[str, KeyFamilySection]:
-    """Return the families of registered keys, cut to these, and the oracle that gives the floor."""
-    cut = {
-        name: registered_part(name, family, decision.keys)
-        for name, family in structure.library.items()
-    }
+    """Return the families of some keys, cut to these, and the oracle that gives the attainable."""
+    cut = {name: registered_part(name, family, keys) for name, family in structure.library.items()}
     return {name: family for name, family in cut.items() if family is not None}

@@ -1,221 +1,308 @@
-"""From gate rows to PROCEED, STOP or UNDECIDED (SCIENCE 3).
+"""From the published tables to one word for each representation (SCIENCE 3).
 
-A key PROCEEDs if all its rows pass on every registered slice, STOPs if a decisive row fails on any
-of them, and is UNDECIDED otherwise. A representation PROCEEDs if any registered key does and STOPs
-if all of them do. Intervals are at 1 - alpha / (number of registered keys), so that "any key" errs
-as rarely as one key.
+A key is chosen on speakers that were held out for choices and tested once on speakers never heard,
+on every judged slice. All rows must pass there, so their levels need no correction.
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from engram_audio.structure.beside import (
+    Beside,
+    Source,
+    heads_row,
+    margin_nats,
+    source_rows,
+)
+from engram_audio.structure.candidates import (
+    Candidate,
+    Records,
+    candidates_of,
+    chosen,
+    records_of,
+    ruled_out_slices,
+)
 from engram_audio.structure.config import DecisionSection
-from engram_audio.structure.gate_row import GateRow
-from engram_audio.structure.gates import DECISIVE, Place, literal_rows, operative_rows
-from engram_audio.structure.mean_reversion import mean_reversion_rows, spread_rows
+from engram_audio.structure.gate_row import GateRow, finite_or_none
+from engram_audio.structure.gates import Place, gate_rows, measure, shown_with_power
+from engram_audio.structure.literal import literal_rows
+from engram_audio.structure.mean_reversion import mean_reversion_rows
+from engram_audio.structure.sentences import verdict_sentence
+from engram_audio.structure.word import Judged, word_of
 
-Verdict = Literal["PROCEED", "STOP", "UNDECIDED"]
-PLACE = ["representation", "split_seed", "key", "lag_frames", "slice", "part"]
 SURROGATE_MARK = "--"
+
+
+class OnSplit(NamedTuple):
+    """The answer on one split.
+
+    Attributes:
+        judged: The word with its rows.
+        candidate: The chosen key; None where no candidate is valid.
+        candidates: Every candidate with its score for the choice.
+        rows: Judged rows of the chosen key, and those of the source.
+        heads: Rows of the heads' gain, one for each judged slice where it is known.
+        ruled_out: Slices on which no candidate can add enough.
+    """
+
+    judged: Judged
+    candidate: Candidate | None
+    candidates: list[Candidate]
+    rows: list[GateRow]
+    heads: list[GateRow]
+    ruled_out: list[str]
+
+    @property
+    def side(self) -> str:
+        """What the keys alone say: `yes`, `no` or `open`."""
+        if self.ruled_out:
+            return "no"
+        is_yes = bool(self.rows) and all(row.outcome in ("pass", None) for row in self.rows)
+        return "yes" if is_yes else "open"
 
 
 class Decided(NamedTuple):
     """The verdict on one representation.
 
     Attributes:
-        verdict: The word.
+        verdict: The word, one of `verdicts.words.STRUCTURE_WORDS`.
         sentence: The verdict in words.
-        keys: Verdict of each registered key.
-        deciding: The rows that made it so, the most telling first.
-        operative: All rows of the gate that decides, mean-reversion rows included.
-        literal: All rows of the literal gate.
-        informational: Rows beside them (other splits).
-        num_looked_at: Keys x lags x slices with a number in the table, registered or not.
+        first: The answer on the first split, which decides.
+        splits: What the keys say on each split seed: `yes`, `no` or `open`.
+        delta: Margin for nats per frame.
+        smallest_shown: Added fraction that these speakers would have shown with 80 % power.
+        literal: Rows of the gate as it was first asked for.
+        informational: Rows of mean reversion at lag 1.
+        num_looked_at: Keys x lags x slices with a number in the table.
     """
 
-    verdict: Verdict
+    verdict: str
     sentence: str
-    keys: dict[str, Verdict]
-    deciding: list[GateRow]
-    operative: list[GateRow]
+    first: OnSplit
+    splits: dict[int, str]
+    delta: float
+    smallest_shown: float
     literal: list[GateRow]
     informational: list[GateRow]
     num_looked_at: int
 
 
-def corrected_confidence(confidence: float, num_keys: int) -> float:
-    """Return the Bonferroni level of each key's intervals."""
-    return 1 - (1 - confidence) / num_keys
-
-
-def key_verdict(rows: Sequence[GateRow]) -> Verdict:
-    """Combine the judged rows of one key over all slices."""
-    judged = [row for row in rows if row.outcome is not None]
-    if any(row.outcome == "fail" and row.name in DECISIVE for row in judged):
-        return "STOP"
-    if judged and all(row.outcome == "pass" for row in judged):
-        return "PROCEED"
-    return "UNDECIDED"
-
-
-def representation_verdict(keys: Sequence[Verdict]) -> Verdict:
-    """Combine keys: any PROCEED, all STOP, or undecided."""
-    if "PROCEED" in keys:
-        return "PROCEED"
-    return "STOP" if all(verdict == "STOP" for verdict in keys) else "UNDECIDED"
-
-
 def decide_all(
-    structure: pd.DataFrame, linear: pd.DataFrame, section: DecisionSection, confidence: float
+    structure: pd.DataFrame,
+    linear: pd.DataFrame,
+    section: DecisionSection,
+    confidence: float,
+    beside: Beside,
 ) -> dict[str, Decided]:
     """Decide on every representation of the tables that is no surrogate, by name.
 
     Args:
         structure: `tables/structure.csv`.
         linear: `tables/linear.csv`.
-        section: What was registered, and the thresholds.
-        confidence: Level of intervals before the correction for several keys.
+        section: Thresholds, lag and slices.
+        confidence: Level of two-sided intervals.
+        beside: The heads' gains and what frames see.
     """
-    whole = structure.loc[structure["subspace"] == "all"]
-    registered = whole.loc[whole["key"].isin(section.keys)]
-    records = registered.set_index(PLACE, drop=False).sort_index().to_dict("index")
+    records = records_of(structure)
     names = sorted(name for name in set(structure["representation"]) if SURROGATE_MARK not in name)
-    decided = {}
-    for name in names:
-        own = whole.loc[whole["representation"] == name]
-        seeds = [int(seed) for seed in dict.fromkeys(own["split_seed"])]
-        scored = own[(own["part"] == "eval") & own["ratio"].notna()]
-        decided[name] = decide_one(
-            name, seeds, records, linear, section, confidence, num_looked_at=len(scored)
-        )
-    return decided
+    return {
+        name: decide_one(name, records, linear, section, confidence, beside)
+        for name in names
+        if records.seeds(name)
+    }
 
 
 def decide_one(
     name: str,
-    seeds: Sequence[int],
-    records: dict[Any, dict[str, Any]],
+    records: Records,
     linear: pd.DataFrame,
     section: DecisionSection,
     confidence: float,
-    num_looked_at: int,
+    beside: Beside,
 ) -> Decided:
-    """Decide on one representation; the first of its split seeds counts, others show the spread."""
-    level = corrected_confidence(confidence, len(section.keys))
-    operative: list[GateRow] = []
-    literal: list[GateRow] = []
-    informational: list[GateRow] = []
-    for key in section.keys:
-        for slice_name in section.slices:
-            place = _place(records, name, seeds[0], key, section.lag_frames, slice_name)
-            operative += operative_rows(place, section.operative_gate, level)
-            literal += literal_rows(place, section.literal_gate, section.operative_gate, level)
-        first = _place(records, name, seeds[0], key, 1, "all")
-        operative += mean_reversion_rows(first, linear, confidence)
-        others = [_place(records, name, s, key, section.lag_frames, "all") for s in seeds]
-        informational += spread_rows(others, confidence)
-    keys: dict[str, Verdict] = {
-        key: key_verdict([r for r in operative if r.key == key]) for key in section.keys
+    """Decide on one representation; the first split seed decides, others can only hold back."""
+    heads = beside.heads.get(name)
+    delta = margin_nats(section, heads)
+    seeds = records.seeds(name)
+    others = {
+        seed: on_split(name, seed, records, section, confidence, beside).side for seed in seeds[1:]
     }
-    verdict = representation_verdict(list(keys.values()))
-    deciding = deciding_rows(verdict, keys, operative)
-    sentence = verdict_sentence(name, verdict, deciding, operative, num_looked_at)
+    first = on_split(name, seeds[0], records, section, confidence, beside, others)
+    places = [] if first.candidate is None else _places(name, seeds[0], first.candidate.key,
+                                                        records, section)  # fmt: skip
+    shown = [shown_with_power(place, section.operative_gate, confidence) for place in places]
+    smallest = float(np.max(shown)) if shown else math.nan
+    num_looked_at = sum(
+        row["part"] == "eval" and row["representation"] == name and row["status"] == "ok"
+        for row in records.rows.values()
+    )
+    reversion = [] if first.candidate is None else mean_reversion_rows(
+        records.place(name, seeds[0], first.candidate.key, 1, "all"), linear, confidence
+    )  # fmt: skip
+    caveats = [row.sentence for row in first.rows if row.outcome is None]
+    ridge, best = _ridge(name, records, section), _best_key(name, records, section)
+    sentence = verdict_sentence(name, first.judged, smallest, ridge, best, caveats)
     return Decided(
-        verdict, sentence, keys, deciding, operative, literal, informational, num_looked_at
+        verdict=first.judged.word,
+        sentence=sentence,
+        first=first,
+        splits={seeds[0]: first.side, **others},
+        delta=delta,
+        smallest_shown=smallest,
+        literal=literal_rows(name, seeds[0], records, section, confidence),
+        informational=reversion,
+        num_looked_at=num_looked_at,
     )
 
 
-def _place(
-    records: dict[Any, dict[str, Any]], name: str, seed: int, key: str, lag: int, slice_name: str
-) -> Place:
-    val, evaluated = (
-        records.get((name, seed, key, lag, slice_name, part), {}) for part in ("val", "eval")
-    )
-    return Place(name, seed, key, lag, slice_name, val, evaluated)
-
-
-def deciding_rows(
-    verdict: Verdict, keys: dict[str, Verdict], rows: Sequence[GateRow]
-) -> list[GateRow]:
-    """Return the rows that made the verdict, the most telling first.
-
-    STOP: the rows that fail, transfer first (where it fails, it explains the others), then by how
-    clearly. PROCEED: for each key that proceeds, the weakest row of each kind. UNDECIDED: what
-    straddles or could not be measured, each reason once for a key and slice.
-    """
-    if verdict == "STOP":
-        failing = [row for row in rows if row.outcome == "fail" and row.name in DECISIVE]
-        return sorted(failing, key=lambda row: (row.name != "transfer_loss", row.margin))
-    if verdict == "PROCEED":
-        passing = [row for row in rows if row.name in DECISIVE and keys[row.key] == "PROCEED"]
-        weakest: dict[tuple[str, str], GateRow] = {}
-        for row in sorted(passing, key=lambda row: row.margin):
-            weakest.setdefault((row.key, row.name), row)
-        return list(weakest.values())
-    open_keys = {key for key, word in keys.items() if word == "UNDECIDED"}
-    found = [row for row in rows if row.key in open_keys and row.outcome not in ("pass", None)]
-    reasons: dict[tuple[str, str, str], GateRow] = {}
-    for row in sorted(found, key=lambda row: (row.outcome != "undecided", bool(row.reason))):
-        reasons.setdefault((row.key, row.slice, row.reason or row.name), row)
-    return list(reasons.values())
-
-
-def verdict_sentence(
+def on_split(
     name: str,
-    verdict: Verdict,
-    deciding: Sequence[GateRow],
-    rows: Sequence[GateRow],
-    num_looked_at: int,
-) -> str:
-    """Return the verdict in words that a reader can act on."""
-    opening = {
-        "PROCEED": f"PROCEED: {name} has structure that these keys carry to speakers never seen, "
-        "beyond its surrogates; a lookup memory is worth building.",
-        "STOP": f"STOP: no structure visible to these keys in {name}.",
-        "UNDECIDED": f"UNDECIDED: these data do not decide on {name}.",
-    }[verdict]
-    label = {"PROCEED": "Weakest row", "STOP": "First reason", "UNDECIDED": "What is open"}[verdict]
-    parts = [opening]
-    if deciding:
-        parts.append(f"{label}: {deciding[0].sentence}")
-    if verdict == "STOP":
-        null = next((row for row in rows if row.name == "mean_reversion"), None)
-        parts += [null.sentence] if null else []
-        parts.append("Other keys may see more: this is a statement about the registered ones.")
-    parts.append(
-        f"{num_looked_at} keys, lags and slices were scored; the registered ones alone decide."
+    seed: int,
+    records: Records,
+    section: DecisionSection,
+    confidence: float,
+    beside: Beside,
+    others: Mapping[int, str] | None = None,
+) -> OnSplit:
+    """Choose a key on one split and test it.
+
+    Args:
+        name: The representation.
+        seed: The split seed.
+        records: The structure table.
+        section: Thresholds, lag and slices.
+        confidence: Level of two-sided intervals.
+        beside: The heads' gains and what frames see.
+        others: What the keys say on the other split seeds.
+    """
+    heads = beside.heads.get(name)
+    delta = margin_nats(section, heads)
+    candidates = candidates_of(records, name, seed, section)
+    one = chosen(candidates)
+    places = [] if one is None else _places(name, seed, one.key, records, section)
+    rows = [
+        row
+        for place in places
+        for row in gate_rows(place, section.operative_gate, delta, confidence)
+    ]
+    if places:
+        rows += _source_rows(places[0], records, section, confidence, beside)
+    ruled_out = ruled_out_slices(records, name, seed, candidates, section, delta, confidence)
+    gains = {
+        slice_name: heads_row(
+            Place(name, seed, "", section.lag_frames, slice_name, {}), gain, delta
+        )
+        for slice_name, gain in (heads or {}).items()
+        if slice_name in section.slices
+    }
+    judged = word_of(
+        rows,
+        {slice_name: gains.get(slice_name) for slice_name in ruled_out},
+        heads is not None,
+        opposing(others or {}),
     )
-    return " ".join(parts)
+    return OnSplit(judged, one, candidates, rows, list(gains.values()), ruled_out)
 
 
-def decision_document(decided: dict[str, Decided], section: DecisionSection) -> dict[str, Any]:
-    """Return `decision.json` without its manifest."""
+def opposing(others: Mapping[int, str]) -> str:
+    """Return how other splits speak against a PROCEED of the first; empty where they do not.
+
+    A PROCEED needs most of all splits, this one included, and the opposite on none.
+    """
+    sides = ["yes", *others.values()]
+    if "no" in others.values():
+        seeds = ", ".join(str(seed) for seed, side in others.items() if side == "no")
+        return f"split seed {seeds} says the opposite: more speakers"
+    if 2 * sides.count("yes") > len(sides):
+        return ""
+    return f"only {sides.count('yes')} of {len(sides)} split seeds say so: more speakers"
+
+
+def _places(
+    name: str, seed: int, key: str, records: Records, section: DecisionSection
+) -> list[Place]:
+    lag = section.lag_frames
+    return [records.place(name, seed, key, lag, slice_name) for slice_name in section.slices]
+
+
+def _source_rows(
+    place: Place, records: Records, section: DecisionSection, confidence: float, beside: Beside
+) -> list[GateRow]:
+    source = beside.sources.get(place.representation, Source())
+    control = None
+    if source.overlap_control:
+        control = records.place(
+            source.overlap_control, place.split_seed, place.key, place.lag, place.slice
+        )
+    return source_rows(place, control, source, section.operative_gate, confidence)
+
+
+def _ridge(name: str, records: Records, section: DecisionSection) -> float:
+    """Return ridge's R^2 at the registered lag on eval, on the first judged slice."""
+    place = _first_place(name, records, section)
+    return math.nan if place is None else measure(place.eval, "linear_r2", 0.5).value
+
+
+def _first_place(name: str, records: Records, section: DecisionSection) -> Place | None:
+    seed = records.seeds(name)[0]
+    keys = records.keys[name, seed]
+    return records.place(name, seed, keys[0], section.lag_frames, section.slices[0])
+
+
+def _best_key(name: str, records: Records, section: DecisionSection) -> tuple[str, float]:
+    """Return the key that adds most on eval, whether it can be chosen or not."""
+    seed = records.seeds(name)[0]
+    scores = {
+        key: measure(
+            records.place(name, seed, key, section.lag_frames, section.slices[0]).eval,
+            "added_fraction", 0.5,
+        ).value
+        for key in records.keys[name, seed]
+    }  # fmt: skip
+    known = {key: score for key, score in scores.items() if math.isfinite(score)}
+    return max(known.items(), key=lambda item: item[1], default=("", math.nan))
+
+
+def decision_document(
+    decided: Mapping[str, Decided], section: DecisionSection, beside: Beside
+) -> dict[str, Any]:
+    """Return `decision.json` without its manifest: the structure stage by itself."""
     main = decided[section.representation]
     return {
         "verdict": main.verdict,
         "sentence": main.sentence,
         "representation": section.representation,
-        "registered": {
-            "keys": list(section.keys),
-            "lag_frames": section.lag_frames,
-            "slices": list(section.slices),
-        },
-        "deciding_rows": [row.document() for row in main.deciding],
-        "representations": {
-            name: {
-                "verdict": one.verdict,
-                "sentence": one.sentence,
-                "keys": one.keys,
-                "num_looked_at": one.num_looked_at,
-                "deciding_rows": [row.document() for row in one.deciding],
-                "gates": {
-                    "operative": [row.document() for row in one.operative],
-                    "literal": [row.document() for row in one.literal],
-                    "informational": [row.document() for row in one.informational],
-                },
-            }
-            for name, one in decided.items()
+        "registered": {"lag_frames": section.lag_frames, "slices": list(section.slices)},
+        "deciding_rows": [row.document() for row in main.first.judged.deciding],
+        "representations": {name: document_of(one) for name, one in decided.items()},
+        "sources": {name: source._asdict() for name, source in beside.sources.items()},
+    }
+
+
+def document_of(one: Decided) -> dict[str, Any]:
+    """Return what `decision.json` holds of one representation."""
+    first = one.first
+    return {
+        "verdict": one.verdict,
+        "sentence": one.sentence,
+        "key": None if first.candidate is None else first.candidate.key,
+        "chosen_on": None if first.candidate is None else first.candidate.chosen_on,
+        "candidates": [
+            {**each._asdict(), "score": finite_or_none(each.score)} for each in first.candidates
+        ],
+        "ruled_out": first.ruled_out,
+        "split_seeds": {str(seed): side for seed, side in one.splits.items()},
+        "delta_nats": one.delta,
+        "smallest_shown": finite_or_none(one.smallest_shown),
+        "num_looked_at": one.num_looked_at,
+        "deciding_rows": [row.document() for row in first.judged.deciding],
+        "gates": {
+            "operative": [row.document() for row in [*first.rows, *first.heads]],
+            "literal": [row.document() for row in one.literal],
+            "informational": [row.document() for row in one.informational],
         },
     }

@@ -33,7 +33,7 @@ class GateRow:
         quantity: What the number is (a column of the published table, where it is one).
         measured: The number and its interval.
         threshold: What it is compared with.
-        direction: On which side of the threshold it has to lie; `within` is 1 -+ threshold.
+        direction: On which side of the threshold it has to lie; `within` is 0 -+ threshold.
         outcome: None for rows that inform and do not judge.
         reason: Why the row is invalid, or undecided whatever its interval; empty otherwise.
         sentence: The row in words.
@@ -97,16 +97,15 @@ def finite_or_none(value: float) -> float | None:
 def judge(measured: Measured, threshold: float, direction: Direction) -> Outcome:
     """Judge an interval: only one that lies wholly on one side passes or fails.
 
-    `within` asks for 1 -+ threshold; wholly outside is `invalid` there, because it means that the
+    `within` asks for 0 -+ threshold. Wholly outside is `invalid` there, because it means that the
     instrument is off, not that the answer is no. A number without an interval is `invalid`.
     """
     if not (math.isfinite(measured.low) and math.isfinite(measured.high)):
         return "invalid"
     if direction == "within":
-        if 1 - threshold < measured.low and measured.high < 1 + threshold:
+        if -threshold < measured.low and measured.high < threshold:
             return "pass"
-        outside = measured.low > 1 + threshold or measured.high < 1 - threshold
-        return "invalid" if outside else "undecided"
+        return "invalid" if measured.low > threshold or measured.high < -threshold else "undecided"
     good, bad = measured.low > threshold, measured.high < threshold
     if direction == "below":
         good, bad = measured.high < threshold, measured.low > threshold

@@ -1,19 +1,22 @@
-"""The gates: the rows that a verdict rests on, for one key on one slice.
+"""The gate's rows for one key on one slice: what it adds, what is lost, what spoils the numbers.
 
 Thresholds come from the `decision` section, numbers from the published table alone, so that every
-row can be checked by hand. Intervals are formed anew at the gate's own level, which is corrected
-for the number of registered keys.
+row can be checked by hand. Intervals are formed anew at the level that is asked for.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engram_audio.stats.estimate import Uncertain, t_interval
-from engram_audio.structure.config import LiteralGate, OperativeGate
-from engram_audio.structure.estimates import transfer_loss
+from engram_audio.stats.estimate import (
+    MINIMUM_EFFECTIVE_SPEAKERS,
+    Uncertain,
+    smallest_shown,
+    t_interval,
+)
+from engram_audio.structure.config import OperativeGate
 from engram_audio.structure.gate_row import (
     NOTHING,
     Direction,
@@ -29,211 +32,211 @@ from engram_audio.structure.wording import (
     slice_words,
 )
 
-DECISIVE = ("transfer_loss", "explained_fraction", "advantage")  # only these can say STOP
+ADDED, NATS, TRANSFER = "added_fraction", "added_nats", "transfer_loss"
 CONTROLS = ("permuted", "swapped")
-LINEAR = "var"  # the surrogate that keeps linear correlation over time and dimensions, and no more
+POWER = 0.8  # of the smallest added fraction that these speakers would have shown
+MAXIMUM_COST = 0.5  # a correction above this share of what is asked for decides by itself
 Row = Mapping[str, Any]
 
 
 class Place(NamedTuple):
-    """Where rows are measured, with the published table's rows of val and eval (empty: none)."""
+    """Where rows are measured, with the published table's row of each part."""
 
     representation: str
     split_seed: int
     key: str
     lag: int
     slice: str
-    val: Row
-    eval: Row
+    parts: Mapping[str, Row]
+
+    @property
+    def eval(self) -> Row:
+        """The row of speakers never heard, empty where there is none."""
+        return self.parts.get("eval", {})
 
 
-def operative_rows(place: Place, gate: OperativeGate, confidence: float) -> list[GateRow]:
-    """Return all rows of the gate that decides, for one key on one slice.
-
-    What makes a number meaningless makes its row invalid:
-
-    - a key that was not attempted, too much excluded val mass (too little data for so many cells),
-      or a control below 1 (a useless key would look useful) spoil every row;
-    - too much excluded *eval* mass spoils the numbers of the kept frames. The transfer row scores
-      all frames, so a key whose cells eval speakers never visit fails there;
-    - a control above 1 (labels last so long that a cell mean rests on fewer independent frames than
-      it counts) makes every key look worse. Val and eval suffer alike, so the transfer row stands.
-    """
-    missing = missing_reason(place)
-    exclusions = [_exclusion_row(place, part, gate, missing) for part in ("val", "eval")]
-    controls = [_control_row(place, name, gate, confidence, missing) for name in CONTROLS]
-    flattering = [row for row in controls if not row.measured.value > 1]
-    spoilt = missing or _invalid_reason([exclusions[0], *flattering])
-    kept_spoilt = spoilt or _invalid_reason([exclusions[1], *controls])
-    return [
-        _explained_row(place, gate, confidence, kept_spoilt),
-        _advantage_row(place, gate, confidence, kept_spoilt),
-        transfer_row(place, gate.maximum_transfer_loss, gate, confidence, spoilt),
-        *exclusions,
-        *controls,
-    ]
-
-
-def literal_rows(
-    place: Place, literal: LiteralGate, operative: OperativeGate, confidence: float
-) -> list[GateRow]:
-    """Return the rows of the gate as it was first asked for; they are printed and never decide."""
-    missing = missing_reason(place)
-    ratio = _measure(place.eval, "ratio", confidence, missing)
-    floor = float(place.eval.get("floor", math.nan))
-    words = (
-        f"train cell means leave {number_words(ratio.value)} "
-        f"{interval_words(ratio.low, ratio.high, number_words)} of the variance on unseen speakers"
-        f"; the literal gate asks for less than {number_words(literal.maximum_ratio)}, and no key "
-        f"of this size can fall below {number_words(floor)}"
-    )
-    row = _judged(place, "ratio", ratio, literal.maximum_ratio, "below", words, missing)
-    maximum = literal.maximum_transfer_loss
-    return [row, transfer_row(place, maximum, operative, confidence, missing)]
-
-
-def missing_reason(place: Place) -> str:
+def missing_reason(place: Place, part: str = "eval") -> str:
     """Return why nothing can be measured at a place; empty where it can."""
-    for part, row in (("val", place.val), ("eval", place.eval)):
-        if not row:
-            return f"the key has no {part} row here"
-        if row["status"] != "ok":
-            return str(row["status"])
-        if not float(row["num_speakers"]) > 1:
-            return f"fewer than two {part} speakers have frames here"
+    row = place.parts.get(part, {})
+    if not row:
+        return f"the key has no {part} row here"
+    if row["status"] != "ok":
+        return str(row["status"])
+    if not float(row["num_speakers"]) > 1:
+        return f"fewer than two {part} speakers have frames here"
     return ""
+
+
+def uncertain_of(row: Row, name: str) -> Uncertain:
+    """Return a column's value, standard error and degrees of freedom; NaN where there is none.
+
+    A column that publishes no degrees of freedom has those of its speakers.
+    """
+    df = row.get(f"{name}_df", row.get("num_speakers", math.nan) - 1)
+    cells = (row.get(name), row.get(f"{name}_se"), df)
+    return Uncertain(*(np.asarray(math.nan if x is None else x, dtype=float) for x in cells))
 
 
 def measure(row: Row, name: str, confidence: float) -> Measured:
     """Return a column's value and its t interval at this level."""
-    df = float(row["num_speakers"]) - 1
-    quantity = Uncertain(*map(np.asarray, (row[name], row[f"{name}_se"], df)))
+    quantity = uncertain_of(row, name)
     low, high = t_interval(quantity, confidence)
-    return Measured(float(row[name]), float(low), float(high))
+    return Measured(float(quantity.value), float(low), float(high))
 
 
-def _measure(row: Row, name: str, confidence: float, missing: str) -> Measured:
-    return NOTHING if missing else measure(row, name, confidence)
+def can_be_ruled_out(place: Place, gate: OperativeGate, delta: float, confidence: float) -> bool:
+    """Whether a key surely adds less than is asked: the upper bound of its share or of its nats."""
+    share = measure(place.eval, "added_fraction", confidence)
+    nats = measure(place.eval, "added_nats_per_frame", confidence)
+    return share.high < gate.minimum_added_fraction or nats.high < delta
 
 
-def measure_transfer(place: Place, confidence: float) -> Measured:
-    """Return the transfer loss of *all* frames with its Fieller interval.
+def shown_with_power(place: Place, gate: OperativeGate, confidence: float) -> float:
+    """Return the smallest added fraction whose row would have passed here in 80 of 100 studies."""
+    quantity = uncertain_of(place.eval, "added_fraction")
+    return float(smallest_shown(gate.minimum_added_fraction, quantity, confidence, POWER))
 
-    Excluded frames are scored by the train grand mean, so cells that eval speakers never visit
-    count as explaining nothing.
+
+def gate_rows(place: Place, gate: OperativeGate, delta: float, confidence: float) -> list[GateRow]:
+    """Return all rows of a key on a slice: three that decide, then those that can spoil them.
+
+    Args:
+        place: The key and slice, with its rows.
+        gate: Thresholds.
+        delta: Margin for nats per frame.
+        confidence: Level of two-sided intervals.
     """
-    sides = []
-    for row in (place.eval, place.val):
-        numbers = row["ratio_all_frames"], row["ratio_all_frames_se"], row["num_speakers"] - 1
-        sides.append(Uncertain(*(np.asarray(number, dtype=np.float64) for number in numbers)))
-    return Measured(*(float(number) for number in transfer_loss(sides[0], sides[1], confidence)))
+    validity = [*fitting_rows(place, gate, "eval"), *_control_rows(place, gate, confidence)]
+    spoilt = next((row.reason for row in validity if row.outcome == "invalid"), "")
+    return [
+        _share_row(place, gate, confidence, spoilt),
+        _nats_row(place, delta, confidence, spoilt),
+        transfer_row(place, gate.maximum_transfer_loss, spoilt),
+        *validity,
+    ]
 
 
-def transfer_row(
-    place: Place, maximum: float, gate: OperativeGate, confidence: float, spoilt: str
-) -> GateRow:
-    """Judge how much of what a key explains is lost on speakers never seen."""
-    measured, undefined = NOTHING, ""
-    if not missing_reason(place):
-        base = measure(place.val, "explained_fraction", confidence)
-        if base.low > gate.minimum_explained_for_transfer:
-            measured = measure_transfer(place, confidence)
-        else:
-            undefined = (
-                f"on val the key explains {percent_words(base.value)} "
-                f"{interval_words(base.low, base.high)}, too little to ask what is lost (a loss is "
-                f"defined surely above {percent_words(gate.minimum_explained_for_transfer)})"
-            )
+def _share_row(place: Place, gate: OperativeGate, confidence: float, spoilt: str) -> GateRow:
+    measured = _measure(place, "added_fraction", confidence)
+    words = (
+        f"the key adds {percent_words(measured.value)} "
+        f"{interval_words(measured.low, measured.high)} of what {_num_cells(place)} cells could add"
+        " to a linear model of the same past, on speakers never heard. The gate asks for more than "
+        f"{percent_words(gate.minimum_added_fraction)}"
+    )
+    return _judged(place, ADDED, measured, gate.minimum_added_fraction, "above", words, spoilt)
+
+
+def _nats_row(place: Place, delta: float, confidence: float, spoilt: str) -> GateRow:
+    measured = _measure(place, "added_nats_per_frame", confidence)
+    words = (
+        f"the key adds {number_words(measured.value)} "
+        f"{interval_words(measured.low, measured.high, number_words)} nats per frame to a linear "
+        f"model. The gate asks for more than {number_words(delta)}"
+    )
+    return _judged(place, NATS, measured, delta, "above", words, spoilt)
+
+
+def transfer_row(place: Place, maximum: float, spoilt: str) -> GateRow:
+    """Judge how much of what a key adds is lost on speakers never heard."""
+    row = {} if missing_reason(place) else place.eval
+    cells = (row.get(f"transfer_loss{end}") for end in ("", "_low", "_high"))
+    measured = Measured(*(math.nan if cell is None else float(cell) for cell in cells))
+    undefined = ""
+    if not math.isfinite(measured.low):
+        undefined = "on known speakers it does not surely add anything that could be lost"
     words = undefined and "the transfer loss is undefined"
     words = words or (
-        f"speakers never seen lose {percent_words(measured.value)} "
-        f"{interval_words(measured.low, measured.high)} of what the key explains on held-out "
-        f"utterances of train speakers; the gate allows {percent_words(maximum)}"
+        f"speakers never heard lose {percent_words(measured.value)} "
+        f"{interval_words(measured.low, measured.high)} of what the key adds on other utterances "
+        f"of train speakers. The gate allows {percent_words(maximum)}"
     )
-    return _judged(place, "transfer_loss", measured, maximum, "below", words, spoilt, undefined)
+    return _judged(place, TRANSFER, measured, maximum, "below", words, spoilt, undefined)
 
 
-def _explained_row(place: Place, gate: OperativeGate, confidence: float, spoilt: str) -> GateRow:
-    measured = _measure(place.eval, "explained_fraction", confidence, missing_reason(place))
-    minimum = gate.minimum_explained_fraction
+def fitting_rows(place: Place, gate: OperativeGate, part: str) -> list[GateRow]:
+    """Return the rows without an interval: excluded mass, cost of fitting, effective speakers."""
+    missing = missing_reason(place, part)
+    row = {} if missing else place.parts[part]
+
+    def number(name: str) -> float:
+        return float(row[name]) if row.get(name) is not None else math.nan
+
+    attainable = number("attainable")
+    asked = MAXIMUM_COST * gate.minimum_added_fraction * attainable
+    excluded = "{value} of the frames fall into cells of the {whose} that train hardly fills"
+    cost = "fitting the cells of the {whose} costs {value} of the variance"
+    few = " (use fewer cells or more data)"
+    checks = (
+        ("excluded_mass", excluded, "key", gate.maximum_excluded_mass, few),
+        ("oracle_excluded_mass", excluded, "oracle", gate.maximum_excluded_mass, few),
+        ("cost_of_fitting", cost, "key", asked, ": too few frames for so many cells"),
+        ("oracle_cost_of_fitting", cost, "oracle", MAXIMUM_COST * attainable, few),
+    )
+    rows = [
+        _most(place, f"{name}_{part}", number(name), most,
+              words.format(value=percent_words(number(name)), whose=whose), remedy, missing)
+        for name, words, whose, most, remedy in checks
+    ]  # fmt: skip
+    effective = number("num_effective_speakers")
     words = (
-        f"the key explains {percent_words(measured.value)} "
-        f"{interval_words(measured.low, measured.high)} of what {_num_cells(place)} cells could "
-        f"explain of the next step of unseen speakers; the gate asks for more than "
-        f"{percent_words(minimum)}"
+        f"{effective:.1f} equal speakers would be as uneven as these, and intervals need "
+        f"{MINIMUM_EFFECTIVE_SPEAKERS:g}"
     )
-    return _judged(place, "explained_fraction", measured, minimum, "above", words, spoilt)
-
-
-def has_linear_twin(place: Place) -> bool:
-    """Whether the linear twin was scored beside a key: without it no advantage is known."""
-    return math.isfinite(float(place.eval.get(f"explained_fraction_{LINEAR}", math.nan)))
-
-
-def _advantage_row(place: Place, gate: OperativeGate, confidence: float, spoilt: str) -> GateRow:
-    measured = _measure(place.eval, "advantage", confidence, missing_reason(place))
-    best = place.eval.get("best_surrogate")
-    minimum = gate.minimum_advantage
-    fails = isinstance(best, str) and judge(measured, minimum, "above") == "fail"
-    if (
-        not has_linear_twin(place) and not fails
-    ):  # more surrogates could only take from the advantage
-        spoilt = spoilt or (
-            f"no surrogate of kind {LINEAR} was scored beside it, so linear correlation cannot be "
-            f"ruled out; add {LINEAR} to the representation's surrogates"
-        )
-    words = (
-        f"the key explains {percent_words(measured.value)} "
-        f"{interval_words(measured.low, measured.high)} more than it does on the best surrogate "
-        f"({best}); the gate asks for more than {percent_words(gate.minimum_advantage)}"
-    )
-    return _judged(place, "advantage", measured, minimum, "above", words, spoilt)
-
-
-def _exclusion_row(place: Place, part: str, gate: OperativeGate, missing: str) -> GateRow:
-    mass = math.nan if missing else float(getattr(place, part)["excluded_mass"])
-    maximum = gate.maximum_excluded_mass
-    words = (
-        f"{percent_words(mass)} of the {part} frames fall into cells that train hardly fills; the "
-        f"gate allows {percent_words(maximum)}"
-    )
-    too_much = not missing and not mass <= maximum
-    reason = missing or (f"{words} (use fewer cells or more data)" if too_much else "")
+    is_enough = effective >= MINIMUM_EFFECTIVE_SPEAKERS
+    reason = missing or ("" if is_enough else f"{words} (add eval speakers)")
     outcome: Outcome = "invalid" if reason else "pass"
-    measured = Measured(mass, math.nan, math.nan)
-    name = f"excluded_mass_{part}"
-    return _row(place, name, measured, maximum, "below", outcome, reason, words)
+    counted = Measured(effective, math.nan, math.nan)
+    enough = _row(
+        place, f"num_effective_speakers_{part}", counted, MINIMUM_EFFECTIVE_SPEAKERS, "above",
+        outcome, reason, words,
+    )  # fmt: skip
+    return [*rows, enough]
 
 
-def _control_row(
-    place: Place, control: str, gate: OperativeGate, confidence: float, missing: str
+def invalid_reason(rows: Sequence[GateRow]) -> str:
+    """Return why the first invalid row is invalid; empty where none is."""
+    return next((row.reason for row in rows if row.outcome == "invalid"), "")
+
+
+def _most(
+    place: Place, name: str, value: float, most: float, words: str, remedy: str, missing: str
 ) -> GateRow:
-    measured = _measure(place.eval, f"control_{control}", confidence, missing)
+    words = f"{words}, and at most {percent_words(most)} may be"
+    reason = missing or ("" if value <= most else f"{words}{remedy}")
+    outcome: Outcome = "invalid" if reason else "pass"
+    measured = Measured(value, math.nan, math.nan)
+    return _row(place, name, measured, most, "below", outcome, reason, words)
+
+
+def _control_rows(place: Place, gate: OperativeGate, confidence: float) -> list[GateRow]:
+    return [_control_row(place, name, gate, confidence) for name in CONTROLS]
+
+
+def _control_row(place: Place, control: str, gate: OperativeGate, confidence: float) -> GateRow:
+    measured = _measure(place, f"control_{control}", confidence)
     tolerance = gate.control_tolerance
     kind = {"permuted": "with permuted labels", "swapped": "with another utterance's labels"}
     words = (
-        f"the key {kind[control]} scores {number_words(measured.value)} "
-        f"{interval_words(measured.low, measured.high, number_words)}, and a useless key scores 1 "
-        f"within {number_words(tolerance)}"
+        f"the key {kind[control]} adds {percent_words(measured.value)} "
+        f"{interval_words(measured.low, measured.high)}, and a useless key adds 0 within "
+        f"{percent_words(tolerance)}"
     )
     outcome = judge(measured, tolerance, "within")
-    reason = missing
-    if outcome == "invalid" and not missing:
+    reason = missing_reason(place)
+    if outcome == "invalid" and not reason:
         reason = f"the instrument is off: {words}"
-        if not math.isfinite(measured.value):
-            reason = f"the {control} control has no scored frame"
-            unvisited = place.eval["excluded_mass"] > gate.maximum_excluded_mass
-            outcome = "undecided" if unvisited else "invalid"
-    name = f"control_{control}"
-    return _row(place, name, measured, tolerance, "within", outcome, reason, words)
+        if not math.isfinite(measured.low):
+            reason = f"the {control} control has no number"
+    return _row(place, f"control_{control}", measured, tolerance, "within", outcome, reason, words)
+
+
+def _measure(place: Place, name: str, confidence: float) -> Measured:
+    return NOTHING if missing_reason(place) else measure(place.eval, name, confidence)
 
 
 def _num_cells(place: Place) -> str:
     return str(int(place.eval["codebook_size"])) if place.eval else "its"
-
-
-def _invalid_reason(rows: list[GateRow]) -> str:
-    return next((row.reason for row in rows if row.outcome == "invalid"), "")
 
 
 def _judged(
@@ -252,7 +255,7 @@ def _judged(
     if not reason:
         outcome = judge(measured, threshold, direction)
         if outcome == "invalid":
-            reason = "the number has no interval here (the floor or a speaker is missing)"
+            reason = "the number has no interval here"
     return _row(place, name, measured, threshold, direction, outcome, reason, words)
 
 
@@ -273,7 +276,6 @@ def _row(
         "undecided": f"{words}: undecided, {reason or 'the interval holds both sides'}",
         "invalid": f"{name.replace('_', ' ')} cannot be judged: {reason}",
     }
-    quantity = "excluded_mass" if name.startswith("excluded_mass") else name
     return GateRow(
         name=name,
         representation=place.representation,
@@ -281,9 +283,9 @@ def _row(
         key=place.key,
         lag=place.lag,
         slice=place.slice,
-        quantity=quantity,
+        quantity=name,
         measured=measured,
-        threshold=threshold,
+        threshold=threshold if math.isfinite(threshold) else None,
         direction=direction,
         outcome=outcome,
         reason=reason,

@@ -3,19 +3,21 @@
 from collections.abc import Iterable
 
 from engram_audio.latents.plan import LatentsPlan
-from engram_audio.structure.config import DecisionValues, StructureSettings
+from engram_audio.structure.config import StructureSettings, TargetOracleKeys
 
 
 class StructurePlan:
     """Keys of every analysed representation, on every split."""
 
-    def __init__(
-        self, settings: StructureSettings, decision: DecisionValues, latents: LatentsPlan
-    ) -> None:
+    def __init__(self, settings: StructureSettings, latents: LatentsPlan) -> None:
         """Keep the used part of the stage."""
         self._latents = latents
         self.families = list(settings.library)
-        self.registered_families = sorted({key.split(".")[0] for key in decision.keys})
+        self.context_families = [
+            name
+            for name, family in settings.library.items()
+            if not isinstance(family, TargetOracleKeys)
+        ]
 
     def tables(self, table: str) -> list[str]:
         """One table of every analysed representation, split and key family."""
@@ -26,12 +28,12 @@ class StructurePlan:
         return self.linear_tables_of(self._latents.analysed())
 
     def cells(self) -> list[str]:
-        """Cells of the registered keys, first split of each base representation."""
+        """Cells of the context keys, first split of each base representation."""
         return [
             f"<results>/structure/{name}/split-{self._latents.split_seeds(name)[0]}/{family}"
             "/cells.parquet"
             for name in self._latents.bases()
-            for family in self.registered_families
+            for family in self.context_families
         ]
 
     def tables_of(

@@ -29,7 +29,7 @@ def slice_words(name: str) -> str:
     """Return a slice in words."""
     return {
         "all": "all frames",
-        "speech": "speech",
+        "speech": "frames of speech",
         "medial": "medial frames",
         "initial": "initial frames",
         "final": "final frames",

@@ -16,17 +16,15 @@ from engram_audio.calibration.config import PowerSection
 from engram_audio.numerics.seeds import named_generator
 from engram_audio.stats.bootstrap import percentile_interval, resampled_ratios, speaker_weights
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.stats.estimate import Estimate, paired_difference, t_interval, uncertain
-from engram_audio.stats.ratio import ratio_of_sums
+from engram_audio.stats.estimate import Estimate, t_interval, uncertain
+from engram_audio.stats.ratio import complement, ratio_of_sums
 from engram_audio.structure.config import OperativeGate
-from engram_audio.structure.decision import key_verdict
 from engram_audio.structure.estimates import SUMS, ScoreCube, estimate_part
-from engram_audio.structure.gates import Place, operative_rows
+from engram_audio.structure.gates import Place, can_be_ruled_out, gate_rows
 
 VERDICTS = ("PROCEED", "STOP", "UNDECIDED")
 INTERVALS = ("speaker_t", "speaker_bootstrap", "frame")
 STUDIES_AT_A_TIME = 250  # bounds memory at four cells x studies x speakers
-TRAIN_SPEAKERS_PER_EVAL = 4  # about four fifths of the speakers are trained on
 
 
 class PowerRow(NamedTuple):
@@ -34,7 +32,7 @@ class PowerRow(NamedTuple):
 
     Attributes:
         num_speakers: Eval speakers.
-        effect: True explained fraction less the gate's threshold.
+        effect: True added fraction less the gate's threshold.
         num_studies: Studies.
         proceed: Share that PROCEEDs; at effects <= 0 this is an error.
         stop: Share that STOPs; at effects >= 0 this is an error.
@@ -74,8 +72,8 @@ class CoverageRow(NamedTuple):
 def power_rows(section: PowerSection, gate: OperativeGate, confidence: float) -> list[PowerRow]:
     """Return verdict rates around the threshold for every number of speakers.
 
-    The surrogate explains nothing and the transfer loses nothing, so that the explained fraction
-    alone decides; every row of the gate is judged all the same.
+    Nothing is lost in transfer and nats lie far above their margin, so the added fraction alone
+    decides. Every row of the gate is judged all the same.
     """
     rows = []
     for num_speakers in section.num_speakers:
@@ -96,22 +94,24 @@ def _verdicts(
     section: PowerSection, gate: OperativeGate, confidence: float, num_speakers: int,
     effect: float, rng: np.random.Generator,
 ) -> Iterator[str]:  # fmt: skip
-    fraction = gate.minimum_explained_fraction + effect
+    fraction = gate.minimum_added_fraction + effect
     for start in range(0, section.num_studies, STUDIES_AT_A_TIME):
         count = min(STUDIES_AT_A_TIME, section.num_studies - start)
-        parts = {
-            part: _simulate(section, fraction, count, size, rng)
-            for part, size in (
-                ("val", TRAIN_SPEAKERS_PER_EVAL * num_speakers), ("eval", num_speakers),
-            )
-        }  # fmt: skip
-        for val, evaluated in zip(*(_records(parts[part]) for part in parts), strict=True):
-            place = Place("study", 0, "pca.raw.kmeans", 2, "all", val, evaluated)
-            yield key_verdict(operative_rows(place, gate, confidence))
+        for row in _records(_simulate(section, fraction, count, num_speakers, rng)):
+            place = Place("study", 0, "pca.raw.kmeans", 2, "all", {"eval": row})
+            yield _word(place, gate, confidence)
 
 
-# One cube: the key, its surrogate, the permuted control, the swapped one, and the floor
-_KINDS = ("key", "surrogate", "permuted", "swapped", "floor")
+def _word(place: Place, gate: OperativeGate, confidence: float) -> str:
+    """Return PROCEED where every row passes, STOP where the key can be ruled out."""
+    rows = gate_rows(place, gate, gate.minimum_added_nats, confidence)
+    if can_be_ruled_out(place, gate, gate.minimum_added_nats, confidence):
+        return "STOP"
+    return "PROCEED" if all(row.outcome == "pass" for row in rows) else "UNDECIDED"
+
+
+# One cube: the key, the permuted control, the swapped one, and the floor
+_KINDS = ("key", "permuted", "swapped", "floor")
 
 
 def _simulate(
@@ -147,26 +147,28 @@ def _cube(key: np.ndarray, floor: np.ndarray, frames: np.ndarray) -> ScoreCube:
 
 
 def _records(cubes: dict[str, ScoreCube]) -> list[dict[str, Any]]:
-    """Return each study's row as the published table has it."""
+    """Return each study's row as the published table has it; rows of no interest pass."""
     half = len(cubes["key"].cells) // 2
     parts = {kind: estimate_part(cube) for kind, cube in cubes.items()}
-    explained = _first(parts["key"].explained_fraction, half)
-    surrogate = _first(parts["surrogate"].explained_fraction, half)
     columns = {
-        "ratio": _first(parts["key"].ratio, half),
-        "ratio_all_frames": _first(parts["key"].ratio_all_frames, half),
-        "explained_fraction": explained,
-        "advantage": paired_difference(explained, surrogate),
-        "control_permuted": _first(parts["permuted"].ratio, half),
-        "control_swapped": _first(parts["swapped"].ratio, half),
+        "added_fraction": _first(parts["key"].explained_fraction, half),
+        "control_permuted": complement(_first(parts["permuted"].ratio, half)),
+        "control_swapped": complement(_first(parts["swapped"].ratio, half)),
     }
     table = pd.DataFrame({"status": ["ok"] * half})
     for name, estimate in columns.items():
         quantity = uncertain(estimate)
-        table[name], table[f"{name}_se"] = quantity.value, quantity.se
+        for end, value in zip(("", "_se", "_df"), quantity, strict=True):
+            table[f"{name}{end}"] = value
+    far = {
+        "added_nats_per_frame": 1.0, "added_nats_per_frame_se": 0.0, "added_nats_per_frame_df": 9.0,
+        "transfer_loss": 0.0, "transfer_loss_low": 0.0, "transfer_loss_high": 0.0,
+        "attainable": 1.0, "excluded_mass": 0.0, "oracle_excluded_mass": 0.0,
+        "cost_of_fitting": 0.0, "oracle_cost_of_fitting": 0.0, "codebook_size": 0,
+    }  # fmt: skip
+    table = table.assign(**far)
+    table["num_effective_speakers"] = columns["added_fraction"].num_effective
     table["num_speakers"] = cubes["key"].sums["num_frames"].shape[1]
-    table["excluded_mass"], table["codebook_size"] = 0.0, 0
-    table["best_surrogate"], table["explained_fraction_var"] = "var", surrogate.value
     return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 

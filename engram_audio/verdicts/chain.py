@@ -34,7 +34,7 @@ CHAIN = (
         "calibration",
     ),
     Question(
-        "structure", "Does a coarse key of the past tell what its surrogates do not?",
+        "structure", "Does a coarse key of the past tell what a linear model does not?",
         "This study scores no key: no representation is analysed.",
         "structure",
     ),
@@ -68,6 +68,8 @@ CHAIN = (
         "rollout",
     ),
 )  # fmt: skip
+# Asked of a factoriser, and of what was expected of z_dyn.
+DIRECT = "How does its bound compare with the direct predictor?"
 WORDS = {question.stage: question.words for question in CHAIN}
 
 

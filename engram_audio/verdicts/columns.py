@@ -39,3 +39,20 @@ VERDICTS = Table(
         "Questions stand in the order of the study.",
     ),
 )  # fmt: skip
+WHAT_WOULD_CHANGE = Table(
+    "what_would_change",
+    "choice that could have been another",
+    (
+        Column("change", "What is chosen otherwise: a key (as the only candidate), its K, the lag, "
+               "a slice (as the only one), the split seed, or a threshold, 20 % lower and higher. "
+               "`nothing`: the study as it is.", title="Changed", is_text=True),
+        Column("value", "What it would be.", title="To", is_text=True),
+        Column("verdict", "Word of the structure stage's gate on the deciding representation.",
+               title="Verdict", is_text=True),
+        Column("is_other", "Whether it is another word than the study's.", title="Other word"),
+        Column("key", "The key that would be chosen.", title="Key", is_text=True),
+        Column("smallest_shown", "Smallest added fraction that these speakers would have shown "
+               "with 80 % power.", "share", "Shown from"),
+    ),
+    notes=("`what_would_change.csv` lies under `<results>/`.",),
+)  # fmt: skip

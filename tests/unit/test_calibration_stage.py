@@ -40,13 +40,15 @@ def test_worlds_are_representations_that_the_study_does_not_decide_on():
 
 
 def test_worlds_run_with_the_registered_part_of_the_study():
-    """Registered keys, their floors, the registered lag and slices, and nothing else."""
+    """Their keys, the oracles of these, the registered lag and slices, and nothing else."""
     config = parse_config(demo())
     structure = studies.worlds_structure(config)
     assert set(config.views.judged_slices) <= set(structure.slices)
     assert set(structure.lags_frames) == {1, config.decision.lag_frames}
     names = set(studies.worlds_families(config))
-    assert names == {key.split(".")[0] for key in config.decision.keys} | {"target_oracle"}
+    assert names == {key.split(".")[0] for key in config.calibration.worlds.keys} | {
+        "target_oracle"
+    }
 
 
 @pytest.mark.parametrize(

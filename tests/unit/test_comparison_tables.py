@@ -19,10 +19,11 @@ from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.plan import Plan
 from engram_audio.stats.estimate import Estimate, paired_quotient
+from engram_audio.stats.ratio import ratio_of_sums
 from tests import studies
 from tests.report_codec_tables import (
     CONTROLS,
-    KEY,
+    REGISTERED,
     compared_rows,
     prediction_sums,
     published,
@@ -38,7 +39,7 @@ def table() -> pd.DataFrame:
         ladders={"rate": ("mimi_slow", "mimi", "mel")},
         controls=CONTROLS,
     )
-    found = codec_table(rows, compared, structure_rows(rows), KEY, 8, 0.95)
+    found = codec_table(rows, compared, structure_rows(rows), REGISTERED, 8, 0.95)
     return found.set_index("representation")
 
 
@@ -103,9 +104,7 @@ def test_a_paired_quotient_covers_as_often_as_it_says():
     for _ in range(2000):
         shared = generator.normal(size=(2, 15))
         parts = np.array([[1.0], [2.0]]) + 0.3 * (shared + shared[:1])
-        estimates = [
-            Estimate(np.array(p.mean()), (p - p.mean()) / len(p), np.array(len(p))) for p in parts
-        ]
+        estimates = [ratio_of_sums(p, np.ones(len(p))) for p in parts]
         interval = paired_quotient(estimates[0], estimates[1], 0.95)
         covered += bool(interval.low <= 0.5 <= interval.high)
     assert 0.935 < covered / 2000 < 0.965  # three binomial SD
@@ -132,25 +131,25 @@ def test_reconstruction_and_bits_stand_beside():
 
 def test_lags_are_stated_in_seconds():
     found = table()
-    assert found.loc["mimi", "explained_lag_s"] == pytest.approx(2 / 12.5)
-    assert found.loc["mimi_slow", "explained_lag_s"] == pytest.approx(2 / 6.25)
-    assert found.loc["mimi", "explained_fraction"] == pytest.approx(0.03)
-    assert found.loc["mimi", "explained_advantage_low"] == pytest.approx(0.0)
+    assert found.loc["mimi", "added_lag_s"] == pytest.approx(2 / 12.5)
+    assert found.loc["mimi_slow", "added_lag_s"] == pytest.approx(2 / 6.25)
+    assert found.loc["mimi", "added_fraction"] == pytest.approx(0.03)
+    assert found.loc["mimi", "added_fraction_low"] == pytest.approx(0.02)
 
 
-def test_a_representation_without_a_row_in_structure_has_no_explained_fraction():
+def test_a_representation_without_a_row_in_structure_has_no_added_fraction():
     rows = {"mimi": compared_rows()["mimi"]}
     compared = ComparedSection(representations=("mimi",), ladders={}, controls={})
     empty = structure_rows(rows).head(0)
-    found = codec_table(rows, compared, empty, KEY, 8, 0.95)
-    assert np.isnan(found["explained_fraction"]).all()
+    found = codec_table(rows, compared, empty, REGISTERED, 8, 0.95)
+    assert np.isnan(found["added_fraction"]).all()
 
 
 @pytest.mark.parametrize(
     ("part", "changes", "words"),
     [
-        ("eval", {"excluded_mass": 0.6}, "of the eval frames fall into cells that train"),
-        ("val", {"excluded_mass": 0.6}, "of the val frames fall into cells that train"),
+        ("eval", {"excluded_mass": 0.6}, "fall into cells of the key that train"),
+        ("val", {"excluded_mass": 0.6}, "no key can be judged"),  # chosen on val: no candidate left
         ("eval", {"control_permuted": 0.9}, "the instrument is off"),
         ("eval", {"status": "too many cells"}, "too many cells"),
     ],
@@ -163,12 +162,12 @@ def test_what_the_gate_would_not_judge_is_no_number_here(part, changes, words):
     spoilt = (structure["representation"] == "mimi") & (structure["part"] == part)
     for name, value in changes.items():
         structure.loc[spoilt, name] = value
-    found = codec_table(rows, compared, structure, KEY, 8, 0.95).set_index("representation")
-    assert words in found.loc["mimi", "explained_invalid_reason"]
-    columns = ["explained_fraction", "explained_advantage", "explained_advantage_low"]
+    found = codec_table(rows, compared, structure, REGISTERED, 8, 0.95).set_index("representation")
+    assert words in found.loc["mimi", "added_invalid_reason"]
+    columns = ["added_fraction", "added_fraction_low", "added_fraction_high"]
     assert found.loc["mimi", columns].isna().all()
     assert found.loc["mel", columns].notna().all()
-    assert found.loc["mel", "explained_invalid_reason"] == ""
+    assert found.loc["mel", "added_invalid_reason"] == ""
 
 
 def test_blocks_of_more_than_a_frame_measure_no_overlap():
@@ -177,7 +176,7 @@ def test_blocks_of_more_than_a_frame_measure_no_overlap():
     compared = ComparedSection(representations=("mimi",), ladders={}, controls=CONTROLS)
     for block, is_known in ((0.08, True), (0.16, False), (None, False)):
         rows["mimi_permuted"] = rows["mimi_permuted"]._replace(permuted_block_s=block)
-        found = codec_table(rows, compared, structure_rows(rows), KEY, 8, 0.95).iloc[0]
+        found = codec_table(rows, compared, structure_rows(rows), REGISTERED, 8, 0.95).iloc[0]
         assert np.isfinite(found["overlap_share"]) == is_known
         expected = np.nan if block is None else block * 12.5
         assert found["permuted_block_frames"] == pytest.approx(expected, nan_ok=True)
@@ -190,7 +189,7 @@ def test_the_static_share_compares_the_same_heads():
     scores = prediction_sums(2.0, 0.5)
     fewer = measure(scores.loc[scores["model"] != "student_t_mixture"], [])
     rows["mimi"] = rows["mimi"]._replace(static=fewer)
-    found = codec_table(rows, compared, structure_rows(rows), KEY, 8, 0.95).iloc[0]
+    found = codec_table(rows, compared, structure_rows(rows), REGISTERED, 8, 0.95).iloc[0]
     assert found["static_share"] == pytest.approx(1.0 / 1.5, abs=0.01)
     assert found["overlap_share"] == pytest.approx(0.4, abs=0.01)
 

@@ -11,20 +11,11 @@ from engram_audio.comparison.verdicts import (
     state_of,
     verdict_rows,
 )
-from engram_audio.structure.config import DecisionSection, LiteralGate
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, above
-from tests.report_codec_tables import GATE, KEY, published
+from tests.report_codec_tables import REGISTERED, published
 
 YES, NO, OPEN = MET, NOT_MET, UNDECIDED
 ASK = Quantity("gain", above(0.1), "the gain", "bits/s")
-REGISTERED = DecisionSection(
-    representation="mimi",
-    keys=(KEY.name,),
-    lag_frames=2,
-    slices=("all",),
-    literal_gate=LiteralGate(maximum_ratio=0.6, maximum_transfer_loss=0.2),
-    operative_gate=GATE,
-)
 ENDS = {YES: (0.2, 0.4), NO: (-0.1, 0.05), OPEN: (0.0, 0.3), UNMEASURED: (np.nan, np.nan)}
 
 
@@ -73,10 +64,10 @@ def test_the_sentence_follows_from_the_rows(
 
 
 def test_the_threshold_of_keys_is_the_gates():
-    """Mimi's key explains .01 [0, .02], the gate asks for .02; mel's .05 [.04, .06]."""
+    """Mimi's key adds .03 [.02, .04], the gate asks for .05; mel's .1 [.09, .11]."""
     codecs, _ = published()
     keys, heads = verdict_rows(codecs, REGISTERED)
-    assert keys.asked == above(REGISTERED.operative_gate.minimum_advantage)
+    assert keys.asked == above(REGISTERED.operative_gate.minimum_added_fraction)
     assert keys.outcome == NOT_MET and "mel gains" in keys.sentence
     assert "mimi_slow" not in keys.sentence
     assert heads.outcome == MET and heads.asked == above(0.0)

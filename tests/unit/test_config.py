@@ -86,9 +86,9 @@ def test_committed_schema_is_what_the_models_generate():
             ["did you mean 'train-clean-100'"],
         ),
         (
-            ["decision", "operative_gate", "minimum_advantage"],
+            ["decision", "operative_gate", "minimum_added_nats"],
             ...,
-            ["decision.operative_gate.minimum_advantage:", "required"],
+            ["decision.operative_gate.minimum_added_nats:", "required"],
         ),
         (
             ["representations", "library", "Bad Name"],

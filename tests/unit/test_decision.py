@@ -1,187 +1,295 @@
-"""Verdicts: any key proceeds, all keys stop, or undecided; each with the rows that made it so."""
+"""Every word of the gate by a smallest table, and every row that stands in its way."""
 
 import json
+import math
+from typing import Any
 
-import pandas as pd
 import pytest
+from scipy import stats
 
-from engram_audio.provenance import canonical_json
-from engram_audio.stats.config import StatisticsSection
-from engram_audio.structure.config import DecisionSection, LiteralGate
-from engram_audio.structure.decision import (
-    Decided,
-    corrected_confidence,
-    decide_all,
-    decision_document,
-    representation_verdict,
+from engram_audio.structure.beside import Beside, Source
+from engram_audio.structure.decision import decision_document
+from engram_audio.verdicts.words import (
+    INVALID,
+    NO_CONTROL,
+    NO_HEADS,
+    PROCEED,
+    STOP,
+    UNDECIDED,
+    WRONG_KEY_MEAN,
 )
-from engram_audio.structure.gates import DECISIVE
-from engram_audio.structure.side_tables import linear_rows
-from engram_audio.structure.structure_table import Unit, analyse, structure_rows
-from tests.unit.structure_scores import KEY, Planted, linear_table, tables
-from tests.unit.test_gates import GATE, SURROGATE
-
-STATISTICS = StatisticsSection(confidence=0.95, bootstrap_draws=100, seed=0)
-SECTION = DecisionSection(
-    representation="x",
-    keys=(KEY,),
-    lag_frames=2,
-    slices=("all", "medial"),
-    literal_gate=LiteralGate(maximum_ratio=0.6, maximum_transfer_loss=0.2),
-    operative_gate=GATE,
+from tests.unit.gate_tables import (
+    KEY,
+    NAME,
+    NOTHING_ADDED,
+    OTHER,
+    SECTION,
+    decide,
+    gains,
+    row,
+    rows,
 )
 
+STRONG, NONE, OPEN = gains(0.3), gains(0.0), gains(0.02, se=0.05)
 
-def rows_of(
-    planted: Planted, surrogate: Planted | None = SURROGATE, name: str = "x", split_seed: int = 0
-) -> pd.DataFrame:
-    slices = ("all", "medial")
-    twins = {}
-    if surrogate is not None:
-        twins["var"] = analyse(*tables(surrogate, slices=slices, noise_seed=5))
-    linear = linear_rows(linear_table(), 0.95)
-    table = structure_rows(
-        analyse(*tables(planted, slices=slices)), twins, linear, Unit(12.5, 16), STATISTICS, "x"
+
+def _on(slice_name: str, part: str, **changes: Any) -> list[dict[str, Any]]:
+    """Return a structured key's rows, with changes in one row only."""
+    return [
+        row(**{**_place(one), **(changes if _is_at(one, slice_name, part) else {})})
+        for one in rows()
+    ]
+
+
+def _place(one: dict[str, Any]) -> dict[str, Any]:
+    return {"key": one["key"], "part": one["part"], "slice_name": one["slice"]}
+
+
+def _is_at(one: dict[str, Any], slice_name: str, part: str) -> bool:
+    return one["slice"] == slice_name and one["part"] == part
+
+
+def test_a_key_that_adds_on_every_slice_and_transfers_proceeds():
+    assert decide(rows(), STRONG).verdict == PROCEED
+
+
+def test_without_heads_the_answer_names_that():
+    one = decide(rows())
+    assert one.verdict == NO_HEADS and "No density head" in one.sentence
+
+
+def test_nothing_to_add_and_nothing_that_heads_gain_stops():
+    one = decide(rows(**NOTHING_ADDED), NONE)
+    assert one.verdict == STOP
+    assert (
+        "slice all" in one.sentence and "Ridge on the same past explains R^2 0.250" in one.sentence
     )
-    return table.assign(representation=name, split_seed=split_seed)
+    assert f"adds most, {KEY}" in one.sentence and "80 of 100 studies" in one.sentence
 
 
-def decide(*frames: pd.DataFrame, section: DecisionSection = SECTION) -> dict[str, Decided]:
-    structure = pd.concat(frames, ignore_index=True)
-    analyses = structure[["representation", "split_seed"]].drop_duplicates()
-    linear = linear_rows(linear_table(), 0.95).merge(analyses, how="cross")
-    return decide_all(structure, linear, section, 0.95)
+def test_one_slice_without_anything_is_enough_for_a_stop():
+    table = _on("medial", "eval", **NOTHING_ADDED)
+    one = decide(table, {"all": STRONG["all"], "medial": NONE["medial"]})
+    assert one.verdict == STOP and "slice medial" in one.sentence
+    assert one.first.ruled_out == ["medial"]
 
 
-def verdict(planted: Planted, surrogate: Planted | None = SURROGATE) -> Decided:
-    return decide(rows_of(planted, surrogate))["x"]
+def test_there_is_no_stop_where_heads_were_not_run():
+    one = decide(rows(**NOTHING_ADDED))
+    assert one.verdict == UNDECIDED and "run the prediction stage" in one.sentence
 
 
-def test_shared_structure_proceeds_and_shows_its_weakest_rows():
-    one = verdict(Planted())
-    assert one.verdict == "PROCEED"
-    assert {row.name for row in one.deciding} == set(DECISIVE)
-    margins = [row.margin for row in one.deciding]
-    assert margins == sorted(margins), "the weakest margin first"
+def test_there_is_no_stop_where_the_heads_interval_reaches_delta():
+    """A gain of .02 with an interval of .1: no equivalence, whatever its value."""
+    assert decide(rows(**NOTHING_ADDED), gains(0.0, se=0.05)).verdict == UNDECIDED
+    assert decide(rows(**NOTHING_ADDED), OPEN).verdict == UNDECIDED
 
 
-def test_no_structure_stops_with_the_words_of_the_definition():
-    one = verdict(Planted(val=1.004, eval=1.004, speaker_sd=0.002))
-    assert one.verdict == "STOP"
-    assert "no structure visible to these keys" in one.sentence
-    assert all(row.outcome == "fail" for row in one.deciding)
-    assert "mean reversion" in one.sentence, "the lag-1 null stands beside a STOP"
+def test_heads_that_are_surely_worse_than_the_null_gain_nothing():
+    assert decide(rows(**NOTHING_ADDED), gains(-0.5)).verdict == STOP
 
 
-def test_personal_structure_stops_with_the_transfer_row_first():
-    """Prototypes of each speaker's own: eval frames fall into cells that eval never shares."""
-    for planted in (
-        Planted(val=0.45, eval=1.5, excluded_eval=0.86),
-        Planted(val=0.45, eval=1.5, excluded_eval=0.02),
-        Planted(val=0.45, eval=1.5, floor=0.5, excluded_eval=1.0),
-    ):
-        one = verdict(planted)
-        assert one.verdict == "STOP"
-        assert one.deciding[0].name == "transfer_loss"
+def test_heads_gain_and_no_key_adds_is_the_wrong_key():
+    one = decide(rows(**NOTHING_ADDED), STRONG)
+    assert one.verdict == WRONG_KEY_MEAN and "none of these keys carries" in one.sentence
 
 
-def test_a_failing_slice_stops_whatever_the_others_say():
-    table = rows_of(Planted())
-    medial = rows_of(Planted(val=1.004, eval=1.004, speaker_sd=0.002))
-    halves = table.loc[table["slice"] == "all"], medial.loc[medial["slice"] == "medial"]
-    assert decide(*halves)["x"].verdict == "STOP"
+def test_a_second_candidate_that_may_add_forbids_the_stop():
+    """All candidates must be ruled out, chosen or not."""
+    wide = {"added_fraction": (0.0, 0.2), "added_nats_per_frame": (0.0, 0.2)}
+    table = [*rows(**NOTHING_ADDED), *rows(OTHER, **wide)]
+    assert decide(table, NONE).verdict == UNDECIDED
 
 
-def test_without_surrogates_nothing_proceeds():
-    one = verdict(Planted(), None)
-    assert one.verdict == "UNDECIDED"
-    assert one.deciding[0].name == "advantage" and one.deciding[0].outcome == "invalid"
+def test_an_invalid_candidate_does_not_forbid_the_stop():
+    wide = {"added_fraction": (0.0, 0.2), "added_nats_per_frame": (0.0, 0.2), "excluded_mass": 0.5}
+    table = [*rows(**NOTHING_ADDED), *rows(OTHER, **wide)]
+    assert decide(table, NONE).verdict == STOP
 
 
-@pytest.mark.parametrize("ratio", [0.6, 1.1])
-def test_a_control_off_one_neither_proceeds_nor_stops(ratio: float):
-    for control in ("control_permuted", "control_swapped"):
-        planted = Planted(val=ratio, eval=ratio)._replace(**{control: 0.9})
-        assert verdict(planted).verdict == "UNDECIDED"
+def test_the_level_of_a_stop_is_shared_over_the_slices():
+    """An upper bound below .05 at 95 % but not at 97.5 % (two slices) rules nothing out."""
+    plain, shared = (stats.t.ppf(0.5 + level / 2, 100) for level in (0.95, 0.975))
+    se = 0.05 / ((plain + shared) / 2)
+    assert plain * se < 0.05 < shared * se
+    nats = {"added_nats_per_frame": (0.5, 0.02)}
+    assert decide(rows(added_fraction=(0.0, se), **nats), NONE).first.ruled_out == []
+    single = SECTION.model_copy(update={"slices": ("all",)})
+    one = decide(rows(added_fraction=(0.0, se), **nats), NONE, section=single)
+    assert one.first.ruled_out == ["all"]
 
 
-def test_too_little_data_is_undecided_and_not_stop():
-    one = verdict(Planted(val=1.3, eval=1.3, excluded_val=0.5, excluded_eval=0.5))
-    assert one.verdict == "UNDECIDED"
-    one = verdict(Planted(status="not_attempted: 64 cells need 6400 train frames, have 100"))
-    assert one.verdict == "UNDECIDED"
-    assert "not_attempted" in one.sentence
-    assert len(one.deciding) == 2, "one reason for each slice, not one for each row"
+def test_a_proceed_is_judged_at_the_plain_level():
+    """All rows must pass, so no level is shared: a lower bound just above .05 is enough."""
+    plain = stats.t.ppf(0.975, 100)
+    low, lower = 0.05 + 1e-6, 0.05 - 1e-6
+    assert decide(rows(added_fraction=(low + 0.01 * plain, 0.01)), STRONG).verdict == PROCEED
+    assert decide(rows(added_fraction=(lower + 0.01 * plain, 0.01)), STRONG).verdict == UNDECIDED
 
 
-def test_an_interval_across_the_threshold_is_undecided():
-    one = verdict(Planted(val=0.985, eval=0.985, speaker_sd=0.04), Planted(val=1.0, eval=1.0))
-    assert one.verdict == "UNDECIDED"
-    assert any(row.outcome == "undecided" for row in one.deciding)
-
-
-def test_the_literal_gate_never_decides():
-    one = verdict(Planted(val=0.7, eval=0.7))
-    assert {row.outcome for row in one.literal if row.name == "ratio"} == {"fail"}
-    assert one.verdict == "PROCEED"
+@pytest.mark.parametrize("slice_name", SECTION.slices)
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"added_fraction": (0.05, 0.01)}, UNDECIDED),  # value at the threshold
+        ({"added_fraction": (0.02, 0.02)}, UNDECIDED),  # value below, not surely
+        ({"added_nats_per_frame": (0.02, 0.01)}, UNDECIDED),
+        ({"transfer_loss_high": 0.21}, UNDECIDED),
+        ({"transfer_loss": 0.4, "transfer_loss_low": 0.3, "transfer_loss_high": 0.5}, UNDECIDED),
+        ({"transfer_loss": math.nan, "transfer_loss_low": math.nan,
+          "transfer_loss_high": math.nan}, UNDECIDED),
+        ({"control_permuted": (0.01, 0.01)}, UNDECIDED),  # straddles the tolerance
+        ({"control_permuted": (0.1, 0.005)}, INVALID),
+        ({"control_swapped": (-0.1, 0.005)}, INVALID),
+        ({"excluded_mass": 0.11}, INVALID),
+        ({"oracle_excluded_mass": 0.11}, INVALID),
+        ({"cost_of_fitting": 0.0038}, INVALID),  # half of .05 x .15 is .00375
+        ({"oracle_cost_of_fitting": 0.076}, INVALID),  # half of .15 is .075
+        ({"num_effective_speakers": 4.9}, INVALID),
+    ],
+)  # fmt: skip
+def test_one_row_on_one_slice_stands_in_the_way(
+    changes: dict[str, Any], word: str, slice_name: str
+):
+    assert decide(_on(slice_name, "eval", **changes), STRONG).verdict == word
 
 
 @pytest.mark.parametrize(
-    ("keys", "expected"),
+    "changes",
     [
-        (["PROCEED", "STOP"], "PROCEED"),
-        (["STOP", "STOP"], "STOP"),
-        (["STOP", "UNDECIDED"], "UNDECIDED"),
-        (["UNDECIDED", "PROCEED"], "PROCEED"),
+        {"excluded_mass": 0.1}, {"oracle_excluded_mass": 0.1}, {"cost_of_fitting": 0.0037},
+        {"oracle_cost_of_fitting": 0.074}, {"num_effective_speakers": 5.0},
+        {"transfer_loss": -0.3, "transfer_loss_low": -0.4, "transfer_loss_high": -0.2},
+        {"transfer_loss_high": 0.199},
+    ],
+)  # fmt: skip
+def test_a_row_that_just_passes_changes_nothing(changes: dict[str, Any]):
+    assert decide(_on("all", "eval", **changes), STRONG).verdict == PROCEED
+
+
+def test_the_key_is_chosen_on_select_and_eval_has_no_say():
+    better = [
+        row(OTHER, part, name, added_fraction=(0.5 if part == "select" else 0.0, 0.01))
+        for name in SECTION.slices
+        for part in ("val", "select", "eval")
+    ]
+    one = decide([*rows(), *better], STRONG)
+    assert one.first.candidate is not None and one.first.candidate.key == OTHER
+    assert one.first.candidate.chosen_on == "select"
+    assert one.verdict == UNDECIDED, "the first key would pass, but it was not chosen"
+
+
+def test_too_few_speakers_leave_the_choice_to_val():
+    table = [one for one in rows() if one["part"] != "select"]
+    one = decide(table, STRONG)
+    assert one.first.candidate is not None and one.first.candidate.chosen_on == "val"
+
+
+def test_a_key_that_is_invalid_where_it_is_chosen_is_listed_and_not_chosen():
+    spoilt = rows(OTHER, added_fraction=(0.9, 0.01), excluded_mass=0.3)
+    one = decide([*rows(), *spoilt], STRONG)
+    assert one.first.candidate is not None and one.first.candidate.key == KEY
+    listed = {each.key: each.reason for each in one.first.candidates}
+    assert "30.0 %" in listed[OTHER] and one.verdict == PROCEED
+
+
+def test_the_answer_is_invalid_only_where_no_candidate_is_left():
+    assert decide(rows(excluded_mass=0.3), STRONG).verdict == INVALID
+
+
+def test_a_representation_that_sees_later_frames_never_proceeds():
+    one = decide(rows(), STRONG, Source(is_causal=False))
+    assert one.verdict == UNDECIDED and "later samples" in one.sentence
+
+
+@pytest.mark.parametrize(
+    ("source", "word", "words"),
+    [
+        (Source(overlap_frames=1), PROCEED, ""),
+        (Source(overlap_frames=None), PROCEED, ""),
+        (Source(overlap_frames=2), NO_CONTROL, "2 neighbouring frames share samples"),
     ],
 )
-def test_keys_combine(keys, expected):
-    assert representation_verdict(keys) == expected
+def test_overlap_must_be_excluded(source: Source, word: str, words: str):
+    one = decide(rows(), STRONG, source)
+    assert one.verdict == word and words in one.sentence
 
 
-def test_the_level_is_corrected_for_the_number_of_keys():
-    assert corrected_confidence(0.95, 1) == pytest.approx(0.95)
-    assert corrected_confidence(0.95, 5) == pytest.approx(0.99)
-    other = KEY.replace("raw", "speaker_centred")
-    table = rows_of(Planted())
-    second = table[table["key"] == KEY].assign(key=other)
-    section = SECTION.model_copy(update={"keys": (KEY, other)})
-    one = decide(table, second, section=section)["x"]
-    alone = decide(table)["x"]
-    assert one.operative[0].measured.low < alone.operative[0].measured.low
-    assert set(one.keys) == {KEY, other}
+def test_unknown_overlap_is_said():
+    """A user's own vectors may overlap: the verdict says that nobody excluded it."""
+    words = "Overlap of the encoder was not excluded."
+    assert words in decide(rows(), STRONG, Source()).sentence
+    assert words in decide(rows(**NOTHING_ADDED), STRONG, Source()).sentence
+    assert words not in decide(rows(), STRONG, Source(overlap_frames=1)).sentence
 
 
-def test_the_first_split_decides_and_the_others_show_the_spread():
-    stop = rows_of(Planted(val=1.0, eval=1.0, speaker_sd=0.002), split_seed=1)
-    one = decide(rows_of(Planted(), split_seed=7), stop)["x"]
-    assert one.verdict == "PROCEED"
-    assert [row.split_seed for row in one.informational] == [7, 1]
-    assert all(row.outcome is None for row in one.informational)
+@pytest.mark.parametrize(
+    ("share", "word"), [(0.0, PROCEED), (0.14, UNDECIDED), (0.2, UNDECIDED), (0.3, UNDECIDED)]
+)
+def test_a_control_that_carries_the_same_forbids_the_proceed(share: float, word: str):
+    """The key must add .05 more than where only the encoder's overlap is left."""
+    control = rows(name="control", added_fraction=(share, 0.01))
+    source = Source(overlap_frames=2, overlap_control="control")
+    assert decide([*rows(), *control], STRONG, source).verdict == word
 
 
-def test_surrogates_are_not_decided_on_and_other_representations_are():
-    twin = rows_of(Planted(), name="x--shuffled")
-    other = rows_of(Planted(val=1.0, eval=1.0, speaker_sd=0.002), name="other")
-    decided = decide(rows_of(Planted()), twin, other)
-    assert {name: one.verdict for name, one in decided.items()} == {"x": "PROCEED", "other": "STOP"}
+@pytest.mark.parametrize(
+    ("others", "word"),
+    [
+        ([], PROCEED),
+        (["yes"], PROCEED),
+        (["open"], UNDECIDED),  # one of two is not most
+        (["yes", "open"], PROCEED),
+        (["open", "open"], UNDECIDED),
+        (["yes", "yes", "no"], UNDECIDED),
+    ],
+)
+def test_other_split_seeds_can_only_hold_a_proceed_back(others: list[str], word: str):
+    sides = {"yes": {}, "open": {"added_fraction": (0.05, 0.02)}, "no": NOTHING_ADDED}
+    table = rows()
+    for seed, side in enumerate(others, start=1):
+        table += rows(seed=seed, **sides[side])
+    one = decide(table, STRONG)
+    assert one.verdict == word
+    assert list(one.splits.values()) == ["yes", *others]
 
 
-def test_the_document_is_json_and_its_verdict_is_the_registered_representations():
-    decided = decide(rows_of(Planted()), rows_of(Planted(status="not_attempted: few"), name="b"))
-    document = decision_document(decided, SECTION)
-    canonical_json(document)
-    assert document["verdict"] == document["representations"]["x"]["verdict"] == "PROCEED"
-    gates = document["representations"]["x"]["gates"]
-    assert len([row for row in gates["operative"] if row["outcome"]]) == 7 * 2
-    assert len(gates["literal"]) == 2 * 2
+def test_delta_is_a_share_of_what_heads_know_and_at_least_the_floor():
+    assert decide(rows(), gains(0.3, information=1.0)).delta == 0.02
+    assert decide(rows(), gains(0.3, information=10.0)).delta == pytest.approx(0.1)
+    small = rows(added_nats_per_frame=(0.08, 0.001))
+    assert decide(small, gains(0.3, information=1.0)).verdict == PROCEED
+    assert decide(small, gains(0.3, information=10.0)).verdict != PROCEED
+
+
+def test_what_would_have_been_shown_is_the_worst_slice():
+    one = decide(_on("medial", "eval", added_fraction=(0.05, 0.03)), STRONG)
+    lengths = stats.t.ppf(0.975, 100) + stats.t.ppf(0.8, 100)
+    assert one.smallest_shown == pytest.approx(0.05 + 0.03 * lengths)
+
+
+def test_a_missing_slice_is_no_proceed():
+    table = [one for one in rows() if one["slice"] == "all"]
+    assert decide(table, STRONG).verdict == INVALID
+
+
+def test_the_literal_gate_is_printed_and_never_decides():
+    one = decide(rows(ratio=(0.1, 0.01)), STRONG)
+    assert {each.outcome for each in one.literal} == {"pass"}
+    worse = decide(rows(ratio=(0.9, 0.01)), STRONG)
+    assert [each.outcome for each in worse.literal if each.name == "ratio"] == ["fail", "fail"]
+    assert one.verdict == worse.verdict == PROCEED
+
+
+def test_a_key_of_the_brief_that_was_not_scored_is_named():
+    gate = SECTION.literal_gate.model_copy(update={"keys": ("mean_pool.raw.kmeans_64",)})
+    one = decide(rows(), STRONG, section=SECTION.model_copy(update={"literal_gate": gate}))
+    assert all(each.outcome == "invalid" for each in one.literal)
+
+
+def test_the_document_holds_only_numbers_json_knows():
+    document = decision_document(
+        {NAME: decide(rows(), STRONG)}, SECTION, Beside({}, {NAME: Source()})
+    )
+    assert document["verdict"] == PROCEED and document["representations"][NAME]["key"] == KEY
     assert json.loads(json.dumps(document, allow_nan=False)) == document
-
-
-def test_mean_reversion_rows_inform_and_never_judge():
-    one = verdict(Planted())
-    rows = [row for row in one.operative if row.name == "mean_reversion"]
-    assert {row.quantity for row in rows} == {"mean_reversion_key", "mean_reversion_ridge_r2"}
-    assert all(row.outcome is None and row.lag == 1 for row in rows)
-    ridge = next(row for row in rows if row.quantity == "mean_reversion_ridge_r2")
-    assert ridge.threshold == pytest.approx(0.5, abs=0.01), "the white-noise null"

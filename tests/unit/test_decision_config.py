@@ -26,8 +26,7 @@ def _message(section: str, key: str, value: Any) -> str:
 @pytest.mark.parametrize(
     ("key", "value", "parts"),
     [
-        ("keys", ["pca.raw.kmean_256"], ["decision.keys", "did you mean 'pca.raw.kmeans_256'"]),
-        ("keys", ["target_oracle.kmeans_256"], ["decision.keys", "not one of"]),
+        ("keys", ["pca.raw.kmeans_256"], ["decision.keys", "structure.families"]),
         ("lag_frames", 3, ["decision.lag_frames", "1, 2, 4"]),
     ],
 )
@@ -36,10 +35,33 @@ def test_registered_names_must_exist(key: str, value: Any, parts: list[str]):
     assert all(part in message for part in parts), message
 
 
-def test_a_registered_key_needs_a_floor_of_its_size():
+@pytest.mark.parametrize(
+    ("key", "parts"),
+    [
+        ("pca.raw.kmean_256", ["did you mean 'pca.raw.kmeans_256'"]),
+        ("target_oracle.kmeans_256", ["not one of"]),
+    ],
+)
+def test_keys_of_worlds_must_exist(key: str, parts: list[str]):
+    raw = _raw()
+    raw["calibration"]["worlds"]["keys"] = [key]
+    with pytest.raises(InputError) as caught:
+        parse_config(raw)
+    assert all(part in str(caught.value) for part in ["calibration.worlds.keys", *parts])
+
+
+def test_a_key_of_worlds_needs_an_oracle_of_its_size():
     raw = _raw()
     raw["structure"]["library"]["target_oracle"]["codebook_sizes"] = [16]
     with pytest.raises(InputError, match=r"target oracle of that size.*add 256"):
+        parse_config(raw)
+
+
+def test_some_key_needs_an_oracle_of_its_size():
+    raw = _raw()
+    raw["calibration"]["worlds"]["names"] = []
+    raw["structure"]["library"]["target_oracle"]["codebook_sizes"] = [17]
+    with pytest.raises(InputError, match="no key has as many cells as a target oracle"):
         parse_config(raw)
 
 

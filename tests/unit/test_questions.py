@@ -43,7 +43,7 @@ def without_states(config: dict[str, Any]) -> None:
 def test_the_questions_publish_each_table_once_but_for_those_of_all_questions():
     """`results/report.html` gathers what the questions publish, so none may be left out."""
     names = [name for question in QUESTIONS for name in QUESTIONS[question].tables]
-    assert sorted([*names, "calibration", "verdicts"]) == sorted(TABLES)
+    assert sorted([*names, "calibration", "verdicts", "what_would_change"]) == sorted(TABLES)
 
 
 def test_a_page_is_named_for_the_table_and_the_section_of_its_question():

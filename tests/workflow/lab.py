@@ -81,7 +81,9 @@ def tree_digests(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "report.html" and not path.name.startswith(".")
+        if path.is_file()
+        and path.name not in ("report.html", "registered.json")
+        and not path.name.startswith(".")
     }
 
 

@@ -46,7 +46,6 @@ def tables(tmp_path_factory, shared_data: Path) -> Path:
             "representations": ["soundstream"], "heads": ["gaussian_mixture"], "lags_frames": [1],
         },
         "comparison": {"representations": []},
-        "decision": {"keys": ["pca.raw.kmeans_256"]},
     }  # fmt: skip
     config = {**studies.merged(studies.study("real_speech"), overlay), "pathvars": {}}
     path = write_config(folder, config)

@@ -69,7 +69,7 @@ def decision(tmp_path_factory, demo_config):
         "prediction": nothing, "factorizer": nothing, "memory": nothing, "rollout": nothing,
         "comparison": nothing,
         "calibration": {"worlds": {"names": []}},
-        "decision": {"representation": "noise", "keys": ["pca.raw.kmeans_64"]},
+        "decision": {"representation": "noise"},
     }  # fmt: skip
     config = {**studies.merged(demo_config, overlay), "pathvars": {}}
     path = write_config(folder, config)

@@ -157,9 +157,9 @@ def tiny_config() -> dict[str, Any]:
         "codebook_size": 4,
     }  # fmt: skip
     config["statistics"]["bootstrap_draws"] = 100
-    config["decision"] |= {
-        "representation": "brought", "keys": ["pca.raw.kmeans_4"], "lag_frames": 1,
-    }  # fmt: skip
+    config["calibration"]["worlds"]["keys"] = ["pca.raw.kmeans_4"]
+    config["decision"] |= {"representation": "brought", "lag_frames": 1}
+    config["decision"]["literal_gate"]["keys"] = ["pca.raw.kmeans_4"]
     config["report"] |= {"title": "Tiny study", "num_players": 1, "player_duration_s": 1.0}
     return config
 

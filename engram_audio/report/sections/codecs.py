@@ -23,9 +23,9 @@ COLUMNS = (
     *shown(CODECS, "rate_kind", form=number.words),
     *shown(
         CODECS, "log_mel_l1", "stoi", "pesq", "information_bits_per_s", "gain_bits_per_s",
-        "explained_fraction", "explained_advantage", "explained_lag_s", form=number.fixed,
+        "added_fraction", "added_lag_s", form=number.fixed,
     ),
-    *shown(CODECS, "explained_invalid_reason"),
+    *shown(CODECS, "added_invalid_reason"),
     *shown(CODECS, "overlap_share", "truncation_loss", "static_share", form=number.fixed),
     *shown(CODECS, "within_group_share", form=number.percent),
     Column("tests", "Self-tests", is_text=True, help="Passed on the checkpoint before encoding."),

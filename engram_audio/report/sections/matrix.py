@@ -1,4 +1,4 @@
-"""Decision matrix: each representation and registered key against each row of the gate."""
+"""Decision matrix: each representation and its chosen key against each row of the gate."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def build(data: ReportData) -> dict[str, Any]:
     rows, quantities = [], {}
     for name, entry in sorted(representations.items()):
         gate = entry.get("gates", {}).get("operative", [])
-        keys = list(dict.fromkeys(str(row.get("key")) for row in gate))
+        keys = list(dict.fromkeys(str(row["key"]) for row in gate if row.get("key")))
         for key in keys:
             cells = _cells([row for row in gate if str(row.get("key")) == key])
             quantities.update(dict.fromkeys(cells))
@@ -26,15 +26,13 @@ def build(data: ReportData) -> dict[str, Any]:
                     "representation": name,
                     "key": key,
                     "verdict": str(entry.get("verdict")),
-                    "key_verdict": str(entry.get("keys", {}).get(key, "")),
                     **cells,
                 }
             )
     columns = [
         Column("representation", "Representation", is_text=True),
-        Column("verdict", "Verdict", is_outcome=True, help="Of the representation, over its keys."),
-        Column("key", "Key", is_text=True, help="Registered beforehand."),
-        Column("key_verdict", "Of the key", is_outcome=True, help="Over all registered slices."),
+        Column("verdict", "Verdict", is_outcome=True, help="Before any head is asked."),
+        Column("key", "Key", is_text=True, help="Chosen on speakers held out for choices."),
         *(Column(name, name.replace("_", " "), is_outcome=True) for name in quantities),
     ]
     return {
@@ -74,7 +72,7 @@ SECTION = SectionSpec(
     place=40,
     title="Decision matrix",
     lead=(
-        "Each line is a representation with a registered key, each column a row of the operative "
+        "Each line is a representation with its chosen key, each column a row of the operative "
         "gate; read a line from left to right to see where it stops. Surrogates are not decided "
         "on: they stand beside each number as its null."
     ),

@@ -1,21 +1,23 @@
-"""First screen: the verdict, in words, the rows that decided it, and every question's answer."""
+"""First screen: the headline, the five questions behind it, and the rows that decided."""
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import pandas as pd
+
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
+from engram_audio.report.table_view import Column, TableView, make_table
 from engram_audio.report.verdict_rows import MARKS, VerdictView, view_rows
 from engram_audio.structure.verdicts import GATES
 from engram_audio.verdicts import number
-from engram_audio.verdicts.chain import CHAIN, WORDS
-from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED
-from engram_audio.verdicts.row import SHOWN, VerdictRow
+from engram_audio.verdicts.answers import EXPECTED, HEADLINE
+from engram_audio.verdicts.answers import STAGE as CHAIN_STAGE
+from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.columns import WHAT_WOULD_CHANGE
+from engram_audio.verdicts.row import VerdictRow
 
 NUM_FIRST_ROWS = 6  # what fits on the first screen; the rest opens below
-# The study's verdict is the answer of the structure stage. These are its words.
-VERDICTS = {MET: "PROCEED", NOT_MET: "STOP", UNDECIDED: "UNDECIDED"}
 
 LEAD = (
     "Each row is one measured value with its interval, drawn as a bar, against the dashed "
@@ -25,17 +27,17 @@ LEAD = (
 NOTES = {
     "operative": (
         "Operative gate: it decides",
-        "Explained fraction and its advantage over the best surrogate must lie above their "
-        "thresholds, transfer loss below its own, on every slice; controls must score 1.",
+        "What the chosen key adds to a linear model must lie above its thresholds, transfer loss "
+        "below its own, on every slice; controls must add 0.",
     ),
     "literal": (
-        "Literal gate: printed, never decides",
-        "The variance ratio as first asked for. In many dimensions no key of K cells can reach it; "
-        "the floor beside each ratio shows how far a key could go.",
+        "Literal gate of the brief: printed, never decides",
+        "The variance ratio as first asked for, with the brief's own three keys. In many "
+        "dimensions no key of K cells can reach it.",
     ),
     "informational": (
         "For information",
-        "Mean reversion at lag 1, where white noise alone looks like structure, and other splits.",
+        "Mean reversion at lag 1, where white noise alone looks like structure.",
     ),
 }
 
@@ -46,28 +48,37 @@ def answers_of(data: ReportData) -> dict[str, VerdictRow]:
     return {row.subject: row for row in rows if row.question == WORDS["structure"]}
 
 
+def headline_of(data: ReportData) -> VerdictRow:
+    """Return the row of the headline; its case is the word."""
+    return next(row for row in data.verdicts(CHAIN_STAGE) if row.question == HEADLINE)
+
+
 def verdict_word(data: ReportData) -> str:
     """Return the study's verdict in one word."""
-    return VERDICTS[answers_of(data)[str(data.registered["representation"])].outcome]
+    return headline_of(data).case
 
 
 def build(data: ReportData) -> dict[str, Any]:
-    """Gather the verdict, the deciding rows, both gates, marks of trust, and every question."""
+    """Gather the headline, the chain, the deciding rows, both gates and marks of trust."""
     name, rows, answers = (
         str(data.registered["representation"]), data.verdicts("structure"), answers_of(data)
     )  # fmt: skip
-    deciding = _deciding(rows, name)
+    top, deciding = headline_of(data), _deciding(rows, name)
     return {
-        "word": verdict_word(data),
-        "mark": MARKS[answers[name].outcome],
-        "sentence": answers[name].sentence,
+        "word": top.case,
+        "mark": MARKS[top.outcome],
+        "sentence": top.sentence,
+        "chain": _chain(data),
+        "expected": _expected(data),
+        "first_question": answers[name].sentence if name in answers else "",
         "deciding": deciding[:NUM_FIRST_ROWS],
         "deciding_more": deciding[NUM_FIRST_ROWS:],
         "gates": [gate for key in GATES if (gate := _gate(rows, name, key))["rows"]],
+        "changes": _changes(data),
         "other": [
             {
                 "name": other,
-                "word": VERDICTS[row.outcome],
+                "word": row.case,
                 "mark": MARKS[row.outcome],
                 "rows": _deciding(rows, other)[:NUM_FIRST_ROWS],
             }
@@ -75,7 +86,6 @@ def build(data: ReportData) -> dict[str, Any]:
             if other != name
         ],
         "trust": _trust(data),
-        "chain": [_link(data, question.stage, question.words) for question in CHAIN],
         "registered": registered_words(data),
         "lead": LEAD,
     }
@@ -101,30 +111,57 @@ def _trust(data: ReportData) -> list[dict[str, str]]:
     ]
 
 
-def _link(data: ReportData, stage: str, words: str) -> dict[str, Any]:
-    """Return one question of the chain with its answers about the deciding representation."""
-    own = (str(data.registered["representation"]), "")
-    rows = [row for row in data.verdicts(stage) if row.question == words and row.subject in own]
-    counts = Counter(row.outcome for row in rows if row.outcome != SHOWN)
-    outcomes = [
-        {"word": f"{count} {word}" if len(rows) > 1 else word, "mark": MARKS[word]}
-        for word, count in counts.items()
+def _chain(data: ReportData) -> list[dict[str, str]]:
+    """Return the five questions with their answers, in order."""
+    rows = [row for row in data.verdicts(CHAIN_STAGE) if row.case.isdigit()]
+    return [
+        {"question": row.question, "text": row.sentence, "mark": MARKS[row.outcome]}
+        for row in sorted(rows, key=lambda row: int(row.case))
     ]
-    return {"question": words, "outcomes": outcomes}
+
+
+def _expected(data: ReportData) -> list[dict[str, str]]:
+    rows = [row for row in data.verdicts(CHAIN_STAGE) if row.question == EXPECTED]
+    return [{"text": row.sentence, "mark": MARKS[row.outcome]} for row in rows]
+
+
+def _changes(data: ReportData) -> TableView | None:
+    table = data.table("what_would_change")
+    if table.empty:
+        return None
+    shown = {column.name: column for column in WHAT_WOULD_CHANGE.columns}
+    columns = [
+        Column("change", shown["change"].title, is_text=True),
+        Column("value", shown["value"].title, is_text=True),
+        Column("verdict", shown["verdict"].title, is_text=True),
+        Column("is_other", shown["is_other"].title, form=number.yes),
+        Column("key", shown["key"].title, is_text=True),
+        Column("smallest_shown", shown["smallest_shown"].title, form=number.percent),
+    ]
+    return make_table(
+        "what-would-change", "The verdict under every other choice", table, columns,
+        maximum_rows=data.settings.maximum_table_rows // 4, source="what_would_change.csv",
+        first=pd.Series(table["is_other"].astype(str) == "True", index=table.index),
+        more="Choices that change nothing",
+    )  # fmt: skip
 
 
 def registered_words(data: ReportData) -> str:
     """Return what was fixed before looking, and how much was looked at, in one line."""
-    keys = ", ".join(str(key) for key in data.registered["keys"])
     lag = data.registered["lag_frames"]
     slices = ", ".join(str(name) for name in data.registered["slices"])
-    words = f"Fixed before looking: {keys}; lag {lag} frames; slices {slices}."
+    words = f"{data.registered_words} Fixed: lag {lag} frames; slices {slices}; the thresholds."
     entry = data.decision.get("representations", {}).get(str(data.registered["representation"]), {})
-    if entry.get("num_looked_at"):
+    candidates = entry.get("candidates", [])
+    if entry.get("key"):
         words += (
-            f" {number.count(entry['num_looked_at'])} keys, lags and slices were scored; those "
-            "that were registered alone decide, their intervals corrected for their number."
+            f" {entry['key']} was chosen among {len(candidates)} keys on {entry['chosen_on']} "
+            "speakers, before eval speakers were asked."
         )
+        if entry["chosen_on"] == "val":
+            words += " There are too few train speakers to hold some out for choices."
+    if entry.get("num_looked_at"):
+        words += f" {number.count(entry['num_looked_at'])} keys, lags and slices were scored."
     return words
 
 

@@ -1,0 +1,150 @@
+"""What a verdict needs beside the key's own numbers: the heads' gain, causality, overlap.
+
+Later stages, or a world's known truth, bring the heads' gain. The latents say what a frame sees.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from engram_audio.stats.estimate import linear_combination, t_interval
+from engram_audio.structure.config import DecisionSection, OperativeGate
+from engram_audio.structure.gate_row import GateRow, Measured, Outcome, judge
+from engram_audio.structure.gates import Place, missing_reason, uncertain_of
+from engram_audio.structure.wording import interval_words, number_words, percent_words, slice_words
+
+HEADS = "heads_gain"
+
+
+class HeadsGain(NamedTuple):
+    """What the best density head knows beyond the best null of the linear kind, on one slice.
+
+    Attributes:
+        gain: Nats per frame with the interval.
+        information: Gain over the head's context-free family in nats per frame, NaN if unknown.
+        words: Whose gain it is, in words.
+    """
+
+    gain: Measured
+    information: float = math.nan
+    words: str = "the best head"
+
+
+class Source(NamedTuple):
+    """What a frame of a representation sees.
+
+    Attributes:
+        is_causal: Whether frame t sees no later sample.
+        overlap_frames: Frames that share samples with a frame, itself included. None: unknown.
+        overlap_control: The same latents with their samples permuted by blocks; "" if none.
+    """
+
+    is_causal: bool = True
+    overlap_frames: int | None = None
+    overlap_control: str = ""
+
+
+class Beside(NamedTuple):
+    """The same of every representation.
+
+    Attributes:
+        heads: Gain of the best head by slice, of each representation where heads were run.
+        sources: What a frame sees, of each representation where it is known.
+    """
+
+    heads: Mapping[str, Mapping[str, HeadsGain]]
+    sources: Mapping[str, Source]
+
+
+def margin_nats(section: DecisionSection, heads: Mapping[str, HeadsGain] | None) -> float:
+    """Return delta, the margin for nats: a floor, or a share of what the best head knows.
+
+    The share is that of the judged slice on which it knows most.
+    """
+    gate, found = section.operative_gate, heads or {}
+    known = [found[name].information for name in section.slices if name in found]
+    known = [one for one in known if math.isfinite(one)]
+    return max([gate.minimum_added_nats, *(gate.minimum_share_of_information * x for x in known)])
+
+
+def heads_row(place: Place, heads: HeadsGain, delta: float) -> GateRow:
+    """Judge whether anything beyond linear is there to store: pass above delta, fail below it."""
+    outcome = judge(heads.gain, delta, "above")
+    words = (
+        f"{slice_words(place.slice)}: {heads.words} gains {number_words(heads.gain.value)} "
+        f"{interval_words(heads.gain.low, heads.gain.high, number_words)} nats per frame over the "
+        f"best null of the linear kind, where {number_words(delta)} would matter"
+    )
+    return _row(place, HEADS, heads.gain, delta, outcome, words)
+
+
+def source_rows(
+    place: Place, control: Place | None, source: Source, gate: OperativeGate, confidence: float
+) -> list[GateRow]:
+    """Return the rows of causality and overlap at a place.
+
+    Args:
+        place: The key and slice.
+        control: The same place of the overlap control; None where it was not analysed.
+        source: What a frame sees.
+        gate: Thresholds.
+        confidence: Level of two-sided intervals.
+    """
+    return [_causality_row(place, source), _overlap_row(place, control, source, gate, confidence)]
+
+
+def _causality_row(place: Place, source: Source) -> GateRow:
+    words = "a frame sees no later sample"
+    if not source.is_causal:
+        words = "frames see later samples, so a key of the past may tell what it was shown"
+    outcome: Outcome = "pass" if source.is_causal else "fail"
+    return _row(place, "causality", _exact(float(source.is_causal)), 0.5, outcome, words)
+
+
+def _overlap_row(
+    place: Place, control: Place | None, source: Source, gate: OperativeGate, confidence: float
+) -> GateRow:
+    if control is not None and not missing_reason(control):
+        return _controlled_row(place, control, gate, confidence)
+    if source.overlap_frames is None:
+        words, outcome = "overlap of the encoder was not excluded", None
+    elif source.overlap_frames > 1:
+        words, outcome = (
+            f"{source.overlap_frames} neighbouring frames share samples and no overlap control was "
+            "analysed, so the structure may be the encoder's", "undecided",
+        )  # fmt: skip
+    else:
+        words, outcome = "neighbouring frames share no sample", "pass"
+    frames = math.nan if source.overlap_frames is None else float(source.overlap_frames)
+    return _row(place, "overlap", _exact(frames), 1.5, outcome, words)
+
+
+def _controlled_row(
+    place: Place, control: Place, gate: OperativeGate, confidence: float
+) -> GateRow:
+    own, other = (uncertain_of(one.eval, "added_fraction") for one in (place, control))
+    excess = linear_combination(own, other, -1.0)
+    low, high = (float(end) for end in t_interval(excess, confidence))
+    measured = Measured(float(excess.value), low, high)
+    words = (
+        f"the key adds {percent_words(measured.value)} {interval_words(low, high)} more than on "
+        f"the overlap control {control.representation}, where only the encoder's overlap is left"
+    )
+    outcome = judge(measured, gate.minimum_added_fraction, "above")
+    return _row(place, "overlap", measured, gate.minimum_added_fraction, outcome, words)
+
+
+def _exact(value: float) -> Measured:
+    return Measured(value, math.nan, math.nan)
+
+
+def _row(
+    place: Place, name: str, measured: Measured, threshold: float, outcome: Outcome | None,
+    words: str,
+) -> GateRow:  # fmt: skip
+    return GateRow(
+        name=name, representation=place.representation, split_seed=place.split_seed,
+        key=place.key, lag=place.lag, slice=place.slice, quantity=name, measured=measured,
+        threshold=threshold, direction="above", outcome=outcome, reason="",
+        sentence=f"{words}.",
+    )  # fmt: skip

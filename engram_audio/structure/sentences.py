@@ -1,0 +1,83 @@
+"""The verdict in words that a reader can act on."""
+
+import math
+from collections.abc import Sequence
+
+from engram_audio.structure.word import Judged
+from engram_audio.structure.wording import number_words, percent_words
+from engram_audio.verdicts.words import (
+    INVALID,
+    LAW_NOT_MEAN,
+    NO_CONTROL,
+    NO_HEADS,
+    PROCEED,
+    STOP,
+    UNDECIDED,
+    WRONG_KEY,
+    WRONG_KEY_MEAN,
+)
+
+OPENINGS = {
+    PROCEED: (
+        "in {name} a small key of the recent past tells speakers never heard something that a "
+        "linear model of the same past does not. A lookup memory is worth building."
+    ),
+    NO_HEADS: (
+        "in {name} a small key of the recent past tells speakers never heard something that a "
+        "linear model of the same past does not. No density head was trained beside it."
+    ),
+    STOP: "on {where} of {name} there is nothing beyond a linear model to store.",
+    LAW_NOT_MEAN: "in {name} no key moves the mean of the next step, but one tells its spread.",
+    WRONG_KEY: "heads find structure in {name} that none of these keys carries.",
+    WRONG_KEY_MEAN: (
+        "heads find structure in {name} that none of these keys carries to the mean. Whether one "
+        "carries the spread was not asked."
+    ),
+    UNDECIDED: "these data do not decide on {name}.",
+    NO_CONTROL: "these data do not decide on {name}: its frames overlap.",
+    INVALID: "no number of {name} can be trusted to decide.",
+}
+
+
+def verdict_sentence(
+    name: str,
+    judged: Judged,
+    smallest_shown: float,
+    ridge: float,
+    best: tuple[str, float],
+    caveats: Sequence[str],
+) -> str:
+    """Return the word with its reason, what would settle it, and what stands beside it.
+
+    Args:
+        name: The representation.
+        judged: The word and its rows.
+        smallest_shown: Added fraction that would have been shown with 80 % power.
+        ridge: R^2 of ridge at the registered lag.
+        best: The key that adds most on eval, chosen or not, with its added fraction.
+        caveats: Sentences of rows that could not be judged and hold nothing back.
+    """
+    where = judged.deciding[0].slice if judged.deciding else ""
+    parts = [f"{judged.word}: {OPENINGS[judged.word].format(name=name, where=f'slice {where}')}"]
+    if judged.deciding:
+        parts.append(f"First row: {judged.deciding[0].sentence}")
+    if judged.open:
+        parts.append(f"What would settle it: {judged.open}.")
+    parts += [] if judged.word == STOP else [one[:1].upper() + one[1:] for one in caveats]
+    parts.append(_beside(ridge, best))
+    if judged.word not in (PROCEED, NO_HEADS) and math.isfinite(smallest_shown):
+        parts.append(
+            "The smallest added fraction that these speakers would have shown in 80 of 100 studies "
+            f"is {percent_words(smallest_shown)}."
+        )
+    return " ".join(parts)
+
+
+def _beside(ridge: float, best: tuple[str, float]) -> str:
+    key, fraction = best
+    text = f"Ridge on the same past explains R^2 {number_words(ridge)}"
+    return (
+        f"{text}, and the key that adds most, {key}, {percent_words(fraction)}."
+        if key
+        else (f"{text}.")
+    )

@@ -1,0 +1,105 @@
+"""How rows make a word (SCIENCE 3)."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from engram_audio.structure.gate_row import GateRow
+from engram_audio.verdicts.words import (
+    INVALID,
+    NO_CONTROL,
+    NO_HEADS,
+    PROCEED,
+    STOP,
+    UNDECIDED,
+    WRONG_KEY_MEAN,
+)
+
+
+class Judged(NamedTuple):
+    """A word with the rows that made it and what stands in the way of another.
+
+    Attributes:
+        word: One of `verdicts.words.STRUCTURE_WORDS`.
+        deciding: The rows that made it so, the most telling first.
+        open: What would settle an UNDECIDED; empty elsewhere.
+    """
+
+    word: str
+    deciding: list[GateRow]
+    open: str = ""
+
+
+def word_of(
+    rows: Sequence[GateRow],
+    ruled_out: Mapping[str, GateRow | None],
+    has_heads: bool,
+    opposing_splits: str = "",
+) -> Judged:
+    """Make the word of a representation.
+
+    Args:
+        rows: Judged rows of the chosen key on every judged slice, and those of causality and
+            overlap. Empty where no candidate is valid.
+        ruled_out: Slices on which no candidate can add enough, each with its row of the heads'
+            gain; None where no head was trained.
+        has_heads: Whether the heads were run at all.
+        opposing_splits: How other split seeds speak against a PROCEED; empty where they do not.
+    """
+    below = [row for row in ruled_out.values() if row and row.outcome == "fail"]
+    if below:
+        return Judged(STOP, below)
+    above = [row for row in ruled_out.values() if row and row.outcome == "pass"]
+    if ruled_out and len(above) == len(ruled_out):
+        return Judged(WRONG_KEY_MEAN, above)
+    if ruled_out:
+        return _undecided_beside_heads(ruled_out)
+    invalid = [row for row in rows if row.outcome == "invalid"]
+    if invalid or not rows:
+        return Judged(INVALID, sorted(invalid, key=lambda row: bool(row.reason), reverse=True))
+    doubtful = [row for row in rows if row.outcome not in ("pass", None)]
+    if not doubtful:
+        return _proceed(rows, has_heads, opposing_splits)
+    if all(row.name == "overlap" and row.outcome == "undecided" for row in doubtful):
+        missing = "no overlap control" if "no overlap control" in doubtful[0].sentence else ""
+        word = NO_CONTROL if missing else UNDECIDED
+        return Judged(word, doubtful, "analyse the overlap control of this representation")
+    return Judged(UNDECIDED, _by_doubt(doubtful), _remedy(_by_doubt(doubtful)[0]))
+
+
+def _proceed(rows: Sequence[GateRow], has_heads: bool, opposing_splits: str) -> Judged:
+    weakest: dict[str, GateRow] = {}
+    for row in sorted(rows, key=lambda row: row.margin):
+        weakest.setdefault(row.name, row)
+    telling = list(weakest.values())
+    if opposing_splits:
+        return Judged(UNDECIDED, telling, opposing_splits)
+    return Judged(PROCEED if has_heads else NO_HEADS, telling)
+
+
+def _undecided_beside_heads(ruled_out: Mapping[str, GateRow | None]) -> Judged:
+    rows = [row for row in ruled_out.values() if row]
+    doubtful = [row for row in rows if row.outcome != "pass"]
+    if doubtful:
+        return Judged(UNDECIDED, doubtful, "more eval speakers or seeds for the heads' gain")
+    return Judged(
+        UNDECIDED, rows,
+        "run the prediction stage: no key can add enough, and only the heads can tell whether "
+        "anything beyond linear is there",
+    )  # fmt: skip
+
+
+def _by_doubt(rows: Sequence[GateRow]) -> list[GateRow]:
+    """Sort what stands in the way: what fails first, then what straddles."""
+    return sorted(rows, key=lambda row: (row.outcome != "fail", bool(row.reason)))
+
+
+def _remedy(row: GateRow) -> str:
+    if row.outcome == "fail":
+        return {
+            "transfer_loss": "more train speakers, or keys that shared structure reaches",
+            "causality": "a representation whose frames see no later sample",
+            "overlap": "a representation that overlaps less: its control carries the same",
+        }.get(row.name, "other keys: the chosen one surely falls short here")
+    if row.name == "transfer_loss":
+        return "more frames of known speakers, so that what may be lost is known"
+    return "more eval speakers"

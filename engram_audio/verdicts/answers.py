@@ -1,0 +1,219 @@
+"""The five questions of the chain, their answers from the stages' rows, and the headline.
+
+Beside them stand four probabilities that were written down before the first round, each with what
+this study found and its log score.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engram_audio.verdicts.chain import DIRECT, WORDS
+from engram_audio.verdicts.headline import (
+    NO,
+    OF_OUTCOME,
+    YES,
+    Answers,
+    Headline,
+    headline,
+)
+from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Judged, above, exact, judge
+from engram_audio.verdicts.row import NOT_RUN, VerdictRow
+from engram_audio.verdicts.words import INVALID, NO_HEADS, OF_STRUCTURE, PROCEED, STOP
+from engram_audio.verdicts.words import UNDECIDED as UNDECIDED_WORD
+
+STAGE = "chain"
+HEADLINE = "What does this study say?"
+EXPECTED = "What was expected beforehand?"
+GENERATION = "Does it help a generator at equal compute?"
+QUESTIONS = tuple(WORDS[name] for name in ("structure", "prediction", "memory", "rollout"))
+NEAREST_FIRST = (MET, UNDECIDED, NOT_MET)
+
+
+class Deciding(NamedTuple):
+    """The answer to one question with the row that it rests on; None where none does."""
+
+    answer: str
+    row: VerdictRow | None
+
+
+class Expected(NamedTuple):
+    """A probability that was written down before the first round.
+
+    Attributes:
+        words: What was expected.
+        probability: Of it.
+        of: Which answer settles it.
+    """
+
+    words: str
+    probability: float
+    of: str
+
+
+BEFOREHAND = (
+    Expected("context predicts", 0.55, "prediction"),
+    Expected("z_dyn is more predictable than the raw latents, in units of x", 0.65, "z_dyn"),
+    Expected("a lookup helps z_dyn", 0.45, "memory of z_dyn"),
+    Expected("the whole beats a generator like CALM", 0.25, "generation"),
+)
+
+
+def chain_rows(
+    rows: Sequence[VerdictRow], representation: str, lag_frames: int, states: Sequence[str] = ()
+) -> list[VerdictRow]:
+    """Return the headline, the five answers and what was expected.
+
+    Args:
+        rows: Rows of all stages.
+        representation: The deciding one.
+        lag_frames: Registered lag, of question 2.
+        states: Representations that are a z_dyn.
+    """
+    found = deciding_of(rows, representation, lag_frames)
+    answers = Answers(*(one.answer for one in found))
+    named = (*QUESTIONS, GENERATION)
+    links = [
+        _link(number, question, one, representation)
+        for number, (question, one) in enumerate(zip(named, found, strict=True), start=1)
+    ]
+    top = _headline_row(headline(answers), answers, representation)
+    return [top, *links, *_expected_rows(rows, answers, states)]
+
+
+def deciding_of(rows: Sequence[VerdictRow], representation: str, lag_frames: int) -> list[Deciding]:
+    """Return the answers to the five questions about the deciding representation, in order."""
+
+    def of(stage: str) -> list[VerdictRow]:
+        own = (representation, "") if stage == "structure" else (representation,)
+        return [
+            row
+            for row in rows
+            if row.stage == stage and row.question == WORDS[stage] and row.subject in own
+        ]
+
+    return [
+        _structure(of("structure")),
+        any_of([row for row in of("prediction") if is_delta_at(row, lag_frames)]),
+        any_of(of("memory")),
+        any_of(of("rollout")),
+        Deciding(NOT_RUN, None),  # no stage generates yet
+    ]
+
+
+def is_delta_at(row: VerdictRow, lag_frames: int) -> bool:
+    """Whether a row of the prediction stage is about the next step at a lag."""
+    return row.case == f"xₜ \N{MINUS SIGN} xₜ₋₁ at lag {lag_frames}"
+
+
+def any_of(rows: Sequence[VerdictRow]) -> Deciding:
+    """Return yes where any row is met, no where all are not met, with the row that says so."""
+    judged = [row for row in rows if row.outcome in OF_OUTCOME and row.outcome != NOT_RUN]
+    if not judged:
+        return Deciding(NOT_RUN, None)
+    for outcome in NEAREST_FIRST:
+        for row in judged:
+            if row.outcome == outcome:
+                return Deciding(OF_OUTCOME[outcome], row)
+    return Deciding(INVALID, judged[0])
+
+
+def _structure(rows: Sequence[VerdictRow]) -> Deciding:
+    found = next((row for row in rows if row.case in OF_STRUCTURE), None)
+    return Deciding(NOT_RUN, None) if found is None else Deciding(found.case, found)
+
+
+def _link(number: int, question: str, one: Deciding, representation: str) -> VerdictRow:
+    outcome = OF_STRUCTURE.get(one.answer) or _outcome_of(one.answer)
+    if one.row is None:
+        sentence = f"{one.answer}."
+        return VerdictRow(
+            STAGE, question, representation, str(number), Judged(outcome, ""), sentence
+        )
+    row = one.row
+    return row._replace(
+        stage=STAGE,
+        question=question,
+        case=str(number),
+        judged=Judged(outcome, row.reason),
+        sentence=f"{one.answer}. {row.sentence}",
+    )
+
+
+def _outcome_of(answer: str) -> str:
+    return next(outcome for outcome, word in OF_OUTCOME.items() if word == answer)
+
+
+def _headline_row(found: Headline, answers: Answers, representation: str) -> VerdictRow:
+    outcome = OF_STRUCTURE[found.word]
+    note = f" ({found.note})" if found.note else ""
+    parts = [f"{found.word}{note}: {_by(found)}"]
+    invalid = [number for number, answer in enumerate(answers, start=1) if answer == INVALID]
+    if invalid:
+        parts.append(f"The answer to {_listed(invalid)} is INVALID.")
+    if found.word == NO_HEADS:
+        parts.append("No density head was trained, so nothing tells what else there is.")
+    if found.opposites:
+        parts.append(f"The answer to {_listed(found.opposites)} says the opposite.")
+    absent = [number for number, answer in enumerate(answers, start=1) if answer == NOT_RUN]
+    if absent:
+        parts.append(f"Not run: {_listed(absent)}.")
+    return VerdictRow(
+        STAGE, HEADLINE, representation, found.word, Judged(outcome, found.note), " ".join(parts)
+    )
+
+
+def _by(found: Headline) -> str:
+    return f"question {found.question} decides." if found.question else "no question decides."
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return (
+        f"question {numbers[0]}"
+        if len(numbers) == 1
+        else ("questions " + ", ".join(str(number) for number in numbers))
+    )
+
+
+def _expected_rows(
+    rows: Sequence[VerdictRow], answers: Answers, states: Sequence[str]
+) -> list[VerdictRow]:
+    of_states = [
+        row
+        for row in rows
+        if row.stage == "memory" and row.question == WORDS["memory"] and row.subject in states
+    ]
+    generation = {PROCEED: YES, STOP: NO}.get(headline(answers).word, UNDECIDED_WORD)
+    found = {
+        "prediction": answers.prediction,
+        "z_dyn": _bound_beats_direct(rows),
+        "memory of z_dyn": any_of(of_states).answer,
+        "generation": NOT_RUN if answers.generation == NOT_RUN else generation,
+    }
+    return [_expected(one, found[one.of]) for one in BEFOREHAND]
+
+
+def _bound_beats_direct(rows: Sequence[VerdictRow]) -> str:
+    """Return whether a factoriser's bound on x surely beats the best direct predictor."""
+    asked = above(0.0)
+    found = [
+        row._replace(judged=judge(row.measured, asked)) for row in rows if row.question == DIRECT
+    ]
+    return any_of(found).answer
+
+
+def log_score(probability: float, answer: str) -> float:
+    """Return ln of the probability that was given to what happened; NaN where nothing did."""
+    if answer == YES:
+        return math.log(probability)
+    return math.log(1 - probability) if answer == NO else math.nan
+
+
+def _expected(one: Expected, answer: str) -> VerdictRow:
+    score = log_score(one.probability, answer)
+    told = f", log score {score:.2f}" if math.isfinite(score) else ""
+    sentence = f"{one.words[:1].upper()}{one.words[1:]}: expected with {one.probability:g}. "
+    return VerdictRow(
+        STAGE, EXPECTED, "", one.words, Judged(_outcome_of(answer), ""),
+        f"{sentence}This study: {answer}{told}.", exact(one.probability),
+    )  # fmt: skip

@@ -1,0 +1,25 @@
+"""The words of the structure stage's gate and of the headline."""
+
+from engram_audio.verdicts.judge import MET, NOT_MET
+from engram_audio.verdicts.judge import UNDECIDED as OPEN
+from engram_audio.verdicts.row import INVALID as INVALID_OUTCOME
+
+PROCEED, STOP, UNDECIDED, INVALID = "PROCEED", "STOP", "UNDECIDED", "INVALID"
+NO_HEADS = "PROCEED, heads not run"
+LAW_NOT_MEAN = "LAW, NOT MEAN"
+WRONG_KEY = "WRONG KEY"
+WRONG_KEY_MEAN = "WRONG KEY (mean only)"  # until a key's whole law is scored
+NO_CONTROL = "UNDECIDED (no overlap control)"
+STRUCTURE_WORDS = (
+    PROCEED, NO_HEADS, STOP, LAW_NOT_MEAN, WRONG_KEY, WRONG_KEY_MEAN, UNDECIDED, NO_CONTROL,
+    INVALID,
+)  # fmt: skip
+HELPS, COMPRESSES = "HELPS", "COMPRESSES"
+HELPS_UNTESTED = "HELPS, pathway not tested"
+NO_BENEFIT, HURTS = "NO BENEFIT", "HURTS"
+GENERATION_WORDS = (HELPS, HELPS_UNTESTED, COMPRESSES, NO_BENEFIT, HURTS, UNDECIDED, INVALID)
+# The outcome of the verdict table behind each word.
+OF_STRUCTURE = {
+    PROCEED: MET, NO_HEADS: MET, STOP: NOT_MET, LAW_NOT_MEAN: NOT_MET, WRONG_KEY: NOT_MET,
+    WRONG_KEY_MEAN: NOT_MET, UNDECIDED: OPEN, NO_CONTROL: OPEN, INVALID: INVALID_OUTCOME,
+}  # fmt: skip

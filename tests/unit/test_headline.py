@@ -1,0 +1,82 @@
+"""The headline of every combination of answers, against the sentences of the specification."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from engram_audio.verdicts.headline import (
+    POSSIBLE,
+    Answers,
+    headline,
+    truth_table,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def specified(answers: Answers) -> str:
+    """Return the word by the sentences of SCIENCE 12, read from the end of the chain."""
+    one, two, three, four, five = answers
+    if "INVALID" in answers:
+        return "INVALID"
+    decided_by_generation = {
+        "HELPS": "PROCEED", "COMPRESSES": "PROCEED", "NO BENEFIT": "STOP", "HURTS": "STOP",
+    }  # fmt: skip
+    if five in decided_by_generation:
+        return decided_by_generation[five]
+    if three == "yes":
+        return "UNDECIDED" if four == "no" else "PROCEED"
+    is_other_law = one.startswith("WRONG KEY") or one == "LAW, NOT MEAN"
+    if three == "no":
+        return one if is_other_law else "STOP"
+    if one == "STOP":
+        return "STOP" if two == "no" else "UNDECIDED"
+    return "UNDECIDED" if one == "not run" else one
+
+
+def test_every_combination_has_the_word_of_the_specification():
+    combinations = [Answers(*one) for one in itertools.product(*POSSIBLE)]
+    assert len(combinations) == 10 * 5 * 5 * 5 * 8
+    wrong = [one for one in combinations if headline(one).word != specified(one)]
+    assert not wrong, wrong[:5]
+
+
+def test_a_question_that_was_not_run_never_decides():
+    for one in itertools.product(*POSSIBLE):
+        answers = Answers(*one)
+        found = headline(answers)
+        if found.question:
+            assert answers[found.question - 1] != "not run"
+
+
+@pytest.mark.parametrize(
+    ("answers", "opposites"),
+    [
+        (Answers("PROCEED", "yes", "no"), (1, 2)),
+        (Answers("STOP", "no", "yes"), (1, 2)),
+        (Answers("STOP", "no", "undecided"), ()),
+        (Answers("PROCEED", "yes", "yes", "yes", "HURTS"), (1, 2, 3, 4)),
+        (Answers("PROCEED", "yes", "no", "not run", "HELPS"), (3,)),
+        (Answers("UNDECIDED", "yes", "no"), (2,)),
+    ],
+)
+def test_earlier_questions_that_say_the_opposite_are_named(
+    answers: Answers, opposites: tuple[int, ...]
+):
+    assert headline(answers).opposites == opposites
+
+
+def test_an_untested_pathway_does_not_decide():
+    answers = Answers("STOP", "no", "no", "not run", "HELPS, pathway not tested")
+    assert headline(answers).word == "STOP" and headline(answers).question == 3
+
+
+def test_what_a_memory_that_diverges_says():
+    found = headline(Answers("PROCEED", "yes", "yes", "no"))
+    assert (found.word, found.note) == ("UNDECIDED", "not in free running")
+
+
+def test_the_documents_hold_the_table_of_the_code():
+    page = (ROOT / "docs" / "headline.md").read_text(encoding="utf-8")
+    assert truth_table() in page, "copy the output of truth_table() into docs/headline.md"

@@ -35,8 +35,7 @@ EXCUSED = {
         Source
     """,
     "what tests compare the package with": """
-        ANSWERS eval_block first_frames gather_contexts imported_modules num_windows
-        overlap_frames raw_word
+        eval_block first_frames gather_contexts imported_modules num_windows
     """,
 }
 

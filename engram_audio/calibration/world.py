@@ -73,11 +73,6 @@ class World(ABC):
     speaker_sizes: SpeakerSizes = "equal"
 
     @property
-    def overlap_frames(self) -> int:
-        """How many neighbouring frames share samples of what they encode; 1 means none."""
-        return 1
-
-    @property
     def is_mean_linear(self) -> bool:
         """Whether E[delta | context] is linear in any context, so that no key adds to the mean."""
         return False

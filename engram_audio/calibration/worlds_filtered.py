@@ -223,11 +223,6 @@ class OverlapSymbols(FilteredSymbols):
     num_symbols: int = 4
     num_taps: int = 4
 
-    @property
-    def overlap_frames(self) -> int:
-        """See `World`."""
-        return self.num_taps
-
     @functools.cached_property
     def taps(self) -> np.ndarray:
         """See `FilteredSymbols`."""

@@ -232,11 +232,6 @@ class MovingAverage(LinearGaussian):
     num_dims: int = 16
     is_steady: bool = dataclasses.field(default=False, init=False)
 
-    @property
-    def overlap_frames(self) -> int:
-        """See `World`: two frames share an e_t."""
-        return 2
-
     @functools.cached_property
     def model(self) -> StateSpace:
         """See `LinearGaussian`; the state is (e_t, e_{t-1})."""

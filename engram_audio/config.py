@@ -186,7 +186,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_codecs(codecs, config.corpora, config.splits.seeds, plugin_names())
     check_roots(config.corpora, used_corpora(config))
     folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
-    check_speakers(rows, config.corpora, config.splits.eval_fraction, folds)
+    check_speakers(rows, config.corpora, config.splits, folds)
     check_decision(config.decision, config.structure, analysed)
     keys = config.calibration.worlds.judged_keys()
     check_keys("calibration.worlds.keys", keys, config.structure)

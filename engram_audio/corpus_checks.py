@@ -5,8 +5,13 @@ import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from engram_audio.corpus.config import CorpusSection, DemoSpeechCorpus, LibriSpeechCorpus
-from engram_audio.corpus.quota import count_eval_speakers
+from engram_audio.corpus.config import (
+    CorpusSection,
+    DemoSpeechCorpus,
+    LibriSpeechCorpus,
+    SplitsSection,
+)
+from engram_audio.corpus.quota import count_eval_speakers, count_select_speakers
 from engram_audio.latents.config import (
     CodecRepresentation,
     DerivedRepresentation,
@@ -48,7 +53,10 @@ def synthesized_roots(corpora: Mapping[str, CorpusSection]) -> list[Path]:
 
 
 def check_speakers(
-    rows: Rows, corpora: Mapping[str, CorpusSection], eval_fraction: float, folds: Mapping[str, int]
+    rows: Rows,
+    corpora: Mapping[str, CorpusSection],
+    splits: SplitsSection,
+    folds: Mapping[str, int],
 ) -> None:
     """Refuse a study whose settings fix too few speakers to train, to judge or to hold out.
 
@@ -57,18 +65,21 @@ def check_speakers(
     Args:
         rows: Used representations.
         corpora: All corpora by name.
-        eval_fraction: Share of speakers held out for eval.
+        splits: Shares of speakers that are held out.
         folds: Folds of train speakers of each representation that gets memories.
 
     Raises:
         ValueError: Names the key, what was found and the remedy.
     """
     for name in rows:
-        num_train = _count_train_speakers(rows, name, corpora, eval_fraction)
+        num_train = _count_train_speakers(rows, name, corpora, splits.eval_fraction)
+        if num_train is None:
+            continue
+        num_fitted = num_train - count_select_speakers(num_train, splits.select_fraction)
         num_folds = folds.get(name, 0)
-        if num_train is not None and num_train < num_folds:
+        if num_fitted < num_folds:
             raise ValueError(
-                f"memory.num_folds: {num_train} train speakers of {name} cannot be held out in "
+                f"memory.num_folds: {num_fitted} fitted speakers of {name} cannot be held out in "
                 f"{num_folds} folds; lower it"
             )
 

@@ -29,7 +29,8 @@ VIEWED: Mapping[str, type[Viewed]] = {
 }  # sections with views among their values
 PLAIN = (
     "views", "splits", "representations.extraction", "representations.surrogates",
-    "prediction.nulls", "factorizer.health", "factorizer.evaluation", "memory.controls",
+    "prediction.nulls", "prediction.ridge_mixture", "factorizer.health", "factorizer.evaluation",
+    "memory.controls",
     "memory.verdict", "comparison.reconstruction", "rollout.bars",
     "statistics", "calibration.worlds", "calibration.power", "calibration.sabotage", "report",
 )  # fmt: skip

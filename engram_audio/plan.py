@@ -61,7 +61,9 @@ class Plan:
         )
         self.structure = StructurePlan(config.structure, self.latents)
         self.calibration = CalibrationPlan(families, self.latents, self.structure)
-        self.prediction = PredictionPlan(config.prediction, self.latents)
+        self.prediction = PredictionPlan(
+            config.prediction, self.latents, config.decision.representation
+        )
         self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
         self.comparison = ComparisonPlan(
             config.comparison, self.codecs, self.latents, self.prediction

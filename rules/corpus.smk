@@ -147,7 +147,7 @@ rule assign_shards:
 
 
 rule make_splits:
-    """Speaker-disjoint train and eval, and val within the train speakers."""
+    """Speaker-disjoint train, select and eval, and val within the fitted speakers."""
     input:
         settings=settings("make_splits", section="splits"),
         utterances="<results>/corpus/{corpus}/utterances.parquet",

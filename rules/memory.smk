@@ -155,7 +155,7 @@ rule train_matched:
 
 
 rule evaluate_memory:
-    """Score a memory and all its controls on the same frames of val and eval."""
+    """Score a memory and all its controls on the same frames of every part but train."""
     input:
         settings=settings(
             "evaluate_memory",

@@ -17,6 +17,7 @@ if ANALYSIS_IS_LOCAL:
     localrules:
         fit_linear_nulls,
         fit_marginal,
+        fit_ridge_mixture,
         evaluate_nulls,
 
 
@@ -47,7 +48,7 @@ rule fit_linear_nulls:
 
 
 rule fit_marginal:
-    """Fit a head's family without context, grown until val stops improving."""
+    """Fit a head's family without context, grown until the choice part stops improving."""
     input:
         settings=settings(
             "fit_marginal",
@@ -74,6 +75,33 @@ rule fit_marginal:
         files=files,
     shell:
         "python -m engram_audio.steps.fit_marginal {params.files} >{log:q} 2>&1"
+
+
+rule fit_ridge_mixture:
+    """Fit the null with the ridge's mean and a static mixture of its residuals."""
+    input:
+        settings=settings(
+            "fit_ridge_mixture", section="prediction", null_section="prediction.ridge_mixture"
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+    output:
+        ridge_mixture="<results>/prediction/{representation}/ridge_mixture/seed-{seed}/ridge_mixture.safetensors",
+    log:
+        "<logs>/prediction/{representation}/ridge_mixture/seed-{seed}.log",
+    benchmark:
+        "<benchmarks>/prediction/{representation}/ridge_mixture/seed-{seed}.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(16000),
+        runtime=growing("4h"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.fit_ridge_mixture {params.files} >{log:q} 2>&1"
 
 
 rule train_density:
@@ -111,7 +139,7 @@ rule train_density:
 
 
 rule evaluate_density:
-    """Score one head at one lag on train, val and eval, and roll its mean out."""
+    """Score one head at one lag on every part, and roll its mean out."""
     input:
         settings=settings(
             "evaluate_density", section="prediction", evaluation_section="prediction.evaluation"
@@ -154,6 +182,7 @@ rule evaluate_nulls:
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         marginals=PLAN.prediction.marginals,
+        ridge_mixture="<results>/prediction/{representation}/ridge_mixture/seed-{seed}/ridge_mixture.safetensors",
         splits=PLAN.latents.first_splits,
         shards=PLAN.latents.shards,
         decoder=PLAN.latents.decoder_weights,

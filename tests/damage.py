@@ -119,7 +119,7 @@ def _state() -> TrainingState:
     return TrainingState(
         step=70, weights={"w": tensor()}, moments={"w.exp_avg": tensor()},
         best_weights={"w": tensor()}, best_score=1.25, best_step=60, num_since_best=1,
-        loss_sum=0.5, loss_count=2, history=[{"step": 10.0, "val_score": 1.25}],
+        loss_sum=0.5, loss_count=2, history=[{"step": 10.0, "held_out_score": 1.25}],
     )  # fmt: skip
 
 

@@ -82,31 +82,32 @@ def structure_row(
     representation: str, key: str, size: int, lag: int, slice_name: str, part: str,
 ) -> dict[str, Any]:  # fmt: skip
     """Return one row."""
-    gain = 0.012 * np.log2(size) / lag * (0.5 if "--" in representation else 1)
-    ratio = 1 - gain + generator.normal(scale=0.002)
-    floor = 1 - 0.045 * np.log2(size)
+    added = 0.012 * np.log2(size) / lag * (0.0 if "--" in representation else 1)
+    added += generator.normal(scale=0.002)
+    attainable = 0.045 * np.log2(size)
     half = 0.004 + 0.004 * generator.random()
-    explained = (1 - ratio) / (1 - floor)
+    fraction, ratio = added / attainable, 1 - 1.5 * added
+    known = {
+        "ratio": (ratio, half), "explained": (1.5 * added, half), "linear_r2": (0.3, half),
+        "added": (added, half), "attainable": (attainable, half),
+        "added_fraction": (fraction, 3 * half), "added_nats_per_frame": (16 * added, 2 * half),
+        "added_bits_per_s": (288 * added, 36 * half), "transfer_loss": (0.05, 0.07),
+        "key_information_nats_per_frame": (0.4, half),
+        "control_permuted": (generator.normal(scale=0.002), 0.006),
+        "control_swapped": (generator.normal(scale=0.002), 0.007),
+        **{f"added_{name}": (0.0, half) for name in SURROGATES},
+    }  # fmt: skip
+    intervals = {
+        f"{name}{end}": value + sign * width
+        for name, (value, width) in known.items()
+        for end, sign in (("", 0), ("_low", -1), ("_high", 1))
+    }
     return {
         "representation": representation, "split_seed": 0, "key": key, "codebook_size": size,
         "lag_frames": lag, "slice": slice_name, "subspace": "all", "part": part, "status": "ok",
-        "ratio": ratio, "ratio_low": ratio - half, "ratio_high": ratio + half, "floor": floor,
-        "explained_fraction": explained, "explained_fraction_low": explained - 3 * half,
-        "explained_fraction_high": explained + 3 * half,
-        **{f"explained_fraction_{name}": explained * 0.4 for name in SURROGATES},
-        "ratio_best_surrogate": 1 - gain * 0.4,
-        "advantage": 0.6 * explained, "advantage_low": 0.6 * explained - 3 * half,
-        "advantage_high": 0.6 * explained + 3 * half,
-        "control_permuted": 1 + generator.normal(scale=0.002),
-        "control_permuted_low": 0.994, "control_permuted_high": 1.006,
-        "control_swapped": 1 + generator.normal(scale=0.002),
-        "control_swapped_low": 0.993, "control_swapped_high": 1.007,
-        "transfer_loss": 0.05, "transfer_loss_low": -0.02, "transfer_loss_high": 0.12,
-        "nats_per_frame": 16 * gain, "nats_per_frame_low": 14 * gain,
-        "nats_per_frame_high": 18 * gain,
-        "bits_per_s": 288 * gain, "bits_per_s_low": 250 * gain, "bits_per_s_high": 330 * gain,
-        "bits_used_fraction": 0.95, "ratio_own_means_df_corrected": ratio,
-        "excluded_mass": 0.01, "num_speakers": NUM_SPEAKERS, "num_frames": 6000,
+        **intervals, "bits_used_fraction": 0.95, "excluded_mass": 0.01,
+        "oracle_excluded_mass": 0.01, "cost_of_fitting": 0.002, "num_effective_speakers": 40.0,
+        "largest_speaker_share": 0.05, "num_speakers": NUM_SPEAKERS, "num_frames": 6000,
     }  # fmt: skip
 
 
@@ -296,13 +297,13 @@ def _frames(generator: np.random.Generator, utterance_id: str) -> dict[str, pd.D
         "speakers": speakers_table(generator),
         "corpus": pd.DataFrame(
             {
-                "corpus": ["demo_speech"] * 3,
-                "split_seed": [0] * 3,
-                "split": ["train", "val", "eval"],
-                "num_speakers": [22, 22, NUM_SPEAKERS],
-                "num_utterances": [240, 24, 120],
-                "hours": [0.41, 0.04, 0.2],
-                "num_frames": [18400, 1900, 9000],
+                "corpus": ["demo_speech"] * 4,
+                "split_seed": [0] * 4,
+                "split": ["train", "val", "select", "eval"],
+                "num_speakers": [18, 18, 4, NUM_SPEAKERS],
+                "num_utterances": [240, 24, 48, 120],
+                "hours": [0.41, 0.04, 0.08, 0.2],
+                "num_frames": [18400, 1900, 3700, 9000],
             }
         ),
         "exclusions": pd.DataFrame(

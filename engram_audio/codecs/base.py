@@ -32,7 +32,7 @@ class Codec(abc.ABC):
         nominal_frame_rate_hz: The rate the checkpoint states; None where it states none.
         bits_per_s: Bits of one second; None where nothing states them.
         bits_are: `quantised`: they name the latents. `posterior_kl`: what latents drawn from the
-            posterior cost on val; the posterior means that are used hold more.
+            posterior cost on select; the posterior means that are used hold more.
     """
 
     sample_rate_hz: int

@@ -1,4 +1,4 @@
-"""Has a trained codec collapsed? What val says about its latents and its reconstruction.
+"""Has a trained codec collapsed? What held-out speech says of latents and reconstruction.
 
 Shapes: N frames, D dimensions, V values of a spectrum.
 """
@@ -17,7 +17,7 @@ ACTIVE_NATS = 0.05  # a dimension above this rate is in use
 
 
 class HealthSums:
-    """Running sums over val batches."""
+    """Running sums over held-out batches."""
 
     def __init__(self) -> None:
         """Start with nothing."""
@@ -45,11 +45,11 @@ class HealthSums:
             FloatingPointError: A latent is not finite.
         """
         if self._means is None:
-            raise FloatingPointError("val has no latent")
+            raise FloatingPointError("held-out speech has no latent")
         covariance = self._means.covariance()
         kl = self._kl / self._means.count
         if not (np.isfinite(covariance).all() and np.isfinite(kl).all()):
-            raise FloatingPointError("the latents of val are not finite")
+            raise FloatingPointError("the latents of held-out speech are not finite")
         return {
             "rate_nats": float(kl.sum()),
             "rate_bits_per_s": float(kl.sum()) * frame_rate_hz / LN2,

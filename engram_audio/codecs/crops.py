@@ -1,4 +1,4 @@
-"""Crops of train and val recordings, and which utterances fit into memory.
+"""Crops of train and held-out recordings, and which utterances fit into memory.
 
 Shapes: U recordings, R rows of one (samples, or frames of V values), B crops, C rows of a crop.
 """

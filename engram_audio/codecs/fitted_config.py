@@ -87,7 +87,7 @@ class MelPcaCodecSettings(MelStackSettings):
 
 
 class CodecHealthSettings(Section):
-    """When a trained codec counts as collapsed, measured on val."""
+    """When a trained codec counts as collapsed, measured on select."""
 
     minimum_effective_rank: Share = Field(
         description="Effective rank of the latents, as a share of num_dims."
@@ -212,8 +212,8 @@ class VaeCodecSettings(TrainedCodecSettings):
     )
     loss: VaeLossSettings
     keeps: Literal["best", "last"] = Field(
-        description="Weights that are kept: those of the best reconstruction plus rate on val, or "
-        "the last, as adversarial training improves what that score does not see."
+        description="Weights that are kept: those of the best reconstruction plus rate on select, "
+        "or the last, as adversarial training improves what that score does not see."
     )
 
     @model_validator(mode="after")

@@ -43,12 +43,12 @@ class MelVaeTask:
         settings: MelVaeCodecSettings,
         codec: MelVae,
         train: Crops,
-        val: Crops,
+        choice: Crops,
         device: torch.device,
     ) -> None:
         self.model = MelVaeModule(codec).to(device)
         self._settings, self._device = settings, device
-        self._train, self._val = train, val
+        self._train, self._choice = train, choice
         self.frames_per_item = settings.crop_frames
         self.details: dict[str, float] = {}
 
@@ -75,15 +75,15 @@ class MelVaeTask:
         return distortion + beta * rate
 
     def validate(self) -> float:
-        """Return the same on val with the full beta; leaves rate and health in `details`."""
+        """Return the same on the choice part with the full beta; fills `details`."""
         settings, codec = self._settings, self.model.codec
         sums, error, count = HealthSums(), 0.0, 0
         most = settings.recipe.maximum_validation_frames // settings.crop_frames
         size = max(settings.recipe.batch_frames // settings.crop_frames, 1)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # the same noise at every validation
-            for numbers in self._val.spread(most, size):
-                stacks = self._val.fixed(numbers).to(self._device)
+            for numbers in self._choice.spread(most, size):
+                stacks = self._choice.fixed(numbers).to(self._device)
                 posterior = codec.encode(stacks)
                 found = squared_errors(codec, stacks, posterior.sample())
                 error += float(found.double().sum())
@@ -138,7 +138,7 @@ def frame_statistics(stacks: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarr
 def build_task(
     settings: MelVaeCodecSettings,
     train: Iterable[np.ndarray],
-    val: Iterable[np.ndarray],
+    choice: Iterable[np.ndarray],
     device: torch.device,
 ) -> MelVaeTask:
     """Build an untrained codec with its data (the trainers' entry point).
@@ -146,7 +146,7 @@ def build_task(
     Args:
         settings: The codec's section.
         train: Waveforms of train utterances at the settings' rate.
-        val: Waveforms of val utterances.
+        choice: Waveforms of the choice part.
         device: Where to train.
 
     Raises:
@@ -155,8 +155,8 @@ def build_task(
     analysis = analysis_of(settings)
     train_stacks = [log_mel_stacks(waveform, analysis) for waveform in train]
     train_crops = Crops(train_stacks, settings.crop_frames, "train")
-    val_stacks = [log_mel_stacks(waveform, analysis) for waveform in val]
-    val_crops = Crops(val_stacks, settings.crop_frames, "val")
+    choice_stacks = [log_mel_stacks(waveform, analysis) for waveform in choice]
+    choice_crops = Crops(choice_stacks, settings.crop_frames, "held-out")
     mean, scale = frame_statistics(train_stacks)
     codec = MelVae(settings, torch.from_numpy(mean), torch.from_numpy(scale))
-    return MelVaeTask(settings, codec, train_crops, val_crops, device)
+    return MelVaeTask(settings, codec, train_crops, choice_crops, device)

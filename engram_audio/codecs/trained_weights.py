@@ -65,7 +65,7 @@ class Weights(NamedTuple):
     Attributes:
         path: The file.
         tensors: By name.
-        bits_per_s: KL of the posterior on val that training left in the header, bits/s.
+        bits_per_s: KL of the posterior on select that training left in the header, bits/s.
     """
 
     path: Path

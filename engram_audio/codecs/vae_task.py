@@ -63,11 +63,11 @@ class VaeTask:
     """Reconstruction, rate and, after the warm-up, the adversarial game."""
 
     def __init__(
-        self, settings: VaeCodecSettings, train: Crops, val: Crops, device: torch.device
+        self, settings: VaeCodecSettings, train: Crops, choice: Crops, device: torch.device
     ) -> None:
         self.model = VaeModule(settings).to(device)
         self._settings, self._device = settings, device
-        self._train, self._val = train, val
+        self._train, self._choice = train, choice
         self._mean_mel: np.ndarray | None = None
         self.frames_per_item = settings.crop_frames
         self.details: dict[str, float] = {}
@@ -128,9 +128,9 @@ class VaeTask:
         """
         settings, codec = self._settings, self.model.codec
         sums, spectral, waveform, count = HealthSums(), 0.0, 0.0, 0
-        mean_mel = self._val_mean_mel()
+        mean_mel = self._choice_mean_mel()
         for numbers in self._batches():
-            clean = self._val.fixed(numbers).to(self._device)
+            clean = self._choice.fixed(numbers).to(self._device)
             posterior = codec.encode(clean)
             decoded = codec.decode(posterior.mean)
             spectral += float(self._spectral(decoded, clean)) * len(numbers)
@@ -153,7 +153,7 @@ class VaeTask:
     def _batches(self) -> list[list[int]]:
         recipe, frames = self._settings.recipe, self.frames_per_item
         size = max(recipe.batch_frames // frames, 1)
-        return self._val.spread(recipe.maximum_validation_frames // frames, size)
+        return self._choice.spread(recipe.maximum_validation_frames // frames, size)
 
     def _mels(self, waveforms: Tensor) -> list[np.ndarray]:
         rate = self._settings.sample_rate_hz
@@ -168,12 +168,14 @@ class VaeTask:
         return [log_mel(waveform, analysis) for waveform in waveforms.cpu().numpy()]
 
     def _val_mean_mel(self) -> np.ndarray:
-        """Return the mean log-mel spectrum of val, shape [N]: the best constant, known only here.
+        """Return the mean log-mel spectrum of the choice part, shape [N]: the best constant.
 
         It favours the mean, so a codec that beats it is not let off.
         """
         if self._mean_mel is None:
-            mels = [mel for batch in self._batches() for mel in self._mels(self._val.fixed(batch))]
+            mels = [
+                mel for batch in self._batches() for mel in self._mels(self._choice.fixed(batch))
+            ]
             self._mean_mel = np.asarray(np.concatenate(mels).mean(axis=0, dtype=np.float64))
         return self._mean_mel
 
@@ -181,7 +183,7 @@ class VaeTask:
 def build_task(
     settings: VaeCodecSettings,
     train: Iterable[np.ndarray],
-    val: Iterable[np.ndarray],
+    choice: Iterable[np.ndarray],
     device: torch.device,
 ) -> VaeTask:
     """Build an untrained codec with its data (the trainers' entry point).
@@ -189,7 +191,7 @@ def build_task(
     Args:
         settings: The codec's section.
         train: Waveforms of train utterances at the settings' rate.
-        val: Waveforms of val utterances.
+        choice: Waveforms of the choice part.
         device: Where to train.
 
     Raises:
@@ -197,5 +199,5 @@ def build_task(
     """
     crop_samples = settings.crop_frames * settings.hop_samples
     train_crops = Crops(list(train), crop_samples, "train")
-    val_crops = Crops(list(val), crop_samples, "val")
-    return VaeTask(settings, train_crops, val_crops, device)
+    choice_crops = Crops(list(choice), crop_samples, "held-out")
+    return VaeTask(settings, train_crops, choice_crops, device)

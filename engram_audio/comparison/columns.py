@@ -1,6 +1,7 @@
 """The published tables of codecs side by side."""
 
 from engram_audio.artifacts.columns import Column, Table
+from engram_audio.corpus.columns import CHOSEN_ON
 
 NAME = Column("representation", "Name of the representation.", title="Representation",
               is_text=True)  # fmt: skip
@@ -13,11 +14,12 @@ BITS = Column("bits_per_s", "Bits of the latents of a second, see rate_kind. Emp
               "bits/s", "Bits")  # fmt: skip
 RATE_KIND = Column(
     "rate_kind", "`quantised`: bits that name the latents, stated by the codec. `posterior_kl`: "
-    "the KL of a trained codec on val, what latents drawn from its posterior cost. The posterior "
-    "means that are compared hold more, so it bounds nothing. `capacity_bound`: the most that the "
-    "noisy channel passes, rate · ½ log2 det(I + C / n²) with C the correlations of the train "
-    "frames, or the source's bits where these are fewer. Resampling and noise keep the source's "
-    "where it is a bound. Permuted and truncated audio has no KL.", title="which are", is_text=True,
+    "the KL of a trained codec on select, what latents drawn from its posterior cost. The "
+    "posterior means that are compared hold more, so it bounds nothing. `capacity_bound`: the most "
+    "that the noisy channel passes, rate · ½ log2 det(I + C / n²) with C the correlations of the "
+    "train frames, or the source's bits where these are fewer. Resampling and noise keep the "
+    "source's where it is a bound. Permuted and truncated audio has no KL.",
+    title="which are", is_text=True,
 )  # fmt: skip
 DISTANCE = Column("log_mel_l1", "Log-mel distance (natural log) of decoded speech at 16 kHz, after "
                   "the codec's cold start, mean over utterances.", "nat", "Log-mel distance",
@@ -26,9 +28,9 @@ STOI = Column("stoi", "Intelligibility of decoded speech, at most 1.", title="ST
               has_interval=True)  # fmt: skip
 PESQ = Column("pesq", "Wideband PESQ of decoded speech, at most 4.64.", title="PESQ",
               has_interval=True)  # fmt: skip
-PREDICTOR = Column("predictor", "Best predictor on val: heads, and nulls but `speaker_ar1`, which "
-                   "reads other utterances.", is_text=True)  # fmt: skip
-MARGINAL = Column("marginal", "Best law without context on val.", is_text=True)
+PREDICTOR = Column("predictor", "Best predictor on `chosen_on`: heads, and nulls that know "
+                   "the past only.", is_text=True)  # fmt: skip
+MARGINAL = Column("marginal", "Best law without context on `chosen_on`.", is_text=True)
 NATS = Column("information_nats_per_s", "Mean NLL of the marginal less the predictor's: a lower "
               "bound of what the past tells of a frame.", "nats/s", "Information",
               has_interval=True)  # fmt: skip
@@ -64,14 +66,15 @@ CODECS = Table(
         DISTANCE, STOI, PESQ,
         Column("absent_metrics", "Metrics whose library was not installed "
                "(`pip install .[quality]`). They are left empty.", is_text=True),
-        PREDICTOR, MARGINAL,
-        Column("head", "Best head on val.", is_text=True),
-        Column("best_null", "Best null on val.", is_text=True),
+        CHOSEN_ON, PREDICTOR, MARGINAL,
+        Column("head", "Best head on `chosen_on`.", is_text=True),
+        Column("best_null", "Best null on `chosen_on`, of those that know the past only.",
+               is_text=True),
         Column("num_frames", "Frames scored.", "frames"),
         NATS, INFORMATION,
         Column("gain_nats_per_s", "Mean NLL of the best null less the best head's.", "nats/s",
                has_interval=True),
-        Column("gain_bits_per_s", "Best head less the best null, both chosen on val.", "bits/s",
+        Column("gain_bits_per_s", "Best head less the best null, both of `chosen_on`.", "bits/s",
                "Beyond the best null", has_interval=True),
         Column("added_key", "The key that was chosen for this representation.", is_text=True),
         Column("added_lag_s", "The registered lag in seconds. It is registered in frames.",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.parts import EVAL
 from engram_audio.densities.comparison import (
     Cell,
     SumTable,
@@ -19,8 +20,7 @@ from engram_audio.densities.comparison import (
 from engram_audio.stats.estimate import Estimate, paired_quotient
 
 LAG, EVENT = 1, "position"
-SPEAKER_NULL = "speaker_ar1"  # reads the speaker's other utterances: more than the past
-VAL, EVAL = Cell(LAG, EVENT, "val", "all"), Cell(LAG, EVENT, "eval", "all")
+EVAL_CELL = Cell(LAG, EVENT, EVAL, "all")
 
 
 class Information(NamedTuple):
@@ -28,12 +28,14 @@ class Information(NamedTuple):
 
     Attributes:
         information: Nats per frame of the best predictor (heads and nulls that read the past only,
-            chosen on val) over the best law without context; a lower bound of what the past tells.
-        gain: Nats per frame of the best head over the best null, both chosen on val.
+            chosen before eval) over the best law without context; a lower bound of what the past
+            tells.
+        gain: Nats per frame of the best head over the best null, both chosen before eval.
         predictor: The best predictor.
         head: The best head.
         marginal: The best law without context.
         null: The best null.
+        chosen_on: The part that all of these were chosen on.
         speakers: Speaker ids behind the influences, sorted, [S].
         num_frames: Frames scored.
     """
@@ -44,6 +46,7 @@ class Information(NamedTuple):
     head: str
     marginal: str
     null: str
+    chosen_on: str
     speakers: list[str]
     num_frames: int
 
@@ -70,21 +73,22 @@ def measure(scores: pd.DataFrame, heads: Sequence[str]) -> Information | None:
     baselines = choose_baselines(table, heads, LAG, EVENT)
     if baselines is None:
         return None
-    own = [head for head in heads if table.sums(head, VAL) is not None]
-    nulls = [name for name in table.null_names(heads, LAG, EVENT) if name != SPEAKER_NULL]
-    predictor = strongest_null(table, [*own, *nulls], VAL)
-    head = strongest_null(table, own, VAL)
+    choice = table.choice_cell(LAG, EVENT)
+    own = [head for head in heads if table.sums(head, choice) is not None]
+    predictor = strongest_null(table, [*own, *table.past_nulls(heads, LAG, EVENT)], choice)
+    head = strongest_null(table, own, choice)
     if predictor is None:
         return None
-    count = table.column(predictor, EVAL, "num_frames")
-    chosen = (scores["part"] == "eval") & (scores["slice"] == "all") & (scores["event"] == EVENT)
+    count = table.column(predictor, EVAL_CELL, "num_frames")
+    chosen = (scores["part"] == EVAL) & (scores["slice"] == "all") & (scores["event"] == EVENT)
     return Information(
-        gain(table, predictor, baselines.marginal, EVAL),
-        None if head is None else gain(table, head, baselines.best, EVAL),
+        gain(table, predictor, baselines.marginal, EVAL_CELL),
+        None if head is None else gain(table, head, baselines.best, EVAL_CELL),
         predictor,
         head or "",
         baselines.marginal,
         baselines.best,
+        table.choice_part,
         sorted(scores.loc[chosen, "speaker_id"].unique()),
         0 if count is None else int(count.sum()),
     )

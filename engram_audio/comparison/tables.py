@@ -158,11 +158,15 @@ def _information(row: Row) -> dict[str, Any]:
     information = None if measured is None else measured.information
     gain = None if measured is None else measured.gain
     names = (
-        {"predictor": "", "marginal": "", "head": "", "best_null": "", "num_frames": 0}
+        {
+            "chosen_on": "", "predictor": "", "marginal": "", "head": "", "best_null": "",
+            "num_frames": 0,
+        }
         if measured is None
         else {
-            "predictor": measured.predictor, "marginal": measured.marginal, "head": measured.head,
-            "best_null": measured.null, "num_frames": measured.num_frames,
+            "chosen_on": measured.chosen_on, "predictor": measured.predictor,
+            "marginal": measured.marginal, "head": measured.head, "best_null": measured.null,
+            "num_frames": measured.num_frames,
         }
     )  # fmt: skip
     return {

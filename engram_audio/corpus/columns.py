@@ -2,6 +2,12 @@
 
 from engram_audio.artifacts.columns import Column, Table
 
+CHOSEN_ON = Column("chosen_on", "Part that the row's choices were made on: select, whole speakers "
+                   "that nothing was fitted on, or val where a study of fewer than 16 train "
+                   "speakers has no select.", title="Chosen on", is_text=True)  # fmt: skip
+PART = Column("part", "val: other utterances of fitted speakers. select: speakers that choices are "
+              "made on. eval: speakers never seen. train, where it stands: a thinned share, in "
+              "whole utterances.", title="Part", is_text=True)  # fmt: skip
 CORPUS = Table(
     "corpus",
     "corpus (split `all`), part of one of its splits, or representation of it",
@@ -10,8 +16,9 @@ CORPUS = Table(
         Column("representation", "Name of the representation. Empty in rows of a corpus.",
                title="Representation", is_text=True),
         Column("split_seed", "Seed of the speaker-disjoint split.", title="Split"),
-        Column("split", "Part of the split. eval holds speakers that nothing was fitted on, "
-               "speakers of val are those of train.", title="Part", is_text=True),
+        Column("split", "Part of the split. select and eval hold speakers that nothing was "
+               "fitted on, speakers of val are those of train. Choices are made on select, or on "
+               "val where select has no speaker.", title="Part", is_text=True),
         Column("num_speakers", "Speakers.", title="Speakers"),
         Column("num_female_speakers", "Speakers whose sex is given as F.", "speakers", "Female"),
         Column("num_male_speakers", "Speakers whose sex is given as M.", "speakers", "Male"),

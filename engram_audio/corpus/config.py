@@ -93,7 +93,7 @@ CorpusSection = Annotated[
 
 
 class SplitsSection(Section):
-    """Speaker-disjoint train / eval, and an utterance hold-out `val` within train speakers."""
+    """Speaker-disjoint train, select and eval, and utterances `val` of fitted speakers."""
 
     # Only says which splits exist: left out of the frozen section, so that one more seed splits
     # nothing again.
@@ -107,5 +107,12 @@ class SplitsSection(Section):
         description="Share of speakers held out for eval (LibriSpeech: 51 of 251)."
     )
     val_fraction: InnerShare = Field(
-        lt=0.5, description="Share of each train speaker's utterances held out as val."
+        lt=0.5,
+        description="Share of each fitted speaker's utterances held out as val: the known speakers "
+        "of transfer.",
+    )
+    select_fraction: InnerShare = Field(
+        lt=0.5,
+        description="Share of the train speakers that every choice is made on, at least 4. With "
+        "fewer than 16 train speakers choices are made on val.",
     )

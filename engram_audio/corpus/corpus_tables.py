@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
-
-SPLITS = ("train", "val", "eval")
+from engram_audio.corpus.parts import PARTS
 
 
 def corpus_rows(
@@ -40,7 +39,7 @@ def corpus_rows(
                 "split": name,
                 **_counts(utterances.loc[part == name]),
             }
-            for name in SPLITS
+            for name in PARTS
         ]
     return rows
 

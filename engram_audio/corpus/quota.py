@@ -3,6 +3,10 @@
 import math
 
 MINIMUM_SPEAKERS = 2  # of train, and of eval: one speaker is no sample of speakers
+# SCIENCE 1: choices on fewer than four speakers are noise, and a study of fewer than 16 train
+# speakers cannot spare four.
+MINIMUM_SELECT_SPEAKERS = 4
+TRAIN_SPEAKERS_TO_SELECT = 16
 
 
 def round_half_up(value: float) -> int:
@@ -28,3 +32,10 @@ def count_eval_speakers(num_speakers: int, eval_fraction: float) -> int:
             f"{MINIMUM_SPEAKERS}; {remedy}"
         )
     return num_eval
+
+
+def count_select_speakers(num_train: int, select_fraction: float) -> int:
+    """Return how many of the train speakers are kept for choices: 0 where they are too few."""
+    if num_train < TRAIN_SPEAKERS_TO_SELECT:
+        return 0
+    return max(MINIMUM_SELECT_SPEAKERS, round_half_up(select_fraction * num_train))

@@ -1,38 +1,48 @@
-"""Speaker-disjoint train and eval, and a val hold-out within the train speakers (SCIENCE 1)."""
+"""Speaker-disjoint train, select and eval, and val within the fitted speakers (SCIENCE 1)."""
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from engram_audio.corpus.identities import require_distinct
-from engram_audio.corpus.quota import MINIMUM_SPEAKERS, count_eval_speakers, round_half_up
+from engram_audio.corpus.parts import EVAL, PARTS, SELECT, TRAIN, VAL
+from engram_audio.corpus.quota import (
+    MINIMUM_SPEAKERS,
+    count_eval_speakers,
+    count_select_speakers,
+    round_half_up,
+)
 from engram_audio.corpus.utterances import seconds_by_speaker
 from engram_audio.errors import InputError
 from engram_audio.numerics.seeds import named_generator
 
-SPLITS = ("train", "val", "eval")
 SPLIT_COLUMNS = ("utterance_id", "speaker_id", "split")
 HINT_COLUMN = "split_hint"  # corpora that know their eval speakers (planted worlds) bring it
 
 
 def make_splits(
-    utterances: pd.DataFrame, eval_fraction: float, val_fraction: float, seed: int
+    utterances: pd.DataFrame,
+    eval_fraction: float,
+    val_fraction: float,
+    select_fraction: float,
+    seed: int,
 ) -> pd.DataFrame:
     """Split utterances; the result depends on the set of rows and the seed, not on row order.
 
     Eval speakers are drawn by sex in proportion, and within a sex one from each of as many blocks
     of similar minutes as there are eval speakers to draw. Where the table has a `split_hint` of
-    train or eval, that fixes the eval speakers and only val is drawn. Val is drawn from each train
-    speaker's utterances on its own: `val_fraction` of them rounded, at least one where there are
-    two.
+    train or eval, that fixes the eval speakers. Select speakers are drawn among the others in the
+    same way; there are none where the others are too few. Val is drawn from each fitted speaker's
+    utterances on its own: `val_fraction` of them rounded, at least one where there are two.
 
     Args:
         utterances: Columns utterance_id, speaker_id, sex, duration_s, optionally split_hint.
         eval_fraction: Share of the speakers.
-        val_fraction: Share of each train speaker's utterances.
+        val_fraction: Share of each fitted speaker's utterances.
+        select_fraction: Share of the train speakers, see `count_select_speakers`.
         seed: Split seed.
 
     Returns:
@@ -46,23 +56,26 @@ def make_splits(
     speaker_of = _speaker_of_utterance(utterances)
     held_out = _hinted_speakers(utterances)
     if held_out is None:
-        held_out = _draw_speakers(utterances, eval_fraction, seed)
+        held_out = _draw_eval(utterances, eval_fraction, seed)
+    chosen_on = _draw_select(utterances, held_out, select_fraction, seed)
     identities: dict[str, list[str]] = {}
     for identity, speaker in sorted(speaker_of.items()):
         identities.setdefault(speaker, []).append(identity)
     rows = []
     for speaker, names in sorted(identities.items()):
-        val: set[int] = set()
-        if speaker not in held_out:
-            val = _draw_val(len(names), val_fraction, named_generator(seed, "val", speaker))
-        for index, name in enumerate(names):
-            split = "eval" if speaker in held_out else "val" if index in val else "train"
-            rows.append((name, speaker, split))
+        if speaker in held_out | chosen_on:
+            part = EVAL if speaker in held_out else SELECT
+            rows += [(name, speaker, part) for name in names]
+            continue
+        val = _draw_val(len(names), val_fraction, named_generator(seed, VAL, speaker))
+        rows += [
+            (name, speaker, VAL if index in val else TRAIN) for index, name in enumerate(names)
+        ]
     return pd.DataFrame(rows, columns=list(SPLIT_COLUMNS))
 
 
 def require_val(splits: pd.DataFrame, name: str) -> None:
-    """Refuse splits on whose val nothing could be chosen.
+    """Refuse splits without val: transfer from known to new speakers has no known side.
 
     Args:
         splits: Of `make_splits`.
@@ -71,10 +84,10 @@ def require_val(splits: pd.DataFrame, name: str) -> None:
     Raises:
         InputError: No utterance is held out as val.
     """
-    if "val" not in set(splits["split"]):
+    if VAL not in set(splits["split"]):
         raise InputError(
-            f"splits.val_fraction: no train speaker of {name} has two utterances, so that none can "
-            "be held out as val; bring at least two utterances of a speaker"
+            f"splits.val_fraction: no fitted speaker of {name} has two utterances, so that none "
+            "can be held out as val; bring at least two utterances of a speaker"
         )
 
 
@@ -120,20 +133,36 @@ def _hinted_speakers(utterances: pd.DataFrame) -> set[str] | None:
     return {speaker for speaker, hint in hints.items() if hint == "eval"}
 
 
-def _draw_speakers(utterances: pd.DataFrame, eval_fraction: float, seed: int) -> set[str]:
+def _draw_eval(utterances: pd.DataFrame, eval_fraction: float, seed: int) -> set[str]:
     sexes = _by_speaker(utterances, "sex")
-    seconds = seconds_by_speaker(utterances)
     try:
         num_eval = count_eval_speakers(len(sexes), eval_fraction)
     except ValueError as error:
         raise InputError(str(error)) from None
-    held_out: set[str] = set()
-    for sex, quota in share_out(num_eval, Counter(sexes.values())).items():
+    return _draw_speakers(utterances, sexes, num_eval, EVAL, seed)
+
+
+def _draw_select(
+    utterances: pd.DataFrame, held_out: Collection[str], select_fraction: float, seed: int
+) -> set[str]:
+    sexes = _by_speaker(utterances, "sex")
+    train = {name: sex for name, sex in sexes.items() if name not in held_out}
+    num_select = count_select_speakers(len(train), select_fraction)
+    return _draw_speakers(utterances, train, num_select, SELECT, seed)
+
+
+def _draw_speakers(
+    utterances: pd.DataFrame, sexes: Mapping[str, str], count: int, part: str, seed: int
+) -> set[str]:
+    """Draw speakers out of those of `sexes`, by sex in proportion and evenly over minutes."""
+    seconds = seconds_by_speaker(utterances)
+    drawn: set[str] = set()
+    for sex, quota in share_out(count, Counter(sexes.values())).items():
         speakers = [name for name in sexes if sexes[name] == sex]
         speakers.sort(key=lambda name: (seconds[name], name))
-        generator = named_generator(seed, "eval", sex)
-        held_out.update(_draw_one_of_each_block(speakers, quota, generator))
-    return held_out
+        generator = named_generator(seed, part, sex)
+        drawn.update(_draw_one_of_each_block(speakers, quota, generator))
+    return drawn
 
 
 def share_out(total: int, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -172,7 +201,7 @@ def _draw_val(count: int, val_fraction: float, generator: np.random.Generator) -
 def describe_splits(splits: pd.DataFrame) -> str:
     """Return one line: speakers and utterances of each split."""
     parts = []
-    for split in SPLITS:
+    for split in PARTS:
         rows = splits[splits["split"] == split]
         parts.append(f"{split} {len(set(rows['speaker_id']))} speakers, {len(rows)} utterances")
     return "; ".join(parts)

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.columns import Table
-from engram_audio.densities.events import ANY_LAG
+from engram_audio.corpus.parts import SELECT, VAL, choice_part
+from engram_audio.densities.events import ANY_LAG, SPEAKER_NULL
 from engram_audio.stats.estimate import (
     Estimate,
     Uncertain,
@@ -56,6 +57,11 @@ class SumTable:
             for name, start, stop in zip(names, starts, stops, strict=True)
         }
         self.models = sorted({(key[0], int(key[1]), key[2]) for key in self._groups})
+        self.choice_part = choice_part(key[3] for key in self._groups)
+
+    def choice_cell(self, lag_frames: int, event: str) -> Cell:
+        """Return the cell that every choice of an event at a lag is made in."""
+        return Cell(lag_frames, event, self.choice_part, "all")
 
     def sums(self, model: str, cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
         """Return a model's sums in a cell, [S, C], and which columns it has not, [C].
@@ -99,12 +105,17 @@ class SumTable:
             names.append(model)
         return names
 
+    def past_nulls(self, heads: Sequence[str], lag_frames: int, event: str) -> list[str]:
+        """Return the nulls that decide: those that know the past only, as heads do."""
+        names = self.null_names(heads, lag_frames, event)
+        return [name for name in names if name != SPEAKER_NULL]
+
 
 class Baselines(NamedTuple):
-    """Null names of one event at one lag, all chosen on val.
+    """Null names of one event at one lag, all chosen on the choice part.
 
     Attributes:
-        best: The best null of all.
+        best: The best null of those that know the past only.
         marginal: The best law without context, of the event's own space.
         gaussian: Diagonal Gaussian marginal of the event's own space.
         delta_gaussian: Diagonal Gaussian marginal of delta: the first experiment's baseline, or
@@ -126,10 +137,10 @@ class Baselines(NamedTuple):
 def choose_baselines(
     table: SumTable, heads: Sequence[str], lag_frames: int, event: str
 ) -> Baselines | None:
-    """Choose nulls by mean NLL on val (slice all); None where nothing was scored."""
-    cell = Cell(lag_frames, event, "val", "all")
+    """Choose nulls by mean NLL on the choice part (slice all); None where nothing was scored."""
+    cell = table.choice_cell(lag_frames, event)
     scores: dict[str, float] = {}
-    for name in table.null_names(heads, lag_frames, event):
+    for name in table.past_nulls(heads, lag_frames, event):
         nll = table.mean_nll(name, cell)
         if nll is not None and np.isfinite(nll.value):
             scores[name] = float(nll.value)
@@ -156,7 +167,7 @@ def choose_baselines(
 
 
 def strongest_null(table: SumTable, names: Sequence[str], cell: Cell) -> str | None:
-    """Return the null with the lowest mean NLL in the cell itself: nothing is chosen on val."""
+    """Return the null with the lowest mean NLL in the cell itself, whatever its part."""
     scores = {name: table.mean_nll(name, cell) for name in names}
     found = {name: float(nll.value) for name, nll in scores.items() if nll is not None}
     found = {name: value for name, value in found.items() if np.isfinite(value)}
@@ -171,6 +182,13 @@ def gain(
     own = table.ratio(model, cell, column, count)
     other = None if null is None else table.ratio(null, cell, column, count)
     return None if own is None or other is None else paired_difference(other, own)
+
+
+def select_less_val(table: SumTable, model: str, cell: Cell) -> float:
+    """Return the mean NLL on select less that on val, in the slice of a cell; NaN without one."""
+    scores = [table.mean_nll(model, cell._replace(part=part)) for part in (SELECT, VAL)]
+    first, second = (np.nan if score is None else float(score.value) for score in scores)
+    return first - second
 
 
 def described_quotients(
@@ -195,11 +213,13 @@ def described_quotients(
     return row
 
 
-def described(name: str, estimate: Estimate | None, scale: float = 1.0) -> dict[str, float]:
+def described(
+    name: str, estimate: Estimate | Uncertain | None, scale: float = 1.0
+) -> dict[str, float]:
     """Return `name`, `name_se`, `name_df` for `with_intervals`; NaN where there is no estimate."""
     if estimate is None:
         return {name: np.nan, f"{name}_se": np.nan, f"{name}_df": np.nan}
-    quantity = uncertain(estimate)
+    quantity = uncertain(estimate) if isinstance(estimate, Estimate) else estimate
     return {
         name: scale * float(quantity.value),
         f"{name}_se": scale * float(quantity.se),

@@ -57,11 +57,24 @@ class PredictionNullsSection(Section):
     """The linear rungs of the null ladder."""
 
     orders: Lags = Field(
-        min_length=1, description="Frames of context a linear null may use; chosen on val."
+        min_length=1, description="Frames of context a linear null may use; chosen on select."
     )
     ridges: AmountsOrZero = Field(
-        min_length=1, description="Ridge relative to each regressor's variance; chosen on val."
+        min_length=1, description="Ridge relative to each regressor's variance; chosen on select."
     )
+
+
+class RidgeMixtureSection(Section):
+    """The null with the ridge's mean and a static mixture of its residuals."""
+
+    num_components: Count = Field(description="Components of the first size; sizes double.")
+    maximum_components: Count = Field(
+        description="Growth stops here at the latest: more than any listed head has."
+    )
+    minimum_gain_nats: AmountOrZero = Field(
+        description="Gain on select that a doubling must bring."
+    )
+    maximum_frames: Count = Field(ge=1000, description="Train targets used, evenly thinned.")
 
 
 class TrunkSettings(Section):
@@ -87,10 +100,12 @@ class TrunkSettings(Section):
 
 
 class MarginalSettings(Section):
-    """The same family without context, grown until val stops improving."""
+    """The same family without context, grown until select stops improving."""
 
     maximum_components: Count = Field(description="Growth stops here at the latest.")
-    minimum_gain_nats: AmountOrZero = Field(description="Gain on val that a doubling must bring.")
+    minimum_gain_nats: AmountOrZero = Field(
+        description="Gain on select that a doubling must bring."
+    )
     maximum_frames: Count = Field(ge=1000, description="Train targets used, evenly thinned.")
     recipe: Text = Field(description="Name under recipes, where EM does not apply.")
 
@@ -102,7 +117,7 @@ class _Head(Section):
     )
     whitening: Literal["diagonal", "full", "chosen"] = Field(
         description="Units of the target: per-dimension SD, the residual covariance, or whichever"
-        " a mixture of the same size without context fits better on val."
+        " a mixture of the same size without context fits better on select."
     )
     trunk: TrunkSettings
     marginal: MarginalSettings
@@ -168,7 +183,7 @@ class EvaluationValues(Section):
     """How predictions are scored, views aside."""
 
     maximum_train_frames: Count = Field(
-        ge=1000, description="Train targets scored beside val and eval, in whole utterances."
+        ge=1000, description="Train targets scored beside the other parts, in whole utterances."
     )
     batch_frames: Count = Field(description="Targets scored at a time.")
     num_samples: Count = Field(ge=4, description="Samples per target for sampled scores.")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from engram_audio import windows
+from engram_audio.corpus.parts import TRAIN, choice_part
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import AnyHead, HeadSection
 from engram_audio.densities.data import WindowData, thin, window_data
@@ -32,10 +33,10 @@ CHOICE_MINIMUM_GAIN = 0.02  # nats that ten EM steps must bring
 
 
 class Material(NamedTuple):
-    """Train and val utterances in one block, with what was measured on them.
+    """Utterances to fit and to choose on in one block, with what was measured on them.
 
     Attributes:
-        block: Train and val utterances, noise added.
+        block: Train utterances and those of the choice part, noise added.
         part_of: Part of each utterance id.
         reference: Train statistics.
         rungs: Linear nulls.
@@ -51,6 +52,11 @@ class Material(NamedTuple):
     window_frames: int
     max_lag_frames: int
     noise_sd: np.ndarray
+
+    @property
+    def choice_part(self) -> str:
+        """The part on which everything is chosen and stopped early."""
+        return choice_part(self.part_of.values())
 
     def data(self, part: str, lag_frames: int, maximum: int | None = None) -> WindowData:
         """Index the targets of a part at a lag, evenly thinned to at most `maximum`."""
@@ -82,7 +88,7 @@ def choose_base(
     Components are diagonal, so the axes matter: residuals of correlated Gaussian noise want the
     full covariance out, clusters that lie along the axes want to be left there. `chosen` fits a
     diagonal mixture of the head's size, by EM, to the base's residuals in either unit, and keeps
-    the one with the lower val score; neither sees more than that.
+    the one with the lower score on the choice part; neither sees more than that.
     """
     kinds = {"diagonal": (False,), "full": (True,), "chosen": (False, True)}[settings.whitening]
     bases = [
@@ -93,7 +99,7 @@ def choose_base(
         return bases[0]
     data = [
         material.data(part, lag_frames, maximum)
-        for part, maximum in (("train", CHOICE_FRAMES), ("val", CHOICE_FRAMES))
+        for part, maximum in ((TRAIN, CHOICE_FRAMES), (material.choice_part, CHOICE_FRAMES))
     ]
     scores = [_mixture_score(base, data, components_of(settings), seed) for base in bases]
     return bases[int(np.argmin(scores))]
@@ -102,13 +108,13 @@ def choose_base(
 def _mixture_score(
     arrays: BaseArrays, data: list[WindowData], num_components: int, seed: int
 ) -> float:
-    """Return the val NLL of a diagonal mixture of a base's residuals."""
+    """Return the NLL on the choice part of a diagonal mixture of a base's residuals."""
     model = build_gaussian(arrays)
-    train_z, val_z = (whitened_targets(model, part) for part in data)
+    train_z, choice_z = (whitened_targets(model, part) for part in data)
     floor = np.full(train_z.shape[1], CHOICE_FLOOR)
     generator = np.random.default_rng([seed, num_components])
     _, score = fit_mixture(
-        train_z, val_z, num_components, floor, False, generator, CHOICE_MINIMUM_GAIN
+        train_z, choice_z, num_components, floor, False, generator, CHOICE_MINIMUM_GAIN
     )
     return score - model.base.log_det
 
@@ -135,8 +141,8 @@ def head_task(
         named_seed(seed, "weights", lag_frames, event),
     )
     data = (
-        material.data("train", lag_frames),
-        material.data("val", lag_frames, maximum_validation_frames),
+        material.data(TRAIN, lag_frames),
+        material.data(material.choice_part, lag_frames, maximum_validation_frames),
     )
     return DensityTask(model, *data, device), base
 
@@ -167,8 +173,8 @@ def fit_marginals(
     """Fit the head's family without context in both spaces, on a Gaussian marginal's units."""
     fits = {}
     data = (
-        material.data("train", 1, settings.marginal.maximum_frames),
-        material.data("val", 1, settings.marginal.maximum_frames),
+        material.data(TRAIN, 1, settings.marginal.maximum_frames),
+        material.data(material.choice_part, 1, settings.marginal.maximum_frames),
     )
     for space in ("delta", "position"):
         base = choose_base(settings, material, 1, space, False, named_seed(seed, "base"))

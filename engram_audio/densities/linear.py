@@ -1,7 +1,7 @@
 """Linear nulls from streamed second moments: marginals, AR(1), VAR / ridge at every lag.
 
 One pass gives C_{ij} = sum_t x_{t-i} x_{t-j}^T over all targets t for 0 <= i <= j <= J, and with it
-every lag, order and ridge, and their exact score on val. The pass uses the shift
+every lag, order and ridge, and their exact score on the choice part. The pass uses the shift
 C_{i+1,j+1} = C_{i,j} + (row before each run) - (last row of each run), so that J + 1 products of
 whole blocks suffice; no window is ever built.
 
@@ -94,26 +94,26 @@ def _to_steps(full: np.ndarray, order: int, dims: int) -> np.ndarray:
 
 
 class LinearFit(NamedTuple):
-    """A linear-Gaussian null and its exact mean score on val.
+    """A linear-Gaussian null and its exact mean score on the choice part.
 
     Attributes:
         arrays: Its numbers.
-        val_nll: Mean -log density on val, nats per frame.
+        choice_nll: Mean -log density on the choice part, nats per frame.
         order: Frames of context used.
         ridge: Relative ridge.
     """
 
     arrays: BaseArrays
-    val_nll: float
+    choice_nll: float
     order: int
     ridge: float
 
 
 class _Problem(NamedTuple):
-    """Second moments of v = (1, regressors, value) on train and val."""
+    """Second moments of v = (1, regressors, value) on train and the choice part."""
 
     train: np.ndarray
-    val: np.ndarray
+    choice: np.ndarray
     target: str
     centre: np.ndarray
 
@@ -123,7 +123,7 @@ class _Problem(NamedTuple):
 
 
 def problem_of(
-    train: LaggedMoments, val: LaggedMoments, lag_frames: int, order: int, target: str
+    train: LaggedMoments, choice: LaggedMoments, lag_frames: int, order: int, target: str
 ) -> _Problem:
     """Return the moments of (1, regressors of `order`, value of `target`)."""
     dims = train.num_dims
@@ -133,7 +133,7 @@ def problem_of(
         return _with_value(_with_value(full, order * dims + 1, dims, target).T, order * dims + 1,
                            dims, target)  # fmt: skip
 
-    return _Problem(assemble(train), assemble(val), target, train.centre)
+    return _Problem(assemble(train), assemble(choice), target, train.centre)
 
 
 def _with_value(rows: np.ndarray, num_kept: int, dims: int, target: str) -> np.ndarray:
@@ -145,13 +145,13 @@ def _with_value(rows: np.ndarray, num_kept: int, dims: int, target: str) -> np.n
 
 
 def fit_gaussian(problem: _Problem, weight: np.ndarray, is_diagonal: bool) -> LinearFit:
-    """Complete a weight [p D, D] by its train intercept and covariance, and score it on val."""
+    """Complete a weight [p D, D] by its train intercept and covariance, and score it."""
     dims = problem.dims
     num_regressors = len(problem.train) - 1 - dims
     intercept = problem.train[0, -dims:] - problem.train[0, 1 : 1 + num_regressors] @ weight
     residual_map = np.vstack([-intercept, -weight, np.eye(dims)])
     covariance = residual_map.T @ problem.train @ residual_map
-    val_covariance = residual_map.T @ problem.val @ residual_map
+    choice_covariance = residual_map.T @ problem.choice @ residual_map
     mean_square = np.diag(problem.train)[-dims:] + problem.centre**2
     if is_diagonal:
         variances = floored_variance(np.diag(covariance), mean_square)
@@ -160,8 +160,8 @@ def fit_gaussian(problem: _Problem, weight: np.ndarray, is_diagonal: bool) -> Li
         variances, basis = np.linalg.eigh(covariance)
         variances = _floored_eigenvalues(variances, mean_square)
         scale = np.sqrt(variances)
-    expected = np.einsum("dq,de,eq->q", basis, val_covariance, basis) / variances
-    val_nll = 0.5 * float(np.sum(np.log(variances) + expected)) + 0.5 * dims * LOG_2PI
+    expected = np.einsum("dq,de,eq->q", basis, choice_covariance, basis) / variances
+    choice_nll = 0.5 * float(np.sum(np.log(variances) + expected)) + 0.5 * dims * LOG_2PI
     # problem values are less the centre when they are positions
     shift = problem.centre if problem.target == "position" else np.zeros(dims)
     arrays = BaseArrays(
@@ -172,7 +172,7 @@ def fit_gaussian(problem: _Problem, weight: np.ndarray, is_diagonal: bool) -> Li
         speaker_weight=np.zeros(dims),
         scale=(basis * scale) @ basis.T if not is_diagonal else np.diag(scale),
     )
-    return LinearFit(arrays, val_nll, num_regressors // dims, 0.0)
+    return LinearFit(arrays, choice_nll, num_regressors // dims, 0.0)
 
 
 def _floored_eigenvalues(values: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
@@ -232,7 +232,7 @@ def ridge_regression(
     ridges: Sequence[float],
     diagonal: bool,
 ) -> LinearFit:
-    """Return the VAR / ridge whose order, ridge and shrinkage target score best on val.
+    """Return the VAR / ridge whose order, ridge and shrinkage target score best on the choice part.
 
     At lag 1 the two targets are one event, and shrinking towards "no change" or towards the mean
     are two ways to fit it; elsewhere `targets` has one entry.
@@ -243,7 +243,7 @@ def ridge_regression(
             problem = problem_of(*moments, lag, order, target)
             for ridge in sorted(ridges):
                 fit = fit_gaussian(problem, ridge_weight(problem, ridge), diagonal)
-                if best is None or fit.val_nll < best.val_nll:
+                if best is None or fit.choice_nll < best.choice_nll:
                     best = fit._replace(order=order, ridge=ridge)
     assert best is not None
     return best

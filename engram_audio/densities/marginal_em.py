@@ -59,31 +59,31 @@ def mean_nll(z: np.ndarray, mixture: MixtureParameters) -> float:
 
 def fit_mixture(
     train: np.ndarray,
-    val: np.ndarray,
+    choice: np.ndarray,
     num_components: int,
     floor: np.ndarray,
     is_student: bool,
     generator: np.random.Generator,
     minimum_gain: float = 1e-3,
 ) -> tuple[MixtureParameters, float]:
-    """Fit on train until val stops improving; return the best on val and its mean NLL.
+    """Fit on train until the choice part stops improving; return the best there and its mean NLL.
 
     Args:
         train: Whitened targets, shape [N, D].
-        val: The same of val.
+        choice: The same of the choice part.
         num_components: K.
         floor: Smallest scale of each dimension, shape [D].
         is_student: Multivariate t (freedom chosen per component from a grid) or Gaussian.
         generator: Chooses the starting means.
-        minimum_gain: Nats on val that ten iterations must bring.
+        minimum_gain: Nats on the choice part that ten iterations must bring.
     """
-    train, val = train.astype(np.float64), val.astype(np.float64)
+    train, choice = train.astype(np.float64), choice.astype(np.float64)
     mixture = _start(train, num_components, floor, is_student, generator)
-    score = mean_nll(val, mixture)
+    score = mean_nll(choice, mixture)
     best, best_score, checked = mixture, score if np.isfinite(score) else np.inf, np.inf
     for iteration in range(MAXIMUM_ITERATIONS):
         mixture = _step(train, mixture, floor, is_student and iteration in FREEDOM_STEPS)
-        score = mean_nll(val, mixture)
+        score = mean_nll(choice, mixture)
         if np.isfinite(score) and score < best_score:
             best, best_score = mixture, score
         if iteration % 10 == 9:

@@ -1,4 +1,4 @@
-"""Same-family marginals without context, grown until val stops improving (SCIENCE 0.2).
+"""Same-family marginals without context, grown until the choice part stops improving (SCIENCE 0.2).
 
 An eight-component head against one Gaussian measures shape, not context; and a marginal too small
 for its data credits the head with what the marginal lacks. So the family grows.
@@ -32,11 +32,11 @@ VALUE_BATCH = 8192
 
 
 class MarginalFit(NamedTuple):
-    """A grown marginal: the model, its components, and the val score of every size tried."""
+    """A grown marginal: the model, its components, and the score of every size tried."""
 
     model: ConditionalDensity
     num_components: int
-    val_nll: float
+    choice_nll: float
     growth: list[tuple[int, float]]
 
 
@@ -48,13 +48,14 @@ def fit_marginal(
     noise_sd: np.ndarray,
     seed: int,
 ) -> MarginalFit:
-    """Fit the head's family without context, doubling its components while val gains.
+    """Fit the head's family without context, doubling its components while the choice part gains.
 
     Args:
         settings: The head's section.
         recipe: Training of families without EM.
         arrays: Gaussian marginal of the target: the base.
-        data: Train and val targets, at any lag (a marginal does not look at contexts).
+        data: Targets of train and of the choice part; a marginal does not look at contexts, a base
+            that does wants them at its lag.
         noise_sd: Dequantisation noise, shape [D].
         seed: Decides starts and batches.
     """
@@ -65,7 +66,7 @@ def fit_marginal(
         model = build_marginal(settings, arrays, num_components, noise_sd, seed)
         score = _fit_one(settings, recipe, model, arrays, data, noise_sd, seed)
         growth.append((num_components, score))
-        gain = np.inf if best is None else best.val_nll - score
+        gain = np.inf if best is None else best.choice_nll - score
         if gain > 0:
             best = MarginalFit(model, num_components, score, growth)
         num_components *= 2
@@ -105,10 +106,10 @@ def fit_em(
     seed: int,
 ) -> tuple[MixtureParameters, float]:
     """Run EM on the whitened targets; see `marginal_em.fit_mixture`."""
-    train_z, val_z = (whitened_targets(model, part) for part in data)
+    train_z, choice_z = (whitened_targets(model, part) for part in data)
     return fit_mixture(
         train_z,
-        val_z,
+        choice_z,
         model.head.num_components,  # type: ignore[arg-type]
         floor,
         isinstance(settings, StudentTMixtureHead),

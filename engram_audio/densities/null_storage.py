@@ -65,7 +65,7 @@ def pack_rungs(rungs: list[Rung]) -> tuple[Arrays, list[dict[str, Any]]]:
                 "lag_frames": rung.lag_frames,
                 "event": rung.event,
                 "target": rung.fit.arrays.target,
-                "val_nll": rung.fit.val_nll,
+                "choice_nll": rung.fit.choice_nll,
                 "order": rung.fit.order,
                 "ridge": rung.fit.ridge,
             }
@@ -78,6 +78,6 @@ def unpack_rungs(arrays: Arrays, entries: list[dict[str, Any]]) -> list[Rung]:
     rungs = []
     for number, entry in enumerate(entries):
         base = base_from(f"rung/{number}", entry["target"], arrays)
-        fit = LinearFit(base, entry["val_nll"], entry["order"], entry["ridge"])
+        fit = LinearFit(base, entry["choice_nll"], entry["order"], entry["ridge"])
         rungs.append(Rung(entry["name"], entry["lag_frames"], entry["event"], fit))
     return rungs

@@ -2,7 +2,8 @@
 
 Names: `gaussian_marginal` and `gaussian_marginal_full` (by space, delta or position), `ar1`,
 `ar1_full`, `ridge`, `ridge_full` (VAR on the same context; order, ridge and, at lag 1, the point it
-shrinks to chosen on val), `speaker_ar1`. Without `_full` the residual covariance is diagonal.
+shrinks to chosen on the choice part), `speaker_ar1`. Without `_full` the residual covariance is
+diagonal.
 Same-family marginals without context are fitted beside (`marginals.py`).
 
 Shapes: D dimensions, M targets.
@@ -14,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio import windows
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.base_arrays import BaseArrays
-from engram_audio.densities.events import ANY_LAG, SPACES
+from engram_audio.densities.events import ANY_LAG, SPACES, SPEAKER_NULL
 from engram_audio.densities.linear import (
     LaggedMoments,
     LinearFit,
@@ -65,25 +67,35 @@ class _SpeakerMoments:
 
 
 class LadderMoments:
-    """Everything the linear ladder is fitted on: one pass over train and val."""
+    """Everything the linear ladder is fitted and chosen on: one pass over two parts."""
 
     def __init__(
         self,
         reference: Reference,
         window_frames: int,
         lags: Sequence[int],
+        choice: str,
         with_speakers: bool = True,
     ) -> None:
-        """Start empty; without speakers `speaker_ar1` cannot be fitted."""
+        """Start empty; without speakers `speaker_ar1` cannot be fitted.
+
+        Args:
+            reference: Train statistics.
+            window_frames: W.
+            lags: All lags.
+            choice: The part that is chosen on.
+            with_speakers: Whether the moments of speaker means are kept.
+        """
         num_dims = len(reference.frame_mean)
         offset = window_frames - 1 + max(lags)
         self.reference, self.lags = reference, tuple(lags)
+        self.parts = (TRAIN, choice)
         self.lagged = {
-            part: LaggedMoments(num_dims, offset, reference.frame_mean) for part in ("train", "val")
+            part: LaggedMoments(num_dims, offset, reference.frame_mean) for part in self.parts
         }
         self.speaker = {
             (part, lag, space): _SpeakerMoments(num_dims)
-            for part in ("train", "val")
+            for part in self.parts
             for lag in lags
             for space in SPACES
             if with_speakers
@@ -92,7 +104,7 @@ class LadderMoments:
     def accumulate(
         self, source: BlockSource, part_of: Mapping[str, str], window_frames: int
     ) -> None:
-        """Add every block's train and val targets."""
+        """Add every block's targets of both parts."""
         for block in source():
             targets = targets_of(block, window_frames, max(self.lags))
             utterances = windows.utterance_of_rows(block.offsets, targets)
@@ -120,8 +132,9 @@ class LadderMoments:
 
     @property
     def pair(self) -> tuple[LaggedMoments, LaggedMoments]:
-        """Train and val."""
-        return self.lagged["train"], self.lagged["val"]
+        """Train and the choice part."""
+        train, choice = self.parts
+        return self.lagged[train], self.lagged[choice]
 
 
 def fit_ladder(
@@ -138,20 +151,20 @@ def fit_ladder(
             spaces = SPACES if lag == 1 else (event,)
             for suffix, diagonal in (("", True), ("_full", False)):
                 fits = [autoregression(moments.pair, lag, space, diagonal) for space in spaces]
-                best = min(fits, key=lambda fit: fit.val_nll)
+                best = min(fits, key=lambda fit: fit.choice_nll)
                 rungs.append(Rung(f"ar1{suffix}", lag, event, best))
                 fit = ridge_regression(moments.pair, lag, spaces, orders, ridges, diagonal)
                 rungs.append(Rung(f"ridge{suffix}", lag, event, fit))
             speaker = min(
-                (_speaker_fit(moments, lag, space) for space in spaces), key=lambda f: f.val_nll
+                (_speaker_fit(moments, lag, space) for space in spaces), key=lambda f: f.choice_nll
             )
-            rungs.append(Rung("speaker_ar1", lag, event, speaker))
+            rungs.append(Rung(SPEAKER_NULL, lag, event, speaker))
     return rungs
 
 
 def _speaker_fit(moments: LadderMoments, lag: int, space: str) -> LinearFit:
     """Regress each dimension on its newest frame and its speaker's mean."""
-    train, val = (moments.speaker[part, lag, space].mean() for part in ("train", "val"))
+    train, choice = (moments.speaker[part, lag, space].mean() for part in moments.parts)
     num_dims = train.shape[-1]
     gram = np.moveaxis(train[:3, :3], -1, 0)
     # a speaker mean that never varies (one speaker) has no weight, not a singular system
@@ -160,10 +173,10 @@ def _speaker_fit(moments: LadderMoments, lag: int, space: str) -> LinearFit:
     weights = np.linalg.solve(gram, np.moveaxis(train[:3, 3:], -1, 0))[..., 0]
     contrast = np.concatenate([-weights, np.ones((num_dims, 1))], 1)
     variance = np.einsum("da,abd,db->d", contrast, train, contrast)
-    expected = np.einsum("da,abd,db->d", contrast, val, contrast)
+    expected = np.einsum("da,abd,db->d", contrast, choice, contrast)
     mean_square = train[-1, -1] + moments.reference.frame_mean**2
     variance = floored_variance(variance, mean_square)
-    val_nll = 0.5 * float(np.sum(np.log(variance) + expected / variance + LOG_2PI))
+    choice_nll = 0.5 * float(np.sum(np.log(variance) + expected / variance + LOG_2PI))
     centre = moments.reference.frame_mean
     arrays = BaseArrays(
         target=space,
@@ -173,7 +186,7 @@ def _speaker_fit(moments: LadderMoments, lag: int, space: str) -> LinearFit:
         speaker_weight=weights[:, 2],
         scale=np.diag(np.sqrt(variance)),
     )
-    return LinearFit(arrays, val_nll, 1, 0.0)
+    return LinearFit(arrays, choice_nll, 1, 0.0)
 
 
 def rungs_for(rungs: Sequence[Rung], lag_frames: int, event: str) -> list[Rung]:
@@ -192,7 +205,7 @@ def rungs_for(rungs: Sequence[Rung], lag_frames: int, event: str) -> list[Rung]:
 def base_for(
     rungs: Sequence[Rung], lag_frames: int, event: str, is_linear_skip: bool, is_full: bool
 ) -> Rung:
-    """Return the base of a head: the best linear null on val, or a Gaussian marginal.
+    """Return the base of a head: the best linear null on the choice part, or a Gaussian marginal.
 
     `speaker_ar1` is never a base: heads see the context only.
     """
@@ -204,4 +217,4 @@ def base_for(
         f"gaussian_marginal{suffix}_{space}" for space in SPACES
     }
     candidates = [rung for rung in rungs_for(rungs, lag_frames, event) if rung.name in names]
-    return min(candidates, key=lambda rung: rung.fit.val_nll)
+    return min(candidates, key=lambda rung: rung.fit.choice_nll)

@@ -82,7 +82,7 @@ def unpack_models(
 def pack_marginals(
     head: str, settings: HeadSection, fits: dict[str, tuple[MarginalFit, BaseArrays]]
 ) -> tuple[Arrays, dict[str, Any]]:
-    """Return grown marginals by space, with the val score of every size tried."""
+    """Return grown marginals by space, with the score of every size tried."""
     arrays: Arrays = {}
     headers: dict[str, Any] = {}
     for space, (fit, base) in fits.items():
@@ -90,5 +90,10 @@ def pack_marginals(
         spec |= {"num_components": fit.num_components, "has_context": False}
         packed, header = pack_density(space, fit.model, base, spec)
         arrays |= packed
-        headers[space] = {**header, "val_nll": fit.val_nll, "growth": fit.growth, "name": head}
+        headers[space] = {
+            **header,
+            "choice_nll": fit.choice_nll,
+            "growth": fit.growth,
+            "name": head,
+        }
     return arrays, headers

@@ -10,15 +10,15 @@ VALIDATION_BATCH = 4096
 
 
 class DensityTask:
-    """Mean NLL, nats per frame, on train batches and on all of val."""
+    """Mean NLL, nats per frame, on train batches and on all of the choice part."""
 
     frames_per_item = 1
 
     def __init__(
-        self, model: ConditionalDensity, train: WindowData, val: WindowData, device: torch.device
+        self, model: ConditionalDensity, train: WindowData, choice: WindowData, device: torch.device
     ) -> None:
         self.model = model.to(device)
-        self._train, self._val, self._device = train, val, device
+        self._train, self._choice, self._device = train, choice, device
         self.details: dict[str, float] = {}
 
     @property
@@ -36,10 +36,10 @@ class DensityTask:
         return -self.model.log_prob(self._train.batch(items, self._device)).mean()
 
     def validate(self) -> float:
-        """Return the mean NLL of val."""
+        """Return the mean NLL of the choice part."""
         total = 0.0
-        for start in range(0, len(self._val), VALIDATION_BATCH):
-            items = torch.arange(start, min(start + VALIDATION_BATCH, len(self._val)))
-            batch = self._val.batch(items, self._device)
+        for start in range(0, len(self._choice), VALIDATION_BATCH):
+            items = torch.arange(start, min(start + VALIDATION_BATCH, len(self._choice)))
+            batch = self._choice.batch(items, self._device)
             total -= float(self.model.log_prob(batch).double().sum())
-        return total / len(self._val)
+        return total / len(self._choice)

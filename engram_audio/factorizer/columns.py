@@ -5,6 +5,7 @@ x_t ~ p(x_t | z_dyn,t, z_rec,t).
 """
 
 from engram_audio.artifacts.columns import Column, Table
+from engram_audio.corpus.columns import CHOSEN_ON, PART
 
 NATS, SHARE = "nats/frame", "of variance"
 REPRESENTATION = Column("representation", "What was factorised.", title="Representation",
@@ -32,15 +33,15 @@ BITS = Column("innovation_bits_per_s", "KL of z_dyn and z_rec: rate_nats times f
               "ln 2.", "bits/s", "Innovation rate", has_interval=True)  # fmt: skip
 ERROR = Column("error_posterior", "Reconstruction as inferred.", SHARE, "Error", has_interval=True,
                quotient=("sse_posterior", "sst"))  # fmt: skip
-MOVEMENT = Column("state_movement", "Movement of z_dyn on val: E|z_t - z_{t-1}|² / (2 E|z_t|²). 1 "
-                  "is white noise, 0 is frozen.", title="Movement")  # fmt: skip
+MOVEMENT = Column("state_movement", "Movement of z_dyn on select: E|z_t - z_{t-1}|² / (2 E|z_t|²). "
+                  "1 is white noise, 0 is frozen.", title="Movement")  # fmt: skip
 COLLAPSE = (
     Column("is_collapsed", "Whether a limit of `factorizer.health` was crossed.", is_text=True),
     Column("collapse", "Which limit was crossed.", title="Collapse", is_text=True),
 )
 HEALTH = (
-    Column("state_effective_rank", "Effective rank of z_dyn on val, before whitening."),
-    Column("state_sd", "RMS SD of z_dyn on val, before whitening."),
+    Column("state_effective_rank", "Effective rank of z_dyn on select, before whitening."),
+    Column("state_sd", "RMS SD of z_dyn on select, before whitening."),
     MOVEMENT,
     Column("state_noise_share", "Share of posterior noise in the variance of z_dyn."),
     Column("dynamics_sd", "Predictive SD of z_dyn, Gaussian dynamics only."),
@@ -68,22 +69,23 @@ FACTORIZER = Table(
         Column("decoder", "Kind of the decoder.", is_text=True),
         Column("kl_mode", "How the loss weighs the KL.", is_text=True),
         TARGET_NATS, CONTEXT_FRAMES, HORIZON,
-        Column("part", "train, val, or eval: speakers never seen.", is_text=True),
+        CHOSEN_ON, PART,
         Column("slice", "Frames that are scored.", title="Slice", is_text=True),
         Column("num_frames", "Scored frames: those of the prediction stage.", "frames"),
         Column("num_speakers", "Speakers behind the row.", "speakers"),
         BOUND,
         Column("elbo_nats", "The plain bound of the same model: distortion plus rate_nats. Empty "
                "where it has none.", NATS, has_interval=True, quotient=("elbo_nll", "num_frames")),
-        Column("best_direct", "The direct predictor that val prefers: heads and nulls of the "
-               "prediction stage at lag 1, first training seed.", is_text=True),
+        Column("best_direct", "The direct predictor that `chosen_on` prefers: heads and nulls of "
+               "the prediction stage at lag 1, first training seed. Nulls know the past only.",
+               is_text=True),
         Column("direct_nats", "NLL of that direct predictor.", NATS, has_interval=True),
         Column("gain_over_direct_nats", "NLL of that predictor less the bound, paired on the same "
                "frames. Below 0: the factoriser predicts worse.", NATS, "Beyond it",
                has_interval=True),
         Column("marginal", "The best law without context.", is_text=True),
         INFORMATION,
-        Column("direct_information_nats", "The same of the best direct predictor (best on val).",
+        Column("direct_information_nats", "The same of the best direct predictor.",
                NATS, "Direct predictor's", has_interval=True),
         Column("state_nats", "KL of z_dyn, 0 unless charged.", NATS, has_interval=True,
                quotient=("state_nats", "num_frames")),

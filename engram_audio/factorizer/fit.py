@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.fit import Material
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.factorizer.model import Factorizer, FrameScales
@@ -65,15 +66,16 @@ def factorizer_task(
     """
     scales = frame_scales(material)
     model = Factorizer(settings, scales, noise_floor(material), named_seed(seed, "weights"))
-    train_data = chunk_data(material, "train", settings)
-    val_data = chunk_data(material, "val", settings, recipe.maximum_validation_frames)
-    for part, data in (("train", train_data), ("val", val_data)):
+    chosen_on = material.choice_part
+    train_data = chunk_data(material, TRAIN, settings)
+    choice_data = chunk_data(material, chosen_on, settings, recipe.maximum_validation_frames)
+    for part, data in ((TRAIN, train_data), (chosen_on, choice_data)):
         if not len(data):
             raise ValueError(
                 f"{part} has no utterance longer than burn_in_frames {settings.burn_in_frames}"
             )
     features = feature_map(components, scales.rms) if settings.loss.feature_weight else None
-    return FactorizerTask(model, train_data, val_data, device, features)
+    return FactorizerTask(model, train_data, choice_data, device, features)
 
 
 def train_factorizer(

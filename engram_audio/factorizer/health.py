@@ -1,4 +1,4 @@
-"""Is z_dyn alive, is z_rec used? Measured on val while training, and judged at the end.
+"""Is z_dyn alive, is z_rec used? Measured on the choice part while training, and judged at the end.
 
 Shapes: B sequences, T frames, S steps, d state dimensions, r innovation dimensions.
 """

@@ -64,7 +64,7 @@ class RatePrice(nn.Module):
             self.log_price.copy_(moved.clamp(*PRICE_RANGE))
 
     def score(self, distortion_nats: float, rate_nats: float) -> float:
-        """Return what val is judged by: lower is better, comparable between steps."""
+        """Return what the choice part is judged by: lower is better, comparable between steps."""
         if self.settings.mode == "target":
             return distortion_nats + abs(rate_nats - self.settings.target_nats)
         return distortion_nats + max(self.settings.beta, 0.0) * rate_nats

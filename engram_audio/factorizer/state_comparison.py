@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.factorizer.columns import FACTORIZER_STATES
-from engram_audio.structure.comparisons import SURROGATES
 
 
 def comparison_table(
@@ -110,14 +109,10 @@ def _of_summary(summary: Mapping[str, Any]) -> dict[Place, dict[str, Any]]:
 
 def _of_structure(rows: pd.DataFrame) -> dict[Place, dict[str, Any]]:
     chosen = rows.loc[(rows["subspace"] == "all") & (rows["status"] == "ok")]
-    surrogates = [f"explained_fraction_{kind}" for kind in SURROGATES]
     found = {}
     for row in chosen.itertuples():
-        scores = [float(getattr(row, name)) for name in surrogates]
-        null = np.nanmax(scores) if np.isfinite(scores).any() else np.nan
-        found["explained fraction", str(row.key), int(row.lag_frames)] = _interval(  # type: ignore[arg-type]
-            row, "explained_fraction", null, "best surrogate"
-        )
+        place = "added fraction", str(row.key), int(row.lag_frames)  # type: ignore[arg-type]
+        found[place] = _interval(row, "added_fraction", 0.0, "any linear process")
     return found
 
 

@@ -3,12 +3,13 @@
 All nats are per frame; errors are shares of the latents' variance about the train mean.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.parts import PARTS
 from engram_audio.densities.comparison import (
     Cell,
     SumTable,
@@ -16,6 +17,7 @@ from engram_audio.densities.comparison import (
     described,
     described_quotients,
     gain,
+    strongest_null,
     with_intervals,
 )
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP, HEALTH
@@ -36,7 +38,7 @@ class Run(NamedTuple):
         sweep: The sweep's name, or "".
         seed: Training seed.
         settings: Its section.
-        health: What was measured on val with the kept weights.
+        health: What was measured on the choice part with the kept weights.
         collapse: Why it counts as collapsed, or "".
         scores: Sums by slice and speaker, with `part`.
     """
@@ -88,7 +90,7 @@ def _run_rows(run: Run, direct: Direct, slices: list[str]) -> list[dict[str, Any
     baselines = choose_baselines(table, [*direct.heads, run.name], LAG, EVENT)
     best = best_direct(table, [*direct.heads, *_nulls(table, direct, run)])
     rows = []
-    for part in ("train", "val", "eval"):
+    for part in PARTS:
         for slice_name in slices:
             cell = Cell(LAG, EVENT, part, slice_name)
             if table.sums(run.name, cell) is not None:
@@ -98,16 +100,12 @@ def _run_rows(run: Run, direct: Direct, slices: list[str]) -> list[dict[str, Any
 
 
 def _nulls(table: SumTable, direct: Direct, run: Run) -> list[str]:
-    return table.null_names([*direct.heads, run.name], LAG, EVENT)
+    return table.past_nulls([*direct.heads, run.name], LAG, EVENT)
 
 
-def best_direct(table: SumTable, names: Iterable[str]) -> str | None:
-    """Return the direct predictor with the lowest mean NLL on val, nulls included."""
-    cell = Cell(LAG, EVENT, "val", "all")
-    scores = {name: table.mean_nll(name, cell) for name in names}
-    found = {name: float(nll.value) for name, nll in scores.items() if nll is not None}
-    found = {name: value for name, value in found.items() if np.isfinite(value)}
-    return min(found, key=lambda name: (found[name], name)) if found else None
+def best_direct(table: SumTable, names: Sequence[str]) -> str | None:
+    """Return the direct predictor with the lowest mean NLL on the choice part, nulls included."""
+    return strongest_null(table, names, table.choice_cell(LAG, EVENT))
 
 
 def _row(
@@ -126,6 +124,7 @@ def _row(
         "sweep": run.sweep,
         "seed": run.seed,
         **_settings(settings),
+        "chosen_on": table.choice_part,
         "part": cell.part,
         "slice": cell.slice_name,
         "num_frames": int(count.sum()),

@@ -76,18 +76,18 @@ class FactorizerModule(nn.Module):
 
 
 class FactorizerTask:
-    """The weighted loss on train chunks; distortion plus priced rate on val."""
+    """The weighted loss on train chunks; distortion plus priced rate on the choice part."""
 
     def __init__(
         self,
         model: Factorizer,
         train: ChunkData,
-        val: ChunkData,
+        choice: ChunkData,
         device: torch.device,
         feature_map: Tensor | None = None,
     ) -> None:
         self.model = FactorizerModule(model).to(device)
-        self._train, self._val, self._device = train, val, device
+        self._train, self._choice, self._device = train, choice, device
         self._feature_map = None if feature_map is None else feature_map.to(device)
         self.frames_per_item = model.settings.chunk_frames
         self.details: dict[str, float] = {}
@@ -118,9 +118,9 @@ class FactorizerTask:
         size = max(8192 // model.settings.chunk_frames, 1)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # the same noise at every validation
-            for start in range(0, len(self._val), size):
-                items = torch.arange(start, min(start + size, len(self._val)))
-                chunk = self._val.batch(items, self._device)
+            for start in range(0, len(self._choice), size):
+                items = torch.arange(start, min(start + size, len(self._choice)))
+                chunk = self._choice.batch(items, self._device)
                 count = int(chunk.is_scored.sum())
                 for name, value in batch_health(model, chunk).items():
                     totals[name] = totals.get(name, 0.0) + value * count

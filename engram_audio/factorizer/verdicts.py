@@ -89,7 +89,7 @@ def _direct(row: Mapping[Any, Any]) -> VerdictRow:
     gain = _gain(row)
     decimals = number.decimals_of_width(gain.high - gain.low)
     text = f"{row['factorizer']}: its bound gains {number.fixed(gain.value, decimals)} nats/frame "
-    text += f"over {row['best_direct']}, the best direct predictor on val."
+    text += f"over {row['best_direct']}, the best direct predictor on {row['chosen_on']}."
     return VerdictRow(
         STAGE, DIRECT, str(row["representation"]), str(row["factorizer"]), shown(), text, gain,
         beside(0.0), "nats/frame",

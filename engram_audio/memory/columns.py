@@ -1,13 +1,14 @@
 """The published tables of the memory stage."""
 
 from engram_audio.artifacts.columns import Column, Table
+from engram_audio.corpus.columns import CHOSEN_ON, PART
 
 NATS = "nats/frame"
 REPRESENTATION = Column("representation", "What was predicted.", title="Representation",
                         is_text=True)  # fmt: skip
 LAG_FRAMES = Column("lag_frames", "How stale the context is.", "frames", "Lag")
-PREDICTOR = Column("predictor", "What the memory stands beside: `linear` (a linear null that val "
-                   "chooses) or a head.", title="on", is_text=True)  # fmt: skip
+PREDICTOR = Column("predictor", "What the memory stands beside: `linear` (a linear null, "
+                   "chosen on `chosen_on`) or a head.", title="on", is_text=True)  # fmt: skip
 MEMORY_NAME = Column("memory", "Name under `memories`.", title="Memory", is_text=True)
 
 MEMORY = Table(
@@ -15,18 +16,18 @@ MEMORY = Table(
     "memory, part, slice and control",
     (
         REPRESENTATION, LAG_FRAMES, PREDICTOR,
-        Column("predictor_chosen", "The linear null that val chose, or the head.", is_text=True),
-        MEMORY_NAME,
+        Column("predictor_chosen", "The linear null that was chosen, or the head.", is_text=True),
+        MEMORY_NAME, CHOSEN_ON,
         Column("kind", "Its kind: `lookup` or `engram`.", is_text=True),
         Column("seed", "Of the training.", title="Seed"),
-        Column("part", "val, or eval: speakers never seen.", is_text=True),
+        PART,
         Column("slice", "Frames that are scored.", title="Slice", is_text=True),
         Column("control", "What the row compares with, see below.", title="Against", is_text=True),
         Column("control_model", "The scored model behind the control.", is_text=True),
         Column("num_frames", "Frames behind the means.", "frames"),
         Column("num_speakers", "Speakers behind the means.", "speakers"),
-        Column("is_off", "Whether val preferred no memory. Its gain over `knock_out` is then "
-               "exactly 0.", title="Val chose", is_text=True),
+        Column("is_off", "Whether `chosen_on` preferred no memory. Its gain over `knock_out` is "
+               "then exactly 0.", title="Chosen", is_text=True),
         Column("gain_nats", "NLL of the control less the memory's on the same frames. Positive: "
                "the memory is better. For `knn` on the thinned frames that it is scored on.", NATS,
                "Gain", has_interval=True),
@@ -38,6 +39,8 @@ MEMORY = Table(
         Column("memory_gain_nats", "The memory's gain over `knock_out`.", NATS, has_interval=True),
         Column("memory_nll_nats", "Mean NLL of the memory on all frames.", NATS,
                has_interval=True),
+        Column("memory_nll_select_less_val", "That mean on select less that on val: what a score "
+               "on known speakers hides. Empty without select.", NATS),
         Column("control_nll_nats", "Mean NLL of the control.", NATS, has_interval=True),
         Column("gate", "Mean weight of what is read: of entries against the base's density, or the "
                "Engram gate.", title="Gate", has_interval=True, quotient=("gate", "num_frames")),
@@ -60,32 +63,32 @@ MEMORY = Table(
                "`memory.controls.maximum_width` ended it.", title="Capped", is_text=True),
     ),
     notes=(
-        "Controls: `best_null`, the best null of the prediction stage on val. `knock_out`, the "
+        "Controls: `best_null`, the best null of the prediction stage. `knock_out`, the "
         "memory without its table. `matched_parameters` and `matched_flops`, nets with at most as "
         "many parameters or as much work. `shuffled_keys`, the memory fitted and read with the "
         "keys of other frames. `random_values`, its own entries in random places. "
         "`constant_gate`, one weight for all entries. `base`, the head of an Engram memory trained "
         "without it. `knn`, a mixture of kernels on the nearest of "
         "`memory.controls.datastore_frames` train frames, on the memory's own base. For an Engram "
-        "memory that base is the linear null on which val scores it best.",
+        "memory that base is the linear null on which `chosen_on` scores it best.",
     ),
 )  # fmt: skip
 MEMORY_VERDICT = Table(
     "memory_verdict",
-    "representation and lag, for the memory that scores best on val",
+    "representation and lag, for the memory that scores best on `chosen_on`",
     (
         REPRESENTATION, LAG_FRAMES,
         Column("verdict", "PROCEED: the gain over each of `best_null`, `knock_out`, "
                "`matched_parameters`, `matched_flops`, `shuffled_keys`, `random_values`, and for "
                "an Engram memory over `base`, lies above the minimum with its interval. STOP: one "
-               "lies below it with its interval, or val chose no memory. Else UNDECIDED, also "
-               "where a control has no number or was capped.", is_text=True),
+               "lies below it with its interval, or `chosen_on` preferred no memory. Else "
+               "UNDECIDED, also where a control has no number or was capped.", is_text=True),
         Column("deciding_control", "The control that decided.", is_text=True),
         Column("reason", "Why, in words.", is_text=True),
-        PREDICTOR, MEMORY_NAME,
+        PREDICTOR, MEMORY_NAME, CHOSEN_ON,
         Column("seed", "Seed of the deciding row, -1: none. Of several seeds the one that gains "
                "least stands for a control."),
-        Column("num_memories_looked_at", "Memories that val chose from."),
+        Column("num_memories_looked_at", "Memories that were chosen from."),
         Column("gain_nats", "Gain over the deciding control.", NATS, has_interval=True),
         Column("minimum_gain_nats", "`memory.verdict.minimum_gain_nats`.", NATS),
     ),

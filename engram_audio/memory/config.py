@@ -154,23 +154,23 @@ class LookupMemory(Section):
         description="Weight against the base's density: 1 (replace it), one for all, one per entry."
     )
     strengths: AmountsOrZero = Field(
-        min_length=1, description="Scalar gates on the stored mean; chosen on val."
+        min_length=1, description="Scalar gates on the stored mean; chosen on select."
     )
     shrinkages_frames: AmountsOrZero = Field(
-        min_length=1, description="Pseudo-frames of a stored mean of 0; chosen on val."
+        min_length=1, description="Pseudo-frames of a stored mean of 0; chosen on select."
     )
     spread_shrinkages_frames: Listed[PseudoFrames] = Field(
         min_length=1,
-        description="Pseudo-frames of the common spread and weight, at least 1; chosen on val.",
+        description="Pseudo-frames of the common spread and weight, at least 1; chosen on select.",
     )
     num_neighbors: Count = Field(description="Entries read at once (soft top-m).")
     temperatures: Amounts = Field(
         min_length=1,
         description="Softmax over squared distances, in mean squared nearest distances; chosen on "
-        "val. Used with num_neighbors above 1.",
+        "select. Used with num_neighbors above 1.",
     )
     may_switch_off: bool = Field(
-        description="Whether val may choose no memory at all; the gain is then exactly 0."
+        description="Whether select may choose no memory at all; the gain is then exactly 0."
     )
 
     @model_validator(mode="after")

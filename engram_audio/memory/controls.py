@@ -48,7 +48,7 @@ def engram_controls(
 
     Args:
         copies: One per control; changed in place.
-        mean_gate: Mean gate on val.
+        mean_gate: Mean gate on the choice part.
         seed: Of the permutation of the table's rows.
     """
     copies[KNOCKED_OUT].engram_trunk.is_knocked_out = True

@@ -1,7 +1,7 @@
 """k-NN over a datastore of train frames: a lookup that keeps every frame it is given.
 
 The law is a mixture of the base and of Gaussian kernels on what the neighbours stored, residuals of
-the base that has not seen them; width, temperature and weight are chosen on val.
+the base that has not seen them; width, temperature and weight are chosen on the choice part.
 
 Shapes: B targets, N stored, k neighbours, Q features, D dimensions.
 """
@@ -53,7 +53,7 @@ class KernelChoice(NamedTuple):
         width: SD of a kernel, whitened units.
         temperature: In `distance`.
         weight: Of the kernels against the base.
-        distance: Mean squared distance to the k-th neighbour on val.
+        distance: Mean squared distance to the k-th neighbour on the choice part.
         is_on_edge: Whether a wider grid might have done better.
     """
 
@@ -98,7 +98,7 @@ def kernel_log(found: Neighbours, choice: KernelChoice) -> Tensor:
 
 
 def choose_kernel(found: Neighbours) -> KernelChoice:
-    """Return the choice that scores best on val queries."""
+    """Return the choice that scores best on queries of the choice part."""
     distance = max(float(found.squares[:, -1].double().mean()), 1e-12)
     grid = itertools.product(WIDTHS, TEMPERATURES, WEIGHTS)
     choices = [KernelChoice(*values, distance) for values in grid]

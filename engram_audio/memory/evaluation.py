@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from engram_audio import windows
+from engram_audio.corpus.parts import choice_part
 from engram_audio.densities.base import Batch
 from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.densities.data import WindowData, window_data
@@ -201,20 +202,28 @@ class Bound(NamedTuple):
 
 
 class BoundScores(NamedTuple):
-    """Sums of `knn`, of its base and of the memory on the same queries; the choice; val's NLL."""
+    """Sums of `knn`, its base and the memory on the same queries; what was chosen, its NLL."""
 
     table: pd.DataFrame
     choice: KernelChoice
-    val_nll_nats: float
+    choice_nll_nats: float
 
 
 def score_datastore(
     bound: Bound, sources: Mapping[str, BlockSource], num_targets: Mapping[str, int], scope: Scope
 ) -> BoundScores:
-    """Choose kernel, temperature and weight on val, and score val and eval queries."""
+    """Choose kernel, temperature and weight on the choice part, and score queries of all parts.
+
+    Args:
+        bound: What is scored.
+        sources: Streams of the parts, at least the choice part's.
+        num_targets: Targets of each part.
+        scope: Which targets.
+    """
+    chosen_on = choice_part(sources)
     choice: KernelChoice | None = None
-    tables, val_nll = [], 0.0
-    for part in ("val", "eval"):
+    tables, choice_nll = [], 0.0
+    for part in sorted(sources, key=lambda part: part != chosen_on):  # the choice comes first
         every = EveryNth(max(num_targets[part], 1), bound.maximum_queries)
         found, memory, names = [], [], []
         for block in sources[part]():
@@ -234,8 +243,8 @@ def score_datastore(
         choice = choice or choose_kernel(joined)
         logs = {KNN: kernel_log(joined, choice), KNN_BASE: joined.base_log}
         scores = {name: -(log.double() + bound.base.base.log_det) for name, log in logs.items()}
-        if part == "val":
-            val_nll = float(scores[KNN].mean())
+        if part == chosen_on:
+            choice_nll = float(scores[KNN].mean())
         for name, values in (scores | {KNN_MEMORY: torch.cat(memory)}).items():
             sums = SpeakerSums(scope.evaluation.slices)
             start = 0
@@ -246,7 +255,7 @@ def score_datastore(
                 start = stop
             tables.append(sums.table().assign(model=name, part=part))
     assert choice is not None
-    return BoundScores(pd.concat(tables, ignore_index=True), choice, val_nll)
+    return BoundScores(pd.concat(tables, ignore_index=True), choice, choice_nll)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Fit a lookup memory in closed form beside a frozen base, with its choices made on val.
+"""Fit a lookup memory in closed form beside a frozen base; choices are made on held-out data.
 
 Shapes: N train targets, n of them in slots, D dimensions, F folds.
 """
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.base import Batch
 from engram_audio.densities.data import WindowData
 from engram_audio.densities.density import ConditionalDensity
@@ -37,9 +38,9 @@ class FittedMemory(NamedTuple):
     Attributes:
         model: The density.
         counts: Train targets of each slot, shape [S].
-        tried: One record per choice looked at on val: shrinkage, strength, temperature, val_nll.
-        is_off: Whether val preferred no memory.
-        base: Name of the base that val chose.
+        tried: One record per choice looked at: shrinkage, strength, temperature, choice_nll.
+        is_off: Whether the choice part preferred no memory.
+        base: Name of the base that the choice part chose.
     """
 
     model: MemoryDensity
@@ -61,7 +62,7 @@ class _Problem(NamedTuple):
     segments: Segments
     base_z: np.ndarray
     floor: np.ndarray
-    val: WindowData
+    choice: WindowData
     device: torch.device
     is_shuffled: bool
 
@@ -79,9 +80,10 @@ def fit_lookup(
 
     Args:
         settings: Key, table and choices.
-        material: Train and val.
+        material: Train and the choice part.
         lag_frames: k.
-        candidates: Bases; the one whose memory scores best on val is kept, the first on a tie.
+        candidates: Bases; the one whose memory scores best on the choice part is kept, the first
+            on a tie.
         seed: Decides codes and permutations.
         device: Where the bases run.
         is_shuffled: The control whose keys are other contexts' keys.
@@ -89,7 +91,7 @@ def fit_lookup(
     Raises:
         ValueError: Fewer train targets than codes, or no entry is seen often enough.
     """
-    data = material.data("train", lag_frames)
+    data = material.data(TRAIN, lag_frames)
     key = KeyEncoder(fit_key(settings.key, material, lag_frames, seed), _dims(material)).to(device)
     codes = all_codes(data, key, max(settings.ngram_orders), device)
     if is_shuffled:
@@ -104,9 +106,12 @@ def fit_lookup(
             f"no key is seen {settings.minimum_count} times in train; lower minimum_count or the "
             "number of codes"
         )
-    val = material.data("val", lag_frames, MAXIMUM_VALIDATION_FRAMES)
-    if not len(val):
-        raise ValueError("val has no utterance long enough for a target: nothing can be chosen")
+    choice = material.data(material.choice_part, lag_frames, MAXIMUM_VALIDATION_FRAMES)
+    if not len(choice):
+        raise ValueError(
+            f"{material.choice_part} has no utterance long enough for a target: nothing can be "
+            "chosen"
+        )
     fits = []
     for candidate in candidates:
         base = candidate.model.to(device).eval()
@@ -116,7 +121,7 @@ def fit_lookup(
         floor = np.maximum(base.base.noise_floor(material.noise_sd), SD_FLOOR)
         problem = _Problem(
             settings, candidate.name, base, key, slots.to(device), frames, segments, base_z, floor,
-            val, device, is_shuffled,
+            choice, device, is_shuffled,
         )  # fmt: skip
         fits.append(_choose(problem))
     tried = [{"base": fit.base, **record} for fit in fits for record in fit.tried]
@@ -124,8 +129,8 @@ def fit_lookup(
 
 
 def _kept_score(fit: FittedMemory) -> float:
-    """The val score of what is kept: the base alone, where that is."""
-    *tried, off = (_or_worst(record["val_nll"]) for record in fit.tried)
+    """The score on the choice part of what is kept: the base alone, where that is."""
+    *tried, off = (_or_worst(record["choice_nll"]) for record in fit.tried)
     return off if fit.is_off else min(tried)
 
 
@@ -194,7 +199,7 @@ def _mean_of(own: ConditionalDensity, batch: Batch, base: ConditionalDensity) ->
 
 
 def _choose(problem: _Problem) -> FittedMemory:
-    """Try every choice, keep the best on val; the first wins a tie."""
+    """Try every choice, keep the best on the choice part; the first wins a tie."""
     settings = problem.settings
     temperatures = settings.temperatures if settings.num_neighbors > 1 else (1.0,)
     tried: list[dict[str, Any]] = []
@@ -207,18 +212,18 @@ def _choose(problem: _Problem) -> FittedMemory:
         )  # fmt: skip
         for strength, temperature in itertools.product(settings.strengths, temperatures):
             model = _model(problem, entries, strength, temperature)
-            score = mean_nll(model, problem.val, problem.device)
+            score = mean_nll(model, problem.choice, problem.device)
             tried.append(
                 {
                     "shrinkage_frames": shrinkage.mean, "spread_shrinkage_frames": shrinkage.spread,
-                    "strength": strength, "temperature": temperature, "val_nll": score,
+                    "strength": strength, "temperature": temperature, "choice_nll": score,
                 }
             )  # fmt: skip
             if best is None or _or_worst(score) < best[0]:
                 best = _or_worst(score), model
     assert best is not None
-    base_score = mean_nll(problem.base, problem.val, problem.device)
-    tried.append({"strength": 0.0, "val_nll": base_score})
+    base_score = mean_nll(problem.base, problem.choice, problem.device)
+    tried.append({"strength": 0.0, "choice_nll": base_score})
     is_off = settings.may_switch_off and base_score <= best[0]
     if is_off:
         entries = entries_of(best[1])
@@ -291,7 +296,7 @@ def build_datastore(
     Features are those of the newest `num_states` states: all that a memory's n-grams see.
     """
     base = candidate.model.to(device).eval()
-    data = material.data("train", lag_frames, maximum_frames)
+    data = material.data(TRAIN, lag_frames, maximum_frames)
     ages = range(num_states)
     utterance = windows.utterance_of_rows(material.block.offsets, data.targets.numpy())
     fold = fold_of_utterances(material, len(candidate.fold_models))[utterance]

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engram_audio.corpus.parts import TRAIN, VAL
 from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.events import SPEAKER_NULL
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material
 from engram_audio.densities.linear import (
@@ -38,7 +40,7 @@ def fold_of_speakers(
         ValueError: Fewer train speakers than folds.
     """
     pairs = zip(block.utterance_ids, block.speaker_ids, strict=True)
-    names = {str(speaker) for name, speaker in pairs if part_of[str(name)] == "train"}
+    names = {str(speaker) for name, speaker in pairs if part_of[str(name)] == TRAIN}
     if len(names) < num_folds:
         raise ValueError(
             f"{len(names)} train speakers cannot be held out in {num_folds} folds; lower "
@@ -49,11 +51,14 @@ def fold_of_speakers(
 
 
 def without_fold(material: Material, fold: int, num_folds: int) -> Material:
-    """Return the material with one fold's speakers held out, of train and of val."""
+    """Return the material with one fold's speakers held out, of train and of val.
+
+    Select speakers are in no fold: nothing is fitted on them.
+    """
     folds = fold_of_speakers(material.block, material.part_of, num_folds)
     part_of = dict(material.part_of)
     for name, speaker in zip(material.block.utterance_ids, material.block.speaker_ids, strict=True):
-        if part_of[str(name)] in ("train", "val") and folds.get(str(speaker)) == fold:
+        if part_of[str(name)] in (TRAIN, VAL) and folds.get(str(speaker)) == fold:
             part_of[str(name)] = HELD
     return material._replace(part_of=part_of)
 
@@ -64,7 +69,7 @@ def fold_of_utterances(material: Material, num_folds: int) -> np.ndarray:
     pairs = zip(material.block.utterance_ids, material.block.speaker_ids, strict=True)
     return np.array(
         [
-            folds[str(speaker)] if material.part_of[str(name)] == "train" else -1
+            folds[str(speaker)] if material.part_of[str(name)] == TRAIN else -1
             for name, speaker in pairs
         ]
     )
@@ -85,13 +90,14 @@ class Candidate(NamedTuple):
 
 
 def linear_rungs(rungs: Sequence[Rung], lag_frames: int, event: str) -> list[Rung]:
-    """Return the linear nulls a memory may stand on: simplest first, the best on val last.
+    """Return the linear nulls a memory may stand on: simplest first, the best one last.
 
     A rich base makes what it misses vary within a cell of the key, so that a table of it is noise
-    (worlds.md A2): the marginal and the diagonal AR(1) stand beside the best null, and val chooses.
+    (worlds.md A2): the marginal and the diagonal AR(1) stand beside the best null; the choice part
+    chooses.
     """
     bests = [base_for(rungs, lag_frames, event, True, is_full) for is_full in (False, True)]
-    best = min(bests, key=lambda rung: rung.fit.val_nll)
+    best = min(bests, key=lambda rung: rung.fit.choice_nll)
     simple = (f"gaussian_marginal_full_{event}", "ar1_full")
     named = {rung.name: rung for rung in rungs_for(rungs, lag_frames, event)}
     chosen = [named[name] for name in simple if name in named and name != best.name]
@@ -123,16 +129,17 @@ def fold_material(
     rungs = [
         rung
         for rung in rungs_for(material.rungs, lag_frames, event)
-        if rung.name != "speaker_ar1"  # never a base
+        if rung.name != SPEAKER_NULL  # never a base
     ]
     return held._replace(rungs=_refit(rungs, held, lag_frames))
 
 
 def _refit(rungs: Sequence[Rung], material: Material, lag_frames: int) -> list[Rung]:
-    """Fit nulls on the train and val parts of a material: same kind, order and ridge."""
+    """Fit nulls on the train part of a material: same kind, order and ridge."""
     moments = LadderMoments(
-        material.reference, material.window_frames, (lag_frames,), with_speakers=False
-    )
+        material.reference, material.window_frames, (lag_frames,), material.choice_part,
+        with_speakers=False,
+    )  # fmt: skip
     pieces = partial(split_block, material.block, PIECE_FRAMES)
     moments.accumulate(pieces, material.part_of, material.window_frames)
     return [rung._replace(fit=_fit_again(rung, moments, lag_frames)) for rung in rungs]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import AnyHead, FlowHead
@@ -134,8 +135,8 @@ def train_engram(
     )  # fmt: skip
     model.engram_trunk.is_shuffled = is_shuffled
     data = (
-        material.data("train", lag_frames),
-        material.data("val", lag_frames, recipe.maximum_validation_frames),
+        material.data(TRAIN, lag_frames),
+        material.data(material.choice_part, lag_frames, recipe.maximum_validation_frames),
     )
     task = DensityTask(model, *data, device)
     run_seed = named_seed(seed, "steps", lag_frames, event)

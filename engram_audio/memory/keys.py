@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio import windows
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.data import thin
 from engram_audio.densities.fit import Material
 from engram_audio.latents.block import split_block
@@ -167,7 +168,7 @@ def train_targets(material: Material) -> np.ndarray:
     targets = targets_of(material.block, material.window_frames, material.max_lag_frames)
     utterance = windows.utterance_of_rows(material.block.offsets, targets)
     names = material.block.utterance_ids
-    is_train = np.array([material.part_of[str(name)] == "train" for name in names])
+    is_train = np.array([material.part_of[str(name)] == TRAIN for name in names])
     return targets[is_train[utterance]]
 
 

@@ -89,7 +89,7 @@ def pack_engram(
         "window_frames": window_frames,
         "is_shuffled": trained.model.engram_trunk.is_shuffled,
         "states": sorted(states),
-        "val_nll": trained.state.best_score,
+        "choice_nll": trained.state.best_score,
     }
 
 

@@ -1,7 +1,7 @@
 """The published tables of the memory stage: every memory beside every control, and the verdict.
 
 Gains are NLL differences on the same frames of the same speakers, nats per frame, positive where
-the memory is better. Choices were made on val; intervals are over eval speakers.
+the memory is better. Choices were made on the choice part; intervals are over eval speakers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.parts import PARTS, choice_part
 from engram_audio.densities.comparison import (
     Cell,
     SumTable,
@@ -17,6 +18,7 @@ from engram_audio.densities.comparison import (
     described,
     described_quotients,
     gain,
+    select_less_val,
     with_intervals,
 )
 from engram_audio.memory.columns import MEMORY as MEMORY_TABLE
@@ -99,7 +101,7 @@ def memory_table(
         table = SumTable(pd.concat([own, direct.scores], ignore_index=True))
         baselines = choose_baselines(SumTable(direct.scores), direct.heads, run.lag_frames, event)
         names = _names(run, baselines.best if baselines else None)
-        for part in ("val", "eval"):
+        for part in PARTS[1:]:
             for slice_name in slices:
                 cell = Cell(run.lag_frames, event, part, slice_name)
                 rows += [
@@ -141,6 +143,7 @@ def _row(
         "memory": run.memory,
         "kind": run.header["kind"],
         "seed": run.seed,
+        "chosen_on": table.choice_part,
         "part": cell.part,
         "slice": cell.slice_name,
         "control": control,
@@ -153,6 +156,7 @@ def _row(
         **described("control_gain_nats", gain(table, name, base, cell)),
         **described("memory_gain_nats", gain(table, MEMORY, "knock_out", cell)),
         **described("memory_nll_nats", table.mean_nll(MEMORY, cell)),
+        "memory_nll_select_less_val": select_less_val(table, MEMORY, cell),
         **described("control_nll_nats", table.mean_nll(name, cell)),
         **described_quotients(MEMORY_TABLE, table, MEMORY, cell),
         "num_slots": slots.get("num_slots", np.nan),
@@ -167,10 +171,10 @@ def _row(
 
 
 def verdict_table(table: pd.DataFrame, section: MemoryVerdictSection) -> pd.DataFrame:
-    """Return one verdict per representation and lag, of the memory that scores best on val.
+    """Return one verdict per representation and lag, of the memory that is best on the choice part.
 
     PROCEED: its gain over every required control is above the minimum, interval and all. STOP: the
-    gain over one of them lies below it, interval and all, or val chose no memory. Else UNDECIDED:
+    gain over one of them lies below it, interval and all, or no memory was chosen. Else UNDECIDED:
     also where a control has no number, or is smaller than the memory because its width was capped.
     Of several training seeds the one that gains least over a control stands for it.
     """
@@ -187,8 +191,9 @@ def verdict_table(table: pd.DataFrame, section: MemoryVerdictSection) -> pd.Data
 
 def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any]:
     names = ["predictor", "memory"]
-    val = part.loc[part["part"] == "val"].drop_duplicates([*names, "seed"])
-    scores = val.groupby(names, sort=True)["memory_nll_nats"].mean()
+    chosen_on = choice_part(part["part"])
+    choice = part.loc[part["part"] == chosen_on].drop_duplicates([*names, "seed"])
+    scores = choice.groupby(names, sort=True)["memory_nll_nats"].mean()
     chosen = dict(zip(names, scores.sort_values(kind="stable").index[0], strict=True))
     is_own = np.logical_and.reduce([part[name] == value for name, value in chosen.items()])
     kind = part.loc[is_own, "kind"].iloc[0]
@@ -199,7 +204,9 @@ def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any
     known = known.drop_duplicates("control")  # the weakest seed
     missing = [name for name in required if name not in set(known["control"])]
     is_off = bool(part.loc[is_own, "is_off"].any())
-    verdict, row, reason = _judged(known, missing, is_off, section.minimum_gain_nats)
+    verdict, row, reason = _judged(
+        known, missing, chosen_on if is_off else "", section.minimum_gain_nats
+    )
     found = {"deciding_control": "", "seed": -1} if row is None else {
         "deciding_control": row["control"], "seed": row["seed"],
     }  # fmt: skip
@@ -208,6 +215,7 @@ def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any
         **{name: part[name].iloc[0] for name in ("representation", "lag_frames")},
         **chosen,
         **found,
+        "chosen_on": chosen_on,
         "verdict": verdict,
         "reason": reason,
         "num_memories_looked_at": len(scores),
@@ -217,17 +225,20 @@ def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any
 
 
 def _judged(
-    known: pd.DataFrame, missing: Sequence[str], is_off: bool, least: float
+    known: pd.DataFrame, missing: Sequence[str], switched_off_on: str, least: float
 ) -> tuple[str, pd.Series | None, str]:
-    """Return verdict, deciding row and reason; rows come weakest first."""
+    """Return verdict, deciding row and reason; rows come weakest first.
+
+    `switched_off_on` is the part that preferred no memory, or "".
+    """
     if known.empty:
         return UNDECIDED, None, "no control has a number"
     weakest = known.sort_values("gain_nats_low", kind="stable").iloc[0]
     below = known.loc[known["gain_nats_high"] < least]
     capped = known.loc[known["is_control_capped"].astype(bool), "control"].tolist()
-    if is_off:
+    if switched_off_on:
         own = known.loc[known["control"] == "knock_out"]
-        return STOP, weakest if own.empty else own.iloc[0], "val chose no memory"
+        return STOP, weakest if own.empty else own.iloc[0], f"{switched_off_on} chose no memory"
     if len(below):
         row = below.sort_values("gain_nats_high", kind="stable").iloc[0]
         return STOP, row, f"not better than {row['control']} by {least:g} nats"

@@ -36,7 +36,7 @@ def _answer(row: Mapping[Any, Any]) -> VerdictRow:
         f"lag {int(row['lag_frames'])}",
         Judged(OUTCOMES[str(row["verdict"])], str(row["reason"])),
         f"{row['memory']} on {row['predictor']}, the best of {int(row['num_memories_looked_at'])} "
-        f"on val, against {CONTROL_WORDS.get(control, 'every control')}.",
+        f"on {row['chosen_on']}, against {CONTROL_WORDS.get(control, 'every control')}.",
         Measured(*(float(row[f"gain_nats{end}"]) for end in ("", "_low", "_high"))),
         above(float(row["minimum_gain_nats"])),
         "nats/frame",

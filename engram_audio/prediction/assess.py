@@ -14,7 +14,7 @@ from engram_audio import windows
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.events import ANY_LAG, SPACES
+from engram_audio.densities.events import ANY_LAG, RIDGE_MIXTURE, SPACES
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.model_predictor import ModelPredictor
 from engram_audio.densities.nulls import Rung
@@ -22,7 +22,7 @@ from engram_audio.densities.predictor import Predictor
 from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource
 from engram_audio.latents.targets import targets_of
-from engram_audio.prediction.evaluation import PARTS, EventTask, evaluate_part
+from engram_audio.prediction.evaluation import EventTask, evaluate_part
 from engram_audio.prediction.free_running import Paths, collect_paths, mean_rollout
 
 TABLES = ("scores", "frames", "worst", "calibration", "dimensions")
@@ -50,7 +50,7 @@ class Stage(NamedTuple):
     """What all predictors of a representation are scored with.
 
     Attributes:
-        sources: Stream of each part.
+        sources: Stream of each part that has utterances.
         num_targets: Targets of each part's stream, at most.
         part_of: Part of each utterance id.
         reference: Train statistics.
@@ -108,9 +108,9 @@ def assess(entries: Iterable[Entry], stage: Stage) -> dict[str, pd.DataFrame]:
         task = EventTask(
             entry.event, lag, stage.section.window_frames, max(stage.section.lags_frames)
         )
-        for part in PARTS:
+        for part, source in stage.sources.items():
             result = evaluate_part(
-                entry.predictor, stage.sources[part], stage.part_of, part, task, stage.reference,
+                entry.predictor, source, stage.part_of, part, task, stage.reference,
                 stage.evaluation, stage.sensitivity, entry.marginal, stage.num_targets[part],
             )  # fmt: skip
             parts = (
@@ -143,9 +143,12 @@ def head_entries(
 
 
 def null_entries(
-    rungs: Sequence[Rung], marginals: Mapping[str, Mapping[str, ConditionalDensity]], stage: Stage
+    rungs: Sequence[Rung],
+    marginals: Mapping[str, Mapping[str, ConditionalDensity]],
+    ridge_mixtures: Mapping[tuple[int, str], ConditionalDensity],
+    stage: Stage,
 ) -> list[Entry]:
-    """Return every null once: linear ones per lag, marginals once for all lags.
+    """Return every null once: those with a context per lag, marginals once for all lags.
 
     A marginal of one space scores the other event only where lag 1 is studied.
     """
@@ -165,6 +168,10 @@ def null_entries(
             if wanted:
                 predictor = stage.gaussian(rung.fit.arrays)
                 entries.append(Entry(rung.name, rung.lag_frames, event, predictor, plain[event]))
+        for (lag, scored), model in ridge_mixtures.items():
+            if scored == event:
+                predictor = stage.predictor(model)
+                entries.append(Entry(RIDGE_MIXTURE, lag, event, predictor, plain[event]))
         for head, models in marginals.items():
             for space in SPACES:
                 if space == event or has_lag_one:

@@ -1,4 +1,4 @@
-"""Cells of the prediction table: which head val chooses, against which null, on eval."""
+"""Cells of the prediction table: which head is chosen, against which null, on eval."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.columns import choose, first_row
+from engram_audio.corpus.parts import EVAL, choice_part
 from engram_audio.structure.decision import SURROGATE_MARK
 from engram_audio.verdicts import number
 
@@ -19,13 +20,15 @@ class Cells(NamedTuple):
         representation: Name.
         seed: Training seed.
         rows: One row per lag, target and model.
-        val: The same cells on val: heads are chosen there.
+        choice: The same cells on the part that heads are chosen on.
+        chosen_on: That part.
     """
 
     representation: str
     seed: int
     rows: pd.DataFrame
-    val: pd.DataFrame
+    choice: pd.DataFrame
+    chosen_on: str
 
     def lags(self, target: str | None = None) -> list[int]:
         """Return the lags of a target, or of any."""
@@ -45,8 +48,8 @@ class Cells(NamedTuple):
         return first_row(choose(self.rows, model=model, lag_frames=lag, target=target))
 
     def chosen_head(self, lag: int, target: str) -> str | None:
-        """Return the head with the lowest mean NLL on val, ties by name; None where none is."""
-        rows = choose(self.val, kind="head", lag_frames=lag, target=target)
+        """Return the head with the lowest mean NLL on `chosen_on`, ties by name, or None."""
+        rows = choose(self.choice, kind="head", lag_frames=lag, target=target)
         rows = rows.loc[np.isfinite(rows["nll_mean"].to_numpy(float))]
         if rows.empty:
             return None
@@ -55,10 +58,11 @@ class Cells(NamedTuple):
     def strictest_gain(self, head: str, lag: int, target: str) -> tuple[float, str]:
         """Return the smallest eval gain of a head over any null, and that null.
 
-        The null of `gain_nats` was chosen on val; on eval another may score better.
+        The null of `gain_nats` was chosen before eval was seen; there another may score better.
+        Nulls that know more than the past decide nothing.
         """
         rows = choose(self.rows, lag_frames=lag, target=target)
-        nulls = rows.loc[rows["kind"] == "null"].dropna(subset=["gain_nats"])
+        nulls = choose(rows, kind="null", knows="past").dropna(subset=["gain_nats"])
         own = number.as_float(self.row(head, lag, target)["gain_nats"])
         if nulls.empty:
             return own, ""
@@ -79,7 +83,9 @@ def cells_of(table: pd.DataFrame, representation: str) -> Cells:
     rows = choose(table, representation=representation, slice="all")
     seed = int(rows["seed"].to_numpy().min()) if len(rows) else 0
     rows = choose(rows, seed=seed)
-    return Cells(representation, seed, choose(rows, part="eval"), choose(rows, part="val"))
+    chosen_on = choice_part(rows["part"])
+    choice = choose(rows, part=chosen_on)
+    return Cells(representation, seed, choose(rows, part=EVAL), choice, chosen_on)
 
 
 def surrogate_cells(table: pd.DataFrame, representation: str) -> dict[str, Cells]:

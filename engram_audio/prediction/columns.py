@@ -1,6 +1,7 @@
 """The published tables of the prediction stage."""
 
 from engram_audio.artifacts.columns import Column, Table
+from engram_audio.corpus.columns import CHOSEN_ON, PART
 
 REPRESENTATION = Column("representation", "What was scored.", title="Representation", is_text=True)
 SEED = Column("seed", "Of the training.", title="Seed")
@@ -9,8 +10,8 @@ LAG_FRAMES = Column("lag_frames", "How stale the context is. 0: all lags, a marg
 TARGET = Column("target", "delta: x_t - x_{t-1}. position: x_t. They are one event at lag 1.",
                 title="Target", is_text=True)  # fmt: skip
 MODEL = Column("model", "A head, or a null.", title="Model", is_text=True)
-PART = Column("part", "train (a thinned share, in whole utterances), val, or eval: speakers never "
-              "seen.", title="Part", is_text=True)  # fmt: skip
+KNOWS = Column("knows", "`past`: the context of the same utterance. `speaker`: other utterances "
+               "of the speaker as well.", is_text=True)  # fmt: skip
 NATS = "nats/frame"
 COVERAGE = "Share of values inside the central {level} % of samples, over dimensions."
 DENSITY = "How often the rank of the true density among those of samples lies in its central {} %."
@@ -21,6 +22,7 @@ PREDICTION = Table(
     (
         REPRESENTATION, SEED, LAG_FRAMES, TARGET, MODEL,
         Column("kind", "`head` or `null`.", is_text=True),
+        KNOWS,
         PART,
         Column("slice", "Frames that are scored.", title="Slice", is_text=True),
         Column("num_frames", "Scored frames.", "frames", "Frames"),
@@ -28,6 +30,8 @@ PREDICTION = Table(
         Column("num_sampled", "Targets with scores of samples.", "frames"),
         Column("nll_mean", "Mean negative log-likelihood. Never read alone: one frame can make "
                "it.", NATS, "Mean NLL", has_interval=True),
+        Column("nll_select_less_val", "Mean NLL on select less that on val: what a score on known "
+               "speakers hides. Empty without select.", NATS, "Select less val"),
         Column("nll_median", "Median over the stored frames.", NATS, "Median"),
         Column("nll_trimmed", "Mean without `trimmed_fraction` of the stored frames at each end.",
                NATS, "Trimmed mean"),
@@ -36,12 +40,22 @@ PREDICTION = Table(
         Column("num_stored", "Frames behind median and quantiles.", "frames", "Stored"),
         Column("num_not_finite", "Stored frames without a finite score. They are left out of "
                "median and quantiles.", "frames", "Not finite"),
-        Column("best_null", "The null of the same event with the lowest mean NLL on val, slice "
-               "`all`.", title="Best null", is_text=True),
+        CHOSEN_ON,
+        Column("best_null", "The null of the same event with the lowest mean NLL on `chosen_on`, "
+               "slice `all`, of the ladder that knows the past only.", title="Best null",
+               is_text=True),
         Column("gain_nats", "Headline. What context buys: mean NLL of the best null less that of "
                "the model, paired. 0 on white noise.", NATS, "Gain over the best null",
                has_interval=True),
-        Column("gain_bits_per_s", "The same gain times frame rate over ln 2.", "bits/s", "Gain",
+        Column("gain_seeds_nats", "Mean of gain_nats over the training seeds of a head, each over "
+               "the null that its seed chose. Empty for nulls.", NATS, "Gain, all seeds",
+               has_interval=True),
+        Column("gain_seeds_bits_per_s", "The same mean times frame rate over ln 2.", "bits/s",
+               has_interval=True),
+        Column("num_seeds", "Training seeds behind gain_seeds_nats.", title="Seeds"),
+        Column("interval_over", "What the interval of gain_seeds_nats counts: `seeds and speakers` "
+               "from three seeds on, else `speakers`.", is_text=True),
+        Column("gain_bits_per_s", "gain_nats times frame rate over ln 2.", "bits/s", "Gain",
                has_interval=True),
         Column("gain_median_nats", "Median over stored frames, null less model.", NATS,
                "Median gain"),
@@ -99,10 +113,11 @@ PREDICTION = Table(
                "on train.", has_null=True),
         Column("decoder_explained", "explained_all after the decoder's Jacobian, where it is "
                "linear."),
-        Column("strongest_null", "The null that is best on the scored frames themselves.",
+        Column("strongest_null", "The null of the same ladder that is best on the scored frames "
+               "themselves.",
                is_text=True),
         Column("gain_strongest_nats", "Gain over that null: a lower bound. Where it is much below "
-               "gain_nats, val chose a null that does not carry over to new speakers.", NATS,
+               "gain_nats, a null was chosen that does not carry over to new speakers.", NATS,
                has_interval=True),
         Column("surrogate_<name>_gain_nats", "gain_nats of the same cell and model on that "
                "surrogate, over its own nulls.", NATS),
@@ -113,9 +128,13 @@ PREDICTION = Table(
         "marginal of either space is a null of both. At larger lags they are different events. "
         "Compare within a target only.",
         "Nulls: `gaussian_marginal[_full]_<space>`, `<head>_marginal_<space>` (the head's family "
-        "without context, components doubled until val stops gaining), `ar1[_full]` (diagonal), "
-        "`ridge[_full]` (VAR on the same context, tuned on val), `speaker_ar1` (AR(1) and the mean "
-        "of the speaker's *other* utterances). `_full`: full residual covariance.",
+        "without context, components doubled until select stops gaining), `ar1[_full]` (diagonal), "
+        "`ridge[_full]` (VAR on the same context, tuned on select), `ridge_mixture` (the "
+        "ridge's mean with a static mixture of its whitened residuals, Gaussian or Student-t), "
+        "`speaker_ar1` (AR(1) and the mean of the speaker's *other* utterances). `_full`: full "
+        "residual covariance.",
+        "The best null and the strongest null are nulls that know the past only, as heads do. "
+        "`speaker_ar1` knows the speaker as well. It stands beside and decides nothing.",
     ),
 )  # fmt: skip
 WORST_FRAMES = Table(

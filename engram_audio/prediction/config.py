@@ -7,10 +7,12 @@ from pydantic import Field
 
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.densities.config import (
+    AnyHead,
     EvaluationValues,
     HeadSection,
     PredictionNullsSection,
     PredictionValues,
+    RidgeMixtureSection,
 )
 from engram_audio.quantities import (
     Name,
@@ -29,7 +31,12 @@ class PredictionSettings(PredictionValues):
     heads: Names = Field(description="Heads that are trained, at every lag.")
     surrogate_heads: Names = Field(description="Those of them that surrogates get as well.")
     seeds: Seeds = Field(min_length=1, description="Training seeds, one model each.")
+    deciding_seeds: Seeds = Field(
+        description="Further training seeds of the heads on `decision.representation`: from three "
+        "in all on, intervals count seeds as well."
+    )
     nulls: PredictionNullsSection
+    ridge_mixture: RidgeMixtureSection
     library: dict[Name, HeadSection] = Field(description="Density heads by name.")
     evaluation: EvaluationValues
 
@@ -75,5 +82,16 @@ def check_prediction(
                 f"views.window_frames {window_frames}; leave it out"
             )
     for name, head in stage.library.items():
+        _check_shape(name, head, stage.ridge_mixture)
         require(f"prediction.library.{name}.recipe", head.recipe, recipes)
         require(f"prediction.library.{name}.marginal.recipe", head.marginal.recipe, recipes)
+
+
+def _check_shape(name: str, head: AnyHead, null: RidgeMixtureSection) -> None:
+    """Refuse a null that may not grow past a head: the head's shape would read as context."""
+    most, own = null.maximum_components, getattr(head, "num_components", 1)  # a flow has none
+    if most <= own:
+        raise ValueError(
+            f"prediction.ridge_mixture.maximum_components: {most} are not more than the {own} "
+            f"components of the head {name}; raise it to {2 * own}"
+        )

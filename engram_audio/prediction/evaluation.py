@@ -1,4 +1,4 @@
-"""Score a predictor on a stream of blocks: one code path for train, val and eval, head and null.
+"""Score a predictor on a stream of blocks: one code path for all parts, head and null.
 
 Scores of the density and of the mean are taken on every target; scores that need samples or
 candidates on an evenly thinned subset, whose size is reported. Memory is one block's.
@@ -29,7 +29,6 @@ from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.numerics.slices import EveryNth, slice_masks
 from engram_audio.prediction import negatives, scores
 
-PARTS = ("train", "val", "eval")
 COVERAGE_LEVELS = (0.5, 0.9)
 
 

@@ -33,20 +33,23 @@ def heads_gains(
         prediction,
         representation=representation, lag_frames=lag_frames, target=EVENT, model=head, part="eval",
     )  # fmt: skip
-    num_seeds = len(set(own["seed"]))
     own = choose(own, seed=cells.seed)
     found = {
-        str(row["slice"]): _gain({str(k): v for k, v in row.items()}, head, num_seeds)
+        str(row["slice"]): _gain({str(k): v for k, v in row.items()}, head)
         for row in own.to_dict("records")
     }
     return {name: gain for name, gain in found.items() if name in slices}
 
 
-def _gain(row: dict[str, object], head: str, num_seeds: int) -> HeadsGain:
-    numbers = (_number(row.get(f"gain_nats{end}")) for end in ENDS)
-    seeds = "heads: one seed" if num_seeds == 1 else f"heads: first of {num_seeds} seeds"
-    words = f"{head} ({seeds}, best null {row.get('best_null')})"
-    return HeadsGain(Measured(*numbers), _number(row.get("information_nats")), words)
+def _gain(row: dict[str, object], head: str) -> HeadsGain:
+    """Return the mean gain over training seeds, with the interval that the table publishes."""
+    gain = Measured(*(_number(row.get(f"gain_seeds_nats{end}")) for end in ENDS))
+    num_seeds = int(_number(row.get("num_seeds")))
+    over = (
+        "heads: one seed" if num_seeds == 1 else f"{num_seeds} seeds, over {row['interval_over']}"
+    )
+    words = f"{head} ({over}; best null {row['best_null']})"
+    return HeadsGain(gain, _number(row.get("information_nats")), words)
 
 
 def _number(cell: object) -> float:

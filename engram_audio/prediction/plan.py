@@ -33,10 +33,15 @@ def model_file(representation: str, lag: int | str, head: str, seed: int | str) 
 class PredictionPlan:
     """Heads and nulls of every predicted representation."""
 
-    def __init__(self, settings: PredictionSettings, latents: LatentsPlan) -> None:
-        """Keep the used part of the stage."""
-        self._settings, self._latents = settings, latents
+    def __init__(self, settings: PredictionSettings, latents: LatentsPlan, deciding: str) -> None:
+        """Keep the used part of the stage; `deciding` is the representation of the decision."""
+        self._settings, self._latents, self._deciding = settings, latents, deciding
         self.seeds = list(settings.seeds)
+
+    def seeds_of(self, representation: str) -> list[int]:
+        """Training seeds of the heads on a representation: more of them where they decide."""
+        further = self._settings.deciding_seeds if representation == self._deciding else ()
+        return list(dict.fromkeys([*self.seeds, *further]))
 
     def predicted(self) -> list[str]:
         """Representations of the stage: the chosen bases with their surrogates."""
@@ -57,13 +62,13 @@ class PredictionPlan:
             for name in self.predicted()
             for lag in self._settings.lags_frames
             for head in self.heads_of(name)
-            for seed in self._settings.seeds
+            for seed in self.seeds_of(name)
         ]
 
     def num_runs_of(self, representation: str) -> int:
         """How many densities are trained on a representation, without listing them."""
         heads = len(self.heads_of(representation))
-        return heads * len(self._settings.lags_frames) * len(self._settings.seeds)
+        return heads * len(self._settings.lags_frames) * len(self.seeds_of(representation))
 
     def recipe_of(self, head: str) -> str:
         """The section of a head's training recipe."""
@@ -93,7 +98,9 @@ class PredictionPlan:
         ]
         nulls = self.predicted() if with_nulls else []
         return paths + [
-            f"{ROOT}/{rep}/nulls/seed-{seed}/{name}.parquet" for rep in nulls for seed in self.seeds
+            f"{ROOT}/{rep}/nulls/seed-{seed}/{name}.parquet"
+            for rep in nulls
+            for seed in self.seeds_of(rep)
         ]
 
     def scores_of(self, representation: str, lags: Iterable[int], seed: int) -> list[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.parts import PARTS
 from engram_audio.densities.comparison import (
     Baselines,
     Cell,
@@ -17,13 +18,16 @@ from engram_audio.densities.comparison import (
     described,
     described_quotients,
     gain,
+    select_less_val,
     strongest_null,
     with_intervals,
 )
-from engram_audio.densities.events import ANY_LAG
+from engram_audio.densities.events import ANY_LAG, SPEAKER_NULL
 from engram_audio.numerics.units import LN2
 from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
+from engram_audio.stats.estimate import mean_of, stacked
 from engram_audio.stats.robust import robust_summary
+from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 
 KEY = ("seed", "lag_frames", "target", "model", "part", "slice")
 
@@ -66,9 +70,11 @@ class Settings(NamedTuple):
 def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFrame:
     """Return one row per representation, seed, lag, target, model, part and slice."""
     rows = []
-    for group in inputs:
-        table = SumTable(group.scores)
+    scored = [(group, SumTable(group.scores)) for group in inputs]
+    for group, table in scored:
         stored = _StoredFrames(group.frames)
+        trained = [(other, sums) for other, sums in scored
+                   if other.representation == group.representation]  # fmt: skip
         for lag in settings.lags_frames:
             for event in settings.events:
                 baselines = choose_baselines(table, group.heads, lag, event)
@@ -76,11 +82,12 @@ def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFra
                     continue
                 names = [h for h in group.heads if any(m[:2] == (h, lag) for m in table.models)]
                 nulls = table.null_names(group.heads, lag, event)
+                past = table.past_nulls(group.heads, lag, event)
                 names += nulls
-                for part in ("train", "val", "eval"):
+                for part in PARTS:
                     for slice_name in settings.slices:
                         cell = Cell(lag, event, part, slice_name)
-                        strongest = strongest_null(table, nulls, cell)
+                        strongest = strongest_null(table, past, cell)
                         rows += [
                             {
                                 **_row(group, settings, table, stored, baselines, name, cell),
@@ -88,6 +95,7 @@ def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFra
                                 **described(
                                     "gain_strongest_nats", gain(table, name, strongest, cell)
                                 ),
+                                **_over_seeds(trained, name, cell, group.frame_rate_hz / LN2),
                             }
                             for name in names
                             if table.sums(name, cell) is not None
@@ -119,13 +127,16 @@ def _row(
         "target": cell.event,
         "model": name,
         "kind": "head" if name in group.heads else "null",
+        "knows": "speaker" if name == SPEAKER_NULL else "past",
         "part": cell.part,
         "slice": cell.slice_name,
         "num_frames": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
         "num_sampled": 0 if sampled is None else int(sampled.sum()),
         **described("nll_mean", table.mean_nll(name, cell)),
+        "nll_select_less_val": select_less_val(table, name, cell),
         **stored.robust(name, cell, settings),
+        "chosen_on": table.choice_part,
         "best_null": baselines.best,
         **described("gain_nats", best_gain),
         **described("gain_bits_per_s", best_gain, nats_to_bits_per_s),
@@ -137,6 +148,33 @@ def _row(
     row["information_nats_per_dim"] = float(row["information_nats"]) / group.num_dims  # type: ignore[arg-type]
     row |= _scores(table, baselines, name, cell)
     return row
+
+
+def _over_seeds(
+    trained: Sequence[tuple[Inputs, SumTable]], name: str, cell: Cell, nats_to_bits_per_s: float
+) -> dict[str, object]:
+    """Return a head's mean gain over its training seeds; nulls have none.
+
+    Each seed's gain is over the null that it chose. From three seeds on the interval counts seeds
+    and speakers, with fewer it counts speakers.
+    """
+    gains = []
+    for group, table in trained:
+        if name in group.heads:
+            chosen = choose_baselines(table, group.heads, cell.lag_frames, cell.event)
+            gains.append(gain(table, name, chosen.best if chosen else None, cell))
+    found = [one for one in gains if one is not None]
+    over, words = None, ""
+    if len(found) >= MINIMUM_SEEDS:
+        over, words = two_way(stacked(found)), "seeds and speakers"
+    elif found:
+        over, words = mean_of(found), "speakers"
+    return {
+        "num_seeds": len(found),
+        "interval_over": words,
+        **described("gain_seeds_nats", over),
+        **described("gain_seeds_bits_per_s", over, nats_to_bits_per_s),
+    }
 
 
 def _first_experiment(

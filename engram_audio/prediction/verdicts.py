@@ -12,6 +12,7 @@ from engram_audio.prediction.cells import (
     predicted,
     surrogate_cells,
 )
+from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts import number
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.judge import (
@@ -29,7 +30,7 @@ STAGE = "prediction"
 
 
 def verdict_rows(prediction: pd.DataFrame, representation: str) -> list[VerdictRow]:
-    """Return one answer per representation, target and lag, for the head that val chooses.
+    """Return one answer per representation, target and lag, for the head that was chosen.
 
     Args:
         prediction: `tables/prediction.csv`.
@@ -66,9 +67,14 @@ def judge_gain(gain: Measured, surrogate: float) -> Judged:
 
 def _answer(cells: Cells, head: str, lag: int, target: str, surrogate: float) -> VerdictRow:
     row = cells.row(head, lag, target)
-    gain = Measured(*(number.as_float(row[f"gain_nats{end}"]) for end in ("", "_low", "_high")))
+    is_two_way = number.as_float(row["num_seeds"]) >= MINIMUM_SEEDS
+    name = "gain_seeds" if is_two_way else "gain"
+    ends = ("", "_low", "_high")
+    gain = Measured(*(number.as_float(row[f"{name}_nats{end}"]) for end in ends))
     judged, decimals = judge_gain(gain, surrogate), number.decimals_of_width(gain.high - gain.low)
     against = _against(cells, head, lag, target, decimals)
+    if is_two_way:
+        against += f"; interval over {number.count(row['num_seeds'])} seeds and all speakers"
     if math.isfinite(surrogate):
         against += f"; surrogates gain up to {number.fixed(surrogate, decimals)}"
     return VerdictRow(
@@ -77,7 +83,7 @@ def _answer(cells: Cells, head: str, lag: int, target: str, surrogate: float) ->
         cells.representation,
         f"{TARGETS[target]} at lag {lag}",
         Judged(judged.outcome, f"{judged.reason}; {against}"),
-        _sentence(row, judged.outcome, gain.value, decimals, lag, target),
+        _sentence(row, f"{name}_bits_per_s", judged.outcome, gain.value, decimals, lag, target),
         gain,
         above(max(0.0, surrogate) if math.isfinite(surrogate) else 0.0),
         "nats/frame",
@@ -85,9 +91,15 @@ def _answer(cells: Cells, head: str, lag: int, target: str, surrogate: float) ->
 
 
 def _sentence(
-    row: dict[str, object], outcome: str, gain: float, decimals: int, lag: int, target: str
+    row: dict[str, object],
+    rate_name: str,
+    outcome: str,
+    gain: float,
+    decimals: int,
+    lag: int,
+    target: str,
 ) -> str:
-    rate = number.fixed(row["gain_bits_per_s"], 1)
+    rate = number.fixed(row[rate_name], 1)
     text = f"{TARGETS[target]} at lag {lag}: "
     if outcome == NOT_MET:
         text += (
@@ -105,7 +117,7 @@ def _sentence(
 def _against(cells: Cells, head: str, lag: int, target: str, decimals: int) -> str:
     null = cells.row(head, lag, target)["best_null"]
     strictest, other = cells.strictest_gain(head, lag, target)
-    words = f"{head} against {null} (best on val)"
+    words = f"{head} against {null} (best on {cells.chosen_on})"
     if other and other != null:
         words += f"; against {other}, best on eval: {number.fixed(strictest, decimals)}"
     return words

@@ -21,8 +21,8 @@ X, Y = "log_mel_l1", "information_bits_per_s"
     caption="If coarser latents are easier to predict at the same distortion, a ladder bends up to "
     "the left. Information holds within one frame rate; rates and dimensions stand in the table. "
     "Filled: no other point of a ladder of one rate has less distortion and more information.",
-    estimator="best predictor (chosen on val) over the best law without context, eval frames; mean "
-    "distance over decoded utterances",
+    estimator="best predictor (chosen before eval) over the best law without context, eval frames; "
+    "mean distance over decoded utterances",
     resampling="speaker (t intervals)",
     assumption="information is a lower bound: a better model may find more, and not equally much "
     "on each point",

@@ -24,13 +24,13 @@ MAXIMUM_MEMORIES = 4
     "entries in random places (else no entry is read for what it is).",
     estimator="paired difference of mean NLL over eval speakers",
     resampling="speaker (t intervals)",
-    assumption="the memories drawn are those with the best score on val",
+    assumption="the memories drawn are those with the best score before eval",
     is_wide=True,
 )
 def gains_figure(
     canvas: svg.Canvas, data: ReportData, representation: str, lag_frames: int
 ) -> Drawing | None:
-    """Gain over every control, one mark per memory: the best few on val."""
+    """Gain over every control, one mark per memory: the best few before eval."""
     rows = _rows(data, representation, lag_frames)
     rows = rows.loc[np.isfinite(rows["gain_nats"].to_numpy(float))]
     if rows.empty:
@@ -38,7 +38,7 @@ def gains_figure(
     controls = [name for name in CONTROL_WORDS if name in set(rows["control"])]
     places = np.arange(len(controls))[::-1].astype(float)
     axis = canvas.panel(width_in=svg.WIDE_IN, height_in=1.4 + 0.5 * len(controls))
-    chosen = _best_on_val(data, representation, lag_frames)
+    chosen = _best_before_eval(data, representation, lag_frames)
     for number, (memory, base) in enumerate(chosen):
         own = choose(rows, memory=memory, predictor=base).set_index("control").reindex(controls)
         shift = 0.16 * (number - (len(chosen) - 1) / 2)
@@ -62,9 +62,12 @@ def gains_figure(
     )
 
 
-def _best_on_val(data: ReportData, representation: str, lag_frames: int) -> list[tuple[str, str]]:
-    """Return the memories with the lowest NLL on val, each with the head that it helps."""
-    rows = _rows(data, representation, lag_frames, "val").sort_values("memory_nll_nats")
+def _best_before_eval(
+    data: ReportData, representation: str, lag_frames: int
+) -> list[tuple[str, str]]:
+    """Return the memories that were chosen first, each with the head that it helps."""
+    chosen_on = data.tables["memory"]["chosen_on"].tolist()[:1]
+    rows = _rows(data, representation, lag_frames, *chosen_on).sort_values("memory_nll_nats")
     pairs = zip(rows["memory"], rows["predictor"], strict=True)
     return list(dict.fromkeys(pairs))[:MAXIMUM_MEMORIES]
 

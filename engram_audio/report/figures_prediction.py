@@ -42,7 +42,7 @@ REAL_LABEL = "context beyond every null: real"
     "ridge or speaker mean says. White noise scores zero at every lag. A gain that the hollow "
     "surrogates reach as well is no local structure.",
     estimator="mean over eval frames of NLL(null) minus NLL(head), paired frame by frame; the null "
-    "is the best on val",
+    "was chosen before eval",
     resampling="speaker (t interval of the ratio of sums)",
     assumption="the best null is as rich as train data allow; training has converged",
     is_wide=True,
@@ -142,7 +142,7 @@ def decompose(row: dict[str, object], label: str) -> Decomposition | None:
 
 
 def decompositions(data: ReportData, representation: str) -> list[Decomposition]:
-    """Return the bars: per lag the head chosen on val, the first recipe, and white noise."""
+    """Return the bars: per lag the chosen head, the first recipe, and white noise."""
     cells, dims = cells_of(data, representation), num_dims(data, representation)
     bars = []
     for lag in cells.lags("delta"):
@@ -174,7 +174,7 @@ def decompositions(data: ReportData, representation: str) -> list[Decomposition]
     "\N{RIGHTWARDS ARROW} Gaussian marginal of the better space \N{RIGHTWARDS ARROW} best "
     "marginal \N{RIGHTWARDS ARROW} best null \N{RIGHTWARDS ARROW} head; they add up exactly",
     resampling="speaker (interval of the blue part, paired)",
-    assumption="the head of each lag is the best on val; white noise in closed form",
+    assumption="the head of each lag was chosen before eval; white noise in closed form",
     is_wide=True,
 )
 def decomposition_figure(

@@ -62,7 +62,8 @@ _scores = functools.partial(
     caption="Read each filled line against the dotted one of its colour. The mean cannot point two "
     "ways at once, so a law with two modes shows in the samples only. White noise reaches 0.707 in "
     "the step at lag 1 by mean reversion alone.",
-    estimator="mean over eval frames of the cosine, head chosen on val; samples on a thinned set",
+    estimator="mean over eval frames of the cosine, head chosen before eval; samples "
+    "on a thinned set",
 )
 def direction_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
     """Cosine between prediction and truth, by mean and by sampling, beside the nulls."""
@@ -122,7 +123,7 @@ def _draw_targets(
 
 
 def _chosen_rows(cells: Cells) -> pd.DataFrame:
-    """Return the row of the head chosen on val, for each target and lag."""
+    """Return the row of the chosen head, for each target and lag."""
     rows = [
         cells.row(head, lag, target)
         for target in cells.targets()

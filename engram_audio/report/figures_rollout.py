@@ -71,7 +71,7 @@ def kept_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Dr
     best = plotted.dropna(subset=["attainable"]).drop_duplicates("horizon_frames")
     axis = canvas.panel(width_in=svg.WIDE_IN, height_in=3.6)
     draw_lines(axis, plotted, "method", "horizon_frames", "gain", _looks(plotted))
-    attainable = Look(svg.INK, "attainable (best forecast on val)", marker="")
+    attainable = Look(svg.INK, "attainable (best forecast, chosen before eval)", marker="")
     draw_line(axis, best, "horizon_frames", "attainable", attainable, alpha=0.35)
     axis.axhline(0.0, **svg.THRESHOLD)
     _horizon_axis(axis, plotted)

@@ -17,12 +17,7 @@ from engram_audio.report.lines import DASHES, Look, draw_lines, handle
 from engram_audio.verdicts import number
 
 INPUT_DASHES = {"raw": "-", "speaker_centred": "--", "increments": ":"}
-LOWEST: dict[str, dict[str, Any]] = {
-    "floor": {**svg.THRESHOLD, "label": "floor"},
-    "ratio_best_surrogate": {
-        "color": svg.GREY, "linewidth": 1.0, "label": "lowest of the surrogates",
-    },
-}  # fmt: skip
+ATTAINABLE: dict[str, Any] = {**svg.THRESHOLD, "label": "attainable"}
 
 
 def registered_rows(
@@ -40,26 +35,25 @@ def registered_rows(
 
 @figure(
     "sweep",
-    "Ratio over K and lag",
-    shows="Lines of the variance ratio against codebook size for each key family, one panel for "
-    "each lag, with the floor of the target oracle and the best surrogate below and above.",
-    caption="1 means that the key says nothing about the next step. The dashed floor is what K "
-    "cells could reach at best, the grey line the lowest ratio that any key reaches on a "
-    "surrogate: down to there, the spectrum alone explains it.",
-    estimator="sum of squared error about train cell means / about the train grand mean, eval",
+    "Added over K and lag",
+    shows="Lines of what a key adds to ridge against codebook size for each key family, one panel "
+    "for each lag, with what K cells of the target itself would add.",
+    caption="0 means that the key says nothing that a linear model of the same past does not say. "
+    "No linear Gaussian process lies above 0. The dashed line is what K cells could add at best.",
+    estimator="(error of ridge - error of ridge and cells) / error of the mean, eval, corrected",
     resampling="speaker (t interval of the ratio of sums, shaded)",
     assumption="speakers are exchangeable; frames compared across lags are the same frames",
     is_wide=True,
 )
 def sweep_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> Drawing | None:
-    """Ratio against codebook size, one panel per lag, beside floor and best surrogate."""
+    """Added against codebook size, one panel per lag, beside the attainable."""
     table = choose(
         data.tables["structure"],
         representation=representation, split_seed=data.first_split(representation),
         slice="all", subspace="all", part="eval",
     )  # fmt: skip
     table = with_key_parts(table)
-    is_kmeans = table["quantizer"].str.startswith("kmeans") & table["ratio"].notna()
+    is_kmeans = table["quantizer"].str.startswith("kmeans") & table["added"].notna()
     keys = table.loc[is_kmeans & (table["input"] != "")]
     if keys.empty:
         return None
@@ -69,11 +63,11 @@ def sweep_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> D
     for axis, lag in zip(axes, lags, strict=True):
         _draw_sweep(axis, choose(keys, lag_frames=lag), colors)
         axis.set(title=f"lag {lag}", xlabel="codebook size K")
-    axes[0].set_ylabel("variance ratio")
+    axes[0].set_ylabel("added to ridge, share of variance")
     canvas.legend(_sweep_legend(colors, sorted(keys["input"].unique())), columns=4)
-    columns = ["key", "codebook_size", "lag_frames", "ratio", "ratio_low", "ratio_high", "floor"]
+    columns = ["key", "codebook_size", "lag_frames", "added", "added_low", "added_high"]
     words = f"{num_speakers_words(keys)} eval speakers, {len(keys)} keys and lags"
-    return Drawing(keys.loc[:, [*columns, "ratio_best_surrogate"]], words)
+    return Drawing(keys.loc[:, [*columns, "attainable"]], words)
 
 
 def _draw_sweep(axis: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
@@ -84,19 +78,18 @@ def _draw_sweep(axis: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
         for family, source in sorted(set(zip(rows["family"], rows["input"], strict=True)))
     }
     columns = ("family", "input")
-    draw_lines(axis, rows, columns, "codebook_size", "ratio", looks, markersize=2.8)
+    draw_lines(axis, rows, columns, "codebook_size", "added", looks, markersize=2.8)
     sizes = np.unique(rows["codebook_size"].to_numpy(float))
-    for column, style in LOWEST.items():
-        axis.plot(sizes, _lowest(rows, column, sizes), **style)
-    axis.axhline(1, **svg.REFERENCE)
+    axis.plot(sizes, _attainable(rows, sizes), **ATTAINABLE)
+    axis.axhline(0, **svg.REFERENCE)
     axis.set_xscale("log", base=2)
     axis.set_xticks(sizes, [_short_size(size) for size in sizes])
 
 
-def _lowest(rows: pd.DataFrame, column: str, sizes: np.ndarray) -> list[float]:
-    """Return the smallest value of a column at each codebook size, NaN where there is none."""
-    values = [choose(rows, codebook_size=size)[column].dropna().to_numpy(float) for size in sizes]
-    return [float(found.min()) if len(found) else float("nan") for found in values]
+def _attainable(rows: pd.DataFrame, sizes: np.ndarray) -> list[float]:
+    """Return what is attainable at each codebook size, NaN where no oracle has it."""
+    values = [choose(rows, codebook_size=size)["attainable"].dropna() for size in sizes]
+    return [float(found.iloc[0]) if len(found) else float("nan") for found in values]
 
 
 def _short_size(size: float) -> str:
@@ -106,7 +99,7 @@ def _short_size(size: float) -> str:
 def _sweep_legend(colors: dict[str, str], inputs: list[str]) -> list[Line2D]:
     looks = [Look(color, name, marker="") for name, color in colors.items()]
     looks += [Look(svg.INK, name, INPUT_DASHES.get(name, "-."), "") for name in inputs]
-    return [*map(handle, looks), *(Line2D([], [], **style) for style in LOWEST.values())]
+    return [*map(handle, looks), Line2D([], [], **ATTAINABLE)]
 
 
 @figure(

@@ -1,4 +1,6 @@
-"""What is attainable at a horizon: the best forecast of any method or the marginal, by val.
+"""What is attainable at a horizon: the best forecast of any method or the marginal.
+
+It is chosen on the choice part.
 
 Shapes: S speakers.
 """
@@ -9,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.parts import EVAL, choice_part
 from engram_audio.rollout.config import FORECASTERS, AnyMethod
 
 EVENTS = ("delta", "position")
@@ -77,12 +80,14 @@ class Ceiling(NamedTuple):
         cells: Where a method's forecasts stand.
         sums: Its eval sums.
         num_speakers: S.
+        chosen_on: Part that they were chosen on.
     """
 
     names: Mapping[tuple[str, int], str]
     cells: Mapping[str, Cell]
     sums: Mapping[str, Sums]
     num_speakers: int
+    chosen_on: str
 
     def column(self, event: str, horizon: int) -> np.ndarray | None:
         """Return the attainable dNLL by speaker, [S]: 0 where it is the marginal's."""
@@ -99,7 +104,7 @@ class Ceiling(NamedTuple):
         """Return score and climatology's score of the best forecast, each [S].
 
         Climatology's, given for the same starts, stands for both where nothing is better; None
-        where no forecast was scored on val.
+        where no forecast was scored on the choice part.
         """
         name = self.names.get((ENERGY, horizon))
         if name is None or (name == MARGINAL and climate is None):
@@ -115,27 +120,28 @@ def _pair(sums: Sums, cell: Cell, horizon: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def choose_ceiling(runs: Iterable[Run], speakers: Mapping[str, Sequence[str]]) -> Ceiling:
-    """Choose, on val, the best forecast of each quantity and horizon.
+    """Choose, on the choice part, the best forecast of each quantity and horizon.
 
     Args:
         runs: Methods of one representation and seed.
-        speakers: Speakers of each part.
+        speakers: Speakers of each part, none of one that does not exist.
     """
     runs = list(runs)
     cells = {run.method: _own_cell(run) for run in runs}
+    chosen_on = choice_part(part for part, names in speakers.items() if names)
     best: dict[tuple[str, int], tuple[float, str]] = {}
     for run in runs:
-        cell, val = cells[run.method], Sums(run.scores, "val", speakers["val"])
+        cell, choice = cells[run.method], Sums(run.scores, chosen_on, speakers[chosen_on])
         own = run.scores.loc[run.scores["mode"] == cell.mode, "horizon_frames"]
         for horizon in map(int, own.unique()):
             for quantity in (*EVENTS, ENERGY):
-                value = _loss(val, cell, horizon, quantity)
+                value = _loss(choice, cell, horizon, quantity)
                 if value is not None:
                     key = (quantity, horizon)
                     best[key] = min(best.get(key, (0.0, MARGINAL)), (value, run.method))
-    sums = {run.method: Sums(run.scores, "eval", speakers["eval"]) for run in runs}
+    sums = {run.method: Sums(run.scores, EVAL, speakers[EVAL]) for run in runs}
     names = {key: name for key, (_, name) in best.items()}
-    return Ceiling(names, cells, sums, len(speakers["eval"]))
+    return Ceiling(names, cells, sums, len(speakers[EVAL]), chosen_on)
 
 
 def _own_cell(run: Run) -> Cell:

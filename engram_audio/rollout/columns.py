@@ -5,6 +5,7 @@ its own output.
 """
 
 from engram_audio.artifacts.columns import Column, Table
+from engram_audio.corpus.columns import CHOSEN_ON
 
 NATS, KEPT = "nats/frame", "of attainable"
 REPRESENTATION = Column("representation", "What runs free.", title="Representation", is_text=True)
@@ -35,9 +36,9 @@ KEPT_DELTA = Column("kept_delta", "dNLL of the increment over the best forecast'
 KEPT_POSITION = Column("kept_position", "dNLL of x over the best forecast's. Empty where the "
                        "attainable is not told from the marginal, or lies on its wrong side on "
                        "eval. Fieller's interval.", KEPT, "Kept, x", has_interval=True)  # fmt: skip
-KEPT_SKILL = Column("kept_skill", "Energy skill over that of the best forecasts, chosen on val by "
-                    "energy score. Empty where their skill is not told from 0.", KEPT,
-                    "Kept skill", has_interval=True)  # fmt: skip
+KEPT_SKILL = Column("kept_skill", "Energy skill over that of the best forecasts, chosen on "
+                    "`chosen_on` by energy score. Empty where their skill is not told from 0.",
+                    KEPT, "Kept skill", has_interval=True)  # fmt: skip
 PARETO = (
     Column("num_points", "How many methods were looked at.", title="Points looked at"),
     Column("is_pareto", "Whether paths survive (no more diverge, or freeze more often than true "
@@ -49,8 +50,8 @@ PARETO = (
 
 def _attainable(event: str) -> tuple[Column, Column]:
     value = Column(f"attainable_{event}", f"dnll_{event} of the best forecast of each horizon, "
-                   "chosen on val among all methods and the `marginal`, whose gain is 0: a lower "
-                   "bound of what is attainable.", NATS, has_interval=True)  # fmt: skip
+                   "chosen on `chosen_on` among all methods and the `marginal`, whose gain is 0: a "
+                   "lower bound of what is attainable.", NATS, has_interval=True)  # fmt: skip
     words = "Which methods those best forecasts are of."
     return value, Column(f"attainable_{event}_of", words, is_text=True)
 
@@ -69,6 +70,7 @@ ROLLOUT = Table(
         Column("horizon_frames", "The horizon.", "frames", "h"),
         Column("num_starts", "Starting states with a true frame at the horizon.", "starts"),
         Column("num_speakers", "Their speakers.", "speakers"),
+        CHOSEN_ON,
         Column("first_experiment_dnll", "The first experiment's score: -log p of the true step "
                "under the dreamt state of the mean path, less the marginal's. It calls exact "
                "models bad: an exact VAR(1) scores +15.", NATS, "Earlier score", has_interval=True),

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.base import LinearBase
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.density import ConditionalDensity
@@ -93,7 +94,7 @@ def path_data(material: Material, part: str, horizon: int, maximum: int | None =
 
 
 def linear_arrays(rungs: Sequence[Rung]) -> BaseArrays:
-    """Return the best linear null of a step on val, with its full covariance."""
+    """Return the best linear null of a step on the choice part, with its full covariance."""
     return base_for(rungs, 1, "delta", True, True).fit.arrays
 
 
@@ -176,8 +177,10 @@ def method_task(
         ValueError: A part has no utterance that is long enough, or nothing can be trained.
     """
     horizon = training_horizon(settings)
-    train_data = path_data(material, "train", horizon)
-    val_data = path_data(material, "val", horizon, recipe.maximum_validation_frames // horizon)
+    train_data = path_data(material, TRAIN, horizon)
+    choice_data = path_data(
+        material, material.choice_part, horizon, recipe.maximum_validation_frames // horizon
+    )
     frame, linear = frame_of(material), None
     if isinstance(settings, DirectMethod):
         dims = len(frame.scales.frame_mean)
@@ -186,7 +189,7 @@ def method_task(
     if not any(True for _ in model.parameters()):
         raise ValueError("base: has no weights to train; name a prediction head")
     rest = (
-        material.window_frames, (train_data, val_data), material.reference.input_scales, horizon,
+        material.window_frames, (train_data, choice_data), material.reference.input_scales, horizon,
         device,
     )  # fmt: skip
     if isinstance(settings, KStepMethod):
@@ -225,7 +228,7 @@ def fit_guard(
     seed: int,
     device: torch.device,
 ) -> AnyGuard:
-    """Learn a guard from train frames; val frames set a radius.
+    """Learn a guard from train frames; frames of the choice part set a radius.
 
     Raises:
         ValueError: No train utterance is long enough to run from.
@@ -233,13 +236,15 @@ def fit_guard(
     reference = material.reference
     mean, sd = reference.frame_mean, reference.frame_sd
     if isinstance(settings, NearestGuard | CodebookGuard):
-        train_frames, val_frames = (_part_frames(material, part) for part in ("train", "val"))
+        train_frames, choice_frames = (
+            _part_frames(material, part) for part in (TRAIN, material.choice_part)
+        )
         if isinstance(settings, NearestGuard):
-            return fit_nearest(settings, train_frames, val_frames, mean, sd).to(device)
+            return fit_nearest(settings, train_frames, choice_frames, mean, sd).to(device)
         number = named_seed(seed, "guard")
-        return fit_codebook(settings, train_frames, val_frames, mean, sd, number).to(device)
+        return fit_codebook(settings, train_frames, choice_frames, mean, sd, number).to(device)
     block = material.block
-    own = {name for name, part in material.part_of.items() if part == "train"}
+    own = {name for name, part in material.part_of.items() if part == TRAIN}
     starts = collect_starts(
         lambda: iter([block]), reference.speakers, material.window_frames,
         settings.horizon_frames, 1, max(settings.num_frames // settings.horizon_frames, 8), own,

@@ -1,9 +1,9 @@
 """The rollout stage's published rows: every method beside what is attainable, paired by speaker.
 
 What is attainable at a horizon is not known on real data: it is at least what the best forecast
-reaches, chosen on val among all methods and the marginal. Nats are per frame; dNLL is against the
-Gaussian marginal of the same event, below 0 where something is known. A share of something that is
-not told from nothing has no number.
+reaches, chosen on select among all methods and the marginal. Nats are per frame; dNLL is against
+the Gaussian marginal of the same event, below 0 where something is known. A share of something that
+is not told from nothing has no number.
 
 Shapes: S speakers.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.parts import PARTS
 from engram_audio.densities.comparison import described, with_intervals
 from engram_audio.numerics.pareto import beaten
 from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling
@@ -52,7 +53,7 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
         speakers = {
             part: sorted({str(name) for run in members
                           for name in run.scores.loc[run.scores["part"] == part, "speaker_id"]})
-            for part in ("val", "eval")
+            for part in PARTS
         }  # fmt: skip
         ceiling = choose_ceiling(members, speakers)
         for run in members:
@@ -136,6 +137,7 @@ def _row(
         "horizon_frames": horizon,
         "num_starts": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
+        "chosen_on": ceiling.chosen_on,
         **described("first_experiment_dnll", _ratio(own["first_experiment_dnll"], base)),
     }
     for event in EVENTS:
@@ -224,7 +226,7 @@ def _skill(score: np.ndarray | None, climate: np.ndarray | None) -> Estimate | N
 def _best_skill(
     ceiling: Ceiling, horizons: Sequence[int], climates: Sequence[np.ndarray | None]
 ) -> Estimate | None:
-    """Return the skill of the best forecasts; None where some horizon was not scored on val."""
+    """Return the skill of the best forecasts; None where a horizon has no forecast."""
     pairs = zip(horizons, climates, strict=True)
     found = [pair for each in pairs if (pair := ceiling.energy(*each)) is not None]
     if len(found) < len(horizons):
@@ -237,7 +239,7 @@ def _share(
 ) -> dict[str, float]:
     """Return own / best with Fieller's interval; NaN where the best is not told from nothing.
 
-    `sign` of a best that knows something: chosen on val, it may know nothing of eval.
+    `sign` of a best that knows something: chosen on other speakers, it may know nothing of eval.
     """
     value, low, high = np.nan, np.nan, np.nan
     if own is not None and best is not None and sign * best.value > 0:

@@ -36,7 +36,7 @@ class PathTask(ABC):
         horizon_frames: int,
         device: torch.device,
     ) -> None:
-        """Keep the model, train and val paths of K steps and the units of frames and steps."""
+        """Keep the model, train and held-out paths of K steps and the units of frames and steps."""
         self.model = model.to(device)
         self._window = window_frames
         self._train, self._val = data
@@ -60,7 +60,7 @@ class PathTask(ABC):
         return self.path_loss(*self._train.batch(items, self._device))
 
     def validate(self) -> float:
-        """Return the mean loss of val."""
+        """Return the mean loss of held-out paths."""
         total = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

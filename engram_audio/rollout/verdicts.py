@@ -172,8 +172,8 @@ def _forecast(rows: pd.DataFrame, method: str) -> VerdictRow:
         str(kept["representation"]),
         method,
         shown(
-            "a forecast of every horizon, not a generator; the best forecast on val, of any "
-            "method, is the attainable"
+            "a forecast of every horizon, not a generator; the best forecast on "
+            f"{kept['chosen_on']}, of any method, is the attainable"
         ),
         f"{method}: forecasts x up to {number.count(kept['horizon_frames'])} frames "
         f"with {number.fixed(gain.value, 2)} nats/frame over the marginal.",

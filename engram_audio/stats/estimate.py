@@ -140,6 +140,18 @@ def function_of(
     return Estimate(value, np.asarray(influence), share)
 
 
+def stacked(estimates: Sequence[Estimate]) -> Estimate:
+    """Return estimates on the same speakers as one, with a new first axis, for example seeds."""
+    return Estimate(*(np.stack(parts) for parts in zip(*estimates, strict=True)))
+
+
+def mean_of(estimates: Sequence[Estimate]) -> Estimate:
+    """Return the plain mean of estimates on the same speakers."""
+    whole = stacked(estimates)
+    weight = 1 / len(estimates)
+    return function_of(whole.value.mean(axis=0), [(weight, one) for one in estimates])
+
+
 def paired_difference(first: Estimate, second: Estimate) -> Estimate:
     """Return first - second on the same speakers; what both share cancels from the error."""
     return function_of(first.value - second.value, [(1.0, first), (-1.0, second)])

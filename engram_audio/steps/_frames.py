@@ -10,14 +10,13 @@ from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.latents import LatentStore
 from engram_audio.artifacts.resident import block_source
 from engram_audio.artifacts.table import read_table
+from engram_audio.corpus.parts import PARTS, TRAIN, choice_part
 from engram_audio.densities.config import PredictionSection
 from engram_audio.densities.null_storage import unpack_reference, unpack_rungs
 from engram_audio.densities.nulls import Rung
 from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
-
-PARTS = ("train", "val", "eval")
 
 
 class Frames(NamedTuple):
@@ -30,6 +29,17 @@ class Frames(NamedTuple):
 
     store: LatentStore
     part_of: dict[str, str]
+
+    @property
+    def parts(self) -> list[str]:
+        """Parts that have utterances, in their order."""
+        found = set(self.part_of.values())
+        return [part for part in PARTS if part in found]
+
+    @property
+    def fitting_parts(self) -> tuple[str, str]:
+        """What training reads: train, and the part that is chosen on."""
+        return TRAIN, choice_part(self.part_of.values())
 
     def source(self, parts: Sequence[str], block_frames: int) -> BlockSource:
         """Return the stream of some parts."""

@@ -10,6 +10,7 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.resident import block_source, resident_block
 from engram_audio.artifacts.tensors import read_tensors
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.config import (
     PredictionEvaluationSection,
     PredictionSection,
@@ -21,18 +22,18 @@ from engram_audio.densities.reference import Reference
 from engram_audio.densities.storage import unpack_models
 from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
 from engram_audio.prediction.scores import compact_sensitivity
-from engram_audio.steps._frames import PARTS, Frames, noise_of, read_nulls
+from engram_audio.steps._frames import Frames, noise_of, read_nulls
 
 
 @contextmanager
 def load_material(frames: Frames, nulls: Path, section: PredictionSection) -> Iterator[Material]:
-    """Load train and val for training; local disk is freed at the end of the `with`."""
+    """Load train and the choice part for training; local disk is freed at the end of the `with`."""
     reference, rungs = read_nulls(nulls)
     noise_sd = noise_of(reference, section)
     index = frames.store.index
-    used = index["utterance_id"].map(frames.part_of.__getitem__).isin(["train", "val"])
+    used = index["utterance_id"].map(frames.part_of.__getitem__).isin(frames.fitting_parts)
     source = noisy_source(
-        frames.source(("train", "val"), section.block_frames), noise_sd, section.noise_seed
+        frames.source(frames.fitting_parts, section.block_frames), noise_sd, section.noise_seed
     )
     num_frames, num_dims = int(index.loc[used, "num_frames"].sum()), frames.store.metadata.num_dims
     longest = max(section.lags_frames)
@@ -50,17 +51,17 @@ def open_stage(
     device: str,
     decoder: Path | None,
 ) -> Stage:
-    """Open the streams that predictors are scored on: all of val and eval, a share of train."""
+    """Open the streams that predictors are scored on: a share of train, all of the others."""
     index = frames.store.index
     parts = index["utterance_id"].map(frames.part_of.__getitem__)
     noise_sd = noise_of(reference, section)
     sources, num_targets = {}, {}
-    for part in PARTS:
+    for part in frames.parts:
         rows = np.flatnonzero(parts == part)
         counts = most_targets(index["num_frames"].to_numpy()[rows], section)
         names = index["utterance_id"].to_numpy()[rows].tolist()
         total = reference.num_targets.get(part, 0)
-        if part == "train":
+        if part == TRAIN:
             names = thin_utterances(names, total, evaluation.maximum_train_frames)
         kept = index["utterance_id"].isin(names).to_numpy()[rows]
         num_targets[part] = min(int(counts[kept].sum()), total)

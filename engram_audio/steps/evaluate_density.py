@@ -1,4 +1,4 @@
-"""Score one head at one lag on train, val and eval, and roll its mean out."""
+"""Score one head at one lag on every part, and roll its mean out."""
 
 from pathlib import Path
 

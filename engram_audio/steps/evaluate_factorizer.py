@@ -1,4 +1,4 @@
-"""Score one factoriser in x space on train, val and eval."""
+"""Score one factoriser in x space on every part."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from engram_audio.factorizer.evaluation import Scope, score_part
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_factorizer
-from engram_audio.steps._frames import PARTS, open_frames, read_nulls
+from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._prediction import open_stage
 
 
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         score_part(
             model, stage.sources[part], part, scope, files.evaluation_section, torch.device(device)
         ).assign(part=part)
-        for part in PARTS
+        for part in frames.parts
     ]
     write_table(
         files.scores,

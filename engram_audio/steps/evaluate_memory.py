@@ -1,4 +1,4 @@
-"""Score one memory and all its controls on val and eval, on the same frames."""
+"""Score one memory and all its controls on the same frames of every part but train."""
 
 import copy
 from pathlib import Path
@@ -10,8 +10,10 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
+from engram_audio.corpus.parts import TRAIN
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.fit import Material
+from engram_audio.latents.block import BlockSource
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.controls import (
     CONSTANT_GATE,
@@ -30,8 +32,6 @@ from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._memory import StoredMemory, candidates, read_memory
 from engram_audio.steps._prediction import load_material, open_stage, read_models
-
-PARTS = ("val", "eval")
 
 
 class Files(StepFiles):
@@ -75,8 +75,8 @@ def main(argv: list[str] | None = None) -> None:
     with load_material(frames, files.nulls, section) as material:
         models, header = _models(files, stored, material, lag, files.controls_section, device)
         with blame(files.memory):
-            for part in PARTS:
-                scores, usage = score_models(models, stage.sources[part], part, scope)
+            for part, source in held_out(stage).items():
+                scores, usage = score_models(models, source, part, scope)
                 tables.append(scores)
                 usages.append(usage)
             scores, header["kernel"] = _datastore(
@@ -87,6 +87,11 @@ def main(argv: list[str] | None = None) -> None:
     write_table(files.scores, pd.concat(tables, ignore_index=True), manifest)
     write_table(files.usage, pd.concat(usages, ignore_index=True), manifest)
     write_json(files.summary, {**manifest, **header})
+
+
+def held_out(stage: Stage) -> dict[str, BlockSource]:
+    """Return the streams of the parts that nothing was fitted on."""
+    return {part: source for part, source in stage.sources.items() if part != TRAIN}
 
 
 def _models(
@@ -103,7 +108,7 @@ def _models(
     own = stored.models["memory"]
     models: dict[str, Model] = {**stored.models, **matched}
     if isinstance(own, EngramDensity):
-        gate = mean_gate(own, material.data("val", lag), device)
+        gate = mean_gate(own, material.data(material.choice_part, lag), device)
         names = (KNOCKED_OUT, CONSTANT_GATE, RANDOM_VALUES)
         copies = {name: copy.deepcopy(own) for name in names}
         models |= engram_controls(copies, gate, controls.seed)
@@ -137,7 +142,7 @@ def _datastore(
     """Score the k-NN datastore on the memory's own state and base.
 
     An Engram memory has no base that was held out of train: its k-NN stands on the linear null on
-    which val scores it best.
+    which the choice part scores it best.
     """
     own = stored.models["memory"]
     if isinstance(own, EngramDensity):
@@ -160,8 +165,10 @@ def _datastore(
                 store, key, candidate.model, own, controls.datastore_neighbors,
                 controls.datastore_queries,
             )  # fmt: skip
-            scored[candidate.name] = score_datastore(bound, stage.sources, stage.num_targets, scope)
-    chosen = min(scored, key=lambda each: scored[each].val_nll_nats)
+            scored[candidate.name] = score_datastore(
+                bound, held_out(stage), stage.num_targets, scope
+            )
+    chosen = min(scored, key=lambda each: scored[each].choice_nll_nats)
     return scored[chosen].table, {**scored[chosen].choice._asdict(), "base": chosen}
 
 

@@ -1,10 +1,12 @@
-"""Score every null of every lag on train, val and eval, through the heads' own code path."""
+"""Score every null of every lag on every part, through the heads' own code path."""
 
 from pathlib import Path
 
+from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.identity import Scored, read_identity
 from engram_audio.artifacts.table import write_table
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.densities.ridge_mixture import unpack_ridge_mixtures
 from engram_audio.prediction.assess import TABLES, assess, null_entries
 from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._frames import open_frames, read_nulls
@@ -20,6 +22,7 @@ class Files(StepFiles):
     decoder: Path | None
     shards: list[Path]
     marginals: list[Path]
+    ridge_mixture: Path
     scores: Output
     frames: Output
     worst: Output
@@ -39,7 +42,9 @@ def main(argv: list[str] | None = None) -> None:
         read_identity(path, Scored).head: read_models(path, "marginals", reference)
         for path in files.marginals
     }
-    tables = assess(null_entries(rungs, marginals, stage), stage)
+    arrays, header = read_bundle(files.ridge_mixture)
+    mixtures = unpack_ridge_mixtures(arrays, header["ridge_mixtures"])
+    tables = assess(null_entries(rungs, marginals, mixtures, stage), stage)
     for name in TABLES:
         write_table(files.output_files[name], tables[name], files.manifest(files.seed))
 

@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 
 from engram_audio.artifacts.table import write_table
+from engram_audio.corpus.parts import EVAL, TRAIN
 from engram_audio.densities.config import PredictionSection
 from engram_audio.densities.dequantization import noisy_source
 from engram_audio.densities.reference import Reference
@@ -23,8 +24,6 @@ from engram_audio.steps._rollout import (
     read_frame,
     read_method,
 )
-
-SCORED = ("val", "eval")  # forecasters are chosen on val
 
 
 class Files(MethodFiles):
@@ -47,18 +46,18 @@ def main(argv: list[str] | None = None) -> None:
     reference, frame = read_frame(files.nulls, files.section)
     model, guard = read_method(files.model, files.method_section, bases_of(files), reference, frame)
     frames = open_frames(files.shards, files.splits)
-    train = _source(frames, "train", files.section, reference)
+    train = _source(frames, TRAIN, files.section, reference)
     bench = make_bench(
         files.rollout_section, reference, climate_frames(train, files.rollout_section), device
     )
     if guard is not None:
         guard = guard.to(device)
     scores, health = [], pd.DataFrame()
-    for part in SCORED:
+    for part in (frames.fitting_parts[1], EVAL):  # forecasts are chosen on the first
         starts = _starts(files, frames, part, files.section, files.rollout_section, reference).to(
             device
         )
-        found = evaluate_method(model.to(device), guard, starts, bench, part == "eval")
+        found = evaluate_method(model.to(device), guard, starts, bench, part == EVAL)
         scores.append(found.scores.assign(part=part))
         health = found.health
     manifest = files.manifest(files.seed)

@@ -9,7 +9,7 @@ from engram_audio.densities.null_storage import pack_reference, pack_rungs
 from engram_audio.densities.nulls import LadderMoments, fit_ladder
 from engram_audio.densities.reference import measure_reference
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
-from engram_audio.steps._frames import PARTS, noise_of, open_frames
+from engram_audio.steps._frames import noise_of, open_frames
 
 
 class Files(StepFiles):
@@ -26,16 +26,16 @@ def main(argv: list[str] | None = None) -> None:
     section = files.section
     frames = open_frames(files.shards, files.splits)
     window, lags = section.window_frames, section.lags_frames
-    source = frames.source(PARTS, section.block_frames)
+    source = frames.source(frames.parts, section.block_frames)
     reference = measure_reference(
         source, frames.part_of, window, max(lags), frames.store.has_energy
     )
     fitted_on = noisy_source(
-        frames.source(("train", "val"), section.block_frames),
+        frames.source(frames.fitting_parts, section.block_frames),
         noise_of(reference, section),
         section.noise_seed,
     )
-    moments = LadderMoments(reference, window, lags)
+    moments = LadderMoments(reference, window, lags, frames.fitting_parts[1])
     moments.accumulate(fitted_on, frames.part_of, window)
     rungs = fit_ladder(
         moments, section.targets, files.nulls_section.orders, files.nulls_section.ridges

@@ -1,4 +1,4 @@
-"""Fit a head's family without context, grown until val stops improving: its null."""
+"""Fit a head's family without context, grown until the choice part stops improving: its null."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Split the speakers of a corpus into train and eval, and hold out val within train."""
+"""Split the speakers of a corpus into train, select and eval, and hold out val within train."""
 
 import logging
 from pathlib import Path
@@ -24,9 +24,11 @@ def main(argv: list[str] | None = None) -> None:
     files = Files.parse(argv)
     columns = ["utterance_id", "speaker_id", "sex", "duration_s"]
     utterances = read_table(files.utterances, columns)
+    shares = files.section
     splits = make_splits(
-        utterances, files.section.eval_fraction, files.section.val_fraction, files.split_seed
-    )
+        utterances, shares.eval_fraction, shares.val_fraction, shares.select_fraction,
+        files.split_seed,
+    )  # fmt: skip
     require_val(splits, files.corpus)
     LOG.info("%s", describe_splits(splits))
     write_table(files.splits, splits, files.manifest(seed=files.split_seed))

@@ -71,7 +71,7 @@ def _direct(summary: Path, files: Files) -> Direct:
     metadata = read_json(summary)["metadata"]
     scored = {path: read_identity(path, Scored) for path in files.direct_scores}
     own = {path: one for path, one in scored.items() if one.representation == name}
-    # the first training seed: one direct predictor, chosen on val, is the yardstick
+    # the first training seed: one direct predictor, chosen before eval, is the yardstick
     first = min(one.seed for one in own.values())
     own = {path: one for path, one in own.items() if one.seed == first}
     return Direct(

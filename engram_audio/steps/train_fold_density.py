@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         spec = density_spec(files.head_section, files.section.window_frames)
         arrays, header = pack_density(event, model, base, spec)
         manifest = {**files.manifest(seed), "models": {event: header}}
-        write_bundle(files.model, arrays, {**manifest, "val_nll": state.best_score})
+        write_bundle(files.model, arrays, {**manifest, "choice_nll": state.best_score})
 
 
 if __name__ == "__main__":

@@ -92,37 +92,56 @@ def is_fitted(part: np.ndarray) -> np.ndarray:
 
 
 class CellSums:
-    """Counts and sums of z, of z^2 and of the context by cell, over frames of a fit, float64."""
+    """Sums of z, of z^2 and of the context by cell, over frames of a fit, float64.
+
+    Utterances are shared out to two halves, whose cell means tell how much a mean scatters.
+
+    Attributes:
+        labeling: Cells of the targets; group E gathers what is excluded.
+        half_counts: Frames by half and group, [2, E + 1].
+        half_sum: Sums of z, [2, E + 1, D].
+        half_context: Sums of the context, [2, E + 1, P]; P = 0 where none is summed.
+        square: Sums of z^2 over both halves, [E + 1, D].
+    """
 
     def __init__(self, labeling: Labeling, num_dims: int, num_inputs: int = 0) -> None:
-        """Make empty sums; see `bytes_needed`.
-
-        Args:
-            labeling: Cells of the targets.
-            num_dims: D.
-            num_inputs: Entries of the context, 0 where none is summed.
-        """
+        """Make empty sums; see `bytes_needed`."""
         groups = labeling.num_effective + 1
         self.labeling = labeling
-        self.counts = np.zeros(groups, dtype=np.int64)
-        self.sum = np.zeros((groups, num_dims))
+        self.half_counts = np.zeros((2, groups), dtype=np.int64)
+        self.half_sum = np.zeros((2, groups, num_dims))
+        self.half_context = np.zeros((2, groups, num_inputs))
         self.square = np.zeros((groups, num_dims))
-        self.context = np.zeros((groups, num_inputs))
 
     @staticmethod
     def bytes_needed(labeling: Labeling, num_dims: int, num_inputs: int = 0) -> int:
         """Return the size of the sums and of what is made from them."""
         groups = labeling.num_effective + 1
-        joint = 2 * groups * num_inputs + num_inputs * num_dims + groups * num_dims
+        joint = 4 * groups * num_inputs + num_inputs * num_dims + groups * num_dims
         return 8 * (6 * groups * num_dims + (joint if num_inputs else 0))
 
-    def add(self, z: np.ndarray, codes: np.ndarray, context: np.ndarray | None = None) -> None:
-        """Add frames of a fit: z [m, D], codes [m] and where it is summed the context [m, P]."""
-        self.counts += np.bincount(codes, minlength=len(self.counts))
-        add_grouped(self.sum, z, codes)
+    @property
+    def counts(self) -> np.ndarray:
+        """Frames of each group, [E + 1]."""
+        return self.half_counts.sum(axis=0)
+
+    @property
+    def sum(self) -> np.ndarray:
+        """Sums of z, [E + 1, D]."""
+        return self.half_sum.sum(axis=0)
+
+    def add(
+        self, z: np.ndarray, codes: np.ndarray, half: np.ndarray, context: np.ndarray | None = None
+    ) -> None:
+        """Add frames of a fit: z [m, D], codes [m], halves [m] and maybe the context [m, P]."""
+        groups = self.half_counts.shape[1]
+        place = half.astype(np.int64) * groups + codes
+        size = self.half_counts.size
+        self.half_counts += np.bincount(place, minlength=size).reshape(2, groups)
+        add_grouped(self.half_sum.reshape(size, -1), z, place)
         add_grouped(self.square, np.square(z), codes)
         if context is not None:
-            add_grouped(self.context, context, codes)
+            add_grouped(self.half_context.reshape(size, -1), context, place)
 
 
 class CellTables(NamedTuple):
@@ -146,8 +165,9 @@ def cell_tables(sums: CellSums, shrinkage_frames: float) -> CellTables:
     train, a = `shrinkage_frames`.
     """
     counts = sums.counts[:-1, None]
-    mean = np.zeros_like(sums.sum)
-    mean[:-1] = sums.sum[:-1] / np.maximum(counts, 1)
+    mean = sums.sum
+    mean[:-1] /= np.maximum(counts, 1)
+    mean[-1] = 0.0
     scatter = np.maximum(sums.square[:-1] - counts * mean[:-1] ** 2, 0)
     within = np.maximum(scatter.sum(axis=0) / max(int(counts.sum()), 1), VARIANCE_FLOOR)
     variance = (scatter + shrinkage_frames * within) / np.maximum(counts + shrinkage_frames, 1)

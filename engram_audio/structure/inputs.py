@@ -15,7 +15,7 @@ from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.numerics.grouped import add_grouped
 from engram_audio.structure.config import KeyInput
-from engram_audio.structure.targets import EVAL, TRAIN, FrameIndex
+from engram_audio.structure.targets import TRAIN, VAL, FrameIndex
 
 
 class InputMeans:
@@ -25,15 +25,15 @@ class InputMeans:
         """Read the stream once.
 
         A train speaker's mean is over its train utterances (its val utterances are centred by it);
-        an eval speaker's is over its own frames. Frames that decide nothing count for no mean. No
-        label is used, only who speaks.
+        a select or eval speaker's is over its own frames. Frames that decide nothing count for no
+        mean. No label is used, only who speaks.
         """
         num_speakers = len(index.speaker_ids)
         sums, counts = None, np.zeros(num_speakers)
         for number, block in enumerate(source()):
             sums = np.zeros((num_speakers, block.frames.shape[1])) if sums is None else sums
             lengths = np.diff(block.offsets)
-            own = np.isin(index.part[number], (TRAIN, EVAL))
+            own = index.part[number] != VAL
             used = np.repeat(own, lengths) & index.is_scored[number]
             codes = np.repeat(index.speaker[number], lengths)[used]
             add_grouped(sums, block.frames[used], codes)

@@ -10,6 +10,7 @@ Shapes: P entries of the context, D target dimensions, G groups (cells, the last
 what is no cell), M frames, S speakers.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +62,8 @@ def ridge_slope(moments: ContextMoments) -> np.ndarray:
 
     Directions whose variance is lost in rounding count as having the penalty's.
     """
+    if not len(moments.covariance):
+        return moments.cross
     penalised = moments.covariance.copy(order="F")  # so that LAPACK factors it in place
     penalised[np.diag_indices_from(penalised)] += moments.penalty
     try:
@@ -89,7 +92,55 @@ def fit_joint(moments: ContextMoments, sums: GroupSums) -> JointFit:
     return JointFit(slope, (sums.target - sums.context @ slope) / divisor)
 
 
-def fitting_cost(counts: np.ndarray) -> np.ndarray:
+def train_error(
+    moments: ContextMoments, sums: GroupSums, fit: JointFit, squared_norm: float
+) -> float:
+    """Return the squared error per train frame, summed over dimensions, free of optimism.
+
+    With residuals r the fit has x^T r = n penalty slope and no mean residual in any group, so the
+    error follows from the sums: z^T z - z^T (x slope + intercept) - n penalty |slope|^2. The
+    divisor is the number of frames less that of groups and slopes.
+
+    Args:
+        moments: What was fitted.
+        sums: The groups, all train frames together.
+        fit: The fit.
+        squared_norm: Sum of z^2 over all train frames and dimensions.
+    """
+    total = int(sums.counts.sum())
+    slope = np.sum(fit.slope * moments.cross) + moments.penalty * np.sum(fit.slope**2)
+    error = squared_norm - total * float(slope) - float(np.sum(sums.target * fit.intercept))
+    free = total - int(np.count_nonzero(sums.counts)) - len(moments.covariance)
+    return max(error, 0.0) / max(free, 1)
+
+
+def scatter_factor(halves: Sequence[GroupSums], fit: JointFit, error: float) -> float:
+    """Return the variance of a cell mean of n frames, in units of 1/n of the error variance.
+
+    It is 1 for independent frames. Neighbouring frames share their cell and what the context leaves
+    of them is correlated: a step undoes the one before it, so that such means scatter less. The
+    means of two halves of the utterances differ by as much as they scatter.
+
+    Args:
+        halves: Sums over both halves of train; the last group is no cell.
+        fit: The joint model of both.
+        error: Its squared error on train per frame, summed over dimensions.
+    """
+    counts = np.stack([half.counts[:-1] for half in halves])
+    used = (counts > 0).all(axis=0)
+    means = [
+        (half.target[:-1][used] - half.context[:-1][used] @ fit.slope)
+        / half.counts[:-1][used][:, None]
+        for half in halves
+    ]
+    if not used.any() or error <= 0:
+        return 1.0
+    variance = np.sum((means[0] - means[1]) ** 2, axis=1) / (1 / counts[:, used]).sum(axis=0)
+    weight = counts[:, used].sum(axis=0)
+    return float(np.sum(weight * variance) / np.sum(weight)) / error
+
+
+def fitting_cost(counts: np.ndarray, factor: float = 1.0) -> np.ndarray:
     """Return the share of a frame's squared error that fitting its cell's mean has cost, [G].
 
     The mean of n independent train frames scatters by 1/n of the variance v within the cell. A new
@@ -97,8 +148,12 @@ def fitting_cost(counts: np.ndarray) -> np.ndarray:
     due to the mean. Taking that share off is exact for a key that knows nothing and for one that
     knows something, and whatever the variances of the cells are. Summed over frames of a useless
     key it is e (1 - R^2) of the total: e the sum of mass / n over cells, R^2 the linear model's.
+
+    Args:
+        counts: Train frames of each cell, [G].
+        factor: See `scatter_factor`: a mean scatters by factor / n.
     """
-    return 1 / (counts + 1.0)
+    return factor / (counts + factor)
 
 
 class AddedNats(NamedTuple):

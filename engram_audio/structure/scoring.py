@@ -31,9 +31,12 @@ from engram_audio.structure.information import (
 from engram_audio.structure.joint import (
     ContextMoments,
     GroupSums,
+    JointFit,
     added_nats,
     fit_joint,
     fitting_cost,
+    scatter_factor,
+    train_error,
 )
 from engram_audio.structure.linear_model import Chunk, LinearModel, chunks
 from engram_audio.structure.normalization import Normalization
@@ -172,9 +175,10 @@ def _sum_train(plan: ScoringPlan, labelings: list[Labeling]) -> list[CellSums]:
     is_reduced = [_is_lower_bound(plan, item) for item in labelings]
     for chunk in plan.chunks(is_fitted(plan.targets.part)):
         predicted = chunk.context @ plan.linear.slope if any(is_reduced) and plan.linear else None
+        half = plan.targets.utterance[chunk.place] % 2
         for own, reduced in zip(sums, is_reduced, strict=True):
             context = (predicted if reduced else chunk.context) if plan.linear else None
-            own.add(chunk.z, own.labeling.codes[chunk.place], context)
+            own.add(chunk.z, own.labeling.codes[chunk.place], half, context)
     return sums
 
 
@@ -205,31 +209,22 @@ class _Key:
         self._codes = labeling.codes
         self._num_effective = labeling.num_effective
         self._tables = cell_tables(sums, plan.section.variance_shrinkage_frames)
-        cost = fitting_cost(sums.counts).astype(np.float64)
-        cost[-1] = 0.0  # excluded frames use no cell
-        self._cost = cost
         names = ALONE if plan.linear is None else (*ALONE, *BESIDE)
         self._speakers = SpeakerSums(plan.num_speakers, len(subspaces.names), names)
         self._cells = np.zeros((labeling.num_effective + 1, 1))
         self._frames: list[np.ndarray] = []
         self._by_dim = None if is_control or plan.linear is None else _DimSums(plan)
-        self._joint = None if plan.linear is None else self._fit(plan.linear)
+        _, self._cost = _fit_cells(sums, None)
+        self._joint: JointFit | None = None
+        self._joint_cost = self._cost
+        if plan.linear is not None:
+            moments = _reduced(plan.linear) if self._is_lower_bound() else plan.linear.moments
+            self._joint, self._joint_cost = _fit_cells(sums, moments)
+            sums.half_context = np.zeros((2, 1, 0))  # used up, and large
         self._information: KeyInformation | None = None
         if not is_control and plan.linear is not None:
             self._information = key_information(self._tables)
             self._shares = self._part_shares()
-
-    def _fit(self, linear: LinearModel) -> tuple[np.ndarray, np.ndarray]:
-        """Fit context and cells together, on ridge's predictions where contexts are too many."""
-        own, moments = self._sums, linear.moments
-        if self._is_lower_bound():
-            slope = linear.slope.astype(np.float64)
-            covariance = slope.T @ moments.covariance @ slope
-            scale = float(np.trace(covariance)) / len(covariance)
-            tiny = max(np.finfo(np.float32).eps * scale, np.finfo(float).tiny)
-            moments = ContextMoments(covariance, slope.T @ moments.cross, tiny)
-        fit = fit_joint(moments, GroupSums(own.counts, own.context, own.sum))
-        return fit.slope.astype(np.float32), fit.intercept.astype(np.float32)
 
     def _is_lower_bound(self) -> bool:
         return _is_lower_bound(self._plan, self._sums.labeling)
@@ -260,15 +255,16 @@ class _Key:
         if not self._is_control:
             self._frames.append(np.stack([error[:, 0], zero[:, 0]], axis=1)[is_eval])
         if left is not None and self._joint is not None:
-            self._add_joint(self._joint, chunk, left, group, codes, cost)
+            self._add_joint(self._joint, chunk, left, group, codes)
         if self._information is not None:
             self._add_information(self._information, chunk, group, codes, informed)
 
     def _add_joint(
-        self, joint: tuple[np.ndarray, np.ndarray], chunk: Chunk, left: np.ndarray,
-        group: np.ndarray, codes: np.ndarray, cost: np.ndarray,
+        self, joint: JointFit, chunk: Chunk, left: np.ndarray, group: np.ndarray,
+        codes: np.ndarray,
     ) -> None:  # fmt: skip
-        slope, intercept = joint
+        slope, intercept = (own.astype(np.float32) for own in joint)
+        cost = self._joint_cost[codes]
         context = chunk.z - left if self._is_lower_bound() else chunk.context
         error = chunk.z - context @ slope - intercept[codes]
         is_excluded = codes == self._num_effective
@@ -304,6 +300,33 @@ class _Key:
         return ScoredLabeling(
             self._sums, self._tables, self._speakers, kept, self._is_lower_bound()
         )
+
+
+def _reduced(linear: LinearModel) -> ContextMoments:
+    """Return the moments of the linear model's predictions, which stand for its context."""
+    slope = linear.slope.astype(np.float64)
+    covariance = slope.T @ linear.moments.covariance @ slope
+    scale = float(np.trace(covariance)) / len(covariance)
+    tiny = max(np.finfo(np.float32).eps * scale, np.finfo(float).tiny)
+    return ContextMoments(covariance, slope.T @ linear.moments.cross, tiny)
+
+
+def _fit_cells(sums: CellSums, moments: ContextMoments | None) -> tuple[JointFit, np.ndarray]:
+    """Fit cells and context; return also the share of a frame's error that it cost, [E + 1].
+
+    Excluded frames use no cell and cost nothing. Without moments cells are fitted alone.
+    """
+    context = sums.half_context
+    if moments is None:
+        moments = ContextMoments(np.empty((0, 0)), np.empty((0, sums.square.shape[1])), 0.0)
+        context = context[:, :, :0]
+    halves = [GroupSums(*own) for own in zip(sums.half_counts, context, sums.half_sum, strict=True)]
+    whole = GroupSums(sums.counts, context.sum(axis=0), sums.sum)
+    fit = fit_joint(moments, whole)
+    error = train_error(moments, whole, fit, float(sums.square.sum()))
+    cost = fitting_cost(whole.counts, scatter_factor(halves, fit, error))
+    cost[-1] = 0.0
+    return fit, cost
 
 
 def cell_summary(scored: ScoredLabeling, normalization: Normalization) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio import windows
+from engram_audio.corpus.parts import PARTS
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.numerics.slices import (
     LoudEnergies,
@@ -22,8 +23,7 @@ from engram_audio.numerics.slices import (
 from engram_audio.structure.config import StructureSection
 from engram_audio.views import SliceName
 
-PARTS = ("train", "val", "select", "eval")
-TRAIN, VAL, SELECT, EVAL = range(4)
+TRAIN, VAL, SELECT, EVAL = range(len(PARTS))  # parts as numbers
 
 
 class FrameIndex(NamedTuple):

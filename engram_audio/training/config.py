@@ -24,12 +24,12 @@ class TrainingRecipe(Section):
     precision: Literal["float32", "bfloat16"] = Field(
         description="bfloat16 autocasts on devices that have it in hardware, never on a CPU."
     )
-    validation_interval_steps: Count = Field(description="Steps between scores on val.")
+    validation_interval_steps: Count = Field(description="Steps between scores on select.")
     patience_validations: Count | None = Field(
         description="Stop after this many scores without a new best; null trains to the end."
     )
     maximum_validation_frames: Count = Field(
-        ge=256, description="Val targets scored, thinned evenly."
+        ge=256, description="Select targets scored, thinned evenly."
     )
     checkpoint_interval_steps: Count = Field(description="Steps between resumable checkpoints.")
     is_tensorboard_logged: bool = Field(description="Whether TensorBoard event files are written.")

@@ -1,4 +1,4 @@
-"""The one training loop: seeded, resumable bit for bit, stopped early on val.
+"""The one training loop: seeded, resumable bit for bit, stopped early on held-out data.
 
 Nothing but the step number, the weights and the optimiser's moments carries from one step to the
 next: data order, dropout and learning rate are functions of (seed, step). A checkpoint is therefore
@@ -23,7 +23,7 @@ from engram_audio.training.tables import sparse_tables
 
 
 class Task(Protocol):
-    """What is trained: a model, items to draw batches of, a loss and a score on val."""
+    """What is trained: a model, items to draw batches of, a loss and a score on held-out data."""
 
     @property
     def model(self) -> nn.Module:
@@ -50,7 +50,7 @@ class Task(Protocol):
         ...
 
     def validate(self) -> float:
-        """Return the score on val; lower is better."""
+        """Return the score on held-out data; lower is better."""
         ...
 
 
@@ -93,7 +93,8 @@ class Callbacks:
 
     Attributes:
         save: Called with the state at every checkpoint.
-        log: Called with each record: step, train_loss, learning_rate, gradient_norm, val_score.
+        log: Called with each record: step, train_loss, learning_rate, gradient_norm,
+            held_out_score.
         should_stop: Asked after every step; True saves and raises `Interrupted`.
         progress: Called with the number of steps done.
         finish: Called with the state of a training that is over.
@@ -114,7 +115,7 @@ def train(
     state: TrainingState | None = None,
     callbacks: Callbacks | None = None,
 ) -> TrainingState:
-    """Train until the last step or until val stops improving; the model ends with its best weights.
+    """Train until the last step or until the score stops improving; keep the best weights.
 
     Args:
         task: What to train; its model is on `device`.
@@ -126,7 +127,7 @@ def train(
 
     Raises:
         Interrupted: `should_stop` was True; the state was saved first.
-        FloatingPointError: The training diverged: the loss is not finite, or no score on val is.
+        FloatingPointError: The training diverged: the loss is not finite, or no held-out score is.
     """
     callbacks = callbacks or Callbacks()
     optimizers = build_optimizers(task.model, recipe, device)
@@ -254,7 +255,7 @@ def _first_state(task: Task, callbacks: Callbacks) -> TrainingState:
     weights = _copy(task.model.state_dict())
     best = score if math.isfinite(score) else math.inf
     state = TrainingState(0, weights, {}, weights, best, 0, 0)
-    _record(state, {"step": 0, "val_score": score, **task.details}, callbacks)
+    _record(state, {"step": 0, "held_out_score": score, **task.details}, callbacks)
     return state
 
 
@@ -268,7 +269,7 @@ def _score(
         "step": state.step,
         "learning_rate": learning_rate(recipe, state.step - 1),
         "gradient_norm": float(norm),
-        "val_score": score,
+        "held_out_score": score,
         **task.details,
     }
     if state.loss_count:
@@ -289,10 +290,10 @@ def _require_finite_score(state: TrainingState) -> None:
 
     The score before the first step does not count: its weights are not trained.
     """
-    scores = [record["val_score"] for record in state.history if record["step"]]
+    scores = [record["held_out_score"] for record in state.history if record["step"]]
     if not any(map(math.isfinite, scores)):
         raise FloatingPointError(
-            f"no score on val is finite, from the first step to step {state.step}"
+            f"no held-out score is finite, from the first step to step {state.step}"
         )
 
 

@@ -26,7 +26,7 @@ from engram_audio.structure.side_tables import linear_rows
 from engram_audio.structure.structure_table import analyse, structure_rows
 from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
 
-VAL_FRACTION = 0.1
+VAL_FRACTION = SELECT_FRACTION = 0.1
 
 
 class Analysis(NamedTuple):
@@ -107,7 +107,8 @@ def _hidden_key(planted: Planted, material: Material) -> list[CalibrationRow]:
 
 def parts_of(draw: Draw, seed: int) -> dict[str, str]:
     """Return the part of each utterance, as `make_splits` draws it."""
-    splits = make_splits(utterance_table(draw), 0.5, VAL_FRACTION, seed)  # the hint fixes eval
+    # the hint fixes eval
+    splits = make_splits(utterance_table(draw), 0.5, VAL_FRACTION, SELECT_FRACTION, seed)
     return dict(zip(splits["utterance_id"], splits["split"], strict=True))
 
 

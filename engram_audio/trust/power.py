@@ -16,10 +16,9 @@ from engram_audio.calibration.config import PowerSection
 from engram_audio.numerics.seeds import named_generator
 from engram_audio.stats.bootstrap import percentile_interval, resampled_ratios, speaker_weights
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.stats.estimate import Estimate, t_interval, uncertain
-from engram_audio.stats.ratio import complement, ratio_of_sums
+from engram_audio.stats.estimate import t_interval, uncertain
+from engram_audio.stats.ratio import complement, quotient, ratio_of_sums
 from engram_audio.structure.config import OperativeGate
-from engram_audio.structure.estimates import SUMS, ScoreCube, estimate_part
 from engram_audio.structure.gates import Place, can_be_ruled_out, gate_rows
 
 VERDICTS = ("PROCEED", "STOP", "UNDECIDED")
@@ -110,52 +109,42 @@ def _word(place: Place, gate: OperativeGate, confidence: float) -> str:
     return "PROCEED" if all(row.outcome == "pass" for row in rows) else "UNDECIDED"
 
 
-# One cube: the key, the permuted control, the swapped one, and the floor
-_KINDS = ("key", "permuted", "swapped", "floor")
+_KINDS = ("key", "permuted", "swapped")
+
+
+class _Sums(NamedTuple):
+    """Sums of N studies, each [N, S]."""
+
+    errors: dict[str, np.ndarray]
+    floor: np.ndarray
+    frames: np.ndarray
 
 
 def _simulate(
     section: PowerSection, fraction: float, num_studies: int, size: int, rng: np.random.Generator
-) -> dict[str, ScoreCube]:
-    """Return a cube of keys and floors for each kind; the floor is the same in all."""
+) -> _Sums:
+    """Return squared errors of a key and its controls, and of the floor they share."""
     shape = (num_studies, size)
     frames = rng.integers(*section.frames_range, size=shape, endpoint=True).astype(np.float64)
     shared = section.speaker_sd * rng.standard_normal(shape)  # key and floor alike
     floor = section.floor + shared + section.speaker_sd * rng.standard_normal(shape)
     truth = {"key": 1 - fraction * (1 - section.floor)}
-    cubes = {}
-    for kind in _KINDS[:-1]:
+    errors = {}
+    for kind in _KINDS:
         own = section.speaker_sd * rng.standard_normal(shape)
-        ratio = truth.get(kind, 1.0) + own + (shared if kind == "key" else 0)
-        cubes[kind] = _cube(ratio * frames, floor * frames, frames)
-    return cubes
+        errors[kind] = frames * (truth.get(kind, 1.0) + own + (shared if kind == "key" else 0))
+    return _Sums(errors, floor * frames, frames)
 
 
-def _cube(key: np.ndarray, floor: np.ndarray, frames: np.ndarray) -> ScoreCube:
-    num_studies = len(key)
-    cells = pd.DataFrame(
-        {
-            "key": ["pca.raw.kmeans"] * num_studies + ["target_oracle.kmeans"] * num_studies,
-            "codebook_size": np.tile(np.arange(num_studies), 2), "lag_frames": 2, "slice": "all",
-            "subspace": "all", "control": "none",
-        }
-    )  # fmt: skip
-    sums = {name: np.zeros((2 * num_studies, key.shape[1])) for name in SUMS}
-    sums["num_frames"] = sums["sse_total"] = np.concatenate([frames, frames])
-    sums["sse_residual"] = np.concatenate([key, floor])
-    return ScoreCube(cells, np.arange(key.shape[1]).astype(str), sums)
-
-
-def _records(cubes: dict[str, ScoreCube]) -> list[dict[str, Any]]:
+def _records(sums: _Sums) -> list[dict[str, Any]]:
     """Return each study's row as the published table has it; rows of no interest pass."""
-    half = len(cubes["key"].cells) // 2
-    parts = {kind: estimate_part(cube) for kind, cube in cubes.items()}
+    part = {kind: complement(ratio_of_sums(sums.errors[kind], sums.frames)) for kind in _KINDS}
     columns = {
-        "added_fraction": _first(parts["key"].explained_fraction, half),
-        "control_permuted": complement(_first(parts["permuted"].ratio, half)),
-        "control_swapped": complement(_first(parts["swapped"].ratio, half)),
+        "added_fraction": quotient(part["key"], complement(ratio_of_sums(sums.floor, sums.frames))),
+        "control_permuted": part["permuted"],
+        "control_swapped": part["swapped"],
     }
-    table = pd.DataFrame({"status": ["ok"] * half})
+    table = pd.DataFrame({"status": ["ok"] * len(sums.frames)})
     for name, estimate in columns.items():
         quantity = uncertain(estimate)
         for end, value in zip(("", "_se", "_df"), quantity, strict=True):
@@ -168,12 +157,8 @@ def _records(cubes: dict[str, ScoreCube]) -> list[dict[str, Any]]:
     }  # fmt: skip
     table = table.assign(**far)
     table["num_effective_speakers"] = columns["added_fraction"].num_effective
-    table["num_speakers"] = cubes["key"].sums["num_frames"].shape[1]
+    table["num_speakers"] = sums.frames.shape[1]
     return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
-
-
-def _first(estimate: Estimate, count: int) -> Estimate:
-    return Estimate(estimate.value[:count], estimate.influence[:count], estimate.share[:count])
 
 
 def coverage_rows(section: PowerSection, statistics: StatisticsSection) -> list[CoverageRow]:

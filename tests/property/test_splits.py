@@ -6,8 +6,9 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_audio.corpus.quota import round_half_up
-from engram_audio.corpus.splits import SPLITS, make_splits, share_out
+from engram_audio.corpus.parts import PARTS
+from engram_audio.corpus.quota import count_select_speakers, round_half_up
+from engram_audio.corpus.splits import make_splits, share_out
 
 SPEAKERS = st.lists(
     st.tuples(
@@ -32,19 +33,24 @@ def corpus_of(speakers: list[tuple[str, list[float]]]) -> pd.DataFrame:
 def test_splits_are_disjoint_complete_and_balanced_by_sex(speakers, seed, fraction):
     """Eval shares no speaker; every utterance once; each sex within one of its share of eval."""
     corpus = corpus_of(speakers)
-    splits = make_splits(corpus, fraction, 0.2, seed)
+    splits = make_splits(corpus, fraction, 0.2, 0.1, seed)
     assert sorted(splits["utterance_id"]) == sorted(corpus["utterance_id"])
-    assert set(splits["split"]) <= set(SPLITS)
+    assert set(splits["split"]) <= set(PARTS)
     held_out = set(splits.loc[splits["split"] == "eval", "speaker_id"])
     assert not held_out & set(splits.loc[splits["split"] != "eval", "speaker_id"])
     assert len(held_out) == round_half_up(fraction * len(speakers))
+    select = set(splits.loc[splits["split"] == "select", "speaker_id"])
+    assert not select & set(splits.loc[splits["split"] != "select", "speaker_id"])
+    assert len(select) == count_select_speakers(len(speakers) - len(held_out), 0.1)
     for sex in ("F", "M", "unknown"):
         members = {f"{s:02d}" for s, (value, _) in enumerate(speakers) if value == sex}
         exact = len(held_out) * len(members) / len(speakers)
         assert abs(len(members & held_out) - exact) < 1
     val = Counter(splits.loc[splits["split"] == "val", "speaker_id"])
     for s, (_, durations) in enumerate(speakers):
-        if f"{s:02d}" not in held_out:
+        if f"{s:02d}" in select:
+            assert val[f"{s:02d}"] == 0
+        elif f"{s:02d}" not in held_out:
             assert val[f"{s:02d}"] < len(durations)
             assert (val[f"{s:02d}"] >= 1) == (len(durations) >= 2)
 
@@ -54,7 +60,8 @@ def test_row_order_does_not_matter(speakers, seed, data):
     corpus = corpus_of(speakers)
     order = data.draw(st.permutations(range(len(corpus))))
     pd.testing.assert_frame_equal(
-        make_splits(corpus, 0.5, 0.2, seed), make_splits(corpus.iloc[list(order)], 0.5, 0.2, seed)
+        make_splits(corpus, 0.5, 0.2, 0.1, seed),
+        make_splits(corpus.iloc[list(order)], 0.5, 0.2, 0.1, seed),
     )
 
 
@@ -72,7 +79,7 @@ def test_minutes_of_eval_are_those_of_the_corpus(minutes, seed):
     the range, as the differences of the weights sum to zero.
     """
     corpus = corpus_of([("F", [value]) for value in minutes])
-    splits = make_splits(corpus, 0.25, 0.2, seed)
+    splits = make_splits(corpus, 0.25, 0.2, 0.1, seed)
     held_out = splits.loc[splits["split"] == "eval"].merge(corpus)
     num_eval, span = len(held_out), max(minutes) - min(minutes)
     bound = span * (1 / num_eval + 0.5 * num_eval / len(minutes))

@@ -18,6 +18,7 @@ from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import World, eval_block, simulate
 from engram_audio.config import WorkflowConfig, parse_config
+from engram_audio.corpus.parts import choice_part
 from engram_audio.densities.config import (
     AnyHead,
     PredictionEvaluationSection,
@@ -164,7 +165,7 @@ class Planted(NamedTuple):
     def best_null(self, lag: int, event: str) -> tuple[str, np.ndarray]:
         """Return the linear null that val prefers, and its score of each eval target."""
         rungs = rungs_for(self.material.rungs, lag, event)
-        best = min(rungs, key=lambda rung: rung.fit.val_nll)
+        best = min(rungs, key=lambda rung: rung.fit.choice_nll)
         return best.name, self.nll(build_gaussian(best.fit.arrays), lag, event)
 
     def trained(self, head: str, lag: int, event: str) -> ConditionalDensity:
@@ -207,7 +208,7 @@ def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters:
     first = measure_reference(raw, part_of, window, max(lags))
     noise_sd = section.dequantization_fraction * first.frame_sd
     source = noisy_source(raw, noise_sd, section.noise_seed)
-    moments = LadderMoments(first, window, lags)
+    moments = LadderMoments(first, window, lags, choice_part(part_of.values()))
     moments.accumulate(source, part_of, window)
     nulls = study.prediction.nulls
     rungs = fit_ladder(moments, section.targets, nulls.orders, nulls.ridges)

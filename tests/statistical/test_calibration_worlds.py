@@ -21,6 +21,7 @@ from engram_audio.config import WorkflowConfig, parse_config
 from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.var import fit_var, simulate_var
+from engram_audio.structure.beside import Beside
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import Decided, decide_all
 from engram_audio.structure.key_scores import score_keys
@@ -85,7 +86,11 @@ def calibrate(name: str, size: WorldSize = SIZE) -> tuple[list[CalibrationRow], 
     unit = Unit(FRAME_RATE_HZ, world.num_dims)
     table = structure_rows(base, {"var": twin}, linear, unit, CONFIG.statistics, name)
     published = Published(
-        table, linear, CONFIG.decision.keys, CONFIG.decision.lag_frames, SECTION.window_frames
+        table,
+        linear,
+        CONFIG.calibration.worlds.keys,
+        CONFIG.decision.lag_frames,
+        SECTION.window_frames,
     )
     rows = published_rows(name, world, planted.truths, published)
     key, oracle = hidden_key_of(world, draw.hidden), world.oracle()
@@ -96,7 +101,11 @@ def calibrate(name: str, size: WorldSize = SIZE) -> tuple[list[CalibrationRow], 
         rows += oracle_rows(name, oracle, planted.truths, material, part_of, evaluation)
     names = {"representation": name, "split_seed": 0}
     decided = decide_all(
-        table.assign(**names), linear.assign(**names), DECISION, CONFIG.statistics.confidence
+        table.assign(**names),
+        linear.assign(**names),
+        DECISION,
+        CONFIG.statistics.confidence,
+        Beside({}, {}),
     )
     return rows, decided[name]
 

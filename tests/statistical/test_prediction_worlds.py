@@ -91,7 +91,7 @@ def head_nll(world: World, lag: int, event: str, **changes: Any) -> float:
 def null_nll(world: World, lag: int, event: str) -> tuple[float, str]:
     """Best linear null on val, scored on eval, with its name."""
     rungs = rungs_for(world.material.rungs, lag, event)
-    best = min(rungs, key=lambda rung: rung.fit.val_nll)
+    best = min(rungs, key=lambda rung: rung.fit.choice_nll)
     return nll(world, build_gaussian(best.fit.arrays), lag), best.name
 
 

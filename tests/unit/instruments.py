@@ -68,7 +68,7 @@ def prediction_of(world: World) -> dict[str, np.ndarray]:
     ]
     fits = fit_marginals(head_settings(), recipe(num_steps=2), world.material, 0)
     head = eval_nll(small_head(world), world)
-    nulls = [rung.fit.val_nll for rung in world.material.rungs]
+    nulls = [rung.fit.choice_nll for rung in world.material.rungs]
     return {
         "nulls": np.array(others) - base,
         "val_nulls": np.array(nulls) - nulls[0],

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import TypeAdapter
 
+from engram_audio.corpus.parts import choice_part
 from engram_audio.densities.config import AnyHead, HeadSection
 from engram_audio.densities.data import WindowData, window_data
 from engram_audio.densities.fit import Material
@@ -74,19 +75,23 @@ def make_world(
     lags: tuple[int, ...] = LAGS,
     seed: int = 0,
     change: Callable[[LatentBlock], LatentBlock] = lambda block: block,
+    num_select_speakers: int = 0,
 ) -> World:
+    """`num_select_speakers` of the train speakers are select; without any, choices are on val."""
     train = change(make_block(simulate, num_train_speakers, num_utterances, seed, "t"))
     held = change(make_block(simulate, num_eval_speakers, num_utterances, seed + 1000, "e"))
     part_of = {
         str(name): "val" if number % 10 == 0 else "train"
         for number, name in enumerate(train.utterance_ids)
     } | {str(name): "eval" for name in held.utterance_ids}
+    first_select = len(train.utterance_ids) - num_select_speakers * num_utterances
+    part_of |= dict.fromkeys(map(str, train.utterance_ids[first_select:]), "select")
 
     def source():
         return iter([train, held])
 
     reference = measure_reference(source, part_of, window, max(lags))
-    moments = LadderMoments(reference, window, lags)
+    moments = LadderMoments(reference, window, lags, choice_part(part_of.values()))
     moments.accumulate(source, part_of, window)
     orders = [order for order in (1, 2, 4, 8) if order <= window]
     rungs = fit_ladder(moments, ("delta", "position"), orders, (1e-6, 1e-3, 1e-1))

@@ -52,7 +52,9 @@ def test_the_hint_fixes_the_eval_speakers(tmp_path):
     paths = simulated(tmp_path)
     table = read_table(paths["utterances"], ["utterance_id", "speaker_id", "sex", "duration_s"])
     for seed in (0, 1):
-        splits = make_splits(table, eval_fraction=0.5, val_fraction=0.25, seed=seed)
+        splits = make_splits(
+            table, eval_fraction=0.5, val_fraction=0.25, select_fraction=0.1, seed=seed
+        )
         held_out = set(splits.loc[splits["split"] == "eval", "speaker_id"])
         assert held_out == {"eval-0000", "eval-0001"}
 

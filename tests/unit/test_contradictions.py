@@ -109,6 +109,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"prediction.nulls.orders": [1, 1]}, "prediction.nulls.orders"),
     ({"prediction.nulls.orders": [1, 9]}, "prediction.nulls.orders"),
     ({"prediction.nulls.ridges": [-1.0]}, "prediction.nulls.ridges"),
+    ({"prediction.ridge_mixture.maximum_components": 4}, "prediction.ridge_mixture."),
     ({"prediction.nulls.ridges": [1.0, 1.0]}, "prediction.nulls.ridges"),
     ({"prediction.targets": ["delta", "delta"]}, "prediction.targets"),
     ({f"{HEAD}.log_sigma_range": [7.0, -7.0]}, f"{HEAD}.log_sigma_range"),

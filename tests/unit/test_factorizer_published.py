@@ -53,8 +53,8 @@ def test_states_stand_beside_their_source():
         return {
             "representation": name, "split_seed": 0, "part": "eval", "slice": "all",
             "subspace": "all", "status": "ok", "key": key, "lag_frames": 2,
-            "explained_fraction": value, "explained_fraction_low": value - 0.01,
-            "explained_fraction_high": value + 0.01, "explained_fraction_var": value / 2,
+            "added_fraction": value, "added_fraction_low": value - 0.01,
+            "added_fraction_high": value + 0.01,
         }  # fmt: skip
 
     def linear(name: str, model: str, value: float) -> dict:
@@ -75,9 +75,9 @@ def test_states_stand_beside_their_source():
                       for model, value in (("ridge", 0.4), ("white_noise", 0.5))]),
         None,
     ).set_index(["metric", "key"])  # fmt: skip
-    fraction = table.loc[("explained fraction", "a")]
+    fraction = table.loc[("added fraction", "a")]
     assert (fraction["value"], fraction["source_value"]) == (0.3, 0.1)
-    assert (fraction["null"], fraction["source_null"]) == (0.15, 0.05)
-    assert np.isnan(table.loc[("explained fraction", "b"), "source_value"])
+    assert (fraction["null"], fraction["source_null"]) == (0.0, 0.0)
+    assert np.isnan(table.loc[("added fraction", "b"), "source_value"])
     assert table.loc[("ridge R^2 of delta", ""), "null"] == 0.5
     assert table.loc[("lag-one autocorrelation, median", ""), "source_value"] == 0.8

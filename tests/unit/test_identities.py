@@ -87,4 +87,4 @@ def test_no_split_is_drawn_over_two_ids_of_one_person():
         "duration_s": 1.0,
     })  # fmt: skip
     with pytest.raises(InputError, match="'01' and '1' are one id; one person would be in train"):
-        make_splits(table, 0.5, 0.2, 0)
+        make_splits(table, 0.5, 0.2, 0.1, 0)

@@ -17,8 +17,8 @@ from tests.workflow.tiny_study import tiny_config, wide_config
 
 COUNTS = {
     (): {
-        "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 264,
-        "evaluate_nulls": 11, "train_factorizer": 28, "fit_memory": 60, "train_memory": 6,
+        "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 312,
+        "evaluate_nulls": 13, "train_factorizer": 28, "fit_memory": 60, "train_memory": 6,
         "evaluate_rollout": 78, "refit_memory": 4, "worlds": 33, "reconstructed": 2,
         "players": 19,
     },
@@ -98,6 +98,24 @@ def test_input_functions_name_files_of_the_job(wide: Plan):
     world = wildcards(representation="world_iid")
     (table,) = {path.split("/")[-1] for path in wide.calibration.world_tables("keys")(world)}
     assert table == "keys.parquet"
+
+
+def test_the_deciding_heads_have_more_seeds_than_the_others():
+    """Three seeds give the gain of the deciding representation an interval that counts seeds."""
+    config = wide_config()
+    config["decision"]["representation"] = "mel_pca"
+    config["prediction"] |= {"seeds": [0], "deciding_seeds": [0, 7, 8]}
+    prediction = Plan(parse_config(config)).prediction
+    seeds: dict[str, set[int]] = {}
+    for run in prediction.runs():
+        seeds.setdefault(run.representation, set()).add(run.seed)
+    assert seeds.pop("mel_pca") == {0, 7, 8} and set(map(frozenset, seeds.values())) == {
+        frozenset({0})
+    }
+    runs = [run for run in prediction.runs() if run.representation == "mel_pca"]
+    assert prediction.num_runs_of("mel_pca") == len(runs)
+    nulls = [path for path in prediction.tables("scores", True) if "/mel_pca/nulls/" in path]
+    assert len(nulls) == 3
 
 
 def test_memories_stand_on_the_head_that_they_read(wide: Plan):

@@ -9,10 +9,15 @@ import scipy.stats
 import torch
 
 from engram_audio.densities.comparison import Cell, SumTable, choose_baselines, gain
-from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.densities.config import (
+    PredictionEvaluationSection,
+    PredictionSection,
+    RidgeMixtureSection,
+)
 from engram_audio.densities.factory import build_conditional
 from engram_audio.densities.fit import fit_marginals
 from engram_audio.densities.nulls import base_for
+from engram_audio.densities.ridge_mixture import build_ridge_mixture, fit_ridge_mixtures
 from engram_audio.numerics.slices import EveryNth
 from engram_audio.prediction import negatives, scores
 from engram_audio.prediction.assess import Stage, assess, head_entries, null_entries, roll_out
@@ -83,7 +88,12 @@ def assessed():
         models[lag] = build_conditional(
             settings, base, WINDOW, material.reference.input_scales, material.noise_sd, 0
         )
-    entries = null_entries(material.rungs, {"head": marginals}, stage)
+    null = RidgeMixtureSection(
+        num_components=4, maximum_components=8, minimum_gain_nats=0.01, maximum_frames=5000
+    )
+    fits = fit_ridge_mixtures(null, material, LAGS, ("delta", "position"), 0)
+    mixtures = {key: build_ridge_mixture(fit) for key, fit in fits.items()}
+    entries = null_entries(material.rungs, {"head": marginals}, mixtures, stage)
     head = head_entries("head", 1, {"delta": models[1]}, marginals, stage)
     return world, stage, assess([*entries, *head], stage), models
 
@@ -240,6 +250,38 @@ def test_published_rows_are_complete(assessed):
     for column in ("nll_median", "nll_trimmed", "energy_score_null"):
         assert np.isfinite(np.array(head[column], dtype=float)).all()
     assert {"representation", "part", "target"} <= set(worst_table([group]).columns)
+
+
+def test_three_seeds_give_an_interval_that_counts_seeds(assessed):
+    """The gain over seeds is their mean; its interval widens with what seeds differ by."""
+    _, _, tables, _ = assessed
+    settings = Settings((1,), ("delta",), ("all",), 0.95, 0.01, (0.5,))
+
+    def published(shifts: tuple[float, ...]) -> pd.Series:
+        groups = []
+        for seed, shift in enumerate(shifts):
+            scores = tables["scores"].copy()
+            own = scores["model"] == "head"
+            scores.loc[own, "nll"] -= shift * scores.loc[own, "num_frames"]
+            groups.append(inputs_of({**tables, "scores": scores})._replace(seed=seed))
+        table = prediction_table(groups, settings)
+        rows = table[(table["kind"] == "head") & (table["part"] == "eval")]
+        assert rows["gain_seeds_nats"].nunique() == 1
+        assert table.loc[table["kind"] == "null", "gain_seeds_nats"].isna().all()
+        return rows.iloc[0]
+
+    one, two = published((0.0,)), published((0.0, 1.0))
+    assert (one["num_seeds"], one["interval_over"]) == (1, "speakers")
+    for end in ("", "_low", "_high"):
+        assert one[f"gain_seeds_nats{end}"] == pytest.approx(one[f"gain_nats{end}"])
+    assert (two["num_seeds"], two["interval_over"]) == (2, "speakers")
+    assert two["gain_seeds_nats"] == pytest.approx(one["gain_nats"] + 0.5)
+    three = published((0.0, 1.0, 2.0))
+    assert (three["num_seeds"], three["interval_over"]) == (3, "seeds and speakers")
+    assert three["gain_seeds_nats"] == pytest.approx(one["gain_nats"] + 1.0)
+    # the SD of three seeds is 1: their mean is known to t(2) / sqrt 3 = 2.48 at 95 %
+    half = (three["gain_seeds_nats_high"] - three["gain_seeds_nats_low"]) / 2
+    assert half == pytest.approx(4.303 / np.sqrt(3), rel=0.1)
 
 
 def test_rollout_is_never_blank(assessed):

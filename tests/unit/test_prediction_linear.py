@@ -59,7 +59,7 @@ def test_closed_form_val_score_is_the_evaluated_one(lag: int, event: str):
     for rung in rungs_for(world.material.rungs, lag, event):
         with torch.no_grad():
             score = DensityTask(build_gaussian(rung.fit.arrays), data, data, CPU).validate()
-        assert score == pytest.approx(rung.fit.val_nll, abs=1e-3), rung.name
+        assert score == pytest.approx(rung.fit.choice_nll, abs=1e-3), rung.name
 
 
 def test_position_marginal_scores_delta_at_lag_one_only():

@@ -110,7 +110,7 @@ def test_a_lookup_refitted_on_a_tuned_head_stands_on_it(world: World):
     assert fitted.base == "tuned"
     off = next(record for record in fitted.tried if record["strength"] == 0.0)
     own = mean_nll(heads[2], world.material.data("val", 1, 20_000), CPU)
-    assert off["val_nll"] == pytest.approx(own, abs=1e-9)
+    assert off["choice_nll"] == pytest.approx(own, abs=1e-9)
 
 
 @pytest.mark.parametrize(

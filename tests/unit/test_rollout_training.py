@@ -52,7 +52,7 @@ def test_training_lowers_the_loss_on_val(name, world, head):
     """
     task = method_task(method(name), small_recipe(), world.material, base_for(name, head), 0, CPU)
     state = train(task, small_recipe(num_steps=60, validation_interval_steps=15), 0, CPU)
-    first = state.history[0]["val_score"]
+    first = state.history[0]["held_out_score"]
     assert state.best_score < first or (name == "direct" and state.best_score == first)
     task.model.eval()
     with torch.no_grad():

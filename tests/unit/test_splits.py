@@ -5,7 +5,8 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from engram_audio.corpus.quota import count_eval_speakers, round_half_up
+from engram_audio.corpus.parts import choice_part
+from engram_audio.corpus.quota import count_eval_speakers, count_select_speakers, round_half_up
 from engram_audio.corpus.splits import describe_splits, make_splits, require_val, share_out
 from engram_audio.errors import InputError
 
@@ -20,13 +21,17 @@ def table(num_speakers: int, num_utterances: int = 10, **columns: list[str]) -> 
     return frame.assign(**columns)
 
 
+def speakers_of(splits: pd.DataFrame, part: str) -> set[str]:
+    return set(splits.loc[splits["split"] == part, "speaker_id"])
+
+
 def eval_speakers(splits: pd.DataFrame) -> set[str]:
-    return set(splits.loc[splits["split"] == "eval", "speaker_id"])
+    return speakers_of(splits, "eval")
 
 
 def test_librispeech_fraction_gives_200_and_51():
     """0.2032 of 251 speakers is 51 (SCIENCE 1), half of each sex."""
-    splits = make_splits(table(251, 2), 0.2032, 0.1, seed=0)
+    splits = make_splits(table(251, 2), 0.2032, 0.1, 0.1, seed=0)
     held_out = eval_speakers(splits)
     assert len(held_out) == 51
     assert sum(int(name) % 2 for name in held_out) in (25, 26)
@@ -34,7 +39,7 @@ def test_librispeech_fraction_gives_200_and_51():
 
 def test_seeds_differ_and_repeat():
     corpus = table(30)
-    first, again, other = (make_splits(corpus, 0.3, 0.1, seed) for seed in (0, 0, 1))
+    first, again, other = (make_splits(corpus, 0.3, 0.1, 0.1, seed) for seed in (0, 0, 1))
     pd.testing.assert_frame_equal(first, again)
     assert eval_speakers(first) != eval_speakers(other)
     assert set(first.loc[first["split"] == "val", "utterance_id"]) != set(
@@ -45,7 +50,7 @@ def test_seeds_differ_and_repeat():
 @pytest.mark.parametrize(("count", "expected"), [(1, 0), (2, 1), (4, 1), (14, 1), (15, 2), (25, 3)])
 def test_val_is_a_tenth_of_each_train_speaker(count: int, expected: int):
     """At least one where there are two, none where there is one; halves are rounded up."""
-    splits = make_splits(table(6, count), 0.34, 0.1, seed=0)
+    splits = make_splits(table(6, count), 0.34, 0.1, 0.1, seed=0)
     held_out = eval_speakers(splits)
     val = Counter(splits.loc[splits["split"] == "val", "speaker_id"])
     assert len(held_out) == 2
@@ -58,29 +63,77 @@ def test_another_speaker_leaves_val_of_the_others_alone():
         split_hint=lambda t: t["speaker_id"].map(lambda s: "eval" if s < "002" else "train")
     )
     fewer = corpus.loc[corpus["speaker_id"] != "005"]
-    whole = make_splits(corpus, 0.3, 0.2, seed=3)
+    whole = make_splits(corpus, 0.3, 0.2, 0.1, seed=3)
     expected = whole.loc[whole["speaker_id"] != "005"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(make_splits(fewer, 0.3, 0.2, seed=3), expected)
+    pd.testing.assert_frame_equal(make_splits(fewer, 0.3, 0.2, 0.1, seed=3), expected)
 
 
 @pytest.mark.parametrize(("num_speakers", "fraction"), [(3, 0.5), (10, 0.1), (10, 0.9), (1, 0.5)])
 def test_too_few_speakers_name_the_key(num_speakers: int, fraction: float):
     with pytest.raises(InputError, match=r"splits\.eval_fraction: .* at least 2"):
-        make_splits(table(num_speakers), fraction, 0.1, seed=0)
+        make_splits(table(num_speakers), fraction, 0.1, 0.1, seed=0)
 
 
 def test_hints_fix_eval_and_leave_val_to_the_seed():
     corpus = table(6, 20)
     hint = ["eval" if s in ("001", "004") else "train" for s in corpus["speaker_id"]]
-    first, other = (make_splits(corpus.assign(split_hint=hint), 0.3, 0.1, s) for s in (0, 1))
+    first, other = (make_splits(corpus.assign(split_hint=hint), 0.3, 0.1, 0.1, s) for s in (0, 1))
     assert eval_speakers(first) == eval_speakers(other) == {"001", "004"}
     assert not first.equals(other)
+
+
+@pytest.mark.parametrize(
+    ("num_train", "fraction", "expected"),
+    [(15, 0.1, 0), (16, 0.1, 4), (22, 0.1, 4), (45, 0.1, 5), (200, 0.1, 20), (16, 0.49, 8)],
+)
+def test_select_is_a_tenth_of_the_train_speakers_and_at_least_four(
+    num_train: int, fraction: float, expected: int
+):
+    """SCIENCE 1: none with fewer than 16 train speakers, halves rounded up."""
+    assert count_select_speakers(num_train, fraction) == expected
+
+
+def test_select_holds_whole_train_speakers_that_nothing_else_sees():
+    """All utterances of a select speaker are select; eval and val of the others do not move."""
+    corpus = table(60)
+    splits, without = (make_splits(corpus, 0.3, 0.1, share, 0) for share in (0.2, 0.1))
+    select, train = (speakers_of(splits, part) for part in ("select", "train"))
+    assert len(select) == 8 and not select & train
+    assert eval_speakers(splits) == eval_speakers(without)
+    both = train & speakers_of(without, "train")
+    parts = [s.loc[s["speaker_id"].isin(both)].reset_index(drop=True) for s in (splits, without)]
+    pd.testing.assert_frame_equal(*parts)
+    assert speakers_of(splits, "val") == train
+
+
+def test_select_is_balanced_by_sex_and_drawn_anew_by_each_seed():
+    corpus = table(60)
+    drawn = [speakers_of(make_splits(corpus, 0.3, 0.1, 0.2, seed), "select") for seed in (0, 0, 1)]
+    assert [sum(int(name) % 2 for name in names) for names in drawn] == [4, 4, 4]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_hints_keep_select_inside_their_train_speakers():
+    corpus = table(40)
+    hint = ["eval" if int(s) < 20 else "train" for s in corpus["speaker_id"]]
+    splits = make_splits(corpus.assign(split_hint=hint), 0.3, 0.1, 0.1, 0)
+    assert len(speakers_of(splits, "select")) == 4
+    assert all(int(name) >= 20 for name in speakers_of(splits, "select"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [(("train", "val", "select", "eval"), "select"), (("train", "val", "eval"), "val")],
+)
+def test_choices_are_made_on_select_and_on_val_without_one(parts: tuple[str, ...], expected: str):
+    assert choice_part(parts) == expected
 
 
 def test_a_column_of_empty_hints_is_no_hint():
     corpus = table(10)
     pd.testing.assert_frame_equal(
-        make_splits(corpus.assign(split_hint=None), 0.3, 0.1, 0), make_splits(corpus, 0.3, 0.1, 0)
+        make_splits(corpus.assign(split_hint=None), 0.3, 0.1, 0.1, 0),
+        make_splits(corpus, 0.3, 0.1, 0.1, 0),
     )
 
 
@@ -97,7 +150,7 @@ def test_a_column_of_empty_hints_is_no_hint():
 )
 def test_contradictions_are_refused(change, message: str):
     with pytest.raises(InputError, match=message) as caught:
-        make_splits(change(table(6)), 0.34, 0.1, seed=0)
+        make_splits(change(table(6)), 0.34, 0.1, 0.1, seed=0)
     assert "\n" not in str(caught.value)
 
 
@@ -108,19 +161,19 @@ def test_shares_are_within_one_of_proportion():
 
 
 def test_description_counts_speakers_and_utterances():
-    line = describe_splits(make_splits(table(10), 0.3, 0.1, seed=0))
+    line = describe_splits(make_splits(table(10), 0.3, 0.1, 0.1, seed=0))
     assert line == (
         "train 7 speakers, 63 utterances; val 7 speakers, 7 utterances; "
-        "eval 3 speakers, 30 utterances"
+        "select 0 speakers, 0 utterances; eval 3 speakers, 30 utterances"
     )
 
 
 def test_a_split_without_val_is_refused():
     """Nothing could be chosen where every train speaker has one utterance."""
-    one = make_splits(table(8, 1), 0.5, 0.2, 0)
-    with pytest.raises(InputError, match=r"^splits\.val_fraction: no train speaker of mine has"):
+    one = make_splits(table(8, 1), 0.5, 0.2, 0.1, 0)
+    with pytest.raises(InputError, match=r"^splits\.val_fraction: no fitted speaker of mine has"):
         require_val(one, "mine")
-    require_val(make_splits(table(8, 2), 0.5, 0.2, 0), "mine")
+    require_val(make_splits(table(8, 2), 0.5, 0.2, 0.1, 0), "mine")
 
 
 @pytest.mark.parametrize(

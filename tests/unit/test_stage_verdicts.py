@@ -1,5 +1,7 @@
 """Each stage judges its own published tables: planted answers, swapped signs, missing numbers."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +12,6 @@ from engram_audio.memory.tables import verdict_table as memory_verdicts
 from engram_audio.prediction import verdicts as prediction
 from engram_audio.prediction.tables import prediction_table
 from engram_audio.structure import verdicts as structure
-from engram_audio.structure.decision import decision_document
-from engram_audio.structure.gates import LINEAR
 from engram_audio.trust import verdicts as trust
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Measured, above
@@ -25,9 +25,8 @@ from tests.report_prediction_tables import (
     inputs_of,
     surrogate_levels,
 )
-from tests.unit.structure_scores import Planted
+from tests.unit import gate_tables
 from tests.unit.test_calibration_stage import document
-from tests.unit.test_decision import SECTION, decide, rows_of
 
 STEP, POSITION = "xₜ \N{MINUS SIGN} xₜ₋₁", "xₜ"
 
@@ -105,6 +104,17 @@ def test_what_is_asked_of_a_gain_is_the_largest_gain_on_a_surrogate(predicted):
     assert "surrogates gain up to" in row.reason
 
 
+def test_three_seeds_are_judged_by_the_interval_over_seeds_and_speakers(predicted):
+    """With fewer seeds the same columns are there, and the row is that of the first seed."""
+    over = {"gain_seeds_nats": 5.0, "gain_seeds_nats_low": -1.0, "gain_seeds_nats_high": 11.0}
+    rows = [
+        of_cases(predicted.assign(num_seeds=count, **over))[f"{STEP} at lag 1"] for count in (2, 3)
+    ]
+    assert rows[0].measured == of_cases(predicted)[f"{STEP} at lag 1"].measured
+    assert rows[1].measured == Measured(5.0, -1.0, 11.0) and rows[1].outcome == UNDECIDED
+    assert "over 3 seeds" in rows[1].reason and "seeds" not in rows[0].reason
+
+
 # --- factorizer -----------------------------------------------------------------------------------
 
 
@@ -179,79 +189,89 @@ def test_a_memory_without_numbers_is_undecided():
 # --- structure ------------------------------------------------------------------------------------
 
 
-def gate(planted: Planted, surrogate: Planted | None = None):
-    """Return the stage's rows for planted scores, and the decision they were made of."""
-    table = rows_of(planted) if surrogate is None else rows_of(planted, surrogate)
-    decided = decision_document(decide(table), SECTION)
-    return structure.verdict_rows(decided, table, SECTION), decided
+def gate(table: list[dict[str, Any]], heads: float = 0.3):
+    """Return the stage's rows for a planted table, and the decision they were made of."""
+    one = gate_tables.decide(table, gate_tables.gains(heads))
+    frame = pd.DataFrame(table)
+    return structure.verdict_rows({gate_tables.NAME: one}, frame, gate_tables.SECTION), one
 
 
-@pytest.mark.parametrize(
-    "planted",
-    [Planted(), Planted(val=0.98, eval=1.0), Planted(control_permuted=0.9), Planted(status="none")],
-)
-def test_gate_rows_are_carried_over_as_they_are(planted):
+PLANTED = {
+    "structured": gate_tables.rows(),
+    "nothing": gate_tables.rows(**gate_tables.NOTHING_ADDED),
+    "control off": gate_tables.rows(control_permuted=(0.1, 0.001)),
+    "not attempted": gate_tables.rows(status="too many cells"),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_gate_rows_are_carried_over_as_they_are(name: str):
     """Number, interval, sentence and reason of every row; only the outcome has another word."""
-    rows, decided = gate(planted)
+    rows, one = gate(PLANTED[name])
     words = {"pass": MET, "fail": NOT_MET, "undecided": UNDECIDED, "invalid": INVALID, None: SHOWN}
-    for name, question in structure.GATES.items():
-        gates = decided["representations"]["x"]["gates"][name]
+    gates = {
+        "operative": [*one.first.rows, *one.first.heads],
+        "literal": one.literal,
+        "informational": one.informational,
+    }
+    for kind, question in structure.GATES.items():
         carried = [row.record() for row in rows if row.question == question]
-        assert len(gates) == len(carried)
-        by_sentence = {row["sentence"]: row for row in carried}
-        for row in gates:
-            found = by_sentence[row["sentence"]]
-            assert found["outcome"] == words[row["outcome"]]
-            assert found["value"] == row["value"] and found["reason"] == (row["reason"] or "")
+        extra = [row for row in one.first.judged.deciding if row not in gates[kind]]
+        assert len(carried) == len(gates[kind]) + (len(extra) if kind == "operative" else 0)
+        by_place = {(row["case"], row["sentence"]): row for row in carried}
+        for row in gates[kind]:
+            found = next(each for (_, text), each in by_place.items() if text == row.sentence)
+            assert found["outcome"] == words[row.outcome] and found["reason"] == row.reason
+            document = row.document()
+            assert found["value"] == document["value"]
             ends = None if found["low"] is None else [found["low"], found["high"]]
-            assert ends == row["interval"]
+            assert ends == document["interval"]
 
 
 def test_the_rows_that_decided_come_first_in_their_own_order():
-    rows, decided = gate(Planted())
+    rows, one = gate(PLANTED["structured"])
     deciding = [row.sentence for row in rows if row.is_deciding]
-    assert deciding == [row["sentence"] for row in decided["deciding_rows"]] != []
+    assert deciding == [row.sentence for row in one.first.judged.deciding] != []
     first = next(n for n, row in enumerate(rows) if not row.is_deciding and n > 0)
     assert all(row.is_deciding for row in rows[1:first]) and first == len(deciding) + 1
 
 
 @pytest.mark.parametrize(
-    ("verdict", "outcome"), [("PROCEED", MET), ("STOP", NOT_MET), ("UNDECIDED", UNDECIDED)]
+    ("name", "heads", "word", "outcome"),
+    [
+        ("structured", 0.3, "PROCEED", MET),
+        ("nothing", 0.0, "STOP", NOT_MET),
+        ("nothing", 0.3, "WRONG KEY (mean only)", NOT_MET),
+        ("not attempted", 0.3, "INVALID", INVALID),
+    ],
 )
-def test_the_verdict_of_the_gate_is_the_answer_of_the_stage(verdict, outcome):
-    _, decided = gate(Planted())
-    decided["representations"]["x"]["verdict"] = verdict
-    rows = structure.verdict_rows(decided, rows_of(Planted()), SECTION)
+def test_the_word_of_the_gate_is_the_answer_of_the_stage(name, heads, word, outcome):
+    rows, _ = gate(PLANTED[name], heads)
     answer = next(row for row in rows if row.question == WORDS["structure"])
-    assert answer.outcome == outcome and answer.subject == "x" and "x" in answer.sentence
+    assert (answer.case, answer.outcome) == (word, outcome)
+    assert answer.sentence.startswith(word)
 
 
 def trust_of(rows):
     return {row.case: row for row in rows if row.question == WORDS["calibration"]}
 
 
-def test_marks_of_trust_follow_controls_and_surrogates():
-    """The table of one representation holds no surrogate of its own: linear twins are missing."""
-    rows, decided = gate(Planted())
-    found = trust_of(rows)
-    assert found["Control: permuted keys"].outcome == MET
-    assert found["Surrogates scored beside it"].outcome == UNDECIDED
-    assert found["Speakers never seen in fitting"].outcome == SHOWN
-    table = pd.concat([rows_of(Planted()), rows_of(Planted(), name=f"x--{LINEAR}")])
-    beside = trust_of(structure.verdict_rows(decided, table, SECTION))
-    assert beside["Surrogates scored beside it"].outcome == MET
+def test_marks_of_trust_name_speakers_and_their_unevenness():
+    marks = trust_of(gate(PLANTED["structured"])[0])
+    speakers = marks["Speakers never seen in fitting"]
+    assert speakers.measured.value == 101
+    assert "As uneven as 90.0 equal ones" in speakers.sentence
+    assert "the largest has 2.0 % of the frames" in speakers.sentence
 
 
 @pytest.mark.parametrize(
-    ("outcome", "expected"), [("invalid", NOT_MET), ("undecided", UNDECIDED), ("pass", MET)]
+    ("control", "outcome"),
+    [((0.1, 0.001), NOT_MET), ((0.01, 0.01), UNDECIDED), ((0.0, 0.005), MET)],
 )
-def test_one_control_row_decides_its_mark(outcome, expected):
-    _, decided = gate(Planted())
-    operative = decided["representations"]["x"]["gates"]["operative"]
-    control = next(row for row in operative if "permuted" in row["name"])
-    control["outcome"] = outcome
-    rows = structure.verdict_rows(decided, rows_of(Planted()), SECTION)
-    assert trust_of(rows)["Control: permuted keys"].outcome == expected
+def test_one_control_row_decides_its_mark(control, outcome):
+    table = [*gate_tables.rows()]
+    table[2] = gate_tables.row(control_permuted=control)  # eval, slice all
+    assert trust_of(gate(table)[0])["Control: permuted keys"].outcome == outcome
 
 
 # --- calibration ----------------------------------------------------------------------------------

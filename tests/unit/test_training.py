@@ -89,7 +89,7 @@ def test_early_stopping_keeps_the_best_weights():
     settings = recipe(learning_rate=5.0, patience_validations=2, num_steps=500)
     state = train(task, settings, 0, CPU)
     assert state.step < 500
-    assert state.best_score == min(record["val_score"] for record in state.history)
+    assert state.best_score == min(record["held_out_score"] for record in state.history)
     task.model.eval()
     with torch.no_grad():
         assert task.validate() == state.best_score
@@ -170,7 +170,7 @@ class Clipped(Regression):
 def test_resuming_keeps_bits_beside_scores_that_are_not_finite(stop_after: int, tmp_path):
     """The checkpoint holds NaN scores and an infinite best one: the run goes on as if whole."""
     whole = train(Clipped(), recipe(), 3, CPU)
-    assert math.isnan(whole.history[0]["val_score"])
+    assert math.isnan(whole.history[0]["held_out_score"])
     assert same(whole.weights, run(recipe()).weights)
     steps, saved = itertools.count(1), []
     callbacks = Callbacks(save=saved.append, should_stop=lambda: next(steps) == stop_after)

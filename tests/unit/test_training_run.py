@@ -150,7 +150,9 @@ def test_the_known_training_steps_are_among_those_checked():
 
 def state() -> TrainingState:
     weights = {"w": torch.ones(2)}
-    return TrainingState(3, weights, {}, weights, 1.0, 3, 0, history=[{"step": 3, "val_score": 1}])
+    return TrainingState(
+        3, weights, {}, weights, 1.0, 3, 0, history=[{"step": 3, "held_out_score": 1}]
+    )
 
 
 def save(given: TrainingState | None, callbacks: Callbacks) -> TrainingState | None:

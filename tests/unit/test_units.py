@@ -51,7 +51,7 @@ def test_one_dimension_in_another_unit_leaves_what_works_by_dimension(power: int
     """Linear nulls differ by the log of the unit; normalised targets do not differ."""
     one, other = world_in(1.0), world_in(np.array([1.0, 2.0**power, 1.0]))
     gaps = [
-        changed.fit.val_nll - rung.fit.val_nll
+        changed.fit.choice_nll - rung.fit.choice_nll
         for rung, changed in zip(one.material.rungs, other.material.rungs, strict=True)
     ]
     np.testing.assert_allclose(gaps, power * np.log(2.0), atol=1e-4)

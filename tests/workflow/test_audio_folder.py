@@ -93,7 +93,9 @@ def test_a_folder_goes_on_to_shards_and_splits(tmp_path: Path):
     shards = ["--section", str(tmp_path / "section.json"), "--shards", str(tmp_path / "s.parquet")]
     run_step(assign_shards, [*shards, "--utterances", table, "--corpus", "x"])
     section = tmp_path / "splits.json"
-    section.write_text('{"seeds":[0],"eval_fraction":0.34,"val_fraction":0.3}')
+    section.write_text(
+        '{"seeds":[0],"eval_fraction":0.34,"val_fraction":0.3,"select_fraction":0.1}'
+    )
     splits = ["--section", str(section), "--splits", str(tmp_path / "splits.parquet")]
     run_step(make_splits, [*splits, "--utterances", table, "--split-seed", "0", "--corpus", "own"])
     found = pd.read_parquet(tmp_path / "splits.parquet")

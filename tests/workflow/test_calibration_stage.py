@@ -61,7 +61,7 @@ def imported(folder: Path) -> tuple[LatentStore, Path]:
         "frame_rate_hz": 12.5, "latent_space": "planted", "is_causal": True, "num_shards": 1,
     }  # fmt: skip
     (folder / "section.json").write_text(json.dumps(section))
-    splits = {"seeds": [0], "eval_fraction": 0.4, "val_fraction": 0.1}
+    splits = {"seeds": [0], "eval_fraction": 0.4, "val_fraction": 0.1, "select_fraction": 0.1}
     (folder / "splits.json").write_text(json.dumps(splits))
     common = {"section": folder / "section.json", "table": folder / "arrays.csv"}
     tables = {name: folder / f"{name}.parquet" for name in ("utterances", "exclusions", "shards")}

@@ -112,7 +112,9 @@ def test_a_good_tree_becomes_tables_shards_and_splits(tmp_path: Path):
     shards = pd.read_parquet(tmp_path / "shards.parquet")
     assert shards.groupby("shard")["speaker_id"].nunique().to_dict() == {"000": 3, "001": 3}
     splits_section = tmp_path / "splits.json"
-    splits_section.write_text('{"seeds":[0],"eval_fraction":0.34,"val_fraction":0.1}')
+    splits_section.write_text(
+        '{"seeds":[0],"eval_fraction":0.34,"val_fraction":0.1,"select_fraction":0.1}'
+    )
     run_step(
         make_splits,
         [

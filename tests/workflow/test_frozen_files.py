@@ -27,7 +27,7 @@ from tests.workflow.small_study import (
 )
 from tests.workflow.tiny_study import CONFIG, stand_in_environment
 
-SPLITS = {"seeds": [0], "eval_fraction": 0.4, "val_fraction": 0.25}
+SPLITS = {"seeds": [0], "eval_fraction": 0.4, "val_fraction": 0.25, "select_fraction": 0.1}
 AFTER_SPLITS = {
     "make_splits": 2, "score_structure_keys": 6, "score_linear_baselines": 2,
     "tabulate_structure": 1, "tabulate_corpus": 1, "decide": 1, "tabulate_verdicts": 1,

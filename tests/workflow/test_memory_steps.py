@@ -9,15 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
-from engram_audio.artifacts.table import write_table
+from engram_audio.artifacts.table import read_table, write_table
+from engram_audio.densities.comparison import SumTable
 from engram_audio.errors import InputError
+from engram_audio.prediction.assess import TABLES
 from engram_audio.steps import (
     evaluate_memory,
+    evaluate_nulls,
     fit_linear_nulls,
     fit_memory,
+    fit_ridge_mixture,
     train_fold_density,
     train_matched,
     train_memory,
@@ -92,6 +96,41 @@ def arguments(folder: Path, with_nulls: bool = True, **named: Any) -> list[str]:
 
 def run(step: Any, folder: Path, with_nulls: bool = True, **named: Any) -> None:
     run_step(step, arguments(folder, with_nulls, **named))
+
+
+def test_select_and_the_ridge_mixture_go_through_the_steps(study: Path, tmp_path: Path):
+    """Speaker 0 is select: the nulls are chosen on it, and it is scored as a part of its own."""
+    for path in study.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    splits = read_table(study / "splits.parquet", ["utterance_id", "split"])
+    splits.loc[:9, "split"] = "select"
+    (tmp_path / "splits.parquet").unlink()
+    write_table(tmp_path / "splits.parquet", splits, {})
+    null = {"num_components": 1, "maximum_components": 2, "minimum_gain_nats": 0.01,
+            "maximum_frames": 1000}  # fmt: skip
+    (tmp_path / "ridge_mixture.json").write_text(json.dumps(null))
+    (tmp_path / "nulls.safetensors").unlink()
+    run(fit_linear_nulls, tmp_path, nulls_section="prediction_nulls", nulls="nulls.safetensors",
+        with_nulls=False)  # fmt: skip
+    run(fit_ridge_mixture, tmp_path, null_section="ridge_mixture", seed="0",
+        ridge_mixture="ridge.safetensors")  # fmt: skip
+    outputs = {name: f"null_{name}.parquet" for name in TABLES}
+    run(evaluate_nulls, tmp_path, evaluation_section="prediction_evaluation", seed="0",
+        ridge_mixture="ridge.safetensors", **outputs)  # fmt: skip
+    scores = read_table(tmp_path / "null_scores.parquet", ["model", "event", "part", "nll"])
+    assert set(scores["part"]) == {"train", "val", "select", "eval"}
+    mixed = scores[scores["model"] == "ridge_mixture"]
+    assert set(zip(mixed["lag_frames"], mixed["event"], strict=True)) == {
+        (lag, event) for lag in SECTION["lags_frames"] for event in SECTION["targets"]
+    }
+    _, header = read_bundle(tmp_path / "nulls.safetensors")
+    table = SumTable(scores)
+    for rung in header["rungs"]:
+        if rung["name"] == "ridge":
+            cell = table.choice_cell(rung["lag_frames"], rung["event"])
+            nll = table.mean_nll("ridge", cell)
+            assert cell.part == "select" and nll is not None
+            assert float(nll.value) == pytest.approx(rung["choice_nll"], abs=1e-3)
 
 
 FITTED: dict[str, Any] = {"stage_section": "memory", "lag": "1", "seed": "0", "device": "cpu"}

@@ -24,7 +24,7 @@ FIRST = {
     "decide_before_states": 1, **PAGE,
 }  # fmt: skip
 HEAD = {"fit_linear_nulls": 1, "train_density": 1}
-SCORED = {"fit_marginal": 1, "evaluate_density": 1, "evaluate_nulls": 1}
+SCORED = {"fit_marginal": 1, "fit_ridge_mixture": 1, "evaluate_density": 1, "evaluate_nulls": 1}
 PLANS = {
     "structure": FIRST,
     "prediction": {

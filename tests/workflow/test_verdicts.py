@@ -60,7 +60,7 @@ def decision(tmp_path_factory, demo_config):
     pca = {"inputs": ["raw"], "quantizers": [{"kind": "kmeans", "codebook_sizes": [64]}]}
     nothing = {"representations": []}
     overlay = {
-        "splits": {"seeds": [0], "eval_fraction": 1 / 3, "val_fraction": 0.1},
+        "splits": {"seeds": [0], "eval_fraction": 1 / 3},
         "representations": {"analysed": list(KINDS), "library": rows},
         "structure": {
             "families": ["pca", "target_oracle"],

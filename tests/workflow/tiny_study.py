@@ -110,7 +110,7 @@ def tiny_config() -> dict[str, Any]:
     config["corpora"]["demo_speech"] |= {
         "num_speakers": 24, "num_utterances_per_speaker": 2, "minimum_duration_s": 1.0,
     }  # fmt: skip
-    config["splits"] = {"seeds": [0], "eval_fraction": 0.3, "val_fraction": 0.25}
+    config["splits"] |= {"seeds": [0], "val_fraction": 0.25}
     config["codecs"]["library"]["mel_pca"] |= {"num_components": 4, "griffin_lim_iterations": 2}
     rows = config["representations"]["library"]
     rows["brought"] = {

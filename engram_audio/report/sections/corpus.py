@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
+from engram_audio.corpus.parts import SELECT
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table, shown
@@ -55,6 +56,7 @@ def build(data: ReportData) -> dict[str, Any]:
             "corpus-table", "Speech and its splits", data.tables["corpus"], CORPUS_COLUMNS,
             maximum_rows=rows, source="tables/corpus.csv",
         ),
+        "choices": choice_sentences(data.tables["corpus"]),
         "num_excluded": len(left_out),
         "num_notes": len(exclusions) - len(left_out),
         "reasons": [
@@ -67,6 +69,25 @@ def build(data: ReportData) -> dict[str, Any]:
         ),
         "latents": latents_table(data),
     }  # fmt: skip
+
+
+def choice_sentences(corpus: pd.DataFrame) -> list[str]:
+    """Return one sentence for each split: which speakers every choice was made on."""
+    splits = corpus.loc[corpus["split_seed"].notna()]
+    groups = splits.groupby(["corpus", "split_seed"], sort=False)
+    return [_choice_sentence(str(name), int(seed), rows) for (name, seed), rows in groups]  # type: ignore[misc]
+
+
+def _choice_sentence(name: str, seed: int, rows: pd.DataFrame) -> str:
+    speakers = dict(zip(rows["split"], rows["num_speakers"].fillna(0), strict=True))
+    start = f"{name}, split {seed}: every choice and every early stop was made on"
+    if number_selected := int(speakers.get(SELECT, 0)):
+        return f"{start} {number_selected} select speakers, whom nothing was fitted on."
+    return (
+        f"{start} val, because the train speakers are too few to spare some for select. Val holds "
+        "other utterances of fitted speakers, so choices may not carry over to new speakers, and "
+        "val scores flatter."
+    )
 
 
 def latents_table(data: ReportData) -> TableView:

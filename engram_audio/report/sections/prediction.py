@@ -69,8 +69,9 @@ SECTION = SectionSpec(
     title="What context buys",
     lead=(
         "A density of the next frame given a stale past is scored on speakers never seen, against "
-        "every explanation without local structure: marginals, AR(1), ridge, speaker means. Only "
-        "what is left beyond the best of them (blue below) is something that a memory could store."
+        "every explanation without local structure that knows the past only: marginals, AR(1), "
+        "ridge, ridge with a static mixture of its residuals. Only what is left beyond the best of "
+        "them (blue below) is something that a memory could store."
     ),
     needs=(),
     build=build,

@@ -27,13 +27,17 @@ COLUMNS = (
     *shown(STRUCTURE, "representation", "key", "lag_frames", "slice"),
     *(column._replace(is_outcome=True, is_text=False) for column in shown(STRUCTURE, "status")),
     *shown(
-        STRUCTURE, "ratio", "floor", "explained_fraction", "ratio_best_surrogate", "advantage",
-        "control_permuted", "control_swapped", "transfer_loss", "nats_per_frame", "bits_per_s",
+        STRUCTURE, "added_fraction", "added", "attainable", "added_nats_per_frame",
+        "added_bits_per_s", "linear_r2", "explained", "ratio", "control_permuted",
+        "control_swapped", "transfer_loss", "key_information_nats_per_frame", "cost_of_fitting",
         form=number.fixed,
     ),
     *shown(STRUCTURE, "bits_used_fraction", form=number.percent),
-    *shown(STRUCTURE, "ratio_own_means_df_corrected", form=number.fixed),
-    *shown(STRUCTURE, "excluded_mass", form=number.percent),
+    *shown(
+        STRUCTURE, "excluded_mass", "oracle_excluded_mass", "largest_speaker_share",
+        form=number.percent,
+    ),
+    *shown(STRUCTURE, "num_effective_speakers", form=number.fixed),
     *shown(STRUCTURE, "num_speakers", "num_frames", form=number.count),
     *shown(STRUCTURE, "subspace", "part", "split_seed"),
 )  # fmt: skip
@@ -117,9 +121,9 @@ SECTION = SectionSpec(
     place=50,
     title="What coarse keys explain",
     lead=(
-        "A key sorts each frame's recent past into one of K cells; these figures ask how much the "
-        "cell tells about the next step on speakers never seen. A ratio of 1 is nothing; the floor "
-        "is the best that K cells could do."
+        "A key sorts each frame's recent past into one of K cells. These figures ask what the cell "
+        "adds to a linear model of the same past, on speakers never seen. 0 is nothing, and 1 is "
+        "what K cells of the target itself would add."
     ),
     needs=("structure", "curves", "speakers"),
     build=build,

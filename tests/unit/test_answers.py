@@ -1,0 +1,90 @@
+"""The five answers follow from the stages' rows, and so do headline and log scores."""
+
+import math
+
+import pytest
+
+from engram_audio.verdicts.answers import (
+    EXPECTED,
+    GENERATION,
+    HEADLINE,
+    QUESTIONS,
+    chain_rows,
+    log_score,
+)
+from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Judged
+from engram_audio.verdicts.row import NOT_RUN, VerdictRow
+from engram_audio.verdicts.words import STOP
+
+NAME, STATE, STEP = "codec", "codec_state", "xₜ \N{MINUS SIGN} xₜ₋₁"
+
+
+def _row(stage: str, outcome: str, case: str = "", subject: str = NAME) -> VerdictRow:
+    return VerdictRow(stage, WORDS[stage], subject, case, Judged(outcome, "reason"), "sentence.")
+
+
+def _study(*rows: VerdictRow) -> dict[str, VerdictRow]:
+    return {row.question: row for row in chain_rows(rows, NAME, 2, [STATE])}
+
+
+def test_a_study_of_nothing_says_so():
+    found = _study()
+    assert found[HEADLINE].case == "UNDECIDED"
+    assert [found[name].outcome for name in (*QUESTIONS, GENERATION)] == [NOT_RUN] * 5
+    assert "Not run: questions 1, 2, 3, 4, 5" in found[HEADLINE].sentence
+
+
+def test_structure_alone_speaks_and_the_rest_is_named_not_run():
+    found = _study(_row("structure", MET, "PROCEED, heads not run"))
+    assert found[HEADLINE].case == "PROCEED, heads not run"
+    assert "Not run: questions 2, 3, 4, 5" in found[HEADLINE].sentence
+
+
+def test_a_stop_needs_a_no_from_the_heads_at_the_registered_lag():
+    stop = _row("structure", NOT_MET, STOP)
+    other_lag = _row("prediction", NOT_MET, f"{STEP} at lag 1")
+    assert _study(stop, other_lag)[HEADLINE].case == "UNDECIDED"
+    assert _study(stop, _row("prediction", NOT_MET, f"{STEP} at lag 2"))[HEADLINE].case == STOP
+
+
+def test_a_memory_that_helps_outvotes_the_structure_stage_and_both_are_named():
+    found = _study(_row("structure", NOT_MET, STOP), _row("memory", MET, "lag 1"))
+    assert found[HEADLINE].case == "PROCEED"
+    assert "question 3 decides" in found[HEADLINE].sentence
+    assert "question 1 says the opposite" in found[HEADLINE].sentence
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "word"),
+    [([NOT_MET, MET], "yes"), ([NOT_MET, UNDECIDED], "UNDECIDED"), ([NOT_MET, NOT_MET], "no")],
+)
+def test_one_yes_is_enough_and_a_no_needs_all(outcomes: list[str], word: str):
+    rows = [_row("rollout", outcome, str(place)) for place, outcome in enumerate(outcomes)]
+    assert _study(*rows)[WORDS["rollout"]].sentence.startswith(word)
+
+
+def test_rows_about_other_representations_decide_nothing():
+    found = _study(_row("memory", MET, "lag 1", subject=STATE))
+    assert found[WORDS["memory"]].outcome == NOT_RUN
+
+
+def test_log_scores_are_those_of_what_happened():
+    """The log of p for a yes, of 1 - p for a no, none where nothing was found."""
+    assert log_score(0.55, "yes") == pytest.approx(math.log(0.55))
+    assert log_score(0.55, "no") == pytest.approx(math.log(0.45))
+    assert math.isnan(log_score(0.55, "UNDECIDED")) and math.isnan(log_score(0.55, "not run"))
+
+
+def test_what_was_expected_stands_beside_what_was_found():
+    rows = (
+        _row("prediction", MET, f"{STEP} at lag 2"),
+        _row("memory", NOT_MET, "lag 1", subject=STATE),
+    )
+    found = {
+        row.case: row for row in chain_rows(rows, NAME, 2, [STATE]) if row.question == EXPECTED
+    }
+    assert "log score -0.60" in found["context predicts"].sentence  # ln .55
+    assert "log score -0.60" in found["a lookup helps z_dyn"].sentence  # ln (1 - .45)
+    assert found["the whole beats a generator like CALM"].outcome == NOT_RUN
+    assert [row.measured.value for row in found.values()] == [0.55, 0.65, 0.45, 0.25]

@@ -149,9 +149,7 @@ def _cells_on_residuals(right: Function) -> Function:
         slope = ridge_slope(moments)
         counts = np.maximum(sums.counts, 1)[:, None]
         fitted = right(moments, sums)
-        return fitted._replace(
-            slope=slope, intercept=(sums.target - sums.context @ slope) / counts
-        )
+        return fitted._replace(slope=slope, intercept=(sums.target - sums.context @ slope) / counts)
 
     return wrong
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from engram_audio.calibration.added import hidden_key_added, linear_r2
 from engram_audio.calibration.config import SabotageSection
-
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow, compare
@@ -239,7 +238,9 @@ def _statistics() -> Iterator[CalibrationRow]:
     yield _exact("", "statistics", "coverage of 8 equal speakers", 0.95, held, 0.02)
     same = ratio_of_sums(sums, np.ones_like(sums))
     noise = estimate.uncertain(estimate.paired_difference(same, same))
-    yield _exact("", "statistics", "error of a number less itself", 0.0, float(noise.se.max()), 1e-9)
+    yield _exact(
+        "", "statistics", "error of a number less itself", 0.0, float(noise.se.max()), 1e-9
+    )
     loss = estimates.transfer_loss(_known(0.06), _known(0.1), 0.95)
     yield _exact("", "statistics", "transfer loss of .06 for .1", 0.4, float(loss.value), 1e-9)
     yield _exact("", "statistics", "its upper bound", 0.4230, float(loss.high), 0.001)
@@ -260,7 +261,10 @@ def _twins(planted: Planted) -> Iterator[CalibrationRow]:
 def _r2(block: LatentBlock) -> float:
     """Return R^2 of delta at lag 2 by least squares on the same frames."""
     rows = np.concatenate(
-        [np.arange(a + TWIN_ORDER, b) for a, b in zip(block.offsets[:-1], block.offsets[1:], strict=True)]
+        [
+            np.arange(a + TWIN_ORDER, b)
+            for a, b in zip(block.offsets[:-1], block.offsets[1:], strict=True)
+        ]
     )
     frames = block.frames.astype(np.float64)
     delta = frames[rows] - frames[rows - 1]

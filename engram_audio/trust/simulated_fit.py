@@ -1,8 +1,8 @@
 """A small study whose keys are fitted and whose speakers can be drawn without end.
 
-Motifs that speakers share in part: x_t = c_phase + noise_sd n around a cycle, c = sqrt(q) c_shared +
-sqrt(1 - q) c_speaker. The structure stage's own arithmetic is used on them (`structure.joint`); only
-files, slices and blocks are left out. One fit serves many draws of speakers.
+Motifs that speakers share in part: x_t = c_phase + noise_sd n around a cycle, c = sqrt(q) c_shared
++ sqrt(1 - q) c_speaker. The structure stage's own arithmetic is used on them (`structure.joint`).
+Only files, slices and blocks are left out. One fit serves many draws of speakers.
 
 Shapes: S speakers, U utterances, T frames, M targets, D dimensions, P = W D context entries, K
 cells.

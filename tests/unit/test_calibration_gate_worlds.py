@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engram_audio.calibration.added import added_truths, hidden_key_added, linear_r2
-from engram_audio.calibration.answers import ANSWERS
+from engram_audio.calibration.answers import ANSWERS, WRONG_KEY, expected_word
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.names import OVERLAPPING_WORLDS, WORLD_NAMES
 from engram_audio.calibration.oracle import Task
@@ -17,6 +17,7 @@ from engram_audio.calibration.worlds_filtered import OverlapSymbols, Pulses
 from engram_audio.calibration.worlds_gate import Sines, SpeakerAutoregression
 from engram_audio.calibration.worlds_stochvol import StochasticVolatility
 from engram_audio.numerics.units import LOG_2PI
+from engram_audio.trust.known import beside_worlds
 from engram_audio.windows import target_rows, utterance_of_rows
 
 SMALL_FILTERS = {
@@ -328,26 +329,47 @@ def test_overlapping_worlds_say_so():
     """Two frames share a sample in `overlap`, four a symbol in `overlap_symbols`, else none."""
     symbols = make_world("overlap_symbols", 0)
     assert isinstance(symbols, OverlapSymbols)
-    assert OVERLAPPING_WORLDS == {"overlap": 2, "overlap_symbols": symbols.num_taps}
+    assert {"overlap": 2, "overlap_symbols": symbols.num_taps} == OVERLAPPING_WORLDS
+
+
+def words(*keys: str) -> dict[str, set[str]]:
+    """Worlds by the word that is right for these keys."""
+    found: dict[str, set[str]] = {}
+    for name in ANSWERS:
+        found.setdefault(expected_word(name, keys), set()).add(name)
+    return found
 
 
 def test_every_world_has_one_answer():
-    """A4: the words that were fixed before any run, and where each gain is known from."""
-    assert tuple(ANSWERS) == WORLD_NAMES
-    words: dict[str, set[str]] = {}
-    for name, answer in ANSWERS.items():
-        words.setdefault(answer.word, set()).add(name)
-    assert words["WRONG KEY (mean only)"] == {
+    """A4: the words that were fixed before any run, with the keys of the base study."""
+    assert set(ANSWERS) == set(WORLD_NAMES)
+    found = words("pca.raw.kmeans_256", "pca.increments.kmeans_256", "predictive.raw.kmeans_256")
+    assert found["WRONG KEY (mean only)"] == {
         "bimodal", "mag", "stochvol", "ar_speakers", "pulses", "overlap_symbols", "ring",
     }  # fmt: skip
-    assert words["UNDECIDED"] == {"partly_shared", "ar_speakers_signs"}
-    assert words["INVALID"] == {"unequal_half"}
-    assert {"seasonal", "sines", "spiky_var", "var1", "type1", "silence"} <= words["STOP"]
-    assert {"type2", "drift", "dir", "offset", "logistic", "junk"} <= words["PROCEED"]
-    raw_only = {name for name, answer in ANSWERS.items() if answer.word != answer.raw_word}
-    assert raw_only == {
+    assert found["UNDECIDED"] == {"partly_shared", "ar_speakers_signs"}
+    assert found["INVALID"] == {"unequal_half"}
+    assert {"seasonal", "sines", "spiky_var", "var1", "type1", "silence"} <= found["STOP"]
+    assert {"type2", "drift", "dir", "offset", "logistic", "junk"} <= found["PROCEED"]
+
+
+def test_keys_that_cannot_see_it_are_the_wrong_keys():
+    """With `pca.raw` alone a walk's increments, offsets and chaos in a window stay unseen."""
+    raw = words("pca.raw.kmeans_256")["WRONG KEY (mean only)"]
+    context = words("pca.increments.kmeans_256", "predictive.raw.kmeans_256")
+    assert raw - context["WRONG KEY (mean only)"] == {
         "offset", "drift", "dir", "logistic", "logistic_rotated", "ar_speakers_signs",
     }  # fmt: skip
+    assert "drift" in words("pca.raw.kmeans_64", "pca.speaker_centred.kmeans_64")[WRONG_KEY]
+
+
+def test_only_a_known_gain_of_nothing_stops():
+    """STOP stands where the gain is 0, everywhere or in one slice; elsewhere it is large."""
+    for name, answer in ANSWERS.items():
+        beside = beside_worlds([name], ("all", "speech", "medial")).heads[f"world_{name}"]
+        gains = {place: gain.gain.value for place, gain in beside.items()}
+        assert (answer.word == "STOP") == (min(gains.values()) == 0), name
+        assert all(value == 0 or value >= 0.1 for value in gains.values()), name
 
 
 def test_gains_are_laws_unless_stated():

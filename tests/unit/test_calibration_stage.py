@@ -12,8 +12,9 @@ from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.plan import Plan
-from engram_audio.trust import sabotage
-from engram_audio.trust.power import CoverageRow, PowerRow
+from engram_audio.trust.bugs import BUGS, NO_BUG, owner_of, planted_bug
+from engram_audio.trust.error_rates import RateRow
+from engram_audio.trust.sabotage import SabotageRow
 from engram_audio.trust.tables import (
     Verdict,
     calibration_document,
@@ -114,31 +115,31 @@ def test_the_null_slice_of_a_gated_world_is_judged_there():
 ROW = CalibrationRow("iid", "structure", "ratio", 2, 1.0, 0.0, 1.0, 0.001, 0.003, np.inf, True)
 
 
-def document(rows=(ROW,), verdict=True, coverage=0.95, caught=True):
+def document(rows=(ROW,), verdict=True, coverage=0.95, caught=True, rate=0.02):
     limits = parse_config(demo()).calibration.power
-    power = [PowerRow(51, 0.0, 500, 0.02, 0.02, 0.96, 0.006)]
-    covered = [
-        CoverageRow(51, "speaker_t", 0.95, coverage, 0.003, 4000),
-        CoverageRow(51, "frame", 0.95, 0.4, 0.003, 4000),
+    rates = [
+        RateRow("equal", "added fraction", "false PROCEED", rate, 0.004, 2000),
+        RateRow("equal", "added fraction", "coverage", coverage, 0.005, 2000),
+        RateRow("one with half", "added fraction", "INVALID", 1.0, 0.004, 2000),
+        RateRow("one with half", "added fraction", "coverage", 0.6, 0.005, 2000),
     ]
-    table = calibration_table(
-        rows, [Verdict("iid", ("STOP",), "STOP", verdict)], power, covered, limits
-    )
-    under = [sabotage.SabotageRow(sabotage.NO_BUG, ROW)]
-    under += [sabotage.SabotageRow(bug, ROW._replace(passes=not caught)) for bug in sabotage.BUGS]
+    table = calibration_table(rows, [Verdict("iid", "STOP", "STOP", verdict)], rates, limits)
+    under = [SabotageRow(NO_BUG, ROW)]
+    under += [SabotageRow(bug, ROW._replace(passes=not caught)) for bug in BUGS]
     frame = pd.DataFrame([{"bug": one.bug, **one.row._asdict()} for one in under])
-    return calibration_document(table, sabotage_matrix(frame), power, covered)
+    return calibration_document(table, sabotage_matrix(frame), rates)
 
 
 def test_trust_needs_every_row_every_verdict_coverage_and_every_bug():
-    """One failure anywhere takes the badge away; frame intervals are shown, not claimed."""
+    """One failure anywhere takes the badge away; what is INVALID by rule is shown, not claimed."""
     assert document()["is_trusted"]
-    assert document()["num_rows"] == 4, "number, verdict, error rate, coverage of speaker_t"
+    assert document()["num_rows"] == 4, "number, verdict, error rate, coverage"
+    assert not document(rate=0.05)["is_trusted"], "3 errors of .004 above .025 are too many"
     assert not document(rows=[ROW._replace(passes=False)])["is_trusted"]
     assert not document(verdict=False)["is_trusted"]
     assert not document(coverage=0.9)["is_trusted"]
     assert not document(caught=False)["is_trusted"]
-    assert document(caught=False)["bugs_missed"] == list(sabotage.BUGS)
+    assert document(caught=False)["bugs_missed"] == list(BUGS)
 
 
 def test_an_open_side_is_null_in_the_document():
@@ -151,14 +152,12 @@ def test_comparisons_survive_their_table():
     assert rows_of(row_frame([ROW])) == [ROW]
 
 
-@pytest.mark.parametrize("name", list(sabotage.BUGS))
+@pytest.mark.parametrize("name", list(BUGS))
 def test_a_planted_bug_is_gone_afterwards(name: str):
     """The real function is back even when the block raises."""
-    bug = sabotage.BUGS[name]
-    module_name, _, attribute = bug.target.rpartition(".")
-    module = sabotage.importlib.import_module(module_name)
-    right = getattr(module, attribute)
-    with pytest.raises(RuntimeError), sabotage.planted_bug(name):
-        assert getattr(module, attribute) is not right
+    owner, attribute = owner_of(BUGS[name].target)
+    right = getattr(owner, attribute)
+    with pytest.raises(RuntimeError), planted_bug(name):
+        assert getattr(owner, attribute) is not right
         raise RuntimeError
-    assert getattr(module, attribute) is right
+    assert getattr(owner, attribute) is right

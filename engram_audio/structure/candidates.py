@@ -19,6 +19,7 @@ from engram_audio.structure.gates import (
     invalid_reason,
     measure,
 )
+from engram_audio.structure.wording import NO_ENERGY
 
 INDEX = ["representation", "split_seed", "key", "lag_frames", "slice", "part"]
 PARTS_OF_CHOICE = ("select", "val")  # the first that was scored; too few speakers leave no select
@@ -114,6 +115,26 @@ def ruled_out_slices(
         return bool(places) and all(can_be_ruled_out(place, gate, delta, level) for place in places)
 
     return [slice_name for slice_name in slices if is_ruled_out(slice_name)]
+
+
+def without_absent_slices(
+    records: Records, name: str, section: DecisionSection
+) -> tuple[DecisionSection, list[str]]:
+    """Return the section without slices that a representation does not have, and a sentence each.
+
+    Arrays without energies have no speech to tell from silence. Nothing can be judged there, and
+    that is no fault of a key.
+    """
+    absent = {
+        place[4]
+        for place, row in records.rows.items()
+        if place[0] == name and row["status"] == NO_ENERGY
+    }
+    kept = tuple(slice_name for slice_name in section.slices if slice_name not in absent)
+    words = NO_ENERGY.removeprefix("not_attempted: ")
+    gone = [one for one in section.slices if one in absent]
+    sentences = [f"Slice {one} was not judged: {words}." for one in gone]
+    return section.model_copy(update={"slices": kept or ("all",)}), sentences
 
 
 def _part_of_choice(

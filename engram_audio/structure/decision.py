@@ -25,6 +25,7 @@ from engram_audio.structure.candidates import (
     chosen,
     records_of,
     ruled_out_slices,
+    without_absent_slices,
 )
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.gate_row import GateRow, finite_or_none
@@ -126,6 +127,7 @@ def decide_one(
 ) -> Decided:
     """Decide on one representation; the first split seed decides, others can only hold back."""
     heads = beside.heads.get(name)
+    section, absent = without_absent_slices(records, name, section)
     delta = margin_nats(section, heads)
     seeds = records.seeds(name)
     others = {
@@ -143,7 +145,7 @@ def decide_one(
     reversion = [] if first.candidate is None else mean_reversion_rows(
         records.place(name, seeds[0], first.candidate.key, 1, "all"), linear, confidence
     )  # fmt: skip
-    caveats = [row.sentence for row in first.rows if row.outcome is None]
+    caveats = [row.sentence for row in first.rows if row.outcome is None] + absent
     ridge, best = _ridge(name, records, section), _best_key(name, records, section)
     sentence = verdict_sentence(name, first.judged, smallest, ridge, best, caveats)
     return Decided(

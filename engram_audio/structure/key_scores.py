@@ -45,7 +45,7 @@ from engram_audio.structure.key_tables import (
 )
 from engram_audio.structure.linear import linear_context
 from engram_audio.structure.linear_model import fit_linear_model
-from engram_audio.structure.material import NO_ENERGY, Material, memory_bytes
+from engram_audio.structure.material import Material, memory_bytes
 from engram_audio.structure.ngrams import ngram_coverage
 from engram_audio.structure.oracle import oracle_features, oracle_quantizer, score_oracle
 from engram_audio.structure.quantizers import (
@@ -59,6 +59,7 @@ from engram_audio.structure.quantizers import (
 from engram_audio.structure.scoring import ScoredLabeling, ScoringPlan, score_labelings
 from engram_audio.structure.speaker_sums import make_subspaces
 from engram_audio.structure.targets import TRAIN
+from engram_audio.structure.wording import NO_ENERGY
 from engram_audio.views import SliceName
 
 

@@ -18,8 +18,6 @@ from engram_audio.structure.targets import (
 )
 from engram_audio.views import SliceName
 
-NO_ENERGY = "not_attempted: the representation has no energies, so there is no slice of speech"
-
 
 class SliceData(NamedTuple):
     """One slice at one lag: its targets and the train statistics of delta in them."""

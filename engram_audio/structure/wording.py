@@ -3,6 +3,9 @@
 import math
 from collections.abc import Callable
 
+# Status of a key in a slice that a representation does not have.
+NO_ENERGY = "not_attempted: the representation has no energies, so there is no slice of speech"
+
 
 def number_words(value: float) -> str:
     """Return a ratio with three decimals, or `unknown`."""

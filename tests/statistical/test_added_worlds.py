@@ -137,6 +137,7 @@ def test_a_shared_motif_in_many_dimensions_is_seen_once_the_cost_is_taken_off():
 
 
 # Added, fraction of the attainable and nats of worlds.md A4, K = 256 (one seed there, one here).
+# The second-order table is the one with two residues; with four its PCA key adds .12.
 QUICK_TABLE = [
     ("type2", {}, "pca.raw.kmeans_256", 0.024, 0.25, 1.06),
     ("type2", {}, "last_frame.raw.kmeans_256", 0.043, 0.44, 2.0),
@@ -146,15 +147,15 @@ QUICK_TABLE = [
     ("mag", {}, "predictive.raw.kmeans_256", 0.0, 0.0, 0.0),
     ("table", {"num_symbols": 256}, "pca.raw.kmeans_256", 0.38, 0.50, 2.4),
     ("table", {"num_symbols": 256}, "last_frame.raw.kmeans_256", 0.69, 0.89, 6.5),
-    ("table_second_order", {"num_symbols": 256}, "pca.raw.kmeans_256", 0.23, 0.31, 1.2),
-    ("table_second_order", {"num_symbols": 256}, "last_frame.raw.kmeans_256", 0.41, 0.56, 2.6),
+    ("table_second_order", {}, "pca.raw.kmeans_256", 0.23, 0.31, 1.2),
+    ("table_second_order", {}, "last_frame.raw.kmeans_256", 0.40, 0.52, 2.4),
 ]  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "parameters"), [
     ("type2", {}), ("drift", {}), ("mag", {}), ("table", {"num_symbols": 256}),
-    ("table_second_order", {"num_symbols": 256}),
+    ("table_second_order", {"num_symbols": 256, "num_residues": 2}),
 ])  # fmt: skip
 def test_the_quick_table(name: str, parameters: dict[str, int]):
     """Within a tenth, .006 of variance and .02 of the fraction: both come from one draw each."""

@@ -71,13 +71,14 @@ def test_mistakes_name_the_key(path, value, words):
         parse_config(raw)
 
 
-def published(ratio: float, slice_name: str = "all", lag: int = 2) -> Published:
+def published(ratio: float, slice_name: str = "all", lag: int = 2, added: float = 0.0) -> Published:
     """One key on one slice with e = 0.002."""
     row = {
         "key": "pca.raw.kmeans_8", "slice": slice_name, "subspace": "all", "part": "eval",
-        "lag_frames": lag, "ratio": ratio * 1.002, "ratio_df_corrected": ratio, "ratio_se": 0.001,
-        "control_permuted": 1.0, "control_permuted_se": 0.001, "control_swapped": 1.0,
-        "control_swapped_se": 0.001, "advantage": np.nan, "num_train_frames": 9000, "floor": 0.5,
+        "lag_frames": lag, "ratio": ratio * 1.002, "explained": 1 - ratio, "explained_se": 0.001,
+        "control_permuted": 0.0, "control_permuted_se": 0.001, "control_swapped": 0.0,
+        "control_swapped_se": 0.001, "added": added, "added_se": 0.001, "added_var": np.nan,
+        "cost_of_fitting": 0.002, "attainable": 0.5, "num_train_frames": 9000,
     }  # fmt: skip
     linear = pd.DataFrame(
         columns=["model", "lag_frames", "slice", "part", "r2", "r2_se"], dtype=object
@@ -110,6 +111,15 @@ def test_the_null_slice_of_a_gated_world_is_judged_there():
     assert [row.passes for row in rows if "speech" in row.quantity] == [False]
     rows = published_rows("silence", world, world.exact_truths((1, 2)), published(0.9))
     assert not [row for row in rows if "nothing to know" in row.quantity]
+
+
+@pytest.mark.parametrize(("added", "passes"), [(0.0049, True), (0.0051, False), (-0.0051, False)])
+def test_a_linear_world_lets_no_key_add(added: float, passes: bool):
+    """Tolerance 3 x .001 + cost .002: beyond it a key that seems to add is off."""
+    world = make_world("var1", 0)
+    table = published(0.7, added=added)
+    rows = published_rows("var1", world, world.exact_truths((1, 2)), table)
+    assert [row.passes for row in rows if row.quantity.startswith("added ")] == [passes]
 
 
 ROW = CalibrationRow("iid", "structure", "ratio", 2, 1.0, 0.0, 1.0, 0.001, 0.003, np.inf, True)

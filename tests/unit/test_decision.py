@@ -9,6 +9,7 @@ from scipy import stats
 
 from engram_audio.structure.beside import Beside, Source
 from engram_audio.structure.decision import decision_document
+from engram_audio.structure.wording import NO_ENERGY
 from engram_audio.verdicts.words import (
     INVALID,
     NO_CONTROL,
@@ -293,3 +294,17 @@ def test_the_document_holds_only_numbers_json_knows():
     )
     assert document["verdict"] == PROCEED and document["representations"][NAME]["key"] == KEY
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_a_slice_that_the_representation_lacks_is_not_judged_and_said():
+    """Arrays without energies have no speech: the other slices decide."""
+    section = SECTION.model_copy(update={"slices": ("all", "speech")})
+    table = [
+        row(part=part, slice_name=name, **({"status": NO_ENERGY} if name == "speech" else {}))
+        for name in section.slices
+        for part in ("val", "select", "eval")
+    ]
+    decided = decide(table, STRONG, section=section)
+    assert decided.verdict == decide(rows(), STRONG).verdict
+    assert "speech was not judged" in decided.sentence
+    assert {one.slice for one in decided.first.rows} == {"all"}

@@ -9,6 +9,7 @@ import pytest
 from engram_audio.provenance import ROOT
 from engram_audio.report.data import ReportData
 from engram_audio.report.page import render_page
+from engram_audio.verdicts.answers import HEADLINE
 from engram_audio.verdicts.row import OUTCOMES
 from tests.report_codec_tables import with_codecs
 from tests.report_factorizer_tables import with_factorizer
@@ -128,7 +129,7 @@ def rows_on(page: str) -> list[tuple[str, str]]:
 
 
 def word_on(page: str) -> str:
-    found = re.search(r'<p class="verdict-word [a-z]*">([A-Z]+)</p>', page)
+    found = re.search(r'<p class="verdict-word [a-z]*">([^<]+)</p>', page)
     assert found
     return found.group(1)
 
@@ -138,10 +139,12 @@ def test_a_page_with_other_rows_says_what_they_say(data: ReportData, render):
     table = data.tables["verdicts"]
     turned = {word: OUTCOMES[n - 1] for n, word in enumerate(OUTCOMES)}
     number = range(len(table))
-    # the verdict of the page has one of three outcomes
-    is_main = (table["stage"] == "structure") & (table["case"] == "")
-    outcome = table["outcome"].map(lambda word: turned[word]).mask(is_main, "not met")
-    other = table.assign(outcome=outcome, sentence=[f"Sentence {n} of others." for n in number])
+    is_main = table["question"] == HEADLINE  # its case is the word of the page
+    other = table.assign(
+        outcome=table["outcome"].map(lambda word: turned[word]),
+        case=table["case"].mask(is_main, "STOP"),
+        sentence=[f"Sentence {n} of others." for n in number],
+    )
     page = render(data._replace(tables={**data.tables, "verdicts": other}))
     expected = dict(zip(other["sentence"], other["outcome"], strict=True))
     shown = rows_on(page)

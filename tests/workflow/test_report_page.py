@@ -10,6 +10,8 @@ import pytest
 from engram_audio.report.page import prose, render_page, source_hash
 from engram_audio.report.registry import SECTIONS
 from engram_audio.report.sections import verdict as verdict_section
+from engram_audio.verdicts.answers import HEADLINE
+from engram_audio.verdicts.words import OF_STRUCTURE
 from tests.report_memory_tables import with_memory
 from tests.report_tables import REGISTERED, report_data, templates
 from tests.report_verdicts import judged
@@ -171,12 +173,21 @@ def test_registered_keys_show_first_and_the_rest_is_counted(document, html):
     assert all(key in html for key in REGISTERED)
 
 
-@pytest.mark.parametrize("verdict", ["PROCEED", "STOP", "UNDECIDED"])
-def test_each_verdict_has_its_sentence_and_colour(verdict):
-    shown = verdict_section.build(report_data(verdict=verdict))
-    assert shown["word"] == verdict
-    assert shown["mark"] in {"good", "bad", "open"}
-    assert "mel_pca" in shown["sentence"]
+@pytest.mark.parametrize(
+    ("word", "mark"),
+    [("PROCEED", "good"), ("STOP", "bad"), ("WRONG KEY", "bad"), ("UNDECIDED", "open"),
+     ("INVALID", "void")],
+)  # fmt: skip
+def test_each_headline_has_its_sentence_and_colour(word, mark):
+    data = report_data()
+    table = data.table("verdicts")
+    is_main = table["question"] == HEADLINE
+    own = {"case": word, "outcome": OF_STRUCTURE[word], "sentence": f"{word}: made up."}
+    changed = table.assign(**{name: table[name].mask(is_main, own[name]) for name in own})
+    shown = verdict_section.build(data._replace(tables={**data.tables, "verdicts": changed}))
+    assert (shown["word"], shown["mark"]) == (word, mark)
+    assert shown["sentence"] == f"{word}: made up."
+    assert len(shown["chain"]) == 5 and len(shown["expected"]) == 4
 
 
 def test_verdict_is_the_first_thing_said(document):

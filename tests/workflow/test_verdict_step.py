@@ -28,6 +28,9 @@ def results(tmp_path: Path) -> Path:
     write_results(folder)
     bars = folder / "config" / "rollout_bars.json"
     bars.write_text(canonical_json(BARS), encoding="utf-8")
+    statistics = {"confidence": 0.95, "bootstrap_draws": 100, "seed": 0}
+    place = folder / "config" / "statistics.json"
+    place.write_text(canonical_json(statistics), encoding="utf-8")
     return folder
 
 
@@ -36,11 +39,13 @@ def run(results: Path, *names: str) -> pd.DataFrame:
     run_step(tabulate_verdicts, [
         "--decision-section", results / "config" / "decision.json",
         "--bars-section", results / "config" / "rollout_bars.json",
-        "--tables", *(results / "tables" / f"{name}.csv" for name in names),
+        "--statistics-section", results / "config" / "statistics.json",
+        "--tables", *(results / "tables" / f"{name}.csv" for name in ("linear", *names)),
         "--documents", results / "decision.json",
         "--table", results / "out" / "verdicts.csv",
         "--document", results / "out" / "verdicts.json",
-    ])  # fmt: skip
+        "--changes", results / "out" / "what_would_change.csv",
+    ], states=[])  # fmt: skip
     return read_csv(results / "out" / "verdicts.csv", VERDICTS)
 
 
@@ -61,7 +66,8 @@ def test_both_files_hold_the_same_rows(results):
 def test_what_was_not_run_has_a_row(results):
     table = run(results, "structure")
     outcomes = table.groupby("stage")["outcome"].agg(set).to_dict()
-    assert set(outcomes) == {question.stage for question in CHAIN}
+    assert set(outcomes) == {"chain", *(question.stage for question in CHAIN)}
+    outcomes.pop("chain")
     assert [stage for stage in outcomes if outcomes[stage] != {"not run"}] == ["structure"]
 
 

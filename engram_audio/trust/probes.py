@@ -27,7 +27,8 @@ from engram_audio.structure.material import Material, memory_bytes, prepare
 from engram_audio.structure.oracle import score_oracle
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
 from engram_audio.structure.targets import EVAL, TRAIN
-from engram_audio.trust.bugs import KEY, NUMBER, SLICE, STILL, TWIN, WORLD
+from engram_audio.trust.bugs import GATE, KEY, NUMBER, SLICE, STILL, TWIN, WORLD
+from engram_audio.trust.gate_probe import gate_rows
 from engram_audio.trust.measurement import (
     Analysis,
     Planted,
@@ -76,6 +77,7 @@ def make_probes(section: SabotageSection, analysis: Analysis) -> dict[str, Probe
         SLICE: lambda: list(_slices(motifs, analysis)),
         NUMBER: lambda: list(_statistics()),
         TWIN: lambda: list(_twins(linear)),
+        GATE: gate_rows,
     }
 
 
@@ -91,7 +93,7 @@ def _stillness(planted: Planted, analysis: Analysis) -> Iterator[CalibrationRow]
 
         def other(frames: np.ndarray, chosen: np.ndarray) -> np.ndarray:
             scale = np.linspace(0.2, 3.0, frames.shape[1])
-            return np.where(chosen[:, None], scale * frames + 1, frames)
+            return np.where(chosen[:, None], scale * frames + 30, frames)
 
         after = _published(planted, analysis, other, changed)
         for column in EVAL_COLUMNS:

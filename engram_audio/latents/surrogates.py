@@ -13,6 +13,8 @@ import scipy.fft
 from engram_audio.latents.block import LatentBlock
 from engram_audio.numerics.seeds import named_generator
 
+QUIETEST = 1e-4  # of an utterance's loudest frame: silence has no logarithm
+
 
 def shuffle_frames(block: LatentBlock, seed: int) -> LatentBlock:
     """Permute the frames within each utterance; a frame keeps its energy.
@@ -32,18 +34,27 @@ def shuffle_frames(block: LatentBlock, seed: int) -> LatentBlock:
 
 
 def randomize_phases(block: LatentBlock, seed: int) -> LatentBlock:
-    """Give each utterance random phases, the same for all dimensions; energies stay in place.
+    """Give each utterance random phases, the same for all dimensions and for the log energy.
 
     Spectra and cross-spectra (of the utterance as a periodic sequence) are kept to rounding, and so
-    are mean and covariance; whatever is not linear and Gaussian is gone.
+    are mean and covariance. Whatever is not linear and Gaussian is gone. The energy is made with
+    the frames, so that the twin is loud where its own frames are and not where the original was.
     """
-    frames = np.empty_like(block.frames)
+    frames, energy = np.empty_like(block.frames), np.empty_like(block.energy)
     for start, stop, name in zip(
         block.offsets[:-1], block.offsets[1:], block.utterance_ids, strict=True
     ):
         generator = named_generator(seed, "phase_randomized", str(name))
-        frames[start:stop] = _random_phases(block.frames[start:stop], generator)
-    return block._replace(frames=frames)
+        both = np.column_stack([block.frames[start:stop], _log_energy(block.energy[start:stop])])
+        mixed = _random_phases(both, generator)
+        frames[start:stop], energy[start:stop] = mixed[:, :-1], np.exp(mixed[:, -1])
+    return block._replace(frames=frames, energy=energy)
+
+
+def _log_energy(energy: np.ndarray) -> np.ndarray:
+    """Return the log of energies, none of them more than 80 dB below the utterance's loudest."""
+    floor = max(float(energy.max(initial=0.0)) * QUIETEST, float(np.finfo(np.float32).tiny))
+    return np.log(np.maximum(energy.astype(np.float64), floor))
 
 
 def _random_phases(rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:

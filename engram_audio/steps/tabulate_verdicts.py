@@ -76,7 +76,9 @@ def verdict_rows(
         stage: judge(tables[table]) for stage, (table, judge) in judges.items() if table in tables
     }
     rows = in_order(found, is_whole=not question)
-    return [*chain_rows(rows, name, registered.lag_frames, states), *rows]
+    own = decided.get(name)
+    delta = registered.operative_gate.minimum_added_nats if own is None else own.delta
+    return [*chain_rows(rows, name, registered.lag_frames, delta, states), *rows]
 
 
 def beside_at(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from engram_audio.latents.config import SURROGATE_MARK
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.gates import (
     Place,
@@ -49,8 +50,12 @@ class Records(NamedTuple):
 
 
 def records_of(structure: pd.DataFrame) -> Records:
-    """Index `tables/structure.csv`; the oracle (`<family>.<quantizer>`) is no context key."""
-    whole = structure.loc[structure["subspace"] == "all"]
+    """Index `tables/structure.csv` without surrogates.
+
+    The oracle (`<family>.<quantizer>`) is no context key.
+    """
+    is_surrogate = structure["representation"].str.contains(SURROGATE_MARK, regex=False)
+    whole = structure.loc[(structure["subspace"] == "all") & ~is_surrogate]
     keys: dict[tuple[str, int], list[str]] = {}
     context = whole.loc[whole["key"].str.count(r"\.") > 1]
     unique = context[["representation", "split_seed", "key"]].drop_duplicates()

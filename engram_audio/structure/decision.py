@@ -70,7 +70,7 @@ class Decided(NamedTuple):
     """The verdict on one representation.
 
     Attributes:
-        verdict: The word, one of `verdicts.words.STRUCTURE_WORDS`.
+        verdict: The word, one of `verdicts.words.OF_STRUCTURE`.
         sentence: The verdict in words.
         first: The answer on the first split, which decides.
         splits: What the keys say on each split seed: `yes`, `no` or `open`.

@@ -56,19 +56,6 @@ def sum_cube(rows: pd.DataFrame, cell_columns: Sequence[str], sums: Sequence[str
     return ScoreCube(cells.loc[:, columns].reset_index(drop=True), speaker_ids, tables)
 
 
-def on_speakers(cube: ScoreCube, speaker_ids: np.ndarray) -> ScoreCube:
-    """Return the cube on another list of speakers; those it lacks get zeros (no data)."""
-    places = np.searchsorted(speaker_ids, cube.speaker_ids)
-    known = (places < len(speaker_ids)) & (
-        speaker_ids[np.minimum(places, len(speaker_ids) - 1)] == cube.speaker_ids
-    )
-    sums = {}
-    for name, values in cube.sums.items():
-        sums[name] = np.zeros((len(values), len(speaker_ids)))
-        sums[name][:, places[known]] = values[:, known]
-    return ScoreCube(cube.cells, speaker_ids, sums)
-
-
 def matching_rows(cells: pd.DataFrame, wanted: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     """Return for each wanted row the row of `cells` that agrees in the columns, -1 where none."""
     index = pd.MultiIndex.from_frame(cells.loc[:, list(columns)])

@@ -79,7 +79,7 @@ def prepare(
         place: SliceData(targets, own)
         for (place, targets), own in zip(cut.items(), fitted, strict=True)
     }
-    places = {
+    places: dict[tuple[SliceName, int], SliceData] = {
         (name, lag): known[name, lag if name == "speech" else lags[name][0]]
         for name in section.slices
         for lag in section.lags_frames

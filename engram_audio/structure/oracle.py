@@ -46,7 +46,7 @@ class _Folds(NamedTuple):
     """Fold of each speaker in each part, [P, S], and how many folds there are, [P]."""
 
     of_speaker: np.ndarray
-    count: np.ndarray
+    num_folds: np.ndarray
 
 
 def _folds(plan: ScoringPlan) -> _Folds:
@@ -95,7 +95,7 @@ def _sums_by_fold(
     plan: ScoringPlan, labeling: Labeling, folds: _Folds
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return counts [P - 1, F, E + 1] and sums of residuals [P - 1, F, E + 1, D] but of train."""
-    shape = (len(PARTS) - 1, int(folds.count.max()), labeling.num_effective + 1)
+    shape = (len(PARTS) - 1, int(folds.num_folds.max()), labeling.num_effective + 1)
     counts = np.zeros(shape, dtype=np.int64)
     sums = np.zeros((*shape, len(plan.normalization.mean)))
     for frames in _frames(plan, labeling, folds):

@@ -307,7 +307,7 @@ def _reduced(linear: LinearModel) -> ContextMoments:
     slope = linear.slope.astype(np.float64)
     covariance = slope.T @ linear.moments.covariance @ slope
     scale = float(np.trace(covariance)) / len(covariance)
-    tiny = max(np.finfo(np.float32).eps * scale, np.finfo(float).tiny)
+    tiny = max(float(np.finfo(np.float32).eps) * scale, float(np.finfo(float).tiny))
     return ContextMoments(covariance, slope.T @ linear.moments.cross, tiny)
 
 

@@ -29,8 +29,6 @@ from engram_audio.structure.estimates import (
     take,
 )
 
-JUDGED = ("explained", "linear_r2", "added", "attainable", "added_fraction")
-
 
 def analyse(scores: pd.DataFrame, keys: pd.DataFrame) -> Analysed:
     """Estimate all parts from the tables of `score_structure_keys`."""
@@ -93,11 +91,17 @@ def _part_rows(
     table = skeleton.drop(columns="control").assign(part=part)
     table = table.join(_counts(estimates, rows))
     put_estimate(table, "ratio", take(estimates.ratio, rows), confidence)
-    for name in JUDGED:
-        put_judged(table, name, take(getattr(estimates, name), rows), confidence)
-    put_judged(table, "added_nats_per_frame", take(estimates.added_nats, rows), confidence)
-    information = take(estimates.information, rows)
-    put_judged(table, "key_information_nats_per_frame", information, confidence)
+    judged = {
+        "explained": estimates.explained,
+        "linear_r2": estimates.linear_r2,
+        "added": estimates.added,
+        "attainable": estimates.attainable,
+        "added_fraction": estimates.added_fraction,
+        "added_nats_per_frame": estimates.added_nats,
+        "key_information_nats_per_frame": estimates.information,
+    }
+    for name, own in judged.items():
+        put_judged(table, name, take(own, rows), confidence)
     _add_costs(table, estimates, rows)
     _add_key_columns(table, key_rows(analysed.keys, skeleton))
     for control in CONTROLS:

@@ -19,7 +19,7 @@ class Judged(NamedTuple):
     """A word with the rows that made it and what stands in the way of another.
 
     Attributes:
-        word: One of `verdicts.words.STRUCTURE_WORDS`.
+        word: One of `verdicts.words.OF_STRUCTURE`.
         deciding: The rows that made it so, the most telling first.
         open: What would settle an UNDECIDED; empty elsewhere.
     """

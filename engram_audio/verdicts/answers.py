@@ -60,7 +60,11 @@ BEFOREHAND = (
 
 
 def chain_rows(
-    rows: Sequence[VerdictRow], representation: str, lag_frames: int, states: Sequence[str] = ()
+    rows: Sequence[VerdictRow],
+    representation: str,
+    lag_frames: int,
+    delta_nats: float,
+    states: Sequence[str] = (),
 ) -> list[VerdictRow]:
     """Return the headline, the five answers and what was expected.
 
@@ -68,9 +72,10 @@ def chain_rows(
         rows: Rows of all stages.
         representation: The deciding one.
         lag_frames: Registered lag, of question 2.
+        delta_nats: Margin for nats per frame: a gain that surely lies below it is none.
         states: Representations that are a z_dyn.
     """
-    found = deciding_of(rows, representation, lag_frames)
+    found = deciding_of(rows, representation, lag_frames, delta_nats)
     answers = Answers(*(one.answer for one in found))
     named = (*QUESTIONS, GENERATION)
     links = [
@@ -81,7 +86,9 @@ def chain_rows(
     return [top, *links, *_expected_rows(rows, answers, states)]
 
 
-def deciding_of(rows: Sequence[VerdictRow], representation: str, lag_frames: int) -> list[Deciding]:
+def deciding_of(
+    rows: Sequence[VerdictRow], representation: str, lag_frames: int, delta_nats: float
+) -> list[Deciding]:
     """Return the answers to the five questions about the deciding representation, in order."""
 
     def of(stage: str) -> list[VerdictRow]:
@@ -94,11 +101,29 @@ def deciding_of(rows: Sequence[VerdictRow], representation: str, lag_frames: int
 
     return [
         _structure(of("structure")),
-        any_of([row for row in of("prediction") if is_delta_at(row, lag_frames)]),
+        any_of(
+            [
+                _by_equivalence(row, delta_nats)
+                for row in of("prediction")
+                if is_delta_at(row, lag_frames)
+            ]
+        ),
         any_of(of("memory")),
         any_of(of("rollout")),
         Deciding(NOT_RUN, None),  # no stage generates yet
     ]
+
+
+def _by_equivalence(row: VerdictRow, delta_nats: float) -> VerdictRow:
+    """Return a row of the heads' gain as no where the whole interval lies below delta.
+
+    A claim of no effect needs an interval that excludes what would matter. That it also holds 0,
+    or lies a little above it, changes nothing.
+    """
+    if not row.measured.high < delta_nats:
+        return row
+    reason = f"all of it is below delta, {delta_nats:g} nats; {row.reason}"
+    return row._replace(judged=Judged(NOT_MET, reason))
 
 
 def is_delta_at(row: VerdictRow, lag_frames: int) -> bool:

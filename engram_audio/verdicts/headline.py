@@ -13,7 +13,6 @@ from engram_audio.verdicts.row import INVALID as INVALID_OUTCOME
 from engram_audio.verdicts.row import NOT_RUN
 from engram_audio.verdicts.words import (
     COMPRESSES,
-    GENERATION_WORDS,
     HELPS,
     HURTS,
     INVALID,
@@ -22,14 +21,12 @@ from engram_audio.verdicts.words import (
     NO_HEADS,
     PROCEED,
     STOP,
-    STRUCTURE_WORDS,
     UNDECIDED,
     WRONG_KEY,
     WRONG_KEY_MEAN,
 )
 
 YES, NO = "yes", "no"
-ANSWERS = (YES, NO, UNDECIDED, INVALID, NOT_RUN)  # of questions 2 to 4
 OF_OUTCOME = {MET: YES, NOT_MET: NO, OPEN: UNDECIDED, INVALID_OUTCOME: INVALID, NOT_RUN: NOT_RUN}
 OTHER_LAW = (WRONG_KEY, WRONG_KEY_MEAN, LAW_NOT_MEAN)
 
@@ -38,11 +35,12 @@ class Answers(NamedTuple):
     """What the five questions were answered, in their order; each may be `not run`.
 
     Attributes:
-        structure: 1. One of STRUCTURE_WORDS.
-        prediction: 2. One of ANSWERS.
+        structure: 1. A word of `words.OF_STRUCTURE`.
+        prediction: 2. `yes`, `no`, UNDECIDED or INVALID.
         memory: 3. Likewise.
         rollout: 4. Likewise.
-        generation: 5. One of GENERATION_WORDS.
+        generation: 5. HELPS, `HELPS, pathway not tested`, COMPRESSES, NO BENEFIT, HURTS, UNDECIDED
+            or INVALID.
     """
 
     structure: str = NOT_RUN
@@ -50,15 +48,6 @@ class Answers(NamedTuple):
     memory: str = NOT_RUN
     rollout: str = NOT_RUN
     generation: str = NOT_RUN
-
-
-POSSIBLE = Answers(
-    (*STRUCTURE_WORDS, NOT_RUN),
-    ANSWERS,
-    ANSWERS,
-    ANSWERS,
-    (*GENERATION_WORDS, NOT_RUN),  # type: ignore[arg-type]
-)
 
 
 class Rule(NamedTuple):
@@ -131,13 +120,3 @@ def _sign(answer: str) -> int:
     if answer in (PROCEED, NO_HEADS, YES, HELPS, COMPRESSES):
         return 1
     return -1 if answer in (STOP, NO, NO_BENEFIT, HURTS, *OTHER_LAW) else 0
-
-
-def truth_table() -> str:
-    """Return the table as Markdown, one line for each rule in their order."""
-    lines = ["| when | headline | decides | adds |", "| --- | --- | --- | --- |"]
-    for rule in RULES:
-        decides = str(rule.question) if rule.question else "none"
-        word = rule.word or "the word of question 1"
-        lines.append(f"| {rule.when} | {word} | {decides} | {rule.note} |")
-    return "\n".join(lines)

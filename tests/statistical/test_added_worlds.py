@@ -158,11 +158,11 @@ QUICK_TABLE = [
     ("table_second_order", {"num_symbols": 256, "num_residues": 2}),
 ])  # fmt: skip
 def test_the_quick_table(name: str, parameters: dict[str, int]):
-    """Within a tenth, .006 of variance and .02 of the fraction: both come from one draw each."""
+    """Within 15 %, .006 of variance and .02 of the fraction: both come from one draw each."""
     rows = of_world(name, WorldSize(60, 20, 25), 256, **parameters)
     for own, _, key, added, fraction, nats in QUICK_TABLE:
         if own == name:
             row = rows.loc[key]
-            assert row["added"] == pytest.approx(added, rel=0.12, abs=0.006), key
+            assert row["added"] == pytest.approx(added, rel=0.15, abs=0.006), key
             assert row["added_fraction"] == pytest.approx(fraction, rel=0.15, abs=0.02), key
             assert row["added_nats_per_frame"] == pytest.approx(nats, rel=0.12, abs=0.04), key

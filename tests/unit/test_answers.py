@@ -13,7 +13,7 @@ from engram_audio.verdicts.answers import (
     log_score,
 )
 from engram_audio.verdicts.chain import WORDS
-from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Judged
+from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Judged, Measured
 from engram_audio.verdicts.row import NOT_RUN, VerdictRow
 from engram_audio.verdicts.words import STOP
 
@@ -25,7 +25,7 @@ def _row(stage: str, outcome: str, case: str = "", subject: str = NAME) -> Verdi
 
 
 def _study(*rows: VerdictRow) -> dict[str, VerdictRow]:
-    return {row.question: row for row in chain_rows(rows, NAME, 2, [STATE])}
+    return {row.question: row for row in chain_rows(rows, NAME, 2, 0.02, [STATE])}
 
 
 def test_a_study_of_nothing_says_so():
@@ -46,6 +46,25 @@ def test_a_stop_needs_a_no_from_the_heads_at_the_registered_lag():
     other_lag = _row("prediction", NOT_MET, f"{STEP} at lag 1")
     assert _study(stop, other_lag)[HEADLINE].case == "UNDECIDED"
     assert _study(stop, _row("prediction", NOT_MET, f"{STEP} at lag 2"))[HEADLINE].case == STOP
+
+
+@pytest.mark.parametrize(
+    ("interval", "outcome", "word"),
+    [
+        ((-0.01, 0.015), UNDECIDED, STOP),  # holds 0, and excludes what would matter
+        ((0.001, 0.015), MET, STOP),  # surely above 0, and surely too little
+        ((-0.01, 0.03), UNDECIDED, "UNDECIDED"),
+        ((0.01, 0.03), MET, "UNDECIDED"),
+    ],
+)
+def test_a_no_of_the_heads_is_an_equivalence(
+    interval: tuple[float, float], outcome: str, word: str
+):
+    """Delta is .02 nats: only an interval below it is a no."""
+    low, high = interval
+    heads = _row("prediction", outcome, f"{STEP} at lag 2")
+    heads = heads._replace(measured=Measured((low + high) / 2, low, high))
+    assert _study(_row("structure", NOT_MET, STOP), heads)[HEADLINE].case == word
 
 
 def test_a_memory_that_helps_outvotes_the_structure_stage_and_both_are_named():
@@ -82,7 +101,9 @@ def test_what_was_expected_stands_beside_what_was_found():
         _row("memory", NOT_MET, "lag 1", subject=STATE),
     )
     found = {
-        row.case: row for row in chain_rows(rows, NAME, 2, [STATE]) if row.question == EXPECTED
+        row.case: row
+        for row in chain_rows(rows, NAME, 2, 0.02, [STATE])
+        if row.question == EXPECTED
     }
     assert "log score -0.60" in found["context predicts"].sentence  # ln .55
     assert "log score -0.60" in found["a lookup helps z_dyn"].sentence  # ln (1 - .45)

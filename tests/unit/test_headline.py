@@ -5,14 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from engram_audio.verdicts.headline import (
-    POSSIBLE,
-    Answers,
-    headline,
-    truth_table,
-)
+from engram_audio.verdicts.headline import RULES, Answers, headline
+from engram_audio.verdicts.row import NOT_RUN
+from engram_audio.verdicts.words import OF_STRUCTURE
 
 ROOT = Path(__file__).parents[2]
+YES_OR_NO = ("yes", "no", "UNDECIDED", "INVALID", NOT_RUN)
+GENERATION = (
+    "HELPS", "HELPS, pathway not tested", "COMPRESSES", "NO BENEFIT", "HURTS", "UNDECIDED",
+    "INVALID", NOT_RUN,
+)  # fmt: skip
+POSSIBLE = ((*OF_STRUCTURE, NOT_RUN), YES_OR_NO, YES_OR_NO, YES_OR_NO, GENERATION)
+
+
+def truth_table() -> str:
+    """Return the table of the code as Markdown, one line for each rule in their order."""
+    lines = ["| when | headline | decides | adds |", "| --- | --- | --- | --- |"]
+    for rule in RULES:
+        decides = str(rule.question) if rule.question else "none"
+        word = rule.word or "the word of question 1"
+        lines.append(f"| {rule.when} | {word} | {decides} | {rule.note} |")
+    return "\n".join(lines)
 
 
 def specified(answers: Answers) -> str:

@@ -332,7 +332,7 @@ def test_a_speech_slice_without_energies_says_so():
     blocks, part_of = frames_of_speech()
     world = prepare(lambda: iter(blocks), part_of, section(), has_energy=False)
     tables = score_keys("pca", family_of(PCA % ('["raw"]', KMEANS)), world)
-    speech = tables.keys[tables.keys["slice"] == "speech"]
+    speech: Any = tables.keys[tables.keys["slice"] == "speech"]
     assert speech["status"].str.contains("no energies").all() and len(speech)
     assert set(tables.scores["slice"]) == {"all"}
 

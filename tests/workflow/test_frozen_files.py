@@ -188,6 +188,7 @@ def test_an_artifact_of_other_settings_is_refused_by_its_reader(
     with pytest.raises(InputError, match=f"structure.csv: was made with other settings .{old}"):
         decide.main([
             "--settings", str(path), "--structure", str(table), "--linear", str(table),
+            "--summaries", *map(str, study.folder.glob("results/latents/*/summary.json")),
             "--decision", str(tmp_path / "decision.json"),
         ])  # fmt: skip
 

@@ -19,7 +19,7 @@ EXPECTED = {
     "rollout.bars.minimum_kept": {
         "tabulate_rollout": 1, "tabulate_verdicts": 1, "render_report": 1,
     },
-    "decision.operative_gate.minimum_advantage": {
+    "decision.operative_gate.minimum_added_fraction": {
         "decide": 1, "tabulate_codecs": 1, "tabulate_calibration": 1, "simulate_power": 1,
         "simulate_sabotage": 1, "tabulate_verdicts": 1, "render_report": 1,
     },

@@ -46,7 +46,7 @@ def make_block(
     names = [f"{speaker}-{n:03d}" for n, speaker in enumerate(speakers)]
     return LatentBlock(
         frames=frames,
-        energy=np.abs(frames[:, 0]) + 0.1,
+        energy=np.abs(frames[:, 0]),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         utterance_ids=np.array(names, dtype=object),
         speaker_ids=np.array(speakers, dtype=object),

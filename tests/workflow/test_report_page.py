@@ -155,7 +155,7 @@ def test_figures_state_estimator_n_resampling_and_assumption(document):
 
 
 def test_numbers_stand_with_interval_and_null(html):
-    assert "Surrogate ratio" in html
+    assert "Linear R²" in html
     assert re.search(r"0\.\d+ \[0\.\d+, 0\.\d+\]", html)
 
 

@@ -31,9 +31,6 @@ EXCUSED = {
     "set for, or called by, torch, soundfile or another library": """
         _module_absolute_name allow_tf32 deterministic output_size seekable
     """,
-    "a mark of files that a step may declare, though none does today": """
-        Source
-    """,
     "what tests compare the package with": """
         eval_block first_frames imported_modules num_windows percentile_interval
         resampled_ratios speaker_weights

@@ -86,7 +86,7 @@ def _prediction_scores(
 
 def _variance_ratio(oracle: Oracle, lag: int, material: Material) -> tuple[float, float]:
     """Return mean over dimensions of residual over total variance, in the structure's units."""
-    targets, normalization = material.slices["all"], material.normalizations["all"]
+    targets, normalization = material.places["all", lag]
     sums = np.zeros((2, len(material.frame_index.speaker_ids)))
     for block, rows, span in targets.walk(material.source):
         chosen = targets.part[span] == EVAL

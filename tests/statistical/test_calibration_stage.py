@@ -29,7 +29,8 @@ from tests import studies
 CONFIG = parse_config(studies.study("demo"))
 EVALUATION = studies.section_of(CONFIG, PredictionEvaluationSection)
 ANALYSIS = Analysis(
-    studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG), CONFIG.decision.keys,
+    studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG),
+    CONFIG.calibration.worlds.keys,
     CONFIG.decision.lag_frames, CONFIG.statistics,
 )  # fmt: skip
 SMALL = sabotage_analysis(ANALYSIS, 16)

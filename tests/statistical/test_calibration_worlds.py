@@ -30,7 +30,7 @@ from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import Material, prepare
 from engram_audio.structure.side_tables import linear_rows
-from engram_audio.structure.structure_table import Unit, analyse, structure_rows
+from engram_audio.structure.structure_table import analyse, structure_rows
 from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
 from engram_audio.trust.known import beside_worlds
 from engram_audio.trust.measurement import all_truths, parts_of
@@ -86,8 +86,7 @@ def calibrate(name: str, size: WorldSize = SIZE) -> tuple[list[CalibrationRow], 
     material = _prepared(draw.block, part_of)
     base, linear = _analysed(material)
     twin, _ = _analysed(_prepared(_linear_twin(draw, part_of), part_of))
-    unit = Unit(FRAME_RATE_HZ, world.num_dims)
-    table = structure_rows(base, {"var": twin}, linear, unit, CONFIG.statistics, name)
+    table = structure_rows(base, {"var": twin}, linear, FRAME_RATE_HZ, CONFIG.statistics.confidence)
     published = Published(
         table,
         linear,

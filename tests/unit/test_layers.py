@@ -104,7 +104,7 @@ def test_plans_are_asked_by_rules_and_by_later_plans_only():
         asks = path.name == "plan.py" or path.name == "questions.py"
         assert asks or not plans, f"{path} imports {plans}"
         if path.name == "plan.py":
-            settings = ("config", "plan", "sweep", "ladder", "adapters", "fitted_config")
+            settings = ("config", "names", "plan", "sweep", "ladder", "adapters", "fitted_config")
             stages = {name for name in modules_of(path) if name.split(".")[1] in STAGES}
             assert all(name.split(".")[-1] in settings for name in stages), path
 

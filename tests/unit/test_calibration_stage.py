@@ -9,6 +9,7 @@ import pytest
 from engram_audio.calibration.published import Published, published_rows
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.calibration.truth import Truth
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.plan import Plan
@@ -78,7 +79,7 @@ def published(ratio: float, slice_name: str = "all", lag: int = 2, added: float 
         "lag_frames": lag, "ratio": ratio * 1.002, "explained": 1 - ratio, "explained_se": 0.001,
         "control_permuted": 0.0, "control_permuted_se": 0.001, "control_swapped": 0.0,
         "control_swapped_se": 0.001, "added": added, "added_se": 0.001, "added_var": np.nan,
-        "cost_of_fitting": 0.002, "attainable": 0.5, "num_train_frames": 9000,
+        "cost_of_fitting": 0.002, "attainable": 0.5, "num_train_frames": 9000, "linear_r2": 0.0,
     }  # fmt: skip
     linear = pd.DataFrame(
         columns=["model", "lag_frames", "slice", "part", "r2", "r2_se"], dtype=object
@@ -93,6 +94,15 @@ def test_white_noise_at_lag_two_has_ratio_one(ratio: float, passes: bool):
     rows = published_rows("iid", world, world.exact_truths((1, 2)), published(ratio))
     null = [row for row in rows if "nothing to know" in row.quantity]
     assert [row.passes for row in null] == [passes]
+
+
+@pytest.mark.parametrize(("added", "passes"), [(-0.3, True), (0.01, True), (0.04, False)])
+def test_no_key_adds_more_than_the_exact_mean(added: float, passes: bool):
+    """White noise: at most 0, 3 errors of .001, .002 of cost and twice 128 / 9000 of ridge's."""
+    world, truth = make_world("iid", 0), [Truth("added_ceiling", 2, 0.0)]
+    rows = published_rows("iid", world, truth, published(1.0, added=added))
+    bound = [row for row in rows if "exact mean" in row.quantity]
+    assert [row.passes for row in bound] == [passes]
 
 
 @pytest.mark.parametrize(("ratio", "passes"), [(0.7, True), (0.62, True), (0.59, False)])

@@ -189,9 +189,9 @@ class ScaledMixture(Predictive):
         """See `Predictive`."""
         cumulative = np.cumsum(self._weights, axis=1)
         out = np.empty((num_samples, *self._shift.shape))
-        for sample in out:
+        for number in range(num_samples):
             uniform = generator.random(len(cumulative)) * cumulative[:, -1]
             chosen = (cumulative <= uniform[:, None]).sum(axis=1).clip(max=len(self._factors) - 1)
-            noise = generator.standard_normal(sample.shape)
-            sample[:] = self._factors[chosen, None] * self._shift + self._sd[chosen, None] * noise
+            noise = generator.standard_normal(self._shift.shape)
+            out[number] = self._factors[chosen, None] * self._shift + self._sd[chosen, None] * noise
         return out

@@ -270,8 +270,9 @@ def _estimates(sums: Sums, num_studies: int) -> Any:
             "key": [KEY] * num_studies + [ORACLE] * num_studies,
             "codebook_size": np.tile(np.arange(num_studies), 2), "lag_frames": small.LAG_FRAMES,
             "slice": "all", "subspace": "all", "control": "none",
-        }
-    )[CELL]  # fmt: skip
+        },
+        columns=CELL,
+    )  # fmt: skip
     shape = (num_studies, -1)
     key = _columns(sums, sums.joint.sum(1) + sums.cost_joint, sums.cost_joint, shape)
     oracle = _columns(sums, sums.oracle, sums.cost_oracle, shape)

@@ -15,9 +15,11 @@ from engram_audio.structure.config import DecisionSection, LiteralGate, Operativ
 from engram_audio.structure.decision import decide_all
 from engram_audio.structure.gate_row import Measured
 from engram_audio.verdicts import words
+from engram_audio.views import SliceName
 
 NAME, KEY, OTHER, LAG = "made up", "pca.raw.kmeans_64", "predictive.raw.kmeans_64", 2
-SLICES, PARTS = ("all", "medial"), ("val", "select", "eval")
+SLICES: tuple[SliceName, ...] = ("all", "medial")
+PARTS = ("val", "select", "eval")
 SECTION = DecisionSection(
     representation=NAME,
     lag_frames=LAG,

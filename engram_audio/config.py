@@ -12,8 +12,6 @@ from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection, wo
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.choices import require
 from engram_audio.codecs.config import CodecsSettings, check_codecs
-from engram_audio.codecs.entry_points import plugin_names
-from engram_audio.codecs.fitted_config import FittedCodecSettings
 from engram_audio.codecs.ladder import named_codecs
 from engram_audio.comparison.config import ComparisonSettings, check_comparison
 from engram_audio.config_bounds import require_bounded
@@ -26,7 +24,6 @@ from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
 from engram_audio.latents.config import (
-    CodecRepresentation,
     RepresentationsSettings,
     check_rows,
     used_rows,
@@ -167,7 +164,7 @@ def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
                     "calibration.worlds; rename it"
                 )
     rows = {**used_rows(settings.analysed, settings.library), **world_rows(worlds)}
-    used = {row.codec for row in rows.values() if isinstance(row, CodecRepresentation)}
+    used = {row.made_by[1] for row in rows.values() if row.made_by}
     codecs = named_codecs(config.codecs, used)
     check_rows(rows, config.corpora, codecs, WORLD_NAMES)
     changes = {
@@ -183,7 +180,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     rows, prediction = config.representations.library, config.prediction
     window = config.views.window_frames
     codecs = {name: config.codecs.library[name] for name in used_codecs(config)}
-    check_codecs(codecs, config.corpora, config.splits.seeds, plugin_names())
+    check_codecs(codecs, config.corpora, config.splits.seeds)
     check_roots(config.corpora, used_corpora(config))
     folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
     check_speakers(rows, config.corpora, config.splits, folds)
@@ -203,16 +200,15 @@ def _check_stages(config: WorkflowConfig) -> None:
 def used_codecs(config: WorkflowConfig) -> list[str]:
     """Return the codecs that a used representation names."""
     rows = config.representations.library.values()
-    names = [row.codec for row in rows if isinstance(row, CodecRepresentation)]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(row.made_by[1] for row in rows if row.made_by))
 
 
 def used_corpora(config: WorkflowConfig) -> list[str]:
     """Return the corpora that a used representation or codec is made of."""
     rows = config.representations.library.values()
     codecs = [config.codecs.library[name] for name in used_codecs(config)]
-    names = [row.corpus for row in rows if isinstance(row, CodecRepresentation)]
-    names += [codec.corpus for codec in codecs if isinstance(codec, FittedCodecSettings)]
+    names = [row.made_by[0] for row in rows if row.made_by]
+    names += [codec.fitted_on[0] for codec in codecs if codec.fitted_on]
     return list(dict.fromkeys(names))
 
 

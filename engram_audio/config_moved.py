@@ -84,8 +84,8 @@ def refuse_moved(raw: Mapping[str, Any]) -> None:
             if isinstance(row, Mapping) and "kind" in row:
                 lines.append(f"{owner}.{name}: moved to {library}.{name}{LISTS.get(owner, '')}")
     views = raw.get("views")
-    for key in SLICE_LISTS if isinstance(views, Mapping) else ():
-        found = views.get(key)
+    for key in SLICE_LISTS:
+        found = views.get(key) if isinstance(views, Mapping) else None
         names = found if isinstance(found, list | tuple) else ()
         lines += [
             f"views.{key}: {name!r} moved to {SLICES[name]}" for name in names if name in SLICES

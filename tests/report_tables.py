@@ -102,11 +102,16 @@ def structure_row(
         for name, (value, width) in known.items()
         for end, sign in (("", 0), ("_low", -1), ("_high", 1))
     }
+    no_df = ("ratio", "added_bits_per_s", "transfer_loss")
+    for name, (_, width) in known.items():
+        if name not in no_df:
+            intervals |= {f"{name}_se": width / 2.26, f"{name}_df": 9.0}
     return {
         "representation": representation, "split_seed": 0, "key": key, "codebook_size": size,
         "lag_frames": lag, "slice": slice_name, "subspace": "all", "part": part, "status": "ok",
         **intervals, "bits_used_fraction": 0.95, "excluded_mass": 0.01,
-        "oracle_excluded_mass": 0.01, "cost_of_fitting": 0.002, "num_effective_speakers": 40.0,
+        "oracle_excluded_mass": 0.01, "cost_of_fitting": 0.002,
+        "oracle_cost_of_fitting": 0.002, "num_effective_speakers": 40.0,
         "largest_speaker_share": 0.05, "num_speakers": NUM_SPEAKERS, "num_frames": 6000,
     }  # fmt: skip
 

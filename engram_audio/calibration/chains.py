@@ -6,9 +6,12 @@ Shapes: n states, B any leading axes, U utterances, T frames, N frames together.
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from scipy.special import logsumexp
 
 from engram_audio.calibration.layout import padded, ragged
+from engram_audio.numerics.log_sums import log_sum_exp
+from engram_audio.numerics.remembered import remembered
+
+REMEMBERED_BYTES = 2**28  # the laws of a world's speakers: all its truths are read from them
 
 
 class HiddenLaw(Protocol):
@@ -103,6 +106,7 @@ def cycle(num_states: int, jump: float) -> Chain:
     return Chain((np.arange(num_states) + 1) % num_states, jump, zeros, zeros)
 
 
+@remembered(REMEMBERED_BYTES)
 def forward_filter(chain: HiddenLaw, log_likelihood: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return p(state_t | observations up to t) of every frame, shape [N, n].
 
@@ -145,4 +149,4 @@ def _bayes(law: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return the law after an observation of log likelihood `scores`, both [B, n]."""
     with np.errstate(divide="ignore"):
         joint = np.log(law) + scores
-    return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    return np.exp(joint - log_sum_exp(joint, axis=1, keepdims=True))

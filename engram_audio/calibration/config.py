@@ -14,6 +14,8 @@ from engram_audio.quantities import Count, InnerShare, Listed, Names, Seed
 from engram_audio.section import Section
 
 WORLD_PREFIX = "world_"  # representation of a calibration world: world_<name>
+# Frames that share samples with a frame, itself included; 1 in the worlds that are not named.
+OVERLAPPING_WORLDS = {"overlap": 2, "overlap_symbols": 4}
 
 
 class WorldsSection(Section):

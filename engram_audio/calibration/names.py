@@ -48,5 +48,3 @@ WORLD_NAMES = (
     "unequal_third",
     "unequal_half",
 )
-# Frames that share samples with a frame, itself included; 1 in the worlds that are not named.
-OVERLAPPING_WORLDS = {"overlap": 2, "overlap_symbols": 4}

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 
 import numpy as np
-from scipy.special import logsumexp
 
 from engram_audio.calibration.kalman import StateSpace
 from engram_audio.calibration.layout import Speaker
@@ -16,6 +15,7 @@ from engram_audio.calibration.oracle import Oracle, Task
 from engram_audio.calibration.predictive import Predictive
 from engram_audio.calibration.world import SpeakerFrames, World
 from engram_audio.calibration.worlds_linear import Autoregression, LinearGaussian, rotations
+from engram_audio.numerics.log_sums import log_sum_exp
 from engram_audio.numerics.units import LOG_2PI
 
 COEFFICIENT_POINTS = 64
@@ -159,7 +159,7 @@ class CoefficientOracle(Oracle):
         total = np.cumsum(scores, axis=0)
         starts = np.flatnonzero(task.position == 0)
         total -= np.repeat(total[starts], task.lengths, axis=0)
-        return np.exp(total - logsumexp(total, axis=1, keepdims=True))
+        return np.exp(total - log_sum_exp(total, axis=1, keepdims=True))
 
 
 class ScaledMixture(Predictive):
@@ -179,7 +179,7 @@ class ScaledMixture(Predictive):
         log_parts = -0.5 * squares / self._sd**2
         log_parts -= values.shape[1] * (np.log(self._sd) + 0.5 * LOG_2PI)
         with np.errstate(divide="ignore"):
-            return np.asarray(logsumexp(log_parts + np.log(self._weights), axis=1))
+            return np.asarray(log_sum_exp(log_parts + np.log(self._weights), axis=1))
 
     def mean(self) -> np.ndarray:
         """See `Predictive`."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from engram_audio.choices import require
 from engram_audio.codecs.config import CodecSection, CodecsSettings
-from engram_audio.codecs.fitted_config import CodecLadderSection, TrainedCodecSettings
+from engram_audio.codecs.fitted_config import CodecLadderSection
 from engram_audio.section import with_changes
 
 
@@ -30,7 +30,7 @@ def expand_ladders(
     for name, ladder in ladders.items():
         require(f"codecs.ladders.{name}.codec", ladder.codec, codecs)
         codec = codecs[ladder.codec]
-        if not isinstance(codec, TrainedCodecSettings):
+        if not codec.TRAINER:
             raise ValueError(
                 f"codecs.ladders.{name}.codec: {ladder.codec!r} is a {codec.kind}, which has no "
                 "beta; name a mel_vae or a vae"

@@ -167,7 +167,7 @@ class VaeTask:
         )
         return [log_mel(waveform, analysis) for waveform in waveforms.cpu().numpy()]
 
-    def _val_mean_mel(self) -> np.ndarray:
+    def _choice_mean_mel(self) -> np.ndarray:
         """Return the mean log-mel spectrum of the choice part, shape [N]: the best constant.
 
         It favours the mean, so a codec that beats it is not let off.

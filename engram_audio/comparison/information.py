@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.corpus.parts import EVAL
+from engram_audio.corpus.split_parts import EVAL
 from engram_audio.densities.comparison import (
     Cell,
     SumTable,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
-from engram_audio.corpus.parts import PARTS
+from engram_audio.corpus.split_parts import PARTS
 
 
 def corpus_rows(

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.corpus.identities import require_distinct
-from engram_audio.corpus.parts import EVAL, PARTS, SELECT, TRAIN, VAL
 from engram_audio.corpus.quota import (
     MINIMUM_SPEAKERS,
     count_eval_speakers,
     count_select_speakers,
     round_half_up,
 )
+from engram_audio.corpus.split_parts import EVAL, PARTS, SELECT, TRAIN, VAL
 from engram_audio.corpus.utterances import seconds_by_speaker
 from engram_audio.errors import InputError
 from engram_audio.numerics.seeds import named_generator

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.columns import Table
-from engram_audio.corpus.parts import SELECT, VAL, choice_part
+from engram_audio.corpus.split_parts import SELECT, VAL, choice_part
 from engram_audio.densities.events import ANY_LAG, SPEAKER_NULL
 from engram_audio.stats.estimate import (
     Estimate,

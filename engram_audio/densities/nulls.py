@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio import windows
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.events import ANY_LAG, SPACES, SPEAKER_NULL
 from engram_audio.densities.linear import (

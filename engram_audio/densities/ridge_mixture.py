@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.base import LinearBase, noise_floor
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import RidgeMixtureSection
 from engram_audio.densities.data import WindowData
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.events import RIDGE_MIXTURE
-from engram_audio.densities.factory import build_gaussian, set_mixture
+from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material, events_trained
-from engram_audio.densities.heads import GaussianMixture, StudentTMixture
+from engram_audio.densities.gaussian_mixture import GaussianMixture, head_parameters
 from engram_audio.densities.marginal_em import MixtureParameters, fit_mixture
 from engram_audio.densities.marginals import whitened_targets
 from engram_audio.densities.null_storage import Arrays, base_arrays, base_from
+from engram_audio.densities.student_t_mixture import StudentTMixture
 from engram_audio.densities.trunks import FreeParameters
 from engram_audio.numerics.seeds import named_seed
 
@@ -153,12 +153,10 @@ def build_ridge_mixture(fit: RidgeMixture) -> ConditionalDensity:
     """Return the null as a density."""
     num_components, num_dims = fit.mixture.means.shape
     shape = (num_dims, num_components, LOG_SCALE_RANGE, None)
-    is_student = bool(np.isfinite(fit.mixture.freedom).all())
+    is_student = fit.mixture.is_student
     head = StudentTMixture(*shape, is_tail_shared=True) if is_student else GaussianMixture(*shape)
-    start = head.initial_parameters(torch.Generator().manual_seed(0))
-    density = ConditionalDensity(LinearBase(fit.base), FreeParameters(start), head)
-    set_mixture(density, fit.mixture)
-    return density
+    parameters = FreeParameters(head_parameters(fit.mixture))
+    return ConditionalDensity(LinearBase(fit.base), parameters, head)
 
 
 def pack_ridge_mixtures(

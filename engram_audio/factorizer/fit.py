@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.fit import Material
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.factorizer.model import Factorizer, FrameScales

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio.corpus.parts import TRAIN, VAL
+from engram_audio.corpus.split_parts import TRAIN, VAL
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.events import SPEAKER_NULL
 from engram_audio.densities.factory import build_gaussian

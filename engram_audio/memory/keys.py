@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio import windows
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.data import thin
 from engram_audio.densities.fit import Material
 from engram_audio.latents.block import split_block

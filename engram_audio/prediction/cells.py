@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.columns import choose, first_row
-from engram_audio.corpus.parts import EVAL, choice_part
+from engram_audio.corpus.split_parts import EVAL, choice_part
 from engram_audio.structure.decision import SURROGATE_MARK
 from engram_audio.verdicts import number
 

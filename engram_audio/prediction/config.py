@@ -83,13 +83,14 @@ def check_prediction(
             )
     for name, head in stage.library.items():
         _check_shape(name, head, stage.ridge_mixture)
+        head.require_installed(f"prediction.library.{name}")
         require(f"prediction.library.{name}.recipe", head.recipe, recipes)
         require(f"prediction.library.{name}.marginal.recipe", head.marginal.recipe, recipes)
 
 
 def _check_shape(name: str, head: AnyHead, null: RidgeMixtureSection) -> None:
     """Refuse a null that may not grow past a head: the head's shape would read as context."""
-    most, own = null.maximum_components, getattr(head, "num_components", 1)  # a flow has none
+    most, own = null.maximum_components, head.components
     if most <= own:
         raise ValueError(
             f"prediction.ridge_mixture.maximum_components: {most} are not more than the {own} "

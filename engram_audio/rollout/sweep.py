@@ -51,7 +51,7 @@ def used_methods(stage: RolloutSettings) -> RolloutSettings:
         return stage.model_copy(update={"library": {}, "grids": {}})
     runs = chosen("rollout.methods", stage.methods, stage.library, "rollout.library")
     grids = chosen("rollout.sweeps", stage.sweeps, stage.grids, "rollout.grids")
-    tuned = {name: row for name, row in stage.library.items() if isinstance(row, KStepMethod)}
+    tuned = {name: row for name, row in stage.library.items() if row.kind == "k_step"}
     for name, sweep in grids.items():
         require(f"rollout.grids.{name}.method", sweep.method, tuned)
         points = expand_sweep(name, sweep, tuned[sweep.method])

@@ -10,7 +10,7 @@ from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.latents import LatentStore
 from engram_audio.artifacts.resident import block_source
 from engram_audio.artifacts.table import read_table
-from engram_audio.corpus.parts import PARTS, TRAIN, choice_part
+from engram_audio.corpus.split_parts import PARTS, TRAIN, choice_part
 from engram_audio.densities.config import PredictionSection
 from engram_audio.densities.null_storage import unpack_reference, unpack_rungs
 from engram_audio.densities.nulls import Rung
@@ -31,7 +31,7 @@ class Frames(NamedTuple):
     part_of: dict[str, str]
 
     @property
-    def parts(self) -> list[str]:
+    def present_parts(self) -> list[str]:
         """Parts that have utterances, in their order."""
         found = set(self.part_of.values())
         return [part for part in PARTS if part in found]

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from engram_audio.artifacts.bundle import read_bundle
-from engram_audio.artifacts.resident import block_source, resident_block
+from engram_audio.artifacts.resident import block_source, kept_source, resident_block
 from engram_audio.artifacts.tensors import read_tensors
-from engram_audio.corpus.parts import TRAIN
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.config import (
     PredictionEvaluationSection,
     PredictionSection,
@@ -56,7 +56,7 @@ def open_stage(
     parts = index["utterance_id"].map(frames.part_of.__getitem__)
     noise_sd = noise_of(reference, section)
     sources, num_targets = {}, {}
-    for part in frames.parts:
+    for part in frames.present_parts:
         rows = np.flatnonzero(parts == part)
         counts = most_targets(index["num_frames"].to_numpy()[rows], section)
         names = index["utterance_id"].to_numpy()[rows].tolist()
@@ -66,7 +66,9 @@ def open_stage(
         kept = index["utterance_id"].isin(names).to_numpy()[rows]
         num_targets[part] = min(int(counts[kept].sum()), total)
         source = block_source(frames.store, set(names), section.block_frames)
-        sources[part] = noisy_source(source, noise_sd, section.noise_seed)
+        noisy = noisy_source(source, noise_sd, section.noise_seed)
+        num_frames = int(index["num_frames"].to_numpy()[rows][kept].sum())
+        sources[part] = kept_source(noisy, num_frames, frames.store.metadata.num_dims)
     return Stage(
         sources, num_targets, frames.part_of, reference, section, evaluation,
         read_sensitivity(decoder), torch.device(device),

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         score_part(
             model, stage.sources[part], part, scope, files.evaluation_section, torch.device(device)
         ).assign(part=part)
-        for part in frames.parts
+        for part in frames.present_parts
     ]
     write_table(
         files.scores,

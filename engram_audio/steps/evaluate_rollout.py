@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 
 from engram_audio.artifacts.table import write_table
-from engram_audio.corpus.parts import EVAL, TRAIN
+from engram_audio.corpus.split_parts import EVAL, TRAIN
 from engram_audio.densities.config import PredictionSection
 from engram_audio.densities.dequantization import noisy_source
 from engram_audio.densities.reference import Reference

@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     section = files.section
     frames = open_frames(files.shards, files.splits)
     window, lags = section.window_frames, section.lags_frames
-    source = frames.source(frames.parts, section.block_frames)
+    source = frames.source(frames.present_parts, section.block_frames)
     reference = measure_reference(
         source, frames.part_of, window, max(lags), frames.store.has_energy
     )

@@ -1,4 +1,4 @@
-"""Fit one lookup memory on one base, and its control with shuffled keys."""
+"""Fit one memory on one base, and its control with shuffled keys."""
 
 from pathlib import Path
 
@@ -6,14 +6,12 @@ import torch
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.densities.config import PredictionSection
-from engram_audio.memory.config import LookupMemory, MemoryStageSection
-from engram_audio.memory.fit import fit_lookup
-from engram_audio.memory.storage import pack_lookup
+from engram_audio.memory.config import MemorySection, MemoryStageSection
 from engram_audio.numerics.seeds import named_seed
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
-from engram_audio.steps._memory import candidates
+from engram_audio.steps._memory import candidates, memory_header
 from engram_audio.steps._prediction import load_material
 
 
@@ -23,7 +21,7 @@ class Files(StepFiles):
     seed: Wildcard[int]
     section: Frozen[PredictionSection]
     stage_section: Frozen[MemoryStageSection]
-    memory_section: Frozen[LookupMemory]
+    memory_section: Frozen[MemorySection]
     nulls: Path
     splits: Path
     base_model: Path | None
@@ -39,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     device = torch.device(resolve_device(files.device, uses_torch=True))
     stage, settings, lag = files.stage_section, files.memory_section, files.lag
     frames = open_frames(files.shards, files.splits)
+    module, own = settings.behaviour()
     arrays, headers = {}, {}
     with (
         load_material(frames, files.nulls, files.section) as material,
@@ -48,19 +47,12 @@ def main(argv: list[str] | None = None) -> None:
             files.base, material, lag, stage.target, stage.num_folds, files.base_model, files.folds,
         )  # fmt: skip
         for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
-            fitted = fit_lookup(
-                settings,
-                material,
-                lag,
-                bases,
-                named_seed(files.seed, "memory"),
-                device,
-                is_shuffled,
-            )
-            packed, headers[label] = pack_lookup(label, fitted)
+            seed = named_seed(files.seed, "memory")
+            fitted = module.fit(own, material, lag, bases, seed, device, is_shuffled)
+            packed, headers[label] = module.pack(label, fitted)
             arrays |= packed
-    kind = {"kind": settings.kind, "event": stage.target, "memories": headers}
-    write_bundle(files.memory, arrays, {**files.manifest(files.seed), **kind})
+    header = memory_header(settings, stage.target, headers)
+    write_bundle(files.memory, arrays, {**files.manifest(files.seed), **header})
 
 
 if __name__ == "__main__":

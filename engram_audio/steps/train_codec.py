@@ -19,7 +19,7 @@ from engram_audio.codecs.crops import choose_utterances
 from engram_audio.codecs.fitted_config import TrainedCodecSettings
 from engram_audio.codecs.training import build_task, pack_codec, train_codec
 from engram_audio.codecs.waveform import resample
-from engram_audio.corpus.parts import TRAIN, choice_part
+from engram_audio.corpus.split_parts import TRAIN, choice_part
 from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.errors import InputError
 from engram_audio.steps._cli import Device, Frozen, LogFolder, Output, StepFiles, run
@@ -34,6 +34,7 @@ class Files(StepFiles):
     section: Frozen[CodecSection]
     utterances: Path
     splits: Path
+    checked: list[Path]
     weights: Output
     history: Output
     tensorboard: LogFolder
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     train = _read(clips, TRAIN, settings.maximum_train_h * 3600, settings)
     most_s = settings.recipe.maximum_validation_frames / settings.frame_rate_hz
     choice = _read(clips, choice_part(splits["split"]), most_s, settings)
-    task = build_task(settings, settings.kind, train, choice, device)
+    task = build_task(settings, train, choice, device)
     # A collapsed codec that is kept after all is judged anew, not trained again.
     with TrainingRun(files, settings.recipe, settings, {"health"}) as run:
         state = run.train("codec", partial(train_codec, settings, task, device))

@@ -11,8 +11,9 @@ from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.densities.config import PredictionSection
 from engram_audio.densities.fit import Material
 from engram_audio.errors import InputError
-from engram_audio.rollout.config import AnyMethod, MethodSection, OneStepMethod, RefitMethod
-from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
+from engram_audio.rollout.config import AnyMethod, MethodSection
+from engram_audio.rollout.fit import build_model, fit_guard, train_method
+from engram_audio.rollout.frame import frame_of
 from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import AnyGuard, pack_method
 from engram_audio.steps._cli import (
@@ -80,9 +81,9 @@ def _trained(
     device: torch.device,
 ) -> tuple[nn.Module, History]:
     """Return the trained model and its history."""
-    if isinstance(settings, RefitMethod):
+    if settings.refit_of is not None:
         raise InputError("train_rollout: a refit is fitted by refit_memory; check the rule")
-    if isinstance(settings, OneStepMethod):
+    if settings.recipe_name is None:
         return build_model(settings, frame_of(material), base, seed), []
     train = partial(train_method, settings, run.recipe, material, base, seed, device)
     model, state = run.train("rollout", train)
@@ -92,7 +93,7 @@ def _trained(
 def _guard(
     settings: AnyMethod, model: nn.Module, material: Material, seed: int, device: torch.device
 ) -> AnyGuard | None:
-    wanted = getattr(settings, "guard", None)
+    wanted = settings.guard_section
     if wanted is None:
         return None
     return fit_guard(wanted, as_steps(model.to(device).eval()), material, seed, device)

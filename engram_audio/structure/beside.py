@@ -106,17 +106,21 @@ def _overlap_row(
 ) -> GateRow:
     if control is not None and not missing_reason(control):
         return _controlled_row(place, control, gate, confidence)
-    if source.overlap_frames is None:
-        words, outcome = "overlap of the encoder was not excluded", None
-    elif source.overlap_frames > 1:
-        words, outcome = (
-            f"{source.overlap_frames} neighbouring frames share samples and no overlap control was "
-            "analysed, so the structure may be the encoder's", "undecided",
-        )  # fmt: skip
-    else:
-        words, outcome = "neighbouring frames share no sample", "pass"
+    words, outcome = _uncontrolled(source)
     frames = math.nan if source.overlap_frames is None else float(source.overlap_frames)
     return _row(place, "overlap", _exact(frames), 1.5, outcome, words)
+
+
+def _uncontrolled(source: Source) -> tuple[str, Outcome | None]:
+    """Return what is known of the overlap without a control, and its outcome."""
+    if source.overlap_frames is None:
+        return "overlap of the encoder was not excluded", None
+    if source.overlap_frames > 1:
+        return (
+            f"{source.overlap_frames} neighbouring frames share samples and no overlap control was "
+            "analysed, so the structure may be the encoder's"
+        ), "undecided"
+    return "neighbouring frames share no sample", "pass"
 
 
 def _controlled_row(

@@ -61,7 +61,7 @@ def records_of(structure: pd.DataFrame) -> Records:
     unique = context[["representation", "split_seed", "key"]].drop_duplicates()
     for name, seed, key in unique.itertuples(index=False):
         keys.setdefault((str(name), int(seed)), []).append(str(key))
-    rows = whole.to_dict("records")
+    rows = [{str(k): v for k, v in row.items()} for row in whole.to_dict("records")]
     return Records({tuple(row[name] for name in INDEX): row for row in rows}, keys)
 
 

@@ -207,6 +207,9 @@ def on_split(
         heads is not None,
         opposing(others or {}),
     )
+    if not rows and candidates:
+        first = candidates[0]
+        judged = judged._replace(open=f"no key can be chosen, {first.key} because {first.reason}")
     return OnSplit(judged, one, candidates, rows, list(gains.values()), ruled_out)
 
 

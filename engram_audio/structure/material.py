@@ -41,7 +41,7 @@ class Material(NamedTuple):
     source: BlockSource
     is_held: bool
     frame_index: FrameIndex
-    places: dict[tuple[SliceName, int], SliceData]
+    places: Mapping[tuple[SliceName, int], SliceData]
     section: StructureSection
 
     @property

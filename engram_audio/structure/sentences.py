@@ -62,7 +62,8 @@ def verdict_sentence(
     if judged.deciding:
         parts.append(f"First row: {judged.deciding[0].sentence}")
     if judged.open:
-        parts.append(f"What would settle it: {judged.open}.")
+        label = "Reason" if judged.word == INVALID else "What would settle it"
+        parts.append(f"{label}: {judged.open}.")
     parts += [] if judged.word == STOP else [one[:1].upper() + one[1:] for one in caveats]
     parts.append(_beside(ridge, best))
     if judged.word not in (PROCEED, NO_HEADS) and math.isfinite(smallest_shown):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio import windows
-from engram_audio.corpus.parts import PARTS
+from engram_audio.corpus.split_parts import PARTS
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.numerics.slices import (
     LoudEnergies,

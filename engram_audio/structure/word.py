@@ -21,7 +21,7 @@ class Judged(NamedTuple):
     Attributes:
         word: One of `verdicts.words.OF_STRUCTURE`.
         deciding: The rows that made it so, the most telling first.
-        open: What would settle an UNDECIDED; empty elsewhere.
+        open: What would settle an UNDECIDED, or why an INVALID has no row; empty elsewhere.
     """
 
     word: str

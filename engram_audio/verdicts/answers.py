@@ -156,12 +156,13 @@ def _link(number: int, question: str, one: Deciding, representation: str) -> Ver
             STAGE, question, representation, str(number), Judged(outcome, ""), sentence
         )
     row = one.row
+    says_it = row.sentence.startswith(one.answer)
     return row._replace(
         stage=STAGE,
         question=question,
         case=str(number),
         judged=Judged(outcome, row.reason),
-        sentence=f"{one.answer}. {row.sentence}",
+        sentence=row.sentence if says_it else f"{one.answer}. {row.sentence}",
     )
 
 

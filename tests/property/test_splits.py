@@ -6,8 +6,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engram_audio.corpus.parts import PARTS
 from engram_audio.corpus.quota import count_select_speakers, round_half_up
+from engram_audio.corpus.split_parts import PARTS
 from engram_audio.corpus.splits import make_splits, share_out
 
 SPEAKERS = st.lists(

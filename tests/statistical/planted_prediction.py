@@ -18,7 +18,7 @@ from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import World, eval_block, simulate
 from engram_audio.config import WorkflowConfig, parse_config
-from engram_audio.corpus.parts import choice_part
+from engram_audio.corpus.split_parts import choice_part
 from engram_audio.densities.config import (
     AnyHead,
     PredictionEvaluationSection,

@@ -25,7 +25,7 @@ from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
 from engram_audio.structure.side_tables import linear_rows
-from engram_audio.structure.structure_table import Unit, analyse, structure_rows
+from engram_audio.structure.structure_table import analyse, structure_rows
 from tests import studies
 
 NUM_DIMS, NUM_TRAIN, NUM_EVAL, NUM_UTTERANCES = 16, 40, 16, 12
@@ -107,8 +107,7 @@ def decided() -> dict[str, Decided]:
         }  # fmt: skip
         twins = {} if kind == "personal" else twins
         surrogates = {name: _scored(make(block, 0), parts)[0] for name, make in twins.items()}
-        unit = Unit(12.5, NUM_DIMS)
-        table = structure_rows(base, surrogates, base_linear, unit, STATISTICS, kind)
+        table = structure_rows(base, surrogates, base_linear, 12.5, STATISTICS.confidence)
         structure.append(table.assign(representation=kind, split_seed=0))
         linear.append(base_linear.assign(representation=kind, split_seed=0))
     heads = {

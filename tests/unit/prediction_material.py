@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import TypeAdapter
 
-from engram_audio.corpus.parts import choice_part
+from engram_audio.corpus.split_parts import choice_part
 from engram_audio.densities.config import AnyHead, HeadSection
 from engram_audio.densities.data import WindowData, window_data
 from engram_audio.densities.fit import Material

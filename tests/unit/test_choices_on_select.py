@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from engram_audio.corpus.parts import choice_part
+from engram_audio.corpus.split_parts import choice_part
 from engram_audio.densities.comparison import Cell, SumTable, choose_baselines, select_less_val
 from engram_audio.densities.config import RidgeMixtureSection
 from engram_audio.densities.events import SPEAKER_NULL

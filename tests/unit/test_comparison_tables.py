@@ -91,7 +91,7 @@ def test_a_paired_quotient_is_exact_where_both_are_the_same():
     generator = np.random.default_rng(0)
     influence = generator.normal(size=12)
     influence -= influence.mean()
-    one = Estimate(np.array(3.0), influence / 20, np.array(12))
+    one = Estimate(np.array(3.0), influence / 20, np.full(12, 1 / 12))
     double = one._replace(value=2 * one.value, influence=2 * one.influence)
     interval = paired_quotient(double, one, 0.95)
     assert float(interval.low) == pytest.approx(2) and float(interval.high) == pytest.approx(2)

@@ -195,7 +195,8 @@ def test_a_key_that_is_invalid_where_it_is_chosen_is_listed_and_not_chosen():
 
 
 def test_the_answer_is_invalid_only_where_no_candidate_is_left():
-    assert decide(rows(excluded_mass=0.3), STRONG).verdict == INVALID
+    one = decide(rows(excluded_mass=0.3), STRONG)
+    assert one.verdict == INVALID and f"{KEY} because 30.0 %" in one.sentence
 
 
 def test_a_representation_that_sees_later_frames_never_proceeds():

@@ -204,3 +204,10 @@ def test_a_cell_mean_of_frames_that_undo_one_another_scatters_less(stays, low, h
     fit = fit_joint(moments, whole)
     error = train_error(moments, whole, fit, float(np.sum(z**2)))
     assert low < scatter_factor(halves, fit, error) < high
+
+
+def test_means_that_scatter_less_cost_less():
+    """F / n of the variance in place of 1 / n: the share is (f / n) / (1 + f / n)."""
+    np.testing.assert_allclose(
+        fitting_cost(np.array([4, 100]), 0.5), [0.125 / 1.125, 0.005 / 1.005]
+    )

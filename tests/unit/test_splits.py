@@ -5,8 +5,8 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from engram_audio.corpus.parts import choice_part
 from engram_audio.corpus.quota import count_eval_speakers, count_select_speakers, round_half_up
+from engram_audio.corpus.split_parts import choice_part
 from engram_audio.corpus.splits import describe_splits, make_splits, require_val, share_out
 from engram_audio.errors import InputError
 

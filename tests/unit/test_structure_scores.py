@@ -12,16 +12,18 @@ from engram_audio import windows
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
 from engram_audio.section import validated
-from engram_audio.structure.cells import make_labeling
+from engram_audio.structure.cells import Labeling, make_labeling
 from engram_audio.structure.config import KeyFamilySection, StructureSection
 from engram_audio.structure.inputs import InputMeans, input_source
+from engram_audio.structure.joint import speaker_folds
 from engram_audio.structure.key_scores import KeyTables, score_keys
 from engram_audio.structure.key_tables import EXCLUDED_CELL
 from engram_audio.structure.linear import linear_context, score_linear
 from engram_audio.structure.linear_model import fit_linear_model
 from engram_audio.structure.material import Material, part_of_utterances, prepare
+from engram_audio.structure.oracle import NUM_FOLDS, score_oracle
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
-from engram_audio.structure.speaker_sums import ALONE, BESIDE
+from engram_audio.structure.speaker_sums import ALONE, BESIDE, SpeakerSums
 from engram_audio.structure.targets import EVAL, TRAIN, index_frames, select_targets
 
 PCA = '{"kind":"pca","inputs":%s,"num_components":3,"quantizers":[%s]}'
@@ -176,6 +178,52 @@ def test_above_the_limit_the_predictions_of_ridge_stand_for_the_context(monkeypa
     sums = scored.speakers.sums
     assert scored.is_lower_bound
     np.testing.assert_allclose(sums["sse_joint"], sums["sse_linear"], rtol=1e-4)
+
+
+def oracle_of(world: Material, labeling: Labeling) -> SpeakerSums:
+    targets, normalization = world.places["all", 2]
+    model = fit_linear_model(linear_context(world, "all", 2), (1e-9,))
+    return score_oracle(
+        ScoringPlan(world.source, targets, normalization, 8, world.section, model), labeling
+    )
+
+
+def test_the_means_of_the_oracle_come_from_other_speakers_of_the_scored_part():
+    """Against a loop: a frame's cell mean is that of the part's other folds of speakers."""
+    world, targets, labeling, _ = scored_random_key(12, 20, linear=False)
+    sums = oracle_of(world, labeling)
+    z, x = target_steps(world)
+    train, new = targets.part == TRAIN, targets.part == EVAL
+    design = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    left = z - design @ np.linalg.lstsq(design[train], z[train], rcond=None)[0]
+    frames = np.bincount(targets.speaker[new], minlength=8)
+    folds = speaker_folds(frames, min(int((frames > 0).sum()), NUM_FOLDS))
+    error = cost = 0.0
+    for row in np.flatnonzero(new):
+        cell = labeling.codes[row]
+        others = (
+            new & (labeling.codes == cell) & (folds[targets.speaker] != folds[targets.speaker[row]])
+        )
+        known = cell < labeling.num_effective and others.any()
+        squared = np.sum((left[row] - (left[others].mean(axis=0) if known else 0)) ** 2)
+        error += squared
+        cost += squared / (others.sum() + 1) if known else 0
+    assert sums.sums["sse_joint"][EVAL, :, 0].sum() == pytest.approx(error, rel=1e-4)
+    assert sums.sums["cost_joint"][EVAL, :, 0].sum() == pytest.approx(cost, rel=1e-4)
+    assert sums.sums["sse_linear"][EVAL, :, 0].sum() == pytest.approx(
+        np.sum(left[new] ** 2), rel=1e-4
+    )
+    assert sums.sums["sse_zero"][EVAL, :, 0].sum() == pytest.approx(np.sum(z[new] ** 2), rel=1e-4)
+
+
+def test_an_oracle_of_random_cells_attains_nothing():
+    """Cells drawn at random: 0 once the cost is taken off. Own means would attain K / N."""
+    world, _, labeling, _ = scored_random_key(8, 5, linear=False)
+    sums = oracle_of(world, labeling).sums
+    gain = sums["sse_linear"] - sums["sse_joint"] + sums["cost_joint"]
+    attained = float(gain[EVAL, :, 0].sum() / sums["sse_zero"][EVAL, :, 0].sum())
+    assert abs(attained) < 0.012
+    assert sums["cost_joint"][EVAL].sum() > 0.01 * sums["sse_zero"][EVAL].sum()
 
 
 def test_the_strength_is_chosen_on_select_and_on_val_without_it():

@@ -66,6 +66,7 @@ def test_one_more_split_seed_runs_that_seed_only(lab: Lab):
     jobs = plan(lab, edited(lab, "splits", "seeds", value=[0, 1]))
     assert jobs == {
         "make_splits": 1,
+        "check_splits": 1,
         "score_structure_keys": 3,  # three families
         "score_linear_baselines": 1,
         "tabulate_structure": 1,

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
-from engram_audio.corpus.parts import SELECT
+from engram_audio.corpus.split_parts import SELECT
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table, shown

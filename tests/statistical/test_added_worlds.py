@@ -108,12 +108,14 @@ LINEAR_WORLDS = {
 def test_no_key_adds_to_ridge_on_a_linear_process(name: str):
     """E[z | context] is linear, so the truth is 0, and fitting can only take away.
 
-    The lower bound of every interval lies at or below 0. The seasonal world made the rule before
+    The lower bound of every interval lies at or below 0, or above it by no more than the correction
+    is known: its factor rests on K D squared differences, so it is known to a tenth or so, and the
+    cost of one fit scatters as much about its mean. The seasonal world made the rule before
     this one PROCEED, since its VAR(4) twin cannot hold a lag of 7.
     """
     rows = of_utterance(LINEAR_WORLDS[name])
     keys = rows.drop("target_oracle.kmeans_64")
-    assert (keys["added_low"] <= 0).all(), keys["added"]
+    assert (keys["added_low"] <= 0.3 * keys["cost_of_fitting"]).all(), keys["added"]
     assert (keys["added"].abs() < 0.01).all()
     assert (keys["added_fraction"] < 0.02).all()
     for control in ("control_permuted", "control_swapped"):

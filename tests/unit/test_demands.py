@@ -142,7 +142,8 @@ def test_a_slice_that_lacks_frames_is_told_and_a_study_without_any_key_is_refuse
     """The gate may be decided on another slice; without one key nothing is judged."""
     parts = {0: part_facts(*LARGE)}
     for least, is_refused in ((1000, False), (3000, True)):
-        document = studies.changed(ARRAYS, "structure.minimum_cell_frames", least)
+        document = studies.changed(ARRAYS, "views.judged_slices", ["all", "initial"])
+        document = studies.changed(document, "structure.minimum_cell_frames", least)
         demands = Plan(parse_config(document)).demands["arrays"].demands
         assert bool(list(shortfalls(demands, parts, NUM_DIMS))) == is_refused
         assert len(list(shortfalls(demands, parts, NUM_DIMS, is_fatal=False))) == 1

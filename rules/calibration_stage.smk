@@ -111,7 +111,7 @@ rule inject_oracle:
 
 
 rule simulate_power:
-    """Simulate studies around the threshold: error rates of the gate, coverage of intervals."""
+    """Simulate studies on the boundaries: error rates of the gate, coverage of intervals."""
     input:
         settings=settings(
             "simulate_power",
@@ -121,7 +121,6 @@ rule simulate_power:
         ),
     output:
         power="<results>/calibration/power.parquet",
-        coverage="<results>/calibration/coverage.parquet",
     log:
         "<logs>/calibration/power.log",
     benchmark:
@@ -184,7 +183,6 @@ rule tabulate_calibration:
         truths=PLAN.calibration.of_each_world("truths.parquet"),
         rows=PLAN.calibration.of_each_world("oracle.parquet"),
         power="<results>/calibration/power.parquet",
-        coverage="<results>/calibration/coverage.parquet",
         sabotage="<results>/calibration/sabotage.parquet",
     output:
         document="<results>/calibration.json",

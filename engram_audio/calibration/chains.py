@@ -3,7 +3,7 @@
 Shapes: n states, B any leading axes, U utterances, T frames, N frames together.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,6 +12,18 @@ from engram_audio.numerics.log_sums import log_sum_exp
 from engram_audio.numerics.remembered import remembered
 
 REMEMBERED_BYTES = 2**28  # the laws of a world's speakers: all its truths are read from them
+
+
+class HiddenLaw(Protocol):
+    """What a forward filter asks of a hidden Markov process of n states."""
+
+    def stationary(self) -> np.ndarray:
+        """Return the law of the state at any time, shape [n]."""
+        ...
+
+    def advance(self, law: np.ndarray, steps: int = 1) -> np.ndarray:
+        """Return the law of the state some frames ahead. `law` is [..., n]."""
+        ...
 
 
 class Chain(NamedTuple):
@@ -37,12 +49,12 @@ class Chain(NamedTuple):
         """How many states there are."""
         return len(self.successor)
 
-    def uniform(self) -> np.ndarray:
-        """Return the stationary law, shape [n]."""
+    def stationary(self) -> np.ndarray:
+        """See `HiddenLaw`: all states are equally likely."""
         return np.full(self.num_states, 1 / self.num_states)
 
     def advance(self, law: np.ndarray, steps: int = 1) -> np.ndarray:
-        """Return the law of the state some frames ahead; `law` is [..., n]."""
+        """See `HiddenLaw`."""
         num_classes = int(self.arrival.max()) + 1
         departs = self.departure[:, None] == np.arange(num_classes)
         class_size = self.num_states // num_classes
@@ -52,6 +64,16 @@ class Chain(NamedTuple):
             moved[..., self.successor] = law
             law = (1 - self.jump) * moved + self.jump * jumped
         return law
+
+    def expect(self, values: np.ndarray, steps: int) -> np.ndarray:
+        """Return E[values of the state `steps` frames ahead | state now]; `values` is [n, D]."""
+        class_size = self.num_states // (int(self.arrival.max()) + 1)
+        for _ in range(steps):
+            sums = np.zeros((int(self.arrival.max()) + 1, values.shape[1]))
+            np.add.at(sums, self.arrival, values)
+            jumped = (sums / class_size)[self.departure]
+            values = (1 - self.jump) * values[self.successor] + self.jump * jumped
+        return values
 
     def matrix(self) -> np.ndarray:
         """Return P[i, j] = p(next = j | now = i), shape [n, n]; for small chains."""
@@ -72,6 +94,12 @@ class Chain(NamedTuple):
         return paths
 
 
+def chain_autocovariance(chain: Chain, values: np.ndarray, steps: int) -> np.ndarray:
+    """Return Cov(values_t, values_{t-steps}) of values [n, D] of the state, shape [D, D]."""
+    centred = values - values.mean(axis=0)
+    return chain.expect(centred, steps).T @ centred / chain.num_states
+
+
 def cycle(num_states: int, jump: float) -> Chain:
     """Return the phase chain: phase + 1 modulo n, or uniform with probability `jump`."""
     zeros = np.zeros(num_states, dtype=np.int64)
@@ -79,7 +107,7 @@ def cycle(num_states: int, jump: float) -> Chain:
 
 
 @remembered(REMEMBERED_BYTES)
-def forward_filter(chain: Chain, log_likelihood: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def forward_filter(chain: HiddenLaw, log_likelihood: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return p(state_t | observations up to t) of every frame, shape [N, n].
 
     Args:
@@ -89,12 +117,36 @@ def forward_filter(chain: Chain, log_likelihood: np.ndarray, lengths: np.ndarray
     """
     scores = padded(log_likelihood, lengths)
     laws = np.empty_like(scores)
-    law = np.tile(chain.uniform(), (len(lengths), 1))
+    law = np.tile(chain.stationary(), (len(lengths), 1))
     for frame in range(scores.shape[1]):
         if frame:
             law = chain.advance(law)
-        with np.errstate(divide="ignore"):
-            joint = np.log(law) + scores[:, frame]
-        law = np.exp(joint - log_sum_exp(joint, axis=1, keepdims=True))
+        law = _bayes(law, scores[:, frame])
         laws[:, frame] = law
     return ragged(laws, lengths)
+
+
+def window_filter(
+    chain: HiddenLaw, log_likelihood: np.ndarray, newest: np.ndarray, window_frames: int
+) -> np.ndarray:
+    """Return p(state_t | the `window_frames` newest observations), shape [M, n].
+
+    Args:
+        chain: The process, stationary before the window.
+        log_likelihood: As in `forward_filter`, shape [N, n].
+        newest: Row of each window's newest frame, shape [M].
+        window_frames: W, at most the frames of the utterance up to `newest`.
+    """
+    law = np.tile(chain.stationary(), (len(newest), 1))
+    for age in range(window_frames - 1, -1, -1):
+        law = _bayes(law, log_likelihood[newest - age])
+        if age:
+            law = chain.advance(law)
+    return law
+
+
+def _bayes(law: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the law after an observation of log likelihood `scores`, both [B, n]."""
+    with np.errstate(divide="ignore"):
+        joint = np.log(law) + scores
+    return np.exp(joint - log_sum_exp(joint, axis=1, keepdims=True))

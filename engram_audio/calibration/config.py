@@ -1,6 +1,6 @@
 """Settings of the calibration: which worlds run, how large, how often the gate is tried."""
 
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -10,15 +10,12 @@ from engram_audio.latents.config import (
     SurrogateName,
     WorldRepresentation,
 )
-from engram_audio.quantities import Amount, Count, CountRange, InnerShare, Listed, Names, Seed
+from engram_audio.quantities import Count, InnerShare, Listed, Names, Seed
 from engram_audio.section import Section
 
 WORLD_PREFIX = "world_"  # representation of a calibration world: world_<name>
 # Frames that share samples with a frame, itself included; 1 in the worlds that are not named.
 OVERLAPPING_WORLDS = {"overlap": 2, "overlap_symbols": 4}
-
-NumSpeakers = Annotated[int, Field(ge=2, le=MAXIMUM_SPEAKERS)]
-Effect = Annotated[float, Field(gt=-1, lt=1)]
 
 
 class WorldsSection(Section):
@@ -58,27 +55,25 @@ class WorldsSection(Section):
 class PowerSection(Section):
     """Simulated studies: how often the gate errs, how often intervals cover."""
 
-    num_speakers: Listed[NumSpeakers] = Field(min_length=1, description="Eval speakers of a study.")
     num_studies: Count = Field(
-        ge=100, description="Studies for each effect and number of speakers."
+        ge=100, description="Studies of each speaker layout and each row on its boundary."
     )
-    num_coverage_studies: Count = Field(
-        ge=100, description="Studies for the coverage of intervals."
+    num_draws_per_fit: Count = Field(
+        ge=2, description="Studies that share one fit of the keys, with eval speakers of their own."
     )
-    effects: Listed[Effect] = Field(
-        min_length=1,
-        description="True explained fraction less its threshold; 0 gives the error rates.",
+    num_truth_speakers: Count = Field(
+        ge=100, le=MAXIMUM_SPEAKERS, description="Speakers that tell each fit's own true values."
     )
-    floor: InnerShare = Field(description="Ratio of the target oracle in the simulated studies.")
-    speaker_sd: Amount = Field(description="SD over speakers of a key's ratio.")
-    frame_sd: Amount = Field(description="SD over frames of one speaker of a frame's ratio.")
-    frames_range: CountRange = Field(description="Frames of a speaker, uniform.")
     minimum_coverage: InnerShare = Field(
         description="Accepted coverage of nominal intervals, from."
     )
     maximum_coverage: InnerShare = Field(description="Accepted coverage of nominal intervals, to.")
-    maximum_false_proceed: InnerShare = Field(description="Accepted rate at the threshold.")
     seed: Seed = Field(description="Seed of the studies.")
+
+    @property
+    def num_fits(self) -> int:
+        """Fits that give at least the studies asked for."""
+        return -(-self.num_studies // self.num_draws_per_fit)
 
     @model_validator(mode="after")
     def _check_coverage(self) -> Self:

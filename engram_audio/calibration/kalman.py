@@ -55,6 +55,12 @@ class StateSpace(NamedTuple):
         change = output @ (transition - np.eye(len(transition)))
         return change @ before @ change.T + output @ self.state_noise @ output.T + 2 * self.noise
 
+    def autocovariance(self, steps: int) -> np.ndarray:
+        """Return E[x_t x_{t-steps}'], shape [D, D]."""
+        power = np.linalg.matrix_power(self.transition, steps)
+        signal = self.output @ power @ self.stationary() @ self.output.T
+        return signal + (self.noise if steps == 0 else 0)
+
     def simulate(self, lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """Return one speaker's frames, shape [N, D]."""
         num_utterances, num_frames = len(lengths), int(lengths.max())

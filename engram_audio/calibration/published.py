@@ -54,6 +54,7 @@ def published_rows(
     """
     known = {(truth.quantity, truth.lag_frames): truth for truth in truths}
     rows = list(_key_rows(name, known, published))
+    rows += _ceiling_rows(name, world, known, published)
     rows += _null_rows(name, known, published)
     rows += _control_rows(name, world, published)
     rows += _linear_rows(name, world, known, published)
@@ -70,6 +71,25 @@ def _key_rows(
         if truth is not None:
             label = f"ratio {row['key']} (no key beats the exact predictor)"
             yield _compare_ratio(name, truth, label, row, loss_above=np.inf)
+
+
+def _ceiling_rows(
+    name: str, world: World, known: dict[tuple[str, int], Truth], published: Published
+) -> Iterator[CalibrationRow]:
+    """No key adds more to ridge than the exact conditional mean does, however little it adds.
+
+    Ridge has W x D weights to fit. What they cost it, p / N of what it leaves, a key may find.
+    """
+    for row in _registered(published, ["all"]):
+        truth = known.get(("added_ceiling", row["lag_frames"]))
+        if truth is not None:
+            weights = published.window_frames * world.num_dims
+            missed = weights / float(row["num_train_frames"]) * (1 - row["linear_r2"])
+            label = f"added {row['key']} (no key adds more than the exact mean)"
+            yield compare(
+                name, STRUCTURE, truth._replace(quantity=label), row["added"], row["added_se"],
+                loss_below=np.inf, loss_above=2 * missed + row["cost_of_fitting"],
+            )  # fmt: skip
 
 
 def _null_rows(

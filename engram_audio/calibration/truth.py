@@ -17,6 +17,10 @@ Quantities, all about delta unless the name says `position`; lag k is in frames:
 - `key_ratio`: variance ratio of the world's own hidden key, seen at t - k;
 - `key_ratio@slice`: the same inside a slice, refitted there;
 - `key_ratio_transfer`: the same on a new speaker, with values averaged over train speakers;
+- `linear_r2`: R^2 of the best linear predictor of delta on W frames of context, a mean over
+  dimensions;
+- `added_hidden_key`: what the world's own hidden key, seen at t - k, adds to that R^2;
+- `added_ceiling`: what the exact conditional mean adds to it: no key of any size can add more;
 - `symbol_information_nats`, `symbol_information_one_frame_nats`: what the whole past, or the last
   symbol alone, tells about the next symbol.
 """

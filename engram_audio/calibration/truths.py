@@ -21,7 +21,7 @@ FRESH = 0x7A17  # added to the world's seed: truths are measured on data that no
 MAGNITUDE_SAMPLES = 32
 
 
-class _Speakers:
+class Speakers:
     """Sums per speaker; `mean` and `ratio` return a value with its standard error."""
 
     def __init__(self, block: LatentBlock, targets: np.ndarray) -> None:
@@ -30,9 +30,11 @@ class _Speakers:
         self._count = np.bincount(self._number).astype(np.float64)
 
     def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of values [M] for each speaker."""
         return np.bincount(self._number, weights=values)
 
     def mean(self, values: np.ndarray) -> tuple[float, float]:
+        """Return the mean over targets and its standard error over speakers."""
         return self.ratio(self.sums(values), self._count)
 
     @staticmethod
@@ -96,7 +98,7 @@ def oracle_truths(
 def _at_lag(
     world: World, oracle: Oracle, block: LatentBlock, targets: np.ndarray, lag: int, space: Space
 ) -> list[Truth]:
-    speakers = _Speakers(block, targets)
+    speakers = Speakers(block, targets)
     suffix = "" if space == "delta" else "_position"
     try:
         given = oracle.log_density(block, targets, lag, space)
@@ -166,7 +168,7 @@ def _magnitude(
     actual = np.log(np.linalg.norm(values, axis=1))
     expected = np.log(np.linalg.norm(samples, axis=2)).mean(axis=0)
     residual = (actual - expected) ** 2 / (1 + 1 / MAGNITUDE_SAMPLES)
-    speakers = _Speakers(block, targets)
+    speakers = Speakers(block, targets)
     ratio, error = speakers.ratio(
         speakers.sums(residual), speakers.sums((actual - actual.mean()) ** 2)
     )
@@ -196,7 +198,7 @@ def hidden_key_truths(
     targets = targets_of(block, window_frames, max(lags_frames))
     values = block.frames[targets].astype(np.float64) - block.frames[targets - 1]
     values -= values.mean(axis=0)
-    speakers = _Speakers(block, targets)
+    speakers = Speakers(block, targets)
     truths = []
     for lag in lags_frames:
         _, cell = np.unique(key[targets - lag], return_inverse=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engram_audio.calibration.layout import EVAL, Speaker, WorldSize, speakers
+from engram_audio.calibration.layout import EVAL, Speaker, SpeakerSizes, WorldSize, speakers
 from engram_audio.calibration.oracle import Oracle
 from engram_audio.calibration.truth import Truth
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
@@ -70,14 +70,34 @@ class World(ABC):
 
     seed: int
     num_dims: int
+    speaker_sizes: SpeakerSizes = "equal"
+
+    @property
+    def is_mean_linear(self) -> bool:
+        """Whether E[delta | context] is linear in any context, so that no key adds to the mean."""
+        return False
 
     @abstractmethod
     def simulate_speaker(self, speaker: Speaker, generator: np.random.Generator) -> SpeakerFrames:
         """Draw one speaker's utterances."""
 
+    def edited(self, draw: Draw, generator: np.random.Generator) -> Draw:
+        """Return the draw after what passes between speakers: nothing in most worlds."""
+        del generator
+        return draw
+
     def oracle(self) -> Oracle | None:
         """Return the exact predictor, or None where there is none."""
         return None
+
+    def autocovariance(self, steps: int) -> np.ndarray | None:
+        """Return E[x_t x_{t-steps}'] about the mean, shape [D, D], or None when unknown."""
+        del steps
+        return None
+
+    def shared_oracle(self) -> Oracle | None:
+        """Return the predictor that knows what all speakers share, not what is one's own."""
+        return self.oracle()
 
     def delta_variance(self) -> np.ndarray | None:
         """Return the variance of each dimension of delta, shape [D], or None when unknown."""
@@ -119,7 +139,7 @@ def simulate(world: World, size: WorldSize, sample_seed: int | None = None) -> D
     """
     seed = world.seed if sample_seed is None else sample_seed
     blocks, hints, hidden = [], [], []
-    for speaker in speakers(size, seed):
+    for speaker in speakers(size, seed, world.speaker_sizes):
         part = world.simulate_speaker(speaker, named_generator(seed, "frames", speaker.speaker_id))
         energy = part.energy
         if energy is None:
@@ -139,11 +159,12 @@ def simulate(world: World, size: WorldSize, sample_seed: int | None = None) -> D
         )
         hints += [speaker.role] * len(names)
         hidden.append(part.hidden)
-    return Draw(
+    draw = Draw(
         block=concatenate_blocks(blocks),
         split_hint=np.array(hints, dtype=object),
         hidden={name: np.concatenate([part[name] for part in hidden]) for name in hidden[0]},
     )
+    return world.edited(draw, named_generator(seed, "edit"))
 
 
 def eval_block(draw: Draw) -> LatentBlock:

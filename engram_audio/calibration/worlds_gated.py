@@ -68,13 +68,14 @@ class GatedCycle(World):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SilentCycle(GatedCycle):
-    """The cycle is on in low-energy blocks, `low_fraction` of the frames on average.
+    """The cycle is on in utterances of low energy, `low_fraction` of each speaker's.
 
-    Blocks of both kinds have geometric lengths; energies of the two do not overlap.
+    Energies of the two kinds do not overlap, and no utterance changes its kind: with changes the
+    newest context frame of the speech slice may come just before a motif of known phase, and the
+    exact law then gains 1.1 nats there (blocks of 16 frames, 39 % low, lag 2).
     """
 
     low_fraction: float = 0.39
-    mean_low_frames: float = 16.0
     low_energy: float = 0.01
 
     @property
@@ -83,17 +84,10 @@ class SilentCycle(GatedCycle):
         return "speech"
 
     def gate(self, lengths: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """See `GatedCycle`: a two-state chain started from its stationary law."""
-        shape = (len(lengths), int(lengths.max()))
-        leave_low = 1 / self.mean_low_frames
-        leave_high = leave_low * self.low_fraction / (1 - self.low_fraction)
-        is_low = np.empty(shape, dtype=bool)
-        state = generator.random(shape[0]) < self.low_fraction
-        for frame in range(shape[1]):
-            is_low[:, frame] = state
-            leaves = generator.random(shape[0]) < np.where(state, leave_low, leave_high)
-            state = state ^ leaves
-        return is_low
+        """See `GatedCycle`; a speaker has at least one utterance of speech."""
+        count = int(self.low_fraction * len(lengths) + generator.random())
+        is_low = generator.permutation(len(lengths)) < min(count, len(lengths) - 1)
+        return np.repeat(is_low[:, None], lengths.max(), axis=1)
 
     def energy(self, is_on: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """See `GatedCycle`: uniform within a factor of two, so the two kinds never overlap."""

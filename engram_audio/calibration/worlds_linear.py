@@ -23,6 +23,11 @@ class Autoregression(World):
     num_dims: int = 16
     correlation: float = 0.0
 
+    @property
+    def is_mean_linear(self) -> bool:
+        """See `World`: jointly Gaussian."""
+        return True
+
     def simulate_speaker(self, speaker: Speaker, generator: np.random.Generator) -> SpeakerFrames:
         """See `World`."""
         model = StateSpace(*(np.eye(1) * value for value in self._scalars()))
@@ -44,6 +49,10 @@ class Autoregression(World):
         if space == "position" or lag_frames == 1:
             return 1 - a ** (2 * lag_frames)
         return (1 - a) ** 2 * (1 - a ** (2 * (lag_frames - 1))) + 1 - a**2
+
+    def autocovariance(self, steps: int) -> np.ndarray:
+        """See `World`."""
+        return self.correlation**steps * np.eye(self.num_dims)
 
     def delta_variance(self) -> np.ndarray:
         """See `World`."""
@@ -104,9 +113,18 @@ class LinearGaussian(World):
         """The matrices."""
         raise NotImplementedError
 
+    @property
+    def is_mean_linear(self) -> bool:
+        """See `World`: jointly Gaussian."""
+        return True
+
     def simulate_speaker(self, speaker: Speaker, generator: np.random.Generator) -> SpeakerFrames:
         """See `World`."""
         return SpeakerFrames(self.model.simulate(speaker.lengths, generator), {})
+
+    def autocovariance(self, steps: int) -> np.ndarray:
+        """See `World`."""
+        return self.model.autocovariance(steps)
 
     def oracle(self) -> Oracle:
         """See `World`."""

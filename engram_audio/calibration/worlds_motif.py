@@ -10,8 +10,8 @@ import functools
 
 import numpy as np
 
-from engram_audio.calibration.chains import Chain, cycle, forward_filter
-from engram_audio.calibration.layout import Speaker, ragged
+from engram_audio.calibration.chains import Chain, chain_autocovariance, cycle, forward_filter
+from engram_audio.calibration.layout import EVAL, TRAIN, Speaker, ragged
 from engram_audio.calibration.oracle import Oracle, Task
 from engram_audio.calibration.predictive import (
     MixturePredictive,
@@ -19,7 +19,7 @@ from engram_audio.calibration.predictive import (
     isotropic_log_densities,
 )
 from engram_audio.calibration.truth import Truth
-from engram_audio.calibration.world import SpeakerFrames, World
+from engram_audio.calibration.world import Draw, SpeakerFrames, World
 
 LOG_SD_BRACKET = (-12.0, 6.0)
 
@@ -46,13 +46,16 @@ class Motifs(World):
         """The phase chain."""
         return cycle(self.num_phases, self.jump_probability)
 
+    def _normal_prototypes(self, *names: str) -> np.ndarray:
+        shape = (self.num_phases, self.num_dims)
+        return self.generator("prototypes", *names).standard_normal(shape)
+
     def prototypes(self, speaker_id: str) -> np.ndarray:
         """Return a speaker's prototypes, shape [S, D]."""
-        shape = (self.num_phases, self.num_dims)
-        shared = self.generator("prototypes").standard_normal(shape)
+        shared = self._normal_prototypes()
         if self.shared_fraction == 1:
             return shared
-        own = self.generator("prototypes", speaker_id).standard_normal(shape)
+        own = self._normal_prototypes(speaker_id)
         return np.sqrt(self.shared_fraction) * shared + np.sqrt(1 - self.shared_fraction) * own
 
     def offset(self, speaker_id: str) -> np.ndarray:
@@ -104,6 +107,19 @@ class Motifs(World):
         hidden = {"phase": phase, "corrupted_phase": corrupted}
         return SpeakerFrames(frames + self.offset(speaker.speaker_id), hidden)
 
+    def autocovariance(self, steps: int) -> np.ndarray | None:
+        """See `World`; on average over speakers. None with offsets, which no frame can average."""
+        if self.speaker_offset_sd:
+            return None
+        noise = self.noise_sd**2 * np.eye(self.num_dims) if steps == 0 else 0
+        if self.shared_fraction == 1:
+            return chain_autocovariance(self.chain, self.prototypes(""), steps) + noise
+        # prototypes of an own kind agree with themselves only
+        own = np.trace(np.linalg.matrix_power(self.chain.matrix(), steps)) / self.num_phases
+        common = chain_autocovariance(self.chain, self._normal_prototypes(), steps)
+        own_part = (1 - self.shared_fraction) * own * np.eye(self.num_dims)
+        return self.shared_fraction * common + own_part + noise
+
     def delta_variance(self) -> np.ndarray:
         """See `World`."""
         return self.signal_variances(1)[1] + 2 * self.noise_sd**2
@@ -111,6 +127,20 @@ class Motifs(World):
     def oracle(self) -> Oracle:
         """See `World`; it knows each speaker's prototypes and offset."""
         return MotifOracle(self)
+
+    def shared_oracle(self) -> Oracle | None:
+        """See `World`: prototypes are the shared part, what is a speaker's own counts as noise.
+
+        A phase that comes twice within the context would tell a little of the speaker's prototype.
+        That is the speaker's own and is not used. Offsets can be learned from the context, which
+        this predictor cannot do, and without shared prototypes there is nothing to predict from.
+        """
+        if self.speaker_offset_sd or self.shared_fraction == 0:
+            return None
+        if self.shared_fraction == 1:
+            return self.oracle()
+        shared = np.sqrt(self.shared_fraction) * self._normal_prototypes()
+        return MotifOracle(self, shared, np.sqrt(self.noise_sd**2 + 1 - self.shared_fraction))
 
     def exact_truths(self, lags_frames: tuple[int, ...]) -> list[Truth]:
         """See `World`."""
@@ -129,14 +159,19 @@ class Motifs(World):
 class MotifOracle(Oracle):
     """Forward filter over the phase."""
 
-    def __init__(self, world: Motifs) -> None:
-        """Keep the world."""
-        self._world = world
+    def __init__(
+        self, world: Motifs, prototypes: np.ndarray | None = None, sd: float | None = None
+    ) -> None:
+        """Keep the world, and prototypes [S, D] with a noise that stand for every speaker's."""
+        self._world, self._prototypes = world, prototypes
+        self._sd = world.noise_sd if sd is None else sd
 
     def predict(self, task: Task) -> Predictive:
         """See `Oracle.predict`."""
         world = self._world
-        prototypes, sd = world.prototypes(task.speaker_id), world.noise_sd
+        prototypes, sd = self._prototypes, self._sd
+        if prototypes is None:
+            prototypes = world.prototypes(task.speaker_id)
         offset = world.offset(task.speaker_id)
         law = self._law(task, prototypes + offset)
         if task.space == "position" or task.lag_frames == 1:
@@ -155,8 +190,40 @@ class MotifOracle(Oracle):
         """Return the law of the phase at t - 1 given the context, shape [M, S]."""
         chain = self._world.chain
         if task.lag_frames is None:
-            return np.tile(chain.uniform(), (len(task.targets), 1))
-        sd = np.full(len(centres), self._world.noise_sd)
+            return np.tile(chain.stationary(), (len(task.targets), 1))
+        sd = np.full(len(centres), self._sd)
         scores = isotropic_log_densities(task.frames, centres, sd)
         laws = forward_filter(chain, scores, task.lengths)[task.newest()]
         return chain.advance(laws, task.lag_frames - 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NearCopies(Motifs):
+    """Motifs of each speaker's own; some eval utterances are slightly changed train utterances.
+
+    An eval utterance is with probability `copied_fraction` the beginning of a train utterance that
+    is at least as long, plus `change_sd` n. Nothing transfers, but copies look as if it did.
+    """
+
+    num_phases: int = 6
+    shared_fraction: float = 0.0
+    copied_fraction: float = 0.5
+    change_sd: float = 0.05
+
+    def edited(self, draw: Draw, generator: np.random.Generator) -> Draw:
+        """See `World`; the hidden array `is_copy` names the copied frames."""
+        block, frames = draw.block, draw.block.frames.copy()
+        phase, is_copy = draw.hidden["phase"].copy(), np.zeros(len(frames), dtype=bool)
+        lengths, sources = np.diff(block.offsets), np.flatnonzero(draw.split_hint == TRAIN)
+        for number in np.flatnonzero(draw.split_hint == EVAL):
+            long_enough = sources[lengths[sources] >= lengths[number]]
+            if not len(long_enough) or generator.random() >= self.copied_fraction:
+                continue
+            start = block.offsets[generator.choice(long_enough)]
+            own = slice(block.offsets[number], block.offsets[number + 1])
+            copied = slice(start, start + lengths[number])
+            noise = generator.standard_normal(frames[own].shape)
+            frames[own] = frames[copied] + self.change_sd * noise
+            phase[own], is_copy[own] = phase[copied], True
+        hidden = {**draw.hidden, "phase": phase, "is_copy": is_copy}
+        return draw._replace(block=block._replace(frames=frames), hidden=hidden)

@@ -43,6 +43,11 @@ class Spikes(World):
         """A, shape [D, D]."""
         return rotations(np.array(self.radii), np.array(self.angles_rad))
 
+    @property
+    def is_mean_linear(self) -> bool:
+        """See `World`: the whole state is observed."""
+        return True
+
     def simulate_speaker(self, speaker: Speaker, generator: np.random.Generator) -> SpeakerFrames:
         """See `World`; a burn-in reaches the stationary law, which has no simpler form."""
         lengths = speaker.lengths
@@ -64,6 +69,12 @@ class Spikes(World):
     def innovation_variance(self) -> float:
         """Var of one innovation, spikes included."""
         return 1 + self.probability * (self.scale**2 - 1)
+
+    def autocovariance(self, steps: int) -> np.ndarray:
+        """See `World`."""
+        stationary = solve_discrete_lyapunov(self.transition, np.eye(self.num_dims))
+        power = np.linalg.matrix_power(self.transition, steps)
+        return self.innovation_variance() * power @ stationary
 
     def delta_variance(self) -> np.ndarray:
         """See `World`."""

@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from engram_audio.calibration.chains import Chain, forward_filter
+from engram_audio.calibration.chains import Chain, chain_autocovariance, forward_filter
 from engram_audio.calibration.layout import Speaker, ragged
 from engram_audio.calibration.oracle import Oracle, Task
 from engram_audio.calibration.predictive import (
@@ -74,6 +74,12 @@ class SymbolTable(World):
         """Return the variance of each dimension of x, shape [D]; all symbols are equally likely."""
         return self.centres.var(axis=0) + self.noise_sd**2
 
+    def autocovariance(self, steps: int) -> np.ndarray:
+        """See `World`."""
+        centres = np.repeat(self.centres, self.num_residues, axis=0)
+        noise = self.noise_sd**2 * np.eye(self.num_dims) if steps == 0 else 0
+        return chain_autocovariance(self.chain, centres, steps) + noise
+
     def delta_variance(self) -> np.ndarray:
         """See `World`."""
         following = self.centres[self.chain.successor // self.num_residues]
@@ -132,7 +138,7 @@ class TableOracle(Oracle):
             raise NotImplementedError("delta of a table has an exact law at lag 1 only")
         sd = np.full(world.num_symbols, world.noise_sd)
         if task.lag_frames is None:
-            law = np.tile(chain.uniform(), (len(task.targets), 1))
+            law = np.tile(chain.stationary(), (len(task.targets), 1))
         else:
             scores = isotropic_log_densities(task.frames, world.centres, sd)
             scores = np.repeat(scores, world.num_residues, axis=1)

@@ -94,6 +94,13 @@ class PhaseWalk(World):
         second = parts.weight @ (parts.centre**2 + parts.sd[:, None] ** 2) / self.num_phases
         return second - self.delta_mean() ** 2
 
+    def delta_covariance(self) -> np.ndarray:
+        """Return the covariance of a step, shape [D, D]."""
+        parts, mean = self.components, self.delta_mean()
+        weight = parts.weight / self.num_phases
+        second = (parts.centre * weight[:, None]).T @ parts.centre
+        return second + weight @ parts.sd**2 * np.eye(self.num_dims) - np.outer(mean, mean)
+
     def delta_mean(self) -> np.ndarray:
         """See `World`; only `Direction` moves on average."""
         return self.components.weight @ self.components.centre / self.num_phases
@@ -138,7 +145,7 @@ class WalkOracle(Oracle):
             raise NotImplementedError("a walk is predicted in delta space")
         world, parts = self._world, self._world.components
         if task.lag_frames is None:
-            law = np.tile(world.chain.uniform(), (len(task.targets), 1))
+            law = np.tile(world.chain.stationary(), (len(task.targets), 1))
         else:
             law = world.chain.advance(self.phase_laws(task)[task.newest()], task.lag_frames)
         return MixturePredictive(law[:, parts.phase] * parts.weight, parts.centre, parts.sd)
@@ -164,6 +171,11 @@ class ScaleWalk(PhaseWalk):
 
     num_dims: int = 16
     scales: tuple[float, ...] = (1.0,)
+
+    @property
+    def is_mean_linear(self) -> bool:
+        """See `World`: steps are independent."""
+        return True
 
     @functools.cached_property
     def components(self) -> Components:
@@ -206,6 +218,11 @@ class Drift(PhaseWalk):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bimodal(Drift):
     """d_t = +- speed v_phase + n with a fair sign: structure without a mean."""
+
+    @property
+    def is_mean_linear(self) -> bool:
+        """See `World`: signs are fair."""
+        return True
 
     @functools.cached_property
     def components(self) -> Components:
@@ -260,6 +277,11 @@ class Magnitude(PhaseWalk):
     num_phases: int = 8
     smallest: float = 0.3
     largest: float = 3.0
+
+    @property
+    def is_mean_linear(self) -> bool:
+        """See `World`: steps have no mean."""
+        return True
 
     @functools.cached_property
     def components(self) -> Components:

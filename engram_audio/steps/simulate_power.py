@@ -1,4 +1,4 @@
-"""Simulate studies around the threshold: error rates of the gate, coverage of intervals."""
+"""Simulate studies on the gate's boundaries: error rates of the gate, coverage of intervals."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from engram_audio.calibration.config import PowerSection
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.structure.config import DecisionSection
-from engram_audio.trust.power import coverage_rows, power_rows
+from engram_audio.trust.error_rates import rate_rows
 
 
 class Files(StepFiles):
@@ -15,22 +15,15 @@ class Files(StepFiles):
     decision_section: Frozen[DecisionSection]
     statistics_section: Frozen[StatisticsSection]
     power: Output
-    coverage: Output
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read three sections; write two tables."""
+    """Read three sections; write one table."""
     files = Files.parse(argv)
-    manifest = files.manifest(files.section.seed)
-    power = power_rows(
+    rates = rate_rows(
         files.section, files.decision_section.operative_gate, files.statistics_section.confidence
     )
-    write_table(files.power, pd.DataFrame(power), manifest)
-    write_table(
-        files.coverage,
-        pd.DataFrame(coverage_rows(files.section, files.statistics_section)),
-        manifest,
-    )
+    write_table(files.power, pd.DataFrame(rates), files.manifest(files.section.seed))
 
 
 if __name__ == "__main__":

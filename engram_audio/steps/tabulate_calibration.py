@@ -14,13 +14,13 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
-from engram_audio.structure.beside import Beside
 from engram_audio.structure.columns import LINEAR, STRUCTURE
 from engram_audio.structure.config import DecisionSection, StructureSection
 from engram_audio.structure.decision import decide_all
 from engram_audio.trust import tables
 from engram_audio.trust.columns import CALIBRATION
-from engram_audio.trust.power import CoverageRow, PowerRow
+from engram_audio.trust.error_rates import RateRow
+from engram_audio.trust.known import beside_worlds
 
 LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ class Files(StepFiles):
     decision_section: Frozen[DecisionSection]
     statistics_section: Frozen[StatisticsSection]
     power: Path
-    coverage: Path
     sabotage: Path
     structure: list[Path]
     linear: list[Path]
@@ -67,19 +66,16 @@ def main(argv: list[str] | None = None) -> None:
         )  # fmt: skip
         rows += published_rows(name, make_world(name, worlds.seed), truths.get(name, []), published)
     decided = decide_all(
-        structure, linear, decision, files.statistics_section.confidence, Beside({}, {})
-    )
-    power = [
-        PowerRow(*row) for row in read_table(files.power, PowerRow._fields).itertuples(index=False)
+        structure, linear, decision, files.statistics_section.confidence,
+        beside_worlds(worlds.names, decision.slices),
+    )  # fmt: skip
+    rates = [
+        RateRow(*row) for row in read_table(files.power, RateRow._fields).itertuples(index=False)
     ]
-    covered = [
-        CoverageRow(*row)
-        for row in read_table(files.coverage, CoverageRow._fields).itertuples(index=False)
-    ]
-    verdicts = tables.world_verdicts(decided)
-    table = tables.calibration_table(rows, verdicts, power, covered, files.power_section)
+    verdicts = tables.world_verdicts(decided, worlds.keys)
+    table = tables.calibration_table(rows, verdicts, rates, files.power_section)
     matrix = tables.sabotage_matrix(read_table(files.sabotage, tables.SABOTAGE_COLUMNS))
-    document = tables.calibration_document(table, matrix, power, covered)
+    document = tables.calibration_document(table, matrix, rates)
     LOG.info("%d of %d rows fail", document["num_failing"], document["num_rows"])
     write_csv(files.table, table, CALIBRATION, files.manifest())
     write_json(files.document, {**document, "manifest": files.manifest(worlds.seed)})

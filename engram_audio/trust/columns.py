@@ -7,7 +7,7 @@ CALIBRATION = Table(
     "comparison of something measured with something known",
     (
         Column("kind", "`number`, `verdict`, `error rate` or `coverage`.", is_text=True),
-        Column("world", "The planted world. For rates and coverage: the number of speakers.",
+        Column("world", "The planted world. For rates and coverage: who is heard.",
                title="World", is_text=True),
         Column("stage", "Which code measured. `hidden key` and `injected oracle` are metrics fed "
                "with the truth, `structure`, `linear` and `surrogates` are fits.", title="Stage",
@@ -19,8 +19,8 @@ CALIBRATION = Table(
         Column("truth_error", "Standard error of the known value, 0 for closed forms.",
                title="± of it"),
         Column("measured", "Measured value.", title="Measured"),
-        Column("measured_error", "Standard error over speakers. Binomial at the limit for rates "
-               "and coverage.", title="± of it"),
+        Column("measured_error", "Standard error over speakers. Over fits for rates and "
+               "coverage.", title="± of it"),
         Column("tolerance_below", "How far below the truth it may lie: 3 combined standard errors "
                "and stated finite-sample losses. Empty: no bound on this side.",
                title="May lie below by"),

@@ -1,147 +1,17 @@
-"""Planted bugs: each replaces one function of the real code, and a calibration row must notice.
+"""Planted bugs against probes: a row that passes in the honest instrument must fail.
 
-They exist inside `planted_bug` only; nothing in the workflow but the sabotage step switches them
-on. A row that no bug moves measures nothing; a bug that no row notices could be in the code today.
+A row that no bug moves measures nothing; a bug that no row notices could be in the code today. Each
+bug is looked for by the probes that `bugs` names for it, which see its damage at least cost.
 """
 
-import contextlib
-import importlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from engram_audio.calibration.config import SabotageSection
-from engram_audio.calibration.layout import WorldSize
-from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
-from engram_audio.calibration.world import simulate
 from engram_audio.structure.config import KMeansQuantizer, PcaKeys, TargetOracleKeys
-from engram_audio.structure.targets import EVAL, TRAIN
-from engram_audio.trust.measurement import (
-    Analysis,
-    Planted,
-    closed_forms,
-    measure,
-    measure_hidden_key,
-)
-
-WORLDS = ("iid", "var1", "type2", "type1")  # closed forms, one for each kind of answer
-# Hidden key alone, so wide that a speaker's sum of squares (frames x D) passes 65,504, the largest
-# number in half precision.
-WIDE_WORLD, WIDE_DIMS = "type2", 256
-NO_BUG = "none"
-
-Function = Callable[..., Any]
-
-
-class Bug(NamedTuple):
-    """One planted bug.
-
-    Attributes:
-        target: Dotted path of the function (or `module.Class.method`) that is replaced.
-        replace: Makes the wrong function from the right one.
-        words: What is wrong, in words.
-    """
-
-    target: str
-    replace: Callable[[Function], Function]
-    words: str
-
-
-def _off_by_one_lag(right: Function) -> Function:
-    def wrong(targets: np.ndarray, lag_frames: int, window_frames: int) -> np.ndarray:
-        return right(targets, lag_frames - 1, window_frames)
-
-    return wrong
-
-
-def _target_leaked(right: Function) -> Function:
-    def wrong(
-        frames: np.ndarray, targets: np.ndarray, lag_frames: int, components: np.ndarray
-    ) -> np.ndarray:
-        own = right(frames, targets, lag_frames, components)
-        return own + (right(frames, targets, 0, components) - right(frames, targets, 1, components))
-
-    return wrong
-
-
-def _fitted_on(parts: Sequence[int]) -> Callable[[Function], Function]:
-    """Return a bug that fits cells on some parts instead of on train."""
-
-    def replace(right: Function) -> Function:
-        del right
-
-        def wrong(part: np.ndarray) -> np.ndarray:
-            return np.isin(part, parts)
-
-        return wrong
-
-    return replace
-
-
-def _shuffled_labels(right: Function) -> Function:
-    def wrong(cells: np.ndarray, part: np.ndarray, *others: Any) -> Any:
-        return right(np.random.default_rng(0).permutation(cells), part, *others)
-
-    return wrong
-
-
-def _float16_sums(right: Function) -> Function:
-    """Every sum is kept in half precision, frame by frame."""
-    del right
-
-    def wrong(total: np.ndarray, values: np.ndarray, codes: np.ndarray) -> None:
-        half = total.astype(np.float16)
-        with np.errstate(over="ignore"):
-            np.add.at(half, codes, values.astype(np.float16))
-        total[:] = half
-
-    return wrong
-
-
-BUGS: dict[str, Bug] = {
-    "off_by_one_lag": Bug(
-        "engram_audio.windows.context_start", _off_by_one_lag, "contexts end one frame too late"
-    ),
-    "eval_means": Bug(
-        "engram_audio.structure.scoring.is_fitted", _fitted_on([EVAL]),
-        "eval is scored with its own cell means",
-    ),
-    "fit_on_all_speakers": Bug(
-        "engram_audio.structure.scoring.is_fitted", _fitted_on([TRAIN, EVAL]),
-        "cell means are fitted on train and eval speakers together",
-    ),
-    "target_in_context": Bug(
-        "engram_audio.windows.project_contexts", _target_leaked,
-        "the target's own step is added to the context",
-    ),
-    "shuffled_labels": Bug(
-        "engram_audio.structure.cells.make_labeling", _shuffled_labels,
-        "labels lose their frames",
-    ),
-    "float16_sums": Bug(
-        "engram_audio.structure.speaker_sums.add_grouped", _float16_sums,
-        "squared errors are summed in half precision",
-    ),
-}  # fmt: skip
-
-
-@contextlib.contextmanager
-def planted_bug(name: str) -> Iterator[None]:
-    """Replace one function of the real code while the block runs; `none` replaces nothing."""
-    if name == NO_BUG:
-        yield
-        return
-    bug = BUGS[name]
-    module_name, _, attribute = bug.target.rpartition(".")
-    module = importlib.import_module(module_name)
-    right = getattr(module, attribute)
-    setattr(module, attribute, bug.replace(right))
-    try:
-        yield
-    finally:
-        setattr(module, attribute, right)
+from engram_audio.trust.bugs import BUGS, NO_BUG, planted_bug
+from engram_audio.trust.measurement import Analysis
+from engram_audio.trust.probes import make_probes
 
 
 class SabotageRow(NamedTuple):
@@ -183,24 +53,11 @@ def sabotage_analysis(analysis: Analysis, codebook_size: int) -> Analysis:
 
 
 def sabotage_rows(section: SabotageSection, analysis: Analysis) -> list[SabotageRow]:
-    """Measure every world under no bug and under each bug."""
-    small = sabotage_analysis(analysis, section.codebook_size)
-    worlds = [_plant(name, section, small) for name in WORLDS]
-    wide = _plant(WIDE_WORLD, section, small, num_dims=WIDE_DIMS)
-    wide = wide._replace(name=f"{WIDE_WORLD}, D = {WIDE_DIMS}")
+    """Let every probe look at the honest instrument, and at each bug that is its own."""
+    probes = make_probes(section, sabotage_analysis(analysis, section.codebook_size))
     rows: list[SabotageRow] = []
     for bug in (NO_BUG, *BUGS):
-        for planted in worlds:
+        for name in probes if bug == NO_BUG else BUGS[bug].probes:
             with planted_bug(bug):
-                rows += [SabotageRow(bug, row) for row in measure(planted, small)]
-        with planted_bug(bug):
-            rows += [SabotageRow(bug, row) for row in measure_hidden_key(wide, small)]
+                rows += [SabotageRow(bug, row) for row in probes[name]()]
     return rows
-
-
-def _plant(name: str, section: SabotageSection, analysis: Analysis, **parameters: int) -> Planted:
-    size = WorldSize(
-        section.num_train_speakers, section.num_eval_speakers, section.num_utterances_per_speaker
-    )
-    world = make_world(name, section.seed, **parameters)
-    return closed_forms(name, world, simulate(world, size), analysis.section.lags_frames)

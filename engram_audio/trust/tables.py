@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.calibration.answers import expected_word
 from engram_audio.calibration.config import WORLD_PREFIX, PowerSection
-from engram_audio.calibration.registry import WORLDS
-from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.calibration.rows import STANDARD_ERRORS, CalibrationRow
 from engram_audio.calibration.truth import Truth
 from engram_audio.structure.decision import Decided
+from engram_audio.trust.bugs import BUGS, NO_BUG
 from engram_audio.trust.columns import CALIBRATION
-from engram_audio.trust.power import CoverageRow, PowerRow
-from engram_audio.trust.sabotage import BUGS, NO_BUG, SabotageRow
+from engram_audio.trust.error_rates import NOMINAL, UNCLAIMED, RateRow
+from engram_audio.trust.sabotage import SabotageRow
 
 SABOTAGE_COLUMNS = ("bug", *CalibrationRow._fields)
 TRUTH_COLUMNS = ("world", *Truth._fields)
-RELEVANT_INTERVALS = ("speaker_t",)  # what decides; the others are shown beside it
 
 
 class Verdict(NamedTuple):
@@ -26,24 +26,24 @@ class Verdict(NamedTuple):
 
     Attributes:
         world: Name of the world.
-        expected: Verdicts of a correct gate.
+        expected: The word of a correct gate.
         given: What the gate said.
-        passes: Whether it is one of them.
+        passes: Whether it is the same.
     """
 
     world: str
-    expected: tuple[str, ...]
+    expected: str
     given: str
     passes: bool
 
 
-def world_verdicts(decided: Mapping[str, Decided]) -> list[Verdict]:
-    """Compare each calibration world's verdict with the known one, by name of the world."""
+def world_verdicts(decided: Mapping[str, Decided], keys: Sequence[str]) -> list[Verdict]:
+    """Compare each calibration world's word with the one that is right for these keys."""
     rows = []
     for representation, one in sorted(decided.items()):
         name = representation.removeprefix(WORLD_PREFIX)
-        expected = WORLDS[name].structure
-        rows.append(Verdict(name, expected, one.verdict, one.verdict in expected))
+        expected = expected_word(name, keys)
+        rows.append(Verdict(name, expected, one.verdict, one.verdict == expected))
     return rows
 
 
@@ -82,8 +82,7 @@ def sabotage_frame(rows: Iterable[SabotageRow]) -> pd.DataFrame:
 def calibration_table(
     rows: Sequence[CalibrationRow],
     verdicts: Sequence[Verdict],
-    power: Sequence[PowerRow],
-    coverage: Sequence[CoverageRow],
+    rates: Sequence[RateRow],
     limits: PowerSection,
 ) -> pd.DataFrame:
     """Return calibration.csv: measured worlds, verdicts, error rates and coverage, one row each.
@@ -92,8 +91,7 @@ def calibration_table(
     """
     parts = [{"kind": "number", **row._asdict()} for row in rows]
     parts += [_verdict_record(row) for row in verdicts]
-    parts += [_power_record(row, limits) for row in power if row.effect == 0]
-    parts += [_coverage_record(row, limits) for row in coverage]
+    parts += [_rate_record(row, limits) for row in rates]
     table = pd.DataFrame(parts, columns=CALIBRATION.names())
     return table.replace([np.inf, -np.inf], np.nan)
 
@@ -101,36 +99,39 @@ def calibration_table(
 def _verdict_record(row: Verdict) -> dict[str, Any]:
     return {
         "kind": "verdict", "world": row.world, "stage": "decision", "quantity": "verdict",
-        "expected": " or ".join(row.expected), "given": row.given, "passes": row.passes,
+        "expected": row.expected, "given": row.given, "passes": row.passes,
     }  # fmt: skip
 
 
-def _power_record(row: PowerRow, limits: PowerSection) -> dict[str, Any]:
-    """At the threshold PROCEED is false; 3 binomial errors above the limit are sampling."""
-    maximum = limits.maximum_false_proceed
-    error = math.sqrt(maximum * (1 - maximum) / row.num_studies)
-    return {
-        "kind": "error rate", "world": f"{row.num_speakers} speakers", "stage": "gate",
-        "quantity": "false PROCEED at the threshold", "truth": maximum, "measured": row.proceed,
-        "measured_error": error, "tolerance_above": 3 * error,
-        "passes": row.proceed <= maximum + 3 * error,
-    }  # fmt: skip
-
-
-def _coverage_record(row: CoverageRow, limits: PowerSection) -> dict[str, Any]:
-    low, high = limits.minimum_coverage, limits.maximum_coverage
+def _rate_record(row: RateRow, limits: PowerSection) -> dict[str, Any]:
+    """Judge a rate: an error above the nominal one, or a coverage off its band, is no sampling."""
+    if row.kind == "coverage":
+        return _coverage_record(row, limits)
     record = {
-        "kind": "coverage", "world": f"{row.num_speakers} speakers", "stage": row.interval,
-        "quantity": "coverage", "truth": row.nominal, "measured": row.coverage,
-        "measured_error": row.standard_error, "tolerance_below": row.nominal - low,
-        "tolerance_above": high - row.nominal,
+        "kind": "error rate", "world": row.layout, "stage": "gate",
+        "quantity": f"{row.kind} where {row.row} stands on its boundary", "truth": NOMINAL,
+        "measured": row.rate, "measured_error": row.monte_carlo_error,
     }  # fmt: skip
-    is_claimed = row.interval in RELEVANT_INTERVALS
+    if row.kind == "INVALID":  # dominated speakers: no word may be given at all
+        return {**record, "truth": None, "expected": "shown beside, not claimed"}
+    above = STANDARD_ERRORS * row.monte_carlo_error
+    return {**record, "tolerance_above": above, "passes": row.rate <= NOMINAL + above}
+
+
+def _coverage_record(row: RateRow, limits: PowerSection) -> dict[str, Any]:
+    low, high = limits.minimum_coverage, limits.maximum_coverage
+    sampling = STANDARD_ERRORS * row.monte_carlo_error
+    record = {
+        "kind": "coverage", "world": row.layout, "stage": "intervals", "quantity": row.row,
+        "truth": 1 - 2 * NOMINAL, "measured": row.rate, "measured_error": row.monte_carlo_error,
+    }  # fmt: skip
+    if row.layout in UNCLAIMED:
+        return {**record, "expected": "INVALID by rule, not claimed"}
     return {
-        **record,
-        "passes": low <= row.coverage <= high if is_claimed else None,
-        "expected": "" if is_claimed else "shown beside, not claimed",
-    }
+        **record, "tolerance_below": 1 - 2 * NOMINAL - low + sampling,
+        "tolerance_above": high - 1 + 2 * NOMINAL + sampling,
+        "passes": low - sampling <= row.rate <= high + sampling,
+    }  # fmt: skip
 
 
 def row_name(row: Mapping[Any, Any]) -> str:
@@ -169,8 +170,7 @@ def sabotage_matrix(table: pd.DataFrame) -> dict[str, Any]:
 def calibration_document(
     table: pd.DataFrame,
     matrix: dict[str, Any],
-    power: Sequence[PowerRow],
-    coverage: Sequence[CoverageRow],
+    rates: Sequence[RateRow],
 ) -> dict[str, Any]:
     """Return calibration.json without its manifest."""
     judged = table.loc[table["passes"].notna()]
@@ -185,8 +185,7 @@ def calibration_document(
         "num_bugs": len(bugs),
         "bugs_missed": missed,
         "rows": [_plain(row) for row in table.to_dict("records")],
-        "power": [_plain(row._asdict()) for row in power],
-        "coverage": [_plain(row._asdict()) for row in coverage],
+        "rates": [_plain(row._asdict()) for row in rates],
         "sabotage": matrix,
     }
 

@@ -10,6 +10,8 @@ from engram_audio.config import parse_config
 from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.latents.block import LatentBlock
 from engram_audio.structure.material import Material, prepare
+from engram_audio.trust.bugs import BUGS
+from engram_audio.trust.error_rates import RateRow, rate_rows
 from engram_audio.trust.hidden_key import hidden_key_of
 from engram_audio.trust.measurement import (
     Analysis,
@@ -20,15 +22,15 @@ from engram_audio.trust.measurement import (
     parts_of,
 )
 from engram_audio.trust.oracle_rows import oracle_rows
-from engram_audio.trust.power import coverage_rows, power_rows
-from engram_audio.trust.sabotage import BUGS, sabotage_analysis, sabotage_rows
+from engram_audio.trust.sabotage import sabotage_analysis, sabotage_rows
 from engram_audio.trust.tables import sabotage_frame, sabotage_matrix
 from tests import studies
 
 CONFIG = parse_config(studies.study("demo"))
 EVALUATION = studies.section_of(CONFIG, PredictionEvaluationSection)
 ANALYSIS = Analysis(
-    studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG), CONFIG.decision.keys,
+    studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG),
+    CONFIG.calibration.worlds.keys,
     CONFIG.decision.lag_frames, CONFIG.statistics,
 )  # fmt: skip
 SMALL = sabotage_analysis(ANALYSIS, 16)
@@ -48,29 +50,43 @@ def test_every_planted_bug_is_caught(matrix: dict, bug: str):
     assert matrix["bugs"][bug]["caught_by"]
 
 
-def test_false_proceed_at_the_threshold_is_rare_and_effects_are_found():
-    """Two-sided 95 %: 2.5 % at most; 400 studies, binomial error .0078, three of them."""
-    section = CONFIG.calibration.power.model_copy(
-        update={"num_speakers": (51,), "num_studies": 400, "effects": (-0.02, 0.0, 0.05)}
-    )
-    rows = {row.effect: row for row in power_rows(section, CONFIG.decision.operative_gate, 0.95)}
-    assert rows[0.0].proceed <= 0.025 + 3 * 0.0078
-    assert rows[0.0].stop <= 0.025 + 3 * 0.0078
-    assert rows[-0.02].proceed == 0 and rows[-0.02].stop > 0.5
-    assert rows[0.05].stop == 0 and rows[0.05].proceed > 0.5
+@pytest.fixture(scope="module")
+def rates() -> list[RateRow]:
+    return rate_rows(CONFIG.calibration.power, CONFIG.decision.operative_gate, 0.95)
 
 
-def test_speaker_intervals_cover_and_frame_intervals_do_not():
-    """A frame interval is 1 / sqrt(11) as long as it should be.
+def test_no_word_is_false_more_often_than_it_may_be(rates: list[RateRow]):
+    """One-sided 2.5 % within three Monte-Carlo errors, in every layout, on every boundary."""
+    wrong = [row for row in rates if row.kind.startswith("false")]
+    assert len(wrong) == 25
+    assert not [row for row in wrong if row.rate > 0.025 + 3 * row.monte_carlo_error]
 
-    4,000 studies: binomial error .0034. Design effect 1 + n (tau / sigma)^2 = 11 at n = 1,000, so a
-    nominal 1.96 is .59 true standard errors: coverage near .44.
-    """
-    section = CONFIG.calibration.power.model_copy(update={"num_speakers": (51,)})
-    found = {row.interval: row.coverage for row in coverage_rows(section, CONFIG.statistics)}
-    assert 0.93 < found["speaker_t"] < 0.97
-    assert 0.92 < found["speaker_bootstrap"] < 0.97
-    assert 0.3 < found["frame"] < 0.6
+
+def test_one_speaker_with_half_of_all_frames_is_invalid_by_rule(rates: list[RateRow]):
+    """n_eff is about 4, below 5 but in one study of a hundred: hardly any word but INVALID."""
+    found = {row.layout: row.rate for row in rates if row.kind == "INVALID"}
+    assert found["one with half"] > 0.95
+    assert max(rate for layout, rate in found.items() if layout != "one with half") < 0.05
+
+
+def test_intervals_cover_what_they_say(rates: list[RateRow]):
+    """.93 to .97 and three Monte-Carlo errors; dominated speakers are not claimed."""
+    covered = [row for row in rates if row.kind == "coverage" and row.layout != "one with half"]
+    assert len(covered) == 8
+    for row in covered:
+        assert 0.93 - 3 * row.monte_carlo_error < row.rate < 0.97 + 3 * row.monte_carlo_error, row
+
+
+@pytest.mark.slow
+def test_error_rates_of_two_thousand_studies_a_cell():
+    """As above at 2,000 studies; about two CPU-minutes."""
+    section = CONFIG.calibration.power.model_copy(update={"num_studies": 2000})
+    rows = rate_rows(section, CONFIG.decision.operative_gate, 0.95)
+    for row in rows:
+        if row.kind.startswith("false"):
+            assert row.rate <= 0.025 + 3 * row.monte_carlo_error, row
+        elif row.kind == "coverage" and row.layout != "one with half":
+            assert 0.93 - row.monte_carlo_error < row.rate < 0.97 + row.monte_carlo_error, row
 
 
 HELD_OUT = {

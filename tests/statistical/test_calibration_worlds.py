@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engram_audio.calibration.answers import expected_word
+from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.calibration.published import Published, published_rows
-from engram_audio.calibration.registry import WORLDS, make_world
+from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.calibration.tables import FRAME_RATE_HZ
 from engram_audio.calibration.world import Draw, simulate
@@ -28,8 +30,9 @@ from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import Material, prepare
 from engram_audio.structure.side_tables import linear_rows
-from engram_audio.structure.structure_table import Unit, analyse, structure_rows
+from engram_audio.structure.structure_table import analyse, structure_rows
 from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
+from engram_audio.trust.known import beside_worlds
 from engram_audio.trust.measurement import all_truths, parts_of
 from engram_audio.trust.oracle_rows import oracle_rows
 from tests import studies
@@ -83,8 +86,7 @@ def calibrate(name: str, size: WorldSize = SIZE) -> tuple[list[CalibrationRow], 
     material = _prepared(draw.block, part_of)
     base, linear = _analysed(material)
     twin, _ = _analysed(_prepared(_linear_twin(draw, part_of), part_of))
-    unit = Unit(FRAME_RATE_HZ, world.num_dims)
-    table = structure_rows(base, {"var": twin}, linear, unit, CONFIG.statistics, name)
+    table = structure_rows(base, {"var": twin}, linear, FRAME_RATE_HZ, CONFIG.statistics.confidence)
     published = Published(
         table,
         linear,
@@ -105,9 +107,15 @@ def calibrate(name: str, size: WorldSize = SIZE) -> tuple[list[CalibrationRow], 
         linear.assign(**names),
         DECISION,
         CONFIG.statistics.confidence,
-        Beside({}, {}),
+        _beside(name),
     )
     return rows, decided[name]
+
+
+def _beside(name: str) -> Beside:
+    known = beside_worlds([name], DECISION.slices)
+    own = WORLD_PREFIX + name
+    return Beside({name: known.heads[own]}, {name: known.sources[own]})
 
 
 @pytest.mark.slow
@@ -117,4 +125,5 @@ def test_every_world_reads_its_known_answers(name: str):
     rows, decided = calibrate(name)
     failing = [row for row in rows if not row.passes]
     assert not failing, pd.DataFrame(failing).to_string()
-    assert decided.verdict in WORLDS[name].structure, decided.sentence
+    keys = CONFIG.calibration.worlds.keys
+    assert decided.verdict == expected_word(name, keys), decided.sentence

@@ -9,11 +9,13 @@ import pytest
 from engram_audio.calibration.published import Published, published_rows
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.calibration.truth import Truth
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.plan import Plan
-from engram_audio.trust import sabotage
-from engram_audio.trust.power import CoverageRow, PowerRow
+from engram_audio.trust.bugs import BUGS, NO_BUG, owner_of, planted_bug
+from engram_audio.trust.error_rates import RateRow
+from engram_audio.trust.sabotage import SabotageRow
 from engram_audio.trust.tables import (
     Verdict,
     calibration_document,
@@ -77,7 +79,7 @@ def published(ratio: float, slice_name: str = "all", lag: int = 2, added: float 
         "lag_frames": lag, "ratio": ratio * 1.002, "explained": 1 - ratio, "explained_se": 0.001,
         "control_permuted": 0.0, "control_permuted_se": 0.001, "control_swapped": 0.0,
         "control_swapped_se": 0.001, "added": added, "added_se": 0.001, "added_var": np.nan,
-        "cost_of_fitting": 0.002, "attainable": 0.5, "num_train_frames": 9000,
+        "cost_of_fitting": 0.002, "attainable": 0.5, "num_train_frames": 9000, "linear_r2": 0.0,
     }  # fmt: skip
     linear = pd.DataFrame(
         columns=["model", "lag_frames", "slice", "part", "r2", "r2_se"], dtype=object
@@ -92,6 +94,15 @@ def test_white_noise_at_lag_two_has_ratio_one(ratio: float, passes: bool):
     rows = published_rows("iid", world, world.exact_truths((1, 2)), published(ratio))
     null = [row for row in rows if "nothing to know" in row.quantity]
     assert [row.passes for row in null] == [passes]
+
+
+@pytest.mark.parametrize(("added", "passes"), [(-0.3, True), (0.01, True), (0.04, False)])
+def test_no_key_adds_more_than_the_exact_mean(added: float, passes: bool):
+    """White noise: at most 0, 3 errors of .001, .002 of cost and twice 128 / 9000 of ridge's."""
+    world, truth = make_world("iid", 0), [Truth("added_ceiling", 2, 0.0)]
+    rows = published_rows("iid", world, truth, published(1.0, added=added))
+    bound = [row for row in rows if "exact mean" in row.quantity]
+    assert [row.passes for row in bound] == [passes]
 
 
 @pytest.mark.parametrize(("ratio", "passes"), [(0.7, True), (0.62, True), (0.59, False)])
@@ -124,31 +135,31 @@ def test_a_linear_world_lets_no_key_add(added: float, passes: bool):
 ROW = CalibrationRow("iid", "structure", "ratio", 2, 1.0, 0.0, 1.0, 0.001, 0.003, np.inf, True)
 
 
-def document(rows=(ROW,), verdict=True, coverage=0.95, caught=True):
+def document(rows=(ROW,), verdict=True, coverage=0.95, caught=True, rate=0.02):
     limits = parse_config(demo()).calibration.power
-    power = [PowerRow(51, 0.0, 500, 0.02, 0.02, 0.96, 0.006)]
-    covered = [
-        CoverageRow(51, "speaker_t", 0.95, coverage, 0.003, 4000),
-        CoverageRow(51, "frame", 0.95, 0.4, 0.003, 4000),
+    rates = [
+        RateRow("equal", "added fraction", "false PROCEED", rate, 0.004, 2000),
+        RateRow("equal", "added fraction", "coverage", coverage, 0.005, 2000),
+        RateRow("one with half", "added fraction", "INVALID", 1.0, 0.004, 2000),
+        RateRow("one with half", "added fraction", "coverage", 0.6, 0.005, 2000),
     ]
-    table = calibration_table(
-        rows, [Verdict("iid", ("STOP",), "STOP", verdict)], power, covered, limits
-    )
-    under = [sabotage.SabotageRow(sabotage.NO_BUG, ROW)]
-    under += [sabotage.SabotageRow(bug, ROW._replace(passes=not caught)) for bug in sabotage.BUGS]
+    table = calibration_table(rows, [Verdict("iid", "STOP", "STOP", verdict)], rates, limits)
+    under = [SabotageRow(NO_BUG, ROW)]
+    under += [SabotageRow(bug, ROW._replace(passes=not caught)) for bug in BUGS]
     frame = pd.DataFrame([{"bug": one.bug, **one.row._asdict()} for one in under])
-    return calibration_document(table, sabotage_matrix(frame), power, covered)
+    return calibration_document(table, sabotage_matrix(frame), rates)
 
 
 def test_trust_needs_every_row_every_verdict_coverage_and_every_bug():
-    """One failure anywhere takes the badge away; frame intervals are shown, not claimed."""
+    """One failure anywhere takes the badge away; what is INVALID by rule is shown, not claimed."""
     assert document()["is_trusted"]
-    assert document()["num_rows"] == 4, "number, verdict, error rate, coverage of speaker_t"
+    assert document()["num_rows"] == 4, "number, verdict, error rate, coverage"
+    assert not document(rate=0.05)["is_trusted"], "3 errors of .004 above .025 are too many"
     assert not document(rows=[ROW._replace(passes=False)])["is_trusted"]
     assert not document(verdict=False)["is_trusted"]
     assert not document(coverage=0.9)["is_trusted"]
     assert not document(caught=False)["is_trusted"]
-    assert document(caught=False)["bugs_missed"] == list(sabotage.BUGS)
+    assert document(caught=False)["bugs_missed"] == list(BUGS)
 
 
 def test_an_open_side_is_null_in_the_document():
@@ -161,14 +172,12 @@ def test_comparisons_survive_their_table():
     assert rows_of(row_frame([ROW])) == [ROW]
 
 
-@pytest.mark.parametrize("name", list(sabotage.BUGS))
+@pytest.mark.parametrize("name", list(BUGS))
 def test_a_planted_bug_is_gone_afterwards(name: str):
     """The real function is back even when the block raises."""
-    bug = sabotage.BUGS[name]
-    module_name, _, attribute = bug.target.rpartition(".")
-    module = sabotage.importlib.import_module(module_name)
-    right = getattr(module, attribute)
-    with pytest.raises(RuntimeError), sabotage.planted_bug(name):
-        assert getattr(module, attribute) is not right
+    owner, attribute = owner_of(BUGS[name].target)
+    right = getattr(owner, attribute)
+    with pytest.raises(RuntimeError), planted_bug(name):
+        assert getattr(owner, attribute) is not right
         raise RuntimeError
-    assert getattr(module, attribute) is right
+    assert getattr(owner, attribute) is right

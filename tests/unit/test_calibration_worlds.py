@@ -21,7 +21,7 @@ from engram_audio.windows import position_fraction, target_rows
 TINY = WorldSize(2, 1, 3)
 SMALL = WorldSize(20, 10, 10)
 # sample variances of spikes need more than a small sample; gated worlds have no closed form
-NO_VARIANCE = ("spikes", "heavy_spikes", "silence", "boundary")
+NO_VARIANCE = ("spikes", "heavy_spikes", "silence", "boundary", "silent_motifs")
 
 
 @pytest.mark.parametrize("name", WORLD_NAMES)
@@ -42,8 +42,10 @@ def test_blocks_hold_whole_utterances_of_the_recipe(name):
     assert draw.block.frames.dtype == np.float32
     assert np.isfinite(draw.block.frames).all()
     assert (draw.block.energy > 0).all()
-    assert len(lengths) == 9 and lengths.min() >= 40 and lengths.max() <= 80
-    assert draw.split_hint.tolist() == ["train"] * 6 + ["eval"] * 3
+    assert lengths.min() >= 40 and lengths.max() <= 80
+    assert draw.split_hint.tolist() == sorted(draw.split_hint, reverse=True)  # train, then eval
+    if WORLDS[name].parameters.get("speaker_sizes", "equal") == "equal":
+        assert draw.split_hint.tolist() == ["train"] * 6 + ["eval"] * 3
     assert len(np.unique(draw.block.speaker_ids.astype(str))) == 3
     assert all(len(values) == len(draw.block.frames) for values in draw.hidden.values())
 
@@ -145,7 +147,7 @@ def test_the_null_slice_of_a_gated_world_is_a_random_walk(name):
         assert block.energy[low].max() < block.energy[~low].min()
         assert block.energy[rows].max() > np.median(block.energy)
         in_slice = block.energy[rows] > np.median(block.energy)
-        assert abs(low.mean() - world.parameters()["low_fraction"]) < 0.03
+        assert abs(low.mean() - world.parameters()["low_fraction"]) < 0.03  # 4 of 10 utterances
     else:
         position = position_fraction(block.offsets, rows)
         in_slice = (position >= 0.17) & (position < 0.83)
@@ -162,7 +164,7 @@ def test_the_null_slice_of_a_gated_world_is_a_random_walk(name):
 def test_second_order_table_is_stationary_and_needs_two_frames():
     """The uniform law is invariant; one frame leaves num_residues successors open."""
     world = SymbolTable(seed=0, num_residues=4)
-    law = world.chain.uniform()
+    law = world.chain.stationary()
     assert np.abs(world.chain.advance(law) - law).max() < 1e-15
     assert len(np.unique(world.chain.successor)) == world.chain.num_states
     successors = world.chain.successor.reshape(-1, 4) // 4

@@ -59,11 +59,11 @@ def test_failing_numbers_stand_first():
 
 
 def test_the_page_shows_the_section_and_the_badge():
-    """Section, figures and the mark on the first screen."""
+    """Section, error rates and the mark on the first screen."""
     html = render_page(data(), templates())
     assert 'id="calibration"' in html
     assert "Worlds with known answers" in html.split('id="calibration"')[0]
-    assert "fig-calibration-coverage" in html and "fig-calibration-power" in html
+    assert "false PROCEED where added fraction stands on its boundary" in html
 
 
 def test_without_worlds_there_is_no_section_and_the_first_screen_says_so():

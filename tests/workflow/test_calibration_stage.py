@@ -28,7 +28,8 @@ CONFIG = parse_config(studies.study("demo"))
 EVALUATION = studies.section_of(CONFIG, PredictionEvaluationSection)
 ANALYSIS = sabotage_analysis(
     Analysis(
-        studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG), CONFIG.decision.keys,
+        studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG),
+        CONFIG.calibration.worlds.keys,
         CONFIG.decision.lag_frames, CONFIG.statistics,
     ),
     16,

@@ -150,7 +150,7 @@ def tiny_config() -> dict[str, Any]:
         "num_truth_utterances_per_speaker": 1,
     }  # fmt: skip
     config["calibration"]["power"] |= {
-        "num_speakers": [4], "num_studies": 100, "num_coverage_studies": 100, "effects": [0.0],
+        "num_studies": 100, "num_truth_speakers": 100,
     }  # fmt: skip
     config["calibration"]["sabotage"] |= {
         "num_train_speakers": 4, "num_eval_speakers": 4, "num_utterances_per_speaker": 4,

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.report.data import ReportData
-from engram_audio.report.figures_calibration import coverage_figure, power_figure
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table, shown
 from engram_audio.report.verdict_rows import view_rows
@@ -49,11 +48,6 @@ def build(data: ReportData) -> dict[str, Any]:
                           is_failing_first=True),
         "rates": _table(data, "rates", "Error rates of the gate, coverage of intervals",
                         rates, RATE_COLUMNS),
-        "figures": [
-            draw(pd.DataFrame(document[name]))
-            for name, draw in (("power", power_figure), ("coverage", coverage_figure))
-            if document.get(name)
-        ],
         "bugs": make_table(
             "calibration-bugs", "Planted bugs, and the rows that notice them", bug_rows(bugs),
             BUG_COLUMNS, maximum_rows=data.settings.maximum_table_rows, source="calibration.json",

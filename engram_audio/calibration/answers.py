@@ -1,0 +1,116 @@
+"""The one right answer of the gate on every planted world, derived before any run.
+
+They hold at W = 8 and lag 2, with keys of the base study. They rest on the exact *added* values of
+`added.py` (`docs/worlds-truths.csv` lists them), on the attainable part that K-means of the ridge
+residual finds (60 + 20 speakers), and on the gain of the best predictor over the nulls of the
+linear kind. Where laws carry what no mean carries, the word is WRONG KEY (mean only) as long as no
+scorer of laws exists.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+Word = Literal["PROCEED", "STOP", "WRONG KEY (mean only)", "UNDECIDED", "INVALID"]
+Gain = Literal["law", "stated"]
+WRONG_KEY: Word = "WRONG KEY (mean only)"
+
+
+class Answer(NamedTuple):
+    """What a correct gate says.
+
+    Attributes:
+        word: With every context key of the base study.
+        gain_nats: Gain of the best predictor that knows the equations and what train speakers
+            share, over the best null of the linear kind, nats per frame at lag 2. 0 is exact. Other
+            values are rounded down, and far above what could matter.
+        why: What decides.
+        needs: Inputs, features of keys that the word rests on; empty where any key will do.
+        without: The word where no key has one of these.
+        gain: Whether the gain is the exact `law`'s, or `stated` because no such law is at hand.
+        null_slice: A slice in which the gain is 0; empty where it is the same in all.
+    """
+
+    word: Word
+    gain_nats: float
+    why: str
+    needs: tuple[str, ...] = ()
+    without: Word = WRONG_KEY
+    gain: Gain = "law"
+    null_slice: str = ""
+
+
+def expected_word(name: str, keys: Iterable[str]) -> Word:
+    """Return the one right word for a world that is judged by these keys.
+
+    Args:
+        name: Name of the world.
+        keys: Names of the candidates, `<feature>.<input>.<quantiser>`.
+    """
+    answer = ANSWERS[name]
+    parts = {part for key in keys for part in key.split(".")}
+    return answer.word if not answer.needs or parts & set(answer.needs) else answer.without
+
+
+_LINEAR = Answer("STOP", 0.0, "E[x | context] is linear: added 0, and no law beyond the linear one")
+_SPIKES = Answer("STOP", 0.0, "linear, and the residuals' mixture holds the large innovations")
+_SHARED = Answer("PROCEED", 1.5, "the phase adds .040 of .089 attainable")
+_OWN = Answer("STOP", 0.0, "an eval speaker's prototypes are in no table of train", gain="stated")
+_QUIET = Answer(
+    "STOP", 5.0, "speech is a random walk: gain and added are 0 in it", gain="stated",
+    null_slice="speech",
+)  # fmt: skip
+_MOVES = ("increments", "predictive")
+_TABLE = Answer("PROCEED", 2.0, "256 cells of PCA add .11 of .78 attainable", gain="stated")
+
+ANSWERS: dict[str, Answer] = {
+    **dict.fromkeys(("iid", "iid_d4", "iid_d32", "iid_d512", "rw"), _LINEAR),
+    "rw_shape": Answer("STOP", 0.0, "steps are independent: shape without context"),
+    **dict.fromkeys(("ar1_r03", "ar1_r05", "ar1_r07", "ar1_r09"), _LINEAR),
+    **dict.fromkeys(("var1", "ssm", "overlap"), _LINEAR),
+    "type2": _SHARED,
+    "type2_edge": Answer("PROCEED", 2.0, "the phase adds .070 of .133, PCA keys .021"),
+    "type1": _OWN,
+    "offset": Answer(
+        "PROCEED", 1.0, "type2 under offsets: differences of frames and centred keys see through",
+        needs=("speaker_centred", "increments"), gain="stated",
+    ),
+    "partly_shared": Answer(
+        "UNDECIDED", 2.0, "keys add .030 of .164, but lose .45 or more of it between speakers"
+    ),
+    "key_corruption": _SHARED,
+    "drift": Answer("PROCEED", 0.3, "increments add .051 of .351, positions .000", needs=_MOVES),
+    "bimodal": Answer(WRONG_KEY, 1.0, "signs are fair: added 0, the law gains"),
+    "dir": Answer("PROCEED", 0.3, "increments add .072 of .516, positions .000", needs=_MOVES),
+    "mag": Answer(WRONG_KEY, 0.5, "steps have mean 0: added 0, the law gains"),
+    **dict.fromkeys(("spikes", "heavy_spikes"), _SPIKES),
+    "silence": _QUIET,
+    "boundary": Answer(
+        "STOP", 1.0, "the middle is a random walk: gain and added are 0 in it", gain="stated",
+        null_slice="medial",
+    ),
+    **dict.fromkeys(("table", "table_second_order"), _TABLE),
+    "ring": Answer(WRONG_KEY, 0.1, "linear R^2 .988, added .00005 of .0072: the spread turns"),
+    **dict.fromkeys(
+        ("logistic", "logistic_rotated"),
+        Answer(
+            "PROCEED", 2.0, "the last frame adds .12 of .55, PCA of the window .000",
+            needs=("last_frame", "predictive"),
+        ),
+    ),
+    "junk": Answer("PROCEED", 0.5, "16 cells of PCA add .0011 of .0065, .7 nats in 8 dimensions"),
+    **dict.fromkeys(("seasonal", "sines"), _LINEAR),
+    "spiky_var": _SPIKES,
+    "ar_speakers": Answer(WRONG_KEY, 0.3, "added at most .004, the law knows the coefficient"),
+    "ar_speakers_signs": Answer(
+        "UNDECIDED", 0.5, "a predictive key tells the sign: .02 +- .01 of .25 at 20 speakers",
+        needs=("predictive",),
+    ),
+    "pulses": Answer(WRONG_KEY, 0.2, "the posterior adds .0147 of .246 to .316, keys .04 of it"),
+    "overlap_symbols": Answer(WRONG_KEY, 0.2, "all symbols known add .011 of .36 to .41: .03"),
+    "stochvol": Answer(WRONG_KEY, 0.2, "signs are fair: added 0, the law knows the scale"),
+    "silent_motifs": _QUIET,
+    "near_copies": _OWN._replace(why="as type1: copied utterances are no transfer"),
+    "unequal_lognormal": _SHARED,
+    "unequal_third": _SHARED._replace(why="as type2, with n_eff about 8"),
+    "unequal_half": Answer("INVALID", 1.5, "n_eff is below 5"),
+}  # fmt: skip

@@ -1,0 +1,168 @@
+"""Settings of keys: families of features, the quantisers that cut them, and how they are fitted.
+
+A key is called `<family>.<input>.<quantizer>`, for example `pca.raw.kmeans_256`. Structure, memory
+and rollout guards name it like that.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from engram_audio.choices import require
+from engram_audio.keys.features import Feature, LastFrame, MeanPool, PrincipalComponents, Predictor
+from engram_audio.keys.inputs import INPUTS
+from engram_audio.keys.quantizers import (
+    Hyperplanes,
+    KeySize,
+    KMeans,
+    Product,
+    QuantileBins,
+)
+from engram_audio.quantities import Amount, AmountOrZero, Count, Listed, Name, Names, Seed
+from engram_audio.section import Section
+from engram_audio.views import ContextView, Viewed
+
+AnyQuantizer = Annotated[
+    KMeans | QuantileBins | Product | Hyperplanes, Field(discriminator="kind")
+]
+
+
+MANY = 1 << 20  # features, where only the data knows how many
+
+
+class _Family(Feature):
+    inputs: Names = Field(
+        min_length=1, description="What the key sees: raw, speaker_centred, increments."
+    )
+    quantizers: Listed[AnyQuantizer] = Field(min_length=1, description="At least one.")
+
+    @model_validator(mode="after")
+    def _check_inputs(self) -> Self:
+        for name in self.inputs:
+            require("inputs", name, INPUTS)
+        return self
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [name for quantizer in self.quantizers for name in quantizer.names()]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"quantizers: {name} is listed twice; drop one")
+        return self
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        components = getattr(self, "num_components", None)
+        if components:
+            list(self.sizes(components))
+        return self
+
+    def sizes(self, num_features: int) -> Iterator[tuple[AnyQuantizer, KeySize]]:
+        """Yield the quantisers of the family for features of Q dimensions, as they are listed."""
+        for quantizer in self.quantizers:
+            for size in quantizer.sizes(num_features):
+                yield quantizer, size
+
+
+class MeanPoolKeys(_Family, MeanPool):
+    """Mean of the context."""
+
+    kind: Literal["mean_pool"]
+
+
+class PcaKeys(_Family, PrincipalComponents):
+    """Leading principal components of the flattened context."""
+
+    kind: Literal["pca"]
+
+
+class LastFrameKeys(_Family, LastFrame):
+    """The newest frame of the context."""
+
+    kind: Literal["last_frame"]
+
+
+class PredictiveKeys(_Family, Predictor):
+    """Reduced-rank regression of the next step on the context, fitted at each lag."""
+
+    kind: Literal["predictive"]
+
+
+KeyFamily = Annotated[
+    MeanPoolKeys | PcaKeys | LastFrameKeys | PredictiveKeys, Field(discriminator="kind")
+]
+
+
+class KeysValues(Section):
+    """How all keys are fitted, views aside."""
+
+    minimum_cell_frames: Count = Field(
+        description="Train frames a fitted cell needs on average; a key of more cells is not made."
+    )
+    speaker_pseudo_frames: AmountOrZero = Field(
+        description="Frames of the train mean in the mean of a speaker's frames so far."
+    )
+    ridge: Amount = Field(
+        description="Ridge of the predictive feature, relative to the mean variance."
+    )
+    block_frames: Count = Field(ge=1024, description="Frames read at a time; bounds memory.")
+    fit_memory_gib: Amount = Field(description="Memory for the features that k-means fits on.")
+    kmeans_restarts: Count = Field(description="k-means++ restarts on the subsample.")
+    kmeans_iterations: Count = Field(description="Most Lloyd iterations.")
+    seed: Seed = Field(description="Seed of k-means and of random hyperplanes.")
+
+
+class KeysSection(KeysValues, ContextView, Viewed):
+    """How all keys are fitted, as the step reads it."""
+
+
+class KeysSettings(KeysValues):
+    """Keys by family; what nothing names is not fitted."""
+
+    library: dict[Name, KeyFamily] = Field(description="Key families by name.")
+
+
+def key_name(family: str, key_input: str, quantizer: str) -> str:
+    """Return the name of a key."""
+    return f"{family}.{key_input}.{quantizer}"
+
+
+def family_of(key: str) -> str:
+    """Return the family of a key's name."""
+    return key.split(".")[0]
+
+
+def codebook_sizes(family: str, section: KeyFamily) -> dict[str, int]:
+    """Return the codebook size K of every key of a family, by key name, in configuration order.
+
+    A kind of which only the data knows K is left out: quantile bins of whole frames.
+    """
+    components = getattr(section, "num_components", None)
+    kinds = [row for row in section.quantizers if components or not row.NEEDS_WIDTH]
+    return {
+        key_name(family, key_input, size.name): size.num_codes
+        for key_input in section.inputs
+        for row in kinds
+        for size in row.sizes(components or MANY)
+    }
+
+
+def require_key(where: str, key: str, library: Mapping[str, KeyFamily]) -> int:
+    """Return the codebook size of a key that some setting names.
+
+    Raises:
+        ValueError: There is no such key.
+    """
+    sizes: dict[str, int] = {}
+    for name, family in library.items():
+        sizes |= codebook_sizes(name, family)
+    require(where, key, sizes)
+    return sizes[key]
+
+
+def used_families(
+    library: Mapping[str, KeyFamily], names: Collection[str]
+) -> dict[str, KeyFamily]:
+    """Return the families that some setting names, in the order of the library."""
+    return {name: family for name, family in library.items() if name in names}

@@ -25,6 +25,7 @@ from engram_audio.corpus_checks import check_roots, check_speakers
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
+from engram_audio.keys.config import KeysSettings
 from engram_audio.latents.config import (
     CodecRepresentation,
     RepresentationsSettings,
@@ -73,6 +74,7 @@ class WorkflowConfig(Section):
     splits: SplitsSection
     codecs: CodecsSettings
     representations: RepresentationsSettings
+    keys: KeysSettings
     structure: StructureSettings
     prediction: PredictionSettings
     factorizer: FactorizerSettings
@@ -124,7 +126,7 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
     """
     used, settings = _with_used_sources(config), config.representations
     stages = {
-        "structure": config.structure.used(),
+        "structure": config.structure.used(config.keys),
         "prediction": config.prediction.used(),
         "factorizer": used_factorizers(config.factorizer),
         "memory": config.memory.used(),
@@ -132,9 +134,15 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
         "rollout": used_methods(config.rollout),
     }
     used = used.model_copy(update=stages)
+    used = used.model_copy(update={"keys": config.keys.used(key_families(used))})
     _check_stages(used)
     recipes = {name: row for name, row in config.recipes.items() if name in recipes_named(used)}
     return used.model_copy(update={"recipes": recipes})
+
+
+def key_families(config: WorkflowConfig) -> set[str]:
+    """Return the names of the key families that something uses."""
+    return set(config.structure.families)
 
 
 def recipes_named(config: WorkflowConfig) -> set[str]:
@@ -182,7 +190,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_roots(config.corpora, used_corpora(config))
     folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
     check_speakers(rows, config.corpora, config.splits.eval_fraction, folds)
-    check_decision(config.decision, config.structure, analysed)
+    check_decision(config.decision, config.structure, config.keys, analysed)
     check_prediction(prediction, analysed, window, recipes)
     check_factorizer(config.factorizer, prediction, recipes)
     check_states(rows, config.factorizer)

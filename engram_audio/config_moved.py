@@ -47,14 +47,16 @@ MOVED = {
     "structure.principal_subspaces": "views.delta_subspaces",
     "structure.slices": "views.slices",
     "structure.window_frames": "views.window_frames",
-    "structure_keys": "structure.library, and name those that run in structure.families",
+    "structure_keys": "keys.library, and name those that are scored in structure.families",
 }
 # Once these held rows by name. A row is told from a setting by its `kind`.
 LIBRARIES = {
     "codecs": "codecs.library",
     "representations": "representations.library",
 }
+ABSENT = object()
 LISTS = {"representations": ", and list it in representations.analysed"}
+KEY_FIELDS = {"inputs", "quantizers", "num_components"}  # of a family of keys; an oracle has none
 
 
 def refuse_moved(raw: Mapping[str, Any]) -> None:
@@ -73,6 +75,11 @@ def refuse_moved(raw: Mapping[str, Any]) -> None:
         for name, row in rows.items() if isinstance(rows, Mapping) else ():
             if isinstance(row, Mapping) and "kind" in row:
                 lines.append(f"{owner}.{name}: moved to {library}.{name}{LISTS.get(owner, '')}")
+    rows = _at(raw, "structure.library")
+    for name, row in rows.items() if isinstance(rows, Mapping) else ():
+        fields = set(row) if isinstance(row, Mapping) else set()
+        if fields & KEY_FIELDS:
+            lines.append(f"structure.library.{name}: moved to keys.library.{name}")
     if lines:
         raise InputError("\n".join(lines))
 
@@ -83,8 +90,12 @@ def _below(key: str) -> list[str]:
 
 
 def _has(raw: Any, key: str) -> bool:
+    return _at(raw, key) is not ABSENT
+
+
+def _at(raw: Any, key: str) -> Any:
     for part in key.split("."):
         if not isinstance(raw, Mapping) or part not in raw:
-            return False
+            return ABSENT
         raw = raw[part]
-    return True
+    return raw

@@ -9,6 +9,7 @@ from typing import Any
 
 from engram_audio.config import WorkflowConfig
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.keys.config import KeysSection
 from engram_audio.memory.config import MemoryStageSection
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.section import Section
@@ -21,6 +22,7 @@ from engram_audio.structure.config import (
 from engram_audio.views import Viewed, compose, viewed_names
 
 VIEWED: Mapping[str, type[Viewed]] = {
+    "keys": KeysSection,
     "structure": StructureSection,
     "prediction": PredictionSection,
     "prediction.evaluation": PredictionEvaluationSection,
@@ -34,9 +36,9 @@ PLAIN = (
     "statistics", "calibration.worlds", "calibration.power", "calibration.sabotage", "report",
 )  # fmt: skip
 LIBRARIES = (
-    "corpora", "codecs.library", "representations.library", "structure.library",
-    "prediction.library", "recipes", "factorizer.library", "factorizer.grids", "memory.library",
-    "rollout.library", "rollout.grids",
+    "corpora", "codecs.library", "representations.library", "keys.library",
+    "structure.library", "prediction.library", "recipes", "factorizer.library",
+    "factorizer.grids", "memory.library", "rollout.library", "rollout.grids",
 )  # fmt: skip
 
 
@@ -57,7 +59,7 @@ def derived_sections(config: WorkflowConfig) -> dict[str, Any]:
     """Return the sections that follow from others: what calibration worlds run with."""
     decision = compose(DecisionSection, config.decision, config.views)
     structure = calibration_structure(config.structure, decision, config.views)
-    families = calibration_families(config.structure, decision)
+    families = calibration_families(config.structure, config.keys, decision)
     found = {"calibration.structure": structure} | {
         f"calibration.families.{name}": family for name, family in families.items()
     }

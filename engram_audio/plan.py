@@ -15,6 +15,7 @@ from engram_audio.corpus.plan import NOTHING, CorpusPlan
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
 from engram_audio.frozen_sections import configured_sections, derived_sections
+from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
 from engram_audio.prediction.plan import PredictionPlan
@@ -47,14 +48,16 @@ class Plan:
         self.sections: dict[str, Any] = configured_sections(config)
         self.document: dict[str, Any] = self.sections | derived_sections(config)
         worlds = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.names]
-        families = calibration_families(config.structure, config.decision)
+        families = calibration_families(config.structure, config.keys, config.decision)
         self.corpus = CorpusPlan(config.corpora)
         self.codecs = CodecPlan(config.codecs.library)
         self.latents = LatentsPlan(
             config.representations, self.corpus, self.codecs, config.splits.seeds, worlds
         )
         self.structure = StructurePlan(config.structure, config.decision, self.latents)
-        self.calibration = CalibrationPlan(families, self.latents, self.structure)
+        lags = self.document["calibration.structure"]["lags_frames"]
+        self.calibration = CalibrationPlan(families, lags, self.latents, self.structure)
+        self.keys = KeysPlan(config.keys, config.structure.lags_frames)
         self.prediction = PredictionPlan(config.prediction, self.latents)
         self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
         self.comparison = ComparisonPlan(
@@ -98,7 +101,7 @@ class Plan:
         config, readers = self.config, Counter[str]()
         for name in self.latents.analysed():
             splits = len(self.latents.split_seeds(name))
-            readers[name] += splits * (len(self.structure.families) + 1)
+            readers[name] += splits * (len(self.structure.families) + len(self.keys.families) + 1)
         for name in self.prediction.predicted():
             readers[name] += 2 * self.prediction.num_runs_of(name)
         for stage in (config.factorizer, config.rollout):

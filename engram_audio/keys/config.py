@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from engram_audio.choices import require
-from engram_audio.keys.features import Feature, LastFrame, MeanPool, PrincipalComponents, Predictor
+from engram_audio.keys.features import Feature, LastFrame, MeanPool, Predictor, PrincipalComponents
 from engram_audio.keys.inputs import INPUTS
 from engram_audio.keys.quantizers import (
     Hyperplanes,
@@ -23,9 +23,7 @@ from engram_audio.quantities import Amount, AmountOrZero, Count, Listed, Name, N
 from engram_audio.section import Section
 from engram_audio.views import ContextView, Viewed
 
-AnyQuantizer = Annotated[
-    KMeans | QuantileBins | Product | Hyperplanes, Field(discriminator="kind")
-]
+AnyQuantizer = Annotated[KMeans | QuantileBins | Product | Hyperplanes, Field(discriminator="kind")]
 
 
 MANY = 1 << 20  # features, where only the data knows how many
@@ -122,6 +120,11 @@ class KeysSettings(KeysValues):
 
     library: dict[Name, KeyFamily] = Field(description="Key families by name.")
 
+    def used(self, names: Collection[str]) -> Self:
+        """Return the keys of the families that some setting names."""
+        rows = {name: family for name, family in self.library.items() if name in names}
+        return self.model_copy(update={"library": rows})
+
 
 def key_name(family: str, key_input: str, quantizer: str) -> str:
     """Return the name of a key."""
@@ -148,6 +151,15 @@ def codebook_sizes(family: str, section: KeyFamily) -> dict[str, int]:
     }
 
 
+def registered_part(name: str, section: KeyFamily, keys: Collection[str]) -> KeyFamily | None:
+    """Return a family cut to the inputs and quantisers that some keys have; None if none has."""
+    own = [key.split(".") for key in keys if family_of(key) == name]
+    inputs = tuple(one for one in section.inputs if one in {part[1] for part in own})
+    cut = (row.cut({part[2] for part in own}) for row in section.quantizers)
+    changes = {"inputs": inputs, "quantizers": tuple(row for row in cut if row is not None)}
+    return section.model_copy(update=changes) if own else None
+
+
 def require_key(where: str, key: str, library: Mapping[str, KeyFamily]) -> int:
     """Return the codebook size of a key that some setting names.
 
@@ -159,10 +171,3 @@ def require_key(where: str, key: str, library: Mapping[str, KeyFamily]) -> int:
         sizes |= codebook_sizes(name, family)
     require(where, key, sizes)
     return sizes[key]
-
-
-def used_families(
-    library: Mapping[str, KeyFamily], names: Collection[str]
-) -> dict[str, KeyFamily]:
-    """Return the families that some setting names, in the order of the library."""
-    return {name: family for name, family in library.items() if name in names}

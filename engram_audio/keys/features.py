@@ -7,7 +7,7 @@ Shapes: N frames, M contexts, w shown frames of a context, D dimensions, Q featu
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -45,9 +45,9 @@ class Feature(Section):
         raise NotImplementedError
 
     def of_rows(
-        self, frames: np.ndarray, newest: np.ndarray, num_rows: int, arrays: Arrays
+        self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays
     ) -> np.ndarray:
-        """Return the features of the contexts that end at rows `newest` of shown frames, [M, Q]."""
+        """Return the features of the contexts of target rows of shown frames, [M, Q]."""
         raise NotImplementedError
 
     def of_contexts(self, contexts: Any, arrays: Arrays) -> Any:
@@ -64,11 +64,11 @@ class MeanPool(Feature):
     """Mean of the context."""
 
     def of_rows(
-        self, frames: np.ndarray, newest: np.ndarray, num_rows: int, arrays: Arrays
+        self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays
     ) -> np.ndarray:
         """See `Feature.of_rows`."""
         del arrays
-        return windows.mean_pool(frames, newest, 0, num_rows)
+        return windows.mean_pool(frames, rows, lag_frames, num_rows)
 
     def of_contexts(self, contexts: Any, arrays: Arrays) -> Any:
         """See `Feature.of_contexts`."""
@@ -82,11 +82,11 @@ class LastFrame(Feature):
     SEES_WINDOW: ClassVar[bool] = False
 
     def of_rows(
-        self, frames: np.ndarray, newest: np.ndarray, num_rows: int, arrays: Arrays
+        self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays
     ) -> np.ndarray:
         """See `Feature.of_rows`."""
         del num_rows, arrays
-        return frames[newest]
+        return frames[rows - lag_frames]
 
     def of_contexts(self, contexts: Any, arrays: Arrays) -> Any:
         """See `Feature.of_contexts`."""
@@ -101,11 +101,11 @@ class _Components(Feature):
     num_components: Count = Field(description="Components kept.")
 
     def of_rows(
-        self, frames: np.ndarray, newest: np.ndarray, num_rows: int, arrays: Arrays
+        self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays
     ) -> np.ndarray:
         """See `Feature.of_rows`."""
         del num_rows
-        return windows.project_contexts(frames, newest, 0, arrays["components"])
+        return windows.project_contexts(frames, rows, lag_frames, arrays["components"])
 
     def of_contexts(self, contexts: Any, arrays: Arrays) -> Any:
         """See `Feature.of_contexts`."""

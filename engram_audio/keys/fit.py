@@ -118,9 +118,9 @@ class _Work:
             yield FittedKey(
                 name=key, lag_frames=self._lag, family=family, key_input=self._input,
                 quantizer=quantizer, num_codes=size.num_codes,
-                num_fitted=size.num_fitted, window_frames=section.window_frames, pseudo_frames=section.speaker_pseudo_frames,
-                train_mean=self._mean, features=arrays,
-                cells=quantizer.fit(size, sample, how),
+                num_fitted=size.num_fitted, window_frames=section.window_frames,
+                pseudo_frames=section.speaker_pseudo_frames, train_mean=self._mean,
+                features=arrays, cells=quantizer.fit(size, sample, how),
             )  # fmt: skip
 
     def _sizes(self) -> list[tuple[AnyQuantizer, KeySize]]:
@@ -149,8 +149,7 @@ class _Work:
 
     def _features(self, arrays: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
         for shown, rows in self._walk():
-            newest = rows - self._fit_lag
-            yield features_of_rows(self._family, shown, newest, self._num_rows, arrays)
+            yield features_of_rows(self._family, shown, rows, self._fit_lag, self._num_rows, arrays)
 
 
 def window_moments(

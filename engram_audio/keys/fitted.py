@@ -68,7 +68,7 @@ class FittedKey(NamedTuple):
                 keys (see `so_far.SpeakerSoFar`).
         """
         features = context_features(self, contexts, centres, self.train_mean, self.features)
-        return _coded(self, features).cells
+        return coded(self.quantizer, self.cells, features).cells
 
 
 def context_features(
@@ -84,14 +84,15 @@ def context_features(
 def features_of_rows(
     family: KeyFamily,
     shown: Shown,
-    newest: np.ndarray,
+    rows: np.ndarray,
+    lag_frames: int,
     num_rows: int,
     arrays: Mapping[str, np.ndarray],
 ) -> np.ndarray:
-    """Return the features of the contexts that end at rows of a shown block, [M, Q], float32."""
-    found = family.of_rows(shown.frames, newest, num_rows, arrays)
+    """Return the features of the contexts of target rows of a shown block, [M, Q], float32."""
+    found = family.of_rows(shown.frames, rows, lag_frames, num_rows, arrays)
     if shown.centres is not None:
-        found = found - family.of_centres(shown.centres[newest], arrays)
+        found = found - family.of_centres(shown.centres[rows - lag_frames], arrays)
     return found.astype(np.float32, copy=False)
 
 
@@ -108,17 +109,19 @@ class KeyCells(NamedTuple):
     confidence: np.ndarray | None
 
 
-def _coded(key: FittedKey, features: np.ndarray) -> KeyCells:
-    """Return the codes of features [m, Q], piece by piece."""
+def coded(
+    quantizer: AnyQuantizer, arrays: Mapping[str, np.ndarray], features: np.ndarray
+) -> KeyCells:
+    """Return the codes of features [m, Q] under a fitted quantiser, piece by piece."""
     codes, confidence = [], []
-    for part in pieces(features, key.quantizer.num_scores(key.cells)):
-        if key.quantizer.HAS_DISTANCES:
-            squares = key.quantizer.squares(part, key.cells)
+    for part in pieces(features, quantizer.num_scores(arrays)):
+        if quantizer.HAS_DISTANCES:
+            squares = quantizer.squares(part, arrays)
             own = squares.argmin(1)
             least = squares[np.arange(len(part)), own] + np.einsum("mq,mq->m", part, part)
             confidence.append(-np.maximum(least, 0))
         else:
-            own = key.quantizer.codes(part, key.cells)
+            own = quantizer.codes(part, arrays)
         codes.append(own.astype(np.int32))
     sure = np.concatenate(confidence).astype(np.float32) if confidence else None
     return KeyCells(np.concatenate(codes), sure)
@@ -171,30 +174,37 @@ class FittedFamily(NamedTuple):
 
 
 def stream_cells(
-    keys: Sequence[FittedKey], source: BlockSource, newest: Sequence[np.ndarray]
+    keys: Sequence[FittedKey],
+    source: BlockSource,
+    targets: Sequence[np.ndarray],
+    lag_frames: int,
 ) -> list[KeyCells]:
-    """Return the codes of contexts of a stream under keys that share their feature.
+    """Return the codes of the contexts of a stream's targets, under keys that share their feature.
 
     Args:
         keys: Keys of one family, input and lag.
         source: Blocks of whole utterances.
-        newest: The rows at which contexts end, ascending, block by block.
+        targets: Target rows, ascending, block by block.
+        lag_frames: How old the newest frame of a context is.
     """
     if not keys:
         return []
     first = keys[0]
     shown = shown_source(first.key_input, source, first.train_mean, first.pseudo_frames)
     found: list[list[KeyCells]] = [[] for _ in keys]
-    for block, rows in zip(shown(), newest, strict=True):
+    for block, rows in zip(shown(), targets, strict=True):
         if len(rows) == 0:
             continue
-        features = features_of_rows(first.family, block, rows, first.num_rows, first.features)
+        features = features_of_rows(
+            first.family, block, rows, lag_frames, first.num_rows, first.features
+        )
         for place, key in zip(found, keys, strict=True):
-            place.append(_coded(key, features))
-    return [_joined(parts) for parts in found]
+            place.append(coded(key.quantizer, key.cells, features))
+    return [joined(parts) for parts in found]
 
 
-def _joined(parts: list[KeyCells]) -> KeyCells:
+def joined(parts: list[KeyCells]) -> KeyCells:
+    """Return the cells of all parts, in their order."""
     if not parts:
         return KeyCells(np.empty(0, np.int32), None)
     confidence = [part.confidence for part in parts if part.confidence is not None]

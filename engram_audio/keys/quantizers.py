@@ -6,8 +6,8 @@ CPU and batches of contexts on an accelerator. The caller cuts the rows into pie
 Shapes: M features, Q feature dimensions, K codes, G groups, P hyperplanes.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
@@ -63,6 +63,10 @@ class Quantizer(Section):
         """Return the names of the quantisers of the settings."""
         raise NotImplementedError
 
+    def cut(self, names: Collection[str]) -> Self | None:
+        """Return the settings cut to the quantisers of some names; None if none is left."""
+        return self if set(self.names()) & set(names) else None
+
     def sizes(self, num_features: int) -> Iterator[KeySize]:
         """Yield the quantisers of the settings, for features of Q dimensions.
 
@@ -98,6 +102,11 @@ class KMeans(Quantizer):
     def names(self) -> list[str]:
         """See `Quantizer.names`."""
         return [f"kmeans_{size}" for size in self.codebook_sizes]
+
+    def cut(self, names: Collection[str]) -> Self | None:
+        """See `Quantizer.cut`."""
+        kept = tuple(size for size in self.codebook_sizes if f"kmeans_{size}" in names)
+        return self.model_copy(update={"codebook_sizes": kept}) if kept else None
 
     def sizes(self, num_features: int) -> Iterator[KeySize]:
         """See `Quantizer.sizes`."""

@@ -10,7 +10,15 @@ from engram_audio.keys.config import AnyQuantizer, KeyFamily
 from engram_audio.keys.fitted import FittedFamily, FittedKey
 
 Arrays = dict[str, np.ndarray]
-PLAIN = ("name", "lag_frames", "key_input", "num_codes", "num_fitted", "window_frames", "pseudo_frames")
+PLAIN = (
+    "name",
+    "lag_frames",
+    "key_input",
+    "num_codes",
+    "num_fitted",
+    "window_frames",
+    "pseudo_frames",
+)
 FAMILY: TypeAdapter[KeyFamily] = TypeAdapter(KeyFamily)
 QUANTIZER: TypeAdapter[AnyQuantizer] = TypeAdapter(AnyQuantizer)
 

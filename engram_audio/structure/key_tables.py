@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.keys.fitted import KeyCells
 from engram_audio.structure.cells import null_ratio_excess
 from engram_audio.structure.curves import MATCHINGS, confidence_ranks, curve_sums
 from engram_audio.structure.normalization import Normalization
-from engram_audio.structure.quantizers import KeyCells, QuantizerSpec
 from engram_audio.structure.scoring import ScoredLabeling, cell_summary
 from engram_audio.structure.targets import EVAL, PARTS, TRAIN, VAL, SliceTargets
 
@@ -118,14 +118,17 @@ def add_scores(
 
 
 def add_key(
-    builder: TableBuilder, place: Place, control: str, spec: QuantizerSpec, targets: SliceTargets,
+    builder: TableBuilder,
+    place: Place,
+    control: str,
+    targets: SliceTargets,
     outcome: ScoredLabeling | str,
-) -> None:  # fmt: skip
+) -> None:
     """Add the row of a key: what was fitted, or why it was not attempted."""
     row: dict[str, Any] = {
         **place._asdict(),
         "control": control,
-        "num_cells": spec.num_cells,
+        "num_cells": place.codebook_size,
         "num_train_frames": targets.count(TRAIN),
     }
     if isinstance(outcome, str):

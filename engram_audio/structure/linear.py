@@ -15,10 +15,11 @@ import pandas as pd
 from scipy import special
 
 from engram_audio import windows
-from engram_audio.latents.block import LatentBlock
+from engram_audio.latents.block import LatentBlock, hold
 from engram_audio.numerics.grouped import add_grouped
-from engram_audio.structure.features import KeyContext, ridge_weights, window_moments
-from engram_audio.structure.inputs import InputMeans, hold, input_source
+from engram_audio.numerics.ridge import ridge_weights
+from engram_audio.structure.features import KeyContext, window_moments
+from engram_audio.structure.inputs import less_train_mean
 from engram_audio.structure.key_tables import TableBuilder
 from engram_audio.structure.material import Material
 from engram_audio.structure.targets import PARTS, TRAIN
@@ -44,8 +45,7 @@ class _Sums(NamedTuple):
 
 def score_linear(material: Material) -> pd.DataFrame:
     """Fit and score the linear baselines on every slice at every lag."""
-    means = InputMeans(material.source, material.frame_index)
-    inputs = input_source("raw", material.source, material.frame_index, means)
+    inputs = less_train_mean(material.source, material.frame_index)
     inputs = hold(inputs) if material.is_held else inputs
     builder = TableBuilder(LINEAR_COLUMNS)
     for name, targets in material.slices.items():

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from engram_audio.errors import InputError
-from engram_audio.latents.block import BlockSource
+from engram_audio.latents.block import BlockSource, hold
 from engram_audio.structure.config import StructureSection
-from engram_audio.structure.inputs import hold
 from engram_audio.structure.normalization import Normalization, fit_normalizations
 from engram_audio.structure.targets import (
     FrameIndex,

@@ -1,6 +1,7 @@
 """Which files of the structure stage a configuration asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.structure.config import DecisionValues, StructureSettings
@@ -14,8 +15,17 @@ class StructurePlan:
     ) -> None:
         """Keep the used part of the stage."""
         self._latents = latents
-        self.families = list(settings.library)
+        self.families = list(settings.families)
+        self._oracles = set(settings.library)
         self.registered_families = sorted({key.split(".")[0] for key in decision.keys})
+
+    def oracle_section(self, library: str) -> Callable[[Any], list[str]]:
+        """The section of a job's oracle in a library; nothing for a family of keys."""
+
+        def section(wildcards: Any) -> list[str]:
+            return [f"{library}.{wildcards.family}"] if wildcards.family in self._oracles else []
+
+        return section
 
     def tables(self, table: str) -> list[str]:
         """One table of every analysed representation, split and key family."""

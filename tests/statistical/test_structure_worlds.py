@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engram_audio.keys.config import MeanPoolKeys, PcaKeys
 from engram_audio.structure import cells, key_scores
-from engram_audio.structure.config import MeanPoolKeys, PcaKeys, TargetOracleKeys
+from engram_audio.structure.config import TargetOracleKeys
 from engram_audio.structure.linear import score_linear, white_noise_cosine
 from engram_audio.structure.material import Material, prepare
 from tests.statistical.planted import (
@@ -25,6 +26,7 @@ from tests.statistical.planted import (
     shared_motifs,
     white_noise,
 )
+from tests.unit.key_material import scored
 
 MOTIF, NULL = 0.012, 0.003
 PLACE = ["key", "lag_frames", "slice", "control"]
@@ -85,17 +87,17 @@ def shared() -> Material:
 
 def test_shared_motifs_leave_what_their_noise_leaves(shared):
     """Exact ratio of the phase 0.300; 256 cells on 8 components reach 0.314, 64 means about 0.4."""
-    pca = key_scores.score_keys("pca", pca_keys("raw"), shared)
+    pca = scored("pca", pca_keys("raw"), shared)
     assert ratio(pca, "pca.raw.kmeans_256") == pytest.approx(0.314, abs=MOTIF)
     assert ratio(pca, "pca.raw.kmeans_256", "val") == pytest.approx(0.312, abs=MOTIF)
-    pooled = key_scores.score_keys("mean_pool", MEAN_64, shared)
+    pooled = scored("mean_pool", MEAN_64, shared)
     # the pooled key depends on the prototypes drawn: 0.389 to 0.409 over draws
     assert ratio(pooled, "mean_pool.raw.kmeans_64") == pytest.approx(0.40, abs=0.025)
 
 
 def test_nats_of_shared_motifs(shared):
     """A Gaussian per cell saves 18.5 to 19.1 nats per frame; nearly all of it by the means."""
-    tables = key_scores.score_keys("pca", pca_keys("raw"), shared)
+    tables = scored("pca", pca_keys("raw"), shared)
     row = sums(tables.scores).loc[("pca.raw.kmeans_256", 1, "all", "none")]
     assert 18.3 < row["nats"] < 19.4
     kept = row["num_frames"] - row["num_excluded"]
@@ -104,15 +106,13 @@ def test_nats_of_shared_motifs(shared):
 
 def test_white_noise_scores_its_mean_reversion_and_nothing_beyond_lag_one():
     """iid, D = 16, pca256: 0.986 at lag 1, which frame-shuffled data scores too; 1 + K/N later."""
-    tables = key_scores.score_keys(
-        "pca", pca_keys("raw"), material(white_noise(16), lags_frames=(1, 2))
-    )
+    tables = scored("pca", pca_keys("raw"), material(white_noise(16), lags_frames=(1, 2)))
     assert ratio(tables, "pca.raw.kmeans_256") == pytest.approx(0.986, abs=NULL)
     later = sums(tables.scores).loc[("pca.raw.kmeans_256", 2, "all", "none"), "ratio"]
     excess = tables.keys.query("lag_frames == 2 and control == 'none'")
     expected = 1 + excess["expected_null_ratio_excess_eval"].iloc[0]
     assert later == pytest.approx(expected, abs=NULL)
-    again = key_scores.score_keys("pca", pca_keys("raw"), material(white_noise(16), seed=1))
+    again = scored("pca", pca_keys("raw"), material(white_noise(16), seed=1))
     explained = 1 - ratio(tables, "pca.raw.kmeans_256")
     shuffled = 1 - ratio(again, "pca.raw.kmeans_256")  # shuffled white noise is white noise
     assert explained - shuffled == pytest.approx(0, abs=NULL)
@@ -120,7 +120,7 @@ def test_white_noise_scores_its_mean_reversion_and_nothing_beyond_lag_one():
 
 def test_a_random_walk_has_no_structure_and_train_means_never_flatter():
     """In sample 1 - K/N, own means on eval 1 - K/N_eval, train means on eval 1 + K/N."""
-    tables = key_scores.score_keys("pca", pca_keys("raw"), material(random_walk(16)))
+    tables = scored("pca", pca_keys("raw"), material(random_walk(16)))
     assert own_ratio(tables, "train") == pytest.approx(0.996, abs=NULL)
     assert own_ratio(tables, "eval") == pytest.approx(0.991, abs=NULL)
     assert ratio(tables, "pca.raw.kmeans_256") == pytest.approx(1.0036, abs=NULL)
@@ -134,7 +134,7 @@ def test_a_random_walk_has_no_structure_and_train_means_never_flatter():
 def test_personal_motifs_do_not_transfer():
     """Train means on eval score 1.5; means of the scored frames would call it structure."""
     layout = Layout(num_train=10, num_eval=10, num_utterances=100)
-    pooled = key_scores.score_keys("mean_pool", MEAN_64, material(personal_motifs(20), layout))
+    pooled = scored("mean_pool", MEAN_64, material(personal_motifs(20), layout))
     assert ratio(pooled, "mean_pool.raw.kmeans_64", "val") < 0.45
     assert ratio(pooled, "mean_pool.raw.kmeans_64") == pytest.approx(1.54, abs=0.12)
     assert own_ratio(pooled, "eval") < 1
@@ -142,7 +142,7 @@ def test_personal_motifs_do_not_transfer():
 
 def test_a_speaker_offset_blinds_raw_keys_and_not_centred_ones():
     world = material(shared_motifs(speaker_offset=3.0))
-    tables = key_scores.score_keys("pca", pca_keys("raw", "speaker_centred"), world)
+    tables = scored("pca", pca_keys("raw", "speaker_centred"), world)
     assert ratio(tables, "pca.raw.kmeans_256") == pytest.approx(1.02, abs=MOTIF)
     assert ratio(tables, "pca.raw.kmeans_256", "val") == pytest.approx(0.989, abs=MOTIF)
     assert ratio(tables, "pca.speaker_centred.kmeans_256") == pytest.approx(0.314, abs=MOTIF)
@@ -150,16 +150,14 @@ def test_a_speaker_offset_blinds_raw_keys_and_not_centred_ones():
 
 def test_a_drifting_walk_is_seen_by_increments_only():
     """The best predictor leaves 0.417; absolute positions see nothing at all."""
-    tables = key_scores.score_keys("pca", pca_keys("raw", "increments"), material(drift()))
+    tables = scored("pca", pca_keys("raw", "increments"), material(drift()))
     assert ratio(tables, "pca.raw.kmeans_256") == pytest.approx(1.0, abs=NULL)
     assert 0.417 < ratio(tables, "pca.increments.kmeans_256") < 0.6
 
 
 def test_the_target_oracle_is_a_floor_and_costs_no_lag(shared):
-    floor = key_scores.score_keys(
-        "floor", TargetOracleKeys(kind="target_oracle", codebook_sizes=(256,)), shared
-    )
-    key = key_scores.score_keys("pca", pca_keys("raw"), shared)
+    floor = scored("floor", TargetOracleKeys(kind="target_oracle", codebook_sizes=(256,)), shared)
+    key = scored("pca", pca_keys("raw"), shared)
     assert ratio(floor, "floor.kmeans_256") < ratio(key, "pca.raw.kmeans_256") - 0.02
 
 
@@ -170,7 +168,7 @@ def test_controls_are_one_plus_their_degrees_of_freedom(shared, control):
     SE of the corrected ratio, D = 32, N = 26 000 eval frames: delta is correlated over two frames
     and K = 256 means add SD sqrt(2 K / D) / N_train, below 2e-4 in all; tolerance five times that.
     """
-    tables = key_scores.score_keys("pca", pca_keys("raw"), shared)
+    tables = scored("pca", pca_keys("raw"), shared)
     excess = null_excess(tables, control)
     torn = ratio(tables, "pca.raw.kmeans_256", control=control)
     assert torn / (1 + excess) == pytest.approx(1, abs=1e-3)
@@ -182,7 +180,7 @@ def test_scoring_with_eval_means_would_be_caught(monkeypatch):
     world = material(random_walk(16))
 
     def flattered() -> float:
-        tables = key_scores.score_keys("pca", pca_keys("raw"), world)
+        tables = scored("pca", pca_keys("raw"), world)
         torn = ratio(tables, "pca.raw.kmeans_256", control="permuted")
         return torn / (1 + null_excess(tables, "permuted"))
 

@@ -16,10 +16,10 @@ from engram_audio.rollout.health import measure_health
 from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.simulate import Settings, free_run
 from engram_audio.section import validated
-from engram_audio.structure.config import KeyFamilySection
-from engram_audio.structure.key_scores import score_keys
+from engram_audio.structure.config import ScoredFamily
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
+from tests.unit.key_material import scored
 from tests.unit.memory_material import lookup
 from tests.unit.prediction_material import World, head_settings, recipe
 from tests.unit.rollout_material import eval_starts, limits_of, small_head
@@ -49,8 +49,8 @@ def structure_of(world: World) -> dict[str, np.ndarray]:
     material = prepare(lambda: iter(blocks), world.part_of, section())
     found = {"linear": numbers_of(score_linear(material))}
     for name, settings in FAMILIES.items():
-        family = validated(KeyFamilySection, {"kind": name, **settings}, name)
-        tables = score_keys(name, family, material)
+        family = validated(ScoredFamily, {"kind": name, **settings}, name)
+        tables = scored(name, family, material)
         found[name] = numbers_of(tables.scores)
     return found
 

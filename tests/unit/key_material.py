@@ -10,6 +10,10 @@ from engram_audio.keys.config import KeyFamily, KeysSection
 from engram_audio.keys.fit import KeyMaterial, fit_family
 from engram_audio.keys.fitted import FittedFamily
 from engram_audio.latents.block import LatentBlock
+from engram_audio.structure.config import TargetOracleKeys
+from engram_audio.structure.key_scores import KeyTables, score_keys
+from engram_audio.structure.material import Material
+from engram_audio.structure.targets import PARTS
 
 KMEANS = {"kind": "kmeans", "codebook_sizes": [6]}
 INPUTS = ("raw", "speaker_centred", "increments")
@@ -79,3 +83,22 @@ def cycle(rng: np.random.Generator, length: int) -> np.ndarray:
 def walk(rng: np.random.Generator, length: int) -> np.ndarray:
     """A pure random walk, D = 5: nothing predicts its steps."""
     return np.cumsum(rng.normal(size=(length, 5)), axis=0)
+
+
+def scored(name: str, section: Any, material: Material) -> KeyTables:
+    """Fit a family as `fit_keys` does, with the settings of the structure stage, and score it."""
+    if isinstance(section, TargetOracleKeys):
+        return score_keys(name, section, material)
+    own = material.section
+    fit = keys_section(
+        window_frames=own.window_frames, fit_memory_gib=own.fit_memory_gib, ridge=own.ridge,
+        kmeans_restarts=own.kmeans_restarts, kmeans_iterations=own.kmeans_iterations,
+        speaker_pseudo_frames=50.0, seed=own.seed,
+    )  # fmt: skip
+    part_of = {
+        str(name): PARTS[part]
+        for block, parts in zip(material.source(), material.frame_index.part, strict=True)
+        for name, part in zip(block.utterance_ids, parts, strict=True)
+    }
+    keys = KeyMaterial(material.source, part_of, fit)
+    return score_keys(name, fit_family(name, section, own.lags_frames, keys), material)

@@ -38,14 +38,14 @@ BILLION = 10**9
 # Where, what, and how the one line begins: with the key.
 CASES: list[tuple[str, Any, str]] = [
     # powers
-    ("structure.library.pca.num_components", BILLION,
-     "structure.library.pca: cells, num_bins ** num_c"),
-    ("structure.library.pca.num_components", 16,
-     "structure.library.pca: cells, num_bins ** num_comp"),
-    ("structure.library.predictive", {**CONFIG["structure"]["library"]["pca"], "kind": "predictive",
-     "num_components": 2**62}, "structure.library.predictive.num_components: should be"),
-    ("structure.library.pca.quantizers.1.num_bins", 2**60,
-     "structure.library.pca.quantizers.1.num_b"),
+    ("keys.library.pca.num_components", BILLION,
+     "keys.library.pca: cells, num_bins ** num_c"),
+    ("keys.library.pca.num_components", 16,
+     "keys.library.pca: cells, num_bins ** num_comp"),
+    ("keys.library.predictive", {**CONFIG["keys"]["library"]["pca"], "kind": "predictive",
+     "num_components": 2**62}, "keys.library.predictive.num_components: should be"),
+    ("keys.library.pca.quantizers.1.num_bins", 2**60,
+     "keys.library.pca.quantizers.1.num_b"),
     ("memory.library.robust.ngram_orders", [BILLION - 1],
      "memory.library.robust.ngram_orders.0: should be"),
     ("memory.library.engram.ngram_orders", [2, BILLION - 1],

@@ -81,12 +81,12 @@ CASES: list[tuple[dict[str, Any], str]] = [
         "kind": "arrays", "path": "a", "table": "t.csv", "frame_rate_hz": 1e30, "num_shards": 1,
         "latent_space": "mine", "is_causal": True}}, "representations.library.mine.frame_rate_hz"),
     # structure
-    ({"structure.library.pca.inputs": ["raw", "raw"]}, "structure.library.pca.inputs"),
-    ({"structure.library.pca.quantizers": [{"kind": "quantile_bins", "num_bins": 4}] * 2},
-     "structure.library.pca.quantizers"),
-    ({"structure.library.predictive.quantizers": [
+    ({"keys.library.pca.inputs": ["raw", "raw"]}, "structure.library.pca.inputs"),
+    ({"keys.library.pca.quantizers": [{"kind": "quantile_bins", "num_bins": 4}] * 2},
+     "keys.library.pca.quantizers"),
+    ({"keys.library.predictive.quantizers": [
         {"kind": "kmeans", "codebook_sizes": [16, 64]}, {"kind": "kmeans", "codebook_sizes": [64]}
-    ]}, "structure.library.predictive"),
+    ]}, "keys.library.predictive"),
     ({"structure.confidence_quantiles": [0.5, 0.5]}, "structure.confidence_quantiles"),
     ({"structure.std_floor": 5.0}, "structure.std_floor"),
     ({"structure.ridge": 1e300}, "structure.ridge"),

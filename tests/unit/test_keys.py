@@ -28,8 +28,8 @@ EVERY = [KMEANS, BINS, PRODUCT, LSH]
 KINDS = ("mean_pool", "pca", "last_frame", "predictive")
 
 
-def newest_of(blocks: list[LatentBlock], lag: int) -> list[np.ndarray]:
-    return [windows.target_rows(block.offsets, 4, lag) - lag for block in blocks]
+def targets_of(blocks: list[LatentBlock], lag: int) -> list[np.ndarray]:
+    return [windows.target_rows(block.offsets, 4, lag) for block in blocks]
 
 
 def centres_of(block: LatentBlock, mean: np.ndarray, before: list[LatentBlock]) -> np.ndarray:
@@ -49,8 +49,8 @@ def test_a_context_has_the_code_that_its_row_has_in_the_stream(kind: str):
         assert [key.name.split(".")[2] for key in own] == [
             "kmeans_6", "quantile_bins_3", "product_2x4", "lsh_4",
         ]  # fmt: skip
-        cells = stream_cells(own, lambda: iter(blocks), newest_of(blocks, 2))
-        rows = newest_of(blocks, 2)[1]
+        cells = stream_cells(own, lambda: iter(blocks), targets_of(blocks, 2), 2)
+        rows = targets_of(blocks, 2)[1] - 2
         contexts = blocks[1].frames[rows[:, None] + np.arange(-3, 1)]
         for key, streamed in zip(own, cells, strict=True):
             centres = centres_of(blocks[1], key.train_mean, blocks[:1])[rows]
@@ -102,11 +102,12 @@ def test_a_code_knows_no_later_frame(key_input: str):
     later = blocks[0].frames.copy()
     later[cut:] = -5
     changed = [blocks[0]._replace(frames=later), blocks[1]]
-    newest = newest_of(blocks, 1)
+    targets = targets_of(blocks, 1)
     before, after = (
-        stream_cells(keys, lambda own=own: iter(own), newest)[0].cells for own in (blocks, changed)
+        stream_cells(keys, lambda own=own: iter(own), targets, 1)[0].cells
+        for own in (blocks, changed)
     )
-    past = np.concatenate([newest[0] < cut, np.zeros(len(newest[1]), bool)])
+    past = np.concatenate([targets[0] - 1 < cut, np.zeros(len(targets[1]), bool)])
     assert past.any() and np.array_equal(before[past], after[past])
     assert not np.array_equal(before, after)
 
@@ -125,7 +126,7 @@ def test_the_centre_is_the_shrunk_mean_of_the_speakers_frames_so_far():
 
 
 def test_a_speaker_whose_utterances_lie_in_two_blocks_is_one_speaker():
-    blocks, part_of = blocks_of(cycle, num_blocks=1)
+    blocks, _ = blocks_of(cycle, num_blocks=1)
     whole = blocks[0]
     parts = [
         LatentBlock(whole.frames[a:b], whole.energy[a:b], whole.offsets[u : v + 1] - a,
@@ -162,9 +163,9 @@ def test_moments_of_centred_contexts_equal_built_windows(with_targets: bool):
 
 def explained(keys: FittedFamily, key_input: str, blocks, part_of, lag: int) -> float:
     """1 - SSE about train cell means / SSE about the train mean, of eval steps."""
-    targets = [windows.target_rows(block.offsets, 4, lag) for block in blocks]
+    targets = targets_of(blocks, lag)
     (own,) = keys.of_input(key_input, lag)
-    cells = stream_cells([own], lambda: iter(blocks), [rows - lag for rows in targets])[0].cells
+    cells = stream_cells([own], lambda: iter(blocks), targets, lag)[0].cells
     steps = np.concatenate(
         [windows.delta(b.frames, r) for b, r in zip(blocks, targets, strict=True)]
     )
@@ -203,11 +204,12 @@ def test_a_file_gives_back_the_same_codes():
     keys = fitted(family("predictive", EVERY), blocks, part_of, minimum_cell_frames=30)
     arrays, header = pack_family(keys)
     again = unpack_family(arrays, header)
-    newest = newest_of(blocks, 2)
+    targets = targets_of(blocks, 2)
     for first, second in zip(keys.keys, again.keys, strict=True):
         assert first.name == second.name
         ours, theirs = (
-            stream_cells([key], lambda: iter(blocks), newest)[0].cells for key in (first, second)
+            stream_cells([key], lambda: iter(blocks), targets, 2)[0].cells
+            for key in (first, second)
         )
         assert np.array_equal(ours, theirs)
 

@@ -134,9 +134,12 @@ def tiny_config() -> dict[str, Any]:
     families = {
         "pca": {"kind": "pca", "inputs": ["raw"], "num_components": 2, "quantizers": sizes},
         "mean_pool": {"kind": "mean_pool", "inputs": ["raw"], "quantizers": sizes},
-        "target_oracle": {"kind": "target_oracle", "codebook_sizes": [4]},
     }
-    config["structure"] |= {"families": list(families), "library": families}
+    oracle = {"target_oracle": {"kind": "target_oracle", "codebook_sizes": [4]}}
+    config["keys"] |= {
+        "minimum_cell_frames": 5, "kmeans_restarts": 1, "kmeans_iterations": 5, "library": families,
+    }  # fmt: skip
+    config["structure"] |= {"families": [*families, *oracle], "library": oracle}
     _shrink_prediction(config)
     _shrink_factorizer(config)
     _shrink_memory(config)

@@ -80,6 +80,21 @@ def refuse_moved(raw: Mapping[str, Any]) -> None:
         fields = set(row) if isinstance(row, Mapping) else set()
         if fields & KEY_FIELDS:
             lines.append(f"structure.library.{name}: moved to keys.library.{name}")
+    memories = _at(raw, "memory.library")
+    for name, row in memories.items() if isinstance(memories, Mapping) else ():
+        if isinstance(row, Mapping) and isinstance(row.get("key"), Mapping):
+            lines.append(
+                f"memory.library.{name}.key: is the name of a key now, for example "
+                "last_frame.raw.kmeans_2048; keys are defined in keys.library"
+            )
+    methods = _at(raw, "rollout.library")
+    for name, row in methods.items() if isinstance(methods, Mapping) else ():
+        guard = row.get("guard") if isinstance(row, Mapping) else None
+        if isinstance(guard, Mapping) and guard.get("kind") == "codebook" and "num_cells" in guard:
+            lines.append(
+                f"rollout.library.{name}.guard.num_cells: moved to key, the name of a key, for "
+                "example last_frame.raw.kmeans_256"
+            )
     if lines:
         raise InputError("\n".join(lines))
 

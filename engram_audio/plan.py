@@ -10,7 +10,7 @@ from typing import Any
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.codecs.plan import CodecPlan
 from engram_audio.comparison.plan import ComparisonPlan
-from engram_audio.config import WorkflowConfig, used_codecs, used_corpora
+from engram_audio.config import WorkflowConfig, key_lags, used_codecs, used_corpora
 from engram_audio.corpus.plan import NOTHING, CorpusPlan
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
@@ -57,13 +57,13 @@ class Plan:
         self.structure = StructurePlan(config.structure, config.decision, self.latents)
         lags = self.document["calibration.structure"]["lags_frames"]
         self.calibration = CalibrationPlan(families, lags, self.latents, self.structure)
-        self.keys = KeysPlan(config.keys, config.structure.lags_frames)
+        self.keys = KeysPlan(config.keys, key_lags(config))
         self.prediction = PredictionPlan(config.prediction, self.latents)
         self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
         self.comparison = ComparisonPlan(
             config.comparison, self.codecs, self.latents, self.prediction
         )
-        self.memory = MemoryPlan(config.memory, self.latents, self.prediction)
+        self.memory = MemoryPlan(config.memory, self.latents, self.prediction, self.keys)
         self.rollout = RolloutPlan(config.rollout, self.latents, self.memory)
         self.report = ReportPlan(
             config.report, self.latents, self.factorizer, self.rollout, self.calibration

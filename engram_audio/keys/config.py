@@ -5,7 +5,7 @@ and rollout guards name it like that.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -160,14 +160,43 @@ def registered_part(name: str, section: KeyFamily, keys: Collection[str]) -> Key
     return section.model_copy(update=changes) if own else None
 
 
-def require_key(where: str, key: str, library: Mapping[str, KeyFamily]) -> int:
-    """Return the codebook size of a key that some setting names.
+class NamedKey(NamedTuple):
+    """What the settings say of a key.
+
+    Attributes:
+        family: Its family.
+        key_input: Its input.
+        quantizer: Its quantiser.
+        num_codes: K.
+    """
+
+    family: KeyFamily
+    key_input: str
+    quantizer: AnyQuantizer
+    num_codes: int
+
+    def state_frames(self, window_frames: int) -> int:
+        """Return how many frames of a context it sees."""
+        rows = INPUTS[self.key_input].window_frames(window_frames)
+        return window_frames if self.family.SEES_WINDOW else 1 + window_frames - rows
+
+
+def require_context_key(where: str, key: str, library: Mapping[str, KeyFamily]) -> NamedKey:
+    """Return a key that a batch of contexts is coded by.
 
     Raises:
-        ValueError: There is no such key.
+        ValueError: There is no such key, or contexts alone do not tell it.
     """
     sizes: dict[str, int] = {}
-    for name, family in library.items():
-        sizes |= codebook_sizes(name, family)
+    for name, section in library.items():
+        sizes |= codebook_sizes(name, section)
     require(where, key, sizes)
-    return sizes[key]
+    family, key_input, quantizer = key.split(".")
+    if INPUTS[key_input].is_centred:
+        raise ValueError(
+            f"{where}: {key} is centred by speaker, and a context alone does not know its "
+            f"speaker; name a key of the input raw or increments"
+        )
+    rows = library[family].quantizers
+    (own,) = (row for row in rows if quantizer in row.names())
+    return NamedKey(library[family], key_input, own, sizes[key])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engram_audio.errors import InputError
-from engram_audio.keys.config import AnyQuantizer, KeyFamily
+from engram_audio.keys.config import AnyQuantizer, KeyFamily, NamedKey
 from engram_audio.keys.inputs import INPUTS
 from engram_audio.keys.quantizers import pieces
 from engram_audio.keys.stream import Shown, shown_source
@@ -53,6 +53,12 @@ class FittedKey(NamedTuple):
     def num_rows(self) -> int:
         """Shown frames of a context."""
         return INPUTS[self.key_input].window_frames(self.window_frames)
+
+    @property
+    def state_frames(self) -> int:
+        """Frames that a code is made of: the whole context, or its newest ones."""
+        named = NamedKey(self.family, self.key_input, self.quantizer, self.num_codes)
+        return named.state_frames(self.window_frames)
 
     @property
     def is_centred(self) -> bool:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.densities.config import TargetName
+from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
     MAXIMUM_AMOUNT,
@@ -42,97 +43,11 @@ class MemoryStageSection(Section):
     )
 
 
-class _Key(Section):
-    maximum_frames: Count = Field(ge=256, description="Train frames the codes are fitted on.")
-
-    def count_codes(self) -> int:
-        """How many codes a state may have."""
-        return getattr(self, "num_codes", 0)
-
-    @model_validator(mode="after")
-    def _check_codes(self) -> Self:
-        num_codes = getattr(self, "num_codes", 0)
-        if num_codes > self.maximum_frames:
-            raise ValueError(
-                f"num_codes {num_codes} cannot be fitted on maximum_frames {self.maximum_frames}; "
-                "use fewer codes or more frames"
-            )
-        return self
-
-
-class KMeansKey(_Key):
-    """k-means of the newest frames, per-dimension SD taken out."""
-
-    kind: Literal["kmeans"]
-    window_frames: Frames = Field(description="Frames of a state.")
-    num_codes: Count = Field(ge=2, description="Codes.")
-
-
-class PcaKey(_Key):
-    """The structure stage's key: PCA of a flattened window, then k-means."""
-
-    kind: Literal["pca"]
-    window_frames: Frames = Field(description="Frames of a state.")
-    num_components: Count = Field(description="Principal components.")
-    num_codes: Count = Field(ge=2, description="Codes.")
-
-
-class ProductKey(_Key):
-    """Product quantisation: groups of principal components, each with its own k-means."""
-
-    kind: Literal["product"]
-    window_frames: Frames = Field(description="Frames of a state.")
-    num_components: Count = Field(ge=2, description="Principal components, split over the groups.")
-    num_groups: Count = Field(ge=2, le=8, description="Groups.")
-    num_codes: Count = Field(ge=2, le=4096, description="Codes per group.")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.num_components % self.num_groups:
-            raise ValueError("num_components must be a multiple of num_groups")
-        if self.num_codes**self.num_groups >= 2**31:
-            raise ValueError("num_codes ** num_groups must stay below 2 ** 31")
-        return self
-
-    def count_codes(self) -> int:
-        """See `_Key.count_codes`."""
-        return self.num_codes**self.num_groups
-
-
-class LshKey(_Key):
-    """Signs of random projections of whitened principal components."""
-
-    kind: Literal["lsh"]
-    window_frames: Frames = Field(description="Frames of a state.")
-    num_components: Count = Field(description="Principal components.")
-    num_bits: Count = Field(le=30, description="Random hyperplanes.")
-
-    def count_codes(self) -> int:
-        """See `_Key.count_codes`."""
-        return 2**self.num_bits
-
-
-KeySettings = Annotated[KMeansKey | PcaKey | ProductKey | LshKey, Field(discriminator="kind")]
-
-
-def check_ngrams(key: _Key, orders: tuple[int, ...]) -> None:
-    """Refuse n-grams that no 63-bit number can name.
-
-    Raises:
-        ValueError: Says so.
-    """
-    if (key.count_codes() + 1) ** max(orders) >= 2**63:
-        raise ValueError(
-            f"ngram_orders {list(orders)} of {key.count_codes()} codes do not fit into 63 bits: "
-            "use fewer codes or a lower order"
-        )
-
-
 class LookupMemory(Section):
     """A table of values by key, fitted in closed form beside a frozen base."""
 
     kind: Literal["lookup"]
-    key: KeySettings
+    key: Text = Field(description="Key in keys.library, for example pca.raw.kmeans_256.")
     ngram_orders: Orders = Field(
         min_length=1,
         description="Orders of code n-grams, first found first; [1] is the code of the newest "
@@ -175,23 +90,12 @@ class LookupMemory(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.num_neighbors > 1 and (
-            self.key.kind not in ("kmeans", "pca") or self.ngram_orders != (1,)
-        ):
+        if self.num_neighbors > 1 and self.ngram_orders != (1,):
             raise ValueError(
-                "num_neighbors above 1 needs a key of kind kmeans or pca and ngram_orders [1]: "
-                "other keys have no distance between entries"
+                "num_neighbors above 1 needs ngram_orders [1]: n-grams have no distance"
             )
-        if self.num_neighbors > getattr(self.key, "num_codes", self.num_neighbors):
-            raise ValueError("num_neighbors must not exceed the key's num_codes")
         if list(self.ngram_orders) != sorted(set(self.ngram_orders), reverse=True):
             raise ValueError("ngram_orders: list each order once, the highest first")
-        check_ngrams(self.key, self.ngram_orders)
-        if self.minimum_count > self.key.maximum_frames:
-            raise ValueError(
-                f"minimum_count {self.minimum_count} is more than the key's maximum_frames "
-                f"{self.key.maximum_frames}: every frame would be a miss"
-            )
         if self.value == "target" and self.weight != "one":
             raise ValueError("value `target` replaces the base's mean: its weight must be `one`")
         return self
@@ -203,7 +107,7 @@ class EngramMemory(Section):
     kind: Literal["engram"]
     head: Text = Field(description="Head in prediction.heads: family, trunk and linear skip.")
     recipe: Text = Field(description="Name under recipes.")
-    key: KeySettings
+    key: Text = Field(description="Key in keys.library, for example pca.raw.kmeans_256.")
     ngram_orders: Orders = Field(min_length=1, description="Suffix n-gram orders.")
     num_hashes: Count = Field(description="Hash heads per order, each with its own prime.")
     table_rows: Count = Field(ge=16, description="Rows per hash head; the next free prime above.")
@@ -216,11 +120,6 @@ class EngramMemory(Section):
     table_learning_rate_factor: Amount = Field(
         description="Learning rate of the table over that of the network; no weight decay."
     )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        check_ngrams(self.key, self.ngram_orders)
-        return self
 
 
 MemorySection = Annotated[LookupMemory | EngramMemory, Field(discriminator="kind")]
@@ -285,14 +184,16 @@ class MemorySettings(MemoryStageSection):
 def check_memory(
     stage: MemorySettings,
     prediction: PredictionSettings,
+    keys: Mapping[str, KeyFamily],
     window_frames: int,
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
-    """Check what lies between the memory stage and the prediction stage.
+    """Check what lies between the memory stage and the stages before it.
 
     Args:
         stage: The stage, used memories only.
         prediction: The prediction stage, used heads only.
+        keys: Key families by name.
         window_frames: W, frames of context.
         recipes: All training recipes.
 
@@ -300,14 +201,38 @@ def check_memory(
         ValueError: Names the key, what is wrong and what is allowed.
     """
     for name, row in stage.library.items():
-        needed = row.key.window_frames + max(row.ngram_orders) - 1
-        if needed > window_frames:
-            raise ValueError(
-                f"memory.library.{name}: its key and n-grams reach {needed} frames back, but the "
-                f"context has views.window_frames {window_frames}; shorten them"
-            )
+        _check_key(f"memory.library.{name}", row, keys, window_frames)
     if stage.representations:
         _check_run(stage, prediction, recipes)
+
+
+def _check_key(
+    where: str, row: MemorySection, library: Mapping[str, KeyFamily], window_frames: int
+) -> None:
+    """Check that a memory can read the key that it names."""
+    key = require_context_key(f"{where}.key", row.key, library)
+    needed = key.state_frames(window_frames) + max(row.ngram_orders) - 1
+    if needed > window_frames:
+        raise ValueError(
+            f"{where}: its key and n-grams reach {needed} frames back, but the context has "
+            f"views.window_frames {window_frames}; shorten them"
+        )
+    if (key.num_codes + 1) ** max(row.ngram_orders) >= 2**63:
+        raise ValueError(
+            f"{where}: ngram_orders {list(row.ngram_orders)} of {key.num_codes} codes do not fit "
+            "into 63 bits: name a key of fewer codes or use a lower order"
+        )
+    neighbors = getattr(row, "num_neighbors", 1)
+    if neighbors > 1 and not key.quantizer.HAS_DISTANCES:
+        raise ValueError(
+            f"{where}: num_neighbors above 1 needs a key with distances, such as kmeans; found "
+            f"{row.key}"
+        )
+    if neighbors > key.num_codes:
+        raise ValueError(
+            f"{where}: num_neighbors {neighbors} must not exceed the {key.num_codes} codes of "
+            f"{row.key}"
+        )
 
 
 def _check_run(

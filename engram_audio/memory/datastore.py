@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.memory.keys import KeyEncoder
+from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.numerics.units import LOG_2PI
 
 WIDTHS = (0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)  # kernel SD, in whitened units

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.heads import choose_components
+from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.memory.entries import Entries
-from engram_audio.memory.keys import KeyEncoder, of_others
+from engram_audio.memory.ngrams import of_others
 from engram_audio.memory.slots import SlotMap
 from engram_audio.numerics.units import LOG_2PI
 

@@ -17,6 +17,7 @@ from engram_audio.densities.data import WindowData, window_data
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.reduction import SpeakerSums, frame_names
 from engram_audio.densities.reference import Reference
+from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
 from engram_audio.memory.datastore import (
@@ -29,7 +30,6 @@ from engram_audio.memory.datastore import (
 )
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.joint import EngramDensity
-from engram_audio.memory.keys import KeyEncoder
 from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY
 from engram_audio.numerics.slices import EveryNth, slice_masks
 

@@ -18,9 +18,11 @@ from engram_audio.densities.fit import Material, choose_base
 from engram_audio.densities.reference import InputScales
 from engram_audio.densities.task import DensityTask
 from engram_audio.densities.trunks import Mlp, SharedFrames
+from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.engram import EngramModule, EngramTrunk
-from engram_audio.memory.keys import KeyArrays, KeyEncoder, fit_key, ngram_ids
+from engram_audio.memory.ngrams import ngram_ids
 from engram_audio.numerics.seeds import named_seed
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
@@ -75,7 +77,7 @@ class Trained(NamedTuple):
 
     model: EngramDensity
     base: BaseArrays
-    key: KeyArrays
+    key: FittedKey
     state: TrainingState
 
 
@@ -83,7 +85,7 @@ def build_engram(
     settings: EngramMemory,
     head: AnyHead,
     base: BaseArrays,
-    key: KeyArrays,
+    key: FittedKey,
     window_frames: int,
     scales: InputScales,
     noise_sd: np.ndarray,
@@ -98,7 +100,7 @@ def build_engram(
         raise ValueError("an Engram memory needs a mixture or direction head, not a flow")
     plain = build_conditional(head, base, window_frames, scales, noise_sd, seed)
     assert isinstance(plain.trunk, Mlp | SharedFrames)
-    encoder = KeyEncoder(key, len(base.frame_mean))
+    encoder = KeyEncoder(key)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)
         width = plain.trunk.output.in_features
@@ -109,6 +111,7 @@ def build_engram(
 
 def train_engram(
     settings: EngramMemory,
+    key: FittedKey,
     head: AnyHead,
     recipe: TrainingRecipe,
     material: Material,
@@ -127,7 +130,6 @@ def train_engram(
     base = choose_base(
         head, material, lag_frames, event, head.is_linear_skip, named_seed(seed, "base")
     )
-    key = fit_key(settings.key, material, lag_frames, named_seed(seed, "key"))
     model = build_engram(
         settings, head, base, key, material.window_frames, material.reference.input_scales,
         material.noise_sd, named_seed(seed, "weights", lag_frames, event),

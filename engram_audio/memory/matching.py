@@ -76,11 +76,10 @@ def memory_budget(model: MemoryDensity | EngramDensity) -> Budget:
     """Return what a memory with its base holds and does."""
     if isinstance(model, MemoryDensity):
         key, base = model.lookup.key, head_budget(model.base)
-        held = key.projection.numel() + key.centroids.numel()
         # a shared spread and weight are one row, whatever is stored
         table = model.means[:-1].numel() + _distinct(model.log_sds[:-1]) + _distinct(model.weights)
         read = 6 * model.lookup.num_neighbors * model.means.shape[1]
-        return Budget(base.parameters + held + table, base.flops + key.flops + read)
+        return Budget(base.parameters + key.num_values + table, base.flops + key.flops + read)
     trunk, module = model.engram_trunk, model.engram_trunk.engram
     inner = ConditionalDensity(model.base, trunk.inner, model.head)
     plain = head_budget(inner)
@@ -91,8 +90,7 @@ def memory_budget(model: MemoryDensity | EngramDensity) -> Budget:
     taps = module.convolution.kernel_size[0]
     dense = module.key.weight.numel() + module.value.weight.numel()
     work = taps * (key.flops + 2 * (dense + trunk.positions.weight.numel()))
-    held = key.projection.numel() + key.centroids.numel()
-    return Budget(plain.parameters + added + held, plain.flops + work)
+    return Budget(plain.parameters + added + key.num_values, plain.flops + work)
 
 
 def _distinct(table: torch.Tensor) -> int:

@@ -10,33 +10,29 @@ from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.null_storage import base_arrays, base_from
 from engram_audio.densities.reference import InputScales
 from engram_audio.densities.storage import HEAD
+from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.keys.storage import pack_key, unpack_key
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.density import Lookup, MemoryDensity
 from engram_audio.memory.entries import Entries
 from engram_audio.memory.fit import FittedMemory, entries_of
 from engram_audio.memory.joint import EngramDensity, Trained, build_engram
-from engram_audio.memory.keys import KeyArrays, KeyEncoder
 from engram_audio.memory.slots import SlotMap
 
 Arrays = dict[str, np.ndarray]
-
-
-def key_arrays(key: KeyEncoder) -> KeyArrays:
-    """Return an encoder's arrays."""
-    tensors = (key.shift, key.scale, key.projection, key.centroids)
-    shift, scale, projection, centroids = (tensor.cpu().numpy() for tensor in tensors)
-    return KeyArrays(shift, scale, projection, centroids, np.array(key.nearest_square))
 
 
 def pack_lookup(label: str, fitted: FittedMemory) -> tuple[Arrays, dict[str, Any]]:
     """Return a fitted lookup's arrays under `label`, without its base, and its header."""
     model, lookup = fitted.model, fitted.model.lookup
     arrays: Arrays = {f"{label}/counts": fitted.counts}
-    arrays |= {f"{label}/key/{k}": v for k, v in key_arrays(lookup.key)._asdict().items()}
+    key, key_header = pack_key(f"{label}/key", lookup.key.fitted)
+    arrays |= key
     arrays |= {f"{label}/entries/{k}": v for k, v in entries_of(model)._asdict().items()}
     for number in range(len(lookup.slots.orders)):
         arrays[f"{label}/known/{number}"] = lookup.slots.known(number).cpu().numpy()
     return arrays, {
+        "key": key_header,
         "orders": list(lookup.slots.orders),
         "num_neighbors": lookup.num_neighbors,
         "temperature": lookup.temperature,
@@ -53,10 +49,7 @@ def unpack_lookup(
     label: str, arrays: Arrays, header: dict[str, Any], base: ConditionalDensity
 ) -> FittedMemory:
     """Return the memory of `pack_lookup` on its base."""
-    num_dims = base.base.num_dims
-    key = KeyEncoder(
-        KeyArrays(*(arrays[f"{label}/key/{name}"] for name in KeyArrays._fields)), num_dims
-    )
+    key = KeyEncoder(unpack_key(f"{label}/key", arrays, header["key"]))
     known = [arrays[f"{label}/known/{number}"] for number in range(len(header["orders"]))]
     slots = SlotMap(header["orders"], known)
     lookup = Lookup(key, slots, header["num_neighbors"], header["temperature"])
@@ -75,7 +68,8 @@ def pack_engram(
 ) -> tuple[Arrays, dict[str, Any]]:
     """Return a trained Engram memory's arrays under `label` and its header."""
     arrays = base_arrays(f"{label}/base", trained.base)
-    arrays |= {f"{label}/key/{k}": np.asarray(v) for k, v in trained.key._asdict().items()}
+    key, key_header = pack_key(f"{label}/key", trained.key)
+    arrays |= key
     states = {
         name: tensor.detach().cpu().numpy()
         for name, tensor in trained.model.state_dict().items()
@@ -83,6 +77,7 @@ def pack_engram(
     }
     arrays |= {f"{label}/state/{name}": values for name, values in states.items()}
     return arrays, {
+        "key": key_header,
         "settings": settings.model_dump(mode="json"),
         "head": head.model_dump(mode="json"),
         "target": trained.base.target,
@@ -100,7 +95,7 @@ def unpack_engram(
     settings = EngramMemory.model_validate(header["settings"], strict=False)
     head = HEAD.validate_python(header["head"], strict=False)
     base: BaseArrays = base_from(f"{label}/base", header["target"], arrays)
-    key = KeyArrays(*(arrays[f"{label}/key/{name}"] for name in KeyArrays._fields))
+    key = unpack_key(f"{label}/key", arrays, header["key"])
     noise = np.ones(len(base.frame_mean))  # a place for the stored floor, loaded below
     model = build_engram(settings, head, base, key, header["window_frames"], scales, noise, 0)
     state = {

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from engram_audio.choices import require, require_listed
+from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.memory.config import LookupMemory, MemorySettings
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.rollout.config import (
@@ -27,6 +28,7 @@ def check_rollout(
     stage: RolloutSettings,
     prediction: PredictionSettings,
     memory: MemorySettings,
+    keys: Mapping[str, KeyFamily],
     window_frames: int,
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
@@ -36,6 +38,7 @@ def check_rollout(
         stage: The stage, with what runs only (`sweep.used_methods`).
         prediction: The prediction stage, used heads only.
         memory: The memory stage, used memories only.
+        keys: Key families by name.
         window_frames: W, frames of context.
         recipes: All training recipes.
 
@@ -54,6 +57,9 @@ def check_rollout(
                 f"rollout.library.{name}.order_frames: {method.order_frames} frames are more than "
                 f"the context of views.window_frames {window_frames}; shorten it"
             )
+        guard_key = getattr(getattr(method, "guard", None), "key", None)
+        if guard_key:
+            require_context_key(f"rollout.library.{name}.guard.key", guard_key, keys)
         sweep = sweep_of(name, stage.methods, stage.grids)
         owner = stage.grids[sweep].method if sweep else name  # the key that a person wrote
         _check_method(owner, method, stage, prediction, memory, recipes)

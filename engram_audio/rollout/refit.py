@@ -7,6 +7,7 @@ from torch import nn
 
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.fit import Material
+from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import FittedMemory, fit_lookup
 from engram_audio.memory.folds import Candidate, fold_material
@@ -41,6 +42,7 @@ def tune_fold(
 
 def fit_on_tuned(
     settings: LookupMemory,
+    key: FittedKey,
     material: Material,
     tuned: ConditionalDensity,
     folds: Sequence[ConditionalDensity],
@@ -51,4 +53,4 @@ def fit_on_tuned(
     """Fit the lookup at lag 1 beside the tuned head; residuals come from the tuned folds."""
     candidate = Candidate(name, tuned, list(folds))
     number = named_seed(seed, "refit")
-    return fit_lookup(settings, material, 1, [candidate], number, device)
+    return fit_lookup(settings, key, material, 1, [candidate], number, device)

@@ -13,6 +13,7 @@ from engram_audio.numerics.seeds import named_seed
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
+from engram_audio.steps._keys import read_family
 from engram_audio.steps._memory import candidates
 from engram_audio.steps._prediction import load_material
 
@@ -24,6 +25,7 @@ class Files(StepFiles):
     section: Frozen[PredictionSection]
     stage_section: Frozen[MemoryStageSection]
     memory_section: Frozen[LookupMemory]
+    keys: Path
     nulls: Path
     splits: Path
     base_model: Path | None
@@ -39,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     device = torch.device(resolve_device(files.device, uses_torch=True))
     stage, settings, lag = files.stage_section, files.memory_section, files.lag
     frames = open_frames(files.shards, files.splits)
+    key = read_family(files.keys).key(settings.key, lag, str(files.keys))
     arrays, headers = {}, {}
     with (
         load_material(frames, files.nulls, files.section) as material,
@@ -50,6 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
             fitted = fit_lookup(
                 settings,
+                key,
                 material,
                 lag,
                 bases,

@@ -27,6 +27,7 @@ from engram_audio.steps._cli import (
 )
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
+from engram_audio.steps._keys import read_family
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._rollout import RolloutFiles, open_base, read_method
 from engram_audio.steps._training import TrainingRun
@@ -43,6 +44,7 @@ class Files(StepFiles):
     recipe_section: Frozen[TrainingRecipe]
     tuned_model: Path
     base_model: Path
+    keys: Path
     nulls: Path
     splits: Path
     shards: list[Path]
@@ -65,6 +67,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     device = torch.device(resolve_device(files.device, uses_torch=True))
     frames = open_frames(files.shards, files.splits)
+    key = read_family(files.keys).key(files.memory_section.key, 1, str(files.keys))
     bases, folds = RolloutFiles(files.base_model), []
     with (
         TrainingRun(files, files.recipe_section) as run,
@@ -84,8 +87,9 @@ def main(argv: list[str] | None = None) -> None:
         density = _density(tuned, files.tuned_model)
         with blame(files.section_name(files.memory_section)):
             fitted = fit_on_tuned(
-                files.memory_section, material, density, folds, settings.method, files.seed, device
-            )
+                files.memory_section, key, material, density, folds, settings.method, files.seed,
+                device,
+            )  # fmt: skip
         arrays, header = pack_lookup("memory", fitted)
         found = {"method": settings.model_dump(mode="json"), "memory": header}
         write_jsonl(files.history, fitted.tried)

@@ -23,6 +23,7 @@ from engram_audio.steps._cli import (
 )
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
+from engram_audio.steps._keys import read_family
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
 from engram_audio.training.config import TrainingRecipe
@@ -36,6 +37,7 @@ class Files(StepFiles):
     memory_section: Frozen[EngramMemory]
     head_section: Frozen[HeadSection]
     recipe_section: Frozen[TrainingRecipe]
+    keys: Path
     nulls: Path
     splits: Path
     shards: list[Path]
@@ -52,6 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     lag, seed = files.lag, files.seed
     frames = open_frames(files.shards, files.splits)
     event = events_trained(lag, (stage.target,))[0]
+    key = read_family(files.keys).key(settings.key, lag, str(files.keys))
     arrays, headers = {}, {}
     with (
         TrainingRun(files, files.recipe_section) as run,
@@ -59,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     ):
         for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
             train = partial(
-                train_engram, settings, head, run.recipe, material, lag, event, seed, device,
+                train_engram, settings, key, head, run.recipe, material, lag, event, seed, device,
                 is_shuffled=is_shuffled,
             )  # fmt: skip
             with blame(files.section_name(settings)):

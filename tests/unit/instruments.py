@@ -20,7 +20,7 @@ from engram_audio.structure.config import ScoredFamily
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
 from tests.unit.key_material import scored
-from tests.unit.memory_material import lookup
+from tests.unit.memory_material import key_of, lookup
 from tests.unit.prediction_material import World, head_settings, recipe
 from tests.unit.rollout_material import eval_starts, limits_of, small_head
 from tests.unit.test_structure_scores import section
@@ -79,7 +79,7 @@ def prediction_of(world: World) -> dict[str, np.ndarray]:
 
 def memory_of(world: World) -> dict[str, np.ndarray]:
     candidates = linear_candidates(world.material, 1, "position", 2)
-    fitted = fit_lookup(lookup(), world.material, 1, candidates, 0, CPU)
+    fitted = fit_lookup(lookup(), key_of(world.material), world.material, 1, candidates, 0, CPU)
     gain = eval_nll(candidates[0].model, world) - eval_nll(fitted.model, world)
     return {"memory": np.array([gain, fitted.is_off])}
 

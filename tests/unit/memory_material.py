@@ -4,10 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from engram_audio.densities.fit import Material
+from engram_audio.keys.fit import KeyMaterial, fit_family
+from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.config import EngramMemory, LookupMemory
+from tests.unit.key_material import FAMILY, keys_section
 from tests.unit.prediction_material import Simulator
 
-KMEANS = {"kind": "kmeans", "window_frames": 1, "num_codes": 16, "maximum_frames": 20000}
+KMEANS = "last_frame.raw.kmeans_16"
 LOOKUP: dict[str, Any] = {
     "kind": "lookup", "key": KMEANS, "ngram_orders": [1], "minimum_count": 2, "maximum_slots": 1000,
     "frames_per_slot": 64,
@@ -15,6 +19,12 @@ LOOKUP: dict[str, Any] = {
     "strengths": [1.0], "shrinkages_frames": [1.0, 30.0], "spread_shrinkages_frames": [10.0],
     "num_neighbors": 1, "temperatures": [1.0], "may_switch_off": True,
 }  # fmt: skip
+SIZES = {
+    "kmeans_16": {"kind": "kmeans", "codebook_sizes": [16]},
+    "kmeans_256": {"kind": "kmeans", "codebook_sizes": [256]},
+    "product_2x4": {"kind": "product", "num_groups": 2, "num_codes": 4},
+    "lsh_4": {"kind": "lsh", "num_bits": 4},
+}
 ENGRAM: dict[str, Any] = {
     "kind": "engram", "head": "h", "recipe": "r", "key": KMEANS, "ngram_orders": [1, 2],
     "num_hashes": 2, "table_rows": 61, "row_dims": 4, "gate": "paper", "kernel_frames": 2,
@@ -30,6 +40,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     "hybrid": {**FIRST, "value": "target", "spread": "shared", "strengths": [0.0, 0.5, 1.0]},
     "robust": {},
 }
+
+
+def key_of(material: Material, name: str = KMEANS, num_components: int = 3) -> FittedKey:
+    """Fit the key of a name on the train frames of a material."""
+    kind, key_input, quantizer = name.split(".")
+    values: dict[str, Any] = {"kind": kind, "inputs": [key_input], "quantizers": [SIZES[quantizer]]}
+    if kind == "pca":
+        values["num_components"] = num_components
+    section = FAMILY.validate_python(values, strict=False)
+    how = keys_section(window_frames=material.window_frames)
+    keys = KeyMaterial(lambda: iter([material.block]), material.part_of, how)
+    return fit_family(kind, section, (1,), keys).key(name, 1, "keys")
 
 
 def lookup(**changes: Any) -> LookupMemory:

@@ -27,10 +27,10 @@ from tests.statistical.planted_prediction import (
     default_study,
     plant,
 )
+from tests.unit.memory_material import key_of
 
 pytestmark = pytest.mark.slow
 EVENT, LAG, FOLDS = "position", 1, 2
-CODES = {"kind": "kmeans", "maximum_frames": 200_000, "window_frames": 1, "num_codes": 1536}
 # A 2-gram of 1,024 symbols needs 4,096 entries, more where k-means splits a symbol.
 CODES_OF_ORDER = {1: 1536, 2: 1280}
 LARGE = WorldSize(320, 20, 25)
@@ -69,10 +69,10 @@ class Scored(NamedTuple):
 @functools.cache
 def scored(name: str, preset: str, size: WorldSize = RECIPE_SIZE, orders: tuple = (1,)) -> Scored:
     world = planted(name, size)
-    key = {**CODES, "num_codes": CODES_OF_ORDER[max(orders)]}
-    own = settings(preset, key=key, ngram_orders=list(orders), minimum_count=2)
+    own = settings(preset, ngram_orders=list(orders), minimum_count=2)
+    key = key_of(world.material, f"last_frame.raw.kmeans_{CODES_OF_ORDER[max(orders)]}")
     candidates = linear_candidates(world.material, LAG, EVENT, FOLDS)
-    fitted = fit_lookup(own, world.material, LAG, candidates, 0, CPU)
+    fitted = fit_lookup(own, key, world.material, LAG, candidates, 0, CPU)
     _, null_nll = world.best_null(LAG, EVENT)
     marginal_nll = world.null_nll("gaussian_marginal_position", LAG, EVENT)
     return Scored(world, fitted, nll_of(world, fitted), null_nll, marginal_nll)
@@ -146,8 +146,11 @@ def test_nothing_is_gained_where_nothing_is_looked_up(name: str):
     found = scored(name, "robust")
     world = found.world
     candidates = linear_candidates(world.material, LAG, EVENT, FOLDS)
-    own = settings("robust", key=CODES, minimum_count=2)
-    shuffled = fit_lookup(own, world.material, LAG, candidates, 0, CPU, is_shuffled=True)
+    own = settings("robust", minimum_count=2)
+    shuffled = fit_lookup(
+        own, found.fitted.model.lookup.key.fitted, world.material, LAG, candidates, 0, CPU,
+        is_shuffled=True,
+    )  # fmt: skip
     beyond = world.mean_of(nll_of(world, shuffled) - found.nll)
     print(f"{name}: gain {found.gain}, beyond shuffled keys {beyond}, off {found.fitted.is_off}")
     assert abs(beyond.value) <= 3 * beyond.error

@@ -19,12 +19,6 @@ LOOKUP: dict[str, Any] = {
     "strengths": [1.0], "shrinkages_frames": [1.0, 30.0], "spread_shrinkages_frames": [10.0],
     "num_neighbors": 1, "temperatures": [1.0], "may_switch_off": True,
 }  # fmt: skip
-SIZES = {
-    "kmeans_16": {"kind": "kmeans", "codebook_sizes": [16]},
-    "kmeans_256": {"kind": "kmeans", "codebook_sizes": [256]},
-    "product_2x4": {"kind": "product", "num_groups": 2, "num_codes": 4},
-    "lsh_4": {"kind": "lsh", "num_bits": 4},
-}
 ENGRAM: dict[str, Any] = {
     "kind": "engram", "head": "h", "recipe": "r", "key": KMEANS, "ngram_orders": [1, 2],
     "num_hashes": 2, "table_rows": 61, "row_dims": 4, "gate": "paper", "kernel_frames": 2,
@@ -42,14 +36,25 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+def sized(name: str) -> dict[str, Any]:
+    """Settings of the quantiser of a name, for example `kmeans_256` or `product_2x4`."""
+    kind, size = name.split("_")
+    if kind == "product":
+        groups, codes = size.split("x")
+        return {"kind": kind, "num_groups": int(groups), "num_codes": int(codes)}
+    if kind == "lsh":
+        return {"kind": kind, "num_bits": int(size)}
+    return {"kind": kind, "codebook_sizes": [int(size)]}
+
+
 def key_of(material: Material, name: str = KMEANS, num_components: int = 3) -> FittedKey:
     """Fit the key of a name on the train frames of a material."""
     kind, key_input, quantizer = name.split(".")
-    values: dict[str, Any] = {"kind": kind, "inputs": [key_input], "quantizers": [SIZES[quantizer]]}
+    values: dict[str, Any] = {"kind": kind, "inputs": [key_input], "quantizers": [sized(quantizer)]}
     if kind == "pca":
         values["num_components"] = num_components
     section = FAMILY.validate_python(values, strict=False)
-    how = keys_section(window_frames=material.window_frames)
+    how = keys_section(window_frames=material.window_frames, fit_memory_gib=2.0)
     keys = KeyMaterial(lambda: iter([material.block]), material.part_of, how)
     return fit_family(kind, section, (1,), keys).key(name, 1, "keys")
 

@@ -36,8 +36,8 @@ def trained(world: World, state: TrainingState | None = None, stop: int | None =
     changes = {"num_steps": 150, "learning_rate": 5e-3, **changes}
     try:
         return train_engram(
-            engram(), key_of(world.material), settings, recipe(**changes), world.material, 1, "position", 0, CPU, state,
-            wired,
+            engram(), key_of(world.material), settings, recipe(**changes), world.material, 1,
+            "position", 0, CPU, state, wired,
         )  # fmt: skip
     except Interrupted:
         return unpack_state(*pack_state(saved[-1]))

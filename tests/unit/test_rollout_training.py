@@ -26,6 +26,7 @@ from engram_audio.rollout.storage import load_weights, pack_method, unpack_guard
 from engram_audio.rollout.tasks import EnergyTask, score_and_mean
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
 from engram_audio.training.packing import pack_state, unpack_state
+from tests.unit.memory_material import key_of
 from tests.unit.rollout_material import (
     CPU,
     TRAINED,
@@ -118,8 +119,8 @@ def test_a_stored_method_says_the_same(name, world, head):
 GUARDS = {
     "nearest": {"kind": "nearest", "num_frames": 64, "num_neighbours": 2, "quantile": 0.95,
                 "num_attempts": 2},
-    "codebook": {"kind": "codebook", "key": "last_frame.raw.kmeans_16", "shrinkage": 0.5, "quantile": 0.95,
-                 "num_attempts": 2},
+    "codebook": {"kind": "codebook", "key": "last_frame.raw.kmeans_16", "shrinkage": 0.5,
+                 "quantile": 0.95, "num_attempts": 2},
     "contrast": {"kind": "contrast", "num_frames": 200, "width": 8, "num_steps": 100,
                  "num_rounds": 2, "horizon_frames": 4, "num_attempts": 2},
 }  # fmt: skip

@@ -30,7 +30,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import TrunkSettings
 from engram_audio.densities.data import WindowData
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.heads import GaussianMixture
+from engram_audio.densities.gaussian_mixture import GaussianMixture
 from engram_audio.densities.reference import InputScales
 from engram_audio.densities.task import DensityTask
 from engram_audio.densities.trunks import build_trunk

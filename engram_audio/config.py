@@ -12,8 +12,6 @@ from engram_audio.calibration.config import WORLD_PREFIX, CalibrationSection, wo
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.choices import require
 from engram_audio.codecs.config import CodecsSettings, check_codecs
-from engram_audio.codecs.entry_points import plugin_names
-from engram_audio.codecs.fitted_config import FittedCodecSettings
 from engram_audio.codecs.ladder import named_codecs
 from engram_audio.comparison.config import ComparisonSettings, check_comparison
 from engram_audio.config_bounds import require_bounded
@@ -27,7 +25,6 @@ from engram_audio.factorizer.config import FactorizerSettings, check_factorizer,
 from engram_audio.factorizer.sweep import used_factorizers
 from engram_audio.keys.config import KeysSettings, family_of
 from engram_audio.latents.config import (
-    CodecRepresentation,
     RepresentationsSettings,
     check_rows,
     used_rows,
@@ -143,7 +140,7 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
 def key_families(config: WorkflowConfig) -> set[str]:
     """Return the names of the key families that something uses."""
     memories = [family_of(row.key) for row in config.memory.library.values()]
-    guards = [getattr(row, "guard", None) for row in config.rollout.library.values()]
+    guards = [row.guard_section for row in config.rollout.library.values()]
     keys = [guard.key for guard in guards if hasattr(guard, "key")]
     return {*config.structure.families, *memories, *map(family_of, keys)}
 
@@ -179,7 +176,7 @@ def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
                     "calibration.worlds; rename it"
                 )
     rows = {**used_rows(settings.analysed, settings.library), **world_rows(worlds)}
-    used = {row.codec for row in rows.values() if isinstance(row, CodecRepresentation)}
+    used = {row.made_by[1] for row in rows.values() if row.made_by}
     codecs = named_codecs(config.codecs, used)
     check_rows(rows, config.corpora, codecs, WORLD_NAMES)
     changes = {
@@ -195,7 +192,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     rows, prediction = config.representations.library, config.prediction
     window = config.views.window_frames
     codecs = {name: config.codecs.library[name] for name in used_codecs(config)}
-    check_codecs(codecs, config.corpora, config.splits.seeds, plugin_names())
+    check_codecs(codecs, config.corpora, config.splits.seeds)
     check_roots(config.corpora, used_corpora(config))
     folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
     check_speakers(rows, config.corpora, config.splits.eval_fraction, folds)
@@ -214,16 +211,15 @@ def _check_stages(config: WorkflowConfig) -> None:
 def used_codecs(config: WorkflowConfig) -> list[str]:
     """Return the codecs that a used representation names."""
     rows = config.representations.library.values()
-    names = [row.codec for row in rows if isinstance(row, CodecRepresentation)]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(row.made_by[1] for row in rows if row.made_by))
 
 
 def used_corpora(config: WorkflowConfig) -> list[str]:
     """Return the corpora that a used representation or codec is made of."""
     rows = config.representations.library.values()
     codecs = [config.codecs.library[name] for name in used_codecs(config)]
-    names = [row.corpus for row in rows if isinstance(row, CodecRepresentation)]
-    names += [codec.corpus for codec in codecs if isinstance(codec, FittedCodecSettings)]
+    names = [row.made_by[0] for row in rows if row.made_by]
+    names += [codec.fitted_on[0] for codec in codecs if codec.fitted_on]
     return list(dict.fromkeys(names))
 
 

@@ -5,14 +5,9 @@ import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from engram_audio.corpus.config import CorpusSection, DemoSpeechCorpus, LibriSpeechCorpus
+from engram_audio.corpus.config import CorpusSection
 from engram_audio.corpus.quota import count_eval_speakers
-from engram_audio.latents.config import (
-    CodecRepresentation,
-    DerivedRepresentation,
-    Rows,
-    WorldRepresentation,
-)
+from engram_audio.latents.config import Rows
 
 
 def check_roots(corpora: Mapping[str, CorpusSection], used: Collection[str]) -> None:
@@ -30,11 +25,11 @@ def check_roots(corpora: Mapping[str, CorpusSection], used: Collection[str]) -> 
         ValueError: Names both keys, the folder and the remedy.
     """
     for (name, corpus), (other, second) in itertools.combinations(corpora.items(), 2):
-        if not (_is_written(corpus) or _is_written(second)) or (name in used) != (other in used):
+        if not (corpus.is_written or second.is_written) or (name in used) != (other in used):
             continue
         one, two = _real(corpus.root), _real(second.root)
         if _is_below(one, two) or _is_below(two, one):
-            writer = name if _is_written(corpus) else other
+            writer = name if corpus.is_written else other
             raise ValueError(
                 f"corpora.{other}.root: {second.root!r} and corpora.{name}.root {corpus.root!r} "
                 f"share files, and {writer} is written by the workflow; give each a folder of its "
@@ -44,7 +39,7 @@ def check_roots(corpora: Mapping[str, CorpusSection], used: Collection[str]) -> 
 
 def synthesized_roots(corpora: Mapping[str, CorpusSection]) -> list[Path]:
     """Return the folders into which speech is synthesised, file by file."""
-    return [Path(row.root) for row in corpora.values() if isinstance(row, DemoSpeechCorpus)]
+    return [Path(row.root) for row in corpora.values() if row.num_voices]
 
 
 def check_speakers(
@@ -77,19 +72,12 @@ def _count_train_speakers(
     rows: Rows, name: str, corpora: Mapping[str, CorpusSection], eval_fraction: float
 ) -> int | None:
     row = rows[name]
-    while isinstance(row, DerivedRepresentation):
-        row = rows[row.source]
-    if isinstance(row, WorldRepresentation):
+    while row.made_of is not None:
+        row = rows[row.made_of]
+    if row.kind == "world":
         return row.num_train_speakers
-    corpus = corpora[row.corpus] if isinstance(row, CodecRepresentation) else None
-    if isinstance(corpus, DemoSpeechCorpus):
-        return corpus.num_speakers - count_eval_speakers(corpus.num_speakers, eval_fraction)
-    return None
-
-
-def _is_written(corpus: CorpusSection) -> bool:
-    is_downloaded = isinstance(corpus, LibriSpeechCorpus) and corpus.download
-    return isinstance(corpus, DemoSpeechCorpus) or is_downloaded
+    num_voices = corpora[row.made_by[0]].num_voices if row.made_by else None
+    return num_voices and num_voices - count_eval_speakers(num_voices, eval_fraction)
 
 
 def _real(root: str) -> Path:

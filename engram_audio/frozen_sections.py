@@ -10,6 +10,7 @@ from typing import Any
 from engram_audio.config import WorkflowConfig
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.keys.config import KeysSection
+from engram_audio.kinds import Kind
 from engram_audio.memory.config import MemoryStageSection
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.section import Section
@@ -64,6 +65,12 @@ def derived_sections(config: WorkflowConfig) -> dict[str, Any]:
         f"calibration.families.{name}": family for name, family in families.items()
     }
     return {name: section.model_dump(mode="json") for name, section in found.items()}
+
+
+def kind_of(config: WorkflowConfig, name: str) -> Kind:
+    """Return a section of a library whose kinds are registered, by dotted key."""
+    where, _, row = name.rpartition(".")
+    return _at(config, where)[row]
 
 
 def key_of(section: str, field: str) -> str:

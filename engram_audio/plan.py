@@ -11,13 +11,15 @@ from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.codecs.plan import CodecPlan
 from engram_audio.comparison.plan import ComparisonPlan
 from engram_audio.config import WorkflowConfig, key_lags, used_codecs, used_corpora
-from engram_audio.corpus.plan import NOTHING, CorpusPlan
+from engram_audio.corpus.plan import NOTHING, CorpusPlan, splits_file
+from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
-from engram_audio.frozen_sections import configured_sections, derived_sections
+from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
 from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
+from engram_audio.plugins import code_of
 from engram_audio.prediction.plan import PredictionPlan
 from engram_audio.report.plan import ReportPlan
 from engram_audio.rollout.plan import RolloutPlan
@@ -36,6 +38,7 @@ class Plan:
         config: The validated configuration.
         sections: Every section that it holds, as plain values by dotted key.
         document: These, and the sections that follow from them.
+        demands: What is asked of the utterances of each corpus.
     """
 
     def __init__(self, config: WorkflowConfig) -> None:
@@ -54,6 +57,8 @@ class Plan:
         self.latents = LatentsPlan(
             config.representations, self.corpus, self.codecs, config.splits.seeds, worlds
         )
+        self.demands = demands_by_corpus(config, self.latents.subjects())
+        self.document |= plain(self.demands)
         self.structure = StructurePlan(config.structure, config.decision, self.latents)
         lags = self.document["calibration.structure"]["lags_frames"]
         self.calibration = CalibrationPlan(families, lags, self.latents, self.structure)
@@ -69,6 +74,33 @@ class Plan:
             config.report, self.latents, self.factorizer, self.rollout, self.calibration
         )
         self._require_plannable()
+
+    def checked(self, corpus: str) -> list[str]:
+        """What says that a corpus can answer the study; nothing where nothing is asked of it."""
+        return [f"<results>/splits/{corpus}/checked.json"] if corpus in self.demands else []
+
+    def checked_of_representation(self, wildcards: Any) -> list[str]:
+        """The same of a representation's corpus."""
+        return self.checked(self.latents.corpus_of(wildcards.representation))
+
+    def checked_of_codec(self, wildcards: Any) -> list[str]:
+        """The same of the corpus that fits a codec."""
+        return self.checked(self.codecs.fitted_on(wildcards.codec)[0])
+
+    def checked_splits(self, wildcards: Any) -> list[str]:
+        """Every split that something is asked on."""
+        demands = self.demands[wildcards.corpus].demands
+        seeds = sorted({seed for demand in demands for seed in demand.split_seeds})
+        return [splits_file(wildcards.corpus, seed) for seed in seeds]
+
+    def listed_arrays(self, wildcards: Any) -> list[str]:
+        """The list of a user's arrays, which says how many dimensions they have."""
+        name = wildcards.corpus
+        return [f"<results>/corpus/{name}/shards.parquet"] if self.latents.is_arrays(name) else []
+
+    def code_of(self, name: str) -> tuple[tuple[str, ...], str]:
+        """The modules that a step loads for a section, and the suffix of a plugin's code."""
+        return code_of(kind_of(self.config, name))
 
     def section_names(self) -> list[str]:
         """Names of the sections that something reads, as fine as steps read them."""

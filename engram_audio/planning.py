@@ -6,6 +6,7 @@ same job with another digest are removed when a real run starts, because by then
 locked.
 """
 
+import functools
 import inspect
 import json
 import os
@@ -41,8 +42,9 @@ class Needs(NamedTuple):
         step: The step module that it runs.
         sections: Dotted names of sections by role: a pattern with wildcards, a list, or a function
             of the wildcards. A role without a section is left out.
-        loads: Function of the wildcards that returns modules which the step loads by name, and the
-            suffix of a plugin's code.
+        kinds: Roles whose sections name a module that the step loads, ours or a plugin's.
+        loads: Function of the wildcards that returns other modules which the step loads by name,
+            and the suffix of a plugin's code.
         data: Function of the wildcards that returns digests of a user's own files.
         facts: Plain values by name that only the plan knows: each a value, or a function without
             arguments that is called when all rules are known.
@@ -51,6 +53,7 @@ class Needs(NamedTuple):
     rule: str
     step: str
     sections: Mapping[str, Choice]
+    kinds: tuple[str, ...] = ()
     loads: Callable[[Any], tuple[tuple[str, ...], str]] | None = None
     data: Callable[[Any], dict[str, Any]] | None = None
     facts: Mapping[str, Any] = {}
@@ -60,7 +63,12 @@ class Planner:
     """Writes the frozen files of the jobs that Snakemake plans."""
 
     def __init__(
-        self, document: Mapping[str, Any], rule_of: Callable[[str], Any], folder: Path, home: str
+        self,
+        document: Mapping[str, Any],
+        rule_of: Callable[[str], Any],
+        folder: Path,
+        home: str,
+        code_of: Callable[[str], tuple[tuple[str, ...], str]],
     ) -> None:
         """Prepare to plan.
 
@@ -70,9 +78,11 @@ class Planner:
             folder: Where frozen files lie, `<results>/config`.
             home: The workflow's own folder, seen from where it runs: no part of what is frozen, so
                 that a moved checkout reruns nothing.
+            code_of: Returns the modules that a step loads by name for a section of a kind, and the
+                suffix of a plugin's code.
         """
         self._document, self._rule_of, self._folder = document, rule_of, folder
-        self._home = f"{home}/"
+        self._home, self._code_of = f"{home}/", functools.cache(code_of)
         self._texts: dict[Path, str] = {}
         self._known: dict[tuple[str, str], Path] = {}
         self._codes: dict[str, Code] = {}
@@ -100,8 +110,7 @@ class Planner:
 
     def _text(self, needs: Needs, wildcards: Any, plain: dict[str, str]) -> str:
         rule = self._rule_of(needs.rule)
-        modules, suffix = needs.loads(wildcards) if needs.loads else ((), "")
-        code = Code((f"engram_audio.steps.{needs.step}", *modules), suffix)
+        code = self._code(needs, wildcards)
         self._codes[code.digest] = code
         return frozen_text(
             needs.rule,
@@ -116,11 +125,26 @@ class Planner:
             data=needs.data(wildcards) if needs.data else {},
         )
 
+    def _code(self, needs: Needs, wildcards: Any) -> Code:
+        loaded = [needs.loads(wildcards)] if needs.loads else []
+        for role in needs.kinds:
+            loaded += map(self._code_of, named(needs.sections[role], wildcards))
+        modules = dict.fromkeys(name for found, _ in loaded for name in found)
+        suffix = "".join(suffix for _, suffix in loaded)
+        return Code((f"engram_audio.steps.{needs.step}", *modules), suffix)
+
     def _parts(self, choice: Choice, wildcards: Any) -> list[dict[str, Any]]:
-        found = choice(wildcards) if callable(choice) else choice
-        names = [found] if isinstance(found, str) else found
-        names = [name.format(**wildcards) for name in names]
-        return [{"section": name, "value": section_of(self._document, name)} for name in names]
+        return [
+            {"section": name, "value": section_of(self._document, name)}
+            for name in named(choice, wildcards)
+        ]
+
+
+def named(choice: Choice, wildcards: Any) -> list[str]:
+    """Return the dotted names of the sections that a job reads in a role."""
+    found = choice(wildcards) if callable(choice) else choice
+    names = [found] if isinstance(found, str) else found
+    return [name.format(**wildcards) for name in names]
 
 
 def section_of(document: Mapping[str, Any], name: str) -> Any:

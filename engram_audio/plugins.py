@@ -1,17 +1,16 @@
-"""What decides a rerun beside this package's code: the code of a codec that another one brings."""
+"""What decides a rerun beside a step's own code: the module of a kind, or a plugin's code."""
 
-from engram_audio.codecs.config import CodecSettings, PluginCodecSettings
-from engram_audio.codecs.entry_points import plugin_entry
+from engram_audio.kinds import Kind
 from engram_audio.provenance import foreign_digest
 
 
-def code_suffix(settings: CodecSettings) -> str:
-    """Return what is appended to the digest of a step that loads this codec: "" for our own.
+def code_of(section: Kind) -> tuple[tuple[str, ...], str]:
+    """Return which modules a step loads by name for a section, and what stands for a plugin's code.
 
-    For a plugin, its version and the digest of its code: an edit makes its latents again.
+    For a plugin it is its version and the digest of its package: an edit runs its jobs again.
     """
-    if not isinstance(settings, PluginCodecSettings):
-        return ""
-    entry = plugin_entry(settings.plugin)
+    entry = section.entry()
+    if entry is None:
+        return (section.MODULE,), ""
     version = entry.dist.version if entry.dist else "unknown"
-    return f"-{version}-{foreign_digest(entry.module.split('.')[0])}"
+    return (), f"-{version}-{foreign_digest(entry.module.split('.')[0])}"

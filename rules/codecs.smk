@@ -42,6 +42,7 @@ rule fit_codec:
         settings=settings("fit_codec", section="codecs.library.{codec}"),
         utterances=PLAN.codecs.fit_utterances,
         splits=PLAN.codecs.fit_splits,
+        checked=once(PLAN.checked_of_codec),
     output:
         weights="<results>/codecs/{codec}/weights.safetensors",
     log:
@@ -70,6 +71,7 @@ rule train_codec:
         ),
         utterances=PLAN.codecs.fit_utterances,
         splits=PLAN.codecs.fit_splits,
+        checked=once(PLAN.checked_of_codec),
     output:
         weights="<results>/codecs/{codec}/weights.safetensors",
         history="<results>/codecs/{codec}/history.jsonl",

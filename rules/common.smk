@@ -8,8 +8,8 @@ from humanfriendly import parse_timespan
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from engram_audio import config_files, partitions, plan, planning, plugins, questions, start
-from engram_audio import stray_processes
+from engram_audio import config_files, partitions, plan, planning, questions, start
+from engram_audio import stray_processes, user_files
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.artifacts.pinned import pinned_digests
@@ -45,11 +45,13 @@ try:
     config_files.check_files(workflow.overwrite_configfiles)
     update_config(config, config_files.typed(workflow.config_settings.config))
     PLAN = plan.Plan(workflow_config.parse_config(config))
+    user_files.require_user_files(PLAN.config, PLAN.codecs.files_of_user)
     PLANNER = Planner(
         PLAN.document,
         workflow.get_rule,
         Path(workflow.pathvars.apply("<results>/config")),
         os.path.relpath(workflow.basedir),
+        PLAN.code_of,
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -73,9 +75,12 @@ def growing(first: int | str):
     return asked
 
 
-def settings(rule: str, step: str = "", loads=None, data=None, facts=None, **sections):
-    """Input function: the frozen file of a job of `rule`, with all that its step reads from it."""
-    needs = Needs(rule, step or rule, sections, loads, data, facts or {})
+def settings(rule: str, step="", kinds=(), loads=None, data=None, facts=None, **sections):
+    """Input function: the frozen file of a job of `rule`, with all that its step reads from it.
+
+    `kinds` are the roles whose sections name a module that the step loads.
+    """
+    needs = Needs(rule, step or rule, sections, kinds, loads, data, facts or {})
     return frozen_of(needs)
 
 
@@ -135,24 +140,18 @@ def representation_weights(wildcards) -> dict[str, dict[str, str]]:
     return pinned_weights(PLAN.latents.codec_of(wildcards.representation))
 
 
-def codec_code(codec: str) -> tuple[tuple[str, ...], str]:
-    """The adapter that a step loads for a codec, and what stands for a plugin's own code."""
-    return (PLAN.codecs.adapter(codec),), plugins.code_suffix(PLAN.codecs.settings(codec))
-
-
-def representation_code(wildcards) -> tuple[tuple[str, ...], str]:
-    """The code of the representation's codec."""
-    return codec_code(PLAN.latents.codec_of(wildcards.representation))
-
-
 def root_weights(wildcards) -> dict[str, dict[str, str]]:
     """Pinned digests of a compared codec's weights, where a user's path names them."""
     return pinned_weights(PLAN.comparison.root_codec(wildcards))
 
 
-def root_code(wildcards) -> tuple[tuple[str, ...], str]:
-    """The code of the codec at the root of a representation."""
-    return codec_code(PLAN.comparison.root_codec(wildcards))
+def once(places):
+    """Input function: files that have to be there, and whose times count for nothing."""
+
+    def found(wildcards) -> list[str]:
+        return [ancient(path) for path in places(wildcards)]
+
+    return found
 
 
 def compared_structure(wildcards) -> str:

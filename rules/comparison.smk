@@ -10,7 +10,7 @@ rule evaluate_reconstruction:
     input:
         settings=settings(
             "evaluate_reconstruction",
-            loads=root_code,
+            kinds=("codec_section",),
             data=root_weights,
             section="comparison.reconstruction",
             links=PLAN.comparison.link_sections,

@@ -10,6 +10,7 @@ localrules:
     download_librispeech,
     assign_shards,
     make_splits,
+    check_splits,
 
 
 if ANALYSIS_IS_LOCAL:
@@ -167,3 +168,30 @@ rule make_splits:
         files=files,
     shell:
         "python -m engram_audio.steps.make_splits {params.files} >{log:q} 2>&1"
+
+
+rule check_splits:
+    """Refuse utterances that cannot answer the study, before anything is encoded or trained."""
+    input:
+        settings=settings("check_splits", section="demands.{corpus}"),
+        utterances="<results>/corpus/{corpus}/utterances.parquet",
+        splits=PLAN.checked_splits,
+        arrays=PLAN.listed_arrays,
+    output:
+        checked="<results>/splits/{corpus}/checked.json",
+    log:
+        "<logs>/splits/{corpus}/check.log",
+    benchmark:
+        "<benchmarks>/splits/{corpus}/check.tsv"
+    wildcard_constraints:
+        corpus=pattern(list(PLAN.demands)),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.check_splits {params.files} >{log:q} 2>&1"

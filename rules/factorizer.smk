@@ -142,7 +142,7 @@ rule render_resyntheses:
     input:
         settings=settings(
             "render_resyntheses",
-            loads=representation_code,
+            kinds=("codec_section",),
             data=representation_weights,
             representation_section="representations.library.{representation}",
             codec_section=PLAN.latents.codec_section,

@@ -16,7 +16,7 @@ rule extract_latents:
     input:
         settings=settings(
             "extract_latents",
-            loads=representation_code,
+            kinds=("codec_section",),
             data=representation_weights,
             representation_section="representations.library.{representation}",
             codec_section=PLAN.latents.codec_section,
@@ -25,6 +25,7 @@ rule extract_latents:
         utterances=PLAN.latents.utterances,
         shards=PLAN.latents.shard_table,
         weights=PLAN.latents.codec_weights,
+        checked=once(PLAN.checked_of_representation),
     output:
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:
@@ -162,6 +163,7 @@ rule import_arrays:
         ),
         table=PLAN.latents.array_table,
         shards="<results>/corpus/{representation}/shards.parquet",
+        checked=once(PLAN.checked_of_representation),
     output:
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     log:
@@ -210,7 +212,7 @@ rule render_round_trips:
     input:
         settings=settings(
             "render_round_trips",
-            loads=representation_code,
+            kinds=("codec_section",),
             data=representation_weights,
             representation_section="representations.library.{representation}",
             codec_section=PLAN.latents.codec_section,

@@ -16,6 +16,7 @@ rule train_fold_density:
     input:
         settings=settings(
             "train_fold_density",
+            kinds=("head_section",),
             section="prediction",
             memory_section="memory",
             head_section="prediction.library.{head}",
@@ -50,6 +51,7 @@ rule fit_memory:
     input:
         settings=settings(
             "fit_memory",
+            kinds=("memory_section",),
             section="prediction",
             stage_section="memory",
             memory_section="memory.library.{memory}",
@@ -67,7 +69,7 @@ rule fit_memory:
     benchmark:
         "<benchmarks>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/fit_memory.tsv"
     wildcard_constraints:
-        memory=PLAN.memory.of_kind("lookup"),
+        memory=PLAN.memory.joint(False),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -86,6 +88,7 @@ rule train_memory:
     input:
         settings=settings(
             "train_memory",
+            kinds=("memory_section", "head_section"),
             section="prediction",
             stage_section="memory",
             memory_section="memory.library.{memory}",
@@ -103,7 +106,7 @@ rule train_memory:
     benchmark:
         "<benchmarks>/memory/{representation}/lag-{lag}/{base}/{memory}/seed-{seed}/train_memory.tsv"
     wildcard_constraints:
-        memory=PLAN.memory.of_kind("engram"),
+        memory=PLAN.memory.joint(True),
     conda:
         "../envs/engram.yaml"
     threads: 1
@@ -124,6 +127,7 @@ rule train_matched:
     input:
         settings=settings(
             "train_matched",
+            kinds=("head_section",),
             section="prediction",
             stage_section="memory",
             controls_section="memory.controls",

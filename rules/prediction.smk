@@ -51,6 +51,7 @@ rule fit_marginal:
     input:
         settings=settings(
             "fit_marginal",
+            kinds=("head_section",),
             section="prediction",
             head_section="prediction.library.{head}",
             recipe_section=PLAN.prediction.marginal_recipe,
@@ -81,6 +82,7 @@ rule train_density:
     input:
         settings=settings(
             "train_density",
+            kinds=("head_section",),
             section="prediction",
             head_section="prediction.library.{head}",
             recipe_section=PLAN.prediction.head_recipe,

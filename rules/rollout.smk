@@ -14,6 +14,7 @@ rule train_rollout:
     input:
         settings=settings(
             "train_rollout",
+            kinds=("method_section",),
             section="prediction",
             method_section="rollout.library.{method}",
             recipe_section=PLAN.rollout.recipe,
@@ -53,6 +54,7 @@ rule refit_memory:
     input:
         settings=settings(
             "refit_memory",
+            kinds=("tuned_section", "memory_section"),
             section="prediction",
             stage_section="memory",
             method_section="rollout.library.{method}",
@@ -96,6 +98,7 @@ rule evaluate_rollout:
     input:
         settings=settings(
             "evaluate_rollout",
+            kinds=("method_section", "tuned_section"),
             section="prediction",
             method_section="rollout.library.{method}",
             rollout_section="rollout",
@@ -165,7 +168,7 @@ rule render_rollouts:
     input:
         settings=settings(
             "render_rollouts",
-            loads=representation_code,
+            kinds=("codec_section", "method_section", "tuned_section"),
             data=representation_weights,
             representation_section="representations.library.{representation}",
             codec_section=PLAN.latents.codec_section,

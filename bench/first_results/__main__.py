@@ -1,8 +1,8 @@
 """Set the first experiment's published numbers beside what known processes score.
 
-    python -m bench.first_results [--document docs/first-results.md]
+    python -m bench.first_results [--document bench/first_results/README.md]
 
-Reads bench/first_results/published.json and writes docs/first-results.md. Run it by hand after a
+Reads published.json and writes README.md, both beside this file. Run it by hand after a
 change of either: a test compares the page with what this script writes.
 """
 
@@ -12,10 +12,9 @@ from pathlib import Path
 from bench.first_results.page import page
 from bench.first_results.published import read_published
 from engram_audio.artifacts.published import write_page
-from engram_audio.provenance import ROOT
 
 PUBLISHED = Path(__file__).with_name("published.json")
-DOCUMENT = ROOT / "docs" / "first-results.md"
+DOCUMENT = Path(__file__).with_name("README.md")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""docs/first-results.md: published numbers beside what known processes score, row by row."""
+"""README.md: published numbers beside what known processes score, row by row."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -279,10 +279,7 @@ def _level_problem(found: _Samples, step: float) -> tuple[ExclusionReason, str] 
     """
     low, high = found.lowest, found.highest
     if max(-low, high) > LOUDEST:
-        detail = (
-            f"samples from {low:g} to {high:g}, full scale is 1: divide them by the same number"
-        )
-        return "out_of_range", detail
+        return "out_of_range", f"samples from {low:g} to {high:g}, full scale is 1"
     if high - low > 2 * step:
         return None
     if low == high:

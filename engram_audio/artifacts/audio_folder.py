@@ -90,7 +90,7 @@ def list_table(root: Path, table: Path) -> Folder:
             _name(path, str(row["speaker_id"]), names, excluded)
         elif printable(path) not in reasons:
             excluded.append(_unmatched(path, str(row["speaker_id"]), int(row[LINE]), there))
-    detail = f"not in {table.name}: add a row for it"
+    detail = f"not in {table.name}"
     excluded += [Exclusion(path, None, None, "no_table_row", detail) for path in waiting]
     if not names:
         raise _no_audio(root, f"the rows of {table}", excluded, "write `file` relative to `root`")
@@ -138,7 +138,7 @@ def _unmatched(path: str, speaker: str, line: int, there: frozenset[str]) -> Exc
         return Exclusion(shown, None, printable(speaker), "outside_folder", detail)
     stem = posixpath.splitext(path)[0]
     near = [found for found in (f"{stem}.wav", f"{stem}.flac") if found in there]
-    hint = f"; {near[0]} is there" if near else ""
+    hint = f" ({near[0]} is there)" if near else ""
     detail = f"row {line}: no such .wav or .flac file below `root`{hint}"
     return Exclusion(shown, None, printable(speaker), "missing_audio", detail)
 

@@ -1,10 +1,10 @@
 """Arrays that a user brings: a CSV table, and .npy / .npz per utterance or one zarr store.
 
 The table has `utterance_id`, `speaker_id` and optionally `sex`, `frame_rate_hz` (checked against
-that of the representation) and `file` (relative to the folder; by default `<utterance_id>.npy`, or
-`.npz`). An .npz holds `latents` and optionally `energy`. A zarr store holds `latents` [N, D],
-`offsets` [U + 1] and optionally `energy` [N]; row u of the table is slice u. A file stays below the
-folder. Nothing is unpickled.
+that of the representation) and `file` (relative to the folder). Without `file` it is
+`<utterance_id>.npy` or `.npz`, and an id may end in either. An .npz holds `latents` and optionally
+`energy`. A zarr store holds `latents` [N, D], `offsets` [U + 1] and optionally `energy` [N]; row u
+of the table is slice u. A file stays below the folder. Nothing is unpickled.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from engram_audio.artifacts.array_file import read_array_file
+from engram_audio.artifacts.array_file import ArrayFileError, read_array_file
 from engram_audio.artifacts.array_store import ArrayStore, is_store
 from engram_audio.artifacts.regular_file import open_problem, open_regular
 from engram_audio.artifacts.text_table import read_text_table
@@ -22,6 +22,8 @@ from engram_audio.corpus.identities import require_distinct
 from engram_audio.corpus.sexes import UNKNOWN, sex_of
 from engram_audio.errors import InputError, one_line, printable
 from engram_audio.latents.arrays import ArrayRow
+
+ARRAY_SUFFIXES = (".npy", ".npz")
 
 
 def read_array_table(path: Path) -> pd.DataFrame:
@@ -103,16 +105,24 @@ def _read_slice(row: ArrayRow, store: ArrayStore, number: int) -> ArrayRow:
     except InputError:
         raise  # of the store as a whole: no row of it can be trusted
     except Exception as error:  # whatever a damaged chunk raises
-        return row._replace(failure=("unreadable", one_line(error)))
+        return row._replace(failure=("unreadable", _said(error)))
     return row._replace(latents=latents, energy=energy)
+
+
+def _said(error: Exception) -> str:
+    """What another library says; the remedy, after a semicolon, is ours."""
+    return one_line(error).replace(";", ",")
 
 
 def _file_of(path: Path, record: dict[Any, Any]) -> Path:
     name = record.get("file", "")
     if name:
         return path / name
-    plain = path / f"{record['utterance_id']}.npy"
-    return plain if os.path.exists(plain) else plain.with_suffix(".npz")
+    own = path / record["utterance_id"]
+    places = [path / f"{record['utterance_id']}{suffix}" for suffix in ARRAY_SUFFIXES]
+    if own.suffix in ARRAY_SUFFIXES:  # some tables list files
+        places.append(own)
+    return next((place for place in places if os.path.lexists(place)), places[0])
 
 
 def _lies_in(folder: Path, file: Path) -> bool:
@@ -133,8 +143,10 @@ def _read_file(row: ArrayRow, file: Path) -> ArrayRow:
     try:
         with handle:
             content = read_array_file(handle)
-    except Exception as error:  # whatever a damaged file raises, of numpy, zipfile and zlib
+    except ArrayFileError as error:
         return row._replace(failure=("unreadable", one_line(error)))
+    except Exception as error:  # whatever a damaged file raises, of numpy, zipfile and zlib
+        return row._replace(failure=("unreadable", f"no .npy or .npz ({_said(error)})"))
     if "latents" not in content:
         return row._replace(failure=("missing_array", "no array called latents"))
     return row._replace(latents=content["latents"], energy=content.get("energy"))

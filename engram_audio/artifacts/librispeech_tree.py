@@ -22,6 +22,8 @@ from engram_audio.errors import InputError, printable
 OTHER_AUDIO = (
     ".wav", ".wave", ".mp3", ".ogg", ".opus", ".oga", ".m4a", ".aac", ".aif", ".aiff", ".sph",
     ".wma", ".flac", ".mp4", ".webm", ".au", ".amr", ".ape", ".wv", ".mka", ".shn",
+    ".aifc", ".caf", ".snd", ".w64", ".rf64", ".voc", ".spx", ".tta", ".gsm", ".3gp", ".raw",
+    ".pcm",
 )  # fmt: skip
 FILE_DEPTH = 4  # subset, speaker, chapter, file
 MAXIMUM_DEPTH = 8  # misplaced audio is looked for so deep

@@ -11,11 +11,32 @@ from engram_audio.artifacts.latents import LatentStore
 from engram_audio.latents.block import BlockSource, LatentBlock
 
 GIB = 1 << 30
+KEPT_BYTES = 1 << 28  # of the frames of a stream that is read many times
 
 
 def block_source(store: LatentStore, utterance_ids: set[str], block_frames: int) -> BlockSource:
     """Return the restartable stream of the chosen utterances."""
     return lambda: store.blocks(utterance_ids, block_frames)
+
+
+def kept_source(source: BlockSource, num_frames: int, num_dims: int) -> BlockSource:
+    """Return the same stream, read once where it is small: a stream is scored many times over.
+
+    Args:
+        source: Blocks of whole utterances.
+        num_frames: At least as many frames as the stream has.
+        num_dims: D.
+    """
+    if num_frames * num_dims * 4 > KEPT_BYTES:
+        return source
+    kept: list[LatentBlock] = []
+
+    def blocks() -> Iterator[LatentBlock]:
+        if not kept:
+            kept.extend(source())
+        return iter(kept)
+
+    return blocks
 
 
 @contextmanager

@@ -11,6 +11,9 @@ from engram_audio.artifacts.regular_file import open_regular
 from engram_audio.errors import InputError, one_line
 
 DELIMITERS = ",\t;|"
+ZIP_START = b"PK\x03\x04"
+# How programs write a cell that has no value; an id of this name would be shared by strangers.
+MISSING = ("", "nan", "none", "null", "<na>", "n/a", "#n/a")
 LINE = "line of the file"  # column with the line that a row ends on
 
 
@@ -53,7 +56,10 @@ def read_text_table(
 def _read(path: Path, required: Sequence[str]) -> str:
     try:
         with open_regular(path) as handle:
-            return handle.read().decode("utf-8-sig")
+            content = handle.read()
+        if content.startswith(ZIP_START):
+            raise InputError(f"{path}: is a zip file, as Excel writes it; save the sheet as CSV")
+        return content.decode("utf-8-sig")
     except FileNotFoundError as error:
         wanted = " and ".join(required)
         raise InputError(f"{path}: no such file; it lists {wanted}") from error
@@ -117,6 +123,8 @@ def _row(path: Path, line: int, names: Sequence[str], cells: Sequence[str]) -> d
 
 def _require_filled(path: Path, table: pd.DataFrame, required: Sequence[str]) -> None:
     for column in required:
-        empty = table.loc[table[column] == "", LINE]
+        empty = table.loc[table[column].str.casefold().isin(MISSING), [LINE, column]]
         if len(empty):
-            raise InputError(f"{path}: row {int(empty.iloc[0])} has no {column}; fill it in")
+            line, cell = empty.iloc[0]
+            found = f" ({cell!r} stands for none)" if cell else ""
+            raise InputError(f"{path}: row {int(line)} has no {column}{found}; fill it in")

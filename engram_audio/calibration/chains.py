@@ -6,9 +6,12 @@ Shapes: n states, B any leading axes, U utterances, T frames, N frames together.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
 
 from engram_audio.calibration.layout import padded, ragged
+from engram_audio.numerics.log_sums import log_sum_exp
+from engram_audio.numerics.remembered import remembered
+
+REMEMBERED_BYTES = 2**28  # the laws of a world's speakers: all its truths are read from them
 
 
 class Chain(NamedTuple):
@@ -75,6 +78,7 @@ def cycle(num_states: int, jump: float) -> Chain:
     return Chain((np.arange(num_states) + 1) % num_states, jump, zeros, zeros)
 
 
+@remembered(REMEMBERED_BYTES)
 def forward_filter(chain: Chain, log_likelihood: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return p(state_t | observations up to t) of every frame, shape [N, n].
 
@@ -91,6 +95,6 @@ def forward_filter(chain: Chain, log_likelihood: np.ndarray, lengths: np.ndarray
             law = chain.advance(law)
         with np.errstate(divide="ignore"):
             joint = np.log(law) + scores[:, frame]
-        law = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+        law = np.exp(joint - log_sum_exp(joint, axis=1, keepdims=True))
         laws[:, frame] = law
     return ragged(laws, lengths)

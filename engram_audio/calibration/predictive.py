@@ -6,8 +6,8 @@ Shapes: M targets, D dimensions, K components, S samples.
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy.special import logsumexp
 
+from engram_audio.numerics.log_sums import log_sum_exp
 from engram_audio.numerics.units import LOG_2PI
 
 
@@ -87,7 +87,7 @@ class MixturePredictive(Predictive):
         log_parts = isotropic_log_densities(values - self._shift, self._centres, self._sd)
         with np.errstate(divide="ignore"):
             log_parts += np.log(self._weights)
-        return np.asarray(logsumexp(log_parts, axis=1))
+        return log_sum_exp(log_parts, axis=1)
 
     def mean(self) -> np.ndarray:
         """See `Predictive`."""

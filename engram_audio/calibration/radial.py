@@ -1,8 +1,9 @@
 """Entropies of isotropic scale mixtures by quadrature over the radius."""
 
 import numpy as np
-from scipy.special import gammaincinv, logsumexp
+from scipy.special import gammaincinv
 
+from engram_audio.numerics.log_sums import log_sum_exp
 from engram_audio.numerics.units import LOG_2PI
 
 NUM_NODES = 4000
@@ -23,7 +24,7 @@ def scale_mixture_entropy(scales: np.ndarray, weights: np.ndarray, num_dims: int
     for scale, weight in zip(scales, weights, strict=True):
         reached = scale * radius
         parts = log_weights - 0.5 * (reached[:, None] / scales) ** 2 - num_dims * np.log(scales)
-        log_density = np.asarray(logsumexp(parts, axis=1)) - 0.5 * num_dims * LOG_2PI
+        log_density = log_sum_exp(parts, axis=1) - 0.5 * num_dims * LOG_2PI
         total -= weight * float(log_density.mean())
     return total
 

@@ -7,12 +7,12 @@ import dataclasses
 import functools
 
 import numpy as np
-from scipy.special import logsumexp
 
 from engram_audio.calibration.layout import Speaker, ragged
 from engram_audio.calibration.oracle import Oracle, Task
 from engram_audio.calibration.predictive import Predictive
 from engram_audio.calibration.world import SpeakerFrames, World
+from engram_audio.numerics.log_sums import log_sum_exp
 from engram_audio.numerics.seeds import named_generator
 from engram_audio.numerics.units import LOG_2PI
 
@@ -172,7 +172,7 @@ class RingLaw(Predictive):
             centre = self._centre[part] if len(self._centre) > 1 else self._centre
             square = ((plane[part, None] - centre) ** 2).sum(axis=2)
             log_parts = -0.5 * square / world.plane_sd**2
-            out[part] = logsumexp(log_parts, axis=1) - np.log(centre.shape[1])
+            out[part] = log_sum_exp(log_parts, axis=1) - np.log(centre.shape[1])
         out -= LOG_2PI + 2 * np.log(world.plane_sd) + 2 * np.log(world.gain)
         rest_log = -0.5 * (rest**2 / self._rest_variance + np.log(self._rest_variance) + LOG_2PI)
         return out + rest_log.sum(axis=1)

@@ -9,7 +9,6 @@ import itertools
 
 import numpy as np
 from scipy.linalg import solve_discrete_lyapunov
-from scipy.special import logsumexp
 
 from engram_audio.calibration.layout import Speaker, ragged
 from engram_audio.calibration.oracle import Oracle, Task
@@ -18,6 +17,7 @@ from engram_audio.calibration.radial import diagonal_entropy, scale_mixture_entr
 from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.world import SpeakerFrames, World
 from engram_audio.calibration.worlds_linear import rotations
+from engram_audio.numerics.log_sums import log_sum_exp
 
 MAXIMUM_SPIKES = 2  # in the k frames that are predicted over; more have probability < (k p)^3 / 6
 BURN_IN_FRAMES = 200
@@ -121,7 +121,7 @@ class SpikesOracle(Oracle):
                 log_weights.append(
                     count * np.log(world.probability) + (lag - count) * np.log1p(-world.probability)
                 )
-        weights = np.array(log_weights) - logsumexp(log_weights)
+        weights = np.array(log_weights) - log_sum_exp(np.array(log_weights), axis=0)
         return CommonMeanMixture(mean, np.array(covariances), weights)
 
 
@@ -139,7 +139,7 @@ class CommonMeanMixture(Predictive):
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """See `Predictive`."""
         parts = [part.log_density(values) for part in self._parts]
-        return np.asarray(logsumexp(np.array(parts) + self._log_weights[:, None], axis=0))
+        return log_sum_exp(np.array(parts) + self._log_weights[:, None], axis=0)
 
     def mean(self) -> np.ndarray:
         """See `Predictive`."""

@@ -4,25 +4,24 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
-from engram_audio.choices import require
 from engram_audio.codecs.fitted_config import (
+    CodecKind,
     CodecLadderSection,
-    FittedCodecSettings,
     MelPcaCodecSettings,
     MelVaeCodecSettings,
-    TrainedCodecSettings,
     VaeCodecSettings,
 )
+from engram_audio.kinds import Plugin
 from engram_audio.quantities import Count, Name, Names, Text
 from engram_audio.section import Section
-from engram_audio.training.config import check_recipe, require_warmup
 
 LOCAL_PREFIXES = ("./", "../", "/")
+LYRA_FILES = ("soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite")
 
 
-class HubCodecSettings(Section):
+class HubCodecSettings(CodecKind):
     """What codecs with a checkpoint on the Hugging Face hub, or in a local folder, share."""
 
     uses_torch: ClassVar[bool] = True
@@ -50,6 +49,24 @@ class HubCodecSettings(Section):
         folder = self.checkpoint.removeprefix("./") if self.is_local else downloads
         return [f"{folder}/model.safetensors", f"{folder}/config.json"]
 
+    @property
+    def is_downloaded(self) -> bool:
+        """See `CodecKind.is_downloaded`."""
+        return not self.is_local
+
+    def files_of(self, codec: str) -> list[str]:
+        """See `CodecKind.files_of`."""
+        return self.files(f"data/codecs/{codec}")
+
+    def check(self, key: str, corpora: Collection[str], split_seeds: Collection[int]) -> None:
+        """See `CodecKind.check`: what is downloaded is pinned."""
+        for name in ("revision", "weights_sha256"):
+            if self.is_downloaded and getattr(self, name) is None:
+                raise ValueError(
+                    f"{key}.{name}: {self.checkpoint} is downloaded, so it must be pinned; write "
+                    "its commit and the SHA-256 of its weights, or name a local folder"
+                )
+
     @model_validator(mode="after")
     def _check_revision(self) -> Self:
         if self.is_local and not set(self.checkpoint.split("/")) - {"", ".", ".."}:
@@ -63,6 +80,8 @@ class HubCodecSettings(Section):
 
 class MimiCodecSettings(HubCodecSettings):
     """Mimi through transformers."""
+
+    MODULE: ClassVar[str] = "engram_audio.codecs.mimi"
 
     kind: Literal["mimi"]
     latent_space: Literal["pre_quantizer", "projected", "codebooks"] = Field(
@@ -84,11 +103,15 @@ class MimiCodecSettings(HubCodecSettings):
 class PocketTtsCodecSettings(HubCodecSettings):
     """The Pocket-TTS tokenizer (the VAE of CALM) through transformers."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.pocket_tts"
+
     kind: Literal["pocket_tts"]
 
 
 class PocketTtsPackageCodecSettings(HubCodecSettings):
     """The Pocket-TTS tokenizer through the pocket-tts package, from the package's checkpoints."""
+
+    MODULE: ClassVar[str] = "engram_audio.codecs.pocket_tts_package"
 
     kind: Literal["pocket_tts_package"]
     weights_file: Text | None = Field(
@@ -117,11 +140,15 @@ class PocketTtsPackageCodecSettings(HubCodecSettings):
 class EncodecCodecSettings(HubCodecSettings):
     """EnCodec, the mono 24 kHz model, through transformers."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.encodec"
+
     kind: Literal["encodec"]
 
 
 class DacCodecSettings(HubCodecSettings):
     """DAC at 16, 24 or 44.1 kHz through transformers; not causal."""
+
+    MODULE: ClassVar[str] = "engram_audio.codecs.dac"
 
     kind: Literal["dac"]
 
@@ -129,12 +156,15 @@ class DacCodecSettings(HubCodecSettings):
 class VibeVoiceCodecSettings(HubCodecSettings):
     """The VibeVoice acoustic tokenizer through transformers."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.vibevoice"
+
     kind: Literal["vibevoice"]
 
 
-class LyraCodecSettings(Section):
+class LyraCodecSettings(CodecKind):
     """Lyra 2 SoundStream as TFLite graphs."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.lyra"
     uses_torch: ClassVar[bool] = False
 
     kind: Literal["lyra"]
@@ -145,19 +175,25 @@ class LyraCodecSettings(Section):
         description="Quantise the latents (3.2 / 6.0 / 9.2 kb/s), or null for continuous latents."
     )
 
+    def files_of(self, codec: str) -> list[str]:
+        """See `CodecKind.files_of`."""
+        return [f"{self.weights_dir}/{name}" for name in LYRA_FILES]
 
-class PluginCodecSettings(Section):
-    """A codec that another package brings (docs/add-a-codec.md)."""
 
-    kind: Literal["plugin"]
-    plugin: Text = Field(
-        description="Name in the entry-point group `engram_audio.codecs` of an installed package."
-    )
-    settings: dict[str, JsonValue] = Field(description="What the plugin's own settings take.")
+class PluginCodecSettings(Plugin, CodecKind):
+    """A codec that another package brings (docs/extend.md)."""
+
+    GROUP: ClassVar[str] = "engram_audio.codecs"
+    FUNCTIONS: ClassVar[tuple[str, ...]] = ("load",)
+
     weights: Names = Field(
         description="Files that the plugin loads; a changed file makes the latents again."
     )
     uses_torch: bool = Field(description="Whether it can use a GPU through torch.")
+
+    def files_of(self, codec: str) -> list[str]:
+        """See `CodecKind.files_of`."""
+        return list(self.weights)
 
 
 CodecSettings = (
@@ -189,7 +225,6 @@ def check_codecs(
     codecs: Mapping[str, CodecSettings],
     corpora: Collection[str],
     split_seeds: Collection[int],
-    plugins: Collection[str],
 ) -> None:
     """Check what the codecs that are used name.
 
@@ -197,23 +232,4 @@ def check_codecs(
         ValueError: Names the key, what is wrong and what is allowed.
     """
     for name, codec in codecs.items():
-        key = f"codecs.library.{name}"
-        if isinstance(codec, FittedCodecSettings):
-            require(f"{key}.corpus", codec.corpus, corpora)
-            require(f"{key}.split_seed", codec.split_seed, split_seeds)
-        if isinstance(codec, TrainedCodecSettings):
-            check_recipe(f"{key}.recipe", codec.recipe)
-            require_warmup(f"{key}.beta_warmup_steps", codec.beta_warmup_steps, codec.recipe)
-        if isinstance(codec, HubCodecSettings):
-            _require_pinned(key, codec)
-        if isinstance(codec, PluginCodecSettings):
-            require(f"{key}.plugin", codec.plugin, plugins)
-
-
-def _require_pinned(key: str, codec: HubCodecSettings) -> None:
-    for name in ("revision", "weights_sha256"):
-        if not codec.is_local and getattr(codec, name) is None:
-            raise ValueError(
-                f"{key}.{name}: {codec.checkpoint} is downloaded, so it must be pinned; write its "
-                "commit and the SHA-256 of its weights, or name a local folder"
-            )
+        codec.check(f"codecs.library.{name}", corpora, split_seeds)

@@ -1,10 +1,13 @@
 """Settings of the codecs that the workflow fits itself: mel_pca, and the trained mel_vae, vae."""
 
 import math
+from collections.abc import Collection
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from engram_audio.choices import require
+from engram_audio.kinds import Kind
 from engram_audio.quantities import (
     MAXIMUM_RATE_HZ,
     Amount,
@@ -23,13 +26,58 @@ from engram_audio.quantities import (
     Width,
 )
 from engram_audio.section import Section
-from engram_audio.training.config import TrainingRecipe, require_warmup
+from engram_audio.training.config import TrainingRecipe, check_recipe, require_warmup
 
 Stride = Annotated[int, Field(ge=2, le=4096)]
 SpectralWindow = Annotated[int, Field(ge=16, le=2**16, multiple_of=4)]  # samples
 
 
-class FittedCodecSettings(Section):
+class CodecKind(Kind):
+    """What all codecs share.
+
+    Attributes:
+        TRAINER: Dotted name of the module that builds its training task; None where it is not
+            trained here.
+        has_linear_decoder: Whether its way back to log-mel is a matrix in its weights.
+    """
+
+    TRAINER: ClassVar[str | None] = None
+    has_linear_decoder: ClassVar[bool] = False
+
+    @property
+    def fitted_on(self) -> tuple[str, int] | None:
+        """Corpus and split seed whose train speakers fit it; None where it comes fitted."""
+        return None
+
+    @property
+    def frames(self) -> tuple[float | None, int | None]:
+        """Frames per second and dimensions, as far as the settings say."""
+        return None, None
+
+    @property
+    def is_downloaded(self) -> bool:
+        """Whether a rule downloads its weights."""
+        return False
+
+    def files_of(self, codec: str) -> list[str]:
+        """Return the files that hold the weights of the codec of this name."""
+        raise NotImplementedError
+
+    def check(self, key: str, corpora: Collection[str], split_seeds: Collection[int]) -> None:
+        """Refuse names that do not exist.
+
+        Args:
+            key: The dotted name of the section.
+            corpora: All corpora.
+            split_seeds: Seeds of the study's splits.
+
+        Raises:
+            ValueError: Names the key, what is wrong and what is allowed.
+        """
+        self.require_installed(key)
+
+
+class FittedCodecSettings(CodecKind):
     """A codec that is fitted on the train split of a corpus; it is analysed on that split only."""
 
     uses_torch: ClassVar[bool] = False
@@ -37,6 +85,20 @@ class FittedCodecSettings(Section):
     corpus: Text = Field(description="Corpus whose train split fits the codec.")
     split_seed: Seed = Field(description="Split whose train speakers fit the codec.")
     sample_rate_hz: Count = Field(le=MAXIMUM_RATE_HZ, description="Rate the audio is resampled to.")
+
+    @property
+    def fitted_on(self) -> tuple[str, int]:
+        """See `CodecKind.fitted_on`."""
+        return self.corpus, self.split_seed
+
+    def files_of(self, codec: str) -> list[str]:
+        """See `CodecKind.files_of`."""
+        return [f"<results>/codecs/{codec}/weights.safetensors"]
+
+    def check(self, key: str, corpora: Collection[str], split_seeds: Collection[int]) -> None:
+        """See `CodecKind.check`."""
+        require(f"{key}.corpus", self.corpus, corpora)
+        require(f"{key}.split_seed", self.split_seed, split_seeds)
 
 
 class MelStackSettings(FittedCodecSettings):
@@ -76,6 +138,9 @@ class MelStackSettings(FittedCodecSettings):
 class MelPcaCodecSettings(MelStackSettings):
     """Stacked log-mel frames and PCA fitted on the train split; Griffin-Lim decodes."""
 
+    MODULE: ClassVar[str] = "engram_audio.codecs.mel_pca"
+    has_linear_decoder: ClassVar[bool] = True
+
     kind: Literal["mel_pca"]
     num_components: Count = Field(description="PCA dimension D.")
 
@@ -84,6 +149,11 @@ class MelPcaCodecSettings(MelStackSettings):
         if self.num_components > self.num_mels * self.stack_hops:
             raise ValueError("num_components must not exceed num_mels * stack_hops")
         return self
+
+    @property
+    def frames(self) -> tuple[float, int]:
+        """See `CodecKind.frames`."""
+        return self.sample_rate_hz / self.hop_samples, self.num_components
 
 
 class CodecHealthSettings(Section):
@@ -105,6 +175,7 @@ class CodecHealthSettings(Section):
 class TrainedCodecSettings(FittedCodecSettings):
     """A variational autoencoder that the workflow trains; its latents are posterior means."""
 
+    TRAINER: ClassVar[str]
     uses_torch: ClassVar[bool] = True
 
     num_dims: Width = Field(description="Latent dimension D.")
@@ -131,13 +202,27 @@ class TrainedCodecSettings(FittedCodecSettings):
         return self.sample_rate_hz / self.hop_samples
 
     @property
+    def frames(self) -> tuple[float, int]:
+        """See `CodecKind.frames`."""
+        return self.frame_rate_hz, self.num_dims
+
+    @property
     def crop_frames(self) -> int:
         """Whole frames of a crop."""
         return int(self.crop_s * self.frame_rate_hz + 1e-6)
 
+    def check(self, key: str, corpora: Collection[str], split_seeds: Collection[int]) -> None:
+        """See `CodecKind.check`."""
+        super().check(key, corpora, split_seeds)
+        check_recipe(f"{key}.recipe", self.recipe)
+        require_warmup(f"{key}.beta_warmup_steps", self.beta_warmup_steps, self.recipe)
+
 
 class MelVaeCodecSettings(MelStackSettings, TrainedCodecSettings):
     """VAE of log-mel stacks with a Gaussian likelihood; trains on a CPU in minutes."""
+
+    MODULE: ClassVar[str] = "engram_audio.codecs.mel_vae"
+    TRAINER: ClassVar[str] = "engram_audio.codecs.mel_vae_task"
 
     kind: Literal["mel_vae"]
     width: Width = Field(description="Width of encoder and decoder.")
@@ -198,6 +283,9 @@ class VaeLossSettings(Section):
 
 class VaeCodecSettings(TrainedCodecSettings):
     """VAE-GAN of waveforms: causal strided convolutions, as in CALM without its transformers."""
+
+    MODULE: ClassVar[str] = "engram_audio.codecs.vae"
+    TRAINER: ClassVar[str] = "engram_audio.codecs.vae_task"
 
     kind: Literal["vae"]
     strides: tuple[Stride, ...] = Field(

@@ -3,21 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engram_audio.codecs.adapters import adapter_module, trainer_module
-from engram_audio.codecs.config import (
-    CodecSettings,
-    HubCodecSettings,
-    LyraCodecSettings,
-    PluginCodecSettings,
-)
-from engram_audio.codecs.fitted_config import (
-    FittedCodecSettings,
-    MelPcaCodecSettings,
-    TrainedCodecSettings,
-)
+from engram_audio.codecs.config import CodecSettings
 from engram_audio.corpus.plan import pattern, splits_file
-
-LYRA_FILES = ("soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite")
 
 
 class CodecPlan:
@@ -33,61 +20,44 @@ class CodecPlan:
 
     def downloaded(self) -> str:
         """Regular expression of the codecs whose checkpoint is downloaded; may match nothing."""
-        rows = self._codecs.items()
-        return pattern(
-            [n for n, row in rows if isinstance(row, HubCodecSettings) and not row.is_local]
-        )
+        return pattern([name for name, row in self._codecs.items() if row.is_downloaded])
 
     def fitted(self) -> str:
-        """Regular expression of the mel_pca codecs; may match nothing."""
-        return self._of_model(MelPcaCodecSettings)
+        """Regular expression of the codecs that are fitted in closed form; may match nothing."""
+        rows = self._codecs.items()
+        return pattern([name for name, row in rows if row.fitted_on and row.TRAINER is None])
 
     def trained(self) -> str:
         """Regular expression of the codecs that the workflow trains; may match nothing."""
-        return self._of_model(TrainedCodecSettings)
+        return pattern([name for name, row in self._codecs.items() if row.TRAINER is not None])
 
-    def _of_model(self, model: type[FittedCodecSettings]) -> str:
-        return pattern([name for name, row in self._codecs.items() if isinstance(row, model)])
-
-    def fitted_codec(self, codec: str) -> FittedCodecSettings:
-        """Settings of a codec that the workflow fits or trains."""
-        settings = self._codecs[codec]
-        if not isinstance(settings, FittedCodecSettings):
+    def fitted_on(self, codec: str) -> tuple[str, int]:
+        """Corpus and split seed whose train speakers fit a codec."""
+        fitted_on = self._codecs[codec].fitted_on
+        if fitted_on is None:
             raise KeyError(f"{codec} is not fitted")
-        return settings
+        return fitted_on
 
     def fit_splits(self, wildcards: Any) -> str:
         """The splits whose train part fits a codec."""
-        settings = self.fitted_codec(wildcards.codec)
-        return splits_file(settings.corpus, settings.split_seed)
+        return splits_file(*self.fitted_on(wildcards.codec))
 
     def fit_utterances(self, wildcards: Any) -> str:
         """The utterances of the corpus that fits a codec."""
-        return f"<results>/corpus/{self.fitted_codec(wildcards.codec).corpus}/utterances.parquet"
+        return f"<results>/corpus/{self.fitted_on(wildcards.codec)[0]}/utterances.parquet"
 
     def files(self, codec: str) -> list[str]:
         """Files that hold a codec's weights."""
-        settings = self._codecs[codec]
-        if isinstance(settings, LyraCodecSettings):
-            return [f"{settings.weights_dir}/{name}" for name in LYRA_FILES]
-        if isinstance(settings, FittedCodecSettings):
-            return [f"<results>/codecs/{codec}/weights.safetensors"]
-        if isinstance(settings, PluginCodecSettings):
-            return list(settings.weights)
-        return settings.files(f"data/codecs/{codec}")
+        return self._codecs[codec].files_of(codec)
 
     def files_of_user(self, codec: str) -> list[str]:
         """Those of these files that no rule makes: a path in the configuration names them."""
-        settings = self._codecs[codec]
-        is_made = isinstance(settings, FittedCodecSettings) or (
-            isinstance(settings, HubCodecSettings) and not settings.is_local
-        )
-        return [] if is_made else self.files(codec)
-
-    def adapter(self, codec: str) -> str:
-        """The module that a step loads for a codec."""
-        return adapter_module(self._codecs[codec].kind)
+        row = self._codecs[codec]
+        return [] if row.fitted_on or row.is_downloaded else self.files(codec)
 
     def trainer_code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
         """The task that trains a codec, and no plugin's code."""
-        return (trainer_module(self._codecs[wildcards.codec].kind),), ""
+        trainer = self._codecs[wildcards.codec].TRAINER
+        if trainer is None:
+            raise KeyError(f"{wildcards.codec} is not trained")
+        return (trainer,), ""

@@ -1,17 +1,12 @@
-"""Load a codec; its adapter is imported by name, when it is needed.
+"""Load a codec through the adapter of its kind."""
 
-No import statement leads from here to an adapter, so that a step's code digest covers the adapter
-it runs and no other (`code_digest(step, adapter_module(kind))` in the rules).
-"""
-
-import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engram_audio.codecs.adapters import adapter_module
 from engram_audio.codecs.base import Codec
 from engram_audio.codecs.config import CodecSettings
 from engram_audio.codecs.weights import require_digests
+from engram_audio.errors import InputError
 
 
 def load_codec(
@@ -32,9 +27,16 @@ def load_codec(
             adapter sees it. Files that the workflow makes carry their own digest.
 
     Raises:
-        InputError: A file is missing, damaged or not what the settings pin.
+        InputError: A file is missing, damaged or not what the settings pin, or a plugin gives
+            something that is no codec.
     """
     paths = [Path(file) for file in files]
     require_digests(paths, weight_digests or {})
-    adapter = importlib.import_module(adapter_module(settings.kind))
-    return adapter.load(settings, paths, device, num_workers)
+    adapter, own = settings.behaviour()
+    codec = adapter.load(own, paths, device, num_workers)
+    if not isinstance(codec, Codec):
+        raise InputError(
+            f"codecs (kind {settings.kind}): load gave a {type(codec).__name__}, not an "
+            "engram_audio.codecs.base.Codec; correct the plugin"
+        )
+    return codec

@@ -1,7 +1,7 @@
 """Train a codec on waveforms; its task is imported by name, when it is needed.
 
 No import statement leads from here to a task, so that the step's code digest covers the kind that
-it trains and no other (`step_code("train_codec", trainer_module(kind))` in the rules).
+it trains and no other.
 """
 
 import importlib
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from engram_audio.codecs.adapters import trainer_module
 from engram_audio.codecs.fitted_config import TrainedCodecSettings
 from engram_audio.numerics.seeds import step_seed
 from engram_audio.training.loop import Callbacks, Task, TrainingState, train
@@ -29,7 +28,6 @@ class CodecTask(Task, Protocol):
 
 def build_task(
     settings: TrainedCodecSettings,
-    kind: str,
     train_waveforms: Iterable[np.ndarray],
     val_waveforms: Iterable[np.ndarray],
     device: torch.device,
@@ -38,7 +36,6 @@ def build_task(
 
     Args:
         settings: The codec's section.
-        kind: Its kind.
         train_waveforms: Train utterances at the settings' rate, read as they are needed.
         val_waveforms: Val utterances.
         device: Where to train.
@@ -46,7 +43,7 @@ def build_task(
     Raises:
         InputError: A part has no utterance as long as a crop, or train is silent.
     """
-    trainer = importlib.import_module(trainer_module(kind))
+    trainer = importlib.import_module(settings.TRAINER)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(step_seed(settings.seed, 0, stream=2))
         return trainer.build_task(settings, train_waveforms, val_waveforms, device)

@@ -7,8 +7,6 @@ from pydantic import Field
 
 from engram_audio.choices import require, require_listed
 from engram_audio.latents.config import (
-    CodecRepresentation,
-    DerivedRepresentation,
     RepresentationSection,
 )
 from engram_audio.prediction.config import PredictionSettings
@@ -124,11 +122,11 @@ def _require_twin(place: str, rows: Rows, name: str, twin: str, field: str) -> N
 def is_twin(rows: Rows, name: str, twin: str, field: str) -> bool:
     """Whether two rows differ in nothing but one control of the extraction at their root."""
     first, second = rows[name], rows[twin]
-    if isinstance(first, CodecRepresentation) and isinstance(second, CodecRepresentation):
+    if first.kind == second.kind == "codec":
         is_controlled = getattr(first, field) is None and getattr(second, field) is not None
         same = first.model_copy(update={field: getattr(second, field)})
         return is_controlled and same.model_dump() == second.model_dump()
-    if isinstance(first, DerivedRepresentation) and isinstance(second, DerivedRepresentation):
+    if first.made_of is not None and second.made_of is not None:
         own, other = (row.model_dump(exclude={"source"}) for row in (first, second))
-        return own == other and is_twin(rows, first.source, second.source, field)
+        return own == other and is_twin(rows, first.made_of, second.made_of, field)
     return False

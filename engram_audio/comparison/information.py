@@ -114,7 +114,8 @@ def complement(share: Share) -> Share:
 
 def _on_speakers(estimate: Estimate, own: Sequence[str], wanted: Sequence[str]) -> Estimate:
     """Spread influences over more speakers; one without data has none."""
-    influence = np.zeros(len(wanted))
     place = {name: number for number, name in enumerate(wanted)}
-    influence[[place[name] for name in own]] = estimate.influence
-    return estimate._replace(influence=influence)
+    places = [place[name] for name in own]
+    influence, share = np.zeros(len(wanted)), np.zeros(len(wanted))
+    influence[places], share[places] = estimate.influence, estimate.share
+    return Estimate(estimate.value, influence, share)

@@ -5,12 +5,7 @@ from typing import Any
 from engram_audio.codecs.plan import CodecPlan
 from engram_audio.comparison.config import ComparisonSettings
 from engram_audio.errors import InputError
-from engram_audio.latents.config import (
-    SURROGATE_MARK,
-    CodecRepresentation,
-    NoisyRepresentation,
-    ResampledRepresentation,
-)
+from engram_audio.latents.config import SURROGATE_MARK
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.prediction.plan import PredictionPlan
 
@@ -49,11 +44,10 @@ class ComparisonPlan:
 
     def _is_decodable(self, representation: str) -> bool:
         root, *rest = (self._latents.row(name) for name in self._latents.chain_of(representation))
-        if not isinstance(root, CodecRepresentation):
+        if root.kind != "codec":
             return False
         is_plain = root.context_s is None and root.permute_blocks_s is None
-        can_invert = all(isinstance(r, ResampledRepresentation | NoisyRepresentation) for r in rest)
-        return is_plain and can_invert
+        return is_plain and all(row.kind in ("resampled", "noisy") for row in rest)
 
     def root_codec(self, wildcards: Any) -> str:
         """The codec at the root of a representation."""
@@ -118,7 +112,7 @@ class ComparisonPlan:
     def _origin(self, root: str) -> dict[str, Any]:
         """The codec of a root representation, its family, and its audio's permuted blocks."""
         row = self._latents.row(root)
-        if not isinstance(row, CodecRepresentation):
+        if row.kind != "codec":
             return {"codec": "", "family": root, "permuted_block_s": None}
         family = self._codecs.settings(row.codec).kind
         return {"codec": row.codec, "family": family, "permuted_block_s": row.permute_blocks_s}

@@ -86,7 +86,7 @@ def round_trip(
     start = min(codec.cold_start_frames, len(latents))
     frames = latents[start:]
     for link in links:
-        if isinstance(link, NoisyRepresentation):
+        if link.kind == "noisy":
             assert noise_std is not None
             frames = add_noise(frames, noise_std, link.noise_to_signal, link.seed, utterance_id)
         else:

@@ -32,6 +32,21 @@ class _Corpus(Section):
     minimum_duration_s: Duration = Field(description="Shorter utterances are excluded, seconds.")
     num_shards: Count = Field(le=999, description="Shards of whole speakers, balanced by time.")
 
+    @property
+    def downloaded(self) -> tuple[str, ...]:
+        """Subsets that a rule downloads."""
+        return ()
+
+    @property
+    def num_voices(self) -> int | None:
+        """Speakers that a rule synthesises; None where the audio is someone's own."""
+        return getattr(self, "num_speakers", None)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the workflow writes its folder."""
+        return bool(self.downloaded) or self.num_voices is not None
+
 
 class LibriSpeechCorpus(_Corpus):
     """LibriSpeech subsets, found under `root` or downloaded to it."""
@@ -40,6 +55,11 @@ class LibriSpeechCorpus(_Corpus):
     root: Text = Field(description="Folder that holds SPEAKERS.TXT and the subset folders.")
     subsets: Listed[LibriSpeechSubset] = Field(min_length=1, description="Subsets to use.")
     download: bool = Field(description="Whether to download the subsets that `root` lacks.")
+
+    @property
+    def downloaded(self) -> tuple[str, ...]:
+        """See `_Corpus.downloaded`."""
+        return self.subsets if self.download else ()
 
 
 class DirectoryCorpus(_Corpus):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engram_audio.corpus.config import CorpusSection, LibriSpeechCorpus
+from engram_audio.corpus.config import CorpusSection
 
 NOTHING = "(?!)"  # a regular expression that matches nothing: its rule makes nothing
 
@@ -31,14 +31,11 @@ class CorpusPlan:
     def user_root(self, corpus: str) -> str | None:
         """The folder of a corpus of the user's own; None where a rule downloads it."""
         row = self._corpora[corpus]
-        is_made = isinstance(row, LibriSpeechCorpus) and row.download
-        return None if is_made else row.root
+        return None if row.downloaded else row.root
 
     def download_receipts(self, wildcards: Any) -> list[str]:
         """Receipts of the LibriSpeech subsets that a corpus wants downloaded."""
-        row = self._corpora[wildcards.corpus]
-        is_made = isinstance(row, LibriSpeechCorpus) and row.download
-        subsets = row.subsets if isinstance(row, LibriSpeechCorpus) and is_made else ()
+        subsets = self._corpora[wildcards.corpus].downloaded
         return [f"<results>/corpus/{wildcards.corpus}/download-{one}.json" for one in subsets]
 
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import pandas as pd
 
 from engram_audio.corpus.identities import identity_key, require_distinct
+from engram_audio.corpus.remedies import with_remedy
 from engram_audio.corpus.sexes import unread_sex
 from engram_audio.errors import InputError, printable
 
@@ -131,8 +132,11 @@ def name_problem(path: str) -> Exclusion | None:
     """
     parts = without_suffix(path).split("/")
     if not path.isascii():
-        return Exclusion(printable(path), None, None, "non_ascii_name", "rename it in ASCII")
+        return Exclusion(printable(path), None, None, "non_ascii_name", "not ASCII")
     for part in parts:
+        if part.startswith("._"):
+            detail = "a leftover that macOS writes beside a file; delete it"
+            return Exclusion(printable(path), None, None, "unsafe_name", detail)
         if not SAFE_NAME.fullmatch(part) or ".." in part:
             shown = printable(part if len(part) <= 80 else f"{part[:80]}..")
             detail = f"{shown!r} is not 1 to 200 letters, digits, '.', '_', '-'"
@@ -342,10 +346,15 @@ def _utterance_table(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     return table.sort_values(["speaker_id", "utterance_id"], ignore_index=True)
 
 
+def _with_remedy(row: Exclusion) -> Exclusion:
+    return row._replace(detail=with_remedy(row.reason, row.detail))
+
+
 def _exclusion_table(exclusions: Iterable[Exclusion]) -> pd.DataFrame:
     rows = sorted(exclusions, key=lambda row: (row.path, row.reason, str(row.utterance_id)))
     for row in rows:
         assert row.reason in get_args(ExclusionReason)
+    rows = [row if row.is_kept else _with_remedy(row) for row in rows]
     table = pd.DataFrame(rows, columns=list(Exclusion._fields))
     # typed, also where there is nothing to infer a type from
     text = dict.fromkeys(Exclusion._fields[:-1], "string")

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from engram_audio.kinds import Kind, Plugin
 from engram_audio.quantities import (
     Amount,
     AmountOrZero,
@@ -95,7 +96,16 @@ class MarginalSettings(Section):
     recipe: Text = Field(description="Name under recipes, where EM does not apply.")
 
 
-class _Head(Section):
+class _Head(Kind):
+    """What all heads share.
+
+    Attributes:
+        reads_trunk: Whether a wider trunk, or a memory in it, makes its laws richer. A flow has
+            weights of its own and no hidden layers to widen or to add to.
+    """
+
+    reads_trunk: ClassVar[bool] = True
+
     recipe: Text = Field(description="Name under recipes.")
     is_linear_skip: bool = Field(
         description="Predict around the best linear null, whose mean and covariance are kept."
@@ -107,9 +117,22 @@ class _Head(Section):
     trunk: TrunkSettings
     marginal: MarginalSettings
 
+    @property
+    def components(self) -> int:
+        """Components of the family; 1 where it has none."""
+        return getattr(self, "num_components", None) or 1
 
-class _MixtureHead(_Head):
+    @property
+    def maximum_components(self) -> int:
+        """Components up to which the marginal grows by doubling."""
+        return self.marginal.maximum_components if getattr(self, "num_components", None) else 1
+
+
+class _ComponentsHead(_Head):
     num_components: Count = Field(description="Components K.")
+
+
+class _MixtureHead(_ComponentsHead):
     log_sigma_range: LogRange = Field(
         description="Clamp of log scales, in whitened units; the dequantisation floor comes on top."
     )
@@ -118,11 +141,15 @@ class _MixtureHead(_Head):
 class GaussianMixtureHead(_MixtureHead):
     """Mixture of diagonal Gaussians."""
 
+    MODULE: ClassVar[str] = "engram_audio.densities.gaussian_mixture"
+
     kind: Literal["gaussian_mixture"]
 
 
 class StudentTMixtureHead(_MixtureHead):
     """Mixture of Student-t with learned degrees of freedom."""
+
+    MODULE: ClassVar[str] = "engram_audio.densities.student_t_mixture"
 
     kind: Literal["student_t_mixture"]
     tail: Literal["shared", "per_dimension"] = Field(
@@ -133,25 +160,42 @@ class StudentTMixtureHead(_MixtureHead):
 class LowRankMixtureHead(_MixtureHead):
     """Mixture of Gaussians with low-rank plus diagonal covariance."""
 
+    MODULE: ClassVar[str] = "engram_audio.densities.low_rank_mixture"
+
     kind: Literal["low_rank_mixture"]
     rank: Count = Field(description="Rank of the covariance beyond its diagonal.")
 
 
-class DirectionMagnitudeHead(_Head):
+class DirectionMagnitudeHead(_ComponentsHead):
     """von Mises-Fisher direction times log-normal magnitude, as a mixture."""
 
+    MODULE: ClassVar[str] = "engram_audio.densities.direction"
+
     kind: Literal["direction_magnitude"]
-    num_components: Count = Field(description="Components K.")
     log_sigma_range: LogRange = Field(description="Clamp of the log-magnitude's log SD.")
 
 
 class FlowHead(_Head):
     """Conditional normalising flow (autoregressive splines, zuko)."""
 
+    MODULE: ClassVar[str] = "engram_audio.densities.flow"
+    reads_trunk: ClassVar[bool] = False
+
     kind: Literal["flow"]
     num_transforms: NumLayers = Field(description="Autoregressive transforms.")
     hidden_features: Width = Field(ge=8, description="Units per hidden layer of a transform.")
     context_features: Width = Field(description="Width of the embedding of the context.")
+
+
+class PluginHead(Plugin, _Head):
+    """A head that another package brings (docs/extend.md)."""
+
+    GROUP: ClassVar[str] = "engram_audio.heads"
+    FUNCTIONS: ClassVar[tuple[str, ...]] = ("build",)
+
+    num_components: Count | None = Field(
+        description="Components, which its marginal doubles while val gains; null: it has none."
+    )
 
 
 AnyHead = (
@@ -160,6 +204,7 @@ AnyHead = (
     | LowRankMixtureHead
     | DirectionMagnitudeHead
     | FlowHead
+    | PluginHead
 )
 HeadSection = Annotated[AnyHead, Field(discriminator="kind")]
 

@@ -11,26 +11,77 @@ different events, and a density of one says nothing about the other.
 Shapes: B targets, W window, D dimensions, N candidates, S samples, P parameters.
 """
 
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.heads import DensityHead
+from engram_audio.densities.trunks import ParameterSource
 
 
-class ConditionalDensity(nn.Module):
-    """p(value | context), value = delta_t or x_t by `target`."""
+class Budget(NamedTuple):
+    """What a predictor holds and does.
 
-    def __init__(self, base: LinearBase, trunk: nn.Module | None, head: DensityHead) -> None:
+    Attributes:
+        parameters: Numbers fitted: weights, tables, codes, linear maps.
+        flops: Multiplications and additions of one target's conditional law.
+    """
+
+    parameters: int
+    flops: int
+
+
+class Density(nn.Module, ABC):
+    """p(value | context): what is scored and runs free.
+
+    Attributes:
+        target: What the value is: `delta` (delta_t) or `position` (x_t).
+    """
+
+    target: str
+
+    @abstractmethod
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Return log p(value | context) in nats, shape [B]."""
+
+    @abstractmethod
+    def mean(self, batch: Batch) -> Tensor:
+        """Return E[value | context], shape [B, D]."""
+
+    @abstractmethod
+    def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
+        """Draw values, shape [S, B, D]."""
+
+    def log_prob_and_mean(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what `log_prob` and `mean` return; a trunk runs once."""
+        return self.log_prob(batch), self.mean(batch)
+
+    @property
+    def has_moments(self) -> bool:
+        """Whether `moments` knows mean and variance in closed form."""
+        return False
+
+    def moments(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of the value, each [B, D].
+
+        Raises:
+            NotImplementedError: There is no closed form.
+        """
+        raise NotImplementedError
+
+
+class ConditionalDensity(Density):
+    """A head on a linear base; its parameters come from a trunk or are free."""
+
+    def __init__(self, base: LinearBase, trunk: ParameterSource | None, head: DensityHead) -> None:
         super().__init__()
         self.base = base
         self.trunk = trunk
         self.head = head
-
-    @property
-    def target(self) -> str:
-        """What it is a density of: `delta` or `position`."""
-        return self.base.target
+        self.target = base.target
 
     def parameters_of(self, batch: Batch) -> Tensor:
         """Return the head's parameters, shape [B, P]."""
@@ -39,7 +90,7 @@ class ConditionalDensity(nn.Module):
         return self.trunk(batch.context)
 
     def log_prob(self, batch: Batch) -> Tensor:
-        """Return log p(value | context) in nats, shape [B]."""
+        """See `Density.log_prob`."""
         value = self.base.value(batch, self.target)
         z = self.base.whiten(value - self.base.predict(batch))
         return self.head.log_prob(self.parameters_of(batch), z) + self.base.log_det
@@ -51,14 +102,43 @@ class ConditionalDensity(nn.Module):
         return self.head.log_prob(parameters, z) + self.base.log_det
 
     def mean(self, batch: Batch) -> Tensor:
-        """Return E[value | context], shape [B, D]."""
+        """See `Density.mean`."""
         residual = self.base.unwhiten(self.head.mean(self.parameters_of(batch)))
         return self.base.predict(batch) + residual
 
     def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
-        """Draw values, shape [S, B, D]."""
+        """See `Density.sample`."""
         z = self.head.sample(self.parameters_of(batch), num_samples, generator)
         return self.base.predict(batch) + self.base.unwhiten(z)
+
+    def log_prob_and_mean(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See `Density.log_prob_and_mean`."""
+        base, head = self.base, self.head
+        parameters, prediction = self.parameters_of(batch), base.predict(batch)
+        z = base.whiten(base.value(batch, self.target) - prediction)
+        score = head.log_prob(parameters, z) + base.log_det
+        return score, prediction + base.unwhiten(head.mean(parameters))
+
+    @property
+    def has_moments(self) -> bool:
+        """See `Density.has_moments`."""
+        return self.head.has_moments
+
+    def moments(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See `Density.moments`."""
+        return self.moments_of(batch, self.parameters_of(batch))
+
+    def moments_of(self, batch: Batch, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of the value under other parameters [B, P], each [B, D]."""
+        mean, variance = self.head.moments(self.base, parameters)
+        return mean + self.base.predict(batch), variance
+
+    def budget(self) -> Budget:
+        """Return what the model and its linear base hold and do."""
+        base = 0 if self.base.order == 0 else self.base.weight.numel()
+        own = sum(parameter.numel() for parameter in self.parameters())
+        work = 2 * own if self.trunk is None else self.trunk.flops()
+        return Budget(base + own, 2 * base + work)
 
 
 def event_offset(batch: Batch, target: str, event: str, lag_frames: int) -> Tensor:

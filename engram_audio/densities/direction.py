@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from engram_audio.densities.config import DirectionMagnitudeHead
 from engram_audio.densities.heads import (
     DensityHead,
     choose_components,
@@ -124,3 +125,14 @@ def _sample_cosine(concentration: Tensor, num_dims: int, generator: torch.Genera
         if not pending.any():
             break
     return result.to(concentration)
+
+
+def build(
+    settings: DirectionMagnitudeHead,
+    num_dims: int,
+    num_components: int,
+    _log_floor: Tensor | None,
+    _has_context: bool,
+) -> DirectionMagnitude:
+    """See `factory.build_head`."""
+    return DirectionMagnitude(num_dims, num_components, settings.log_sigma_range)

@@ -5,18 +5,9 @@ import torch
 
 from engram_audio.densities.base import LinearBase, noise_floor
 from engram_audio.densities.base_arrays import BaseArrays
-from engram_audio.densities.config import (
-    DirectionMagnitudeHead,
-    FlowHead,
-    HeadSection,
-    LowRankMixtureHead,
-    StudentTMixtureHead,
-)
+from engram_audio.densities.config import HeadSection
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.direction import DirectionMagnitude
-from engram_audio.densities.flow import ConditionalFlow
-from engram_audio.densities.heads import DensityHead, StandardNormal, build_mixture
-from engram_audio.densities.marginal_em import MixtureParameters
+from engram_audio.densities.heads import DensityHead, StandardNormal
 from engram_audio.densities.reference import InputScales
 from engram_audio.densities.trunks import FreeParameters, build_trunk
 
@@ -35,35 +26,17 @@ def build_head(
     log_floor: torch.Tensor | None,
     has_context: bool = True,
 ) -> DensityHead:
-    """Build the head of a section; `num_components` overrides its own (a grown marginal)."""
-    if isinstance(settings, DirectionMagnitudeHead):
-        return DirectionMagnitude(num_dims, num_components, settings.log_sigma_range)
-    if isinstance(settings, FlowHead):
-        return ConditionalFlow(
-            num_dims,
-            settings.num_transforms,
-            settings.hidden_features,
-            settings.context_features if has_context else 0,
-        )
-    return build_mixture(settings, num_dims, num_components, log_floor)
+    """Build the head of a section by the `build` of its kind.
 
-
-def components_of(settings: HeadSection) -> int:
-    """Return the number of components of a section's head (1 for a flow)."""
-    return 1 if isinstance(settings, FlowHead) else settings.num_components
-
-
-def can_grow(settings: HeadSection) -> bool:
-    """Whether a larger member of the family exists by adding components."""
-    return not isinstance(settings, FlowHead)
-
-
-def has_em(settings: HeadSection) -> bool:
-    """Whether the family's marginal is fitted by EM (else by gradient steps)."""
-    is_product = isinstance(settings, StudentTMixtureHead) and settings.tail == "per_dimension"
-    return not is_product and not isinstance(
-        settings, DirectionMagnitudeHead | FlowHead | LowRankMixtureHead
-    )
+    Args:
+        settings: The section.
+        num_dims: D.
+        num_components: Overrides the section's own: a marginal is grown.
+        log_floor: Log of the smallest scale per dimension, [D]; None without dequantisation noise.
+        has_context: Whether a trunk gives its parameters, and not one free vector.
+    """
+    module, own = settings.behaviour()
+    return module.build(own, num_dims, num_components, log_floor, has_context)
 
 
 def build_conditional(
@@ -79,7 +52,7 @@ def build_conditional(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         log_floor = log_floor_of(arrays, noise_sd)
-        head = build_head(settings, num_dims, components_of(settings), log_floor)
+        head = build_head(settings, num_dims, settings.components, log_floor)
         start = head.initial_parameters(torch.Generator().manual_seed(seed))
         trunk = build_trunk(settings.trunk, window_frames, start, scales)
     return ConditionalDensity(LinearBase(arrays), trunk, head)
@@ -105,15 +78,3 @@ def build_marginal(
 def build_gaussian(arrays: BaseArrays) -> ConditionalDensity:
     """Build a linear-Gaussian null."""
     return ConditionalDensity(LinearBase(arrays), None, StandardNormal(len(arrays.frame_mean)))
-
-
-def set_mixture(density: ConditionalDensity, mixture: MixtureParameters) -> None:
-    """Write a mixture fitted by EM into a marginal's free parameters."""
-    parts = [np.log(mixture.weights), mixture.means.ravel(), np.log(mixture.scales).ravel()]
-    if np.isfinite(mixture.freedom).all():
-        excess = mixture.freedom - 2.0 - 1e-3
-        parts.append(excess + np.log(-np.expm1(-excess)))  # inverse of softplus
-    assert isinstance(density.trunk, FreeParameters)
-    values = torch.as_tensor(np.concatenate(parts), dtype=torch.float32)
-    with torch.no_grad():
-        density.trunk.parameters_vector.copy_(values)

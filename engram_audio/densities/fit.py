@@ -14,7 +14,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import AnyHead, HeadSection
 from engram_audio.densities.data import WindowData, thin, window_data
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.factory import build_conditional, build_gaussian, components_of
+from engram_audio.densities.factory import build_conditional, build_gaussian
 from engram_audio.densities.marginal_em import fit_mixture
 from engram_audio.densities.marginals import MarginalFit, fit_marginal, whitened_targets
 from engram_audio.densities.nulls import Rung, base_for
@@ -95,7 +95,7 @@ def choose_base(
         material.data(part, lag_frames, maximum)
         for part, maximum in (("train", CHOICE_FRAMES), ("val", CHOICE_FRAMES))
     ]
-    scores = [_mixture_score(base, data, components_of(settings), seed) for base in bases]
+    scores = [_mixture_score(base, data, settings.components, seed) for base in bases]
     return bases[int(np.argmin(scores))]
 
 
@@ -113,6 +113,28 @@ def _mixture_score(
     return score - model.base.log_det
 
 
+def untrained_head(
+    settings: AnyHead, base: BaseArrays, material: Material, lag_frames: int, event: str, seed: int
+) -> ConditionalDensity:
+    """Build a head on a base, as training starts from it."""
+    return build_conditional(
+        settings,
+        base,
+        material.window_frames,
+        material.reference.input_scales,
+        material.noise_sd,
+        named_seed(seed, "weights", lag_frames, event),
+    )
+
+
+def own_base(
+    settings: AnyHead, material: Material, lag_frames: int, event: str, seed: int
+) -> BaseArrays:
+    """Return the base that a head is trained on; how wide its trunk is does not matter."""
+    skip = settings.is_linear_skip
+    return choose_base(settings, material, lag_frames, event, skip, named_seed(seed, "base"))
+
+
 def head_task(
     settings: HeadSection,
     material: Material,
@@ -123,17 +145,8 @@ def head_task(
     device: torch.device,
 ) -> tuple[DensityTask, BaseArrays]:
     """Build an untrained head on its base, with its data."""
-    base = choose_base(
-        settings, material, lag_frames, event, settings.is_linear_skip, named_seed(seed, "base")
-    )
-    model = build_conditional(
-        settings,
-        base,
-        material.window_frames,
-        material.reference.input_scales,
-        material.noise_sd,
-        named_seed(seed, "weights", lag_frames, event),
-    )
+    base = own_base(settings, material, lag_frames, event, seed)
+    model = untrained_head(settings, base, material, lag_frames, event, seed)
     data = (
         material.data("train", lag_frames),
         material.data("val", lag_frames, maximum_validation_frames),

@@ -9,6 +9,7 @@ import torch
 import zuko
 from torch import Tensor
 
+from engram_audio.densities.config import FlowHead
 from engram_audio.densities.heads import DensityHead
 
 MEAN_SAMPLES = 64
@@ -46,7 +47,10 @@ class ConditionalFlow(DensityHead):
     def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
         """See `DensityHead.log_prob`."""
         shape = torch.broadcast_shapes(parameters.shape[:-1], z.shape[:-1])
-        context = parameters.expand(*shape, self.num_parameters).reshape(-1, self.num_parameters)
+        # the count is said: without context there are no parameters to count from
+        context = parameters.expand(*shape, self.num_parameters).reshape(
+            shape.numel(), self.num_parameters
+        )
         flat = z.expand(*shape, self.num_dims).reshape(-1, self.num_dims)
         return self._distribution(context).log_prob(flat).reshape(shape)
 
@@ -62,3 +66,19 @@ class ConditionalFlow(DensityHead):
         generator = torch.Generator(device=parameters.device).manual_seed(0)
         with torch.no_grad():
             return self.sample(parameters, MEAN_SAMPLES, generator).mean(0)
+
+
+def build(
+    settings: FlowHead,
+    num_dims: int,
+    _num_components: int,
+    _log_floor: Tensor | None,
+    has_context: bool,
+) -> ConditionalFlow:
+    """See `factory.build_head`."""
+    return ConditionalFlow(
+        num_dims,
+        settings.num_transforms,
+        settings.hidden_features,
+        settings.context_features if has_context else 0,
+    )

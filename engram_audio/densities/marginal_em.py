@@ -11,7 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import scipy.special
 
+from engram_audio.numerics.log_sums import log_sum_exp
+
 MAXIMUM_ITERATIONS = 200
+MINIMUM_FREEDOM, FREEDOM_MARGIN = 2.0, 1e-3  # a Student-t has a variance only above 2
 FREEDOM_GRID = np.array([2.05, 2.3, 2.6, 3, 3.5, 4, 5, 6, 8, 10, 14, 20, 40, 100])
 
 
@@ -19,42 +22,73 @@ FREEDOM_STEPS = frozenset({4, 9, 19, 39, 79, 119, 159})  # the grid costs as muc
 
 
 class MixtureParameters(NamedTuple):
-    """Mixture in numbers: weights [K], means and scales [K, D], freedom [K] (inf: normal)."""
+    """Mixture in numbers: weights [K], means and scales [K, D], freedom [K] (all inf: normal)."""
 
     weights: np.ndarray
     means: np.ndarray
     scales: np.ndarray
     freedom: np.ndarray
 
+    @property
+    def is_student(self) -> bool:
+        """Whether the components are t, not normal."""
+        return bool(np.isfinite(self.freedom).all())
 
-def squared_distances(z: np.ndarray, mixture: MixtureParameters) -> np.ndarray:
+
+class Points(NamedTuple):
+    """Points [N, D] in float64 and their squares, which every iteration asks for."""
+
+    z: np.ndarray
+    squares: np.ndarray
+
+
+def make_points(z: np.ndarray) -> Points:
+    """Take points of any precision."""
+    z = z.astype(np.float64)
+    return Points(z, z * z)
+
+
+def squared_distances(points: Points, mixture: MixtureParameters) -> np.ndarray:
     """Return sum_d ((z_d - mean_kd) / scale_kd)^2, shape [N, K], by two matrix products."""
     precision = 1 / mixture.scales**2
-    cross = z @ (mixture.means * precision).T
-    constant = (mixture.means**2 * precision).sum(1)
-    return np.maximum((z * z) @ precision.T - 2 * cross + constant, 0.0)
+    distances = points.squares @ precision.T
+    distances -= 2 * (points.z @ (mixture.means * precision).T)
+    distances += (mixture.means**2 * precision).sum(1)
+    return np.maximum(distances, 0.0, out=distances)
 
 
 def component_log_densities(distances: np.ndarray, mixture: MixtureParameters) -> np.ndarray:
     """Return log (weight x density), shape [N, K], of squared distances."""
     dims = mixture.means.shape[1]
-    log_det = np.log(mixture.scales).sum(1)
-    normal = -0.5 * distances - 0.5 * dims * np.log(2 * np.pi)
-    finite = np.isfinite(mixture.freedom)
-    freedom = np.where(finite, mixture.freedom, 1.0)
-    student = (
+    log_density = _log_student if mixture.is_student else _log_normal
+    joint = log_density(distances, mixture.freedom, dims)
+    joint += np.log(mixture.weights) - np.log(mixture.scales).sum(1)
+    return joint
+
+
+def _log_normal(distances: np.ndarray, freedom: np.ndarray, dims: int) -> np.ndarray:
+    del freedom
+    values = -0.5 * distances
+    values -= 0.5 * dims * np.log(2 * np.pi)
+    return values
+
+
+def _log_student(distances: np.ndarray, freedom: np.ndarray, dims: int) -> np.ndarray:
+    values = distances / freedom
+    np.log1p(values, out=values)
+    values *= 0.5 * (freedom + dims)
+    constant = (
         scipy.special.gammaln((freedom + dims) / 2)
         - scipy.special.gammaln(freedom / 2)
         - 0.5 * dims * np.log(np.pi * freedom)
-        - 0.5 * (freedom + dims) * np.log1p(distances / freedom)
     )
-    return np.log(mixture.weights) - log_det + np.where(finite, student, normal)
+    return np.subtract(constant, values, out=values)
 
 
-def mean_nll(z: np.ndarray, mixture: MixtureParameters) -> float:
+def mean_nll(points: Points, mixture: MixtureParameters) -> float:
     """Return the mean -log density in nats."""
-    joint = component_log_densities(squared_distances(z, mixture), mixture)
-    return -float(np.asarray(scipy.special.logsumexp(joint, axis=1)).mean())
+    joint = component_log_densities(squared_distances(points, mixture), mixture)
+    return -float(log_sum_exp(joint, axis=1).mean())
 
 
 def fit_mixture(
@@ -77,13 +111,13 @@ def fit_mixture(
         generator: Chooses the starting means.
         minimum_gain: Nats on val that ten iterations must bring.
     """
-    train, val = train.astype(np.float64), val.astype(np.float64)
-    mixture = _start(train, num_components, floor, is_student, generator)
-    score = mean_nll(val, mixture)
+    points, unseen = make_points(train), make_points(val)
+    mixture = _start(points.z, num_components, floor, is_student, generator)
+    score = mean_nll(unseen, mixture)
     best, best_score, checked = mixture, score if np.isfinite(score) else np.inf, np.inf
     for iteration in range(MAXIMUM_ITERATIONS):
-        mixture = _step(train, mixture, floor, is_student and iteration in FREEDOM_STEPS)
-        score = mean_nll(val, mixture)
+        mixture = _step(points, mixture, floor, is_student and iteration in FREEDOM_STEPS)
+        score = mean_nll(unseen, mixture)
         if np.isfinite(score) and score < best_score:
             best, best_score = mixture, score
         if iteration % 10 == 9:
@@ -115,21 +149,17 @@ def _start(
 
 
 def _step(
-    z: np.ndarray, mixture: MixtureParameters, floor: np.ndarray, updates_freedom: bool
+    points: Points, mixture: MixtureParameters, floor: np.ndarray, updates_freedom: bool
 ) -> MixtureParameters:
-    dims = z.shape[1]
-    distances = squared_distances(z, mixture)
+    distances = squared_distances(points, mixture)
     joint = component_log_densities(distances, mixture)
-    responsibility = np.exp(joint - scipy.special.logsumexp(joint, axis=1, keepdims=True))
+    joint -= log_sum_exp(joint, axis=1, keepdims=True)
+    responsibility = np.exp(joint, out=joint)
     mass = responsibility.sum(0) + 1e-6
-    finite = np.isfinite(mixture.freedom)
-    freedom = np.where(finite, mixture.freedom, 1.0)
-    # EM weight of a t: far points count less; 1 for a Gaussian.
-    robust = np.where(finite, (freedom + dims) / (freedom + distances), 1.0)
-    weighted = responsibility * robust
+    weighted = responsibility * _robust_weights(distances, mixture)
     total = weighted.sum(0)[:, None] + 1e-6
-    means = weighted.T @ z / total
-    second = weighted.T @ (z * z) / total
+    means = weighted.T @ points.z / total
+    second = weighted.T @ points.squares / total
     # The scale's own normaliser is the unweighted mass.
     variance = np.maximum(second - means**2, 0) * (total / mass[:, None])
     new = MixtureParameters(
@@ -138,14 +168,21 @@ def _step(
         scales=np.maximum(np.sqrt(variance), floor),
         freedom=mixture.freedom,
     )
-    return _with_freedom(z, new, responsibility) if updates_freedom else new
+    return _with_freedom(points, new, responsibility) if updates_freedom else new
+
+
+def _robust_weights(distances: np.ndarray, mixture: MixtureParameters) -> np.ndarray | float:
+    """Return the EM weights of a t, [N, K]: far points count less. A normal weighs all the same."""
+    if not mixture.is_student:
+        return 1.0
+    return (mixture.freedom + mixture.means.shape[1]) / (mixture.freedom + distances)
 
 
 def _with_freedom(
-    z: np.ndarray, mixture: MixtureParameters, responsibility: np.ndarray
+    points: Points, mixture: MixtureParameters, responsibility: np.ndarray
 ) -> MixtureParameters:
     """Choose each component's freedom from the grid by its expected log-likelihood."""
-    distances = squared_distances(z, mixture)
+    distances = squared_distances(points, mixture)
     values = np.empty((len(FREEDOM_GRID), len(mixture.weights)))
     for row, freedom in enumerate(FREEDOM_GRID):
         trial = mixture._replace(freedom=np.full(len(mixture.weights), freedom))

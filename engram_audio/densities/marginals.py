@@ -10,19 +10,10 @@ import numpy as np
 import torch
 
 from engram_audio.densities.base_arrays import BaseArrays
-from engram_audio.densities.config import HeadSection, StudentTMixtureHead
+from engram_audio.densities.config import HeadSection
 from engram_audio.densities.data import WindowData
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.factory import (
-    build_marginal,
-    can_grow,
-    components_of,
-    has_em,
-    log_floor_of,
-    set_mixture,
-)
-from engram_audio.densities.heads import _Mixture
-from engram_audio.densities.marginal_em import MixtureParameters, fit_mixture
+from engram_audio.densities.factory import build_marginal, log_floor_of
 from engram_audio.densities.task import DensityTask
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import train
@@ -58,7 +49,7 @@ def fit_marginal(
         noise_sd: Dequantisation noise, shape [D].
         seed: Decides starts and batches.
     """
-    num_components = components_of(settings)
+    num_components = settings.components
     best: MarginalFit | None = None
     growth: list[tuple[int, float]] = []
     while True:
@@ -69,8 +60,8 @@ def fit_marginal(
         if gain > 0:
             best = MarginalFit(model, num_components, score, growth)
         num_components *= 2
-        is_largest = num_components > settings.marginal.maximum_components
-        if gain < settings.marginal.minimum_gain_nats or is_largest or not can_grow(settings):
+        is_largest = num_components > settings.maximum_components
+        if gain < settings.marginal.minimum_gain_nats or is_largest:
             assert best is not None
             return best._replace(growth=growth)
 
@@ -85,36 +76,17 @@ def _fit_one(
     seed: int,
 ) -> float:
     task = DensityTask(model, *data, CPU)
-    if not has_em(settings):
-        return train(task, recipe, seed, CPU).best_score
-    assert isinstance(model.head, _Mixture)
-    low, _ = settings.log_sigma_range  # type: ignore[union-attr]
-    floor = log_floor_of(arrays, noise_sd)
-    log_floor = np.full(len(arrays.frame_mean), low) if floor is None else floor.numpy()
-    mixture, _ = fit_em(settings, model, data, np.exp(np.maximum(log_floor, low)), seed)
-    set_mixture(model, mixture)
-    with torch.no_grad():
-        return task.validate()
-
-
-def fit_em(
-    settings: HeadSection,
-    model: ConditionalDensity,
-    data: tuple[WindowData, WindowData],
-    floor: np.ndarray,
-    seed: int,
-) -> tuple[MixtureParameters, float]:
-    """Run EM on the whitened targets; see `marginal_em.fit_mixture`."""
-    train_z, val_z = (whitened_targets(model, part) for part in data)
-    return fit_mixture(
-        train_z,
-        val_z,
-        model.head.num_components,  # type: ignore[arg-type]
-        floor,
-        isinstance(settings, StudentTMixtureHead),
-        np.random.default_rng([seed, int(model.head.num_components)]),  # type: ignore[arg-type]
+    parameters = model.head.fit_by_em(
+        lambda: (whitened_targets(model, data[0]), whitened_targets(model, data[1])),
+        log_floor_of(arrays, noise_sd),
+        seed,
         0.5 * settings.marginal.minimum_gain_nats,
     )
+    if parameters is None:
+        return train(task, recipe, seed, CPU).best_score
+    model.load_state_dict({"trunk.parameters_vector": parameters}, strict=False)
+    with torch.no_grad():
+        return task.validate()
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """Densities as named arrays and a JSON header, and back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import HeadSection
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.factory import build_conditional, build_marginal, components_of
+from engram_audio.densities.factory import build_conditional, build_marginal
 from engram_audio.densities.marginals import MarginalFit
 from engram_audio.densities.null_storage import Arrays, base_arrays, base_from
 from engram_audio.densities.reference import InputScales
@@ -33,8 +34,7 @@ def pack_density(
         module = getattr(model, part)
         for name, tensor in module.state_dict().items():
             arrays[f"{label}/state/{part}.{name}"] = tensor.detach().cpu().numpy()
-    states = [name for name in arrays if name.startswith(f"{label}/state/")]
-    return arrays, {**spec, "target": base.target, "states": sorted(states)}
+    return arrays, {**spec, "target": base.target}
 
 
 def unpack_density(
@@ -48,16 +48,29 @@ def unpack_density(
         model = build_conditional(settings, base, header["window_frames"], scales, noise, 0)
     else:
         model = build_marginal(settings, base, header["num_components"], noise, 0)
-    prefix = f"{label}/state/"
-    state = {
-        name.removeprefix(prefix): torch.from_numpy(np.array(arrays[name]))
-        for name in header["states"]
+    load_states(model, stored_states(f"{label}/state/", arrays))
+    return model, base
+
+
+def stored_states(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """Return the weights whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): torch.from_numpy(np.array(values))
+        for name, values in arrays.items()
+        if name.startswith(prefix)
     }
-    missing, unexpected = model.load_state_dict(state, strict=False)
+
+
+def load_states(model: ConditionalDensity, states: dict[str, torch.Tensor]) -> None:
+    """Put stored weights into a density, whose base it has already.
+
+    Raises:
+        ValueError: They are not those of the model.
+    """
+    missing, unexpected = model.load_state_dict(states, strict=False)
     left = [name for name in missing if not name.startswith("base.")]
     if left or unexpected:
-        raise ValueError(f"stored weights do not fit the head: {left or unexpected}")
-    return model, base
+        raise ValueError(f"stored weights do not fit the model: {left or unexpected}")
 
 
 def density_spec(settings: HeadSection, window_frames: int) -> dict[str, Any]:
@@ -65,7 +78,7 @@ def density_spec(settings: HeadSection, window_frames: int) -> dict[str, Any]:
     return {
         "head": settings.model_dump(mode="json"),
         "window_frames": window_frames,
-        "num_components": components_of(settings),
+        "num_components": settings.components,
         "has_context": True,
     }
 

@@ -3,6 +3,8 @@
 Shapes: B targets, W window, D dimensions, E frame embedding, P parameters.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,20 @@ from engram_audio.densities.config import TrunkSettings
 from engram_audio.densities.reference import InputScales
 
 
-class FreeParameters(nn.Module):
+class ParameterSource(nn.Module, ABC):
+    """From contexts [B, W, D] to the parameters of a head, [B, P]."""
+
+    @abstractmethod
+    def flops(self) -> int:
+        """Return the multiplications and additions of one target."""
+
+
+def linear_flops(module: nn.Module) -> int:
+    """Return the multiplications and additions of a module's linear layers, each used once."""
+    return sum(2 * weight.numel() for weight in module.parameters() if weight.dim() == 2)
+
+
+class FreeParameters(ParameterSource):
     """No context: one learned vector for every frame."""
 
     def __init__(self, start: Tensor) -> None:
@@ -20,6 +35,10 @@ class FreeParameters(nn.Module):
     def forward(self, context: Tensor) -> Tensor:
         """Return the vector for each target, shape [B, P] (expanded, not copied)."""
         return self.parameters_vector.expand(len(context), -1)
+
+    def flops(self) -> int:
+        """See `ParameterSource.flops`: there is nothing to do."""
+        return 0
 
 
 class ContextInput(nn.Module):
@@ -61,7 +80,32 @@ def _hidden_layers(num_inputs: int, settings: TrunkSettings) -> list[nn.Module]:
     return layers
 
 
-class Mlp(nn.Module):
+class Trunk(ParameterSource):
+    """Contexts to hidden features, and these to parameters by one last layer."""
+
+    output: nn.Linear
+
+    def __init__(
+        self, num_dims: int, window_frames: int, settings: TrunkSettings, scales: InputScales
+    ) -> None:
+        super().__init__()
+        self.num_dims, self.window_frames = num_dims, window_frames
+        self.inputs = ContextInput(scales, settings.context == "increments", settings.input_clip)
+
+    @abstractmethod
+    def features(self, context: Tensor) -> Tensor:
+        """Return what the last layer reads, shape [B, width], of contexts [B, W, D]."""
+
+    def forward(self, context: Tensor) -> Tensor:
+        """Return parameters, shape [B, P], of contexts [B, W, D]."""
+        return self.output(self.features(context))
+
+    def flops(self) -> int:
+        """See `ParameterSource.flops`."""
+        return linear_flops(self)
+
+
+class Mlp(Trunk):
     """All frames, flattened, through hidden layers."""
 
     def __init__(
@@ -72,21 +116,16 @@ class Mlp(nn.Module):
         settings: TrunkSettings,
         scales: InputScales,
     ) -> None:
-        super().__init__()
-        self.inputs = ContextInput(scales, settings.context == "increments", settings.input_clip)
+        super().__init__(num_dims, window_frames, settings, scales)
         self.hidden = nn.Sequential(*_hidden_layers(window_frames * num_dims, settings))
         self.output = nn.Linear(settings.width, num_parameters)
 
     def features(self, context: Tensor) -> Tensor:
-        """Return what the last layer reads, shape [B, width], of contexts [B, W, D]."""
+        """See `Trunk.features`."""
         return self.hidden(self.inputs(context).flatten(1))
 
-    def forward(self, context: Tensor) -> Tensor:
-        """Return parameters, shape [B, P], of contexts [B, W, D]."""
-        return self.output(self.features(context))
 
-
-class SharedFrames(nn.Module):
+class SharedFrames(Trunk):
     """One gated embedding shared by all frames, then hidden layers.
 
     The product of two projections makes second-order features (signs, energies) directly, and
@@ -101,8 +140,7 @@ class SharedFrames(nn.Module):
         settings: TrunkSettings,
         scales: InputScales,
     ) -> None:
-        super().__init__()
-        self.inputs = ContextInput(scales, settings.context == "increments", settings.input_clip)
+        super().__init__(num_dims, window_frames, settings, scales)
         width = settings.frame_width
         self.embed = nn.Linear(num_dims, 3 * width)
         self.mix = nn.Sequential(nn.Linear(2 * width, width), nn.GELU())
@@ -111,15 +149,16 @@ class SharedFrames(nn.Module):
         self.output = nn.Linear(settings.width, num_parameters)
 
     def features(self, context: Tensor) -> Tensor:
-        """Return what the last layer reads, shape [B, width], of contexts [B, W, D]."""
+        """See `Trunk.features`."""
         inputs = self.inputs(context)
         plain, left, right = self.embed(inputs[:, :-1]).chunk(3, -1)
         embedded = self.mix(torch.cat([plain, left * right], -1)).flatten(1)
         return self.hidden(torch.cat([embedded, self.newest(inputs[:, -1])], 1))
 
-    def forward(self, context: Tensor) -> Tensor:
-        """Return parameters, shape [B, P], of contexts [B, W, D]."""
-        return self.output(self.features(context))
+    def flops(self) -> int:
+        """See `ParameterSource.flops`; the embedding runs once for every frame but the newest."""
+        again = linear_flops(self.embed) + linear_flops(self.mix)
+        return super().flops() + (self.window_frames - 2) * again
 
 
 def build_trunk(
@@ -127,7 +166,7 @@ def build_trunk(
     window_frames: int,
     start: Tensor,
     scales: InputScales,
-) -> Mlp | SharedFrames:
+) -> Trunk:
     """Build a trunk whose output starts near `start` (shape [P]) for every context."""
     kinds = {"mlp": Mlp, "shared_frames": SharedFrames}
     trunk = kinds[settings.kind](

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from engram_audio.choices import require, require_listed
-from engram_audio.latents.config import RepresentationSection, StateRepresentation
+from engram_audio.latents.config import RepresentationSection
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
     Amount,
@@ -308,7 +308,7 @@ def check_states(rows: Mapping[str, RepresentationSection], stage: FactorizerSet
         ValueError: Names the key, what is wrong and what is allowed.
     """
     for name, row in rows.items():
-        if isinstance(row, StateRepresentation):
+        if row.kind == "state":
             key = f"representations.library.{name}"
             listed = "factorizer.representations"
             require_listed(f"{key}.source", row.source, listed, stage.representations)

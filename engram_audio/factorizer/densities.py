@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.flow import ConditionalFlow
-from engram_audio.densities.heads import DensityHead, GaussianMixture, StudentTMixture
+from engram_audio.densities.gaussian_mixture import GaussianMixture, Mixture
+from engram_audio.densities.heads import DensityHead
+from engram_audio.densities.student_t_mixture import StudentTMixture
 from engram_audio.factorizer.networks import LinearPlusMlp
 from engram_audio.numerics.units import LOG_2PI
 
@@ -111,12 +113,9 @@ class Conditional(nn.Module):
 
     def moments(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and variance per dimension, shape [..., d], of a mixture head."""
-        assert isinstance(self.head, GaussianMixture | StudentTMixture)
+        assert isinstance(self.head, Mixture)
         log_weights, means, log_sd, raw = self.head.split(parameters)
-        variances = (2 * log_sd).exp()
-        if isinstance(self.head, StudentTMixture):
-            freedom = self.head.freedom(raw).unsqueeze(-1)
-            variances = variances * freedom / (freedom - 2)
+        variances = self.head.variances(log_sd, raw)
         weights = log_weights.exp().unsqueeze(-1)
         mean = (weights * means).sum(-2)
         return mean, (weights * (variances + means.square())).sum(-2) - mean.square()

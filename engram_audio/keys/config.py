@@ -136,19 +136,23 @@ def family_of(key: str) -> str:
     return key.split(".")[0]
 
 
-def codebook_sizes(family: str, section: KeyFamily) -> dict[str, int]:
-    """Return the codebook size K of every key of a family, by key name, in configuration order.
+def key_sizes(library: Mapping[str, KeyFamily]) -> dict[str, KeySize]:
+    """Return the size of every key of some families, by key name, in configuration order.
 
     A kind of which only the data knows K is left out: quantile bins of whole frames.
     """
-    components = getattr(section, "num_components", None)
-    kinds = [row for row in section.quantizers if components or not row.NEEDS_WIDTH]
     return {
-        key_name(family, key_input, size.name): size.num_codes
-        for key_input in section.inputs
-        for row in kinds
-        for size in row.sizes(components or MANY)
+        key_name(name, key_input, size.name): size
+        for name, family in library.items()
+        for key_input in family.inputs
+        for size in _sizes_known(family)
     }
+
+
+def _sizes_known(family: KeyFamily) -> list[KeySize]:
+    components = getattr(family, "num_components", None)
+    kinds = [row for row in family.quantizers if components or not row.NEEDS_WIDTH]
+    return [size for row in kinds for size in row.sizes(components or MANY)]
 
 
 def registered_part(name: str, section: KeyFamily, keys: Collection[str]) -> KeyFamily | None:
@@ -187,9 +191,7 @@ def require_context_key(where: str, key: str, library: Mapping[str, KeyFamily]) 
     Raises:
         ValueError: There is no such key, or contexts alone do not tell it.
     """
-    sizes: dict[str, int] = {}
-    for name, section in library.items():
-        sizes |= codebook_sizes(name, section)
+    sizes = key_sizes(library)
     require(where, key, sizes)
     family, key_input, quantizer = key.split(".")
     if INPUTS[key_input].is_centred:
@@ -199,4 +201,4 @@ def require_context_key(where: str, key: str, library: Mapping[str, KeyFamily]) 
         )
     rows = library[family].quantizers
     (own,) = (row for row in rows if quantizer in row.names())
-    return NamedKey(library[family], key_input, own, sizes[key])
+    return NamedKey(library[family], key_input, own, sizes[key].num_codes)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.corpus.remedies import with_remedy
 from engram_audio.corpus.sexes import sex_of, unread_sex
 from engram_audio.corpus.utterances import SAFE_NAME
 from engram_audio.errors import InputError
@@ -125,8 +126,8 @@ def _content_fault(
     """Return (reason, detail) if usable arrays are of no use to a study, or None."""
     if row.rate.strip() and not _is_rate(row.rate, frame_rate_hz):
         return "wrong_rate", (
-            f"the table says {row.rate} Hz, and frame_rate_hz is {frame_rate_hz:g}; correct the one"
-            " that is wrong"
+            f"the table says {row.rate!r}, and frame_rate_hz is {frame_rate_hz:g} Hz; correct the "
+            "one that is wrong"
         )
     if len(latents) < minimum_frames:
         return "too_short", f"{len(latents)} frames, minimum_frames is {minimum_frames}"
@@ -219,10 +220,12 @@ def index_arrays(
         sorter.drop_where(_absurd(rows, sorter, sorter.spreads[num_dims]))
     if not sorter.facts:
         dropped = sorter.dropped
-        first = f"; the first: {dropped[0][0].path}: {dropped[0][2]}" if dropped else ""
+        first = (
+            f"; the first: {dropped[0][0].path}: {with_remedy(*dropped[0][1:])}" if dropped else ""
+        )
         raise InputError(
             f"representations.library.{name}: none of {len(dropped)} utterances is usable{first}; "
-            "see docs/add-a-codec.md for the layout"
+            "see docs/add-a-corpus.md for the layout"
         )
     facts = sorted(sorter.facts, key=lambda fact: (fact.row.speaker_id, fact.row.utterance_id))
     content = "\n".join(f"{fact.row.utterance_id} {fact.values_digest}" for fact in facts)
@@ -331,9 +334,10 @@ def _unread_sexes(facts: Iterable[_Fact]) -> Iterator[tuple[ArrayRow, str, str]]
 def _exclusion_table(
     dropped: Iterable[tuple[ArrayRow, str, str]], notes: Iterable[tuple[ArrayRow, str, str]]
 ) -> pd.DataFrame:
+    left_out = [(row, reason, with_remedy(reason, detail)) for row, reason, detail in dropped]
     rows = [
         (row.path, row.utterance_id, row.speaker_id, reason, detail, is_kept)
-        for found, is_kept in ((dropped, False), (notes, True))
+        for found, is_kept in ((left_out, False), (notes, True))
         for row, reason, detail in found
     ]
     table = pd.DataFrame(rows, columns=list(EXCLUSION_COLUMNS))

@@ -1,7 +1,7 @@
 """Settings of representations: where a named sequence of latents comes from."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,14 @@ MAXIMUM_UTTERANCES = 1000  # of one of its speakers
 
 
 class _Representation(Section):
+    """What all representations share.
+
+    Attributes:
+        fits_nothing: Whether nothing in its making was fitted on train speakers.
+    """
+
+    fits_nothing: ClassVar[bool] = True
+
     # Only the study reads it, to know which artifacts exist: left out of the frozen section, so
     # that one more surrogate makes no latent again.
     surrogates: Listed[SurrogateName] = Field(
@@ -34,6 +42,27 @@ class _Representation(Section):
         exclude=True,
         description="Surrogates made and analysed beside it: shuffled, phase_randomized, var.",
     )
+
+    @property
+    def made_of(self) -> str | None:
+        """The representation that it is made of; None where it stands by itself."""
+        return getattr(self, "source", None)
+
+    @property
+    def made_by(self) -> tuple[str, str] | None:
+        """Corpus and codec that it is made of; None for all but a codec's latents."""
+        return None
+
+    def check_source(self, key: str, source: "RepresentationSection") -> None:
+        """Refuse what it cannot be made of.
+
+        Args:
+            key: The dotted key that names the source.
+            source: The section of the source.
+
+        Raises:
+            ValueError: Names the key and the remedy.
+        """
 
 
 class CodecRepresentation(_Representation):
@@ -50,6 +79,11 @@ class CodecRepresentation(_Representation):
         description="Overlap control: encode every frame from the last so many seconds of audio"
         " only, whole frames; null: the whole clip.",
     )
+
+    @property
+    def made_by(self) -> tuple[str, str] | None:
+        """See `_Representation.made_by`."""
+        return self.corpus, self.codec
 
 
 class ArraysRepresentation(_Representation):
@@ -93,6 +127,8 @@ class WorldRepresentation(_Representation):
 class StateRepresentation(_Representation):
     """z_dyn of a trained factoriser."""
 
+    fits_nothing: ClassVar[bool] = False  # the factoriser is trained
+
     kind: Literal["state"]
     source: Text = Field(description="Representation that was factorised.")
     factorizer: Text = Field(description="Variant of factorizer.variants, or a sweep's point.")
@@ -112,9 +148,19 @@ class ResampledRepresentation(_Representation):
         " average_residual: mean and contrasts by an orthonormal map."
     )
 
+    def check_source(self, key: str, source: "RepresentationSection") -> None:
+        """See `_Representation.check_source`."""
+        if source.kind == "resampled":
+            raise ValueError(
+                f"{key}: {self.source} is resampled already; name its source {source.source} and "
+                f"multiply frames_per_group ({self.frames_per_group * source.frames_per_group})"
+            )
+
 
 class NoisyRepresentation(_Representation):
     """Another representation through a channel that adds Gaussian noise."""
+
+    fits_nothing: ClassVar[bool] = False  # the scale of the channel is measured
 
     kind: Literal["noisy"]
     source: Text = Field(description="Representation that noise is added to.")
@@ -123,8 +169,15 @@ class NoisyRepresentation(_Representation):
     )
     seed: Seed = Field(description="Seed of the noise; each utterance has its own stream.")
 
+    def check_source(self, key: str, source: "RepresentationSection") -> None:
+        """See `_Representation.check_source`."""
+        if source.kind in ("resampled", "noisy"):
+            raise ValueError(
+                f"{key}: {self.source} is {source.kind}; add noise once, to {source.made_of}, and "
+                "resample what comes out"
+            )
 
-DerivedRepresentation = StateRepresentation | ResampledRepresentation | NoisyRepresentation
+
 RepresentationSection = Annotated[
     CodecRepresentation
     | ArraysRepresentation
@@ -186,37 +239,21 @@ def used_rows(names: Iterable[str], library: Rows) -> dict[str, RepresentationSe
     rows = chosen("representations.analysed", names, library, "representations.library")
     for name in list(rows):
         chain, row = [name], library[name]
-        while isinstance(row, DerivedRepresentation):
+        while (source := row.made_of) is not None:
             key = f"representations.library.{chain[-1]}.source"
-            _check_source(key, row, library)
-            if row.source in chain:
-                circle = " -> ".join([*chain, row.source])
+            if SURROGATE_MARK in source:
+                raise ValueError(
+                    f"{key}: {source} is a surrogate; name its base, and list the surrogate under "
+                    "this row's own `surrogates`"
+                )
+            require(key, source, library)
+            row.check_source(key, library[source])
+            if source in chain:
+                circle = " -> ".join([*chain, source])
                 raise ValueError(f"{key}: leads in a circle ({circle})")
-            chain.append(row.source)
-            row = rows.setdefault(row.source, library[row.source])
+            chain.append(source)
+            row = rows.setdefault(source, library[source])
     return rows
-
-
-def _check_source(key: str, row: DerivedRepresentation, library: Rows) -> None:
-    if SURROGATE_MARK in row.source:
-        raise ValueError(
-            f"{key}: {row.source} is a surrogate; name its base, and list the surrogate under this "
-            "row's own `surrogates`"
-        )
-    require(key, row.source, library)
-    source = library[row.source]
-    if isinstance(row, ResampledRepresentation) and isinstance(source, ResampledRepresentation):
-        raise ValueError(
-            f"{key}: {row.source} is resampled already; name its source {source.source} and "
-            f"multiply frames_per_group ({row.frames_per_group * source.frames_per_group})"
-        )
-    if isinstance(row, NoisyRepresentation) and isinstance(
-        source, ResampledRepresentation | NoisyRepresentation
-    ):
-        raise ValueError(
-            f"{key}: {row.source} is {source.kind}; add noise once, to {source.source}, and "
-            "resample what comes out"
-        )
 
 
 def check_rows(
@@ -229,13 +266,14 @@ def check_rows(
     """
     for name, row in rows.items():
         key = f"representations.library.{name}"
-        if isinstance(row, CodecRepresentation):
-            require(f"{key}.corpus", row.corpus, corpora)
-            require(f"{key}.codec", row.codec, codecs)
+        if row.made_by is not None:
+            corpus, codec = row.made_by
+            require(f"{key}.corpus", corpus, corpora)
+            require(f"{key}.codec", codec, codecs)
         elif name in corpora:
             raise ValueError(
                 f"{key}: brings its own utterances, so it must not share its name with a corpus; "
                 "rename one of them"
             )
-        if isinstance(row, WorldRepresentation):
+        if row.kind == "world":
             require(f"{key}.world", row.world, worlds)

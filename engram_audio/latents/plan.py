@@ -1,20 +1,17 @@
 """Which representations, shards and splits a configuration asks for, as file names."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engram_audio.codecs.fitted_config import FittedCodecSettings, MelPcaCodecSettings
 from engram_audio.codecs.plan import CodecPlan
+from engram_audio.corpus.demands import Subject
 from engram_audio.corpus.plan import CorpusPlan, pattern, splits_file
 from engram_audio.latents.config import (
     SURROGATE_MARK,
     ArraysRepresentation,
-    CodecRepresentation,
-    DerivedRepresentation,
-    NoisyRepresentation,
     RepresentationSection,
     RepresentationsSettings,
-    ResampledRepresentation,
     StateRepresentation,
 )
 
@@ -81,70 +78,64 @@ class LatentsPlan:
 
         Arrays and worlds bring their own utterances and are their own corpus.
         """
-        base = self.base_of(representation)
-        row = self.row(base)
-        if isinstance(row, DerivedRepresentation):
-            return self.corpus_of(row.source)
-        return row.corpus if isinstance(row, CodecRepresentation) else base
+        root = self.chain_of(representation)[0]
+        made_by = self.row(root).made_by
+        return root if made_by is None else made_by[0]
 
     def codec_of(self, representation: str) -> str:
         """The codec of a codec representation."""
-        row = self.row(representation)
-        if not isinstance(row, CodecRepresentation):
+        made_by = self.row(representation).made_by
+        if made_by is None:
             raise KeyError(f"{representation} is not made by a codec")
-        return row.codec
+        return made_by[1]
 
     def state_of(self, representation: str) -> StateRepresentation:
         """Source, factoriser and seed of an exported z_dyn."""
         row = self.row(representation)
-        if not isinstance(row, StateRepresentation):
+        if row.kind != "state":
             raise KeyError(f"{representation} is not the state of a factoriser")
         return row
 
     def states(self) -> list[str]:
         """Representations that are the z_dyn of a factoriser."""
         rows = self._settings.library.items()
-        return [name for name, row in rows if isinstance(row, StateRepresentation)]
+        return [name for name, row in rows if row.kind == "state"]
 
     def source_of(self, representation: str) -> str:
         """The representation that another is made of."""
-        row = self.row(representation)
-        if not isinstance(row, DerivedRepresentation):
+        source = self.row(representation).made_of
+        if source is None:
             raise KeyError(f"{representation} is not made of another representation")
-        return row.source
+        return source
 
     def chain_of(self, representation: str) -> list[str]:
         """A representation and what it is made of, the root first."""
         chain = [self.base_of(representation)]
-        while isinstance(self.row(chain[0]), DerivedRepresentation):
-            chain.insert(0, self.source_of(chain[0]))
+        while (source := self.row(chain[0]).made_of) is not None:
+            chain.insert(0, source)
         return chain
 
     def noisy_link(self, representation: str) -> str | None:
         """The channel that adds noise on a representation's way from its root, or None."""
         chain = self.chain_of(representation)
-        return next((n for n in chain if isinstance(self.row(n), NoisyRepresentation)), None)
+        return next((name for name in chain if self.row(name).kind == "noisy"), None)
 
     def is_heard(self, representation: str) -> bool:
         """Whether a codec decodes a base representation."""
-        return isinstance(self.row(representation), CodecRepresentation)
+        return self.row(representation).made_by is not None
 
     def linear_codec(self, representation: str) -> str | None:
         """The codec of a representation whose decoder to log-mel is linear, or None."""
-        row = self.row(self.base_of(representation))
-        if not isinstance(row, CodecRepresentation):
-            return None
-        is_linear = isinstance(self._codecs.settings(row.codec), MelPcaCodecSettings)
-        return row.codec if is_linear else None
+        base = self.base_of(representation)
+        codec = self.codec_of(base) if self.is_heard(base) else None
+        return codec if codec and self._codecs.settings(codec).has_linear_decoder else None
 
     def num_shards(self, representation: str) -> int:
         """How many latent shards a representation has."""
-        row = self.row(self.base_of(representation))
-        if isinstance(row, DerivedRepresentation):
-            return self.num_shards(row.source)
-        if isinstance(row, CodecRepresentation):
-            return self._corpora.num_shards(row.corpus)
-        return row.num_shards if isinstance(row, ArraysRepresentation) else 1
+        row = self.row(self.chain_of(representation)[0])
+        if row.made_by is not None:
+            return self._corpora.num_shards(row.made_by[0])
+        return row.num_shards if row.kind == "arrays" else 1
 
     def split_seeds(self, representation: str) -> list[int]:
         """Split seeds a representation may be analysed on.
@@ -155,17 +146,49 @@ class LatentsPlan:
         """
         base, seeds = self.base_of(representation), self._seeds
         row = self.row(base)
-        if isinstance(row, DerivedRepresentation):
-            seeds = self.split_seeds(row.source)
-            if not isinstance(row, ResampledRepresentation):
-                seeds = seeds[:1]
-        if isinstance(row, CodecRepresentation):
-            codec = self._codecs.settings(row.codec)
-            if isinstance(codec, FittedCodecSettings):
-                seeds = [codec.split_seed]
+        if row.made_of is not None:
+            seeds = self.split_seeds(row.made_of)
+        elif row.made_by is not None:
+            fitted_on = self._codecs.settings(row.made_by[1]).fitted_on
+            seeds = seeds if fitted_on is None else [fitted_on[1]]
+        if not row.fits_nothing:
+            seeds = seeds[:1]
         if base in self.worlds or self.surrogate_of(representation) == "var":
             seeds = seeds[:1]
         return list(seeds)
+
+    def is_arrays(self, name: str) -> bool:
+        """Whether a name is that of arrays that a user brings."""
+        return name in self._settings.library and self.row(name).kind == "arrays"
+
+    def subjects(self) -> list[Subject]:
+        """What is asked about and made of utterances that are known only when they are listed."""
+        roots = {name: self.chain_of(name)[0] for name in self.bases()}
+        listed = [
+            name for name, root in roots.items() if self.is_heard(root) or self.is_arrays(root)
+        ]
+        return [self._subject(name, roots[name]) for name in listed]
+
+    def _subject(self, name: str, root: str) -> Subject:
+        chain = [self.row(one) for one in self.chain_of(name)]
+        groups = [row.frames_per_group for row in chain if row.kind == "resampled"]
+        rate, dims = self._frames_of(root)
+        is_same = not any(row.kind in ("resampled", "state") for row in chain)
+        return Subject(
+            name,
+            self.corpus_of(name),
+            tuple(self.split_seeds(name)),
+            rate,
+            math.prod(groups),
+            dims if is_same else None,
+            has_var="var" in self.row(name).surrogates and is_same,
+        )
+
+    def _frames_of(self, root: str) -> tuple[float | None, int | None]:
+        """Frames per second and dimensions, as far as the settings say."""
+        if self.is_heard(root):
+            return self._codecs.settings(self.codec_of(root)).frames
+        return self.arrays(root).frame_rate_hz, None
 
     # Files. Functions of wildcards are input functions of rules.
 
@@ -211,7 +234,7 @@ class LatentsPlan:
     def arrays(self, representation: str) -> ArraysRepresentation:
         """Settings of arrays that a user brings."""
         row = self.row(representation)
-        if not isinstance(row, ArraysRepresentation):
+        if row.kind != "arrays":
             raise KeyError(f"{representation} is not made of arrays")
         return row
 

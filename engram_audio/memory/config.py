@@ -1,13 +1,14 @@
 """Settings of the memory stage: keys, memories, controls."""
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from collections.abc import Collection, Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.densities.config import TargetName
 from engram_audio.keys.config import KeyFamily, require_context_key
+from engram_audio.kinds import Kind, Plugin
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
     MAXIMUM_AMOUNT,
@@ -43,11 +44,61 @@ class MemoryStageSection(Section):
     )
 
 
-class LookupMemory(Section):
+class _Memory(Kind):
+    """What all memories share.
+
+    Attributes:
+        is_joint: Whether it is trained with a head, and not fitted beside a frozen base.
+    """
+
+    is_joint: ClassVar[bool] = False
+    key: Text = Field(description="Key in keys.library, for example pca.raw.kmeans_256.")
+
+    def bases(self, listed: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the predictors that it stands on, of those that memory.bases lists."""
+        return listed
+
+    def orders_read(self) -> tuple[int, ...]:
+        """Return the orders of the n-grams of codes that it reads."""
+        return (1,)
+
+    def frames_needed(self) -> dict[str, int]:
+        """Return the train frames that it needs at least, by the field that asks for them."""
+        return {}
+
+    def check(self, key: str, heads: Collection[str], recipes: Collection[str]) -> None:
+        """Refuse names that do not exist.
+
+        Args:
+            key: The dotted name of the section.
+            heads: Heads that a memory can stand on.
+            recipes: Training recipes.
+
+        Raises:
+            ValueError: Names the key, the value and what is allowed.
+        """
+        self.require_installed(key)
+
+
+class _NgramMemory(_Memory):
+    ngram_orders: Orders
+
+    def orders_read(self) -> tuple[int, ...]:
+        """See `_Memory.orders_read`."""
+        return self.ngram_orders
+
+    def frames_needed(self) -> dict[str, int]:
+        """See `_Memory.frames_needed`."""
+        least = getattr(self, "minimum_count", None)
+        return {} if least is None else {"minimum_count": least}
+
+
+class LookupMemory(_NgramMemory):
     """A table of values by key, fitted in closed form beside a frozen base."""
 
+    MODULE: ClassVar[str] = "engram_audio.memory.lookup"
+
     kind: Literal["lookup"]
-    key: Text = Field(description="Key in keys.library, for example pca.raw.kmeans_256.")
     ngram_orders: Orders = Field(
         min_length=1,
         description="Orders of code n-grams, first found first; [1] is the code of the newest "
@@ -101,13 +152,15 @@ class LookupMemory(Section):
         return self
 
 
-class EngramMemory(Section):
+class EngramMemory(_NgramMemory):
     """Hashed suffix n-grams with a learned table, trained jointly with a head (Engram form)."""
+
+    MODULE: ClassVar[str] = "engram_audio.memory.joint"
+    is_joint: ClassVar[bool] = True
 
     kind: Literal["engram"]
     head: Text = Field(description="Head in prediction.heads: family, trunk and linear skip.")
     recipe: Text = Field(description="Name under recipes.")
-    key: Text = Field(description="Key in keys.library, for example pca.raw.kmeans_256.")
     ngram_orders: Orders = Field(min_length=1, description="Suffix n-gram orders.")
     num_hashes: Count = Field(description="Hash heads per order, each with its own prime.")
     table_rows: Count = Field(ge=16, description="Rows per hash head; the next free prime above.")
@@ -121,8 +174,26 @@ class EngramMemory(Section):
         description="Learning rate of the table over that of the network; no weight decay."
     )
 
+    def bases(self, listed: tuple[str, ...]) -> tuple[str, ...]:
+        """See `_Memory.bases`: the head of its training."""
+        return (self.head,)
 
-MemorySection = Annotated[LookupMemory | EngramMemory, Field(discriminator="kind")]
+    def check(self, key: str, heads: Collection[str], recipes: Collection[str]) -> None:
+        """See `_Memory.check`."""
+        require(f"{key}.head", self.head, heads)
+        require(f"{key}.recipe", self.recipe, recipes)
+
+
+class PluginMemory(Plugin, _Memory):
+    """A memory that another package brings, fitted beside a frozen base (docs/extend.md)."""
+
+    GROUP: ClassVar[str] = "engram_audio.memories"
+    FUNCTIONS: ClassVar[tuple[str, ...]] = ("fit", "pack", "unpack", "controls")
+
+
+AnyMemory = LookupMemory | EngramMemory | PluginMemory
+MemorySection = Annotated[AnyMemory, Field(discriminator="kind")]
+JOINT_KINDS = ("engram",)  # kinds whose memories are trained with a head
 
 
 class MemoryControlsSection(Section):
@@ -211,15 +282,15 @@ def _check_key(
 ) -> None:
     """Check that a memory can read the key that it names."""
     key = require_context_key(f"{where}.key", row.key, library)
-    needed = key.state_frames(window_frames) + max(row.ngram_orders) - 1
+    needed = key.state_frames(window_frames) + max(row.orders_read()) - 1
     if needed > window_frames:
         raise ValueError(
             f"{where}: its key and n-grams reach {needed} frames back, but the context has "
             f"views.window_frames {window_frames}; shorten them"
         )
-    if (key.num_codes + 1) ** max(row.ngram_orders) >= 2**63:
+    if (key.num_codes + 1) ** max(row.orders_read()) >= 2**63:
         raise ValueError(
-            f"{where}: ngram_orders {list(row.ngram_orders)} of {key.num_codes} codes do not fit "
+            f"{where}: ngram_orders {list(row.orders_read())} of {key.num_codes} codes do not fit "
             "into 63 bits: name a key of fewer codes or use a lower order"
         )
     neighbors = getattr(row, "num_neighbors", 1)
@@ -248,8 +319,7 @@ def _check_run(
         require_listed(key, name, listed, prediction.representations)
     for lag in stage.lags_frames:
         require("memory.lags_frames", lag, prediction.lags_frames)
-    # a flow has no hidden layers to widen or to add to
-    heads = [name for name, head in prediction.library.items() if head.kind != "flow"]
+    heads = [name for name, head in prediction.library.items() if head.reads_trunk]
     for name in stage.bases:
         require("memory.bases", name, [LINEAR, *heads])
     for seed in stage.seeds:
@@ -258,6 +328,4 @@ def _check_run(
     require("memory.controls.head", stage.controls.head, heads)
     require("memory.controls.recipe", stage.controls.recipe, recipes)
     for name, row in stage.library.items():
-        if isinstance(row, EngramMemory):
-            require(f"memory.library.{name}.head", row.head, heads)
-            require(f"memory.library.{name}.recipe", row.recipe, recipes)
+        row.check(f"memory.library.{name}", heads, recipes)

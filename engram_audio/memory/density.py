@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch
-from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.density import Budget, ConditionalDensity, Density
 from engram_audio.densities.heads import choose_components
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.memory.entries import Entries
@@ -67,8 +67,8 @@ class Lookup(nn.Module):
         return Reading(flat.view(codes.shape), weights)
 
 
-class MemoryDensity(nn.Module):
-    """The law above; it has the methods of `ConditionalDensity` that scoring and rollouts use."""
+class MemoryDensity(Density):
+    """The law above; a `memory.reading.Memory`."""
 
     means: Tensor
     log_sds: Tensor
@@ -92,7 +92,8 @@ class MemoryDensity(nn.Module):
             strength: a, the scalar gate on the stored mean.
         """
         super().__init__()
-        self.base, self.lookup = base, lookup
+        self.base, self.lookup, self.target = base, lookup, base.target
+        self.num_states, self.num_slots = max(lookup.slots.orders), lookup.slots.num_slots
         self.is_target_stored, self.strength = is_target_stored, strength
         self.set_entries(entries)
 
@@ -107,9 +108,20 @@ class MemoryDensity(nn.Module):
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
 
     @property
-    def target(self) -> str:
-        """What it is a density of: `delta` or `position`."""
-        return self.base.target
+    def key(self) -> KeyEncoder:
+        """See `Memory`."""
+        return self.lookup.key
+
+    def slots_read(self, batch: Batch) -> Tensor:
+        """See `Memory`."""
+        return self.lookup.read(batch.context).slots[:, 0]
+
+    def budget(self) -> Budget:
+        """See `ConditionalDensity.budget`; a spread or weight that all share is one row."""
+        key, base = self.lookup.key, self.base.budget()
+        table = self.means[:-1].numel() + _distinct(self.log_sds[:-1]) + _distinct(self.weights)
+        read = 6 * self.lookup.num_neighbors * self.means.shape[1]
+        return Budget(base.parameters + key.num_values + table, base.flops + key.flops + read)
 
     def gate(self, batch: Batch) -> Tensor:
         """Return u, the weight of the memory, shape [B]."""
@@ -118,14 +130,14 @@ class MemoryDensity(nn.Module):
 
     def is_hit(self, batch: Batch) -> Tensor:
         """Return whether the nearest entry exists, of whatever order, bool, shape [B]."""
-        return self.lookup.read(batch.context).slots[:, 0] < self.lookup.slots.num_slots
+        return self.slots_read(batch) < self.num_slots
 
     def is_first_hit(self, batch: Batch) -> Tensor:
         """Return whether the entry is of the first order, not one that it fell back to, [B]."""
-        return self.lookup.read(batch.context).slots[:, 0] < self.lookup.slots.first[1]
+        return self.slots_read(batch) < self.lookup.slots.first[1]
 
     def log_prob(self, batch: Batch) -> Tensor:
-        """Return log p(value | context) in nats, shape [B]."""
+        """See `Density.log_prob`."""
         value = self.base.base.value(batch, self.target).unsqueeze(1)
         return self._log_mixed(batch, value, self.base.log_prob(batch).unsqueeze(1)).squeeze(1)
 
@@ -160,7 +172,22 @@ class MemoryDensity(nn.Module):
             centres = centres + (1 - self.strength) * own.unsqueeze(1)
         return centres
 
-    def entry_laws(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    @property
+    def has_moments(self) -> bool:
+        """See `Density.has_moments`."""
+        return self.base.has_moments
+
+    def moments(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See `Density.moments`: base and entries mixed."""
+        base_mean, base_variance = self.base.moments(batch)
+        weights, centres, spreads = self._entry_laws(batch)
+        weights, rest = weights.unsqueeze(-1), 1 - weights.sum(1, keepdim=True)
+        mean = rest * base_mean + (weights * centres).sum(1)
+        between = (centres - mean.unsqueeze(1)).square()
+        variance = rest * (base_variance + (base_mean - mean).square())
+        return mean, variance + (weights * (spreads + between)).sum(1)
+
+    def _entry_laws(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return weights [B, m], means and variances [B, m, D] of the entries, in value units.
 
         The rest of the weight is the base's.
@@ -172,7 +199,7 @@ class MemoryDensity(nn.Module):
         return weights, self.origin(batch).unsqueeze(1) + moved, spread
 
     def mean(self, batch: Batch) -> Tensor:
-        """Return E[value | context], shape [B, D]."""
+        """See `Density.mean`."""
         reading = self.lookup.read(batch.context)
         own = (reading.weights * self.weights[reading.slots]).unsqueeze(-1)
         entries = (own * self._centres(batch, reading)).sum(1)
@@ -180,7 +207,7 @@ class MemoryDensity(nn.Module):
         return read + (1 - own.sum(1)) * self.base.mean(batch)
 
     def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
-        """Draw values, shape [S, B, D]."""
+        """See `Density.sample`."""
         reading = self.lookup.read(batch.context)
         own = reading.weights * self.weights[reading.slots]
         choices = torch.cat([own, (1 - own.sum(1, keepdim=True)).clamp_min(0)], 1)
@@ -195,3 +222,9 @@ class MemoryDensity(nn.Module):
         from_table = self.origin(batch) + self.base.base.unwhiten(z)
         from_base = self.base.sample(batch, num_samples, generator)
         return torch.where((chosen < own.shape[1]).unsqueeze(-1), from_table, from_base)
+
+
+def _distinct(table: Tensor) -> int:
+    """Numbers in a table, counting a row that all slots share once."""
+    is_shared = bool((table == table[:1]).all())
+    return table[:1].numel() if is_shared else table.numel()

@@ -15,7 +15,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from engram_audio.densities.trunks import Mlp, SharedFrames
+from engram_audio.densities.trunks import ParameterSource, Trunk
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.hashing import NgramHash
@@ -76,14 +76,14 @@ class EngramModule(nn.Module):
         return mixed + gated, gate
 
 
-class EngramTrunk(nn.Module):
+class EngramTrunk(ParameterSource):
     """A trunk of the prediction stage with an Engram module beside it.
 
     The module sees every position of the window: the gate of a position asks a linear embedding of
     that one frame, not the trunk's features; the newest position's y is added to these.
     """
 
-    def __init__(self, trunk: Mlp | SharedFrames, key: KeyEncoder, module: EngramModule) -> None:
+    def __init__(self, trunk: Trunk, key: KeyEncoder, module: EngramModule) -> None:
         """Join them; the key is not trained."""
         super().__init__()
         self.inner, self.key, self.engram = trunk, key, module
@@ -122,3 +122,10 @@ class EngramTrunk(nn.Module):
     def rows(self, context: Tensor) -> Tensor:
         """Return the table rows of the newest position, shape [B, heads]."""
         return self.engram.hash(self.codes(context))[:, -1]
+
+    def flops(self) -> int:
+        """See `ParameterSource.flops`; every tap of the convolution reads a key and a row."""
+        module, taps = self.engram, self.engram.convolution.kernel_size[0]
+        dense = module.key.weight.numel() + module.value.weight.numel()
+        read = self.key.flops + 2 * (dense + self.positions.weight.numel())
+        return self.inner.flops() + taps * read

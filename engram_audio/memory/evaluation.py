@@ -14,7 +14,7 @@ from engram_audio import windows
 from engram_audio.densities.base import Batch
 from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.densities.data import WindowData, window_data
-from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.reduction import SpeakerSums, frame_names
 from engram_audio.densities.reference import Reference
 from engram_audio.keys.encoder import KeyEncoder
@@ -28,12 +28,11 @@ from engram_audio.memory.datastore import (
     kernel_log,
     search,
 )
-from engram_audio.memory.density import MemoryDensity
-from engram_audio.memory.joint import EngramDensity
 from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY
+from engram_audio.memory.reading import Memory, memory_of
 from engram_audio.numerics.slices import EveryNth, slice_masks
 
-Model = ConditionalDensity | MemoryDensity
+GATE_BATCH = 4096
 
 
 class Scope(NamedTuple):
@@ -111,7 +110,7 @@ class Usage:
 
 
 def score_models(
-    models: Mapping[str, Model], source: BlockSource, part: str, scope: Scope
+    models: Mapping[str, Density], source: BlockSource, part: str, scope: Scope
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score models on a part.
 
@@ -121,9 +120,9 @@ def score_models(
     """
     sums = {name: SpeakerSums(scope.evaluation.slices) for name in models}
     usage = {
-        name: Usage(_num_slots(model))
+        name: Usage(memory.num_slots)
         for name, model in models.items()
-        if isinstance(model, MemoryDensity | EngramDensity)
+        if (memory := memory_of(model)) is not None
     }
     for block in source():
         targets = scope.targets(block, part)
@@ -141,15 +140,9 @@ def score_models(
     return pd.concat(tables, ignore_index=True).assign(part=part), pd.DataFrame(rows)
 
 
-def _num_slots(model: MemoryDensity | EngramDensity) -> int:
-    if isinstance(model, MemoryDensity):
-        return model.lookup.slots.num_slots
-    return model.engram_trunk.engram.hash.num_rows
-
-
 @torch.no_grad()
 def _columns(
-    model: Model, data: WindowData, scope: Scope, usage: Usage | None
+    model: Density, data: WindowData, scope: Scope, usage: Usage | None
 ) -> dict[str, np.ndarray]:
     """Per-target scores of one model, each [M]."""
     found: dict[str, list[np.ndarray]] = {}
@@ -160,14 +153,14 @@ def _columns(
             "nll": -model.log_prob(batch).double(),
             "sse": (value - model.mean(batch)).double().square().sum(1),
         }
-        if isinstance(model, MemoryDensity | EngramDensity):
+        memory = memory_of(model)
+        if memory is not None and usage is not None:
             row |= {
-                "gate": model.gate(batch).double(),
-                "hit": model.is_hit(batch).double(),
-                "first_hit": model.is_first_hit(batch).double(),
+                "gate": memory.gate(batch).double(),
+                "hit": memory.is_hit(batch).double(),
+                "first_hit": memory.is_first_hit(batch).double(),
             }
-            assert usage is not None
-            usage.add(_slots(model, batch).cpu().numpy())
+            usage.add(memory.slots_read(batch).cpu().numpy())
         for name, values in row.items():
             found.setdefault(name, []).append(values.cpu().numpy())
     columns = {name: np.concatenate(parts) for name, parts in found.items()}
@@ -180,10 +173,14 @@ def _columns(
     return columns
 
 
-def _slots(model: MemoryDensity | EngramDensity, batch: Batch) -> torch.Tensor:
-    if isinstance(model, MemoryDensity):
-        return model.lookup.read(batch.context).slots[:, 0]
-    return model.engram_trunk.rows(batch.context).flatten()
+@torch.no_grad()
+def mean_gate(model: Memory, data: WindowData, device: torch.device) -> float:
+    """Return the mean weight of what a memory on this device reads, over targets."""
+    parts = [
+        model.gate(data.batch(items, device)).double().cpu()
+        for items in torch.arange(len(data)).split(GATE_BATCH)
+    ]
+    return float(torch.cat(parts).mean())
 
 
 class Bound(NamedTuple):
@@ -192,7 +189,7 @@ class Bound(NamedTuple):
     store: Datastore
     key: KeyEncoder
     base: ConditionalDensity
-    memory: Model
+    memory: Density
     neighbours: int
     maximum_queries: int
 
@@ -247,7 +244,7 @@ def score_datastore(
 
 
 @torch.no_grad()
-def _nll(model: Model, batch: Batch) -> torch.Tensor:
+def _nll(model: Density, batch: Batch) -> torch.Tensor:
     return -model.log_prob(batch).double()
 
 

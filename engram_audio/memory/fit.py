@@ -5,7 +5,7 @@ Shapes: N train targets, n of them in slots, D dimensions, F folds.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from engram_audio import windows
 from engram_audio.densities.base import Batch
 from engram_audio.densities.data import WindowData
-from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.fit import Material
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.keys.fitted import FittedKey
@@ -24,7 +24,6 @@ from engram_audio.memory.datastore import Datastore
 from engram_audio.memory.density import Lookup, MemoryDensity
 from engram_audio.memory.entries import Entries, Segments, Shrinkage, fit_entries
 from engram_audio.memory.folds import Candidate, fold_of_utterances
-from engram_audio.memory.joint import EngramDensity
 from engram_audio.memory.slots import SlotFrames, SlotMap, build_slots
 
 BATCH = 4096
@@ -165,31 +164,51 @@ def _segments(
 
     Also, where targets are stored, that base's mean of the same frames, from the intercept, [n, D].
     """
-    targets = data.targets.numpy()[frames.items]
-    utterance = windows.utterance_of_rows(material.block.offsets, targets)
-    fold = fold_of_utterances(material, len(fold_bases))[utterance]
-    z = np.empty((len(targets), _dims(material)))
+    z = np.empty((len(frames.items), _dims(material)))
     is_target = settings.value == "target"
     base_z = np.empty_like(z) if is_target else np.empty((0, z.shape[1]))
-    base_log = np.empty(len(targets))
-    for number, fold_base in enumerate(fold_bases):
-        own = fold_base.to(device).eval()
-        rows = np.flatnonzero(fold == number)
-        for part in torch.from_numpy(rows).split(BATCH):
-            batch = data.batch(torch.from_numpy(frames.items)[part], device)
-            value = base.base.whiten(base.base.value(batch, base.target) - base.base.intercept)
-            mean = base.base.whiten(_mean_of(own, batch, base) - base.base.intercept)
-            stored = value if is_target else value - mean
-            z[part.numpy()] = stored.double().cpu().numpy()
-            if is_target:
-                base_z[part.numpy()] = mean.double().cpu().numpy()
-            log = own.log_prob(batch) - base.base.log_det
-            base_log[part.numpy()] = log.double().cpu().numpy()
+    base_log = np.empty(len(z))
+    for rows, batch, own in held_out(material, data, frames.items, fold_bases, device):
+        value = base.base.whiten(base.base.value(batch, base.target) - base.base.intercept)
+        mean = base.base.whiten(mean_of(own, batch, base) - base.base.intercept)
+        stored = value if is_target else value - mean
+        z[rows.numpy()] = stored.double().cpu().numpy()
+        if is_target:
+            base_z[rows.numpy()] = mean.double().cpu().numpy()
+        log = own.log_prob(batch) - base.base.log_det
+        base_log[rows.numpy()] = log.double().cpu().numpy()
     return Segments(z, base_log, frames.starts), base_z
 
 
-def _mean_of(own: ConditionalDensity, batch: Batch, base: ConditionalDensity) -> Tensor:
-    """The fold base's mean in the base's own target (they may differ in space at lag 1)."""
+def held_out(
+    material: Material,
+    data: WindowData,
+    items: np.ndarray,
+    fold_models: Sequence[ConditionalDensity],
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Batch, ConditionalDensity]]:
+    """Give train targets in batches, each with the fold's model that has not seen its speakers.
+
+    Args:
+        material: Train and val.
+        data: Train targets.
+        items: Those that are wanted, shape [n].
+        fold_models: A model for each fold.
+        device: Where batches and models go.
+
+    Yields:
+        Rows of `items`, their batch and their model.
+    """
+    utterance = windows.utterance_of_rows(material.block.offsets, data.targets.numpy()[items])
+    fold = fold_of_utterances(material, len(fold_models))[utterance]
+    for number, fold_model in enumerate(fold_models):
+        own = fold_model.to(device).eval()
+        for rows in torch.from_numpy(np.flatnonzero(fold == number)).split(BATCH):
+            yield rows, data.batch(torch.from_numpy(items)[rows], device), own
+
+
+def mean_of(own: ConditionalDensity, batch: Batch, base: ConditionalDensity) -> Tensor:
+    """Return a fold model's mean in the base's target, [B, D]; at lag 1 they may differ in it."""
     mean = own.mean(batch)
     if own.target == base.target:
         return mean
@@ -258,25 +277,12 @@ def entries_of(model: MemoryDensity) -> Entries:
 
 
 @torch.no_grad()
-def mean_nll(
-    model: ConditionalDensity | MemoryDensity, data: WindowData, device: torch.device
-) -> float:
+def mean_nll(model: Density, data: WindowData, device: torch.device) -> float:
     """Return the mean NLL of a model's own target, nats per frame."""
     total = 0.0
     for items in torch.arange(len(data)).split(BATCH):
         total -= float(model.log_prob(data.batch(items, device)).double().sum())
     return total / max(len(data), 1)
-
-
-@torch.no_grad()
-def mean_gate(model: EngramDensity, data: WindowData, device: torch.device) -> float:
-    """Return the mean gate of an Engram memory over targets."""
-    model.to(device).eval()
-    parts = [
-        model.gate(data.batch(items, device)).double().cpu()
-        for items in torch.arange(len(data)).split(BATCH)
-    ]
-    return float(torch.cat(parts).mean())
 
 
 @torch.no_grad()
@@ -296,18 +302,14 @@ def build_datastore(
     base = candidate.model.to(device).eval()
     data = material.data("train", lag_frames, maximum_frames)
     ages = range(num_states)
-    utterance = windows.utterance_of_rows(material.block.offsets, data.targets.numpy())
-    fold = fold_of_utterances(material, len(candidate.fold_models))[utterance]
     features = torch.empty((len(data), 0), device=device)
     values = torch.empty((len(data), _dims(material)), device=device)
-    for number, fold_model in enumerate(candidate.fold_models):
-        own = fold_model.to(device).eval()
-        for items in torch.from_numpy(np.flatnonzero(fold == number)).split(BATCH):
-            batch = data.batch(items, device)
-            found = torch.cat([key.features(batch.context, age) for age in ages], 1)
-            if not features.shape[1]:
-                features = torch.empty((len(data), found.shape[1]), device=device)
-            value = base.base.value(batch, base.target)
-            features[items] = found
-            values[items] = base.base.whiten(value - _mean_of(own, batch, base))
+    everything = np.arange(len(data))
+    for rows, batch, own in held_out(material, data, everything, candidate.fold_models, device):
+        found = torch.cat([key.features(batch.context, age) for age in ages], 1)
+        if not features.shape[1]:
+            features = torch.empty((len(data), found.shape[1]), device=device)
+        value = base.base.value(batch, base.target)
+        features[rows] = found
+        values[rows] = base.base.whiten(value - mean_of(own, batch, base))
     return Datastore(features, values)

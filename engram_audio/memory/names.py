@@ -2,6 +2,7 @@
 
 MEMORY, KNN = "memory", "knn"
 KNN_BASE, KNN_MEMORY = "knn_base", "knn_memory"  # on the queries that k-NN is scored on
+KNOCKED_OUT, CONSTANT_GATE, RANDOM_VALUES = "knock_out", "constant_gate", "random_values"
 PROCEED, STOP, UNDECIDED = "PROCEED", "STOP", "UNDECIDED"  # whether lookup helps
 # What a memory is held against, in words.
 CONTROL_WORDS = {

@@ -1,11 +1,11 @@
 """Which files of the memory stage a configuration asks for."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from engram_audio.corpus.plan import pattern
 from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
-from engram_audio.memory.config import LINEAR, EngramMemory, LookupMemory, MemorySettings
+from engram_audio.memory.config import LINEAR, EngramMemory, MemorySettings
 from engram_audio.prediction.plan import PredictionPlan, model_file
 
 
@@ -48,50 +48,49 @@ class MemoryPlan:
         self._prediction, self._keys = prediction, keys
 
     def runs(self) -> list[MemoryRun]:
-        """Every memory: a lookup on every base, an Engram memory on the head of its training."""
+        """Every memory on every base that it stands on."""
         stage = self._settings
         return [
             MemoryRun(name, lag, base, memory, seed)
             for name in stage.representations
             for lag in stage.lags_frames
             for memory, row in stage.library.items()
-            for base in (stage.bases if isinstance(row, LookupMemory) else (row.head,))
+            for base in row.bases(stage.bases)
             for seed in stage.seeds
         ]
 
     def num_runs_of_one(self) -> int:
         """How many memories a representation has, without listing them."""
         stage = self._settings
-        lookups = sum(isinstance(row, LookupMemory) for row in stage.library.values())
-        kinds = lookups * len(stage.bases) + len(stage.library) - lookups
-        return kinds * len(stage.lags_frames) * len(stage.seeds)
+        on_bases = sum(len(row.bases(stage.bases)) for row in stage.library.values())
+        return on_bases * len(stage.lags_frames) * len(stage.seeds)
 
     def files(self, name: str) -> list[str]:
         """One file of every memory."""
         return [run_file(run, name) for run in self.runs()]
 
-    def of_kind(self, kind: str) -> str:
-        """Regular expression of the memories of a kind; may match nothing."""
+    def joint(self, is_joint: bool) -> str:
+        """Regular expression of the memories that are trained with a head, or not; may be empty."""
         rows = self._settings.library.items()
-        return pattern([name for name, row in rows if row.kind == kind])
+        return pattern([name for name, row in rows if row.is_joint == is_joint])
 
     def has_head_base(self, base: str, memory: str) -> bool:
-        """Whether a memory reads a trained head: a lookup on another base than the linear one."""
-        return base != LINEAR and isinstance(self._settings.library[memory], LookupMemory)
+        """Whether a memory reads a trained head: one that is fitted on another base than linear."""
+        return base != LINEAR and not self._settings.library[memory].is_joint
 
     def recipe(self, wildcards: Any) -> str:
         """The section of the training recipe that an Engram memory names."""
-        return f"recipes.{self._engram(wildcards.memory).recipe}"
+        return f"recipes.{self._joint(wildcards.memory).recipe}"
 
     def engram_head(self, wildcards: Any) -> str:
         """The section of the head that an Engram memory is trained with."""
-        return f"prediction.library.{self._engram(wildcards.memory).head}"
+        return f"prediction.library.{self._joint(wildcards.memory).head}"
 
-    def _engram(self, memory: str) -> EngramMemory:
+    def _joint(self, memory: str) -> EngramMemory:
         row = self._settings.library[memory]
-        if not isinstance(row, EngramMemory):
+        if not row.is_joint:
             raise KeyError(f"{memory} is not trained")
-        return row
+        return cast(EngramMemory, row)
 
     def keys(self, wildcards: Any) -> str:
         """The fitted keys that hold a memory's key."""
@@ -108,9 +107,8 @@ class MemoryPlan:
 
     def matched_recipe(self, wildcards: Any) -> str:
         """The recipe of the matched models: an Engram memory's, its head's, or the controls'."""
-        row = self._settings.library[wildcards.memory]
-        if isinstance(row, EngramMemory):
-            return f"recipes.{row.recipe}"
+        if self._settings.library[wildcards.memory].is_joint:
+            return self.recipe(wildcards)
         if self.has_head_base(wildcards.base, wildcards.memory):
             return self._prediction.recipe_of(wildcards.base)
         return f"recipes.{self._settings.controls.recipe}"

@@ -21,7 +21,7 @@ from engram_audio.densities.comparison import (
 )
 from engram_audio.memory.columns import MEMORY as MEMORY_TABLE
 from engram_audio.memory.columns import MEMORY_VERDICT
-from engram_audio.memory.config import MemoryVerdictSection
+from engram_audio.memory.config import JOINT_KINDS, MemoryVerdictSection
 from engram_audio.memory.names import (
     KNN,
     KNN_BASE,
@@ -118,7 +118,7 @@ def _names(run: Run, best_null: str | None) -> dict[str, str]:
     names = {control: control for control in CONTROLS if control in scored}
     if best_null is not None:
         names[BEST_NULL] = best_null
-    if run.header["kind"] == "engram":
+    if run.header["kind"] in JOINT_KINDS:
         names[OWN_HEAD] = run.base
     return {control: names[control] for control in CONTROLS if control in names}
 
@@ -192,7 +192,7 @@ def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any
     chosen = dict(zip(names, scores.sort_values(kind="stable").index[0], strict=True))
     is_own = np.logical_and.reduce([part[name] == value for name, value in chosen.items()])
     kind = part.loc[is_own, "kind"].iloc[0]
-    required = REQUIRED if kind == "lookup" else (*REQUIRED, OWN_HEAD)
+    required = (*REQUIRED, OWN_HEAD) if kind in JOINT_KINDS else REQUIRED
     own = part.loc[is_own & (part["part"] == "eval") & part["control"].isin(required)]
     ends = own[["gain_nats", "gain_nats_low", "gain_nats_high"]].to_numpy(float)
     known = own.loc[np.isfinite(ends).all(axis=1)].sort_values("gain_nats", kind="stable")

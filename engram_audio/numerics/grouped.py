@@ -6,6 +6,9 @@ Sums run in the block's own precision over at most `CHUNK_ROWS` rows, then in fl
 Shapes: M rows, C columns, G groups.
 """
 
+import copy
+import functools
+
 import numpy as np
 from scipy import sparse
 
@@ -27,19 +30,24 @@ def add_grouped(total: np.ndarray, values: np.ndarray, codes: np.ndarray) -> Non
 
 def _add_chunk(total: np.ndarray, values: np.ndarray, codes: np.ndarray) -> None:
     if len(total) <= len(values) // 2:
-        total += _one_hot(codes, len(total), values.dtype).T @ values
+        total += _membership(codes, len(total), values.dtype) @ values
         return
     present, inverse = np.unique(codes, return_inverse=True)
-    total[present] += _one_hot(inverse, len(present), values.dtype).T @ values
+    total[present] += _membership(inverse, len(present), values.dtype) @ values
 
 
-def _one_hot(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> sparse.csr_matrix:
-    num_rows = len(codes)
-    return sparse.csr_matrix(
-        (
-            np.ones(num_rows, dtype=dtype),
-            codes.astype(np.int32, copy=False),
-            np.arange(num_rows + 1, dtype=np.int32),
-        ),
-        shape=(num_rows, num_groups),
+def _membership(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> sparse.csc_matrix:
+    """Return [G, M]: 1 where a row belongs to a group."""
+    matrix = copy.copy(_all_in_first(len(codes), num_groups, dtype))
+    matrix.indices = codes.astype(np.int32, copy=False)
+    return matrix
+
+
+@functools.lru_cache(maxsize=256)
+def _all_in_first(num_rows: int, num_groups: int, dtype: np.dtype) -> sparse.csc_matrix:
+    """Return [G, M] with all rows in group 0. Making a matrix costs more than using a small one."""
+    ones = np.ones(num_rows, dtype=dtype)
+    starts = np.arange(num_rows + 1, dtype=np.int32)
+    return sparse.csc_matrix(
+        (ones, np.zeros(num_rows, dtype=np.int32), starts), shape=(num_groups, num_rows)
     )

@@ -78,13 +78,14 @@ def assign(
     weights[width] = -0.5 * np.einsum("kq,kq->k", centroids, centroids, dtype=np.float64)
     step = max(SCORE_FLOATS // num_cells, 64)
     padded = np.ones((step, width + 1), dtype=np.float32)
+    row_starts = np.arange(step) * num_cells
     for start in range(0, len(features), step):
         part = features[start : start + step]
         padded[: len(part), :width] = part
         score = padded[: len(part)] @ weights
         nearest = np.argmax(score, axis=1)
         labels[start : start + step] = nearest
-        best = score[np.arange(len(part)), nearest]
+        best = score.reshape(-1).take(row_starts[: len(part)] + nearest)
         distance[start : start + step] = norm[start : start + step] - 2 * best
     return labels, np.maximum(distance, 0, out=distance)
 

@@ -75,5 +75,6 @@ def check_prediction(
                 f"views.window_frames {window_frames}; leave it out"
             )
     for name, head in stage.library.items():
+        head.require_installed(f"prediction.library.{name}")
         require(f"prediction.library.{name}.recipe", head.recipe, recipes)
         require(f"prediction.library.{name}.marginal.recipe", head.marginal.recipe, recipes)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.rollout.config import FORECASTERS, AnyMethod
+from engram_audio.rollout.config import AnyMethod
 
 EVENTS = ("delta", "position")
 ENERGY = "energy"
@@ -139,7 +139,7 @@ def choose_ceiling(runs: Iterable[Run], speakers: Mapping[str, Sequence[str]]) -
 
 
 def _own_cell(run: Run) -> Cell:
-    return FORECAST if run.settings.kind in FORECASTERS else SAMPLED
+    return FORECAST if run.settings.is_forecaster else SAMPLED
 
 
 def _loss(sums: Sums, cell: Cell, horizon: int, quantity: str) -> float | None:

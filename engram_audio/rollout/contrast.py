@@ -13,9 +13,10 @@ Shapes: R frames, D dimensions.
 import torch
 from torch import Tensor, nn
 
+from engram_audio.densities.density import Density
 from engram_audio.rollout.config import ContrastGuard
 from engram_audio.rollout.paths import Starts
-from engram_audio.rollout.simulate import Limits, Settings, StepDensity, free_run
+from engram_audio.rollout.simulate import Limits, Settings, free_run
 
 BATCH = 1024
 LEARNING_RATE = 2e-3
@@ -73,7 +74,7 @@ class Contrast(nn.Module):
 
 def fit_contrast(
     settings: ContrastGuard,
-    model: StepDensity,
+    model: Density,
     starts: Starts,
     limits: Limits,
     batch_paths: int,

@@ -14,10 +14,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from engram_audio.densities.density import Density
 from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource
+from engram_audio.memory.reading import memory_of
 from engram_audio.rollout.config import RolloutSection
-from engram_audio.rollout.forecasters import Belief, Direct
+from engram_audio.rollout.forecasters import Forecaster
 from engram_audio.rollout.forecasts import (
     Forecast,
     Gaussians,
@@ -33,17 +35,16 @@ from engram_audio.rollout.health import (
     true_frozen_share,
     true_stretches,
 )
-from engram_audio.rollout.laws import has_laws, step_law
+from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.measures import Health
 from engram_audio.rollout.paths import Starts
-from engram_audio.rollout.reads import read_dynamics, reader_of
+from engram_audio.rollout.reads import read_dynamics
 from engram_audio.rollout.scores import climatology_score, energy_score
 from engram_audio.rollout.simulate import (
     Guard,
     Limits,
     Run,
     Settings,
-    StepDensity,
     as_steps,
     earlier_log_density,
     free_run,
@@ -97,7 +98,7 @@ def evaluate_method(
 ) -> Scored:
     """Score a method on a part; without health only what forecasts are chosen by."""
     model.eval()
-    if isinstance(model, Belief | Direct):
+    if isinstance(model, Forecaster):
         return _evaluate_forecaster(model, starts, bench, with_health)
     density = as_steps(model)
     tables, healths = [], []
@@ -114,7 +115,7 @@ def evaluate_method(
 
 
 def _evaluate_sampled(
-    model: StepDensity,
+    model: Density,
     guard: Guard | None,
     starts: Starts,
     bench: Bench,
@@ -139,14 +140,14 @@ def _evaluate_sampled(
     health = _health_table(long, starts, bench, spread).assign(mode="sampled", inject_frames=inject)
     if inject:  # where a true frame was put in, states beside each other are of no one path
         health[list(OF_MOTION)] = np.nan
-    reader = reader_of(model)
+    reader = memory_of(model)
     if reader is not None and not inject:
         health = health.assign(**read_dynamics(reader, starts, long, settings.batch_paths))
     return pd.concat(tables, ignore_index=True), health
 
 
 def _sampled_columns(
-    model: StepDensity,
+    model: Density,
     guard: Guard | None,
     starts: Starts,
     bench: Bench,
@@ -157,7 +158,7 @@ def _sampled_columns(
     settings = bench.settings
     short, samples = settings.forecast_horizon_frames, settings.num_samples
     # under a guard: the density's own law of the last step, from contexts that the guard has kept
-    law = partial(step_law, model) if has_laws(model) else None
+    law = partial(step_law, model) if model.has_moments else None
     how = Settings(short, True, inject or None, settings.batch_paths, law)
     size = max(settings.batch_paths // samples, 1)
     parts = []
@@ -171,7 +172,7 @@ def _sampled_columns(
 
 
 def _evaluate_mean(
-    model: StepDensity, starts: Starts, bench: Bench
+    model: Density, starts: Starts, bench: Bench
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     settings = bench.settings
     run = free_run(
@@ -189,7 +190,7 @@ def _evaluate_mean(
 
 
 @torch.no_grad()
-def forecast_of(model: Belief | Direct, starts: Starts, horizon: int, batch_paths: int) -> Forecast:
+def forecast_of(model: Forecaster, starts: Starts, horizon: int, batch_paths: int) -> Forecast:
     """Return a forecaster's laws from all starts."""
     parts = [
         model.forecast(
@@ -209,7 +210,7 @@ def forecast_of(model: Belief | Direct, starts: Starts, horizon: int, batch_path
 
 
 def _evaluate_forecaster(
-    model: Belief | Direct, starts: Starts, bench: Bench, with_health: bool
+    model: Forecaster, starts: Starts, bench: Bench, with_health: bool
 ) -> Scored:
     settings = bench.settings
     forecast = forecast_of(model, starts, settings.horizon_frames, settings.batch_paths)

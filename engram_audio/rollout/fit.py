@@ -1,79 +1,34 @@
 """Build and train the model of a method on the frames, splits and noise of the prediction stage."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import nn
 
-from engram_audio.densities.base import LinearBase
-from engram_audio.densities.base_arrays import BaseArrays
-from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.factory import build_gaussian
+from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
-from engram_audio.densities.nulls import Rung, base_for
-from engram_audio.densities.reference import InputScales
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.fit import all_codes
 from engram_audio.numerics.seeds import named_seed
 from engram_audio.rollout.config import (
     AnyMethod,
-    BeliefMethod,
     CodebookGuard,
-    DirectMethod,
-    EnergyMethod,
     GuardSection,
-    KStepMethod,
     NearestGuard,
-    NoiseMethod,
-    OneStepMethod,
-    RefitMethod,
 )
 from engram_audio.rollout.contrast import fit_contrast
-from engram_audio.rollout.forecasters import Belief, Direct, HorizonMoments, LinearForecasts
+from engram_audio.rollout.frame import Frame, frame_of
 from engram_audio.rollout.guard import fit_codebook, fit_nearest
-from engram_audio.rollout.leveled import LeveledDensity
 from engram_audio.rollout.paths import PathData, collect_starts
-from engram_audio.rollout.simulate import Limits, StepDensity
+from engram_audio.rollout.simulate import Limits
 from engram_audio.rollout.storage import AnyGuard
-from engram_audio.rollout.tasks import EnergyTask, ForecastTask, KStepTask, NoiseTask, PathTask
+from engram_audio.rollout.tasks import PathTask
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
 
-MOMENT_PATHS = 4096
 GUARD_BATCH_PATHS = 4096
 GUARD_FRAMES = 200_000  # train frames that a guard is fitted on, evenly thinned
 GUARD_FACTOR = 10.0  # a run that far out, in SD, teaches a guard nothing more
-
-
-class Frame(NamedTuple):
-    """What the structure of every method hangs on.
-
-    Attributes:
-        scales: Train statistics of frames and steps.
-        rungs: Linear nulls.
-        window_frames: W.
-    """
-
-    scales: InputScales
-    rungs: Sequence[Rung]
-    window_frames: int
-
-
-def frame_of(material: Material) -> Frame:
-    """Return the frame of a material."""
-    return Frame(material.reference.input_scales, material.rungs, material.window_frames)
-
-
-def training_horizon(settings: AnyMethod) -> int:
-    """Return how many true frames a training path needs after its history."""
-    if isinstance(settings, DirectMethod):
-        return max(settings.horizons_frames)
-    if isinstance(settings, OneStepMethod | NoiseMethod | RefitMethod):
-        return 1
-    return settings.horizon_frames
 
 
 def path_data(material: Material, part: str, horizon: int, maximum: int | None = None) -> PathData:
@@ -95,74 +50,29 @@ def path_data(material: Material, part: str, horizon: int, maximum: int | None =
     return data
 
 
-def linear_arrays(rungs: Sequence[Rung]) -> BaseArrays:
-    """Return the best linear null of a step on val, with its full covariance."""
-    return base_for(rungs, 1, "delta", True, True).fit.arrays
-
-
-def linear_density(rungs: Sequence[Rung]) -> ConditionalDensity:
-    """Return the linear-Gaussian density of a step."""
-    return build_gaussian(linear_arrays(rungs))
-
-
-def fit_linear_forecasts(
-    settings: DirectMethod, data: PathData, window_frames: int, num_dims: int
-) -> LinearForecasts:
-    """Fit the linear skips of all direct heads on train paths."""
-    moments = HorizonMoments(settings.horizons_frames, _order(settings, window_frames), num_dims)
-    for start in range(0, len(data), MOMENT_PATHS):
-        items = torch.arange(start, min(start + MOMENT_PATHS, len(data)))
-        moments.add(data.batch(items, torch.device("cpu"))[0].numpy(), window_frames)
-    return moments.solve(settings.ridge)
-
-
-def _order(settings: DirectMethod, window_frames: int) -> int:
-    return min(settings.order_frames, window_frames)
-
-
-def _no_forecasts(settings: DirectMethod, window_frames: int, num_dims: int) -> LinearForecasts:
-    """Return forecasts of the right shape, to be overwritten by stored ones."""
-    count = len(settings.horizons_frames)
-    size = 1 + _order(settings, window_frames) * num_dims
-    return LinearForecasts(np.zeros((count, size, 2 * num_dims)), np.zeros((count, 2 * num_dims)))
-
-
 def build_model(
     settings: AnyMethod,
     frame: Frame,
     base: nn.Module | None,
     seed: int,
-    linear: LinearForecasts | None = None,
+    data: PathData | None = None,
 ) -> nn.Module:
-    """Return the untrained model of a method; `base` takes the steps of those that have one.
+    """Return the untrained model of a method by the `build` of its kind.
+
+    Args:
+        settings: The method.
+        frame: Units, linear nulls and window.
+        base: Takes the steps of a method that has one.
+        seed: Decides the first weights.
+        data: Train paths; None where the weights are overwritten by stored ones.
 
     Raises:
-        ValueError: The base is not of the kind that the method needs.
+        ValueError: The base is not what the method needs.
     """
-    scales, window = frame.scales, frame.window_frames
-    dims = len(scales.frame_mean)
+    module, own = settings.behaviour()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if isinstance(settings, BeliefMethod):
-            return Belief(LinearBase(linear_arrays(frame.rungs)), scales, window, settings.width)
-        if isinstance(settings, DirectMethod):
-            skips = linear or _no_forecasts(settings, window, dims)
-            order = _order(settings, window)
-            return Direct(skips, settings.horizons_frames, order, scales, window, settings.width)
-        assert base is not None
-        _without_dropout(base)
-        if isinstance(settings, NoiseMethod):
-            if not isinstance(base, ConditionalDensity) or not base.head.num_parameters:
-                raise ValueError("base: a noise method needs a prediction head")
-            return LeveledDensity(base, scales, window, settings.width, settings.running_level)
-        return base
-
-
-def _without_dropout(model: nn.Module) -> None:
-    """Switch dropout off: along a path it would be noise that a free run does not have."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
+        return module.build(own, frame, base, data)
 
 
 def method_task(
@@ -178,31 +88,17 @@ def method_task(
     Raises:
         ValueError: A part has no utterance that is long enough, or nothing can be trained.
     """
-    horizon = training_horizon(settings)
+    horizon = settings.training_frames
     train_data = path_data(material, "train", horizon)
     val_data = path_data(material, "val", horizon, recipe.maximum_validation_frames // horizon)
-    frame, linear = frame_of(material), None
-    if isinstance(settings, DirectMethod):
-        dims = len(frame.scales.frame_mean)
-        linear = fit_linear_forecasts(settings, train_data, material.window_frames, dims)
-    model = build_model(settings, frame, base, named_seed(seed, "weights"), linear)
+    model = build_model(settings, frame_of(material), base, named_seed(seed, "weights"), train_data)
     if not any(True for _ in model.parameters()):
         raise ValueError("base: has no weights to train; name a prediction head")
-    rest = (
-        material.window_frames, (train_data, val_data), material.reference.input_scales, horizon,
-        device,
+    module, own = settings.behaviour()
+    return module.task(
+        own, model, material.window_frames, (train_data, val_data),
+        material.reference.input_scales, horizon, device,
     )  # fmt: skip
-    if isinstance(settings, KStepMethod):
-        return KStepTask(settings, model, *rest)
-    if isinstance(settings, EnergyMethod):
-        return EnergyTask(settings, model, *rest)
-    if isinstance(settings, NoiseMethod):
-        assert isinstance(model, LeveledDensity)
-        return NoiseTask(settings, model, *rest)
-    assert isinstance(model, Belief | Direct)
-    steps = tuple(range(1, horizon + 1))
-    horizons = settings.horizons_frames if isinstance(settings, DirectMethod) else steps
-    return ForecastTask(horizons, model, *rest)
 
 
 def train_method(
@@ -223,7 +119,7 @@ def train_method(
 
 def fit_guard(
     settings: GuardSection,
-    model: StepDensity,
+    model: Density,
     material: Material,
     seed: int,
     device: torch.device,

@@ -1,4 +1,4 @@
-"""A density that is told how noisy its context is.
+"""The kind `noise`: a density that is told how noisy its context is, and steps back onto the data.
 
 Shapes: R contexts, W window, D dimensions, P head parameters.
 """
@@ -7,13 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch
-from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.reference import InputScales
 from engram_audio.densities.trunks import ContextInput
+from engram_audio.rollout import stepwise
+from engram_audio.rollout.config import NoiseMethod
+from engram_audio.rollout.frame import Frame
 from engram_audio.rollout.gated import INPUT_CLIP, Gated
+from engram_audio.rollout.paths import PathData
+from engram_audio.rollout.tasks import PathTask
 
 
-class LeveledDensity(nn.Module):
+class LeveledDensity(Density):
     """A trained density whose parameters a second network moves by context and noise level.
 
     The second network starts at nothing, so training starts at the density as it was.
@@ -29,6 +34,7 @@ class LeveledDensity(nn.Module):
     ) -> None:
         super().__init__()
         self.inner = inner
+        self.target = inner.target
         self.running_level = running_level
         self.inputs = ContextInput(scales, is_increments=True, clip=INPUT_CLIP)
         num_inputs = window_frames * len(scales.frame_mean) + 1
@@ -37,11 +43,6 @@ class LeveledDensity(nn.Module):
         with torch.no_grad():
             self.adapter.weight.zero_()
             self.adapter.bias.zero_()
-
-    @property
-    def target(self) -> str:
-        """See `ConditionalDensity.target`."""
-        return self.inner.target
 
     def parameters_of(self, batch: Batch) -> Tensor:
         """Return the head's parameters at the running level, [R, P]."""
@@ -76,3 +77,50 @@ class LeveledDensity(nn.Module):
         z = self.inner.head.sample(parameters, num_samples, generator)
         base = self.inner.base
         return base.predict(batch) + base.unwhiten(z)
+
+    @property
+    def has_moments(self) -> bool:
+        """See `Density.has_moments`."""
+        return self.inner.has_moments
+
+    def moments(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See `Density.moments`."""
+        return self.inner.moments_of(batch, self.parameters_of(batch))
+
+
+def build(
+    settings: NoiseMethod, frame: Frame, base: nn.Module | None, data: PathData | None
+) -> LeveledDensity:
+    """See `fit.build_model`.
+
+    Raises:
+        ValueError: The base is no head with parameters.
+    """
+    base = stepwise.build(settings, frame, base, data)
+    if not isinstance(base, ConditionalDensity) or not base.head.num_parameters:
+        raise ValueError("base: a noise method needs a prediction head")
+    return LeveledDensity(
+        base, frame.scales, frame.window_frames, settings.width, settings.running_level
+    )
+
+
+class NoiseTask(PathTask):
+    """One-step NLL of the clean frame from a noisy context whose level is told."""
+
+    def __init__(self, settings: NoiseMethod, model: LeveledDensity, *rest) -> None:
+        super().__init__(model, *rest)
+        self._settings, self._leveled = settings, model
+
+    def path_loss(self, frames: Tensor, speaker_mean: Tensor) -> Tensor:
+        """Return the NLL at a random level for each path; half of them are clean."""
+        window = self.window_frames
+        shape = (len(frames), 1)
+        level = self._settings.maximum_level * torch.rand(shape, device=frames.device)
+        level = torch.where(torch.rand(shape, device=frames.device) < 0.5, 0.0, level)
+        noise = torch.randn_like(frames[:, :window]) * self.frame_sd
+        context = frames[:, :window] + level.unsqueeze(1) * noise
+        batch = Batch(context, context[:, -1], frames[:, window], speaker_mean)
+        return -self._leveled.log_prob_at(batch, level).mean()
+
+
+task = NoiseTask

@@ -1,21 +1,13 @@
 """Which files of the rollout stage a configuration asks for."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from engram_audio.corpus.plan import pattern
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan, MemoryRun
 from engram_audio.memory.plan import run_file as memory_file
 from engram_audio.prediction.plan import model_file
-from engram_audio.rollout.config import (
-    LINEAR_BASE,
-    BeliefMethod,
-    DirectMethod,
-    OneStepMethod,
-    RefitMethod,
-    RolloutSettings,
-    memory_base,
-)
+from engram_audio.rollout.config import LINEAR_BASE, RefitMethod, RolloutSettings, memory_base
 from engram_audio.rollout.sweep import sweep_of
 
 
@@ -72,30 +64,28 @@ class RolloutPlan:
     def recipe_of(self, method: str) -> str | None:
         """The training recipe of a method; None where nothing is trained."""
         settings = self._settings.library[method]
-        if isinstance(settings, RefitMethod):
-            return self.recipe_of(settings.method)
-        return None if isinstance(settings, OneStepMethod) else settings.recipe
+        return self.recipe_of(settings.refit_of) if settings.refit_of else settings.recipe_name
 
     def head_of(self, method: str) -> str | None:
         """The head that takes a method's steps; None for a forecaster or a linear base."""
         settings = self._settings.library[method]
-        if isinstance(settings, RefitMethod):
-            return self.head_of(settings.method)
-        if isinstance(settings, BeliefMethod | DirectMethod) or settings.base == LINEAR_BASE:
+        if settings.refit_of:
+            return self.head_of(settings.refit_of)
+        if settings.base_name in ("", LINEAR_BASE):
             return None
-        found = memory_base(settings.base)
+        found = memory_base(settings.base_name)
         if found is not None:
             return found[0] if self._memory.has_head_base(*found) else None
-        return settings.base
+        return settings.base_name
 
     def memory_of(self, method: str) -> tuple[str, str] | None:
         """Base and memory that take a method's steps; None where no memory does."""
-        return memory_base(getattr(self._settings.library[method], "base", ""))
+        return memory_base(self._settings.library[method].base_name)
 
     def refit_of(self, method: str) -> RefitMethod | None:
         """What a lookup is fitted on anew; None for other methods."""
         settings = self._settings.library[method]
-        return settings if isinstance(settings, RefitMethod) else None
+        return cast(RefitMethod, settings) if settings.refit_of else None
 
     # Input functions of rules. The rules that decode audio take the first training seed.
 
@@ -150,7 +140,7 @@ class RolloutPlan:
 
     def guard_keys(self, wildcards: Any) -> list[str]:
         """The fitted keys that hold the key of a method's guard; nothing where it names none."""
-        guard = getattr(self._settings.library[wildcards.method], "guard", None)
+        guard = self._settings.library[wildcards.method].guard_section
         key = getattr(guard, "key", None)
         return [self._memory.key_file(key, wildcards.representation)] if key else []
 

@@ -6,16 +6,17 @@ Shapes: T frames, D dimensions.
 import numpy as np
 import torch
 
+from engram_audio.densities.density import Density
 from engram_audio.densities.reference import Reference
 from engram_audio.rollout.paths import Starts
-from engram_audio.rollout.simulate import Guard, Limits, Settings, StepDensity, free_run
+from engram_audio.rollout.simulate import Guard, Limits, Settings, free_run
 
 PROMPT_FRACTION = 3  # one third of the utterance is true
 LISTENING_FACTOR = 10.0  # RMS in SD beyond which a path stays where it is: decoders are not loud
 
 
 def continue_utterance(
-    model: StepDensity,
+    model: Density,
     guard: Guard | None,
     reference: Reference,
     latents: np.ndarray,

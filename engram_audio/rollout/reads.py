@@ -6,38 +6,20 @@ the data; the true contexts of the same starts say what it would do there.
 Shapes: N starts, W window, H horizon, D dimensions.
 """
 
-from typing import Protocol, cast
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from engram_audio.densities.base import Batch
+from engram_audio.memory.reading import Memory
 from engram_audio.rollout.measures import READS
 from engram_audio.rollout.paths import Starts
-from engram_audio.rollout.simulate import Run, StepDensity
-
-
-class Reader(Protocol):
-    """A density with a memory."""
-
-    def gate(self, batch: Batch) -> Tensor:
-        """Return the weight of what is read, [B]."""
-        ...
-
-    def is_hit(self, batch: Batch) -> Tensor:
-        """Return whether train has seen the key, bool, [B]."""
-        ...
-
-
-def reader_of(model: StepDensity) -> Reader | None:
-    """Return the model as a reader, or None where it has no memory."""
-    return cast(Reader, model) if hasattr(model, "gate") and hasattr(model, "is_hit") else None
+from engram_audio.rollout.simulate import Run
 
 
 @torch.no_grad()
 def read_dynamics(
-    reader: Reader, starts: Starts, run: Run, batch_paths: int
+    reader: Memory, starts: Starts, run: Run, batch_paths: int
 ) -> dict[str, np.ndarray]:
     """Return the mean gate and hit rate at every step, each [H], on run and true contexts.
 
@@ -63,7 +45,7 @@ def _contexts(history: Tensor, frames: Tensor, horizon: int) -> Tensor:
 
 
 def _means(
-    reader: Reader, starts: Starts, contexts: Tensor, counted: Tensor, batch_paths: int
+    reader: Memory, starts: Starts, contexts: Tensor, counted: Tensor, batch_paths: int
 ) -> tuple[np.ndarray, np.ndarray]:
     horizon = contexts.shape[1]
     means = np.full((2, horizon), np.nan)

@@ -1,6 +1,7 @@
-"""A lookup on a head that rollout training has tuned: folds are tuned alike, then it is fitted."""
+"""The kind `refit`: a lookup on a head that rollout training has tuned, folds tuned alike."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,11 +9,10 @@ from torch import nn
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.fit import Material
 from engram_audio.keys.fitted import FittedKey
-from engram_audio.memory.config import LookupMemory
-from engram_audio.memory.fit import FittedMemory, fit_lookup
+from engram_audio.memory.config import AnyMemory
 from engram_audio.memory.folds import Candidate, fold_material
 from engram_audio.numerics.seeds import named_seed
-from engram_audio.rollout.config import EnergyMethod, KStepMethod
+from engram_audio.rollout.config import AnyMethod
 from engram_audio.rollout.fit import train_method
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState
@@ -21,7 +21,7 @@ EVENT = "delta"
 
 
 def tune_fold(
-    settings: KStepMethod | EnergyMethod,
+    settings: AnyMethod,
     recipe: TrainingRecipe,
     material: Material,
     fold: int,
@@ -41,7 +41,7 @@ def tune_fold(
 
 
 def fit_on_tuned(
-    settings: LookupMemory,
+    settings: AnyMemory,
     key: FittedKey,
     material: Material,
     tuned: ConditionalDensity,
@@ -49,8 +49,9 @@ def fit_on_tuned(
     name: str,
     seed: int,
     device: torch.device,
-) -> FittedMemory:
-    """Fit the lookup at lag 1 beside the tuned head; residuals come from the tuned folds."""
+) -> Any:
+    """Fit the memory at lag 1 beside the tuned head; residuals come from the tuned folds."""
     candidate = Candidate(name, tuned, list(folds))
     number = named_seed(seed, "refit")
-    return fit_lookup(settings, key, material, 1, [candidate], number, device)
+    module, own = settings.behaviour()
+    return module.fit(own, key, material, 1, [candidate], number, device, False)

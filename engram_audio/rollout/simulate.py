@@ -15,33 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch
+from engram_audio.densities.density import Density
 from engram_audio.rollout.paths import Starts
 
 
-class StepDensity(Protocol):
-    """p(next step | context) at lag 1."""
-
-    @property
-    def target(self) -> str:
-        """`delta` or `position`."""
-        ...
-
-    def mean(self, batch: Batch) -> Tensor:
-        """Return E[value | context], [R, D]."""
-        ...
-
-    def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
-        """Draw values, [S, R, D]."""
-        ...
-
-    def log_prob(self, batch: Batch) -> Tensor:
-        """Return log p(value | context), nats, [R]."""
-        ...
-
-
-def as_steps(model: nn.Module) -> StepDensity:
+def as_steps(model: nn.Module) -> Density:
     """Return a module that is known to take steps, as such."""
-    return cast(StepDensity, model)
+    return cast(Density, model)
 
 
 class Guard(Protocol):
@@ -120,7 +100,7 @@ class Run(NamedTuple):
 
 @torch.no_grad()
 def free_run(
-    model: StepDensity,
+    model: Density,
     starts: Starts,
     settings: Settings,
     limits: Limits,
@@ -153,7 +133,7 @@ def free_run(
 
 
 def _run_batch(
-    model: StepDensity,
+    model: Density,
     starts: Starts,
     settings: Settings,
     limits: Limits,
@@ -206,7 +186,7 @@ def _run_batch(
 
 
 def _next_frames(
-    model: StepDensity,
+    model: Density,
     batch: Batch,
     is_sampled: bool,
     generator: torch.Generator,
@@ -234,13 +214,13 @@ def _next_frames(
     return drawn
 
 
-def to_frames(model: StepDensity, batch: Batch, values: Tensor) -> Tensor:
+def to_frames(model: Density, batch: Batch, values: Tensor) -> Tensor:
     """Return x_t of values of the model's own target."""
     return values + batch.previous if model.target == "delta" else values
 
 
 @torch.no_grad()
-def earlier_log_density(model: StepDensity, starts: Starts, run: Run, batch_paths: int) -> Tensor:
+def earlier_log_density(model: Density, starts: Starts, run: Run, batch_paths: int) -> Tensor:
     """Return log p(true step | dreamt context) along mean paths, nats, [N, H].
 
     The first experiment's score: the true increment, asked of a state that is not the true one.

@@ -6,9 +6,9 @@ A method's file holds weights only; the structure comes from its section, the nu
 from collections.abc import Mapping
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from engram_audio.densities.storage import stored_states
 from engram_audio.rollout.config import (
     AnyMethod,
     CodebookGuard,
@@ -36,26 +36,18 @@ def _pack(prefix: str, module: nn.Module) -> dict[str, np.ndarray]:
     }
 
 
-def _part(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): torch.from_numpy(np.array(values))
-        for name, values in arrays.items()
-        if name.startswith(prefix)
-    }
-
-
 def load_weights(model: nn.Module, arrays: Mapping[str, np.ndarray]) -> nn.Module:
     """Put a method's weights into a model of the same structure, in evaluation mode."""
-    model.load_state_dict(_part(MODEL, arrays))
+    model.load_state_dict(stored_states(MODEL, arrays))
     return model.eval()
 
 
 def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> AnyGuard | None:
     """Return the guard of `pack_method`, or None where the method has none."""
-    section = getattr(settings, "guard", None)
+    section = settings.guard_section
     if section is None:
         return None
-    state = _part(GUARD, arrays)
+    state = stored_states(GUARD, arrays)
     mean, sd, kept = state["frame_mean"], state["frame_sd"], state["kept"].numpy()
     guard: AnyGuard
     if isinstance(section, NearestGuard):

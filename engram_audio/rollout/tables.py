@@ -19,15 +19,9 @@ from engram_audio.numerics.pareto import beaten
 from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
 from engram_audio.rollout.config import (
-    FORECASTERS,
     AnyMethod,
-    BeliefMethod,
-    DirectMethod,
-    OneStepMethod,
-    RefitMethod,
     RolloutBarsSection,
     RolloutSection,
-    memory_base,
 )
 from engram_audio.rollout.measures import READS, Health
 from engram_audio.stats.estimate import Estimate, function_of, paired_quotient
@@ -77,20 +71,12 @@ def beside(run: Run, members: Sequence[Run]) -> str:
     memory may stand on a simpler one); a refit's the head that it was fitted on; a tuned base's the
     base as it is, behind the same guard.
     """
-    settings = run.settings
-    if isinstance(settings, RefitMethod):
-        wanted = [other for other in members if other.method == settings.method]
-    elif isinstance(settings, BeliefMethod | DirectMethod):
-        return ""
-    else:
-        on = memory_base(settings.base)
-        if on is not None:
-            same = settings.model_copy(update={"base": on[0]})
-        elif isinstance(settings, OneStepMethod):
-            return ""
-        else:
-            same = OneStepMethod(kind="one_step", base=settings.base, guard=settings.guard)
-        wanted = [other for other in members if other.settings == same]
+    settings, partner = run.settings, run.settings.partner()
+    wanted = [
+        other
+        for other in members
+        if other.method == settings.refit_of or (partner and other.settings == partner)
+    ]
     return wanted[0].method if wanted else ""
 
 
@@ -126,7 +112,7 @@ def _row(
         "representation": run.representation,
         "method": run.method,
         "kind": method.kind,
-        "base": getattr(method, "base", ""),
+        "base": method.base_name,
         "guard": guard_kind(method),
         "sweep": run.sweep,
         "seed": run.seed,
@@ -200,7 +186,7 @@ def _difference(first: Estimate | None, second: Estimate | None) -> Estimate | N
 
 def guard_kind(method: AnyMethod) -> str:
     """Return the kind of a method's guard, or ""."""
-    guard = getattr(method, "guard", None)
+    guard = method.guard_section
     return "" if guard is None else guard.kind
 
 
@@ -282,7 +268,7 @@ def sweep_table(
     longest = max(settings.scored_horizons_frames)
     rows = []
     for run in runs:
-        if run.settings.kind in FORECASTERS:
+        if run.settings.is_forecaster:
             continue
         own = table.loc[
             (table["representation"] == run.representation) & (table["method"] == run.method)
@@ -293,7 +279,7 @@ def sweep_table(
         upto = _one(own, mode="sampled", inject_frames=0, span=UP_TO)
         rows.append({
             "representation": run.representation, "sweep": run.sweep, "method": run.method,
-            "kind": run.settings.kind, "base": getattr(run.settings, "base", ""), "seed": run.seed,
+            "kind": run.settings.kind, "base": run.settings.base_name, "seed": run.seed,
             **{name: getattr(run.settings, name, np.nan) for name in SWEPT},
             "guard": guard_kind(run.settings),
             "one_step_gain": -first["first_experiment_dnll"],

@@ -13,7 +13,8 @@ def ratio_of_sums(numerator: np.ndarray, denominator: np.ndarray) -> Estimate:
 
     Args:
         numerator: One sum for each speaker, shape [..., S], float64.
-        denominator: Likewise; a speaker with 0 has no data here and is not counted.
+        denominator: Likewise; a speaker with 0 has no data here and is not counted. A speaker's
+            share is its part of the sum of |denominator|.
 
     Returns:
         The ratio (NaN where the denominator sums to 0); the influence of speaker s is
@@ -23,7 +24,9 @@ def ratio_of_sums(numerator: np.ndarray, denominator: np.ndarray) -> Estimate:
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.where(total != 0, numerator.sum(axis=-1) / total, np.nan)
         influence = (numerator - value[..., None] * denominator) / total[..., None]
-    return Estimate(value, influence, (denominator != 0).sum(axis=-1))
+        size = np.abs(denominator)
+        share = np.where(size > 0, size / size.sum(axis=-1, keepdims=True), 0.0)
+    return Estimate(value, influence, share)
 
 
 def scaled(estimate: Estimate, factor: np.ndarray | float) -> Estimate:

@@ -1,23 +1,22 @@
 """Open memories and what they stand on; shared by the steps of the memory stage."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from engram_audio.artifacts.bundle import read_bundle
-from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material
 from engram_audio.densities.nulls import Rung
 from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
-from engram_audio.memory.config import LINEAR
-from engram_audio.memory.density import MemoryDensity
+from engram_audio.memory.config import LINEAR, AnyMemory, MemorySection
 from engram_audio.memory.folds import Candidate, linear_candidates, linear_rungs
-from engram_audio.memory.joint import EngramDensity
-from engram_audio.memory.storage import unpack_engram, unpack_lookup
+from engram_audio.memory.names import MEMORY
+from engram_audio.section import validated
 from engram_audio.steps._prediction import read_models
 
 
@@ -25,16 +24,21 @@ class StoredMemory(NamedTuple):
     """A memory file.
 
     Attributes:
-        kind: `lookup` or `engram`.
+        settings: The memory's section.
         models: The memory, and its control with shuffled keys, by label.
-        counts: Train targets of each slot of a lookup by label; empty for an Engram memory.
+        counts: Train targets of each slot by label, [S]; empty where slots are not counted.
         header: What the file states.
     """
 
-    kind: str
-    models: dict[str, MemoryDensity | EngramDensity]
+    settings: AnyMemory
+    models: dict[str, Any]
     counts: dict[str, np.ndarray]
     header: dict[str, Any]
+
+    def controls(self, mean_gate: Callable[[], float], seed: int) -> dict[str, Density]:
+        """Return what the memory's kind holds it against."""
+        module, _ = self.settings.behaviour()
+        return module.controls(self.models[MEMORY], self.counts[MEMORY], mean_gate, seed)
 
 
 def event_model(models: dict[str, ConditionalDensity], event: str) -> ConditionalDensity:
@@ -81,19 +85,26 @@ def base_of(
     return event_model(read_models(model, "models", reference), event)
 
 
+def memory_header(settings: AnyMemory, event: str, headers: dict[str, Any]) -> dict[str, Any]:
+    """Return what a memory file states beside its manifest, its models' headers by label."""
+    section = settings.model_dump(mode="json")
+    return {"settings": section, "event": event, "memories": headers}
+
+
 def read_memory(
     path: Path, rungs: Sequence[Rung], lag: int, model: Path | None, reference: Reference
 ) -> StoredMemory:
     """Read a memory file with the bases it stands on."""
     arrays, header = read_bundle(path)
-    event = header["event"]
-    models: dict[str, MemoryDensity | EngramDensity] = {}
-    counts: dict[str, np.ndarray] = {}
-    for label, own in header["memories"].items():
-        if header["kind"] == "engram":
-            models[label] = unpack_engram(label, arrays, own, reference.input_scales)
-        else:
-            base = base_of(own["base"], rungs, lag, event, model, reference)
-            fitted = unpack_lookup(label, arrays, own, base)
-            models[label], counts[label] = fitted.model, fitted.counts
-    return StoredMemory(header["kind"], models, counts, header)
+    settings: AnyMemory = validated(MemorySection, header["settings"], str(path))
+    module, own = settings.behaviour()
+
+    def open_base(name: str) -> ConditionalDensity:
+        return base_of(name, rungs, lag, header["event"], model, reference)
+
+    models, counts = {}, {}
+    for label, found in header["memories"].items():
+        models[label], counts[label] = module.unpack(
+            own, label, arrays, found, open_base, reference.input_scales
+        )
+    return StoredMemory(settings, models, counts, header)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from engram_audio.artifacts.bundle import read_bundle
-from engram_audio.artifacts.resident import block_source, resident_block
+from engram_audio.artifacts.resident import block_source, kept_source, resident_block
 from engram_audio.artifacts.tensors import read_tensors
 from engram_audio.densities.config import (
     PredictionEvaluationSection,
@@ -65,7 +65,9 @@ def open_stage(
         kept = index["utterance_id"].isin(names).to_numpy()[rows]
         num_targets[part] = min(int(counts[kept].sum()), total)
         source = block_source(frames.store, set(names), section.block_frames)
-        sources[part] = noisy_source(source, noise_sd, section.noise_seed)
+        noisy = noisy_source(source, noise_sd, section.noise_seed)
+        num_frames = int(index["num_frames"].to_numpy()[rows][kept].sum())
+        sources[part] = kept_source(noisy, num_frames, frames.store.metadata.num_dims)
     return Stage(
         sources, num_targets, frames.part_of, reference, section, evaluation,
         read_sensitivity(decoder), torch.device(device),

@@ -10,19 +10,19 @@ from engram_audio.densities.config import PredictionSection
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
-from engram_audio.memory.storage import unpack_lookup
+from engram_audio.memory.config import AnyMemory, MemorySection
+from engram_audio.memory.names import MEMORY
 from engram_audio.rollout.config import (
     LINEAR_BASE,
     AnyMethod,
-    BeliefMethod,
-    DirectMethod,
     MethodSection,
-    RefitMethod,
     memory_base,
     memory_label,
 )
-from engram_audio.rollout.fit import Frame, build_model, linear_density
+from engram_audio.rollout.fit import build_model
+from engram_audio.rollout.frame import Frame, linear_density
 from engram_audio.rollout.storage import AnyGuard, load_weights, unpack_guard
+from engram_audio.section import validated
 from engram_audio.steps._cli import Frozen, StepFiles
 from engram_audio.steps._frames import read_nulls
 from engram_audio.steps._memory import read_memory
@@ -72,17 +72,21 @@ def open_base(
     Raises:
         InputError: The base needs a file, or the file holds no step of delta.
     """
-    if isinstance(settings, BeliefMethod | DirectMethod | RefitMethod):
+    if not settings.base_name:
         return None
-    if settings.base == LINEAR_BASE:
+    if settings.base_name == LINEAR_BASE:
         return linear_density(frame.rungs)
-    if memory_base(settings.base) is not None:
+    if memory_base(settings.base_name) is not None:
         if files.memory is None:
-            raise InputError(f"base {settings.base}: its file is missing; name it with --memory")
+            raise InputError(
+                f"base {settings.base_name}: its file is missing; name it with --memory"
+            )
         stored = read_memory(files.memory, frame.rungs, 1, files.base_model, reference)
-        return stored.models[memory_label(settings.base)]
+        return stored.models[memory_label(settings.base_name)]
     if files.base_model is None:
-        raise InputError(f"base {settings.base}: its file is missing; name it with --base-model")
+        raise InputError(
+            f"base {settings.base_name}: its file is missing; name it with --base-model"
+        )
     models = read_models(files.base_model, "models", reference)
     if STEP_EVENT not in models and "position" not in models:
         raise InputError(f"{files.base_model}: holds no density of a step; train the head at lag 1")
@@ -101,7 +105,7 @@ def read_method(
     """Read what `train_rollout` or `refit_memory` wrote: the model and its guard."""
     arrays, header = read_bundle(model)
     try:
-        if isinstance(settings, RefitMethod):
+        if settings.refit_of is not None:
             return _read_refit(arrays, header, files, reference, frame), None
         base = open_base(settings, files, reference, frame)
         built = load_weights(build_model(settings, frame, base, 0), arrays)
@@ -117,7 +121,21 @@ def _read_refit(
     """The lookup on the tuned head that it was fitted on."""
     if files.tuned is None or files.tuned_model is None:
         raise InputError("refit: needs --tuned-model and --tuned-section; check the rule")
-    tuned, _ = read_method(files.tuned_model, files.tuned, files, reference, frame)
-    if not isinstance(tuned, ConditionalDensity):
-        raise InputError(f"{files.tuned_model}: holds no density of the next frame")
-    return unpack_lookup("memory", arrays, header["memory"], tuned).model
+    model, _ = read_method(files.tuned_model, files.tuned, files, reference, frame)
+    tuned = density_in(model, files.tuned_model)
+    memory: AnyMemory = validated(MemorySection, header["settings"], str(files.tuned_model))
+    module, own = memory.behaviour()
+    return module.unpack(
+        own, MEMORY, arrays, header["memory"], lambda name: tuned, reference.input_scales
+    )[0]
+
+
+def density_in(model: nn.Module, path: Path) -> ConditionalDensity:
+    """Return a tuned head as a density.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not isinstance(model, ConditionalDensity):
+        raise InputError(f"{path}: holds no density of the next frame; train it again")
+    return model

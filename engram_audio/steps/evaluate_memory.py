@@ -1,6 +1,5 @@
 """Score one memory and all its controls on val and eval, on the same frames."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,17 @@ from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
-from engram_audio.memory.controls import (
-    CONSTANT_GATE,
-    KNOCKED_OUT,
-    RANDOM_VALUES,
-    engram_controls,
-    lookup_controls,
+from engram_audio.memory.evaluation import (
+    Bound,
+    Scope,
+    mean_gate,
+    score_datastore,
+    score_models,
 )
-from engram_audio.memory.evaluation import Bound, Model, Scope, score_datastore, score_models
-from engram_audio.memory.fit import build_datastore, mean_gate
-from engram_audio.memory.joint import EngramDensity
-from engram_audio.memory.matching import memory_budget
+from engram_audio.memory.fit import build_datastore
 from engram_audio.prediction.assess import Stage
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, blame, run
 from engram_audio.steps._device import resolve_device
@@ -96,26 +93,22 @@ def _models(
     lag: int,
     controls: MemoryControlsSection,
     device: torch.device,
-) -> tuple[dict[str, Model], dict[str, Any]]:
+) -> tuple[dict[str, Density], dict[str, Any]]:
     """Return everything that is scored, and what the tables state about it."""
     matched = read_models(files.matched, "models", material.reference)
     _, matched_header = read_bundle(files.matched)
     own = stored.models["memory"]
-    models: dict[str, Model] = {**stored.models, **matched}
-    if isinstance(own, EngramDensity):
-        gate = mean_gate(own, material.data("val", lag), device)
-        names = (KNOCKED_OUT, CONSTANT_GATE, RANDOM_VALUES)
-        copies = {name: copy.deepcopy(own) for name in names}
-        models |= engram_controls(copies, gate, controls.seed)
-    else:
-        models |= lookup_controls(own, stored.counts["memory"], controls.seed)
+    models: dict[str, Density] = {**stored.models, **matched}
+    models |= stored.controls(
+        lambda: mean_gate(own, material.data("val", lag), device), controls.seed
+    )
     for model in models.values():
         model.to(device).eval()
     entry = stored.header["memories"]["memory"]
-    budgets = {"memory": memory_budget(own)._asdict()}
+    budgets = {"memory": own.budget()._asdict()}
     budgets |= {name: matched_header["models"][name]["budget"] for name in matched}
     header = {
-        "kind": stored.kind,
+        "kind": stored.settings.kind,
         "base_chosen": entry.get("base", files.base),
         "is_off": bool(entry.get("is_off", False)),
         "tried": entry.get("tried", []),
@@ -136,14 +129,11 @@ def _datastore(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Score the k-NN datastore on the memory's own state and base.
 
-    An Engram memory has no base that was held out of train: its k-NN stands on the linear null on
-    which val scores it best.
+    A memory that was trained with its head has no base that was held out of train: its k-NN stands
+    on the linear null on which val scores it best.
     """
     own = stored.models["memory"]
-    if isinstance(own, EngramDensity):
-        key, orders, base = own.engram_trunk.key, own.engram_trunk.engram.hash.orders, LINEAR
-    else:
-        key, orders, base = own.lookup.key, own.lookup.slots.orders, files.base
+    base = LINEAR if stored.settings.is_joint else files.base
     bases = candidates(
         base, material, scope.lag_frames, memory.target, memory.num_folds,
         files.base_model, files.folds,
@@ -153,11 +143,11 @@ def _datastore(
     for candidate in bases:
         if name in (None, candidate.name):
             store = build_datastore(
-                material, scope.lag_frames, key, max(orders), candidate, controls.datastore_frames,
-                scope.device,
+                material, scope.lag_frames, own.key, own.num_states, candidate,
+                controls.datastore_frames, scope.device,
             )  # fmt: skip
             bound = Bound(
-                store, key, candidate.model, own, controls.datastore_neighbors,
+                store, own.key, candidate.model, own, controls.datastore_neighbors,
                 controls.datastore_queries,
             )  # fmt: skip
             scored[candidate.name] = score_datastore(bound, stage.sources, stage.num_targets, scope)

@@ -22,7 +22,7 @@ from engram_audio.comparison.reconstruction import (
 )
 from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.errors import InputError
-from engram_audio.latents.config import LinkSection, NoisyRepresentation, ResampledRepresentation
+from engram_audio.latents.config import LinkSection
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, Workers, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._progress import track
@@ -48,11 +48,7 @@ class Files(StepFiles):
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
-    links = [
-        link
-        for link in files.links
-        if isinstance(link, NoisyRepresentation | ResampledRepresentation)
-    ]
+    links = [link for link in files.links if link.kind != "codec"]
     std = None
     if files.noise_scale is not None:
         std = read_tensors(files.noise_scale, ["std"])[0]["std"]

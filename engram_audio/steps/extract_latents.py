@@ -36,6 +36,7 @@ class Files(StepFiles):
     utterances: Path
     shards: Path
     weights: list[Path]
+    checked: list[Path]
     latents: Output
     device: Device
     num_workers: Workers

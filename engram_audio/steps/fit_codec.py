@@ -20,6 +20,7 @@ class Files(StepFiles):
     section: Frozen[MelPcaCodecSettings]
     utterances: Path
     splits: Path
+    checked: list[Path]
     weights: Output
 
 

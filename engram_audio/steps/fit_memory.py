@@ -1,4 +1,4 @@
-"""Fit one lookup memory on one base, and its control with shuffled keys."""
+"""Fit one memory on one base, and its control with shuffled keys."""
 
 from pathlib import Path
 
@@ -6,15 +6,13 @@ import torch
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.densities.config import PredictionSection
-from engram_audio.memory.config import LookupMemory, MemoryStageSection
-from engram_audio.memory.fit import fit_lookup
-from engram_audio.memory.storage import pack_lookup
+from engram_audio.memory.config import MemorySection, MemoryStageSection
 from engram_audio.numerics.seeds import named_seed
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
 from engram_audio.steps._keys import read_family
-from engram_audio.steps._memory import candidates
+from engram_audio.steps._memory import candidates, memory_header
 from engram_audio.steps._prediction import load_material
 
 
@@ -24,7 +22,7 @@ class Files(StepFiles):
     seed: Wildcard[int]
     section: Frozen[PredictionSection]
     stage_section: Frozen[MemoryStageSection]
-    memory_section: Frozen[LookupMemory]
+    memory_section: Frozen[MemorySection]
     keys: Path
     nulls: Path
     splits: Path
@@ -42,6 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     stage, settings, lag = files.stage_section, files.memory_section, files.lag
     frames = open_frames(files.shards, files.splits)
     key = read_family(files.keys).key(settings.key, lag, str(files.keys))
+    module, own = settings.behaviour()
     arrays, headers = {}, {}
     with (
         load_material(frames, files.nulls, files.section) as material,
@@ -51,20 +50,12 @@ def main(argv: list[str] | None = None) -> None:
             files.base, material, lag, stage.target, stage.num_folds, files.base_model, files.folds,
         )  # fmt: skip
         for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
-            fitted = fit_lookup(
-                settings,
-                key,
-                material,
-                lag,
-                bases,
-                named_seed(files.seed, "memory"),
-                device,
-                is_shuffled,
-            )
-            packed, headers[label] = pack_lookup(label, fitted)
+            seed = named_seed(files.seed, "memory")
+            fitted = module.fit(own, key, material, lag, bases, seed, device, is_shuffled)
+            packed, headers[label] = module.pack(label, fitted)
             arrays |= packed
-    kind = {"kind": settings.kind, "event": stage.target, "memories": headers}
-    write_bundle(files.memory, arrays, {**files.manifest(files.seed), **kind})
+    header = memory_header(settings, stage.target, headers)
+    write_bundle(files.memory, arrays, {**files.manifest(files.seed), **header})
 
 
 if __name__ == "__main__":

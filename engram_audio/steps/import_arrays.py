@@ -17,6 +17,7 @@ class Files(StepFiles):
     section: Frozen[ArraysRepresentation]
     table: Path
     shards: Path
+    checked: list[Path]
     latents: Output
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from engram_audio.artifacts.audio_folder import list_folders, list_table
 from engram_audio.artifacts.audio_source import SourceFile, Speakers, write_source
 from engram_audio.artifacts.librispeech_tree import Tree, digest_files, list_tree
-from engram_audio.corpus.config import CorpusSection, DirectoryCorpus, LibriSpeechCorpus
+from engram_audio.corpus.config import CorpusSection
 from engram_audio.corpus.utterances import Exclusion
 from engram_audio.steps._cli import Frozen, Output, StepFiles, Workers, run
 from engram_audio.steps._progress import track
@@ -37,12 +37,11 @@ def main(argv: list[str] | None = None) -> None:
 
 def _listed(root: Path, section: CorpusSection) -> tuple[Tree, Speakers | None]:
     """List the files as the layout says, and who speaks where it is not LibriSpeech's."""
-    if isinstance(section, DirectoryCorpus) and section.layout == "folders":
+    if section.kind == "directory" and section.layout == "folders":
         return list_folders(root, section.speaker_level)
-    if isinstance(section, DirectoryCorpus) and section.table is not None:
+    if section.kind == "directory" and section.table is not None:
         return list_table(root, root / section.table)
-    subsets = section.subsets if isinstance(section, LibriSpeechCorpus) else None
-    return list_tree(root, subsets), None
+    return list_tree(root, section.subsets if section.kind == "librispeech" else None), None
 
 
 if __name__ == "__main__":

@@ -8,12 +8,10 @@ import torch
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.densities.config import PredictionSection
-from engram_audio.densities.density import ConditionalDensity
-from engram_audio.errors import InputError
-from engram_audio.memory.config import LookupMemory, MemoryStageSection
-from engram_audio.memory.storage import pack_lookup
-from engram_audio.rollout.config import EnergyMethod, KStepMethod, MethodSection, RefitMethod
-from engram_audio.rollout.fit import frame_of
+from engram_audio.memory.config import MemorySection, MemoryStageSection
+from engram_audio.memory.names import MEMORY
+from engram_audio.rollout.config import MethodSection, RefitMethod
+from engram_audio.rollout.frame import frame_of
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold
 from engram_audio.steps._cli import (
     Device,
@@ -29,7 +27,7 @@ from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
 from engram_audio.steps._keys import read_family
 from engram_audio.steps._prediction import load_material
-from engram_audio.steps._rollout import RolloutFiles, open_base, read_method
+from engram_audio.steps._rollout import RolloutFiles, density_in, open_base, read_method
 from engram_audio.steps._training import TrainingRun
 from engram_audio.training.config import TrainingRecipe
 
@@ -38,9 +36,9 @@ class Files(StepFiles):
     seed: Wildcard[int]
     section: Frozen[PredictionSection]
     stage_section: Frozen[MemoryStageSection]
-    method_section: Frozen[MethodSection]
+    method_section: Frozen[RefitMethod]
     tuned_section: Frozen[MethodSection]
-    memory_section: Frozen[LookupMemory]
+    memory_section: Frozen[MemorySection]
     recipe_section: Frozen[TrainingRecipe]
     tuned_model: Path
     base_model: Path
@@ -59,12 +57,6 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     settings, tuned_settings = files.method_section, files.tuned_section
-    if not isinstance(settings, RefitMethod) or not isinstance(
-        tuned_settings, KStepMethod | EnergyMethod
-    ):
-        raise InputError(
-            f"{files.section_name(settings)}: is no refit of a tuned head; check the rule"
-        )
     device = torch.device(resolve_device(files.device, uses_torch=True))
     frames = open_frames(files.shards, files.splits)
     key = read_family(files.keys).key(files.memory_section.key, 1, str(files.keys))
@@ -83,23 +75,19 @@ def main(argv: list[str] | None = None) -> None:
                 files.stage_section.num_folds, head, files.seed, device,
             )  # fmt: skip
             model, _ = run.train(f"fold-{fold}", train)
-            folds.append(_density(model, path))
-        density = _density(tuned, files.tuned_model)
+            folds.append(density_in(model, path))
+        density = density_in(tuned, files.tuned_model)
         with blame(files.section_name(files.memory_section)):
             fitted = fit_on_tuned(
                 files.memory_section, key, material, density, folds, settings.method, files.seed,
                 device,
             )  # fmt: skip
-        arrays, header = pack_lookup("memory", fitted)
-        found = {"method": settings.model_dump(mode="json"), "memory": header}
-        write_jsonl(files.history, fitted.tried)
+        module, _ = files.memory_section.behaviour()
+        arrays, header = module.pack(MEMORY, fitted)
+        section = files.memory_section.model_dump(mode="json")
+        found = {"method": settings.model_dump(mode="json"), "settings": section, "memory": header}
+        write_jsonl(files.history, header.get("tried", []))
         write_bundle(files.model, arrays, {**files.manifest(files.seed), **found})
-
-
-def _density(model: torch.nn.Module, path: Path) -> ConditionalDensity:
-    if not isinstance(model, ConditionalDensity):
-        raise InputError(f"{path}: holds no density of the next frame; train it again")
-    return model
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ class Files(StepFiles):
     section: Frozen[CodecSection]
     utterances: Path
     splits: Path
+    checked: list[Path]
     weights: Output
     history: Output
     tensorboard: LogFolder
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
         "val": settings.recipe.maximum_validation_frames / settings.frame_rate_hz,
     }
     train, val = (_read(clips, part, most[part], settings) for part in ("train", "val"))
-    task = build_task(settings, settings.kind, train, val, device)
+    task = build_task(settings, train, val, device)
     # A collapsed codec that is kept after all is judged anew, not trained again.
     with TrainingRun(files, settings.recipe, settings, {"health"}) as run:
         state = run.train("codec", partial(train_codec, settings, task, device))

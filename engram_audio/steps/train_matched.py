@@ -1,5 +1,6 @@
 """Train the parametric models that a memory has to beat: as many parameters, and as much work."""
 
+import functools
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -7,11 +8,19 @@ from pathlib import Path
 import torch
 
 from engram_audio.artifacts.bundle import write_bundle
+from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import AnyHead, HeadSection, PredictionSection
-from engram_audio.densities.fit import Material, events_trained, head_task, train_head
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.fit import (
+    Material,
+    events_trained,
+    own_base,
+    train_head,
+    untrained_head,
+)
 from engram_audio.densities.storage import density_spec, pack_density
 from engram_audio.memory.config import MemoryControlsSection, MemoryStageSection
-from engram_audio.memory.matching import Matched, match_width, memory_budget
+from engram_audio.memory.matching import Matched, match_width
 from engram_audio.steps._cli import (
     Device,
     Frozen,
@@ -30,7 +39,6 @@ from engram_audio.steps._training import TrainingRun
 from engram_audio.training.config import TrainingRecipe
 
 MEASURES = {"matched_parameters": "parameters", "matched_flops": "flops"}
-FEW_FRAMES = 256
 
 
 class Files(StepFiles):
@@ -81,13 +89,14 @@ def _matched(files: Files, material: Material) -> dict[str, Matched]:
     lag, event = files.lag, files.stage_section.target
     stored = read_memory(files.memory, material.rungs, lag, files.base_model, material.reference)
     widest = files.controls_section.maximum_width
-    budget = memory_budget(stored.models["memory"])
+    budget = stored.models["memory"].budget()
 
-    def build(settings: AnyHead):
-        task, _ = head_task(
-            settings, material, lag, event, files.seed, FEW_FRAMES, torch.device("cpu")
-        )
-        return task.model
+    @functools.cache  # of all widths
+    def base() -> BaseArrays:
+        return own_base(files.head_section, material, lag, event, files.seed)
+
+    def build(settings: AnyHead) -> ConditionalDensity:
+        return untrained_head(settings, base(), material, lag, event, files.seed)
 
     return {
         label: match_width(

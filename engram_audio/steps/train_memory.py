@@ -1,4 +1,4 @@
-"""Train one Engram memory jointly with its head, and its control with shuffled keys; resumable."""
+"""Train one memory jointly with its head, and its control with shuffled keys; resumable."""
 
 from functools import partial
 from pathlib import Path
@@ -8,9 +8,7 @@ import torch
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.densities.config import HeadSection, PredictionSection
 from engram_audio.densities.fit import events_trained
-from engram_audio.memory.config import EngramMemory, MemoryStageSection
-from engram_audio.memory.joint import train_engram
-from engram_audio.memory.storage import pack_engram
+from engram_audio.memory.config import MemorySection, MemoryStageSection
 from engram_audio.steps._cli import (
     Device,
     Frozen,
@@ -24,6 +22,7 @@ from engram_audio.steps._cli import (
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
 from engram_audio.steps._keys import read_family
+from engram_audio.steps._memory import memory_header
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
 from engram_audio.training.config import TrainingRecipe
@@ -34,7 +33,7 @@ class Files(StepFiles):
     seed: Wildcard[int]
     section: Frozen[PredictionSection]
     stage_section: Frozen[MemoryStageSection]
-    memory_section: Frozen[EngramMemory]
+    memory_section: Frozen[MemorySection]
     head_section: Frozen[HeadSection]
     recipe_section: Frozen[TrainingRecipe]
     keys: Path
@@ -55,6 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     frames = open_frames(files.shards, files.splits)
     event = events_trained(lag, (stage.target,))[0]
     key = read_family(files.keys).key(settings.key, lag, str(files.keys))
+    module, own = settings.behaviour()
     arrays, headers = {}, {}
     with (
         TrainingRun(files, files.recipe_section) as run,
@@ -62,17 +62,15 @@ def main(argv: list[str] | None = None) -> None:
     ):
         for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
             train = partial(
-                train_engram, settings, key, head, run.recipe, material, lag, event, seed, device,
+                module.train_memory, own, key, head, run.recipe, material, lag, event, seed, device,
                 is_shuffled=is_shuffled,
             )  # fmt: skip
             with blame(files.section_name(settings)):
                 trained = run.train(label, train)
-            packed, headers[label] = pack_engram(
-                label, trained, settings, head, files.section.window_frames
-            )
+            packed, headers[label] = module.pack(label, trained)
             arrays |= packed
-        kind = {"kind": settings.kind, "event": stage.target, "memories": headers}
-        write_bundle(files.memory, arrays, {**files.manifest(seed), **kind})
+        header = memory_header(settings, stage.target, headers)
+        write_bundle(files.memory, arrays, {**files.manifest(seed), **header})
 
 
 if __name__ == "__main__":

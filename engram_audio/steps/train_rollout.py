@@ -11,8 +11,9 @@ from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.densities.config import PredictionSection
 from engram_audio.densities.fit import Material
 from engram_audio.errors import InputError
-from engram_audio.rollout.config import AnyMethod, MethodSection, OneStepMethod, RefitMethod
-from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
+from engram_audio.rollout.config import AnyMethod, MethodSection
+from engram_audio.rollout.fit import build_model, fit_guard, train_method
+from engram_audio.rollout.frame import frame_of
 from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import AnyGuard, pack_method
 from engram_audio.steps._cli import (
@@ -82,9 +83,9 @@ def _trained(
     device: torch.device,
 ) -> tuple[nn.Module, History]:
     """Return the trained model and its history."""
-    if isinstance(settings, RefitMethod):
+    if settings.refit_of is not None:
         raise InputError("train_rollout: a refit is fitted by refit_memory; check the rule")
-    if isinstance(settings, OneStepMethod):
+    if settings.recipe_name is None:
         return build_model(settings, frame_of(material), base, seed), []
     train = partial(train_method, settings, run.recipe, material, base, seed, device)
     model, state = run.train("rollout", train)
@@ -94,7 +95,7 @@ def _trained(
 def _guard(
     files: Files, model: nn.Module, material: Material, device: torch.device
 ) -> AnyGuard | None:
-    wanted = getattr(files.method_section, "guard", None)
+    wanted = files.method_section.guard_section
     if wanted is None:
         return None
     name, path = getattr(wanted, "key", None), files.keys

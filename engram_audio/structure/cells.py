@@ -87,6 +87,31 @@ def null_ratio_excess(labeling: Labeling, part: int) -> float:
     return float(np.sum(mass / np.maximum(labeling.counts[TRAIN], 1)) / mass.sum())
 
 
+class CellChunk(NamedTuple):
+    """Targets on their way into sums, with what all labelings share.
+
+    Attributes:
+        z: Normalised targets, [m, D], float32.
+        part: Their parts, [m].
+        squared_norm: Sums of their squares, [m, 1], float64.
+        is_train: Which are of train, [m].
+        train_squares: z^2 of those, [t, D], float32.
+    """
+
+    z: np.ndarray
+    part: np.ndarray
+    squared_norm: np.ndarray
+    is_train: np.ndarray
+    train_squares: np.ndarray
+
+
+def make_cell_chunk(z: np.ndarray, part: np.ndarray) -> CellChunk:
+    """Prepare normalised targets z, [m, D], of some parts, [m]."""
+    is_train = part == TRAIN
+    norm = np.einsum("md,md->m", z, z, dtype=np.float64)[:, None]
+    return CellChunk(z, part, norm, is_train, np.square(z[is_train]))
+
+
 class CellSums:
     """Sums of z by part and cell, and of z^2 on train, float64."""
 
@@ -103,22 +128,14 @@ class CellSums:
         """Return the size of the sums and of the tables made from them."""
         return (labeling.num_effective + 1) * num_dims * 8 * (len(PARTS) + 3)
 
-    def add(self, z: np.ndarray, part: np.ndarray, span: slice) -> None:
-        """Add the targets of a span.
-
-        Args:
-            z: Normalised targets, [m, D], float32.
-            part: Their parts, [m].
-            span: Where they lie among the slice's targets.
-        """
+    def add(self, chunk: CellChunk, span: slice) -> None:
+        """Add the targets of a span of the slice's targets."""
         codes = self.labeling.codes[span]
         groups, num_dims = self.square.shape
-        joint = part.astype(np.int64) * groups + codes
-        add_grouped(self.sum.reshape(-1, num_dims), z, joint)
-        norm = np.einsum("md,md->m", z, z, dtype=np.float64)
-        add_grouped(self._squared_norm.reshape(-1, 1), norm[:, None], joint)
-        is_train = part == TRAIN
-        add_grouped(self.square, np.square(z[is_train]), codes[is_train])
+        joint = chunk.part.astype(np.int64) * groups + codes
+        add_grouped(self.sum.reshape(-1, num_dims), chunk.z, joint)
+        add_grouped(self._squared_norm.reshape(-1, 1), chunk.squared_norm, joint)
+        add_grouped(self.square, chunk.train_squares, codes[chunk.is_train])
 
     def own_means(self, part: int) -> dict[str, float]:
         """Return SSE of a part about its own cell means, and what corrects its optimism.

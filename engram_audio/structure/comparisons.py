@@ -74,7 +74,7 @@ def add_control(
     wanted = skeleton.assign(control=control)
     ratio = take(estimates.ratio, matching_rows(estimates.cube.cells, wanted, CELL))
     factor = 1 / (1 + control_excess(key_rows(analysed.keys, skeleton, control), part))
-    corrected = Estimate(ratio.value * factor, ratio.influence * factor[:, None], ratio.num_units)
+    corrected = Estimate(ratio.value * factor, ratio.influence * factor[:, None], ratio.share)
     put_estimate(table, f"control_{control}", corrected, confidence)
 
 
@@ -132,7 +132,7 @@ def add_surrogates(
     table[BEST] = pd.Series([present[i] if i >= 0 else None for i in best], dtype=object)
     table[f"ratio_{BEST}"] = np.nan
     advantage = Estimate(
-        np.full(len(table), np.nan), np.full(fraction.influence.shape, np.nan), fraction.num_units
+        np.full(len(table), np.nan), np.full(fraction.influence.shape, np.nan), fraction.share
     )
     for place, (kind, other) in enumerate(zip(present, fractions, strict=True)):
         mine = best == place
@@ -141,7 +141,7 @@ def add_surrogates(
         advantage = Estimate(
             np.where(mine, difference.value, advantage.value),
             np.where(mine[:, None], difference.influence, advantage.influence),
-            np.where(mine, difference.num_units, advantage.num_units),
+            np.where(mine[:, None], difference.share, advantage.share),
         )
     put_estimate(table, "advantage", advantage, confidence)
 

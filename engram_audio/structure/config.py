@@ -13,7 +13,7 @@ from engram_audio.keys.config import (
     MeanPoolKeys,
     PcaKeys,
     PredictiveKeys,
-    codebook_sizes,
+    key_sizes,
     registered_part,
 )
 from engram_audio.keys.quantizers import NumCodes
@@ -195,10 +195,8 @@ def check_decision(
     key = "decision.representation"
     require_listed(key, decision.representation, "representations.analysed", analysed)
     require("decision.lag_frames", decision.lag_frames, structure.lags_frames)
-    sizes: dict[str, int] = {}
-    for name in structure.families:
-        if name in keys.library:
-            sizes |= codebook_sizes(name, keys.library[name])
+    scored = {n: keys.library[n] for n in structure.families if n in keys.library}
+    sizes = {name: size.num_codes for name, size in key_sizes(scored).items()}
     for name in decision.keys:
         require("decision.keys", name, sizes)
     oracles = list(structure.library.values())

@@ -79,11 +79,11 @@ def take(estimate: Estimate, rows: np.ndarray) -> Estimate:
     absent = rows < 0
     if not len(estimate.value):
         size = len(rows), estimate.influence.shape[-1]
-        return Estimate(np.full(len(rows), np.nan), np.full(size, np.nan), np.zeros(len(rows), int))
+        return Estimate(np.full(len(rows), np.nan), np.full(size, np.nan), np.zeros(size))
     return Estimate(
         np.where(absent, np.nan, estimate.value[rows]),
         np.where(absent[:, None], np.nan, estimate.influence[rows]),
-        np.where(absent, 0, estimate.num_units[rows]),
+        np.where(absent[:, None], 0.0, estimate.share[rows]),
     )
 
 
@@ -148,7 +148,7 @@ def _explained_fraction(ratio: Estimate, floor: Estimate) -> Estimate:
     return Estimate(
         np.where(attainable, fraction.value, np.nan),
         np.where(attainable[:, None], fraction.influence, np.nan),
-        np.where(attainable, fraction.num_units, 0),
+        np.where(attainable[:, None], fraction.share, 0.0),
     )
 
 

@@ -10,7 +10,13 @@ import numpy as np
 
 from engram_audio.latents.block import BlockSource
 from engram_audio.numerics.grouped import add_grouped
-from engram_audio.structure.cells import CellSums, CellTables, Labeling, cell_tables
+from engram_audio.structure.cells import (
+    CellSums,
+    CellTables,
+    Labeling,
+    cell_tables,
+    make_cell_chunk,
+)
 from engram_audio.structure.config import StructureSection
 from engram_audio.structure.normalization import Normalization, subspace_edges
 from engram_audio.structure.targets import EVAL, PARTS, TRAIN, SliceTargets
@@ -235,8 +241,9 @@ def _score_batch(
     subspaces = make_subspaces(plan.normalization, plan.section.principal_subspaces)
     sums = [CellSums(item, len(plan.normalization.mean)) for item in labelings]
     for z, span in _chunks(plan):
+        cell_chunk = make_cell_chunk(z, plan.targets.part[span])
         for item in sums:
-            item.add(z, plan.targets.part[span], span)
+            item.add(cell_chunk, span)
     tables = [
         cell_tables(
             item, plan.normalization, plan.section.variance_shrinkage_frames,

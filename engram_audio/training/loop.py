@@ -222,7 +222,7 @@ def _train_step(
     step: int,
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    torch.manual_seed(step_seed(seed, step))
+    _seed(step_seed(seed, step), device)
     task.model.train()
     optimizers.zero_grad()
     with autocast(recipe, device):
@@ -231,6 +231,18 @@ def _train_step(
     norm = _clip(list(task.model.parameters()), recipe.gradient_clip)
     optimizers.step(learning_rate(recipe, step))
     return loss.detach(), norm
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what a step on the device draws from.
+
+    `torch.manual_seed` seeds every kind of device. For one that is not in use it keeps the call and
+    a formatted stack for later, at every step.
+    """
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 def _clip(parameters: list[nn.Parameter], largest: float) -> Tensor:

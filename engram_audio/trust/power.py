@@ -171,7 +171,7 @@ def _records(cubes: dict[str, ScoreCube]) -> list[dict[str, Any]]:
 
 
 def _first(estimate: Estimate, count: int) -> Estimate:
-    return Estimate(estimate.value[:count], estimate.influence[:count], estimate.num_units[:count])
+    return Estimate(estimate.value[:count], estimate.influence[:count], estimate.share[:count])
 
 
 def coverage_rows(section: PowerSection, statistics: StatisticsSection) -> list[CoverageRow]:

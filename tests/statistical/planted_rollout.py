@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import scipy.spatial
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engram_audio.calibration.world import World
 from engram_audio.calibration.worlds_chaos import LogisticMaps
 from engram_audio.calibration.worlds_linear import DampedRotations
 from engram_audio.calibration.worlds_ring import LimitCycle
 from engram_audio.calibration.worlds_table import SymbolTable
+from engram_audio.densities.density import Density
 from engram_audio.latents.block import LatentBlock
 from engram_audio.rollout.forecasts import Forecast, Gaussians, Marginals, marginals_of
 from engram_audio.rollout.paths import Starts, collect_starts
@@ -168,7 +169,7 @@ def _advanced(world: World, state: np.ndarray, generator: np.random.Generator) -
     return np.concatenate([world.gain * plane, noise], -1) @ world.basis
 
 
-class ExactLinear(nn.Module):
+class ExactLinear(Density):
     """The exact law of a VAR(1) step as a density of delta."""
 
     target = "delta"

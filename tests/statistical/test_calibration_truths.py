@@ -9,10 +9,13 @@ The reference was worked out by others from the same verbal equations. Three kin
 - closed forms: equal to the printed digits.
 """
 
+import functools
+
 import numpy as np
 import pytest
 
 from engram_audio.calibration.registry import make_world, world_truths
+from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.truths import oracle_truths
 from engram_audio.calibration.worlds_linear import HiddenRotations
 from tests.gaussian_rate import gaussian_rate_nats
@@ -81,10 +84,15 @@ FIXED = [
 ]
 
 
+@functools.cache  # one row for each quantity
+def fixed_truths(name: str, lags: tuple[int, ...]) -> list[Truth]:
+    return oracle_truths(make_world(name, 0), lags, WINDOW, 30, 10)
+
+
 @pytest.mark.parametrize(("name", "quantity", "expected"), FIXED)
 def test_monte_carlo_truths_of_fixed_worlds(name, quantity, expected):
     """Oracle scores on fresh data agree with the reference within 3 combined standard errors."""
-    rows = oracle_truths(make_world(name, 0), tuple(expected), WINDOW, 30, 10)
+    rows = fixed_truths(name, tuple(expected))
     found = {row.lag_frames: row for row in rows if row.quantity == quantity}
     for lag, value in expected.items():
         error = np.hypot(found[lag].standard_error, REFERENCE_ERROR)

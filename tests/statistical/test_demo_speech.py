@@ -5,6 +5,7 @@ from pathlib import Path
 
 import espeakng_loader
 import numpy as np
+import pytest
 from scipy.fft import dct
 
 import engram_audio.corpus
@@ -27,6 +28,7 @@ def listen(samples: np.ndarray) -> np.ndarray:
     return cepstra[:, 1:20].mean(0)
 
 
+@pytest.mark.slow
 def test_a_voice_is_recognised_from_other_sentences():
     """Leave one utterance out, nearest speaker mean in whitened space: at least 95 % of 128 right.
 

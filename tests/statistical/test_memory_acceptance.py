@@ -17,7 +17,7 @@ from engram_audio.densities.fit import head_task, train_head
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import FittedMemory, fit_lookup
 from engram_audio.memory.folds import linear_candidates
-from engram_audio.memory.matching import match_width, memory_budget
+from engram_audio.memory.matching import match_width
 from engram_audio.training.loop import Callbacks
 from tests.statistical.planted_prediction import (
     CPU,
@@ -115,7 +115,7 @@ def matched_gain(found: Scored) -> Mean:
     def build(own):
         return head_task(own, material, LAG, EVENT, 0, 256, CPU)[0].model
 
-    budget = memory_budget(found.fitted.model).parameters
+    budget = found.fitted.model.budget().parameters
     matched = match_width(head, build, budget, lambda own: own.parameters, 4096)
     assert not matched.is_capped
     model, _, _ = train_head(matched.head, recipe, material, LAG, EVENT, 0, CPU, None, Callbacks())

@@ -22,11 +22,12 @@ from engram_audio.memory.fit import fit_lookup
 from engram_audio.memory.folds import linear_candidates
 from engram_audio.rollout.config import AnyMethod, OneStepMethod, RefitMethod, RolloutSection
 from engram_audio.rollout.evaluation import Bench, evaluate_method, forecast_of, make_bench
-from engram_audio.rollout.fit import build_model, fit_guard, frame_of, train_method
-from engram_audio.rollout.forecasters import Belief, Direct
+from engram_audio.rollout.fit import build_model, fit_guard, train_method
+from engram_audio.rollout.forecasters import Forecaster
 from engram_audio.rollout.forecasts import Forecast, moment_matched
+from engram_audio.rollout.frame import frame_of
 from engram_audio.rollout.health import measure_health
-from engram_audio.rollout.laws import has_laws, step_law
+from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.measures import Health
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.scores import climatology_score, energy_score
@@ -148,7 +149,7 @@ def guard_of(name: str, method: str, model: Any) -> Guard | None:
 def run_free(name: str, model: Any, guard: Guard | None, horizon: int, count: int) -> Run:
     found = scene(name)
     generator = torch.Generator().manual_seed(0)
-    law = functools.partial(step_law, model) if has_laws(model) else None
+    law = functools.partial(step_law, model) if model.has_moments else None
     how = Settings(horizon, True, None, 16384, law)
     return free_run(model, found.starts, how, found.bench.limits, count, generator, guard)
 
@@ -175,7 +176,7 @@ def test_a_belief_keeps_what_is_attainable(name: str, bar: float):
     """Belief rollout, K = 16: .95 on VAR(1), .90 on the ring and on both logistic worlds."""
     found = scene(name)
     _, model = trained(name, "belief")
-    assert isinstance(model, Belief)
+    assert isinstance(model, Forecaster)
     kept = found.kept(forecast_of(model, found.starts, K, 4096))
     print(f"{name} belief: kept {kept}, ceiling {found.ceiling['delta'].mean():.3f}", flush=True)
     assert kept["delta"] >= bar
@@ -187,7 +188,7 @@ def test_direct_heads_keep_it_where_maps_are_nearly_linear(name: str, bar: float
     """One head per horizon with a linear skip reaches the same bars on VAR(1) and the ring."""
     found = scene(name)
     _, model = trained(name, "direct")
-    assert isinstance(model, Direct)
+    assert isinstance(model, Forecaster)
     kept = found.kept(forecast_of(model, found.starts, K, 4096))
     print(f"{name} direct: kept {kept}", flush=True)
     assert kept["delta"] >= bar

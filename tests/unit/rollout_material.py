@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch
+from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material, train_head
 from engram_audio.rollout.config import AnyMethod, MethodSection, RolloutSection
 from engram_audio.rollout.forecasts import Gaussians
@@ -99,7 +100,7 @@ def limits_of(material: Material, factor: float = 10.0) -> Limits:
     )
 
 
-class LinearStep(nn.Module):
+class LinearStep(Density):
     """x_t = a x_{t-1} + b x_{t-2} + sd n, as a density of position."""
 
     target = "position"

@@ -78,7 +78,7 @@ def test_what_no_study_could_use_is_listed_too(tmp_path: Path):
         "fast": "wrong_rate", "odd": "wrong_rate",
     }  # fmt: skip
     details = index.exclusions.set_index("utterance_id")["detail"].to_dict()
-    assert details["again"] == "the values of good"
+    assert details["again"] == "the values of good; keep one of them"
 
 
 def test_values_sexes_and_durations_come_through(tmp_path: Path):

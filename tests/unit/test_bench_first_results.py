@@ -157,7 +157,7 @@ def test_parametric_memory_is_white_noise(published):
 
 
 def test_document_is_what_the_code_writes(published):
-    """docs/first-results.md is never edited by hand; run `python -m bench.first_results`."""
+    """The page is never edited by hand; run `python -m bench.first_results`."""
     assert DOCUMENT.read_text(encoding="utf-8") == page(published)
 
 

@@ -97,7 +97,7 @@ def test_what_was_trained_on_a_split_is_analysed_on_that_split_only():
         assert plan.latents.split_seeds(f"of_{name}--shuffled") == [17]
         assert plan.codecs.files(name) == [f"<results>/codecs/{name}/weights.safetensors"]
         assert plan.latents.linear_codec(f"of_{name}") is None
-        assert plan.codecs.fitted_codec(name).corpus == "demo_speech"
+        assert plan.codecs.fitted_on(name)[0] == "demo_speech"
     assert plan.latents.split_seeds("mel_pca") == [
         raw["codecs"]["library"]["mel_pca"]["split_seed"]
     ]

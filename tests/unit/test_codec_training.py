@@ -37,7 +37,7 @@ KINDS = {"mel_vae": mel_vae_settings, "vae": vae_settings}
 
 
 def task_of(settings) -> CodecTask:
-    return build_task(settings, settings.kind, voices(0, 6), voices(6, 2), CPU)
+    return build_task(settings, voices(0, 6), voices(6, 2), CPU)
 
 
 def vae_task(**changes) -> VaeTask:
@@ -282,6 +282,7 @@ def bursts(seed: int) -> np.ndarray:
     return (level * wave).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_the_waveform_vae_learns_a_few_seconds_of_audio():
     """A short run on the audio it is scored on beats the mean spectrum, silence, and its start.
 
@@ -355,4 +356,4 @@ def test_silence_is_refused():
     settings = mel_vae_settings()
     silence = [np.zeros(16000, np.float32)] * 2
     with pytest.raises(InputError, match="no variance"):
-        build_task(settings, "mel_vae", silence, silence, CPU)
+        build_task(settings, silence, silence, CPU)

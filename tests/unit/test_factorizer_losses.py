@@ -41,6 +41,7 @@ def test_reconstruction_and_rate_fall_short_of_an_untrained_model():
     assert task.details["error_posterior"] < 0.5
 
 
+@pytest.mark.slow
 def test_a_target_rate_is_reached_and_without_it_is_not():
     """Price follows to 3 nats within 20 %; at a fixed price the rate is elsewhere."""
 
@@ -146,6 +147,7 @@ def rollout_error(task: FactorizerTask, feature_map: torch.Tensor | None = None)
     return np.mean(found, axis=0).tolist()
 
 
+@pytest.mark.slow
 def test_rollout_training_lowers_the_error_of_free_running():
     changes = {"loss__rollout_horizon_frames": 8, "state__rate": "free"}
     on = trained(settings(loss__rollout_weight=1.0, **changes))
@@ -153,6 +155,7 @@ def test_rollout_training_lowers_the_error_of_free_running():
     assert rollout_error(on)[0] < rollout_error(off)[0] - 0.1
 
 
+@pytest.mark.slow
 def test_feature_loss_lowers_the_log_mel_error_of_free_running():
     """A feature that is one dimension of x, far stronger than the others."""
     feature_map = torch.tensor([[3.0], [0.0], [0.0], [0.0]])
@@ -184,6 +187,7 @@ def test_teacher_forcing_takes_the_encoders_steps():
     assert score() != pytest.approx(first)
 
 
+@pytest.mark.slow
 def test_prior_sampled_frames_teach_the_decoder_to_live_with_the_prior():
     def gap(fraction: float) -> float:
         details = trained(settings(loss__prior_sampled_fraction=fraction)).details
@@ -240,7 +244,10 @@ def test_transformers_train():
     assert train(task, recipe(num_steps=30), 0, CPU).best_score < start
 
 
-@pytest.mark.parametrize("stop_at", [1, 30, 51])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("stop_at", [pytest.param(1, marks=SLOW), 30, pytest.param(51, marks=SLOW)])
 def test_a_resumed_run_ends_with_the_same_bits(stop_at: int):
     """Target rate, warm-up, curriculum and prior samples: all that carries lies in the state."""
     section = settings(

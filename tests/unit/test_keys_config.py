@@ -6,7 +6,7 @@ import pytest
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
-from engram_audio.keys.config import codebook_sizes
+from engram_audio.keys.config import key_sizes
 from engram_audio.plan import Plan
 from tests import studies
 
@@ -51,9 +51,8 @@ def test_structure_memory_and_guards_name_one_file():
     Job.family, Job.method = "target_oracle", "energy_refit"
     assert plan.keys.of_family("keys")(Job) == []
     assert plan.rollout.guard_keys(Job) == [] and plan.rollout.refit_keys(Job) == [file]
-    scored = {n for f in config.structure.families if f in config.keys.library
-              for n in codebook_sizes(f, config.keys.library[f])}  # fmt: skip
-    assert {row.key for row in config.memory.library.values()} <= scored
+    scored = {n: f for n, f in config.keys.library.items() if n in config.structure.families}
+    assert {row.key for row in config.memory.library.values()} <= set(key_sizes(scored))
 
 
 def test_a_family_that_only_a_memory_names_is_fitted_and_others_are_dropped():

@@ -24,6 +24,7 @@ GROUND_FLOOR = (
     "choices",
     "views",
     "quantities",
+    "kinds",
 )
 BELOW_ALL = {*GROUND_FLOOR, "verdicts"}
 MATHEMATICS = {*STAGES, "numerics", "stats", "training", "verdicts", "windows"} - {"codecs"}
@@ -73,7 +74,7 @@ def test_imports_go_one_way(path: Path):
     elif own == "numerics":
         assert imports <= {"numerics", "windows", "errors"}
     elif own in GROUND_FLOOR:
-        assert imports <= {own, "errors", "quantities", "section"}
+        assert imports <= {own, "choices", "errors", "quantities", "section"}
     elif own == "verdicts":
         assert imports <= {"verdicts", "artifacts"}
         assert {m for m in modules_of(path) if ".artifacts." in m} <= {DECLARATIONS}
@@ -103,7 +104,7 @@ def test_plans_are_asked_by_rules_and_by_later_plans_only():
         asks = path.name == "plan.py" or path.name == "questions.py"
         assert asks or not plans, f"{path} imports {plans}"
         if path.name == "plan.py":
-            settings = ("config", "plan", "sweep", "ladder", "adapters", "fitted_config")
+            settings = ("config", "plan", "sweep", "ladder", "fitted_config", "demands")
             stages = {name for name in modules_of(path) if name.split(".")[1] in STAGES}
             assert all(name.split(".")[-1] in settings for name in stages), path
 

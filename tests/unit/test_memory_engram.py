@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.fit import head_task
-from engram_audio.memory.controls import engram_controls
 from engram_audio.memory.datastore import KernelChoice, Neighbours, choose_kernel, kernel_log
 from engram_audio.memory.engram import EngramModule
-from engram_audio.memory.fit import mean_gate, mean_nll
+from engram_audio.memory.evaluation import mean_gate
+from engram_audio.memory.fit import mean_nll
 from engram_audio.memory.hashing import NgramHash, next_primes
-from engram_audio.memory.joint import Trained, train_engram
-from engram_audio.memory.matching import head_budget, match_width, memory_budget, widened
-from engram_audio.memory.storage import pack_engram, unpack_engram
+from engram_audio.memory.joint import Trained, controls, pack, train_memory, unpack
+from engram_audio.memory.matching import match_width, widened
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
 from engram_audio.training.packing import pack_state, unpack_state
 from tests.unit.memory_material import engram, key_of, table_of
@@ -35,7 +35,7 @@ def trained(world: World, state: TrainingState | None = None, stop: int | None =
     settings = head_settings("gaussian_mixture", num_components=1)
     changes = {"num_steps": 150, "learning_rate": 5e-3, **changes}
     try:
-        return train_engram(
+        return train_memory(
             engram(), key_of(world.material), settings, recipe(**changes), world.material, 1,
             "position", 0, CPU, state, wired,
         )  # fmt: skip
@@ -101,23 +101,26 @@ def test_the_two_published_gates_differ_by_a_signed_root():
     assert rooted.detach().numpy() == pytest.approx(expected.detach().numpy(), abs=1e-3)
 
 
+def no_base(name: str) -> ConditionalDensity:
+    raise AssertionError(f"an Engram memory has its base with it, not {name}")
+
+
 def test_the_table_is_learned_and_used(world: World, memory: Trained):
     """Knocking the table out of the trained model costs; swapping its rows costs."""
     data = world.eval_data(1)
     own = mean_nll(memory.model, data, CPU)
-    settings = head_settings("gaussian_mixture", num_components=1)
-    arrays, header = pack_engram("memory", memory, engram(), settings, 4)
+    arrays, header = pack("memory", memory)
     scales = world.material.reference.input_scales
-    names = ("knock_out", "constant_gate", "random_values")
-    copies = {name: unpack_engram("memory", arrays, header, scales) for name in names}
-    assert mean_nll(copies["knock_out"], data, CPU) == pytest.approx(own, abs=1e-5)
+    again, _ = unpack(engram(), "memory", arrays, header, no_base, scales)
+    assert mean_nll(again, data, CPU) == pytest.approx(own, abs=1e-5)
     gate = mean_gate(memory.model, data, CPU)
     assert 0 < gate < 1
-    controls = engram_controls(copies, gate, 0)
-    assert mean_nll(controls["knock_out"], data, CPU) > own + 0.1
-    assert mean_nll(controls["random_values"], data, CPU) > own + 0.1
+    held = controls(again, np.zeros(0), lambda: gate, 0)
+    assert mean_nll(again, data, CPU) == pytest.approx(own, abs=1e-5)  # copies are changed
+    assert mean_nll(held["knock_out"], data, CPU) > own + 0.1
+    assert mean_nll(held["random_values"], data, CPU) > own + 0.1
     batch = data.batch(torch.arange(30), CPU)
-    assert torch.allclose(controls["constant_gate"].gate(batch), torch.tensor(gate))
+    assert torch.allclose(held["constant_gate"].gate(batch), torch.tensor(gate))
     # 8 symbols in 16 codes: train has shown all single codes and nearly all pairs that occur
     assert bool(memory.model.is_hit(batch).all())
     assert float(memory.model.is_first_hit(batch).float().mean()) > 0.8
@@ -144,10 +147,10 @@ def test_only_touched_rows_move(world: World):
         engram(table_rows=5003), key_of(world.material), settings, changes, world.material, 1,
         "position", 0, CPU, None,
     )  # fmt: skip
-    start = train_engram(
+    start = train_memory(
         *args[:3], recipe(num_steps=1, learning_rate=1e-12), *args[4:], Callbacks()
     )
-    after = train_engram(*args, Callbacks())
+    after = train_memory(*args, Callbacks())
     moved = (start.model.engram_trunk.engram.table.weight
              - after.model.engram_trunk.engram.table.weight).abs().sum(1) > 1e-6  # fmt: skip
     # one batch of 64 targets of 4 positions reads at most 1,024 of some 20,000 rows
@@ -160,10 +163,10 @@ def test_matched_models_come_closest_from_below(world: World, memory: Trained):
     def build(head):
         return head_task(head, world.material, 1, "position", 0, 256, CPU)[0].model
 
-    budget = memory_budget(memory.model)
+    budget = memory.model.budget()
     found = match_width(settings, build, budget.parameters, lambda b: b.parameters, 256)
     assert found.budget.parameters <= budget.parameters
-    beyond = head_budget(build(widened(settings, found.head.trunk.width + 1)))
+    beyond = build(widened(settings, found.head.trunk.width + 1)).budget()
     assert beyond.parameters > budget.parameters
     assert match_width(settings, build, 10**9, lambda b: b.parameters, 16).is_capped
 
@@ -175,8 +178,8 @@ def test_budgets_count_what_is_there(world: World):
     assert model.trunk is not None
     linear = [m for m in model.trunk.modules() if isinstance(m, torch.nn.Linear)]
     base = model.base.weight.numel()
-    assert head_budget(model).flops == 2 * (sum(m.weight.numel() for m in linear) + base)
-    assert head_budget(model).parameters == base + sum(p.numel() for p in model.parameters())
+    assert model.budget().flops == 2 * (sum(m.weight.numel() for m in linear) + base)
+    assert model.budget().parameters == base + sum(p.numel() for p in model.parameters())
 
 
 def test_the_kernel_choice_keeps_the_base_where_neighbours_know_nothing():

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.memory import fit
-from engram_audio.memory.controls import lookup_controls
+from engram_audio.memory import lookup as lookup_kind
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.entries import (
     Segments,
@@ -23,7 +23,6 @@ from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import fold_of_speakers, linear_candidates, without_fold
 from engram_audio.memory.ngrams import ngram_ids, of_others
 from engram_audio.memory.slots import build_slots
-from engram_audio.memory.storage import pack_lookup, unpack_lookup
 from tests.unit.memory_material import PRESETS, key_of, lookup, table_of
 from tests.unit.prediction_material import World, first_order, make_world, white_noise
 
@@ -221,7 +220,7 @@ def test_controls_take_one_part_away(table: World, fitted):
     Shuffled keys choose a base of their own, so they keep what needs no key.
     """
     data = table.eval_data(1)
-    controls = lookup_controls(fitted.model, fitted.counts, 0)
+    controls = lookup_kind.controls(fitted.model, fitted.counts, lambda: 0.0, 0)
     candidates = linear_candidates(table.material, 1, "position", 2)
     shuffled = fit_lookup(
         lookup(), key_of(table.material), table.material, 1, candidates, 0, CPU, is_shuffled=True
@@ -238,11 +237,14 @@ def test_controls_take_one_part_away(table: World, fitted):
 
 
 def test_a_stored_memory_is_the_memory(table: World, fitted):
-    arrays, header = pack_lookup("memory", fitted)
-    again = unpack_lookup("memory", arrays, header, fitted.model.base)
+    arrays, header = lookup_kind.pack("memory", fitted)
+    scales = table.material.reference.input_scales
+    again, counts = lookup_kind.unpack(
+        lookup(), "memory", arrays, header, {fitted.base: fitted.model.base}.__getitem__, scales
+    )
     data = table.eval_data(1)
-    assert mean_nll(again.model, data, CPU) == mean_nll(fitted.model, data, CPU)
-    assert np.array_equal(again.counts, fitted.counts)
+    assert mean_nll(again, data, CPU) == mean_nll(fitted.model, data, CPU)
+    assert np.array_equal(counts, fitted.counts)
 
 
 def test_soft_retrieval_needs_distances():

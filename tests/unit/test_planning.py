@@ -44,7 +44,7 @@ def frozen(
 ) -> str:
     """Plan a job of a rule; return its frozen file."""
     found = SimpleNamespace(**{**RULE, **rule})
-    planner = Planner(document, lambda name: found, folder, "home")
+    planner = Planner(document, lambda name: found, folder, "home", lambda name: ((), ""))
     needs = Needs("make_splits", "make_splits", {"section": "splits"}, facts=facts or {"of": "a"})
     return planner.frozen_path(needs, {"name": "mel"})
 

@@ -12,13 +12,10 @@ from torch import distributions
 
 from engram_audio.densities.direction import DirectionMagnitude
 from engram_audio.densities.flow import ConditionalFlow
-from engram_audio.densities.heads import (
-    DensityHead,
-    GaussianMixture,
-    LowRankMixture,
-    StandardNormal,
-    StudentTMixture,
-)
+from engram_audio.densities.gaussian_mixture import GaussianMixture
+from engram_audio.densities.heads import DensityHead, StandardNormal
+from engram_audio.densities.low_rank_mixture import LowRankMixture
+from engram_audio.densities.student_t_mixture import StudentTMixture
 from engram_audio.numerics.bessel import log_bessel_i, log_vmf_normalizer, mean_resultant_length
 
 RANGE = (-7.0, 7.0)
@@ -137,6 +134,20 @@ def test_direction_density_is_vmf_times_lognormal():
     )
     expected = float(direction) + length - 4 * math.log(radius)
     assert float(head.log_prob(parameters, z)) == pytest.approx(expected, abs=TOLERANCE)
+
+
+def test_a_flow_without_context_is_one_law_for_all_targets():
+    """The marginal of a flow has no parameters: [B, 0] still says how many targets there are."""
+    torch.manual_seed(0)
+    head, z = ConditionalFlow(3, 1, 8, 0), torch.randn(5, 3)
+    parameters = torch.zeros(5, 0)
+    with torch.no_grad():
+        together = head.log_prob(parameters, z)
+        alone = torch.cat([head.log_prob(parameters[:1], row[None]) for row in z])
+        candidates = head.log_prob(parameters.unsqueeze(1), z.expand(5, 5, 3))
+    assert together.shape == (5,) and torch.allclose(together, alone, atol=1e-6)
+    assert torch.allclose(candidates, together.expand(5, 5), atol=1e-6)
+    assert head.mean(parameters).shape == (5, 3)
 
 
 @pytest.mark.parametrize("name", sorted(heads(2)))

@@ -134,7 +134,14 @@ def test_every_published_table_is_tried():
     assert set(SHOWN_IN) == set(TABLES)
 
 
-@pytest.mark.parametrize("table", SHOWN_IN)
+# whose pages take longest; the structure table, which is larger, stays
+COSTLY = {"prediction", "worst_frames"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in SHOWN_IN],
+)
 def test_a_renamed_column_is_an_error_or_was_not_on_the_page(data: ReportData, table: str):
     """Columns are given back one by one, each named by the error that its absence raises.
 

@@ -13,9 +13,10 @@ from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.fit import train_head
 from engram_audio.memory.fit import fit_lookup
 from engram_audio.memory.folds import Candidate
-from engram_audio.rollout.fit import build_model, frame_of, linear_density
+from engram_audio.rollout.fit import build_model
 from engram_audio.rollout.forecasts import marginals_of, moment_matched
-from engram_audio.rollout.laws import has_laws, step_law
+from engram_audio.rollout.frame import frame_of, linear_density
+from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.simulate import Settings, free_run
 from engram_audio.training.loop import Callbacks
 from tests.unit.memory_material import key_of, lookup
@@ -75,7 +76,7 @@ def test_closed_laws_are_those_of_the_draws(name, world, head):
         "linear": lambda: linear_density(world.material.rungs),
         "noise": lambda: build_model(settings, frame_of(world.material), copy.deepcopy(head), 0),
     }[name]().eval()
-    assert has_laws(model)
+    assert model.has_moments
     starts = eval_starts(world, count=5)
     newest = starts.history[:, -1]
     batch = Batch(starts.history, newest, newest, starts.speaker_mean)

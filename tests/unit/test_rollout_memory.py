@@ -8,10 +8,11 @@ from engram_audio.densities.fit import train_head
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import linear_candidates
+from engram_audio.memory.reading import memory_of
 from engram_audio.rollout.config import KStepMethod, memory_base
 from engram_audio.rollout.measures import READS
 from engram_audio.rollout.paths import collect_starts
-from engram_audio.rollout.reads import read_dynamics, reader_of
+from engram_audio.rollout.reads import read_dynamics
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold
 from engram_audio.rollout.simulate import Limits, Settings, as_steps, free_run
 from engram_audio.training.loop import Callbacks
@@ -80,8 +81,8 @@ def test_a_memory_can_run_and_is_read_where_the_data_are(world: World):
     assert bool(run.is_alive.all())
     ratio = run.states[:, :, -5:].std((0, 1, 2)) / limits.sd
     assert ratio.numpy() == pytest.approx(np.ones(3), abs=0.3)
-    reader = reader_of(as_steps(model))
-    assert reader is not None and reader_of(as_steps(candidates[-1].model)) is None
+    reader = memory_of(model)
+    assert reader is not None and memory_of(candidates[-1].model) is None
     found = read_dynamics(reader, starts, run, 4096)
     assert found["hit_rate"].min() > 0.9
     assert np.isfinite(np.stack(list(found.values()))).all()

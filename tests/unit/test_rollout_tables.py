@@ -22,7 +22,8 @@ from engram_audio.rollout.evaluation import (
     extremes,
     make_bench,
 )
-from engram_audio.rollout.fit import build_model, frame_of
+from engram_audio.rollout.fit import build_model
+from engram_audio.rollout.frame import frame_of
 from engram_audio.rollout.sweep import expand_sweep, sweep_of
 from engram_audio.rollout.tables import beside, frozen_excess, rollout_table, sweep_table
 from engram_audio.section import validated

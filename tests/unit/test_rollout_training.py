@@ -9,21 +9,16 @@ from torch import nn
 
 from engram_audio.densities.base import Batch
 from engram_audio.rollout.config import EnergyMethod, OneStepMethod
-from engram_audio.rollout.fit import (
-    build_model,
-    fit_guard,
-    frame_of,
-    linear_density,
-    method_task,
-    train_method,
-)
-from engram_audio.rollout.forecasters import Belief, Direct, HorizonMoments
+from engram_audio.rollout.direct import HorizonMoments
+from engram_audio.rollout.energy import EnergyTask
+from engram_audio.rollout.fit import build_model, fit_guard, method_task, train_method
+from engram_audio.rollout.forecasters import Forecaster
 from engram_audio.rollout.forecasts import marginals_of
+from engram_audio.rollout.frame import frame_of, linear_density
 from engram_audio.rollout.guard import Nearest
 from engram_audio.rollout.leveled import LeveledDensity
 from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import load_weights, pack_method, unpack_guard
-from engram_audio.rollout.tasks import EnergyTask, score_and_mean
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
 from engram_audio.training.packing import pack_state, unpack_state
 from tests.unit.memory_material import key_of
@@ -104,8 +99,8 @@ def test_a_stored_method_says_the_same(name, world, head):
     read = load_weights(fresh, arrays)
     starts = eval_starts(world)
     with torch.no_grad():
-        if isinstance(model, Belief | Direct):
-            assert isinstance(read, Belief | Direct)
+        if isinstance(model, Forecaster):
+            assert isinstance(read, Forecaster)
             one = model.forecast(starts.history, starts.speaker_mean, 8)
             other = read.forecast(starts.history, starts.speaker_mean, 8)
             assert torch.equal(one.position.mean, other.position.mean)
@@ -162,7 +157,7 @@ def test_one_call_scores_and_predicts(world, head):
     newest = starts.history[:, -1]
     batch = Batch(starts.history, newest, starts.future[:, 0], starts.speaker_mean)
     with torch.no_grad():
-        score, mean = score_and_mean(head, batch)
+        score, mean = head.log_prob_and_mean(batch)
         assert torch.allclose(score, head.log_prob(batch), atol=1e-5)
         assert torch.allclose(mean, head.mean(batch), atol=1e-5)
 
@@ -258,7 +253,7 @@ def test_forecasters_find_a_first_order_process(name, world):
     model, _ = train_method(
         method(name), small_recipe(num_steps=200), world.material, None, 0, CPU, None, Callbacks()
     )
-    assert isinstance(model, Belief | Direct)
+    assert isinstance(model, Forecaster)
     starts = eval_starts(world, count=1500)
     with torch.no_grad():
         forecast = model.eval().forecast(starts.history, starts.speaker_mean, 4)
@@ -278,7 +273,7 @@ def test_forecasters_see_the_history_only_and_beliefs_run_on(world):
     for name, horizons in (("belief", tuple(range(1, 9))), ("direct", (1, 2, 3, 4, 8))):
         task = method_task(method(name), small_recipe(), world.material, None, 0, CPU)
         model = task.model.eval()
-        assert isinstance(model, Belief | Direct)
+        assert isinstance(model, Forecaster)
         with torch.no_grad():
             long = model.forecast(starts.history, starts.speaker_mean, 8)
             short = model.forecast(starts.history, starts.speaker_mean, 4)

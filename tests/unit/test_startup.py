@@ -22,8 +22,8 @@ NETWORKS = {
 }  # fmt: skip
 FIGURES = {"render_report"}
 TABLES = {
-    "assign_shards", "decide", "download_librispeech", "index_corpus", "locate_corpus",
-    "make_splits", "simulate_power",
+    "assign_shards", "check_splits", "decide", "download_librispeech", "index_corpus",
+    "locate_corpus", "make_splits", "simulate_power",
     *(step for step in STEPS if step.startswith("tabulate_")),
 }  # fmt: skip
 LATENTS = STEPS - NETWORKS - FIGURES - TABLES

@@ -1,4 +1,4 @@
-"""Estimates and intervals agree with textbook tests where those apply."""
+"""Estimates and intervals follow their laws: jackknife, Fieller, Satterthwaite, two-way."""
 
 import numpy as np
 import pytest
@@ -6,40 +6,131 @@ from scipy import stats
 
 from engram_audio.stats.estimate import (
     Uncertain,
+    deleted,
+    effective_number,
     fieller_quotient,
     function_of,
     linear_combination,
     paired_difference,
-    t_interval,
+    paired_quotient,
+    satterthwaite_df,
+    smallest_shown,
     uncertain,
 )
 from engram_audio.stats.ratio import complement, quotient, ratio_of_sums, scaled
+from engram_audio.stats.two_way import two_way
 
 RNG = np.random.default_rng(0)
 
 
-def test_mean_of_equal_speakers_has_the_t_interval_of_scipy():
+def test_equal_speakers_have_the_jackknife_error_of_a_mean():
+    """Leaving one out moves the mean by (x - mean) / (S - 1), and these are squared and summed."""
     sample = RNG.normal(1.0, 2.0, size=23)
-    interval = t_interval(uncertain(ratio_of_sums(sample, np.ones(23))), 0.95)
-    expected = stats.ttest_1samp(sample, 0.0).confidence_interval(0.95)
-    assert interval.low == pytest.approx(expected.low)
-    assert interval.high == pytest.approx(expected.high)
+    quantity = uncertain(ratio_of_sums(sample, np.ones(23)))
+    without = np.array([np.delete(sample, place).mean() for place in range(23)])
+    assert quantity.se == pytest.approx(np.sqrt(((without - sample.mean()) ** 2).sum()))
+    assert quantity.se == pytest.approx(sample.std(ddof=1) / np.sqrt(22))
 
 
-def test_paired_difference_has_the_interval_of_the_paired_t_test():
+def test_unequal_speakers_have_the_jackknife_error_of_a_ratio():
+    """What leaving a speaker out takes from the ratio is influence / (1 - h)."""
+    top, bottom = RNG.uniform(1, 2, size=(2, 9)) * np.arange(1, 10)
+    estimate = ratio_of_sums(top, bottom)
+    without = [np.delete(top, place).sum() / np.delete(bottom, place).sum() for place in range(9)]
+    np.testing.assert_allclose(deleted(estimate), estimate.value - np.array(without), rtol=1e-9)
+
+
+def test_degrees_of_freedom_follow_the_contributions():
+    """S equal squares: S - 1 at most. One square far above the others: 1."""
+    assert satterthwaite_df(np.ones(23), np.array(23)) == 22
+    assert satterthwaite_df(np.array([1e6, 1.0, 1.0, 1.0]), np.array(4)) == pytest.approx(
+        1, abs=0.01
+    )
+    contributions = np.random.default_rng(3).normal(size=(20_000, 12)) ** 2
+    # sum of 12 squared standard normals: chi^2 with 12 df; the estimate from one sample scatters.
+    assert np.median(satterthwaite_df(contributions, np.full(20_000, 99))) == pytest.approx(
+        12, abs=3
+    )
+
+
+def test_tiny_contributions_have_the_degrees_of_freedom_of_large_ones():
+    squares = RNG.uniform(size=8)
+    small = satterthwaite_df(squares * 1e-200, np.array(8))
+    assert small == pytest.approx(float(satterthwaite_df(squares, np.array(8))))
+
+
+def test_a_paired_difference_is_the_estimate_of_the_differences():
     first, second = RNG.normal(size=(2, 17))
     ones = np.ones(17)
     difference = paired_difference(ratio_of_sums(first, ones), ratio_of_sums(second, ones))
-    expected = stats.ttest_rel(first, second).confidence_interval(0.9)
-    assert t_interval(uncertain(difference), 0.9) == pytest.approx((expected.low, expected.high))
+    direct = ratio_of_sums(first - second, ones)
+    np.testing.assert_allclose(uncertain(difference), uncertain(direct))
 
 
-def test_independent_difference_has_the_interval_of_welch():
+def test_effective_number_of_speakers():
+    assert effective_number(np.ones(12)) == 12
+    assert effective_number(np.array([0.5, 0.25, 0.25])) == pytest.approx(1 / 0.375)
+    assert effective_number(np.zeros(3)) == 0
+
+
+def test_smallest_shown_is_passed_with_its_power():
+    """A normal estimate about it has its lower bound above the threshold in 80 %."""
+    quantity = Uncertain(*map(np.asarray, (0.0, 0.02, 1e6)))
+    truth = float(smallest_shown(0.05, quantity, 0.95, 0.8))
+    assert truth == pytest.approx(0.05 + (1.959964 + 0.841621) * 0.02, abs=1e-5)
+    values = truth + 0.02 * np.random.default_rng(0).normal(size=100_000)
+    shown = (values - 1.959964 * 0.02 > 0.05).mean()
+    assert shown == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_paired_quotient_holds_exactly_what_the_paired_test_does_not_refute():
+    top, bottom = RNG.normal(1.0, 0.3, size=15), RNG.normal(2.0, 0.3, size=15)
+    numerator, denominator = (ratio_of_sums(values, np.ones(15)) for values in (top, bottom))
+    low, high = paired_quotient(numerator, denominator, 0.95)
+    own = numerator.value / denominator.value
+    df = float(uncertain(ratio_of_sums(top - own * bottom, np.ones(15))).df)
+    for bound in (low, high):
+        gap = uncertain(ratio_of_sums(top - bound * bottom, np.ones(15)))
+        assert abs(gap.value) / gap.se == pytest.approx(stats.t.ppf(0.975, df))
+
+
+def test_two_way_of_equal_speakers_is_the_textbook_table():
+    gains = RNG.normal(size=(4, 9)) + RNG.normal(size=(4, 1)) + RNG.normal(size=(1, 9))
+    quantity = two_way(ratio_of_sums(gains, np.ones((4, 9))))
+    mean, rows, columns = gains.mean(), gains.mean(1), gains.mean(0)
+    seed = 9 * ((rows - mean) ** 2).sum() / 3
+    speaker = 4 * ((columns - mean) ** 2).sum() / 8
+    rest = ((gains - rows[:, None] - columns + mean) ** 2).sum() / 24
+    total = seed + speaker - rest
+    df = total**2 / (seed**2 / 3 + speaker**2 / 8 + rest**2 / 24)
+    assert quantity.value == pytest.approx(mean)
+    assert quantity.se == pytest.approx(np.sqrt(total / 36))
+    assert quantity.df == pytest.approx(max(df, 1))
+
+
+def test_two_way_falls_back_on_seeds_where_the_rest_is_largest():
+    """Speakers and seeds that cancel: MS_seed + MS_speaker - MS_rest is below 0."""
+    gains = np.array([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [0.1, 0.0, 0.0]])
+    quantity = two_way(ratio_of_sums(gains, np.ones((3, 3))))
+    assert quantity.df == 2
+    assert quantity.se == pytest.approx(gains.mean(1).std(ddof=1) / np.sqrt(3))
+
+
+def test_two_way_needs_three_seeds():
+    with pytest.raises(ValueError, match="needs 3"):
+        two_way(ratio_of_sums(np.ones((2, 4)), np.ones((2, 4))))
+
+
+def test_independent_speakers_add_their_variances():
     first, second = RNG.normal(size=11), RNG.normal(0.0, 3.0, size=31)
-    pair = (uncertain(ratio_of_sums(x, np.ones(len(x)))) for x in (first, second))
-    difference = linear_combination(next(pair), next(pair), -1.0)
-    expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    assert t_interval(difference, 0.95) == pytest.approx((expected.low, expected.high))
+    pair = [uncertain(ratio_of_sums(x, np.ones(len(x)))) for x in (first, second)]
+    difference = linear_combination(pair[0], pair[1], -1.0)
+    variances = [float(one.se) ** 2 for one in pair]
+    df = sum(variances) ** 2 / sum(
+        variance**2 / one.df for variance, one in zip(variances, pair, strict=True)
+    )
+    assert difference.se == pytest.approx(np.sqrt(sum(variances)))
+    assert difference.df == pytest.approx(df)
 
 
 def test_influence_is_the_derivative_in_each_speakers_weight():

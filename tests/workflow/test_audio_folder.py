@@ -12,13 +12,15 @@ import soundfile
 from engram_audio.artifacts.audio import read_indexed
 from engram_audio.config import parse_config
 from engram_audio.corpus.config import DirectoryCorpus
+from engram_audio.corpus.demands import Demands
 from engram_audio.corpus.utterances import indexed_audio
 from engram_audio.errors import InputError
 from engram_audio.latents.config import CodecRepresentation
 from engram_audio.provenance import canonical_json
-from engram_audio.steps import assign_shards, index_corpus, locate_corpus, make_splits
+from engram_audio.steps import assign_shards, check_splits, index_corpus, locate_corpus, make_splits
 from tests import studies
 from tests.frozen_argv import run_step
+from tests.unit.test_demands import demand
 
 RATE = 16000
 SPEAKERS = tuple(f"spk{n:02d}" for n in range(12))
@@ -98,6 +100,18 @@ def test_a_folder_goes_on_to_shards_and_splits(tmp_path: Path):
     run_step(make_splits, [*splits, "--utterances", table, "--split-seed", "0", "--corpus", "own"])
     found = pd.read_parquet(tmp_path / "splits.parquet")
     assert set(found["split"]) == {"train", "val", "eval"} and len(found) == 24
+    check = ["--utterances", table, "--splits", str(tmp_path / "splits.parquet"), "--corpus", "own"]
+    checked = tmp_path / "checked.json"
+    for reach, is_enough in ((99, False), (14, True)):
+        demands = tmp_path / "demands.json"
+        demands.write_text(Demands(demands=(demand(reach_frames=reach),)).model_dump_json())
+        words = [*check, "--section", str(demands), "--checked", str(checked)]
+        if is_enough:
+            run_step(check_splits, words)
+        else:
+            with pytest.raises(InputError, match=r"a\.b: no train utterance of x has 100 frames"):
+                run_step(check_splits, words)
+        assert checked.is_file() == is_enough
 
 
 def test_a_table_gives_speakers_and_sexes(tmp_path: Path):
@@ -135,7 +149,7 @@ def test_rows_without_file_and_files_without_row_are_listed(tmp_path: Path):
         "spk00/day/take2.flac": "unsafe_name",
     }  # fmt: skip
     details = dict(zip(exclusions["path"], exclusions["detail"], strict=True))
-    assert "row 26" in details["gone.wav"] and details["stray.mp3"].endswith("stray.wav is there")
+    assert "row 26" in details["gone.wav"] and "(stray.wav is there); " in details["stray.mp3"]
 
 
 def test_sentences_of_common_voice_may_hold_quotation_marks(tmp_path: Path):
@@ -183,6 +197,40 @@ def test_unusable_files_are_listed_and_the_rest_is_used(tmp_path: Path):
     assert all(detail and detail.isprintable() for detail in exclusions["detail"])
     mixed = next(a for a in indexed_audio(utterances) if a.audio_path.endswith("a_stereo.wav"))
     np.testing.assert_allclose(read_indexed(mixed)[0], stereo.mean(axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "suffix", ["w64", "caf", "aifc", "spx", "3gp", "raw", "RAW", "amr", "webm"]
+)
+def test_audio_of_another_format_is_never_passed_over(tmp_path: Path, suffix: str):
+    root = write_folder(tmp_path / "root")
+    (root / "spk00" / f"x.{suffix}").write_bytes(b"x")
+    _, exclusions = run(tmp_path, root)
+    assert reasons(exclusions) == {f"spk00/x.{suffix}": "other_format"}
+    assert exclusions["detail"].tolist()[0].endswith("; convert it")
+
+
+def test_wav_of_every_kind_is_read_and_leftovers_of_macos_are_named(tmp_path: Path):
+    """Extensible and RF64 headers, five channels, other names of the suffix, bytes at the end."""
+    root = write_folder(tmp_path / "root")
+    wave = noise(60)
+    for name, more in (
+        ("a.wav", {"format": "WAVEX", "subtype": "PCM_24"}), ("b.wav", {"format": "RF64"}),
+        ("c.WAV", {}), ("d.Wave", {"format": "WAV"}), ("e.wav", {"format": "WAV"}),
+    ):  # fmt: skip
+        wave = wave + 1e-3  # no two alike
+        soundfile.write(root / "spk00" / name, wave, RATE, **more)
+    five = np.random.default_rng(1).uniform(-0.3, 0.3, (2 * RATE, 5))
+    soundfile.write(root / "spk00" / "f.wav", five, RATE)
+    with (root / "spk00" / "e.wav").open("ab") as file:
+        file.write(b"junk")
+    (root / "spk00" / "._a.wav").write_bytes(b"\0\5\x16\7")
+    utterances, exclusions = run(tmp_path, root)
+    assert len(utterances) == 30
+    assert reasons(exclusions) == {
+        "spk00/._a.wav": "unsafe_name", "spk00/f.wav": "mixed_down",
+    }  # fmt: skip
+    assert exclusions["detail"].tolist()[0].endswith("; delete it")
 
 
 def test_the_speaker_may_be_a_deeper_folder(tmp_path: Path):

@@ -234,6 +234,7 @@ def test_codecs_that_no_representation_names_are_not_trained(tmp_path: Path):
     assert jobs["train_codec"] == 2 and jobs["fit_codec"] == 1
 
 
+@pytest.mark.slow
 def test_the_shipped_study_names_trained_codecs_and_trains_none(tmp_path: Path):
     """Its examples resolve; a representation that names one is all it takes."""
     config = studies.study()

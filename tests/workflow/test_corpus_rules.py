@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from engram_audio.artifacts.audio import write_flac
 from tests.workflow.conftest import snakemake, write_config
@@ -75,6 +76,7 @@ def test_an_existing_librispeech_tree_needs_no_network(tmp_path: Path, demo_conf
     assert json.loads(receipt.read_text())["url"] is None
 
 
+@pytest.mark.slow
 def test_audio_deleted_by_hand_is_listed_again(tmp_path: Path, demo_config: dict[str, Any]):
     """A corpus of the user's own is what is there when a run is planned, at every run."""
     good_tree(tmp_path / "speech")

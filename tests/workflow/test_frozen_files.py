@@ -29,7 +29,7 @@ from tests.workflow.tiny_study import CONFIG, stand_in_environment
 
 SPLITS = {"seeds": [0], "eval_fraction": 0.4, "val_fraction": 0.25}
 AFTER_SPLITS = {
-    "make_splits": 2, "score_structure_keys": 6, "score_linear_baselines": 2,
+    "make_splits": 2, "check_splits": 2, "score_structure_keys": 6, "score_linear_baselines": 2,
     "tabulate_structure": 1, "tabulate_corpus": 1, "decide": 1, "tabulate_verdicts": 1,
     "render_report": 1,
 }  # fmt: skip
@@ -92,6 +92,7 @@ def test_edit_run_edit_back_run_makes_the_first_again(study: SmallStudy):
     assert study.plan() == {}
 
 
+@pytest.mark.slow
 def test_two_subjects_that_exchange_their_settings_are_both_made_again(study: SmallStudy):
     swapped = representations(brought={"latent_space": "two"}, other={"latent_space": "one"})
     study.write(representations=swapped)
@@ -106,6 +107,7 @@ def test_a_subject_that_takes_the_settings_of_another_is_made_again(study: Small
     assert jobs["index_arrays"] == jobs["import_arrays"] == 1
 
 
+@pytest.mark.slow
 def test_a_list_that_loses_a_member_makes_its_table_again(study: SmallStudy):
     """What is gathered is part of a job: no value of the table's own settings has changed."""
     study.write(representations=representations("brought"))
@@ -231,6 +233,7 @@ def planned_by_its_own_package(study: SmallStudy) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_edited_code_reruns_what_reaches_it(study: SmallStudy):
     assert "Nothing to be done" in planned_by_its_own_package(study)
     module = study.folder / "engram_audio" / "structure" / "gates.py"

@@ -1,26 +1,22 @@
-"""A codec of another package through the extraction step, as docs/add-a-codec.md shows it."""
+"""A codec of another package through the extraction step, as docs/extend.md shows it."""
 
 import json
-import re
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import TypeAdapter
 
 from engram_audio import plugins
 from engram_audio.artifacts.latents import LatentStore
 from engram_audio.codecs.config import CodecSection, PluginCodecSettings
-from engram_audio.codecs.entry_points import plugin_entry
 from engram_audio.errors import InputError
-from engram_audio.provenance import ROOT
 from engram_audio.steps import (
     extract_latents,
 )
 from tests.frozen_argv import run_step
+from tests.plugin_packages import install, shown_section
 from tests.workflow.latent_house import (
     NUM_UTTERANCES,
     build_house,
@@ -36,24 +32,9 @@ def house(tmp_path: Path) -> Path:
 
 @pytest.fixture()
 def tiny_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The plugin of docs/add-a-codec.md, installed as pip would: its module and its dist-info."""
-    page = (ROOT / "docs" / "add-a-codec.md").read_text(encoding="utf-8")
-    code, entry = (
-        re.search(rf"```{language}\n(.*?)```", page, re.DOTALL) for language in ("python", "toml")
-    )
-    assert code is not None and entry is not None
-    site = tmp_path / "site"
-    info = site / "tiny_codec-0.1.dist-info"
-    info.mkdir(parents=True)
-    (site / "tiny_codec.py").write_text(code.group(1))
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-codec\nVersion: 0.1\n")
-    groups = tomllib.loads(entry.group(1))["project"]["entry-points"]
-    lines = [f"[{group}]\n{name} = {value}\n" for group, names in groups.items()
-             for name, value in names.items()]  # fmt: skip
-    (info / "entry_points.txt").write_text("".join(lines))
-    monkeypatch.syspath_prepend(site)
+    """The packages of the page."""
     monkeypatch.delitem(sys.modules, "tiny_codec", raising=False)
-    return site
+    return install(tmp_path / "site", monkeypatch)
 
 
 def extract_tiny(house: Path, **settings: Any) -> Path:
@@ -75,31 +56,27 @@ def extract_tiny(house: Path, **settings: Any) -> Path:
             representation="rep",
             shard="000",
         ),
-        plugins.code_suffix(TypeAdapter(CodecSection).validate_json(path.read_text())),
+        plugins.code_of(TypeAdapter(CodecSection).validate_json(path.read_text()))[1],
     )
     return output
 
 
 def test_the_plugin_of_the_documentation_extracts_latents(house: Path, tiny_plugin: Path):
     """A codec of another package, exactly as the page shows it; its code is in the digest."""
-    page = (ROOT / "docs" / "add-a-codec.md").read_text(encoding="utf-8")
-    section_text = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
-    assert section_text is not None
-    shown = yaml.safe_load(section_text.group(1))["codecs"]["library"]["tiny"]
-    settings = TypeAdapter(CodecSection).validate_json(json.dumps(shown))
+    settings = TypeAdapter(CodecSection).validate_json(json.dumps(shown_section("codecs")))
     assert isinstance(settings, PluginCodecSettings)
     store = LatentStore([extract_tiny(house, **settings.settings)])
     facts = store.manifests[0]
     assert len(store.index) == NUM_UTTERANCES
     assert (store.metadata.num_dims, store.metadata.frame_rate_hz) == (8, 12.5)
     assert all(test["is_passed"] for test in facts["extraction"]["self_tests"])
-    first = plugins.code_suffix(settings)
+    first = plugins.code_of(settings)[1]
     assert facts["code_digest"].endswith(first) and first.startswith("-0.1-")
     module = tiny_plugin / "tiny_codec.py"
     module.write_text(module.read_text() + "\n# a comment\n")
-    assert plugins.code_suffix(settings) == first
+    assert plugins.code_of(settings)[1] == first
     module.write_text(module.read_text().replace("1280", "640"))
-    assert plugins.code_suffix(settings) != first
+    assert plugins.code_of(settings)[1] != first
 
 
 def test_a_plugins_mistakes_are_one_line(house: Path, tiny_plugin: Path):
@@ -107,10 +84,15 @@ def test_a_plugins_mistakes_are_one_line(house: Path, tiny_plugin: Path):
         extract_tiny(house, num_dims="eight", seed=0)
     with pytest.raises(InputError, match=r"settings\.seed: Field required"):
         extract_tiny(house, num_dims=8)
+    unknown = PluginCodecSettings(
+        kind="plugin", plugin="tin", settings={}, weights=(), uses_torch=False
+    )
     with pytest.raises(InputError, match=r"no installed package offers 'tin' .* offered: tiny"):
-        plugin_entry("tin")
+        unknown.behaviour()
+    with pytest.raises(ValueError, match=r"codecs.library.mine.plugin: 'tin' is not one of tiny"):
+        unknown.require_installed("codecs.library.mine")
     module = tiny_plugin / "tiny_codec.py"
     module.write_text(module.read_text().replace("def load(", "def load_it("))
     sys.modules.pop("tiny_codec")
-    with pytest.raises(InputError, match="cannot be imported, or lacks Settings or load"):
+    with pytest.raises(InputError, match="cannot be imported, or lacks one of Settings, load"):
         extract_tiny(house, num_dims=8, seed=0)

@@ -185,6 +185,7 @@ def test_a_mistyped_key_stops_before_anything_runs(tmp_path: Path):
     assert "Traceback" not in outcome.text
 
 
+@pytest.mark.slow
 def test_the_plan_does_not_depend_on_hash_randomisation(tmp_path: Path, demo_config):
     path = write_config(tmp_path, demo_config)
     plans = {

@@ -220,7 +220,11 @@ FIRST = ("structure", "linear", "curves", "ngrams", "speakers", "corpus", "exclu
 
 
 @pytest.mark.parametrize(
-    ("question", "own"), [("structure", ()), ("memory", ("memory", "memory_verdict"))]
+    ("question", "own"),
+    [
+        ("structure", ()),
+        pytest.param("memory", ("memory", "memory_verdict"), marks=pytest.mark.slow),
+    ],
 )
 def test_a_page_of_one_question_says_of_every_other_stage_that_it_was_not_run(question, own):
     """Not that the study does not ask it: this page cannot know."""

@@ -67,6 +67,7 @@ def test_one_more_split_seed_runs_that_seed_only(lab: Lab):
     jobs = plan(lab, edited(lab, "splits", "seeds", value=[0, 1]))
     assert jobs == {
         "make_splits": 1,
+        "check_splits": 1,
         "fit_keys": 2,  # two families
         "score_structure_keys": 3,  # and the oracle
         "score_linear_baselines": 1,

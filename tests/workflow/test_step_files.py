@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 
+from engram_audio.codecs.config import LYRA_FILES
 from engram_audio.planning import command_words
 from engram_audio.steps._cli import INPUTS, Kind, StepFiles
 from tests.workflow.conftest import ROOT, snakemake, write_config
 from tests.workflow.small_study import small_config
 
 STUDIES = ("studies/demo.yaml", "workflow_config.yaml", "studies/real_speech.yaml")
+OWN_FILES = ("../shared/data/real-speech/any", *(f"../shared/data/lyra/{n}" for n in LYRA_FILES))
 STEPS = {path.stem for path in (ROOT / "engram_audio/steps").glob("[!_]*.py")}
 OPTIONS = {
     Kind.LOG_FOLDER: " --tensorboard {log:q}.tensorboard",
@@ -33,12 +35,18 @@ COMMAND = re.compile(
 
 
 @pytest.fixture(scope="module")
-def rules() -> dict[str, dict[str, Any]]:
+def rules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What each rule declares, by `<study>: <rule>`."""
-    command = [sys.executable, "-m", "tests.workflow.rule_table", *STUDIES]
+    folder = tmp_path_factory.mktemp("rules") / "here"
+    folder.mkdir()
+    for name in OWN_FILES:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    command = [sys.executable, "-m", "tests.workflow.rule_table", *(ROOT / one for one in STUDIES)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     studies = json.loads(done.stdout)
@@ -103,6 +111,12 @@ def test_a_name_that_one_side_lacks_is_seen(change: str, rules: dict[str, dict[s
     assert disagreements(fewer)
     more = disagreements({**rule, change: [*rule[change], "another"]})
     assert bool(more) == (change != "wildcards")
+
+
+def test_what_encodes_imports_or_fits_a_codec_waits_for_the_check(rules: dict[str, dict[str, Any]]):
+    """Nothing is made of utterances that cannot answer the study."""
+    waits = {"extract_latents", "import_arrays", "fit_codec", "train_codec"}
+    assert {rule["step"] for rule in rules.values() if "checked" in rule["inputs"]} == waits
 
 
 def test_words_of_a_command_survive_the_shell(tmp_path: Path):

@@ -11,9 +11,13 @@ from tests.workflow.lab import Lab
 from tests.workflow.small_study import SmallStudy, small_config
 from tests.workflow.tiny_study import checkout, tiny_config, write_config
 
-ARRAYS = {"index_arrays": 2, "import_arrays": 2, "make_splits": 2, "summarize_latents": 2}
+ARRAYS = {
+    "index_arrays": 2, "import_arrays": 2, "make_splits": 2, "check_splits": 2,
+    "summarize_latents": 2,
+}  # fmt: skip
 SPEECH = {
     "synthesize_demo_speech": 1, "index_corpus": 1, "assign_shards": 1, "make_splits": 2,
+    "check_splits": 2,
     "fit_codec": 1, "extract_latents": 2, "index_arrays": 1, "import_arrays": 1,
 }  # fmt: skip
 PAGE = {"tabulate_question_verdicts": 1, "render_question": 1}

@@ -18,6 +18,8 @@ import pytest
 from tests import studies
 from tests.workflow.conftest import snakemake, write_config
 
+# `tests/statistical/test_decision_worlds.py` asks the same of the functions, in seconds.
+pytestmark = pytest.mark.slow
 NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 60, 25, 32
 KINDS = {"noise": 0, "shared": 24, "personal": 6}
 

@@ -1,0 +1,154 @@
+"""Mixtures of diagonal Gaussians, and what all mixtures share.
+
+Shapes: as in `heads`.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engram_audio.densities.base import LinearBase
+from engram_audio.densities.config import GaussianMixtureHead
+from engram_audio.densities.heads import DensityHead, Targets, choose_components, pick
+from engram_audio.densities.marginal_em import FREEDOM_MARGIN, MINIMUM_FREEDOM, fit_mixture
+from engram_audio.numerics.units import LOG_2PI
+
+START_SPREAD = 0.1  # SD of the components' first means; breaks their symmetry
+
+
+class Mixture(DensityHead):
+    """What mixtures with component means and diagonal scales share."""
+
+    has_moments = True
+    has_em = True
+    is_heavy_tailed = False
+    rank = 0  # Q, of the covariances beyond their diagonals
+
+    def __init__(
+        self,
+        num_dims: int,
+        num_components: int,
+        log_sigma_range: tuple[float, float],
+        log_floor: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_dims = num_dims
+        self.num_components = num_components
+        low, high = log_sigma_range
+        floor = torch.full((num_dims,), low) if log_floor is None else log_floor.clamp_min(low)
+        self.register_buffer("log_floor", floor.float())
+        self.log_ceiling = high
+        self.has_one_floor = log_floor is None
+        self.lowest_floor = low
+        self.num_parameters = num_components * (1 + 2 * num_dims)
+
+    log_floor: Tensor
+
+    def initial_parameters(self, generator: torch.Generator) -> Tensor:
+        """See `DensityHead.initial_parameters`."""
+        count, dims = self.num_components, self.num_dims
+        logits = torch.zeros(count)
+        means = START_SPREAD * torch.randn((count, dims), generator=generator)
+        means = means - means.mean(0)
+        # The spread of the means is taken out of the scales: the mixture keeps unit variance.
+        scales = 0.5 * torch.log1p(-means.square().mean(0)).expand(count, dims)
+        return torch.cat([logits, means.flatten(), scales.flatten(), self._extra_start()])
+
+    def _extra_start(self) -> Tensor:
+        return torch.zeros(0)
+
+    def split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return log weights [..., K], means and log scales [..., K, D], the rest [..., R]."""
+        count, dims = self.num_components, self.num_dims
+        sizes = [count, count * dims, count * dims]
+        logits, means, scales, rest = parameters.split(
+            [*sizes, parameters.shape[-1] - sum(sizes)], dim=-1
+        )
+        shape = (*parameters.shape[:-1], count, dims)
+        return (
+            torch.log_softmax(logits, -1),
+            means.reshape(shape),
+            self._clamped(scales.reshape(shape)),
+            rest,
+        )
+
+    def _clamped(self, log_scales: Tensor) -> Tensor:
+        if self.has_one_floor:  # one pass over the largest tensor of the step instead of two
+            return log_scales.clamp(self.lowest_floor, self.log_ceiling)
+        return torch.maximum(log_scales, self.log_floor).clamp_max(self.log_ceiling)
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """See `DensityHead.mean`."""
+        log_weights, means, _, _ = self.split(parameters)
+        return (log_weights.exp().unsqueeze(-1) * means).sum(-2)
+
+    def variances(self, log_scales: Tensor, rest: Tensor) -> Tensor:
+        """Return variances of the components per dimension, [..., K, D], factors aside."""
+        del rest
+        return (2 * log_scales).exp()
+
+    def moments(self, base: LinearBase, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """See `DensityHead.moments`."""
+        log_weights, means, log_scales, rest = self.split(parameters)
+        weights = log_weights.exp().unsqueeze(-1)
+        spread = base.spread((weights * self.variances(log_scales, rest)).sum(-2))
+        if self.rank:
+            factors = base.unwhiten(self.factors(rest).mT)  # [R, K, Q, D]
+            spread = spread + (weights * factors.square().sum(-2)).sum(-2)
+        centres = base.unwhiten(means)
+        mean = (weights * centres).sum(-2)
+        between = (weights * (centres - mean.unsqueeze(-2)).square()).sum(-2)
+        return mean, spread + between
+
+    def factors(self, rest: Tensor) -> Tensor:
+        """Return what the covariances have beyond their diagonals, U of U U^T, [B, K, D, Q]."""
+        return rest.reshape(*rest.shape[:-1], self.num_components, self.num_dims, self.rank)
+
+    def fit_by_em(
+        self, targets: Targets, log_floor: Tensor | None, seed: int, minimum_gain: float
+    ) -> Tensor | None:
+        """See `DensityHead.fit_by_em`."""
+        if not self.has_em:
+            return None
+        low = self.lowest_floor
+        floor = np.full(self.num_dims, low) if log_floor is None else log_floor.numpy()
+        generator = np.random.default_rng([seed, self.num_components])
+        mixture, _ = fit_mixture(
+            *targets(), self.num_components, np.exp(np.maximum(floor, low)), self.is_heavy_tailed,
+            generator, minimum_gain,
+        )  # fmt: skip
+        parts = [np.log(mixture.weights), mixture.means.ravel(), np.log(mixture.scales).ravel()]
+        if self.is_heavy_tailed:
+            excess = mixture.freedom - MINIMUM_FREEDOM - FREEDOM_MARGIN
+            parts.append(excess + np.log(-np.expm1(-excess)))  # inverse of softplus
+        return torch.as_tensor(np.concatenate(parts), dtype=torch.float32)
+
+
+class GaussianMixture(Mixture):
+    """Mixture of diagonal Gaussians."""
+
+    def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
+        """See `DensityHead.log_prob`."""
+        log_weights, means, log_scales, _ = self.split(parameters)
+        scaled = (z.unsqueeze(-2) - means) * torch.exp(-log_scales)
+        log_densities = -0.5 * (scaled * scaled).sum(-1) - log_scales.sum(-1)
+        return torch.logsumexp(log_weights + log_densities, -1) - 0.5 * self.num_dims * LOG_2PI
+
+    def sample(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Tensor:
+        """See `DensityHead.sample`."""
+        log_weights, means, log_scales, _ = self.split(parameters)
+        chosen = choose_components(log_weights, num_samples, generator)
+        centre, scale = pick(means, chosen), pick(log_scales, chosen).exp()
+        noise = torch.randn(centre.shape, generator=generator, device=centre.device)
+        return centre + scale * noise
+
+
+def build(
+    settings: GaussianMixtureHead,
+    num_dims: int,
+    num_components: int,
+    log_floor: Tensor | None,
+    _has_context: bool,
+) -> GaussianMixture:
+    """See `factory.build_head`."""
+    return GaussianMixture(num_dims, num_components, settings.log_sigma_range, log_floor)

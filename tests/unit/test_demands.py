@@ -1,0 +1,186 @@
+"""Utterances that cannot answer a study are told in one line before anything is encoded.
+
+Law: of a study that can be answered nothing is said. Where one number is too small, one line names
+the key that asks for it, what was found and what is needed.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engram_audio.config import parse_config
+from engram_audio.corpus.demands import Demands, FramesDemand, SpeakersDemand
+from engram_audio.corpus.shortfalls import count_targets, num_frames, part_facts, shortfalls
+from engram_audio.numerics.slices import slice_masks
+from engram_audio.plan import Plan
+from engram_audio.windows import target_rows
+from tests import studies
+
+ARRAYS, DEMO = studies.study("arrays"), studies.study("demo")
+RATE_HZ = 12.5
+NUM_DIMS = 16
+
+
+def corpus(train: list[int], val: list[int], evaluated: list[int]) -> tuple[Any, Any]:
+    """Utterances and splits of some lengths in frames, two of a speaker, in turn."""
+    rows = []
+    for part, lengths in (("train", train), ("val", val), ("eval", evaluated)):
+        speakers = "eval" if part == "eval" else "own"
+        rows += [
+            (f"{part}-{n}", f"{speakers}{n // 2}", part, frames / RATE_HZ)
+            for n, frames in enumerate(lengths)
+        ]
+    table = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "split", "duration_s"])
+    return table[["utterance_id", "duration_s"]], table[["utterance_id", "speaker_id", "split"]]
+
+
+LARGE = corpus([600] * 60, [300] * 20, [300] * 20)
+
+
+def told(document: dict[str, Any], name: str, tables: tuple[Any, Any]) -> list[str]:
+    """What is said of one corpus of a study."""
+    plan = Plan(parse_config(document))
+    demands = Demands.model_validate_json(plan.demands[name].model_dump_json()).demands
+    seeds = {seed for demand in demands for seed in demand.split_seeds}
+    parts = dict.fromkeys(seeds, part_facts(*tables))
+    return list(shortfalls(demands, parts, NUM_DIMS))
+
+
+@pytest.mark.parametrize(("document", "name"), [(ARRAYS, "arrays"), (DEMO, "demo_speech")])
+def test_nothing_is_said_of_a_study_that_can_be_answered(document: dict[str, Any], name: str):
+    assert told(document, name, LARGE) == []
+
+
+TRAINED = {**DEMO["representations"]["library"]["mel_pca"], "codec": "mel_vae"}
+SHORT = [11] * 20
+HEAD, BURN_IN = "prediction.lags_frames", "factorizer.library.charged.burn_in_frames"
+# Of the study `arrays` or `demo`: changes, lengths of train, val and eval, what each line begins.
+STUDIES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[Any, Any], list[str]]] = {
+    "no utterance holds window and lag": (
+        ARRAYS, {"views.judged_slices": ["all"], "structure.minimum_cell_frames": 1,
+                 "structure.lags_frames": [1, 2, 300]}, LARGE,
+        ["structure.lags_frames: no val utterance", "structure.lags_frames: no eval utterance",
+         "views.judged_slices: no val", "views.judged_slices: no eval"]),
+    "no val utterance holds window and lag": (
+        ARRAYS, {}, corpus([600] * 60, SHORT, [300] * 20),
+        ["structure.lags_frames: no val utterance", "views.judged_slices: no val"]),
+    "no eval utterance holds window and lag": (
+        ARRAYS, {}, corpus([600] * 60, [300] * 20, SHORT),
+        ["structure.lags_frames: no eval utterance", "views.judged_slices: no eval"]),
+    "no utterance holds the lag of prediction": (
+        ARRAYS, {"prediction.lags_frames": [1, 293]}, LARGE,
+        [f"{HEAD}: no val utterance", f"{HEAD}: no eval utterance"]),
+    "fewer frames than the cells of a key need": (
+        ARRAYS, {"structure.minimum_cell_frames": 2000}, LARGE,
+        ["structure.minimum_cell_frames: arrays has at most"]),
+    "a judged slice has too few of them": (
+        ARRAYS, {"structure.minimum_cell_frames": 400}, LARGE,
+        ["structure.minimum_cell_frames: arrays has at most 17670 train frames of slice high_"]),
+    "a judged slice has no frame on eval": (
+        ARRAYS, {"views.judged_slices": ["all", "initial"], "structure.minimum_cell_frames": 1},
+        corpus([600] * 60, [300] * 20, [60] * 20),
+        ["views.judged_slices: arrays has at most 0 eval frames of slice initial"]),
+    "a VAR has more coefficients than frames": (
+        ARRAYS, {"representations.surrogates.var_order": 590}, LARGE,
+        ["representations.surrogates.var_order: arrays has at most 600 train frames"]),
+    "fewer train speakers than folds": (
+        DEMO, {"memory.num_folds": 5}, corpus([6000] * 6, [300] * 6, [300] * 20),
+        ["memory.num_folds: mel_pca has 3 train speaker(s), and 5 are needed"]),
+    "one speaker has all val utterances": (
+        DEMO, {}, corpus([600] * 60, [300] * 2, [300] * 20),
+        ["memory.num_folds: mel_pca has 1 val speaker(s), and 2 are needed"]),
+    "fewer frames than codes of a memory": (
+        DEMO, {"memory.library.robust.key.num_codes": 40_000,
+               "memory.library.robust.key.maximum_frames": 90_000}, LARGE,
+        ["memory.library.robust.key.num_codes: mel_pca has at most"]),
+    "fewer frames than an entry of a memory needs": (
+        DEMO, {"memory.library.robust.minimum_count": 40_000,
+               "memory.library.robust.key.maximum_frames": 90_000}, LARGE,
+        ["memory.library.robust.minimum_count: mel_pca has at most"]),
+    "no utterance is longer than the burn-in": (
+        DEMO, {BURN_IN[:-15] + ".burn_in_frames": 600, BURN_IN[:-15] + ".chunk_frames": 700},
+        LARGE, [f"{BURN_IN}: no train utterance", f"{BURN_IN}: no val utterance"]),
+    "no eval utterance holds the forecast": (
+        DEMO, {"rollout.horizon_frames": 400, "rollout.forecast_horizon_frames": 400}, LARGE,
+        ["rollout.forecast_horizon_frames: no eval utterance of mel_pca has 408 frames"]),
+    "no val utterance holds the horizon of a method": (
+        DEMO, {"rollout.library.belief.horizon_frames": 400}, LARGE,
+        ["rollout.library.belief: no val utterance of mel_pca has 408 frames"]),
+    "fewer frames than components of a codec": (
+        DEMO, {"structure.minimum_cell_frames": 1}, corpus([16] * 2, [300] * 20, [300] * 20),
+        ["codecs.library.mel_pca.num_components: mel_pca has at most 32 train frames"]),
+    "no utterance is as long as a crop": (
+        DEMO, {"codecs.library.mel_vae.crop_s": 30.0,
+               "codecs.library.mel_vae.corpus": "demo_speech",
+               "representations.analysed": [*DEMO["representations"]["analysed"], "trained"],
+               "representations.library.trained": TRAINED}, LARGE,
+        ["codecs.library.mel_vae.crop_s: no val utterance of mel_vae has 375 frames"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_what_cannot_be_answered_is_one_line_that_names_its_key(name: str):
+    document, changes, tables, starts = STUDIES[name]
+    for key, value in changes.items():
+        document = studies.changed(document, key, value)
+    lines = told(document, "arrays" if STUDIES[name][0] is ARRAYS else "demo_speech", tables)
+    for start in starts:
+        (line,) = (line for line in lines if line.startswith(start))
+        assert line.isprintable() and "; " in line and "needed" in line
+    if len(starts) == 1 and name != "fewer frames than components of a codec":
+        assert len(lines) == 1, lines
+
+
+def demand(**changes: Any) -> FramesDemand:
+    own = {
+        "key": "a.b", "subject": "x", "split_seeds": (0,), "part": "train", "minimum": 1,
+        "purpose": "for it", "remedy": "lower it", "frame_rate_hz": RATE_HZ, "reach_frames": 11,
+    }  # fmt: skip
+    return FramesDemand.model_validate({**own, **changes})
+
+
+@pytest.mark.parametrize("name", ["all", "initial", "medial", "final"])
+def test_frames_are_counted_as_the_stages_count_them(name: Any):
+    """By `windows.target_rows` and `slice_masks`, on utterances of every length up to 99."""
+    asked = demand(slice=name, medial_range=(0.17, 0.83))
+    lengths = np.arange(1, 100)
+    assert num_frames(lengths / RATE_HZ, asked).tolist() == lengths.tolist()
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    targets = target_rows(offsets, 8, 4)
+    energy = np.zeros(offsets[-1])
+    masks = slice_masks(offsets, energy, targets, [name], (0.17, 0.83), 0.0)
+    assert count_targets(lengths, asked) == masks.sum()
+
+
+def test_the_edge_is_exact():
+    """One frame less than is needed is told, the frame more is not; groups are whole."""
+    for asked, edge in ((demand(), 12), (demand(frames_per_group=3), 36), (demand(minimum=5), 16)):
+        for frames, is_told in ((edge - 1, True), (edge, False)):
+            facts = {0: part_facts(*corpus([frames], [99], [99]))}
+            assert bool(list(shortfalls([asked], facts))) == is_told
+
+
+def test_speakers_are_counted_once_and_a_split_without_a_part_has_none():
+    asked = SpeakersDemand.model_validate({
+        "key": "a.b", "subject": "x", "split_seeds": (0,), "part": "val", "minimum": 2,
+        "purpose": "for it", "remedy": "bring more",
+    })  # fmt: skip
+    for val, is_told in (([], True), ([9, 9], True), ([9, 9, 9], False)):
+        facts = {0: part_facts(*corpus([9], val, [9]))}
+        assert bool(list(shortfalls([asked], facts))) == is_told
+
+
+def test_frames_of_a_downloaded_codec_are_known_later():
+    """Its rate is known when it is loaded: only speakers are counted before."""
+    plan = Plan(parse_config(studies.study()))
+    kinds = {(d.subject, d.kind) for d in plan.demands["librispeech"].demands}
+    assert ("mimi", "speakers") in kinds and ("mimi", "frames") not in kinds
+    assert ("mel_pca", "frames") in kinds
+
+
+def test_worlds_are_asked_nothing():
+    """Their sizes are settings, which are checked when they are read."""
+    plan = Plan(parse_config(studies.study("demo")))
+    assert set(plan.demands) == {"demo_speech"}

@@ -13,8 +13,6 @@ import numpy as np
 from pydantic import Field
 
 from engram_audio import windows
-from engram_audio.numerics.ridge import reduced_rank
-from engram_audio.numerics.subspace import leading_eigenvectors
 from engram_audio.numerics.window_moments import WindowMoments
 from engram_audio.quantities import Count
 from engram_audio.section import Section
@@ -127,6 +125,8 @@ class PrincipalComponents(_Components):
 
     def fit(self, moments: WindowMoments, num_rows: int, ridge: float) -> dict[str, np.ndarray]:
         """See `Feature.fit`."""
+        from engram_audio.numerics.subspace import leading_eigenvectors  # SciPy
+
         del ridge
         count = min(self.num_components, len(moments.mean))
         vectors = leading_eigenvectors(moments.covariance, count)[1]
@@ -145,6 +145,8 @@ class Predictor(_Components):
 
     def fit(self, moments: WindowMoments, num_rows: int, ridge: float) -> dict[str, np.ndarray]:
         """See `Feature.fit`."""
+        from engram_audio.numerics.ridge import reduced_rank  # SciPy
+
         return {"components": _by_row(reduced_rank(moments, ridge, self.num_components), num_rows)}
 
 

@@ -12,8 +12,6 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field
 
-from engram_audio.numerics.kmeans import fit_kmeans
-from engram_audio.numerics.subspace import leading_eigenvectors
 from engram_audio.quantities import Count, Listed
 from engram_audio.section import Section, require_power_below
 
@@ -116,6 +114,8 @@ class KMeans(Quantizer):
 
     def fit(self, size: KeySize, features: np.ndarray, how: Fitting) -> dict[str, np.ndarray]:
         """See `Quantizer.fit`; the mean squared distance to the nearest centroid is kept too."""
+        from engram_audio.numerics.kmeans import fit_kmeans  # SciPy: settings alone need none
+
         centroids = fit_kmeans(features, size.size, how.restarts, how.iterations, how.generator)
         least = [
             self.squares(part, {"centroids": centroids}).min(1) + (part * part).sum(1)
@@ -200,6 +200,8 @@ class Product(Quantizer):
 
     def fit(self, size: KeySize, features: np.ndarray, how: Fitting) -> dict[str, np.ndarray]:
         """See `Quantizer.fit`."""
+        from engram_audio.numerics.kmeans import fit_kmeans
+
         found = {}
         for group in range(self.num_groups):
             own = np.ascontiguousarray(features[:, group :: self.num_groups])
@@ -237,6 +239,8 @@ class Hyperplanes(Quantizer):
 
     def fit(self, size: KeySize, features: np.ndarray, how: Fitting) -> dict[str, np.ndarray]:
         """See `Quantizer.fit`."""
+        from engram_audio.numerics.subspace import leading_eigenvectors
+
         mean = features.mean(axis=0, dtype=np.float64)
         centred = features - mean.astype(np.float32)
         values, vectors = leading_eigenvectors(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from engram_audio.keys.fitted import FittedKey, context_features
 
 SCORES = 1 << 22  # held at a time
+SMALLEST_SQUARE = 1e-30  # of a distance, in the units of the data
 
 
 class KeyEncoder(nn.Module):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import Budget, ConditionalDensity, Density
 from engram_audio.densities.heads import choose_components
-from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.keys.encoder import SMALLEST_SQUARE, KeyEncoder
 from engram_audio.memory.entries import Entries
 from engram_audio.memory.ngrams import of_others
 from engram_audio.memory.slots import SlotMap
@@ -61,7 +61,7 @@ class Lookup(nn.Module):
             slot = self.slots.slots(codes, self.key.num_codes).unsqueeze(1)
             return Reading(slot, torch.ones_like(slot, dtype=torch.float32))
         codes, squares = self.key.nearest(context, self.num_neighbors)
-        scale = max(self.temperature * self.key.nearest_square, 1e-12)
+        scale = max(self.temperature * self.key.nearest_square, SMALLEST_SQUARE)
         weights = torch.softmax(-squares / scale, 1)
         flat = self.slots.slots(codes.reshape(-1, 1), self.key.num_codes)
         return Reading(flat.view(codes.shape), weights)

@@ -123,6 +123,26 @@ def matched_gain(found: Scored) -> Mean:
     return found.world.mean_of(found.marginal_nll - nll)
 
 
+def test_steps_are_looked_up_where_no_position_tells():
+    """World `drift`: at least half of what the exact predictor gains over the best linear null.
+
+    A memory of the newest position gains nothing, for a walk never comes back.
+    """
+    world = planted("drift")
+    candidates = linear_candidates(world.material, LAG, EVENT, FOLDS)
+    _, null_nll = world.best_null(LAG, EVENT)
+    exact = world.mean_of(null_nll - world.oracle_nll(LAG, EVENT)).value
+    gains = {}
+    for name in ("pca.increments.kmeans_256", "last_frame.raw.kmeans_256"):
+        key, own = key_of(world.material, name, 8), settings("robust_increments")
+        fitted = fit_lookup(own, key, world.material, LAG, candidates, 0, CPU)
+        gains[name] = world.mean_of(null_nll - nll_of(world, fitted))
+    print(f"drift: exact {exact:.2f} nats, {gains}")
+    steps, position = gains.values()
+    assert steps.value - 3 * steps.error >= exact / 2
+    assert position.value <= 0.05 + 3 * position.error
+
+
 def test_only_a_two_gram_finds_a_second_order_table():
     """The next symbol depends on two: 320 train speakers."""
     two = scored("table_second_order", "robust_ngram", LARGE, (2, 1))

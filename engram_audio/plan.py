@@ -131,9 +131,10 @@ class Plan:
         to train and to evaluate. The numbers are multiplied, not listed: lists may be long.
         """
         config, readers = self.config, Counter[str]()
+        fitted = sum(name in self.keys.families for name in self.structure.families)
         for name in self.latents.analysed():
             splits = len(self.latents.split_seeds(name))
-            readers[name] += splits * (len(self.structure.families) + len(self.keys.families) + 1)
+            readers[name] += splits * (len(self.structure.families) + fitted + 1)
         for name in self.prediction.predicted():
             readers[name] += 2 * self.prediction.num_runs_of(name)
         for stage in (config.factorizer, config.rollout):

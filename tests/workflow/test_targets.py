@@ -23,7 +23,8 @@ SPEECH = {
 PAGE = {"tabulate_question_verdicts": 1, "render_question": 1}
 # The first question of the tiny study, in which `mel_pca_state` waits for a trained factoriser.
 FIRST = {
-    **SPEECH, "summarize_latents": 2, "fit_keys": 4, "score_structure_keys": 6, "score_linear_baselines": 2,
+    **SPEECH, "summarize_latents": 2, "fit_keys": 4, "score_structure_keys": 6,
+    "score_linear_baselines": 2,
     "tabulate_structure_before_states": 1, "tabulate_corpus_before_states": 1,
     "decide_before_states": 1, **PAGE,
 }  # fmt: skip
@@ -50,7 +51,8 @@ PLANS = {
     # z_dyn stands beside what it came from, so it is scored too.
     "factorizer": {
         **SPEECH, **HEAD, **SCORED, "train_factorizer": 1, "evaluate_factorizer": 1,
-        "export_states": 2, "summarize_latents": 3, "fit_keys": 6, "score_structure_keys": 9,
+        "export_states": 2, "summarize_latents": 3, "fit_keys": 6,
+        "score_structure_keys": 9,
         "score_linear_baselines": 3, "tabulate_structure": 1, "tabulate_corpus": 1, "decide": 1,
         "tabulate_factorizer": 1, "tabulate_states": 1, **PAGE,
     },
@@ -80,7 +82,8 @@ def test_a_question_plans_its_own_stage_and_the_first_question(study: SmallStudy
 
 def test_without_states_the_tables_of_a_question_are_those_of_the_whole_study(study: SmallStudy):
     write_config(study.folder, small_config())
-    own = {"fit_keys": 4, "score_structure_keys": 6, "score_linear_baselines": 2, "tabulate_structure": 1,
+    own = {"fit_keys": 4, "score_structure_keys": 6, "score_linear_baselines": 2,
+           "tabulate_structure": 1,
            "tabulate_corpus": 1, "decide": 1}  # fmt: skip
     assert study.plan("structure") == {**ARRAYS, **own, **PAGE, "structure": 1}
     assert study.plan() == {**ARRAYS, **own, "tabulate_verdicts": 1, "render_report": 1}

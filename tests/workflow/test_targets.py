@@ -45,7 +45,8 @@ PLANS = {
         **FIRST, **HEAD, **SCORED, "evaluate_reconstruction": 1, "tabulate_codecs_before_states": 1,
     },
     "rollout": {
-        **FIRST, **HEAD, "train_fold_density": 2, "fit_keys": 5, "fit_memory": 1, "train_rollout": 4,
+        **FIRST, **HEAD, "train_fold_density": 2, "fit_keys": 5, "fit_memory": 1,
+        "train_rollout": 4,
         "refit_memory": 1, "evaluate_rollout": 5, "tabulate_rollout": 1,
     },
     # z_dyn stands beside what it came from, so it is scored too.

@@ -61,7 +61,7 @@ def key_settings(section: StructureSection) -> KeysSection:
     return KeysSection(
         window_frames=section.window_frames,
         minimum_cell_frames=10,
-        speaker_pseudo_frames=50.0,
+        speaker_pseudo_frames=10.0,
         ridge=section.ridge,
         block_frames=section.block_frames,
         fit_memory_gib=section.fit_memory_gib,

@@ -93,7 +93,7 @@ def scored(name: str, section: Any, material: Material) -> KeyTables:
     fit = keys_section(
         window_frames=own.window_frames, fit_memory_gib=own.fit_memory_gib, ridge=own.ridge,
         kmeans_restarts=own.kmeans_restarts, kmeans_iterations=own.kmeans_iterations,
-        speaker_pseudo_frames=50.0, seed=own.seed,
+        speaker_pseudo_frames=10.0, seed=own.seed,
     )  # fmt: skip
     part_of = {
         str(name): PARTS[part]

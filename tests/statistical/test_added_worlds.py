@@ -38,7 +38,8 @@ def families(num_cells: int) -> dict[str, Any]:
 def added_rows(source: BlockSource, part_of: dict[str, str], num_cells: int = 64, **changes) -> Any:
     """Return the eval rows of every key, by key."""
     settings: dict[str, Any] = {
-        "lags_frames": (LAG,), "linear_ridges": (1e-6, 1e-4, 1e-2, 1.0), "minimum_cell_frames": 20, **changes,
+        "lags_frames": (LAG,), "linear_ridges": (1e-6, 1e-4, 1e-2, 1.0),
+        "minimum_cell_frames": 20, **changes,
     }  # fmt: skip
     material = prepare(source, part_of, section(**settings))
     found = [

@@ -62,7 +62,7 @@ def test_keys_are_written_with_their_columns_and_provenance(inputs, tmp_path):
     files = {"splits": inputs["splits"], "shards": inputs["shards"]}
     fit = {"section": tmp_path / "keys.json", "family-section": tmp_path / "keys.pca.json"}
     run_step(
-        fit_keys, [*command({**fit, **files}, fitted_keys=keys), "--family", "pca"], lags=[1, 2]
+        fit_keys, [*command({**fit, **files}, key_file=keys), "--family", "pca"], lags=[1, 2]
     )
     own = {**inputs, "keys": keys}
     run_step(score_structure_keys, [*command(own, **outputs), "--family", "pca"])

@@ -30,7 +30,7 @@ use rule fit_keys as fit_calibration_keys with:
         splits=PLAN.latents.splits,
         shards=PLAN.latents.shards,
     output:
-        keys="<results>/calibration/{representation}/split-{split_seed}/{family}.safetensors",
+        key_file="<results>/calibration/{representation}/split-{split_seed}/{family}.safetensors",
     log:
         "<logs>/calibration/{representation}/split-{split_seed}/{family}.keys.log",
     benchmark:
@@ -45,7 +45,7 @@ use rule score_structure_keys as score_calibration_keys with:
             section="calibration.structure",
             oracle_section=PLAN.structure.oracle_section("calibration.families"),
         ),
-        keys=PLAN.keys.of_family("calibration"),
+        key_file=PLAN.keys.of_family("calibration"),
         splits=PLAN.latents.splits,
         shards=PLAN.latents.shards,
     output:

@@ -18,7 +18,7 @@ rule fit_keys:
         splits=PLAN.latents.splits,
         shards=PLAN.latents.shards,
     output:
-        keys="<results>/keys/{representation}/split-{split_seed}/{family}.safetensors",
+        key_file="<results>/keys/{representation}/split-{split_seed}/{family}.safetensors",
     log:
         "<logs>/keys/{representation}/split-{split_seed}/{family}.log",
     benchmark:

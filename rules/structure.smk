@@ -15,7 +15,7 @@ rule score_structure_keys:
             section="structure",
             oracle_section=PLAN.structure.oracle_section("structure.library"),
         ),
-        keys=PLAN.keys.of_family("keys"),
+        key_file=PLAN.keys.of_family("keys"),
         splits=PLAN.latents.splits,
         shards=PLAN.latents.shards,
     output:

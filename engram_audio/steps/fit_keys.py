@@ -20,7 +20,7 @@ class Files(StepFiles):
     lags: Fact[list[int]]
     splits: Path
     shards: list[Path]
-    keys: Output
+    key_file: Output
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     material = KeyMaterial(_source(frames.store, section), frames.part_of, section)
     fitted = fit_family(files.family, files.family_section, files.lags, material)
     arrays, header = pack_family(fitted)
-    write_bundle(files.keys, arrays, {**files.manifest(section.seed), "fitted": header})
+    write_bundle(files.key_file, arrays, {**files.manifest(section.seed), "fitted": header})
 
 
 def _source(store: LatentStore, section: KeysSection) -> BlockSource:

@@ -23,7 +23,7 @@ class Files(StepFiles):
     section: Frozen[PredictionSection]
     stage_section: Frozen[MemoryStageSection]
     memory_section: Frozen[MemorySection]
-    keys: Path
+    key_file: Path
     nulls: Path
     splits: Path
     base_model: Path | None
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     device = torch.device(resolve_device(files.device, uses_torch=True))
     stage, settings, lag = files.stage_section, files.memory_section, files.lag
     frames = open_frames(files.shards, files.splits)
-    key = read_family(files.keys).key(settings.key, lag, str(files.keys))
+    key = read_family(files.key_file).key(settings.key, lag, str(files.key_file))
     module, own = settings.behaviour()
     arrays, headers = {}, {}
     with (

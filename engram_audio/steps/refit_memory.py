@@ -42,7 +42,7 @@ class Files(StepFiles):
     recipe_section: Frozen[TrainingRecipe]
     tuned_model: Path
     base_model: Path
-    keys: Path
+    key_file: Path
     nulls: Path
     splits: Path
     shards: list[Path]
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     settings, tuned_settings = files.method_section, files.tuned_section
     device = torch.device(resolve_device(files.device, uses_torch=True))
     frames = open_frames(files.shards, files.splits)
-    key = read_family(files.keys).key(files.memory_section.key, 1, str(files.keys))
+    key = read_family(files.key_file).key(files.memory_section.key, 1, str(files.key_file))
     bases, folds = RolloutFiles(files.base_model), []
     with (
         TrainingRun(files, files.recipe_section) as run,

@@ -17,7 +17,7 @@ class Files(StepFiles):
     family: Wildcard[str]
     section: Frozen[StructureSection]
     oracle_section: Frozen[TargetOracleKeys | None]
-    keys: Path | None
+    key_file: Path | None
     splits: Path
     shards: list[Path]
     scores: Output
@@ -49,9 +49,9 @@ def _keys(files: Files) -> FittedFamily | TargetOracleKeys:
     """The oracle's settings where the family is one, else its fitted keys."""
     if files.oracle_section is not None:
         return files.oracle_section
-    if files.keys is None:
+    if files.key_file is None:
         raise InputError(f"{files.family}: is no oracle and has no keys; check the rule")
-    return read_family(files.keys)
+    return read_family(files.key_file)
 
 
 if __name__ == "__main__":

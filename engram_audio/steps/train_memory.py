@@ -36,7 +36,7 @@ class Files(StepFiles):
     memory_section: Frozen[MemorySection]
     head_section: Frozen[HeadSection]
     recipe_section: Frozen[TrainingRecipe]
-    keys: Path
+    key_file: Path
     nulls: Path
     splits: Path
     shards: list[Path]
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     lag, seed = files.lag, files.seed
     frames = open_frames(files.shards, files.splits)
     event = events_trained(lag, (stage.target,))[0]
-    key = read_family(files.keys).key(settings.key, lag, str(files.keys))
+    key = read_family(files.key_file).key(settings.key, lag, str(files.key_file))
     module, own = settings.behaviour()
     arrays, headers = {}, {}
     with (

@@ -42,7 +42,7 @@ class Files(StepFiles):
     section: Frozen[PredictionSection]
     method_section: Frozen[MethodSection]
     recipe_section: Frozen[TrainingRecipe | None]
-    keys: Path | None
+    key_file: Path | None
     nulls: Path
     splits: Path
     base_model: Path | None
@@ -98,7 +98,7 @@ def _guard(
     wanted = files.method_section.guard_section
     if wanted is None:
         return None
-    name, path = getattr(wanted, "key", None), files.keys
+    name, path = getattr(wanted, "key", None), files.key_file
     key = read_family(path).key(name, 1, str(path)) if name and path else None
     steps = as_steps(model.to(device).eval())
     return fit_guard(wanted, steps, material, files.seed, device, key)

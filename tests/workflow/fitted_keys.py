@@ -24,6 +24,6 @@ def run_fit_keys(folder: Path) -> None:
     words = [
         "--section", folder / "keys.json", "--family-section", folder / "last_frame.json",
         "--family", "last_frame", "--splits", folder / "splits.parquet",
-        "--shards", folder / "shard-000.zarr.zip", "--keys", folder / "keys.safetensors",
+        "--shards", folder / "shard-000.zarr.zip", "--key-file", folder / "keys.safetensors",
     ]  # fmt: skip
     run_step(fit_keys, words, lags=[1])

@@ -102,7 +102,7 @@ FITTED: dict[str, Any] = {"stage_section": "memory", "lag": "1", "seed": "0", "d
 def evaluated(study: Path) -> Path:
     """A lookup on the linear base, its matched models, its scores."""
     run(fit_memory, study, memory_section="lookup", base="linear", memory="memory.safetensors",
-        keys="keys.safetensors", **FITTED)  # fmt: skip
+        key_file="keys.safetensors", **FITTED)  # fmt: skip
     run(train_matched, study, controls_section="memory_controls", head_section="head",
         recipe_section="recipe", memory="memory.safetensors", tensorboard="none",
         matched="matched.safetensors", **FITTED)  # fmt: skip
@@ -172,7 +172,7 @@ def test_divergence_is_one_clear_line_in_every_training_step(step: Any, evaluate
         train_fold_density: {"memory_section": "memory", "fold": "0", "model": "d.safetensors"},
         train_memory: {
             "memory_section": "engram", "stage_section": "memory", "memory": "e.safetensors",
-            "keys": "keys.safetensors",
+            "key_file": "keys.safetensors",
         },
         train_matched: {
             "controls_section": "memory_controls", "stage_section": "memory",
@@ -190,7 +190,7 @@ def test_divergence_is_one_clear_line_in_every_training_step(step: Any, evaluate
 def test_a_head_under_a_memory_needs_its_folds(study: Path, tmp_path: Path):
     done = subprocess.run(
         command("fit_memory", arguments(study, memory_section="lookup", base="gaussian_mixture",
-                keys="keys.safetensors", memory=str(tmp_path / "m.safetensors"), **FITTED)),
+                key_file="keys.safetensors", memory=str(tmp_path / "m.safetensors"), **FITTED)),
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
@@ -201,7 +201,7 @@ def test_more_codes_than_frames_is_one_clear_line(study: Path, tmp_path: Path):
     output = tmp_path / "m.safetensors"
     done = subprocess.run(
         command("fit_memory", arguments(study, memory_section="greedy", base="linear",
-                keys="keys.safetensors", memory=str(output), **FITTED)),
+                key_file="keys.safetensors", memory=str(output), **FITTED)),
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
@@ -225,7 +225,7 @@ def test_a_fold_model_has_not_seen_its_fold(study: Path):
 def test_an_engram_memory_is_scored_beside_its_controls(study: Path, evaluated: Path):
     run(train_memory, study, memory_section="engram", head_section="head",
         recipe_section="recipe", tensorboard="none", memory="engram.safetensors",
-        keys="keys.safetensors", **FITTED)  # fmt: skip
+        key_file="keys.safetensors", **FITTED)  # fmt: skip
     run(train_matched, study, controls_section="memory_controls", head_section="head",
         recipe_section="recipe", memory="engram.safetensors", tensorboard="none",
         matched="engram_matched.safetensors", **FITTED)  # fmt: skip

@@ -207,7 +207,7 @@ def test_folds_of_another_base_are_tuned_anew(
         words = [
             *shared(evaluated), *named, "--tuned-model", place(evaluated, "k_step") /
             "model.safetensors", "--base-model", base,
-            "--keys", evaluated / "keys.safetensors", "--folds", head, head, "--seed", "0",
+            "--key-file", evaluated / "keys.safetensors", "--folds", head, head, "--seed", "0",
             "--device", "cpu", "--tensorboard", tmp_path, "--model", tmp_path / "model.safetensors",
             "--history", tmp_path / "history.jsonl",
         ]  # fmt: skip

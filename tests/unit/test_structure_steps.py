@@ -61,10 +61,8 @@ def test_keys_are_written_with_their_columns_and_provenance(inputs, tmp_path):
     keys = tmp_path / "pca.safetensors"
     files = {"splits": inputs["splits"], "shards": inputs["shards"]}
     fit = {"section": tmp_path / "keys.json", "family-section": tmp_path / "keys.pca.json"}
-    run_step(
-        fit_keys, [*command({**fit, **files}, key_file=keys), "--family", "pca"], lags=[1, 2]
-    )
-    own = {**inputs, "keys": keys}
+    run_step(fit_keys, [*command({**fit, **files}, key_file=keys), "--family", "pca"], lags=[1, 2])
+    own = {**inputs, "key-file": keys}
     run_step(score_structure_keys, [*command(own, **outputs), "--family", "pca"])
     tables = {name: read_table(outputs[name], columns) for name, columns in names.items()}
     for name, columns in names.items():

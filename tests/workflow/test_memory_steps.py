@@ -212,7 +212,7 @@ def test_divergence_is_one_clear_line_in_every_training_step(step: Any, evaluate
         train_fold_density: {"memory_section": "memory", "fold": "0", "model": "d.safetensors"},
         train_memory: {
             "memory_section": "engram", "stage_section": "memory", "memory": "e.safetensors",
-            "keys": "keys.safetensors",
+            "key_file": "keys.safetensors",
         },
         train_matched: {
             "controls_section": "memory_controls", "stage_section": "memory",

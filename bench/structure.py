@@ -24,8 +24,10 @@ from pydantic import TypeAdapter
 from scipy.signal import lfilter
 
 from engram_audio.artifacts.latents import LatentMetadata, LatentStore, write_latent_shard
+from engram_audio.keys.config import KeysSection
+from engram_audio.keys.fit import KeyMaterial, fit_family
 from engram_audio.latents.block import LatentBlock
-from engram_audio.structure.config import KeyFamilySection, StructureSection
+from engram_audio.structure.config import ScoredFamily, StructureSection, TargetOracleKeys
 from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
@@ -52,6 +54,21 @@ FULL_FAMILIES = {
     '"quantizers":[{"kind":"kmeans","codebook_sizes":[256]}]}',
     "target_oracle": '{"kind":"target_oracle","codebook_sizes":[64,256]}',
 }
+
+
+def key_settings(section: StructureSection) -> KeysSection:
+    """Keys fitted with the effort of the stage's oracle."""
+    return KeysSection(
+        window_frames=section.window_frames,
+        minimum_cell_frames=10,
+        speaker_pseudo_frames=10.0,
+        ridge=section.ridge,
+        block_frames=section.block_frames,
+        fit_memory_gib=section.fit_memory_gib,
+        kmeans_restarts=section.kmeans_restarts,
+        kmeans_iterations=section.kmeans_iterations,
+        seed=section.seed,
+    )
 
 
 def settings(full: bool) -> StructureSection:
@@ -132,7 +149,10 @@ def work(shards: list[Path], parts: Path, families: dict[str, str], full: bool) 
         if name == "linear":
             score_linear(material)
             continue
-        family = TypeAdapter(KeyFamilySection).validate_json(text)
+        family: Any = TypeAdapter(ScoredFamily).validate_json(text)
+        if not isinstance(family, TargetOracleKeys):
+            keys = KeyMaterial(material.source, part_of, key_settings(section))
+            family = fit_family(name, family, section.lags_frames, keys)
         scores: Any = score_keys(name, family, material).scores
         rows = scores[(scores["part"] == "eval") & (scores["subspace"] == "all")]
         sums = rows.groupby(["key", "control"])[["sse_residual", "sse_total"]].sum()

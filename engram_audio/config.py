@@ -23,6 +23,7 @@ from engram_audio.corpus_checks import check_roots, check_speakers
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
+from engram_audio.keys.config import KeysSettings, family_of
 from engram_audio.latents.config import (
     RepresentationsSettings,
     check_rows,
@@ -75,6 +76,7 @@ class WorkflowConfig(Section):
     splits: SplitsSection
     codecs: CodecsSettings
     representations: RepresentationsSettings
+    keys: KeysSettings
     structure: StructureSettings
     prediction: PredictionSettings
     factorizer: FactorizerSettings
@@ -126,7 +128,7 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
     """
     used, settings = _with_used_sources(config), config.representations
     stages = {
-        "structure": config.structure.used(),
+        "structure": config.structure.used(config.keys),
         "prediction": config.prediction.used(),
         "factorizer": used_factorizers(config.factorizer),
         "memory": config.memory.used(),
@@ -135,8 +137,23 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
     }
     used = used.model_copy(update=stages)
     _check_stages(used)
+    used = used.model_copy(update={"keys": config.keys.used(key_families(used))})
     recipes = {name: row for name, row in config.recipes.items() if name in recipes_named(used)}
     return used.model_copy(update={"recipes": recipes})
+
+
+def key_families(config: WorkflowConfig) -> set[str]:
+    """Return the names of the key families that something uses."""
+    memories = [family_of(row.key) for row in config.memory.library.values()]
+    guards = [row.guard_section for row in config.rollout.library.values()]
+    keys = [guard.key for guard in guards if guard is not None and guard.kind == "codebook"]
+    return {*config.structure.families, *memories, *map(family_of, keys)}
+
+
+def key_lags(config: WorkflowConfig) -> set[int]:
+    """Return the lags at which some stage reads keys; what runs free does at lag 1."""
+    own = config.memory.lags_frames if config.memory.library else ()
+    return {*config.structure.lags_frames, *own, *((1,) if config.rollout.library else ())}
 
 
 def recipes_named(config: WorkflowConfig) -> set[str]:
@@ -184,15 +201,16 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_roots(config.corpora, used_corpora(config))
     folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
     check_speakers(rows, config.corpora, config.splits, folds)
-    check_decision(config.decision, config.structure, analysed)
+    check_decision(config.decision, config.structure, config.keys, analysed)
     keys = config.calibration.worlds.judged_keys()
-    check_keys("calibration.worlds.keys", keys, config.structure)
+    check_keys("calibration.worlds.keys", keys, config.structure, config.keys)
     check_prediction(prediction, analysed, window, recipes)
     check_factorizer(config.factorizer, prediction, recipes)
     check_states(rows, config.factorizer)
     check_comparison(config.comparison, rows, prediction)
-    check_memory(config.memory, prediction, window, recipes)
-    check_rollout(config.rollout, prediction, config.memory, window, recipes)
+    library = config.keys.library
+    check_memory(config.memory, prediction, library, window, recipes)
+    check_rollout(config.rollout, prediction, config.memory, library, window, recipes)
     for name in recipes_named(config) & set(recipes):
         check_recipe(f"recipes.{name}", recipes[name])
 

@@ -86,17 +86,23 @@ def _is_tag(location: tuple[Any, ...], place: int, root: type[Section]) -> bool:
         field is not None
         and location[place] in typing.get_args(field.annotation)
         and model_at(root, location[:place]) is None
+        and typing.get_origin(_annotation_at(root, location[:place])) is not dict
     )
 
 
 def model_at(model: type[Section], location: Iterable[Any]) -> type[Section] | None:
     """Follow a pydantic error location to the model it ends in, or None."""
+    current = _annotation_at(model, location)
+    return current if isinstance(current, type) and issubclass(current, Section) else None
+
+
+def _annotation_at(model: type[Section], location: Iterable[Any]) -> Any:
     current: Any = model
     for part in location:
         current = _descend(current, part)
         if current is None:
             return None
-    return current if isinstance(current, type) and issubclass(current, Section) else None
+    return current
 
 
 def _is_tagged(annotation: Any, part: object) -> bool:

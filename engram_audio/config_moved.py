@@ -54,7 +54,7 @@ MOVED = {
     "structure.principal_subspaces": "views.delta_subspaces",
     "structure.slices": "views.slices",
     "structure.window_frames": "views.window_frames",
-    "structure_keys": "structure.library, and name those that run in structure.families",
+    "structure_keys": "keys.library, and name those that are scored in structure.families",
 }
 # Once these held rows by name. A row is told from a setting by its `kind`.
 LIBRARIES = {
@@ -64,7 +64,9 @@ LIBRARIES = {
 # Slices that have another name now, in whichever list they stand.
 SLICES = {"high_energy": "speech, judged by the newest context frame"}
 SLICE_LISTS = ("slices", "judged_slices")
+ABSENT = object()
 LISTS = {"representations": ", and list it in representations.analysed"}
+KEY_FIELDS = {"inputs", "quantizers", "num_components"}  # of a family of keys; an oracle has none
 
 
 def refuse_moved(raw: Mapping[str, Any]) -> None:
@@ -90,6 +92,26 @@ def refuse_moved(raw: Mapping[str, Any]) -> None:
         lines += [
             f"views.{key}: {name!r} moved to {SLICES[name]}" for name in names if name in SLICES
         ]
+    rows = _at(raw, "structure.library")
+    for name, row in rows.items() if isinstance(rows, Mapping) else ():
+        fields = set(row) if isinstance(row, Mapping) else set()
+        if fields & KEY_FIELDS:
+            lines.append(f"structure.library.{name}: moved to keys.library.{name}")
+    memories = _at(raw, "memory.library")
+    for name, row in memories.items() if isinstance(memories, Mapping) else ():
+        if isinstance(row, Mapping) and isinstance(row.get("key"), Mapping):
+            lines.append(
+                f"memory.library.{name}.key: is the name of a key now, for example "
+                "last_frame.raw.kmeans_2048; keys are defined in keys.library"
+            )
+    methods = _at(raw, "rollout.library")
+    for name, row in methods.items() if isinstance(methods, Mapping) else ():
+        guard = row.get("guard") if isinstance(row, Mapping) else None
+        if isinstance(guard, Mapping) and guard.get("kind") == "codebook" and "num_cells" in guard:
+            lines.append(
+                f"rollout.library.{name}.guard.num_cells: moved to key, the name of a key, for "
+                "example last_frame.raw.kmeans_256"
+            )
     if lines:
         raise InputError("\n".join(lines))
 
@@ -100,8 +122,12 @@ def _below(key: str) -> list[str]:
 
 
 def _has(raw: Any, key: str) -> bool:
+    return _at(raw, key) is not ABSENT
+
+
+def _at(raw: Any, key: str) -> Any:
     for part in key.split("."):
         if not isinstance(raw, Mapping) or part not in raw:
-            return False
+            return ABSENT
         raw = raw[part]
-    return True
+    return raw

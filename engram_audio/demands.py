@@ -5,6 +5,7 @@ from typing import Any
 
 from engram_audio.config import WorkflowConfig, used_codecs
 from engram_audio.corpus.demands import AnyDemand, Demands, FramesDemand, SpeakersDemand, Subject
+from engram_audio.keys.config import key_sizes
 from engram_audio.structure.config import context_keys
 
 CHOSEN = ("train", "choice", "eval")  # what a stage is fitted, chosen and scored on
@@ -96,10 +97,10 @@ def _cells(subject: Subject, key: str, count: int, **where: Any) -> FramesDemand
 
 def _frames_of_keys(config: WorkflowConfig) -> dict[str, int]:
     """Return the train frames that each candidate needs, the one that needs most first."""
-    sizes = context_keys(config.structure)
+    sizes = context_keys(config.structure, config.keys)
     least = config.structure.minimum_cell_frames
     # what falls into thin cells of bins is excluded and reported: one good cell is enough
-    needs = {k: least * (1 if "quantile_bins" in k else sizes[k]) for k in sizes}
+    needs = {key: least * size.num_fitted for key, size in sizes.items()}
     return dict(sorted(needs.items(), key=lambda item: -item[1]))
 
 
@@ -154,7 +155,9 @@ def _of_memory(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
     stage = config.memory
     reach = config.views.window_frames - 1 + max(stage.lags_frames, default=1)
     for name, row in stage.library.items() if subject.name in stage.representations else ():
-        for field, least in row.frames_needed().items():
+        cells = key_sizes(config.keys.library)[row.key].num_fitted
+        needs = {"key": cells * config.keys.minimum_cell_frames, **row.frames_needed()}
+        for field, least in needs.items():
             yield _frames(
                 subject, f"memory.library.{name}.{field}", "to fill the table",
                 f"lower it, {MORE_FRAMES}", part="train", reach_frames=reach, minimum=least,

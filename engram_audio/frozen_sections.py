@@ -9,6 +9,7 @@ from typing import Any
 
 from engram_audio.config import WorkflowConfig
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.keys.config import KeysSection
 from engram_audio.kinds import Kind
 from engram_audio.memory.config import MemoryStageSection
 from engram_audio.rollout.config import RolloutSection
@@ -22,6 +23,7 @@ from engram_audio.structure.config import (
 from engram_audio.views import Viewed, compose, viewed_names
 
 VIEWED: Mapping[str, type[Viewed]] = {
+    "keys": KeysSection,
     "structure": StructureSection,
     "prediction": PredictionSection,
     "prediction.evaluation": PredictionEvaluationSection,
@@ -36,9 +38,9 @@ PLAIN = (
     "statistics", "calibration.worlds", "calibration.power", "calibration.sabotage", "report",
 )  # fmt: skip
 LIBRARIES = (
-    "corpora", "codecs.library", "representations.library", "structure.library",
-    "prediction.library", "recipes", "factorizer.library", "factorizer.grids", "memory.library",
-    "rollout.library", "rollout.grids",
+    "corpora", "codecs.library", "representations.library", "keys.library",
+    "structure.library", "prediction.library", "recipes", "factorizer.library",
+    "factorizer.grids", "memory.library", "rollout.library", "rollout.grids",
 )  # fmt: skip
 
 
@@ -59,7 +61,8 @@ def derived_sections(config: WorkflowConfig) -> dict[str, Any]:
     """Return the sections that follow from others: what calibration worlds run with."""
     decision = compose(DecisionSection, config.decision, config.views)
     structure = calibration_structure(config.structure, decision, config.views)
-    families = calibration_families(config.structure, config.calibration.worlds.judged_keys())
+    keys = config.calibration.worlds.judged_keys()
+    families = calibration_families(config.structure, config.keys, keys)
     found = {"calibration.structure": structure} | {
         f"calibration.families.{name}": family for name, family in families.items()
     }

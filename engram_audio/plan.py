@@ -10,12 +10,13 @@ from typing import Any
 from engram_audio.calibration.config import OVERLAPPING_WORLDS, WORLD_PREFIX
 from engram_audio.codecs.plan import CodecPlan
 from engram_audio.comparison.plan import ComparisonPlan
-from engram_audio.config import WorkflowConfig, used_codecs, used_corpora
+from engram_audio.config import WorkflowConfig, key_lags, used_codecs, used_corpora
 from engram_audio.corpus.plan import NOTHING, CorpusPlan, splits_file
 from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
 from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
+from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.config import RepresentationSection
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
@@ -51,7 +52,8 @@ class Plan:
         self.sections: dict[str, Any] = configured_sections(config)
         self.document: dict[str, Any] = self.sections | derived_sections(config)
         worlds = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.names]
-        families = calibration_families(config.structure, config.calibration.worlds.judged_keys())
+        keys = config.calibration.worlds.judged_keys()
+        families = calibration_families(config.structure, config.keys, keys)
         self.corpus = CorpusPlan(config.corpora)
         self.codecs = CodecPlan(config.codecs.library)
         self.latents = LatentsPlan(
@@ -60,7 +62,9 @@ class Plan:
         self.demands = demands_by_corpus(config, self.latents.subjects())
         self.document |= plain(self.demands)
         self.structure = StructurePlan(config.structure, self.latents)
-        self.calibration = CalibrationPlan(families, self.latents, self.structure)
+        lags = self.document["calibration.structure"]["lags_frames"]
+        self.calibration = CalibrationPlan(families, lags, self.latents, self.structure)
+        self.keys = KeysPlan(config.keys, key_lags(config))
         self.prediction = PredictionPlan(
             config.prediction, self.latents, config.decision.representation
         )
@@ -68,7 +72,7 @@ class Plan:
         self.comparison = ComparisonPlan(
             config.comparison, self.codecs, self.latents, self.prediction
         )
-        self.memory = MemoryPlan(config.memory, self.latents, self.prediction)
+        self.memory = MemoryPlan(config.memory, self.latents, self.prediction, self.keys)
         self.rollout = RolloutPlan(config.rollout, self.latents, self.memory)
         self.report = ReportPlan(
             config.report, self.latents, self.factorizer, self.rollout, self.calibration
@@ -141,9 +145,10 @@ class Plan:
         to train and to evaluate. The numbers are multiplied, not listed: lists may be long.
         """
         config, readers = self.config, Counter[str]()
+        fitted = sum(name in self.keys.families for name in self.structure.families)
         for name in self.latents.analysed():
             splits = len(self.latents.split_seeds(name))
-            readers[name] += splits * (len(self.structure.families) + 1)
+            readers[name] += splits * (len(self.structure.families) + fitted + 1)
         for name in self.prediction.predicted():
             readers[name] += 2 * self.prediction.num_runs_of(name)
         for stage in (config.factorizer, config.rollout):

@@ -26,7 +26,9 @@ class ContextView(Section):
 class SlicesView(Section):
     """Which frames are looked at apart."""
 
-    slices: Slices = Field(description="Slices; keys are fitted again inside each.")
+    slices: Slices = Field(
+        description="Slices; cell means and baselines are fitted again inside each."
+    )
     medial_range: Fractions = Field(description="Medial positions, fraction of utterance.")
     speech_range_db: Amount = Field(
         description="Speech: at most this far below the speaker's loud frames (95th percentile)."

@@ -9,6 +9,7 @@ localrules:
 if ANALYSIS_IS_LOCAL:
 
     localrules:
+        fit_calibration_keys,
         score_calibration_keys,
         score_calibration_linear,
         inject_oracle,
@@ -17,14 +18,34 @@ if ANALYSIS_IS_LOCAL:
 
 
 # Worlds run through the rules of speech: the same steps, the registered keys, lag and slices only.
+use rule fit_keys as fit_calibration_keys with:
+    input:
+        settings=settings(
+            "fit_calibration_keys",
+            step="fit_keys",
+            facts={"lags": PLAN.calibration.lags},
+            section="keys",
+            family_section="calibration.families.{family}",
+        ),
+        splits=PLAN.latents.splits,
+        shards=PLAN.latents.shards,
+    output:
+        key_file="<results>/calibration/{representation}/split-{split_seed}/{family}.safetensors",
+    log:
+        "<logs>/calibration/{representation}/split-{split_seed}/{family}.keys.log",
+    benchmark:
+        "<benchmarks>/calibration/{representation}/split-{split_seed}/{family}.keys.tsv"
+
+
 use rule score_structure_keys as score_calibration_keys with:
     input:
         settings=settings(
             "score_calibration_keys",
             step="score_structure_keys",
             section="calibration.structure",
-            family_section="calibration.families.{family}",
+            oracle_section=PLAN.structure.oracle_section("calibration.families"),
         ),
+        key_file=PLAN.keys.of_family("calibration"),
         splits=PLAN.latents.splits,
         shards=PLAN.latents.shards,
     output:
@@ -143,6 +164,7 @@ rule simulate_sabotage:
         settings=settings(
             "simulate_sabotage",
             section="calibration.sabotage",
+            keys_section="keys",
             worlds_section="calibration.worlds",
             structure_section="calibration.structure",
             decision_section="decision",

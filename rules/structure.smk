@@ -8,13 +8,14 @@ if ANALYSIS_IS_LOCAL:
 
 
 rule score_structure_keys:
-    """Fit one family of keys on train speakers; score all slices, lags and controls."""
+    """Score one family of keys, or the oracle, on all slices, lags and controls."""
     input:
         settings=settings(
             "score_structure_keys",
             section="structure",
-            family_section="structure.library.{family}",
+            oracle_section=PLAN.structure.oracle_section("structure.library"),
         ),
+        key_file=PLAN.keys.of_family("keys"),
         splits=PLAN.latents.splits,
         shards=PLAN.latents.shards,
     output:

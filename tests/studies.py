@@ -12,7 +12,7 @@ from engram_audio.config import WorkflowConfig
 from engram_audio.frozen_sections import VIEWED
 from engram_audio.structure.config import (
     DecisionSection,
-    KeyFamilySection,
+    ScoredFamily,
     StructureSection,
     calibration_families,
     calibration_structure,
@@ -71,6 +71,7 @@ def worlds_structure(config: WorkflowConfig) -> StructureSection:
     return calibration_structure(config.structure, decision, config.views)
 
 
-def worlds_families(config: WorkflowConfig) -> dict[str, KeyFamilySection]:
+def worlds_families(config: WorkflowConfig) -> dict[str, ScoredFamily]:
     """The key families that calibration worlds run with."""
-    return calibration_families(config.structure, config.calibration.worlds.judged_keys())
+    keys = config.calibration.worlds.judged_keys()
+    return calibration_families(config.structure, config.keys, keys)

@@ -42,6 +42,12 @@ class LatentBlock(NamedTuple):
 BlockSource = Callable[[], Iterator[LatentBlock]]
 
 
+def hold(source: BlockSource) -> BlockSource:
+    """Return the same stream, kept in memory."""
+    blocks = list(source())
+    return lambda: iter(blocks)
+
+
 def concatenate_blocks(blocks: list[LatentBlock]) -> LatentBlock:
     """Join blocks into one.
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.densities.config import TargetName
+from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.kinds import Kind, Plugin
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
@@ -43,92 +44,6 @@ class MemoryStageSection(Section):
     )
 
 
-class _Key(Section):
-    maximum_frames: Count = Field(ge=256, description="Train frames the codes are fitted on.")
-
-    def count_codes(self) -> int:
-        """How many codes a state may have."""
-        return getattr(self, "num_codes", 0)
-
-    @model_validator(mode="after")
-    def _check_codes(self) -> Self:
-        num_codes = getattr(self, "num_codes", 0)
-        if num_codes > self.maximum_frames:
-            raise ValueError(
-                f"num_codes {num_codes} cannot be fitted on maximum_frames {self.maximum_frames}; "
-                "use fewer codes or more frames"
-            )
-        return self
-
-
-class KMeansKey(_Key):
-    """k-means of the newest frames, per-dimension SD taken out."""
-
-    kind: Literal["kmeans"]
-    window_frames: Frames = Field(description="Frames of a state.")
-    num_codes: Count = Field(ge=2, description="Codes.")
-
-
-class PcaKey(_Key):
-    """The structure stage's key: PCA of a flattened window, then k-means."""
-
-    kind: Literal["pca"]
-    window_frames: Frames = Field(description="Frames of a state.")
-    num_components: Count = Field(description="Principal components.")
-    num_codes: Count = Field(ge=2, description="Codes.")
-
-
-class ProductKey(_Key):
-    """Product quantisation: groups of principal components, each with its own k-means."""
-
-    kind: Literal["product"]
-    window_frames: Frames = Field(description="Frames of a state.")
-    num_components: Count = Field(ge=2, description="Principal components, split over the groups.")
-    num_groups: Count = Field(ge=2, le=8, description="Groups.")
-    num_codes: Count = Field(ge=2, le=4096, description="Codes per group.")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.num_components % self.num_groups:
-            raise ValueError("num_components must be a multiple of num_groups")
-        if self.num_codes**self.num_groups >= 2**31:
-            raise ValueError("num_codes ** num_groups must stay below 2 ** 31")
-        return self
-
-    def count_codes(self) -> int:
-        """See `_Key.count_codes`."""
-        return self.num_codes**self.num_groups
-
-
-class LshKey(_Key):
-    """Signs of random projections of whitened principal components."""
-
-    kind: Literal["lsh"]
-    window_frames: Frames = Field(description="Frames of a state.")
-    num_components: Count = Field(description="Principal components.")
-    num_bits: Count = Field(le=30, description="Random hyperplanes.")
-
-    def count_codes(self) -> int:
-        """See `_Key.count_codes`."""
-        return 2**self.num_bits
-
-
-KeySettings = Annotated[KMeansKey | PcaKey | ProductKey | LshKey, Field(discriminator="kind")]
-
-
-def check_ngrams(key: _Key, orders: tuple[int, ...]) -> None:
-    """Refuse n-grams that no 63-bit number can name.
-
-    Raises:
-        ValueError: Says so.
-    """
-    if (key.count_codes() + 1) ** max(orders) >= 2**63:
-        raise ValueError(
-            f"ngram_orders {list(orders)} of {key.count_codes()} codes do not fit into 63 bits: "
-            "use fewer codes or a lower order"
-        )
-
-
 class _Memory(Kind):
     """What all memories share.
 
@@ -137,14 +52,15 @@ class _Memory(Kind):
     """
 
     is_joint: ClassVar[bool] = False
+    key: Text = Field(description="Key in keys.library, for example pca.raw.kmeans_256.")
 
     def bases(self, listed: tuple[str, ...]) -> tuple[str, ...]:
         """Return the predictors that it stands on, of those that memory.bases lists."""
         return listed
 
-    def frames_read(self) -> int:
-        """Return how many of the newest frames of a context it reads at least."""
-        return 1
+    def orders_read(self) -> tuple[int, ...]:
+        """Return the orders of the n-grams of codes that it reads."""
+        return (1,)
 
     def frames_needed(self) -> dict[str, int]:
         """Return the train frames that it needs at least, by the field that asks for them."""
@@ -164,22 +80,20 @@ class _Memory(Kind):
         self.require_installed(key)
 
 
-class _KeyedMemory(_Memory):
-    key: KeySettings
+class _NgramMemory(_Memory):
     ngram_orders: Orders
 
-    def frames_read(self) -> int:
-        """See `_Memory.frames_read`."""
-        return self.key.window_frames + max(self.ngram_orders) - 1
+    def orders_read(self) -> tuple[int, ...]:
+        """See `_Memory.orders_read`."""
+        return self.ngram_orders
 
     def frames_needed(self) -> dict[str, int]:
         """See `_Memory.frames_needed`."""
-        needs = {"key.num_codes": getattr(self.key, "num_codes", 1)}
         least = getattr(self, "minimum_count", None)
-        return needs if least is None else {**needs, "minimum_count": least}
+        return {} if least is None else {"minimum_count": least}
 
 
-class LookupMemory(_KeyedMemory):
+class LookupMemory(_NgramMemory):
     """A table of values by key, fitted in closed form beside a frozen base."""
 
     MODULE: ClassVar[str] = "engram_audio.memory.lookup"
@@ -227,29 +141,18 @@ class LookupMemory(_KeyedMemory):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.num_neighbors > 1 and (
-            self.key.kind not in ("kmeans", "pca") or self.ngram_orders != (1,)
-        ):
+        if self.num_neighbors > 1 and self.ngram_orders != (1,):
             raise ValueError(
-                "num_neighbors above 1 needs a key of kind kmeans or pca and ngram_orders [1]: "
-                "other keys have no distance between entries"
+                "num_neighbors above 1 needs ngram_orders [1]: n-grams have no distance"
             )
-        if self.num_neighbors > getattr(self.key, "num_codes", self.num_neighbors):
-            raise ValueError("num_neighbors must not exceed the key's num_codes")
         if list(self.ngram_orders) != sorted(set(self.ngram_orders), reverse=True):
             raise ValueError("ngram_orders: list each order once, the highest first")
-        check_ngrams(self.key, self.ngram_orders)
-        if self.minimum_count > self.key.maximum_frames:
-            raise ValueError(
-                f"minimum_count {self.minimum_count} is more than the key's maximum_frames "
-                f"{self.key.maximum_frames}: every frame would be a miss"
-            )
         if self.value == "target" and self.weight != "one":
             raise ValueError("value `target` replaces the base's mean: its weight must be `one`")
         return self
 
 
-class EngramMemory(_KeyedMemory):
+class EngramMemory(_NgramMemory):
     """Hashed suffix n-grams with a learned table, trained jointly with a head (Engram form)."""
 
     MODULE: ClassVar[str] = "engram_audio.memory.joint"
@@ -279,11 +182,6 @@ class EngramMemory(_KeyedMemory):
         """See `_Memory.check`."""
         require(f"{key}.head", self.head, heads)
         require(f"{key}.recipe", self.recipe, recipes)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        check_ngrams(self.key, self.ngram_orders)
-        return self
 
 
 class PluginMemory(Plugin, _Memory):
@@ -357,14 +255,16 @@ class MemorySettings(MemoryStageSection):
 def check_memory(
     stage: MemorySettings,
     prediction: PredictionSettings,
+    keys: Mapping[str, KeyFamily],
     window_frames: int,
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
-    """Check what lies between the memory stage and the prediction stage.
+    """Check what lies between the memory stage and the stages before it.
 
     Args:
         stage: The stage, used memories only.
         prediction: The prediction stage, used heads only.
+        keys: Key families by name.
         window_frames: W, frames of context.
         recipes: All training recipes.
 
@@ -372,14 +272,38 @@ def check_memory(
         ValueError: Names the key, what is wrong and what is allowed.
     """
     for name, row in stage.library.items():
-        needed = row.frames_read()
-        if needed > window_frames:
-            raise ValueError(
-                f"memory.library.{name}: its key and n-grams reach {needed} frames back, but the "
-                f"context has views.window_frames {window_frames}; shorten them"
-            )
+        _check_key(f"memory.library.{name}", row, keys, window_frames)
     if stage.representations:
         _check_run(stage, prediction, recipes)
+
+
+def _check_key(
+    where: str, row: MemorySection, library: Mapping[str, KeyFamily], window_frames: int
+) -> None:
+    """Check that a memory can read the key that it names."""
+    key = require_context_key(f"{where}.key", row.key, library)
+    needed = key.state_frames(window_frames) + max(row.orders_read()) - 1
+    if needed > window_frames:
+        raise ValueError(
+            f"{where}: its key and n-grams reach {needed} frames back, but the context has "
+            f"views.window_frames {window_frames}; shorten them"
+        )
+    if (key.num_codes + 1) ** max(row.orders_read()) >= 2**63:
+        raise ValueError(
+            f"{where}: ngram_orders {list(row.orders_read())} of {key.num_codes} codes do not fit "
+            "into 63 bits: name a key of fewer codes or use a lower order"
+        )
+    neighbors = getattr(row, "num_neighbors", 1)
+    if neighbors > 1 and not key.quantizer.HAS_DISTANCES:
+        raise ValueError(
+            f"{where}: num_neighbors above 1 needs a key with distances, such as kmeans; found "
+            f"{row.key}"
+        )
+    if neighbors > key.num_codes:
+        raise ValueError(
+            f"{where}: num_neighbors {neighbors} must not exceed the {key.num_codes} codes of "
+            f"{row.key}"
+        )
 
 
 def _check_run(

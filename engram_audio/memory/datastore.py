@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.memory.keys import KeyEncoder
+from engram_audio.keys.encoder import SMALLEST_SQUARE, KeyEncoder
 from engram_audio.numerics.units import LOG_2PI
 
 WIDTHS = (0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)  # kernel SD, in whitened units
@@ -99,7 +99,7 @@ def kernel_log(found: Neighbours, choice: KernelChoice) -> Tensor:
 
 def choose_kernel(found: Neighbours) -> KernelChoice:
     """Return the choice that scores best on queries of the choice part."""
-    distance = max(float(found.squares[:, -1].double().mean()), 1e-12)
+    distance = max(float(found.squares[:, -1].double().mean()), SMALLEST_SQUARE)
     grid = itertools.product(WIDTHS, TEMPERATURES, WEIGHTS)
     choices = [KernelChoice(*values, distance) for values in grid]
     scores = [float(kernel_log(found, choice).double().mean()) for choice in choices]

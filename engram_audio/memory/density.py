@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import Budget, ConditionalDensity, Density
 from engram_audio.densities.heads import choose_components
+from engram_audio.keys.encoder import SMALLEST_SQUARE, KeyEncoder
 from engram_audio.memory.entries import Entries
-from engram_audio.memory.keys import KeyEncoder, of_others
+from engram_audio.memory.ngrams import of_others
 from engram_audio.memory.slots import SlotMap
 from engram_audio.numerics.units import LOG_2PI
 
@@ -60,7 +61,7 @@ class Lookup(nn.Module):
             slot = self.slots.slots(codes, self.key.num_codes).unsqueeze(1)
             return Reading(slot, torch.ones_like(slot, dtype=torch.float32))
         codes, squares = self.key.nearest(context, self.num_neighbors)
-        scale = max(self.temperature * self.key.nearest_square, 1e-12)
+        scale = max(self.temperature * self.key.nearest_square, SMALLEST_SQUARE)
         weights = torch.softmax(-squares / scale, 1)
         flat = self.slots.slots(codes.reshape(-1, 1), self.key.num_codes)
         return Reading(flat.view(codes.shape), weights)
@@ -120,7 +121,7 @@ class MemoryDensity(Density):
         key, base = self.lookup.key, self.base.budget()
         table = self.means[:-1].numel() + _distinct(self.log_sds[:-1]) + _distinct(self.weights)
         read = 6 * self.lookup.num_neighbors * self.means.shape[1]
-        return Budget(base.parameters + numbers_of(key) + table, base.flops + key.flops + read)
+        return Budget(base.parameters + key.num_values + table, base.flops + key.flops + read)
 
     def gate(self, batch: Batch) -> Tensor:
         """Return u, the weight of the memory, shape [B]."""
@@ -221,11 +222,6 @@ class MemoryDensity(Density):
         from_table = self.origin(batch) + self.base.base.unwhiten(z)
         from_base = self.base.sample(batch, num_samples, generator)
         return torch.where((chosen < own.shape[1]).unsqueeze(-1), from_table, from_base)
-
-
-def numbers_of(key: KeyEncoder) -> int:
-    """Return how many fitted numbers a key holds."""
-    return key.projection.numel() + key.centroids.numel()
 
 
 def _distinct(table: Tensor) -> int:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.trunks import ParameterSource, Trunk
+from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.hashing import NgramHash
-from engram_audio.memory.keys import KeyEncoder, of_others
+from engram_audio.memory.ngrams import of_others
 from engram_audio.training.tables import SparseTable
 
 ROW_SD = 0.1

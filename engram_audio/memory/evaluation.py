@@ -18,6 +18,7 @@ from engram_audio.densities.data import WindowData, window_data
 from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.reduction import SpeakerSums, frame_names
 from engram_audio.densities.reference import Reference
+from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import speech_targets, targets_of
 from engram_audio.memory.datastore import (
@@ -28,7 +29,6 @@ from engram_audio.memory.datastore import (
     kernel_log,
     search,
 )
-from engram_audio.memory.keys import KeyEncoder
 from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY
 from engram_audio.memory.reading import Memory, memory_of
 from engram_audio.numerics.slices import EveryNth, slice_masks

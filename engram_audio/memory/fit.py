@@ -18,12 +18,13 @@ from engram_audio.densities.base import Batch
 from engram_audio.densities.data import WindowData
 from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.fit import Material
+from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.datastore import Datastore
 from engram_audio.memory.density import Lookup, MemoryDensity
 from engram_audio.memory.entries import Entries, Segments, Shrinkage, fit_entries
 from engram_audio.memory.folds import Candidate, fold_of_utterances
-from engram_audio.memory.keys import KeyEncoder, fit_key
 from engram_audio.memory.slots import SlotFrames, SlotMap, build_slots
 
 BATCH = 4096
@@ -68,6 +69,7 @@ class _Problem(NamedTuple):
 
 def fit_lookup(
     settings: LookupMemory,
+    fitted_key: FittedKey,
     material: Material,
     lag_frames: int,
     candidates: Sequence[Candidate],
@@ -78,20 +80,21 @@ def fit_lookup(
     """Fit one memory.
 
     Args:
-        settings: Key, table and choices.
+        settings: Table and choices.
+        fitted_key: The key that the settings name.
         material: Train and the choice part.
         lag_frames: k.
         candidates: Bases; the one whose memory scores best on the choice part is kept, the first
             on a tie.
-        seed: Decides codes and permutations.
+        seed: Decides permutations.
         device: Where the bases run.
         is_shuffled: The control whose keys are other contexts' keys.
 
     Raises:
-        ValueError: Fewer train targets than codes, or no entry is seen often enough.
+        ValueError: No entry is seen often enough.
     """
     data = material.data(TRAIN, lag_frames)
-    key = KeyEncoder(fit_key(settings.key, material, lag_frames, seed), _dims(material)).to(device)
+    key = KeyEncoder(fitted_key).to(device)
     codes = all_codes(data, key, max(settings.ngram_orders), device)
     if is_shuffled:
         order = np.random.default_rng([seed, len(codes)]).permutation(len(codes))

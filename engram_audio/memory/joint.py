@@ -25,11 +25,13 @@ from engram_audio.densities.reference import InputScales
 from engram_audio.densities.storage import HEAD, load_states, stored_states
 from engram_audio.densities.task import DensityTask
 from engram_audio.densities.trunks import Trunk
+from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.keys.fitted import FittedKey
+from engram_audio.keys.storage import pack_key, unpack_key
 from engram_audio.memory.config import EngramMemory
-from engram_audio.memory.density import numbers_of
 from engram_audio.memory.engram import EngramModule, EngramTrunk
-from engram_audio.memory.keys import KeyArrays, KeyEncoder, fit_key, ngram_ids
 from engram_audio.memory.names import CONSTANT_GATE, KNOCKED_OUT, RANDOM_VALUES
+from engram_audio.memory.ngrams import ngram_ids
 from engram_audio.numerics.seeds import named_seed
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState, train
@@ -77,7 +79,7 @@ class EngramDensity(ConditionalDensity):
     def budget(self) -> Budget:
         """See `ConditionalDensity.budget`."""
         own = super().budget()
-        return own._replace(parameters=own.parameters + numbers_of(self.key))
+        return own._replace(parameters=own.parameters + self.key.num_values)
 
     def gate(self, batch: Batch) -> Tensor:
         """Return the gate of the newest position, shape [B]."""
@@ -99,7 +101,7 @@ class Trained(NamedTuple):
 
     model: EngramDensity
     base: BaseArrays
-    key: KeyArrays
+    key: FittedKey
     head: AnyHead
     window_frames: int
     state: TrainingState
@@ -109,7 +111,7 @@ def build_engram(
     settings: EngramMemory,
     head: AnyHead,
     base: BaseArrays,
-    key: KeyArrays,
+    key: FittedKey,
     window_frames: int,
     scales: InputScales,
     noise_sd: np.ndarray,
@@ -124,7 +126,7 @@ def build_engram(
         raise ValueError("an Engram memory needs a mixture or direction head, not a flow")
     plain = build_conditional(head, base, window_frames, scales, noise_sd, seed)
     inner = cast(Trunk, plain.trunk)
-    encoder = KeyEncoder(key, len(base.frame_mean))
+    encoder = KeyEncoder(key)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)
         width = inner.output.in_features
@@ -135,6 +137,7 @@ def build_engram(
 
 def train_memory(
     settings: EngramMemory,
+    key: FittedKey,
     head: AnyHead,
     recipe: TrainingRecipe,
     material: Material,
@@ -153,7 +156,6 @@ def train_memory(
     base = choose_base(
         head, material, lag_frames, event, head.is_linear_skip, named_seed(seed, "base")
     )
-    key = fit_key(settings.key, material, lag_frames, named_seed(seed, "key"))
     model = build_engram(
         settings, head, base, key, material.window_frames, material.reference.input_scales,
         material.noise_sd, named_seed(seed, "weights", lag_frames, event),
@@ -192,7 +194,8 @@ def mark_seen(model: EngramDensity, task: DensityTask, device: torch.device) -> 
 def pack(label: str, trained: Trained) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return a trained memory's arrays under `label` and its header."""
     arrays = base_arrays(f"{label}/base", trained.base)
-    arrays |= {f"{label}/key/{k}": np.asarray(v) for k, v in trained.key._asdict().items()}
+    key, key_header = pack_key(f"{label}/key", trained.key)
+    arrays |= key
     states = {
         name: tensor.detach().cpu().numpy()
         for name, tensor in trained.model.state_dict().items()
@@ -200,6 +203,7 @@ def pack(label: str, trained: Trained) -> tuple[dict[str, np.ndarray], dict[str,
     }
     arrays |= {f"{label}/state/{name}": values for name, values in states.items()}
     return arrays, {
+        "key": key_header,
         "head": trained.head.model_dump(mode="json"),
         "target": trained.base.target,
         "window_frames": trained.window_frames,
@@ -219,7 +223,7 @@ def unpack(
     """Return the memory of `pack`, which has its base with it; slots are not counted."""
     head = HEAD.validate_python(header["head"], strict=False)
     base = base_from(f"{label}/base", header["target"], arrays)
-    key = KeyArrays(*(arrays[f"{label}/key/{name}"] for name in KeyArrays._fields))
+    key = unpack_key(f"{label}/key", arrays, header["key"])
     noise = np.ones(len(base.frame_mean))  # a place for the stored floor, loaded below
     model = build_engram(settings, head, base, key, header["window_frames"], scales, noise, 0)
     state = stored_states(f"{label}/state/", arrays)

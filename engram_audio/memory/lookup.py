@@ -10,11 +10,12 @@ import numpy as np
 
 from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.reference import InputScales
+from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.keys.storage import pack_key, unpack_key
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.density import Lookup, MemoryDensity
 from engram_audio.memory.entries import Entries
 from engram_audio.memory.fit import FittedMemory, entries_of, fit_lookup
-from engram_audio.memory.keys import KeyArrays, KeyEncoder
 from engram_audio.memory.names import CONSTANT_GATE, KNOCKED_OUT, RANDOM_VALUES
 from engram_audio.memory.slots import SlotMap
 
@@ -23,22 +24,17 @@ Arrays = dict[str, np.ndarray]
 fit = fit_lookup
 
 
-def key_arrays(key: KeyEncoder) -> KeyArrays:
-    """Return an encoder's arrays."""
-    tensors = (key.shift, key.scale, key.projection, key.centroids)
-    shift, scale, projection, centroids = (tensor.cpu().numpy() for tensor in tensors)
-    return KeyArrays(shift, scale, projection, centroids, np.array(key.nearest_square))
-
-
 def pack(label: str, fitted: FittedMemory) -> tuple[Arrays, dict[str, Any]]:
     """Return a fitted lookup's arrays under `label`, without its base, and its header."""
     model, lookup = fitted.model, fitted.model.lookup
     arrays: Arrays = {f"{label}/counts": fitted.counts}
-    arrays |= {f"{label}/key/{k}": v for k, v in key_arrays(lookup.key)._asdict().items()}
+    key, key_header = pack_key(f"{label}/key", lookup.key.fitted)
+    arrays |= key
     arrays |= {f"{label}/entries/{k}": v for k, v in entries_of(model)._asdict().items()}
     for number in range(len(lookup.slots.orders)):
         arrays[f"{label}/known/{number}"] = lookup.slots.known(number).cpu().numpy()
     return arrays, {
+        "key": key_header,
         "orders": list(lookup.slots.orders),
         "num_neighbors": lookup.num_neighbors,
         "temperature": lookup.temperature,
@@ -61,10 +57,7 @@ def unpack(
 ) -> tuple[MemoryDensity, np.ndarray]:
     """Return the memory of `pack` on its base, and the train targets of each slot, [S]."""
     base = open_base(header["base"])
-    key = KeyEncoder(
-        KeyArrays(*(arrays[f"{label}/key/{name}"] for name in KeyArrays._fields)),
-        base.base.num_dims,
-    )
+    key = KeyEncoder(unpack_key(f"{label}/key", arrays, header["key"]))
     known = [arrays[f"{label}/known/{number}"] for number in range(len(header["orders"]))]
     slots = SlotMap(header["orders"], known)
     lookup = Lookup(key, slots, header["num_neighbors"], header["temperature"])

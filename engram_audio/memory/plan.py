@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple, cast
 
 from engram_audio.corpus.plan import pattern
+from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.config import LINEAR, EngramMemory, MemorySettings
 from engram_audio.prediction.plan import PredictionPlan, model_file
@@ -36,10 +37,15 @@ class MemoryPlan:
     """Memories of every representation that has some."""
 
     def __init__(
-        self, settings: MemorySettings, latents: LatentsPlan, prediction: PredictionPlan
+        self,
+        settings: MemorySettings,
+        latents: LatentsPlan,
+        prediction: PredictionPlan,
+        keys: KeysPlan,
     ) -> None:
         """Keep the used part of the stage."""
-        self._settings, self._latents, self._prediction = settings, latents, prediction
+        self._settings, self._latents = settings, latents
+        self._prediction, self._keys = prediction, keys
 
     def runs(self) -> list[MemoryRun]:
         """Every memory on every base that it stands on."""
@@ -85,6 +91,19 @@ class MemoryPlan:
         if not row.is_joint:
             raise KeyError(f"{memory} is not trained")
         return cast(EngramMemory, row)
+
+    def keys(self, wildcards: Any) -> str:
+        """The fitted keys that hold a memory's key."""
+        return self.keys_of(wildcards.memory, wildcards.representation)
+
+    def keys_of(self, memory: str, representation: str) -> str:
+        """The fitted keys that hold the key of a memory on a representation."""
+        return self.key_file(self._settings.library[memory].key, representation)
+
+    def key_file(self, key: str, representation: str) -> str:
+        """The fitted keys that hold a key, on the first split."""
+        split_seed = self._latents.split_seeds(representation)[0]
+        return self._keys.file_of(key, representation, split_seed)
 
     def matched_recipe(self, wildcards: Any) -> str:
         """The recipe of the matched models: an Engram memory's, its head's, or the controls'."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import Budget
-from engram_audio.memory.keys import KeyEncoder
+from engram_audio.keys.encoder import KeyEncoder
 
 
 class Memory(Protocol):

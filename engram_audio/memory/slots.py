@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram_audio.memory.keys import KeyEncoder, ngram_ids
+from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.memory.ngrams import ngram_ids
 
 
 class SlotMap(nn.Module):

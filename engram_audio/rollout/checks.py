@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from engram_audio.choices import require, require_listed
+from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.memory.config import MemorySettings
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.rollout.config import (
@@ -24,6 +25,7 @@ def check_rollout(
     stage: RolloutSettings,
     prediction: PredictionSettings,
     memory: MemorySettings,
+    keys: Mapping[str, KeyFamily],
     window_frames: int,
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
@@ -33,6 +35,7 @@ def check_rollout(
         stage: The stage, with what runs only (`sweep.used_methods`).
         prediction: The prediction stage, used heads only.
         memory: The memory stage, used memories only.
+        keys: Key families by name.
         window_frames: W, frames of context.
         recipes: All training recipes.
 
@@ -46,6 +49,9 @@ def check_rollout(
             allowed = allowed_bases(KStepMethod, prediction, memory)
             require(f"rollout.grids.{name}.bases", base, allowed)
     for name, method in stage.library.items():
+        guard_key = getattr(method.guard_section, "key", None)
+        if guard_key:
+            require_context_key(f"rollout.library.{name}.guard.key", guard_key, keys)
         sweep = sweep_of(name, stage.methods, stage.grids)
         owner = stage.grids[sweep].method if sweep else name  # the key that a person wrote
         key = f"rollout.library.{owner}"

@@ -148,10 +148,13 @@ class NearestGuard(Section):
 
 
 class CodebookGuard(Section):
-    """A frame is on the support when some cell's Gaussian holds it."""
+    """A frame is on the support when the Gaussian of some code's frames holds it."""
 
     kind: Literal["codebook"]
-    num_cells: Count = Field(description="Cells (k-means on train frames).")
+    key: Text = Field(
+        description="Key in keys.library whose codes are the cells, for example "
+        "last_frame.raw.kmeans_256."
+    )
     shrinkage: PositiveShare = Field(
         description="Share of the pooled covariance in each cell's own."
     )

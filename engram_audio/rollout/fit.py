@@ -7,6 +7,9 @@ from torch import nn
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
+from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.keys.fitted import FittedKey
+from engram_audio.memory.fit import all_codes
 from engram_audio.numerics.seeds import named_seed
 from engram_audio.rollout.config import (
     AnyMethod,
@@ -123,8 +126,11 @@ def fit_guard(
     material: Material,
     seed: int,
     device: torch.device,
+    key: FittedKey | None = None,
 ) -> AnyGuard:
     """Learn a guard from train frames; frames of the choice part set a radius.
+
+    `key` is that of a codebook.
 
     Raises:
         ValueError: No train utterance is long enough to run from.
@@ -137,8 +143,9 @@ def fit_guard(
         )
         if isinstance(settings, NearestGuard):
             return fit_nearest(settings, train_frames, choice_frames, mean, sd).to(device)
-        number = named_seed(seed, "guard")
-        return fit_codebook(settings, train_frames, choice_frames, mean, sd, number).to(device)
+        assert key is not None  # the step hands over the key that a codebook names
+        frames, codes = _coded_frames(material, key, device)
+        return fit_codebook(settings, frames, choice_frames, mean, sd, codes).to(device)
     block = material.block
     own = {name for name, part in material.part_of.items() if part == TRAIN}
     starts = collect_starts(
@@ -153,6 +160,15 @@ def fit_guard(
     return fit_contrast(
         settings, model, starts, limits, GUARD_BATCH_PATHS, named_seed(seed, "guard")
     )
+
+
+def _coded_frames(
+    material: Material, key: FittedKey, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return thinned train frames and the codes of the contexts that end there, [N, D] and [N]."""
+    data = material.data("train", 1, GUARD_FRAMES)
+    codes = all_codes(data, KeyEncoder(key).to(device), 1, device)[:, 0].numpy()
+    return np.asarray(material.block.frames[data.targets.numpy() - 1]), codes
 
 
 def _part_frames(material: Material, part: str) -> np.ndarray:

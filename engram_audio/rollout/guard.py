@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram_audio.numerics.kmeans import assign, fit_kmeans
+from engram_audio.numerics.grouped import add_grouped
 from engram_audio.rollout.config import CodebookGuard, NearestGuard
 
 CHUNK_VALUES = 1 << 24
-KMEANS_RESTARTS, KMEANS_ITERATIONS = 2, 25
 NUM_KEPT = 4096  # train frames that a codebook moves frames to
 MINIMUM_CELL_FRAMES = 2
 
@@ -152,17 +151,20 @@ def fit_codebook(
     held_out: np.ndarray,
     mean: np.ndarray,
     sd: np.ndarray,
-    seed: int,
+    codes: np.ndarray,
 ) -> Codebook:
-    """Fit cells on train frames [N, D], each with a shrunk covariance, and set the radius.
+    """Fit a Gaussian to the train frames [N, D] of each code, and set the radius.
 
-    A cell's covariance is shrunk to the pooled one within cells: with few frames in many dimensions
-    its own would be thin in directions that nobody has seen.
+    The cells are the codes [N] of the contexts that end at the frames. Each has the mean of its
+    frames and a covariance that is shrunk to the pooled one within cells: with few frames in many
+    dimensions its own would be thin in directions that nobody has seen.
     """
     z = ((frames - mean) / sd).astype(np.float32)
-    count = min(settings.num_cells, len(z))
-    centres = fit_kmeans(z, count, KMEANS_RESTARTS, KMEANS_ITERATIONS, np.random.default_rng(seed))
-    cell, _ = assign(z, centres)
+    cell = np.unique(codes, return_inverse=True)[1]
+    count = int(cell.max()) + 1
+    centres = np.zeros((count, z.shape[1]))
+    add_grouped(centres, z, cell)
+    centres /= np.bincount(cell)[:, None]
     residual = (z - centres[cell]).astype(np.float64)
     pooled = residual.T @ residual / len(z)
     whitener = np.empty((count, z.shape[1], z.shape[1]))

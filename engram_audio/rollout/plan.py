@@ -133,6 +133,17 @@ class RolloutPlan:
             raise KeyError(f"{wildcards.method} fits no lookup anew")
         return f"memory.library.{refit.memory}"
 
+    def refit_keys(self, wildcards: Any) -> list[str]:
+        """The fitted keys that hold the key of the lookup that is fitted anew."""
+        refit = self.refit_of(wildcards.method)
+        return [self._memory.keys_of(refit.memory, wildcards.representation)] if refit else []
+
+    def guard_keys(self, wildcards: Any) -> list[str]:
+        """The fitted keys that hold the key of a method's guard; nothing where it names none."""
+        guard = self._settings.library[wildcards.method].guard_section
+        key = getattr(guard, "key", None)
+        return [self._memory.key_file(key, wildcards.representation)] if key else []
+
     def refit_folds(self, wildcards: Any) -> list[str]:
         """The head without each fold of speakers."""
         head, run = self.head_of(wildcards.method), self._run(wildcards)

@@ -8,6 +8,7 @@ from torch import nn
 
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.fit import Material
+from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.config import AnyMemory
 from engram_audio.memory.folds import Candidate, fold_material
 from engram_audio.numerics.seeds import named_seed
@@ -41,6 +42,7 @@ def tune_fold(
 
 def fit_on_tuned(
     settings: AnyMemory,
+    key: FittedKey,
     material: Material,
     tuned: ConditionalDensity,
     folds: Sequence[ConditionalDensity],
@@ -52,4 +54,4 @@ def fit_on_tuned(
     candidate = Candidate(name, tuned, list(folds))
     number = named_seed(seed, "refit")
     module, own = settings.behaviour()
-    return module.fit(own, material, 1, [candidate], number, device, False)
+    return module.fit(own, key, material, 1, [candidate], number, device, False)

@@ -11,6 +11,7 @@ from engram_audio.numerics.seeds import named_seed
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
+from engram_audio.steps._keys import read_family
 from engram_audio.steps._memory import candidates, memory_header
 from engram_audio.steps._prediction import load_material
 
@@ -22,6 +23,7 @@ class Files(StepFiles):
     section: Frozen[PredictionSection]
     stage_section: Frozen[MemoryStageSection]
     memory_section: Frozen[MemorySection]
+    key_file: Path
     nulls: Path
     splits: Path
     base_model: Path | None
@@ -37,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     device = torch.device(resolve_device(files.device, uses_torch=True))
     stage, settings, lag = files.stage_section, files.memory_section, files.lag
     frames = open_frames(files.shards, files.splits)
+    key = read_family(files.key_file).key(settings.key, lag, str(files.key_file))
     module, own = settings.behaviour()
     arrays, headers = {}, {}
     with (
@@ -48,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
         )  # fmt: skip
         for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
             seed = named_seed(files.seed, "memory")
-            fitted = module.fit(own, material, lag, bases, seed, device, is_shuffled)
+            fitted = module.fit(own, key, material, lag, bases, seed, device, is_shuffled)
             packed, headers[label] = module.pack(label, fitted)
             arrays |= packed
     header = memory_header(settings, stage.target, headers)

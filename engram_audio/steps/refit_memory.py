@@ -25,6 +25,7 @@ from engram_audio.steps._cli import (
 )
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
+from engram_audio.steps._keys import read_family
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._rollout import RolloutFiles, density_in, open_base, read_method
 from engram_audio.steps._training import TrainingRun
@@ -41,6 +42,7 @@ class Files(StepFiles):
     recipe_section: Frozen[TrainingRecipe]
     tuned_model: Path
     base_model: Path
+    key_file: Path
     nulls: Path
     splits: Path
     shards: list[Path]
@@ -57,6 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     settings, tuned_settings = files.method_section, files.tuned_section
     device = torch.device(resolve_device(files.device, uses_torch=True))
     frames = open_frames(files.shards, files.splits)
+    key = read_family(files.key_file).key(files.memory_section.key, 1, str(files.key_file))
     bases, folds = RolloutFiles(files.base_model), []
     with (
         TrainingRun(files, files.recipe_section) as run,
@@ -76,8 +79,9 @@ def main(argv: list[str] | None = None) -> None:
         density = density_in(tuned, files.tuned_model)
         with blame(files.section_name(files.memory_section)):
             fitted = fit_on_tuned(
-                files.memory_section, material, density, folds, settings.method, files.seed, device
-            )
+                files.memory_section, key, material, density, folds, settings.method, files.seed,
+                device,
+            )  # fmt: skip
         module, _ = files.memory_section.behaviour()
         arrays, header = module.pack(MEMORY, fitted)
         section = files.memory_section.model_dump(mode="json")

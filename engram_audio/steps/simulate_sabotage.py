@@ -4,9 +4,10 @@ import logging
 
 from engram_audio.artifacts.table import write_table
 from engram_audio.calibration.config import SabotageSection, WorldsSection
+from engram_audio.keys.config import KeysSection
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
-from engram_audio.structure.config import DecisionSection, KeyFamilySection, StructureSection
+from engram_audio.structure.config import DecisionSection, ScoredFamily, StructureSection
 from engram_audio.trust.measurement import Analysis
 from engram_audio.trust.sabotage import sabotage_rows
 from engram_audio.trust.tables import sabotage_frame
@@ -20,7 +21,8 @@ class Files(StepFiles):
     structure_section: Frozen[StructureSection]
     decision_section: Frozen[DecisionSection]
     statistics_section: Frozen[StatisticsSection]
-    family_sections: Frozen[dict[str, KeyFamilySection]]
+    keys_section: Frozen[KeysSection]
+    family_sections: Frozen[dict[str, ScoredFamily]]
     sabotage: Output
 
 
@@ -30,6 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     families = {name.split(".")[-1]: family for name, family in files.family_sections.items()}
     analysis = Analysis(
         files.structure_section,
+        files.keys_section,
         families,
         files.worlds_section.keys,
         files.decision_section.lag_frames,

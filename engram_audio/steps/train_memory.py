@@ -21,6 +21,7 @@ from engram_audio.steps._cli import (
 )
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
+from engram_audio.steps._keys import read_family
 from engram_audio.steps._memory import memory_header
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
@@ -35,6 +36,7 @@ class Files(StepFiles):
     memory_section: Frozen[MemorySection]
     head_section: Frozen[HeadSection]
     recipe_section: Frozen[TrainingRecipe]
+    key_file: Path
     nulls: Path
     splits: Path
     shards: list[Path]
@@ -51,6 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     lag, seed = files.lag, files.seed
     frames = open_frames(files.shards, files.splits)
     event = events_trained(lag, (stage.target,))[0]
+    key = read_family(files.key_file).key(settings.key, lag, str(files.key_file))
     module, own = settings.behaviour()
     arrays, headers = {}, {}
     with (
@@ -59,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     ):
         for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
             train = partial(
-                module.train_memory, own, head, run.recipe, material, lag, event, seed, device,
+                module.train_memory, own, key, head, run.recipe, material, lag, event, seed, device,
                 is_shuffled=is_shuffled,
             )  # fmt: skip
             with blame(files.section_name(settings)):

@@ -28,6 +28,7 @@ from engram_audio.steps._cli import (
 )
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
+from engram_audio.steps._keys import read_family
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._rollout import RolloutFiles, open_base
 from engram_audio.steps._training import TrainingRun
@@ -41,6 +42,7 @@ class Files(StepFiles):
     section: Frozen[PredictionSection]
     method_section: Frozen[MethodSection]
     recipe_section: Frozen[TrainingRecipe | None]
+    key_file: Path | None
     nulls: Path
     splits: Path
     base_model: Path | None
@@ -66,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
         base = open_base(settings, bases, material.reference, frame_of(material))
         with blame(files.section_name(settings)):
             model, history = _trained(run, settings, material, base, files.seed, device)
-            guard = _guard(settings, model, material, files.seed, device)
+            guard = _guard(files, model, material, device)
         write_jsonl(files.history, history)
         header = {**files.manifest(files.seed), "method": settings.model_dump(mode="json")}
         write_bundle(files.model, pack_method(model, guard), header)
@@ -91,12 +93,15 @@ def _trained(
 
 
 def _guard(
-    settings: AnyMethod, model: nn.Module, material: Material, seed: int, device: torch.device
+    files: Files, model: nn.Module, material: Material, device: torch.device
 ) -> AnyGuard | None:
-    wanted = settings.guard_section
+    wanted = files.method_section.guard_section
     if wanted is None:
         return None
-    return fit_guard(wanted, as_steps(model.to(device).eval()), material, seed, device)
+    name, path = getattr(wanted, "key", None), files.key_file
+    key = read_family(path).key(name, 1, str(path)) if name and path else None
+    steps = as_steps(model.to(device).eval())
+    return fit_guard(wanted, steps, material, files.seed, device, key)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,22 @@
 """Settings of the structure stage: key families, gates, and what they must agree on."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from engram_audio.choices import chosen, require, require_listed
+from engram_audio.choices import require, require_listed
+from engram_audio.keys.config import (
+    KeyFamily,
+    KeysSettings,
+    LastFrameKeys,
+    MeanPoolKeys,
+    PcaKeys,
+    PredictiveKeys,
+    key_sizes,
+    registered_part,
+)
+from engram_audio.keys.quantizers import KeySize, NumCodes
 from engram_audio.quantities import (
     Amount,
     AmountOrZero,
@@ -25,9 +36,8 @@ from engram_audio.quantities import (
     Share,
     ShareBelowOne,
     Text,
-    distinct,
 )
-from engram_audio.section import Section, require_power_below
+from engram_audio.section import Section
 from engram_audio.views import (
     ContextView,
     Slices,
@@ -36,11 +46,6 @@ from engram_audio.views import (
     ViewsSection,
     compose,
 )
-
-KeyInput = Literal["raw", "speaker_centred", "increments"]
-NUM_CELLS_LIMIT = 2**31 - 1  # cells are numbered in 32 bits
-NumCells = Annotated[int, Field(ge=1, le=NUM_CELLS_LIMIT)]
-CodebookSizes = Listed[NumCells]
 
 
 class StructureValues(Section):
@@ -84,142 +89,24 @@ class StructureSection(StructureValues, ContextView, SlicesView, Viewed):
     )
 
 
-class _KeyFamily(Section):
-    inputs: Listed[KeyInput] = Field(
-        min_length=1, description="What the key sees: raw, speaker_centred, increments."
-    )
-
-
-class KMeansQuantizer(Section):
-    """Nearest of K centroids."""
-
-    kind: Literal["kmeans"]
-    codebook_sizes: CodebookSizes = Field(min_length=1, description="K, one key for each.")
-
-
-class QuantileBins(Section):
-    """Bins at train quantiles per component; K = num_bins ** components."""
-
-    kind: Literal["quantile_bins"]
-    num_bins: Count = Field(ge=2, le=NUM_CELLS_LIMIT, description="Bins per component.")
-
-
-Quantizer = Annotated[KMeansQuantizer | QuantileBins, Field(discriminator="kind")]
-
-
-def _require_distinct_sizes(quantizers: Iterable[Quantizer]) -> None:
-    kinds = [row for row in quantizers if isinstance(row, KMeansQuantizer)]
-    try:
-        distinct(tuple(size for row in kinds for size in row.codebook_sizes))
-    except ValueError as error:
-        raise ValueError(f"quantizers: codebook_sizes: {error}") from None
-
-
-class _VectorKeys(_KeyFamily):
-    quantizers: Listed[Quantizer] = Field(min_length=1, description="At least one.")
-
-    @model_validator(mode="after")
-    def _check_sizes(self) -> Self:
-        _require_distinct_sizes(self.quantizers)
-        return self
-
-
-class MeanPoolKeys(_VectorKeys):
-    """Mean of the context."""
-
-    kind: Literal["mean_pool"]
-
-
-class _ComponentKeys(_KeyFamily):
-    num_components: Count = Field(description="Components kept.")
-    quantizers: Listed[Quantizer] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _check_cells(self) -> Self:
-        _require_distinct_sizes(self.quantizers)
-        for quantizer in self.quantizers:
-            if isinstance(quantizer, QuantileBins):
-                sizes = "cells, num_bins ** num_components"
-                limit = NUM_CELLS_LIMIT + 1
-                require_power_below(quantizer.num_bins, self.num_components, limit, sizes)
-        return self
-
-
-class PcaKeys(_ComponentKeys):
-    """Leading principal components of the flattened context."""
-
-    kind: Literal["pca"]
-
-
-class LastFrameKeys(_VectorKeys):
-    """The newest frame of the context."""
-
-    kind: Literal["last_frame"]
-
-
-class PredictiveKeys(_ComponentKeys):
-    """Reduced-rank regression of the target on the context, fitted on train."""
-
-    kind: Literal["predictive"]
-    num_components: Count = Field(description="Rank.")
-
-
 class TargetOracleKeys(Section):
     """k-means on the target itself: the attainable floor, never a usable key."""
 
     kind: Literal["target_oracle"]
-    codebook_sizes: CodebookSizes = Field(min_length=1, description="K of every key to bound.")
+    codebook_sizes: Listed[NumCodes] = Field(min_length=1, description="K of every key to bound.")
 
 
-KeyFamilySection = Annotated[
+ScoredFamily = Annotated[
     MeanPoolKeys | PcaKeys | LastFrameKeys | PredictiveKeys | TargetOracleKeys,
     Field(discriminator="kind"),
-]
+]  # what worlds are scored with
 
 
-def codebook_sizes(family: str, section: KeyFamilySection) -> dict[str, int]:
-    """Return the codebook size K of every key of a family, by key name, in configuration order.
-
-    A key is called `<family>.<input>.<quantizer>`, the target oracle's `<family>.kmeans_<K>`.
-    """
-    if isinstance(section, TargetOracleKeys):
-        return {f"{family}.kmeans_{size}": size for size in section.codebook_sizes}
-    sizes: dict[str, int] = {}
-    for key_input in section.inputs:
-        for quantizer in section.quantizers:
-            if isinstance(quantizer, KMeansQuantizer):
-                for size in quantizer.codebook_sizes:
-                    sizes[f"{family}.{key_input}.kmeans_{size}"] = size
-            elif isinstance(section, PcaKeys | PredictiveKeys):
-                name = f"{family}.{key_input}.quantile_bins_{quantizer.num_bins}"
-                sizes[name] = quantizer.num_bins**section.num_components
-    return sizes
-
-
-def registered_part(
-    name: str, section: KeyFamilySection, keys: tuple[str, ...]
-) -> KeyFamilySection | None:
-    """Return a family cut to the inputs and quantisers of registered keys; None if it has none.
-
-    The target oracle keeps the sizes of the registered keys, for their floors.
-    """
-    sizes = {key.removeprefix("kmeans_") for key in (key.split(".")[-1] for key in keys)}
-    if isinstance(section, TargetOracleKeys):
-        kept = tuple(size for size in section.codebook_sizes if str(size) in sizes)
-        return section.model_copy(update={"codebook_sizes": kept}) if kept else None
-    own = [key.split(".") for key in keys if key.split(".")[0] == name]
-    names = {part[2] for part in own}
-    quantizers: list[Quantizer] = []
-    for quantizer in section.quantizers:
-        if isinstance(quantizer, KMeansQuantizer):
-            kept = tuple(k for k in quantizer.codebook_sizes if f"kmeans_{k}" in names)
-            if kept:
-                quantizers.append(quantizer.model_copy(update={"codebook_sizes": kept}))
-        elif f"quantile_bins_{quantizer.num_bins}" in names:
-            quantizers.append(quantizer)
-    inputs = tuple(one for one in section.inputs if one in {part[1] for part in own})
-    changes = {"inputs": inputs, "quantizers": tuple(quantizers)}
-    return section.model_copy(update=changes) if own else None
+def registered_oracle(section: TargetOracleKeys, keys: tuple[str, ...]) -> TargetOracleKeys | None:
+    """Return the oracle cut to the sizes of registered keys, for their floors; None if none is."""
+    names = {key.split(".")[-1] for key in keys}
+    kept = tuple(size for size in section.codebook_sizes if f"kmeans_{size}" in names)
+    return section.model_copy(update={"codebook_sizes": kept}) if kept else None
 
 
 class LiteralGate(Section):
@@ -253,22 +140,30 @@ class OperativeGate(Section):
 
 
 class StructureSettings(StructureValues):
-    """The stage: its values, its key families, and which of them run."""
+    """The stage: its values, its oracles, and which families of keys it scores."""
 
     families: Names = Field(
         min_length=1,
-        description="Key families that run, one job for each representation and split.",
+        description="Families of keys.library and oracles that are scored, one job for each "
+        "representation and split.",
     )
-    library: dict[Name, KeyFamilySection] = Field(description="Key families by name.")
+    library: dict[Name, TargetOracleKeys] = Field(description="Target oracles by name.")
 
-    def used(self) -> Self:
-        """Return the stage with the listed families only.
+    def used(self, keys: KeysSettings) -> Self:
+        """Return the stage with the listed oracles only.
 
         Raises:
-            ValueError: A listed family is not defined.
+            ValueError: A listed family is not defined, or a name is both a family and an oracle.
         """
-        key, where = "structure.families", "structure.library"
-        return self.model_copy(update={"library": chosen(key, self.families, self.library, where)})
+        for name in self.library:
+            if name in keys.library:
+                raise ValueError(
+                    f"structure.library.{name}: keys.library has a family of that name; rename one"
+                )
+        for name in self.families:
+            require("structure.families", name, {**keys.library, **self.library})
+        listed = {name: row for name, row in self.library.items() if name in self.families}
+        return self.model_copy(update={"library": listed})
 
 
 class DecisionValues(Section):
@@ -289,13 +184,17 @@ class DecisionSection(DecisionValues, Viewed):
 
 
 def check_decision(
-    decision: DecisionValues, structure: StructureSettings, analysed: Collection[str]
+    decision: DecisionValues,
+    structure: StructureSettings,
+    keys: KeysSettings,
+    analysed: Collection[str],
 ) -> None:
     """Check what is decided against what is run.
 
     Args:
         decision: What is decided.
-        structure: The stage, used families only.
+        structure: The stage, used oracles only.
+        keys: Keys.
         analysed: Representations that are analysed.
 
     Raises:
@@ -304,14 +203,13 @@ def check_decision(
     key = "decision.representation"
     require_listed(key, decision.representation, "representations.analysed", analysed)
     require("decision.lag_frames", decision.lag_frames, structure.lags_frames)
-    families = structure.library
-    oracles = [row for row in families.values() if isinstance(row, TargetOracleKeys)]
+    oracles = list(structure.library.values())
     if len(oracles) != 1:
         raise ValueError(
             "structure.families: exactly one family of kind `target_oracle` gives the floor, "
             f"found {len(oracles)}"
         )
-    sizes = set(context_keys(structure).values())
+    sizes = {size.num_codes for size in context_keys(structure, keys).values()}
     if not sizes & set(oracles[0].codebook_sizes):
         raise ValueError(
             "structure.families: no key has as many cells as a target oracle, so none can be "
@@ -320,35 +218,35 @@ def check_decision(
         )
 
 
-def check_keys(where: str, keys: Collection[str], structure: StructureSettings) -> None:
+def check_keys(
+    where: str, names: Collection[str], structure: StructureSettings, keys: KeysSettings
+) -> None:
     """Check that keys are scored, each beside an oracle of its size.
+
+    Args:
+        where: Setting that names them.
+        names: The keys.
+        structure: The stage, used oracles only.
+        keys: Keys.
 
     Raises:
         ValueError: Names the key, what is wrong and what is allowed.
     """
-    sizes = context_keys(structure)
-    oracles = {
-        size
-        for family in structure.library.values()
-        if isinstance(family, TargetOracleKeys)
-        for size in family.codebook_sizes
-    }
-    for name in keys:
+    sizes = context_keys(structure, keys)
+    oracles = {size for oracle in structure.library.values() for size in oracle.codebook_sizes}
+    for name in names:
         require(where, name, sizes)
-        if sizes[name] not in oracles:
+        num_codes = sizes[name].num_codes
+        if num_codes not in oracles:
             raise ValueError(
-                f"{where}: {name} has {sizes[name]} cells, but no target oracle of that size is "
-                f"configured; add {sizes[name]} to its codebook_sizes"
+                f"{where}: {name} has {num_codes} cells, but no target oracle of that size is "
+                f"configured; add {num_codes} to its codebook_sizes"
             )
 
 
-def context_keys(structure: StructureSettings) -> dict[str, int]:
-    """Return the number of cells of every context key of the used families: the candidates."""
-    sizes: dict[str, int] = {}
-    for name, family in structure.library.items():
-        if not isinstance(family, TargetOracleKeys):
-            sizes |= codebook_sizes(name, family)
-    return sizes
+def context_keys(structure: StructureSettings, keys: KeysSettings) -> dict[str, KeySize]:
+    """Return the size of every key of the scored families: the candidates."""
+    return key_sizes({n: keys.library[n] for n in structure.families if n in keys.library})
 
 
 def calibration_structure(
@@ -364,8 +262,13 @@ def calibration_structure(
 
 
 def calibration_families(
-    structure: StructureSettings, keys: tuple[str, ...]
-) -> dict[str, KeyFamilySection]:
+    structure: StructureSettings, keys: KeysSettings, judged: tuple[str, ...]
+) -> dict[str, KeyFamily | TargetOracleKeys]:
     """Return the families of some keys, cut to these, and the oracle that gives the attainable."""
-    cut = {name: registered_part(name, family, keys) for name, family in structure.library.items()}
-    return {name: family for name, family in cut.items() if family is not None}
+    found: dict[str, KeyFamily | TargetOracleKeys | None] = {}
+    for name in structure.families:
+        if name in keys.library:
+            found[name] = registered_part(name, keys.library[name], judged)
+        else:
+            found[name] = registered_oracle(structure.library[name], judged)
+    return {name: family for name, family in found.items() if family is not None}

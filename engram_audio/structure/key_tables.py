@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.keys.fitted import KeyCells
 from engram_audio.structure.cells import Labeling
 from engram_audio.structure.curves import MATCHINGS, confidence_ranks, curve_sums
 from engram_audio.structure.normalization import Normalization
-from engram_audio.structure.quantizers import KeyCells, QuantizerSpec
 from engram_audio.structure.scoring import ScoredLabeling, cell_summary
 from engram_audio.structure.speaker_sums import ALONE, BESIDE, SpeakerSums
 from engram_audio.structure.targets import EVAL, PARTS, TRAIN, SliceTargets
@@ -128,15 +128,15 @@ class KeyOutcome(NamedTuple):
 
 
 def add_key(
-    builder: TableBuilder, place: Place, control: str, spec: QuantizerSpec, num_train: int,
+    builder: TableBuilder, place: Place, control: str, targets: SliceTargets,
     outcome: KeyOutcome | str,
 ) -> None:  # fmt: skip
     """Add the row of a key: what was fitted, or why it was not attempted."""
     row: dict[str, Any] = {
         **place._asdict(),
         "control": control,
-        "num_cells": spec.num_cells,
-        "num_train_frames": num_train,
+        "num_cells": place.codebook_size,
+        "num_train_frames": targets.count(TRAIN),
     }
     nats = [f"added_nats_{part}" for part in PARTS[1:]]
     if isinstance(outcome, str):

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from engram_audio.errors import InputError
-from engram_audio.latents.block import BlockSource
+from engram_audio.latents.block import BlockSource, hold
 from engram_audio.structure.config import StructureSection
-from engram_audio.structure.inputs import hold
 from engram_audio.structure.normalization import Normalization, fit_normalizations
 from engram_audio.structure.targets import (
     FrameIndex,
@@ -17,6 +16,8 @@ from engram_audio.structure.targets import (
     select_targets,
 )
 from engram_audio.views import SliceName
+
+Where = tuple[SliceName, int]  # a slice and a lag
 
 
 class SliceData(NamedTuple):
@@ -41,7 +42,7 @@ class Material(NamedTuple):
     source: BlockSource
     is_held: bool
     frame_index: FrameIndex
-    places: Mapping[tuple[SliceName, int], SliceData]
+    places: Mapping[Where, SliceData]
     section: StructureSection
 
     @property
@@ -79,7 +80,7 @@ def prepare(
         place: SliceData(targets, own)
         for (place, targets), own in zip(cut.items(), fitted, strict=True)
     }
-    places: dict[tuple[SliceName, int], SliceData] = {
+    places: dict[Where, SliceData] = {
         (name, lag): known[name, lag if name == "speech" else lags[name][0]]
         for name in section.slices
         for lag in section.lags_frames

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engram_audio.keys.stream import FeatureStream
 from engram_audio.numerics.grouped import add_grouped
 from engram_audio.numerics.kmeans import evenly
 from engram_audio.structure.cells import Labeling
-from engram_audio.structure.features import Extractor
 from engram_audio.structure.joint import fitting_cost, speaker_folds
 from engram_audio.structure.linear_model import LinearModel
-from engram_audio.structure.quantizers import Quantize, QuantizerSpec, fit_quantizer
+from engram_audio.structure.material import memory_bytes
 from engram_audio.structure.scoring import ScoringPlan
 from engram_audio.structure.speaker_sums import BESIDE, SpeakerSums, make_subspaces, squares
 from engram_audio.structure.targets import PARTS, TRAIN
@@ -28,18 +28,21 @@ FRAMES_PER_CELL = 64  # of train, on which the cells are fitted
 ITERATIONS = 10
 
 
-def oracle_features(plan: ScoringPlan) -> Extractor:
-    """Return what the linear model leaves of the targets as features of target rows."""
-    linear = _linear_of(plan)
-    return lambda block, rows: linear.residual(plan.normalization, block, rows)
+def oracle_features(plan: ScoringPlan) -> FeatureStream:
+    """Return what the linear model leaves of the targets, [M, D]."""
+    linear, targets = _linear_of(plan), plan.targets
+
+    def residuals() -> Iterator[np.ndarray]:
+        for block, rows, _ in targets.walk(plan.source):
+            yield linear.residual(plan.normalization, block, rows)
+
+    width = len(plan.normalization.mean)
+    return FeatureStream(residuals, len(targets.part), width, memory_bytes(plan.section))
 
 
-def oracle_quantizer(
-    spec: QuantizerSpec, sample: np.ndarray, generator: np.random.Generator
-) -> Quantize:
-    """Fit the cells on at most 64 train residuals a cell, in at most 10 passes over them."""
-    chosen = evenly(sample, FRAMES_PER_CELL * spec.num_cells)
-    return fit_quantizer(spec, chosen, 1, ITERATIONS, generator)
+def oracle_sample(sample: np.ndarray, num_cells: int) -> np.ndarray:
+    """Return at most 64 train residuals a cell, on which the cells are fitted."""
+    return evenly(sample, FRAMES_PER_CELL * num_cells)
 
 
 class _Folds(NamedTuple):

@@ -1,9 +1,10 @@
 """Which files of the structure stage a configuration asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from engram_audio.latents.plan import LatentsPlan
-from engram_audio.structure.config import StructureSettings, TargetOracleKeys
+from engram_audio.structure.config import StructureSettings
 
 
 class StructurePlan:
@@ -12,12 +13,17 @@ class StructurePlan:
     def __init__(self, settings: StructureSettings, latents: LatentsPlan) -> None:
         """Keep the used part of the stage."""
         self._latents = latents
-        self.families = list(settings.library)
-        self.context_families = [
-            name
-            for name, family in settings.library.items()
-            if not isinstance(family, TargetOracleKeys)
-        ]
+        self.families = list(settings.families)
+        self._oracles = set(settings.library)
+        self.context_families = [name for name in self.families if name not in self._oracles]
+
+    def oracle_section(self, library: str) -> Callable[[Any], list[str]]:
+        """The section of a job's oracle in a library; nothing for a family of keys."""
+
+        def section(wildcards: Any) -> list[str]:
+            return [f"{library}.{wildcards.family}"] if wildcards.family in self._oracles else []
+
+        return section
 
     def tables(self, table: str) -> list[str]:
         """One table of every analysed representation, split and key family."""

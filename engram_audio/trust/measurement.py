@@ -16,9 +16,11 @@ from engram_audio.calibration.tables import FRAME_RATE_HZ, utterance_table
 from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.world import Draw, World
 from engram_audio.corpus.splits import make_splits
+from engram_audio.keys.config import KeysSection
+from engram_audio.keys.fit import KeyMaterial, fit_family
 from engram_audio.latents.block import LatentBlock
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.structure.config import KeyFamilySection, StructureSection
+from engram_audio.structure.config import ScoredFamily, StructureSection, TargetOracleKeys
 from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import Material, prepare
@@ -34,6 +36,7 @@ class Analysis(NamedTuple):
 
     Attributes:
         section: Structure settings.
+        keys_section: How keys are fitted.
         families: Key families, the target oracle among them.
         keys: Registered keys.
         lag_frames: Registered lag.
@@ -41,7 +44,8 @@ class Analysis(NamedTuple):
     """
 
     section: StructureSection
-    families: Mapping[str, KeyFamilySection]
+    keys_section: KeysSection
+    families: Mapping[str, ScoredFamily]
     keys: tuple[str, ...]
     lag_frames: int
     statistics: StatisticsSection
@@ -82,7 +86,7 @@ def measure(planted: Planted, analysis: Analysis, seed: int = 0) -> list[Calibra
     """Return every comparison that one world allows without surrogates and without files."""
     part_of = parts_of(planted.draw, seed)
     material = prepare(lambda: iter([planted.draw.block]), part_of, analysis.section)
-    structure, linear = tables_of(planted, material, analysis)
+    structure, linear = tables_of(planted, material, part_of, analysis)
     published = Published(
         structure, linear, analysis.keys, analysis.lag_frames, analysis.section.window_frames
     )
@@ -113,15 +117,23 @@ def parts_of(draw: Draw, seed: int) -> dict[str, str]:
 
 
 def tables_of(
-    planted: Planted, material: Material, analysis: Analysis
+    planted: Planted, material: Material, part_of: Mapping[str, str], analysis: Analysis
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return structure and linear rows as published."""
-    found = [score_keys(name, family, material) for name, family in analysis.families.items()]
+    keys = KeyMaterial(material.source, part_of, analysis.keys_section)
+    lags = analysis.section.lags_frames
+    fits = {
+        name: family
+        if isinstance(family, TargetOracleKeys)
+        else fit_family(name, family, lags, keys)
+        for name, family in analysis.families.items()
+    }
+    found = [score_keys(name, own, material) for name, own in fits.items()]
     scores = pd.concat([tables.scores for tables in found], ignore_index=True)
-    keys = pd.concat([tables.keys for tables in found], ignore_index=True)
+    fitted = pd.concat([tables.keys for tables in found], ignore_index=True)
     linear = linear_rows(score_linear(material), analysis.statistics.confidence)
     rows = structure_rows(
-        analyse(scores, keys), {}, linear, FRAME_RATE_HZ, analysis.statistics.confidence
+        analyse(scores, fitted), {}, linear, FRAME_RATE_HZ, analysis.statistics.confidence
     )
     return rows, linear
 

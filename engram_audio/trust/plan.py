@@ -13,10 +13,14 @@ class CalibrationPlan:
     """Worlds, their surrogates, and the registered keys that they are scored with."""
 
     def __init__(
-        self, families: Iterable[str], latents: LatentsPlan, structure: StructurePlan
+        self,
+        families: Iterable[str],
+        lags_frames: Iterable[int],
+        latents: LatentsPlan,
+        structure: StructurePlan,
     ) -> None:
-        """Keep the registered families."""
-        self.families = list(families)
+        """Keep the registered families and lags."""
+        self.families, self.lags = list(families), list(lags_frames)
         self._latents, self._structure = latents, structure
 
     def worlds(self) -> list[str]:

@@ -115,7 +115,7 @@ def _published(
     block = block._replace(frames=change(block.frames, chosen).astype(np.float32))
     draw = planted.draw._replace(block=block)
     material = prepare(lambda: iter([block]), part_of, analysis.section)
-    table, _ = tables_of(planted._replace(draw=draw), material, analysis)
+    table, _ = tables_of(planted._replace(draw=draw), material, part_of, analysis)
     wanted = table["key"].isin(list(analysis.keys)) & (table["subspace"] == "all")
     rows = table.loc[wanted & (table["lag_frames"] == analysis.lag_frames)].set_index("part")
     parts = ("val", "eval")

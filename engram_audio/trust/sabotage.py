@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from engram_audio.calibration.config import SabotageSection
 from engram_audio.calibration.rows import CalibrationRow
-from engram_audio.structure.config import KMeansQuantizer, PcaKeys, TargetOracleKeys
+from engram_audio.keys.config import PcaKeys
+from engram_audio.keys.quantizers import KMeans
+from engram_audio.structure.config import TargetOracleKeys
 from engram_audio.trust.bugs import BUGS, NO_BUG, planted_bug
 from engram_audio.trust.measurement import Analysis
 from engram_audio.trust.probes import make_probes
@@ -32,7 +34,7 @@ def sabotage_analysis(analysis: Analysis, codebook_size: int) -> Analysis:
     One key of few cells, all frames, lags 1 and the registered one.
     """
     pca = next(family for family in analysis.families.values() if isinstance(family, PcaKeys))
-    quantizer = KMeansQuantizer(kind="kmeans", codebook_sizes=(codebook_size,))
+    quantizer = KMeans(kind="kmeans", codebook_sizes=(codebook_size,))
     families = {
         "pca": pca.model_copy(update={"inputs": ("raw",), "quantizers": (quantizer,)}),
         "target_oracle": TargetOracleKeys(
@@ -42,10 +44,14 @@ def sabotage_analysis(analysis: Analysis, codebook_size: int) -> Analysis:
     section = analysis.section.model_copy(
         update={"slices": ("all",), "kmeans_restarts": 1, "kmeans_iterations": 10}
     )
+    keys_section = analysis.keys_section.model_copy(
+        update={"kmeans_restarts": 1, "kmeans_iterations": 10}
+    )
     # percentile intervals are not among the rows
     statistics = analysis.statistics.model_copy(update={"bootstrap_draws": 100})
     return analysis._replace(
         section=section,
+        keys_section=keys_section,
         statistics=statistics,
         families=families,
         keys=(f"pca.raw.kmeans_{codebook_size}",),

@@ -11,8 +11,7 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import simulate
 from engram_audio.latents.block import BlockSource
 from engram_audio.section import validated
-from engram_audio.structure.config import KeyFamilySection
-from engram_audio.structure.key_scores import score_keys
+from engram_audio.structure.config import ScoredFamily
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
 from engram_audio.structure.side_tables import linear_rows
@@ -20,6 +19,7 @@ from engram_audio.structure.structure_table import analyse, structure_rows
 from engram_audio.trust.measurement import parts_of
 from tests.statistical import planted
 from tests.statistical.planted import Layout, Utterance, section
+from tests.unit.key_material import scored
 
 LAG = 2
 
@@ -38,12 +38,12 @@ def families(num_cells: int) -> dict[str, Any]:
 def added_rows(source: BlockSource, part_of: dict[str, str], num_cells: int = 64, **changes) -> Any:
     """Return the eval rows of every key, by key."""
     settings: dict[str, Any] = {
-        "lags_frames": (LAG,), "linear_ridges": (1e-6, 1e-4, 1e-2, 1.0), "kmeans_restarts": 1,
-        "kmeans_iterations": 20, "minimum_cell_frames": 20, **changes,
+        "lags_frames": (LAG,), "linear_ridges": (1e-6, 1e-4, 1e-2, 1.0),
+        "minimum_cell_frames": 20, **changes,
     }  # fmt: skip
     material = prepare(source, part_of, section(**settings))
     found = [
-        score_keys(name, validated(KeyFamilySection, family, name), material)
+        scored(name, validated(ScoredFamily, family, name), material)
         for name, family in families(num_cells).items()
     ]
     scores, keys = (

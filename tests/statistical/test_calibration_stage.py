@@ -8,6 +8,7 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import simulate
 from engram_audio.config import parse_config
 from engram_audio.densities.config import PredictionEvaluationSection
+from engram_audio.keys.config import KeysSection
 from engram_audio.latents.block import LatentBlock
 from engram_audio.structure.material import Material, prepare
 from engram_audio.trust.bugs import BUGS
@@ -29,8 +30,8 @@ from tests import studies
 CONFIG = parse_config(studies.study("demo"))
 EVALUATION = studies.section_of(CONFIG, PredictionEvaluationSection)
 ANALYSIS = Analysis(
-    studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG),
-    CONFIG.calibration.worlds.keys,
+    studies.worlds_structure(CONFIG), studies.section_of(CONFIG, KeysSection),
+    studies.worlds_families(CONFIG), CONFIG.calibration.worlds.keys,
     CONFIG.decision.lag_frames, CONFIG.statistics,
 )  # fmt: skip
 SMALL = sabotage_analysis(ANALYSIS, 16)

@@ -26,7 +26,6 @@ from engram_audio.latents.var import fit_var, simulate_var
 from engram_audio.structure.beside import Beside
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import Decided, decide_all
-from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import Material, prepare
 from engram_audio.structure.side_tables import linear_rows
@@ -36,6 +35,7 @@ from engram_audio.trust.known import beside_worlds
 from engram_audio.trust.measurement import all_truths, parts_of
 from engram_audio.trust.oracle_rows import oracle_rows
 from tests import studies
+from tests.unit.key_material import scored
 
 
 def full_calibration() -> WorkflowConfig:
@@ -54,8 +54,7 @@ SIZE = WorldSize(
 
 def _analysed(material: Material):
     found = [
-        score_keys(name, family, material)
-        for name, family in studies.worlds_families(CONFIG).items()
+        scored(name, family, material) for name, family in studies.worlds_families(CONFIG).items()
     ]
     scores = pd.concat([tables.scores for tables in found], ignore_index=True)
     keys = pd.concat([tables.keys for tables in found], ignore_index=True)

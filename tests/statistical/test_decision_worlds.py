@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engram_audio.keys.config import PcaKeys
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.surrogates import randomize_phases, shuffle_frames
 from engram_audio.latents.var import fit_var, simulate_var
@@ -15,18 +16,17 @@ from engram_audio.stats.config import StatisticsSection
 from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.config import (
     DecisionSection,
-    PcaKeys,
     StructureSection,
     TargetOracleKeys,
 )
 from engram_audio.structure.decision import Decided, decide_all
 from engram_audio.structure.gate_row import Measured
-from engram_audio.structure.key_scores import score_keys
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
 from engram_audio.structure.side_tables import linear_rows
 from engram_audio.structure.structure_table import analyse, structure_rows
 from tests import studies
+from tests.unit.key_material import scored
 
 NUM_DIMS, NUM_TRAIN, NUM_EVAL, NUM_UTTERANCES = 16, 40, 16, 12
 CELLS = 48
@@ -84,7 +84,7 @@ def _world(kind: str) -> tuple[LatentBlock, dict[str, str]]:
 
 def _scored(block: LatentBlock, parts: dict[str, str]):
     material = prepare(lambda: iter([block]), parts, STRUCTURE)
-    tables = [score_keys(name, family, material) for name, family in FAMILIES.items()]
+    tables = [scored(name, family, material) for name, family in FAMILIES.items()]
     scores = pd.concat([table.scores for table in tables], ignore_index=True)
     keys = pd.concat([table.keys for table in tables], ignore_index=True)
     return analyse(scores, keys), linear_rows(score_linear(material), STATISTICS.confidence)

@@ -27,10 +27,10 @@ from tests.statistical.planted_prediction import (
     default_study,
     plant,
 )
+from tests.unit.memory_material import key_of
 
 pytestmark = pytest.mark.slow
 EVENT, LAG, FOLDS = "position", 1, 2
-CODES = {"kind": "kmeans", "maximum_frames": 200_000, "window_frames": 1, "num_codes": 1536}
 # A 2-gram of 1,024 symbols needs 4,096 entries, more where k-means splits a symbol.
 CODES_OF_ORDER = {1: 1536, 2: 1280}
 LARGE = WorldSize(320, 20, 25)
@@ -69,10 +69,10 @@ class Scored(NamedTuple):
 @functools.cache
 def scored(name: str, preset: str, size: WorldSize = RECIPE_SIZE, orders: tuple = (1,)) -> Scored:
     world = planted(name, size)
-    key = {**CODES, "num_codes": CODES_OF_ORDER[max(orders)]}
-    own = settings(preset, key=key, ngram_orders=list(orders), minimum_count=2)
+    own = settings(preset, ngram_orders=list(orders), minimum_count=2)
+    key = key_of(world.material, f"last_frame.raw.kmeans_{CODES_OF_ORDER[max(orders)]}")
     candidates = linear_candidates(world.material, LAG, EVENT, FOLDS)
-    fitted = fit_lookup(own, world.material, LAG, candidates, 0, CPU)
+    fitted = fit_lookup(own, key, world.material, LAG, candidates, 0, CPU)
     _, null_nll = world.best_null(LAG, EVENT)
     marginal_nll = world.null_nll("gaussian_marginal_position", LAG, EVENT)
     return Scored(world, fitted, nll_of(world, fitted), null_nll, marginal_nll)
@@ -123,6 +123,30 @@ def matched_gain(found: Scored) -> Mean:
     return found.world.mean_of(found.marginal_nll - nll)
 
 
+@pytest.mark.xfail(
+    strict=False, reason="on 17,000 frames .38 of 1.12 nats were measured; larger sizes were not"
+)
+def test_steps_are_looked_up_where_no_position_tells():
+    """World `drift`: at least half of what the exact predictor gains over the best linear null.
+
+    A memory of the newest position gains nothing, for a walk never comes back.
+    """
+    world = planted("drift")
+    candidates = linear_candidates(world.material, LAG, EVENT, FOLDS)
+    _, null_nll = world.best_null(LAG, EVENT)
+    # at lag 1 the next step and the next position are one event, and the exact law is of steps
+    exact = world.mean_of(null_nll - world.oracle_nll(LAG, "delta")).value
+    gains = {}
+    for name in ("pca.increments.kmeans_256", "last_frame.raw.kmeans_256"):
+        key, own = key_of(world.material, name, 8), settings("robust_increments")
+        fitted = fit_lookup(own, key, world.material, LAG, candidates, 0, CPU)
+        gains[name] = world.mean_of(null_nll - nll_of(world, fitted))
+    print(f"drift: exact {exact:.2f} nats, {gains}")
+    steps, position = gains.values()
+    assert steps.value - 3 * steps.error >= exact / 2
+    assert position.value <= 0.05 + 3 * position.error
+
+
 def test_only_a_two_gram_finds_a_second_order_table():
     """The next symbol depends on two: 320 train speakers."""
     two = scored("table_second_order", "robust_ngram", LARGE, (2, 1))
@@ -146,8 +170,11 @@ def test_nothing_is_gained_where_nothing_is_looked_up(name: str):
     found = scored(name, "robust")
     world = found.world
     candidates = linear_candidates(world.material, LAG, EVENT, FOLDS)
-    own = settings("robust", key=CODES, minimum_count=2)
-    shuffled = fit_lookup(own, world.material, LAG, candidates, 0, CPU, is_shuffled=True)
+    own = settings("robust", minimum_count=2)
+    shuffled = fit_lookup(
+        own, found.fitted.model.lookup.key.fitted, world.material, LAG, candidates, 0, CPU,
+        is_shuffled=True,
+    )  # fmt: skip
     beyond = world.mean_of(nll_of(world, shuffled) - found.nll)
     print(f"{name}: gain {found.gain}, beyond shuffled keys {beyond}, off {found.fitted.is_off}")
     assert abs(beyond.value) <= 3 * beyond.error

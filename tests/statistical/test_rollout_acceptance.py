@@ -43,6 +43,7 @@ from engram_audio.training.loop import Callbacks
 from tests import studies
 from tests.statistical.planted_prediction import CPU, Planted, plant
 from tests.statistical.planted_rollout import ExactLinear, exact_moments, exact_run, starts_of
+from tests.unit.memory_material import key_of
 
 pytestmark = pytest.mark.slow
 STARTS, LONG, K, SAMPLES, LONG_SAMPLES = 600, 64, 16, 256, 8
@@ -140,7 +141,9 @@ def guard_of(name: str, method: str, model: Any) -> Guard | None:
     guard = getattr(settings, "guard", None)
     if guard is None:
         return None
-    return fit_guard(guard, model, scene(name).world.material, 0, CPU)
+    material = scene(name).world.material
+    key = key_of(material, guard.key) if hasattr(guard, "key") else None
+    return fit_guard(guard, model, material, 0, CPU, key)
 
 
 def run_free(name: str, model: Any, guard: Guard | None, horizon: int, count: int) -> Run:
@@ -277,13 +280,13 @@ def test_a_memory_of_the_table_lives_on_its_own_output():
     """
     found = scene("table")
     world = found.world
-    key = {"kind": "kmeans", "maximum_frames": 200_000, "window_frames": 1, "num_codes": 1536}
+    key = key_of(world.material, "last_frame.raw.kmeans_1536")
     document = world.study.memory.library["robust"].model_dump(mode="json")
     settings = LookupMemory.model_validate(
-        {**document, "key": key, "ngram_orders": [1], "minimum_count": 2}, strict=False
+        {**document, "ngram_orders": [1], "minimum_count": 2}, strict=False
     )
     candidates = linear_candidates(world.material, 1, "position", 2)
-    memory = fit_lookup(settings, world.material, 1, candidates, 0, CPU).model
+    memory = fit_lookup(settings, key, world.material, 1, candidates, 0, CPU).model
     run = run_free("table", memory, None, LONG, 32)
     skill = found.skill(run)
     health = report("table", "memory", run, skill)

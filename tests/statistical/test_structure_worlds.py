@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engram_audio.structure import key_scores
-from engram_audio.structure.config import MeanPoolKeys, PcaKeys
+from engram_audio.keys.config import MeanPoolKeys, PcaKeys
+from engram_audio.structure.key_scores import KeyTables
 from engram_audio.structure.linear import score_linear, white_noise_cosine
 from engram_audio.structure.material import Material, prepare
 from engram_audio.structure.targets import EVAL
@@ -26,6 +26,7 @@ from tests.statistical.planted import (
     shared_motifs,
     white_noise,
 )
+from tests.unit.key_material import scored
 
 MOTIF, NULL = 0.012, 0.003
 PLACE = ["key", "lag_frames", "slice", "control"]
@@ -61,14 +62,12 @@ def sums(scores: pd.DataFrame, part: str = "eval") -> Any:
     )
 
 
-def ratio(
-    tables: key_scores.KeyTables, key: str, part: str = "eval", control: str = "none"
-) -> float:
+def ratio(tables: KeyTables, key: str, part: str = "eval", control: str = "none") -> float:
     return float(sums(tables.scores, part).loc[(key, 1, "all", control), "ratio"])
 
 
 def number(
-    tables: key_scores.KeyTables, name: str, control: str = "none", key: str = "pca.raw.kmeans_256"
+    tables: KeyTables, name: str, control: str = "none", key: str = "pca.raw.kmeans_256"
 ) -> float:
     return float(sums(tables.scores).loc[(key, 1, "all", control), name])
 
@@ -80,10 +79,10 @@ def shared() -> Material:
 
 def test_shared_motifs_leave_what_their_noise_leaves(shared):
     """Exact ratio of the phase 0.300; 256 cells on 8 components reach 0.314, 64 means about 0.4."""
-    pca = key_scores.score_keys("pca", pca_keys("raw"), shared)
+    pca = scored("pca", pca_keys("raw"), shared)
     assert ratio(pca, "pca.raw.kmeans_256") == pytest.approx(0.314, abs=MOTIF)
     assert ratio(pca, "pca.raw.kmeans_256", "val") == pytest.approx(0.312, abs=MOTIF)
-    pooled = key_scores.score_keys("mean_pool", MEAN_64, shared)
+    pooled = scored("mean_pool", MEAN_64, shared)
     # the pooled key depends on the prototypes drawn: 0.389 to 0.409 over draws
     assert ratio(pooled, "mean_pool.raw.kmeans_64") == pytest.approx(0.40, abs=0.025)
 
@@ -94,7 +93,7 @@ def test_the_information_of_a_key_stays_below_the_entropy_of_its_cells(shared):
     A likelihood ratio to one pooled Gaussian, which stood here before, read 18.5 nats.
     """
     for num_cells in (16, 256):
-        tables = key_scores.score_keys("pca", pca_keys("raw", num_cells=num_cells), shared)
+        tables = scored("pca", pca_keys("raw", num_cells=num_cells), shared)
         rows: Any = tables.scores.query("part == 'eval' and control == 'none'")
         rows = rows[rows["subspace"] == "all"]
         nats = rows["information_nats"].sum() / rows["num_informed"].sum()
@@ -104,14 +103,12 @@ def test_the_information_of_a_key_stays_below_the_entropy_of_its_cells(shared):
 
 def test_white_noise_scores_its_mean_reversion_and_nothing_beyond_lag_one():
     """iid, D = 16, pca256: 0.986 at lag 1, which frame-shuffled data scores too; 1 + K/N later."""
-    tables = key_scores.score_keys(
-        "pca", pca_keys("raw"), material(white_noise(16), lags_frames=(1, 2))
-    )
+    tables = scored("pca", pca_keys("raw"), material(white_noise(16), lags_frames=(1, 2)))
     assert ratio(tables, "pca.raw.kmeans_256") == pytest.approx(0.986, abs=NULL)
     later = sums(tables.scores).loc[("pca.raw.kmeans_256", 2, "all", "none"), "ratio"]
     excess = sums(tables.scores).loc[("pca.raw.kmeans_256", 2, "all", "none"), "excess"]
     assert later == pytest.approx(1 + excess, abs=NULL)
-    again = key_scores.score_keys("pca", pca_keys("raw"), material(white_noise(16), seed=1))
+    again = scored("pca", pca_keys("raw"), material(white_noise(16), seed=1))
     explained = 1 - ratio(tables, "pca.raw.kmeans_256")
     shuffled = 1 - ratio(again, "pca.raw.kmeans_256")  # shuffled white noise is white noise
     assert explained - shuffled == pytest.approx(0, abs=NULL)
@@ -119,7 +116,7 @@ def test_white_noise_scores_its_mean_reversion_and_nothing_beyond_lag_one():
 
 def test_a_random_walk_has_no_structure_and_train_means_never_flatter():
     """Train means on eval score 1 + K/N, and 1 once that cost is taken off."""
-    tables = key_scores.score_keys("pca", pca_keys("raw"), material(random_walk(16)))
+    tables = scored("pca", pca_keys("raw"), material(random_walk(16)))
     assert ratio(tables, "pca.raw.kmeans_256") == pytest.approx(1.0036, abs=NULL)
     assert number(tables, "corrected") == pytest.approx(1, abs=NULL)
 
@@ -127,14 +124,14 @@ def test_a_random_walk_has_no_structure_and_train_means_never_flatter():
 def test_personal_motifs_do_not_transfer():
     """Train means on eval score 1.5; means of the scored frames would call it structure."""
     layout = Layout(num_train=10, num_eval=10, num_utterances=100)
-    pooled = key_scores.score_keys("mean_pool", MEAN_64, material(personal_motifs(20), layout))
+    pooled = scored("mean_pool", MEAN_64, material(personal_motifs(20), layout))
     assert ratio(pooled, "mean_pool.raw.kmeans_64", "val") < 0.45
     assert ratio(pooled, "mean_pool.raw.kmeans_64") == pytest.approx(1.54, abs=0.12)
 
 
 def test_a_speaker_offset_blinds_raw_keys_and_not_centred_ones():
     world = material(shared_motifs(speaker_offset=3.0))
-    tables = key_scores.score_keys("pca", pca_keys("raw", "speaker_centred"), world)
+    tables = scored("pca", pca_keys("raw", "speaker_centred"), world)
     assert ratio(tables, "pca.raw.kmeans_256") == pytest.approx(1.02, abs=MOTIF)
     assert ratio(tables, "pca.raw.kmeans_256", "val") == pytest.approx(0.989, abs=MOTIF)
     assert ratio(tables, "pca.speaker_centred.kmeans_256") == pytest.approx(0.314, abs=MOTIF)
@@ -142,7 +139,7 @@ def test_a_speaker_offset_blinds_raw_keys_and_not_centred_ones():
 
 def test_a_drifting_walk_is_seen_by_increments_only():
     """The best predictor leaves 0.417; absolute positions see nothing at all."""
-    tables = key_scores.score_keys("pca", pca_keys("raw", "increments"), material(drift()))
+    tables = scored("pca", pca_keys("raw", "increments"), material(drift()))
     assert ratio(tables, "pca.raw.kmeans_256") == pytest.approx(1.0, abs=NULL)
     assert 0.417 < ratio(tables, "pca.increments.kmeans_256") < 0.6
 
@@ -154,7 +151,7 @@ def test_controls_are_one_plus_their_degrees_of_freedom(shared, control):
     SE of the corrected ratio, D = 32, N = 26 000 eval frames: delta is correlated over two frames
     and K = 256 means add SD sqrt(2 K / D) / N_train, below 2e-4 in all; tolerance five times that.
     """
-    tables = key_scores.score_keys("pca", pca_keys("raw"), shared)
+    tables = scored("pca", pca_keys("raw"), shared)
     assert number(tables, "corrected", control) == pytest.approx(1, abs=1e-3)
     assert 0.002 < number(tables, "excess", control) < 0.006
 
@@ -164,7 +161,7 @@ def test_scoring_with_eval_means_would_be_caught(monkeypatch):
     world = material(random_walk(16))
 
     def flattered() -> float:
-        tables = key_scores.score_keys("pca", pca_keys("raw"), world)
+        tables = scored("pca", pca_keys("raw"), world)
         return number(tables, "corrected", "permuted")
 
     assert flattered() == pytest.approx(1, abs=1e-3)

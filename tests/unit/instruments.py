@@ -16,11 +16,11 @@ from engram_audio.rollout.health import measure_health
 from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.simulate import Settings, free_run
 from engram_audio.section import validated
-from engram_audio.structure.config import KeyFamilySection
-from engram_audio.structure.key_scores import score_keys
+from engram_audio.structure.config import ScoredFamily
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
-from tests.unit.memory_material import lookup
+from tests.unit.key_material import scored
+from tests.unit.memory_material import key_of, lookup
 from tests.unit.prediction_material import World, head_settings, recipe
 from tests.unit.rollout_material import eval_starts, limits_of, small_head
 from tests.unit.test_structure_scores import section
@@ -49,8 +49,8 @@ def structure_of(world: World) -> dict[str, np.ndarray]:
     material = prepare(lambda: iter(blocks), world.part_of, section())
     found = {"linear": numbers_of(score_linear(material))}
     for name, settings in FAMILIES.items():
-        family = validated(KeyFamilySection, {"kind": name, **settings}, name)
-        tables = score_keys(name, family, material)
+        family = validated(ScoredFamily, {"kind": name, **settings}, name)
+        tables = scored(name, family, material)
         found[name] = numbers_of(tables.scores)
     return found
 
@@ -79,7 +79,7 @@ def prediction_of(world: World) -> dict[str, np.ndarray]:
 
 def memory_of(world: World) -> dict[str, np.ndarray]:
     candidates = linear_candidates(world.material, 1, "position", 2)
-    fitted = fit_lookup(lookup(), world.material, 1, candidates, 0, CPU)
+    fitted = fit_lookup(lookup(), key_of(world.material), world.material, 1, candidates, 0, CPU)
     gain = eval_nll(candidates[0].model, world) - eval_nll(fitted.model, world)
     return {"memory": np.array([gain, fitted.is_off])}
 

@@ -4,10 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from engram_audio.densities.fit import Material
+from engram_audio.keys.fit import KeyMaterial, fit_family
+from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.config import EngramMemory, LookupMemory
+from tests.unit.key_material import FAMILY, keys_section
 from tests.unit.prediction_material import Simulator
 
-KMEANS = {"kind": "kmeans", "window_frames": 1, "num_codes": 16, "maximum_frames": 20000}
+KMEANS = "last_frame.raw.kmeans_16"
 LOOKUP: dict[str, Any] = {
     "kind": "lookup", "key": KMEANS, "ngram_orders": [1], "minimum_count": 2, "maximum_slots": 1000,
     "frames_per_slot": 64,
@@ -30,6 +34,29 @@ PRESETS: dict[str, dict[str, Any]] = {
     "hybrid": {**FIRST, "value": "target", "spread": "shared", "strengths": [0.0, 0.5, 1.0]},
     "robust": {},
 }
+
+
+def sized(name: str) -> dict[str, Any]:
+    """Settings of the quantiser of a name, for example `kmeans_256` or `product_2x4`."""
+    kind, size = name.split("_")
+    if kind == "product":
+        groups, codes = size.split("x")
+        return {"kind": kind, "num_groups": int(groups), "num_codes": int(codes)}
+    if kind == "lsh":
+        return {"kind": kind, "num_bits": int(size)}
+    return {"kind": kind, "codebook_sizes": [int(size)]}
+
+
+def key_of(material: Material, name: str = KMEANS, num_components: int = 3) -> FittedKey:
+    """Fit the key of a name on the train frames of a material."""
+    kind, key_input, quantizer = name.split(".")
+    values: dict[str, Any] = {"kind": kind, "inputs": [key_input], "quantizers": [sized(quantizer)]}
+    if kind == "pca":
+        values["num_components"] = num_components
+    section = FAMILY.validate_python(values, strict=False)
+    how = keys_section(window_frames=material.window_frames, fit_memory_gib=2.0)
+    keys = KeyMaterial(lambda: iter([material.block]), material.part_of, how)
+    return fit_family(kind, section, (1,), keys).key(name, 1, "keys")
 
 
 def lookup(**changes: Any) -> LookupMemory:

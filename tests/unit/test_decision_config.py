@@ -7,7 +7,7 @@ import pytest
 
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
-from engram_audio.structure.config import codebook_sizes
+from engram_audio.keys.config import key_sizes
 from tests import studies
 
 
@@ -67,9 +67,8 @@ def test_some_key_needs_an_oracle_of_its_size():
 
 def test_key_names_are_those_of_the_score_tables():
     config = parse_config(_raw())
-    family = config.structure.library["pca"]
-    sizes = codebook_sizes("pca", family)
-    assert sizes["pca.increments.kmeans_65536"] == 65536
-    assert sizes["pca.raw.quantile_bins_4"] == 4**8
-    oracle = codebook_sizes("target_oracle", config.structure.library["target_oracle"])
-    assert oracle["target_oracle.kmeans_256"] == 256
+    sizes = key_sizes(config.keys.library)
+    assert sizes["pca.increments.kmeans_65536"].num_codes == 65536
+    assert sizes["pca.raw.quantile_bins_4"].num_codes == 4**8
+    oracle = config.structure.library["target_oracle"].codebook_sizes
+    assert 256 in oracle

@@ -9,7 +9,7 @@ from engram_audio.provenance import ROOT, imported_modules, module_path
 
 PACKAGE = ROOT / "engram_audio"
 STAGES = (
-    "corpus", "codecs", "latents", "calibration", "densities", "structure", "prediction",
+    "corpus", "codecs", "latents", "calibration", "keys", "densities", "structure", "prediction",
     "factorizer", "comparison", "memory", "rollout", "generation", "trust", "report",
 )  # fmt: skip
 # These stand on densities and never on each other. Only settings are checked against earlier

@@ -15,7 +15,7 @@ from engram_audio.memory.joint import Trained, controls, pack, train_memory, unp
 from engram_audio.memory.matching import match_width, widened
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
 from engram_audio.training.packing import pack_state, unpack_state
-from tests.unit.memory_material import engram, table_of
+from tests.unit.memory_material import engram, key_of, table_of
 from tests.unit.prediction_material import World, head_settings, make_world, recipe
 
 CPU = torch.device("cpu")
@@ -36,8 +36,8 @@ def trained(world: World, state: TrainingState | None = None, stop: int | None =
     changes = {"num_steps": 150, "learning_rate": 5e-3, **changes}
     try:
         return train_memory(
-            engram(), settings, recipe(**changes), world.material, 1, "position", 0, CPU, state,
-            wired,
+            engram(), key_of(world.material), settings, recipe(**changes), world.material, 1,
+            "position", 0, CPU, state, wired,
         )  # fmt: skip
     except Interrupted:
         return unpack_state(*pack_state(saved[-1]))
@@ -143,9 +143,12 @@ def test_a_stopped_run_resumes_with_the_same_bits(world: World):
 def test_only_touched_rows_move(world: World):
     settings = head_settings("gaussian_mixture", num_components=1)
     changes = recipe(num_steps=1, weight_decay=0.5)
-    args = (engram(table_rows=5003), settings, changes, world.material, 1, "position", 0, CPU, None)
+    args = (
+        engram(table_rows=5003), key_of(world.material), settings, changes, world.material, 1,
+        "position", 0, CPU, None,
+    )  # fmt: skip
     start = train_memory(
-        *args[:2], recipe(num_steps=1, learning_rate=1e-12), *args[3:], Callbacks()
+        *args[:3], recipe(num_steps=1, learning_rate=1e-12), *args[4:], Callbacks()
     )
     after = train_memory(*args, Callbacks())
     moved = (start.model.engram_trunk.engram.table.weight

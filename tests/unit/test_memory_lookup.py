@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.memory import fit
 from engram_audio.memory import lookup as lookup_kind
 from engram_audio.memory.density import MemoryDensity
@@ -20,21 +21,14 @@ from engram_audio.memory.entries import (
 )
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import fold_of_speakers, linear_candidates, without_fold
-from engram_audio.memory.keys import KeyEncoder, fit_key, ngram_ids, of_others
+from engram_audio.memory.ngrams import ngram_ids, of_others
 from engram_audio.memory.slots import build_slots
-from tests.unit.memory_material import PRESETS, lookup, table_of
+from tests.unit.memory_material import PRESETS, key_of, lookup, table_of
 from tests.unit.prediction_material import World, first_order, make_world, white_noise
 
 CPU = torch.device("cpu")
-KEYS = {
-    "kmeans": {"kind": "kmeans", "window_frames": 2, "num_codes": 16, "maximum_frames": 20000},
-    "pca": {"kind": "pca", "window_frames": 2, "num_components": 3, "num_codes": 16,
-            "maximum_frames": 20000},
-    "product": {"kind": "product", "window_frames": 1, "num_components": 2, "num_groups": 2,
-                "num_codes": 4, "maximum_frames": 20000},
-    "lsh": {"kind": "lsh", "window_frames": 1, "num_components": 3, "num_bits": 4,
-            "maximum_frames": 20000},
-}  # fmt: skip
+KEYS = ("last_frame.raw.kmeans_16", "pca.raw.kmeans_16", "pca.increments.product_2x4",
+        "last_frame.increments.lsh_4")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -45,30 +39,31 @@ def table() -> World:
 @pytest.fixture(scope="module")
 def fitted(table: World):
     candidates = linear_candidates(table.material, 1, "position", 2)
-    return fit_lookup(lookup(), table.material, 1, candidates, 0, CPU)
+    return fit_lookup(lookup(), key_of(table.material), table.material, 1, candidates, 0, CPU)
 
 
-@pytest.mark.parametrize("kind", KEYS)
-def test_codes_see_nothing_but_the_newest_frames(table: World, kind: str):
+@pytest.mark.parametrize("name", KEYS)
+def test_codes_see_nothing_but_the_newest_frames(table: World, name: str):
     """A code is a function of its state: frames before it change nothing, ages shift it."""
-    settings = lookup(key=KEYS[kind]).key
-    key = KeyEncoder(fit_key(settings, table.material, 1, 0), 3)
+    key = KeyEncoder(key_of(table.material, name))
     context = table.eval_data(1).batch(torch.arange(50), CPU).context
-    codes = key.codes(context, 2)
+    count = 1 + context.shape[1] - key.state_frames
+    codes = key.codes(context, count)
     changed = context.clone()
-    changed[:, : -settings.window_frames] += 7.0
+    changed[:, : -key.state_frames] += 7.0
     assert torch.equal(key.codes(changed, 1)[:, 0], codes[:, 0])
-    assert torch.equal(key.codes(context[:, :-1], 1)[:, 0], codes[:, 1])
+    if count > 1:
+        assert torch.equal(key.codes(context[:, :-1], 1)[:, 0], codes[:, 1])
     assert int(codes.min()) >= 0 and int(codes.max()) < key.num_codes
 
 
 def test_nearest_codes_are_ordered_and_begin_with_the_code(table: World):
-    key = KeyEncoder(fit_key(lookup().key, table.material, 1, 0), 3)
+    key = KeyEncoder(key_of(table.material))
     context = table.eval_data(1).batch(torch.arange(50), CPU).context
     codes, squares = key.nearest(context, 4)
     assert torch.equal(codes[:, 0], key.codes(context, 1)[:, 0])
     assert bool((squares.diff(dim=1) >= 0).all())
-    direct = (key.features(context) - key.centroids[0][codes[:, 1]]).square().sum(1)
+    direct = (key.features(context) - key.cells_centroids[codes[:, 1]]).square().sum(1)
     assert squares[:, 1].numpy() == pytest.approx(direct.numpy(), rel=1e-4, abs=1e-5)
 
 
@@ -145,7 +140,9 @@ def test_the_law_integrates_to_one_and_samples_from_itself(name: str):
     """
     world = make_world(table_of(num_dims=1), 8, 6, 12)
     candidates = linear_candidates(world.material, 1, "position", 2)
-    model = fit_lookup(lookup(**PRESETS[name]), world.material, 1, candidates, 0, CPU).model
+    model = fit_lookup(
+        lookup(**PRESETS[name]), key_of(world.material), world.material, 1, candidates, 0, CPU
+    ).model
     batch = world.eval_data(1).batch(torch.arange(20), CPU)
     grid = torch.linspace(-30, 30, 60001)
     values = grid[None, :, None].expand(20, -1, 1)
@@ -193,7 +190,7 @@ def test_lookup_helps_where_the_next_symbol_is_looked_up(table: World, fitted):
 def test_lookup_is_switched_off_where_there_is_nothing(simulate):
     world = make_world(simulate, 8, 6, 12)
     candidates = linear_candidates(world.material, 1, "position", 2)
-    fit = fit_lookup(lookup(), world.material, 1, candidates, 0, CPU)
+    fit = fit_lookup(lookup(), key_of(world.material), world.material, 1, candidates, 0, CPU)
     data = world.eval_data(1)
     gain = mean_nll(candidates[-1].model, data, CPU) - mean_nll(fit.model, data, CPU)
     assert fit.is_off
@@ -209,10 +206,10 @@ def test_choice_with_a_score_that_is_not_finite_is_never_kept(
     scores = iter([bad, 0.5, 0.25, *[1.0] * 100])
     monkeypatch.setattr(fit, "mean_nll", lambda *_: next(scores))
     settings = lookup(shrinkages_frames=[1.0, 5.0, 30.0], may_switch_off=False)
-    chosen = fit_lookup(settings, table.material, 1, candidates, 0, CPU)
+    chosen = fit_lookup(settings, key_of(table.material), table.material, 1, candidates, 0, CPU)
     monkeypatch.undo()
     wanted = lookup(shrinkages_frames=[30.0], may_switch_off=False)
-    third = fit_lookup(wanted, table.material, 1, candidates, 0, CPU)
+    third = fit_lookup(wanted, key_of(table.material), table.material, 1, candidates, 0, CPU)
     for name, values in third.model.state_dict().items():
         assert torch.equal(values, chosen.model.state_dict()[name]), name
 
@@ -225,7 +222,9 @@ def test_controls_take_one_part_away(table: World, fitted):
     data = table.eval_data(1)
     controls = lookup_kind.controls(fitted.model, fitted.counts, lambda: 0.0, 0)
     candidates = linear_candidates(table.material, 1, "position", 2)
-    shuffled = fit_lookup(lookup(), table.material, 1, candidates, 0, CPU, is_shuffled=True)
+    shuffled = fit_lookup(
+        lookup(), key_of(table.material), table.material, 1, candidates, 0, CPU, is_shuffled=True
+    )
     own = mean_nll(fitted.model, data, CPU)
     base = mean_nll(controls["knock_out"], data, CPU)
     assert mean_nll(controls["random_values"], data, CPU) > own + 0.5 * (base - own)
@@ -249,7 +248,7 @@ def test_a_stored_memory_is_the_memory(table: World, fitted):
 
 
 def test_soft_retrieval_needs_distances():
-    with pytest.raises(ValidationError, match="no distance between entries"):
+    with pytest.raises(ValidationError, match="n-grams have no distance"):
         lookup(num_neighbors=2, ngram_orders=[2, 1])
 
 
@@ -265,7 +264,9 @@ def test_gradients_pass_misses_by(table: World):
     pairs = lookup(ngram_orders=[2], minimum_count=20)
     for preset in ({}, PRESETS["residual"]):
         settings = lookup(**{**pairs.model_dump(mode="json"), **preset})
-        model = fit_lookup(settings, table.material, 1, candidates[-1:], 0, CPU).model
+        model = fit_lookup(
+            settings, key_of(table.material), table.material, 1, candidates[-1:], 0, CPU
+        ).model
         batch = table.eval_data(1).batch(torch.arange(200), CPU)
         assert not bool(model.is_hit(batch).all())
         context = batch.context.clone().requires_grad_()
@@ -279,7 +280,6 @@ def test_gradients_pass_misses_by(table: World):
     [
         ({"ngram_orders": [1, 2]}, "the highest first"),
         ({"ngram_orders": [0]}, "greater than or equal to 1"),
-        ({"num_neighbors": 17}, "must not exceed"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, words: str):

@@ -18,7 +18,7 @@ from tests.workflow.tiny_study import tiny_config, wide_config
 COUNTS = {
     (): {
         "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 312,
-        "evaluate_nulls": 13, "train_factorizer": 28, "fit_memory": 60, "train_memory": 6,
+        "evaluate_nulls": 13, "train_factorizer": 28, "fit_memory": 66, "train_memory": 6,
         "evaluate_rollout": 78, "refit_memory": 4, "worlds": 33, "reconstructed": 2,
         "players": 19,
     },

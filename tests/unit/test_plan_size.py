@@ -31,10 +31,8 @@ def test_readers_are_counted_as_they_are_listed():
         *plan.prediction.runs(), *plan.factorizer.runs(), *plan.memory.runs(),
         *plan.rollout.runs(),
     ]  # fmt: skip
-    keys = sum(
-        len(plan.latents.split_seeds(name)) * (len(plan.structure.families) + 1)
-        for name in plan.latents.analysed()
-    )
+    jobs = 4 + len(plan.structure.families) + 1  # four families are fitted, all are scored
+    keys = sum(len(plan.latents.split_seeds(name)) * jobs for name in plan.latents.analysed())
     assert plan.count_readers().total() == 2 * len(listed) + keys
 
 

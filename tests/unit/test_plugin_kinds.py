@@ -32,7 +32,7 @@ from engram_audio.rollout.simulate import Settings, as_steps, free_run
 from engram_audio.rollout.storage import load_weights, pack_method
 from engram_audio.training.loop import Callbacks
 from tests.plugin_packages import MODULES, install, shown_section
-from tests.unit.memory_material import table_of
+from tests.unit.memory_material import key_of, table_of
 from tests.unit.prediction_material import World, head_settings, make_world, recipe
 from tests.unit.rollout_material import eval_starts, limits_of, small_head, small_recipe
 
@@ -86,8 +86,9 @@ def test_a_memory_is_fitted_held_against_its_controls_and_stored(site: Path, wor
     assert not settings.is_joint and settings.bases(("linear",)) == ("linear",)
     module, own = settings.behaviour()
     candidates = linear_candidates(world.material, 1, "position", 2)
+    key = key_of(world.material)
     fits = {
-        is_shuffled: module.fit(own, world.material, 1, candidates, 0, CPU, is_shuffled)
+        is_shuffled: module.fit(own, key, world.material, 1, candidates, 0, CPU, is_shuffled)
         for is_shuffled in (False, True)
     }
     data = world.eval_data(1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from engram_audio.numerics.kmeans import assign, fit_kmeans
 from engram_audio.rollout.config import CodebookGuard, NearestGuard
 from engram_audio.rollout.guard import fit_codebook, fit_nearest
 from engram_audio.rollout.health import (
@@ -196,7 +197,11 @@ GUARDS = {
         kind="nearest", num_frames=2000, num_neighbours=1, quantile=0.99, num_attempts=2
     ),
     "codebook": CodebookGuard(
-        kind="codebook", num_cells=64, shrinkage=0.2, quantile=0.99, num_attempts=2
+        kind="codebook",
+        key="last_frame.raw.kmeans_64",
+        shrinkage=0.2,
+        quantile=0.99,
+        num_attempts=2,
     ),
 }
 
@@ -215,7 +220,9 @@ def test_a_guard_learns_a_tilted_box(kind: str):
     if isinstance(settings, NearestGuard):
         guard = fit_nearest(settings, frames[:4000], frames[4000:5000], mean, sd)
     else:
-        guard = fit_codebook(settings, frames[:4000], frames[4000:5000], mean, sd, 0)
+        train = frames[:4000].astype(np.float32)
+        codes, _ = assign(train, fit_kmeans(train, 64, 2, 25, np.random.default_rng(0)))
+        guard = fit_codebook(settings, frames[:4000], frames[4000:5000], mean, sd, codes)
     draws = torch.Generator()
     inside = guard.keeps(torch.from_numpy(frames[5000:]).float(), draws)
     assert float(inside.float().mean()) == pytest.approx(0.99, abs=0.015)

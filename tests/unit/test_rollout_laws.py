@@ -19,7 +19,7 @@ from engram_audio.rollout.frame import frame_of, linear_density
 from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.simulate import Settings, free_run
 from engram_audio.training.loop import Callbacks
-from tests.unit.memory_material import KMEANS, lookup
+from tests.unit.memory_material import key_of, lookup
 from tests.unit.prediction_material import World, head_settings
 from tests.unit.rollout_material import (
     CPU,
@@ -42,7 +42,7 @@ def lookup_of(base: ConditionalDensity, world: World, **changes: Any) -> nn.Modu
     """A lookup with entries of its own on a base: half of the weight, wide spreads."""
     candidate = Candidate("base", base, [base, base])
     model = fit_lookup(
-        lookup(key={**KMEANS, "num_codes": 8}, may_switch_off=False, **changes), world.material, 1,
+        lookup(may_switch_off=False, **changes), key_of(world.material), world.material, 1,
         [candidate], 0, CPU,
     ).model  # fmt: skip
     model.weights[:-1] = 0.5

@@ -16,7 +16,7 @@ from engram_audio.rollout.reads import read_dynamics
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold
 from engram_audio.rollout.simulate import Limits, Settings, as_steps, free_run
 from engram_audio.training.loop import Callbacks
-from tests.unit.memory_material import lookup, table_of
+from tests.unit.memory_material import key_of, lookup, table_of
 from tests.unit.prediction_material import World, head_settings, make_world, recipe
 
 CPU = torch.device("cpu")
@@ -72,7 +72,9 @@ def test_reads_are_those_of_the_context_of_each_step(world: World):
 def test_a_memory_can_run_and_is_read_where_the_data_are(world: World):
     """A memory of a table runs on: 64 starts of 20 steps stay near the data, keys are known."""
     candidates = linear_candidates(world.material, 1, "position", 2)
-    model = fit_lookup(lookup(), world.material, 1, candidates, 0, CPU).model
+    model = fit_lookup(
+        lookup(), key_of(world.material), world.material, 1, candidates, 0, CPU
+    ).model
     starts, limits = starts_of(world, 20), limits_of(world)
     run = free_run(as_steps(model), starts, Settings(20, True, None, 4096), limits, 4,
                    torch.Generator().manual_seed(0))  # fmt: skip
@@ -106,7 +108,9 @@ def test_a_lookup_refitted_on_a_tuned_head_stands_on_it(world: World):
             settings, own, world.material, fold, 2, model, 0, CPU, None, Callbacks()
         )
         folds.append(tuned)
-    fitted = fit_on_tuned(lookup(), world.material, heads[2], folds, "tuned", 0, CPU)
+    fitted = fit_on_tuned(
+        lookup(), key_of(world.material), world.material, heads[2], folds, "tuned", 0, CPU
+    )
     assert isinstance(fitted.model, MemoryDensity) and fitted.model.base is heads[2]
     assert fitted.base == "tuned"
     off = next(record for record in fitted.tried if record["strength"] == 0.0)

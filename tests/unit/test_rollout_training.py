@@ -21,6 +21,7 @@ from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import load_weights, pack_method, unpack_guard
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
 from engram_audio.training.packing import pack_state, unpack_state
+from tests.unit.memory_material import key_of
 from tests.unit.rollout_material import (
     CPU,
     TRAINED,
@@ -113,8 +114,8 @@ def test_a_stored_method_says_the_same(name, world, head):
 GUARDS = {
     "nearest": {"kind": "nearest", "num_frames": 64, "num_neighbours": 2, "quantile": 0.95,
                 "num_attempts": 2},
-    "codebook": {"kind": "codebook", "num_cells": 4, "shrinkage": 0.5, "quantile": 0.95,
-                 "num_attempts": 2},
+    "codebook": {"kind": "codebook", "key": "last_frame.raw.kmeans_16", "shrinkage": 0.5,
+                 "quantile": 0.95, "num_attempts": 2},
     "contrast": {"kind": "contrast", "num_frames": 200, "width": 8, "num_steps": 100,
                  "num_rounds": 2, "horizon_frames": 4, "num_attempts": 2},
 }  # fmt: skip
@@ -124,7 +125,8 @@ GUARDS = {
 def test_a_stored_guard_keeps_the_same_frames(kind, world, head):
     settings = method("one_step", guard=GUARDS[kind])
     assert isinstance(settings, OneStepMethod) and settings.guard is not None
-    guard = fit_guard(settings.guard, head, world.material, 0, CPU)
+    key = key_of(world.material) if kind == "codebook" else None
+    guard = fit_guard(settings.guard, head, world.material, 0, CPU, key)
     arrays = {key: np.array(value) for key, value in pack_method(head, guard).items()}
     read = unpack_guard(settings, arrays)
     assert read is not None

@@ -8,15 +8,18 @@ from pydantic import TypeAdapter
 from sklearn.cluster import KMeans
 
 from engram_audio.errors import InputError
+from engram_audio.keys.config import MeanPoolKeys
+from engram_audio.keys.fitted import coded
+from engram_audio.keys.quantizers import Fitting, QuantileBins
 from engram_audio.numerics import kmeans
 from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.section import validated
 from engram_audio.structure.cells import make_labeling, null_ratio_excess
-from engram_audio.structure.config import KeyFamilySection, MeanPoolKeys
+from engram_audio.structure.config import ScoredFamily
 from engram_audio.structure.controls import permuted_index, swapped_index
 from engram_audio.structure.curves import confidence_ranks, curve_sums
 from engram_audio.structure.ngrams import ngram_coverage
-from engram_audio.structure.quantizers import QuantizerSpec, fit_quantizer, not_attempted
+from engram_audio.structure.target_keys import ScoredKey, not_attempted
 from engram_audio.structure.targets import SliceTargets
 
 
@@ -70,32 +73,32 @@ def test_more_cells_than_distinct_points_is_harmless_and_than_points_refused():
 
 def test_quantile_bins_are_even_on_train_and_mixed_radix():
     features = np.random.default_rng(0).normal(size=(4000, 2)).astype(np.float32)
-    quantize = fit_quantizer(
-        QuantizerSpec("quantile_bins_4", 16, 4), features, 1, 1, checksum_generator(0)
-    )
-    labels, confidence = quantize(features)
-    assert confidence is None
+    quantizer = QuantileBins(kind="quantile_bins", num_bins=4)
+    (size,) = quantizer.sizes(2)
+    arrays = quantizer.fit(size, features, Fitting(1, 1, np.random.default_rng(0)))
+    labels, confidence = coded(quantizer, arrays, features)
+    assert confidence is None and size.num_codes == 16
     for digit in (labels // 4, labels % 4):
         assert np.bincount(digit).tolist() == [1000] * 4
 
 
 def test_too_little_data_is_said_and_bins_are_always_tried():
-    spec = QuantizerSpec("kmeans_65536", 65536, 0)
-    assert not_attempted(spec, 41210, 100) == (
+    key = ScoredKey("kmeans_65536", 65536, 65536)
+    assert not_attempted(key, 41210, 100) == (
         "not_attempted: 65536 cells need 6553600 train frames, have 41210"
     )
-    assert not_attempted(spec, 6553600, 100) is None
-    assert not_attempted(QuantizerSpec("quantile_bins_4", 65536, 4), 41210, 100) is None
+    assert not_attempted(key, 6553600, 100) is None
+    assert not_attempted(ScoredKey("quantile_bins_4", 65536, 1), 41210, 100) is None
 
 
 def test_a_wrong_family_is_one_line_with_the_file():
     with pytest.raises(InputError, match=r"structure_keys\.x: .*'fourier'") as caught:
-        validated(KeyFamilySection, {"kind": "fourier"}, "structure_keys.x")
+        validated(ScoredFamily, {"kind": "fourier"}, "structure_keys.x")
     assert "\n" not in str(caught.value)
     text = (
         '{"kind":"mean_pool","inputs":["raw"],"quantizers":[{"kind":"quantile_bins","num_bins":2}]}'
     )
-    assert isinstance(TypeAdapter(KeyFamilySection).validate_json(text), MeanPoolKeys)
+    assert isinstance(TypeAdapter(ScoredFamily).validate_json(text), MeanPoolKeys)
 
 
 def targets(part: list[int], utterance: list[int]) -> SliceTargets:

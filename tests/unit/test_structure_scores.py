@@ -13,10 +13,9 @@ from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
 from engram_audio.section import validated
 from engram_audio.structure.cells import Labeling, make_labeling
-from engram_audio.structure.config import KeyFamilySection, StructureSection
-from engram_audio.structure.inputs import InputMeans, input_source
+from engram_audio.structure.config import ScoredFamily, StructureSection
 from engram_audio.structure.joint import speaker_folds
-from engram_audio.structure.key_scores import KeyTables, score_keys
+from engram_audio.structure.key_scores import KeyTables
 from engram_audio.structure.key_tables import EXCLUDED_CELL
 from engram_audio.structure.linear import linear_context, score_linear
 from engram_audio.structure.linear_model import fit_linear_model
@@ -25,6 +24,7 @@ from engram_audio.structure.oracle import NUM_FOLDS, score_oracle
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
 from engram_audio.structure.speaker_sums import ALONE, BESIDE, SpeakerSums
 from engram_audio.structure.targets import EVAL, TRAIN, index_frames, select_targets
+from tests.unit.key_material import scored
 
 PCA = '{"kind":"pca","inputs":%s,"num_components":3,"quantizers":[%s]}'
 KMEANS = '{"kind":"kmeans","codebook_sizes":[6,4096]}'
@@ -77,12 +77,12 @@ def material(**changes) -> Material:
     return prepare(lambda: iter(blocks), part_of, section(**changes))
 
 
-def family_of(text: str) -> KeyFamilySection:
-    return validated(KeyFamilySection, json.loads(text), "f")
+def family_of(text: str) -> ScoredFamily:
+    return validated(ScoredFamily, json.loads(text), "f")
 
 
 def pca_tables(inputs: str = '["raw"]', quantizers: str = KMEANS, **changes) -> KeyTables:
-    return score_keys("pca", family_of(PCA % (inputs, quantizers)), material(**changes))
+    return scored("pca", family_of(PCA % (inputs, quantizers)), material(**changes))
 
 
 def target_steps(world: Material) -> tuple[np.ndarray, np.ndarray]:
@@ -302,7 +302,7 @@ def test_keys_without_enough_data_stay_in_the_table_with_the_reason():
     tables = pca_tables()
     missing: Any = tables.keys[tables.keys["key"] == "pca.raw.kmeans_4096"]
     assert len(missing) == 2 * 2 * 3  # lags, slices, controls
-    assert missing["status"].str.match(r"not_attempted: 4096 cells need 40960 train frames").all()
+    assert missing["status"].str.match(r"not_attempted: 4096 cells need 8192 train frames").all()
     assert "pca.raw.kmeans_4096" not in set(tables.scores["key"])
 
 
@@ -333,7 +333,7 @@ def test_eval_frames_change_no_fit():
     """Other eval frames: all val rows stay bit for bit."""
     blocks, part_of = frames_of_speech()
     family = family_of(PCA % ('["raw","speaker_centred","increments"]', KMEANS))
-    before = score_keys("pca", family, prepare(lambda: iter(blocks), part_of, section())).scores
+    before = scored("pca", family, prepare(lambda: iter(blocks), part_of, section())).scores
     changed = []
     for block in blocks:
         is_eval = np.array([part_of[name] == "eval" for name in block.utterance_ids])
@@ -341,7 +341,7 @@ def test_eval_frames_change_no_fit():
         changed.append(
             block._replace(frames=np.where(rows[:, None], -3 * block.frames, block.frames))
         )
-    after = score_keys("pca", family, prepare(lambda: iter(changed), part_of, section())).scores
+    after = scored("pca", family, prepare(lambda: iter(changed), part_of, section())).scores
     pd.testing.assert_frame_equal(before.query("part == 'val'"), after.query("part == 'val'"))
     own = before["part"] == "eval"
     assert not np.allclose(before.loc[own, "sse_zero"], after.loc[own, "sse_zero"])
@@ -379,39 +379,10 @@ def test_speech_is_told_by_the_newest_context_frame_and_the_speakers_own_level(l
 def test_a_speech_slice_without_energies_says_so():
     blocks, part_of = frames_of_speech()
     world = prepare(lambda: iter(blocks), part_of, section(), has_energy=False)
-    tables = score_keys("pca", family_of(PCA % ('["raw"]', KMEANS)), world)
+    tables = scored("pca", family_of(PCA % ('["raw"]', KMEANS)), world)
     speech: Any = tables.keys[tables.keys["slice"] == "speech"]
     assert speech["status"].str.contains("no energies").all() and len(speech)
     assert set(tables.scores["slice"]) == {"all"}
-
-
-def test_a_speaker_is_centred_by_own_train_frames_or_own_eval_frames():
-    blocks, part_of = frames_of_speech(num_blocks=1)
-    block = blocks[0]
-    index = index_frames(lambda: iter(blocks), part_of)
-    means = InputMeans(lambda: iter(blocks), index)
-    (centred,) = input_source("speaker_centred", lambda: iter(blocks), index, means)()
-    row_part = np.repeat([part_of[name] for name in block.utterance_ids], np.diff(block.offsets))
-    row_speaker = np.repeat(block.speaker_ids, np.diff(block.offsets))
-    for speaker in np.unique(row_speaker.astype(str)):
-        rows = (row_speaker == speaker) & np.isin(row_part, ["train", "eval"])
-        # float32 frames of order 7: the mean of some 150 of them is exact to 1e-6
-        np.testing.assert_allclose(centred.frames[rows].mean(axis=0, dtype=float), 0, atol=1e-5)
-
-
-def test_increments_of_one_frame_are_refused():
-    with pytest.raises(InputError, match=r"views\.window_frames: increments need"):
-        pca_tables('["increments"]', window_frames=1)
-
-
-def test_too_many_bins_are_refused():
-    """At once where the section says how many components, else once the dimensions are known."""
-    quantizer = '{"kind":"quantile_bins","num_bins":%d}'
-    with pytest.raises(InputError, match=r"9 \*\* 40 must stay below"):
-        family_of(PCA.replace("3", "40") % ('["raw"]', quantizer % 9))
-    newest = '{"kind":"last_frame","inputs":["raw"],"quantizers":[' + quantizer % (2**31 - 1) + "]}"
-    with pytest.raises(InputError, match="fewer components or fewer bins"):
-        score_keys("wide", family_of(newest), material(window_frames=8))
 
 
 def test_an_utterance_without_a_split_is_named():
@@ -437,8 +408,8 @@ def test_a_constant_dimension_adds_nothing():
     ]
     family = family_of(PCA % ('["raw"]', BINS))
     settings = section(linear_ridges=(1e-9,))
-    plain = score_keys("o", family, prepare(lambda: iter(blocks), part_of, settings)).scores
-    wider = score_keys("o", family, prepare(lambda: iter(padded), part_of, settings)).scores
+    plain = scored("o", family, prepare(lambda: iter(blocks), part_of, settings)).scores
+    wider = scored("o", family, prepare(lambda: iter(padded), part_of, settings)).scores
     for name in (*ALONE, *BESIDE, "nats_influence"):
         both = (frame.loc[frame["subspace"] == "all", name] for frame in (plain, wider))
         np.testing.assert_allclose(*both, rtol=1e-2, atol=1e-2)
@@ -451,7 +422,7 @@ def test_a_part_of_one_utterance_has_no_swapped_control_and_says_so():
         for name, part in part_of.items()
     }
     family = family_of(PCA % ('["raw"]', BINS))
-    tables = score_keys("o", family, prepare(lambda: iter(blocks), only, section(slices=("all",))))
+    tables = scored("o", family, prepare(lambda: iter(blocks), only, section(slices=("all",))))
     status = tables.keys.groupby("control")["status"].first().to_dict()
     assert status == {
         "none": "ok",

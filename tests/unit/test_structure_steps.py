@@ -9,7 +9,7 @@ import pytest
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import read_table, read_table_manifest, write_table
 from engram_audio.errors import InputError
-from engram_audio.steps import score_linear_baselines, score_structure_keys
+from engram_audio.steps import fit_keys, score_linear_baselines, score_structure_keys
 from engram_audio.structure.key_tables import (
     CELL_COLUMNS,
     CURVE_COLUMNS,
@@ -19,6 +19,7 @@ from engram_audio.structure.key_tables import (
 )
 from engram_audio.structure.linear import LINEAR_COLUMNS
 from tests.frozen_argv import run_step
+from tests.unit.key_material import keys_section
 from tests.unit.test_structure_scores import KMEANS, PCA, frames_of_speech, section
 
 COLD_START = 2
@@ -35,10 +36,10 @@ def inputs(tmp_path: Path) -> dict[str, Path | list[Path]]:
     splits = pd.DataFrame({"utterance_id": list(part_of), "split": list(part_of.values())})
     write_table(tmp_path / "splits.parquet", splits, {})
     (tmp_path / "structure.json").write_text(section().model_dump_json())
-    (tmp_path / "structure_keys.pca.json").write_text(PCA % ('["raw"]', KMEANS))
+    (tmp_path / "keys.json").write_text(keys_section(window_frames=3).model_dump_json())
+    (tmp_path / "keys.pca.json").write_text(PCA % ('["raw"]', KMEANS))
     return {
         "section": tmp_path / "structure.json",
-        "family-section": tmp_path / "structure_keys.pca.json",
         "splits": tmp_path / "splits.parquet",
         "shards": shards,
     }
@@ -57,13 +58,18 @@ def test_keys_are_written_with_their_columns_and_provenance(inputs, tmp_path):
         "curves": CURVE_COLUMNS, "ngrams": NGRAM_COLUMNS,
     }  # fmt: skip
     outputs = {name: tmp_path / "out" / f"{name}.parquet" for name in names}
-    run_step(score_structure_keys, [*command(inputs, **outputs), "--family", "pca"])
+    keys = tmp_path / "pca.safetensors"
+    files = {"splits": inputs["splits"], "shards": inputs["shards"]}
+    fit = {"section": tmp_path / "keys.json", "family-section": tmp_path / "keys.pca.json"}
+    run_step(fit_keys, [*command({**fit, **files}, key_file=keys), "--family", "pca"], lags=[1, 2])
+    own = {**inputs, "key-file": keys}
+    run_step(score_structure_keys, [*command(own, **outputs), "--family", "pca"])
     tables = {name: read_table(outputs[name], columns) for name, columns in names.items()}
     for name, columns in names.items():
         assert tuple(tables[name].columns) == columns
         assert len(tables[name]) > 0
     digests = read_table_manifest(outputs["scores"])["section_digests"]
-    assert sorted(digests) == ["structure", "structure_keys.pca"]
+    assert sorted(digests) == ["structure"]
     blocks, _ = frames_of_speech()
     lengths = np.concatenate([np.diff(block.offsets) for block in blocks]) - COLD_START
     scored = tables["scores"].query(
@@ -75,7 +81,6 @@ def test_keys_are_written_with_their_columns_and_provenance(inputs, tmp_path):
 
 
 def test_linear_baselines_are_written(inputs, tmp_path):
-    del inputs["family-section"]
     run_step(score_linear_baselines, command(inputs, linear=tmp_path / "linear.parquet"))
     table = read_table(tmp_path / "linear.parquet", LINEAR_COLUMNS)
     assert set(table["model"]) == {"ridge", "ar1", "white_noise"}
@@ -83,7 +88,6 @@ def test_linear_baselines_are_written(inputs, tmp_path):
 
 
 def test_latents_without_a_split_are_refused_by_name(inputs, tmp_path):
-    del inputs["family-section"]
     write_table(
         tmp_path / "splits.parquet", pd.DataFrame({"utterance_id": ["x"], "split": ["train"]}), {}
     )

@@ -95,7 +95,7 @@ def vocabulary(config: dict[str, Any]) -> list[str]:
     collect(json.loads(text))
     for place in libraries(WorkflowConfig):
         found.update(at(config, place))
-    keys = [f"{name}.raw.kmeans_4" for name in config["structure"]["library"]]
+    keys = [f"{name}.raw.kmeans_4" for name in config["structure"]["families"]]
     return sorted(found) + keys + ["type1", "dev-clean"]
 
 

@@ -16,6 +16,7 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.world import Draw, simulate
 from engram_audio.config import parse_config
 from engram_audio.densities.config import PredictionEvaluationSection
+from engram_audio.keys.config import KeysSection
 from engram_audio.steps import import_arrays, index_arrays, make_splits
 from engram_audio.structure.material import part_of_utterances, prepare
 from engram_audio.trust.measurement import Analysis, all_truths, tables_of
@@ -28,8 +29,8 @@ CONFIG = parse_config(studies.study("demo"))
 EVALUATION = studies.section_of(CONFIG, PredictionEvaluationSection)
 ANALYSIS = sabotage_analysis(
     Analysis(
-        studies.worlds_structure(CONFIG), studies.worlds_families(CONFIG),
-        CONFIG.calibration.worlds.keys,
+        studies.worlds_structure(CONFIG), studies.section_of(CONFIG, KeysSection),
+        studies.worlds_families(CONFIG), CONFIG.calibration.worlds.keys,
         CONFIG.decision.lag_frames, CONFIG.statistics,
     ),
     16,
@@ -97,7 +98,7 @@ def test_held_out_worlds_as_user_arrays_come_out_right(name: str, tmp_path: Path
     part_of = part_of_utterances(store.index["utterance_id"], table, str(splits))
     material = prepare(store.blocks, part_of, ANALYSIS.section)
     planted = all_truths(name, world, draw, ANALYSIS.section, 16, 6)
-    structure, linear = tables_of(planted, material, ANALYSIS)
+    structure, linear = tables_of(planted, material, part_of, ANALYSIS)
     published = Published(
         structure, linear, ANALYSIS.keys, ANALYSIS.lag_frames, ANALYSIS.section.window_frames
     )

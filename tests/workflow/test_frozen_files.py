@@ -29,7 +29,8 @@ from tests.workflow.tiny_study import CONFIG, stand_in_environment
 
 SPLITS = {"seeds": [0], "eval_fraction": 0.4, "val_fraction": 0.25, "select_fraction": 0.1}
 AFTER_SPLITS = {
-    "make_splits": 2, "check_splits": 2, "score_structure_keys": 6, "score_linear_baselines": 2,
+    "make_splits": 2, "check_splits": 2, "fit_keys": 4, "score_structure_keys": 6,
+    "score_linear_baselines": 2,
     "tabulate_structure": 1, "tabulate_corpus": 1, "decide": 1, "tabulate_verdicts": 1,
     "render_report": 1,
 }  # fmt: skip

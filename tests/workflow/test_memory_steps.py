@@ -27,8 +27,9 @@ from engram_audio.steps import (
     train_memory,
 )
 from tests.frozen_argv import run_step, steps_until_written
-from tests.unit.memory_material import KMEANS, engram, lookup, table_of
+from tests.unit.memory_material import engram, lookup, table_of
 from tests.unit.prediction_material import head_settings, make_block, recipe
+from tests.workflow.fitted_keys import key_sections, run_fit_keys
 from tests.workflow.test_prediction_training import SECTION, command, environment
 
 STAGE = {"target": "position", "num_folds": 2}
@@ -62,16 +63,17 @@ def study(tmp_path_factory) -> Path:
     sections = {
         "prediction": SECTION, "prediction_nulls": {"orders": [1], "ridges": [1e-4]},
         "prediction_evaluation": EVALUATION, "memory": STAGE, "memory_controls": CONTROLS,
-        "lookup": lookup(key={**KMEANS, "num_codes": 400}).model_dump(mode="json"),
+        "lookup": lookup(key="last_frame.raw.kmeans_400").model_dump(mode="json"),
         "engram": engram().model_dump(mode="json"),
-        "greedy": lookup(key={"kind": "kmeans", "window_frames": 1, "num_codes": 10**5,
-                              "maximum_frames": 10**6}).model_dump(mode="json"),
+        "greedy": lookup(key="last_frame.raw.kmeans_100000").model_dump(mode="json"),
         "head": head.model_dump(mode="json"), "recipe": recipe().model_dump(mode="json"),
+        **key_sections(SECTION["window_frames"], [16, 400, 100_000]),
     }  # fmt: skip
     for name, value in sections.items():
         (folder / f"{name}.json").write_text(json.dumps(value))
     run(fit_linear_nulls, folder, nulls_section="prediction_nulls", nulls="nulls.safetensors",
         with_nulls=False)  # fmt: skip
+    run_fit_keys(folder)
     return folder
 
 
@@ -140,7 +142,7 @@ FITTED: dict[str, Any] = {"stage_section": "memory", "lag": "1", "seed": "0", "d
 def evaluated(study: Path) -> Path:
     """A lookup on the linear base, its matched models, its scores."""
     run(fit_memory, study, memory_section="lookup", base="linear", memory="memory.safetensors",
-        **FITTED)  # fmt: skip
+        key_file="keys.safetensors", **FITTED)  # fmt: skip
     run(train_matched, study, controls_section="memory_controls", head_section="head",
         recipe_section="recipe", memory="memory.safetensors", tensorboard="none",
         matched="matched.safetensors", **FITTED)  # fmt: skip
@@ -210,6 +212,7 @@ def test_divergence_is_one_clear_line_in_every_training_step(step: Any, evaluate
         train_fold_density: {"memory_section": "memory", "fold": "0", "model": "d.safetensors"},
         train_memory: {
             "memory_section": "engram", "stage_section": "memory", "memory": "e.safetensors",
+            "key_file": "keys.safetensors",
         },
         train_matched: {
             "controls_section": "memory_controls", "stage_section": "memory",
@@ -227,7 +230,7 @@ def test_divergence_is_one_clear_line_in_every_training_step(step: Any, evaluate
 def test_a_head_under_a_memory_needs_its_folds(study: Path, tmp_path: Path):
     done = subprocess.run(
         command("fit_memory", arguments(study, memory_section="lookup", base="gaussian_mixture",
-                memory=str(tmp_path / "m.safetensors"), **FITTED)),
+                key_file="keys.safetensors", memory=str(tmp_path / "m.safetensors"), **FITTED)),
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
@@ -238,11 +241,14 @@ def test_more_codes_than_frames_is_one_clear_line(study: Path, tmp_path: Path):
     output = tmp_path / "m.safetensors"
     done = subprocess.run(
         command("fit_memory", arguments(study, memory_section="greedy", base="linear",
-                memory=str(output), **FITTED)),
+                key_file="keys.safetensors", memory=str(output), **FITTED)),
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "cannot have 100000 cells" in done.stderr.strip().splitlines()[-1]
+    assert (
+        "key last_frame.raw.kmeans_100000: 100000 cells need"
+        in done.stderr.strip().splitlines()[-1]
+    )
     assert not output.exists()
 
 
@@ -259,7 +265,7 @@ def test_a_fold_model_has_not_seen_its_fold(study: Path):
 def test_an_engram_memory_is_scored_beside_its_controls(study: Path, evaluated: Path):
     run(train_memory, study, memory_section="engram", head_section="head",
         recipe_section="recipe", tensorboard="none", memory="engram.safetensors",
-        **FITTED)  # fmt: skip
+        key_file="keys.safetensors", **FITTED)  # fmt: skip
     run(train_matched, study, controls_section="memory_controls", head_section="head",
         recipe_section="recipe", memory="engram.safetensors", tensorboard="none",
         matched="engram_matched.safetensors", **FITTED)  # fmt: skip

@@ -35,11 +35,13 @@ def tables(tmp_path_factory, shared_data: Path) -> Path:
         },
         "structure": {
             "families": ["mean_pool", "pca", "target_oracle"], "lags_frames": [1, 2],
+            "kmeans_restarts": 3, "library": {"target_oracle": {"codebook_sizes": [64, 256]}},
+        },
+        "keys": {
             "kmeans_restarts": 3,
             "library": {
                 "mean_pool": {"inputs": ["raw"]},
                 "pca": {"inputs": ["raw"], "quantizers": kmeans},
-                "target_oracle": {"codebook_sizes": [64, 256]},
             },
         },
         "prediction": {

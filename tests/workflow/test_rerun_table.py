@@ -51,8 +51,9 @@ EXPECTED = {
         "render_report": 1,
     },
     # a key family: its scores on every representation, worlds included
-    "structure.library.pca.num_components": {
-        "score_structure_keys": 14, "tabulate_structure": 1, "decide": 1, "tabulate_codecs": 1,
+    "keys.library.pca.num_components": {
+        "fit_keys": 14, "score_structure_keys": 14, "fit_calibration_keys": 2,
+        "tabulate_structure": 1, "decide": 1, "tabulate_codecs": 1,
         "tabulate_states": 1, "score_calibration_keys": 2, "tabulate_calibration_structure": 1,
         "simulate_sabotage": 1, "tabulate_calibration": 1, "tabulate_verdicts": 1,
         "render_report": 1,

@@ -42,9 +42,10 @@ def test_a_gate_threshold_reruns_the_decision_and_the_report(lab: Lab):
 
 
 def test_the_pca_dimension_reruns_its_key_family_and_what_follows(lab: Lab):
-    config = edited(lab, "structure", "library", "pca", "num_components", value=3)
+    config = edited(lab, "keys", "library", "pca", "num_components", value=3)
     assert plan(lab, config) == {
-        "score_structure_keys": 3,  # one family on three representations
+        "fit_keys": 3,  # one family on three representations
+        "score_structure_keys": 3,
         "tabulate_states": 1,
         "tabulate_structure": 1,
         "decide": 1,
@@ -67,7 +68,8 @@ def test_one_more_split_seed_runs_that_seed_only(lab: Lab):
     assert jobs == {
         "make_splits": 1,
         "check_splits": 1,
-        "score_structure_keys": 3,  # three families
+        "fit_keys": 2,  # two families
+        "score_structure_keys": 3,  # and the oracle
         "score_linear_baselines": 1,
         "tabulate_structure": 1,
         "tabulate_states": 1,

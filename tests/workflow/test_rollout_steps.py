@@ -27,6 +27,7 @@ from tests.unit.factorizer_material import recipe
 from tests.unit.memory_material import lookup
 from tests.unit.prediction_material import first_order, head_settings, make_block
 from tests.unit.rollout_material import METHODS, ROLLOUT
+from tests.workflow.fitted_keys import key_sections, run_fit_keys
 from tests.workflow.test_prediction_training import SECTION, command, environment, interrupt
 
 GUARD = {"kind": "nearest", "num_frames": 64, "num_neighbours": 1, "quantile": 0.99,
@@ -60,11 +61,13 @@ def study(tmp_path_factory) -> Path:
         "lookup": lookup().model_dump(mode="json"),
         "refit": {"kind": "refit", "method": "k_step", "memory": "lookup"},
         **{f"method_{name}": {**METHODS[name], **changes} for name, changes in RUNS.items()},
+        **key_sections(SECTION["window_frames"], [16]),
     }
     for name, value in sections.items():
         (folder / f"{name}.json").write_text(json.dumps(value))
     nulls = [*shared(folder), "--nulls-section", folder / "prediction_nulls.json"]
     run_step(fit_linear_nulls, [str(part) for part in nulls])
+    run_fit_keys(folder)
     head = [
         *shared(folder), "--head-section", folder / "head.json",
         "--recipe-section", folder / "head_recipe.json", "--lag", "1", "--seed", "0",
@@ -203,7 +206,8 @@ def test_folds_of_another_base_are_tuned_anew(
         ]
         words = [
             *shared(evaluated), *named, "--tuned-model", place(evaluated, "k_step") /
-            "model.safetensors", "--base-model", base, "--folds", head, head, "--seed", "0",
+            "model.safetensors", "--base-model", base,
+            "--key-file", evaluated / "keys.safetensors", "--folds", head, head, "--seed", "0",
             "--device", "cpu", "--tensorboard", tmp_path, "--model", tmp_path / "model.safetensors",
             "--history", tmp_path / "history.jsonl",
         ]  # fmt: skip

@@ -23,7 +23,8 @@ SPEECH = {
 PAGE = {"tabulate_question_verdicts": 1, "render_question": 1}
 # The first question of the tiny study, in which `mel_pca_state` waits for a trained factoriser.
 FIRST = {
-    **SPEECH, "summarize_latents": 2, "score_structure_keys": 6, "score_linear_baselines": 2,
+    **SPEECH, "summarize_latents": 2, "fit_keys": 4, "score_structure_keys": 6,
+    "score_linear_baselines": 2,
     "tabulate_structure_before_states": 1, "tabulate_corpus_before_states": 1,
     "decide_before_states": 1, **PAGE,
 }  # fmt: skip
@@ -36,20 +37,23 @@ PLANS = {
         "tabulate_prediction_before_states": 1, "tabulate_diagnostics_before_states": 1,
     },
     "memory": {
-        **FIRST, **HEAD, **SCORED, "train_fold_density": 2, "fit_memory": 2, "train_memory": 1,
+        **FIRST, **HEAD, **SCORED, "train_fold_density": 2, "fit_keys": 5, "fit_memory": 2,
+        "train_memory": 1,
         "train_matched": 3, "evaluate_memory": 3, "tabulate_memory": 1,
     },
     "codecs": {
         **FIRST, **HEAD, **SCORED, "evaluate_reconstruction": 1, "tabulate_codecs_before_states": 1,
     },
     "rollout": {
-        **FIRST, **HEAD, "train_fold_density": 2, "fit_memory": 1, "train_rollout": 4,
+        **FIRST, **HEAD, "train_fold_density": 2, "fit_keys": 5, "fit_memory": 1,
+        "train_rollout": 4,
         "refit_memory": 1, "evaluate_rollout": 5, "tabulate_rollout": 1,
     },
     # z_dyn stands beside what it came from, so it is scored too.
     "factorizer": {
         **SPEECH, **HEAD, **SCORED, "train_factorizer": 1, "evaluate_factorizer": 1,
-        "export_states": 2, "summarize_latents": 3, "score_structure_keys": 9,
+        "export_states": 2, "summarize_latents": 3, "fit_keys": 6,
+        "score_structure_keys": 9,
         "score_linear_baselines": 3, "tabulate_structure": 1, "tabulate_corpus": 1, "decide": 1,
         "tabulate_factorizer": 1, "tabulate_states": 1, **PAGE,
     },
@@ -79,7 +83,8 @@ def test_a_question_plans_its_own_stage_and_the_first_question(study: SmallStudy
 
 def test_without_states_the_tables_of_a_question_are_those_of_the_whole_study(study: SmallStudy):
     write_config(study.folder, small_config())
-    own = {"score_structure_keys": 6, "score_linear_baselines": 2, "tabulate_structure": 1,
+    own = {"fit_keys": 4, "score_structure_keys": 6, "score_linear_baselines": 2,
+           "tabulate_structure": 1,
            "tabulate_corpus": 1, "decide": 1}  # fmt: skip
     assert study.plan("structure") == {**ARRAYS, **own, **PAGE, "structure": 1}
     assert study.plan() == {**ARRAYS, **own, "tabulate_verdicts": 1, "render_report": 1}

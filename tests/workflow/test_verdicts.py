@@ -66,8 +66,9 @@ def decision(tmp_path_factory, demo_config):
         "representations": {"analysed": list(KINDS), "library": rows},
         "structure": {
             "families": ["pca", "target_oracle"],
-            "library": {"pca": pca, "target_oracle": {"codebook_sizes": [64]}},
+            "library": {"target_oracle": {"codebook_sizes": [64]}},
         },
+        "keys": {"library": {"pca": pca}},
         "prediction": nothing, "factorizer": nothing, "memory": nothing, "rollout": nothing,
         "comparison": nothing,
         "calibration": {"worlds": {"names": []}},

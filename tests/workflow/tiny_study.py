@@ -134,9 +134,14 @@ def tiny_config() -> dict[str, Any]:
     families = {
         "pca": {"kind": "pca", "inputs": ["raw"], "num_components": 2, "quantizers": sizes},
         "mean_pool": {"kind": "mean_pool", "inputs": ["raw"], "quantizers": sizes},
-        "target_oracle": {"kind": "target_oracle", "codebook_sizes": [4]},
     }
-    config["structure"] |= {"families": list(families), "library": families}
+    newest = {"kind": "last_frame", "inputs": ["raw"], "quantizers": sizes}  # of the memories
+    oracle = {"target_oracle": {"kind": "target_oracle", "codebook_sizes": [4]}}
+    config["keys"] |= {
+        "minimum_cell_frames": 5, "kmeans_restarts": 1, "kmeans_iterations": 5,
+        "library": {**families, "last_frame": newest},
+    }  # fmt: skip
+    config["structure"] |= {"families": [*families, *oracle], "library": oracle}
     _shrink_prediction(config)
     _shrink_factorizer(config)
     _shrink_memory(config)
@@ -204,7 +209,7 @@ def _shrink_memory(config: dict[str, Any]) -> None:
         "representations": ["mel_pca"], "memories": ["robust", "engram"],
         "bases": ["linear", "gaussian_mixture"],
     }  # fmt: skip
-    key = {"kind": "kmeans", "maximum_frames": 1000, "window_frames": 1, "num_codes": 4}
+    key = "last_frame.raw.kmeans_4"
     robust, engram = (stage["library"][name] for name in stage["memories"])
     robust |= {
         "key": key, "minimum_count": 2, "frames_per_slot": 8, "shrinkages_frames": [10.0],

@@ -1,0 +1,1 @@
+"""Discrete keys of the recent past: an input, a feature of its context, a quantiser."""

@@ -1,0 +1,204 @@
+"""Settings of keys: families of features, the quantisers that cut them, and how they are fitted.
+
+A key is called `<family>.<input>.<quantizer>`, for example `pca.raw.kmeans_256`. Structure, memory
+and rollout guards name it like that.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from engram_audio.choices import require
+from engram_audio.keys.features import Feature, LastFrame, MeanPool, Predictor, PrincipalComponents
+from engram_audio.keys.inputs import INPUTS
+from engram_audio.keys.quantizers import (
+    Hyperplanes,
+    KeySize,
+    KMeans,
+    Product,
+    QuantileBins,
+)
+from engram_audio.quantities import Amount, AmountOrZero, Count, Listed, Name, Names, Seed
+from engram_audio.section import Section
+from engram_audio.views import ContextView, Viewed
+
+AnyQuantizer = Annotated[KMeans | QuantileBins | Product | Hyperplanes, Field(discriminator="kind")]
+
+
+MANY = 1 << 20  # features, where only the data knows how many
+
+
+class _Family(Feature):
+    inputs: Names = Field(
+        min_length=1, description="What the key sees: raw, speaker_centred, increments."
+    )
+    quantizers: Listed[AnyQuantizer] = Field(min_length=1, description="At least one.")
+
+    @model_validator(mode="after")
+    def _check_inputs(self) -> Self:
+        for name in self.inputs:
+            require("inputs", name, INPUTS)
+        return self
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [name for quantizer in self.quantizers for name in quantizer.names()]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"quantizers: {name} is listed twice; drop one")
+        return self
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        components = getattr(self, "num_components", None)
+        if components:
+            list(self.sizes(components))
+        return self
+
+    def sizes(self, num_features: int) -> Iterator[tuple[AnyQuantizer, KeySize]]:
+        """Yield the quantisers of the family for features of Q dimensions, as they are listed."""
+        for quantizer in self.quantizers:
+            for size in quantizer.sizes(num_features):
+                yield quantizer, size
+
+
+class MeanPoolKeys(_Family, MeanPool):
+    """Mean of the context."""
+
+    kind: Literal["mean_pool"]
+
+
+class PcaKeys(_Family, PrincipalComponents):
+    """Leading principal components of the flattened context."""
+
+    kind: Literal["pca"]
+
+
+class LastFrameKeys(_Family, LastFrame):
+    """The newest frame of the context."""
+
+    kind: Literal["last_frame"]
+
+
+class PredictiveKeys(_Family, Predictor):
+    """Reduced-rank regression of the next step on the context, fitted at each lag."""
+
+    kind: Literal["predictive"]
+
+
+KeyFamily = Annotated[
+    MeanPoolKeys | PcaKeys | LastFrameKeys | PredictiveKeys, Field(discriminator="kind")
+]
+
+
+class KeysValues(Section):
+    """How all keys are fitted, views aside."""
+
+    minimum_cell_frames: Count = Field(
+        description="Train frames a fitted cell needs on average; a key of more cells is not made."
+    )
+    speaker_pseudo_frames: AmountOrZero = Field(
+        description="Frames of the train mean in the mean of a speaker's frames so far."
+    )
+    ridge: Amount = Field(
+        description="Ridge of the predictive feature, relative to the mean variance."
+    )
+    block_frames: Count = Field(ge=1024, description="Frames read at a time; bounds memory.")
+    fit_memory_gib: Amount = Field(description="Memory for the features that k-means fits on.")
+    kmeans_restarts: Count = Field(description="k-means++ restarts on the subsample.")
+    kmeans_iterations: Count = Field(description="Most Lloyd iterations.")
+    seed: Seed = Field(description="Seed of k-means and of random hyperplanes.")
+
+
+class KeysSection(KeysValues, ContextView, Viewed):
+    """How all keys are fitted, as the step reads it."""
+
+
+class KeysSettings(KeysValues):
+    """Keys by family; what nothing names is not fitted."""
+
+    library: dict[Name, KeyFamily] = Field(description="Key families by name.")
+
+    def used(self, names: Collection[str]) -> Self:
+        """Return the keys of the families that some setting names."""
+        rows = {name: family for name, family in self.library.items() if name in names}
+        return self.model_copy(update={"library": rows})
+
+
+def key_name(family: str, key_input: str, quantizer: str) -> str:
+    """Return the name of a key."""
+    return f"{family}.{key_input}.{quantizer}"
+
+
+def family_of(key: str) -> str:
+    """Return the family of a key's name."""
+    return key.split(".")[0]
+
+
+def key_sizes(library: Mapping[str, KeyFamily]) -> dict[str, KeySize]:
+    """Return the size of every key of some families, by key name, in configuration order.
+
+    A kind of which only the data knows K is left out: quantile bins of whole frames.
+    """
+    return {
+        key_name(name, key_input, size.name): size
+        for name, family in library.items()
+        for key_input in family.inputs
+        for size in _sizes_known(family)
+    }
+
+
+def _sizes_known(family: KeyFamily) -> list[KeySize]:
+    components = getattr(family, "num_components", None)
+    kinds = [row for row in family.quantizers if components or not row.NEEDS_WIDTH]
+    return [size for row in kinds for size in row.sizes(components or MANY)]
+
+
+def registered_part(name: str, section: KeyFamily, keys: Collection[str]) -> KeyFamily | None:
+    """Return a family cut to the inputs and quantisers that some keys have; None if none has."""
+    own = [key.split(".") for key in keys if family_of(key) == name]
+    inputs = tuple(one for one in section.inputs if one in {part[1] for part in own})
+    cut = (row.cut({part[2] for part in own}) for row in section.quantizers)
+    changes = {"inputs": inputs, "quantizers": tuple(row for row in cut if row is not None)}
+    return section.model_copy(update=changes) if own else None
+
+
+class NamedKey(NamedTuple):
+    """What the settings say of a key.
+
+    Attributes:
+        family: Its family.
+        key_input: Its input.
+        quantizer: Its quantiser.
+        num_codes: K.
+    """
+
+    family: KeyFamily
+    key_input: str
+    quantizer: AnyQuantizer
+    num_codes: int
+
+    def state_frames(self, window_frames: int) -> int:
+        """Return how many frames of a context it sees."""
+        rows = INPUTS[self.key_input].window_frames(window_frames)
+        return window_frames if self.family.SEES_WINDOW else 1 + window_frames - rows
+
+
+def require_context_key(where: str, key: str, library: Mapping[str, KeyFamily]) -> NamedKey:
+    """Return a key that a batch of contexts is coded by.
+
+    Raises:
+        ValueError: There is no such key, or contexts alone do not tell it.
+    """
+    sizes = key_sizes(library)
+    require(where, key, sizes)
+    family, key_input, quantizer = key.split(".")
+    if INPUTS[key_input].is_centred:
+        raise ValueError(
+            f"{where}: {key} is centred by speaker, and a context alone does not know its "
+            f"speaker; name a key of the input raw or increments"
+        )
+    rows = library[family].quantizers
+    (own,) = (row for row in rows if quantizer in row.names())
+    return NamedKey(library[family], key_input, own, sizes[key].num_codes)

@@ -1,0 +1,92 @@
+"""A fitted key as a module: codes of batches of contexts, on any device. Nothing is trained.
+
+Shapes: B contexts, W frames of a context, D dimensions, Q features, K codes.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from engram_audio.keys.fitted import FittedKey, context_features
+
+SCORES = 1 << 22  # held at a time
+SMALLEST_SQUARE = 1e-30  # of a distance, in the units of the data
+
+
+class KeyEncoder(nn.Module):
+    """Codes of the states of a context: of its newest frames, or of those some frames earlier."""
+
+    train_mean: Tensor
+
+    def __init__(self, key: FittedKey) -> None:
+        """Keep the arrays as buffers.
+
+        Raises:
+            ValueError: The key is centred by speaker: a context alone does not know its speaker.
+        """
+        super().__init__()
+        if key.is_centred:
+            raise ValueError(f"{key.name}: a context alone does not know the speaker's mean so far")
+        self.fitted = key
+        self.register_buffer("train_mean", torch.as_tensor(key.train_mean), persistent=False)
+        for part, arrays in (("features", key.features), ("cells", key.cells)):
+            for name, values in arrays.items():
+                self.register_buffer(f"{part}_{name}", torch.as_tensor(values), persistent=False)
+
+    @property
+    def num_codes(self) -> int:
+        """How many codes there can be."""
+        return self.fitted.num_codes
+
+    @property
+    def state_frames(self) -> int:
+        """How many frames a state has."""
+        return self.fitted.state_frames
+
+    @property
+    def num_values(self) -> int:
+        """Numbers that a code is computed with, the train mean aside."""
+        return sum(v.numel() for n, v in self.named_buffers() if n != "train_mean")
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions of one code."""
+        return 2 * self.num_values
+
+    @property
+    def nearest_square(self) -> float:
+        """Mean squared distance to the nearest centroid on train."""
+        return float(self.fitted.cells["mean_square"])
+
+    def _arrays(self, part: str) -> Mapping[str, Tensor]:
+        names = self.fitted.features if part == "features" else self.fitted.cells
+        return {name: getattr(self, f"{part}_{name}") for name in names}
+
+    def features(self, context: Tensor, age: int = 0) -> Tensor:
+        """Return features of the state that ends `age` frames before the newest, shape [B, Q]."""
+        stop = context.shape[1] - age
+        state = context[:, stop - self.state_frames : stop].float()
+        # in full precision also where training is not: a code must not depend on who asks
+        with torch.autocast(context.device.type, enabled=False):
+            arrays = self._arrays("features")
+            return context_features(self.fitted, state, None, self.train_mean, arrays)
+
+    def codes(self, context: Tensor, count: int) -> Tensor:
+        """Return the codes of the newest `count` states, newest first, shape [B, count], int64."""
+        return torch.stack([self._code(self.features(context, age)) for age in range(count)], 1)
+
+    def _code(self, features: Tensor) -> Tensor:
+        quantizer, arrays = self.fitted.quantizer, self._arrays("cells")
+        rows = max(SCORES // quantizer.num_scores(arrays), 1)
+        with torch.autocast(features.device.type, enabled=False):
+            return torch.cat([quantizer.codes(part, arrays) for part in features.split(rows)])
+
+    def nearest(self, context: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Return the nearest codes of the newest state and their squared distances, [B, count]."""
+        features, arrays = self.features(context), self._arrays("cells")
+        with torch.autocast(context.device.type, enabled=False):
+            relative = self.fitted.quantizer.squares(features, arrays)
+            found = relative.topk(count, 1, largest=False)
+            squares = (found.values + features.square().sum(1, keepdim=True)).clamp_min(0)
+        return found.indices, squares

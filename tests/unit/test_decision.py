@@ -301,7 +301,7 @@ def test_a_slice_that_the_representation_lacks_is_not_judged_and_said():
     """Arrays without energies have no speech: the other slices decide."""
     section = SECTION.model_copy(update={"slices": ("all", "speech")})
     table = [
-        row(part=part, slice_name=name, **({"status": NO_ENERGY} if name == "speech" else {}))
+        row(part=part, slice_name=name, status=NO_ENERGY if name == "speech" else "ok")
         for name in section.slices
         for part in ("val", "select", "eval")
     ]

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from engram_audio.calibration.answers import ANSWERS
-from engram_audio.calibration.config import WORLD_PREFIX
-from engram_audio.calibration.names import OVERLAPPING_WORLDS
+from engram_audio.calibration.config import OVERLAPPING_WORLDS, WORLD_PREFIX
 from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.gate_row import Measured
 

@@ -7,8 +7,9 @@ import pytest
 
 from engram_audio.calibration.added import added_truths, hidden_key_added, linear_r2
 from engram_audio.calibration.answers import ANSWERS, WRONG_KEY, expected_word
+from engram_audio.calibration.config import OVERLAPPING_WORLDS
 from engram_audio.calibration.layout import WorldSize
-from engram_audio.calibration.names import OVERLAPPING_WORLDS, WORLD_NAMES
+from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.calibration.oracle import Task
 from engram_audio.calibration.registry import WORLDS, make_world
 from engram_audio.calibration.truths import oracle_truths

@@ -29,7 +29,7 @@ class Bug(NamedTuple):
     probes: tuple[str, ...]
 
 
-SCORING, FEATURES = f"{STRUCTURE}.scoring", f"{STRUCTURE}.features"
+SCORING = f"{STRUCTURE}.scoring"
 ESTIMATE = "engram_audio.stats.estimate"
 WORLD, STILL, KEY = "worlds", "other eval speakers", "hidden key"
 SLICE, NUMBER, TWIN = "slices", "statistics", "twins"
@@ -76,17 +76,17 @@ BUGS: dict[str, Bug] = {
         f"{STRUCTURE}.linear_model.window_moments", wrong.moments_on(EVAL),
         "ridge is fitted on eval speakers", (STILL,),
     ),
-    "components_on_eval": Bug(
-        f"{FEATURES}.window_moments", wrong.moments_on(EVAL),
-        "principal components are fitted on eval speakers", (STILL,),
+    "keys_on_eval": Bug(
+        "engram_audio.keys.fit.train_rows", wrong.keys_fitted_on(["eval"]),
+        "keys are fitted on eval speakers", (STILL,),
     ),
     "ridge_on_val": Bug(
         f"{STRUCTURE}.linear_model.window_moments", wrong.moments_on(VAL),
         "ridge is fitted on val utterances", (STILL,),
     ),
-    "kmeans_on_eval": Bug(
-        f"{FEATURES}.FeatureStream.train_sample", wrong.sampled_on_eval,
-        "cells are fitted on eval speakers", (STILL,),
+    "keys_on_all_speakers": Bug(
+        "engram_audio.keys.fit.train_rows", wrong.keys_fitted_on(["train", "eval"]),
+        "keys are fitted on train and eval speakers together", (STILL,),
     ),
     "cells_counted_on_eval": Bug(
         f"{STRUCTURE}.key_scores.make_labeling", wrong.counted_on_eval,

@@ -3,7 +3,7 @@
 Shapes: M targets, S speakers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,18 +101,17 @@ def moments_on(part: int) -> Callable[[Function], Function]:
     return replace
 
 
-def sampled_on_eval(right: Function) -> Function:
-    """Sample what cells are fitted on from eval."""
+def keys_fitted_on(parts: Sequence[str]) -> Callable[[Function], Function]:
+    """Return a bug that fits keys on contexts of some parts instead of on train."""
 
-    def wrong(stream: Any) -> np.ndarray:
-        honest = stream._targets
-        stream._targets = instead_of_train(honest, EVAL)
-        try:
-            return right(stream)
-        finally:
-            stream._targets = honest
+    def replace(right: Function) -> Function:
+        def wrong(block: Any, part_of: Mapping[str, str], *others: int) -> np.ndarray:
+            moved = {name: "train" if own in parts else "-" for name, own in part_of.items()}
+            return right(block, moved, *others)
 
-    return wrong
+        return wrong
+
+    return replace
 
 
 def counted_on_eval(right: Function) -> Function:

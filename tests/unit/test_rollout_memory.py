@@ -9,8 +9,8 @@ from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import linear_candidates
 from engram_audio.memory.reading import memory_of
-from engram_audio.rollout.config import KStepMethod, memory_base
 from engram_audio.rollout.measures import READS
+from engram_audio.rollout.method_config import KStepMethod, memory_base
 from engram_audio.rollout.paths import collect_starts
 from engram_audio.rollout.reads import read_dynamics
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold

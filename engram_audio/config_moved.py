@@ -12,13 +12,13 @@ MOVED = {
     "codec_comparison.reconstruction": "comparison.reconstruction",
     "codec_comparison": "comparison",
     "codec_ladders": "codecs.ladders",
-    "decision.keys": "structure.families: every context key is a candidate; worlds name theirs in "
-    "calibration.worlds.keys",
+    "decision.keys": "structure.families, whose context keys are all candidates; worlds name theirs "
+    "in calibration.worlds.keys",
     "decision.operative_gate.minimum_explained_fraction": "decision.operative_gate."
     "minimum_added_fraction",
     "decision.operative_gate.minimum_advantage": "decision.operative_gate.minimum_added_nats",
-    "decision.operative_gate.minimum_explained_for_transfer": "nothing: a transfer loss is defined "
-    "where a key surely adds something on known speakers",
+    "decision.operative_gate.minimum_explained_for_transfer": "decision.operative_gate."
+    "maximum_transfer_loss, which is judged where a key surely adds something on known speakers",
     "decision.slices": "views.judged_slices",
     "factorizer_evaluation": "factorizer.evaluation",
     "factorizer_health": "factorizer.health",

@@ -158,9 +158,10 @@ def _of_memory(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
         cells = key_sizes(config.keys.library)[row.key].num_fitted
         needs = {"key": cells * config.keys.minimum_cell_frames, **row.frames_needed()}
         for field, least in needs.items():
+            remedy = "take a key of fewer codes" if field == "key" else "lower it"
             yield _frames(
                 subject, f"memory.library.{name}.{field}", "to fill the table",
-                f"lower it, {MORE_FRAMES}", part="train", reach_frames=reach, minimum=least,
+                f"{remedy}, {MORE_FRAMES}", part="train", reach_frames=reach, minimum=least,
             )  # fmt: skip
 
 

@@ -46,8 +46,8 @@ class Needs(NamedTuple):
         loads: Function of the wildcards that returns other modules which the step loads by name,
             and the suffix of a plugin's code.
         data: Function of the wildcards that returns digests of a user's own files.
-        facts: Plain values by name that only the plan knows: each a value, or a function without
-            arguments that is called when all rules are known.
+        facts: Plain values by name that only the plan knows: each a value, a function of the
+            wildcards, or a function without arguments that is called when all rules are known.
     """
 
     rule: str
@@ -121,7 +121,7 @@ class Planner:
             outputs=places(rule.output, plain),
             params=declared(rule.params, wildcards, self._home),
             command=" ".join(rule.shellcmd.split()),
-            facts={name: fact() if callable(fact) else fact for name, fact in needs.facts.items()},
+            facts={name: _known(fact, wildcards) for name, fact in needs.facts.items()},
             data=needs.data(wildcards) if needs.data else {},
         )
 
@@ -192,6 +192,12 @@ def command_words(*declared: Any) -> str:
         if paths:
             words += [f"--{name.replace('_', '-')}", *(shlex.quote(str(path)) for path in paths)]
     return " ".join(words)
+
+
+def _known(fact: Any, wildcards: Any) -> Any:
+    if not callable(fact):
+        return fact
+    return fact(wildcards) if inspect.signature(fact).parameters else fact()
 
 
 def _reads_more(function: Callable[..., Any]) -> bool:

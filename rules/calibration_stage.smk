@@ -23,7 +23,7 @@ use rule fit_keys as fit_calibration_keys with:
         settings=settings(
             "fit_calibration_keys",
             step="fit_keys",
-            facts={"lags": PLAN.calibration.lags},
+            facts={"lags": PLAN.keys.fitted_at(PLAN.calibration.lags)},
             section="keys",
             family_section="calibration.families.{family}",
         ),

@@ -11,7 +11,7 @@ rule fit_keys:
     input:
         settings=settings(
             "fit_keys",
-            facts={"lags": PLAN.keys.lags},
+            facts={"lags": PLAN.keys.fitted_at(PLAN.keys.lags)},
             section="keys",
             family_section="keys.library.{family}",
         ),

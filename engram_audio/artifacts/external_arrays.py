@@ -79,6 +79,9 @@ class ArrayRows:
         row = row._replace(path=printable(str(file)))
         if not _lies_in(self._path, file):
             return row._replace(failure=("outside_folder", f"not below {self._path}"))
+        if not record.get("file") and not os.path.lexists(file):  # either suffix would do
+            other = printable(file.with_suffix(".npz").name)
+            return row._replace(failure=("missing_file", f"no such file, nor {other}"))
         return _read_file(row, file)
 
 

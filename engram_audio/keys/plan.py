@@ -17,7 +17,12 @@ class KeysPlan:
     def __init__(self, settings: KeysSettings, lags_frames: Iterable[int]) -> None:
         """Keep the used families, and the lags that some stage asks for."""
         self.families = list(settings.library)
+        self._lagged = {name for name, row in settings.library.items() if row.NEEDS_TARGETS}
         self.lags = sorted(set(lags_frames))
+
+    def fitted_at(self, lags_frames: list[int]) -> Callable[[Any], list[int]]:
+        """The fact of a job: its lags; none where the keys of its family are those of every lag."""
+        return lambda wildcards: lags_frames if wildcards.family in self._lagged else []
 
     def of_family(self, folder: str) -> Callable[[Any], list[str]]:
         """Input function: the keys of a job's family; nothing for an oracle."""

@@ -39,9 +39,9 @@ BILLION = 10**9
 CASES: list[tuple[str, Any, str]] = [
     # powers
     ("keys.library.pca.num_components", BILLION,
-     "keys.library.pca: cells, num_bins ** num_c"),
+     "keys.library.pca: quantile_bins_4: cells, num_bins ** features: 4 ** 1000000000"),
     ("keys.library.pca.num_components", 16,
-     "keys.library.pca: cells, num_bins ** num_comp"),
+     "keys.library.pca: quantile_bins_4: cells, num_bins ** features: 4 ** 16"),
     ("keys.library.predictive", {**CONFIG["keys"]["library"]["pca"], "kind": "predictive",
      "num_components": 2**62}, "keys.library.predictive.num_components: should be"),
     ("keys.library.pca.quantizers.1.num_bins", 2**60,

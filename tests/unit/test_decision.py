@@ -68,6 +68,13 @@ def test_nothing_to_add_and_nothing_that_heads_gain_stops():
     assert f"adds most, {KEY}" in one.sentence and "80 of 100 studies" in one.sentence
 
 
+@pytest.mark.parametrize("control", ["control_permuted", "control_swapped"])
+def test_there_is_no_stop_where_the_instrument_is_off(control: str):
+    """A bias that takes from useless keys may have taken from this one too."""
+    one = decide(rows(**NOTHING_ADDED, **{control: (-0.1, 0.005)}), NONE)
+    assert one.verdict == INVALID and "the instrument is off" in one.sentence
+
+
 def test_one_slice_without_anything_is_enough_for_a_stop():
     table = _on("medial", "eval", **NOTHING_ADDED)
     one = decide(table, {"all": STRONG["all"], "medial": NONE["medial"]})

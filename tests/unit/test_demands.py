@@ -95,12 +95,11 @@ STUDIES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[Any, Any], list[s
         DEMO, {}, corpus([600] * 60, [300] * 2, [300] * 20),
         ["memory.num_folds: mel_pca has 1 val speaker(s), and 2 are needed"]),
     "fewer frames than codes of a memory": (
-        DEMO, {"memory.library.robust.key.num_codes": 40_000,
-               "memory.library.robust.key.maximum_frames": 90_000}, LARGE,
-        ["memory.library.robust.key.num_codes: mel_pca has at most"]),
+        DEMO, {"keys.library.last_frame.quantizers.0.codebook_sizes": [64, 128, 4096],
+               "memory.library.robust.key": "last_frame.raw.kmeans_4096"}, LARGE,
+        ["memory.library.robust.key: mel_pca has at most"]),
     "fewer frames than an entry of a memory needs": (
-        DEMO, {"memory.library.robust.minimum_count": 40_000,
-               "memory.library.robust.key.maximum_frames": 90_000}, LARGE,
+        DEMO, {"memory.library.robust.minimum_count": 40_000}, LARGE,
         ["memory.library.robust.minimum_count: mel_pca has at most"]),
     "no utterance is longer than the burn-in": (
         DEMO, {BURN_IN[:-15] + ".burn_in_frames": 600, BURN_IN[:-15] + ".chunk_frames": 700},

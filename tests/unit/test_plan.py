@@ -19,13 +19,13 @@ COUNTS = {
     (): {
         "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 312,
         "evaluate_nulls": 13, "train_factorizer": 28, "fit_memory": 66, "train_memory": 6,
-        "evaluate_rollout": 78, "refit_memory": 4, "worlds": 33, "reconstructed": 2,
+        "evaluate_rollout": 78, "refit_memory": 4, "worlds": 46, "reconstructed": 2,
         "players": 19,
     },
     ("demo",): {
         "score_structure_keys": 30, "score_linear_baselines": 6, "train_density": 14,
         "evaluate_nulls": 5, "train_factorizer": 2, "fit_memory": 2, "train_memory": 1,
-        "evaluate_rollout": 8, "refit_memory": 0, "worlds": 6, "reconstructed": 1,
+        "evaluate_rollout": 8, "refit_memory": 0, "worlds": 7, "reconstructed": 1,
         "players": 5,
     },
     ("arrays",): {
@@ -98,6 +98,19 @@ def test_input_functions_name_files_of_the_job(wide: Plan):
     world = wildcards(representation="world_iid")
     (table,) = {path.split("/")[-1] for path in wide.calibration.world_tables("keys")(world)}
     assert table == "keys.parquet"
+
+
+def test_only_keys_that_depend_on_the_lag_are_told_the_lags(wide: Plan):
+    """One more lag of some stage refits these, and so the memories that read them, and no other."""
+    config = wide_config()
+    config["keys"]["library"]["predictive"] = {
+        "kind": "predictive", "inputs": ["raw"], "num_components": 2,
+        "quantizers": [{"kind": "kmeans", "codebook_sizes": [4]}],
+    }  # fmt: skip
+    config["structure"]["families"].append("predictive")
+    keys = Plan(parse_config(config)).keys
+    told = {name: keys.fitted_at(keys.lags)(wildcards(family=name)) for name in keys.families}
+    assert told == dict.fromkeys(wide.keys.families, []) | {"predictive": [1, 2]}
 
 
 def test_the_deciding_heads_have_more_seeds_than_the_others():

@@ -61,6 +61,7 @@ def frozen(
         {"document": {"splits": {"val_fraction": 0.5}}},
         {"facts": {"of": "b"}},
         {"facts": {"of": lambda: "b"}},
+        {"facts": {"of": lambda wildcards: wildcards["name"]}},
         {"facts": {"of": "a", "more": 1}},
     ],
 )
@@ -77,6 +78,7 @@ def test_what_decides_a_job_is_another_file(change: dict[str, Any], tmp_path: Pa
         {"shellcmd": "run\n  {params.files}"},
         {"document": {**DOCUMENT, "report": {"title": "another"}}},
         {"facts": {"of": lambda: "a"}},
+        {"facts": {"of": lambda wildcards: wildcards["name"].replace("mel", "a")}},
     ],
 )
 def test_what_does_not_decide_a_job_is_the_same_file(change: dict[str, Any], tmp_path: Path):

@@ -215,6 +215,7 @@ def test_weights_that_changed_since_their_first_use_stop_the_plan(
         corpora={"mine": {"kind": "directory", "root": "speech", "minimum_duration_s": 1.0,
                           "num_shards": 1}},
     )  # fmt: skip
+    (study.folder / "speech").mkdir()
     target = "results/latents/speech/shard-000.zarr.zip"
     assert study.plan(target)["extract_latents"] == 1
     (weights / "quantizer.tflite").write_bytes(b"quantizes")

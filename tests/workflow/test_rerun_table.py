@@ -75,7 +75,7 @@ NEVER = {"engram_audio.windows": {"extract_latents", "import_arrays", "index_cor
 
 # A bar, a member of a library, code, and code that must not reach: one of each kind.
 FEW = (
-    "decision.operative_gate.minimum_advantage", "memory.library.robust.minimum_count",
+    "decision.operative_gate.minimum_added_fraction", "memory.library.robust.minimum_count",
     "engram_audio.rollout.health", "engram_audio.windows",
 )  # fmt: skip
 

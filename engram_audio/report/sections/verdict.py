@@ -70,7 +70,6 @@ def build(data: ReportData) -> dict[str, Any]:
         "sentence": top.sentence,
         "chain": _chain(data),
         "expected": _expected(data),
-        "first_question": answers[name].sentence if name in answers else "",
         "deciding": deciding[:NUM_FIRST_ROWS],
         "deciding_more": deciding[NUM_FIRST_ROWS:],
         "gates": [gate for key in GATES if (gate := _gate(rows, name, key))["rows"]],

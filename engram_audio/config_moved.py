@@ -15,8 +15,8 @@ MOVED = {
     "structure.kmeans_iterations": "keys.kmeans_iterations",
     "structure.kmeans_restarts": "keys.kmeans_restarts",
     "structure.ridge": "keys.ridge",
-    "decision.keys": "structure.families, whose context keys are all candidates; worlds name theirs "
-    "in calibration.worlds.keys",
+    "decision.keys": "structure.families, whose context keys are all candidates; worlds name "
+    "theirs in calibration.worlds.keys",
     "decision.operative_gate.minimum_explained_fraction": "decision.operative_gate."
     "minimum_added_fraction",
     "decision.operative_gate.minimum_advantage": "decision.operative_gate.minimum_added_nats",

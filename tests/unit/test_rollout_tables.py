@@ -9,12 +9,7 @@ import torch
 
 from engram_audio.errors import InputError
 from engram_audio.rollout.ceiling import Run, choose_ceiling
-from engram_audio.rollout.config import (
-    KStepMethod,
-    MethodSection,
-    RolloutBarsSection,
-    RolloutSweepSection,
-)
+from engram_audio.rollout.config import RolloutBarsSection, RolloutSweepSection
 from engram_audio.rollout.evaluation import (
     _by_speaker,
     climate_frames,
@@ -24,6 +19,7 @@ from engram_audio.rollout.evaluation import (
 )
 from engram_audio.rollout.fit import build_model
 from engram_audio.rollout.frame import frame_of
+from engram_audio.rollout.method_config import KStepMethod, MethodSection
 from engram_audio.rollout.sweep import expand_sweep, sweep_of
 from engram_audio.rollout.tables import beside, frozen_excess, rollout_table, sweep_table
 from engram_audio.section import validated

@@ -104,7 +104,11 @@ def _trust(data: ReportData) -> list[dict[str, str]]:
     """Return short marks of trust, of whichever stage gives them."""
     rows = [row for stage in WORDS for row in data.verdicts(stage)]
     return [
-        {"title": row.case or row.outcome, "text": row.sentence, "mark": MARKS[row.outcome]}
+        {
+            "title": row.case or f"Known answers: {row.outcome}",
+            "text": row.sentence,
+            "mark": MARKS[row.outcome],
+        }
         for row in rows
         if row.question == WORDS["calibration"]
     ]

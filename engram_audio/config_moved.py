@@ -12,8 +12,8 @@ MOVED = {
     "codec_comparison.reconstruction": "comparison.reconstruction",
     "codec_comparison": "comparison",
     "codec_ladders": "codecs.ladders",
-    "decision.keys": "structure.families, whose context keys are all candidates; worlds name theirs "
-    "in calibration.worlds.keys",
+    "decision.keys": "structure.families, whose context keys are all candidates; worlds name "
+    "theirs in calibration.worlds.keys",
     "decision.operative_gate.minimum_explained_fraction": "decision.operative_gate."
     "minimum_added_fraction",
     "decision.operative_gate.minimum_advantage": "decision.operative_gate.minimum_added_nats",

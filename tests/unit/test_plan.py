@@ -110,7 +110,7 @@ def test_only_keys_that_depend_on_the_lag_are_told_the_lags(wide: Plan):
     config["structure"]["families"].append("predictive")
     keys = Plan(parse_config(config)).keys
     told = {name: keys.fitted_at(keys.lags)(wildcards(family=name)) for name in keys.families}
-    assert told == dict.fromkeys(wide.keys.families, []) | {"predictive": [1, 2]}
+    assert told == {name: [] for name in wide.keys.families} | {"predictive": [1, 2]}
 
 
 def test_the_deciding_heads_have_more_seeds_than_the_others():

@@ -12,6 +12,9 @@ MOVED = {
     "codec_comparison.reconstruction": "comparison.reconstruction",
     "codec_comparison": "comparison",
     "codec_ladders": "codecs.ladders",
+    "structure.kmeans_iterations": "keys.kmeans_iterations",
+    "structure.kmeans_restarts": "keys.kmeans_restarts",
+    "structure.ridge": "keys.ridge",
     "decision.keys": "structure.families, whose context keys are all candidates; worlds name "
     "theirs in calibration.worlds.keys",
     "decision.operative_gate.minimum_explained_fraction": "decision.operative_gate."

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 
 from engram_audio.report.data import ReportData
 from engram_audio.rollout.ceiling import Run
-from engram_audio.rollout.config import AnyMethod, MethodSection
 from engram_audio.rollout.measures import Health
+from engram_audio.rollout.method_config import AnyMethod, MethodSection
 from engram_audio.rollout.tables import rollout_table, sweep_table
 from tests.report_tables import BASES
 from tests.report_verdicts import BARS_SECTION, judged

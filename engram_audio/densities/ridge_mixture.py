@@ -167,9 +167,7 @@ def pack_ridge_mixtures(
     entries = []
     for number, ((lag, event), fit) in enumerate(fits.items()):
         arrays |= base_arrays(f"{RIDGE_MIXTURE}/{number}", fit.base)
-        arrays |= {
-            f"{RIDGE_MIXTURE}/{number}/{name}": v for name, v in fit.mixture._asdict().items()
-        }
+        arrays |= _mixture_arrays(f"{RIDGE_MIXTURE}/{number}", fit.mixture)
         entries.append(
             {
                 "lag_frames": lag, "event": event, "target": fit.base.target,
@@ -179,6 +177,20 @@ def pack_ridge_mixtures(
     return arrays, entries
 
 
+def _mixture_arrays(label: str, mixture: MixtureParameters) -> Arrays:
+    """Return what is stored: the freedom of normal components is infinite, and left out."""
+    arrays = {f"{label}/{name}": values for name, values in mixture._asdict().items()}
+    if not mixture.is_student:
+        del arrays[f"{label}/freedom"]
+    return arrays
+
+
+def _mixture_from(label: str, arrays: Arrays) -> MixtureParameters:
+    weights, means, scales = (arrays[f"{label}/{name}"] for name in ("weights", "means", "scales"))
+    normal = np.full(len(weights), np.inf)
+    return MixtureParameters(weights, means, scales, arrays.get(f"{label}/freedom", normal))
+
+
 def unpack_ridge_mixtures(
     arrays: Arrays, entries: list[dict[str, Any]]
 ) -> dict[tuple[int, str], ConditionalDensity]:
@@ -186,9 +198,7 @@ def unpack_ridge_mixtures(
     found = {}
     for number, entry in enumerate(entries):
         label = f"{RIDGE_MIXTURE}/{number}"
-        mixture = MixtureParameters(
-            *(arrays[f"{label}/{name}"] for name in MixtureParameters._fields)
-        )
+        mixture = _mixture_from(label, arrays)
         base = base_from(label, entry["target"], arrays)
         fit = RidgeMixture(base, mixture, entry["choice_nll"], [])
         found[entry["lag_frames"], entry["event"]] = build_ridge_mixture(fit)

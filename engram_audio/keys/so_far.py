@@ -2,8 +2,9 @@
 
 m_s = (sum of the speaker's frames up to s) / (their number + pseudo-frames), of frames less the
 train mean, so the first frames of a speaker are centred by little more than the train mean.
-Utterances count in the order of the stream. A mean over the whole recording would see the future:
-a pure random walk then seems predictable.
+Frames that decide nothing (silence, repetitions) do not count. Utterances count in the order of
+the stream. A mean over the whole recording would see the future: a pure random walk then seems
+predictable.
 
 Shapes: N frames of a block, D dimensions.
 """
@@ -27,13 +28,15 @@ class SpeakerSoFar:
         The frame itself counts. Call it once for each block, in the order of the stream.
         """
         centres = np.empty_like(block.frames)
+        is_scored = block.scored()[:, None]
         for number, speaker in enumerate(block.speaker_ids):
             rows = slice(int(block.offsets[number]), int(block.offsets[number + 1]))
-            own = (block.frames[rows] - self._train_mean).astype(np.float64)
+            own = (block.frames[rows] - self._train_mean).astype(np.float64) * is_scored[rows]
             before, count = self._sums.get(str(speaker), (np.zeros(own.shape[1]), 0))
             total = before + np.cumsum(own, axis=0)
-            weight = self._pseudo_frames + count + np.arange(1, len(own) + 1)
+            counts = count + np.cumsum(is_scored[rows])
+            weight = np.maximum(self._pseudo_frames + counts, 1)  # 1 is of nothing counted yet
             centres[rows] = total / weight[:, None]
             if len(own):
-                self._sums[str(speaker)] = total[-1], count + len(own)
+                self._sums[str(speaker)] = total[-1], int(counts[-1])
         return centres

@@ -27,7 +27,6 @@ class Memory(Protocol):
         budget: Says what the memory and its base hold and do.
     """
 
-    key: KeyEncoder
     num_states: int
     num_slots: int
     gate: Callable[[Batch], Tensor]
@@ -35,6 +34,11 @@ class Memory(Protocol):
     is_first_hit: Callable[[Batch], Tensor]
     slots_read: Callable[[Batch], Tensor]
     budget: Callable[[], Budget]
+
+    @property
+    def key(self) -> KeyEncoder:
+        """See the class."""
+        ...
 
 
 def memory_of(model: nn.Module) -> Memory | None:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.reference import InputScales
 from engram_audio.densities.trunks import ContextInput
-from engram_audio.rollout.config import BeliefMethod
 from engram_audio.rollout.forecasters import LOG_SD_RANGE, Forecaster
 from engram_audio.rollout.forecasts import Forecast, Gaussians
 from engram_audio.rollout.frame import Frame, linear_arrays
 from engram_audio.rollout.gated import INPUT_CLIP, Gated
+from engram_audio.rollout.method_config import BeliefMethod
 from engram_audio.rollout.paths import PathData
 from engram_audio.rollout.tasks import ForecastTask
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.corpus.split_parts import EVAL, choice_part
-from engram_audio.rollout.config import AnyMethod
+from engram_audio.rollout.method_config import AnyMethod
 
 EVENTS = ("delta", "position")
 ENERGY = "energy"

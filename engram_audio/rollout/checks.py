@@ -7,14 +7,14 @@ from engram_audio.choices import require, require_listed
 from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.memory.config import MemorySettings
 from engram_audio.prediction.config import PredictionSettings
-from engram_audio.rollout.config import (
+from engram_audio.rollout.config import RolloutSettings
+from engram_audio.rollout.method_config import (
     LINEAR_BASE,
     MEMORY_BASE,
     SHUFFLED_KEYS,
     AnyMethod,
     KStepMethod,
     RefitMethod,
-    RolloutSettings,
     memory_base,
 )
 from engram_audio.rollout.sweep import sweep_of

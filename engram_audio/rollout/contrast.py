@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.density import Density
-from engram_audio.rollout.config import ContrastGuard
+from engram_audio.rollout.method_config import ContrastGuard
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Limits, Settings, free_run
 

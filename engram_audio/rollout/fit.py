@@ -11,15 +11,10 @@ from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.fit import all_codes
 from engram_audio.numerics.seeds import named_seed
-from engram_audio.rollout.config import (
-    AnyMethod,
-    CodebookGuard,
-    GuardSection,
-    NearestGuard,
-)
 from engram_audio.rollout.contrast import fit_contrast
 from engram_audio.rollout.frame import Frame, frame_of
 from engram_audio.rollout.guard import fit_codebook, fit_nearest
+from engram_audio.rollout.method_config import AnyMethod, CodebookGuard, GuardSection, NearestGuard
 from engram_audio.rollout.paths import PathData, collect_starts
 from engram_audio.rollout.simulate import Limits
 from engram_audio.rollout.storage import AnyGuard

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.numerics.grouped import add_grouped
-from engram_audio.rollout.config import CodebookGuard, NearestGuard
+from engram_audio.rollout.method_config import CodebookGuard, NearestGuard
 
 CHUNK_VALUES = 1 << 24
 NUM_KEPT = 4096  # train frames that a codebook moves frames to

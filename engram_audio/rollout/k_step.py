@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch
-from engram_audio.rollout.config import KStepMethod
+from engram_audio.rollout.method_config import KStepMethod
 from engram_audio.rollout.simulate import as_steps, to_frames
 from engram_audio.rollout.stepwise import build as build
 from engram_audio.rollout.tasks import PathTask

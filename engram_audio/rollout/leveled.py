@@ -11,9 +11,9 @@ from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.reference import InputScales
 from engram_audio.densities.trunks import ContextInput
 from engram_audio.rollout import stepwise
-from engram_audio.rollout.config import NoiseMethod
 from engram_audio.rollout.frame import Frame
 from engram_audio.rollout.gated import INPUT_CLIP, Gated
+from engram_audio.rollout.method_config import NoiseMethod
 from engram_audio.rollout.paths import PathData
 from engram_audio.rollout.tasks import PathTask
 

@@ -7,7 +7,8 @@ from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan, MemoryRun
 from engram_audio.memory.plan import run_file as memory_file
 from engram_audio.prediction.plan import model_file
-from engram_audio.rollout.config import LINEAR_BASE, RefitMethod, RolloutSettings, memory_base
+from engram_audio.rollout.config import RolloutSettings
+from engram_audio.rollout.method_config import LINEAR_BASE, RefitMethod, memory_base
 from engram_audio.rollout.sweep import sweep_of
 
 

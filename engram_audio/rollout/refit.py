@@ -12,8 +12,8 @@ from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.config import AnyMemory
 from engram_audio.memory.folds import Candidate, fold_material
 from engram_audio.numerics.seeds import named_seed
-from engram_audio.rollout.config import AnyMethod
 from engram_audio.rollout.fit import train_method
+from engram_audio.rollout.method_config import AnyMethod
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState
 

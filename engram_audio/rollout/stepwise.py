@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from engram_audio.rollout.config import AnyMethod
 from engram_audio.rollout.frame import Frame
+from engram_audio.rollout.method_config import AnyMethod
 from engram_audio.rollout.paths import PathData
 
 

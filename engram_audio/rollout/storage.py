@@ -9,14 +9,9 @@ import numpy as np
 from torch import nn
 
 from engram_audio.densities.storage import stored_states
-from engram_audio.rollout.config import (
-    AnyMethod,
-    CodebookGuard,
-    ContrastGuard,
-    NearestGuard,
-)
 from engram_audio.rollout.contrast import Contrast
 from engram_audio.rollout.guard import Codebook, Nearest
+from engram_audio.rollout.method_config import AnyMethod, CodebookGuard, ContrastGuard, NearestGuard
 from engram_audio.rollout.simulate import Limits
 
 MODEL, GUARD = "model/", "guard/"

@@ -4,11 +4,8 @@ import itertools
 from collections.abc import Collection, Iterator
 
 from engram_audio.choices import chosen, require, with_points
-from engram_audio.rollout.config import (
-    KStepMethod,
-    RolloutSettings,
-    RolloutSweepSection,
-)
+from engram_audio.rollout.config import RolloutSettings, RolloutSweepSection
+from engram_audio.rollout.method_config import KStepMethod
 from engram_audio.section import with_changes
 
 

@@ -19,12 +19,9 @@ from engram_audio.densities.comparison import described, with_intervals
 from engram_audio.numerics.pareto import beaten
 from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
-from engram_audio.rollout.config import (
-    AnyMethod,
-    RolloutBarsSection,
-    RolloutSection,
-)
+from engram_audio.rollout.config import RolloutBarsSection, RolloutSection
 from engram_audio.rollout.measures import READS, Health
+from engram_audio.rollout.method_config import AnyMethod
 from engram_audio.stats.estimate import Estimate, function_of, paired_quotient
 from engram_audio.stats.ratio import complement, ratio_of_sums
 

@@ -12,15 +12,15 @@ from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.memory.config import AnyMemory, MemorySection
 from engram_audio.memory.names import MEMORY
-from engram_audio.rollout.config import (
+from engram_audio.rollout.fit import build_model
+from engram_audio.rollout.frame import Frame, linear_density
+from engram_audio.rollout.method_config import (
     LINEAR_BASE,
     AnyMethod,
     MethodSection,
     memory_base,
     memory_label,
 )
-from engram_audio.rollout.fit import build_model
-from engram_audio.rollout.frame import Frame, linear_density
 from engram_audio.rollout.storage import AnyGuard, load_weights, unpack_guard
 from engram_audio.section import validated
 from engram_audio.steps._cli import Frozen, StepFiles

@@ -10,8 +10,8 @@ from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.densities.config import PredictionSection
 from engram_audio.memory.config import MemorySection, MemoryStageSection
 from engram_audio.memory.names import MEMORY
-from engram_audio.rollout.config import MethodSection, RefitMethod
 from engram_audio.rollout.frame import frame_of
+from engram_audio.rollout.method_config import MethodSection, RefitMethod
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold
 from engram_audio.steps._cli import (
     Device,

@@ -9,7 +9,8 @@ from engram_audio.artifacts.identity import RolloutRun, read_identity
 from engram_audio.artifacts.table import read_table, write_csv
 from engram_audio.rollout.ceiling import Run
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
-from engram_audio.rollout.config import MethodSection, RolloutBarsSection, RolloutSection
+from engram_audio.rollout.config import RolloutBarsSection, RolloutSection
+from engram_audio.rollout.method_config import MethodSection
 from engram_audio.rollout.tables import rollout_table, sweep_table
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run

@@ -11,9 +11,9 @@ from engram_audio.artifacts.jsonl import write_jsonl
 from engram_audio.densities.config import PredictionSection
 from engram_audio.densities.fit import Material
 from engram_audio.errors import InputError
-from engram_audio.rollout.config import AnyMethod, MethodSection
 from engram_audio.rollout.fit import build_model, fit_guard, train_method
 from engram_audio.rollout.frame import frame_of
+from engram_audio.rollout.method_config import AnyMethod, MethodSection
 from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import AnyGuard, pack_method
 from engram_audio.steps._cli import (

@@ -16,6 +16,7 @@ from engram_audio.structure.gates import (
     Place,
     Row,
     can_be_ruled_out,
+    control_rows,
     fitting_rows,
     invalid_reason,
     measure,
@@ -107,6 +108,7 @@ def ruled_out_slices(
 ) -> list[str]:
     """Return the judged slices on which no valid candidate can add what is asked.
 
+    A key whose control is off tells nothing, neither that it adds nor that it does not.
     All candidates must fail, so their number needs no correction. One slice is enough for a STOP,
     so the level is shared over the slices.
     """
@@ -114,9 +116,13 @@ def ruled_out_slices(
     level = 1 - (1 - confidence) / len(slices)
     valid = [one.key for one in candidates if not one.reason]
 
+    def is_valid(place: Place) -> bool:
+        rows = [*fitting_rows(place, gate, "eval"), *control_rows(place, gate, confidence)]
+        return not invalid_reason(rows)
+
     def is_ruled_out(slice_name: str) -> bool:
         places = [records.place(name, seed, key, section.lag_frames, slice_name) for key in valid]
-        places = [one for one in places if not invalid_reason(fitting_rows(one, gate, "eval"))]
+        places = [one for one in places if is_valid(one)]
         return bool(places) and all(can_be_ruled_out(place, gate, delta, level) for place in places)
 
     return [slice_name for slice_name in slices if is_ruled_out(slice_name)]

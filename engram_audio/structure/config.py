@@ -59,7 +59,6 @@ class StructureValues(Section):
     variance_shrinkage_frames: AmountOrZero = Field(
         description="Frames of pooled variance added to each cell's variance."
     )
-    ridge: Amount = Field(description="Ridge of predictive keys, relative to the mean variance.")
     linear_ridges: Amounts = Field(
         min_length=1,
         description="Ridges of the linear model that keys must add to, relative to the mean"
@@ -67,8 +66,6 @@ class StructureValues(Section):
     )
     block_frames: Count = Field(ge=1024, description="Frames read at a time; bounds memory.")
     fit_memory_gib: Amount = Field(description="Memory for the features that k-means fits on.")
-    kmeans_restarts: Count = Field(description="k-means++ restarts on the subsample.")
-    kmeans_iterations: Count = Field(description="Most Lloyd iterations.")
     confidence_quantiles: PositiveShares = Field(
         min_length=1, description="Kept fractions of the curve."
     )

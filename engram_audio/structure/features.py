@@ -21,7 +21,6 @@ class KeyContext(NamedTuple):
         normalization: Train statistics of delta in the slice.
         window_frames: Window rows of the input.
         lag_frames: k.
-        ridge: Ridge of linear fits, relative to the mean variance of the context.
     """
 
     source: BlockSource
@@ -30,7 +29,6 @@ class KeyContext(NamedTuple):
     normalization: Normalization
     window_frames: int
     lag_frames: int
-    ridge: float
 
 
 def window_moments(context: KeyContext, with_targets: bool) -> WindowMoments:

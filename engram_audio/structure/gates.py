@@ -106,7 +106,7 @@ def gate_rows(place: Place, gate: OperativeGate, delta: float, confidence: float
         delta: Margin for nats per frame.
         confidence: Level of two-sided intervals.
     """
-    validity = [*fitting_rows(place, gate, "eval"), *_control_rows(place, gate, confidence)]
+    validity = [*fitting_rows(place, gate, "eval"), *control_rows(place, gate, confidence)]
     spoilt = next((row.reason for row in validity if row.outcome == "invalid"), "")
     return [
         _share_row(place, gate, confidence, spoilt),
@@ -209,7 +209,8 @@ def _most(
     return _row(place, name, measured, most, "below", outcome, reason, words)
 
 
-def _control_rows(place: Place, gate: OperativeGate, confidence: float) -> list[GateRow]:
+def control_rows(place: Place, gate: OperativeGate, confidence: float) -> list[GateRow]:
+    """Return the rows of both controls: torn labels add 0, or the instrument is off."""
     return [_control_row(place, name, gate, confidence) for name in CONTROLS]
 
 

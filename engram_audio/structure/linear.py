@@ -63,7 +63,6 @@ def linear_context(material: Material, name: SliceName, lag: int) -> KeyContext:
         normalization=data.normalization,
         window_frames=material.section.window_frames,
         lag_frames=lag,
-        ridge=material.section.ridge,
     )
 
 

@@ -94,7 +94,7 @@ def fit_linear_model(context: KeyContext, ridges: tuple[float, ...]) -> LinearMo
         context: Slice, lag and window; its inputs are the frames themselves.
         ridges: Strengths, relative to the mean variance of the context's entries.
     """
-    shift = _first_mean(context.source)
+    shift = _first_mean(context)
     moments = window_moments(context._replace(inputs=_shifted(context.source, shift)), True)
     mean = moments.mean + np.tile(shift.astype(np.float64), context.window_frames)
     scale = float(np.trace(moments.covariance)) / len(mean)
@@ -125,9 +125,13 @@ def _best(context: KeyContext, models: list[LinearModel]) -> int:
     return int(np.argmin(errors))
 
 
-def _first_mean(source: BlockSource) -> np.ndarray:
-    """Return the mean of the first block: single-precision products need a shift near the mean."""
-    return next(iter(source())).frames.mean(axis=0, dtype=np.float64).astype(np.float32)
+def _first_mean(context: KeyContext) -> np.ndarray:
+    """Return the mean of a block's train targets, for products in single precision, shape [D].
+
+    Frames that are no targets have no part in it: they would decide how all products round.
+    """
+    block, rows = next(context.targets.walk_train(context.source))
+    return block.frames[rows].mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def _shifted(source: BlockSource, shift: np.ndarray) -> BlockSource:

@@ -32,7 +32,6 @@ class Material(NamedTuple):
 
     Attributes:
         source: Its stream, in memory if it takes at most half of `fit_memory_gib`.
-        is_held: Whether it is in memory.
         frame_index: Scalars of its frames.
         places: Targets of each slice at each lag. Only `speech` differs between lags, so the other
             slices hold the same targets at all.
@@ -40,7 +39,6 @@ class Material(NamedTuple):
     """
 
     source: BlockSource
-    is_held: bool
     frame_index: FrameIndex
     places: Mapping[Where, SliceData]
     section: StructureSection
@@ -85,7 +83,7 @@ def prepare(
         for name in section.slices
         for lag in section.lags_frames
     }
-    return Material(source, is_held, index, places, section)
+    return Material(source, index, places, section)
 
 
 def memory_bytes(section: StructureSection) -> int:

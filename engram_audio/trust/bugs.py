@@ -176,7 +176,7 @@ BUGS: dict[str, Bug] = {
         "dominated speakers do not count", (GATE,),
     ),
     "controls_ignored": Bug(
-        f"{GATES}._control_rows", wrong.always([]), "controls do not count", (GATE,),
+        f"{GATES}.control_rows", wrong.always([]), "controls do not count", (GATE,),
     ),
     "nats_ignored": Bug(
         f"{STRUCTURE}.decision.gate_rows", wrong.ignoring("added_nats"),

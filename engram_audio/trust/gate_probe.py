@@ -85,6 +85,8 @@ CASES = (
     Case("an invalid key where it is chosen", words.INVALID, select={"excluded_mass": 0.2}),
     Case("four effective speakers", words.INVALID, eval={"num_effective_speakers": 4.0}),
     Case("a useless key that adds", words.INVALID, eval={"control_permuted": (0.1, 0.005)}),
+    Case("nothing added where a useless key subtracts", words.INVALID, gain=0.0,
+         eval={**NOTHING, "control_permuted": (-0.1, 0.005)}),
     Case("nats that may be too few", words.UNDECIDED, eval={"added_nats_per_frame": (0.03, 0.01)}),
     Case("half lost between speakers", words.UNDECIDED, eval=LOST),
     Case("frames that see what follows", words.UNDECIDED,

@@ -41,9 +41,7 @@ def sabotage_analysis(analysis: Analysis, codebook_size: int) -> Analysis:
             kind="target_oracle", codebook_sizes=(codebook_size,)
         ),
     }  # fmt: skip
-    section = analysis.section.model_copy(
-        update={"slices": ("all",), "kmeans_restarts": 1, "kmeans_iterations": 10}
-    )
+    section = analysis.section.model_copy(update={"slices": ("all",)})
     keys_section = analysis.keys_section.model_copy(
         update={"kmeans_restarts": 1, "kmeans_iterations": 10}
     )

@@ -42,9 +42,9 @@ def section(**changes) -> StructureSection:
         "window_frames": 8, "lags_frames": (1,), "slices": ("all",), "medial_range": (0.17, 0.83), 
         "speech_range_db": 35.0,
         "minimum_cell_frames": 100, "std_floor": 1e-6, "principal_subspaces": (),
-        "variance_shrinkage_frames": 20.0, "ridge": 1e-3, "linear_ridges": (1e-6, 1e-2),
+        "variance_shrinkage_frames": 20.0, "linear_ridges": (1e-6, 1e-2),
         "block_frames": 65536,
-        "fit_memory_gib": 1.0, "kmeans_restarts": 4, "kmeans_iterations": 50,
+        "fit_memory_gib": 1.0, 
         "confidence_quantiles": (0.25, 1.0), "ngram_orders": (1, 2), "ngram_minimum_counts": (1,),
         "seed": 0,
     }  # fmt: skip

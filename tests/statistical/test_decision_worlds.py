@@ -42,9 +42,9 @@ FAMILIES = {
 STRUCTURE = StructureSection(
     window_frames=6, lags_frames=(1, 2), slices=("all", "medial"),
     medial_range=(0.17, 0.83), speech_range_db=35.0, minimum_cell_frames=60, std_floor=1e-6,
-    principal_subspaces=(), variance_shrinkage_frames=20.0, ridge=1e-3,
+    principal_subspaces=(), variance_shrinkage_frames=20.0,
     linear_ridges=(1e-6, 1e-2), block_frames=65536, fit_memory_gib=0.5,
-    kmeans_restarts=1, kmeans_iterations=10, confidence_quantiles=(0.5, 1.0), ngram_orders=(1,),
+    confidence_quantiles=(0.5, 1.0), ngram_orders=(1,),
     ngram_minimum_counts=(1,), seed=0,
 )  # fmt: skip
 DECISION = DecisionSection.model_validate(

@@ -199,5 +199,5 @@ def test_untrained_head_is_its_linear_base():
     task.model.eval()
     with torch.no_grad():
         start = task.validate()
-        null = DensityTask(build_gaussian(base), task._val, task._val, CPU).validate()
+        null = DensityTask(build_gaussian(base), task._choice, task._choice, CPU).validate()
     assert start - null < 0.05

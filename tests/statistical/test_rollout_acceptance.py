@@ -20,7 +20,7 @@ from engram_audio.calibration.worlds_linear import DampedRotations
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import fit_lookup
 from engram_audio.memory.folds import linear_candidates
-from engram_audio.rollout.config import AnyMethod, OneStepMethod, RefitMethod, RolloutSection
+from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.evaluation import Bench, evaluate_method, forecast_of, make_bench
 from engram_audio.rollout.fit import build_model, fit_guard, train_method
 from engram_audio.rollout.forecasters import Forecaster
@@ -29,6 +29,7 @@ from engram_audio.rollout.frame import frame_of
 from engram_audio.rollout.health import measure_health
 from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.measures import Health
+from engram_audio.rollout.method_config import AnyMethod, OneStepMethod, RefitMethod
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.scores import climatology_score, energy_score
 from engram_audio.rollout.simulate import (

@@ -37,7 +37,10 @@ STRUCTURED: dict[str, tuple[float, float]] = {
     "control_permuted": (0.0, 0.005),
     "control_swapped": (0.0, 0.005),
 }
-NOTHING_ADDED = {"added_fraction": (0.0, 0.01), "added_nats_per_frame": (0.0, 0.005)}
+NOTHING_ADDED: dict[str, Any] = {
+    "added_fraction": (0.0, 0.01),
+    "added_nats_per_frame": (0.0, 0.005),
+}
 PLAIN = {
     "status": "ok", "codebook_size": 64, "num_speakers": 101, "num_frames": 10_000,
     "attainable": 0.15, "excluded_mass": 0.01, "oracle_excluded_mass": 0.01,

@@ -41,17 +41,21 @@ def numbers_of(table: pd.DataFrame) -> np.ndarray:
 
 def structure_of(world: World) -> dict[str, np.ndarray]:
     """Sums of every key, control and linear model, in normalised delta."""
+    return {name: numbers_of(table) for name, table in structure_tables(world).items()}
+
+
+def structure_tables(world: World) -> dict[str, pd.DataFrame]:
+    """Scores of the linear models and of every family of keys."""
     largest = np.abs(world.train.frames).max()  # the energies of a world have the frames' unit
     blocks = [
         block._replace(energy=np.abs(block.frames[:, 0]) / largest)
         for block in (world.train, world.eval)
     ]
     material = prepare(lambda: iter(blocks), world.part_of, section())
-    found = {"linear": numbers_of(score_linear(material))}
+    found = {"linear": score_linear(material)}
     for name, settings in FAMILIES.items():
         family = validated(ScoredFamily, {"kind": name, **settings}, name)
-        tables = scored(name, family, material)
-        found[name] = numbers_of(tables.scores)
+        found[name] = scored(name, family, material).scores
     return found
 
 

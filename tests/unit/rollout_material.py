@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material, train_head
-from engram_audio.rollout.config import AnyMethod, MethodSection, RolloutSection
+from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.forecasts import Gaussians
+from engram_audio.rollout.method_config import AnyMethod, MethodSection
 from engram_audio.rollout.paths import Starts, collect_starts
 from engram_audio.rollout.simulate import Limits
 from engram_audio.training.config import TrainingRecipe

@@ -68,6 +68,14 @@ def test_nothing_to_add_and_nothing_that_heads_gain_stops():
     assert f"adds most, {KEY}" in one.sentence and "80 of 100 studies" in one.sentence
 
 
+@pytest.mark.parametrize("control", ["control_permuted", "control_swapped"])
+def test_there_is_no_stop_where_the_instrument_is_off(control: str):
+    """A bias that takes from useless keys may have taken from this one too."""
+    off: dict[str, Any] = {**NOTHING_ADDED, control: (-0.1, 0.005)}
+    one = decide(rows(**off), NONE)
+    assert one.verdict == INVALID and "the instrument is off" in one.sentence
+
+
 def test_one_slice_without_anything_is_enough_for_a_stop():
     table = _on("medial", "eval", **NOTHING_ADDED)
     one = decide(table, {"all": STRONG["all"], "medial": NONE["medial"]})
@@ -97,13 +105,17 @@ def test_heads_gain_and_no_key_adds_is_the_wrong_key():
 
 def test_a_second_candidate_that_may_add_forbids_the_stop():
     """All candidates must be ruled out, chosen or not."""
-    wide = {"added_fraction": (0.0, 0.2), "added_nats_per_frame": (0.0, 0.2)}
+    wide: dict[str, Any] = {"added_fraction": (0.0, 0.2), "added_nats_per_frame": (0.0, 0.2)}
     table = [*rows(**NOTHING_ADDED), *rows(OTHER, **wide)]
     assert decide(table, NONE).verdict == UNDECIDED
 
 
 def test_an_invalid_candidate_does_not_forbid_the_stop():
-    wide = {"added_fraction": (0.0, 0.2), "added_nats_per_frame": (0.0, 0.2), "excluded_mass": 0.5}
+    wide: dict[str, Any] = {
+        "added_fraction": (0.0, 0.2),
+        "added_nats_per_frame": (0.0, 0.2),
+        "excluded_mass": 0.5,
+    }
     table = [*rows(**NOTHING_ADDED), *rows(OTHER, **wide)]
     assert decide(table, NONE).verdict == STOP
 
@@ -113,7 +125,7 @@ def test_the_level_of_a_stop_is_shared_over_the_slices():
     plain, shared = (stats.t.ppf(0.5 + level / 2, 100) for level in (0.95, 0.975))
     se = 0.05 / ((plain + shared) / 2)
     assert plain * se < 0.05 < shared * se
-    nats = {"added_nats_per_frame": (0.5, 0.02)}
+    nats: dict[str, Any] = {"added_nats_per_frame": (0.5, 0.02)}
     assert decide(rows(added_fraction=(0.0, se), **nats), NONE).first.ruled_out == []
     single = SECTION.model_copy(update={"slices": ("all",)})
     one = decide(rows(added_fraction=(0.0, se), **nats), NONE, section=single)
@@ -247,7 +259,11 @@ def test_a_control_that_carries_the_same_forbids_the_proceed(share: float, word:
     ],
 )
 def test_other_split_seeds_can_only_hold_a_proceed_back(others: list[str], word: str):
-    sides = {"yes": {}, "open": {"added_fraction": (0.05, 0.02)}, "no": NOTHING_ADDED}
+    sides: dict[str, dict[str, Any]] = {
+        "yes": {},
+        "open": {"added_fraction": (0.05, 0.02)},
+        "no": NOTHING_ADDED,
+    }
     table = rows()
     for seed, side in enumerate(others, start=1):
         table += rows(seed=seed, **sides[side])

@@ -24,8 +24,8 @@ from tests.unit.factorizer_material import (
 )
 
 
-def all_val(task: FactorizerTask) -> Chunk:
-    return task._val.batch(torch.arange(len(task._val)), CPU)
+def all_choice(task: FactorizerTask) -> Chunk:
+    return task._choice.batch(torch.arange(len(task._choice)), CPU)
 
 
 def kl(**changes) -> KlSettings:
@@ -130,13 +130,13 @@ def test_utility_teaches_z_dyn_about_later_frames():
             update={"state": section.state, "innovation": section.innovation}
         )
         with torch.no_grad():
-            return float(compute_terms(task.model.model, all_val(task), 0, None).utility)
+            return float(compute_terms(task.model.model, all_choice(task), 0, None).utility)
 
     assert utility(3.0) < utility(0.0) - 0.05
 
 
 def rollout_error(task: FactorizerTask, feature_map: torch.Tensor | None = None) -> list[float]:
-    model, chunk = task.model.model, all_val(task)
+    model, chunk = task.model.model, all_choice(task)
     found = []
     with torch.no_grad():
         steps = model.states(chunk.frames, chunk.is_real).steps
@@ -171,7 +171,7 @@ def test_feature_loss_lowers_the_log_mel_error_of_free_running():
 def test_teacher_forcing_takes_the_encoders_steps():
     """A fully taught rollout is the encoder's z_dyn, so its score does not depend on dynamics."""
     task = small_task(settings(loss__teacher_fraction=1.0, loss__rollout_horizon_frames=8))
-    model, chunk = task.model.model.eval(), all_val(task)
+    model, chunk = task.model.model.eval(), all_choice(task)
     steps = model.states(chunk.frames, chunk.is_real).steps.detach()
 
     def score() -> float:
@@ -215,7 +215,7 @@ def test_every_family_trains(prior: str, density: str):
     with torch.no_grad():
         start = task.validate()
     assert train(task, recipe(num_steps=30), 0, CPU).best_score < start
-    health = batch_health(task.model.model.eval(), all_val(task))
+    health = batch_health(task.model.model.eval(), all_choice(task))
     assert (health["innovation_nats"] == 0.0) == (prior == "deterministic")
 
 

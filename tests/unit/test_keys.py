@@ -125,6 +125,18 @@ def test_the_centre_is_the_shrunk_mean_of_the_speakers_frames_so_far():
     np.testing.assert_allclose(second.centres[0], start / 21, atol=1e-6)
 
 
+def test_frames_that_decide_nothing_are_in_no_centre():
+    """The centre at an idle frame is that of the frames before it, 0 where none was counted."""
+    block = blocks_of(cycle, num_blocks=1)[0][0]
+    is_scored = np.ones(len(block.frames), bool)
+    is_scored[[0, 1, 6]] = False
+    found = SpeakerSoFar(np.zeros(5, np.float32), 0.0).centres(block._replace(is_scored=is_scored))
+    assert not found[:2].any()
+    np.testing.assert_array_equal(found[6], found[5])
+    counted = block.frames[[2, 3, 4, 5, 7]].mean(0)
+    np.testing.assert_allclose(found[7], counted, atol=1e-6)
+
+
 def test_a_speaker_whose_utterances_lie_in_two_blocks_is_one_speaker():
     blocks, _ = blocks_of(cycle, num_blocks=1)
     whole = blocks[0]

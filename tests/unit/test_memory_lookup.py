@@ -63,7 +63,9 @@ def test_nearest_codes_are_ordered_and_begin_with_the_code(table: World):
     codes, squares = key.nearest(context, 4)
     assert torch.equal(codes[:, 0], key.codes(context, 1)[:, 0])
     assert bool((squares.diff(dim=1) >= 0).all())
-    direct = (key.features(context) - key.cells_centroids[codes[:, 1]]).square().sum(1)
+    direct = (
+        (key.features(context) - key.get_buffer("cells_centroids")[codes[:, 1]]).square().sum(1)
+    )
     assert squares[:, 1].numpy() == pytest.approx(direct.numpy(), rel=1e-4, abs=1e-5)
 
 

@@ -25,9 +25,9 @@ from engram_audio.memory.config import AnyMemory, MemorySection, PluginMemory
 from engram_audio.memory.fit import mean_nll
 from engram_audio.memory.folds import linear_candidates
 from engram_audio.memory.reading import memory_of
-from engram_audio.rollout.config import AnyMethod, MethodSection, PluginMethod
 from engram_audio.rollout.fit import build_model, train_method
 from engram_audio.rollout.frame import frame_of
+from engram_audio.rollout.method_config import AnyMethod, MethodSection, PluginMethod
 from engram_audio.rollout.simulate import Settings, as_steps, free_run
 from engram_audio.rollout.storage import load_weights, pack_method
 from engram_audio.training.loop import Callbacks

@@ -70,5 +70,5 @@ def test_without_worlds_there_is_no_section_and_the_first_screen_says_so():
     """A study that configures none has no section; its marks say that nothing was tried."""
     html = render_page(report_data(), templates())
     assert 'id="calibration"' not in html and "Worlds with known answers" not in html
-    assert marks(report_data())["not run"] == ""
+    assert marks(report_data())["Known answers: not run"] == ""
     assert "This study simulates no world with a known answer" in html

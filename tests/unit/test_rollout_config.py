@@ -11,7 +11,7 @@ from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.plan import Plan
 from engram_audio.report.sections.listening import title
-from engram_audio.rollout.config import KStepMethod
+from engram_audio.rollout.method_config import KStepMethod
 from engram_audio.rollout.players import continue_utterance
 from tests import studies
 from tests.unit.rollout_material import LinearStep, small_world

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from engram_audio.numerics.kmeans import assign, fit_kmeans
-from engram_audio.rollout.config import CodebookGuard, NearestGuard
 from engram_audio.rollout.guard import fit_codebook, fit_nearest
 from engram_audio.rollout.health import (
     Stretches,
@@ -23,6 +22,7 @@ from engram_audio.rollout.health import (
     true_frozen_share,
     true_stretches,
 )
+from engram_audio.rollout.method_config import CodebookGuard, NearestGuard
 from engram_audio.rollout.simulate import Run
 from tests.unit.rollout_material import flat_starts
 

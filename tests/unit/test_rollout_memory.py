@@ -1,5 +1,7 @@
 """A memory that takes the steps of a run: how it is read, refitted, and named."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,9 @@ from engram_audio.densities.fit import train_head
 from engram_audio.memory.density import MemoryDensity
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import linear_candidates
-from engram_audio.memory.reading import memory_of
-from engram_audio.rollout.config import KStepMethod, memory_base
+from engram_audio.memory.reading import Memory, memory_of
 from engram_audio.rollout.measures import READS
+from engram_audio.rollout.method_config import KStepMethod, memory_base
 from engram_audio.rollout.paths import collect_starts
 from engram_audio.rollout.reads import read_dynamics
 from engram_audio.rollout.refit import fit_on_tuned, tune_fold
@@ -59,7 +61,7 @@ def test_reads_are_those_of_the_context_of_each_step(world: World):
     how = Settings(horizon, True, None, 4096)
     run = free_run(as_steps(model), starts, how, limits_of(world), 2,
                    torch.Generator().manual_seed(0))  # fmt: skip
-    found = read_dynamics(_ByNewest(), starts, run, 16)
+    found = read_dynamics(cast(Memory, _ByNewest()), starts, run, 16)
     newest = torch.cat([starts.history[:, -1:], run.states[0][:, :-1]], 1)[:, :, 0]
     assert found["gate"] == pytest.approx((newest > 0).double().mean(0).numpy())
     assert found["gate"][0] == found["gate_true"][0]

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from engram_audio.densities.base import Batch
-from engram_audio.rollout.config import EnergyMethod, OneStepMethod
 from engram_audio.rollout.direct import HorizonMoments
 from engram_audio.rollout.energy import EnergyTask
 from engram_audio.rollout.fit import build_model, fit_guard, method_task, train_method
@@ -17,6 +16,7 @@ from engram_audio.rollout.forecasts import marginals_of
 from engram_audio.rollout.frame import frame_of, linear_density
 from engram_audio.rollout.guard import Nearest
 from engram_audio.rollout.leveled import LeveledDensity
+from engram_audio.rollout.method_config import EnergyMethod, OneStepMethod
 from engram_audio.rollout.simulate import as_steps
 from engram_audio.rollout.storage import load_weights, pack_method, unpack_guard
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train

@@ -101,7 +101,9 @@ def test_select_holds_whole_train_speakers_that_nothing_else_sees():
     assert len(select) == 8 and not select & train
     assert eval_speakers(splits) == eval_speakers(without)
     both = train & speakers_of(without, "train")
-    parts = [s.loc[s["speaker_id"].isin(both)].reset_index(drop=True) for s in (splits, without)]
+    parts = [
+        s.loc[s["speaker_id"].isin(list(both))].reset_index(drop=True) for s in (splits, without)
+    ]
     pd.testing.assert_frame_equal(*parts)
     assert speakers_of(splits, "val") == train
 

@@ -36,8 +36,8 @@ def section(**changes) -> StructureSection:
         "window_frames": 3, "lags_frames": (1, 2), "slices": ("all", "speech"),
         "medial_range": (0.2, 0.8), "speech_range_db": 35.0, "minimum_cell_frames": 10,
         "std_floor": 1e-6, "principal_subspaces": (2,), "variance_shrinkage_frames": 5.0,
-        "ridge": 1e-3, "linear_ridges": (1e-6, 1e-2), "block_frames": 1024,
-        "fit_memory_gib": 0.1, "kmeans_restarts": 2, "kmeans_iterations": 10,
+        "linear_ridges": (1e-6, 1e-2), "block_frames": 1024,
+        "fit_memory_gib": 0.1,
         "confidence_quantiles": (0.5, 1.0), "ngram_orders": (1, 2), "ngram_minimum_counts": (1,),
         "seed": 0,
     }  # fmt: skip

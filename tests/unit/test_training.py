@@ -143,7 +143,7 @@ def test_best_score_is_the_least_finite_one(scores: list[float]):
 def test_training_without_a_finite_score_has_diverged(first: float, bad: float):
     """A finite score of the weights before the first step is no score of a trained model."""
     ended: list[TrainingState] = []
-    with pytest.raises(FloatingPointError, match=r"no score on val is finite.* step 30"):
+    with pytest.raises(FloatingPointError, match=r"no held-out score is finite.* step 30"):
         train(
             Scored([first, bad, bad, bad]), recipe(num_steps=30, validation_interval_steps=10), 0,
             CPU, callbacks=Callbacks(finish=ended.append),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engram_audio.stats.floors import SD_SHARE, floored_variance
-from tests.unit.instruments import measure, structure_of
+from tests.unit.instruments import measure, structure_of, structure_tables
 from tests.unit.prediction_material import World, first_order, make_world
 
 EXACT = ("linear", "pca", "predictive", "target_oracle", "var")
@@ -48,15 +48,22 @@ def test_other_factors_round_and_do_no_more(own: dict[str, np.ndarray], unit: fl
 
 @pytest.mark.parametrize("power", [-20, 20])
 def test_one_dimension_in_another_unit_leaves_what_works_by_dimension(power: int):
-    """Linear nulls differ by the log of the unit; normalised targets do not differ."""
+    """Linear nulls differ by the log of the unit; normalised targets do not differ.
+
+    Scores of ridge and of keys do: one penalty and one distance weigh all dimensions.
+    """
     one, other = world_in(1.0), world_in(np.array([1.0, 2.0**power, 1.0]))
     gaps = [
         changed.fit.choice_nll - rung.fit.choice_nll
         for rung, changed in zip(one.material.rungs, other.material.rungs, strict=True)
     ]
     np.testing.assert_allclose(gaps, power * np.log(2.0), atol=1e-4)
-    before, after = (structure_of(world)["target_oracle"] for world in (one, other))
-    np.testing.assert_array_equal(after, before)
+    before, after = (structure_tables(world) for world in (one, other))
+    for name, table in before.items():
+        total = "sse_total" if name == "linear" else "sse_zero"
+        for column in (total, "num_frames"):
+            np.testing.assert_array_equal(after[name][column], table[column], err_msg=name)
+        assert table[total].gt(0).any()
 
 
 def test_a_floor_is_a_share_of_the_dimensions_own_values():

@@ -116,7 +116,7 @@ def test_select_and_the_ridge_mixture_go_through_the_steps(study: Path, tmp_path
         with_nulls=False)  # fmt: skip
     run(fit_ridge_mixture, tmp_path, null_section="ridge_mixture", seed="0",
         ridge_mixture="ridge.safetensors")  # fmt: skip
-    outputs = {name: f"null_{name}.parquet" for name in TABLES}
+    outputs: dict[str, Any] = {name: f"null_{name}.parquet" for name in TABLES}
     run(evaluate_nulls, tmp_path, evaluation_section="prediction_evaluation", seed="0",
         ridge_mixture="ridge.safetensors", **outputs)  # fmt: skip
     scores = read_table(tmp_path / "null_scores.parquet", ["model", "event", "part", "nll"])

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.slow
 SPEAKERS = [f"s{number:02d}" for number in range(12)]
 NUM_UTTERANCES = 4
 QUICK = {  # what a test can wait for
-    "structure": {"minimum_cell_frames": 10, "kmeans_restarts": 1, "kmeans_iterations": 5},
+    "structure": {"minimum_cell_frames": 10},
+    "keys": {"kmeans_restarts": 1, "kmeans_iterations": 5},
     "recipes": {
         name: {"num_steps": 10, "warmup_steps": 2, "validation_interval_steps": 5}
         for name in ("cpu", "marginal")

@@ -35,7 +35,7 @@ def tables(tmp_path_factory, shared_data: Path) -> Path:
         },
         "structure": {
             "families": ["mean_pool", "pca", "target_oracle"], "lags_frames": [1, 2],
-            "kmeans_restarts": 3, "library": {"target_oracle": {"codebook_sizes": [64, 256]}},
+            "library": {"target_oracle": {"codebook_sizes": [64, 256]}},
         },
         "keys": {
             "kmeans_restarts": 3,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engram_audio.report.page import render_page
+from engram_audio.verdicts.words import NO_HEADS
 from tests.chromium import Page, chromium, executable
 from tests.report_tables import report_data, templates
 
@@ -42,7 +43,7 @@ def visible_rows(tab: Page) -> int:
 
 
 def test_page_opens_without_complaint_and_asks_only_for_itself(tab, page_path):
-    assert tab.run("document.querySelector('.verdict-word').textContent") == "UNDECIDED"
+    assert tab.run("document.querySelector('.verdict-word').textContent") == NO_HEADS
     assert tab.complaints() == []
     assert tab.requests() == [page_path.as_uri()]
 

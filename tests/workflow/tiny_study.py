@@ -126,9 +126,8 @@ def tiny_config() -> dict[str, Any]:
     rows["mel_pca"]["surrogates"] = []
     config["representations"]["analysed"] = ["brought", "mel_pca", "mel_pca_state"]
     config["structure"] |= {
-        "lags_frames": [1, 2], "minimum_cell_frames": 5, "kmeans_restarts": 1,
-        "kmeans_iterations": 5, "ngram_orders": [1], "ngram_minimum_counts": [1],
-        "confidence_quantiles": [0.5, 1.0],
+        "lags_frames": [1, 2], "minimum_cell_frames": 5, "ngram_orders": [1],
+        "ngram_minimum_counts": [1], "confidence_quantiles": [0.5, 1.0],
     }  # fmt: skip
     sizes = [{"kind": "kmeans", "codebook_sizes": [4]}]
     families = {

@@ -70,7 +70,6 @@ def build(data: ReportData) -> dict[str, Any]:
         "sentence": top.sentence,
         "chain": _chain(data),
         "expected": _expected(data),
-        "first_question": answers[name].sentence if name in answers else "",
         "deciding": deciding[:NUM_FIRST_ROWS],
         "deciding_more": deciding[NUM_FIRST_ROWS:],
         "gates": [gate for key in GATES if (gate := _gate(rows, name, key))["rows"]],
@@ -105,7 +104,11 @@ def _trust(data: ReportData) -> list[dict[str, str]]:
     """Return short marks of trust, of whichever stage gives them."""
     rows = [row for stage in WORDS for row in data.verdicts(stage)]
     return [
-        {"title": row.case or row.outcome, "text": row.sentence, "mark": MARKS[row.outcome]}
+        {
+            "title": row.case or f"Known answers: {row.outcome}",
+            "text": row.sentence,
+            "mark": MARKS[row.outcome],
+        }
         for row in rows
         if row.question == WORDS["calibration"]
     ]

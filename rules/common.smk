@@ -5,11 +5,12 @@ import os
 from pathlib import Path
 
 from humanfriendly import parse_timespan
+from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from engram_audio import config_files, partitions, plan, planning, questions, start
-from engram_audio import stray_processes, user_files
+from engram_audio import ancient_inputs, config_files, partitions, plan, planning, questions
+from engram_audio import start, stray_processes, user_files
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.artifacts.pinned import pinned_digests
@@ -32,6 +33,7 @@ wildcard_constraints:
 
 planning.let_jobs_import(workflow.basedir)
 stray_processes.mark_jobs()
+ancient_inputs.look_behind(DAG)
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

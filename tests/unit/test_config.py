@@ -151,7 +151,7 @@ def test_a_mistake_names_the_key_and_the_remedy(path: list[Any], value: Any, par
 
 def test_one_line_for_each_mistake():
     raw = studies.study()
-    raw["structure"]["ridge"] = "x"
+    raw["keys"]["ridge"] = "x"
     raw["splits"]["val_fraction"] = 2.0
     with pytest.raises(InputError) as caught:
         parse_config(raw)

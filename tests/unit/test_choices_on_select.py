@@ -155,7 +155,8 @@ def choices_of(world: World) -> list[np.ndarray]:
     with torch.no_grad():
         found.append(np.array(task.validate()))
     candidates = linear_candidates(material, 1, "delta", 2)
-    memory = fit_lookup(lookup(minimum_count=1), key_of(material), material, 1, candidates, 0, CPU)
+    own = lookup(minimum_count=1)
+    memory = fit_lookup(own, key_of(material), material, 1, candidates, 0, CPU)
     found += [np.array([record["choice_nll"] for record in memory.tried]), np.array(memory.is_off)]
     return found
 

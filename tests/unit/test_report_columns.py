@@ -35,7 +35,7 @@ SHOWN_IN = {
     "factorizer_states": ("factorizer",), "memory": ("memory",), "memory_verdict": (),
     "rollout": ("rollout",), "rollout_sweep": ("rollout",), "codecs": ("codecs",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
-    "calibration": ("verdict", "calibration"),
+    "calibration": ("verdict", "calibration"), "what_would_change": ("verdict",),
     "verdicts": (
         "verdict", "calibration", "prediction", "factorizer", "memory", "rollout", "codecs",
     ),
@@ -90,10 +90,16 @@ def data() -> ReportData:
         found = added(found)
     found = found._replace(settings=found.settings.model_copy(update={"maximum_table_rows": 8}))
     row = {"kind": "number", "world": "w", "passes": True, "truth": 1.0, "measured": 1.0}
-    table = TABLES["calibration"]
-    frame = table.empty().reindex([0]).assign(**row)
-    tables = {**found.tables, "calibration": declared(table, frame)}
+    change = {"change": "key", "value": "k", "verdict": "STOP", "is_other": True, "key": "k"}
+    added = {"calibration": row, "what_would_change": change}
+    tables = {**found.tables, **{name: one_row(name, cells) for name, cells in added.items()}}
     return found._replace(tables={name: smaller(table) for name, table in tables.items()})
+
+
+def one_row(name: str, cells: dict[str, Any]) -> pd.DataFrame:
+    """Return a published table with one row, empty but for these cells."""
+    table = TABLES[name]
+    return declared(table, table.empty().reindex([0]).assign(**cells))
 
 
 def smaller(table: pd.DataFrame) -> pd.DataFrame:

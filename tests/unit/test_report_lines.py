@@ -142,7 +142,7 @@ def test_nothing_to_show_is_no_figure(drawn):
         (figures_structure.curve_figure, "ratio", 1, 1),
         (figures_structure.ngram_figure, "coverage", 1, 1),
         (figures_structure.speaker_figure, "ratio", 0, 1),
-        (figures_structure.sweep_figure, "ratio", 1, 1),
+        (figures_structure.sweep_figure, "added", 1, 1),
         (figures_instrument.variance_baseline, "r2", 1, 1),
         (figures_instrument.direction_baseline, "cosine", 1, 1),
         (figures_instrument.control_figure, "control_swapped", 0, 1),

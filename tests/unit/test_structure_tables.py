@@ -21,15 +21,18 @@ from engram_audio.structure import key_tables
 
 UTTERANCES = pd.DataFrame(
     {
-        "utterance_id": ["a-1", "a-2", "b-1", "c-1"],
-        "speaker_id": ["a", "a", "b", "c"],
-        "sex": ["F", "F", "M", "unknown"],
-        "duration_s": [3.0, 4.0, 5.0, 6.0],
+        "utterance_id": ["a-1", "a-2", "b-1", "c-1", "d-1"],
+        "speaker_id": ["a", "a", "b", "c", "d"],
+        "sex": ["F", "F", "M", "unknown", "F"],
+        "duration_s": [3.0, 4.0, 5.0, 6.0, 7.0],
     }
 )
 SPLITS = {
     0: pd.DataFrame(
-        {"utterance_id": ["a-1", "a-2", "b-1", "c-1"], "split": ["train", "val", "train", "eval"]}
+        {
+            "utterance_id": UTTERANCES["utterance_id"],
+            "split": ["train", "val", "train", "eval", "select"],
+        }
     )
 }
 HOSTILE = '<script>alert("x")</script>, "quoted"\nnew line; =1+1'
@@ -90,11 +93,11 @@ def test_corpus_rows_count_every_utterance_once_per_split():
     exclusions = pd.DataFrame({"path": ["x", "y"], "is_kept": [False, True]})
     rows = corpus_table(corpus_rows("demo", UTTERANCES, exclusions, SPLITS))
     whole, parts = rows.iloc[0], rows.iloc[1:]
-    assert list(parts["split"]) == ["train", "val", "eval"]
-    assert parts["num_utterances"].sum() == whole["num_utterances"] == 4
+    assert list(parts["split"]) == ["train", "val", "select", "eval"]
+    assert parts["num_utterances"].sum() == whole["num_utterances"] == 5
     assert parts["duration_s"].sum() == pytest.approx(whole["duration_s"])
-    assert whole["num_speakers"] == 3
-    assert (whole["num_female_speakers"], whole["num_male_speakers"]) == (1, 1)
+    assert whole["num_speakers"] == 4
+    assert (whole["num_female_speakers"], whole["num_male_speakers"]) == (2, 1)
     assert whole["num_excluded"] == 1, "a note about a file that stays is no exclusion"
 
 

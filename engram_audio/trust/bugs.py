@@ -178,6 +178,9 @@ BUGS: dict[str, Bug] = {
     "controls_ignored": Bug(
         f"{GATES}.control_rows", wrong.always([]), "controls do not count", (GATE,),
     ),
+    "controls_ignored_by_stop": Bug(
+        f"{CANDIDATES}.control_rows", wrong.always([]), "a STOP does not ask controls", (GATE,),
+    ),
     "nats_ignored": Bug(
         f"{STRUCTURE}.decision.gate_rows", wrong.ignoring("added_nats"),
         "the added fraction alone decides", (GATE,),

@@ -49,8 +49,8 @@ def test_committed_schema_is_what_the_models_generate():
         ),
         (["views", "window_frames"], "8", ["views.window_frames:", "integer", "'8'"]),
         (["keys", "ridge"], "1e-3", ["keys.ridge:", "number", "'1e-3'"]),
-        (["structure", "ridge"], -1.0, ["structure.ridge:", "greater than 0"]),
-        (["structure", "ridge"], float("nan"), ["structure.ridge:", "finite"]),
+        (["keys", "ridge"], -1.0, ["keys.ridge:", "greater than 0"]),
+        (["keys", "ridge"], float("nan"), ["keys.ridge:", "finite"]),
         (["views", "window_frames"], True, ["views.window_frames:", "integer"]),
         (
             ["codecs", "library", "mimi", "kind"],
@@ -151,7 +151,7 @@ def test_a_mistake_names_the_key_and_the_remedy(path: list[Any], value: Any, par
 
 def test_one_line_for_each_mistake():
     raw = studies.study()
-    raw["structure"]["ridge"] = "x"
+    raw["keys"]["ridge"] = "x"
     raw["splits"]["val_fraction"] = 2.0
     with pytest.raises(InputError) as caught:
         parse_config(raw)

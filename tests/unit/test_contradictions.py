@@ -89,7 +89,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ]}, "keys.library.predictive"),
     ({"structure.confidence_quantiles": [0.5, 0.5]}, "structure.confidence_quantiles"),
     ({"structure.std_floor": 5.0}, "structure.std_floor"),
-    ({"structure.ridge": 1e300}, "structure.ridge"),
+    ({"keys.ridge": 1e300}, "keys.ridge"),
     ({"structure.lags_frames": [1, 2, 10**7]}, "structure.lags_frames"),
     # decision
     ({"decision.literal_gate.maximum_ratio": -0.6}, "decision.literal_gate.maximum_ratio"),

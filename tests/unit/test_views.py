@@ -55,7 +55,7 @@ def test_a_view_changes_the_sections_that_read_it_and_no_others(name: str):
 def test_why_names_the_key_that_a_person_writes(section: str):
     for field, view in viewed_names(VIEWED[section]).items():
         assert key_of(section, field) == f"views.{view}"
-    assert key_of("structure", "ridge") == "structure.ridge"
+    assert key_of("keys", "ridge") == "keys.ridge"
     part = {"section": section, "value": sections()[section]}
     assert set(_by_key({"settings": {"section": [part]}})) >= {
         f"views.{view}" for view in viewed_names(VIEWED[section]).values()

@@ -119,13 +119,13 @@ def why(lab: Lab) -> Outcome:
 def test_why_names_the_value_and_the_module_before_and_after(lab: Lab):
     assert why(lab).text.startswith("Nothing would run")
     write_config(lab.folder, edited(lab, "decision", "literal_gate", "maximum_ratio", value=0.55))
-    module = lab.folder / "engram_audio" / "stats" / "robust.py"
+    module = lab.folder / "engram_audio" / "stats" / "estimate.py"
     module.write_text(module.read_text() + "\n_edited = 1\n")
     answer = why(lab)
     assert answer.code == 0, answer.text
     assert "decision.literal_gate.maximum_ratio: 0.6 -> 0.55" in answer.text
     changed = answer.text.split("Modules that changed:\n")[1].split("\n\n")[0].splitlines()
-    assert [line.split(":")[0].strip() for line in changed] == ["engram_audio.stats.robust"]
+    assert [line.split(":")[0].strip() for line in changed] == ["engram_audio.stats.estimate"]
     assert "tabulate_structure (1)" in answer.text
 
 

@@ -241,5 +241,5 @@ def _expected(one: Expected, answer: str) -> VerdictRow:
     sentence = f"{one.words[:1].upper()}{one.words[1:]}: expected with {one.probability:g}. "
     return VerdictRow(
         STAGE, EXPECTED, "", one.words, Judged(_outcome_of(answer), ""),
-        f"{sentence}This study: {answer}{told}.", exact(one.probability),
+        f"{sentence}Found: {answer}{told}.", exact(one.probability),
     )  # fmt: skip

@@ -251,7 +251,8 @@ def test_a_page_of_one_question_says_of_every_other_stage_that_it_was_not_run(qu
 
 
 def test_the_page_of_the_whole_study_says_nothing_of_what_was_not_run(html):
-    assert "Not run" not in html and "made this page" not in html
+    """What no stage of the study answers stands in the headline, as numbers of questions."""
+    assert "Not run for this page" not in html and "made this page" not in html
 
 
 def test_backticks_become_code_and_nothing_else_is_markup():

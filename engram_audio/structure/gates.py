@@ -162,6 +162,11 @@ def fitting_rows(place: Place, gate: OperativeGate, part: str) -> list[GateRow]:
     def number(name: str) -> float:
         return float(row[name]) if row.get(name) is not None else math.nan
 
+    if not missing and math.isnan(number("oracle_excluded_mass")):
+        missing = (
+            f"no target oracle of {row['codebook_size']:.0f} cells was scored beside it (list that "
+            "number in codebook_sizes of the oracle in structure.library, or bring more frames)"
+        )
     attainable = number("attainable")
     asked = MAXIMUM_COST * gate.minimum_added_fraction * attainable
     excluded = "{value} of the frames fall into cells of the {whose} that train hardly fills"

@@ -88,6 +88,8 @@ MEMORY_VERDICT = Table(
         PREDICTOR, MEMORY_NAME, CHOSEN_ON,
         Column("seed", "Seed of the deciding row, -1: none. Of several seeds the one that gains "
                "least stands for a control."),
+        Column("num_seeds", "Training seeds of the memory. With fewer than three no answer is "
+               "given."),
         Column("num_memories_looked_at", "Memories that were chosen from."),
         Column("gain_nats", "Gain over the deciding control.", NATS, has_interval=True),
         Column("minimum_gain_nats", "`memory.verdict.minimum_gain_nats`.", NATS),

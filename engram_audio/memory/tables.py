@@ -218,6 +218,7 @@ def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any
         "chosen_on": chosen_on,
         "verdict": verdict,
         "reason": reason,
+        "num_seeds": own["seed"].nunique(),
         "num_memories_looked_at": len(scores),
         **{name: np.nan if row is None else row[name] for name in gains},
         "minimum_gain_nats": section.minimum_gain_nats,

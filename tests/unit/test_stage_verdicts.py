@@ -163,9 +163,18 @@ def test_the_gain_over_the_direct_predictor_is_shown_and_judges_nothing(factoris
 # --- memory ---------------------------------------------------------------------------------------
 
 
-def lookup(table: pd.DataFrame):
-    (row,) = memory.verdict_rows(memory_verdicts(table, report_memory_tables.VERDICT), BASE)
+def lookup(table: pd.DataFrame, num_seeds: int = 3):
+    seeds = pd.concat([table.assign(seed=seed) for seed in range(num_seeds)], ignore_index=True)
+    (row,) = memory.verdict_rows(memory_verdicts(seeds, report_memory_tables.VERDICT), BASE)
     return row
+
+
+def test_networks_of_two_seeds_decide_nothing():
+    """Neither a gain nor its opposite: a gain of one seed may be that seed's."""
+    table = report_memory_tables.published()
+    for one in (table, swapped(table, "gain_nats")):
+        row = lookup(one, num_seeds=2)
+        assert row.outcome == UNDECIDED and row.reason.startswith("too few seeds: 2 of 3")
 
 
 def test_memory_is_met_over_every_control_and_flips_with_the_sign():

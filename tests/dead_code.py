@@ -28,8 +28,8 @@ EXCUSED = {
     "written with weights or a resumed training, for whoever opens the file": """
         best_step explained_variance total_variance
     """,
-    "set for, or called by, torch, soundfile or another library": """
-        _module_absolute_name allow_tf32 deterministic output_size seekable
+    "set for, or called by, torch, soundfile, Snakemake or another library": """
+        _module_absolute_name allow_tf32 bfs deterministic output_size seekable
     """,
     "what tests compare the package with": """
         eval_block first_frames imported_modules percentile_interval

@@ -13,6 +13,7 @@ from engram_audio.prediction import verdicts as prediction
 from engram_audio.prediction.tables import prediction_table
 from engram_audio.structure import verdicts as structure
 from engram_audio.trust import verdicts as trust
+from engram_audio.trust.bugs import BUGS
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Measured, above
 from engram_audio.verdicts.row import INVALID, SHOWN
@@ -303,7 +304,7 @@ def test_the_calibration_counts_what_comes_out():
     content = document()
     known, planted = trust.verdict_rows(pd.DataFrame(content["rows"]), content)
     assert "4 of 4 known answers" in known.sentence and "1 of 1 verdicts" in known.sentence
-    assert "6 of 6 planted bugs" in planted.sentence
+    assert f"{len(BUGS)} of {len(BUGS)} planted bugs" in planted.sentence
 
 
 def test_a_calibration_without_rows_is_undecided():

@@ -264,7 +264,7 @@ def test_evaluation_feeds_the_table(measured):
     table = rollout_table(list(measured), rollout_section(), 0.95)
     sampled = table.query("method == 'one_step' and mode == 'sampled' and inject_frames == 0")
     # a share is given where the attainable is told from nothing: six speakers do not at step 4
-    is_told = sampled["attainable_position_high"] < 0
+    is_told = sampled["attainable_position_high"].to_numpy() < 0
     assert is_told.any() and not is_told.all()
     np.testing.assert_array_equal(np.isfinite(sampled["kept_position"]), is_told)
     assert np.isfinite(sampled["energy_skill"]).all()

@@ -20,7 +20,7 @@ OTHER = {
     "divergence_factor": 7.0,
 }  # fmt: skip
 READERS = {
-    "window_frames": {"structure", "prediction", "calibration.structure"},
+    "window_frames": {"keys", "structure", "prediction", "calibration.structure"},
     "slices": {"structure", "prediction.evaluation"},
     "judged_slices": {"decision", "calibration.structure"},
     "medial_range": {"structure", "prediction.evaluation", "calibration.structure"},

@@ -22,7 +22,7 @@ def document(html: str) -> Document:
 def test_the_verdict_names_memory_control_and_margin():
     group = memory.build(with_memory(report_data()))["groups"][0]
     (row,) = group["rows"]
-    assert row.outcome == "met"
+    assert row.outcome == "undecided"  # one seed of three
     assert "robust on linear" in row.sentence and "as many parameters" in row.sentence
     assert "0.02" in row.asked
 

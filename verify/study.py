@@ -51,16 +51,16 @@ class Study:
         """Return the files that match a pattern, in order."""
         return [str(path.relative_to(self.folder)) for path in sorted(self.folder.glob(pattern))]
 
-    def key(self, file: str, name: str, lag: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def key(self, folder: str, name: str, lag: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the header and the arrays of a fitted key."""
-        with safe_open(self.folder / file, "numpy") as tensors:
-            keys = json.loads(tensors.metadata()["engram_audio"])["fitted"]["keys"]
-            own = [
-                n for n, k in enumerate(keys) if (k["name"], k["lag_frames"] or lag) == (name, lag)
-            ]
-            names = [one for one in tensors.keys() if one.startswith(f"{own[0]}/")]  # noqa: SIM118
+        path = self.folder / folder / f"{name.partition('.')[0]}.safetensors"
+        with safe_open(path, "numpy") as tensors:
+            heads = json.loads(tensors.metadata()["engram_audio"])["fitted"]["keys"]
+            fits = [(one["name"], one["lag_frames"] or lag) for one in heads]
+            number = fits.index((name, lag))
+            names = [one for one in tensors.keys() if one.startswith(f"{number}/")]  # noqa: SIM118
             arrays = {one.rpartition("/")[2]: tensors.get_tensor(one) for one in names}
-        return keys[own[0]], arrays
+        return heads[number], arrays
 
 
 def rows_of(table: pd.DataFrame, **wanted: Any) -> pd.DataFrame:

@@ -26,7 +26,7 @@ TIMEOUT_S = 600
 
 def run_in(tree: Path, mutant: Mutant) -> str:
     """Return what the tests of a copied tree make of a bug; the file is as before afterwards."""
-    path, text = tree / mutant.file, mutant.text()
+    path, text = tree / mutant.file, mutant.text(tree)
     before = path.read_text(encoding="utf-8")
     chosen = ["-k", mutant.chosen] if mutant.chosen else []
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", "-p",

@@ -14,7 +14,7 @@ def report(mutants: Sequence[Mutant], outcomes: Mapping[str, str]) -> str:
     lines = [
         "# Why the numbers can be trusted", "",
         "Written by `make mutants`. Each bug below was planted alone in a copy of the code. It is "
-        "caught where one of at most three fast test files that were named beforehand goes red.", "",
+        "caught where one of at most three fast test files, named beforehand, goes red.", "",
         f"**Caught {len(caught)} of {len(mutants)}.**", "",
         "| stage | caught | of |", "| --- | ---: | ---: |",
     ]  # fmt: skip

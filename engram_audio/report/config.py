@@ -14,7 +14,7 @@ class ReportSection(Section):
     player_duration_s: Duration = Field(le=20, description="Length of each example, seconds.")
     is_verified: bool = Field(
         default=False,
-        description="Whether the numbers that decide are recomputed without the package at the end.",
+        description="Whether what decides is recomputed without the package at the end.",
     )
     maximum_table_rows: Count = Field(
         default=1200, le=5000, description="Rows of one table embedded in the page."

@@ -5,42 +5,56 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from queue import Queue
+
+import pandas  # noqa: F401  (heavy libraries are imported once, and every process has them)
+import pydantic  # noqa: F401
+import pytest
+import scipy.stats  # noqa: F401
+import torch  # noqa: F401
 
 from mutants.report import report
 from mutants.table import ROOT, Mutant, read_mutants
 from mutants.wide import wide_mutants
 
 CAUGHT, SURVIVED, HUNG, BROKEN = "caught", "survived", "hung", "broken"
+BROKEN_CODE = 3
 OF_CODE = {0: SURVIVED, 1: CAUGHT}  # of pytest; what else it says means that no test ran
 LEFT_OUT = ("__pycache__", ".git", ".venv", ".snakemake", "results", "logs", "benchmarks", "data",
             "build", ".hypothesis", ".pytest_cache", ".ruff_cache")  # fmt: skip
 TIMEOUT_S = 600
 
 
-def run_in(tree: Path, mutant: Mutant) -> str:
-    """Return what the tests of a copied tree make of a bug; the file is as before afterwards."""
-    path, text = tree / mutant.file, mutant.text(tree)
-    before = path.read_text(encoding="utf-8")
+def start(tree: Path, mutant: Mutant) -> int:
+    """Fork a process that runs a bug's tests in a copied tree; return its id."""
+    child = os.fork()
+    if child:
+        return child
+    signal.alarm(TIMEOUT_S)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    os.chdir(tree)
+    os.environ["PYTHONPATH"] = str(tree)
+    sys.path[:] = [str(tree), *(path for path in sys.path if path not in ("", str(ROOT)))]
     chosen = ["-k", mutant.chosen] if mutant.chosen else []
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", "-p",
-               "no:cacheprovider", *chosen, *mutant.tests]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    words = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *chosen, *mutant.tests]
+    code = BROKEN_CODE
     try:
-        write(path, text)
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True,
-                              timeout=TIMEOUT_S, check=False)  # fmt: skip
-        return OF_CODE.get(done.returncode, BROKEN)
-    except subprocess.TimeoutExpired:
-        return HUNG
+        code = int(pytest.main(words))
     finally:
-        write(path, before)
+        os._exit(code)  # nothing of the parent may be cleaned up here
+
+
+def outcome_of(status: int) -> str:
+    """Return what the end of such a process means."""
+    if os.WIFSIGNALED(status):
+        return HUNG if os.WTERMSIG(status) == signal.SIGALRM else BROKEN
+    return OF_CODE.get(os.WEXITSTATUS(status), BROKEN)
 
 
 def write(path: Path, text: str) -> None:
@@ -57,30 +71,29 @@ def key_of(mutant: Mutant) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def run_all(mutants: Iterable[Mutant], known: Path, num_processes: int) -> dict[str, str]:
+def run_all(mutants: Sequence[Mutant], known: Path, num_processes: int) -> dict[str, str]:
     """Return the outcome of each bug by name; what `known` holds of the same text is not run."""
     found = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
     known.parent.mkdir(parents=True, exist_ok=True)
-    mutants = list(mutants)
     keys = {mutant.name: key_of(mutant) for mutant in mutants}
+    waiting = [mutant for mutant in mutants if keys[mutant.name] not in found]
+    running: dict[int, tuple[Path, Mutant]] = {}
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        trees: Queue[Path] = Queue()
-        for number in range(num_processes):
-            tree = Path(folder, str(number))
+        free = [Path(folder, str(number)) for number in range(num_processes)]
+        for tree in free if waiting else ():
             shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
-            trees.put(tree)
-
-        def outcome(mutant: Mutant) -> None:
-            tree = trees.get()
-            try:
-                found[keys[mutant.name]] = run_in(tree, mutant)
-            finally:
-                trees.put(tree)
+        while waiting or running:
+            while waiting and free:
+                tree, mutant = free.pop(), waiting.pop(0)
+                write(tree / mutant.file, mutant.text(tree))
+                running[start(tree, mutant)] = tree, mutant
+            child, status = os.wait()
+            tree, mutant = running.pop(child)
+            write(tree / mutant.file, (ROOT / mutant.file).read_text(encoding="utf-8"))
+            free.append(tree)
+            found[keys[mutant.name]] = outcome_of(status)
             known.write_text(json.dumps(found, indent=1, sort_keys=True), encoding="utf-8")
-            print(f"{found[keys[mutant.name]]:9}{mutant.name}", flush=True)
-
-        with ThreadPoolExecutor(num_processes) as pool:
-            list(pool.map(outcome, (one for one in mutants if keys[one.name] not in found)))
+            print(f"{outcome_of(status):9}{mutant.name}", flush=True)
     return {name: found[key] for name, key in keys.items()}
 
 

@@ -93,11 +93,10 @@ def structure_numbers(study: Study) -> Iterator[Number]:
 
 def gain(scores: pd.DataFrame, null: str, model: str, level: float) -> tuple[float, float, float]:
     """Return by how much a null's mean NLL lies above a model's, from sums by speaker."""
-    own = (rows_of(scores, model=one).sort_values("speaker_id") for one in (null, model))
-    (first, frames), (second, _) = (
-        (one["nll"].to_numpy(), one["num_frames"].to_numpy()) for one in own
-    )
-    return interval(lambda w: w @ (first - second) / (w @ frames), frames / frames.sum(), level)
+    wide = scores.pivot(index="speaker_id", columns="model", values=["nll", "num_frames"])
+    less = (wide["nll"][null] - wide["nll"][model]).to_numpy(float)
+    frames = wide["num_frames"][model].to_numpy(float)
+    return interval(lambda w: w @ less / (w @ frames), frames / frames.sum(), level)
 
 
 def prediction_numbers(study: Study) -> Iterator[Number]:

@@ -82,7 +82,7 @@ def run_all(mutants: Sequence[Mutant], known: Path, num_processes: int) -> dict[
         free = [Path(folder, str(number)) for number in range(num_processes)]
         for tree in free if waiting else ():
             shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
-        while waiting or running:
+        while num_processes and (waiting or running):
             while waiting and free:
                 tree, mutant = free.pop(), waiting.pop(0)
                 write(tree / mutant.file, mutant.text(tree))
@@ -94,7 +94,26 @@ def run_all(mutants: Sequence[Mutant], known: Path, num_processes: int) -> dict[
             found[keys[mutant.name]] = outcome_of(status)
             known.write_text(json.dumps(found, indent=1, sort_keys=True), encoding="utf-8")
             print(f"{outcome_of(status):9}{mutant.name}", flush=True)
-    return {name: found[key] for name, key in keys.items()}
+    return {name: found[key] for name, key in keys.items() if key in found}
+
+
+def honest(mutants: Sequence[Mutant]) -> list[Mutant]:
+    """Return a change of nothing for each test file: what is red without a bug notices none."""
+    first, tests = mutants[0], dict.fromkeys(test for one in mutants for test in one.tests)
+    same = first._replace(new=first.old, chosen="")
+    return [same._replace(name=f"none, {test}", tests=(test,)) for test in tests]
+
+
+def believed(mutants: Sequence[Mutant], outcomes: Mapping[str, str]) -> dict[str, str]:
+    """Return the outcomes of bugs; one whose tests are red without any bug is not caught."""
+    names = {one.name: one for one in honest(mutants)}
+    red = {test for name, one in names.items() for test in one.tests
+           if outcomes.get(name, SURVIVED) != SURVIVED}  # fmt: skip
+    return {
+        one.name: BROKEN if red & set(one.tests) else outcomes[one.name]
+        for one in mutants
+        if one.name in outcomes
+    }
 
 
 def summary(outcomes: Mapping[str, str]) -> str:
@@ -111,16 +130,19 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--known", type=Path, default=Path("build/mutants.json"),
                         help="outcomes of earlier runs")  # fmt: skip
+    parser.add_argument("--known-only", action="store_true", help="run nothing, tell what is known")
     parser.add_argument("--write", type=Path, help="page to write, of all planted bugs")
     parser.add_argument("--wide", nargs="*", metavar="FOLDER",
                         help="swap operators in these folders of the package instead")  # fmt: skip
     given = parser.parse_args()
     mutants = read_mutants() if given.wide is None else wide_mutants(given.wide)
     chosen = [one for one in mutants if not given.names or one.name in given.names]
-    outcomes = run_all(chosen, given.known, given.processes)
+    num_processes = 0 if given.known_only else given.processes
+    found = run_all([*honest(chosen), *chosen], given.known, num_processes)
+    outcomes = believed(chosen, found)
     print(summary(outcomes))
     if given.write:
-        given.write.write_text(report(chosen, outcomes), encoding="utf-8")
+        given.write.write_text(report(mutants, outcomes), encoding="utf-8")
     sys.exit(any(word not in (CAUGHT, HUNG) for word in outcomes.values()))
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from mutants.__main__ import believed, honest
 from mutants.report import report
 from mutants.table import ROOT, Mutant, read_mutants
 from mutants.wide import variants, wide_mutants
@@ -42,6 +43,18 @@ def test_a_patch_that_no_longer_fits_is_named():
     lost = MUTANTS[0]._replace(old="no such text")
     with pytest.raises(ValueError, match=f"{lost.name}: {lost.file} holds its text 0 times"):
         lost.text()
+
+
+def test_tests_that_are_red_without_a_bug_catch_nothing():
+    """Each test file runs once with nothing changed."""
+    plain = honest(MUTANTS)
+    assert {test for one in plain for test in one.tests} == {t for m in MUTANTS for t in m.tests}
+    assert all(one.text() == (ROOT / one.file).read_text(encoding="utf-8") for one in plain)
+    outcomes = {one.name: "survived" for one in plain} | {one.name: "caught" for one in MUTANTS}
+    assert set(believed(MUTANTS, outcomes).values()) == {"caught"}
+    outcomes[plain[0].name] = "caught"
+    broken = {name for name, word in believed(MUTANTS, outcomes).items() if word == "broken"}
+    assert broken == {one.name for one in MUTANTS if plain[0].tests[0] in one.tests}
 
 
 def test_the_page_counts_what_is_caught():

@@ -88,7 +88,8 @@ def structure_numbers(study: Study) -> Iterator[Number]:
     again = place.oracle(int(row["codebook_size"]))["added"].sum() / zero.sum()
     yield Number(f"{what}: attainable, clustered again", row["attainable"], again, CLUSTERED)
     for own in rows:
-        if (own["key"], own["slice"], own["name"]) == (key, part, "added_fraction"):
+        place_of = own["key"], own["slice"], own["name"]
+        if place_of == (key, part, "added_fraction") and own["interval"]:
             given = [own["value"], *own["interval"]]
             yield from ended(f"decision.json: {key}, {part}: added_fraction", given, found)
 
@@ -119,11 +120,14 @@ def prediction_numbers(study: Study) -> Iterator[Number]:
     for model, file in files.items():
         path, cell["model"] = f"prediction/{name}/{file}", model
         own = study.read(f"{path}/frames.parquet", **cell)
-        same = (own[["utterance_id", "frame"]].to_numpy() == frames[::step].to_numpy()).all(axis=1)
-        yield Number(f"{path}/frames.parquet: frames in order", len(frames[::step]), same.sum())
+        named = zip(own["utterance_id"], own["frame"], strict=True)
+        pairs = zip(named, frames[::step].itertuples(index=False), strict=False)
+        same = sum(tuple(one) == tuple(other) for one, other in pairs)
+        yield Number(f"{path}/frames.parquet: frames in order", len(frames[::step]), same)
         sums = own.groupby("speaker_id")["nll"].agg(nll="sum", num_frames="size").reset_index()
         stored = study.read(f"{path}/scores.parquet", **cell, slice="all").set_index("speaker_id")
-        apart = np.abs(stored["nll"][sums["speaker_id"]].to_numpy() - sums["nll"].to_numpy()).max()
+        stored = stored["nll"].reindex(sums["speaker_id"]).to_numpy()
+        apart = np.abs(stored - sums["nll"].to_numpy()).max()
         yield Number(f"{path}/scores.parquet: sums by speaker", 0, apart if step == 1 else 0, 1e-4)
         found.append(sums.assign(model=model))
     row = rows_of(table, part="eval", seed=seed).set_index("model")

@@ -72,7 +72,7 @@ QUESTIONS = {
         _exports_states,
     ),
     "memory": Question(
-        ("memory", "memory_verdict", "memory_tuning"),
+        ("memory", "memory_verdict", "memory_tuning", "memory_curve"),
         lambda plan: plan.memory.runs(),
         "memory.representations",
         _never,

@@ -27,6 +27,7 @@ from engram_audio.quantities import (
     Seeds,
     Text,
     Width,
+    Widths,
 )
 from engram_audio.section import Section
 from engram_audio.training.config import TrainingRecipe
@@ -206,6 +207,10 @@ class MemoryControlsSection(Section):
     maximum_width: Width = Field(
         ge=8, description="Widest matched model; a wider one is not trained."
     )
+    curve_widths: Widths = Field(
+        description="Hidden units of the nets on the curve of nats against size; the smallest net "
+        "of the family is added. Empty: no curve."
+    )
     datastore_frames: Count = Field(ge=100, description="Train frames of the k-NN datastore.")
     datastore_neighbors: Count = Field(ge=2, description="Neighbours k.")
     datastore_queries: Count = Field(ge=100, description="Targets per part that k-NN is scored on.")
@@ -216,6 +221,9 @@ class MemoryControlsSection(Section):
     def _check(self) -> Self:
         if self.datastore_neighbors > self.datastore_frames:
             raise ValueError("datastore_neighbors must not exceed datastore_frames")
+        narrow = [width for width in self.curve_widths if width < 8]
+        if narrow:
+            raise ValueError(f"curve_widths: found {narrow[0]}, but a net has at least 8 units")
         return self
 
 

@@ -7,7 +7,12 @@ from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
 from engram_audio.errors import InputError
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_STATES, FACTORIZER_SWEEP
-from engram_audio.memory.columns import MEMORY, MEMORY_TUNING, MEMORY_VERDICT
+from engram_audio.memory.columns import (
+    MEMORY,
+    MEMORY_CURVE,
+    MEMORY_TUNING,
+    MEMORY_VERDICT,
+)
 from engram_audio.prediction.columns import (
     PREDICTION,
     PREDICTION_CALIBRATION,
@@ -33,7 +38,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     ),
     "Factorizer": (FACTORIZER, FACTORIZER_SWEEP, FACTORIZER_STATES),
     "Codecs side by side": (CODECS, FRONTIER),
-    "Memory": (MEMORY, MEMORY_VERDICT, MEMORY_TUNING),
+    "Memory": (MEMORY, MEMORY_VERDICT, MEMORY_TUNING, MEMORY_CURVE),
     "Rollout": (ROLLOUT, ROLLOUT_SWEEP),
     "Calibration": (CALIBRATION,),
 }

@@ -1,6 +1,6 @@
 """Tune networks in a step: train every point, score it, keep what was chosen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,9 +58,10 @@ def open_judge(
     evaluation: PredictionEvaluationSection,
     lag: int,
     device: torch.device,
+    slices: Sequence[str] = ("all",),
 ) -> Judge:
-    """Open the streams on which points are scored."""
-    whole = evaluation.model_copy(update={"slices": ("all",)})
+    """Open the streams on which points are scored; a choice needs the slice `all` alone."""
+    whole = evaluation.model_copy(update={"slices": tuple(slices)})
     stage = open_stage(frames, reference, section, whole, str(device), None)
     scope = Scope(
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference, whole,

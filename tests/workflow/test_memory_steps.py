@@ -39,7 +39,7 @@ from tests.workflow.test_prediction_training import SECTION, command, environmen
 
 STAGE = {"target": "position", "num_folds": 2}
 CONTROLS = {
-    "head": "h", "recipe": "r", "maximum_width": 32, "datastore_frames": 200,
+    "head": "h", "recipe": "r", "maximum_width": 32, "curve_widths": [16], "datastore_frames": 200,
     "datastore_neighbors": 8, "datastore_queries": 200, "batch_frames": 256, "seed": 0,
 }  # fmt: skip
 EVALUATION = {
@@ -269,9 +269,9 @@ def test_a_fold_model_has_not_seen_its_fold(study: Path):
 
 
 GRID = {
-    "points": [{"dropout": 0.0, "weight_decay": 0.1}, {"dropout": 0.4, "weight_decay": 0.0}],
-    "last_learning_rate_factors": [0.5],
-}  # fmt: skip
+    "points": ({"dropout": 0.0, "weight_decay": 0.1}, {"dropout": 0.4, "weight_decay": 0.0}),
+    "last_learning_rate_factors": (0.5,),
+}
 
 
 def test_every_arm_tries_the_same_points_and_is_trained_with_its_own(

@@ -217,7 +217,7 @@ def _shrink_memory(config: dict[str, Any]) -> None:
     engram |= {"key": key, "ngram_orders": [2], "num_hashes": 1, "table_rows": 17, "row_dims": 2}
     engram |= {"kernel_frames": 2}
     stage["controls"] |= {
-        "maximum_width": 16, "datastore_frames": 100, "datastore_neighbors": 4,
+        "maximum_width": 16, "curve_widths": [8], "datastore_frames": 100, "datastore_neighbors": 4,
         "datastore_queries": 100, "batch_frames": 256,
     }  # fmt: skip
 

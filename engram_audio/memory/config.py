@@ -337,3 +337,20 @@ def _check_run(
     require("memory.controls.recipe", stage.controls.recipe, recipes)
     for name, row in stage.library.items():
         row.check(f"memory.library.{name}", heads, recipes)
+        if isinstance(row, EngramMemory):
+            _require_equal_tuning(f"memory.library.{name}", row, prediction, recipes)
+
+
+def _require_equal_tuning(
+    where: str,
+    row: EngramMemory,
+    prediction: PredictionSettings,
+    recipes: Mapping[str, TrainingRecipe],
+) -> None:
+    """Refuse a memory that is tuned otherwise than the head that it is held against."""
+    recipe = prediction.library[row.head].recipe
+    if recipes[row.recipe].tuning != recipes[recipe].tuning:
+        raise ValueError(
+            f"{where}.recipe: recipes.{row.recipe}.tuning differs from recipes.{recipe}.tuning, "
+            f"which its head {row.head} is tuned by; write the same points, or null, in both"
+        )

@@ -347,6 +347,10 @@ def _publish(folder: Path, common: dict[str, Any]) -> None:
         _name_memory(folder / name, "robust")
     summary = {"identity": {"representation": "world"}, "metadata": {"frame_rate_hz": 12.5}}
     write_json(folder / "latents.json", summary)
+    null = pd.read_parquet(folder / "own_scores.parquet").query("model == 'knock_out'")
+    null = null.assign(model="gaussian_marginal_position", lag_frames=0, event="position")
+    write_table(folder / "nulls.parquet", null, {"identity": {"representation": "world",
+                                                              "seed": "0"}})  # fmt: skip
     (folder / "verdict.json").write_text(json.dumps({"minimum_gain_nats": 0.02}))
     (folder / "statistics.json").write_text(
         json.dumps({"confidence": 0.95, "bootstrap_draws": 100, "seed": 0})
@@ -357,6 +361,7 @@ def _publish(folder: Path, common: dict[str, Any]) -> None:
         "--statistics-section", folder / "statistics.json",
         "--scores", folder / "own_scores.parquet", "--usage", folder / "own_usage.parquet",
         "--run-summaries", folder / "own_summary.json", "--summaries", folder / "latents.json",
+        "--direct-scores", folder / "nulls.parquet",
         "--curve-sizes", folder / "curve.json", "--curve-scores", folder / "curve.parquet",
         "--curve-tunings", folder / "curve_tuning.json",
         "--curve-tuning-scores", folder / "curve_tuning.parquet",

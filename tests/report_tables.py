@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.columns import Table
+from engram_audio.latents.config import SURROGATE_NAMES
 from engram_audio.report.config import ReportSection
 from engram_audio.report.data import ReportData
 from engram_audio.report.published_tables import TABLES
@@ -22,7 +23,7 @@ from engram_audio.report.timings import JobTiming, gather_timings
 from tests.report_verdicts import judged
 
 BASES = ("mel_pca", "mel_pca_overlap_control")
-SURROGATES = ("shuffled", "phase_randomized", "var")
+SURROGATES = SURROGATE_NAMES
 LAGS = (1, 2, 4)
 SLICES = ("all", "speech", "medial", "initial", "final")
 FAMILIES = {

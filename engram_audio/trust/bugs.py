@@ -189,6 +189,10 @@ BUGS: dict[str, Bug] = {
         f"{STRUCTURE}.decision.gate_rows", wrong.ignoring("transfer_loss"),
         "what is lost between speakers does not count", (GATE,),
     ),
+    "near_copies_ignored": Bug(
+        f"{STRUCTURE}.decision.source_rows", wrong.ignoring("near_copies"),
+        "recordings that stand under two speakers count as transfer", (GATE,),
+    ),
     "causality_ignored": Bug(
         f"{STRUCTURE}.decision.source_rows", wrong.ignoring("causality"),
         "frames may see what follows", (GATE,),

@@ -7,8 +7,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.numerics.seeds import checksum_generator
+
+
+def dequantization_sd(reference: Reference, fraction: float) -> np.ndarray:
+    """Return the noise's SD, shape [D]: a share of the smaller of the position's and delta's SD.
+
+    Of slow latents the position's SD says nothing about a step: a hundredth of it may be as large
+    as what a step brings, and the noise then hides what is predicted.
+    """
+    return fraction * np.minimum(reference.frame_sd, reference.delta_sd)
 
 
 def with_noise(block: LatentBlock, noise_sd: np.ndarray, seed: int) -> LatentBlock:

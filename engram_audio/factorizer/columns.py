@@ -43,6 +43,11 @@ HEALTH = (
     Column("state_effective_rank", "Effective rank of z_dyn on select, before whitening."),
     Column("state_sd", "RMS SD of z_dyn on select, before whitening."),
     MOVEMENT,
+    Column(
+        "state_use_nats",
+        "Nats lost on select when z_dyn comes from another utterance. 0: nothing reads it.",
+        NATS,
+    ),
     Column("state_noise_share", "Share of posterior noise in the variance of z_dyn."),
     Column("dynamics_sd", "Predictive SD of z_dyn, Gaussian dynamics only."),
     Column("observation_sd", "SD of x given both parts, as a share of the latents' RMS."),

@@ -27,6 +27,9 @@ PREDICTION = Table(
         Column("slice", "Frames that are scored.", title="Slice", is_text=True),
         Column("num_frames", "Scored frames.", "frames", "Frames"),
         Column("num_speakers", "Speakers: the n of the intervals.", "speakers", "Speakers"),
+        Column("noise_nats", "What the dequantisation noise on target and context costs the best "
+               "linear null, all as Gaussians. A sharper predictor loses more.", NATS,
+               "Cost of the noise"),
         Column("num_sampled", "Targets with scores of samples.", "frames"),
         Column("nll_mean", "Mean negative log-likelihood. Never read alone: one frame can make "
                "it.", NATS, "Mean NLL", has_interval=True),

@@ -1,6 +1,7 @@
 """Scores and their reduction: known values, one code path, paired gains."""
 
 import copy
+import itertools
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ def stage_of(world: World, **changes: object) -> Stage:
     return Stage(
         sources, targets, world.part_of, world.material.reference, section,
         evaluation(**changes), None, torch.device("cpu"),
+        dict.fromkeys(itertools.product(LAGS, section.targets), 0.25),
     )  # fmt: skip
 
 

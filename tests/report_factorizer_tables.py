@@ -64,7 +64,7 @@ def direct_predictors() -> Direct:
         for name, level in DIRECT.items()
         for row in speaker_sums({"nll": level})
     ]
-    return Direct(BASE, 12.5, 32, ["student_t_mixture"], pd.DataFrame(rows))
+    return Direct(BASE, 12.5, 32, 8, ["student_t_mixture"], pd.DataFrame(rows))
 
 
 def run_of(name: str) -> Run:

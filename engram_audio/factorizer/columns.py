@@ -84,6 +84,11 @@ FACTORIZER = Table(
         Column("best_direct", "The direct predictor that `chosen_on` prefers: heads and nulls of "
                "the prediction stage at lag 1, first training seed. Nulls know the past only.",
                is_text=True),
+        Column("bound_context", "What the bound sees of the past: so many frames, or all of it.",
+               title="The bound sees", is_text=True),
+        Column("direct_context", "What that direct predictor sees of it. Where the bound sees "
+               "more, a gain over it may be that of a longer context.", title="it sees",
+               is_text=True),
         Column("direct_nats", "NLL of that direct predictor.", NATS, has_interval=True),
         Column("gain_over_direct_nats", "NLL of that predictor less the bound, paired on the same "
                "frames. Below 0: the factoriser predicts worse.", NATS, "Beyond it",

@@ -49,6 +49,8 @@ class ChunkData:
         decides = np.ones(len(frames), dtype=bool) if is_scored is None else is_scored
         self._is_scored = torch.from_numpy(np.ascontiguousarray(decides))
         self._starts, self._stops = torch.from_numpy(starts), torch.from_numpy(stops)
+        owner = windows.utterance_of_rows(offsets, starts)
+        self._utterances = torch.from_numpy(np.ascontiguousarray(owner, dtype=np.int64))
         self._chunk_frames, self._burn_in_frames = chunk_frames, burn_in_frames
 
     def __len__(self) -> int:
@@ -63,7 +65,8 @@ class ChunkData:
         rows = torch.minimum(rows, self._stops[items].unsqueeze(1) - 1)
         frames = self.frames.index_select(0, rows.flatten()).view(*rows.shape, -1)
         is_scored = is_real & (place >= self._burn_in_frames) & self._is_scored[rows]
-        return Chunk(frames.to(device), is_real.to(device), is_scored.to(device))
+        parts = (frames, is_real, is_scored, self._utterances[items])
+        return Chunk(*(part.to(device) for part in parts))
 
 
 class FactorizerModule(nn.Module):

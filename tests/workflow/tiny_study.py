@@ -271,6 +271,7 @@ def _shrink_rollout(config: dict[str, Any]) -> None:
         "horizon_frames": 4, "forecast_horizon_frames": 2, "scored_horizons_frames": [1, 2, 4],
         "num_starts": 12, "num_samples": 8, "num_long_samples": 2, "injections_frames": [2],
         "frozen_frames": 2, "autocovariance_lags_frames": 1, "maximum_energy_frames": 100,
+        "support_frames": 100,
         "batch_paths": 256,
     }  # fmt: skip
     methods = stage["library"]

@@ -124,7 +124,7 @@ class Plan:
         return [name for name in self.sections if name in used or not name.startswith(libraries)]
 
     def idle_rules(self) -> set[str]:
-        """Rules of corpora and codecs that nothing in this study needs, though some are defined."""
+        """Rules that nothing in this study needs, though what they serve may be defined."""
         codecs = CodecPlan({n: self.codecs.settings(n) for n in used_codecs(self.config)})
         corpora = CorpusPlan({n: self.config.corpora[n] for n in used_corpora(self.config)})
         rules = {
@@ -136,7 +136,8 @@ class Plan:
             "index_corpus": corpora.of_kinds("librispeech", "directory", "demo_speech"),
             "assign_shards": corpora.of_kinds("librispeech", "directory", "demo_speech"),
         }
-        return {name for name, served in rules.items() if served == NOTHING}
+        idle = {name for name, served in rules.items() if served == NOTHING}
+        return idle if self.report.verified() else idle | {"verify_study"}
 
     def count_readers(self) -> Counter[str]:
         """Return how many jobs read all shards of each representation, at least.

@@ -103,9 +103,18 @@ JUDGED = (
 )
 
 
+# What `verify/` recomputes the numbers of.
+VERIFIED = (FIRST, "prediction", "memory", "memory_verdict")
+
+
 def judged_tables(names: Sequence[str]) -> list[str]:
     """Return those of some tables that the verdicts are judged from."""
     return [name for name in JUDGED if name in names]
+
+
+def verified_tables(names: Sequence[str]) -> list[str]:
+    """Return those of some tables whose numbers are recomputed without the package."""
+    return [name for name in VERIFIED if name in names]
 
 
 def published(plan: Plan, question: str) -> list[str]:

@@ -26,6 +26,7 @@ PARTS = (
     "report_templates",
     "envs",
     "slurm",
+    "verify",
 )
 NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 12, 4, 4
 CONFIG = "tiny.yaml"
@@ -164,7 +165,9 @@ def tiny_config() -> dict[str, Any]:
     config["calibration"]["worlds"]["keys"] = ["pca.raw.kmeans_4"]
     config["decision"] |= {"representation": "brought", "lag_frames": 1}
     config["decision"]["literal_gate"]["keys"] = ["pca.raw.kmeans_4"]
-    config["report"] |= {"title": "Tiny study", "num_players": 1, "player_duration_s": 1.0}
+    config["report"] |= {
+        "title": "Tiny study", "num_players": 1, "player_duration_s": 1.0, "is_verified": False,
+    }  # fmt: skip
     return config
 
 

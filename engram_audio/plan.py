@@ -65,14 +65,19 @@ class Plan:
         lags = self.document["calibration.structure"]["lags_frames"]
         self.calibration = CalibrationPlan(families, lags, self.latents, self.structure)
         self.keys = KeysPlan(config.keys, key_lags(config))
-        self.prediction = PredictionPlan(
-            config.prediction, self.latents, config.decision.representation
+        deciding = (
+            config.decision.representation,
+            *config.memory.representations,
+            *config.rollout.representations,
         )
+        self.prediction = PredictionPlan(config.prediction, self.latents, deciding, config.recipes)
         self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
         self.comparison = ComparisonPlan(
             config.comparison, self.codecs, self.latents, self.prediction
         )
-        self.memory = MemoryPlan(config.memory, self.latents, self.prediction, self.keys)
+        self.memory = MemoryPlan(
+            config.memory, self.latents, self.prediction, self.keys, config.recipes
+        )
         self.rollout = RolloutPlan(config.rollout, self.latents, self.memory)
         self.report = ReportPlan(
             config.report, self.latents, self.factorizer, self.rollout, self.calibration

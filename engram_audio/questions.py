@@ -54,7 +54,13 @@ QUESTIONS = {
         _never,
     ),
     "prediction": Question(
-        ("prediction", "worst_frames", "prediction_calibration", "prediction_rollout"),
+        (
+            "prediction",
+            "worst_frames",
+            "prediction_calibration",
+            "prediction_rollout",
+            "prediction_tuning",
+        ),
         lambda plan: plan.prediction.runs(),
         "prediction.representations",
         _never,
@@ -66,7 +72,7 @@ QUESTIONS = {
         _exports_states,
     ),
     "memory": Question(
-        ("memory", "memory_verdict"),
+        ("memory", "memory_verdict", "memory_tuning"),
         lambda plan: plan.memory.runs(),
         "memory.representations",
         _never,

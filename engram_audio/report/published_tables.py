@@ -7,11 +7,12 @@ from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
 from engram_audio.errors import InputError
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_STATES, FACTORIZER_SWEEP
-from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
+from engram_audio.memory.columns import MEMORY, MEMORY_TUNING, MEMORY_VERDICT
 from engram_audio.prediction.columns import (
     PREDICTION,
     PREDICTION_CALIBRATION,
     PREDICTION_ROLLOUT,
+    PREDICTION_TUNING,
     WORST_FRAMES,
 )
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
@@ -23,10 +24,16 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Verdicts": (VERDICTS, WHAT_WOULD_CHANGE),
     "Speech": (CORPUS, EXCLUSIONS),
     "Structure": (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS),
-    "Prediction": (PREDICTION, WORST_FRAMES, PREDICTION_CALIBRATION, PREDICTION_ROLLOUT),
+    "Prediction": (
+        PREDICTION,
+        WORST_FRAMES,
+        PREDICTION_CALIBRATION,
+        PREDICTION_ROLLOUT,
+        PREDICTION_TUNING,
+    ),
     "Factorizer": (FACTORIZER, FACTORIZER_SWEEP, FACTORIZER_STATES),
     "Codecs side by side": (CODECS, FRONTIER),
-    "Memory": (MEMORY, MEMORY_VERDICT),
+    "Memory": (MEMORY, MEMORY_VERDICT, MEMORY_TUNING),
     "Rollout": (ROLLOUT, ROLLOUT_SWEEP),
     "Calibration": (CALIBRATION,),
 }

@@ -33,6 +33,7 @@ SHOWN_IN = {
     "prediction_calibration": ("prediction",), "prediction_rollout": ("prediction",),
     "factorizer": ("factorizer",), "factorizer_sweep": ("factorizer",),
     "factorizer_states": ("factorizer",), "memory": ("memory",), "memory_verdict": (),
+    "memory_tuning": ("memory",), "prediction_tuning": ("prediction",),
     "rollout": ("rollout",), "rollout_sweep": ("rollout",), "codecs": ("codecs",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
     "calibration": ("verdict", "calibration"), "what_would_change": ("verdict",),

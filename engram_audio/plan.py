@@ -16,7 +16,7 @@ from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
 from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
-from engram_audio.keys.plan import KeysPlan
+from engram_audio.keys.plan import KeysPlan, LawPlan
 from engram_audio.latents.config import RepresentationSection
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
@@ -65,6 +65,7 @@ class Plan:
         lags = self.document["calibration.structure"]["lags_frames"]
         self.calibration = CalibrationPlan(families, lags, self.latents, self.structure)
         self.keys = KeysPlan(config.keys, key_lags(config))
+        self.laws = LawPlan(config.learned_keys, self.keys, self.latents)
         self.prediction = PredictionPlan(
             config.prediction, self.latents, config.decision.representation
         )

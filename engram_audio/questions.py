@@ -53,6 +53,12 @@ QUESTIONS = {
         "representations.analysed",
         _never,
     ),
+    "keys": Question(
+        ("keys",),
+        lambda plan: plan.laws.runs(),
+        "learned_keys.representations",
+        _never,
+    ),
     "prediction": Question(
         ("prediction", "worst_frames", "prediction_calibration", "prediction_rollout"),
         lambda plan: plan.prediction.runs(),
@@ -94,6 +100,7 @@ IN_BOTH_PLACES = {
 JUDGED = (
     FIRST,
     "linear",
+    "keys",
     "prediction",
     "factorizer",
     "codecs",

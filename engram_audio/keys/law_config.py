@@ -53,14 +53,14 @@ class LawVerdictSection(Section):
     minimum_share: InnerShare = Field(
         description="Share of the predictor's nats that a small key must keep."
     )
-    maximum_transfer_loss: InnerShare = Field(
-        description="Largest share of a key's nats on val that may be lost on eval."
-    )
 
 
 class LawValues(Section):
     """How keys are scored by their laws, views aside."""
 
+    lags_frames: Lags = Field(
+        min_length=1, description="Lags k, frames; all are scored on the same targets."
+    )
     prior_strengths: Amounts = Field(
         min_length=1, description="Frames of the law without a key in that of each code."
     )
@@ -102,7 +102,6 @@ class LawSettings(LawValues):
     bases: Listed[BaseName] = Field(
         min_length=1, description="none: alone. linear: beside a ridge regression."
     )
-    lags_frames: Lags = Field(min_length=1, description="Lags k, frames.")
     bank: BankSection
     predictor: LawPredictorSection
     verdict: LawVerdictSection
@@ -142,8 +141,9 @@ def check_laws(
 
 
 def recipes_of_family(family: KeyFamily) -> list[str]:
-    """Return the training recipes that a family names."""
-    return [row.recipe for row in family.quantizers if hasattr(row, "recipe")]
+    """Return the training recipes that a family names, each once."""
+    names = [row.recipe for row in family.quantizers if hasattr(row, "recipe")]
+    return list(dict.fromkeys(names))
 
 
 def recipes_of_laws(stage: LawSettings, library: Mapping[str, KeyFamily]) -> list[str]:

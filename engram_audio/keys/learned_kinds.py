@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from engram_audio.keys.quantizers import NUM_CODES_LIMIT, Arrays, KeySize, Quantizer
-from engram_audio.quantities import Amount, AmountOrZero, Count, Counts, Name, Text
+from engram_audio.quantities import Amount, AmountOrZero, Count, Name, Text
 from engram_audio.section import require_power_below
 
 CELLS = 4096  # codes of a clustering at most: beyond, no corpus fills them
@@ -183,9 +183,7 @@ class FiniteScalars(_OfOne):
 
 
 class _TwoLevels(_OfOne):
-    num_codes: Annotated[Counts, Field(min_length=2, max_length=2)] = Field(
-        description="K1 and K2; K is their product."
-    )
+    num_codes: tuple[Count, Count] = Field(description="K1 and K2; K is their product.")
 
     @model_validator(mode="after")
     def _check_product(self) -> Self:

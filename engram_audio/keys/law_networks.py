@@ -183,8 +183,9 @@ class VectorQuantized(LawModel):
     def loss(self, features: Tensor, scores: Tensor, speakers: Tensor) -> Tensor:
         """See `LawModel.loss`."""
         del speakers
+        self._restart(features)
         z, own, codes = self._encoded(features)
-        self._count(codes, z.detach())
+        self._count(codes)
         logits = self.decoder(z + (own - z).detach())
         pull = (z.detach() - own).square().sum(1) + COMMITMENT * (z - own.detach()).square().sum(1)
         return (nll_of(torch.log_softmax(logits, 1), scores) + pull).mean()
@@ -195,18 +196,21 @@ class VectorQuantized(LawModel):
         return nll_of(torch.log_softmax(self.decoder(own), 1), scores)
 
     @torch.no_grad()
-    def _count(self, codes: Tensor, z: Tensor) -> None:
-        """Follow how often codes are used, and restart those that hardly are on inputs."""
+    def _restart(self, features: Tensor) -> None:
+        """Put codes that are hardly used on inputs of the batch, every few steps."""
+        idle = torch.nonzero(self.use < RESTART_SHARE / len(self.use))[:, 0]
+        if int(self.steps) % RESTART_STEPS or not len(idle):
+            return
+        z, _, _ = self._encoded(features)
+        self.codebook[idle] = z[torch.randint(len(z), (len(idle),)).to(z.device)]
+        self.use[idle] = 1 / len(self.use)
+
+    @torch.no_grad()
+    def _count(self, codes: Tensor) -> None:
+        """Follow how often codes are used."""
         share = torch.bincount(codes, minlength=len(self.use)).to(self.use) / len(codes)
         self.use.mul_(USE_DECAY).add_(share, alpha=1 - USE_DECAY)
         self.steps += 1
-        if int(self.steps) % RESTART_STEPS:
-            return
-        idle = torch.nonzero(self.use < RESTART_SHARE / len(self.use))[:, 0]
-        if len(idle):
-            drawn = torch.randint(len(z), (len(idle),)).to(z.device)
-            self.codebook[idle] = z[drawn]
-            self.use[idle] = 1 / len(self.use)
 
 
 class FiniteScalar(LawModel):

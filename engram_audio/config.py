@@ -221,7 +221,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_states(rows, config.factorizer)
     check_comparison(config.comparison, rows, prediction)
     library = config.keys.library
-    check_laws(config.learned_keys, library, analysed)
+    check_laws(config.learned_keys, library, analysed, rows)
     check_recipes(config.learned_keys, key_families(config), library, recipes)
     check_memory(config.memory, prediction, library, window, recipes)
     check_rollout(config.rollout, prediction, config.memory, library, window, recipes)

@@ -131,15 +131,11 @@ def mean_nll(bank: Bank, y: np.ndarray) -> float:
     return total / max(len(y), 1)
 
 
-def _fit_one(
-    y: np.ndarray, size: int, floor: np.ndarray, section: BankSection, seed: int
-) -> Bank:
+def _fit_one(y: np.ndarray, size: int, floor: np.ndarray, section: BankSection, seed: int) -> Bank:
     generator = named_generator(seed, "bank", str(size))
     centres = fit_kmeans(y.astype(np.float32), size, 1, START_ITERATIONS, generator)
     pooled = np.maximum(_pooled_sd(y, centres), floor)
-    bank = Bank(
-        np.full(size, 1 / size), centres.astype(np.float64), np.tile(pooled, (size, 1))
-    )
+    bank = Bank(np.full(size, 1 / size), centres.astype(np.float64), np.tile(pooled, (size, 1)))
     for _ in range(section.iterations):
         bank = _improved(y, bank, floor, section.shrinkage_frames)
     return bank

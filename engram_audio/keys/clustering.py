@@ -18,7 +18,10 @@ LARGEST_RESTARTED = 1024  # with more cells one start must do
 
 
 def cluster_laws(
-    laws: np.ndarray, num_cells: int, restarts: int, iterations: int,
+    laws: np.ndarray,
+    num_cells: int,
+    restarts: int,
+    iterations: int,
     generator: np.random.Generator,
 ) -> np.ndarray:
     """Return the centroids of the best start, [K, G], float32, each a law.
@@ -57,7 +60,10 @@ def nearest_laws(laws: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _one_start(
-    laws: np.ndarray, entropy: np.ndarray, num_cells: int, iterations: int,
+    laws: np.ndarray,
+    entropy: np.ndarray,
+    num_cells: int,
+    iterations: int,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, float]:
     """Return centroids and the mean KL that they leave."""

@@ -103,9 +103,7 @@ class WholeContext(Feature):
         self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays
     ) -> np.ndarray:
         """See `Feature.of_rows`."""
-        return self.of_contexts(
-            windows.gather_contexts(frames, rows, lag_frames, num_rows), arrays
-        )
+        return self.of_contexts(windows.gather_contexts(frames, rows, lag_frames, num_rows), arrays)
 
     def of_contexts(self, contexts: Any, arrays: Arrays) -> Any:
         """See `Feature.of_contexts`."""

@@ -14,7 +14,7 @@ from engram_audio.keys.config import (
     TargetName,
     key_sizes,
 )
-from engram_audio.latents.config import SurrogateName
+from engram_audio.latents.config import RepresentationSection, SurrogateName
 from engram_audio.quantities import (
     Amount,
     Amounts,
@@ -121,15 +121,24 @@ class LawSettings(LawValues):
 
 
 def check_laws(
-    stage: LawSettings, library: Mapping[str, KeyFamily], analysed: Collection[str]
-) -> None:
+    stage: LawSettings, library: Mapping[str, KeyFamily], analysed: Collection[str],
+    rows: Mapping[str, RepresentationSection],
+) -> None:  # fmt: skip
     """Check the names that the stage gives.
+
+    Args:
+        stage: The stage.
+        library: Key families.
+        analysed: Representations that are analysed.
+        rows: Their sections.
 
     Raises:
         ValueError: Names the key, what is wrong and what is allowed.
     """
     for name in stage.representations:
         require("learned_keys.representations", name, analysed)
+        for mark in stage.surrogates:
+            require(f"learned_keys.surrogates: {name}", mark, rows[name].surrogates)
     sizes = key_sizes(library)
     for key in stage.keys:
         require("learned_keys.keys", key, sizes)
@@ -174,5 +183,3 @@ def check_recipes(
         for row in family.quantizers:
             if hasattr(row, "recipe"):
                 require(f"keys.library.{name}.quantizers: recipe", row.recipe, recipes)
-
-

@@ -6,6 +6,7 @@ module and runs on tensors of any device.
 Shapes: B contexts, Q features, G components, K codes, E embedding dimensions.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ class Perceptron(nn.Sequential):
         """Make `num_layers` hidden layers of `width` units."""
         sizes = [num_inputs, *[width] * num_layers]
         layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        for before, after in itertools.pairwise(sizes):
             layers += [nn.Linear(before, after), nn.GELU(), nn.Dropout(dropout)]
         super().__init__(*layers, nn.Linear(sizes[-1], num_outputs))
 
@@ -42,9 +43,7 @@ def run_network(features: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
     """Return what the network of some arrays makes of features [B, Q]."""
     count = sum(name.startswith("weight_") for name in arrays)
     for number in range(count):
-        features = functional.linear(
-            features, arrays[f"weight_{number}"], arrays[f"bias_{number}"]
-        )
+        features = functional.linear(features, arrays[f"weight_{number}"], arrays[f"bias_{number}"])
         if number + 1 < count:
             features = functional.gelu(features)
     return features

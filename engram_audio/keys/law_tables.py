@@ -82,9 +82,7 @@ class _Sums:
         return 0 if rows is None else int(rows["num_frames"].sum())
 
 
-def keys_table(
-    runs: Sequence[LawRun], minimum_share: float, confidence: float
-) -> pd.DataFrame:
+def keys_table(runs: Sequence[LawRun], minimum_share: float, confidence: float) -> pd.DataFrame:
     """Return one row per representation, aim, slice and key; surrogates stand beside.
 
     Args:

@@ -75,9 +75,7 @@ class LawTargets(NamedTuple):
     def contexts(self, items: np.ndarray) -> np.ndarray:
         """Return the contexts of some targets, [m, W, D]."""
         rows = self.rows[items]
-        return windows.gather_contexts(
-            self.block.frames, rows, self.lag_frames, self.window_frames
-        )
+        return windows.gather_contexts(self.block.frames, rows, self.lag_frames, self.window_frames)
 
     def slice_masks(
         self, names: Sequence[str], medial: tuple[float, float], speech_range_db: float | None

@@ -81,7 +81,7 @@ class LawBatches:
         self._densities = _Densities(material.bank, material.device)
 
     def __len__(self) -> int:
-        """m."""
+        """M."""
         return len(self.items)
 
     def batch(self, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:

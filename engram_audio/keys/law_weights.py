@@ -110,7 +110,11 @@ def marginal_weights(laws: TargetLaws, rows: np.ndarray) -> np.ndarray:
 
 
 def key_weights(
-    laws: TargetLaws, rows: np.ndarray, codes: np.ndarray, prior: np.ndarray, num_codes: int,
+    laws: TargetLaws,
+    rows: np.ndarray,
+    codes: np.ndarray,
+    prior: np.ndarray,
+    num_codes: int,
     strengths: Sequence[float],
 ) -> Iterator[np.ndarray]:
     """Yield the weights of each code, [K, G], for each strength of the prior.
@@ -169,7 +173,11 @@ class KeyLaw(NamedTuple):
 
 
 def score_codes(
-    laws: TargetLaws, parts: Parts, codes: np.ndarray, num_codes: int, prior: np.ndarray,
+    laws: TargetLaws,
+    parts: Parts,
+    codes: np.ndarray,
+    num_codes: int,
+    prior: np.ndarray,
     strengths: Sequence[float],
 ) -> KeyLaw:
     """Fit the weights of a key's codes on train and score all rows.
@@ -205,5 +213,3 @@ def log_component_densities(bank: Bank, y: np.ndarray) -> np.ndarray:
     """Return log N_g(y), [M, G], float32: what networks are trained on."""
     parts = [bank.log_densities(y[s : s + ROWS]) for s in range(0, len(y), ROWS)]
     return np.concatenate(parts).astype(np.float32)
-
-

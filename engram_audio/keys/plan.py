@@ -52,7 +52,7 @@ class KeysPlan:
     def learned(self, is_learned: bool) -> str:
         """Regular expression of the families that networks are trained for, or of the others."""
         rows = self._settings.library.items()
-        return pattern([name for name, row in rows if row.IS_LEARNED == is_learned])
+        return pattern([name for name, row in rows if is_learned == row.IS_LEARNED])
 
 
 class LawRun(NamedTuple):

@@ -212,5 +212,3 @@ def _trust_row(name: str, case: str, value: float, asked: Asked, words: str) -> 
         STAGE, WORDS["calibration"], name, case, judged, f"{words}: {value:.3f} nats.", measured,
         asked, "nats/frame",
     )  # fmt: skip
-
-

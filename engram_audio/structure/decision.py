@@ -203,9 +203,7 @@ def on_split(
         if slice_name in section.slices
     }
     laws = {
-        slice_name: law_row(
-            Place(name, seed, "", section.lag_frames, slice_name, {}), law, delta
-        )
+        slice_name: law_row(Place(name, seed, "", section.lag_frames, slice_name, {}), law, delta)
         for slice_name, law in beside.laws.get(name, {}).items()
         if slice_name in section.slices
     }

@@ -32,9 +32,7 @@ RECIPE = TrainingRecipe(
     validation_interval_steps=100, patience_validations=None, maximum_validation_frames=4096,
     checkpoint_interval_steps=1000, is_tensorboard_logged=False,
 )  # fmt: skip
-TUNING = RECIPE.model_copy(
-    update={"num_steps": 300, "batch_frames": 384, "learning_rate": 5e-4}
-)
+TUNING = RECIPE.model_copy(update={"num_steps": 300, "batch_frames": 384, "learning_rate": 5e-4})
 
 
 def law_section(**changes: Any) -> LawSection:

@@ -33,9 +33,7 @@ def registered(name: str):
 def measured(name, world, target, window, sizes) -> pd.DataFrame:
     """Nats by key and part; printed, so that the docs can be held against them."""
     aim = Aim(target, "none", 1)
-    ready = prepared(
-        planted(world), aim, law_section(window_frames=window), bank_section()
-    )
+    ready = prepared(planted(world), aim, law_section(window_frames=window), bank_section())
     laws = (Laws(kind="laws", codebook_sizes=sizes),)
     table = nats_of(ready, aim, sizes, laws, predictor_section())
     print(f"\n{name}: G = {ready.scoring.bank.num_components}\n{table.round(3).to_string()}")

@@ -47,7 +47,7 @@ def scored(codes, num_codes, y, bank=None, max_bytes=1 << 20):
 
 
 def test_densities_are_those_of_the_textbook():
-    """log N_g(y), the mixture and its mean, against SciPy."""
+    """Log N_g(y), the mixture and its mean, against SciPy."""
     rng = np.random.default_rng(1)
     bank = Bank(np.array([0.3, 0.7]), rng.normal(size=(2, 3)), rng.uniform(0.5, 2, (2, 3)))
     y = rng.normal(size=(20, 3))

@@ -16,7 +16,7 @@ from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
 from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
-from engram_audio.keys.plan import KeysPlan
+from engram_audio.keys.plan import KeysPlan, LawPlan
 from engram_audio.latents.config import RepresentationSection
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
@@ -70,6 +70,7 @@ class Plan:
             *config.memory.representations,
             *config.rollout.representations,
         )
+        self.laws = LawPlan(config.learned_keys, self.keys, self.latents)
         self.prediction = PredictionPlan(config.prediction, self.latents, deciding, config.recipes)
         self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
         self.comparison = ComparisonPlan(

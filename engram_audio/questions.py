@@ -53,6 +53,12 @@ QUESTIONS = {
         "representations.analysed",
         _never,
     ),
+    "keys": Question(
+        ("keys",),
+        lambda plan: plan.laws.runs(),
+        "learned_keys.representations",
+        _never,
+    ),
     "prediction": Question(
         (
             "prediction",
@@ -100,6 +106,7 @@ IN_BOTH_PLACES = {
 JUDGED = (
     FIRST,
     "linear",
+    "keys",
     "prediction",
     "factorizer",
     "codecs",

@@ -6,6 +6,7 @@ Later stages, or a world's known truth, bring the heads' gain. The latents say w
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from engram_audio.stats.estimate import linear_combination, t_interval
@@ -14,7 +15,7 @@ from engram_audio.structure.gate_row import GateRow, Measured, Outcome, judge
 from engram_audio.structure.gates import Place, missing_reason, uncertain_of
 from engram_audio.structure.wording import interval_words, number_words, percent_words, slice_words
 
-HEADS = "heads_gain"
+HEADS, LAW = "heads_gain", "law"
 MAXIMUM_COPIED = 0.01  # share of near copies that no answer hangs on
 
 
@@ -30,6 +31,24 @@ class HeadsGain(NamedTuple):
     gain: Measured
     information: float = math.nan
     words: str = "the best head"
+
+
+class LawGain(NamedTuple):
+    """What the law of a key tells beside the linear base, on one slice.
+
+    Attributes:
+        key: The key that tells most where choices are made.
+        chosen_on: Where that is.
+        gain: Its nats per frame on eval.
+        highest: The largest upper end of any scored key's interval: no law tells more.
+        num_keys: Keys that were scored.
+    """
+
+    key: str
+    chosen_on: str
+    gain: Measured
+    highest: float
+    num_keys: int
 
 
 class Source(NamedTuple):
@@ -56,10 +75,13 @@ class Beside(NamedTuple):
     Attributes:
         heads: Gain of the best head by slice, of each representation where heads were run.
         sources: What a frame sees, of each representation where it is known.
+        laws: What the best law of a key tells by slice, of each representation where keys were
+            scored by their laws.
     """
 
     heads: Mapping[str, Mapping[str, HeadsGain]]
     sources: Mapping[str, Source]
+    laws: Mapping[str, Mapping[str, LawGain]] = MappingProxyType({})
 
 
 def margin_nats(section: DecisionSection, heads: Mapping[str, HeadsGain] | None) -> float:
@@ -82,6 +104,25 @@ def heads_row(place: Place, heads: HeadsGain, delta: float) -> GateRow:
         f"best null of the linear kind, where {number_words(delta)} would matter"
     )
     return _row(place, HEADS, heads.gain, delta, outcome, words)
+
+
+def law_row(place: Place, law: LawGain, delta: float) -> GateRow:
+    """Judge whether some key's law carries what no key's mean does.
+
+    The key that was chosen passes above delta. All keys must lie below it for a fail.
+    """
+    outcome: Outcome = "undecided"
+    if law.gain.low > delta:
+        outcome = "pass"
+    elif law.highest < delta:
+        outcome = "fail"
+    words = (
+        f"{slice_words(place.slice)}: beside the linear base the law of {law.key}, best of "
+        f"{law.num_keys} on {law.chosen_on}, tells {number_words(law.gain.value)} "
+        f"{interval_words(law.gain.low, law.gain.high, number_words)} nats per frame, where "
+        f"{number_words(delta)} would matter"
+    )
+    return _row(place._replace(key=law.key), LAW, law.gain, delta, outcome, words)
 
 
 def source_rows(

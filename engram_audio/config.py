@@ -23,6 +23,7 @@ from engram_audio.corpus_checks import check_roots, check_speakers
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
+from engram_audio.generation.config import GenerationSettings, check_generation
 from engram_audio.keys.config import KeysSettings, family_of
 from engram_audio.latents.config import (
     RepresentationsSettings,
@@ -83,6 +84,7 @@ class WorkflowConfig(Section):
     memory: MemorySettings
     comparison: ComparisonSettings
     rollout: RolloutSettings
+    generation: GenerationSettings
     statistics: StatisticsSection
     decision: DecisionValues
     calibration: CalibrationSection
@@ -134,6 +136,7 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
         "memory": config.memory.used(),
         "comparison": config.comparison.used(settings.library),
         "rollout": used_methods(config.rollout),
+        "generation": config.generation.used(),
     }
     used = used.model_copy(update=stages)
     _check_stages(used)
@@ -147,13 +150,15 @@ def key_families(config: WorkflowConfig) -> set[str]:
     memories = [family_of(row.key) for row in config.memory.library.values()]
     guards = [row.guard_section for row in config.rollout.library.values()]
     keys = [guard.key for guard in guards if guard is not None and guard.kind == "codebook"]
-    return {*config.structure.families, *memories, *map(family_of, keys)}
+    generated = [family_of(row.insertion.key) for row in config.generation.library.values()]
+    return {*config.structure.families, *memories, *generated, *map(family_of, keys)}
 
 
 def key_lags(config: WorkflowConfig) -> set[int]:
     """Return the lags at which some stage reads keys; what runs free does at lag 1."""
     own = config.memory.lags_frames if config.memory.library else ()
-    return {*config.structure.lags_frames, *own, *((1,) if config.rollout.library else ())}
+    is_free = config.rollout.library or config.generation.library
+    return {*config.structure.lags_frames, *own, *((1,) if is_free else ())}
 
 
 def recipes_named(config: WorkflowConfig) -> set[str]:
@@ -162,6 +167,7 @@ def recipes_named(config: WorkflowConfig) -> set[str]:
     rows = [*heads, *(head.marginal for head in heads), *config.factorizer.library.values()]
     rows += [*memory.library.values(), *config.rollout.library.values()]
     rows += [memory.controls] if memory.representations else []
+    rows += [*config.generation.library.values()]
     return {row.recipe for row in rows if hasattr(row, "recipe")}
 
 
@@ -211,6 +217,8 @@ def _check_stages(config: WorkflowConfig) -> None:
     library = config.keys.library
     check_memory(config.memory, prediction, library, window, recipes)
     check_rollout(config.rollout, prediction, config.memory, library, window, recipes)
+    worlds = config.calibration.worlds.names
+    check_generation(config.generation, prediction, worlds, library, recipes)
     for name in recipes_named(config) & set(recipes):
         check_recipe(f"recipes.{name}", recipes[name])
 

@@ -83,6 +83,12 @@ QUESTIONS = {
         "rollout.representations",
         _never,
     ),
+    "generation": Question(
+        ("generation", "generation_gains", "generation_health", "generation_keys"),
+        lambda plan: plan.generation.runs(),
+        "generation.representations",
+        _never,
+    ),
 }
 # Tables that exist once for states and once before them; all others have one place.
 IN_BOTH_PLACES = {
@@ -99,6 +105,9 @@ JUDGED = (
     "codecs",
     "memory_verdict",
     "rollout",
+    "generation",
+    "generation_gains",
+    "generation_health",
     "calibration",
 )
 

@@ -11,9 +11,15 @@ WRONG_KEY = "WRONG KEY"
 WRONG_KEY_MEAN = "WRONG KEY (mean only)"  # until a key's whole law is scored
 NO_CONTROL = "UNDECIDED (no overlap control)"
 HELPS, COMPRESSES = "HELPS", "COMPRESSES"
+PATHWAY_NOT_TESTED = "HELPS, pathway not tested"  # decides nothing
 NO_BENEFIT, HURTS = "NO BENEFIT", "HURTS"
 # The outcome of the verdict table behind each word.
 OF_STRUCTURE = {
     PROCEED: MET, NO_HEADS: MET, STOP: NOT_MET, LAW_NOT_MEAN: NOT_MET, WRONG_KEY: NOT_MET,
     WRONG_KEY_MEAN: NOT_MET, UNDECIDED: OPEN, NO_CONTROL: OPEN, INVALID: INVALID_OUTCOME,
+}  # fmt: skip
+# Likewise of the generation stage. What was not tested decides nothing.
+OF_GENERATION = {
+    HELPS: MET, COMPRESSES: MET, PATHWAY_NOT_TESTED: OPEN, NO_BENEFIT: NOT_MET, HURTS: NOT_MET,
+    UNDECIDED: OPEN, INVALID: INVALID_OUTCOME,
 }  # fmt: skip

@@ -1,0 +1,175 @@
+"""Score generators on the same frames: one-step NLL by speaker, and free runs of some arms.
+
+Shapes: B utterances, T frames, M targets, D dimensions.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from engram_audio import windows
+from engram_audio.artifacts.columns import choose
+from engram_audio.densities.data import window_data
+from engram_audio.densities.density import Density
+from engram_audio.densities.speakers import SpeakerMeans
+from engram_audio.generation.model import Generator
+from engram_audio.generation.nulls import LAG_FRAMES
+from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.latents.targets import targets_of
+from engram_audio.rollout.evaluation import NO_INJECTION, Bench, evaluate_method
+from engram_audio.rollout.paths import Starts
+
+HEALTH = (
+    "diverged_share", "frozen_share", "std_ratio", "std_ratio_lowest", "std_ratio_highest",
+    "step_ratio", "autocorrelation_error", "spectrum_error", "energy_distance",
+    "energy_distance_floor",
+)  # fmt: skip
+
+
+NULL_BATCH = 8192  # targets of a null at a time
+
+
+class Scope(NamedTuple):
+    """What scoring has to know.
+
+    Attributes:
+        window_frames: W of the analysing stages: frames before it are not scored, so that nulls
+            and generators score the same ones.
+        batch_utterances: Utterances at a time.
+        device: Where.
+    """
+
+    window_frames: int
+    batch_utterances: int
+    device: torch.device
+
+
+class Padded(NamedTuple):
+    """Whole utterances side by side: frames [B, T, D], the last one repeated, and true lengths."""
+
+    frames: Tensor
+    lengths: np.ndarray
+
+
+def padded(block: LatentBlock, utterances: np.ndarray, device: torch.device) -> Padded:
+    """Return some utterances of a block."""
+    starts, lengths = block.offsets[utterances], np.diff(block.offsets)[utterances]
+    place = np.arange(lengths.max())
+    rows = starts[:, None] + np.minimum(place, (lengths - 1)[:, None])
+    frames = torch.from_numpy(np.asarray(block.frames[rows], dtype=np.float32))
+    return Padded(frames.to(device), lengths)
+
+
+@torch.no_grad()
+def frame_nll(model: Generator, source: BlockSource, scope: Scope) -> Iterator[Tensor]:
+    """Yield -log p of every target of each block of a stream, nats, [M]."""
+    model.eval()
+    for block in source():
+        targets = targets_of(block, scope.window_frames, LAG_FRAMES)
+        yield _block_nll(model, block, targets, scope)
+
+
+def _block_nll(model: Generator, block: LatentBlock, targets: np.ndarray, scope: Scope) -> Tensor:
+    utterance = windows.utterance_of_rows(block.offsets, targets)
+    found = torch.empty(len(targets))
+    names = np.unique(utterance)
+    for low in range(0, len(names), scope.batch_utterances):
+        own = names[low : low + scope.batch_utterances]
+        batch = padded(block, own, scope.device)
+        place = np.searchsorted(own, utterance)
+        rows = np.flatnonzero(np.isin(utterance, own))
+        where = place[rows], targets[rows] - block.offsets[utterance[rows]]
+        found[rows] = _nll_at(model, block, own, batch, where, scope).cpu()
+    return found
+
+
+def _nll_at(
+    model: Generator,
+    block: LatentBlock,
+    own: np.ndarray,
+    batch: Padded,
+    where: tuple[np.ndarray, np.ndarray],
+    scope: Scope,
+) -> Tensor:
+    """Return the NLL of frames (utterance of the batch, frame number), [m]."""
+    row, frame = (torch.from_numpy(part).to(scope.device) for part in where)
+    codes = foreign_codes(model, block, own, batch, scope) if model.is_foreign else None
+    features = model.features(batch.frames, codes)
+    recent = model.recent(batch.frames)
+    before = frame - 1
+    return -model.log_prob(features[row, before], recent[row, before], batch.frames[row, frame])
+
+
+def foreign_codes(
+    model: Generator, block: LatentBlock, own: np.ndarray, batch: Padded, scope: Scope
+) -> Tensor:
+    """Return the codes of another utterance for each of a batch, [B, T].
+
+    It is the one that stands half the block away, of another speaker where the block has two. A
+    shorter one begins anew.
+    """
+    other = padded(block, partners(block)[own], scope.device)
+    codes = model.codes(other.frames)
+    place = np.arange(batch.frames.shape[1])[None, :] % other.lengths[:, None]
+    return codes.gather(1, torch.from_numpy(place).to(scope.device))
+
+
+def partners(block: LatentBlock) -> np.ndarray:
+    """Return another utterance for each utterance of a block, [U].
+
+    Raises:
+        ValueError: The block has one utterance only.
+    """
+    count = len(block.utterance_ids)
+    if count < 2:
+        raise ValueError("a part of one utterance has no other whose keys could be read")
+    found = (np.arange(count) + max(count // 2, 1)) % count
+    return np.where(found == np.arange(count), (found + 1) % count, found)
+
+
+def speaker_sums(nll: Iterator[Tensor], source: BlockSource, window_frames: int) -> pd.DataFrame:
+    """Return sums by speaker: num_frames and nll."""
+    parts = []
+    for values, block in zip(nll, source(), strict=True):
+        targets = targets_of(block, window_frames, LAG_FRAMES)
+        utterance = windows.utterance_of_rows(block.offsets, targets)
+        speaker = np.asarray(block.speaker_ids, dtype=str)[utterance]
+        parts.append(pd.DataFrame({"speaker_id": speaker, "nll": values.double().numpy()}))
+    rows = pd.concat(parts, ignore_index=True).groupby("speaker_id", sort=True)["nll"]
+    return rows.agg(num_frames="size", nll="sum").reset_index()
+
+
+@torch.no_grad()
+def null_nll(
+    model: Density, source: BlockSource, means: SpeakerMeans, scope: Scope
+) -> Iterator[Tensor]:
+    """Yield -log p of the same targets under a density of windows, nats, [M]."""
+    model.to(scope.device).eval()
+    for block in source():
+        targets = targets_of(block, scope.window_frames, LAG_FRAMES)
+        data = window_data(block, targets, LAG_FRAMES, scope.window_frames, means)
+        parts = [
+            -model.log_prob(data.batch(rows, scope.device)).cpu()
+            for rows in torch.arange(len(targets)).split(NULL_BATCH)
+        ]
+        yield torch.cat(parts) if parts else torch.empty(0)
+
+
+def health_of(steps: Density, starts: Starts, bench: Bench) -> pd.DataFrame:
+    """Return one row per scored horizon: what free sampled runs look like beside data."""
+    found = evaluate_method(steps, None, starts, bench, with_health=True)
+    health = choose(found.health, mode="sampled", inject_frames=NO_INJECTION)
+    scores = choose(found.scores, mode="sampled", inject_frames=NO_INJECTION)
+    sums = scores.groupby("horizon_frames")[["num_starts", "energy_score", "energy_climate"]].sum()
+    horizons = bench.settings.scored_horizons_frames
+    rows = health.set_index("horizon_frames").loc[list(horizons), list(HEALTH)]
+    own = sums.loc[list(horizons)]
+    return rows.assign(
+        num_starts=own["num_starts"].astype(int),
+        energy_score=own["energy_score"] / own["num_starts"],
+        energy_skill=1 - own["energy_score"] / own["energy_climate"],
+    ).reset_index()

@@ -80,7 +80,6 @@ class GenerationProtocol(Section):
 class GenerationEvaluationSection(Section):
     """On what generators are scored, and how they run free."""
 
-    maximum_train_frames: Count = Field(description="Train frames scored, thinned by utterances.")
     batch_utterances: Count = Field(description="Utterances scored at a time.")
     num_starts: Count = Field(ge=8, description="True eval contexts that free runs start from.")
     num_samples: Count = Field(ge=2, description="Paths from each.")

@@ -16,6 +16,7 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.densities.data import window_data
 from engram_audio.densities.density import Density
 from engram_audio.densities.speakers import SpeakerMeans
+from engram_audio.generation.data import GeneratorData, codes_of_rows
 from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import LAG_FRAMES
 from engram_audio.latents.block import BlockSource, LatentBlock
@@ -48,87 +49,53 @@ class Scope(NamedTuple):
     device: torch.device
 
 
-class Padded(NamedTuple):
-    """Whole utterances side by side: frames [B, T, D], the last one repeated, and true lengths."""
-
-    frames: Tensor
-    lengths: np.ndarray
-
-
-def padded(block: LatentBlock, utterances: np.ndarray, device: torch.device) -> Padded:
-    """Return some utterances of a block."""
-    starts, lengths = block.offsets[utterances], np.diff(block.offsets)[utterances]
-    place = np.arange(lengths.max())
-    rows = starts[:, None] + np.minimum(place, (lengths - 1)[:, None])
-    frames = torch.from_numpy(np.asarray(block.frames[rows], dtype=np.float32))
-    return Padded(frames.to(device), lengths)
-
-
 @torch.no_grad()
 def frame_nll(model: Generator, source: BlockSource, scope: Scope) -> Iterator[Tensor]:
-    """Yield -log p of every target of each block of a stream, nats, [M]."""
-    model.eval()
+    """Yield -log p of every target of each block of a stream, nats, [M].
+
+    Raises:
+        ValueError: A foreign arm finds a block of one utterance.
+    """
+    model.to(scope.device).eval()
     for block in source():
         targets = targets_of(block, scope.window_frames, LAG_FRAMES)
         yield _block_nll(model, block, targets, scope)
 
 
 def _block_nll(model: Generator, block: LatentBlock, targets: np.ndarray, scope: Scope) -> Tensor:
+    data = whole_block(block)
+    codes = codes_of_rows(model.key, data.frames, block.offsets) if model.is_foreign else None
     utterance = windows.utterance_of_rows(block.offsets, targets)
     found = torch.empty(len(targets))
     names = np.unique(utterance)
     for low in range(0, len(names), scope.batch_utterances):
         own = names[low : low + scope.batch_utterances]
-        batch = padded(block, own, scope.device)
-        place = np.searchsorted(own, utterance)
-        rows = np.flatnonzero(np.isin(utterance, own))
-        where = place[rows], targets[rows] - block.offsets[utterance[rows]]
-        found[rows] = _nll_at(model, block, own, batch, where, scope).cpu()
+        rows = padded_rows(block.offsets, own)
+        read = None if codes is None else codes[data.foreign_rows(rows)].to(scope.device)
+        frames = data.frames_of(rows, scope.device)
+        chosen = np.flatnonzero(np.isin(utterance, own))
+        row = torch.from_numpy(np.searchsorted(own, utterance[chosen])).to(scope.device)
+        place = targets[chosen] - block.offsets[utterance[chosen]]
+        place = torch.from_numpy(place).to(scope.device)
+        features, recent = model.features(frames, read), model.recent(frames)
+        before = (row, place - 1)
+        nll = -model.log_prob(features[before], recent[before], frames[row, place])
+        found[torch.from_numpy(chosen)] = nll.cpu()
     return found
 
 
-def _nll_at(
-    model: Generator,
-    block: LatentBlock,
-    own: np.ndarray,
-    batch: Padded,
-    where: tuple[np.ndarray, np.ndarray],
-    scope: Scope,
-) -> Tensor:
-    """Return the NLL of frames (utterance of the batch, frame number), [m]."""
-    row, frame = (torch.from_numpy(part).to(scope.device) for part in where)
-    codes = foreign_codes(model, block, own, batch, scope) if model.is_foreign else None
-    features = model.features(batch.frames, codes)
-    recent = model.recent(batch.frames)
-    before = frame - 1
-    return -model.log_prob(features[row, before], recent[row, before], batch.frames[row, frame])
+def whole_block(block: LatentBlock) -> GeneratorData:
+    """Return all utterances of a block, from which donors of foreign keys are taken."""
+    frames = torch.from_numpy(np.ascontiguousarray(block.frames, dtype=np.float32))
+    everyone = np.arange(len(block.utterance_ids))
+    return GeneratorData(frames, block.offsets, everyone, block.scored(), 2, 1)
 
 
-def foreign_codes(
-    model: Generator, block: LatentBlock, own: np.ndarray, batch: Padded, scope: Scope
-) -> Tensor:
-    """Return the codes of another utterance for each of a batch, [B, T].
-
-    It is the one that stands half the block away, of another speaker where the block has two. A
-    shorter one begins anew.
-    """
-    other = padded(block, partners(block)[own], scope.device)
-    codes = model.codes(other.frames)
-    place = np.arange(batch.frames.shape[1])[None, :] % other.lengths[:, None]
-    return codes.gather(1, torch.from_numpy(place).to(scope.device))
-
-
-def partners(block: LatentBlock) -> np.ndarray:
-    """Return another utterance for each utterance of a block, [U].
-
-    Raises:
-        ValueError: The block has one utterance only.
-    """
-    count = len(block.utterance_ids)
-    if count < 2:
-        raise ValueError("a part of one utterance has no other whose keys could be read")
-    found = (np.arange(count) + max(count // 2, 1)) % count
-    return np.where(found == np.arange(count), (found + 1) % count, found)
+def padded_rows(offsets: np.ndarray, utterances: np.ndarray) -> Tensor:
+    """Return the block rows of whole utterances side by side, the last one repeated, [B, T]."""
+    starts, lengths = offsets[utterances], np.diff(offsets)[utterances]
+    place = np.minimum(np.arange(lengths.max()), (lengths - 1)[:, None])
+    return torch.from_numpy(starts[:, None] + place)
 
 
 def speaker_sums(nll: Iterator[Tensor], source: BlockSource, window_frames: int) -> pd.DataFrame:

@@ -84,7 +84,7 @@ QUESTIONS = {
         _never,
     ),
     "generation": Question(
-        ("generation", "generation_gains", "generation_health", "generation_keys"),
+        ("generation", "generation_gains", "generation_health"),
         lambda plan: plan.generation.runs(),
         "generation.representations",
         _never,

@@ -110,36 +110,11 @@ GENERATION_HEALTH = Table(
                "Energy distance"),
         Column("energy_distance_floor", "Of two halves of every speaker's true frames.", "SD",
                "its floor"),
-        Column("excess_over_f", "Excess of the energy distance over its floor, less that of F under "
-               "the same seed. Above 0: the arm's runs are less like data.", "SD", "Over F's"),
+        Column("excess_over_f", "Energy distance above its floor, less that of F under the "
+               "same seed. Above 0: the arm's runs are less like data.", "SD", "Over F's"),
     ),
     notes=(
         "Runs start from the same true contexts in every arm. The numbers from std_ratio on are "
         "those of the second half of the whole run.",
-    ),
-)  # fmt: skip
-GENERATION_KEYS = Table(
-    "generation_keys",
-    "representation, generator, arm, seed and step of a free run, or noise on the context",
-    (
-        REPRESENTATION, GENERATOR, ARM, SEED,
-        Column("probe", "`run`: gates on contexts of free runs. `true`: on true contexts of the "
-               "same starts and steps. `corrupt`: true contexts with noise.", title="Contexts",
-               is_text=True),
-        Column("step_frames", "Step of the run. -1: none.", "frames", "Step"),
-        Column("sigma", "SD of the noise on the context, in SD of the train frames.", "SD",
-               "Noise"),
-        Column("gate_q05", "Gate, 5 % quantile over contexts and places."),
-        Column("gate_q25", "25 %."),
-        Column("gate_q50", "Median.", title="Gate"),
-        Column("gate_q75", "75 %."),
-        Column("gate_q95", "95 %."),
-        Column("write_ratio", "RMS of what the memory writes over that of the state it writes on.",
-               title="Write"),
-        Column("flip_rate", "Share of codes that the noise changes.", "share", "Codes flipped"),
-        Column("nll_own_nats", "NLL of the next frame with keys of the noisy context.", NATS,
-               "Own keys"),
-        Column("nll_oracle_nats", "With keys of the clean context.", NATS, "Clean keys"),
-        Column("nll_foreign_nats", "With keys of another utterance.", NATS, "Foreign keys"),
     ),
 )  # fmt: skip

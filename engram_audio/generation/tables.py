@@ -19,7 +19,6 @@ from engram_audio.generation.columns import (
     GENERATION,
     GENERATION_GAINS,
     GENERATION_HEALTH,
-    GENERATION_KEYS,
 )
 from engram_audio.generation.gains import gain_of
 from engram_audio.generation.names import MARGINAL, NO_SEED, NO_STEPS, NULLS
@@ -43,7 +42,6 @@ class Evaluated(NamedTuple):
         members: One row per training: arm, seed, num_steps, is_repeat and `OF_MEMBER`.
         scores: One row per training, part and speaker: sums num_frames and nll.
         health: One row per arm, seed and horizon.
-        keys: One row per arm, seed, probe and step or sigma.
     """
 
     representation: str
@@ -52,7 +50,6 @@ class Evaluated(NamedTuple):
     members: pd.DataFrame
     scores: pd.DataFrame
     health: pd.DataFrame
-    keys: pd.DataFrame
 
 
 def generation_table(found: Sequence[Evaluated], confidence: float) -> pd.DataFrame:
@@ -228,14 +225,3 @@ def _over_f(health: pd.DataFrame) -> pd.DataFrame:
     both["excess_over_f"] = both["own"] - both["f"]
     return both.drop(columns=["own", "f"])
 
-
-def keys_table(found: Sequence[Evaluated]) -> pd.DataFrame:
-    """Return one row per representation, generator, arm, seed, probe and step or noise."""
-    tables = [
-        one.keys.assign(representation=one.representation, generator=one.generator)
-        for one in found
-        if not one.keys.empty
-    ]
-    if not tables:
-        return GENERATION_KEYS.empty()
-    return GENERATION_KEYS.arrange(pd.concat(tables, ignore_index=True))

@@ -11,7 +11,6 @@ from engram_audio.generation.columns import (
     GENERATION,
     GENERATION_GAINS,
     GENERATION_HEALTH,
-    GENERATION_KEYS,
 )
 from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
 from engram_audio.prediction.columns import (
@@ -34,7 +33,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Codecs side by side": (CODECS, FRONTIER),
     "Memory": (MEMORY, MEMORY_VERDICT),
     "Rollout": (ROLLOUT, ROLLOUT_SWEEP),
-    "Generation": (GENERATION, GENERATION_GAINS, GENERATION_HEALTH, GENERATION_KEYS),
+    "Generation": (GENERATION, GENERATION_GAINS, GENERATION_HEALTH),
     "Calibration": (CALIBRATION,),
 }
 TABLES = {table.name: table for tables in STAGES.values() for table in tables}

@@ -61,7 +61,6 @@ def evaluated(
         pd.DataFrame(members),
         pd.DataFrame(rows),
         pd.DataFrame(health),
-        pd.DataFrame(),
     )
 
 

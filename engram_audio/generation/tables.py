@@ -224,4 +224,3 @@ def _over_f(health: pd.DataFrame) -> pd.DataFrame:
     both = health.assign(own=excess).merge(of_f, on=["seed", "horizon_frames"], how="left")
     both["excess_over_f"] = both["own"] - both["f"]
     return both.drop(columns=["own", "f"])
-

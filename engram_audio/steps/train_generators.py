@@ -56,11 +56,13 @@ class Files(StepFiles):
 class Job:
     """The trainings of one job, each done once and kept until all are there."""
 
-    def __init__(self, files: Files, run: TrainingRun, shared: Shared, device: torch.device) -> None:
+    def __init__(
+        self, files: Files, run: TrainingRun, shared: Shared, device: torch.device
+    ) -> None:
         """Name what all of them share."""
         self._files, self._run, self._shared, self._device = files, run, shared, device
         self._store = MemberStore(files.generators)
-        self._row_sd = ROW_SD
+        self._frozen_row_sd = ROW_SD
 
     def chosen_points(self) -> dict[ArmName, TuningPoint]:
         """Return each arm's point; SM comes first, because frozen rows are as large as its own."""
@@ -71,8 +73,12 @@ class Job:
                 arm, self._files.protocol_section, self._run.recipe.num_steps, self._score
             )
             if arm == "SM" and any(ARMS[other].are_rows_frozen for other in arms):
-                self._row_sd = self._trained_rows(points[arm])
+                self._frozen_row_sd = self._trained_rows(points[arm])
         return points
+
+    def _row_sd(self, arm: ArmName) -> float:
+        """Return the SD at which rows start; frozen ones are as large as SM's trained ones."""
+        return self._frozen_row_sd if ARMS[arm].are_rows_frozen else ROW_SD
 
     def _trained_rows(self, point: TuningPoint) -> float:
         seed = self._files.protocol_section.seeds[0]
@@ -105,9 +111,8 @@ class Job:
         return self._store.made(self._digest(training), lambda: self._made(training))
 
     def _made(self, training: Training) -> Member:
-        train = partial(
-            train_generator, training, self._shared, self._run.recipe, self._row_sd, self._device
-        )
+        sd, recipe = self._row_sd(training.arm), self._run.recipe
+        train = partial(train_generator, training, self._shared, recipe, sd, self._device)
         model, state = self._run.train(training.label, train)
         self._run.forget(training.label)
         arrays, header = pack_generator(MODEL, model)
@@ -122,7 +127,8 @@ class Job:
         settings = settings_of(training, self._shared)
         reads = files.generator_section.insertion if arm.source else None
         parts = [
-            files.frozen.code, self._run.inputs, training.label, self._row_sd,
+            files.frozen.code, self._run.inputs, training.label,
+            self._row_sd(training.arm),
             *(None if part is None else part.model_dump(mode="json") for part in (
                 settings, reads, training.recipe(self._run.recipe), files.section,
                 files.null_section)),

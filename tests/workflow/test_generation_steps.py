@@ -246,4 +246,4 @@ def test_a_failing_member_leaves_the_others_and_names_its_point(study: Path, tmp
 def test_the_summary_says_what_each_arm_reads(trained: Path, published: object):
     members = read_json(trained.parent / "summary.json")["members"]
     keys = {row["arm"]: row["key"] for row in members}
-    assert keys["SM"] == keys["SMx"] == KEY and keys["S"] == keys["SM1"] == ""
+    assert keys["SM"] == keys["SMx"] == KEY and keys["S"] == keys["F"] == ""

@@ -56,7 +56,7 @@ def evaluated(
             ]
     return Evaluated(
         name,
-        "minimal",
+        "one_frame",
         SELECT,
         pd.DataFrame(members),
         pd.DataFrame(rows),

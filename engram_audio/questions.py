@@ -84,7 +84,8 @@ QUESTIONS = {
         _never,
     ),
     "generation": Question(
-        ("generation", "generation_gains", "generation_health"),
+        ("generation", "generation_gains", "generation_health", "generation_keys",
+         "generation_replay"),
         lambda plan: plan.generation.runs(),
         "generation.representations",
         _never,
@@ -108,6 +109,7 @@ JUDGED = (
     "generation",
     "generation_gains",
     "generation_health",
+    "generation_replay",
     "calibration",
 )
 

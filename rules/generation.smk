@@ -56,6 +56,7 @@ rule evaluate_generators:
             prediction_section="prediction.evaluation",
             generator_section="generation.library.{generator}",
             evaluation_section="generation.evaluation",
+            protocol_section="generation",
             rollout_section="rollout",
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
@@ -65,6 +66,8 @@ rule evaluate_generators:
     output:
         scores="<results>/generation/{representation}/{generator}/scores.parquet",
         health="<results>/generation/{representation}/{generator}/health.parquet",
+        keys="<results>/generation/{representation}/{generator}/keys.parquet",
+        replays="<results>/generation/{representation}/{generator}/replays.parquet",
         summary="<results>/generation/{representation}/{generator}/summary.json",
     log:
         "<logs>/generation/{representation}/{generator}/evaluate.log",
@@ -89,11 +92,15 @@ rule tabulate_generation:
         settings=settings("tabulate_generation", statistics_section="statistics"),
         scores=PLAN.generation.files("scores.parquet"),
         health=PLAN.generation.files("health.parquet"),
+        keys=PLAN.generation.files("keys.parquet"),
+        replays=PLAN.generation.files("replays.parquet"),
         run_summaries=PLAN.generation.files("summary.json"),
     output:
         generation="<results>/tables/generation.csv",
         generation_gains="<results>/tables/generation_gains.csv",
         generation_health="<results>/tables/generation_health.csv",
+        generation_keys="<results>/tables/generation_keys.csv",
+        generation_replay="<results>/tables/generation_replay.csv",
     log:
         "<logs>/generation/tabulate.log",
     benchmark:

@@ -1,6 +1,12 @@
 """Synthetic generation tables for tests of the page, made by the stage's own table code."""
 
-from engram_audio.generation.tables import gains_table, generation_table, health_table
+from engram_audio.generation.tables import (
+    gains_table,
+    generation_table,
+    health_table,
+    keys_table,
+    replay_table,
+)
 from engram_audio.report.data import ReportData
 from tests.report_tables import BASES
 from tests.report_verdicts import judged
@@ -19,5 +25,7 @@ def with_generation(data: ReportData) -> ReportData:
         "generation": generation_table(found, 0.95),
         "generation_gains": gains_table(found, 0.95),
         "generation_health": health_table(found),
+        "generation_keys": keys_table(found),
+        "generation_replay": replay_table(found, 0.95),
     }
     return judged(data._replace(tables={**data.tables, **tables}))

@@ -118,3 +118,48 @@ GENERATION_HEALTH = Table(
         "those of the second half of the whole run.",
     ),
 )  # fmt: skip
+GENERATION_KEYS = Table(
+    "generation_keys",
+    "representation, generator, arm, seed and step of a free run, or noise on the context",
+    (
+        REPRESENTATION, GENERATOR, ARM, SEED,
+        Column("probe", "`run`: contexts of free runs. `true`: true contexts of the same starts "
+               "and steps. `corrupt`: true contexts with noise.", title="Contexts", is_text=True),
+        Column("step_frames", "Step of the run that goes on from them. -1: none.", "frames",
+               "Step"),
+        Column("sigma", "SD of the noise, in SD of the train frames.", "SD", "Noise"),
+        Column("gate_q05", "Gate, 5 % quantile over contexts and places."),
+        Column("gate_q25", "Its 25 % quantile."),
+        Column("gate_q50", "Its median. An open gate is no evidence: read it beside that of SMx, "
+               "which learns to close.", title="Gate"),
+        Column("gate_q75", "Its 75 % quantile."),
+        Column("gate_q95", "Its 95 % quantile."),
+        Column("write_ratio", "Size of what the memory adds over that of the state, mean over "
+               "contexts. A gate of 1 on a small value is nothing.", title="Write"),
+        Column("flip_rate", "Share of codes that the noise changes.", "share", "Codes changed"),
+        Column("nll_own_nats", "NLL of the clean next frame, keys of the noisy context.", NATS,
+               "Own keys"),
+        Column("nll_oracle_nats", "The same with keys of the clean context.", NATS, "Clean keys"),
+        Column("nll_foreign_nats", "The same with keys of another utterance.", NATS,
+               "Foreign keys"),
+    ),
+)  # fmt: skip
+GENERATION_REPLAY = Table(
+    "generation_replay",
+    "representation, generator, arm, seed, number of passes, dealing and mask",
+    (
+        REPRESENTATION, GENERATOR, ARM, SEED,
+        Column("num_passes", "Passes over train. The last weights are kept.", "passes", "Passes"),
+        Column("is_permuted", "Whether codes were dealt to the rows anew before each pass.",
+               title="Dealt anew", is_text=True),
+        Column("minimum_visits", "Rows that train visited less often read as 0.", "visits",
+               "Masked below"),
+        Column("nll_train_nats", "Mean NLL on train frames, thinned by utterances.", NATS,
+               "NLL on train"),
+        Column("nll_eval_nats", "Mean NLL on eval speakers.", NATS, "on eval", has_interval=True),
+    ),
+    notes=(
+        "A memory memorises where more passes lower the NLL on train and raise it on eval. What "
+        "dealing codes anew or masking rare rows takes off the loss on eval was replay.",
+    ),
+)  # fmt: skip

@@ -18,6 +18,7 @@ from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
     Amount,
     AmountOrZero,
+    AmountsOrZero,
     Count,
     Frames,
     Horizons,
@@ -54,6 +55,19 @@ class GeneratorSection(Section):
     insertion: InsertionSettings
 
 
+class ReplaySection(Section):
+    """Trainings of S and SM for a number of passes over train: does a memory memorise?"""
+
+    passes: StepCounts = Field(description="Passes over train. []: no replay is trained.")
+    is_permuted: bool = Field(
+        description="Whether SM is also trained with its codes dealt to the rows anew before each "
+        "pass. Needs a row for each code and no noise."
+    )
+    minimum_visits: StepCounts = Field(
+        description="Visits in train below which a row is masked, each scored beside none masked."
+    )
+
+
 class GenerationProtocol(Section):
     """How every arm is tuned, trained and compared."""
 
@@ -69,6 +83,7 @@ class GenerationProtocol(Section):
     repeated_arms: Listed[ArmName] = Field(
         description="Arms whose first seed is trained once more: the floor of reproducibility."
     )
+    replay: ReplaySection
 
     @model_validator(mode="after")
     def _check_points(self) -> Self:
@@ -88,6 +103,9 @@ class GenerationEvaluationSection(Section):
         min_length=1, description="Horizons with rows of their own."
     )
     free_arms: Listed[ArmName] = Field(description="Arms that run free.")
+    noise_sds: AmountsOrZero = Field(
+        description="SD of the noise under which keys are read, in SD of the train frames."
+    )
     seed: Seed = Field(description="Seed of starts and draws.")
 
     @model_validator(mode="after")
@@ -206,6 +224,12 @@ def _check_generator(
         raise ValueError(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "
             "their own, for which this stage has no control; write noised"
+        )
+    has_rows = row.insertion.table_rows is None and row.model.noise.kind == "none"
+    if stage.replay.passes and stage.replay.is_permuted and not has_rows:
+        raise ValueError(
+            f"generation.replay.is_permuted: {where} has hashed rows or noise, for which codes "
+            "cannot be dealt to rows anew; set it to false"
         )
     recipe = recipes[row.recipe]
     for steps in stage.shorter_steps:

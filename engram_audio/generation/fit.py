@@ -16,6 +16,7 @@ from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName, GeneratorSettings
 from engram_audio.generation.protocol import Training
+from engram_audio.generation.replay import Dealing, ReplayTask
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.numerics.seeds import named_seed
@@ -96,6 +97,7 @@ def train_generator(
     training: Training,
     shared: Shared,
     recipe: TrainingRecipe,
+    dealing: Dealing | None,
     row_sd: float,
     device: torch.device,
     state: TrainingState | None,
@@ -108,7 +110,8 @@ def train_generator(
     Args:
         training: What is trained, and how long.
         shared: Sizes and data.
-        recipe: The recipe that the generator names.
+        recipe: The recipe of this training.
+        dealing: Of a replay, how codes are dealt to rows; None for other trainings.
         row_sd: SD at which rows start.
         device: Where.
         state: A saved state to go on from.
@@ -119,8 +122,11 @@ def train_generator(
         training.arm, settings_of(training, shared), shared.section.insertion, shared.base,
         shared.key, shared.dimensions, weights, row_sd,
     )  # fmt: skip
-    task = GeneratorTask(model, shared.train, shared.choice, device)
     steps = named_seed(training.seed, "generator", "steps")
-    state = train(task, training.recipe(recipe), steps, device, state, callbacks)
+    data = (shared.train, shared.choice, device)
+    task = ReplayTask(model, *data, dealing) if dealing else GeneratorTask(model, *data)
+    state = train(task, recipe, steps, device, state, callbacks)
+    if isinstance(task, ReplayTask):
+        task.settle()
     count_visits(task)
     return task.model.eval(), state

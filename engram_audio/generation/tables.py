@@ -19,6 +19,8 @@ from engram_audio.generation.columns import (
     GENERATION,
     GENERATION_GAINS,
     GENERATION_HEALTH,
+    GENERATION_KEYS,
+    GENERATION_REPLAY,
 )
 from engram_audio.generation.gains import gain_of
 from engram_audio.generation.names import MARGINAL, NO_SEED, NO_STEPS, NULLS
@@ -29,6 +31,7 @@ OF_MEMBER = (
     "key", "width", "learning_rate", "dropout", "num_points", "best_step", "f_gen_flops",
     "f_train_flops", "num_resident", "num_touched", "num_read", "bytes_per_frame",
 )  # fmt: skip
+OF_REPLAY = ("arm", "seed", "num_passes", "is_permuted", "minimum_visits")
 LABELS = ("arm", "seed", "num_steps")
 
 
@@ -42,6 +45,8 @@ class Evaluated(NamedTuple):
         members: One row per training: arm, seed, num_steps, is_repeat and `OF_MEMBER`.
         scores: One row per training, part and speaker: sums num_frames and nll.
         health: One row per arm, seed and horizon.
+        keys: One row per arm, seed, probe and step or noise.
+        replays: One row per replay, mask, part and speaker: sums num_frames and nll.
     """
 
     representation: str
@@ -50,6 +55,8 @@ class Evaluated(NamedTuple):
     members: pd.DataFrame
     scores: pd.DataFrame
     health: pd.DataFrame
+    keys: pd.DataFrame
+    replays: pd.DataFrame
 
 
 def generation_table(found: Sequence[Evaluated], confidence: float) -> pd.DataFrame:
@@ -224,3 +231,34 @@ def _over_f(health: pd.DataFrame) -> pd.DataFrame:
     both = health.assign(own=excess).merge(of_f, on=["seed", "horizon_frames"], how="left")
     both["excess_over_f"] = both["own"] - both["f"]
     return both.drop(columns=["own", "f"])
+
+
+def keys_table(found: Sequence[Evaluated]) -> pd.DataFrame:
+    """Return one row per representation, generator, arm, seed, probe and step or noise."""
+    tables = [
+        one.keys.assign(representation=one.representation, generator=one.generator)
+        for one in found
+        if not one.keys.empty
+    ]
+    if not tables:
+        return GENERATION_KEYS.empty()
+    return GENERATION_KEYS.arrange(pd.concat(tables, ignore_index=True))
+
+
+def replay_table(found: Sequence[Evaluated], confidence: float) -> pd.DataFrame:
+    """Return one row per replay and mask of every generator."""
+    rows = [
+        {
+            "representation": one.representation,
+            "generator": one.generator,
+            **dict(zip(OF_REPLAY, labels, strict=True)),
+            "nll_train_nats": _value_of(choose(own, part=TRAIN)),
+            **described("nll_eval_nats", _mean_of(choose(own, part=EVAL))),
+        }
+        for one in found
+        if not one.replays.empty
+        for labels, own in one.replays.groupby(list(OF_REPLAY), sort=False)
+    ]
+    if not rows:
+        return GENERATION_REPLAY.empty()
+    return GENERATION_REPLAY.arrange(with_intervals(pd.DataFrame(rows), confidence))

@@ -39,6 +39,7 @@ from engram_audio.verdicts.words import OF_GENERATION
 
 STAGE = "generation"
 OVER = "What does the memory gain over each arm?"
+REPLAY = "Does the memory memorise what it reads again?"
 REPEAT = "How far does the same training differ from itself?"
 LONGEST = "horizon_frames"
 Row = Mapping[Any, Any]
@@ -48,6 +49,7 @@ def verdict_rows(
     generation: pd.DataFrame,
     gains: pd.DataFrame,
     health: pd.DataFrame,
+    replay: pd.DataFrame,
     bars: GenerationBarsSection,
     representation: str,
 ) -> list[VerdictRow]:
@@ -57,6 +59,7 @@ def verdict_rows(
         generation: `tables/generation.csv`.
         gains: `tables/generation_gains.csv`.
         health: `tables/generation_health.csv`.
+        replay: `tables/generation_replay.csv`.
         bars: What the word asks beside gains.
         representation: The deciding one.
     """
@@ -64,7 +67,7 @@ def verdict_rows(
     for name, generator in _order(generation, representation):
         tables = (
             choose(table, representation=name, generator=generator)
-            for table in (generation, gains, health)
+            for table in (generation, gains, health, replay)
         )
         rows += _of_one(name, generator, *tables, bars.maximum_health_loss)
     return rows
@@ -88,6 +91,7 @@ def _of_one(
     generation: pd.DataFrame,
     gains: pd.DataFrame,
     health: pd.DataFrame,
+    replay: pd.DataFrame,
     maximum_health_loss: float,
 ) -> list[VerdictRow]:
     judged_gains = choose(gains, num_steps=gains["num_steps"].max())
@@ -97,8 +101,12 @@ def _of_one(
         _over(name, row, found.delta)
         for row in choose(judged_gains, arm=MEMORY, part=EVAL).to_dict("records")
     ]
+    memorised = replay_sentence(replay, found.delta)
     answer = _answer(name, word, found, judged_gains)
-    rows = [answer, *over, *_repeats(name, generation)]
+    if OF_GENERATION[word.word] == NOT_MET:
+        answer = answer._replace(sentence=f"{answer.sentence} {memorised}")
+    replayed = VerdictRow(STAGE, REPLAY, name, "", shown(), memorised)
+    rows = [answer, *over, replayed, *_repeats(name, generation)]
     return [row._replace(judged=_named(generator, row.judged)) for row in rows]
 
 
@@ -186,6 +194,44 @@ def _over(name: str, row: Row, delta: float) -> VerdictRow:
         f"{int(row['num_speakers'])} speakers."
     )
     return VerdictRow(STAGE, OVER, name, other, judged, sentence, measured, asked, "nats/frame")
+
+
+def replay_sentence(replay: pd.DataFrame, delta: float) -> str:
+    """Return whether training on the same frames again explains what the memory loses on eval.
+
+    Means over seeds, after the most passes. The remedy is to deal codes to rows anew before each
+    pass, or to mask rows that train visited seldom; the better one counts.
+    """
+    rows = choose(replay, num_passes=replay["num_passes"].max())
+    plain = {arm: _mean_nll(rows, arm=arm, is_permuted=False) for arm in (SMALL, MEMORY)}
+    if not all(math.isfinite(value) for pair in plain.values() for value in pair):
+        return "Whether replay explains it is not known: no replay was trained."
+    base, own = plain[SMALL], plain[MEMORY]
+    loss = own[1] - base[1]
+    passes = number.count(rows["num_passes"].iloc[0])
+    told = (
+        f"After {passes} passes SM is {number.fixed(base[0] - own[0])} nats better than S on train "
+        f"and {number.fixed(-loss)} on eval"
+    )
+    if loss <= delta:
+        return f"{told}: no loss for replay to explain."
+    masks = sorted(set(rows["minimum_visits"]) - {0})
+    remedies = [_mean_nll(rows, arm=MEMORY, is_permuted=True)[1] - base[1]]
+    remedies += [
+        _mean_nll(rows, arm=MEMORY, is_permuted=False, minimum_visits=least)[1] - base[1]
+        for least in masks
+    ]
+    left = min((value for value in remedies if math.isfinite(value)), default=math.nan)
+    if math.isnan(left):
+        return f"{told}. No remedy was tried."
+    explains = "explains" if left <= loss / 2 else "does not explain"
+    return f"{told}; with a remedy {number.fixed(-left)}. Replay {explains} the loss."
+
+
+def _mean_nll(rows: pd.DataFrame, **wanted: Any) -> tuple[float, float]:
+    """Return the mean NLL on train and on eval over the seeds of some replays."""
+    own = choose(rows, **{"minimum_visits": 0, **wanted})
+    return float(own["nll_train_nats"].mean()), float(own["nll_eval_nats"].mean())
 
 
 def _repeats(name: str, generation: pd.DataFrame) -> list[VerdictRow]:

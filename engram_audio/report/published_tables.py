@@ -11,6 +11,8 @@ from engram_audio.generation.columns import (
     GENERATION,
     GENERATION_GAINS,
     GENERATION_HEALTH,
+    GENERATION_KEYS,
+    GENERATION_REPLAY,
 )
 from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
 from engram_audio.prediction.columns import (
@@ -33,7 +35,13 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Codecs side by side": (CODECS, FRONTIER),
     "Memory": (MEMORY, MEMORY_VERDICT),
     "Rollout": (ROLLOUT, ROLLOUT_SWEEP),
-    "Generation": (GENERATION, GENERATION_GAINS, GENERATION_HEALTH),
+    "Generation": (
+        GENERATION,
+        GENERATION_GAINS,
+        GENERATION_HEALTH,
+        GENERATION_KEYS,
+        GENERATION_REPLAY,
+    ),
     "Calibration": (CALIBRATION,),
 }
 TABLES = {table.name: table for tables in STAGES.values() for table in tables}

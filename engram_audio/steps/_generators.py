@@ -22,6 +22,7 @@ class Generators(NamedTuple):
         path: Their file.
         arrays: Arrays by name.
         members: What the file says of each training.
+        replays: Likewise of each replay.
         nulls: Densities without training, by arm.
         chosen_on: The choice part.
     """
@@ -29,6 +30,7 @@ class Generators(NamedTuple):
     path: Path
     arrays: Mapping[str, np.ndarray]
     members: list[dict[str, Any]]
+    replays: list[dict[str, Any]]
     nulls: dict[str, ConditionalDensity]
     chosen_on: str
 
@@ -57,4 +59,5 @@ def read_generators(path: Path) -> Generators:
     arrays, header = read_bundle(path)
     stored = unpack_ridge_mixtures(arrays, header["ridge_mixtures"])
     nulls = {name: stored[lag, EVENT] for name, lag in LAGS.items()}
-    return Generators(path, arrays, header["members"], nulls, header["chosen_on"])
+    members, replays = header["members"], header["replays"]
+    return Generators(path, arrays, members, replays, nulls, header["chosen_on"])

@@ -6,12 +6,19 @@ from typing import Any
 import pandas as pd
 import torch
 
+from engram_audio.artifacts.columns import Table
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
 from engram_audio.corpus.split_parts import EVAL, TRAIN
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
-from engram_audio.generation.config import GenerationEvaluationSection, GeneratorSection
+from engram_audio.generation.columns import GENERATION_HEALTH, GENERATION_KEYS
+from engram_audio.generation.config import (
+    GenerationEvaluationSection,
+    GenerationProtocol,
+    GeneratorSection,
+)
 from engram_audio.generation.density import as_step_density
+from engram_audio.generation.dynamics import keys_of
 from engram_audio.generation.evaluation import (
     Scope,
     frame_nll,
@@ -19,9 +26,11 @@ from engram_audio.generation.evaluation import (
     null_nll,
     speaker_sums,
 )
+from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS
 from engram_audio.generation.names import NO_SEED, NO_STEPS
-from engram_audio.generation.tables import OF_MEMBER
+from engram_audio.generation.replay import labels_of, mask_rows, masks_of
+from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
 from engram_audio.prediction.assess import Stage
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.evaluation import Bench, climate_frames, make_bench
@@ -45,6 +54,7 @@ class Files(StepFiles):
     prediction_section: Frozen[PredictionEvaluationSection]
     generator_section: Frozen[GeneratorSection]
     evaluation_section: Frozen[GenerationEvaluationSection]
+    protocol_section: Frozen[GenerationProtocol]
     rollout_section: Frozen[RolloutSection]
     nulls: Path
     generators: Path
@@ -52,6 +62,8 @@ class Files(StepFiles):
     shards: list[Path]
     scores: Output
     health: Output
+    keys: Output
+    replays: Output
     summary: Output
     device: Device
 
@@ -72,28 +84,56 @@ def main(argv: list[str] | None = None) -> None:
     bench = _bench(files, stage)
     with blame(files.splits, "lower generation.evaluation.horizon_frames"):
         starts = _starts(files, stage)
-    health = []
+    health, keys = [], []
     for member in trained.members:
         model = trained.model(member)
         labels = _labels(member)
         with blame(files.splits):
-            scores += [
-                speaker_sums(frame_nll(model, source, scope), source, scope.window_frames).assign(
-                    part=part, **labels
-                )
-                for part in parts
-                for source in [stage.sources[part]]
-            ]
+            scores += [_scores(model, stage, part, scope).assign(**labels) for part in parts]
         if member["arm"] in files.evaluation_section.free_arms and _runs_free(trained, member):
             found = health_of(as_step_density(model), starts.to(device), bench)
-            health.append(found.assign(arm=member["arm"], seed=member["seed"]))
+            of = {"arm": member["arm"], "seed": member["seed"]}
+            health.append(found.assign(**of))
+            if model.arm.reads_codes:
+                sds = files.evaluation_section.noise_sds
+                keys.append(keys_of(model, starts.to(device), bench, sds).assign(**of))
     manifest = files.manifest()
     write_table(files.scores, pd.concat(scores, ignore_index=True), manifest)
-    write_table(files.health, pd.concat(health, ignore_index=True), manifest)
+    write_table(files.health, joined(health, GENERATION_HEALTH), manifest)
+    write_table(files.keys, joined(keys, GENERATION_KEYS), manifest)
+    write_table(files.replays, _replays(files, trained, stage, scope), manifest)
     members = [_row(member) for member in trained.members]
     members += [_null_row(name) for name in trained.nulls]
     summary = {"chosen_on": trained.chosen_on, "members": members, "manifest": manifest}
     write_json(files.summary, summary)
+
+
+def _replays(files: Files, trained: Generators, stage: Stage, scope: Scope) -> pd.DataFrame:
+    """Return sums of every replay under every mask, on train and eval."""
+    found = []
+    for replay in trained.replays:
+        model = trained.model(replay)
+        for minimum in masks_of(files.protocol_section.replay, replay["arm"]):
+            mask_rows(model, minimum)
+            found += [
+                _scores(model, stage, part, scope).assign(
+                    minimum_visits=minimum, **labels_of(replay)
+                )
+                for part in (TRAIN, EVAL)
+            ]
+    columns = [*OF_REPLAY, "part", "speaker_id", "num_frames", "nll"]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+
+
+def _scores(model: Generator, stage: Stage, part: str, scope: Scope) -> pd.DataFrame:
+    source = stage.sources[part]
+    nll = frame_nll(model, source, scope)
+    return speaker_sums(nll, source, scope.window_frames).assign(part=part)
+
+
+def joined(tables: list[pd.DataFrame], declared: Table) -> pd.DataFrame:
+    """Return tables as one; where there is none, the columns that it would have had."""
+    return pd.concat(tables, ignore_index=True) if tables else declared.empty()
 
 
 def _labels(member: dict[str, Any]) -> dict[str, Any]:

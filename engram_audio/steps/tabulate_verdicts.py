@@ -78,7 +78,8 @@ def verdict_rows(
         generation.STAGE: (
             "generation",
             lambda t: generation.verdict_rows(
-                t, tables["generation_gains"], tables["generation_health"], generation_bars, name
+                t, tables["generation_gains"], tables["generation_health"],
+                tables["generation_replay"], generation_bars, name,
             ),
         ),
     }  # fmt: skip

@@ -20,6 +20,7 @@ from engram_audio.generation.model_config import ARMS, ArmName
 from engram_audio.generation.names import LINEAR_MIXTURE
 from engram_audio.generation.nulls import by_lag, fit_nulls
 from engram_audio.generation.protocol import Training, choose_point, trainings_of
+from engram_audio.generation.replay import Dealing, Replay, replays_of, steps_per_pass
 from engram_audio.generation.sources import ROW_SD
 from engram_audio.generation.storage import pack_generator, unpack_generator
 from engram_audio.provenance import canonical_json, text_digest
@@ -51,6 +52,13 @@ class Files(StepFiles):
     history: Output
     tensorboard: LogFolder
     device: Device
+
+
+AnyTraining = Training | Replay
+
+
+def _training_of(one: AnyTraining) -> Training:
+    return one.training if isinstance(one, Replay) else one
 
 
 class Job:
@@ -92,45 +100,69 @@ class Job:
         except FloatingPointError:
             return math.inf
 
-    def published(self, training: Training) -> Member:
+    def published(self, one: AnyTraining) -> Member:
         """Return a training whose divergence ends the job.
 
         Raises:
             InputError: It diverged.
         """
         try:
-            return self.member(training)
+            return self.member(one)
         except FloatingPointError as error:
+            rate = _training_of(one).point.learning_rate
             raise InputError(
-                f"generation.points: {training.label} diverged: {error}; lower learning_rate from "
-                f"{training.point.learning_rate:g}"
+                f"generation.points: {one.label} diverged: {error}; lower learning_rate from "
+                f"{rate:g}"
             ) from error
 
-    def member(self, training: Training) -> Member:
-        """Return a training, done now or before."""
-        return self._store.made(self._digest(training), lambda: self._made(training))
+    def replays(self, points: dict[ArmName, TuningPoint]) -> dict[Replay, Member]:
+        """Return the trainings of the replay.
 
-    def _made(self, training: Training) -> Member:
-        sd, recipe = self._row_sd(training.arm), self._run.recipe
-        train = partial(train_generator, training, self._shared, recipe, sd, self._device)
-        model, state = self._run.train(training.label, train)
-        self._run.forget(training.label)
+        Raises:
+            InputError: One diverged.
+        """
+        num_steps = self._steps_per_pass()
+        found = replays_of(self._files.protocol_section, points, num_steps)
+        return {one: self.published(one) for one in found}
+
+    def _steps_per_pass(self) -> int:
+        chunk_frames = self._files.generator_section.model.chunk_frames
+        return steps_per_pass(self._shared.train, self._run.recipe, chunk_frames)
+
+    def _dealing(self, one: AnyTraining) -> Dealing | None:
+        if not isinstance(one, Replay):
+            return None
+        return Dealing(one.is_permuted, self._steps_per_pass(), one.training.seed)
+
+    def member(self, one: AnyTraining) -> Member:
+        """Return a training, done now or before."""
+        return self._store.made(self._digest(one), lambda: self._made(one))
+
+    def _made(self, one: AnyTraining) -> Member:
+        training, sd = _training_of(one), self._row_sd(_training_of(one).arm)
+        train = partial(
+            train_generator, training, self._shared, one.recipe(self._run.recipe),
+            self._dealing(one), sd, self._device,
+        )  # fmt: skip
+        model, state = self._run.train(one.label, train)
+        self._run.forget(one.label)
         arrays, header = pack_generator(MODEL, model)
         return Member(arrays, {
             "generator": header, "budget": budget_of(model)._asdict(),
             "best_score": state.best_score, "best_step": state.best_step, "history": state.history,
         })  # fmt: skip
 
-    def _digest(self, training: Training) -> str:
+    def _digest(self, one: AnyTraining) -> str:
         """Return a digest of all that decides a training: no other arm, seed or point does."""
+        training = _training_of(one)
         files, arm = self._files, ARMS[training.arm]
         settings = settings_of(training, self._shared)
         reads = files.generator_section.insertion if arm.source else None
         parts = [
-            files.frozen.code, self._run.inputs, training.label,
+            files.frozen.code, self._run.inputs, one.label,
             self._row_sd(training.arm),
             *(None if part is None else part.model_dump(mode="json") for part in (
-                settings, reads, training.recipe(self._run.recipe), files.section,
+                settings, reads, one.recipe(self._run.recipe), files.section,
                 files.null_section)),
         ]  # fmt: skip
         return text_digest(canonical_json(parts))
@@ -161,19 +193,26 @@ def main(argv: list[str] | None = None) -> None:
             protocol, steps = files.protocol_section, run.recipe.num_steps
             trainings = trainings_of(files.arms, protocol, steps, points)
             members = {one: job.published(one) for one in trainings}
+            replays = job.replays(points)
+        everything: dict[AnyTraining, Member] = {**members, **replays}
         arrays, entries = pack_ridge_mixtures(by_lag(nulls))
         arrays |= {
             f"{one.label}/{part}": values
-            for one, member in members.items()
+            for one, member in everything.items()
             for part, values in member.arrays.items()
         }
         header = {
             **files.manifest(), "ridge_mixtures": entries, "chosen_on": material.choice_part,
             "members": [_entry(files, one, member) for one, member in members.items()],
+            "replays": [
+                {**_entry(files, one.training, member), "label": one.label,
+                 "num_passes": one.num_passes, "is_permuted": one.is_permuted}
+                for one, member in replays.items()
+            ],
         }  # fmt: skip
         write_jsonl(files.history, [
             {"training": one.label, **record}
-            for one, member in members.items()
+            for one, member in everything.items()
             for record in member.header["history"]
         ])  # fmt: skip
         write_bundle(files.generators, arrays, header)

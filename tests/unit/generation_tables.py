@@ -61,7 +61,41 @@ def evaluated(
         pd.DataFrame(members),
         pd.DataFrame(rows),
         pd.DataFrame(health),
+        pd.DataFrame(
+            [
+                _keys(arm, probe)
+                for arm in ("SM", "SMx")
+                if arm in levels
+                for probe in ("run", "true", "corrupt")
+            ]
+        ),
+        _replays(),
     )
+
+
+def _replays() -> pd.DataFrame:
+    """More passes: SM gets better on train and worse on eval, unless its codes are dealt anew."""
+    rows = []
+    kinds = (("S", False, 29.0, 29.0), ("SM", False, 27.0, 29.4), ("SM", True, 28.9, 29.02))
+    for arm, is_permuted, on_train, on_eval in kinds:
+        for passes in (1, 8):
+            for part, level in (("train", on_train), ("eval", on_eval)):
+                nll = 29.0 + (level - 29.0) * passes / 8
+                rows += [{"arm": arm, "seed": 0, "num_passes": passes, "is_permuted": is_permuted,
+                          "minimum_visits": 0, "part": part, "speaker_id": f"s{number}",
+                          "num_frames": NUM_FRAMES, "nll": NUM_FRAMES * (nll + 0.01 * number)}
+                         for number in range(4)]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _keys(arm: str, probe: str) -> dict[str, object]:
+    gate = 0.9 if arm == "SM" else 0.1
+    return {
+        "arm": arm, "seed": 0, "probe": probe, "step_frames": 4, "sigma": 0.1, "flip_rate": 0.1,
+        **dict.fromkeys(("gate_q05", "gate_q25", "gate_q50", "gate_q75", "gate_q95"), gate),
+        "write_ratio": 0.3, "nll_own_nats": 29.0, "nll_oracle_nats": 28.8,
+        "nll_foreign_nats": 30.0,
+    }  # fmt: skip
 
 
 def _health(arm: str, seed: int, horizon: int, excess: float) -> dict[str, object]:

@@ -17,8 +17,9 @@ from engram_audio.generation.tables import (
     gains_table,
     generation_table,
     health_table,
+    replay_table,
 )
-from engram_audio.generation.verdicts import verdict_rows
+from engram_audio.generation.verdicts import replay_sentence, verdict_rows
 from engram_audio.verdicts.row import VerdictRow
 from tests.unit.generation_tables import FLOPS, NULLS, evaluated
 
@@ -28,7 +29,10 @@ ALL = {"S": 29.0, "SM": 28.0, "F": 28.6, "P": 28.5, "SMx": 28.9, "SM1": 28.9, "S
 
 def answers(one: Evaluated, bar: float = 0.05) -> dict[str, VerdictRow]:
     """Return the verdict rows by question and case; the word under "word"."""
-    tables = generation_table([one], 0.95), gains_table([one], 0.95), health_table([one])
+    tables = (
+        generation_table([one], 0.95), gains_table([one], 0.95), health_table([one]),
+        replay_table([one], 0.95),
+    )  # fmt: skip
     bars = GenerationBarsSection(maximum_health_loss=bar)
     rows = verdict_rows(*tables, bars, one.representation)
     return {"word": rows[0], **{row.case: row for row in rows[1:]}}
@@ -136,6 +140,24 @@ def test_the_repeat_is_the_floor_and_no_training_of_its_own():
     assert own[["arm", "seed"]].to_numpy().tolist() == [["SM", 0]]
     assert float(own["repeat_difference_nats"].iloc[0]) == pytest.approx(0.003)
     pd.testing.assert_frame_equal(gains_table([both], 0.95), gains_table([one], 0.95))
+
+
+def test_a_loss_that_new_rows_take_away_was_replay():
+    """SM loses .4 after 8 passes, and .02 where codes are dealt anew: more than half is gone."""
+    found = answers(evaluated({**ALL, "SM1": ALL["SM"]}))
+    assert "Replay explains the loss." in found["word"].sentence  # of a NO BENEFIT
+    one = evaluated(ALL)
+    kept = choose(one.replays, is_permuted=False)
+    sentence = replay_sentence(replay_table([one._replace(replays=kept)], 0.95), 0.1)
+    assert "No remedy was tried" in sentence
+    again = one.replays.assign(
+        nll=one.replays["nll"].where(~one.replays["is_permuted"], 29.3 * 400)
+    )
+    assert "does not explain" in replay_sentence(
+        replay_table([one._replace(replays=again)], 0.95), 0.1
+    )
+    assert "no replay was trained" in replay_sentence(replay_table([], 0.95), 0.1)
+    assert "no loss" in replay_sentence(replay_table([one], 0.95), 1.0)
 
 
 def test_a_study_without_generators_publishes_empty_tables():

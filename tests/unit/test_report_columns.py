@@ -36,7 +36,8 @@ SHOWN_IN = {
     "factorizer_states": ("factorizer",), "memory": ("memory",), "memory_verdict": (),
     "rollout": ("rollout",), "rollout_sweep": ("rollout",), "codecs": ("codecs",),
     "generation": ("generation",), "generation_gains": ("generation",),
-    "generation_health": ("generation",),
+    "generation_health": ("generation",), "generation_keys": ("generation",),
+    "generation_replay": ("generation",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
     "calibration": ("verdict", "calibration"), "what_would_change": ("verdict",),
     "verdicts": (

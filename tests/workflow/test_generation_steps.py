@@ -37,11 +37,14 @@ STEPS = 10
 PROTOCOL: dict[str, Any] = {
     "seeds": [0, 1], "points": [{"learning_rate": 2e-3, "dropout": 0.0}], "shorter_steps": [],
     "repeated_arms": ["SM"],
+    "replay": {"passes": [1, 2], "is_permuted": True, "minimum_visits": [1000000]},
 }  # fmt: skip
 GENERATION = {
     "batch_utterances": 4, "num_starts": 8, "num_samples": 2, "horizon_frames": 8,
-    "scored_horizons_frames": [1, 8], "free_arms": ["SM", "F"], "seed": 0,
+    "scored_horizons_frames": [1, 8], "free_arms": ["SM", "F", "SMx"], "noise_sds": [0.0, 1.0],
+    "seed": 0,
 }  # fmt: skip
+NO_REPLAY = {**PROTOCOL["replay"], "passes": []}
 KEY = "last_frame.raw.kmeans_16"
 
 
@@ -141,16 +144,20 @@ def published(study: Path, trained: Path) -> dict[str, pd.DataFrame]:
         *shared(study), "--prediction-section", study / "prediction_evaluation.json",
         "--generator-section", study / "generator.json",
         "--evaluation-section", study / "evaluation.json",
+        "--protocol-section", study / "protocol.json",
         "--rollout-section", study / "rollout.json", "--generators", trained,
         "--representation", "world", "--generator", "one_frame", "--device", "cpu",
         "--scores", folder / "scores.parquet", "--health", folder / "health.parquet",
+        "--keys", folder / "keys.parquet", "--replays", folder / "replays.parquet",
         "--summary", folder / "summary.json",
     ]  # fmt: skip
     run_step(evaluate_generators, words)
-    names = ("generation", "generation_gains", "generation_health")
+    names = ["generation"]
+    names += [f"generation_{name}" for name in ("gains", "health", "keys", "replay")]
     words = [
         "--statistics-section", study / "statistics.json", "--scores", folder / "scores.parquet",
-        "--health", folder / "health.parquet", "--run-summaries", folder / "summary.json",
+        "--health", folder / "health.parquet", "--keys", folder / "keys.parquet",
+        "--replays", folder / "replays.parquet", "--run-summaries", folder / "summary.json",
         *(word for name in names
           for word in (f"--{name.replace('_', '-')}", folder / f"{name}.csv")),
     ]  # fmt: skip
@@ -175,9 +182,39 @@ def test_budgets_are_matched_and_the_repeat_is_bit_for_bit(published: dict[str, 
 
 def test_runs_of_the_listed_arms_have_health_beside_fs(published: dict[str, pd.DataFrame]):
     health = published["generation_health"]
-    assert set(health["arm"]) == {"SM", "F"} and set(health["horizon_frames"]) == {1, 8}
+    assert set(health["arm"]) == {"SM", "F", "SMx"} and set(health["horizon_frames"]) == {1, 8}
     assert (choose(health, arm="F")["excess_over_f"] == 0).all()
     assert np.isfinite(health[["energy_distance", "energy_score", "std_ratio"]]).all().all()
+
+
+def test_keys_without_noise_are_the_clean_ones(published: dict[str, pd.DataFrame]):
+    """No code flips, and own and clean keys cost the same; under noise both are otherwise."""
+    keys = choose(published["generation_keys"], probe="corrupt", arm="SM")
+    clean, noisy = (choose(keys, sigma=sigma) for sigma in (0.0, 1.0))
+    assert (clean["flip_rate"] == 0).all() and (noisy["flip_rate"] > 0.3).all()
+    assert (clean["nll_own_nats"] == clean["nll_oracle_nats"]).all()
+    assert noisy["nll_own_nats"].min() > clean["nll_own_nats"].max()
+    gates = choose(published["generation_keys"], probe=["run", "true"])
+    assert gates["gate_q50"].between(0.05, 0.95).all()
+    first = choose(gates, step_frames=1)  # the context of the first step is true in both
+    by_probe = first.pivot(index=["arm", "seed"], columns="probe", values="gate_q50")
+    assert by_probe["run"].to_numpy() == pytest.approx(by_probe["true"].to_numpy(), abs=1e-6)
+
+
+def test_a_replay_scores_s_and_sm_after_each_number_of_passes(
+    published: dict[str, pd.DataFrame],
+):
+    """With every row masked SM's key says nothing: all its contexts read the same row of zeros."""
+    replay = published["generation_replay"]
+    assert set(replay["num_passes"]) == {1, 2} and set(replay["seed"]) == {0, 1}
+    kinds = set(zip(replay["arm"], replay["is_permuted"], replay["minimum_visits"], strict=True))
+    most = PROTOCOL["replay"]["minimum_visits"][0]
+    assert kinds == {("S", False, 0), *(("SM", dealt, least) for dealt in (False, True)
+                                        for least in (0, most))}  # fmt: skip
+    assert np.isfinite(replay[["nll_train_nats", "nll_eval_nats"]]).all().all()
+    own = choose(replay, arm="SM", num_passes=2).set_index(["is_permuted", "minimum_visits"])
+    assert set(own.loc[(False, 0), "nll_eval_nats"]) != set(own.loc[(True, 0), "nll_eval_nats"])
+    assert set(own.loc[(False, 0), "nll_eval_nats"]) != set(own.loc[(False, most), "nll_eval_nats"])
 
 
 def test_a_chosen_point_is_trained_once_and_each_arm_has_its_own(
@@ -188,7 +225,7 @@ def test_a_chosen_point_is_trained_once_and_each_arm_has_its_own(
     points = [{"learning_rate": rate, "dropout": 0.0} for rate in (1e-5, 2e-3, 4e-3)]
     path = train(
         study, tmp_path / "tuned", ["S", "SM"],
-        protocol={"points": points, "seeds": [0], "repeated_arms": []},
+        protocol={"points": points, "seeds": [0], "repeated_arms": [], "replay": NO_REPLAY},
     )  # fmt: skip
     assert len(taken) == 2 * 3 * STEPS
     _, header = read_bundle(path)
@@ -199,46 +236,40 @@ def test_a_chosen_point_is_trained_once_and_each_arm_has_its_own(
 def test_what_is_finished_outlives_a_kill_a_failure_and_a_stale_member(
     study: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Kill before the file is written, then change one arm's share: only that is trained anew."""
-    place = tmp_path / "killed"
-    taken = count_steps(monkeypatch)
+    """Killed before the file is written, then one arm changes: only that is trained anew."""
+    place, taken = tmp_path / "killed", count_steps(monkeypatch)
+    plain = {"replay": NO_REPLAY}
 
-    def kill(*_: object) -> None:
-        raise KeyboardInterrupt
+    def killed(*arms: str, **changes: Any) -> dict[str, bytes]:
+        taken.clear()
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train_generators, "write_bundle", kill)
-        train(study, place)
-    whole = (2 * len(ARMS) + 1) * STEPS
-    assert len(taken) == whole
-    kept = {path.name: path.read_bytes() for path in (place / FOLDER).iterdir()}
-    assert len(kept) == 2 * len(ARMS) + 1 and not list(place.glob(".checkpoint-*"))
+        def kill(*_: object) -> None:
+            raise KeyboardInterrupt
 
-    taken.clear()  # another memory: S does not read it
-    wider = {"insertion": {**MINIMAL, "key": KEY, "row_width": 5}}
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train_generators, "write_bundle", kill)
-        train(study, place, ["S", "SM"], generator=wider)
-    assert len(taken) == 3 * STEPS
-    now = {path.name: path.read_bytes() for path in (place / FOLDER).iterdir()}
-    assert kept.items() <= now.items()
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(train_generators, "write_bundle", kill)
+            train(study, place, list(arms), protocol=plain, **changes)
+        assert not list(place.glob(".checkpoint-*"))
+        return {path.name: path.read_bytes() for path in (place / FOLDER).iterdir()}
 
+    kept = killed("S", "SM", "SMx")
+    assert len(taken) == 7 * STEPS and len(kept) == 7
+    # another memory: S does not read it
+    now = killed("S", "SM", generator={"insertion": {**MINIMAL, "key": KEY, "row_width": 5}})
+    assert len(taken) == 3 * STEPS and kept.items() <= now.items()
     taken.clear()
-    stale = next(iter(kept))
-    (place / FOLDER / stale).write_bytes(b"half a file")
-    again = train(study, place)
-    assert len(taken) == STEPS
-    assert not (place / FOLDER).exists()
-    first, second = (read_bundle(path)[0] for path in (trained, again))
-    assert first.keys() == second.keys()
-    assert all(np.array_equal(first[name], second[name]) for name in first)
+    (place / FOLDER / next(iter(kept))).write_bytes(b"half a file")
+    again = train(study, place, ["S", "SM", "SMx"], protocol=plain)
+    assert len(taken) == STEPS and not (place / FOLDER).exists()
+    whole, arrays = read_bundle(trained)[0], read_bundle(again)[0]
+    assert all(np.array_equal(values, whole[name]) for name, values in arrays.items())
 
 
 def test_a_failing_member_leaves_the_others_and_names_its_point(study: Path, tmp_path: Path):
     wild = [{"learning_rate": 1e8, "dropout": 0.0}]
     place = tmp_path / "wild"
     with pytest.raises(InputError, match=r"^generation\.points: .* diverged: .*; lower learning"):
-        train(study, place, ["S", "SM"], protocol={"points": wild, "seeds": [0]},
+        train(study, place, ["S", "SM"], protocol={"points": wild, "seeds": [0], "replay": NO_REPLAY},
               recipe={"gradient_clip": 1e8})  # fmt: skip
     assert not (place / "generators.safetensors").exists()
 

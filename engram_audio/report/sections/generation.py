@@ -5,7 +5,13 @@ from typing import Any
 import pandas as pd
 
 from engram_audio.artifacts.columns import choose
-from engram_audio.generation.columns import GENERATION, GENERATION_GAINS, GENERATION_HEALTH
+from engram_audio.generation.columns import (
+    GENERATION,
+    GENERATION_GAINS,
+    GENERATION_HEALTH,
+    GENERATION_KEYS,
+    GENERATION_REPLAY,
+)
 from engram_audio.generation.names import NULLS
 from engram_audio.generation.word import AS_MANY_NUMBERS, AS_MUCH_WORK, MEMORY, SMALL
 from engram_audio.report.data import ReportData
@@ -35,6 +41,17 @@ HEALTH = (
            "spectrum_error", "energy_distance", "energy_distance_floor", "excess_over_f",
            "diverged_share", "frozen_share", form=number.fixed),
 )  # fmt: skip
+KEYS = (
+    *shown(GENERATION_KEYS, "representation", "generator", "arm", "seed", "probe", "step_frames",
+           "sigma"),
+    *shown(GENERATION_KEYS, "gate_q50", "write_ratio", "flip_rate", "nll_own_nats",
+           "nll_oracle_nats", "nll_foreign_nats", form=number.fixed),
+)  # fmt: skip
+REPLAY = (
+    *shown(GENERATION_REPLAY, "representation", "generator", "arm", "num_passes"),
+    *shown(GENERATION_REPLAY, "is_permuted", form=number.yes),
+    *shown(GENERATION_REPLAY, "minimum_visits", "nll_train_nats", "nll_eval_nats", "seed"),
+)  # fmt: skip
 
 
 def build(data: ReportData) -> dict[str, Any]:
@@ -50,7 +67,9 @@ def build(data: ReportData) -> dict[str, Any]:
         _gains(data, gains.loc[is_over], "generation-gains", "SM over other budgets and the nulls"),
         _gains(data, gains.loc[~is_over], "generation-parts",
                "What the gain is made of: pathway, key, content"),
+        _replay(data),
         _health(data),
+        _keys(data),
         _arms(data),
     ]  # fmt: skip
     return {"groups": groups, "tables": [table for table in tables if table is not None]}
@@ -73,6 +92,16 @@ def _gains(data: ReportData, rows: pd.DataFrame, name: str, caption: str) -> Tab
     )  # fmt: skip
 
 
+def _replay(data: ReportData) -> TableView | None:
+    rows = data.table("generation_replay")
+    if rows.empty:
+        return None
+    return make_table(
+        "generation-replay", "Replay: does the memory memorise what it reads again?", rows, REPLAY,
+        maximum_rows=data.settings.maximum_table_rows // 4, source="tables/generation_replay.csv",
+    )  # fmt: skip
+
+
 def _health(data: ReportData) -> TableView | None:
     rows = data.table("generation_health")
     if rows.empty:
@@ -82,6 +111,16 @@ def _health(data: ReportData) -> TableView | None:
         "generation-health", "Free runs beside data, every seed", rows, HEALTH,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/generation_health.csv",
         first=last, more="All horizons",
+    )  # fmt: skip
+
+
+def _keys(data: ReportData) -> TableView | None:
+    rows = data.table("generation_keys")
+    if rows.empty:
+        return None
+    return make_table(
+        "generation-keys", "How the memory is read: gates along runs, keys under noise", rows, KEYS,
+        maximum_rows=data.settings.maximum_table_rows // 4, source="tables/generation_keys.csv",
     )  # fmt: skip
 
 

@@ -64,7 +64,8 @@ def build_arm(
         ValueError: A place that the generator does not have, or a gate that the form does not have.
     """
     arm, insertion = ARMS[name], insertion_of(name, insertion)
-    check_insertion("insertion", insertion, settings)
+    if arm.source is not None:
+        check_insertion("insertion", insertion, settings)
     draws = torch.randint(2**31, (4,), generator=generator, device="cpu").tolist()
     encoder = KeyEncoder(key)
     spec = Spec(name, settings, insertion, base, key, dimensions, row_sd)

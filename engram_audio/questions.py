@@ -84,8 +84,13 @@ QUESTIONS = {
         _never,
     ),
     "generation": Question(
-        ("generation", "generation_gains", "generation_health", "generation_keys",
-         "generation_replay"),
+        (
+            "generation",
+            "generation_gains",
+            "generation_health",
+            "generation_keys",
+            "generation_replay",
+        ),
         lambda plan: plan.generation.runs(),
         "generation.representations",
         _never,

@@ -66,7 +66,7 @@ rule evaluate_generators:
     output:
         scores="<results>/generation/{representation}/{generator}/scores.parquet",
         health="<results>/generation/{representation}/{generator}/health.parquet",
-        keys="<results>/generation/{representation}/{generator}/keys.parquet",
+        reads="<results>/generation/{representation}/{generator}/reads.parquet",
         replays="<results>/generation/{representation}/{generator}/replays.parquet",
         summary="<results>/generation/{representation}/{generator}/summary.json",
     log:
@@ -92,7 +92,7 @@ rule tabulate_generation:
         settings=settings("tabulate_generation", statistics_section="statistics"),
         scores=PLAN.generation.files("scores.parquet"),
         health=PLAN.generation.files("health.parquet"),
-        keys=PLAN.generation.files("keys.parquet"),
+        reads=PLAN.generation.files("reads.parquet"),
         replays=PLAN.generation.files("replays.parquet"),
         run_summaries=PLAN.generation.files("summary.json"),
     output:

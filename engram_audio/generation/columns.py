@@ -15,7 +15,8 @@ ARM = Column("arm", "S: small. SM: S with a lookup memory. F: as much work per g
              "random, under true and under foreign keys. SMc: one gate for all frames. SMa, SMv: "
              "rows added before every block, or to attention values. `linear_mixture`: the linear "
              "null with a context-free mixture of its residuals. `marginal`: such a mixture of "
-             "frames, without context.", title="Arm", is_text=True)  # fmt: skip
+             "frames, without context. `SM:previous`, `SM:constant`, `SM:permuted`: SM scored with "
+             "wrong codes.", title="Arm", is_text=True)  # fmt: skip
 SEED = Column("seed", "Of the training. -1: fitted without one.", title="Seed")
 NUM_STEPS = Column("num_steps", "Training steps. -1: fitted without steps.", "steps", "Steps")
 

@@ -103,6 +103,9 @@ class GenerationEvaluationSection(Section):
         min_length=1, description="Horizons with rows of their own."
     )
     free_arms: Listed[ArmName] = Field(description="Arms that run free.")
+    has_swaps: bool = Field(
+        description="Whether SM is also scored with wrong codes: a diagnostic, never evidence."
+    )
     noise_sds: AmountsOrZero = Field(
         description="SD of the noise under which keys are read, in SD of the train frames."
     )

@@ -50,8 +50,16 @@ class Scope(NamedTuple):
 
 
 @torch.no_grad()
-def frame_nll(model: Generator, source: BlockSource, scope: Scope) -> Iterator[Tensor]:
+def frame_nll(
+    model: Generator, source: BlockSource, scope: Scope, swap: str = ""
+) -> Iterator[Tensor]:
     """Yield -log p of every target of each block of a stream, nats, [M].
+
+    Args:
+        model: A generator.
+        source: Blocks of whole utterances.
+        scope: What scoring has to know.
+        swap: Wrong codes to read, a name of `names.SWAPS`; "" reads the arm's own.
 
     Raises:
         ValueError: A foreign arm finds a block of one utterance.
@@ -59,19 +67,25 @@ def frame_nll(model: Generator, source: BlockSource, scope: Scope) -> Iterator[T
     model.to(scope.device).eval()
     for block in source():
         targets = targets_of(block, scope.window_frames, LAG_FRAMES)
-        yield _block_nll(model, block, targets, scope)
+        yield _block_nll(model, block, targets, scope, swap)
 
 
-def _block_nll(model: Generator, block: LatentBlock, targets: np.ndarray, scope: Scope) -> Tensor:
+def _block_nll(
+    model: Generator, block: LatentBlock, targets: np.ndarray, scope: Scope, swap: str
+) -> Tensor:
     data = whole_block(block)
-    codes = codes_of_rows(model.key, data.frames, block.offsets) if model.is_foreign else None
+    codes = None
+    if model.is_foreign or swap:
+        codes = codes_of_rows(model.key, data.frames, block.offsets)
+        codes = swapped(codes, block.offsets, model.key.num_codes, swap)
     utterance = windows.utterance_of_rows(block.offsets, targets)
     found = torch.empty(len(targets))
     names = np.unique(utterance)
     for low in range(0, len(names), scope.batch_utterances):
         own = names[low : low + scope.batch_utterances]
         rows = padded_rows(block.offsets, own)
-        read = None if codes is None else codes[data.foreign_rows(rows)].to(scope.device)
+        from_rows = data.foreign_rows(rows) if model.is_foreign else rows
+        read = None if codes is None else codes[from_rows].to(scope.device)
         frames = data.frames_of(rows, scope.device)
         chosen = np.flatnonzero(np.isin(utterance, own))
         row = torch.from_numpy(np.searchsorted(own, utterance[chosen])).to(scope.device)
@@ -82,6 +96,27 @@ def _block_nll(model: Generator, block: LatentBlock, targets: np.ndarray, scope:
         nll = -model.log_prob(features[before], recent[before], frames[row, place])
         found[torch.from_numpy(chosen)] = nll.cpu()
     return found
+
+
+def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Tensor:
+    """Return wrong codes of the rows of a block in the place of the right ones, [N].
+
+    Args:
+        codes: Right codes, [N]; `num_codes` where a key is not whole yet.
+        offsets: Utterance offsets.
+        num_codes: K.
+        swap: A name of `names.SWAPS`, or "" for the right ones.
+    """
+    if swap == "SM:constant":
+        return torch.zeros_like(codes)
+    if swap == "SM:permuted":
+        order = torch.randperm(num_codes, generator=torch.Generator().manual_seed(0))
+        return torch.cat([order, torch.tensor([num_codes])])[codes]
+    if swap == "SM:previous":
+        late = codes.roll(1)
+        late[torch.from_numpy(np.asarray(offsets[:-1]))] = num_codes
+        return late
+    return codes
 
 
 def whole_block(block: LatentBlock) -> GeneratorData:

@@ -120,18 +120,17 @@ def seeds_needed(estimate: Estimate, delta: float, confidence: float) -> float:
     squares = mean_squares(estimate)
     found = components_of(squares, len(estimate.value))
     distance = abs(float(estimate.value.mean()) - delta)
-    for count in range(MINIMUM_SEEDS, MOST_SEEDS + 1):
-        quantity = error_of(np.zeros(()), expected_squares(found, squares, count), count)
-        if float(t_interval(quantity, confidence).high) < distance:
-            return float(count)
-    return math.nan
+    counts = np.arange(MINIMUM_SEEDS, MOST_SEEDS + 1)
+    quantity = error_of(0.0 * counts, expected_squares(found, squares, counts), counts)
+    enough = counts[t_interval(quantity, confidence).high < distance]
+    return float(enough[0]) if len(enough) else math.nan
 
 
-def expected_squares(found: Components, squares: MeanSquares, num_seeds: int) -> MeanSquares:
+def expected_squares(found: Components, squares: MeanSquares, num_seeds: np.ndarray) -> MeanSquares:
     """Return the mean squares that components give on average with other numbers of seeds."""
     rest = found.rest**2
     return squares._replace(
         seed=squares.num_speakers * found.seed**2 + rest,
-        speaker=np.asarray(num_seeds * found.speaker**2 + rest),
+        speaker=num_seeds * found.speaker**2 + rest,
         rest=np.asarray(rest),
     )

@@ -44,6 +44,13 @@ class GenerationPlan:
         """One file of every run."""
         return [run_file(run, name) for run in self.runs()]
 
+    def tables_of_worlds(self) -> list[str]:
+        """Tables that tell whether known answers came out; none where no world is generated."""
+        if not self._settings.worlds:
+            return []
+        names = [f"generation{ending}" for ending in ("", "_gains", "_health", "_replay")]
+        return [f"<results>/tables/{name}.csv" for name in names]
+
     # Input functions of rules.
 
     def arms(self, wildcards: Any) -> list[str]:

@@ -23,8 +23,8 @@ from engram_audio.generation.columns import (
     GENERATION_REPLAY,
 )
 from engram_audio.generation.gains import gain_of
-from engram_audio.generation.names import MARGINAL, NO_SEED, NO_STEPS, NULLS
-from engram_audio.generation.word import AS_MUCH_WORK, PAIRS, margin
+from engram_audio.generation.names import MARGINAL, NO_SEED, NO_STEPS, NULLS, SWAPS
+from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, MEMORY, PAIRS, margin
 from engram_audio.stats.ratio import ratio_of_sums
 
 OF_MEMBER = (
@@ -192,8 +192,11 @@ def _gain_rows(one: Evaluated, num_steps: int, confidence: float) -> list[dict[s
 def pairs_of(arms: Sequence[str]) -> list[tuple[str, str]]:
     """Return the pairs of arms that are compared: those of the word, then over the nulls."""
     nulls = [arm for arm in arms if arm in NULLS]
-    over_nulls = [(arm, null) for arm in arms if arm not in nulls for null in nulls]
-    return [pair for pair in PAIRS if set(pair) <= set(arms)] + over_nulls
+    swaps = [arm for arm in arms if arm in SWAPS]
+    trained = [arm for arm in arms if arm not in (*nulls, *swaps)]
+    pairs = [pair for pair in PAIRS if set(pair) <= set(arms)]
+    pairs += [(arm, null) for arm in trained for null in nulls]
+    return pairs + [(swap, other) for swap in swaps for other in (MEMORY, *ALWAYS)]
 
 
 def information_of(scores: Scores) -> float:

@@ -75,7 +75,7 @@ def two_way(estimate: Estimate) -> Uncertain:
     return error_of(estimate.value.mean(axis=0), mean_squares(estimate), len(estimate.value))
 
 
-def error_of(value: np.ndarray, squares: MeanSquares, num_seeds: int) -> Uncertain:
+def error_of(value: np.ndarray, squares: MeanSquares, num_seeds: int | np.ndarray) -> Uncertain:
     """Return a mean with the error that mean squares of R seeds give it.
 
     Var = (MS_seed + MS_speaker - MS_rest) / (R S), degrees of freedom by Satterthwaite. That may

@@ -28,9 +28,10 @@ from engram_audio.generation.evaluation import (
 )
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS
-from engram_audio.generation.names import NO_SEED, NO_STEPS
+from engram_audio.generation.names import NO_SEED, NO_STEPS, SWAPS
 from engram_audio.generation.replay import labels_of, mask_rows, masks_of
 from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
+from engram_audio.generation.word import MEMORY
 from engram_audio.prediction.assess import Stage
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.evaluation import Bench, climate_frames, make_bench
@@ -62,7 +63,7 @@ class Files(StepFiles):
     shards: list[Path]
     scores: Output
     health: Output
-    keys: Output
+    reads: Output
     replays: Output
     summary: Output
     device: Device
@@ -90,6 +91,11 @@ def main(argv: list[str] | None = None) -> None:
         labels = _labels(member)
         with blame(files.splits):
             scores += [_scores(model, stage, part, scope).assign(**labels) for part in parts]
+            if member["arm"] == MEMORY and files.evaluation_section.has_swaps:
+                scores += [
+                    _scores(model, stage, EVAL, scope, swap).assign(**{**labels, "arm": swap})
+                    for swap in SWAPS
+                ]
         if member["arm"] in files.evaluation_section.free_arms and _runs_free(trained, member):
             found = health_of(as_step_density(model), starts.to(device), bench)
             of = {"arm": member["arm"], "seed": member["seed"]}
@@ -100,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     manifest = files.manifest()
     write_table(files.scores, pd.concat(scores, ignore_index=True), manifest)
     write_table(files.health, joined(health, GENERATION_HEALTH), manifest)
-    write_table(files.keys, joined(keys, GENERATION_KEYS), manifest)
+    write_table(files.reads, joined(keys, GENERATION_KEYS), manifest)
     write_table(files.replays, _replays(files, trained, stage, scope), manifest)
     members = [_row(member) for member in trained.members]
     members += [_null_row(name) for name in trained.nulls]
@@ -125,9 +131,11 @@ def _replays(files: Files, trained: Generators, stage: Stage, scope: Scope) -> p
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
 
 
-def _scores(model: Generator, stage: Stage, part: str, scope: Scope) -> pd.DataFrame:
+def _scores(
+    model: Generator, stage: Stage, part: str, scope: Scope, swap: str = ""
+) -> pd.DataFrame:
     source = stage.sources[part]
-    nll = frame_nll(model, source, scope)
+    nll = frame_nll(model, source, scope, swap)
     return speaker_sums(nll, source, scope.window_frames).assign(part=part)
 
 

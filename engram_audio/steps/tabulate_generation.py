@@ -33,7 +33,7 @@ class Files(StepFiles):
     statistics_section: Frozen[StatisticsSection]
     scores: list[Path]
     health: list[Path]
-    keys: list[Path]
+    reads: list[Path]
     replays: list[Path]
     run_summaries: list[Path]
     generation: Output
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     paths = zip(
-        files.scores, files.health, files.keys, files.replays, files.run_summaries, strict=True
+        files.scores, files.health, files.reads, files.replays, files.run_summaries, strict=True
     )
     found = [_evaluated(*one) for one in paths]
     confidence, manifest = files.statistics_section.confidence, files.manifest()

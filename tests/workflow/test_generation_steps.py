@@ -14,7 +14,7 @@ from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
-from engram_audio.generation.names import NULLS
+from engram_audio.generation.names import NULLS, SWAPS
 from engram_audio.steps import (
     evaluate_generators,
     fit_linear_nulls,
@@ -42,6 +42,7 @@ PROTOCOL: dict[str, Any] = {
 GENERATION = {
     "batch_utterances": 4, "num_starts": 8, "num_samples": 2, "horizon_frames": 8,
     "scored_horizons_frames": [1, 8], "free_arms": ["SM", "F", "SMx"], "noise_sds": [0.0, 1.0],
+    "has_swaps": True,
     "seed": 0,
 }  # fmt: skip
 NO_REPLAY = {**PROTOCOL["replay"], "passes": []}
@@ -148,7 +149,7 @@ def published(study: Path, trained: Path) -> dict[str, pd.DataFrame]:
         "--rollout-section", study / "rollout.json", "--generators", trained,
         "--representation", "world", "--generator", "one_frame", "--device", "cpu",
         "--scores", folder / "scores.parquet", "--health", folder / "health.parquet",
-        "--keys", folder / "keys.parquet", "--replays", folder / "replays.parquet",
+        "--reads", folder / "reads.parquet", "--replays", folder / "replays.parquet",
         "--summary", folder / "summary.json",
     ]  # fmt: skip
     run_step(evaluate_generators, words)
@@ -156,7 +157,7 @@ def published(study: Path, trained: Path) -> dict[str, pd.DataFrame]:
     names += [f"generation_{name}" for name in ("gains", "health", "keys", "replay")]
     words = [
         "--statistics-section", study / "statistics.json", "--scores", folder / "scores.parquet",
-        "--health", folder / "health.parquet", "--keys", folder / "keys.parquet",
+        "--health", folder / "health.parquet", "--reads", folder / "reads.parquet",
         "--replays", folder / "replays.parquet", "--run-summaries", folder / "summary.json",
         *(word for name in names
           for word in (f"--{name.replace('_', '-')}", folder / f"{name}.csv")),
@@ -170,6 +171,13 @@ def test_all_arms_and_nulls_score_the_same_frames(published: dict[str, pd.DataFr
     assert set(table["arm"]) == {*ARMS, *NULLS}
     assert table["num_frames"].nunique() == 1 and table["num_speakers"].unique().tolist() == [2]
     assert np.isfinite(table[["nll_nats", "nll_train_nats", "nll_chosen_nats"]]).all().all()
+
+
+def test_wrong_codes_cost_and_are_no_arm_of_their_own(published: dict[str, pd.DataFrame]):
+    """SM read with wrong codes is paired with SM on the same frames, and never trained."""
+    gains = choose(published["generation_gains"], part="eval", against="SM").set_index("arm")
+    assert set(gains.index) == set(SWAPS)
+    assert (gains["gain_nats"] != 0).all()
 
 
 def test_budgets_are_matched_and_the_repeat_is_bit_for_bit(published: dict[str, pd.DataFrame]):
@@ -269,7 +277,8 @@ def test_a_failing_member_leaves_the_others_and_names_its_point(study: Path, tmp
     wild = [{"learning_rate": 1e8, "dropout": 0.0}]
     place = tmp_path / "wild"
     with pytest.raises(InputError, match=r"^generation\.points: .* diverged: .*; lower learning"):
-        train(study, place, ["S", "SM"], protocol={"points": wild, "seeds": [0], "replay": NO_REPLAY},
+        protocol = {"points": wild, "seeds": [0], "replay": NO_REPLAY}
+        train(study, place, ["S", "SM"], protocol=protocol,
               recipe={"gradient_clip": 1e8})  # fmt: skip
     assert not (place / "generators.safetensors").exists()
 

@@ -16,6 +16,7 @@ from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
 from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
+from engram_audio.generation.plan import GenerationPlan
 from engram_audio.keys.plan import KeysPlan, LawPlan
 from engram_audio.latents.config import RepresentationSection
 from engram_audio.latents.plan import LatentsPlan
@@ -80,6 +81,7 @@ class Plan:
             config.memory, self.latents, self.prediction, self.keys, config.recipes
         )
         self.rollout = RolloutPlan(config.rollout, self.latents, self.memory)
+        self.generation = GenerationPlan(config.generation, self.latents, self.keys)
         self.report = ReportPlan(
             config.report, self.latents, self.factorizer, self.rollout, self.calibration
         )
@@ -163,6 +165,8 @@ class Plan:
                 readers[name] += 2 * len(stage.library) * len(stage.seeds)
         for name in config.memory.representations:
             readers[name] += 2 * self.memory.num_runs_of_one()
+        for name, _ in self.generation.runs():
+            readers[name] += 2
         return readers
 
     def _require_plannable(self) -> None:

@@ -95,6 +95,18 @@ QUESTIONS = {
         "rollout.representations",
         _never,
     ),
+    "generation": Question(
+        (
+            "generation",
+            "generation_gains",
+            "generation_health",
+            "generation_keys",
+            "generation_replay",
+        ),
+        lambda plan: plan.generation.runs(),
+        "generation.representations",
+        _never,
+    ),
 }
 # Tables that exist once for states and once before them; all others have one place.
 IN_BOTH_PLACES = {
@@ -112,6 +124,10 @@ JUDGED = (
     "codecs",
     "memory_verdict",
     "rollout",
+    "generation",
+    "generation_gains",
+    "generation_health",
+    "generation_replay",
     "calibration",
 )
 

@@ -90,6 +90,7 @@ def calibration_table(
     verdicts: Sequence[Verdict],
     rates: Sequence[RateRow],
     limits: PowerSection,
+    words: Sequence[Mapping[str, Any]] = (),
 ) -> pd.DataFrame:
     """Return calibration.csv: measured worlds, verdicts, error rates and coverage, one row each.
 
@@ -97,6 +98,7 @@ def calibration_table(
     """
     parts = [{"kind": "number", **row._asdict()} for row in rows]
     parts += [_verdict_record(row) for row in verdicts]
+    parts += [dict(row) for row in words]  # of generators
     parts += [_rate_record(row, limits) for row in rates]
     table = pd.DataFrame(parts, columns=CALIBRATION.names())
     return table.replace([np.inf, -np.inf], np.nan)

@@ -41,6 +41,7 @@ QUICK = {
     "joint": {**STEPS, "batch_frames": 32, "num_steps": 10, "validation_interval_steps": 5},
     "k_step": {**STEPS, "batch_frames": 32},
     "forecaster": {**STEPS, "batch_frames": 32},
+    "generator": {**STEPS, "batch_frames": 32, "num_steps": 10, "validation_interval_steps": 5},
 }  # training recipes of the tiny study
 SECRET = "hf_neverWriteThisAnywhere"  # in the environment of every run
 
@@ -152,6 +153,7 @@ def tiny_config() -> dict[str, Any]:
     nothing = {"representations": [], "ladders": {}, "controls": {}}
     config["comparison"] = {**nothing, "reconstruction": reconstruction}
     _shrink_rollout(config)
+    _shrink_generation(config)
     config["calibration"]["worlds"] |= {
         "names": [], "num_train_speakers": 4, "num_eval_speakers": 4,
         "num_utterances_per_speaker": 2, "num_truth_speakers": 4,
@@ -315,6 +317,23 @@ def _shrink_rollout(config: dict[str, Any]) -> None:
     methods["belief"] |= {"horizon_frames": 2, "width": 8}
     methods["memory_robust"] |= {"base": "memory:gaussian_mixture:robust"}
     methods["refit"] = {"kind": "refit", "method": "earlier_pure", "memory": "robust"}
+
+
+def _shrink_generation(config: dict[str, Any]) -> None:
+    """Four arms of one seed, on the demo codec."""
+    stage = config["generation"]
+    stage |= {"representations": ["mel_pca"], "seeds": [0]}
+    stage["evaluation"] |= {
+        "num_starts": 8, "num_samples": 2, "horizon_frames": 4, "scored_horizons_frames": [1, 4],
+        "free_arms": ["SM", "F"],
+    }  # fmt: skip
+    generator = stage["library"]["one_frame"]
+    generator["arms"] = ["S", "SM", "F", "SMx"]
+    generator["model"] |= {
+        "width": 8, "mlp_units": 8, "num_heads": 2, "context_frames": 4, "chunk_frames": 6,
+        "burn_in_frames": 2, "head": {**generator["model"]["head"], "num_components": 2},
+    }  # fmt: skip
+    generator["insertion"] |= {"key": "last_frame.raw.kmeans_4", "row_width": 4}
 
 
 def wide_config() -> dict[str, Any]:

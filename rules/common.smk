@@ -7,10 +7,11 @@ from pathlib import Path
 from humanfriendly import parse_timespan
 from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import update_config
 
-from engram_audio import ancient_inputs, config_files, partitions, plan, planning, questions
-from engram_audio import start, stray_processes, user_files
+from engram_audio import ancient_inputs, config_files, partitions, plan, planning, progress
+from engram_audio import questions, start, stray_processes, user_files
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.artifacts.pinned import pinned_digests
@@ -19,6 +20,7 @@ from engram_audio.corpus.plan import pattern
 from engram_audio.corpus_checks import synthesized_roots
 from engram_audio.errors import InputError
 from engram_audio.planning import Needs, Planner
+from engram_audio.rule_stages import stages_of_rules
 
 
 wildcard_constraints:
@@ -40,6 +42,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 WRITTEN = (*start.WRITTEN, ".snakemake")
+STAGES_OF_RULES = stages_of_rules(Path(workflow.basedir) / "rules")
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
@@ -67,6 +70,19 @@ onstart:
         stamp(Path(workflow.pathvars.apply("<results>")), PLAN.sections["decision"])
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    progress.show_stages(logger, workflow, STAGES_OF_RULES)
+
+
+onsuccess:
+    # It imports more than a job of the cluster should load.
+    from engram_audio import end_message
+
+    for page in end_message.pages(workflow):
+        logger.info("\n".join(["", *end_message.end_message(page)]))
+
+
+onerror:
+    logger.error('`make status`, with ARGS="the options of this run", says what failed and why.')
 
 
 def growing(first: int | str):

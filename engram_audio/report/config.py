@@ -13,5 +13,5 @@ class ReportSection(Section):
     num_players: CountOrZero = Field(le=40, description="Audio examples to embed.")
     player_duration_s: Duration = Field(le=20, description="Length of each example, seconds.")
     maximum_table_rows: Count = Field(
-        default=1200, le=5000, description="Rows of one table embedded in the page."
+        default=400, le=5000, description="Rows of one table embedded in the page."
     )

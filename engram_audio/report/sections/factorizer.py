@@ -35,6 +35,17 @@ SWEEP_COLUMNS = (
     *shown(FACTORIZER_SWEEP, "num_points"),
 )
 
+DECIDING = (
+    "representation",
+    "factorizer",
+    "information_nats",
+    "gain_over_direct_nats",
+    "error_posterior",
+    "cost_shuffled_rec",
+    "cost_shuffled_dyn",
+    "collapse",
+)
+
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather verdicts, figures and tables of every factorised representation."""
@@ -65,6 +76,7 @@ def _variants(data: ReportData, table: pd.DataFrame) -> TableView:
         "factorizer-variants", "Factorisers on eval speakers", rows, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/factorizer.csv",
         first=first, more="All slices and sweep points",
+        deciding=DECIDING,
     )  # fmt: skip
 
 

@@ -27,6 +27,17 @@ COLUMNS = (
     *shown(MEMORY, "slice", "seed"),
 )  # fmt: skip
 
+DECIDING = (
+    "representation",
+    "lag_frames",
+    "memory",
+    "predictor",
+    "control",
+    "gain_nats",
+    "control_gain_nats",
+    "hit_rate",
+)
+
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather verdicts, figures and the table."""
@@ -50,6 +61,7 @@ def _table(data: ReportData, table: pd.DataFrame) -> TableView:
         "memory-controls", "Every memory against every control, on eval speakers", rows, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/memory.csv",
         first=pd.Series(rows["slice"] == "all"), more="All slices",
+        deciding=DECIDING,
     )  # fmt: skip
 
 

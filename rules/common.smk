@@ -4,6 +4,7 @@ import functools
 import os
 from pathlib import Path
 
+import yaml
 from humanfriendly import parse_timespan
 from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
@@ -33,7 +34,7 @@ wildcard_constraints:
     subset=r"[a-z0-9-]+",
 
 
-planning.let_jobs_import(workflow.basedir)
+planning.let_jobs_import(HOME)
 stray_processes.mark_jobs()
 ancient_inputs.look_behind(DAG)
 
@@ -42,35 +43,59 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 WRITTEN = (*start.WRITTEN, ".snakemake")
-STAGES_OF_RULES = stages_of_rules(Path(workflow.basedir) / "rules")
+STAGES_OF_RULES = stages_of_rules(Path(HOME) / "rules")
+RESULTS = Path(workflow.pathvars.apply("<results>"))
+MODIFIER = workflow.modifier  # of rule names, where another workflow takes this one as a module
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 
+
+def rule_named(name: str):
+    """Return a rule by its name here; as part of another workflow it may have another."""
+    return workflow.get_rule(MODIFIER.modify_rulename(name))
+
+
 try:
     config_files.check_files(workflow.overwrite_configfiles)
-    update_config(config, config_files.typed(workflow.config_settings.config))
-    PLAN = plan.Plan(workflow_config.parse_config(config))
+    if MODIFIER.is_module:
+        # Snakemake does not read the base of a module that is given a configuration.
+        study = yaml.safe_load(Path(BASE).read_text(encoding="utf-8"))
+        update_config(study, config)
+    else:
+        update_config(config, config_files.typed(workflow.config_settings.config))
+        study = config
+    PLAN = plan.Plan(workflow_config.parse_config(study))
     user_files.require_user_files(PLAN.config, PLAN.codecs.files_of_user)
     PLANNER = Planner(
         PLAN.document,
-        workflow.get_rule,
+        rule_named,
         Path(workflow.pathvars.apply("<results>/config")),
-        os.path.relpath(workflow.basedir),
+        os.path.relpath(HOME),
         PLAN.code_of,
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
-onstart:
+def begin():
+    """What happens before the first job of a real run."""
     try:
-        start.check_start(workflow, synthesized_roots(PLAN.config.corpora))
+        start.check_start(workflow, Path(HOME), RESULTS, synthesized_roots(PLAN.config.corpora))
         PLANNER.settle()
-        stamp(Path(workflow.pathvars.apply("<results>")), PLAN.sections["decision"])
+        stamp(RESULTS, PLAN.sections["decision"])
     except InputError as error:
         raise WorkflowError(str(error)) from None
     progress.show_stages(logger, workflow, STAGES_OF_RULES)
+
+
+onstart:
+    begin()
+
+
+if MODIFIER.is_module:
+    # Snakemake calls the hooks of the main workflow only.
+    workflow._onstart = start.after(workflow._onstart, begin)
 
 
 onsuccess:

@@ -10,6 +10,7 @@ import pytest
 from engram_audio.report.glossary import linked
 from engram_audio.report.page import prose, render_page, source_hash
 from engram_audio.report.registry import SECTIONS
+from engram_audio.report.sections import listening
 from engram_audio.report.sections import verdict as verdict_section
 from engram_audio.verdicts.answers import HEADLINE
 from engram_audio.verdicts.judge import Judged
@@ -17,7 +18,7 @@ from engram_audio.verdicts.row import VerdictRow
 from engram_audio.verdicts.sentences import WORDS, answer_word, first_sentence, rest_of_answer
 from engram_audio.verdicts.words import OF_STRUCTURE
 from tests.report_memory_tables import with_memory
-from tests.report_tables import REGISTERED, report_data, templates
+from tests.report_tables import REGISTERED, report_data, silent_clip, templates
 from tests.report_verdicts import judged
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -224,9 +225,15 @@ def test_the_first_use_of_a_term_is_a_link_and_nothing_else_is_markup():
     assert 'href="#term-nats-per-frame">nats per frame</a>' in shown, "the longest form"
 
 
-def test_a_recording_is_embedded_once(html):
-    sounds = re.findall(r'src="(data:audio[^"]+)"', html)
-    assert sounds and len(sounds) == len(set(sounds))
+def test_a_recording_is_embedded_once():
+    """Round trip and resynthesis of one utterance share its original, and the button plays it."""
+    data = report_data()
+    (name, examples), *_ = data.players.items()
+    made = [{**one, "decoded": silent_clip(9 + n)} for n, one in enumerate(examples)]
+    shown = listening.build(data._replace(players={name: examples, f"{name}.charged": made}))
+    first, second = (card["sounds"] for card in (group["cards"][0] for group in shown["groups"]))
+    assert second[0]["same"] == first[0]["id"] and not second[0]["audio"]
+    assert second[1]["audio"] and not second[1]["same"]
 
 
 def test_a_section_opens_with_its_answer_and_shows_one_figure(html):

@@ -104,10 +104,9 @@ SECTION = SectionSpec(
     place=100,
     title="Every codec, side by side",
     lead=(
-        "The same instruments on every representation: how well it decodes, what its past tells, "
-        "what its own nulls leave, and how much of that is shared audio between frames. "
-        "Information is per second and holds within one frame rate: rows of other rates are not "
-        "compared by it."
+        "The same measurements on every representation: how well it decodes, what its past tells, "
+        "and how much of that is audio shared between frames. Compare information between rows of "
+        "one frame rate only."
     ),
     needs=("codecs", "frontier"),
     build=build,

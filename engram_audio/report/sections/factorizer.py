@@ -111,8 +111,8 @@ SECTION = SectionSpec(
     title="A predictable state, an honest innovation",
     lead=(
         "Latents are factorised into z_dyn, which the past predicts, and z_rec, what is new in a "
-        "frame. The bound on -log p(x | past) is in the units of x, so it stands beside the direct "
-        "predictors; a z_dyn that sees the frame must pay for it."
+        "frame. The bound on -log p(x | past) is in the units of x, so it can be compared with the "
+        "direct predictors. A z_dyn that sees the frame must pay for it."
     ),
     needs=(),
     build=build,

@@ -103,9 +103,9 @@ SECTION = SectionSpec(
     place=120,
     title="Listen: original, round trip, factorised, running free",
     lead=(
-        "Each group is an eval utterance and the same after encoding and decoding, made again from "
-        "its factorised parts, or run free after its first third, with log-mel spectrograms. Space "
-        "plays, the arrow keys switch between versions at the same moment; one plays at a time."
+        "Each group is an eval utterance and another version of it, with log-mel spectrograms. The "
+        "version is decoded, made of factorised parts, or run free after its first third. Space "
+        "plays, and the arrow keys switch between versions at the same moment. One plays at a time."
     ),
     needs=(),
     build=build,

@@ -71,8 +71,8 @@ SECTION = SectionSpec(
     title="Does lookup add anything?",
     lead=(
         "A memory looks an entry up by a discrete key of the context and changes the forecast by "
-        "it. It helps only if it beats the best null, nets of its own size, the same table read "
-        "with the keys of other frames, and its own entries in random places."
+        "it. It helps only if it beats four controls. These are the best null, networks of its own "
+        "size, the same table read with the keys of other frames, and its entries shuffled."
     ),
     needs=(),
     build=build,

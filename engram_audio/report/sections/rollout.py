@@ -93,9 +93,9 @@ SECTION = SectionSpec(
     place=90,
     title="Does it survive free running?",
     lead=(
-        "Each method starts from true states of eval utterances and lives on its own output. "
-        "Forecasts are compared with what is attainable at each horizon, generated frames with "
-        "true ones; a path that leaves the data or stops moving is counted, never averaged."
+        "Each method starts from true states of eval utterances and is fed its own output. "
+        "Forecasts are compared with what is attainable at each horizon, and generated frames with "
+        "true ones. A path that leaves the data or stops moving is counted, never averaged."
     ),
     needs=(),
     build=build,

@@ -4,15 +4,19 @@ Snakemake's own line for each job is switched off by `quiet: [rules, progress]` 
 lines are written all the same.
 """
 
+import csv
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from engram_audio.job_log import error_in
 from engram_audio.verdicts import number
 
 FINISHED = "job_finished"  # Snakemake's event of a job that has ended well
+FAILED = "job_error"
 STARTED, SELECTING = "job_started", "Select jobs to execute..."
 TERMINAL = "DefaultStreamHandler"  # name of the handler that writes to the screen
 
@@ -48,9 +52,11 @@ class StageLines(logging.Handler):
         self._all = self._work()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a job that has ended, and write a line where its stage has."""
-        job = getattr(record, "job_id", None)
-        if str(getattr(record, "event", "")) != FINISHED or job not in self._waiting:
+        """Count a job that has ended. Write a line where its stage has, or where a job failed."""
+        event, job = str(getattr(record, "event", "")), getattr(record, "job_id", None)
+        if event == FAILED:
+            self._write(_failure(record.__dict__))
+        if event != FINISHED or job not in self._waiting:
             return
         stage = self._stages[self._waiting.pop(job)]
         self._left[stage] -= 1
@@ -74,17 +80,37 @@ class StageLines(logging.Handler):
         return sum(self._weights[rule] for rule in self._waiting.values())
 
 
-def show_stages(logger: logging.Logger, workflow: Any, stages: Mapping[str, str]) -> None:
+def _failure(record: Mapping[str, Any]) -> str:
+    """Return the line of a failed job's log that says why, with its rule and the log."""
+    logs = [Path(str(path)) for path in record.get("log") or ()]
+    reason = next(filter(None, map(error_in, logs)), "error: its log holds no reason")
+    where = f" ({logs[0]})" if logs else ""
+    return f"{record.get('rule_name', 'a job')} failed: {reason.removeprefix('error: ')}{where}"
+
+
+def show_stages(
+    logger: logging.Logger, workflow: Any, stages: Mapping[str, str], seconds: Mapping[str, float]
+) -> None:
     """Write a line for each stage from now on, in `onstart`.
 
     Where the progress of jobs is not asked for, the two lines that Snakemake still writes for each
     job go as well.
     """
-    logger.addHandler(StageLines(planned_jobs(workflow), stages, {}, logger.info))
+    logger.addHandler(StageLines(planned_jobs(workflow), stages, seconds, logger.info))
     if "progress" in {str(one.name).lower() for one in workflow.output_settings.quiet or ()}:
         for handler in logger.handlers:
             if handler.name == TERMINAL:
                 handler.addFilter(is_of_no_job)
+
+
+def seconds_of_rules(path: Path) -> dict[str, float]:
+    """Return what a job of each rule took in a study; nothing where the table is not there."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
+    return {row["rule"]: float(row["seconds"]) for row in rows}
 
 
 def is_of_no_job(record: logging.LogRecord) -> bool:

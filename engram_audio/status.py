@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from engram_audio.job_log import error_in
 from engram_audio.provenance import ROOT
 from engram_audio.results_lock import Driver, holder
 from engram_audio.rule_stages import stages_of_rules
@@ -102,18 +103,6 @@ def look_at(job: PlannedJob, started: Iterable[str], is_driven: bool) -> Found:
     if has_begun:
         return Found(job, FAILED, "was killed: run the same command again")
     return Found(job, WAITING)
-
-
-def error_in(log: Path | None) -> str:
-    """Return the line of a log that says what went wrong; "" where none does."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log else []
-    except OSError:
-        return ""
-    errors = [line for line in lines if line.startswith("error: ")]
-    if errors:
-        return errors[-1]
-    return lines[-1] if any(line.startswith("Traceback ") for line in lines) else ""
 
 
 def finished_jobs(summary: str, stages: Mapping[str, str]) -> Counter[str]:

@@ -18,10 +18,10 @@ from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.digest import DIGEST
 from engram_audio.artifacts.manifests import READERS, read_manifest
 from engram_audio.errors import InputError
+from engram_audio.job_log import error_in
 from engram_audio.licences import licence_lines
 from engram_audio.provenance import package_versions
 from engram_audio.report.methods import methods_sentences
-from engram_audio.status import error_in
 
 ALWAYS = ("*.json", "*.csv", "*.sha256", "tables/*", "questions/*/*", "before_states/**/*")
 CONFIG = "config"  # below the results: what each job was asked to do

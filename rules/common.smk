@@ -86,7 +86,8 @@ def begin():
         stamp(RESULTS, PLAN.sections["decision"])
     except InputError as error:
         raise WorkflowError(str(error)) from None
-    progress.show_stages(logger, workflow, STAGES_OF_RULES)
+    seconds = progress.seconds_of_rules(Path(HOME) / "bench" / "rule_seconds.csv")
+    progress.show_stages(logger, workflow, STAGES_OF_RULES, seconds)
 
 
 onstart:

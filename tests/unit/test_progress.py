@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engram_audio.end_message import chain_lines, end_message, verdicts_of
-from engram_audio.progress import FINISHED, StageLines, is_of_no_job
+from engram_audio.progress import FAILED, FINISHED, StageLines, is_of_no_job, seconds_of_rules
 from engram_audio.provenance import ROOT
 from engram_audio.rule_stages import stages_of_rules
 from engram_audio.verdicts.answers import HEADLINE, STAGE
@@ -57,6 +57,20 @@ def test_a_stage_is_named_once_when_its_last_job_ends(clock):
     assert lines[-1] == "1 min 00 s: decision is done, 1 job."
 
 
+def test_a_failed_job_is_one_line_with_its_reason_and_log(clock, tmp_path: Path):
+    counter, lines = handler(clock)
+    log = tmp_path / "import.log"
+    log.write_text("INFO x\nerror: latents.csv: lacks the column speaker_id; add it\n")
+    counter.handle(logging.makeLogRecord(
+        {"event": FAILED, "rule_name": "import_arrays", "log": [str(log)]}
+    ))  # fmt: skip
+    counter.handle(logging.makeLogRecord({"event": FAILED, "rule_name": "decide", "log": []}))
+    assert lines == [
+        f"import_arrays failed: latents.csv: lacks the column speaker_id; add it ({log})",
+        "decide failed: its log holds no reason",
+    ]
+
+
 def test_time_left_is_that_of_the_work_that_is_left_at_the_pace_so_far(clock):
     """Two keys of 1 s took 10 s, so 99 s of scores and 1 s of a decision take 500 s."""
     counter, lines = handler(clock, fit_keys=1.0, score_keys=99.0, decide=1.0)
@@ -74,6 +88,13 @@ def test_the_two_lines_before_each_job_are_known_and_no_other_is():
     assert not is_of_no_job(record("Select jobs to execute..."))
     assert is_of_no_job(record("Error in rule x", event="job_error"))
     assert is_of_no_job(record("structure is done"))
+
+
+def test_the_committed_seconds_are_of_rules_that_there_are(tmp_path: Path):
+    seconds = seconds_of_rules(ROOT / "bench" / "rule_seconds.csv")
+    assert len(set(seconds) & set(stages_of_rules(ROOT / "rules"))) > 30
+    assert all(value > 0 for value in seconds.values())
+    assert seconds_of_rules(tmp_path / "absent.csv") == {}
 
 
 def test_every_rule_belongs_to_a_stage():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engram_audio.job_log import error_in
 from engram_audio.results_lock import hold_results
 from engram_audio.status import (
     DONE,
@@ -13,7 +14,6 @@ from engram_audio.status import (
     WAITING,
     PlannedJob,
     driver_of,
-    error_in,
     finished_jobs,
     look_at,
     planned_jobs,

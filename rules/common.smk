@@ -4,9 +4,9 @@ import functools
 import os
 from pathlib import Path
 
-import yaml
 from humanfriendly import parse_timespan
 from snakemake.dag import DAG
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import update_config
@@ -46,6 +46,7 @@ WRITTEN = (*start.WRITTEN, ".snakemake")
 STAGES_OF_RULES = stages_of_rules(Path(HOME) / "rules")
 RESULTS = Path(workflow.pathvars.apply("<results>"))
 MODIFIER = workflow.modifier  # of rule names, where another workflow takes this one as a module
+IS_MODULE = MODIFIER.parent_modifier is not None  # `is_module` is true of the main workflow too
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
@@ -58,9 +59,10 @@ def rule_named(name: str):
 
 try:
     config_files.check_files(workflow.overwrite_configfiles)
-    if MODIFIER.is_module:
+    if IS_MODULE:
         # Snakemake does not read the base of a module that is given a configuration.
-        study = yaml.safe_load(Path(BASE).read_text(encoding="utf-8"))
+        study = {}
+        update_config(study, load_configfile(BASE))  # into copies: aliases of YAML share one map
         update_config(study, config)
     else:
         update_config(config, config_files.typed(workflow.config_settings.config))
@@ -94,7 +96,7 @@ onstart:
     begin()
 
 
-if MODIFIER.is_module:
+if IS_MODULE:
     # Snakemake calls the hooks of the main workflow only.
     workflow._onstart = start.after(workflow._onstart, begin)
 

@@ -60,12 +60,15 @@ def speaker_row(generator: np.random.Generator, level: float) -> dict[str, float
         "sampled_log_magnitude": 1.0, "sampled_log_magnitude_squared": 1.2,
         "log_magnitude_error_sample": 0.15, "coverage_50_per_dimension": 0.48,
         "coverage_90_per_dimension": 0.88, "coverage_50_density": 0.45,
-        "coverage_90_density": 0.85, "info_nce_bits_utterance": 1.0,
+        "coverage_90_density": 0.85, "below_range_per_dimension": 0.07,
+        "above_range_per_dimension": 0.05, "below_range_density": 0.09,
+        "above_range_density": 0.06, "info_nce_bits_utterance": 1.0,
         "num_info_nce_utterance": 1.0, "info_nce_bits_speaker": 0.9, "num_info_nce_speaker": 1.0,
     }  # fmt: skip
     noise = generator.normal(scale=0.2)
     return {
         "num_frames": NUM_FRAMES, "nll": NUM_FRAMES * (level + noise),
+        "noise_nats": NUM_FRAMES * 0.01,
         **{name: NUM_FRAMES * value for name, value in means.items()},
         "num_sampled": NUM_SAMPLED,
         **{name: NUM_SAMPLED * value for name, value in sampled.items()},

@@ -33,6 +33,9 @@ CORPUS = Table(
         Column("silent_frame_share", "Frames of digital silence, of all frames: the RMS of the "
                "waveform is at most 2^-15, one step of 16-bit audio. Empty where the energy is not "
                "the waveform's RMS (worlds, arrays).", "share"),
+        Column("near_copy_share", "Utterances that have a near copy under another speaker, of all "
+               "utterances: the same recording with noise, another gain or some frames less.",
+               "share"),
         Column("num_excluded", "Files of the corpus, or utterances of the representation, that "
                "were left out. Notes about files that stay do not count.", "files", "Excluded"),
     ),

@@ -156,6 +156,7 @@ def _row(
         "slice": cell.slice_name,
         "num_frames": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
+        "noise_nats": _noise(table, name, cell),
         "num_sampled": 0 if sampled is None else int(sampled.sum()),
         **described("nll_mean", table.mean_nll(name, cell)),
         "nll_select_less_val": select_less_val(table, name, cell),
@@ -172,6 +173,11 @@ def _row(
     row["information_nats_per_dim"] = float(row["information_nats"]) / group.num_dims  # type: ignore[arg-type]
     row |= _scores(table, baselines, name, cell)
     return row
+
+
+def _noise(table: SumTable, name: str, cell: Cell) -> float:
+    ratio = table.ratio(name, cell, "noise_nats", "num_frames")
+    return np.nan if ratio is None else float(ratio.value)
 
 
 def _over_seeds(

@@ -17,12 +17,12 @@ SIZES = {"flops": "operations of one target", "num_parameters": "numbers fitted"
 @figure(
     "memory-gains",
     "Does lookup add anything?",
-    shows="Gain of each memory over each control in nats per frame with intervals; right of the "
+    shows="Gain of each memory over each control in nats per frame with intervals. Right of the "
     "dashed line the memory is better.",
-    caption="A memory helps when it lies right of the line against all of them but k-NN, which is "
-    "a bound on thinned frames, and the constant gate: against nets of its own size (else it is "
-    "capacity), against the keys of other frames (else it is regularisation), and against its own "
-    "entries in random places (else no entry is read for what it is).",
+    caption="A memory helps when it lies right of the line against all controls but k-NN and the "
+    "constant gate. Not against nets of its own size: it is capacity. Not against the keys of "
+    "other frames: it is regularisation. Not against its own entries in random places: no entry "
+    "is read for what it is. k-NN is a bound on thinned frames.",
     estimator="paired difference of mean NLL over eval speakers, mean over training seeds",
     resampling="seed and speaker from three seeds on, else speaker (t intervals)",
     assumption="the memories drawn are those with the best score before eval",

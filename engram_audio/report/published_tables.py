@@ -7,6 +7,14 @@ from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
 from engram_audio.errors import InputError
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_STATES, FACTORIZER_SWEEP
+from engram_audio.generation.columns import (
+    GENERATION,
+    GENERATION_GAINS,
+    GENERATION_HEALTH,
+    GENERATION_KEYS,
+    GENERATION_REPLAY,
+)
+from engram_audio.keys.columns import KEYS
 from engram_audio.memory.columns import (
     MEMORY,
     MEMORY_CURVE,
@@ -29,6 +37,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Verdicts": (VERDICTS, WHAT_WOULD_CHANGE),
     "Speech": (CORPUS, EXCLUSIONS),
     "Structure": (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS),
+    "Keys by their laws": (KEYS,),
     "Prediction": (
         PREDICTION,
         WORST_FRAMES,
@@ -40,6 +49,13 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Codecs side by side": (CODECS, FRONTIER),
     "Memory": (MEMORY, MEMORY_VERDICT, MEMORY_TUNING, MEMORY_CURVE),
     "Rollout": (ROLLOUT, ROLLOUT_SWEEP),
+    "Generation": (
+        GENERATION,
+        GENERATION_GAINS,
+        GENERATION_HEALTH,
+        GENERATION_KEYS,
+        GENERATION_REPLAY,
+    ),
     "Calibration": (CALIBRATION,),
 }
 TABLES = {table.name: table for tables in STAGES.values() for table in tables}

@@ -28,6 +28,17 @@ COLUMNS = (
     *shown(MEMORY, "slice", "num_seeds"),
 )  # fmt: skip
 
+DECIDING = (
+    "representation",
+    "lag_frames",
+    "memory",
+    "predictor",
+    "control",
+    "gain_nats",
+    "control_gain_nats",
+    "hit_rate",
+)
+
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather verdicts, figures and the table."""
@@ -56,6 +67,7 @@ def _table(data: ReportData, table: pd.DataFrame) -> TableView:
         "memory-controls", "Every memory against every control, on eval speakers", rows, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/memory.csv",
         first=pd.Series(rows["slice"] == "all"), more="All slices",
+        deciding=DECIDING,
     )  # fmt: skip
 
 
@@ -65,8 +77,8 @@ SECTION = SectionSpec(
     title="Does lookup add anything?",
     lead=(
         "A memory looks an entry up by a discrete key of the context and changes the forecast by "
-        "it. It helps only if it beats the best null, nets of its own size, the same table read "
-        "with the keys of other frames, and its own entries in random places."
+        "it. It helps only if it beats four controls. These are the best null, networks of its own "
+        "size, the same table read with the keys of other frames, and its entries shuffled."
     ),
     needs=(),
     build=build,

@@ -70,10 +70,10 @@ SECTION = SectionSpec(
     place=60,
     title="What context buys",
     lead=(
-        "A density of the next frame given a stale past is scored on speakers never seen, against "
-        "every explanation without local structure that knows the past only: marginals, AR(1), "
-        "ridge, ridge with a static mixture of its residuals. Only what is left beyond the best of "
-        "them (blue below) is something that a memory could store."
+        "A density of the next frame given its past is scored on speakers never seen. Nulls know "
+        "the past without local structure: marginals, AR(1), ridge, and ridge with a mixture of "
+        "its residuals. Only the gain over the best null (blue below) is something that a memory "
+        "could store."
     ),
     needs=(),
     build=build,

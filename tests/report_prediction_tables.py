@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engram_audio.prediction.columns import PREDICTION_CALIBRATION, PREDICTION_ROLLOUT
+from engram_audio.prediction.columns import (
+    PREDICTION_CALIBRATION,
+    PREDICTION_ROLLOUT,
+    PREDICTION_TUNING,
+)
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from engram_audio.report.data import ReportData
-from tests.report_tables import BASES, declared
+from tests.report_tables import BASES, declared, tuned_points
 from tests.report_verdicts import judged
 
 BASE, SURROGATE = BASES[0], f"{BASES[0]}--shuffled"
@@ -139,6 +143,9 @@ def rollout_table() -> pd.DataFrame:
     )  # fmt: skip
 
 
+TUNED_HEAD = {"representation": BASE, "lag_frames": 1, "head": "gaussian_mixture", "seed": 0}
+
+
 def with_prediction(data: ReportData, surrogate: bool = True) -> ReportData:
     """Return the report's data with the tables of the prediction stage."""
     groups = [inputs_of(BASE, LEVELS)]
@@ -148,5 +155,6 @@ def with_prediction(data: ReportData, surrogate: bool = True) -> ReportData:
         "worst_frames": worst_table(groups),
         "prediction_calibration": declared(PREDICTION_CALIBRATION, calibration_table()),
         "prediction_rollout": declared(PREDICTION_ROLLOUT, rollout_table()),
+        "prediction_tuning": PREDICTION_TUNING.arrange(pd.DataFrame(tuned_points(TUNED_HEAD))),
     }
     return judged(data._replace(tables={**data.tables, **tables}))

@@ -87,7 +87,7 @@ class TrunkSettings(Section):
     )
     width: Width = Field(ge=8, description="Units per hidden layer.")
     num_layers: NumLayers = Field(description="Hidden layers (GELU).")
-    frame_width: Width = Field(ge=4, description="Embedding of a frame; shared_frames uses it.")
+    frame_width: Width = Field(description="Embedding of a frame; shared_frames uses it.")
     dropout: ShareBelowOne = Field(description="Dropout after every hidden layer.")
     context: Literal["raw", "increments"] = Field(
         description="raw: all frames. increments: the newest frame and the steps between frames."

@@ -28,30 +28,37 @@ ROW_SD = 0.1
 LOGIT_FLOOR = 1e-6
 
 
-class EngramModule(nn.Module):
-    """Adds what the table says about the newest codes to a hidden state."""
+class EngramReader(nn.Module):
+    """Reads a row into a hidden state: gate, value, and the convolution where there is one.
 
-    def __init__(self, settings: EngramMemory, width: int, num_codes: int, seed: int) -> None:
-        """Build tables and projections; the convolution starts at zero."""
+    Attributes:
+        reach: Positions that the convolution looks back.
+        constant_gate: A value that a control puts in place of the gate.
+    """
+
+    def __init__(
+        self, width: int, embedded: int, gate: str, kernel_frames: int | None, dilation_frames: int
+    ) -> None:
+        """Build the projections; `kernel_frames` None leaves the convolution out."""
         super().__init__()
-        self.hash = NgramHash(
-            settings.ngram_orders, settings.num_hashes, settings.table_rows, num_codes, seed
-        )
-        self.table = SparseTable(
-            self.hash.num_rows, settings.row_dims, settings.table_learning_rate_factor
-        )
-        nn.init.normal_(self.table.weight, std=ROW_SD)
-        embedded = len(settings.ngram_orders) * settings.num_hashes * settings.row_dims
+        self.build(width, embedded, gate, kernel_frames, dilation_frames)
+
+    def build(
+        self, width: int, embedded: int, gate: str, kernel_frames: int | None, dilation_frames: int
+    ) -> None:
+        """Build projections, norms and a convolution that starts at zero."""
         self.key = nn.Linear(embedded, width, bias=False)
         self.value = nn.Linear(embedded, width, bias=False)
         self.norm_hidden, self.norm_key, self.norm_value = (nn.RMSNorm(width) for _ in range(3))
-        self.reach = (settings.kernel_frames - 1) * settings.dilation_frames
-        self.convolution = nn.Conv1d(
-            width, width, settings.kernel_frames, dilation=settings.dilation_frames, groups=width
-        )
-        nn.init.zeros_(self.convolution.weight)
-        nn.init.zeros_(self.convolution.bias)  # type: ignore[arg-type]
-        self.gate_kind = settings.gate
+        self.reach, self.convolution = 0, None
+        if kernel_frames is not None:
+            self.reach = (kernel_frames - 1) * dilation_frames
+            self.convolution = nn.Conv1d(
+                width, width, kernel_frames, dilation=dilation_frames, groups=width
+            )
+            nn.init.zeros_(self.convolution.weight)
+            nn.init.zeros_(self.convolution.bias)  # type: ignore[arg-type]
+        self.gate_kind = gate
         self.constant_gate: float | None = None
 
     def gate(self, hidden: Tensor, embedded: Tensor) -> Tensor:
@@ -65,18 +72,43 @@ class EngramModule(nn.Module):
             logit = logit.sign() * logit.abs().clamp_min(LOGIT_FLOOR).sqrt()
         return torch.sigmoid(logit)
 
+    def read(self, hidden: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor]:
+        """Return y [B, T, H] and the gate [B, T, 1] of hidden states and joined rows [B, T, E]."""
+        gate = self.gate(hidden, embedded)
+        gated = gate * self.value(embedded)
+        if self.convolution is None:
+            return gated, gate
+        padded = nn.functional.pad(self.norm_value(gated.float()).transpose(1, 2), (self.reach, 0))
+        mixed = nn.functional.silu(self.convolution(padded).transpose(1, 2))
+        return mixed + gated, gate
+
+
+class EngramModule(EngramReader):
+    """Adds what the table says about the newest codes to a hidden state."""
+
+    convolution: nn.Conv1d
+
+    def __init__(self, settings: EngramMemory, width: int, num_codes: int, seed: int) -> None:
+        """Build tables and projections."""
+        nn.Module.__init__(self)
+        self.hash = NgramHash(
+            settings.ngram_orders, settings.num_hashes, settings.table_rows, num_codes, seed
+        )
+        self.table = SparseTable(
+            self.hash.num_rows, settings.row_dims, settings.table_learning_rate_factor
+        )
+        nn.init.normal_(self.table.weight, std=ROW_SD)
+        embedded = len(settings.ngram_orders) * settings.num_hashes * settings.row_dims
+        # after the table, so that the weights drawn for a seed stay what they were
+        self.build(width, embedded, settings.gate, settings.kernel_frames, settings.dilation_frames)
+
     def embed(self, rows: Tensor) -> Tensor:
         """Return the joined rows, shape [B, T, E], of row numbers [B, T, heads]."""
         return self.table(rows).flatten(-2)
 
     def forward(self, hidden: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Return y [B, T, H] and the gate [B, T, 1] of hidden states and codes [B, T]."""
-        embedded = self.embed(self.hash(codes))
-        gate = self.gate(hidden, embedded)
-        gated = gate * self.value(embedded)
-        padded = nn.functional.pad(self.norm_value(gated.float()).transpose(1, 2), (self.reach, 0))
-        mixed = nn.functional.silu(self.convolution(padded).transpose(1, 2))
-        return mixed + gated, gate
+        return self.read(hidden, self.embed(self.hash(codes)))
 
 
 class EngramTrunk(ParameterSource):

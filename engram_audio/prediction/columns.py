@@ -1,7 +1,7 @@
 """The published tables of the prediction stage."""
 
 from engram_audio.artifacts.columns import Column, Table
-from engram_audio.corpus.columns import CHOSEN_ON, PART
+from engram_audio.corpus.columns import CHOSEN_ON, PART, TUNED_POINT, TUNING_NOTE
 
 REPRESENTATION = Column("representation", "What was scored.", title="Representation", is_text=True)
 SEED = Column("seed", "Of the training.", title="Seed")
@@ -202,4 +202,14 @@ PREDICTION_ROLLOUT = Table(
     notes=(
         "The mean is fed back. Kept for comparison: it ranks the true model among the worst.",
     ),
+)  # fmt: skip
+PREDICTION_TUNING = Table(
+    "prediction_tuning",
+    "head and point of its tuning",
+    (
+        REPRESENTATION, LAG_FRAMES,
+        Column("head", "The head.", title="Head", is_text=True),
+        SEED, *TUNED_POINT,
+    ),
+    notes=(TUNING_NOTE,),
 )  # fmt: skip

@@ -49,6 +49,16 @@ ROLLOUT_COLUMNS = (
     *shown(PREDICTION_ROLLOUT, "num_alive", "num_paths", form=number.count),
 )  # fmt: skip
 
+DECIDING = (
+    *WHERE,
+    "gain_nats",
+    "best_null",
+    "gain_bits_per_s",
+    "information_nats",
+    "slice",
+    "part",
+)
+
 
 def robust_columns(table: pd.DataFrame) -> list[Column]:
     """Return the columns of the robust table, with the quantiles that the study asked for."""
@@ -109,6 +119,7 @@ def gain_table(data: ReportData) -> TableView:
         maximum_rows=data.settings.maximum_table_rows // 2,
         source="tables/prediction.csv",
         first=_is_first(data, table),
+        deciding=DECIDING,
         more="All slices, seeds and surrogates",
     )
 

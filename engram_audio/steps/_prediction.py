@@ -21,6 +21,7 @@ from engram_audio.densities.fit import Material
 from engram_audio.densities.nulls import Rung
 from engram_audio.densities.reference import Reference
 from engram_audio.densities.storage import unpack_models
+from engram_audio.latents.block import BlockSource
 from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
 from engram_audio.prediction.scores import compact_sensitivity
 from engram_audio.steps._frames import Frames, noise_of, read_nulls
@@ -76,6 +77,11 @@ def open_stage(
         read_sensitivity(decoder), torch.device(device),
         noise_costs(rungs, section.lags_frames, section.targets, noise_sd),
     )  # fmt: skip
+
+
+def held_out(stage: Stage) -> dict[str, BlockSource]:
+    """Return the streams of the parts that nothing was fitted on."""
+    return {part: source for part, source in stage.sources.items() if part != TRAIN}
 
 
 def read_sensitivity(decoder: Path | None) -> np.ndarray | None:

@@ -65,6 +65,11 @@ class Rows(NamedTuple):
         """Return how many rows each speaker has, [P]."""
         return torch.bincount(self.speaker, minlength=self.num_speakers).double()
 
+    def membership(self) -> Tensor:
+        """Return which speaker each row is of, 1 and 0, [P, R]."""
+        numbers = torch.arange(self.num_speakers, device=self.speaker.device)
+        return (numbers[:, None] == self.speaker).to(self.values.dtype)
+
     def means(self) -> Tensor:
         """Return the mean of all speakers and without each, [1 + P, ...]; NaN without rows."""
         sums, counts = with_and_without(self.sums()), with_and_without(self.counts())
@@ -178,9 +183,8 @@ def log_spectrum(stretches: Stretches, num_frames: int, scale: Tensor) -> Tensor
 
 def pair_distances(first: Rows, second: Rows) -> Tensor:
     """Return mean distances between rows of two speakers, per root of D, [P, P]; NaN without."""
-    distance = torch.cdist(first.values, second.values).double()
-    by_second = second.map(distance.T).sums()  # [P, R]
-    total = first.map(by_second.T).sums()  # [P, P]
+    distance = torch.cdist(first.values, second.values)
+    total = first.membership().double() @ (distance @ second.membership().T).double()
     count = first.counts()[:, None] * second.counts()
     return total / count / first.values.shape[-1] ** 0.5
 

@@ -130,9 +130,11 @@ class LinearStep(Density):
         return Gaussians(mean, torch.full_like(mean, self.sd)).log_prob(batch.current)
 
 
-def flat_starts(num_starts: int, horizon: int, num_dims: int = 2, window: int = 3) -> Starts:
+def flat_starts(
+    num_starts: int, horizon: int, num_dims: int = 2, window: int = 3, seed: int = 1
+) -> Starts:
     """White noise of unit variance: histories, futures, two utterances of each speaker."""
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(seed)
     frames = torch.randn((num_starts, window + horizon, num_dims), generator=generator)
     names = np.array([f"s{number // 2}" for number in range(num_starts)])
     utterances = np.array([f"u{number}" for number in range(num_starts)])

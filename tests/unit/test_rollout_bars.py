@@ -1,6 +1,7 @@
 """Bars that the truth passes: the exact law of each world does, what differs from it does not."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -42,15 +43,14 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        if name in ("heavy", "utterance_offsets")
-        else pytest.param(name, marks=pytest.mark.slow)
-        for name in WORLDS
-    ],
-)
+def fast(chosen: Iterable[str], names: Iterable[str]) -> list[Any]:
+    """Return names as parameters, slow but for the chosen ones."""
+    return [
+        name if name in chosen else pytest.param(name, marks=pytest.mark.slow) for name in names
+    ]
+
+
+@pytest.mark.parametrize("name", fast(("heavy", "utterance_offsets"), WORLDS))
 def test_the_exact_law_passes_every_bar(name: str):
     """Injected into the stage's own evaluation, table and verdict."""
     row, numbers = judged(scene_of(WORLDS[name]), WORLDS[name].law)

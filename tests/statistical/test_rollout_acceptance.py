@@ -253,8 +253,8 @@ def test_the_earlier_pure_rollout_freezes(name: str):
     table = evaluate_method(model, None, found.starts, found.others, found.bench)
     frozen = table.health.query("mode == 'mean' and horizon_frames == 64")["frozen_share"].item()
     print(f"{name} earlier_pure: earlier score {float(earlier.mean()):.3f}, std ratio "
-          f"{late(health, 'std_ratio'):.4f}, step ratio {late(health, 'step_ratio'):.4f}, frozen {frozen:.3f}",
-          flush=True)  # fmt: skip
+          f"{late(health, 'std_ratio'):.4f}, step ratio {late(health, 'step_ratio'):.4f}, frozen "
+          f"{frozen:.3f}", flush=True)  # fmt: skip
     assert late(health, "std_ratio") < 0.1
     assert frozen > 0.9
     assert float(earlier.mean()) < 0 < exact_earlier_score(found)

@@ -1,5 +1,6 @@
 """The verdicts of synthetic tables, judged by the stages' own code."""
 
+from engram_audio.generation.config import GenerationBarsSection
 from engram_audio.report.data import ReportData
 from engram_audio.rollout.config import RolloutBarsSection
 from engram_audio.steps.tabulate_verdicts import verdict_rows
@@ -13,6 +14,7 @@ BARS = {
     "maximum_excess_frozen": 0.02, "maximum_excess_off_support": 0.02,
     "maximum_excess_tail": 0.02,
 }  # fmt: skip
+GENERATION_BARS = GenerationBarsSection(maximum_health_loss=0.05)
 BARS_SECTION = RolloutBarsSection.model_validate(BARS, strict=False)
 
 
@@ -20,5 +22,7 @@ def judged(data: ReportData) -> ReportData:
     """Return the data with the verdicts that its tables and bars make."""
     registered = DecisionSection.model_validate(data.sections["decision"], strict=False)
     tables = {name: table for name, table in data.tables.items() if name != "verdicts"}
-    rows = verdict_rows(tables, data.documents, registered, BARS_SECTION, 0.95, data.question)
+    rows = verdict_rows(
+        tables, data.documents, registered, BARS_SECTION, 0.95, GENERATION_BARS, data.question
+    )
     return data._replace(tables={**tables, "verdicts": verdict_table(rows)})

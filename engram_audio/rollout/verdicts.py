@@ -1,5 +1,6 @@
 """What the rollout stage answers: who survives free running, and what a forecaster says."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,10 @@ import pandas as pd
 from engram_audio.artifacts.columns import choose, first_row
 from engram_audio.rollout.config import RolloutBarsSection
 from engram_audio.rollout.measures import excess_name
+from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts import number
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.judge import (
-    MET,
     NOT_MET,
     UNDECIDED,
     Asked,
@@ -29,7 +30,6 @@ from engram_audio.verdicts.row import VerdictRow, shown
 
 STAGE = "rollout"
 FORECAST = "What does a forecast of every horizon say?"
-WEAKEST_FIRST = (NOT_MET, UNDECIDED, MET)
 TAIL = 0.05  # of truths, at either end of the central 90 % of paths
 BENDS = "bends the law"
 FREEZES = 0.5  # share of mean paths that stop, from which on the row names it
@@ -148,17 +148,18 @@ def _fault(fault: str, quantity: str, measured: Measured, asked: Asked) -> Judge
 
 
 def _answer(rows: pd.DataFrame, method: str, bars: RolloutBarsSection) -> VerdictRow:
-    """Return whether sampled runs of a method survive, by its weakest training seed."""
+    """Return whether sampled runs of a method survive: by three training seeds, all of one mind."""
     own = choose(rows, method=method)
-    answers = {
-        seed: _of_seed(choose(own, seed=seed), method, bars) for seed in sorted(set(own["seed"]))
-    }
-    seed = min(answers, key=lambda each: WEAKEST_FIRST.index(answers[each].outcome))
-    row = answers[seed]
-    if len(answers) == 1:
-        return row
-    reason = f"{row.reason}; seed {seed}, the weakest of {len(answers)}"
-    return row._replace(judged=Judged(row.outcome, reason))
+    answers = [_of_seed(choose(own, seed=s), method, bars) for s in sorted(set(own["seed"]))]
+    first, count = answers[0], Counter(row.outcome for row in answers)
+    if len(answers) < MINIMUM_SEEDS:
+        reason = f"too few seeds: {len(answers)} of {MINIMUM_SEEDS}. {first.reason}"
+        return first._replace(judged=Judged(UNDECIDED, reason))
+    if len(count) > 1:
+        words = ", ".join(f"{total} {outcome}" for outcome, total in count.most_common())
+        return first._replace(judged=Judged(UNDECIDED, f"seeds differ: {words}. {first.reason}"))
+    reason = f"{first.reason}; so with each of {len(answers)} seeds"
+    return first._replace(judged=Judged(first.outcome, reason))
 
 
 def _of_seed(rows: pd.DataFrame, method: str, bars: RolloutBarsSection) -> VerdictRow:

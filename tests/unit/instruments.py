@@ -115,7 +115,7 @@ def rollout_of(world: World) -> dict[str, np.ndarray]:
 
 
 def surrogate_of(world: World) -> dict[str, np.ndarray]:
-    model = fit_var([world.train], 2)
+    model = fit_var(lambda: [world.train], 2)
     return {"var": np.append(model.coefficients.ravel(), model.radius)}
 
 

@@ -33,6 +33,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"views.two\nlines": 1}, "views.two\\nlines: unknown key"),
     ({"views.divergence_factor": 1e300}, "views.divergence_factor"),
     ({"views.slices": ["medial"], "views.judged_slices": ["medial"]}, "views"),
+    ({"views.judged_slices": [["medial"]]}, "views.judged_slices"),
+    ({"views.slices": [{"medial": 1}]}, "views.slices"),
     # recipes
     ({"recipes.cpu.warmup_steps": 5000}, "recipes.cpu.warmup_steps"),
     ({"recipes.cpu.learning_rate": 1e300}, "recipes.cpu.learning_rate"),

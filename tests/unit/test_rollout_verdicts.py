@@ -1,4 +1,4 @@
-"""Who survives free running: the first fault names the outcome, the weakest seed speaks."""
+"""Who survives free running: the first fault names the outcome, three seeds must agree."""
 
 import math
 
@@ -78,22 +78,35 @@ def test_the_first_fault_names_the_outcome(changes, outcome, fault):
     assert judged.outcome == outcome and fault in judged.reason
 
 
+def of_seeds(*tables: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([table.assign(seed=n) for n, table in enumerate(tables)], ignore_index=True)
+
+
 def test_planted_methods_come_out_as_planted(table):
-    found = {case: row.outcome for case, row in answers(table).items()}
+    found = {case: row.outcome for case, row in answers(of_seeds(table, table, table)).items()}
     assert found == {
         "one_step": MET, "wild": NOT_MET, "guarded": NOT_MET, "earlier_pure": MET,
         "belief": "shown", "direct": "shown",
     }  # fmt: skip
 
 
-def test_the_weakest_training_seed_is_the_verdict(table):
-    second = table.assign(seed=1)
+def test_fewer_than_three_seeds_decide_nothing(table):
+    for tables in ((table,), (table, table)):
+        for case, row in answers(of_seeds(*tables)).items():
+            if row.outcome != "shown":
+                assert row.outcome == UNDECIDED, case
+                assert row.reason.startswith(f"too few seeds: {len(tables)} of 3")
+
+
+def test_no_single_seed_is_the_verdict(table):
+    """One of three bends the law: neither its word nor that of the others stands."""
+    other = table.copy()
     for end in ("", "_low", "_high"):
-        second.loc[second["method"] == "one_step", f"spread_ratio_excess{end}"] = -0.5
-    both = answers(pd.concat([table, second]))
-    assert both["one_step"].outcome == NOT_MET and "bends the law" in both["one_step"].reason
-    assert "seed 1, the weakest of 2" in both["one_step"].reason
-    assert both["earlier_pure"].outcome == MET
+        other.loc[other["method"] == "one_step", f"spread_ratio_excess{end}"] = -0.5
+    found = answers(of_seeds(table, other, table))
+    assert found["one_step"].outcome == UNDECIDED
+    assert "seeds differ: 2 met, 1 not met" in found["one_step"].reason
+    assert found["earlier_pure"].outcome == MET
 
 
 def test_injected_runs_and_sweep_points_are_not_judged(table):

@@ -40,6 +40,19 @@ SWEEP_COLUMNS = (
     *shown(ROLLOUT_SWEEP, "num_points"),
 )  # fmt: skip
 
+DECIDING = (
+    "representation",
+    "method",
+    "mode",
+    "horizon_frames",
+    "kept_position",
+    "kept_skill",
+    "std_ratio",
+    "energy_distance",
+    "diverged_share",
+    "frozen_share",
+)
+
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather verdicts, figures and tables of every representation that runs free."""
@@ -64,6 +77,7 @@ def _methods(data: ReportData, table: pd.DataFrame) -> TableView:
         "rollout-methods", "Free running from eval starts", table, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/rollout.csv",
         first=pd.Series(first), more="All horizons, injections and sweep points",
+        deciding=DECIDING,
     )  # fmt: skip
 
 
@@ -83,9 +97,9 @@ SECTION = SectionSpec(
     place=90,
     title="Does it survive free running?",
     lead=(
-        "Each method starts from true states of eval utterances and lives on its own output. "
-        "Forecasts are compared with what is attainable at each horizon, generated frames with "
-        "true ones; a path that leaves the data or stops moving is counted, never averaged."
+        "Each method starts from true states of eval utterances and is fed its own output. "
+        "Forecasts are compared with what is attainable at each horizon, and generated frames with "
+        "true ones. A path that leaves the data or stops moving is counted, never averaged."
     ),
     needs=(),
     build=build,

@@ -54,14 +54,14 @@ def fast(chosen: Iterable[str], names: Iterable[str]) -> list[Any]:
 def test_the_exact_law_passes_every_bar(name: str):
     """Injected into the stage's own evaluation, table and verdict."""
     row, numbers = judged(scene_of(WORLDS[name]), WORLDS[name].law)
-    assert row.outcome == MET, f"{row.judged.reason} {numbers}"
+    assert row.outcome == MET, f"{row.reason} {numbers}"
 
 
 @pytest.mark.parametrize("name", fast(("a fifth too much noise",), WRONG))
 def test_what_differs_from_it_fails(name: str):
     arm = WRONG[name]
     row, _ = judged(scene_of(WORLDS[arm.world]), arm.law)
-    assert row.outcome == NOT_MET and row.judged.reason.startswith(arm.fault)
+    assert row.outcome == NOT_MET and row.reason.startswith(arm.fault)
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_the_exact_law_passes_from_other_draws(name: str):
     """Twenty worlds: at most two are left undecided, and none fails."""
     outcomes = [judged(scene_of(WORLDS[name], seed), WORLDS[name].law)[0] for seed in range(1, 21)]
     words = [row.outcome for row in outcomes]
-    print(name, [row.judged.reason for row in outcomes if row.outcome != MET], flush=True)
+    print(name, [row.reason for row in outcomes if row.outcome != MET], flush=True)
     assert NOT_MET not in words and words.count(MET) >= 18
 
 

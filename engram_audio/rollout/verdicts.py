@@ -31,7 +31,7 @@ from engram_audio.verdicts.row import VerdictRow, shown
 STAGE = "rollout"
 FORECAST = "What does a forecast of every horizon say?"
 TAIL = 0.05  # of truths, at either end of the central 90 % of paths
-BENDS = "bends the law"
+WRONG_LAW = "has the wrong distribution"
 FREEZES = 0.5  # share of mean paths that stop, from which on the row names it
 Row = Mapping[str, Any]
 
@@ -98,18 +98,18 @@ def _health(late: Row, bars: RolloutBarsSection) -> list[Judged]:
     """Judge each statistic of late frames by its excess beyond true stretches."""
     ratio = _about(0.0, bars.maximum_excess_ratio)
     asked = {
-        "diverged_late": ("blows up", "late frames gone", at_most(bars.maximum_excess_diverged)),
+        "diverged_late": ("diverges", "late frames gone", at_most(bars.maximum_excess_diverged)),
         "frozen_late": ("freezes", "late frames that stand still",
                         at_most(bars.maximum_excess_frozen)),
         "off_support_share": ("leaves the data", "late frames off the support",
                               at_most(bars.maximum_excess_off_support)),
-        "spread_ratio": (BENDS, "spread ratio", ratio),
-        "step_ratio": (BENDS, "step ratio", ratio),
-        "autocorrelation_error": (BENDS, "error of the lag-1 correlation",
+        "spread_ratio": (WRONG_LAW, "spread ratio", ratio),
+        "step_ratio": (WRONG_LAW, "step ratio", ratio),
+        "autocorrelation_error": (WRONG_LAW, "error of the lag-1 correlation",
                                   at_most(bars.maximum_excess_autocorrelation)),
-        "spectrum_error": (BENDS, "error of the log spectrum",
+        "spectrum_error": (WRONG_LAW, "error of the log spectrum",
                            at_most(bars.maximum_excess_spectrum)),
-        "energy_distance": (BENDS, "energy distance", at_most(bars.maximum_excess_distance)),
+        "energy_distance": (WRONG_LAW, "energy distance", at_most(bars.maximum_excess_distance)),
     }  # fmt: skip
     return [
         _fault(fault, f"{words} beyond true stretches", _measured(late, excess_name(name)), bar)
@@ -121,7 +121,7 @@ def _sure_fault_of_deviations(late: Row, bars: RolloutBarsSection) -> list[Judge
     """Return the fault of the SD ratio where it is sure."""
     excess = _measured(late, excess_name("std_ratio"))
     bar = _about(0.0, bars.maximum_excess_ratio)
-    judged = _fault(BENDS, "SD ratio beyond true stretches", excess, bar)
+    judged = _fault(WRONG_LAW, "SD ratio beyond true stretches", excess, bar)
     return [judged] if judged.outcome == NOT_MET else []
 
 
@@ -188,7 +188,7 @@ def _sentence(method: str, kept: Row, late: Row) -> str:
         f"{number.fixed(_number(kept, 'kept_skill'), 2)} of the energy skill; after "
         f"{number.count(late['horizon_frames'])} frames "
         f"{number.count(late['num_diverged'])} of {number.count(late['num_paths'])} paths "
-        f"have blown up, spread ratio {number.fixed(_number(late, 'spread_ratio'), 2)}, SD ratio "
+        f"have diverged, spread ratio {number.fixed(_number(late, 'spread_ratio'), 2)}, SD ratio "
         f"{number.fixed(_number(late, 'std_ratio'), 2)} ({lowest} to {highest} over dimensions), "
         f"energy distance {number.fixed(_number(late, excess_name('energy_distance')), 4)} beyond "
         "that of true stretches."

@@ -9,6 +9,7 @@ import torch
 
 from engram_audio.rollout.forecasts import Gaussians
 from engram_audio.rollout.scores import tails_of_law, tails_of_samples
+from engram_audio.rollout.verdicts import WRONG_LAW
 from engram_audio.verdicts.judge import MET, NOT_MET
 from tests.unit.exact_worlds import WORLDS, Law, around_mean, gaussian, heavy, judged, scene_of
 
@@ -25,20 +26,20 @@ class Arm(NamedTuple):
 
 WRONG = {
     "a fifth too much noise": Arm(
-        "utterance_offsets", Law(around_mean(0.0), gaussian(1.2)), "bends the law: spread ratio"
+        "utterance_offsets", Law(around_mean(0.0), gaussian(1.2)), f"{WRONG_LAW}: spread ratio"
     ),
     "a Gaussian of the same variance": Arm(
-        "heavy", Law(around_mean(0.6), gaussian(3**0.5)), "bends the law: spread ratio"
+        "heavy", Law(around_mean(0.6), gaussian(3**0.5)), f"{WRONG_LAW}: spread ratio"
     ),
     "wider heavy tails": Arm(
-        "heavy", Law(around_mean(0.6), heavy(1.2)), "bends the law: spread ratio"
+        "heavy", Law(around_mean(0.6), heavy(1.2)), f"{WRONG_LAW}: spread ratio"
     ),
     "captured beside the data": Arm(
         "var1", Law(lambda batch: torch.full_like(batch.previous, 2.5), gaussian(0.1)),
         "leaves the data",
     ),
     "a shorter memory": Arm(
-        "var1", Law(around_mean(0.75), gaussian((1 - 0.75**2) ** 0.5)), "bends the law: step ratio"
+        "var1", Law(around_mean(0.75), gaussian((1 - 0.75**2) ** 0.5)), f"{WRONG_LAW}: step ratio"
     ),
 }  # fmt: skip
 

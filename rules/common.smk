@@ -45,7 +45,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 WRITTEN = (*start.WRITTEN, ".snakemake")
 STAGES_OF_RULES = stages_of_rules(Path(HOME) / "rules")
 RESULTS = Path(workflow.pathvars.apply("<results>"))
-MODIFIER = workflow.modifier  # of rule names, where another workflow takes this one as a module
+MODIFIER = workflow.modifier  # of rule names
+IS_MODULE = not MODIFIER.is_main_snakefile()  # another workflow takes this one as a module
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
@@ -58,7 +59,7 @@ def rule_named(name: str):
 
 try:
     config_files.check_files(workflow.overwrite_configfiles)
-    if MODIFIER.is_module:
+    if IS_MODULE:
         # Snakemake does not read the base of a module that is given a configuration.
         study = yaml.safe_load(Path(BASE).read_text(encoding="utf-8"))
         update_config(study, config)
@@ -94,7 +95,7 @@ onstart:
     begin()
 
 
-if MODIFIER.is_module:
+if IS_MODULE:
     # Snakemake calls the hooks of the main workflow only.
     workflow._onstart = start.after(workflow._onstart, begin)
 

@@ -4,9 +4,9 @@ import functools
 import os
 from pathlib import Path
 
-import yaml
 from humanfriendly import parse_timespan
 from snakemake.dag import DAG
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import update_config
@@ -45,8 +45,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 WRITTEN = (*start.WRITTEN, ".snakemake")
 STAGES_OF_RULES = stages_of_rules(Path(HOME) / "rules")
 RESULTS = Path(workflow.pathvars.apply("<results>"))
-MODIFIER = workflow.modifier  # of rule names
-IS_MODULE = not MODIFIER.is_main_snakefile()  # another workflow takes this one as a module
+MODIFIER = workflow.modifier  # of rule names, where another workflow takes this one as a module
+IS_MODULE = MODIFIER.parent_modifier is not None  # `is_module` is true of the main workflow too
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
@@ -61,7 +61,8 @@ try:
     config_files.check_files(workflow.overwrite_configfiles)
     if IS_MODULE:
         # Snakemake does not read the base of a module that is given a configuration.
-        study = yaml.safe_load(Path(BASE).read_text(encoding="utf-8"))
+        study = {}
+        update_config(study, load_configfile(BASE))  # into copies: aliases of YAML share one map
         update_config(study, config)
     else:
         update_config(config, config_files.typed(workflow.config_settings.config))

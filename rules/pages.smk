@@ -6,6 +6,10 @@ from engram_audio.report.section_modules import section_modules
 
 # Relative, so that a moved checkout reruns nothing.
 TEMPLATES = os.path.relpath(os.path.join(HOME, "report_templates"))
+VERIFY_SCRIPTS = [
+    os.path.relpath(os.path.join(HOME, "verify", f"{name}.py"))
+    for name in ("__main__", "structure", "study")
+]
 RENDERERS = ("render_report", "render_question")  # a page does not time pages
 REPORT_TABLES = questions.tables_of_report(PLAN)
 BEFORE_STATES = f"<results>/{questions.BEFORE_STATES}"

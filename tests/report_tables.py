@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.columns import Table
+from engram_audio.densities.tuning import tuning_rows
+from engram_audio.latents.config import SURROGATE_NAMES
 from engram_audio.report.config import ReportSection
 from engram_audio.report.data import ReportData
 from engram_audio.report.published_tables import TABLES
@@ -22,7 +24,7 @@ from engram_audio.report.timings import JobTiming, gather_timings
 from tests.report_verdicts import judged
 
 BASES = ("mel_pca", "mel_pca_overlap_control")
-SURROGATES = ("shuffled", "phase_randomized", "var")
+SURROGATES = SURROGATE_NAMES
 LAGS = (1, 2, 4)
 SLICES = ("all", "speech", "medial", "initial", "final")
 FAMILIES = {
@@ -114,6 +116,21 @@ def structure_row(
         "oracle_cost_of_fitting": 0.002, "num_effective_speakers": 40.0,
         "largest_speaker_share": 0.05, "num_speakers": NUM_SPEAKERS, "num_frames": 6000,
     }  # fmt: skip
+
+
+def tuned_points(names: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a tuned arm of two points, of which the second is better by 1 nat."""
+    rows = [
+        {"point": point, "part": part, "slice": "all", "speaker_id": f"{part}-{speaker}",
+         "num_frames": 100.0, "nll": 100.0 * (level + 0.1 * speaker)}
+        for point, level in enumerate((88.0, 87.0))
+        for part in ("val", "select", "eval")
+        for speaker in range(5)
+    ]  # fmt: skip
+    points = [
+        {"dropout": dropout, "weight_decay": 0.1, "learning_rate": 2e-3} for dropout in (0.0, 0.1)
+    ]
+    return tuning_rows(names, {"points": points, "chosen": 1, "near": [1]}, pd.DataFrame(rows))
 
 
 def linear_table() -> pd.DataFrame:

@@ -24,7 +24,7 @@ from engram_audio.report.prediction_rows import (
 )
 from engram_audio.verdicts import number
 
-SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^"}
+SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^", "var_resampled": "v"}
 PARTS = (  # column, label, colour, opacity
     ("mean_reversion", "mean reversion", svg.GREY, 0.30),
     ("shape", "shape of the marginal", svg.GREY, 0.65),

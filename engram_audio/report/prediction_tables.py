@@ -30,6 +30,7 @@ GAIN_COLUMNS = (
         "cosine_mean_null", "cosine_sample", "cosine_sample_null", "log_magnitude_r2_sample",
         "log_magnitude_r2_sample_null", "energy_score", "energy_score_null",
         "info_nce_bits_utterance", "info_nce_bits_speaker", "coverage_90_per_dimension",
+        "below_range_per_dimension", "above_range_per_dimension",
         form=number.fixed,
     ),
     *CELL,

@@ -275,8 +275,8 @@ def test_sections_of_absent_tables_are_left_out():
     page = Document(render_page(bare, templates()))
     names = [attributes.get("id") for attributes, _ in page.all("section")]
     assert names == [
-        "verdict", "matrix", "prediction", "factorizer", "memory", "rollout", "listening",
-        "methods", "provenance", "glossary",
+        "verdict", "matrix", "prediction", "factorizer", "memory", "rollout", "generation",
+        "listening", "methods", "provenance", "glossary",
     ]  # fmt: skip
     assert "This study has no predictions" in "".join(text for _, text in page.all("li"))
 
@@ -304,7 +304,8 @@ def test_a_page_of_one_question_says_of_every_other_stage_that_it_was_not_run(qu
         (attributes.get("id"), text)
         for attributes, text in Document(page_of(question, *FIRST, *own)).all("section")
     )
-    stages = {"structure", "prediction", "factorizer", "memory", "rollout", "codecs", "calibration"}
+    stages = {"structure", "prediction", "factorizer", "memory", "rollout", "codecs", "calibration",
+              "generation"}  # fmt: skip
     not_run = {name for name in stages if f"snakemake {name} runs it" in texts[name]}
     assert not_run == stages - {"structure", question}
     assert "snakemake results/report.html runs it" in texts["listening"]

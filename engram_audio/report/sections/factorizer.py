@@ -21,6 +21,7 @@ COLUMNS = (
         "innovation_bits_per_s", "weighted_bits_per_s", "error_posterior", "error_predicted",
         "cost_shuffled_rec", "cost_shuffled_dyn", "state_movement", form=number.fixed,
     ),
+    *shown(FACTORIZER, "bound_context", "direct_context"),
     *shown(FACTORIZER, "collapse", "slice", "seed"),
 )  # fmt: skip
 STATE_COLUMNS = (

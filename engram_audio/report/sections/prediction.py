@@ -17,6 +17,7 @@ from engram_audio.report.prediction_tables import (
 )
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.sections import listening
+from engram_audio.report.tuning_table import tuning_table
 from engram_audio.report.verdict_rows import by_subject
 from engram_audio.verdicts import number
 
@@ -39,6 +40,7 @@ def build(data: ReportData) -> dict[str, Any]:
         "left_out": left_out,
         "unavailable": [n for n in data.base_representations() if n not in names] if names else [],
         "gains": gain_table(data) if names else None,
+        "tuning": tuning_table(data, "prediction_tuning"),
         "robust": robust_table(data) if names else None,
         "worst": worst_table(data) if names else None,
         "players": worst_players(data) if names else [],

@@ -105,7 +105,7 @@ def _gate(rows: Iterable[VerdictRow], name: str, key: str) -> dict[str, Any]:
 def _trust(data: ReportData) -> list[dict[str, str]]:
     """Return short marks of trust, of whichever stage gives them."""
     rows = [row for stage in WORDS for row in data.verdicts(stage)]
-    return [
+    marks = [
         {
             "title": row.case or f"Known answers: {row.outcome}",
             "text": row.sentence,
@@ -115,6 +115,12 @@ def _trust(data: ReportData) -> list[dict[str, str]]:
         for row in rows
         if row.question == WORDS["calibration"]
     ]
+    again = data.documents.get("verified")
+    if again is not None:
+        text = " ".join([again["sentence"], *(f"Differs: {what}." for what in again["differing"])])
+        mark = MARKS[again["outcome"]]
+        marks.append({"title": "Numbers without the package", "text": text, "mark": mark})
+    return marks
 
 
 def _expected(data: ReportData) -> list[dict[str, str]]:

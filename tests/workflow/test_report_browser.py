@@ -169,7 +169,7 @@ def test_saved_drawing_stands_alone_and_csv_is_the_data(tab):
         const saved = [];
         URL.createObjectURL = (blob) => { saved.push(blob.text()); return "blob:none"; };
         HTMLAnchorElement.prototype.click = function () {};
-        const figure = document.querySelector("figure");
+        const figure = document.querySelector("#instrument figure");
         figure.querySelector(".svg").click();
         figure.querySelector(".csv").click();
         return Promise.all(saved);

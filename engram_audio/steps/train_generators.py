@@ -136,7 +136,7 @@ class Job:
 
     def member(self, one: AnyTraining) -> Member:
         """Return a training, done now or before."""
-        return self._store.made(self._digest(one), lambda: self._made(one))
+        return self._store.made(self._digest(one), one.label, lambda: self._made(one))
 
     def _made(self, one: AnyTraining) -> Member:
         training, sd = _training_of(one), self._row_sd(_training_of(one).arm)
@@ -167,9 +167,10 @@ class Job:
         ]  # fmt: skip
         return text_digest(canonical_json(parts))
 
-    def clear(self) -> None:
-        """Remove what was kept."""
-        self._store.clear()
+    @property
+    def store(self) -> MemberStore:
+        """The finished trainings."""
+        return self._store
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -195,14 +196,11 @@ def main(argv: list[str] | None = None) -> None:
             members = {one: job.published(one) for one in trainings}
             replays = job.replays(points)
         everything: dict[AnyTraining, Member] = {**members, **replays}
+        packed, kept = job.store.packed()
         arrays, entries = pack_ridge_mixtures(by_lag(nulls))
-        arrays |= {
-            f"{one.label}/{part}": values
-            for one, member in everything.items()
-            for part, values in member.arrays.items()
-        }
         header = {
-            **files.manifest(), "ridge_mixtures": entries, "chosen_on": material.choice_part,
+            **files.manifest(), **kept, "ridge_mixtures": entries,
+            "chosen_on": material.choice_part,
             "members": [_entry(files, one, member) for one, member in members.items()],
             "replays": [
                 {**_entry(files, one.training, member), "label": one.label,
@@ -215,8 +213,8 @@ def main(argv: list[str] | None = None) -> None:
             for one, member in everything.items()
             for record in member.header["history"]
         ])  # fmt: skip
-        write_bundle(files.generators, arrays, header)
-        job.clear()
+        write_bundle(files.generators, {**arrays, **packed}, header)
+        job.store.clear()
 
 
 def _entry(files: Files, training: Training, member: Member) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def test_what_was_expected_stands_beside_what_was_found():
 def test_the_generator_answers_question_5_and_its_own_expectation(
     word: str, outcome: str, top: str, found: str
 ):
-    """A memory that helps decides where the generator does not, and settles no expectation of it."""
+    """A memory that helps decides where the generator does not, and tells nothing about it."""
     memory = _row("memory", MET, "lag 1")
     generation = _row("generation", outcome, word)._replace(sentence=f"{word}. More.")
     rows = chain_rows([memory, generation], NAME, 2, 0.02)

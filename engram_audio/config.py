@@ -25,6 +25,12 @@ from engram_audio.factorizer.config import FactorizerSettings, check_factorizer,
 from engram_audio.factorizer.sweep import used_factorizers
 from engram_audio.generation.config import GenerationSettings, check_generation
 from engram_audio.keys.config import KeysSettings, family_of
+from engram_audio.keys.law_config import (
+    LawSettings,
+    check_laws,
+    check_recipes,
+    recipes_of_laws,
+)
 from engram_audio.latents.config import (
     RepresentationsSettings,
     check_rows,
@@ -78,6 +84,7 @@ class WorkflowConfig(Section):
     codecs: CodecsSettings
     representations: RepresentationsSettings
     keys: KeysSettings
+    learned_keys: LawSettings
     structure: StructureSettings
     prediction: PredictionSettings
     factorizer: FactorizerSettings
@@ -131,6 +138,7 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
     used, settings = _with_used_sources(config), config.representations
     stages = {
         "structure": config.structure.used(config.keys),
+        "learned_keys": config.learned_keys.used(),
         "prediction": config.prediction.used(),
         "factorizer": used_factorizers(config.factorizer),
         "memory": config.memory.used(),
@@ -151,14 +159,16 @@ def key_families(config: WorkflowConfig) -> set[str]:
     guards = [row.guard_section for row in config.rollout.library.values()]
     keys = [guard.key for guard in guards if guard is not None and guard.kind == "codebook"]
     generated = [family_of(row.insertion.key) for row in config.generation.library.values()]
-    return {*config.structure.families, *memories, *generated, *map(family_of, keys)}
+    own = [*keys, *config.learned_keys.keys]
+    return {*config.structure.families, *memories, *generated, *map(family_of, own)}
 
 
 def key_lags(config: WorkflowConfig) -> set[int]:
     """Return the lags at which some stage reads keys; what runs free does at lag 1."""
     own = config.memory.lags_frames if config.memory.library else ()
-    is_free = config.rollout.library or config.generation.library
-    return {*config.structure.lags_frames, *own, *((1,) if is_free else ())}
+    laws = config.learned_keys.lags_frames if config.learned_keys.keys else ()
+    free = (1,) if config.rollout.library or config.generation.library else ()
+    return {*config.structure.lags_frames, *own, *laws, *free}
 
 
 def recipes_named(config: WorkflowConfig) -> set[str]:
@@ -168,7 +178,8 @@ def recipes_named(config: WorkflowConfig) -> set[str]:
     rows += [*memory.library.values(), *config.rollout.library.values()]
     rows += [memory.controls] if memory.representations else []
     rows += [*config.generation.library.values()]
-    return {row.recipe for row in rows if hasattr(row, "recipe")}
+    laws = recipes_of_laws(config.learned_keys, config.keys.library)
+    return {*laws, *(row.recipe for row in rows if hasattr(row, "recipe"))}
 
 
 def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
@@ -215,6 +226,8 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_states(rows, config.factorizer)
     check_comparison(config.comparison, rows, prediction)
     library = config.keys.library
+    check_laws(config.learned_keys, library, analysed, rows)
+    check_recipes(config.learned_keys, key_families(config), library, recipes)
     check_memory(config.memory, prediction, library, window, recipes)
     check_rollout(config.rollout, prediction, config.memory, library, window, recipes)
     worlds = config.calibration.worlds.names

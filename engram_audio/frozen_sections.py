@@ -10,6 +10,7 @@ from typing import Any
 from engram_audio.config import WorkflowConfig
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.keys.config import KeysSection
+from engram_audio.keys.law_config import LawSection
 from engram_audio.kinds import Kind
 from engram_audio.memory.config import MemoryStageSection
 from engram_audio.rollout.config import RolloutSection
@@ -24,6 +25,7 @@ from engram_audio.views import Viewed, compose, viewed_names
 
 VIEWED: Mapping[str, type[Viewed]] = {
     "keys": KeysSection,
+    "learned_keys": LawSection,
     "structure": StructureSection,
     "prediction": PredictionSection,
     "prediction.evaluation": PredictionEvaluationSection,
@@ -32,6 +34,7 @@ VIEWED: Mapping[str, type[Viewed]] = {
 }  # sections with views among their values
 PLAIN = (
     "views", "splits", "representations.extraction", "representations.surrogates",
+    "learned_keys.bank", "learned_keys.predictor", "learned_keys.verdict",
     "prediction.nulls", "prediction.ridge_mixture", "factorizer.health", "factorizer.evaluation",
     "memory.controls",
     "memory.verdict", "comparison.reconstruction", "rollout.bars", "generation.evaluation",

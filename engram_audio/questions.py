@@ -53,8 +53,20 @@ QUESTIONS = {
         "representations.analysed",
         _never,
     ),
+    "keys": Question(
+        ("keys",),
+        lambda plan: plan.laws.runs(),
+        "learned_keys.representations",
+        _never,
+    ),
     "prediction": Question(
-        ("prediction", "worst_frames", "prediction_calibration", "prediction_rollout"),
+        (
+            "prediction",
+            "worst_frames",
+            "prediction_calibration",
+            "prediction_rollout",
+            "prediction_tuning",
+        ),
         lambda plan: plan.prediction.runs(),
         "prediction.representations",
         _never,
@@ -66,7 +78,7 @@ QUESTIONS = {
         _exports_states,
     ),
     "memory": Question(
-        ("memory", "memory_verdict"),
+        ("memory", "memory_verdict", "memory_tuning"),
         lambda plan: plan.memory.runs(),
         "memory.representations",
         _never,
@@ -106,6 +118,7 @@ IN_BOTH_PLACES = {
 JUDGED = (
     FIRST,
     "linear",
+    "keys",
     "prediction",
     "factorizer",
     "codecs",
@@ -119,9 +132,18 @@ JUDGED = (
 )
 
 
+# What `verify/` recomputes the numbers of.
+VERIFIED = (FIRST, "prediction", "memory", "memory_verdict")
+
+
 def judged_tables(names: Sequence[str]) -> list[str]:
     """Return those of some tables that the verdicts are judged from."""
     return [name for name in JUDGED if name in names]
+
+
+def verified_tables(names: Sequence[str]) -> list[str]:
+    """Return those of some tables whose numbers are recomputed without the package."""
+    return [name for name in VERIFIED if name in names]
 
 
 def published(plan: Plan, question: str) -> list[str]:

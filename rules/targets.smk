@@ -7,6 +7,7 @@ wildcard_constraints:
 
 localrules:
     structure,
+    keys,
     prediction,
     factorizer,
     memory,
@@ -52,6 +53,12 @@ rule structure:
     """Does a key tell what a linear model does not?"""
     input:
         "<results>/structure.html",
+
+
+rule keys:
+    """How many nats about the next frame survive a small key?"""
+    input:
+        "<results>/keys.html",
 
 
 rule prediction:

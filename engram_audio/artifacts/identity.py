@@ -39,6 +39,16 @@ class Analysis(NamedTuple):
     split_seed: int
 
 
+class KeyLaws(NamedTuple):
+    """Scores of keys by their laws at one target, base and lag."""
+
+    representation: str
+    split_seed: int
+    target: str
+    base: str
+    lag: int
+
+
 class Scored(NamedTuple):
     """Scores of a head at a lag, or of all nulls at all lags."""
 

@@ -54,7 +54,8 @@ class ChunkData:
         """Return the chunks of numbers `items`."""
         own = self._chunks.of(items)
         frames = self.frames.index_select(0, own.rows.flatten()).view(*own.rows.shape, -1)
-        return Chunk(frames.to(device), own.is_real.to(device), own.is_scored.to(device))
+        parts = (frames, own.is_real, own.is_scored, own.utterances)
+        return Chunk(*(part.to(device) for part in parts))
 
 
 class FactorizerModule(nn.Module):

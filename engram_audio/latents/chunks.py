@@ -19,11 +19,13 @@ class ChunkRows(NamedTuple):
         rows: Shape [B, T].
         is_real: Which are frames of the chunk, bool, [B, T].
         is_scored: Which frames decide and follow the burn-in, bool, [B, T].
+        utterances: The block's utterance that each is part of, int64, [B].
     """
 
     rows: Tensor
     is_real: Tensor
     is_scored: Tensor
+    utterances: Tensor
 
 
 class Chunks:
@@ -54,6 +56,8 @@ class Chunks:
             most = max(maximum_frames // max(chunk_frames - burn_in_frames, 1), 1)
             kept = np.linspace(0, len(starts) - 1, min(most, len(starts))).round().astype(int)
             starts, stops = starts[kept], stops[kept]
+        owner = windows.utterance_of_rows(offsets, starts)
+        self._utterances = torch.from_numpy(np.ascontiguousarray(owner, dtype=np.int64))
         self._is_scored = torch.from_numpy(np.ascontiguousarray(is_scored))
         self._starts, self._stops = torch.from_numpy(starts), torch.from_numpy(stops)
         self._chunk_frames, self._burn_in_frames = chunk_frames, burn_in_frames
@@ -69,4 +73,4 @@ class Chunks:
         is_real = rows < self._stops[items].unsqueeze(1)
         rows = torch.minimum(rows, self._stops[items].unsqueeze(1) - 1)
         is_scored = is_real & (place >= self._burn_in_frames) & self._is_scored[rows]
-        return ChunkRows(rows, is_real, is_scored)
+        return ChunkRows(rows, is_real, is_scored, self._utterances[items])

@@ -1,11 +1,13 @@
-"""The Engram form: hashed n-gram rows, a gate that asks the context, a causal convolution.
+"""The Engram form: hashed n-gram rows, a gate that asks the newest frame, a causal convolution.
 
     e = rows of all hash heads          k = W_K e, v = W_V e
     gate = sigmoid(RMSNorm(h) . RMSNorm(k) / sqrt(H))       (or the signed root of that logit)
     y = SiLU(conv(RMSNorm(gate v))) + gate v                conv causal, depthwise, zero at first
 
 Source: arXiv 2601.07372 and its released code (domain.md 40-43). The code takes the signed square
-root of the logit, the paper does not; both are here.
+root of the logit, the paper does not; both are here. There h is the hidden state of a deep network,
+which has read the whole context. Here h is a linear embedding of the position's own frame: the gate
+knows no more of the past than that frame.
 
 Shapes: B sequences, T positions, H hidden width, E embedding width, W window, D dimensions.
 """
@@ -63,7 +65,8 @@ class EngramReader(nn.Module):
         """Return the gate, shape [B, T, 1]; a constant where a control has set one."""
         if self.constant_gate is not None:
             return torch.full_like(hidden[..., :1], self.constant_gate)
-        product = self.norm_hidden(hidden) * self.norm_key(self.key(embedded))
+        key = self.key(embedded)
+        product = self.norm_hidden(hidden.float()) * self.norm_key(key.float())
         logit = product.sum(-1, keepdim=True) / math.sqrt(hidden.shape[-1])
         if self.gate_kind == "signed_sqrt":
             logit = logit.sign() * logit.abs().clamp_min(LOGIT_FLOOR).sqrt()
@@ -75,7 +78,7 @@ class EngramReader(nn.Module):
         gated = gate * self.value(embedded)
         if self.convolution is None:
             return gated, gate
-        padded = nn.functional.pad(self.norm_value(gated).transpose(1, 2), (self.reach, 0))
+        padded = nn.functional.pad(self.norm_value(gated.float()).transpose(1, 2), (self.reach, 0))
         mixed = nn.functional.silu(self.convolution(padded).transpose(1, 2))
         return mixed + gated, gate
 
@@ -111,8 +114,8 @@ class EngramModule(EngramReader):
 class EngramTrunk(ParameterSource):
     """A trunk of the prediction stage with an Engram module beside it.
 
-    The module sees every position of the window: the gate of a position asks a linear embedding of
-    that one frame, not the trunk's features; the newest position's y is added to these.
+    The module runs at every position of the window. The gate of a position reads a linear embedding
+    of that one frame, not the trunk's features. The y of the newest position is added to these.
     """
 
     def __init__(self, trunk: Trunk, key: KeyEncoder, module: EngramModule) -> None:

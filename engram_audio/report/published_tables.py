@@ -14,11 +14,13 @@ from engram_audio.generation.columns import (
     GENERATION_KEYS,
     GENERATION_REPLAY,
 )
-from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
+from engram_audio.keys.columns import KEYS
+from engram_audio.memory.columns import MEMORY, MEMORY_TUNING, MEMORY_VERDICT
 from engram_audio.prediction.columns import (
     PREDICTION,
     PREDICTION_CALIBRATION,
     PREDICTION_ROLLOUT,
+    PREDICTION_TUNING,
     WORST_FRAMES,
 )
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
@@ -30,10 +32,17 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Verdicts": (VERDICTS, WHAT_WOULD_CHANGE),
     "Speech": (CORPUS, EXCLUSIONS),
     "Structure": (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS),
-    "Prediction": (PREDICTION, WORST_FRAMES, PREDICTION_CALIBRATION, PREDICTION_ROLLOUT),
+    "Keys by their laws": (KEYS,),
+    "Prediction": (
+        PREDICTION,
+        WORST_FRAMES,
+        PREDICTION_CALIBRATION,
+        PREDICTION_ROLLOUT,
+        PREDICTION_TUNING,
+    ),
     "Factorizer": (FACTORIZER, FACTORIZER_SWEEP, FACTORIZER_STATES),
     "Codecs side by side": (CODECS, FRONTIER),
-    "Memory": (MEMORY, MEMORY_VERDICT),
+    "Memory": (MEMORY, MEMORY_VERDICT, MEMORY_TUNING),
     "Rollout": (ROLLOUT, ROLLOUT_SWEEP),
     "Generation": (
         GENERATION,

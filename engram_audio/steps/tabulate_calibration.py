@@ -79,12 +79,14 @@ def main(argv: list[str] | None = None) -> None:
     rates = [
         RateRow(*row) for row in read_table(files.power, RateRow._fields).itertuples(index=False)
     ]
+    sabotage = read_table(files.sabotage, tables.SABOTAGE_COLUMNS)
+    rows += tables.model_rows(sabotage)
     verdicts = tables.world_verdicts(decided, worlds.keys)
     generated, words = _generated(files)
     table = tables.calibration_table(
         [*rows, *generated], verdicts, rates, files.power_section, words
     )
-    matrix = tables.sabotage_matrix(read_table(files.sabotage, tables.SABOTAGE_COLUMNS))
+    matrix = tables.sabotage_matrix(sabotage)
     document = tables.calibration_document(table, matrix, rates)
     LOG.info("%d of %d rows fail", document["num_failing"], document["num_rows"])
     write_csv(files.table, table, CALIBRATION, files.manifest())

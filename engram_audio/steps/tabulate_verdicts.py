@@ -15,6 +15,7 @@ from engram_audio.comparison import verdicts as comparison
 from engram_audio.factorizer import verdicts as factorizer
 from engram_audio.generation import verdicts as generation
 from engram_audio.generation.config import GenerationBarsSection
+from engram_audio.keys import verdicts as keys
 from engram_audio.memory import verdicts as memory
 from engram_audio.prediction import verdicts as prediction
 from engram_audio.prediction.cells import predicted
@@ -29,6 +30,7 @@ from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.changes import changes_table
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import Decided, decide_all
+from engram_audio.structure.laws import law_gains
 from engram_audio.trust import verdicts as trust
 from engram_audio.verdicts.answers import chain_rows
 from engram_audio.verdicts.chain import in_order, verdict_table
@@ -60,7 +62,7 @@ def verdict_rows(
         question: The one question of a page; "" for the whole study.
         states: Representations that are a z_dyn.
     """
-    name = registered.representation
+    name, gate = registered.representation, registered.operative_gate
     decided: dict[str, Decided] = {}
     if "structure" in tables:
         beside = beside_at(tables, documents, registered, registered.lag_frames)
@@ -69,6 +71,12 @@ def verdict_rows(
         trust.STAGE: ("calibration", lambda t: trust.verdict_rows(t, documents["calibration"])),
         structure.STAGE: (
             "structure", lambda t: structure.verdict_rows(decided, t, registered),
+        ),
+        keys.STAGE: (
+            "keys",
+            lambda t: keys.verdict_rows(
+                t, name, gate.minimum_added_nats, gate.maximum_transfer_loss
+            ),
         ),
         prediction.STAGE: ("prediction", lambda t: prediction.verdict_rows(t, name)),
         factorizer.STAGE: ("factorizer", lambda t: factorizer.verdict_rows(t, name)),
@@ -111,7 +119,8 @@ def beside_at(
             if gains is not None:
                 heads[name] = gains
     sources = {n: Source(**one) for n, one in documents["decision"]["sources"].items()}
-    return Beside(heads, sources)
+    laws = law_gains(tables["keys"], lag_frames) if "keys" in tables else {}
+    return Beside(heads, sources, laws)
 
 
 def changes_of(

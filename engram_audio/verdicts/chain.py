@@ -39,6 +39,12 @@ CHAIN = (
         "structure",
     ),
     Question(
+        "keys", "Does what context tells survive a small key?",
+        "This study scores no key by its law: no representation is named under "
+        "`learned_keys.representations`.",
+        "keys",
+    ),
+    Question(
         "prediction", "Does context buy more than every null?",
         "This study has no predictions: no head is listed under `prediction.heads`, or no "
         "representation is predicted.",

@@ -1,7 +1,7 @@
 """The plan of a configuration: which runs it asks for, as file names, stage by stage.
 
 Law: what lists name is planned, with what that needs, and nothing else. The counts are those of the
-base study and of the demo since before definitions became a library.
+base study and of the demo.
 """
 
 from collections import Counter
@@ -17,9 +17,9 @@ from tests.workflow.tiny_study import tiny_config, wide_config
 
 COUNTS = {
     (): {
-        "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 312,
-        "evaluate_nulls": 13, "train_factorizer": 28, "fit_memory": 66, "train_memory": 6,
-        "evaluate_rollout": 78, "refit_memory": 4, "worlds": 46, "reconstructed": 2,
+        "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 408,
+        "evaluate_nulls": 17, "train_factorizer": 28, "fit_memory": 198, "train_memory": 18,
+        "evaluate_rollout": 234, "refit_memory": 12, "worlds": 46, "reconstructed": 2,
         "players": 19, "train_generators": 2,
     },
     ("demo",): {

@@ -26,6 +26,7 @@ PARTS = (
     "report_templates",
     "envs",
     "slurm",
+    "verify",
 )
 NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 12, 4, 4
 CONFIG = "tiny.yaml"
@@ -35,6 +36,8 @@ QUICK = {
     "cpu": {**STEPS, "batch_frames": 32},
     "marginal": {**STEPS, "batch_frames": 32},
     "factorizer": {**STEPS, "batch_frames": 64},
+    "key": {**STEPS, "batch_frames": 32},
+    "key_tuning": {**STEPS, "batch_frames": 32},
     "joint": {**STEPS, "batch_frames": 32, "num_steps": 10, "validation_interval_steps": 5},
     "k_step": {**STEPS, "batch_frames": 32},
     "forecaster": {**STEPS, "batch_frames": 32},
@@ -142,6 +145,7 @@ def tiny_config() -> dict[str, Any]:
         "library": {**families, "last_frame": newest},
     }  # fmt: skip
     config["structure"] |= {"families": [*families, *oracle], "library": oracle}
+    config["learned_keys"] |= {"representations": [], "keys": []}
     _shrink_prediction(config)
     _shrink_factorizer(config)
     _shrink_memory(config)
@@ -166,7 +170,9 @@ def tiny_config() -> dict[str, Any]:
     config["calibration"]["worlds"]["keys"] = ["pca.raw.kmeans_4"]
     config["decision"] |= {"representation": "brought", "lag_frames": 1}
     config["decision"]["literal_gate"]["keys"] = ["pca.raw.kmeans_4"]
-    config["report"] |= {"title": "Tiny study", "num_players": 1, "player_duration_s": 1.0}
+    config["report"] |= {
+        "title": "Tiny study", "num_players": 1, "player_duration_s": 1.0, "is_verified": False,
+    }  # fmt: skip
     return config
 
 
@@ -224,6 +230,35 @@ def _shrink_memory(config: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
+def add_learned_keys(config: dict[str, Any]) -> None:
+    """Score keys of the user's arrays by their laws, learned ones of every method among them."""
+    kinds = [
+        {"kind": "laws", "codebook_sizes": [4]},
+        {"kind": "tuned", "codebook_sizes": [4], "recipe": "key_tuning", "first_beta": 5.0,
+         "last_beta": 30.0, "speaker_weight": 0.1},
+        {"kind": "vq", "codebook_sizes": [4], "recipe": "key", "num_dims": 2},
+        {"kind": "fsq", "levels": [2, 3], "recipe": "key"},
+        {"kind": "product_laws", "num_codes": [2, 3]},
+        {"kind": "residual_laws", "num_codes": [3, 2]},
+        {"kind": "bits", "num_routes": 2, "num_bits": 1, "recipe": "key"},
+        {"kind": "distilled", "teacher": "laws_4", "recipe": "key"},
+    ]  # fmt: skip
+    config["keys"]["library"]["learned"] = {
+        "kind": "learned", "inputs": ["raw"], "target": "delta", "base": "linear",
+        "lag_frames": 1, "quantizers": kinds,
+    }  # fmt: skip
+    names = ("laws_4", "tuned_4", "vq_4", "fsq_2x3", "product_laws_2x3", "residual_laws_3x2",
+             "bits_2x1", "distilled_laws_4")  # fmt: skip
+    config["learned_keys"] |= {
+        "representations": ["brought"], "surrogates": [], "bases": ["none", "linear"],
+        "keys": ["pca.raw.kmeans_4", *(f"learned.raw.{name}" for name in names)],
+        "lags_frames": [1], "num_folds": 2, "maximum_frames": 1000, "oracle_sizes": [4],
+        "bank": {**config["learned_keys"]["bank"], "num_components": [4, 8]},
+        "predictor": {**config["learned_keys"]["predictor"], "width": 8, "num_layers": 1,
+                      "cluster_frames": 200},
+    }  # fmt: skip
+
+
 def add_row(config: dict[str, Any], name: str, row: dict[str, Any]) -> None:
     """Define a representation and analyse it."""
     config["representations"]["library"][name] = row
@@ -273,6 +308,7 @@ def _shrink_rollout(config: dict[str, Any]) -> None:
         "horizon_frames": 4, "forecast_horizon_frames": 2, "scored_horizons_frames": [1, 2, 4],
         "num_starts": 12, "num_samples": 8, "num_long_samples": 2, "injections_frames": [2],
         "frozen_frames": 2, "autocovariance_lags_frames": 1, "maximum_energy_frames": 100,
+        "support_frames": 100,
         "batch_paths": 256,
     }  # fmt: skip
     methods = stage["library"]

@@ -285,7 +285,7 @@ BUGS |= {
         "the table is not counted in the budget", (MEMORY,),
     ),
     "matched_budget_halved": Bug(
-        "engram_audio.memory.matching.match_width", wrong_models.half_budget,
+        "engram_audio.memory.matching.match", wrong_models.half_budget,
         "the matched net has half the budget", (MEMORY,),
     ),
     "memory_chosen_on_eval": Bug(

@@ -14,7 +14,7 @@ from engram_audio.densities.ridge_mixture import pack_ridge_mixtures
 from engram_audio.errors import InputError
 from engram_audio.generation.arms import row_rms
 from engram_audio.generation.budget import budget_of
-from engram_audio.generation.config import GenerationProtocol, GeneratorSection, TuningPoint
+from engram_audio.generation.config import GenerationProtocol, GeneratorSection, GeneratorPoint
 from engram_audio.generation.fit import Shared, prepare, settings_of, train_generator
 from engram_audio.generation.model_config import ARMS, ArmName
 from engram_audio.generation.names import LINEAR_MIXTURE
@@ -72,10 +72,10 @@ class Job:
         self._store = MemberStore(files.generators)
         self._frozen_row_sd = ROW_SD
 
-    def chosen_points(self) -> dict[ArmName, TuningPoint]:
+    def chosen_points(self) -> dict[ArmName, GeneratorPoint]:
         """Return each arm's point; SM comes first, because frozen rows are as large as its own."""
         arms = sorted(self._files.arms, key=lambda arm: arm != "SM")
-        points: dict[ArmName, TuningPoint] = {}
+        points: dict[ArmName, GeneratorPoint] = {}
         for arm in arms:
             points[arm] = choose_point(
                 arm, self._files.protocol_section, self._run.recipe.num_steps, self._score
@@ -88,7 +88,7 @@ class Job:
         """Return the SD at which rows start; frozen ones are as large as SM's trained ones."""
         return self._frozen_row_sd if ARMS[arm].are_rows_frozen else ROW_SD
 
-    def _trained_rows(self, point: TuningPoint) -> float:
+    def _trained_rows(self, point: GeneratorPoint) -> float:
         seed = self._files.protocol_section.seeds[0]
         member = self.member(Training("SM", seed, self._run.recipe.num_steps, point))
         return row_rms(unpack_generator(MODEL, member.arrays, member.header["generator"]))
@@ -115,7 +115,7 @@ class Job:
                 f"{rate:g}"
             ) from error
 
-    def replays(self, points: dict[ArmName, TuningPoint]) -> dict[Replay, Member]:
+    def replays(self, points: dict[ArmName, GeneratorPoint]) -> dict[Replay, Member]:
         """Return the trainings of the replay.
 
         Raises:

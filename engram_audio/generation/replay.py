@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from engram_audio.generation.config import GenerationProtocol, ReplaySection, GeneratorPoint
+from engram_audio.generation.config import GenerationProtocol, GeneratorPoint, ReplaySection
 from engram_audio.generation.data import GeneratorData, Sequences
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName

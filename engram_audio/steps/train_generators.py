@@ -14,7 +14,7 @@ from engram_audio.densities.ridge_mixture import pack_ridge_mixtures
 from engram_audio.errors import InputError
 from engram_audio.generation.arms import row_rms
 from engram_audio.generation.budget import budget_of
-from engram_audio.generation.config import GenerationProtocol, GeneratorSection, GeneratorPoint
+from engram_audio.generation.config import GenerationProtocol, GeneratorPoint, GeneratorSection
 from engram_audio.generation.fit import Shared, prepare, settings_of, train_generator
 from engram_audio.generation.model_config import ARMS, ArmName
 from engram_audio.generation.names import LINEAR_MIXTURE

@@ -80,6 +80,12 @@ class LawValues(Section):
     oracle_sizes: Counts = Field(
         description="K of the k-means of the target itself, which sees the future."
     )
+    direction_keys: Names = Field(
+        description="Keys among those scored whose codes are asked for the direction of the step."
+    )
+    num_directions: Count = Field(
+        ge=2, le=4096, description="Directions of each code, and of all frames together."
+    )
     flip_noise: Amount = Field(
         description="SD of the noise under which codes may flip, in units of a frame's SD."
     )
@@ -140,6 +146,8 @@ def check_laws(
         for mark in stage.surrogates:
             require(f"learned_keys.surrogates: {name}", mark, rows[name].surrogates)
     sizes = key_sizes(library)
+    for key in stage.direction_keys if stage.representations else ():
+        require("learned_keys.direction_keys", key, stage.keys)
     for key in stage.keys:
         require("learned_keys.keys", key, sizes)
         if sizes[key].num_codes > stage.maximum_codes:

@@ -7,7 +7,7 @@ from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
 from engram_audio.errors import InputError
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_STATES, FACTORIZER_SWEEP
-from engram_audio.keys.columns import KEYS
+from engram_audio.keys.columns import KEY_DIRECTIONS, KEYS
 from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
 from engram_audio.prediction.columns import (
     PREDICTION,
@@ -24,7 +24,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Verdicts": (VERDICTS, WHAT_WOULD_CHANGE),
     "Speech": (CORPUS, EXCLUSIONS),
     "Structure": (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS),
-    "Keys by their laws": (KEYS,),
+    "Keys by their laws": (KEYS, KEY_DIRECTIONS),
     "Prediction": (PREDICTION, WORST_FRAMES, PREDICTION_CALIBRATION, PREDICTION_ROLLOUT),
     "Factorizer": (FACTORIZER, FACTORIZER_SWEEP, FACTORIZER_STATES),
     "Codecs side by side": (CODECS, FRONTIER),

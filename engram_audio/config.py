@@ -182,6 +182,8 @@ def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
     settings, worlds = config.representations, config.calibration.worlds
     for name in worlds.names:
         require("calibration.worlds.names", name, WORLD_NAMES)
+    for name in worlds.laws:
+        require("calibration.worlds.laws", name, WORLD_NAMES)
     for where, names in (
         ("corpora", config.corpora),
         ("representations.library", settings.library),

@@ -63,7 +63,8 @@ class Plan:
         self.document |= plain(self.demands)
         self.structure = StructurePlan(config.structure, self.latents)
         lags = self.document["calibration.structure"]["lags_frames"]
-        self.calibration = CalibrationPlan(families, lags, self.latents, self.structure)
+        laws = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.with_laws()]
+        self.calibration = CalibrationPlan(families, lags, self.latents, self.structure, laws)
         self.keys = KeysPlan(config.keys, key_lags(config))
         self.laws = LawPlan(config.learned_keys, self.keys, self.latents)
         self.prediction = PredictionPlan(

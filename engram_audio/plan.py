@@ -151,6 +151,10 @@ class Plan:
         for name in self.latents.analysed():
             splits = len(self.latents.split_seeds(name))
             readers[name] += splits * (len(self.structure.families) + fitted + 1)
+        for run in self.laws.runs():  # a predictor, and the scores
+            readers[run.representation] += 2
+        for name in {run.representation for run in self.laws.runs()}:
+            readers[name] += len(self.keys.learned_families())
         for name in self.prediction.predicted():
             readers[name] += 2 * self.prediction.num_runs_of(name)
         for stage in (config.factorizer, config.rollout):

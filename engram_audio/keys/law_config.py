@@ -1,7 +1,7 @@
 """Settings of the scorer of keys by their laws, and of the predictor that learned keys cluster."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,7 @@ from engram_audio.keys.config import (
     TargetName,
     key_sizes,
 )
-from engram_audio.latents.config import RepresentationSection, SurrogateName
+from engram_audio.latents.config import RepresentationSection
 from engram_audio.quantities import (
     Amount,
     Amounts,
@@ -100,8 +100,8 @@ class LawSettings(LawValues):
     """The stage: what is scored, where, and with what bank."""
 
     representations: Names = Field(description="Where keys are scored by their laws.")
-    surrogates: Listed[SurrogateName] = Field(
-        description="Surrogates scored beside: the same curve where only the linear part is left."
+    surrogates: Listed[Literal["var"]] = Field(
+        description="[var]: the same curve where only the linear part is left, beside; or []."
     )
     keys: Names = Field(description="Context keys that are scored.")
     targets: Listed[TargetName] = Field(min_length=1, description="position, delta or both.")

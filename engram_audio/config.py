@@ -23,6 +23,7 @@ from engram_audio.corpus_checks import check_roots, check_speakers
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
+from engram_audio.generation.config import GenerationSettings, check_generation
 from engram_audio.keys.config import KeysSettings, family_of
 from engram_audio.keys.law_config import (
     LawSettings,
@@ -90,6 +91,7 @@ class WorkflowConfig(Section):
     memory: MemorySettings
     comparison: ComparisonSettings
     rollout: RolloutSettings
+    generation: GenerationSettings
     statistics: StatisticsSection
     decision: DecisionValues
     calibration: CalibrationSection
@@ -142,6 +144,7 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
         "memory": config.memory.used(),
         "comparison": config.comparison.used(settings.library),
         "rollout": used_methods(config.rollout),
+        "generation": config.generation.used(),
     }
     used = used.model_copy(update=stages)
     _check_stages(used)
@@ -155,15 +158,16 @@ def key_families(config: WorkflowConfig) -> set[str]:
     memories = [family_of(row.key) for row in config.memory.library.values()]
     guards = [row.guard_section for row in config.rollout.library.values()]
     keys = [guard.key for guard in guards if guard is not None and guard.kind == "codebook"]
+    generated = [family_of(row.insertion.key) for row in config.generation.library.values()]
     own = [*keys, *config.learned_keys.keys]
-    return {*config.structure.families, *memories, *map(family_of, own)}
+    return {*config.structure.families, *memories, *generated, *map(family_of, own)}
 
 
 def key_lags(config: WorkflowConfig) -> set[int]:
     """Return the lags at which some stage reads keys; what runs free does at lag 1."""
     own = config.memory.lags_frames if config.memory.library else ()
     laws = config.learned_keys.lags_frames if config.learned_keys.keys else ()
-    free = (1,) if config.rollout.library else ()
+    free = (1,) if config.rollout.library or config.generation.library else ()
     return {*config.structure.lags_frames, *own, *laws, *free}
 
 
@@ -173,6 +177,7 @@ def recipes_named(config: WorkflowConfig) -> set[str]:
     rows = [*heads, *(head.marginal for head in heads), *config.factorizer.library.values()]
     rows += [*memory.library.values(), *config.rollout.library.values()]
     rows += [memory.controls] if memory.representations else []
+    rows += [*config.generation.library.values()]
     laws = recipes_of_laws(config.learned_keys, config.keys.library)
     return {*laws, *(row.recipe for row in rows if hasattr(row, "recipe"))}
 
@@ -226,6 +231,8 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_recipes(config.learned_keys, key_families(config), library, recipes)
     check_memory(config.memory, prediction, library, window, recipes)
     check_rollout(config.rollout, prediction, config.memory, library, window, recipes)
+    worlds = config.calibration.worlds.names
+    check_generation(config.generation, prediction, worlds, library, recipes)
     for name in recipes_named(config) & set(recipes):
         check_recipe(f"recipes.{name}", recipes[name])
 

@@ -44,6 +44,7 @@ def _of_subject(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]
     yield from _of_factorizer(config, subject)
     yield from _of_memory(config, subject)
     yield from _of_rollout(config, subject)
+    yield from _of_generation(config, subject)
 
 
 def _frames(subject: Subject, key: str, purpose: str, remedy: str, **more: Any) -> FramesDemand:
@@ -210,6 +211,29 @@ def _of_rollout(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]
                 f"by a window of {window} and a horizon of {horizon} frames",
                 f"shorten its horizon, {LONGER}", part=part, reach_frames=window - 1 + horizon,
             )  # fmt: skip
+
+
+def _of_generation(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
+    stage, window = config.generation, config.views.window_frames
+    for name, row in stage.library.items() if subject.name in stage.representations else ():
+        where, model = f"generation.library.{name}", row.model
+        for part in ("train", "choice"):
+            yield _frames(
+                subject, f"{where}.model.burn_in_frames", "after the burn-in",
+                f"shorten it, {LONGER}", part=part, reach_frames=model.burn_in_frames,
+            )  # fmt: skip
+        reach = max(model.context_frames, window)
+        yield _frames(
+            subject, f"{where}.model.context_frames", "to start a free run",
+            f"shorten it, {LONGER}", part="eval",
+            reach_frames=reach - 1 + max(stage.evaluation.horizon_frames // 2, 1),
+        )  # fmt: skip
+        cells = key_sizes(config.keys.library)[row.insertion.key].num_fitted
+        yield _frames(
+            subject, f"{where}.insertion.key", "to fill the table",
+            f"take a key of fewer codes, {MORE_FRAMES}", part="train", reach_frames=window,
+            minimum=cells * config.keys.minimum_cell_frames,
+        )  # fmt: skip
 
 
 def _of_codec(name: str, codec: Any) -> Iterator[AnyDemand]:

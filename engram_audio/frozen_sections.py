@@ -37,13 +37,15 @@ PLAIN = (
     "learned_keys.bank", "learned_keys.predictor", "learned_keys.verdict",
     "prediction.nulls", "prediction.ridge_mixture", "factorizer.health", "factorizer.evaluation",
     "memory.controls",
-    "memory.verdict", "comparison.reconstruction", "rollout.bars",
+    "memory.verdict", "comparison.reconstruction", "rollout.bars", "generation.evaluation",
+    "generation.bars",
     "statistics", "calibration.worlds", "calibration.power", "calibration.sabotage", "report",
 )  # fmt: skip
 LIBRARIES = (
     "corpora", "codecs.library", "representations.library", "keys.library",
     "structure.library", "prediction.library", "recipes", "factorizer.library",
     "factorizer.grids", "memory.library", "rollout.library", "rollout.grids",
+    "generation.library",
 )  # fmt: skip
 
 
@@ -55,6 +57,7 @@ def configured_sections(config: WorkflowConfig) -> dict[str, Any]:
     stage = config.memory
     found["memory"] = MemoryStageSection(target=stage.target, num_folds=stage.num_folds)
     found["comparison"] = config.comparison.compared
+    found["generation"] = config.generation.protocol
     for where in LIBRARIES:
         found |= {f"{where}.{name}": row for name, row in _at(config, where).items()}
     return {name: section.model_dump(mode="json") for name, section in found.items()}

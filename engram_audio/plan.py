@@ -16,6 +16,7 @@ from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
 from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
+from engram_audio.generation.plan import GenerationPlan
 from engram_audio.keys.plan import KeysPlan, LawPlan
 from engram_audio.latents.config import RepresentationSection
 from engram_audio.latents.plan import LatentsPlan
@@ -66,16 +67,22 @@ class Plan:
         laws = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.with_laws()]
         self.calibration = CalibrationPlan(families, lags, self.latents, self.structure, laws)
         self.keys = KeysPlan(config.keys, key_lags(config))
-        self.laws = LawPlan(config.learned_keys, self.keys, self.latents)
-        self.prediction = PredictionPlan(
-            config.prediction, self.latents, config.decision.representation
+        deciding = (
+            config.decision.representation,
+            *config.memory.representations,
+            *config.rollout.representations,
         )
+        self.laws = LawPlan(config.learned_keys, self.keys, self.latents)
+        self.prediction = PredictionPlan(config.prediction, self.latents, deciding, config.recipes)
         self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
         self.comparison = ComparisonPlan(
             config.comparison, self.codecs, self.latents, self.prediction
         )
-        self.memory = MemoryPlan(config.memory, self.latents, self.prediction, self.keys)
+        self.memory = MemoryPlan(
+            config.memory, self.latents, self.prediction, self.keys, config.recipes
+        )
         self.rollout = RolloutPlan(config.rollout, self.latents, self.memory)
+        self.generation = GenerationPlan(config.generation, self.latents, self.keys)
         self.report = ReportPlan(
             config.report, self.latents, self.factorizer, self.rollout, self.calibration
         )
@@ -126,7 +133,7 @@ class Plan:
         return [name for name in self.sections if name in used or not name.startswith(libraries)]
 
     def idle_rules(self) -> set[str]:
-        """Rules of corpora and codecs that nothing in this study needs, though some are defined."""
+        """Rules that nothing in this study needs, though what they serve may be defined."""
         codecs = CodecPlan({n: self.codecs.settings(n) for n in used_codecs(self.config)})
         corpora = CorpusPlan({n: self.config.corpora[n] for n in used_corpora(self.config)})
         rules = {
@@ -138,7 +145,8 @@ class Plan:
             "index_corpus": corpora.of_kinds("librispeech", "directory", "demo_speech"),
             "assign_shards": corpora.of_kinds("librispeech", "directory", "demo_speech"),
         }
-        return {name for name, served in rules.items() if served == NOTHING}
+        idle = {name for name, served in rules.items() if served == NOTHING}
+        return idle if self.report.verified() else idle | {"verify_study"}
 
     def count_readers(self) -> Counter[str]:
         """Return how many jobs read all shards of each representation, at least.
@@ -162,6 +170,8 @@ class Plan:
                 readers[name] += 2 * len(stage.library) * len(stage.seeds)
         for name in config.memory.representations:
             readers[name] += 2 * self.memory.num_runs_of_one()
+        for name, _ in self.generation.runs():
+            readers[name] += 2
         return readers
 
     def _require_plannable(self) -> None:

@@ -60,7 +60,13 @@ QUESTIONS = {
         _never,
     ),
     "prediction": Question(
-        ("prediction", "worst_frames", "prediction_calibration", "prediction_rollout"),
+        (
+            "prediction",
+            "worst_frames",
+            "prediction_calibration",
+            "prediction_rollout",
+            "prediction_tuning",
+        ),
         lambda plan: plan.prediction.runs(),
         "prediction.representations",
         _never,
@@ -72,7 +78,7 @@ QUESTIONS = {
         _exports_states,
     ),
     "memory": Question(
-        ("memory", "memory_verdict"),
+        ("memory", "memory_verdict", "memory_tuning"),
         lambda plan: plan.memory.runs(),
         "memory.representations",
         _never,
@@ -87,6 +93,18 @@ QUESTIONS = {
         ("rollout", "rollout_sweep"),
         lambda plan: plan.rollout.runs(),
         "rollout.representations",
+        _never,
+    ),
+    "generation": Question(
+        (
+            "generation",
+            "generation_gains",
+            "generation_health",
+            "generation_keys",
+            "generation_replay",
+        ),
+        lambda plan: plan.generation.runs(),
+        "generation.representations",
         _never,
     ),
 }
@@ -106,13 +124,26 @@ JUDGED = (
     "codecs",
     "memory_verdict",
     "rollout",
+    "generation",
+    "generation_gains",
+    "generation_health",
+    "generation_replay",
     "calibration",
 )
+
+
+# What `verify/` recomputes the numbers of.
+VERIFIED = (FIRST, "prediction", "memory", "memory_verdict")
 
 
 def judged_tables(names: Sequence[str]) -> list[str]:
     """Return those of some tables that the verdicts are judged from."""
     return [name for name in JUDGED if name in names]
+
+
+def verified_tables(names: Sequence[str]) -> list[str]:
+    """Return those of some tables whose numbers are recomputed without the package."""
+    return [name for name in VERIFIED if name in names]
 
 
 def published(plan: Plan, question: str) -> list[str]:

@@ -3,6 +3,7 @@
 
 localrules:
     tabulate_verdicts,
+    verify_study,
     render_report,
 
 
@@ -15,6 +16,7 @@ rule tabulate_verdicts:
             decision_section="decision",
             bars_section="rollout.bars",
             statistics_section="statistics",
+            generation_section="generation.bars",
         ),
         tables=expand("<results>/tables/{table}.csv", table=questions.judged_tables(REPORT_TABLES)),
         documents=PLAN.report.documents(),
@@ -38,6 +40,33 @@ rule tabulate_verdicts:
         "python -m engram_audio.steps.tabulate_verdicts {params.files} >{log:q} 2>&1"
 
 
+rule verify_study:
+    """Recompute the numbers that decide, without the package."""
+    input:
+        settings=settings("verify_study"),
+        scripts=VERIFY_SCRIPTS,
+        decision="<results>/decision.json",
+        tables=expand(
+            "<results>/tables/{table}.csv", table=questions.verified_tables(REPORT_TABLES)
+        ),
+    output:
+        verified="<results>/verified.json",
+    log:
+        "<logs>/verify_study.log",
+    benchmark:
+        "<benchmarks>/verify_study.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.verify_study {params.files} >{log:q} 2>&1"
+
+
 rule render_report:
     """Render the decision report from the published tables."""
     input:
@@ -56,7 +85,7 @@ rule render_report:
             "<results>/verdicts.csv",
             "<results>/what_would_change.csv",
         ],
-        documents=PLAN.report.documents(),
+        documents=[*PLAN.report.documents(), *PLAN.report.verified()],
         cells=PLAN.structure.cells(),
         latents=PLAN.report.latents(),
         templates=report_templates,

@@ -13,6 +13,7 @@ localrules:
     memory,
     codecs,
     rollout,
+    generation,
     tabulate_question_verdicts,
     render_question,
 
@@ -88,6 +89,12 @@ rule rollout:
     """Does it survive free running?"""
     input:
         "<results>/rollout.html",
+
+
+rule generation:
+    """Does it help a generator at equal compute?"""
+    input:
+        "<results>/generation.html",
 
 
 if questions.states(PLAN):

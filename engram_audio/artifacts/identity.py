@@ -84,6 +84,13 @@ class RolloutRun(NamedTuple):
     seed: int
 
 
+class GenerationRun(NamedTuple):
+    """All arms and seeds of a generator."""
+
+    representation: str
+    generator: str
+
+
 class Players(NamedTuple):
     """Sound to hear: round trips, or what a factoriser or a rollout method makes of them."""
 

@@ -18,11 +18,14 @@ from engram_audio.densities.events import ANY_LAG, SPEAKER_NULL
 from engram_audio.stats.estimate import (
     Estimate,
     Uncertain,
+    mean_of,
     paired_difference,
+    stacked,
     t_interval,
     uncertain,
 )
 from engram_audio.stats.ratio import ratio_of_sums
+from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 
 ENDINGS = ("", "_se", "_df")
 
@@ -182,6 +185,26 @@ def gain(
     own = table.ratio(model, cell, column, count)
     other = None if null is None else table.ratio(null, cell, column, count)
     return None if own is None or other is None else paired_difference(other, own)
+
+
+def over_seeds(gains: Sequence[Estimate | None], nats_to_bits_per_s: float) -> dict[str, object]:
+    """Return the mean of gains over training seeds, as published; a seed without one is left out.
+
+    From three seeds on the interval counts seeds and speakers, with fewer it counts speakers.
+    """
+    found = [one for one in gains if one is not None]
+    over: Estimate | Uncertain | None = None
+    words = ""
+    if len(found) >= MINIMUM_SEEDS:
+        over, words = two_way(stacked(found)), "seeds and speakers"
+    elif found:
+        over, words = mean_of(found), "speakers"
+    return {
+        "num_seeds": len(found),
+        "interval_over": words,
+        **described("gain_seeds_nats", over),
+        **described("gain_seeds_bits_per_s", over, nats_to_bits_per_s),
+    }
 
 
 def select_less_val(table: SumTable, model: str, cell: Cell) -> float:

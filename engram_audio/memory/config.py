@@ -323,7 +323,7 @@ def _check_run(
     for name in stage.bases:
         require("memory.bases", name, [LINEAR, *heads])
     for seed in stage.seeds:
-        require("memory.seeds", seed, prediction.seeds)
+        require("memory.seeds", seed, prediction.trained_seeds)
     require("memory.target", stage.target, prediction.targets)
     require("memory.controls.head", stage.controls.head, heads)
     require("memory.controls.recipe", stage.controls.recipe, recipes)

@@ -1,5 +1,6 @@
 """Which files of the memory stage a configuration asks for."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from engram_audio.corpus.plan import pattern
@@ -7,6 +8,7 @@ from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.config import LINEAR, EngramMemory, MemorySettings
 from engram_audio.prediction.plan import PredictionPlan, model_file
+from engram_audio.training.config import TrainingRecipe
 
 
 class MemoryRun(NamedTuple):
@@ -42,10 +44,11 @@ class MemoryPlan:
         latents: LatentsPlan,
         prediction: PredictionPlan,
         keys: KeysPlan,
+        recipes: Mapping[str, TrainingRecipe],
     ) -> None:
         """Keep the used part of the stage."""
         self._settings, self._latents = settings, latents
-        self._prediction, self._keys = prediction, keys
+        self._prediction, self._keys, self._recipes = prediction, keys, recipes
 
     def runs(self) -> list[MemoryRun]:
         """Every memory on every base that it stands on."""
@@ -117,6 +120,39 @@ class MemoryPlan:
         """The family of the matched models: the base's own, or that of the controls."""
         base = wildcards.base
         return f"prediction.library.{self._settings.controls.head if base == LINEAR else base}"
+
+    def memory_tuning(self, wildcards: Any, name: str = "memory_tuning.json") -> list[str]:
+        """A file of the tuning of an Engram memory; none where nothing is tuned."""
+        is_joint = self._settings.library[wildcards.memory].is_joint
+        return self._tuned(wildcards, name, self.recipe(wildcards)) if is_joint else []
+
+    def matched_tuning(self, wildcards: Any, name: str = "matched_tuning.json") -> list[str]:
+        """A file of the tuning of a memory's matched nets; none where nothing is tuned."""
+        return self._tuned(wildcards, name, self.matched_recipe(wildcards))
+
+    def _tuned(self, wildcards: Any, name: str, recipe: str) -> list[str]:
+        """One file at the first lag and seed: tuned once, then frozen for the others."""
+        if self._recipes[recipe.removeprefix("recipes.")].tuning is None:
+            return []
+        lag, seed = self._settings.lags_frames[0], self._settings.seeds[0]
+        run = MemoryRun(wildcards.representation, lag, wildcards.base, wildcards.memory, seed)
+        return [run_file(run, name)]
+
+    def tunings(self, ending: str) -> list[str]:
+        """One file of every tuning of the stage: of Engram memories, then of matched nets."""
+        places = {(run.representation, run.base, run.memory): run for run in self.runs()}
+        return [
+            path
+            for run in places.values()
+            for path in (
+                *self.memory_tuning(run, f"memory_tuning{ending}"),
+                *self.matched_tuning(run, f"matched_tuning{ending}"),
+            )
+        ]
+
+    def head_tuning(self, wildcards: Any) -> list[str]:
+        """The tuning of the head that a fold head is the same as."""
+        return self._prediction.tuning(wildcards)
 
     def base_model(self, wildcards: Any) -> list[str]:
         """The trained head under a memory; nothing under the linear base or an Engram memory."""

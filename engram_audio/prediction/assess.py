@@ -58,6 +58,7 @@ class Stage(NamedTuple):
         evaluation: Evaluation settings.
         sensitivity: Decoder's map [D, D] or None.
         device: Where models run.
+        noise_nats: What the dequantisation noise costs the best linear null, by lag and event.
     """
 
     sources: dict[str, BlockSource]
@@ -68,6 +69,7 @@ class Stage(NamedTuple):
     evaluation: PredictionEvaluationSection
     sensitivity: np.ndarray | None
     device: torch.device
+    noise_nats: Mapping[tuple[int, str], float]
 
     def predictor(self, model: ConditionalDensity) -> ModelPredictor:
         """Wrap a model."""
@@ -114,7 +116,8 @@ def assess(entries: Iterable[Entry], stage: Stage) -> dict[str, pd.DataFrame]:
                 stage.evaluation, stage.sensitivity, entry.marginal, stage.num_targets[part],
             )  # fmt: skip
             parts = (
-                result.sums, result.frames, result.worst, result.calibration, result.dimensions,
+                _with_noise_cost(result.sums, stage, lag, entry.event), result.frames,
+                result.worst, result.calibration, result.dimensions,
             )  # fmt: skip
             for name, table in zip(TABLES, parts, strict=True):
                 labels = {
@@ -124,6 +127,13 @@ def assess(entries: Iterable[Entry], stage: Stage) -> dict[str, pd.DataFrame]:
                 if len(table):
                     tables[name].append(table.assign(**labels))
     return {name: pd.concat(found, ignore_index=True) for name, found in tables.items()}
+
+
+def _with_noise_cost(sums: pd.DataFrame, stage: Stage, lag: int, event: str) -> pd.DataFrame:
+    """Add what the noise costs, as a sum over frames like the scores beside it."""
+    if sums.empty:
+        return sums
+    return sums.assign(noise_nats=stage.noise_nats[lag, event] * sums["num_frames"])
 
 
 def head_entries(

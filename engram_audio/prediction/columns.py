@@ -1,7 +1,7 @@
 """The published tables of the prediction stage."""
 
 from engram_audio.artifacts.columns import Column, Table
-from engram_audio.corpus.columns import CHOSEN_ON, PART
+from engram_audio.corpus.columns import CHOSEN_ON, PART, TUNED_POINT, TUNING_NOTE
 
 REPRESENTATION = Column("representation", "What was scored.", title="Representation", is_text=True)
 SEED = Column("seed", "Of the training.", title="Seed")
@@ -27,6 +27,9 @@ PREDICTION = Table(
         Column("slice", "Frames that are scored.", title="Slice", is_text=True),
         Column("num_frames", "Scored frames.", "frames", "Frames"),
         Column("num_speakers", "Speakers: the n of the intervals.", "speakers", "Speakers"),
+        Column("noise_nats", "What the dequantisation noise on target and context costs the best "
+               "linear null, all as Gaussians. A sharper predictor loses more.", NATS,
+               "Cost of the noise"),
         Column("num_sampled", "Targets with scores of samples.", "frames"),
         Column("nll_mean", "Mean negative log-likelihood. Never read alone: one frame can make "
                "it.", NATS, "Mean NLL", has_interval=True),
@@ -92,12 +95,23 @@ PREDICTION = Table(
           for of, title in (("utterance", "InfoNCE"), ("speaker", "InfoNCE, speaker"))),
         Column("coverage_50_per_dimension", COVERAGE.format(level=50), has_interval=True,
                quotient=("coverage_50_per_dimension", "num_sampled")),
-        Column("coverage_90_per_dimension", COVERAGE.format(level=90) + " Calibrated: .9, up to "
-               "the grain of `num_samples`.", title="Coverage at 90 %", has_interval=True,
+        Column("coverage_90_per_dimension", COVERAGE.format(level=90) + " Calibrated: .9, with any "
+               "number of samples. It hides a law that is off on one side only: read both ends.",
+               title="Coverage at 90 %", has_interval=True,
                quotient=("coverage_90_per_dimension", "num_sampled")),
+        *(Column(f"{end}_range_per_dimension", f"Share of values {end} that range. Calibrated: "
+                 ".05. More at both ends: too narrow. More at one: off centre.",
+                 title=f"{end.capitalize()} 90 %", has_interval=True,
+                 quotient=(f"{end}_range_per_dimension", "num_sampled"))
+          for end in ("below", "above")),
         *(Column(f"coverage_{level}_density", DENSITY.format(level) + " It sees the joint law.",
                  has_interval=True, quotient=(f"coverage_{level}_density", "num_sampled"))
           for level in (50, 90)),
+        *(Column(f"{end}_range_density", f"How often that rank lies {end} its central 90 %. "
+                 f"Calibrated: .05. {words}", has_interval=True,
+                 quotient=(f"{end}_range_density", "num_sampled"))
+          for end, words in (("below", "More: the truth is less likely than samples, too narrow a "
+                              "law."), ("above", "More: too wide a law."))),
         Column("decoder_cosine_mean", "cosine_mean after the decoder's Jacobian, where it is "
                "linear.", has_interval=True, has_null=True,
                quotient=("decoder_cosine_mean", "num_frames")),
@@ -183,4 +197,14 @@ PREDICTION_ROLLOUT = Table(
     notes=(
         "The mean is fed back. Kept for comparison: it ranks the true model among the worst.",
     ),
+)  # fmt: skip
+PREDICTION_TUNING = Table(
+    "prediction_tuning",
+    "head and point of its tuning",
+    (
+        REPRESENTATION, LAG_FRAMES,
+        Column("head", "The head.", title="Head", is_text=True),
+        SEED, *TUNED_POINT,
+    ),
+    notes=(TUNING_NOTE,),
 )  # fmt: skip

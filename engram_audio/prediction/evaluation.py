@@ -29,7 +29,8 @@ from engram_audio.numerics.seeds import checksum_generator
 from engram_audio.numerics.slices import EveryNth, slice_masks
 from engram_audio.prediction import negatives, scores
 
-COVERAGE_LEVELS = (0.5, 0.9)
+RANGE_LEVEL = 0.9  # of the range whose ends are looked at one by one
+COVERAGE_LEVELS = (0.5, RANGE_LEVEL)
 
 
 class EventTask(NamedTuple):
@@ -201,9 +202,7 @@ class _Run:
             del kinds["density"]
         for kind, ranks in kinds.items():
             self.ranks[kind] += np.bincount(ranks.ravel(), minlength=count + 1)
-            for level in COVERAGE_LEVELS:
-                inside = scores.coverage(ranks, count, level).mean(1)
-                columns[f"coverage_{round(100 * level)}_{kind}"] = inside
+            columns |= coverage_columns(ranks, count, kind)
         columns |= self._contrastive(view, subset, values)
         self.sums.add(names.subset(chosen), columns, "num_sampled")
 
@@ -249,6 +248,21 @@ class _Run:
         return PartResult(
             self.sums.table(), frames, self.worst.table(), pd.DataFrame(rows), dimensions
         )
+
+
+def coverage_columns(ranks: np.ndarray, num_samples: int, kind: str) -> dict[str, np.ndarray]:
+    """Return shares of ranks [M, R] in central intervals, and beyond each end of the 90 %."""
+    tails = {
+        level: scores.tail_shares(ranks, num_samples, (1 - level) / 2) for level in COVERAGE_LEVELS
+    }
+    columns = {
+        f"coverage_{round(100 * level)}_{kind}": 1 - (low + high).mean(1)
+        for level, (low, high) in tails.items()
+    }
+    low, high = tails[RANGE_LEVEL]
+    return columns | {
+        f"below_range_{kind}": low.mean(1), f"above_range_{kind}": high.mean(1)
+    }  # fmt: skip
 
 
 def _rebin(counts: np.ndarray, num_bins: int) -> np.ndarray:

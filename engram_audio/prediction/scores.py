@@ -135,10 +135,15 @@ def pit_ranks(
     return per_dimension, by_density
 
 
-def coverage(ranks: np.ndarray, num_samples: int, level: float) -> np.ndarray:
-    """Return whether ranks 0..S lie in the central `level` of their range, as the mean expects."""
-    edge = (1 - level) / 2 * (num_samples + 1)
-    return (ranks + 0.5 > edge) & (ranks + 0.5 < num_samples + 1 - edge)
+def tail_shares(ranks: np.ndarray, num_samples: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much of each rank 0..S lies in the lowest and in the highest `share`.
+
+    A rank stands for an interval of 1 / (S + 1) of all probability, which a bound may cut. So an
+    exact forecast has `share` in each tail on average, with any number of samples.
+    """
+    width = share * (num_samples + 1)
+    low = np.clip(width - ranks, 0.0, 1.0)
+    return low, np.clip(width - (num_samples - ranks), 0.0, 1.0)
 
 
 def info_nce_bits(log_ratios: np.ndarray) -> np.ndarray:

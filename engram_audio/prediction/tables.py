@@ -18,6 +18,7 @@ from engram_audio.densities.comparison import (
     described,
     described_quotients,
     gain,
+    over_seeds,
     select_less_val,
     strongest_null,
     with_intervals,
@@ -25,9 +26,7 @@ from engram_audio.densities.comparison import (
 from engram_audio.densities.events import ANY_LAG, SPEAKER_NULL
 from engram_audio.numerics.units import LN2
 from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
-from engram_audio.stats.estimate import mean_of, stacked
 from engram_audio.stats.robust import robust_summary
-from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 
 KEY = ("seed", "lag_frames", "target", "model", "part", "slice")
 
@@ -132,6 +131,7 @@ def _row(
         "slice": cell.slice_name,
         "num_frames": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
+        "noise_nats": _noise(table, name, cell),
         "num_sampled": 0 if sampled is None else int(sampled.sum()),
         **described("nll_mean", table.mean_nll(name, cell)),
         "nll_select_less_val": select_less_val(table, name, cell),
@@ -150,31 +150,21 @@ def _row(
     return row
 
 
+def _noise(table: SumTable, name: str, cell: Cell) -> float:
+    ratio = table.ratio(name, cell, "noise_nats", "num_frames")
+    return np.nan if ratio is None else float(ratio.value)
+
+
 def _over_seeds(
     trained: Sequence[tuple[Inputs, SumTable]], name: str, cell: Cell, nats_to_bits_per_s: float
 ) -> dict[str, object]:
-    """Return a head's mean gain over its training seeds; nulls have none.
-
-    Each seed's gain is over the null that it chose. From three seeds on the interval counts seeds
-    and speakers, with fewer it counts speakers.
-    """
+    """Return a head's mean gain over its training seeds, each over the null that it chose."""
     gains = []
     for group, table in trained:
         if name in group.heads:
             chosen = choose_baselines(table, group.heads, cell.lag_frames, cell.event)
             gains.append(gain(table, name, chosen.best if chosen else None, cell))
-    found = [one for one in gains if one is not None]
-    over, words = None, ""
-    if len(found) >= MINIMUM_SEEDS:
-        over, words = two_way(stacked(found)), "seeds and speakers"
-    elif found:
-        over, words = mean_of(found), "speakers"
-    return {
-        "num_seeds": len(found),
-        "interval_over": words,
-        **described("gain_seeds_nats", over),
-        **described("gain_seeds_bits_per_s", over, nats_to_bits_per_s),
-    }
+    return over_seeds(gains, nats_to_bits_per_s)
 
 
 def _first_experiment(

@@ -12,6 +12,10 @@ class ReportSection(Section):
     title: Text = Field(description="Title of the page.")
     num_players: CountOrZero = Field(le=40, description="Audio examples to embed.")
     player_duration_s: Duration = Field(le=20, description="Length of each example, seconds.")
+    is_verified: bool = Field(
+        default=False,
+        description="Whether what decides is recomputed without the package at the end.",
+    )
     maximum_table_rows: Count = Field(
-        default=1200, le=5000, description="Rows of one table embedded in the page."
+        default=400, le=5000, description="Rows of one table embedded in the page."
     )

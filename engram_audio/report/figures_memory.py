@@ -16,14 +16,14 @@ MAXIMUM_MEMORIES = 4
 @figure(
     "memory-gains",
     "Does lookup add anything?",
-    shows="Gain of each memory over each control in nats per frame with intervals; right of the "
+    shows="Gain of each memory over each control in nats per frame with intervals. Right of the "
     "dashed line the memory is better.",
-    caption="A memory helps when it lies right of the line against all of them but k-NN, which is "
-    "a bound on thinned frames, and the constant gate: against nets of its own size (else it is "
-    "capacity), against the keys of other frames (else it is regularisation), and against its own "
-    "entries in random places (else no entry is read for what it is).",
-    estimator="paired difference of mean NLL over eval speakers",
-    resampling="speaker (t intervals)",
+    caption="A memory helps when it lies right of the line against all controls but k-NN and the "
+    "constant gate. Not against nets of its own size: it is capacity. Not against the keys of "
+    "other frames: it is regularisation. Not against its own entries in random places: no entry "
+    "is read for what it is. k-NN is a bound on thinned frames.",
+    estimator="paired difference of mean NLL over eval speakers, mean over training seeds",
+    resampling="seed and speaker from three seeds on, else speaker (t intervals)",
     assumption="the memories drawn are those with the best score before eval",
     is_wide=True,
 )
@@ -32,7 +32,7 @@ def gains_figure(
 ) -> Drawing | None:
     """Gain over every control, one mark per memory: the best few before eval."""
     rows = _rows(data, representation, lag_frames)
-    rows = rows.loc[np.isfinite(rows["gain_nats"].to_numpy(float))]
+    rows = rows.loc[np.isfinite(rows["gain_seeds_nats"].to_numpy(float))]
     if rows.empty:
         return None
     controls = [name for name in CONTROL_WORDS if name in set(rows["control"])]
@@ -43,7 +43,7 @@ def gains_figure(
         own = choose(rows, memory=memory, predictor=base).set_index("control").reindex(controls)
         shift = 0.16 * (number - (len(chosen) - 1) / 2)
         label = f"{memory} on {base}"
-        draw_marks(axis, own, "gain_nats", places - shift, svg.SERIES[number], label)
+        draw_marks(axis, own, "gain_seeds_nats", places - shift, svg.SERIES[number], label)
     axis.axvline(0.0, **svg.THRESHOLD)
     axis.set_yticks(places, [CONTROL_WORDS[name] for name in controls])
     axis.set_xscale("symlog", linthresh=0.1)
@@ -51,7 +51,8 @@ def gains_figure(
     axis.set_xlabel("gain of the memory, nats per frame (linear between -0.1 and 0.1)")
     canvas.legend(columns=2)
     columns = [
-        "memory", "predictor", "control", "gain_nats", "gain_nats_low", "gain_nats_high",
+        "memory", "predictor", "control", "gain_seeds_nats", "gain_seeds_nats_low",
+        "gain_seeds_nats_high",
         "num_parameters", "num_control_parameters",
     ]  # fmt: skip
     frames, speakers = int(rows["num_frames"].max()), int(rows["num_speakers"].max())

@@ -27,6 +27,10 @@ class ReportPlan:
         names = ["decision", "calibration"] if self._calibration.worlds() else ["decision"]
         return [f"<results>/{name}.json" for name in names]
 
+    def verified(self) -> list[str]:
+        """What was recomputed without the package, where that is asked for."""
+        return ["<results>/verified.json"] if self._settings.is_verified else []
+
     def summaries(self) -> list[str]:
         """Latent summaries of all base representations."""
         return self._latents.summaries(self._latents.bases())

@@ -97,6 +97,12 @@ class Run(NamedTuple):
         """Return the increments, [S, N, H, D]."""
         return self.states - self.before
 
+    def of_starts(self, chosen: np.ndarray) -> "Run":
+        """Return the paths from some of the starts."""
+        laws = None if self.laws is None else tuple(part[:, chosen] for part in self.laws)
+        parts = (self.states, self.before, self.is_alive)
+        return Run(*(part[:, chosen] for part in parts), self.guarded, laws)
+
 
 @torch.no_grad()
 def free_run(

@@ -9,11 +9,9 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
-from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
-from engram_audio.latents.block import BlockSource
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.evaluation import (
     Bound,
@@ -28,7 +26,7 @@ from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard,
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._memory import StoredMemory, candidates, read_memory
-from engram_audio.steps._prediction import load_material, open_stage, read_models
+from engram_audio.steps._prediction import held_out, load_material, open_stage, read_models
 
 
 class Files(StepFiles):
@@ -60,7 +58,9 @@ def main(argv: list[str] | None = None) -> None:
     lag, seed = files.lag, files.seed
     reference, rungs = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
-    stage = open_stage(frames, reference, section, files.evaluation_section, str(device), None)
+    stage = open_stage(
+        frames, reference, rungs, section, files.evaluation_section, str(device), None
+    )
     scope = Scope(
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference,
         files.evaluation_section, files.controls_section.batch_frames, device,
@@ -84,11 +84,6 @@ def main(argv: list[str] | None = None) -> None:
     write_table(files.scores, pd.concat(tables, ignore_index=True), manifest)
     write_table(files.usage, pd.concat(usages, ignore_index=True), manifest)
     write_json(files.summary, {**manifest, **header})
-
-
-def held_out(stage: Stage) -> dict[str, BlockSource]:
-    """Return the streams of the parts that nothing was fitted on."""
-    return {part: source for part, source in stage.sources.items() if part != TRAIN}
 
 
 def _models(
@@ -118,7 +113,7 @@ def _models(
         "is_off": bool(entry.get("is_off", False)),
         "tried": entry.get("tried", []),
         "budgets": budgets,
-        "capped": {name: matched_header["models"][name]["is_capped"] for name in matched},
+        "misfits": {name: matched_header["models"][name]["misfit"] for name in matched},
     }
     return models, header
 

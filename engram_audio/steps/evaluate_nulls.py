@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     reference, rungs = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
     stage = open_stage(
-        frames, reference, files.section, files.evaluation_section, "cpu", files.decoder
+        frames, reference, rungs, files.section, files.evaluation_section, "cpu", files.decoder
     )
     marginals = {
         read_identity(path, Scored).head: read_models(path, "marginals", reference)

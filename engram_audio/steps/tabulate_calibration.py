@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,10 @@ from engram_audio.calibration.config import WORLD_PREFIX, PowerSection, WorldsSe
 from engram_audio.calibration.published import Published, published_rows
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.generation.config import GenerationBarsSection
+from engram_audio.generation.verdicts import verdict_rows
 from engram_audio.keys.law_tables import keys_table
+from engram_audio.report.published_tables import table_of_file
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.steps._law_tables import read_run
@@ -24,6 +28,7 @@ from engram_audio.structure.laws import law_gains
 from engram_audio.trust import tables
 from engram_audio.trust.columns import CALIBRATION
 from engram_audio.trust.error_rates import RateRow
+from engram_audio.trust.generated import generated_rows, generated_verdicts
 from engram_audio.trust.known import beside_worlds
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +48,8 @@ class Files(StepFiles):
     rows: list[Path]
     law_scores: list[Path]
     law_facts: list[Path]
+    generation_section: Frozen[GenerationBarsSection]
+    generated: list[Path]  # tables of the generation stage, where it has worlds
     document: Output
     table: Output
 
@@ -78,9 +85,14 @@ def main(argv: list[str] | None = None) -> None:
     rates = [
         RateRow(*row) for row in read_table(files.power, RateRow._fields).itertuples(index=False)
     ]
+    sabotage = read_table(files.sabotage, tables.SABOTAGE_COLUMNS)
+    rows += tables.model_rows(sabotage)
     verdicts = tables.world_verdicts(decided, worlds.keys, worlds.with_laws())
-    table = tables.calibration_table(rows, verdicts, rates, files.power_section)
-    matrix = tables.sabotage_matrix(read_table(files.sabotage, tables.SABOTAGE_COLUMNS))
+    generated, words = _generated(files)
+    table = tables.calibration_table(
+        [*rows, *generated], verdicts, rates, files.power_section, words
+    )
+    matrix = tables.sabotage_matrix(sabotage)
     document = tables.calibration_document(table, matrix, rates)
     LOG.info("%d of %d rows fail", document["num_failing"], document["num_rows"])
     write_csv(files.table, table, CALIBRATION, files.manifest())
@@ -93,6 +105,17 @@ def _laws(files: Files, confidence: float, lag_frames: int) -> dict[str, dict[st
     runs = [read_run(*paths) for paths in pairs]
     # no predictor is trained on worlds, so no share of one can be asked of a key
     return law_gains(keys_table(runs, 0.5, confidence), lag_frames) if runs else {}
+
+
+def _generated(files: Files) -> tuple[list[CalibrationRow], list[dict[str, Any]]]:
+    """Return bounds and words of the generators that were trained on worlds."""
+    found = {path.stem: read_csv(path, table_of_file(path.name)) for path in files.generated}
+    if not found:
+        return [], []
+    names = [f"generation{ending}" for ending in ("", "_gains", "_health", "_replay")]
+    rows = verdict_rows(*(found[name] for name in names), files.generation_section, "")
+    gains = found["generation_gains"]
+    return generated_rows(gains), generated_verdicts(rows, gains)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from engram_audio.artifacts.identity import (
     MemoryRun,
     Scored,
@@ -12,11 +14,13 @@ from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join
 from engram_audio.artifacts.table import read_table, write_csv
 from engram_audio.densities.config import PredictionEvaluationSection
-from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
+from engram_audio.densities.tuning import tuning_rows
+from engram_audio.memory.columns import MEMORY, MEMORY_TUNING, MEMORY_VERDICT
 from engram_audio.memory.config import MemoryStageSection, MemoryVerdictSection
 from engram_audio.memory.tables import Direct, Run, memory_table, verdict_table
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
+from engram_audio.steps._tuned import TunedArm, read_tuning
 
 LABELS = ("model", "lag_frames", "event", "part", "slice", "speaker_id", "nll")
 
@@ -31,15 +35,19 @@ class Files(StepFiles):
     run_summaries: list[Path]
     direct_scores: list[Path]
     summaries: list[Path]
+    tunings: list[Path]
+    tuning_scores: list[Path]
     memory: Output
     memory_verdict: Output
+    memory_tuning: Output
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     tables = zip(files.scores, files.usage, files.run_summaries, strict=True)
-    runs = [_run(*paths) for paths in tables]
+    tuned = _tuned(files)
+    runs = [_run(*paths, tuned) for paths in tables]
     seeds = sorted({run.seed for run in runs})
     scored = {path: read_identity(path, Scored) for path in files.direct_scores}
     directs = {
@@ -57,14 +65,56 @@ def main(argv: list[str] | None = None) -> None:
     write_csv(files.memory, table, MEMORY, files.manifest())
     verdicts = verdict_table(table, files.verdict_section)
     write_csv(files.memory_verdict, verdicts, MEMORY_VERDICT, files.manifest())
+    write_csv(files.memory_tuning, _tuning_table(tuned), MEMORY_TUNING, files.manifest())
 
 
-def _run(scores: Path, usage: Path, summary: Path) -> Run:
+Tuned = dict[MemoryRun, list[TunedArm]]
+
+
+def _tuned(files: Files) -> Tuned:
+    """Read the tuned arms of each run that was tuned: the first lag and seed."""
+    found: Tuned = {}
+    for tuning, scores in zip(files.tunings, files.tuning_scores, strict=True):
+        found.setdefault(read_identity(tuning, MemoryRun), []).extend(read_tuning(tuning, scores))
+    return found
+
+
+def _tuning_table(tuned: Tuned) -> pd.DataFrame:
+    rows = [
+        row
+        for run, arms in tuned.items()
+        for arm in arms
+        for row in tuning_rows(
+            {
+                "representation": run.representation, "lag_frames": run.lag,
+                "predictor": run.base, "memory": run.memory, "arm": arm.name, "seed": run.seed,
+            },
+            arm.header,
+            arm.scores,
+        )
+    ]  # fmt: skip
+    return MEMORY_TUNING.arrange(pd.DataFrame(rows)) if rows else MEMORY_TUNING.empty()
+
+
+def _near(arms: list[TunedArm]) -> dict[str, dict[int, pd.DataFrame]]:
+    """Return the sums of the points that are as good as the chosen one, by arm."""
+    return {
+        arm.name: {
+            number: arm.scores.loc[arm.scores["point"] == number].drop(columns="point")
+            for number in arm.header["near"]
+        }
+        for arm in arms
+    }
+
+
+def _run(scores: Path, usage: Path, summary: Path, tuned: Tuned) -> Run:
+    identity = read_identity(scores, MemoryRun)
     return Run(
-        *read_identity(scores, MemoryRun),
+        *identity,
         read_json(summary),
         read_table(scores, ["slice", "speaker_id", "part", "model", "nll"]),
         read_table(usage, ["model", "part", "num_slots"]),
+        _near(tuned.get(identity, [])),
     )
 
 

@@ -5,6 +5,7 @@ Later stages, or a world's known truth, bring the heads' gain. The latents say w
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from engram_audio.structure.gates import Place, missing_reason, uncertain_of
 from engram_audio.structure.wording import interval_words, number_words, percent_words, slice_words
 
 HEADS, LAW = "heads_gain", "law"
+MAXIMUM_COPIED = 0.01  # share of near copies that no answer hangs on
 
 
 class HeadsGain(NamedTuple):
@@ -56,11 +58,15 @@ class Source(NamedTuple):
         is_causal: Whether frame t sees no later sample.
         overlap_frames: Frames that share samples with a frame, itself included. None: unknown.
         overlap_control: The same latents with their samples permuted by blocks; "" if none.
+        copied_share: Share of the utterances that have a near copy under another speaker.
+        copied_pair: Two of them, as "a and b"; "" if none.
     """
 
     is_causal: bool = True
     overlap_frames: int | None = None
     overlap_control: str = ""
+    copied_share: float = 0.0
+    copied_pair: str = ""
 
 
 class Beside(NamedTuple):
@@ -122,7 +128,7 @@ def law_row(place: Place, law: LawGain, delta: float) -> GateRow:
 def source_rows(
     place: Place, control: Place | None, source: Source, gate: OperativeGate, confidence: float
 ) -> list[GateRow]:
-    """Return the rows of causality and overlap at a place.
+    """Return the rows of causality, near copies and overlap at a place.
 
     Args:
         place: The key and slice.
@@ -131,7 +137,11 @@ def source_rows(
         gate: Thresholds.
         confidence: Level of two-sided intervals.
     """
-    return [_causality_row(place, source), _overlap_row(place, control, source, gate, confidence)]
+    return [
+        _causality_row(place, source),
+        _copies_row(place, source),
+        _overlap_row(place, control, source, gate, confidence),
+    ]
 
 
 def _causality_row(place: Place, source: Source) -> GateRow:
@@ -140,6 +150,23 @@ def _causality_row(place: Place, source: Source) -> GateRow:
         words = "frames see later samples, so a key of the past may tell what it was shown"
     outcome: Outcome = "pass" if source.is_causal else "fail"
     return _row(place, "causality", _exact(float(source.is_causal)), 0.5, outcome, words)
+
+
+def _copies_row(place: Place, source: Source) -> GateRow:
+    words = (
+        f"{percent_words(source.copied_share)} of the utterances have a near copy under another "
+        f"speaker, and {percent_words(MAXIMUM_COPIED)} may have"
+    )
+    reason = ""
+    if source.copied_share > MAXIMUM_COPIED:
+        reason = (
+            f"{words}: what is learned from a recording is no transfer to its copy. "
+            f"{source.copied_pair} are such a pair (drop one, or give both the same speaker)"
+        )
+    outcome: Outcome = "invalid" if reason else "pass"
+    measured = _exact(source.copied_share)
+    row = _row(place, "near_copies", measured, MAXIMUM_COPIED, outcome, reason or words)
+    return replace(row, direction="below", reason=reason)
 
 
 def _overlap_row(

@@ -10,7 +10,8 @@ CALIBRATION = Table(
         Column("world", "The planted world. For rates and coverage: who is heard.",
                title="World", is_text=True),
         Column("stage", "Which code measured. `hidden key` and `injected oracle` are metrics fed "
-               "with the truth, `structure`, `linear` and `surrogates` are fits.", title="Stage",
+               "with the truth, `structure`, `linear` and `surrogates` are fits. `factorizer`, "
+               "`memory` and `rollout` are fed with exact laws.", title="Stage",
                is_text=True),
         Column("quantity", "What was measured.", title="Quantity", is_text=True),
         Column("lag_frames", "How stale the context is.", "frames", "Lag"),

@@ -27,7 +27,18 @@ from engram_audio.structure.material import Material, memory_bytes, prepare
 from engram_audio.structure.oracle import score_oracle
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
 from engram_audio.structure.targets import EVAL, TRAIN
-from engram_audio.trust.bugs import GATE, KEY, NUMBER, SLICE, STILL, TWIN, WORLD
+from engram_audio.trust.bugs import (
+    FACTORIZER,
+    GATE,
+    KEY,
+    MEMORY,
+    NUMBER,
+    ROLLOUT,
+    SLICE,
+    STILL,
+    TWIN,
+    WORLD,
+)
 from engram_audio.trust.gate_probe import gate_rows
 from engram_audio.trust.measurement import (
     Analysis,
@@ -78,7 +89,28 @@ def make_probes(section: SabotageSection, analysis: Analysis) -> dict[str, Probe
         NUMBER: lambda: list(_statistics()),
         TWIN: lambda: list(_twins(linear)),
         GATE: gate_rows,
+        FACTORIZER: _of_factorizer,
+        MEMORY: _of_memory,
+        ROLLOUT: _of_rollout,
     }
+
+
+def _of_factorizer() -> list[CalibrationRow]:
+    from engram_audio.trust.factorizer_probe import factorizer_rows  # networks
+
+    return factorizer_rows()
+
+
+def _of_memory() -> list[CalibrationRow]:
+    from engram_audio.trust.memory_probe import memory_rows  # networks
+
+    return memory_rows()
+
+
+def _of_rollout() -> list[CalibrationRow]:
+    from engram_audio.trust.rollout_probe import rollout_rows  # networks
+
+    return rollout_rows()
 
 
 def _exact(world: str, stage: str, quantity: str, truth: float, measured: float, tolerance: float
@@ -255,7 +287,7 @@ def _known(value: float) -> Uncertain:
 def _twins(planted: Planted) -> Iterator[CalibrationRow]:
     """The VAR twin of a linear world has its linear R^2 at lag 2."""
     block = planted.draw.of_split("train")
-    twin = var.simulate_var(var.fit_var(iter([block]), TWIN_ORDER), block, 0)
+    twin = var.simulate_var(var.fit_var(lambda: [block], TWIN_ORDER), block, 0)
     truth = linear_r2(planted.world, 2, TWIN_ORDER - 1) or 0.0
     yield _exact(planted.name, "twins", "linear R^2 of the VAR twin", truth, _r2(twin), 0.03)
 

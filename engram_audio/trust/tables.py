@@ -12,7 +12,7 @@ from engram_audio.calibration.config import WORLD_PREFIX, PowerSection
 from engram_audio.calibration.rows import STANDARD_ERRORS, CalibrationRow
 from engram_audio.calibration.truth import Truth
 from engram_audio.structure.decision import Decided
-from engram_audio.trust.bugs import BUGS, NO_BUG
+from engram_audio.trust.bugs import BUGS, NO_BUG, STAGES
 from engram_audio.trust.columns import CALIBRATION
 from engram_audio.trust.error_rates import NOMINAL, UNCLAIMED, RateRow
 from engram_audio.trust.sabotage import SabotageRow
@@ -55,6 +55,12 @@ def world_verdicts(
     return rows
 
 
+def model_rows(sabotage: pd.DataFrame) -> list[CalibrationRow]:
+    """Return the known answers of the stages that stand on models, without any bug."""
+    is_own = (sabotage["bug"] == NO_BUG) & sabotage["stage"].isin(STAGES)
+    return rows_of(sabotage.loc[is_own])
+
+
 def row_frame(rows: Iterable[CalibrationRow]) -> pd.DataFrame:
     """Return comparisons as a table."""
     return pd.DataFrame(list(rows), columns=list(CalibrationRow._fields))
@@ -92,6 +98,7 @@ def calibration_table(
     verdicts: Sequence[Verdict],
     rates: Sequence[RateRow],
     limits: PowerSection,
+    words: Sequence[Mapping[str, Any]] = (),
 ) -> pd.DataFrame:
     """Return calibration.csv: measured worlds, verdicts, error rates and coverage, one row each.
 
@@ -99,6 +106,7 @@ def calibration_table(
     """
     parts = [{"kind": "number", **row._asdict()} for row in rows]
     parts += [_verdict_record(row) for row in verdicts]
+    parts += [dict(row) for row in words]  # of generators
     parts += [_rate_record(row, limits) for row in rates]
     table = pd.DataFrame(parts, columns=CALIBRATION.names())
     return table.replace([np.inf, -np.inf], np.nan)
@@ -167,10 +175,10 @@ def sabotage_matrix(table: pd.DataFrame) -> dict[str, Any]:
         "failing_without_bug": sorted(name for name, passes in honest.items() if not passes),
         "bugs": {
             name: {
-                "what": bug.words, "function": bug.target, "caught_by": caught[name],
-                "is_caught": bool(caught[name]),
+                "what": BUGS[name].words, "stage": BUGS[name].stage,
+                "function": BUGS[name].target, "caught_by": rows, "is_caught": bool(rows),
             }
-            for name, bug in BUGS.items()
+            for name, rows in caught.items()
         },
     }  # fmt: skip
 

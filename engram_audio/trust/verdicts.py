@@ -33,9 +33,17 @@ def verdict_rows(calibration: pd.DataFrame, document: Mapping[str, Any]) -> list
         ),
         _share_row(
             "Planted bugs", num_caught, len(bugs),
-            f"{num_caught} of {len(bugs)} planted bugs are caught.",
+            f"{num_caught} of {len(bugs)} planted bugs are caught: {_by_stage(bugs)}.",
         ),
     ]  # fmt: skip
+
+
+def _by_stage(bugs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return how many are caught in each stage, so that a stage without any is seen."""
+    found: dict[str, list[bool]] = {}
+    for bug in bugs.values():
+        found.setdefault(str(bug["stage"]), []).append(bool(bug["is_caught"]))
+    return "; ".join(f"{stage} {sum(own)} of {len(own)}" for stage, own in found.items())
 
 
 def _share_row(case: str, num_right: int, num_all: int, sentence: str) -> VerdictRow:

@@ -73,6 +73,12 @@ CHAIN = (
         "`rollout.representations`.",
         "rollout",
     ),
+    Question(
+        "generation", "Does it help a generator at equal compute?",
+        "This study trains no generator: no representation is named under "
+        "`generation.representations`.",
+        "generation",
+    ),
 )  # fmt: skip
 # Asked of a factoriser, and of what was expected of z_dyn.
 DIRECT = "How does its bound compare with the direct predictor?"

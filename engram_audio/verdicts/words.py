@@ -11,6 +11,7 @@ WRONG_KEY = "WRONG KEY"
 WRONG_KEY_MEAN = "WRONG KEY (mean only)"  # until a key's whole law is scored
 NO_CONTROL = "UNDECIDED (no overlap control)"
 HELPS, COMPRESSES = "HELPS", "COMPRESSES"
+PATHWAY_NOT_TESTED = "HELPS, pathway not tested"  # decides nothing
 NO_BENEFIT, HURTS = "NO BENEFIT", "HURTS"
 # The outcome of the verdict table behind each word.
 OF_STRUCTURE = {
@@ -26,4 +27,9 @@ KEY_UNDECIDED = UNDECIDED
 OF_KEYS = {
     SMALL_KEY: MET, LEARNED_KEY_ONLY: MET, NOT_COMPRESSIBLE: NOT_MET, NO_STRUCTURE: NOT_MET,
     KEY_UNDECIDED: OPEN,
+}  # fmt: skip
+# Likewise of the generation stage. What was not tested decides nothing.
+OF_GENERATION = {
+    HELPS: MET, COMPRESSES: MET, PATHWAY_NOT_TESTED: OPEN, NO_BENEFIT: NOT_MET, HURTS: NOT_MET,
+    UNDECIDED: OPEN, INVALID: INVALID_OUTCOME,
 }  # fmt: skip

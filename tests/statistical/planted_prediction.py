@@ -25,7 +25,7 @@ from engram_audio.densities.config import (
     PredictionSection,
 )
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.dequantization import noisy_source
+from engram_audio.densities.dequantization import dequantization_sd, noisy_source
 from engram_audio.densities.events import ANY_LAG
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material, fit_marginals, train_head
@@ -206,7 +206,7 @@ def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters:
         return iter([draw.block])
 
     first = measure_reference(raw, part_of, window, max(lags))
-    noise_sd = section.dequantization_fraction * first.frame_sd
+    noise_sd = dequantization_sd(first, section.dequantization_fraction)
     source = noisy_source(raw, noise_sd, section.noise_seed)
     moments = LadderMoments(first, window, lags, choice_part(part_of.values()))
     moments.accumulate(source, part_of, window)

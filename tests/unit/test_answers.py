@@ -6,7 +6,6 @@ import pytest
 
 from engram_audio.verdicts.answers import (
     EXPECTED,
-    GENERATION,
     HEADLINE,
     QUESTIONS,
     chain_rows,
@@ -31,7 +30,7 @@ def _study(*rows: VerdictRow) -> dict[str, VerdictRow]:
 def test_a_study_of_nothing_says_so():
     found = _study()
     assert found[HEADLINE].case == "UNDECIDED"
-    assert [found[name].outcome for name in (*QUESTIONS, GENERATION)] == [NOT_RUN] * 5
+    assert [found[name].outcome for name in QUESTIONS] == [NOT_RUN] * 5
     assert "Not run: questions 1, 2, 3, 4, 5" in found[HEADLINE].sentence
 
 

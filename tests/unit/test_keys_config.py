@@ -61,5 +61,6 @@ def test_a_family_that_only_a_memory_names_is_fitted_and_others_are_dropped():
     config = parse_config(raw)
     assert sorted(config.keys.library) == ["last_frame", "pca"]
     assert Plan(config).keys.lags == [1, 2, 4]
-    raw["memory"]["representations"], raw["rollout"]["representations"] = [], []
+    for stage in ("memory", "rollout", "generation"):
+        raw[stage]["representations"] = []
     assert sorted(parse_config(raw).keys.library) == ["pca"]

@@ -1,7 +1,7 @@
 """The plan of a configuration: which runs it asks for, as file names, stage by stage.
 
 Law: what lists name is planned, with what that needs, and nothing else. The counts are those of the
-base study and of the demo since before definitions became a library.
+base study and of the demo.
 """
 
 from collections import Counter
@@ -17,21 +17,22 @@ from tests.workflow.tiny_study import tiny_config, wide_config
 
 COUNTS = {
     (): {
-        "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 312,
-        "evaluate_nulls": 13, "train_factorizer": 28, "fit_memory": 66, "train_memory": 6,
-        "evaluate_rollout": 78, "refit_memory": 4, "worlds": 46, "reconstructed": 2,
-        "players": 19,
+        "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 408,
+        "evaluate_nulls": 17, "train_factorizer": 28, "fit_memory": 198, "train_memory": 18,
+        "evaluate_rollout": 234, "refit_memory": 12, "worlds": 46, "reconstructed": 2,
+        "players": 19, "train_generators": 2,
     },
     ("demo",): {
         "score_structure_keys": 30, "score_linear_baselines": 6, "train_density": 14,
         "evaluate_nulls": 5, "train_factorizer": 2, "fit_memory": 2, "train_memory": 1,
         "evaluate_rollout": 8, "refit_memory": 0, "worlds": 7, "reconstructed": 1,
-        "players": 5,
+        "players": 5, "train_generators": 1,
     },
     ("arrays",): {
         "score_structure_keys": 12, "score_linear_baselines": 4, "train_density": 8,
         "evaluate_nulls": 4, "train_factorizer": 0, "fit_memory": 0, "train_memory": 0,
         "evaluate_rollout": 0, "refit_memory": 0, "worlds": 0, "reconstructed": 0, "players": 0,
+        "train_generators": 0,
     },
 }  # fmt: skip
 
@@ -59,6 +60,7 @@ def counts(plan: Plan) -> dict[str, int]:
         "worlds": len(plan.calibration.of_each_world("structure.csv")),
         "reconstructed": len(plan.comparison.reconstruction_scores()),
         "players": len(players),
+        "train_generators": len(plan.generation.files("generators.safetensors")),
     }
 
 
@@ -161,7 +163,7 @@ def test_decoded_runs_are_those_of_the_first_training_seed(wide: Plan):
 def test_what_no_list_names_is_not_planned():
     """A stage that runs on nothing has no run, whatever its library and its lists hold."""
     config = tiny_config()
-    for stage in ("prediction", "factorizer", "memory", "rollout"):
+    for stage in ("prediction", "factorizer", "memory", "rollout", "generation"):
         config[stage]["representations"] = []
     config["representations"]["analysed"] = ["brought"]
     plan = Plan(parse_config(config))

@@ -1,6 +1,7 @@
 """Scores and their reduction: known values, one code path, paired gains."""
 
 import copy
+import itertools
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from engram_audio.densities.ridge_mixture import build_ridge_mixture, fit_ridge_
 from engram_audio.numerics.slices import EveryNth
 from engram_audio.prediction import negatives, scores
 from engram_audio.prediction.assess import Stage, assess, head_entries, null_entries, roll_out
+from engram_audio.prediction.evaluation import coverage_columns
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from tests.unit.prediction_material import (
     LAGS,
@@ -71,6 +73,7 @@ def stage_of(world: World, **changes: object) -> Stage:
     return Stage(
         sources, targets, world.part_of, world.material.reference, section,
         evaluation(**changes), None, torch.device("cpu"),
+        dict.fromkeys(itertools.product(LAGS, section.targets), 0.25),
     )  # fmt: skip
 
 
@@ -136,8 +139,32 @@ def test_pit_is_uniform_for_the_truth():
     for ranks in (per_dimension[:, 0], by_density):
         counts = np.bincount(ranks, minlength=10)
         assert scipy.stats.chisquare(counts).pvalue > 1e-4
-        inside = scores.coverage(ranks, 9, 0.5).mean()
-        assert inside == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 4000) + 0.1)
+        inside = coverage_columns(ranks[:, None], 9, "x")["coverage_50_x"].mean()
+        assert inside == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 4000))
+
+
+@pytest.mark.parametrize("num_samples", [4, 8, 32, 100])
+def test_an_exact_forecast_covers_its_levels_with_any_number_of_samples(num_samples: int):
+    """Every rank is equally likely, so the mean over all ranks is the exact expectation."""
+    found = coverage_columns(np.arange(num_samples + 1)[:, None], num_samples, "x")
+    expected = {"coverage_50_x": 0.5, "coverage_90_x": 0.9, "below_range_x": 0.05,
+                "above_range_x": 0.05}  # fmt: skip
+    assert {name: values.mean() for name, values in found.items()} == pytest.approx(expected)
+
+
+def test_each_end_is_seen_where_the_two_sided_share_is_right():
+    """A law that is too wide below and too narrow above: 90 % inside, .0 below and .1 above.
+
+    Truths 0 .. 1 in equal parts, quantiles of the forecast at .00 and .90 of the truth's.
+    """
+    truth = np.linspace(0, 1, 2000, endpoint=False) + 0.5 / 2000
+    forecast = np.interp(np.linspace(0.0005, 0.9995, 1000), [0, 0.05, 0.95, 1], [-1, 0, 0.9, 1])
+    ranks = (forecast[:, None] < truth).sum(0)
+    found = coverage_columns(ranks[:, None], 1000, "x")
+    shares = {name: float(values.mean()) for name, values in found.items()}
+    assert shares["coverage_90_x"] == pytest.approx(0.9, abs=0.002)
+    assert shares["below_range_x"] == pytest.approx(0.0, abs=0.002)
+    assert shares["above_range_x"] == pytest.approx(0.1, abs=0.002)
 
 
 def test_info_nce_is_bounded_and_zero_without_information():

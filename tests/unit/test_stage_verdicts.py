@@ -173,7 +173,7 @@ def lookup(table: pd.DataFrame, num_seeds: int = 3):
 def test_networks_of_two_seeds_decide_nothing():
     """Neither a gain nor its opposite: a gain of one seed may be that seed's."""
     table = report_memory_tables.published()
-    for one in (table, swapped(table, "gain_nats")):
+    for one in (table, swapped(table, "gain_seeds_nats")):
         row = lookup(one, num_seeds=2)
         assert row.outcome == UNDECIDED and row.reason.startswith("too few seeds: 2 of 3")
 
@@ -185,11 +185,11 @@ def test_memory_is_met_over_every_control_and_flips_with_the_sign():
     assert row.outcome == MET and row.asked == above(0.02) and row.case == "lag 1"
     assert "robust on linear" in row.sentence and "as many parameters" in row.sentence
     assert row.measured.value == pytest.approx(1.0)
-    assert lookup(swapped(table, "gain_nats")).outcome == NOT_MET
+    assert lookup(swapped(table, "gain_seeds_nats")).outcome == NOT_MET
 
 
 def test_a_memory_without_numbers_is_undecided():
-    ends = ["gain_nats", "gain_nats_low", "gain_nats_high"]
+    ends = [f"gain_seeds_nats{end}" for end in ("", "_low", "_high")]
     table = report_memory_tables.published().assign(**dict.fromkeys(ends, np.nan))
     row = lookup(table)
     assert row.outcome == UNDECIDED and row.reason == "no control has a number"

@@ -15,6 +15,7 @@ from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import read_table, write_table
 from engram_audio.densities.comparison import SumTable
 from engram_audio.errors import InputError
+from engram_audio.memory.matching import LARGEST_EXCESS
 from engram_audio.prediction.assess import TABLES
 from engram_audio.steps import (
     evaluate_memory,
@@ -25,7 +26,11 @@ from engram_audio.steps import (
     train_fold_density,
     train_matched,
     train_memory,
+    tune_density,
+    tune_matched,
+    tune_memory,
 )
+from engram_audio.steps._tuned import read_tuning
 from tests.frozen_argv import run_step, steps_until_written
 from tests.unit.memory_material import engram, lookup, table_of
 from tests.unit.prediction_material import head_settings, make_block, recipe
@@ -172,8 +177,9 @@ def test_the_summary_states_sizes_and_choices(evaluated: Path):
     summary = read_json(evaluated / "summary.json")
     budgets = summary["budgets"]
     for name, field in (("matched_parameters", "parameters"), ("matched_flops", "flops")):
-        is_capped = summary["capped"][name]
-        assert is_capped or budgets[name][field] <= budgets["memory"][field]
+        held, budget = budgets[name][field], budgets["memory"][field]
+        fits = summary["misfits"][name] == ""
+        assert fits == (budget <= held <= LARGEST_EXCESS * budget)
     assert summary["kernel"]["weight"] > 0
     assert summary["kernel"]["base"] == summary["base_chosen"]
     assert {record["base"] for record in summary["tried"]} >= {"ridge_full"}
@@ -260,6 +266,49 @@ def test_a_fold_model_has_not_seen_its_fold(study: Path):
             tensorboard="none", model=f"{name}.safetensors")  # fmt: skip
     first, again, other = ((study / f"{name}.safetensors").read_bytes() for name in "abc")
     assert first == again != other
+
+
+GRID = {
+    "points": [{"dropout": 0.0, "weight_decay": 0.1}, {"dropout": 0.4, "weight_decay": 0.0}],
+    "last_learning_rate_factors": [0.5],
+}  # fmt: skip
+
+
+def test_every_arm_tries_the_same_points_and_is_trained_with_its_own(
+    evaluated: Path,
+):
+    """Three points each: one for a head, one for an Engram memory, one for each matched net."""
+    tried = recipe(tuning=GRID, num_steps=20)
+    (evaluated / "tried.json").write_text(tried.model_dump_json())
+    common: dict[str, Any] = {
+        "evaluation_section": "prediction_evaluation", "recipe_section": "tried",
+        "head_section": "head", "lag": "1", "seed": "0", "device": "cpu", "tensorboard": "none",
+    }  # fmt: skip
+    own: dict[Any, dict[str, Any]] = {
+        tune_density: {},
+        tune_memory: {"stage_section": "memory", "memory_section": "engram",
+                      "key_file": "keys.safetensors"},
+        tune_matched: {"stage_section": "memory", "controls_section": "memory_controls",
+                       "memory": "memory.safetensors"},
+    }  # fmt: skip
+    arms = {}
+    for step, arguments_of in own.items():
+        name = step.__name__.rpartition(".")[2]
+        files = {"tuning": f"{name}.tuning.json", "scores": f"{name}.parquet"}
+        run(step, evaluated, **common, **arguments_of, **files)
+        for arm in read_tuning(evaluated / files["tuning"], evaluated / files["scores"]):
+            arms[arm.name] = arm
+    assert set(arms) == {"head", "memory", "matched_parameters", "matched_flops"}
+    points = {name: arm.header["points"] for name, arm in arms.items()}
+    assert all(len(of_arm) == 3 and of_arm[:2] == points["head"][:2] for of_arm in points.values())
+    assert {part for arm in arms.values() for part in arm.scores["part"]} == {"val", "eval"}
+    run(train_matched, evaluated, controls_section="memory_controls", head_section="head",
+        recipe_section="tried", memory="memory.safetensors", tensorboard="none",
+        tuning="tune_matched.tuning.json", matched="tuned.safetensors", **FITTED)  # fmt: skip
+    _, header = read_bundle(evaluated / "tuned.safetensors")
+    for name in ("matched_parameters", "matched_flops"):
+        chosen = points[name][arms[name].header["chosen"]]
+        assert header["models"][name]["head"]["trunk"]["dropout"] == chosen["dropout"]
 
 
 def test_an_engram_memory_is_scored_beside_its_controls(study: Path, evaluated: Path):

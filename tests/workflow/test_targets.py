@@ -49,6 +49,10 @@ PLANS = {
         "train_rollout": 4,
         "refit_memory": 1, "evaluate_rollout": 5, "tabulate_rollout": 1,
     },
+    "generation": {
+        **FIRST, "fit_linear_nulls": 1, "fit_keys": 5, "train_generators": 1,
+        "evaluate_generators": 1, "tabulate_generation": 1,
+    },
     # z_dyn stands beside what it came from, so it is scored too.
     "factorizer": {
         **SPEECH, **HEAD, **SCORED, "train_factorizer": 1, "evaluate_factorizer": 1,
@@ -140,7 +144,7 @@ class TestFinishedStudy:
     ):
         page = (asked.results / f"{question}.html").read_text(encoding="utf-8")
         stages = {"structure", "prediction", "factorizer", "memory", "codecs", "rollout"}
-        for name in stages | {"calibration"}:
+        for name in stages | {"generation", "calibration"}:
             says_not_run = f"<code>snakemake {name}</code> runs it" in page
             assert says_not_run == (name not in shown), name
         assert "This study has no predictions" not in page

@@ -26,6 +26,7 @@ PARTS = (
     "report_templates",
     "envs",
     "slurm",
+    "verify",
 )
 NUM_SPEAKERS, NUM_UTTERANCES, NUM_DIMS = 12, 4, 4
 CONFIG = "tiny.yaml"
@@ -40,6 +41,7 @@ QUICK = {
     "joint": {**STEPS, "batch_frames": 32, "num_steps": 10, "validation_interval_steps": 5},
     "k_step": {**STEPS, "batch_frames": 32},
     "forecaster": {**STEPS, "batch_frames": 32},
+    "generator": {**STEPS, "batch_frames": 32, "num_steps": 10, "validation_interval_steps": 5},
 }  # training recipes of the tiny study
 SECRET = "hf_neverWriteThisAnywhere"  # in the environment of every run
 
@@ -151,6 +153,7 @@ def tiny_config() -> dict[str, Any]:
     nothing = {"representations": [], "ladders": {}, "controls": {}}
     config["comparison"] = {**nothing, "reconstruction": reconstruction}
     _shrink_rollout(config)
+    _shrink_generation(config)
     config["calibration"]["worlds"] |= {
         "names": [], "num_train_speakers": 4, "num_eval_speakers": 4,
         "num_utterances_per_speaker": 2, "num_truth_speakers": 4,
@@ -167,7 +170,9 @@ def tiny_config() -> dict[str, Any]:
     config["calibration"]["worlds"]["keys"] = ["pca.raw.kmeans_4"]
     config["decision"] |= {"representation": "brought", "lag_frames": 1}
     config["decision"]["literal_gate"]["keys"] = ["pca.raw.kmeans_4"]
-    config["report"] |= {"title": "Tiny study", "num_players": 1, "player_duration_s": 1.0}
+    config["report"] |= {
+        "title": "Tiny study", "num_players": 1, "player_duration_s": 1.0, "is_verified": False,
+    }  # fmt: skip
     return config
 
 
@@ -304,6 +309,7 @@ def _shrink_rollout(config: dict[str, Any]) -> None:
         "horizon_frames": 4, "forecast_horizon_frames": 2, "scored_horizons_frames": [1, 2, 4],
         "num_starts": 12, "num_samples": 8, "num_long_samples": 2, "injections_frames": [2],
         "frozen_frames": 2, "autocovariance_lags_frames": 1, "maximum_energy_frames": 100,
+        "support_frames": 100,
         "batch_paths": 256,
     }  # fmt: skip
     methods = stage["library"]
@@ -312,6 +318,23 @@ def _shrink_rollout(config: dict[str, Any]) -> None:
     methods["belief"] |= {"horizon_frames": 2, "width": 8}
     methods["memory_robust"] |= {"base": "memory:gaussian_mixture:robust"}
     methods["refit"] = {"kind": "refit", "method": "earlier_pure", "memory": "robust"}
+
+
+def _shrink_generation(config: dict[str, Any]) -> None:
+    """Four arms of one seed, on the demo codec."""
+    stage = config["generation"]
+    stage |= {"representations": ["mel_pca"], "seeds": [0]}
+    stage["evaluation"] |= {
+        "num_starts": 8, "num_samples": 2, "horizon_frames": 4, "scored_horizons_frames": [1, 4],
+        "free_arms": ["SM", "F"],
+    }  # fmt: skip
+    generator = stage["library"]["one_frame"]
+    generator["arms"] = ["S", "SM", "F", "SMx"]
+    generator["model"] |= {
+        "width": 8, "mlp_units": 8, "num_heads": 2, "context_frames": 4, "chunk_frames": 6,
+        "burn_in_frames": 2, "head": {**generator["model"]["head"], "num_components": 2},
+    }  # fmt: skip
+    generator["insertion"] |= {"key": "last_frame.raw.kmeans_4", "row_width": 4}
 
 
 def wide_config() -> dict[str, Any]:

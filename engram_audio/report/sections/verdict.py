@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from engram_audio.report.chain import chain_of
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table
@@ -68,12 +69,13 @@ def build(data: ReportData) -> dict[str, Any]:
         "word": top.case,
         "mark": MARKS[top.outcome],
         "sentence": top.sentence,
-        "chain": _chain(data),
+        "chain": chain_of(data),
         "expected": _expected(data),
         "deciding": deciding[:NUM_FIRST_ROWS],
         "deciding_more": deciding[NUM_FIRST_ROWS:],
         "gates": [gate for key in GATES if (gate := _gate(rows, name, key))["rows"]],
         "changes": _changes(data),
+        "changes_words": _changes_words(data),
         "other": [
             {
                 "name": other,
@@ -103,24 +105,22 @@ def _gate(rows: Iterable[VerdictRow], name: str, key: str) -> dict[str, Any]:
 def _trust(data: ReportData) -> list[dict[str, str]]:
     """Return short marks of trust, of whichever stage gives them."""
     rows = [row for stage in WORDS for row in data.verdicts(stage)]
-    return [
+    marks = [
         {
             "title": row.case or f"Known answers: {row.outcome}",
             "text": row.sentence,
+            "outcome": row.outcome,
             "mark": MARKS[row.outcome],
         }
         for row in rows
         if row.question == WORDS["calibration"]
     ]
-
-
-def _chain(data: ReportData) -> list[dict[str, str]]:
-    """Return the five questions with their answers, in order."""
-    rows = [row for row in data.verdicts(CHAIN_STAGE) if row.case.isdigit()]
-    return [
-        {"question": row.question, "text": row.sentence, "mark": MARKS[row.outcome]}
-        for row in sorted(rows, key=lambda row: int(row.case))
-    ]
+    again = data.documents.get("verified")
+    if again is not None:
+        text = " ".join([again["sentence"], *(f"Differs: {what}." for what in again["differing"])])
+        mark = MARKS[again["outcome"]]
+        marks.append({"title": "Numbers without the package", "text": text, "mark": mark})
+    return marks
 
 
 def _expected(data: ReportData) -> list[dict[str, str]]:
@@ -147,6 +147,19 @@ def _changes(data: ReportData) -> TableView | None:
         first=pd.Series(table["is_other"].astype(str) == "True", index=table.index),
         more="Choices that change nothing",
     )  # fmt: skip
+
+
+def _changes_words(data: ReportData) -> str:
+    """Return how many other choices would have given another word, in one sentence."""
+    table = data.table("what_would_change")
+    others = table.loc[table["change"] != "nothing"]
+    if others.empty:
+        return ""
+    count = int(others["is_other"].astype(str).eq("True").sum())
+    return (
+        f"{count} of {len(others)} other choices of key, lag, slice, split seed or threshold give "
+        "another word to question 1"
+    )
 
 
 def registered_words(data: ReportData) -> str:

@@ -1,0 +1,28 @@
+"""Read tunings for tables; loads no torch."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.table import read_table
+
+SCORES = ("arm", "point", "part", "slice", "speaker_id", "num_frames", "nll")
+
+
+class TunedArm(NamedTuple):
+    """A tuned arm as it was written: its name, what was chosen, its sums."""
+
+    name: str
+    header: dict[str, Any]
+    scores: pd.DataFrame
+
+
+def read_tuning(tuning: Path, scores: Path) -> list[TunedArm]:
+    """Read the arms of a tuning."""
+    table = read_table(scores, SCORES)
+    return [
+        TunedArm(name, header, table.loc[table["arm"] == name].drop(columns="arm"))
+        for name, header in read_json(tuning)["arms"].items()
+    ]

@@ -1,0 +1,1 @@
+"""Planted bugs that fast tests must notice (`python -m mutants`)."""

@@ -1,0 +1,146 @@
+"""What a key adds to ridge. Shapes: M targets, D dimensions, P entries of the context, E cells."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from verify.study import Latents
+
+CHUNK = 4096  # targets whose contexts are held at a time
+FRAMES_PER_CELL, ITERATIONS = 64, 10  # of the oracle
+
+
+class Place:
+    """A slice of a representation at a lag, its normalised steps, and ridge on the same past."""
+
+    def __init__(self, latents: Latents, part_of: pd.Series, view: dict[str, Any], lag: int,
+                 name: str) -> None:  # fmt: skip
+        """Cut the slice; normalise steps by train; choose ridge where no fit has looked."""
+        self.latents, self.view, self.lag = latents, view, lag
+        self.rows, x = latents.targets(view, lag, name), latents.frames
+        part = part_of[latents.utterance].to_numpy(str)[latents.owner[self.rows]]
+        self.speaker, self.half = latents.speaker[self.rows], latents.owner[self.rows] % 2
+        self.train, self.eval = (np.flatnonzero(part == one) for one in ("train", "eval"))
+        steps = x[self.rows] - x[self.rows - 1]
+        square = np.mean(x[self.rows[self.train]].astype(float) ** 2, axis=0)
+        floor = view["std_floor"] ** 2 * np.where(square > 0, square, square.mean() or 1.0)
+        sd = np.sqrt(np.maximum(steps[self.train].var(axis=0, dtype=float), floor))
+        self.z = (steps - steps[self.train].mean(axis=0, dtype=float)) / sd
+        self.mean: Any = 0.0
+        self.mean = sum(c.sum(0, dtype=float) for _, c in self.contexts(self.train)) / len(
+            self.train
+        )
+        self.covariance, self.cross = (
+            sum(c.T @ (c if of_context else self.z[some]) for some, c in self.contexts(self.train))
+            / len(self.train)
+            for of_context in (True, False)
+        )
+        held = next(p for p in ("select", "val", "train") if np.any(part == p))
+        penalties = np.array(view["linear_ridges"]) * np.trace(self.covariance) / len(self.mean)
+        slopes = [solve(self.covariance, self.cross, one) for one in penalties]
+        errors = [(self.left(np.flatnonzero(part == held), one) ** 2).sum() for one in slopes]
+        self.slope, self.penalty = (own[int(np.argmin(errors))] for own in (slopes, penalties))
+
+    def contexts(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield some targets and their contexts less the train mean, oldest frame first."""
+        window = np.arange(1 - self.view["window_frames"], 1) - self.lag
+        for some in np.array_split(chosen, len(chosen) // CHUNK + 1):
+            frames = self.latents.frames[self.rows[some][:, None] + window]
+            yield some, frames.reshape(len(some), -1) - self.mean
+
+    def left(self, chosen: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """Return what a slope leaves of targets, [m, D]."""
+        return np.concatenate([self.z[some] - c @ slope for some, c in self.contexts(chosen)])
+
+    def kept(self, cell: np.ndarray) -> tuple[np.ndarray, int]:
+        """Renumber cells with enough train frames, 0 .. E-1; all others are E."""
+        count = np.bincount(cell[self.train], minlength=cell.max() + 1)
+        is_kept = count >= self.view["minimum_cell_frames"]
+        return np.where(is_kept, np.cumsum(is_kept) - 1, is_kept.sum())[cell], int(is_kept.sum())
+
+    def sums(self, joint: np.ndarray, cost: np.ndarray) -> pd.DataFrame:
+        """Return squared errors of eval by speaker: about 0, of ridge, of the joint model."""
+        errors = self.z[self.eval], self.left(self.eval, self.slope), joint
+        zero, linear, left = ((e**2).sum(axis=1) for e in errors)
+        table = {"zero": zero, "linear": linear, "joint": left, "cost": left * cost}
+        return pd.DataFrame(table).groupby(self.speaker[self.eval]).sum()
+
+    def cells(self, head: dict[str, Any], own: dict[str, np.ndarray]) -> np.ndarray:
+        """Return each target's cell under a fitted key, [M]."""
+        x, newest, mean = self.latents.frames, self.rows - self.lag, 0.0
+        window, shown = self.view["window_frames"], x - own["train_mean"]
+        if head["key_input"] == "increments":
+            shown, window = np.diff(x, axis=0, prepend=0), window - 1
+        if head["key_input"] == "speaker_centred":  # by the speaker's scored frames so far
+            frames = pd.DataFrame(shown * self.latents.scored[:, None], dtype=float)
+            count = pd.Series(self.latents.scored).groupby(self.latents.speaker).cumsum()
+            total = frames.groupby(self.latents.speaker).cumsum().to_numpy()
+            mean = total / np.maximum(head["pseudo_frames"] + count.to_numpy(), 1)[:, None]
+            mean = mean[newest]
+        context = [shown[newest - age] - mean for age in reversed(range(window))]
+        features = context[-1] if head["family"]["kind"] == "last_frame" else sum(context) / window
+        if "components" in own:
+            features = sum(c @ w for c, w in zip(context, own["components"], strict=True))
+        if "edges" in own:
+            return (features[:, None] >= own["edges"]).sum(1) @ own["powers"]
+        if "planes" in own:
+            return (features @ own["planes"] > own["offsets"]) @ own["powers"]
+        parts = sorted(one for one in own if one.startswith("centroids"))
+        codes = [nearest(features[:, g :: len(parts)], own[one]) for g, one in enumerate(parts)]
+        return sum(code * len(own[parts[0]]) ** g for g, code in enumerate(codes))
+
+    def score(self, cell: np.ndarray) -> tuple[pd.DataFrame, float]:
+        """Fit cells and context together; return sums by eval speaker, and added nats per frame."""
+        code, size = self.kept(cell)
+        count, num = np.zeros((2, size + 1)), len(self.train)
+        xs, zs = (np.zeros((2, size + 1, n)) for n in (len(self.mean), self.z.shape[1]))
+        for some, c in self.contexts(self.train):
+            for total, values in ((count, 1), (xs, c), (zs, self.z[some])):
+                np.add.at(total, (self.half[some], code[some]), values)
+        n, x, z = count.sum(0), xs.sum(0), zs.sum(0)
+        root = np.sqrt(np.maximum(n, 1) * num)[:, None]
+        within = self.covariance - (x / root).T @ (x / root)
+        slope = solve(within, self.cross - (x / root).T @ (z / root), self.penalty)
+        intercept = (z - x @ slope) / np.maximum(n, 1)[:, None]
+        told = num * (np.sum(slope * self.cross) + self.penalty * np.sum(slope**2))
+        error = np.sum(self.z[self.train] ** 2) - told - np.sum(z * intercept)
+        error /= num - np.count_nonzero(n) - len(slope)
+        both = np.append((count[:, :-1] > 0).all(0), False)  # the means of two halves scatter
+        means = (zs - xs @ slope)[:, both] / count[:, both, None]
+        spread = ((means[0] - means[1]) ** 2).sum(1) / (1 / count[:, both]).sum(0)
+        factor = np.average(spread, weights=n[both]) / error
+        own, linear = code[self.eval], self.left(self.eval, self.slope)
+        cost = np.where(own < size, factor / (n[own] + factor), 0)
+        joint = self.left(self.eval, slope) - intercept[own]
+        joint = np.where((own < size)[:, None], joint, linear)
+        nats = np.log((linear**2).sum(0) / ((1 - cost)[:, None] * joint**2).sum(0)).sum() / 2
+        return self.sums(joint, cost), float(nats)
+
+    def oracle(self, num_cells: int) -> pd.DataFrame:
+        """Cluster what ridge leaves; the other eval speakers give the means."""
+        left = self.left(np.arange(len(self.rows)), self.slope)
+        size = min(len(self.train), FRAMES_PER_CELL * num_cells)
+        sample = left[self.train[np.arange(size) * len(self.train) // size]]
+        centroids = sample[np.random.default_rng(0).permutation(size)[:num_cells]]
+        for _ in range(ITERATIONS):
+            centroids = pd.DataFrame(sample).groupby(nearest(sample, centroids)).mean().to_numpy()
+        code, num_kept = self.kept(nearest(left, centroids))
+        frames = pd.DataFrame(left[self.eval]).assign(count=1)
+        code, speaker = code[self.eval], self.speaker[self.eval]
+        whole, own = (frames.groupby(by).transform("sum") for by in (code, [code, speaker]))
+        others = np.where(code < num_kept, whole["count"] - own["count"], 0)
+        mean = (whole - own).drop(columns="count").to_numpy() / np.maximum(others, 1)[:, None]
+        mean[others == 0] = 0
+        return self.sums(left[self.eval] - mean, np.where(others > 0, 1 / (others + 1), 0))
+
+
+def solve(covariance: np.ndarray, cross: np.ndarray, penalty: float) -> np.ndarray:
+    """Return a ridge regression, [P, D]."""
+    return np.linalg.solve(covariance + penalty * np.eye(len(covariance)), cross)
+
+
+def nearest(x: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return the nearest centroid of each row."""
+    return np.argmin((centroids**2).sum(1) - 2 * x @ centroids.T, axis=1)

@@ -146,8 +146,6 @@ def check_laws(
         for mark in stage.surrogates:
             require(f"learned_keys.surrogates: {name}", mark, rows[name].surrogates)
     sizes = key_sizes(library)
-    for key in stage.direction_keys if stage.representations else ():
-        require("learned_keys.direction_keys", key, stage.keys)
     for key in stage.keys:
         require("learned_keys.keys", key, sizes)
         if sizes[key].num_codes > stage.maximum_codes:
@@ -155,6 +153,8 @@ def check_laws(
                 f"learned_keys.keys: {key} has {sizes[key].num_codes} codes, at most "
                 f"maximum_codes {stage.maximum_codes} are scored by their laws; name a smaller key"
             )
+    for key in stage.direction_keys if stage.representations else ():
+        require("learned_keys.direction_keys", key, stage.keys)
 
 
 def recipes_of_family(family: KeyFamily) -> list[str]:

@@ -29,7 +29,7 @@ from engram_audio.latents.block import LatentBlock, split_block
 from engram_audio.numerics.kmeans import assign, fit_kmeans
 from engram_audio.numerics.seeds import named_generator
 
-PIECE_FRAMES = 65536
+PIECE_FRAMES = 16384  # of whose contexts all features are held at a time
 FLIP_FRAMES = 2000  # eval contexts on which codes may flip
 ORACLE_FRAMES = 50_000
 PREDICTOR, BANK = "predictor", "bank"

@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 # Jobs share cores: one thread each, and waiting threads sleep.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0
 RULES := Snakefile $(wildcard rules/*.smk)
+# Folder of results that `make bundle` collects.
+RESULTS ?= results/demo
 
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo test test-slow verify mutants check format schema docs lock bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo arrays speech status bundle test test-slow verify mutants check format schema docs lock bench why recover fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -24,6 +26,16 @@ $(VENV)/installed: pyproject.toml envs/lock.txt
 
 demo: $(VENV)/installed ## offline demo: results/demo/report.html in minutes
 	$(RUN) snakemake --profile demo
+
+arrays: $(VENV)/installed ## your own latents: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5
+	$(RUN) snakemake --cores 2 --quiet host rules --configfile studies/arrays.yaml \
+		$(if $(FOLDER),--config path=$(FOLDER) table=$(TABLE) \
+			$(if $(RATE),'representations={"library": {"arrays": {"frame_rate_hz": $(RATE)}}}'))
+
+speech: $(VENV)/installed ## your own speech, one folder for each speaker: make speech FOLDER=my_speech
+	$(RUN) snakemake --cores 2 --quiet host rules \
+		--configfile studies/arrays.yaml studies/audio_folder.yaml \
+		$(if $(FOLDER),--config 'corpora={"speech": {"root": "$(FOLDER)"}}')
 
 test: $(VENV)/installed ## all tests that take seconds and need neither GPU nor SLURM
 	$(RUN) $(TEST)
@@ -45,8 +57,9 @@ format: $(VENV)/installed ## format code and rules
 schema: $(VENV)/installed ## write workflow_config.schema.json from the models
 	$(BIN)/python -m engram_audio.schema workflow_config.schema.json
 
-docs: $(VENV)/installed ## write docs/data-dictionary.md from the tables that the stages declare
+docs: $(VENV)/installed ## write docs/data-dictionary.md and docs/glossary.md from the code
 	$(BIN)/python -m engram_audio.data_dictionary docs/data-dictionary.md
+	$(BIN)/python -m engram_audio.glossary_page docs/glossary.md
 
 lock: $(VENV)/installed ## write envs/lock.txt: what is installed now, with digests
 	$(BIN)/python envs/write_lock.py
@@ -62,6 +75,13 @@ bench: $(VENV)/installed ## ratios against named baselines, minutes
 
 why: $(VENV)/installed ## what would run again, and which value or module changed (ARGS="--profile demo")
 	$(RUN) python -m engram_audio.reruns $(ARGS)
+
+status: $(VENV)/installed ## what is done, running, failed and why (ARGS="--profile demo")
+	$(RUN) python -m engram_audio.status $(ARGS)
+
+bundle: $(VENV)/installed ## one archive for an issue or a paper (RESULTS=results/demo, PAGE=no leaves sounds out)
+	$(RUN) python -m engram_audio.study_bundle $(RESULTS) build/$(notdir $(RESULTS))-bundle.zip \
+		--logs $(patsubst results%,logs%,$(RESULTS)) $(if $(filter no,$(PAGE)),--without-page)
 
 recover: $(VENV)/installed ## after a killed Snakemake: end its jobs, unlock the folder
 	$(RUN) python -m engram_audio.cluster

@@ -12,11 +12,13 @@ from snakemake.utils import min_version
 
 min_version("9.25")
 
-sys.path.insert(0, workflow.basedir)
+# Of this file, also where another workflow takes it as a module.
+HOME = workflow.current_basedir.get_path_or_uri(secret_free=True)
+sys.path.insert(0, HOME)
 from engram_audio import config_files
 from engram_audio.errors import InputError
 
-BASE = os.path.join(workflow.basedir, "workflow_config.yaml")
+BASE = os.path.join(HOME, "workflow_config.yaml")
 try:
     config_files.check_files([BASE])
 except InputError as error:
@@ -45,6 +47,7 @@ include: "rules/factorizer.smk"
 include: "rules/memory.smk"
 include: "rules/comparison.smk"
 include: "rules/rollout.smk"
+include: "rules/generation.smk"
 include: "rules/decision.smk"
 include: "rules/calibration_stage.smk"
 include: "rules/report.smk"

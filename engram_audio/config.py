@@ -23,7 +23,14 @@ from engram_audio.corpus_checks import check_roots, check_speakers
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
+from engram_audio.generation.config import GenerationSettings, check_generation
 from engram_audio.keys.config import KeysSettings, family_of
+from engram_audio.keys.law_config import (
+    LawSettings,
+    check_laws,
+    check_recipes,
+    recipes_of_laws,
+)
 from engram_audio.latents.config import (
     RepresentationsSettings,
     check_rows,
@@ -77,12 +84,14 @@ class WorkflowConfig(Section):
     codecs: CodecsSettings
     representations: RepresentationsSettings
     keys: KeysSettings
+    learned_keys: LawSettings
     structure: StructureSettings
     prediction: PredictionSettings
     factorizer: FactorizerSettings
     memory: MemorySettings
     comparison: ComparisonSettings
     rollout: RolloutSettings
+    generation: GenerationSettings
     statistics: StatisticsSection
     decision: DecisionValues
     calibration: CalibrationSection
@@ -129,11 +138,13 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
     used, settings = _with_used_sources(config), config.representations
     stages = {
         "structure": config.structure.used(config.keys),
+        "learned_keys": config.learned_keys.used(),
         "prediction": config.prediction.used(),
         "factorizer": used_factorizers(config.factorizer),
         "memory": config.memory.used(),
         "comparison": config.comparison.used(settings.library),
         "rollout": used_methods(config.rollout),
+        "generation": config.generation.used(),
     }
     used = used.model_copy(update=stages)
     _check_stages(used)
@@ -147,13 +158,17 @@ def key_families(config: WorkflowConfig) -> set[str]:
     memories = [family_of(row.key) for row in config.memory.library.values()]
     guards = [row.guard_section for row in config.rollout.library.values()]
     keys = [guard.key for guard in guards if guard is not None and guard.kind == "codebook"]
-    return {*config.structure.families, *memories, *map(family_of, keys)}
+    generated = [family_of(row.insertion.key) for row in config.generation.library.values()]
+    own = [*keys, *config.learned_keys.keys]
+    return {*config.structure.families, *memories, *generated, *map(family_of, own)}
 
 
 def key_lags(config: WorkflowConfig) -> set[int]:
     """Return the lags at which some stage reads keys; what runs free does at lag 1."""
     own = config.memory.lags_frames if config.memory.library else ()
-    return {*config.structure.lags_frames, *own, *((1,) if config.rollout.library else ())}
+    laws = config.learned_keys.lags_frames if config.learned_keys.keys else ()
+    free = (1,) if config.rollout.library or config.generation.library else ()
+    return {*config.structure.lags_frames, *own, *laws, *free}
 
 
 def recipes_named(config: WorkflowConfig) -> set[str]:
@@ -162,7 +177,9 @@ def recipes_named(config: WorkflowConfig) -> set[str]:
     rows = [*heads, *(head.marginal for head in heads), *config.factorizer.library.values()]
     rows += [*memory.library.values(), *config.rollout.library.values()]
     rows += [memory.controls] if memory.representations else []
-    return {row.recipe for row in rows if hasattr(row, "recipe")}
+    rows += [*config.generation.library.values()]
+    laws = recipes_of_laws(config.learned_keys, config.keys.library)
+    return {*laws, *(row.recipe for row in rows if hasattr(row, "recipe"))}
 
 
 def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
@@ -170,6 +187,8 @@ def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
     settings, worlds = config.representations, config.calibration.worlds
     for name in worlds.names:
         require("calibration.worlds.names", name, WORLD_NAMES)
+    for name in worlds.laws:
+        require("calibration.worlds.laws", name, WORLD_NAMES)
     for where, names in (
         ("corpora", config.corpora),
         ("representations.library", settings.library),
@@ -199,8 +218,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     codecs = {name: config.codecs.library[name] for name in used_codecs(config)}
     check_codecs(codecs, config.corpora, config.splits.seeds)
     check_roots(config.corpora, used_corpora(config))
-    folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
-    check_speakers(rows, config.corpora, config.splits, folds)
+    check_speakers(rows, config.corpora, config.splits, _folds(config))
     check_decision(config.decision, config.structure, config.keys, analysed)
     keys = config.calibration.worlds.judged_keys()
     check_keys("calibration.worlds.keys", keys, config.structure, config.keys)
@@ -209,10 +227,30 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_states(rows, config.factorizer)
     check_comparison(config.comparison, rows, prediction)
     library = config.keys.library
+    check_laws(config.learned_keys, library, analysed, rows)
+    check_recipes(config.learned_keys, key_families(config), library, recipes)
     check_memory(config.memory, prediction, library, window, recipes)
     check_rollout(config.rollout, prediction, config.memory, library, window, recipes)
+    worlds = config.calibration.worlds.names
+    check_generation(config.generation, prediction, worlds, library, recipes)
     for name in recipes_named(config) & set(recipes):
         check_recipe(f"recipes.{name}", recipes[name])
+
+
+def _folds(config: WorkflowConfig) -> dict[str, dict[str, int]]:
+    """Return the folds of train speakers that each representation is cut into, by setting."""
+    laws = config.learned_keys
+    named = {
+        "memory.num_folds": (config.memory.representations, config.memory.num_folds),
+        "learned_keys.num_folds": (
+            laws.representations if "linear" in laws.bases else (), laws.num_folds,
+        ),
+    }  # fmt: skip
+    found: dict[str, dict[str, int]] = {}
+    for key, (names, count) in named.items():
+        for name in names:
+            found.setdefault(name, {})[key] = count
+    return found
 
 
 def used_codecs(config: WorkflowConfig) -> list[str]:

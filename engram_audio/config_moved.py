@@ -93,7 +93,7 @@ def refuse_moved(raw: Mapping[str, Any]) -> None:
         found = views.get(key) if isinstance(views, Mapping) else None
         names = found if isinstance(found, list | tuple) else ()
         lines += [
-            f"views.{key}: {name!r} moved to {SLICES[name]}" for name in names if name in SLICES
+            f"views.{key}: {old!r} moved to {new}" for old, new in SLICES.items() if old in names
         ]
     rows = _at(raw, "structure.library")
     for name, row in rows.items() if isinstance(rows, Mapping) else ():

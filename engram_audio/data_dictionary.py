@@ -4,7 +4,8 @@ Usage: `python -m engram_audio.data_dictionary docs/data-dictionary.md`
 """
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engram_audio.artifacts.atomic import atomic_path
@@ -39,21 +40,45 @@ speakers. `docs/files-between-steps.md` describes `decision.json` and the files 
 
 def dictionary_text() -> str:
     """Return the page as Markdown."""
-    parts = [HEAD]
+    shared = shared_columns()
+    parts = [HEAD, "\n".join(_shared_lines(shared))]
     for stage, tables in STAGES.items():
         parts.append(f"\n## {stage}\n")
-        parts += [_section(table) for table in tables]
+        parts += ["\n".join(_lines(table, shared)) for table in tables]
     return "".join(parts)
 
 
-def _section(table: Table) -> str:
-    return "\n".join(_lines(table))
+def shared_columns() -> dict[str, Column]:
+    """Return the columns that several tables declare in the same words, by name.
+
+    Where a name has several meanings, the one of most tables is shared.
+    """
+    columns = [column for tables in STAGES.values() for table in tables for column in table.columns]
+    counts = Counter(map(_row, columns))
+    found: dict[str, Column] = {}
+    for column in sorted(columns, key=lambda column: -counts[_row(column)]):
+        if counts[_row(column)] > 1:
+            found.setdefault(column.name, column)
+    return dict(sorted(found.items()))
 
 
-def _lines(table: Table) -> Iterator[str]:
-    yield f"\n### {table.name}.csv\n\nOne row per {table.row}.\n"
+def _shared_lines(shared: Mapping[str, Column]) -> Iterator[str]:
+    yield "\n## Columns of several tables\n"
     yield "| column | unit | meaning |\n| --- | --- | --- |"
-    yield from map(_row, table.columns)
+    yield from map(_row, shared.values())
+    yield ""
+
+
+def _lines(table: Table, shared: Mapping[str, Column]) -> Iterator[str]:
+    yield f"\n### {table.name}.csv\n\nOne row per {table.row}.\n"
+    rows = set(map(_row, shared.values()))
+    common = [column.name for column in table.columns if _row(column) in rows]
+    own = [column for column in table.columns if column.name not in common]
+    if common:
+        yield f"Columns of several tables: {', '.join(f'`{name}`' for name in common)}.\n"
+    if own:
+        yield "| column | unit | meaning |\n| --- | --- | --- |"
+        yield from map(_row, own)
     for note in table.notes:
         yield f"\n{note}"
     yield ""

@@ -10,6 +10,7 @@ from typing import Any
 from engram_audio.config import WorkflowConfig
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.keys.config import KeysSection
+from engram_audio.keys.law_config import LawSection
 from engram_audio.kinds import Kind
 from engram_audio.memory.config import MemoryStageSection
 from engram_audio.rollout.config import RolloutSection
@@ -24,6 +25,7 @@ from engram_audio.views import Viewed, compose, viewed_names
 
 VIEWED: Mapping[str, type[Viewed]] = {
     "keys": KeysSection,
+    "learned_keys": LawSection,
     "structure": StructureSection,
     "prediction": PredictionSection,
     "prediction.evaluation": PredictionEvaluationSection,
@@ -32,15 +34,18 @@ VIEWED: Mapping[str, type[Viewed]] = {
 }  # sections with views among their values
 PLAIN = (
     "views", "splits", "representations.extraction", "representations.surrogates",
+    "learned_keys.bank", "learned_keys.predictor", "learned_keys.verdict",
     "prediction.nulls", "prediction.ridge_mixture", "factorizer.health", "factorizer.evaluation",
     "memory.controls",
-    "memory.verdict", "comparison.reconstruction", "rollout.bars",
+    "memory.verdict", "comparison.reconstruction", "rollout.bars", "generation.evaluation",
+    "generation.bars",
     "statistics", "calibration.worlds", "calibration.power", "calibration.sabotage", "report",
 )  # fmt: skip
 LIBRARIES = (
     "corpora", "codecs.library", "representations.library", "keys.library",
     "structure.library", "prediction.library", "recipes", "factorizer.library",
     "factorizer.grids", "memory.library", "rollout.library", "rollout.grids",
+    "generation.library",
 )  # fmt: skip
 
 
@@ -52,6 +57,7 @@ def configured_sections(config: WorkflowConfig) -> dict[str, Any]:
     stage = config.memory
     found["memory"] = MemoryStageSection(target=stage.target, num_folds=stage.num_folds)
     found["comparison"] = config.comparison.compared
+    found["generation"] = config.generation.protocol
     for where in LIBRARIES:
         found |= {f"{where}.{name}": row for name, row in _at(config, where).items()}
     return {name: section.model_dump(mode="json") for name, section in found.items()}
@@ -63,9 +69,14 @@ def derived_sections(config: WorkflowConfig) -> dict[str, Any]:
     structure = calibration_structure(config.structure, decision, config.views)
     keys = config.calibration.worlds.judged_keys()
     families = calibration_families(config.structure, config.keys, keys)
-    found = {"calibration.structure": structure} | {
-        f"calibration.families.{name}": family for name, family in families.items()
-    }
+    laws = compose(LawSection, config.learned_keys, config.views).model_copy(
+        update={
+            "slices": decision.slices, "lags_frames": (decision.lag_frames,), "oracle_sizes": (),
+            "direction_keys": (),
+        }
+    )  # fmt: skip
+    sections: dict[str, Section] = {"calibration.structure": structure, "calibration.laws": laws}
+    found = sections | {f"calibration.families.{name}": family for name, family in families.items()}
     return {name: section.model_dump(mode="json") for name, section in found.items()}
 
 

@@ -16,7 +16,8 @@ from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
 from engram_audio.frozen_sections import configured_sections, derived_sections, kind_of
-from engram_audio.keys.plan import KeysPlan
+from engram_audio.generation.plan import GenerationPlan
+from engram_audio.keys.plan import KeysPlan, LawPlan
 from engram_audio.latents.config import RepresentationSection
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
@@ -63,17 +64,25 @@ class Plan:
         self.document |= plain(self.demands)
         self.structure = StructurePlan(config.structure, self.latents)
         lags = self.document["calibration.structure"]["lags_frames"]
-        self.calibration = CalibrationPlan(families, lags, self.latents, self.structure)
+        laws = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.with_laws()]
+        self.calibration = CalibrationPlan(families, lags, self.latents, self.structure, laws)
         self.keys = KeysPlan(config.keys, key_lags(config))
-        self.prediction = PredictionPlan(
-            config.prediction, self.latents, config.decision.representation
+        deciding = (
+            config.decision.representation,
+            *config.memory.representations,
+            *config.rollout.representations,
         )
+        self.laws = LawPlan(config.learned_keys, self.keys, self.latents)
+        self.prediction = PredictionPlan(config.prediction, self.latents, deciding, config.recipes)
         self.factorizer = FactorizerPlan(config.factorizer, self.latents, self.prediction)
         self.comparison = ComparisonPlan(
             config.comparison, self.codecs, self.latents, self.prediction
         )
-        self.memory = MemoryPlan(config.memory, self.latents, self.prediction, self.keys)
+        self.memory = MemoryPlan(
+            config.memory, self.latents, self.prediction, self.keys, config.recipes
+        )
         self.rollout = RolloutPlan(config.rollout, self.latents, self.memory)
+        self.generation = GenerationPlan(config.generation, self.latents, self.keys)
         self.report = ReportPlan(
             config.report, self.latents, self.factorizer, self.rollout, self.calibration
         )
@@ -150,6 +159,10 @@ class Plan:
         for name in self.latents.analysed():
             splits = len(self.latents.split_seeds(name))
             readers[name] += splits * (len(self.structure.families) + fitted + 1)
+        for run in self.laws.runs():  # a predictor, and the scores
+            readers[run.representation] += 2
+        for name in {run.representation for run in self.laws.runs()}:
+            readers[name] += len(self.keys.learned_families())
         for name in self.prediction.predicted():
             readers[name] += 2 * self.prediction.num_runs_of(name)
         for stage in (config.factorizer, config.rollout):
@@ -157,6 +170,8 @@ class Plan:
                 readers[name] += 2 * len(stage.library) * len(stage.seeds)
         for name in config.memory.representations:
             readers[name] += 2 * self.memory.num_runs_of_one()
+        for name, _ in self.generation.runs():
+            readers[name] += 2
         return readers
 
     def _require_plannable(self) -> None:

@@ -110,6 +110,5 @@ Horizons = Annotated[tuple[Frames, ...], AfterValidator(ascending)]
 
 # The lower end first.
 Fractions = Annotated[tuple[Share, Share], AfterValidator(ordered)]
-Amplitudes = Annotated[tuple[Amount, Amount], AfterValidator(ordered)]
 Logarithm = Annotated[float, Field(ge=-80, le=80)]  # its exponential is a number in float32
 LogRange = Annotated[tuple[Logarithm, Logarithm], AfterValidator(ordered)]

@@ -53,8 +53,20 @@ QUESTIONS = {
         "representations.analysed",
         _never,
     ),
+    "keys": Question(
+        ("keys", "key_directions"),
+        lambda plan: plan.laws.runs(),
+        "learned_keys.representations",
+        _never,
+    ),
     "prediction": Question(
-        ("prediction", "worst_frames", "prediction_calibration", "prediction_rollout"),
+        (
+            "prediction",
+            "worst_frames",
+            "prediction_calibration",
+            "prediction_rollout",
+            "prediction_tuning",
+        ),
         lambda plan: plan.prediction.runs(),
         "prediction.representations",
         _never,
@@ -66,7 +78,7 @@ QUESTIONS = {
         _exports_states,
     ),
     "memory": Question(
-        ("memory", "memory_verdict"),
+        ("memory", "memory_verdict", "memory_tuning", "memory_curve"),
         lambda plan: plan.memory.runs(),
         "memory.representations",
         _never,
@@ -83,6 +95,18 @@ QUESTIONS = {
         "rollout.representations",
         _never,
     ),
+    "generation": Question(
+        (
+            "generation",
+            "generation_gains",
+            "generation_health",
+            "generation_keys",
+            "generation_replay",
+        ),
+        lambda plan: plan.generation.runs(),
+        "generation.representations",
+        _never,
+    ),
 }
 # Tables that exist once for states and once before them; all others have one place.
 IN_BOTH_PLACES = {
@@ -94,11 +118,16 @@ IN_BOTH_PLACES = {
 JUDGED = (
     FIRST,
     "linear",
+    "keys",
     "prediction",
     "factorizer",
     "codecs",
     "memory_verdict",
     "rollout",
+    "generation",
+    "generation_gains",
+    "generation_health",
+    "generation_replay",
     "calibration",
 )
 

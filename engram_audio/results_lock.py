@@ -65,6 +65,23 @@ def hold_results(results: Path, folder: Path) -> tuple[int, Driver | None]:
     return descriptor, before
 
 
+def holder(results: Path) -> Driver | None:
+    """Return the driver that holds results now; None where nobody does or nobody can tell."""
+    try:
+        descriptor = os.open(results / NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(descriptor) or Driver("?", "?", 0)
+    except OSError:  # a file system without locks
+        return None
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _lock(descriptor: int, results: Path, holder: Driver | None) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,32 +44,44 @@ print(json.dumps([os.path.dirname(engram_audio.__file__), missing]))
 """
 
 
-def check_start(workflow: Any, data: Iterable[Path]) -> None:
+def check_start(workflow: Any, home: Path, results: Path, data: Iterable[Path]) -> None:
     """Refuse a run that would fail, or disturb another one; then clear what killed jobs left.
 
     The results stay locked until this process ends.
 
     Args:
         workflow: Snakemake's, in `onstart`.
+        home: The workflow's own folder, whose package is the one that must run.
+        results: Folder of the results.
         data: Folders beside the results into which jobs write.
 
     Raises:
         InputError: One line with the remedy.
     """
-    folder, results = Path.cwd(), Path(workflow.pathvars.apply("<results>"))
+    folder = Path.cwd()
     on_slurm = is_on_slurm(workflow)
     places = {
         "the folder": [folder, *(workflow.pathvars.apply(name) for name in WRITTEN)],
-        "the workflow": [workflow.basedir],
+        "the workflow": [home],
         "the configuration file": workflow.configfiles,
     }
-    refuse_names(Path(workflow.basedir), places, sys.executable, on_slurm)
+    refuse_names(home, places, sys.executable, on_slurm)
     if not workflow.deployment_settings.deployment_method:  # else conda or a container brings it
-        refuse_other_python(Path(workflow.basedir))
+        refuse_other_python(home)
     is_alone = _is_alone(workflow, folder, results, on_slurm)
     refuse_lossy_arrays(workflow)
     if is_alone:
         clear_leftovers([results, DOWNLOADS, *data])
+
+
+def after(first: Callable[[Any], None], then: Callable[[], None]) -> Callable[[Any], None]:
+    """Return a hook of Snakemake that does what another one did, and then more."""
+
+    def hook(log: Any) -> None:
+        first(log)
+        then()
+
+    return hook
 
 
 def _is_alone(workflow: Any, folder: Path, results: Path, on_slurm: bool) -> bool:

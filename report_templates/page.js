@@ -31,7 +31,7 @@
   };
 
   // tables
-  const sortKey = (row, column) => row.cells[column].dataset.sort;
+  const sortKey = (row, column) => row.cells[column].dataset.sort ?? row.cells[column].textContent;
   const compare = (isText) => (a, b) => {
     if (a === b) return 0;
     if (a === undefined || a === "") return 1; // missing values stay last in both directions
@@ -97,6 +97,13 @@
       more.addEventListener("click", () => {
         more.setAttribute("aria-pressed", String(more.getAttribute("aria-pressed") !== "true"));
         refresh();
+      });
+    }
+    const columns = block.querySelector(".columns");
+    if (columns) {
+      columns.addEventListener("click", () => {
+        const shown = table.classList.toggle("all-columns");
+        columns.setAttribute("aria-pressed", String(shown));
       });
     }
     all(".sort", table).forEach((button) => {

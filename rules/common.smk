@@ -6,11 +6,13 @@ from pathlib import Path
 
 from humanfriendly import parse_timespan
 from snakemake.dag import DAG
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import update_config
 
-from engram_audio import ancient_inputs, config_files, partitions, plan, planning, questions
-from engram_audio import start, stray_processes, user_files
+from engram_audio import ancient_inputs, config_files, partitions, plan, planning, progress
+from engram_audio import questions, start, stray_processes, user_files
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
 from engram_audio.artifacts.pinned import pinned_digests
@@ -19,6 +21,7 @@ from engram_audio.corpus.plan import pattern
 from engram_audio.corpus_checks import synthesized_roots
 from engram_audio.errors import InputError
 from engram_audio.planning import Needs, Planner
+from engram_audio.rule_stages import stages_of_rules
 
 
 wildcard_constraints:
@@ -31,7 +34,7 @@ wildcard_constraints:
     subset=r"[a-z0-9-]+",
 
 
-planning.let_jobs_import(workflow.basedir)
+planning.let_jobs_import(HOME)
 stray_processes.mark_jobs()
 ancient_inputs.look_behind(DAG)
 
@@ -40,33 +43,74 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 WRITTEN = (*start.WRITTEN, ".snakemake")
+STAGES_OF_RULES = stages_of_rules(Path(HOME) / "rules")
+RESULTS = Path(workflow.pathvars.apply("<results>"))
+MODIFIER = workflow.modifier  # of rule names, where another workflow takes this one as a module
+IS_MODULE = MODIFIER.parent_modifier is not None  # `is_module` is true of the main workflow too
 
 # CPU analysis runs beside the driver, or on the profile's CPU partition: docs/cluster.md.
 ANALYSIS_IS_LOCAL = os.environ.get("ENGRAM_ANALYSIS", "local") != "partition"
 
+
+def rule_named(name: str):
+    """Return a rule by its name here; as part of another workflow it may have another."""
+    return workflow.get_rule(MODIFIER.modify_rulename(name))
+
+
 try:
     config_files.check_files(workflow.overwrite_configfiles)
-    update_config(config, config_files.typed(workflow.config_settings.config))
-    PLAN = plan.Plan(workflow_config.parse_config(config))
+    if IS_MODULE:
+        # Snakemake does not read the base of a module that is given a configuration.
+        study = {}
+        update_config(study, load_configfile(BASE))  # into copies: aliases of YAML share one map
+        update_config(study, config)
+    else:
+        update_config(config, config_files.typed(workflow.config_settings.config))
+        study = config
+    PLAN = plan.Plan(workflow_config.parse_config(study))
     user_files.require_user_files(PLAN.config, PLAN.codecs.files_of_user)
     PLANNER = Planner(
         PLAN.document,
-        workflow.get_rule,
+        rule_named,
         Path(workflow.pathvars.apply("<results>/config")),
-        os.path.relpath(workflow.basedir),
+        os.path.relpath(HOME),
         PLAN.code_of,
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
-onstart:
+def begin():
+    """What happens before the first job of a real run."""
     try:
-        start.check_start(workflow, synthesized_roots(PLAN.config.corpora))
+        start.check_start(workflow, Path(HOME), RESULTS, synthesized_roots(PLAN.config.corpora))
         PLANNER.settle()
-        stamp(Path(workflow.pathvars.apply("<results>")), PLAN.sections["decision"])
+        stamp(RESULTS, PLAN.sections["decision"])
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    seconds = progress.seconds_of_rules(Path(HOME) / "bench" / "rule_seconds.csv")
+    progress.show_stages(logger, workflow, STAGES_OF_RULES, seconds)
+
+
+onstart:
+    begin()
+
+
+if IS_MODULE:
+    # Snakemake calls the hooks of the main workflow only.
+    workflow._onstart = start.after(workflow._onstart, begin)
+
+
+onsuccess:
+    # It imports more than a job of the cluster should load.
+    from engram_audio import end_message
+
+    for page in end_message.pages(workflow):
+        logger.info("\n".join(["", *end_message.end_message(page)]))
+
+
+onerror:
+    logger.error('`make status`, with ARGS="the options of this run", says what failed and why.')
 
 
 def growing(first: int | str):

@@ -1,9 +1,7 @@
 """Audio on disk to an utterance table, shards and splits."""
 
 # Relative, so that a moved checkout reruns nothing.
-SENTENCES = os.path.relpath(
-    os.path.join(workflow.basedir, "engram_audio", "corpus", "demo_sentences.txt")
-)
+SENTENCES = os.path.relpath(os.path.join(HOME, "engram_audio", "corpus", "demo_sentences.txt"))
 
 
 localrules:

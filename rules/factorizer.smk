@@ -111,6 +111,7 @@ rule tabulate_factorizer:
         settings=settings(
             "tabulate_factorizer",
             facts={"sweeps": PLAN.factorizer.sweeps()},
+            section="prediction",
             evaluation_section="prediction.evaluation",
             statistics_section="statistics",
         ),

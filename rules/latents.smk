@@ -1,5 +1,7 @@
 """Latents of codecs, surrogates of any representation, arrays that a user brings."""
 
+from engram_audio.latents.config import VAR_TWINS
+
 if ANALYSIS_IS_LOCAL:
 
     localrules:
@@ -75,7 +77,7 @@ rule make_surrogate:
 
 
 rule fit_var:
-    """Fit the VAR(p) twin of a representation on train utterances only."""
+    """Fit the VAR(p) twins of a representation on train utterances only."""
     input:
         settings=settings("fit_var", section="representations.surrogates"),
         splits=PLAN.latents.first_splits,
@@ -92,8 +94,8 @@ rule fit_var:
         "../envs/engram.yaml"
     threads: 2
     resources:
-        mem_mb=growing(4000),
-        runtime=growing("2h"),
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
     params:
         files=files,
     shell:
@@ -101,19 +103,20 @@ rule fit_var:
 
 
 rule simulate_var:
-    """Simulate one shard of the VAR(p) twin."""
+    """Simulate one shard of a VAR(p) twin: Gaussian, or with resampled residuals."""
     input:
         settings=settings("simulate_var", section="representations.surrogates"),
         model="<results>/latents/{representation}/var.safetensors",
         latents="<results>/latents/{representation}/shard-{shard}.zarr.zip",
     output:
-        surrogate_latents="<results>/latents/{representation}--var/shard-{shard}.zarr.zip",
+        surrogate_latents="<results>/latents/{representation}--{surrogate}/shard-{shard}.zarr.zip",
     log:
-        "<logs>/latents/{representation}--var/simulate-{shard}.log",
+        "<logs>/latents/{representation}--{surrogate}/simulate-{shard}.log",
     benchmark:
-        "<benchmarks>/latents/{representation}--var/simulate-{shard}.tsv"
+        "<benchmarks>/latents/{representation}--{surrogate}/simulate-{shard}.tsv"
     wildcard_constraints:
         representation=r"[a-z][a-z0-9_]*",
+        surrogate="|".join(VAR_TWINS),
     conda:
         "../envs/engram.yaml"
     threads: 1

@@ -5,9 +5,9 @@ from snakemake.io import regex_from_filepattern
 from engram_audio.report.section_modules import section_modules
 
 # Relative, so that a moved checkout reruns nothing.
-TEMPLATES = os.path.relpath(os.path.join(workflow.basedir, "report_templates"))
+TEMPLATES = os.path.relpath(os.path.join(HOME, "report_templates"))
 VERIFY_SCRIPTS = [
-    os.path.relpath(os.path.join(workflow.basedir, "verify", f"{name}.py"))
+    os.path.relpath(os.path.join(HOME, "verify", f"{name}.py"))
     for name in ("__main__", "structure", "study")
 ]
 RENDERERS = ("render_report", "render_question")  # a page does not time pages
@@ -84,7 +84,7 @@ def before_states(name: str, **others) -> dict:
     """Inputs of a rule without those of any z_dyn; `others` stand in the place of its own."""
     own = {
         key: value if isinstance(value, str) else questions.without(questions.states(PLAN), value)
-        for key, value in workflow.get_rule(name).input.items()
+        for key, value in rule_named(name).input.items()
         if key not in ("settings", *others)
     }
     return {"settings": settings_as(name, f"{name}_before_states"), **own, **others}
@@ -93,5 +93,5 @@ def before_states(name: str, **others) -> dict:
 def placed_before_states(name: str) -> dict[str, str]:
     """Outputs of a rule, below `before_states/`."""
     root = workflow.pathvars.apply("<results>")
-    outputs = workflow.get_rule(name).output.items()
+    outputs = rule_named(name).output.items()
     return {key: f"{BEFORE_STATES}/{os.path.relpath(path, root)}" for key, path in outputs}

@@ -105,6 +105,42 @@ rule fit_ridge_mixture:
         "python -m engram_audio.steps.fit_ridge_mixture {params.files} >{log:q} 2>&1"
 
 
+rule tune_density:
+    """Tune one head on one representation, once for all its lags and seeds."""
+    input:
+        settings=settings(
+            "tune_density",
+            kinds=("head_section",),
+            section="prediction",
+            evaluation_section="prediction.evaluation",
+            head_section="prediction.library.{head}",
+            recipe_section=PLAN.prediction.head_recipe,
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+    output:
+        tuning="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/tuning.json",
+        scores="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/tuning.parquet",
+    log:
+        "<logs>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/tune_density.log",
+    benchmark:
+        "<benchmarks>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/tune_density.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(24000),
+        runtime=growing("24h"),
+    params:
+        files=files,
+    # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
+    shell:
+        "exec python -m engram_audio.steps.tune_density {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
+
+
 rule train_density:
     """Train one head at one lag; an interrupted run resumes with the same bits."""
     input:
@@ -118,6 +154,7 @@ rule train_density:
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         splits=PLAN.latents.first_splits,
         shards=PLAN.latents.shards,
+        tuning=PLAN.prediction.tuning,
     output:
         model="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/model.safetensors",
         history="<results>/prediction/{representation}/lag-{lag}/{head}/seed-{seed}/history.jsonl",
@@ -223,9 +260,12 @@ rule tabulate_prediction:
         frames=PLAN.prediction.tables("frames", True),
         worst=PLAN.prediction.tables("worst", True),
         summaries=PLAN.prediction.summaries(),
+        tunings=PLAN.prediction.tunings("tuning.json"),
+        tuning_scores=PLAN.prediction.tunings("tuning.parquet"),
     output:
         prediction="<results>/tables/prediction.csv",
         worst_frames="<results>/tables/worst_frames.csv",
+        prediction_tuning="<results>/tables/prediction_tuning.csv",
     log:
         "<logs>/prediction/tabulate_prediction.log",
     benchmark:

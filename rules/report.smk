@@ -16,6 +16,7 @@ rule tabulate_verdicts:
             decision_section="decision",
             bars_section="rollout.bars",
             statistics_section="statistics",
+            generation_section="generation.bars",
         ),
         tables=expand("<results>/tables/{table}.csv", table=questions.judged_tables(REPORT_TABLES)),
         documents=PLAN.report.documents(),

@@ -114,6 +114,7 @@ rule evaluate_rollout:
     output:
         scores="<results>/rollout/{representation}/{method}/seed-{seed}/scores.parquet",
         health="<results>/rollout/{representation}/{method}/seed-{seed}/health.parquet",
+        differences="<results>/rollout/{representation}/{method}/seed-{seed}/differences.parquet",
     log:
         "<logs>/rollout/{representation}/{method}/seed-{seed}/evaluate.log",
     benchmark:
@@ -144,6 +145,7 @@ rule tabulate_rollout:
         models=PLAN.rollout.files("model.safetensors"),
         scores=PLAN.rollout.files("scores.parquet"),
         health=PLAN.rollout.files("health.parquet"),
+        differences=PLAN.rollout.files("differences.parquet"),
     output:
         rollout="<results>/tables/rollout.csv",
         rollout_sweep="<results>/tables/rollout_sweep.csv",

@@ -7,11 +7,13 @@ wildcard_constraints:
 
 localrules:
     structure,
+    keys,
     prediction,
     factorizer,
     memory,
     codecs,
     rollout,
+    generation,
     tabulate_question_verdicts,
     render_question,
 
@@ -53,6 +55,12 @@ rule structure:
         "<results>/structure.html",
 
 
+rule keys:
+    """How many nats about the next frame survive a small key?"""
+    input:
+        "<results>/keys.html",
+
+
 rule prediction:
     """How many nats does context buy, beyond the nulls?"""
     input:
@@ -81,6 +89,12 @@ rule rollout:
     """Does it survive free running?"""
     input:
         "<results>/rollout.html",
+
+
+rule generation:
+    """Does it help a generator at equal compute?"""
+    input:
+        "<results>/generation.html",
 
 
 if questions.states(PLAN):

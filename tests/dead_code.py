@@ -18,9 +18,7 @@ DECORATORS = ["@model_validator", "@field_validator"]
 # Each entry is a reason and the names that it excuses.
 EXCUSED = {
     "fields that become columns or numbers of a document through _asdict": """
-        autocorrelation_error autocorrelation_error_all autocorrelation_error_worst
-        energy_distance_floor num_covered num_ngrams spectrum_error std_ratio std_ratio_highest
-        std_ratio_lowest step_ratio tolerance_above tolerance_below truth_error
+        num_covered num_ngrams tolerance_above tolerance_below truth_error
     """,
     "values of the configuration that are read from the frozen document": """
         delta_subspaces event_subspaces

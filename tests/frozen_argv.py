@@ -15,7 +15,7 @@ from engram_audio.training import loop
 
 WILDCARDS = {
     "representation", "shard", "surrogate", "corpus", "subset", "codec", "split_seed", "lag",
-    "seed", "fold", "head", "base", "memory", "method", "factorizer", "family",
+    "seed", "fold", "head", "base", "memory", "method", "factorizer", "family", "generator",
 }  # fmt: skip
 
 

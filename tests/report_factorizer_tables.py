@@ -21,6 +21,7 @@ NUM_FRAMES = 500
 DIRECT = {"student_t_mixture": 88.0, "ridge": 89.0, "gaussian_marginal_position": 95.0}
 HEALTH = {
     "state_effective_rank": 3.5, "state_sd": 1.0, "state_movement": 0.4, "dynamics_sd": 0.6,
+    "state_use_nats": 3.0,
     "observation_sd": 0.3, "active_innovation_dims": 8.0, "price": 1.0,
 }  # fmt: skip
 # name: (settings, sweep, collapse, bound, state nats, innovation nats, error)
@@ -63,7 +64,7 @@ def direct_predictors() -> Direct:
         for name, level in DIRECT.items()
         for row in speaker_sums({"nll": level})
     ]
-    return Direct(BASE, 12.5, 32, ["student_t_mixture"], pd.DataFrame(rows))
+    return Direct(BASE, 12.5, 32, 8, ["student_t_mixture"], pd.DataFrame(rows))
 
 
 def run_of(name: str) -> Run:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engram_audio.memory.columns import MEMORY_TUNING
 from engram_audio.memory.config import MemoryVerdictSection
-from engram_audio.memory.tables import Direct, Run, memory_table, verdict_table
+from engram_audio.memory.curve import Curve
+from engram_audio.memory.tables import Direct, Run, curve_table, memory_table, verdict_table
 from engram_audio.report.data import ReportData
-from tests.report_tables import BASES
+from tests.report_tables import BASES, tuned_points
 from tests.report_verdicts import judged
 
 BASE = BASES[0]
@@ -73,19 +75,19 @@ def run_of(
     name: str,
     changes: dict[str, float] | None = None,
     is_off: bool = False,
-    capped: str = "",
+    misfit: dict[str, str] | None = None,
 ) -> Run:
     """An evaluated memory with known means."""
     kind = "engram" if name == "engram" else "lookup"
     base = "gaussian_mixture" if kind == "engram" else "linear"
     budgets = {
         "memory": {"parameters": 1000, "flops": 500},
-        "matched_parameters": {"parameters": 990, "flops": 1900},
-        "matched_flops": {"parameters": 260, "flops": 495},
+        "matched_parameters": {"parameters": 1010, "flops": 1900},
+        "matched_flops": {"parameters": 260, "flops": 505},
     }
     header: dict[str, Any] = {
         "kind": kind, "base_chosen": "ridge_full" if kind == "lookup" else base, "is_off": is_off,
-        "budgets": budgets, "capped": {"matched_parameters": False, capped: True},
+        "budgets": budgets, "misfits": misfit or {},
     }  # fmt: skip
     usage = pd.DataFrame(
         [
@@ -104,8 +106,30 @@ def published(runs: list[Run] | None = None) -> pd.DataFrame:
     return memory_table(runs, {(BASE, 0): direct_predictors()}, "position", SLICES, 0.95)
 
 
+def curve() -> Curve:
+    """A curve of three nets: half a nat better at each."""
+    levels = {"net_0": 88.5, "net_1": 88.0, "net_2": 87.5}
+    sizes = {
+        name: {"parameters": 10 ** (2 + place), "flops": 2 * 10 ** (2 + place), "width": 8}
+        for place, name in enumerate(levels)
+    }
+    columns = ["model", "part", "slice", "speaker_id", "num_frames", "nll"]
+    return Curve(sizes, speaker_sums(levels)[columns])
+
+
+def tuning() -> pd.DataFrame:
+    """`memory_tuning.csv` of one arm."""
+    names = {"representation": BASE, "lag_frames": 1, "predictor": "linear", "memory": "robust",
+             "arm": "matched_parameters", "seed": 0}  # fmt: skip
+    return MEMORY_TUNING.arrange(pd.DataFrame(tuned_points(names)))
+
+
 def with_memory(data: ReportData) -> ReportData:
     """Return the report's data with memories."""
     table = published()
-    tables = {"memory": table, "memory_verdict": verdict_table(table, VERDICT)}
+    tables = {
+        "memory": table, "memory_verdict": verdict_table(table, VERDICT),
+        "memory_tuning": tuning(),
+        "memory_curve": curve_table({(BASE, 1, "linear"): [curve()]}, 0.95),
+    }  # fmt: skip
     return judged(data._replace(tables={**data.tables, **tables}))

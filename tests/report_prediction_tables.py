@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engram_audio.prediction.columns import PREDICTION_CALIBRATION, PREDICTION_ROLLOUT
+from engram_audio.prediction.columns import (
+    PREDICTION_CALIBRATION,
+    PREDICTION_ROLLOUT,
+    PREDICTION_TUNING,
+)
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from engram_audio.report.data import ReportData
-from tests.report_tables import BASES, declared
+from tests.report_tables import BASES, declared, tuned_points
 from tests.report_verdicts import judged
 
 BASE, SURROGATE = BASES[0], f"{BASES[0]}--shuffled"
@@ -56,12 +60,15 @@ def speaker_row(generator: np.random.Generator, level: float) -> dict[str, float
         "sampled_log_magnitude": 1.0, "sampled_log_magnitude_squared": 1.2,
         "log_magnitude_error_sample": 0.15, "coverage_50_per_dimension": 0.48,
         "coverage_90_per_dimension": 0.88, "coverage_50_density": 0.45,
-        "coverage_90_density": 0.85, "info_nce_bits_utterance": 1.0,
+        "coverage_90_density": 0.85, "below_range_per_dimension": 0.07,
+        "above_range_per_dimension": 0.05, "below_range_density": 0.09,
+        "above_range_density": 0.06, "info_nce_bits_utterance": 1.0,
         "num_info_nce_utterance": 1.0, "info_nce_bits_speaker": 0.9, "num_info_nce_speaker": 1.0,
     }  # fmt: skip
     noise = generator.normal(scale=0.2)
     return {
         "num_frames": NUM_FRAMES, "nll": NUM_FRAMES * (level + noise),
+        "noise_nats": NUM_FRAMES * 0.01, "num_mean": NUM_FRAMES,
         **{name: NUM_FRAMES * value for name, value in means.items()},
         "num_sampled": NUM_SAMPLED,
         **{name: NUM_SAMPLED * value for name, value in sampled.items()},
@@ -136,6 +143,9 @@ def rollout_table() -> pd.DataFrame:
     )  # fmt: skip
 
 
+TUNED_HEAD = {"representation": BASE, "lag_frames": 1, "head": "gaussian_mixture", "seed": 0}
+
+
 def with_prediction(data: ReportData, surrogate: bool = True) -> ReportData:
     """Return the report's data with the tables of the prediction stage."""
     groups = [inputs_of(BASE, LEVELS)]
@@ -145,5 +155,6 @@ def with_prediction(data: ReportData, surrogate: bool = True) -> ReportData:
         "worst_frames": worst_table(groups),
         "prediction_calibration": declared(PREDICTION_CALIBRATION, calibration_table()),
         "prediction_rollout": declared(PREDICTION_ROLLOUT, rollout_table()),
+        "prediction_tuning": PREDICTION_TUNING.arrange(pd.DataFrame(tuned_points(TUNED_HEAD))),
     }
     return judged(data._replace(tables={**data.tables, **tables}))

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from engram_audio.report.data import ReportData
 from engram_audio.rollout.ceiling import Run
-from engram_audio.rollout.measures import Health
+from engram_audio.rollout.measures import DETAILS, STATISTICS, excess_name, true_name
 from engram_audio.rollout.method_config import AnyMethod, MethodSection
 from engram_audio.rollout.tables import rollout_table, sweep_table
 from tests.report_tables import BASES
@@ -22,8 +22,15 @@ BASE = BASES[0]
 SETTINGS = rollout_section()
 HORIZONS = range(1, 9)
 CLIMATE = 2.0
-HEALTHY = Health(1.0, 0.97, 1.03, 1.0, 0.01, 0.01, 0.03, 0.1, 0.005, 0.004)
-FROZEN = HEALTHY._replace(std_ratio=0.02, std_ratio_lowest=0.01, step_ratio=0.01)
+Health = dict[str, float]
+RATIOS = ("spread_ratio", "std_ratio", "step_ratio")
+HEALTHY: Health = {
+    **dict.fromkeys(STATISTICS, 0.001), **dict.fromkeys(map(true_name, STATISTICS), 0.001),
+    **dict.fromkeys(RATIOS, 1.0), **dict.fromkeys(map(true_name, RATIOS), 1.0),
+    **dict.fromkeys(DETAILS, 1.0), "num_stretches": 40,
+}  # fmt: skip
+FROZEN: Health = {**HEALTHY, "spread_ratio": 0.02, "std_ratio": 0.02, "step_ratio": 0.01}
+NUM_SPEAKERS = 10
 GUARD = {"kind": "nearest", "num_frames": 64, "num_neighbours": 1, "quantile": 0.99,
          "num_attempts": 4}  # fmt: skip
 # name: (method, changes, sweep, dnll at every horizon, energy score, blown, mean run)
@@ -49,7 +56,7 @@ def score_rows(mode: str, inject: int, values: dict[str, float], horizons: Any) 
     generator = np.random.default_rng(3)
     rows = []
     for part in ("val", "eval"):
-        for speaker in range(10):
+        for speaker in range(NUM_SPEAKERS):
             shift = 1 + 0.005 * generator.normal()
             for horizon in horizons:
                 count = 6.0
@@ -70,12 +77,22 @@ def health_rows(
     late = np.array(HORIZONS) > 4
     table = pd.DataFrame({
         "mode": mode, "inject_frames": inject, "horizon_frames": list(HORIZONS),
-        "diverged_share": blown * late, "frozen_share": frozen * late, "frozen_share_true": 0.0,
+        "diverged_share": blown * late, "diverged_share_true": 0.0, "frozen_share": frozen * late,
+        "frozen_share_true": 0.0,
         "surviving_share": 1 - (blown + frozen) * late, "num_paths": 240,
         "dnll_median": -1.0, "dnll_highest": 3.0, "num_not_finite": 0,
         "num_diverged": (240 * blown * late).astype(int), "guard_redrawn": 0.1, "guard_moved": 0.01,
     })  # fmt: skip
-    return table.assign(**health._asdict())
+    return table.assign(**health | {"diverged_late": blown, "frozen_late": frozen})
+
+
+def difference_rows(mode: str, inject: int, error: float = 0.001) -> pd.DataFrame:
+    """Ten equal speakers, each excess of a standard error of about `error`."""
+    signs = np.resize([1.0, -1.0], NUM_SPEAKERS)
+    falls = dict.fromkeys(map(excess_name, STATISTICS), error * signs / NUM_SPEAKERS**0.5)
+    names = [f"eval-{number}" for number in range(NUM_SPEAKERS)]
+    labels = {"mode": mode, "inject_frames": inject, "share": 1 / NUM_SPEAKERS}
+    return pd.DataFrame({"speaker_id": names, **labels, **falls})
 
 
 def runs(representation: str = BASE) -> list[Run]:
@@ -84,8 +101,8 @@ def runs(representation: str = BASE) -> list[Run]:
     for name, (kind, changes, sweep, dnll, energy, blown, mean_health) in RUNS.items():
         settings = section_of(kind, changes)
         values = {
-            "dnll_delta": dnll, "dnll_position": dnll, "covered": 0.9, "energy_score": energy,
-            "energy_climate": CLIMATE,
+            "dnll_delta": dnll, "dnll_position": dnll, "below_range": 0.05, "above_range": 0.05,
+            "energy_score": energy, "energy_climate": CLIMATE,
         }  # fmt: skip
         if settings.kind in ("belief", "direct"):
             horizons = HORIZONS if settings.kind == "belief" else (1, 2, 3, 4, 8)
@@ -98,13 +115,15 @@ def runs(representation: str = BASE) -> list[Run]:
                 score_rows("sampled", 2, values, HORIZONS),
                 score_rows("mean", 0, {"first_experiment_dnll": 15.0}, HORIZONS),
             ])  # fmt: skip
-            is_frozen = float(mean_health.std_ratio < 0.1)
+            is_frozen = float(mean_health["std_ratio"] < 0.1)
             health = pd.concat([
                 health_rows("sampled", 0, HEALTHY, blown, 0.0),
                 health_rows("sampled", 2, HEALTHY, blown, 0.0),
                 health_rows("mean", 0, mean_health, 0.0, is_frozen),
             ])  # fmt: skip
-        found.append(Run(representation, name, sweep, 0, settings, scores, health))
+        cells = [("sampled", 0), ("sampled", 2), ("mean", 0), ("forecast", 0)]
+        differences = pd.concat([difference_rows(*cell) for cell in cells])
+        found.append(Run(representation, name, sweep, 0, settings, scores, health, differences))
     return found
 
 

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.columns import Table
+from engram_audio.densities.tuning import tuning_rows
+from engram_audio.latents.config import SURROGATE_NAMES
 from engram_audio.report.config import ReportSection
 from engram_audio.report.data import ReportData
 from engram_audio.report.published_tables import TABLES
@@ -22,7 +24,7 @@ from engram_audio.report.timings import JobTiming, gather_timings
 from tests.report_verdicts import judged
 
 BASES = ("mel_pca", "mel_pca_overlap_control")
-SURROGATES = ("shuffled", "phase_randomized", "var")
+SURROGATES = SURROGATE_NAMES
 LAGS = (1, 2, 4)
 SLICES = ("all", "speech", "medial", "initial", "final")
 FAMILIES = {
@@ -114,6 +116,21 @@ def structure_row(
         "oracle_cost_of_fitting": 0.002, "num_effective_speakers": 40.0,
         "largest_speaker_share": 0.05, "num_speakers": NUM_SPEAKERS, "num_frames": 6000,
     }  # fmt: skip
+
+
+def tuned_points(names: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a tuned arm of two points, of which the second is better by 1 nat."""
+    rows = [
+        {"point": point, "part": part, "slice": "all", "speaker_id": f"{part}-{speaker}",
+         "num_frames": 100.0, "nll": 100.0 * (level + 0.1 * speaker)}
+        for point, level in enumerate((88.0, 87.0))
+        for part in ("val", "select", "eval")
+        for speaker in range(5)
+    ]  # fmt: skip
+    points = [
+        {"dropout": dropout, "weight_decay": 0.1, "learning_rate": 2e-3} for dropout in (0.0, 0.1)
+    ]
+    return tuning_rows(names, {"points": points, "chosen": 1, "near": [1]}, pd.DataFrame(rows))
 
 
 def linear_table() -> pd.DataFrame:
@@ -260,14 +277,14 @@ def decision_document(verdict: str = "UNDECIDED") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def silent_clip() -> dict[str, Any]:
-    """Return a short silent clip, embedded (WAV: every browser plays it)."""
+def silent_clip(number: int = 0) -> dict[str, Any]:
+    """Return a short silent clip, embedded; each number gives another (every browser plays WAV)."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as clip:
         clip.setnchannels(1)
         clip.setsampwidth(2)
         clip.setframerate(8000)
-        clip.writeframes(bytes(16000))
+        clip.writeframes(bytes(15998) + number.to_bytes(2, "little"))
     return embedded("audio/wav", buffer.getvalue())
 
 
@@ -326,15 +343,19 @@ def _frames(generator: np.random.Generator, utterance_id: str) -> dict[str, pd.D
     }
 
 
+def example(generator: np.random.Generator, utterance_id: str, place: int) -> dict[str, Any]:
+    """Return one player with sounds of its own."""
+    return {
+        "utterance_id": utterance_id, "speaker_id": "v01",
+        "transcript": "The kettle sang before anyone was awake.", "log_mel_l1": 0.54,
+        "original": silent_clip(2 * place), "original_picture": picture(generator),
+        "decoded": silent_clip(2 * place + 1), "decoded_picture": picture(generator),
+    }  # fmt: skip
+
+
 def report_data(utterance_id: str = "v01-0003", verdict: str = "UNDECIDED") -> ReportData:
     """Return everything the page needs; `utterance_id` reaches tables and players."""
     generator = np.random.default_rng(0)
-    example = {
-        "speaker_id": "v01", "transcript": "The kettle sang before anyone was awake.",
-        "original": silent_clip(), "original_picture": picture(generator),
-        "decoded": silent_clip(), "decoded_picture": picture(generator),
-        "log_mel_l1": 0.54,
-    }  # fmt: skip
     data = ReportData(
         settings=ReportSection(
             title="Can a lookup memory help?", num_players=2, player_duration_s=2.0
@@ -365,7 +386,10 @@ def report_data(utterance_id: str = "v01-0003", verdict: str = "UNDECIDED") -> R
             for name in BASES
         },
         players={
-            BASES[0]: [{"utterance_id": name, **example} for name in (utterance_id, "v07-0001")]
+            BASES[0]: [
+                example(generator, name, place)
+                for place, name in enumerate((utterance_id, "v07-0001"))
+            ]
         },
         timings=gather_timings(
             {

@@ -39,6 +39,16 @@ class Analysis(NamedTuple):
     split_seed: int
 
 
+class KeyLaws(NamedTuple):
+    """Scores of keys by their laws at one target, base and lag."""
+
+    representation: str
+    split_seed: int
+    target: str
+    base: str
+    lag: int
+
+
 class Scored(NamedTuple):
     """Scores of a head at a lag, or of all nulls at all lags."""
 
@@ -66,12 +76,28 @@ class MemoryRun(NamedTuple):
     seed: int
 
 
+class CurveRun(NamedTuple):
+    """A curve of nats against size, on a base."""
+
+    representation: str
+    lag: int
+    base: str
+    seed: int
+
+
 class RolloutRun(NamedTuple):
     """A rollout method."""
 
     representation: str
     method: str
     seed: int
+
+
+class GenerationRun(NamedTuple):
+    """All arms and seeds of a generator."""
+
+    representation: str
+    generator: str
 
 
 class Players(NamedTuple):

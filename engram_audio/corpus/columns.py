@@ -33,6 +33,9 @@ CORPUS = Table(
         Column("silent_frame_share", "Frames of digital silence, of all frames: the RMS of the "
                "waveform is at most 2^-15, one step of 16-bit audio. Empty where the energy is not "
                "the waveform's RMS (worlds, arrays).", "share"),
+        Column("near_copy_share", "Utterances that have a near copy under another speaker, of all "
+               "utterances: the same recording with noise, another gain or some frames less.",
+               "share"),
         Column("num_excluded", "Files of the corpus, or utterances of the representation, that "
                "were left out. Notes about files that stay do not count.", "files", "Excluded"),
     ),
@@ -53,3 +56,30 @@ EXCLUSIONS = Table(
                is_text=True),
     ),
 )  # fmt: skip
+NATS_PER_FRAME = "nats/frame"
+# Of a tuning, in every stage that tunes networks.
+TUNED_POINT = (
+    CHOSEN_ON,
+    Column("point", "Number of the point, in the order in which points are tried.", title="Point"),
+    Column("dropout", "Dropout after every hidden layer.", title="Dropout"),
+    Column("weight_decay", "Decoupled weight decay.", title="Weight decay"),
+    Column("learning_rate", "Peak learning rate.", title="Learning rate"),
+    Column("select_nll_nats", "Mean NLL on select, speakers that nothing was fitted on. Empty "
+           "without select.", NATS_PER_FRAME, "On select"),
+    Column("val_nll_nats", "Mean NLL on val, other utterances of fitted speakers.", NATS_PER_FRAME,
+           "On val"),
+    Column("select_less_val", "The first less the second: what a score on known speakers hides.",
+           NATS_PER_FRAME, "Select less val"),
+    Column("eval_nll_nats", "Mean NLL on eval. Nothing is chosen by it.", NATS_PER_FRAME,
+           "On eval"),
+    Column("lost_nats", "What the point loses to the chosen one on `chosen_on`, paired by speaker.",
+           NATS_PER_FRAME, "Lost", has_standard_error=True),
+    Column("is_chosen", "Whether it is the best on `chosen_on`: every lag, seed and fold is "
+           "trained with it.", title="Chosen", is_text=True),
+    Column("is_near_best", "Whether it loses at most one standard error. A verdict whose sign "
+           "differs among such points is undecided.", title="As good", is_text=True),
+)  # fmt: skip
+TUNING_NOTE = (
+    "Every network of a comparison tries the same points at full length, once, at the first lag "
+    "and with the first seed (`recipes.<name>.tuning`). No rows: nothing was tuned."
+)

@@ -73,6 +73,7 @@ def representation_row(
         "num_dims": metadata["num_dims"],
         "repeated_frame_share": summary["repeated_frame_share"],
         "silent_frame_share": summary["silent_frame_share"],
+        "near_copy_share": summary["near_copies"]["utterance_share"],
         "num_excluded": len(summary["excluded"]),
     }
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.numerics.precision import full_precision
 
 
 class Batch(NamedTuple):
@@ -64,6 +65,7 @@ class LinearBase(nn.Module):
         self.has_speaker = bool(np.any(arrays.speaker_weight))
         self.is_diagonal = bool(np.all(arrays.scale == np.diag(np.diag(arrays.scale))))
 
+    @full_precision
     def predict(self, batch: Batch) -> Tensor:
         """Return the linear prediction of the target, shape [B, D]."""
         prediction = self.intercept.expand(len(batch.context), -1)
@@ -85,6 +87,7 @@ class LinearBase(nn.Module):
         """Return the base's own target of an event's value, shape [B, D]."""
         return batch.current - batch.previous if event == "delta" else batch.current
 
+    @full_precision
     def whiten(self, residual: Tensor) -> Tensor:
         """Return z of value - prediction, shape [..., D]."""
         if self.is_diagonal:
@@ -96,10 +99,12 @@ class LinearBase(nn.Module):
         inverse = self.inverse_scale.double().cpu().numpy()
         return np.linalg.norm(inverse * noise_sd[:, None], axis=0)
 
+    @full_precision
     def unwhiten(self, z: Tensor) -> Tensor:
         """Return the residual of z, shape [..., D]."""
         return z * self.scale.diagonal() if self.is_diagonal else z @ self.scale
 
+    @full_precision
     def spread(self, variances: Tensor) -> Tensor:
         """Return the residual's variances of uncorrelated whitened ones, shape [..., D]."""
         squares = self.scale.square()

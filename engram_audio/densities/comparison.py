@@ -18,11 +18,14 @@ from engram_audio.densities.events import ANY_LAG, SPEAKER_NULL
 from engram_audio.stats.estimate import (
     Estimate,
     Uncertain,
+    mean_of,
     paired_difference,
+    stacked,
     t_interval,
     uncertain,
 )
 from engram_audio.stats.ratio import ratio_of_sums
+from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 
 ENDINGS = ("", "_se", "_df")
 
@@ -166,6 +169,12 @@ def choose_baselines(
     )
 
 
+def has_stopped(table: SumTable, marginal: str, cell: Cell) -> bool:
+    """Return whether a marginal was grown until it stopped improving, and not up to its limit."""
+    share = table.ratio(marginal, cell, "has_stopped", "num_frames")
+    return share is not None and float(share.value) > 0.5
+
+
 def strongest_null(table: SumTable, names: Sequence[str], cell: Cell) -> str | None:
     """Return the null with the lowest mean NLL in the cell itself, whatever its part."""
     scores = {name: table.mean_nll(name, cell) for name in names}
@@ -182,6 +191,38 @@ def gain(
     own = table.ratio(model, cell, column, count)
     other = None if null is None else table.ratio(null, cell, column, count)
     return None if own is None or other is None else paired_difference(other, own)
+
+
+class SeedMean(NamedTuple):
+    """A mean over training seeds with its error, how many they are, and what the error counts."""
+
+    value: Estimate | Uncertain | None
+    num_seeds: int
+    interval_over: str
+
+
+def mean_over_seeds(estimates: Sequence[Estimate | None]) -> SeedMean:
+    """Return the mean over training seeds; a seed without an estimate is left out.
+
+    From three seeds on the interval counts seeds and speakers, with fewer it counts speakers.
+    """
+    found = [one for one in estimates if one is not None]
+    if len(found) >= MINIMUM_SEEDS:
+        return SeedMean(two_way(stacked(found)), len(found), "seeds and speakers")
+    if found:
+        return SeedMean(mean_of(found), len(found), "speakers")
+    return SeedMean(None, 0, "")
+
+
+def over_seeds(gains: Sequence[Estimate | None], nats_to_bits_per_s: float) -> dict[str, object]:
+    """Return the mean of gains over training seeds, as published."""
+    mean = mean_over_seeds(gains)
+    return {
+        "num_seeds": mean.num_seeds,
+        "interval_over": mean.interval_over,
+        **described("gain_seeds_nats", mean.value),
+        **described("gain_seeds_bits_per_s", mean.value, nats_to_bits_per_s),
+    }
 
 
 def select_less_val(table: SumTable, model: str, cell: Cell) -> float:

@@ -40,8 +40,8 @@ class PredictionValues(Section):
         description="Events: delta (x_t - x_{t-1}), position (x_t); the same event at lag 1.",
     )
     dequantization_fraction: ShareBelowOne = Field(
-        description="SD of fixed noise on every frame, as a share of the dimension's train SD;"
-        " also the floor of every predicted scale.",
+        description="SD of fixed noise on every frame, as a share of the smaller of the dimension's"
+        " train SD and that of its steps. Also the floor of every predicted scale.",
     )
     resident_memory_gib: Amount = Field(
         description="Latents up to this size stay in memory; larger ones are memory-mapped."
@@ -87,7 +87,7 @@ class TrunkSettings(Section):
     )
     width: Width = Field(ge=8, description="Units per hidden layer.")
     num_layers: NumLayers = Field(description="Hidden layers (GELU).")
-    frame_width: Width = Field(ge=4, description="Embedding of a frame; shared_frames uses it.")
+    frame_width: Width = Field(description="Embedding of a frame; shared_frames uses it.")
     dropout: ShareBelowOne = Field(description="Dropout after every hidden layer.")
     context: Literal["raw", "increments"] = Field(
         description="raw: all frames. increments: the newest frame and the steps between frames."
@@ -230,7 +230,7 @@ class EvaluationValues(Section):
     maximum_train_frames: Count = Field(
         ge=1000, description="Train targets scored beside the other parts, in whole utterances."
     )
-    batch_frames: Count = Field(description="Targets scored at a time.")
+    batch_frames: Count = Field(description="Targets, or samples of targets, scored at a time.")
     num_samples: Count = Field(ge=4, description="Samples per target for sampled scores.")
     maximum_sampled_frames: Count = Field(
         ge=100, description="Targets per part with sampled scores, evenly thinned."

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch, LinearBase
-from engram_audio.densities.heads import DensityHead
+from engram_audio.densities.heads import DensityHead, Drawn
 from engram_audio.densities.trunks import ParameterSource
 
 
@@ -54,6 +54,14 @@ class Density(nn.Module, ABC):
     @abstractmethod
     def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
         """Draw values, shape [S, B, D]."""
+
+    def draw(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Drawn:
+        """Draw values for a gradient; here they choose nothing.
+
+        See `heads.Drawn`.
+        """
+        values = self.sample(batch, num_samples, generator)
+        return Drawn(values, values.new_zeros(values.shape[:-1]))
 
     def log_prob_and_mean(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return what `log_prob` and `mean` return; a trunk runs once."""
@@ -108,8 +116,13 @@ class ConditionalDensity(Density):
 
     def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
         """See `Density.sample`."""
-        z = self.head.sample(self.parameters_of(batch), num_samples, generator)
-        return self.base.predict(batch) + self.base.unwhiten(z)
+        return self.draw(batch, num_samples, generator).values
+
+    def draw(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Drawn:
+        """See `Density.draw`."""
+        drawn = self.head.draw(self.parameters_of(batch), num_samples, generator)
+        values = self.base.predict(batch) + self.base.unwhiten(drawn.values)
+        return drawn._replace(values=values)
 
     def log_prob_and_mean(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """See `Density.log_prob_and_mean`."""

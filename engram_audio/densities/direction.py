@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from engram_audio.densities.config import DirectionMagnitudeHead
 from engram_audio.densities.heads import (
     DensityHead,
+    Drawn,
     choose_components,
     pick,
     standard_gamma,
@@ -87,17 +88,24 @@ class DirectionMagnitude(DensityHead):
 
     def sample(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Tensor:
         """See `DensityHead.sample`."""
+        return self.draw(parameters, num_samples, generator).values
+
+    def draw(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Drawn:
+        """See `DensityHead.draw`: components are chosen, and cosines, because rejection jumps."""
         log_weights, axes, kappa, log_mean, log_sd = self._split(parameters)
         chosen = choose_components(log_weights, num_samples, generator)
         axis, concentration = pick(axes, chosen), pick(kappa, chosen)
-        cosine = _sample_cosine(concentration, self.num_dims, generator).unsqueeze(-1)
+        drawn = _sample_cosine(concentration.detach(), self.num_dims, generator)
+        cosine = drawn.unsqueeze(-1)
         noise = torch.randn(axis.shape, generator=generator, device=axis.device)
         tangent = noise - (noise * axis).sum(-1, keepdim=True) * axis
         tangent = tangent / tangent.norm(dim=-1, keepdim=True).clamp_min(TINY)
         direction = cosine * axis + torch.sqrt((1 - cosine.square()).clamp_min(0)) * tangent
         spread = pick(log_sd, chosen).exp()
         normal = torch.randn(spread.shape, generator=generator, device=spread.device)
-        return torch.exp(pick(log_mean, chosen) + spread * normal).unsqueeze(-1) * direction
+        magnitude = torch.exp(pick(log_mean, chosen) + spread * normal).unsqueeze(-1)
+        log_cosine = log_vmf_normalizer(concentration, self.num_dims) + concentration * drawn
+        return Drawn(magnitude * direction, pick(log_weights, chosen) + log_cosine)
 
 
 def _sample_cosine(concentration: Tensor, num_dims: int, generator: torch.Generator) -> Tensor:

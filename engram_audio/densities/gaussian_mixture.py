@@ -3,19 +3,22 @@
 Shapes: as in `heads`.
 """
 
+from abc import abstractmethod
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from engram_audio.densities.base import LinearBase
 from engram_audio.densities.config import GaussianMixtureHead
-from engram_audio.densities.heads import DensityHead, Targets, choose_components, pick
+from engram_audio.densities.heads import DensityHead, Drawn, Targets, choose_components, pick
 from engram_audio.densities.marginal_em import (
     FREEDOM_MARGIN,
     MINIMUM_FREEDOM,
     MixtureParameters,
     fit_mixture,
 )
+from engram_audio.numerics.precision import full_precision
 from engram_audio.numerics.units import LOG_2PI
 
 START_SPREAD = 0.1  # SD of the components' first means; breaks their symmetry
@@ -87,6 +90,24 @@ class Mixture(DensityHead):
         log_weights, means, _, _ = self.split(parameters)
         return (log_weights.exp().unsqueeze(-1) * means).sum(-2)
 
+    def sample(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Tensor:
+        """See `DensityHead.sample`."""
+        return self.draw(parameters, num_samples, generator).values
+
+    def draw(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Drawn:
+        """See `DensityHead.draw`: components are chosen."""
+        log_weights, means, log_scales, rest = self.split(parameters)
+        chosen = choose_components(log_weights, num_samples, generator)
+        centre, scale = pick(means, chosen), pick(log_scales, chosen).exp()
+        noise = self._noise(scale, rest, chosen, generator)
+        return Drawn(centre + noise, pick(log_weights, chosen))
+
+    @abstractmethod
+    def _noise(
+        self, scale: Tensor, rest: Tensor, chosen: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Draw deviations from the means of chosen components, [S, B, D], of their scales."""
+
     def variances(self, log_scales: Tensor, rest: Tensor) -> Tensor:
         """Return variances of the components per dimension, [..., K, D], factors aside."""
         del rest
@@ -129,8 +150,7 @@ def head_parameters(mixture: MixtureParameters) -> Tensor:
     """Return a mixture as the parameters of its head, [P]."""
     parts = [np.log(mixture.weights), mixture.means.ravel(), np.log(mixture.scales).ravel()]
     if mixture.is_student:
-        excess = mixture.freedom - MINIMUM_FREEDOM - FREEDOM_MARGIN
-        parts.append(excess + np.log(-np.expm1(-excess)))  # inverse of softplus
+        parts.append(np.log(mixture.freedom - MINIMUM_FREEDOM - FREEDOM_MARGIN))
     return torch.as_tensor(np.concatenate(parts), dtype=torch.float32)
 
 
@@ -144,13 +164,24 @@ class GaussianMixture(Mixture):
         log_densities = -0.5 * (scaled * scaled).sum(-1) - log_scales.sum(-1)
         return torch.logsumexp(log_weights + log_densities, -1) - 0.5 * self.num_dims * LOG_2PI
 
-    def sample(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Tensor:
-        """See `DensityHead.sample`."""
+    @full_precision
+    def log_prob_by_dimension(self, parameters: Tensor, z: Tensor) -> Tensor:
+        """Return log p(z_d given the dimensions before it), shape [..., D]; they sum to log p(z).
+
+        What a dimension tells about the component is used by those after it.
+        """
         log_weights, means, log_scales, _ = self.split(parameters)
-        chosen = choose_components(log_weights, num_samples, generator)
-        centre, scale = pick(means, chosen), pick(log_scales, chosen).exp()
-        noise = torch.randn(centre.shape, generator=generator, device=centre.device)
-        return centre + scale * noise
+        scaled = (z.unsqueeze(-2) - means) * torch.exp(-log_scales)
+        each = -0.5 * (scaled * scaled + LOG_2PI) - log_scales
+        joint = torch.logsumexp(log_weights.unsqueeze(-1) + each.cumsum(-1), -2)
+        return torch.diff(joint, dim=-1, prepend=torch.zeros_like(joint[..., :1]))
+
+    def _noise(
+        self, scale: Tensor, rest: Tensor, chosen: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """See `Mixture._noise`."""
+        del rest, chosen
+        return scale * torch.randn(scale.shape, generator=generator, device=scale.device)
 
 
 def build(

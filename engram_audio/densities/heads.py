@@ -9,27 +9,54 @@ Shapes: B targets, P parameters, D dimensions, S samples, K components, Q rank.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.base import LinearBase
+from engram_audio.numerics.precision import full_precision
 from engram_audio.numerics.units import LOG_2PI
 
 Targets = Callable[[], tuple[np.ndarray, np.ndarray]]
 
 
+class Drawn(NamedTuple):
+    """Samples, and what a gradient through them needs.
+
+    A sample follows its component's mean and scale, but it jumps where another component is chosen.
+    The gradient of E[f(values)] is that of f(values), plus f(values) times that of `log_choice`.
+
+    Attributes:
+        values: Shape [S, B, D].
+        log_choice: Log probability of what was chosen and cannot move with parameters, [S, B].
+    """
+
+    values: Tensor
+    log_choice: Tensor
+
+
 class DensityHead(nn.Module, ABC):
     """A family of densities of z in R^D, told apart by `num_parameters` numbers.
 
+    Every family is computed in float32, in whatever precision its trunk was computed.
+
     Attributes:
         has_moments: Whether `moments` knows mean and variance in closed form.
+        is_mean_sampled: Whether `mean` is an average of samples, which is dear.
     """
 
     num_dims: int
     num_parameters: int
     has_moments = False
+    is_mean_sampled = False
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        for name in ("log_prob", "sample", "draw", "mean", "moments"):
+            if name in cls.__dict__:
+                setattr(cls, name, full_precision(cls.__dict__[name]))
 
     @abstractmethod
     def initial_parameters(self, generator: torch.Generator) -> Tensor:
@@ -42,6 +69,14 @@ class DensityHead(nn.Module, ABC):
     @abstractmethod
     def sample(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Tensor:
         """Draw independent samples, shape [S, B, D], of parameters [B, P]."""
+
+    def draw(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Drawn:
+        """Draw what `sample` draws, for a gradient; here samples move smoothly and choose nothing.
+
+        A family that chooses components overrides it.
+        """
+        values = self.sample(parameters, num_samples, generator)
+        return Drawn(values, values.new_zeros(values.shape[:-1]))
 
     @abstractmethod
     def mean(self, parameters: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engram_audio.densities.config import LowRankMixtureHead
 from engram_audio.densities.gaussian_mixture import Mixture
-from engram_audio.densities.heads import choose_components, pick
+from engram_audio.densities.heads import pick
 from engram_audio.numerics.units import LOG_2PI
 
 
@@ -52,17 +52,15 @@ class LowRankMixture(Mixture):
         log_densities = -0.5 * (distance + log_det) - log_scales.sum(-1)
         return torch.logsumexp(log_weights + log_densities, -1) - 0.5 * self.num_dims * LOG_2PI
 
-    def sample(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Tensor:
-        """See `DensityHead.sample`."""
-        log_weights, means, log_scales, rest = self.split(parameters)
-        chosen = choose_components(log_weights, num_samples, generator)
-        centre, scale = pick(means, chosen), pick(log_scales, chosen).exp()
+    def _noise(
+        self, scale: Tensor, rest: Tensor, chosen: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """See `Mixture._noise`."""
         factors = pick(self.factors(rest), chosen)
-        noise = torch.randn(centre.shape, generator=generator, device=centre.device)
-        shared = torch.randn(
-            (*centre.shape[:-1], self.rank, 1), generator=generator, device=centre.device
-        )
-        return centre + scale * noise + (factors @ shared).squeeze(-1)
+        noise = torch.randn(scale.shape, generator=generator, device=scale.device)
+        shape = (*scale.shape[:-1], self.rank, 1)
+        shared = torch.randn(shape, generator=generator, device=scale.device)
+        return scale * noise + (factors @ shared).squeeze(-1)
 
 
 def build(

@@ -16,9 +16,30 @@ from engram_audio.numerics.log_sums import log_sum_exp
 MAXIMUM_ITERATIONS = 200
 MINIMUM_FREEDOM, FREEDOM_MARGIN = 2.0, 1e-3  # a Student-t has a variance only above 2
 FREEDOM_GRID = np.array([2.05, 2.3, 2.6, 3, 3.5, 4, 5, 6, 8, 10, 14, 20, 40, 100])
-
-
 FREEDOM_STEPS = frozenset({4, 9, 19, 39, 79, 119, 159})  # the grid costs as much as ten steps
+NORMAL_NATS = 1e-3  # what a t may lose on normal data and still count as normal
+
+
+def nearly_normal_freedom(num_dims: int, num_copies: int) -> float:
+    """Return degrees of freedom at which t lose about a thousandth of a nat on N(0, I).
+
+    A t of D dimensions at its best scale loses D (D + 2) / (4 freedom^2) nats to second order: the
+    more dimensions, the longer a tail stays visible.
+
+    Args:
+        num_dims: D.
+        num_copies: Independent t side by side.
+    """
+    needed = np.sqrt(num_copies * num_dims * (num_dims + 2) / (4 * NORMAL_NATS))
+    return max(float(needed), MINIMUM_FREEDOM + 20)
+
+
+def freedom_grid(num_dims: int) -> np.ndarray:
+    """Return the degrees of freedom that are tried: from heavy tails to nearly normal ones."""
+    largest = nearly_normal_freedom(num_dims, 1)
+    num_doublings = int(np.ceil(np.log2(max(largest / FREEDOM_GRID[-1], 1))))
+    further = np.geomspace(FREEDOM_GRID[-1], largest, num_doublings + 1)[1:]
+    return np.concatenate([FREEDOM_GRID, further])
 
 
 class MixtureParameters(NamedTuple):
@@ -160,8 +181,9 @@ def _step(
     total = weighted.sum(0)[:, None] + 1e-6
     means = weighted.T @ points.z / total
     second = weighted.T @ points.squares / total
-    # The scale's own normaliser is the unweighted mass.
-    variance = np.maximum(second - means**2, 0) * (total / mass[:, None])
+    # By the weights' sum, not by the mass (parameter-expanded EM, Liu et al. 1998). Both end where
+    # the mean weight is 1. By the mass, a scale moves by nu / (nu + D) of its way in a step.
+    variance = np.maximum(second - means**2, 0)
     new = MixtureParameters(
         weights=mass / mass.sum(),
         means=means,
@@ -183,8 +205,9 @@ def _with_freedom(
 ) -> MixtureParameters:
     """Choose each component's freedom from the grid by its expected log-likelihood."""
     distances = squared_distances(points, mixture)
-    values = np.empty((len(FREEDOM_GRID), len(mixture.weights)))
-    for row, freedom in enumerate(FREEDOM_GRID):
+    grid = freedom_grid(mixture.means.shape[1])
+    values = np.empty((len(grid), len(mixture.weights)))
+    for row, freedom in enumerate(grid):
         trial = mixture._replace(freedom=np.full(len(mixture.weights), freedom))
         values[row] = (responsibility * component_log_densities(distances, trial)).sum(0)
-    return mixture._replace(freedom=FREEDOM_GRID[values.argmax(0)])
+    return mixture._replace(freedom=grid[values.argmax(0)])

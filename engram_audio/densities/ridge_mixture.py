@@ -18,7 +18,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import RidgeMixtureSection
 from engram_audio.densities.data import WindowData
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.events import RIDGE_MIXTURE
+from engram_audio.densities.events import ANY_LAG, RIDGE_MIXTURE
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material, events_trained
 from engram_audio.densities.gaussian_mixture import GaussianMixture, head_parameters
@@ -78,7 +78,12 @@ def fit_ridge_mixtures(
 
 
 def fit_ridge_mixture(
-    settings: RidgeMixtureSection, material: Material, lag_frames: int, event: str, seed: int
+    settings: RidgeMixtureSection,
+    material: Material,
+    lag_frames: int,
+    event: str,
+    seed: int,
+    rungs: Sequence[str] = RIDGES,
 ) -> RidgeMixture:
     """Fit one null: its units, its family and its size are those that score best.
 
@@ -91,12 +96,14 @@ def fit_ridge_mixture(
         lag_frames: k.
         event: delta or position.
         seed: Decides where fits start.
+        rungs: Linear nulls whose residuals are mixed, one for each unit. Those of a Gaussian
+            marginal give a mixture of frames without context.
     """
     data = [
         material.data(part, lag_frames, settings.maximum_frames)
         for part in (TRAIN, material.choice_part)
     ]
-    units = [_residuals(material, name, lag_frames, event, data) for name in RIDGES]
+    units = [_residuals(material, name, lag_frames, event, data) for name in rungs]
     first = [_fit(settings, own, "gaussian", settings.num_components, seed) for own in units]
     chosen = units[int(np.argmin([fit.choice_nll for fit in first]))]
     grown = [_grow(settings, chosen, family, seed) for family in FAMILIES]
@@ -108,11 +115,10 @@ def fit_ridge_mixture(
 def _residuals(
     material: Material, name: str, lag_frames: int, event: str, data: Sequence[WindowData]
 ) -> _Residuals:
-    place = (name, lag_frames, event)
     base = next(
         rung.fit.arrays
         for rung in material.rungs
-        if (rung.name, rung.lag_frames, rung.event) == place
+        if (rung.name, rung.event) == (name, event) and rung.lag_frames in (lag_frames, ANY_LAG)
     )
     model = build_gaussian(base)
     train, choice = (whitened_targets(model, part) for part in data)

@@ -6,19 +6,25 @@ Shapes: as in `heads`.
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engram_audio.densities.config import StudentTMixtureHead
 from engram_audio.densities.gaussian_mixture import Mixture
-from engram_audio.densities.heads import choose_components, pick, standard_gamma
-from engram_audio.densities.marginal_em import FREEDOM_MARGIN, MINIMUM_FREEDOM
+from engram_audio.densities.heads import pick, standard_gamma
+from engram_audio.densities.marginal_em import (
+    FREEDOM_MARGIN,
+    MINIMUM_FREEDOM,
+    nearly_normal_freedom,
+)
+
+LOG_FREEDOM_LIMIT = math.log(1e7)  # beyond it nobody tells a t from a normal
 
 
 class StudentTMixture(Mixture):
     """Mixture of Student-t: one tail per frame (multivariate) or one per dimension (product).
 
-    The degrees of freedom are 2 + softplus(.), one per component, so that means and variances
-    exist; scales are those of the t, not its standard deviations.
+    The degrees of freedom are 2 + exp(.), one per component, so that means and variances exist.
+    Scales are those of the t, not its standard deviations.
     """
 
     is_heavy_tailed = True
@@ -36,8 +42,24 @@ class StudentTMixture(Mixture):
         self.has_em = is_tail_shared  # a product of t has none
         self.num_parameters += num_components
 
+    def initial_parameters(self, generator: torch.Generator) -> Tensor:
+        """See `DensityHead.initial_parameters`; the tails are those of a normal at any D."""
+        start = super().initial_parameters(generator)
+        freedom, own = self._starting_freedom(), self.num_dims if self.is_tail_shared else 1
+        first = self.num_components * (1 + self.num_dims)
+        scales = slice(first, first + self.num_components * self.num_dims)
+        # the scale at which a t is nearest to N(0, I)
+        start[scales] += 0.5 * math.log((freedom + own) / (freedom + own + 2))
+        return start
+
+    def _starting_freedom(self) -> float:
+        if self.is_tail_shared:
+            return nearly_normal_freedom(self.num_dims, 1)
+        return nearly_normal_freedom(1, self.num_dims)
+
     def _extra_start(self) -> Tensor:
-        return torch.full((self.num_components,), 20.0)  # nearly Gaussian: 22 degrees of freedom
+        raw = math.log(self._starting_freedom() - MINIMUM_FREEDOM - FREEDOM_MARGIN)
+        return torch.full((self.num_components,), raw)
 
     def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
         """See `DensityHead.log_prob`."""
@@ -53,19 +75,18 @@ class StudentTMixture(Mixture):
     @staticmethod
     def freedom(raw: Tensor) -> Tensor:
         """Return degrees of freedom above 2 of unconstrained numbers."""
-        return MINIMUM_FREEDOM + FREEDOM_MARGIN + nn.functional.softplus(raw)
+        return MINIMUM_FREEDOM + FREEDOM_MARGIN + raw.clamp_max(LOG_FREEDOM_LIMIT).exp()
 
-    def sample(self, parameters: Tensor, num_samples: int, generator: torch.Generator) -> Tensor:
-        """See `DensityHead.sample`."""
-        log_weights, means, log_scales, raw = self.split(parameters)
-        chosen = choose_components(log_weights, num_samples, generator)
-        centre, scale = pick(means, chosen), pick(log_scales, chosen).exp()
-        freedom = pick(self.freedom(raw), chosen).unsqueeze(-1)
+    def _noise(
+        self, scale: Tensor, rest: Tensor, chosen: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """See `Mixture._noise`."""
+        freedom = pick(self.freedom(rest), chosen).unsqueeze(-1)
         if not self.is_tail_shared:
-            freedom = freedom.expand(centre.shape)
-        noise = torch.randn(centre.shape, generator=generator, device=centre.device)
+            freedom = freedom.expand(scale.shape)
+        noise = torch.randn(scale.shape, generator=generator, device=scale.device)
         chi_square = 2 * standard_gamma(freedom / 2, generator)
-        return centre + scale * noise * torch.sqrt(freedom / chi_square)
+        return scale * noise * torch.sqrt(freedom / chi_square)
 
     def variances(self, log_scales: Tensor, rest: Tensor) -> Tensor:
         """See `Mixture.variances`."""
@@ -75,13 +96,14 @@ class StudentTMixture(Mixture):
 
 def _log_t(squares: Tensor, freedom: Tensor, num_dims: int) -> Tensor:
     """Log density of the multivariate t at squared distances, without the scales' determinant."""
-    half = 0.5 * (freedom + num_dims)
-    return (
-        torch.lgamma(half)
-        - torch.lgamma(0.5 * freedom)
-        - 0.5 * num_dims * torch.log(math.pi * freedom)
-        - half * torch.log1p(squares / freedom)
+    # in float64: the log gammas of thousands of degrees of freedom nearly cancel
+    wide = freedom.double()
+    constant = (
+        torch.lgamma(0.5 * (wide + num_dims))
+        - torch.lgamma(0.5 * wide)
+        - 0.5 * num_dims * torch.log(math.pi * wide)
     )
+    return constant.to(squares) - 0.5 * (freedom + num_dims) * torch.log1p(squares / freedom)
 
 
 def build(

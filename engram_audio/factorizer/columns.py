@@ -43,10 +43,18 @@ HEALTH = (
     Column("state_effective_rank", "Effective rank of z_dyn on select, before whitening."),
     Column("state_sd", "RMS SD of z_dyn on select, before whitening."),
     MOVEMENT,
+    Column(
+        "state_use_nats",
+        "Nats lost on select when z_dyn comes from another utterance. 0: nothing reads it.",
+        NATS,
+    ),
     Column("state_noise_share", "Share of posterior noise in the variance of z_dyn."),
     Column("dynamics_sd", "Predictive SD of z_dyn, Gaussian dynamics only."),
     Column("observation_sd", "SD of x given both parts, as a share of the latents' RMS."),
-    Column("active_innovation_dims", "Dimensions of z_rec above .01 nats."),
+    Column(
+        "active_innovation_dims",
+        "Dimensions of z_rec above .01 nats. Empty for a flow, whose rate has no parts.",
+    ),
     Column("price", "Price of a nat at the end of training, in target mode."),
 )
 
@@ -78,6 +86,11 @@ FACTORIZER = Table(
                "where it has none.", NATS, has_interval=True, quotient=("elbo_nll", "num_frames")),
         Column("best_direct", "The direct predictor that `chosen_on` prefers: heads and nulls of "
                "the prediction stage at lag 1, first training seed. Nulls know the past only.",
+               is_text=True),
+        Column("bound_context", "What the bound sees of the past: so many frames, or all of it.",
+               title="The bound sees", is_text=True),
+        Column("direct_context", "What that direct predictor sees of it. Where the bound sees "
+               "more, a gain over it may be that of a longer context.", title="it sees",
                is_text=True),
         Column("direct_nats", "NLL of that direct predictor.", NATS, has_interval=True),
         Column("gain_over_direct_nats", "NLL of that predictor less the bound, paired on the same "

@@ -115,7 +115,9 @@ class KlSettings(Section):
     )
     beta: AmountOrZero = Field(description="Price of a nat.")
     free_nats: AmountOrZero = Field(description="Free nats per frame of each group.")
-    num_groups: Count = Field(description="Groups of z_rec for free bits; z_dyn is one more.")
+    num_groups: Count = Field(
+        description="Groups of dimensions of z_rec for free bits; z_dyn is one more."
+    )
     target_nats: AmountOrZero = Field(description="Rate aimed at, nats per frame.")
     posterior_weight: Share | None = Field(
         description="Share of the KL's gradient that the posterior gets, the rest trains the prior;"
@@ -198,6 +200,24 @@ class FactorizerSection(Section):
             raise ValueError("kl.mode target needs a rate, and nothing of this variant has one")
         return self
 
+    @model_validator(mode="after")
+    def _check_groups(self) -> "FactorizerSection":
+        innovation, kl = self.innovation, self.loss.kl
+        if kl.mode != "free_bits" or kl.num_groups == 1:
+            return self
+        if kl.num_groups > innovation.num_dims:
+            raise ValueError(
+                f"loss.kl.num_groups {kl.num_groups} is more than the {innovation.num_dims} "
+                "dimensions of innovation.num_dims; ask for fewer groups"
+            )
+        if innovation.prior in ("flow", "deterministic"):
+            raise ValueError(
+                f"loss.kl.num_groups {kl.num_groups}: the rate under innovation.prior "
+                f"{innovation.prior} has no parts to free one by one; write 1, or choose a "
+                "gaussian, marginal or mixture prior"
+            )
+        return self
+
 
 class FactorizerSweepSection(Section):
     """A grid around a variant: every combination is trained; its rate is aimed at (`target`)."""
@@ -232,6 +252,10 @@ class FactorizerHealthSection(Section):
     )
     minimum_movement: AmountOrZero = Field(
         le=2, description="E |z_t - z_{t-1}|^2 / (2 E |z_t|^2): 1 is white, 0 is frozen."
+    )
+    minimum_state_use_nats: AmountOrZero = Field(
+        description="Nats per frame lost when z_dyn is swapped between utterances, below which it"
+        " counts as unused, whatever its variance."
     )
     minimum_active_nats: AmountOrZero = Field(
         description="Rate of z_rec below which it counts as unused, nats per frame."

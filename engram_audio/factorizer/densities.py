@@ -21,6 +21,18 @@ FLOW_TRANSFORMS = 2
 FLOW_WIDTH = 64
 
 
+class Draw(NamedTuple):
+    """A sample of each set of parameters, and what a gradient through it needs.
+
+    Attributes:
+        value: Shape [..., d].
+        log_choice: Log probability of the component that was drawn, [...]; 0 without components.
+    """
+
+    value: Tensor
+    log_choice: Tensor
+
+
 class Posterior(NamedTuple):
     """q(z | .) = N(mean, diag sd^2), or a point where `log_sd` is None.
 
@@ -67,7 +79,7 @@ def fused(evidence: Posterior, mean: Tensor, variances: Tensor) -> Posterior:
 
 def split_posterior(parameters: Tensor) -> Posterior:
     """Return the Gaussian of a network's output, shape [..., 2 d]."""
-    mean, log_sd = parameters.chunk(2, -1)
+    mean, log_sd = parameters.float().chunk(2, -1)
     return Posterior(mean, log_sd.clamp(*LOG_SD_RANGE))
 
 
@@ -95,10 +107,10 @@ class Conditional(nn.Module):
                 self.trunk.linear.bias.copy_(start)
 
     def parameters_of(self, inputs: Tensor) -> Tensor:
-        """Return the head's parameters, shape [..., P], of inputs [..., I]."""
+        """Return the head's parameters in float32, shape [..., P], of inputs [..., I]."""
         if self.trunk is None:
             return self.free.expand(*inputs.shape[:-1], -1)
-        return self.trunk(inputs)
+        return self.trunk(inputs).float()
 
     @property
     def is_gaussian(self) -> bool:
@@ -122,9 +134,14 @@ class Conditional(nn.Module):
 
     def sample(self, parameters: Tensor, generator: torch.Generator) -> Tensor:
         """Draw one sample for each set of parameters [..., P], shape [..., d]."""
+        return self.draw(parameters, generator).value
+
+    def draw(self, parameters: Tensor, generator: torch.Generator) -> Draw:
+        """Draw one sample for each set of parameters [..., P], for a gradient."""
         flat = parameters.reshape(-1, parameters.shape[-1])
-        drawn = self.head.sample(flat, 1, generator)[0]
-        return drawn.reshape(*parameters.shape[:-1], -1)
+        values, log_choice = self.head.draw(flat, 1, generator)
+        shape = parameters.shape[:-1]
+        return Draw(values[0].reshape(*shape, -1), log_choice[0].reshape(shape))
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Return expectations, shape [..., d]."""
@@ -162,11 +179,18 @@ def negative_entropy(log_sd: Tensor) -> Tensor:
 def divergence(
     posterior: Posterior, value: Tensor, prior: Conditional, parameters: Tensor
 ) -> Tensor:
-    """Return KL[posterior || prior], exact per dimension [..., d], else one-sample [..., 1]."""
+    """Return KL[posterior || prior] by dimension, [..., d], or in sum, [..., 1].
+
+    Exact for a Gaussian prior. For a mixture from one sample, each dimension given those before
+    it: the posterior's dimensions are independent, so no part is below 0 in expectation. For
+    others from one sample, in sum.
+    """
     assert posterior.log_sd is not None
     if prior.is_gaussian:
         variances = (2 * posterior.log_sd).exp()
         cross = gaussian_divergence(posterior.mean, variances, *prior.gaussian(parameters))
         return cross + negative_entropy(posterior.log_sd)
-    own = posterior.log_prob(value).sum(-1)
-    return (own - prior.head.log_prob(parameters, value)).unsqueeze(-1)
+    own = posterior.log_prob(value)
+    if isinstance(prior.head, GaussianMixture):
+        return own - prior.head.log_prob_by_dimension(parameters, value)
+    return (own.sum(-1) - prior.head.log_prob(parameters, value)).unsqueeze(-1)

@@ -30,7 +30,7 @@ def batch_health(model: Factorizer, chunk: Chunk) -> dict[str, float]:
         "state_nats": float(terms.state_rate),
         "innovation_nats": float(terms.innovation_rate.sum()),
         "dynamics_nats": float(terms.dynamics),
-        "active_innovation_dims": float((terms.innovation_rate > ACTIVE_NATS).sum()),
+        "active_innovation_dims": _active_dims(model, terms.innovation_rate),
         "state_movement": float(movement(states.white(), step_mask)),
         "observation_sd": float(model.log_noise.clamp_min(model.log_floor).exp().mean()),
         "state_effective_rank": effective_rank(model.whitening.covariance),
@@ -41,7 +41,8 @@ def batch_health(model: Factorizer, chunk: Chunk) -> dict[str, float]:
         noise = states.units.variances(sd)
         found["state_noise_share"] = float(masked_mean(noise, step_mask).mean())
     found["dynamics_sd"] = _dynamics_sd(model, states)
-    return found | reconstruction_errors(model, chunk, states)
+    found |= reconstruction_errors(model, chunk, states)
+    return found | {"state_use_nats": state_use(model, chunk, states)}
 
 
 def movement(steps: Tensor, mask: Tensor) -> Tensor:
@@ -61,6 +62,13 @@ def effective_rank(covariance: Tensor) -> float:
     return float(torch.exp(-(kept * kept.log()).sum())) if len(kept) else 0.0
 
 
+def _active_dims(model: Factorizer, rates: Tensor) -> float:
+    """Return how many dimensions of z_rec are in use; NaN where the rate has no parts (flow)."""
+    if model.settings.innovation.prior == "flow":
+        return float("nan")
+    return float((rates > ACTIVE_NATS).sum())
+
+
 def _dynamics_sd(model: Factorizer, states: States) -> float:
     """Return the mean predictive SD of z_dyn, its own units, where the dynamics are Gaussian."""
     density = model.dynamics.density
@@ -68,6 +76,32 @@ def _dynamics_sd(model: Factorizer, states: States) -> float:
         return float("nan")
     _, log_sd = density.gaussian(states.parameters)
     return float(log_sd.exp().mean())
+
+
+def state_use(model: Factorizer, chunk: Chunk, states: States) -> float:
+    """Return the nats per frame that are lost when z_dyn comes from another utterance.
+
+    z_rec is inferred anew with the z_dyn at hand and the same noise: a z_dyn that nothing reads
+    loses exactly 0, whatever its variance.
+    """
+    seed = int(torch.randint(2**62, ()))
+    own, other = (
+        _frame_nats(model, chunk.frames, dyn, seed)
+        for dyn in (states.frames, swap_utterances(states.frames, chunk))
+    )
+    return float(masked_mean((other - own).unsqueeze(-1), chunk.is_scored)[0])
+
+
+def _frame_nats(model: Factorizer, frames: Tensor, dyn: Tensor, seed: int) -> Tensor:
+    """Return -log p(x | z, r) plus what r costs given z_dyn, nats, [B, T]."""
+    generator = torch.Generator(device=frames.device).manual_seed(seed)
+    posterior = model.innovation.infer(model.normalized(frames), dyn)
+    rec = posterior.sample(generator)
+    distortion = -model.log_observation(frames, model.decoder(dyn, rec))
+    if not model.innovation.is_deterministic:
+        return distortion + model.innovation_divergence(posterior, rec, dyn).sum(-1)
+    prior = model.innovation.prior
+    return distortion - prior.head.log_prob(prior.parameters_of(dyn), rec)
 
 
 def reconstruction_errors(model: Factorizer, chunk: Chunk, states: States) -> dict[str, float]:
@@ -104,6 +138,24 @@ def shuffle_frames(values: Tensor, mask: Tensor) -> Tensor:
     return result
 
 
+def swap_utterances(values: Tensor, chunk: Chunk) -> Tensor:
+    """Return values [B, T, d] in which each scored frame has that of another utterance.
+
+    In the order of utterances every frame takes the one that lies further on by as many frames as
+    the largest utterance has. Where that one holds more than half of the frames, some of its own
+    are left; where it is the only one, frames lie half of it apart.
+    """
+    rows = chunk.is_scored.nonzero()
+    owner = chunk.utterance[rows[:, 0]]
+    rows = rows[owner.argsort(stable=True)]
+    largest = int(owner.bincount().max()) if len(rows) else 0
+    shift = largest if largest < len(rows) else len(rows) // 2
+    taken = rows.roll(-shift, 0)
+    result = values.clone()
+    result[rows[:, 0], rows[:, 1]] = values[taken[:, 0], taken[:, 1]]
+    return result
+
+
 def collapse_reason(
     details: Mapping[str, float], model: Factorizer, limits: FactorizerHealthSection
 ) -> str | None:
@@ -116,6 +168,9 @@ def collapse_reason(
         return f"z_dyn has shrunk to SD {details['state_sd']:.3g}"
     if details["state_movement"] < limits.minimum_movement:
         return f"z_dyn is frozen: movement {details['state_movement']:.3g} of white noise's 1"
+    use = details["state_use_nats"]
+    if max(use, 0.0) < limits.minimum_state_use_nats:  # a limit of 0 switches it off
+        return f"z_dyn is not used: swapped between utterances it costs {use:.3g} nats per frame"
     if not model.innovation.is_deterministic:
         nats = details["innovation_nats"]
         if nats < limits.minimum_active_nats:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from engram_audio.factorizer.config import FactorizerSection, InnovationSettings
 from engram_audio.factorizer.densities import (
     Conditional,
+    Draw,
     Posterior,
     build_density,
     divergence,
@@ -210,8 +211,12 @@ class Factorizer(nn.Module):
 
     def sample_innovation(self, states: Tensor, generator: torch.Generator) -> Tensor:
         """Draw z_rec of the prior, shape [..., r], of z_dyn [..., d]."""
+        return self.draw_innovation(states, generator).value
+
+    def draw_innovation(self, states: Tensor, generator: torch.Generator) -> Draw:
+        """Draw z_rec of the prior for a gradient, [..., r], of z_dyn [..., d]."""
         prior = self.innovation.prior
-        return prior.sample(prior.parameters_of(states), generator)
+        return prior.draw(prior.parameters_of(states), generator)
 
     def frames_of_step(self, recent: Tensor) -> Tensor:
         """Return z_dyn at the frames of one step, [B, stride, d], of its memory [B, M, d]."""

@@ -1,12 +1,14 @@
 """Reconstruction along free-running z_dyn with z_rec drawn from its prior.
 
-Shapes: B sequences, T frames, S steps of z_dyn, K steps rolled out, D latent dimensions.
+Shapes: B sequences, T frames, S steps of z_dyn, K steps rolled out, F frames of those, D latent
+dimensions.
 """
 
 import torch
 from torch import Tensor
 
-from engram_audio.factorizer.densities import drawn_generator
+from engram_audio.factorizer.densities import Draw, drawn_generator
+from engram_audio.factorizer.jumps import jump_gradient
 from engram_audio.factorizer.model import Factorizer
 
 
@@ -35,38 +37,51 @@ def rollout_loss(
     stride, num_all = settings.state.stride_frames, steps.shape[1]
     first = min(max(settings.burn_in_frames // stride, 1), num_all - num_steps)
     start = int(torch.randint(first, num_all - num_steps + 1, ()))
-    drawn = roll_states(model, steps, start, num_steps, settings.loss.teacher_fraction)
-    padded = torch.cat([steps[:, :start], drawn], 1)
+    rolled = roll_states(model, steps, start, num_steps, settings.loss.teacher_fraction)
+    padded = torch.cat([steps[:, :start], rolled.value], 1)
     states = model.upsampler(padded, (start + num_steps) * stride)[:, start * stride :]
-    innovations = model.sample_innovation(states, drawn_generator(frames.device))
-    means = model.decoder(states, innovations)
+    innovation = model.draw_innovation(states, drawn_generator(frames.device))
+    means = model.decoder(states, innovation.value)
     rows = slice(start * stride, (start + num_steps) * stride)
     mask = is_scored[:, rows].to(means.dtype)
-    count = mask.sum().clamp_min(1)
-    distortion = -(model.log_observation(frames[:, rows], means) * mask).sum() / count
+    weight = mask / mask.sum().clamp_min(1)
+    choices = rolled.log_choice, innovation.log_choice
+    distortion = _summed(-model.log_observation(frames[:, rows], means) * weight, *choices)
     feature = frames.new_zeros(())
     if feature_map is not None and settings.loss.feature_weight:
         error = (model.scaled(frames[:, rows]) - means) @ feature_map
-        feature = (error.square().mean(-1) * mask).sum() / count
+        feature = _summed(error.square().mean(-1) * weight, *choices)
     return distortion, feature
+
+
+def _summed(losses: Tensor, of_steps: Tensor, of_frames: Tensor) -> Tensor:
+    """Return the sum of losses [B, F], with the gradient by what was chosen on the way.
+
+    A step of z_dyn [B, K] has an effect on its own frames and on all later ones, z_rec [B, F] on
+    its frame.
+    """
+    to_come = losses.flip(1).cumsum(1).flip(1)[:, :: losses.shape[1] // of_steps.shape[1]]
+    return losses.sum() + jump_gradient(to_come, of_steps) + jump_gradient(losses, of_frames)
 
 
 def roll_states(
     model: Factorizer, steps: Tensor, start: int, num_steps: int, teacher_fraction: float
-) -> Tensor:
-    """Return z_dyn of free-running steps start .. start + K - 1, shape [B, K, d]."""
+) -> Draw:
+    """Return z_dyn of free-running steps start .. start + K - 1, [B, K, d]."""
     generator = drawn_generator(steps.device)
     parameters, carry = model.dynamics.prime(steps[:, :start])
-    found = []
+    found, log_choices = [], []
     for number in range(num_steps):
-        state = model.dynamics.density.sample(parameters, generator)
+        state, log_choice = model.dynamics.density.draw(parameters, generator)
         if teacher_fraction:
             is_taught = torch.rand(len(steps), 1, device=steps.device) < teacher_fraction
             state = torch.where(is_taught, steps[:, start + number], state)
+            log_choice = log_choice.masked_fill(is_taught[:, 0], 0.0)
         found.append(state)
+        log_choices.append(log_choice)
         if number + 1 < num_steps:
             parameters, carry = model.dynamics.step(state, carry)
-    return torch.stack(found, 1)
+    return Draw(torch.stack(found, 1), torch.stack(log_choices, 1))
 
 
 def curriculum(step: int, longest: int, curriculum_steps: int) -> int:

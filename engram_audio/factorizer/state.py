@@ -42,7 +42,7 @@ class StateEncoder(nn.Module):
 
     def forward(self, inputs: Tensor) -> Posterior:
         """Return points or evidence of every step, [B, S, d], of normalised frames [B, T, D]."""
-        hidden = self.output(self.network(inputs))
+        hidden = self.output(self.network(inputs)).float()
         mean = hidden[..., : self.settings.num_dims]
         if self.linear is not None:
             mean = mean + self.linear(inputs)

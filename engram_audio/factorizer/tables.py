@@ -22,6 +22,7 @@ from engram_audio.densities.comparison import (
 )
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP, HEALTH
 from engram_audio.factorizer.config import FactorizerSection
+from engram_audio.factorizer.context import bound_context, frames_in_words
 from engram_audio.numerics.pareto import beaten
 from engram_audio.numerics.units import LN2
 from engram_audio.stats.estimate import Estimate, function_of, paired_difference
@@ -60,6 +61,7 @@ class Direct(NamedTuple):
         representation: Its name.
         frame_rate_hz: Frames per second.
         num_dims: D.
+        window_frames: W, all that any of its predictors sees.
         heads: Names of the heads.
         scores: Sums by speaker of heads and nulls.
     """
@@ -67,6 +69,7 @@ class Direct(NamedTuple):
     representation: str
     frame_rate_hz: float
     num_dims: int
+    window_frames: int
     heads: list[str]
     scores: pd.DataFrame
 
@@ -131,6 +134,8 @@ def _row(
         "num_speakers": int((count > 0).sum()),
         **described("bound_nats", table.mean_nll(name, cell)),
         "best_direct": best or "",
+        "bound_context": bound_context(settings),
+        "direct_context": _direct_context(best, direct),
         **described("direct_nats", table.mean_nll(best, cell) if best else None),
         **described("gain_over_direct_nats", gain(table, name, best, cell)),
         "marginal": marginal or "",
@@ -149,6 +154,13 @@ def _row(
         row |= described(f"cost_{case}", _cost(table, name, cell, case))
     row |= {column.name: float(run.health.get(column.name, np.nan)) for column in HEALTH}
     return row | {"is_collapsed": bool(run.collapse), "collapse": run.collapse}
+
+
+def _direct_context(best: str | None, direct: Direct) -> str:
+    if best is None:
+        return ""
+    has_context = "marginal" not in best
+    return frames_in_words(direct.window_frames if has_context else 0)
 
 
 def _settings(settings: FactorizerSection) -> dict[str, Any]:

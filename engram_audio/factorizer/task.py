@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram_audio import windows
 from engram_audio.factorizer.health import batch_health
 from engram_audio.factorizer.model import Factorizer
 from engram_audio.factorizer.price import RatePrice
 from engram_audio.factorizer.rollout_loss import curriculum
 from engram_audio.factorizer.terms import Chunk, compute_terms, total_loss
+from engram_audio.latents.chunks import Chunks
 
 
 class ChunkData:
@@ -40,30 +40,22 @@ class ChunkData:
             maximum_frames: Scored frames at most, in evenly spread chunks.
             is_scored: Which frames decide, shape [N], by default all.
         """
-        starts, stops = windows.chunks(offsets, utterances, chunk_frames, burn_in_frames)
-        if maximum_frames is not None:
-            most = max(maximum_frames // max(chunk_frames - burn_in_frames, 1), 1)
-            kept = np.linspace(0, len(starts) - 1, min(most, len(starts))).round().astype(int)
-            starts, stops = starts[kept], stops[kept]
-        self.frames = frames
         decides = np.ones(len(frames), dtype=bool) if is_scored is None else is_scored
-        self._is_scored = torch.from_numpy(np.ascontiguousarray(decides))
-        self._starts, self._stops = torch.from_numpy(starts), torch.from_numpy(stops)
-        self._chunk_frames, self._burn_in_frames = chunk_frames, burn_in_frames
+        self.frames = frames
+        self._chunks = Chunks(
+            offsets, utterances, chunk_frames, burn_in_frames, decides, maximum_frames
+        )
 
     def __len__(self) -> int:
         """C."""
-        return len(self._starts)
+        return len(self._chunks)
 
     def batch(self, items: Tensor, device: torch.device) -> Chunk:
         """Return the chunks of numbers `items`."""
-        place = torch.arange(self._chunk_frames)
-        rows = self._starts[items].unsqueeze(1) + place
-        is_real = rows < self._stops[items].unsqueeze(1)
-        rows = torch.minimum(rows, self._stops[items].unsqueeze(1) - 1)
-        frames = self.frames.index_select(0, rows.flatten()).view(*rows.shape, -1)
-        is_scored = is_real & (place >= self._burn_in_frames) & self._is_scored[rows]
-        return Chunk(frames.to(device), is_real.to(device), is_scored.to(device))
+        own = self._chunks.of(items)
+        frames = self.frames.index_select(0, own.rows.flatten()).view(*own.rows.shape, -1)
+        parts = (frames, own.is_real, own.is_scored, own.utterances)
+        return Chunk(*(part.to(device) for part in parts))
 
 
 class FactorizerModule(nn.Module):

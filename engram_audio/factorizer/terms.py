@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engram_audio.factorizer.densities import divergence, drawn_generator
+from engram_audio.factorizer.densities import Draw, divergence, drawn_generator
+from engram_audio.factorizer.jumps import jump_gradient
 from engram_audio.factorizer.model import Factorizer, States
 from engram_audio.factorizer.price import RatePrice, balanced
 from engram_audio.factorizer.rollout_loss import rollout_loss
@@ -49,11 +50,13 @@ class Chunk(NamedTuple):
         frames: Latents, [B, T, D]; frames past an utterance's end repeat its last.
         is_real: Which frames exist, [B, T].
         is_scored: Which frames carry loss: real and after the burn-in, [B, T].
+        utterance: Number of each sequence's utterance, [B].
     """
 
     frames: Tensor
     is_real: Tensor
     is_scored: Tensor
+    utterance: Tensor
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -80,12 +83,7 @@ def compute_terms(
     state_rate = _state_rate(model, states, chunk, step_mask) if model.is_charged else zero
     dynamics = _dynamics(model, states, step_mask)
     innovation, rate, prior_fit = _innovation(model, chunk, states)
-    distortion = -masked_mean(
-        model.log_observation(
-            chunk.frames, model.decoder(states.frames, _mixed(model, states, innovation))
-        ).unsqueeze(-1),
-        chunk.is_scored,
-    )[0]
+    distortion = _distortion(model, chunk, states, innovation)
     utility = _utility(model, chunk, states) if loss.utility_weight else zero
     rollout, feature = zero, zero
     if rollout_steps and loss.rollout_weight + loss.feature_weight:
@@ -160,14 +158,24 @@ def _innovation(model: Factorizer, chunk: Chunk, states: States) -> tuple[Tensor
     return value, masked_mean(whole, chunk.is_scored), zero
 
 
-def _mixed(model: Factorizer, states: States, innovation: Tensor) -> Tensor:
-    """Return z_rec with a share of frames drawn from the prior, in training only."""
+def _distortion(model: Factorizer, chunk: Chunk, states: States, innovation: Tensor) -> Tensor:
+    """Return the mean -log p(x | z, r); a share of r is drawn from the prior, in training only."""
+    drawn = _mixed(model, states, innovation)
+    means = model.decoder(states.frames, drawn.value)
+    weight = chunk.is_scored.to(means.dtype) / chunk.is_scored.sum().clamp_min(1)
+    losses = -model.log_observation(chunk.frames, means) * weight
+    return losses.sum() + jump_gradient(losses, drawn.log_choice)
+
+
+def _mixed(model: Factorizer, states: States, innovation: Tensor) -> Draw:
+    """Return z_rec with a share of frames drawn from the prior."""
     fraction = model.settings.loss.prior_sampled_fraction
     if not model.training or not fraction:
-        return innovation
-    drawn = model.sample_innovation(states.frames, drawn_generator(innovation.device))
+        return Draw(innovation, innovation.new_zeros(innovation.shape[:2]))
+    drawn = model.draw_innovation(states.frames, drawn_generator(innovation.device))
     is_drawn = torch.rand(innovation.shape[:2], device=innovation.device) < fraction
-    return torch.where(is_drawn.unsqueeze(-1), drawn, innovation)
+    value = torch.where(is_drawn.unsqueeze(-1), drawn.value, innovation)
+    return Draw(value, drawn.log_choice.masked_fill(~is_drawn, 0.0))
 
 
 def _utility(model: Factorizer, chunk: Chunk, states: States) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from engram_audio.artifacts.columns import choose
+from engram_audio.factorizer.context import WHOLE_PAST
 from engram_audio.verdicts import number
 from engram_audio.verdicts.chain import DIRECT, WORDS
 from engram_audio.verdicts.judge import (
@@ -75,7 +76,10 @@ def _usage(row: Mapping[Any, Any]) -> VerdictRow:
     _, low, high = _gain(row)
     decimals = number.decimals_of_width(high - low) if high > low else 2
     information = number.fixed(row["information_nats"], decimals)
-    text = f"{row['factorizer']}: the past tells at least {information} nats/frame of x_t"
+    text = (
+        f"{row['factorizer']}: its bound lies {information} nats/frame below the best law without "
+    )
+    text += "context"
     if not pd.isna(row["innovation_bits_per_s"]):
         text += f", the innovation takes {number.fixed(row['innovation_bits_per_s'], 0)} bits/s"
     text += f" at {number.fixed(row['error_posterior'], 3)} of the variance."
@@ -89,11 +93,16 @@ def _direct(row: Mapping[Any, Any]) -> VerdictRow:
     gain = _gain(row)
     decimals = number.decimals_of_width(gain.high - gain.low)
     text = f"{row['factorizer']}: its bound gains {number.fixed(gain.value, decimals)} nats/frame "
-    text += f"over {row['best_direct']}, the best direct predictor on {row['chosen_on']}."
+    text += f"over {row['best_direct']}, the best direct predictor on {row['chosen_on']}. "
+    text += f"The bound sees {_all(row['bound_context'])}, that predictor {row['direct_context']}."
     return VerdictRow(
         STAGE, DIRECT, str(row["representation"]), str(row["factorizer"]), shown(), text, gain,
         beside(0.0), "nats/frame",
     )  # fmt: skip
+
+
+def _all(context: Any) -> str:
+    return "the whole past" if context == WHOLE_PAST else str(context)
 
 
 def _gain(row: Mapping[Any, Any]) -> Measured:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from engram_audio.numerics.precision import full_precision
+
 MOMENTUM = 0.05
 RELATIVE_RIDGE = 1e-5
 
@@ -25,10 +27,12 @@ class Units(NamedTuple):
     root: Tensor
     log_det: Tensor
 
+    @full_precision
     def apply(self, raw: Tensor) -> Tensor:
         """Return whitened vectors, shape [..., d]."""
         return (raw - self.centre) @ self.root.T
 
+    @full_precision
     def variances(self, raw_variances: Tensor) -> Tensor:
         """Return variances in whitened units of independent raw noise, shape [..., d]."""
         return raw_variances @ self.root.square().T
@@ -53,6 +57,7 @@ class Whitening(nn.Module):
 
     num_updates: Tensor
 
+    @full_precision
     def forward(self, raw: Tensor, noise_variances: Tensor | None) -> Units:
         """Return the units of raw vectors [N, d] with posterior variances [N, d] or none."""
         if not self.training:

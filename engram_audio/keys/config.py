@@ -5,13 +5,30 @@ and rollout guards name it like that.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from engram_audio.choices import require
-from engram_audio.keys.features import Feature, LastFrame, MeanPool, Predictor, PrincipalComponents
+from engram_audio.keys.features import (
+    Feature,
+    LastFrame,
+    MeanPool,
+    Predictor,
+    PrincipalComponents,
+    WholeContext,
+)
 from engram_audio.keys.inputs import INPUTS
+from engram_audio.keys.learned_kinds import (
+    Bits,
+    Distilled,
+    FiniteScalars,
+    Laws,
+    ProductLaws,
+    ResidualLaws,
+    StraightThrough,
+    TunedLaws,
+)
 from engram_audio.keys.quantizers import (
     Hyperplanes,
     KeySize,
@@ -19,21 +36,36 @@ from engram_audio.keys.quantizers import (
     Product,
     QuantileBins,
 )
-from engram_audio.quantities import Amount, AmountOrZero, Count, Listed, Name, Names, Seed
+from engram_audio.quantities import Amount, AmountOrZero, Count, Frames, Listed, Name, Names, Seed
 from engram_audio.section import Section
 from engram_audio.views import ContextView, Viewed
 
-AnyQuantizer = Annotated[KMeans | QuantileBins | Product | Hyperplanes, Field(discriminator="kind")]
+FittedQuantizer = KMeans | QuantileBins | Product | Hyperplanes
+TrainedQuantizer = (
+    Laws
+    | TunedLaws
+    | StraightThrough
+    | FiniteScalars
+    | ProductLaws
+    | ResidualLaws
+    | Bits
+    | Distilled
+)
+AnyQuantizer = Annotated[FittedQuantizer | TrainedQuantizer, Field(discriminator="kind")]
+TargetName = Literal["position", "delta"]
+BaseName = Literal["none", "linear"]
 
 
 MANY = 1 << 20  # features, where only the data knows how many
 
 
 class _Family(Feature):
+    IS_LEARNED: ClassVar[bool] = False  # whether networks are trained for it
+
     inputs: Names = Field(
         min_length=1, description="What the key sees: raw, speaker_centred, increments."
     )
-    quantizers: Listed[AnyQuantizer] = Field(min_length=1, description="At least one.")
+    quantizers: Listed[Any] = Field(min_length=1, description="At least one.")
 
     @model_validator(mode="after")
     def _check_inputs(self) -> Self:
@@ -63,32 +95,71 @@ class _Family(Feature):
                 yield quantizer, size
 
 
-class MeanPoolKeys(_Family, MeanPool):
+class _FittedFamily(_Family):
+    quantizers: Listed[Annotated[FittedQuantizer, Field(discriminator="kind")]] = Field(
+        min_length=1, description="At least one."
+    )
+
+
+class MeanPoolKeys(_FittedFamily, MeanPool):
     """Mean of the context."""
 
     kind: Literal["mean_pool"]
 
 
-class PcaKeys(_Family, PrincipalComponents):
+class PcaKeys(_FittedFamily, PrincipalComponents):
     """Leading principal components of the flattened context."""
 
     kind: Literal["pca"]
 
 
-class LastFrameKeys(_Family, LastFrame):
+class LastFrameKeys(_FittedFamily, LastFrame):
     """The newest frame of the context."""
 
     kind: Literal["last_frame"]
 
 
-class PredictiveKeys(_Family, Predictor):
+class PredictiveKeys(_FittedFamily, Predictor):
     """Reduced-rank regression of the next step on the context, fitted at each lag."""
 
     kind: Literal["predictive"]
 
 
+class LearnedKeys(_Family, WholeContext):
+    """Codes of a trained network: of what it predicts at one lag, readable at every lag."""
+
+    IS_LEARNED: ClassVar[bool] = True
+
+    kind: Literal["learned"]
+    target: TargetName = Field(description="What it is trained to tell: position or delta.")
+    base: BaseName = Field(description="Beside what: none, or linear (residuals of ridge).")
+    lag_frames: Frames = Field(description="Lag that it is trained at, frames.")
+    quantizers: Listed[Annotated[TrainedQuantizer, Field(discriminator="kind")]] = Field(
+        min_length=1, description="At least one."
+    )
+
+    @model_validator(mode="after")
+    def _check_raw(self) -> Self:
+        if self.inputs != ("raw",):
+            raise ValueError(
+                f"inputs: found {list(self.inputs)}; a learned key sees the whole context, so "
+                "write [raw]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_teachers(self) -> Self:
+        names = [name for quantizer in self.quantizers for name in quantizer.names()]
+        for row in self.quantizers:
+            if row.kind == "distilled":
+                others = [name for name in names if not name.startswith("distilled")]
+                require("quantizers: teacher", row.teacher, others)
+        return self
+
+
 KeyFamily = Annotated[
-    MeanPoolKeys | PcaKeys | LastFrameKeys | PredictiveKeys, Field(discriminator="kind")
+    MeanPoolKeys | PcaKeys | LastFrameKeys | PredictiveKeys | LearnedKeys,
+    Field(discriminator="kind"),
 ]
 
 

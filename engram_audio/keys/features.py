@@ -92,6 +92,40 @@ class LastFrame(Feature):
         return contexts[:, -1]
 
 
+class WholeContext(Feature):
+    """The newest frame and the steps before it, in units of their train SD: all of the context."""
+
+    def num_features(self, num_rows: int, num_dims: int) -> int:
+        """See `Feature.num_features`."""
+        return num_rows * num_dims
+
+    def of_rows(
+        self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays
+    ) -> np.ndarray:
+        """See `Feature.of_rows`."""
+        return self.of_contexts(windows.gather_contexts(frames, rows, lag_frames, num_rows), arrays)
+
+    def of_contexts(self, contexts: Any, arrays: Arrays) -> Any:
+        """See `Feature.of_contexts`."""
+        return newest_and_steps(contexts) / arrays["scale"]
+
+    def of_centres(self, centres: np.ndarray, arrays: Arrays) -> np.ndarray:
+        """See `Feature.of_centres`: a context that stands still has no steps."""
+        steps = len(arrays["scale"]) - centres.shape[1]
+        return np.pad(centres, ((0, 0), (0, steps))) / arrays["scale"]
+
+
+def newest_and_steps(contexts: Any) -> Any:
+    """Return the newest frame and the steps before it, newest first, [M, w D]; any arrays.
+
+    A network learns faster from them than from the frames that they are made of (worlds.md A2).
+    """
+    found = contexts[:, ::-1] if isinstance(contexts, np.ndarray) else contexts.flip(1)
+    found = found.copy() if isinstance(found, np.ndarray) else found.clone()
+    found[:, 1:] = found[:, :-1] - found[:, 1:]
+    return found.reshape(len(found), -1)
+
+
 class _Components(Feature):
     """A projection of the flattened context."""
 

@@ -1,7 +1,7 @@
 """Settings of representations: where a named sequence of latents comes from."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -21,7 +21,10 @@ from engram_audio.quantities import (
 )
 from engram_audio.section import Section
 
-SurrogateName = Literal["shuffled", "phase_randomized", "var"]
+VarName = Literal["var", "var_resampled"]
+SurrogateName = Literal["shuffled", "phase_randomized", "var", "var_resampled"]
+VAR_TWINS: tuple[str, ...] = get_args(VarName)
+SURROGATE_NAMES: tuple[str, ...] = get_args(SurrogateName)
 MAXIMUM_SPEAKERS = 10_000  # of a planted world, which is held in memory
 MAXIMUM_UTTERANCES = 1000  # of one of its speakers
 
@@ -40,7 +43,7 @@ class _Representation(Section):
     surrogates: Listed[SurrogateName] = Field(
         default=(),
         exclude=True,
-        description="Surrogates made and analysed beside it: shuffled, phase_randomized, var.",
+        description="Surrogates made and analysed beside it: " + ", ".join(SURROGATE_NAMES) + ".",
     )
 
     @property

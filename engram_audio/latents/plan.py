@@ -9,6 +9,7 @@ from engram_audio.corpus.demands import Subject
 from engram_audio.corpus.plan import CorpusPlan, pattern, splits_file
 from engram_audio.latents.config import (
     SURROGATE_MARK,
+    VAR_TWINS,
     ArraysRepresentation,
     RepresentationSection,
     RepresentationsSettings,
@@ -153,7 +154,7 @@ class LatentsPlan:
             seeds = seeds if fitted_on is None else [fitted_on[1]]
         if not row.fits_nothing:
             seeds = seeds[:1]
-        if base in self.worlds or self.surrogate_of(representation) == "var":
+        if base in self.worlds or self.surrogate_of(representation) in VAR_TWINS:
             seeds = seeds[:1]
         return list(seeds)
 
@@ -181,7 +182,7 @@ class LatentsPlan:
             rate,
             math.prod(groups),
             dims if is_same else None,
-            has_var="var" in self.row(name).surrogates and is_same,
+            has_var=any(twin in self.row(name).surrogates for twin in VAR_TWINS) and is_same,
         )
 
     def _frames_of(self, root: str) -> tuple[float | None, int | None]:

@@ -1,11 +1,14 @@
-"""VAR(p) twin of a representation: streaming fit on train, exact stationary start, simulation.
+"""VAR(p) twins of a representation: streaming fit on train, exact stationary start, simulation.
 
-x_t = c + A_1 x_{t-1} + ... + A_p x_{t-p} + e_t with e_t ~ N(0, Q), innovations independent in time.
+x_t = c + A_1 x_{t-1} + ... + A_p x_{t-p} + e_t with innovations independent in time. They are
+Gaussian, e_t ~ N(0, Q), or drawn with replacement from the fit's own residuals: a Gaussian twin
+cannot show what the shape of the innovations alone does.
 
-Shapes: N frames of a block, U utterances, D dimensions, p order, L = p * D.
+Shapes: N frames of a block, U utterances, D dimensions, p order, L = p * D, R residuals.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +20,9 @@ from engram_audio.numerics.seeds import named_generator
 
 CHUNK_ROWS = 8192  # rows of the regression held at a time; bounds memory, not the corpus
 MAXIMUM_DOUBLINGS = 60  # 2^60 steps: past any radius that float64 tells from one
+KEPT_RESIDUALS = 16384  # that innovations are drawn from; bounds the file, not the corpus
+LEFT_OF_START = 1e-2  # share of the Gaussian start that a twin with other innovations may keep
+MAXIMUM_RUN_IN = 1000  # frames before an utterance's first
 
 
 class VarModel(NamedTuple):
@@ -30,6 +36,7 @@ class VarModel(NamedTuple):
         fitted_radius: Spectral radius before shrinking, shape [1].
         radius: Spectral radius of these coefficients, shape [1].
         num_frames: Frames regressed on, shape [1], int64.
+        residuals: Residuals e_t of evenly spaced train frames, about their mean, [R, D], float32.
     """
 
     coefficients: np.ndarray
@@ -39,6 +46,7 @@ class VarModel(NamedTuple):
     fitted_radius: np.ndarray
     radius: np.ndarray
     num_frames: np.ndarray
+    residuals: np.ndarray
 
 
 class _Moments(NamedTuple):
@@ -48,8 +56,12 @@ class _Moments(NamedTuple):
     shift: np.ndarray
 
 
-def fit_var(blocks: Iterable[LatentBlock], order: int) -> VarModel:
-    """Fit by least squares in one pass; only train utterances belong here.
+def fit_var(blocks: Callable[[], Iterable[LatentBlock]], order: int) -> VarModel:
+    """Fit by least squares in one pass, then keep residuals in a second.
+
+    Args:
+        blocks: Returns the blocks of the train utterances, once for each pass.
+        order: p.
 
     A fit that is not stable (spectral radius >= 1) is shrunk: A_i gets gamma^i, which multiplies
     the radius by gamma, down to exp(-1 / mean utterance length): a slower process cannot be told
@@ -58,7 +70,7 @@ def fit_var(blocks: Iterable[LatentBlock], order: int) -> VarModel:
     Raises:
         InputError: Too few frames for the order.
     """
-    moments = _accumulate(blocks, order)
+    moments = _accumulate(blocks(), order)
     dims = len(moments.shift)
     width = 1 + order * dims
     if moments.num_frames <= width:
@@ -85,7 +97,32 @@ def fit_var(blocks: Iterable[LatentBlock], order: int) -> VarModel:
         fitted_radius=np.array([fitted_radius]),
         radius=np.array([radius]),
         num_frames=np.array([moments.num_frames], np.int64),
+        residuals=_residuals(blocks(), coefficients, mean, moments.num_frames),
     )
+
+
+def _residuals(
+    blocks: Iterable[LatentBlock], coefficients: np.ndarray, mean: np.ndarray, num_frames: int
+) -> np.ndarray:
+    """Return the residuals of every n-th frame regressed on, about their mean, shape [R, D]."""
+    order = len(coefficients) // len(mean)
+    spacing = math.ceil(num_frames / KEPT_RESIDUALS)
+    kept, count = [], 0
+    for block in blocks:
+        targets = _targets(block, order)
+        chosen = targets[-count % spacing :: spacing]
+        count += len(targets)
+        centred = block.frames - mean.astype(np.float32)
+        lags = np.hstack([centred[chosen - lag] for lag in range(1, order + 1)])
+        kept.append(centred[chosen] - lags @ coefficients.astype(np.float32))
+    residuals = np.concatenate(kept)
+    return residuals - residuals.mean(axis=0)
+
+
+def _targets(block: LatentBlock, order: int) -> np.ndarray:
+    """Return the scored frames that have `order` frames of their utterance before them."""
+    position = np.arange(len(block.frames)) - np.repeat(block.offsets[:-1], np.diff(block.offsets))
+    return np.flatnonzero((position >= order) & block.scored())
 
 
 def _accumulate(blocks: Iterable[LatentBlock], order: int) -> _Moments:
@@ -100,8 +137,7 @@ def _accumulate(blocks: Iterable[LatentBlock], order: int) -> _Moments:
             width = 1 + (order + 1) * len(shift)
             products = np.zeros((width, width))
         centred = block.frames - shift.astype(np.float32)
-        position = np.arange(len(centred)) - np.repeat(block.offsets[:-1], np.diff(block.offsets))
-        targets = np.flatnonzero((position >= order) & block.scored())
+        targets = _targets(block, order)
         count += len(targets)
         utterances += len(block.utterance_ids)
         for start in range(0, len(targets), CHUNK_ROWS):
@@ -163,32 +199,57 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
     return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
-def simulate_var(model: VarModel, block: LatentBlock, seed: int) -> LatentBlock:
+def simulate_var(model: VarModel, block: LatentBlock, seed: int, kind: str = "var") -> LatentBlock:
     """Simulate every utterance of a block from stationarity; energies stay in place.
 
     All utterances advance together, one step in time per iteration.
+
+    Args:
+        model: The fit.
+        block: Utterances to replace.
+        seed: Decides the draws.
+        kind: `var` for Gaussian innovations, `var_resampled` for the fit's own residuals. The start
+            has the stationary covariance and is Gaussian: it is run in until a hundredth is left.
     """
     sizes = np.diff(block.offsets)
     order = np.argsort(-sizes, kind="stable")  # longest first: the running ones are a prefix
     length, dims = model.coefficients.shape
-    noise = [
-        named_generator(seed, "var", str(block.utterance_ids[u])).standard_normal(
-            length + int(sizes[u]) * dims, dtype=np.float32
-        )
-        for u in order
-    ]
-    state = np.array([row[:length] for row in noise], np.float32).reshape(len(order), length)
+    run_in = _run_in(model) if kind == "var_resampled" else 0
+    draw = _resampled if kind == "var_resampled" else _gaussian
+    factor = np.eye(dims) if kind == "var_resampled" else model.innovation_factor.T
+    generators = [named_generator(seed, kind, str(block.utterance_ids[u])) for u in order]
+    started = [one.standard_normal(length, dtype=np.float32) for one in generators]
+    state = np.array(started, np.float32).reshape(len(order), length)
     state = state @ model.start_factor.T.astype(np.float32)
-    coefficients = model.coefficients.astype(np.float32)
-    innovation_factor = model.innovation_factor.T.astype(np.float32)
+    innovations = [
+        draw(model, generator, run_in + int(sizes[u]))
+        for generator, u in zip(generators, order, strict=True)
+    ]
+    coefficients, factor = model.coefficients.astype(np.float32), factor.astype(np.float32)
     frames = np.empty((len(block.frames), dims), np.float32)
     starts = block.offsets[:-1][order]
-    for step in range(int(sizes.max(initial=0))):
+    for step in range(-run_in, int(sizes.max(initial=0))):
         running = int(np.count_nonzero(sizes > step))
-        first = length + step * dims
-        drawn = np.array([row[first : first + dims] for row in noise[:running]])
         state = state[:running]
-        now = state @ coefficients + drawn @ innovation_factor
-        frames[starts[:running] + step] = now + model.mean.astype(np.float32)
+        drawn = np.array([row[run_in + step] for row in innovations[:running]])
+        now = state @ coefficients + drawn @ factor
+        if step >= 0:
+            frames[starts[:running] + step] = now + model.mean.astype(np.float32)
         state = np.hstack([now, state[:, : length - dims]])
     return block._replace(frames=frames)
+
+
+def _run_in(model: VarModel) -> int:
+    """Return how many frames forget the start: radius^n is a hundredth."""
+    radius = min(float(model.radius[0]), 1 - np.finfo(float).eps)
+    if radius <= LEFT_OF_START:
+        return len(model.coefficients) // len(model.mean)
+    return min(math.ceil(math.log(LEFT_OF_START) / math.log(radius)), MAXIMUM_RUN_IN)
+
+
+def _gaussian(model: VarModel, generator: np.random.Generator, count: int) -> np.ndarray:
+    return generator.standard_normal((count, len(model.mean)), dtype=np.float32)
+
+
+def _resampled(model: VarModel, generator: np.random.Generator, count: int) -> np.ndarray:
+    return model.residuals[generator.integers(len(model.residuals), size=count)]

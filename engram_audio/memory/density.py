@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import Budget, ConditionalDensity, Density
-from engram_audio.densities.heads import choose_components
+from engram_audio.densities.heads import Drawn, choose_components
 from engram_audio.keys.encoder import SMALLEST_SQUARE, KeyEncoder
 from engram_audio.memory.entries import Entries
 from engram_audio.memory.ngrams import of_others
@@ -119,7 +119,8 @@ class MemoryDensity(Density):
     def budget(self) -> Budget:
         """See `ConditionalDensity.budget`; a spread or weight that all share is one row."""
         key, base = self.lookup.key, self.base.budget()
-        table = self.means[:-1].numel() + _distinct(self.log_sds[:-1]) + _distinct(self.weights)
+        parts = (self.log_sds[:-1], self.weights[:-1])  # the row of the miss is no number
+        table = self.means[:-1].numel() + sum(map(_distinct, parts))
         read = 6 * self.lookup.num_neighbors * self.means.shape[1]
         return Budget(base.parameters + key.num_values + table, base.flops + key.flops + read)
 
@@ -208,6 +209,10 @@ class MemoryDensity(Density):
 
     def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
         """See `Density.sample`."""
+        return self.draw(batch, num_samples, generator).values
+
+    def draw(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Drawn:
+        """See `Density.draw`; the weights of the entries are fixed, only the base chooses."""
         reading = self.lookup.read(batch.context)
         own = reading.weights * self.weights[reading.slots]
         choices = torch.cat([own, (1 - own.sum(1, keepdim=True)).clamp_min(0)], 1)
@@ -220,8 +225,10 @@ class MemoryDensity(Density):
         )
         z = self._centres(batch, reading)[rows, entry] + self.log_sds[slots].exp() * noise
         from_table = self.origin(batch) + self.base.base.unwhiten(z)
-        from_base = self.base.sample(batch, num_samples, generator)
-        return torch.where((chosen < own.shape[1]).unsqueeze(-1), from_table, from_base)
+        from_base = self.base.draw(batch, num_samples, generator)
+        is_read = chosen < own.shape[1]
+        values = torch.where(is_read.unsqueeze(-1), from_table, from_base.values)
+        return Drawn(values, from_base.log_choice.masked_fill(is_read, 0.0))
 
 
 def _distinct(table: Tensor) -> int:

@@ -1,5 +1,6 @@
 """Which files of the memory stage a configuration asks for."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from engram_audio.corpus.plan import pattern
@@ -7,6 +8,7 @@ from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.config import LINEAR, EngramMemory, MemorySettings
 from engram_audio.prediction.plan import PredictionPlan, model_file
+from engram_audio.training.config import TrainingRecipe
 
 
 class MemoryRun(NamedTuple):
@@ -27,6 +29,21 @@ class MemoryRun(NamedTuple):
     seed: int | str
 
 
+class CurveRun(NamedTuple):
+    """A curve of nats against size: what it predicts, its lag, its base, its training seed."""
+
+    representation: str
+    lag: int | str
+    base: str
+    seed: int | str
+
+
+def curve_file(run: CurveRun, name: str) -> str:
+    """One file of a curve."""
+    rep, lag, base, seed = run
+    return f"<results>/memory/{rep}/lag-{lag}/curve/{base}/seed-{seed}/{name}"
+
+
 def run_file(run: MemoryRun, name: str) -> str:
     """One file of a memory."""
     rep, lag, base, memory, seed = run
@@ -42,10 +59,11 @@ class MemoryPlan:
         latents: LatentsPlan,
         prediction: PredictionPlan,
         keys: KeysPlan,
+        recipes: Mapping[str, TrainingRecipe],
     ) -> None:
         """Keep the used part of the stage."""
         self._settings, self._latents = settings, latents
-        self._prediction, self._keys = prediction, keys
+        self._prediction, self._keys, self._recipes = prediction, keys, recipes
 
     def runs(self) -> list[MemoryRun]:
         """Every memory on every base that it stands on."""
@@ -117,6 +135,72 @@ class MemoryPlan:
         """The family of the matched models: the base's own, or that of the controls."""
         base = wildcards.base
         return f"prediction.library.{self._settings.controls.head if base == LINEAR else base}"
+
+    def memory_tuning(self, wildcards: Any, name: str = "memory_tuning.json") -> list[str]:
+        """A file of the tuning of an Engram memory; none where nothing is tuned."""
+        is_joint = self._settings.library[wildcards.memory].is_joint
+        return self._tuned(wildcards, name, self.recipe(wildcards)) if is_joint else []
+
+    def matched_tuning(self, wildcards: Any, name: str = "matched_tuning.json") -> list[str]:
+        """A file of the tuning of a memory's matched nets; none where nothing is tuned."""
+        return self._tuned(wildcards, name, self.matched_recipe(wildcards))
+
+    def _tuned(self, wildcards: Any, name: str, recipe: str) -> list[str]:
+        """One file at the first lag and seed: tuned once, then frozen for the others."""
+        if self._recipes[recipe.removeprefix("recipes.")].tuning is None:
+            return []
+        lag, seed = self._settings.lags_frames[0], self._settings.seeds[0]
+        run = MemoryRun(wildcards.representation, lag, wildcards.base, wildcards.memory, seed)
+        return [run_file(run, name)]
+
+    def tunings(self, ending: str) -> list[str]:
+        """One file of every tuning of the stage: of Engram memories, then of matched nets."""
+        places = {(run.representation, run.base, run.memory): run for run in self.runs()}
+        return [
+            path
+            for run in places.values()
+            for path in (
+                *self.memory_tuning(run, f"memory_tuning{ending}"),
+                *self.matched_tuning(run, f"matched_tuning{ending}"),
+            )
+        ]
+
+    def curve_runs(self) -> list[CurveRun]:
+        """Every curve of nats against size: of each base at each lag, with each seed."""
+        if not self._settings.controls.curve_widths:
+            return []
+        places = (CurveRun(r.representation, r.lag, r.base, r.seed) for r in self.runs())
+        return list(dict.fromkeys(places))
+
+    def curves(self, name: str) -> list[str]:
+        """One file of every curve."""
+        return [curve_file(run, name) for run in self.curve_runs()]
+
+    def curve_recipe(self, wildcards: Any) -> str:
+        """The recipe of a curve's nets: that of the head, or the controls'."""
+        if wildcards.base == LINEAR:
+            return f"recipes.{self._settings.controls.recipe}"
+        return self._prediction.recipe_of(wildcards.base)
+
+    def curve_tuning(self, wildcards: Any, name: str = "curve_tuning.json") -> list[str]:
+        """A file of the tuning of a curve's nets; none where nothing is tuned."""
+        if self._recipes[self.curve_recipe(wildcards).removeprefix("recipes.")].tuning is None:
+            return []
+        lag, seed = self._settings.lags_frames[0], self._settings.seeds[0]
+        return [curve_file(CurveRun(wildcards.representation, lag, wildcards.base, seed), name)]
+
+    def curve_tunings(self, ending: str) -> list[str]:
+        """One file of the tuning of every curve."""
+        places = {(run.representation, run.base): run for run in self.curve_runs()}
+        return [
+            path
+            for run in places.values()
+            for path in self.curve_tuning(run, f"curve_tuning{ending}")
+        ]
+
+    def head_tuning(self, wildcards: Any) -> list[str]:
+        """The tuning of the head that a fold head is the same as."""
+        return self._prediction.tuning(wildcards)
 
     def base_model(self, wildcards: Any) -> list[str]:
         """The trained head under a memory; nothing under the linear base or an Engram memory."""

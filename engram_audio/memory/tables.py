@@ -1,7 +1,8 @@
 """The published tables of the memory stage: every memory beside every control, and the verdict.
 
 Gains are NLL differences on the same frames of the same speakers, nats per frame, positive where
-the memory is better. Choices were made on the choice part; intervals are over eval speakers.
+the memory is better. Choices were made on the choice part. The gain of a memory is its mean over
+training seeds, with an interval over seeds and eval speakers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,16 +19,21 @@ from engram_audio.densities.comparison import (
     described,
     described_quotients,
     gain,
+    mean_over_seeds,
+    over_seeds,
     select_less_val,
     with_intervals,
 )
 from engram_audio.memory.columns import MEMORY as MEMORY_TABLE
-from engram_audio.memory.columns import MEMORY_VERDICT
+from engram_audio.memory.columns import MEMORY_CURVE, MEMORY_VERDICT
 from engram_audio.memory.config import JOINT_KINDS, MemoryVerdictSection
+from engram_audio.memory.curve import Curve, place_of, read_off
 from engram_audio.memory.names import (
+    CURVE,
     KNN,
     KNN_BASE,
     KNN_MEMORY,
+    MEASURES,
     MEMORY,
     PROCEED,
     STOP,
@@ -54,9 +60,11 @@ class Run(NamedTuple):
         base: What it stands on, as configured.
         memory: Name.
         seed: Training seed.
-        header: What the evaluation stated: kind, base_chosen, is_off, budgets by model, capped.
+        header: What the evaluation stated: kind, base_chosen, is_off, budgets by model, misfits.
         scores: Sums per model, part, slice, speaker.
         usage: Slots per model and part.
+        near: Sums of the points of tuned arms that are as good on the choice part, by arm (the
+            memory or a control) and point; empty where the run was not tuned itself.
     """
 
     representation: str
@@ -67,6 +75,12 @@ class Run(NamedTuple):
     header: Mapping[str, Any]
     scores: pd.DataFrame
     usage: pd.DataFrame
+    near: Mapping[str, Mapping[int, pd.DataFrame]] = {}
+
+    @property
+    def name(self) -> tuple[str, int, str, str]:
+        """What it is, its training seed aside."""
+        return self.representation, self.lag_frames, self.base, self.memory
 
 
 class Direct(NamedTuple):
@@ -83,6 +97,37 @@ class Direct(NamedTuple):
     scores: pd.DataFrame
 
 
+class _Scored(NamedTuple):
+    """A run with the sums of all that it is held against, and which model each control is."""
+
+    run: Run
+    frame_rate_hz: float
+    table: SumTable
+    names: Mapping[str, str]
+
+    def gain(self, control: str, cell: Cell):
+        """Return the gain over a control, or None where it has no scores."""
+        if control not in self.names:
+            return None
+        memory = KNN_MEMORY if control == KNN else MEMORY
+        return gain(self.table, memory, self.names[control], cell)
+
+    def near_gains(self, control: str, cell: Cell) -> list[float]:
+        """Return the gains over a control among points that are as good on the choice part."""
+        if control == KNN:
+            return []
+        near = self.run.near
+        memories = [MEMORY, *(_point(MEMORY, n) for n in near.get(MEMORY, {}))]
+        others = [self.names[control], *(_point(control, n) for n in near.get(control, {}))]
+        found = [gain(self.table, own, other, cell) for own in memories for other in others]
+        return [float(one.value) for one in found if one is not None]
+
+
+def _point(arm: str, number: int) -> str:
+    """Name of a tuned arm's point among the scored models."""
+    return f"{arm} at point {number}"
+
+
 def memory_table(
     runs: Sequence[Run],
     directs: Mapping[tuple[str, int], Direct],
@@ -94,24 +139,35 @@ def memory_table(
 
     `directs` holds what the prediction stage scored, by representation and training seed.
     """
-    rows = []
-    for run in runs:
-        direct = directs[run.representation, run.seed]
-        own = run.scores.assign(lag_frames=run.lag_frames, event=event)
-        table = SumTable(pd.concat([own, direct.scores], ignore_index=True))
-        baselines = choose_baselines(SumTable(direct.scores), direct.heads, run.lag_frames, event)
-        names = _names(run, baselines.best if baselines else None)
-        for part in PARTS[1:]:
-            for slice_name in slices:
-                cell = Cell(run.lag_frames, event, part, slice_name)
-                rows += [
-                    _row(run, direct, table, cell, control, name)
-                    for control, name in names.items()
-                    if table.sums(name, cell) is not None
-                ]
+    scored = [_scored(run, directs[run.representation, run.seed], event) for run in runs]
+    by_name: dict[tuple, list[_Scored]] = {}
+    for own in scored:
+        by_name.setdefault(own.run.name, []).append(own)
+    rows = [
+        _row(own, by_name[own.run.name], Cell(own.run.lag_frames, event, part, slice_name), control)
+        for own in scored
+        for part in PARTS[1:]
+        for slice_name in slices
+        for control, name in own.names.items()
+        if own.table.sums(name, Cell(own.run.lag_frames, event, part, slice_name)) is not None
+    ]
     if not rows:
         return MEMORY_TABLE.empty()
     return MEMORY_TABLE.arrange(with_intervals(pd.DataFrame(rows), confidence))
+
+
+def _scored(run: Run, direct: Direct, event: str) -> _Scored:
+    points = [
+        scores.assign(model=_point(arm, number))
+        for arm, points in run.near.items()
+        for number, scores in points.items()
+    ]
+    own = pd.concat([run.scores, *points], ignore_index=True)
+    own = own.assign(lag_frames=run.lag_frames, event=event)
+    table = SumTable(pd.concat([own, direct.scores], ignore_index=True))
+    baselines = choose_baselines(SumTable(direct.scores), direct.heads, run.lag_frames, event)
+    names = _names(run, baselines.best if baselines else None)
+    return _Scored(run, direct.frame_rate_hz, table, names)
 
 
 def _names(run: Run, best_null: str | None) -> dict[str, str]:
@@ -125,14 +181,68 @@ def _names(run: Run, best_null: str | None) -> dict[str, str]:
     return {control: names[control] for control in CONTROLS if control in names}
 
 
-def _row(
-    run: Run, direct: Direct, table: SumTable, cell: Cell, control: str, name: str
-) -> dict[str, Any]:
-    rate = direct.frame_rate_hz * NATS_TO_BITS
+def with_curve(run: Run, curve: Curve) -> Run:
+    """Return a run whose controls that no net fits are read off a curve, where it reaches them."""
+    misfits = run.header["misfits"]
+    for control in [name for name, misfit in misfits.items() if misfit]:
+        measure = MEASURES[control]
+        budget = run.header["budgets"][MEMORY][measure]
+        place = place_of(curve.sizes, measure, budget)
+        if place is None:
+            continue
+        others = run.scores.loc[run.scores["model"] != control]
+        read = read_off(curve, place).assign(model=control)
+        header = {
+            **run.header,
+            "misfits": {**run.header["misfits"], control: CURVE},
+            "budgets": {**run.header["budgets"], control: {measure: budget}},
+        }
+        run = run._replace(scores=pd.concat([others, read], ignore_index=True), header=header)
+    return run
+
+
+CurveName = tuple[str, int, str]  # representation, lag, base
+
+
+def curve_table(curves: Mapping[CurveName, Sequence[Curve]], confidence: float) -> pd.DataFrame:
+    """Return one row per net and part: mean NLL over training seeds, slice `all`.
+
+    Args:
+        curves: Those of all training seeds, by representation, lag and base.
+        confidence: Of the intervals.
+    """
+    rows = [row for name, seeds in curves.items() for row in _curve_rows(name, seeds)]
+    if not rows:
+        return MEMORY_CURVE.empty()
+    return MEMORY_CURVE.arrange(with_intervals(pd.DataFrame(rows), confidence))
+
+
+def _curve_rows(name: CurveName, seeds: Sequence[Curve]) -> list[dict[str, Any]]:
+    representation, lag, base = name
+    tables = [SumTable(own.scores.assign(lag_frames=lag, event="")) for own in seeds]
+    rows = []
+    for net, size in seeds[0].sizes.items():
+        for part in sorted(set(seeds[0].scores["part"])):
+            cell = Cell(lag, "", part, "all")
+            mean = mean_over_seeds([table.mean_nll(net, cell) for table in tables])
+            rows.append({
+                "representation": representation, "lag_frames": lag, "predictor": base,
+                "chosen_on": tables[0].choice_part, "part": part, "net": net,
+                "width": size["width"], "num_parameters": size["parameters"],
+                "flops": size["flops"], "num_seeds": mean.num_seeds,
+                "interval_over": mean.interval_over, **described("nll_nats", mean.value),
+            })  # fmt: skip
+    return rows
+
+
+def _row(own: _Scored, seeds: Sequence[_Scored], cell: Cell, control: str) -> dict[str, Any]:
+    run, table, name = own.run, own.table, own.names[control]
+    rate = own.frame_rate_hz * NATS_TO_BITS
     memory, base = (KNN_MEMORY, KNN_BASE) if control == KNN else (MEMORY, "knock_out")
     usage = run.usage.loc[(run.usage["model"] == MEMORY) & (run.usage["part"] == cell.part)]
     slots = usage.iloc[0].to_dict() if len(usage) else {}
-    over = gain(table, memory, name, cell)
+    over = own.gain(control, cell)
+    near = own.near_gains(control, cell) if run.near else []
     frames = table.column(memory, cell, "num_frames")
     budgets = run.header["budgets"]
     return {
@@ -153,11 +263,15 @@ def _row(
         "is_off": bool(run.header["is_off"]),
         **described("gain_nats", over),
         **described("gain_bits_per_s", over, rate),
+        **over_seeds([each.gain(control, cell) for each in seeds], rate),
+        "near_gain_nats_lowest": min(near, default=np.nan),
+        "near_gain_nats_highest": max(near, default=np.nan),
         **described("control_gain_nats", gain(table, name, base, cell)),
         **described("memory_gain_nats", gain(table, MEMORY, "knock_out", cell)),
         **described("memory_nll_nats", table.mean_nll(MEMORY, cell)),
         "memory_nll_select_less_val": select_less_val(table, MEMORY, cell),
         **described("control_nll_nats", table.mean_nll(name, cell)),
+        "control_nll_select_less_val": select_less_val(table, name, cell),
         **described_quotients(MEMORY_TABLE, table, MEMORY, cell),
         "num_slots": slots.get("num_slots", np.nan),
         "num_slots_used": slots.get("num_slots_used", np.nan),
@@ -166,7 +280,7 @@ def _row(
         "flops": budgets[MEMORY]["flops"],
         "num_control_parameters": budgets.get(control, {}).get("parameters", np.nan),
         "control_flops": budgets.get(control, {}).get("flops", np.nan),
-        "is_control_capped": bool(run.header["capped"].get(control, False)),
+        "control_misfit": run.header["misfits"].get(control, ""),
     }
 
 
@@ -174,9 +288,10 @@ def verdict_table(table: pd.DataFrame, section: MemoryVerdictSection) -> pd.Data
     """Return one verdict per representation and lag, of the memory that is best on the choice part.
 
     PROCEED: its gain over every required control is above the minimum, interval and all. STOP: the
-    gain over one of them lies below it, interval and all, or no memory was chosen. Else UNDECIDED:
-    also where a control has no number, or is smaller than the memory because its width was capped.
-    Of several training seeds the one that gains least over a control stands for it.
+    gain over one of them lies below it, interval and all, or no seed chose a memory. Else
+    UNDECIDED: also where a control has no number, or is smaller than the memory. Gains and
+    intervals are those over training seeds. A net larger than its window that wins stops nothing.
+    Neither answer stands where a tuned point that is as good on the choice part says the opposite.
     """
     if table.empty:
         return MEMORY_VERDICT.empty()
@@ -189,6 +304,10 @@ def verdict_table(table: pd.DataFrame, section: MemoryVerdictSection) -> pd.Data
     return MEMORY_VERDICT.arrange(pd.DataFrame(rows)) if rows else MEMORY_VERDICT.empty()
 
 
+GAIN, LOW, HIGH = "gain_seeds_nats", "gain_seeds_nats_low", "gain_seeds_nats_high"
+NEAR_LOW, NEAR_HIGH = "near_gain_nats_lowest", "near_gain_nats_highest"
+
+
 def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any]:
     names = ["predictor", "memory"]
     chosen_on = choice_part(part["part"])
@@ -199,28 +318,28 @@ def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any
     kind = part.loc[is_own, "kind"].iloc[0]
     required = (*REQUIRED, OWN_HEAD) if kind in JOINT_KINDS else REQUIRED
     own = part.loc[is_own & (part["part"] == "eval") & part["control"].isin(required)]
-    ends = own[["gain_nats", "gain_nats_low", "gain_nats_high"]].to_numpy(float)
-    known = own.loc[np.isfinite(ends).all(axis=1)].sort_values("gain_nats", kind="stable")
-    known = known.drop_duplicates("control")  # the weakest seed
+    known = own.loc[np.isfinite(own[[GAIN, LOW, HIGH]].to_numpy(float)).all(axis=1)]
+    known = known.drop_duplicates("control")  # every seed's row holds the mean over seeds
+    near = own.groupby("control").agg({NEAR_LOW: "min", NEAR_HIGH: "max"})
+    known = known.drop(columns=[NEAR_LOW, NEAR_HIGH]).join(near, on="control")
     missing = [name for name in required if name not in set(known["control"])]
-    is_off = bool(part.loc[is_own, "is_off"].any())
+    is_off = bool(part.loc[is_own, "is_off"].all())
     verdict, row, reason = _judged(
         known, missing, chosen_on if is_off else "", section.minimum_gain_nats
     )
-    found = {"deciding_control": "", "seed": -1} if row is None else {
-        "deciding_control": row["control"], "seed": row["seed"],
-    }  # fmt: skip
-    gains = ("gain_nats", "gain_nats_low", "gain_nats_high")
     return {
         **{name: part[name].iloc[0] for name in ("representation", "lag_frames")},
         **chosen,
-        **found,
+        "deciding_control": "" if row is None else row["control"],
         "chosen_on": chosen_on,
         "verdict": verdict,
         "reason": reason,
         "num_seeds": own["seed"].nunique(),
         "num_memories_looked_at": len(scores),
-        **{name: np.nan if row is None else row[name] for name in gains},
+        **{
+            name.replace("_seeds", ""): np.nan if row is None else row[name]
+            for name in (GAIN, LOW, HIGH)
+        },
         "minimum_gain_nats": section.minimum_gain_nats,
     }
 
@@ -228,25 +347,49 @@ def _verdict(part: pd.DataFrame, section: MemoryVerdictSection) -> dict[str, Any
 def _judged(
     known: pd.DataFrame, missing: Sequence[str], switched_off_on: str, least: float
 ) -> tuple[str, pd.Series | None, str]:
-    """Return verdict, deciding row and reason; rows come weakest first.
+    """Return verdict, deciding row and reason.
 
     `switched_off_on` is the part that preferred no memory, or "".
     """
     if known.empty:
         return UNDECIDED, None, "no control has a number"
-    weakest = known.sort_values("gain_nats_low", kind="stable").iloc[0]
-    below = known.loc[known["gain_nats_high"] < least]
-    capped = known.loc[known["is_control_capped"].astype(bool), "control"].tolist()
+    closest = known.sort_values(LOW, kind="stable").iloc[0]
+    below = known.loc[known[HIGH] < least]
+    fair = below.loc[below["control_misfit"] != "larger"].sort_values(HIGH, kind="stable")
+    smaller = known.loc[known["control_misfit"] == "smaller", "control"].tolist()
     if switched_off_on:
         own = known.loc[known["control"] == "knock_out"]
-        return STOP, weakest if own.empty else own.iloc[0], f"{switched_off_on} chose no memory"
+        return STOP, closest if own.empty else own.iloc[0], f"{switched_off_on} chose no memory"
+    sure = fair.loc[~(fair[NEAR_HIGH] >= least)]  # untuned: no number
+    if len(sure):
+        row, read = sure.iloc[0], _read_off(sure.iloc[:1])
+        return STOP, row, f"not better than {row['control']} by {least:g} nats{read}"
+    if len(fair):
+        return UNDECIDED, fair.iloc[0], _hangs(fair.iloc[0], NEAR_HIGH)
     if len(below):
-        row = below.sort_values("gain_nats_high", kind="stable").iloc[0]
-        return STOP, row, f"not better than {row['control']} by {least:g} nats"
+        row = below.iloc[0]
+        return UNDECIDED, row, f"{row['control']} is better, but larger than the memory"
     if missing:
-        return UNDECIDED, weakest, f"no number for {', '.join(missing)}"
-    if weakest["gain_nats_low"] <= least:
-        return UNDECIDED, weakest, f"the interval over {weakest['control']} holds {least:g} nats"
-    if capped:
-        return UNDECIDED, weakest, f"{', '.join(capped)} is smaller than the memory: width capped"
-    return PROCEED, weakest, "better than every required control"
+        return UNDECIDED, closest, f"no number for {', '.join(missing)}"
+    if closest[LOW] <= least:
+        return UNDECIDED, closest, f"the interval over {closest['control']} holds {least:g} nats"
+    if smaller:
+        return UNDECIDED, closest, f"{', '.join(smaller)} is smaller than the memory"
+    hanging = known.loc[known[NEAR_LOW] <= least].sort_values(NEAR_LOW, kind="stable")
+    if len(hanging):
+        return UNDECIDED, hanging.iloc[0], _hangs(hanging.iloc[0], NEAR_LOW)
+    return PROCEED, closest, f"better than every required control{_read_off(known)}"
+
+
+def _read_off(rows: pd.DataFrame) -> str:
+    """Say which controls no net stood for."""
+    read = rows.loc[rows["control_misfit"] == CURVE, "control"].tolist()
+    return f" ({', '.join(read)} read off the curve of nats against size)" if read else ""
+
+
+def _hangs(row: pd.Series, end: str) -> str:
+    """Return why a verdict hangs on the tuning."""
+    return (
+        f"the answer hangs on the tuning: among points as good on the choice part the gain over "
+        f"{row['control']} is {row[end]:.3g} nats"
+    )

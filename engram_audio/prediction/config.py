@@ -32,13 +32,19 @@ class PredictionSettings(PredictionValues):
     surrogate_heads: Names = Field(description="Those of them that surrogates get as well.")
     seeds: Seeds = Field(min_length=1, description="Training seeds, one model each.")
     deciding_seeds: Seeds = Field(
-        description="Further training seeds of the heads on `decision.representation`: from three "
-        "in all on, intervals count seeds as well."
+        description="Further training seeds of the heads that decide: on "
+        "`decision.representation`, and on what has memories or rollouts. From three in all on, "
+        "intervals count seeds as well."
     )
     nulls: PredictionNullsSection
     ridge_mixture: RidgeMixtureSection
     library: dict[Name, HeadSection] = Field(description="Density heads by name.")
     evaluation: EvaluationValues
+
+    @property
+    def trained_seeds(self) -> tuple[int, ...]:
+        """Training seeds of the heads that decide."""
+        return tuple(dict.fromkeys((*self.seeds, *self.deciding_seeds)))
 
     def used(self) -> Self:
         """Return the stage with the listed heads only, none where it runs on nothing.

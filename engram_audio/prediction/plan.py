@@ -1,10 +1,11 @@
 """Which files of the prediction stage a configuration asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.prediction.config import PredictionSettings
+from engram_audio.training.config import TrainingRecipe
 
 ROOT = "<results>/prediction"
 
@@ -33,14 +34,21 @@ def model_file(representation: str, lag: int | str, head: str, seed: int | str) 
 class PredictionPlan:
     """Heads and nulls of every predicted representation."""
 
-    def __init__(self, settings: PredictionSettings, latents: LatentsPlan, deciding: str) -> None:
-        """Keep the used part of the stage; `deciding` is the representation of the decision."""
+    def __init__(
+        self,
+        settings: PredictionSettings,
+        latents: LatentsPlan,
+        deciding: Collection[str],
+        recipes: Mapping[str, TrainingRecipe],
+    ) -> None:
+        """Keep the used part of the stage; heads on `deciding` representations have more seeds."""
         self._settings, self._latents, self._deciding = settings, latents, deciding
+        self._recipes = recipes
         self.seeds = list(settings.seeds)
 
     def seeds_of(self, representation: str) -> list[int]:
         """Training seeds of the heads on a representation: more of them where they decide."""
-        further = self._settings.deciding_seeds if representation == self._deciding else ()
+        further = self._settings.deciding_seeds if representation in self._deciding else ()
         return list(dict.fromkeys([*self.seeds, *further]))
 
     def predicted(self) -> list[str]:
@@ -77,6 +85,21 @@ class PredictionPlan:
     def head_recipe(self, wildcards: Any) -> str:
         """The section of a head's training recipe."""
         return self.recipe_of(wildcards.head)
+
+    def tuning(self, wildcards: Any, name: str = "tuning.json") -> list[str]:
+        """A file of the tuning of a head on a representation; none where its recipe tunes nothing.
+
+        It is tuned once, at the first lag and with the first seed, and the setting is frozen.
+        """
+        if self._recipes[self._settings.library[wildcards.head].recipe].tuning is None:
+            return []
+        lag, seed = self._settings.lags_frames[0], self._settings.seeds[0]
+        return [f"{ROOT}/{wildcards.representation}/lag-{lag}/{wildcards.head}/seed-{seed}/{name}"]
+
+    def tunings(self, name: str) -> list[str]:
+        """One file of the tuning of every head that is trained."""
+        places = {(run.representation, run.head): run for run in self.runs()}
+        return [path for run in places.values() for path in self.tuning(run, name)]
 
     def marginal_recipe(self, wildcards: Any) -> str:
         """The section of the recipe of a head's marginal, where EM does not apply."""

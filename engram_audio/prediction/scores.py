@@ -56,18 +56,17 @@ def log_magnitude(vectors: np.ndarray, rms: float) -> np.ndarray:
 
 
 def mean_scores(
-    values: np.ndarray, mean: np.ndarray, log_density: np.ndarray, context: ScoreContext
+    values: np.ndarray, mean: np.ndarray, context: ScoreContext
 ) -> dict[str, np.ndarray]:
-    """Return the scores that need no samples, each of shape [M].
+    """Return the scores of conditional means, each of shape [M].
 
-    nll; cosine_mean; log_magnitude and its square (for R^2); log_magnitude_error_mean, the squared
+    cosine_mean; log_magnitude and its square (for R^2); log_magnitude_error_mean, the squared
     error of log|mean|; sse_<subspace> and sst_<subspace>; decoder_* where a sensitivity is given.
     """
     values, mean = values.astype(np.float64), mean.astype(np.float64)
     actual, predicted = values - context.origin, mean - context.origin
     magnitude = log_magnitude(actual, context.rms)
     scores = {
-        "nll": -log_density,
         "cosine_mean": cosine(actual, predicted),
         "log_magnitude": magnitude,
         "log_magnitude_squared": magnitude**2,
@@ -135,10 +134,15 @@ def pit_ranks(
     return per_dimension, by_density
 
 
-def coverage(ranks: np.ndarray, num_samples: int, level: float) -> np.ndarray:
-    """Return whether ranks 0..S lie in the central `level` of their range, as the mean expects."""
-    edge = (1 - level) / 2 * (num_samples + 1)
-    return (ranks + 0.5 > edge) & (ranks + 0.5 < num_samples + 1 - edge)
+def tail_shares(ranks: np.ndarray, num_samples: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much of each rank 0..S lies in the lowest and in the highest `share`.
+
+    A rank stands for an interval of 1 / (S + 1) of all probability, which a bound may cut. So an
+    exact forecast has `share` in each tail on average, with any number of samples.
+    """
+    width = share * (num_samples + 1)
+    low = np.clip(width - ranks, 0.0, 1.0)
+    return low, np.clip(width - (num_samples - ranks), 0.0, 1.0)
 
 
 def info_nce_bits(log_ratios: np.ndarray) -> np.ndarray:

@@ -17,5 +17,5 @@ class ReportSection(Section):
         description="Whether what decides is recomputed without the package at the end.",
     )
     maximum_table_rows: Count = Field(
-        default=1200, le=5000, description="Rows of one table embedded in the page."
+        default=400, le=5000, description="Rows of one table embedded in the page."
     )

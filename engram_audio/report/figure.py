@@ -10,7 +10,7 @@ import pandas as pd
 from engram_audio.artifacts.columns import safe_csv
 from engram_audio.report import svg
 
-MAXIMUM_FIGURE_BYTES = 800_000  # of a section; a page with all its sections stays below 10 MB
+MAXIMUM_FIGURE_BYTES = 800_000  # of a section; a page with all its sections stays below 6 MB
 
 
 class FigureView(NamedTuple):

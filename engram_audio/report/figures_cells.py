@@ -65,9 +65,9 @@ def _draw_cells(
 @figure(
     "cluster-sizes",
     "Cluster sizes",
-    shows="Falling lines of the train frames per cell, largest first, on a logarithmic scale; a "
+    shows="Falling lines of the train frames per cell, largest first, on a logarithmic scale. A "
     "dashed line marks the fewest frames with which a cell counts.",
-    caption="A flat line uses all its cells alike; cells below the dashed line are excluded.",
+    caption="A flat line uses all its cells alike. Cells below the dashed line are excluded.",
     estimator="frame counts on train",
     resampling=AS_IT_IS,
     assumption="none: counts",
@@ -132,10 +132,10 @@ def _draw_variances(axis: Axes, rows: pd.DataFrame, color: str, key: str) -> Non
 @figure(
     "cluster-means",
     "Where cluster means lie",
-    shows="Discs, one for each cell, at its mean step on the two leading principal directions; the "
-    "area grows with the number of train frames.",
+    shows="Discs, one for each cell, at its mean step on the two leading principal directions. "
+    "The area grows with the number of train frames.",
     caption="Each disc is what its cell predicts, in train standard deviations of the step. A key "
-    "that knows nothing puts all discs on the cross; spread alone proves nothing, because it is "
+    "that knows nothing puts all discs on the cross. Spread alone proves nothing, because it is "
     "fitted on train.",
     estimator="train mean of the normalised step in each cell, projected; area by train frames",
     resampling=AS_IT_IS,

@@ -16,16 +16,16 @@ X, Y = "log_mel_l1", "information_bits_per_s"
     "codecs-frontier",
     "Rate, distortion, predictability",
     shows="Conditional information in bits per second against the log-mel distance of decoded "
-    "speech; points of a ladder are joined from coarse to fine, filled marks are beaten by no "
+    "speech. Points of a ladder are joined from coarse to fine. Filled marks are beaten by no "
     "other point of their ladder.",
     caption="If coarser latents are easier to predict at the same distortion, a ladder bends up to "
-    "the left. Information holds within one frame rate; rates and dimensions stand in the table. "
+    "the left. Information holds within one frame rate. Rates and dimensions stand in the table. "
     "Filled: no other point of a ladder of one rate has less distortion and more information.",
     estimator="best predictor (chosen before eval) over the best law without context, eval frames; "
     "mean distance over decoded utterances",
     resampling="speaker (t intervals)",
-    assumption="information is a lower bound: a better model may find more, and not equally much "
-    "on each point",
+    assumption="information lacks what the predictor misses and contains what the law without "
+    "context misses, and not equally much on each point",
     is_wide=True,
 )
 def frontier_figure(canvas: svg.Canvas, data: ReportData) -> Drawing | None:

@@ -28,7 +28,7 @@ def _eval_rows(data: ReportData, representation: str) -> pd.DataFrame:
     "split-usage",
     "Is the split used?",
     shows="Reconstruction error of each variant as inferred, with z_rec from its prior, and with "
-    "z_rec or z_dyn of other frames; a dashed line is the error of the train mean.",
+    "z_rec or z_dyn of other frames. A dashed line is the error of the train mean.",
     caption="Shuffling a part among frames must cost reconstruction, or that part is not used. "
     "Where z_rec from its prior is as good as the inferred one, z_rec is redundant: z_dyn has seen "
     "the frame.",

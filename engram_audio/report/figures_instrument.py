@@ -34,10 +34,10 @@ def control_rows(data: ReportData, representation: str) -> pd.DataFrame:
 @figure(
     "controls",
     "Keys that cannot know",
-    shows="Points with intervals of the ratio of permuted and swapped keys, one line for each key; "
-    "a grey band marks the tolerance around one.",
+    shows="Points with intervals of the ratio of permuted and swapped keys, one line for each "
+    "key. A grey band marks the tolerance around one.",
     caption="Permuted: labels shuffled over frames. Swapped: labels of another utterance, shifted "
-    "in a circle, so that they keep their autocorrelation. Both must lie inside the band; a point "
+    "in a circle, so that they keep their autocorrelation. Both must lie inside the band. A point "
     "outside means that the instrument, not the speech, makes the number.",
     estimator="ratio with train means, divided by 1 + what a useless key loses by estimating its "
     "means",

@@ -24,7 +24,7 @@ from engram_audio.report.prediction_rows import (
 )
 from engram_audio.verdicts import number
 
-SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^"}
+SURROGATE_MARKERS = {"shuffled": "s", "phase_randomized": "D", "var": "^", "var_resampled": "v"}
 PARTS = (  # column, label, colour, opacity
     ("mean_reversion", "mean reversion", svg.GREY, 0.30),
     ("shape", "shape of the marginal", svg.GREY, 0.65),
@@ -163,11 +163,11 @@ def decompositions(data: ReportData, representation: str) -> list[Decomposition]
     "dnll-parts",
     "Which part of the first experiment's score is real",
     shows="Horizontal bars for each lag: mean reversion, shape and linear context in muted "
-    "colours, then in strong blue what context adds beyond every null, with its interval; below "
+    "colours, then in strong blue what context adds beyond every null, with its interval. Below "
     "each the bar of white noise.",
     caption="Only the blue part is structure that a lookup could use. Grey is what a head gains "
     "because the step contains \N{MINUS SIGN}xₜ₋₁ (white noise gains it too) and because a "
-    "mixture fits the marginal better than one Gaussian; orange is linear. Red stands for a loss: "
+    "mixture fits the marginal better than one Gaussian. Orange is linear. Red stands for a loss: "
     "the head scores worse than the best null. The diamond is the score as first defined, its sign "
     "turned.",
     estimator="differences of mean NLL on the same eval frames: Gaussian marginal of the step "

@@ -145,8 +145,8 @@ def _draw_scores(axis: Axes, rows: pd.DataFrame, looks: dict[str, Look]) -> None
 @figure(
     "calibration",
     "Calibration",
-    shows="Histograms of the rank of the truth among samples, head blue and null grey, with a line "
-    "at 1; points of the share inside the 50 % and 90 % regions with intervals.",
+    shows="Histograms of the rank of the truth among samples, head blue and null grey, with a "
+    "line at 1. Points of the share inside the 50 % and 90 % regions with intervals.",
     caption="Flat at 1: what the head promises happens as often as promised. A bowl is "
     "overconfident, a hill too wide, a tilt a bias. In the joint density, mass on the left means "
     "that the truth is less likely than the head's own samples.",

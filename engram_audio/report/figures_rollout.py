@@ -52,10 +52,10 @@ def _drawn_rows(
     "rollout-kept",
     "How much of the attainable is kept",
     shows="Nats per frame over the marginal against the horizon for each method, with the best "
-    "forecaster's as the attainable; below a dashed line at 0 a method is worse than knowing "
+    "forecaster's as the attainable. Below a dashed line at 0 a method is worse than knowing "
     "nothing.",
     caption="Forecasts of x at each horizon by matched Gaussian moments, over the Gaussian "
-    "marginal. Lines that leave the picture below are worse than it shows; the numbers are in the "
+    "marginal. Lines that leave the picture below are worse than it shows. The numbers are in the "
     "CSV.",
     estimator="mean log-density difference over starts, same family on both sides",
     resampling="speaker (t intervals, in the table)",

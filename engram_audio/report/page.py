@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping
 
 import jinja2
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from engram_audio.report.chain import opening_of
 from engram_audio.report.data import ReportData
+from engram_audio.report.glossary import linked, linked_html, prose
 from engram_audio.report.published_tables import TABLES
 from engram_audio.report.registry import SECTIONS
 from engram_audio.report.section_spec import SectionSpec
@@ -35,18 +36,24 @@ def render_page(data: ReportData, templates: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["prose"] = prose
+    environment.filters |= {"prose": prose, "linked": linked, "linked_html": linked_html}
     style, script = templates[STYLE], templates[SCRIPT]
+    shown = [
+        section
+        for section in SECTIONS
+        if not is_run(section, data) or all(name in data.tables for name in section.needs)
+    ]
+    environment.globals["on_page"] = {section.name for section in shown}
     sections = [
         {
             "name": section.name,
             "title": section.title,
             "lead": section.lead,
+            "opening": opening_of(data, section.name),
             "body": _body(section, data, environment) if is_run(section, data) else None,
             "target": section.name if section.name in TABLES else WHOLE,
         }
-        for section in SECTIONS
-        if not is_run(section, data) or all(name in data.tables for name in section.needs)
+        for section in shown
     ]
     return environment.get_template(PAGE).render(
         title=data.settings.title,
@@ -59,11 +66,6 @@ def render_page(data: ReportData, templates: Mapping[str, str]) -> str:
         script=Markup(script),
         script_hash=source_hash(script),
     )
-
-
-def prose(text: str) -> Markup:
-    """Return text for the page: what stands between backticks becomes code, the rest is escaped."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def is_run(section: SectionSpec, data: ReportData) -> bool:

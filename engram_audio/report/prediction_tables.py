@@ -30,6 +30,7 @@ GAIN_COLUMNS = (
         "cosine_mean_null", "cosine_sample", "cosine_sample_null", "log_magnitude_r2_sample",
         "log_magnitude_r2_sample_null", "energy_score", "energy_score_null",
         "info_nce_bits_utterance", "info_nce_bits_speaker", "coverage_90_per_dimension",
+        "below_range_per_dimension", "above_range_per_dimension",
         form=number.fixed,
     ),
     *CELL,
@@ -47,6 +48,16 @@ ROLLOUT_COLUMNS = (
            form=number.fixed),
     *shown(PREDICTION_ROLLOUT, "num_alive", "num_paths", form=number.count),
 )  # fmt: skip
+
+DECIDING = (
+    *WHERE,
+    "gain_nats",
+    "best_null",
+    "gain_bits_per_s",
+    "information_nats",
+    "slice",
+    "part",
+)
 
 
 def robust_columns(table: pd.DataFrame) -> list[Column]:
@@ -108,6 +119,7 @@ def gain_table(data: ReportData) -> TableView:
         maximum_rows=data.settings.maximum_table_rows // 2,
         source="tables/prediction.csv",
         first=_is_first(data, table),
+        deciding=DECIDING,
         more="All slices, seeds and surrogates",
     )
 

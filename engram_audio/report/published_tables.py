@@ -7,11 +7,25 @@ from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
 from engram_audio.errors import InputError
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_STATES, FACTORIZER_SWEEP
-from engram_audio.memory.columns import MEMORY, MEMORY_VERDICT
+from engram_audio.generation.columns import (
+    GENERATION,
+    GENERATION_GAINS,
+    GENERATION_HEALTH,
+    GENERATION_KEYS,
+    GENERATION_REPLAY,
+)
+from engram_audio.keys.columns import KEY_DIRECTIONS, KEYS
+from engram_audio.memory.columns import (
+    MEMORY,
+    MEMORY_CURVE,
+    MEMORY_TUNING,
+    MEMORY_VERDICT,
+)
 from engram_audio.prediction.columns import (
     PREDICTION,
     PREDICTION_CALIBRATION,
     PREDICTION_ROLLOUT,
+    PREDICTION_TUNING,
     WORST_FRAMES,
 )
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
@@ -23,11 +37,25 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Verdicts": (VERDICTS, WHAT_WOULD_CHANGE),
     "Speech": (CORPUS, EXCLUSIONS),
     "Structure": (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS),
-    "Prediction": (PREDICTION, WORST_FRAMES, PREDICTION_CALIBRATION, PREDICTION_ROLLOUT),
+    "Keys by their laws": (KEYS, KEY_DIRECTIONS),
+    "Prediction": (
+        PREDICTION,
+        WORST_FRAMES,
+        PREDICTION_CALIBRATION,
+        PREDICTION_ROLLOUT,
+        PREDICTION_TUNING,
+    ),
     "Factorizer": (FACTORIZER, FACTORIZER_SWEEP, FACTORIZER_STATES),
     "Codecs side by side": (CODECS, FRONTIER),
-    "Memory": (MEMORY, MEMORY_VERDICT),
+    "Memory": (MEMORY, MEMORY_VERDICT, MEMORY_TUNING, MEMORY_CURVE),
     "Rollout": (ROLLOUT, ROLLOUT_SWEEP),
+    "Generation": (
+        GENERATION,
+        GENERATION_GAINS,
+        GENERATION_HEALTH,
+        GENERATION_KEYS,
+        GENERATION_REPLAY,
+    ),
     "Calibration": (CALIBRATION,),
 }
 TABLES = {table.name: table for tables in STAGES.values() for table in tables}

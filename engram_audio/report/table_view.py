@@ -5,7 +5,7 @@ markup.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ class Column(NamedTuple):
         form: How a value without interval is written.
         is_text: Left-aligned, sorted as text.
         is_outcome: A word (pass, fail, ...) that gets its colour.
+        is_extra: Shown with all columns only.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Column(NamedTuple):
     form: Callable[[Any], str] = number.plain
     is_text: bool = False
     is_outcome: bool = False
+    is_extra: bool = False
 
 
 def shown(table: Table, *names: str, form: Callable[[Any], str] = number.plain) -> list[Column]:
@@ -118,6 +120,7 @@ def make_table(
     source: str = "",
     first: pd.Series | None = None,
     more: str = "",
+    deciding: Collection[str] = (),
 ) -> TableView:
     """Build a table.
 
@@ -130,6 +133,7 @@ def make_table(
         source: Path of the published file.
         first: Which rows are shown at first, by default all; they are embedded before others.
         more: Label of the button for the other rows.
+        deciding: Columns that are shown at first, by default all.
 
     Raises:
         InputError: The frame lacks a column, or an end of its interval.
@@ -153,7 +157,10 @@ def make_table(
     return TableView(
         name=name,
         caption=caption,
-        columns=list(columns),
+        columns=[
+            column._replace(is_extra=bool(deciding) and column.name not in deciding)
+            for column in columns
+        ],
         rows=rows,
         left_out=len(frame) - len(kept),
         source=source,
@@ -183,7 +190,7 @@ def make_cell(row: dict[Any, Any], column: Column, decimals: int | None = None) 
     has_interval = not all(math.isnan(number.as_float(end)) for end in (low, high))
     text = number.interval(value, low, high, decimals) if has_interval else column.form(value)
     sort = number.as_float(value)
-    return Cell(text, "" if math.isnan(sort) else repr(sort))
+    return Cell(text, "" if math.isnan(sort) else f"{sort:.7g}")
 
 
 OUTCOMES = {

@@ -29,6 +29,7 @@ class Run(NamedTuple):
         settings: Its section.
         scores: Sums by part, mode, injection, horizon and speaker.
         health: Shares by mode, injection and horizon, on eval.
+        differences: What each speaker adds to the excesses of health, by mode and injection.
     """
 
     representation: str
@@ -38,6 +39,7 @@ class Run(NamedTuple):
     settings: AnyMethod
     scores: pd.DataFrame
     health: pd.DataFrame
+    differences: pd.DataFrame
 
 
 class Cell(NamedTuple):

@@ -74,7 +74,7 @@ def check_rollout(
     require("prediction.targets", "delta", prediction.targets)
     if any(method.base_name for method in stage.library.values()):
         for seed in stage.seeds:  # a base of that seed is what a method starts from
-            require("rollout.seeds", seed, prediction.seeds)
+            require("rollout.seeds", seed, prediction.trained_seeds)
     if not any(method.is_forecaster for method in stage.library.values()):
         raise ValueError(
             "rollout.methods: without a method of kind belief or direct too little says what is "

@@ -6,6 +6,7 @@ its own output.
 
 from engram_audio.artifacts.columns import Column, Table
 from engram_audio.corpus.columns import CHOSEN_ON
+from engram_audio.rollout.measures import SURVIVAL, excess_name, true_name
 
 NATS, KEPT = "nats/frame", "of attainable"
 REPRESENTATION = Column("representation", "What runs free.", title="Representation", is_text=True)
@@ -18,19 +19,29 @@ GUARD = Column("guard", "What keeps sampled frames on the support. Empty: nothin
 SWEEP = Column("sweep", "Name of the sweep. Empty for a named method.", title="Sweep",
                is_text=True)  # fmt: skip
 SEED = Column("seed", "Of the training.", title="Seed")
-STD_RATIO = Column("std_ratio", "SD of late frames (second half of the longest horizon) over the "
-                   "data's, median over dimensions. 0 is frozen, 1 is right.",
-                   title="SD ratio")  # fmt: skip
-STEP_RATIO = Column("step_ratio", "RMS increment of late frames over the data's.",
+STD_RATIO = Column("std_ratio", "SD of late frames over the data's, median over dimensions. 0 is "
+                   "frozen, 1 is right.", title="SD ratio")  # fmt: skip
+SPREAD_RATIO = Column("spread_ratio", "Range that holds the central 90 % of late frames over the "
+                      "data's, geometric mean over dimensions. Few extreme frames move it little.",
+                      title="Spread ratio")  # fmt: skip
+STEP_RATIO = Column("step_ratio", "Mean length of late increments over the data's.",
                     title="Step ratio")  # fmt: skip
 AUTOCORRELATION = Column("autocorrelation_error", "Absolute error of the autocorrelation at lag 1, "
                          "mean over dimensions.", title="Lag-1 error")  # fmt: skip
+OFF_SUPPORT = Column("off_support_share", "Late frames farther from the nearest train frame "
+                     "(`support_frames`) than .99 of true ones are, less .01.", "share",
+                     "Off support")  # fmt: skip
+DISTANCE = Column("energy_distance", "Energy distance per root of D of late frames, from pairs of "
+                  "different speakers. Unbiased, so that one law from itself is near 0, also "
+                  "below.", "SD", "Energy distance")  # fmt: skip
 DIVERGED = Column("diverged_share", "Paths that have left the data (`divergence_factor`) at the "
                   "horizon.", "share", "Diverged")  # fmt: skip
 FROZEN = Column("frozen_share", "Paths that have stopped moving (`frozen_fraction`) at the "
                 "horizon.", "share", "Frozen")  # fmt: skip
-EXCESS = Column("frozen_excess", "How much more often the method's paths stop than true paths do, "
-                "beyond two standard errors of the true share.", "share")  # fmt: skip
+DIVERGED_LATE = Column("diverged_late", "Late frames after the path has left the data.",
+                       "share", "Diverged, late")  # fmt: skip
+FROZEN_LATE = Column("frozen_late", "Late frames of paths that stand still.", "share",
+                     "Frozen, late")  # fmt: skip
 KEPT_DELTA = Column("kept_delta", "dNLL of the increment over the best forecast's. Fieller's "
                     "interval.", KEPT, "Kept, delta", has_interval=True)  # fmt: skip
 KEPT_POSITION = Column("kept_position", "dNLL of x over the best forecast's. Empty where the "
@@ -41,11 +52,21 @@ KEPT_SKILL = Column("kept_skill", "Energy skill over that of the best forecasts,
                     KEPT, "Kept skill", has_interval=True)  # fmt: skip
 PARETO = (
     Column("num_points", "How many methods were looked at.", title="Points looked at"),
-    Column("is_pareto", "Whether paths survive (no more diverge, or freeze more often than true "
-           "ones, than `rollout.bars` allows) and no other such method of the representation has "
-           "more gain and less excess distance. Choosing one by eval would be selection on eval.",
+    Column("is_pareto", "Whether paths survive (diverge, freeze or leave the support no more often "
+           "than true ones, as far as `rollout.bars` allows) and no other such method of the "
+           "representation has more gain and less excess distance. Choosing one by eval would be "
+           "selection on eval.",
            title="On the front", is_text=True),
 )  # fmt: skip
+
+
+def _beside_truth(column: Column) -> tuple[Column, Column, Column]:
+    """Return a statistic of late frames, the same of true stretches, and the difference."""
+    name, unit = column.name, column.unit
+    title = f"{column.title}: excess"
+    true = Column(true_name(name), "The same of true stretches.", unit, "of true ones")
+    words = "The first less the second."
+    return column, true, Column(excess_name(name), words, unit, title, has_interval=True)
 
 
 def _attainable(event: str) -> tuple[Column, Column]:
@@ -80,8 +101,13 @@ ROLLOUT = Table(
         *_attainable("delta"), KEPT_DELTA,
         Column("dnll_position", "The same of x_t.", NATS, has_interval=True),
         *_attainable("position"), KEPT_POSITION,
-        Column("coverage_90", "Share of true values inside the central 90 % interval, mean over "
-               "dimensions.", "of 90 %", "Coverage", has_interval=True),
+        Column("coverage_90", "Share of true values inside the central 90 % of the sampled paths, "
+               "or of a forecaster's law, mean over dimensions. An exact law reads .9 at any "
+               "number of paths.", "share", "Coverage", has_interval=True),
+        Column("below_range", "Of those outside, the share below: one-sided, .05 is right. Above "
+               ".05 at both ends is too little spread, below .05 too much.", "share", "Below 5 %",
+               has_interval=True),
+        Column("above_range", "The share above.", "share", "Above 95 %", has_interval=True),
         Column("energy_score", "Fair energy score of x_t, E|X - x| - E|X - X'| / 2.", "SD",
                has_interval=True),
         Column("energy_skill", "1 less the ratio of the energy score to that of train frames drawn "
@@ -101,9 +127,13 @@ ROLLOUT = Table(
         Column("dnll_median", "Median over starts of the mode's own score at the horizon: "
                "first_experiment_dnll of `mean`, else dnll_position.", NATS),
         Column("dnll_highest", "The largest of them.", NATS),
-        Column("num_not_finite", "Starts whose score is not finite. They are in no mean.",
-               "starts"),
-        DIVERGED, FROZEN,
+        Column("num_not_finite", "Starts whose score is not finite, here or at an earlier horizon. "
+               "Each counts as the worst finite score of the horizon, and no better than knowing "
+               "nothing.", "starts", "Not finite"),
+        DIVERGED,
+        Column("diverged_share_true", "True paths that the same rule calls gone: heavy tails.",
+               "share", "of true ones"),
+        FROZEN,
         Column("frozen_share_true", "True paths that the same rule calls stopped: pauses.",
                "share", "of true ones"),
         Column("surviving_share", "Paths that have done neither.", "share"),
@@ -117,21 +147,19 @@ ROLLOUT = Table(
                "Known keys"),
         Column("gate_true", "The gate on the true contexts of the same starts and steps."),
         Column("hit_rate_true", "The hit rate on the same true contexts.", "share"),
-        STD_RATIO,
-        Column("std_ratio_lowest", "The lowest of any dimension.", title="its lowest"),
-        Column("std_ratio_highest", "The highest of any dimension."),
-        STEP_RATIO, AUTOCORRELATION,
-        Column("autocorrelation_error_all", "The same over all lags."),
+        Column("num_stretches", "True stretches that reach the second half of the longest horizon "
+               "and lie in an utterance with another start.", "stretches"),
+        *_beside_truth(DIVERGED_LATE), *_beside_truth(FROZEN_LATE), *_beside_truth(OFF_SUPPORT),
+        *_beside_truth(SPREAD_RATIO), *_beside_truth(STD_RATIO),
+        Column("std_ratio_lowest", "SD ratio of the dimension where it is lowest.",
+               title="its lowest"),
+        Column("std_ratio_highest", "SD ratio of the dimension where it is highest."),
+        *_beside_truth(STEP_RATIO), *_beside_truth(AUTOCORRELATION),
+        Column("autocorrelation_error_all", "Mean absolute error over all lags."),
         Column("autocorrelation_error_worst", "The largest of them."),
-        Column("spectrum_error", "RMS of the log ratio of power spectra.", "nats",
-               "Spectrum error"),
-        Column("energy_distance", "Of late frames from true frames of the same utterances. "
-               "Unbiased, so that one law from itself is near 0, also below.", "SD",
-               "Energy distance"),
-        Column("energy_distance_floor", "Of half of every speaker's utterances from the other "
-               "half, mean of four draws of halves. Empty where no speaker has two utterances.",
-               "SD", "its floor"),
-        EXCESS,
+        *_beside_truth(Column("spectrum_error", "RMS over frequencies and dimensions of the "
+                              "difference of mean log power.", "nats", "Spectrum error")),
+        *_beside_truth(DISTANCE),
     ),
     notes=(
         "dNLL is against the Gaussian marginal of the same event, below 0 where something is "
@@ -140,8 +168,13 @@ ROLLOUT = Table(
         "Where true frames are put in (inject_frames > 0), step_ratio, the autocorrelation errors "
         "and spectrum_error are empty: states beside each other are of no one path.",
         "A path that diverges stays where it was when it left: it spoils its forecast, is counted, "
-        "and is in no measure of late frames. The numbers from std_ratio on are those of the whole "
-        "run and repeat on every horizon's row.",
+        "and is in no further measure of late frames; true stretches are cut by the same rule. The "
+        "numbers from num_stretches on are those of the whole run and repeat on every horizon's "
+        "row. Late: the second half of the longest horizon, where a true frame followed.",
+        "Each statistic of late frames compares the run with what followed its starts (`<name>`), "
+        "and true stretches of the same utterances from other starts, as many and as long, with "
+        "the same (`<name>_true`). `<name>_excess` is the difference, with an interval over "
+        "speakers: about 0 for the law of the data.",
     ),
 )  # fmt: skip
 ROLLOUT_SWEEP = Table(
@@ -158,9 +191,11 @@ ROLLOUT_SWEEP = Table(
         GUARD,
         Column("one_step_gain", "dNLL of the first step, whose context is true, sign turned.",
                NATS, "One-step gain", has_interval=True),
-        Column("excess_distance", "Energy distance of free sampled runs less its floor.", "SD",
-               "Excess distance"),
-        STD_RATIO, STEP_RATIO, AUTOCORRELATION, DIVERGED, FROZEN, EXCESS, KEPT_DELTA,
+        Column("excess_distance", "Energy distance per root of D of free sampled runs less that of "
+               "true stretches.", "SD", "Excess distance"),
+        SPREAD_RATIO, STD_RATIO, STEP_RATIO, AUTOCORRELATION, OFF_SUPPORT, DIVERGED, FROZEN,
+        *(Column(excess_name(name), f"{name} less that of true stretches.", "share")
+          for name in SURVIVAL), KEPT_DELTA,
         KEPT_POSITION, KEPT_SKILL._replace(has_interval=False), *PARETO,
     ),
     notes=("The columns kept_* sum horizons up to K.",),

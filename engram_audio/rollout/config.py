@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from engram_audio.quantities import (
     Amount,
     AmountsOrZero,
-    Amplitudes,
     Count,
     Frames,
     Horizons,
@@ -18,7 +17,6 @@ from engram_audio.quantities import (
     PositiveShare,
     Seed,
     Seeds,
-    ShareBelowOne,
     Text,
 )
 from engram_audio.rollout.method_config import MethodSection
@@ -53,6 +51,11 @@ class RolloutValues(Section):
     maximum_energy_frames: Count = Field(
         ge=100, description="Frames on each side of an energy distance."
     )
+    support_frames: Count = Field(
+        ge=100,
+        description="Train frames, drawn evenly, the nearest of which says how far a frame is from"
+        " the data.",
+    )
     batch_paths: Count = Field(description="Paths simulated at a time.")
     seed: Seed = Field(description="Seed of starts and samples.")
 
@@ -71,12 +74,17 @@ class RolloutValues(Section):
                     )
         if self.num_long_samples > self.num_samples:
             raise ValueError(f"num_long_samples is larger than num_samples {self.num_samples}")
-        for name in ("frozen_frames", "autocovariance_lags_frames"):
-            if getattr(self, name) > self.horizon_frames:
-                raise ValueError(
-                    f"{name}: {getattr(self, name)} is larger than horizon_frames "
-                    f"{self.horizon_frames}"
-                )
+        if self.frozen_frames > self.horizon_frames:
+            raise ValueError(
+                f"frozen_frames: {self.frozen_frames} is larger than horizon_frames "
+                f"{self.horizon_frames}"
+            )
+        late = self.horizon_frames - self.horizon_frames // 2
+        if self.autocovariance_lags_frames >= late:
+            raise ValueError(
+                f"autocovariance_lags_frames: {self.autocovariance_lags_frames} must be below "
+                f"{late}, the second half of horizon_frames {self.horizon_frames}, where it is read"
+            )
         return self
 
 
@@ -93,26 +101,31 @@ class RolloutBarsSection(Section):
     minimum_skill: PositiveShare = Field(
         description="Share of the best forecasts' energy-score skill, horizons up to K."
     )
+    maximum_excess_ratio: Amount = Field(
+        description="Ratios to the data's spread and step length, above or below that of true"
+        " stretches."
+    )
     maximum_excess_distance: Amount = Field(
-        description="Energy distance of late frames above its real-versus-real floor, SD."
+        description="Energy distance of late frames per root of D, above that of true stretches."
     )
-    std_ratio_range: Amplitudes = Field(
-        description="SD of late frames over the data's, median over dimensions."
+    maximum_excess_autocorrelation: Amount = Field(
+        description="Error of the autocorrelation at lag 1, above that of true stretches."
     )
-    maximum_blown_share: ShareBelowOne = Field(description="Paths that leave the data.")
-    maximum_frozen_share: ShareBelowOne = Field(
-        description="Paths that stop moving, beyond the share of true paths that do and its "
-        "two standard errors.",
+    maximum_excess_spectrum: Amount = Field(
+        description="Error of the log power spectrum, nats, above that of true stretches."
     )
-
-    @model_validator(mode="after")
-    def _check_range(self) -> Self:
-        low, high = self.std_ratio_range
-        if not low <= 1 <= high:
-            raise ValueError(
-                f"std_ratio_range: {[low, high]} leaves out 1, the ratio of the data to itself"
-            )
-        return self
+    maximum_excess_diverged: PositiveShare = Field(
+        description="Late frames after leaving the data, above the share of true stretches."
+    )
+    maximum_excess_frozen: PositiveShare = Field(
+        description="Late frames of paths that stand still, above the share of true stretches."
+    )
+    maximum_excess_off_support: PositiveShare = Field(
+        description="Late frames off the support, above the share of true stretches."
+    )
+    maximum_excess_tail: PositiveShare = Field(
+        description="Truths outside either end of the central 90 % of paths, off .05."
+    )
 
 
 class RolloutSweepSection(Section):

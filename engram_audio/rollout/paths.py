@@ -85,7 +85,9 @@ def collect_starts(
     Raises:
         ValueError: No stretch of frames that decide is long enough.
     """
-    eligible = sum(len(_rows(block, window_frames, minimum_frames, kept)[0]) for block in source())
+    eligible = sum(
+        len(_rows(block, window_frames, minimum_frames, kept).targets) for block in source()
+    )
     if eligible == 0:
         raise ValueError(
             f"no utterance has {window_frames} + {minimum_frames} frames (window and forecast "
@@ -96,12 +98,66 @@ def collect_starts(
     return _joined(_blocks(source, means, sizes, chosen, kept))
 
 
+def other_starts(
+    source: BlockSource, means: SpeakerMeans, starts: Starts, minimum_frames: int
+) -> Starts:
+    """Return another start in the utterance of each start, [N]: what else the data did there.
+
+    It lies half of the utterance's starts away, so that the two futures share as little as they
+    can. Where an utterance has one start only, `lengths` is 0.
+
+    Args:
+        source: Stream that the starts were chosen from.
+        means: Speaker means.
+        starts: Chosen by `collect_starts`.
+        minimum_frames: As given to `collect_starts`.
+    """
+    window_frames, horizon_frames = starts.history.shape[1], starts.future.shape[1]
+    parts, places = [], []
+    for block in source():
+        names = np.asarray(block.utterance_ids, dtype=str)
+        own = np.flatnonzero(np.isin(starts.utterance_ids, names))
+        if not len(own):
+            continue
+        eligible = _rows(block, window_frames, minimum_frames)
+        order = np.argsort(names)
+        utterance = order[np.searchsorted(names[order], starts.utterance_ids[own])]
+        rows = block.offsets[utterance] + starts.first_frames[own]
+        other, is_alone = _half_way(eligible.targets, eligible.utterance, rows, utterance)
+        found = _starts_at(block, means, eligible.rows(other), (window_frames, horizon_frames))
+        parts.append(found._replace(lengths=torch.where(is_alone, 0, found.lengths)))
+        places.append(own)
+    return _joined(iter(parts)).rows(np.argsort(np.concatenate(places)))
+
+
+def _half_way(
+    targets: np.ndarray, utterances: np.ndarray, rows: np.ndarray, utterance: np.ndarray
+) -> tuple[np.ndarray, Tensor]:
+    """Return the place of another start of each row's utterance, and whether there is none."""
+    first = np.searchsorted(utterances, utterance, side="left")
+    count = np.searchsorted(utterances, utterance, side="right") - first
+    place = np.searchsorted(targets, rows) - first
+    return first + (place + count // 2) % count, torch.from_numpy(count < 2)
+
+
+class _Eligible(NamedTuple):
+    """Block rows of first future frames, each one's utterance, and where it stops."""
+
+    targets: np.ndarray
+    utterance: np.ndarray
+    stop: np.ndarray
+
+    def rows(self, chosen: np.ndarray) -> "_Eligible":
+        """Return some of them."""
+        return _Eligible(*(part[chosen] for part in self))
+
+
 def _rows(
     block: LatentBlock, window_frames: int, minimum_frames: int, kept: Collection[str] | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return block rows of first future frames, each one's utterance, and where it stops.
+) -> _Eligible:
+    """Return where a future may start.
 
-    A future stops before the first frame that decides nothing, or at the utterance's end.
+    It stops before the first frame that decides nothing, or at the utterance's end.
     """
     targets = targets_of(block, window_frames, 1)
     utterance = windows.utterance_of_rows(block.offsets, targets)
@@ -110,7 +166,7 @@ def _rows(
     fits = targets + minimum_frames <= stop
     if kept is not None:
         fits &= np.array([str(name) in kept for name in block.utterance_ids])[utterance]
-    return targets[fits], utterance[fits], stop[fits]
+    return _Eligible(targets, utterance, stop).rows(fits)
 
 
 def _blocks(
@@ -123,23 +179,30 @@ def _blocks(
     window_frames, horizon_frames, minimum_frames = sizes
     seen = 0
     for block in source():
-        rows, utterance, stop = _rows(block, window_frames, minimum_frames, kept)
-        own = chosen[(chosen >= seen) & (chosen < seen + len(rows))] - seen
-        seen += len(rows)
-        if not len(own):
-            continue
-        rows, utterance, stop = rows[own], utterance[own], stop[own]
-        future = np.minimum(rows[:, None] + np.arange(horizon_frames), stop[:, None] - 1)
-        history = rows[:, None] + np.arange(-window_frames, 0)
-        yield Starts(
-            torch.from_numpy(np.asarray(block.frames[history], dtype=np.float32)),
-            torch.from_numpy(np.asarray(block.frames[future], dtype=np.float32)),
-            torch.from_numpy(np.minimum(stop - rows, horizon_frames)),
-            torch.from_numpy(means.of(block.utterance_ids[utterance])),
-            np.asarray(block.speaker_ids, dtype=str)[utterance],
-            np.asarray(block.utterance_ids, dtype=str)[utterance],
-            rows - block.offsets[utterance],
-        )
+        eligible = _rows(block, window_frames, minimum_frames, kept)
+        count = len(eligible.targets)
+        own = chosen[(chosen >= seen) & (chosen < seen + count)] - seen
+        seen += count
+        if len(own):
+            yield _starts_at(block, means, eligible.rows(own), (window_frames, horizon_frames))
+
+
+def _starts_at(
+    block: LatentBlock, means: SpeakerMeans, chosen: _Eligible, sizes: tuple[int, int]
+) -> Starts:
+    window_frames, horizon_frames = sizes
+    rows, utterance, stop = chosen
+    future = np.minimum(rows[:, None] + np.arange(horizon_frames), stop[:, None] - 1)
+    history = rows[:, None] + np.arange(-window_frames, 0)
+    return Starts(
+        torch.from_numpy(np.asarray(block.frames[history], dtype=np.float32)),
+        torch.from_numpy(np.asarray(block.frames[future], dtype=np.float32)),
+        torch.from_numpy(np.minimum(stop - rows, horizon_frames)),
+        torch.from_numpy(means.of(block.utterance_ids[utterance])),
+        np.asarray(block.speaker_ids, dtype=str)[utterance],
+        np.asarray(block.utterance_ids, dtype=str)[utterance],
+        rows - block.offsets[utterance],
+    )
 
 
 def _joined(parts: Iterator[Starts]) -> Starts:

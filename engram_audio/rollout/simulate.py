@@ -97,6 +97,14 @@ class Run(NamedTuple):
         """Return the increments, [S, N, H, D]."""
         return self.states - self.before
 
+    def of_starts(self, chosen: np.ndarray) -> "Run":
+        """Return the paths from some of the starts."""
+        laws = self.laws and (self.laws[0][:, chosen], self.laws[1][:, chosen])
+        return self._replace(
+            states=self.states[:, chosen], before=self.before[:, chosen],
+            is_alive=self.is_alive[:, chosen], laws=laws,
+        )  # fmt: skip
+
 
 @torch.no_grad()
 def free_run(

@@ -8,7 +8,7 @@ is not told from nothing has no number.
 Shapes: S speakers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,29 @@ from engram_audio.numerics.pareto import beaten
 from engram_audio.rollout.ceiling import EVENTS, Ceiling, Cell, Run, Sums, choose_ceiling
 from engram_audio.rollout.columns import ROLLOUT, ROLLOUT_SWEEP
 from engram_audio.rollout.config import RolloutBarsSection, RolloutSection
-from engram_audio.rollout.measures import READS, Health
+from engram_audio.rollout.measures import (
+    DETAILS,
+    READS,
+    STATISTICS,
+    SURVIVAL,
+    excess_name,
+    true_name,
+)
 from engram_audio.rollout.method_config import AnyMethod
-from engram_audio.stats.estimate import Estimate, function_of, paired_quotient
+from engram_audio.stats.estimate import (
+    Estimate,
+    function_of,
+    paired_difference,
+    paired_quotient,
+)
 from engram_audio.stats.ratio import complement, ratio_of_sums
 
 AT, UP_TO = "at", "up_to"
-HEALTH = Health._fields
+HEALTH = ("num_stretches", *STATISTICS, *map(true_name, STATISTICS), *DETAILS)
 SPREAD = ("dnll_median", "dnll_highest", "num_not_finite")
 SHARES = (
-    "diverged_share", "frozen_share", "frozen_share_true", "surviving_share", "num_paths",
-    "num_diverged", "guard_redrawn", "guard_moved",
+    "diverged_share", "diverged_share_true", "frozen_share", "frozen_share_true",
+    "surviving_share", "num_paths", "num_diverged", "guard_redrawn", "guard_moved",
 )  # fmt: skip
 
 
@@ -78,8 +90,9 @@ def beside(run: Run, members: Sequence[Run]) -> str:
     return wanted[0].method if wanted else ""
 
 
+TAILS = ("below_range", "above_range")
 COLUMNS = (
-    "num_starts", "first_experiment_dnll", "dnll_delta", "dnll_position", "covered",
+    "num_starts", "first_experiment_dnll", "dnll_delta", "dnll_position", *TAILS,
     "energy_score", "energy_climate",
 )  # fmt: skip
 
@@ -133,27 +146,24 @@ def _row(
         row |= {f"attainable_{event}_of": " ".join(names)}
         row |= _share(f"kept_{event}", found, best, -1.0, confidence)
     skill = _skill(own["energy_score"], own["energy_climate"])
-    row |= described("coverage_90", _ratio(own["covered"], base))
+    tails = [_ratio(own[name], base) for name in TAILS]
+    row |= {key: value for name, tail in zip(TAILS, tails, strict=True)
+            for key, value in described(name, tail).items()}  # fmt: skip
+    row |= described("coverage_90", _inside(*tails))
     row |= described("energy_score", _ratio(own["energy_score"], base))
     row |= described("energy_skill", skill)
     climates = [sums.column(cell, each, "energy_climate") for each in horizons]
     best_skill = _best_skill(ceiling, horizons, climates)
     row |= _share("kept_skill", skill, best_skill, 1.0, confidence)
     row |= _gains(own, skill, partner, cell, ceiling, horizons)
-    row |= _health(run, cell, horizon)
-    excess = frozen_excess(row["frozen_share"], row["frozen_share_true"], row["num_starts"])
-    return row | {"frozen_excess": excess}
+    return row | _health(run, cell, horizon)
 
 
-ALLOWANCE_SE = 2.0  # of the true share: pauses of the data are counted, not known
-
-
-def frozen_excess(frozen: float, true: float, num_starts: int) -> float:
-    """Return how much more often paths freeze than true ones do, beyond two standard errors.
-
-    The error is that of the true share; where no true path stands still there is none.
-    """
-    return frozen - true - ALLOWANCE_SE * float(np.sqrt(true * (1 - true) / max(num_starts, 1)))
+def _inside(below: Estimate | None, above: Estimate | None) -> Estimate | None:
+    """Return what is left between the tails."""
+    if below is None or above is None:
+        return None
+    return function_of(1 - below.value - above.value, [(-1.0, below), (-1.0, above)])
 
 
 def _gains(
@@ -178,9 +188,7 @@ def _gains(
 
 def _difference(first: Estimate | None, second: Estimate | None) -> Estimate | None:
     """Return first - second on the same speakers."""
-    if first is None or second is None:
-        return None
-    return function_of(first.value - second.value, [(1.0, first), (-1.0, second)])
+    return None if first is None or second is None else paired_difference(first, second)
 
 
 def guard_kind(method: AnyMethod) -> str:
@@ -235,18 +243,36 @@ def _share(
 
 
 def _health(run: Run, cell: Cell, horizon: int) -> dict[str, Any]:
-    """Return shares at the horizon; the health of late frames stands at the longest one."""
+    """Return shares at the horizon, and the health of late frames, which is the whole run's."""
     names = (*SPREAD, *SHARES, *READS, *HEALTH)
-    empty = dict.fromkeys(names, np.nan)
-    if run.health.empty:
-        return empty
-    rows = run.health.loc[
-        (run.health["mode"] == cell.mode) & (run.health["inject_frames"] == cell.inject)
-    ]
-    at = rows.loc[rows["horizon_frames"] == horizon]
-    if at.empty:
-        return empty
-    return {name: float(at[name].iloc[0]) if name in at else np.nan for name in names}
+    rows = _of_cell(run.health, cell)
+    at = rows if rows.empty else rows.loc[rows["horizon_frames"] == horizon]
+    found = dict.fromkeys(names, np.nan)
+    if not at.empty:
+        found |= {name: float(at[name].iloc[0]) for name in names if name in at}
+    return found | _excesses(found, _of_cell(run.differences, cell))
+
+
+def _of_cell(table: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    if table.empty:
+        return table
+    return table.loc[(table["mode"] == cell.mode) & (table["inject_frames"] == cell.inject)]
+
+
+def _excesses(whole: Mapping[str, float], falls: pd.DataFrame) -> dict[str, float]:
+    """Return each statistic less that of true stretches; the error is over speakers."""
+    row: dict[str, float] = {}
+    for name in STATISTICS:
+        value = whole[name] - whole[true_name(name)]
+        row |= described(excess_name(name), _excess(value, excess_name(name), falls))
+    return row
+
+
+def _excess(value: float, name: str, falls: pd.DataFrame) -> Estimate | None:
+    if falls.empty or not np.isfinite(value):
+        return None
+    share = falls["share"].to_numpy(float)
+    return Estimate(np.asarray(value), falls[name].to_numpy(float) * (1 - share), share)
 
 
 SWEPT = ("horizon_frames", "teacher_weight", "state_weight", "scheduled_fraction")
@@ -258,9 +284,10 @@ def sweep_table(
     """Return every stepwise method: one-step gain against rollout health, and the Pareto front.
 
     One-step gain: dNLL of the first step, whose context is true, sign turned. Health: energy
-    distance of late sampled frames above its floor, known of paths that are left only: `is_pareto`
-    asks that no more blow up or freeze than the bars allow, and that no other such method of the
-    representation has more gain and less distance. `num_points`: how many were looked at.
+    distance of late sampled frames above that of true stretches, known of paths that are left only:
+    `is_pareto` asks that they diverge, freeze or leave the support no more often than true ones, as
+    far as the bars allow, and that no other such method of the representation has more gain and
+    less distance. `num_points`: how many were looked at.
     """
     if table.empty:
         return ROLLOUT_SWEEP.empty()
@@ -284,10 +311,11 @@ def sweep_table(
             "one_step_gain": -first["first_experiment_dnll"],
             "one_step_gain_low": -first["first_experiment_dnll_high"],
             "one_step_gain_high": -first["first_experiment_dnll_low"],
-            "excess_distance": late["energy_distance"] - late["energy_distance_floor"],
+            "excess_distance": late[excess_name("energy_distance")],
             **{name: late[name] for name in (
-                "std_ratio", "step_ratio", "autocorrelation_error", "diverged_share",
-                "frozen_share", "frozen_excess")},
+                "spread_ratio", "std_ratio", "step_ratio", "autocorrelation_error",
+                "off_support_share", "diverged_share", "frozen_share",
+                *map(excess_name, SURVIVAL))},
             **{name: upto[name] for name in (
                 "kept_delta", "kept_delta_low", "kept_delta_high", "kept_position",
                 "kept_position_low", "kept_position_high", "kept_skill")},
@@ -307,9 +335,11 @@ def _with_front(table: pd.DataFrame, bars: RolloutBarsSection) -> pd.DataFrame:
     groups = table.groupby(["representation", "seed"], sort=False)
     table["num_points"] = groups["method"].transform("size")
     costs = table[["one_step_gain", "excess_distance"]].to_numpy(float) * np.array([-1.0, 1.0])
-    alive = table["diverged_share"].le(bars.maximum_blown_share)
-    alive &= table["frozen_excess"].le(bars.maximum_frozen_share)
-    known = np.isfinite(costs).all(1) & alive.to_numpy(bool)
+    limits = (
+        bars.maximum_excess_diverged, bars.maximum_excess_frozen, bars.maximum_excess_off_support,
+    )  # fmt: skip
+    alive = (table[[*map(excess_name, SURVIVAL)]].to_numpy(float) <= limits).all(1)
+    known = np.isfinite(costs).all(1) & alive
     costs[~known] = np.nan
     table["is_pareto"] = known & ~beaten(costs, groups.ngroup().to_numpy())
     return table

@@ -12,6 +12,7 @@ from engram_audio.artifacts.resident import block_source
 from engram_audio.artifacts.table import read_table
 from engram_audio.corpus.split_parts import PARTS, TRAIN, choice_part
 from engram_audio.densities.config import PredictionSection
+from engram_audio.densities.dequantization import dequantization_sd
 from engram_audio.densities.null_storage import unpack_reference, unpack_rungs
 from engram_audio.densities.nulls import Rung
 from engram_audio.densities.reference import Reference
@@ -66,7 +67,7 @@ def open_frames(shards: Sequence[Path], splits: Path) -> Frames:
 
 def noise_of(reference: Reference, section: PredictionSection) -> np.ndarray:
     """Return the dequantisation noise's SD, shape [D]."""
-    return section.dequantization_fraction * reference.frame_sd
+    return dequantization_sd(reference, section.dequantization_fraction)
 
 
 def read_nulls(path: Path) -> tuple[Reference, list[Rung]]:

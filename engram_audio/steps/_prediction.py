@@ -1,6 +1,6 @@
 """What the steps that run densities read in the same way: material, streams, models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from engram_audio.densities.config import (
     PredictionSection,
 )
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.dequantization import noisy_source
+from engram_audio.densities.dequantization import noise_costs, noisy_source
 from engram_audio.densities.fit import Material
+from engram_audio.densities.nulls import Rung
 from engram_audio.densities.reference import Reference
 from engram_audio.densities.storage import unpack_models
+from engram_audio.latents.block import BlockSource
 from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
 from engram_audio.prediction.scores import compact_sensitivity
 from engram_audio.steps._frames import Frames, noise_of, read_nulls
@@ -50,8 +52,12 @@ def open_stage(
     evaluation: PredictionEvaluationSection,
     device: str,
     decoder: Path | None,
+    rungs: Sequence[Rung] = (),
 ) -> Stage:
-    """Open the streams that predictors are scored on: a share of train, all of the others."""
+    """Open the streams that predictors are scored on: a share of train, all of the others.
+
+    With linear nulls it also says what the noise costs, which `assess` publishes.
+    """
     index = frames.store.index
     parts = index["utterance_id"].map(frames.part_of.__getitem__)
     noise_sd = noise_of(reference, section)
@@ -72,7 +78,13 @@ def open_stage(
     return Stage(
         sources, num_targets, frames.part_of, reference, section, evaluation,
         read_sensitivity(decoder), torch.device(device),
+        noise_costs(rungs, section.lags_frames, section.targets, noise_sd) if rungs else {},
     )  # fmt: skip
+
+
+def held_out(stage: Stage) -> dict[str, BlockSource]:
+    """Return the streams of the parts that nothing was fitted on."""
+    return {part: source for part, source in stage.sources.items() if part != TRAIN}
 
 
 def read_sensitivity(decoder: Path | None) -> np.ndarray | None:

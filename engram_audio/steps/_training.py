@@ -188,15 +188,17 @@ class TrainingRun:
         return self._recipe
 
     @cached_property
+    def inputs(self) -> dict[str, list[str]]:
+        """Digest of the content of every declared input, by name."""
+        files = self._files.input_files.items()
+        return {name: [_content_digest(path) for path in paths] for name, paths in files}
+
+    @cached_property
     def key(self) -> str:
         """Digest of all that decides what is trained: the job, and every declared input."""
         role = "" if self._part_of is None else self._files.role_of(self._part_of)
         job = self._files.frozen.digest_without(role, self._fields_that_judge)
-        inputs = {
-            name: [_content_digest(path) for path in paths]
-            for name, paths in self._files.input_files.items()
-        }
-        return text_digest(canonical_json([job, inputs]))
+        return text_digest(canonical_json([job, self.inputs]))
 
     def train(
         self, label: str, train: Callable[[TrainingState | None, Callbacks], ResultT]
@@ -212,12 +214,19 @@ class TrainingRun:
         """
         keep_freed_memory()
         self._label = label
-        folder = next(iter(self._files.output_files.values())).parent
-        path = folder / f".checkpoint-{label}.safetensors"
-        checkpoint = Checkpoint(path, f"{self.key}/{label}")
+        checkpoint = self._checkpoint(label)
         self._checkpoints.append(checkpoint)
         with self._stop.asked():
             return train(checkpoint.load(), self._callbacks(checkpoint, label))
+
+    def forget(self, label: str) -> None:
+        """Remove the checkpoint of a training whose result is kept elsewhere."""
+        self._checkpoint(label).remove()
+
+    def _checkpoint(self, label: str) -> Checkpoint:
+        folder = next(iter(self._files.output_files.values())).parent
+        path = folder / f".checkpoint-{label}.safetensors"
+        return Checkpoint(path, f"{self.key}/{label}")
 
     def _callbacks(self, checkpoint: Checkpoint, label: str) -> Callbacks:
         """Wire the loop: save, log lines, TensorBoard, a bar on a terminal."""

@@ -51,8 +51,13 @@ def sources_of(paths: Sequence[Path], overlaps: dict[str, Overlap]) -> dict[str,
     for path in paths:
         name = read_representation(path)
         overlap = overlaps.get(name, UNKNOWN)
-        is_causal = bool(read_json(path)["metadata"]["is_causal"])
-        sources[name] = Source(is_causal, overlap.frames, overlap.control)
+        summary = read_json(path)
+        copied = summary["near_copies"]
+        pair = next((f"{one['first']} and {one['second']}" for one in copied["pairs"]), "")
+        sources[name] = Source(
+            bool(summary["metadata"]["is_causal"]), overlap.frames, overlap.control,
+            copied["utterance_share"], pair,
+        )  # fmt: skip
     return sources
 
 

@@ -9,15 +9,13 @@ import torch
 from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
-from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
-from engram_audio.latents.block import BlockSource
+from engram_audio.densities.scope import Scope
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.evaluation import (
     Bound,
-    Scope,
     mean_gate,
     score_datastore,
     score_models,
@@ -28,7 +26,7 @@ from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard,
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._memory import StoredMemory, candidates, read_memory
-from engram_audio.steps._prediction import load_material, open_stage, read_models
+from engram_audio.steps._prediction import held_out, load_material, open_stage, read_models
 
 
 class Files(StepFiles):
@@ -86,11 +84,6 @@ def main(argv: list[str] | None = None) -> None:
     write_json(files.summary, {**manifest, **header})
 
 
-def held_out(stage: Stage) -> dict[str, BlockSource]:
-    """Return the streams of the parts that nothing was fitted on."""
-    return {part: source for part, source in stage.sources.items() if part != TRAIN}
-
-
 def _models(
     files: Files,
     stored: StoredMemory,
@@ -118,7 +111,7 @@ def _models(
         "is_off": bool(entry.get("is_off", False)),
         "tried": entry.get("tried", []),
         "budgets": budgets,
-        "capped": {name: matched_header["models"][name]["is_capped"] for name in matched},
+        "misfits": {name: matched_header["models"][name]["misfit"] for name in matched},
     }
     return models, header
 

@@ -12,9 +12,10 @@ from engram_audio.densities.dequantization import noisy_source
 from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
+from engram_audio.rollout.bench import make_bench
 from engram_audio.rollout.config import RolloutSection
-from engram_audio.rollout.evaluation import climate_frames, evaluate_method, make_bench
-from engram_audio.rollout.paths import Starts, collect_starts
+from engram_audio.rollout.evaluation import evaluate_method
+from engram_audio.rollout.paths import Starts, collect_starts, other_starts
 from engram_audio.steps._cli import Device, Frozen, Output, Wildcard, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import Frames, noise_of, open_frames
@@ -36,6 +37,7 @@ class Files(MethodFiles):
     shards: list[Path]
     scores: Output
     health: Output
+    differences: Output
     device: Device
 
 
@@ -47,22 +49,23 @@ def main(argv: list[str] | None = None) -> None:
     model, guard = read_method(files.model, files.method_section, bases_of(files), reference, frame)
     frames = open_frames(files.shards, files.splits)
     train = _source(frames, TRAIN, files.section, reference)
-    bench = make_bench(
-        files.rollout_section, reference, climate_frames(train, files.rollout_section), device
-    )
+    bench = make_bench(files.rollout_section, reference, train, device)
     if guard is not None:
         guard = guard.to(device)
-    scores, health = [], pd.DataFrame()
+    scores = []
     for part in (frames.fitting_parts[1], EVAL):  # forecasts are chosen on the first
-        starts = _starts(files, frames, part, files.section, files.rollout_section, reference).to(
-            device
-        )
-        found = evaluate_method(model.to(device), guard, starts, bench, part == EVAL)
+        source = _source(frames, part, files.section, reference)
+        starts = _starts(files, source, part, reference)
+        others = None
+        if part == EVAL:
+            shortest = files.rollout_section.forecast_horizon_frames
+            others = other_starts(source, reference.speakers, starts, shortest).to(device)
+        found = evaluate_method(model.to(device), guard, starts.to(device), others, bench)
         scores.append(found.scores.assign(part=part))
-        health = found.health
     manifest = files.manifest(files.seed)
     write_table(files.scores, pd.concat(scores, ignore_index=True), manifest)
-    write_table(files.health, health, manifest)
+    write_table(files.health, found.health, manifest)
+    write_table(files.differences, found.differences, manifest)
 
 
 def _source(
@@ -73,18 +76,12 @@ def _source(
     return noisy_source(source, noise_of(reference, section), section.noise_seed)
 
 
-def _starts(
-    files: Files,
-    frames: Frames,
-    part: str,
-    section: PredictionSection,
-    settings: RolloutSection,
-    reference: Reference,
-) -> Starts:
+def _starts(files: Files, source: BlockSource, part: str, reference: Reference) -> Starts:
+    settings = files.rollout_section
     try:
         return collect_starts(
-            _source(frames, part, section, reference), reference.speakers, section.window_frames,
-            settings.horizon_frames, settings.forecast_horizon_frames, settings.num_starts,
+            source, reference.speakers, files.section.window_frames, settings.horizon_frames,
+            settings.forecast_horizon_frames, settings.num_starts,
         )  # fmt: skip
     except ValueError as error:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Fit the VAR(p) twin of a representation on its train utterances."""
+"""Fit the VAR(p) twins of a representation on its train utterances."""
 
 import logging
 from pathlib import Path
@@ -25,7 +25,8 @@ def main(argv: list[str] | None = None) -> None:
     files = Files.parse(argv)
     splits = read_table(files.splits, ["utterance_id", "split"])
     train = set(splits.loc[splits["split"] == "train", "utterance_id"])
-    model = fit_var(LatentStore(files.latents).blocks(train), files.section.var_order)
+    store = LatentStore(files.latents)
+    model = fit_var(lambda: store.blocks(train), files.section.var_order)
     LOG.info(
         "%d train frames, spectral radius %.4f (fitted %.4f)",
         int(model.num_frames[0]),

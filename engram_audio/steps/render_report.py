@@ -26,7 +26,7 @@ from engram_audio.report.published_tables import table_of_file
 from engram_audio.report.timings import JobTiming, gather_timings
 from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run
 
-MAXIMUM_MB = 10  # larger pages open slowly
+MAXIMUM_MB = 6  # larger pages open slowly
 
 logger = logging.getLogger(__name__)
 

@@ -1,10 +1,10 @@
-"""Simulate one shard of the VAR(p) twin of a representation."""
+"""Simulate one shard of a VAR(p) twin of a representation."""
 
 from pathlib import Path
 
 from engram_audio.artifacts.latents import LatentStore, write_latent_shard
 from engram_audio.artifacts.tensors import read_tensors
-from engram_audio.latents.config import SurrogatesSection
+from engram_audio.latents.config import SurrogatesSection, VarName
 from engram_audio.latents.extraction import frame_times
 from engram_audio.latents.surrogates import surrogate_hash
 from engram_audio.latents.var import VarModel, simulate_var
@@ -13,6 +13,7 @@ from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
 
 class Files(StepFiles):
     representation: Wildcard[str]
+    surrogate: Wildcard[VarName]
     section: Frozen[SurrogatesSection]
     model: Path
     latents: Path
@@ -26,16 +27,16 @@ def main(argv: list[str] | None = None) -> None:
     tensors, _ = read_tensors(files.model, VarModel._fields)
     model = VarModel(**tensors)
     store = LatentStore([files.latents])
-    block = simulate_var(model, store.load(), section.seed)
+    block = simulate_var(model, store.load(), section.seed, files.surrogate)
     base = store.metadata
     recipe = f"{section.var_order} {section.seed}"
     metadata = base._replace(
-        representation=f"{files.representation}--var",
-        weight_hash=surrogate_hash(base.weight_hash, "var", recipe),
+        representation=f"{files.representation}--{files.surrogate}",
+        weight_hash=surrogate_hash(base.weight_hash, files.surrogate, recipe),
         cold_start_frames=0,  # the base's cold start was dropped before
     )
     surrogate = {
-        "kind": "var",
+        "kind": files.surrogate,
         "order": section.var_order,
         "spectral_radius": float(model.radius[0]),
         "fitted_spectral_radius": float(model.fitted_radius[0]),

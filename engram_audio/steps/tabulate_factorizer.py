@@ -12,7 +12,7 @@ from engram_audio.artifacts.identity import (
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.prediction_tables import join
 from engram_audio.artifacts.table import read_table, write_csv
-from engram_audio.densities.config import PredictionEvaluationSection
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_SWEEP
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.factorizer.tables import Direct, Run, factorizer_table, sweep_table
@@ -24,6 +24,7 @@ LABELS = ("model", "lag_frames", "event", "part", "slice", "speaker_id", "nll")
 
 class Files(StepFiles):
     sweeps: Fact[dict[str, str]]  # of each factoriser, "" where it was named
+    section: Frozen[PredictionSection]
     evaluation_section: Frozen[PredictionEvaluationSection]
     statistics_section: Frozen[StatisticsSection]
     models: list[Path]
@@ -78,6 +79,7 @@ def _direct(summary: Path, files: Files) -> Direct:
         name,
         metadata["frame_rate_hz"],
         metadata["num_dims"],
+        files.section.window_frames,
         sorted({one.head for one in own.values()} - {""}),
         join(own, LABELS),
     )

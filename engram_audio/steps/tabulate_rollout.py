@@ -26,6 +26,7 @@ class Files(StepFiles):
     models: list[Path]
     scores: list[Path]
     health: list[Path]
+    differences: list[Path]
     rollout: Output
     rollout_sweep: Output
 
@@ -33,7 +34,7 @@ class Files(StepFiles):
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
-    trained = zip(files.models, files.scores, files.health, strict=True)
+    trained = zip(files.models, files.scores, files.health, files.differences, strict=True)
     runs = [_run(*paths, files.sweeps) for paths in trained]
     table = rollout_table(runs, files.rollout_section, files.statistics_section.confidence)
     write_csv(files.rollout, table, ROLLOUT, files.manifest())
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     write_csv(files.rollout_sweep, sweep, ROLLOUT_SWEEP, files.manifest())
 
 
-def _run(model: Path, scores: Path, health: Path, sweeps: dict[str, str]) -> Run:
+def _run(model: Path, scores: Path, health: Path, differences: Path, sweeps: dict[str, str]) -> Run:
     own = read_identity(scores, RolloutRun)
     _, header = read_bundle(model)
     settings = TypeAdapter(MethodSection).validate_python(header["method"], strict=False)
@@ -53,6 +54,7 @@ def _run(model: Path, scores: Path, health: Path, sweeps: dict[str, str]) -> Run
         settings,
         read_table(scores, SCORES),
         read_table(health, []),
+        read_table(differences, []),
     )
 
 

@@ -13,6 +13,9 @@ from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import write_csv
 from engram_audio.comparison import verdicts as comparison
 from engram_audio.factorizer import verdicts as factorizer
+from engram_audio.generation import verdicts as generation
+from engram_audio.generation.config import GenerationBarsSection
+from engram_audio.keys import verdicts as keys
 from engram_audio.memory import verdicts as memory
 from engram_audio.prediction import verdicts as prediction
 from engram_audio.prediction.cells import predicted
@@ -27,6 +30,7 @@ from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.changes import changes_table
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import Decided, decide_all
+from engram_audio.structure.laws import law_gains
 from engram_audio.trust import verdicts as trust
 from engram_audio.verdicts.answers import chain_rows
 from engram_audio.verdicts.chain import in_order, verdict_table
@@ -42,6 +46,7 @@ def verdict_rows(
     registered: DecisionSection,
     bars: RolloutBarsSection,
     confidence: float,
+    generation_bars: GenerationBarsSection,
     question: str = "",
     states: Sequence[str] = (),
 ) -> list[VerdictRow]:
@@ -53,10 +58,11 @@ def verdict_rows(
         registered: What was fixed before looking.
         bars: What a rollout method must reach.
         confidence: Level of the gate's intervals.
+        generation_bars: What the generation stage's word asks beside gains.
         question: The one question of a page; "" for the whole study.
         states: Representations that are a z_dyn.
     """
-    name = registered.representation
+    name, gate = registered.representation, registered.operative_gate
     decided: dict[str, Decided] = {}
     if "structure" in tables:
         beside = beside_at(tables, documents, registered, registered.lag_frames)
@@ -66,11 +72,24 @@ def verdict_rows(
         structure.STAGE: (
             "structure", lambda t: structure.verdict_rows(decided, t, registered),
         ),
+        keys.STAGE: (
+            "keys",
+            lambda t: keys.verdict_rows(
+                t, name, gate.minimum_added_nats, gate.maximum_transfer_loss
+            ),
+        ),
         prediction.STAGE: ("prediction", lambda t: prediction.verdict_rows(t, name)),
         factorizer.STAGE: ("factorizer", lambda t: factorizer.verdict_rows(t, name)),
         comparison.STAGE: ("codecs", lambda t: comparison.verdict_rows(t, registered)),
         memory.STAGE: ("memory_verdict", lambda t: memory.verdict_rows(t, name)),
         rollout.STAGE: ("rollout", lambda t: rollout.verdict_rows(t, bars, name)),
+        generation.STAGE: (
+            "generation",
+            lambda t: generation.verdict_rows(
+                t, tables["generation_gains"], tables["generation_health"],
+                tables["generation_replay"], generation_bars, name,
+            ),
+        ),
     }  # fmt: skip
     found = {
         stage: judge(tables[table]) for stage, (table, judge) in judges.items() if table in tables
@@ -100,7 +119,8 @@ def beside_at(
             if gains is not None:
                 heads[name] = gains
     sources = {n: Source(**one) for n, one in documents["decision"]["sources"].items()}
-    return Beside(heads, sources)
+    laws = law_gains(tables["keys"], lag_frames) if "keys" in tables else {}
+    return Beside(heads, sources, laws)
 
 
 def changes_of(
@@ -124,6 +144,7 @@ class Files(StepFiles):
     decision_section: Frozen[DecisionSection]
     bars_section: Frozen[RolloutBarsSection]
     statistics_section: Frozen[StatisticsSection]
+    generation_section: Frozen[GenerationBarsSection]
     states: Fact[list[str]]  # representations that are a z_dyn
     tables: list[Path]
     documents: list[Path]
@@ -140,7 +161,7 @@ def main(argv: list[str] | None = None) -> None:
     question = files.frozen.wildcards.get("question", "")
     rows = verdict_rows(
         tables, documents, files.decision_section, files.bars_section,
-        files.statistics_section.confidence, question, files.states,
+        files.statistics_section.confidence, files.generation_section, question, files.states,
     )  # fmt: skip
     for stage, outcomes in _outcomes(rows).items():
         LOG.info("%s: %s", stage, outcomes)

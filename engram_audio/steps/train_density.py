@@ -15,6 +15,7 @@ from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
+from engram_audio.steps._tuned import HEAD, frozen_setting
 from engram_audio.training.config import TrainingRecipe
 
 
@@ -27,6 +28,7 @@ class Files(StepFiles):
     nulls: Path
     splits: Path
     shards: list[Path]
+    tuning: Path | None
     model: Output
     history: Output
     tensorboard: LogFolder
@@ -40,16 +42,15 @@ def main(argv: list[str] | None = None) -> None:
     lag, seed = files.lag, files.seed
     frames = open_frames(files.shards, files.splits)
     arrays, headers, history = {}, {}, []
+    head, recipe = frozen_setting(files.tuning, HEAD, files.head_section, files.recipe_section)
     with (
         TrainingRun(files, files.recipe_section) as run,
         load_material(frames, files.nulls, files.section) as material,
     ):
         for event in events_trained(lag, files.section.targets):
-            train = partial(
-                train_head, files.head_section, run.recipe, material, lag, event, seed, device
-            )
+            train = partial(train_head, head, recipe, material, lag, event, seed, device)
             model, base, state = run.train(event, train)
-            spec = density_spec(files.head_section, files.section.window_frames)
+            spec = density_spec(head, files.section.window_frames)
             packed, headers[event] = pack_density(event, model, base, spec)
             arrays |= packed
             history += [{"event": event, **record} for record in state.history]

@@ -25,6 +25,7 @@ from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
+from engram_audio.steps._tuned import HEAD, frozen_setting
 from engram_audio.training.config import TrainingRecipe
 
 
@@ -39,6 +40,7 @@ class Files(StepFiles):
     nulls: Path
     splits: Path
     shards: list[Path]
+    tuning: Path | None
     model: Output
     tensorboard: LogFolder
     device: Device
@@ -51,15 +53,16 @@ def main(argv: list[str] | None = None) -> None:
     lag, seed, fold = files.lag, files.seed, files.fold
     frames = open_frames(files.shards, files.splits)
     event = events_trained(lag, (files.memory_section.target,))[0]
+    head, recipe = frozen_setting(files.tuning, HEAD, files.head_section, files.recipe_section)
     with (
         TrainingRun(files, files.recipe_section) as run,
         load_material(frames, files.nulls, files.section) as material,
     ):
         with blame(files.splits):
             held = fold_material(material, fold, files.memory_section.num_folds, lag, event)
-        train = partial(train_head, files.head_section, run.recipe, held, lag, event, seed, device)
+        train = partial(train_head, head, recipe, held, lag, event, seed, device)
         model, base, state = run.train(f"fold-{fold}", train)
-        spec = density_spec(files.head_section, files.section.window_frames)
+        spec = density_spec(head, files.section.window_frames)
         arrays, header = pack_density(event, model, base, spec)
         manifest = {**files.manifest(seed), "models": {event: header}}
         write_bundle(files.model, arrays, {**manifest, "choice_nll": state.best_score})

@@ -9,6 +9,7 @@ from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.densities.config import HeadSection, PredictionSection
 from engram_audio.densities.fit import events_trained
 from engram_audio.memory.config import MemorySection, MemoryStageSection
+from engram_audio.memory.names import MEMORY
 from engram_audio.steps._cli import (
     Device,
     Frozen,
@@ -25,6 +26,7 @@ from engram_audio.steps._keys import read_family
 from engram_audio.steps._memory import memory_header
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
+from engram_audio.steps._tuned import frozen_setting
 from engram_audio.training.config import TrainingRecipe
 
 
@@ -40,6 +42,7 @@ class Files(StepFiles):
     nulls: Path
     splits: Path
     shards: list[Path]
+    tuning: Path | None
     memory: Output
     tensorboard: LogFolder
     device: Device
@@ -49,7 +52,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     device = torch.device(resolve_device(files.device, uses_torch=True))
-    stage, settings, head = files.stage_section, files.memory_section, files.head_section
+    stage, settings = files.stage_section, files.memory_section
+    head, recipe = frozen_setting(files.tuning, MEMORY, files.head_section, files.recipe_section)
     lag, seed = files.lag, files.seed
     frames = open_frames(files.shards, files.splits)
     event = events_trained(lag, (stage.target,))[0]
@@ -60,9 +64,9 @@ def main(argv: list[str] | None = None) -> None:
         TrainingRun(files, files.recipe_section) as run,
         load_material(frames, files.nulls, files.section) as material,
     ):
-        for label, is_shuffled in (("memory", False), ("shuffled_keys", True)):
+        for label, is_shuffled in ((MEMORY, False), ("shuffled_keys", True)):
             train = partial(
-                module.train_memory, own, key, head, run.recipe, material, lag, event, seed, device,
+                module.train_memory, own, key, head, recipe, material, lag, event, seed, device,
                 is_shuffled=is_shuffled,
             )  # fmt: skip
             with blame(files.section_name(settings)):

@@ -5,6 +5,8 @@ Later stages, or a world's known truth, bring the heads' gain. The latents say w
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from engram_audio.stats.estimate import linear_combination, t_interval
@@ -13,7 +15,8 @@ from engram_audio.structure.gate_row import GateRow, Measured, Outcome, judge
 from engram_audio.structure.gates import Place, missing_reason, uncertain_of
 from engram_audio.structure.wording import interval_words, number_words, percent_words, slice_words
 
-HEADS = "heads_gain"
+HEADS, LAW = "heads_gain", "law"
+MAXIMUM_COPIED = 0.01  # share of near copies that no answer hangs on
 
 
 class HeadsGain(NamedTuple):
@@ -30,6 +33,24 @@ class HeadsGain(NamedTuple):
     words: str = "the best head"
 
 
+class LawGain(NamedTuple):
+    """What the law of a key tells beside the linear base, on one slice.
+
+    Attributes:
+        key: The key that tells most where choices are made.
+        chosen_on: Where that is.
+        gain: Its nats per frame on eval.
+        highest: The largest upper end of any scored key's interval: no law tells more.
+        num_keys: Keys that were scored.
+    """
+
+    key: str
+    chosen_on: str
+    gain: Measured
+    highest: float
+    num_keys: int
+
+
 class Source(NamedTuple):
     """What a frame of a representation sees.
 
@@ -37,11 +58,15 @@ class Source(NamedTuple):
         is_causal: Whether frame t sees no later sample.
         overlap_frames: Frames that share samples with a frame, itself included. None: unknown.
         overlap_control: The same latents with their samples permuted by blocks; "" if none.
+        copied_share: Share of the utterances that have a near copy under another speaker.
+        copied_pair: Two of them, as "a and b"; "" if none.
     """
 
     is_causal: bool = True
     overlap_frames: int | None = None
     overlap_control: str = ""
+    copied_share: float = 0.0
+    copied_pair: str = ""
 
 
 class Beside(NamedTuple):
@@ -50,10 +75,13 @@ class Beside(NamedTuple):
     Attributes:
         heads: Gain of the best head by slice, of each representation where heads were run.
         sources: What a frame sees, of each representation where it is known.
+        laws: What the best law of a key tells by slice, of each representation where keys were
+            scored by their laws.
     """
 
     heads: Mapping[str, Mapping[str, HeadsGain]]
     sources: Mapping[str, Source]
+    laws: Mapping[str, Mapping[str, LawGain]] = MappingProxyType({})
 
 
 def margin_nats(section: DecisionSection, heads: Mapping[str, HeadsGain] | None) -> float:
@@ -78,10 +106,29 @@ def heads_row(place: Place, heads: HeadsGain, delta: float) -> GateRow:
     return _row(place, HEADS, heads.gain, delta, outcome, words)
 
 
+def law_row(place: Place, law: LawGain, delta: float) -> GateRow:
+    """Judge whether some key's law carries what no key's mean does.
+
+    The key that was chosen passes above delta. All keys must lie below it for a fail.
+    """
+    outcome: Outcome = "undecided"
+    if law.gain.low > delta:
+        outcome = "pass"
+    elif law.highest < delta:
+        outcome = "fail"
+    words = (
+        f"{slice_words(place.slice)}: beside the linear base the law of {law.key}, best of "
+        f"{law.num_keys} on {law.chosen_on}, tells {number_words(law.gain.value)} "
+        f"{interval_words(law.gain.low, law.gain.high, number_words)} nats per frame, where "
+        f"{number_words(delta)} would matter"
+    )
+    return _row(place._replace(key=law.key), LAW, law.gain, delta, outcome, words)
+
+
 def source_rows(
     place: Place, control: Place | None, source: Source, gate: OperativeGate, confidence: float
 ) -> list[GateRow]:
-    """Return the rows of causality and overlap at a place.
+    """Return the rows of causality, near copies and overlap at a place.
 
     Args:
         place: The key and slice.
@@ -90,7 +137,11 @@ def source_rows(
         gate: Thresholds.
         confidence: Level of two-sided intervals.
     """
-    return [_causality_row(place, source), _overlap_row(place, control, source, gate, confidence)]
+    return [
+        _causality_row(place, source),
+        _copies_row(place, source),
+        _overlap_row(place, control, source, gate, confidence),
+    ]
 
 
 def _causality_row(place: Place, source: Source) -> GateRow:
@@ -99,6 +150,23 @@ def _causality_row(place: Place, source: Source) -> GateRow:
         words = "frames see later samples, so a key of the past may tell what it was shown"
     outcome: Outcome = "pass" if source.is_causal else "fail"
     return _row(place, "causality", _exact(float(source.is_causal)), 0.5, outcome, words)
+
+
+def _copies_row(place: Place, source: Source) -> GateRow:
+    words = (
+        f"{percent_words(source.copied_share)} of the utterances have a near copy under another "
+        f"speaker, and {percent_words(MAXIMUM_COPIED)} may have"
+    )
+    reason = ""
+    if source.copied_share > MAXIMUM_COPIED:
+        reason = (
+            f"{words}: what is learned from a recording is no transfer to its copy. "
+            f"{source.copied_pair} are such a pair (drop one, or give both the same speaker)"
+        )
+    outcome: Outcome = "invalid" if reason else "pass"
+    measured = _exact(source.copied_share)
+    row = _row(place, "near_copies", measured, MAXIMUM_COPIED, outcome, reason or words)
+    return replace(row, direction="below", reason=reason)
 
 
 def _overlap_row(

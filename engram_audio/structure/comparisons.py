@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from engram_audio.latents.config import SURROGATE_NAMES
 from engram_audio.stats.estimate import Estimate, Uncertain, t_interval, uncertain
 from engram_audio.stats.ratio import quotient
 from engram_audio.structure.estimates import (
@@ -19,7 +20,7 @@ from engram_audio.structure.estimates import (
 
 PARTS = ("val", "select", "eval")
 CONTROLS = ("permuted", "swapped")
-SURROGATES = ("shuffled", "phase_randomized", "var")
+SURROGATES = SURROGATE_NAMES
 
 
 class Analysed(NamedTuple):

@@ -15,6 +15,7 @@ from engram_audio.structure.beside import (
     Beside,
     Source,
     heads_row,
+    law_row,
     margin_nats,
     source_rows,
 )
@@ -46,7 +47,7 @@ class OnSplit(NamedTuple):
         candidate: The chosen key; None where no candidate is valid.
         candidates: Every candidate with its score for the choice.
         rows: Judged rows of the chosen key, and those of the source.
-        heads: Rows of the heads' gain, one for each judged slice where it is known.
+        heads: Rows of the heads' gain and of keys' laws, for each judged slice where known.
         ruled_out: Slices on which no candidate can add enough.
     """
 
@@ -147,7 +148,10 @@ def decide_one(
     )  # fmt: skip
     caveats = [row.sentence for row in first.rows if row.outcome is None] + absent
     ridge, best = _ridge(name, records, section), _best_key(name, records, section)
-    sentence = verdict_sentence(name, first.judged, smallest, ridge, best, caveats)
+    overlap = next(
+        (r.sentence for r in first.rows if r.name == "overlap" and r.outcome == "undecided"), ""
+    )
+    sentence = verdict_sentence(name, first.judged, smallest, ridge, best, caveats, overlap)
     return Decided(
         verdict=first.judged.word,
         sentence=sentence,
@@ -201,16 +205,23 @@ def on_split(
         for slice_name, gain in (heads or {}).items()
         if slice_name in section.slices
     }
+    laws = {
+        slice_name: law_row(Place(name, seed, "", section.lag_frames, slice_name, {}), law, delta)
+        for slice_name, law in beside.laws.get(name, {}).items()
+        if slice_name in section.slices
+    }
     judged = word_of(
         rows,
         {slice_name: gains.get(slice_name) for slice_name in ruled_out},
         heads is not None,
         opposing(others or {}),
+        laws,
     )
     if not rows and candidates:
         first = candidates[0]
         judged = judged._replace(open=f"no key can be chosen, {first.key} because {first.reason}")
-    return OnSplit(judged, one, candidates, rows, list(gains.values()), ruled_out)
+    beside_rows = [*gains.values(), *laws.values()]
+    return OnSplit(judged, one, candidates, rows, beside_rows, ruled_out)
 
 
 def opposing(others: Mapping[int, str]) -> str:

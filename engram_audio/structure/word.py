@@ -1,16 +1,19 @@
 """How rows make a word (SCIENCE 3)."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from engram_audio.structure.gate_row import GateRow
 from engram_audio.verdicts.words import (
     INVALID,
+    LAW_NOT_MEAN,
     NO_CONTROL,
     NO_HEADS,
     PROCEED,
     STOP,
     UNDECIDED,
+    WRONG_KEY,
     WRONG_KEY_MEAN,
 )
 
@@ -34,6 +37,7 @@ def word_of(
     ruled_out: Mapping[str, GateRow | None],
     has_heads: bool,
     opposing_splits: str = "",
+    laws: Mapping[str, GateRow] = MappingProxyType({}),
 ) -> Judged:
     """Make the word of a representation.
 
@@ -44,13 +48,14 @@ def word_of(
             gain; None where no head was trained.
         has_heads: Whether the heads were run at all.
         opposing_splits: How other split seeds speak against a PROCEED; empty where they do not.
+        laws: Rows of what keys' laws tell beside the linear base, by slice.
     """
     below = [row for row in ruled_out.values() if row and row.outcome == "fail"]
     if below:
         return Judged(STOP, below)
     above = [row for row in ruled_out.values() if row and row.outcome == "pass"]
     if ruled_out and len(above) == len(ruled_out):
-        return Judged(WRONG_KEY_MEAN, above)
+        return _by_law(above, [laws[name] for name in ruled_out if name in laws])
     if ruled_out:
         return _undecided_beside_heads(ruled_out)
     invalid = [row for row in rows if row.outcome == "invalid"]
@@ -64,6 +69,22 @@ def word_of(
         word = NO_CONTROL if missing else UNDECIDED
         return Judged(word, doubtful, "analyse the overlap control of this representation")
     return Judged(UNDECIDED, _by_doubt(doubtful), _remedy(_by_doubt(doubtful)[0]))
+
+
+def _by_law(heads: Sequence[GateRow], laws: Sequence[GateRow]) -> Judged:
+    """Tell apart a law that some key carries from a key that carries nothing.
+
+    Where a slice has no scored law, only the mean was looked at, and the word says so.
+    """
+    if len(laws) < len(heads):
+        return Judged(WRONG_KEY_MEAN, list(heads))
+    outcomes = {row.outcome for row in laws}
+    if outcomes == {"pass"}:
+        return Judged(LAW_NOT_MEAN, [*laws, *heads])
+    if outcomes == {"fail"}:
+        return Judged(WRONG_KEY, [*heads, *laws])
+    doubtful = [row for row in laws if row.outcome != "pass"]
+    return Judged(UNDECIDED, doubtful, "more eval speakers: whether a key's law carries it is open")
 
 
 def _proceed(rows: Sequence[GateRow], has_heads: bool, opposing_splits: str) -> Judged:

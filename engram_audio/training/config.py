@@ -4,8 +4,37 @@ from typing import Literal
 
 from pydantic import Field
 
-from engram_audio.quantities import Amount, AmountOrZero, Count, CountOrZero, Share
+from engram_audio.quantities import (
+    Amount,
+    AmountOrZero,
+    Amounts,
+    Count,
+    CountOrZero,
+    Listed,
+    Share,
+    ShareBelowOne,
+)
 from engram_audio.section import Section
+
+
+class TuningPoint(Section):
+    """One point of the grid."""
+
+    dropout: ShareBelowOne = Field(description="Dropout after every hidden layer.")
+    weight_decay: AmountOrZero = Field(description="Decoupled weight decay.")
+
+
+class TuningGrid(Section):
+    """What every network of a comparison tries, at full length, before it is held against others.
+
+    The best point on select is tried again with other learning rates. What wins is frozen for all
+    lags, seeds and folds.
+    """
+
+    points: Listed[TuningPoint] = Field(min_length=1, description="Points, tried in this order.")
+    last_learning_rate_factors: Amounts = Field(
+        description="Factors on the learning rate, tried last at the best point."
+    )
 
 
 class TrainingRecipe(Section):
@@ -33,6 +62,11 @@ class TrainingRecipe(Section):
     )
     checkpoint_interval_steps: Count = Field(description="Steps between resumable checkpoints.")
     is_tensorboard_logged: bool = Field(description="Whether TensorBoard event files are written.")
+    tuning: TuningGrid | None = Field(
+        default=None,
+        description="What heads, memories and matched nets of this recipe try on select before "
+        "they are held against each other; null takes the recipe and the head as written, untuned.",
+    )
 
 
 def require_warmup(key: str, num_warmup_steps: int, recipe: TrainingRecipe) -> None:

@@ -199,6 +199,10 @@ BUGS: dict[str, Bug] = {
         f"{STRUCTURE}.decision.gate_rows", wrong.ignoring("transfer_loss"),
         "what is lost between speakers does not count", (GATE,),
     ),
+    "near_copies_ignored": Bug(
+        f"{STRUCTURE}.decision.source_rows", wrong.ignoring("near_copies"),
+        "recordings that stand under two speakers count as transfer", (GATE,),
+    ),
     "causality_ignored": Bug(
         f"{STRUCTURE}.decision.source_rows", wrong.ignoring("causality"),
         "frames may see what follows", (GATE,),
@@ -281,7 +285,7 @@ BUGS |= {
         "the table is not counted in the budget", (MEMORY,),
     ),
     "matched_budget_halved": Bug(
-        "engram_audio.memory.matching.match_width", wrong_models.half_budget,
+        "engram_audio.memory.matching.match", wrong_models.half_budget,
         "the matched net has half the budget", (MEMORY,),
     ),
     "memory_chosen_on_eval": Bug(

@@ -91,6 +91,8 @@ CASES = (
     Case("half lost between speakers", words.UNDECIDED, eval=LOST),
     Case("frames that see what follows", words.UNDECIDED,
          source=Source(is_causal=False, overlap_frames=1)),
+    Case("recordings that stand under two speakers", words.INVALID,
+         source=Source(overlap_frames=1, copied_share=0.02, copied_pair="a and b")),
     Case("frames that share samples", words.NO_CONTROL, source=Source(overlap_frames=4)),
     Case("nothing added and nothing gained", words.STOP, eval=NOTHING, gain=0.0),
     Case("nothing added but much gained", words.WRONG_KEY_MEAN, eval=NOTHING),

@@ -287,7 +287,7 @@ def _known(value: float) -> Uncertain:
 def _twins(planted: Planted) -> Iterator[CalibrationRow]:
     """The VAR twin of a linear world has its linear R^2 at lag 2."""
     block = planted.draw.of_split("train")
-    twin = var.simulate_var(var.fit_var(iter([block]), TWIN_ORDER), block, 0)
+    twin = var.simulate_var(var.fit_var(lambda: [block], TWIN_ORDER), block, 0)
     truth = linear_r2(planted.world, 2, TWIN_ORDER - 1) or 0.0
     yield _exact(planted.name, "twins", "linear R^2 of the VAR twin", truth, _r2(twin), 0.03)
 

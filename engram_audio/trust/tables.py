@@ -37,12 +37,20 @@ class Verdict(NamedTuple):
     passes: bool
 
 
-def world_verdicts(decided: Mapping[str, Decided], keys: Sequence[str]) -> list[Verdict]:
-    """Compare each calibration world's word with the one that is right for these keys."""
+def world_verdicts(
+    decided: Mapping[str, Decided], keys: Sequence[str], with_laws: Sequence[str] = ()
+) -> list[Verdict]:
+    """Compare each calibration world's word with the one that is right for these keys.
+
+    Args:
+        decided: What the gate said.
+        keys: The candidates.
+        with_laws: Worlds whose keys were scored by their laws too.
+    """
     rows = []
     for representation, one in sorted(decided.items()):
         name = representation.removeprefix(WORLD_PREFIX)
-        expected = expected_word(name, keys)
+        expected = expected_word(name, keys, name in with_laws)
         rows.append(Verdict(name, expected, one.verdict, one.verdict == expected))
     return rows
 
@@ -90,6 +98,7 @@ def calibration_table(
     verdicts: Sequence[Verdict],
     rates: Sequence[RateRow],
     limits: PowerSection,
+    words: Sequence[Mapping[str, Any]] = (),
 ) -> pd.DataFrame:
     """Return calibration.csv: measured worlds, verdicts, error rates and coverage, one row each.
 
@@ -97,6 +106,7 @@ def calibration_table(
     """
     parts = [{"kind": "number", **row._asdict()} for row in rows]
     parts += [_verdict_record(row) for row in verdicts]
+    parts += [dict(row) for row in words]  # of generators
     parts += [_rate_record(row, limits) for row in rates]
     table = pd.DataFrame(parts, columns=CALIBRATION.names())
     return table.replace([np.inf, -np.inf], np.nan)

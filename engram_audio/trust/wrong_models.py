@@ -81,8 +81,8 @@ def base_budget(right: Function) -> Function:
 def half_budget(right: Function) -> Function:
     """Match half of the budget."""
 
-    def wrong(head: Any, build: Any, budget: int, *others: Any) -> Any:
-        return right(head, build, budget // 2, *others)
+    def wrong(head: Any, size: Any, budget: int, *others: Any) -> Any:
+        return right(head, size, budget // 2, *others)
 
     return wrong
 

@@ -5,7 +5,7 @@ this study found and its log score.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from engram_audio.verdicts.chain import DIRECT, WORDS
@@ -19,14 +19,14 @@ from engram_audio.verdicts.headline import (
 )
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Judged, above, exact, judge
 from engram_audio.verdicts.row import NOT_RUN, VerdictRow
-from engram_audio.verdicts.words import INVALID, NO_HEADS, OF_STRUCTURE, PROCEED, STOP
-from engram_audio.verdicts.words import UNDECIDED as UNDECIDED_WORD
+from engram_audio.verdicts.words import INVALID, NO_HEADS, OF_GENERATION, OF_STRUCTURE
 
 STAGE = "chain"
 HEADLINE = "What does this study say?"
 EXPECTED = "What was expected beforehand?"
-GENERATION = "Does it help a generator at equal compute?"
-QUESTIONS = tuple(WORDS[name] for name in ("structure", "prediction", "memory", "rollout"))
+LINKS = ("structure", "prediction", "memory", "rollout", "generation")
+QUESTIONS = tuple(WORDS[name] for name in LINKS)
+OF_WORD = {**OF_STRUCTURE, **OF_GENERATION}
 NEAREST_FIRST = (MET, UNDECIDED, NOT_MET)
 
 
@@ -77,10 +77,9 @@ def chain_rows(
     """
     found = deciding_of(rows, representation, lag_frames, delta_nats)
     answers = Answers(*(one.answer for one in found))
-    named = (*QUESTIONS, GENERATION)
     links = [
         _link(number, question, one, representation)
-        for number, (question, one) in enumerate(zip(named, found, strict=True), start=1)
+        for number, (question, one) in enumerate(zip(QUESTIONS, found, strict=True), start=1)
     ]
     top = _headline_row(headline(answers), answers, representation)
     return [top, *links, *_expected_rows(rows, answers, states)]
@@ -100,7 +99,7 @@ def deciding_of(
         ]
 
     return [
-        _structure(of("structure")),
+        _worded(of("structure"), OF_STRUCTURE),
         any_of(
             [
                 _by_equivalence(row, delta_nats)
@@ -110,7 +109,7 @@ def deciding_of(
         ),
         any_of(of("memory")),
         any_of(of("rollout")),
-        Deciding(NOT_RUN, None),  # no stage generates yet
+        _worded(of("generation"), OF_GENERATION),
     ]
 
 
@@ -143,13 +142,14 @@ def any_of(rows: Sequence[VerdictRow]) -> Deciding:
     return Deciding(INVALID, judged[0])
 
 
-def _structure(rows: Sequence[VerdictRow]) -> Deciding:
-    found = next((row for row in rows if row.case in OF_STRUCTURE), None)
+def _worded(rows: Sequence[VerdictRow], words: Mapping[str, str]) -> Deciding:
+    """Return the answer of a stage that answers with a word."""
+    found = next((row for row in rows if row.case in words), None)
     return Deciding(NOT_RUN, None) if found is None else Deciding(found.case, found)
 
 
 def _link(number: int, question: str, one: Deciding, representation: str) -> VerdictRow:
-    outcome = OF_STRUCTURE.get(one.answer) or _outcome_of(one.answer)
+    outcome = OF_WORD.get(one.answer) or _outcome_of(one.answer)
     if one.row is None:
         sentence = f"{one.answer}."
         return VerdictRow(
@@ -209,14 +209,18 @@ def _expected_rows(
         for row in rows
         if row.stage == "memory" and row.question == WORDS["memory"] and row.subject in states
     ]
-    generation = {PROCEED: YES, STOP: NO}.get(headline(answers).word, UNDECIDED_WORD)
     found = {
         "prediction": answers.prediction,
         "z_dyn": _bound_beats_direct(rows),
         "memory of z_dyn": any_of(of_states).answer,
-        "generation": NOT_RUN if answers.generation == NOT_RUN else generation,
+        "generation": _of_generation(answers.generation),
     }
     return [_expected(one, found[one.of]) for one in BEFOREHAND]
+
+
+def _of_generation(answer: str) -> str:
+    """Return yes or no to a gain of the whole: what question 5 answered, whoever decided."""
+    return OF_OUTCOME[OF_GENERATION.get(answer, NOT_RUN)]
 
 
 def _bound_beats_direct(rows: Sequence[VerdictRow]) -> str:

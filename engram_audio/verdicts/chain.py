@@ -39,6 +39,12 @@ CHAIN = (
         "structure",
     ),
     Question(
+        "keys", "Does what context tells survive a small key?",
+        "This study scores no key by its law: no representation is named under "
+        "`learned_keys.representations`.",
+        "keys",
+    ),
+    Question(
         "prediction", "Does context buy more than every null?",
         "This study has no predictions: no head is listed under `prediction.heads`, or no "
         "representation is predicted.",
@@ -66,6 +72,12 @@ CHAIN = (
         "This study lets nothing run free: no representation is named under "
         "`rollout.representations`.",
         "rollout",
+    ),
+    Question(
+        "generation", "Does it help a generator at equal compute?",
+        "This study trains no generator: no representation is named under "
+        "`generation.representations`.",
+        "generation",
     ),
 )  # fmt: skip
 # Asked of a factoriser, and of what was expected of z_dyn.

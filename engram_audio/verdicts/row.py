@@ -57,6 +57,11 @@ class VerdictRow(NamedTuple):
         """Why it came out so."""
         return self.judged.reason
 
+    @property
+    def has_number(self) -> bool:
+        """Whether a number was measured."""
+        return math.isfinite(self.measured.value)
+
     def record(self) -> Record:
         """Return the row as it is published. A number or an end that does not exist is None."""
         return {

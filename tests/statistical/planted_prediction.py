@@ -25,7 +25,7 @@ from engram_audio.densities.config import (
     PredictionSection,
 )
 from engram_audio.densities.density import ConditionalDensity
-from engram_audio.densities.dequantization import noisy_source
+from engram_audio.densities.dequantization import dequantization_sd, noisy_source
 from engram_audio.densities.events import ANY_LAG
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material, fit_marginals, train_head
@@ -119,11 +119,15 @@ class Planted(NamedTuple):
         means = self.predictor(model).mean(view)
         return view.values().astype(np.float64) - origin, means.astype(np.float64) - origin
 
-    def oracle_nll(self, lag: int, event: Any) -> np.ndarray:
-        """Return the exact predictor's score of each eval target, nats, shape [M]."""
+    def oracle_nll(self, lag: int, event: Any, is_noisy: bool = False) -> np.ndarray:
+        """Return the exact predictor's score of each eval target, nats, shape [M].
+
+        It scores the clean frames, or the noisy ones that predictors see.
+        """
         oracle = self.world.oracle()
         assert oracle is not None
-        return -oracle.log_density(self.clean, self.targets, lag, event)
+        frames = self.noisy if is_noisy else self.clean
+        return -oracle.log_density(frames, self.targets, lag, event)
 
     def exact_information(self, lag: int, event: Any) -> Mean:
         """Return what the exact predictor gains over the exact marginal on the eval targets."""
@@ -206,7 +210,7 @@ def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters:
         return iter([draw.block])
 
     first = measure_reference(raw, part_of, window, max(lags))
-    noise_sd = section.dequantization_fraction * first.frame_sd
+    noise_sd = dequantization_sd(first, section.dequantization_fraction)
     source = noisy_source(raw, noise_sd, section.noise_seed)
     moments = LadderMoments(first, window, lags, choice_part(part_of.values()))
     moments.accumulate(source, part_of, window)

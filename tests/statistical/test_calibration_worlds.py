@@ -70,7 +70,7 @@ def _linear_twin(draw: Draw, part_of: dict[str, str]) -> LatentBlock:
     parts = np.array([part_of[str(name)] for name in draw.block.utterance_ids], dtype=object)
     train = draw._replace(split_hint=parts).of_split("train")
     settings = CONFIG.representations.surrogates
-    return simulate_var(fit_var([train], settings.var_order), draw.block, settings.seed)
+    return simulate_var(fit_var(lambda: [train], settings.var_order), draw.block, settings.seed)
 
 
 def calibrate(name: str, size: WorldSize = SIZE) -> tuple[list[CalibrationRow], Decided]:

@@ -92,7 +92,7 @@ def _scored(block: LatentBlock, parts: dict[str, str]):
 
 def linear_twin(block: LatentBlock, seed: int) -> LatentBlock:
     """The linear process with the frames' own correlation over four lags."""
-    return simulate_var(fit_var([block], 4), block, seed)
+    return simulate_var(fit_var(lambda: [block], 4), block, seed)
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,10 @@ class Factorized(NamedTuple):
         """Rates and errors on the eval targets."""
         torch.manual_seed(0)
         with torch.no_grad():
-            chunk = Chunk(self.padded.frames, self.padded.is_real, self.mask)
+            chunk = Chunk(
+                self.padded.frames, self.padded.is_real, self.mask,
+                torch.arange(len(self.mask)),
+            )  # fmt: skip
             return batch_health(self.model, chunk)
 
     def subspace(self) -> np.ndarray:

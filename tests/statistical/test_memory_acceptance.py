@@ -20,7 +20,7 @@ from engram_audio.densities.nulls import rungs_for
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import FittedMemory, fit_lookup
 from engram_audio.memory.folds import Candidate, fold_material, linear_candidates
-from engram_audio.memory.matching import match_width
+from engram_audio.memory.matching import match
 from engram_audio.training.loop import Callbacks
 from tests.statistical.planted_prediction import (
     CPU,
@@ -115,12 +115,12 @@ def matched_gain(found: Scored) -> Mean:
     head = study.prediction.library[study.memory.controls.head]
     recipe = study.recipes[study.memory.controls.recipe]
 
-    def build(own):
-        return head_task(own, material, LAG, EVENT, 0, 256, CPU)[0].model
+    def size(own):
+        return head_task(own, material, LAG, EVENT, 0, 256, CPU)[0].model.budget()
 
     budget = found.fitted.model.budget().parameters
-    matched = match_width(head, build, budget, lambda own: own.parameters, 4096)
-    assert not matched.is_capped
+    matched = match(head, size, budget, lambda own: own.parameters, 4096)
+    assert not matched.misfit
     model, _, _ = train_head(matched.head, recipe, material, LAG, EVENT, 0, CPU, None, Callbacks())
     nll = found.world.nll(model, LAG, EVENT)
     return found.world.mean_of(found.marginal_nll - nll)

@@ -41,6 +41,7 @@ def truth() -> VarModel:
         fitted_radius=np.array([spectral_radius(coefficients)]),
         radius=np.array([spectral_radius(coefficients)]),
         num_frames=np.array([0]),
+        residuals=np.zeros((0, 2), np.float32),
     )
 
 
@@ -62,7 +63,7 @@ def test_a_known_var_is_recovered(order: int):
     Orders above the true one get coefficients that are zero within the same error.
     """
     data = simulate_var(truth(), layout(np.full(400, 60)), 0)
-    model = fit_var(iter(halves(data)), order)
+    model = fit_var(lambda: halves(data), order)
     count = 400 * (60 - order)
     stationary = stationary_covariance(TRANSITION.T, INNOVATION)
     spread = np.sqrt(
@@ -86,8 +87,8 @@ def test_a_known_var_is_recovered(order: int):
 def test_blocks_and_their_mean_do_not_change_the_fit():
     """Streaming is exact: one block, two blocks and a shifted copy give the same coefficients."""
     data = simulate_var(truth(), layout(np.full(50, 40)), 1)
-    one, two = fit_var(iter([data]), 2), fit_var(iter(halves(data)), 2)
-    moved = fit_var(iter([data._replace(frames=data.frames + np.float32(64))]), 2)
+    one, two = fit_var(lambda: [data], 2), fit_var(lambda: halves(data), 2)
+    moved = fit_var(lambda: [data._replace(frames=data.frames + np.float32(64))], 2)
     np.testing.assert_allclose(one.coefficients, two.coefficients, atol=1e-5)
     # float32 frames near 64 resolve 64 * 2^-24 = 4e-6 of values of SD 1.3
     np.testing.assert_allclose(one.coefficients, moved.coefficients, atol=1e-4)
@@ -113,7 +114,7 @@ def test_simulation_is_stationary_from_the_first_frame():
 def test_the_twin_has_the_autocorrelation_of_its_origin():
     """Fit on one process, simulate, compare lag-one matrices within 5 SD of sampling."""
     origin = simulate_var(truth(), layout(np.full(300, 80)), 3)
-    twin = simulate_var(fit_var(iter([origin]), 2), layout(np.full(300, 80)), 4)
+    twin = simulate_var(fit_var(lambda: [origin], 2), layout(np.full(300, 80)), 4)
 
     def lag_one(data: LatentBlock) -> np.ndarray:
         rows = data.frames.reshape(300, 80, 2) - MEAN
@@ -123,6 +124,40 @@ def test_the_twin_has_the_autocorrelation_of_its_origin():
     np.testing.assert_allclose(lag_one(twin), lag_one(origin), atol=5 * 2**0.5 * 2.5 * 0.0205)
 
 
+def test_a_resampled_twin_keeps_the_shape_of_the_innovations():
+    """Innovations of +-1: their kurtosis is 1, a Gaussian twin's is 3; both keep the spectrum.
+
+    A kurtosis of 3 has SD sqrt(24 / N) = 0.03 here, one of 1 has less. The start is Gaussian and a
+    hundredth of it is left: coefficients that are wrong by 0.006 move the kurtosis by less.
+    """
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(300, 80)).astype(np.float32)
+    frames = np.zeros((300, 80), np.float32)
+    for t in range(1, 80):
+        frames[:, t] = 0.8 * frames[:, t - 1] + signs[:, t]
+    data = layout(np.full(300, 80), 1)._replace(frames=frames.reshape(-1, 1))
+    model = fit_var(lambda: [data], 1)
+
+    def kurtosis(kind: str) -> tuple[float, float]:
+        rows = simulate_var(model, data, 0, kind).frames.reshape(300, 80)
+        innovations = rows[:, 1:] - 0.8 * rows[:, :-1]
+        return float(np.mean(innovations**4) / np.mean(innovations**2) ** 2), float(rows.var())
+
+    gaussian, resampled = kurtosis("var"), kurtosis("var_resampled")
+    assert gaussian[0] == pytest.approx(3, abs=5 * 0.03)
+    assert resampled[0] == pytest.approx(1, abs=0.05)
+    # variance 1 / (1 - .64) = 2.78; SD of its estimate 2.78 sqrt(2 * 4.6 / 24000) = .054
+    assert resampled[1] == pytest.approx(1 / (1 - 0.64), abs=5 * 0.054)
+
+
+def test_kept_residuals_are_evenly_spaced_over_blocks(monkeypatch: pytest.MonkeyPatch):
+    """The kept residuals do not depend on where blocks end, and there are at most so many."""
+    monkeypatch.setattr("engram_audio.latents.var.KEPT_RESIDUALS", 100)
+    data = simulate_var(truth(), layout(np.full(51, 41)), 1)
+    one, two = fit_var(lambda: [data], 1), fit_var(lambda: halves(data), 1)
+    assert 90 <= len(one.residuals) <= 100
+    np.testing.assert_allclose(one.residuals, two.residuals, atol=1e-4)
+
+
 def test_an_unstable_fit_is_shrunk_and_says_so():
     """Growing sequences fit a radius above one; the model that is simulated is stable."""
     steps = np.arange(40)
@@ -130,7 +165,7 @@ def test_an_unstable_fit_is_shrunk_and_says_so():
         np.float32
     )[:, None]
     data = layout(np.full(30, 40), 1)._replace(frames=frames)
-    model = fit_var(iter([data]), 1)
+    model = fit_var(lambda: [data], 1)
     assert model.fitted_radius[0] > 1
     assert model.radius[0] == pytest.approx(np.exp(-30 / (30 * 39)))
     assert spectral_radius(model.coefficients) == pytest.approx(model.radius[0])
@@ -141,7 +176,7 @@ def test_duplicated_dimensions_do_not_break_the_fit():
     """Singular normal equations: the fit predicts as well as without the copy."""
     data = simulate_var(truth(), layout(np.full(100, 40)), 5)
     doubled = data._replace(frames=np.hstack([data.frames, data.frames]))
-    model, single = fit_var(iter([doubled]), 1), fit_var(iter([data]), 1)
+    model, single = fit_var(lambda: [doubled], 1), fit_var(lambda: [data], 1)
     both = model.coefficients[:2, :2] + model.coefficients[2:, :2]
     np.testing.assert_allclose(both, single.coefficients, atol=1e-4)
 
@@ -167,9 +202,9 @@ def test_too_little_speech_is_refused():
     moving = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
     data = layout(np.array([5, 5]))._replace(frames=moving)
     with pytest.raises(InputError, match=r"representations\.surrogates\.var_order: 2 train frames"):
-        fit_var(iter([data]), 4)
+        fit_var(lambda: [data], 4)
     with pytest.raises(InputError, match="no frame"):
-        fit_var(iter([]), 1)
+        fit_var(lambda: [], 1)
 
 
 def test_the_innovations_variance_counts_the_fitted_coefficients():
@@ -182,6 +217,7 @@ def test_the_innovations_variance_counts_the_fitted_coefficients():
     for seed in range(40):
         block = layout(np.array([64]), 4)
         noise = np.random.default_rng(seed).standard_normal(block.frames.shape)
-        model = fit_var(iter([block._replace(frames=noise.astype(np.float32))]), 4)
+        data = block._replace(frames=noise.astype(np.float32))
+        model = fit_var(lambda data=data: [data], 4)
         found.append(np.diag(model.innovation_factor @ model.innovation_factor.T).mean())
     assert np.mean(found) == pytest.approx(1.0, abs=4 * 0.017)

@@ -11,9 +11,11 @@ from engram_audio.densities.fit import fit_marginals
 from engram_audio.latents.var import fit_var
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import linear_candidates
+from engram_audio.rollout.bench import make_bench
 from engram_audio.rollout.forecasts import marginals_of, moment_matched
-from engram_audio.rollout.health import measure_health
+from engram_audio.rollout.late import measure_health
 from engram_audio.rollout.laws import step_law
+from engram_audio.rollout.measures import STATISTICS
 from engram_audio.rollout.simulate import Settings, free_run
 from engram_audio.section import validated
 from engram_audio.structure.config import ScoredFamily
@@ -22,7 +24,13 @@ from engram_audio.structure.material import prepare
 from tests.unit.key_material import scored
 from tests.unit.memory_material import key_of, lookup
 from tests.unit.prediction_material import World, head_settings, recipe
-from tests.unit.rollout_material import eval_starts, limits_of, small_head
+from tests.unit.rollout_material import (
+    eval_others,
+    eval_starts,
+    limits_of,
+    rollout_section,
+    small_head,
+)
 from tests.unit.test_structure_scores import section
 
 CPU = torch.device("cpu")
@@ -96,17 +104,18 @@ def rollout_of(world: World) -> dict[str, np.ndarray]:
     how = Settings(8, True, None, 512, partial(step_law, head))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
     run = free_run(head, starts, how, limits_of(world.material), 4, generator)  # type: ignore[arg-type]
-    sds = tuple(torch.as_tensor(part, dtype=torch.float32) for part in scales[1:])
-    health = measure_health(run, starts, sds, 3, 400, generator)  # type: ignore[arg-type]
-    assert health is not None
+    bench = make_bench(rollout_section(), reference, lambda: iter([world.material.block]), CPU)
+    health = measure_health(run, starts, eval_others(world, starts), bench, generator)
+    numbers = [each[name][0] for each in health[:2] for name in STATISTICS]
+    numbers += health.details.values()
     forecast = moment_matched(run, 4, marginals).log_prob(starts)
     known = marginals.log_prob(starts)
     gains = [(forecast[name] - known[name][:, :4]).mean(0).numpy() for name in forecast]
-    return {"health": np.array(health), "forecast": np.concatenate(gains)}
+    return {"health": np.array(numbers), "forecast": np.concatenate(gains)}
 
 
 def surrogate_of(world: World) -> dict[str, np.ndarray]:
-    model = fit_var([world.train], 2)
+    model = fit_var(lambda: [world.train], 2)
     return {"var": np.append(model.coefficients.ravel(), model.radius)}
 
 

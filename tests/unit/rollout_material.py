@@ -13,7 +13,7 @@ from engram_audio.densities.fit import Material, train_head
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.forecasts import Gaussians
 from engram_audio.rollout.method_config import AnyMethod, MethodSection
-from engram_audio.rollout.paths import Starts, collect_starts
+from engram_audio.rollout.paths import Starts, collect_starts, other_starts
 from engram_audio.rollout.simulate import Limits
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks
@@ -25,7 +25,8 @@ ROLLOUT: dict[str, Any] = {
     "horizon_frames": 8, "forecast_horizon_frames": 4, "scored_horizons_frames": [1, 4, 8],
     "num_starts": 40, "num_samples": 32, "num_long_samples": 4, "injections_frames": [2],
     "divergence_factor": 10.0, "frozen_fraction": 0.1, "frozen_frames": 4,
-    "autocovariance_lags_frames": 3, "maximum_energy_frames": 400, "batch_paths": 512, "seed": 0,
+    "autocovariance_lags_frames": 3, "maximum_energy_frames": 400, "support_frames": 400,
+    "batch_paths": 512, "seed": 0,
 }  # fmt: skip
 METHODS: dict[str, dict[str, Any]] = {
     "one_step": {"kind": "one_step", "base": "head", "guard": None},
@@ -91,6 +92,12 @@ def eval_starts(world: World, horizon: int = 8, minimum: int = 4, count: int = 4
     )  # fmt: skip
 
 
+def eval_others(world: World, starts: Starts, minimum: int = 4) -> Starts:
+    """Other starts of the same utterances."""
+    speakers = world.material.reference.speakers
+    return other_starts(lambda: iter([world.eval]), speakers, starts, minimum)
+
+
 def limits_of(material: Material, factor: float = 10.0) -> Limits:
     """Where a path has blown up."""
     reference = material.reference
@@ -123,9 +130,11 @@ class LinearStep(Density):
         return Gaussians(mean, torch.full_like(mean, self.sd)).log_prob(batch.current)
 
 
-def flat_starts(num_starts: int, horizon: int, num_dims: int = 2, window: int = 3) -> Starts:
+def flat_starts(
+    num_starts: int, horizon: int, num_dims: int = 2, window: int = 3, seed: int = 1
+) -> Starts:
     """White noise of unit variance: histories, futures, two utterances of each speaker."""
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(seed)
     frames = torch.randn((num_starts, window + horizon, num_dims), generator=generator)
     names = np.array([f"s{number // 2}" for number in range(num_starts)])
     utterances = np.array([f"u{number}" for number in range(num_starts)])

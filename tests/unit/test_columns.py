@@ -10,10 +10,10 @@ from engram_audio.artifacts.columns import Column, Table, choose, first_row
 from engram_audio.artifacts.published import read_csv
 from engram_audio.artifacts.table import write_csv
 from engram_audio.errors import InputError
+from engram_audio.latents.config import SURROGATE_NAMES
 from engram_audio.prediction.columns import PREDICTION
 from engram_audio.report.published_tables import TABLES, table_of_file
 from engram_audio.structure.columns import CURVES, LINEAR, NGRAMS, SPEAKERS, STRUCTURE
-from engram_audio.structure.comparisons import SURROGATES
 from engram_audio.structure.side_tables import curve_rows, linear_rows, ngram_rows, speaker_rows
 from engram_audio.structure.structure_table import analyse
 from tests.unit.structure_scores import Planted, linear_table, tables
@@ -146,7 +146,7 @@ def test_the_stage_publishes_what_it_declares():
     curves = pd.DataFrame([{**place, "matching": "plain", "kept_fraction": 0.5, **sums}])
     grams = pd.DataFrame([{"key": "a", "order": 1, "minimum_count": 1, "part": "eval",
                            "num_ngrams": 4, "num_covered": 2}])  # fmt: skip
-    surrogates = {kind: Planted() for kind in SURROGATES}
+    surrogates = {kind: Planted() for kind in SURROGATE_NAMES}
     STRUCTURE.arrange(named(structure(Planted(), surrogates)))
     LINEAR.arrange(named(linear_rows(linear_table(), 0.95)))
     CURVES.arrange(named(curve_rows(curves, 0.95)))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engram_audio.data_dictionary import dictionary_text
+from engram_audio.data_dictionary import dictionary_text, shared_columns
 from engram_audio.report.published_tables import TABLES
 
 PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
@@ -12,6 +12,16 @@ PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 
 def test_the_page_is_what_make_docs_writes():
     assert PAGE.read_text(encoding="utf-8") == dictionary_text(), "run `make docs`"
+
+
+def test_a_column_of_several_tables_stands_once_and_each_table_names_it():
+    """Law: a row of the page is there once, and no column of a table is left out."""
+    text = dictionary_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(set(rows)) and shared_columns()
+    for name, table in TABLES.items():
+        own = text.partition(f"### {name}.csv")[2].partition("\n###")[0].partition("\n## ")[0]
+        assert all(f"`{column.name}`" in own for column in table.columns), name
 
 
 @pytest.mark.parametrize("name", TABLES)

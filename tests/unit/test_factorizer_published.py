@@ -3,10 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from engram_audio.factorizer.bound import frame_bounds
+from engram_audio.factorizer.context import bound_context, frames_in_words
 from engram_audio.factorizer.state_comparison import comparison_table
 from engram_audio.structure.columns import STRUCTURE
 from tests.report_factorizer_tables import RUNS, published
+from tests.unit.factorizer_material import DOCUMENT, small_model
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +31,52 @@ def test_gains_are_paired_over_the_predictor_that_val_prefers(rows):
             - rows.loc[name, "gain_over_direct_nats_low"]
         )
         assert width == pytest.approx(0, abs=1e-9)
+
+
+def test_both_contexts_stand_beside_the_gain(rows):
+    """The study's nets are recurrent, the direct predictor has a window of 8."""
+    assert set(rows["bound_context"]) == {"whole past"}
+    assert set(rows["direct_context"]) == {"8 frames"}
+
+
+NETWORK = {**DOCUMENT["encoder"], "kind": "transformer", "context_frames": 3}
+
+
+@pytest.mark.parametrize("rate", ["strictly_past", "free"])
+@pytest.mark.parametrize(
+    ("stride", "upsampler"),
+    [(1, "piecewise_constant"), (2, "piecewise_constant"), (2, "cross_attention")],
+)
+def test_the_context_in_words_is_what_the_bound_depends_on(rate: str, stride: int, upsampler: str):
+    """Frames that far back move the bound of some frame of a step, older ones of none."""
+    model = small_model(
+        encoder=NETWORK, dynamics__network=NETWORK, state__rate=rate, state__stride_frames=stride,
+        state__upsampler=upsampler, state__is_whitened=False,
+    ).eval()  # fmt: skip
+    with torch.no_grad():  # the parts that start at zero must speak
+        generator = torch.Generator().manual_seed(1)
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    frames = torch.randn((1, 40, 4), generator=torch.Generator().manual_seed(0))
+    is_real = torch.ones((1, 40), dtype=torch.bool)
+
+    def bound(values: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(2)
+        return frame_bounds(model, values, is_real, 2, generator)[0]
+
+    before, context = bound(frames), 0
+    for cut in range(20, 40):
+        moved = frames.clone()
+        moved[0, :cut] += 3.0
+        is_moved = (bound(moved) - before).abs() > 1e-5
+        context = max(context, *(t - cut + 1 for t in range(40 - stride, 40) if is_moved[t]), 0)
+    assert bound_context(model.settings) == frames_in_words(context)
+
+
+def test_recurrent_nets_and_filters_see_everything():
+    recurrent = small_model(state__rate="strictly_past").settings
+    filtered = small_model(encoder=NETWORK, dynamics__network=NETWORK).settings
+    assert bound_context(recurrent) == bound_context(filtered) == "whole past"
 
 
 def test_rates_and_costs(rows):

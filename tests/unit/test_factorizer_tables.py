@@ -1,9 +1,12 @@
 """Health, sweeps, storage, export, chunks and the published rows."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,10 +14,17 @@ from engram_audio import windows
 from engram_audio.factorizer.columns import FACTORIZER
 from engram_audio.factorizer.config import FactorizerHealthSection, FactorizerSweepSection
 from engram_audio.factorizer.export import state_block
-from engram_audio.factorizer.health import collapse_reason, effective_rank, movement
+from engram_audio.factorizer.health import (
+    batch_health,
+    collapse_reason,
+    effective_rank,
+    movement,
+    swap_utterances,
+)
 from engram_audio.factorizer.storage import pack_factorizer, unpack_factorizer
 from engram_audio.factorizer.sweep import expand_sweep
 from engram_audio.factorizer.tables import sweep_table
+from engram_audio.factorizer.terms import Chunk
 from engram_audio.latents.block import LatentBlock
 from tests.unit.factorizer_material import CPU, DOCUMENT, settings, small_model
 
@@ -22,6 +32,7 @@ LIMITS = FactorizerHealthSection(
     minimum_effective_rank=0.5,
     minimum_state_sd=0.3,
     minimum_movement=0.05,
+    minimum_state_use_nats=0.02,
     minimum_active_nats=0.1,
     minimum_prior_cost=0.1,
     action="fail",
@@ -30,6 +41,7 @@ HEALTHY = {
     "state_effective_rank": 2.0,
     "state_sd": 1.0,
     "state_movement": 0.5,
+    "state_use_nats": 1.0,
     "innovation_nats": 2.0,
     "error_posterior": 0.1,
     "error_prior": 0.2,
@@ -57,6 +69,53 @@ def test_chunks_tile_what_follows_the_burn_in(lengths: list[int], extra: int, bu
     assert np.array_equal(scored, expected)
 
 
+def several(lengths: list[int]) -> Chunk:
+    """Sequences of six frames, so many of each utterance, the first frame of each unscored."""
+    utterance = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    frames = torch.randn((len(utterance), 6, 4), generator=torch.Generator().manual_seed(0))
+    is_scored = torch.ones(frames.shape[:2], dtype=torch.bool)
+    is_scored[:, 0] = False
+    return Chunk(frames, torch.ones_like(is_scored), is_scored, utterance)
+
+
+def test_a_state_that_nothing_reads_is_of_no_use_and_counts_as_collapsed():
+    """Weights from z_dyn are 0: lively, full rank, and 0 nats. Default limits name it."""
+    model = small_model(decoder__kind="plain", innovation__prior="marginal").eval()
+    chunk = several([2, 1, 2])
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for part, first in ((model.decoder.detail, 0), (model.innovation.posterior, 4)):
+            for layer in (part.linear, part.mlp[0]):
+                layer.weight[:, first : first + 2] = 0.0
+        unused = batch_health(model, chunk)
+        model.decoder.detail.linear.weight[:, :2] = 1.0
+        read = batch_health(model, chunk)
+    assert unused["state_use_nats"] == 0.0
+    assert read["state_use_nats"] != 0.0
+    document = yaml.safe_load(Path("workflow_config.yaml").read_text())["factorizer"]["health"]
+    limits = FactorizerHealthSection.model_validate(document, strict=False)
+    found = {**HEALTHY, "state_use_nats": unused["state_use_nats"]}
+    assert "z_dyn is not used" in str(collapse_reason(found, model, limits))
+    assert collapse_reason(HEALTHY, model, limits) is None
+
+
+@pytest.mark.parametrize("lengths", [[2, 1, 2], [1, 1], [3, 3], [1, 4, 2, 1]])
+def test_swapped_states_come_from_another_utterance(lengths: list[int]):
+    """Every scored frame, where no utterance holds more than half; the others stay."""
+    chunk = several(lengths)
+    names = chunk.utterance[:, None, None].expand(-1, 6, 1).float()
+    swapped = swap_utterances(names, chunk)
+    is_moved = (swapped != names)[..., 0]
+    assert torch.equal(is_moved, chunk.is_scored)
+
+
+def test_in_a_single_utterance_frames_are_swapped_over_half_of_it():
+    chunk = several([2])
+    places = torch.arange(12.0).reshape(2, 6, 1)
+    moved = swap_utterances(places, chunk)[..., 0]
+    assert torch.equal((moved != places[..., 0]), chunk.is_scored)
+
+
 @pytest.mark.parametrize(
     ("changes", "whitened", "words"),
     [
@@ -65,6 +124,8 @@ def test_chunks_tile_what_follows_the_burn_in(lengths: list[int], extra: int, bu
         ({"state_sd": 0.01}, False, "shrunk"),
         ({"state_sd": 0.01}, True, None),
         ({"state_movement": 0.0}, True, "frozen"),
+        ({"state_use_nats": 0.0}, True, "z_dyn is not used"),
+        ({"state_use_nats": -0.1}, True, "z_dyn is not used"),
         ({"innovation_nats": 0.01}, True, "z_rec is not used"),
         ({"error_prior": 0.105}, True, "redundant"),
     ],

@@ -57,8 +57,10 @@ def test_structure_memory_and_guards_name_one_file():
 
 def test_a_family_that_only_a_memory_names_is_fitted_and_others_are_dropped():
     raw = studies.changed(studies.study(), "structure.families", ["pca", "target_oracle"])
+    raw = studies.changed(raw, "learned_keys.representations", [])
     config = parse_config(raw)
     assert sorted(config.keys.library) == ["last_frame", "pca"]
     assert Plan(config).keys.lags == [1, 2, 4]
-    raw["memory"]["representations"], raw["rollout"]["representations"] = [], []
+    for stage in ("memory", "rollout", "generation"):
+        raw[stage]["representations"] = []
     assert sorted(parse_config(raw).keys.library) == ["pca"]

@@ -12,7 +12,6 @@ from engram_audio.memory.evaluation import mean_gate
 from engram_audio.memory.fit import mean_nll
 from engram_audio.memory.hashing import NgramHash, next_primes
 from engram_audio.memory.joint import Trained, controls, pack, train_memory, unpack
-from engram_audio.memory.matching import match_width, widened
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
 from engram_audio.training.packing import pack_state, unpack_state
 from tests.unit.memory_material import engram, key_of, table_of
@@ -155,20 +154,6 @@ def test_only_touched_rows_move(world: World):
              - after.model.engram_trunk.engram.table.weight).abs().sum(1) > 1e-6  # fmt: skip
     # one batch of 64 targets of 4 positions reads at most 1,024 of some 20,000 rows
     assert 0 < int(moved.sum()) <= 64 * 4 * 4
-
-
-def test_matched_models_come_closest_from_below(world: World, memory: Trained):
-    settings = head_settings("gaussian_mixture", num_components=1)
-
-    def build(head):
-        return head_task(head, world.material, 1, "position", 0, 256, CPU)[0].model
-
-    budget = memory.model.budget()
-    found = match_width(settings, build, budget.parameters, lambda b: b.parameters, 256)
-    assert found.budget.parameters <= budget.parameters
-    beyond = build(widened(settings, found.head.trunk.width + 1)).budget()
-    assert beyond.parameters > budget.parameters
-    assert match_width(settings, build, 10**9, lambda b: b.parameters, 16).is_capped
 
 
 def test_budgets_count_what_is_there(world: World):

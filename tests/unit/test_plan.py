@@ -1,7 +1,7 @@
 """The plan of a configuration: which runs it asks for, as file names, stage by stage.
 
 Law: what lists name is planned, with what that needs, and nothing else. The counts are those of the
-base study and of the demo since before definitions became a library.
+base study and of the demo.
 """
 
 from collections import Counter
@@ -17,21 +17,22 @@ from tests.workflow.tiny_study import tiny_config, wide_config
 
 COUNTS = {
     (): {
-        "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 312,
-        "evaluate_nulls": 13, "train_factorizer": 28, "fit_memory": 66, "train_memory": 6,
-        "evaluate_rollout": 78, "refit_memory": 4, "worlds": 46, "reconstructed": 2,
-        "players": 19,
+        "score_structure_keys": 95, "score_linear_baselines": 19, "train_density": 408,
+        "evaluate_nulls": 17, "train_factorizer": 28, "fit_memory": 198, "train_memory": 18,
+        "evaluate_rollout": 234, "refit_memory": 12, "worlds": 46, "reconstructed": 2,
+        "players": 19, "train_generators": 2,
     },
     ("demo",): {
         "score_structure_keys": 30, "score_linear_baselines": 6, "train_density": 14,
         "evaluate_nulls": 5, "train_factorizer": 2, "fit_memory": 2, "train_memory": 1,
         "evaluate_rollout": 8, "refit_memory": 0, "worlds": 7, "reconstructed": 1,
-        "players": 5,
+        "players": 5, "train_generators": 1,
     },
     ("arrays",): {
         "score_structure_keys": 12, "score_linear_baselines": 4, "train_density": 8,
         "evaluate_nulls": 4, "train_factorizer": 0, "fit_memory": 0, "train_memory": 0,
         "evaluate_rollout": 0, "refit_memory": 0, "worlds": 0, "reconstructed": 0, "players": 0,
+        "train_generators": 0,
     },
 }  # fmt: skip
 
@@ -59,6 +60,7 @@ def counts(plan: Plan) -> dict[str, int]:
         "worlds": len(plan.calibration.of_each_world("structure.csv")),
         "reconstructed": len(plan.comparison.reconstruction_scores()),
         "players": len(players),
+        "train_generators": len(plan.generation.files("generators.safetensors")),
     }
 
 
@@ -113,6 +115,29 @@ def test_only_keys_that_depend_on_the_lag_are_told_the_lags(wide: Plan):
     assert told == {name: [] for name in wide.keys.families} | {"predictive": [1, 2]}
 
 
+def test_every_network_is_tuned_once_and_frozen_for_all_lags_and_seeds():
+    """The base study: one tuning of each head, memory and curve. The demo tunes nothing."""
+    plan = plan_of()
+    heads = {(run.representation, run.head) for run in plan.prediction.runs()}
+    tuned = plan.prediction.tunings("tuning.json")
+    untuned = {name for name, row in plan.config.prediction.library.items()
+               if row.recipe == "first_experiment"}  # fmt: skip
+    assert len(tuned) == sum(head not in untuned for _, head in heads)
+    assert all("/lag-1/" in path and "/seed-0/" in path for path in tuned)
+    other = wildcards(representation="mimi", head="flow", lag="8", seed="2")
+    assert plan.prediction.tuning(other) == [
+        "<results>/prediction/mimi/lag-1/flow/seed-0/tuning.json"
+    ]
+    runs = plan.memory.runs()
+    places = {run[:1] + run[2:4] for run in runs}
+    engrams = sum(plan.config.memory.library[memory].is_joint for _, _, memory in places)
+    assert len(plan.memory.tunings(".json")) == len(places) + engrams
+    assert len(plan.memory.curve_runs()) == len({run[:3] + run[4:] for run in runs})
+    demo = plan_of("demo")
+    assert not demo.prediction.tunings("tuning.json") and not demo.memory.tunings(".json")
+    assert not demo.memory.curve_tunings(".json") and demo.memory.curve_runs()
+
+
 def test_the_deciding_heads_have_more_seeds_than_the_others():
     """Three seeds give the gain of the deciding representation an interval that counts seeds."""
     config = wide_config()
@@ -161,7 +186,7 @@ def test_decoded_runs_are_those_of_the_first_training_seed(wide: Plan):
 def test_what_no_list_names_is_not_planned():
     """A stage that runs on nothing has no run, whatever its library and its lists hold."""
     config = tiny_config()
-    for stage in ("prediction", "factorizer", "memory", "rollout"):
+    for stage in ("prediction", "factorizer", "memory", "rollout", "generation"):
         config[stage]["representations"] = []
     config["representations"]["analysed"] = ["brought"]
     plan = Plan(parse_config(config))

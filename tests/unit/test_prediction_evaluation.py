@@ -1,6 +1,7 @@
 """Scores and their reduction: known values, one code path, paired gains."""
 
 import copy
+import itertools
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,16 @@ from engram_audio.densities.config import (
     PredictionSection,
     RidgeMixtureSection,
 )
-from engram_audio.densities.factory import build_conditional
+from engram_audio.densities.factory import build_conditional, build_gaussian
 from engram_audio.densities.fit import fit_marginals
+from engram_audio.densities.model_predictor import ModelPredictor
 from engram_audio.densities.nulls import base_for
+from engram_audio.densities.predictor import View
 from engram_audio.densities.ridge_mixture import build_ridge_mixture, fit_ridge_mixtures
 from engram_audio.numerics.slices import EveryNth
 from engram_audio.prediction import negatives, scores
 from engram_audio.prediction.assess import Stage, assess, head_entries, null_entries, roll_out
+from engram_audio.prediction.evaluation import EventTask, coverage_columns, evaluate_part
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from tests.unit.prediction_material import (
     LAGS,
@@ -71,6 +75,7 @@ def stage_of(world: World, **changes: object) -> Stage:
     return Stage(
         sources, targets, world.part_of, world.material.reference, section,
         evaluation(**changes), None, torch.device("cpu"),
+        dict.fromkeys(itertools.product(LAGS, section.targets), 0.25),
     )  # fmt: skip
 
 
@@ -136,8 +141,32 @@ def test_pit_is_uniform_for_the_truth():
     for ranks in (per_dimension[:, 0], by_density):
         counts = np.bincount(ranks, minlength=10)
         assert scipy.stats.chisquare(counts).pvalue > 1e-4
-        inside = scores.coverage(ranks, 9, 0.5).mean()
-        assert inside == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 4000) + 0.1)
+        inside = coverage_columns(ranks[:, None], 9, "x")["coverage_50_x"].mean()
+        assert inside == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 4000))
+
+
+@pytest.mark.parametrize("num_samples", [4, 8, 32, 100])
+def test_an_exact_forecast_covers_its_levels_with_any_number_of_samples(num_samples: int):
+    """Every rank is equally likely, so the mean over all ranks is the exact expectation."""
+    found = coverage_columns(np.arange(num_samples + 1)[:, None], num_samples, "x")
+    expected = {"coverage_50_x": 0.5, "coverage_90_x": 0.9, "below_range_x": 0.05,
+                "above_range_x": 0.05}  # fmt: skip
+    assert {name: values.mean() for name, values in found.items()} == pytest.approx(expected)
+
+
+def test_each_end_is_seen_where_the_two_sided_share_is_right():
+    """A law that is too wide below and too narrow above: 90 % inside, .0 below and .1 above.
+
+    Truths 0 .. 1 in equal parts, quantiles of the forecast at .00 and .90 of the truth's.
+    """
+    truth = np.linspace(0, 1, 2000, endpoint=False) + 0.5 / 2000
+    forecast = np.interp(np.linspace(0.0005, 0.9995, 1000), [0, 0.05, 0.95, 1], [-1, 0, 0.9, 1])
+    ranks = (forecast[:, None] < truth).sum(0)
+    found = coverage_columns(ranks[:, None], 1000, "x")
+    shares = {name: float(values.mean()) for name, values in found.items()}
+    assert shares["coverage_90_x"] == pytest.approx(0.9, abs=0.002)
+    assert shares["below_range_x"] == pytest.approx(0.0, abs=0.002)
+    assert shares["above_range_x"] == pytest.approx(0.1, abs=0.002)
 
 
 def test_info_nce_is_bounded_and_zero_without_information():
@@ -185,7 +214,7 @@ def test_white_noise_cosine_and_dnll(assessed):
     cell = Cell(1, "delta", "eval", "all")
     dnll = gain(table, "gaussian_marginal_delta", "head", cell)
     best = gain(table, "head", baselines.best, cell)
-    cosine = table.ratio("head", cell, "cosine_mean", "num_frames")
+    cosine = table.ratio("head", cell, "cosine_mean", "num_mean")
     assert dnll is not None and best is not None and cosine is not None
     assert float(dnll.value) == pytest.approx(-2 * np.log(2), abs=0.1)
     assert abs(float(best.value)) < 0.05
@@ -311,3 +340,59 @@ def test_tables_need_no_order(assessed):
         for s in (tables["scores"], shuffled)
     ]
     pd.testing.assert_frame_equal(made[0], made[1])
+
+
+class Spied(ModelPredictor):
+    """Notes how many targets and samples are asked for at a time."""
+
+    def __init__(self, *args, **named) -> None:
+        super().__init__(*args, **named)
+        self.means: list[int] = []
+        self.samples: list[int] = []
+
+    def mean(self, view: View) -> np.ndarray:
+        self.means.append(len(view.targets))
+        return super().mean(view)
+
+    def sample(self, view: View, num_samples: int, generator: np.random.Generator) -> np.ndarray:
+        self.samples.append(len(view.targets) * num_samples)
+        return super().sample(view, num_samples, generator)
+
+
+@pytest.mark.parametrize("is_mean_sampled", [False, True])
+def test_no_more_samples_are_held_than_configured_and_dear_means_are_thinned(is_mean_sampled: bool):
+    """Eight samples of 150 thinned targets in pieces of at most 100 samples; all are counted."""
+    world = make_world(white_noise(2), num_train_speakers=2, num_eval_speakers=2, num_utterances=4)
+    settings = evaluation(batch_frames=100, num_samples=8, maximum_sampled_frames=150)
+    rung = next(rung for rung in world.material.rungs if rung.name == "gaussian_marginal_delta")
+    spied = Spied(
+        build_gaussian(rung.fit.arrays), WINDOW, world.material.reference.speakers, 100,
+        torch.device("cpu"),
+    )  # fmt: skip
+    spied.is_mean_sampled = is_mean_sampled
+    total = world.material.reference.num_targets["eval"]
+    found = evaluate_part(
+        spied, lambda: iter([world.eval]), world.part_of, "eval",
+        EventTask("delta", 1, WINDOW, max(LAGS)), world.material.reference, settings,
+        num_targets=total,
+    ).sums.loc[lambda sums: sums["slice"] == "all"]  # fmt: skip
+    thinned = int(found["num_sampled"].sum())
+    assert 75 < thinned <= 150
+    assert max(spied.samples) <= 100
+    assert sum(spied.samples) == 8 * thinned
+    assert found["num_frames"].sum() == total
+    assert sum(spied.means) == found["num_mean"].sum() == (thinned if is_mean_sampled else total)
+
+
+def test_only_the_mean_of_a_flow_takes_samples():
+    world = make_world(white_noise(2), num_train_speakers=2, num_eval_speakers=2, num_utterances=4)
+    arrays = base_for(world.material.rungs, 1, "delta", True, True).fit.arrays
+    zeros = np.zeros(2)
+    for kind in ("gaussian_mixture", "student_t_mixture", "flow"):
+        model = build_conditional(
+            head_settings(kind), arrays, WINDOW, world.material.reference.input_scales, zeros, 0
+        )
+        predictor = ModelPredictor(
+            model, WINDOW, world.material.reference.speakers, 64, torch.device("cpu")
+        )
+        assert predictor.is_mean_sampled == (kind == "flow")

@@ -15,6 +15,7 @@ from engram_audio.densities.flow import ConditionalFlow
 from engram_audio.densities.gaussian_mixture import GaussianMixture
 from engram_audio.densities.heads import DensityHead, StandardNormal
 from engram_audio.densities.low_rank_mixture import LowRankMixture
+from engram_audio.densities.marginal_em import fit_mixture
 from engram_audio.densities.student_t_mixture import StudentTMixture
 from engram_audio.numerics.bessel import log_bessel_i, log_vmf_normalizer, mean_resultant_length
 
@@ -54,6 +55,31 @@ def test_gaussian_mixture_is_torchs():
         head.log_prob(parameters, z), expected.log_prob(z), rtol=0, atol=1e-4
     )
     torch.testing.assert_close(head.mean(parameters), expected.mean, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+@pytest.mark.parametrize("num_dims", [1, 8, 64, 512])
+def test_a_student_head_starts_as_a_normal_at_any_dimension(num_dims: int, is_shared: bool):
+    """It loses a thousandth of a nat on N(0, I), give or take .0007; 22 degrees lose 1.6 at 512."""
+    head = StudentTMixture(num_dims, 1, RANGE, is_tail_shared=is_shared)
+    generator = torch.Generator().manual_seed(0)
+    start = head.initial_parameters(generator)
+    z = torch.randn((4000, num_dims), generator=generator)
+    normal = StandardNormal(num_dims).log_prob(torch.zeros(0), z)
+    assert 0.0 < float((normal - head.log_prob(start, z)).double().mean()) + 0.002 < 0.007
+
+
+@pytest.mark.parametrize("num_dims", [8, 64, 512])
+def test_a_student_marginal_is_as_good_as_a_normal_one_on_normal_data(num_dims: int):
+    """On held-out draws of N(0, I): .005 nats at most, where a grid up to 100 loses .5 at 512."""
+    generator = np.random.default_rng(0)
+    train, choice = (generator.standard_normal((1500, num_dims)) for _ in range(2))
+    floor = np.full(num_dims, 1e-3)
+    nll = [
+        fit_mixture(train, choice, 1, floor, is_student, np.random.default_rng(1))[1]
+        for is_student in (False, True)
+    ]
+    assert nll[1] - nll[0] < 0.005
 
 
 @pytest.mark.parametrize("is_shared", [True, False])

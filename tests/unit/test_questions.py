@@ -57,6 +57,7 @@ def test_a_page_is_named_for_the_table_and_the_section_of_its_question():
         ("prediction", compare, EARLY, EARLY),
         ("memory", compare, EARLY, LATE),
         ("rollout", compare, EARLY, LATE),
+        ("generation", compare, EARLY, LATE),
         ("codecs", compare, EARLY, EARLY),
         ("codecs", compare_states, LATE, LATE),
         ("factorizer", compare, LATE, LATE),
@@ -81,7 +82,7 @@ def test_a_page_shows_the_first_question_and_its_own(question: str, change, firs
 @pytest.mark.parametrize("question", [name for name in QUESTIONS if name != "structure"])
 def test_a_question_that_the_study_does_not_ask_is_refused_with_its_key(question: str):
     def ask_nothing(config: dict[str, Any]) -> None:
-        for stage in ("prediction", "factorizer", "memory", "rollout"):
+        for stage in ("prediction", "factorizer", "memory", "rollout", "generation"):
             config[stage]["representations"] = []
         config["rollout"]["player_methods"] = []
         without_states(config)

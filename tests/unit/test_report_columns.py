@@ -19,6 +19,8 @@ from engram_audio.report.registry import SECTIONS
 from engram_audio.report.section_modules import section_modules
 from tests.report_codec_tables import with_codecs
 from tests.report_factorizer_tables import with_factorizer
+from tests.report_generation_tables import with_generation
+from tests.report_law_tables import with_laws
 from tests.report_memory_tables import with_memory
 from tests.report_prediction_tables import with_prediction
 from tests.report_rollout_tables import with_rollout
@@ -28,16 +30,23 @@ from tests.report_tables import BASES, declared, report_data
 # judges is shown as a row of the verdicts.
 SHOWN_IN = {
     "structure": ("verdict", "instrument", "structure"), "linear": ("instrument",),
-    "curves": ("structure",), "ngrams": ("structure",), "speakers": ("structure",),
+    "keys": ("keys",),
+    "key_directions": ("keys",), "curves": ("structure",), "ngrams": ("structure",),
+    "speakers": ("structure",),
     "prediction": ("prediction",), "worst_frames": ("prediction",),
     "prediction_calibration": ("prediction",), "prediction_rollout": ("prediction",),
     "factorizer": ("factorizer",), "factorizer_sweep": ("factorizer",),
     "factorizer_states": ("factorizer",), "memory": ("memory",), "memory_verdict": (),
+    "memory_tuning": ("memory",), "memory_curve": ("memory",), "prediction_tuning": ("prediction",),
     "rollout": ("rollout",), "rollout_sweep": ("rollout",), "codecs": ("codecs",),
+    "generation": ("generation",), "generation_gains": ("generation",),
+    "generation_health": ("generation",), "generation_keys": ("generation",),
+    "generation_replay": ("generation",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
     "calibration": ("verdict", "calibration"), "what_would_change": ("verdict",),
     "verdicts": (
-        "verdict", "calibration", "prediction", "factorizer", "memory", "rollout", "codecs",
+        "verdict", "calibration", "keys", "prediction", "factorizer", "memory", "rollout", "codecs",
+        "generation",
     ),
 }  # fmt: skip
 
@@ -86,7 +95,9 @@ def nothing_is_drawn(monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture(scope="module")
 def data() -> ReportData:
     found = with_prediction(report_data(), surrogate=False)
-    for added in (with_factorizer, with_memory, with_rollout, with_codecs):
+    for added in (
+        with_laws, with_factorizer, with_memory, with_rollout, with_codecs, with_generation,
+    ):  # fmt: skip
         found = added(found)
     found = found._replace(settings=found.settings.model_copy(update={"maximum_table_rows": 8}))
     row = {"kind": "number", "world": "w", "passes": True, "truth": 1.0, "measured": 1.0}

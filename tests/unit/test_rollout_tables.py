@@ -8,25 +8,22 @@ import pytest
 import torch
 
 from engram_audio.errors import InputError
+from engram_audio.rollout.bench import drawn_frames, make_bench
 from engram_audio.rollout.ceiling import Run, choose_ceiling
-from engram_audio.rollout.config import RolloutBarsSection, RolloutSweepSection
-from engram_audio.rollout.evaluation import (
-    _by_speaker,
-    climate_frames,
-    evaluate_method,
-    extremes,
-    make_bench,
-)
+from engram_audio.rollout.config import RolloutSweepSection
+from engram_audio.rollout.evaluation import evaluate_method
 from engram_audio.rollout.fit import build_model
 from engram_audio.rollout.frame import frame_of
 from engram_audio.rollout.method_config import KStepMethod, MethodSection
+from engram_audio.rollout.speaker_sums import by_speaker, extremes
 from engram_audio.rollout.sweep import expand_sweep, sweep_of
-from engram_audio.rollout.tables import beside, frozen_excess, rollout_table, sweep_table
+from engram_audio.rollout.tables import beside, rollout_table, sweep_table
 from engram_audio.section import validated
 from tests.report_rollout_tables import CLIMATE, RUNS, SETTINGS, runs
 from tests.report_verdicts import BARS_SECTION
 from tests.unit.rollout_material import (
     CPU,
+    eval_others,
     eval_starts,
     flat_starts,
     method,
@@ -174,12 +171,13 @@ def test_a_horizon_without_skill_adds_climatology_to_the_sum():
     assert np.isnan(at["kept_skill"])
 
 
-def test_pauses_of_the_data_are_allowed_for():
-    """As often as true paths, give or take two standard errors, is no excess."""
-    assert frozen_excess(0.0, 0.0, 100) == 0
-    assert frozen_excess(0.01, 0.0, 100) == pytest.approx(0.01)
-    assert frozen_excess(0.1, 0.1, 100) == pytest.approx(-0.06)
-    assert frozen_excess(0.2, 0.1, 100) == pytest.approx(0.04)
+def test_an_excess_is_the_difference_and_its_error_that_of_speakers(table):
+    """Ten speakers, each of whom moves the excess by .001 / sqrt 10: t(9) times .001 either way."""
+    late = row(table, method="wild", mode="sampled", inject_frames=0, span="at", horizon_frames=8)
+    assert late["diverged_late_excess"] == pytest.approx(0.499)
+    half = 0.5 * (late["diverged_late_excess_high"] - late["diverged_late_excess_low"])
+    assert half == pytest.approx(2.262157 * 0.001, rel=1e-4)
+    assert late["spread_ratio_excess"] == 0
 
 
 def test_a_share_of_what_is_not_told_from_nothing_has_no_number():
@@ -216,13 +214,6 @@ def test_a_method_stands_beside_the_one_that_differs_by_its_base():
     assert own["gain_delta"] == pytest.approx(0) and own["gain_skill"] == pytest.approx(0)
 
 
-def test_bars_the_wrong_way_round_are_refused():
-    with pytest.raises(ValueError, match="the lower end first"):
-        RolloutBarsSection.model_validate(
-            {**BARS_SECTION.model_dump(), "std_ratio_range": (1.05, 0.95)}
-        )
-
-
 def test_a_sweep_is_expanded_to_names_and_settings():
     sweep = RolloutSweepSection(
         method="k_step", horizons_frames=(4, 8), teacher_weights=(0.0, 0.1), state_weights=(0.05,),
@@ -246,17 +237,17 @@ def measured() -> tuple[Run, Run]:
     """A real head and a real belief on a small world, through the evaluation."""
     world = small_world()
     settings = rollout_section()
-    climate = climate_frames(lambda: iter([world.material.block]), settings)
-    bench = make_bench(settings, world.material.reference, climate, CPU)
-    starts = eval_starts(world)
+    train = world.material.block
+    bench = make_bench(settings, world.material.reference, lambda: iter([train]), CPU)
+    starts, others = eval_starts(world), eval_others(world, eval_starts(world))
     head = small_head(world)
-    found = evaluate_method(head, None, starts, bench, True)
+    found = evaluate_method(head, None, starts, others, bench)
     scores = pd.concat([found.scores.assign(part=part) for part in ("val", "eval")])
-    first = Run("w", "one_step", "", 0, method("one_step"), scores, found.health)
+    first = Run("w", "one_step", "", 0, method("one_step"), scores, *found[1:])
     belief = build_model(method("belief"), frame_of(world.material), None, 0)
-    other = evaluate_method(belief, None, starts, bench, True)
+    other = evaluate_method(belief, None, starts, others, bench)
     scores = pd.concat([other.scores.assign(part=part) for part in ("val", "eval")])
-    return first, Run("w", "belief", "", 0, method("belief"), scores, other.health)
+    return first, Run("w", "belief", "", 0, method("belief"), scores, *other[1:])
 
 
 def test_evaluation_feeds_the_table(measured):
@@ -279,30 +270,43 @@ def test_evaluation_feeds_the_table(measured):
     assert first["num_starts"] == 40
 
 
-def test_what_is_not_finite_is_counted_and_never_averaged():
-    """One infinite score: out of the mean, in the count; median and largest are of the others."""
+@pytest.mark.parametrize("broken", [float("inf"), float("nan")])
+def test_what_is_not_finite_counts_against_the_method(broken: float):
+    """One start without a score counts as the worst of its horizon, and as no better than nothing.
+
+    Left out, it would lift the method: it is in the count of starts, and named from there on.
+    """
     starts = flat_starts(6, 3)._replace(lengths=torch.tensor([3, 3, 3, 3, 3, 1]))
     dnll = torch.arange(18.0).view(6, 3)
-    dnll[0, 0] = float("inf")
+    dnll[0, 0] = broken
     found = extremes(dnll, starts, (1, 2, 3)).set_index("horizon_frames").to_dict("index")
-    assert [row["num_not_finite"] for row in found.values()] == [1, 0, 0]
+    assert [row["num_not_finite"] for row in found.values()] == [1, 1, 1]
     assert found[1]["dnll_median"] == np.median([3, 6, 9, 12, 15])
     assert found[3]["dnll_highest"] == 14.0
-    sums = _by_speaker({"dnll_position": dnll}, starts, (1, 2, 3), "sampled", 0)
-    first = sums.query("horizon_frames == 1")
-    assert np.sum(first["num_starts"].to_numpy(float)) == 5
-    assert np.sum(first["dnll_position"].to_numpy(float)) == 3 + 6 + 9 + 12 + 15
+    worse = {"dnll_position": dnll, "dnll_delta": dnll - 20, "below_range": 0 * dnll}
+    sums = by_speaker(worse, starts, (1, 2, 3), "sampled", 0)
+    first = sums.query("horizon_frames == 1").sum(numeric_only=True).to_dict()
+    assert first["num_starts"] == 6
+    assert first["dnll_position"] == 15 + 3 + 6 + 9 + 12 + 15
+    assert first["dnll_delta"] == 0 + (3 + 6 + 9 + 12 + 15) - 5 * 20
+    assert first["below_range"] == 0.5
+
+
+def test_a_horizon_without_any_finite_score_has_no_number():
+    starts = flat_starts(4, 2)
+    sums = by_speaker({"dnll_position": torch.full((4, 2), torch.nan)}, starts, (1, 2), "mean", 0)
+    assert np.isnan(sums["dnll_position"].to_numpy(float)).all()
+    assert sums["num_starts"].to_numpy(float).sum() == 8
 
 
 def test_climate_frames_are_a_draw_of_the_stream():
     """Each train frame is as likely as any other, however the stream is cut into blocks."""
     world = small_world()
     block = world.material.block
-    settings = rollout_section(maximum_energy_frames=200)
-    found = climate_frames(lambda: iter([block, block]), settings)
+    found = drawn_frames(lambda: iter([block, block]), 200, 0)
     assert found.shape == (200, 3)
-    again = climate_frames(lambda: iter([block, block]), settings)
-    assert np.array_equal(found, again)
+    again = drawn_frames(lambda: iter([block, block]), 300, 0)
+    assert np.array_equal(found, again[:200])
     rows = {tuple(frame) for frame in block.frames.tolist()}
     assert all(tuple(frame) in rows for frame in found.tolist())
 

@@ -70,6 +70,17 @@ def test_prediction_flips_with_the_sign_of_the_gain(predicted):
     assert "worse than the best null" in found[f"{STEP} at lag 1"].sentence
 
 
+def test_a_gain_whose_sign_hangs_on_the_tuning_is_undecided(predicted):
+    """A tuned point that is as good on select gains nothing: 3 nats decide nothing."""
+    ends = {"near_gain_nats_lowest": -0.1, "near_gain_nats_highest": 3.0}
+    row = of_cases(predicted.assign(**ends))[f"{STEP} at lag 1"]
+    assert row.outcome == UNDECIDED and "hangs on the tuning" in row.reason
+    lost = swapped(predicted, "gain_nats").assign(**ends)
+    assert of_cases(lost)[f"{STEP} at lag 1"].outcome == UNDECIDED
+    agreeing = predicted.assign(near_gain_nats_lowest=2.5, near_gain_nats_highest=3.5)
+    assert of_cases(agreeing)[f"{STEP} at lag 1"].outcome == MET
+
+
 @pytest.mark.parametrize(
     ("interval", "surrogate", "outcome"),
     [
@@ -173,7 +184,7 @@ def lookup(table: pd.DataFrame, num_seeds: int = 3):
 def test_networks_of_two_seeds_decide_nothing():
     """Neither a gain nor its opposite: a gain of one seed may be that seed's."""
     table = report_memory_tables.published()
-    for one in (table, swapped(table, "gain_nats")):
+    for one in (table, swapped(table, "gain_seeds_nats")):
         row = lookup(one, num_seeds=2)
         assert row.outcome == UNDECIDED and row.reason.startswith("too few seeds: 2 of 3")
 
@@ -185,11 +196,11 @@ def test_memory_is_met_over_every_control_and_flips_with_the_sign():
     assert row.outcome == MET and row.asked == above(0.02) and row.case == "lag 1"
     assert "robust on linear" in row.sentence and "as many parameters" in row.sentence
     assert row.measured.value == pytest.approx(1.0)
-    assert lookup(swapped(table, "gain_nats")).outcome == NOT_MET
+    assert lookup(swapped(table, "gain_seeds_nats")).outcome == NOT_MET
 
 
 def test_a_memory_without_numbers_is_undecided():
-    ends = ["gain_nats", "gain_nats_low", "gain_nats_high"]
+    ends = [f"gain_seeds_nats{end}" for end in ("", "_low", "_high")]
     table = report_memory_tables.published().assign(**dict.fromkeys(ends, np.nan))
     row = lookup(table)
     assert row.outcome == UNDECIDED and row.reason == "no control has a number"

@@ -106,6 +106,7 @@ def test_representation_row_has_frames_and_rate():
         "metadata": {"frame_rate_hz": 12.5, "num_dims": 32}, "num_speakers": 3,
         "num_utterances": 4, "num_frames": 100, "excluded": [{}],
         "repeated_frame_share": 0.01, "silent_frame_share": None,
+        "near_copies": {"utterance_share": 0.0, "pairs": []},
     }  # fmt: skip
     row = corpus_table([representation_row("mimi", "demo", summary)]).iloc[0]
     assert (row["num_frames"], row["frame_rate_hz"], row["num_excluded"]) == (100, 12.5, 1)

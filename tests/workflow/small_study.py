@@ -18,7 +18,7 @@ from tests.workflow.tiny_study import (
     write_config,
 )
 
-STAGES = ("prediction", "factorizer", "memory", "rollout")
+STAGES = ("prediction", "factorizer", "memory", "rollout", "generation")
 
 
 def small_config() -> dict[str, Any]:

@@ -25,6 +25,7 @@ from tests.workflow.test_prediction_training import SECTION, command, environmen
 
 LIMITS = {
     "minimum_effective_rank": 0.0, "minimum_state_sd": 0.0, "minimum_movement": 0.0,
+    "minimum_state_use_nats": 0.0,
     "minimum_active_nats": 0.0, "minimum_prior_cost": 0.0, "action": "fail",
 }  # fmt: skip
 EVALUATION = {"num_importance_samples": 4, "batch_utterances": 4, "seed": 0}

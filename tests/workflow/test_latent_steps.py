@@ -166,17 +166,19 @@ def test_surrogates_and_the_summary_of_each(house: Path):
         fit_var,
         flags(section=surrogates, splits=house / "splits.parquet", latents=[base], model=model),
     )
-    outputs["var"] = house / "rep--var.zarr.zip"
-    run_step(
-        simulate_var,
-        flags(
-            section=surrogates,
-            model=model,
-            latents=base,
-            surrogate_latents=outputs["var"],
-            representation="rep",
-        ),
-    )
+    for twin in ("var", "var_resampled"):
+        outputs[twin] = house / f"rep--{twin}.zarr.zip"
+        run_step(
+            simulate_var,
+            flags(
+                section=surrogates,
+                model=model,
+                latents=base,
+                surrogate_latents=outputs[twin],
+                representation="rep",
+                surrogate=twin,
+            ),
+        )
     summaries = {}
     for name, path in outputs.items():
         target = house / f"{name}.summary.json"
@@ -184,7 +186,7 @@ def test_surrogates_and_the_summary_of_each(house: Path):
         summaries[name] = read_json(target)
     rep = summaries["rep"]
     assert rep["surrogate"] is None
-    for name in ("shuffled", "phase_randomized", "var"):
+    for name in ("shuffled", "phase_randomized", "var", "var_resampled"):
         assert summaries[name]["surrogate"]["kind"] == name
         assert summaries[name]["num_frames"] == rep["num_frames"]
         assert summaries[name]["metadata"]["representation"] == f"rep--{name}"

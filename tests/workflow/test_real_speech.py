@@ -9,7 +9,6 @@ bounds are half a unit of the last digit, plus the interval over speakers measur
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -74,20 +73,24 @@ def test_ridge_explains_what_it_is_known_to(tables: Path, lag, stated, half_unit
     ("key", "percent"), [("mean_pool.raw.kmeans_64", 0.4), ("pca.raw.kmeans_256", 0.6)]
 )
 def test_coarse_keys_explain_what_they_are_known_to(tables: Path, key: str, percent: float):
+    """The figures were stated before anybody took the cost of fitting off: 1 - ratio."""
     row = structure_rows(tables).query("key == @key and lag_frames == 1").iloc[0]
-    low, high = (row[f"explained_variance_percent_{end}"] for end in ("low", "high"))
-    assert agrees(low, high, percent, 0.05), row["explained_variance_percent"]
+    low, high = 100 * (1 - row["ratio_high"]), 100 * (1 - row["ratio_low"])
+    assert agrees(low, high, percent, 0.05), 100 * (1 - row["ratio"])
 
 
 def test_controls_know_nothing(tables: Path):
-    """Permuted and swapped keys score 1.00; their 95 % intervals hold 1, all but one at most."""
-    rows = structure_rows(tables)
+    """Permuted and swapped keys add 0, as far as the correction is known.
+
+    Its factor rests on a sample, so it is known to a tenth, and one fit scatters as much about it.
+    """
+    rows = structure_rows(tables).query("not key.str.startswith('target_oracle')")
+    known = 0.3 * rows["cost_of_fitting"] / rows["attainable"]
     for control in ("permuted", "swapped"):
-        name = f"control_{control}"
-        scored, low, high = (rows[f"{name}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
-        assert np.abs(scored - 1).max() < 0.005
-        outside = (low > 1) | (high < 1)
-        # 8 correlated intervals at 95 %: two or more outside happen with probability 0.06 or less
+        low, high = (rows[f"control_{control}_{end}"] for end in ("low", "high"))
+        assert (rows[f"control_{control}"].abs() < 0.005).all()
+        outside = (low > known) | (high < -known)
+        # 4 correlated intervals at 95 %: two or more outside happen with probability 0.06 or less
         assert outside.sum() <= 1
 
 

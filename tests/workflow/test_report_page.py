@@ -7,13 +7,18 @@ from html.parser import HTMLParser
 
 import pytest
 
+from engram_audio.report.glossary import linked
 from engram_audio.report.page import prose, render_page, source_hash
 from engram_audio.report.registry import SECTIONS
+from engram_audio.report.sections import listening
 from engram_audio.report.sections import verdict as verdict_section
 from engram_audio.verdicts.answers import HEADLINE
+from engram_audio.verdicts.judge import Judged
+from engram_audio.verdicts.row import VerdictRow
+from engram_audio.verdicts.sentences import WORDS, answer_word, first_sentence, rest_of_answer
 from engram_audio.verdicts.words import OF_STRUCTURE
 from tests.report_memory_tables import with_memory
-from tests.report_tables import REGISTERED, report_data, templates
+from tests.report_tables import REGISTERED, report_data, silent_clip, templates
 from tests.report_verdicts import judged
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -93,7 +98,7 @@ def test_nothing_is_fetched(document):
 
 
 def test_page_is_small(html):
-    assert len(html.encode()) < 10_000_000
+    assert len(html.encode()) < 6_000_000
 
 
 def test_ids_are_unique_and_links_arrive(document):
@@ -190,6 +195,62 @@ def test_each_headline_has_its_sentence_and_colour(word, mark):
     assert len(shown["chain"]) == 5 and len(shown["expected"]) == 4
 
 
+def test_each_of_five_questions_has_its_word_number_sentence_and_link(html, document):
+    """What a reader sees at once; the link arrives at a section that is there."""
+    items = re.findall(r"<li><details>(.*?)</details></li>", html, re.S)
+    assert len(items) == 5
+    for number, item in enumerate(items, start=1):
+        assert f">{number}. " in item
+        word = re.search(r"<strong[^>]*>([^<]+)</strong>", item)
+        assert word and word[1] in WORDS
+    assert all("</summary>" in item for item in items), "the sentence unfolds"
+    sections = {attributes.get("id") for attributes, _ in document.all("section")}
+    links = re.findall(r'<a href="#([a-z]+)">More', "".join(items))
+    assert links and sections.issuperset(links)
+
+
+def test_the_sentence_of_a_row_is_split_into_word_first_sentence_and_rest():
+    row = VerdictRow("chain", "Q?", "m", "1", Judged("met", ""), "PROCEED, heads not run: a. B.")
+    assert answer_word(row) == "PROCEED, heads not run", "not PROCEED"
+    assert rest_of_answer(row) == "a. B."
+    assert first_sentence(rest_of_answer(row)) == "a."
+    assert first_sentence("gains 0.5 nats (x.y) of 3. Then; more") == "gains 0.5 nats (x.y) of 3."
+    assert answer_word(row._replace(sentence="No row.")) == "met", "a sentence without a word"
+
+
+def test_the_first_use_of_a_term_is_a_link_and_nothing_else_is_markup():
+    shown = str(linked("a key <b> and `key.of` and another key; nats per frame"))
+    assert shown.count('href="#term-key"') == 1
+    assert "<code>key.of</code>" in shown and "&lt;b&gt;" in shown
+    assert 'href="#term-nats-per-frame">nats per frame</a>' in shown, "the longest form"
+
+
+def test_a_recording_is_embedded_once():
+    """Round trip and resynthesis of one utterance share its original, and the button plays it."""
+    data = report_data()
+    (name, examples), *_ = data.players.items()
+    made = [{**one, "decoded": silent_clip(9 + n)} for n, one in enumerate(examples)]
+    shown = listening.build(data._replace(players={name: examples, f"{name}.charged": made}))
+    first, second = (card["sounds"] for card in (group["cards"][0] for group in shown["groups"]))
+    assert second[0]["same"] == first[0]["id"] and not second[0]["audio"]
+    assert second[1]["audio"] and not second[1]["same"]
+
+
+def test_a_section_opens_with_its_answer_and_shows_one_figure(html):
+    for name in ("structure", "prediction"):
+        body = re.search(rf'<section id="{name}".*?</section>', html, re.S)
+        assert body and body[0].index('class="opening"') < body[0].index('class="lead"')
+    unfolded = re.sub(r"<details.*?</details>", "", html, flags=re.S)
+    assert 0 < unfolded.count("<figure") <= len(SECTIONS)
+
+
+def test_columns_that_do_not_decide_wait_behind_a_button(document):
+    headers = [a for a, _ in document.all("th") if a.get("scope") == "col"]
+    extra = [a for a in headers if "extra" in (a.get("class") or "").split()]
+    assert 0 < len(extra) < len(headers)
+    assert any("columns" in (a.get("class") or "").split() for a, _ in document.all("button"))
+
+
 def test_verdict_is_the_first_thing_said(document):
     first, _ = next(item for item in document.all("p") if item[0].get("class"))
     assert "verdict-word" in (first["class"] or "")
@@ -214,8 +275,8 @@ def test_sections_of_absent_tables_are_left_out():
     page = Document(render_page(bare, templates()))
     names = [attributes.get("id") for attributes, _ in page.all("section")]
     assert names == [
-        "verdict", "matrix", "prediction", "factorizer", "memory", "rollout", "listening",
-        "provenance",
+        "verdict", "matrix", "prediction", "factorizer", "memory", "rollout", "generation",
+        "listening", "methods", "provenance", "glossary",
     ]  # fmt: skip
     assert "This study has no predictions" in "".join(text for _, text in page.all("li"))
 
@@ -243,7 +304,8 @@ def test_a_page_of_one_question_says_of_every_other_stage_that_it_was_not_run(qu
         (attributes.get("id"), text)
         for attributes, text in Document(page_of(question, *FIRST, *own)).all("section")
     )
-    stages = {"structure", "prediction", "factorizer", "memory", "rollout", "codecs", "calibration"}
+    stages = {"structure", "prediction", "factorizer", "memory", "rollout", "codecs", "calibration",
+              "generation"}  # fmt: skip
     not_run = {name for name in stages if f"snakemake {name} runs it" in texts[name]}
     assert not_run == stages - {"structure", question}
     assert "snakemake results/report.html runs it" in texts["listening"]

@@ -117,6 +117,7 @@ def evaluated(study) -> Path:
             "--model", output / "model.safetensors", "--seed", "0", "--device", "cpu",
             "--representation", "world", "--method", name,
             "--scores", output / "scores.parquet", "--health", output / "health.parquet",
+            "--differences", output / "differences.parquet",
         ]  # fmt: skip
         run_step(evaluate_rollout, [str(part) for part in arguments])
     return study
@@ -166,7 +167,7 @@ def test_tables_hold_every_method_wherever_its_files_lie(evaluated, tmp_path):
         option: [place(evaluated, name) / file for name in RUNS]
         for option, file in (
             ("--models", "model.safetensors"), ("--scores", "scores.parquet"),
-            ("--health", "health.parquet"),
+            ("--health", "health.parquet"), ("--differences", "differences.parquet"),
         )
     }  # fmt: skip
     table, sweep = tabulated(evaluated, files, tmp_path)

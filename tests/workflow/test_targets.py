@@ -39,7 +39,7 @@ PLANS = {
     "memory": {
         **FIRST, **HEAD, **SCORED, "train_fold_density": 2, "fit_keys": 5, "fit_memory": 2,
         "train_memory": 1,
-        "train_matched": 3, "evaluate_memory": 3, "tabulate_memory": 1,
+        "train_matched": 3, "train_curve": 2, "evaluate_memory": 3, "tabulate_memory": 1,
     },
     "codecs": {
         **FIRST, **HEAD, **SCORED, "evaluate_reconstruction": 1, "tabulate_codecs_before_states": 1,
@@ -48,6 +48,10 @@ PLANS = {
         **FIRST, **HEAD, "train_fold_density": 2, "fit_keys": 5, "fit_memory": 1,
         "train_rollout": 4,
         "refit_memory": 1, "evaluate_rollout": 5, "tabulate_rollout": 1,
+    },
+    "generation": {
+        **FIRST, "fit_linear_nulls": 1, "fit_keys": 5, "train_generators": 1,
+        "evaluate_generators": 1, "tabulate_generation": 1,
     },
     # z_dyn stands beside what it came from, so it is scored too.
     "factorizer": {
@@ -140,7 +144,7 @@ class TestFinishedStudy:
     ):
         page = (asked.results / f"{question}.html").read_text(encoding="utf-8")
         stages = {"structure", "prediction", "factorizer", "memory", "codecs", "rollout"}
-        for name in stages | {"calibration"}:
+        for name in stages | {"generation", "calibration"}:
             says_not_run = f"<code>snakemake {name}</code> runs it" in page
             assert says_not_run == (name not in shown), name
         assert "This study has no predictions" not in page

@@ -36,9 +36,12 @@ QUICK = {
     "cpu": {**STEPS, "batch_frames": 32},
     "marginal": {**STEPS, "batch_frames": 32},
     "factorizer": {**STEPS, "batch_frames": 64},
+    "key": {**STEPS, "batch_frames": 32},
+    "key_tuning": {**STEPS, "batch_frames": 32},
     "joint": {**STEPS, "batch_frames": 32, "num_steps": 10, "validation_interval_steps": 5},
     "k_step": {**STEPS, "batch_frames": 32},
     "forecaster": {**STEPS, "batch_frames": 32},
+    "generator": {**STEPS, "batch_frames": 32, "num_steps": 10, "validation_interval_steps": 5},
 }  # training recipes of the tiny study
 SECRET = "hf_neverWriteThisAnywhere"  # in the environment of every run
 
@@ -142,6 +145,7 @@ def tiny_config() -> dict[str, Any]:
         "library": {**families, "last_frame": newest},
     }  # fmt: skip
     config["structure"] |= {"families": [*families, *oracle], "library": oracle}
+    config["learned_keys"] |= {"representations": [], "keys": [], "direction_keys": []}
     _shrink_prediction(config)
     _shrink_factorizer(config)
     _shrink_memory(config)
@@ -149,6 +153,7 @@ def tiny_config() -> dict[str, Any]:
     nothing = {"representations": [], "ladders": {}, "controls": {}}
     config["comparison"] = {**nothing, "reconstruction": reconstruction}
     _shrink_rollout(config)
+    _shrink_generation(config)
     config["calibration"]["worlds"] |= {
         "names": [], "num_train_speakers": 4, "num_eval_speakers": 4,
         "num_utterances_per_speaker": 2, "num_truth_speakers": 4,
@@ -220,8 +225,38 @@ def _shrink_memory(config: dict[str, Any]) -> None:
     engram |= {"key": key, "ngram_orders": [2], "num_hashes": 1, "table_rows": 17, "row_dims": 2}
     engram |= {"kernel_frames": 2}
     stage["controls"] |= {
-        "maximum_width": 16, "datastore_frames": 100, "datastore_neighbors": 4,
+        "maximum_width": 16, "curve_widths": [8], "datastore_frames": 100, "datastore_neighbors": 4,
         "datastore_queries": 100, "batch_frames": 256,
+    }  # fmt: skip
+
+
+def add_learned_keys(config: dict[str, Any]) -> None:
+    """Score keys of the user's arrays by their laws, learned ones of every method among them."""
+    kinds = [
+        {"kind": "laws", "codebook_sizes": [4]},
+        {"kind": "tuned", "codebook_sizes": [4], "recipe": "key_tuning", "first_beta": 5.0,
+         "last_beta": 30.0, "speaker_weight": 0.1},
+        {"kind": "vq", "codebook_sizes": [4], "recipe": "key", "num_dims": 2},
+        {"kind": "fsq", "levels": [2, 3], "recipe": "key"},
+        {"kind": "product_laws", "num_codes": [2, 3]},
+        {"kind": "residual_laws", "num_codes": [3, 2]},
+        {"kind": "bits", "num_routes": 2, "num_bits": 1, "recipe": "key"},
+        {"kind": "distilled", "teacher": "laws_4", "recipe": "key"},
+    ]  # fmt: skip
+    config["keys"]["library"]["learned"] = {
+        "kind": "learned", "inputs": ["raw"], "target": "delta", "base": "linear",
+        "lag_frames": 1, "quantizers": kinds,
+    }  # fmt: skip
+    names = ("laws_4", "tuned_4", "vq_4", "fsq_2x3", "product_laws_2x3", "residual_laws_3x2",
+             "bits_2x1", "distilled_laws_4")  # fmt: skip
+    config["learned_keys"] |= {
+        "representations": ["brought"], "surrogates": [], "bases": ["none", "linear"],
+        "keys": ["pca.raw.kmeans_4", *(f"learned.raw.{name}" for name in names)],
+        "lags_frames": [1], "num_folds": 2, "maximum_frames": 1000, "oracle_sizes": [4],
+        "direction_keys": ["pca.raw.kmeans_4"],
+        "bank": {**config["learned_keys"]["bank"], "num_components": [4, 8]},
+        "predictor": {**config["learned_keys"]["predictor"], "width": 8, "num_layers": 1,
+                      "cluster_frames": 200},
     }  # fmt: skip
 
 
@@ -274,6 +309,7 @@ def _shrink_rollout(config: dict[str, Any]) -> None:
         "horizon_frames": 4, "forecast_horizon_frames": 2, "scored_horizons_frames": [1, 2, 4],
         "num_starts": 12, "num_samples": 8, "num_long_samples": 2, "injections_frames": [2],
         "frozen_frames": 2, "autocovariance_lags_frames": 1, "maximum_energy_frames": 100,
+        "support_frames": 100,
         "batch_paths": 256,
     }  # fmt: skip
     methods = stage["library"]
@@ -282,6 +318,23 @@ def _shrink_rollout(config: dict[str, Any]) -> None:
     methods["belief"] |= {"horizon_frames": 2, "width": 8}
     methods["memory_robust"] |= {"base": "memory:gaussian_mixture:robust"}
     methods["refit"] = {"kind": "refit", "method": "earlier_pure", "memory": "robust"}
+
+
+def _shrink_generation(config: dict[str, Any]) -> None:
+    """Four arms of one seed, on the demo codec."""
+    stage = config["generation"]
+    stage |= {"representations": ["mel_pca"], "seeds": [0]}
+    stage["evaluation"] |= {
+        "num_starts": 8, "num_samples": 2, "horizon_frames": 4, "scored_horizons_frames": [1, 4],
+        "free_arms": ["SM", "F"],
+    }  # fmt: skip
+    generator = stage["library"]["one_frame"]
+    generator["arms"] = ["S", "SM", "F", "SMx"]
+    generator["model"] |= {
+        "width": 8, "mlp_units": 8, "num_heads": 2, "context_frames": 4, "chunk_frames": 6,
+        "burn_in_frames": 2, "head": {**generator["model"]["head"], "num_components": 2},
+    }  # fmt: skip
+    generator["insertion"] |= {"key": "last_frame.raw.kmeans_4", "row_width": 4}
 
 
 def wide_config() -> dict[str, Any]:

@@ -32,6 +32,8 @@ BUG_COLUMNS = (
     Column("outcome", "Outcome", is_outcome=True),
 )
 
+DECIDING = ("world", "stage", "quantity", "truth", "measured", "expected", "given", "outcome")
+
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather the tables and figures of the calibration."""
@@ -65,6 +67,7 @@ def _table(
     return make_table(
         f"calibration-{name}", caption, rows, columns,
         maximum_rows=data.settings.maximum_table_rows, source="tables/calibration.csv",
+        deciding=DECIDING,
     )  # fmt: skip
 
 
@@ -110,7 +113,7 @@ def _word(row: str, entry: dict[str, Any]) -> str | None:
 
 SECTION = SectionSpec(
     name="calibration",
-    place=30,
+    place=97,
     title="Can this instrument be trusted?",
     lead=(
         "Planted worlds whose answers are known went through the same rules as the speech above. "

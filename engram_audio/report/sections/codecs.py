@@ -25,6 +25,7 @@ COLUMNS = (
         CODECS, "log_mel_l1", "stoi", "pesq", "information_bits_per_s", "gain_bits_per_s",
         "added_fraction", "added_lag_s", form=number.fixed,
     ),
+    *shown(CODECS, "marginal_has_stopped", form=number.yes_or_no),
     *shown(CODECS, "added_invalid_reason"),
     *shown(CODECS, "overlap_share", "truncation_loss", "static_share", form=number.fixed),
     *shown(CODECS, "within_group_share", form=number.percent),
@@ -42,6 +43,20 @@ FRONTIER_COLUMNS = (
     ),
     *shown(FRONTIER, "is_pareto", form=number.yes),
 )  # fmt: skip
+
+DECIDING = (
+    "representation",
+    "codec",
+    "frame_rate_hz",
+    "num_dims",
+    "is_causal",
+    "bits_per_s",
+    "log_mel_l1",
+    "information_bits_per_s",
+    "gain_bits_per_s",
+    "added_fraction",
+    "overlap_share",
+)
 
 
 def build(data: ReportData) -> dict[str, Any]:
@@ -65,6 +80,7 @@ def _codecs(data: ReportData, codecs: pd.DataFrame) -> TableView:
     return make_table(
         "codecs-compared", "Codecs side by side, eval speakers", rows, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/codecs.csv",
+        deciding=DECIDING,
     )  # fmt: skip
 
 
@@ -89,10 +105,9 @@ SECTION = SectionSpec(
     place=100,
     title="Every codec, side by side",
     lead=(
-        "The same instruments on every representation: how well it decodes, what its past tells, "
-        "what its own nulls leave, and how much of that is shared audio between frames. "
-        "Information is per second and holds within one frame rate: rows of other rates are not "
-        "compared by it."
+        "The same measurements on every representation: how well it decodes, what its past tells, "
+        "and how much of that is audio shared between frames. Compare information between rows of "
+        "one frame rate only."
     ),
     needs=("codecs", "frontier"),
     build=build,

@@ -36,6 +36,9 @@ SUMMARY_COLUMNS = (
     Column("silent_frame_share", "Silent", "%",
            "Frames of digital silence: they decide nothing. Empty where the energy is no RMS.",
            form=number.percent),
+    Column("near_copy_share", "Near copies", "%",
+           "Utterances with a near copy under another speaker. More than 1 % allow no PROCEED.",
+           form=number.percent),
     Column("effective_rank", "Effective rank", "", "Exponential of the spectrum's entropy.",
            form=lambda value: number.fixed(value, 1)),
     Column("is_causal", "Causal", is_text=True, help="Whether a frame sees only the past."),
@@ -97,6 +100,7 @@ def latents_table(data: ReportData) -> TableView:
             **summary.get("metadata", {}),
             **summary.get("counts", {}),
             **summary,
+            "near_copy_share": summary.get("near_copies", {}).get("utterance_share"),
             "representation": name,
         }
         for name, summary in sorted(data.summaries.items())

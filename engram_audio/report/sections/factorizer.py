@@ -21,6 +21,7 @@ COLUMNS = (
         "innovation_bits_per_s", "weighted_bits_per_s", "error_posterior", "error_predicted",
         "cost_shuffled_rec", "cost_shuffled_dyn", "state_movement", form=number.fixed,
     ),
+    *shown(FACTORIZER, "bound_context", "direct_context"),
     *shown(FACTORIZER, "collapse", "slice", "seed"),
 )  # fmt: skip
 STATE_COLUMNS = (
@@ -33,6 +34,17 @@ SWEEP_COLUMNS = (
     *shown(FACTORIZER_SWEEP, "rate_nats", "error_posterior", "information_nats", form=number.fixed),
     *shown(FACTORIZER_SWEEP, "is_pareto", form=number.yes),
     *shown(FACTORIZER_SWEEP, "num_points"),
+)
+
+DECIDING = (
+    "representation",
+    "factorizer",
+    "information_nats",
+    "gain_over_direct_nats",
+    "error_posterior",
+    "cost_shuffled_rec",
+    "cost_shuffled_dyn",
+    "collapse",
 )
 
 
@@ -65,6 +77,7 @@ def _variants(data: ReportData, table: pd.DataFrame) -> TableView:
         "factorizer-variants", "Factorisers on eval speakers", rows, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/factorizer.csv",
         first=first, more="All slices and sweep points",
+        deciding=DECIDING,
     )  # fmt: skip
 
 
@@ -99,8 +112,8 @@ SECTION = SectionSpec(
     title="A predictable state, an honest innovation",
     lead=(
         "Latents are factorised into z_dyn, which the past predicts, and z_rec, what is new in a "
-        "frame. The bound on -log p(x | past) is in the units of x, so it stands beside the direct "
-        "predictors; a z_dyn that sees the frame must pay for it."
+        "frame. The bound on -log p(x | past) is in the units of x, so it can be compared with the "
+        "direct predictors. A z_dyn that sees the frame must pay for it."
     ),
     needs=(),
     build=build,

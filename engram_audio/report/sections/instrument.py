@@ -48,7 +48,7 @@ def build(data: ReportData) -> dict[str, Any]:
 
 SECTION = SectionSpec(
     name="instrument",
-    place=20,
+    place=96,
     title="Does the instrument read zero where zero is true?",
     lead=(
         "This section measures things whose answer is known: keys that cannot know, surrogates "

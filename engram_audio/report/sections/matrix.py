@@ -72,9 +72,9 @@ SECTION = SectionSpec(
     place=40,
     title="Decision matrix",
     lead=(
-        "Each line is a representation with its chosen key, each column a row of the operative "
-        "gate; read a line from left to right to see where it stops. Surrogates are not decided "
-        "on: they stand beside each number as its null."
+        "Each line is a representation with its chosen key. Each column is a row of the operative "
+        "gate. Read a line from left to right to see where it stops. Surrogates are nulls, so no "
+        "verdict is made on them."
     ),
     needs=(),
     build=build,

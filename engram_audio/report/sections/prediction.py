@@ -17,6 +17,7 @@ from engram_audio.report.prediction_tables import (
 )
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.sections import listening
+from engram_audio.report.tuning_table import tuning_table
 from engram_audio.report.verdict_rows import by_subject
 from engram_audio.verdicts import number
 
@@ -39,6 +40,7 @@ def build(data: ReportData) -> dict[str, Any]:
         "left_out": left_out,
         "unavailable": [n for n in data.base_representations() if n not in names] if names else [],
         "gains": gain_table(data) if names else None,
+        "tuning": tuning_table(data, "prediction_tuning"),
         "robust": robust_table(data) if names else None,
         "worst": worst_table(data) if names else None,
         "players": worst_players(data) if names else [],
@@ -68,10 +70,10 @@ SECTION = SectionSpec(
     place=60,
     title="What context buys",
     lead=(
-        "A density of the next frame given a stale past is scored on speakers never seen, against "
-        "every explanation without local structure that knows the past only: marginals, AR(1), "
-        "ridge, ridge with a static mixture of its residuals. Only what is left beyond the best of "
-        "them (blue below) is something that a memory could store."
+        "A density of the next frame given its past is scored on speakers never seen. Nulls know "
+        "the past without local structure: marginals, AR(1), ridge, and ridge with a mixture of "
+        "its residuals. Only the gain over the best null (blue below) is something that a memory "
+        "could store."
     ),
     needs=(),
     build=build,

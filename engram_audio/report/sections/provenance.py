@@ -92,7 +92,7 @@ SECTION = SectionSpec(
     title="Provenance, time and memory",
     lead=(
         "This is what made the numbers: versions, digests of code and configuration, and what it "
-        "cost. Equal digests mean equal inputs; a differing one names what changed."
+        "cost. Equal digests mean equal inputs. A digest that differs names what changed."
     ),
     needs=(),
     build=build,

@@ -20,21 +20,38 @@ COLUMNS = (
            "horizon_frames"),
     *shown(
         ROLLOUT, "first_experiment_dnll", "kept_position", "kept_delta", "energy_skill",
-        "kept_skill", "gain_position", "std_ratio", "std_ratio_lowest", "step_ratio",
-        "autocorrelation_error", "spectrum_error", "energy_distance", "energy_distance_floor",
-        "diverged_share", "frozen_share", "frozen_share_true", "gate", "hit_rate", "coverage_90",
+        "kept_skill", "gain_position", "spread_ratio", "spread_ratio_excess", "std_ratio",
+        "std_ratio_lowest", "step_ratio", "step_ratio_excess", "autocorrelation_error",
+        "autocorrelation_error_excess", "spectrum_error", "spectrum_error_excess",
+        "energy_distance", "energy_distance_excess", "off_support_share",
+        "off_support_share_excess", "diverged_share", "diverged_share_true", "frozen_share",
+        "frozen_share_true", "gate", "hit_rate", "coverage_90", "below_range", "above_range",
         form=number.fixed,
     ),
+    *shown(ROLLOUT, "num_not_finite", form=number.count),
     *shown(ROLLOUT, "seed"),
 )  # fmt: skip
 SWEEP_COLUMNS = (
     *shown(ROLLOUT_SWEEP, "representation", "sweep", "method", "base", "horizon_frames",
            "teacher_weight", "state_weight"),
-    *shown(ROLLOUT_SWEEP, "one_step_gain", "excess_distance", "kept_position", "std_ratio",
-           "diverged_share", form=number.fixed),
+    *shown(ROLLOUT_SWEEP, "one_step_gain", "excess_distance", "kept_position", "spread_ratio",
+           "std_ratio", "off_support_share", "diverged_share", form=number.fixed),
     *shown(ROLLOUT_SWEEP, "is_pareto", form=number.yes),
     *shown(ROLLOUT_SWEEP, "num_points"),
 )  # fmt: skip
+
+DECIDING = (
+    "representation",
+    "method",
+    "mode",
+    "horizon_frames",
+    "kept_position",
+    "kept_skill",
+    "std_ratio",
+    "energy_distance",
+    "diverged_share",
+    "frozen_share",
+)
 
 
 def build(data: ReportData) -> dict[str, Any]:
@@ -60,6 +77,7 @@ def _methods(data: ReportData, table: pd.DataFrame) -> TableView:
         "rollout-methods", "Free running from eval starts", table, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/rollout.csv",
         first=pd.Series(first), more="All horizons, injections and sweep points",
+        deciding=DECIDING,
     )  # fmt: skip
 
 
@@ -79,9 +97,9 @@ SECTION = SectionSpec(
     place=90,
     title="Does it survive free running?",
     lead=(
-        "Each method starts from true states of eval utterances and lives on its own output. "
-        "Forecasts are compared with what is attainable at each horizon, generated frames with "
-        "true ones; a path that leaves the data or stops moving is counted, never averaged."
+        "Each method starts from true states of eval utterances and is fed its own output. "
+        "Forecasts are compared with what is attainable at each horizon, and generated frames with "
+        "true ones. A path that leaves the data or stops moving is counted, never averaged."
     ),
     needs=(),
     build=build,

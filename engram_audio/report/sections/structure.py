@@ -47,6 +47,19 @@ NGRAM_COLUMNS = (
     *shown(NGRAMS, "num_ngrams", form=number.count),
 )
 
+DECIDING = (
+    "representation",
+    "key",
+    "lag_frames",
+    "slice",
+    "status",
+    "added_fraction",
+    "added",
+    "attainable",
+    "added_nats_per_frame",
+    "transfer_loss",
+)
+
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather figures per representation, the table of all keys, and key n-grams."""
@@ -95,6 +108,7 @@ def structure_table(data: ReportData) -> TableView:
         source="tables/structure.csv",
         first=registered,
         more="All keys, lags and parts",
+        deciding=DECIDING,
     )
 
 

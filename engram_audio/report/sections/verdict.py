@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from engram_audio.report.chain import chain_of
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table
@@ -20,15 +21,15 @@ from engram_audio.verdicts.row import VerdictRow
 NUM_FIRST_ROWS = 6  # what fits on the first screen; the rest opens below
 
 LEAD = (
-    "Each row is one measured value with its interval, drawn as a bar, against the dashed "
-    "threshold that was fixed beforehand; only an interval wholly on one side passes or fails."
+    "Each row is one measured value with its interval, drawn as a bar. The dashed threshold was "
+    "fixed beforehand. Only an interval wholly on one side of it passes or fails."
 )
 
 NOTES = {
     "operative": (
         "Operative gate: it decides",
-        "What the chosen key adds to a linear model must lie above its thresholds, transfer loss "
-        "below its own, on every slice; controls must add 0.",
+        "What the chosen key adds to a linear model must lie above its thresholds on every slice, "
+        "and transfer loss below its own. Controls must add 0.",
     ),
     "literal": (
         "Literal gate of the brief: printed, never decides",
@@ -68,12 +69,13 @@ def build(data: ReportData) -> dict[str, Any]:
         "word": top.case,
         "mark": MARKS[top.outcome],
         "sentence": top.sentence,
-        "chain": _chain(data),
+        "chain": chain_of(data),
         "expected": _expected(data),
         "deciding": deciding[:NUM_FIRST_ROWS],
         "deciding_more": deciding[NUM_FIRST_ROWS:],
         "gates": [gate for key in GATES if (gate := _gate(rows, name, key))["rows"]],
         "changes": _changes(data),
+        "changes_words": _changes_words(data),
         "other": [
             {
                 "name": other,
@@ -107,6 +109,7 @@ def _trust(data: ReportData) -> list[dict[str, str]]:
         {
             "title": row.case or f"Known answers: {row.outcome}",
             "text": row.sentence,
+            "outcome": row.outcome,
             "mark": MARKS[row.outcome],
         }
         for row in rows
@@ -118,15 +121,6 @@ def _trust(data: ReportData) -> list[dict[str, str]]:
         mark = MARKS[again["outcome"]]
         marks.append({"title": "Numbers without the package", "text": text, "mark": mark})
     return marks
-
-
-def _chain(data: ReportData) -> list[dict[str, str]]:
-    """Return the five questions with their answers, in order."""
-    rows = [row for row in data.verdicts(CHAIN_STAGE) if row.case.isdigit()]
-    return [
-        {"question": row.question, "text": row.sentence, "mark": MARKS[row.outcome]}
-        for row in sorted(rows, key=lambda row: int(row.case))
-    ]
 
 
 def _expected(data: ReportData) -> list[dict[str, str]]:
@@ -153,6 +147,19 @@ def _changes(data: ReportData) -> TableView | None:
         first=pd.Series(table["is_other"].astype(str) == "True", index=table.index),
         more="Choices that change nothing",
     )  # fmt: skip
+
+
+def _changes_words(data: ReportData) -> str:
+    """Return how many other choices would have given another word, in one sentence."""
+    table = data.table("what_would_change")
+    others = table.loc[table["change"] != "nothing"]
+    if others.empty:
+        return ""
+    count = int(others["is_other"].astype(str).eq("True").sum())
+    return (
+        f"{count} of {len(others)} other choices of key, lag, slice, split seed or threshold give "
+        "another word to question 1"
+    )
 
 
 def registered_words(data: ReportData) -> str:

@@ -1,0 +1,202 @@
+"""A causal transformer with a key/value cache: one code path for whole sequences and for steps.
+
+Blocks are pre-norm, with rotary positions and output layers that start at zero. A position sees
+the newest c positions, itself included, wherever in the sequence it stands.
+
+Shapes: B sequences, T new positions, P positions in the cache, d width, h heads, e width of a head.
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from engram_audio.generation.model_config import place_before
+
+ROTARY_BASE = 10_000.0
+
+
+class Cache(NamedTuple):
+    """Keys and values of the newest positions of one block, each [B, h, P, e]."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class Sight(NamedTuple):
+    """What the new positions of a pass see, the same in every block.
+
+    Attributes:
+        rotation: Cosine and sine of their angles, each [T, e / 2].
+        mask: Which cached and new positions each one sees, bool, [T, P + T]; None for all.
+        is_causal: Whether they see the new positions up to themselves; then nothing is cached.
+    """
+
+    rotation: tuple[Tensor, Tensor]
+    mask: Tensor | None
+    is_causal: bool
+
+
+def sight(
+    first: int, count: int, num_cached: int, context: int, head_width: int, like: Tensor
+) -> Sight:
+    """Return what `count` new positions from number `first` on see.
+
+    Args:
+        first: Number of the first new position in its sequence.
+        count: T.
+        num_cached: P, at most `context - 1`.
+        context: c.
+        head_width: e.
+        like: A tensor of the device and the type wanted.
+    """
+    rotation = _rotation(first, count, head_width // 2, like)
+    if count == 1:
+        return Sight(rotation, None, False)
+    if not num_cached and count <= context:
+        return Sight(rotation, None, True)
+    new = torch.arange(num_cached, num_cached + count, device=like.device)
+    age = new[:, None] - torch.arange(num_cached + count, device=like.device)
+    return Sight(rotation, (age >= 0) & (age < context), False)
+
+
+def _rotation(first: int, count: int, half: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine; angles in float64, or hours of frames would lose their digits."""
+    place = torch.arange(first, first + count, dtype=torch.float64, device=like.device)
+    rate = ROTARY_BASE ** (
+        -torch.arange(half, dtype=torch.float64, device=like.device) / max(half, 1)
+    )
+    angle = place[:, None] * rate
+    return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
+
+
+def _rotated(values: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Return [B, h, T, e] turned pair by pair; pair i is numbers i and i + e / 2."""
+    cosine, sine = rotation
+    left, right = values.chunk(2, -1)
+    return torch.cat([left * cosine - right * sine, left * sine + right * cosine], -1)
+
+
+class Attention(nn.Module):
+    """Rotary attention over the cached and the new positions."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        """Make the projections; that of the output starts at zero."""
+        super().__init__()
+        self.num_heads = num_heads
+        self.project = nn.Linear(width, 3 * width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.output.weight)
+
+    def forward(
+        self, hidden: Tensor, seen: Sight, cache: Cache | None, added_value: Tensor | None
+    ) -> tuple[Tensor, Cache]:
+        """Return what is added to the hidden state, [B, T, d], and all keys and values.
+
+        Args:
+            hidden: Normalised, [B, T, d].
+            seen: What the new positions see.
+            cache: Of the positions before; None where there are none.
+            added_value: Added to the values of the first head, [B, T, e]; None adds nothing.
+        """
+        heads = self.project(hidden).unflatten(-1, (3, self.num_heads, -1))
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        query, key = _rotated(query, seen.rotation), _rotated(key, seen.rotation)
+        if added_value is not None:
+            value = torch.cat([value[:, :1] + added_value.unsqueeze(1), value[:, 1:]], 1)
+        if cache is not None:
+            key = torch.cat([cache.keys, key], 2)
+            value = torch.cat([cache.values, value], 2)
+        mixed = nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=seen.mask, is_causal=seen.is_causal
+        )
+        return self.output(mixed.transpose(1, 2).flatten(2)), Cache(key, value)
+
+
+class Block(nn.Module):
+    """Attention, then an MLP, each on a normalised state and added to it."""
+
+    def __init__(
+        self, width: int, mlp_units: int, num_heads: int, context: int, dropout: float
+    ) -> None:
+        """Make the block; it leaves the hidden state as it is until it is trained."""
+        super().__init__()
+        self.context = context
+        self.attention_norm, self.mlp_norm = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.attention = Attention(width, num_heads)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, mlp_units), nn.GELU(), nn.Linear(mlp_units, width)
+        )
+        for parameter in self.mlp[2].parameters():
+            nn.init.zeros_(parameter)
+        self.dropout = nn.Dropout(dropout)
+
+    def sight(self, first: int, cache: Cache | None, hidden: Tensor) -> Sight:
+        """Return what new positions [B, T, d] see; all blocks of one context see the same."""
+        num_cached = 0 if cache is None else cache.keys.shape[2]
+        head_width = hidden.shape[2] // self.attention.num_heads
+        return sight(first, hidden.shape[1], num_cached, self.context, head_width, hidden)
+
+    def forward(
+        self, hidden: Tensor, seen: Sight, cache: Cache | None, added_value: Tensor | None = None
+    ) -> tuple[Tensor, Cache]:
+        """Return the new hidden states, [B, T, d], and what the next pass may see."""
+        normed = self.attention_norm(hidden)
+        mixed, held = self.attention(normed, seen, cache, added_value)
+        hidden = hidden + self.dropout(mixed)
+        hidden = hidden + self.dropout(self.mlp(self.mlp_norm(hidden)))
+        kept = max(held.keys.shape[2] - self.context + 1, 0)
+        return hidden, Cache(held.keys[:, :, kept:], held.values[:, :, kept:])
+
+
+class Insertions(Protocol):
+    """What a memory does in one pass."""
+
+    def added(self, place: str, hidden: Tensor, num_leading: int) -> Tensor:
+        """Return hidden states with what is added at a place; leading positions are no frames."""
+        ...
+
+    def value(self, place: str, hidden: Tensor, num_leading: int) -> Tensor | None:
+        """Return what is added to the first head's values, [B, T, e]; None for nothing."""
+        ...
+
+
+class Backbone(nn.Module):
+    """Embedded frames through the blocks; a learned vector stands before the first frame."""
+
+    def __init__(
+        self, num_dims: int, width: int, mlp_units: int, num_blocks: int, num_heads: int,
+        context: int, dropout: float,
+    ) -> None:  # fmt: skip
+        """Make the blocks."""
+        super().__init__()
+        self.embed = nn.Linear(num_dims, width)
+        self.first = nn.Parameter(torch.randn(width) / width**0.5)
+        self.blocks = nn.ModuleList(
+            Block(width, mlp_units, num_heads, context, dropout) for _ in range(num_blocks)
+        )
+
+    def forward(
+        self, z: Tensor, first: int, caches: tuple[Cache, ...], memory: Insertions
+    ) -> tuple[Tensor, tuple[Cache, ...]]:
+        """Return the hidden states of new frames, [B, T, d], and what the next pass may see.
+
+        Args:
+            z: New frames in train SD, [B, T, D].
+            first: Positions before them; 0 is the start, where the learned vector comes first.
+            caches: One for each block; none at the start.
+            memory: What is added in between.
+        """
+        hidden = self.embed(z)
+        num_leading = 0 if first else 1
+        if num_leading:
+            hidden = torch.cat([self.first.expand(len(z), 1, -1).to(hidden.dtype), hidden], 1)
+        seen = self.blocks[0].sight(first, caches[0] if caches else None, hidden)
+        kept = []
+        for number, block in enumerate(self.blocks):
+            place = place_before(number)
+            hidden = memory.added(place, hidden, num_leading)
+            value = memory.value(place, hidden, num_leading)
+            hidden, cache = block(hidden, seen, caches[number] if caches else None, value)
+            kept.append(cache)
+        return hidden[:, num_leading:], tuple(kept)

@@ -1,0 +1,82 @@
+"""What a generator holds, reads and does for one frame.
+
+Counted as published budgets count: two operations per weight of a linear map, two per entry of an
+attention product, one addition per number read from a table. Biases, norms and activations are not
+counted. Latency is measured elsewhere and never matched on.
+"""
+
+from typing import NamedTuple
+
+from torch import nn
+
+from engram_audio.generation.head import DRAWS
+from engram_audio.generation.model import Generator
+from engram_audio.generation.sources import OneRow, Rows
+
+BYTES = 4  # of a number in float32
+PASSES = 3  # of training: forward, gradient of the inputs, gradient of the weights
+
+
+class Budget(NamedTuple):
+    """A generator's budget.
+
+    Attributes:
+        flops_generated: Multiplications and additions of one generated frame, batch 1, one sample,
+            a full context in the cache.
+        flops_trained: The same of one train frame, backward passes included.
+        num_resident: Numbers held: trained ones, the linear base, codebooks and all rows.
+        num_touched: Of the rows' numbers, those that a train frame ever read.
+        num_read: Numbers read for one frame: dense weights, codebook and the rows of one frame.
+        bytes_per_frame: Bytes of these, and of the cache.
+    """
+
+    flops_generated: int
+    flops_trained: int
+    num_resident: int
+    num_touched: int
+    num_read: int
+    bytes_per_frame: int
+
+
+def budget_of(model: Generator) -> Budget:
+    """Return the budget of a generator."""
+    tables = [module for module in model.modules() if isinstance(module, Rows | OneRow)]
+    rows = sum(table.table.weight.numel() for table in tables)
+    read = sum(_numbers_read(table) for table in tables)
+    dense = sum(parameter.numel() for parameter in model.parameters()) - rows
+    fixed = model.head.num_fixed + model.mean.numel() + model.sd.numel()
+    codebook = model.key.num_values if model.arm.reads_codes else 0
+    search = model.key.flops if model.arm.reads_codes else 0
+    network, head = _network_flops(model), model.head.flops
+    num_read = dense + fixed + codebook + read
+    return Budget(
+        flops_generated=network + head + search + read,
+        flops_trained=PASSES * (network + DRAWS * head) + search + read,
+        num_resident=dense + fixed + codebook + rows,
+        num_touched=sum(table.num_touched for table in tables if isinstance(table, Rows)),
+        num_read=num_read,
+        bytes_per_frame=BYTES * (num_read + _cached_numbers(model)),
+    )
+
+
+def _numbers_read(table: Rows | OneRow) -> int:
+    rows = table.rows_per_frame if isinstance(table, Rows) else 1
+    return rows * table.table.embedding_dim
+
+
+def _network_flops(model: Generator) -> int:
+    """Return the work of all but the head, the key and the rows."""
+    parts = [model.backbone, *(part for part in (model.short, model.memory) if part is not None)]
+    weights = 0
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, nn.Linear | nn.Conv1d):
+                weights += module.weight.numel()
+    return 2 * weights + 2 * _cached_numbers(model)
+
+
+def _cached_numbers(model: Generator) -> int:
+    """Return the keys and values of a full cache; each is multiplied and added once per frame."""
+    settings = model.settings
+    backbone = 2 * settings.num_blocks * settings.context_frames * settings.width
+    return backbone + 2 * settings.width * (settings.short_context_frames or 0)

@@ -1,0 +1,132 @@
+"""Train one arm of a generator on the frames, splits and noise of the prediction stage."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from engram_audio.corpus.split_parts import TRAIN
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.fit import Material
+from engram_audio.generation.arms import build_arm
+from engram_audio.generation.config import GeneratorSection
+from engram_audio.generation.data import GeneratorData
+from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.matching import match_arms
+from engram_audio.generation.model import Generator
+from engram_audio.generation.model_config import ArmName, GeneratorSettings
+from engram_audio.generation.protocol import Training
+from engram_audio.generation.replay import Dealing, ReplayTask
+from engram_audio.generation.task import GeneratorTask, count_visits
+from engram_audio.keys.fitted import FittedKey
+from engram_audio.numerics.seeds import named_seed
+from engram_audio.section import with_changes
+from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.loop import Callbacks, TrainingState, train
+
+
+class Shared(NamedTuple):
+    """What all trainings of a job have in common.
+
+    Attributes:
+        section: The generator.
+        sizes: Sizes of every arm, matched where it is.
+        base: The linear null under every head.
+        key: The key that memories read.
+        dimensions: Train statistics.
+        train: Train chunks.
+        choice: Chunks of the part that is chosen on.
+    """
+
+    section: GeneratorSection
+    sizes: dict[ArmName, GeneratorSettings]
+    base: BaseArrays
+    key: FittedKey
+    dimensions: Dimensions
+    train: GeneratorData
+    choice: GeneratorData
+
+
+def prepare(
+    section: GeneratorSection,
+    material: Material,
+    base: BaseArrays,
+    key: FittedKey,
+    maximum_validation_frames: int,
+) -> Shared:
+    """Match the arms and index the data.
+
+    Raises:
+        ValueError: A part has no utterance longer than the burn-in.
+    """
+    reference = material.reference
+    dimensions = Dimensions(reference.frame_mean, reference.frame_sd, material.noise_sd)
+    sizes = match_arms(section.model, section.insertion, key, dimensions, base)
+    data = [
+        _data(section.model, material, part, maximum)
+        for part, maximum in (
+            (TRAIN, None), (material.choice_part, maximum_validation_frames),
+        )
+    ]  # fmt: skip
+    return Shared(section, sizes, base, key, dimensions, *data)
+
+
+def _data(
+    model: GeneratorSettings, material: Material, part: str, maximum: int | None
+) -> GeneratorData:
+    block = material.block
+    is_part = np.array([material.part_of[str(name)] == part for name in block.utterance_ids])
+    data = GeneratorData(
+        torch.from_numpy(np.ascontiguousarray(block.frames, dtype=np.float32)), block.offsets,
+        np.flatnonzero(is_part), block.scored(), model.chunk_frames, model.burn_in_frames, maximum,
+    )  # fmt: skip
+    if not len(data):
+        raise ValueError(
+            f"{part} has no utterance longer than burn_in_frames {model.burn_in_frames}"
+        )
+    return data
+
+
+def settings_of(training: Training, shared: Shared) -> GeneratorSettings:
+    """Return the sizes and the dropout of a training."""
+    changes = {"dropout": training.point.dropout}
+    return with_changes(shared.sizes[training.arm], "generation.points", changes)
+
+
+def train_generator(
+    training: Training,
+    shared: Shared,
+    recipe: TrainingRecipe,
+    dealing: Dealing | None,
+    row_sd: float,
+    device: torch.device,
+    state: TrainingState | None,
+    callbacks: Callbacks,
+) -> tuple[Generator, TrainingState]:
+    """Train one arm; see `training.loop.train` for interruption and resuming.
+
+    A seed decides weights and order of the data in every arm alike.
+
+    Args:
+        training: What is trained, and how long.
+        shared: Sizes and data.
+        recipe: The recipe of this training.
+        dealing: Of a replay, how codes are dealt to rows; None for other trainings.
+        row_sd: SD at which rows start.
+        device: Where.
+        state: A saved state to go on from.
+        callbacks: Saving, logging, interruption.
+    """
+    weights = torch.Generator().manual_seed(named_seed(training.seed, "generator", "weights"))
+    model = build_arm(
+        training.arm, settings_of(training, shared), shared.section.insertion, shared.base,
+        shared.key, shared.dimensions, weights, row_sd,
+    )  # fmt: skip
+    steps = named_seed(training.seed, "generator", "steps")
+    data = (shared.train, shared.choice, device)
+    task = ReplayTask(model, *data, dealing) if dealing else GeneratorTask(model, *data)
+    state = train(task, recipe, steps, device, state, callbacks)
+    if isinstance(task, ReplayTask):
+        task.settle()
+    count_visits(task)
+    return task.model.eval(), state

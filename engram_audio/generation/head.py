@@ -1,0 +1,114 @@
+"""The head: a mixture of the whitened residual that the linear null leaves of the next frame.
+
+The linear null sees the newest clean frames once more, so the network says what it does not.
+
+Shapes: [...] any leading axes, H width of the features, R newest frames, D dimensions, K
+components, P parameters of the mixture, S samples.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from engram_audio.densities.base import Batch, LinearBase
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.factory import log_floor_of
+from engram_audio.densities.gaussian_mixture import GaussianMixture
+from engram_audio.densities.heads import choose_components, pick
+from engram_audio.generation.model_config import MixtureHeadSettings
+
+DRAWS = 1  # of the head for a frame in training; other heads need several
+
+
+class MixtureHead(nn.Module):
+    """p(x_{t+1} | features, newest frames), in the units of the latents.
+
+    Attributes:
+        num_recent: R, newest frames that the linear base reads.
+    """
+
+    def __init__(
+        self, settings: MixtureHeadSettings, width: int, base: BaseArrays, noise_sd, seed: int
+    ) -> None:
+        """Build the head on a linear base; it starts near the base's Gaussian law.
+
+        Raises:
+            ValueError: The base reads the speaker's other utterances, which a generator has not.
+        """
+        super().__init__()
+        self.base = LinearBase(base)
+        if self.base.has_speaker:
+            raise ValueError("a generator's linear base must read the past alone")
+        self.num_recent = max(self.base.order, 1)
+        self.mixture = GaussianMixture(
+            self.base.num_dims, settings.num_components, settings.log_sigma_range,
+            log_floor_of(base, noise_sd),
+        )  # fmt: skip
+        with torch.device("cpu"):  # also where the model itself is only measured, not made
+            start = self.mixture.initial_parameters(torch.Generator().manual_seed(seed))
+        self.output = nn.Linear(width, len(start))
+        with torch.no_grad():
+            self.output.weight.mul_(settings.output_scale)
+            self.output.bias.copy_(start)
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions of one frame: network, linear prediction, whitening."""
+        base = self.base
+        scale = base.num_dims if base.is_diagonal else base.num_dims**2
+        return 2 * (self.output.weight.numel() + base.weight.numel() + scale)
+
+    @property
+    def num_fixed(self) -> int:
+        """Numbers of the linear base, which training leaves as they are."""
+        base = self.base
+        scale = base.num_dims if base.is_diagonal else base.num_dims**2
+        return base.weight.numel() + base.intercept.numel() + base.frame_mean.numel() + scale
+
+    def loss(self, features: Tensor, recent: Tensor, following: Tensor) -> Tensor:
+        """Return what training lowers, nats per frame, [...]."""
+        return -self.log_prob(features, recent, following)
+
+    def log_prob(self, features: Tensor, recent: Tensor, following: Tensor) -> Tensor:
+        """Return log densities of the frames that follow, nats, [...].
+
+        Args:
+            features: Shape [..., H].
+            recent: The newest frames, oldest first, [..., R, D].
+            following: The next frame, [..., D].
+        """
+        z = self.base.whiten(following - self._predicted(recent))
+        return self.mixture.log_prob(self.output(features), z) + self.base.log_det
+
+    def sample(
+        self, features: Tensor, recent: Tensor, num_samples: int, generator: torch.Generator,
+        temperature: float = 1.0,
+    ) -> Tensor:  # fmt: skip
+        """Draw next frames, [S, B, D], of features [B, H].
+
+        The temperature scales the components' variances; which component is chosen keeps its law.
+        """
+        log_weights, means, log_scales, _ = self.mixture.split(self.output(features))
+        chosen = choose_components(log_weights, num_samples, generator)
+        centre, scale = pick(means, chosen), pick(log_scales, chosen).exp()
+        noise = torch.randn(centre.shape, generator=generator, device=centre.device)
+        z = centre + temperature**0.5 * scale * noise
+        return self._predicted(recent) + self.base.unwhiten(z)
+
+    def mean(self, features: Tensor, recent: Tensor) -> Tensor:
+        """Return the expected next frame, [B, D]."""
+        residual = self.mixture.mean(self.output(features))
+        return self._predicted(recent) + self.base.unwhiten(residual)
+
+    def moments(self, features: Tensor, recent: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of the next frame, each [B, D]."""
+        mean, variance = self.mixture.moments(self.base, self.output(features))
+        return mean + self._predicted(recent), variance
+
+    def _predicted(self, recent: Tensor) -> Tensor:
+        """Return the linear prediction of the next frame, [..., D]."""
+        context = recent.flatten(0, -3)
+        newest = context[:, -1]
+        predicted = self.base.predict(Batch(context, newest, newest, newest))
+        if self.base.target == "delta":
+            predicted = predicted + newest
+        return predicted.view(*recent.shape[:-2], -1)

@@ -1,0 +1,234 @@
+"""The generator: what it makes of the frames so far, and the law of the next one.
+
+Frames go in and come out in the units of the latents; inside they are in train SD. A pass over a
+whole sequence and a step share one code path, which goes on from a `stream.State`.
+
+Shapes: B sequences, T frames, D dimensions, H width of the features, R newest frames that the head
+reads, S samples.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.generation.backbone import Backbone, Cache
+from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.head import MixtureHead
+from engram_audio.generation.insertion import Memory, MemoryPass, Reading
+from engram_audio.generation.looking_back import codes_of, key_windows, recent_frames
+from engram_audio.generation.model_config import (
+    ARMS,
+    HEAD,
+    SHORT,
+    AnyInsertion,
+    ArmName,
+    GeneratorSettings,
+)
+from engram_audio.generation.noise import noised
+from engram_audio.generation.short_context import ShortContext
+from engram_audio.generation.sources import Keys
+from engram_audio.generation.stream import State
+from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.keys.fitted import FittedKey
+
+
+class Spec(NamedTuple):
+    """What a generator is built of: enough to build it again.
+
+    Attributes:
+        arm: Its arm.
+        settings: Sizes, noise and head.
+        insertion: The memory, which an arm without one does not use.
+        base: The linear base.
+        key: The key.
+        dimensions: Train statistics.
+        row_sd: SD at which rows start, or stay where they are frozen.
+    """
+
+    arm: ArmName
+    settings: GeneratorSettings
+    insertion: AnyInsertion
+    base: BaseArrays
+    key: FittedKey
+    dimensions: Dimensions
+    row_sd: float
+
+
+class Trace(NamedTuple):
+    """A pass with what the memory did in it.
+
+    Attributes:
+        features: Shape [B, T, H].
+        readings: By place.
+        codes: Codes that were read, [B, T]; None where no key is read.
+    """
+
+    features: Tensor
+    readings: dict[str, Reading]
+    codes: Tensor | None
+
+
+class Generator(nn.Module):
+    """A causal model of latents; `arms.build_arm` makes it."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(
+        self, spec: Spec, backbone: Backbone, short: ShortContext | None, memory: Memory | None,
+        key: KeyEncoder, head: MixtureHead,
+    ) -> None:  # fmt: skip
+        """Join the parts."""
+        super().__init__()
+        self.spec, self.arm, self.settings = spec, ARMS[spec.arm], spec.settings
+        for name, values in (
+            ("mean", spec.dimensions.frame_mean),
+            ("sd", spec.dimensions.frame_sd),
+        ):
+            self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
+        self.backbone, self.short, self.memory = backbone, short, memory
+        self.key, self.head = key, head
+        self.norm = nn.RMSNorm(spec.settings.width)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the caller must give the codes of another utterance."""
+        return self.arm.is_foreign
+
+    @property
+    def frames_needed(self) -> int:
+        """How many newest frames the state keeps for the key and the linear base."""
+        return max(self.key.state_frames, self.head.num_recent)
+
+    def noised(self, frames: Tensor) -> Tensor:
+        """Return frames as the backbone reads them: in training with noise, [B, T, D]."""
+        if not self.training:
+            return frames
+        return noised(frames, self.mean, self.sd, self.settings.noise)
+
+    def codes(self, frames: Tensor) -> Tensor:
+        """Return the codes of whole sequences, [B, T]; `key.num_codes` where none is whole yet."""
+        return codes_of(self.key, frames, frames.shape[1])
+
+    def recent(self, frames: Tensor) -> Tensor:
+        """Return what the head reads at each frame, the newest R of them, [B, T, R, D]."""
+        return recent_frames(frames, self.head.num_recent)
+
+    def features(self, frames: Tensor, codes: Tensor | None = None) -> Tensor:
+        """Return the features of each frame, which tell the law of the next, [B, T, H].
+
+        Args:
+            frames: Whole sequences, [B, T, D].
+            codes: Codes to read instead of the frames' own, [B, T]; a foreign arm needs them.
+
+        Raises:
+            ValueError: A foreign arm got no codes.
+        """
+        return self.trace(frames, codes).features
+
+    def trace(self, frames: Tensor, codes: Tensor | None = None) -> Trace:
+        """Return the features with what the memory did; see `features`."""
+        return self._pass(self.start(), self.noised(frames), frames, codes)[0]
+
+    def log_prob(self, features: Tensor, last: Tensor, z: Tensor) -> Tensor:
+        """Return log densities of the next frames in nats, [...].
+
+        Args:
+            features: Shape [..., H].
+            last: The newest frames, see `recent`, [..., R, D].
+            z: The next frame, [..., D].
+        """
+        return self.head.log_prob(features, last, z)
+
+    def sample(
+        self, features: Tensor, last: Tensor, num_samples: int, generator: torch.Generator,
+        temperature: float = 1.0,
+    ) -> Tensor:  # fmt: skip
+        """Draw next frames, [S, B, D], of features [B, H] and newest frames [B, R, D]."""
+        return self.head.sample(features, last, num_samples, generator, temperature)
+
+    def start(self) -> State:
+        """Return the state before the first frame."""
+        return State(0, None, None, (), None, {})
+
+    def step(self, state: State, z_t: Tensor, codes: Tensor | None = None) -> tuple[Tensor, State]:
+        """Go on by one frame [B, D]; return its features [B, H] and the new state."""
+        own = None if codes is None else codes.unsqueeze(1)
+        features, state = self.extend(state, z_t.unsqueeze(1), own)
+        return features[:, 0], state
+
+    def extend(
+        self, state: State, frames: Tensor, codes: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Go on by frames [B, T, D], for example a prompt; return features and the new state."""
+        trace, state = self._pass(state, frames, frames, codes)
+        return trace.features, state
+
+    def last(self, state: State) -> Tensor:
+        """Return what the head reads after a state, [B, R, D]."""
+        assert state.recent is not None, "no frame has been seen"
+        return self.recent(state.recent)[:, -1]
+
+    def _pass(
+        self, state: State, seen: Tensor, clean: Tensor, codes: Tensor | None
+    ) -> tuple[Trace, State]:
+        """Go on by frames: what the backbone sees and, of the same frames, the clean ones."""
+        read = clean if self.settings.key_reads == "clean" else seen
+        held = read if state.recent is None else torch.cat([state.recent, read], 1)
+        keys, own = self._keys(state, held, seen.shape[1], codes)
+        memory = MemoryPass(self.memory, keys, state.past)
+        hidden, caches = self.backbone(
+            self._scaled(seen), state.num_positions, state.caches, memory
+        )
+        hidden, short = self._with_short(state, hidden, clean, memory)
+        hidden = memory.added(HEAD, hidden, 0)
+        num_positions = (state.num_positions or 1) + seen.shape[1]
+        after = State(
+            num_positions, held[:, -self.frames_needed :], self._kept(keys.codes), caches, short,
+            memory.past,
+        )  # fmt: skip
+        return Trace(self.norm(hidden), memory.readings, own), after
+
+    def _with_short(
+        self, state: State, hidden: Tensor, clean: Tensor, memory: MemoryPass
+    ) -> tuple[Tensor, Cache | None]:
+        if self.short is None:
+            return hidden, None
+        first = max(state.num_positions - 1, 0)
+        added, cache = self.short(self._scaled(clean), first, state.short)
+        return hidden + memory.added(SHORT, added, 0), cache
+
+    def _scaled(self, frames: Tensor) -> Tensor:
+        return (frames - self.mean) / self.sd
+
+    def _kept(self, codes: Tensor | None) -> Tensor | None:
+        """Return the codes that the next n-grams need; None where none are kept."""
+        count = max(self.spec.insertion.ngram_orders) - 1
+        return codes[:, -count:] if codes is not None and count else None
+
+    def _keys(
+        self, state: State, held: Tensor, num_new: int, codes: Tensor | None
+    ) -> tuple[Keys, Tensor | None]:
+        """Return what the memory is looked up by, and the new codes alone."""
+        frames = None
+        if self.arm.source == "frame_network":
+            frames = self._key_frames(held, num_new)
+        if not self.arm.reads_codes:
+            return Keys(None, frames, num_new), None
+        if codes is None and self.is_foreign:
+            raise ValueError(
+                f"arm {self.spec.arm} reads the codes of another utterance, and got none"
+            )
+        if codes is None:
+            newest = held[:, -(num_new + self.key.state_frames - 1) :]
+            codes = codes_of(self.key, newest, num_new)
+        joined = codes if state.codes is None else torch.cat([state.codes, codes], 1)
+        return Keys(joined, frames, num_new), codes
+
+    def _key_frames(self, held: Tensor, num_new: int) -> Tensor:
+        """Return the frames of each key in train SD, [B, T, n * D]; 0 where it is not whole."""
+        num_frames = self.key.state_frames
+        windows = self._scaled(key_windows(held[:, -(num_new + num_frames - 1) :], num_frames))
+        return nn.functional.pad(windows.flatten(2), (0, 0, num_new - windows.shape[1], 0))

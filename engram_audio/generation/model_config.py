@@ -1,0 +1,308 @@
+"""Settings of a generator, of the memory in it, and what each arm of the comparison changes."""
+
+import math
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from engram_audio.choices import require
+from engram_audio.quantities import (
+    Amount,
+    Count,
+    Frames,
+    InnerShare,
+    Listed,
+    LogRange,
+    NumLayers,
+    Orders,
+    ShareBelowOne,
+    Text,
+    Width,
+)
+from engram_audio.section import Section
+
+WIDTH_STEP = 8  # widths of matched models; also a multiple of twice the heads
+INPUT, SHORT, HEAD = "input", "short", "head"  # places of a memory beside `before_block_<n>`
+BEFORE_BLOCK = "before_block_"
+
+
+class NoNoise(Section):
+    """The backbone reads clean frames."""
+
+    kind: Literal["none"]
+
+
+class FixedNoise(Section):
+    """In training every frame that the backbone reads has the same share of noise."""
+
+    kind: Literal["fixed"]
+    share: InnerShare = Field(description="Share k of the variance that is noise.")
+
+
+class UniformNoise(Section):
+    """In training every frame that the backbone reads has a share of noise drawn from U(0, 1)."""
+
+    kind: Literal["uniform"]
+
+
+AnyNoise = NoNoise | FixedNoise | UniformNoise
+NoiseSection = Annotated[AnyNoise, Field(discriminator="kind")]
+
+
+class MixtureHeadSettings(Section):
+    """Mixture of diagonal Gaussians of the whitened residual of the linear base."""
+
+    kind: Literal["gaussian_mixture"]
+    num_components: Count = Field(description="Components K.")
+    log_sigma_range: LogRange = Field(
+        description="Clamp of log scales, in whitened units; the dequantisation floor comes on top."
+    )
+    output_scale: ShareBelowOne = Field(
+        description="Scale of the last layer's first weights; near 0 training starts at the base."
+    )
+
+
+class GeneratorSettings(Section):
+    """A causal transformer over latents, with its head and how its input is noised."""
+
+    width: Width = Field(ge=8, description="Units d of the hidden state.")
+    mlp_units: Width = Field(description="Hidden units of each block's MLP.")
+    num_blocks: NumLayers = Field(description="Blocks of attention and MLP.")
+    num_heads: Count = Field(le=1024, description="Attention heads; each has an even width.")
+    context_frames: Frames = Field(ge=2, description="Frames c that attention looks back on.")
+    chunk_frames: Frames = Field(ge=2, description="Longest sequence of training.")
+    burn_in_frames: Frames = Field(description="Frames at a sequence's head that are not scored.")
+    short_context_frames: Frames | None = Field(
+        description="Clean frames that a second, short attention sees; null: there is none."
+    )
+    dropout: ShareBelowOne = Field(description="Dropout of what attention and MLP add.")
+    noise: NoiseSection
+    key_reads: Literal["noised", "clean"] = Field(
+        description="noised: the key reads what the backbone reads. clean: it reads true frames, "
+        "which is a short context in itself and needs a control."
+    )
+    head: MixtureHeadSettings
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.width % (2 * self.num_heads):
+            raise ValueError(
+                f"width: {self.width} units do not give {self.num_heads} heads an even width; take "
+                f"a multiple of {2 * self.num_heads}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_frames(self) -> Self:
+        if self.burn_in_frames >= self.chunk_frames:
+            raise ValueError(
+                f"burn_in_frames: {self.burn_in_frames} leave nothing of chunk_frames "
+                f"{self.chunk_frames} to be scored; shorten the burn-in"
+            )
+        if self.context_frames > self.chunk_frames:
+            raise ValueError(
+                f"context_frames: {self.context_frames} must not exceed chunk_frames "
+                f"{self.chunk_frames}: training would never see so old a frame"
+            )
+        short = self.short_context_frames
+        if short is not None and short > self.context_frames:
+            raise ValueError(
+                f"short_context_frames: {short} must not exceed context_frames "
+                f"{self.context_frames}"
+            )
+        return self
+
+    @property
+    def width_step(self) -> int:
+        """The step in which matched models grow wider."""
+        return math.lcm(WIDTH_STEP, 2 * self.num_heads)
+
+
+Place = Annotated[
+    str, StringConstraints(pattern=r"^(input|short|head|before_block_([2-9]|[1-9][0-9]+))$")
+]
+
+
+class _Insertion(Section):
+    """What every memory in a generator has.
+
+    Attributes:
+        HAS_GATE: Whether a gate stands on what it adds.
+    """
+
+    HAS_GATE: ClassVar[bool] = False
+
+    key: Text = Field(description="Key in keys.library, for example last_frame.raw.kmeans_256.")
+    ngram_orders: Orders = Field(min_length=1, description="Orders of the n-grams of codes.")
+    num_hashes: Count = Field(description="Hash heads per order, each with its own prime.")
+    table_rows: Count | None = Field(
+        description="Rows per hash head; the next free prime above. null: a row for each code, "
+        "which ngram_orders [1] with one hash head can have."
+    )
+    table_learning_rate_factor: Amount = Field(
+        description="Learning rate of the rows over that of the network; no weight decay."
+    )
+
+    @model_validator(mode="after")
+    def _check_rows(self) -> Self:
+        if self.table_rows is None and (self.ngram_orders != (1,) or self.num_hashes != 1):
+            raise ValueError(
+                "table_rows: null gives each code a row; found ngram_orders "
+                f"{list(self.ngram_orders)} and num_hashes {self.num_hashes}, which need table_rows"
+            )
+        return self
+
+    @property
+    def rows_per_frame(self) -> int:
+        """Rows that a frame reads."""
+        return len(self.ngram_orders) * self.num_hashes
+
+
+class _PlacedInsertion(_Insertion):
+    HAS_GATE: ClassVar[bool] = True
+
+    places: Listed[Place] = Field(
+        min_length=1,
+        description="Where it is added: input, before_block_<n> (n from 2), short, head.",
+    )
+    row_width: Width = Field(description="Numbers of a row.")
+
+
+class MinimalInsertion(_PlacedInsertion):
+    """A row, projected, behind a gate that asks the hidden state."""
+
+    kind: Literal["minimal"]
+
+
+class EngramInsertion(_PlacedInsertion):
+    """The Engram form: a gate that compares state and row, and a causal convolution."""
+
+    kind: Literal["engram"]
+    gate: Literal["paper", "signed_sqrt"] = Field(
+        description="Logit: the paper's dot product, or the released code's signed root of it."
+    )
+    kernel_frames: Frames | None = Field(
+        description="Taps of the causal convolution; null: there is none."
+    )
+    dilation_frames: Frames = Field(description="Distance of its taps.")
+
+
+class AdditiveInsertion(_Insertion):
+    """A row of the hidden width times a learned scalar, added before every block."""
+
+    kind: Literal["additive"]
+
+
+class ValueInsertion(_Insertion):
+    """A row added to the attention values of one head in every block."""
+
+    kind: Literal["value"]
+
+
+AnyInsertion = MinimalInsertion | EngramInsertion | AdditiveInsertion | ValueInsertion
+InsertionSettings = Annotated[AnyInsertion, Field(discriminator="kind")]
+
+ArmName = Literal[
+    "S", "SM", "F", "P", "SMx", "SM1", "SMm", "SMf", "SMn", "SMnx", "SMc", "SMa", "SMv"
+]
+Source = Literal["rows", "one_row", "state_network", "frame_network"]
+
+
+class Arm(NamedTuple):
+    """What an arm changes of the small generator with its memory.
+
+    Attributes:
+        meaning: In words.
+        source: What is read at a key; None for a generator without memory.
+        is_foreign: Whether it reads the codes of another utterance, which the caller gives.
+        are_rows_frozen: Whether rows stay at their random start.
+        is_gate_constant: Whether one trained scalar is the gate.
+        kind: The form of the insertion, where it is not that of the settings.
+        matched: What of the memory's budget a wider model without memory has at least.
+    """
+
+    meaning: str
+    source: Source | None = "rows"
+    is_foreign: bool = False
+    are_rows_frozen: bool = False
+    is_gate_constant: bool = False
+    kind: Literal["additive", "value"] | None = None
+    matched: Literal["flops_generated", "num_resident"] | None = None
+
+    @property
+    def reads_codes(self) -> bool:
+        """Whether the key of each frame is searched."""
+        return self.source == "rows"
+
+
+ARMS: dict[ArmName, Arm] = {
+    "S": Arm("the small generator", source=None),
+    "SM": Arm("the small generator with memory"),
+    "F": Arm(
+        "a generator without memory that works as much per frame", source=None,
+        matched="flops_generated",
+    ),
+    "P": Arm(
+        "a generator without memory that holds as many numbers", source=None,
+        matched="num_resident",
+    ),
+    "SMx": Arm("memory that reads the keys of another utterance", is_foreign=True),
+    "SM1": Arm("memory of one row, whatever the key", source="one_row"),
+    "SMm": Arm("a network of the state in place of the lookup", source="state_network"),
+    "SMf": Arm("a network of the key's frames in place of the lookup", source="frame_network"),
+    "SMn": Arm("memory whose rows stay random", are_rows_frozen=True),
+    "SMnx": Arm(
+        "memory whose rows stay random, with the keys of another utterance", is_foreign=True,
+        are_rows_frozen=True,
+    ),
+    "SMc": Arm("memory whose gate is one number", is_gate_constant=True),
+    "SMa": Arm("rows added before every block, without a gate", kind="additive"),
+    "SMv": Arm("rows added to the attention values of one head", kind="value"),
+}  # fmt: skip
+
+
+def insertion_of(arm: ArmName, insertion: AnyInsertion) -> AnyInsertion:
+    """Return the insertion of an arm: that of the settings, or its rows in another form.
+
+    Raises:
+        ValueError: The arm's gate is constant, and the form has no gate.
+    """
+    if ARMS[arm].is_gate_constant and not insertion.HAS_GATE:
+        raise ValueError(
+            f"arm {arm}: a memory of kind {insertion.kind} has no gate that could be constant; "
+            "take the kind minimal or engram, or drop the arm"
+        )
+    kinds = {"additive": AdditiveInsertion, "value": ValueInsertion}
+    kind = ARMS[arm].kind
+    if kind is None or kind == insertion.kind:
+        return insertion
+    shared = {name: getattr(insertion, name) for name in _Insertion.model_fields}
+    return kinds[kind](kind=kind, **shared)
+
+
+def places_of(insertion: AnyInsertion, settings: GeneratorSettings) -> tuple[str, ...]:
+    """Return the places at which an insertion adds: its own, or before every block."""
+    if isinstance(insertion, _PlacedInsertion):
+        return insertion.places
+    return tuple(place_before(number) for number in range(settings.num_blocks))
+
+
+def place_before(number: int) -> str:
+    """Return the place before block `number`, counted from 0."""
+    return INPUT if number == 0 else f"{BEFORE_BLOCK}{number + 1}"
+
+
+def allowed_places(settings: GeneratorSettings) -> list[str]:
+    """Return the places that a generator has."""
+    short = [] if settings.short_context_frames is None else [SHORT]
+    return [*(place_before(number) for number in range(settings.num_blocks)), *short, HEAD]
+
+
+def check_insertion(where: str, insertion: AnyInsertion, settings: GeneratorSettings) -> None:
+    """Refuse places that a generator does not have.
+
+    Raises:
+        ValueError: Names the key, the place and those that there are.
+    """
+    for place in places_of(insertion, settings):
+        require(f"{where}.places", place, allowed_places(settings))

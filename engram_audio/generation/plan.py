@@ -1,0 +1,71 @@
+"""Which files of the generation stage a configuration asks for."""
+
+from typing import Any, NamedTuple
+
+from engram_audio.calibration.config import WORLD_PREFIX
+from engram_audio.generation.config import GenerationSettings
+from engram_audio.keys.plan import KeysPlan
+from engram_audio.latents.plan import LatentsPlan
+
+
+class GenerationRun(NamedTuple):
+    """All arms and seeds of one generator on one representation: one training job."""
+
+    representation: str
+    generator: str
+
+
+def run_file(run: GenerationRun, name: str) -> str:
+    """One file of a run."""
+    return f"<results>/generation/{run.representation}/{run.generator}/{name}"
+
+
+class GenerationPlan:
+    """Generators of every representation that has some, worlds with known answers among them."""
+
+    def __init__(self, settings: GenerationSettings, latents: LatentsPlan, keys: KeysPlan) -> None:
+        """Keep the used part of the stage."""
+        self._settings, self._latents, self._keys = settings, latents, keys
+
+    def representations(self) -> list[str]:
+        """What is generated, worlds last."""
+        worlds = [f"{WORLD_PREFIX}{name}" for name in self._settings.worlds]
+        return list(dict.fromkeys([*self._settings.representations, *worlds]))
+
+    def runs(self) -> list[GenerationRun]:
+        """Every generator on every representation."""
+        return [
+            GenerationRun(name, generator)
+            for name in self.representations()
+            for generator in self._settings.library
+        ]
+
+    def files(self, name: str) -> list[str]:
+        """One file of every run."""
+        return [run_file(run, name) for run in self.runs()]
+
+    def tables_of_worlds(self) -> list[str]:
+        """Tables that tell whether known answers came out; none where no world is generated."""
+        if not self._settings.worlds:
+            return []
+        names = [f"generation{ending}" for ending in ("", "_gains", "_health", "_replay")]
+        return [f"<results>/tables/{name}.csv" for name in names]
+
+    # Input functions of rules.
+
+    def arms(self, wildcards: Any) -> list[str]:
+        """Fact: the arms of a job."""
+        if wildcards.representation in self._settings.representations:
+            return list(self._settings.library[wildcards.generator].arms)
+        world = wildcards.representation.removeprefix(WORLD_PREFIX)
+        return list(self._settings.world_arms[world])
+
+    def recipe(self, wildcards: Any) -> str:
+        """The section of the recipe that a generator names."""
+        return f"recipes.{self._settings.library[wildcards.generator].recipe}"
+
+    def keys(self, wildcards: Any) -> str:
+        """The fitted keys that hold a generator's key."""
+        name = wildcards.representation
+        key = self._settings.library[wildcards.generator].insertion.key
+        return self._keys.file_of(key, name, self._latents.split_seeds(name)[0])

@@ -1,0 +1,179 @@
+"""Where the vector e of a frame comes from: rows by key, one row, or a small network instead.
+
+Every source has `forward(hidden, keys)`, which returns e of each frame, and `width`, its size. All
+but rows stand in for them in the control arms.
+
+Shapes: B sequences, T frames, m codes before them, n frames of a key, D dimensions, d width of the
+hidden state, E width of e, R rows, k rows that a frame reads.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from engram_audio.generation.model_config import AnyInsertion
+from engram_audio.memory.hashing import NgramHash
+from engram_audio.training.tables import SparseTable
+
+ROW_SD = 0.02  # of the rows' start: what is added starts small through them, not through the gate
+
+
+class Keys(NamedTuple):
+    """What the frames of a pass are looked up by.
+
+    Attributes:
+        codes: Codes of the frames, with those before them that n-grams need, [B, m + T].
+        frames: The frames of each key in train SD, [B, T, n * D]; 0 where a key is not whole yet.
+        num_frames: T.
+    """
+
+    codes: Tensor | None
+    frames: Tensor | None
+    num_frames: int
+
+
+class Rows(nn.Module):
+    """A table whose rows are found by the newest code, or by hashes of n-grams of codes.
+
+    Attributes:
+        minimum_visits: Rows that train visited less often read as 0; a probe sets it.
+        is_averaged: Whether every row reads as the mean of what train read; a probe sets it.
+    """
+
+    visits: Tensor
+
+    def __init__(
+        self, insertion: AnyInsertion, row_width: int, num_codes: int, is_summed: bool,
+        start_sd: float, seed: int,
+    ) -> None:  # fmt: skip
+        """Make the table.
+
+        Args:
+            insertion: Orders, hashes and rows.
+            row_width: Numbers of a row.
+            num_codes: Codes there can be; one more stands for a key that is not whole yet.
+            is_summed: Whether the rows of a frame are added up, and not joined.
+            start_sd: SD of the rows at the start.
+            seed: Decides the hashes.
+        """
+        super().__init__()
+        self.num_codes, self.is_summed = num_codes, is_summed
+        self.order = max(insertion.ngram_orders)
+        self.rows_per_frame = insertion.rows_per_frame
+        self.hash = None
+        num_rows = num_codes + 1
+        if insertion.table_rows is not None:
+            shape = (insertion.ngram_orders, insertion.num_hashes, insertion.table_rows)
+            self.hash = NgramHash(*shape, num_codes, seed)
+            num_rows = self.hash.num_rows
+        self.table = SparseTable(num_rows, row_width, insertion.table_learning_rate_factor)
+        nn.init.normal_(self.table.weight, std=start_sd)
+        self.width = row_width if is_summed else row_width * self.rows_per_frame
+        self.register_buffer("visits", torch.zeros(num_rows, dtype=torch.int64))
+        self.minimum_visits, self.is_averaged = 0, False
+
+    @property
+    def num_touched(self) -> int:
+        """Numbers of the rows that train has read; 0 for a table that is only measured."""
+        rows = 0 if self.visits.is_meta else int((self.visits > 0).sum())
+        return rows * self.table.embedding_dim
+
+    def numbers(self, keys: Keys) -> Tensor:
+        """Return the rows of each frame, [B, T, k]."""
+        assert keys.codes is not None
+        if self.hash is None:
+            return keys.codes[:, -keys.num_frames :].unsqueeze(-1)
+        return self.hash(keys.codes)[:, -keys.num_frames :]
+
+    def forward(self, hidden: Tensor, keys: Keys) -> Tensor:
+        """Return e, [B, T, E]; the hidden state says nothing here."""
+        del hidden
+        numbers = self.numbers(keys)
+        rows = (
+            self.mean_rows().expand(*numbers.shape, -1) if self.is_averaged else self._read(numbers)
+        )
+        return rows.sum(-2) if self.is_summed else rows.flatten(-2)
+
+    def _read(self, numbers: Tensor) -> Tensor:
+        rows = self.table(numbers)
+        if not self.minimum_visits:
+            return rows
+        return rows * (self.visits[numbers] >= self.minimum_visits).unsqueeze(-1)
+
+    @torch.no_grad()
+    def mean_rows(self) -> Tensor:
+        """Return the mean row of each hash head, weighted by visits, [k, row width]."""
+        starts = [0] if self.hash is None else self.hash.offsets.tolist()
+        means = []
+        for start, stop in zip(starts, [*starts[1:], len(self.visits)], strict=True):
+            weight = self.visits[start:stop].to(self.table.weight.dtype)
+            means.append(weight @ self.table.weight[start:stop] / weight.sum().clamp_min(1))
+        return torch.stack(means)
+
+    @torch.no_grad()
+    def count_visits(self, numbers: Tensor) -> None:
+        """Add train's reads of rows [..., k] to `visits`."""
+        self.visits += torch.bincount(numbers.flatten(), minlength=len(self.visits))
+
+
+class OneRow(nn.Module):
+    """One trained row for all keys."""
+
+    def __init__(self, width: int, learning_rate_factor: float, start_sd: float) -> None:
+        """Make the row; it is trained as the rows of a table are."""
+        super().__init__()
+        self.width = width
+        self.table = SparseTable(1, width, learning_rate_factor)
+        nn.init.normal_(self.table.weight, std=start_sd)
+
+    def forward(self, hidden: Tensor, keys: Keys) -> Tensor:
+        """Return e, [B, T, E]."""
+        del keys
+        return self.table(hidden.new_zeros(hidden.shape[:2], dtype=torch.int64))
+
+
+class StateNetwork(nn.Module):
+    """Two layers of the hidden state."""
+
+    def __init__(self, num_inputs: int, num_units: int, width: int) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.width = width
+        self.norm = nn.RMSNorm(num_inputs)
+        self.layers = two_layers(num_inputs, num_units, width)
+
+    def forward(self, hidden: Tensor, keys: Keys) -> Tensor:
+        """Return e, [B, T, E]."""
+        del keys
+        return self.layers(self.norm(hidden))
+
+
+class FrameNetwork(nn.Module):
+    """Two layers of the frames that the key reads."""
+
+    def __init__(self, num_inputs: int, num_units: int, width: int) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.width = width
+        self.layers = two_layers(num_inputs, num_units, width)
+
+    def forward(self, hidden: Tensor, keys: Keys) -> Tensor:
+        """Return e, [B, T, E]."""
+        del hidden
+        assert keys.frames is not None
+        return self.layers(keys.frames)
+
+
+def two_layers(num_inputs: int, num_units: int, num_outputs: int) -> nn.Sequential:
+    """Return a hidden layer and an output, without biases: all their work is products."""
+    return nn.Sequential(
+        nn.Linear(num_inputs, num_units, bias=False),
+        nn.GELU(),
+        nn.Linear(num_units, num_outputs, bias=False),
+    )
+
+
+def units_of_equal_work(flops: float, num_inputs: int, num_outputs: int) -> int:
+    """Return the fewest hidden units with which `two_layers` works at least `flops` per frame."""
+    return max(1, -int(-flops // (2 * (num_inputs + num_outputs))))

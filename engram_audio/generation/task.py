@@ -1,0 +1,133 @@
+"""What the training loop trains: a generator on chunks of utterances.
+
+All arms draw the same numbers in the same order at a step, so that a seed pairs them: first the
+donors of foreign codes, which other arms do not use, then noise, then dropout. The noise of donors
+is drawn apart.
+
+Shapes: N frames of a block, B chunks, T frames of a chunk, M targets.
+"""
+
+import torch
+from torch import Tensor
+
+from engram_audio.generation.data import GeneratorData, Sequences
+from engram_audio.generation.model import Generator
+from engram_audio.generation.model_config import NoNoise
+from engram_audio.generation.sources import Keys, Rows
+
+VALIDATION_FRAMES = 8192  # scored at a time
+
+
+class GeneratorTask:
+    """The head's loss of train targets, and the mean score of the choice part, nats per frame."""
+
+    def __init__(
+        self, model: Generator, train: GeneratorData, choice: GeneratorData, device: torch.device
+    ) -> None:
+        """Join model and data.
+
+        Args:
+            model: An arm.
+            train: Train chunks.
+            choice: Chunks of the part that is chosen on.
+            device: Where to train.
+
+        Raises:
+            ValueError: The linear base looks further back than a chunk's burn-in.
+        """
+        settings = model.settings
+        if model.head.num_recent > settings.burn_in_frames:
+            raise ValueError(
+                f"burn_in_frames: {settings.burn_in_frames} are fewer than the "
+                f"{model.head.num_recent} frames that the linear base reads; lengthen the burn-in"
+            )
+        self.model = model.to(device)
+        self._device = device
+        self._train, self._choice = train, choice
+        self.frames_per_item = settings.chunk_frames
+        self.details: dict[str, float] = {}
+
+    @property
+    def num_items(self) -> int:
+        """Train chunks."""
+        return len(self._train)
+
+    @property
+    def train_data(self) -> GeneratorData:
+        """The train chunks."""
+        return self._train
+
+    def loss(self, items: Tensor) -> Tensor:
+        """Return the mean loss of the targets of train chunks."""
+        draws = torch.rand(len(items))
+        batch = self._train.batch(items, self._device)
+        codes = self._codes_read(self._train, batch, draws)
+        return self._mean_loss(batch, codes)[0]
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Return the mean loss of the choice part; leaves the mean gate in `details`."""
+        size = max(VALIDATION_FRAMES // self.frames_per_item, 1)
+        totals: list[tuple[float, float, int]] = []
+        for start in range(0, len(self._choice), size):
+            items = torch.arange(start, min(start + size, len(self._choice)))
+            batch = self._choice.batch(items, self._device)
+            count = int(batch.is_scored[:, 1:].sum())
+            loss, gate = self._mean_loss(batch, self._codes_read(self._choice, batch, None))
+            totals.append((float(loss) * count, gate * count, count))
+        loss, gate, count = (sum(column) for column in zip(*totals, strict=True))
+        self.details = {"gate": gate / max(count, 1)}
+        return loss / max(count, 1)
+
+    def _codes_read(
+        self, data: GeneratorData, batch: Sequences, draws: Tensor | None
+    ) -> Tensor | None:
+        """Return the codes that the memory reads, [B, T]; None where the model finds its own."""
+        model = self.model
+        if not model.arm.reads_codes:
+            return None
+        rows = data.foreign_rows(batch.rows, draws) if model.is_foreign else batch.rows
+        is_clean = isinstance(model.settings.noise, NoNoise) or not model.training
+        if is_clean or model.settings.key_reads == "clean":
+            return data.codes(model.key)[rows].to(self._device)
+        if not model.is_foreign:
+            return None
+        assert draws is not None, "noise is for training, which draws donors"
+        donors = data.frames_of(rows, self._device)
+        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+            torch.manual_seed(int(draws[0] * 2**31))  # noise of their own, or keys would tell ours
+            return model.codes(model.noised(donors))
+
+    def _mean_loss(self, batch: Sequences, codes: Tensor | None) -> tuple[Tensor, float]:
+        """Return the mean loss of a batch's targets, and the mean gate where they are read."""
+        trace = self.model.trace(batch.frames, codes)
+        chosen = batch.is_scored[:, 1:]
+        recent = self.model.recent(batch.frames)[:, :-1][chosen]
+        loss = self.model.head.loss(
+            trace.features[:, :-1][chosen], recent, batch.frames[:, 1:][chosen]
+        )
+        gate = 0.0
+        if not self.model.training:
+            gates = [
+                own.gate[:, :-1][chosen] for own in trace.readings.values() if own.gate is not None
+            ]
+            gate = float(torch.cat(gates).mean()) if gates else 0.0
+        return loss.sum() / max(len(loss), 1), gate
+
+
+@torch.no_grad()
+def count_visits(task: GeneratorTask) -> None:
+    """Count how often each row is read in one pass over train; foreign arms by a fixed donor."""
+    model, data = task.model, task.train_data
+    tables = [module for module in model.modules() if isinstance(module, Rows)]
+    if not tables:
+        return
+    codes, offsets = data.codes(model.key), data.offsets.tolist()
+    for table in tables:
+        table.visits.zero_()
+    for number in data.utterances.tolist():
+        rows = torch.arange(offsets[number], offsets[number + 1]).unsqueeze(0)
+        rows = data.foreign_rows(rows) if model.is_foreign else rows
+        own = codes[rows].to(model.mean.device)
+        for table in tables:
+            table.count_visits(table.numbers(Keys(own, None, own.shape[1])))

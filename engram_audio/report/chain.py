@@ -1,0 +1,95 @@
+"""The five answers, and the answer with which each section opens: rows of the table in parts."""
+
+from typing import NamedTuple
+
+from engram_audio.report.data import ReportData
+from engram_audio.report.verdict_rows import MARKS
+from engram_audio.verdicts import number
+from engram_audio.verdicts.answers import STAGE as CHAIN_STAGE
+from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.row import NOT_RUN, VerdictRow
+from engram_audio.verdicts.sentences import answer_word, first_sentence, rest_of_answer
+
+# Sections that have another name than their stage.
+STAGE_OF_SECTION = {"codecs": "comparison"}
+SECTION_OF_QUESTION = {words: stage for stage, words in WORDS.items()}
+
+
+class Answer(NamedTuple):
+    """One answer.
+
+    Attributes:
+        question: What was asked.
+        word: The answer in one word.
+        mark: Class that colours it.
+        numbers: The measured value with its interval and unit, or "".
+        short: The first sentence of the answer.
+        text: The whole answer.
+        why: First part of the reason, where the sentence does not hold it.
+        section: Name of the section that shows it.
+    """
+
+    question: str
+    word: str
+    mark: str
+    numbers: str
+    short: str
+    text: str
+    why: str
+    section: str
+
+
+def chain_of(data: ReportData) -> list[Answer]:
+    """Return the five answers in order."""
+    rows = [row for row in data.verdicts(CHAIN_STAGE) if row.case.isdigit()]
+    return [
+        _answer(row, _telling(data, row)) for row in sorted(rows, key=lambda row: int(row.case))
+    ]
+
+
+def _telling(data: ReportData, row: VerdictRow) -> VerdictRow | None:
+    """Return the first of the rows that decided the same question about the same subject."""
+    stage = SECTION_OF_QUESTION.get(row.question, "")
+    rows = (one for one in data.verdicts(stage) if one.is_deciding and one.subject == row.subject)
+    return next((one for one in rows if one.has_number), None)
+
+
+def _numbers(row: VerdictRow) -> str:
+    if not row.has_number:
+        return ""
+    value, low, high = row.measured
+    text = number.plain(value) if low == high else number.interval(value, low, high)
+    return " ".join(filter(None, (text, row.unit)))
+
+
+def _why(row: VerdictRow, text: str) -> str:
+    why = first_sentence(row.reason).rstrip(".")
+    return "" if why in text else why
+
+
+def opening_of(data: ReportData, section: str) -> Answer | None:
+    """Return the answer that opens a section; None where its stage answers nothing."""
+    found = next((one for one in chain_of(data) if one.section == section), None)
+    if found is not None:
+        return found
+    stage = STAGE_OF_SECTION.get(section, section)
+    row = next(iter(data.verdicts(stage)), None) if stage in WORDS else None
+    return None if row is None or row.outcome == NOT_RUN else _answer(row)
+
+
+def _answer(row: VerdictRow, telling: VerdictRow | None = None) -> Answer:
+    """Return an answer; the number is its own, or that of the row that tells most about it."""
+    text = rest_of_answer(row)
+    numbers = _numbers(row)
+    if not numbers and telling is not None:
+        numbers = f"{telling.case.partition(' · ')[0]}: {_numbers(telling)}"
+    return Answer(
+        question=row.question,
+        word=answer_word(row),
+        mark=MARKS[row.outcome],
+        numbers=numbers,
+        short=first_sentence(text),
+        text=text,
+        why=_why(row, text),
+        section=SECTION_OF_QUESTION.get(row.question, ""),
+    )

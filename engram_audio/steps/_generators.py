@@ -1,0 +1,63 @@
+"""Read what `train_generators` wrote."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engram_audio.artifacts.bundle import read_bundle
+from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.ridge_mixture import unpack_ridge_mixtures
+from engram_audio.errors import InputError
+from engram_audio.generation.model import Generator
+from engram_audio.generation.nulls import EVENT, LAGS
+from engram_audio.generation.storage import unpack_generator
+
+
+class Generators(NamedTuple):
+    """All trainings of a job.
+
+    Attributes:
+        path: Their file.
+        arrays: Arrays by name.
+        members: What the file says of each training.
+        replays: Likewise of each replay.
+        nulls: Densities without training, by arm.
+        chosen_on: The choice part.
+    """
+
+    path: Path
+    arrays: Mapping[str, np.ndarray]
+    members: list[dict[str, Any]]
+    replays: list[dict[str, Any]]
+    nulls: dict[str, ConditionalDensity]
+    chosen_on: str
+
+    def model(self, member: Mapping[str, Any]) -> Generator:
+        """Return the generator of a training.
+
+        Raises:
+            InputError: Its arrays are not those of its model.
+        """
+        label = f"{member['label']}/model"
+        try:
+            return unpack_generator(label, dict(self.arrays), member["generator"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{self.path}: {member['label']} does not fit its arm ({reason}); train it again"
+            ) from error
+
+
+def read_generators(path: Path) -> Generators:
+    """Read all trainings of a job.
+
+    Raises:
+        InputError: Missing, damaged, or another schema version.
+    """
+    arrays, header = read_bundle(path)
+    stored = unpack_ridge_mixtures(arrays, header["ridge_mixtures"])
+    nulls = {name: stored[lag, EVENT] for name, lag in LAGS.items()}
+    members, replays = header["members"], header["replays"]
+    return Generators(path, arrays, members, replays, nulls, header["chosen_on"])

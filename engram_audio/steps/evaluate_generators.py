@@ -1,0 +1,215 @@
+"""Score all arms and seeds of a generator on the same frames, and let some of them run free."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from engram_audio.artifacts.columns import Table
+from engram_audio.artifacts.json_document import write_json
+from engram_audio.artifacts.table import write_table
+from engram_audio.corpus.split_parts import EVAL, TRAIN
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
+from engram_audio.generation.columns import GENERATION_HEALTH, GENERATION_KEYS
+from engram_audio.generation.config import (
+    GenerationEvaluationSection,
+    GenerationProtocol,
+    GeneratorSection,
+)
+from engram_audio.generation.density import as_step_density
+from engram_audio.generation.dynamics import keys_of
+from engram_audio.generation.evaluation import (
+    Scope,
+    frame_nll,
+    health_of,
+    null_nll,
+    speaker_sums,
+)
+from engram_audio.generation.model import Generator
+from engram_audio.generation.model_config import ARMS
+from engram_audio.generation.names import NO_SEED, NO_STEPS, SWAPS
+from engram_audio.generation.replay import labels_of, mask_rows, masks_of
+from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
+from engram_audio.generation.word import MEMORY
+from engram_audio.prediction.assess import Stage
+from engram_audio.rollout.bench import Bench, make_bench
+from engram_audio.rollout.config import RolloutSection
+from engram_audio.rollout.paths import Starts, collect_starts, other_starts
+from engram_audio.section import with_changes
+from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
+from engram_audio.steps._device import resolve_device
+from engram_audio.steps._frames import open_frames, read_nulls
+from engram_audio.steps._generators import Generators, read_generators
+from engram_audio.steps._prediction import open_stage
+
+BUDGET = {
+    "flops_generated": "f_gen_flops", "flops_trained": "f_train_flops",
+    "num_resident": "num_resident", "num_touched": "num_touched", "num_read": "num_read",
+    "bytes_per_frame": "bytes_per_frame",
+}  # fmt: skip
+
+
+class Files(StepFiles):
+    section: Frozen[PredictionSection]
+    prediction_section: Frozen[PredictionEvaluationSection]
+    generator_section: Frozen[GeneratorSection]
+    evaluation_section: Frozen[GenerationEvaluationSection]
+    protocol_section: Frozen[GenerationProtocol]
+    rollout_section: Frozen[RolloutSection]
+    nulls: Path
+    generators: Path
+    splits: Path
+    shards: list[Path]
+    scores: Output
+    health: Output
+    reads: Output
+    replays: Output
+    summary: Output
+    device: Device
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    files = Files.parse(argv)
+    device = torch.device(resolve_device(files.device, uses_torch=True))
+    frames = open_frames(files.shards, files.splits)
+    reference, rungs = read_nulls(files.nulls)
+    stage = open_stage(
+        frames, reference, rungs, files.section, files.prediction_section, str(device), None
+    )
+    trained = read_generators(files.generators)
+    scope = Scope(files.section.window_frames, files.evaluation_section.batch_utterances, device)
+    parts = [part for part in (TRAIN, trained.chosen_on, EVAL) if part in stage.sources]
+    scores = [_null_scores(trained, stage, part, scope) for part in parts]
+    bench = _bench(files, stage)
+    with blame(files.splits, "lower generation.evaluation.horizon_frames"):
+        starts, others = _starts(files, stage)
+    health, keys = [], []
+    for member in trained.members:
+        model = trained.model(member)
+        labels = _labels(member)
+        with blame(files.splits):
+            scores += [_scores(model, stage, part, scope).assign(**labels) for part in parts]
+            if member["arm"] == MEMORY and files.evaluation_section.has_swaps:
+                scores += [
+                    _scores(model, stage, EVAL, scope, swap).assign(**{**labels, "arm": swap})
+                    for swap in SWAPS
+                ]
+        if member["arm"] in files.evaluation_section.free_arms and _runs_free(trained, member):
+            found = health_of(as_step_density(model), starts, others, bench)
+            of = {"arm": member["arm"], "seed": member["seed"]}
+            health.append(found.assign(**of))
+            if model.arm.reads_codes:
+                sds = files.evaluation_section.noise_sds
+                keys.append(keys_of(model, starts, bench, sds).assign(**of))
+    manifest = files.manifest()
+    write_table(files.scores, pd.concat(scores, ignore_index=True), manifest)
+    write_table(files.health, joined(health, GENERATION_HEALTH), manifest)
+    write_table(files.reads, joined(keys, GENERATION_KEYS), manifest)
+    write_table(files.replays, _replays(files, trained, stage, scope), manifest)
+    members = [_row(member) for member in trained.members]
+    members += [_null_row(name) for name in trained.nulls]
+    summary = {"chosen_on": trained.chosen_on, "members": members, "manifest": manifest}
+    write_json(files.summary, summary)
+
+
+def _replays(files: Files, trained: Generators, stage: Stage, scope: Scope) -> pd.DataFrame:
+    """Return sums of every replay under every mask, on train and eval."""
+    found = []
+    for replay in trained.replays:
+        model = trained.model(replay)
+        for minimum in masks_of(files.protocol_section.replay, replay["arm"]):
+            mask_rows(model, minimum)
+            found += [
+                _scores(model, stage, part, scope).assign(
+                    minimum_visits=minimum, **labels_of(replay)
+                )
+                for part in (TRAIN, EVAL)
+            ]
+    columns = [*OF_REPLAY, "part", "speaker_id", "num_frames", "nll"]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+
+
+def _scores(
+    model: Generator, stage: Stage, part: str, scope: Scope, swap: str = ""
+) -> pd.DataFrame:
+    source = stage.sources[part]
+    nll = frame_nll(model, source, scope, swap)
+    return speaker_sums(nll, source, scope.window_frames).assign(part=part)
+
+
+def joined(tables: list[pd.DataFrame], declared: Table) -> pd.DataFrame:
+    """Return tables as one; where there is none, the columns that it would have had."""
+    return pd.concat(tables, ignore_index=True) if tables else declared.empty()
+
+
+def _labels(member: dict[str, Any]) -> dict[str, Any]:
+    return {name: member[name] for name in ("arm", "seed", "num_steps", "is_repeat")}
+
+
+def _runs_free(trained: Generators, member: dict[str, Any]) -> bool:
+    """Whether a training is one of full length that is no repeat."""
+    longest = max(other["num_steps"] for other in trained.members)
+    return member["num_steps"] == longest and not member["is_repeat"]
+
+
+def _null_scores(trained: Generators, stage: Stage, part: str, scope: Scope) -> pd.DataFrame:
+    source, means = stage.sources[part], stage.reference.speakers
+    found = [
+        speaker_sums(
+            null_nll(model, source, means, scope), source, scope.window_frames
+        ).assign(part=part, arm=name, seed=NO_SEED, num_steps=NO_STEPS, is_repeat=False)
+        for name, model in trained.nulls.items()
+    ]  # fmt: skip
+    return pd.concat(found, ignore_index=True)
+
+
+def _bench(files: Files, stage: Stage) -> Bench:
+    own = files.evaluation_section
+    settings = with_changes(files.rollout_section, "generation.evaluation", {
+        "horizon_frames": own.horizon_frames, "forecast_horizon_frames": 1,
+        "scored_horizons_frames": own.scored_horizons_frames, "num_starts": own.num_starts,
+        "num_samples": max(own.num_samples, 8), "num_long_samples": own.num_samples,
+        "injections_frames": (), "seed": own.seed,
+        "frozen_frames": min(files.rollout_section.frozen_frames, own.horizon_frames),
+        "autocovariance_lags_frames": min(
+            files.rollout_section.autocovariance_lags_frames, (own.horizon_frames - 1) // 2
+        ),
+    })  # fmt: skip
+    return make_bench(settings, stage.reference, stage.sources[TRAIN], stage.device)
+
+
+def _starts(files: Files, stage: Stage) -> tuple[Starts, Starts]:
+    """Return where runs start, and other starts of the same utterances."""
+    own, source, means = files.evaluation_section, stage.sources[EVAL], stage.reference.speakers
+    shortest = own.horizon_frames // 2
+    starts = collect_starts(
+        source, means, files.generator_section.model.context_frames, own.horizon_frames, shortest,
+        own.num_starts,
+    )  # fmt: skip
+    others = other_starts(source, means, starts, shortest)
+    return starts.to(stage.device), others.to(stage.device)
+
+
+def _row(member: dict[str, Any]) -> dict[str, Any]:
+    """Return what the tables say of a training."""
+    spec = member["generator"]
+    reads = ARMS[member["arm"]].reads_codes
+    known = {
+        "key": spec["insertion"]["key"] if reads else "", "width": spec["settings"]["width"],
+        **{name: member[name] for name in ("learning_rate", "dropout", "num_points", "best_step")},
+        **{column: member["budget"][name] for name, column in BUDGET.items()},
+    }  # fmt: skip
+    return {**_labels(member), **known}
+
+
+def _null_row(name: str) -> dict[str, Any]:
+    return {
+        "arm": name, "seed": NO_SEED, "num_steps": NO_STEPS, "is_repeat": False,
+        **dict.fromkeys(OF_MEMBER), "key": "",
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

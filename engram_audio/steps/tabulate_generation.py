@@ -1,0 +1,76 @@
+"""Publish every generator, the gains between its arms, and how its free runs look."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from engram_audio.artifacts.identity import GenerationRun, read_identity
+from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.table import read_table, write_csv
+from engram_audio.generation.columns import (
+    GENERATION,
+    GENERATION_GAINS,
+    GENERATION_HEALTH,
+    GENERATION_KEYS,
+    GENERATION_REPLAY,
+)
+from engram_audio.generation.tables import (
+    OF_REPLAY,
+    Evaluated,
+    gains_table,
+    generation_table,
+    health_table,
+    keys_table,
+    replay_table,
+)
+from engram_audio.stats.config import StatisticsSection
+from engram_audio.steps._cli import Frozen, Output, StepFiles, run
+
+SCORES = ["arm", "seed", "num_steps", "is_repeat", "part", "speaker_id", "num_frames", "nll"]
+
+
+class Files(StepFiles):
+    statistics_section: Frozen[StatisticsSection]
+    scores: list[Path]
+    health: list[Path]
+    reads: list[Path]
+    replays: list[Path]
+    run_summaries: list[Path]
+    generation: Output
+    generation_gains: Output
+    generation_health: Output
+    generation_keys: Output
+    generation_replay: Output
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    files = Files.parse(argv)
+    paths = zip(
+        files.scores, files.health, files.reads, files.replays, files.run_summaries, strict=True
+    )
+    found = [_evaluated(*one) for one in paths]
+    confidence, manifest = files.statistics_section.confidence, files.manifest()
+    write_csv(files.generation, generation_table(found, confidence), GENERATION, manifest)
+    write_csv(files.generation_gains, gains_table(found, confidence), GENERATION_GAINS, manifest)
+    write_csv(files.generation_health, health_table(found), GENERATION_HEALTH, manifest)
+    write_csv(files.generation_keys, keys_table(found), GENERATION_KEYS, manifest)
+    replay = replay_table(found, confidence)
+    write_csv(files.generation_replay, replay, GENERATION_REPLAY, manifest)
+
+
+def _evaluated(scores: Path, health: Path, keys: Path, replays: Path, summary: Path) -> Evaluated:
+    known = read_json(summary)
+    return Evaluated(
+        *read_identity(scores, GenerationRun),
+        known["chosen_on"],
+        pd.DataFrame(known["members"]),
+        read_table(scores, SCORES),
+        read_table(health, ["arm", "seed", "horizon_frames"]),
+        read_table(keys, ["arm", "seed", "probe"]),
+        read_table(replays, list(OF_REPLAY)),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

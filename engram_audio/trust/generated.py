@@ -1,0 +1,123 @@
+"""What must come out where a generator is trained on a world whose answer is known.
+
+Bounds are those of runs at the sizes of `docs/generation.md`. A bound on a gain asks for its mean
+over seeds. A word asks for three seeds.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from engram_audio.artifacts.columns import choose
+from engram_audio.calibration.config import WORLD_PREFIX
+from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.generation.names import SWAPS
+from engram_audio.generation.word import AS_MUCH_WORK, MEMORY
+from engram_audio.stats.two_way import MINIMUM_SEEDS
+from engram_audio.verdicts.row import VerdictRow
+from engram_audio.verdicts.words import HELPS, NO_BENEFIT, PATHWAY_NOT_TESTED, UNDECIDED
+
+STAGE = "generation"
+
+
+class Bound(NamedTuple):
+    """A gain must lie between two numbers, nats per frame."""
+
+    arm: str
+    against: str
+    low: float
+    high: float = math.inf
+
+
+class Known(NamedTuple):
+    """What is known of a world: its words, and bounds on gains."""
+
+    words: tuple[str, ...]
+    bounds: tuple[Bound, ...]
+
+
+def _nothing(width: float, *others: str) -> tuple[Bound, ...]:
+    return tuple(Bound(MEMORY, other, -math.inf, width) for other in others)
+
+
+LOSES = tuple(Bound(swap, AS_MUCH_WORK, -math.inf, 0.0) for swap in SWAPS)
+KNOWN: Mapping[str, Known] = {
+    "table": Known(
+        (HELPS, PATHWAY_NOT_TESTED),
+        (
+            Bound(MEMORY, AS_MUCH_WORK, 2.0), Bound(MEMORY, "SMx", 2.0), Bound(MEMORY, "SM1", 1.0),
+            Bound(MEMORY, "SMm", 1.0), *LOSES,
+        ),
+    ),
+    "table_second_order": Known(
+        (HELPS, PATHWAY_NOT_TESTED), (Bound(MEMORY, AS_MUCH_WORK, 1.0), *LOSES)
+    ),
+    "var1": Known((NO_BENEFIT,), _nothing(0.03, AS_MUCH_WORK, "SMx")),
+    "iid": Known((NO_BENEFIT,), _nothing(0.05, AS_MUCH_WORK, "SMx")),
+    "rw_shape": Known((NO_BENEFIT,), _nothing(0.05, AS_MUCH_WORK, "SMx")),
+    "logistic": Known((NO_BENEFIT, UNDECIDED), ()),
+}  # fmt: skip
+
+
+def generated_rows(gains: pd.DataFrame) -> list[CalibrationRow]:
+    """Return the bounds on gains that hold on the worlds that were generated.
+
+    Args:
+        gains: `tables/generation_gains.csv`; the longest training counts.
+    """
+    rows = []
+    on_eval = choose(gains, part="eval")
+    for name, known in KNOWN.items():
+        own = choose(on_eval, representation=WORLD_PREFIX + name)
+        for generator, part in own.groupby("generator", sort=True):
+            part = part.loc[part["num_steps"] == part["num_steps"].max()]
+            rows += [
+                _row(name, str(generator), bound, float(found["gain_nats"].iloc[0]))
+                for bound in known.bounds
+                if len(found := choose(part, arm=bound.arm, against=bound.against))
+            ]
+    return rows
+
+
+def _row(world: str, generator: str, bound: Bound, measured: float) -> CalibrationRow:
+    """Return one bound as a comparison; the truth is the end that is bounded."""
+    has_low = math.isfinite(bound.low)
+    return CalibrationRow(
+        world=world,
+        stage=STAGE,
+        quantity=f"{generator}: gain of {bound.arm} over {bound.against}",
+        lag_frames=1,
+        truth=bound.low if has_low else bound.high,
+        truth_error=0.0,
+        measured=measured,
+        measured_error=math.nan,
+        tolerance_below=0.0 if has_low else math.inf,
+        tolerance_above=math.inf if has_low else 0.0,
+        passes=bound.low <= measured <= bound.high,
+    )
+
+
+def generated_verdicts(rows: Sequence[VerdictRow], gains: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the words of worlds beside those that are right, as rows of the calibration's table.
+
+    Args:
+        rows: The stage's verdicts.
+        gains: `tables/generation_gains.csv`, which says how many seeds there were.
+    """
+    found = []
+    for row in rows:
+        name = row.subject.removeprefix(WORLD_PREFIX)
+        if not row.is_deciding or row.subject == name or name not in KNOWN:
+            continue
+        num_seeds = choose(gains, representation=row.subject)["num_seeds"].max()
+        is_judged = num_seeds >= MINIMUM_SEEDS
+        expected = " or ".join(KNOWN[name].words)
+        found.append({
+            "kind": "verdict", "world": name, "stage": STAGE,
+            "quantity": row.reason.rpartition("; ")[2],
+            "expected": expected if is_judged else f"{expected}, with {MINIMUM_SEEDS} seeds",
+            "given": row.case, "passes": row.case in KNOWN[name].words if is_judged else None,
+        })  # fmt: skip
+    return found

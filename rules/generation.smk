@@ -1,0 +1,120 @@
+"""Does it help a generator at equal compute: every arm, its gains, its free runs."""
+
+
+wildcard_constraints:
+    generator=r"[a-z][a-z0-9_]*",
+
+
+localrules:
+    tabulate_generation,
+
+
+rule train_generators:
+    """Tune and train all arms and seeds of a generator; finished ones outlive a kill or a fault."""
+    input:
+        settings=settings(
+            "train_generators",
+            facts={"arms": PLAN.generation.arms},
+            section="prediction",
+            generator_section="generation.library.{generator}",
+            protocol_section="generation",
+            recipe_section=PLAN.generation.recipe,
+            null_section="prediction.ridge_mixture",
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        key_file=PLAN.generation.keys,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+    output:
+        # update: trainings that a change leaves as they are, are taken from the file of before.
+        generators=update(
+            "<results>/generation/{representation}/{generator}/generators.safetensors"
+        ),
+        history="<results>/generation/{representation}/{generator}/history.jsonl",
+    log:
+        "<logs>/generation/{representation}/{generator}/train.log",
+    benchmark:
+        "<benchmarks>/generation/{representation}/{generator}/train.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(24000),
+        runtime=growing("12h"),
+    params:
+        files=files,
+    # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
+    shell:
+        "exec python -m engram_audio.steps.train_generators {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
+
+
+rule evaluate_generators:
+    """Score all arms and seeds of a generator on the same frames, and let some of them run free."""
+    input:
+        settings=settings(
+            "evaluate_generators",
+            section="prediction",
+            prediction_section="prediction.evaluation",
+            generator_section="generation.library.{generator}",
+            evaluation_section="generation.evaluation",
+            protocol_section="generation",
+            rollout_section="rollout",
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+    output:
+        scores="<results>/generation/{representation}/{generator}/scores.parquet",
+        health="<results>/generation/{representation}/{generator}/health.parquet",
+        reads="<results>/generation/{representation}/{generator}/reads.parquet",
+        replays="<results>/generation/{representation}/{generator}/replays.parquet",
+        summary="<results>/generation/{representation}/{generator}/summary.json",
+    log:
+        "<logs>/generation/{representation}/{generator}/evaluate.log",
+    benchmark:
+        "<benchmarks>/generation/{representation}/{generator}/evaluate.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(24000),
+        runtime=growing("4h"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.evaluate_generators {params.files} >{log:q} 2>&1"
+
+
+rule tabulate_generation:
+    """Publish every generator, the gains between its arms, and how its free runs look."""
+    input:
+        settings=settings("tabulate_generation", statistics_section="statistics"),
+        scores=PLAN.generation.files("scores.parquet"),
+        health=PLAN.generation.files("health.parquet"),
+        reads=PLAN.generation.files("reads.parquet"),
+        replays=PLAN.generation.files("replays.parquet"),
+        run_summaries=PLAN.generation.files("summary.json"),
+    output:
+        generation="<results>/tables/generation.csv",
+        generation_gains="<results>/tables/generation_gains.csv",
+        generation_health="<results>/tables/generation_health.csv",
+        generation_keys="<results>/tables/generation_keys.csv",
+        generation_replay="<results>/tables/generation_replay.csv",
+    log:
+        "<logs>/generation/tabulate.log",
+    benchmark:
+        "<benchmarks>/generation/tabulate.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.tabulate_generation {params.files} >{log:q} 2>&1"

@@ -1,0 +1,135 @@
+"""One line for each stage, when its last job is done; what the terminal says at the end."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from engram_audio.end_message import chain_lines, end_message, verdicts_of
+from engram_audio.progress import FAILED, FINISHED, StageLines, is_of_no_job, seconds_of_rules
+from engram_audio.provenance import ROOT
+from engram_audio.rule_stages import stages_of_rules
+from engram_audio.verdicts.answers import HEADLINE, STAGE
+from engram_audio.verdicts.judge import MET, NOT_MET, Judged, Measured
+from engram_audio.verdicts.row import NOT_RUN, VerdictRow
+
+STAGES = {"fit_keys": "keys", "score_keys": "structure", "decide": "decision"}
+JOBS = {1: "fit_keys", 2: "fit_keys", 3: "score_keys", 4: "decide", 5: "all"}
+
+
+class Clock:
+    """A clock that tests set."""
+
+    time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def handler(clock: Clock, **seconds: float) -> tuple[StageLines, list[str]]:
+    lines: list[str] = []
+    return StageLines(JOBS, STAGES, seconds, lines.append, clock), lines
+
+
+def finish(handler: StageLines, job: int, event: str = FINISHED) -> None:
+    record = logging.LogRecord("snakemake", logging.INFO, "", 0, "", None, None)
+    record.__dict__.update(event=event, job_id=job)
+    handler.handle(record)
+
+
+def test_a_stage_is_named_once_when_its_last_job_ends(clock):
+    counter, lines = handler(clock)
+    clock.time = 60
+    finish(counter, 1)
+    finish(counter, 1)  # told twice, as of a group
+    finish(counter, 2, event="job_started")
+    assert lines == []
+    finish(counter, 2)
+    assert lines == ["1 min 00 s: keys is done, 2 jobs. 2 of 4 jobs are left, about 1 min 00 s."]
+    finish(counter, 5)  # the target does no work
+    finish(counter, 3)
+    finish(counter, 4)
+    assert lines[-1] == "1 min 00 s: decision is done, 1 job."
+
+
+def test_a_failed_job_is_one_line_with_its_reason_and_log(clock, tmp_path: Path):
+    counter, lines = handler(clock)
+    log = tmp_path / "import.log"
+    log.write_text("INFO x\nerror: latents.csv: lacks the column speaker_id; add it\n")
+    counter.handle(logging.makeLogRecord(
+        {"event": FAILED, "rule_name": "import_arrays", "log": [str(log)]}
+    ))  # fmt: skip
+    counter.handle(logging.makeLogRecord({"event": FAILED, "rule_name": "decide", "log": []}))
+    assert lines == [
+        f"import_arrays failed: latents.csv: lacks the column speaker_id; add it ({log})",
+        "decide failed: its log holds no reason",
+    ]
+
+
+def test_time_left_is_that_of_the_work_that_is_left_at_the_pace_so_far(clock):
+    """Two keys of 1 s took 10 s, so 99 s of scores and 1 s of a decision take 500 s."""
+    counter, lines = handler(clock, fit_keys=1.0, score_keys=99.0, decide=1.0)
+    clock.time = 10
+    finish(counter, 1)
+    finish(counter, 2)
+    assert lines[0].endswith("about 8 min 20 s.")
+
+
+def test_the_lines_about_each_job_are_known_and_no_other_is():
+    def record(message: str, **more: str) -> logging.LogRecord:
+        return logging.makeLogRecord({"msg": message, **more})
+
+    assert not is_of_no_job(record("Execute 1 jobs...", event="job_started"))
+    assert not is_of_no_job(record("Select jobs to execute..."))
+    assert not is_of_no_job(record("Finished jobid: 1 (Rule: x)", event="job_finished"))
+    assert not is_of_no_job(record("1 of 9 steps (11%) done", event="progress"))
+    assert is_of_no_job(record("Error in rule x", event="job_error"))
+    assert is_of_no_job(record("structure is done"))
+
+
+def test_the_committed_seconds_are_of_rules_that_there_are(tmp_path: Path):
+    seconds = seconds_of_rules(ROOT / "bench" / "rule_seconds.csv")
+    assert len(set(seconds) & set(stages_of_rules(ROOT / "rules"))) > 30
+    assert all(value > 0 for value in seconds.values())
+    assert seconds_of_rules(tmp_path / "absent.csv") == {}
+
+
+def test_every_rule_belongs_to_a_stage():
+    stages = stages_of_rules(ROOT / "rules")
+    assert stages["train_density"] == "prediction"
+    assert stages["fit_calibration_keys"] == "calibration stage", "derived by `use rule`"
+    text = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert len(stages) == text.count("\nrule ") + text.count("use rule ")
+
+
+def _row(case: str, question: str, outcome: str, sentence: str, **more) -> VerdictRow:
+    return VerdictRow(STAGE, question, "mine", case, Judged(outcome, ""), sentence, **more)
+
+
+def test_the_end_names_headline_answers_and_numbers():
+    rows = [
+        _row("STOP", HEADLINE, NOT_MET, "STOP: question 1 decides."),
+        _row("2", "Second?", MET, "yes. It does.", measured=Measured(0.5, 0.4, 0.6), unit="nats"),
+        _row("1", "The first?", NOT_MET, "STOP: nothing there."),
+        _row("5", "Last?", NOT_RUN, "not run."),
+    ]
+    top, *lines = (line.rstrip() for line in chain_lines(rows))
+    assert top == "STOP: question 1 decides."
+    assert lines == [
+        "  1 The first?  STOP",
+        "  2 Second?     yes      0.50 [0.40, 0.60] nats",
+        "  5 Last?       not run",
+    ]
+
+
+def test_a_page_without_readable_verdicts_is_named_all_the_same(tmp_path: Path):
+    page = tmp_path / "report.html"
+    assert end_message(page) == [f"The page: {page}"]
+    assert verdicts_of(tmp_path / "structure.html") == (
+        tmp_path / "questions" / "structure" / "verdicts.json"
+    )

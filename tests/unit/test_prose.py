@@ -1,0 +1,48 @@
+"""Plain English, as far as a machine can check it."""
+
+import re
+
+import pytest
+
+from engram_audio.provenance import ROOT
+from tests.prose import all_sentences, faults_of, sentences_of
+
+
+def test_no_sentence_is_long_joined_by_semicolons_or_private():
+    """README, docs and page: `python -m tests.prose` lists what is wrong."""
+    wrong = [
+        f"{one.place}: {faults}: {one.text}"
+        for one in all_sentences()
+        if (faults := faults_of(one))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "num_faults"),
+    [
+        ("A short sentence. " * 20, 0),
+        ("word " * 31, 1),
+        ("`a long name` " * 3 + "word " * 28, 1),
+        ("One idea; another one.", 1),
+        ("| a cell; a list | another |", 0),
+        ("```\ncode; of any length " + "x " * 40 + "\n```", 0),
+        ("The step is not told from nothing.", 1),
+    ],
+)  # fmt: skip
+def test_what_is_a_fault(text: str, num_faults: int):
+    found = [fault for one in sentences_of(text, "here") for fault in faults_of(one)]
+    assert len(found) >= 1 if num_faults else found == []
+
+
+def test_every_document_that_the_readme_names_is_there_and_it_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(docs/[\w.-]+)`|\((docs/[\w./-]+)\)", text)
+    assert named and all((ROOT / (one or other)).exists() for one, other in named)
+    assert len(text.splitlines()) <= 200
+    assert "make demo     #" in text and "make test     #" in text, "the two set-up commands"
+
+
+def test_pictures_are_small():
+    for path in (ROOT / "docs" / "images").iterdir():
+        assert path.stat().st_size < 300_000, path.name

@@ -1,0 +1,123 @@
+"""Bars that the truth passes: the exact law of each world does, what differs from it does not."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from engram_audio.rollout.forecasts import Gaussians
+from engram_audio.rollout.scores import tails_of_law, tails_of_samples
+from engram_audio.rollout.verdicts import WRONG_LAW
+from engram_audio.verdicts.judge import MET, NOT_MET
+from tests.unit.exact_worlds import WORLDS, Law, around_mean, gaussian, heavy, judged, scene_of
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+class Arm(NamedTuple):
+    """A world, how wrong a run in it is, and what its verdict says."""
+
+    world: str
+    law: Law
+    fault: str
+
+
+WRONG = {
+    "a fifth too much noise": Arm(
+        "utterance_offsets", Law(around_mean(0.0), gaussian(1.2)), f"{WRONG_LAW}: spread ratio"
+    ),
+    "a Gaussian of the same variance": Arm(
+        "heavy", Law(around_mean(0.6), gaussian(3**0.5)), f"{WRONG_LAW}: spread ratio"
+    ),
+    "wider heavy tails": Arm(
+        "heavy", Law(around_mean(0.6), heavy(1.2)), f"{WRONG_LAW}: spread ratio"
+    ),
+    "captured beside the data": Arm(
+        "var1", Law(lambda batch: torch.full_like(batch.previous, 2.5), gaussian(0.1)),
+        "leaves the data",
+    ),
+    "a shorter memory": Arm(
+        "var1", Law(around_mean(0.75), gaussian((1 - 0.75**2) ** 0.5)), f"{WRONG_LAW}: step ratio"
+    ),
+}  # fmt: skip
+
+
+def fast(chosen: Iterable[str], names: Iterable[str]) -> list[Any]:
+    """Return names as parameters, slow but for the chosen ones."""
+    return [
+        name if name in chosen else pytest.param(name, marks=pytest.mark.slow) for name in names
+    ]
+
+
+@pytest.mark.parametrize("name", fast(("heavy", "utterance_offsets"), WORLDS))
+def test_the_exact_law_passes_every_bar(name: str):
+    """Injected into the stage's own evaluation, table and verdict."""
+    row, numbers = judged(scene_of(WORLDS[name]), WORLDS[name].law)
+    assert row.outcome == MET, f"{row.reason} {numbers}"
+
+
+@pytest.mark.parametrize("name", fast(("a fifth too much noise",), WRONG))
+def test_what_differs_from_it_fails(name: str):
+    arm = WRONG[name]
+    row, _ = judged(scene_of(WORLDS[arm.world]), arm.law)
+    assert row.outcome == NOT_MET and row.reason.startswith(arm.fault)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["var1", "heavy", "utterance_offsets"])
+def test_the_exact_law_passes_from_other_draws(name: str):
+    """Twenty worlds: at most two are left undecided, and none fails."""
+    outcomes = [judged(scene_of(WORLDS[name], seed), WORLDS[name].law)[0] for seed in range(1, 21)]
+    words = [row.outcome for row in outcomes]
+    print(name, [row.reason for row in outcomes if row.outcome != MET], flush=True)
+    assert NOT_MET not in words and words.count(MET) >= 18
+
+
+NUM_STARTS, NUM_DIMS = 20_000, 3
+
+
+def draws_of(law: str, count: int, generator: torch.Generator) -> torch.Tensor:
+    shape = (count, NUM_STARTS, 1, NUM_DIMS)
+    if law == "two_points":
+        return torch.where(torch.rand(shape, generator=generator) < 0.5, 1.0, -1.0)
+    if law == "uniform":
+        return torch.rand(shape, generator=generator)
+    if law == "heavy":
+        return heavy(1.0).draw(shape, generator)
+    return torch.randn(shape, generator=generator)
+
+
+@pytest.mark.parametrize("law", ["gaussian", "heavy", "uniform", "two_points"])
+@pytest.mark.parametrize("count", [8, 32])
+def test_an_exact_law_has_a_twentieth_in_either_tail(law: str, count: int):
+    """At any number of samples, atoms included: within 5 standard errors of 60,000 truths."""
+    draws = torch.Generator().manual_seed(0)
+    samples = draws_of(law, count, draws)
+    found = tails_of_samples(samples, draws_of(law, 1, draws)[0])
+    error = 5 * (0.05 * 0.95 / (NUM_STARTS * NUM_DIMS)) ** 0.5
+    for name in ("below_range", "above_range"):
+        assert float(found[name].mean()) == pytest.approx(0.05, abs=error)
+
+
+def test_too_little_and_too_much_spread_do_not_cancel():
+    """Half of the dimensions too wide, half too narrow; a shifted law misses at one end."""
+    draws = torch.Generator().manual_seed(0)
+    truth = torch.randn((NUM_STARTS, 1, 1), generator=draws)
+    for spread, shift in ((0.5, 0.0), (2.0, 0.0), (1.0, 1.0)):
+        law = Gaussians(torch.full_like(truth, shift), torch.full_like(truth, spread))
+        samples = shift + spread * torch.randn((64, *truth.shape), generator=draws)
+        normal = torch.distributions.Normal(0.0, 1.0)
+        ends = (shift - 1.6448536 * spread, shift + 1.6448536 * spread)
+        below, above = (float(normal.cdf(torch.tensor(end))) for end in (ends[0], -ends[1]))
+        found = [tails_of_law(law, truth), tails_of_samples(samples, truth)]
+        for each in found:
+            assert float(each["below_range"].mean()) == pytest.approx(below, abs=0.025)
+            assert float(each["above_range"].mean()) == pytest.approx(above, abs=0.025)
+
+
+def test_a_law_that_is_no_number_misses_at_either_end():
+    law = Gaussians(torch.zeros(2, 1, 2), torch.tensor([[[1.0, 1.0]], [[1.0, torch.nan]]]))
+    found = tails_of_law(law, torch.zeros(2, 1, 2))["below_range"]
+    assert float(found[0]) == 0 and np.isnan(float(found[1]))

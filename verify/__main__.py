@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from verify.structure import Place
-from verify.study import Study, interval, rows_of, targets
+from verify.study import Study, Table, interval, rows_of, targets
 
 SAME, CLUSTERED = 1e-6, 0.1  # the same arithmetic; other starts and folds of the oracle
 LIMITS = {"added_fraction": "minimum_added_fraction", "added_nats": "minimum_added_nats",
@@ -68,7 +68,9 @@ def structure_numbers(study: Study) -> Iterator[Number]:
     parts = frames["utterance"].map(part_of).to_numpy(str)[chosen]
     place = Place(x, frames, chosen, parts, job["section"], lag)
     sums, nats = place.score(place.cells(*fitted))
-    scores = pd.concat([study.read(one) for one in study.found(f"{folder}/*/scores.parquet")])
+    scores: Table = pd.concat(
+        [study.read(one) for one in study.found(f"{folder}/*/scores.parquet")]
+    )
     oracle = rows_of(scores[scores["sse_key"].isna()], slice=part, lag_frames=lag, part="eval",
                      subspace="all", codebook_size=row["codebook_size"])  # fmt: skip
     oracle = oracle.sort_values("speaker_id")
@@ -94,7 +96,7 @@ def structure_numbers(study: Study) -> Iterator[Number]:
             yield from ended(f"decision.json: {key}, {part}: added_fraction", given, found)
 
 
-def gain(scores: pd.DataFrame, null: str, model: str, level: float) -> list[float]:
+def gain(scores: Table, null: str, model: str, level: float) -> list[float]:
     """Return by how much a null's mean NLL lies above a model's, from sums by speaker."""
     wide = scores.pivot(index="speaker_id", columns="model", values=["nll", "num_frames"])
     less = (wide["nll"][null] - wide["nll"][model]).to_numpy(float)

@@ -1,11 +1,15 @@
 """What single scores must be, whatever a model is: InfoNCE of no context, ranks of densities."""
 
+import math
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from engram_audio.densities.predictor import View
 from engram_audio.prediction.evaluation import EventTask, evaluate_part
 from engram_audio.prediction.scores import pit_ranks
+from engram_audio.prediction.tables import Inputs, Settings, prediction_table
 from tests.unit.prediction_material import LAGS, WINDOW, make_world, white_noise
 from tests.unit.test_prediction_evaluation import evaluation
 
@@ -56,3 +60,27 @@ def test_a_density_ranks_above_the_samples_that_are_less_likely():
     per_dimension, by_density = pit_ranks(values, samples, density, sample_density)
     assert by_density.tolist() == [4, 0]
     assert per_dimension.tolist() == [[4], [0]]
+
+
+def test_bits_per_second_are_nats_times_frames_over_ln_two():
+    """12.5 frames a second and a gain of 1 nat a frame: 18.03 bits a second, interval and all."""
+    nulls = {"gaussian_marginal_delta": 4.0, "gaussian_marginal_position": 4.5, "ridge": 3.0}
+    scores = pd.DataFrame([
+        {"model": model, "lag_frames": 0 if "marginal" in model else 1, "event": "delta",
+         "part": part, "slice": "all", "speaker_id": speaker, "num_frames": 10.0,
+         "nll": 10 * nll + number, "num_sampled": 0.0, "sse_all": 1.0, "sst_all": 2.0}
+        for model, nll in {**nulls, "head": 2.0}.items()
+        for part in ("select", "eval")
+        for number, speaker in enumerate("abc")
+    ])  # fmt: skip
+    frames = pd.DataFrame({name: [] for name in ("model", "lag_frames", "event", "part")})
+    inputs = Inputs("latents", 0, 12.5, 2, ["head"], scores, frames, pd.DataFrame())
+    settings = Settings((1,), ("delta",), ("all",), 0.95, 0.01, (0.05, 0.95))
+    table = prediction_table([inputs], settings)
+    row = table.loc[(table["model"] == "head") & (table["part"] == "eval")].iloc[0]
+    assert row["best_null"] == "ridge"
+    for end in ("", "_low", "_high"):
+        nats = float(row[f"gain_nats{end}"])
+        assert float(row[f"gain_bits_per_s{end}"]) == pytest.approx(nats * 12.5 / math.log(2))
+    assert float(row["gain_nats"]) == pytest.approx(1.0)
+    assert float(row["gain_bits_per_s"]) == pytest.approx(18.0337, abs=1e-3)

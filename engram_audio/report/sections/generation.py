@@ -138,8 +138,8 @@ SECTION = SectionSpec(
     title="Does it help a generator at equal compute?",
     lead=(
         "A small generator gets a lookup memory. It helps only if it beats three others. They are "
-        "a generator of equal work without one, the same memory under the keys of another utterance, "
-        "and small networks in the place of its table."
+        "a generator of equal work without one, the same memory under the keys of another "
+        "utterance, and small networks in the place of its table."
     ),
     needs=(),
     build=build,

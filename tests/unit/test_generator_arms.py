@@ -164,7 +164,7 @@ def test_places_are_those_of_the_generator(short: int | None, place: str, is_the
     assert (place in allowed_places(own)) is is_there
     if is_there:
         return check_insertion("x", insertion(places=[place]), own)
-    with pytest.raises(ValueError, match=rf"x\.places: '{place}' is not one of input"):
+    with pytest.raises(ValueError, match=rf"insertion\.places: '{place}' is not one of input"):
         arm("SM", own, insertion(places=[place]))
 
 

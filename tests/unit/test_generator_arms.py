@@ -98,8 +98,7 @@ def test_frozen_rows_have_the_given_size_and_no_gradient(name: ArmName):
     assert frozen == {"memory.sources.before_block_2.table.weight"}
     x = frames()
     model.train().features(x, foreign_codes(model, x)).square().sum().backward()
-    assert model.memory is not None
-    assert memory_of(model).sources["before_block_2"].table.weight.grad is None
+    assert model.get_parameter("memory.sources.before_block_2.table.weight").grad is None
 
 
 def test_rms_of_rows_is_of_those_that_train_read():

@@ -135,17 +135,6 @@ class Memory(nn.Module):
         own = self.sources[self.SHARED if self.SHARED in self.sources else place]
         return cast(VectorSource, own)
 
-    def clamp_gate(self, value: float | None) -> None:
-        """Put a value in place of every gate; None lets them be.
-
-        Raises:
-            ValueError: The memory has no gate.
-        """
-        for reader in self.readers.values():
-            if not hasattr(reader, "constant_gate"):
-                raise ValueError("this memory has no gate to clamp")
-            reader.constant_gate = value  # type: ignore[assignment]
-
 
 class MemoryPass:
     """What a memory does in one pass over new frames; a `backbone.Insertions`.

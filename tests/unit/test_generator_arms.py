@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engram_audio.generation.arms import row_rms
-from engram_audio.generation.insertion import Memory
+from engram_audio.generation.insertion import GatedValue, Memory
 from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
@@ -196,13 +196,13 @@ def test_probes_clamp_mask_and_average():
     """A clamped gate of 0 is the small model, masked rows read 0, the mean row is weighted."""
     model, plain, x = arm("SM"), arm("S"), frames()
     memory = memory_of(model)
-    rows = memory.sources["before_block_2"]
-    assert isinstance(rows, Rows)
+    rows, reader = memory.sources["before_block_2"], memory.readers["before_block_2"]
+    assert isinstance(rows, Rows) and isinstance(reader, GatedValue)
     with torch.no_grad():
         plain.load_state_dict({k: v for k, v in model.state_dict().items() if "memory" not in k})
-        memory.clamp_gate(0.0)
+        reader.constant_gate = 0.0
         assert torch.equal(model.features(x), plain.features(x))
-        memory.clamp_gate(None)
+        reader.constant_gate = None
         own = model.features(x)
         assert not torch.equal(own, plain.features(x))
         rows.count_visits(torch.tensor([0, 0, 0, 4]))
@@ -213,8 +213,6 @@ def test_probes_clamp_mask_and_average():
         mean = (3 * rows.table.weight[0] + rows.table.weight[4]) / 4
         assert torch.allclose(rows.mean_rows()[0], mean, atol=1e-6)
         assert not torch.equal(model.features(x), own)
-    with pytest.raises(ValueError, match="no gate to clamp"):
-        memory_of(arm("SMa")).clamp_gate(0.0)
 
 
 def test_every_arm_says_what_it_is():

@@ -60,6 +60,10 @@ PREDICTION = Table(
         Column("num_seeds", "Training seeds behind gain_seeds_nats.", title="Seeds"),
         Column("interval_over", "What the interval of gain_seeds_nats counts: `seeds and speakers` "
                "from three seeds on, else `speakers`.", is_text=True),
+        Column("near_gain_nats_lowest", "Lowest gain_nats among the tuned points of the head that "
+               "are as good on `chosen_on` (prediction_tuning.csv). Empty where this seed and lag "
+               "were not tuned.", NATS),
+        Column("near_gain_nats_highest", "The highest of them.", NATS),
         Column("gain_bits_per_s", "gain_nats times frame rate over ln 2.", "bits/s", "Gain",
                has_interval=True),
         Column("gain_median_nats", "Median over stored frames, null less model.", NATS,

@@ -12,10 +12,10 @@ from engram_audio.artifacts.table import write_table
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
+from engram_audio.densities.scope import Scope
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.evaluation import (
     Bound,
-    Scope,
     mean_gate,
     score_datastore,
     score_models,

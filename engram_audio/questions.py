@@ -54,7 +54,7 @@ QUESTIONS = {
         _never,
     ),
     "keys": Question(
-        ("keys",),
+        ("keys", "key_directions"),
         lambda plan: plan.laws.runs(),
         "learned_keys.representations",
         _never,

@@ -169,6 +169,12 @@ def choose_baselines(
     )
 
 
+def has_stopped(table: SumTable, marginal: str, cell: Cell) -> bool:
+    """Return whether a marginal was grown until it stopped improving, and not up to its limit."""
+    share = table.ratio(marginal, cell, "has_stopped", "num_frames")
+    return share is not None and float(share.value) > 0.5
+
+
 def strongest_null(table: SumTable, names: Sequence[str], cell: Cell) -> str | None:
     """Return the null with the lowest mean NLL in the cell itself, whatever its part."""
     scores = {name: table.mean_nll(name, cell) for name in names}

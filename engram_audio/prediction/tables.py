@@ -19,6 +19,7 @@ from engram_audio.densities.comparison import (
     described,
     described_quotients,
     gain,
+    has_stopped,
     over_seeds,
     select_less_val,
     strongest_null,
@@ -140,7 +141,7 @@ def _row(
     cell: Cell,
 ) -> dict[str, object]:
     count = table.column(name, cell, "num_frames")
-    sampled = table.column(name, cell, "num_sampled")
+    sampled, means = (table.column(name, cell, f"num_{of}") for of in ("sampled", "mean"))
     assert count is not None
     nats_to_bits_per_s = group.frame_rate_hz / LN2
     best_gain = gain(table, name, baselines.best, cell)
@@ -157,6 +158,7 @@ def _row(
         "num_frames": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
         "noise_nats": _noise(table, name, cell),
+        "num_mean": 0 if means is None else int(means.sum()),
         "num_sampled": 0 if sampled is None else int(sampled.sum()),
         **described("nll_mean", table.mean_nll(name, cell)),
         "nll_select_less_val": select_less_val(table, name, cell),
@@ -167,6 +169,7 @@ def _row(
         **described("gain_bits_per_s", best_gain, nats_to_bits_per_s),
         "gain_median_nats": stored.median_difference(baselines.best, name, cell),
         "marginal": baselines.marginal,
+        "marginal_has_stopped": has_stopped(table, baselines.marginal, cell),
         **described("information_nats", gain(table, name, baselines.marginal, cell)),
         **_first_experiment(table, baselines, name, cell),
     }
@@ -276,7 +279,7 @@ def _explained(table: SumTable, name: str, cell: Cell, sse: str, sst: str) -> fl
 
 def _magnitude_r2(table: SumTable, name: str, cell: Cell, kind: str) -> float:
     """R^2 of log magnitude about its mean on the scored frames."""
-    prefix, count = ("", "num_frames") if kind == "mean" else ("sampled_", "num_sampled")
+    prefix, count = ("", "num_mean") if kind == "mean" else ("sampled_", "num_sampled")
     labels = (
         f"log_magnitude_error_{kind}", f"{prefix}log_magnitude", f"{prefix}log_magnitude_squared",
         count,

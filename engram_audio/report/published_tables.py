@@ -14,7 +14,7 @@ from engram_audio.generation.columns import (
     GENERATION_KEYS,
     GENERATION_REPLAY,
 )
-from engram_audio.keys.columns import KEYS
+from engram_audio.keys.columns import KEY_DIRECTIONS, KEYS
 from engram_audio.memory.columns import (
     MEMORY,
     MEMORY_CURVE,
@@ -37,7 +37,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Verdicts": (VERDICTS, WHAT_WOULD_CHANGE),
     "Speech": (CORPUS, EXCLUSIONS),
     "Structure": (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS),
-    "Keys by their laws": (KEYS,),
+    "Keys by their laws": (KEYS, KEY_DIRECTIONS),
     "Prediction": (
         PREDICTION,
         WORST_FRAMES,

@@ -58,9 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     lag, seed = files.lag, files.seed
     reference, rungs = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
-    stage = open_stage(
-        frames, reference, rungs, section, files.evaluation_section, str(device), None
-    )
+    stage = open_stage(frames, reference, section, files.evaluation_section, str(device), None)
     scope = Scope(
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference,
         files.evaluation_section, files.controls_section.batch_frames, device,

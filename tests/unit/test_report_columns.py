@@ -30,7 +30,8 @@ from tests.report_tables import BASES, declared, report_data
 # judges is shown as a row of the verdicts.
 SHOWN_IN = {
     "structure": ("verdict", "instrument", "structure"), "linear": ("instrument",),
-    "keys": ("keys",), "curves": ("structure",), "ngrams": ("structure",),
+    "keys": ("keys",),
+    "key_directions": ("keys",), "curves": ("structure",), "ngrams": ("structure",),
     "speakers": ("structure",),
     "prediction": ("prediction",), "worst_frames": ("prediction",),
     "prediction_calibration": ("prediction",), "prediction_rollout": ("prediction",),

@@ -56,10 +56,13 @@ class Rows(NamedTuple):
         return self._replace(values=values)
 
     def sums(self) -> Tensor:
-        """Return sums by speaker, [P, ...], in double precision."""
-        values = self.values.double()
+        """Return sums by speaker, [P, ...], in double precision.
+
+        They are added on the CPU, where the order is the same in every run.
+        """
+        values = self.values.double().cpu()
         total = values.new_zeros((self.num_speakers, *values.shape[1:]))
-        return total.index_add_(0, self.speaker, values)
+        return total.index_add_(0, self.speaker.cpu(), values).to(self.values.device)
 
     def counts(self) -> Tensor:
         """Return how many rows each speaker has, [P]."""

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from engram_audio.report.data import ReportData
 from engram_audio.report.verdict_rows import MARKS
 from engram_audio.verdicts import number
-from engram_audio.verdicts.answers import GENERATION
 from engram_audio.verdicts.answers import STAGE as CHAIN_STAGE
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.row import NOT_RUN, VerdictRow
@@ -13,10 +12,7 @@ from engram_audio.verdicts.sentences import answer_word, first_sentence, rest_of
 
 # Sections that have another name than their stage.
 STAGE_OF_SECTION = {"codecs": "comparison"}
-SECTION_OF_QUESTION = {
-    **{words: stage for stage, words in WORDS.items()},
-    GENERATION: "generation",
-}
+SECTION_OF_QUESTION = {words: stage for stage, words in WORDS.items()}
 
 
 class Answer(NamedTuple):

@@ -11,14 +11,14 @@ from engram_audio.verdicts.words import (
     INVALID,
     NO_BENEFIT,
     OF_STRUCTURE,
+    PATHWAY_NOT_TESTED,
     UNDECIDED,
 )
 
-UNTESTED = "HELPS, pathway not tested"
 # Longest first, so that "PROCEED, heads not run" is not read as "PROCEED".
 WORDS = tuple(sorted(
-    {*OF_STRUCTURE, YES, NO, NOT_RUN, HELPS, UNTESTED, COMPRESSES, NO_BENEFIT, HURTS, UNDECIDED,
-     INVALID},
+    {*OF_STRUCTURE, YES, NO, NOT_RUN, HELPS, PATHWAY_NOT_TESTED, COMPRESSES, NO_BENEFIT, HURTS,
+     UNDECIDED, INVALID},
     key=len, reverse=True,
 ))  # fmt: skip
 # A sentence ends with a full stop before a capital letter; "0.5" and "x.y" hold no end.

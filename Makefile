@@ -11,7 +11,7 @@ RESULTS ?= results/demo
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo arrays speech status bundle test test-slow verify check format schema docs lock bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo arrays speech status bundle test test-slow verify mutants check format schema docs lock bench why recover fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -28,12 +28,12 @@ demo: $(VENV)/installed ## offline demo: results/demo/report.html in minutes
 	$(RUN) snakemake --profile demo
 
 arrays: $(VENV)/installed ## your own latents: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5
-	$(RUN) snakemake --cores 2 --quiet host rules progress --configfile studies/arrays.yaml \
+	$(RUN) snakemake --cores 2 --quiet host rules --configfile studies/arrays.yaml \
 		$(if $(FOLDER),--config path=$(FOLDER) table=$(TABLE) \
 			$(if $(RATE),'representations={"library": {"arrays": {"frame_rate_hz": $(RATE)}}}'))
 
 speech: $(VENV)/installed ## your own speech, one folder for each speaker: make speech FOLDER=my_speech
-	$(RUN) snakemake --cores 2 --quiet host rules progress \
+	$(RUN) snakemake --cores 2 --quiet host rules \
 		--configfile studies/arrays.yaml studies/audio_folder.yaml \
 		$(if $(FOLDER),--config 'corpora={"speech": {"root": "$(FOLDER)"}}')
 
@@ -66,6 +66,9 @@ lock: $(VENV)/installed ## write envs/lock.txt: what is installed now, with dige
 
 verify: $(VENV)/installed ## recompute a finished study without its package (RESULTS=results/demo)
 	$(RUN) python -m verify $(or $(RESULTS),results/demo)
+
+mutants: $(VENV)/installed ## plant bugs, one at a time, and see which tests notice; write docs/trust.md
+	$(RUN) python -m mutants --write docs/trust.md
 
 bench: $(VENV)/installed ## ratios against named baselines, minutes
 	for script in latents structure training dag; do $(RUN) python "bench/$$script.py" || exit 1; done

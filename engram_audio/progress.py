@@ -1,7 +1,8 @@
 """One line for each stage whose jobs are all done, with the time that is left.
 
-Snakemake's own line for each job is switched off by `quiet: [rules, progress]` of a profile. These
-lines are written all the same.
+`quiet: [rules]` of a profile switches off Snakemake's paragraph for each job. The lines that it
+still writes for each job go as well then. `progress` must not stand there: jobs that end are then
+not told to anybody.
 """
 
 import csv
@@ -17,7 +18,7 @@ from engram_audio.verdicts import number
 
 FINISHED = "job_finished"  # Snakemake's event of a job that has ended well
 FAILED = "job_error"
-STARTED, SELECTING = "job_started", "Select jobs to execute..."
+OF_JOBS, SELECTING = {"job_started", FINISHED, "progress"}, "Select jobs to execute..."
 TERMINAL = "DefaultStreamHandler"  # name of the handler that writes to the screen
 
 
@@ -91,13 +92,9 @@ def _failure(record: Mapping[str, Any]) -> str:
 def show_stages(
     logger: logging.Logger, workflow: Any, stages: Mapping[str, str], seconds: Mapping[str, float]
 ) -> None:
-    """Write a line for each stage from now on, in `onstart`.
-
-    Where the progress of jobs is not asked for, the two lines that Snakemake still writes for each
-    job go as well.
-    """
+    """Write a line for each stage from now on, in `onstart`."""
     logger.addHandler(StageLines(planned_jobs(workflow), stages, seconds, logger.info))
-    if "progress" in {str(one.name).lower() for one in workflow.output_settings.quiet or ()}:
+    if "rules" in {str(one.name).lower() for one in workflow.output_settings.quiet or ()}:
         for handler in logger.handlers:
             if handler.name == TERMINAL:
                 handler.addFilter(is_of_no_job)
@@ -114,8 +111,8 @@ def seconds_of_rules(path: Path) -> dict[str, float]:
 
 
 def is_of_no_job(record: logging.LogRecord) -> bool:
-    """Whether a line is none of the two that Snakemake writes before each job."""
-    return str(getattr(record, "event", "")) != STARTED and record.msg != SELECTING
+    """Whether a line is none of those that Snakemake writes before and after each job."""
+    return str(getattr(record, "event", "")) not in OF_JOBS and record.msg != SELECTING
 
 
 def planned_jobs(workflow: Any) -> dict[int, str]:

@@ -17,7 +17,7 @@ PARTS = {"eval": "eval speakers", "train": "train frames"}
     "generation-gains",
     "What does the memory gain over each arm?",
     shows="Gain of the generator with memory over each other arm in nats per frame with intervals, "
-    "on eval speakers and on train frames; right of the dashed line the memory is better by more "
+    "on eval speakers and on train frames. Right of the dashed line the memory is better by more "
     "than the margin.",
     caption="A memory helps when it lies right of the dashed line against F, SMx, SM1, SMm and SMf "
     "alike. Against S alone it may be an extra branch, more work, or more numbers. A gain on train "

@@ -17,8 +17,8 @@ from engram_audio.verdicts.words import (
 
 # Longest first, so that "PROCEED, heads not run" is not read as "PROCEED".
 WORDS = tuple(sorted(
-    {*OF_STRUCTURE, YES, NO, NOT_RUN, HELPS, PATHWAY_NOT_TESTED, COMPRESSES, NO_BENEFIT,
-     HURTS, UNDECIDED, INVALID},
+    {*OF_STRUCTURE, YES, NO, NOT_RUN, HELPS, PATHWAY_NOT_TESTED, COMPRESSES, NO_BENEFIT, HURTS,
+     UNDECIDED, INVALID},
     key=len, reverse=True,
 ))  # fmt: skip
 # A sentence ends with a full stop before a capital letter; "0.5" and "x.y" hold no end.

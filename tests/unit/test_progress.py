@@ -80,12 +80,14 @@ def test_time_left_is_that_of_the_work_that_is_left_at_the_pace_so_far(clock):
     assert lines[0].endswith("about 8 min 20 s.")
 
 
-def test_the_two_lines_before_each_job_are_known_and_no_other_is():
+def test_the_lines_about_each_job_are_known_and_no_other_is():
     def record(message: str, **more: str) -> logging.LogRecord:
         return logging.makeLogRecord({"msg": message, **more})
 
     assert not is_of_no_job(record("Execute 1 jobs...", event="job_started"))
     assert not is_of_no_job(record("Select jobs to execute..."))
+    assert not is_of_no_job(record("Finished jobid: 1 (Rule: x)", event="job_finished"))
+    assert not is_of_no_job(record("1 of 9 steps (11%) done", event="progress"))
     assert is_of_no_job(record("Error in rule x", event="job_error"))
     assert is_of_no_job(record("structure is done"))
 

@@ -126,6 +126,30 @@ def test_page_never_scrolls_sideways(browser, page_path, width):
     assert browser.run("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize(("width", "height", "unfolds"), [(1280, 800, False), (390, 844, True)])
+def test_the_first_screen_holds_five_answers(browser, page_path, width, height, unfolds):
+    """With their sentences on a wide screen; on a narrow one these wait for a touch or a key."""
+    browser.open(page_path, width=width, height=height)
+    bottom = "document.querySelector('.chain').getBoundingClientRect().bottom"
+    shown = "[...document.querySelectorAll('.chain p')].map((text) => text.checkVisibility())"
+    assert browser.run(bottom) <= height
+    assert browser.run(shown) == [not unfolds] * 5
+    browser.run("document.querySelector('.chain summary').focus()")
+    browser.press(" ", 32)
+    assert browser.run(shown)[0] is True
+
+
+def test_all_columns_show_at_a_press(tab):
+    shown = f"[...{STRUCTURE}.tHead.rows[0].cells].filter((cell) => cell.checkVisibility()).length"
+    tab.run("document.getElementById('structure-tables').open = true")
+    few = tab.run(shown)
+    tab.run("document.querySelector('#structure-table .columns').click()")
+    assert 0 < few < tab.run(shown)
+    assert tab.run(
+        "document.querySelector('#structure-table .columns').getAttribute('aria-pressed')"
+    ) == "true"  # fmt: skip
+
+
 def test_one_sound_at_a_time_by_keyboard(tab):
     tab.run("document.querySelectorAll('.play')[0].focus()")
     tab.press(" ", 32)
@@ -145,7 +169,7 @@ def test_saved_drawing_stands_alone_and_csv_is_the_data(tab):
         const saved = [];
         URL.createObjectURL = (blob) => { saved.push(blob.text()); return "blob:none"; };
         HTMLAnchorElement.prototype.click = function () {};
-        const figure = document.querySelector("figure");
+        const figure = document.querySelector("#instrument figure");
         figure.querySelector(".svg").click();
         figure.querySelector(".csv").click();
         return Promise.all(saved);

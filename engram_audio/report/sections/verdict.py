@@ -21,15 +21,15 @@ from engram_audio.verdicts.row import VerdictRow
 NUM_FIRST_ROWS = 6  # what fits on the first screen; the rest opens below
 
 LEAD = (
-    "Each row is one measured value with its interval, drawn as a bar, against the dashed "
-    "threshold that was fixed beforehand; only an interval wholly on one side passes or fails."
+    "Each row is one measured value with its interval, drawn as a bar. The dashed threshold was "
+    "fixed beforehand. Only an interval wholly on one side of it passes or fails."
 )
 
 NOTES = {
     "operative": (
         "Operative gate: it decides",
-        "What the chosen key adds to a linear model must lie above its thresholds, transfer loss "
-        "below its own, on every slice; controls must add 0.",
+        "What the chosen key adds to a linear model must lie above its thresholds on every slice, "
+        "and transfer loss below its own. Controls must add 0.",
     ),
     "literal": (
         "Literal gate of the brief: printed, never decides",

@@ -85,4 +85,3 @@ def trainings_of(
         if arm in protocol.repeated_arms
     ]
     return [*found, *again]
-

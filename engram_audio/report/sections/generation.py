@@ -136,9 +136,9 @@ SECTION = SectionSpec(
     place=95,
     title="Does it help a generator at equal compute?",
     lead=(
-        "A small generator gets a lookup memory. It helps only if it beats three others. They are a "
-        "generator of equal work without one, the same memory under the keys of another utterance, "
-        "and small networks in the place of its table."
+        "A small generator gets a lookup memory. It helps only if it beats three others. They are "
+        "a generator of equal work without one, the same memory under the keys of another "
+        "utterance, and small networks in the place of its table."
     ),
     needs=(),
     build=build,

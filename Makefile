@@ -11,7 +11,7 @@ RESULTS ?= results/demo
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo arrays speech status bundle test test-slow verify check format schema docs lock bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo arrays speech status bundle test test-slow verify mutants check format schema docs lock bench why recover fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -66,6 +66,9 @@ lock: $(VENV)/installed ## write envs/lock.txt: what is installed now, with dige
 
 verify: $(VENV)/installed ## recompute a finished study without its package (RESULTS=results/demo)
 	$(RUN) python -m verify $(or $(RESULTS),results/demo)
+
+mutants: $(VENV)/installed ## plant bugs, one at a time, and see which tests notice; write docs/trust.md
+	$(RUN) python -m mutants --write docs/trust.md
 
 bench: $(VENV)/installed ## ratios against named baselines, minutes
 	for script in latents structure training dag; do $(RUN) python "bench/$$script.py" || exit 1; done

@@ -187,6 +187,8 @@ def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
     settings, worlds = config.representations, config.calibration.worlds
     for name in worlds.names:
         require("calibration.worlds.names", name, WORLD_NAMES)
+    for name in worlds.laws:
+        require("calibration.worlds.laws", name, WORLD_NAMES)
     for where, names in (
         ("corpora", config.corpora),
         ("representations.library", settings.library),
@@ -216,8 +218,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     codecs = {name: config.codecs.library[name] for name in used_codecs(config)}
     check_codecs(codecs, config.corpora, config.splits.seeds)
     check_roots(config.corpora, used_corpora(config))
-    folds = dict.fromkeys(config.memory.representations, config.memory.num_folds)
-    check_speakers(rows, config.corpora, config.splits, folds)
+    check_speakers(rows, config.corpora, config.splits, _folds(config))
     check_decision(config.decision, config.structure, config.keys, analysed)
     keys = config.calibration.worlds.judged_keys()
     check_keys("calibration.worlds.keys", keys, config.structure, config.keys)
@@ -234,6 +235,22 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_generation(config.generation, prediction, worlds, library, recipes)
     for name in recipes_named(config) & set(recipes):
         check_recipe(f"recipes.{name}", recipes[name])
+
+
+def _folds(config: WorkflowConfig) -> dict[str, dict[str, int]]:
+    """Return the folds of train speakers that each representation is cut into, by setting."""
+    laws = config.learned_keys
+    named = {
+        "memory.num_folds": (config.memory.representations, config.memory.num_folds),
+        "learned_keys.num_folds": (
+            laws.representations if "linear" in laws.bases else (), laws.num_folds,
+        ),
+    }  # fmt: skip
+    found: dict[str, dict[str, int]] = {}
+    for key, (names, count) in named.items():
+        for name in names:
+            found.setdefault(name, {})[key] = count
+    return found
 
 
 def used_codecs(config: WorkflowConfig) -> list[str]:

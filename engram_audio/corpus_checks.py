@@ -46,7 +46,7 @@ def check_speakers(
     rows: Rows,
     corpora: Mapping[str, CorpusSection],
     splits: SplitsSection,
-    folds: Mapping[str, int],
+    folds: Mapping[str, Mapping[str, int]],
 ) -> None:
     """Refuse a study whose settings fix too few speakers to train, to judge or to hold out.
 
@@ -56,7 +56,7 @@ def check_speakers(
         rows: Used representations.
         corpora: All corpora by name.
         splits: Shares of speakers that are held out.
-        folds: Folds of train speakers of each representation that gets memories.
+        folds: Folds of train speakers by the setting that asks for them, of each representation.
 
     Raises:
         ValueError: Names the key, what was found and the remedy.
@@ -66,12 +66,12 @@ def check_speakers(
         if num_train is None:
             continue
         num_fitted = num_train - count_select_speakers(num_train, splits.select_fraction)
-        num_folds = folds.get(name, 0)
-        if num_fitted < num_folds:
-            raise ValueError(
-                f"memory.num_folds: {num_fitted} fitted speakers of {name} cannot be held out in "
-                f"{num_folds} folds; lower it"
-            )
+        for key, num_folds in folds.get(name, {}).items():
+            if num_fitted < num_folds:
+                raise ValueError(
+                    f"{key}: {num_fitted} fitted speakers of {name} cannot be held out in "
+                    f"{num_folds} folds; lower it"
+                )
 
 
 def _count_train_speakers(

@@ -33,11 +33,13 @@ def demands_by_corpus(config: WorkflowConfig, subjects: Iterable[Subject]) -> di
 
 def _of_subject(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
     yield from _of_memory_speakers(config, subject)
+    yield from _of_law_speakers(config, subject)
     if subject.frame_rate_hz is None:  # a codec that is loaded later says it
         return
     yield from _of_structure(config, subject)
     yield from _of_decision(config, subject)
     yield from _of_surrogates(config, subject)
+    yield from _of_laws(config, subject)
     yield from _of_prediction(config, subject)
     yield from _of_factorizer(config, subject)
     yield from _of_memory(config, subject)
@@ -112,6 +114,30 @@ def _of_surrogates(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDema
             subject, "representations.surrogates.var_order", "to fit the VAR",
             f"lower it, {MORE_FRAMES}", part="train", reach_frames=order, minimum=2,
             minimum_per_dim=order, num_dims=subject.num_dims,
+        )  # fmt: skip
+
+
+def _of_law_speakers(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
+    stage = config.learned_keys
+    if subject.name not in stage.representations or "linear" not in stage.bases:
+        return
+    yield SpeakersDemand.model_validate({
+        "key": "learned_keys.num_folds", "subject": subject.name, "minimum": stage.num_folds,
+        "part": "train", "split_seeds": subject.split_seeds[:1],
+        "remedy": "lower it, or bring more speakers",
+        "purpose": f"to hold speakers out in {stage.num_folds} folds",
+    })  # fmt: skip
+
+
+def _of_laws(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
+    stage, window = config.learned_keys, config.views.window_frames
+    lag = max(stage.lags_frames)
+    for part in CHOSEN if subject.name in stage.representations else ():
+        yield _frames(
+            subject, "learned_keys.lags_frames",
+            f"by a window of {window} and a lag of {lag} frames",
+            f"shorten it or views.window_frames, {LONGER}", part=part,
+            reach_frames=window - 1 + lag,
         )  # fmt: skip
 
 

@@ -69,9 +69,14 @@ def derived_sections(config: WorkflowConfig) -> dict[str, Any]:
     structure = calibration_structure(config.structure, decision, config.views)
     keys = config.calibration.worlds.judged_keys()
     families = calibration_families(config.structure, config.keys, keys)
-    found = {"calibration.structure": structure} | {
-        f"calibration.families.{name}": family for name, family in families.items()
-    }
+    laws = compose(LawSection, config.learned_keys, config.views).model_copy(
+        update={
+            "slices": decision.slices, "lags_frames": (decision.lag_frames,), "oracle_sizes": (),
+            "direction_keys": (),
+        }
+    )  # fmt: skip
+    sections: dict[str, Section] = {"calibration.structure": structure, "calibration.laws": laws}
+    found = sections | {f"calibration.families.{name}": family for name, family in families.items()}
     return {name: section.model_dump(mode="json") for name, section in found.items()}
 
 

@@ -64,7 +64,8 @@ class Plan:
         self.document |= plain(self.demands)
         self.structure = StructurePlan(config.structure, self.latents)
         lags = self.document["calibration.structure"]["lags_frames"]
-        self.calibration = CalibrationPlan(families, lags, self.latents, self.structure)
+        laws = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.with_laws()]
+        self.calibration = CalibrationPlan(families, lags, self.latents, self.structure, laws)
         self.keys = KeysPlan(config.keys, key_lags(config))
         deciding = (
             config.decision.representation,
@@ -158,6 +159,10 @@ class Plan:
         for name in self.latents.analysed():
             splits = len(self.latents.split_seeds(name))
             readers[name] += splits * (len(self.structure.families) + fitted + 1)
+        for run in self.laws.runs():  # a predictor, and the scores
+            readers[run.representation] += 2
+        for name in {run.representation for run in self.laws.runs()}:
+            readers[name] += len(self.keys.learned_families())
         for name in self.prediction.predicted():
             readers[name] += 2 * self.prediction.num_runs_of(name)
         for stage in (config.factorizer, config.rollout):

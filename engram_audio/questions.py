@@ -54,7 +54,7 @@ QUESTIONS = {
         _never,
     ),
     "keys": Question(
-        ("keys",),
+        ("keys", "key_directions"),
         lambda plan: plan.laws.runs(),
         "learned_keys.representations",
         _never,
@@ -78,7 +78,7 @@ QUESTIONS = {
         _exports_states,
     ),
     "memory": Question(
-        ("memory", "memory_verdict", "memory_tuning"),
+        ("memory", "memory_verdict", "memory_tuning", "memory_curve"),
         lambda plan: plan.memory.runs(),
         "memory.representations",
         _never,

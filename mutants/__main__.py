@@ -5,42 +5,56 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from queue import Queue
+
+import pandas  # noqa: F401  (heavy libraries are imported once, and every process has them)
+import pydantic  # noqa: F401
+import pytest
+import scipy.stats  # noqa: F401
+import torch  # noqa: F401
 
 from mutants.report import report
 from mutants.table import ROOT, Mutant, read_mutants
 from mutants.wide import wide_mutants
 
 CAUGHT, SURVIVED, HUNG, BROKEN = "caught", "survived", "hung", "broken"
+BROKEN_CODE = 3
 OF_CODE = {0: SURVIVED, 1: CAUGHT}  # of pytest; what else it says means that no test ran
 LEFT_OUT = ("__pycache__", ".git", ".venv", ".snakemake", "results", "logs", "benchmarks", "data",
             "build", ".hypothesis", ".pytest_cache", ".ruff_cache")  # fmt: skip
 TIMEOUT_S = 600
 
 
-def run_in(tree: Path, mutant: Mutant) -> str:
-    """Return what the tests of a copied tree make of a bug; the file is as before afterwards."""
-    path, text = tree / mutant.file, mutant.text(tree)
-    before = path.read_text(encoding="utf-8")
+def start(tree: Path, mutant: Mutant) -> int:
+    """Fork a process that runs a bug's tests in a copied tree; return its id."""
+    child = os.fork()
+    if child:
+        return child
+    signal.alarm(TIMEOUT_S)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    os.chdir(tree)
+    os.environ["PYTHONPATH"] = str(tree)
+    sys.path[:] = [str(tree), *(path for path in sys.path if path not in ("", str(ROOT)))]
     chosen = ["-k", mutant.chosen] if mutant.chosen else []
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", "-p",
-               "no:cacheprovider", *chosen, *mutant.tests]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    words = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *chosen, *mutant.tests]
+    code = BROKEN_CODE
     try:
-        write(path, text)
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True,
-                              timeout=TIMEOUT_S, check=False)  # fmt: skip
-        return OF_CODE.get(done.returncode, BROKEN)
-    except subprocess.TimeoutExpired:
-        return HUNG
+        code = int(pytest.main(words))
     finally:
-        write(path, before)
+        os._exit(code)  # nothing of the parent may be cleaned up here
+
+
+def outcome_of(status: int) -> str:
+    """Return what the end of such a process means."""
+    if os.WIFSIGNALED(status):
+        return HUNG if os.WTERMSIG(status) == signal.SIGALRM else BROKEN
+    return OF_CODE.get(os.WEXITSTATUS(status), BROKEN)
 
 
 def write(path: Path, text: str) -> None:
@@ -57,31 +71,49 @@ def key_of(mutant: Mutant) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def run_all(mutants: Iterable[Mutant], known: Path, num_processes: int) -> dict[str, str]:
+def run_all(mutants: Sequence[Mutant], known: Path, num_processes: int) -> dict[str, str]:
     """Return the outcome of each bug by name; what `known` holds of the same text is not run."""
     found = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
     known.parent.mkdir(parents=True, exist_ok=True)
-    mutants = list(mutants)
     keys = {mutant.name: key_of(mutant) for mutant in mutants}
+    waiting = [mutant for mutant in mutants if keys[mutant.name] not in found]
+    running: dict[int, tuple[Path, Mutant]] = {}
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        trees: Queue[Path] = Queue()
-        for number in range(num_processes):
-            tree = Path(folder, str(number))
+        free = [Path(folder, str(number)) for number in range(num_processes)]
+        for tree in free if waiting else ():
             shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
-            trees.put(tree)
-
-        def outcome(mutant: Mutant) -> None:
-            tree = trees.get()
-            try:
-                found[keys[mutant.name]] = run_in(tree, mutant)
-            finally:
-                trees.put(tree)
+        while num_processes and (waiting or running):
+            while waiting and free:
+                tree, mutant = free.pop(), waiting.pop(0)
+                write(tree / mutant.file, mutant.text(tree))
+                running[start(tree, mutant)] = tree, mutant
+            child, status = os.wait()
+            tree, mutant = running.pop(child)
+            write(tree / mutant.file, (ROOT / mutant.file).read_text(encoding="utf-8"))
+            free.append(tree)
+            found[keys[mutant.name]] = outcome_of(status)
             known.write_text(json.dumps(found, indent=1, sort_keys=True), encoding="utf-8")
-            print(f"{found[keys[mutant.name]]:9}{mutant.name}", flush=True)
+            print(f"{outcome_of(status):9}{mutant.name}", flush=True)
+    return {name: found[key] for name, key in keys.items() if key in found}
 
-        with ThreadPoolExecutor(num_processes) as pool:
-            list(pool.map(outcome, (one for one in mutants if keys[one.name] not in found)))
-    return {name: found[key] for name, key in keys.items()}
+
+def honest(mutants: Sequence[Mutant]) -> list[Mutant]:
+    """Return a change of nothing for each test file: what is red without a bug notices none."""
+    first, tests = mutants[0], dict.fromkeys(test for one in mutants for test in one.tests)
+    same = first._replace(new=first.old, chosen="")
+    return [same._replace(name=f"none, {test}", tests=(test,)) for test in tests]
+
+
+def believed(mutants: Sequence[Mutant], outcomes: Mapping[str, str]) -> dict[str, str]:
+    """Return the outcomes of bugs; one whose tests are red without any bug is not caught."""
+    names = {one.name: one for one in honest(mutants)}
+    red = {test for name, one in names.items() for test in one.tests
+           if outcomes.get(name, SURVIVED) != SURVIVED}  # fmt: skip
+    return {
+        one.name: BROKEN if red & set(one.tests) else outcomes[one.name]
+        for one in mutants
+        if one.name in outcomes
+    }
 
 
 def summary(outcomes: Mapping[str, str]) -> str:
@@ -98,16 +130,19 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--known", type=Path, default=Path("build/mutants.json"),
                         help="outcomes of earlier runs")  # fmt: skip
+    parser.add_argument("--known-only", action="store_true", help="run nothing, tell what is known")
     parser.add_argument("--write", type=Path, help="page to write, of all planted bugs")
     parser.add_argument("--wide", nargs="*", metavar="FOLDER",
                         help="swap operators in these folders of the package instead")  # fmt: skip
     given = parser.parse_args()
     mutants = read_mutants() if given.wide is None else wide_mutants(given.wide)
     chosen = [one for one in mutants if not given.names or one.name in given.names]
-    outcomes = run_all(chosen, given.known, given.processes)
+    num_processes = 0 if given.known_only else given.processes
+    found = run_all([*honest(chosen), *chosen], given.known, num_processes)
+    outcomes = believed(chosen, found)
     print(summary(outcomes))
     if given.write:
-        given.write.write_text(report(chosen, outcomes), encoding="utf-8")
+        given.write.write_text(report(mutants, outcomes), encoding="utf-8")
     sys.exit(any(word not in (CAUGHT, HUNG) for word in outcomes.values()))
 
 

@@ -10,6 +10,7 @@ if ANALYSIS_IS_LOCAL:
 
     localrules:
         fit_calibration_keys,
+        score_calibration_laws,
         score_calibration_keys,
         score_calibration_linear,
         inject_oracle,
@@ -35,6 +36,73 @@ use rule fit_keys as fit_calibration_keys with:
         "<logs>/calibration/{representation}/split-{split_seed}/{family}.keys.log",
     benchmark:
         "<benchmarks>/calibration/{representation}/split-{split_seed}/{family}.keys.tsv"
+
+
+use rule train_key_predictor as train_calibration_predictor with:
+    input:
+        settings=settings(
+            "train_calibration_predictor",
+            step="train_key_predictor",
+            section="calibration.laws",
+            bank_section="learned_keys.bank",
+            predictor_section="learned_keys.predictor",
+            recipe_section=PLAN.laws.predictor_recipe(),
+        ),
+        splits=PLAN.latents.splits,
+        shards=PLAN.latents.shards,
+    output:
+        predictor="<results>/calibration/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/predictor.safetensors",
+        history="<results>/calibration/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/history.jsonl",
+    log:
+        "<logs>/calibration/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/predictor.log",
+    benchmark:
+        "<benchmarks>/calibration/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/predictor.tsv"
+
+
+use rule train_learned_keys as train_calibration_learned_keys with:
+    input:
+        settings=settings(
+            "train_calibration_learned_keys",
+            step="train_learned_keys",
+            keys_section="keys",
+            family_section="calibration.families.{family}",
+            section="calibration.laws",
+            predictor_section="learned_keys.predictor",
+            recipe_section=PLAN.laws.predictor_recipe(),
+            recipe_sections=PLAN.laws.recipes,
+        ),
+        predictor=PLAN.laws.of_family("calibration"),
+        splits=PLAN.latents.splits,
+        shards=PLAN.latents.shards,
+    output:
+        key_file="<results>/calibration/{representation}/split-{split_seed}/{family}.safetensors",
+        history="<results>/calibration/{representation}/split-{split_seed}/{family}.history.jsonl",
+    log:
+        "<logs>/calibration/{representation}/split-{split_seed}/{family}.train.log",
+    benchmark:
+        "<benchmarks>/calibration/{representation}/split-{split_seed}/{family}.train.tsv"
+
+
+use rule score_key_laws as score_calibration_laws with:
+    input:
+        settings=settings(
+            "score_calibration_laws",
+            step="score_key_laws",
+            facts={"keys": list(PLAN.config.calibration.worlds.judged_keys())},
+            section="calibration.laws",
+            bank_section="learned_keys.bank",
+        ),
+        key_files=PLAN.calibration.law_keys,
+        splits=PLAN.latents.splits,
+        shards=PLAN.latents.shards,
+    output:
+        scores="<results>/calibration/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/scores.parquet",
+        facts="<results>/calibration/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/facts.parquet",
+        directions="<results>/calibration/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/directions.parquet",
+    log:
+        "<logs>/calibration/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/scores.log",
+    benchmark:
+        "<benchmarks>/calibration/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/scores.tsv"
 
 
 use rule score_structure_keys as score_calibration_keys with:
@@ -206,6 +274,8 @@ rule tabulate_calibration:
         linear=PLAN.calibration.of_each_world("linear.csv"),
         truths=PLAN.calibration.of_each_world("truths.parquet"),
         rows=PLAN.calibration.of_each_world("oracle.parquet"),
+        law_scores=PLAN.calibration.law_files("scores.parquet", PLAN.config.decision.lag_frames),
+        law_facts=PLAN.calibration.law_files("facts.parquet", PLAN.config.decision.lag_frames),
         power="<results>/calibration/power.parquet",
         sabotage="<results>/calibration/sabotage.parquet",
     output:

@@ -26,7 +26,10 @@ rule train_generators:
         splits=PLAN.latents.first_splits,
         shards=PLAN.latents.shards,
     output:
-        generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        # update: trainings that a change leaves as they are, are taken from the file of before.
+        generators=update(
+            "<results>/generation/{representation}/{generator}/generators.safetensors"
+        ),
         history="<results>/generation/{representation}/{generator}/history.jsonl",
     log:
         "<logs>/generation/{representation}/{generator}/train.log",

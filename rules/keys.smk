@@ -136,6 +136,7 @@ rule score_key_laws:
     output:
         scores="<results>/keys/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/scores.parquet",
         facts="<results>/keys/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/facts.parquet",
+        directions="<results>/keys/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/directions.parquet",
     log:
         "<logs>/keys/{representation}/split-{split_seed}/lag-{lag}/{target}/{base}/scores.log",
     benchmark:
@@ -162,8 +163,10 @@ rule tabulate_keys:
         ),
         scores=PLAN.laws.files("scores.parquet"),
         facts=PLAN.laws.files("facts.parquet"),
+        directions=PLAN.laws.direction_files(),
     output:
         table=report("<results>/tables/keys.csv", category="Tables"),
+        directions_table=report("<results>/tables/key_directions.csv", category="Tables"),
     log:
         "<logs>/tables/keys.log",
     benchmark:

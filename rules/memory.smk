@@ -244,6 +244,83 @@ rule train_matched:
         " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
 
 
+rule tune_curve:
+    """Tune the nets of a curve of nats against size, once for all lags and seeds."""
+    input:
+        settings=settings(
+            "tune_curve",
+            kinds=("head_section",),
+            section="prediction",
+            evaluation_section="prediction.evaluation",
+            stage_section="memory",
+            controls_section="memory.controls",
+            head_section=PLAN.memory.matched_head,
+            recipe_section=PLAN.memory.curve_recipe,
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+    output:
+        tuning="<results>/memory/{representation}/lag-{lag}/curve/{base}/seed-{seed}/curve_tuning.json",
+        scores="<results>/memory/{representation}/lag-{lag}/curve/{base}/seed-{seed}/curve_tuning.parquet",
+    log:
+        "<logs>/memory/{representation}/lag-{lag}/curve/{base}/seed-{seed}/tune_curve.log",
+    benchmark:
+        "<benchmarks>/memory/{representation}/lag-{lag}/curve/{base}/seed-{seed}/tune_curve.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(24000),
+        runtime=growing("24h"),
+    params:
+        files=files,
+    # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
+    shell:
+        "exec python -m engram_audio.steps.tune_curve {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
+
+
+rule train_curve:
+    """Train and score the nets of a curve of nats against size."""
+    input:
+        settings=settings(
+            "train_curve",
+            kinds=("head_section",),
+            section="prediction",
+            evaluation_section="prediction.evaluation",
+            stage_section="memory",
+            controls_section="memory.controls",
+            head_section=PLAN.memory.matched_head,
+            recipe_section=PLAN.memory.curve_recipe,
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+        tuning=PLAN.memory.curve_tuning,
+    output:
+        sizes="<results>/memory/{representation}/lag-{lag}/curve/{base}/seed-{seed}/curve.json",
+        scores="<results>/memory/{representation}/lag-{lag}/curve/{base}/seed-{seed}/curve.parquet",
+    log:
+        "<logs>/memory/{representation}/lag-{lag}/curve/{base}/seed-{seed}/train_curve.log",
+    benchmark:
+        "<benchmarks>/memory/{representation}/lag-{lag}/curve/{base}/seed-{seed}/train_curve.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(24000),
+        runtime=growing("24h"),
+    params:
+        files=files,
+    # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a checkpoint.
+    shell:
+        "exec python -m engram_audio.steps.train_curve {params.files}"
+        " --tensorboard {log:q}.tensorboard >{log:q} 2>&1"
+
+
 rule evaluate_memory:
     """Score a memory and all its controls on the same frames of every part but train."""
     input:
@@ -297,12 +374,17 @@ rule tabulate_memory:
         run_summaries=PLAN.memory.files("summary.json"),
         direct_scores=PLAN.memory.direct_scores(),
         summaries=PLAN.memory.summaries(),
+        curve_sizes=PLAN.memory.curves("curve.json"),
+        curve_scores=PLAN.memory.curves("curve.parquet"),
+        curve_tunings=PLAN.memory.curve_tunings(".json"),
+        curve_tuning_scores=PLAN.memory.curve_tunings(".parquet"),
         tunings=PLAN.memory.tunings(".json"),
         tuning_scores=PLAN.memory.tunings(".parquet"),
     output:
         memory="<results>/tables/memory.csv",
         memory_verdict="<results>/tables/memory_verdict.csv",
         memory_tuning="<results>/tables/memory_tuning.csv",
+        memory_curve="<results>/tables/memory_curve.csv",
     log:
         "<logs>/memory/tabulate_memory.log",
     benchmark:

@@ -26,7 +26,7 @@ PRIVATE = {
 }
 # Made by `make docs` and `make fault-test`, lists of columns, or written with their stage.
 ELSEWHERE = {
-    "data-dictionary.md", "faults.md", "memory.md", "rollout.md", "prediction.md", "factorizer.md",
+    "data-dictionary.md", "faults.md", "memory.md", "prediction.md", "factorizer.md",
     "generation.md", "learned-keys.md", "trust.md", "cost.md", "files-between-steps.md",
 }  # fmt: skip
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)

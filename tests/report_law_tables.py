@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from engram_audio.keys.direction_tables import DirectionRun, directions_table
+from engram_audio.keys.directions import EVERY, OBSERVED, REVERSION, SHUFFLED, UNIFORM
 from engram_audio.keys.law_tables import LawRun, keys_table
 from engram_audio.report.data import ReportData
 from tests.report_tables import BASES
@@ -61,5 +63,22 @@ def published(*runs: LawRun) -> pd.DataFrame:
 
 def with_laws(data: ReportData) -> ReportData:
     """Return the report's data with keys by their laws, alone and beside the linear base."""
-    table = published(law_run(), surrogate(), law_run(base="linear"))
-    return judged(data._replace(tables={**data.tables, "keys": table}))
+    tables = {
+        "keys": published(law_run(), surrogate(), law_run(base="linear")),
+        "key_directions": directions_table([direction_run()], 0.95),
+    }
+    return judged(data._replace(tables={**data.tables, **tables}))
+
+
+def direction_run() -> DirectionRun:
+    """Angles and nats of every comparison, by chance."""
+    generator = np.random.default_rng(4)
+    rows = [
+        {"key": PLAIN, "num_codes": 64, "num_directions": 16, "case": case, "part": "eval",
+         "speaker_id": f"eval-{speaker}", "num_frames": NUM_FRAMES,
+         "angle": NUM_FRAMES * generator.uniform(40, 60),
+         "nats": NUM_FRAMES * generator.uniform(0, 0.5)}
+        for case in (OBSERVED, SHUFFLED, EVERY, UNIFORM, REVERSION)
+        for speaker in range(10)
+    ]  # fmt: skip
+    return DirectionRun(BASE, 0, 2, pd.DataFrame(rows))

@@ -10,7 +10,8 @@ import pandas as pd
 
 from engram_audio.memory.columns import MEMORY_TUNING
 from engram_audio.memory.config import MemoryVerdictSection
-from engram_audio.memory.tables import Direct, Run, memory_table, verdict_table
+from engram_audio.memory.curve import Curve
+from engram_audio.memory.tables import Direct, Run, curve_table, memory_table, verdict_table
 from engram_audio.report.data import ReportData
 from tests.report_tables import BASES, tuned_points
 from tests.report_verdicts import judged
@@ -105,6 +106,17 @@ def published(runs: list[Run] | None = None) -> pd.DataFrame:
     return memory_table(runs, {(BASE, 0): direct_predictors()}, "position", SLICES, 0.95)
 
 
+def curve() -> Curve:
+    """A curve of three nets: half a nat better at each."""
+    levels = {"net_0": 88.5, "net_1": 88.0, "net_2": 87.5}
+    sizes = {
+        name: {"parameters": 10 ** (2 + place), "flops": 2 * 10 ** (2 + place), "width": 8}
+        for place, name in enumerate(levels)
+    }
+    columns = ["model", "part", "slice", "speaker_id", "num_frames", "nll"]
+    return Curve(sizes, speaker_sums(levels)[columns])
+
+
 def tuning() -> pd.DataFrame:
     """`memory_tuning.csv` of one arm."""
     names = {"representation": BASE, "lag_frames": 1, "predictor": "linear", "memory": "robust",
@@ -118,5 +130,6 @@ def with_memory(data: ReportData) -> ReportData:
     tables = {
         "memory": table, "memory_verdict": verdict_table(table, VERDICT),
         "memory_tuning": tuning(),
+        "memory_curve": curve_table({(BASE, 1, "linear"): [curve()]}, 0.95),
     }  # fmt: skip
     return judged(data._replace(tables={**data.tables, **tables}))

@@ -68,7 +68,7 @@ def speaker_row(generator: np.random.Generator, level: float) -> dict[str, float
     noise = generator.normal(scale=0.2)
     return {
         "num_frames": NUM_FRAMES, "nll": NUM_FRAMES * (level + noise),
-        "noise_nats": NUM_FRAMES * 0.01,
+        "noise_nats": NUM_FRAMES * 0.01, "num_mean": NUM_FRAMES,
         **{name: NUM_FRAMES * value for name, value in means.items()},
         "num_sampled": NUM_SAMPLED,
         **{name: NUM_SAMPLED * value for name, value in sampled.items()},

@@ -6,38 +6,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from verify.study import Latents
-
 CHUNK = 4096  # targets whose contexts are held at a time
 FRAMES_PER_CELL, ITERATIONS = 64, 10  # of the oracle
 
 
 class Place:
-    """A slice of a representation at a lag, its normalised steps, and ridge on the same past."""
+    """Targets of a slice at a lag, their normalised steps, and ridge on the same past."""
 
-    def __init__(self, latents: Latents, part_of: pd.Series, view: dict[str, Any], lag: int,
-                 name: str) -> None:  # fmt: skip
-        """Cut the slice; normalise steps by train; choose ridge where no fit has looked."""
-        self.latents, self.view, self.lag = latents, view, lag
-        self.rows, x = latents.targets(view, lag, name), latents.frames
-        part = part_of[latents.utterance].to_numpy(str)[latents.owner[self.rows]]
-        self.speaker, self.half = latents.speaker[self.rows], latents.owner[self.rows] % 2
+    def __init__(self, x: np.ndarray, table: pd.DataFrame, rows: np.ndarray, part: np.ndarray,
+                 view: dict[str, Any], lag: int) -> None:  # fmt: skip
+        """Normalise steps by train; choose ridge where no fit has looked."""
+        self.x, self.table, self.rows, self.view, self.lag = x, table, rows, view, lag
+        self.speaker = table["speaker"].to_numpy()[rows]
+        self.half = table.groupby("utterance", sort=False).ngroup().to_numpy()[rows] % 2
         self.train, self.eval = (np.flatnonzero(part == one) for one in ("train", "eval"))
-        steps = x[self.rows] - x[self.rows - 1]
-        square = np.mean(x[self.rows[self.train]].astype(float) ** 2, axis=0)
+        steps, before = x[rows] - x[rows - 1], x[rows[self.train]].astype(float)
+        square = np.mean(before**2, axis=0)
         floor = view["std_floor"] ** 2 * np.where(square > 0, square, square.mean() or 1.0)
         sd = np.sqrt(np.maximum(steps[self.train].var(axis=0, dtype=float), floor))
         self.z = (steps - steps[self.train].mean(axis=0, dtype=float)) / sd
         self.mean: Any = 0.0
-        self.mean = sum(c.sum(0, dtype=float) for _, c in self.contexts(self.train)) / len(
-            self.train
-        )
-        self.covariance, self.cross = (
-            sum(c.T @ (c if of_context else self.z[some]) for some, c in self.contexts(self.train))
-            / len(self.train)
-            for of_context in (True, False)
-        )
-        held = next(p for p in ("select", "val", "train") if np.any(part == p))
+        self.mean = sum(c.sum(0, dtype=float) for _, c in self.contexts(self.train)) / len(before)
+        chunks = [(c.T @ c, c.T @ self.z[some]) for some, c in self.contexts(self.train)]
+        self.covariance, self.cross = (sum(one) / len(before) for one in zip(*chunks, strict=True))
+        held = next(one for one in ("select", "val", "train") if np.any(part == one))
         penalties = np.array(view["linear_ridges"]) * np.trace(self.covariance) / len(self.mean)
         slopes = [solve(self.covariance, self.cross, one) for one in penalties]
         errors = [(self.left(np.flatnonzero(part == held), one) ** 2).sum() for one in slopes]
@@ -47,7 +39,7 @@ class Place:
         """Yield some targets and their contexts less the train mean, oldest frame first."""
         window = np.arange(1 - self.view["window_frames"], 1) - self.lag
         for some in np.array_split(chosen, len(chosen) // CHUNK + 1):
-            frames = self.latents.frames[self.rows[some][:, None] + window]
+            frames = self.x[self.rows[some][:, None] + window]
             yield some, frames.reshape(len(some), -1) - self.mean
 
     def left(self, chosen: np.ndarray, slope: np.ndarray) -> np.ndarray:
@@ -61,24 +53,23 @@ class Place:
         return np.where(is_kept, np.cumsum(is_kept) - 1, is_kept.sum())[cell], int(is_kept.sum())
 
     def sums(self, joint: np.ndarray, cost: np.ndarray) -> pd.DataFrame:
-        """Return squared errors of eval by speaker: about 0, of ridge, of the joint model."""
+        """Return squared errors of eval by speaker: about 0, of ridge, and what cells take off."""
         errors = self.z[self.eval], self.left(self.eval, self.slope), joint
         zero, linear, left = ((e**2).sum(axis=1) for e in errors)
-        table = {"zero": zero, "linear": linear, "joint": left, "cost": left * cost}
+        table = {"zero": zero, "linear": linear, "added": linear - left * (1 - cost)}
         return pd.DataFrame(table).groupby(self.speaker[self.eval]).sum()
 
     def cells(self, head: dict[str, Any], own: dict[str, np.ndarray]) -> np.ndarray:
         """Return each target's cell under a fitted key, [M]."""
-        x, newest, mean = self.latents.frames, self.rows - self.lag, 0.0
-        window, shown = self.view["window_frames"], x - own["train_mean"]
+        newest, mean, window = self.rows - self.lag, 0.0, self.view["window_frames"]
+        shown, scored = self.x - own["train_mean"], self.table["scored"]
         if head["key_input"] == "increments":
-            shown, window = np.diff(x, axis=0, prepend=0), window - 1
+            shown, window = np.diff(self.x, axis=0, prepend=0), window - 1
         if head["key_input"] == "speaker_centred":  # by the speaker's scored frames so far
-            frames = pd.DataFrame(shown * self.latents.scored[:, None], dtype=float)
-            count = pd.Series(self.latents.scored).groupby(self.latents.speaker).cumsum()
-            total = frames.groupby(self.latents.speaker).cumsum().to_numpy()
-            mean = total / np.maximum(head["pseudo_frames"] + count.to_numpy(), 1)[:, None]
-            mean = mean[newest]
+            frames = pd.DataFrame(shown * scored.to_numpy()[:, None], dtype=float)
+            total, count = (t.groupby(self.table["speaker"]).cumsum() for t in (frames, scored))
+            weight = np.maximum(head["pseudo_frames"] + count.to_numpy(), 1)
+            mean = (total.to_numpy() / weight[:, None])[newest]
         context = [shown[newest - age] - mean for age in reversed(range(window))]
         features = context[-1] if head["family"]["kind"] == "last_frame" else sum(context) / window
         if "components" in own:
@@ -127,13 +118,13 @@ class Place:
         for _ in range(ITERATIONS):
             centroids = pd.DataFrame(sample).groupby(nearest(sample, centroids)).mean().to_numpy()
         code, num_kept = self.kept(nearest(left, centroids))
-        frames = pd.DataFrame(left[self.eval]).assign(count=1)
-        code, speaker = code[self.eval], self.speaker[self.eval]
+        code, speaker, left = code[self.eval], self.speaker[self.eval], left[self.eval]
+        frames = pd.DataFrame(left).assign(count=1)
         whole, own = (frames.groupby(by).transform("sum") for by in (code, [code, speaker]))
         others = np.where(code < num_kept, whole["count"] - own["count"], 0)
         mean = (whole - own).drop(columns="count").to_numpy() / np.maximum(others, 1)[:, None]
         mean[others == 0] = 0
-        return self.sums(left[self.eval] - mean, np.where(others > 0, 1 / (others + 1), 0))
+        return self.sums(left - mean, np.where(others > 0, 1 / (others + 1), 0))
 
 
 def solve(covariance: np.ndarray, cross: np.ndarray, penalty: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Read a finished study. Shapes: N frames, D dimensions, U utterances, M targets, S speakers."""
+"""Read a finished study, and form intervals. Shapes: N frames, D dimensions, S speakers."""
 
 import hashlib
 import json
@@ -42,10 +42,10 @@ class Study:
         header = pq.read_schema(self.folder / table).metadata[b"engram_audio"]
         return self.job(json.loads(header)["settings"])
 
-    def read(self, name: str) -> pd.DataFrame:
-        """Return a parquet or CSV table."""
-        path = self.folder / name
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    def read(self, name: str, **wanted: Any) -> pd.DataFrame:
+        """Return the rows of a parquet or CSV table in which columns have these values."""
+        reader = pd.read_parquet if name.endswith("parquet") else pd.read_csv
+        return rows_of(reader(self.folder / name), **wanted)
 
     def found(self, pattern: str) -> list[str]:
         """Return the files that match a pattern, in order."""
@@ -56,11 +56,28 @@ class Study:
         path = self.folder / folder / f"{name.partition('.')[0]}.safetensors"
         with safe_open(path, "numpy") as tensors:
             heads = json.loads(tensors.metadata()["engram_audio"])["fitted"]["keys"]
-            fits = [(one["name"], one["lag_frames"] or lag) for one in heads]
-            number = fits.index((name, lag))
-            names = [one for one in tensors.keys() if one.startswith(f"{number}/")]  # noqa: SIM118
-            arrays = {one.rpartition("/")[2]: tensors.get_tensor(one) for one in names}
-        return heads[number], arrays
+            n = [(one["name"], one["lag_frames"] or lag) for one in heads].index((name, lag))
+            names = [one for one in tensors.keys() if one.startswith(f"{n}/")]  # noqa: SIM118
+            return heads[n], {one.rpartition("/")[2]: tensors.get_tensor(one) for one in names}
+
+    def latents(self, representation: str) -> tuple[np.ndarray, pd.DataFrame]:
+        """Return frames without cold starts, [N, D], and whose they are and which count, [N]."""
+        frames, tables, unit = [], [], ""
+        for name in self.found(f"latents/{representation}/shard-*.zarr.zip"):
+            group: Any = zarr.open_group(ZipStore(self.folder / name, mode="r"), mode="r")
+            size, about = np.diff(group["offsets"][:]), group.attrs
+            position = np.concatenate([np.arange(n) for n in size]) - about["cold_start_frames"]
+            names = {n: np.repeat(about[f"{n}_ids"], size) for n in ("utterance", "speaker")}
+            table = pd.DataFrame({**names, "position": position, "energy": group["energy"][:]})
+            frames.append(group["latents"][:][position >= 0])
+            tables.append(table[position >= 0])
+            unit = about["units"]["energy"]
+        x, table = np.concatenate(frames), pd.concat(tables, ignore_index=True)
+        table["length"] = table.groupby("utterance")["position"].transform("size")
+        repeated = (np.diff(x, axis=0, prepend=np.float32(np.nan)) == 0).all(axis=1)
+        silent = (table["energy"] <= SILENT_RMS) & (unit == "waveform RMS")
+        table["scored"] = ~(repeated & (table["position"] > 0)) & ~silent
+        return x, table
 
 
 def rows_of(table: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
@@ -70,49 +87,21 @@ def rows_of(table: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
     return table
 
 
-class Latents:
-    """Frames [N, D], energy [N], which frames count [N], and who speaks in each utterance [U]."""
-
-    def __init__(self, study: Study, representation: str) -> None:
-        """Read all shards without frames at a cold start; repeated and silent frames count not."""
-        frames, energy, lengths, utterances, speakers, unit = [], [], [], [], [], ""
-        for name in study.found(f"latents/{representation}/shard-*.zarr.zip"):
-            group: Any = zarr.open_group(ZipStore(study.folder / name, mode="r"), mode="r")
-            size, cold = np.diff(group["offsets"][:]), group.attrs["cold_start_frames"]
-            kept = np.concatenate([np.arange(n) >= cold for n in size])
-            frames.append(group["latents"][:][kept])
-            energy.append(group["energy"][:][kept])
-            lengths.append(np.maximum(size - cold, 0))
-            utterances += group.attrs["utterance_ids"]
-            speakers += group.attrs["speaker_ids"]
-            unit = group.attrs["units"]["energy"]
-        self.frames, self.energy = np.concatenate(frames), np.concatenate(energy)
-        self.length, self.utterance = np.concatenate(lengths), np.array(utterances)
-        self.owner = np.repeat(np.arange(len(utterances)), self.length)
-        self.speaker = np.array(speakers)[self.owner]
-        self.position = np.concatenate([np.arange(n) for n in self.length])
-        repeated = (np.diff(self.frames, axis=0, prepend=np.float32(np.nan)) == 0).all(axis=1)
-        silent = (self.energy <= SILENT_RMS) & (unit == "waveform RMS")
-        self.scored = ~(repeated & (self.position > 0)) & ~silent
-
-    def targets(self, view: dict[str, Any], lag: int, name: str) -> np.ndarray:
-        """Return the rows of the targets of a slice, [M]."""
-        first = view["window_frames"] - 1 + max(view["lags_frames"])
-        rows = np.flatnonzero((self.position >= first) & self.scored)
-        if name == "all":
-            return rows
-        if name == "speech":  # the newest frame of the context is loud, for its speaker
-            frames = pd.Series(self.energy)[self.scored].groupby(self.speaker[self.scored])
-            level = frames.quantile(0.95) * 10 ** (-view["speech_range_db"] / 20)
-            return rows[self.energy[rows - lag] > level[self.speaker[rows]].to_numpy()]
-        share = (self.position[rows] + 0.5) / self.length[self.owner[rows]]
-        cuts = {"initial": 0, "medial": 1, "final": 2}
-        return rows[np.digitize(share, view["medial_range"]) == cuts[name]]
+def targets(table: pd.DataFrame, view: dict[str, Any], lag: int, name: str) -> np.ndarray:
+    """Return the rows of the targets of a slice."""
+    share = (table["position"] + 0.5) / table["length"]
+    low, high = view.get("medial_range", (0, 1))
+    loud = table[table["scored"]].groupby("speaker")["energy"].quantile(0.95)
+    level = table["speaker"].map(loud) * 10 ** (-view.get("speech_range_db", 0) / 20)
+    slices = {
+        "all": share > 0, "initial": share < low, "medial": (share >= low) & (share < high),
+        "final": share >= high, "speech": table["energy"].shift(lag) > level,
+    }  # fmt: skip
+    first = view["window_frames"] - 1 + max(view["lags_frames"])
+    return np.flatnonzero(table["scored"] & (table["position"] >= first) & slices[name])
 
 
-def interval(
-    function: Callable[[np.ndarray], Any], share: np.ndarray, level: float
-) -> tuple[float, float, float]:
+def interval(function: Callable[[np.ndarray], Any], share: np.ndarray, level: float) -> list[float]:
     """Return a function of speakers' weights, [S], at weight one, and the ends of its interval.
 
     Jackknife with Satterthwaite's degrees of freedom; derivatives by complex steps.
@@ -126,4 +115,4 @@ def interval(
     density = np.exp(log_constant - (df + 1) / 2 * np.log1p(t * t / df))
     below = step * (np.cumsum(density) - density / 2 - density[0] / 2)
     half = float(np.interp(level / 2, below, t)) * math.sqrt(total)
-    return value, value - half, value + half
+    return [value, value - half, value + half]

@@ -76,6 +76,15 @@ class MemoryRun(NamedTuple):
     seed: int
 
 
+class CurveRun(NamedTuple):
+    """A curve of nats against size, on a base."""
+
+    representation: str
+    lag: int
+    base: str
+    seed: int
+
+
 class RolloutRun(NamedTuple):
     """A rollout method."""
 

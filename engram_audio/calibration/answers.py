@@ -3,16 +3,20 @@
 They hold at W = 8 and lag 2, with keys of the base study. They rest on the exact *added* values of
 `added.py` (`docs/worlds-truths.csv` lists them), on the attainable part that K-means of the ridge
 residual finds (60 + 20 speakers), and on the gain of the best predictor over the nulls of the
-linear kind. Where laws carry what no mean carries, the word is WRONG KEY (mean only) as long as no
-scorer of laws exists.
+linear kind. Where no mean carries what heads gain, the word rests on the laws of keys beside the
+linear base: LAW, NOT MEAN or WRONG KEY. A study that scores no laws says WRONG KEY (mean only).
 """
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-Word = Literal["PROCEED", "STOP", "WRONG KEY (mean only)", "UNDECIDED", "INVALID"]
+Word = Literal[
+    "PROCEED", "STOP", "WRONG KEY (mean only)", "UNDECIDED", "INVALID", "LAW, NOT MEAN", "WRONG KEY"
+]
 Gain = Literal["law", "stated"]
 WRONG_KEY: Word = "WRONG KEY (mean only)"
+LAW: Word = "LAW, NOT MEAN"
+NO_LAW: Word = "WRONG KEY"
 
 
 class Answer(NamedTuple):
@@ -28,6 +32,9 @@ class Answer(NamedTuple):
         without: The word where no key has one of these.
         gain: Whether the gain is the exact `law`'s, or `stated` because no such law is at hand.
         null_slice: A slice in which the gain is 0; empty where it is the same in all.
+        law_needs: Inputs, features of keys whose laws carry more than delta, where no mean does.
+            Empty where no key's law does.
+        without_law: The word where laws are scored and no key has one of these.
     """
 
     word: Word
@@ -37,18 +44,24 @@ class Answer(NamedTuple):
     without: Word = WRONG_KEY
     gain: Gain = "law"
     null_slice: str = ""
+    law_needs: tuple[str, ...] = ()
+    without_law: Word = NO_LAW
 
 
-def expected_word(name: str, keys: Iterable[str]) -> Word:
+def expected_word(name: str, keys: Iterable[str], has_laws: bool = False) -> Word:
     """Return the one right word for a world that is judged by these keys.
 
     Args:
         name: Name of the world.
         keys: Names of the candidates, `<feature>.<input>.<quantiser>`.
+        has_laws: Whether these keys are scored by their laws too.
     """
     answer = ANSWERS[name]
     parts = {part for key in keys for part in key.split(".")}
-    return answer.word if not answer.needs or parts & set(answer.needs) else answer.without
+    word = answer.word if not answer.needs or parts & set(answer.needs) else answer.without
+    if word != WRONG_KEY or not has_laws:
+        return word
+    return LAW if parts & set(answer.law_needs) else answer.without_law
 
 
 _LINEAR = Answer("STOP", 0.0, "E[x | context] is linear: added 0, and no law beyond the linear one")
@@ -59,7 +72,7 @@ _QUIET = Answer(
     "STOP", 5.0, "speech is a random walk: gain and added are 0 in it", gain="stated",
     null_slice="speech",
 )  # fmt: skip
-_MOVES = ("increments", "predictive")
+_MOVES = ("increments", "predictive", "learned")
 _TABLE = Answer("PROCEED", 2.0, "256 cells of PCA add .11 of .78 attainable", gain="stated")
 
 ANSWERS: dict[str, Answer] = {
@@ -79,9 +92,11 @@ ANSWERS: dict[str, Answer] = {
     ),
     "key_corruption": _SHARED,
     "drift": Answer("PROCEED", 0.3, "increments add .051 of .351, positions .000", needs=_MOVES),
-    "bimodal": Answer(WRONG_KEY, 1.0, "signs are fair: added 0, the law gains"),
+    "bimodal": Answer(WRONG_KEY, 1.0, "signs are fair: added 0, the law gains",
+                      law_needs=_MOVES),
     "dir": Answer("PROCEED", 0.3, "increments add .072 of .516, positions .000", needs=_MOVES),
-    "mag": Answer(WRONG_KEY, 0.5, "steps have mean 0: added 0, the law gains"),
+    "mag": Answer(WRONG_KEY, 0.5, "steps have mean 0: added 0, the law gains",
+                  law_needs=_MOVES),
     **dict.fromkeys(("spikes", "heavy_spikes"), _SPIKES),
     "silence": _QUIET,
     "boundary": Answer(
@@ -100,14 +115,17 @@ ANSWERS: dict[str, Answer] = {
     "junk": Answer("PROCEED", 0.5, "16 cells of PCA add .0011 of .0065, .7 nats in 8 dimensions"),
     **dict.fromkeys(("seasonal", "sines"), _LINEAR),
     "spiky_var": _SPIKES,
-    "ar_speakers": Answer(WRONG_KEY, 0.3, "added at most .004, the law knows the coefficient"),
+    "ar_speakers": Answer(WRONG_KEY, 0.3, "added at most .004, the law knows the coefficient",
+                          law_needs=("pca", "learned")),
     "ar_speakers_signs": Answer(
         "UNDECIDED", 0.5, "a predictive key tells the sign: .02 +- .01 of .25 at 20 speakers",
         needs=("predictive",),
     ),
-    "pulses": Answer(WRONG_KEY, 0.2, "the posterior adds .0147 of .246 to .316, keys .04 of it"),
+    "pulses": Answer(WRONG_KEY, 0.2, "the posterior adds .0147 of .246 to .316, keys .04 of it",
+                     law_needs=("predictive", "learned")),
     "overlap_symbols": Answer(WRONG_KEY, 0.2, "all symbols known add .011 of .36 to .41: .03"),
-    "stochvol": Answer(WRONG_KEY, 0.2, "signs are fair: added 0, the law knows the scale"),
+    "stochvol": Answer(WRONG_KEY, 0.2, "signs are fair: added 0, the law knows the scale",
+                       law_needs=_MOVES, without_law="UNDECIDED"),
     "silent_motifs": _QUIET,
     "near_copies": _OWN._replace(why="as type1: copied utterances are no transfer"),
     "unequal_lognormal": _SHARED,

@@ -25,6 +25,9 @@ class WorldsSection(Section):
         description="Worlds of engram_audio.calibration; each is a representation world_<name>."
     )
     keys: Names = Field(min_length=1, description="Context keys that worlds are judged by.")
+    laws: Names = Field(
+        description="Worlds whose keys are scored by their laws too; those that are named count."
+    )
     num_train_speakers: Count = Field(
         ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the train split of each world."
     )
@@ -46,6 +49,10 @@ class WorldsSection(Section):
         le=MAXIMUM_UTTERANCES, description="Utterances of each."
     )
     seed: Seed = Field(description="Seed of the worlds.")
+
+    def with_laws(self) -> list[str]:
+        """Return the simulated worlds whose keys are scored by their laws."""
+        return [name for name in self.names if name in self.laws]
 
     def judged_keys(self) -> tuple[str, ...]:
         """Return the keys that worlds are judged by; none where no world is simulated."""

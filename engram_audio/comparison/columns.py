@@ -31,8 +31,13 @@ PESQ = Column("pesq", "Wideband PESQ of decoded speech, at most 4.64.", title="P
 PREDICTOR = Column("predictor", "Best predictor on `chosen_on`: heads, and nulls that know "
                    "the past only.", is_text=True)  # fmt: skip
 MARGINAL = Column("marginal", "Best law without context on `chosen_on`.", is_text=True)
-NATS = Column("information_nats_per_s", "Mean NLL of the marginal less the predictor's: a lower "
-              "bound of what the past tells of a frame.", "nats/s", "Information",
+STOPPED = Column("marginal_has_stopped", "Whether that law was doubled in size until select gained "
+                 "no more. Where its limit or a fixed size ended it, a richer law may be better, "
+                 "and information is overstated by as much.", title="its growth stopped",
+                 is_text=True)  # fmt: skip
+NATS = Column("information_nats_per_s", "Mean NLL of the marginal less the predictor's: what the "
+              "past tells of a frame, less what the predictor misses of it, plus what the marginal "
+              "misses of the frame's own law.", "nats/s", "Information",
               has_interval=True)  # fmt: skip
 INFORMATION = Column("information_bits_per_s", "What the past tells of a frame over the best law "
                      "without context, per second, in bits.", "bits/s", "Information",
@@ -66,7 +71,7 @@ CODECS = Table(
         DISTANCE, STOI, PESQ,
         Column("absent_metrics", "Metrics whose library was not installed "
                "(`pip install .[quality]`). They are left empty.", is_text=True),
-        CHOSEN_ON, PREDICTOR, MARGINAL,
+        CHOSEN_ON, PREDICTOR, MARGINAL, STOPPED,
         Column("head", "Best head on `chosen_on`.", is_text=True),
         Column("best_null", "Best null on `chosen_on`, of those that know the past only.",
                is_text=True),
@@ -115,7 +120,7 @@ CODECS = Table(
     ),
 )  # fmt: skip
 LADDER = (NAME, CODEC, FAMILY, RATE, DIMS, BITS, RATE_KIND, DISTANCE, STOI, PESQ, NATS, INFORMATION,
-          PREDICTOR, MARGINAL)  # fmt: skip
+          PREDICTOR, MARGINAL, STOPPED)  # fmt: skip
 FRONTIER = Table(
     "frontier",
     "point of a ladder",

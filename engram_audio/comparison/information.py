@@ -15,6 +15,7 @@ from engram_audio.densities.comparison import (
     SumTable,
     choose_baselines,
     gain,
+    has_stopped,
     strongest_null,
 )
 from engram_audio.stats.estimate import Estimate, paired_quotient
@@ -28,12 +29,13 @@ class Information(NamedTuple):
 
     Attributes:
         information: Nats per frame of the best predictor (heads and nulls that read the past only,
-            chosen before eval) over the best law without context; a lower bound of what the past
-            tells.
+            chosen before eval) over the best law without context: too low by what the predictor
+            misses, too high by what that law misses.
         gain: Nats per frame of the best head over the best null, both chosen before eval.
         predictor: The best predictor.
         head: The best head.
         marginal: The best law without context.
+        marginal_has_stopped: Whether that law was grown until it stopped improving.
         null: The best null.
         chosen_on: The part that all of these were chosen on.
         speakers: Speaker ids behind the influences, sorted, [S].
@@ -45,6 +47,7 @@ class Information(NamedTuple):
     predictor: str
     head: str
     marginal: str
+    marginal_has_stopped: bool
     null: str
     chosen_on: str
     speakers: list[str]
@@ -87,6 +90,7 @@ def measure(scores: pd.DataFrame, heads: Sequence[str]) -> Information | None:
         predictor,
         head or "",
         baselines.marginal,
+        has_stopped(table, baselines.marginal, EVAL_CELL),
         baselines.best,
         table.choice_part,
         sorted(scores.loc[chosen, "speaker_id"].unique()),

@@ -159,14 +159,15 @@ def _information(row: Row) -> dict[str, Any]:
     gain = None if measured is None else measured.gain
     names = (
         {
-            "chosen_on": "", "predictor": "", "marginal": "", "head": "", "best_null": "",
-            "num_frames": 0,
+            "chosen_on": "", "predictor": "", "marginal": "", "marginal_has_stopped": False,
+            "head": "", "best_null": "", "num_frames": 0,
         }
         if measured is None
         else {
             "chosen_on": measured.chosen_on, "predictor": measured.predictor,
-            "marginal": measured.marginal, "head": measured.head, "best_null": measured.null,
-            "num_frames": measured.num_frames,
+            "marginal": measured.marginal,
+            "marginal_has_stopped": measured.marginal_has_stopped, "head": measured.head,
+            "best_null": measured.null, "num_frames": measured.num_frames,
         }
     )  # fmt: skip
     return {

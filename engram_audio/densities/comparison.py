@@ -169,6 +169,12 @@ def choose_baselines(
     )
 
 
+def has_stopped(table: SumTable, marginal: str, cell: Cell) -> bool:
+    """Return whether a marginal was grown until it stopped improving, and not up to its limit."""
+    share = table.ratio(marginal, cell, "has_stopped", "num_frames")
+    return share is not None and float(share.value) > 0.5
+
+
 def strongest_null(table: SumTable, names: Sequence[str], cell: Cell) -> str | None:
     """Return the null with the lowest mean NLL in the cell itself, whatever its part."""
     scores = {name: table.mean_nll(name, cell) for name in names}
@@ -187,23 +193,35 @@ def gain(
     return None if own is None or other is None else paired_difference(other, own)
 
 
-def over_seeds(gains: Sequence[Estimate | None], nats_to_bits_per_s: float) -> dict[str, object]:
-    """Return the mean of gains over training seeds, as published; a seed without one is left out.
+class SeedMean(NamedTuple):
+    """A mean over training seeds with its error, how many they are, and what the error counts."""
+
+    value: Estimate | Uncertain | None
+    num_seeds: int
+    interval_over: str
+
+
+def mean_over_seeds(estimates: Sequence[Estimate | None]) -> SeedMean:
+    """Return the mean over training seeds; a seed without an estimate is left out.
 
     From three seeds on the interval counts seeds and speakers, with fewer it counts speakers.
     """
-    found = [one for one in gains if one is not None]
-    over: Estimate | Uncertain | None = None
-    words = ""
+    found = [one for one in estimates if one is not None]
     if len(found) >= MINIMUM_SEEDS:
-        over, words = two_way(stacked(found)), "seeds and speakers"
-    elif found:
-        over, words = mean_of(found), "speakers"
+        return SeedMean(two_way(stacked(found)), len(found), "seeds and speakers")
+    if found:
+        return SeedMean(mean_of(found), len(found), "speakers")
+    return SeedMean(None, 0, "")
+
+
+def over_seeds(gains: Sequence[Estimate | None], nats_to_bits_per_s: float) -> dict[str, object]:
+    """Return the mean of gains over training seeds, as published."""
+    mean = mean_over_seeds(gains)
     return {
-        "num_seeds": len(found),
-        "interval_over": words,
-        **described("gain_seeds_nats", over),
-        **described("gain_seeds_bits_per_s", over, nats_to_bits_per_s),
+        "num_seeds": mean.num_seeds,
+        "interval_over": mean.interval_over,
+        **described("gain_seeds_nats", mean.value),
+        **described("gain_seeds_bits_per_s", mean.value, nats_to_bits_per_s),
     }
 
 

@@ -230,7 +230,7 @@ class EvaluationValues(Section):
     maximum_train_frames: Count = Field(
         ge=1000, description="Train targets scored beside the other parts, in whole utterances."
     )
-    batch_frames: Count = Field(description="Targets scored at a time.")
+    batch_frames: Count = Field(description="Targets, or samples of targets, scored at a time.")
     num_samples: Count = Field(ge=4, description="Samples per target for sampled scores.")
     maximum_sampled_frames: Count = Field(
         ge=100, description="Targets per part with sampled scores, evenly thinned."

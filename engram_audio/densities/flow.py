@@ -20,8 +20,10 @@ class ConditionalFlow(DensityHead):
     """Autoregressive spline flow; C = 0 gives the marginal.
 
     `mean` is the average of 64 samples from a fixed seed: exact up to 1/8 of a predictive SD per
-    dimension, the same on every call.
+    dimension, the same on every call. Each sample takes D passes of the network, one after another.
     """
+
+    is_mean_sampled = True
 
     def __init__(
         self, num_dims: int, num_transforms: int, hidden_features: int, context_features: int

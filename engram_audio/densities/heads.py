@@ -44,11 +44,13 @@ class DensityHead(nn.Module, ABC):
 
     Attributes:
         has_moments: Whether `moments` knows mean and variance in closed form.
+        is_mean_sampled: Whether `mean` is an average of samples, which is dear.
     """
 
     num_dims: int
     num_parameters: int
     has_moments = False
+    is_mean_sampled = False
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)

@@ -23,12 +23,22 @@ VALUE_BATCH = 8192
 
 
 class MarginalFit(NamedTuple):
-    """A grown marginal: the model, its components, and the score of every size tried."""
+    """A grown marginal.
+
+    Attributes:
+        model: The density of the best size.
+        num_components: Its components.
+        choice_nll: Its score on the choice part.
+        growth: Components and score of every size tried.
+        has_stopped: Whether a doubling gained too little, and not the limit on components, ended
+            the growth. Without it a larger marginal might still be better.
+    """
 
     model: ConditionalDensity
     num_components: int
     choice_nll: float
     growth: list[tuple[int, float]]
+    has_stopped: bool
 
 
 def fit_marginal(
@@ -59,12 +69,12 @@ def fit_marginal(
         growth.append((num_components, score))
         gain = np.inf if best is None else best.choice_nll - score
         if gain > 0:
-            best = MarginalFit(model, num_components, score, growth)
+            best = MarginalFit(model, num_components, score, growth, False)
         num_components *= 2
-        is_largest = num_components > settings.maximum_components
-        if gain < settings.marginal.minimum_gain_nats or is_largest:
+        has_stopped = bool(gain < settings.marginal.minimum_gain_nats)
+        if has_stopped or num_components > settings.maximum_components:
             assert best is not None
-            return best._replace(growth=growth)
+            return best._replace(growth=growth, has_stopped=has_stopped)
 
 
 def _fit_one(

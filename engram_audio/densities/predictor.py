@@ -45,7 +45,13 @@ def event_values(frames: np.ndarray, targets: np.ndarray, event: str) -> np.ndar
 
 
 class Predictor(Protocol):
-    """A conditional law of events."""
+    """A conditional law of events.
+
+    Attributes:
+        is_mean_sampled: Whether `mean` is an average of samples, which is dear.
+    """
+
+    is_mean_sampled: bool
 
     def log_density(self, view: View) -> np.ndarray:
         """Return log p(event | context), nats, shape [M]."""
@@ -66,6 +72,8 @@ class Predictor(Protocol):
 
 class OraclePredictor:
     """An exact predictor (`calibration.oracle.Oracle`) as a predictor."""
+
+    is_mean_sampled = False
 
     def __init__(self, oracle: Any) -> None:
         """Wrap an object with log_density, mean and sample(block, targets, lag_frames, ...)."""

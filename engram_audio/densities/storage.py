@@ -107,6 +107,7 @@ def pack_marginals(
             **header,
             "choice_nll": fit.choice_nll,
             "growth": fit.growth,
+            "has_stopped": fit.has_stopped,
             "name": head,
         }
     return arrays, headers

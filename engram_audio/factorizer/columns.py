@@ -51,7 +51,10 @@ HEALTH = (
     Column("state_noise_share", "Share of posterior noise in the variance of z_dyn."),
     Column("dynamics_sd", "Predictive SD of z_dyn, Gaussian dynamics only."),
     Column("observation_sd", "SD of x given both parts, as a share of the latents' RMS."),
-    Column("active_innovation_dims", "Dimensions of z_rec above .01 nats."),
+    Column(
+        "active_innovation_dims",
+        "Dimensions of z_rec above .01 nats. Empty for a flow, whose rate has no parts.",
+    ),
     Column("price", "Price of a nat at the end of training, in target mode."),
 )
 

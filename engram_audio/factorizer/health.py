@@ -30,7 +30,7 @@ def batch_health(model: Factorizer, chunk: Chunk) -> dict[str, float]:
         "state_nats": float(terms.state_rate),
         "innovation_nats": float(terms.innovation_rate.sum()),
         "dynamics_nats": float(terms.dynamics),
-        "active_innovation_dims": float((terms.innovation_rate > ACTIVE_NATS).sum()),
+        "active_innovation_dims": _active_dims(model, terms.innovation_rate),
         "state_movement": float(movement(states.white(), step_mask)),
         "observation_sd": float(model.log_noise.clamp_min(model.log_floor).exp().mean()),
         "state_effective_rank": effective_rank(model.whitening.covariance),
@@ -60,6 +60,13 @@ def effective_rank(covariance: Tensor) -> float:
     shares = values / values.sum().clamp_min(1e-300)
     kept = shares[shares > 0]
     return float(torch.exp(-(kept * kept.log()).sum())) if len(kept) else 0.0
+
+
+def _active_dims(model: Factorizer, rates: Tensor) -> float:
+    """Return how many dimensions of z_rec are in use; NaN where the rate has no parts (flow)."""
+    if model.settings.innovation.prior == "flow":
+        return float("nan")
+    return float((rates > ACTIVE_NATS).sum())
 
 
 def _dynamics_sd(model: Factorizer, states: States) -> float:

@@ -86,6 +86,13 @@ GENERATION_GAINS = Table(
                title="Work share"),
     ),
 )  # fmt: skip
+
+
+def _beside_true(name: str, meaning: str, unit: str, title: str) -> tuple[Column, Column]:
+    of_true = Column(f"{name}_true", "The same of true stretches.", unit, f"{title}, true")
+    return Column(name, meaning, unit, title), of_true
+
+
 GENERATION_HEALTH = Table(
     "generation_health",
     "representation, generator, arm, seed and horizon of free runs",
@@ -98,25 +105,28 @@ GENERATION_HEALTH = Table(
                title="Energy skill"),
         Column("diverged_share", "Paths that have left the data.", "share", "Diverged"),
         Column("frozen_share", "Paths that have stopped moving.", "share", "Frozen"),
-        Column("std_ratio", "SD of late frames over the data's, median over dimensions.",
-               title="SD ratio"),
-        Column("std_ratio_lowest", "The lowest of any dimension."),
-        Column("std_ratio_highest", "The highest of any dimension."),
-        Column("step_ratio", "RMS increment of late frames over the data's.", title="Step ratio"),
-        Column("autocorrelation_error", "Absolute error of the autocorrelation at lag 1, mean over "
-               "dimensions.", title="Lag-1 error"),
-        Column("spectrum_error", "RMS of the log ratio of power spectra.", "nats",
-               "Spectrum error"),
-        Column("energy_distance", "Of late frames from true frames of the same utterances.", "SD",
-               "Energy distance"),
-        Column("energy_distance_floor", "Of two halves of every speaker's true frames.", "SD",
-               "its floor"),
-        Column("excess_over_f", "Energy distance above its floor, less that of F under the "
-               "same seed. Above 0: the arm's runs are less like data.", "SD", "Over F's"),
+        *_beside_true("off_support_share", "Late frames farther from every train frame than .99 of "
+                      "true ones are.", "share", "Off support"),
+        *_beside_true("std_ratio", "SD of late frames over the data's, median over dimensions.",
+                      "", "SD ratio"),
+        *_beside_true("step_ratio", "RMS increment of late frames over the data's.", "",
+                      "Step ratio"),
+        *_beside_true("autocorrelation_error", "Absolute error of the autocorrelation at lag 1, "
+                      "mean over dimensions.", "", "Lag-1 error"),
+        *_beside_true("spectrum_error", "RMS of the log ratio of power spectra.", "nats",
+                      "Spectrum error"),
+        *_beside_true("energy_distance", "Of late frames from true frames of the same utterances, "
+                      "per root of D.", "SD", "Energy distance"),
+        Column("std_ratio_lowest", "The lowest SD ratio of any dimension."),
+        Column("std_ratio_highest", "The highest."),
+        Column("excess_over_f", "Energy distance less that of true stretches, less the same of F "
+               "under the same seed. Above 0: the arm's runs are less like data.", "SD",
+               "Over F's"),
     ),
     notes=(
-        "Runs start from the same true contexts in every arm. The numbers from std_ratio on are "
-        "those of the second half of the whole run.",
+        "Runs start from the same true contexts in every arm. The numbers from off_support_share "
+        "on are those of the second half of the whole run, beside the same of true stretches of "
+        "the same utterances from other starts.",
     ),
 )  # fmt: skip
 GENERATION_KEYS = Table(

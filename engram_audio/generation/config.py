@@ -39,7 +39,7 @@ Arms = Annotated[Listed[ArmName], Field(min_length=1)]
 StepCounts = Annotated[tuple[Count, ...], AfterValidator(ascending)]
 
 
-class TuningPoint(Section):
+class GeneratorPoint(Section):
     """One point of the grid that every arm is tuned on."""
 
     learning_rate: Amount = Field(description="Peak learning rate.")
@@ -72,7 +72,7 @@ class GenerationProtocol(Section):
     """How every arm is tuned, trained and compared."""
 
     seeds: Seeds = Field(min_length=1, description="Training seeds, the same for every arm.")
-    points: Annotated[tuple[TuningPoint, ...], Field(min_length=1)] = Field(
+    points: Annotated[tuple[GeneratorPoint, ...], Field(min_length=1)] = Field(
         description="Points that each arm is tried with, with the first seed at full length; "
         "its best on select is kept. One point: nothing is tuned."
     )
@@ -235,6 +235,11 @@ def _check_generator(
             "cannot be dealt to rows anew; set it to false"
         )
     recipe = recipes[row.recipe]
+    if recipe.tuning is not None:
+        raise ValueError(
+            f"recipes.{row.recipe}.tuning: generators are tuned on generation.points; set it to "
+            "null, or name another recipe"
+        )
     for steps in stage.shorter_steps:
         if steps >= recipe.num_steps:
             raise ValueError(

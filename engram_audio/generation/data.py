@@ -12,6 +12,7 @@ from torch import Tensor
 from engram_audio import windows
 from engram_audio.generation.looking_back import key_windows
 from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.keys.fitted import FittedKey
 from engram_audio.latents.chunks import ChunkRows, Chunks
 
 CODED_FRAMES = 8192  # at a time
@@ -52,6 +53,7 @@ class GeneratorData:
         """
         self.frames, self.offsets = frames, torch.from_numpy(np.asarray(offsets, dtype=np.int64))
         self.utterances = torch.from_numpy(np.asarray(utterances, dtype=np.int64))
+        self._codes: tuple[FittedKey, Tensor] | None = None
         self._chunks = Chunks(
             offsets, utterances, chunk_frames, burn_in_frames, is_scored, maximum_frames
         )
@@ -69,6 +71,13 @@ class GeneratorData:
     def frames_of(self, rows: Tensor, device: torch.device) -> Tensor:
         """Return the frames of block rows [B, T], [B, T, D]."""
         return self.frames.index_select(0, rows.flatten()).view(*rows.shape, -1).to(device)
+
+    def codes(self, key: KeyEncoder) -> Tensor:
+        """Return the codes of all rows of the block, [N]; they are found once for a key."""
+        if self._codes is None or self._codes[0] is not key.fitted:
+            found = codes_of_rows(key, self.frames, self.offsets.numpy())
+            self._codes = key.fitted, found
+        return self._codes[1]
 
     def foreign_rows(self, rows: Tensor, draws: Tensor | None = None) -> Tensor:
         """Return rows of another utterance at the same place in it, [B, T].

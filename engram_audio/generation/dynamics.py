@@ -12,7 +12,7 @@ from torch import Tensor
 from engram_audio.generation.density import as_step_density
 from engram_audio.generation.model import Generator, Trace
 from engram_audio.memory.ngrams import of_others
-from engram_audio.rollout.evaluation import Bench
+from engram_audio.rollout.bench import Bench
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Settings, free_run
 

@@ -21,14 +21,18 @@ from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import LAG_FRAMES
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.rollout.evaluation import NO_INJECTION, Bench, evaluate_method
+from engram_audio.rollout.bench import Bench
+from engram_audio.rollout.evaluation import NO_INJECTION, evaluate_method
+from engram_audio.rollout.measures import true_name
 from engram_audio.rollout.paths import Starts
 
-HEALTH = (
-    "diverged_share", "frozen_share", "std_ratio", "std_ratio_lowest", "std_ratio_highest",
-    "step_ratio", "autocorrelation_error", "spectrum_error", "energy_distance",
-    "energy_distance_floor",
+SHARES = ("diverged_share", "frozen_share")
+OF_RUN = (
+    "off_support_share", "std_ratio", "step_ratio", "autocorrelation_error", "spectrum_error",
+    "energy_distance",
 )  # fmt: skip
+EXTREMES = ("std_ratio_lowest", "std_ratio_highest")
+HEALTH = (*SHARES, *OF_RUN, *map(true_name, OF_RUN), *EXTREMES)
 
 
 NULL_BATCH = 8192  # targets of a null at a time
@@ -161,9 +165,16 @@ def null_nll(
         yield torch.cat(parts) if parts else torch.empty(0)
 
 
-def health_of(steps: Density, starts: Starts, bench: Bench) -> pd.DataFrame:
-    """Return one row per scored horizon: what free sampled runs look like beside data."""
-    found = evaluate_method(steps, None, starts, bench, with_health=True)
+def health_of(steps: Density, starts: Starts, others: Starts, bench: Bench) -> pd.DataFrame:
+    """Return one row per scored horizon: what free sampled runs look like beside data.
+
+    Args:
+        steps: Takes steps.
+        starts: Where it runs from.
+        others: Other starts of the same utterances, beside which health is judged.
+        bench: Train statistics and frames.
+    """
+    found = evaluate_method(steps, None, starts, others, bench)
     health = choose(found.health, mode="sampled", inject_frames=NO_INJECTION)
     scores = choose(found.scores, mode="sampled", inject_frames=NO_INJECTION)
     sums = scores.groupby("horizon_frames")[["num_starts", "energy_score", "energy_climate"]].sum()

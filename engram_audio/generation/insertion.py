@@ -15,13 +15,6 @@ from engram_audio.memory.engram import EngramReader
 FIRST_SCALE = 0.1  # of an added row
 
 
-class Past(NamedTuple):
-    """What a convolution has read: hidden states [B, p, d] and e [B, p, E], oldest first."""
-
-    hidden: Tensor
-    embedded: Tensor
-
-
 class Reading(NamedTuple):
     """What a memory did at one place.
 
@@ -68,8 +61,8 @@ class GatedValue(nn.Module):
         return torch.sigmoid(self.ask(self.norm(hidden)))
 
     def forward(
-        self, hidden: Tensor, embedded: Tensor, past: Past | None
-    ) -> tuple[Tensor, Tensor | None, Past | None]:
+        self, hidden: Tensor, embedded: Tensor, past: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return what is added [B, T, d], the gate [B, T], and nothing to remember."""
         gate = self.gate(hidden)
         return gate * self.value(embedded), gate[..., 0], past
@@ -97,17 +90,14 @@ class Engram(EngramReader):
         return super().gate(hidden, embedded)
 
     def forward(
-        self, hidden: Tensor, embedded: Tensor, past: Past | None
-    ) -> tuple[Tensor, Tensor | None, Past | None]:
-        """Return what is added [B, T, d], the gate [B, T], and what the next pass remembers."""
-        num_frames = hidden.shape[1]
-        if past is not None:
-            hidden = torch.cat([past.hidden, hidden], 1)
-            embedded = torch.cat([past.embedded, embedded], 1)
-        added, gate = self.read(hidden, embedded)
-        kept = max(hidden.shape[1] - self.reach, 0)
-        held = Past(hidden[:, kept:], embedded[:, kept:]) if self.reach else None
-        return added[:, -num_frames:], gate[:, -num_frames:, 0], held
+        self, hidden: Tensor, embedded: Tensor, past: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return what is added [B, T, d], the gate [B, T], and the gated values in reach."""
+        gate = self.gate(hidden, embedded)
+        gated = gate * self.value(embedded)
+        held = gated if past is None else torch.cat([past, gated], 1)
+        added = self.mixed(held)[:, -gated.shape[1] :]
+        return added, gate[..., 0], held[:, -self.reach :] if self.reach else None
 
 
 class Scaled(nn.Module):
@@ -119,8 +109,8 @@ class Scaled(nn.Module):
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE))
 
     def forward(
-        self, hidden: Tensor, embedded: Tensor, past: Past | None
-    ) -> tuple[Tensor, Tensor | None, Past | None]:
+        self, hidden: Tensor, embedded: Tensor, past: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return what is added, [B, T, d]; there is no gate."""
         del hidden
         return self.scale * embedded, None, past
@@ -163,11 +153,11 @@ class MemoryPass:
         past: What the next pass remembers, by place.
     """
 
-    def __init__(self, memory: Memory | None, keys: Keys, past: dict[str, Past]) -> None:
+    def __init__(self, memory: Memory | None, keys: Keys, past: dict[str, Tensor]) -> None:
         """Begin a pass; without a memory it adds nothing."""
         self._memory, self._keys, self._before = memory, keys, past
         self.readings: dict[str, Reading] = {}
-        self.past: dict[str, Past] = {}
+        self.past: dict[str, Tensor] = {}
 
     def added(self, place: str, hidden: Tensor, num_leading: int) -> Tensor:
         """See `backbone.Insertions.added`."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from engram_audio.generation.config import GenerationProtocol, TuningPoint
+from engram_audio.generation.config import GenerationProtocol, GeneratorPoint
 from engram_audio.generation.model_config import ArmName
 from engram_audio.training.config import TrainingRecipe
 
@@ -22,7 +22,7 @@ class Training(NamedTuple):
     arm: ArmName
     seed: int
     num_steps: int
-    point: TuningPoint
+    point: GeneratorPoint
     is_repeat: bool = False
 
     @property
@@ -48,7 +48,7 @@ def choose_point(
     protocol: GenerationProtocol,
     num_steps: int,
     score: Callable[[Training], float],
-) -> TuningPoint:
+) -> GeneratorPoint:
     """Return the point with the lowest score on the choice part; the first of equal ones.
 
     Args:
@@ -66,7 +66,7 @@ def trainings_of(
     arms: Sequence[ArmName],
     protocol: GenerationProtocol,
     num_steps: int,
-    points: Mapping[ArmName, TuningPoint],
+    points: Mapping[ArmName, GeneratorPoint],
 ) -> list[Training]:
     """Return the trainings that are published: every arm, number of steps and seed; then repeats.
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from engram_audio.generation.config import GenerationProtocol, ReplaySection, TuningPoint
+from engram_audio.generation.config import GenerationProtocol, GeneratorPoint, ReplaySection
 from engram_audio.generation.data import GeneratorData, Sequences
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
@@ -62,7 +62,7 @@ class Replay(NamedTuple):
 
 
 def replays_of(
-    protocol: GenerationProtocol, points: dict[ArmName, TuningPoint], steps_per_pass: int
+    protocol: GenerationProtocol, points: dict[ArmName, GeneratorPoint], steps_per_pass: int
 ) -> list[Replay]:
     """Return the trainings of the replay; none where no number of passes is asked for."""
     asked = protocol.replay

@@ -62,11 +62,11 @@ class Rows(nn.Module):
         self.order = max(insertion.ngram_orders)
         self.rows_per_frame = insertion.rows_per_frame
         self.hash = None
-        num_rows, self.starts = num_codes + 1, [0]
+        num_rows = num_codes + 1
         if insertion.table_rows is not None:
             shape = (insertion.ngram_orders, insertion.num_hashes, insertion.table_rows)
             self.hash = NgramHash(*shape, num_codes, seed)
-            num_rows, self.starts = self.hash.num_rows, self.hash.offsets.tolist()
+            num_rows = self.hash.num_rows
         self.table = SparseTable(num_rows, row_width, insertion.table_learning_rate_factor)
         nn.init.normal_(self.table.weight, std=start_sd)
         self.width = row_width if is_summed else row_width * self.rows_per_frame
@@ -104,9 +104,9 @@ class Rows(nn.Module):
     @torch.no_grad()
     def mean_rows(self) -> Tensor:
         """Return the mean row of each hash head, weighted by visits, [k, row width]."""
-        stops = [*self.starts[1:], len(self.visits)]
+        starts = [0] if self.hash is None else self.hash.offsets.tolist()
         means = []
-        for start, stop in zip(self.starts, stops, strict=True):
+        for start, stop in zip(starts, [*starts[1:], len(self.visits)], strict=True):
             weight = self.visits[start:stop].to(self.table.weight.dtype)
             means.append(weight @ self.table.weight[start:stop] / weight.sum().clamp_min(1))
         return torch.stack(means)

@@ -1,6 +1,6 @@
 """What a generator carries from one frame to the next.
 
-Shapes: B sequences, D dimensions.
+Shapes: B sequences, D dimensions, H width.
 """
 
 from typing import NamedTuple
@@ -8,7 +8,6 @@ from typing import NamedTuple
 from torch import Tensor
 
 from engram_audio.generation.backbone import Cache
-from engram_audio.generation.insertion import Past
 
 
 class State(NamedTuple):
@@ -20,7 +19,7 @@ class State(NamedTuple):
         codes: Newest codes, for n-grams, [B, m]; None where there are none.
         caches: Keys and values of the backbone's blocks.
         short: Those of the short context; None where there is none, or before the first frame.
-        past: What the readers of the memory remember, by place.
+        past: Gated values that the convolutions of the memory reach, by place, [B, p, H].
     """
 
     num_positions: int
@@ -28,4 +27,4 @@ class State(NamedTuple):
     codes: Tensor | None
     caches: tuple[Cache, ...]
     short: Cache | None
-    past: dict[str, Past]
+    past: dict[str, Tensor]

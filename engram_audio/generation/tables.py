@@ -229,7 +229,7 @@ def health_table(found: Sequence[Evaluated]) -> pd.DataFrame:
 
 
 def _over_f(health: pd.DataFrame) -> pd.DataFrame:
-    excess = health["energy_distance"] - health["energy_distance_floor"]
+    excess = health["energy_distance"] - health["energy_distance_true"]
     of_f = health.loc[health["arm"] == AS_MUCH_WORK, ["seed", "horizon_frames"]].assign(f=excess)
     both = health.assign(own=excess).merge(of_f, on=["seed", "horizon_frames"], how="left")
     both["excess_over_f"] = both["own"] - both["f"]

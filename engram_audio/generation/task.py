@@ -1,7 +1,8 @@
 """What the training loop trains: a generator on chunks of utterances.
 
 All arms draw the same numbers in the same order at a step, so that a seed pairs them: first the
-donors of foreign codes, which other arms do not use, then noise, then dropout.
+donors of foreign codes, which other arms do not use, then noise, then dropout. The noise of donors
+is drawn apart.
 
 Shapes: N frames of a block, B chunks, T frames of a chunk, M targets.
 """
@@ -9,7 +10,7 @@ Shapes: N frames of a block, B chunks, T frames of a chunk, M targets.
 import torch
 from torch import Tensor
 
-from engram_audio.generation.data import GeneratorData, Sequences, codes_of_rows
+from engram_audio.generation.data import GeneratorData, Sequences
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import NoNoise
 from engram_audio.generation.sources import Keys, Rows
@@ -43,7 +44,6 @@ class GeneratorTask:
         self.model = model.to(device)
         self._device = device
         self._train, self._choice = train, choice
-        self._codes: dict[int, Tensor] = {}
         self.frames_per_item = settings.chunk_frames
         self.details: dict[str, float] = {}
 
@@ -64,6 +64,7 @@ class GeneratorTask:
         codes = self._codes_read(self._train, batch, draws)
         return self._mean_loss(batch, codes)[0]
 
+    @torch.no_grad()
     def validate(self) -> float:
         """Return the mean loss of the choice part; leaves the mean gate in `details`."""
         size = max(VALIDATION_FRAMES // self.frames_per_item, 1)
@@ -78,13 +79,6 @@ class GeneratorTask:
         self.details = {"gate": gate / max(count, 1)}
         return loss / max(count, 1)
 
-    def codes(self, data: GeneratorData) -> Tensor:
-        """Return the codes of all rows of the data's block, [N]; they are found once."""
-        if id(data.frames) not in self._codes:
-            found = codes_of_rows(self.model.key, data.frames, data.offsets.numpy())
-            self._codes[id(data.frames)] = found
-        return self._codes[id(data.frames)]
-
     def _codes_read(
         self, data: GeneratorData, batch: Sequences, draws: Tensor | None
     ) -> Tensor | None:
@@ -95,10 +89,14 @@ class GeneratorTask:
         rows = data.foreign_rows(batch.rows, draws) if model.is_foreign else batch.rows
         is_clean = isinstance(model.settings.noise, NoNoise) or not model.training
         if is_clean or model.settings.key_reads == "clean":
-            return self.codes(data)[rows].to(self._device)
+            return data.codes(model.key)[rows].to(self._device)
         if not model.is_foreign:
             return None
-        return model.codes(model.noised(data.frames_of(rows, self._device)))
+        assert draws is not None, "noise is for training, which draws donors"
+        donors = data.frames_of(rows, self._device)
+        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+            torch.manual_seed(int(draws[0] * 2**31))  # noise of their own, or keys would tell ours
+            return model.codes(model.noised(donors))
 
     def _mean_loss(self, batch: Sequences, codes: Tensor | None) -> tuple[Tensor, float]:
         """Return the mean loss of a batch's targets, and the mean gate where they are read."""
@@ -124,7 +122,7 @@ def count_visits(task: GeneratorTask) -> None:
     tables = [module for module in model.modules() if isinstance(module, Rows)]
     if not tables:
         return
-    codes, offsets = task.codes(data), data.offsets.tolist()
+    codes, offsets = data.codes(model.key), data.offsets.tolist()
     for table in tables:
         table.visits.zero_()
     for number in data.utterances.tolist():

@@ -112,8 +112,8 @@ def _of_one(
 
 def _named(generator: str, judged: Judged) -> Judged:
     """Return a judgement whose reason names the generator."""
-    reason = f"generator {generator}"
-    return Judged(judged.outcome, f"{reason}; {judged.reason}" if judged.reason else reason)
+    named = f"generator {generator}"
+    return Judged(judged.outcome, f"{judged.reason}; {named}" if judged.reason else named)
 
 
 def found_of(gains: pd.DataFrame, health: pd.DataFrame, maximum_health_loss: float) -> Found:

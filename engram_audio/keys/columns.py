@@ -63,3 +63,28 @@ KEYS = Table(
         "more than ln K. CPU time stands in the benchmarks.",
     ),
 )  # fmt: skip
+KEY_DIRECTIONS = Table(
+    "key_directions",
+    "state key and comparison of a representation at a lag",
+    (
+        KEYS["representation"], KEYS["split_seed"], KEYS["lag_frames"], KEYS["key"],
+        KEYS["num_codes"],
+        Column("case", "`observed`: steps under their own codes. `shuffled_codes`: under codes of "
+               "other frames. `all_frames`: one code for all. `uniform`: uniform directions. "
+               "`mean_reversion`: steps to a frame of another place, which is all that mean "
+               "reversion gives.", title="Comparison", is_text=True),
+        Column("num_directions", "Directions of each code, and of all frames together.",
+               title="Directions"),
+        Column("angle_deg", "Mean angle from a step to the nearest direction of its code, on eval "
+               "speakers.", "degrees", "Angle", has_interval=True),
+        Column("nats", "log p(direction | code) less log p(direction), over the directions of all "
+               "frames, on eval speakers.", "nats/frame", "Nats", has_interval=True),
+        Column("over_reversion_nats", "Nats less those of `mean_reversion`, paired by speaker.",
+               "nats/frame", "Beyond mean reversion", has_interval=True),
+        KEYS["num_frames"], KEYS["num_speakers"],
+    ),
+    notes=(
+        "Few directions, given the state, would show as an `observed` angle below those of "
+        "`shuffled_codes`, `uniform` and `mean_reversion`, and as nats beyond `mean_reversion`.",
+    ),
+)  # fmt: skip

@@ -1,7 +1,7 @@
 """Settings of the scorer of keys by their laws, and of the predictor that learned keys cluster."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,7 @@ from engram_audio.keys.config import (
     TargetName,
     key_sizes,
 )
-from engram_audio.latents.config import RepresentationSection, SurrogateName
+from engram_audio.latents.config import RepresentationSection
 from engram_audio.quantities import (
     Amount,
     Amounts,
@@ -80,6 +80,12 @@ class LawValues(Section):
     oracle_sizes: Counts = Field(
         description="K of the k-means of the target itself, which sees the future."
     )
+    direction_keys: Names = Field(
+        description="Keys among those scored whose codes are asked for the direction of the step."
+    )
+    num_directions: Count = Field(
+        ge=2, le=4096, description="Directions of each code, and of all frames together."
+    )
     flip_noise: Amount = Field(
         description="SD of the noise under which codes may flip, in units of a frame's SD."
     )
@@ -94,8 +100,8 @@ class LawSettings(LawValues):
     """The stage: what is scored, where, and with what bank."""
 
     representations: Names = Field(description="Where keys are scored by their laws.")
-    surrogates: Listed[SurrogateName] = Field(
-        description="Surrogates scored beside: the same curve where only the linear part is left."
+    surrogates: Listed[Literal["var"]] = Field(
+        description="[var]: the same curve where only the linear part is left, beside; or []."
     )
     keys: Names = Field(description="Context keys that are scored.")
     targets: Listed[TargetName] = Field(min_length=1, description="position, delta or both.")
@@ -147,6 +153,8 @@ def check_laws(
                 f"learned_keys.keys: {key} has {sizes[key].num_codes} codes, at most "
                 f"maximum_codes {stage.maximum_codes} are scored by their laws; name a smaller key"
             )
+    for key in stage.direction_keys if stage.representations else ():
+        require("learned_keys.direction_keys", key, stage.keys)
 
 
 def recipes_of_family(family: KeyFamily) -> list[str]:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from engram_audio.corpus.split_parts import EVAL, PARTS, TRAIN, VAL
 from engram_audio.keys.bank import Bank
+from engram_audio.keys.directions import direction_scores
 from engram_audio.keys.fitted import FittedFamily, FittedKey, stream_cells
 from engram_audio.keys.law_config import LawSection
 from engram_audio.keys.law_targets import LawTargets, Whitening
@@ -28,7 +29,7 @@ from engram_audio.latents.block import LatentBlock, split_block
 from engram_audio.numerics.kmeans import assign, fit_kmeans
 from engram_audio.numerics.seeds import named_generator
 
-PIECE_FRAMES = 65536
+PIECE_FRAMES = 16384  # of whose contexts all features are held at a time
 FLIP_FRAMES = 2000  # eval contexts on which codes may flip
 ORACLE_FRAMES = 50_000
 PREDICTOR, BANK = "predictor", "bank"
@@ -41,10 +42,13 @@ class LawScores(NamedTuple):
     Attributes:
         scores: Sums of nats by key, slice, part and speaker.
         facts: One row per key and slice: what was chosen, codes used, what flips.
+        directions: Sums of angles and nats of the step's direction by key, comparison, part and
+            speaker.
     """
 
     scores: pd.DataFrame
     facts: pd.DataFrame
+    directions: pd.DataFrame
 
 
 class Scoring(NamedTuple):
@@ -97,6 +101,7 @@ def score_all(
     gaussian = _log_gaussian(scoring)
     scores: list[pd.DataFrame] = []
     facts: list[dict[str, Any]] = []
+    directions = [pd.DataFrame(columns=DIRECTIONS)]
     parts = {name: _parts(scoring, mask) for name, mask in scoring.masks.items()}
     priors = {name: marginal_weights(laws, one.train) for name, one in parts.items()}
     for name, one in parts.items():
@@ -108,6 +113,13 @@ def score_all(
             nats = _predicted(laws, one.scored, priors[name], predicted)
             scores.append(_sums(scoring, PREDICTOR, PREDICTOR, name, one.scored, nats))
     for coded in _all_codes(scoring, families, names):
+        if coded.name in section.direction_keys:
+            directions.append(
+                direction_scores(
+                    scoring.targets, coded.name, coded.codes, coded.num_codes,
+                    section.num_directions, section.seed,
+                )
+            )  # fmt: skip
         for name, one in parts.items():
             if len(one.train) == 0 or len(one.scored) == 0:
                 continue
@@ -118,9 +130,17 @@ def score_all(
             facts.append(_facts(scoring, coded, name, law.strength))
     table = pd.DataFrame(facts, columns=FACTS)
     table["agreement"] = table["key"].map(dict(agreement)).astype(float)
-    return LawScores(pd.concat(scores, ignore_index=True), table)
+    found = directions[1:] or directions
+    return LawScores(
+        pd.concat(scores, ignore_index=True), table,
+        pd.concat(found, ignore_index=True)[DIRECTIONS],
+    )  # fmt: skip
 
 
+DIRECTIONS = [
+    "key", "case", "num_codes", "num_directions", "part", "speaker_id", "num_frames", "angle",
+    "nats",
+]  # fmt: skip
 FACTS = [
     "key", "kind", "slice", "num_codes", "prior_strength", "codes_used", "entropy_nats",
     "speaker_information_nats", "flip_rate", "num_values",

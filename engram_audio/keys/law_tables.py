@@ -131,16 +131,16 @@ def _rows(
             "ln_num_codes": np.log(num_codes), "entropy_nats": entropy,
             "codes_used": fact.get("codes_used", np.nan),
             "prior_strength": fact.get("prior_strength", np.nan), "chosen_on": chosen_on,
-            **_described("nats", own, confidence),
+            **described("nats", own, confidence),
             "nats_choice": _value(parts[chosen_on]), "nats_val": _value(parts[VAL]),
             "nats_train": _value(parts[TRAIN]),
             **_transfer(own, parts[VAL], confidence),
             "share_of_predictor": _share(own, predictor) if fact else np.nan,
             "share_of_oracle": _share(own, oracle),
             "share_of_entropy": float(own.value) / entropy if entropy > 0 else np.nan,
-            **_described("kept_nats", _kept(own, predictor, kind, minimum_share), confidence),
+            **described("kept_nats", _kept(own, predictor, kind, minimum_share), confidence),
             "surrogate_nats": _value(surrogate),
-            **_described("over_surrogate_nats", _over(own, surrogate), confidence),
+            **described("over_surrogate_nats", _over(own, surrogate), confidence),
             "speaker_information_nats": fact.get("speaker_information_nats", np.nan),
             "flip_rate": fact.get("flip_rate", np.nan),
             "agreement": fact.get("agreement", np.nan),
@@ -162,7 +162,8 @@ def _value(estimate: Estimate | None) -> float:
     return np.nan if estimate is None else float(estimate.value)
 
 
-def _described(name: str, estimate: Estimate | None, confidence: float) -> dict[str, float]:
+def described(name: str, estimate: Estimate | None, confidence: float) -> dict[str, float]:
+    """Return a value with the ends of its interval, by column; NaN where there is none."""
     if estimate is None:
         return dict.fromkeys((name, f"{name}_low", f"{name}_high"), np.nan)
     low, high = t_interval(uncertain(estimate), confidence)

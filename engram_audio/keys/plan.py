@@ -107,6 +107,14 @@ class LawPlan:
         """One file of every run."""
         return [run.file(name) for run in self.runs()]
 
+    def direction_files(self) -> list[str]:
+        """The directions of the step, which no target and base change: one file for each lag."""
+        stage = self._stage
+        first = (stage.targets[0], stage.bases[0])
+        return [
+            run.file("directions.parquet") for run in self.runs() if (run.target, run.base) == first
+        ]
+
     def predictor(self, wildcards: Any) -> str:
         """The predictor of a run."""
         return self._run(wildcards).file("predictor.safetensors")

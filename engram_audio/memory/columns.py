@@ -74,7 +74,8 @@ MEMORY = Table(
         Column("control_flops", "Operations of one target's law, of a matched model."),
         Column("control_misfit", "Empty: a matched net holds at least the memory's budget and at "
                "most 5 % more. `smaller`: `memory.controls.maximum_width` ended it below. "
-               "`larger`: no net fits, and this is the smallest above.", title="Misfit",
+               "`larger`: no net fits, and this is the smallest above. `curve`: read off the "
+               "curve of nats against size at the memory's budget.", title="Misfit",
                is_text=True),
     ),
     notes=(
@@ -116,9 +117,30 @@ MEMORY_TUNING = Table(
     (
         REPRESENTATION, LAG_FRAMES, PREDICTOR, MEMORY_NAME,
         Column("arm", "`memory`: an Engram memory with its head. Else the matched net, by its "
-               "control.", title="Network", is_text=True),
+               "control, or a net of the curve (`net_<number>`).", title="Network", is_text=True),
         Column("seed", "Of the training.", title="Seed"),
         *TUNED_POINT,
     ),
     notes=(TUNING_NOTE,),
+)  # fmt: skip
+MEMORY_CURVE = Table(
+    "memory_curve",
+    "net of the curve of nats against size, and part",
+    (
+        REPRESENTATION, LAG_FRAMES, PREDICTOR, CHOSEN_ON, PART,
+        Column("net", "Number of the net, the smallest of the family first.", title="Net",
+               is_text=True),
+        Column("width", "Units of a hidden layer.", title="Units"),
+        Column("num_parameters", "Numbers fitted, with the linear base.", title="Parameters"),
+        Column("flops", "Operations of one target's law.", title="Operations"),
+        Column("num_seeds", "Training seeds.", title="Seeds"),
+        Column("interval_over", "What the interval counts: `seeds and speakers` from three seeds "
+               "on, else `speakers`.", is_text=True),
+        Column("nll_nats", "Mean NLL over training seeds.", NATS, "NLL", has_interval=True),
+    ),
+    notes=(
+        "Nets of one family from the smallest to wide ones, each tuned like every other arm. Where "
+        "no net fits a memory's budget, its control is read off this curve: linear in the "
+        "logarithm of the size between two nets, never beyond the ends.",
+    ),
 )  # fmt: skip

@@ -27,6 +27,7 @@ from engram_audio.quantities import (
     Seeds,
     Text,
     Width,
+    Widths,
 )
 from engram_audio.section import Section
 from engram_audio.training.config import TrainingRecipe
@@ -206,6 +207,10 @@ class MemoryControlsSection(Section):
     maximum_width: Width = Field(
         ge=8, description="Widest matched model; a wider one is not trained."
     )
+    curve_widths: Widths = Field(
+        description="Hidden units of the nets on the curve of nats against size; the smallest net "
+        "of the family is added. Empty: no curve."
+    )
     datastore_frames: Count = Field(ge=100, description="Train frames of the k-NN datastore.")
     datastore_neighbors: Count = Field(ge=2, description="Neighbours k.")
     datastore_queries: Count = Field(ge=100, description="Targets per part that k-NN is scored on.")
@@ -216,6 +221,9 @@ class MemoryControlsSection(Section):
     def _check(self) -> Self:
         if self.datastore_neighbors > self.datastore_frames:
             raise ValueError("datastore_neighbors must not exceed datastore_frames")
+        narrow = [width for width in self.curve_widths if width < 8]
+        if narrow:
+            raise ValueError(f"curve_widths: found {narrow[0]}, but a net has at least 8 units")
         return self
 
 
@@ -329,3 +337,20 @@ def _check_run(
     require("memory.controls.recipe", stage.controls.recipe, recipes)
     for name, row in stage.library.items():
         row.check(f"memory.library.{name}", heads, recipes)
+        if isinstance(row, EngramMemory):
+            _require_equal_tuning(f"memory.library.{name}", row, prediction, recipes)
+
+
+def _require_equal_tuning(
+    where: str,
+    row: EngramMemory,
+    prediction: PredictionSettings,
+    recipes: Mapping[str, TrainingRecipe],
+) -> None:
+    """Refuse a memory that is tuned otherwise than the head that it is held against."""
+    recipe = prediction.library[row.head].recipe
+    if recipes[row.recipe].tuning != recipes[recipe].tuning:
+        raise ValueError(
+            f"{where}.recipe: recipes.{row.recipe}.tuning differs from recipes.{recipe}.tuning, "
+            f"which its head {row.head} is tuned by; write the same points, or null, in both"
+        )

@@ -119,7 +119,8 @@ class MemoryDensity(Density):
     def budget(self) -> Budget:
         """See `ConditionalDensity.budget`; a spread or weight that all share is one row."""
         key, base = self.lookup.key, self.base.budget()
-        table = self.means[:-1].numel() + _distinct(self.log_sds[:-1]) + _distinct(self.weights)
+        parts = (self.log_sds[:-1], self.weights[:-1])  # the row of the miss is no number
+        table = self.means[:-1].numel() + sum(map(_distinct, parts))
         read = 6 * self.lookup.num_neighbors * self.means.shape[1]
         return Budget(base.parameters + key.num_values + table, base.flops + key.flops + read)
 

@@ -75,12 +75,15 @@ class EngramReader(nn.Module):
     def read(self, hidden: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor]:
         """Return y [B, T, H] and the gate [B, T, 1] of hidden states and joined rows [B, T, E]."""
         gate = self.gate(hidden, embedded)
-        gated = gate * self.value(embedded)
+        return self.mixed(gate * self.value(embedded)), gate
+
+    def mixed(self, gated: Tensor) -> Tensor:
+        """Return gated values [B, T, H] with their convolution over the positions before."""
         if self.convolution is None:
-            return gated, gate
+            return gated
         padded = nn.functional.pad(self.norm_value(gated.float()).transpose(1, 2), (self.reach, 0))
         mixed = nn.functional.silu(self.convolution(padded).transpose(1, 2))
-        return mixed + gated, gate
+        return mixed + gated
 
 
 class EngramModule(EngramReader):

@@ -1,10 +1,15 @@
 """Fit the entries of a table by slot: plain means, or robust centres with an inlier weight.
 
-Everything is in whitened units z of the base; all slots are fitted at once by segment sums.
+Everything is in whitened units z of the base. All slots are fitted at once by segment sums, a few
+slots at a time, so that what is worked on stays in the cache.
 
 Shapes: n frames by slot, S slots, R most frames of a slot, D dimensions.
 """
 
+import functools
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +19,7 @@ from engram_audio.numerics.units import LOG_2PI
 EM_ITERATIONS = 15
 MAD_TO_SD = 1.4826
 TINY = 1e-12
-PADDED_VALUES = 1 << 24  # of the arrays that medians are taken in
+PIECE_VALUES = 1 << 17  # of the slots worked on at a time: a megabyte
 
 
 class Entries(NamedTuple):
@@ -38,7 +43,8 @@ class Shrinkage(NamedTuple):
     spread: float
 
 
-class Segments(NamedTuple):
+@dataclass(frozen=True)
+class Segments:
     """Frames grouped by slot.
 
     Attributes:
@@ -64,28 +70,39 @@ class Segments(NamedTuple):
         """Repeat values [S, ...] for the frames of each slot."""
         return np.repeat(values, self.sizes, axis=0)
 
+    @functools.cached_property
+    def robust(self) -> tuple[np.ndarray, np.ndarray]:
+        """Median of each slot and its median absolute deviation, each [S, D]: once for all fits."""
+        centre = segment_medians(self.z, self.starts)
+        found = np.empty_like(centre)
+        for slots, _, own in self.pieces():
+            absolute = np.abs(own.z - own.spread_out(centre[slots]))
+            found[slots] = segment_medians(absolute, own.starts)
+        return centre, found
+
+    def pieces(self) -> "Iterator[tuple[slice, slice, Segments]]":
+        """Yield a few slots at a time: their numbers, their frames, and these as segments."""
+        limit = max(PIECE_VALUES // self.z.shape[1], 1)
+        first = 0
+        while first < len(self.starts) - 1:
+            last = int(np.searchsorted(self.starts, self.starts[first] + limit, side="right")) - 1
+            slots = slice(first, max(last, first + 1))
+            rows = slice(int(self.starts[slots.start]), int(self.starts[slots.stop]))
+            starts = self.starts[slots.start : slots.stop + 1] - rows.start
+            yield slots, rows, Segments(self.z[rows], self.base_log[rows], starts)
+            first = slots.stop
+
 
 def segment_medians(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return the median of each segment and dimension, shape [S, D], of values [n, D]."""
-    sizes = np.diff(starts)
-    medians = np.empty((len(sizes), values.shape[1]))
-    group = max(PADDED_VALUES // (int(sizes.max()) * values.shape[1]), 1)
-    for low in range(0, len(sizes), group):
-        own = slice(low, low + group)
-        medians[own] = _padded_medians(values, starts[low : low + group + 1])
+    medians = np.empty((len(starts) - 1, values.shape[1]))
+    for slot, (low, high) in enumerate(itertools.pairwise(starts)):
+        count = high - low
+        middle = sorted({(count - 1) // 2, count // 2})
+        # one dimension a row: selection then runs along memory
+        ordered = np.partition(np.ascontiguousarray(values[low:high].T), middle, axis=1)
+        medians[slot] = 0.5 * (ordered[:, middle[0]] + ordered[:, middle[-1]])
     return medians
-
-
-def _padded_medians(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Medians of a few segments, side by side in one padded array."""
-    sizes = np.diff(starts)
-    slot = np.repeat(np.arange(len(sizes)), sizes)
-    position = np.arange(starts[0], starts[-1]) - np.repeat(starts[:-1], sizes)
-    padded = np.full((len(sizes), int(sizes.max()), values.shape[1]), np.inf)
-    padded[slot, position] = values[starts[0] : starts[-1]]
-    padded.sort(axis=1)
-    rows = np.arange(len(sizes))
-    return 0.5 * (padded[rows, (sizes - 1) // 2] + padded[rows, sizes // 2])
 
 
 def fit_entries(
@@ -108,9 +125,8 @@ def fit_entries(
     """
     is_mixed = weight != "one"
     if location == "robust":
-        mean = segment_medians(segments.z, segments.starts)
-        absolute = np.abs(segments.z - segments.spread_out(mean))
-        sd = MAD_TO_SD * segment_medians(absolute, segments.starts)
+        mean, deviation = segments.robust
+        sd = MAD_TO_SD * deviation
         pooled = _weighted_median(sd, segments.sizes)
         sd = np.maximum(np.sqrt(0.5 * (sd**2 + pooled**2)), floor)
     else:
@@ -124,7 +140,7 @@ def fit_entries(
             _responsibility(segments, mean, sd, own) if is_mixed else _inliers(segments, mean, sd)
         )
         mass = segments.sums(share)
-        mean = segments.sums(share[:, None] * segments.z) / (mass + shrinkage.mean + TINY)[:, None]
+        mean = _weighted_sums(segments, share) / (mass + shrinkage.mean + TINY)[:, None]
         sd = _spread(segments, share, mean, spread, shrinkage, floor)
         if is_mixed:
             common = mass.sum() / segments.sizes.sum()
@@ -135,9 +151,37 @@ def fit_entries(
 
 
 def _log_normal(segments: Segments, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    scaled = (segments.z - segments.spread_out(mean)) / segments.spread_out(sd)
     constant = -np.log(sd).sum(1) - 0.5 * sd.shape[1] * LOG_2PI
-    return segments.spread_out(constant) - 0.5 * (scaled**2).sum(1)
+    return segments.spread_out(constant) - 0.5 * _scaled_squares(segments, mean, sd)
+
+
+def _scaled_squares(segments: Segments, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Return the squared distance of each frame from its slot's mean in its spread, shape [n]."""
+    found = np.empty(len(segments.z))
+    for slots, rows, own in segments.pieces():
+        left = own.z - own.spread_out(mean[slots])
+        left *= own.spread_out(1 / sd[slots])
+        found[rows] = np.einsum("nd,nd->n", left, left)
+    return found
+
+
+def _weighted_sums(segments: Segments, share: np.ndarray) -> np.ndarray:
+    """Return the sums of weighted frames by slot, [S, D], of weights [n]."""
+    found = np.empty((len(segments.sizes), segments.z.shape[1]))
+    for slots, rows, own in segments.pieces():
+        found[slots] = own.sums(share[rows, None] * own.z)
+    return found
+
+
+def _weighted_squares(segments: Segments, share: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return the sums of weighted squares about slot means by slot, [S, D]."""
+    found = np.empty_like(mean)
+    for slots, rows, own in segments.pieces():
+        left = own.z - own.spread_out(mean[slots])
+        left *= left
+        left *= share[rows, None]
+        found[slots] = own.sums(left)
+    return found
 
 
 def _responsibility(
@@ -152,9 +196,8 @@ def _responsibility(
 
 def _inliers(segments: Segments, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """Weights of multivariate-t type, nu = 4: robust without a density to compete with."""
-    scaled = (segments.z - segments.spread_out(mean)) / segments.spread_out(sd)
     num_dims = sd.shape[1]
-    return (4 + num_dims) / (4 + (scaled**2).sum(1))
+    return (4 + num_dims) / (4 + _scaled_squares(segments, mean, sd))
 
 
 def _spread(
@@ -170,7 +213,7 @@ def _spread(
     The common spread of `slot` is a median over slots: a few slots whose frames do not belong
     together would widen a mean. A mean of m frames adds 1/m of the variance.
     """
-    squares = segments.sums(share[:, None] * (segments.z - segments.spread_out(mean)) ** 2)
+    squares = _weighted_squares(segments, share, mean)
     mass = segments.sums(share)[:, None]
     if spread == "shared":
         pooled = squares.sum(0) / max(float(mass.sum()), TINY)

@@ -10,17 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from engram_audio import windows
 from engram_audio.corpus.split_parts import choice_part
 from engram_audio.densities.base import Batch
-from engram_audio.densities.config import PredictionEvaluationSection
-from engram_audio.densities.data import WindowData, window_data
+from engram_audio.densities.data import WindowData
 from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.reduction import SpeakerSums, frame_names
-from engram_audio.densities.reference import Reference
+from engram_audio.densities.scope import Scope
 from engram_audio.keys.encoder import KeyEncoder
-from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.latents.targets import speech_targets, targets_of
+from engram_audio.latents.block import BlockSource
 from engram_audio.memory.datastore import (
     Datastore,
     KernelChoice,
@@ -31,63 +28,9 @@ from engram_audio.memory.datastore import (
 )
 from engram_audio.memory.names import KNN, KNN_BASE, KNN_MEMORY
 from engram_audio.memory.reading import Memory, memory_of
-from engram_audio.numerics.slices import EveryNth, slice_masks
+from engram_audio.numerics.slices import EveryNth
 
 GATE_BATCH = 4096
-
-
-class Scope(NamedTuple):
-    """What is scored.
-
-    Attributes:
-        part_of: Part of each utterance id.
-        lag_frames: k.
-        window_frames: W.
-        max_lag_frames: Largest lag of the study.
-        reference: Train statistics.
-        evaluation: Slices.
-        batch_frames: Targets at a time.
-        device: Where models are.
-    """
-
-    part_of: Mapping[str, str]
-    lag_frames: int
-    window_frames: int
-    max_lag_frames: int
-    reference: Reference
-    evaluation: PredictionEvaluationSection
-    batch_frames: int
-    device: torch.device
-
-    def targets(self, block: LatentBlock, part: str) -> np.ndarray:
-        """Return the block rows of a part's targets."""
-        rows = targets_of(block, self.window_frames, self.max_lag_frames)
-        is_part = np.array([self.part_of[str(name)] == part for name in block.utterance_ids])
-        return rows[is_part[windows.utterance_of_rows(block.offsets, rows)]]
-
-    def data(self, block: LatentBlock, targets: np.ndarray) -> WindowData:
-        """Index targets."""
-        return window_data(
-            block, targets, self.lag_frames, self.window_frames, self.reference.speakers
-        )
-
-    def batches(self, data: WindowData) -> Sequence[torch.Tensor]:
-        """Split the targets; the last batch is never alone, so that shuffled keys are others'."""
-        size = self.batch_frames
-        parts = list(torch.arange(len(data)).split(size))
-        if len(parts) > 1 and len(parts[-1]) == 1:
-            parts[-2:] = [torch.cat(parts[-2:])]
-        return parts
-
-    def masks(self, block: LatentBlock, targets: np.ndarray) -> np.ndarray:
-        """Return slice membership."""
-        return slice_masks(
-            block.offsets, targets, self.evaluation.slices, self.evaluation.medial_range,
-            speech_targets(
-                block, targets, self.lag_frames, self.reference.loud,
-                self.evaluation.speech_range_db,
-            ),
-        )  # fmt: skip
 
 
 class Usage:

@@ -4,6 +4,8 @@ MEMORY, KNN = "memory", "knn"
 KNN_BASE, KNN_MEMORY = "knn_base", "knn_memory"  # on the queries that k-NN is scored on
 KNOCKED_OUT, CONSTANT_GATE, RANDOM_VALUES = "knock_out", "constant_gate", "random_values"
 PROCEED, STOP, UNDECIDED = "PROCEED", "STOP", "UNDECIDED"  # whether lookup helps
+MEASURES = {"matched_parameters": "parameters", "matched_flops": "flops"}  # of a control's size
+CURVE = "curve"  # in place of a matched net: read between two nets of the curve
 # What a memory is held against, in words.
 CONTROL_WORDS = {
     "best_null": "the best null",

@@ -29,6 +29,21 @@ class MemoryRun(NamedTuple):
     seed: int | str
 
 
+class CurveRun(NamedTuple):
+    """A curve of nats against size: what it predicts, its lag, its base, its training seed."""
+
+    representation: str
+    lag: int | str
+    base: str
+    seed: int | str
+
+
+def curve_file(run: CurveRun, name: str) -> str:
+    """One file of a curve."""
+    rep, lag, base, seed = run
+    return f"<results>/memory/{rep}/lag-{lag}/curve/{base}/seed-{seed}/{name}"
+
+
 def run_file(run: MemoryRun, name: str) -> str:
     """One file of a memory."""
     rep, lag, base, memory, seed = run
@@ -148,6 +163,39 @@ class MemoryPlan:
                 *self.memory_tuning(run, f"memory_tuning{ending}"),
                 *self.matched_tuning(run, f"matched_tuning{ending}"),
             )
+        ]
+
+    def curve_runs(self) -> list[CurveRun]:
+        """Every curve of nats against size: of each base at each lag, with each seed."""
+        if not self._settings.controls.curve_widths:
+            return []
+        places = (CurveRun(r.representation, r.lag, r.base, r.seed) for r in self.runs())
+        return list(dict.fromkeys(places))
+
+    def curves(self, name: str) -> list[str]:
+        """One file of every curve."""
+        return [curve_file(run, name) for run in self.curve_runs()]
+
+    def curve_recipe(self, wildcards: Any) -> str:
+        """The recipe of a curve's nets: that of the head, or the controls'."""
+        if wildcards.base == LINEAR:
+            return f"recipes.{self._settings.controls.recipe}"
+        return self._prediction.recipe_of(wildcards.base)
+
+    def curve_tuning(self, wildcards: Any, name: str = "curve_tuning.json") -> list[str]:
+        """A file of the tuning of a curve's nets; none where nothing is tuned."""
+        if self._recipes[self.curve_recipe(wildcards).removeprefix("recipes.")].tuning is None:
+            return []
+        lag, seed = self._settings.lags_frames[0], self._settings.seeds[0]
+        return [curve_file(CurveRun(wildcards.representation, lag, wildcards.base, seed), name)]
+
+    def curve_tunings(self, ending: str) -> list[str]:
+        """One file of the tuning of every curve."""
+        places = {(run.representation, run.base): run for run in self.curve_runs()}
+        return [
+            path
+            for run in places.values()
+            for path in self.curve_tuning(run, f"curve_tuning{ending}")
         ]
 
     def head_tuning(self, wildcards: Any) -> list[str]:

@@ -19,17 +19,21 @@ from engram_audio.densities.comparison import (
     described,
     described_quotients,
     gain,
+    mean_over_seeds,
     over_seeds,
     select_less_val,
     with_intervals,
 )
 from engram_audio.memory.columns import MEMORY as MEMORY_TABLE
-from engram_audio.memory.columns import MEMORY_VERDICT
+from engram_audio.memory.columns import MEMORY_CURVE, MEMORY_VERDICT
 from engram_audio.memory.config import JOINT_KINDS, MemoryVerdictSection
+from engram_audio.memory.curve import Curve, place_of, read_off
 from engram_audio.memory.names import (
+    CURVE,
     KNN,
     KNN_BASE,
     KNN_MEMORY,
+    MEASURES,
     MEMORY,
     PROCEED,
     STOP,
@@ -177,6 +181,60 @@ def _names(run: Run, best_null: str | None) -> dict[str, str]:
     return {control: names[control] for control in CONTROLS if control in names}
 
 
+def with_curve(run: Run, curve: Curve) -> Run:
+    """Return a run whose controls that no net fits are read off a curve, where it reaches them."""
+    misfits = run.header["misfits"]
+    for control in [name for name, misfit in misfits.items() if misfit]:
+        measure = MEASURES[control]
+        budget = run.header["budgets"][MEMORY][measure]
+        place = place_of(curve.sizes, measure, budget)
+        if place is None:
+            continue
+        others = run.scores.loc[run.scores["model"] != control]
+        read = read_off(curve, place).assign(model=control)
+        header = {
+            **run.header,
+            "misfits": {**run.header["misfits"], control: CURVE},
+            "budgets": {**run.header["budgets"], control: {measure: budget}},
+        }
+        run = run._replace(scores=pd.concat([others, read], ignore_index=True), header=header)
+    return run
+
+
+CurveName = tuple[str, int, str]  # representation, lag, base
+
+
+def curve_table(curves: Mapping[CurveName, Sequence[Curve]], confidence: float) -> pd.DataFrame:
+    """Return one row per net and part: mean NLL over training seeds, slice `all`.
+
+    Args:
+        curves: Those of all training seeds, by representation, lag and base.
+        confidence: Of the intervals.
+    """
+    rows = [row for name, seeds in curves.items() for row in _curve_rows(name, seeds)]
+    if not rows:
+        return MEMORY_CURVE.empty()
+    return MEMORY_CURVE.arrange(with_intervals(pd.DataFrame(rows), confidence))
+
+
+def _curve_rows(name: CurveName, seeds: Sequence[Curve]) -> list[dict[str, Any]]:
+    representation, lag, base = name
+    tables = [SumTable(own.scores.assign(lag_frames=lag, event="")) for own in seeds]
+    rows = []
+    for net, size in seeds[0].sizes.items():
+        for part in sorted(set(seeds[0].scores["part"])):
+            cell = Cell(lag, "", part, "all")
+            mean = mean_over_seeds([table.mean_nll(net, cell) for table in tables])
+            rows.append({
+                "representation": representation, "lag_frames": lag, "predictor": base,
+                "chosen_on": tables[0].choice_part, "part": part, "net": net,
+                "width": size["width"], "num_parameters": size["parameters"],
+                "flops": size["flops"], "num_seeds": mean.num_seeds,
+                "interval_over": mean.interval_over, **described("nll_nats", mean.value),
+            })  # fmt: skip
+    return rows
+
+
 def _row(own: _Scored, seeds: Sequence[_Scored], cell: Cell, control: str) -> dict[str, Any]:
     run, table, name = own.run, own.table, own.names[control]
     rate = own.frame_rate_hz * NATS_TO_BITS
@@ -304,8 +362,8 @@ def _judged(
         return STOP, closest if own.empty else own.iloc[0], f"{switched_off_on} chose no memory"
     sure = fair.loc[~(fair[NEAR_HIGH] >= least)]  # untuned: no number
     if len(sure):
-        row = sure.iloc[0]
-        return STOP, row, f"not better than {row['control']} by {least:g} nats"
+        row, read = sure.iloc[0], _read_off(sure.iloc[:1])
+        return STOP, row, f"not better than {row['control']} by {least:g} nats{read}"
     if len(fair):
         return UNDECIDED, fair.iloc[0], _hangs(fair.iloc[0], NEAR_HIGH)
     if len(below):
@@ -320,7 +378,13 @@ def _judged(
     hanging = known.loc[known[NEAR_LOW] <= least].sort_values(NEAR_LOW, kind="stable")
     if len(hanging):
         return UNDECIDED, hanging.iloc[0], _hangs(hanging.iloc[0], NEAR_LOW)
-    return PROCEED, closest, "better than every required control"
+    return PROCEED, closest, f"better than every required control{_read_off(known)}"
+
+
+def _read_off(rows: pd.DataFrame) -> str:
+    """Say which controls no net stood for."""
+    read = rows.loc[rows["control_misfit"] == CURVE, "control"].tolist()
+    return f" ({', '.join(read)} read off the curve of nats against size)" if read else ""
 
 
 def _hangs(row: pd.Series, end: str) -> str:

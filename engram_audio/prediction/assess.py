@@ -3,7 +3,7 @@
 Shapes: D dimensions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ class Entry(NamedTuple):
         event: What it is scored on.
         predictor: The law.
         marginal: Its family without context, for InfoNCE, or None.
+        has_stopped: Whether it is a marginal that was grown until it stopped improving.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Entry(NamedTuple):
     event: str
     predictor: Predictor
     marginal: Predictor | None
+    has_stopped: bool = False
 
 
 class Stage(NamedTuple):
@@ -116,7 +118,7 @@ def assess(entries: Iterable[Entry], stage: Stage) -> dict[str, pd.DataFrame]:
                 stage.evaluation, stage.sensitivity, entry.marginal, stage.num_targets[part],
             )  # fmt: skip
             parts = (
-                _with_noise_cost(result.sums, stage, lag, entry.event), result.frames,
+                _with_facts(result.sums, stage, lag, entry), result.frames,
                 result.worst, result.calibration, result.dimensions,
             )  # fmt: skip
             for name, table in zip(TABLES, parts, strict=True):
@@ -129,11 +131,14 @@ def assess(entries: Iterable[Entry], stage: Stage) -> dict[str, pd.DataFrame]:
     return {name: pd.concat(found, ignore_index=True) for name, found in tables.items()}
 
 
-def _with_noise_cost(sums: pd.DataFrame, stage: Stage, lag: int, event: str) -> pd.DataFrame:
-    """Add what the noise costs, as a sum over frames like the scores beside it."""
+def _with_facts(sums: pd.DataFrame, stage: Stage, lag: int, entry: Entry) -> pd.DataFrame:
+    """Add what the noise costs and whether growth stopped, as sums over frames like the scores."""
     if sums.empty:
         return sums
-    return sums.assign(noise_nats=stage.noise_nats[lag, event] * sums["num_frames"])
+    count = sums["num_frames"]
+    return sums.assign(
+        noise_nats=stage.noise_nats[lag, entry.event] * count, has_stopped=entry.has_stopped * count
+    )
 
 
 def head_entries(
@@ -157,10 +162,12 @@ def null_entries(
     marginals: Mapping[str, Mapping[str, ConditionalDensity]],
     ridge_mixtures: Mapping[tuple[int, str], ConditionalDensity],
     stage: Stage,
+    stopped: Collection[tuple[str, str]] = (),
 ) -> list[Entry]:
     """Return every null once: those with a context per lag, marginals once for all lags.
 
-    A marginal of one space scores the other event only where lag 1 is studied.
+    A marginal of one space scores the other event only where lag 1 is studied. `stopped` names head
+    and space of those that were grown until they stopped improving.
     """
     named = {rung.name: rung.fit.arrays for rung in rungs}
     plain = {
@@ -187,7 +194,9 @@ def null_entries(
                 if space == event or has_lag_one:
                     name = f"{head}_marginal_{space}"
                     predictor = stage.predictor(models[space])
-                    entries.append(Entry(name, ANY_LAG, event, predictor, plain[event]))
+                    has_stopped = (head, space) in stopped
+                    entry = Entry(name, ANY_LAG, event, predictor, plain[event], has_stopped)
+                    entries.append(entry)
     return entries
 
 

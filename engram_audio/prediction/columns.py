@@ -30,6 +30,8 @@ PREDICTION = Table(
         Column("noise_nats", "What the dequantisation noise on target and context costs the best "
                "linear null, all as Gaussians. A sharper predictor loses more.", NATS,
                "Cost of the noise"),
+        Column("num_mean", "Targets with scores of the mean: all, or those with samples where a "
+               "mean is an average of samples (flow).", "frames"),
         Column("num_sampled", "Targets with scores of samples.", "frames"),
         Column("nll_mean", "Mean negative log-likelihood. Never read alone: one frame can make "
                "it.", NATS, "Mean NLL", has_interval=True),
@@ -58,12 +60,19 @@ PREDICTION = Table(
         Column("num_seeds", "Training seeds behind gain_seeds_nats.", title="Seeds"),
         Column("interval_over", "What the interval of gain_seeds_nats counts: `seeds and speakers` "
                "from three seeds on, else `speakers`.", is_text=True),
+        Column("near_gain_nats_lowest", "Lowest gain_nats among the tuned points of the head that "
+               "are as good on `chosen_on` (prediction_tuning.csv). Empty where this seed and lag "
+               "were not tuned.", NATS),
+        Column("near_gain_nats_highest", "The highest of them.", NATS),
         Column("gain_bits_per_s", "gain_nats times frame rate over ln 2.", "bits/s", "Gain",
                has_interval=True),
         Column("gain_median_nats", "Median over stored frames, null less model.", NATS,
                "Median gain"),
         Column("marginal", "The best law without context in the target's own space.",
                is_text=True),
+        Column("marginal_has_stopped", "Whether that law was doubled in size until select gained "
+               "no more. Where its limit or a fixed size ended it, a richer law may be better, and "
+               "what the past tells is overstated by as much.", is_text=True),
         Column("information_nats", "Gain over the best law without context. For delta at lag 1 "
                "this contains mean reversion.", NATS, "Over the marginal", has_interval=True),
         Column("dnll_first_experiment", "As the first experiment scored it: over one diagonal "
@@ -80,7 +89,7 @@ PREDICTION = Table(
         Column("information_nats_per_dim", "information_nats over D.", "nats/dim"),
         Column("cosine_mean", "Mean cosine of the conditional mean and the truth. Directions from "
                "0 (delta) or the train mean (position).", title="Cosine of the mean",
-               has_interval=True, has_null=True, quotient=("cosine_mean", "num_frames")),
+               has_interval=True, has_null=True, quotient=("cosine_mean", "num_mean")),
         Column("cosine_sample", "The same, mean over samples.", title="Cosine of samples",
                has_interval=True, has_null=True, quotient=("cosine_sample", "num_sampled")),
         Column("cosine_best", "The same, of the best of `num_samples` samples.", has_interval=True,
@@ -114,7 +123,7 @@ PREDICTION = Table(
                               "law."), ("above", "More: too wide a law."))),
         Column("decoder_cosine_mean", "cosine_mean after the decoder's Jacobian, where it is "
                "linear.", has_interval=True, has_null=True,
-               quotient=("decoder_cosine_mean", "num_frames")),
+               quotient=("decoder_cosine_mean", "num_mean")),
         Column("cosine_white_noise", "What white noise scores as D grows: 1/sqrt 2 for delta at "
                "lag 1, else 0."),
         Column("log_magnitude_r2_mean", "R² of log length, predicted by the log of the mean's "

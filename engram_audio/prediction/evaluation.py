@@ -1,7 +1,8 @@
 """Score a predictor on a stream of blocks: one code path for all parts, head and null.
 
 Scores of the density and of the mean are taken on every target; scores that need samples or
-candidates on an evenly thinned subset, whose size is reported. Memory is one block's.
+candidates on an evenly thinned subset, whose size is reported. So are those of a mean that is an
+average of samples itself. Memory is one block's and that of `batch_frames` samples.
 
 Shapes: M targets of a block, S samples, D dimensions.
 """
@@ -53,7 +54,8 @@ class PartResult(NamedTuple):
     """Scores of one predictor on one part.
 
     Attributes:
-        sums: Per slice and speaker, `num_frames`, `num_sampled` and sums of every score.
+        sums: Per slice and speaker sums of every score; `num_frames`, `num_mean` and `num_sampled`
+            count the targets behind those of the density, of the mean and of samples.
         frames: Thinned per-frame scores.
         worst: Worst frames.
         calibration: PIT histograms: kind, bin, count.
@@ -166,29 +168,37 @@ class _Run:
             ),
         )
         names = frame_names(block, targets, masks)
-        values, mean = view.values(), self.predictor.mean(view)
         log_density = self.predictor.log_density(view)
-        columns = scores.mean_scores(values, mean, log_density, self.context)
-        self.sums.add(names, columns, "num_frames")
-        self.worst.add(names, view, columns["nll"])
+        self.sums.add(names, {"nll": -log_density}, "num_frames")
+        self.worst.add(names, view, -log_density)
         kept = self.stored.choose(len(targets))
-        self.frames.append(stored_frames(names.subset(kept), section.slices, columns["nll"][kept]))
+        self.frames.append(stored_frames(names.subset(kept), section.slices, -log_density[kept]))
+        chosen = self.sampled.choose(len(targets))
+        self._add_mean(view, names, chosen)
+        size = max(section.batch_frames // section.num_samples, 1)
+        for start in range(0, len(chosen), size):
+            piece = chosen[start : start + size]
+            self._add_sampled(view, names, piece, log_density[piece])
+
+    def _add_mean(self, view: View, names: FrameNames, sampled: np.ndarray) -> None:
+        """Score the means of all targets, or of the thinned ones where a mean takes samples."""
+        rows = sampled if self.predictor.is_mean_sampled else np.arange(len(view.targets))
+        if not len(rows):
+            return
+        subset = view.subset(rows)
+        values, mean = subset.values(), self.predictor.mean(subset)
+        columns = scores.mean_scores(values, mean, self.context)
+        self.sums.add(names.subset(rows), columns, "num_mean")
         self.dimensions[0] += ((values - mean).astype(np.float64) ** 2).sum(0)
         self.dimensions[1] += ((values - self.context.origin).astype(np.float64) ** 2).sum(0)
-        self.num_frames += len(targets)
-        chosen = self.sampled.choose(len(targets))
-        if len(chosen):
-            self._add_sampled(view, names, chosen, values[chosen], log_density[chosen])
+        self.num_frames += len(rows)
 
     def _add_sampled(
-        self,
-        view: View,
-        names: FrameNames,
-        chosen: np.ndarray,
-        values: np.ndarray,
-        log_density: np.ndarray,
+        self, view: View, names: FrameNames, chosen: np.ndarray, log_density: np.ndarray
     ) -> None:
+        """Score samples of some targets; all are held at once."""
         subset = view.subset(chosen)
+        values = subset.values()
         count = self.section.num_samples
         samples = self.predictor.sample(subset, count, self.generator)
         columns = scores.sampled_scores(values, samples, self.context)

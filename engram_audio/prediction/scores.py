@@ -56,18 +56,17 @@ def log_magnitude(vectors: np.ndarray, rms: float) -> np.ndarray:
 
 
 def mean_scores(
-    values: np.ndarray, mean: np.ndarray, log_density: np.ndarray, context: ScoreContext
+    values: np.ndarray, mean: np.ndarray, context: ScoreContext
 ) -> dict[str, np.ndarray]:
-    """Return the scores that need no samples, each of shape [M].
+    """Return the scores of conditional means, each of shape [M].
 
-    nll; cosine_mean; log_magnitude and its square (for R^2); log_magnitude_error_mean, the squared
+    cosine_mean; log_magnitude and its square (for R^2); log_magnitude_error_mean, the squared
     error of log|mean|; sse_<subspace> and sst_<subspace>; decoder_* where a sensitivity is given.
     """
     values, mean = values.astype(np.float64), mean.astype(np.float64)
     actual, predicted = values - context.origin, mean - context.origin
     magnitude = log_magnitude(actual, context.rms)
     scores = {
-        "nll": -log_density,
         "cosine_mean": cosine(actual, predicted),
         "log_magnitude": magnitude,
         "log_magnitude_squared": magnitude**2,

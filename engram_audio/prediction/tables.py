@@ -3,12 +3,13 @@
 Shapes: S speakers, F stored frames.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.corpus.split_parts import PARTS
 from engram_audio.densities.comparison import (
     Baselines,
@@ -18,6 +19,7 @@ from engram_audio.densities.comparison import (
     described,
     described_quotients,
     gain,
+    has_stopped,
     over_seeds,
     select_less_val,
     strongest_null,
@@ -29,6 +31,26 @@ from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
 from engram_audio.stats.robust import robust_summary
 
 KEY = ("seed", "lag_frames", "target", "model", "part", "slice")
+
+
+class Near(NamedTuple):
+    """Tuned points of a head that are as good on the choice part, with the lag they were tuned at.
+
+    Attributes:
+        lag_frames: k.
+        event: What they predict.
+        scores: Sums of each: part, slice, speaker_id, num_frames, nll.
+    """
+
+    lag_frames: int
+    event: str
+    scores: list[pd.DataFrame]
+
+    def scores_event(self, cell: Cell) -> bool:
+        """Whether they score the event of a cell: at lag 1 both events are one."""
+        return self.lag_frames == cell.lag_frames and (
+            cell.lag_frames == 1 or self.event == cell.event
+        )
 
 
 class Inputs(NamedTuple):
@@ -43,6 +65,8 @@ class Inputs(NamedTuple):
         scores: Joined `scores` tables of heads and nulls.
         frames: Joined `frames` tables.
         worst: Joined `worst` tables.
+        near: Sums of the tuned points that are as good on the choice part, by head and point, with
+            their lag; empty where this seed was not tuned.
     """
 
     representation: str
@@ -53,6 +77,7 @@ class Inputs(NamedTuple):
     scores: pd.DataFrame
     frames: pd.DataFrame
     worst: pd.DataFrame
+    near: Mapping[str, Near] = {}
 
 
 class Settings(NamedTuple):
@@ -95,6 +120,7 @@ def prediction_table(inputs: Iterable[Inputs], settings: Settings) -> pd.DataFra
                                     "gain_strongest_nats", gain(table, name, strongest, cell)
                                 ),
                                 **_over_seeds(trained, name, cell, group.frame_rate_hz / LN2),
+                                **_near_gains(group, table, baselines.best, name, cell),
                             }
                             for name in names
                             if table.sums(name, cell) is not None
@@ -115,7 +141,7 @@ def _row(
     cell: Cell,
 ) -> dict[str, object]:
     count = table.column(name, cell, "num_frames")
-    sampled = table.column(name, cell, "num_sampled")
+    sampled, means = (table.column(name, cell, f"num_{of}") for of in ("sampled", "mean"))
     assert count is not None
     nats_to_bits_per_s = group.frame_rate_hz / LN2
     best_gain = gain(table, name, baselines.best, cell)
@@ -132,6 +158,7 @@ def _row(
         "num_frames": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
         "noise_nats": _noise(table, name, cell),
+        "num_mean": 0 if means is None else int(means.sum()),
         "num_sampled": 0 if sampled is None else int(sampled.sum()),
         **described("nll_mean", table.mean_nll(name, cell)),
         "nll_select_less_val": select_less_val(table, name, cell),
@@ -142,6 +169,7 @@ def _row(
         **described("gain_bits_per_s", best_gain, nats_to_bits_per_s),
         "gain_median_nats": stored.median_difference(baselines.best, name, cell),
         "marginal": baselines.marginal,
+        "marginal_has_stopped": has_stopped(table, baselines.marginal, cell),
         **described("information_nats", gain(table, name, baselines.marginal, cell)),
         **_first_experiment(table, baselines, name, cell),
     }
@@ -165,6 +193,30 @@ def _over_seeds(
             chosen = choose_baselines(table, group.heads, cell.lag_frames, cell.event)
             gains.append(gain(table, name, chosen.best if chosen else None, cell))
     return over_seeds(gains, nats_to_bits_per_s)
+
+
+def _near_gains(
+    group: Inputs, table: SumTable, null: str, name: str, cell: Cell
+) -> dict[str, float]:
+    """Return the range of a head's gain over tuned points that are as good on the choice part."""
+    own, near = gain(table, name, null, cell), group.near.get(name)
+    gains: list[float] = []
+    if near is not None and own is not None and near.scores_event(cell):
+        gains = [float(own.value), *_of_points(near, table, null, cell)]
+    return {
+        "near_gain_nats_lowest": min(gains, default=np.nan),
+        "near_gain_nats_highest": max(gains, default=np.nan),
+    }
+
+
+def _of_points(near: Near, table: SumTable, null: str, cell: Cell) -> list[float]:
+    other = table.mean_nll(null, cell)
+    found = []
+    for scores in near.scores:
+        rows = choose(scores, part=cell.part, slice=cell.slice_name)
+        if len(rows) and other is not None:
+            found.append(float(other.value) - rows["nll"].sum() / rows["num_frames"].sum())
+    return found
 
 
 def _first_experiment(
@@ -227,7 +279,7 @@ def _explained(table: SumTable, name: str, cell: Cell, sse: str, sst: str) -> fl
 
 def _magnitude_r2(table: SumTable, name: str, cell: Cell, kind: str) -> float:
     """R^2 of log magnitude about its mean on the scored frames."""
-    prefix, count = ("", "num_frames") if kind == "mean" else ("sampled_", "num_sampled")
+    prefix, count = ("", "num_mean") if kind == "mean" else ("sampled_", "num_sampled")
     labels = (
         f"log_magnitude_error_{kind}", f"{prefix}log_magnitude", f"{prefix}log_magnitude_squared",
         count,

@@ -65,13 +65,23 @@ def judge_gain(gain: Measured, surrogate: float) -> Judged:
     return beyond if beyond.outcome == MET else Judged(UNDECIDED, "a surrogate may gain as much")
 
 
+def _of_near(judged: Judged, row: dict[str, object]) -> Judged:
+    """Leave a verdict open that a tuned point contradicts which is as good on the choice part."""
+    low, high = (number.as_float(row[f"near_gain_nats_{end}"]) for end in ("lowest", "highest"))
+    if (judged.outcome == MET and low <= 0) or (judged.outcome == NOT_MET and high > 0):
+        words = f"{number.fixed(low)} to {number.fixed(high)}"
+        return Judged(UNDECIDED, f"hangs on the tuning: points as good gain {words} nats")
+    return judged
+
+
 def _answer(cells: Cells, head: str, lag: int, target: str, surrogate: float) -> VerdictRow:
     row = cells.row(head, lag, target)
     is_two_way = number.as_float(row["num_seeds"]) >= MINIMUM_SEEDS
     name = "gain_seeds" if is_two_way else "gain"
     ends = ("", "_low", "_high")
     gain = Measured(*(number.as_float(row[f"{name}_nats{end}"]) for end in ends))
-    judged, decimals = judge_gain(gain, surrogate), number.decimals_of_width(gain.high - gain.low)
+    judged = _of_near(judge_gain(gain, surrogate), row)
+    decimals = number.decimals_of_width(gain.high - gain.low)
     against = _against(cells, head, lag, target, decimals)
     if is_two_way:
         against += f"; interval over {number.count(row['num_seeds'])} seeds and all speakers"

@@ -24,8 +24,8 @@ X, Y = "log_mel_l1", "information_bits_per_s"
     estimator="best predictor (chosen before eval) over the best law without context, eval frames; "
     "mean distance over decoded utterances",
     resampling="speaker (t intervals)",
-    assumption="information is a lower bound: a better model may find more, and not equally much "
-    "on each point",
+    assumption="information lacks what the predictor misses and contains what the law without "
+    "context misses, and not equally much on each point",
     is_wide=True,
 )
 def frontier_figure(canvas: svg.Canvas, data: ReportData) -> Drawing | None:

@@ -8,9 +8,10 @@ from engram_audio.memory.names import CONTROL_WORDS
 from engram_audio.report import svg
 from engram_audio.report.data import ReportData
 from engram_audio.report.figure import Drawing, figure
-from engram_audio.report.lines import draw_marks
+from engram_audio.report.lines import Look, draw_line, draw_marks
 
 MAXIMUM_MEMORIES = 4
+SIZES = {"flops": "operations of one target", "num_parameters": "numbers fitted"}
 
 
 @figure(
@@ -61,6 +62,50 @@ def gains_figure(
         f"{frames} frames of {speakers} speakers",
         title=f"Does lookup add anything? Lag {lag_frames}",
     )
+
+
+@figure(
+    "memory-curve",
+    "What size buys without a lookup",
+    shows="Mean NLL of nets of one family against their operations and their numbers, with "
+    "intervals; dots are memories.",
+    caption="A dot below the line is a memory that scores better than a net of its own size. The "
+    "line is what a matched net is read from where no net fits a memory's budget.",
+    estimator="mean NLL over eval speakers, mean over training seeds",
+    resampling="seed and speaker from three seeds on, else speaker (t intervals)",
+    assumption="between two nets the score is linear in the logarithm of the size",
+    is_wide=True,
+)
+def curve_figure(
+    canvas: svg.Canvas, data: ReportData, representation: str, lag_frames: int
+) -> Drawing | None:
+    """NLL against FLOPs and parameters: a line for each base, a dot for each memory."""
+    rows = choose(
+        data.table("memory_curve"), representation=representation, lag_frames=lag_frames,
+        part="eval",
+    )  # fmt: skip
+    if rows.empty:
+        return None
+    memories = _rows(data, representation, lag_frames)
+    memories = choose(memories, control="knock_out")
+    bases = sorted({str(name) for name in rows["predictor"]})
+    panels = canvas.panels(len(SIZES), width_in=svg.WIDE_IN, height_in=3.0)
+    for axis, (size, words) in zip(panels, SIZES.items(), strict=True):
+        for number, base in enumerate(bases):
+            color = svg.SERIES[number % len(svg.SERIES)]
+            label = f"nets on {base}"
+            own = choose(rows, predictor=base)
+            draw_line(axis, own, size, "nll_nats", Look(color, label, interval="band"))
+            dots = choose(memories, predictor=base)
+            look = Look(color, f"memories on {base}", style="", marker="s")
+            draw_line(axis, dots, size, "memory_nll_nats", look)
+        axis.set_xscale("log")
+        axis.set_xlabel(words)
+    panels[0].set_ylabel("NLL, nats per frame")
+    canvas.legend(columns=2)
+    columns = ["predictor", "net", *SIZES, "nll_nats", "nll_nats_low", "nll_nats_high"]
+    frames, speakers = int(memories["num_frames"].max()), int(memories["num_speakers"].max())
+    return Drawing(rows[columns], f"{frames} frames of {speakers} speakers")
 
 
 def _best_before_eval(

@@ -14,8 +14,13 @@ from engram_audio.generation.columns import (
     GENERATION_KEYS,
     GENERATION_REPLAY,
 )
-from engram_audio.keys.columns import KEYS
-from engram_audio.memory.columns import MEMORY, MEMORY_TUNING, MEMORY_VERDICT
+from engram_audio.keys.columns import KEY_DIRECTIONS, KEYS
+from engram_audio.memory.columns import (
+    MEMORY,
+    MEMORY_CURVE,
+    MEMORY_TUNING,
+    MEMORY_VERDICT,
+)
 from engram_audio.prediction.columns import (
     PREDICTION,
     PREDICTION_CALIBRATION,
@@ -32,7 +37,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     "Verdicts": (VERDICTS, WHAT_WOULD_CHANGE),
     "Speech": (CORPUS, EXCLUSIONS),
     "Structure": (STRUCTURE, LINEAR, CURVES, NGRAMS, SPEAKERS),
-    "Keys by their laws": (KEYS,),
+    "Keys by their laws": (KEYS, KEY_DIRECTIONS),
     "Prediction": (
         PREDICTION,
         WORST_FRAMES,
@@ -42,7 +47,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
     ),
     "Factorizer": (FACTORIZER, FACTORIZER_SWEEP, FACTORIZER_STATES),
     "Codecs side by side": (CODECS, FRONTIER),
-    "Memory": (MEMORY, MEMORY_VERDICT, MEMORY_TUNING),
+    "Memory": (MEMORY, MEMORY_VERDICT, MEMORY_TUNING, MEMORY_CURVE),
     "Rollout": (ROLLOUT, ROLLOUT_SWEEP),
     "Generation": (
         GENERATION,

@@ -35,13 +35,13 @@ class Detector(NamedTuple):
         scale: SD of steps, [D].
         true_rms: RMS increment of true frames, in that unit.
         fraction: Share of it below which a path has stopped.
-        count: How many last steps are looked at.
+        num_steps: How many last steps are looked at.
     """
 
     scale: Tensor
     true_rms: float
     fraction: float
-    count: int
+    num_steps: int
 
     def finds(self, run: Run) -> Tensor:
         """Return which paths have hardly moved during the last steps, bool, [S, N, H].
@@ -51,8 +51,8 @@ class Detector(NamedTuple):
         square = (run.steps() / self.scale).square().mean(-1)
         total = square.double().cumsum(2)
         lagged = torch.zeros_like(total)
-        lagged[:, :, self.count :] = total[:, :, : -self.count]
-        number = torch.arange(1, total.shape[2] + 1, device=total.device).clamp_max(self.count)
+        lagged[:, :, self.num_steps :] = total[:, :, : -self.num_steps]
+        number = torch.arange(1, total.shape[2] + 1, device=total.device).clamp_max(self.num_steps)
         rms = ((total - lagged) / number).clamp_min(0).sqrt()
         return (rms < self.fraction * self.true_rms) & run.is_alive
 

@@ -126,7 +126,7 @@ def measure_health(
     count = int(is_late[0].any(1).sum())
     if not all(bool(each.any()) for each in is_late):
         nothing = {name: np.full(1 + len(names), np.nan) for name in STATISTICS}
-        details = dict.fromkeys(DETAILS, np.nan)
+        details: dict[str, float] = {name: np.nan for name in DETAILS}
         return Measured(nothing, nothing, details, names, np.full(len(names), np.nan), count)
     speaker = torch.from_numpy(code).to(starts.future.device)
     maximum = bench.settings.maximum_energy_frames
@@ -215,7 +215,8 @@ def _support_distances(paths: list[Stretches], drawn: Tensor, scene: _Scene) -> 
         path._replace(is_real=path.is_real & drawn & (turn == number)[:, None]).rows()
         for number, path in enumerate(paths)
     ]
-    frames, speaker = (torch.cat([part[place] for part in parts]) for place in (0, 1))
+    frames = torch.cat([part.values for part in parts])
+    speaker = torch.cat([part.speaker for part in parts])
     sd, maximum = bench.limits.sd, bench.settings.maximum_energy_frames**2
     distance = nearest_distances(frames / sd, bench.support / sd, maximum)
     return Rows(distance, speaker, len(scene.share))

@@ -99,9 +99,11 @@ class Run(NamedTuple):
 
     def of_starts(self, chosen: np.ndarray) -> "Run":
         """Return the paths from some of the starts."""
-        laws = None if self.laws is None else tuple(part[:, chosen] for part in self.laws)
-        parts = (self.states, self.before, self.is_alive)
-        return Run(*(part[:, chosen] for part in parts), self.guarded, laws)
+        laws = self.laws and (self.laws[0][:, chosen], self.laws[1][:, chosen])
+        return self._replace(
+            states=self.states[:, chosen], before=self.before[:, chosen],
+            is_alive=self.is_alive[:, chosen], laws=laws,
+        )  # fmt: skip
 
 
 @torch.no_grad()

@@ -31,6 +31,7 @@ from engram_audio.verdicts.row import VerdictRow, shown
 STAGE = "rollout"
 FORECAST = "What does a forecast of every horizon say?"
 TAIL = 0.05  # of truths, at either end of the central 90 % of paths
+WRONG_LAW = "has the wrong distribution"
 FREEZES = 0.5  # share of mean paths that stop, from which on the row names it
 Row = Mapping[str, Any]
 
@@ -80,41 +81,62 @@ def judge_method(kept: Row, late: Row, bars: RolloutBarsSection) -> Judged:
         late: Row at the longest horizon.
         bars: What a method must reach.
     """
-    ratio, tail = (
-        between(middle - width, middle + width)
-        for middle, width in ((0.0, bars.maximum_excess_ratio), (TAIL, bars.maximum_excess_tail))
-    )
-    judged = [
+    return all_of([
         _fault("has no score", "starts whose score is not finite",
                exact(_number(kept, "num_not_finite")), at_most(0)),
-        *(_fault(fault, words, _measured(late, excess_name(name)), asked)
-          for fault, words, name, asked in (
-            ("blows up", "late frames gone, beyond true ones", "diverged_late",
-             at_most(bars.maximum_excess_diverged)),
-            ("freezes", "late frames that stand still, beyond true ones", "frozen_late",
-             at_most(bars.maximum_excess_frozen)),
-            ("leaves the data", "late frames off the support, beyond true ones",
-             "off_support_share", at_most(bars.maximum_excess_off_support)),
-            ("bends the law", "spread ratio less that of true ones", "spread_ratio", ratio),
-            ("bends the law", "step ratio less that of true ones", "step_ratio", ratio),
-            ("bends the law", "error of the lag-1 correlation beyond that of true ones",
-             "autocorrelation_error", at_most(bars.maximum_excess_autocorrelation)),
-            ("bends the law", "error of the log spectrum beyond that of true ones",
-             "spectrum_error", at_most(bars.maximum_excess_spectrum)),
-            ("bends the law", "energy distance beyond that of true ones", "energy_distance",
-             at_most(bars.maximum_excess_distance)),
-        )),
-        *(_fault("misjudges its spread", f"truths {words} the central 90 % of paths",
-                 _measured(kept, name), tail)
-          for name, words in (("below_range", "below"), ("above_range", "above"))),
+        *_health(late, bars),
+        *_tails(kept, bars),
         _fault("loses skill", "kept of the attainable", _measured(kept, "kept_position"),
                at_least(bars.minimum_kept)),
         _fault("loses skill", "kept energy skill", _measured(kept, "kept_skill"),
                at_least(bars.minimum_skill)),
+        *_sure_fault_of_deviations(late, bars),
+    ])  # fmt: skip
+
+
+def _health(late: Row, bars: RolloutBarsSection) -> list[Judged]:
+    """Judge each statistic of late frames by its excess beyond true stretches."""
+    ratio = _about(0.0, bars.maximum_excess_ratio)
+    asked = {
+        "diverged_late": ("diverges", "late frames gone", at_most(bars.maximum_excess_diverged)),
+        "frozen_late": ("freezes", "late frames that stand still",
+                        at_most(bars.maximum_excess_frozen)),
+        "off_support_share": ("leaves the data", "late frames off the support",
+                              at_most(bars.maximum_excess_off_support)),
+        "spread_ratio": (WRONG_LAW, "spread ratio", ratio),
+        "step_ratio": (WRONG_LAW, "step ratio", ratio),
+        "autocorrelation_error": (WRONG_LAW, "error of the lag-1 correlation",
+                                  at_most(bars.maximum_excess_autocorrelation)),
+        "spectrum_error": (WRONG_LAW, "error of the log spectrum",
+                           at_most(bars.maximum_excess_spectrum)),
+        "energy_distance": (WRONG_LAW, "energy distance", at_most(bars.maximum_excess_distance)),
+    }  # fmt: skip
+    return [
+        _fault(fault, f"{words} beyond true stretches", _measured(late, excess_name(name)), bar)
+        for name, (fault, words, bar) in asked.items()
+    ]
+
+
+def _sure_fault_of_deviations(late: Row, bars: RolloutBarsSection) -> list[Judged]:
+    """Return the fault of the SD ratio where it is sure."""
+    excess = _measured(late, excess_name("std_ratio"))
+    bar = _about(0.0, bars.maximum_excess_ratio)
+    judged = _fault(WRONG_LAW, "SD ratio beyond true stretches", excess, bar)
+    return [judged] if judged.outcome == NOT_MET else []
+
+
+def _tails(kept: Row, bars: RolloutBarsSection) -> list[Judged]:
+    """Judge the share of truths outside either end of the central 90 % of paths."""
+    bar = _about(TAIL, bars.maximum_excess_tail)
+    return [
+        _fault("misjudges its spread", f"truths {side} the central 90 % of paths",
+               _measured(kept, f"{side}_range"), bar)
+        for side in ("below", "above")
     ]  # fmt: skip
-    deviation = _fault("bends the law", "SD ratio less that of true ones",
-                       _measured(late, excess_name("std_ratio")), ratio)  # fmt: skip
-    return all_of([*judged, *([deviation] if deviation.outcome == NOT_MET else [])])
+
+
+def _about(middle: float, width: float) -> Asked:
+    return between(middle - width, middle + width)
 
 
 def _fault(fault: str, quantity: str, measured: Measured, asked: Asked) -> Judged:
@@ -166,7 +188,7 @@ def _sentence(method: str, kept: Row, late: Row) -> str:
         f"{number.fixed(_number(kept, 'kept_skill'), 2)} of the energy skill; after "
         f"{number.count(late['horizon_frames'])} frames "
         f"{number.count(late['num_diverged'])} of {number.count(late['num_paths'])} paths "
-        f"have blown up, spread ratio {number.fixed(_number(late, 'spread_ratio'), 2)}, SD ratio "
+        f"have diverged, spread ratio {number.fixed(_number(late, 'spread_ratio'), 2)}, SD ratio "
         f"{number.fixed(_number(late, 'std_ratio'), 2)} ({lowest} to {highest} over dimensions), "
         f"energy distance {number.fixed(_number(late, excess_name('energy_distance')), 4)} beyond "
         "that of true stretches."

@@ -7,9 +7,8 @@ from engram_audio.densities.config import HeadSection
 from engram_audio.densities.fit import Material, own_base
 from engram_audio.memory.config import MemoryControlsSection
 from engram_audio.memory.matching import Matched, match, size_on
+from engram_audio.memory.names import MEASURES
 from engram_audio.steps._memory import read_memory
-
-MEASURES = {"matched_parameters": "parameters", "matched_flops": "flops"}
 
 
 def matched_heads(

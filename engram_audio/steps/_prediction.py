@@ -48,13 +48,16 @@ def load_material(frames: Frames, nulls: Path, section: PredictionSection) -> It
 def open_stage(
     frames: Frames,
     reference: Reference,
-    rungs: Sequence[Rung],
     section: PredictionSection,
     evaluation: PredictionEvaluationSection,
     device: str,
     decoder: Path | None,
+    rungs: Sequence[Rung] = (),
 ) -> Stage:
-    """Open the streams that predictors are scored on: a share of train, all of the others."""
+    """Open the streams that predictors are scored on: a share of train, all of the others.
+
+    With linear nulls it also says what the noise costs, which `assess` publishes.
+    """
     index = frames.store.index
     parts = index["utterance_id"].map(frames.part_of.__getitem__)
     noise_sd = noise_of(reference, section)
@@ -75,7 +78,7 @@ def open_stage(
     return Stage(
         sources, num_targets, frames.part_of, reference, section, evaluation,
         read_sensitivity(decoder), torch.device(device),
-        noise_costs(rungs, section.lags_frames, section.targets, noise_sd),
+        noise_costs(rungs, section.lags_frames, section.targets, noise_sd) if rungs else {},
     )  # fmt: skip
 
 

@@ -1,13 +1,13 @@
 """Tune networks in a step: train every point, score it, keep what was chosen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 
-from engram_audio.artifacts.json_document import read_json, write_json
+from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
 from engram_audio.densities.config import (
     AnyHead,
@@ -16,8 +16,8 @@ from engram_audio.densities.config import (
 )
 from engram_audio.densities.density import Density
 from engram_audio.densities.reference import Reference
+from engram_audio.densities.scope import Scope, score_nll
 from engram_audio.densities.tuning import Setting, Tuned, tune, with_setting
-from engram_audio.memory.evaluation import Scope, score_models
 from engram_audio.prediction.assess import Stage
 from engram_audio.steps._frames import Frames
 from engram_audio.steps._prediction import held_out, open_stage
@@ -26,7 +26,6 @@ from engram_audio.steps._tuned import SCORES
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState
 
-HEAD = "head"  # the one arm of a head's tuning
 Train = Callable[[AnyHead, TrainingRecipe, TrainingState | None, Callbacks], Density]
 
 
@@ -45,7 +44,7 @@ class Judge(NamedTuple):
         """Return sums by part and speaker: part, slice, speaker_id, num_frames, nll."""
         model.to(self.scope.device).eval()
         tables = [
-            score_models({"point": model}, source, part, self.scope)[0]
+            score_nll(model, source, part, self.scope)
             for part, source in held_out(self.stage).items()
         ]
         return pd.concat(tables, ignore_index=True)[list(SCORES[2:])]
@@ -58,9 +57,10 @@ def open_judge(
     evaluation: PredictionEvaluationSection,
     lag: int,
     device: torch.device,
+    slices: Sequence[str] = ("all",),
 ) -> Judge:
-    """Open the streams on which points are scored."""
-    whole = evaluation.model_copy(update={"slices": ("all",)})
+    """Open the streams on which points are scored; a choice needs the slice `all` alone."""
+    whole = evaluation.model_copy(update={"slices": tuple(slices)})
     stage = open_stage(frames, reference, section, whole, str(device), None)
     scope = Scope(
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference, whole,
@@ -98,13 +98,3 @@ def write_tuning(
     write_table(scores, pd.concat(tables, ignore_index=True)[list(SCORES)], manifest)
     headers = {arm: own.header() for arm, own in arms.items()}
     write_json(tuning, {**manifest, "arms": headers})
-
-
-def frozen_setting(
-    tuning: Path | None, arm: str, head: AnyHead, recipe: TrainingRecipe
-) -> tuple[AnyHead, TrainingRecipe]:
-    """Return a head and its recipe with the setting that was chosen; as they are, if untuned."""
-    if tuning is None:
-        return head, recipe
-    found = read_json(tuning)["arms"][arm]
-    return with_setting(head, recipe, Setting(**found["points"][found["chosen"]]))

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     reference, rungs = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
     stage = open_stage(
-        frames, reference, rungs, files.section, files.evaluation_section, device, files.decoder
+        frames, reference, files.section, files.evaluation_section, device, files.decoder, rungs
     )
     models = read_models(files.model, "models", reference)
     marginals = read_models(files.marginal, "marginals", reference)

@@ -33,11 +33,11 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     device = resolve_device(files.device, uses_torch=True)
-    reference, rungs = read_nulls(files.nulls)
+    reference, _ = read_nulls(files.nulls)
     model, _ = read_factorizer(files.model)
     frames = open_frames(files.shards, files.splits)
     stage = open_stage(
-        frames, reference, rungs, files.section, files.prediction_evaluation_section, device, None
+        frames, reference, files.section, files.prediction_evaluation_section, device, None
     )
     scope = Scope(
         frames.part_of, files.section.window_frames, max(files.section.lags_frames),

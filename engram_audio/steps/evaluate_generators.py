@@ -33,9 +33,9 @@ from engram_audio.generation.replay import labels_of, mask_rows, masks_of
 from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
 from engram_audio.generation.word import MEMORY
 from engram_audio.prediction.assess import Stage
+from engram_audio.rollout.bench import Bench, make_bench
 from engram_audio.rollout.config import RolloutSection
-from engram_audio.rollout.evaluation import Bench, climate_frames, make_bench
-from engram_audio.rollout.paths import Starts, collect_starts
+from engram_audio.rollout.paths import Starts, collect_starts, other_starts
 from engram_audio.section import with_changes
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
 from engram_audio.steps._device import resolve_device
@@ -74,9 +74,9 @@ def main(argv: list[str] | None = None) -> None:
     files = Files.parse(argv)
     device = torch.device(resolve_device(files.device, uses_torch=True))
     frames = open_frames(files.shards, files.splits)
-    reference, _ = read_nulls(files.nulls)
+    reference, rungs = read_nulls(files.nulls)
     stage = open_stage(
-        frames, reference, files.section, files.prediction_section, str(device), None
+        frames, reference, rungs, files.section, files.prediction_section, str(device), None
     )
     trained = read_generators(files.generators)
     scope = Scope(files.section.window_frames, files.evaluation_section.batch_utterances, device)
@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     scores = [_null_scores(trained, stage, part, scope) for part in parts]
     bench = _bench(files, stage)
     with blame(files.splits, "lower generation.evaluation.horizon_frames"):
-        starts = _starts(files, stage)
+        starts, others = _starts(files, stage)
     health, keys = [], []
     for member in trained.members:
         model = trained.model(member)
@@ -97,12 +97,12 @@ def main(argv: list[str] | None = None) -> None:
                     for swap in SWAPS
                 ]
         if member["arm"] in files.evaluation_section.free_arms and _runs_free(trained, member):
-            found = health_of(as_step_density(model), starts.to(device), bench)
+            found = health_of(as_step_density(model), starts, others, bench)
             of = {"arm": member["arm"], "seed": member["seed"]}
             health.append(found.assign(**of))
             if model.arm.reads_codes:
                 sds = files.evaluation_section.noise_sds
-                keys.append(keys_of(model, starts.to(device), bench, sds).assign(**of))
+                keys.append(keys_of(model, starts, bench, sds).assign(**of))
     manifest = files.manifest()
     write_table(files.scores, pd.concat(scores, ignore_index=True), manifest)
     write_table(files.health, joined(health, GENERATION_HEALTH), manifest)
@@ -174,20 +174,22 @@ def _bench(files: Files, stage: Stage) -> Bench:
         "injections_frames": (), "seed": own.seed,
         "frozen_frames": min(files.rollout_section.frozen_frames, own.horizon_frames),
         "autocovariance_lags_frames": min(
-            files.rollout_section.autocovariance_lags_frames, own.horizon_frames // 2 - 1
+            files.rollout_section.autocovariance_lags_frames, (own.horizon_frames - 1) // 2
         ),
     })  # fmt: skip
-    climate = climate_frames(stage.sources[TRAIN], settings)
-    return make_bench(settings, stage.reference, climate, stage.device)
+    return make_bench(settings, stage.reference, stage.sources[TRAIN], stage.device)
 
 
-def _starts(files: Files, stage: Stage) -> Starts:
-    own = files.evaluation_section
-    return collect_starts(
-        stage.sources[EVAL], stage.reference.speakers,
-        files.generator_section.model.context_frames, own.horizon_frames, own.horizon_frames // 2,
+def _starts(files: Files, stage: Stage) -> tuple[Starts, Starts]:
+    """Return where runs start, and other starts of the same utterances."""
+    own, source, means = files.evaluation_section, stage.sources[EVAL], stage.reference.speakers
+    shortest = own.horizon_frames // 2
+    starts = collect_starts(
+        source, means, files.generator_section.model.context_frames, own.horizon_frames, shortest,
         own.num_starts,
     )  # fmt: skip
+    others = other_starts(source, means, starts, shortest)
+    return starts.to(stage.device), others.to(stage.device)
 
 
 def _row(member: dict[str, Any]) -> dict[str, Any]:

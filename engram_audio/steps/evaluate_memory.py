@@ -12,10 +12,10 @@ from engram_audio.artifacts.table import write_table
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.density import Density
 from engram_audio.densities.fit import Material
+from engram_audio.densities.scope import Scope
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.evaluation import (
     Bound,
-    Scope,
     mean_gate,
     score_datastore,
     score_models,
@@ -58,9 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     lag, seed = files.lag, files.seed
     reference, rungs = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
-    stage = open_stage(
-        frames, reference, rungs, section, files.evaluation_section, str(device), None
-    )
+    stage = open_stage(frames, reference, section, files.evaluation_section, str(device), None)
     scope = Scope(
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference,
         files.evaluation_section, files.controls_section.batch_frames, device,

@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     reference, rungs = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
     stage = open_stage(
-        frames, reference, rungs, files.section, files.evaluation_section, "cpu", files.decoder
+        frames, reference, files.section, files.evaluation_section, "cpu", files.decoder, rungs
     )
     marginals = {
         read_identity(path, Scored).head: read_models(path, "marginals", reference)
@@ -44,9 +44,20 @@ def main(argv: list[str] | None = None) -> None:
     }
     arrays, header = read_bundle(files.ridge_mixture)
     mixtures = unpack_ridge_mixtures(arrays, header["ridge_mixtures"])
-    tables = assess(null_entries(rungs, marginals, mixtures, stage), stage)
+    entries = null_entries(rungs, marginals, mixtures, stage, _stopped(files.marginals))
+    tables = assess(entries, stage)
     for name in TABLES:
         write_table(files.output_files[name], tables[name], files.manifest(files.seed))
+
+
+def _stopped(marginals: list[Path]) -> set[tuple[str, str]]:
+    """Return head and space of the marginals that were grown until they stopped improving."""
+    found = set()
+    for path in marginals:
+        head = read_identity(path, Scored).head
+        spaces = read_bundle(path)[1]["marginals"]
+        found |= {(head, space) for space, fit in spaces.items() if fit["has_stopped"]}
+    return found
 
 
 if __name__ == "__main__":

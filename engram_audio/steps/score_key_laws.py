@@ -32,6 +32,7 @@ class Files(StepFiles):
     shards: list[Path]
     scores: Output
     facts: Output
+    directions: Output
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -64,6 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     manifest = files.manifest(section.seed)
     write_table(files.scores, found.scores, manifest)
     write_table(files.facts, found.facts, manifest)
+    write_table(files.directions, found.directions, manifest)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,16 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.generation.config import GenerationBarsSection
 from engram_audio.generation.verdicts import verdict_rows
+from engram_audio.keys.law_tables import keys_table
 from engram_audio.report.published_tables import table_of_file
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
+from engram_audio.steps._law_tables import read_run
+from engram_audio.structure.beside import LawGain
 from engram_audio.structure.columns import LINEAR, STRUCTURE
 from engram_audio.structure.config import DecisionSection, StructureSection
 from engram_audio.structure.decision import decide_all
+from engram_audio.structure.laws import law_gains
 from engram_audio.trust import tables
 from engram_audio.trust.columns import CALIBRATION
 from engram_audio.trust.error_rates import RateRow
@@ -42,6 +46,8 @@ class Files(StepFiles):
     linear: list[Path]
     truths: list[Path]
     rows: list[Path]
+    law_scores: list[Path]
+    law_facts: list[Path]
     generation_section: Frozen[GenerationBarsSection]
     generated: list[Path]  # tables of the generation stage, where it has worlds
     document: Output
@@ -72,16 +78,16 @@ def main(argv: list[str] | None = None) -> None:
             worlds.keys, decision.lag_frames, files.structure_section.window_frames,
         )  # fmt: skip
         rows += published_rows(name, make_world(name, worlds.seed), truths.get(name, []), published)
-    decided = decide_all(
-        structure, linear, decision, files.statistics_section.confidence,
-        beside_worlds(worlds.names, decision.slices),
-    )  # fmt: skip
+    confidence = files.statistics_section.confidence
+    beside = beside_worlds(worlds.names, decision.slices)
+    beside = beside._replace(laws=_laws(files, confidence, decision.lag_frames))
+    decided = decide_all(structure, linear, decision, confidence, beside)
     rates = [
         RateRow(*row) for row in read_table(files.power, RateRow._fields).itertuples(index=False)
     ]
     sabotage = read_table(files.sabotage, tables.SABOTAGE_COLUMNS)
     rows += tables.model_rows(sabotage)
-    verdicts = tables.world_verdicts(decided, worlds.keys)
+    verdicts = tables.world_verdicts(decided, worlds.keys, worlds.with_laws())
     generated, words = _generated(files)
     table = tables.calibration_table(
         [*rows, *generated], verdicts, rates, files.power_section, words
@@ -91,6 +97,14 @@ def main(argv: list[str] | None = None) -> None:
     LOG.info("%d of %d rows fail", document["num_failing"], document["num_rows"])
     write_csv(files.table, table, CALIBRATION, files.manifest())
     write_json(files.document, {**document, "manifest": files.manifest(worlds.seed)})
+
+
+def _laws(files: Files, confidence: float, lag_frames: int) -> dict[str, dict[str, LawGain]]:
+    """Return what the laws of keys tell of the worlds where they were scored."""
+    pairs = zip(files.law_scores, files.law_facts, strict=True)
+    runs = [read_run(*paths) for paths in pairs]
+    # no predictor is trained on worlds, so no share of one can be asked of a key
+    return law_gains(keys_table(runs, 0.5, confidence), lag_frames) if runs else {}
 
 
 def _generated(files: Files) -> tuple[list[CalibrationRow], list[dict[str, Any]]]:

@@ -1,10 +1,12 @@
 """Publish every memory beside its controls, and whether lookup helps."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from engram_audio.artifacts.identity import (
+    CurveRun,
     MemoryRun,
     Scored,
     read_identity,
@@ -15,9 +17,17 @@ from engram_audio.artifacts.prediction_tables import join
 from engram_audio.artifacts.table import read_table, write_csv
 from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.densities.tuning import tuning_rows
-from engram_audio.memory.columns import MEMORY, MEMORY_TUNING, MEMORY_VERDICT
+from engram_audio.memory.columns import MEMORY, MEMORY_CURVE, MEMORY_TUNING, MEMORY_VERDICT
 from engram_audio.memory.config import MemoryStageSection, MemoryVerdictSection
-from engram_audio.memory.tables import Direct, Run, memory_table, verdict_table
+from engram_audio.memory.curve import CELL, SUMS, Curve
+from engram_audio.memory.tables import (
+    Direct,
+    Run,
+    curve_table,
+    memory_table,
+    verdict_table,
+    with_curve,
+)
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.steps._tuned import TunedArm, read_tuning
@@ -35,11 +45,16 @@ class Files(StepFiles):
     run_summaries: list[Path]
     direct_scores: list[Path]
     summaries: list[Path]
+    curve_sizes: list[Path]
+    curve_scores: list[Path]
+    curve_tunings: list[Path]
+    curve_tuning_scores: list[Path]
     tunings: list[Path]
     tuning_scores: list[Path]
     memory: Output
     memory_verdict: Output
     memory_tuning: Output
+    memory_curve: Output
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,7 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     files = Files.parse(argv)
     tables = zip(files.scores, files.usage, files.run_summaries, strict=True)
     tuned = _tuned(files)
-    runs = [_run(*paths, tuned) for paths in tables]
+    curves = _curves(files)
+    runs = [_on_curve(_run(*paths, tuned), curves) for paths in tables]
     seeds = sorted({run.seed for run in runs})
     scored = {path: read_identity(path, Scored) for path in files.direct_scores}
     directs = {
@@ -65,7 +81,26 @@ def main(argv: list[str] | None = None) -> None:
     write_csv(files.memory, table, MEMORY, files.manifest())
     verdicts = verdict_table(table, files.verdict_section)
     write_csv(files.memory_verdict, verdicts, MEMORY_VERDICT, files.manifest())
-    write_csv(files.memory_tuning, _tuning_table(tuned), MEMORY_TUNING, files.manifest())
+    write_csv(files.memory_tuning, _tuning_table(files, tuned), MEMORY_TUNING, files.manifest())
+    whole: dict[tuple[str, int, str], list[Curve]] = {}
+    for one, curve in curves.items():
+        whole.setdefault((one.representation, one.lag, one.base), []).append(curve)
+    drawn = curve_table(whole, files.statistics_section.confidence)
+    write_csv(files.memory_curve, drawn, MEMORY_CURVE, files.manifest())
+
+
+def _curves(files: Files) -> dict[CurveRun, Curve]:
+    return {
+        read_identity(sizes, CurveRun): Curve(
+            read_json(sizes)["nets"], read_table(scores, ["model", *CELL, *SUMS])
+        )
+        for sizes, scores in zip(files.curve_sizes, files.curve_scores, strict=True)
+    }
+
+
+def _on_curve(run: Run, curves: dict[CurveRun, Curve]) -> Run:
+    found = curves.get(CurveRun(run.representation, run.lag_frames, run.base, run.seed))
+    return run if found is None else with_curve(run, found)
 
 
 Tuned = dict[MemoryRun, list[TunedArm]]
@@ -79,21 +114,27 @@ def _tuned(files: Files) -> Tuned:
     return found
 
 
-def _tuning_table(tuned: Tuned) -> pd.DataFrame:
+def _tuning_table(files: Files, tuned: Tuned) -> pd.DataFrame:
+    """Return the points of every memory's arms, then those of the curves' nets."""
+    named: list[tuple[dict[str, Any], TunedArm]] = [
+        (_names(run, run.memory), arm) for run, arms in tuned.items() for arm in arms
+    ]
+    for tuning, scores in zip(files.curve_tunings, files.curve_tuning_scores, strict=True):
+        run = read_identity(tuning, CurveRun)
+        named += [(_names(run, ""), arm) for arm in read_tuning(tuning, scores)]
     rows = [
         row
-        for run, arms in tuned.items()
-        for arm in arms
-        for row in tuning_rows(
-            {
-                "representation": run.representation, "lag_frames": run.lag,
-                "predictor": run.base, "memory": run.memory, "arm": arm.name, "seed": run.seed,
-            },
-            arm.header,
-            arm.scores,
-        )
-    ]  # fmt: skip
+        for names, arm in named
+        for row in tuning_rows({**names, "arm": arm.name}, arm.header, arm.scores)
+    ]
     return MEMORY_TUNING.arrange(pd.DataFrame(rows)) if rows else MEMORY_TUNING.empty()
+
+
+def _names(run: MemoryRun | CurveRun, memory: str) -> dict[str, Any]:
+    return {
+        "representation": run.representation, "lag_frames": run.lag, "predictor": run.base,
+        "memory": memory, "seed": run.seed,
+    }  # fmt: skip
 
 
 def _near(arms: list[TunedArm]) -> dict[str, dict[int, pd.DataFrame]]:

@@ -11,7 +11,7 @@ from engram_audio.artifacts.table import write_csv
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.tuning import tuning_rows
 from engram_audio.prediction.columns import PREDICTION, PREDICTION_TUNING, WORST_FRAMES
-from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
+from engram_audio.prediction.tables import Inputs, Near, Settings, prediction_table, worst_table
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.steps._tuned import read_tuning
@@ -62,7 +62,7 @@ def _tuning(files: Files) -> pd.DataFrame:
 def _gather(files: Files) -> list[Inputs]:
     metadata = {read_representation(path): read_json(path)["metadata"] for path in files.summaries}
     scores, frames, worst = map(_identified, (files.scores, files.frames, files.worst))
-    groups = []
+    groups, near = [], _near(files)
     for name, seed in sorted({(one.representation, one.seed) for one in scores.values()}):
         heads = {one.head for one in scores.values() if one.representation == name} - {""}
         groups.append(
@@ -75,9 +75,23 @@ def _gather(files: Files) -> list[Inputs]:
                 join(_of(scores, name, seed), (*LABELS, "slice", "speaker_id", "nll")),
                 join(_of(frames, name, seed), (*LABELS, "nll")),
                 join(_of(worst, name, seed), (*LABELS, "utterance_id", "frame", "nll")),
+                near.get((name, seed), {}),
             )
         )
     return groups
+
+
+def _near(files: Files) -> dict[tuple[str, int], dict[str, Near]]:
+    """Return the tuned points of heads that are as good as the chosen one."""
+    found: dict[tuple[str, int], dict[str, Near]] = {}
+    for path, scores in zip(files.tunings, files.tuning_scores, strict=True):
+        own = read_identity(path, Scored)
+        for arm in read_tuning(path, scores):
+            points = [arm.scores.loc[arm.scores["point"] == n] for n in arm.header["near"]]
+            found.setdefault((own.representation, own.seed), {})[own.head] = Near(
+                own.lag, files.section.targets[0], points
+            )
+    return found
 
 
 def _identified(paths: list[Path]) -> dict[Path, Scored]:

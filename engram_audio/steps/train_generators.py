@@ -14,7 +14,7 @@ from engram_audio.densities.ridge_mixture import pack_ridge_mixtures
 from engram_audio.errors import InputError
 from engram_audio.generation.arms import row_rms
 from engram_audio.generation.budget import budget_of
-from engram_audio.generation.config import GenerationProtocol, GeneratorSection, TuningPoint
+from engram_audio.generation.config import GenerationProtocol, GeneratorPoint, GeneratorSection
 from engram_audio.generation.fit import Shared, prepare, settings_of, train_generator
 from engram_audio.generation.model_config import ARMS, ArmName
 from engram_audio.generation.names import LINEAR_MIXTURE
@@ -72,10 +72,10 @@ class Job:
         self._store = MemberStore(files.generators)
         self._frozen_row_sd = ROW_SD
 
-    def chosen_points(self) -> dict[ArmName, TuningPoint]:
+    def chosen_points(self) -> dict[ArmName, GeneratorPoint]:
         """Return each arm's point; SM comes first, because frozen rows are as large as its own."""
         arms = sorted(self._files.arms, key=lambda arm: arm != "SM")
-        points: dict[ArmName, TuningPoint] = {}
+        points: dict[ArmName, GeneratorPoint] = {}
         for arm in arms:
             points[arm] = choose_point(
                 arm, self._files.protocol_section, self._run.recipe.num_steps, self._score
@@ -88,7 +88,7 @@ class Job:
         """Return the SD at which rows start; frozen ones are as large as SM's trained ones."""
         return self._frozen_row_sd if ARMS[arm].are_rows_frozen else ROW_SD
 
-    def _trained_rows(self, point: TuningPoint) -> float:
+    def _trained_rows(self, point: GeneratorPoint) -> float:
         seed = self._files.protocol_section.seeds[0]
         member = self.member(Training("SM", seed, self._run.recipe.num_steps, point))
         return row_rms(unpack_generator(MODEL, member.arrays, member.header["generator"]))
@@ -115,7 +115,7 @@ class Job:
                 f"{rate:g}"
             ) from error
 
-    def replays(self, points: dict[ArmName, TuningPoint]) -> dict[Replay, Member]:
+    def replays(self, points: dict[ArmName, GeneratorPoint]) -> dict[Replay, Member]:
         """Return the trainings of the replay.
 
         Raises:
@@ -136,7 +136,7 @@ class Job:
 
     def member(self, one: AnyTraining) -> Member:
         """Return a training, done now or before."""
-        return self._store.made(self._digest(one), lambda: self._made(one))
+        return self._store.made(self._digest(one), one.label, lambda: self._made(one))
 
     def _made(self, one: AnyTraining) -> Member:
         training, sd = _training_of(one), self._row_sd(_training_of(one).arm)
@@ -167,9 +167,10 @@ class Job:
         ]  # fmt: skip
         return text_digest(canonical_json(parts))
 
-    def clear(self) -> None:
-        """Remove what was kept."""
-        self._store.clear()
+    @property
+    def store(self) -> MemberStore:
+        """The finished trainings."""
+        return self._store
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -195,14 +196,11 @@ def main(argv: list[str] | None = None) -> None:
             members = {one: job.published(one) for one in trainings}
             replays = job.replays(points)
         everything: dict[AnyTraining, Member] = {**members, **replays}
+        packed, kept = job.store.packed()
         arrays, entries = pack_ridge_mixtures(by_lag(nulls))
-        arrays |= {
-            f"{one.label}/{part}": values
-            for one, member in everything.items()
-            for part, values in member.arrays.items()
-        }
         header = {
-            **files.manifest(), "ridge_mixtures": entries, "chosen_on": material.choice_part,
+            **files.manifest(), **kept, "ridge_mixtures": entries,
+            "chosen_on": material.choice_part,
             "members": [_entry(files, one, member) for one, member in members.items()],
             "replays": [
                 {**_entry(files, one.training, member), "label": one.label,
@@ -215,8 +213,8 @@ def main(argv: list[str] | None = None) -> None:
             for one, member in everything.items()
             for record in member.header["history"]
         ])  # fmt: skip
-        write_bundle(files.generators, arrays, header)
-        job.clear()
+        write_bundle(files.generators, {**arrays, **packed}, header)
+        job.store.clear()
 
 
 def _entry(files: Files, training: Training, member: Member) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from engram_audio.steps._frames import open_frames
 from engram_audio.steps._matched import matched_heads
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
-from engram_audio.steps._tuning import frozen_setting
+from engram_audio.steps._tuned import frozen_setting
 from engram_audio.training.config import TrainingRecipe
 
 

@@ -26,7 +26,7 @@ from engram_audio.steps._keys import read_family
 from engram_audio.steps._memory import memory_header
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
-from engram_audio.steps._tuning import frozen_setting
+from engram_audio.steps._tuned import frozen_setting
 from engram_audio.training.config import TrainingRecipe
 
 

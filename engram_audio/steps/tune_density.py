@@ -17,7 +17,8 @@ from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames
 from engram_audio.steps._prediction import load_material
 from engram_audio.steps._training import TrainingRun
-from engram_audio.steps._tuning import HEAD, open_judge, tune_arm, write_tuning
+from engram_audio.steps._tuned import HEAD
+from engram_audio.steps._tuning import open_judge, tune_arm, write_tuning
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState
 

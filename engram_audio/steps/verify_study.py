@@ -33,7 +33,7 @@ def recomputed(results: Path) -> list[dict[str, Any]]:
     """
     with tempfile.TemporaryDirectory(prefix="engram-verify-") as folder:
         found = Path(folder) / "numbers.json"
-        command = [sys.executable, "-P", "-m", "verify", str(results), "--write", str(found)]
+        command = [sys.executable, "-P", "-m", "verify", str(results), str(found)]
         variables = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         LOG.info("%s", done.stdout)

@@ -148,7 +148,10 @@ def decide_one(
     )  # fmt: skip
     caveats = [row.sentence for row in first.rows if row.outcome is None] + absent
     ridge, best = _ridge(name, records, section), _best_key(name, records, section)
-    sentence = verdict_sentence(name, first.judged, smallest, ridge, best, caveats)
+    overlap = next(
+        (r.sentence for r in first.rows if r.name == "overlap" and r.outcome == "undecided"), ""
+    )
+    sentence = verdict_sentence(name, first.judged, smallest, ridge, best, caveats, overlap)
     return Decided(
         verdict=first.judged.word,
         sentence=sentence,

@@ -46,6 +46,7 @@ def verdict_sentence(
     ridge: float,
     best: tuple[str, float],
     caveats: Sequence[str],
+    overlap: str = "",
 ) -> str:
     """Return the word with its reason, what would settle it, and what stands beside it.
 
@@ -56,9 +57,12 @@ def verdict_sentence(
         ridge: R^2 of ridge at the registered lag.
         best: The key that adds most on eval, chosen or not, with its added fraction.
         caveats: Sentences of rows that could not be judged and hold nothing back.
+        overlap: Says how far frames overlap where no control tells what that gives; else empty.
     """
     where = judged.deciding[0].slice if judged.deciding else ""
     parts = [f"{judged.word}: {OPENINGS[judged.word].format(name=name, where=f'slice {where}')}"]
+    if overlap and judged.word in (LAW_NOT_MEAN, WRONG_KEY, WRONG_KEY_MEAN):
+        parts.append(f"Exclude the encoder's overlap first: {overlap}")
     if judged.deciding:
         parts.append(f"First row: {judged.deciding[0].sentence}")
     if judged.open:

@@ -105,9 +105,9 @@ def _linear_gaussian(rate: str) -> Factorizer:
         posterior.weight.mul_(0.1)
         if rate == "charged":
             assert model.encoder.linear is not None
-            for weights in (model.encoder.output.weight, model.encoder.output.bias,
-                            model.encoder.linear.convolution.weight):  # fmt: skip
+            for weights in (model.encoder.output.weight, model.encoder.output.bias):
                 weights.zero_()
+            model.encoder.linear.convolution.weight.mul_(0.1)
     return model
 
 

@@ -115,7 +115,8 @@ def generated_verdicts(rows: Sequence[VerdictRow], gains: pd.DataFrame) -> list[
         is_judged = num_seeds >= MINIMUM_SEEDS
         expected = " or ".join(KNOWN[name].words)
         found.append({
-            "kind": "verdict", "world": name, "stage": STAGE, "quantity": row.reason.split(";")[0],
+            "kind": "verdict", "world": name, "stage": STAGE,
+            "quantity": row.reason.rpartition("; ")[2],
             "expected": expected if is_judged else f"{expected}, with {MINIMUM_SEEDS} seeds",
             "given": row.case, "passes": row.case in KNOWN[name].words if is_judged else None,
         })  # fmt: skip

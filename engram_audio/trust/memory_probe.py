@@ -74,9 +74,12 @@ def memory_rows() -> list[CalibrationRow]:
         for name in ("own keys", "shuffled keys")
     }  # on a base without context, so that only a key can tell anything of the past
     own, shuffled = models["own keys"], _nll(models["shuffled keys"], data)
+    bare = _nll(models["shuffled keys"].base, data)
     return [
         _nats("nats of a frame by the memory", exact.law, _nll(own, data), exact.speaker),
         _nats("nats by shuffled keys, at best", exact.marginal, shuffled, exact.speaker, np.inf),
+        # it was fitted with such keys, so it may say what all frames share and is no straw man
+        _nats("nats without a table, by shuffled keys", shuffled, bare, exact.speaker, np.inf),
         _exact("stored frames whose base has seen them", 0.0, _seen(material, candidates[-1])),
         _exact("numbers of the memory beside its base", _numbers(own),
                own.budget().parameters - own.base.budget().parameters),
@@ -198,9 +201,9 @@ def _seen(material: Material, candidate: folds.Candidate) -> float:
 
 
 def _numbers(memory: Any) -> float:
-    """Return the numbers of key and entries: centroids, means, spreads, weights, one of a miss."""
+    """Return the numbers of key and entries: centroids, means, spreads, weights."""
     entries = memory.num_slots * (2 * NUM_DIMS + 1)
-    return float(memory.lookup.key.num_values + entries + 1)
+    return float(memory.lookup.key.num_values + entries)
 
 
 class _Wide:

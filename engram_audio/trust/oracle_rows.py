@@ -80,7 +80,7 @@ def _prediction_scores(
     sums = result.sums
     return {
         "nll_nats": _ratio(*(sums[name].to_numpy(float) for name in ("nll", "num_frames"))),
-        "cosine": _ratio(*(sums[name].to_numpy(float) for name in ("cosine_mean", "num_frames"))),
+        "cosine": _ratio(*(sums[name].to_numpy(float) for name in ("cosine_mean", "num_mean"))),
     }
 
 

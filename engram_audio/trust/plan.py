@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from engram_audio.keys.plan import LawRun
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.structure.plan import StructurePlan
 
@@ -18,10 +19,12 @@ class CalibrationPlan:
         lags_frames: Iterable[int],
         latents: LatentsPlan,
         structure: StructurePlan,
+        with_laws: Iterable[str] = (),
     ) -> None:
-        """Keep the registered families and lags."""
+        """Keep the registered families and lags, and the worlds whose keys' laws are scored."""
         self.families, self.lags = list(families), list(lags_frames)
         self._latents, self._structure = latents, structure
+        self._with_laws = list(with_laws)
 
     def worlds(self) -> list[str]:
         """Representations whose answers are known."""
@@ -54,3 +57,18 @@ class CalibrationPlan:
     def family_sections(self) -> list[str]:
         """Sections of the families that the worlds are scored with."""
         return [f"calibration.families.{name}" for name in self.families]
+
+    def law_keys(self, wildcards: Any) -> list[str]:
+        """The fitted keys of a world, of every registered family that is no oracle."""
+        families = [name for name in self.families if name in self._structure.context_families]
+        place = f"<results>/{FOLDER}/{wildcards.representation}/split-{wildcards.split_seed}"
+        return [f"{place}/{family}.safetensors" for family in families]
+
+    def law_files(self, name: str, lag_frames: int) -> list[str]:
+        """One file of the laws of each world that has some, of the next step beside linear."""
+        return [
+            LawRun(world, self._latents.split_seeds(world)[0], lag_frames, "delta", "linear").file(
+                name, FOLDER
+            )
+            for world in self._with_laws
+        ]

@@ -37,12 +37,20 @@ class Verdict(NamedTuple):
     passes: bool
 
 
-def world_verdicts(decided: Mapping[str, Decided], keys: Sequence[str]) -> list[Verdict]:
-    """Compare each calibration world's word with the one that is right for these keys."""
+def world_verdicts(
+    decided: Mapping[str, Decided], keys: Sequence[str], with_laws: Sequence[str] = ()
+) -> list[Verdict]:
+    """Compare each calibration world's word with the one that is right for these keys.
+
+    Args:
+        decided: What the gate said.
+        keys: The candidates.
+        with_laws: Worlds whose keys were scored by their laws too.
+    """
     rows = []
     for representation, one in sorted(decided.items()):
         name = representation.removeprefix(WORLD_PREFIX)
-        expected = expected_word(name, keys)
+        expected = expected_word(name, keys, name in with_laws)
         rows.append(Verdict(name, expected, one.verdict, one.verdict == expected))
     return rows
 

@@ -1,5 +1,7 @@
 """Laws of (t, lag, W): contexts end k frames before t, never cross utterances, never see t."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,3 +94,14 @@ def test_delta_and_position_by_hand():
 def test_a_window_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least 1"):
         windows.first_target(0, 1)
+
+
+@given(SIZES)
+def test_increments_begin_anew_in_each_utterance(sizes):
+    """x_t - x_{t-1} inside an utterance, 0 at its head: no step leads from one to the next."""
+    offsets = offsets_of(sizes)
+    frames = np.random.default_rng(len(sizes)).normal(size=(offsets[-1], 2))
+    steps = windows.increments(frames, offsets)
+    for start, stop in itertools.pairwise(offsets):
+        assert np.array_equal(steps[start], np.zeros(2))
+        assert np.array_equal(steps[start + 1 : stop], np.diff(frames[start:stop], axis=0))

@@ -42,7 +42,7 @@ def law_section(**changes: Any) -> LawSection:
         "speech_range_db": 35.0, "lags_frames": (1,),
         "prior_strengths": (1.0, 10.0, 100.0, 1000.0, 10_000.0), "ridges": (1e-6, 1e-2),
         "num_folds": 3, "maximum_frames": TRAIN_FRAMES, "memory_gib": 1.0, "maximum_codes": 4096,
-        "oracle_sizes": (), "flip_noise": 0.1, "seed": 0,
+        "oracle_sizes": (), "direction_keys": (), "num_directions": 4, "flip_noise": 0.1, "seed": 0,
     }  # fmt: skip
     return LawSection(**{**settings, **changes})
 

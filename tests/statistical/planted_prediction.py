@@ -119,11 +119,15 @@ class Planted(NamedTuple):
         means = self.predictor(model).mean(view)
         return view.values().astype(np.float64) - origin, means.astype(np.float64) - origin
 
-    def oracle_nll(self, lag: int, event: Any) -> np.ndarray:
-        """Return the exact predictor's score of each eval target, nats, shape [M]."""
+    def oracle_nll(self, lag: int, event: Any, is_noisy: bool = False) -> np.ndarray:
+        """Return the exact predictor's score of each eval target, nats, shape [M].
+
+        It scores the clean frames, or the noisy ones that predictors see.
+        """
         oracle = self.world.oracle()
         assert oracle is not None
-        return -oracle.log_density(self.clean, self.targets, lag, event)
+        frames = self.noisy if is_noisy else self.clean
+        return -oracle.log_density(frames, self.targets, lag, event)
 
     def exact_information(self, lag: int, event: Any) -> Mean:
         """Return what the exact predictor gains over the exact marginal on the eval targets."""

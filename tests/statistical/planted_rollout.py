@@ -20,10 +20,11 @@ from engram_audio.calibration.worlds_chaos import LogisticMaps
 from engram_audio.calibration.worlds_linear import DampedRotations
 from engram_audio.calibration.worlds_ring import LimitCycle
 from engram_audio.calibration.worlds_table import SymbolTable
+from engram_audio.densities.base import Batch
 from engram_audio.densities.density import Density
 from engram_audio.latents.block import LatentBlock
 from engram_audio.rollout.forecasts import Forecast, Gaussians, Marginals, marginals_of
-from engram_audio.rollout.paths import Starts, collect_starts
+from engram_audio.rollout.paths import Starts, collect_starts, other_starts
 from engram_audio.rollout.simulate import Limits, Run
 from tests.statistical.planted_prediction import CPU, Planted
 
@@ -189,6 +190,33 @@ class ExactLinear(Density):
     def log_prob(self, batch) -> Tensor:
         mean = self.mean(batch)
         return Gaussians(mean, torch.ones_like(mean)).log_prob(batch.current - batch.previous)
+
+
+class ExactWorld(Density):
+    """The world's own equations as a density of position that can be drawn from."""
+
+    target = "position"
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+
+    def mean(self, batch: Batch) -> Tensor:
+        return self.sample(batch, 16, torch.Generator().manual_seed(0)).mean(0)
+
+    def sample(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Tensor:
+        seed = int(torch.randint(2**31, (1,), generator=generator))
+        newest = batch.context[:, -1].double().numpy()
+        states = np.broadcast_to(newest, (num_samples, *newest.shape))
+        return torch.from_numpy(_advanced(self.world, states, np.random.default_rng(seed))).float()
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        return torch.zeros(len(batch.current))  # asked by the first experiment's score alone
+
+
+def others_of(world: Planted, block: LatentBlock, starts: Starts, minimum: int) -> Starts:
+    """Other starts of the same utterances."""
+    return other_starts(lambda: iter([block]), world.material.reference.speakers, starts, minimum)
 
 
 def starts_of(world: Planted, block: LatentBlock, horizon: int, minimum: int, count: int) -> Starts:

@@ -30,12 +30,12 @@ def registered(name: str):
     return spec.family(**{"seed": 0, **spec.parameters})
 
 
-def measured(name, world, target, window, sizes) -> pd.DataFrame:
+def measured(name, world, target, window, sizes, dropout=0.0) -> pd.DataFrame:
     """Nats by key and part; printed, so that the docs can be held against them."""
     aim = Aim(target, "none", 1)
     ready = prepared(planted(world), aim, law_section(window_frames=window), bank_section())
     laws = (Laws(kind="laws", codebook_sizes=sizes),)
-    table = nats_of(ready, aim, sizes, laws, predictor_section())
+    table = nats_of(ready, aim, sizes, laws, predictor_section(dropout=dropout))
     print(f"\n{name}: G = {ready.scoring.bank.num_components}\n{table.round(3).to_string()}")
     permuted = table.loc[[key for key in table.index if key.startswith("permuted")], "eval"]
     assert (permuted.abs() <= PERMUTED).all()
@@ -44,7 +44,7 @@ def measured(name, world, target, window, sizes) -> pd.DataFrame:
 
 def test_one_frame_is_the_state_of_a_table():
     """A learned key gains nothing over k-means where the newest frame tells the symbol."""
-    table = measured("table", SymbolTable(seed=0, num_symbols=256), "position", 4, (64, 256))
+    table = measured("table", SymbolTable(seed=0, num_symbols=256), "position", 4, (64, 256), 0.1)
     learned, plain = table.loc["learned.raw.laws_256", "eval"], table.loc[
         "last_frame.raw.kmeans_256", "eval"
     ]  # fmt: skip
@@ -56,7 +56,7 @@ def test_one_frame_is_the_state_of_a_table():
 def test_a_second_order_table_needs_two_frames():
     """Cells of predicted laws see the state that no single frame holds."""
     world = SymbolTable(seed=0, num_symbols=256, num_residues=4)
-    table = measured("table_second_order", world, "position", 4, (64, 256))["eval"]
+    table = measured("table_second_order", world, "position", 4, (64, 256), 0.1)["eval"]
     for size, least in ((64, 3.1), (256, 4.2)):
         learned = table[f"learned.raw.laws_{size}"]
         assert learned >= least

@@ -20,8 +20,8 @@ from engram_audio.rollout.ceiling import Run
 from engram_audio.rollout.evaluation import evaluate_method
 from engram_audio.rollout.paths import Starts, collect_starts, other_starts
 from engram_audio.rollout.tables import rollout_table
-from engram_audio.rollout.verdicts import verdict_rows
-from engram_audio.verdicts.row import VerdictRow
+from engram_audio.rollout.verdicts import judge_method
+from engram_audio.verdicts.judge import Judged
 from tests.report_verdicts import BARS_SECTION
 from tests.unit.rollout_material import CPU, method, rollout_section
 
@@ -178,8 +178,8 @@ def scene_of(world: World, seed: int = 0, speakers: int = 24, **changes: object)
     return Scene(starts._replace(speaker_mean=own), others._replace(speaker_mean=own), bench)
 
 
-def judged(scene: Scene, arm: Density) -> tuple[VerdictRow, dict[str, float]]:
-    """Return the verdict on an arm, alone in its study, and its row of the whole run."""
+def judged(scene: Scene, arm: Density) -> tuple[Judged, dict[str, float]]:
+    """Return what the bars say of an arm, alone in its study, and its row of the whole run."""
     found = evaluate_method(arm, None, scene.starts, scene.others, scene.bench)
     scores = pd.concat([found.scores.assign(part=part) for part in ("val", "eval")])
     run = Run("w", "arm", "", 0, method("one_step"), scores, found.health, found.differences)
@@ -188,4 +188,4 @@ def judged(scene: Scene, arm: Density) -> tuple[VerdictRow, dict[str, float]]:
     row = late.loc[late["horizon_frames"] == scene.bench.settings.horizon_frames].iloc[0]
     upto = table.loc[(table["mode"] == "sampled") & (table["span"] == "up_to")].iloc[0]
     tails = {name: upto[name] for name in ("below_range", "above_range", "coverage_90")}
-    return verdict_rows(table, BARS_SECTION, "w")[0], {**row.to_dict(), **tails}
+    return judge_method(upto.to_dict(), row.to_dict(), BARS_SECTION), {**row.to_dict(), **tails}

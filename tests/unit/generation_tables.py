@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.corpus.split_parts import EVAL, SELECT, TRAIN
+from engram_audio.generation.evaluation import HEALTH
 from engram_audio.generation.names import LINEAR_MIXTURE, MARGINAL, NO_SEED, NO_STEPS
 from engram_audio.generation.tables import OF_MEMBER, Evaluated
 
@@ -101,8 +102,6 @@ def _keys(arm: str, probe: str) -> dict[str, object]:
 def _health(arm: str, seed: int, horizon: int, excess: float) -> dict[str, object]:
     return {
         "arm": arm, "seed": seed, "horizon_frames": horizon, "num_starts": 32,
-        "energy_score": 1.5, "energy_skill": 0.4, "diverged_share": 0.0, "frozen_share": 0.0,
-        "std_ratio": 0.98, "std_ratio_lowest": 0.9, "std_ratio_highest": 1.1, "step_ratio": 1.0,
-        "autocorrelation_error": 0.02, "spectrum_error": 0.2, "energy_distance": 0.02 + excess,
-        "energy_distance_floor": 0.02,
+        "energy_score": 1.5, "energy_skill": 0.4, **dict.fromkeys(HEALTH, 0.5),
+        "energy_distance": 0.02 + excess, "energy_distance_true": 0.02,
     }  # fmt: skip

@@ -108,3 +108,25 @@ def test_what_was_expected_stands_beside_what_was_found():
     assert "log score -0.60" in found["a lookup helps z_dyn"].sentence  # ln (1 - .45)
     assert found["the whole beats a generator like CALM"].outcome == NOT_RUN
     assert [row.measured.value for row in found.values()] == [0.55, 0.65, 0.45, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome", "top", "found"),
+    [
+        ("HELPS", MET, "PROCEED", "Found: yes"),
+        ("NO BENEFIT", NOT_MET, "STOP", "Found: no"),
+        ("HELPS, pathway not tested", UNDECIDED, "PROCEED", "Found: UNDECIDED"),
+    ],
+)
+def test_the_generator_answers_question_5_and_its_own_expectation(
+    word: str, outcome: str, top: str, found: str
+):
+    """A memory that helps decides where the generator does not, and tells nothing about it."""
+    memory = _row("memory", MET, "lag 1")
+    generation = _row("generation", outcome, word)._replace(sentence=f"{word}. More.")
+    rows = chain_rows([memory, generation], NAME, 2, 0.02)
+    assert rows[0].case == top
+    (link,) = [row for row in rows if row.question == WORDS["generation"]]
+    assert (link.case, link.outcome, link.sentence) == ("5", outcome, f"{word}. More.")
+    (expected,) = [row for row in rows if row.question == EXPECTED and "generator" in row.sentence]
+    assert found in expected.sentence

@@ -335,11 +335,11 @@ def test_overlapping_worlds_say_so():
     assert {"overlap": 2, "overlap_symbols": symbols.num_taps} == OVERLAPPING_WORLDS
 
 
-def words(*keys: str) -> dict[str, set[str]]:
+def words(*keys: str, has_laws: bool = False) -> dict[str, set[str]]:
     """Worlds by the word that is right for these keys."""
     found: dict[str, set[str]] = {}
     for name in ANSWERS:
-        found.setdefault(expected_word(name, keys), set()).add(name)
+        found.setdefault(expected_word(name, keys, has_laws), set()).add(name)
     return found
 
 
@@ -354,6 +354,18 @@ def test_every_world_has_one_answer():
     assert found["INVALID"] == {"unequal_half"}
     assert {"seasonal", "sines", "spiky_var", "var1", "type1", "silence"} <= found["STOP"]
     assert {"type2", "drift", "dir", "offset", "logistic", "junk"} <= found["PROCEED"]
+
+
+def test_laws_tell_a_spread_from_a_wrong_key():
+    """What no mean carries: some key's law does, or the key is wrong."""
+    every = words("pca.raw.kmeans_256", "pca.increments.kmeans_256", "predictive.raw.kmeans_256",
+                  has_laws=True)  # fmt: skip
+    assert every["LAW, NOT MEAN"] == {"bimodal", "mag", "stochvol", "ar_speakers", "pulses"}
+    assert every["WRONG KEY"] == {"overlap_symbols", "ring"}
+    assert "WRONG KEY (mean only)" not in every
+    raw = words("pca.raw.kmeans_256", has_laws=True)
+    assert {"bimodal", "mag", "drift"} <= raw["WRONG KEY"]
+    assert "drift" in words("pca.raw.kmeans_64", "learned.raw.laws_64", has_laws=True)["PROCEED"]
 
 
 def test_keys_that_cannot_see_it_are_the_wrong_keys():

@@ -229,6 +229,15 @@ def test_overlap_must_be_excluded(source: Source, word: str, words: str):
     assert one.verdict == word and words in one.sentence
 
 
+def test_overlap_is_the_first_thing_to_exclude_where_a_key_is_wrong():
+    """Structure that no key carries may be the encoder's own: the sentence begins with that."""
+    one = decide(rows(**NOTHING_ADDED), STRONG, Source(overlap_frames=4))
+    assert one.verdict == WRONG_KEY_MEAN
+    opening, _, rest = one.sentence.partition("Exclude the encoder's overlap first:")
+    assert "4 neighbouring frames share samples" in rest and "First row" not in opening
+    assert "overlap" not in decide(rows(**NOTHING_ADDED), STRONG, Source(overlap_frames=1)).sentence
+
+
 def test_unknown_overlap_is_said():
     """A user's own vectors may overlap: the verdict says that nobody excluded it."""
     words = "Overlap of the encoder was not excluded."

@@ -23,6 +23,7 @@ from tests.unit.generator_material import (
 
 EVERYWHERE: dict[str, Any] = {**MINIMAL, "places": ["input", "before_block_2", "short", "head"]}
 FORMS = {"minimal": EVERYWHERE, "n-grams": NGRAM, "engram": ENGRAM}
+FORMS_AND_FRAMES = [("minimal", 1), ("n-grams", 3), ("engram", 2)]  # frames of a key
 TOLERANCE = 1e-5  # float32 sums of a few hundred terms of unit size, in another order
 
 
@@ -48,8 +49,7 @@ def stepped(model: Generator, x: Tensor, codes: Tensor | None, prompt: int = 0) 
     return torch.cat(parts, 1)
 
 
-@pytest.mark.parametrize("state_frames", [1, 3])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("form", "state_frames"), FORMS_AND_FRAMES)
 @pytest.mark.parametrize("name", get_args(ArmName))
 def test_steps_give_the_whole_pass(name: ArmName, form: str, state_frames: int):
     """Sequences far longer than the context, every arm, every form, keys of several frames."""
@@ -61,8 +61,7 @@ def test_steps_give_the_whole_pass(name: ArmName, form: str, state_frames: int):
     assert (stepped(model, x, codes, prompt=11) - whole).abs().max() < TOLERANCE
 
 
-@pytest.mark.parametrize("state_frames", [1, 3])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("form", "state_frames"), FORMS_AND_FRAMES)
 @pytest.mark.parametrize("name", get_args(ArmName))
 def test_a_later_frame_changes_no_bit(name: ArmName, form: str, state_frames: int):
     """Features up to t are the same bits whatever comes after t, through the memory too."""

@@ -129,6 +129,18 @@ def test_cells_of_laws_are_found_again():
     assert (order[found] == code).all()
 
 
+def test_cells_of_laws_that_share_nothing_weigh_alike():
+    """Sixteen equally likely targets in four cells: four each, so ln 4 nats are kept."""
+    code = np.arange(1600) % 16
+    laws = np.full((1600, 16), 1e-6, np.float32)
+    laws[np.arange(1600), code] = 1
+    laws /= laws.sum(1, keepdims=True)
+    for seed in range(4):
+        centroids = cluster_laws(laws, 4, 1, 10, np.random.default_rng(seed))
+        found, _ = nearest_laws(laws, centroids)
+        assert entropy(np.bincount(found, minlength=4)) == pytest.approx(np.log(4), abs=1e-6)
+
+
 def test_laws_go_to_the_smallest_divergence():
     """KL(law || centroid), not its reverse and no distance."""
     rng = np.random.default_rng(1)

@@ -238,6 +238,16 @@ def test_controls_take_one_part_away(table: World, fitted):
     assert mean_nll(constant, data, CPU) < base
 
 
+def test_a_budget_counts_the_table_the_codes_and_the_base(fitted):
+    """A net matched to less would lose to capacity: S means, spreads and weights, K x D codes."""
+    model = fitted.model
+    slots, dims = model.means[:-1].shape
+    codes = 16 * dims + 1  # centroids, and their mean squared distance
+    base = model.base.budget()
+    assert model.budget().parameters == base.parameters + codes + slots * (2 * dims + 1)
+    assert model.budget().flops == base.flops + 2 * codes + 6 * dims
+
+
 def test_a_stored_memory_is_the_memory(table: World, fitted):
     arrays, header = lookup_kind.pack("memory", fitted)
     scales = table.material.reference.input_scales

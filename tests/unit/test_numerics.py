@@ -5,7 +5,7 @@ import pytest
 
 from engram_audio.numerics.moments import Moments
 from engram_audio.numerics.pareto import beaten
-from engram_audio.numerics.slices import slice_masks
+from engram_audio.numerics.slices import slice_masks, speech_levels, speech_mask
 
 SLICES = ("all", "initial", "medial", "final", "speech")
 
@@ -70,3 +70,14 @@ def test_moments_are_those_of_all_rows(cuts: list[int], shift: float):
     assert moments.mean == pytest.approx(rows.mean(0), rel=1e-12)
     tolerance = 1e-12 if shift else 1e-6  # without a shift the products cancel
     assert moments.covariance() == pytest.approx(np.cov(rows.T, bias=True), abs=tolerance)
+
+
+def test_speech_is_a_loud_newest_frame_of_the_context():
+    """Never the target's own energy, which nobody knows beforehand; 20 dB are a tenth."""
+    levels = speech_levels({"a": 2.0, "b": 1.0}, np.array(["a", "b"]), 20.0)
+    assert levels == pytest.approx([0.2, 0.1])
+    energy = np.array([1.0, 0.0, 1.0, 0.0, 0.15, 0.15])
+    offsets, targets = np.array([0, 4, 6]), np.array([2, 3, 5])
+    found = speech_mask(offsets, energy, targets, 2, levels)
+    assert found.tolist() == [True, False, False]
+    assert speech_mask(offsets, energy, targets, 1, levels).tolist() == [False, True, True]

@@ -115,6 +115,29 @@ def test_only_keys_that_depend_on_the_lag_are_told_the_lags(wide: Plan):
     assert told == {name: [] for name in wide.keys.families} | {"predictive": [1, 2]}
 
 
+def test_every_network_is_tuned_once_and_frozen_for_all_lags_and_seeds():
+    """The base study: one tuning of each head, memory and curve. The demo tunes nothing."""
+    plan = plan_of()
+    heads = {(run.representation, run.head) for run in plan.prediction.runs()}
+    tuned = plan.prediction.tunings("tuning.json")
+    untuned = {name for name, row in plan.config.prediction.library.items()
+               if row.recipe == "first_experiment"}  # fmt: skip
+    assert len(tuned) == sum(head not in untuned for _, head in heads)
+    assert all("/lag-1/" in path and "/seed-0/" in path for path in tuned)
+    other = wildcards(representation="mimi", head="flow", lag="8", seed="2")
+    assert plan.prediction.tuning(other) == [
+        "<results>/prediction/mimi/lag-1/flow/seed-0/tuning.json"
+    ]
+    runs = plan.memory.runs()
+    places = {run[:1] + run[2:4] for run in runs}
+    engrams = sum(plan.config.memory.library[memory].is_joint for _, _, memory in places)
+    assert len(plan.memory.tunings(".json")) == len(places) + engrams
+    assert len(plan.memory.curve_runs()) == len({run[:3] + run[4:] for run in runs})
+    demo = plan_of("demo")
+    assert not demo.prediction.tunings("tuning.json") and not demo.memory.tunings(".json")
+    assert not demo.memory.curve_tunings(".json") and demo.memory.curve_runs()
+
+
 def test_the_deciding_heads_have_more_seeds_than_the_others():
     """Three seeds give the gain of the deciding representation an interval that counts seeds."""
     config = wide_config()

@@ -33,7 +33,9 @@ def test_readers_are_counted_as_they_are_listed():
     ]  # fmt: skip
     jobs = 4 + len(plan.structure.families) + 1  # four families are fitted, all are scored
     keys = sum(len(plan.latents.split_seeds(name)) * jobs for name in plan.latents.analysed())
-    assert plan.count_readers().total() == 2 * len(listed) + keys
+    runs = plan.laws.runs()
+    learned = len({run.representation for run in runs}) * len(plan.keys.learned_families())
+    assert plan.count_readers().total() == 2 * (len(listed) + len(runs)) + learned + keys
 
 
 def test_many_shards_of_a_large_study_are_refused():

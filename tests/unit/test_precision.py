@@ -7,6 +7,7 @@ import torch
 
 from engram_audio.densities.fit import head_task
 from engram_audio.factorizer.config import FactorizerSection
+from engram_audio.factorizer.whitening import Whitening
 from engram_audio.memory.joint import train_memory
 from engram_audio.numerics.precision import full_precision
 from engram_audio.rollout.fit import method_task
@@ -118,6 +119,20 @@ def test_only_the_trunk_is_rounded(kind: str, world: World):
         expected = model.head.log_prob(rounded.float(), z) + model.base.log_det
     assert found.dtype == mean.dtype == torch.float32
     assert found.numpy() == pytest.approx(expected.numpy(), abs=1e-4)
+
+
+def test_units_of_a_state_are_the_same_under_autocast():
+    """Mean, covariance, its root and what is whitened, bit for bit."""
+    generator = torch.Generator().manual_seed(0)
+    raw, variances = torch.randn((50, 3), generator=generator), torch.full((50, 3), 0.1)
+    found = []
+    for is_half in (False, True):
+        whitening = Whitening(3, True).train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+            units = whitening(raw, variances)
+            found.append((*units, units.apply(raw), units.variances(variances),
+                          whitening.covariance))  # fmt: skip
+    assert all(torch.equal(plain, half) for plain, half in zip(*found, strict=True))
 
 
 def test_full_precision_widens_what_comes_in_and_changes_nothing_outside():

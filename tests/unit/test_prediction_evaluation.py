@@ -16,14 +16,16 @@ from engram_audio.densities.config import (
     PredictionSection,
     RidgeMixtureSection,
 )
-from engram_audio.densities.factory import build_conditional
+from engram_audio.densities.factory import build_conditional, build_gaussian
 from engram_audio.densities.fit import fit_marginals
+from engram_audio.densities.model_predictor import ModelPredictor
 from engram_audio.densities.nulls import base_for
+from engram_audio.densities.predictor import View
 from engram_audio.densities.ridge_mixture import build_ridge_mixture, fit_ridge_mixtures
 from engram_audio.numerics.slices import EveryNth
 from engram_audio.prediction import negatives, scores
 from engram_audio.prediction.assess import Stage, assess, head_entries, null_entries, roll_out
-from engram_audio.prediction.evaluation import coverage_columns
+from engram_audio.prediction.evaluation import EventTask, coverage_columns, evaluate_part
 from engram_audio.prediction.tables import Inputs, Settings, prediction_table, worst_table
 from tests.unit.prediction_material import (
     LAGS,
@@ -212,7 +214,7 @@ def test_white_noise_cosine_and_dnll(assessed):
     cell = Cell(1, "delta", "eval", "all")
     dnll = gain(table, "gaussian_marginal_delta", "head", cell)
     best = gain(table, "head", baselines.best, cell)
-    cosine = table.ratio("head", cell, "cosine_mean", "num_frames")
+    cosine = table.ratio("head", cell, "cosine_mean", "num_mean")
     assert dnll is not None and best is not None and cosine is not None
     assert float(dnll.value) == pytest.approx(-2 * np.log(2), abs=0.1)
     assert abs(float(best.value)) < 0.05
@@ -338,3 +340,59 @@ def test_tables_need_no_order(assessed):
         for s in (tables["scores"], shuffled)
     ]
     pd.testing.assert_frame_equal(made[0], made[1])
+
+
+class Spied(ModelPredictor):
+    """Notes how many targets and samples are asked for at a time."""
+
+    def __init__(self, *args, **named) -> None:
+        super().__init__(*args, **named)
+        self.means: list[int] = []
+        self.samples: list[int] = []
+
+    def mean(self, view: View) -> np.ndarray:
+        self.means.append(len(view.targets))
+        return super().mean(view)
+
+    def sample(self, view: View, num_samples: int, generator: np.random.Generator) -> np.ndarray:
+        self.samples.append(len(view.targets) * num_samples)
+        return super().sample(view, num_samples, generator)
+
+
+@pytest.mark.parametrize("is_mean_sampled", [False, True])
+def test_no_more_samples_are_held_than_configured_and_dear_means_are_thinned(is_mean_sampled: bool):
+    """Eight samples of 150 thinned targets in pieces of at most 100 samples; all are counted."""
+    world = make_world(white_noise(2), num_train_speakers=2, num_eval_speakers=2, num_utterances=4)
+    settings = evaluation(batch_frames=100, num_samples=8, maximum_sampled_frames=150)
+    rung = next(rung for rung in world.material.rungs if rung.name == "gaussian_marginal_delta")
+    spied = Spied(
+        build_gaussian(rung.fit.arrays), WINDOW, world.material.reference.speakers, 100,
+        torch.device("cpu"),
+    )  # fmt: skip
+    spied.is_mean_sampled = is_mean_sampled
+    total = world.material.reference.num_targets["eval"]
+    found = evaluate_part(
+        spied, lambda: iter([world.eval]), world.part_of, "eval",
+        EventTask("delta", 1, WINDOW, max(LAGS)), world.material.reference, settings,
+        num_targets=total,
+    ).sums.loc[lambda sums: sums["slice"] == "all"]  # fmt: skip
+    thinned = int(found["num_sampled"].sum())
+    assert 75 < thinned <= 150
+    assert max(spied.samples) <= 100
+    assert sum(spied.samples) == 8 * thinned
+    assert found["num_frames"].sum() == total
+    assert sum(spied.means) == found["num_mean"].sum() == (thinned if is_mean_sampled else total)
+
+
+def test_only_the_mean_of_a_flow_takes_samples():
+    world = make_world(white_noise(2), num_train_speakers=2, num_eval_speakers=2, num_utterances=4)
+    arrays = base_for(world.material.rungs, 1, "delta", True, True).fit.arrays
+    zeros = np.zeros(2)
+    for kind in ("gaussian_mixture", "student_t_mixture", "flow"):
+        model = build_conditional(
+            head_settings(kind), arrays, WINDOW, world.material.reference.input_scales, zeros, 0
+        )
+        predictor = ModelPredictor(
+            model, WINDOW, world.material.reference.speakers, 64, torch.device("cpu")
+        )
+        assert predictor.is_mean_sampled == (kind == "flow")

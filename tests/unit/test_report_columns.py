@@ -30,13 +30,14 @@ from tests.report_tables import BASES, declared, report_data
 # judges is shown as a row of the verdicts.
 SHOWN_IN = {
     "structure": ("verdict", "instrument", "structure"), "linear": ("instrument",),
-    "keys": ("keys",), "curves": ("structure",), "ngrams": ("structure",),
+    "keys": ("keys",),
+    "key_directions": ("keys",), "curves": ("structure",), "ngrams": ("structure",),
     "speakers": ("structure",),
     "prediction": ("prediction",), "worst_frames": ("prediction",),
     "prediction_calibration": ("prediction",), "prediction_rollout": ("prediction",),
     "factorizer": ("factorizer",), "factorizer_sweep": ("factorizer",),
     "factorizer_states": ("factorizer",), "memory": ("memory",), "memory_verdict": (),
-    "memory_tuning": ("memory",), "prediction_tuning": ("prediction",),
+    "memory_tuning": ("memory",), "memory_curve": ("memory",), "prediction_tuning": ("prediction",),
     "rollout": ("rollout",), "rollout_sweep": ("rollout",), "codecs": ("codecs",),
     "generation": ("generation",), "generation_gains": ("generation",),
     "generation_health": ("generation",), "generation_keys": ("generation",),

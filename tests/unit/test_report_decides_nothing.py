@@ -90,7 +90,7 @@ def test_no_module_of_the_page_knows_a_bar(path):
     [
         "if low > 0.0: outcome = 'real'", "x = row['gain_nats_high'] <= 0",
         "kept_low >= bars['minimum_kept']", "value < minimum",
-        "share > settings.maximum_blown_share", "1 - control_tolerance < value",
+        "share > settings.maximum_excess_diverged", "1 - control_tolerance < value",
         "value > THRESHOLD",
     ],
 )  # fmt: skip

@@ -141,7 +141,7 @@ def test_what_differs_between_utterances_hides_no_noise_and_is_none(unit: str):
 
 
 def test_a_run_that_forgets_its_speaker_has_the_law_of_frames_all_the_same():
-    """Means drawn anew: pairs inside a speaker would read a distance of 1/12 of that of means."""
+    """Means drawn anew for every start: the law of frames has not changed."""
     draws = torch.Generator().manual_seed(5)
     means = torch.randn((12, 2), generator=draws)[np.arange(240) % 12]
     run, starts, others = white_run(4, 240), white_starts(), white_starts(seed=2)
@@ -286,6 +286,15 @@ def test_the_energy_distance_is_that_of_two_laws():
     assert found.shape == (11,)
     assert float(found[0]) == pytest.approx(exact, abs=0.03)
     assert torch.allclose(found[1:], found[:1], atol=0.03)
+
+
+def test_pairs_inside_a_speaker_are_no_part_of_the_distance():
+    """Whatever their gap, and a speaker without rows counts for nothing."""
+    gap = torch.full((4, 4), 0.25).double()
+    gap[3], gap[:, 3] = torch.nan, torch.nan
+    gap.diagonal()[:3] = torch.tensor([5.0, -3.0, 7.0])
+    found = energy_distance(gap, torch.tensor([0.4, 0.3, 0.2, 0.1]).double())
+    assert torch.allclose(found, torch.full((5,), 0.5).double())
 
 
 def test_statistics_without_a_speaker_are_those_of_the_others():

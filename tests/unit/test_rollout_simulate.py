@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from engram_audio.latents.block import LatentBlock
 from engram_audio.rollout.forecasts import Forecast, Gaussians, Marginals, moment_matched
-from engram_audio.rollout.paths import PathData, collect_starts
+from engram_audio.rollout.paths import PathData, collect_starts, other_starts
 from engram_audio.rollout.scores import climatology_score, energy_score, pair_distance
 from engram_audio.rollout.simulate import (
     Limits,
@@ -16,6 +17,7 @@ from engram_audio.rollout.simulate import (
 )
 from tests.unit.rollout_material import (
     LinearStep,
+    eval_others,
     eval_starts,
     flat_starts,
     limits_of,
@@ -43,26 +45,54 @@ def test_starts_lie_inside_utterances_and_hold_true_frames(world):
         assert str(block.speaker_ids[place]) == starts.speaker_ids[number]
 
 
-def test_starts_do_not_depend_on_how_the_stream_is_cut(world):
-    """Two blocks of one stream give the starts of one block."""
-    whole = eval_starts(world)
-    cut = len(world.eval.utterance_ids) // 3
-    offset = int(world.eval.offsets[cut])
-    halves = [
-        world.eval._replace(
-            frames=world.eval.frames[:offset], energy=world.eval.energy[:offset],
-            offsets=world.eval.offsets[: cut + 1], utterance_ids=world.eval.utterance_ids[:cut],
-            speaker_ids=world.eval.speaker_ids[:cut],
+def halves_of(block: LatentBlock) -> list[LatentBlock]:
+    """A stream of one block as two."""
+    cut = len(block.utterance_ids) // 3
+    offset = int(block.offsets[cut])
+    return [
+        block._replace(
+            frames=block.frames[:offset], energy=block.energy[:offset],
+            offsets=block.offsets[: cut + 1], utterance_ids=block.utterance_ids[:cut],
+            speaker_ids=block.speaker_ids[:cut],
         ),
-        world.eval._replace(
-            frames=world.eval.frames[offset:], energy=world.eval.energy[offset:],
-            offsets=world.eval.offsets[cut:] - offset,
-            utterance_ids=world.eval.utterance_ids[cut:], speaker_ids=world.eval.speaker_ids[cut:],
+        block._replace(
+            frames=block.frames[offset:], energy=block.energy[offset:],
+            offsets=block.offsets[cut:] - offset,
+            utterance_ids=block.utterance_ids[cut:], speaker_ids=block.speaker_ids[cut:],
         ),
     ]  # fmt: skip
-    parts = collect_starts(lambda: iter(halves), world.material.reference.speakers, 4, 8, 4, 40)
-    for one, other in zip(whole, parts, strict=True):
-        assert np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_starts_do_not_depend_on_how_the_stream_is_cut(world):
+    """Two blocks of one stream give the starts of one block, and their others."""
+    speakers, halves = world.material.reference.speakers, halves_of(world.eval)
+    starts = collect_starts(lambda: iter(halves), speakers, 4, 8, 4, 40)
+    others = other_starts(lambda: iter(halves), speakers, starts, 4)
+    whole = eval_starts(world)
+    for parts, one_block in ((starts, whole), (others, eval_others(world, whole))):
+        for one, other in zip(one_block, parts, strict=True):
+            assert np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_other_starts_are_half_an_utterance_away(world):
+    """Same utterance, true frames of it, half of its starts apart; none where there is one only."""
+    starts = eval_starts(world)
+    others, block = eval_others(world, starts), world.eval
+    assert np.array_equal(starts.utterance_ids, others.utterance_ids)
+    names = [str(name) for name in block.utterance_ids]
+    for number, name in enumerate(starts.utterance_ids):
+        low, high = block.offsets[names.index(name) :][:2]
+        count = high - low - 4 - 4 + 1  # window and the shortest future fit
+        moved = abs(others.first_frames[number] - starts.first_frames[number])
+        assert moved in (count // 2, count - count // 2)
+        first, length = low + others.first_frames[number], int(others.lengths[number])
+        assert length == min(8, high - first)
+        future = others.future[number, :length].numpy()
+        assert np.array_equal(future, block.frames[first : first + length])
+    lengths = np.diff(block.offsets)
+    shortest = int(lengths.max()) - 4  # of the longest utterances one start is left
+    alone = eval_starts(world, horizon=shortest, minimum=shortest)
+    assert not bool(eval_others(world, alone, shortest).lengths.any())
 
 
 def test_too_short_utterances_are_refused_in_words(world):

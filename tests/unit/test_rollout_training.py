@@ -189,7 +189,7 @@ def test_the_energy_loss_is_the_fair_score_at_fairness_1(world, head):
         torch.manual_seed(0)
         loss = float(task.path_loss(frames, means))
         torch.manual_seed(0)
-        paths = task._sampled_paths(frames[:, :4], means, 3)
+        paths, _ = task._sampled_paths(frames[:, :4], means, 3)
         found = task._described(paths, frames[:, 3]).view(4, 16, -1)
         truth = task._described(frames[:, 4:], frames[:, 3])
         unit = truth.shape[1] ** 0.5

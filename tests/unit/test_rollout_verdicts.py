@@ -33,19 +33,19 @@ def answers(table: pd.DataFrame):
     [
         ({}, MET, "every bar is met"),
         ({"num_not_finite": 1}, NOT_MET, "has no score"),
-        (around("diverged_late", 0.05), NOT_MET, "blows up"),
+        (around("diverged_late", 0.05), NOT_MET, "diverges"),
         (around("diverged_late", 0.015), UNDECIDED, "late frames gone"),
         (around("frozen_late", 0.05), NOT_MET, "freezes"),
         (around("frozen_late", -0.05), MET, ""),  # stands still less often than the data
         (around("off_support_share", 0.9), NOT_MET, "leaves the data"),
-        (around("spread_ratio", -0.1), NOT_MET, "bends the law"),
-        (around("spread_ratio", 0.1), NOT_MET, "bends the law"),
+        (around("spread_ratio", -0.1), NOT_MET, "has the wrong distribution"),
+        (around("spread_ratio", 0.1), NOT_MET, "has the wrong distribution"),
         (around("spread_ratio", 0.04), MET, ""),  # the ends of the range are allowed
         (around("spread_ratio", 0.045), UNDECIDED, "spread ratio"),
-        (around("step_ratio", 0.1), NOT_MET, "bends the law"),
-        (around("autocorrelation_error", 0.1), NOT_MET, "bends the law"),
-        (around("spectrum_error", 0.5), NOT_MET, "bends the law"),
-        (around("energy_distance", 0.05), NOT_MET, "bends the law"),
+        (around("step_ratio", 0.1), NOT_MET, "has the wrong distribution"),
+        (around("autocorrelation_error", 0.1), NOT_MET, "has the wrong distribution"),
+        (around("spectrum_error", 0.5), NOT_MET, "has the wrong distribution"),
+        (around("energy_distance", 0.05), NOT_MET, "has the wrong distribution"),
         # an SD is a fault where it is sure: that of heavy tails is hardly known
         (around("std_ratio", 0.1), NOT_MET, "SD ratio"),
         (around("std_ratio", 0.045), MET, ""),
@@ -63,7 +63,7 @@ def answers(table: pd.DataFrame):
         (around("frozen_late", math.nan), UNDECIDED, "no number"),
         ({"num_not_finite": math.nan}, UNDECIDED, "no number"),
         # the first fault
-        (around("diverged_late", 0.2) | around("spread_ratio", 0.5), NOT_MET, "blows up"),
+        (around("diverged_late", 0.2) | around("spread_ratio", 0.5), NOT_MET, "diverges"),
     ],
 )
 def test_the_first_fault_names_the_outcome(changes, outcome, fault):
@@ -99,7 +99,7 @@ def test_fewer_than_three_seeds_decide_nothing(table):
 
 
 def test_no_single_seed_is_the_verdict(table):
-    """One of three bends the law: neither its word nor that of the others stands."""
+    """One of three has the wrong distribution: neither its word nor that of the others stands."""
     other = table.copy()
     for end in ("", "_low", "_high"):
         other.loc[other["method"] == "one_step", f"spread_ratio_excess{end}"] = -0.5
@@ -110,7 +110,7 @@ def test_no_single_seed_is_the_verdict(table):
 
 
 def test_injected_runs_and_sweep_points_are_not_judged(table):
-    """A sweep point or a run with injected frames that blows up changes no answer."""
+    """A sweep point or a run with injected frames that diverges changes no answer."""
     others = (table["inject_frames"] > 0) | (table["sweep"] == "grid")
     names = [f"diverged_late_excess{end}" for end in ("", "_low", "_high")]
     spoilt = table.assign(**{name: table[name].mask(others, 1.0) for name in names})

@@ -185,3 +185,12 @@ def test_a_split_without_val_is_refused():
 def test_too_few_speakers_name_the_remedy(num_speakers: int, fraction: float, remedy: str):
     with pytest.raises(ValueError, match=rf"^splits\.eval_fraction: .*{remedy}"):
         count_eval_speakers(num_speakers, fraction)
+
+
+@pytest.mark.parametrize("val_fraction", [0.1, 0.9, 0.99])
+def test_val_leaves_every_speaker_something_to_train_on(val_fraction: float):
+    """Of two utterances or more, at least one is val and at least one is train."""
+    splits = make_splits(table(20, 2), 0.2, val_fraction, 0.1, seed=0)
+    fitted = splits.loc[splits["split"].isin(["train", "val"])]
+    for _, own in fitted.groupby("speaker_id"):
+        assert set(own["split"]) == {"train", "val"}

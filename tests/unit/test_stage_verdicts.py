@@ -70,6 +70,17 @@ def test_prediction_flips_with_the_sign_of_the_gain(predicted):
     assert "worse than the best null" in found[f"{STEP} at lag 1"].sentence
 
 
+def test_a_gain_whose_sign_hangs_on_the_tuning_is_undecided(predicted):
+    """A tuned point that is as good on select gains nothing: 3 nats decide nothing."""
+    ends = {"near_gain_nats_lowest": -0.1, "near_gain_nats_highest": 3.0}
+    row = of_cases(predicted.assign(**ends))[f"{STEP} at lag 1"]
+    assert row.outcome == UNDECIDED and "hangs on the tuning" in row.reason
+    lost = swapped(predicted, "gain_nats").assign(**ends)
+    assert of_cases(lost)[f"{STEP} at lag 1"].outcome == UNDECIDED
+    agreeing = predicted.assign(near_gain_nats_lowest=2.5, near_gain_nats_highest=3.5)
+    assert of_cases(agreeing)[f"{STEP} at lag 1"].outcome == MET
+
+
 @pytest.mark.parametrize(
     ("interval", "surrogate", "outcome"),
     [

@@ -15,7 +15,10 @@ from engram_audio.densities.tuning import (
     tuning_rows,
     with_setting,
 )
+from engram_audio.prediction.tables import Near, prediction_table
 from engram_audio.training.config import TuningGrid
+from tests import report_prediction_tables
+from tests.report_prediction_tables import BASE
 from tests.unit.prediction_material import head_settings, recipe
 
 GRID = TuningGrid.model_validate(
@@ -115,3 +118,19 @@ def test_both_scores_of_a_choice_are_published_with_their_difference():
     assert [row["select_less_val"] for row in rows] == pytest.approx([1.0, 2.5])
     assert [row["lost_nats"] for row in rows] == pytest.approx([0.0, 0.5])
     assert [row["is_chosen"] for row in rows] == [True, False]
+
+
+def test_near_points_of_a_head_are_held_against_the_same_null():
+    """A point as good on select scores .5 worse on eval: the range of the gain says so."""
+    inputs = report_prediction_tables.inputs_of(BASE, report_prediction_tables.LEVELS)
+    head = inputs.heads[0]
+    cells = "model == @head and lag_frames == 1"
+    sums = inputs.scores.query(f"{cells} and event == 'delta'")
+    near = {head: Near(1, "delta", [sums.assign(nll=sums["nll"] + 0.5 * sums["num_frames"])])}
+    table = prediction_table([inputs._replace(near=near)], report_prediction_tables.SETTINGS)
+    own = table.query(f"{cells} and part == 'eval' and slice == 'all'")
+    assert own["near_gain_nats_lowest"].notna().tolist() == [True, True]  # one event at lag 1
+    (delta,) = own.query("target == 'delta'").to_dict("records")
+    assert delta["near_gain_nats_highest"] == delta["gain_nats"]
+    assert delta["gain_nats"] - delta["near_gain_nats_lowest"] == pytest.approx(0.5)
+    assert table.query("lag_frames == 2")["near_gain_nats_lowest"].isna().all()

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
-from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.json_document import read_json, write_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
+from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.artifacts.table import read_table, write_table
 from engram_audio.densities.comparison import SumTable
 from engram_audio.errors import InputError
@@ -23,9 +24,12 @@ from engram_audio.steps import (
     fit_linear_nulls,
     fit_memory,
     fit_ridge_mixture,
+    tabulate_memory,
+    train_curve,
     train_fold_density,
     train_matched,
     train_memory,
+    tune_curve,
     tune_density,
     tune_matched,
     tune_memory,
@@ -39,7 +43,7 @@ from tests.workflow.test_prediction_training import SECTION, command, environmen
 
 STAGE = {"target": "position", "num_folds": 2}
 CONTROLS = {
-    "head": "h", "recipe": "r", "maximum_width": 32, "datastore_frames": 200,
+    "head": "h", "recipe": "r", "maximum_width": 32, "curve_widths": [16], "datastore_frames": 200,
     "datastore_neighbors": 8, "datastore_queries": 200, "batch_frames": 256, "seed": 0,
 }  # fmt: skip
 EVALUATION = {
@@ -269,9 +273,9 @@ def test_a_fold_model_has_not_seen_its_fold(study: Path):
 
 
 GRID = {
-    "points": [{"dropout": 0.0, "weight_decay": 0.1}, {"dropout": 0.4, "weight_decay": 0.0}],
-    "last_learning_rate_factors": [0.5],
-}  # fmt: skip
+    "points": ({"dropout": 0.0, "weight_decay": 0.1}, {"dropout": 0.4, "weight_decay": 0.0}),
+    "last_learning_rate_factors": (0.5,),
+}
 
 
 def test_every_arm_tries_the_same_points_and_is_trained_with_its_own(
@@ -305,10 +309,78 @@ def test_every_arm_tries_the_same_points_and_is_trained_with_its_own(
     run(train_matched, evaluated, controls_section="memory_controls", head_section="head",
         recipe_section="tried", memory="memory.safetensors", tensorboard="none",
         tuning="tune_matched.tuning.json", matched="tuned.safetensors", **FITTED)  # fmt: skip
+    _publish(evaluated, common)
     _, header = read_bundle(evaluated / "tuned.safetensors")
     for name in ("matched_parameters", "matched_flops"):
         chosen = points[name][arms[name].header["chosen"]]
         assert header["models"][name]["head"]["trunk"]["dropout"] == chosen["dropout"]
+
+
+def _name_memory(path: Path, memory: str) -> None:
+    """State a memory's name, as a rule's wildcard would; here `memory` is the file that is read."""
+    manifest = read_manifest(path)
+    assert manifest is not None
+    manifest = {**manifest, "identity": {**manifest["identity"], "memory": memory}}
+    if path.suffix == ".json":
+        write_json(path, {**read_json(path), **manifest})
+    else:
+        write_table(path, pd.read_parquet(path), manifest)
+
+
+def _publish(folder: Path, common: dict[str, Any]) -> None:
+    """A curve, tuned and trained, and the tables of all that was tuned."""
+    curve: dict[str, Any] = {
+        **common, "stage_section": "memory", "controls_section": "memory_controls",
+    }  # fmt: skip
+    named = {"representation": "world", "base": "linear"}
+    run(tune_curve, folder, **curve, **named, tuning="curve_tuning.json",
+        scores="curve_tuning.parquet")  # fmt: skip
+    run(train_curve, folder, **curve, **named, tuning="curve_tuning.json", sizes="curve.json",
+        scores="curve.parquet")  # fmt: skip
+    run(tune_matched, folder, **curve, **named, memory="memory.safetensors", tuning="own.json",
+        scores="own.parquet")  # fmt: skip
+    run(evaluate_memory, folder, evaluation_section="prediction_evaluation",
+        controls_section="memory_controls", memory="memory.safetensors",
+        matched="tuned.safetensors", scores="own_scores.parquet", usage="own_usage.parquet",
+        summary="own_summary.json", **named, **FITTED)  # fmt: skip
+    for name in ("own.json", "own_scores.parquet"):
+        _name_memory(folder / name, "robust")
+    summary = {"identity": {"representation": "world"}, "metadata": {"frame_rate_hz": 12.5}}
+    write_json(folder / "latents.json", summary)
+    null = pd.read_parquet(folder / "own_scores.parquet").query("model == 'knock_out'")
+    null = null.assign(model="gaussian_marginal_position", lag_frames=0, event="position")
+    write_table(folder / "nulls.parquet", null, {"identity": {"representation": "world",
+                                                              "seed": "0"}})  # fmt: skip
+    (folder / "verdict.json").write_text(json.dumps({"minimum_gain_nats": 0.02}))
+    (folder / "statistics.json").write_text(
+        json.dumps({"confidence": 0.95, "bootstrap_draws": 100, "seed": 0})
+    )
+    run_step(tabulate_memory, [
+        "--stage-section", folder / "memory.json", "--verdict-section", folder / "verdict.json",
+        "--evaluation-section", folder / "prediction_evaluation.json",
+        "--statistics-section", folder / "statistics.json",
+        "--scores", folder / "own_scores.parquet", "--usage", folder / "own_usage.parquet",
+        "--run-summaries", folder / "own_summary.json", "--summaries", folder / "latents.json",
+        "--direct-scores", folder / "nulls.parquet",
+        "--curve-sizes", folder / "curve.json", "--curve-scores", folder / "curve.parquet",
+        "--curve-tunings", folder / "curve_tuning.json",
+        "--curve-tuning-scores", folder / "curve_tuning.parquet",
+        "--tunings", folder / "own.json", "--tuning-scores", folder / "own.parquet",
+        "--memory", folder / "memory.csv", "--memory-verdict", folder / "memory_verdict.csv",
+        "--memory-tuning", folder / "memory_tuning.csv",
+        "--memory-curve", folder / "memory_curve.csv",
+    ])  # fmt: skip
+    tables = {name: pd.read_csv(folder / f"{name}.csv") for name in (
+        "memory", "memory_tuning", "memory_curve")}  # fmt: skip
+    rows = tables["memory"].query("part == 'eval' and slice == 'all'").set_index("control")
+    for name in ("matched_parameters", "matched_flops"):
+        row = rows.loc[name]
+        assert row["near_gain_nats_lowest"] <= row["gain_nats"] <= row["near_gain_nats_highest"]
+    arms = tables["memory_tuning"].groupby("arm")["is_chosen"].sum()
+    assert set(arms.index) == {"matched_parameters", "matched_flops", "net_0", "net_1"}
+    assert (arms == 1).all()
+    drawn = tables["memory_curve"].query("part == 'eval'").sort_values("flops")
+    assert drawn["net"].tolist() == ["net_0", "net_1"] and drawn["nll_nats"].notna().all()
 
 
 def test_an_engram_memory_is_scored_beside_its_controls(study: Path, evaluated: Path):

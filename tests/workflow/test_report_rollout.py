@@ -27,7 +27,7 @@ def test_methods_are_judged_by_the_bars_and_forecasters_stand_beside():
         "belief": "shown", "direct": "shown",
     }  # fmt: skip
     where = {row.sentence.split(":")[0]: row.where for row in group["rows"]}
-    assert "blows up" in where["wild"] and "loses skill" in where["guarded"]
+    assert "diverges" in where["wild"] and "loses skill" in where["guarded"]
 
 
 def test_a_mean_path_that_freezes_is_named():

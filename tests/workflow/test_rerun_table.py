@@ -19,6 +19,14 @@ EXPECTED = {
     "rollout.bars.minimum_kept": {
         "tabulate_rollout": 1, "tabulate_verdicts": 1, "render_report": 1,
     },
+    "generation.bars.maximum_health_loss": {
+        "tabulate_calibration": 1, "tabulate_verdicts": 1, "render_report": 1,
+    },
+    # how generators are trained: what an edit leaves as it is, the job takes from its file
+    "generation.seeds": {
+        "train_generators": 1, "evaluate_generators": 1, "tabulate_generation": 1,
+        "tabulate_verdicts": 1, "render_report": 1,
+    },
     "decision.operative_gate.minimum_added_fraction": {
         "decide": 1, "tabulate_codecs": 1, "tabulate_calibration": 1, "simulate_power": 1,
         "simulate_sabotage": 1, "tabulate_verdicts": 1, "render_report": 1,
@@ -45,7 +53,8 @@ EXPECTED = {
     # how scores are made: no training
     "prediction.evaluation.num_negatives": {
         "evaluate_density": 10, "evaluate_nulls": 10, "evaluate_factorizer": 1,
-        "evaluate_memory": 3, "inject_oracle": 1, "tabulate_calibration": 1,
+        "evaluate_memory": 3, "evaluate_generators": 1, "tabulate_generation": 1,
+        "inject_oracle": 1, "tabulate_calibration": 1,
         "tabulate_codecs": 1, "tabulate_diagnostics": 1, "tabulate_factorizer": 1,
         "tabulate_memory": 1, "tabulate_prediction": 1, "tabulate_verdicts": 1,
         "render_report": 1,
@@ -66,7 +75,8 @@ EXPECTED = {
     "engram_audio.verdicts.number": {"tabulate_verdicts": 1, "render_report": 1},
     "engram_audio.rollout.verdicts": {"tabulate_verdicts": 1, "render_report": 1},
     "engram_audio.rollout.health": {
-        "evaluate_rollout": 5, "tabulate_rollout": 1, "tabulate_verdicts": 1, "render_report": 1,
+        "evaluate_rollout": 5, "tabulate_rollout": 1, "evaluate_generators": 1,
+        "tabulate_generation": 1, "tabulate_verdicts": 1, "render_report": 1,
     },
 }  # fmt: skip
 # index arithmetic is no part of what encodes audio

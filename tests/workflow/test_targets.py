@@ -39,7 +39,7 @@ PLANS = {
     "memory": {
         **FIRST, **HEAD, **SCORED, "train_fold_density": 2, "fit_keys": 5, "fit_memory": 2,
         "train_memory": 1,
-        "train_matched": 3, "evaluate_memory": 3, "tabulate_memory": 1,
+        "train_matched": 3, "train_curve": 2, "evaluate_memory": 3, "tabulate_memory": 1,
     },
     "codecs": {
         **FIRST, **HEAD, **SCORED, "evaluate_reconstruction": 1, "tabulate_codecs_before_states": 1,

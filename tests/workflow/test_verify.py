@@ -188,7 +188,7 @@ def test_intervals_are_those_of_student(num_speakers: int):
     value, low, high = interval(lambda w: w @ values / w.sum(), share, 0.95)
     squares = (values - values.mean()) ** 2
     df = np.clip(3 * squares.sum() ** 2 / (squares**2).sum() - 2, 1, num_speakers - 1)
-    half = stats.t.ppf(0.975, df) * values.std() / np.sqrt(num_speakers - 1)
+    half = stats.t.ppf(0.975, df) * values.std(ddof=1) / np.sqrt(num_speakers - 1)
     assert value == pytest.approx(values.mean(), abs=1e-12)
     assert (high - low) / 2 == pytest.approx(half, rel=1e-6)
 

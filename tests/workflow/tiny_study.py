@@ -145,7 +145,7 @@ def tiny_config() -> dict[str, Any]:
         "library": {**families, "last_frame": newest},
     }  # fmt: skip
     config["structure"] |= {"families": [*families, *oracle], "library": oracle}
-    config["learned_keys"] |= {"representations": [], "keys": []}
+    config["learned_keys"] |= {"representations": [], "keys": [], "direction_keys": []}
     _shrink_prediction(config)
     _shrink_factorizer(config)
     _shrink_memory(config)
@@ -225,7 +225,7 @@ def _shrink_memory(config: dict[str, Any]) -> None:
     engram |= {"key": key, "ngram_orders": [2], "num_hashes": 1, "table_rows": 17, "row_dims": 2}
     engram |= {"kernel_frames": 2}
     stage["controls"] |= {
-        "maximum_width": 16, "datastore_frames": 100, "datastore_neighbors": 4,
+        "maximum_width": 16, "curve_widths": [8], "datastore_frames": 100, "datastore_neighbors": 4,
         "datastore_queries": 100, "batch_frames": 256,
     }  # fmt: skip
 
@@ -253,6 +253,7 @@ def add_learned_keys(config: dict[str, Any]) -> None:
         "representations": ["brought"], "surrogates": [], "bases": ["none", "linear"],
         "keys": ["pca.raw.kmeans_4", *(f"learned.raw.{name}" for name in names)],
         "lags_frames": [1], "num_folds": 2, "maximum_frames": 1000, "oracle_sizes": [4],
+        "direction_keys": ["pca.raw.kmeans_4"],
         "bank": {**config["learned_keys"]["bank"], "num_components": [4, 8]},
         "predictor": {**config["learned_keys"]["predictor"], "width": 8, "num_layers": 1,
                       "cluster_frames": 200},

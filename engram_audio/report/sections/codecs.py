@@ -25,6 +25,7 @@ COLUMNS = (
         CODECS, "log_mel_l1", "stoi", "pesq", "information_bits_per_s", "gain_bits_per_s",
         "added_fraction", "added_lag_s", form=number.fixed,
     ),
+    *shown(CODECS, "marginal_has_stopped", form=number.yes_or_no),
     *shown(CODECS, "added_invalid_reason"),
     *shown(CODECS, "overlap_share", "truncation_loss", "static_share", form=number.fixed),
     *shown(CODECS, "within_group_share", form=number.percent),

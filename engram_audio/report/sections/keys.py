@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from engram_audio.artifacts.columns import choose
-from engram_audio.keys.columns import KEYS
+from engram_audio.keys.columns import KEY_DIRECTIONS, KEYS
 from engram_audio.report.data import ReportData
 from engram_audio.report.figure import FigureView
 from engram_audio.report.figures_keys import curve_figure
@@ -23,6 +23,13 @@ COLUMNS = (
 )  # fmt: skip
 
 
+DIRECTION_COLUMNS = (
+    *shown(KEY_DIRECTIONS, "representation", "key", "num_codes", "case", "num_directions"),
+    *shown(KEY_DIRECTIONS, "angle_deg", "nats", "over_reversion_nats", form=number.fixed),
+    *shown(KEY_DIRECTIONS, "lag_frames", "split_seed"),
+)
+
+
 def build(data: ReportData) -> dict[str, Any]:
     """Gather verdicts, curves and the table."""
     table = data.table("keys")
@@ -30,6 +37,7 @@ def build(data: ReportData) -> dict[str, Any]:
     return {
         "groups": [_group(data, group) for group in by_subject(data.verdicts("keys"), names)],
         "table": None if table.empty else _table(data, table),
+        "directions": _directions(data),
     }
 
 
@@ -52,6 +60,17 @@ def _table(data: ReportData, table: pd.DataFrame) -> TableView:
         "keys-laws", "Keys by their laws, on eval speakers", table, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/keys.csv",
         first=pd.Series(table["slice"] == "all"), more="All slices",
+    )  # fmt: skip
+
+
+def _directions(data: ReportData) -> TableView | None:
+    table = data.table("key_directions")
+    if table.empty:
+        return None
+    return make_table(
+        "key-directions", "Few directions of the step, given the state?", table,
+        DIRECTION_COLUMNS, maximum_rows=data.settings.maximum_table_rows // 8,
+        source="tables/key_directions.csv",
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.memory.columns import MEMORY
 from engram_audio.memory.names import CONTROL_WORDS
 from engram_audio.report.data import ReportData
-from engram_audio.report.figures_memory import gains_figure
+from engram_audio.report.figures_memory import curve_figure, gains_figure
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import TableView, make_table, shown
 from engram_audio.report.tuning_table import tuning_table
@@ -53,7 +53,11 @@ def build(data: ReportData) -> dict[str, Any]:
 
 def _group(data: ReportData, group: Group) -> dict[str, Any]:
     lags = choose(data.table("memory"), representation=group.name)["lag_frames"]
-    drawn = (gains_figure(data, group.name, lag) for lag in sorted({int(lag) for lag in lags}))
+    drawn = (
+        draw(data, group.name, lag)
+        for lag in sorted({int(lag) for lag in lags})
+        for draw in (gains_figure, curve_figure)
+    )
     return {**group._asdict(), "figures": [figure for figure in drawn if figure]}
 
 

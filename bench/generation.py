@@ -1,0 +1,231 @@
+"""A generator's training step and streaming step against a plain PyTorch loop of the same sizes.
+
+    python bench/generation.py [--threads 1] [--steps 40]
+
+The plain loop is what a tutorial gives: `nn.TransformerEncoder` with a causal mask and an output
+layer, the loss of every frame, AdamW, the norm clipped; to generate, the whole context goes through
+the network for each frame. Both sides have the same widths, frames per step and mixture loss. Ours
+draws its chunks, scores the frames that decide and has the linear base; with a memory, rows and
+their optimiser come on top. Both take turns and the least CPU time of each counts: other processes
+only add to it. Ratios above 1 mean that ours is faster. Prints JSON and writes
+bench/generation.json.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.densities.gaussian_mixture import GaussianMixture
+from engram_audio.generation.arms import build_arm
+from engram_audio.generation.data import GeneratorData
+from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.model import Generator
+from engram_audio.generation.model_config import (
+    ArmName,
+    GeneratorSettings,
+    MinimalInsertion,
+    MixtureHeadSettings,
+    NoNoise,
+)
+from engram_audio.generation.task import GeneratorTask
+from engram_audio.keys.config import LastFrameKeys
+from engram_audio.keys.fitted import EVERY_LAG, FittedKey
+from engram_audio.keys.quantizers import KMeans
+from engram_audio.steps._training import keep_freed_memory
+from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.loop import _train_step, build_optimizers
+from engram_audio.training.order import ShuffledOrder
+
+CHUNK, BURN_IN, FRAMES, CODES = 64, 8, 40_000, 512
+SIZES: dict[str, dict[str, int]] = {
+    "small": {"num_dims": 8, "width": 32, "num_blocks": 2, "num_heads": 4, "batch_frames": 768},
+    "speech": {"num_dims": 32, "width": 128, "num_blocks": 4, "num_heads": 4, "batch_frames": 2048},
+}
+COMPONENTS, SIGMAS = 8, (-7.0, 7.0)
+CPU = torch.device("cpu")
+
+
+class Plain(nn.Module):
+    """The tutorial's model: frames through `nn.TransformerEncoder`, a mixture of the next one."""
+
+    def __init__(self, num_dims: int, width: int, num_blocks: int, num_heads: int) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.embed = nn.Linear(num_dims, width)
+        layer = nn.TransformerEncoderLayer(
+            width, num_heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True, bias=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, num_blocks, enable_nested_tensor=False)
+        self.mixture = GaussianMixture(num_dims, COMPONENTS, SIGMAS)
+        self.output = nn.Linear(width, self.mixture.num_parameters)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the mixture's parameters after each frame, [B, T, P]."""
+        mask = nn.Transformer.generate_square_subsequent_mask(frames.shape[1])
+        return self.output(self.encoder(self.embed(frames), mask=mask, is_causal=True))
+
+
+def generator(
+    arm: ArmName, num_dims: int, width: int, num_blocks: int, num_heads: int
+) -> Generator:
+    """Return an untrained arm on random numbers."""
+    settings = GeneratorSettings(
+        width=width, mlp_units=4 * width, num_blocks=num_blocks, num_heads=num_heads,
+        context_frames=CHUNK, chunk_frames=CHUNK, burn_in_frames=BURN_IN,
+        short_context_frames=None, dropout=0.0, noise=NoNoise(kind="none"), key_reads="noised",
+        head=MixtureHeadSettings(
+            kind="gaussian_mixture", num_components=COMPONENTS, log_sigma_range=SIGMAS,
+            output_scale=0.1,
+        ),
+    )  # fmt: skip
+    insertion = MinimalInsertion(
+        kind="minimal", key="last_frame.raw.kmeans_512", ngram_orders=(1,), num_hashes=1,
+        table_rows=None, table_learning_rate_factor=5.0, places=("before_block_2",), row_width=16,
+    )  # fmt: skip
+    zeros, ones, rng = np.zeros(num_dims), np.ones(num_dims), np.random.default_rng(0)
+    base = BaseArrays(
+        "position", zeros, zeros, np.zeros((4 * num_dims, num_dims)), zeros, np.eye(num_dims)
+    )
+    centroids = rng.standard_normal((CODES, num_dims), dtype=np.float32)
+    quantizer = KMeans(kind="kmeans", codebook_sizes=(CODES,))
+    key = FittedKey(
+        insertion.key, EVERY_LAG,
+        LastFrameKeys(kind="last_frame", inputs=("raw",), quantizers=(quantizer,)), "raw",
+        quantizer, CODES, CODES, 8, 0.0, zeros.astype(np.float32), {},
+        {"centroids": centroids, "mean_square": np.array(1.0)},
+    )  # fmt: skip
+    dimensions = Dimensions(zeros, ones, zeros)
+    return build_arm(
+        arm, settings, insertion, base, key, dimensions, torch.Generator().manual_seed(0)
+    )
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    """CPU seconds of one call."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def in_turn(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Least CPU seconds of each, which take turns; the first turn warms up."""
+    found = {name: float("inf") for name in works}
+    for turn in range(repeats + 1):
+        for name, work in works.items():
+            own = cpu_s(work)
+            found[name] = found[name] if turn == 0 else min(found[name], own)
+    return found
+
+
+def recipe(batch_frames: int) -> TrainingRecipe:
+    """Return how both sides are trained."""
+    return TrainingRecipe(
+        num_steps=1000, batch_frames=batch_frames, learning_rate=1e-3, weight_decay=0.01,
+        warmup_steps=0, schedule="constant", final_learning_rate_fraction=1.0, gradient_clip=1.0,
+        precision="float32", validation_interval_steps=1000, patience_validations=None,
+        maximum_validation_frames=1000, checkpoint_interval_steps=1000,
+        is_tensorboard_logged=False,
+    )  # fmt: skip
+
+
+def our_training(arm: ArmName, sizes: dict[str, Any], batch_frames: int) -> Callable[[], object]:
+    """Return one training step of an arm, each on other chunks."""
+    rng = np.random.default_rng(1)
+    frames = torch.from_numpy(rng.standard_normal((FRAMES, sizes["num_dims"]), dtype=np.float32))
+    offsets = np.arange(0, FRAMES + 1, CHUNK)
+    data = GeneratorData(
+        frames, offsets, np.arange(len(offsets) - 1), np.ones(FRAMES, bool), CHUNK, BURN_IN
+    )
+    task, how = GeneratorTask(generator(arm, **sizes), data, data, CPU), recipe(batch_frames)
+    optimizers = build_optimizers(task.model, how, CPU)
+    order = ShuffledOrder(task.num_items, batch_frames // CHUNK, 0)
+    steps = iter(range(10**9))
+    return lambda: _train_step(task, optimizers, how, order, 0, next(steps), CPU)
+
+
+def plain_training(sizes: dict[str, Any], batch_frames: int) -> Callable[[], object]:
+    """Return one training step of the plain loop, each on other frames."""
+    model = Plain(**sizes)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    frames = torch.randn(FRAMES // CHUNK, CHUNK, sizes["num_dims"])
+
+    def step() -> None:
+        batch = frames[torch.randint(len(frames), (batch_frames // CHUNK,))]
+        optimizer.zero_grad()
+        loss = -model.mixture.log_prob(model(batch)[:, :-1], batch[:, 1:]).mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+@torch.no_grad()
+def _our_stream(model: Generator, num_frames: int) -> None:
+    draws = torch.Generator().manual_seed(0)
+    features, state = model.extend(model.start(), torch.zeros(1, CHUNK, len(model.mean)))
+    newest = features[:, -1]
+    for _ in range(num_frames):
+        z = model.sample(newest, model.last(state), 1, draws)[0]
+        newest, state = model.step(state, z)
+
+
+@torch.no_grad()
+def _plain_stream(model: Plain, num_dims: int, num_frames: int) -> None:
+    draws = torch.Generator().manual_seed(0)
+    context = torch.zeros(1, CHUNK, num_dims)
+    for _ in range(num_frames):
+        z = model.mixture.sample(model(context)[:, -1], 1, draws)
+        context = torch.cat([context[:, 1:], z], 1)
+
+
+def measure(sizes: dict[str, Any], batch_frames: int, steps: int) -> dict[str, float]:
+    """Return milliseconds of each side and their ratios."""
+    works = {"plain_step": plain_training(sizes, batch_frames)}
+    works |= {f"{arm}_step": our_training(arm, sizes, batch_frames) for arm in ("S", "SM")}
+    found = {name: 1e3 * own for name, own in in_turn(works, steps).items()}
+    plain = Plain(**sizes).eval()
+    models = {arm: generator(arm, **sizes).eval() for arm in ("S", "SM")}
+    streams: dict[str, Callable[[], object]] = {
+        "plain_stream": lambda: _plain_stream(plain, sizes["num_dims"], 20)
+    }
+    streams |= {
+        f"{arm}_stream": lambda own=own: _our_stream(own, 20) for arm, own in models.items()
+    }
+    found |= {name: 1e3 * own / 20 for name, own in in_turn(streams, max(steps // 8, 2)).items()}
+    ratios = {
+        f"{arm}_{kind}_speedup": found[f"plain_{kind}"] / found[f"{arm}_{kind}"]
+        for kind in ("step", "stream")
+        for arm in ("S", "SM")
+    }
+    return {f"{name}_ms": own for name, own in found.items()} | ratios
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=40)
+    arguments = parser.parse_args()
+    keep_freed_memory()  # as the training step does
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    figures = {}
+    for name, row in SIZES.items():
+        sizes = {key: value for key, value in row.items() if key != "batch_frames"}
+        figures[name] = measure(sizes, row["batch_frames"], arguments.steps)
+    text = json.dumps({"threads": arguments.threads, **figures}, indent=1)
+    print(text)
+    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What a generator works and holds, against torch's own count of its products; matched models."""
+
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.generation.budget import budget_of
+from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.matching import match_arms, planned_budget
+from engram_audio.generation.model import Generator
+from engram_audio.generation.model_config import ArmName
+from engram_audio.generation.sources import OneRow, Rows
+from tests.unit.generator_material import (
+    ENGRAM,
+    MINIMAL,
+    NGRAM,
+    arm,
+    foreign_codes,
+    frames,
+    insertion,
+    key,
+    settings,
+)
+
+PLAIN_ENGRAM: dict[str, Any] = {**ENGRAM, "kernel_frames": None}
+FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": PLAIN_ENGRAM}
+MATH = torch.nn.attention.SDPBackend.MATH  # the one whose products torch counts
+
+
+def products(model: Generator, x: torch.Tensor) -> int:
+    """Operations of the products of one step and one draw, with full caches."""
+    codes = foreign_codes(model, x)
+    with torch.no_grad(), torch.nn.attention.sdpa_kernel(MATH):
+        _, state = model.extend(model.start(), x[:, :-1], None if codes is None else codes[:, :-1])
+        with FlopCounterMode(display=False) as counter:
+            # a foreign arm's search is that of the utterance whose keys it reads
+            own = model.codes(x[:, -1:])[:, 0] if model.is_foreign else None
+            features, state = model.step(state, x[:, -1], own)
+            model.sample(features, model.last(state), 1, torch.Generator().manual_seed(0))
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", get_args(ArmName))
+def test_work_is_what_torch_counts(name: ArmName, form: str):
+    """Beside products there is one addition for each number read from a table.
+
+    A k-means key holds one number more than its centroids: its mean distance.
+    """
+    model = arm(name, settings(short_context_frames=3), insertion(FORMS[form]))
+    tables = [own for own in model.modules() if isinstance(own, Rows | OneRow)]
+    read = sum(getattr(own, "rows_per_frame", 1) * own.table.embedding_dim for own in tables)
+    of_key = 2 if model.arm.reads_codes else 0
+    assert budget_of(model).flops_generated == products(model, frames(1, 20)) + read + of_key
+
+
+def test_taps_of_a_convolution_are_counted():
+    """Each is one product per channel and frame."""
+    plain = budget_of(arm("SM", memory=insertion(PLAIN_ENGRAM)))
+    mixed = budget_of(arm("SM", memory=insertion(ENGRAM)))
+    places, taps, width = 2, ENGRAM["kernel_frames"], settings().width
+    assert mixed.flops_generated - plain.flops_generated == 2 * places * taps * width
+    assert mixed.num_resident - plain.num_resident == places * (taps + 1) * width  # and biases
+
+
+def test_numbers_held_read_and_touched():
+    """Counted by hand on the smallest memory: 7 rows of 4, of which train has read 2."""
+    small, model = budget_of(arm("S")), arm("SM")
+    rows = next(own for own in model.modules() if isinstance(own, Rows))
+    rows.count_visits(torch.tensor([[1], [1], [5]]))
+    own, width = budget_of(model), settings().width
+    codebook = 6 * 3 + 1
+    reader = 4 * width + width + (width + 1)  # value, norm, gate
+    assert own.num_resident - small.num_resident == 7 * 4 + codebook + reader
+    assert own.num_read - small.num_read == 4 + codebook + reader
+    assert (small.num_touched, own.num_touched) == (0, 2 * 4)
+    cache = 2 * settings().num_blocks * settings().context_frames * width
+    assert own.bytes_per_frame == 4 * (own.num_read + cache)
+
+
+def test_training_works_three_times_in_the_network_and_once_in_the_search():
+    """Rows and codes have no matrix to differentiate."""
+    for name in ("S", "SM", "SMm"):
+        model = arm(name)
+        own = budget_of(model)
+        once = 2 * 6 * 3 + 2 + 4 if name == "SM" else 0
+        assert own.flops_trained == 3 * (own.flops_generated - once) + once
+
+
+def test_networks_in_place_of_the_lookup_work_no_less():
+    """SMm and SMf: at least SM's work, at most one hidden unit more at each place."""
+    for values in (MINIMAL, NGRAM, PLAIN_ENGRAM):
+        for num_codes in (6, 300):
+            memory, of = insertion(values), key(num_codes)
+            wanted = budget_of(arm("SM", memory=memory, of=of)).flops_generated
+            for name, num_inputs in (("SMm", settings().width), ("SMf", 3)):
+                model = arm(name, memory=memory, of=of)
+                assert model.memory is not None
+                width = next(iter(model.memory.sources.values())).width
+                unit = 2 * (num_inputs + width) * len(model.memory.sources)
+                assert 0 <= budget_of(model).flops_generated - wanted < unit, (name, values)
+
+
+def wide_base(num_dims: int) -> BaseArrays:
+    zeros = np.zeros(num_dims)
+    weight = np.zeros((2 * num_dims, num_dims))
+    return BaseArrays("position", zeros, zeros, weight, zeros, np.eye(num_dims))
+
+
+@pytest.mark.parametrize(
+    ("num_dims", "num_codes", "width", "heads", "table_rows"),
+    [(8, 256, 32, 4, None), (8, 1024, 32, 2, 4096), (32, 256, 48, 4, None), (64, 512, 64, 4, 1024),
+     (128, 64, 24, 2, None), (512, 1024, 128, 8, 8192)],
+)  # fmt: skip
+def test_matched_models_are_never_smaller_and_hardly_larger(
+    num_dims: int, num_codes: int, width: int, heads: int, table_rows: int | None
+):
+    """F works and P holds at least as much as SM, and less than 2 % more."""
+    own = settings(width=width, mlp_units=4 * width, num_heads=heads)
+    values = MINIMAL if table_rows is None else {**NGRAM, "table_rows": table_rows}
+    parts = (insertion(values), key(num_codes, num_dims), _dimensions(num_dims))
+    base = wide_base(num_dims)
+    found = match_arms(own, *parts, base)
+    assert set(found) == set(get_args(ArmName))
+    assert all(found[name] == own for name in found if name not in ("F", "P"))
+    wanted = planned_budget("SM", own, *parts, base)
+    for name, measure in (("F", "flops_generated"), ("P", "num_resident")):
+        share = getattr(planned_budget(name, found[name], *parts, base), measure) / getattr(
+            wanted, measure
+        )
+        assert 1 <= share <= 1.02, (name, share)
+        assert found[name].width >= width and found[name].width % own.width_step == width % (
+            own.width_step
+        )
+
+
+def _dimensions(num_dims: int) -> Dimensions:
+    return Dimensions(np.zeros(num_dims), np.ones(num_dims), np.zeros(num_dims))
+
+
+def test_a_planned_budget_is_that_of_the_model():
+    """Models are measured without their weights being made."""
+    for name in ("S", "SM", "SMm"):
+        model = arm(name)
+        spec = model.spec
+        assert planned_budget(
+            name, spec.settings, spec.insertion, spec.key, spec.dimensions, spec.base
+        ) == budget_of(model)

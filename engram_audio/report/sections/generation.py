@@ -37,9 +37,10 @@ ARMS = (
 )  # fmt: skip
 HEALTH = (
     *shown(GENERATION_HEALTH, "representation", "generator", "arm", "seed", "horizon_frames"),
-    *shown(GENERATION_HEALTH, "energy_skill", "std_ratio", "step_ratio", "autocorrelation_error",
-           "spectrum_error", "energy_distance", "energy_distance_floor", "excess_over_f",
-           "diverged_share", "frozen_share", form=number.fixed),
+    *shown(GENERATION_HEALTH, "energy_skill", "energy_distance", "energy_distance_true",
+           "excess_over_f", "off_support_share", "off_support_share_true", "std_ratio",
+           "step_ratio", "autocorrelation_error", "spectrum_error", "diverged_share",
+           "frozen_share", form=number.fixed),
 )  # fmt: skip
 KEYS = (
     *shown(GENERATION_KEYS, "representation", "generator", "arm", "seed", "probe", "step_frames",

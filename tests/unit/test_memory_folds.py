@@ -10,9 +10,10 @@ from engram_audio import windows
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.keys.encoder import KeyEncoder
-from engram_audio.memory.fit import build_datastore, held_out
+from engram_audio.memory.fit import build_datastore, fit_lookup, held_out
 from engram_audio.memory.folds import Candidate, fold_of_speakers, linear_candidates, without_fold
-from tests.unit.memory_material import key_of, table_of
+from engram_audio.memory.ngrams import of_others
+from tests.unit.memory_material import key_of, lookup, table_of
 from tests.unit.prediction_material import World, make_world
 
 CPU, FOLDS = torch.device("cpu"), 2
@@ -77,3 +78,15 @@ def test_the_datastore_holds_residuals_of_the_fold_models(world: World, candidat
     for number, model in enumerate(candidate.fold_models):
         torch.testing.assert_close(store[fold == number], residual(model)[fold == number])
     assert float((store - residual(candidate.model)).abs().max()) > 1e-3
+
+
+def test_a_shuffled_lookup_reads_the_keys_of_other_contexts(world: World, candidate: Candidate):
+    """It reads what they would read by themselves, and not its own entry."""
+    material = world.material
+    settings = lookup(may_switch_off=False)
+    model = fit_lookup(settings, key_of(material), material, 1, [candidate], 0, CPU, True).model
+    context = material.data(TRAIN, 1).batch(torch.arange(64), CPU).context
+    shuffled = model.lookup.read(context).slots
+    model.lookup.is_shuffled = False
+    assert torch.equal(shuffled, model.lookup.read(of_others(context)).slots)
+    assert not torch.equal(shuffled, model.lookup.read(context).slots)

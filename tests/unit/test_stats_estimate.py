@@ -15,6 +15,7 @@ from engram_audio.stats.estimate import (
     paired_quotient,
     satterthwaite_df,
     smallest_shown,
+    t_interval,
     uncertain,
 )
 from engram_audio.stats.ratio import complement, quotient, ratio_of_sums, scaled
@@ -202,3 +203,11 @@ def test_function_of_keeps_cells_apart():
     table = ratio_of_sums(numerator, denominator)
     doubled = function_of(2 * table.value, [(np.full(5, 2.0), table)])
     np.testing.assert_allclose(uncertain(doubled).se, 2 * uncertain(table).se)
+
+
+def test_a_two_sided_interval_leaves_half_of_the_rest_on_each_side():
+    """t(7) at 95 % two-sided is 2.3646, at 95 % one-sided 1.8946."""
+    quantity = Uncertain(np.array(1.0), np.array(2.0), np.array(7.0))
+    low, high = t_interval(quantity, 0.95)
+    assert float(high) == pytest.approx(1 + 2 * 2.3646243, abs=1e-6)
+    assert float(low) == pytest.approx(1 - 2 * 2.3646243, abs=1e-6)

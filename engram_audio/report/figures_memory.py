@@ -104,8 +104,8 @@ def curve_figure(
     panels[0].set_ylabel("NLL, nats per frame")
     canvas.legend(columns=2)
     columns = ["predictor", "net", *SIZES, "nll_nats", "nll_nats_low", "nll_nats_high"]
-    frames, speakers = int(memories["num_frames"].max()), int(memories["num_speakers"].max())
-    return Drawing(rows[columns], f"{frames} frames of {speakers} speakers")
+    counts = memories[["num_frames", "num_speakers"]].to_numpy(float).max(axis=0)
+    return Drawing(rows.loc[:, columns], f"{counts[0]:.0f} frames of {counts[1]:.0f} speakers")
 
 
 def _best_before_eval(

@@ -59,7 +59,7 @@ class _Sums:
 
     def __init__(self, run: LawRun) -> None:
         self._frames: dict[tuple[str, str, str], pd.DataFrame] = {
-            (str(key), str(name), str(part)): rows.set_index("speaker_id")
+            (str(key), str(name), str(part)): rows.set_index("speaker_id")[["nats", "num_frames"]]
             for (key, name, part), rows in run.scores.groupby(["key", "slice", "part"])
         }
         self.speakers = {

@@ -107,7 +107,7 @@ def _health(data: ReportData) -> TableView | None:
     rows = data.table("generation_health")
     if rows.empty:
         return None
-    last = rows["horizon_frames"] == rows["horizon_frames"].max()
+    last = pd.Series(rows["horizon_frames"] == rows["horizon_frames"].max())
     return make_table(
         "generation-health", "Free runs beside data, every seed", rows, HEALTH,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/generation_health.csv",
@@ -137,9 +137,9 @@ SECTION = SectionSpec(
     place=95,
     title="Does it help a generator at equal compute?",
     lead=(
-        "A small generator gets a lookup memory. It helps only if it beats three others. They are a "
-        "generator of equal work without one, the same memory under the keys of another utterance, "
-        "and small networks in the place of its table."
+        "A small generator gets a lookup memory. It helps only if it beats three others. They are "
+        "a generator of equal work without one, the same memory under the keys of another "
+        "utterance, and small networks in the place of its table."
     ),
     needs=(),
     build=build,

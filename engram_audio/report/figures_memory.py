@@ -100,6 +100,8 @@ def curve_figure(
             look = Look(color, f"memories on {base}", style="", marker="s")
             draw_line(axis, dots, size, "memory_nll_nats", look)
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # mathematics stays markup
+        axis.xaxis.set_minor_formatter(lambda value, _: "")
         axis.set_xlabel(words)
     panels[0].set_ylabel("NLL, nats per frame")
     canvas.legend(columns=2)

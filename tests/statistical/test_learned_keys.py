@@ -76,8 +76,8 @@ def test_one_frame_is_the_state_of_a_table():
 def test_a_second_order_table_needs_two_frames():
     """Cells of predicted laws see the state that no single frame holds.
 
-    At K = 256 no key of one frame can tell more than 3.76 nats, by the closed form. The bank is fine
-    enough here for k-means to keep 3.67 of them, so .9 nats are asked of K = 64 alone.
+    At K = 256 no key of one frame can tell more than 3.76 nats, by the closed form. The bank is
+    fine enough here for k-means to keep 3.67 of them, so .9 nats are asked of K = 64 alone.
     """
     world = SymbolTable(seed=0, num_symbols=256, num_residues=4)
     found = measured("table_second_order", world, "position", 4, (64, 256), 0.1)

@@ -35,6 +35,7 @@ from engram_audio.section import Section
 from engram_audio.training.config import TrainingRecipe, require_warmup
 
 NEEDED = ("S", "SM", "F", "SMx")  # without these nothing is answered
+JUDGED_FREE = ("SM", "F")  # arms whose free runs the word compares
 Arms = Annotated[Listed[ArmName], Field(min_length=1)]
 StepCounts = Annotated[tuple[Count, ...], AfterValidator(ascending)]
 
@@ -211,6 +212,7 @@ def check_generation(
         _check_generator(f"generation.library.{name}", row, stage, keys, recipes)
     for key, arms in stage.arms_lists().items():
         _check_arms(key, arms, stage)
+    _check_free_arms(stage.evaluation.free_arms)
 
 
 def _check_generator(
@@ -248,6 +250,16 @@ def _check_generator(
             )
         shorter = recipe.model_copy(update={"num_steps": steps})
         require_warmup("generation.shorter_steps", recipe.warmup_steps, shorter)
+
+
+def _check_free_arms(free_arms: tuple[ArmName, ...]) -> None:
+    """Refuse a study whose health nobody can judge."""
+    absent = [name for name in JUDGED_FREE if name not in free_arms]
+    if absent:
+        raise ValueError(
+            f"generation.evaluation.free_arms: lacks {' and '.join(absent)}, whose free runs are "
+            "compared for the word; add them"
+        )
 
 
 def _check_arms(key: str, arms: tuple[ArmName, ...], stage: GenerationSettings) -> None:

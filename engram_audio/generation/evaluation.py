@@ -180,7 +180,7 @@ def health_of(steps: Density, starts: Starts, others: Starts, bench: Bench) -> p
     sums = scores.groupby("horizon_frames")[["num_starts", "energy_score", "energy_climate"]].sum()
     horizons = bench.settings.scored_horizons_frames
     rows = health.set_index("horizon_frames").loc[list(horizons), list(HEALTH)]
-    own = sums.loc[list(horizons)]
+    own = pd.DataFrame(sums).loc[list(horizons)]
     return rows.assign(
         num_starts=own["num_starts"].astype(int),
         energy_score=own["energy_score"] / own["num_starts"],

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engram_audio.stats.estimate import Estimate, t_interval, uncertain
+from engram_audio.stats.estimate import Estimate, t_interval
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.stats.two_way import (
     MINIMUM_SEEDS,
@@ -87,14 +87,6 @@ def gain_of(
         components_of(mean_squares(estimate), num_seeds), num_seeds, num_speakers,
         seeds_needed(estimate, delta, confidence),
     )  # fmt: skip
-
-
-def speakers_only(
-    nll: np.ndarray, other: np.ndarray, num_frames: np.ndarray, confidence: float
-) -> tuple[float, float]:
-    """Return the interval of one trained network: over speakers alone, [S] each."""
-    interval = t_interval(uncertain(ratio_of_sums(other - nll, num_frames)), confidence)
-    return float(interval.low), float(interval.high)
 
 
 def components_of(squares: MeanSquares, num_seeds: int) -> Components:

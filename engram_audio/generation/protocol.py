@@ -1,6 +1,6 @@
 """Which trainings a job has: the tuning of every arm, then its seeds and numbers of steps."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from engram_audio.generation.config import GenerationProtocol, GeneratorPoint
@@ -85,8 +85,3 @@ def trainings_of(
         if arm in protocol.repeated_arms
     ]
     return [*found, *again]
-
-
-def labels(trainings: Iterable[Training]) -> list[str]:
-    """Return the names of trainings."""
-    return [training.label for training in trainings]

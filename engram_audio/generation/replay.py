@@ -66,7 +66,9 @@ def replays_of(
 ) -> list[Replay]:
     """Return the trainings of the replay; none where no number of passes is asked for."""
     asked = protocol.replay
-    kinds = [(arm, False) for arm in ARMS] + ([("SM", True)] if asked.is_permuted else [])
+    kinds: list[tuple[ArmName, bool]] = [(arm, False) for arm in ARMS]
+    if asked.is_permuted:
+        kinds.append(("SM", True))
     return [
         Replay(Training(arm, seed, passes * steps_per_pass, points[arm]), passes, is_permuted)
         for passes in asked.passes

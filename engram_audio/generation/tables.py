@@ -84,8 +84,8 @@ def _member_row(one: Evaluated, member: Mapping[Any, Any]) -> dict[str, Any]:
         **described("nll_nats", _mean_of(on_eval)),
         "nll_train_nats": _value_of(choose(own, part=TRAIN)),
         "nll_chosen_nats": _value_of(choose(own, part=one.chosen_on)),
-        "num_frames": int(on_eval["num_frames"].sum()),
-        "num_speakers": int((on_eval["num_frames"] > 0).sum()),
+        "num_frames": int(on_eval["num_frames"].to_numpy(float).sum()),
+        "num_speakers": int((on_eval["num_frames"].to_numpy(float) > 0).sum()),
         "repeat_difference_nats": _repeat_difference(one, labels, on_eval),
     }
 
@@ -254,13 +254,13 @@ def replay_table(found: Sequence[Evaluated], confidence: float) -> pd.DataFrame:
         {
             "representation": one.representation,
             "generator": one.generator,
-            **dict(zip(OF_REPLAY, labels, strict=True)),
+            **{name: own[name].iloc[0] for name in OF_REPLAY},
             "nll_train_nats": _value_of(choose(own, part=TRAIN)),
             **described("nll_eval_nats", _mean_of(choose(own, part=EVAL))),
         }
         for one in found
         if not one.replays.empty
-        for labels, own in one.replays.groupby(list(OF_REPLAY), sort=False)
+        for _, own in one.replays.groupby(list(OF_REPLAY), sort=False)
     ]
     if not rows:
         return GENERATION_REPLAY.empty()

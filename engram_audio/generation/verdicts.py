@@ -65,11 +65,12 @@ def verdict_rows(
     """
     rows = []
     for name, generator in _order(generation, representation):
-        tables = (
+        trained, gained, ran, replayed = (
             choose(table, representation=name, generator=generator)
             for table in (generation, gains, health, replay)
         )
-        rows += _of_one(name, generator, *tables, bars.maximum_health_loss)
+        loss = bars.maximum_health_loss
+        rows += _of_one(name, generator, trained, gained, ran, replayed, loss)
     return rows
 
 
@@ -231,7 +232,10 @@ def replay_sentence(replay: pd.DataFrame, delta: float) -> str:
 def _mean_nll(rows: pd.DataFrame, **wanted: Any) -> tuple[float, float]:
     """Return the mean NLL on train and on eval over the seeds of some replays."""
     own = choose(rows, **{"minimum_visits": 0, **wanted})
-    return float(own["nll_train_nats"].mean()), float(own["nll_eval_nats"].mean())
+    if own.empty:
+        return math.nan, math.nan
+    train, held_out = own[["nll_train_nats", "nll_eval_nats"]].to_numpy(float).mean(axis=0)
+    return float(train), float(held_out)
 
 
 def _repeats(name: str, generation: pd.DataFrame) -> list[VerdictRow]:

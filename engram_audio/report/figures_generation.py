@@ -51,9 +51,9 @@ def gains_figure(
     axis.set_xlabel("gain of SM, nats per frame")
     canvas.legend(columns=2)
     columns = ["against", "part", "gain_nats", "gain_nats_low", "gain_nats_high", "num_seeds"]
-    seeds, speakers = int(rows["num_seeds"].max()), int(rows["num_speakers"].max())
+    seeds, speakers = (rows[name].to_numpy(int).max() for name in ("num_seeds", "num_speakers"))
     return Drawing(
-        rows[columns],
+        rows.loc[:, columns],
         f"{seeds} seeds, {speakers} speakers",
         title=f"What does the memory gain over each arm? Generator {generator}",
     )

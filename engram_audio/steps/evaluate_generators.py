@@ -74,9 +74,9 @@ def main(argv: list[str] | None = None) -> None:
     files = Files.parse(argv)
     device = torch.device(resolve_device(files.device, uses_torch=True))
     frames = open_frames(files.shards, files.splits)
-    reference, rungs = read_nulls(files.nulls)
+    reference, _ = read_nulls(files.nulls)
     stage = open_stage(
-        frames, reference, rungs, files.section, files.prediction_section, str(device), None
+        frames, reference, files.section, files.prediction_section, str(device), None
     )
     trained = read_generators(files.generators)
     scope = Scope(files.section.window_frames, files.evaluation_section.batch_utterances, device)

@@ -112,9 +112,11 @@ def _generated(files: Files) -> tuple[list[CalibrationRow], list[dict[str, Any]]
     found = {path.stem: read_csv(path, table_of_file(path.name)) for path in files.generated}
     if not found:
         return [], []
-    names = [f"generation{ending}" for ending in ("", "_gains", "_health", "_replay")]
-    rows = verdict_rows(*(found[name] for name in names), files.generation_section, "")
     gains = found["generation_gains"]
+    rows = verdict_rows(
+        found["generation"], gains, found["generation_health"], found["generation_replay"],
+        files.generation_section, "",
+    )  # fmt: skip
     return generated_rows(gains), generated_verdicts(rows, gains)
 
 

@@ -111,7 +111,7 @@ def generated_verdicts(rows: Sequence[VerdictRow], gains: pd.DataFrame) -> list[
         name = row.subject.removeprefix(WORLD_PREFIX)
         if not row.is_deciding or row.subject == name or name not in KNOWN:
             continue
-        num_seeds = choose(gains, representation=row.subject)["num_seeds"].max()
+        num_seeds = choose(gains, representation=row.subject)["num_seeds"].to_numpy(int).max()
         is_judged = num_seeds >= MINIMUM_SEEDS
         expected = " or ".join(KNOWN[name].words)
         found.append({

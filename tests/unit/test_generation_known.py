@@ -47,7 +47,7 @@ def test_a_lookup_that_gains_too_little_fails_in_bounds_and_word():
 
 
 def test_a_world_without_memory_must_show_no_benefit():
-    nothing = dict.fromkeys(("S", "SM", "F", "SMx"), 22.7)
+    nothing: dict[str, float] = {"S": 22.7, "SM": 22.7, "F": 22.7, "SMx": 22.7}
     assert known(evaluated(nothing, name="world_var1")) == ([True, True], [True])
     assert known(evaluated({**nothing, "SM": 22.5}, name="world_var1"))[1] == [False]
 

@@ -95,7 +95,7 @@ def test_the_seeds_that_would_decide_do_decide():
 def test_two_seeds_have_no_interval_and_no_word():
     one = evaluated(ALL, num_seeds=2)
     rows = choose(gains_table([one], 0.95), arm="SM", part="eval")
-    assert rows[["gain_nats_low", "seeds_needed", "sd_seed"]].isna().all().all()
+    assert np.isnan(rows[["gain_nats_low", "seeds_needed", "sd_seed"]].to_numpy(float)).all()
     word = answers(one)["word"]
     assert word.outcome == "undecided" and "2 of at least 3 seeds" in word.reason
 
@@ -122,7 +122,7 @@ def test_an_arm_of_one_seed_more_is_paired_on_shared_seeds():
     one = evaluated(ALL)
     kept = one.scores.loc[~((one.scores["arm"] == "F") & (one.scores["seed"] == 2))]
     rows = choose(gains_table([one._replace(scores=kept)], 0.95), arm="SM", part="eval")
-    counts = rows.set_index("against")["num_seeds"]
+    counts = rows.set_index("against")["num_seeds"].to_dict()
     assert counts["F"] == 2 and counts["SMx"] == 3
 
 

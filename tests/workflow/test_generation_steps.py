@@ -166,24 +166,29 @@ def published(study: Path, trained: Path) -> dict[str, pd.DataFrame]:
     return {name: pd.read_csv(folder / f"{name}.csv", comment="#") for name in names}
 
 
+def all_finite(table: pd.DataFrame, *names: str) -> bool:
+    return bool(np.isfinite(table[list(names)].to_numpy(float)).all())
+
+
 def test_all_arms_and_nulls_score_the_same_frames(published: dict[str, pd.DataFrame]):
     table = published["generation"]
     assert set(table["arm"]) == {*ARMS, *NULLS}
     assert table["num_frames"].nunique() == 1 and table["num_speakers"].unique().tolist() == [2]
-    assert np.isfinite(table[["nll_nats", "nll_train_nats", "nll_chosen_nats"]]).all().all()
+    assert all_finite(table, "nll_nats", "nll_train_nats", "nll_chosen_nats")
 
 
 def test_wrong_codes_cost_and_are_no_arm_of_their_own(published: dict[str, pd.DataFrame]):
     """SM read with wrong codes is paired with SM on the same frames, and never trained."""
     gains = choose(published["generation_gains"], part="eval", against="SM").set_index("arm")
     assert set(gains.index) == set(SWAPS)
-    assert (gains["gain_nats"] != 0).all()
+    assert gains["gain_nats"].to_numpy(float).all()
 
 
 def test_budgets_are_matched_and_the_repeat_is_bit_for_bit(published: dict[str, pd.DataFrame]):
     """On a CPU the same training twice is the same to the last bit."""
     rows = published["generation"].drop_duplicates("arm").set_index("arm")
-    assert rows.loc["F", "f_gen_flops"] >= rows.loc["SM", "f_gen_flops"]
+    work = rows["f_gen_flops"].to_dict()
+    assert work["F"] >= work["SM"]
     repeated = published["generation"].dropna(subset=["repeat_difference_nats"])
     assert repeated[["arm", "seed", "repeat_difference_nats"]].to_numpy().tolist() == [["SM", 0, 0]]
 
@@ -191,19 +196,19 @@ def test_budgets_are_matched_and_the_repeat_is_bit_for_bit(published: dict[str, 
 def test_runs_of_the_listed_arms_have_health_beside_fs(published: dict[str, pd.DataFrame]):
     health = published["generation_health"]
     assert set(health["arm"]) == {"SM", "F", "SMx"} and set(health["horizon_frames"]) == {1, 8}
-    assert (choose(health, arm="F")["excess_over_f"] == 0).all()
-    assert np.isfinite(health[["energy_distance", "energy_score", "std_ratio"]]).all().all()
+    assert not choose(health, arm="F")["excess_over_f"].to_numpy(float).any()
+    assert all_finite(health, "energy_distance", "energy_score", "std_ratio")
 
 
 def test_keys_without_noise_are_the_clean_ones(published: dict[str, pd.DataFrame]):
     """No code flips, and own and clean keys cost the same; under noise both are otherwise."""
     keys = choose(published["generation_keys"], probe="corrupt", arm="SM")
-    clean, noisy = (choose(keys, sigma=sigma) for sigma in (0.0, 1.0))
-    assert (clean["flip_rate"] == 0).all() and (noisy["flip_rate"] > 0.3).all()
-    assert (clean["nll_own_nats"] == clean["nll_oracle_nats"]).all()
-    assert noisy["nll_own_nats"].min() > clean["nll_own_nats"].max()
+    columns = ["flip_rate", "nll_own_nats", "nll_oracle_nats"]
+    clean, noisy = (choose(keys, sigma=sd)[columns].to_numpy(float) for sd in (0.0, 1.0))
+    assert not clean[:, 0].any() and noisy[:, 0].min() > 0.3
+    assert (clean[:, 1] == clean[:, 2]).all() and noisy[:, 1].min() > clean[:, 1].max()
     gates = choose(published["generation_keys"], probe=["run", "true"])
-    assert gates["gate_q50"].between(0.05, 0.95).all()
+    assert ((gates["gate_q50"].to_numpy(float) - 0.5) ** 2).max() < 0.45**2
     first = choose(gates, step_frames=1)  # the context of the first step is true in both
     by_probe = first.pivot(index=["arm", "seed"], columns="probe", values="gate_q50")
     assert by_probe["run"].to_numpy() == pytest.approx(by_probe["true"].to_numpy(), abs=1e-6)
@@ -219,7 +224,7 @@ def test_a_replay_scores_s_and_sm_after_each_number_of_passes(
     most = PROTOCOL["replay"]["minimum_visits"][0]
     assert kinds == {("S", False, 0), *(("SM", dealt, least) for dealt in (False, True)
                                         for least in (0, most))}  # fmt: skip
-    assert np.isfinite(replay[["nll_train_nats", "nll_eval_nats"]]).all().all()
+    assert all_finite(replay, "nll_train_nats", "nll_eval_nats")
     own = choose(replay, arm="SM").set_index(["is_permuted", "minimum_visits"])
     assert set(own.loc[(False, 0), "nll_eval_nats"]) != set(own.loc[(True, 0), "nll_eval_nats"])
     assert set(own.loc[(False, 0), "nll_eval_nats"]) != set(own.loc[(False, most), "nll_eval_nats"])

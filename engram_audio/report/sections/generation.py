@@ -107,7 +107,7 @@ def _health(data: ReportData) -> TableView | None:
     rows = data.table("generation_health")
     if rows.empty:
         return None
-    last = rows["horizon_frames"] == rows["horizon_frames"].max()
+    last = pd.Series(rows["horizon_frames"] == rows["horizon_frames"].max())
     return make_table(
         "generation-health", "Free runs beside data, every seed", rows, HEALTH,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/generation_health.csv",

@@ -71,7 +71,7 @@ mutants: $(VENV)/installed ## plant bugs, one at a time, and see which tests not
 	$(RUN) python -m mutants --write docs/trust.md
 
 bench: $(VENV)/installed ## ratios against named baselines, minutes
-	for script in latents structure training dag; do $(RUN) python "bench/$$script.py" || exit 1; done
+	for script in latents structure training generation dag; do $(RUN) python "bench/$$script.py" || exit 1; done
 
 why: $(VENV)/installed ## what would run again, and which value or module changed (ARGS="--profile demo")
 	$(RUN) python -m engram_audio.reruns $(ARGS)

@@ -4,6 +4,7 @@ import ast
 import copy
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from mutants.table import ROOT, Mutant
 
@@ -35,7 +36,8 @@ def variants(node: ast.AST) -> Iterator[ast.AST]:
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
         yield node.operand
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        yield ast.copy_location(ast.Constant(node.value + 1), node)
+        more: Any = node.value
+        yield ast.copy_location(ast.Constant(more + 1), node)
 
 
 def wide_mutants(folders: Sequence[str]) -> list[Mutant]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from verify.structure import Place
-from verify.study import Study, interval, rows_of, targets
+from verify.study import Study, Table, interval, rows_of, targets
 
 SAME, CLUSTERED = 1e-6, 0.1  # the same arithmetic; other starts and folds of the oracle
 LIMITS = {"added_fraction": "minimum_added_fraction", "added_nats": "minimum_added_nats",
@@ -68,7 +68,9 @@ def structure_numbers(study: Study) -> Iterator[Number]:
     parts = frames["utterance"].map(part_of).to_numpy(str)[chosen]
     place = Place(x, frames, chosen, parts, job["section"], lag)
     sums, nats = place.score(place.cells(*fitted))
-    scores = pd.concat([study.read(one) for one in study.found(f"{folder}/*/scores.parquet")])
+    scores: Table = pd.concat(
+        [study.read(one) for one in study.found(f"{folder}/*/scores.parquet")]
+    )
     oracle = rows_of(scores[scores["sse_key"].isna()], slice=part, lag_frames=lag, part="eval",
                      subspace="all", codebook_size=row["codebook_size"])  # fmt: skip
     oracle = oracle.sort_values("speaker_id")
@@ -88,12 +90,13 @@ def structure_numbers(study: Study) -> Iterator[Number]:
     again = place.oracle(int(row["codebook_size"]))["added"].sum() / zero.sum()
     yield Number(f"{what}: attainable, clustered again", row["attainable"], again, CLUSTERED)
     for own in rows:
-        if (own["key"], own["slice"], own["name"]) == (key, part, "added_fraction"):
+        place_of = own["key"], own["slice"], own["name"]
+        if place_of == (key, part, "added_fraction") and own["interval"]:
             given = [own["value"], *own["interval"]]
             yield from ended(f"decision.json: {key}, {part}: added_fraction", given, found)
 
 
-def gain(scores: pd.DataFrame, null: str, model: str, level: float) -> list[float]:
+def gain(scores: Table, null: str, model: str, level: float) -> list[float]:
     """Return by how much a null's mean NLL lies above a model's, from sums by speaker."""
     wide = scores.pivot(index="speaker_id", columns="model", values=["nll", "num_frames"])
     less = (wide["nll"][null] - wide["nll"][model]).to_numpy(float)
@@ -119,11 +122,14 @@ def prediction_numbers(study: Study) -> Iterator[Number]:
     for model, file in files.items():
         path, cell["model"] = f"prediction/{name}/{file}", model
         own = study.read(f"{path}/frames.parquet", **cell)
-        same = (own[["utterance_id", "frame"]].to_numpy() == frames[::step].to_numpy()).all(axis=1)
-        yield Number(f"{path}/frames.parquet: frames in order", len(frames[::step]), same.sum())
+        named = zip(own["utterance_id"], own["frame"], strict=True)
+        pairs = zip(named, frames[::step].itertuples(index=False), strict=False)
+        same = sum(tuple(one) == tuple(other) for one, other in pairs)
+        yield Number(f"{path}/frames.parquet: frames in order", len(frames[::step]), same)
         sums = own.groupby("speaker_id")["nll"].agg(nll="sum", num_frames="size").reset_index()
         stored = study.read(f"{path}/scores.parquet", **cell, slice="all").set_index("speaker_id")
-        apart = np.abs(stored["nll"][sums["speaker_id"]].to_numpy() - sums["nll"].to_numpy()).max()
+        stored = stored["nll"].reindex(sums["speaker_id"]).to_numpy()
+        apart = np.abs(stored - sums["nll"].to_numpy()).max()
         yield Number(f"{path}/scores.parquet: sums by speaker", 0, apart if step == 1 else 0, 1e-4)
         found.append(sums.assign(model=model))
     row = rows_of(table, part="eval", seed=seed).set_index("model")

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from verify.study import Table
+
 CHUNK = 4096  # targets whose contexts are held at a time
 FRAMES_PER_CELL, ITERATIONS = 64, 10  # of the oracle
 
@@ -13,7 +15,7 @@ FRAMES_PER_CELL, ITERATIONS = 64, 10  # of the oracle
 class Place:
     """Targets of a slice at a lag, their normalised steps, and ridge on the same past."""
 
-    def __init__(self, x: np.ndarray, table: pd.DataFrame, rows: np.ndarray, part: np.ndarray,
+    def __init__(self, x: np.ndarray, table: Table, rows: np.ndarray, part: np.ndarray,
                  view: dict[str, Any], lag: int) -> None:  # fmt: skip
         """Normalise steps by train; choose ridge where no fit has looked."""
         self.x, self.table, self.rows, self.view, self.lag = x, table, rows, view, lag
@@ -52,26 +54,30 @@ class Place:
         is_kept = count >= self.view["minimum_cell_frames"]
         return np.where(is_kept, np.cumsum(is_kept) - 1, is_kept.sum())[cell], int(is_kept.sum())
 
-    def sums(self, joint: np.ndarray, cost: np.ndarray) -> pd.DataFrame:
+    def sums(self, joint: np.ndarray, cost: np.ndarray) -> Table:
         """Return squared errors of eval by speaker: about 0, of ridge, and what cells take off."""
         errors = self.z[self.eval], self.left(self.eval, self.slope), joint
         zero, linear, left = ((e**2).sum(axis=1) for e in errors)
         table = {"zero": zero, "linear": linear, "added": linear - left * (1 - cost)}
-        return pd.DataFrame(table).groupby(self.speaker[self.eval]).sum()
+        found: Table = pd.DataFrame(table)
+        return found.groupby(self.speaker[self.eval]).sum()
 
     def cells(self, head: dict[str, Any], own: dict[str, np.ndarray]) -> np.ndarray:
         """Return each target's cell under a fitted key, [M]."""
-        newest, mean, window = self.rows - self.lag, 0.0, self.view["window_frames"]
+        mean: Any = 0.0
+        newest, window = self.rows - self.lag, self.view["window_frames"]
         shown, scored = self.x - own["train_mean"], self.table["scored"]
         if head["key_input"] == "increments":
             shown, window = np.diff(self.x, axis=0, prepend=0), window - 1
         if head["key_input"] == "speaker_centred":  # by the speaker's scored frames so far
-            frames = pd.DataFrame(shown * scored.to_numpy()[:, None], dtype=float)
+            frames: Table = pd.DataFrame(shown * scored.to_numpy()[:, None], dtype=float)
             total, count = (t.groupby(self.table["speaker"]).cumsum() for t in (frames, scored))
             weight = np.maximum(head["pseudo_frames"] + count.to_numpy(), 1)
             mean = (total.to_numpy() / weight[:, None])[newest]
         context = [shown[newest - age] - mean for age in reversed(range(window))]
-        features = context[-1] if head["family"]["kind"] == "last_frame" else sum(context) / window
+        features: Any = (
+            context[-1] if head["family"]["kind"] == "last_frame" else sum(context) / window
+        )
         if "components" in own:
             features = sum(c @ w for c, w in zip(context, own["components"], strict=True))
         if "edges" in own:
@@ -79,10 +85,12 @@ class Place:
         if "planes" in own:
             return (features @ own["planes"] > own["offsets"]) @ own["powers"]
         parts = sorted(one for one in own if one.startswith("centroids"))
-        codes = [nearest(features[:, g :: len(parts)], own[one]) for g, one in enumerate(parts)]
+        codes: Any = [
+            nearest(features[:, g :: len(parts)], own[one]) for g, one in enumerate(parts)
+        ]
         return sum(code * len(own[parts[0]]) ** g for g, code in enumerate(codes))
 
-    def score(self, cell: np.ndarray) -> tuple[pd.DataFrame, float]:
+    def score(self, cell: np.ndarray) -> tuple[Table, float]:
         """Fit cells and context together; return sums by eval speaker, and added nats per frame."""
         code, size = self.kept(cell)
         count, num = np.zeros((2, size + 1)), len(self.train)
@@ -109,17 +117,18 @@ class Place:
         nats = np.log((linear**2).sum(0) / ((1 - cost)[:, None] * joint**2).sum(0)).sum() / 2
         return self.sums(joint, cost), float(nats)
 
-    def oracle(self, num_cells: int) -> pd.DataFrame:
+    def oracle(self, num_cells: int) -> Table:
         """Cluster what ridge leaves; the other eval speakers give the means."""
         left = self.left(np.arange(len(self.rows)), self.slope)
         size = min(len(self.train), FRAMES_PER_CELL * num_cells)
         sample = left[self.train[np.arange(size) * len(self.train) // size]]
         centroids = sample[np.random.default_rng(0).permutation(size)[:num_cells]]
         for _ in range(ITERATIONS):
-            centroids = pd.DataFrame(sample).groupby(nearest(sample, centroids)).mean().to_numpy()
+            groups: Table = pd.DataFrame(sample).groupby(nearest(sample, centroids))
+            centroids = groups.mean().to_numpy()
         code, num_kept = self.kept(nearest(left, centroids))
         code, speaker, left = code[self.eval], self.speaker[self.eval], left[self.eval]
-        frames = pd.DataFrame(left).assign(count=1)
+        frames: Table = pd.DataFrame(left).assign(count=1)
         whole, own = (frames.groupby(by).transform("sum") for by in (code, [code, speaker]))
         others = np.where(code < num_kept, whole["count"] - own["count"], 0)
         mean = (whole - own).drop(columns="count").to_numpy() / np.maximum(others, 1)[:, None]
@@ -127,7 +136,7 @@ class Place:
         return self.sums(left - mean, np.where(others > 0, 1 / (others + 1), 0))
 
 
-def solve(covariance: np.ndarray, cross: np.ndarray, penalty: float) -> np.ndarray:
+def solve(covariance: Any, cross: Any, penalty: Any) -> np.ndarray:
     """Return a ridge regression, [P, D]."""
     return np.linalg.solve(covariance + penalty * np.eye(len(covariance)), cross)
 

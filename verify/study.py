@@ -14,6 +14,7 @@ import zarr
 from safetensors import safe_open
 from zarr.storage import ZipStore
 
+Table = Any  # a pandas data frame: its stubs know too little of what is selected here
 SILENT_RMS = 2.0**-15  # at or below it a frame is digital silence
 
 
@@ -42,7 +43,7 @@ class Study:
         header = pq.read_schema(self.folder / table).metadata[b"engram_audio"]
         return self.job(json.loads(header)["settings"])
 
-    def read(self, name: str, **wanted: Any) -> pd.DataFrame:
+    def read(self, name: str, **wanted: Any) -> Table:
         """Return the rows of a parquet or CSV table in which columns have these values."""
         reader = pd.read_parquet if name.endswith("parquet") else pd.read_csv
         return rows_of(reader(self.folder / name), **wanted)
@@ -60,9 +61,10 @@ class Study:
             names = [one for one in tensors.keys() if one.startswith(f"{n}/")]  # noqa: SIM118
             return heads[n], {one.rpartition("/")[2]: tensors.get_tensor(one) for one in names}
 
-    def latents(self, representation: str) -> tuple[np.ndarray, pd.DataFrame]:
+    def latents(self, representation: str) -> tuple[np.ndarray, Table]:
         """Return frames without cold starts, [N, D], and whose they are and which count, [N]."""
-        frames, tables, unit = [], [], ""
+        tables: list[Table] = []
+        frames, unit = [], ""
         for name in self.found(f"latents/{representation}/shard-*.zarr.zip"):
             group: Any = zarr.open_group(ZipStore(self.folder / name, mode="r"), mode="r")
             size, about = np.diff(group["offsets"][:]), group.attrs
@@ -80,14 +82,14 @@ class Study:
         return x, table
 
 
-def rows_of(table: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
+def rows_of(table: Table, **wanted: Any) -> Table:
     """Return the rows in which columns have these values."""
     for name, value in wanted.items():
         table = table.loc[table[name] == value]
     return table
 
 
-def targets(table: pd.DataFrame, view: dict[str, Any], lag: int, name: str) -> np.ndarray:
+def targets(table: Table, view: dict[str, Any], lag: int, name: str) -> np.ndarray:
     """Return the rows of the targets of a slice."""
     share = (table["position"] + 0.5) / table["length"]
     low, high = view.get("medial_range", (0, 1))

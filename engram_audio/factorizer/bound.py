@@ -14,9 +14,9 @@ import math
 import torch
 from torch import Tensor
 
+from engram_audio.factorizer.context import MEMORY_STEPS
 from engram_audio.factorizer.densities import Posterior, fused
 from engram_audio.factorizer.model import Factorizer, States
-from engram_audio.factorizer.state import MEMORY_STEPS
 
 
 @torch.no_grad()

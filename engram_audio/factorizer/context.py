@@ -1,8 +1,8 @@
 """How much of the past a factoriser's bound sees, in words that stand beside its score."""
 
 from engram_audio.factorizer.config import FactorizerSection, NetworkSettings
-from engram_audio.factorizer.state import MEMORY_STEPS
 
+MEMORY_STEPS = 4  # steps of z_dyn that learned and cross-attention upsamplers look at
 WHOLE_PAST = "whole past"
 
 

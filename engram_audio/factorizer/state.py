@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.factorizer.config import DynamicsSettings, NetworkSettings, StateSettings
+from engram_audio.factorizer.context import MEMORY_STEPS
 from engram_audio.factorizer.densities import (
     LOG_SD_RANGE,
     Conditional,
@@ -19,7 +20,6 @@ from engram_audio.factorizer.densities import (
 )
 from engram_audio.factorizer.networks import LinearContext, build_network
 
-MEMORY_STEPS = 4  # steps of z_dyn that learned and cross-attention upsamplers look at
 STARTING_LOG_SD = -1.0
 
 

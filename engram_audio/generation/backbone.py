@@ -187,7 +187,7 @@ class Backbone(nn.Module):
             caches: One for each block; none at the start.
             memory: What is added in between.
         """
-        hidden = self.embed(z)
+        hidden = self.embed(z).float()  # what is summed over blocks is not rounded under autocast
         num_leading = 0 if first else 1
         if num_leading:
             hidden = torch.cat([self.first.expand(len(z), 1, -1).to(hidden.dtype), hidden], 1)

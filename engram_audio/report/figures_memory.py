@@ -68,7 +68,7 @@ def gains_figure(
     "memory-curve",
     "What size buys without a lookup",
     shows="Mean NLL of nets of one family against their operations and their numbers, with "
-    "intervals; dots are memories.",
+    "intervals. Dots are memories.",
     caption="A dot below the line is a memory that scores better than a net of its own size. The "
     "line is what a matched net is read from where no net fits a memory's budget.",
     estimator="mean NLL over eval speakers, mean over training seeds",

@@ -117,7 +117,7 @@ def measure_health(
         starts: With the true frames.
         others: Another start of each start's utterance (`paths.other_starts`).
         bench: Train statistics and frames.
-        generator: Draws the frames that distances and quantiles are read from.
+        generator: Draws the frames that distances are read from.
     """
     kept = np.flatnonzero((others.lengths > 0).cpu().numpy())
     starts, others, run = starts.rows(kept), others.rows(kept), run.of_starts(kept)
@@ -198,7 +198,7 @@ def _summary(path: Stretches, drawn: Tensor, scene: _Scene) -> _Summary:
     scaled = rows.map(rows.values / frame_sd)
     return _Summary(
         deviations(path.rows()),
-        central_ranges(rows),
+        central_ranges(path.rows()),
         step_lengths(path, bench.delta_sd),
         autocorrelations(path, lags, scene.ends, frame_sd),
         log_spectrum(path, scene.spectrum_frames, frame_sd),

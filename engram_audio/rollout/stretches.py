@@ -56,10 +56,13 @@ class Rows(NamedTuple):
         return self._replace(values=values)
 
     def sums(self) -> Tensor:
-        """Return sums by speaker, [P, ...], in double precision."""
-        values = self.values.double()
+        """Return sums by speaker, [P, ...], in double precision.
+
+        They are added on the CPU, where the order is the same in every run.
+        """
+        values = self.values.double().cpu()
         total = values.new_zeros((self.num_speakers, *values.shape[1:]))
-        return total.index_add_(0, self.speaker, values)
+        return total.index_add_(0, self.speaker.cpu(), values).to(self.values.device)
 
     def counts(self) -> Tensor:
         """Return how many rows each speaker has, [P]."""
@@ -98,25 +101,25 @@ def central_ranges(rows: Rows) -> Tensor:
     """
     if not len(rows.values):
         return rows.values.new_full((1 + rows.num_speakers, rows.values.shape[1]), float("nan"))
-    ordered = rows.values.double().sort(0).values
+    ordered = rows.values.T.contiguous().sort(1).values
     low, high = (_quantiles(rows, ordered, level) for level in RANGE)
     return high - low
 
 
 def _quantiles(rows: Rows, ordered: Tensor, level: float) -> Tensor:
     levels = (level - SLOPE, level, level + SLOPE)
-    before, at, after = (_quantile(ordered, each) for each in levels)
+    before, at, after = (_quantile(ordered, each).double() for each in levels)
     below = rows.map(rows.values <= at).means()
     moved = at + (below[:1] - below[1:]) * (after - before) / (2 * SLOPE)
     return torch.cat([at[None], moved])
 
 
 def _quantile(ordered: Tensor, level: float) -> Tensor:
-    """Return a quantile of ordered rows by linear interpolation, [D]; of any size of table."""
-    place = level * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return torch.lerp(ordered[low], ordered[high], place - low)
+    """Return a quantile of ordered rows [D, R] by linear interpolation, [D], whatever R is."""
+    last = ordered.shape[1] - 1
+    low = int(level * last)
+    high = min(low + 1, last)
+    return torch.lerp(ordered[:, low], ordered[:, high], level * last - low)
 
 
 def step_lengths(stretches: Stretches, scale: Tensor) -> Tensor:

@@ -4,23 +4,12 @@ import re
 
 from engram_audio.verdicts.headline import NO, YES
 from engram_audio.verdicts.row import NOT_RUN, VerdictRow
-from engram_audio.verdicts.words import (
-    COMPRESSES,
-    HELPS,
-    HURTS,
-    INVALID,
-    NO_BENEFIT,
-    OF_STRUCTURE,
-    PATHWAY_NOT_TESTED,
-    UNDECIDED,
-)
+from engram_audio.verdicts.words import OF_GENERATION, OF_KEYS, OF_STRUCTURE
 
 # Longest first, so that "PROCEED, heads not run" is not read as "PROCEED".
-WORDS = tuple(sorted(
-    {*OF_STRUCTURE, YES, NO, NOT_RUN, HELPS, PATHWAY_NOT_TESTED, COMPRESSES, NO_BENEFIT, HURTS,
-     UNDECIDED, INVALID},
-    key=len, reverse=True,
-))  # fmt: skip
+WORDS = tuple(
+    sorted({*OF_STRUCTURE, *OF_KEYS, *OF_GENERATION, YES, NO, NOT_RUN}, key=len, reverse=True)
+)
 # A sentence ends with a full stop before a capital letter; "0.5" and "x.y" hold no end.
 END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])|;\s")
 

@@ -25,7 +25,7 @@ from engram_audio.training.loop import (
 from engram_audio.training.loop import _train_step as train_step
 from engram_audio.training.order import ShuffledOrder
 from engram_audio.training.packing import pack_state, unpack_state
-from tests.unit.generator_material import NGRAM, arm, data, insertion, key, settings
+from tests.unit.generator_material import ENGRAM, NGRAM, arm, data, insertion, key, settings
 from tests.unit.prediction_material import recipe
 
 CPU = torch.device("cpu")
@@ -194,6 +194,8 @@ def test_rows_stand_beside_the_clip_and_the_decay():
     work = task("SM")
     table = next(own for own in work.model.modules() if isinstance(own, Rows))
     start = table.table.weight.detach().clone()
+    with torch.no_grad():  # gradients of rows as large as those of the network
+        work.model.get_parameter("memory.readers.before_block_2.value.weight").mul_(100)
     optimizers = build_optimizers(work.model, recipe(weight_decay=0.5), CPU)
     order = ShuffledOrder(work.num_items, 4, 0)
     _, norm = train_step(work, optimizers, recipe(gradient_clip=1e9), order, 3, 0, CPU)
@@ -201,6 +203,7 @@ def test_rows_stand_beside_the_clip_and_the_decay():
     assert rows is not None and rows.is_sparse
     dense = [p.grad for p in work.model.parameters() if p.grad is not None and not p.grad.is_sparse]
     assert float(norm) == pytest.approx(float(nn.utils.get_total_norm(dense)), rel=1e-5)
+    assert float(rows.coalesce().values().norm()) > 0.1 * float(norm)
     read = torch.zeros(len(start), dtype=torch.bool)
     read[rows.coalesce().indices()[0]] = True
     moved = (table.table.weight.detach() != start).any(1)
@@ -217,6 +220,25 @@ def test_rows_learn_at_their_own_rate():
     train_step(work, optimizers, settings_of, ShuffledOrder(work.num_items, 8, 0), 3, 0, CPU)
     step = (table.table.weight.detach() - start).abs()
     assert float(step.max()) == pytest.approx(5e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "memory"), [("SM", ENGRAM), ("SMm", NGRAM), ("SMa", NGRAM), ("SMv", NGRAM)]
+)
+def test_arms_train_in_bfloat16(
+    name: ArmName, memory: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    """Weights stay in float32, and the features that the head reads are no rounded sums."""
+    monkeypatch.setattr(
+        "engram_audio.training.loop.autocast", lambda *_: torch.autocast("cpu", torch.bfloat16)
+    )
+    work = task(name, memory, short_context_frames=2, **NOISY)
+    few = recipe(num_steps=2, batch_frames=48, validation_interval_steps=2)
+    state = train(work, few, 0, CPU)
+    assert all(torch.isfinite(own.float()).all() for own in state.weights.values())
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        trace = work.model.trace(work.train_data.batch(torch.arange(2), CPU).frames)
+    assert trace.features.dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", ["SM", "SMx"])

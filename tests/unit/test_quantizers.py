@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from engram_audio.keys.config import AnyQuantizer
 from engram_audio.keys.fitted import coded
 from engram_audio.keys.quantizers import (
     Fitting,
@@ -11,7 +12,6 @@ from engram_audio.keys.quantizers import (
     KMeans,
     Product,
     QuantileBins,
-    Quantizer,
 )
 
 FEATURES = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
@@ -19,7 +19,7 @@ FEATURES = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
 CENTROIDS = (3 + 2 * np.random.default_rng(1).normal(size=(16, 4))).astype(np.float32)
 
 
-def both(quantizer: Quantizer, features: np.ndarray, arrays: dict[str, np.ndarray]) -> list[int]:
+def both(quantizer: AnyQuantizer, features: np.ndarray, arrays: dict[str, np.ndarray]) -> list[int]:
     """Codes as numpy and torch give them; they must be the same."""
     found = np.asarray(quantizer.codes(features, arrays))
     tensors = {name: torch.as_tensor(values) for name, values in arrays.items()}

@@ -5,7 +5,7 @@ latents are correlated, skewed, and end in silence.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -113,9 +113,11 @@ def test_kmeans_is_as_good_as_scikit_learns(speech: Speech):
     frames = speech.block.frames
     own = fit_kmeans(frames, 32, 5, 100, np.random.default_rng(0))
     inertia = float(assign(frames, own)[1].sum(dtype=np.float64))
-    reference = KMeans(32, n_init=5, random_state=0).fit(frames)
+    few: Any = {"n_init": 5, "random_state": 0}  # stubs say text
+    reference: Any = KMeans(32, **few).fit(frames)
     assert inertia < 1.02 * reference.inertia_
-    nearest = KMeans(32, init=own, n_init=1, max_iter=1).fit(frames)
+    start: Any = {"init": own, "n_init": 1, "max_iter": 1}
+    nearest: Any = KMeans(32, **start).fit(frames)
     assert np.mean(assign(frames, nearest.cluster_centers_.astype(np.float32))[0]
                    == nearest.predict(frames)) > 0.999  # fmt: skip
 
@@ -128,7 +130,9 @@ def test_a_mixture_is_as_good_as_scikit_learns(speech: Speech):
     mixture, score = fit_mixture(
         train, choice, 8, floor, False, np.random.default_rng(0), minimum_gain=1e-4
     )
-    reference = GaussianMixture(8, covariance_type="diag", random_state=0, max_iter=200, n_init=3)
+    reference: Any = GaussianMixture(
+        8, covariance_type="diag", random_state=0, max_iter=200, n_init=3
+    )
     reference.fit(train)
     assert score < -float(reference.score(choice)) + 0.05
     same = MixtureParameters(
@@ -156,11 +160,12 @@ def test_mixture_densities_are_those_of_torch_and_scipy(speech: Speech):
     assert found.double().numpy() == pytest.approx(
         law.log_prob(torch.from_numpy(z)).numpy(), rel=1e-4
     )
+    multivariate_t: Any = scipy.stats.multivariate_t
     heavy = MixtureParameters(weights, means, scales, np.array([3.0, 5.0, 10.0]))
     tails = StudentTMixture(NUM_DIMS, 3, (-7.0, 7.0), is_tail_shared=True)
     found = tails.log_prob(head_parameters(heavy), torch.from_numpy(z).float())
     logs = [
-        scipy.stats.multivariate_t(m, np.diag(s**2), df=nu).logpdf(z)
+        multivariate_t(m, np.diag(s**2), df=nu).logpdf(z)
         for m, s, nu in zip(means, scales, heavy.freedom, strict=True)
     ]
     expected = np.logaddexp.reduce(np.log(weights)[:, None] + np.array(logs), axis=0)
@@ -178,14 +183,18 @@ def test_a_linear_null_has_the_density_of_scipy(speech: Speech):
     newest, before = frames[inner - 1], frames[inner - 2]
     regressors = np.concatenate([newest - arrays.frame_mean, newest - before], axis=1)
     left = frames[inner] - newest - arrays.intercept - regressors @ arrays.weight
-    law = scipy.stats.multivariate_normal(np.zeros(NUM_DIMS), arrays.scale @ arrays.scale)
+    multivariate_normal: Any = scipy.stats.multivariate_normal
+    law = multivariate_normal(np.zeros(NUM_DIMS), arrays.scale @ arrays.scale)
     expected = law.logpdf(left)
     assert -fit.choice_nll == pytest.approx(float(expected.mean()), rel=1e-6)
     model = build_gaussian(arrays)
     contexts = windows.gather_contexts(speech.block.frames, inner, LAG, WINDOW)
-    parts = (contexts, speech.block.frames[inner - 1], speech.block.frames[inner])
-    tensors = [torch.from_numpy(np.ascontiguousarray(part)) for part in parts]
-    found = model.log_prob(Batch(*tensors, torch.zeros(len(inner), NUM_DIMS)))
+    context, previous, current = (
+        torch.from_numpy(np.ascontiguousarray(part))
+        for part in (contexts, speech.block.frames[inner - 1], speech.block.frames[inner])
+    )
+    zeros = torch.zeros(len(inner), NUM_DIMS)
+    found = model.log_prob(Batch(context, previous, current, zeros))
     assert found.detach().double().numpy() == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
@@ -215,7 +224,7 @@ def test_a_var_is_that_of_least_squares(speech: Speech):
 
     statsmodels is no dependency here; its VAR is this regression.
     """
-    model = fit_var(iter([speech.block]), 2)
+    model = fit_var(lambda: [speech.block], 2)
     rows = windows.target_rows(speech.block.offsets, 2, 1)
     rows = rows[speech.block.scored()[rows]]
     frames = speech.block.frames.astype(np.float64)

@@ -14,7 +14,7 @@ def build(data: ReportData) -> dict[str, Any]:
 
 SECTION = SectionSpec(
     name="glossary",
-    place=140,
+    place=127,
     title="Glossary",
     lead="Underlined words on this page lead here.",
     needs=(),

@@ -179,4 +179,4 @@ def main(results: str, written: str = "") -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not main(*sys.argv[1:]))
+    sys.exit(not main(*sys.argv[1:]) if 1 < len(sys.argv) < 4 else __doc__)

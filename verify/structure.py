@@ -88,7 +88,8 @@ class Place:
         codes: Any = [
             nearest(features[:, g :: len(parts)], own[one]) for g, one in enumerate(parts)
         ]
-        return sum(code * len(own[parts[0]]) ** g for g, code in enumerate(codes))
+        numbered: Any = sum(code * len(own[parts[0]]) ** g for g, code in enumerate(codes))
+        return numbered
 
     def score(self, cell: np.ndarray) -> tuple[Table, float]:
         """Fit cells and context together; return sums by eval speaker, and added nats per frame."""

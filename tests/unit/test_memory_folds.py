@@ -1,5 +1,7 @@
 """What a memory or the k-NN stores of a frame comes from a base that has not seen its speaker."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -68,7 +70,7 @@ def test_the_datastore_holds_residuals_of_the_fold_models(world: World, candidat
     fold = torch.tensor([fold_of[name] for name in speakers_of(world, data.targets.numpy())])
 
     def residual(model: ConditionalDensity) -> torch.Tensor:
-        base = candidate.model.base
+        base: Any = candidate.model.base
         with torch.no_grad():
             return base.whiten(base.value(batch, base.target) - model.mean(batch))
 

@@ -32,6 +32,7 @@ from engram_audio.generation.sources import (
     OneRow,
     Rows,
     StateNetwork,
+    VectorSource,
     units_of_equal_work,
 )
 from engram_audio.keys.encoder import KeyEncoder
@@ -72,13 +73,13 @@ def build_arm(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(draws[0])
         backbone = Backbone(
-            dimensions.count, settings.width, settings.mlp_units, settings.num_blocks,
+            dimensions.num_dims, settings.width, settings.mlp_units, settings.num_blocks,
             settings.num_heads, settings.context_frames, settings.dropout,
         )  # fmt: skip
         torch.manual_seed(draws[1])
         head = MixtureHead(settings.head, settings.width, base, dimensions.noise_sd, draws[1])
         torch.manual_seed(draws[2])
-        short = _short(settings, dimensions.count)
+        short = _short(settings, dimensions.num_dims)
         torch.manual_seed(draws[3])
         memory = None if arm.source is None else _memory(spec, encoder, draws[3])
     return Generator(spec, backbone, short, memory, encoder, head)
@@ -117,7 +118,7 @@ def _memory(spec: Spec, key: KeyEncoder, seed: int) -> Memory:
     return Memory(sources, readers)
 
 
-def _source(spec: Spec, arm: Arm, key: KeyEncoder, num_sources: int, seed: int) -> nn.Module:
+def _source(spec: Spec, arm: Arm, key: KeyEncoder, num_sources: int, seed: int) -> VectorSource:
     """Return a source; networks in its place share the work of the key's search between them."""
     settings, insertion = spec.settings, spec.insertion
     is_placed = isinstance(insertion, MinimalInsertion | EngramInsertion)
@@ -134,7 +135,7 @@ def _source(spec: Spec, arm: Arm, key: KeyEncoder, num_sources: int, seed: int) 
     if arm.source == "state_network":
         units = units_of_equal_work(flops, settings.width, width)
         return StateNetwork(settings.width, units, width)
-    num_inputs = key.state_frames * spec.dimensions.count
+    num_inputs = key.state_frames * spec.dimensions.num_dims
     return FrameNetwork(num_inputs, units_of_equal_work(flops, num_inputs, width), width)
 
 

@@ -6,7 +6,7 @@ the newest c positions, itself included, wherever in the sequence it stands.
 Shapes: B sequences, T new positions, P positions in the cache, d width, h heads, e width of a head.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -191,7 +191,7 @@ class Backbone(nn.Module):
         num_leading = 0 if first else 1
         if num_leading:
             hidden = torch.cat([self.first.expand(len(z), 1, -1).to(hidden.dtype), hidden], 1)
-        seen = self.blocks[0].sight(first, caches[0] if caches else None, hidden)
+        seen = cast(Block, self.blocks[0]).sight(first, caches[0] if caches else None, hidden)
         kept = []
         for number, block in enumerate(self.blocks):
             place = place_before(number)

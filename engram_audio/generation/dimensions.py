@@ -19,6 +19,6 @@ class Dimensions(NamedTuple):
     noise_sd: np.ndarray
 
     @property
-    def count(self) -> int:
+    def num_dims(self) -> int:
         """D."""
         return len(self.frame_mean)

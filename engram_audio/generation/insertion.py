@@ -3,13 +3,14 @@
 Shapes: B sequences, T frames, d width of the hidden state, E width of e.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from engram_audio.generation.model_config import EngramInsertion
-from engram_audio.generation.sources import Keys
+from engram_audio.generation.sources import Keys, VectorSource
 from engram_audio.memory.engram import EngramReader
 
 FIRST_SCALE = 0.1  # of an added row
@@ -124,25 +125,15 @@ class Memory(nn.Module):
 
     SHARED = "shared"
 
-    def __init__(self, sources: dict[str, nn.Module], readers: dict[str, nn.Module]) -> None:
+    def __init__(self, sources: Mapping[str, VectorSource], readers: dict[str, nn.Module]) -> None:
         """Join them; the names of both are places, or `SHARED`."""
         super().__init__()
         self.sources, self.readers = nn.ModuleDict(sources), nn.ModuleDict(readers)
 
-    def source(self, place: str) -> nn.Module:
+    def source(self, place: str) -> VectorSource:
         """Return the source of a place."""
-        return self.sources[self.SHARED if self.SHARED in self.sources else place]
-
-    def clamp_gate(self, value: float | None) -> None:
-        """Put a value in place of every gate; None lets them be.
-
-        Raises:
-            ValueError: The memory has no gate.
-        """
-        for reader in self.readers.values():
-            if not hasattr(reader, "constant_gate"):
-                raise ValueError("this memory has no gate to clamp")
-            reader.constant_gate = value  # type: ignore[assignment]
+        own = self.sources[self.SHARED if self.SHARED in self.sources else place]
+        return cast(VectorSource, own)
 
 
 class MemoryPass:

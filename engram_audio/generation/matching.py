@@ -44,7 +44,7 @@ def match_arms(
         if arm.matched is not None:
             measure = arm.matched
 
-            def cost(own: GeneratorSettings, name=name, measure=measure) -> int:
+            def cost(own: GeneratorSettings, name: ArmName = name, measure: str = measure) -> int:
                 return getattr(budget(name, own), measure)
 
             found[name] = _smallest(settings, getattr(memory, measure), cost)

@@ -33,7 +33,17 @@ class Keys(NamedTuple):
     num_frames: int
 
 
-class Rows(nn.Module):
+class VectorSource(nn.Module):
+    """Gives each frame a vector e.
+
+    Attributes:
+        width: E.
+    """
+
+    width: int
+
+
+class Rows(VectorSource):
     """A table whose rows are found by the newest code, or by hashes of n-grams of codes.
 
     Attributes:
@@ -117,7 +127,7 @@ class Rows(nn.Module):
         self.visits += torch.bincount(numbers.flatten(), minlength=len(self.visits))
 
 
-class OneRow(nn.Module):
+class OneRow(VectorSource):
     """One trained row for all keys."""
 
     def __init__(self, width: int, learning_rate_factor: float, start_sd: float) -> None:
@@ -133,7 +143,7 @@ class OneRow(nn.Module):
         return self.table(hidden.new_zeros(hidden.shape[:2], dtype=torch.int64))
 
 
-class StateNetwork(nn.Module):
+class StateNetwork(VectorSource):
     """Two layers of the hidden state."""
 
     def __init__(self, num_inputs: int, num_units: int, width: int) -> None:
@@ -149,7 +159,7 @@ class StateNetwork(nn.Module):
         return self.layers(self.norm(hidden))
 
 
-class FrameNetwork(nn.Module):
+class FrameNetwork(VectorSource):
     """Two layers of the frames that the key reads."""
 
     def __init__(self, num_inputs: int, num_units: int, width: int) -> None:

@@ -19,8 +19,7 @@ SEEDS = (0, 1, 2)
 
 @functools.cache
 def world(name: str) -> tuple[Arena, dict[ArmName, list[Scored]]]:
-    parameters = {"num_symbols": 256} if name == "table" else {}
-    own = arena(name, **parameters)
+    own = arena(name, num_symbols=256) if name == "table" else arena(name)
     return own, study(own, ARMS, SEEDS)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engram_audio.generation.arms import row_rms
-from engram_audio.generation.insertion import Memory
+from engram_audio.generation.insertion import GatedValue, Memory
 from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
@@ -98,8 +98,7 @@ def test_frozen_rows_have_the_given_size_and_no_gradient(name: ArmName):
     assert frozen == {"memory.sources.before_block_2.table.weight"}
     x = frames()
     model.train().features(x, foreign_codes(model, x)).square().sum().backward()
-    assert model.memory is not None
-    assert memory_of(model).sources["before_block_2"].table.weight.grad is None
+    assert model.get_parameter("memory.sources.before_block_2.table.weight").grad is None
 
 
 def test_rms_of_rows_is_of_those_that_train_read():
@@ -164,7 +163,7 @@ def test_places_are_those_of_the_generator(short: int | None, place: str, is_the
     assert (place in allowed_places(own)) is is_there
     if is_there:
         return check_insertion("x", insertion(places=[place]), own)
-    with pytest.raises(ValueError, match=rf"x\.places: '{place}' is not one of input"):
+    with pytest.raises(ValueError, match=rf"insertion\.places: '{place}' is not one of input"):
         arm("SM", own, insertion(places=[place]))
 
 
@@ -197,13 +196,13 @@ def test_probes_clamp_mask_and_average():
     """A clamped gate of 0 is the small model, masked rows read 0, the mean row is weighted."""
     model, plain, x = arm("SM"), arm("S"), frames()
     memory = memory_of(model)
-    rows = memory.sources["before_block_2"]
-    assert isinstance(rows, Rows)
+    rows, reader = memory.sources["before_block_2"], memory.readers["before_block_2"]
+    assert isinstance(rows, Rows) and isinstance(reader, GatedValue)
     with torch.no_grad():
         plain.load_state_dict({k: v for k, v in model.state_dict().items() if "memory" not in k})
-        memory.clamp_gate(0.0)
+        reader.constant_gate = 0.0
         assert torch.equal(model.features(x), plain.features(x))
-        memory.clamp_gate(None)
+        reader.constant_gate = None
         own = model.features(x)
         assert not torch.equal(own, plain.features(x))
         rows.count_visits(torch.tensor([0, 0, 0, 4]))
@@ -214,8 +213,6 @@ def test_probes_clamp_mask_and_average():
         mean = (3 * rows.table.weight[0] + rows.table.weight[4]) / 4
         assert torch.allclose(rows.mean_rows()[0], mean, atol=1e-6)
         assert not torch.equal(model.features(x), own)
-    with pytest.raises(ValueError, match="no gate to clamp"):
-        memory_of(arm("SMa")).clamp_gate(0.0)
 
 
 def test_every_arm_says_what_it_is():

@@ -84,7 +84,8 @@ def test_numbers_held_read_and_touched():
 
 def test_training_works_three_times_in_the_network_and_once_in_the_search():
     """Rows and codes have no matrix to differentiate."""
-    for name in ("S", "SM", "SMm"):
+    arms: tuple[ArmName, ...] = ("S", "SM", "SMm")
+    for name in arms:
         model = arm(name)
         own = budget_of(model)
         once = 2 * 6 * 3 + 2 + 4 if name == "SM" else 0
@@ -93,14 +94,15 @@ def test_training_works_three_times_in_the_network_and_once_in_the_search():
 
 def test_networks_in_place_of_the_lookup_work_no_less():
     """SMm and SMf: at least SM's work, at most one hidden unit more at each place."""
+    networks: tuple[tuple[ArmName, int], ...] = (("SMm", settings().width), ("SMf", 3))
     for values in (MINIMAL, NGRAM, PLAIN_ENGRAM):
         for num_codes in (6, 300):
             memory, of = insertion(values), key(num_codes)
             wanted = budget_of(arm("SM", memory=memory, of=of)).flops_generated
-            for name, num_inputs in (("SMm", settings().width), ("SMf", 3)):
+            for name, num_inputs in networks:
                 model = arm(name, memory=memory, of=of)
                 assert model.memory is not None
-                width = next(iter(model.memory.sources.values())).width
+                width = model.memory.source(next(iter(model.memory.sources))).width
                 unit = 2 * (num_inputs + width) * len(model.memory.sources)
                 assert 0 <= budget_of(model).flops_generated - wanted < unit, (name, values)
 
@@ -128,7 +130,8 @@ def test_matched_models_are_never_smaller_and_hardly_larger(
     assert set(found) == set(get_args(ArmName))
     assert all(found[name] == own for name in found if name not in ("F", "P"))
     wanted = planned_budget("SM", own, *parts, base)
-    for name, measure in (("F", "flops_generated"), ("P", "num_resident")):
+    matched: tuple[tuple[ArmName, str], ...] = (("F", "flops_generated"), ("P", "num_resident"))
+    for name, measure in matched:
         share = getattr(planned_budget(name, found[name], *parts, base), measure) / getattr(
             wanted, measure
         )
@@ -144,7 +147,8 @@ def _dimensions(num_dims: int) -> Dimensions:
 
 def test_a_planned_budget_is_that_of_the_model():
     """Models are measured without their weights being made."""
-    for name in ("S", "SM", "SMm"):
+    planned: tuple[ArmName, ...] = ("S", "SM", "SMm")
+    for name in planned:
         model = arm(name)
         spec = model.spec
         assert planned_budget(

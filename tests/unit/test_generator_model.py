@@ -161,7 +161,7 @@ def test_the_key_reads_what_the_settings_say(name: ArmName, reads: str, is_clean
     for _ in range(2):
         with torch.no_grad():
             trace = model.trace(x)
-        source = model.memory.source("before_block_2")
+        source = model.get_submodule("memory.sources.before_block_2")
         seen.append(trace.codes if name == "SM" else _network_input(model, source, x))
     assert torch.equal(seen[0], seen[1]) is is_clean
     if name == "SM" and is_clean:
@@ -179,7 +179,9 @@ def _network_input(model: Generator, source: Any, x: Tensor) -> Tensor:
 
 def test_a_foreign_arm_wants_codes():
     """It never falls back on its own: that would be the memory itself."""
-    for name in (name for name, own in ARMS.items() if own.is_foreign):
+    foreign: tuple[ArmName, ...] = ("SMx", "SMnx")
+    assert {name for name, own in ARMS.items() if own.is_foreign} == set(foreign)
+    for name in foreign:
         with pytest.raises(ValueError, match=f"arm {name} reads the codes of another utterance"):
             arm(name).features(frames())
 

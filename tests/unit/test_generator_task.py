@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.generation.data import GeneratorData, codes_of_rows
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import ARMS, ArmName
+from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.sources import Rows
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.keys.encoder import KeyEncoder
@@ -294,8 +294,3 @@ def _cycles(model: Generator) -> GeneratorData:
         torch.from_numpy(rows.astype(np.float32)), offsets, np.arange(12),
         np.ones(len(rows), bool), own.chunk_frames, own.burn_in_frames,
     )  # fmt: skip
-
-
-def test_every_foreign_arm_is_trained_so():
-    """Foreign keys at evaluation only would be a knock-out, which measures dependence."""
-    assert {name for name, own in ARMS.items() if own.is_foreign} == {"SMx", "SMnx"}

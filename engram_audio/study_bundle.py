@@ -164,8 +164,7 @@ def write_archive(path: Path, content: Mapping[str, bytes]) -> None:
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(content):
             entry = zipfile.ZipInfo(name, MOMENT)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, content[name])
+            archive.writestr(entry, content[name], zipfile.ZIP_DEFLATED)
 
 
 def main() -> None:

@@ -112,7 +112,6 @@ rule tune_density:
             "tune_density",
             kinds=("head_section",),
             section="prediction",
-            evaluation_section="prediction.evaluation",
             head_section="prediction.library.{head}",
             recipe_section=PLAN.prediction.head_recipe,
         ),

@@ -19,12 +19,13 @@ DECORATORS = ["@model_validator", "@field_validator"]
 EXCUSED = {
     "fields that become columns or numbers of a document through _asdict": """
         num_covered num_ngrams tolerance_above tolerance_below truth_error
+        bytes_per_frame flops_generated flops_trained num_resident
     """,
     "values of the configuration that are read from the frozen document": """
         delta_subspaces event_subspaces
     """,
     "written with weights or a resumed training, for whoever opens the file": """
-        best_step explained_variance total_variance
+        explained_variance total_variance
     """,
     "set for, or called by, torch, soundfile, Snakemake or another library": """
         _module_absolute_name allow_tf32 bfs deterministic output_size seekable

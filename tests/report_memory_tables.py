@@ -114,7 +114,7 @@ def curve() -> Curve:
         for place, name in enumerate(levels)
     }
     columns = ["model", "part", "slice", "speaker_id", "num_frames", "nll"]
-    return Curve(sizes, speaker_sums(levels)[columns])
+    return Curve(sizes, speaker_sums(levels).loc[:, columns])
 
 
 def tuning() -> pd.DataFrame:

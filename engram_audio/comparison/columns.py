@@ -111,8 +111,8 @@ CODECS = Table(
         "stacked into one tell each other nothing any more. Rows of other rates are not "
         "comparable, per second or not.",
         "The three shares are paired by speaker with Fieller's interval. It is empty where the own "
-        "information is not told from 0. Overlap beyond speaker and level is about overlap_share "
-        "less static_share.",
+        "information is not surely above 0. Overlap beyond speaker and level is about "
+        "overlap_share less static_share.",
         "A twin differs from its original in `permute_blocks_s` or `context_s` alone. The "
         "configuration is refused otherwise. With a short `context_s` each frame also starts the "
         "encoder afresh: where that start takes longer than the context, truncation_loss contains "

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from engram_audio import windows
-from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.densities.data import WindowData, window_data
 from engram_audio.densities.density import Density
 from engram_audio.densities.reduction import SpeakerSums, frame_names
@@ -19,6 +18,10 @@ from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import speech_targets, targets_of
 from engram_audio.numerics.slices import slice_masks
+from engram_audio.views import SlicesView
+
+# The slice `all` alone: what is chosen needs no other, and their bounds do not matter then.
+WHOLE = {"slices": ("all",), "medial_range": (0.0, 1.0), "speech_range_db": 1.0}
 
 
 class Scope(NamedTuple):
@@ -40,7 +43,7 @@ class Scope(NamedTuple):
     window_frames: int
     max_lag_frames: int
     reference: Reference
-    evaluation: PredictionEvaluationSection
+    evaluation: SlicesView
     batch_frames: int
     device: torch.device
 

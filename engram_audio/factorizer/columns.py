@@ -47,6 +47,7 @@ HEALTH = (
         "state_use_nats",
         "Nats lost on select when z_dyn comes from another utterance. 0: nothing reads it.",
         NATS,
+        "Use of z_dyn",
     ),
     Column("state_noise_share", "Share of posterior noise in the variance of z_dyn."),
     Column("dynamics_sd", "Predictive SD of z_dyn, Gaussian dynamics only."),

@@ -45,8 +45,8 @@ KEYS = Table(
                NATS),
         Column("over_surrogate_nats", "Nats less the surrogate's, paired by speaker.", NATS,
                has_interval=True),
-        Column("speaker_information_nats", "I(code; speaker) on val, less that of permuted codes.",
-               "nats", "About the speaker"),
+        Column("speaker_information_nats", "Mutual information of code and speaker on val, less "
+               "that of permuted codes.", "nats", "About the speaker"),
         Column("flip_rate", "Share of eval codes that change under the noise of "
                "`learned_keys.flip_noise`. Empty for centred keys.", title="Flips"),
         Column("agreement", "Of a distilled key: share of `chosen_on` on which it has its "

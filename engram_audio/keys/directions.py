@@ -218,7 +218,7 @@ def _sums(targets: LawTargets, case: str, rows: np.ndarray, score: DirectionScor
             "nats": score.nats[rows],
         }
     )
-    found = frame.groupby(["part", "speaker"], sort=True).sum().reset_index()
+    found = pd.DataFrame(frame.groupby(["part", "speaker"], sort=True, as_index=False).sum())
     names = targets.speaker_ids[found.pop("speaker").to_numpy()].astype(object)
     part = [PARTS[number] for number in found["part"]]
     return found.assign(part=part, speaker_id=names, case=case)

@@ -159,8 +159,8 @@ def check_laws(
 
 def recipes_of_family(family: KeyFamily) -> list[str]:
     """Return the training recipes that a family names, each once."""
-    names = [row.recipe for row in family.quantizers if hasattr(row, "recipe")]
-    return list(dict.fromkeys(names))
+    names = [getattr(row, "recipe", None) for row in family.quantizers]
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def recipes_of_laws(stage: LawSettings, library: Mapping[str, KeyFamily]) -> list[str]:
@@ -188,6 +188,5 @@ def check_recipes(
     if learned or stage.representations:
         require("learned_keys.predictor.recipe", stage.predictor.recipe, recipes)
     for name, family in learned.items():
-        for row in family.quantizers:
-            if hasattr(row, "recipe"):
-                require(f"keys.library.{name}.quantizers: recipe", row.recipe, recipes)
+        for recipe in recipes_of_family(family):
+            require(f"keys.library.{name}.quantizers: recipe", recipe, recipes)

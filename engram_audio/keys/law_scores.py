@@ -129,11 +129,11 @@ def score_all(
             scores.append(_sums(scoring, coded.name, coded.kind, name, one.scored, law.nats))
             facts.append(_facts(scoring, coded, name, law.strength))
     table = pd.DataFrame(facts, columns=FACTS)
-    table["agreement"] = table["key"].map(dict(agreement)).astype(float)
+    table["agreement"] = np.array([agreement.get(str(key), np.nan) for key in table["key"]], float)
     found = directions[1:] or directions
     return LawScores(
         pd.concat(scores, ignore_index=True), table,
-        pd.concat(found, ignore_index=True)[DIRECTIONS],
+        pd.concat(found, ignore_index=True).loc[:, DIRECTIONS],
     )  # fmt: skip
 
 

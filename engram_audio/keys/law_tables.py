@@ -4,7 +4,7 @@ Shapes: S speakers.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from engram_audio.stats.estimate import (
 from engram_audio.stats.ratio import ratio_of_sums
 
 GROUP = ["key", "kind", "slice"]
+SUMMED = ["nats", "num_frames"]
 SURROGATE = f"{SURROGATE_MARK}var"
 
 
@@ -59,8 +60,8 @@ class _Sums:
 
     def __init__(self, run: LawRun) -> None:
         self._frames: dict[tuple[str, str, str], pd.DataFrame] = {
-            (str(key), str(name), str(part)): rows.set_index("speaker_id")[["nats", "num_frames"]]
-            for (key, name, part), rows in run.scores.groupby(["key", "slice", "part"])
+            cast("tuple[str, str, str]", place): rows.set_index("speaker_id").loc[:, SUMMED]
+            for place, rows in run.scores.groupby(["key", "slice", "part"])
         }
         self.speakers = {
             part: sorted(set(run.scores.loc[run.scores["part"] == part, "speaker_id"]))
@@ -79,7 +80,7 @@ class _Sums:
     def frames(self, key: str, slice_name: str) -> int:
         """Return how many eval frames were scored."""
         rows = self._frames.get((key, slice_name, EVAL))
-        return 0 if rows is None else int(rows["num_frames"].sum())
+        return 0 if rows is None else int(rows["num_frames"].to_numpy().sum())
 
 
 def keys_table(runs: Sequence[LawRun], minimum_share: float, confidence: float) -> pd.DataFrame:

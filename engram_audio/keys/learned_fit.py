@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.keys.clustering import cluster_laws, nearest_laws
-from engram_audio.keys.config import LearnedKeys, TrainedQuantizer, key_name
+from engram_audio.keys.config import AnyQuantizer, LearnedKeys, key_name
 from engram_audio.keys.fitted import EVERY_LAG, FittedFamily, FittedKey
 from engram_audio.keys.law_config import LawPredictorSection
 from engram_audio.keys.law_networks import (
@@ -95,9 +95,11 @@ def train_predictor(material: LawMaterial, how: Training) -> tuple[Network, Trai
     """Train q(g | context); return its arrays and the end of its training."""
     seed = named_seed(how.seed, "learned_keys", "predictor", "start")
     network = perceptron(material, how.settings, material.bank.num_components, seed)
+    last = network[-1]
+    assert isinstance(last, nn.Linear)
     with torch.no_grad():  # starts as the law without context
-        network[-1].bias.copy_(torch.as_tensor(np.log(material.bank.weights)))
-        network[-1].weight.mul_(0.1)
+        last.bias.copy_(torch.as_tensor(np.log(material.bank.weights)))
+        last.weight.mul_(0.1)
     recipe = how.recipes[how.settings.recipe]
     task = LawTask(LawPredictor(network), material, recipe.maximum_validation_frames)
     state = run_training("predictor", task, recipe, how, material.device)
@@ -157,7 +159,7 @@ class _Work:
         self._laws = predicted_laws(material, predictor, self._items)
         self._centroids: dict[int, np.ndarray] = {}
 
-    def fit(self, quantizer: TrainedQuantizer, size: KeySize) -> None:
+    def fit(self, quantizer: AnyQuantizer, size: KeySize) -> None:
         """Fit one key, or note why it cannot be."""
         full, needed = key_name(self._name, "raw", size.name), self._needed(size)
         if needed > self._num_train:
@@ -183,7 +185,7 @@ class _Work:
     def _needed(self, size: KeySize) -> int:
         return max(self._how.minimum_cell_frames * size.num_fitted, size.num_codes)
 
-    def _cells(self, quantizer: TrainedQuantizer, size: KeySize) -> Network | None:
+    def _cells(self, quantizer: AnyQuantizer, size: KeySize) -> Network | None:
         if isinstance(quantizer, TunedLaws):
             return self._tuned(quantizer, size)
         if isinstance(quantizer, StraightThrough):

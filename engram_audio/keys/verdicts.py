@@ -1,7 +1,7 @@
 """What the curve of nats against ln K answers: does what context tells survive a small key?"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -80,9 +80,9 @@ def verdict_rows(
     answers, trust = [], []
     for place, rows in order.groupby(PLACE, sort=False):
         records = rows.to_dict("records")
-        curve = curve_of(records)
-        answers.append(_answer(place, curve, delta_nats, maximum_loss))
-        trust += _trust(place, records)
+        where = cast("tuple[Any, ...]", place)
+        answers.append(_answer(where, curve_of(records), delta_nats, maximum_loss))
+        trust += _trust(where, records)
     return [*answers, *trust]
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 DEVICES = ("cpu", "cuda")
-Arguments, Result = ParamSpec("Arguments"), TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def full_precision(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

@@ -63,7 +63,7 @@ def curve_figure(
     columns = ["key", "kind", "num_codes", "nats", "nats_low", "nats_high", "surrogate_nats"]
     frames, speakers = int(keys["num_frames"].max()), int(keys["num_speakers"].max())
     return Drawing(
-        rows[columns],
+        rows.loc[:, columns],
         f"{frames} frames of {speakers} speakers",
         title=f"What survives a key {WORDS[base]}: {target}, lag {lag_frames}",
     )

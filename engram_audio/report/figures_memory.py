@@ -100,12 +100,14 @@ def curve_figure(
             look = Look(color, f"memories on {base}", style="", marker="s")
             draw_line(axis, dots, size, "memory_nll_nats", look)
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # mathematics stays markup
+        axis.xaxis.set_minor_formatter(lambda value, _: "")
         axis.set_xlabel(words)
     panels[0].set_ylabel("NLL, nats per frame")
     canvas.legend(columns=2)
     columns = ["predictor", "net", *SIZES, "nll_nats", "nll_nats_low", "nll_nats_high"]
-    frames, speakers = int(memories["num_frames"].max()), int(memories["num_speakers"].max())
-    return Drawing(rows[columns], f"{frames} frames of {speakers} speakers")
+    counts = memories[["num_frames", "num_speakers"]].to_numpy(float).max(axis=0)
+    return Drawing(rows.loc[:, columns], f"{counts[0]:.0f} frames of {counts[1]:.0f} speakers")
 
 
 def _best_before_eval(

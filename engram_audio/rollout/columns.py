@@ -45,10 +45,10 @@ FROZEN_LATE = Column("frozen_late", "Late frames of paths that stand still.", "s
 KEPT_DELTA = Column("kept_delta", "dNLL of the increment over the best forecast's. Fieller's "
                     "interval.", KEPT, "Kept, delta", has_interval=True)  # fmt: skip
 KEPT_POSITION = Column("kept_position", "dNLL of x over the best forecast's. Empty where the "
-                       "attainable is not told from the marginal, or lies on its wrong side on "
+                       "attainable is not surely above the marginal, or lies on its wrong side on "
                        "eval. Fieller's interval.", KEPT, "Kept, x", has_interval=True)  # fmt: skip
 KEPT_SKILL = Column("kept_skill", "Energy skill over that of the best forecasts, chosen on "
-                    "`chosen_on` by energy score. Empty where their skill is not told from 0.",
+                    "`chosen_on` by energy score. Empty where their skill is not surely above 0.",
                     KEPT, "Kept skill", has_interval=True)  # fmt: skip
 PARETO = (
     Column("num_points", "How many methods were looked at.", title="Points looked at"),

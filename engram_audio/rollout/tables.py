@@ -3,7 +3,7 @@
 What is attainable at a horizon is not known on real data: it is at least what the best forecast
 reaches, chosen on select among all methods and the marginal. Nats are per frame; dNLL is against
 the Gaussian marginal of the same event, below 0 where something is known. A share of something that
-is not told from nothing has no number.
+is not surely above 0 has no number.
 
 Shapes: S speakers.
 """
@@ -228,7 +228,7 @@ def _best_skill(
 def _share(
     name: str, own: Estimate | None, best: Estimate | None, sign: float, confidence: float
 ) -> dict[str, float]:
-    """Return own / best with Fieller's interval; NaN where the best is not told from nothing.
+    """Return own / best with Fieller's interval; NaN where the best is not surely above 0.
 
     `sign` of a best that knows something: chosen on other speakers, it may know nothing of eval.
     """

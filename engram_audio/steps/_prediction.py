@@ -1,6 +1,6 @@
 """What the steps that run densities read in the same way: material, streams, models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,15 +71,37 @@ def open_stage(
             names = thin_utterances(names, total, evaluation.maximum_train_frames)
         kept = index["utterance_id"].isin(names).to_numpy()[rows]
         num_targets[part] = min(int(counts[kept].sum()), total)
-        source = block_source(frames.store, set(names), section.block_frames)
-        noisy = noisy_source(source, noise_sd, section.noise_seed)
-        num_frames = int(index["num_frames"].to_numpy()[rows][kept].sum())
-        sources[part] = kept_source(noisy, num_frames, frames.store.metadata.num_dims)
+        sources[part] = _stream(frames, names, section, noise_sd)
     return Stage(
         sources, num_targets, frames.part_of, reference, section, evaluation,
         read_sensitivity(decoder), torch.device(device),
         noise_costs(rungs, section.lags_frames, section.targets, noise_sd) if rungs else {},
     )  # fmt: skip
+
+
+def _stream(
+    frames: Frames, names: Collection[str], section: PredictionSection, noise_sd: np.ndarray
+) -> BlockSource:
+    """Stream utterances with noise, from memory where they fit."""
+    index = frames.store.index
+    num_frames = int(index.loc[index["utterance_id"].isin(names), "num_frames"].sum())
+    source = block_source(frames.store, set(names), section.block_frames)
+    noisy = noisy_source(source, noise_sd, section.noise_seed)
+    return kept_source(noisy, num_frames, frames.store.metadata.num_dims)
+
+
+def open_held_out(
+    frames: Frames, reference: Reference, section: PredictionSection
+) -> dict[str, BlockSource]:
+    """Open the streams of the parts that nothing was fitted on, however they are evaluated."""
+    index = frames.store.index
+    parts = index["utterance_id"].map(frames.part_of.__getitem__)
+    noise_sd = noise_of(reference, section)
+    return {
+        part: _stream(frames, index.loc[parts == part, "utterance_id"].tolist(), section, noise_sd)
+        for part in frames.present_parts
+        if part != TRAIN
+    }
 
 
 def held_out(stage: Stage) -> dict[str, BlockSource]:

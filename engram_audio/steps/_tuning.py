@@ -1,6 +1,6 @@
 """Tune networks in a step: train every point, score it, keep what was chosen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,23 +9,21 @@ import torch
 
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
-from engram_audio.densities.config import (
-    AnyHead,
-    PredictionEvaluationSection,
-    PredictionSection,
-)
+from engram_audio.densities.config import AnyHead, PredictionSection
 from engram_audio.densities.density import Density
 from engram_audio.densities.reference import Reference
-from engram_audio.densities.scope import Scope, score_nll
+from engram_audio.densities.scope import WHOLE, Scope, score_nll
 from engram_audio.densities.tuning import Setting, Tuned, tune, with_setting
-from engram_audio.prediction.assess import Stage
+from engram_audio.latents.block import BlockSource
 from engram_audio.steps._frames import Frames
-from engram_audio.steps._prediction import held_out, open_stage
+from engram_audio.steps._prediction import open_held_out
 from engram_audio.steps._training import TrainingRun
 from engram_audio.steps._tuned import SCORES
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, TrainingState
+from engram_audio.views import SlicesView
 
+SCORED_FRAMES = 4096  # at a time
 Train = Callable[[AnyHead, TrainingRecipe, TrainingState | None, Callbacks], Density]
 
 
@@ -33,40 +31,35 @@ class Judge(NamedTuple):
     """Scores a trained point on everything but train, all frames.
 
     Attributes:
-        stage: The streams.
+        sources: The streams by part.
         scope: Which targets.
     """
 
-    stage: Stage
+    sources: dict[str, BlockSource]
     scope: Scope
 
     def __call__(self, model: Density) -> pd.DataFrame:
         """Return sums by part and speaker: part, slice, speaker_id, num_frames, nll."""
         model.to(self.scope.device).eval()
         tables = [
-            score_nll(model, source, part, self.scope)
-            for part, source in held_out(self.stage).items()
+            score_nll(model, source, part, self.scope) for part, source in self.sources.items()
         ]
-        return pd.concat(tables, ignore_index=True)[list(SCORES[2:])]
+        return pd.concat(tables, ignore_index=True).loc[:, list(SCORES[2:])]
 
 
 def open_judge(
     frames: Frames,
     reference: Reference,
     section: PredictionSection,
-    evaluation: PredictionEvaluationSection,
     lag: int,
     device: torch.device,
-    slices: Sequence[str] = ("all",),
 ) -> Judge:
-    """Open the streams on which points are scored; a choice needs the slice `all` alone."""
-    whole = evaluation.model_copy(update={"slices": tuple(slices)})
-    stage = open_stage(frames, reference, section, whole, str(device), None)
+    """Open the streams on which points are scored; how predictors are evaluated does not matter."""
     scope = Scope(
-        frames.part_of, lag, section.window_frames, max(section.lags_frames), reference, whole,
-        whole.batch_frames, device,
+        frames.part_of, lag, section.window_frames, max(section.lags_frames), reference,
+        SlicesView.model_validate(WHOLE), SCORED_FRAMES, device,
     )  # fmt: skip
-    return Judge(stage, scope)
+    return Judge(open_held_out(frames, reference, section), scope)
 
 
 def tune_arm(run: TrainingRun, arm: str, head: AnyHead, train: Train, judge: Judge) -> Tuned:
@@ -95,6 +88,6 @@ def write_tuning(
 ) -> None:
     """Write what was chosen of each arm, and the sums that say why."""
     tables = [own.scores.assign(arm=arm) for arm, own in arms.items()]
-    write_table(scores, pd.concat(tables, ignore_index=True)[list(SCORES)], manifest)
+    write_table(scores, pd.concat(tables, ignore_index=True).loc[:, list(SCORES)], manifest)
     headers = {arm: own.header() for arm, own in arms.items()}
     write_json(tuning, {**manifest, "arms": headers})

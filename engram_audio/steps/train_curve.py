@@ -10,7 +10,6 @@ from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
 from engram_audio.densities.config import (
     HeadSection,
-    PredictionEvaluationSection,
     PredictionSection,
 )
 from engram_audio.densities.fit import events_trained, train_head
@@ -39,7 +38,6 @@ class Files(StepFiles):
     lag: Wildcard[int]
     seed: Wildcard[int]
     section: Frozen[PredictionSection]
-    evaluation_section: Frozen[PredictionEvaluationSection]
     stage_section: Frozen[MemoryStageSection]
     controls_section: Frozen[MemoryControlsSection]
     head_section: Frozen[HeadSection]
@@ -68,10 +66,7 @@ def main(argv: list[str] | None = None) -> None:
         TrainingRun(files, files.recipe_section) as own,
         load_material(frames, files.nulls, section) as material,
     ):
-        judge = open_judge(
-            frames, material.reference, section, files.evaluation_section, lag, device,
-            files.evaluation_section.slices,
-        )  # fmt: skip
+        judge = open_judge(frames, material.reference, section, lag, device)
         for label, plain in heads.items():
             head, recipe = frozen_setting(files.tuning, label, plain, own.recipe)
             train = partial(train_head, head, recipe, material, lag, event, seed, device)

@@ -7,7 +7,6 @@ import torch
 from engram_audio.densities.config import (
     AnyHead,
     HeadSection,
-    PredictionEvaluationSection,
     PredictionSection,
 )
 from engram_audio.densities.density import Density
@@ -27,7 +26,6 @@ class Files(StepFiles):
     lag: Wildcard[int]
     seed: Wildcard[int]
     section: Frozen[PredictionSection]
-    evaluation_section: Frozen[PredictionEvaluationSection]
     head_section: Frozen[HeadSection]
     recipe_section: Frozen[TrainingRecipe]
     nulls: Path
@@ -50,9 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         TrainingRun(files, files.recipe_section) as own,
         load_material(frames, files.nulls, section) as material,
     ):
-        judge = open_judge(
-            frames, material.reference, section, files.evaluation_section, lag, device
-        )
+        judge = open_judge(frames, material.reference, section, lag, device)
 
         def train(
             head: AnyHead, how: TrainingRecipe, state: TrainingState | None, calls: Callbacks

@@ -7,7 +7,6 @@ import torch
 from engram_audio.densities.config import (
     AnyHead,
     HeadSection,
-    PredictionEvaluationSection,
     PredictionSection,
 )
 from engram_audio.densities.density import Density
@@ -37,7 +36,6 @@ class Files(StepFiles):
     lag: Wildcard[int]
     seed: Wildcard[int]
     section: Frozen[PredictionSection]
-    evaluation_section: Frozen[PredictionEvaluationSection]
     stage_section: Frozen[MemoryStageSection]
     controls_section: Frozen[MemoryControlsSection]
     head_section: Frozen[HeadSection]
@@ -64,9 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         TrainingRun(files, files.recipe_section) as own,
         load_material(frames, files.nulls, section) as material,
     ):
-        judge = open_judge(
-            frames, material.reference, section, files.evaluation_section, lag, device
-        )
+        judge = open_judge(frames, material.reference, section, lag, device)
         with blame(files.section_name(files.controls_section)):
             heads = matched_heads(
                 files.memory, files.base_model, files.head_section, files.controls_section,

@@ -7,7 +7,6 @@ import torch
 from engram_audio.densities.config import (
     AnyHead,
     HeadSection,
-    PredictionEvaluationSection,
     PredictionSection,
 )
 from engram_audio.densities.density import Density
@@ -38,7 +37,6 @@ class Files(StepFiles):
     lag: Wildcard[int]
     seed: Wildcard[int]
     section: Frozen[PredictionSection]
-    evaluation_section: Frozen[PredictionEvaluationSection]
     stage_section: Frozen[MemoryStageSection]
     memory_section: Frozen[MemorySection]
     head_section: Frozen[HeadSection]
@@ -66,9 +64,7 @@ def main(argv: list[str] | None = None) -> None:
         TrainingRun(files, files.recipe_section) as trainings,
         load_material(frames, files.nulls, section) as material,
     ):
-        judge = open_judge(
-            frames, material.reference, section, files.evaluation_section, lag, device
-        )
+        judge = open_judge(frames, material.reference, section, lag, device)
 
         def train(
             head: AnyHead, how: TrainingRecipe, state: TrainingState | None, calls: Callbacks

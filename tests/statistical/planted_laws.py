@@ -156,5 +156,7 @@ def nats_of(
         ready.scoring, families, names,
         lambda items: predicted_laws(ready.material, network, items), learned.agreement,
     ).scores  # fmt: skip
-    sums = found.groupby(["key", "part"])[["nats", "num_frames"]].sum()
-    return (sums["nats"] / sums["num_frames"]).unstack("part")
+    frame = found.loc[:, ["key", "part", "nats", "num_frames"]]
+    sums = pd.DataFrame(frame.groupby(["key", "part"], as_index=False).sum())
+    sums = sums.assign(mean=sums["nats"] / sums["num_frames"])
+    return sums.pivot(index="key", columns="part", values="mean")

@@ -95,7 +95,7 @@ def sums(world: Planted, model: Density) -> pd.DataFrame:
         for part, block in sources.items()
     ]
     columns = ["part", "slice", "speaker_id", "num_frames", "nll"]
-    return pd.concat(tables, ignore_index=True)[columns]
+    return pd.concat(tables, ignore_index=True).loc[:, columns]
 
 
 def gain_of(tuned: Tuned, memory: pd.DataFrame, point: int) -> Mean:

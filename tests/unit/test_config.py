@@ -102,6 +102,19 @@ def test_committed_schema_is_what_the_models_generate():
         ),
         (["structure", "families"], ["pcs"], ["structure.families: 'pcs'", "mean 'pca'"]),
         (["memory", "memories"], ["robuts"], ["memory.memories: 'robuts'", "memory.library"]),
+        (
+            ["recipes", "joint", "tuning"],
+            None,
+            [
+                "memory.library.engram.recipe:",
+                "recipes.joint.tuning differs from recipes.cpu.tuning",
+            ],
+        ),
+        (
+            ["memory", "controls", "curve_widths"],
+            [4, 64],
+            ["curve_widths: found 4", "at least 8 units"],
+        ),
         # a field that has the name of its union's tag
         (
             ["representations", "library", "mimi", "corpu"],

@@ -23,6 +23,7 @@ from engram_audio.densities.student_t_mixture import StudentTMixture
 from engram_audio.densities.trunks import FreeParameters
 from engram_audio.factorizer.jumps import jump_gradient
 from engram_audio.rollout.energy import EnergyTask, path_distances
+from engram_audio.rollout.method_config import EnergyMethod
 from tests.unit.rollout_material import method
 
 CPU = torch.device("cpu")
@@ -109,6 +110,7 @@ def test_energy_tuning_moves_weights_means_and_scales_as_the_exact_score_does(nu
     """One step on a line; the exact expectation is differentiated by finite differences."""
     start = torch.tensor([0.4, -0.2, -1.0, 1.5, -0.3, 0.2])
     settings = method("energy", num_samples=num_samples, fairness=0.9, teacher_weight=0.0)
+    assert isinstance(settings, EnergyMethod)
     share = 0.9 + 0.1 * (num_samples - 1) / num_samples
     wide = start.double()
     exact = torch.stack([

@@ -85,8 +85,8 @@ def test_a_state_that_nothing_reads_is_of_no_use_and_counts_as_collapsed():
     torch.manual_seed(0)
     with torch.no_grad():
         for part, first in ((model.decoder.detail, 0), (model.innovation.posterior, 4)):
-            for layer in (part.linear, part.mlp[0]):
-                layer.weight[:, first : first + 2] = 0.0
+            for weight in (part.linear.weight, next(part.mlp.parameters())):
+                weight[:, first : first + 2] = 0.0
         unused = batch_health(model, chunk)
         model.decoder.detail.linear.weight[:, :2] = 1.0
         read = batch_health(model, chunk)

@@ -51,7 +51,7 @@ def test_densities_are_those_of_the_textbook():
     rng = np.random.default_rng(1)
     bank = Bank(np.array([0.3, 0.7]), rng.normal(size=(2, 3)), rng.uniform(0.5, 2, (2, 3)))
     y = rng.normal(size=(20, 3))
-    parts = [stats.norm(bank.means[g], bank.sds[g]).logpdf(y).sum(1) for g in range(2)]
+    parts = [stats.norm.logpdf(y, bank.means[g], bank.sds[g]).sum(1) for g in range(2)]
     np.testing.assert_allclose(bank.log_densities(y), np.stack(parts, 1), rtol=1e-9)
     mixture = np.log(np.exp(np.stack(parts, 1)) @ bank.weights)
     assert mean_nll(bank, y) == pytest.approx(-mixture.mean(), rel=1e-9)
@@ -182,7 +182,7 @@ def test_a_linear_process_leaves_white_residuals():
     """Beside the linear base y has unit variance and no memory, on new speakers as well."""
     block, part_of = cycle()
     noise = np.random.default_rng(0).standard_normal(block.frames.shape)
-    block = block._replace(frames=lfilter([1], [1, -0.8], noise, axis=0).astype(np.float32))
+    block = block._replace(frames=np.asarray(lfilter([1], [1, -0.8], noise, axis=0), np.float32))
     targets = targets_of(block, part_of)
     y = fit_whitening(targets, part_of, Aim("position", "linear", 1), (1e-6,), 2, 0.01).y(targets)
     held = y[targets.of_part("eval")]

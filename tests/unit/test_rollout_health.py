@@ -135,7 +135,8 @@ def test_what_differs_between_utterances_hides_no_noise_and_is_none(unit: str):
         low, middle, high = excess(exact, name)
         assert low < 0 < high and abs(middle) < 0.03
     noisy = shifted(run._replace(states=1.2 * run.states), starts, others, means)
-    assert excess(noisy, "spread_ratio")[0] > 0.05
+    low, middle, _ = excess(noisy, "spread_ratio")
+    assert low > 0 and middle == pytest.approx(1.22**0.5 - 1, abs=0.03)
     assert excess(noisy, "step_ratio")[1] == pytest.approx(0.2, abs=0.03)
     assert excess(noisy, "energy_distance")[0] > 0
 

@@ -275,8 +275,8 @@ def test_sections_of_absent_tables_are_left_out():
     page = Document(render_page(bare, templates()))
     names = [attributes.get("id") for attributes, _ in page.all("section")]
     assert names == [
-        "verdict", "matrix", "prediction", "factorizer", "memory", "rollout", "generation",
-        "listening", "methods", "provenance", "glossary",
+        "verdict", "matrix", "keys", "prediction", "factorizer", "memory", "rollout", "generation",
+        "listening", "methods", "glossary", "provenance",
     ]  # fmt: skip
     assert "This study has no predictions" in "".join(text for _, text in page.all("li"))
 

@@ -22,9 +22,10 @@ def document(html) -> Document:
 def test_methods_are_judged_by_the_bars_and_forecasters_stand_beside():
     group = rollout.build(with_rollout(report_data()))["groups"][0]
     outcomes = {row.sentence.split(":")[0]: row.outcome for row in group["rows"]}
+    # one seed answers nothing, but its faults are named
     assert outcomes == {
-        "one_step": "met", "wild": "not met", "guarded": "not met", "earlier_pure": "met",
-        "belief": "shown", "direct": "shown",
+        "one_step": "undecided", "wild": "undecided", "guarded": "undecided",
+        "earlier_pure": "undecided", "belief": "shown", "direct": "shown",
     }  # fmt: skip
     where = {row.sentence.split(":")[0]: row.where for row in group["rows"]}
     assert "diverges" in where["wild"] and "loses skill" in where["guarded"]

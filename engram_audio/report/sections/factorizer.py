@@ -19,7 +19,8 @@ COLUMNS = (
     *shown(
         FACTORIZER, "information_nats", "direct_information_nats", "gain_over_direct_nats",
         "innovation_bits_per_s", "weighted_bits_per_s", "error_posterior", "error_predicted",
-        "cost_shuffled_rec", "cost_shuffled_dyn", "state_movement", form=number.fixed,
+        "cost_shuffled_rec", "cost_shuffled_dyn", "state_movement", "state_use_nats",
+        form=number.fixed,
     ),
     *shown(FACTORIZER, "bound_context", "direct_context"),
     *shown(FACTORIZER, "collapse", "slice", "seed"),

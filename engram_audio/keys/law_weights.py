@@ -163,13 +163,11 @@ class KeyLaw(NamedTuple):
         nats: log p(y | k) - log p(y) of the scored rows, [m].
         weights: [K, G].
         strength: The chosen a, frames.
-        choice_nats: Mean nats on the choice part; minus infinity where it has no rows.
     """
 
     nats: np.ndarray
     weights: np.ndarray
     strength: float
-    choice_nats: float
 
 
 def score_codes(
@@ -199,7 +197,7 @@ def score_codes(
             best_weights, best, strength = weights, float(gains.mean()), one
     nats = laws.log_conditional(parts.scored, codes[parts.scored], best_weights)
     nats -= laws.log_marginal(parts.scored, prior)
-    return KeyLaw(nats, best_weights, strength, best)
+    return KeyLaw(nats, best_weights, strength)
 
 
 def predicted_nats(
@@ -207,9 +205,3 @@ def predicted_nats(
 ) -> np.ndarray:
     """Return what laws of their own, [m, G], say about rows beyond the marginal, [m]."""
     return laws.log_predicted(rows, weights) - laws.log_marginal(rows, prior)
-
-
-def log_component_densities(bank: Bank, y: np.ndarray) -> np.ndarray:
-    """Return log N_g(y), [M, G], float32: what networks are trained on."""
-    parts = [bank.log_densities(y[s : s + ROWS]) for s in range(0, len(y), ROWS)]
-    return np.concatenate(parts).astype(np.float32)

@@ -8,7 +8,7 @@ Shapes: m contexts, Q features, G components, K codes.
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -22,13 +22,7 @@ NumCells = Annotated[int, Field(ge=2, le=CELLS)]
 
 
 class LearnedQuantizer(Quantizer):
-    """What every learned kind has.
-
-    Attributes:
-        IS_TRAINED: Whether it has a training of its own, beside the predictor's.
-    """
-
-    IS_TRAINED: ClassVar[bool] = False
+    """What every learned kind has."""
 
     def fit(self, size: KeySize, features: np.ndarray, how: Any) -> dict[str, np.ndarray]:
         """Refuse: `keys/learned_fit.py` trains it, from targets too."""
@@ -109,7 +103,6 @@ class Laws(_Sized):
 class TunedLaws(_Sized):
     """The same cells, network and centroids trained on by the exact expectation over the codes."""
 
-    IS_TRAINED: ClassVar[bool] = True
     kind: Literal["tuned"]
     recipe: Name = Field(description="Training recipe, under recipes.")
     first_beta: Amount = Field(description="Sharpness of the soft codes at the start.")
@@ -129,7 +122,6 @@ class TunedLaws(_Sized):
 class StraightThrough(_Sized):
     """Vector quantisation with straight-through gradients and restarts of idle codes."""
 
-    IS_TRAINED: ClassVar[bool] = True
     kind: Literal["vq"]
     recipe: Name = Field(description="Training recipe, under recipes.")
     num_dims: Count = Field(le=1024, description="Dimensions of the unit codes.")
@@ -154,7 +146,6 @@ class _OfOne(LearnedQuantizer):
 class FiniteScalars(_OfOne):
     """Finite scalar quantisation: a few numbers, each rounded to one of its levels."""
 
-    IS_TRAINED: ClassVar[bool] = True
     kind: Literal["fsq"]
     recipe: Name = Field(description="Training recipe, under recipes.")
     levels: tuple[Annotated[int, Field(ge=2, le=64)], ...] = Field(
@@ -254,7 +245,6 @@ class ResidualLaws(_TwoLevels):
 class Bits(_OfOne):
     """Routed bits: signs of linear maps that learn by counterfactual gradients."""
 
-    IS_TRAINED: ClassVar[bool] = True
     kind: Literal["bits"]
     recipe: Name = Field(description="Training recipe, under recipes.")
     num_routes: Count = Field(le=30, description="Groups of bits, each with a table of its own.")
@@ -281,7 +271,6 @@ class Bits(_OfOne):
 class Distilled(_OfOne):
     """One linear layer that was trained on the codes of another learned key."""
 
-    IS_TRAINED: ClassVar[bool] = True
     kind: Literal["distilled"]
     recipe: Name = Field(description="Training recipe, under recipes.")
     teacher: Text = Field(description="Quantiser of the same family, such as laws_64.")

@@ -29,7 +29,7 @@ def test_readers_are_counted_as_they_are_listed():
     plan = Plan(parse_config(CONFIG))
     listed = [
         *plan.prediction.runs(), *plan.factorizer.runs(), *plan.memory.runs(),
-        *plan.rollout.runs(),
+        *plan.rollout.runs(), *plan.generation.runs(),
     ]  # fmt: skip
     jobs = 4 + len(plan.structure.families) + 1  # four families are fitted, all are scored
     keys = sum(len(plan.latents.split_seeds(name)) * jobs for name in plan.latents.analysed())

@@ -71,7 +71,7 @@ def worlds_structure(config: WorkflowConfig) -> StructureSection:
     return calibration_structure(config.structure, decision, config.views)
 
 
-def worlds_families(config: WorkflowConfig) -> dict[str, ScoredFamily]:
+def worlds_families(config: WorkflowConfig) -> Mapping[str, ScoredFamily]:
     """The key families that calibration worlds run with."""
     keys = config.calibration.worlds.judged_keys()
     return calibration_families(config.structure, config.keys, keys)

@@ -84,7 +84,7 @@ def _stream(
 ) -> BlockSource:
     """Stream utterances with noise, from memory where they fit."""
     index = frames.store.index
-    num_frames = int(index.loc[index["utterance_id"].isin(names), "num_frames"].sum())
+    num_frames = int(index.loc[index["utterance_id"].isin(list(names)), "num_frames"].sum())
     source = block_source(frames.store, set(names), section.block_frames)
     noisy = noisy_source(source, noise_sd, section.noise_seed)
     return kept_source(noisy, num_frames, frames.store.metadata.num_dims)

@@ -1,6 +1,9 @@
 """The head: a mixture of the whitened residual that the linear null leaves of the next frame.
 
-The linear null sees the newest clean frames once more, so the network says what it does not.
+The linear null sees the newest clean frames once more, so the network says what it does not. Where
+the network knows the next frame itself, it would have to undo the null's prediction, which reads
+several frames. So each component may let go of it: the release r that the features tell, 0 at the
+start, takes away r times the prediction's distance from the train mean.
 
 Shapes: [...] any leading axes, H width of the features, R newest frames, D dimensions, K
 components, P parameters of the mixture, S samples.
@@ -49,13 +52,17 @@ class MixtureHead(nn.Module):
         with torch.no_grad():
             self.output.weight.mul_(settings.output_scale)
             self.output.bias.copy_(start)
+        self.release = nn.Linear(width, settings.num_components)
+        nn.init.zeros_(self.release.weight)
+        nn.init.zeros_(self.release.bias)
 
     @property
     def flops(self) -> int:
         """Multiplications and additions of one frame: network, linear prediction, whitening."""
         base = self.base
         scale = base.num_dims if base.is_diagonal else base.num_dims**2
-        return 2 * (self.output.weight.numel() + base.weight.numel() + scale)
+        network = self.output.weight.numel() + self.release.weight.numel()
+        return 2 * (network + base.weight.numel() + scale)
 
     @property
     def num_fixed(self) -> int:
@@ -76,8 +83,9 @@ class MixtureHead(nn.Module):
             recent: The newest frames, oldest first, [..., R, D].
             following: The next frame, [..., D].
         """
-        z = self.base.whiten(following - self._predicted(recent))
-        return self.mixture.log_prob(self.output(features), z) + self.base.log_det
+        predicted = self._predicted(recent)
+        z = self.base.whiten(following - predicted)
+        return self.mixture.log_prob(self._law(features, predicted), z) + self.base.log_det
 
     def sample(
         self, features: Tensor, recent: Tensor, num_samples: int, generator: torch.Generator,
@@ -92,17 +100,35 @@ class MixtureHead(nn.Module):
         centre, scale = pick(means, chosen), pick(log_scales, chosen).exp()
         noise = torch.randn(centre.shape, generator=generator, device=centre.device)
         z = centre + temperature**0.5 * scale * noise
-        return self._predicted(recent) + self.base.unwhiten(z)
+        predicted = self._predicted(recent)
+        released = pick(self.release(features), chosen).unsqueeze(-1) * self._away(predicted)
+        return predicted - released + self.base.unwhiten(z)
 
     def mean(self, features: Tensor, recent: Tensor) -> Tensor:
         """Return the expected next frame, [B, D]."""
-        residual = self.mixture.mean(self.output(features))
-        return self._predicted(recent) + self.base.unwhiten(residual)
+        predicted = self._predicted(recent)
+        residual = self.mixture.mean(self._law(features, predicted))
+        return predicted + self.base.unwhiten(residual)
 
     def moments(self, features: Tensor, recent: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the next frame, each [B, D]."""
-        mean, variance = self.mixture.moments(self.base, self.output(features))
-        return mean + self._predicted(recent), variance
+        predicted = self._predicted(recent)
+        parameters = self._law(features, predicted)
+        mean, variance = self.mixture.moments(self.base, parameters)
+        return mean + predicted, variance
+
+    def _law(self, features: Tensor, predicted: Tensor) -> Tensor:
+        """Return the mixture of the whitened residual of a prediction [..., D], [..., P]."""
+        away = self.base.whiten(self._away(predicted))
+        shift = -self.release(features).unsqueeze(-1) * away.unsqueeze(-2)
+        count = self.mixture.num_components  # weights first, then means, then scales
+        return self.output(features) + nn.functional.pad(
+            shift.flatten(-2), (count, count * self.base.num_dims)
+        )
+
+    def _away(self, predicted: Tensor) -> Tensor:
+        """Return how far a prediction lies from the train mean, [..., D]."""
+        return predicted - self.base.frame_mean
 
     def _predicted(self, recent: Tensor) -> Tensor:
         """Return the linear prediction of the next frame, [..., D]."""

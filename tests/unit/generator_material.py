@@ -1,6 +1,6 @@
 """Small generators and data for tests of generation."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -41,6 +41,12 @@ ENGRAM: dict[str, Any] = {
     "places": ["input", "head"],
 }  # fmt: skip
 NUM_DIMS = 3
+# Every arm in the plain form, whose code its controls share; each other form for the memory itself.
+OTHER_FORMS = ("n-grams", "engram")
+ARMS_AND_FORMS = [
+    *((name, "minimal") for name in get_args(ArmName)),
+    *(("SM", form) for form in OTHER_FORMS),
+]
 
 
 def settings(**changes: Any) -> GeneratorSettings:

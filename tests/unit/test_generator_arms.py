@@ -18,6 +18,7 @@ from engram_audio.generation.model_config import (
 from engram_audio.generation.sources import OneRow, Rows
 from engram_audio.generation.storage import pack_generator, unpack_generator
 from tests.unit.generator_material import (
+    ARMS_AND_FORMS,
     ENGRAM,
     MINIMAL,
     NGRAM,
@@ -45,7 +46,7 @@ def memory_of(model: Any) -> Memory:
 def test_arms_of_a_seed_start_from_the_same_network(form: str):
     """Backbone and head are drawn apart from the memory, so that a seed makes a pair."""
     first = arm("S", is_stirred=False).state_dict()
-    for name in get_args(ArmName):
+    for name in [own for own, of in ARMS_AND_FORMS if of == form]:
         own = arm(name, memory=insertion(FORMS[form]), is_stirred=False).state_dict()
         assert all(torch.equal(values, own[label]) for label, values in first.items()), name
     assert not torch.equal(
@@ -167,8 +168,7 @@ def test_places_are_those_of_the_generator(short: int | None, place: str, is_the
         arm("SM", own, insertion(places=[place]))
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", get_args(ArmName))
+@pytest.mark.parametrize(("name", "form"), ARMS_AND_FORMS)
 def test_a_stored_arm_is_the_arm(name: ArmName, form: str):
     """Arrays and header give the same features, visits and buffers back."""
     model = arm(name, settings(short_context_frames=3), insertion(FORMS[form]), key(state_frames=2))

@@ -15,6 +15,7 @@ from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.sources import OneRow, Rows
 from tests.unit.generator_material import (
+    ARMS_AND_FORMS,
     ENGRAM,
     MINIMAL,
     NGRAM,
@@ -44,8 +45,7 @@ def products(model: Generator, x: torch.Tensor) -> int:
     return counter.get_total_flops()
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", get_args(ArmName))
+@pytest.mark.parametrize(("name", "form"), ARMS_AND_FORMS)
 def test_work_is_what_torch_counts(name: ArmName, form: str):
     """Beside products there is one addition for each number read from a table.
 

@@ -92,6 +92,57 @@ def test_an_exact_law_runs_free_as_the_world_does():
 
 
 @torch.no_grad()
+def test_a_component_that_lets_go_of_the_prediction_forgets_the_frames():
+    """At release 1 the newest frames tell nothing beyond the features; at 0 the base stands."""
+    head, generator = arm("S").head, torch.Generator().manual_seed(3)
+    features = torch.randn(7, settings().width, generator=generator)
+    one, other = torch.randn(2, 7, head.num_recent, NUM_DIMS, generator=generator)
+    following = torch.randn(7, NUM_DIMS, generator=generator)
+
+    def seen(recent: torch.Tensor) -> list[torch.Tensor]:
+        drawn = head.sample(features, recent, 4, torch.Generator().manual_seed(5))
+        moments = head.moments(features, recent)
+        return [head.log_prob(features, recent, following), head.mean(features, recent), drawn,
+                *moments]  # fmt: skip
+
+    head.release.weight.zero_()
+    head.release.bias.fill_(1.0)
+    for left, right in zip(seen(one), seen(other), strict=True):
+        assert torch.allclose(left, right, atol=1e-4)
+    head.release.bias.zero_()
+    shift = head._predicted(one) - head._predicted(other)
+    assert torch.allclose(head.mean(features, one) - head.mean(features, other), shift, atol=1e-5)
+    assert shift.abs().max() > 0.1
+
+
+@torch.no_grad()
+def test_draws_follow_the_law_that_is_scored():
+    """Each component lets go as much as the features tell: moments of draws are the closed ones."""
+    head, generator = arm("S").head, torch.Generator().manual_seed(3)
+    features = torch.randn(1, settings().width, generator=generator)
+    recent = torch.randn(1, head.num_recent, NUM_DIMS, generator=generator)
+    assert head.release(features).std() > 0.1
+    count = 20_000
+    drawn = head.sample(features, recent, count, generator)[:, 0]
+    mean, variance = head.moments(features, recent)
+    sd = variance[0].sqrt()
+    assert torch.allclose(mean, head.mean(features, recent), atol=1e-5)
+    assert ((drawn.mean(0) - mean[0]).abs() < 5 * sd / count**0.5).all()
+    fourth = ((drawn - mean[0]) ** 4).mean(0)
+    error = 5 * ((fourth - variance[0] ** 2) / count).sqrt()
+    assert ((drawn.var(0) - variance[0]).abs() < error).all()
+    # what is scored integrates to one under an even wider Gaussian
+    wide = torch.distributions.Normal(mean[0], 2 * sd)
+    x = wide.sample((count,))
+    log = head.log_prob(features.expand(count, -1), recent.expand(count, -1, -1), x)
+    weights = (log - wide.log_prob(x).sum(-1)).exp()
+    assert abs(float(weights.mean()) - 1) < 5 * float(weights.std()) / count**0.5
+    moved = (weights.unsqueeze(-1) * (x - mean[0])).mean(0)
+    error = 5 * (weights.unsqueeze(-1) * (x - mean[0])).std(0) / count**0.5
+    assert (moved.abs() < error).all()
+
+
+@torch.no_grad()
 def test_a_foreign_arm_reads_the_codes_of_other_contexts():
     """Of a batch, as the memory stage shuffles its keys; other arms read their own."""
     batch = contexts()

@@ -87,6 +87,6 @@ def test_methods_name_what_was_run_and_no_other_stage():
     text = " ".join(methods_sentences(SECTIONS))
     assert "LibriSpeech (dev-clean)" in text and "20 % of the speakers" in text
     assert "`mimi` (kind mimi)" in text
-    for absent in ("Memor", "Free running", "Factoriser", "heads"):
+    for absent in ("Memory", "memories", "Free running", "Factoriser", "heads"):
         assert absent not in text
     assert all(len(one.split()) <= 32 for one in methods_sentences(SECTIONS))

@@ -118,8 +118,9 @@ def _trust(data: ReportData) -> list[dict[str, str]]:
     again = data.documents.get("verified")
     if again is not None:
         text = " ".join([again["sentence"], *(f"Differs: {what}." for what in again["differing"])])
-        mark = MARKS[again["outcome"]]
-        marks.append({"title": "Numbers without the package", "text": text, "mark": mark})
+        outcome = again["outcome"]
+        title = "Numbers without the package"
+        marks.append({"title": title, "text": text, "outcome": outcome, "mark": MARKS[outcome]})
     return marks
 
 

@@ -156,14 +156,14 @@ def health_of(health: pd.DataFrame, maximum_loss: float) -> Judged:
 def _answer(name: str, word: Word, found: Found, gains: pd.DataFrame) -> VerdictRow:
     against = word.against or AS_MUCH_WORK
     measured = found.gains.get((MEMORY, against), NOTHING)
-    needed = _seeds_words(choose(gains, arm=MEMORY, against=against, part=EVAL), word)
+    reason = _reason(word, choose(gains, arm=MEMORY, against=against, part=EVAL))
     sentence = " ".join([f"{word.word}.", *word.sentences])
     return VerdictRow(
         STAGE,
         WORDS[STAGE],
         name,
         word.word,
-        Judged(OF_GENERATION[word.word], f"{word.reason}{needed}"),
+        Judged(OF_GENERATION[word.word], reason),
         sentence,
         measured,
         above(found.delta),
@@ -172,17 +172,17 @@ def _answer(name: str, word: Word, found: Found, gains: pd.DataFrame) -> Verdict
     )
 
 
-def _seeds_words(rows: pd.DataFrame, word: Word) -> str:
-    """Return how many seeds would decide, where the word leaves it open."""
+def _reason(word: Word, rows: pd.DataFrame) -> str:
+    """Return why, and how many seeds would decide where the word leaves it open."""
     if OF_GENERATION[word.word] != UNDECIDED or rows.empty:
-        return ""
+        return word.reason
     row = rows.iloc[0]
     count, needed = int(row["num_seeds"]), number.as_float(row["seeds_needed"])
     if count < MINIMUM_SEEDS:
-        return f"; {count} of at least {MINIMUM_SEEDS} seeds, too few to decide"
+        return f"too few seeds: {count} of {MINIMUM_SEEDS}. {word.reason}"
     if math.isnan(needed):
-        return "; more seeds on these speakers would not decide"
-    return f"; {number.count(needed)} seeds on these speakers would decide"
+        return f"{word.reason}; more seeds on these speakers would not decide"
+    return f"{word.reason}; {number.count(needed)} seeds on these speakers would decide"
 
 
 def _over(name: str, row: Row, delta: float) -> VerdictRow:

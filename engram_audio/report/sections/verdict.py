@@ -1,5 +1,6 @@
 """First screen: the headline, the five questions behind it, and the rows that decided."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,8 +17,10 @@ from engram_audio.verdicts.answers import EXPECTED, HEADLINE
 from engram_audio.verdicts.answers import STAGE as CHAIN_STAGE
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.columns import WHAT_WOULD_CHANGE
+from engram_audio.verdicts.judge import MET
 from engram_audio.verdicts.row import VerdictRow
 
+MOST_MARKS = 4  # of one stage in the line of trust
 NUM_FIRST_ROWS = 6  # what fits on the first screen; the rest opens below
 
 LEAD = (
@@ -86,7 +89,8 @@ def build(data: ReportData) -> dict[str, Any]:
             for other, row in answers.items()
             if other != name
         ],
-        "trust": _trust(data),
+        "trust": (trust := _trust(data)),
+        "trust_at_once": _at_once(trust),
         "registered": registered_words(data),
         "lead": LEAD,
     }
@@ -107,6 +111,7 @@ def _trust(data: ReportData) -> list[dict[str, str]]:
     rows = [row for stage in WORDS for row in data.verdicts(stage)]
     marks = [
         {
+            "stage": row.stage,
             "title": row.case or f"Known answers: {row.outcome}",
             "text": row.sentence,
             "outcome": row.outcome,
@@ -120,8 +125,23 @@ def _trust(data: ReportData) -> list[dict[str, str]]:
         text = " ".join([again["sentence"], *(f"Differs: {what}." for what in again["differing"])])
         outcome = again["outcome"]
         title = "Numbers without the package"
-        marks.append({"title": title, "text": text, "outcome": outcome, "mark": MARKS[outcome]})
+        own = {"stage": "", "title": title, "text": text, "outcome": outcome}
+        marks.append({**own, "mark": MARKS[outcome]})
     return marks
+
+
+def _at_once(marks: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the marks for one line: those of a stage that has many are counted."""
+    found = []
+    for stage, group in itertools.groupby(marks, lambda mark: mark["stage"]):
+        own = [mark for mark in group if mark["outcome"] != "shown"]
+        if len(own) > MOST_MARKS:
+            open_ones = [mark for mark in own if mark["outcome"] != MET]
+            words = f"{len(own) - len(open_ones)} of {len(own)} met"
+            first = (open_ones or own)[0]
+            own = [{"title": f"Controls of {stage}", "outcome": words, "mark": first["mark"]}]
+        found += own
+    return found
 
 
 def _expected(data: ReportData) -> list[dict[str, str]]:

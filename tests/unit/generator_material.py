@@ -43,7 +43,7 @@ ENGRAM: dict[str, Any] = {
 NUM_DIMS = 3
 # Every arm in the plain form, whose code its controls share; each other form for the memory itself.
 OTHER_FORMS = ("n-grams", "engram")
-ARMS_AND_FORMS = [
+ARMS_AND_FORMS: list[tuple[ArmName, str]] = [
     *((name, "minimal") for name in get_args(ArmName)),
     *(("SM", form) for form in OTHER_FORMS),
 ]

@@ -46,7 +46,8 @@ def memory_of(model: Any) -> Memory:
 def test_arms_of_a_seed_start_from_the_same_network(form: str):
     """Backbone and head are drawn apart from the memory, so that a seed makes a pair."""
     first = arm("S", is_stirred=False).state_dict()
-    for name in (own for own, of in ARMS_AND_FORMS if of == form):
+    names: list[ArmName] = [name for name, of in ARMS_AND_FORMS if of == form]
+    for name in names:
         own = arm(name, memory=insertion(FORMS[form]), is_stirred=False).state_dict()
         assert all(torch.equal(values, own[label]) for label, values in first.items()), name
     assert not torch.equal(

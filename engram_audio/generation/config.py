@@ -73,9 +73,10 @@ class GenerationProtocol(Section):
     """How every arm is tuned, trained and compared."""
 
     seeds: Seeds = Field(min_length=1, description="Training seeds, the same for every arm.")
-    points: Annotated[tuple[GeneratorPoint, ...], Field(min_length=1)] = Field(
+    points: Listed[GeneratorPoint] = Field(
+        min_length=1,
         description="Points that each arm is tried with, with the first seed at full length; "
-        "its best on select is kept. One point: nothing is tuned."
+        "its best on select is kept. One point: nothing is tuned.",
     )
     shorter_steps: StepCounts = Field(
         description="Numbers of steps below the recipe's. Each arm is trained anew with each of "
@@ -85,12 +86,6 @@ class GenerationProtocol(Section):
         description="Arms whose first seed is trained once more: the floor of reproducibility."
     )
     replay: ReplaySection
-
-    @model_validator(mode="after")
-    def _check_points(self) -> Self:
-        if len(set(self.points)) < len(self.points):
-            raise ValueError("points: a point stands there twice; list each once")
-        return self
 
 
 class GenerationEvaluationSection(Section):

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from engram_audio.keys.quantizers import NUM_CODES_LIMIT, Arrays, KeySize, Quantizer
-from engram_audio.quantities import Amount, AmountOrZero, Count, Name, Text
+from engram_audio.quantities import Amount, AmountOrZero, Count, Listed, Name, Text
 from engram_audio.section import require_power_below
 
 CELLS = 4096  # codes of a clustering at most: beyond, no corpus fills them
@@ -59,7 +59,7 @@ def _writable(values: np.ndarray) -> np.ndarray:
 
 
 class _Sized(LearnedQuantizer):
-    codebook_sizes: tuple[NumCells, ...] = Field(min_length=1, description="K, a key for each.")
+    codebook_sizes: Listed[NumCells] = Field(min_length=1, description="K, a key for each.")
 
     def _name(self, size: int) -> str:
         raise NotImplementedError

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
-from sklearn.metrics.pairwise import euclidean_distances
+import scipy.special
 
 from engram_audio.latents.block import LatentBlock
 from engram_audio.numerics.seeds import named_generator
@@ -140,7 +139,8 @@ def _pairs(rows: np.ndarray, utterances: np.ndarray, speakers: np.ndarray) -> li
     found = []
     for start in range(0, len(rows) if most else 0, ROWS):
         chunk = slice(start, start + ROWS)
-        ratios = euclidean_distances(rows[chunk], rows) / np.sqrt(squares[chunk, None] + squares)
+        sums = squares[chunk, None] + squares
+        ratios = np.sqrt(np.maximum(1 - 2 * (rows[chunk] @ rows.T) / sums, 0.0))
         ratios[speakers[chunk, None] == speakers] = np.inf
         nearest = ratios.argmin(1)
         for own in np.flatnonzero(ratios.min(1) <= most):
@@ -159,5 +159,5 @@ def _largest_ratio(num_utterances: int, num_kept: int) -> float:
     if num_kept < MINIMUM_SIZE or num_utterances < 2 * num_kept:
         return 0.0
     pairs = num_utterances * (num_utterances - 1) / 2
-    square = scipy.stats.beta.isf(2 * FALSE_ALARMS / pairs, 0.5, (num_kept - 1) / 2)
+    square = 1 - scipy.special.betaincinv((num_kept - 1) / 2, 0.5, 2 * FALSE_ALARMS / pairs)
     return float(min(np.sqrt(1 - np.sqrt(square)), LARGEST_RATIO))

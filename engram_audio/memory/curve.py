@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.densities.config import AnyHead
-from engram_audio.memory.matching import SMALLEST_WIDTH, shrunk, widened
+from engram_audio.memory.families import SMALLEST_WIDTH, shrunk, widened
 
 SUMS = ("num_frames", "nll")
 CELL = ["part", "slice", "speaker_id"]

@@ -14,8 +14,8 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import AnyHead, TrunkSettings
 from engram_audio.densities.density import Budget
 from engram_audio.densities.factory import build_head
+from engram_audio.memory.families import SMALLEST_WIDTH, shrunk, widened
 
-SMALLEST_WIDTH = 8
 LARGEST_EXCESS = 1.05  # of a control's budget over the memory's
 WIDEST_TRIED_EMBEDDING = 64  # embeddings below it are tried one by one
 
@@ -77,37 +77,6 @@ def trunk_size(trunk: TrunkSettings, window_frames: int, num_dims: int, num_outp
     work = 2 * sum(rows * columns for rows, columns in layers)
     work += 2 * (window_frames - 1) * sum(rows * columns for rows, columns in often)
     return Budget(sum((rows + 1) * columns for rows, columns in (*layers, *often)), work)
-
-
-def widened(head: AnyHead, width: int, frame_width: int | None = None) -> AnyHead:
-    """Return a head with other hidden layers.
-
-    The embedding of a frame grows along, or a wide net would look through a narrow slit.
-
-    Args:
-        head: The family.
-        width: Units of a hidden layer.
-        frame_width: Embedding of a frame, where it is not to grow along.
-    """
-    narrow = head.trunk.frame_width
-    along = max(narrow, narrow * width // head.trunk.width)
-    sizes = {"width": width, "frame_width": along if frame_width is None else frame_width}
-    return head.model_copy(update={"trunk": head.trunk.model_copy(update=sizes)})
-
-
-def shrunk(head: AnyHead) -> Iterator[AnyHead]:
-    """Give a head, then ever simpler ones: fewer components, fewer layers, then no linear base."""
-    skips = (True, False) if head.is_linear_skip else (False,)
-    for is_linear_skip in skips:
-        own = head.model_copy(update={"is_linear_skip": is_linear_skip})
-        yield own
-        while own.components > 1:
-            own = own.model_copy(update={"num_components": own.components // 2})
-            yield own
-        for num_layers in range(head.trunk.num_layers - 1, 0, -1):
-            trunk = own.trunk.model_copy(update={"num_layers": num_layers})
-            own = own.model_copy(update={"trunk": trunk})
-            yield own
 
 
 def match(head: AnyHead, size: Size, budget: int, measure: Measure, maximum_width: int) -> Matched:

@@ -12,7 +12,7 @@ import pytest
 from engram_audio.generation.model_config import ArmName
 from tests.statistical.planted_generation import Arena, Scored, arena, study
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.slow
 ARMS: tuple[ArmName, ...] = ("S", "SM", "F", "SMx", "SM1", "SMm")
 SEEDS = (0, 1, 2)
 

@@ -167,7 +167,10 @@ def test_spikes_explode_a_gaussian_and_not_a_student():
             scores[kind] = -model.log_prob(batch).double().numpy()
     gaussian, student = scores["gaussian_mixture"], scores["student_t_mixture"]
     assert gaussian.mean() > ordinary["gaussian_mixture"] + 1.0  # a handful among 14,000
-    assert student.mean() < ordinary["student_t_mixture"] + 0.1
+    # where frames are normal a t head ends nearly normal: a spike then costs hundreds of nats, and
+    # tens of thousands under the Gaussian
+    rise = gaussian.mean() - ordinary["gaussian_mixture"]
+    assert student.mean() - ordinary["student_t_mixture"] < rise / 20
     assert gaussian.max() > 20 * student.max()
     worst = np.argsort(gaussian)[-len(rows) :]
     jumps = np.linalg.norm((batch.current - batch.previous).numpy()[worst], axis=1)

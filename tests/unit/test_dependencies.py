@@ -25,6 +25,7 @@ USED_OTHERWISE = {
 TOOLS = {"pytest-timeout", "pytest-xdist", "ruff", "snakefmt", "pyright", "codespell"}
 # Where the distribution is not installed, as it is optional: nothing tells whose module it is.
 OPTIONAL = {"pesq": "pesq"}
+OURS = {"engram-audio", "tests", "bench", "verify", "mutants"}
 
 
 def declared(*groups: str) -> dict[str, Requirement]:
@@ -46,7 +47,7 @@ def imported(*folders: str) -> set[str]:
     tops = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
     owners = importlib.metadata.packages_distributions()
     names = {owner for top in tops for owner in owners.get(top, [OPTIONAL.get(top, top)])}
-    return {str(canonicalize_name(name)) for name in names} - {"engram-audio", "tests", "bench"}
+    return {str(canonicalize_name(name)) for name in names} - OURS
 
 
 def locked() -> dict[str, str]:

@@ -13,12 +13,11 @@ from engram_audio.densities.config import AnyHead
 from engram_audio.densities.density import Budget
 from engram_audio.densities.factory import build_conditional
 from engram_audio.densities.reference import InputScales
+from engram_audio.memory.families import SMALLEST_WIDTH, widened
 from engram_audio.memory.matching import (
-    SMALLEST_WIDTH,
     Size,
     match,
     size_on,
-    widened,
 )
 from tests import studies
 from tests.unit.prediction_material import head_settings

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from engram_audio.memory.curve import curve_heads, place_of, read_off
-from engram_audio.memory.matching import SMALLEST_WIDTH
+from engram_audio.memory.families import SMALLEST_WIDTH
 from engram_audio.memory.tables import verdict_table, with_curve
 from tests.report_memory_tables import VERDICT, curve, published, run_of
 from tests.unit.prediction_material import head_settings

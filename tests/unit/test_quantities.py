@@ -18,7 +18,8 @@ from engram_audio.frozen_sections import VIEWED
 from engram_audio.quantities import Count, Listed, Names, ascending, distinct, ordered, spoken
 from engram_audio.section import Section, with_changes
 
-REPEATING = {"strides"}  # 4, 4, 5: one after the other, each may be as the one before
+REPEATING = {"strides", "levels"}  # 4, 4, 5: one after the other, each may be as the one before
+NO_ENDS = {"num_codes"}  # K1 and K2 of a product: no lower and upper end
 
 
 class Part(NamedTuple):
@@ -84,7 +85,7 @@ def problem(part: Part) -> str | None:
             return "a text that may be blank"
     elif typing.get_origin(part.kind) is tuple:
         ends = typing.get_args(part.kind)
-        if ends[-1] is not ... and not calls(part, ordered):
+        if ends[-1] is not ... and not calls(part, ordered) and part.name not in NO_ENDS:
             return "a pair that may be reversed"
         if ends[-1] is ... and not calls(part, distinct, ascending) and part.name not in REPEATING:
             return "a list that may name something twice"

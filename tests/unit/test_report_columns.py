@@ -144,7 +144,7 @@ def test_sections_are_found_and_each_has_a_place_of_its_own():
     """A section is its module and its template: no list of sections is edited."""
     assert len(SECTIONS) == len(section_modules()) >= 13
     assert len({section.place for section in SECTIONS}) == len(SECTIONS)
-    assert (SECTIONS[0].name, SECTIONS[-1].name) == ("verdict", "glossary")
+    assert (SECTIONS[0].name, SECTIONS[-1].name) == ("verdict", "provenance")
 
 
 def test_every_published_table_is_tried():

@@ -129,13 +129,17 @@ def test_only_fields_that_judge_are_no_part_of_the_key(tmp_path: Path):
     assert key(set()) != key(set(), health=9)
 
 
+# A tuned point that diverges is a bad point, and the others go on.
+MAY_KNOW = {"train_generators": {"FloatingPointError"}}
+
+
 @pytest.mark.parametrize("step", TRAINING_STEPS)
 def test_steps_leave_the_outside_of_training_to_one_place(step: str):
     """No step makes a checkpoint, a key, a flag or an exit code of its own."""
     tree = ast.parse((STEPS / f"{step}.py").read_text(encoding="utf-8"))
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert "TrainingRun" in names
-    assert not names & {
+    assert not (names - MAY_KNOW.get(step, set())) & {
         "Checkpoint", "StopFlag", "Interrupted", "INTERRUPTED_EXIT_CODE", "file_digest",
         "FloatingPointError", "keep_freed_memory",
     }  # fmt: skip

@@ -20,7 +20,7 @@ from engram_audio.densities.marginal_em import (
     squared_distances,
 )
 from engram_audio.latents.block import LatentBlock
-from engram_audio.memory.matching import widened
+from engram_audio.memory.families import widened
 from engram_audio.numerics.grouped import add_grouped
 from engram_audio.numerics.log_sums import log_sum_exp
 from engram_audio.numerics.remembered import remembered

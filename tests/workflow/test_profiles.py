@@ -47,11 +47,10 @@ def rules_text() -> str:
 
 def gpu_rules() -> set[str]:
     """Rules with gpu=1."""
-    return {
-        block.split(":")[0].strip()
-        for block in rules_text().split("\nrule ")[1:]
-        if re.search(r"^ +gpu=1,$", block, re.M)
-    }
+    blocks = re.split(r"\n(?:use )?rule ", rules_text())[1:]
+    own = {block.split(":")[0].strip() for block in blocks if re.search(r"^ +gpu=1,$", block, re.M)}
+    copies = [re.match(r"(\w+) as (\w+) with:", block) for block in blocks]
+    return own | {copy[2] for copy in copies if copy and copy[1] in own}
 
 
 PROFILE = (ROOT / "slurm" / "profile.yaml").read_text(encoding="utf-8")

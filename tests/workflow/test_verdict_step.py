@@ -29,6 +29,8 @@ def results(tmp_path: Path) -> Path:
     bars = folder / "config" / "rollout_bars.json"
     bars.write_text(canonical_json(BARS), encoding="utf-8")
     statistics = {"confidence": 0.95, "bootstrap_draws": 100, "seed": 0}
+    generation = folder / "config" / "generation_bars.json"
+    generation.write_text(canonical_json({"maximum_health_loss": 0.02}), encoding="utf-8")
     place = folder / "config" / "statistics.json"
     place.write_text(canonical_json(statistics), encoding="utf-8")
     return folder
@@ -40,6 +42,7 @@ def run(results: Path, *names: str) -> pd.DataFrame:
         "--decision-section", results / "config" / "decision.json",
         "--bars-section", results / "config" / "rollout_bars.json",
         "--statistics-section", results / "config" / "statistics.json",
+        "--generation-section", results / "config" / "generation_bars.json",
         "--tables", *(results / "tables" / f"{name}.csv" for name in ("linear", *names)),
         "--documents", results / "decision.json",
         "--table", results / "out" / "verdicts.csv",

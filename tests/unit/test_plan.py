@@ -17,7 +17,7 @@ from tests.workflow.tiny_study import tiny_config, wide_config
 
 COUNTS = {
     (): {
-        "score_structure_keys": 105, "score_linear_baselines": 21, "train_density": 456,
+        "score_structure_keys": 105, "score_linear_baselines": 21, "train_density": 312,
         "evaluate_nulls": 19, "train_factorizer": 28, "fit_memory": 198, "train_memory": 18,
         "evaluate_rollout": 234, "refit_memory": 12, "worlds": 46, "reconstructed": 2,
         "players": 19, "train_generators": 2,

@@ -15,12 +15,10 @@ from engram_audio.steps import _cli
 
 STEPS = {path.stem for path in (ROOT / "engram_audio/steps").glob("[!_]*.py")}
 NETWORKS = {
-    "evaluate_density", "evaluate_factorizer", "evaluate_memory", "evaluate_nulls",
-    "evaluate_generators", "evaluate_rollout", "export_states", "fit_marginal", "fit_memory",
-    "fit_ridge_mixture",
-    "refit_memory", "render_resyntheses", "render_rollouts", "train_codec", "train_density",
-    "train_factorizer", "train_fold_density", "train_generators", "train_matched", "train_memory",
-    "train_rollout",
+    "evaluate_density", "evaluate_factorizer", "evaluate_generators", "evaluate_memory",
+    "evaluate_nulls", "evaluate_rollout", "export_states", "fit_marginal", "fit_memory",
+    "fit_ridge_mixture", "render_resyntheses", "render_rollouts", "score_key_laws",
+    *(step for step in STEPS if step.startswith(("train_", "tune_", "refit_"))),
 }  # fmt: skip
 FIGURES = {"render_report"}
 TABLES = {

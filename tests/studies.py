@@ -12,7 +12,6 @@ from engram_audio.config import WorkflowConfig
 from engram_audio.frozen_sections import VIEWED
 from engram_audio.structure.config import (
     DecisionSection,
-    ScoredFamily,
     StructureSection,
     calibration_families,
     calibration_structure,
@@ -71,7 +70,7 @@ def worlds_structure(config: WorkflowConfig) -> StructureSection:
     return calibration_structure(config.structure, decision, config.views)
 
 
-def worlds_families(config: WorkflowConfig) -> Mapping[str, ScoredFamily]:
+def worlds_families(config: WorkflowConfig) -> dict[str, Any]:
     """The key families that calibration worlds run with."""
     keys = config.calibration.worlds.judged_keys()
     return calibration_families(config.structure, config.keys, keys)

@@ -11,7 +11,7 @@ RESULTS ?= results/demo
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo arrays speech status bundle test test-slow verify mutants check format schema docs lock bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo arrays speech status bundle test test-slow verify mutants check lint format schema docs lock bench why recover fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -43,13 +43,14 @@ test: $(VENV)/installed ## all tests that take seconds and need neither GPU nor 
 test-slow: $(VENV)/installed ## the tests that take minutes: truths, real speech, every rerun
 	$(RUN) pytest -m "slow and not slurm"
 
-check: $(VENV)/installed ## format, lint, types, dead code, rules, spelling, tests
+check: lint test ## format, lint, types, dead code, rules, spelling, tests
+
+lint: $(VENV)/installed ## all of check but the tests
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	$(RUN) snakefmt --check $(RULES) && $(RUN) pyright
 	$(RUN) python -m tests.dead_code
 	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs engram_audio rules tests
 	$(RUN) snakemake --lint
-	$(RUN) $(TEST)
 
 format: $(VENV)/installed ## format code and rules
 	$(BIN)/ruff check --fix-only . && $(BIN)/ruff format . && $(RUN) snakefmt $(RULES)

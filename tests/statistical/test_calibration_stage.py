@@ -42,10 +42,12 @@ def matrix() -> dict:
     return sabotage_matrix(sabotage_frame(sabotage_rows(CONFIG.calibration.sabotage, ANALYSIS)))
 
 
+@pytest.mark.slow  # the demo of CI runs the same matrix and asks whether it is trusted
 def test_the_honest_instrument_passes_every_row(matrix: dict):
     assert matrix["failing_without_bug"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", list(BUGS))
 def test_every_planted_bug_is_caught(matrix: dict, bug: str):
     assert matrix["bugs"][bug]["caught_by"]

@@ -37,7 +37,7 @@ REFUSED = [
     ("shorter_steps", [10], "do not end within the num_steps"),
     ("evaluation.free_arms", ["SM"], "generation.evaluation.free_arms: lacks F"),
     ("evaluation.scored_horizons_frames", [1, 4], "must end with horizon_frames"),
-    ("points", [POINT.model_dump()] * 2, "a point stands there twice"),
+    ("points", [POINT.model_dump()] * 2, "stands there twice"),
     ("worlds", ["nowhere"], "generation.worlds: 'nowhere' is not defined"),
     ("worlds", ["table"], "only what calibration.worlds.names lists is run"),
 ]  # fmt: skip

@@ -97,7 +97,7 @@ def test_two_seeds_have_no_interval_and_no_word():
     rows = choose(gains_table([one], 0.95), arm="SM", part="eval")
     assert np.isnan(rows[["gain_nats_low", "seeds_needed", "sd_seed"]].to_numpy(float)).all()
     word = answers(one)["word"]
-    assert word.outcome == "undecided" and "2 of at least 3 seeds" in word.reason
+    assert word.outcome == "undecided" and "too few seeds: 2 of 3" in word.reason
 
 
 def test_every_control_beaten_is_helps():

@@ -229,6 +229,15 @@ def test_overlap_must_be_excluded(source: Source, word: str, words: str):
     assert one.verdict == word and words in one.sentence
 
 
+@pytest.mark.parametrize(("share", "word"), [(0.01, PROCEED), (0.011, INVALID)])
+def test_recordings_under_two_speakers_are_no_transfer(share: float, word: str):
+    """One in a hundred decides nothing. With more the answer is invalid and names a pair."""
+    source = Source(overlap_frames=1, copied_share=share, copied_pair="u1 and u2")
+    one = decide(rows(), STRONG, source)
+    assert one.verdict == word
+    assert ("u1 and u2 are such a pair" in one.sentence) == (word == INVALID)
+
+
 def test_overlap_is_the_first_thing_to_exclude_where_a_key_is_wrong():
     """Structure that no key carries may be the encoder's own: the sentence begins with that."""
     one = decide(rows(**NOTHING_ADDED), STRONG, Source(overlap_frames=4))

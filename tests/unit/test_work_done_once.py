@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.special
 import torch
@@ -12,6 +13,7 @@ from engram_audio.artifacts import resident
 from engram_audio.calibration import chains, registry
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.world import simulate
+from engram_audio.densities.comparison import Cell, SumTable, described
 from engram_audio.densities.fit import head_task, own_base, untrained_head
 from engram_audio.densities.marginal_em import (
     MixtureParameters,
@@ -204,3 +206,25 @@ def test_a_small_stream_is_read_once(
     stream = resident.kept_source(source, 3, 2)
     assert [len(list(stream())) for _ in range(3)] == [1, 1, 1]
     assert len(reads) == expected
+
+
+def test_all_quotients_of_a_row_are_what_each_is_alone():
+    """Together or one by one: the same bits; NaN without a column, its sums or its divisor."""
+    rng, size = np.random.default_rng(0), 19  # speakers: above 8 and no multiple of it
+    scores = pd.DataFrame(
+        {
+            "model": "m", "lag_frames": 1, "event": "delta", "part": "eval", "slice": "all",
+            "speaker_id": [f"s{number:02d}" for number in range(size)],
+            "nll": rng.normal(size=size), "num_frames": rng.integers(0, 50, size).astype(float),
+            "cosine": rng.normal(size=size) * 1e6, "never": np.nan, "nothing": 0.0,
+        }
+    )  # fmt: skip
+    table, cell = SumTable(scores), Cell(1, "delta", "eval", "all")
+    tops, bottoms = ("nll", "cosine", "never", "absent"), ("num_frames", "nothing", "absent")
+    pairs = tuple((top, bottom) for top in tops for bottom in bottoms)
+    for model in ("m", "another"):
+        found = table.quotients(model, cell, pairs)
+        for pair in pairs:
+            alone = described("x", table.ratio(model, cell, *pair))
+            np.testing.assert_array_equal(found[pair], list(alone.values()), str(pair))
+    assert np.isfinite(table.quotients("m", cell, pairs)["cosine", "num_frames"]).all()

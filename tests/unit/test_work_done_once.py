@@ -24,7 +24,7 @@ from engram_audio.densities.marginal_em import (
 from engram_audio.latents.block import LatentBlock
 from engram_audio.memory.families import widened
 from engram_audio.numerics.grouped import add_grouped
-from engram_audio.numerics.log_sums import log_sum_exp
+from engram_audio.numerics.log_sums import log_sum_exp, log_sum_exp_of_rows
 from engram_audio.numerics.remembered import remembered
 from engram_audio.numerics.seeds import step_seed
 from engram_audio.training.loop import train
@@ -104,6 +104,19 @@ def test_log_sums_are_those_of_scipy(axis: int, keepdims: bool):
     np.testing.assert_allclose(found, expected, rtol=40 * np.finfo(float).eps)
 
 
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 9, 16, 23, 32, 33, 128, 129, 300])
+def test_log_sums_of_rows_are_those_of_scipy_at_every_length(size: int):
+    """Rows of one number, of whole and of broken eights, and of more than one block."""
+    values = np.random.default_rng(size).normal(size=(50, size)) * 20
+    values[0], values[1, 0], values[2, -1] = -np.inf, np.inf, np.nan
+    values[3] = values[3, 0]
+    with np.errstate(all="ignore"):
+        expected = np.asarray(scipy.special.logsumexp(values, axis=1))
+    bound = max(size, 4) * np.finfo(float).eps  # both sum within `size` roundings
+    for found in (log_sum_exp(values, 1), log_sum_exp_of_rows(values.T.copy())):
+        np.testing.assert_allclose(found, expected, rtol=bound)
+
+
 @pytest.mark.parametrize("freedom", [np.inf, 3.5])
 def test_components_have_the_densities_of_their_family(freedom: float):
     """Log (weight x density) of normals and of multivariate t with diagonal scale, by scipy."""
@@ -124,7 +137,7 @@ def test_components_have_the_densities_of_their_family(freedom: float):
         )
         # distances are differences of numbers of size 10: a few times 1e-15 of that
         expected = np.log(weights[number]) + law.logpdf(z)
-        np.testing.assert_allclose(found[:, number], expected, atol=1e-11)
+        np.testing.assert_allclose(found[number], expected, atol=1e-11)
 
 
 def test_sums_by_group_keep_nothing_of_an_earlier_call():

@@ -102,9 +102,9 @@ class ConditionalDensity(Density):
 
         A gradient sums over targets, and one row would sum it in another order.
         """
-        if isinstance(self.trunk, FreeParameters) and self.head.spreads_one_row:
-            if not torch.is_grad_enabled():
-                return self.trunk.parameters_vector.unsqueeze(0)
+        is_one_row = isinstance(self.trunk, FreeParameters) and self.head.spreads_one_row
+        if is_one_row and not torch.is_grad_enabled():
+            return self.trunk.parameters_vector.unsqueeze(0)
         return self.parameters_of(batch)
 
     def log_prob(self, batch: Batch) -> Tensor:

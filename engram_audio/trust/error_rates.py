@@ -18,7 +18,6 @@ from engram_audio.calibration.config import PowerSection
 from engram_audio.calibration.layout import DOMINANT_TO_REST, LOG_SIZE_SD, SpeakerSizes
 from engram_audio.numerics.seeds import named_generator
 from engram_audio.stats.estimate import t_interval, uncertain
-from engram_audio.structure.beside import HeadsGain, heads_row
 from engram_audio.structure.comparisons import put_judged
 from engram_audio.structure.config import OperativeGate
 from engram_audio.structure.estimates import (
@@ -27,9 +26,10 @@ from engram_audio.structure.estimates import (
     SUMS,
     ScoreCube,
     estimate_part,
-    take,
+    rows_of,
     transfer_loss,
 )
+from engram_audio.structure.evidence import HeadsGain, heads_row
 from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.gates import (
     Place,
@@ -241,10 +241,12 @@ def study_rows(new: Sums, known: Sums, num_studies: int, confidence: float) -> l
     on_eval, on_val = (_estimates(one, num_studies) for one in (new, known))
     place = np.arange(num_studies)
     table = pd.DataFrame({"status": ["ok"] * num_studies})
-    put_judged(table, "added_fraction", take(on_eval.added_fraction, place), confidence)
-    put_judged(table, "added_nats_per_frame", take(on_eval.added_nats, place), confidence)
+    put_judged(table, "added_fraction", rows_of(on_eval.added_fraction, place), confidence)
+    put_judged(table, "added_nats_per_frame", rows_of(on_eval.added_nats, place), confidence)
     loss = transfer_loss(
-        uncertain(take(on_eval.added, place)), uncertain(take(on_val.added, place)), confidence
+        uncertain(rows_of(on_eval.added, place)),
+        uncertain(rows_of(on_val.added, place)),
+        confidence,
     )
     table["transfer_loss"], table["transfer_loss_low"], table["transfer_loss_high"] = loss
     table["attainable"] = on_eval.attainable.value[place]

@@ -69,7 +69,7 @@ class Source(NamedTuple):
     copied_pair: str = ""
 
 
-class Beside(NamedTuple):
+class Evidence(NamedTuple):
     """The same of every representation.
 
     Attributes:

@@ -262,6 +262,29 @@ def low_order(right: Function) -> Function:
     return wrong
 
 
+def twin_fitted_on(*parts: str) -> Callable[[Function], Function]:
+    """Return a bug that fits a VAR on utterances of some parts instead of on train."""
+
+    def replace(right: Function) -> Function:
+        def wrong(blocks: Any, part_of: Mapping[str, str], order: int) -> Any:
+            moved = {name: "train" if own in parts else "-" for name, own in part_of.items()}
+            return right(blocks, moved, order)
+
+        return wrong
+
+    return replace
+
+
+def surrogate_of_another_split(right: Function) -> Function:
+    """Look for surrogates on the first split whatever the own is."""
+
+    def wrong(analysis: tuple[str, int], analysed: Mapping[tuple[str, int], Any]) -> Any:
+        first = min(seed for _, seed in analysed)
+        return right((analysis[0], first), analysed)
+
+    return wrong
+
+
 def without_target(right: Function) -> Function:
     """A target outside the context: the newest frames are dropped from every window."""
 

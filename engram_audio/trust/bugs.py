@@ -229,6 +229,10 @@ BUGS: dict[str, Bug] = {
         f"{STRUCTURE}.decision.ruled_out_slices", wrong.plain_level,
         "a STOP by one of several slices is judged at the plain level", (GATE,),
     ),
+    "heads_level_not_shared": Bug(
+        f"{STRUCTURE}.decision.heads_row", wrong.one_slice,
+        "the heads' gain on one of several slices is judged at the plain level", (GATE,),
+    ),
     "chosen_on_eval": Bug(
         f"{CANDIDATES}._part_of_choice", wrong.chosen_on_eval,
         "the key is chosen on the speakers that test it", (GATE,),

@@ -352,12 +352,17 @@ def point_estimates(right: Function) -> Function:
     return wrong
 
 
+def one_slice(right: Function) -> Function:
+    """Judge the heads as if there were one slice."""
+    return lambda *given: right(*given[:-1], 1)
+
+
 def heads_reversed(right: Function) -> Function:
     """Take what heads lose for what they gain."""
 
-    def wrong(place: Any, heads: Any, delta: float) -> Any:
+    def wrong(place: Any, heads: Any, *others: Any) -> Any:
         gain = heads.gain
         turned = gain._replace(value=-gain.value, low=-gain.high, high=-gain.low)
-        return right(place, heads._replace(gain=turned), delta)
+        return right(place, heads._replace(gain=turned), *others)
 
     return wrong

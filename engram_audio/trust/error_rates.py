@@ -38,6 +38,7 @@ from engram_audio.trust.whole_gate import FAR, SELECT_SPEAKERS, Drawn, WholeGate
 
 NUM_EVAL, NUM_UTTERANCES = 20, 8  # speakers of a study, utterances of each
 TRAIN_UTTERANCES, VAL_UTTERANCES = 20, 2
+TRUTH_UTTERANCES = 100  # of each of 40 train speakers, 50 times as many as in val
 NUM_TRAIN, FEW_TRAIN = 40, 10
 NOMINAL = 0.025  # one-sided error of a 95 % interval
 COVERED = ("added_fraction", "added_nats_per_frame")
@@ -148,6 +149,9 @@ class _Studies:
         many = self._population.speakers(section.num_truth_speakers, rng)
         self._many = self._frames(many, NUM_UTTERANCES)
         self._truth = self._measure_truth(section.num_truth_speakers)
+        again = self._frames(np.tile(self._train, (self._count, 1, 1)), VAL_UTTERANCES)
+        is_few = num_train <= FEW_TRAIN  # no speakers are left for choices, so val chooses
+        self._known = self._sums(again, self._count, num_train, len(AGES) if is_few else 1)
         self._gate: WholeGate | None = None
 
     def _frames(self, prototypes: np.ndarray, num_utterances: int | np.ndarray) -> Frames:
@@ -157,7 +161,7 @@ class _Studies:
     def _measure_truth(self, num_speakers: int) -> Truth:
         """Return the values of infinitely many new speakers, and of the train speakers' own."""
         new = self._sums(self._many, 1, num_speakers, len(AGES))
-        per_speaker = num_speakers * NUM_UTTERANCES // len(self._train)
+        per_speaker = TRUTH_UTTERANCES * NUM_TRAIN // len(self._train)
         (known,) = self._sums(self._frames(self._train, per_speaker), 1, len(self._train), 1)
         return Truth(
             np.array([_added(one) / _attainable(one) for one in new]),
@@ -211,24 +215,21 @@ class _Studies:
         return own, nats if row == "added nats" else FAR
 
     def _draw(self, layout: Layout, num_keys: int) -> Drawn:
-        """Draw the speakers of N studies: eval, known ones, and those that choose among keys."""
+        """Draw the speakers of N studies: eval, and those that choose among keys."""
         count = self._count
         sizes = eval_utterances(layout.sizes, count, self._rng)
         frames = self._frames(self._population.speakers(sizes.size, self._rng), sizes.ravel())
-        known_frames = self._frames(np.tile(self._train, (count, 1, 1)), VAL_UTTERANCES)
-        is_few = layout.num_train <= FEW_TRAIN  # no speakers are left for choices
-        known = self._sums(known_frames, count, len(self._train), num_keys if is_few else 1)
-        chosen_on = known
-        if num_keys > 1 and not is_few:
+        chosen_on = self._known
+        if len(chosen_on) < num_keys:
             others = self._population.speakers(count * SELECT_SPEAKERS, self._rng)
             other_frames = self._frames(others, NUM_UTTERANCES)
             chosen_on = self._sums(other_frames, count, SELECT_SPEAKERS, num_keys)
         new = self._sums(frames, count, NUM_EVAL, num_keys)
-        return Drawn(count, frames, new, chosen_on, known[0])
+        return Drawn(count, frames, new, chosen_on)
 
     def _places(self, drawn: Drawn, confidence: float) -> list[Place]:
         """Return the first key of each study on all frames."""
-        count, new, known = drawn.num_studies, drawn.new[0].whole(), drawn.known.whole()
+        count, new, known = drawn.num_studies, drawn.new[0].whole(), self._known[0].whole()
         (rows,) = study_rows([new], count, confidence)
         losses = transfer_columns(new, known, count, confidence)
         return [

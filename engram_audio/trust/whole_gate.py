@@ -58,14 +58,12 @@ class Drawn(NamedTuple):
         frames: Targets of eval speakers.
         new: Their sums, by key.
         chosen_on: Sums of the speakers that the key is chosen on, by key.
-        known: Sums of train speakers' other utterances, of the first key.
     """
 
     num_studies: int
     frames: Frames
     new: list[Sums]
     chosen_on: list[Sums]
-    known: Sums
 
 
 class WholeGate:

@@ -201,7 +201,11 @@ def on_split(
     ruled_out = ruled_out_slices(records, name, seed, candidates, section, delta, confidence)
     gains = {
         slice_name: heads_row(
-            Place(name, seed, "", section.lag_frames, slice_name, {}), gain, delta
+            Place(name, seed, "", section.lag_frames, slice_name, {}),
+            gain,
+            delta,
+            confidence,
+            len(section.slices),
         )
         for slice_name, gain in (heads or {}).items()
         if slice_name in section.slices

@@ -5,6 +5,8 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from engram_audio.corpus.split_parts import EVAL as EVAL_PART
+from engram_audio.corpus.split_parts import TRAIN as TRAIN_PART
 from engram_audio.structure.targets import EVAL, TRAIN, VAL
 from engram_audio.trust import wrong, wrong_models
 from engram_audio.trust.wrong import Function
@@ -169,6 +171,18 @@ BUGS: dict[str, Bug] = {
     "twin_of_low_order": Bug(
         "engram_audio.latents.var.fit_var", wrong.low_order, "the VAR twin has order 1", (TWIN,),
     ),
+    "twin_on_eval": Bug(
+        "engram_audio.latents.var.fit_on_train", wrong.twin_fitted_on(EVAL_PART),
+        "the VAR twin is fitted on eval speakers", (TWIN,),
+    ),
+    "twin_on_all_speakers": Bug(
+        "engram_audio.latents.var.fit_on_train", wrong.twin_fitted_on(TRAIN_PART, EVAL_PART),
+        "the VAR twin is fitted on train and eval speakers together", (TWIN,),
+    ),
+    "surrogate_of_another_split": Bug(
+        f"{STRUCTURE}.comparisons.surrogates_of", wrong.surrogate_of_another_split,
+        "the surrogates of another split stand beside a key", (TWIN,),
+    ),
     "excluded_mass_ignored": Bug(
         f"{GATES}.fitting_rows", wrong.ignoring("excluded_mass"),
         "frames that a key leaves out do not count", (GATE,),
@@ -214,6 +228,10 @@ BUGS: dict[str, Bug] = {
     "level_not_shared": Bug(
         f"{STRUCTURE}.decision.ruled_out_slices", wrong.plain_level,
         "a STOP by one of several slices is judged at the plain level", (GATE,),
+    ),
+    "heads_level_not_shared": Bug(
+        f"{STRUCTURE}.decision.heads_row", wrong.one_slice,
+        "the heads' gain on one of several slices is judged at the plain level", (GATE,),
     ),
     "chosen_on_eval": Bug(
         f"{CANDIDATES}._part_of_choice", wrong.chosen_on_eval,

@@ -62,6 +62,7 @@ class Case(NamedTuple):
         select: Changes of its rows on the part of choice.
         other: Changes of a second key's rows, by part; None where there is one key.
         gain: Heads' gain in nats.
+        gain_error: Its standard error, at 100 degrees of freedom.
         source: What a frame sees.
         second_split: Changes of the key on a second split seed; None where there is one.
     """
@@ -72,6 +73,7 @@ class Case(NamedTuple):
     select: Mapping[str, Any] = {}
     other: Mapping[str, Mapping[str, Any]] | None = None
     gain: float = 0.3
+    gain_error: float = 0.0005
     source: Source = Source(overlap_frames=1)
     second_split: Mapping[str, Any] | None = None
 
@@ -94,8 +96,10 @@ CASES = (
     Case("recordings that stand under two speakers", words.INVALID,
          source=Source(overlap_frames=1, copied_share=0.02, copied_pair="a and b")),
     Case("frames that share samples", words.NO_CONTROL, source=Source(overlap_frames=4)),
-    Case("nothing added and nothing gained", words.STOP, eval=UNMEASURED, gain=0.0),
-    Case("nothing added but much gained", words.WRONG_KEY_MEAN, eval=UNMEASURED),
+    Case("nothing added and nothing gained", words.STOP, eval=NOTHING, gain=0.0),
+    Case("heads below delta at the plain level only", words.UNDECIDED, eval=NOTHING, gain=0.0,
+         gain_error=0.0096),
+    Case("nothing added but much gained", words.WRONG_KEY_MEAN, eval=NOTHING),
     Case("ruled out at the plain level only", words.UNDECIDED, eval=LITTLE, gain=0.0),
     Case("an interval that holds the threshold", words.UNDECIDED,
          eval={"added_fraction": (0.06, 0.01)}),
@@ -122,8 +126,9 @@ def _row(case: Case) -> CalibrationRow:
 
 
 def _word(case: Case) -> str:
-    gain = Measured(case.gain, case.gain - 0.001, case.gain + 0.001)
-    heads = {name: HeadsGain(gain, 0.5) for name in SLICES}
+    half = 1.984 * case.gain_error  # t(100)
+    gain = Measured(case.gain, case.gain - half, case.gain + half)
+    heads = {name: HeadsGain(gain, 0.5, df=100.0) for name in SLICES}
     linear = pd.DataFrame(
         columns=["representation", "split_seed", "lag_frames", "slice", "part", "model", "r2"]
     )

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.decision import decision_document
-from engram_audio.structure.evidence import Evidence, Source
+from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.wording import NO_ENERGY
 from engram_audio.verdicts.words import (
     INVALID,
@@ -130,6 +131,20 @@ def test_the_level_of_a_stop_is_shared_over_the_slices():
     single = SECTION.model_copy(update={"slices": ("all",)})
     one = decide(rows(added_fraction=(0.0, se), **nats), NONE, section=single)
     assert one.first.ruled_out == ["all"]
+
+
+def test_the_level_of_the_heads_is_shared_over_the_slices_too():
+    """A gain below delta at 95 % but not at 97.5 % (two slices) stops nothing: each may err."""
+    plain, shared = (stats.t.ppf(0.5 + level / 2, 6) for level in (0.95, 0.975))
+    high = 0.019  # delta is .02
+    se = high / plain
+    assert se * shared > 0.02
+    gain = HeadsGain(Measured(0.0, -high, high), 0.5, df=6)
+    both = decide(rows(**NOTHING_ADDED), dict.fromkeys(SECTION.slices, gain))
+    assert both.verdict == UNDECIDED
+    assert "At the level shared over 2 slices" in both.sentence
+    single = SECTION.model_copy(update={"slices": ("all",)})
+    assert decide(rows(**NOTHING_ADDED), {"all": gain}, section=single).verdict == STOP
 
 
 def test_a_proceed_is_judged_at_the_plain_level():

@@ -131,7 +131,8 @@ def heads(value: float):
     """A row of the heads' gain that passes."""
     from engram_audio.structure.evidence import HeadsGain, heads_row
 
-    return heads_row(PLACE, HeadsGain(Measured(value, value - 0.1, value + 0.1)), 0.02)
+    gain = HeadsGain(Measured(value, value - 0.1, value + 0.1))
+    return heads_row(PLACE, gain, 0.02, 0.95, 1)
 
 
 def law(low: float, high: float, highest: float | None = None):

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from engram_audio.corpus.split_parts import EVAL as EVAL_PART
 from engram_audio.corpus.split_parts import TRAIN as TRAIN_PART
 from engram_audio.structure.targets import EVAL, TRAIN, VAL
-from engram_audio.trust import wrong, wrong_models
+from engram_audio.trust import wrong, wrong_arms, wrong_models
 from engram_audio.trust.wrong import Function
 
 NO_BUG = "none"
 STRUCTURE = "engram_audio.structure"
 
 
-STAGES = ("factorizer", "memory", "rollout")  # each has a probe of its name
+STAGES = ("factorizer", "memory", "rollout", "keys", "generation")  # each has a probe of its name
 
 
 class Bug(NamedTuple):
@@ -44,8 +44,9 @@ ESTIMATE = "engram_audio.stats.estimate"
 WORLD, STILL, KEY = "worlds", "other eval speakers", "hidden key"
 SLICE, NUMBER, TWIN = "slices", "statistics", "twins"
 GATE, GATES, CANDIDATES = "gate", f"{STRUCTURE}.gates", f"{STRUCTURE}.candidates"
-FACTORIZER, MEMORY, ROLLOUT = STAGES
+FACTORIZER, MEMORY, ROLLOUT, KEYS, GENERATION = STAGES
 BOUND, PATHS = "engram_audio.factorizer.bound", "engram_audio.rollout"
+LAWS, ARMS = "engram_audio.keys", "engram_audio.generation"
 
 BUGS: dict[str, Bug] = {
     "off_by_one_lag": Bug(
@@ -333,6 +334,57 @@ BUGS |= {
     "kept_without_sign": Bug(
         f"{PATHS}.tables._share", wrong_models.without_sign,
         "what is worse than nothing keeps a share", (ROLLOUT,),
+    ),
+    "weights_from_all_parts": Bug(
+        f"{LAWS}.law_weights.score_codes", wrong_arms.fitted_on_all,
+        "the law of a code is fitted on eval frames too", (KEYS,),
+    ),
+    "law_without_a_key_left_out": Bug(
+        f"{LAWS}.law_weights.TargetLaws.log_marginal", wrong_arms.nothing_without_key,
+        "nats of a key are not less those without a key", (KEYS,),
+    ),
+    "base_has_seen_its_targets": Bug(
+        f"{LAWS}.law_targets.folds_of", wrong_arms.one_fit,
+        "the base beside a key was fitted on the speakers that it serves", (KEYS,),
+    ),
+    "cells_by_the_reverse": Bug(
+        f"{LAWS}.clustering.nearest_laws", wrong_arms.reversed_divergence,
+        "laws fall into cells by the reverse divergence", (KEYS,),
+    ),
+    "entropy_in_bits": Bug(
+        f"{LAWS}.law_scores.entropy", wrong_arms.in_bits, "what a key can tell at most is in bits",
+        (KEYS,),
+    ),
+    "density_without_width": Bug(
+        f"{LAWS}.bank.Bank.log_densities", wrong_arms.without_width,
+        "the density of a component forgets its width", (KEYS,),
+    ),
+    "features_one_ahead": Bug(
+        f"{ARMS}.model.Generator.features", wrong_arms.one_ahead,
+        "a generator has heard the frame that it tells", (GENERATION,),
+    ),
+    "foreign_keys_are_own": Bug(
+        f"{ARMS}.data.GeneratorData.foreign_rows", wrong_arms.own_rows,
+        "the arm with foreign keys reads its own", (GENERATION,),
+    ),
+    "wrong_codes_are_right": Bug(
+        f"{ARMS}.evaluation.swapped", wrong_arms.never_swapped,
+        "what is called wrong codes are the right ones", (GENERATION,),
+    ),
+    "gain_turned_round": Bug(
+        f"{ARMS}.gains.gain_of", wrong_arms.turned_round, "gains have the wrong sign",
+        (GENERATION,),
+    ),
+    "one_seed_for_all": Bug(
+        f"{ARMS}.gains.two_way", wrong_arms.without_seeds,
+        "the interval of a gain does not count what seeds differ by", (GENERATION,),
+    ),
+    "equal_work_not_asked": Bug(
+        f"{ARMS}.word.controls_of", wrong_arms.without_first,
+        "the plain arm of equal work has no say", (GENERATION,),
+    ),
+    "no_margin": Bug(
+        f"{ARMS}.word.margin", wrong.always(0.0), "any gain above 0 is one", (GENERATION,),
     ),
 }  # fmt: skip
 

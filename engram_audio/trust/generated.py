@@ -42,15 +42,15 @@ def _nothing(width: float, *others: str) -> tuple[KnownGain, ...]:
     return tuple(KnownGain(MEMORY, other, -math.inf, width) for other in others)
 
 
-LOSES = tuple(Bound(swap, AS_MUCH_WORK, -math.inf, 0.0) for swap in SWAPS)
+LOSES = tuple(KnownGain(swap, AS_MUCH_WORK, -math.inf, 0.0) for swap in SWAPS)
 # Two steps of a table are a table as well: a key that is late in training too keeps its use.
-KEEPS = tuple(Bound(LATE, other, 1.0) for other in ALWAYS)
+KEEPS = tuple(KnownGain(LATE, other, 1.0) for other in ALWAYS)
 KNOWN: Mapping[str, Known] = {
     "table": Known(
         (HELPS, PATHWAY_NOT_TESTED),
         (
-            Bound(MEMORY, AS_MUCH_WORK, 2.0), Bound(MEMORY, "SMx", 2.0), Bound(MEMORY, "SM1", 1.0),
-            Bound(MEMORY, "SMm", 1.0), *LOSES, *KEEPS,
+            KnownGain(MEMORY, AS_MUCH_WORK, 2.0), KnownGain(MEMORY, "SMx", 2.0),
+            KnownGain(MEMORY, "SM1", 1.0), KnownGain(MEMORY, "SMm", 1.0), *LOSES, *KEEPS,
         ),
     ),
     "table_second_order": Known(

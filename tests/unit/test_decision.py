@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.decision import decision_document
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.wording import NO_ENERGY
 from engram_audio.verdicts.words import (

@@ -17,7 +17,7 @@ from engram_audio.rollout.method_config import KStepMethod, MethodSection
 from engram_audio.rollout.setup import drawn_frames, make_scoring_setup
 from engram_audio.rollout.speaker_sums import by_speaker, extremes
 from engram_audio.rollout.sweep import expand_sweep, sweep_of
-from engram_audio.rollout.tables import beside, rollout_table, sweep_table
+from engram_audio.rollout.tables import partner_of, rollout_table, sweep_table
 from engram_audio.rollout.verdicts import verdict_rows
 from engram_audio.section import validated
 from tests.report_rollout_tables import BASE, CLIMATE, RUNS, SETTINGS, runs

@@ -46,6 +46,7 @@ from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, ru
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._generators import Generators, read_generators
+from engram_audio.steps._machine import machine_of
 from engram_audio.steps._prediction import open_stage
 
 BUDGET = {
@@ -125,12 +126,18 @@ def main(argv: list[str] | None = None) -> None:
 def _latencies(files: Files, trained: Generators, device: torch.device) -> list[pd.DataFrame]:
     """Return one row per arm that finds its own codes, of the first seed."""
     first = files.protocol_section.seeds[0]
-    return [
-        pd.DataFrame([{"arm": member["arm"], **latency_of(trained.model(member), device)}])
+    wanted = [
+        member
         for member in trained.members
         if member["seed"] == first
         and _runs_free(trained, member)
         and not ARMS[member["arm"]].is_foreign
+    ]
+    return [
+        pd.DataFrame([latency_of(trained.model(member), device)]).assign(
+            arm=member["arm"], machine=machine_of(device)
+        )
+        for member in wanted
     ]
 
 

@@ -28,20 +28,8 @@ from engram_audio.structure.material import Material, memory_bytes, prepare
 from engram_audio.structure.oracle import score_oracle
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
 from engram_audio.structure.targets import EVAL, TRAIN
-from engram_audio.trust.bugs import (
-    FACTORIZER,
-    GATE,
-    GENERATION,
-    KEY,
-    KEYS,
-    MEMORY,
-    NUMBER,
-    ROLLOUT,
-    SLICE,
-    STILL,
-    TWIN,
-    WORLD,
-)
+from engram_audio.trust.bug import FACTORIZER, GENERATION, KEYS, MEMORY, ROLLOUT
+from engram_audio.trust.bugs import GATE, KEY, NUMBER, SLICE, STILL, TWIN, WORLD
 from engram_audio.trust.gate_probe import gate_rows
 from engram_audio.trust.keys_probe import keys_rows
 from engram_audio.trust.measurement import (

@@ -157,8 +157,8 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
 def key_families(config: WorkflowConfig) -> set[str]:
     """Return the names of the key families that something uses."""
     memories = [family_of(row.key) for row in config.memory.library.values()]
-    guards = [row.guard_section for row in config.rollout.library.values()]
-    keys = [guard.key for guard in guards if guard is not None and guard.kind == "codebook"]
+    guards = [row.guard_key for row in config.rollout.library.values()]
+    keys = [key for key in guards if key is not None]
     generated = [family_of(row.insertion.key) for row in config.generation.library.values()]
     own = [*keys, *config.learned_keys.scored]
     return {*config.structure.families, *memories, *generated, *map(family_of, own)}

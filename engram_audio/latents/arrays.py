@@ -6,7 +6,7 @@ Shapes: T frames of an utterance, D dimensions.
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ MAXIMUM_DIMS = 2**16  # far above any codec's: sums of each dimension are held i
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 # Sixty thousand squares of it still add up in float32; real latents are nowhere near.
 LARGEST_VALUE = 2.0**56
+LENGTHS = 3  # so many different second sizes are lengths, and no mistake of a few files
 
 
 class ArrayRow(NamedTuple):
@@ -153,10 +154,13 @@ class _Sorter:
         self.facts: list[_Fact] = []
         self.dropped: list[tuple[ArrayRow, str, str]] = []
         self.spreads: dict[int, Spread] = {}
+        self.shapes: Counter[tuple[int, ...]] = Counter()  # of all arrays that were read
 
     def add(self, row: ArrayRow) -> None:
         fault = self._fault(row)
         self._seen.add(row.utterance_id)
+        if row.latents is not None:
+            self.shapes[row.latents.shape] += 1
         if fault is not None or row.latents is None:
             self.drop(row, *(fault or ("missing_file", "no latents")))
             return
@@ -184,7 +188,7 @@ class _Sorter:
         if row.utterance_id in self._seen:
             return "duplicate_id", "the table has this utterance_id already"
         if not SAFE_NAME.fullmatch(row.utterance_id) or not SAFE_NAME.fullmatch(row.speaker_id):
-            return "unsafe_name", "letters, digits and ._- only, at most 200"
+            return "unsafe_name", "an id is 1 to 200 letters, digits, '.', '_', '-'"
         fault = array_fault(row)
         if fault is not None or row.latents is None:
             return fault
@@ -208,11 +212,12 @@ def index_arrays(
         name: Of the representation, for messages.
 
     Raises:
-        InputError: No utterance is usable.
+        InputError: No utterance is usable, or the arrays are [dims, frames].
     """
     sorter = _Sorter(frame_rate_hz, minimum_frames)
     for row in rows:
         sorter.add(row)
+    _require_frames_first(sorter.shapes, name)
     dims = Counter(fact.shape[1] for fact in sorter.facts)
     if dims:
         num_dims = min(dims, key=lambda value: (-dims[value], value))
@@ -231,12 +236,34 @@ def index_arrays(
     content = "\n".join(f"{fact.row.utterance_id} {fact.values_digest}" for fact in facts)
     return ArrayIndex(
         utterances=_utterance_table(facts, frame_rate_hz),
-        exclusions=_exclusion_table(sorter.dropped, _unread_sexes(facts)),
+        exclusions=_exclusion_table(sorter.dropped, [*_unread_sexes(facts), *_wide(facts)]),
         num_dims=facts[0].shape[1],
         has_energy=all(fact.row.energy is not None for fact in facts),
         content_hash=hashlib.sha256(content.encode()).hexdigest(),
         digests={fact.row.utterance_id: fact.digest for fact in facts},
     )
+
+
+def _require_frames_first(shapes: Mapping[tuple[int, ...], int], name: str) -> None:
+    """Refuse arrays of which only the second size varies: utterances differ in length, not in D."""
+    first = {shape[0] for shape in shapes if len(shape) == 2}
+    second = {shape[1] for shape in shapes if len(shape) == 2}
+    is_common = max(shapes.values(), default=0) * 2 > sum(shapes.values())
+    if len(first) == 1 and len(second) >= LENGTHS and not is_common:
+        raise InputError(
+            f"representations.library.{name}: the arrays have {first.pop()} rows each, and from "
+            f"{min(second)} to {max(second)} columns; frames come first: save them transposed, as "
+            "[frames, dims]"
+        )
+
+
+def _wide(facts: Sequence[_Fact]) -> Iterator[tuple[ArrayRow, str, str]]:
+    """Yield a note where all arrays have one shape, of fewer frames than dimensions."""
+    shapes = {fact.shape for fact in facts}
+    frames, dims = facts[0].shape
+    if len(shapes) == 1 and len(facts) > 1 and frames < dims:
+        detail = f"all arrays are read as {frames} frames of {dims} dimensions; transpose them if "
+        yield facts[0].row, "wrong_shape", f"{detail}that is the wrong way round"
 
 
 def _wrong_dims(facts: Iterable[_Fact], num_dims: int) -> dict[str, tuple[str, str]]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from engram_audio.artifacts.columns import choose
 from engram_audio.prediction.cells import cells_of
-from engram_audio.structure.beside import HeadsGain
+from engram_audio.structure.evidence import HeadsGain
 from engram_audio.structure.gate_row import Measured
 
 EVENT = "delta"  # what keys predict

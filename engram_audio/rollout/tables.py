@@ -60,7 +60,7 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
         }  # fmt: skip
         ceiling = choose_ceiling(members, speakers)
         for run in members:
-            partner = beside(run, members)
+            partner = partner_of(run, members)
             for cell in ceiling.sums[run.method].cells:
                 spans = [(AT, horizon) for horizon in settings.scored_horizons_frames]
                 spans.append((UP_TO, settings.forecast_horizon_frames))
@@ -74,7 +74,7 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
     return ROLLOUT.arrange(with_intervals(pd.DataFrame(rows), confidence))
 
 
-def beside(run: Run, members: Sequence[Run]) -> str:
+def partner_of(run: Run, members: Sequence[Run]) -> str:
     """Return the method whose steps differ by one thing only, or "".
 
     A memory's is the same method on the memory's base (for `linear` the best linear null; the

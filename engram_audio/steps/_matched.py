@@ -33,7 +33,7 @@ def matched_heads(
         event: What is predicted.
         seed: Of the choice of a base's units.
     """
-    stored = read_memory(memory, material.rungs, lag, base_model, material.reference)
+    stored = read_memory(memory, material.linear_nulls, lag, base_model, material.reference)
     budget = stored.models["memory"].budget()
     size = size_on(
         lambda own: own_base(own, material, lag, event, seed),

@@ -18,8 +18,8 @@ from engram_audio.calibration.config import PowerSection
 from engram_audio.calibration.layout import DOMINANT_TO_REST, LOG_SIZE_SD, SpeakerSizes
 from engram_audio.numerics.seeds import named_generator
 from engram_audio.stats.estimate import t_interval
-from engram_audio.structure.beside import HeadsGain, heads_row
 from engram_audio.structure.config import OperativeGate
+from engram_audio.structure.evidence import HeadsGain, heads_row
 from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.gates import (
     Place,

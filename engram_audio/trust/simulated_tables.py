@@ -18,7 +18,7 @@ from engram_audio.structure.estimates import (
     PartEstimates,
     ScoreCube,
     estimate_part,
-    take,
+    rows_of,
     transfer_loss,
 )
 from engram_audio.structure.joint import added_nats
@@ -45,8 +45,8 @@ def study_rows(sums: Sequence[Sums], num_studies: int, confidence: float) -> lis
     estimates = _estimates(sums, num_studies)
     place = np.arange(num_studies * len(sums))
     table = pd.DataFrame({"status": ["ok"] * len(place)})
-    put_judged(table, "added_fraction", take(estimates.added_fraction, place), confidence)
-    put_judged(table, "added_nats_per_frame", take(estimates.added_nats, place), confidence)
+    put_judged(table, "added_fraction", rows_of(estimates.added_fraction, place), confidence)
+    put_judged(table, "added_nats_per_frame", rows_of(estimates.added_nats, place), confidence)
     table["attainable"] = estimates.attainable.value[place]
     table["num_effective_speakers"] = estimates.linear_r2.num_effective[place]
     table["num_speakers"] = table["num_frames"] = sums[0].zero.size // num_studies
@@ -62,7 +62,7 @@ def transfer_columns(new: Sums, known: Sums, num_studies: int, confidence: float
     on_eval, on_val = (_estimates([one], num_studies).added for one in (new, known))
     place = np.arange(num_studies)
     loss = transfer_loss(
-        uncertain(take(on_eval, place)), uncertain(take(on_val, place)), confidence
+        uncertain(rows_of(on_eval, place)), uncertain(rows_of(on_val, place)), confidence
     )
     names = [f"transfer_loss{end}" for end in ("", "_low", "_high")]
     return [dict(zip(names, map(float, cells), strict=True)) for cells in zip(*loss, strict=True)]

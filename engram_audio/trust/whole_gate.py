@@ -19,10 +19,10 @@ import numpy as np
 from engram_audio.stats.estimate import Estimate, Uncertain, mean_of, t_interval, uncertain
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
-from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.candidates import Records
 from engram_audio.structure.config import DecisionSection, LiteralGate, OperativeGate
 from engram_audio.structure.decision import on_split
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.gate_row import Measured
 from engram_audio.trust.simulated_fit import (
     HALVES,
@@ -220,8 +220,8 @@ class _Tables:
                 rows[*place, "select"] = self._select[number][study]
                 rows[*place, "eval"] = {**NO_LOSS, **self._eval[number, name][study]}
         records = Records(rows, {(NAME, SEED): list(keys)})
-        beside = Beside({NAME: {name: gains[name] for name in slices}}, {NAME: ALONE})
-        split = on_split(NAME, SEED, records, section, self._confidence, beside)
+        evidence = Evidence({NAME: {name: gains[name] for name in slices}}, {NAME: ALONE})
+        split = on_split(NAME, SEED, records, section, self._confidence, evidence)
         return split.judged.word
 
 

@@ -24,7 +24,7 @@ from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
 from engram_audio.structure.side_tables import linear_rows
 from engram_audio.structure.structure_table import analyse, structure_rows
-from engram_audio.trust.known import beside_worlds
+from engram_audio.trust.known import evidence_of_worlds
 from engram_audio.trust.measurement import parts_of
 from tests import studies
 from tests.unit.key_material import scored
@@ -67,9 +67,9 @@ class Tables:
         rows = rows.loc[rows["key"].isin(list(keys)) | rows["key"].str.startswith("target_oracle")]
         world = f"world_{self.name}"
         names = {"representation": world, "split_seed": 0}
-        beside = beside_worlds([self.name], DECISION.slices)
+        evidence = evidence_of_worlds([self.name], DECISION.slices)
         return decide_all(
-            rows.assign(**names), self.linear.assign(**names), DECISION, LEVEL, beside
+            rows.assign(**names), self.linear.assign(**names), DECISION, LEVEL, evidence
         )[world]
 
     def added(self) -> pd.DataFrame:

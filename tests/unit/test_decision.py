@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.decision import decision_document
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.wording import NO_ENERGY
 from engram_audio.verdicts.words import (
@@ -340,7 +340,7 @@ def test_a_key_of_the_brief_that_was_not_scored_is_named():
 
 def test_the_document_holds_only_numbers_json_knows():
     document = decision_document(
-        {NAME: decide(rows(), STRONG)}, SECTION, Beside({}, {NAME: Source()})
+        {NAME: decide(rows(), STRONG)}, SECTION, Evidence({}, {NAME: Source()})
     )
     assert document["verdict"] == PROCEED and document["representations"][NAME]["key"] == KEY
     assert json.loads(json.dumps(document, allow_nan=False)) == document

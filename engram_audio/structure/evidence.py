@@ -80,7 +80,7 @@ class Source(NamedTuple):
     copied_pair: str = ""
 
 
-class Beside(NamedTuple):
+class Evidence(NamedTuple):
     """The same of every representation.
 
     Attributes:

@@ -53,7 +53,9 @@ def test_a_gaussian_null_pays_for_the_shape_and_the_mixture_does_not(num_dims: i
     """The Gaussian pays the closed form; the mixture wins more than half of it back.
 
     Measured: .10 of .75 nats are left at D = 16, 1.36 of 3.00 at D = 64, where a few components
-    hold less of a product of 64 laws. Beside the shape a ridge pays for its D^2 fitted slopes: D^2 / 2 over 30,000 frames, .07 nats at
+    hold less of a product of 64 laws.
+
+    Beside the shape a ridge pays for its D^2 fitted slopes: D^2 / 2 over 30,000 frames, .07 nats at
     D = 64.
     """
     found = planted(num_dims)

@@ -129,5 +129,7 @@ def count_visits(task: GeneratorTask) -> None:
         rows = torch.arange(offsets[number], offsets[number + 1]).unsqueeze(0)
         rows = data.foreign_rows(rows) if model.is_foreign else rows
         own = codes[rows].to(model.mean.device)
+        if model.arm.is_late:
+            own = torch.nn.functional.pad(own[:, :-1], (1, 0), value=model.key.num_codes)
         for table in tables:
             table.count_visits(table.numbers(Keys(own, None, own.shape[1])))

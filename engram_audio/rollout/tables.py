@@ -57,7 +57,7 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
         speakers = _speakers([run for run in runs if run.representation == representation])
         ceiling = choose_ceiling(members, speakers)
         for run in members:
-            partner = beside(run, members)
+            partner = partner_of(run, members)
             for cell in ceiling.sums[run.method].cells:
                 spans = [(AT, horizon) for horizon in settings.scored_horizons_frames]
                 spans.append((UP_TO, settings.forecast_horizon_frames))
@@ -80,7 +80,7 @@ def _speakers(runs: Sequence[Run]) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def beside(run: Run, members: Sequence[Run]) -> str:
+def partner_of(run: Run, members: Sequence[Run]) -> str:
     """Return the method whose steps differ by one thing only, or "".
 
     A memory's is the same method on the memory's base (for `linear` the best linear null; the

@@ -21,10 +21,10 @@ from engram_audio.verdicts.judge import (
     all_of,
     at_least,
     at_most,
-    beside,
     between,
     exact,
     judge,
+    without_threshold,
 )
 from engram_audio.verdicts.row import VerdictRow, shown
 
@@ -230,7 +230,7 @@ def _forecast(rows: pd.DataFrame, method: str) -> VerdictRow:
         f"{method}: forecasts x up to {number.count(kept['horizon_frames'])} frames "
         f"with {number.fixed(gain.value, 2)} nats/frame over the marginal.",
         gain,
-        beside(0.0),
+        without_threshold(0.0),
         "nats/frame",
     )
 

@@ -25,7 +25,7 @@ def matched_heads(
     Raises:
         InputError: No net of the family is as large.
     """
-    stored = read_memory(memory, material.rungs, files.lag, base_model, material.reference)
+    stored = read_memory(memory, material.linear_nulls, files.lag, base_model, material.reference)
     budget, controls = stored.models["memory"].budget(), files.controls_section
     size = size_on(
         lambda own: own_base(own, material, files.lag, files.event, files.seed),

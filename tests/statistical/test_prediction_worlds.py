@@ -15,7 +15,7 @@ from engram_audio.densities.base import Batch
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import fit_marginals, head_task, train_head
 from engram_audio.densities.marginal_em import nearly_normal_freedom
-from engram_audio.densities.nulls import rungs_for
+from engram_audio.densities.nulls import linear_nulls_for
 from engram_audio.densities.task import DensityTask
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks
@@ -93,14 +93,14 @@ def head_nll(world: World, lag: int, event: str, **changes: Any) -> float:
 
 def null_nll(world: World, lag: int, event: str) -> tuple[float, str]:
     """Best linear null on val, scored on eval, with its name."""
-    rungs = rungs_for(world.material.rungs, lag, event)
-    best = min(rungs, key=lambda rung: rung.fit.choice_nll)
+    linear_nulls = linear_nulls_for(world.material.linear_nulls, lag, event)
+    best = min(linear_nulls, key=lambda null: null.fit.choice_nll)
     return nll(world, build_gaussian(best.fit.arrays), lag), best.name
 
 
 def rung_nll(world: World, name: str, lag: int) -> float:
-    rung = next(rung for rung in world.material.rungs if rung.name == name)
-    return nll(world, build_gaussian(rung.fit.arrays), lag)
+    null = next(null for null in world.material.linear_nulls if null.name == name)
+    return nll(world, build_gaussian(null.fit.arrays), lag)
 
 
 def test_white_noise_scores_the_first_experiments_headline_and_no_gain():
@@ -150,10 +150,10 @@ def test_var_information_is_found(lag: int, share: float):
 def cost_of_spikes(batch: Batch, steps: TrainingRecipe) -> float:
     """What spikes add to the mean of a t of the largest freedom that training can reach, nats.
 
-    A t costs (v + D) / 2 ln(1 + r^2 / v) at r deviations: 255 nats at the v = 77 that a head of
-    four dimensions starts from, where a normal costs 20,000. Adam moves a parameter, here log v, by no
-    more than the learning rate a step. A step between two frames has the variance 2, so that its
-    length is no less than r. Frames whose context holds a spike pay no more than it does.
+    A t costs (v + D) / 2 ln(1 + r^2 / v) at r deviations: 255 nats at the v = 77 that a head
+    of four dimensions starts from, where a normal costs 20,000. Adam moves a parameter, here
+    log v, by no more than the learning rate a step. A step between two frames has the variance 2,
+    so that its length is no less than r. Frames whose context holds a spike pay no more than it.
     """
     jumps = np.linalg.norm((batch.current - batch.previous).double().numpy(), axis=1)
     num_dims = batch.current.shape[1]

@@ -17,13 +17,13 @@ from tests.workflow.tiny_study import tiny_config, wide_config
 
 COUNTS = {
     (): {
-        "score_structure_keys": 105, "score_linear_baselines": 21, "train_density": 312,
+        "score_structure_keys": 121, "score_linear_baselines": 21, "train_density": 312,
         "evaluate_nulls": 19, "train_factorizer": 28, "fit_memory": 198, "train_memory": 18,
         "evaluate_rollout": 234, "refit_memory": 12, "worlds": 46, "reconstructed": 2,
         "players": 19, "train_generators": 2,
     },
     ("demo",): {
-        "score_structure_keys": 25, "score_linear_baselines": 5, "train_density": 12,
+        "score_structure_keys": 28, "score_linear_baselines": 5, "train_density": 12,
         "evaluate_nulls": 4, "train_factorizer": 2, "fit_memory": 2, "train_memory": 1,
         "evaluate_rollout": 8, "refit_memory": 0, "worlds": 7, "reconstructed": 1,
         "players": 5, "train_generators": 1,

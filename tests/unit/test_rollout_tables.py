@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from engram_audio.errors import InputError
-from engram_audio.rollout.bench import drawn_frames, make_bench
 from engram_audio.rollout.ceiling import Run, choose_ceiling
 from engram_audio.rollout.config import RolloutSweepSection
 from engram_audio.rollout.evaluation import evaluate_method
 from engram_audio.rollout.fit import build_model
 from engram_audio.rollout.frame import frame_of
 from engram_audio.rollout.method_config import KStepMethod, MethodSection
+from engram_audio.rollout.setup import drawn_frames, make_scoring_setup
 from engram_audio.rollout.speaker_sums import by_speaker, extremes
 from engram_audio.rollout.sweep import expand_sweep, sweep_of
-from engram_audio.rollout.tables import beside, rollout_table, sweep_table
+from engram_audio.rollout.tables import partner_of, rollout_table, sweep_table
 from engram_audio.rollout.verdicts import verdict_rows
 from engram_audio.section import validated
 from tests.report_rollout_tables import BASE, CLIMATE, RUNS, SETTINGS, runs
@@ -204,8 +204,8 @@ def test_a_method_stands_beside_the_one_that_differs_by_its_base():
     )
     tuned = next(run for run in runs() if run.method == "earlier_pure")
     members = [base, memory, shuffled, tuned]
-    assert [beside(run, members) for run in members] == ["", *["one_step"] * 3]
-    assert beside(memory, [memory, tuned]) == ""
+    assert [partner_of(run, members) for run in members] == ["", *["one_step"] * 3]
+    assert partner_of(memory, [memory, tuned]) == ""
     table = rollout_table(members, SETTINGS, 0.95)
     own = row(table, method="memory", mode="sampled", inject_frames=0, span="up_to")
     assert own["partner_method"] == "one_step"
@@ -277,14 +277,14 @@ def measured() -> tuple[Run, Run]:
     world = small_world()
     settings = rollout_section()
     train = world.material.block
-    bench = make_bench(settings, world.material.reference, lambda: iter([train]), CPU)
+    setup = make_scoring_setup(settings, world.material.reference, lambda: iter([train]), CPU)
     starts, others = eval_starts(world), eval_others(world, eval_starts(world))
     head = small_head(world)
-    found = evaluate_method(head, None, starts, others, bench)
+    found = evaluate_method(head, None, starts, others, setup)
     scores = pd.concat([found.scores.assign(part=part) for part in ("val", "eval")])
     first = Run("w", "one_step", "", 0, method("one_step"), scores, *found[1:])
     belief = build_model(method("belief"), frame_of(world.material), None, 0)
-    other = evaluate_method(belief, None, starts, others, bench)
+    other = evaluate_method(belief, None, starts, others, setup)
     scores = pd.concat([other.scores.assign(part=part) for part in ("val", "eval")])
     return first, Run("w", "belief", "", 0, method("belief"), scores, *other[1:])
 

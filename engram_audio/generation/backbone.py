@@ -6,12 +6,14 @@ the newest c positions, itself included, wherever in the sequence it stands.
 Shapes: B sequences, T new positions, P positions in the cache, d width, h heads, e width of a head.
 """
 
+import functools
 from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from engram_audio.generation.model_config import place_before
+from engram_audio.generation.rms_norm import RMSNorm
 
 ROTARY_BASE = 10_000.0
 
@@ -62,16 +64,24 @@ def sight(
 
 def _rotation(first: int, count: int, half: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Return cosine and sine; angles in float64, or hours of frames would lose their digits."""
-    place = torch.arange(first, first + count, dtype=torch.float64, device=like.device)
-    rate = ROTARY_BASE ** (
-        -torch.arange(half, dtype=torch.float64, device=like.device) / max(half, 1)
-    )
-    angle = place[:, None] * rate
+    rate = _rates(half, like.device)
+    if count == 1:
+        angle = (rate * first)[None]
+    else:
+        place = torch.arange(first, first + count, dtype=torch.float64, device=like.device)
+        angle = place[:, None] * rate
     return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
 
 
+@functools.cache
+def _rates(half: int, device: torch.device) -> Tensor:
+    """Return the angle per position of each pair, float64, [e / 2]."""
+    place = torch.arange(half, dtype=torch.float64, device=device)
+    return ROTARY_BASE ** (-place / max(half, 1))
+
+
 def _rotated(values: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Return [B, h, T, e] turned pair by pair; pair i is numbers i and i + e / 2."""
+    """Return [..., T, e] turned pair by pair; pair i is numbers i and i + e / 2."""
     cosine, sine = rotation
     left, right = values.chunk(2, -1)
     return torch.cat([left * cosine - right * sine, left * sine + right * cosine], -1)
@@ -100,8 +110,9 @@ class Attention(nn.Module):
             added_value: Added to the values of the first head, [B, T, e]; None adds nothing.
         """
         heads = self.project(hidden).unflatten(-1, (3, self.num_heads, -1))
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
-        query, key = _rotated(query, seen.rotation), _rotated(key, seen.rotation)
+        heads = heads.permute(2, 0, 3, 1, 4)
+        query, key = _rotated(heads[:2], seen.rotation)
+        value = heads[2]
         if added_value is not None:
             value = torch.cat([value[:, :1] + added_value.unsqueeze(1), value[:, 1:]], 1)
         if cache is not None:
@@ -122,7 +133,7 @@ class Block(nn.Module):
         """Make the block; it leaves the hidden state as it is until it is trained."""
         super().__init__()
         self.context = context
-        self.attention_norm, self.mlp_norm = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.attention_norm, self.mlp_norm = RMSNorm(width), RMSNorm(width)
         self.attention = Attention(width, num_heads)
         self.mlp = nn.Sequential(
             nn.Linear(width, mlp_units), nn.GELU(), nn.Linear(mlp_units, width)

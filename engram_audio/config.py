@@ -4,6 +4,7 @@ Only the Snakefile, the schema writer and tests import this module; a step impor
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -150,6 +151,7 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
     _check_stages(used)
     used = used.model_copy(update={"keys": config.keys.used(key_families(used))})
     recipes = {name: row for name, row in config.recipes.items() if name in recipes_named(used)}
+    _check_tuned(recipes, recipes_tuned(used))
     return used.model_copy(update={"recipes": recipes})
 
 
@@ -180,6 +182,24 @@ def recipes_named(config: WorkflowConfig) -> set[str]:
     rows += [*config.generation.library.values()]
     laws = recipes_of_laws(config.learned_keys, config.keys.library)
     return {*laws, *(row.recipe for row in rows if hasattr(row, "recipe"))}
+
+
+def recipes_tuned(config: WorkflowConfig) -> set[str]:
+    """Return the names of the recipes whose `tuning` something tries."""
+    memory = config.memory
+    rows = [*config.prediction.library.values(), *memory.library.values()]
+    rows += [memory.controls] if memory.representations else []
+    return {row.recipe for row in rows if hasattr(row, "recipe")}
+
+
+def _check_tuned(recipes: Mapping[str, TrainingRecipe], tuned: set[str]) -> None:
+    """Refuse points that nothing tries."""
+    for name, recipe in recipes.items():
+        if recipe.tuning is not None and name not in tuned:
+            raise ValueError(
+                f"recipes.{name}.tuning: only heads, Engram memories and matched nets are tuned, "
+                "and none of them names this recipe; set it to null"
+            )
 
 
 def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
@@ -232,7 +252,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_memory(config.memory, prediction, library, window, recipes)
     check_rollout(config.rollout, prediction, config.memory, library, window, recipes)
     worlds = config.calibration.worlds.names
-    check_generation(config.generation, prediction, worlds, library, recipes)
+    check_generation(config.generation, prediction, worlds, library, window, recipes)
     for name in recipes_named(config) & set(recipes):
         check_recipe(f"recipes.{name}", recipes[name])
 

@@ -11,7 +11,7 @@ from engram_audio.calibration.config import OVERLAPPING_WORLDS, WORLD_PREFIX
 from engram_audio.codecs.plan import CodecPlan
 from engram_audio.comparison.plan import ComparisonPlan
 from engram_audio.config import WorkflowConfig, key_lags, used_codecs, used_corpora
-from engram_audio.corpus.plan import NOTHING, CorpusPlan, splits_file
+from engram_audio.corpus.plan import MATCHES_NOTHING, CorpusPlan, splits_file
 from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
@@ -148,7 +148,7 @@ class Plan:
             "index_corpus": corpora.of_kinds("librispeech", "directory", "demo_speech"),
             "assign_shards": corpora.of_kinds("librispeech", "directory", "demo_speech"),
         }
-        idle = {name for name, served in rules.items() if served == NOTHING}
+        idle = {name for name, served in rules.items() if served == MATCHES_NOTHING}
         return idle if self.report.verified() else idle | {"verify_study"}
 
     def count_readers(self) -> Counter[str]:

@@ -3,9 +3,7 @@
 One sequence, one thread, frame after frame with the cache. No two runs measure the same.
 """
 
-import platform
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ QUANTILES = {"latency_ms": 0.5, "latency_ms_p10": 0.1, "latency_ms_p90": 0.9}
 
 @torch.no_grad()
 def latency_of(model: Generator, device: torch.device) -> dict[str, Any]:
-    """Return quantiles over frames in milliseconds, and the machine.
+    """Return quantiles over frames in milliseconds.
 
     Args:
         model: An arm that finds its own codes.
@@ -33,7 +31,7 @@ def latency_of(model: Generator, device: torch.device) -> dict[str, Any]:
         torch.set_num_threads(threads)
     values = 1e3 * np.quantile(seconds, list(QUANTILES.values()))
     found = dict(zip(QUANTILES, values.tolist(), strict=True))
-    return {**found, "num_frames": NUM_FRAMES, "machine": machine_of(device)}
+    return {**found, "num_frames": NUM_FRAMES}
 
 
 def _frame_seconds(model: Generator, device: torch.device) -> np.ndarray:
@@ -48,13 +46,3 @@ def _frame_seconds(model: Generator, device: torch.device) -> np.ndarray:
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - start)
     return np.array(seconds[WARM_FRAMES:])
-
-
-def machine_of(device: torch.device) -> str:
-    """Return the name of the processor or of the GPU."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    known = Path("/proc/cpuinfo")
-    lines = known.read_text(encoding="utf-8").splitlines() if known.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(names), platform.processor() or platform.machine())

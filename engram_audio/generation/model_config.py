@@ -13,6 +13,7 @@ from engram_audio.quantities import (
     InnerShare,
     Listed,
     LogRange,
+    NumComponents,
     NumLayers,
     Orders,
     ShareBelowOne,
@@ -53,7 +54,7 @@ class MixtureHeadSettings(Section):
     """Mixture of diagonal Gaussians of the whitened residual of the linear base."""
 
     kind: Literal["gaussian_mixture"]
-    num_components: Count = Field(description="Components K.")
+    num_components: NumComponents = Field(description="Components K.")
     log_sigma_range: LogRange = Field(
         description="Clamp of log scales, in whitened units; the dequantisation floor comes on top."
     )
@@ -136,8 +137,9 @@ class _Insertion(Section):
     ngram_orders: Orders = Field(min_length=1, description="Orders of the n-grams of codes.")
     num_hashes: Count = Field(description="Hash heads per order, each with its own prime.")
     table_rows: Count | None = Field(
+        ge=16,
         description="Rows per hash head; the next free prime above. null: a row for each code, "
-        "which ngram_orders [1] with one hash head can have."
+        "which ngram_orders [1] with one hash head can have.",
     )
     table_learning_rate_factor: Amount = Field(
         description="Learning rate of the rows over that of the network; no weight decay."
@@ -151,6 +153,11 @@ class _Insertion(Section):
                 f"{list(self.ngram_orders)} and num_hashes {self.num_hashes}, which need table_rows"
             )
         return self
+
+    @property
+    def frames_back(self) -> int:
+        """Frames before the newest key that it reads."""
+        return max(self.ngram_orders) - 1
 
     @property
     def rows_per_frame(self) -> int:
@@ -185,6 +192,12 @@ class EngramInsertion(_PlacedInsertion):
         description="Taps of the causal convolution; null: there is none."
     )
     dilation_frames: Frames = Field(description="Distance of its taps.")
+
+    @property
+    def frames_back(self) -> int:
+        """See `_Insertion.frames_back`; the convolution reads older rows too."""
+        taps = 1 if self.kernel_frames is None else self.kernel_frames
+        return super().frames_back + (taps - 1) * self.dilation_frames
 
 
 class AdditiveInsertion(_Insertion):

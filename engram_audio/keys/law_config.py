@@ -114,10 +114,12 @@ class LawSettings(LawValues):
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
+        most = min(self.maximum_codes, self.maximum_frames)
         for size in self.oracle_sizes:
-            if size > self.maximum_codes:
+            if not 2 <= size <= most:
                 raise ValueError(
-                    f"oracle_sizes: {size} is above maximum_codes {self.maximum_codes}; drop it"
+                    f"oracle_sizes: found {size}; from 2 to {most} codes can be, by maximum_codes "
+                    f"{self.maximum_codes} and maximum_frames {self.maximum_frames}; drop it"
                 )
         return self
 
@@ -145,6 +147,8 @@ def check_laws(
         require("learned_keys.representations", name, analysed)
         for mark in stage.surrogates:
             require(f"learned_keys.surrogates: {name}", mark, rows[name].surrogates)
+    if stage.representations and not stage.keys:
+        raise ValueError("learned_keys.keys: name at least one, or no representations")
     sizes = key_sizes(library)
     for key in stage.keys:
         require("learned_keys.keys", key, sizes)
@@ -190,3 +194,10 @@ def check_recipes(
     for name, family in learned.items():
         for recipe in recipes_of_family(family):
             require(f"keys.library.{name}.quantizers: recipe", recipe, recipes)
+        for size in key_sizes({name: family}).values():
+            if size.num_codes > stage.predictor.cluster_frames:
+                raise ValueError(
+                    f"learned_keys.predictor.cluster_frames: {stage.predictor.cluster_frames} "
+                    f"contexts cannot make the {size.num_codes} cells of {name}.{size.name}; raise "
+                    "it, or drop the quantiser"
+                )

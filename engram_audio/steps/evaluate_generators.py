@@ -38,14 +38,15 @@ from engram_audio.generation.replay import labels_of, mask_rows, masks_of
 from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
 from engram_audio.generation.word import MEMORY
 from engram_audio.prediction.assess import Stage
-from engram_audio.rollout.bench import Bench, make_bench
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.paths import Starts, collect_starts, other_starts
+from engram_audio.rollout.setup import ScoringSetup, make_scoring_setup
 from engram_audio.section import with_changes
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._generators import Generators, read_generators
+from engram_audio.steps._machine import machine_of
 from engram_audio.steps._prediction import open_stage
 
 BUDGET = {
@@ -88,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     scope = Scope(files.section.window_frames, files.evaluation_section.batch_utterances, device)
     parts = [part for part in (TRAIN, trained.chosen_on, EVAL) if part in stage.sources]
     scores = [_null_scores(trained, stage, part, scope) for part in parts]
-    bench = _bench(files, stage)
+    setup = _bench(files, stage)
     with blame(files.splits, "lower generation.evaluation.horizon_frames"):
         starts, others = _starts(files, stage)
     health, keys = [], []
@@ -103,12 +104,12 @@ def main(argv: list[str] | None = None) -> None:
                     for swap in SWAPS
                 ]
         if member["arm"] in files.evaluation_section.free_arms and _runs_free(trained, member):
-            found = health_of(as_step_density(model), starts, others, bench)
+            found = health_of(as_step_density(model), starts, others, setup)
             of = {"arm": member["arm"], "seed": member["seed"]}
             health.append(found.assign(**of))
             if model.arm.reads_codes:
                 sds = files.evaluation_section.noise_sds
-                keys.append(keys_of(model, starts, bench, sds).assign(**of))
+                keys.append(keys_of(model, starts, setup, sds).assign(**of))
     manifest = files.manifest()
     write_table(files.scores, pd.concat(scores, ignore_index=True), manifest)
     write_table(files.health, joined(health, GENERATION_HEALTH), manifest)
@@ -125,12 +126,18 @@ def main(argv: list[str] | None = None) -> None:
 def _latencies(files: Files, trained: Generators, device: torch.device) -> list[pd.DataFrame]:
     """Return one row per arm that finds its own codes, of the first seed."""
     first = files.protocol_section.seeds[0]
-    return [
-        pd.DataFrame([{"arm": member["arm"], **latency_of(trained.model(member), device)}])
+    wanted = [
+        member
         for member in trained.members
         if member["seed"] == first
         and _runs_free(trained, member)
         and not ARMS[member["arm"]].is_foreign
+    ]
+    return [
+        pd.DataFrame([latency_of(trained.model(member), device)]).assign(
+            arm=member["arm"], machine=machine_of(device)
+        )
+        for member in wanted
     ]
 
 
@@ -185,7 +192,7 @@ def _null_scores(trained: Generators, stage: Stage, part: str, scope: Scope) -> 
     return pd.concat(found, ignore_index=True)
 
 
-def _bench(files: Files, stage: Stage) -> Bench:
+def _bench(files: Files, stage: Stage) -> ScoringSetup:
     own = files.evaluation_section
     settings = with_changes(files.rollout_section, "generation.evaluation", {
         "horizon_frames": own.horizon_frames, "forecast_horizon_frames": 1,
@@ -197,7 +204,7 @@ def _bench(files: Files, stage: Stage) -> Bench:
             files.rollout_section.autocovariance_lags_frames, (own.horizon_frames - 1) // 2
         ),
     })  # fmt: skip
-    return make_bench(settings, stage.reference, stage.sources[TRAIN], stage.device)
+    return make_scoring_setup(settings, stage.reference, stage.sources[TRAIN], stage.device)
 
 
 def _starts(files: Files, stage: Stage) -> tuple[Starts, Starts]:

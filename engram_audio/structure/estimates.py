@@ -62,7 +62,7 @@ def matching_rows(cells: pd.DataFrame, wanted: pd.DataFrame, columns: Sequence[s
     return index.get_indexer(pd.MultiIndex.from_frame(wanted.loc[:, list(columns)]))
 
 
-def take(estimate: Estimate, rows: np.ndarray) -> Estimate:
+def rows_of(estimate: Estimate, rows: np.ndarray) -> Estimate:
     """Return the estimates of some cells; NaN and no speakers where the row is -1."""
     absent = rows < 0
     if not len(estimate.value):
@@ -127,7 +127,7 @@ def estimate_part(cube: ScoreCube, keys: pd.DataFrame, part: str) -> PartEstimat
     places = np.flatnonzero(oracle)
     found = matching_rows(cube.cells.loc[oracle], cube.cells, PLACE)
     oracle_rows = np.where(found < 0, -1, places[found] if len(places) else -1)
-    attainable = take(added, oracle_rows)
+    attainable = rows_of(added, oracle_rows)
     return PartEstimates(
         cube=cube,
         ratio=ratio_of_sums(sums["sse_key"], zero),

@@ -1,8 +1,8 @@
 """Settings of the one training loop."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engram_audio.quantities import (
     Amount,
@@ -34,8 +34,16 @@ class TuningGrid(Section):
 
     points: Listed[TuningPoint] = Field(min_length=1, description="Points, tried in this order.")
     last_learning_rate_factors: Amounts = Field(
-        description="Factors on the learning rate, tried last at the best point."
+        description="Factors on the learning rate, tried last at the best point; 1 was tried."
     )
+
+    @model_validator(mode="after")
+    def _check_factors(self) -> Self:
+        if 1.0 in self.last_learning_rate_factors:
+            raise ValueError(
+                "last_learning_rate_factors: 1.0 tries the best point a second time; drop it"
+            )
+        return self
 
 
 class TrainingRecipe(Section):

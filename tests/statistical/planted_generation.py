@@ -87,7 +87,7 @@ class Arena(NamedTuple):
     @property
     def base(self):
         """The best linear null, with its full covariance."""
-        return base_for(self.planted.material.rungs, 1, "delta", True, True).fit.arrays
+        return base_for(self.planted.material.linear_nulls, 1, "delta", True, True).fit.arrays
 
     def data(self, block: LatentBlock, part: str | None, chunk_frames: int) -> GeneratorData:
         """Return chunks of the utterances of a part of a block, or of all of them."""

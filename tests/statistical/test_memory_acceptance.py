@@ -16,7 +16,7 @@ from engram_audio.calibration.layout import WorldSize
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import head_task, train_head
-from engram_audio.densities.nulls import rungs_for
+from engram_audio.densities.nulls import linear_nulls_for
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import FittedMemory, fit_lookup
 from engram_audio.memory.folds import Candidate, fold_material, linear_candidates
@@ -146,10 +146,10 @@ def diagonal_marginal() -> Candidate:
     material = planted("drift").material
     parts = [material] + [fold_material(material, n, FOLDS, LAG, "delta") for n in range(FOLDS)]
     models: list[ConditionalDensity] = [
-        build_gaussian(rung.fit.arrays)
+        build_gaussian(null.fit.arrays)
         for part in parts
-        for rung in rungs_for(part.rungs, LAG, "delta")
-        if rung.name == "gaussian_marginal_delta"
+        for null in linear_nulls_for(part.linear_nulls, LAG, "delta")
+        if null.name == "gaussian_marginal_delta"
     ]
     return Candidate("gaussian_marginal_delta", models[0], models[1:])
 

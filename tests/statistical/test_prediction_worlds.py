@@ -13,7 +13,7 @@ import torch
 
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import fit_marginals, head_task, train_head
-from engram_audio.densities.nulls import rungs_for
+from engram_audio.densities.nulls import linear_nulls_for
 from engram_audio.densities.task import DensityTask
 from engram_audio.training.loop import Callbacks
 from tests.unit.prediction_material import (
@@ -90,14 +90,14 @@ def head_nll(world: World, lag: int, event: str, **changes: Any) -> float:
 
 def null_nll(world: World, lag: int, event: str) -> tuple[float, str]:
     """Best linear null on val, scored on eval, with its name."""
-    rungs = rungs_for(world.material.rungs, lag, event)
-    best = min(rungs, key=lambda rung: rung.fit.choice_nll)
+    linear_nulls = linear_nulls_for(world.material.linear_nulls, lag, event)
+    best = min(linear_nulls, key=lambda null: null.fit.choice_nll)
     return nll(world, build_gaussian(best.fit.arrays), lag), best.name
 
 
 def rung_nll(world: World, name: str, lag: int) -> float:
-    rung = next(rung for rung in world.material.rungs if rung.name == name)
-    return nll(world, build_gaussian(rung.fit.arrays), lag)
+    null = next(null for null in world.material.linear_nulls if null.name == name)
+    return nll(world, build_gaussian(null.fit.arrays), lag)
 
 
 def test_white_noise_scores_the_first_experiments_headline_and_no_gain():

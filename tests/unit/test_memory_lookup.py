@@ -21,7 +21,7 @@ from engram_audio.memory.entries import (
 )
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import fold_of_speakers, linear_candidates, without_fold
-from engram_audio.memory.ngrams import ngram_ids, of_others
+from engram_audio.memory.ngrams import foreign_contexts, ngram_ids
 from engram_audio.memory.slots import build_slots
 from tests.unit.memory_material import PRESETS, key_of, lookup, table_of
 from tests.unit.prediction_material import World, first_order, make_world, white_noise
@@ -305,5 +305,5 @@ def test_settings_that_cannot_work_are_refused(changes, words: str):
 def test_keys_of_others_are_of_other_starts(samples: int, starts: int):
     """Batches are samples by starts: no row reads its own start, nor one of its neighbours'."""
     start = torch.arange(starts).repeat(samples)
-    gap = (of_others(start) - start).abs()
+    gap = (foreign_contexts(start) - start).abs()
     assert int(torch.minimum(gap, starts - gap).min()) > starts // 32

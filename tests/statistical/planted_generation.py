@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from engram_audio.rollout.bench import make_bench
 
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.nulls import base_for
@@ -31,7 +32,6 @@ from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.keys.fit import KeyMaterial, fit_family
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.latents.block import LatentBlock
-from engram_audio.rollout.bench import make_bench
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.paths import collect_starts, other_starts
 from engram_audio.training.config import TrainingRecipe

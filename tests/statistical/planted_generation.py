@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from engram_audio.rollout.bench import make_bench
 
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.nulls import base_for
@@ -34,6 +33,7 @@ from engram_audio.keys.fitted import FittedKey
 from engram_audio.latents.block import LatentBlock
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.paths import collect_starts, other_starts
+from engram_audio.rollout.setup import make_scoring_setup
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import train
 from tests import studies
@@ -181,12 +181,12 @@ def health(own: Arena, model: Generator, horizon: int = 32) -> dict[str, float]:
         "maximum_energy_frames": 2000, "support_frames": 4000,
     })  # fmt: skip
     material, block = own.planted.material, own.planted.noisy
-    bench = make_bench(settings, reference, lambda: iter([material.block]), CPU)
+    setup = make_scoring_setup(settings, reference, lambda: iter([material.block]), CPU)
     starts = collect_starts(
         lambda: iter([block]), reference.speakers, 8, horizon, horizon // 2, settings.num_starts
     )
     others = other_starts(lambda: iter([block]), reference.speakers, starts, horizon // 2)
-    rows = health_of(as_step_density(model), starts, others, bench)
+    rows = health_of(as_step_density(model), starts, others, setup)
     return rows.set_index("horizon_frames").loc[horizon].to_dict()
 
 

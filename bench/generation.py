@@ -216,7 +216,7 @@ def measure(sizes: dict[str, Any], batch_frames: int, steps: int) -> dict[str, f
 
 
 def pocket_steps() -> Callable[[], object]:
-    """Return steps of pocket-tts's own transformer after a context, with random weights."""
+    """Return steps of pocket-tts's own backbone after a context: embedding, transformer, norm."""
     from pocket_tts.modules.stateful_module import StatefulModule, increment_steps, init_states
     from pocket_tts.modules.transformer import StreamingTransformer
 
@@ -227,15 +227,16 @@ def pocket_steps() -> Callable[[], object]:
     for name, module in model.named_modules():
         if isinstance(module, StatefulModule):
             module._module_absolute_name = name
-    frame = torch.zeros(1, 1, width)
+    embed, norm = nn.Linear(POCKET["num_dims"], width, bias=False), nn.LayerNorm(width)
+    frame = torch.zeros(1, 1, POCKET["num_dims"])
 
     @torch.no_grad()
     def steps() -> None:
         state = init_states(model, 1, CHUNK + STREAMED)
-        model(torch.zeros(1, CHUNK, width), state)
+        model(embed(frame.expand(-1, CHUNK, -1)), state)
         increment_steps(model, state, CHUNK)
         for _ in range(STREAMED):
-            model(frame, state)
+            norm(model(embed(frame), state))
             increment_steps(model, state)
 
     return steps

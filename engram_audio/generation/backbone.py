@@ -29,12 +29,12 @@ class Sight(NamedTuple):
     """What the new positions of a pass see, the same in every block.
 
     Attributes:
-        rotation: Cosine and sine of their angles, each [T, e / 2].
+        rotation: Their turns as complex numbers, [T, e / 2].
         mask: Which cached and new positions each one sees, bool, [T, P + T]; None for all.
         is_causal: Whether they see the new positions up to themselves; then nothing is cached.
     """
 
-    rotation: tuple[Tensor, Tensor]
+    rotation: Tensor
     mask: Tensor | None
     is_causal: bool
 
@@ -62,15 +62,15 @@ def sight(
     return Sight(rotation, (age >= 0) & (age < context), False)
 
 
-def _rotation(first: int, count: int, half: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return cosine and sine; angles in float64, or hours of frames would lose their digits."""
+def _rotation(first: int, count: int, half: int, like: Tensor) -> Tensor:
+    """Return the turns; angles in float64, or hours of frames would lose their digits."""
     rate = _rates(half, like.device)
     if count == 1:
         angle = (rate * first)[None]
     else:
         place = torch.arange(first, first + count, dtype=torch.float64, device=like.device)
         angle = place[:, None] * rate
-    return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
+    return torch.complex(angle.cos().float(), angle.sin().float())
 
 
 @functools.cache
@@ -80,11 +80,10 @@ def _rates(half: int, device: torch.device) -> Tensor:
     return ROTARY_BASE ** (-place / max(half, 1))
 
 
-def _rotated(values: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Return [..., T, e] turned pair by pair; pair i is numbers i and i + e / 2."""
-    cosine, sine = rotation
-    left, right = values.chunk(2, -1)
-    return torch.cat([left * cosine - right * sine, left * sine + right * cosine], -1)
+def _rotated(values: Tensor, rotation: Tensor) -> Tensor:
+    """Return [..., T, e] turned pair by pair: neighbouring numbers are one complex number."""
+    pairs = torch.view_as_complex(values.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * rotation).flatten(-2).to(values.dtype)
 
 
 class Attention(nn.Module):

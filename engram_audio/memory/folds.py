@@ -100,10 +100,10 @@ def nulls_at_lag(
     A full covariance whitens: noise that was white then correlates within a cell, and the diagonal
     spread of an entry pays for it. So the diagonal Gaussian of steps is a base too.
     """
-    bests = [base_for(rungs, lag_frames, event, True, is_full) for is_full in (False, True)]
-    best = min(bests, key=lambda rung: rung.fit.choice_nll)
+    bests = [base_for(linear_nulls, lag_frames, event, True, is_full) for is_full in (False, True)]
+    best = min(bests, key=lambda null: null.fit.choice_nll)
     simple = (f"gaussian_marginal_full_{event}", DIAGONAL_STEPS, "ar1_full")
-    named = {rung.name: rung for rung in rungs_for(rungs, lag_frames, event)}
+    named = {null.name: null for null in linear_nulls_for(linear_nulls, lag_frames, event)}
     chosen = [named[name] for name in simple if name in named and name != best.name]
     return [*chosen, best]
 

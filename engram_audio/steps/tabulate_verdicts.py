@@ -139,7 +139,7 @@ def changes_of(
         tables["structure"],
         registered,
         confidence,
-        functools.cache(lambda lag: beside_at(tables, documents, registered, lag)),
+        functools.cache(lambda lag: evidence_at(tables, documents, registered, lag)),
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engram_audio.latents.absurd import MAXIMUM_SAMPLED, Spread
-from engram_audio.latents.arrays import ArrayRow, array_fault, index_arrays
+from engram_audio.latents.array_row import ArrayRow, array_fault
+from engram_audio.latents.arrays import index_arrays
 
 NUM_UTTERANCES, NUM_FRAMES, NUM_DIMS = 24, 60, 6
 Data = dict[str, np.ndarray]

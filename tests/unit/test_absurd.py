@@ -33,6 +33,7 @@ def normal(seed: int = 0) -> Data:
 
 def excluded(data: Data) -> dict[str, str]:
     table = index_arrays(Rows(data), 12.5, 2, "mine").exclusions
+    table = table.loc[~table["is_kept"]]  # a note leaves nothing out
     assert set(table["reason"]) <= {"absurd", "too_large"}
     return dict(zip(table["utterance_id"], table["detail"], strict=True))
 

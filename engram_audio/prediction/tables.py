@@ -194,7 +194,8 @@ def _over_seeds(
         if name in group.heads:
             chosen = choose_baselines(table, group.heads, cell.lag_frames, cell.event)
             gains.append(gain(table, name, chosen.best if chosen else None, cell))
-    return over_seeds(gains, nats_to_bits_per_s)
+    found = over_seeds(gains, nats_to_bits_per_s)
+    return {**found, "gain_seeds_freedom": found["gain_seeds_nats_df"]}
 
 
 def _near_gains(

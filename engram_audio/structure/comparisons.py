@@ -14,7 +14,7 @@ from engram_audio.structure.estimates import (
     KEY_CELL,
     PartEstimates,
     matching_rows,
-    take,
+    rows_of,
     transfer_loss,
 )
 
@@ -69,8 +69,8 @@ def add_control(
     """Add what a key with useless labels adds, as a share of the attainable: 0 is expected."""
     estimates = analysed.parts[part]
     cells = estimates.cube.cells
-    torn = take(estimates.added, matching_rows(cells, skeleton.assign(control=control), CELL))
-    attainable = take(estimates.attainable, matching_rows(cells, skeleton, CELL))
+    torn = rows_of(estimates.added, matching_rows(cells, skeleton.assign(control=control), CELL))
+    attainable = rows_of(estimates.attainable, matching_rows(cells, skeleton, CELL))
     put_judged(table, f"control_{control}", quotient(torn, attainable), confidence)
 
 
@@ -82,7 +82,7 @@ def add_surrogates(
     for kind in SURROGATES:
         if kind in surrogates:
             other = surrogates[kind].parts[part]
-            added = take(other.added, matching_rows(other.cube.cells, skeleton, CELL))
+            added = rows_of(other.added, matching_rows(other.cube.cells, skeleton, CELL))
         else:
             size = len(table), 1
             added = Estimate(np.full(size[0], np.nan), np.full(size, np.nan), np.zeros(size))
@@ -97,7 +97,7 @@ def add_transfer(
     for part in ("eval", "val"):
         estimates = analysed.parts[part]
         rows = matching_rows(estimates.cube.cells, skeleton, CELL)
-        quantities[part] = uncertain(take(estimates.added, rows))
+        quantities[part] = uncertain(rows_of(estimates.added, rows))
     loss = transfer_loss(quantities["eval"], quantities["val"], confidence)
     names = ["transfer_loss", "transfer_loss_low", "transfer_loss_high"]
     eval_table[names] = np.stack(loss, axis=1)

@@ -73,7 +73,7 @@ def _places(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[objec
     return zip(*(frame[name].tolist() for name in columns), strict=True)
 
 
-def take(estimate: Estimate, rows: np.ndarray) -> Estimate:
+def rows_of(estimate: Estimate, rows: np.ndarray) -> Estimate:
     """Return the estimates of some cells; NaN and no speakers where the row is -1."""
     absent = rows < 0
     if not len(estimate.value):
@@ -138,7 +138,7 @@ def estimate_part(cube: ScoreCube, keys: pd.DataFrame, part: str) -> PartEstimat
     places = np.flatnonzero(oracle)
     found = matching_rows(cube.cells.loc[oracle], cube.cells, PLACE)
     oracle_rows = np.where(found < 0, -1, places[found] if len(places) else -1)
-    attainable = take(added, oracle_rows)
+    attainable = rows_of(added, oracle_rows)
     return PartEstimates(
         cube=cube,
         ratio=ratio_of_sums(sums["sse_key"], zero),

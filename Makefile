@@ -44,8 +44,8 @@ study: $(VENV)/installed ## your own configuration, read first: make study STUDY
 test: $(VENV)/installed ## all tests that take seconds and need neither GPU nor SLURM
 	$(RUN) $(TEST)
 
-test-slow: $(VENV)/installed ## the tests that take minutes: truths, real speech, every rerun
-	$(RUN) pytest -m "slow and not slurm"
+test-slow: $(VENV)/installed ## the tests that take minutes (PART=gate, models, keys, generation, second or rest)
+	$(RUN) pytest -n 2 --dist loadfile -m "slow and not slurm$(if $(PART), and $(PART))"
 
 check: lint test ## format, lint, types, dead code, rules, spelling, tests
 

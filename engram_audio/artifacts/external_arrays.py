@@ -21,7 +21,7 @@ from engram_audio.artifacts.text_table import read_text_table
 from engram_audio.corpus.identities import require_distinct
 from engram_audio.corpus.sexes import UNKNOWN, sex_of
 from engram_audio.errors import InputError, one_line, printable
-from engram_audio.latents.arrays import ArrayRow
+from engram_audio.latents.array_row import ArrayRow
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 OTHER_TITLES = {

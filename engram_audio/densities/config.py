@@ -56,7 +56,7 @@ class PredictionSection(PredictionValues, ContextView, Viewed):
 
 
 class PredictionNullsSection(Section):
-    """The linear rungs of the null ladder."""
+    """The linear nulls."""
 
     orders: Lags = Field(
         min_length=1, description="Frames of context a linear null may use; chosen on select."

@@ -124,6 +124,13 @@ class GenerationBarsSection(Section):
         description="How much farther SM's free runs may lie from data than F's: excess energy "
         "distance, SD of the train frames."
     )
+    maximum_excess_distance: AmountOrZero = Field(
+        description="Energy distance beyond that of true stretches, at which runs still look like "
+        "data; for the question of noise."
+    )
+    maximum_excess_off_support: AmountOrZero = Field(
+        description="Share off the support beyond that of true stretches, likewise."
+    )
 
 
 class GenerationSettings(GenerationProtocol):

@@ -216,7 +216,7 @@ AnyInsertion = MinimalInsertion | EngramInsertion | AdditiveInsertion | ValueIns
 InsertionSettings = Annotated[AnyInsertion, Field(discriminator="kind")]
 
 ArmName = Literal[
-    "S", "SM", "F", "P", "SMx", "SM1", "SMm", "SMf", "SMn", "SMnx", "SMc", "SMa", "SMv"
+    "S", "SM", "F", "P", "SMx", "SM1", "SMm", "SMf", "SMn", "SMnx", "SMc", "SMa", "SMv", "SMl"
 ]
 Source = Literal["rows", "one_row", "state_network", "frame_network"]
 
@@ -230,6 +230,7 @@ class Arm(NamedTuple):
         is_foreign: Whether it reads the codes of another utterance, which the caller gives.
         are_rows_frozen: Whether rows stay at their random start.
         is_gate_constant: Whether one trained scalar is the gate.
+        is_late: Whether it reads the code of the frame before, in training too.
         kind: The form of the insertion, where it is not that of the settings.
         matched: What of the memory's budget a wider model without memory has at least.
     """
@@ -239,6 +240,7 @@ class Arm(NamedTuple):
     is_foreign: bool = False
     are_rows_frozen: bool = False
     is_gate_constant: bool = False
+    is_late: bool = False
     kind: Literal["additive", "value"] | None = None
     matched: Literal["flops_generated", "num_resident"] | None = None
 
@@ -271,6 +273,7 @@ ARMS: dict[ArmName, Arm] = {
     "SMc": Arm("memory whose gate is one number", is_gate_constant=True),
     "SMa": Arm("rows added before every block, without a gate", kind="additive"),
     "SMv": Arm("rows added to the attention values of one head", kind="value"),
+    "SMl": Arm("memory that reads the code of the frame before", is_late=True),
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from engram_audio.quantities import (
     Amounts,
     Count,
     CountOrZero,
+    InnerShare,
     Listed,
     Share,
     ShareBelowOne,
@@ -52,6 +53,10 @@ class TrainingRecipe(Section):
     batch_frames: Count = Field(description="Targets per step.")
     learning_rate: Amount = Field(description="Peak learning rate of AdamW.")
     weight_decay: AmountOrZero = Field(description="Decoupled weight decay.")
+    second_moment_decay: InnerShare = Field(
+        default=0.999,
+        description="Decay of AdamW's mean of squared gradients; that of gradients is .9.",
+    )
     warmup_steps: CountOrZero = Field(description="Steps of linear warm-up.")
     schedule: Literal["cosine", "constant"] = Field(description="After the warm-up.")
     final_learning_rate_fraction: Share = Field(

@@ -62,11 +62,14 @@ class Plan:
         )
         self.demands = demands_by_corpus(config, self.latents.subjects())
         self.document |= plain(self.demands)
-        self.structure = StructurePlan(config.structure, self.latents)
+        self.keys = KeysPlan(config.keys, key_lags(config))
+        self.structure = StructurePlan(
+            config.structure, self.latents, self.keys.learned_families(),
+            config.learned_keys.representations,
+        )  # fmt: skip
         lags = self.document["calibration.structure"]["lags_frames"]
         laws = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.with_laws()]
         self.calibration = CalibrationPlan(families, lags, self.latents, self.structure, laws)
-        self.keys = KeysPlan(config.keys, key_lags(config))
         deciding = (
             config.decision.representation,
             *config.memory.representations,
@@ -155,14 +158,16 @@ class Plan:
         to train and to evaluate. The numbers are multiplied, not listed: lists may be long.
         """
         config, readers = self.config, Counter[str]()
-        fitted = sum(name in self.keys.families for name in self.structure.families)
         for name in self.latents.analysed():
+            families = self.structure.families_of(name)
+            fitted = sum(family in self.keys.families for family in families)
             splits = len(self.latents.split_seeds(name))
-            readers[name] += splits * (len(self.structure.families) + fitted + 1)
+            readers[name] += splits * (len(families) + fitted + 1)
         for run in self.laws.runs():  # a predictor, and the scores
             readers[run.representation] += 2
         for name in {run.representation for run in self.laws.runs()}:
-            readers[name] += len(self.keys.learned_families())
+            unscored = set(self.keys.learned_families()) - set(self.structure.families)
+            readers[name] += len(unscored)
         for name in self.prediction.predicted():
             readers[name] += 2 * self.prediction.num_runs_of(name)
         for stage in (config.factorizer, config.rollout):

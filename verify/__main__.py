@@ -4,96 +4,75 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from verify.structure import Place
-from verify.study import Study, Table, interval, rows_of, targets
+from verify.study import Study, Table, interval, rows_of
 
-SAME, CLUSTERED = 1e-6, 0.1  # the same arithmetic; other starts and folds of the oracle
-LIMITS = {"added_fraction": "minimum_added_fraction", "added_nats": "minimum_added_nats",
-          "transfer_loss": "maximum_transfer_loss"}  # fmt: skip
-KINDS = ("pca", "mean_pool", "last_frame", "predictive")  # of keys, linear in the context
+KINDS = ("pca", "mean_pool", "last_frame", "predictive")  # features linear in the context
+Number = tuple[str, float, float]  # what it is, as published, and recomputed
 
 
-class Number(NamedTuple):
-    """A number of a file, the same number recomputed, and how far they may lie apart."""
-
-    what: str
-    published: float
-    own: float
-    tolerance: float = SAME
-
-
-def agrees(one: Number) -> bool:
-    """Whether a number is the published one, within its tolerance."""
-    return bool(np.isclose(one.own, one.published, rtol=one.tolerance, atol=one.tolerance))
+def agrees(number: Number) -> bool:
+    """Whether a number is the published one."""
+    return bool(np.isclose(*number[1:], rtol=1e-6, atol=1e-6))
 
 
 def ended(what: str, published: list[float], own: list[float]) -> Iterator[Number]:
     """Yield a value and both ends of its interval."""
-    for end, *pair in zip(("", ", low", ", high"), published, own, strict=True):
-        yield Number(what + end, *pair)
-
-
-def cells(row: Any, name: str) -> list[float]:
-    """Return a published value and both ends of its interval."""
-    return [row[name], row[f"{name}_low"], row[f"{name}_high"]]
+    yield from zip((what, f"{what}, low", f"{what}, high"), published, own, strict=True)
 
 
 def structure_numbers(study: Study) -> Iterator[Number]:
-    """Yield the row of the deciding key: from shards, splits, settings and the fitted key."""
+    """Yield the row of the deciding key: from shards, splits, settings and the fitted key.
+
+    Where that key is none of k-means on a linear feature, the best of those takes its place.
+    """
     asked, name = study.asked["section"], study.decision["representation"]
-    lag, own = asked["lag_frames"], study.decision["representations"][name]
-    rows = [row for row in own["gates"]["operative"] if row["key"]]
-    for row in (row for row in rows if row["name"] in LIMITS):
+    gates, lag = study.decision["representations"][name]["gates"]["operative"], asked["lag_frames"]
+    limits = {one.partition("_")[2]: limit for one, limit in asked["operative_gate"].items()}
+    for row in (row for row in gates if row["name"] in limits):
         what = f"decision.json: {row['key']}, {row['slice']}: threshold of {row['name']}"
-        yield Number(what, row["threshold"], asked["operative_gate"][LIMITS[row["name"]]])
+        yield what, row["threshold"], limits[row["name"]]
     table = study.read("tables/structure.csv", representation=name, lag_frames=lag, part="eval",
                        subspace="all").sort_values("added_fraction")[::-1]  # fmt: skip
-    seed = table["split_seed"].min() if not rows else rows[0]["split_seed"]
-    ranked = table[table["key"].str.count("[.]") > 1].to_dict("records")
-    wanted = [row for row in (*study.decision["deciding_rows"], *rows, *ranked) if row["key"]]
-    fits = ((row, study.key(f"keys/{name}/split-{seed}", row["key"], lag)) for row in wanted)
-    where, fitted = next((row, fit) for row, fit in fits if fit[0]["family"]["kind"] in KINDS)
-    key, part = where["key"], where["slice"]
-    row = rows_of(table, split_seed=seed, key=key, slice=part).iloc[0]
-    folder = f"structure/{name}/split-{seed}"
-    job = study.job_of(f"{folder}/{key.partition('.')[0]}/scores.parquet")
-    part_of = study.read(job["splits"]).set_index("utterance_id")["split"]
-    x, frames = study.latents(name)
-    chosen = targets(frames, job["section"], lag, part)
-    parts = frames["utterance"].map(part_of).to_numpy(str)[chosen]
-    place = Place(x, frames, chosen, parts, job["section"], lag)
+    places = [[row[one] for one in ("split_seed", "key", "slice")]
+              for row in (*study.decision["deciding_rows"], *gates, *table.to_dict("records"))
+              if ".kmeans_" in str(row["key"])]  # fmt: skip
+    fits = ((one, study.key(f"keys/{name}/split-{one[0]}", one[1], lag)) for one in places)
+    (seed, key, piece), fitted = next(fit for fit in fits if fit[1][0]["family"]["kind"] in KINDS)
+    row = rows_of(table, split_seed=seed, key=key, slice=piece).iloc[0]
+    folder = f"{name}/split-{seed}"
+    file = f"structure/{folder}/{key.partition('.')[0]}/scores.parquet"
+    job, *seen = study.targets(file, lag, piece)
+    place = Place(job["section"], lag, *seen)
     sums, nats = place.score(place.cells(*fitted))
-    scores: Table = pd.concat(
-        [study.read(one) for one in study.found(f"{folder}/*/scores.parquet")]
-    )
-    oracle = rows_of(scores[scores["sse_key"].isna()], slice=part, lag_frames=lag, part="eval",
-                     subspace="all", codebook_size=row["codebook_size"])  # fmt: skip
-    oracle = oracle.sort_values("speaker_id")
-    attained = (oracle["sse_linear"] - oracle["sse_joint"] + oracle["cost_joint"]).to_numpy()
-    zero, linear, added = (sums[column].to_numpy() for column in ("zero", "linear", "added"))
+    cell = {"slice": piece, "lag_frames": lag, "part": "eval", "subspace": "all"}
+    files = sorted((study.folder / "structure" / folder).glob("*/scores.parquet"))
+    scores = pd.concat([study.read(str(one), **cell) for one in files])
+    best = rows_of(scores[scores["sse_key"].isna()], codebook_size=row["codebook_size"])
+    best = best.set_index("speaker_id")[["sse_linear", "sse_joint", "cost_joint"]]
+    left, joint, cost = best.reindex(sums.index, fill_value=0.0).to_numpy().T
+    most = left - joint + cost
+    zero, linear, added = sums.to_numpy().T
     functions = {
         "linear_r2": lambda w: 1 - w @ linear / (w @ zero),
         "added": lambda w: w @ added / (w @ zero),
-        "attainable": lambda w: w @ attained / (w @ zero),
-        "added_fraction": lambda w: w @ added / (w @ attained),
+        "attainable": lambda w: w @ most / (w @ zero),
+        "added_fraction": lambda w: w @ added / (w @ most),
     }
-    what, found = f"tables/structure.csv: {key}, {part}", list[float]()
+    where = f"{key}, {piece}"
     for column, function in functions.items():
         found = interval(function, zero / zero.sum(), study.level)
-        yield from ended(f"{what}: {column}", cells(row, column), found)
-    yield Number(f"{what}: added_nats_per_frame", row["added_nats_per_frame"], nats)
-    again = place.oracle(int(row["codebook_size"]))["added"].sum() / zero.sum()
-    yield Number(f"{what}: attainable, clustered again", row["attainable"], again, CLUSTERED)
-    for own in rows:
-        place_of = own["key"], own["slice"], own["name"]
-        if place_of == (key, part, "added_fraction") and own["interval"]:
-            given = [own["value"], *own["interval"]]
-            yield from ended(f"decision.json: {key}, {part}: added_fraction", given, found)
+        published = [row[column + end] for end in ("", "_low", "_high")]
+        yield from ended(f"tables/structure.csv: {where}: {column}", published, found)
+        for gate in gates:
+            if [gate[one] for one in ("key", "slice", "name")] == [key, piece, column]:
+                given = [gate["value"], *gate["interval"]]
+                yield from ended(f"decision.json: {where}: {column}", given, found)
+    yield f"tables/structure.csv: {where}: added nats", row["added_nats_per_frame"], nats
 
 
 def gain(scores: Table, null: str, model: str, level: float) -> list[float]:
@@ -107,38 +86,32 @@ def gain(scores: Table, null: str, model: str, level: float) -> list[float]:
 def prediction_numbers(study: Study) -> Iterator[Number]:
     """Yield what the best head gains over the ridge mixture, from the scores of single frames."""
     table = study.read("tables/prediction.csv", target="delta", slice="all")
-    name, lag = table[["representation", "lag_frames"]].iloc[0]
+    name, lag, chosen_on = table[["representation", "lag_frames", "chosen_on"]].iloc[0]
     table = rows_of(table, representation=name, lag_frames=lag)
-    heads = rows_of(table, kind="head", part=table["chosen_on"].iloc[0]).sort_values("nll_mean")
+    heads = rows_of(table, kind="head", part=chosen_on).sort_values("nll_mean")
     head, seed = heads[["model", "seed"]].iloc[0]
-    files = {"ridge_mixture": f"nulls/seed-{seed}", head: f"lag-{lag}/{head}/seed-{seed}"}
-    job = study.job_of(f"prediction/{name}/{files[head]}/frames.parquet")
-    part_of = study.read(job["splits"]).set_index("utterance_id")["split"]
-    frames = study.latents(name)[1]
-    frames = frames.iloc[targets(frames, job["section"], lag, "all")]
-    frames = frames[frames["utterance"].map(part_of) == "eval"][["utterance", "position"]]
-    step = -(-len(frames) // job["evaluation_section"]["maximum_stored_frames"])
-    cell, found = {"lag_frames": lag, "event": "delta", "part": "eval"}, []
-    for model, file in files.items():
-        path, cell["model"] = f"prediction/{name}/{file}", model
-        own = study.read(f"{path}/frames.parquet", **cell)
-        named = zip(own["utterance_id"], own["frame"], strict=True)
-        pairs = zip(named, frames[::step].itertuples(index=False), strict=False)
-        same = sum(tuple(one) == tuple(other) for one, other in pairs)
-        yield Number(f"{path}/frames.parquet: frames in order", len(frames[::step]), same)
-        sums = own.groupby("speaker_id")["nll"].agg(nll="sum", num_frames="size").reset_index()
-        stored = study.read(f"{path}/scores.parquet", **cell, slice="all").set_index("speaker_id")
-        stored = stored["nll"].reindex(sums["speaker_id"]).to_numpy()
-        apart = np.abs(stored - sums["nll"].to_numpy()).max()
-        yield Number(f"{path}/scores.parquet: sums by speaker", 0, apart if step == 1 else 0, 1e-4)
-        found.append(sums.assign(model=model))
+    cell, found = {"lag_frames": lag, "event": "delta", "part": "eval"}, list[Table]()
+    for model, at in {"ridge_mixture": "nulls", head: f"lag-{lag}/{head}"}.items():
+        file, cell["model"] = f"prediction/{name}/{at}/seed-{seed}/frames.parquet", model
+        job, _, frames, rows = study.targets(file, lag, "all")
+        frames = rows_of(frames.iloc[rows], part="eval")[["utterance", "position"]]
+        step = -(-len(frames) // job["evaluation_section"]["maximum_stored_frames"])
+        own = study.read(file, **cell)
+        named = own[["utterance_id", "frame"]].to_numpy()
+        same = sum(map(np.array_equal, named, frames[::step].to_numpy()))
+        yield f"{file}: frames in order", len(frames[::step]), same
+        found.append(study.read(file.replace("frames.", "scores."), **cell, slice="all"))
+        means = found[-1].set_index("speaker_id").eval("nll / num_frames")
+        apart = np.abs(means - own.groupby("speaker_id")["nll"].mean()).to_numpy().max()
+        if step == 1:  # every frame is stored
+            yield f"{file}: means by speaker, from scores.parquet", 0, apart
     row = rows_of(table, part="eval", seed=seed).set_index("model")
     over = gain(pd.concat(found), "ridge_mixture", head, study.level)
-    published = row["nll_mean"]["ridge_mixture"] - row["nll_mean"][head]
     what = f"tables/prediction.csv: {head} over ridge_mixture, lag {lag}"
-    yield Number(f"{what}: nll_mean", published, over[0], SAME if step == 1 else 0.05)
-    if step == 1 and row["best_null"][head] == "ridge_mixture":
-        yield from ended(f"{what}: gain_nats", cells(row.loc[head], "gain_nats"), over)
+    yield f"{what}: nll_mean", row["nll_mean"]["ridge_mixture"] - row["nll_mean"][head], over[0]
+    if row["best_null"][head] == "ridge_mixture":
+        published = row.loc[head, ["gain_nats", "gain_nats_low", "gain_nats_high"]]
+        yield from ended(f"{what}: gain_nats", published, over)
 
 
 def memory_numbers(study: Study) -> Iterator[Number]:
@@ -146,35 +119,38 @@ def memory_numbers(study: Study) -> Iterator[Number]:
     names = ["representation", "lag_frames", "predictor", "memory"]
     chosen = study.read("tables/memory_verdict.csv")[names].iloc[0].to_dict()
     table = study.read("tables/memory.csv", **chosen, part="eval", slice="all")
-    table = table[(table["seed"] == table["seed"].min()) & (table["control"] != "knn")]
     (name, lag, base, memory), seed = chosen.values(), table["seed"].min()
     own = study.read(f"memory/{name}/lag-{lag}/{base}/{memory}/seed-{seed}/scores.parquet")
     nulls = study.read(f"prediction/{name}/nulls/seed-{seed}/scores.parquet", event="delta",
                        lag_frames=lag)  # fmt: skip
     scores = rows_of(pd.concat([own, nulls]), part="eval", slice="all")
+    table = rows_of(table[table["control"] != "knn"], seed=seed)
     for _, row in table[table["control_model"].isin(scores["model"])].iterrows():
-        over = gain(scores, row["control_model"], "memory", study.level)
+        published = row[["gain_nats", "gain_nats_low", "gain_nats_high"]]
         what = f"tables/memory.csv: {memory} on {base} over {row['control']}: gain_nats"
-        yield from ended(what, cells(row, "gain_nats"), over)
+        yield from ended(what, published, gain(scores, row["control_model"], "memory", study.level))
 
 
 def all_numbers(study: Study) -> Iterator[Number]:
     """Yield the numbers of every stage that the study has."""
     yield from structure_numbers(study)
-    yield from prediction_numbers(study) if study.found("tables/prediction.csv") else ()
-    yield from memory_numbers(study) if study.found("tables/memory_verdict.csv") else ()
+    if (study.folder / "tables/prediction.csv").is_file():
+        yield from prediction_numbers(study)
+    if (study.folder / "tables/memory_verdict.csv").is_file():
+        yield from memory_numbers(study)
 
 
 def main(results: str, written: str = "") -> bool:
     """Print every number beside the published one, write them, return whether all agree."""
     found = list(all_numbers(Study(Path(results))))
-    for one in found:
-        print("agrees " if agrees(one) else "DIFFERS", *(f"{n:.9g}" for n in one[1:3]), one.what)
+    for what, published, own in found:
+        word = "agrees " if agrees((what, published, own)) else "DIFFERS"
+        print(f"{word} {published:.9g} {own:.9g} {what}")
     right = sum(map(agrees, found))
     print(f"verified without the package: {right} of {len(found)} numbers agree")
     if written:
-        rows = [{**one._asdict(), "agrees": agrees(one)} for one in found]
-        Path(written).write_text(json.dumps(rows, indent=1, default=float), encoding="utf-8")
+        rows = [{"what": one[0], "agrees": agrees(one)} for one in found]
+        Path(written).write_text(json.dumps(rows, indent=1), encoding="utf-8")
     return right == len(found)
 
 

@@ -9,18 +9,17 @@ import pandas as pd
 from verify.study import Table
 
 CHUNK = 4096  # targets whose contexts are held at a time
-FRAMES_PER_CELL, ITERATIONS = 64, 10  # of the oracle
 
 
 class Place:
     """Targets of a slice at a lag, their normalised steps, and ridge on the same past."""
 
-    def __init__(self, x: np.ndarray, table: Table, rows: np.ndarray, part: np.ndarray,
-                 view: dict[str, Any], lag: int) -> None:  # fmt: skip
+    def __init__(self, view: dict[str, Any], lag: int, x: np.ndarray, table: Table,
+                 rows: np.ndarray) -> None:  # fmt: skip
         """Normalise steps by train; choose ridge where no fit has looked."""
         self.x, self.table, self.rows, self.view, self.lag = x, table, rows, view, lag
-        self.speaker = table["speaker"].to_numpy()[rows]
         self.half = table.groupby("utterance", sort=False).ngroup().to_numpy()[rows] % 2
+        part = table["part"].to_numpy(str)[rows]
         self.train, self.eval = (np.flatnonzero(part == one) for one in ("train", "eval"))
         steps, before = x[rows] - x[rows - 1], x[rows[self.train]].astype(float)
         square = np.mean(before**2, axis=0)
@@ -48,22 +47,8 @@ class Place:
         """Return what a slope leaves of targets, [m, D]."""
         return np.concatenate([self.z[some] - c @ slope for some, c in self.contexts(chosen)])
 
-    def kept(self, cell: np.ndarray) -> tuple[np.ndarray, int]:
-        """Renumber cells with enough train frames, 0 .. E-1; all others are E."""
-        count = np.bincount(cell[self.train], minlength=cell.max() + 1)
-        is_kept = count >= self.view["minimum_cell_frames"]
-        return np.where(is_kept, np.cumsum(is_kept) - 1, is_kept.sum())[cell], int(is_kept.sum())
-
-    def sums(self, joint: np.ndarray, cost: np.ndarray) -> Table:
-        """Return squared errors of eval by speaker: about 0, of ridge, and what cells take off."""
-        errors = self.z[self.eval], self.left(self.eval, self.slope), joint
-        zero, linear, left = ((e**2).sum(axis=1) for e in errors)
-        table = {"zero": zero, "linear": linear, "added": linear - left * (1 - cost)}
-        found: Table = pd.DataFrame(table)
-        return found.groupby(self.speaker[self.eval]).sum()
-
-    def cells(self, head: dict[str, Any], own: dict[str, np.ndarray]) -> np.ndarray:
-        """Return each target's cell under a fitted key, [M]."""
+    def cells(self, head: dict[str, Any], own: dict[str, np.ndarray]) -> Any:
+        """Return each target's cell under a fitted k-means key, [M]."""
         mean: Any = 0.0
         newest, window = self.rows - self.lag, self.view["window_frames"]
         shown, scored = self.x - own["train_mean"], self.table["scored"]
@@ -75,27 +60,24 @@ class Place:
             weight = np.maximum(head["pseudo_frames"] + count.to_numpy(), 1)
             mean = (total.to_numpy() / weight[:, None])[newest]
         context = [shown[newest - age] - mean for age in reversed(range(window))]
-        features: Any = (
-            context[-1] if head["family"]["kind"] == "last_frame" else sum(context) / window
-        )
         if "components" in own:
             features = sum(c @ w for c, w in zip(context, own["components"], strict=True))
-        if "edges" in own:
-            return (features[:, None] >= own["edges"]).sum(1) @ own["powers"]
-        if "planes" in own:
-            return (features @ own["planes"] > own["offsets"]) @ own["powers"]
-        parts = sorted(one for one in own if one.startswith("centroids"))
-        codes: Any = [
-            nearest(features[:, g :: len(parts)], own[one]) for g, one in enumerate(parts)
-        ]
-        numbered: Any = sum(code * len(own[parts[0]]) ** g for g, code in enumerate(codes))
-        return numbered
+        else:
+            is_last = head["family"]["kind"] == "last_frame"
+            features = context[-1] if is_last else sum(context) / window
+        centroids = own["centroids"]
+        return np.argmin((centroids**2).sum(1) - 2 * features @ centroids.T, axis=1)
 
     def score(self, cell: np.ndarray) -> tuple[Table, float]:
-        """Fit cells and context together; return sums by eval speaker, and added nats per frame."""
-        code, size = self.kept(cell)
-        count, num = np.zeros((2, size + 1)), len(self.train)
-        xs, zs = (np.zeros((2, size + 1, n)) for n in (len(self.mean), self.z.shape[1]))
+        """Fit cells and context together; return sums by eval speaker, and added nats per frame.
+
+        The sums are squared errors: about 0, of ridge, and what cells take off after their cost.
+        """
+        filled = np.bincount(cell[self.train], minlength=cell.max() + 1)
+        is_kept = filled >= self.view["minimum_cell_frames"]
+        size, num = int(is_kept.sum()), len(self.train)
+        code = np.where(is_kept, np.cumsum(is_kept) - 1, size)[cell]  # E: all cells that are rare
+        count, xs, zs = (np.zeros((2, size + 1, *n)) for n in ((), *zip(self.cross.shape)))
         for some, c in self.contexts(self.train):
             for total, values in ((count, 1), (xs, c), (zs, self.z[some])):
                 np.add.at(total, (self.half[some], code[some]), values)
@@ -113,35 +95,15 @@ class Place:
         factor = np.average(spread, weights=n[both]) / error
         own, linear = code[self.eval], self.left(self.eval, self.slope)
         cost = np.where(own < size, factor / (n[own] + factor), 0)
-        joint = self.left(self.eval, slope) - intercept[own]
-        joint = np.where((own < size)[:, None], joint, linear)
+        joint = np.where(
+            (own < size)[:, None], self.left(self.eval, slope) - intercept[own], linear
+        )
         nats = np.log((linear**2).sum(0) / ((1 - cost)[:, None] * joint**2).sum(0)).sum() / 2
-        return self.sums(joint, cost), float(nats)
-
-    def oracle(self, num_cells: int) -> Table:
-        """Cluster what ridge leaves; the other eval speakers give the means."""
-        left = self.left(np.arange(len(self.rows)), self.slope)
-        size = min(len(self.train), FRAMES_PER_CELL * num_cells)
-        sample = left[self.train[np.arange(size) * len(self.train) // size]]
-        centroids = sample[np.random.default_rng(0).permutation(size)[:num_cells]]
-        for _ in range(ITERATIONS):
-            groups: Table = pd.DataFrame(sample).groupby(nearest(sample, centroids))
-            centroids = groups.mean().to_numpy()
-        code, num_kept = self.kept(nearest(left, centroids))
-        code, speaker, left = code[self.eval], self.speaker[self.eval], left[self.eval]
-        frames: Table = pd.DataFrame(left).assign(count=1)
-        whole, own = (frames.groupby(by).transform("sum") for by in (code, [code, speaker]))
-        others = np.where(code < num_kept, whole["count"] - own["count"], 0)
-        mean = (whole - own).drop(columns="count").to_numpy() / np.maximum(others, 1)[:, None]
-        mean[others == 0] = 0
-        return self.sums(left - mean, np.where(others > 0, 1 / (others + 1), 0))
+        zero, one, two = ((e**2).sum(axis=1) for e in (self.z[self.eval], linear, joint))
+        sums: Table = pd.DataFrame({"zero": zero, "linear": one, "added": one - two * (1 - cost)})
+        return sums.groupby(self.table["speaker"].to_numpy()[self.rows[self.eval]]).sum(), nats
 
 
 def solve(covariance: Any, cross: Any, penalty: Any) -> np.ndarray:
     """Return a ridge regression, [P, D]."""
     return np.linalg.solve(covariance + penalty * np.eye(len(covariance)), cross)
-
-
-def nearest(x: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Return the nearest centroid of each row."""
-    return np.argmin((centroids**2).sum(1) - 2 * x @ centroids.T, axis=1)

@@ -1,8 +1,7 @@
-"""Read a finished study, and form intervals. Shapes: N frames, D dimensions, S speakers."""
+"""Read a finished study, and form intervals. Shapes: N frames, D dimensions."""
 
 import hashlib
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,23 +33,13 @@ class Study:
         if hashlib.sha256(text).hexdigest()[:16] != name.rpartition(".")[2]:
             raise ValueError(f"config/{name}.json: its text is not the one of the digest")
         found = json.loads(text)
-        splits = "splits/" + found["inputs"].get("splits", "").partition("splits/")[2]
         asked = {role: parts[0]["value"] for role, parts in found["settings"].items() if parts}
-        return {**asked, "splits": splits}
-
-    def job_of(self, table: str) -> dict[str, Any]:
-        """Return what the job that wrote a parquet table was asked."""
-        header = pq.read_schema(self.folder / table).metadata[b"engram_audio"]
-        return self.job(json.loads(header)["settings"])
+        return {**asked, "splits": found["inputs"].get("splits", "").replace("<results>/", "")}
 
     def read(self, name: str, **wanted: Any) -> Table:
         """Return the rows of a parquet or CSV table in which columns have these values."""
         reader = pd.read_parquet if name.endswith("parquet") else pd.read_csv
         return rows_of(reader(self.folder / name), **wanted)
-
-    def found(self, pattern: str) -> list[str]:
-        """Return the files that match a pattern, in order."""
-        return [str(path.relative_to(self.folder)) for path in sorted(self.folder.glob(pattern))]
 
     def key(self, folder: str, name: str, lag: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the header and the arrays of a fitted key."""
@@ -63,23 +52,38 @@ class Study:
 
     def latents(self, representation: str) -> tuple[np.ndarray, Table]:
         """Return frames without cold starts, [N, D], and whose they are and which count, [N]."""
-        tables: list[Table] = []
-        frames, unit = [], ""
-        for name in self.found(f"latents/{representation}/shard-*.zarr.zip"):
-            group: Any = zarr.open_group(ZipStore(self.folder / name, mode="r"), mode="r")
+        tables, frames = list[Table](), []
+        for path in sorted(self.folder.glob(f"latents/{representation}/shard-*.zarr.zip")):
+            group: Any = zarr.open_group(ZipStore(path, mode="r"), mode="r")
             size, about = np.diff(group["offsets"][:]), group.attrs
             position = np.concatenate([np.arange(n) for n in size]) - about["cold_start_frames"]
             names = {n: np.repeat(about[f"{n}_ids"], size) for n in ("utterance", "speaker")}
             table = pd.DataFrame({**names, "position": position, "energy": group["energy"][:]})
+            is_loud = table["energy"] > SILENT_RMS
+            table["scored"] = is_loud | (about["units"]["energy"] != "waveform RMS")
             frames.append(group["latents"][:][position >= 0])
             tables.append(table[position >= 0])
-            unit = about["units"]["energy"]
         x, table = np.concatenate(frames), pd.concat(tables, ignore_index=True)
-        table["length"] = table.groupby("utterance")["position"].transform("size")
-        repeated = (np.diff(x, axis=0, prepend=np.float32(np.nan)) == 0).all(axis=1)
-        silent = (table["energy"] <= SILENT_RMS) & (unit == "waveform RMS")
-        table["scored"] = ~(repeated & (table["position"] > 0)) & ~silent
+        is_new = (np.diff(x, axis=0, prepend=np.float32(np.nan)) != 0).any(axis=1)
+        table["scored"] &= is_new | (table["position"] == 0)
         return x, table
+
+    def targets(self, file: str, lag: int, piece: str) -> tuple[Any, np.ndarray, Table, Any]:
+        """Return what a job was asked, frames, whose they are, and the rows that it scored."""
+        header = json.loads(pq.read_schema(self.folder / file).metadata[b"engram_audio"])
+        job = self.job(header["settings"])
+        x, table = self.latents(Path(file).parts[1])
+        part_of = self.read(job["splits"]).set_index("utterance_id")["split"]
+        table["part"] = table["utterance"].map(part_of)
+        view, position = job["section"], table["position"]
+        share = (position + 0.5) / table.groupby("utterance")["position"].transform("size")
+        low, high = view.get("medial_range", (0, 1))
+        loud = table[table["scored"]].groupby("speaker")["energy"].quantile(0.95)
+        level = table["speaker"].map(loud) * 10 ** (-view.get("speech_range_db", 0) / 20)
+        slices = {"all": share > 0, "medial": (share >= low) & (share < high),
+                  "speech": table["energy"].shift(lag) > level}  # fmt: skip
+        is_late = position >= view["window_frames"] - 1 + max(view["lags_frames"])
+        return job, x, table, np.flatnonzero(table["scored"] & is_late & slices[piece])
 
 
 def rows_of(table: Table, **wanted: Any) -> Table:
@@ -89,32 +93,14 @@ def rows_of(table: Table, **wanted: Any) -> Table:
     return table
 
 
-def targets(table: Table, view: dict[str, Any], lag: int, name: str) -> np.ndarray:
-    """Return the rows of the targets of a slice."""
-    share = (table["position"] + 0.5) / table["length"]
-    low, high = view.get("medial_range", (0, 1))
-    loud = table[table["scored"]].groupby("speaker")["energy"].quantile(0.95)
-    level = table["speaker"].map(loud) * 10 ** (-view.get("speech_range_db", 0) / 20)
-    slices = {
-        "all": share > 0, "initial": share < low, "medial": (share >= low) & (share < high),
-        "final": share >= high, "speech": table["energy"].shift(lag) > level,
-    }  # fmt: skip
-    first = view["window_frames"] - 1 + max(view["lags_frames"])
-    return np.flatnonzero(table["scored"] & (table["position"] >= first) & slices[name])
-
-
 def interval(function: Callable[[np.ndarray], Any], share: np.ndarray, level: float) -> list[float]:
-    """Return a function of speakers' weights, [S], at weight one, and the ends of its interval.
-
-    Jackknife with Satterthwaite's degrees of freedom; derivatives by complex steps.
-    """
-    steps = 1 + 1e-30j * np.eye(len(share))
+    """Return a function of speakers' weights at one, and its jackknife interval (Satterthwaite)."""
+    steps = 1 + 1e-30j * np.eye(len(share))  # derivatives by complex steps
     squares = (np.array([function(w).imag for w in steps]) / 1e-30 / (1 - share)) ** 2
     value, total, most = float(function(np.ones(len(share)))), squares.sum(), len(share) - 1
     df = np.clip(3 * total**2 / (squares**2).sum() - 2, 1, most) if total > 0 else most
-    t, step = np.linspace(0, 100, 400_001, retstep=True)
-    log_constant = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - math.log(df * math.pi) / 2
-    density = np.exp(log_constant - (df + 1) / 2 * np.log1p(t * t / df))
-    below = step * (np.cumsum(density) - density / 2 - density[0] / 2)
-    half = float(np.interp(level / 2, below, t)) * math.sqrt(total)
+    angle, step = np.linspace(0, np.pi / 2, 100_001, retstep=True)  # Student's t is a tangent
+    below = np.cumsum(np.cos(angle[1:] - step / 2) ** (df - 1))
+    quantile = np.tan(np.interp(level, below / below[-1], angle[1:])) * np.sqrt(df)
+    half = float(quantile * np.sqrt(total))
     return [value, value - half, value + half]

@@ -10,6 +10,7 @@ import pandas as pd
 from engram_audio.artifacts.columns import choose
 from engram_audio.corpus.split_parts import EVAL, TRAIN
 from engram_audio.generation.config import GenerationBarsSection
+from engram_audio.generation.noise_verdict import noise_rows
 from engram_audio.generation.word import (
     AS_MANY_NUMBERS,
     AS_MUCH_WORK,
@@ -71,6 +72,9 @@ def verdict_rows(
         )
         loss = bars.maximum_health_loss
         rows += _of_one(name, generator, trained, gained, ran, replayed, loss)
+    for name in dict.fromkeys(name for name, _ in _order(generation, representation)):
+        own = choose(generation, representation=name)
+        rows += noise_rows(name, own, choose(health, representation=name), bars)
     return rows
 
 

@@ -203,8 +203,10 @@ def _origin(kept: Row, mean: Row) -> str:
     if str(kept["partner_method"]) not in ("", "nan"):
         words += (
             f"; over {kept['partner_method']}: "
-            f"{number.interval(*_measured(kept, 'gain_position'))} nats/frame about x, "
-            f"{number.interval(*_measured(kept, 'gain_skill'))} of energy skill"
+            f"{number.interval(*_measured(kept, 'gain_seeds_position'))} nats/frame about x, "
+            f"{number.interval(*_measured(kept, 'gain_seeds_skill'))} of energy skill "
+            f"(training seeds: {number.count(kept['num_seeds'])}, interval over "
+            f"{kept['interval_over']})"
         )
     if _number(mean, "frozen_share") > FREEZES:
         words += f"; its mean path freezes: SD ratio {number.fixed(_number(mean, 'std_ratio'), 3)}"

@@ -14,7 +14,7 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.generation.names import SWAPS
-from engram_audio.generation.word import AS_MUCH_WORK, MEMORY
+from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, LATE, MEMORY
 from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts.row import VerdictRow
 from engram_audio.verdicts.words import HELPS, NO_BENEFIT, PATHWAY_NOT_TESTED, UNDECIDED
@@ -43,12 +43,14 @@ def _nothing(width: float, *others: str) -> tuple[KnownGain, ...]:
 
 
 LOSES = tuple(KnownGain(swap, AS_MUCH_WORK, -math.inf, 0.0) for swap in SWAPS)
+# Two steps of a table are a table as well: a key that is late in training too keeps its use.
+KEEPS = tuple(KnownGain(LATE, other, 1.0) for other in ALWAYS)
 KNOWN: Mapping[str, Known] = {
     "table": Known(
         (HELPS, PATHWAY_NOT_TESTED),
         (
             KnownGain(MEMORY, AS_MUCH_WORK, 2.0), KnownGain(MEMORY, "SMx", 2.0),
-            KnownGain(MEMORY, "SM1", 1.0), KnownGain(MEMORY, "SMm", 1.0), *LOSES,
+            KnownGain(MEMORY, "SM1", 1.0), KnownGain(MEMORY, "SMm", 1.0), *LOSES, *KEEPS,
         ),
     ),
     "table_second_order": Known(

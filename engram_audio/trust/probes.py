@@ -28,19 +28,10 @@ from engram_audio.structure.material import Material, memory_bytes, prepare
 from engram_audio.structure.oracle import score_oracle
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
 from engram_audio.structure.targets import EVAL, TRAIN
-from engram_audio.trust.bugs import (
-    FACTORIZER,
-    GATE,
-    KEY,
-    MEMORY,
-    NUMBER,
-    ROLLOUT,
-    SLICE,
-    STILL,
-    TWIN,
-    WORLD,
-)
+from engram_audio.trust.bug import FACTORIZER, GENERATION, KEYS, MEMORY, ROLLOUT
+from engram_audio.trust.bugs import GATE, KEY, NUMBER, SLICE, STILL, TWIN, WORLD
 from engram_audio.trust.gate_probe import gate_rows
+from engram_audio.trust.keys_probe import keys_rows
 from engram_audio.trust.measurement import (
     Analysis,
     Planted,
@@ -94,6 +85,8 @@ def make_probes(section: SabotageSection, analysis: Analysis) -> dict[str, Probe
         FACTORIZER: _of_factorizer,
         MEMORY: _of_memory,
         ROLLOUT: _of_rollout,
+        KEYS: keys_rows,
+        GENERATION: _of_generation,
     }
 
 
@@ -113,6 +106,12 @@ def _of_rollout() -> list[CalibrationRow]:
     from engram_audio.trust.rollout_probe import rollout_rows  # networks
 
     return rollout_rows()
+
+
+def _of_generation() -> list[CalibrationRow]:
+    from engram_audio.trust.generation_probe import generation_rows  # networks
+
+    return generation_rows()
 
 
 def _exact(world: str, stage: str, quantity: str, truth: float, measured: float, tolerance: float

@@ -1,5 +1,6 @@
 """Archives in the layout of LibriSpeech, good and hostile."""
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -9,16 +10,16 @@ LAYOUT = {"SPEAKERS.TXT", f"{SUBSET}/1/2/1-2-0000.flac", f"{SUBSET}/1/2/1-2.tran
 
 
 def archive_of(members: dict[str, bytes], *special: tarfile.TarInfo) -> bytes:
-    """A .tar.gz of files, then of special members."""
+    """A .tar.gz of files, then of special members: the same bytes at any time of day."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as handle:
+    with tarfile.open(fileobj=out, mode="w") as handle:
         for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             handle.addfile(member, io.BytesIO(content))
         for member in special:
             handle.addfile(member)
-    return out.getvalue()
+    return gzip.compress(out.getvalue(), mtime=0)
 
 
 GOOD = {

@@ -1,4 +1,4 @@
-"""Known answers of the factoriser, the memory and the rollout, with and without planted bugs.
+"""Known answers of the stages that stand on models or laws, with and without planted bugs.
 
 Law: every answer comes out in the honest code, and each bug makes one of its stage's answers fail.
 """
@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 
 from engram_audio.calibration.rows import CalibrationRow
-from engram_audio.trust.bugs import BUGS, NO_BUG, STAGES, planted_bug
+from engram_audio.trust.bug import STAGES
+from engram_audio.trust.bugs import BUGS, NO_BUG, planted_bug
 from engram_audio.trust.factorizer_probe import factorizer_rows
+from engram_audio.trust.generation_probe import generation_rows
+from engram_audio.trust.keys_probe import keys_rows
 from engram_audio.trust.memory_probe import memory_rows
 from engram_audio.trust.rollout_probe import rollout_rows
 from engram_audio.trust.sabotage import SabotageRow
@@ -20,6 +23,7 @@ from engram_audio.trust.verdicts import verdict_rows
 
 PROBES: dict[str, Callable[[], list[CalibrationRow]]] = {
     "factorizer": factorizer_rows, "memory": memory_rows, "rollout": rollout_rows,
+    "keys": keys_rows, "generation": generation_rows,
 }  # fmt: skip
 OF_MODELS = [name for name, bug in BUGS.items() if bug.stage in STAGES]
 
@@ -69,6 +73,6 @@ def test_the_badge_names_the_stages():
 
 def test_a_table_that_names_bugs_stays_light():
     """What is wrong is said without a network library."""
-    for name in ("bugs", "wrong", "wrong_models"):
+    for name in ("bugs", "wrong", "wrong_arms", "wrong_models"):
         module = importlib.import_module(f"engram_audio.trust.{name}")
         assert "torch" not in vars(module)

@@ -81,7 +81,10 @@ _TABLE = Answer(
 )  # fmt: skip
 
 ANSWERS: dict[str, Answer] = {
-    **dict.fromkeys(("iid", "iid_d4", "iid_d32", "iid_d512", "rw"), _LINEAR),
+    **dict.fromkeys(("iid", "iid_d4", "iid_d32", "rw"), _LINEAR),
+    # In 512 dimensions 64 cells could explain .016, and fitting them costs .002 of 31,000 frames,
+    # where half of a twentieth of .016 may be: a STOP wants 160,000 frames.
+    "iid_d512": Answer("INVALID", 0.0, "too few frames for so many cells in 512 dimensions"),
     "rw_shape": Answer("STOP", 0.0, "steps are independent: shape without context"),
     **dict.fromkeys(("ar1_r03", "ar1_r05", "ar1_r07", "ar1_r09"), _LINEAR),
     **dict.fromkeys(("var1", "ssm", "overlap"), _LINEAR),
@@ -122,7 +125,9 @@ ANSWERS: dict[str, Answer] = {
             needs=("last_frame", "predictive"),
         ),
     ),
-    "junk": Answer("PROCEED", 0.5, "16 cells of PCA add .0011 of .0065, .7 nats in 8 dimensions"),
+    "junk": Answer(
+        "INVALID", 0.5, "16 cells of PCA add .0011 of .0065, and fitting them costs .0005"
+    ),
     **dict.fromkeys(("seasonal", "sines"), _LINEAR),
     "spiky_var": _SPIKES,
     "ar_speakers": Answer(WRONG_KEY, 0.3, "added at most .004, the law knows the coefficient",

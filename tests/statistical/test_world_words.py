@@ -46,7 +46,10 @@ ALL = (
 )
 SIZE = WorldSize(40, 80, 16)
 # Moments of 4,096 context entries cost minutes: in 512 dimensions one key stands for all.
-WIDE = dict.fromkeys(("iid_d512", "junk"), (WorldSize(24, 12, 8), POSITIONS))
+SIZES: dict[str, tuple[WorldSize, tuple[str, ...]]] = {
+    **dict.fromkeys(("iid_d512", "junk"), (WorldSize(24, 12, 8), POSITIONS)),
+    "silent_motifs": (WorldSize(80, 40, 16), ALL),  # a fifth is speech: 10,000 train frames
+}
 MANY_CELLS = {"table": "pca.raw.kmeans_256", "table_second_order": "last_frame.raw.kmeans_256"}
 
 
@@ -109,7 +112,7 @@ MOST = {
 
 @functools.lru_cache(maxsize=1)
 def tables_of(name: str) -> Tables:
-    return Tables(name, *WIDE.get(name, (SIZE, ALL)))
+    return Tables(name, *SIZES.get(name, (SIZE, ALL)))
 
 
 @pytest.mark.slow

@@ -357,9 +357,9 @@ def test_every_world_has_one_answer():
         "bimodal", "mag", "stochvol", "ar_speakers", "pulses", "overlap_symbols", "ring",
     }  # fmt: skip
     assert found["UNDECIDED"] == {"partly_shared", "ar_speakers_signs"}
-    assert found["INVALID"] == {"unequal_half"}
+    assert found["INVALID"] == {"unequal_half", "iid_d512", "junk"}
     assert {"seasonal", "sines", "spiky_var", "var1", "type1", "silence"} <= found["STOP"]
-    assert {"type2", "drift", "dir", "offset", "logistic", "junk"} <= found["PROCEED"]
+    assert {"type2", "drift", "dir", "offset", "logistic", "table"} <= found["PROCEED"]
 
 
 def test_laws_tell_a_spread_from_a_wrong_key():
@@ -400,7 +400,8 @@ def test_only_a_known_gain_of_nothing_stops():
     for name, answer in ANSWERS.items():
         evidence = evidence_of_worlds([name], ("all", "speech", "medial")).heads[f"world_{name}"]
         gains = {place: gain.gain.value for place, gain in evidence.items()}
-        assert (answer.word == "STOP") == (min(gains.values()) == 0), name
+        if answer.word != "INVALID":
+            assert (answer.word == "STOP") == (min(gains.values()) == 0), name
         assert all(value == 0 or value >= 0.1 for value in gains.values()), name
 
 

@@ -27,6 +27,7 @@ from engram_audio.generation.model_config import (
     GeneratorSettings,
 )
 from engram_audio.generation.noise import noised
+from engram_audio.generation.rms_norm import RMSNorm
 from engram_audio.generation.short_context import ShortContext
 from engram_audio.generation.sources import Keys
 from engram_audio.generation.stream import State
@@ -90,7 +91,7 @@ class Generator(nn.Module):
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
         self.backbone, self.short, self.memory = backbone, short, memory
         self.key, self.head = key, head
-        self.norm = nn.RMSNorm(spec.settings.width)
+        self.norm = RMSNorm(spec.settings.width)
 
     @property
     def is_foreign(self) -> bool:

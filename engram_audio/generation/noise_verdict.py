@@ -21,7 +21,7 @@ from engram_audio.verdicts.row import VerdictRow, shown
 NOISE = "Does memory replace noise?"
 PLAIN = "none"
 INSIDE, OUTSIDE, OPEN, ABSENT = "inside the bars", "outside the bars", "open", "not run"
-REPLACES, UNMEASURED, NOT_REPLACED = "MEMORY REPLACES NOISE", "NOTHING TO RESCUE", "NOT REPLACED"
+REPLACES, NO_NEED, NOT_REPLACED = "MEMORY REPLACES NOISE", "NOTHING TO RESCUE", "NOT REPLACED"
 
 
 class Run(NamedTuple):
@@ -121,7 +121,7 @@ def word_of(runs: Mapping[str, Run], best: Run) -> tuple[str, str]:
         ("S with the best noise", best.place, INSIDE),
     )
     if runs[SMALL].place == INSIDE:
-        return UNMEASURED, "S without noise"
+        return NO_NEED, "S without noise"
     for name, found, wanted in asked:
         if found in (OPEN, ABSENT):
             return UNDECIDED, f"{name}, {found}"

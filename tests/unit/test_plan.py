@@ -206,3 +206,34 @@ def test_corpora_and_codecs_can_be_asked_for_by_name_though_nothing_uses_them():
     assert "mel_vae" in plan.codecs.trained().split("|")
     assert {"train_codec", "download_codec", "locate_corpus"} <= plan.idle_rules()
     assert "fit_codec" not in plan.idle_rules()
+
+
+@pytest.mark.parametrize(
+    ("names", "world", "generators"),
+    [
+        (("demo", "generation_worlds"), "table", {"one_frame"}),
+        (("demo", "generation_worlds", "generation_worlds_second_order"), "table_second_order",
+         {"one_frame", "bigram", "learned_key"}),
+        (("real_speech", "generation"), "", {"one_frame"}),
+    ],
+)  # fmt: skip
+def test_studies_of_generators_are_planned(
+    names: tuple[str, ...], world: str, generators: set[str]
+):
+    """What their first lines name is trained; a learned key is fitted for its generator."""
+    plan = plan_of(*names)
+    assert {run.generator for run in plan.generation.runs()} == generators
+    assert world in plan.config.generation.worlds or plan.generation.representations()
+    keys = {plan.generation.keys(wildcards(representation=run.representation,
+                                           generator=run.generator))
+            for run in plan.generation.runs()}  # fmt: skip
+    assert any("learned_alone" in key for key in keys) == ("learned_key" in generators)
+
+
+def test_worlds_are_judged_by_a_learned_key():
+    """Every world of the study has a predictor and learned keys, and its words are known."""
+    plan = plan_of("demo", "learned_keys_worlds")
+    worlds = plan.calibration.worlds()
+    assert len(worlds) == 5 and "learned" in plan.calibration.families
+    files = plan.calibration.law_files("scores.parquet", plan.config.decision.lag_frames)
+    assert len(files) == len(worlds)

@@ -5,6 +5,7 @@ Errors are over the eval speakers; predictor and exact law score the same frames
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,9 +75,8 @@ def memory_of(world: Planted, orders: tuple[int, ...], num_codes: int) -> np.nda
     settings = LookupMemory.model_validate(changed, strict=False)
     key = key_of(world.material, f"last_frame.raw.kmeans_{num_codes}")
     bases = linear_candidates(world.material, 1, "position", 2)
-    return world.nll(
-        fit_lookup(settings, key, world.material, 1, bases, 0, CPU).model, 1, "position"
-    )
+    model: Any = fit_lookup(settings, key, world.material, 1, bases, 0, CPU).model
+    return world.nll(model, 1, "position")
 
 
 @functools.cache

@@ -6,12 +6,14 @@ The plain loop is what a tutorial gives: `nn.TransformerEncoder` with a causal m
 layer, the loss of every frame, AdamW, the norm clipped; to generate, the whole context goes through
 the network for each frame. Both sides have the same widths, frames per step and mixture loss. Ours
 draws its chunks, scores the frames that decide and has the linear base; with a memory, rows and
-their optimiser come on top. Both take turns and the least CPU time of each counts: other processes
-only add to it. Ratios above 1 mean that ours is faster. Prints JSON and writes
-bench/generation.json.
+their optimiser come on top. Where `pocket-tts` is installed, its own backbone takes steps at its
+published size with random weights, beside our backbone of the same widths. Both take turns and the
+least CPU time of each counts: other processes only add to it. Ratios above 1 mean that ours is
+faster. Prints JSON and writes bench/generation.json.
 """
 
 import argparse
+import importlib.util
 import json
 import time
 from collections.abc import Callable
@@ -50,6 +52,8 @@ SIZES: dict[str, dict[str, int]] = {
     "speech": {"num_dims": 32, "width": 128, "num_blocks": 4, "num_heads": 4, "batch_frames": 2048},
 }
 COMPONENTS, SIGMAS = 8, (-7.0, 7.0)
+POCKET = {"num_dims": 32, "width": 1024, "num_blocks": 6, "num_heads": 16}  # config/english.yaml
+STREAMED = 20  # frames of one measurement
 CPU = torch.device("cpu")
 
 
@@ -195,18 +199,69 @@ def measure(sizes: dict[str, Any], batch_frames: int, steps: int) -> dict[str, f
     plain = Plain(**sizes).eval()
     models = {arm: generator(arm, **sizes).eval() for arm in ("S", "SM")}
     streams: dict[str, Callable[[], object]] = {
-        "plain_stream": lambda: _plain_stream(plain, sizes["num_dims"], 20)
+        "plain_stream": lambda: _plain_stream(plain, sizes["num_dims"], STREAMED)
     }
     streams |= {
-        f"{arm}_stream": lambda own=own: _our_stream(own, 20) for arm, own in models.items()
+        f"{arm}_stream": lambda own=own: _our_stream(own, STREAMED) for arm, own in models.items()
     }
-    found |= {name: 1e3 * own / 20 for name, own in in_turn(streams, max(steps // 8, 2)).items()}
+    found |= {
+        name: 1e3 * own / STREAMED for name, own in in_turn(streams, max(steps // 8, 2)).items()
+    }
     ratios = {
         f"{arm}_{kind}_speedup": found[f"plain_{kind}"] / found[f"{arm}_{kind}"]
         for kind in ("step", "stream")
         for arm in ("S", "SM")
     }
     return {f"{name}_ms": own for name, own in found.items()} | ratios
+
+
+def pocket_steps() -> Callable[[], object]:
+    """Return steps of pocket-tts's own backbone after a context: embedding, transformer, norm."""
+    from pocket_tts.modules.stateful_module import StatefulModule, increment_steps, init_states
+    from pocket_tts.modules.transformer import StreamingTransformer
+
+    width = POCKET["width"]
+    model = StreamingTransformer(
+        width, POCKET["num_heads"], POCKET["num_blocks"], dim_feedforward=4 * width
+    ).eval()
+    for name, module in model.named_modules():
+        if isinstance(module, StatefulModule):
+            module._module_absolute_name = name
+    embed, norm = nn.Linear(POCKET["num_dims"], width, bias=False), nn.LayerNorm(width)
+    frame = torch.zeros(1, 1, POCKET["num_dims"])
+
+    @torch.no_grad()
+    def steps() -> None:
+        state = init_states(model, 1, CHUNK + STREAMED)
+        model(embed(frame.expand(-1, CHUNK, -1)), state)
+        increment_steps(model, state, CHUNK)
+        for _ in range(STREAMED):
+            norm(model(embed(frame), state))
+            increment_steps(model, state)
+
+    return steps
+
+
+def our_steps() -> Callable[[], object]:
+    """Return steps of our backbone of the same size after the same context, without a head."""
+    model = generator("S", **POCKET).eval()
+    frame = torch.zeros(1, POCKET["num_dims"])
+
+    @torch.no_grad()
+    def steps() -> None:
+        _, state = model.extend(model.start(), torch.zeros(1, CHUNK, POCKET["num_dims"]))
+        for _ in range(STREAMED):
+            _, state = model.step(state, frame)
+
+    return steps
+
+
+def measure_pocket(repeats: int) -> dict[str, float]:
+    """Return milliseconds of a context and the steps after it, and their ratio."""
+    works = {"pocket_steps": pocket_steps(), "our_steps": our_steps()}
+    found = {name: 1e3 * own for name, own in in_turn(works, repeats).items()}
+    ratio = found["pocket_steps"] / found["our_steps"]
+    return {f"{name}_ms": own for name, own in found.items()} | {"steps_speedup": ratio}
 
 
 def main() -> None:
@@ -222,6 +277,8 @@ def main() -> None:
     for name, row in SIZES.items():
         sizes = {key: value for key, value in row.items() if key != "batch_frames"}
         figures[name] = measure(sizes, row["batch_frames"], arguments.steps)
+    if importlib.util.find_spec("pocket_tts"):
+        figures["pocket"] = measure_pocket(max(arguments.steps // 8, 2))
     text = json.dumps({"threads": arguments.threads, **figures}, indent=1)
     print(text)
     Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")

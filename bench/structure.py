@@ -1,6 +1,7 @@
 """Time and memory of the structure stage, beside the plain recipe and at full size.
 
-    python bench/structure.py           against the plain recipe where that fits (some minutes)
+    python bench/structure.py           against the plain recipe where that fits (some minutes);
+                                        --num-sizes 1 takes the smallest of each dimension
     python bench/structure.py --full    4.5 M frames x 512 dimensions on disk, all key families
 
 Everything runs in subprocesses, on one thread by default, so that peak memory is that of one job.
@@ -152,10 +153,10 @@ def work(shards: list[Path], parts: Path, families: dict[str, str], full: bool) 
             family = fit_family(name, family, section.lags_frames, keys)
         scores: Any = score_keys(name, family, material).scores
         rows = scores[(scores["part"] == "eval") & (scores["subspace"] == "all")]
-        sums = rows.groupby(["key", "control"])[["sse_residual", "sse_total"]].sum()
+        sums = rows.groupby(["key", "control"])[["sse_key", "sse_zero"]].sum()
         for (key, control), row in sums.iterrows():
-            if row["sse_total"] > 0:  # a key without an effective cell scores nothing
-                ratios[f"{key}.{control}"] = float(row["sse_residual"] / row["sse_total"])
+            if row["sse_zero"] > 0:  # a key without an effective cell scores nothing
+                ratios[f"{key}.{control}"] = float(row["sse_key"] / row["sse_zero"])
     return {
         "wall_s": time.perf_counter() - start,
         "cpu_s": time.process_time() - cpu,
@@ -182,15 +183,15 @@ def in_subprocess(
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare(folder: Path, threads: int) -> Iterator[dict[str, Any]]:
-    """Yield the plain recipe beside the stage at growing N."""
+def compare(folder: Path, threads: int, num_sizes: int | None) -> Iterator[dict[str, Any]]:
+    """Yield the plain recipe beside the stage at growing N; `num_sizes` of each dimension."""
     for num_dims, sizes in SIZES:
         data = folder / f"d{num_dims}"
         data.mkdir()
         parts = folder / f"parts-{num_dims}.json"
         parts.write_text(json.dumps(write_shards(data, sizes[-1], 2, num_dims)))
         shards = sorted(data.iterdir())
-        for size in sizes:
+        for size in sizes[:num_sizes]:
             chosen = shards[:size]
             yield {
                 "family": f"D={num_dims}",
@@ -292,6 +293,7 @@ def main() -> None:
     """Parse the mode, run it, write JSON and Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="4.5 M frames x 512 on disk")
+    parser.add_argument("--num-sizes", type=int, help="of each dimension, without --full")
     parser.add_argument("--num-shards", type=int, default=60, help="of 75 000 frames, with --full")
     parser.add_argument("--data", type=Path, help="keep the data of --full in this folder")
     parser.add_argument("--threads", type=int, default=1, help="of each subprocess")
@@ -313,7 +315,7 @@ def main() -> None:
             results = full(folder, arguments.num_shards, arguments.threads, kept_rows(name))
         else:
             name, header, line = "structure", COMPARED_HEADER, compared_line
-            results = compare(folder, arguments.threads)
+            results = compare(folder, arguments.threads, arguments.num_sizes)
         print(header, flush=True)
         rows: list[dict[str, Any]] = []
         for row in results:

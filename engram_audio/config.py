@@ -4,6 +4,7 @@ Only the Snakefile, the schema writer and tests import this module; a step impor
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -138,7 +139,6 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
     used, settings = _with_used_sources(config), config.representations
     stages = {
         "structure": config.structure.used(config.keys),
-        "learned_keys": config.learned_keys.used(),
         "prediction": config.prediction.used(),
         "factorizer": used_factorizers(config.factorizer),
         "memory": config.memory.used(),
@@ -150,23 +150,24 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
     _check_stages(used)
     used = used.model_copy(update={"keys": config.keys.used(key_families(used))})
     recipes = {name: row for name, row in config.recipes.items() if name in recipes_named(used)}
+    _check_tuned(recipes, recipes_tuned(used))
     return used.model_copy(update={"recipes": recipes})
 
 
 def key_families(config: WorkflowConfig) -> set[str]:
     """Return the names of the key families that something uses."""
     memories = [family_of(row.key) for row in config.memory.library.values()]
-    guards = [row.guard_section for row in config.rollout.library.values()]
-    keys = [guard.key for guard in guards if guard is not None and guard.kind == "codebook"]
+    guards = [row.guard_key for row in config.rollout.library.values()]
+    keys = [key for key in guards if key is not None]
     generated = [family_of(row.insertion.key) for row in config.generation.library.values()]
-    own = [*keys, *config.learned_keys.keys]
+    own = [*keys, *config.learned_keys.scored]
     return {*config.structure.families, *memories, *generated, *map(family_of, own)}
 
 
 def key_lags(config: WorkflowConfig) -> set[int]:
     """Return the lags at which some stage reads keys; what runs free does at lag 1."""
     own = config.memory.lags_frames if config.memory.library else ()
-    laws = config.learned_keys.lags_frames if config.learned_keys.keys else ()
+    laws = config.learned_keys.lags_frames if config.learned_keys.scored else ()
     free = (1,) if config.rollout.library or config.generation.library else ()
     return {*config.structure.lags_frames, *own, *laws, *free}
 
@@ -180,6 +181,24 @@ def recipes_named(config: WorkflowConfig) -> set[str]:
     rows += [*config.generation.library.values()]
     laws = recipes_of_laws(config.learned_keys, config.keys.library)
     return {*laws, *(row.recipe for row in rows if hasattr(row, "recipe"))}
+
+
+def recipes_tuned(config: WorkflowConfig) -> set[str]:
+    """Return the names of the recipes whose `tuning` something tries."""
+    memory = config.memory
+    rows = [*config.prediction.library.values(), *memory.library.values()]
+    rows += [memory.controls] if memory.representations else []
+    return {row.recipe for row in rows if hasattr(row, "recipe")}
+
+
+def _check_tuned(recipes: Mapping[str, TrainingRecipe], tuned: set[str]) -> None:
+    """Refuse points that nothing tries."""
+    for name, recipe in recipes.items():
+        if recipe.tuning is not None and name not in tuned:
+            raise ValueError(
+                f"recipes.{name}.tuning: only heads, Engram memories and matched nets are tuned, "
+                "and none of them names this recipe; set it to null"
+            )
 
 
 def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
@@ -232,7 +251,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_memory(config.memory, prediction, library, window, recipes)
     check_rollout(config.rollout, prediction, config.memory, library, window, recipes)
     worlds = config.calibration.worlds.names
-    check_generation(config.generation, prediction, worlds, library, recipes)
+    check_generation(config.generation, prediction, worlds, library, window, recipes)
     for name in recipes_named(config) & set(recipes):
         check_recipe(f"recipes.{name}", recipes[name])
 

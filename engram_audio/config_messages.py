@@ -34,8 +34,11 @@ def explain(item: Any, root: type[Section]) -> str:
         return f"{key}: unknown key; allowed: {choices(location[-1], fields)}"
     if kind == "missing" and isinstance(location[-1], int):
         return (
-            f"{'.'.join(names[:-1])}: the list is too short; write both ends, the lower end first"
+            f"{'.'.join(names[:-1])}: the list is too short; write two values, of a range the "
+            "lower end first"
         )
+    if kind == "too_short" and not value:
+        return f"{key}: nothing stands there; write at least {context['min_length']}"
     if kind in ("missing", "union_tag_not_found"):
         suffix = ".kind" if kind == "union_tag_not_found" else ""
         return f"{key}{suffix}: this key is required and missing"

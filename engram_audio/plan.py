@@ -11,7 +11,7 @@ from engram_audio.calibration.config import OVERLAPPING_WORLDS, WORLD_PREFIX
 from engram_audio.codecs.plan import CodecPlan
 from engram_audio.comparison.plan import ComparisonPlan
 from engram_audio.config import WorkflowConfig, key_lags, used_codecs, used_corpora
-from engram_audio.corpus.plan import NOTHING, CorpusPlan, splits_file
+from engram_audio.corpus.plan import MATCHES_NOTHING, CorpusPlan, splits_file
 from engram_audio.demands import demands_by_corpus, plain
 from engram_audio.errors import InputError
 from engram_audio.factorizer.plan import FactorizerPlan
@@ -62,11 +62,14 @@ class Plan:
         )
         self.demands = demands_by_corpus(config, self.latents.subjects())
         self.document |= plain(self.demands)
-        self.structure = StructurePlan(config.structure, self.latents)
+        self.keys = KeysPlan(config.keys, key_lags(config))
+        self.structure = StructurePlan(
+            config.structure, self.latents, self.keys.learned_families(),
+            config.learned_keys.representations,
+        )  # fmt: skip
         lags = self.document["calibration.structure"]["lags_frames"]
         laws = [f"{WORLD_PREFIX}{name}" for name in config.calibration.worlds.with_laws()]
         self.calibration = CalibrationPlan(families, lags, self.latents, self.structure, laws)
-        self.keys = KeysPlan(config.keys, key_lags(config))
         deciding = (
             config.decision.representation,
             *config.memory.representations,
@@ -145,7 +148,7 @@ class Plan:
             "index_corpus": corpora.of_kinds("librispeech", "directory", "demo_speech"),
             "assign_shards": corpora.of_kinds("librispeech", "directory", "demo_speech"),
         }
-        idle = {name for name, served in rules.items() if served == NOTHING}
+        idle = {name for name, served in rules.items() if served == MATCHES_NOTHING}
         return idle if self.report.verified() else idle | {"verify_study"}
 
     def count_readers(self) -> Counter[str]:
@@ -155,14 +158,16 @@ class Plan:
         to train and to evaluate. The numbers are multiplied, not listed: lists may be long.
         """
         config, readers = self.config, Counter[str]()
-        fitted = sum(name in self.keys.families for name in self.structure.families)
         for name in self.latents.analysed():
+            families = self.structure.families_of(name)
+            fitted = sum(family in self.keys.families for family in families)
             splits = len(self.latents.split_seeds(name))
-            readers[name] += splits * (len(self.structure.families) + fitted + 1)
+            readers[name] += splits * (len(families) + fitted + 1)
         for run in self.laws.runs():  # a predictor, and the scores
             readers[run.representation] += 2
         for name in {run.representation for run in self.laws.runs()}:
-            readers[name] += len(self.keys.learned_families())
+            unscored = set(self.keys.learned_families()) - set(self.structure.families)
+            readers[name] += len(unscored)
         for name in self.prediction.predicted():
             readers[name] += 2 * self.prediction.num_runs_of(name)
         for stage in (config.factorizer, config.rollout):

@@ -7,7 +7,7 @@ narrower says so beside it: `num_folds: Count = Field(ge=2)`.
 import itertools
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 ValueT = TypeVar("ValueT")
 MAXIMUM_COUNT = 2**31 - 1
@@ -20,6 +20,11 @@ MAXIMUM_DURATION_S = 86_400.0
 MAXIMUM_RATE_HZ = 1_000_000
 
 
+def written(value: object) -> str:
+    """Return a value as YAML has it: a section as a map of its keys."""
+    return repr(value.model_dump() if isinstance(value, BaseModel) else value)
+
+
 def distinct(values: tuple[ValueT, ...]) -> tuple[ValueT, ...]:
     """Refuse a list that names something twice.
 
@@ -29,7 +34,7 @@ def distinct(values: tuple[ValueT, ...]) -> tuple[ValueT, ...]:
     seen = set()
     for value in values:
         if value in seen:
-            raise ValueError(f"{value!r} stands there twice; list each once")
+            raise ValueError(f"{written(value)} stands there twice; list each once")
         seen.add(value)
     return values
 
@@ -84,6 +89,7 @@ Duration = Annotated[float, Field(gt=0, le=MAXIMUM_DURATION_S)]  # seconds
 Count = Annotated[int, Field(ge=1, le=MAXIMUM_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=MAXIMUM_COUNT)]
 Width = Annotated[int, Field(ge=1, le=MAXIMUM_WIDTH)]
+NumComponents = Annotated[int, Field(ge=1, le=MAXIMUM_WIDTH)]  # of a mixture, or of a basis
 NumLayers = Annotated[int, Field(ge=1, le=MAXIMUM_LAYERS)]
 Frames = Annotated[int, Field(ge=1, le=MAXIMUM_FRAMES)]
 FramesOrZero = Annotated[int, Field(ge=0, le=MAXIMUM_FRAMES)]

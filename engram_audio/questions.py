@@ -102,6 +102,7 @@ QUESTIONS = {
             "generation_health",
             "generation_keys",
             "generation_replay",
+            "generation_latency",
         ),
         lambda plan: plan.generation.runs(),
         "generation.representations",

@@ -99,7 +99,7 @@ def run_all(mutants: Sequence[Mutant], known: Path, num_processes: int) -> dict[
 
 
 def honest(mutants: Sequence[Mutant]) -> list[Mutant]:
-    """Return a change of nothing for each test file: what is red without a bug notices none."""
+    """Return a change of nothing for each selection of tests: red without a bug is blind."""
     same = mutants[0]._replace(new=mutants[0].old)
     wanted: dict[str, list[str]] = {}
     for one in mutants:

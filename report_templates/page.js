@@ -22,6 +22,21 @@
   themeButton.hidden = false;
   labelTheme();
 
+  // contents: the section in view is marked
+  const links = new Map(all(".contents a").map((link) => [link.hash.slice(1), link]));
+  const inView = new Set();
+  const watcher = new IntersectionObserver((entries) => {
+    entries.forEach((entry) => {
+      if (entry.isIntersecting) inView.add(entry.target.id); else inView.delete(entry.target.id);
+    });
+    const first = Array.from(links.keys()).find((name) => inView.has(name));
+    links.forEach((link, name) => {
+      if (name === first) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    });
+  }, { rootMargin: "0px 0px -70% 0px" });
+  all("main > section").forEach((section) => watcher.observe(section));
+
   const download = (name, type, text) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type }));

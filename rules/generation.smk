@@ -71,6 +71,7 @@ rule evaluate_generators:
         health="<results>/generation/{representation}/{generator}/health.parquet",
         reads="<results>/generation/{representation}/{generator}/reads.parquet",
         replays="<results>/generation/{representation}/{generator}/replays.parquet",
+        latency="<results>/generation/{representation}/{generator}/latency.parquet",
         summary="<results>/generation/{representation}/{generator}/summary.json",
     log:
         "<logs>/generation/{representation}/{generator}/evaluate.log",
@@ -97,6 +98,7 @@ rule tabulate_generation:
         health=PLAN.generation.files("health.parquet"),
         reads=PLAN.generation.files("reads.parquet"),
         replays=PLAN.generation.files("replays.parquet"),
+        latencies=PLAN.generation.files("latency.parquet"),
         run_summaries=PLAN.generation.files("summary.json"),
     output:
         generation="<results>/tables/generation.csv",
@@ -104,6 +106,7 @@ rule tabulate_generation:
         generation_health="<results>/tables/generation_health.csv",
         generation_keys="<results>/tables/generation_keys.csv",
         generation_replay="<results>/tables/generation_replay.csv",
+        generation_latency="<results>/tables/generation_latency.csv",
     log:
         "<logs>/generation/tabulate.log",
     benchmark:

@@ -5,6 +5,7 @@ from engram_audio.generation.tables import (
     generation_table,
     health_table,
     keys_table,
+    latency_table,
     replay_table,
 )
 from engram_audio.report.data import ReportData
@@ -27,5 +28,6 @@ def with_generation(data: ReportData) -> ReportData:
         "generation_health": health_table(found),
         "generation_keys": keys_table(found),
         "generation_replay": replay_table(found, 0.95),
+        "generation_latency": latency_table(found),
     }
     return judged(data._replace(tables={**data.tables, **tables}))

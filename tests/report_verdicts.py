@@ -1,11 +1,11 @@
 """The verdicts of synthetic tables, judged by the stages' own code."""
 
-from engram_audio.generation.config import GenerationBarsSection
 from engram_audio.report.data import ReportData
 from engram_audio.rollout.config import RolloutBarsSection
 from engram_audio.steps.tabulate_verdicts import verdict_rows
 from engram_audio.structure.config import DecisionSection
 from engram_audio.verdicts.chain import verdict_table
+from tests.unit.generation_tables import generation_bars
 
 BARS = {
     "minimum_kept": 0.9, "minimum_skill": 0.95, "maximum_excess_ratio": 0.05,
@@ -14,7 +14,7 @@ BARS = {
     "maximum_excess_frozen": 0.02, "maximum_excess_off_support": 0.02,
     "maximum_excess_tail": 0.02,
 }  # fmt: skip
-GENERATION_BARS = GenerationBarsSection(maximum_health_loss=0.05)
+GENERATION_BARS = generation_bars(0.05)
 BARS_SECTION = RolloutBarsSection.model_validate(BARS, strict=False)
 
 

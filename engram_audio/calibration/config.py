@@ -38,7 +38,7 @@ class WorldsSection(Section):
         ge=2, le=MAXIMUM_UTTERANCES, description="Utterances of 40 to 80 frames."
     )
     surrogates: Listed[SurrogateName] = Field(
-        min_length=1, description="Surrogates scored beside each world; the gate needs one."
+        description="Surrogates scored beside each world, for information: none decides."
     )
     num_truth_speakers: Count = Field(
         ge=4,

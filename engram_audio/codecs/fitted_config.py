@@ -19,6 +19,7 @@ from engram_audio.quantities import (
     Frames,
     InnerShare,
     Listed,
+    NumComponents,
     NumLayers,
     Seed,
     Share,
@@ -142,7 +143,7 @@ class MelPcaCodecSettings(MelStackSettings):
     has_linear_decoder: ClassVar[bool] = True
 
     kind: Literal["mel_pca"]
-    num_components: Count = Field(description="PCA dimension D.")
+    num_components: NumComponents = Field(description="PCA dimension D.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -62,7 +62,7 @@ class Share(NamedTuple):
     high: float
 
 
-NOTHING = Share(np.nan, np.nan, np.nan)
+UNMEASURED = Share(np.nan, np.nan, np.nan)
 
 
 def measure(scores: pd.DataFrame, heads: Sequence[str]) -> Information | None:
@@ -106,7 +106,7 @@ def information_share(
     Both must run at the same rate. The interval is empty where the whole cannot be told from 0.
     """
     if part is None or whole is None or part.information is None or whole.information is None:
-        return NOTHING
+        return UNMEASURED
     speakers = sorted({*part.speakers, *whole.speakers})
     top = _on_speakers(part.information, part.speakers, speakers)
     bottom = _on_speakers(whole.information, whole.speakers, speakers)

@@ -15,7 +15,7 @@ from engram_audio.codecs.base import POSTERIOR_KL
 from engram_audio.comparison.columns import CODECS, FRONTIER, LADDER
 from engram_audio.comparison.config import ComparedSection
 from engram_audio.comparison.information import (
-    NOTHING,
+    UNMEASURED,
     Information,
     Share,
     complement,
@@ -235,7 +235,7 @@ def _overlap(
     block = _block_frames(rows, permuted)
     shares = {
         "overlap_share": share(permuted if abs(block - 1) < ROUNDING else None, own.measured),
-        "truncation_loss": NOTHING if np.isnan(truncated.value) else complement(truncated),
+        "truncation_loss": UNMEASURED if np.isnan(truncated.value) else complement(truncated),
         "static_share": share(f"{name}--shuffled", own.static),
     }
     found: dict[str, Any] = {"permuted_block_frames": block}

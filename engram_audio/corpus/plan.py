@@ -5,12 +5,12 @@ from typing import Any
 
 from engram_audio.corpus.config import CorpusSection
 
-NOTHING = "(?!)"  # a regular expression that matches nothing: its rule makes nothing
+MATCHES_NOTHING = "(?!)"  # a regular expression that matches nothing: its rule makes nothing
 
 
 def pattern(names: list[str]) -> str:
     """Return the regular expression of some names; it matches nothing where there are none."""
-    return "|".join(names) or NOTHING
+    return "|".join(names) or MATCHES_NOTHING
 
 
 class CorpusPlan:

@@ -17,6 +17,7 @@ from engram_audio.quantities import (
     Lags,
     Listed,
     LogRange,
+    NumComponents,
     NumLayers,
     Seed,
     Share,
@@ -55,7 +56,7 @@ class PredictionSection(PredictionValues, ContextView, Viewed):
 
 
 class PredictionNullsSection(Section):
-    """The linear rungs of the null ladder."""
+    """The linear nulls."""
 
     orders: Lags = Field(
         min_length=1, description="Frames of context a linear null may use; chosen on select."
@@ -68,8 +69,8 @@ class PredictionNullsSection(Section):
 class RidgeMixtureSection(Section):
     """The null with the ridge's mean and a static mixture of its residuals."""
 
-    num_components: Count = Field(description="Components of the first size; sizes double.")
-    maximum_components: Count = Field(
+    num_components: NumComponents = Field(description="Components of the first size; sizes double.")
+    maximum_components: NumComponents = Field(
         description="Growth stops here at the latest: more than any listed head has."
     )
     minimum_gain_nats: AmountOrZero = Field(
@@ -103,7 +104,7 @@ class TrunkSettings(Section):
 class MarginalSettings(Section):
     """The same family without context, grown until select stops improving."""
 
-    maximum_components: Count = Field(description="Growth stops here at the latest.")
+    maximum_components: NumComponents = Field(description="Growth stops here at the latest.")
     minimum_gain_nats: AmountOrZero = Field(
         description="Gain on select that a doubling must bring."
     )
@@ -144,7 +145,7 @@ class _Head(Kind):
 
 
 class _ComponentsHead(_Head):
-    num_components: Count = Field(description="Components K.")
+    num_components: NumComponents = Field(description="Components K.")
 
 
 class _MixtureHead(_ComponentsHead):
@@ -208,7 +209,7 @@ class PluginHead(Plugin, _Head):
     GROUP: ClassVar[str] = "engram_audio.heads"
     FUNCTIONS: ClassVar[tuple[str, ...]] = ("build",)
 
-    num_components: Count | None = Field(
+    num_components: NumComponents | None = Field(
         description="Components, which its marginal doubles while select gains; null: it has none."
     )
 

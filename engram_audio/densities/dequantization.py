@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from engram_audio.densities.base_arrays import BaseArrays
-from engram_audio.densities.nulls import Rung, base_for
+from engram_audio.densities.nulls import LinearNull, base_for
 from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.numerics.seeds import checksum_generator
@@ -26,11 +26,16 @@ def dequantization_sd(reference: Reference, fraction: float) -> np.ndarray:
 
 
 def noise_costs(
-    rungs: Sequence[Rung], lags: Sequence[int], events: Sequence[str], noise_sd: np.ndarray
+    linear_nulls: Sequence[LinearNull],
+    lags: Sequence[int],
+    events: Sequence[str],
+    noise_sd: np.ndarray,
 ) -> dict[tuple[int, str], float]:
     """Return what the noise costs the best linear null, nats per frame, by lag and event."""
     return {
-        (lag, event): noise_cost(base_for(rungs, lag, event, True, True).fit.arrays, lag, noise_sd)
+        (lag, event): noise_cost(
+            base_for(linear_nulls, lag, event, True, True).fit.arrays, lag, noise_sd
+        )
         for lag in lags
         for event in events
     }

@@ -18,7 +18,7 @@ from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.factory import build_conditional, build_gaussian
 from engram_audio.densities.marginal_em import fit_mixture
 from engram_audio.densities.marginals import MarginalFit, fit_marginal, whitened_targets
-from engram_audio.densities.nulls import Rung, base_for
+from engram_audio.densities.nulls import LinearNull, base_for
 from engram_audio.densities.reference import Reference
 from engram_audio.densities.task import DensityTask
 from engram_audio.latents.block import LatentBlock
@@ -39,7 +39,7 @@ class Material(NamedTuple):
         block: Train utterances and those of the choice part, noise added.
         part_of: Part of each utterance id.
         reference: Train statistics.
-        rungs: Linear nulls.
+        linear_nulls: Linear nulls.
         window_frames: W.
         max_lag_frames: Largest lag.
         noise_sd: Dequantisation noise, shape [D].
@@ -48,7 +48,7 @@ class Material(NamedTuple):
     block: LatentBlock
     part_of: Mapping[str, str]
     reference: Reference
-    rungs: Sequence[Rung]
+    linear_nulls: Sequence[LinearNull]
     window_frames: int
     max_lag_frames: int
     noise_sd: np.ndarray
@@ -92,7 +92,7 @@ def choose_base(
     """
     kinds = {"diagonal": (False,), "full": (True,), "chosen": (False, True)}[settings.whitening]
     bases = [
-        base_for(material.rungs, lag_frames, event, is_linear_skip, is_full).fit.arrays
+        base_for(material.linear_nulls, lag_frames, event, is_linear_skip, is_full).fit.arrays
         for is_full in kinds
     ]
     if len(bases) == 1:

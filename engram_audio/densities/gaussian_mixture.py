@@ -160,7 +160,17 @@ class GaussianMixture(Mixture):
     def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
         """See `DensityHead.log_prob`."""
         log_weights, means, log_scales, _ = self.split(parameters)
-        scaled = (z.unsqueeze(-2) - means) * torch.exp(-log_scales)
+        return self.log_prob_about(log_weights, z.unsqueeze(-2) - means, log_scales)
+
+    def log_prob_about(self, log_weights: Tensor, residuals: Tensor, log_scales: Tensor) -> Tensor:
+        """Return log densities in nats, [...].
+
+        Args:
+            log_weights: Shape [..., K].
+            residuals: What is left of a value beside each component's mean, [..., K, D].
+            log_scales: Shape [..., K, D].
+        """
+        scaled = residuals * torch.exp(-log_scales)
         log_densities = -0.5 * (scaled * scaled).sum(-1) - log_scales.sum(-1)
         return torch.logsumexp(log_weights + log_densities, -1) - 0.5 * self.num_dims * LOG_2PI
 

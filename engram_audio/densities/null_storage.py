@@ -9,7 +9,7 @@ import numpy as np
 
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.linear import LinearFit
-from engram_audio.densities.nulls import Rung
+from engram_audio.densities.nulls import LinearNull
 from engram_audio.densities.reference import Reference
 from engram_audio.densities.speakers import SpeakerMeans
 
@@ -53,31 +53,31 @@ def base_from(label: str, target: str, arrays: Arrays) -> BaseArrays:
     return BaseArrays(target=target, **{name: arrays[f"{label}/{name}"] for name in BASE_FIELDS})
 
 
-def pack_rungs(rungs: list[Rung]) -> tuple[Arrays, list[dict[str, Any]]]:
+def pack_linear_nulls(linear_nulls: list[LinearNull]) -> tuple[Arrays, list[dict[str, Any]]]:
     """Return the linear nulls' arrays and one header entry each."""
     arrays: Arrays = {}
     entries = []
-    for number, rung in enumerate(rungs):
-        arrays |= base_arrays(f"rung/{number}", rung.fit.arrays)
+    for number, null in enumerate(linear_nulls):
+        arrays |= base_arrays(f"null/{number}", null.fit.arrays)
         entries.append(
             {
-                "name": rung.name,
-                "lag_frames": rung.lag_frames,
-                "event": rung.event,
-                "target": rung.fit.arrays.target,
-                "choice_nll": rung.fit.choice_nll,
-                "order": rung.fit.order,
-                "ridge": rung.fit.ridge,
+                "name": null.name,
+                "lag_frames": null.lag_frames,
+                "event": null.event,
+                "target": null.fit.arrays.target,
+                "choice_nll": null.fit.choice_nll,
+                "order": null.fit.order,
+                "ridge": null.fit.ridge,
             }
         )
     return arrays, entries
 
 
-def unpack_rungs(arrays: Arrays, entries: list[dict[str, Any]]) -> list[Rung]:
+def unpack_linear_nulls(arrays: Arrays, entries: list[dict[str, Any]]) -> list[LinearNull]:
     """Return the nulls of `pack_rungs`."""
-    rungs = []
+    linear_nulls = []
     for number, entry in enumerate(entries):
-        base = base_from(f"rung/{number}", entry["target"], arrays)
+        base = base_from(f"null/{number}", entry["target"], arrays)
         fit = LinearFit(base, entry["choice_nll"], entry["order"], entry["ridge"])
-        rungs.append(Rung(entry["name"], entry["lag_frames"], entry["event"], fit))
-    return rungs
+        linear_nulls.append(LinearNull(entry["name"], entry["lag_frames"], entry["event"], fit))
+    return linear_nulls

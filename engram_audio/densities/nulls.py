@@ -32,7 +32,7 @@ from engram_audio.numerics.units import LOG_2PI
 from engram_audio.stats.floors import floored_variance
 
 
-class Rung(NamedTuple):
+class LinearNull(NamedTuple):
     """One null of one event.
 
     Attributes:
@@ -139,27 +139,29 @@ class LadderMoments:
 
 def fit_ladder(
     moments: LadderMoments, events: Sequence[str], orders: Sequence[int], ridges: Sequence[float]
-) -> list[Rung]:
+) -> list[LinearNull]:
     """Fit every linear null of every lag and event, in a fixed order."""
-    rungs = []
+    linear_nulls = []
     for suffix, diagonal in (("", True), ("_full", False)):
         for space in SPACES:
             fit = marginal(moments.pair, space, diagonal)
-            rungs.append(Rung(f"gaussian_marginal{suffix}_{space}", ANY_LAG, space, fit))
+            linear_nulls.append(
+                LinearNull(f"gaussian_marginal{suffix}_{space}", ANY_LAG, space, fit)
+            )
     for lag in moments.lags:
         for event in events:
             spaces = SPACES if lag == 1 else (event,)
             for suffix, diagonal in (("", True), ("_full", False)):
                 fits = [autoregression(moments.pair, lag, space, diagonal) for space in spaces]
                 best = min(fits, key=lambda fit: fit.choice_nll)
-                rungs.append(Rung(f"ar1{suffix}", lag, event, best))
+                linear_nulls.append(LinearNull(f"ar1{suffix}", lag, event, best))
                 fit = ridge_regression(moments.pair, lag, spaces, orders, ridges, diagonal)
-                rungs.append(Rung(f"ridge{suffix}", lag, event, fit))
+                linear_nulls.append(LinearNull(f"ridge{suffix}", lag, event, fit))
             speaker = min(
                 (_speaker_fit(moments, lag, space) for space in spaces), key=lambda f: f.choice_nll
             )
-            rungs.append(Rung(SPEAKER_NULL, lag, event, speaker))
-    return rungs
+            linear_nulls.append(LinearNull(SPEAKER_NULL, lag, event, speaker))
+    return linear_nulls
 
 
 def _speaker_fit(moments: LadderMoments, lag: int, space: str) -> LinearFit:
@@ -189,22 +191,28 @@ def _speaker_fit(moments: LadderMoments, lag: int, space: str) -> LinearFit:
     return LinearFit(arrays, choice_nll, 1, 0.0)
 
 
-def rungs_for(rungs: Sequence[Rung], lag_frames: int, event: str) -> list[Rung]:
+def linear_nulls_for(
+    linear_nulls: Sequence[LinearNull], lag_frames: int, event: str
+) -> list[LinearNull]:
     """Return the nulls of one event at one lag: its own, and marginals that score it.
 
     A position marginal scores delta_t at lag 1, where they are the same event, and nowhere else.
     """
     return [
-        rung
-        for rung in rungs
-        if (rung.lag_frames == lag_frames and rung.event == event)
-        or (rung.lag_frames == ANY_LAG and (rung.event == event or lag_frames == 1))
+        null
+        for null in linear_nulls
+        if (null.lag_frames == lag_frames and null.event == event)
+        or (null.lag_frames == ANY_LAG and (null.event == event or lag_frames == 1))
     ]
 
 
 def base_for(
-    rungs: Sequence[Rung], lag_frames: int, event: str, is_linear_skip: bool, is_full: bool
-) -> Rung:
+    linear_nulls: Sequence[LinearNull],
+    lag_frames: int,
+    event: str,
+    is_linear_skip: bool,
+    is_full: bool,
+) -> LinearNull:
     """Return the base of a head: the best linear null on the choice part, or a Gaussian marginal.
 
     `speaker_ar1` is never a base: heads see the context only.
@@ -212,9 +220,11 @@ def base_for(
     suffix = "_full" if is_full else ""
     if not is_linear_skip:
         name = f"gaussian_marginal{suffix}_{event}"
-        return next(rung for rung in rungs if rung.name == name)
+        return next(null for null in linear_nulls if null.name == name)
     names = {f"ar1{suffix}", f"ridge{suffix}"} | {
         f"gaussian_marginal{suffix}_{space}" for space in SPACES
     }
-    candidates = [rung for rung in rungs_for(rungs, lag_frames, event) if rung.name in names]
-    return min(candidates, key=lambda rung: rung.fit.choice_nll)
+    candidates = [
+        null for null in linear_nulls_for(linear_nulls, lag_frames, event) if null.name in names
+    ]
+    return min(candidates, key=lambda null: null.fit.choice_nll)

@@ -83,7 +83,7 @@ def fit_ridge_mixture(
     lag_frames: int,
     event: str,
     seed: int,
-    rungs: Sequence[str] = RIDGES,
+    linear_nulls: Sequence[str] = RIDGES,
 ) -> RidgeMixture:
     """Fit one null: its units, its family and its size are those that score best.
 
@@ -96,14 +96,14 @@ def fit_ridge_mixture(
         lag_frames: k.
         event: delta or position.
         seed: Decides where fits start.
-        rungs: Linear nulls whose residuals are mixed, one for each unit. Those of a Gaussian
+        linear_nulls: Linear nulls whose residuals are mixed, one for each unit. Those of a Gaussian
             marginal give a mixture of frames without context.
     """
     data = [
         material.data(part, lag_frames, settings.maximum_frames)
         for part in (TRAIN, material.choice_part)
     ]
-    units = [_residuals(material, name, lag_frames, event, data) for name in rungs]
+    units = [_residuals(material, name, lag_frames, event, data) for name in linear_nulls]
     first = [_fit(settings, own, "gaussian", settings.num_components, seed) for own in units]
     chosen = units[int(np.argmin([fit.choice_nll for fit in first]))]
     grown = [_grow(settings, chosen, family, seed) for family in FAMILIES]
@@ -116,9 +116,9 @@ def _residuals(
     material: Material, name: str, lag_frames: int, event: str, data: Sequence[WindowData]
 ) -> _Residuals:
     base = next(
-        rung.fit.arrays
-        for rung in material.rungs
-        if (rung.name, rung.event) == (name, event) and rung.lag_frames in (lag_frames, ANY_LAG)
+        null.fit.arrays
+        for null in material.linear_nulls
+        if (null.name, null.event) == (name, event) and null.lag_frames in (lag_frames, ANY_LAG)
     )
     model = build_gaussian(base)
     train, choice = (whitened_targets(model, part) for part in data)

@@ -20,6 +20,7 @@ from engram_audio.quantities import (
     Lags,
     Name,
     Names,
+    NumComponents,
     NumLayers,
     Seed,
     Seeds,
@@ -76,7 +77,9 @@ class DynamicsSettings(Section):
 
     network: NetworkSettings
     density: Literal["gaussian", "mixture", "student_t"] = Field(description="Family.")
-    num_components: Count = Field(description="Components of a mixture or Student-t mixture.")
+    num_components: NumComponents = Field(
+        description="Components of a mixture or Student-t mixture."
+    )
     fixed_sigma: Amount | None = Field(
         description="SD in units of z_dyn, not learned (the first experiment); null learns."
     )
@@ -90,7 +93,7 @@ class InnovationSettings(Section):
         "deterministic: z_rec is a function of (x_t, z_t), its rate is not bounded."
     )
     num_dims: Width = Field(description="Dimensions of z_rec.")
-    num_components: Count = Field(description="Components of the mixture.")
+    num_components: NumComponents = Field(description="Components of the mixture.")
 
 
 class DecoderSettings(Section):

@@ -15,8 +15,8 @@ from engram_audio.verdicts.judge import (
     Measured,
     above,
     all_of,
-    beside,
     judge,
+    without_threshold,
 )
 from engram_audio.verdicts.row import VerdictRow, shown
 
@@ -97,7 +97,7 @@ def _direct(row: Mapping[Any, Any]) -> VerdictRow:
     text += f"The bound sees {_all(row['bound_context'])}, that predictor {row['direct_context']}."
     return VerdictRow(
         STAGE, DIRECT, str(row["representation"]), str(row["factorizer"]), shown(), text, gain,
-        beside(0.0), "nats/frame",
+        without_threshold(0.0), "nats/frame",
     )  # fmt: skip
 
 

@@ -6,12 +6,14 @@ the newest c positions, itself included, wherever in the sequence it stands.
 Shapes: B sequences, T new positions, P positions in the cache, d width, h heads, e width of a head.
 """
 
+import functools
 from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from engram_audio.generation.model_config import place_before
+from engram_audio.generation.rms_norm import RMSNorm
 
 ROTARY_BASE = 10_000.0
 
@@ -27,12 +29,12 @@ class Sight(NamedTuple):
     """What the new positions of a pass see, the same in every block.
 
     Attributes:
-        rotation: Cosine and sine of their angles, each [T, e / 2].
+        rotation: Their turns as complex numbers, [T, e / 2].
         mask: Which cached and new positions each one sees, bool, [T, P + T]; None for all.
         is_causal: Whether they see the new positions up to themselves; then nothing is cached.
     """
 
-    rotation: tuple[Tensor, Tensor]
+    rotation: Tensor
     mask: Tensor | None
     is_causal: bool
 
@@ -60,21 +62,28 @@ def sight(
     return Sight(rotation, (age >= 0) & (age < context), False)
 
 
-def _rotation(first: int, count: int, half: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return cosine and sine; angles in float64, or hours of frames would lose their digits."""
-    place = torch.arange(first, first + count, dtype=torch.float64, device=like.device)
-    rate = ROTARY_BASE ** (
-        -torch.arange(half, dtype=torch.float64, device=like.device) / max(half, 1)
-    )
-    angle = place[:, None] * rate
-    return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
+def _rotation(first: int, count: int, half: int, like: Tensor) -> Tensor:
+    """Return the turns; angles in float64, or hours of frames would lose their digits."""
+    rate = _rates(half, like.device)
+    if count == 1:
+        angle = (rate * first)[None]
+    else:
+        place = torch.arange(first, first + count, dtype=torch.float64, device=like.device)
+        angle = place[:, None] * rate
+    return torch.complex(angle.cos().float(), angle.sin().float())
 
 
-def _rotated(values: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Return [B, h, T, e] turned pair by pair; pair i is numbers i and i + e / 2."""
-    cosine, sine = rotation
-    left, right = values.chunk(2, -1)
-    return torch.cat([left * cosine - right * sine, left * sine + right * cosine], -1)
+@functools.cache
+def _rates(half: int, device: torch.device) -> Tensor:
+    """Return the angle per position of each pair, float64, [e / 2]."""
+    place = torch.arange(half, dtype=torch.float64, device=device)
+    return ROTARY_BASE ** (-place / max(half, 1))
+
+
+def _rotated(values: Tensor, rotation: Tensor) -> Tensor:
+    """Return [..., T, e] turned pair by pair: neighbouring numbers are one complex number."""
+    pairs = torch.view_as_complex(values.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * rotation).flatten(-2).to(values.dtype)
 
 
 class Attention(nn.Module):
@@ -100,8 +109,9 @@ class Attention(nn.Module):
             added_value: Added to the values of the first head, [B, T, e]; None adds nothing.
         """
         heads = self.project(hidden).unflatten(-1, (3, self.num_heads, -1))
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
-        query, key = _rotated(query, seen.rotation), _rotated(key, seen.rotation)
+        heads = heads.permute(2, 0, 3, 1, 4)
+        query, key = _rotated(heads[:2], seen.rotation)
+        value = heads[2]
         if added_value is not None:
             value = torch.cat([value[:, :1] + added_value.unsqueeze(1), value[:, 1:]], 1)
         if cache is not None:
@@ -122,7 +132,7 @@ class Block(nn.Module):
         """Make the block; it leaves the hidden state as it is until it is trained."""
         super().__init__()
         self.context = context
-        self.attention_norm, self.mlp_norm = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.attention_norm, self.mlp_norm = RMSNorm(width), RMSNorm(width)
         self.attention = Attention(width, num_heads)
         self.mlp = nn.Sequential(
             nn.Linear(width, mlp_units), nn.GELU(), nn.Linear(mlp_units, width)

@@ -13,7 +13,8 @@ ARM = Column("arm", "S: small. SM: S with a lookup memory. F: as much work per g
              "utterance. SM1: a table of one row. SMm, SMf: a small network of the state, or of "
              "the frames that the key reads, in place of the table. SMn, SMnx: rows frozen at "
              "random, under true and under foreign keys. SMc: one gate for all frames. SMa, SMv: "
-             "rows added before every block, or to attention values. `linear_mixture`: the linear "
+             "rows added before every block, or to attention values. SMl: SM under the code of the "
+             "frame before. `linear_mixture`: the linear "
              "null with a context-free mixture of its residuals. `marginal`: such a mixture of "
              "frames, without context. `SM:previous`, `SM:constant`, `SM:permuted`: SM scored with "
              "wrong codes.", title="Arm", is_text=True)  # fmt: skip
@@ -27,6 +28,11 @@ GENERATION = Table(
         REPRESENTATION, GENERATOR, ARM, SEED, NUM_STEPS, CHOSEN_ON,
         Column("key", "Key that the memory reads. Empty without a memory.", title="Key",
                is_text=True),
+        Column("places", "Where the memory is added. Empty without a memory.", is_text=True),
+        Column("noise", "Noise on what the backbone and the key read in training: `none`, `fixed` "
+               "with its share, or `uniform`.", title="Noise", is_text=True),
+        Column("short_context_frames", "Clean frames of the short context. 0: there is none.",
+               "frames"),
         Column("width", "Width of the backbone.", "units", "Width"),
         Column("learning_rate", "Peak rate, chosen for the arm on `chosen_on` with the first "
                "seed.", title="Rate"),
@@ -153,6 +159,23 @@ GENERATION_KEYS = Table(
         Column("nll_oracle_nats", "The same with keys of the clean context.", NATS, "Clean keys"),
         Column("nll_foreign_nats", "The same with keys of another utterance.", NATS,
                "Foreign keys"),
+    ),
+)  # fmt: skip
+GENERATION_LATENCY = Table(
+    "generation_latency",
+    "representation, generator and arm",
+    (
+        REPRESENTATION, GENERATOR, ARM,
+        Column("latency_ms", "Median time of a generated frame: one sequence, one thread, with the "
+               "cache.", "ms", "Latency"),
+        Column("latency_ms_p10", "Its 10 % quantile over frames.", "ms", "10 %"),
+        Column("latency_ms_p90", "Its 90 % quantile.", "ms", "90 %"),
+        Column("num_frames", "Frames that were timed, after some that were not.", "frames"),
+        Column("machine", "Processor or GPU.", title="Machine", is_text=True),
+    ),
+    notes=(
+        "Measured with the first seed, never matched on. It is the one table that differs from run "
+        "to run. Arms that read the keys of another utterance work as much as SM and are left out.",
     ),
 )  # fmt: skip
 GENERATION_REPLAY = Table(

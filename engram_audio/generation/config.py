@@ -124,6 +124,13 @@ class GenerationBarsSection(Section):
         description="How much farther SM's free runs may lie from data than F's: excess energy "
         "distance, SD of the train frames."
     )
+    maximum_excess_distance: AmountOrZero = Field(
+        description="Energy distance beyond that of true stretches, at which runs still look like "
+        "data; for the question of noise."
+    )
+    maximum_excess_off_support: AmountOrZero = Field(
+        description="Share off the support beyond that of true stretches, likewise."
+    )
 
 
 class GenerationSettings(GenerationProtocol):
@@ -178,6 +185,7 @@ def check_generation(
     prediction: PredictionSettings,
     world_names: tuple[str, ...],
     keys: Mapping[str, KeyFamily],
+    window_frames: int,
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
     """Check what is generated against the stages that it stands on.
@@ -187,6 +195,7 @@ def check_generation(
         prediction: The prediction stage.
         world_names: Worlds that are simulated.
         keys: Key families by name.
+        window_frames: W, frames of context that a key sees.
         recipes: All training recipes.
 
     Raises:
@@ -204,10 +213,18 @@ def check_generation(
         require_listed("generation.worlds", name, listed, world_names)
     require("prediction.lags_frames", 1, prediction.lags_frames)
     for name, row in stage.library.items():
-        _check_generator(f"generation.library.{name}", row, stage, keys, recipes)
-    for key, arms in stage.arms_lists().items():
+        _check_generator(f"generation.library.{name}", row, stage, keys, window_frames, recipes)
+    arms_lists = stage.arms_lists()
+    for key, arms in arms_lists.items():
         _check_arms(key, arms, stage)
     _check_free_arms(stage.evaluation.free_arms)
+    trained = tuple(dict.fromkeys(arm for arms in arms_lists.values() for arm in arms))
+    for field, named in (
+        ("evaluation.free_arms", stage.evaluation.free_arms),
+        ("repeated_arms", stage.repeated_arms),
+    ):
+        for arm in named:
+            require_listed(f"generation.{field}", arm, " or ".join(arms_lists), trained)
 
 
 def _check_generator(
@@ -215,11 +232,18 @@ def _check_generator(
     row: GeneratorSection,
     stage: GenerationSettings,
     keys: Mapping[str, KeyFamily],
+    window_frames: int,
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
     require(f"{where}.recipe", row.recipe, recipes)
-    require_context_key(f"{where}.insertion.key", row.insertion.key, keys)
+    key = require_context_key(f"{where}.insertion.key", row.insertion.key, keys)
     check_insertion(f"{where}.insertion", row.insertion, row.model)
+    reach = key.state_frames(window_frames) + row.insertion.frames_back
+    if reach > row.model.chunk_frames:
+        raise ValueError(
+            f"{where}.insertion: its key, n-grams and convolution reach {reach} frames back, but "
+            f"training sees chunk_frames {row.model.chunk_frames}; shorten them"
+        )
     if row.model.key_reads == "clean" and row.model.noise.kind != "none":
         raise ValueError(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "

@@ -11,7 +11,7 @@ from torch import Tensor
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import Density
 from engram_audio.generation.model import Generator
-from engram_audio.memory.ngrams import of_others
+from engram_audio.memory.ngrams import foreign_contexts
 
 
 class GeneratorDensity(Density):
@@ -37,7 +37,7 @@ class GeneratorDensity(Density):
     def _codes(self, context: Tensor) -> Tensor | None:
         if not self.generator.is_foreign:
             return None
-        return self.generator.codes(of_others(context))
+        return self.generator.codes(foreign_contexts(context))
 
     def log_prob(self, batch: Batch) -> Tensor:
         """See `Density.log_prob`."""

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from engram_audio.generation.density import as_step_density
 from engram_audio.generation.model import Generator, Trace
-from engram_audio.memory.ngrams import of_others
-from engram_audio.rollout.bench import Bench
+from engram_audio.memory.ngrams import foreign_contexts
 from engram_audio.rollout.paths import Starts
+from engram_audio.rollout.setup import ScoringSetup
 from engram_audio.rollout.simulate import Settings, free_run
 
 QUANTILES = {"gate_q05": 0.05, "gate_q25": 0.25, "gate_q50": 0.5, "gate_q75": 0.75,
@@ -24,13 +24,13 @@ NO_STEP = -1
 
 @torch.no_grad()
 def keys_of(
-    model: Generator, starts: Starts, bench: Bench, noise_sds: tuple[float, ...]
+    model: Generator, starts: Starts, setup: ScoringSetup, noise_sds: tuple[float, ...]
 ) -> pd.DataFrame:
     """Return one row per probe and step or noise, of a generator whose memory reads codes."""
     model.eval()
-    steps, settings = bench.settings.scored_horizons_frames, bench.settings
+    steps, settings = setup.settings.scored_horizons_frames, setup.settings
     how = Settings(settings.horizon_frames, True, None, settings.batch_paths)
-    run = free_run(as_step_density(model), starts, how, bench.limits, 1, bench.generator(7))
+    run = free_run(as_step_density(model), starts, how, setup.limits, 1, setup.generator(7))
     paths = {
         RUN: (torch.cat([starts.history, run.states[0]], 1), run.is_alive[0]),
         TRUE: (starts.frames(), starts.is_true()),
@@ -41,13 +41,13 @@ def keys_of(
         for trace in [model.trace(frames, foreign(model, frames))]
         for step in steps
     ]
-    rows += [_corrupted(model, starts, bench, sd, place) for place, sd in enumerate(noise_sds)]
+    rows += [_corrupted(model, starts, setup, sd, place) for place, sd in enumerate(noise_sds)]
     return pd.DataFrame(rows)
 
 
 def foreign(model: Generator, frames: Tensor) -> Tensor | None:
     """Return the codes of other sequences of a batch, for an arm that reads those, [N, T]."""
-    return model.codes(of_others(frames)) if model.is_foreign else None
+    return model.codes(foreign_contexts(frames)) if model.is_foreign else None
 
 
 def _gates_at(trace: Trace, starts: Starts, is_read: Tensor, step: int) -> dict[str, float]:
@@ -71,7 +71,7 @@ def _gates_at(trace: Trace, starts: Starts, is_read: Tensor, step: int) -> dict[
 
 
 def _corrupted(
-    model: Generator, starts: Starts, bench: Bench, noise_sd: float, place: int
+    model: Generator, starts: Starts, setup: ScoringSetup, noise_sd: float, place: int
 ) -> dict[str, Any]:
     """Return what noise on the context does to the keys, and what it costs by where keys are from.
 
@@ -80,11 +80,11 @@ def _corrupted(
     """
     clean = starts.history
     drawn = torch.randn(
-        clean.shape, generator=bench.generator(8, place), device=clean.device
+        clean.shape, generator=setup.generator(8, place), device=clean.device
     )  # fmt: skip
-    noisy = clean + noise_sd * bench.limits.sd * drawn
+    noisy = clean + noise_sd * setup.limits.sd * drawn
     own, oracle = model.codes(noisy), model.codes(clean)
-    sources = {"own": own, "oracle": oracle, "foreign": model.codes(of_others(noisy))}
+    sources = {"own": own, "oracle": oracle, "foreign": model.codes(foreign_contexts(noisy))}
     first = model.frames_needed - 1
     recent = model.recent(noisy)[:, first:-1]
     costs = {}

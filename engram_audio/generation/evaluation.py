@@ -21,10 +21,10 @@ from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import LAG_FRAMES
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.rollout.bench import Bench
 from engram_audio.rollout.evaluation import NO_INJECTION, evaluate_method
 from engram_audio.rollout.measures import true_name
 from engram_audio.rollout.paths import Starts
+from engram_audio.rollout.setup import ScoringSetup
 
 SHARES = ("diverged_share", "frozen_share")
 OF_RUN = (
@@ -165,20 +165,20 @@ def null_nll(
         yield torch.cat(parts) if parts else torch.empty(0)
 
 
-def health_of(steps: Density, starts: Starts, others: Starts, bench: Bench) -> pd.DataFrame:
+def health_of(steps: Density, starts: Starts, others: Starts, setup: ScoringSetup) -> pd.DataFrame:
     """Return one row per scored horizon: what free sampled runs look like beside data.
 
     Args:
         steps: Takes steps.
         starts: Where it runs from.
         others: Other starts of the same utterances, beside which health is judged.
-        bench: Train statistics and frames.
+        setup: Train statistics and frames.
     """
-    found = evaluate_method(steps, None, starts, others, bench)
+    found = evaluate_method(steps, None, starts, others, setup)
     health = choose(found.health, mode="sampled", inject_frames=NO_INJECTION)
     scores = choose(found.scores, mode="sampled", inject_frames=NO_INJECTION)
     sums = scores.groupby("horizon_frames")[["num_starts", "energy_score", "energy_climate"]].sum()
-    horizons = bench.settings.scored_horizons_frames
+    horizons = setup.settings.scored_horizons_frames
     rows = health.set_index("horizon_frames").loc[list(horizons), list(HEALTH)]
     own = pd.DataFrame(sums).loc[list(horizons)]
     return rows.assign(

@@ -84,8 +84,12 @@ class MixtureHead(nn.Module):
             following: The next frame, [..., D].
         """
         predicted = self._predicted(recent)
-        z = self.base.whiten(following - predicted)
-        return self.mixture.log_prob(self._law(features, predicted), z) + self.base.log_det
+        z = self.base.whiten(following - predicted).unsqueeze(-2)
+        away = self.base.whiten(self._away(predicted)).unsqueeze(-2)
+        log_weights, means, log_scales, _ = self.mixture.split(self.output(features))
+        residuals = torch.addcmul(z - means, self.release(features).unsqueeze(-1), away)
+        found = self.mixture.log_prob_about(log_weights, residuals, log_scales)
+        return found + self.base.log_det
 
     def sample(
         self, features: Tensor, recent: Tensor, num_samples: int, generator: torch.Generator,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.generation.model_config import EngramInsertion
+from engram_audio.generation.rms_norm import RMSNorm
 from engram_audio.generation.sources import Keys, VectorSource
 from engram_audio.memory.engram import EngramReader
 
@@ -45,7 +46,7 @@ class GatedValue(nn.Module):
         """Make gate and projection."""
         super().__init__()
         self.value = nn.Linear(embedded, width, bias=False)
-        self.norm = nn.RMSNorm(width)
+        self.norm = RMSNorm(width)
         self.ask = None if is_gate_constant else nn.Linear(width, 1)
         self.logit = nn.Parameter(torch.zeros(())) if is_gate_constant else None
         for parameter in () if self.ask is None else self.ask.parameters():

@@ -27,6 +27,7 @@ from engram_audio.generation.model_config import (
     GeneratorSettings,
 )
 from engram_audio.generation.noise import noised
+from engram_audio.generation.rms_norm import RMSNorm
 from engram_audio.generation.short_context import ShortContext
 from engram_audio.generation.sources import Keys
 from engram_audio.generation.stream import State
@@ -90,7 +91,7 @@ class Generator(nn.Module):
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
         self.backbone, self.short, self.memory = backbone, short, memory
         self.key, self.head = key, head
-        self.norm = nn.RMSNorm(spec.settings.width)
+        self.norm = RMSNorm(spec.settings.width)
 
     @property
     def is_foreign(self) -> bool:
@@ -178,6 +179,7 @@ class Generator(nn.Module):
         read = clean if self.settings.key_reads == "clean" else seen
         held = read if state.recent is None else torch.cat([state.recent, read], 1)
         keys, own = self._keys(state, held, seen.shape[1], codes)
+        kept = None if own is None else self._kept(self._joined(state, own))
         memory = MemoryPass(self.memory, keys, state.past)
         hidden, caches = self.backbone(
             self._scaled(seen), state.num_positions, state.caches, memory
@@ -186,8 +188,7 @@ class Generator(nn.Module):
         hidden = memory.added(HEAD, hidden, 0)
         num_positions = (state.num_positions or 1) + seen.shape[1]
         after = State(
-            num_positions, held[:, -self.frames_needed :], self._kept(keys.codes), caches, short,
-            memory.past,
+            num_positions, held[:, -self.frames_needed :], kept, caches, short, memory.past,
         )  # fmt: skip
         return Trace(self.norm(hidden), memory.readings, own), after
 
@@ -203,10 +204,16 @@ class Generator(nn.Module):
     def _scaled(self, frames: Tensor) -> Tensor:
         return (frames - self.mean) / self.sd
 
-    def _kept(self, codes: Tensor | None) -> Tensor | None:
+    def _joined(self, state: State, codes: Tensor) -> Tensor:
+        """Return new codes [B, T] after those kept of before, [B, m + T]."""
+        if state.codes is not None:
+            return torch.cat([state.codes, codes], 1)
+        return nn.functional.pad(codes, (int(self.arm.is_late), 0), value=self.key.num_codes)
+
+    def _kept(self, codes: Tensor) -> Tensor | None:
         """Return the codes that the next n-grams need; None where none are kept."""
-        count = max(self.spec.insertion.ngram_orders) - 1
-        return codes[:, -count:] if codes is not None and count else None
+        count = max(self.spec.insertion.ngram_orders) - 1 + self.arm.is_late
+        return codes[:, -count:] if count else None
 
     def _keys(
         self, state: State, held: Tensor, num_new: int, codes: Tensor | None
@@ -224,8 +231,8 @@ class Generator(nn.Module):
         if codes is None:
             newest = held[:, -(num_new + self.key.state_frames - 1) :]
             codes = codes_of(self.key, newest, num_new)
-        joined = codes if state.codes is None else torch.cat([state.codes, codes], 1)
-        return Keys(joined, frames, num_new), codes
+        read = self._joined(state, codes)
+        return Keys(read[:, :-1] if self.arm.is_late else read, frames, num_new), codes
 
     def _key_frames(self, held: Tensor, num_new: int) -> Tensor:
         """Return the frames of each key in train SD, [B, T, n * D]; 0 where it is not whole."""

@@ -13,6 +13,7 @@ from engram_audio.quantities import (
     InnerShare,
     Listed,
     LogRange,
+    NumComponents,
     NumLayers,
     Orders,
     ShareBelowOne,
@@ -53,7 +54,7 @@ class MixtureHeadSettings(Section):
     """Mixture of diagonal Gaussians of the whitened residual of the linear base."""
 
     kind: Literal["gaussian_mixture"]
-    num_components: Count = Field(description="Components K.")
+    num_components: NumComponents = Field(description="Components K.")
     log_sigma_range: LogRange = Field(
         description="Clamp of log scales, in whitened units; the dequantisation floor comes on top."
     )
@@ -136,8 +137,9 @@ class _Insertion(Section):
     ngram_orders: Orders = Field(min_length=1, description="Orders of the n-grams of codes.")
     num_hashes: Count = Field(description="Hash heads per order, each with its own prime.")
     table_rows: Count | None = Field(
+        ge=16,
         description="Rows per hash head; the next free prime above. null: a row for each code, "
-        "which ngram_orders [1] with one hash head can have."
+        "which ngram_orders [1] with one hash head can have.",
     )
     table_learning_rate_factor: Amount = Field(
         description="Learning rate of the rows over that of the network; no weight decay."
@@ -151,6 +153,11 @@ class _Insertion(Section):
                 f"{list(self.ngram_orders)} and num_hashes {self.num_hashes}, which need table_rows"
             )
         return self
+
+    @property
+    def frames_back(self) -> int:
+        """Frames before the newest key that it reads."""
+        return max(self.ngram_orders) - 1
 
     @property
     def rows_per_frame(self) -> int:
@@ -186,6 +193,12 @@ class EngramInsertion(_PlacedInsertion):
     )
     dilation_frames: Frames = Field(description="Distance of its taps.")
 
+    @property
+    def frames_back(self) -> int:
+        """See `_Insertion.frames_back`; the convolution reads older rows too."""
+        taps = 1 if self.kernel_frames is None else self.kernel_frames
+        return super().frames_back + (taps - 1) * self.dilation_frames
+
 
 class AdditiveInsertion(_Insertion):
     """A row of the hidden width times a learned scalar, added before every block."""
@@ -203,7 +216,7 @@ AnyInsertion = MinimalInsertion | EngramInsertion | AdditiveInsertion | ValueIns
 InsertionSettings = Annotated[AnyInsertion, Field(discriminator="kind")]
 
 ArmName = Literal[
-    "S", "SM", "F", "P", "SMx", "SM1", "SMm", "SMf", "SMn", "SMnx", "SMc", "SMa", "SMv"
+    "S", "SM", "F", "P", "SMx", "SM1", "SMm", "SMf", "SMn", "SMnx", "SMc", "SMa", "SMv", "SMl"
 ]
 Source = Literal["rows", "one_row", "state_network", "frame_network"]
 
@@ -217,6 +230,7 @@ class Arm(NamedTuple):
         is_foreign: Whether it reads the codes of another utterance, which the caller gives.
         are_rows_frozen: Whether rows stay at their random start.
         is_gate_constant: Whether one trained scalar is the gate.
+        is_late: Whether it reads the code of the frame before, in training too.
         kind: The form of the insertion, where it is not that of the settings.
         matched: What of the memory's budget a wider model without memory has at least.
     """
@@ -226,6 +240,7 @@ class Arm(NamedTuple):
     is_foreign: bool = False
     are_rows_frozen: bool = False
     is_gate_constant: bool = False
+    is_late: bool = False
     kind: Literal["additive", "value"] | None = None
     matched: Literal["flops_generated", "num_resident"] | None = None
 
@@ -258,6 +273,7 @@ ARMS: dict[ArmName, Arm] = {
     "SMc": Arm("memory whose gate is one number", is_gate_constant=True),
     "SMa": Arm("rows added before every block, without a gate", kind="additive"),
     "SMv": Arm("rows added to the attention values of one head", kind="value"),
+    "SMl": Arm("memory that reads the code of the frame before", is_late=True),
 }  # fmt: skip
 
 

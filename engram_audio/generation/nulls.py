@@ -19,12 +19,12 @@ def fit_nulls(
 
     The base of `linear_mixture` is also the one that every generator's head stands on.
     """
-    rungs = {LINEAR_MIXTURE: RIDGES, MARGINAL: MARGINALS}
+    linear_nulls = {LINEAR_MIXTURE: RIDGES, MARGINAL: MARGINALS}
     return {
         name: fit_ridge_mixture(
             settings, material, LAG_FRAMES, EVENT, named_seed(seed, "generation", name), names
         )
-        for name, names in rungs.items()
+        for name, names in linear_nulls.items()
     }
 
 

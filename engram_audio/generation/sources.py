@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.generation.model_config import AnyInsertion
+from engram_audio.generation.rms_norm import RMSNorm
 from engram_audio.memory.hashing import NgramHash
 from engram_audio.training.tables import SparseTable
 
@@ -150,7 +151,7 @@ class StateNetwork(VectorSource):
         """Make the layers."""
         super().__init__()
         self.width = width
-        self.norm = nn.RMSNorm(num_inputs)
+        self.norm = RMSNorm(num_inputs)
         self.layers = two_layers(num_inputs, num_units, width)
 
     def forward(self, hidden: Tensor, keys: Keys) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.artifacts.columns import choose
+from engram_audio.artifacts.columns import Table, choose
 from engram_audio.corpus.split_parts import EVAL, TRAIN
 from engram_audio.densities.comparison import described, with_intervals
 from engram_audio.generation.columns import (
@@ -20,6 +20,7 @@ from engram_audio.generation.columns import (
     GENERATION_GAINS,
     GENERATION_HEALTH,
     GENERATION_KEYS,
+    GENERATION_LATENCY,
     GENERATION_REPLAY,
 )
 from engram_audio.generation.gains import gain_of
@@ -28,8 +29,9 @@ from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, MEMORY, PAIRS, ma
 from engram_audio.stats.ratio import ratio_of_sums
 
 OF_MEMBER = (
-    "key", "width", "learning_rate", "dropout", "num_points", "best_step", "f_gen_flops",
-    "f_train_flops", "num_resident", "num_touched", "num_read", "bytes_per_frame",
+    "key", "places", "noise", "short_context_frames", "width", "learning_rate", "dropout",
+    "num_points", "best_step", "f_gen_flops", "f_train_flops", "num_resident", "num_touched",
+    "num_read", "bytes_per_frame",
 )  # fmt: skip
 OF_REPLAY = ("arm", "seed", "num_passes", "is_permuted", "minimum_visits")
 LABELS = ("arm", "seed", "num_steps")
@@ -47,6 +49,7 @@ class Evaluated(NamedTuple):
         health: One row per arm, seed and horizon.
         keys: One row per arm, seed, probe and step or noise.
         replays: One row per replay, mask, part and speaker: sums num_frames and nll.
+        latency: One row per arm that was timed.
     """
 
     representation: str
@@ -57,6 +60,7 @@ class Evaluated(NamedTuple):
     health: pd.DataFrame
     keys: pd.DataFrame
     replays: pd.DataFrame
+    latency: pd.DataFrame
 
 
 def generation_table(found: Sequence[Evaluated], confidence: float) -> pd.DataFrame:
@@ -238,14 +242,26 @@ def _over_f(health: pd.DataFrame) -> pd.DataFrame:
 
 def keys_table(found: Sequence[Evaluated]) -> pd.DataFrame:
     """Return one row per representation, generator, arm, seed, probe and step or noise."""
+    return _joined(found, [one.keys for one in found], GENERATION_KEYS)
+
+
+def latency_table(found: Sequence[Evaluated]) -> pd.DataFrame:
+    """Return one row per representation, generator and arm that was timed."""
+    return _joined(found, [one.latency for one in found], GENERATION_LATENCY)
+
+
+def _joined(
+    found: Sequence[Evaluated], parts: Sequence[pd.DataFrame], declared: Table
+) -> pd.DataFrame:
+    """Return a part of every generator with its names, as a declared table."""
     tables = [
-        one.keys.assign(representation=one.representation, generator=one.generator)
-        for one in found
-        if not one.keys.empty
+        part.assign(representation=one.representation, generator=one.generator)
+        for one, part in zip(found, parts, strict=True)
+        if not part.empty
     ]
     if not tables:
-        return GENERATION_KEYS.empty()
-    return GENERATION_KEYS.arrange(pd.concat(tables, ignore_index=True))
+        return declared.empty()
+    return declared.arrange(pd.concat(tables, ignore_index=True))
 
 
 def replay_table(found: Sequence[Evaluated], confidence: float) -> pd.DataFrame:

@@ -102,9 +102,13 @@ class GeneratorTask:
         """Return the mean loss of a batch's targets, and the mean gate where they are read."""
         trace = self.model.trace(batch.frames, codes)
         chosen = batch.is_scored[:, 1:]
-        recent = self.model.recent(batch.frames)[:, :-1][chosen]
+        length = chosen.shape[1] + 1
+        place = chosen.flatten().nonzero().squeeze(1)
+        place = place + place // (length - 1)  # among all frames: a chunk's last one is no context
         loss = self.model.head.loss(
-            trace.features[:, :-1][chosen], recent, batch.frames[:, 1:][chosen]
+            trace.features.flatten(0, 1).index_select(0, place),
+            self.model.recent(batch.frames).flatten(0, 1).index_select(0, place),
+            batch.frames.flatten(0, 1).index_select(0, place + 1),
         )
         gate = 0.0
         if not self.model.training:
@@ -129,5 +133,7 @@ def count_visits(task: GeneratorTask) -> None:
         rows = torch.arange(offsets[number], offsets[number + 1]).unsqueeze(0)
         rows = data.foreign_rows(rows) if model.is_foreign else rows
         own = codes[rows].to(model.mean.device)
+        if model.arm.is_late:
+            own = torch.nn.functional.pad(own[:, :-1], (1, 0), value=model.key.num_codes)
         for table in tables:
             table.count_visits(table.numbers(Keys(own, None, own.shape[1])))

@@ -10,6 +10,7 @@ import pandas as pd
 from engram_audio.artifacts.columns import choose
 from engram_audio.corpus.split_parts import EVAL, TRAIN
 from engram_audio.generation.config import GenerationBarsSection
+from engram_audio.generation.noise_verdict import noise_rows
 from engram_audio.generation.word import (
     AS_MANY_NUMBERS,
     AS_MUCH_WORK,
@@ -27,8 +28,8 @@ from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.judge import (
     MET,
     NOT_MET,
-    NOTHING,
     UNDECIDED,
+    UNMEASURED,
     Judged,
     Measured,
     above,
@@ -71,6 +72,9 @@ def verdict_rows(
         )
         loss = bars.maximum_health_loss
         rows += _of_one(name, generator, trained, gained, ran, replayed, loss)
+    for name in dict.fromkeys(name for name, _ in _order(generation, representation)):
+        own = choose(generation, representation=name)
+        rows += noise_rows(name, own, choose(health, representation=name), bars)
     return rows
 
 
@@ -126,7 +130,7 @@ def found_of(gains: pd.DataFrame, health: pd.DataFrame, maximum_health_loss: flo
     deltas = [float(row["delta_nats"]) for row in on_eval]
     return Found(
         {pair: _measured(row) for pair, row in by_pair.items()},
-        _measured(on_train[0]) if on_train else NOTHING,
+        _measured(on_train[0]) if on_train else UNMEASURED,
         health_of(health, maximum_health_loss),
         number.as_float(work),
         deltas[0] if deltas else margin(math.nan),
@@ -155,7 +159,7 @@ def health_of(health: pd.DataFrame, maximum_loss: float) -> Judged:
 
 def _answer(name: str, word: Word, found: Found, gains: pd.DataFrame) -> VerdictRow:
     against = word.against or AS_MUCH_WORK
-    measured = found.gains.get((MEMORY, against), NOTHING)
+    measured = found.gains.get((MEMORY, against), UNMEASURED)
     reason = _reason(word, choose(gains, arm=MEMORY, against=against, part=EVAL))
     sentence = " ".join([f"{word.word}.", *word.sentences])
     return VerdictRow(

@@ -6,7 +6,8 @@ is the NLL of the other arm less that of the first on the same frames, in nats p
 The arms are S (small), SM (S with memory), F (as much work as SM, no memory), P (as many numbers,
 no memory), SMx (reads the keys of another utterance), SM1 (a table of one row), SMm and SMf (a
 small network of the state, or of the frames that the key reads, in place of the table), SMn and
-SMnx (frozen random rows under true and under foreign keys) and SMc (one gate for all frames).
+SMnx (frozen random rows under true and under foreign keys), SMc (one gate for all frames) and SMl
+(reads the code of the frame before, in training too).
 """
 
 import math
@@ -34,7 +35,7 @@ from engram_audio.verdicts.words import (
 
 MEMORY, SMALL, AS_MUCH_WORK, AS_MANY_NUMBERS = "SM", "S", "F", "P"
 FOREIGN, ONE_ROW, OF_STATE, OF_FRAMES = "SMx", "SM1", "SMm", "SMf"
-RANDOM, RANDOM_FOREIGN, CONSTANT_GATE = "SMn", "SMnx", "SMc"
+RANDOM, RANDOM_FOREIGN, CONSTANT_GATE, LATE = "SMn", "SMnx", "SMc", "SMl"
 ALWAYS = (AS_MUCH_WORK, FOREIGN)  # without these there is no word
 PATHWAY = (ONE_ROW, OF_STATE, OF_FRAMES)  # without one of these the pathway was not tested
 CONTROLS = (*ALWAYS, *PATHWAY)
@@ -43,7 +44,8 @@ SHARE_OF_WORK = 0.7  # of P's, at which an equal SM compresses
 # Which pairs of arms are compared: the first over the second.
 PAIRS = (
     *((MEMORY, other) for other in (SMALL, *CONTROLS, AS_MANY_NUMBERS)),
-    *((MEMORY, other) for other in (RANDOM, RANDOM_FOREIGN, CONSTANT_GATE)),
+    *((MEMORY, other) for other in (RANDOM, RANDOM_FOREIGN, CONSTANT_GATE, LATE)),
+    *((LATE, other) for other in ALWAYS),
     *((other, SMALL) for other in (AS_MUCH_WORK, FOREIGN, ONE_ROW, OF_STATE, OF_FRAMES)),
     (OF_FRAMES, OF_STATE),
     (RANDOM, RANDOM_FOREIGN),

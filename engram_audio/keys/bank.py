@@ -17,7 +17,7 @@ from engram_audio.numerics.kmeans import evenly, fit_kmeans
 from engram_audio.numerics.log_sums import log_sum_exp
 from engram_audio.numerics.seeds import named_generator
 from engram_audio.numerics.units import LOG_2PI
-from engram_audio.quantities import Amount, AmountOrZero, Count, Counts
+from engram_audio.quantities import Amount, AmountOrZero, Count, Widths
 from engram_audio.section import Section
 
 ROWS = 4096  # scored at a time: [ROWS, G] in float64 stays small
@@ -27,7 +27,7 @@ START_ITERATIONS = 10  # of the k-means that EM starts from
 class BankSection(Section):
     """How the shared components are fitted."""
 
-    num_components: Counts = Field(
+    num_components: Widths = Field(
         min_length=1, description="G, tried in ascending order until select stops gaining."
     )
     minimum_gain_nats: AmountOrZero = Field(description="Nats on select that a larger G must add.")
@@ -43,7 +43,14 @@ class BankSection(Section):
     @model_validator(mode="after")
     def _check_order(self) -> "BankSection":
         if list(self.num_components) != sorted(self.num_components):
-            raise ValueError("num_components: list them in ascending order")
+            raise ValueError(
+                f"num_components: found {list(self.num_components)}; list them in ascending order"
+            )
+        if self.num_components[-1] > self.maximum_frames:
+            raise ValueError(
+                f"num_components: {self.num_components[-1]} components are more than the "
+                f"maximum_frames {self.maximum_frames} that they are fitted on; drop it"
+            )
         return self
 
 

@@ -20,6 +20,10 @@ KEYS = Table(
                title="Key", is_text=True),
         Column("kind", "`key`, `predictor`, `bank`, `oracle` or `permuted`.", is_text=True),
         Column("method", "The key without its size.", title="Method", is_text=True),
+        Column("inputs", "What of the frames the key reads. Empty where it reads none.",
+               is_text=True),
+        Column("state_frames", "Frames W that a code is made of.", "frames"),
+        Column("seed", "Of the bank, the networks and the permuted codes."),
         Column("num_codes", "K.", "codes", "K"),
         Column("ln_num_codes", "ln K, the most that a key of K codes can tell.", "nats"),
         Column("entropy_nats", "Entropy of the codes on eval, the most that this key can tell.",
@@ -60,7 +64,9 @@ KEYS = Table(
     notes=(
         "All laws are mixtures of one bank of Gaussians that was fitted on train targets. A key "
         "changes their weights alone, so codes without information score 0 and no key scores "
-        "more than ln K. CPU time stands in the benchmarks.",
+        "more than ln K. CPU seconds stand in the benchmarks, because a table is the same after "
+        "every run. The share of the best head's gain stands on the page: heads belong to a later "
+        "question, for which this table does not wait.",
     ),
 )  # fmt: skip
 KEY_DIRECTIONS = Table(

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from engram_audio import windows
 from engram_audio.numerics.window_moments import WindowMoments
-from engram_audio.quantities import Count
+from engram_audio.quantities import NumComponents
 from engram_audio.section import Section
 
 Arrays = Mapping[str, Any]
@@ -130,7 +130,7 @@ class _Components(Feature):
     """A projection of the flattened context."""
 
     IS_FITTED: ClassVar[bool] = True
-    num_components: Count = Field(description="Components kept.")
+    num_components: NumComponents = Field(description="Components kept.")
 
     def of_rows(
         self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays

@@ -114,16 +114,19 @@ class LawSettings(LawValues):
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
+        most = min(self.maximum_codes, self.maximum_frames)
         for size in self.oracle_sizes:
-            if size > self.maximum_codes:
+            if not 2 <= size <= most:
                 raise ValueError(
-                    f"oracle_sizes: {size} is above maximum_codes {self.maximum_codes}; drop it"
+                    f"oracle_sizes: found {size}; from 2 to {most} codes can be, by maximum_codes "
+                    f"{self.maximum_codes} and maximum_frames {self.maximum_frames}; drop it"
                 )
         return self
 
-    def used(self) -> Self:
-        """Return the stage without keys where it scores nothing."""
-        return self if self.representations else self.model_copy(update={"keys": ()})
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The keys that are scored: none where the stage runs on nothing."""
+        return self.keys if self.representations else ()
 
 
 def check_laws(
@@ -145,8 +148,10 @@ def check_laws(
         require("learned_keys.representations", name, analysed)
         for mark in stage.surrogates:
             require(f"learned_keys.surrogates: {name}", mark, rows[name].surrogates)
+    if stage.representations and not stage.keys:
+        raise ValueError("learned_keys.keys: name at least one, or no representations")
     sizes = key_sizes(library)
-    for key in stage.keys:
+    for key in stage.scored:
         require("learned_keys.keys", key, sizes)
         if sizes[key].num_codes > stage.maximum_codes:
             raise ValueError(
@@ -190,3 +195,10 @@ def check_recipes(
     for name, family in learned.items():
         for recipe in recipes_of_family(family):
             require(f"keys.library.{name}.quantizers: recipe", recipe, recipes)
+        for size in key_sizes({name: family}).values():
+            if size.num_codes > stage.predictor.cluster_frames:
+                raise ValueError(
+                    f"learned_keys.predictor.cluster_frames: {stage.predictor.cluster_frames} "
+                    f"contexts cannot make the {size.num_codes} cells of {name}.{size.name}; raise "
+                    "it, or drop the quantiser"
+                )

@@ -142,8 +142,8 @@ DIRECTIONS = [
     "nats",
 ]  # fmt: skip
 FACTS = [
-    "key", "kind", "slice", "num_codes", "prior_strength", "codes_used", "entropy_nats",
-    "speaker_information_nats", "flip_rate", "num_values",
+    "key", "kind", "slice", "inputs", "state_frames", "seed", "num_codes", "prior_strength",
+    "codes_used", "entropy_nats", "speaker_information_nats", "flip_rate", "num_values",
 ]  # fmt: skip
 
 
@@ -258,6 +258,9 @@ def _facts(scoring: Scoring, coded: _Coded, slice_name: str, strength: float) ->
         "key": coded.name,
         "kind": coded.kind,
         "slice": slice_name,
+        "inputs": "" if coded.key is None else coded.key.key_input,
+        "state_frames": np.nan if coded.key is None else coded.key.state_frames,
+        "seed": scoring.section.seed,
         "num_codes": coded.num_codes,
         "prior_strength": strength,
         "codes_used": len(np.unique(on_eval)),

@@ -128,7 +128,9 @@ def _rows(
         yield {
             "representation": run.representation, "split_seed": run.split_seed,
             "target": run.target, "lag_frames": run.lag_frames, "base": run.base, "slice": name,
-            "key": key, "kind": kind, "method": method_of(key, kind), "num_codes": num_codes,
+            "key": key, "kind": kind, "method": method_of(key, kind),
+            "inputs": fact.get("inputs", ""), "state_frames": fact.get("state_frames", np.nan),
+            "seed": fact.get("seed", np.nan), "num_codes": num_codes,
             "ln_num_codes": np.log(num_codes), "entropy_nats": entropy,
             "codes_used": fact.get("codes_used", np.nan),
             "prior_strength": fact.get("prior_strength", np.nan), "chosen_on": chosen_on,

@@ -111,6 +111,15 @@ class TunedLaws(_Sized):
         description="Weight of the reversed gradient of a classifier of speakers; 0: none."
     )
 
+    @model_validator(mode="after")
+    def _check_sharpening(self) -> Self:
+        if self.last_beta < self.first_beta:
+            raise ValueError(
+                f"last_beta: {self.last_beta} is below first_beta {self.first_beta}, but codes "
+                "become sharper while they are trained; swap them"
+            )
+        return self
+
     def _name(self, size: int) -> str:
         return f"tuned_{size}"
 
@@ -179,7 +188,10 @@ class _TwoLevels(_OfOne):
     @model_validator(mode="after")
     def _check_product(self) -> Self:
         if math.prod(self.num_codes) > CELLS or min(self.num_codes) < 2:
-            raise ValueError(f"num_codes: two numbers from 2, their product at most {CELLS}")
+            raise ValueError(
+                f"num_codes: found {list(self.num_codes)}; write two numbers from 2, their product "
+                f"at most {CELLS}"
+            )
         return self
 
     def sizes(self, num_features: int) -> Iterator[KeySize]:

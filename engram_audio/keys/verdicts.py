@@ -170,7 +170,7 @@ def _answer(
 ) -> VerdictRow:
     name, seed, target, lag, base = place
     found, chosen = answer_of(curve, delta_nats, maximum_loss), curve.chosen
-    measured, asked = judge.NOTHING, judge.NOTHING_ASKED
+    measured, asked = judge.UNMEASURED, judge.NOTHING_ASKED
     told = f"{found.word}: {found.reason}."
     if chosen is not None:
         measured, asked = _measured(chosen, "kept_nats"), above(0.0)

@@ -42,7 +42,7 @@ class LatentBlock(NamedTuple):
 BlockSource = Callable[[], Iterator[LatentBlock]]
 
 
-def hold(source: BlockSource) -> BlockSource:
+def cached(source: BlockSource) -> BlockSource:
     """Return the same stream, kept in memory."""
     blocks = list(source())
     return lambda: iter(blocks)

@@ -8,12 +8,13 @@ Shapes: N frames of a block, U utterances, D dimensions, p order, L = p * D, R r
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 
+from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
 from engram_audio.numerics.seeds import named_generator
@@ -54,6 +55,20 @@ class _Moments(NamedTuple):
     num_utterances: int
     products: np.ndarray  # of (1, lags, target), shape [1 + L + D, 1 + L + D]
     shift: np.ndarray
+
+
+def fit_on_train(
+    blocks: Callable[[set[str]], Iterable[LatentBlock]], part_of: Mapping[str, str], order: int
+) -> VarModel:
+    """Fit on the train utterances of one split and on no other.
+
+    Args:
+        blocks: Returns the blocks of some utterances, once for each pass.
+        part_of: Part of each utterance on that split.
+        order: p.
+    """
+    train = {name for name, part in part_of.items() if part == TRAIN}
+    return fit_var(lambda: blocks(train), order)
 
 
 def fit_var(blocks: Callable[[], Iterable[LatentBlock]], order: int) -> VarModel:

@@ -1,13 +1,13 @@
 """Settings of the memory stage: keys, memories, controls."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
-from engram_audio.densities.config import TargetName
-from engram_audio.keys.config import KeyFamily, require_context_key
+from engram_audio.densities.config import AnyHead, TargetName
+from engram_audio.keys.config import KeyFamily, NamedKey, require_context_key
 from engram_audio.kinds import Kind, Plugin
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
@@ -34,6 +34,32 @@ from engram_audio.training.config import TrainingRecipe
 
 PseudoFrames = Annotated[float, Field(ge=1, le=MAXIMUM_AMOUNT)]
 LINEAR = "linear"  # the base that every representation has: the best linear null
+
+
+def require_equal_tuning(
+    where: str, head: str, recipe: str, heads: Mapping[str, AnyHead],
+    recipes: Mapping[str, TrainingRecipe],
+) -> None:  # fmt: skip
+    """Refuse a memory or control that is tuned otherwise than the head it is held against.
+
+    Args:
+        where: The dotted name of the section that names head and recipe.
+        head: A head.
+        recipe: The recipe beside it.
+        heads: Heads that there are, by name.
+        recipes: Training recipes.
+
+    Raises:
+        ValueError: A name does not exist, or the two recipes tune differently.
+    """
+    require(f"{where}.head", head, heads)
+    require(f"{where}.recipe", recipe, recipes)
+    other = heads[head].recipe
+    if recipes[recipe].tuning != recipes[other].tuning:
+        raise ValueError(
+            f"{where}.recipe: recipes.{recipe}.tuning differs from recipes.{other}.tuning, which "
+            f"its head {head} is tuned by; write the same points, or null, in both"
+        )
 
 
 class MemoryStageSection(Section):
@@ -67,18 +93,44 @@ class _Memory(Kind):
         """Return the train frames that it needs at least, by the field that asks for them."""
         return {}
 
-    def check(self, key: str, heads: Collection[str], recipes: Collection[str]) -> None:
+    def check(
+        self, where: str, heads: Mapping[str, AnyHead], recipes: Mapping[str, TrainingRecipe]
+    ) -> None:
         """Refuse names that do not exist.
 
         Args:
-            key: The dotted name of the section.
-            heads: Heads that a memory can stand on.
+            where: The dotted name of the section.
+            heads: Heads that a memory can stand on, by name.
             recipes: Training recipes.
 
         Raises:
             ValueError: Names the key, the value and what is allowed.
         """
-        self.require_installed(key)
+        self.require_installed(where)
+
+    def check_key(self, where: str, key: NamedKey, window_frames: int) -> None:
+        """Refuse a key that this memory cannot read.
+
+        Args:
+            where: The dotted name of the section.
+            key: Its key.
+            window_frames: W, frames of context.
+
+        Raises:
+            ValueError: Says why, and what can be read.
+        """
+        order = max(self.orders_read())
+        needed = key.state_frames(window_frames) + order - 1
+        if needed > window_frames:
+            raise ValueError(
+                f"{where}: its key and n-grams reach {needed} frames back, but the context has "
+                f"views.window_frames {window_frames}; shorten them"
+            )
+        if (key.num_codes + 1) ** order >= 2**63:
+            raise ValueError(
+                f"{where}: ngram_orders {list(self.orders_read())} of {key.num_codes} codes do not "
+                "fit into 63 bits: name a key of fewer codes or use a lower order"
+            )
 
 
 class _NgramMemory(_Memory):
@@ -152,6 +204,20 @@ class LookupMemory(_NgramMemory):
             raise ValueError("value `target` replaces the base's mean: its weight must be `one`")
         return self
 
+    def check_key(self, where: str, key: NamedKey, window_frames: int) -> None:
+        """See `_Memory.check_key`: several entries are read by their distance."""
+        super().check_key(where, key, window_frames)
+        if self.num_neighbors > 1 and not key.quantizer.HAS_DISTANCES:
+            raise ValueError(
+                f"{where}: num_neighbors above 1 needs a key with distances, such as kmeans; found "
+                f"{self.key}"
+            )
+        if self.num_neighbors > key.num_codes:
+            raise ValueError(
+                f"{where}: num_neighbors {self.num_neighbors} must not exceed the {key.num_codes} "
+                f"codes of {self.key}"
+            )
+
 
 class EngramMemory(_NgramMemory):
     """Hashed suffix n-grams with a learned table, trained jointly with a head (Engram form)."""
@@ -179,10 +245,20 @@ class EngramMemory(_NgramMemory):
         """See `_Memory.bases`: the head of its training."""
         return (self.head,)
 
-    def check(self, key: str, heads: Collection[str], recipes: Collection[str]) -> None:
+    def check(
+        self, where: str, heads: Mapping[str, AnyHead], recipes: Mapping[str, TrainingRecipe]
+    ) -> None:
         """See `_Memory.check`."""
-        require(f"{key}.head", self.head, heads)
-        require(f"{key}.recipe", self.recipe, recipes)
+        require_equal_tuning(where, self.head, self.recipe, heads, recipes)
+
+    def check_key(self, where: str, key: NamedKey, window_frames: int) -> None:
+        """See `_Memory.check_key`. Taps before the context read zeros: one must lie inside."""
+        super().check_key(where, key, window_frames)
+        if self.kernel_frames > 1 and self.dilation_frames >= window_frames:
+            raise ValueError(
+                f"{where}.dilation_frames: {self.dilation_frames} puts every older tap before the "
+                f"context of views.window_frames {window_frames}; lower it, or take one tap"
+            )
 
 
 class PluginMemory(Plugin, _Memory):
@@ -280,38 +356,11 @@ def check_memory(
         ValueError: Names the key, what is wrong and what is allowed.
     """
     for name, row in stage.library.items():
-        _check_key(f"memory.library.{name}", row, keys, window_frames)
+        where = f"memory.library.{name}"
+        key = require_context_key(f"{where}.key", row.key, keys)
+        row.check_key(where, key, window_frames)
     if stage.representations:
         _check_run(stage, prediction, recipes)
-
-
-def _check_key(
-    where: str, row: MemorySection, library: Mapping[str, KeyFamily], window_frames: int
-) -> None:
-    """Check that a memory can read the key that it names."""
-    key = require_context_key(f"{where}.key", row.key, library)
-    needed = key.state_frames(window_frames) + max(row.orders_read()) - 1
-    if needed > window_frames:
-        raise ValueError(
-            f"{where}: its key and n-grams reach {needed} frames back, but the context has "
-            f"views.window_frames {window_frames}; shorten them"
-        )
-    if (key.num_codes + 1) ** max(row.orders_read()) >= 2**63:
-        raise ValueError(
-            f"{where}: ngram_orders {list(row.orders_read())} of {key.num_codes} codes do not fit "
-            "into 63 bits: name a key of fewer codes or use a lower order"
-        )
-    neighbors = getattr(row, "num_neighbors", 1)
-    if neighbors > 1 and not key.quantizer.HAS_DISTANCES:
-        raise ValueError(
-            f"{where}: num_neighbors above 1 needs a key with distances, such as kmeans; found "
-            f"{row.key}"
-        )
-    if neighbors > key.num_codes:
-        raise ValueError(
-            f"{where}: num_neighbors {neighbors} must not exceed the {key.num_codes} codes of "
-            f"{row.key}"
-        )
 
 
 def _check_run(
@@ -327,30 +376,13 @@ def _check_run(
         require_listed(key, name, listed, prediction.representations)
     for lag in stage.lags_frames:
         require("memory.lags_frames", lag, prediction.lags_frames)
-    heads = [name for name, head in prediction.library.items() if head.reads_trunk]
+    heads = {name: head for name, head in prediction.library.items() if head.reads_trunk}
     for name in stage.bases:
         require("memory.bases", name, [LINEAR, *heads])
     for seed in stage.seeds:
         require("memory.seeds", seed, prediction.trained_seeds)
     require("memory.target", stage.target, prediction.targets)
-    require("memory.controls.head", stage.controls.head, heads)
-    require("memory.controls.recipe", stage.controls.recipe, recipes)
     for name, row in stage.library.items():
         row.check(f"memory.library.{name}", heads, recipes)
-        if isinstance(row, EngramMemory):
-            _require_equal_tuning(f"memory.library.{name}", row, prediction, recipes)
-
-
-def _require_equal_tuning(
-    where: str,
-    row: EngramMemory,
-    prediction: PredictionSettings,
-    recipes: Mapping[str, TrainingRecipe],
-) -> None:
-    """Refuse a memory that is tuned otherwise than the head that it is held against."""
-    recipe = prediction.library[row.head].recipe
-    if recipes[row.recipe].tuning != recipes[recipe].tuning:
-        raise ValueError(
-            f"{where}.recipe: recipes.{row.recipe}.tuning differs from recipes.{recipe}.tuning, "
-            f"which its head {row.head} is tuned by; write the same points, or null, in both"
-        )
+    controls = stage.controls
+    require_equal_tuning("memory.controls", controls.head, controls.recipe, heads, recipes)

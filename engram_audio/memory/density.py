@@ -21,16 +21,16 @@ from engram_audio.densities.density import Budget, ConditionalDensity, Density
 from engram_audio.densities.heads import Drawn, choose_components
 from engram_audio.keys.encoder import SMALLEST_SQUARE, KeyEncoder
 from engram_audio.memory.entries import Entries
-from engram_audio.memory.ngrams import of_others
+from engram_audio.memory.ngrams import foreign_contexts
 from engram_audio.memory.slots import SlotMap
 from engram_audio.numerics.units import LOG_2PI
 
-NOTHING = -1e30  # log of no weight: finite, so that gradients pass it by instead of becoming NaN
+UNMEASURED = -1e30  # log of no weight: finite, so that gradients pass it by instead of becoming NaN
 
 
 def _log(weights: Tensor) -> Tensor:
     """Return log weights; a weight of 0 is `NOTHING`."""
-    return torch.where(weights > 0, weights.clamp_min(1e-38).log(), NOTHING)
+    return torch.where(weights > 0, weights.clamp_min(1e-38).log(), UNMEASURED)
 
 
 class Reading(NamedTuple):
@@ -55,7 +55,7 @@ class Lookup(nn.Module):
     def read(self, context: Tensor) -> Reading:
         """Return slots and weights of contexts [B, W, D]."""
         if self.is_shuffled:
-            context = of_others(context)
+            context = foreign_contexts(context)
         if self.num_neighbors == 1:
             codes = self.key.codes(context, max(self.slots.orders))
             slot = self.slots.slots(codes, self.key.num_codes).unsqueeze(1)

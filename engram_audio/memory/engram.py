@@ -21,7 +21,7 @@ from engram_audio.densities.trunks import ParameterSource, Trunk
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.memory.config import EngramMemory
 from engram_audio.memory.hashing import NgramHash
-from engram_audio.memory.ngrams import of_others
+from engram_audio.memory.ngrams import foreign_contexts
 from engram_audio.training.tables import SparseTable
 
 ROW_SD = 0.1
@@ -138,7 +138,7 @@ class EngramTrunk(ParameterSource):
     def codes(self, context: Tensor) -> Tensor:
         """Return the code of each position, oldest first, shape [B, W]; pad where none is whole."""
         if self.is_shuffled:
-            context = of_others(context)
+            context = foreign_contexts(context)
         count = context.shape[1] - self.key.state_frames + 1
         newest_first = self.key.codes(context, count)
         missing = self.key.state_frames - 1

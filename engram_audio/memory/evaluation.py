@@ -130,7 +130,7 @@ def mean_gate(model: Memory, data: WindowData, device: torch.device) -> float:
     return float(torch.cat(parts).mean())
 
 
-class Bound(NamedTuple):
+class KnnReference(NamedTuple):
     """The k-NN reference: what is stored, how it is read, and the memory that stands beside it."""
 
     store: Datastore
@@ -141,7 +141,7 @@ class Bound(NamedTuple):
     maximum_queries: int
 
 
-class BoundScores(NamedTuple):
+class KnnScores(NamedTuple):
     """Sums of `knn`, its base and the memory on the same queries; what was chosen, its NLL."""
 
     table: pd.DataFrame
@@ -150,8 +150,11 @@ class BoundScores(NamedTuple):
 
 
 def score_datastore(
-    bound: Bound, sources: Mapping[str, BlockSource], num_targets: Mapping[str, int], scope: Scope
-) -> BoundScores:
+    bound: KnnReference,
+    sources: Mapping[str, BlockSource],
+    num_targets: Mapping[str, int],
+    scope: Scope,
+) -> KnnScores:
     """Choose kernel, temperature and weight on the choice part, and score queries of all parts.
 
     Args:
@@ -195,7 +198,7 @@ def score_datastore(
                 start = stop
             tables.append(sums.table().assign(model=name, part=part))
     assert choice is not None
-    return BoundScores(pd.concat(tables, ignore_index=True), choice, choice_nll)
+    return KnnScores(pd.concat(tables, ignore_index=True), choice, choice_nll)
 
 
 @torch.no_grad()

@@ -23,11 +23,12 @@ from engram_audio.densities.linear import (
     marginal,
     ridge_regression,
 )
-from engram_audio.densities.nulls import LadderMoments, Rung, base_for, rungs_for
+from engram_audio.densities.nulls import LadderMoments, LinearNull, base_for, linear_nulls_for
 from engram_audio.latents.block import LatentBlock, split_block
 from engram_audio.numerics.seeds import checksum
 
 HELD = "held"
+DIAGONAL_STEPS = "gaussian_marginal_delta"  # at lag 1 a law of the position too
 PIECE_FRAMES = 65536  # moments are added up in pieces: their float64 copies stay small
 
 
@@ -89,17 +90,20 @@ class Candidate(NamedTuple):
     fold_models: list[ConditionalDensity]
 
 
-def linear_rungs(rungs: Sequence[Rung], lag_frames: int, event: str) -> list[Rung]:
+def nulls_at_lag(
+    linear_nulls: Sequence[LinearNull], lag_frames: int, event: str
+) -> list[LinearNull]:
     """Return the linear nulls a memory may stand on: simplest first, the best one last.
 
     A rich base makes what it misses vary within a cell of the key, so that a table of it is noise
-    (worlds.md A2): the marginal and the diagonal AR(1) stand beside the best null; the choice part
-    chooses.
+    (worlds.md A2): the marginal and the AR(1) stand beside the best null; the choice part chooses.
+    A full covariance whitens: noise that was white then correlates within a cell, and the diagonal
+    spread of an entry pays for it. So the diagonal Gaussian of steps is a base too.
     """
-    bests = [base_for(rungs, lag_frames, event, True, is_full) for is_full in (False, True)]
-    best = min(bests, key=lambda rung: rung.fit.choice_nll)
-    simple = (f"gaussian_marginal_full_{event}", "ar1_full")
-    named = {rung.name: rung for rung in rungs_for(rungs, lag_frames, event)}
+    bests = [base_for(linear_nulls, lag_frames, event, True, is_full) for is_full in (False, True)]
+    best = min(bests, key=lambda null: null.fit.choice_nll)
+    simple = (f"gaussian_marginal_full_{event}", DIAGONAL_STEPS, "ar1_full")
+    named = {null.name: null for null in linear_nulls_for(linear_nulls, lag_frames, event)}
     chosen = [named[name] for name in simple if name in named and name != best.name]
     return [*chosen, best]
 
@@ -108,16 +112,16 @@ def linear_candidates(
     material: Material, lag_frames: int, event: str, num_folds: int
 ) -> list[Candidate]:
     """Fit the linear nulls anew without each fold: same kind, order and ridge."""
-    rungs = linear_rungs(material.rungs, lag_frames, event)
+    linear_nulls = nulls_at_lag(material.linear_nulls, lag_frames, event)
     held = [without_fold(material, fold, num_folds) for fold in range(num_folds)]
-    fits = [_refit(rungs, part, lag_frames) for part in held]
+    fits = [_refit(linear_nulls, part, lag_frames) for part in held]
     return [
         Candidate(
-            rung.name,
-            build_gaussian(rung.fit.arrays),
+            null.name,
+            build_gaussian(null.fit.arrays),
             [build_gaussian(fit[number].fit.arrays) for fit in fits],
         )
-        for number, rung in enumerate(rungs)
+        for number, null in enumerate(linear_nulls)
     ]
 
 
@@ -126,15 +130,17 @@ def fold_material(
 ) -> Material:
     """Return the material without a fold, with the linear nulls of one event fitted anew on it."""
     held = without_fold(material, fold, num_folds)
-    rungs = [
-        rung
-        for rung in rungs_for(material.rungs, lag_frames, event)
-        if rung.name != SPEAKER_NULL  # never a base
+    linear_nulls = [
+        null
+        for null in linear_nulls_for(material.linear_nulls, lag_frames, event)
+        if null.name != SPEAKER_NULL  # never a base
     ]
-    return held._replace(rungs=_refit(rungs, held, lag_frames))
+    return held._replace(linear_nulls=_refit(linear_nulls, held, lag_frames))
 
 
-def _refit(rungs: Sequence[Rung], material: Material, lag_frames: int) -> list[Rung]:
+def _refit(
+    linear_nulls: Sequence[LinearNull], material: Material, lag_frames: int
+) -> list[LinearNull]:
     """Fit nulls on the train part of a material: same kind, order and ridge."""
     moments = LadderMoments(
         material.reference, material.window_frames, (lag_frames,), material.choice_part,
@@ -142,15 +148,15 @@ def _refit(rungs: Sequence[Rung], material: Material, lag_frames: int) -> list[R
     )  # fmt: skip
     pieces = partial(split_block, material.block, PIECE_FRAMES)
     moments.accumulate(pieces, material.part_of, material.window_frames)
-    return [rung._replace(fit=_fit_again(rung, moments, lag_frames)) for rung in rungs]
+    return [null._replace(fit=_fit_again(null, moments, lag_frames)) for null in linear_nulls]
 
 
-def _fit_again(rung: Rung, moments: LadderMoments, lag_frames: int) -> LinearFit:
-    space, is_diagonal = rung.fit.arrays.target, "_full" not in rung.name
-    if "marginal" in rung.name:
+def _fit_again(null: LinearNull, moments: LadderMoments, lag_frames: int) -> LinearFit:
+    space, is_diagonal = null.fit.arrays.target, "_full" not in null.name
+    if "marginal" in null.name:
         return marginal(moments.pair, space, is_diagonal)
-    if rung.name.startswith("ar1"):
+    if null.name.startswith("ar1"):
         return autoregression(moments.pair, lag_frames, space, is_diagonal)
     return ridge_regression(
-        moments.pair, lag_frames, (space,), (rung.fit.order,), (rung.fit.ridge,), is_diagonal
+        moments.pair, lag_frames, (space,), (null.fit.order,), (null.fit.ridge,), is_diagonal
     )

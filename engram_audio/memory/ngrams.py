@@ -8,7 +8,7 @@ from torch import Tensor
 SHUFFLED_SHARE = 0.381966  # 2 less the golden ratio: far from every fraction of small numbers
 
 
-def of_others(contexts: Tensor) -> Tensor:
+def foreign_contexts(contexts: Tensor) -> Tensor:
     """Return the contexts of other targets of a batch, [B, ...]: the control with shuffled keys.
 
     Rolled by a share near no fraction of small numbers: half of a batch of samples by starts would

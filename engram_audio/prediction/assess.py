@@ -17,7 +17,7 @@ from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.events import ANY_LAG, RIDGE_MIXTURE, SPACES
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.model_predictor import ModelPredictor
-from engram_audio.densities.nulls import Rung
+from engram_audio.densities.nulls import LinearNull
 from engram_audio.densities.predictor import Predictor
 from engram_audio.densities.reference import Reference
 from engram_audio.latents.block import BlockSource
@@ -158,7 +158,7 @@ def head_entries(
 
 
 def null_entries(
-    rungs: Sequence[Rung],
+    linear_nulls: Sequence[LinearNull],
     marginals: Mapping[str, Mapping[str, ConditionalDensity]],
     ridge_mixtures: Mapping[tuple[int, str], ConditionalDensity],
     stage: Stage,
@@ -169,7 +169,7 @@ def null_entries(
     A marginal of one space scores the other event only where lag 1 is studied. `stopped` names head
     and space of those that were grown until they stopped improving.
     """
-    named = {rung.name: rung.fit.arrays for rung in rungs}
+    named = {null.name: null.fit.arrays for null in linear_nulls}
     plain = {
         event: stage.gaussian(named[f"gaussian_marginal_full_{event}"])
         for event in stage.section.targets
@@ -177,14 +177,14 @@ def null_entries(
     has_lag_one = 1 in stage.section.lags_frames
     entries = []
     for event in stage.section.targets:
-        for rung in rungs:
-            if rung.lag_frames != ANY_LAG:
-                wanted = rung.event == event
+        for null in linear_nulls:
+            if null.lag_frames != ANY_LAG:
+                wanted = null.event == event
             else:
-                wanted = rung.event == event or has_lag_one
+                wanted = null.event == event or has_lag_one
             if wanted:
-                predictor = stage.gaussian(rung.fit.arrays)
-                entries.append(Entry(rung.name, rung.lag_frames, event, predictor, plain[event]))
+                predictor = stage.gaussian(null.fit.arrays)
+                entries.append(Entry(null.name, null.lag_frames, event, predictor, plain[event]))
         for (lag, scored), model in ridge_mixtures.items():
             if scored == event:
                 predictor = stage.predictor(model)
@@ -204,7 +204,7 @@ def roll_out(
     name: str,
     lag_frames: int,
     models: Mapping[str, ConditionalDensity],
-    rungs: Sequence[Rung],
+    linear_nulls: Sequence[LinearNull],
     stage: Stage,
 ) -> pd.DataFrame:
     """Return the simple free-running diagnostic of a head on eval, one row per event and step."""
@@ -213,7 +213,7 @@ def roll_out(
     paths = _paths(stage, history)
     if not len(paths.frames):
         return pd.DataFrame()
-    named = {rung.name: rung.fit.arrays for rung in rungs}
+    named = {null.name: null.fit.arrays for null in linear_nulls}
     scales = (stage.reference.frame_mean, stage.reference.frame_sd)
     tables = []
     for event in section.targets:

@@ -57,6 +57,8 @@ PREDICTION = Table(
                has_interval=True),
         Column("gain_seeds_bits_per_s", "The same mean times frame rate over ln 2.", "bits/s",
                has_interval=True),
+        Column("gain_seeds_freedom", "Degrees of freedom of that interval, which the gate forms "
+               "anew at the level that is shared over the slices."),
         Column("num_seeds", "Training seeds behind gain_seeds_nats.", title="Seeds"),
         Column("interval_over", "What the interval of gain_seeds_nats counts: `seeds and speakers` "
                "from three seeds on, else `speakers`.", is_text=True),

@@ -7,11 +7,12 @@ import pandas as pd
 
 from engram_audio.artifacts.columns import choose
 from engram_audio.prediction.cells import cells_of
-from engram_audio.structure.beside import HeadsGain
+from engram_audio.structure.evidence import HeadsGain
 from engram_audio.structure.gate_row import Measured
 
 EVENT = "delta"  # what keys predict
 ENDS = ("", "_low", "_high")
+FREEDOM = "gain_seeds_freedom"
 
 
 def heads_gains(
@@ -49,7 +50,8 @@ def _gain(row: dict[str, object], head: str) -> HeadsGain:
         "heads: one seed" if num_seeds == 1 else f"{num_seeds} seeds, over {row['interval_over']}"
     )
     words = f"{head} ({over}; best null {row['best_null']})"
-    return HeadsGain(gain, _number(row.get("information_nats")), words)
+    information, df = (_number(row.get(name)) for name in ("information_nats", FREEDOM))
+    return HeadsGain(gain, information, words, df)
 
 
 def _number(cell: object) -> float:

@@ -101,7 +101,9 @@ def _predictor(rows: pd.DataFrame) -> float:
     return float(own.iloc[0]) if len(own) else float("nan")
 
 
-def head_gain(data: ReportData, representation: str, lag_frames: int, base: str) -> float:
+def head_gain(
+    data: ReportData, representation: str, lag_frames: int, base: str, slice_name: str = "all"
+) -> float:
     """Return the best head's gain: over its context-free family alone, over the best null beside.
 
     NaN where the study scored no head on the representation at this lag.
@@ -109,7 +111,8 @@ def head_gain(data: ReportData, representation: str, lag_frames: int, base: str)
     table = data.table("prediction")
     if table.empty or representation not in set(table["representation"]):
         return float("nan")
-    gains = heads_gains(table, representation, lag_frames, ("all",)) or {}
-    if "all" not in gains:
+    gains = heads_gains(table, representation, lag_frames, (slice_name,)) or {}
+    if slice_name not in gains:
         return float("nan")
-    return gains["all"].gain.value if base == "linear" else gains["all"].information
+    found = gains[slice_name]
+    return found.gain.value if base == "linear" else found.information

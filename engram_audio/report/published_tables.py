@@ -12,6 +12,7 @@ from engram_audio.generation.columns import (
     GENERATION_GAINS,
     GENERATION_HEALTH,
     GENERATION_KEYS,
+    GENERATION_LATENCY,
     GENERATION_REPLAY,
 )
 from engram_audio.keys.columns import KEY_DIRECTIONS, KEYS
@@ -54,6 +55,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
         GENERATION_GAINS,
         GENERATION_HEALTH,
         GENERATION_KEYS,
+        GENERATION_LATENCY,
         GENERATION_REPLAY,
     ),
     "Calibration": (CALIBRATION,),

@@ -82,7 +82,7 @@ def build(
     settings: BeliefMethod, frame: Frame, _base: nn.Module | None, _data: PathData | None
 ) -> Belief:
     """See `fit.build_model`."""
-    linear = LinearBase(linear_arrays(frame.rungs))
+    linear = LinearBase(linear_arrays(frame.linear_nulls))
     return Belief(linear, frame.scales, frame.window_frames, settings.width)
 
 

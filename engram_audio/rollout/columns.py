@@ -121,9 +121,18 @@ ROLLOUT = Table(
         Column("gain_delta", "What the method gains over that one about the increment, from the "
                "same starts.", NATS, has_interval=True),
         Column("gain_position", "The same about x: a memory's over the same method without it, a "
-               "tuned base's over the base as it is.", NATS, "Over its base, x",
+               "tuned base's over the base as it is.", NATS, "Over its base, x, one seed",
                has_interval=True),
         Column("gain_skill", "The same in energy skill.", has_interval=True),
+        Column("gain_seeds_delta", "Mean of gain_delta over the training seeds, each beside the "
+               "partner of its own seed.", NATS, has_interval=True),
+        Column("gain_seeds_position", "The same mean of gain_position. The verdict names it.", NATS,
+               "Over its base, x", has_interval=True),
+        Column("gain_seeds_skill", "The same mean of gain_skill.", has_interval=True),
+        Column("num_seeds", "Training seeds behind these means. 0 without a partner.",
+               title="Seeds"),
+        Column("interval_over", "What the intervals of gain_seeds_* count: `seeds and speakers` "
+               "from three seeds on, else `speakers`.", is_text=True),
         Column("dnll_median", "Median over starts of the mode's own score at the horizon: "
                "first_experiment_dnll of `mean`, else dnll_position.", NATS),
         Column("dnll_highest", "The largest of them.", NATS),

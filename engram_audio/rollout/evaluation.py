@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from engram_audio.densities.density import Density
 from engram_audio.memory.reading import memory_of
-from engram_audio.rollout.bench import Bench
 from engram_audio.rollout.forecasters import Forecaster
 from engram_audio.rollout.forecasts import Forecast, Gaussians, moment_matched
 from engram_audio.rollout.health_tables import HealthTables, health_tables, without_motion
@@ -29,6 +28,7 @@ from engram_audio.rollout.scores import (
     tails_of_law,
     tails_of_samples,
 )
+from engram_audio.rollout.setup import ScoringSetup
 from engram_audio.rollout.simulate import (
     Guard,
     Run,
@@ -59,7 +59,11 @@ class Scored(NamedTuple):
 
 
 def evaluate_method(
-    model: nn.Module, guard: Guard | None, starts: Starts, others: Starts | None, bench: Bench
+    model: nn.Module,
+    guard: Guard | None,
+    starts: Starts,
+    others: Starts | None,
+    setup: ScoringSetup,
 ) -> Scored:
     """Score a method on a part.
 
@@ -69,19 +73,19 @@ def evaluate_method(
         starts: Where it runs from.
         others: Other starts of the same utterances (`paths.other_starts`), beside which health is
             judged. None measures no health: only what forecasts are chosen by.
-        bench: What every method is scored with.
+        setup: What every method is scored with.
     """
     model.eval()
     if isinstance(model, Forecaster):
-        return _evaluate_forecaster(model, starts, others, bench)
+        return _evaluate_forecaster(model, starts, others, setup)
     density = as_steps(model)
     if others is None:
-        return _evaluate_sampled(density, guard, starts, None, bench, NO_INJECTION)
+        return _evaluate_sampled(density, guard, starts, None, setup, NO_INJECTION)
     parts = [
-        _evaluate_sampled(density, guard, starts, others, bench, inject)
-        for inject in (NO_INJECTION, *bench.settings.injections_frames)
+        _evaluate_sampled(density, guard, starts, others, setup, inject)
+        for inject in (NO_INJECTION, *setup.settings.injections_frames)
     ]
-    return _joined([*parts, _evaluate_mean(density, starts, others, bench)])
+    return _joined([*parts, _evaluate_mean(density, starts, others, setup)])
 
 
 def _joined(parts: Sequence[Scored]) -> Scored:
@@ -93,25 +97,25 @@ def _evaluate_sampled(
     guard: Guard | None,
     starts: Starts,
     others: Starts | None,
-    bench: Bench,
+    setup: ScoringSetup,
     inject: int,
 ) -> Scored:
-    settings, generator = bench.settings, bench.generator(1, inject)
+    settings, generator = setup.settings, setup.generator(1, inject)
     short = settings.forecast_horizon_frames
     horizons = tuple(range(1, short + 1))
-    columns = _sampled_columns(model, guard, starts, bench, inject, generator)
+    columns = _sampled_columns(model, guard, starts, setup, inject, generator)
     tables = [by_speaker(columns, starts, horizons, "sampled", inject)]
     if others is None:
         return Scored(tables[0], *NO_HEALTH)
     how = Settings(settings.horizon_frames, True, inject or None, settings.batch_paths)
     count = settings.num_long_samples
-    long = free_run(model, starts, how, bench.limits, count, generator, guard)
+    long = free_run(model, starts, how, setup.limits, count, generator, guard)
     late = tuple(range(short + 1, settings.horizon_frames + 1))
     if late and settings.num_long_samples > 1:
-        energies = _energy_columns(long.states[:, :, short:], starts, bench, late)
+        energies = _energy_columns(long.states[:, :, short:], starts, setup, late)
         tables.append(by_speaker(energies, starts, late, "sampled", inject))
     spread = extremes(columns["dnll_position"], starts, horizons)
-    found = health_tables(long, starts, others, bench, spread, "sampled", inject)
+    found = health_tables(long, starts, others, setup, spread, "sampled", inject)
     reader = memory_of(model)
     if inject:
         found = without_motion(found)
@@ -125,12 +129,12 @@ def _sampled_columns(
     model: Density,
     guard: Guard | None,
     starts: Starts,
-    bench: Bench,
+    setup: ScoringSetup,
     inject: int,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Return every score of M sampled paths up to horizon K, [N, K]; a few starts at a time."""
-    settings = bench.settings
+    settings = setup.settings
     short, samples = settings.forecast_horizon_frames, settings.num_samples
     # under a guard: the density's own law of the last step, from contexts that the guard has kept
     law = partial(step_law, model) if model.has_moments else None
@@ -140,26 +144,26 @@ def _sampled_columns(
     parts = []
     for low in range(0, len(starts.history), size):
         part = starts.rows(slice(low, low + size))
-        run = free_run(model, part, how, bench.limits, samples, generator, guard)
-        columns = _forecast_columns(moment_matched(run, short, bench.marginals), part, bench)
+        run = free_run(model, part, how, setup.limits, samples, generator, guard)
+        columns = _forecast_columns(moment_matched(run, short, setup.marginals), part, setup)
         columns |= tails_of_samples(run.states, part.future[:, :short])
-        parts.append(columns | _energy_columns(run.states, part, bench, horizons))
+        parts.append(columns | _energy_columns(run.states, part, setup, horizons))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def _evaluate_mean(model: Density, starts: Starts, others: Starts, bench: Bench) -> Scored:
-    settings = bench.settings
+def _evaluate_mean(model: Density, starts: Starts, others: Starts, setup: ScoringSetup) -> Scored:
+    settings = setup.settings
     run = free_run(
         model, starts, Settings(settings.horizon_frames, False, None, settings.batch_paths),
-        bench.limits, 1, bench.generator(2),
+        setup.limits, 1, setup.generator(2),
     )  # fmt: skip
     earlier = earlier_log_density(model, starts, run, settings.batch_paths)
-    reference = bench.marginals.log_prob(starts)["delta"]
+    reference = setup.marginals.log_prob(starts)["delta"]
     horizons = tuple(range(1, settings.horizon_frames + 1))
     columns = {"first_experiment_dnll": reference - earlier}
     table = by_speaker(columns, starts, horizons, "mean", NO_INJECTION)
     spread = extremes(columns["first_experiment_dnll"], starts, horizons)
-    found = health_tables(run, starts, others, bench, spread, "mean", NO_INJECTION)
+    found = health_tables(run, starts, others, setup, spread, "mean", NO_INJECTION)
     return Scored(table, *found)
 
 
@@ -184,15 +188,15 @@ def forecast_of(model: Forecaster, starts: Starts, horizon: int, batch_paths: in
 
 
 def _evaluate_forecaster(
-    model: Forecaster, starts: Starts, others: Starts | None, bench: Bench
+    model: Forecaster, starts: Starts, others: Starts | None, setup: ScoringSetup
 ) -> Scored:
-    settings = bench.settings
+    settings = setup.settings
     forecast = forecast_of(model, starts, settings.horizon_frames, settings.batch_paths)
-    columns = _forecast_columns(forecast, starts, bench)
+    columns = _forecast_columns(forecast, starts, setup)
     truth = starts.future[:, torch.tensor(forecast.horizons) - 1]
     columns |= tails_of_law(forecast.position, truth)
-    samples = forecast.samples(settings.num_long_samples + 1, bench.generator(3))
-    columns |= _energy_columns(samples, starts, bench, forecast.horizons)
+    samples = forecast.samples(settings.num_long_samples + 1, setup.generator(3))
+    columns |= _energy_columns(samples, starts, setup, forecast.horizons)
     table = by_speaker(columns, starts, forecast.horizons, "forecast", NO_INJECTION)
     if others is None:
         return Scored(table, *NO_HEALTH)
@@ -204,25 +208,25 @@ def _evaluate_forecaster(
     states = forecast.position.mean.unsqueeze(0)
     first = starts.history[:, -1:].unsqueeze(0)
     run = Run(
-        states, torch.cat([first, states[:, :, :-1]], 2), bench.limits.is_inside(states), (0.0, 0.0)
+        states, torch.cat([first, states[:, :, :-1]], 2), setup.limits.is_inside(states), (0.0, 0.0)
     )
-    found = health_tables(run, starts, others, bench, spread, "forecast", NO_INJECTION)
+    found = health_tables(run, starts, others, setup, spread, "forecast", NO_INJECTION)
     return Scored(table, *found)
 
 
-def _forecast_columns(forecast: Forecast, starts: Starts, bench: Bench) -> dict[str, Tensor]:
+def _forecast_columns(forecast: Forecast, starts: Starts, setup: ScoringSetup) -> dict[str, Tensor]:
     """Return dNLL of both events against their marginals, each [N, K]."""
     rows = torch.tensor(forecast.horizons) - 1
-    found, reference = forecast.log_prob(starts), bench.marginals.log_prob(starts)
+    found, reference = forecast.log_prob(starts), setup.marginals.log_prob(starts)
     return {f"dnll_{name}": reference[name][:, rows] - found[name] for name in found}
 
 
 def _energy_columns(
-    samples: Tensor, starts: Starts, bench: Bench, horizons: tuple[int, ...]
+    samples: Tensor, starts: Starts, setup: ScoringSetup, horizons: tuple[int, ...]
 ) -> dict[str, Tensor]:
     truth = starts.future[:, torch.tensor(horizons) - 1]
-    scale = bench.limits.sd
+    scale = setup.limits.sd
     return {
         "energy_score": energy_score(samples, truth, scale),
-        "energy_climate": climatology_score(bench.climate, truth, scale),
+        "energy_climate": climatology_score(setup.climate, truth, scale),
     }

@@ -7,7 +7,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material
-from engram_audio.densities.nulls import Rung, base_for
+from engram_audio.densities.nulls import LinearNull, base_for
 from engram_audio.densities.reference import InputScales
 
 
@@ -16,25 +16,25 @@ class Frame(NamedTuple):
 
     Attributes:
         scales: Train statistics of frames and steps.
-        rungs: Linear nulls.
+        linear_nulls: Linear nulls.
         window_frames: W.
     """
 
     scales: InputScales
-    rungs: Sequence[Rung]
+    linear_nulls: Sequence[LinearNull]
     window_frames: int
 
 
 def frame_of(material: Material) -> Frame:
     """Return the frame of a material."""
-    return Frame(material.reference.input_scales, material.rungs, material.window_frames)
+    return Frame(material.reference.input_scales, material.linear_nulls, material.window_frames)
 
 
-def linear_arrays(rungs: Sequence[Rung]) -> BaseArrays:
+def linear_arrays(linear_nulls: Sequence[LinearNull]) -> BaseArrays:
     """Return the best linear null of a step on the choice part, with its full covariance."""
-    return base_for(rungs, 1, "delta", True, True).fit.arrays
+    return base_for(linear_nulls, 1, "delta", True, True).fit.arrays
 
 
-def linear_density(rungs: Sequence[Rung]) -> ConditionalDensity:
+def linear_density(linear_nulls: Sequence[LinearNull]) -> ConditionalDensity:
     """Return the linear-Gaussian density of a step."""
-    return build_gaussian(linear_arrays(rungs))
+    return build_gaussian(linear_arrays(linear_nulls))

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engram_audio.rollout.bench import Bench
 from engram_audio.rollout.paths import Starts
+from engram_audio.rollout.setup import ScoringSetup
 from engram_audio.rollout.simulate import Limits, Run
 
 
@@ -57,9 +57,9 @@ class Detector(NamedTuple):
         return (rms < self.fraction * self.true_rms) & run.is_alive
 
 
-def detector_of(starts: Starts, bench: Bench) -> Detector:
+def detector_of(starts: Starts, setup: ScoringSetup) -> Detector:
     """Return the detector of a part's starts."""
-    settings, scale = bench.settings, bench.delta_sd
+    settings, scale = setup.settings, setup.delta_sd
     rms = step_rms(starts, scale)
     return Detector(scale, rms, settings.frozen_fraction, settings.frozen_frames)
 
@@ -88,10 +88,10 @@ def survival(run: Run, is_frozen: Tensor) -> Survival:
     )
 
 
-def true_survival(starts: Starts, bench: Bench) -> Survival:
+def true_survival(starts: Starts, setup: ScoringSetup) -> Survival:
     """Return the shares of true stretches that the same rules call gone or frozen."""
-    run, is_true = true_run(starts, bench.limits), starts.is_true()
-    is_frozen = detector_of(starts, bench).finds(run)
+    run, is_true = true_run(starts, setup.limits), starts.is_true()
+    is_frozen = detector_of(starts, setup).finds(run)
     count = is_true.sum(0).clamp_min(1)
     events = (~run.is_alive & is_true), is_frozen
     return Survival(*((event.double().sum((0, 1)) / count) for event in events))

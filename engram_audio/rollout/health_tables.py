@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.rollout.bench import Bench
 from engram_audio.rollout.health import detector_of, survival, true_survival
 from engram_audio.rollout.late import Measured, measure_health
 from engram_audio.rollout.measures import (
@@ -16,6 +15,7 @@ from engram_audio.rollout.measures import (
     true_name,
 )
 from engram_audio.rollout.paths import Starts
+from engram_audio.rollout.setup import ScoringSetup
 from engram_audio.rollout.simulate import Run
 
 
@@ -30,25 +30,25 @@ def health_tables(
     run: Run,
     starts: Starts,
     others: Starts,
-    bench: Bench,
+    setup: ScoringSetup,
     spread: pd.DataFrame,
     mode: str,
     inject: int,
 ) -> HealthTables:
     """Return the shares of every horizon with the health of the whole run, and its differences."""
     labels = {"mode": mode, "inject_frames": inject}
-    measured = measure_health(run, starts, others, bench, bench.generator(4))
+    measured = measure_health(run, starts, others, setup, setup.generator(4))
     whole = {name: float(values[0]) for name, values in measured.run.items()}
     whole |= {true_name(name): float(values[0]) for name, values in measured.true.items()}
     whole |= {**measured.details, "num_stretches": measured.num_stretches}
-    health = _shares(run, starts, bench).assign(**whole)
+    health = _shares(run, starts, setup).assign(**whole)
     health = health.merge(spread, on="horizon_frames", how="left")
     return HealthTables(health.assign(**labels), differences(measured).assign(**labels))
 
 
-def _shares(run: Run, starts: Starts, bench: Bench) -> pd.DataFrame:
-    found = survival(run, detector_of(starts, bench).finds(run))
-    true = true_survival(starts, bench)
+def _shares(run: Run, starts: Starts, setup: ScoringSetup) -> pd.DataFrame:
+    found = survival(run, detector_of(starts, setup).finds(run))
+    true = true_survival(starts, setup)
     num_horizons = run.states.shape[2]
     return pd.DataFrame({
         "horizon_frames": np.arange(1, num_horizons + 1),

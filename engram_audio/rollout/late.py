@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engram_audio.rollout.bench import Bench
 from engram_audio.rollout.health import Detector, detector_of, true_run
 from engram_audio.rollout.measures import DETAILS, STATISTICS
 from engram_audio.rollout.paths import Starts
+from engram_audio.rollout.setup import ScoringSetup
 from engram_audio.rollout.simulate import Run
 from engram_audio.rollout.stretches import (
     NARROW,
@@ -91,7 +91,7 @@ class _Scene(NamedTuple):
     """What all sets of late frames are measured with.
 
     Attributes:
-        bench: Train statistics and frames.
+        setup: Train statistics and frames.
         detector: When a path stands still.
         speaker: Number of each start's speaker, [N].
         share: Each speaker's share of the true late frames, [P].
@@ -99,7 +99,7 @@ class _Scene(NamedTuple):
         ends: At which correlated frames are cut, each [D].
     """
 
-    bench: Bench
+    setup: ScoringSetup
     detector: Detector
     speaker: Tensor
     share: Tensor
@@ -108,7 +108,7 @@ class _Scene(NamedTuple):
 
 
 def measure_health(
-    run: Run, starts: Starts, others: Starts, bench: Bench, generator: torch.Generator
+    run: Run, starts: Starts, others: Starts, setup: ScoringSetup, generator: torch.Generator
 ) -> Measured:
     """Compare a run with two sets of true stretches, and these with each other.
 
@@ -116,7 +116,7 @@ def measure_health(
         run: Free runs from the starts.
         starts: With the true frames.
         others: Another start of each start's utterance (`paths.other_starts`).
-        bench: Train statistics and frames.
+        setup: Train statistics and frames.
         generator: Draws the frames that distances are read from.
     """
     kept = np.flatnonzero((others.lengths > 0).cpu().numpy())
@@ -129,11 +129,11 @@ def measure_health(
         details: dict[str, float] = {name: np.nan for name in DETAILS}
         return Measured(nothing, nothing, details, names, np.full(len(names), np.nan), count)
     speaker = torch.from_numpy(code).to(starts.future.device)
-    maximum = bench.settings.maximum_energy_frames
+    maximum = setup.settings.maximum_energy_frames
     drawn = [_thinned(each, maximum, generator) for each in is_late]
-    scene = _scene(starts, speaker, is_late[0], drawn[0], bench)
+    scene = _scene(starts, speaker, is_late[0], drawn[0], setup)
     first, second = (
-        _late(true_run(each, bench.limits), late, some, scene)
+        _late(true_run(each, setup.limits), late, some, scene)
         for each, late, some in zip((starts, others), is_late, drawn, strict=True)
     )
     own = _late(run, is_late[0], drawn[0], scene)
@@ -144,13 +144,15 @@ def measure_health(
     return Measured(_arrays(found), _arrays(true), details, names, share, count)
 
 
-def _scene(starts: Starts, speaker: Tensor, is_late: Tensor, drawn: Tensor, bench: Bench) -> _Scene:
+def _scene(
+    starts: Starts, speaker: Tensor, is_late: Tensor, drawn: Tensor, setup: ScoringSetup
+) -> _Scene:
     count = torch.bincount(speaker, is_late.double().sum(1))
     share, lengths = count / count.sum(), is_late.sum(1)
     length = int(lengths[lengths > 0].float().median())
     late = starts.future[:, -is_late.shape[1] :]
-    ends = clipping(Stretches(late, drawn, speaker, len(share)).rows(), bench.limits.sd)
-    return _Scene(bench, detector_of(starts, bench), speaker, share, length, ends)
+    ends = clipping(Stretches(late, drawn, speaker, len(share)).rows(), setup.limits.sd)
+    return _Scene(setup, detector_of(starts, setup), speaker, share, length, ends)
 
 
 def _mean(found: list[Statistics]) -> Statistics:
@@ -192,14 +194,14 @@ def _late(run: Run, is_late: Tensor, drawn: Tensor, scene: _Scene) -> _Late:
 
 
 def _summary(path: Stretches, drawn: Tensor, scene: _Scene) -> _Summary:
-    bench = scene.bench
-    frame_sd, lags = bench.limits.sd, bench.settings.autocovariance_lags_frames
+    setup = scene.setup
+    frame_sd, lags = setup.limits.sd, setup.settings.autocovariance_lags_frames
     rows = path._replace(is_real=path.is_real & drawn).rows()
     scaled = rows.map(rows.values / frame_sd)
     return _Summary(
         deviations(path.rows()),
         central_ranges(path.rows()),
-        step_lengths(path, bench.delta_sd),
+        step_lengths(path, setup.delta_sd),
         autocorrelations(path, lags, scene.ends, frame_sd),
         log_spectrum(path, scene.spectrum_frames, frame_sd),
         scaled,
@@ -209,7 +211,7 @@ def _summary(path: Stretches, drawn: Tensor, scene: _Scene) -> _Summary:
 
 def _support_distances(paths: list[Stretches], drawn: Tensor, scene: _Scene) -> Rows:
     """Return distances of drawn frames to the nearest train frame; each start of one sample."""
-    bench = scene.bench
+    setup = scene.setup
     turn = torch.arange(len(drawn), device=drawn.device) % len(paths)
     parts = [
         path._replace(is_real=path.is_real & drawn & (turn == number)[:, None]).rows()
@@ -217,8 +219,8 @@ def _support_distances(paths: list[Stretches], drawn: Tensor, scene: _Scene) -> 
     ]
     frames = torch.cat([part.values for part in parts])
     speaker = torch.cat([part.speaker for part in parts])
-    sd, maximum = bench.limits.sd, bench.settings.maximum_energy_frames**2
-    distance = nearest_distances(frames / sd, bench.support / sd, maximum)
+    sd, maximum = setup.limits.sd, setup.settings.maximum_energy_frames**2
+    distance = nearest_distances(frames / sd, setup.support / sd, maximum)
     return Rows(distance, speaker, len(scene.share))
 
 
@@ -235,7 +237,7 @@ def _compared(own: _Late, truth: _Late, scene: _Scene) -> Statistics:
 
 def _shape(own: _Summary, truth: _Summary, scene: _Scene) -> Statistics:
     """Return how one sample's law of frames and of motion compares with the data's."""
-    sd = scene.bench.limits.sd
+    sd = scene.setup.limits.sd
     ratios = own.deviation / torch.maximum(truth.deviation, TINY * sd)
     widths = [torch.maximum(part.central_range, NARROW * sd) for part in (own, truth)]
     errors = (own.lags - truth.lags).abs()

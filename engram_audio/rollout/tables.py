@@ -29,6 +29,7 @@ from engram_audio.rollout.measures import (
     true_name,
 )
 from engram_audio.rollout.method_config import AnyMethod
+from engram_audio.rollout.seeds import Gains, Row, with_seed_means
 from engram_audio.stats.estimate import (
     Estimate,
     function_of,
@@ -48,19 +49,15 @@ SHARES = (
 
 def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: float) -> pd.DataFrame:
     """Return every method, mode, injection and scored horizon, and the sums up to the K-th."""
-    rows = []
+    rows: list[tuple[Row, Gains]] = []
     groups: dict[tuple[str, int], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.representation, run.seed), []).append(run)
-    for members in groups.values():
-        speakers = {
-            part: sorted({str(name) for run in members
-                          for name in run.scores.loc[run.scores["part"] == part, "speaker_id"]})
-            for part in PARTS
-        }  # fmt: skip
+    for (representation, _), members in groups.items():
+        speakers = _speakers([run for run in runs if run.representation == representation])
         ceiling = choose_ceiling(members, speakers)
         for run in members:
-            partner = beside(run, members)
+            partner = partner_of(run, members)
             for cell in ceiling.sums[run.method].cells:
                 spans = [(AT, horizon) for horizon in settings.scored_horizons_frames]
                 spans.append((UP_TO, settings.forecast_horizon_frames))
@@ -71,10 +68,19 @@ def rollout_table(runs: Sequence[Run], settings: RolloutSection, confidence: flo
                 ]
     if not rows:
         return ROLLOUT.empty()
-    return ROLLOUT.arrange(with_intervals(pd.DataFrame(rows), confidence))
+    return ROLLOUT.arrange(with_intervals(pd.DataFrame(with_seed_means(rows)), confidence))
 
 
-def beside(run: Run, members: Sequence[Run]) -> str:
+def _speakers(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return the speakers of each part, the same for every seed."""
+    return {
+        part: sorted({str(name) for run in runs
+                      for name in run.scores.loc[run.scores["part"] == part, "speaker_id"]})
+        for part in PARTS
+    }  # fmt: skip
+
+
+def partner_of(run: Run, members: Sequence[Run]) -> str:
     """Return the method whose steps differ by one thing only, or "".
 
     A memory's is the same method on the memory's base (for `linear` the best linear null; the
@@ -110,7 +116,7 @@ def _row(
     span: str,
     horizon: int,
     confidence: float,
-) -> dict[str, Any] | None:
+) -> tuple[Row, Gains] | None:
     horizons = [horizon] if span == AT else list(range(1, horizon + 1))
     sums = ceiling.sums[run.method]
     count = sums.column(cell, horizon, "num_starts")
@@ -119,7 +125,7 @@ def _row(
     own = _columns(sums, cell, horizons)
     base = own["num_starts"]
     method = run.settings
-    row: dict[str, Any] = {
+    row: Row = {
         "representation": run.representation,
         "method": run.method,
         "kind": method.kind,
@@ -134,6 +140,7 @@ def _row(
         "num_starts": int(count.sum()),
         "num_speakers": int((count > 0).sum()),
         "chosen_on": ceiling.chosen_on,
+        "partner_method": partner,
         **described("first_experiment_dnll", _ratio(own["first_experiment_dnll"], base)),
     }
     for event in EVENTS:
@@ -155,8 +162,7 @@ def _row(
     climates = [sums.column(cell, each, "energy_climate") for each in horizons]
     best_skill = _best_skill(ceiling, horizons, climates)
     row |= _share("kept_skill", skill, best_skill, 1.0, confidence)
-    row |= _gains(own, skill, partner, cell, ceiling, horizons)
-    return row | _health(run, cell, horizon)
+    return row | _health(run, cell, horizon), _gains(own, skill, partner, cell, ceiling, horizons)
 
 
 def _inside(below: Estimate | None, above: Estimate | None) -> Estimate | None:
@@ -173,17 +179,20 @@ def _gains(
     cell: Cell,
     ceiling: Ceiling,
     horizons: Sequence[int],
-) -> dict[str, Any]:
+) -> Gains:
     """Return what a method gains over its partner from the same starts."""
-    row: dict[str, Any] = {"partner_method": partner}
     other: dict[str, np.ndarray | None] = dict.fromkeys(own)
     if partner:
         other = _columns(ceiling.sums[partner], cell, horizons)
-    for event in EVENTS:
-        means = [_ratio(part[f"dnll_{event}"], part["num_starts"]) for part in (other, own)]
-        row |= described(f"gain_{event}", _difference(*means))
     theirs = _skill(other["energy_score"], other["energy_climate"])
-    return row | described("gain_skill", _difference(skill, theirs))
+    means = {
+        event: [_ratio(part[f"dnll_{event}"], part["num_starts"]) for part in (other, own)]
+        for event in EVENTS
+    }
+    return {
+        **{event: _difference(*pair) for event, pair in means.items()},
+        "skill": _difference(skill, theirs),
+    }
 
 
 def _difference(first: Estimate | None, second: Estimate | None) -> Estimate | None:

@@ -21,10 +21,10 @@ from engram_audio.verdicts.judge import (
     all_of,
     at_least,
     at_most,
-    beside,
     between,
     exact,
     judge,
+    without_threshold,
 )
 from engram_audio.verdicts.row import VerdictRow, shown
 
@@ -203,8 +203,10 @@ def _origin(kept: Row, mean: Row) -> str:
     if str(kept["partner_method"]) not in ("", "nan"):
         words += (
             f"; over {kept['partner_method']}: "
-            f"{number.interval(*_measured(kept, 'gain_position'))} nats/frame about x, "
-            f"{number.interval(*_measured(kept, 'gain_skill'))} of energy skill"
+            f"{number.interval(*_measured(kept, 'gain_seeds_position'))} nats/frame about x, "
+            f"{number.interval(*_measured(kept, 'gain_seeds_skill'))} of energy skill "
+            f"(training seeds: {number.count(kept['num_seeds'])}, interval over "
+            f"{kept['interval_over']})"
         )
     if _number(mean, "frozen_share") > FREEZES:
         words += f"; its mean path freezes: SD ratio {number.fixed(_number(mean, 'std_ratio'), 3)}"
@@ -228,7 +230,7 @@ def _forecast(rows: pd.DataFrame, method: str) -> VerdictRow:
         f"{method}: forecasts x up to {number.count(kept['horizon_frames'])} frames "
         f"with {number.fixed(gain.value, 2)} nats/frame over the marginal.",
         gain,
-        beside(0.0),
+        without_threshold(0.0),
         "nats/frame",
     )
 

@@ -13,8 +13,8 @@ from engram_audio.artifacts.table import read_table
 from engram_audio.corpus.split_parts import PARTS, TRAIN, choice_part
 from engram_audio.densities.config import PredictionSection
 from engram_audio.densities.dequantization import dequantization_sd
-from engram_audio.densities.null_storage import unpack_reference, unpack_rungs
-from engram_audio.densities.nulls import Rung
+from engram_audio.densities.null_storage import unpack_linear_nulls, unpack_reference
+from engram_audio.densities.nulls import LinearNull
 from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
@@ -70,7 +70,9 @@ def noise_of(reference: Reference, section: PredictionSection) -> np.ndarray:
     return dequantization_sd(reference, section.dequantization_fraction)
 
 
-def read_nulls(path: Path) -> tuple[Reference, list[Rung]]:
+def read_nulls(path: Path) -> tuple[Reference, list[LinearNull]]:
     """Read what `fit_linear_nulls` wrote."""
     arrays, header = read_bundle(path)
-    return unpack_reference(arrays, header["reference"]), unpack_rungs(arrays, header["rungs"])
+    return unpack_reference(arrays, header["reference"]), unpack_linear_nulls(
+        arrays, header["nulls"]
+    )

@@ -10,11 +10,11 @@ from engram_audio.artifacts.bundle import read_bundle
 from engram_audio.densities.density import ConditionalDensity, Density
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material
-from engram_audio.densities.nulls import Rung
+from engram_audio.densities.nulls import LinearNull
 from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.memory.config import LINEAR, AnyMemory, MemorySection
-from engram_audio.memory.folds import Candidate, linear_candidates, linear_rungs
+from engram_audio.memory.folds import Candidate, linear_candidates, nulls_at_lag
 from engram_audio.memory.names import MEMORY
 from engram_audio.section import validated
 from engram_audio.steps._prediction import read_models
@@ -70,16 +70,21 @@ def candidates(
 
 
 def base_of(
-    name: str, rungs: Sequence[Rung], lag: int, event: str, model: Path | None, reference: Reference
+    name: str,
+    linear_nulls: Sequence[LinearNull],
+    lag: int,
+    event: str,
+    model: Path | None,
+    reference: Reference,
 ) -> ConditionalDensity:
     """Return the base that a memory file names: a linear null, or the head of a model file.
 
     Raises:
         InputError: There is neither.
     """
-    for rung in linear_rungs(rungs, lag, event):
-        if rung.name == name:
-            return build_gaussian(rung.fit.arrays)
+    for null in nulls_at_lag(linear_nulls, lag, event):
+        if null.name == name:
+            return build_gaussian(null.fit.arrays)
     if model is None:
         raise InputError(f"memory: its base {name} is no linear null; pass the head's model")
     return event_model(read_models(model, "models", reference), event)
@@ -92,7 +97,11 @@ def memory_header(settings: AnyMemory, event: str, headers: dict[str, Any]) -> d
 
 
 def read_memory(
-    path: Path, rungs: Sequence[Rung], lag: int, model: Path | None, reference: Reference
+    path: Path,
+    linear_nulls: Sequence[LinearNull],
+    lag: int,
+    model: Path | None,
+    reference: Reference,
 ) -> StoredMemory:
     """Read a memory file with the bases it stands on."""
     arrays, header = read_bundle(path)
@@ -100,7 +109,7 @@ def read_memory(
     module, own = settings.behaviour()
 
     def open_base(name: str) -> ConditionalDensity:
-        return base_of(name, rungs, lag, header["event"], model, reference)
+        return base_of(name, linear_nulls, lag, header["event"], model, reference)
 
     models, counts = {}, {}
     for label, found in header["memories"].items():

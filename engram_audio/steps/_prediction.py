@@ -18,7 +18,7 @@ from engram_audio.densities.config import (
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.dequantization import noise_costs, noisy_source
 from engram_audio.densities.fit import Material
-from engram_audio.densities.nulls import Rung
+from engram_audio.densities.nulls import LinearNull
 from engram_audio.densities.reference import Reference
 from engram_audio.densities.storage import unpack_models
 from engram_audio.latents.block import BlockSource
@@ -30,7 +30,7 @@ from engram_audio.steps._frames import Frames, noise_of, read_nulls
 @contextmanager
 def load_material(frames: Frames, nulls: Path, section: PredictionSection) -> Iterator[Material]:
     """Load train and the choice part for training; local disk is freed at the end of the `with`."""
-    reference, rungs = read_nulls(nulls)
+    reference, linear_nulls = read_nulls(nulls)
     noise_sd = noise_of(reference, section)
     index = frames.store.index
     used = index["utterance_id"].map(frames.part_of.__getitem__).isin(frames.fitting_parts)
@@ -41,7 +41,7 @@ def load_material(frames: Frames, nulls: Path, section: PredictionSection) -> It
     longest = max(section.lags_frames)
     with resident_block(source, num_frames, num_dims, section.resident_memory_gib) as block:
         yield Material(
-            block, frames.part_of, reference, rungs, section.window_frames, longest, noise_sd
+            block, frames.part_of, reference, linear_nulls, section.window_frames, longest, noise_sd
         )
 
 
@@ -52,7 +52,7 @@ def open_stage(
     evaluation: PredictionEvaluationSection,
     device: str,
     decoder: Path | None,
-    rungs: Sequence[Rung] = (),
+    linear_nulls: Sequence[LinearNull] = (),
 ) -> Stage:
     """Open the streams that predictors are scored on: a share of train, all of the others.
 
@@ -72,10 +72,11 @@ def open_stage(
         kept = index["utterance_id"].isin(names).to_numpy()[rows]
         num_targets[part] = min(int(counts[kept].sum()), total)
         sources[part] = _stream(frames, names, section, noise_sd)
+    lags, targets = section.lags_frames, section.targets
     return Stage(
         sources, num_targets, frames.part_of, reference, section, evaluation,
         read_sensitivity(decoder), torch.device(device),
-        noise_costs(rungs, section.lags_frames, section.targets, noise_sd) if rungs else {},
+        noise_costs(linear_nulls, lags, targets, noise_sd) if linear_nulls else {},
     )  # fmt: skip
 
 

@@ -75,13 +75,13 @@ def open_base(
     if not settings.base_name:
         return None
     if settings.base_name == LINEAR_BASE:
-        return linear_density(frame.rungs)
+        return linear_density(frame.linear_nulls)
     if memory_base(settings.base_name) is not None:
         if files.memory is None:
             raise InputError(
                 f"base {settings.base_name}: its file is missing; name it with --memory"
             )
-        stored = read_memory(files.memory, frame.rungs, 1, files.base_model, reference)
+        stored = read_memory(files.memory, frame.linear_nulls, 1, files.base_model, reference)
         return stored.models[memory_label(settings.base_name)]
     if files.base_model is None:
         raise InputError(
@@ -95,8 +95,8 @@ def open_base(
 
 def read_frame(nulls: Path, section: PredictionSection) -> tuple[Reference, Frame]:
     """Read the train statistics and linear nulls that every method's structure hangs on."""
-    reference, rungs = read_nulls(nulls)
-    return reference, Frame(reference.input_scales, rungs, section.window_frames)
+    reference, linear_nulls = read_nulls(nulls)
+    return reference, Frame(reference.input_scales, linear_nulls, section.window_frames)
 
 
 def read_method(

@@ -12,10 +12,10 @@ from engram_audio.errors import InputError
 from engram_audio.section import Section
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run
-from engram_audio.structure.beside import Beside, Source
 from engram_audio.structure.columns import LINEAR, STRUCTURE
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import decide_all, decision_document
+from engram_audio.structure.evidence import Evidence, Source
 
 LOG = logging.getLogger(__name__)
 
@@ -72,11 +72,11 @@ def main(argv: list[str] | None = None) -> None:
             f"{files.structure}; rerun tabulate_structure"
         )
     linear = read_csv(files.linear, LINEAR)
-    beside = Beside({}, sources_of(files.summaries, files.overlaps))
-    decided = decide_all(structure, linear, section, files.statistics.confidence, beside)
+    evidence = Evidence({}, sources_of(files.summaries, files.overlaps))
+    decided = decide_all(structure, linear, section, files.statistics.confidence, evidence)
     for name, one in decided.items():
         LOG.info("%s: %s", name, one.verdict)
-    document = decision_document(decided, section, beside)
+    document = decision_document(decided, section, evidence)
     write_json(files.decision, {**document, "manifest": files.manifest()})
     count_scoring(files.decision.parent)
 

@@ -36,16 +36,22 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     device = resolve_device(files.device, uses_torch=True)
-    reference, rungs = read_nulls(files.nulls)
+    reference, linear_nulls = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
     stage = open_stage(
-        frames, reference, files.section, files.evaluation_section, device, files.decoder, rungs
+        frames,
+        reference,
+        files.section,
+        files.evaluation_section,
+        device,
+        files.decoder,
+        linear_nulls,
     )
     models = read_models(files.model, "models", reference)
     marginals = read_models(files.marginal, "marginals", reference)
     head, lag = files.head, files.lag
     tables = assess(head_entries(head, lag, models, marginals, stage), stage)
-    tables["rollout"] = roll_out(head, lag, models, rungs, stage)
+    tables["rollout"] = roll_out(head, lag, models, linear_nulls, stage)
     for name in (*TABLES, "rollout"):
         write_table(files.output_files[name], tables[name], files.manifest(files.seed))
 

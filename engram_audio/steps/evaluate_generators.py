@@ -11,7 +11,11 @@ from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import write_table
 from engram_audio.corpus.split_parts import EVAL, TRAIN
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
-from engram_audio.generation.columns import GENERATION_HEALTH, GENERATION_KEYS
+from engram_audio.generation.columns import (
+    GENERATION_HEALTH,
+    GENERATION_KEYS,
+    GENERATION_LATENCY,
+)
 from engram_audio.generation.config import (
     GenerationEvaluationSection,
     GenerationProtocol,
@@ -26,6 +30,7 @@ from engram_audio.generation.evaluation import (
     null_nll,
     speaker_sums,
 )
+from engram_audio.generation.latency import latency_of
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS
 from engram_audio.generation.names import NO_SEED, NO_STEPS, SWAPS
@@ -33,14 +38,15 @@ from engram_audio.generation.replay import labels_of, mask_rows, masks_of
 from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
 from engram_audio.generation.word import MEMORY
 from engram_audio.prediction.assess import Stage
-from engram_audio.rollout.bench import Bench, make_bench
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.paths import Starts, collect_starts, other_starts
+from engram_audio.rollout.setup import ScoringSetup, make_scoring_setup
 from engram_audio.section import with_changes
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
 from engram_audio.steps._generators import Generators, read_generators
+from engram_audio.steps._machine import machine_of
 from engram_audio.steps._prediction import open_stage
 
 BUDGET = {
@@ -65,6 +71,7 @@ class Files(StepFiles):
     health: Output
     reads: Output
     replays: Output
+    latency: Output
     summary: Output
     device: Device
 
@@ -82,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     scope = Scope(files.section.window_frames, files.evaluation_section.batch_utterances, device)
     parts = [part for part in (TRAIN, trained.chosen_on, EVAL) if part in stage.sources]
     scores = [_null_scores(trained, stage, part, scope) for part in parts]
-    bench = _bench(files, stage)
+    setup = _bench(files, stage)
     with blame(files.splits, "lower generation.evaluation.horizon_frames"):
         starts, others = _starts(files, stage)
     health, keys = [], []
@@ -97,21 +104,41 @@ def main(argv: list[str] | None = None) -> None:
                     for swap in SWAPS
                 ]
         if member["arm"] in files.evaluation_section.free_arms and _runs_free(trained, member):
-            found = health_of(as_step_density(model), starts, others, bench)
+            found = health_of(as_step_density(model), starts, others, setup)
             of = {"arm": member["arm"], "seed": member["seed"]}
             health.append(found.assign(**of))
             if model.arm.reads_codes:
                 sds = files.evaluation_section.noise_sds
-                keys.append(keys_of(model, starts, bench, sds).assign(**of))
+                keys.append(keys_of(model, starts, setup, sds).assign(**of))
     manifest = files.manifest()
     write_table(files.scores, pd.concat(scores, ignore_index=True), manifest)
     write_table(files.health, joined(health, GENERATION_HEALTH), manifest)
     write_table(files.reads, joined(keys, GENERATION_KEYS), manifest)
+    write_table(files.latency, joined(_latencies(files, trained, device), GENERATION_LATENCY),
+                manifest)  # fmt: skip
     write_table(files.replays, _replays(files, trained, stage, scope), manifest)
     members = [_row(member) for member in trained.members]
     members += [_null_row(name) for name in trained.nulls]
     summary = {"chosen_on": trained.chosen_on, "members": members, "manifest": manifest}
     write_json(files.summary, summary)
+
+
+def _latencies(files: Files, trained: Generators, device: torch.device) -> list[pd.DataFrame]:
+    """Return one row per arm that finds its own codes, of the first seed."""
+    first = files.protocol_section.seeds[0]
+    wanted = [
+        member
+        for member in trained.members
+        if member["seed"] == first
+        and _runs_free(trained, member)
+        and not ARMS[member["arm"]].is_foreign
+    ]
+    return [
+        pd.DataFrame([latency_of(trained.model(member), device)]).assign(
+            arm=member["arm"], machine=machine_of(device)
+        )
+        for member in wanted
+    ]
 
 
 def _replays(files: Files, trained: Generators, stage: Stage, scope: Scope) -> pd.DataFrame:
@@ -165,7 +192,7 @@ def _null_scores(trained: Generators, stage: Stage, part: str, scope: Scope) -> 
     return pd.concat(found, ignore_index=True)
 
 
-def _bench(files: Files, stage: Stage) -> Bench:
+def _bench(files: Files, stage: Stage) -> ScoringSetup:
     own = files.evaluation_section
     settings = with_changes(files.rollout_section, "generation.evaluation", {
         "horizon_frames": own.horizon_frames, "forecast_horizon_frames": 1,
@@ -177,7 +204,7 @@ def _bench(files: Files, stage: Stage) -> Bench:
             files.rollout_section.autocovariance_lags_frames, (own.horizon_frames - 1) // 2
         ),
     })  # fmt: skip
-    return make_bench(settings, stage.reference, stage.sources[TRAIN], stage.device)
+    return make_scoring_setup(settings, stage.reference, stage.sources[TRAIN], stage.device)
 
 
 def _starts(files: Files, stage: Stage) -> tuple[Starts, Starts]:
@@ -196,18 +223,31 @@ def _row(member: dict[str, Any]) -> dict[str, Any]:
     """Return what the tables say of a training."""
     spec = member["generator"]
     reads = ARMS[member["arm"]].reads_codes
+    has_memory = ARMS[member["arm"]].source is not None
     known = {
-        "key": spec["insertion"]["key"] if reads else "", "width": spec["settings"]["width"],
+        "key": spec["insertion"]["key"] if reads else "",
+        "places": _places(spec["insertion"]) if has_memory else "",
+        "noise": _noise(spec["settings"]["noise"]),
+        "short_context_frames": spec["settings"]["short_context_frames"] or 0,
+        "width": spec["settings"]["width"],
         **{name: member[name] for name in ("learning_rate", "dropout", "num_points", "best_step")},
         **{column: member["budget"][name] for name, column in BUDGET.items()},
     }  # fmt: skip
     return {**_labels(member), **known}
 
 
+def _places(insertion: dict[str, Any]) -> str:
+    return ", ".join(insertion.get("places", ["every block"]))
+
+
+def _noise(noise: dict[str, Any]) -> str:
+    return f"{noise['kind']} {noise['share']:g}" if "share" in noise else str(noise["kind"])
+
+
 def _null_row(name: str) -> dict[str, Any]:
     return {
         "arm": name, "seed": NO_SEED, "num_steps": NO_STEPS, "is_repeat": False,
-        **dict.fromkeys(OF_MEMBER), "key": "",
+        **dict.fromkeys(OF_MEMBER), "key": "", "places": "", "noise": "",
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from engram_audio.densities.fit import Material
 from engram_audio.densities.scope import Scope
 from engram_audio.memory.config import LINEAR, MemoryControlsSection, MemoryStageSection
 from engram_audio.memory.evaluation import (
-    Bound,
+    KnnReference,
     mean_gate,
     score_datastore,
     score_models,
@@ -56,14 +56,14 @@ def main(argv: list[str] | None = None) -> None:
     section = files.section
     device = torch.device(resolve_device(files.device, uses_torch=True))
     lag, seed = files.lag, files.seed
-    reference, rungs = read_nulls(files.nulls)
+    reference, linear_nulls = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
     stage = open_stage(frames, reference, section, files.evaluation_section, str(device), None)
     scope = Scope(
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference,
         files.evaluation_section, files.controls_section.batch_frames, device,
     )  # fmt: skip
-    stored = read_memory(files.memory, rungs, lag, files.base_model, reference)
+    stored = read_memory(files.memory, linear_nulls, lag, files.base_model, reference)
     for model in stored.models.values():
         model.to(device)
     tables, usages = [], []
@@ -144,7 +144,7 @@ def _datastore(
                 material, scope.lag_frames, own.key, own.num_states, candidate,
                 controls.datastore_frames, scope.device,
             )  # fmt: skip
-            bound = Bound(
+            bound = KnnReference(
                 store, own.key, candidate.model, own, controls.datastore_neighbors,
                 controls.datastore_queries,
             )  # fmt: skip

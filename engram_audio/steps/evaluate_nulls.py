@@ -33,10 +33,16 @@ class Files(StepFiles):
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
-    reference, rungs = read_nulls(files.nulls)
+    reference, linear_nulls = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
     stage = open_stage(
-        frames, reference, files.section, files.evaluation_section, "cpu", files.decoder, rungs
+        frames,
+        reference,
+        files.section,
+        files.evaluation_section,
+        "cpu",
+        files.decoder,
+        linear_nulls,
     )
     marginals = {
         read_identity(path, Scored).head: read_models(path, "marginals", reference)
@@ -44,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     arrays, header = read_bundle(files.ridge_mixture)
     mixtures = unpack_ridge_mixtures(arrays, header["ridge_mixtures"])
-    entries = null_entries(rungs, marginals, mixtures, stage, _stopped(files.marginals))
+    entries = null_entries(linear_nulls, marginals, mixtures, stage, _stopped(files.marginals))
     tables = assess(entries, stage)
     for name in TABLES:
         write_table(files.output_files[name], tables[name], files.manifest(files.seed))

@@ -12,10 +12,10 @@ from engram_audio.densities.dequantization import noisy_source
 from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.latents.block import BlockSource
-from engram_audio.rollout.bench import make_bench
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.evaluation import evaluate_method
 from engram_audio.rollout.paths import Starts, collect_starts, other_starts
+from engram_audio.rollout.setup import make_scoring_setup
 from engram_audio.steps._cli import Device, Frozen, Output, Wildcard, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import Frames, noise_of, open_frames
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     model, guard = read_method(files.model, files.method_section, bases_of(files), reference, frame)
     frames = open_frames(files.shards, files.splits)
     train = _source(frames, TRAIN, files.section, reference)
-    bench = make_bench(files.rollout_section, reference, train, device)
+    setup = make_scoring_setup(files.rollout_section, reference, train, device)
     if guard is not None:
         guard = guard.to(device)
     scores = []
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         if part == EVAL:
             shortest = files.rollout_section.forecast_horizon_frames
             others = other_starts(source, reference.speakers, starts, shortest).to(device)
-        found = evaluate_method(model.to(device), guard, starts.to(device), others, bench)
+        found = evaluate_method(model.to(device), guard, starts.to(device), others, setup)
         scores.append(found.scores.assign(part=part))
     manifest = files.manifest(files.seed)
     write_table(files.scores, pd.concat(scores, ignore_index=True), manifest)

@@ -10,7 +10,7 @@ from engram_audio.artifacts.latents import LatentStore
 from engram_audio.keys.config import KeyFamily, KeysSection
 from engram_audio.keys.fit import KeyMaterial, fit_family
 from engram_audio.keys.storage import pack_family
-from engram_audio.latents.block import BlockSource, LatentBlock, hold
+from engram_audio.latents.block import BlockSource, LatentBlock, cached
 from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, Wildcard, run
 from engram_audio.steps._frames import open_frames
 
@@ -43,7 +43,7 @@ def _source(store: LatentStore, section: KeysSection) -> BlockSource:
         return store.blocks(block_frames=section.block_frames)
 
     num_bytes = 4 * store.metadata.num_dims * int(np.sum(store.index["num_frames"].to_numpy()))
-    return hold(source) if 2 * num_bytes <= section.fit_memory_gib * 2**30 else source
+    return cached(source) if 2 * num_bytes <= section.fit_memory_gib * 2**30 else source
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.densities.config import PredictionNullsSection, PredictionSection
 from engram_audio.densities.dequantization import noisy_source
-from engram_audio.densities.null_storage import pack_reference, pack_rungs
+from engram_audio.densities.null_storage import pack_linear_nulls, pack_reference
 from engram_audio.densities.nulls import LadderMoments, fit_ladder
 from engram_audio.densities.reference import measure_reference
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
@@ -37,15 +37,15 @@ def main(argv: list[str] | None = None) -> None:
     )
     moments = LadderMoments(reference, window, lags, frames.fitting_parts[1])
     moments.accumulate(fitted_on, frames.part_of, window)
-    rungs = fit_ladder(
+    linear_nulls = fit_ladder(
         moments, section.targets, files.nulls_section.orders, files.nulls_section.ridges
     )
     arrays, header = pack_reference(reference)
-    rung_arrays, entries = pack_rungs(rungs)
+    rung_arrays, entries = pack_linear_nulls(linear_nulls)
     write_bundle(
         files.nulls,
         {**arrays, **rung_arrays},
-        {**files.manifest(), "reference": header, "rungs": entries},
+        {**files.manifest(), "reference": header, "nulls": entries},
     )
 
 

@@ -7,7 +7,7 @@ from engram_audio.artifacts.latents import LatentStore
 from engram_audio.artifacts.table import read_table
 from engram_audio.artifacts.tensors import write_tensors
 from engram_audio.latents.config import SurrogatesSection
-from engram_audio.latents.var import fit_var
+from engram_audio.latents.var import fit_on_train
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 
 LOG = logging.getLogger(__name__)
@@ -24,9 +24,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     splits = read_table(files.splits, ["utterance_id", "split"])
-    train = set(splits.loc[splits["split"] == "train", "utterance_id"])
-    store = LatentStore(files.latents)
-    model = fit_var(lambda: store.blocks(train), files.section.var_order)
+    part_of = dict(zip(splits["utterance_id"], splits["split"], strict=True))
+    model = fit_on_train(LatentStore(files.latents).blocks, part_of, files.section.var_order)
     LOG.info(
         "%d train frames, spectral radius %.4f (fitted %.4f)",
         int(model.num_frames[0]),

@@ -20,16 +20,16 @@ from engram_audio.report.published_tables import table_of_file
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.steps._law_tables import read_run
-from engram_audio.structure.beside import LawGain
 from engram_audio.structure.columns import LINEAR, STRUCTURE
 from engram_audio.structure.config import DecisionSection, StructureSection
 from engram_audio.structure.decision import decide_all
+from engram_audio.structure.evidence import LawGain
 from engram_audio.structure.laws import law_gains
 from engram_audio.trust import tables
 from engram_audio.trust.columns import CALIBRATION
 from engram_audio.trust.error_rates import RateRow
 from engram_audio.trust.generated import generated_rows, generated_verdicts
-from engram_audio.trust.known import beside_worlds
+from engram_audio.trust.known import evidence_of_worlds
 
 LOG = logging.getLogger(__name__)
 
@@ -79,9 +79,9 @@ def main(argv: list[str] | None = None) -> None:
         )  # fmt: skip
         rows += published_rows(name, make_world(name, worlds.seed), truths.get(name, []), published)
     confidence = files.statistics_section.confidence
-    beside = beside_worlds(worlds.names, decision.slices)
-    beside = beside._replace(laws=_laws(files, confidence, decision.lag_frames))
-    decided = decide_all(structure, linear, decision, confidence, beside)
+    evidence = evidence_of_worlds(worlds.names, decision.slices)
+    evidence = evidence._replace(laws=_laws(files, confidence, decision.lag_frames))
+    decided = decide_all(structure, linear, decision, confidence, evidence)
     rates = [
         RateRow(*row) for row in read_table(files.power, RateRow._fields).itertuples(index=False)
     ]

@@ -12,6 +12,7 @@ from engram_audio.generation.columns import (
     GENERATION_GAINS,
     GENERATION_HEALTH,
     GENERATION_KEYS,
+    GENERATION_LATENCY,
     GENERATION_REPLAY,
 )
 from engram_audio.generation.tables import (
@@ -21,6 +22,7 @@ from engram_audio.generation.tables import (
     generation_table,
     health_table,
     keys_table,
+    latency_table,
     replay_table,
 )
 from engram_audio.stats.config import StatisticsSection
@@ -35,20 +37,23 @@ class Files(StepFiles):
     health: list[Path]
     reads: list[Path]
     replays: list[Path]
+    latencies: list[Path]
     run_summaries: list[Path]
     generation: Output
     generation_gains: Output
     generation_health: Output
     generation_keys: Output
     generation_replay: Output
+    generation_latency: Output
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     paths = zip(
-        files.scores, files.health, files.reads, files.replays, files.run_summaries, strict=True
-    )
+        files.scores, files.health, files.reads, files.replays, files.latencies,
+        files.run_summaries, strict=True,
+    )  # fmt: skip
     found = [_evaluated(*one) for one in paths]
     confidence, manifest = files.statistics_section.confidence, files.manifest()
     write_csv(files.generation, generation_table(found, confidence), GENERATION, manifest)
@@ -57,9 +62,12 @@ def main(argv: list[str] | None = None) -> None:
     write_csv(files.generation_keys, keys_table(found), GENERATION_KEYS, manifest)
     replay = replay_table(found, confidence)
     write_csv(files.generation_replay, replay, GENERATION_REPLAY, manifest)
+    write_csv(files.generation_latency, latency_table(found), GENERATION_LATENCY, manifest)
 
 
-def _evaluated(scores: Path, health: Path, keys: Path, replays: Path, summary: Path) -> Evaluated:
+def _evaluated(
+    scores: Path, health: Path, keys: Path, replays: Path, latency: Path, summary: Path
+) -> Evaluated:
     known = read_json(summary)
     return Evaluated(
         *read_identity(scores, GenerationRun),
@@ -69,6 +77,7 @@ def _evaluated(scores: Path, health: Path, keys: Path, replays: Path, summary: P
         read_table(health, ["arm", "seed", "horizon_frames"]),
         read_table(keys, ["arm", "seed", "probe"]),
         read_table(replays, list(OF_REPLAY)),
+        read_table(latency, ["arm", "latency_ms"]),
     )
 
 

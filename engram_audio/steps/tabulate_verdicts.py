@@ -1,5 +1,6 @@
 """Publish what every stage answers: one row per verdict, in verdicts.csv and verdicts.json."""
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,10 +27,10 @@ from engram_audio.rollout.config import RolloutBarsSection
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Fact, Frozen, Output, StepFiles, run
 from engram_audio.structure import verdicts as structure
-from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.changes import changes_table
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import Decided, decide_all
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.laws import law_gains
 from engram_audio.trust import verdicts as trust
 from engram_audio.verdicts.answers import chain_rows
@@ -65,8 +66,10 @@ def verdict_rows(
     name, gate = registered.representation, registered.operative_gate
     decided: dict[str, Decided] = {}
     if "structure" in tables:
-        beside = beside_at(tables, documents, registered, registered.lag_frames)
-        decided = decide_all(tables["structure"], tables["linear"], registered, confidence, beside)
+        evidence = evidence_at(tables, documents, registered, registered.lag_frames)
+        decided = decide_all(
+            tables["structure"], tables["linear"], registered, confidence, evidence
+        )
     judges = {
         trust.STAGE: ("calibration", lambda t: trust.verdict_rows(t, documents["calibration"])),
         structure.STAGE: (
@@ -100,12 +103,12 @@ def verdict_rows(
     return [*chain_rows(rows, name, registered.lag_frames, delta, states), *rows]
 
 
-def beside_at(
+def evidence_at(
     tables: Mapping[str, pd.DataFrame],
     documents: Mapping[str, dict[str, Any]],
     registered: DecisionSection,
     lag_frames: int,
-) -> Beside:
+) -> Evidence:
     """Return the heads' gains at a lag, which only the tables of two stages can tell.
 
     `decision.json` holds the words before any head was asked, and what frames see.
@@ -120,7 +123,7 @@ def beside_at(
                 heads[name] = gains
     sources = {n: Source(**one) for n, one in documents["decision"]["sources"].items()}
     laws = law_gains(tables["keys"], lag_frames) if "keys" in tables else {}
-    return Beside(heads, sources, laws)
+    return Evidence(heads, sources, laws)
 
 
 def changes_of(
@@ -136,7 +139,7 @@ def changes_of(
         tables["structure"],
         registered,
         confidence,
-        lambda lag: beside_at(tables, documents, registered, lag),
+        functools.cache(lambda lag: evidence_at(tables, documents, registered, lag)),
     )
 
 

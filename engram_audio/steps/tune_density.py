@@ -1,62 +1,27 @@
 """Tune one head on one representation: every point of its recipe's grid, at full length."""
 
-from pathlib import Path
+from functools import partial
 
-import torch
-
-from engram_audio.densities.config import (
-    AnyHead,
-    HeadSection,
-    PredictionSection,
-)
-from engram_audio.densities.density import Density
-from engram_audio.densities.fit import events_trained, train_head
-from engram_audio.steps._cli import Device, Frozen, LogFolder, Output, StepFiles, Wildcard, run
-from engram_audio.steps._device import resolve_device
-from engram_audio.steps._frames import open_frames
-from engram_audio.steps._prediction import load_material
-from engram_audio.steps._training import TrainingRun
+from engram_audio.densities.fit import events_trained
+from engram_audio.steps._cli import Output, run
+from engram_audio.steps._density_training import DensityFiles, workshop
 from engram_audio.steps._tuned import HEAD
-from engram_audio.steps._tuning import open_judge, tune_arm, write_tuning
-from engram_audio.training.config import TrainingRecipe
-from engram_audio.training.loop import Callbacks, TrainingState
+from engram_audio.steps._tuning import tune_arm, write_tuning
 
 
-class Files(StepFiles):
-    lag: Wildcard[int]
-    seed: Wildcard[int]
-    section: Frozen[PredictionSection]
-    head_section: Frozen[HeadSection]
-    recipe_section: Frozen[TrainingRecipe]
-    nulls: Path
-    splits: Path
-    shards: list[Path]
+class Files(DensityFiles):
     tuning: Output
     scores: Output
-    tensorboard: LogFolder
-    device: Device
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
-    device = torch.device(resolve_device(files.device, uses_torch=True))
-    section, lag, seed = files.section, files.lag, files.seed
-    frames = open_frames(files.shards, files.splits)
-    event = events_trained(lag, section.targets)[0]
-    with (
-        TrainingRun(files, files.recipe_section) as own,
-        load_material(frames, files.nulls, section) as material,
-    ):
-        judge = open_judge(frames, material.reference, section, lag, device)
-
-        def train(
-            head: AnyHead, how: TrainingRecipe, state: TrainingState | None, calls: Callbacks
-        ) -> Density:
-            return train_head(head, how, material, lag, event, seed, device, state, calls)[0]
-
-        tuned = tune_arm(own, HEAD, files.head_section, train, judge)
-        write_tuning(files.tuning, files.scores, files.manifest(seed), {HEAD: tuned})
+    event = events_trained(files.lag, files.section.targets)[0]
+    with workshop(files) as shop:
+        train = partial(shop.point_of, event)
+        tuned = tune_arm(shop.run, HEAD, files.head_section, train, shop.judge())
+        write_tuning(files.tuning, files.scores, files.manifest(files.seed), {HEAD: tuned})
 
 
 if __name__ == "__main__":

@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from engram_audio.structure.beside import Beside
 from engram_audio.structure.candidates import Records, records_of
 from engram_audio.structure.config import DecisionSection, OperativeGate
 from engram_audio.structure.decision import Decided, decide_one
+from engram_audio.structure.evidence import Evidence
 from engram_audio.verdicts.columns import WHAT_WOULD_CHANGE
 
 FACTORS = (0.8, 1.2)  # thresholds 20 % lower and higher
 NO_LINEAR = pd.DataFrame(
     columns=["representation", "split_seed", "lag_frames", "slice", "part", "model", "r2"]
 )  # mean reversion is no part of a verdict
-BesideAt = Callable[[int], Beside]
+EvidenceAt = Callable[[int], Evidence]
 
 
 class Study(NamedTuple):
@@ -25,20 +25,20 @@ class Study(NamedTuple):
         records: The structure table.
         section: Thresholds, lag and slices.
         confidence: Level of two-sided intervals.
-        beside_at: Returns the heads' gains and what frames see, at a lag.
+        evidence_at: Returns the heads' gains and what frames see, at a lag.
     """
 
     records: Records
     section: DecisionSection
     confidence: float
-    beside_at: BesideAt
+    evidence_at: EvidenceAt
 
     def decide(self) -> Decided:
         """Decide on the deciding representation."""
         section = self.section
-        beside = self.beside_at(section.lag_frames)
+        evidence = self.evidence_at(section.lag_frames)
         return decide_one(
-            section.representation, self.records, NO_LINEAR, section, self.confidence, beside
+            section.representation, self.records, NO_LINEAR, section, self.confidence, evidence
         )
 
 
@@ -57,7 +57,7 @@ class Change(NamedTuple):
 
 
 def changes_table(
-    structure: pd.DataFrame, section: DecisionSection, confidence: float, beside_at: BesideAt
+    structure: pd.DataFrame, section: DecisionSection, confidence: float, evidence_at: EvidenceAt
 ) -> pd.DataFrame:
     """Return the published table: the study as it is first, then every other choice.
 
@@ -65,9 +65,9 @@ def changes_table(
         structure: `tables/structure.csv`.
         section: Thresholds, lag and slices.
         confidence: Level of two-sided intervals.
-        beside_at: Returns the heads' gains on all scored slices and what frames see, at a lag.
+        evidence_at: Returns the heads' gains on all scored slices and what frames see, at a lag.
     """
-    study = Study(records_of(structure), section, confidence, beside_at)
+    study = Study(records_of(structure), section, confidence, evidence_at)
     if not study.records.seeds(section.representation):
         return WHAT_WOULD_CHANGE.empty()
     own = study.decide()

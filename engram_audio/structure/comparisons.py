@@ -14,7 +14,7 @@ from engram_audio.structure.estimates import (
     KEY_CELL,
     PartEstimates,
     matching_rows,
-    take,
+    rows_of,
     transfer_loss,
 )
 
@@ -39,19 +39,21 @@ def surrogates_of(
     return {kind: one for kind, one in found.items() if one is not None}
 
 
-def put_estimate(table: pd.DataFrame, name: str, estimate: Estimate, confidence: float) -> None:
-    """Add value, interval and standard error of an estimate as four columns."""
+def put_estimate(
+    table: pd.DataFrame, name: str, estimate: Estimate, confidence: float
+) -> Uncertain:
+    """Add value, interval and standard error of an estimate as four columns; return them."""
     quantity = uncertain(estimate)
     interval = t_interval(quantity, confidence)
     table[name] = quantity.value
     table[f"{name}_low"], table[f"{name}_high"] = interval
     table[f"{name}_se"] = quantity.se
+    return quantity
 
 
 def put_judged(table: pd.DataFrame, name: str, estimate: Estimate, confidence: float) -> None:
     """Add an estimate that is judged at other levels too: its degrees of freedom stand beside."""
-    put_estimate(table, name, estimate, confidence)
-    table[f"{name}_df"] = uncertain(estimate).df
+    table[f"{name}_df"] = put_estimate(table, name, estimate, confidence).df
 
 
 def key_rows(keys: pd.DataFrame, skeleton: pd.DataFrame) -> pd.DataFrame:
@@ -67,8 +69,8 @@ def add_control(
     """Add what a key with useless labels adds, as a share of the attainable: 0 is expected."""
     estimates = analysed.parts[part]
     cells = estimates.cube.cells
-    torn = take(estimates.added, matching_rows(cells, skeleton.assign(control=control), CELL))
-    attainable = take(estimates.attainable, matching_rows(cells, skeleton, CELL))
+    torn = rows_of(estimates.added, matching_rows(cells, skeleton.assign(control=control), CELL))
+    attainable = rows_of(estimates.attainable, matching_rows(cells, skeleton, CELL))
     put_judged(table, f"control_{control}", quotient(torn, attainable), confidence)
 
 
@@ -80,7 +82,7 @@ def add_surrogates(
     for kind in SURROGATES:
         if kind in surrogates:
             other = surrogates[kind].parts[part]
-            added = take(other.added, matching_rows(other.cube.cells, skeleton, CELL))
+            added = rows_of(other.added, matching_rows(other.cube.cells, skeleton, CELL))
         else:
             size = len(table), 1
             added = Estimate(np.full(size[0], np.nan), np.full(size, np.nan), np.zeros(size))
@@ -95,7 +97,7 @@ def add_transfer(
     for part in ("eval", "val"):
         estimates = analysed.parts[part]
         rows = matching_rows(estimates.cube.cells, skeleton, CELL)
-        quantities[part] = uncertain(take(estimates.added, rows))
+        quantities[part] = uncertain(rows_of(estimates.added, rows))
     loss = transfer_loss(quantities["eval"], quantities["val"], confidence)
     names = ["transfer_loss", "transfer_loss_low", "transfer_loss_high"]
     eval_table[names] = np.stack(loss, axis=1)

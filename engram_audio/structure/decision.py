@@ -11,14 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.structure.beside import (
-    Beside,
-    Source,
-    heads_row,
-    law_row,
-    margin_nats,
-    source_rows,
-)
 from engram_audio.structure.candidates import (
     Candidate,
     Records,
@@ -29,6 +21,14 @@ from engram_audio.structure.candidates import (
     without_absent_slices,
 )
 from engram_audio.structure.config import DecisionSection
+from engram_audio.structure.evidence import (
+    Evidence,
+    Source,
+    heads_row,
+    law_row,
+    margin_nats,
+    source_rows,
+)
 from engram_audio.structure.gate_row import GateRow, finite_or_none
 from engram_audio.structure.gates import Place, gate_rows, measure, shown_with_power
 from engram_audio.structure.literal import literal_rows
@@ -98,7 +98,7 @@ def decide_all(
     linear: pd.DataFrame,
     section: DecisionSection,
     confidence: float,
-    beside: Beside,
+    evidence: Evidence,
 ) -> dict[str, Decided]:
     """Decide on every representation of the tables that is no surrogate, by name.
 
@@ -107,12 +107,12 @@ def decide_all(
         linear: `tables/linear.csv`.
         section: Thresholds, lag and slices.
         confidence: Level of two-sided intervals.
-        beside: The heads' gains and what frames see.
+        evidence: The heads' gains and what frames see.
     """
     records = records_of(structure)
     names = sorted(name for name in set(structure["representation"]) if SURROGATE_MARK not in name)
     return {
-        name: decide_one(name, records, linear, section, confidence, beside)
+        name: decide_one(name, records, linear, section, confidence, evidence)
         for name in names
         if records.seeds(name)
     }
@@ -124,17 +124,18 @@ def decide_one(
     linear: pd.DataFrame,
     section: DecisionSection,
     confidence: float,
-    beside: Beside,
+    evidence: Evidence,
 ) -> Decided:
     """Decide on one representation; the first split seed decides, others can only hold back."""
-    heads = beside.heads.get(name)
+    heads = evidence.heads.get(name)
     section, absent = without_absent_slices(records, name, section)
     delta = margin_nats(section, heads)
     seeds = records.seeds(name)
     others = {
-        seed: on_split(name, seed, records, section, confidence, beside).side for seed in seeds[1:]
+        seed: on_split(name, seed, records, section, confidence, evidence).side
+        for seed in seeds[1:]
     }
-    first = on_split(name, seeds[0], records, section, confidence, beside, others)
+    first = on_split(name, seeds[0], records, section, confidence, evidence, others)
     places = [] if first.candidate is None else _places(name, seeds[0], first.candidate.key,
                                                         records, section)  # fmt: skip
     shown = [shown_with_power(place, section.operative_gate, confidence) for place in places]
@@ -171,7 +172,7 @@ def on_split(
     records: Records,
     section: DecisionSection,
     confidence: float,
-    beside: Beside,
+    evidence: Evidence,
     others: Mapping[int, str] | None = None,
 ) -> OnSplit:
     """Choose a key on one split and test it.
@@ -182,10 +183,10 @@ def on_split(
         records: The structure table.
         section: Thresholds, lag and slices.
         confidence: Level of two-sided intervals.
-        beside: The heads' gains and what frames see.
+        evidence: The heads' gains and what frames see.
         others: What the keys say on the other split seeds.
     """
-    heads = beside.heads.get(name)
+    heads = evidence.heads.get(name)
     delta = margin_nats(section, heads)
     candidates = candidates_of(records, name, seed, section)
     one = chosen(candidates)
@@ -196,18 +197,22 @@ def on_split(
         for row in gate_rows(place, section.operative_gate, delta, confidence)
     ]
     if places:
-        rows += _source_rows(places[0], records, section, confidence, beside)
+        rows += _source_rows(places[0], records, section, confidence, evidence)
     ruled_out = ruled_out_slices(records, name, seed, candidates, section, delta, confidence)
     gains = {
         slice_name: heads_row(
-            Place(name, seed, "", section.lag_frames, slice_name, {}), gain, delta
+            Place(name, seed, "", section.lag_frames, slice_name, {}),
+            gain,
+            delta,
+            confidence,
+            len(section.slices),
         )
         for slice_name, gain in (heads or {}).items()
         if slice_name in section.slices
     }
     laws = {
         slice_name: law_row(Place(name, seed, "", section.lag_frames, slice_name, {}), law, delta)
-        for slice_name, law in beside.laws.get(name, {}).items()
+        for slice_name, law in evidence.laws.get(name, {}).items()
         if slice_name in section.slices
     }
     judged = word_of(
@@ -246,9 +251,9 @@ def _places(
 
 
 def _source_rows(
-    place: Place, records: Records, section: DecisionSection, confidence: float, beside: Beside
+    place: Place, records: Records, section: DecisionSection, confidence: float, evidence: Evidence
 ) -> list[GateRow]:
-    source = beside.sources.get(place.representation, Source())
+    source = evidence.sources.get(place.representation, Source())
     control = None
     if source.overlap_control:
         control = records.place(
@@ -284,7 +289,7 @@ def _best_key(name: str, records: Records, section: DecisionSection) -> tuple[st
 
 
 def decision_document(
-    decided: Mapping[str, Decided], section: DecisionSection, beside: Beside
+    decided: Mapping[str, Decided], section: DecisionSection, evidence: Evidence
 ) -> dict[str, Any]:
     """Return `decision.json` without its manifest: the structure stage by itself."""
     main = decided[section.representation]
@@ -295,7 +300,7 @@ def decision_document(
         "registered": {"lag_frames": section.lag_frames, "slices": list(section.slices)},
         "deciding_rows": [row.document() for row in main.first.judged.deciding],
         "representations": {name: document_of(one) for name, one in decided.items()},
-        "sources": {name: source._asdict() for name, source in beside.sources.items()},
+        "sources": {name: source._asdict() for name, source in evidence.sources.items()},
     }
 
 

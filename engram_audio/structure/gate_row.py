@@ -16,7 +16,7 @@ class Measured(NamedTuple):
     high: float
 
 
-NOTHING = Measured(math.nan, math.nan, math.nan)
+UNMEASURED = Measured(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)

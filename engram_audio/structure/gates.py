@@ -18,7 +18,7 @@ from engram_audio.stats.estimate import (
 )
 from engram_audio.structure.config import OperativeGate
 from engram_audio.structure.gate_row import (
-    NOTHING,
+    UNMEASURED,
     Direction,
     GateRow,
     Measured,
@@ -238,7 +238,7 @@ def _control_row(place: Place, control: str, gate: OperativeGate, confidence: fl
 
 
 def _measure(place: Place, name: str, confidence: float) -> Measured:
-    return NOTHING if missing_reason(place) else measure(place.eval, name, confidence)
+    return UNMEASURED if missing_reason(place) else measure(place.eval, name, confidence)
 
 
 def _num_cells(place: Place) -> str:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from engram_audio.artifacts.columns import choose
 from engram_audio.keys.law_scores import KEY
-from engram_audio.structure.beside import LawGain
+from engram_audio.structure.evidence import LawGain
 from engram_audio.structure.gate_row import Measured
 
 

@@ -3,7 +3,7 @@
 from engram_audio.stats.estimate import Uncertain, fieller_quotient
 from engram_audio.structure.candidates import Records
 from engram_audio.structure.config import DecisionSection
-from engram_audio.structure.gate_row import NOTHING, Direction, GateRow, Measured, Outcome, judge
+from engram_audio.structure.gate_row import UNMEASURED, Direction, GateRow, Measured, Outcome, judge
 from engram_audio.structure.gates import Place, measure, missing_reason, uncertain_of
 from engram_audio.structure.wording import (
     interval_words,
@@ -35,7 +35,7 @@ def literal_rows(
 
 def _ratio_row(place: Place, maximum: float, confidence: float) -> GateRow:
     missing = missing_reason(place)
-    ratio = NOTHING if missing else measure(place.eval, "ratio", confidence)
+    ratio = UNMEASURED if missing else measure(place.eval, "ratio", confidence)
     words = (
         f"train cell means leave {number_words(ratio.value)} "
         f"{interval_words(ratio.low, ratio.high, number_words)} of the variance of speakers never "
@@ -46,7 +46,7 @@ def _ratio_row(place: Place, maximum: float, confidence: float) -> GateRow:
 
 def _loss_row(place: Place, maximum: float, confidence: float) -> GateRow:
     missing = missing_reason(place) or missing_reason(place, "val")
-    loss = NOTHING
+    loss = UNMEASURED
     if not missing:
         own, known = (_explained(place, part) for part in ("eval", "val"))
         kept = fieller_quotient(own, known, confidence)

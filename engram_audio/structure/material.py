@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from engram_audio.errors import InputError
-from engram_audio.latents.block import BlockSource, hold
+from engram_audio.latents.block import BlockSource, cached
 from engram_audio.structure.config import StructureSection
 from engram_audio.structure.normalization import Normalization, fit_normalizations
 from engram_audio.structure.targets import (
@@ -65,7 +65,7 @@ def prepare(
     num_dims = next(iter(source())).frames.shape[1]
     num_frames = sum(int(offsets[-1]) for offsets in index.offsets)
     is_held = num_frames * num_dims * 4 <= memory_bytes(section) // 2
-    source = hold(source) if is_held else source
+    source = cached(source) if is_held else source
     # a slice that no lag moves is cut once
     lags = {name: section.lags_frames[: None if name == "speech" else 1] for name in section.slices}
     cut = {

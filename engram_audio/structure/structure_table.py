@@ -25,8 +25,8 @@ from engram_audio.structure.estimates import (
     PartEstimates,
     estimate_part,
     matching_rows,
+    rows_of,
     score_cube,
-    take,
 )
 
 
@@ -90,7 +90,7 @@ def _part_rows(
     rows = matching_rows(estimates.cube.cells, skeleton, CELL)
     table = skeleton.drop(columns="control").assign(part=part)
     table = table.join(_counts(estimates, rows))
-    put_estimate(table, "ratio", take(estimates.ratio, rows), confidence)
+    put_estimate(table, "ratio", rows_of(estimates.ratio, rows), confidence)
     judged = {
         "explained": estimates.explained,
         "linear_r2": estimates.linear_r2,
@@ -101,7 +101,7 @@ def _part_rows(
         "key_information_nats_per_frame": estimates.information,
     }
     for name, own in judged.items():
-        put_judged(table, name, take(own, rows), confidence)
+        put_judged(table, name, rows_of(own, rows), confidence)
     _add_costs(table, estimates, rows)
     _add_key_columns(table, key_rows(analysed.keys, skeleton))
     for control in CONTROLS:

@@ -26,9 +26,9 @@ from engram_audio.verdicts.judge import (
     Measured,
     above,
     below,
-    beside,
     between,
     exact,
+    without_threshold,
 )
 from engram_audio.verdicts.row import INVALID, SHOWN, VerdictRow, shown
 from engram_audio.verdicts.words import OF_STRUCTURE
@@ -112,7 +112,7 @@ def _asked(row: GateRow) -> Asked:
     if threshold is None or math.isnan(threshold):
         return NOTHING_ASKED
     if row.outcome is None:
-        return beside(threshold)
+        return without_threshold(threshold)
     if row.direction == "within":
         margin = between(-threshold, threshold)
         return margin._replace(has_ends=False, words=f"within 0 ± {threshold:g}")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-BETAS = (0.9, 0.999)
+FIRST_DECAY = 0.9  # of the mean of gradients
 EPSILON = 1e-8
 
 
@@ -21,11 +21,13 @@ class AdamW:
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], weight_decay: float, is_fused: bool
-    ) -> None:
+        self, parameters: Iterable[nn.Parameter], weight_decay: float, is_fused: bool,
+        second_decay: float,
+    ) -> None:  # fmt: skip
         """Take parameters; `is_fused` chooses the fused kernel, which a CPU and a CUDA GPU have."""
         self._parameters = list(parameters)
         self._weight_decay, self._is_fused = weight_decay, is_fused
+        self._second_decay = second_decay
         self.state: dict[Tensor, dict[str, Tensor]] = {}
 
     def zero_grad(self) -> None:
@@ -47,8 +49,8 @@ class AdamW:
             [state["step"] for state in states],
             fused=self._is_fused,
             amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
+            beta1=FIRST_DECAY,
+            beta2=self._second_decay,
             lr=rate,
             weight_decay=self._weight_decay,
             eps=EPSILON,

@@ -1,8 +1,8 @@
 """Settings of the one training loop."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engram_audio.quantities import (
     Amount,
@@ -10,6 +10,7 @@ from engram_audio.quantities import (
     Amounts,
     Count,
     CountOrZero,
+    InnerShare,
     Listed,
     Share,
     ShareBelowOne,
@@ -33,8 +34,16 @@ class TuningGrid(Section):
 
     points: Listed[TuningPoint] = Field(min_length=1, description="Points, tried in this order.")
     last_learning_rate_factors: Amounts = Field(
-        description="Factors on the learning rate, tried last at the best point."
+        description="Factors on the learning rate, tried last at the best point; 1 was tried."
     )
+
+    @model_validator(mode="after")
+    def _check_factors(self) -> Self:
+        if 1.0 in self.last_learning_rate_factors:
+            raise ValueError(
+                "last_learning_rate_factors: 1.0 tries the best point a second time; drop it"
+            )
+        return self
 
 
 class TrainingRecipe(Section):
@@ -44,6 +53,10 @@ class TrainingRecipe(Section):
     batch_frames: Count = Field(description="Targets per step.")
     learning_rate: Amount = Field(description="Peak learning rate of AdamW.")
     weight_decay: AmountOrZero = Field(description="Decoupled weight decay.")
+    second_moment_decay: InnerShare = Field(
+        default=0.999,
+        description="Decay of AdamW's mean of squared gradients; that of gradients is .9.",
+    )
     warmup_steps: CountOrZero = Field(description="Steps of linear warm-up.")
     schedule: Literal["cosine", "constant"] = Field(description="After the warm-up.")
     final_learning_rate_fraction: Share = Field(

@@ -196,6 +196,7 @@ def build_optimizers(model: nn.Module, recipe: TrainingRecipe, device: torch.dev
         [parameter for parameter in model.parameters() if id(parameter) not in of_tables],
         recipe.weight_decay,
         is_fused=device.type in ("cpu", "cuda"),
+        second_decay=recipe.second_moment_decay,
     )
     return Optimizers(
         network,

@@ -3,33 +3,23 @@
 Each row of the gate stands on its boundary in turn: the threshold is set at that fit's own value,
 known from thousands of further speakers, and the other rows lie far away. A rate measured where
 another row forbids the word would be no rate. Studies of one fit share it, so Monte-Carlo errors
-are clustered by fit.
+are clustered by fit. First one key stands on one slice. Then several keys, slices and heads meet
+(`whole_gate`).
 
 Shapes: N studies of one fit, S speakers of a study.
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from engram_audio.calibration.config import PowerSection
 from engram_audio.calibration.layout import DOMINANT_TO_REST, LOG_SIZE_SD, SpeakerSizes
 from engram_audio.numerics.seeds import named_generator
-from engram_audio.stats.estimate import t_interval, uncertain
-from engram_audio.structure.beside import HeadsGain, heads_row
-from engram_audio.structure.comparisons import put_judged
+from engram_audio.stats.estimate import t_interval
 from engram_audio.structure.config import OperativeGate
-from engram_audio.structure.estimates import (
-    CELL,
-    KEY_CELL,
-    SUMS,
-    ScoreCube,
-    estimate_part,
-    take,
-    transfer_loss,
-)
+from engram_audio.structure.evidence import HeadsGain, heads_row
 from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.gates import (
     Place,
@@ -42,14 +32,16 @@ from engram_audio.structure.gates import (
 from engram_audio.structure.joint import added_nats
 from engram_audio.structure.word import word_of
 from engram_audio.trust import simulated_fit as small
-from engram_audio.trust.simulated_fit import Fit, Frames, Population, Sums
+from engram_audio.trust.simulated_fit import AGES, Frames, Population, Sums
+from engram_audio.trust.simulated_tables import KEY, study_rows, transfer_columns
+from engram_audio.trust.whole_gate import FAR, SELECT_SPEAKERS, Drawn, WholeGate
 
 NUM_EVAL, NUM_UTTERANCES = 20, 8  # speakers of a study, utterances of each
 TRAIN_UTTERANCES, VAL_UTTERANCES = 20, 2
+TRUTH_UTTERANCES = 100  # of each of 40 train speakers, 50 times as many as in val
 NUM_TRAIN, FEW_TRAIN = 40, 10
-FAR = 1e-9  # a threshold that nothing fails
 NOMINAL = 0.025  # one-sided error of a 95 % interval
-KEY, ORACLE = "pca.raw.kmeans", "target_oracle.kmeans"
+COVERED = ("added_fraction", "added_nats_per_frame")
 
 
 class Layout(NamedTuple):
@@ -67,6 +59,7 @@ LAYOUTS = {
     "ten train speakers": Layout("equal", FEW_TRAIN),
 }
 UNCLAIMED = ("one with half",)  # so uneven that the gate answers INVALID by rule
+WHOLE = ("equal", "one with a third")  # where several keys, slices and heads meet in a study's page
 # Rows on their boundary, and the word that would be false there.
 BOUNDARIES = {
     "added fraction": ("PROCEED", "STOP"),
@@ -81,7 +74,7 @@ class RateRow(NamedTuple):
     Attributes:
         layout: Who is heard.
         row: Which row stands on its boundary, or which interval.
-        kind: `false PROCEED`, `false STOP`, `INVALID`, `coverage` or `coverage of the mean`.
+        kind: `false PROCEED`, `false STOP`, `false WRONG KEY`, `INVALID` or `coverage`.
         rate: Share of the studies.
         monte_carlo_error: Its standard error, over fits.
         num_studies: Studies.
@@ -96,20 +89,29 @@ class RateRow(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What thousands of speakers say about one fit: its own boundary values."""
+    """What thousands of speakers say about one fit: its own boundary values.
 
-    added_fraction: float
-    added_nats: float
+    Attributes:
+        added_fraction: Of each key, [keys].
+        added_nats: Of each key, [keys].
+        transfer_loss: Of the first.
+    """
+
+    added_fraction: np.ndarray
+    added_nats: np.ndarray
     transfer_loss: float
 
 
-def rate_rows(section: PowerSection, gate: OperativeGate, confidence: float) -> list[RateRow]:
+def rate_rows(
+    section: PowerSection, gate: OperativeGate, confidence: float, whole: Collection[str] = WHOLE
+) -> list[RateRow]:
     """Return all rates of all layouts.
 
     Args:
         section: How many studies.
         gate: Thresholds; those on a boundary are replaced.
         confidence: Level of two-sided intervals.
+        whole: Layouts in which several keys, slices and heads are tried too.
     """
     found: dict[tuple[str, str, str], list[np.ndarray]] = {}
     for number in range(section.num_fits):
@@ -117,7 +119,8 @@ def rate_rows(section: PowerSection, gate: OperativeGate, confidence: float) -> 
             study = _Studies(section, num_train, number)
             layouts = {name for name, one in LAYOUTS.items() if one.num_train == num_train}
             for name in sorted(layouts):
-                for label, hits in study.outcomes(LAYOUTS[name], gate, confidence):
+                outcomes = study.outcomes(LAYOUTS[name], gate, confidence, name in whole)
+                for label, hits in outcomes:
                     found.setdefault((name, *label), []).append(hits)
     return [_rate(key, per_fit) for key, per_fit in found.items()]
 
@@ -141,8 +144,15 @@ class _Studies:
         shape = small.NUM_PHASES, small.NUM_DIMS
         self._population = Population(rng.standard_normal(shape))
         self._train = self._population.speakers(num_train, rng)
-        self._fit = small.fit(self._frames(self._train, TRAIN_UTTERANCES), rng)
+        self._train_frames = self._frames(self._train, TRAIN_UTTERANCES)
+        self._fit = small.fit(self._train_frames, rng)
+        many = self._population.speakers(section.num_truth_speakers, rng)
+        self._many = self._frames(many, NUM_UTTERANCES)
         self._truth = self._measure_truth(section.num_truth_speakers)
+        again = self._frames(np.tile(self._train, (self._count, 1, 1)), VAL_UTTERANCES)
+        is_few = num_train <= FEW_TRAIN  # no speakers are left for choices, so val chooses
+        self._known = self._sums(again, self._count, num_train, len(AGES) if is_few else 1)
+        self._gate: WholeGate | None = None
 
     def _frames(self, prototypes: np.ndarray, num_utterances: int | np.ndarray) -> Frames:
         count = np.broadcast_to(num_utterances, len(prototypes))
@@ -150,21 +160,28 @@ class _Studies:
 
     def _measure_truth(self, num_speakers: int) -> Truth:
         """Return the values of infinitely many new speakers, and of the train speakers' own."""
-        many = self._population.speakers(num_speakers, self._rng)
-        new = _sums(self._fit, self._frames(many, NUM_UTTERANCES), 1, num_speakers)
-        per_speaker = num_speakers * NUM_UTTERANCES // len(self._train)
-        known = _sums(self._fit, self._frames(self._train, per_speaker), 1, len(self._train))
+        new = self._sums(self._many, 1, num_speakers, len(AGES))
+        per_speaker = TRUTH_UTTERANCES * NUM_TRAIN // len(self._train)
+        (known,) = self._sums(self._frames(self._train, per_speaker), 1, len(self._train), 1)
         return Truth(
-            float(_added(new) / _attainable(new)),
-            added_nats(new.linear, new.joint).value,
-            float(1 - _added(new) / _added(known)),
+            np.array([_added(one) / _attainable(one) for one in new]),
+            np.array([added_nats(one.linear, one.joint).value for one in new]),
+            1 - _added(new[0]) / _added(known),
         )
 
+    def _sums(
+        self, frames: Frames, num_studies: int, num_speakers: int, num_keys: int
+    ) -> list[Sums]:
+        """Return the sums of the first keys by speaker and half."""
+        draw = np.repeat(np.arange(num_studies), num_speakers)
+        return small.score(self._fit, frames, draw, num_keys)
+
     def outcomes(
-        self, layout: Layout, gate: OperativeGate, confidence: float
+        self, layout: Layout, gate: OperativeGate, confidence: float, is_whole: bool
     ) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
         """Yield (row, kind) and which studies it happened in, bool [N]."""
-        places = self._places(layout, confidence)
+        drawn = self._draw(layout, len(AGES) if is_whole else 1)
+        places = self._places(drawn, confidence)
         for row, words in BOUNDARIES.items():
             own, delta = self._on_boundary(row, gate)
             given = [_word(place, own, delta, confidence) for place in places]
@@ -172,36 +189,53 @@ class _Studies:
                 yield (row, f"false {word}"), np.array([one == word for one in given])
             if row == "added fraction":
                 yield (row, "INVALID"), np.array([one == "INVALID" for one in given])
-        for row, truth in (
-            ("added_fraction", self._truth.added_fraction),
-            ("added_nats_per_frame", self._truth.added_nats),
-        ):
+        for row, truths in zip(COVERED, self._truth[:2], strict=True):
             bounds = [t_interval(uncertain_of(place.eval, row), confidence) for place in places]
-            held = [one.low <= truth <= one.high for one in bounds]
+            held = [one.low <= truths[0] <= one.high for one in bounds]
             yield (row.replace("_", " "), "coverage"), np.array(held, dtype=bool)
+        if is_whole:
+            yield from self._whole().outcomes(drawn, self._truth.added_fraction, gate, confidence)
+
+    def _whole(self) -> WholeGate:
+        """Return the gate with heads, which are fitted once."""
+        if self._gate is None:
+            self._gate = WholeGate(self._fit, self._train_frames, self._many, self._rng)
+        return self._gate
 
     def _on_boundary(self, row: str, gate: OperativeGate) -> tuple[OperativeGate, float]:
         """Return the gate with one row on its boundary and the others far away, and delta."""
-        truth = self._truth
-        fraction = truth.added_fraction if row == "added fraction" else FAR
-        loss = max(truth.transfer_loss, 0.0) if row == "transfer loss" else 1.0
+        fraction, nats = (float(values[0]) for values in self._truth[:2])
+        loss = self._truth.transfer_loss
         own = gate.model_copy(
             update={
-                "minimum_added_fraction": fraction,
-                "maximum_transfer_loss": loss,
+                "minimum_added_fraction": fraction if row == "added fraction" else FAR,
+                "maximum_transfer_loss": max(loss, 0.0) if row == "transfer loss" else 1.0,
             }
         )
-        return own, truth.added_nats if row == "added nats" else FAR
+        return own, nats if row == "added nats" else FAR
 
-    def _places(self, layout: Layout, confidence: float) -> list[Place]:
+    def _draw(self, layout: Layout, num_keys: int) -> Drawn:
+        """Draw the speakers of N studies: eval, and those that choose among keys."""
         count = self._count
         sizes = eval_utterances(layout.sizes, count, self._rng)
-        speakers = self._population.speakers(sizes.size, self._rng)
-        new = _sums(self._fit, self._frames(speakers, sizes.ravel()), count, NUM_EVAL)
-        again = np.tile(self._train, (count, 1, 1))
-        known = _sums(self._fit, self._frames(again, VAL_UTTERANCES), count, len(self._train))
-        rows = study_rows(new, known, count, confidence)
-        return [Place("study", 0, KEY, small.LAG_FRAMES, "all", {"eval": row}) for row in rows]
+        frames = self._frames(self._population.speakers(sizes.size, self._rng), sizes.ravel())
+        chosen_on = self._known
+        if len(chosen_on) < num_keys:
+            others = self._population.speakers(count * SELECT_SPEAKERS, self._rng)
+            other_frames = self._frames(others, NUM_UTTERANCES)
+            chosen_on = self._sums(other_frames, count, SELECT_SPEAKERS, num_keys)
+        new = self._sums(frames, count, NUM_EVAL, num_keys)
+        return Drawn(count, frames, new, chosen_on)
+
+    def _places(self, drawn: Drawn, confidence: float) -> list[Place]:
+        """Return the first key of each study on all frames."""
+        count, new, known = drawn.num_studies, drawn.new[0].whole(), self._known[0].whole()
+        (rows,) = study_rows([new], count, confidence)
+        losses = transfer_columns(new, known, count, confidence)
+        return [
+            Place("study", 0, KEY, small.LAG_FRAMES, "all", {"eval": {**row, **loss}})
+            for row, loss in zip(rows, losses, strict=True)
+        ]
 
 
 def eval_utterances(sizes: SpeakerSizes, num_studies: int, rng: np.random.Generator) -> np.ndarray:
@@ -216,11 +250,6 @@ def eval_utterances(sizes: SpeakerSizes, num_studies: int, rng: np.random.Genera
     return count
 
 
-def _sums(fitted: Fit, frames: Frames, num_studies: int, num_speakers: int) -> Sums:
-    draw = np.repeat(np.arange(num_studies), num_speakers)
-    return small.score(fitted, frames, len(draw), draw)
-
-
 def _added(sums: Sums) -> float:
     return float((sums.linear.sum() - sums.joint.sum()) / sums.zero.sum())
 
@@ -229,84 +258,11 @@ def _attainable(sums: Sums) -> float:
     return float((sums.linear.sum() - sums.oracle.sum() + sums.cost_oracle.sum()) / sums.zero.sum())
 
 
-def study_rows(new: Sums, known: Sums, num_studies: int, confidence: float) -> list[dict[str, Any]]:
-    """Return each study's row of the published table; the rows' own estimates make it.
-
-    Args:
-        new: Sums of eval speakers, those of a study adjacent.
-        known: Sums of train speakers' other utterances.
-        num_studies: N.
-        confidence: Level of two-sided intervals.
-    """
-    on_eval, on_val = (_estimates(one, num_studies) for one in (new, known))
-    place = np.arange(num_studies)
-    table = pd.DataFrame({"status": ["ok"] * num_studies})
-    put_judged(table, "added_fraction", take(on_eval.added_fraction, place), confidence)
-    put_judged(table, "added_nats_per_frame", take(on_eval.added_nats, place), confidence)
-    loss = transfer_loss(
-        uncertain(take(on_eval.added, place)), uncertain(take(on_val.added, place)), confidence
-    )
-    table["transfer_loss"], table["transfer_loss_low"], table["transfer_loss_high"] = loss
-    table["attainable"] = on_eval.attainable.value[place]
-    table["num_effective_speakers"] = on_eval.linear_r2.num_effective[place]
-    table["num_speakers"] = new.zero.size // num_studies
-    table["codebook_size"] = small.NUM_CELLS
-    spoiling = (
-        "excluded_mass",
-        "oracle_excluded_mass",
-        "cost_of_fitting",
-        "oracle_cost_of_fitting",
-    )
-    controls = [f"control_{name}{end}" for name in ("permuted", "swapped") for end in ("", "_se")]
-    table[[*spoiling, *controls]] = 0.0  # far away
-    table[["control_permuted_df", "control_swapped_df"]] = float(NUM_EVAL)
-    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
-
-
-def _estimates(sums: Sums, num_studies: int) -> Any:
-    """Estimate N studies at once: the number of cells tells the studies apart."""
-    cells = pd.DataFrame(
-        {
-            "key": [KEY] * num_studies + [ORACLE] * num_studies,
-            "codebook_size": np.tile(np.arange(num_studies), 2), "lag_frames": small.LAG_FRAMES,
-            "slice": "all", "subspace": "all", "control": "none",
-        },
-        columns=CELL,
-    )  # fmt: skip
-    shape = (num_studies, -1)
-    key = _columns(sums, sums.joint.sum(1) + sums.cost_joint, sums.cost_joint, shape)
-    oracle = _columns(sums, sums.oracle, sums.cost_oracle, shape)
-    tables = {name: np.zeros((2 * num_studies, key["sse_zero"].shape[1])) for name in SUMS}
-    for name, values in key.items():
-        tables[name] = np.concatenate([values, oracle[name]])
-    nats = [added_nats(*pair) for pair in _by_study(sums, num_studies)]
-    tables["nats_influence"][:num_studies] = [one.influence for one in nats]
-    keys = cells.loc[:, KEY_CELL].copy()
-    keys["added_nats_eval"] = [one.value for one in nats] + [np.nan] * num_studies
-    return estimate_part(ScoreCube(cells, np.arange(shape[1]).astype(str), tables), keys, "eval")
-
-
-def _columns(
-    sums: Sums, joint: np.ndarray, cost: np.ndarray, shape: tuple[int, int]
-) -> dict[str, np.ndarray]:
-    found = {
-        "num_frames": sums.num_frames, "sse_zero": sums.zero, "sse_key": sums.key,
-        "cost_key": sums.cost_key, "sse_linear": sums.linear.sum(1), "sse_joint": joint,
-        "cost_joint": cost, "num_informed": sums.num_frames,
-    }  # fmt: skip
-    return {name: values.reshape(shape) for name, values in found.items()}
-
-
-def _by_study(sums: Sums, num_studies: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    shape = (num_studies, -1, sums.linear.shape[1])
-    yield from zip(sums.linear.reshape(shape), sums.joint.reshape(shape), strict=True)
-
-
 def _word(place: Place, gate: OperativeGate, delta: float, confidence: float) -> str:
     """Return the gate's word on one slice; heads surely gain less than delta."""
     rows = gate_rows(place, gate, delta, confidence)
     nothing = HeadsGain(Measured(-1.0, -1.1, -0.9))
     is_valid = not invalid_reason(fitting_rows(place, gate, "eval"))
     is_out = is_valid and can_be_ruled_out(place, gate, delta, confidence)
-    ruled_out = {"all": heads_row(place, nothing, delta)} if is_out else {}
+    ruled_out = {"all": heads_row(place, nothing, delta, confidence, 1)} if is_out else {}
     return word_of(rows, ruled_out, has_heads=True).word

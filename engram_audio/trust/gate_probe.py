@@ -10,9 +10,9 @@ import pandas as pd
 
 from engram_audio.calibration.rows import CalibrationRow, compare
 from engram_audio.calibration.truth import Truth
-from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.config import DecisionSection, LiteralGate, OperativeGate
 from engram_audio.structure.decision import decide_all
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.gate_row import Measured
 from engram_audio.verdicts import words
 from engram_audio.views import SliceName
@@ -47,7 +47,7 @@ NUMBERS = {
     "largest_speaker_share": 0.02, "transfer_loss": 0.05, "transfer_loss_low": 0.0,
     "transfer_loss_high": 0.1,
 }  # fmt: skip
-NOTHING = {"added_fraction": (0.0, 0.01), "added_nats_per_frame": (0.0, 0.005)}
+UNMEASURED = {"added_fraction": (0.0, 0.01), "added_nats_per_frame": (0.0, 0.005)}
 LITTLE = {"added_fraction": (0.03, 0.0096), "added_nats_per_frame": (0.5, 0.02)}
 LOST = {"transfer_loss": 0.5, "transfer_loss_low": 0.4, "transfer_loss_high": 0.6}
 
@@ -62,6 +62,7 @@ class Case(NamedTuple):
         select: Changes of its rows on the part of choice.
         other: Changes of a second key's rows, by part; None where there is one key.
         gain: Heads' gain in nats.
+        gain_error: Its standard error, at 100 degrees of freedom.
         source: What a frame sees.
         second_split: Changes of the key on a second split seed; None where there is one.
     """
@@ -72,6 +73,7 @@ class Case(NamedTuple):
     select: Mapping[str, Any] = {}
     other: Mapping[str, Mapping[str, Any]] | None = None
     gain: float = 0.3
+    gain_error: float = 0.0005
     source: Source = Source(overlap_frames=1)
     second_split: Mapping[str, Any] | None = None
 
@@ -86,7 +88,7 @@ CASES = (
     Case("four effective speakers", words.INVALID, eval={"num_effective_speakers": 4.0}),
     Case("a useless key that adds", words.INVALID, eval={"control_permuted": (0.1, 0.005)}),
     Case("nothing added where a useless key subtracts", words.INVALID, gain=0.0,
-         eval={**NOTHING, "control_permuted": (-0.1, 0.005)}),
+         eval={**UNMEASURED, "control_permuted": (-0.1, 0.005)}),
     Case("nats that may be too few", words.UNDECIDED, eval={"added_nats_per_frame": (0.03, 0.01)}),
     Case("half lost between speakers", words.UNDECIDED, eval=LOST),
     Case("frames that see what follows", words.UNDECIDED,
@@ -94,19 +96,21 @@ CASES = (
     Case("recordings that stand under two speakers", words.INVALID,
          source=Source(overlap_frames=1, copied_share=0.02, copied_pair="a and b")),
     Case("frames that share samples", words.NO_CONTROL, source=Source(overlap_frames=4)),
-    Case("nothing added and nothing gained", words.STOP, eval=NOTHING, gain=0.0),
-    Case("nothing added but much gained", words.WRONG_KEY_MEAN, eval=NOTHING),
+    Case("nothing added and nothing gained", words.STOP, eval=UNMEASURED, gain=0.0),
+    Case("heads below delta at the plain level only", words.UNDECIDED, eval=UNMEASURED, gain=0.0,
+         gain_error=0.0096),
+    Case("nothing added but much gained", words.WRONG_KEY_MEAN, eval=UNMEASURED),
     Case("ruled out at the plain level only", words.UNDECIDED, eval=LITTLE, gain=0.0),
     Case("an interval that holds the threshold", words.UNDECIDED,
          eval={"added_fraction": (0.06, 0.01)}),
-    Case("a second key that may add", words.UNDECIDED, eval=NOTHING, gain=0.0,
-         other={"select": NOTHING, "eval": {"added_fraction": (0.06, 0.01)}}),
+    Case("a second key that may add", words.UNDECIDED, eval=UNMEASURED, gain=0.0,
+         other={"select": UNMEASURED, "eval": {"added_fraction": (0.06, 0.01)}}),
     Case("a key that adds only where it is tested", words.UNDECIDED,
          eval={"added_fraction": (0.06, 0.01)},
-         other={"select": NOTHING, "eval": {"added_fraction": (0.3, 0.01)}}),
+         other={"select": UNMEASURED, "eval": {"added_fraction": (0.3, 0.01)}}),
     Case("a better key among two", words.PROCEED,
-         other={"select": NOTHING, "eval": NOTHING}),
-    Case("another split that says the opposite", words.UNDECIDED, second_split=NOTHING),
+         other={"select": UNMEASURED, "eval": UNMEASURED}),
+    Case("another split that says the opposite", words.UNDECIDED, second_split=UNMEASURED),
 )  # fmt: skip
 
 
@@ -122,13 +126,16 @@ def _row(case: Case) -> CalibrationRow:
 
 
 def _word(case: Case) -> str:
-    gain = Measured(case.gain, case.gain - 0.001, case.gain + 0.001)
-    heads = {name: HeadsGain(gain, 0.5) for name in SLICES}
+    half = 1.984 * case.gain_error  # t(100)
+    gain = Measured(case.gain, case.gain - half, case.gain + half)
+    heads = {name: HeadsGain(gain, 0.5, df=100.0) for name in SLICES}
     linear = pd.DataFrame(
         columns=["representation", "split_seed", "lag_frames", "slice", "part", "model", "r2"]
     )
-    beside = Beside({NAME: heads}, {NAME: case.source})
-    return decide_all(pd.DataFrame(list(_table(case))), linear, SECTION, 0.95, beside)[NAME].verdict
+    evidence = Evidence({NAME: heads}, {NAME: case.source})
+    return decide_all(pd.DataFrame(list(_table(case))), linear, SECTION, 0.95, evidence)[
+        NAME
+    ].verdict
 
 
 def _table(case: Case) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.generation.names import SWAPS
-from engram_audio.generation.word import AS_MUCH_WORK, MEMORY
+from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, LATE, MEMORY
 from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts.row import VerdictRow
 from engram_audio.verdicts.words import HELPS, NO_BENEFIT, PATHWAY_NOT_TESTED, UNDECIDED
@@ -22,7 +22,7 @@ from engram_audio.verdicts.words import HELPS, NO_BENEFIT, PATHWAY_NOT_TESTED, U
 STAGE = "generation"
 
 
-class Bound(NamedTuple):
+class KnownGain(NamedTuple):
     """A gain must lie between two numbers, nats per frame."""
 
     arm: str
@@ -35,24 +35,26 @@ class Known(NamedTuple):
     """What is known of a world: its words, and bounds on gains."""
 
     words: tuple[str, ...]
-    bounds: tuple[Bound, ...]
+    bounds: tuple[KnownGain, ...]
 
 
-def _nothing(width: float, *others: str) -> tuple[Bound, ...]:
-    return tuple(Bound(MEMORY, other, -math.inf, width) for other in others)
+def _nothing(width: float, *others: str) -> tuple[KnownGain, ...]:
+    return tuple(KnownGain(MEMORY, other, -math.inf, width) for other in others)
 
 
-LOSES = tuple(Bound(swap, AS_MUCH_WORK, -math.inf, 0.0) for swap in SWAPS)
+LOSES = tuple(KnownGain(swap, AS_MUCH_WORK, -math.inf, 0.0) for swap in SWAPS)
+# Two steps of a table are a table as well: a key that is late in training too keeps its use.
+KEEPS = tuple(KnownGain(LATE, other, 1.0) for other in ALWAYS)
 KNOWN: Mapping[str, Known] = {
     "table": Known(
         (HELPS, PATHWAY_NOT_TESTED),
         (
-            Bound(MEMORY, AS_MUCH_WORK, 2.0), Bound(MEMORY, "SMx", 2.0), Bound(MEMORY, "SM1", 1.0),
-            Bound(MEMORY, "SMm", 1.0), *LOSES,
+            KnownGain(MEMORY, AS_MUCH_WORK, 2.0), KnownGain(MEMORY, "SMx", 2.0),
+            KnownGain(MEMORY, "SM1", 1.0), KnownGain(MEMORY, "SMm", 1.0), *LOSES, *KEEPS,
         ),
     ),
     "table_second_order": Known(
-        (HELPS, PATHWAY_NOT_TESTED), (Bound(MEMORY, AS_MUCH_WORK, 1.0), *LOSES)
+        (HELPS, PATHWAY_NOT_TESTED), (KnownGain(MEMORY, AS_MUCH_WORK, 1.0), *LOSES)
     ),
     "var1": Known((NO_BENEFIT,), _nothing(0.03, AS_MUCH_WORK, "SMx")),
     "iid": Known((NO_BENEFIT,), _nothing(0.05, AS_MUCH_WORK, "SMx")),
@@ -81,7 +83,7 @@ def generated_rows(gains: pd.DataFrame) -> list[CalibrationRow]:
     return rows
 
 
-def _row(world: str, generator: str, bound: Bound, measured: float) -> CalibrationRow:
+def _row(world: str, generator: str, bound: KnownGain, measured: float) -> CalibrationRow:
     """Return one bound as a comparison; the truth is the end that is bounded."""
     has_low = math.isfinite(bound.low)
     return CalibrationRow(

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 
 from engram_audio.calibration.answers import ANSWERS
 from engram_audio.calibration.config import OVERLAPPING_WORLDS, WORLD_PREFIX
-from engram_audio.structure.beside import Beside, HeadsGain, Source
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.gate_row import Measured
 
 
-def beside_worlds(names: Iterable[str], slices: Iterable[str]) -> Beside:
+def evidence_of_worlds(names: Iterable[str], slices: Iterable[str]) -> Evidence:
     """Return the known gains of worlds by judged slice, and how far their frames overlap.
 
     Args:
@@ -21,7 +21,7 @@ def beside_worlds(names: Iterable[str], slices: Iterable[str]) -> Beside:
     for name in names:
         heads[WORLD_PREFIX + name] = {place: _gain(name, place) for place in places}
         sources[WORLD_PREFIX + name] = Source(overlap_frames=OVERLAPPING_WORLDS.get(name, 1))
-    return Beside(heads, sources)
+    return Evidence(heads, sources)
 
 
 def _gain(name: str, place: str) -> HeadsGain:

@@ -137,8 +137,10 @@ def _material(world: _World) -> Material:
     reference = measure_reference(source, world.part_of, WINDOW, 1)
     moments = LadderMoments(reference, WINDOW, (1,), VAL)
     moments.accumulate(source, world.part_of, WINDOW)
-    rungs = fit_ladder(moments, ("delta", EVENT), (1, 2), (1e-3,))
-    return Material(world.block, world.part_of, reference, rungs, WINDOW, 1, np.zeros(NUM_DIMS))
+    linear_nulls = fit_ladder(moments, ("delta", EVENT), (1, 2), (1e-3,))
+    return Material(
+        world.block, world.part_of, reference, linear_nulls, WINDOW, 1, np.zeros(NUM_DIMS)
+    )
 
 
 def _key(material: Material) -> Any:

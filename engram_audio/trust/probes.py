@@ -6,6 +6,7 @@ Shapes: S speakers, K cells.
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pandas as pd
 
 from engram_audio.calibration.added import hidden_key_added, linear_r2
 from engram_audio.calibration.config import SabotageSection
@@ -20,27 +21,15 @@ from engram_audio.numerics.slices import LOUD_QUANTILE
 from engram_audio.stats import estimate
 from engram_audio.stats.estimate import Estimate, Uncertain, t_interval, uncertain
 from engram_audio.stats.ratio import ratio_of_sums
-from engram_audio.structure import cells, estimates
+from engram_audio.structure import cells, comparisons, estimates
 from engram_audio.structure.linear import linear_context
 from engram_audio.structure.linear_model import fit_linear_model
 from engram_audio.structure.material import Material, memory_bytes, prepare
 from engram_audio.structure.oracle import score_oracle
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
 from engram_audio.structure.targets import EVAL, TRAIN
-from engram_audio.trust.bugs import (
-    FACTORIZER,
-    GATE,
-    GENERATION,
-    KEY,
-    KEYS,
-    MEMORY,
-    NUMBER,
-    ROLLOUT,
-    SLICE,
-    STILL,
-    TWIN,
-    WORLD,
-)
+from engram_audio.trust.bug import FACTORIZER, GENERATION, KEYS, MEMORY, ROLLOUT
+from engram_audio.trust.bugs import GATE, KEY, NUMBER, SLICE, STILL, TWIN, WORLD
 from engram_audio.trust.gate_probe import gate_rows
 from engram_audio.trust.keys_probe import keys_rows
 from engram_audio.trust.measurement import (
@@ -61,6 +50,7 @@ WIDE_DIMS = 256
 USELESS_CELLS = 64
 TWIN_ORDER = 4  # reaches back to the frames that delta rests on at a period of 3
 NUM_STUDIES, STUDY_SPEAKERS = 2000, 8
+SPLIT_SEEDS = (0, 1)
 EVAL_COLUMNS = ("added", "linear_r2", "ratio", "added_nats_per_frame", "excluded_mass")
 
 
@@ -301,6 +291,41 @@ def _twins(planted: Planted) -> Iterator[CalibrationRow]:
     twin = var.simulate_var(var.fit_var(lambda: [block], TWIN_ORDER), block, 0)
     truth = linear_r2(planted.world, 2, TWIN_ORDER - 1) or 0.0
     yield _exact(planted.name, "twins", "linear R^2 of the VAR twin", truth, _r2(twin), 0.03)
+    moved = np.abs(_coefficients(planted, 1.0) - _coefficients(planted, 0.0)).max()
+    yield _exact(
+        planted.name, "twins", "coefficients with other eval speakers", 0.0, float(moved), 1e-9
+    )
+    found = [_seed_of_surrogate(seed) for seed in SPLIT_SEEDS]
+    right = float(np.mean([own == seed for own, seed in zip(found, SPLIT_SEEDS, strict=True)]))
+    yield _exact(planted.name, "twins", "surrogates of the own split", 1.0, right, 0.0)
+
+
+def _coefficients(planted: Planted, mixing: float) -> np.ndarray:
+    """Return the twin's coefficients where each frame of eval speakers holds some of the last."""
+    part_of = parts_of(planted.draw, 0)
+    block = planted.draw.block
+    is_eval = np.array([part_of[str(name)] == "eval" for name in block.utterance_ids])
+    share = np.where(np.repeat(is_eval, np.diff(block.offsets)), mixing, 0.0)[:, None]
+    frames = block.frames + share * np.roll(block.frames, 1, axis=0)
+    draw = planted.draw._replace(block=block._replace(frames=frames.astype(np.float32)))
+
+    def blocks(names: set[str]) -> Iterator[LatentBlock]:
+        chosen = np.isin(block.utterance_ids.astype(str), list(names))
+        yield draw._replace(split_hint=np.where(chosen, "in", "out")).of_split("in")
+
+    return var.fit_on_train(blocks, part_of, TWIN_ORDER).coefficients
+
+
+def _seed_of_surrogate(seed: int) -> int:
+    """Return the split seed of the surrogate that stands beside a representation."""
+    names = ("made up", "made up--var")
+    analysed = {
+        (name, own): comparisons.Analysed(pd.DataFrame({"split_seed": [own]}), {})
+        for name in names
+        for own in SPLIT_SEEDS
+    }
+    found = comparisons.surrogates_of((names[0], seed), analysed)
+    return int(found["var"].keys["split_seed"].iloc[0])
 
 
 def _r2(block: LatentBlock) -> float:

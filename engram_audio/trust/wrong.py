@@ -262,6 +262,29 @@ def low_order(right: Function) -> Function:
     return wrong
 
 
+def twin_fitted_on(*parts: str) -> Callable[[Function], Function]:
+    """Return a bug that fits a VAR on utterances of some parts instead of on train."""
+
+    def replace(right: Function) -> Function:
+        def wrong(blocks: Any, part_of: Mapping[str, str], order: int) -> Any:
+            moved = {name: "train" if own in parts else "-" for name, own in part_of.items()}
+            return right(blocks, moved, order)
+
+        return wrong
+
+    return replace
+
+
+def surrogate_of_another_split(right: Function) -> Function:
+    """Look for surrogates on the first split whatever the own is."""
+
+    def wrong(analysis: tuple[str, int], analysed: Mapping[tuple[str, int], Any]) -> Any:
+        first = min(seed for _, seed in analysed)
+        return right((analysis[0], first), analysed)
+
+    return wrong
+
+
 def without_target(right: Function) -> Function:
     """A target outside the context: the newest frames are dropped from every window."""
 
@@ -329,12 +352,17 @@ def point_estimates(right: Function) -> Function:
     return wrong
 
 
+def one_slice(right: Function) -> Function:
+    """Judge the heads as if there were one slice."""
+    return lambda *given: right(*given[:-1], 1)
+
+
 def heads_reversed(right: Function) -> Function:
     """Take what heads lose for what they gain."""
 
-    def wrong(place: Any, heads: Any, delta: float) -> Any:
+    def wrong(place: Any, heads: Any, *others: Any) -> Any:
         gain = heads.gain
         turned = gain._replace(value=-gain.value, low=-gain.high, high=-gain.low)
-        return right(place, heads._replace(gain=turned), delta)
+        return right(place, heads._replace(gain=turned), *others)
 
     return wrong

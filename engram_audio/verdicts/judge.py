@@ -24,7 +24,7 @@ class Measured(NamedTuple):
         return Measured(-self.value, -self.high, -self.low)
 
 
-NOTHING = Measured(math.nan, math.nan, math.nan)
+UNMEASURED = Measured(math.nan, math.nan, math.nan)
 
 
 class Asked(NamedTuple):
@@ -95,7 +95,7 @@ def between(low: float, high: float) -> Asked:
     return _asked(low, high, True, f"from {low:g} to {high:g}")
 
 
-def beside(null: float) -> Asked:
+def without_threshold(null: float) -> Asked:
     """Ask for nothing: only show the number that stands for no effect."""
     return _asked(null, null, True, f"null: {null:g}")
 

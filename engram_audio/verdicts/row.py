@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from engram_audio.verdicts.judge import (
     MET,
     NOT_MET,
-    NOTHING,
     NOTHING_ASKED,
     UNDECIDED,
+    UNMEASURED,
     Asked,
     Judged,
     Measured,
@@ -42,7 +42,7 @@ class VerdictRow(NamedTuple):
     case: str
     judged: Judged
     sentence: str
-    measured: Measured = NOTHING
+    measured: Measured = UNMEASURED
     asked: Asked = NOTHING_ASKED
     unit: str = ""
     is_deciding: bool = False

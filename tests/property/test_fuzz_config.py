@@ -54,10 +54,14 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
+# A section first, so that small ones are edited as often as large ones.
+PLACES = st.sampled_from(sorted(CONFIG)).flatmap(
+    lambda name: st.sampled_from([(name, *place) for place in places(CONFIG[name])])
+)
 EDITS = st.lists(
     st.tuples(
         st.sampled_from(["replace", "delete", "add", "swap"]),
-        st.sampled_from(places(CONFIG)), st.sampled_from(places(CONFIG)), VALUES,
+        PLACES, st.sampled_from(places(CONFIG)), VALUES,
     ),
     min_size=1, max_size=3,
 )  # fmt: skip

@@ -14,7 +14,9 @@ from engram_audio.densities.nulls import base_for
 from engram_audio.generation.arms import build_arm, row_rms
 from engram_audio.generation.budget import Budget, budget_of
 from engram_audio.generation.data import GeneratorData
+from engram_audio.generation.density import as_step_density
 from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.evaluation import Scope, frame_nll, health_of
 from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import (
@@ -29,8 +31,12 @@ from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.keys.fit import KeyMaterial, fit_family
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.latents.block import LatentBlock
+from engram_audio.rollout.config import RolloutSection
+from engram_audio.rollout.paths import collect_starts, other_starts
+from engram_audio.rollout.setup import make_scoring_setup
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import train
+from tests import studies
 from tests.statistical.planted_prediction import CPU, Planted, plant
 from tests.unit.key_material import family, keys_section
 
@@ -51,7 +57,8 @@ INSERTION: dict[str, Any] = {
 }  # fmt: skip
 RECIPE: dict[str, Any] = {
     "num_steps": 800, "batch_frames": 768, "learning_rate": 2e-3, "weight_decay": 0.01,
-    "warmup_steps": 40, "schedule": "cosine", "final_learning_rate_fraction": 0.05,
+    "second_moment_decay": 0.95, "warmup_steps": 40, "schedule": "cosine",
+    "final_learning_rate_fraction": 0.05,
     "gradient_clip": 1.0, "precision": "float32", "validation_interval_steps": 100,
     "patience_validations": None, "maximum_validation_frames": 20_000,
     "checkpoint_interval_steps": 10_000, "is_tensorboard_logged": False,
@@ -80,7 +87,7 @@ class Arena(NamedTuple):
     @property
     def base(self):
         """The best linear null, with its full covariance."""
-        return base_for(self.planted.material.rungs, 1, "delta", True, True).fit.arrays
+        return base_for(self.planted.material.linear_nulls, 1, "delta", True, True).fit.arrays
 
     def data(self, block: LatentBlock, part: str | None, chunk_frames: int) -> GeneratorData:
         """Return chunks of the utterances of a part of a block, or of all of them."""
@@ -102,21 +109,30 @@ class Scored(NamedTuple):
     budget: Budget
 
 
-def arena(name: str, insertion: dict[str, Any] = INSERTION, **parameters: Any) -> Arena:
-    """Plant a world, fit its key, match its arms."""
+def arena(
+    name: str, insertion: dict[str, Any] = INSERTION, key: FittedKey | None = None,
+    model: dict[str, Any] = SETTINGS, **parameters: Any,
+) -> Arena:  # fmt: skip
+    """Plant a world, fit its key unless one is given, match its arms."""
     planted = plant(name, **parameters)
     material, memory = planted.material, MinimalInsertion.model_validate(insertion, strict=False)
+    key = key or frame_key(planted, memory.key)
+    reference = material.reference
+    dimensions = Dimensions(reference.frame_mean, reference.frame_sd, material.noise_sd)
+    settings = GeneratorSettings.model_validate(model, strict=False)
+    whole = Arena(planted, settings, memory, key, dimensions, {})
+    return whole._replace(sizes=match_arms(settings, memory, key, dimensions, whole.base))
+
+
+def frame_key(planted: Planted, name: str) -> FittedKey:
+    """Fit 512 cells of the newest frame."""
+    material = planted.material
     section = family("last_frame", [{"kind": "kmeans", "codebook_sizes": [512]}], inputs=("raw",))
     keys = KeyMaterial(
         lambda: iter([material.block]), material.part_of,
         keys_section(window_frames=material.window_frames),
     )  # fmt: skip
-    key = fit_family("last_frame", section, (1,), keys).key(memory.key, 1, "planted")
-    reference = material.reference
-    dimensions = Dimensions(reference.frame_mean, reference.frame_sd, material.noise_sd)
-    settings = GeneratorSettings.model_validate(SETTINGS, strict=False)
-    whole = Arena(planted, settings, memory, key, dimensions, {})
-    return whole._replace(sizes=match_arms(settings, memory, key, dimensions, whole.base))
+    return fit_family("last_frame", section, (1,), keys).key(name, 1, "planted")
 
 
 def trained(own: Arena, arm: ArmName, seed: int, row_sd: float = ROW_SD, **changes: Any) -> Scored:
@@ -131,11 +147,47 @@ def trained(own: Arena, arm: ArmName, seed: int, row_sd: float = ROW_SD, **chang
     recipe = TrainingRecipe.model_validate({**RECIPE, **changes}, strict=False)
     train(task, recipe, seed, CPU)
     count_visits(task)
+    nll, gate = scored(own, model)
+    return Scored(model, nll, gate, budget_of(model))
+
+
+@torch.no_grad()
+def scored(own: Arena, model: Generator) -> tuple[float, float]:
+    """Return a model's NLL of eval frames and its mean gate there."""
     held = own.data(own.planted.noisy, None, LONGEST_UTTERANCE)
     judge = GeneratorTask(model.eval(), held, held, CPU)
-    with torch.no_grad():
-        nll = judge.validate()
-    return Scored(model, nll, judge.details["gate"], budget_of(model))
+    return judge.validate(), judge.details["gate"]
+
+
+@torch.no_grad()
+def swapped_nll(own: Arena, model: Generator, swap: str) -> float:
+    """Return the NLL of eval frames under wrong codes, a name of `names.SWAPS`."""
+    scope = Scope(own.settings.burn_in_frames, 16, CPU)
+    block = own.planted.noisy
+    parts = [
+        torch.cat(list(frame_nll(model, lambda: iter([block]), scope, name))).mean()
+        for name in (swap, "")
+    ]
+    return scored(own, model)[0] + float(parts[0] - parts[1])
+
+
+def health(own: Arena, model: Generator, horizon: int = 32) -> dict[str, float]:
+    """Return what late free runs from eval contexts look like, beside true stretches."""
+    study, reference = own.planted.study, own.planted.material.reference
+    settings = studies.section_of(study, RolloutSection).model_copy(update={
+        "horizon_frames": horizon, "scored_horizons_frames": (1, horizon), "num_starts": 200,
+        "forecast_horizon_frames": 1, "num_samples": 8, "num_long_samples": 2,
+        "injections_frames": (), "frozen_frames": 8, "autocovariance_lags_frames": 4,
+        "maximum_energy_frames": 2000, "support_frames": 4000,
+    })  # fmt: skip
+    material, block = own.planted.material, own.planted.noisy
+    setup = make_scoring_setup(settings, reference, lambda: iter([material.block]), CPU)
+    starts = collect_starts(
+        lambda: iter([block]), reference.speakers, 8, horizon, horizon // 2, settings.num_starts
+    )
+    others = other_starts(lambda: iter([block]), reference.speakers, starts, horizon // 2)
+    rows = health_of(as_step_density(model), starts, others, setup)
+    return rows.set_index("horizon_frames").loc[horizon].to_dict()
 
 
 def study(

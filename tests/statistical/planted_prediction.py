@@ -30,7 +30,7 @@ from engram_audio.densities.events import ANY_LAG
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material, fit_marginals, train_head
 from engram_audio.densities.model_predictor import ModelPredictor
-from engram_audio.densities.nulls import LadderMoments, fit_ladder, rungs_for
+from engram_audio.densities.nulls import LadderMoments, fit_ladder, linear_nulls_for
 from engram_audio.densities.predictor import View
 from engram_audio.densities.reference import measure_reference
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
@@ -159,17 +159,17 @@ class Planted(NamedTuple):
 
     def null_nll(self, name: str, lag: int, event: str) -> np.ndarray:
         """Return a named linear null's score of each eval target, shape [M]."""
-        rung = next(
-            rung
-            for rung in self.material.rungs
-            if rung.name == name and rung.event == event and rung.lag_frames in (lag, ANY_LAG)
+        null = next(
+            null
+            for null in self.material.linear_nulls
+            if null.name == name and null.event == event and null.lag_frames in (lag, ANY_LAG)
         )
-        return self.nll(build_gaussian(rung.fit.arrays), lag, event)
+        return self.nll(build_gaussian(null.fit.arrays), lag, event)
 
     def best_null(self, lag: int, event: str) -> tuple[str, np.ndarray]:
         """Return the linear null that val prefers, and its score of each eval target."""
-        rungs = rungs_for(self.material.rungs, lag, event)
-        best = min(rungs, key=lambda rung: rung.fit.choice_nll)
+        linear_nulls = linear_nulls_for(self.material.linear_nulls, lag, event)
+        best = min(linear_nulls, key=lambda null: null.fit.choice_nll)
         return best.name, self.nll(build_gaussian(best.fit.arrays), lag, event)
 
     def trained(self, head: str, lag: int, event: str) -> ConditionalDensity:
@@ -190,17 +190,21 @@ class Planted(NamedTuple):
 
 
 def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters: Any) -> Planted:
-    """Simulate a world and fit its linear nulls as the workflow does.
+    """Plant one of the named worlds.
 
     Args:
-        name: One of the named worlds.
+        name: Its name.
         size: How much of it.
         seed: Its seed.
         parameters: Values other than the name's own.
     """
+    return plant_world(make_world(name, seed, **parameters), size)
+
+
+def plant_world(world: World, size: WorldSize = RECIPE_SIZE) -> Planted:
+    """Simulate a world and fit its linear nulls as the workflow does."""
     study = default_study()
     section = studies.section_of(study, PredictionSection)
-    world = make_world(name, seed, **parameters)
     draw = simulate(world, size)
     part_of = parts_of(draw, 0)
     clean = eval_block(draw)
@@ -215,10 +219,12 @@ def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters:
     moments = LadderMoments(first, window, lags, choice_part(part_of.values()))
     moments.accumulate(source, part_of, window)
     nulls = study.prediction.nulls
-    rungs = fit_ladder(moments, section.targets, nulls.orders, nulls.ridges)
+    linear_nulls = fit_ladder(moments, section.targets, nulls.orders, nulls.ridges)
     block = concatenate_blocks(list(source()))
     noisy = draw._replace(block=block)
-    material = Material(noisy.of_split("train"), part_of, first, rungs, window, max(lags), noise_sd)
+    material = Material(
+        noisy.of_split("train"), part_of, first, linear_nulls, window, max(lags), noise_sd
+    )
     is_eval = np.repeat(draw.split_hint == "eval", np.diff(draw.block.offsets))
     hidden = {key: values[is_eval] for key, values in draw.hidden.items()}
     return Planted(study, world, material, noisy.of_split("eval"), clean, hidden)

@@ -23,15 +23,15 @@ from engram_audio.config import WorkflowConfig, parse_config
 from engram_audio.densities.config import PredictionEvaluationSection
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.var import fit_var, simulate_var
-from engram_audio.structure.beside import Beside
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.decision import Decided, decide_all
+from engram_audio.structure.evidence import Evidence
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import Material, prepare
 from engram_audio.structure.side_tables import linear_rows
 from engram_audio.structure.structure_table import analyse, structure_rows
 from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
-from engram_audio.trust.known import beside_worlds
+from engram_audio.trust.known import evidence_of_worlds
 from engram_audio.trust.measurement import all_truths, parts_of
 from engram_audio.trust.oracle_rows import oracle_rows
 from tests import studies
@@ -111,10 +111,10 @@ def calibrate(name: str, size: WorldSize = SIZE) -> tuple[list[CalibrationRow], 
     return rows, decided[name]
 
 
-def _beside(name: str) -> Beside:
-    known = beside_worlds([name], DECISION.slices)
+def _beside(name: str) -> Evidence:
+    known = evidence_of_worlds([name], DECISION.slices)
     own = WORLD_PREFIX + name
-    return Beside({name: known.heads[own]}, {name: known.sources[own]})
+    return Evidence({name: known.heads[own]}, {name: known.sources[own]})
 
 
 @pytest.mark.slow

@@ -13,13 +13,13 @@ from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.surrogates import randomize_phases, shuffle_frames
 from engram_audio.latents.var import fit_var, simulate_var
 from engram_audio.stats.config import StatisticsSection
-from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.config import (
     DecisionSection,
     StructureSection,
     TargetOracleKeys,
 )
 from engram_audio.structure.decision import Decided, decide_all
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
@@ -117,7 +117,7 @@ def decided() -> dict[str, Decided]:
     sources = dict.fromkeys(GAINS, Source(overlap_frames=1))
     return decide_all(
         pd.concat(structure), pd.concat(linear), DECISION, STATISTICS.confidence,
-        Beside(heads, sources),
+        Evidence(heads, sources),
     )  # fmt: skip
 
 

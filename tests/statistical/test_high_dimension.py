@@ -9,9 +9,9 @@ import pytest
 
 from engram_audio.latents.block import BlockSource
 from engram_audio.section import validated
-from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.config import ScoredFamily
 from engram_audio.structure.decision import Decided, decide_all
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import prepare
@@ -48,9 +48,9 @@ def decided(source: BlockSource, part_of: dict[str, str], gain: float) -> tuple[
     names = {"representation": "planted", "split_seed": 0}
     wanted = DECISION.model_copy(update={"representation": "planted", "slices": ("all",)})
     heads = {"planted": {"all": HeadsGain(Measured(gain, gain, gain))}}
-    beside = Beside(heads, {"planted": Source(overlap_frames=1)})
+    evidence = Evidence(heads, {"planted": Source(overlap_frames=1)})
     found = decide_all(
-        rows.assign(**names), linear.assign(**names), wanted, STATISTICS.confidence, beside
+        rows.assign(**names), linear.assign(**names), wanted, STATISTICS.confidence, evidence
     )
     is_key = (rows["key"] == f"last_frame.raw.kmeans_{CELLS}") & (rows["part"] == "eval")
     return found["planted"], rows[is_key & (rows["subspace"] == "all")].iloc[0]

@@ -71,9 +71,9 @@ def nll(world: World, model) -> float:
 
 def test_a_flow_finds_the_law_of_a_frame_and_the_information_is_within_its_bounds(world: World):
     """Ridge sees the phases of eight frames: 15.2 nats over the exact law; 16.1 is the most."""
-    rungs = [rung for rung in world.material.rungs if rung.name == "ridge_full"]
+    linear_nulls = [null for null in world.material.linear_nulls if null.name == "ridge_full"]
     best = min(
-        nll(world, build_gaussian(rung.fit.arrays)) for rung in rungs if rung.lag_frames == 1
+        nll(world, build_gaussian(null.fit.arrays)) for null in linear_nulls if null.lag_frames == 1
     )
     fitted = marginal(world, "flow", num_transforms=2, hidden_features=64)
     information = nll(world, fitted.model) - best

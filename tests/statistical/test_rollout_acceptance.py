@@ -21,7 +21,6 @@ from engram_audio.calibration.worlds_linear import DampedRotations
 from engram_audio.memory.config import LookupMemory
 from engram_audio.memory.fit import fit_lookup
 from engram_audio.memory.folds import linear_candidates
-from engram_audio.rollout.bench import Bench, make_bench
 from engram_audio.rollout.ceiling import Run as Evaluated
 from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.evaluation import evaluate_method, forecast_of
@@ -34,6 +33,7 @@ from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.method_config import AnyMethod, OneStepMethod, RefitMethod
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.scores import climatology_score, energy_score
+from engram_audio.rollout.setup import ScoringSetup, make_scoring_setup
 from engram_audio.rollout.simulate import (
     Guard,
     Run,
@@ -68,13 +68,13 @@ class Scene(NamedTuple):
     world: Planted
     starts: Starts
     others: Starts
-    bench: Bench
+    setup: ScoringSetup
     ceiling: dict[str, np.ndarray]
     exact: Run
 
     def dnll(self, forecast: Forecast) -> dict[str, np.ndarray]:
         """Mean dNLL of horizons 1..K of delta and position, each [K]."""
-        reference = self.bench.marginals.log_prob(self.starts)
+        reference = self.setup.marginals.log_prob(self.starts)
         return {
             name: (reference[name][:, :K] - found[:, :K]).double().mean(0).numpy()
             for name, found in forecast.log_prob(self.starts).items()
@@ -92,15 +92,15 @@ class Scene(NamedTuple):
         return self._skill(run) / self._skill(self.exact)
 
     def _skill(self, run: Run) -> float:
-        truth, scale = self.starts.future[:, :K], self.bench.limits.sd
+        truth, scale = self.starts.future[:, :K], self.setup.limits.sd
         own = energy_score(run.states[:, :, :K], truth, scale).double().sum()
-        climate = climatology_score(self.bench.climate, truth, scale).double().sum()
+        climate = climatology_score(self.setup.climate, truth, scale).double().sum()
         return float(1 - own / climate)
 
     def health(self, run: Run) -> Measured:
         """How the late frames compare with true ones."""
         generator = torch.Generator().manual_seed(4)
-        return measure_health(run, self.starts, self.others, self.bench, generator)
+        return measure_health(run, self.starts, self.others, self.setup, generator)
 
 
 @functools.cache
@@ -108,18 +108,18 @@ def scene(name: str) -> Scene:
     world = plant(name)
     settings = studies.section_of(world.study, RolloutSection)
     reference = world.material.reference
-    bench = make_bench(settings, reference, lambda: iter([world.material.block]), CPU)
+    setup = make_scoring_setup(settings, reference, lambda: iter([world.material.block]), CPU)
     clean = starts_of(world, world.clean, LONG, K, STARTS)
-    ceiling = {} if name == "table" else attainable(world, bench, clean)
+    ceiling = {} if name == "table" else attainable(world, setup, clean)
     starts = starts_of(world, world.noisy, LONG, K, STARTS)
     run = exact_run(world.world, clean, LONG, LONG_SAMPLES)
-    return Scene(world, starts, others_of(world, world.noisy, starts, K), bench, ceiling, run)
+    return Scene(world, starts, others_of(world, world.noisy, starts, K), setup, ceiling, run)
 
 
-def attainable(world: Planted, bench: Bench, clean: Starts) -> dict[str, np.ndarray]:
+def attainable(world: Planted, setup: ScoringSetup, clean: Starts) -> dict[str, np.ndarray]:
     """Mean dNLL of the exact moments at horizons 1..K, each [K]."""
     exact = exact_moments(world.world, clean.history[:, -1].numpy(), K).forecast()
-    marginal = bench.marginals.log_prob(clean)
+    marginal = setup.marginals.log_prob(clean)
     return {
         event: (marginal[event][:, :K] - found).double().mean(0).numpy()
         for event, found in exact.log_prob(clean).items()
@@ -160,7 +160,7 @@ def run_free(name: str, model: Any, guard: Guard | None, horizon: int, count: in
     generator = torch.Generator().manual_seed(0)
     law = functools.partial(step_law, model) if model.has_moments else None
     how = Settings(horizon, True, None, 16384, law)
-    return free_run(model, found.starts, how, found.bench.limits, count, generator, guard)
+    return free_run(model, found.starts, how, found.setup.limits, count, generator, guard)
 
 
 def late(health: Measured, name: str) -> float:
@@ -221,7 +221,7 @@ def test_sampled_runs_generate_where_the_world_is_stable(name: str):
     """
     _, model = trained(name, "one_step")
     short = run_free(name, model, None, K, SAMPLES)
-    kept = scene(name).kept(moment_matched(short, K, scene(name).bench.marginals))
+    kept = scene(name).kept(moment_matched(short, K, scene(name).setup.marginals))
     long = run_free(name, model, None, LONG, LONG_SAMPLES)
     skill = scene(name).skill(short)
     health = report(name, "one_step", long, skill)
@@ -246,11 +246,11 @@ def test_the_earlier_pure_rollout_freezes(name: str):
     _, model = trained(name, "earlier_pure")
     how = Settings(LONG, False, None, 16384)
     steps = as_steps(model)
-    run = free_run(steps, found.starts, how, found.bench.limits, 1, torch.Generator())
+    run = free_run(steps, found.starts, how, found.setup.limits, 1, torch.Generator())
     health = found.health(run)
-    reference = found.bench.marginals.log_prob(found.starts)["delta"]
+    reference = found.setup.marginals.log_prob(found.starts)["delta"]
     earlier = (reference - earlier_log_density(steps, found.starts, run, 16384))[:, :K]
-    table = evaluate_method(model, None, found.starts, found.others, found.bench)
+    table = evaluate_method(model, None, found.starts, found.others, found.setup)
     frozen = table.health.query("mode == 'mean' and horizon_frames == 64")["frozen_share"].item()
     print(f"{name} earlier_pure: earlier score {float(earlier.mean()):.3f}, std ratio "
           f"{late(health, 'std_ratio'):.4f}, step ratio {late(health, 'step_ratio'):.4f}, frozen "
@@ -268,14 +268,14 @@ def test_the_exact_law_passes_every_bar(name: str):
     """
     found = scene(name)
     samples = 64 if name == "table" else SAMPLES
-    settings = found.bench.settings.model_copy(
+    settings = found.setup.settings.model_copy(
         update={"num_samples": samples, "injections_frames": ()}
     )
     clean = found.world.clean
     starts = starts_of(found.world, clean, LONG, K, STARTS)
     others = others_of(found.world, clean, starts, K)
     exact = ExactWorld(found.world.world)
-    scored = evaluate_method(exact, None, starts, others, found.bench._replace(settings=settings))
+    scored = evaluate_method(exact, None, starts, others, found.setup._replace(settings=settings))
     scores = pd.concat([scored.scores.assign(part=part) for part in ("val", "eval")])
     one_step = OneStepMethod(kind="one_step", base="exact", guard=None)
     table = rollout_table(
@@ -299,8 +299,8 @@ def exact_earlier_score(found: Scene) -> float:
     """The earlier score of the exact VAR(1) model on the same starts, nats."""
     model = exact_model(found)
     how = Settings(K, False, None, 16384)
-    run = free_run(model, found.starts, how, found.bench.limits, 1, torch.Generator())
-    reference = found.bench.marginals.log_prob(found.starts)["delta"][:, :K]
+    run = free_run(model, found.starts, how, found.setup.limits, 1, torch.Generator())
+    reference = found.setup.marginals.log_prob(found.starts)["delta"][:, :K]
     return float((reference - earlier_log_density(model, found.starts, run, 16384)).mean())
 
 
@@ -315,7 +315,7 @@ def test_the_exact_model_keeps_all_but_what_finite_samples_cost():
     """VAR(1), 256 paths with matched moments: D / M = .0625 nats of 1.7 are lost, kept > .94."""
     found = scene("var1")
     run = run_free("var1", exact_model(found), None, K, SAMPLES)
-    kept = found.kept(moment_matched(run, K, found.bench.marginals))
+    kept = found.kept(moment_matched(run, K, found.setup.marginals))
     print(f"exact model: kept {kept}", flush=True)
     lost = 16 / SAMPLES / -float(found.ceiling["delta"].mean())
     assert kept["delta"] == pytest.approx(1 - lost, abs=0.02)
@@ -388,7 +388,7 @@ def test_a_precise_step_and_a_learned_guard_generate_in_chaos(name: str, method:
     skill = scene(name).skill(short)
     health = report(name, method, long, skill)
     short = run_free(name, model, guard, K, 64)
-    kept = scene(name).kept(moment_matched(short, K, scene(name).bench.marginals))
+    kept = scene(name).kept(moment_matched(short, K, scene(name).setup.marginals))
     print(f"{name} {method}: kept {kept}", flush=True)
     assert bool(long.is_alive.all())
     assert skill >= 0.95

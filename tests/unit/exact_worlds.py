@@ -15,10 +15,10 @@ from engram_audio.densities.base import Batch
 from engram_audio.densities.density import Density
 from engram_audio.densities.reference import measure_reference
 from engram_audio.latents.block import LatentBlock
-from engram_audio.rollout.bench import Bench, make_bench
 from engram_audio.rollout.ceiling import Run
 from engram_audio.rollout.evaluation import evaluate_method
 from engram_audio.rollout.paths import Starts, collect_starts, other_starts
+from engram_audio.rollout.setup import ScoringSetup, make_scoring_setup
 from engram_audio.rollout.tables import rollout_table
 from engram_audio.rollout.verdicts import judge_method
 from engram_audio.verdicts.judge import Judged
@@ -149,7 +149,7 @@ class Scene(NamedTuple):
 
     starts: Starts
     others: Starts
-    bench: Bench
+    bench: ScoringSetup
 
 
 def scene_of(world: World, seed: int = 0, speakers: int = 24, **changes: object) -> Scene:
@@ -174,7 +174,7 @@ def scene_of(world: World, seed: int = 0, speakers: int = 24, **changes: object)
     others = other_starts(source, reference.speakers, starts, shortest)
     row = {str(name): number for number, name in enumerate(held.utterance_ids)}
     own = torch.from_numpy(means[[row[name] for name in starts.utterance_ids]])
-    bench = make_bench(settings, reference, lambda: iter([train]), CPU)
+    bench = make_scoring_setup(settings, reference, lambda: iter([train]), CPU)
     return Scene(starts._replace(speaker_mean=own), others._replace(speaker_mean=own), bench)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from engram_audio.structure.beside import Beside, HeadsGain, Source
 from engram_audio.structure.config import DecisionSection, LiteralGate, OperativeGate
 from engram_audio.structure.decision import Decided, decide_all
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.gate_row import Measured
 
 KEY, OTHER, THIRD = "pca.raw.kmeans_64", "predictive.raw.kmeans_64", "mean_pool.raw.kmeans_64"
@@ -92,5 +92,5 @@ def decide(
     section: DecisionSection = SECTION,
 ) -> Decided:
     """Decide on the deciding representation."""
-    beside = Beside({} if heads is None else {NAME: heads}, {NAME: source or Source()})
-    return decide_all(pd.DataFrame(table), LINEAR, section, 0.95, beside)[NAME]
+    evidence = Evidence({} if heads is None else {NAME: heads}, {NAME: source or Source()})
+    return decide_all(pd.DataFrame(table), LINEAR, section, 0.95, evidence)[NAME]

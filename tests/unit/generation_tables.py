@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from engram_audio.corpus.split_parts import EVAL, SELECT, TRAIN
+from engram_audio.generation.config import GenerationBarsSection
 from engram_audio.generation.evaluation import HEALTH
 from engram_audio.generation.names import LINEAR_MIXTURE, MARGINAL, NO_SEED, NO_STEPS
 from engram_audio.generation.tables import OF_MEMBER, Evaluated
@@ -23,6 +24,8 @@ def evaluated(
     train_levels: Mapping[str, float] | None = None,
     losses: Mapping[str, float] | None = None,
     name: str = "mel_pca",
+    noise: str = "none",
+    generator_name: str = "one_frame",
 ) -> Evaluated:
     """Return scores of arms with known mean NLL.
 
@@ -34,6 +37,8 @@ def evaluated(
         train_levels: Mean NLL on train, where it is another.
         losses: Energy distance of each arm's runs above its floor.
         name: Representation.
+        noise: Noise in training.
+        generator_name: The generator.
     """
     generator = np.random.default_rng(7)
     speakers = generator.normal(size=NUM_SPEAKERS)  # shared by all arms: pairing removes it
@@ -42,7 +47,8 @@ def evaluated(
     for arm, seed, steps in [*trained, *((null, NO_SEED, NO_STEPS) for null in NULLS)]:
         shift = 0.0 if seed == NO_SEED else sd_seed * generator.normal()
         members.append({"arm": arm, "seed": seed, "num_steps": steps, "is_repeat": False,
-                        **dict.fromkeys(OF_MEMBER, 1.0), "key": "", "width": 32,
+                        **dict.fromkeys(OF_MEMBER, 1.0), "key": "", "places": "",
+                        "noise": noise, "width": 32,
                         "f_gen_flops": FLOPS.get(arm, 70e3)})  # fmt: skip
         for part in (TRAIN, SELECT, EVAL):
             known = {**levels, **NULLS, **((train_levels or {}) if part == TRAIN else {})}
@@ -57,7 +63,7 @@ def evaluated(
             ]
     return Evaluated(
         name,
-        "one_frame",
+        generator_name,
         SELECT,
         pd.DataFrame(members),
         pd.DataFrame(rows),
@@ -71,7 +77,17 @@ def evaluated(
             ]
         ),
         _replays(),
-    )
+        pd.DataFrame([{"arm": "SM", "latency_ms": 1.2, "latency_ms_p10": 1.1,
+                       "latency_ms_p90": 1.5, "num_frames": 200, "machine": "a processor"}]),
+    )  # fmt: skip
+
+
+def generation_bars(maximum_health_loss: float) -> GenerationBarsSection:
+    """Return what the word and the question of noise ask of free runs."""
+    return GenerationBarsSection(
+        maximum_health_loss=maximum_health_loss, maximum_excess_distance=0.05,
+        maximum_excess_off_support=0.02,
+    )  # fmt: skip
 
 
 def _replays() -> pd.DataFrame:

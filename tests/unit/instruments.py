@@ -11,11 +11,11 @@ from engram_audio.densities.fit import fit_marginals
 from engram_audio.latents.var import fit_var
 from engram_audio.memory.fit import fit_lookup, mean_nll
 from engram_audio.memory.folds import linear_candidates
-from engram_audio.rollout.bench import make_bench
 from engram_audio.rollout.forecasts import marginals_of, moment_matched
 from engram_audio.rollout.late import measure_health
 from engram_audio.rollout.laws import step_law
 from engram_audio.rollout.measures import STATISTICS
+from engram_audio.rollout.setup import make_scoring_setup
 from engram_audio.rollout.simulate import Settings, free_run
 from engram_audio.section import validated
 from engram_audio.structure.config import ScoredFamily
@@ -74,13 +74,13 @@ def eval_nll(model: torch.nn.Module, world: World) -> float:
 def prediction_of(world: World) -> dict[str, np.ndarray]:
     """Gains over one null in nats: the unit's log cancels."""
     base, *others = [
-        eval_nll(build_gaussian(rung.fit.arrays), world)
-        for rung in world.material.rungs
-        if rung.lag_frames in (1, -1, 0) and rung.event == "delta"
+        eval_nll(build_gaussian(null.fit.arrays), world)
+        for null in world.material.linear_nulls
+        if null.lag_frames in (1, -1, 0) and null.event == "delta"
     ]
     fits = fit_marginals(head_settings(), recipe(num_steps=2), world.material, 0)
     head = eval_nll(small_head(world), world)
-    nulls = [rung.fit.choice_nll for rung in world.material.rungs]
+    nulls = [null.fit.choice_nll for null in world.material.linear_nulls]
     return {
         "nulls": np.array(others) - base,
         "val_nulls": np.array(nulls) - nulls[0],
@@ -104,7 +104,9 @@ def rollout_of(world: World) -> dict[str, np.ndarray]:
     how = Settings(8, True, None, 512, partial(step_law, head))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
     run = free_run(head, starts, how, limits_of(world.material), 4, generator)  # type: ignore[arg-type]
-    bench = make_bench(rollout_section(), reference, lambda: iter([world.material.block]), CPU)
+    bench = make_scoring_setup(
+        rollout_section(), reference, lambda: iter([world.material.block]), CPU
+    )
     health = measure_health(run, starts, eval_others(world, starts), bench, generator)
     numbers = [each[name][0] for each in health[:2] for name in STATISTICS]
     numbers += health.details.values()

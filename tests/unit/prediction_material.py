@@ -94,9 +94,9 @@ def make_world(
     moments = LadderMoments(reference, window, lags, choice_part(part_of.values()))
     moments.accumulate(source, part_of, window)
     orders = [order for order in (1, 2, 4, 8) if order <= window]
-    rungs = fit_ladder(moments, ("delta", "position"), orders, (1e-6, 1e-3, 1e-1))
+    linear_nulls = fit_ladder(moments, ("delta", "position"), orders, (1e-6, 1e-3, 1e-1))
     noise = np.zeros(train.frames.shape[1])
-    material = Material(train, part_of, reference, rungs, window, max(lags), noise)
+    material = Material(train, part_of, reference, linear_nulls, window, max(lags), noise)
     return World(material, train, held, part_of)
 
 

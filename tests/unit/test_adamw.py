@@ -39,14 +39,15 @@ def set_gradients(parameters: list[nn.Parameter], step: int) -> None:
 
 @pytest.mark.parametrize("is_fused", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("weight_decay", [0.0, 0.05])
+@pytest.mark.parametrize(("weight_decay", "second_decay"), [(0.0, 0.999), (0.05, 0.95)])
 def test_steps_are_those_of_torch_bit_for_bit(
-    is_fused: bool, dtype: torch.dtype, weight_decay: float
+    is_fused: bool, dtype: torch.dtype, weight_decay: float, second_decay: float
 ):
     """Weights and moments agree after steps at changing rates, also of a late parameter."""
     own, others = network(dtype), network(dtype)
-    optimizer = AdamW(own, weight_decay, is_fused)
-    reference = torch.optim.AdamW(others, weight_decay=weight_decay, fused=is_fused)
+    optimizer = AdamW(own, weight_decay, is_fused, second_decay)
+    betas = (0.9, second_decay)
+    reference = torch.optim.AdamW(others, betas=betas, weight_decay=weight_decay, fused=is_fused)
     for step in range(NUM_STEPS):
         set_gradients(own, step)
         set_gradients(others, step)
@@ -67,7 +68,7 @@ def test_steps_are_those_of_torch_bit_for_bit(
 def test_a_step_without_any_gradient_moves_nothing():
     """As with torch: no state, no error."""
     parameters = network(torch.float32)
-    optimizer = AdamW(parameters, 0.05, is_fused=True)
+    optimizer = AdamW(parameters, 0.05, True, 0.999)
     optimizer.step(0.1)
     assert optimizer.state == {}
 
@@ -76,7 +77,7 @@ def test_training_does_without_the_compiler():
     """A step of the optimiser leaves out what takes a second of every training to import."""
     code = (
         "import sys, torch; from torch import nn; from engram_audio.training.adamw import AdamW\n"
-        "p = nn.Parameter(torch.ones(3)); p.grad = p.detach(); AdamW([p], 0.1, True).step(0.1)\n"
+        "p = nn.Parameter(torch.ones(3)); p.grad = p.detach(); AdamW([p], 0, True, .9).step(1)\n"
         "print('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run(

@@ -18,7 +18,7 @@ from engram_audio.calibration.worlds_filtered import OverlapSymbols, Pulses
 from engram_audio.calibration.worlds_gate import Sines, SpeakerAutoregression
 from engram_audio.calibration.worlds_stochvol import StochasticVolatility
 from engram_audio.numerics.units import LOG_2PI
-from engram_audio.trust.known import beside_worlds
+from engram_audio.trust.known import evidence_of_worlds
 from engram_audio.windows import target_rows, utterance_of_rows
 
 SMALL_FILTERS = {
@@ -381,8 +381,8 @@ def test_keys_that_cannot_see_it_are_the_wrong_keys():
 def test_only_a_known_gain_of_nothing_stops():
     """STOP stands where the gain is 0, everywhere or in one slice; elsewhere it is large."""
     for name, answer in ANSWERS.items():
-        beside = beside_worlds([name], ("all", "speech", "medial")).heads[f"world_{name}"]
-        gains = {place: gain.gain.value for place, gain in beside.items()}
+        evidence = evidence_of_worlds([name], ("all", "speech", "medial")).heads[f"world_{name}"]
+        gains = {place: gain.gain.value for place, gain in evidence.items()}
         assert (answer.word == "STOP") == (min(gains.values()) == 0), name
         assert all(value == 0 or value >= 0.1 for value in gains.values()), name
 

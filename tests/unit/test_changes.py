@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from engram_audio.structure.beside import Beside, Source
 from engram_audio.structure.changes import changes_table
+from engram_audio.structure.evidence import Evidence, Source
 from engram_audio.verdicts.words import PROCEED, STOP, UNDECIDED
 from tests.unit.gate_tables import KEY, NAME, NOTHING_ADDED, OTHER, SECTION, gains, rows
 
@@ -12,8 +12,8 @@ LARGER = "pca.raw.kmeans_256"
 
 def _table(*parts: list[dict[str, object]], heads: float = 0.3) -> pd.DataFrame:
     structure = pd.DataFrame([row for part in parts for row in part])
-    beside = Beside({NAME: gains(heads)}, {NAME: Source()})
-    table = changes_table(structure, SECTION, 0.95, lambda lag: beside)
+    evidence = Evidence({NAME: gains(heads)}, {NAME: Source()})
+    table = changes_table(structure, SECTION, 0.95, lambda lag: evidence)
     return table.set_index(["change", "value"])
 
 

@@ -58,10 +58,10 @@ def ladder(world: World, chosen_on: str, orders: tuple[int, ...], ridges: tuple[
     return fit_ladder(moments, ("delta", "position"), orders, ridges)
 
 
-def eval_nll(world: World, rungs: Any) -> float:
+def eval_nll(world: World, linear_nulls: Any) -> float:
     """Mean NLL on eval of the linear null that was chosen."""
     data = world.eval_data(2)
-    chosen = base_for(rungs, 2, "position", True, True)
+    chosen = base_for(linear_nulls, 2, "position", True, True)
     return DensityTask(build_gaussian(chosen.fit.arrays), data, data, CPU).validate()
 
 
@@ -75,7 +75,10 @@ def test_speaker_offsets_fool_val_and_not_select():
     world = make_world(white_noise(DIMS), 12, 8, change=with_offsets(3.0), num_select_speakers=6)
     ridges = (1e-4, 1e-2, 1.0, 10.0)
     by_val, by_select = (ladder(world, part, (1, 4), ridges) for part in ("val", "select"))
-    found = [base_for(rungs, 2, "position", True, True).fit for rungs in (by_val, by_select)]
+    found = [
+        base_for(linear_nulls, 2, "position", True, True).fit
+        for linear_nulls in (by_val, by_select)
+    ]
     assert (found[0].order, found[1].order) == (4, 1)
     assert eval_nll(world, by_val) - eval_nll(world, by_select) > 1.0
     assert found[0].choice_nll < found[1].choice_nll - 1.0  # and val flatters what it chose
@@ -142,9 +145,11 @@ def with_noise_at(world: World, part: str) -> World:
 def choices_of(world: World) -> list[np.ndarray]:
     """Numbers of everything that is fitted or chosen before eval is scored."""
     material, settings = world.material, head_settings(whitening="chosen", num_components=2)
-    rungs = [rung for rung in material.rungs if rung.name != SPEAKER_NULL]  # it reads all it can
-    found = [np.array([rung.fit.choice_nll for rung in rungs])]
-    found += [rung.fit.arrays.weight for rung in rungs]
+    linear_nulls = [
+        null for null in material.linear_nulls if null.name != SPEAKER_NULL
+    ]  # it reads all it can
+    found = [np.array([null.fit.choice_nll for null in linear_nulls])]
+    found += [null.fit.arrays.weight for null in linear_nulls]
     found.append(choose_base(settings, material, 2, "position", True, 0).scale)
     mixture = fit_ridge_mixture(NULL, material, 2, "position", 0)
     found += [mixture.mixture.means, np.array(mixture.choice_nll)]

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from engram_audio.artifacts.columns import Table
+from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.comparison.config import ComparedSection, OverlapControls
 from engram_audio.comparison.information import information_share, measure
 from engram_audio.comparison.tables import (
@@ -18,11 +20,14 @@ from engram_audio.comparison.tables import (
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.plan import Plan
+from engram_audio.report.sections.codecs import COLUMNS, FRONTIER_COLUMNS
+from engram_audio.report.table_view import Column
 from engram_audio.stats.estimate import Estimate, paired_quotient
 from engram_audio.stats.ratio import ratio_of_sums
 from tests import studies
 from tests.report_codec_tables import (
     CONTROLS,
+    HEAD,
     REGISTERED,
     compared_rows,
     prediction_sums,
@@ -52,6 +57,28 @@ def test_information_is_per_second_over_the_best_marginal():
     assert found["predictor"].tolist() == ["student_t_mixture"] * 3
     assert found.loc["mimi", "gain_nats_per_s"] == pytest.approx(1 * 12.5)
     assert found["best_null"].tolist() == ["ridge"] * 3
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_information_says_whether_the_law_without_context_was_grown_to_its_end(share: float):
+    """Eight noisy rings: a mixture at its limit reads 18.6 nats where 16.1 is the most there is."""
+    sums = prediction_sums(5.0, 1.0)
+    found = measure(sums.assign(has_stopped=share * sums["num_frames"]), [HEAD])
+    assert found is not None
+    assert found.marginal_has_stopped == bool(share)
+
+
+@pytest.mark.parametrize(
+    ("published_in", "shown"), [(CODECS, COLUMNS), (FRONTIER, FRONTIER_COLUMNS)]
+)
+def test_information_is_called_no_lower_bound(published_in: Table, shown: tuple[Column, ...]):
+    """It errs either way: dictionary and page say what ended the growth beside each number."""
+    names = [column.name for column in shown]
+    assert "information_bits_per_s" in names and "marginal_has_stopped" in names
+    words = " ".join(published_in[name].meaning for name in ("information_nats_per_s",
+                     "information_bits_per_s", "marginal_has_stopped"))  # fmt: skip
+    assert "overstated" in words
+    assert "lower bound" not in words and "at least" not in words
 
 
 def test_intervals_count_speakers():

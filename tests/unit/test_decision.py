@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from engram_audio.structure.beside import Beside, Source
 from engram_audio.structure.decision import decision_document
+from engram_audio.structure.evidence import Evidence, HeadsGain, Source
+from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.wording import NO_ENERGY
 from engram_audio.verdicts.words import (
     INVALID,
@@ -130,6 +131,20 @@ def test_the_level_of_a_stop_is_shared_over_the_slices():
     single = SECTION.model_copy(update={"slices": ("all",)})
     one = decide(rows(added_fraction=(0.0, se), **nats), NONE, section=single)
     assert one.first.ruled_out == ["all"]
+
+
+def test_the_level_of_the_heads_is_shared_over_the_slices_too():
+    """A gain below delta at 95 % but not at 97.5 % (two slices) stops nothing: each may err."""
+    plain, shared = (stats.t.ppf(0.5 + level / 2, 6) for level in (0.95, 0.975))
+    high = 0.019  # delta is .02
+    se = high / plain
+    assert se * shared > 0.02
+    gain = HeadsGain(Measured(0.0, -high, high), 0.5, df=6)
+    both = decide(rows(**NOTHING_ADDED), dict.fromkeys(SECTION.slices, gain))
+    assert both.verdict == UNDECIDED
+    assert "At the level shared over 2 slices" in both.sentence
+    single = SECTION.model_copy(update={"slices": ("all",)})
+    assert decide(rows(**NOTHING_ADDED), {"all": gain}, section=single).verdict == STOP
 
 
 def test_a_proceed_is_judged_at_the_plain_level():
@@ -325,7 +340,7 @@ def test_a_key_of_the_brief_that_was_not_scored_is_named():
 
 def test_the_document_holds_only_numbers_json_knows():
     document = decision_document(
-        {NAME: decide(rows(), STRONG)}, SECTION, Beside({}, {NAME: Source()})
+        {NAME: decide(rows(), STRONG)}, SECTION, Evidence({}, {NAME: Source()})
     )
     assert document["verdict"] == PROCEED and document["representations"][NAME]["key"] == KEY
     assert json.loads(json.dumps(document, allow_nan=False)) == document

@@ -2,7 +2,6 @@
 
 import pytest
 
-from engram_audio.generation.config import GenerationBarsSection
 from engram_audio.generation.tables import (
     Evaluated,
     gains_table,
@@ -12,9 +11,10 @@ from engram_audio.generation.tables import (
 )
 from engram_audio.generation.verdicts import verdict_rows
 from engram_audio.trust.generated import KNOWN, generated_rows, generated_verdicts
-from tests.unit.generation_tables import evaluated
+from tests.unit.generation_tables import evaluated, generation_bars
 
-TABLE = {"S": 6.9, "SM": 4.0, "F": 6.6, "SMx": 6.9, "SM1": 6.9, "SMm": 6.0, "SMf": 6.0}
+TABLE = {"S": 6.9, "SM": 4.0, "F": 6.6, "SMx": 6.9, "SM1": 6.9, "SMm": 6.0, "SMf": 6.0,
+         "SMl": 4.4}  # fmt: skip
 SWAPPED = {"SM:previous": 9.0, "SM:constant": 8.0, "SM:permuted": 9.5}
 
 
@@ -22,7 +22,7 @@ def known(one: Evaluated) -> tuple[list[bool], list[object]]:
     """Return which bounds and which words pass."""
     gains = gains_table([one], 0.95)
     tables = generation_table([one], 0.95), gains, health_table([one]), replay_table([one], 0.95)
-    rows = verdict_rows(*tables, GenerationBarsSection(maximum_health_loss=0.05), "")
+    rows = verdict_rows(*tables, generation_bars(0.05), "")
     return (
         [row.passes for row in generated_rows(gains)],
         [row["passes"] for row in generated_verdicts(rows, gains)],

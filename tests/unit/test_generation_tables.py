@@ -10,7 +10,6 @@ from engram_audio.generation.columns import (
     GENERATION_GAINS,
     GENERATION_HEALTH,
 )
-from engram_audio.generation.config import GenerationBarsSection
 from engram_audio.generation.gains import MOST_SEEDS, gain_of
 from engram_audio.generation.tables import (
     Evaluated,
@@ -21,7 +20,7 @@ from engram_audio.generation.tables import (
 )
 from engram_audio.generation.verdicts import replay_sentence, verdict_rows
 from engram_audio.verdicts.row import VerdictRow
-from tests.unit.generation_tables import FLOPS, NULLS, evaluated
+from tests.unit.generation_tables import FLOPS, NULLS, evaluated, generation_bars
 
 ALL = {"S": 29.0, "SM": 28.0, "F": 28.6, "P": 28.5, "SMx": 28.9, "SM1": 28.9, "SMm": 28.8,
        "SMf": 28.7}  # fmt: skip
@@ -33,7 +32,7 @@ def answers(one: Evaluated, bar: float = 0.05) -> dict[str, VerdictRow]:
         generation_table([one], 0.95), gains_table([one], 0.95), health_table([one]),
         replay_table([one], 0.95),
     )  # fmt: skip
-    bars = GenerationBarsSection(maximum_health_loss=bar)
+    bars = generation_bars(bar)
     rows = verdict_rows(*tables, bars, one.representation)
     return {"word": rows[0], **{row.case: row for row in rows[1:]}}
 

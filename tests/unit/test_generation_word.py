@@ -14,7 +14,7 @@ from engram_audio.generation.word import (
     word_of,
 )
 from engram_audio.verdicts.headline import Answers, headline
-from engram_audio.verdicts.judge import MET, NOT_MET, NOTHING, UNDECIDED, Judged, Measured
+from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, UNMEASURED, Judged, Measured
 from engram_audio.verdicts.words import (
     COMPRESSES,
     HELPS,
@@ -38,7 +38,7 @@ KEPT, LOST = Judged(MET, "kept"), Judged(NOT_MET, "lost")
 
 def found(gains: dict[tuple[str, str], Measured], **others: object) -> Found:
     values: dict[str, object] = {
-        "gains": gains, "train_gain": NOTHING, "health": KEPT, "work_share": math.nan,
+        "gains": gains, "train_gain": UNMEASURED, "health": KEPT, "work_share": math.nan,
         "delta": DELTA,
     }  # fmt: skip
     return Found(**{**values, **others})  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from engram_audio.densities.factory import build_gaussian
 from engram_audio.generation.arms import build_arm
 from engram_audio.generation.density import as_step_density
 from engram_audio.generation.model import Generator
-from engram_audio.memory.ngrams import of_others
+from engram_audio.memory.ngrams import foreign_contexts
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Limits, Settings, free_run
 from tests.unit.generator_material import NUM_DIMS, arm, dimensions, insertion, key, settings
@@ -149,7 +149,7 @@ def test_a_foreign_arm_reads_the_codes_of_other_contexts():
     for name in ("SM", "SMx"):
         model = arm(name)
         density = as_step_density(model)
-        read = of_others(batch.context) if name == "SMx" else batch.context
+        read = foreign_contexts(batch.context) if name == "SMx" else batch.context
         features = model.features(batch.context, model.codes(read))[:, -1]
         last = model.recent(batch.context)[:, -1]
         assert torch.equal(density.log_prob(batch), model.log_prob(features, last, batch.current))

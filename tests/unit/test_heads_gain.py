@@ -16,6 +16,7 @@ def _rows(head: str, select_nll: float, gain: float, **changes: Any) -> list[dic
         "kind": "head", "num_seeds": 3, "interval_over": "seeds and speakers",
         "best_null": "ridge_mixture", "information_nats": 7.0, "gain_seeds_nats": gain,
         "gain_seeds_nats_low": gain - 0.1, "gain_seeds_nats_high": gain + 0.1,
+        "gain_seeds_freedom": 4.0,
     }  # fmt: skip
     return [
         {**cells, "part": part, "slice": name, "nll_mean": select_nll, **changes}
@@ -31,6 +32,7 @@ def test_the_head_is_chosen_on_select_and_its_interval_is_read():
     assert found is not None and set(found) == set(SLICES)
     assert found["all"].gain == pytest.approx((0.3, 0.2, 0.4))
     assert found["all"].information == 7.0
+    assert found["all"].df == 4.0
     assert (
         "chosen (3 seeds, over seeds and speakers; best null ridge_mixture)" in found["all"].words
     )

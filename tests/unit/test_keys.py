@@ -230,9 +230,9 @@ def test_one_seed_for_a_key_whatever_stands_beside_it():
     """A key's codebook does not depend on which other keys or inputs a family has."""
     blocks, part_of = blocks_of(cycle)
     alone = fitted(family("pca", inputs=["increments"]), blocks, part_of)
-    beside = fitted(family("pca", EVERY), blocks, part_of)
+    evidence = fitted(family("pca", EVERY), blocks, part_of)
     (own,) = alone.of_input("increments", 1)
-    other = beside.key("f.increments.kmeans_6", 1, "file")
+    other = evidence.key("f.increments.kmeans_6", 1, "file")
     assert np.array_equal(own.cells["centroids"], other.cells["centroids"])
     another = fitted(family("pca", inputs=["increments"]), blocks, part_of, seed=1)
     assert not np.array_equal(own.cells["centroids"], another.keys[0].cells["centroids"])

@@ -55,6 +55,22 @@ def test_structure_memory_and_guards_name_one_file():
     assert {row.key for row in config.memory.library.values()} <= set(key_sizes(scored))
 
 
+def test_a_learned_key_is_a_candidate_where_laws_are_learned():
+    """The gate judges it on the representation, on every split and beside every surrogate."""
+    plan = Plan(parse_config(studies.study()))
+    scored = [path for path in plan.structure.tables("scores") if "/learned/" in path]
+    bases = {"mimi", "mel_pca"}
+    assert {plan.latents.base_of(path.split("/")[2]) for path in scored} == bases
+    expected = sum(
+        len(plan.latents.split_seeds(name)) for name in plan.latents.with_surrogates(bases)
+    )
+    assert len(scored) == expected > len(bases)
+    assert any("/learned/" in path for path in plan.structure.cells())
+    raw = studies.changed(studies.study(), "learned_keys.representations", [])
+    none = Plan(parse_config(raw)).structure
+    assert not any("/learned/" in path for path in [*none.tables("scores"), *none.cells()])
+
+
 def test_a_family_that_only_a_memory_names_is_fitted_and_others_are_dropped():
     raw = studies.changed(studies.study(), "structure.families", ["pca", "target_oracle"])
     raw = studies.changed(raw, "learned_keys.representations", [])

@@ -22,7 +22,7 @@ BASE = studies.study()
         ("learned_keys.keys", ["pca.raw.kmeans_65536"], "at most maximum_codes 4096"),
         ("learned_keys.keys", ["learned.raw.laws_65"], "'learned.raw.laws_65'"),
         ("learned_keys.direction_keys", ["pca.raw.kmeans_4096"], "learned_keys.direction_keys"),
-        ("learned_keys.oracle_sizes", [8192], "above maximum_codes 4096"),
+        ("learned_keys.oracle_sizes", [8192], "by maximum_codes 4096"),
         ("learned_keys.bank.num_components", [256, 128], "ascending order"),
         ("learned_keys.predictor.recipe", "keys", "learned_keys.predictor.recipe"),
         ("representations.library.mimi.surrogates", ["shuffled"], "learned_keys.surrogates: mimi"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from engram_audio.keys.verdicts import verdict_rows
-from engram_audio.structure.beside import LawGain, law_row
+from engram_audio.structure.evidence import LawGain, law_row
 from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.gates import Place
 from engram_audio.structure.laws import law_gains
@@ -129,9 +129,10 @@ PLACE = Place(BASE, 0, "", 2, "all", {})
 
 def heads(value: float):
     """A row of the heads' gain that passes."""
-    from engram_audio.structure.beside import HeadsGain, heads_row
+    from engram_audio.structure.evidence import HeadsGain, heads_row
 
-    return heads_row(PLACE, HeadsGain(Measured(value, value - 0.1, value + 0.1)), 0.02)
+    gain = HeadsGain(Measured(value, value - 0.1, value + 0.1))
+    return heads_row(PLACE, gain, 0.02, 0.95, 1)
 
 
 def law(low: float, high: float, highest: float | None = None):

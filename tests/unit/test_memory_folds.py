@@ -12,7 +12,7 @@ from engram_audio.densities.density import ConditionalDensity
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.memory.fit import build_datastore, fit_lookup, held_out
 from engram_audio.memory.folds import Candidate, fold_of_speakers, linear_candidates, without_fold
-from engram_audio.memory.ngrams import of_others
+from engram_audio.memory.ngrams import foreign_contexts
 from tests.unit.memory_material import key_of, lookup, table_of
 from tests.unit.prediction_material import World, make_world
 
@@ -88,5 +88,5 @@ def test_a_shuffled_lookup_reads_the_keys_of_other_contexts(world: World, candid
     context = material.data(TRAIN, 1).batch(torch.arange(64), CPU).context
     shuffled = model.lookup.read(context).slots
     model.lookup.is_shuffled = False
-    assert torch.equal(shuffled, model.lookup.read(of_others(context)).slots)
+    assert torch.equal(shuffled, model.lookup.read(foreign_contexts(context)).slots)
     assert not torch.equal(shuffled, model.lookup.read(context).slots)

@@ -17,13 +17,13 @@ from tests.workflow.tiny_study import tiny_config, wide_config
 
 COUNTS = {
     (): {
-        "score_structure_keys": 105, "score_linear_baselines": 21, "train_density": 312,
+        "score_structure_keys": 121, "score_linear_baselines": 21, "train_density": 312,
         "evaluate_nulls": 19, "train_factorizer": 28, "fit_memory": 198, "train_memory": 18,
         "evaluate_rollout": 234, "refit_memory": 12, "worlds": 46, "reconstructed": 2,
         "players": 19, "train_generators": 2,
     },
     ("demo",): {
-        "score_structure_keys": 25, "score_linear_baselines": 5, "train_density": 12,
+        "score_structure_keys": 28, "score_linear_baselines": 5, "train_density": 12,
         "evaluate_nulls": 4, "train_factorizer": 2, "fit_memory": 2, "train_memory": 1,
         "evaluate_rollout": 8, "refit_memory": 0, "worlds": 7, "reconstructed": 1,
         "players": 5, "train_generators": 1,
@@ -206,3 +206,34 @@ def test_corpora_and_codecs_can_be_asked_for_by_name_though_nothing_uses_them():
     assert "mel_vae" in plan.codecs.trained().split("|")
     assert {"train_codec", "download_codec", "locate_corpus"} <= plan.idle_rules()
     assert "fit_codec" not in plan.idle_rules()
+
+
+@pytest.mark.parametrize(
+    ("names", "world", "generators"),
+    [
+        (("demo", "generation_worlds"), "table", {"one_frame"}),
+        (("demo", "generation_worlds", "generation_worlds_second_order"), "table_second_order",
+         {"one_frame", "bigram", "learned_key"}),
+        (("real_speech", "generation"), "", {"one_frame"}),
+    ],
+)  # fmt: skip
+def test_studies_of_generators_are_planned(
+    names: tuple[str, ...], world: str, generators: set[str]
+):
+    """What their first lines name is trained; a learned key is fitted for its generator."""
+    plan = plan_of(*names)
+    assert {run.generator for run in plan.generation.runs()} == generators
+    assert world in plan.config.generation.worlds or plan.generation.representations()
+    keys = {plan.generation.keys(wildcards(representation=run.representation,
+                                           generator=run.generator))
+            for run in plan.generation.runs()}  # fmt: skip
+    assert any("learned_alone" in key for key in keys) == ("learned_key" in generators)
+
+
+def test_worlds_are_judged_by_a_learned_key():
+    """Every world of the study has a predictor and learned keys, and its words are known."""
+    plan = plan_of("demo", "learned_keys_worlds")
+    worlds = plan.calibration.worlds()
+    assert len(worlds) == 5 and "learned" in plan.calibration.families
+    files = plan.calibration.law_files("scores.parquet", plan.config.decision.lag_frames)
+    assert len(files) == len(worlds)

@@ -90,7 +90,7 @@ def assessed():
     }
     models = {}
     for lag in LAGS:
-        base = base_for(material.rungs, lag, "delta", True, True).fit.arrays
+        base = base_for(material.linear_nulls, lag, "delta", True, True).fit.arrays
         models[lag] = build_conditional(
             settings, base, WINDOW, material.reference.input_scales, material.noise_sd, 0
         )
@@ -99,7 +99,7 @@ def assessed():
     )
     fits = fit_ridge_mixtures(null, material, LAGS, ("delta", "position"), 0)
     mixtures = {key: build_ridge_mixture(fit) for key, fit in fits.items()}
-    entries = null_entries(material.rungs, {"head": marginals}, mixtures, stage)
+    entries = null_entries(material.linear_nulls, {"head": marginals}, mixtures, stage)
     head = head_entries("head", 1, {"delta": models[1]}, marginals, stage)
     return world, stage, assess([*entries, *head], stage), models
 
@@ -317,12 +317,12 @@ def test_three_seeds_give_an_interval_that_counts_seeds(assessed):
 def test_rollout_is_never_blank(assessed):
     """The simple rollout has one row per step, and a diverging mean says when it left."""
     world, stage, _, models = assessed
-    table = roll_out("head", 1, {"delta": models[1]}, world.material.rungs, stage)
+    table = roll_out("head", 1, {"delta": models[1]}, world.material.linear_nulls, stage)
     assert len(table) == 2 * 4
     assert np.isfinite(table["dnll_mean"].astype(float)).all()
     wild = copy.deepcopy(models[1])
     wild.base.intercept += 50.0  # SD: beyond the factor of 10 at once
-    left = roll_out("head", 1, {"delta": wild}, world.material.rungs, stage)
+    left = roll_out("head", 1, {"delta": wild}, world.material.linear_nulls, stage)
     values = np.array(left["dnll_mean"], dtype=float)
     assert np.isnan(values).all()  # no path alive: null, and the horizon says why
     assert min(left["num_paths"]) > 0
@@ -364,9 +364,11 @@ def test_no_more_samples_are_held_than_configured_and_dear_means_are_thinned(is_
     """Eight samples of 150 thinned targets in pieces of at most 100 samples; all are counted."""
     world = make_world(white_noise(2), num_train_speakers=2, num_eval_speakers=2, num_utterances=4)
     settings = evaluation(batch_frames=100, num_samples=8, maximum_sampled_frames=150)
-    rung = next(rung for rung in world.material.rungs if rung.name == "gaussian_marginal_delta")
+    null = next(
+        null for null in world.material.linear_nulls if null.name == "gaussian_marginal_delta"
+    )
     spied = Spied(
-        build_gaussian(rung.fit.arrays), WINDOW, world.material.reference.speakers, 100,
+        build_gaussian(null.fit.arrays), WINDOW, world.material.reference.speakers, 100,
         torch.device("cpu"),
     )  # fmt: skip
     spied.is_mean_sampled = is_mean_sampled
@@ -386,7 +388,7 @@ def test_no_more_samples_are_held_than_configured_and_dear_means_are_thinned(is_
 
 def test_only_the_mean_of_a_flow_takes_samples():
     world = make_world(white_noise(2), num_train_speakers=2, num_eval_speakers=2, num_utterances=4)
-    arrays = base_for(world.material.rungs, 1, "delta", True, True).fit.arrays
+    arrays = base_for(world.material.linear_nulls, 1, "delta", True, True).fit.arrays
     zeros = np.zeros(2)
     for kind in ("gaussian_mixture", "student_t_mixture", "flow"):
         model = build_conditional(

@@ -9,7 +9,7 @@ from engram_audio.densities.base import LinearBase
 from engram_audio.densities.density import event_offset
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.linear import LaggedMoments, problem_of, ridge_weight
-from engram_audio.densities.nulls import base_for, rungs_for
+from engram_audio.densities.nulls import base_for, linear_nulls_for
 from engram_audio.densities.task import DensityTask
 from tests.unit.prediction_material import first_order, make_block, make_world, white_noise
 
@@ -56,16 +56,19 @@ def test_closed_form_val_score_is_the_evaluated_one(lag: int, event: str):
     """Every rung's val NLL from moments equals its score through the density, frame by frame."""
     world = make_world(first_order(0.7, 4), num_train_speakers=3)
     data = world.material.data("val", lag)
-    for rung in rungs_for(world.material.rungs, lag, event):
+    for null in linear_nulls_for(world.material.linear_nulls, lag, event):
         with torch.no_grad():
-            score = DensityTask(build_gaussian(rung.fit.arrays), data, data, CPU).validate()
-        assert score == pytest.approx(rung.fit.choice_nll, abs=1e-3), rung.name
+            score = DensityTask(build_gaussian(null.fit.arrays), data, data, CPU).validate()
+        assert score == pytest.approx(null.fit.choice_nll, abs=1e-3), null.name
 
 
 def test_position_marginal_scores_delta_at_lag_one_only():
     """At lag 1 delta_t and x_t are one event; at lag 2 a position null is no null of delta."""
     world = make_world(white_noise(3), num_train_speakers=2)
-    names = {lag: {r.name for r in rungs_for(world.material.rungs, lag, "delta")} for lag in (1, 2)}
+    names = {
+        lag: {r.name for r in linear_nulls_for(world.material.linear_nulls, lag, "delta")}
+        for lag in (1, 2)
+    }
     assert "gaussian_marginal_position" in names[1]
     assert "gaussian_marginal_position" not in names[2]
     batch = world.material.data("val", 2).batch(torch.arange(2), CPU)
@@ -76,12 +79,12 @@ def test_position_marginal_scores_delta_at_lag_one_only():
 def test_white_noise_prefers_its_marginal():
     """On white noise the base of a head is as good as the position marginal: nothing is learnt."""
     world = make_world(white_noise(6), num_train_speakers=8)
-    base = base_for(world.material.rungs, 1, "delta", True, True)
+    base = base_for(world.material.linear_nulls, 1, "delta", True, True)
     data = world.eval_data(1)
     scores = []
     for arrays in (
         base.fit.arrays,
-        base_for(world.material.rungs, 1, "position", False, True).fit.arrays,
+        base_for(world.material.linear_nulls, 1, "position", False, True).fit.arrays,
     ):
         with torch.no_grad():
             scores.append(DensityTask(build_gaussian(arrays), data, data, CPU).validate())
@@ -91,7 +94,7 @@ def test_white_noise_prefers_its_marginal():
 def test_base_whitens_and_restores():
     """Unwhiten inverts whiten, and log_det is the log determinant of the map."""
     world = make_world(first_order(0.5, 4), num_train_speakers=2)
-    base = LinearBase(base_for(world.material.rungs, 1, "delta", True, True).fit.arrays)
+    base = LinearBase(base_for(world.material.linear_nulls, 1, "delta", True, True).fit.arrays)
     residual = torch.randn(5, 4)
     torch.testing.assert_close(base.unwhiten(base.whiten(residual)), residual, atol=1e-5, rtol=1e-5)
     expected = torch.linalg.slogdet(base.inverse_scale)[1]

@@ -10,10 +10,10 @@ from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.densities.factory import build_conditional
 from engram_audio.densities.fit import fit_marginals
 from engram_audio.densities.null_storage import (
+    pack_linear_nulls,
     pack_reference,
-    pack_rungs,
+    unpack_linear_nulls,
     unpack_reference,
-    unpack_rungs,
 )
 from engram_audio.densities.nulls import base_for
 from engram_audio.densities.storage import (
@@ -39,7 +39,7 @@ def world():
 def test_density_scores_the_same_after_reading(world, kind: str, noise: float, tmp_path):
     """Log densities are equal bit for bit, the dequantisation floor included."""
     material, settings = world.material, head_settings(kind)
-    base = base_for(material.rungs, 1, "delta", True, True).fit.arrays
+    base = base_for(material.linear_nulls, 1, "delta", True, True).fit.arrays
     scales = material.reference.input_scales
     model = build_conditional(settings, base, 4, scales, np.full(4, noise), 3).eval()
     arrays, header = pack_density("delta", model, base, density_spec(settings, 4))
@@ -59,14 +59,16 @@ def test_marginals_nulls_and_reference_round_trip(world, tmp_path):
     fits = fit_marginals(settings, recipe(), material, 0)
     arrays, header = pack_marginals("head", settings, fits)
     reference_arrays, reference = pack_reference(material.reference)
-    rung_arrays, rungs = pack_rungs(list(material.rungs))
-    header = {"marginals": header, "reference": reference, "rungs": rungs}
+    rung_arrays, linear_nulls = pack_linear_nulls(list(material.linear_nulls))
+    header = {"marginals": header, "reference": reference, "nulls": linear_nulls}
     write_bundle(tmp_path / "x.safetensors", arrays | reference_arrays | rung_arrays, header)
     found, read = read_bundle(tmp_path / "x.safetensors")
     again = unpack_reference(found, read["reference"])
     np.testing.assert_array_equal(again.speakers.means, material.reference.speakers.means)
     assert again.num_targets == material.reference.num_targets
-    for first, second in zip(material.rungs, unpack_rungs(found, read["rungs"]), strict=True):
+    for first, second in zip(
+        material.linear_nulls, unpack_linear_nulls(found, read["nulls"]), strict=True
+    ):
         assert first[:3] == second[:3]
         np.testing.assert_array_equal(first.fit.arrays.scale, second.fit.arrays.scale)
     batch = material.data("val", 1).batch(torch.arange(8), torch.device("cpu"))

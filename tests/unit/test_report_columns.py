@@ -41,7 +41,7 @@ SHOWN_IN = {
     "rollout": ("rollout",), "rollout_sweep": ("rollout",), "codecs": ("codecs",),
     "generation": ("generation",), "generation_gains": ("generation",),
     "generation_health": ("generation",), "generation_keys": ("generation",),
-    "generation_replay": ("generation",),
+    "generation_replay": ("generation",), "generation_latency": ("generation",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
     "calibration": ("verdict", "calibration"), "what_would_change": ("verdict",),
     "verdicts": (

@@ -7,14 +7,14 @@ import pytest
 from engram_audio.report.verdict_rows import MARKS, STRIP_WIDTH, by_subject, strip_of, view_row
 from engram_audio.verdicts.judge import (
     MET,
-    NOTHING,
     UNDECIDED,
+    UNMEASURED,
     Judged,
     Measured,
     above,
-    beside,
     between,
     exact,
+    without_threshold,
 )
 from engram_audio.verdicts.row import INVALID, OUTCOMES, VerdictRow, shown
 
@@ -48,14 +48,14 @@ def test_a_range_has_two_bars():
 
 
 def test_a_row_without_numbers_shows_its_reason_and_no_drawing():
-    view = view_row(ROW._replace(measured=NOTHING, judged=Judged(INVALID, "no surrogate")))
+    view = view_row(ROW._replace(measured=UNMEASURED, judged=Judged(INVALID, "no surrogate")))
     assert view.strip is None and view.numbers == ""
     assert view.where.endswith("no surrogate")
     assert view.mark == "void"
 
 
 def test_a_row_that_is_only_shown_gives_a_null_and_asks_nothing():
-    view = view_row(ROW._replace(judged=shown(), asked=beside(0.5)))
+    view = view_row(ROW._replace(judged=shown(), asked=without_threshold(0.5)))
     assert view.asked == "null: 0.5"
     assert view.mark == ""
 

@@ -12,7 +12,7 @@ from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material, train_head
 from engram_audio.densities.marginal_em import MixtureParameters
-from engram_audio.densities.nulls import Rung
+from engram_audio.densities.nulls import LinearNull
 from engram_audio.densities.ridge_mixture import (
     RidgeMixture,
     build_ridge_mixture,
@@ -64,9 +64,9 @@ def nll(model: ConditionalDensity, world: World, lag: int) -> float:
         return DensityTask(model, data, data, CPU).validate()
 
 
-def rung_of(material: Material, name: str, lag: int, event: str) -> Rung:
+def rung_of(material: Material, name: str, lag: int, event: str) -> LinearNull:
     place = (name, lag, event)
-    return next(r for r in material.rungs if (r.name, r.lag_frames, r.event) == place)
+    return next(r for r in material.linear_nulls if (r.name, r.lag_frames, r.event) == place)
 
 
 @pytest.fixture(scope="module")

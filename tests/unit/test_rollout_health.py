@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from engram_audio.numerics.kmeans import assign, fit_kmeans
-from engram_audio.rollout.bench import Bench
 from engram_audio.rollout.forecasts import Gaussians, Marginals
 from engram_audio.rollout.guard import fit_codebook, fit_nearest
 from engram_audio.rollout.health import Detector, survival, true_run, true_survival
@@ -13,6 +12,7 @@ from engram_audio.rollout.late import Measured, measure_health
 from engram_audio.rollout.measures import DETAILS, STATISTICS
 from engram_audio.rollout.method_config import CodebookGuard, NearestGuard
 from engram_audio.rollout.paths import Starts
+from engram_audio.rollout.setup import ScoringSetup
 from engram_audio.rollout.simulate import Limits, Run
 from engram_audio.rollout.stretches import (
     Rows,
@@ -45,7 +45,7 @@ def white_run(samples: int = 4, starts: int = 400, horizon: int = 32) -> Run:
     return planted_run(torch.randn((samples, starts, horizon, 2), generator=generator))
 
 
-def bench_of(num_dims: int = 2, factor: float = 10.0) -> Bench:
+def bench_of(num_dims: int = 2, factor: float = 10.0) -> ScoringSetup:
     """White data of unit variance."""
     draws = torch.Generator().manual_seed(3)
     zero, one = torch.zeros(num_dims), torch.ones(num_dims)
@@ -54,7 +54,9 @@ def bench_of(num_dims: int = 2, factor: float = 10.0) -> Bench:
     settings = rollout_section(
         horizon_frames=32, frozen_frames=8, maximum_energy_frames=2000, autocovariance_lags_frames=4
     )
-    return Bench(settings, laws, Limits(zero, one, factor), one * 2**0.5, train[:2000], train)
+    return ScoringSetup(
+        settings, laws, Limits(zero, one, factor), one * 2**0.5, train[:2000], train
+    )
 
 
 def white_starts(count: int = 240, speakers: int = 12, seed: int = 1) -> Starts:
@@ -65,11 +67,11 @@ def white_starts(count: int = 240, speakers: int = 12, seed: int = 1) -> Starts:
 
 
 def health_of(
-    run: Run, starts: Starts, others: Starts | None = None, bench: Bench | None = None
+    run: Run, starts: Starts, others: Starts | None = None, setup: ScoringSetup | None = None
 ) -> Measured:
     draws = torch.Generator().manual_seed(0)
     others = white_starts(len(starts.history), seed=2) if others is None else others
-    return measure_health(run, starts, others, bench or bench_of(), draws)
+    return measure_health(run, starts, others, setup or bench_of(), draws)
 
 
 def value(found: Measured, name: str) -> float:
@@ -155,8 +157,8 @@ def test_a_run_that_forgets_its_speaker_has_the_law_of_frames_all_the_same():
 def test_a_path_beside_the_data_is_off_the_support():
     """Captured at 3.5 SD in one direction: near enough for any RMS, and 1 of 100 true frames is."""
     run = white_run(4, 240)
-    beside = run._replace(states=0.1 * run.states + 3.5)
-    found = health_of(beside, white_starts())
+    evidence = run._replace(states=0.1 * run.states + 3.5)
+    found = health_of(evidence, white_starts())
     assert value(found, "diverged_late") == 0
     assert value(found, "off_support_share") > 0.95
     assert excess(found, "off_support_share")[0] > 0.9

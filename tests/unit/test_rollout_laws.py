@@ -63,17 +63,17 @@ def test_closed_laws_are_those_of_the_draws(name, world, head):
     model = {
         "student_t": lambda: head_of("student_t_mixture", world),
         "low_rank": lambda: head_of("low_rank_mixture", world, rank=1),
-        "lookup": lambda: lookup_of(linear_density(world.material.rungs), world),
+        "lookup": lambda: lookup_of(linear_density(world.material.linear_nulls), world),
         "lookup_on_head": lambda: lookup_of(copy.deepcopy(head), world),
         "target": lambda: lookup_of(
-            linear_density(world.material.rungs),
+            linear_density(world.material.linear_nulls),
             world,
             value="target",
             weight="one",
             strengths=(0.5,),
         ),
         "head": lambda: copy.deepcopy(head),
-        "linear": lambda: linear_density(world.material.rungs),
+        "linear": lambda: linear_density(world.material.linear_nulls),
         "noise": lambda: build_model(settings, frame_of(world.material), copy.deepcopy(head), 0),
     }[name]().eval()
     assert model.has_moments

@@ -8,18 +8,19 @@ import pytest
 import torch
 
 from engram_audio.errors import InputError
-from engram_audio.rollout.bench import drawn_frames, make_bench
 from engram_audio.rollout.ceiling import Run, choose_ceiling
 from engram_audio.rollout.config import RolloutSweepSection
 from engram_audio.rollout.evaluation import evaluate_method
 from engram_audio.rollout.fit import build_model
 from engram_audio.rollout.frame import frame_of
 from engram_audio.rollout.method_config import KStepMethod, MethodSection
+from engram_audio.rollout.setup import drawn_frames, make_scoring_setup
 from engram_audio.rollout.speaker_sums import by_speaker, extremes
 from engram_audio.rollout.sweep import expand_sweep, sweep_of
-from engram_audio.rollout.tables import beside, rollout_table, sweep_table
+from engram_audio.rollout.tables import partner_of, rollout_table, sweep_table
+from engram_audio.rollout.verdicts import verdict_rows
 from engram_audio.section import validated
-from tests.report_rollout_tables import CLIMATE, RUNS, SETTINGS, runs
+from tests.report_rollout_tables import BASE, CLIMATE, RUNS, SETTINGS, runs
 from tests.report_verdicts import BARS_SECTION
 from tests.unit.rollout_material import (
     CPU,
@@ -203,8 +204,8 @@ def test_a_method_stands_beside_the_one_that_differs_by_its_base():
     )
     tuned = next(run for run in runs() if run.method == "earlier_pure")
     members = [base, memory, shuffled, tuned]
-    assert [beside(run, members) for run in members] == ["", *["one_step"] * 3]
-    assert beside(memory, [memory, tuned]) == ""
+    assert [partner_of(run, members) for run in members] == ["", *["one_step"] * 3]
+    assert partner_of(memory, [memory, tuned]) == ""
     table = rollout_table(members, SETTINGS, 0.95)
     own = row(table, method="memory", mode="sampled", inject_frames=0, span="up_to")
     assert own["partner_method"] == "one_step"
@@ -212,6 +213,44 @@ def test_a_method_stands_beside_the_one_that_differs_by_its_base():
     width = own["gain_position_high"] - own["gain_position_low"]
     assert 0 < width < 0.005  # speakers differ by .5 % of a score, in both alike
     assert own["gain_delta"] == pytest.approx(0) and own["gain_skill"] == pytest.approx(0)
+
+
+def with_memory(gain: float, seed: int) -> list[Run]:
+    """A method and its memory, which is better by a share of the score, with one training seed."""
+    base = next(run for run in runs() if run.method == "one_step")._replace(seed=seed)
+    on = method("one_step", base="memory:head:robust")
+    return [base, scaled(base._replace(method="memory", settings=on), dnll_position=1 + gain)]
+
+
+def test_a_gain_counts_seeds_and_speakers():
+    """Gains of .01, .1 and .19 nats with three seeds: speakers alone would be sure of each.
+
+    The seeds' SD is .09 and speakers differ by .5 % only, so the interval is near that of three
+    numbers, t(2) = 4.303 times .09 / sqrt 3 = .224 either way.
+    """
+    seeds = [run for n, gain in enumerate((0.01, 0.1, 0.19)) for run in with_memory(gain, n)]
+    table = rollout_table(seeds, SETTINGS, 0.95)
+    where = {"method": "memory", "mode": "sampled", "inject_frames": 0, "span": "up_to"}
+    own = [row(table, **where, seed=seed) for seed in range(3)]
+    assert {one["gain_seeds_position"] for one in own} == {own[0]["gain_seeds_position"]}
+    assert own[0]["gain_seeds_position"] == pytest.approx(0.098, abs=0.001)
+    assert own[0]["gain_position_low"] > 0.009  # of the first seed
+    half = own[0]["gain_seeds_position_high"] - own[0]["gain_seeds_position"]
+    assert half == pytest.approx(0.98 * 4.303 * 0.09 / 3**0.5, rel=0.01)
+    assert (own[0]["num_seeds"], own[0]["interval_over"]) == (3, "seeds and speakers")
+    words = next(one for one in verdict_rows(table, BARS_SECTION, BASE) if one.case == "memory")
+    assert "0.10 [-0.12, 0.32] nats/frame about x" in words.reason.replace("\N{MINUS SIGN}", "-")
+    assert "training seeds: 3, interval over seeds and speakers" in words.reason
+    base = row(table, **{**where, "method": "one_step"}, seed=0)
+    assert (base["num_seeds"], np.isnan(base["gain_seeds_position"])) == (0, True)
+
+
+def test_two_seeds_have_an_interval_over_speakers_only():
+    seeds = [run for n, gain in enumerate((0.01, 0.19)) for run in with_memory(gain, n)]
+    table = rollout_table(seeds, SETTINGS, 0.95)
+    own = row(table, method="memory", mode="sampled", inject_frames=0, span="up_to", seed=1)
+    assert (own["num_seeds"], own["interval_over"]) == (2, "speakers")
+    assert own["gain_seeds_position"] == pytest.approx(0.098, abs=0.001)
 
 
 def test_a_sweep_is_expanded_to_names_and_settings():
@@ -238,14 +277,14 @@ def measured() -> tuple[Run, Run]:
     world = small_world()
     settings = rollout_section()
     train = world.material.block
-    bench = make_bench(settings, world.material.reference, lambda: iter([train]), CPU)
+    setup = make_scoring_setup(settings, world.material.reference, lambda: iter([train]), CPU)
     starts, others = eval_starts(world), eval_others(world, eval_starts(world))
     head = small_head(world)
-    found = evaluate_method(head, None, starts, others, bench)
+    found = evaluate_method(head, None, starts, others, setup)
     scores = pd.concat([found.scores.assign(part=part) for part in ("val", "eval")])
     first = Run("w", "one_step", "", 0, method("one_step"), scores, *found[1:])
     belief = build_model(method("belief"), frame_of(world.material), None, 0)
-    other = evaluate_method(belief, None, starts, others, bench)
+    other = evaluate_method(belief, None, starts, others, setup)
     scores = pd.concat([other.scores.assign(part=part) for part in ("val", "eval")])
     return first, Run("w", "belief", "", 0, method("belief"), scores, *other[1:])
 

@@ -204,7 +204,7 @@ def test_the_energy_loss_prefers_the_right_spread(world):
     scores = {}
     data = method_task(method("belief"), small_recipe(), world.material, None, 0, CPU)._train
     for factor in (0.5, 1.0, 2.0):
-        base = linear_density(world.material.rungs)
+        base = linear_density(world.material.linear_nulls)
         base.base.scale.mul_(factor)
         settings = method("energy", fairness=1.0, teacher_weight=0.0)
         assert isinstance(settings, EnergyMethod)
@@ -283,7 +283,7 @@ def test_forecasters_see_the_history_only_and_beliefs_run_on(world):
 
 
 def test_what_cannot_be_trained_is_refused_in_words(world, head):
-    linear = linear_density(world.material.rungs)
+    linear = linear_density(world.material.linear_nulls)
     with pytest.raises(ValueError, match="name a prediction head"):
         method_task(method("k_step"), small_recipe(), world.material, linear, 0, CPU)
     with pytest.raises(ValueError, match="needs a prediction head"):

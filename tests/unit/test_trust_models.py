@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from engram_audio.calibration.rows import CalibrationRow
-from engram_audio.trust.bugs import BUGS, NO_BUG, STAGES, planted_bug
+from engram_audio.trust.bug import STAGES
+from engram_audio.trust.bugs import BUGS, NO_BUG, planted_bug
 from engram_audio.trust.factorizer_probe import factorizer_rows
 from engram_audio.trust.generation_probe import generation_rows
 from engram_audio.trust.keys_probe import keys_rows

@@ -54,8 +54,10 @@ def test_one_dimension_in_another_unit_leaves_what_works_by_dimension(power: int
     """
     one, other = world_in(1.0), world_in(np.array([1.0, 2.0**power, 1.0]))
     gaps = [
-        changed.fit.choice_nll - rung.fit.choice_nll
-        for rung, changed in zip(one.material.rungs, other.material.rungs, strict=True)
+        changed.fit.choice_nll - null.fit.choice_nll
+        for null, changed in zip(
+            one.material.linear_nulls, other.material.linear_nulls, strict=True
+        )
     ]
     np.testing.assert_allclose(gaps, power * np.log(2.0), atol=1e-4)
     before, after = (structure_tables(world) for world in (one, other))

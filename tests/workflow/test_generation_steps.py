@@ -150,15 +150,16 @@ def published(study: Path, trained: Path) -> dict[str, pd.DataFrame]:
         "--representation", "world", "--generator", "one_frame", "--device", "cpu",
         "--scores", folder / "scores.parquet", "--health", folder / "health.parquet",
         "--reads", folder / "reads.parquet", "--replays", folder / "replays.parquet",
-        "--summary", folder / "summary.json",
+        "--latency", folder / "latency.parquet", "--summary", folder / "summary.json",
     ]  # fmt: skip
     run_step(evaluate_generators, words)
     names = ["generation"]
-    names += [f"generation_{name}" for name in ("gains", "health", "keys", "replay")]
+    names += [f"generation_{name}" for name in ("gains", "health", "keys", "replay", "latency")]
     words = [
         "--statistics-section", study / "statistics.json", "--scores", folder / "scores.parquet",
         "--health", folder / "health.parquet", "--reads", folder / "reads.parquet",
-        "--replays", folder / "replays.parquet", "--run-summaries", folder / "summary.json",
+        "--replays", folder / "replays.parquet", "--latencies", folder / "latency.parquet",
+        "--run-summaries", folder / "summary.json",
         *(word for name in names
           for word in (f"--{name.replace('_', '-')}", folder / f"{name}.csv")),
     ]  # fmt: skip
@@ -212,6 +213,18 @@ def test_keys_without_noise_are_the_clean_ones(published: dict[str, pd.DataFrame
     first = choose(gates, step_frames=1)  # the context of the first step is true in both
     by_probe = first.pivot(index=["arm", "seed"], columns="probe", values="gate_q50")
     assert by_probe["run"].to_numpy() == pytest.approx(by_probe["true"].to_numpy(), abs=1e-6)
+
+
+def test_arms_that_find_their_own_codes_are_timed(published: dict[str, pd.DataFrame]):
+    """One sequence frame by frame: quantiles in their order, and the machine's name."""
+    latency = published["generation_latency"]
+    assert set(latency["arm"]) == {"S", "SM", "F", "SMn"}
+    assert (latency["latency_ms_p10"] <= latency["latency_ms"]).all()
+    assert (latency["latency_ms"] <= latency["latency_ms_p90"]).all()
+    assert latency["machine"].str.len().min() > 0
+    rows = published["generation"].set_index("arm")
+    assert set(rows.loc["SM", "places"]) == {"before_block_2"}
+    assert set(rows.loc["S", "noise"]) == {"none"} and rows["places"].isna()["S"].all()
 
 
 def test_a_replay_scores_s_and_sm_after_each_number_of_passes(

@@ -136,12 +136,12 @@ def test_select_and_the_ridge_mixture_go_through_the_steps(study: Path, tmp_path
     }
     _, header = read_bundle(tmp_path / "nulls.safetensors")
     table = SumTable(scores)
-    for rung in header["rungs"]:
-        if rung["name"] == "ridge":
-            cell = table.choice_cell(rung["lag_frames"], rung["event"])
+    for null in header["nulls"]:
+        if null["name"] == "ridge":
+            cell = table.choice_cell(null["lag_frames"], null["event"])
             nll = table.mean_nll("ridge", cell)
             assert cell.part == "select" and nll is not None
-            assert float(nll.value) == pytest.approx(rung["choice_nll"], abs=1e-3)
+            assert float(nll.value) == pytest.approx(null["choice_nll"], abs=1e-3)
 
 
 FITTED: dict[str, Any] = {"stage_section": "memory", "lag": "1", "seed": "0", "device": "cpu"}

@@ -133,9 +133,9 @@ def test_the_study_runs_with_gpu_rules_on_gpus_and_the_rest_beside_the_driver(la
     )
     for step in on_gpu:
         assert step["CUDA_VISIBLE_DEVICES"] in {"0", "1"}
-    beside = [step for step in lab.witnessed() if step["rule"] not in gpu_rules()]
-    assert {"score_structure_keys", "evaluate_nulls"} <= {step["rule"] for step in beside}
-    for step in beside:
+    evidence = [step for step in lab.witnessed() if step["rule"] not in gpu_rules()]
+    assert {"score_structure_keys", "evaluate_nulls"} <= {step["rule"] for step in evidence}
+    for step in evidence:
         assert step["SLURM_JOB_ID"] == os.environ.get("SLURM_JOB_ID"), step
 
 

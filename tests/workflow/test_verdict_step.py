@@ -19,7 +19,7 @@ from engram_audio.verdicts.row import row_of
 from tests.frozen_argv import run_step
 from tests.report_memory_tables import VERDICT, published
 from tests.report_results import write_results
-from tests.report_verdicts import BARS
+from tests.report_verdicts import BARS, GENERATION_BARS
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def results(tmp_path: Path) -> Path:
     bars.write_text(canonical_json(BARS), encoding="utf-8")
     statistics = {"confidence": 0.95, "bootstrap_draws": 100, "seed": 0}
     generation = folder / "config" / "generation_bars.json"
-    generation.write_text(canonical_json({"maximum_health_loss": 0.02}), encoding="utf-8")
+    generation.write_text(canonical_json(GENERATION_BARS.model_dump()), encoding="utf-8")
     place = folder / "config" / "statistics.json"
     place.write_text(canonical_json(statistics), encoding="utf-8")
     return folder

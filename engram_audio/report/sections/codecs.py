@@ -41,6 +41,7 @@ FRONTIER_COLUMNS = (
         FRONTIER, "log_mel_l1", "stoi", "pesq", "information_nats_per_s", "information_bits_per_s",
         "information_share_of_bits", form=number.fixed,
     ),
+    *shown(FRONTIER, "marginal_has_stopped", form=number.yes_or_no),
     *shown(FRONTIER, "is_pareto", form=number.yes),
 )  # fmt: skip
 
@@ -53,6 +54,7 @@ DECIDING = (
     "bits_per_s",
     "log_mel_l1",
     "information_bits_per_s",
+    "marginal_has_stopped",
     "gain_bits_per_s",
     "added_fraction",
     "overlap_share",

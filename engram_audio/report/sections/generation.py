@@ -10,6 +10,7 @@ from engram_audio.generation.columns import (
     GENERATION_GAINS,
     GENERATION_HEALTH,
     GENERATION_KEYS,
+    GENERATION_LATENCY,
     GENERATION_REPLAY,
 )
 from engram_audio.generation.names import NULLS
@@ -32,7 +33,7 @@ ARMS = (
     *shown(GENERATION, "representation", "generator", "arm", "seed", "num_steps"),
     *shown(GENERATION, "nll_nats", "nll_train_nats", form=number.fixed),
     *shown(GENERATION, "f_gen_flops", "num_resident", form=number.count),
-    *shown(GENERATION, "width", "key", "learning_rate", "dropout", "num_points",
+    *shown(GENERATION, "noise", "width", "key", "learning_rate", "dropout", "num_points",
            "repeat_difference_nats"),
 )  # fmt: skip
 HEALTH = (
@@ -54,6 +55,13 @@ REPLAY = (
     *shown(GENERATION_REPLAY, "minimum_visits", "nll_train_nats", "nll_eval_nats", "seed"),
 )  # fmt: skip
 
+LATENCY = (
+    *shown(GENERATION_LATENCY, "representation", "generator", "arm"),
+    *shown(GENERATION_LATENCY, "latency_ms", "latency_ms_p10", "latency_ms_p90",
+           form=number.fixed),
+    *shown(GENERATION_LATENCY, "machine"),
+)  # fmt: skip
+
 
 def build(data: ReportData) -> dict[str, Any]:
     """Gather words, figures and tables of every representation that is generated."""
@@ -72,6 +80,7 @@ def build(data: ReportData) -> dict[str, Any]:
         _health(data),
         _keys(data),
         _arms(data),
+        _latency(data),
     ]  # fmt: skip
     return {"groups": groups, "tables": [table for table in tables if table is not None]}
 
@@ -122,6 +131,17 @@ def _keys(data: ReportData) -> TableView | None:
     return make_table(
         "generation-keys", "How the memory is read: gates along runs, keys under noise", rows, KEYS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/generation_keys.csv",
+    )  # fmt: skip
+
+
+def _latency(data: ReportData) -> TableView | None:
+    rows = data.table("generation_latency")
+    if rows.empty:
+        return None
+    return make_table(
+        "generation-latency", "Time of a generated frame, measured and never matched on", rows,
+        LATENCY, maximum_rows=data.settings.maximum_table_rows // 4,
+        source="tables/generation_latency.csv",
     )  # fmt: skip
 
 

@@ -2,22 +2,27 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from engram_audio.artifacts.columns import choose
 from engram_audio.keys.columns import KEY_DIRECTIONS, KEYS
 from engram_audio.report.data import ReportData
 from engram_audio.report.figure import FigureView
-from engram_audio.report.figures_keys import curve_figure
+from engram_audio.report.figures_keys import curve_figure, head_gain
 from engram_audio.report.section_spec import SectionSpec
-from engram_audio.report.table_view import TableView, make_table, shown
+from engram_audio.report.table_view import Column, TableView, make_table, shown
 from engram_audio.report.verdict_rows import Group, by_subject
 from engram_audio.verdicts import number
 
+OF_HEAD = "share_of_best_head"  # of the page alone: heads belong to a later question
 COLUMNS = (
     *shown(KEYS, "representation", "key", "num_codes", "base"),
     *shown(KEYS, "nats", "entropy_nats", "share_of_predictor", "transfer_loss",
            "speaker_information_nats", "flip_rate", "agreement", form=number.fixed),
+    Column(OF_HEAD, "of best head", help="Nats over the gain of the best head, where heads were "
+           "scored at this lag: over its context-free family alone, over the best null beside.",
+           form=number.fixed),
     *shown(KEYS, "codes_used", "num_values", "flops", "target", "lag_frames", "slice",
            "split_seed"),
 )  # fmt: skip
@@ -56,11 +61,26 @@ def _figures(data: ReportData, name: str) -> list[FigureView]:
 
 
 def _table(data: ReportData, table: pd.DataFrame) -> TableView:
+    rows = table.assign(**{OF_HEAD: shares_of_best_head(data, table)})
     return make_table(
-        "keys-laws", "Keys by their laws, on eval speakers", table, COLUMNS,
+        "keys-laws", "Keys by their laws, on eval speakers", rows, COLUMNS,
         maximum_rows=data.settings.maximum_table_rows // 4, source="tables/keys.csv",
         first=pd.Series(table["slice"] == "all"), more="All slices",
     )  # fmt: skip
+
+
+def shares_of_best_head(data: ReportData, table: pd.DataFrame) -> list[float]:
+    """Return nats over the best head's gain on the same frames; NaN where no head gained."""
+    gains: dict[tuple[str, int, str, str], float] = {}
+    shares = []
+    for row in table.to_dict("records"):
+        place = (str(row["representation"]), int(row["lag_frames"]), str(row["base"]),
+                 str(row["slice"]))  # fmt: skip
+        if place not in gains:
+            gains[place] = head_gain(data, *place)
+        is_asked = row["target"] == "delta" and gains[place] > 0
+        shares.append(row["nats"] / gains[place] if is_asked else np.nan)
+    return shares
 
 
 def _directions(data: ReportData) -> TableView | None:

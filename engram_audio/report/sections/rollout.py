@@ -20,7 +20,7 @@ COLUMNS = (
            "horizon_frames"),
     *shown(
         ROLLOUT, "first_experiment_dnll", "kept_position", "kept_delta", "energy_skill",
-        "kept_skill", "gain_position", "spread_ratio", "spread_ratio_excess", "std_ratio",
+        "kept_skill", "gain_seeds_position", "spread_ratio", "spread_ratio_excess", "std_ratio",
         "std_ratio_lowest", "step_ratio", "step_ratio_excess", "autocorrelation_error",
         "autocorrelation_error_excess", "spectrum_error", "spectrum_error_excess",
         "energy_distance", "energy_distance_excess", "off_support_share",

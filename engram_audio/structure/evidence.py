@@ -9,6 +9,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
+
+from engram_audio.stats import student_t
 from engram_audio.stats.estimate import linear_combination, t_interval
 from engram_audio.structure.config import DecisionSection, OperativeGate
 from engram_audio.structure.gate_row import GateRow, Measured, Outcome, judge
@@ -26,11 +29,19 @@ class HeadsGain(NamedTuple):
         gain: Nats per frame with the interval.
         information: Gain over the head's context-free family in nats per frame, NaN if unknown.
         words: Whose gain it is, in words.
+        df: Degrees of freedom of the interval; infinite where the gain is known exactly.
     """
 
     gain: Measured
     information: float = math.nan
     words: str = "the best head"
+    df: float = math.inf
+
+    def high_at(self, level: float, confidence: float) -> float:
+        """Return the upper end at another level than the one that `gain` has."""
+        ends = (student_t.quantile(0.5 + one / 2, np.array(self.df)) for one in (level, confidence))
+        wanted, own = (float(end) for end in ends)
+        return self.gain.value + (self.gain.high - self.gain.value) * wanted / own
 
 
 class LawGain(NamedTuple):
@@ -69,7 +80,7 @@ class Source(NamedTuple):
     copied_pair: str = ""
 
 
-class Beside(NamedTuple):
+class Evidence(NamedTuple):
     """The same of every representation.
 
     Attributes:
@@ -95,14 +106,23 @@ def margin_nats(section: DecisionSection, heads: Mapping[str, HeadsGain] | None)
     return max([gate.minimum_added_nats, *(gate.minimum_share_of_information * x for x in known)])
 
 
-def heads_row(place: Place, heads: HeadsGain, delta: float) -> GateRow:
-    """Judge whether anything beyond linear is there to store: pass above delta, fail below it."""
+def heads_row(
+    place: Place, heads: HeadsGain, delta: float, confidence: float, num_slices: int
+) -> GateRow:
+    """Judge whether anything beyond linear is there to store: pass above delta, fail below it.
+
+    One slice that fails is enough for a STOP, so the level of a fail is shared over the slices.
+    """
     outcome = judge(heads.gain, delta, "above")
     words = (
         f"{slice_words(place.slice)}: {heads.words} gains {number_words(heads.gain.value)} "
         f"{interval_words(heads.gain.low, heads.gain.high, number_words)} nats per frame over the "
         f"best null of the linear kind, where {number_words(delta)} would matter"
     )
+    shared = heads.high_at(1 - (1 - confidence) / num_slices, confidence)
+    if outcome == "fail" and not shared < delta:
+        outcome = "undecided"
+        words += f". At the level shared over {num_slices} slices the end is {number_words(shared)}"
     return _row(place, HEADS, heads.gain, delta, outcome, words)
 
 

@@ -16,7 +16,7 @@ from engram_audio.rollout.forecasts import Marginals, marginals_of
 from engram_audio.rollout.simulate import Limits
 
 
-class Bench(NamedTuple):
+class ScoringSetup(NamedTuple):
     """What every method is scored with.
 
     Attributes:
@@ -36,15 +36,15 @@ class Bench(NamedTuple):
     support: Tensor
 
     def generator(self, *names: int) -> torch.Generator:
-        """Return a generator of a fixed seed on the bench's device."""
+        """Return a generator of a fixed seed on the device of the frames."""
         seed = int(np.random.default_rng([self.settings.seed, *names]).integers(2**62))
         return torch.Generator(device=self.climate.device).manual_seed(seed)
 
 
-def make_bench(
+def make_scoring_setup(
     settings: RolloutSection, reference: Reference, train: BlockSource, device: torch.device
-) -> Bench:
-    """Return the bench of train statistics and of frames drawn from the train stream."""
+) -> ScoringSetup:
+    """Return the setup of train statistics and of frames drawn from the train stream."""
     mean, sd, step = reference.frame_mean, reference.frame_sd, reference.delta_sd
     sizes = settings.maximum_energy_frames, settings.support_frames
     frames = drawn_frames(train, max(sizes), settings.seed)
@@ -53,7 +53,7 @@ def make_bench(
         for part in (mean, sd, step, *(frames[:size] for size in sizes))
     ]
     limits = Limits(tensors[0], tensors[1], settings.divergence_factor)
-    return Bench(settings, marginals_of(mean, sd, step, device), limits, *tensors[2:])
+    return ScoringSetup(settings, marginals_of(mean, sd, step, device), limits, *tensors[2:])
 
 
 def drawn_frames(source: BlockSource, count: int, seed: int) -> np.ndarray:

@@ -11,7 +11,7 @@ RESULTS ?= results/demo
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo arrays speech status bundle test test-slow verify mutants check lint format schema docs lock bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo arrays speech study status bundle test test-slow verify mutants check lint format schema docs lock bench why recover fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -37,11 +37,15 @@ speech: $(VENV)/installed ## your own speech, one folder for each speaker: make 
 		--configfile studies/arrays.yaml studies/audio_folder.yaml \
 		$(if $(FOLDER),--config 'corpora={"speech": {"root": "$(FOLDER)"}}')
 
+study: $(VENV)/installed ## your own configuration, read first: make study STUDY="mine.yaml" ARGS=-n
+	$(BIN)/python -m engram_audio.config_files $(STUDY)
+	$(RUN) snakemake --cores 2 --quiet host rules $(if $(STUDY),--configfile $(STUDY)) $(ARGS)
+
 test: $(VENV)/installed ## all tests that take seconds and need neither GPU nor SLURM
 	$(RUN) $(TEST)
 
-test-slow: $(VENV)/installed ## the tests that take minutes: truths, real speech, every rerun
-	$(RUN) pytest -m "slow and not slurm"
+test-slow: $(VENV)/installed ## the tests that take minutes (PART=gate, models, keys, generation, second or rest)
+	$(RUN) pytest -n 2 --dist loadfile -m "slow and not slurm$(if $(PART), and $(PART))"
 
 check: lint test ## format, lint, types, dead code, rules, spelling, tests
 

@@ -139,7 +139,6 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
     used, settings = _with_used_sources(config), config.representations
     stages = {
         "structure": config.structure.used(config.keys),
-        "learned_keys": config.learned_keys.used(),
         "prediction": config.prediction.used(),
         "factorizer": used_factorizers(config.factorizer),
         "memory": config.memory.used(),
@@ -158,17 +157,17 @@ def used_part(config: WorkflowConfig) -> WorkflowConfig:
 def key_families(config: WorkflowConfig) -> set[str]:
     """Return the names of the key families that something uses."""
     memories = [family_of(row.key) for row in config.memory.library.values()]
-    guards = [row.guard_section for row in config.rollout.library.values()]
-    keys = [guard.key for guard in guards if guard is not None and guard.kind == "codebook"]
+    guards = [row.guard_key for row in config.rollout.library.values()]
+    keys = [key for key in guards if key is not None]
     generated = [family_of(row.insertion.key) for row in config.generation.library.values()]
-    own = [*keys, *config.learned_keys.keys]
+    own = [*keys, *config.learned_keys.scored]
     return {*config.structure.families, *memories, *generated, *map(family_of, own)}
 
 
 def key_lags(config: WorkflowConfig) -> set[int]:
     """Return the lags at which some stage reads keys; what runs free does at lag 1."""
     own = config.memory.lags_frames if config.memory.library else ()
-    laws = config.learned_keys.lags_frames if config.learned_keys.keys else ()
+    laws = config.learned_keys.lags_frames if config.learned_keys.scored else ()
     free = (1,) if config.rollout.library or config.generation.library else ()
     return {*config.structure.lags_frames, *own, *laws, *free}
 

@@ -21,6 +21,7 @@ from engram_audio.errors import InputError
 TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"
 MERGE_REMEDY = "write one `<<: [*a, *b]`"
+KINDS = {TEXT: "a text", "tag:yaml.org,2002:seq": "a list"}
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 OCTAL = re.compile(r"[-+]?0[0-7_]+")
 MAXIMUM_LINES = 20
@@ -52,7 +53,7 @@ def mistakes_of(path: Path) -> list[str]:
     """
     root = _tree(path)
     if not isinstance(root, yaml.MappingNode):
-        found = "nothing" if root is None else f"a {root.tag.rpartition(':')[2]}"
+        found = "nothing" if root is None else KINDS.get(root.tag, "one value")
         raise InputError(f"{path}: holds {found}; write lines of `key: value` at its top level")
     return [f"{path}: {mistake}" for mistake in _mistakes(root)]
 

@@ -204,6 +204,8 @@ def _of_rollout(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]
         reach_frames=window - 1 + horizon,
     )  # fmt: skip
     for name, method in stage.library.items():
+        if method.guard_key is not None:
+            yield _fill(config, subject, f"rollout.library.{name}.guard.key", method.guard_key)
         horizon = method.training_frames
         for part in ("train", "choice"):
             yield _frames(
@@ -228,12 +230,17 @@ def _of_generation(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDema
             f"shorten it, {LONGER}", part="eval",
             reach_frames=reach - 1 + max(stage.evaluation.horizon_frames // 2, 1),
         )  # fmt: skip
-        cells = key_sizes(config.keys.library)[row.insertion.key].num_fitted
-        yield _frames(
-            subject, f"{where}.insertion.key", "to fill the table",
-            f"take a key of fewer codes, {MORE_FRAMES}", part="train", reach_frames=window,
-            minimum=cells * config.keys.minimum_cell_frames,
-        )  # fmt: skip
+        yield _fill(config, subject, f"{where}.insertion.key", row.insertion.key)
+
+
+def _fill(config: WorkflowConfig, subject: Subject, where: str, key: str) -> FramesDemand:
+    """Return the demand of a key that something cannot do without: its cells must be filled."""
+    cells = key_sizes(config.keys.library)[key].num_fitted
+    return _frames(
+        subject, where, "to fill the table", f"take a key of fewer codes, {MORE_FRAMES}",
+        part="train", reach_frames=config.views.window_frames,
+        minimum=cells * config.keys.minimum_cell_frames,
+    )  # fmt: skip
 
 
 def _of_codec(name: str, codec: Any) -> Iterator[AnyDemand]:

@@ -9,6 +9,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.slow_parts import part_of
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 # Only a hang takes so long, on whatever machine. It is pytest's own limit for tests, for what
@@ -20,6 +22,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],  # it looks at the clock
 )  # fmt: skip
 settings.load_profile("house")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every slow test the marker of its part."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(part_of(item.path))
 
 
 @pytest.fixture(scope="session")

@@ -53,8 +53,9 @@ def structure_numbers(study: Study) -> Iterator[Number]:
     files = sorted((study.folder / "structure" / folder).glob("*/scores.parquet"))
     scores = pd.concat([study.read(str(one), **cell) for one in files])
     best = rows_of(scores[scores["sse_key"].isna()], codebook_size=row["codebook_size"])
-    best = best.set_index("speaker_id").loc[sums.index]
-    most = (best["sse_linear"] - best["sse_joint"] + best["cost_joint"]).to_numpy()
+    best = best.set_index("speaker_id")[["sse_linear", "sse_joint", "cost_joint"]]
+    left, joint, cost = best.reindex(sums.index, fill_value=0.0).to_numpy().T
+    most = left - joint + cost
     zero, linear, added = sums.to_numpy().T
     functions = {
         "linear_r2": lambda w: 1 - w @ linear / (w @ zero),

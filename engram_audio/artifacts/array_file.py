@@ -16,6 +16,12 @@ import numpy as np
 MAXIMUM_ARRAY_BYTES = 2**30
 ZIP_START = b"PK"
 MEMBERS = ("latents", "energy")
+# How files begin that are often called .npy.
+OTHER_STARTS = {
+    b"\x1f\x8b": "is packed by gzip; unpack it",
+    b"\x89HDF": "is an HDF5 file; save the array as .npy",
+    b"version https://git-lfs": "is a pointer of Git LFS; fetch the file by `git lfs pull`",
+}
 READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -36,11 +42,14 @@ def read_array_file(handle: BinaryIO) -> dict[str, np.ndarray]:
         ArrayFileError: Header and size disagree, or an array is larger than MAXIMUM_ARRAY_BYTES.
         Exception: Whatever else numpy, zipfile and zlib raise for a damaged file.
     """
-    start = handle.read(len(ZIP_START))
+    start = handle.read(max(map(len, OTHER_STARTS)))
     handle.seek(0)
     if not start:
         raise ArrayFileError("the file is empty; save the array again")
-    if start != ZIP_START:
+    for other, problem in OTHER_STARTS.items():
+        if start.startswith(other):
+            raise ArrayFileError(problem)
+    if not start.startswith(ZIP_START):
         return {"latents": _read_npy(handle, os.fstat(handle.fileno()).st_size)}
     with zipfile.ZipFile(handle) as archive:
         return {

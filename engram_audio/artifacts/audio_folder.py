@@ -1,6 +1,7 @@
 """List a folder of WAV and FLAC files: speakers from a level of its folders, or from a table."""
 
 import posixpath
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from engram_audio.artifacts.librispeech_tree import (
     Walk,
     found_instead,
     list_speaker_lists,
+    without_links,
 )
 from engram_audio.artifacts.text_table import LINE, read_text_table
 from engram_audio.corpus.sexes import UNKNOWN, sex_of
@@ -32,6 +34,10 @@ OTHER_TITLES = {
     "speaker_id": ("speaker", "client_id", "reader", "reader_id"),
     "sex": ("gender",),
 }
+
+
+MICROPHONE = re.compile(r"_mic\d+$")  # VCTK has two
+ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")  # a drive of Windows, or the address of a file
 
 
 class Folder(NamedTuple):
@@ -56,6 +62,7 @@ def list_folders(root: Path, speaker_level: int) -> Folder:
             excluded.append(Exclusion(path, None, None, "misplaced", detail))
         else:
             _name(path, parts[speaker_level - 1], names, excluded)
+    _keep_one_take(root, names, excluded)
     if not names:
         level = "/".join(["*"] * (speaker_level - 1) + ["<speaker>"])
         raise _no_audio(root, f"{level}/**", excluded, "set `speaker_level`")
@@ -74,7 +81,7 @@ def list_table(root: Path, table: Path) -> Folder:
     rows = read_text_table(table, ("file", "speaker_id"), OTHER_TITLES).to_dict("records")
     paths, excluded = _audio_in(root)
     reasons = {exclusion.path for exclusion in excluded}
-    waiting, there = dict.fromkeys(paths), frozenset(paths)
+    waiting, there = dict.fromkeys(paths), _by_stem(paths)
     names: dict[str, AudioName] = {}
     first: dict[str, int] = {}
     for row in rows:
@@ -90,6 +97,7 @@ def list_table(root: Path, table: Path) -> Folder:
             _name(path, str(row["speaker_id"]), names, excluded)
         elif printable(path) not in reasons:
             excluded.append(_unmatched(path, str(row["speaker_id"]), int(row[LINE]), there))
+    _keep_one_take(root, names, excluded)
     detail = f"not in {table.name}"
     excluded += [Exclusion(path, None, None, "no_table_row", detail) for path in waiting]
     if not names:
@@ -130,17 +138,44 @@ def _name(path: str, speaker: str, names: dict[str, AudioName], excluded: list[E
         excluded.append(Exclusion(path, None, printable(speaker), "unsafe_name", detail))
 
 
-def _unmatched(path: str, speaker: str, line: int, there: frozenset[str]) -> Exclusion:
-    """Return why a row of the table has no file."""
-    shown = printable(path)
-    if posixpath.isabs(path) or path.split("/")[0] == "..":
-        detail = f"row {line}: not below `root`"
-        return Exclusion(shown, None, printable(speaker), "outside_folder", detail)
-    stem = posixpath.splitext(path)[0]
-    near = [found for found in (f"{stem}.wav", f"{stem}.flac") if found in there]
-    hint = f" ({near[0]} is there)" if near else ""
-    detail = f"row {line}: no such .wav or .flac file below `root`{hint}"
-    return Exclusion(shown, None, printable(speaker), "missing_audio", detail)
+def _keep_one_take(root: Path, names: dict[str, AudioName], excluded: list[Exclusion]) -> None:
+    """Leave out links to listed files, and takes of one utterance by a further microphone.
+
+    A second microphone holds the same speech: it would lie in val where the first lies in train.
+    """
+    kept = without_links(root, list(names), excluded)
+    first: dict[str, str] = {}
+    for path in sorted(kept):
+        take = MICROPHONE.sub("", without_suffix(path))
+        other = first.setdefault(take, path)
+        if other != path:
+            detail = f"the speech of {other} by another microphone"
+            excluded.append(Exclusion(path, *names[path], "duplicate", detail))
+    for path in names.keys() - first.values():
+        del names[path]
+
+
+def _by_stem(paths: list[str]) -> dict[str, list[str]]:
+    """Return paths by their name without suffix, whatever its case."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(_stem(path), []).append(path)
+    return found
+
+
+def _stem(path: str) -> str:
+    return posixpath.splitext(posixpath.basename(path))[0].casefold()
+
+
+def _unmatched(path: str, speaker: str, line: int, there: dict[str, list[str]]) -> Exclusion:
+    """Return why a row of the table has no file, and the file that is likely meant."""
+    near = there.get(_stem(path)) or there.get(posixpath.basename(path).casefold(), [])
+    hint = f" ({near[0]} is there)" if len(near) == 1 else ""
+    reason, found = "missing_audio", "no such .wav or .flac file below `root`"
+    if posixpath.isabs(path) or path.split("/")[0] == ".." or ELSEWHERE.match(path):
+        reason, found = "outside_folder", "not below `root`"
+    detail = f"row {line}: {found}{hint}" + ("; write `file` like that" if hint else "")
+    return Exclusion(printable(path), None, printable(speaker), reason, detail)
 
 
 def _sexes(table: Path, rows: list[dict]) -> tuple[dict[str, str], list[Exclusion]]:

@@ -21,9 +21,16 @@ from engram_audio.artifacts.text_table import read_text_table
 from engram_audio.corpus.identities import require_distinct
 from engram_audio.corpus.sexes import UNKNOWN, sex_of
 from engram_audio.errors import InputError, one_line, printable
-from engram_audio.latents.arrays import ArrayRow
+from engram_audio.latents.array_row import ArrayRow
 
 ARRAY_SUFFIXES = (".npy", ".npz")
+OTHER_TITLES = {
+    "utterance_id": ("utt_id",),
+    "speaker_id": ("client_id", "reader_id", "spk_id"),
+    "sex": ("gender",),
+}
+# What else latents are saved as: named where the file that is read is missing.
+OTHER_SUFFIXES = (".npy.gz", ".pt", ".pth", ".safetensors", ".h5", ".hdf5", ".mat", ".csv", ".txt")
 
 
 def read_array_table(path: Path) -> pd.DataFrame:
@@ -33,7 +40,7 @@ def read_array_table(path: Path) -> pd.DataFrame:
         InputError: Missing, not a CSV, empty, a column is absent or has an empty cell, or two ids
             are spellings of one.
     """
-    table = read_text_table(path, ("utterance_id", "speaker_id"), {"sex": ("gender",)})
+    table = read_text_table(path, ("utterance_id", "speaker_id"), OTHER_TITLES)
     for kind in ("speaker", "utterance"):
         remedy = f"write every {kind} one way in all rows"
         require_distinct(str(path), kind, table[f"{kind}_id"], remedy)
@@ -80,8 +87,7 @@ class ArrayRows:
         if not _lies_in(self._path, file):
             return row._replace(failure=("outside_folder", f"not below {self._path}"))
         if not record.get("file") and not os.path.lexists(file):  # either suffix would do
-            other = printable(file.with_suffix(".npz").name)
-            return row._replace(failure=("missing_file", f"no such file, nor {other}"))
+            return row._replace(failure=("missing_file", _missing(file)))
         return _read_file(row, file)
 
 
@@ -120,12 +126,23 @@ def _said(error: Exception) -> str:
 def _file_of(path: Path, record: dict[Any, Any]) -> Path:
     name = record.get("file", "")
     if name:
-        return path / name
+        written, other = path / name, path / name.replace("\\", "/")
+        return written if os.path.lexists(written) else other
     own = path / record["utterance_id"]
     places = [path / f"{record['utterance_id']}{suffix}" for suffix in ARRAY_SUFFIXES]
     if own.suffix in ARRAY_SUFFIXES:  # some tables list files
         places.append(own)
     return next((place for place in places if os.path.lexists(place)), places[0])
+
+
+def _missing(file: Path) -> str:
+    """Return what is missing, and what lies there in its place."""
+    found = f"no such file, nor {printable(file.with_suffix('.npz').name)}, directly in `path`"
+    for suffix in OTHER_SUFFIXES:
+        other = file.with_suffix(suffix)
+        if os.path.lexists(other):
+            return f"{found} ({printable(other.name)} is there); save it as .npy"
+    return f"{found}; add it, or write its place into a column `file`"
 
 
 def _lies_in(folder: Path, file: Path) -> bool:
@@ -151,5 +168,5 @@ def _read_file(row: ArrayRow, file: Path) -> ArrayRow:
     except Exception as error:  # whatever a damaged file raises, of numpy, zipfile and zlib
         return row._replace(failure=("unreadable", f"no .npy or .npz ({_said(error)})"))
     if "latents" not in content:
-        return row._replace(failure=("missing_array", "no array called latents"))
+        return row._replace(failure=("missing_array", "an .npz without an array called latents"))
     return row._replace(latents=content["latents"], energy=content.get("energy"))

@@ -71,6 +71,7 @@ def list_tree(root: Path, subsets: Sequence[str] | None) -> Tree:
         elif path.lower().endswith(OTHER_AUDIO):
             detail = "only .flac is read; convert it"
             exclusions.append(Exclusion(printable(path), None, None, "not_flac", detail))
+    paths = without_links(root, paths, exclusions)
     if not any(path.lower().endswith(AUDIO_SUFFIX) for path in paths):
         raise InputError(
             f"{root}: no audio in <subset>/<speaker>/<chapter>/*.flac ({found_instead(exclusions)}"
@@ -95,8 +96,33 @@ def found_instead(exclusions: Sequence[Exclusion]) -> str:
     """Return what was found where audio was expected, in words."""
     if not exclusions:
         return "nothing"
-    first = f"{exclusions[0].path} ({exclusions[0].reason})"
+    path, reason, detail = exclusions[0].path, exclusions[0].reason, exclusions[0].detail
+    first = f"{path} ({reason}: {detail.replace('; ', ', ')})"
     return f"{len(exclusions)} file(s) excluded by name or place, first {first}"
+
+
+def without_links(root: Path, paths: Sequence[str], exclusions: list[Exclusion]) -> list[str]:
+    """Return paths without links to files that are listed too; these become exclusions.
+
+    A link may lie in another speaker's folder than its file: the file says who speaks.
+    """
+    listed, top = frozenset(paths), os.path.realpath(root)
+    kept = []
+    for path in paths:
+        target = _target(root, top, path)
+        if target in listed:
+            detail = f"a link to a file that is listed as {printable(target)}"
+            exclusions.append(Exclusion(path, None, None, "duplicate", detail))
+        else:
+            kept.append(path)
+    return kept
+
+
+def _target(root: Path, top: str, path: str) -> str | None:
+    """Return where a link leads, relative to the root; None for what is no link."""
+    if not os.path.islink(root / path):
+        return None
+    return os.path.relpath(os.path.realpath(root / path), top)
 
 
 class Walk:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ DELIMITERS = ",\t;|"
 ZIP_START = b"PK\x03\x04"
 # How programs write a cell that has no value; an id of this name would be shared by strangers.
 MISSING = ("", "nan", "none", "null", "<na>", "n/a", "#n/a")
+SEPARATORS = re.compile(r"[ -]+")  # of the words of a column's name
 LINE = "line of the file"  # column with the line that a row ends on
 
 
@@ -22,7 +24,8 @@ def read_text_table(
 ) -> pd.DataFrame:
     """Read a table with a header; the delimiter is the one that the header has most of.
 
-    Case and blanks around a column's name do not count, nor do blanks around a value.
+    Case and blanks around a column's name do not count, nor do blanks around a value. `Speaker ID`
+    and `speaker-id` are `speaker_id`.
 
     Args:
         path: The file, UTF-8.
@@ -41,10 +44,9 @@ def read_text_table(
     names = _names(path, header, others or {})
     for column in required:
         if column not in names:
-            found = ", ".join(name for name in names if name) or "none"
-            raise InputError(
-                f"{path}: lacks the column {column}; add it (it has {one_line(found)})"
-            )
+            found = one_line(", ".join(cell for cell in header if cell) or "none")
+            hint = "" if len(names) > 1 else ": one column; separate cells by a comma"
+            raise InputError(f"{path}: lacks the column {column}; add it (it has {found}{hint})")
     rows = [_row(path, line, names, cells) for line, cells in lines]
     if not rows:
         raise InputError(f"{path}: has no rows; list one file or utterance per row")
@@ -100,7 +102,8 @@ def _bare(cell: str) -> str:
 
 def _names(path: Path, header: Sequence[str], others: Mapping[str, Sequence[str]]) -> list[str]:
     own = {other: name for name, spellings in others.items() for other in spellings}
-    names = [own.get(cell.casefold(), cell.casefold()) for cell in header]
+    plain = [SEPARATORS.sub("_", cell.casefold()) for cell in header]
+    names = [own.get(name, name) for name in plain]
     for position, name in enumerate(names):
         if name and name in names[:position]:
             first = header[names.index(name)]

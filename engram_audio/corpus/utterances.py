@@ -238,7 +238,7 @@ def build_index(
             problem = ("duplicate_id", f"the id of {rows[identity]['audio_path']}")
         samples = fact.pcm_sha256 or ""
         if problem is None and samples in first_by_samples:
-            problem = ("duplicate", f"the samples of {first_by_samples[samples]}")
+            problem = ("duplicate", _same_samples(rows[first_by_samples[samples]], speaker))
         if problem is not None:
             dropped.append(Exclusion(fact.path, identity, speaker, *problem))
             continue
@@ -259,6 +259,14 @@ def build_index(
     dropped += _missing_audio(names, transcripts, dropped)
     dropped += _missing_speakers(rows.values(), sexes)
     return Index(_utterance_table(rows.values()), _exclusion_table(dropped))
+
+
+def _same_samples(first: Mapping[str, object], speaker: str) -> str:
+    """Return the detail of a file whose samples an earlier utterance has."""
+    identity, other = first["utterance_id"], first["speaker_id"]
+    if other == speaker:
+        return f"the samples of {identity}"
+    return f"the samples of {identity}, under another speaker; keep the one whose speaker is right"
 
 
 def _require_distinct_names(

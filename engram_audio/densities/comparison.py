@@ -6,6 +6,7 @@ interval counts speakers (SCIENCE 11).
 Shapes: S speakers.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,15 @@ from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 
 ENDINGS = ("", "_se", "_df")
+KEPT_RATIOS = 4096  # last results that a table keeps: a cell asks for the same ones many times
+
+
+class Numbers(NamedTuple):
+    """A value, its standard error and the degrees of freedom of that error, as plain numbers."""
+
+    value: float
+    se: float
+    df: float
 
 
 class Cell(NamedTuple):
@@ -61,6 +71,8 @@ class SumTable:
         }
         self.models = sorted({(key[0], int(key[1]), key[2]) for key in self._groups})
         self.choice_part = choice_part(key[3] for key in self._groups)
+        self.ratio = functools.lru_cache(KEPT_RATIOS)(self._ratio)
+        self.quotients = functools.lru_cache(KEPT_RATIOS)(self._quotients)
 
     def choice_cell(self, lag_frames: int, event: str) -> Cell:
         """Return the cell that every choice of an event at a lag is made in."""
@@ -85,13 +97,32 @@ class SumTable:
             return None
         return found[0][:, number]
 
-    def ratio(self, model: str, cell: Cell, numerator: str, denominator: str) -> Estimate | None:
+    def _ratio(self, model: str, cell: Cell, numerator: str, denominator: str) -> Estimate | None:
         """Return sum(numerator) / sum(denominator) over speakers, or None without the columns."""
         top = self.column(model, cell, numerator)
         bottom = self.column(model, cell, denominator)
         if top is None or bottom is None or bottom.sum() == 0:
             return None
         return ratio_of_sums(top, bottom)
+
+    def _quotients(
+        self, model: str, cell: Cell, pairs: tuple[tuple[str, str], ...]
+    ) -> dict[tuple[str, str], "Numbers"]:
+        """Return the quotient of every pair of columns with its error; NaN without the columns.
+
+        One calculation for all pairs costs what one for each of them costs.
+        """
+        tops, bottoms = (self._rows(model, cell, names) for names in zip(*pairs, strict=True))
+        quantity = uncertain(ratio_of_sums(tops, bottoms))
+        numbers = (part.tolist() for part in quantity)
+        return dict(zip(pairs, map(Numbers._make, zip(*numbers, strict=True)), strict=True))
+
+    def _rows(self, model: str, cell: Cell, names: Sequence[str]) -> np.ndarray:
+        """Return columns by speaker, shape [C, S]; NaN for one that was not summed."""
+        found = [self.column(model, cell, name) for name in names]
+        num_speakers = next((len(column) for column in found if column is not None), 0)
+        nothing = np.full(num_speakers, np.nan)
+        return np.stack([nothing if column is None else column for column in found])
 
     def mean_nll(self, model: str, cell: Cell) -> Estimate | None:
         """Return the mean NLL in nats per frame."""
@@ -244,13 +275,15 @@ def described_quotients(
         cell: On which frames.
         null: Whose value stands beside, as `<name>_null`, where the table declares one.
     """
+    declared = [column for column in table.columns if column.quotient is not None]
+    pairs = tuple(column.quotient for column in declared if column.quotient is not None)
+    own = sums.quotients(model, cell, pairs)
+    other = {} if null is None else sums.quotients(null, cell, pairs)
     row: dict[str, float] = {}
-    for column in table.columns:
-        if column.quotient is not None:
-            row |= described(column.name, sums.ratio(model, cell, *column.quotient))
-            if column.has_null and null is not None:
-                other = sums.ratio(null, cell, *column.quotient)
-                row[f"{column.name}_null"] = np.nan if other is None else float(other.value)
+    for column, pair in zip(declared, pairs, strict=True):
+        row |= {f"{column.name}{end}": one for end, one in zip(ENDINGS, own[pair], strict=True)}
+        if column.has_null and pair in other:
+            row[f"{column.name}_null"] = other[pair].value
     return row
 
 

@@ -68,6 +68,11 @@ class Density(nn.Module, ABC):
         return self.log_prob(batch), self.mean(batch)
 
     @property
+    def is_mean_sampled(self) -> bool:
+        """Whether `mean` is an average of samples, which is dear."""
+        return False
+
+    @property
     def has_moments(self) -> bool:
         """Whether `moments` knows mean and variance in closed form."""
         return False
@@ -131,6 +136,11 @@ class ConditionalDensity(Density):
         z = base.whiten(base.value(batch, self.target) - prediction)
         score = head.log_prob(parameters, z) + base.log_det
         return score, prediction + base.unwhiten(head.mean(parameters))
+
+    @property
+    def is_mean_sampled(self) -> bool:
+        """See `Density.is_mean_sampled`."""
+        return self.head.is_mean_sampled
 
     @property
     def has_moments(self) -> bool:

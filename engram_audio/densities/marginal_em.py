@@ -3,7 +3,8 @@
 For diagonal Gaussians and for multivariate t with diagonal scale. EM reaches the family's optimum
 faster and closer than gradient steps do, which only makes the null harder to beat.
 
-Shapes: N targets, D dimensions, K components.
+Shapes: N targets, D dimensions, K components. Components come first, so that what a component has
+one number of meets long rows.
 """
 
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.special
 
-from engram_audio.numerics.log_sums import log_sum_exp
+from engram_audio.numerics.log_sums import log_sum_exp_of_rows
 
 MAXIMUM_ITERATIONS = 200
 MINIMUM_FREEDOM, FREEDOM_MARGIN = 2.0, 1e-3  # a Student-t has a variance only above 2
@@ -70,20 +71,21 @@ def make_points(z: np.ndarray) -> Points:
 
 
 def squared_distances(points: Points, mixture: MixtureParameters) -> np.ndarray:
-    """Return sum_d ((z_d - mean_kd) / scale_kd)^2, shape [N, K], by two matrix products."""
+    """Return sum_d ((z_d - mean_kd) / scale_kd)^2, shape [K, N], by two matrix products."""
     precision = 1 / mixture.scales**2
-    distances = points.squares @ precision.T
-    distances -= 2 * (points.z @ (mixture.means * precision).T)
-    distances += (mixture.means**2 * precision).sum(1)
+    product = points.squares @ precision.T
+    product -= 2 * (points.z @ (mixture.means * precision).T)
+    distances = np.ascontiguousarray(product.T)
+    distances += (mixture.means**2 * precision).sum(1)[:, None]
     return np.maximum(distances, 0.0, out=distances)
 
 
 def component_log_densities(distances: np.ndarray, mixture: MixtureParameters) -> np.ndarray:
-    """Return log (weight x density), shape [N, K], of squared distances."""
+    """Return log (weight x density), shape [K, N], of squared distances."""
     dims = mixture.means.shape[1]
     log_density = _log_student if mixture.is_student else _log_normal
-    joint = log_density(distances, mixture.freedom, dims)
-    joint += np.log(mixture.weights) - np.log(mixture.scales).sum(1)
+    joint = log_density(distances, mixture.freedom[:, None], dims)
+    joint += (np.log(mixture.weights) - np.log(mixture.scales).sum(1))[:, None]
     return joint
 
 
@@ -109,7 +111,7 @@ def _log_student(distances: np.ndarray, freedom: np.ndarray, dims: int) -> np.nd
 def mean_nll(points: Points, mixture: MixtureParameters) -> float:
     """Return the mean -log density in nats."""
     joint = component_log_densities(squared_distances(points, mixture), mixture)
-    return -float(log_sum_exp(joint, axis=1).mean())
+    return -float(log_sum_exp_of_rows(joint).mean())
 
 
 def fit_mixture(
@@ -174,13 +176,18 @@ def _step(
 ) -> MixtureParameters:
     distances = squared_distances(points, mixture)
     joint = component_log_densities(distances, mixture)
-    joint -= log_sum_exp(joint, axis=1, keepdims=True)
+    joint -= log_sum_exp_of_rows(joint)
     responsibility = np.exp(joint, out=joint)
-    mass = responsibility.sum(0) + 1e-6
-    weighted = responsibility * _robust_weights(distances, mixture)
-    total = weighted.sum(0)[:, None] + 1e-6
-    means = weighted.T @ points.z / total
-    second = weighted.T @ points.squares / total
+    by_target = np.ascontiguousarray(responsibility.T)  # BLAS and sums then go target by target
+    sums = by_target.sum(0)
+    mass = sums + 1e-6
+    if mixture.is_student:  # a normal weighs all points the same
+        weighted = responsibility * _robust_weights(distances, mixture)
+        by_target = np.ascontiguousarray(weighted.T)
+        sums = by_target.sum(0)
+    total = sums[:, None] + 1e-6
+    means = by_target.T @ points.z / total
+    second = by_target.T @ points.squares / total
     # By the weights' sum, not by the mass (parameter-expanded EM, Liu et al. 1998). Both end where
     # the mean weight is 1. By the mass, a scale moves by nu / (nu + D) of its way in a step.
     variance = np.maximum(second - means**2, 0)
@@ -193,11 +200,10 @@ def _step(
     return _with_freedom(points, new, responsibility) if updates_freedom else new
 
 
-def _robust_weights(distances: np.ndarray, mixture: MixtureParameters) -> np.ndarray | float:
-    """Return the EM weights of a t, [N, K]: far points count less. A normal weighs all the same."""
-    if not mixture.is_student:
-        return 1.0
-    return (mixture.freedom + mixture.means.shape[1]) / (mixture.freedom + distances)
+def _robust_weights(distances: np.ndarray, mixture: MixtureParameters) -> np.ndarray:
+    """Return the EM weights of a t, [K, N]: far points count less."""
+    freedom = mixture.freedom[:, None]
+    return (freedom + mixture.means.shape[1]) / (freedom + distances)
 
 
 def _with_freedom(
@@ -209,5 +215,6 @@ def _with_freedom(
     values = np.empty((len(grid), len(mixture.weights)))
     for row, freedom in enumerate(grid):
         trial = mixture._replace(freedom=np.full(len(mixture.weights), freedom))
-        values[row] = (responsibility * component_log_densities(distances, trial)).sum(0)
+        expected = responsibility * component_log_densities(distances, trial)
+        values[row] = np.ascontiguousarray(expected.T).sum(0)
     return mixture._replace(freedom=grid[values.argmax(0)])

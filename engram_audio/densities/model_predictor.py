@@ -28,9 +28,14 @@ class ModelPredictor:
     ) -> None:
         """Wrap a trained model; it is moved to the device and put into evaluation mode."""
         self.model = model.to(device).eval()
-        self.is_mean_sampled = self.model.head.is_mean_sampled
+        self.is_mean_sampled = self.model.is_mean_sampled
         self._window_frames, self._speakers = window_frames, speakers
         self._batch_frames, self._device = batch_frames, device
+
+    @property
+    def is_mean_sampled(self) -> bool:
+        """See `Predictor.is_mean_sampled`; only a head has one, and a memory is scored without."""
+        return self.model.head.is_mean_sampled
 
     def _data(self, view: View) -> WindowData:
         return window_data(

@@ -123,9 +123,10 @@ class LawSettings(LawValues):
                 )
         return self
 
-    def used(self) -> Self:
-        """Return the stage without keys where it scores nothing."""
-        return self if self.representations else self.model_copy(update={"keys": ()})
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The keys that are scored: none where the stage runs on nothing."""
+        return self.keys if self.representations else ()
 
 
 def check_laws(
@@ -150,7 +151,7 @@ def check_laws(
     if stage.representations and not stage.keys:
         raise ValueError("learned_keys.keys: name at least one, or no representations")
     sizes = key_sizes(library)
-    for key in stage.keys:
+    for key in stage.scored:
         require("learned_keys.keys", key, sizes)
         if sizes[key].num_codes > stage.maximum_codes:
             raise ValueError(

@@ -101,7 +101,7 @@ class LawPlan:
 
     def keys(self) -> list[str]:
         """Names of the keys that are scored."""
-        return list(self._stage.keys)
+        return list(self._stage.scored)
 
     def files(self, name: str) -> list[str]:
         """One file of every run."""
@@ -121,7 +121,7 @@ class LawPlan:
 
     def key_files(self, wildcards: Any) -> list[str]:
         """The fitted keys that a run scores."""
-        names = dict.fromkeys(family_of(key) for key in self._stage.keys)
+        names = dict.fromkeys(family_of(key) for key in self._stage.scored)
         return [
             self._keys.file_of(f"{name}.", wildcards.representation, wildcards.split_seed)
             for name in names

@@ -4,9 +4,8 @@ Shapes: T frames of an utterance, D dimensions.
 """
 
 import hashlib
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from engram_audio.corpus.sexes import sex_of, unread_sex
 from engram_audio.corpus.utterances import SAFE_NAME
 from engram_audio.errors import InputError
 from engram_audio.latents.absurd import Spread
+from engram_audio.latents.array_row import ArrayRow, array_fault, content_fault
 from engram_audio.latents.block import LatentBlock
 
 UTTERANCE_COLUMNS = (
@@ -25,36 +25,7 @@ UTTERANCE_COLUMNS = (
 )  # fmt: skip
 EXCLUSION_COLUMNS = ("path", "utterance_id", "speaker_id", "reason", "detail", "is_kept")
 DIGEST = "content_sha256"  # column of the shard table: digest of each array when it was indexed
-MAXIMUM_DIMS = 2**16  # far above any codec's: sums of each dimension are held in memory
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-# Sixty thousand squares of it still add up in float32; real latents are nowhere near.
-LARGEST_VALUE = 2.0**56
-
-
-class ArrayRow(NamedTuple):
-    """One row of the user's table, and what reading its arrays gave.
-
-    Attributes:
-        utterance_id: From the table.
-        speaker_id: From the table.
-        sex: F, M or unknown.
-        path: Where the latents were looked for.
-        latents: What was found there, or None.
-        energy: Energies that came with it, or None.
-        failure: Why it could not be read, or None.
-        rate: Frames per second as the table says, or "".
-        sex_as_written: In the table, or "".
-    """
-
-    utterance_id: str
-    speaker_id: str
-    sex: str
-    path: str
-    latents: np.ndarray | None
-    energy: np.ndarray | None
-    failure: tuple[str, str] | None
-    rate: str = ""
-    sex_as_written: str = ""
+LENGTHS = 3  # so many different second sizes are lengths, and no mistake of a few files
 
 
 class ArrayIndex(NamedTuple):
@@ -84,65 +55,6 @@ class _Fact(NamedTuple):
     digest: str
 
 
-def array_fault(row: ArrayRow) -> tuple[str, str] | None:
-    """Return (reason, detail) if a row's arrays cannot be used, or None."""
-    if row.failure is not None or row.latents is None:
-        return row.failure or ("missing_file", "no latents")
-    latents, energy = row.latents, row.energy
-    if latents.dtype.kind != "f":
-        return "wrong_dtype", f"{latents.dtype}, floating point is needed"
-    if latents.ndim != 2 or min(latents.shape) < 1:
-        return "wrong_shape", f"shape {latents.shape}, [frames, dims] is needed"
-    if latents.shape[1] > MAXIMUM_DIMS:
-        return "wrong_shape", f"{latents.shape[1]} dimensions, at most {MAXIMUM_DIMS} are read"
-    fault = _value_fault(latents)
-    if fault is not None or energy is None:
-        return fault
-    if energy.dtype.kind != "f" or energy.shape != latents.shape[:1]:
-        return "wrong_energy", f"shape {energy.shape}, one number per frame is needed"
-    fault = _value_fault(energy[:, None])
-    return None if fault is None else ("wrong_energy", fault[1])
-
-
-def _value_fault(values: np.ndarray) -> tuple[str, str] | None:
-    """Return (reason, detail) if a value of an array [T, D] is no number to reckon with."""
-    end = float(np.finfo(values.dtype).max)
-    is_good = np.abs(values) < min(end, LARGEST_VALUE)
-    if is_good.all():
-        return None
-    frame, dimension = (int(index) for index in np.argwhere(~is_good)[0])
-    value = float(values[frame, dimension])
-    place = f"frame {frame}, dimension {dimension}: {value:.6g}"
-    if not abs(value) <= LARGEST_FLOAT32:
-        return "not_finite", f"{place}, NaN, infinite, or beyond float32"
-    if abs(value) >= end:
-        return "too_large", f"{place}, where {values.dtype} ends: it was cut off there"
-    return "too_large", f"{place}, the limit is {LARGEST_VALUE:.2g}: squares would overflow"
-
-
-def _content_fault(
-    row: ArrayRow, latents: np.ndarray, frame_rate_hz: float, minimum_frames: int
-) -> tuple[str, str] | None:
-    """Return (reason, detail) if usable arrays are of no use to a study, or None."""
-    if row.rate.strip() and not _is_rate(row.rate, frame_rate_hz):
-        return "wrong_rate", (
-            f"the table says {row.rate!r}, and frame_rate_hz is {frame_rate_hz:g} Hz; correct the "
-            "one that is wrong"
-        )
-    if len(latents) < minimum_frames:
-        return "too_short", f"{len(latents)} frames, minimum_frames is {minimum_frames}"
-    if not np.any(latents != latents[0]):
-        return "constant", f"all {len(latents)} frames are equal"
-    return None
-
-
-def _is_rate(text: str, rate_hz: float) -> bool:
-    try:
-        return math.isclose(float(text), rate_hz, rel_tol=1e-6)
-    except ValueError:
-        return False
-
-
 class _Sorter:
     """Usable and unusable rows of one pass, without their arrays."""
 
@@ -153,10 +65,13 @@ class _Sorter:
         self.facts: list[_Fact] = []
         self.dropped: list[tuple[ArrayRow, str, str]] = []
         self.spreads: dict[int, Spread] = {}
+        self.shapes: Counter[tuple[int, ...]] = Counter()  # of all arrays that were read
 
     def add(self, row: ArrayRow) -> None:
         fault = self._fault(row)
         self._seen.add(row.utterance_id)
+        if row.latents is not None:
+            self.shapes[row.latents.shape] += 1
         if fault is not None or row.latents is None:
             self.drop(row, *(fault or ("missing_file", "no latents")))
             return
@@ -184,11 +99,11 @@ class _Sorter:
         if row.utterance_id in self._seen:
             return "duplicate_id", "the table has this utterance_id already"
         if not SAFE_NAME.fullmatch(row.utterance_id) or not SAFE_NAME.fullmatch(row.speaker_id):
-            return "unsafe_name", "letters, digits and ._- only, at most 200"
+            return "unsafe_name", "an id is 1 to 200 letters, digits, '.', '_', '-'"
         fault = array_fault(row)
         if fault is not None or row.latents is None:
             return fault
-        return _content_fault(row, row.latents, self._rate, self._minimum)
+        return content_fault(row, row.latents, self._rate, self._minimum)
 
 
 def index_arrays(
@@ -208,11 +123,12 @@ def index_arrays(
         name: Of the representation, for messages.
 
     Raises:
-        InputError: No utterance is usable.
+        InputError: No utterance is usable, or the arrays are [dims, frames].
     """
     sorter = _Sorter(frame_rate_hz, minimum_frames)
     for row in rows:
         sorter.add(row)
+    _require_frames_first(sorter.shapes, name)
     dims = Counter(fact.shape[1] for fact in sorter.facts)
     if dims:
         num_dims = min(dims, key=lambda value: (-dims[value], value))
@@ -231,12 +147,34 @@ def index_arrays(
     content = "\n".join(f"{fact.row.utterance_id} {fact.values_digest}" for fact in facts)
     return ArrayIndex(
         utterances=_utterance_table(facts, frame_rate_hz),
-        exclusions=_exclusion_table(sorter.dropped, _unread_sexes(facts)),
+        exclusions=_exclusion_table(sorter.dropped, [*_unread_sexes(facts), *_wide(facts)]),
         num_dims=facts[0].shape[1],
         has_energy=all(fact.row.energy is not None for fact in facts),
         content_hash=hashlib.sha256(content.encode()).hexdigest(),
         digests={fact.row.utterance_id: fact.digest for fact in facts},
     )
+
+
+def _require_frames_first(shapes: Mapping[tuple[int, ...], int], name: str) -> None:
+    """Refuse arrays of which only the second size varies: utterances differ in length, not in D."""
+    first = {shape[0] for shape in shapes if len(shape) == 2}
+    second = {shape[1] for shape in shapes if len(shape) == 2}
+    is_common = max(shapes.values(), default=0) * 2 > sum(shapes.values())
+    if len(first) == 1 and len(second) >= LENGTHS and not is_common:
+        raise InputError(
+            f"representations.library.{name}: the arrays have {first.pop()} rows each, and from "
+            f"{min(second)} to {max(second)} columns; frames come first: save them transposed, as "
+            "[frames, dims]"
+        )
+
+
+def _wide(facts: Sequence[_Fact]) -> Iterator[tuple[ArrayRow, str, str]]:
+    """Yield a note where all arrays have one shape, of fewer frames than dimensions."""
+    shapes = {fact.shape for fact in facts}
+    frames, dims = facts[0].shape
+    if len(shapes) == 1 and len(facts) > 1 and frames < dims:
+        detail = f"all arrays are read as {frames} frames of {dims} dimensions; transpose them if "
+        yield facts[0].row, "wrong_shape", f"{detail}that is the wrong way round"
 
 
 def _wrong_dims(facts: Iterable[_Fact], num_dims: int) -> dict[str, tuple[str, str]]:

@@ -28,6 +28,7 @@ from engram_audio.latents.block import LatentBlock, split_block
 from engram_audio.numerics.seeds import checksum
 
 HELD = "held"
+DIAGONAL_STEPS = "gaussian_marginal_delta"  # at lag 1 a law of the position too
 PIECE_FRAMES = 65536  # moments are added up in pieces: their float64 copies stay small
 
 
@@ -95,12 +96,13 @@ def nulls_at_lag(
     """Return the linear nulls a memory may stand on: simplest first, the best one last.
 
     A rich base makes what it misses vary within a cell of the key, so that a table of it is noise
-    (worlds.md A2): the marginal and the diagonal AR(1) stand beside the best null; the choice part
-    chooses.
+    (worlds.md A2): the marginal and the AR(1) stand beside the best null; the choice part chooses.
+    A full covariance whitens: noise that was white then correlates within a cell, and the diagonal
+    spread of an entry pays for it. So the diagonal Gaussian of steps is a base too.
     """
     bests = [base_for(linear_nulls, lag_frames, event, True, is_full) for is_full in (False, True)]
     best = min(bests, key=lambda null: null.fit.choice_nll)
-    simple = (f"gaussian_marginal_full_{event}", "ar1_full")
+    simple = (f"gaussian_marginal_full_{event}", DIAGONAL_STEPS, "ar1_full")
     named = {null.name: null for null in linear_nulls_for(linear_nulls, lag_frames, event)}
     chosen = [named[name] for name in simple if name in named and name != best.name]
     return [*chosen, best]

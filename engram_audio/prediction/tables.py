@@ -3,6 +3,7 @@
 Shapes: S speakers, F stored frames.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from engram_audio.numerics.units import LN2
 from engram_audio.prediction.columns import PREDICTION, WORST_FRAMES
 from engram_audio.stats.robust import robust_summary
 
+KEPT_MODELS = 64  # models of one cell whose stored frames are kept: the null is asked by each
 KEY = ("seed", "lag_frames", "target", "model", "part", "slice")
 
 
@@ -299,8 +301,9 @@ class _StoredFrames:
     def __init__(self, frames: pd.DataFrame) -> None:
         keys = ["model", "lag_frames", "event", "part"]
         self._groups = dict(iter(frames.groupby(keys, sort=True)))
+        self.nll = functools.lru_cache(KEPT_MODELS)(self._nll)
 
-    def nll(self, name: str, cell: Cell) -> np.ndarray:
+    def _nll(self, name: str, cell: Cell) -> np.ndarray:
         """Return stored scores of a model in a cell, shape [F]."""
         for lag in (cell.lag_frames, ANY_LAG):
             found = self._groups.get((name, lag, cell.event, cell.part))

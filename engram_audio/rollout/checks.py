@@ -49,9 +49,8 @@ def check_rollout(
             allowed = allowed_bases(KStepMethod, prediction, memory)
             require(f"rollout.grids.{name}.bases", base, allowed)
     for name, method in stage.library.items():
-        guard_key = getattr(method.guard_section, "key", None)
-        if guard_key:
-            require_context_key(f"rollout.library.{name}.guard.key", guard_key, keys)
+        if method.guard_key is not None:
+            require_context_key(f"rollout.library.{name}.guard.key", method.guard_key, keys)
         sweep = sweep_of(name, stage.methods, stage.grids)
         owner = stage.grids[sweep].method if sweep else name  # the key that a person wrote
         key = f"rollout.library.{owner}"

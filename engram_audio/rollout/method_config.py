@@ -102,6 +102,11 @@ class _Method(Kind):
         return getattr(self, "base", None) or ""
 
     @property
+    def guard_key(self) -> str | None:
+        """The key that its guard reads; None where it reads none."""
+        return getattr(self.guard_section, "key", None)
+
+    @property
     def guard_section(self) -> GuardSection | None:
         """What keeps sampled paths on the support; None where nothing does."""
         return getattr(self, "guard", None)

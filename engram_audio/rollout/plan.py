@@ -141,8 +141,7 @@ class RolloutPlan:
 
     def guard_keys(self, wildcards: Any) -> list[str]:
         """The fitted keys that hold the key of a method's guard; nothing where it names none."""
-        guard = self._settings.library[wildcards.method].guard_section
-        key = getattr(guard, "key", None)
+        key = self._settings.library[wildcards.method].guard_key
         return [self._memory.key_file(key, wildcards.representation)] if key else []
 
     def refit_folds(self, wildcards: Any) -> list[str]:

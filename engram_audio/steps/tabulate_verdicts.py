@@ -1,5 +1,6 @@
 """Publish what every stage answers: one row per verdict, in verdicts.csv and verdicts.json."""
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -138,7 +139,7 @@ def changes_of(
         tables["structure"],
         registered,
         confidence,
-        lambda lag: evidence_at(tables, documents, registered, lag),
+        functools.cache(lambda lag: evidence_at(tables, documents, registered, lag)),
     )
 
 

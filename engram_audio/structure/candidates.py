@@ -62,7 +62,9 @@ def records_of(structure: pd.DataFrame) -> Records:
     unique = context[["representation", "split_seed", "key"]].drop_duplicates()
     for name, seed, key in unique.itertuples(index=False):
         keys.setdefault((str(name), int(seed)), []).append(str(key))
-    rows = [{str(k): v for k, v in row.items()} for row in whole.to_dict("records")]
+    names = [str(name) for name in whole.columns]
+    columns = (whole[name].tolist() for name in whole.columns)
+    rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
     return Records({tuple(row[name] for name in INDEX): row for row in rows}, keys)
 
 

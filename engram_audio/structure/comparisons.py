@@ -39,19 +39,21 @@ def surrogates_of(
     return {kind: one for kind, one in found.items() if one is not None}
 
 
-def put_estimate(table: pd.DataFrame, name: str, estimate: Estimate, confidence: float) -> None:
-    """Add value, interval and standard error of an estimate as four columns."""
+def put_estimate(
+    table: pd.DataFrame, name: str, estimate: Estimate, confidence: float
+) -> Uncertain:
+    """Add value, interval and standard error of an estimate as four columns; return them."""
     quantity = uncertain(estimate)
     interval = t_interval(quantity, confidence)
     table[name] = quantity.value
     table[f"{name}_low"], table[f"{name}_high"] = interval
     table[f"{name}_se"] = quantity.se
+    return quantity
 
 
 def put_judged(table: pd.DataFrame, name: str, estimate: Estimate, confidence: float) -> None:
     """Add an estimate that is judged at other levels too: its degrees of freedom stand beside."""
-    put_estimate(table, name, estimate, confidence)
-    table[f"{name}_df"] = uncertain(estimate).df
+    table[f"{name}_df"] = put_estimate(table, name, estimate, confidence).df
 
 
 def key_rows(keys: pd.DataFrame, skeleton: pd.DataFrame) -> pd.DataFrame:

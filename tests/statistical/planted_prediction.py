@@ -190,17 +190,21 @@ class Planted(NamedTuple):
 
 
 def plant(name: str, size: WorldSize = RECIPE_SIZE, seed: int = 0, **parameters: Any) -> Planted:
-    """Simulate a world and fit its linear nulls as the workflow does.
+    """Plant one of the named worlds.
 
     Args:
-        name: One of the named worlds.
+        name: Its name.
         size: How much of it.
         seed: Its seed.
         parameters: Values other than the name's own.
     """
+    return plant_world(make_world(name, seed, **parameters), size)
+
+
+def plant_world(world: World, size: WorldSize = RECIPE_SIZE) -> Planted:
+    """Simulate a world and fit its linear nulls as the workflow does."""
     study = default_study()
     section = studies.section_of(study, PredictionSection)
-    world = make_world(name, seed, **parameters)
     draw = simulate(world, size)
     part_of = parts_of(draw, 0)
     clean = eval_block(draw)

@@ -53,11 +53,13 @@ def test_var_information_is_found_with_the_default_budget(lag: int):
     ],
 )  # fmt: skip
 def test_nothing_is_overfitted_where_there_is_nothing_to_know(name: str, lag: int, event: str):
-    """The head loses at most .05 nats against the exact law and gains nothing over its marginal.
+    """The head is within .05 nats of its best null, and that null is the exact law but for its fit.
 
     The dequantisation noise is 1 % of the smaller of the position's and the step's SD, so that it
-    costs the walks no more than other worlds. Marginal and exact law score the same noisy frames.
-    The head is within .05 nats of its best null, and that null within .05 of the exact law.
+    costs the walks no more than other worlds. Null and exact law score the same noisy frames.
+
+    A fit of p numbers on N frames loses p / 2 N nats on others: .02 for a ridge on eight frames of
+    16 dimensions, the largest null. A mixture may stop one doubling early, .01 before it would.
     """
     world = planted(name)
     score = world.nll(world.trained(HEAD, lag, event), lag, event)
@@ -69,7 +71,11 @@ def test_nothing_is_overfitted_where_there_is_nothing_to_know(name: str, lag: in
     assert abs(overfit.value) <= 0.05
     excess = world.mean_of(score - world.oracle_nll(lag, event, is_noisy=True))
     print(f"{name} {event} lag {lag}: {excess} over the exact law of the same frames")
-    assert excess.value <= 0.1
+    dims, window = world.world.num_dims, world.study.views.window_frames
+    numbers = window * dims**2 + dims * (dims + 1) / 2
+    fitted = numbers / 2 / len(world.material.block.frames)
+    growth = world.study.prediction.library[HEAD].marginal.minimum_gain_nats
+    assert excess.value - 3 * excess.error <= 0.05 + fitted + growth
 
 
 def test_white_noise_is_the_first_experiments_headline():

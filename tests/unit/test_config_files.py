@@ -50,8 +50,8 @@ UNREADABLE = {
     "deep": (b"a: " + b"[" * 5000, "is nested too deeply to be read; flatten it"),
     "empty": (b"", "holds nothing; write lines of `key: value` at its top level"),
     "comment": (b"# a: 1\n", "holds nothing; write lines of `key: value` at its top level"),
-    "list": (b"- a\n", "holds a seq; write lines of `key: value` at its top level"),
-    "text": (b"hello\n", "holds a str; write lines of `key: value` at its top level"),
+    "list": (b"- a\n", "holds a list; write lines of `key: value` at its top level"),
+    "text": (b"hello\n", "holds a text; write lines of `key: value` at its top level"),
 }
 CLEAN = {
     "override of a merge": "a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  b: 3\n",
@@ -199,3 +199,14 @@ def test_a_value_that_yaml_makes_something_else_of_is_one_short_line(
 def test_characters_beyond_the_first_plane_pass():
     report = {**REPORT, "title": "\U0001f600 é"}
     assert parse_config(demo_with(report=report)).report.title == "\U0001f600 é"
+
+
+def test_make_reads_a_configuration_before_snakemake_does():
+    """Snakemake answers a file that it cannot read by a traceback, before any code of ours."""
+    done = subprocess.run(
+        ["make", "-n", "study", "STUDY=a.yaml b.yaml"],
+        capture_output=True, text=True, cwd=ROOT, check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()[-2:]
+    assert lines[0].endswith("-m engram_audio.config_files a.yaml b.yaml")
+    assert lines[1].endswith("--configfile a.yaml b.yaml ")

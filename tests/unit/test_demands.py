@@ -110,6 +110,15 @@ STUDIES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[Any, Any], list[s
     "no val utterance holds the horizon of a method": (
         DEMO, {"rollout.library.belief.horizon_frames": 400}, LARGE,
         ["rollout.library.belief: no val utterance of mel_pca has 408 frames"]),
+    "fewer frames than codes of a guard": (
+        DEMO, {"keys.library.last_frame.quantizers.0.codebook_sizes": [64, 128, 4096],
+               "rollout.methods": [*DEMO["rollout"]["methods"], "one_step_codebook"],
+               "rollout.library.one_step_codebook.guard.key": "last_frame.raw.kmeans_4096"}, LARGE,
+        ["rollout.library.one_step_codebook.guard.key: mel_pca has at most"]),
+    "fewer frames than codes of a generator's memory": (
+        DEMO, {"keys.library.last_frame.quantizers.0.codebook_sizes": [64, 128, 4096],
+               "generation.library.one_frame.insertion.key": "last_frame.raw.kmeans_4096"}, LARGE,
+        ["generation.library.one_frame.insertion.key: mel_pca has at most"]),
     "fewer frames than components of a codec": (
         DEMO, {"structure.minimum_cell_frames": 1}, corpus([16] * 2, [300] * 20, [300] * 20),
         ["codecs.library.mel_pca.num_components: mel_pca has at most 32 train frames"]),

@@ -3,6 +3,8 @@
 Trained on a slow two-dimensional state seen through noise: 50 utterances of 40 frames, 100 steps.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,15 @@ from tests.unit.factorizer_material import (
     trained,
 )
 
+SLOW = pytest.mark.slow
+DENSITIES = ("gaussian", "mixture", "student_t")
+PRIORS = ("gaussian", "mixture", "flow", "marginal", "deterministic")
+RATES = ("charged", "strictly_past", "free")
+UPSAMPLERS = ("piecewise_constant", "learned", "cross_attention")
+# Each density, prior, rate and upsampler once; all pairs of them are slow.
+PAIRS = {*zip(("gaussian", "mixture", "student_t", "gaussian", "mixture"), PRIORS, strict=True)}
+SLOWER = {*zip(RATES, UPSAMPLERS, strict=True)}
+
 
 def all_choice(task: FactorizerTask) -> Chunk:
     return task._choice.batch(torch.arange(len(task._choice)), CPU)
@@ -35,6 +46,7 @@ def kl(**changes) -> KlSettings:
     return KlSettings.model_validate({**DOCUMENT["loss"]["kl"], **changes}, strict=False)
 
 
+@SLOW
 def test_reconstruction_and_rate_fall_short_of_an_untrained_model():
     before = small_task(settings())
     with torch.no_grad():
@@ -45,7 +57,7 @@ def test_reconstruction_and_rate_fall_short_of_an_untrained_model():
     assert task.details["state_use_nats"] > 0.1  # what z_dyn tells of x_t is that utterance's own
 
 
-@pytest.mark.slow
+@SLOW
 def test_a_target_rate_is_reached_and_without_it_is_not():
     """Price follows to 3 nats within 20 %; at a fixed price the rate is elsewhere."""
 
@@ -120,6 +132,7 @@ def test_more_groups_than_dimensions_are_refused():
         settings(loss__kl__mode="free_bits", loss__kl__num_groups=4)
 
 
+@SLOW
 def test_free_bits_keep_a_rate_alive_that_a_high_price_kills():
     def innovation(mode: str) -> float:
         section = settings(
@@ -204,7 +217,7 @@ def rollout_error(task: FactorizerTask, feature_map: torch.Tensor | None = None)
     return np.mean(found, axis=0).tolist()
 
 
-@pytest.mark.slow
+@SLOW
 def test_rollout_training_lowers_the_error_of_free_running():
     changes = {"loss__rollout_horizon_frames": 8, "state__rate": "free"}
     on = trained(settings(loss__rollout_weight=1.0, **changes))
@@ -212,7 +225,7 @@ def test_rollout_training_lowers_the_error_of_free_running():
     assert rollout_error(on)[0] < rollout_error(off)[0] - 0.1
 
 
-@pytest.mark.slow
+@SLOW
 def test_feature_loss_lowers_the_log_mel_error_of_free_running():
     """A feature that is one dimension of x, far stronger than the others."""
     feature_map = torch.tensor([[3.0], [0.0], [0.0], [0.0]])
@@ -244,7 +257,7 @@ def test_teacher_forcing_takes_the_encoders_steps():
     assert score() != pytest.approx(first)
 
 
-@pytest.mark.slow
+@SLOW
 def test_prior_sampled_frames_teach_the_decoder_to_live_with_the_prior():
     def gap(fraction: float) -> float:
         details = trained(settings(loss__prior_sampled_fraction=fraction)).details
@@ -261,8 +274,13 @@ def test_curriculum_doubles_from_one_to_the_longest():
     assert curriculum(0, 1, 100) == 1
 
 
-@pytest.mark.parametrize("prior", ["gaussian", "mixture", "flow", "marginal", "deterministic"])
-@pytest.mark.parametrize("density", ["gaussian", "mixture", "student_t"])
+@pytest.mark.parametrize(
+    ("density", "prior"),
+    [
+        pytest.param(density, prior, marks=() if (density, prior) in PAIRS else SLOW)
+        for density, prior in itertools.product(DENSITIES, PRIORS)
+    ],
+)
 def test_every_family_trains(prior: str, density: str):
     section = settings(
         innovation__prior=prior, dynamics__density=density, dynamics__num_components=2,
@@ -276,8 +294,13 @@ def test_every_family_trains(prior: str, density: str):
     assert (health["innovation_nats"] == 0.0) == (prior == "deterministic")
 
 
-@pytest.mark.parametrize("upsampler", ["piecewise_constant", "learned", "cross_attention"])
-@pytest.mark.parametrize("rate", ["charged", "strictly_past", "free"])
+@pytest.mark.parametrize(
+    ("rate", "upsampler"),
+    [
+        pytest.param(rate, upsampler, marks=() if (rate, upsampler) in SLOWER else SLOW)
+        for rate, upsampler in itertools.product(RATES, UPSAMPLERS)
+    ],
+)
 def test_slower_states_train(upsampler: str, rate: str):
     section = settings(
         state__stride_frames=4, state__upsampler=upsampler, state__rate=rate,
@@ -299,9 +322,6 @@ def test_transformers_train():
     with torch.no_grad():
         start = task.validate()
     assert train(task, recipe(num_steps=30), 0, CPU).best_score < start
-
-
-SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize("stop_at", [pytest.param(1, marks=SLOW), 30, pytest.param(51, marks=SLOW)])

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from engram_audio.densities.model_predictor import ModelPredictor
+from engram_audio.densities.predictor import View
 from engram_audio.keys.encoder import KeyEncoder
+from engram_audio.latents.targets import targets_of
 from engram_audio.memory import fit
 from engram_audio.memory import lookup as lookup_kind
 from engram_audio.memory.density import MemoryDensity
@@ -40,6 +43,20 @@ def table() -> World:
 def fitted(table: World):
     candidates = linear_candidates(table.material, 1, "position", 2)
     return fit_lookup(lookup(), key_of(table.material), table.material, 1, candidates, 0, CPU)
+
+
+def test_a_memory_is_scored_as_any_density(table: World, fitted):
+    """A predictor needs no head: rollouts and acceptance tests hand it whole memories."""
+    material = table.material
+    speakers = material.reference.speakers
+    predictor = ModelPredictor(fitted.model, material.window_frames, speakers, 64, CPU)
+    targets = targets_of(table.eval, material.window_frames, material.max_lag_frames)
+    found = predictor.log_density(View(table.eval, targets, 1, "position"))
+    with torch.no_grad():
+        batch = table.eval_data(1).batch(torch.arange(len(targets)), CPU)
+        own = fitted.model.log_prob(batch).double().numpy()
+    assert found == pytest.approx(own, rel=1e-5, abs=1e-5)
+    assert not predictor.is_mean_sampled
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -152,7 +152,7 @@ def test_every_published_table_is_tried():
 
 
 # whose pages take longest; the structure table, which is larger, stays
-COSTLY = {"prediction", "worst_frames"}
+COSTLY = {"prediction", "worst_frames", "prediction_calibration", "prediction_rollout"}
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,66 @@ def test_each_kind_of_array_is_read_or_one_row_with_a_remedy(tmp_path: Path):
         assert problem and mark and remedy and detail.isprintable(), detail
 
 
+def test_what_stands_in_for_an_array_is_named(tmp_path: Path):
+    """Law: the one line says what lies there, and what to do with it."""
+    (tmp_path / "packed.npy").write_bytes(b"\x1f\x8b\x08" + bytes(99))
+    (tmp_path / "pointer.npy").write_text("version https://git-lfs.github.com/spec/v1\nsize 9\n")
+    (tmp_path / "tensor.pt").write_bytes(b"PK")
+    np.savez(tmp_path / "unnamed.npz", FRAMES)
+    np.save(tmp_path / "good.npy", FRAMES)
+    words = {
+        "packed": "is packed by gzip; unpack it", "pointer": "`git lfs pull`",
+        "tensor": "(tensor.pt is there); save it as .npy", "unnamed": "called latents; save it",
+        "absent": "directly in `path`; add it, or write its place into a column `file`",
+    }  # fmt: skip
+    rows = [f"{name},s" for name in ("good", *words)]
+    found = index(tmp_path, "\n".join(["utterance_id,speaker_id", *rows]))
+    details = found.exclusions.set_index("utterance_id")["detail"]
+    assert set(details.index) == set(words)
+    assert all(text in details[name] for name, text in words.items()), details.tolist()
+
+
+def test_titles_and_paths_are_read_as_people_write_them(tmp_path: Path):
+    (tmp_path / "day").mkdir()
+    for name in ("a", "b"):
+        np.save(tmp_path / "day" / f"{name}.npy", FRAMES + ord(name))
+    found = index(tmp_path, "Utt-ID;Speaker ID;File\r\na;s;day\\a.npy\r\nb;t;day/b.npy\r\n")
+    assert found.utterances["speaker_id"].tolist() == ["s", "t"]
+    with pytest.raises(
+        InputError, match=r"lacks the column utterance_id.*separate cells by a comma"
+    ):
+        index(tmp_path, "utterance_id speaker_id\na s\n")
+
+
+def write_turned(folder: Path, lengths: list[int]) -> str:
+    """Arrays [dims, frames] of 40 dimensions; their table."""
+    for number, length in enumerate(lengths):
+        values = np.random.default_rng(number).normal(size=(40, length))
+        np.save(folder / f"u{number}.npy", values)
+    rows = [f"u{number},s{number % 4}" for number in range(len(lengths))]
+    return "\n".join(["utterance_id,speaker_id", *rows])
+
+
+def test_arrays_that_lie_the_wrong_way_round_are_refused(tmp_path: Path):
+    """Utterances differ in length, not in dimensions: else 40 frames would pass for each of all."""
+    table = write_turned(tmp_path, [50, 51, 60, 70, 70, 80])
+    with pytest.raises(InputError, match=r"40 rows each, and from 50 to 80 columns.*transposed"):
+        index(tmp_path, table)
+    for number in range(6):  # a few files with other dimensions are no lengths
+        shape = (50, 4 + (number > 3) * number)
+        np.save(tmp_path / f"u{number}.npy", np.random.default_rng(number).normal(size=shape))
+    assert index(tmp_path, table).exclusions["reason"].tolist() == ["wrong_dims"] * 2
+
+
+def test_arrays_of_one_shape_with_few_frames_are_noted(tmp_path: Path):
+    """Which way round they lie cannot be known: the study runs and says how they were read."""
+    table = write_turned(tmp_path, [50, 50, 50])
+    found = index(tmp_path, table)
+    (note,) = found.exclusions.to_dict("records")
+    assert note["is_kept"] and "read as 40 frames of 50 dimensions; transpose" in note["detail"]
+    assert len(found.utterances) == 3
+
+
 @pytest.mark.parametrize("name", ["a.npy", "b.npz"])
 def test_an_id_may_end_as_its_file_does(tmp_path: Path, name: str):
     np.save(tmp_path / "a.npy", FRAMES)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.special
 import torch
@@ -12,6 +13,7 @@ from engram_audio.artifacts import resident
 from engram_audio.calibration import chains, registry
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.world import simulate
+from engram_audio.densities.comparison import Cell, SumTable, described
 from engram_audio.densities.fit import head_task, own_base, untrained_head
 from engram_audio.densities.marginal_em import (
     MixtureParameters,
@@ -22,7 +24,7 @@ from engram_audio.densities.marginal_em import (
 from engram_audio.latents.block import LatentBlock
 from engram_audio.memory.families import widened
 from engram_audio.numerics.grouped import add_grouped
-from engram_audio.numerics.log_sums import log_sum_exp
+from engram_audio.numerics.log_sums import log_sum_exp, log_sum_exp_of_rows
 from engram_audio.numerics.remembered import remembered
 from engram_audio.numerics.seeds import step_seed
 from engram_audio.training.loop import train
@@ -102,6 +104,19 @@ def test_log_sums_are_those_of_scipy(axis: int, keepdims: bool):
     np.testing.assert_allclose(found, expected, rtol=40 * np.finfo(float).eps)
 
 
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 9, 16, 23, 32, 33, 128, 129, 300])
+def test_log_sums_of_rows_are_those_of_scipy_at_every_length(size: int):
+    """Rows of one number, of whole and of broken eights, and of more than one block."""
+    values = np.random.default_rng(size).normal(size=(50, size)) * 20
+    values[0], values[1, 0], values[2, -1] = -np.inf, np.inf, np.nan
+    values[3] = values[3, 0]
+    with np.errstate(all="ignore"):
+        expected = np.asarray(scipy.special.logsumexp(values, axis=1))
+    bound = max(size, 4) * np.finfo(float).eps  # both sum within `size` roundings
+    for found in (log_sum_exp(values, 1), log_sum_exp_of_rows(values.T.copy())):
+        np.testing.assert_allclose(found, expected, rtol=bound)
+
+
 @pytest.mark.parametrize("freedom", [np.inf, 3.5])
 def test_components_have_the_densities_of_their_family(freedom: float):
     """Log (weight x density) of normals and of multivariate t with diagonal scale, by scipy."""
@@ -122,7 +137,7 @@ def test_components_have_the_densities_of_their_family(freedom: float):
         )
         # distances are differences of numbers of size 10: a few times 1e-15 of that
         expected = np.log(weights[number]) + law.logpdf(z)
-        np.testing.assert_allclose(found[:, number], expected, atol=1e-11)
+        np.testing.assert_allclose(found[number], expected, atol=1e-11)
 
 
 def test_sums_by_group_keep_nothing_of_an_earlier_call():
@@ -204,3 +219,25 @@ def test_a_small_stream_is_read_once(
     stream = resident.kept_source(source, 3, 2)
     assert [len(list(stream())) for _ in range(3)] == [1, 1, 1]
     assert len(reads) == expected
+
+
+def test_all_quotients_of_a_row_are_what_each_is_alone():
+    """Together or one by one: the same bits; NaN without a column, its sums or its divisor."""
+    rng, size = np.random.default_rng(0), 19  # speakers: above 8 and no multiple of it
+    scores = pd.DataFrame(
+        {
+            "model": "m", "lag_frames": 1, "event": "delta", "part": "eval", "slice": "all",
+            "speaker_id": [f"s{number:02d}" for number in range(size)],
+            "nll": rng.normal(size=size), "num_frames": rng.integers(0, 50, size).astype(float),
+            "cosine": rng.normal(size=size) * 1e6, "never": np.nan, "nothing": 0.0,
+        }
+    )  # fmt: skip
+    table, cell = SumTable(scores), Cell(1, "delta", "eval", "all")
+    tops, bottoms = ("nll", "cosine", "never", "absent"), ("num_frames", "nothing", "absent")
+    pairs = tuple((top, bottom) for top in tops for bottom in bottoms)
+    for model in ("m", "another"):
+        found = table.quotients(model, cell, pairs)
+        for pair in pairs:
+            alone = described("x", table.ratio(model, cell, *pair))
+            np.testing.assert_array_equal(found[pair], list(alone.values()), str(pair))
+    assert np.isfinite(table.quotients("m", cell, pairs)["cosine", "num_frames"]).all()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.conftest import HANG_S
+from tests.workflow import warm_python
 from tests.workflow.conftest import Outcome
 from tests.workflow.tiny_study import CONFIG, checkout, environment
 
@@ -226,7 +227,8 @@ def build_finished(folder: Path) -> Path:
     """Run the tiny study once, for real."""
     checkout(folder)
     command = [sys.executable, "-m", "snakemake", "--configfile", CONFIG, "--cores", "2"]
-    outcome = waited(started(command, folder, environment(folder)))
+    with warm_python.started(folder, environment(folder)) as variables:
+        outcome = waited(started(command, folder, variables))
     assert outcome.code == 0, outcome.text[-4000:]
     return folder
 

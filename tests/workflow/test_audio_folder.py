@@ -154,6 +154,59 @@ def test_rows_without_file_and_files_without_row_are_listed(tmp_path: Path):
     assert "row 26" in details["gone.wav"] and "(stray.wav is there); " in details["stray.mp3"]
 
 
+@pytest.mark.parametrize(
+    ("written", "is_outside"),
+    [
+        ("{stem}.mp3", False), ("DAY/{STEM}.WAV", False), ("{stem}", False),
+        ("C:\\data\\{stem}.wav", True), ("file:///data/{stem}.wav", True),
+    ],
+)  # fmt: skip
+def test_a_row_without_file_names_the_file_that_is_likely_meant(
+    tmp_path: Path, written: str, is_outside: bool
+):
+    root = write_folder(tmp_path / "root")
+    rows = write_table(root)
+    soundfile.write(root / "spk00" / "only_one.wav", noise(99), RATE)
+    lost = written.format(stem="only_one", STEM="ONLY_ONE")
+    table = "\n".join(["file,speaker_id,sex", *rows, f"{lost},spk00,F"])
+    (root / "people.csv").write_text(table)
+    _, exclusions = by_table(tmp_path, root)
+    reason = "outside_folder" if is_outside else "missing_audio"
+    (detail,) = exclusions.loc[exclusions["reason"] == reason, "detail"]
+    assert "(spk00/only_one.wav is there); write `file` like that" in detail
+    (root / "people.csv").write_text(f"file,speaker_id\n{lost},spk00\n{lost}x,spk01\n")
+    with pytest.raises(InputError, match=r"first .*row 2: .*only_one.wav is there"):
+        by_table(tmp_path, root)
+
+
+def test_one_recording_under_two_names_has_the_speaker_of_its_file(tmp_path: Path):
+    """A link into another speaker's folder; a copy there cannot be told from its original."""
+    root = write_folder(tmp_path / "root")
+    (root / "spk00" / "aaa.wav").symlink_to(root / "spk01" / "take1.wav")
+    (root / "spk02" / "copy.wav").write_bytes((root / "spk01" / "day" / "take2.flac").read_bytes())
+    utterances, exclusions = run(tmp_path, root)
+    assert len(utterances) == 24 and set(exclusions["reason"]) == {"duplicate"}
+    details = dict(zip(exclusions["path"], exclusions["detail"], strict=True))
+    assert "a link to a file that is listed as spk01/take1.wav" in details["spk00/aaa.wav"]
+    assert "under another speaker; keep the one" in details["spk02/copy.wav"]
+
+
+def test_a_second_microphone_is_no_second_utterance(tmp_path: Path):
+    """VCTK records each sentence twice; the copy would lie in val where its twin is in train."""
+    root = tmp_path / "root"
+    for number, speaker in enumerate(SPEAKERS):
+        (root / speaker).mkdir(parents=True)
+        for take in (1, 2):
+            for microphone in (1, 2) if number or take == 1 else (2,):
+                wave = noise(100 * number + 10 * take + microphone)
+                soundfile.write(root / speaker / f"{take}_mic{microphone}.flac", wave, RATE)
+    utterances, exclusions = run(tmp_path, root)
+    assert len(utterances) == 24 and set(exclusions["reason"]) == {"duplicate"}
+    assert "spk00-2_mic2" in set(utterances["utterance_id"])  # the only one of its take
+    assert exclusions["detail"].str.contains("by another microphone; keep one").all()
+    assert exclusions["path"].str.endswith("_mic2.flac").all() and len(exclusions) == 23
+
+
 def test_sentences_of_common_voice_may_hold_quotation_marks(tmp_path: Path):
     """Its TSV quotes nothing; a table program quotes everything. Both are read."""
     root = write_folder(tmp_path / "root")

@@ -107,10 +107,10 @@ class ConditionalDensity(Density):
 
         A gradient sums over targets, and one row would sum it in another order.
         """
-        is_one_row = isinstance(self.trunk, FreeParameters) and self.head.spreads_one_row
-        if is_one_row and not torch.is_grad_enabled():
-            return self.trunk.parameters_vector.unsqueeze(0)
-        return self.parameters_of(batch)
+        free = self.trunk if isinstance(self.trunk, FreeParameters) else None
+        if free is None or torch.is_grad_enabled() or not self.head.spreads_one_row:
+            return self.parameters_of(batch)
+        return free.parameters_vector.unsqueeze(0)
 
     def log_prob(self, batch: Batch) -> Tensor:
         """See `Density.log_prob`."""

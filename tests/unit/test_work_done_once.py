@@ -13,14 +13,19 @@ from engram_audio.artifacts import resident
 from engram_audio.calibration import chains, registry
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.world import simulate
+from engram_audio.densities.base import LinearBase
 from engram_audio.densities.comparison import Cell, SumTable, described
+from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.fit import head_task, own_base, untrained_head
+from engram_audio.densities.gaussian_mixture import GaussianMixture
 from engram_audio.densities.marginal_em import (
     MixtureParameters,
     component_log_densities,
     make_points,
     squared_distances,
 )
+from engram_audio.densities.student_t_mixture import StudentTMixture
+from engram_audio.densities.trunks import FreeParameters
 from engram_audio.latents.block import LatentBlock
 from engram_audio.memory.families import widened
 from engram_audio.numerics.grouped import add_grouped
@@ -241,3 +246,24 @@ def test_all_quotients_of_a_row_are_what_each_is_alone():
             alone = described("x", table.ratio(model, cell, *pair))
             np.testing.assert_array_equal(found[pair], list(alone.values()), str(pair))
     assert np.isfinite(table.quotients("m", cell, pairs)["cosine", "num_frames"]).all()
+
+
+@pytest.mark.parametrize("family", [GaussianMixture, StudentTMixture])
+def test_a_law_without_context_scores_with_one_row_of_parameters(family: type, world: World):
+    """The scores are those of one row for each target, alone and among candidates."""
+    base = own_base(
+        head_settings("gaussian_mixture", num_components=1), world.material, 1, "delta", 0
+    )
+    size = len(base.frame_mean)
+    head = family(size, 3, (-5.0, 5.0))
+    start = head.initial_parameters(torch.Generator().manual_seed(0))
+    model = ConditionalDensity(LinearBase(base), FreeParameters(start), head)
+    batch = world.material.data("train", 1, 40).batch(torch.arange(40), CPU)
+    values = torch.randn((40, 5, size), generator=torch.Generator().manual_seed(1))
+    repeated = model.log_prob(batch), model.log_prob_of(batch, values)
+    with torch.no_grad():
+        once = model.log_prob(batch), model.log_prob_of(batch, values)
+    assert repeated[0].requires_grad and not once[0].requires_grad
+    for one, other in zip(once, repeated, strict=True):
+        # the same operations on the same numbers, at most in other lanes of the processor
+        torch.testing.assert_close(one, other.detach(), rtol=1e-6, atol=1e-6)

@@ -86,10 +86,9 @@ class Tables:
     def added(self) -> pd.DataFrame:
         """Return what each key adds on eval, all frames, at the registered lag."""
         rows = self.structure
-        rows = rows[(rows["part"] == "eval") & (rows["slice"] == "all")]
-        rows = rows[(rows["subspace"] == "all") & (rows["lag_frames"] == DECISION.lag_frames)]
+        is_eval = (rows["part"] == "eval") & (rows["slice"] == "all") & (rows["subspace"] == "all")
         columns = ["added", "added_se", "added_low", "cost_of_fitting", "added_fraction"]
-        return rows.loc[rows["key"].isin(list(ALL))].set_index("key").loc[:, columns]
+        return rows.loc[is_eval & rows["key"].isin(list(ALL))].set_index("key").loc[:, columns]
 
     def wrong_words(self, *key_sets: Sequence[str]) -> list[str]:
         """Return the sentence of each word that is not the known one."""

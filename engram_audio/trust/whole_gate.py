@@ -182,7 +182,9 @@ class _Tables:
     def __init__(self, drawn: Drawn, confidence: float) -> None:
         self._count, self._confidence = drawn.num_studies, confidence
         names: tuple[SliceName, ...] = (*WHOLE, *PARTS)
-        places = [(key, name) for key in range(len(KEYS)) for name in names]
+        places: list[tuple[int, SliceName]] = [
+            (key, name) for key in range(len(KEYS)) for name in names
+        ]
         new = [_cut(drawn.new[key], name) for key, name in places]
         chosen_on = [one.whole() for one in drawn.chosen_on]
         self._eval = dict(zip(places, study_rows(new, self._count, confidence), strict=True))

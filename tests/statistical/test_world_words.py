@@ -86,9 +86,9 @@ class Tables:
     def added(self) -> pd.DataFrame:
         """Return what each key adds on eval, all frames, at the registered lag."""
         rows = self.structure
-        is_eval = (rows["part"] == "eval") & (rows["slice"] == "all") & (rows["subspace"] == "all")
-        columns = ["added", "added_se", "added_low", "cost_of_fitting", "added_fraction"]
-        return rows.loc[is_eval & rows["key"].isin(list(ALL))].set_index("key").loc[:, columns]
+        rows = rows.query("part == 'eval' and slice == 'all' and subspace == 'all'")
+        rows = rows.query("key in @ALL").set_index("key")
+        return rows.loc[:, ["added", "added_se", "added_low", "cost_of_fitting", "added_fraction"]]
 
     def wrong_words(self, *key_sets: Sequence[str]) -> list[str]:
         """Return the sentence of each word that is not the known one."""

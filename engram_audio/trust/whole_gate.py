@@ -151,7 +151,7 @@ def _gains(
         num_studies: N.
         confidence: Level of two-sided intervals.
     """
-    parts = {
+    parts: dict[SliceName, tuple[np.ndarray, np.ndarray]] = {
         "all": (np.array([sum_halves(one) for one in sums]), sum_halves(frames)),
         "initial": (sums[:, 0::HALVES], frames[0::HALVES]),
         "final": (sums[:, 1::HALVES], frames[1::HALVES]),
@@ -181,7 +181,10 @@ class _Tables:
 
     def __init__(self, drawn: Drawn, confidence: float) -> None:
         self._count, self._confidence = drawn.num_studies, confidence
-        places = [(key, name) for key in range(len(KEYS)) for name in (*WHOLE, *PARTS)]
+        names: tuple[SliceName, ...] = (*WHOLE, *PARTS)
+        places: list[tuple[int, SliceName]] = [
+            (key, name) for key in range(len(KEYS)) for name in names
+        ]
         new = [_cut(drawn.new[key], name) for key, name in places]
         chosen_on = [one.whole() for one in drawn.chosen_on]
         self._eval = dict(zip(places, study_rows(new, self._count, confidence), strict=True))

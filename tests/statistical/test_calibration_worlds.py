@@ -46,7 +46,8 @@ SIZE = WorldSize(
     WORLDS_SECTION.num_train_speakers, WORLDS_SECTION.num_eval_speakers,
     WORLDS_SECTION.num_utterances_per_speaker,
 )  # fmt: skip
-SIZES = dict.fromkeys(("iid_d512", "junk"), WorldSize(24, 12, 8))  # 4,096 context entries
+FEW = WorldSize(24, 12, 8)  # where contexts have 4,096 entries
+SIZES: dict[str, WorldSize] = {"iid_d512": FEW, "junk": FEW}
 
 
 def _analysed(material: Material):

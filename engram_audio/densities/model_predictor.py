@@ -32,11 +32,6 @@ class ModelPredictor:
         self._window_frames, self._speakers = window_frames, speakers
         self._batch_frames, self._device = batch_frames, device
 
-    @property
-    def is_mean_sampled(self) -> bool:
-        """See `Predictor.is_mean_sampled`; only a head has one, and a memory is scored without."""
-        return self.model.head.is_mean_sampled
-
     def _data(self, view: View) -> WindowData:
         return window_data(
             view.block, view.targets, view.lag_frames, self._window_frames, self._speakers

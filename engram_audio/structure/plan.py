@@ -31,6 +31,10 @@ class StructurePlan:
         self._oracles = set(settings.library)
         self.context_families = [name for name in self.families if name not in self._oracles]
 
+    def is_learned(self, family: str) -> bool:
+        """Whether networks are trained for a family."""
+        return family in self._learned
+
     def families_of(self, representation: str) -> list[str]:
         """The families that are scored on a representation or surrogate."""
         is_trained = self._latents.base_of(representation) in self._learned_on

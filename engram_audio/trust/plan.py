@@ -55,8 +55,12 @@ class CalibrationPlan:
         return [f"<results>/{FOLDER}/{name}/{file}" for name in self.worlds()]
 
     def family_sections(self) -> list[str]:
-        """Sections of the families that the worlds are scored with."""
-        return [f"calibration.families.{name}" for name in self.families]
+        """Sections of the families that bugs are planted under: those that need no training."""
+        return [
+            f"calibration.families.{name}"
+            for name in self.families
+            if not self._structure.is_learned(name)
+        ]
 
     def law_keys(self, wildcards: Any) -> list[str]:
         """The fitted keys of a world, of every registered family that is no oracle."""

@@ -220,3 +220,18 @@ def test_every_arm_says_what_it_is():
     """One line for the page, and no two alike."""
     meanings = [own.meaning for own in ARMS.values()]
     assert set(ARMS) == set(get_args(ArmName)) and len(set(meanings)) == len(ARMS)
+
+
+@pytest.mark.parametrize("form", ["minimal", "n-grams"])
+def test_a_late_arm_reads_the_code_of_the_frame_before(form: str):
+    """SMl on its own codes is SM on the same codes one frame late; the first has none before it."""
+    late, memory = (
+        arm("SMl", memory=insertion(FORMS[form])),
+        arm("SM", memory=insertion(FORMS[form])),
+    )
+    x = frames()
+    codes = memory.codes(x)
+    shifted = torch.nn.functional.pad(codes[:, :-1], (1, 0), value=memory.key.num_codes)
+    with torch.no_grad():
+        assert torch.equal(late.features(x)[:, 2:], memory.features(x, shifted)[:, 2:])
+        assert not torch.equal(late.features(x), memory.features(x))

@@ -237,3 +237,6 @@ def test_worlds_are_judged_by_a_learned_key():
     assert len(worlds) == 5 and "learned" in plan.calibration.families
     files = plan.calibration.law_files("scores.parquet", plan.config.decision.lag_frames)
     assert len(files) == len(worlds)
+    sections = plan.calibration.family_sections()  # bugs are planted where nothing is trained
+    assert "calibration.families.pca" in sections
+    assert not any("learned" in section for section in sections)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engram_audio.artifacts.columns import choose
 from engram_audio.report.sections.keys import OF_HEAD, shares_of_best_head
 from tests.report_law_tables import LEARNED, NATS, law_run, published
 from tests.report_prediction_tables import with_prediction
@@ -18,7 +19,9 @@ def test_a_keys_share_of_the_best_head():
     runs = [law_run(base=base)._replace(lag_frames=1) for base in ("none", "linear")]
     table = published(*runs, law_run(base="linear"))
     table[OF_HEAD] = shares_of_best_head(data, table)
-    own = table[table["key"] == LEARNED].set_index(["lag_frames", "base"])[OF_HEAD]
+    rows = choose(table, key=LEARNED)
+    places = zip(rows["lag_frames"], rows["base"], strict=True)
+    own = dict(zip(places, rows[OF_HEAD].astype(float), strict=True))
     assert own[1, "none"] == pytest.approx(NATS[LEARNED] / INFORMATION, rel=0.1)
     assert own[1, "linear"] == pytest.approx(NATS[LEARNED] / GAIN, rel=0.1)
     assert np.isnan(own[2, "linear"]), "at this lag no head beats the best null"

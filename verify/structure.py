@@ -77,7 +77,8 @@ class Place:
         is_kept = filled >= self.view["minimum_cell_frames"]
         size, num = int(is_kept.sum()), len(self.train)
         code = np.where(is_kept, np.cumsum(is_kept) - 1, size)[cell]  # E: all cells that are rare
-        count, xs, zs = (np.zeros((2, size + 1, *n)) for n in ((), *zip(self.cross.shape)))
+        shapes = (), (len(self.mean),), (self.z.shape[1],)
+        count, xs, zs = (np.zeros((2, size + 1, *shape)) for shape in shapes)
         for some, c in self.contexts(self.train):
             for total, values in ((count, 1), (xs, c), (zs, self.z[some])):
                 np.add.at(total, (self.half[some], code[some]), values)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from engram_audio.structure.decision import decision_document
 from engram_audio.structure.evidence import Evidence, HeadsGain, Source
-from engram_audio.structure.gate_row import Measured
+from engram_audio.structure.gate_row import Direction, Measured, judge
 from engram_audio.structure.wording import NO_ENERGY
 from engram_audio.verdicts.words import (
     INVALID,
@@ -358,3 +358,16 @@ def test_a_slice_that_the_representation_lacks_is_not_judged_and_said():
     assert decided.verdict == decide(rows(), STRONG).verdict
     assert "speech was not judged" in decided.sentence
     assert {one.slice for one in decided.first.rows} == {"all"}
+
+
+@pytest.mark.parametrize(
+    ("direction", "touching", "beyond"),
+    [("above", Measured(0.07, 0.05, 0.09), 0.0501), ("below", Measured(0.03, 0.01, 0.05), 0.0499)],
+)
+def test_an_interval_that_touches_the_threshold_decides_nothing(
+    direction: Direction, touching: Measured, beyond: float
+):
+    """Only an interval wholly on one side passes."""
+    assert judge(touching, 0.05, direction) == "undecided"
+    inside = {"low": beyond} if direction == "above" else {"high": beyond}
+    assert judge(touching._replace(**inside), 0.05, direction) == "pass"

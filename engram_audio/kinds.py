@@ -6,6 +6,7 @@ and the functions that the stage calls (docs/extend.md). Either is imported by n
 needed, so a step's code digest covers the kinds of its job and no others.
 """
 
+import functools
 import importlib
 import importlib.metadata
 import json
@@ -16,7 +17,7 @@ from pydantic import Field, JsonValue, ValidationError
 from engram_audio.choices import choices, require
 from engram_audio.errors import InputError
 from engram_audio.quantities import Text
-from engram_audio.section import Section
+from engram_audio.section import Section, SectionT
 
 
 class Kind(Section):
@@ -63,6 +64,18 @@ class Plugin(Kind):
         description="Name in the stage's entry-point group of an installed package."
     )
     settings: dict[str, JsonValue] = Field(description="What the plugin's own settings take.")
+
+    def __hash__(self) -> int:
+        """Hash as what is written: a map of settings has no hash of its own."""
+        return hash((self.plugin, json.dumps(self.settings, sort_keys=True)))
+
+    def own(self, base: type[SectionT]) -> SectionT:
+        """Return the plugin's own settings, which behave as a class of sections says.
+
+        Raises:
+            InputError: As `behaviour`, or its `Settings` is no such class.
+        """
+        return _own_settings(type(self), self.plugin, json.dumps(self.settings), base)
 
     @property
     def _subject(self) -> str:
@@ -123,3 +136,15 @@ class Plugin(Kind):
     def _offered(self) -> list[str]:
         entries = importlib.metadata.entry_points(group=self.GROUP)
         return sorted({entry.name for entry in entries})
+
+
+@functools.cache
+def _own_settings(kind: type[Plugin], plugin: str, settings: str, base: type[SectionT]) -> SectionT:
+    """Load a plugin once: a key is asked for codes piece by piece."""
+    section = kind(kind="plugin", plugin=plugin, settings=json.loads(settings))
+    _, own = section.behaviour()
+    if not isinstance(own, base):
+        raise InputError(
+            f"{section._subject}: its Settings is no {base.__module__}.{base.__name__}; make it one"
+        )
+    return own

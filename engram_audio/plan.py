@@ -21,7 +21,7 @@ from engram_audio.keys.plan import KeysPlan, LawPlan
 from engram_audio.latents.config import RepresentationSection
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.memory.plan import MemoryPlan
-from engram_audio.plugins import code_of
+from engram_audio.plugins import code_of, code_of_keys
 from engram_audio.prediction.plan import PredictionPlan
 from engram_audio.report.plan import ReportPlan
 from engram_audio.rollout.plan import RolloutPlan
@@ -117,6 +117,11 @@ class Plan:
     def code_of(self, name: str) -> tuple[tuple[str, ...], str]:
         """The modules that a step loads for a section, and the suffix of a plugin's code."""
         return code_of(kind_of(self.config, name))
+
+    def key_code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
+        """What stands for the code of other packages that fits a family; an oracle has none."""
+        family = self.config.keys.library.get(wildcards.family)
+        return (), "" if family is None else code_of_keys(family)
 
     def overlaps(self) -> dict[str, dict[str, Any]]:
         """How far frames of each representation overlap, and which control is analysed beside."""

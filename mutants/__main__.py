@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -145,8 +146,12 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="page to write, of all planted bugs")
     parser.add_argument("--wide", nargs="*", metavar="FOLDER",
                         help="swap operators in these folders of the package instead")  # fmt: skip
+    parser.add_argument("--sample", type=int, default=0,
+                        help="how many of them, drawn by a fixed seed; all by default")  # fmt: skip
     given = parser.parse_args()
     mutants = read_mutants() if given.wide is None else wide_mutants(given.wide)
+    if given.sample:
+        mutants = random.Random(0).sample(mutants, min(given.sample, len(mutants)))
     chosen = [one for one in mutants if not given.names or one.name in given.names]
     num_processes = 0 if given.known_only else given.processes
     found = run_all([*honest(chosen), *chosen], given.known, num_processes)

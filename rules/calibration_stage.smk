@@ -24,6 +24,7 @@ use rule fit_keys as fit_calibration_keys with:
         settings=settings(
             "fit_calibration_keys",
             step="fit_keys",
+            loads=PLAN.key_code,
             facts={"lags": PLAN.keys.fitted_at(PLAN.calibration.lags)},
             section="keys",
             family_section="calibration.families.{family}",

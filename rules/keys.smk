@@ -22,6 +22,7 @@ rule fit_keys:
     input:
         settings=settings(
             "fit_keys",
+            loads=PLAN.key_code,
             facts={"lags": PLAN.keys.fitted_at(PLAN.keys.lags)},
             section="keys",
             family_section="keys.library.{family}",

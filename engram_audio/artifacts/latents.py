@@ -6,14 +6,14 @@ zip checks the CRC of what is read: a lost chunk or a flipped bit is an error an
 entries have a fixed date: same latents, same bytes.
 """
 
+import functools
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import zarr
 from zarr.storage import MemoryStore, ZipStore
 
@@ -22,6 +22,9 @@ from engram_audio.artifacts.digest import REMEDY, sealed, unsealed
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
 from engram_audio.latents.scored import scored_frames
+
+if TYPE_CHECKING:
+    import pandas as pd  # a third of the start of the steps that read no table
 
 SCHEMA_VERSION = 2
 ATTRIBUTES = "zarr.json"  # the entry that holds the attributes
@@ -171,22 +174,33 @@ class LatentStore:
             _check_folder(shard.path, _metadata(shard))
         for shard in self._shards[1:]:
             _check_same(self.metadata, _metadata(shard), self._shards[0].path, shard.path)
-        frames = [
-            pd.DataFrame(
-                {
-                    "utterance_id": shard.utterance_ids,
-                    "speaker_id": shard.speaker_ids,
-                    "shard": number,
-                    "num_frames": np.diff(shard.offsets),
-                }
+        self._require_distinct()
+
+    def _require_distinct(self) -> None:
+        names, counts = np.unique(
+            np.concatenate([shard.utterance_ids for shard in self._shards]), return_counts=True
+        )
+        if (counts > 1).any():
+            raise InputError(
+                f"utterance {names[counts > 1][0]} is in two shards of "
+                f"{self.metadata.representation}"
             )
-            for number, shard in enumerate(self._shards)
-        ]
-        self.index = pd.concat(frames, ignore_index=True)
-        duplicated = self.index["utterance_id"].duplicated()
-        if duplicated.any():
-            name = self.index.loc[duplicated, "utterance_id"].iloc[0]
-            raise InputError(f"utterance {name} is in two shards of {self.metadata.representation}")
+
+    @functools.cached_property
+    def index(self) -> "pd.DataFrame":
+        """Rows of utterances in shard order: utterance_id, speaker_id, shard, num_frames."""
+        import pandas as pd
+
+        shards = self._shards
+        sizes = [len(shard.utterance_ids) for shard in shards]
+        return pd.DataFrame(
+            {
+                "utterance_id": np.concatenate([shard.utterance_ids for shard in shards]),
+                "speaker_id": np.concatenate([shard.speaker_ids for shard in shards]),
+                "shard": np.repeat(np.arange(len(shards)), sizes),
+                "num_frames": np.concatenate([np.diff(shard.offsets) for shard in shards]),
+            }
+        )
 
     @property
     def energy_unit(self) -> str:

@@ -45,7 +45,8 @@ def read_text_table(
     for column in required:
         if column not in names:
             found = one_line(", ".join(cell for cell in header if cell) or "none")
-            hint = "" if len(names) > 1 else ": one column; separate cells by a comma"
+            is_one = len(header) == 1 and " " in header[0]
+            hint = ": one column; separate cells by a comma" if is_one else ""
             raise InputError(f"{path}: lacks the column {column}; add it (it has {found}{hint})")
     rows = [_row(path, line, names, cells) for line, cells in lines]
     if not rows:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.heads import DensityHead, Drawn
-from engram_audio.densities.trunks import ParameterSource
+from engram_audio.densities.trunks import FreeParameters, ParameterSource
 
 
 class Budget(NamedTuple):
@@ -102,16 +102,26 @@ class ConditionalDensity(Density):
             return batch.current.new_zeros((len(batch.current), 0))
         return self.trunk(batch.context)
 
+    def _scoring_parameters(self, batch: Batch) -> Tensor:
+        """Return the parameters [B, P] of a score; [1, P] where all targets have the same.
+
+        A gradient sums over targets, and one row would sum it in another order.
+        """
+        is_one_row = isinstance(self.trunk, FreeParameters) and self.head.spreads_one_row
+        if is_one_row and not torch.is_grad_enabled():
+            return self.trunk.parameters_vector.unsqueeze(0)
+        return self.parameters_of(batch)
+
     def log_prob(self, batch: Batch) -> Tensor:
         """See `Density.log_prob`."""
         value = self.base.value(batch, self.target)
         z = self.base.whiten(value - self.base.predict(batch))
-        return self.head.log_prob(self.parameters_of(batch), z) + self.base.log_det
+        return self.head.log_prob(self._scoring_parameters(batch), z) + self.base.log_det
 
     def log_prob_of(self, batch: Batch, values: Tensor) -> Tensor:
         """Return log densities of candidate values [B, N, D] of the own target, shape [B, N]."""
         z = self.base.whiten(values - self.base.predict(batch).unsqueeze(1))
-        parameters = self.parameters_of(batch).unsqueeze(1)
+        parameters = self._scoring_parameters(batch).unsqueeze(1)
         return self.head.log_prob(parameters, z) + self.base.log_det
 
     def mean(self, batch: Batch) -> Tensor:

@@ -157,6 +157,8 @@ def head_parameters(mixture: MixtureParameters) -> Tensor:
 class GaussianMixture(Mixture):
     """Mixture of diagonal Gaussians."""
 
+    spreads_one_row = True
+
     def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
         """See `DensityHead.log_prob`."""
         log_weights, means, log_scales, _ = self.split(parameters)

@@ -45,12 +45,14 @@ class DensityHead(nn.Module, ABC):
     Attributes:
         has_moments: Whether `moments` knows mean and variance in closed form.
         is_mean_sampled: Whether `mean` is an average of samples, which is dear.
+        spreads_one_row: Whether `log_prob` takes one row of parameters for all values.
     """
 
     num_dims: int
     num_parameters: int
     has_moments = False
     is_mean_sampled = False
+    spreads_one_row = False
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)

@@ -28,7 +28,7 @@ class ModelPredictor:
     ) -> None:
         """Wrap a trained model; it is moved to the device and put into evaluation mode."""
         self.model = model.to(device).eval()
-        self.is_mean_sampled = self.model.is_mean_sampled
+        self.is_mean_sampled = bool(self.model.is_mean_sampled)
         self._window_frames, self._speakers = window_frames, speakers
         self._batch_frames, self._device = batch_frames, device
 

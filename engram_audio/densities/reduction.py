@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 
 from engram_audio import windows
 from engram_audio.densities.predictor import View
 from engram_audio.latents.block import LatentBlock
+from engram_audio.numerics.grouped import membership
 
 
 class FrameNames(NamedTuple):
@@ -23,12 +23,14 @@ class FrameNames(NamedTuple):
         speaker: Speaker ids, shape [M].
         frame: t within the utterance, shape [M].
         masks: Slice membership, bool, shape [G, M].
+        order: Place of the speaker among the block's speakers in alphabetical order, shape [M].
     """
 
     utterance: np.ndarray
     speaker: np.ndarray
     frame: np.ndarray
     masks: np.ndarray
+    order: np.ndarray
 
     def subset(self, positions: np.ndarray) -> "FrameNames":
         """Return some of the targets."""
@@ -37,18 +39,26 @@ class FrameNames(NamedTuple):
             self.speaker[positions],
             self.frame[positions],
             self.masks[:, positions],
+            self.order[positions],
         )
 
 
 def frame_names(block: LatentBlock, targets: np.ndarray, masks: np.ndarray) -> FrameNames:
     """Name the targets of a block."""
     utterance = windows.utterance_of_rows(block.offsets, targets)
+    speakers = np.asarray(block.speaker_ids, dtype=str)
     return FrameNames(
         np.asarray(block.utterance_ids, dtype=str)[utterance],
-        np.asarray(block.speaker_ids, dtype=str)[utterance],
+        speakers[utterance],
         targets - block.offsets[utterance],
         masks,
+        np.unique(speakers, return_inverse=True)[1][utterance],
     )
+
+
+def joined(parts: Sequence[FrameNames]) -> FrameNames:
+    """Return the targets of several blocks, one after the other; `order` is that of each block."""
+    return FrameNames(*(np.concatenate(own, axis=-1) for own in zip(*parts, strict=True)))
 
 
 class SpeakerSums:
@@ -61,16 +71,14 @@ class SpeakerSums:
 
     def add(self, names: FrameNames, columns: dict[str, np.ndarray], count_name: str) -> None:
         """Add one block's columns, each [M]; `count_name` counts the targets behind them."""
-        speakers, code = np.unique(names.speaker, return_inverse=True)
+        _, first, code = np.unique(names.order, return_index=True, return_inverse=True)
+        speakers = names.speaker[first]
         labels = [count_name, *columns]
         matrix = np.column_stack([np.ones(len(code)), *columns.values()]).astype(np.float64)
         for number, slice_name in enumerate(self._slices):
             chosen = np.flatnonzero(names.masks[number])
-            one_hot = scipy.sparse.csr_array(
-                (np.ones(len(chosen)), (code[chosen], np.arange(len(chosen)))),
-                shape=(len(speakers), len(chosen)),
-            )
-            for speaker, row in zip(speakers, one_hot @ matrix[chosen], strict=True):
+            by_speaker = membership(code[chosen], len(speakers), matrix.dtype) @ matrix[chosen]
+            for speaker, row in zip(speakers, by_speaker, strict=True):
                 total = self._sums.setdefault((slice_name, str(speaker)), {})
                 for label, value in zip(labels, row.tolist(), strict=True):
                     total[label] = total.get(label, 0.0) + value

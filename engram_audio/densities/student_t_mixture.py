@@ -28,6 +28,7 @@ class StudentTMixture(Mixture):
     """
 
     is_heavy_tailed = True
+    spreads_one_row = True
 
     def __init__(
         self,

@@ -14,11 +14,12 @@ from engram_audio.keys.features import (
     Feature,
     LastFrame,
     MeanPool,
+    PluginFeature,
     Predictor,
     PrincipalComponents,
     WholeContext,
 )
-from engram_audio.keys.inputs import INPUTS
+from engram_audio.keys.inputs import input_names, input_of
 from engram_audio.keys.learned_kinds import (
     Bits,
     Distilled,
@@ -33,6 +34,7 @@ from engram_audio.keys.quantizers import (
     Hyperplanes,
     KeySize,
     KMeans,
+    PluginQuantizer,
     Product,
     QuantileBins,
 )
@@ -40,7 +42,7 @@ from engram_audio.quantities import Amount, AmountOrZero, Count, Frames, Listed,
 from engram_audio.section import Section
 from engram_audio.views import ContextView, Viewed
 
-FittedQuantizer = KMeans | QuantileBins | Product | Hyperplanes
+FittedQuantizer = KMeans | QuantileBins | Product | Hyperplanes | PluginQuantizer
 TrainedQuantizer = (
     Laws
     | TunedLaws
@@ -70,7 +72,7 @@ class _Family(Feature):
     @model_validator(mode="after")
     def _check_inputs(self) -> Self:
         for name in self.inputs:
-            require("inputs", name, INPUTS)
+            require("inputs", name, input_names())
         return self
 
     @model_validator(mode="after")
@@ -125,6 +127,10 @@ class PredictiveKeys(_FittedFamily, Predictor):
     kind: Literal["predictive"]
 
 
+class PluginKeys(_FittedFamily, PluginFeature):
+    """A feature that another package brings."""
+
+
 class LearnedKeys(_Family, WholeContext):
     """Codes of a trained network: of what it predicts at one lag, readable at every lag."""
 
@@ -158,7 +164,7 @@ class LearnedKeys(_Family, WholeContext):
 
 
 KeyFamily = Annotated[
-    MeanPoolKeys | PcaKeys | LastFrameKeys | PredictiveKeys | LearnedKeys,
+    MeanPoolKeys | PcaKeys | LastFrameKeys | PredictiveKeys | PluginKeys | LearnedKeys,
     Field(discriminator="kind"),
 ]
 
@@ -222,7 +228,7 @@ def key_sizes(library: Mapping[str, KeyFamily]) -> dict[str, KeySize]:
 
 def _sizes_known(family: KeyFamily) -> list[KeySize]:
     components = getattr(family, "num_components", None)
-    kinds = [row for row in family.quantizers if components or not row.NEEDS_WIDTH]
+    kinds = [row for row in family.quantizers if components or not row.needs_width]
     return [size for row in kinds for size in row.sizes(components or MANY)]
 
 
@@ -252,8 +258,8 @@ class NamedKey(NamedTuple):
 
     def state_frames(self, window_frames: int) -> int:
         """Return how many frames of a context it sees."""
-        rows = INPUTS[self.key_input].window_frames(window_frames)
-        return window_frames if self.family.SEES_WINDOW else 1 + window_frames - rows
+        rows = input_of(self.key_input).window_frames(window_frames)
+        return window_frames if self.family.sees_window else 1 + window_frames - rows
 
 
 def require_context_key(where: str, key: str, library: Mapping[str, KeyFamily]) -> NamedKey:
@@ -265,7 +271,7 @@ def require_context_key(where: str, key: str, library: Mapping[str, KeyFamily]) 
     sizes = key_sizes(library)
     require(where, key, sizes)
     family, key_input, quantizer = key.split(".")
-    if INPUTS[key_input].is_centred:
+    if input_of(key_input).is_centred:
         raise ValueError(
             f"{where}: {key} is centred by speaker, and a context alone does not know its "
             f"speaker; name a key of the input raw or increments"

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from engram_audio import windows
+from engram_audio.kinds import Plugin
 from engram_audio.numerics.window_moments import WindowMoments
 from engram_audio.quantities import NumComponents
 from engram_audio.section import Section
@@ -21,17 +22,26 @@ Arrays = Mapping[str, Any]
 
 
 class Feature(Section):
-    """What every kind has.
-
-    Attributes:
-        IS_FITTED: Whether it is made of the moments of train windows.
-        NEEDS_TARGETS: Whether of their moments with the next step too, so that it has a lag.
-        SEES_WINDOW: Whether it sees the whole window; else the newest shown frame only.
-    """
+    """What every kind has."""
 
     IS_FITTED: ClassVar[bool] = False
     NEEDS_TARGETS: ClassVar[bool] = False
     SEES_WINDOW: ClassVar[bool] = True
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it is made of the moments of train windows."""
+        return self.IS_FITTED
+
+    @property
+    def needs_targets(self) -> bool:
+        """Whether it is made of their moments with the next step too, so that it has a lag."""
+        return self.NEEDS_TARGETS
+
+    @property
+    def sees_window(self) -> bool:
+        """Whether it sees the whole window; else the newest shown frame only."""
+        return self.SEES_WINDOW
 
     def num_features(self, num_rows: int, num_dims: int) -> int:
         """Return Q for w shown frames of D dimensions."""
@@ -46,7 +56,7 @@ class Feature(Section):
         self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays
     ) -> np.ndarray:
         """Return the features of the contexts of target rows of shown frames, [M, Q]."""
-        raise NotImplementedError
+        return self.of_contexts(windows.gather_contexts(frames, rows, lag_frames, num_rows), arrays)
 
     def of_contexts(self, contexts: Any, arrays: Arrays) -> Any:
         """Return the features of shown contexts [M, w, D]: numpy arrays or tensors."""
@@ -98,12 +108,6 @@ class WholeContext(Feature):
     def num_features(self, num_rows: int, num_dims: int) -> int:
         """See `Feature.num_features`."""
         return num_rows * num_dims
-
-    def of_rows(
-        self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays
-    ) -> np.ndarray:
-        """See `Feature.of_rows`."""
-        return self.of_contexts(windows.gather_contexts(frames, rows, lag_frames, num_rows), arrays)
 
     def of_contexts(self, contexts: Any, arrays: Arrays) -> Any:
         """See `Feature.of_contexts`."""
@@ -182,6 +186,54 @@ class Predictor(_Components):
         from engram_audio.numerics.ridge import reduced_rank  # SciPy
 
         return {"components": _by_row(reduced_rank(moments, ridge, self.num_components), num_rows)}
+
+
+class PluginFeature(Plugin, Feature):
+    """A feature of another package: its `Settings` is a `Feature` (docs/extend.md)."""
+
+    GROUP: ClassVar[str] = "engram_audio.key_features"
+    FUNCTIONS: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def _own(self) -> Feature:
+        return PluginFeature(kind="plugin", plugin=self.plugin, settings=self.settings).own(Feature)
+
+    @property
+    def is_fitted(self) -> bool:
+        """See `Feature.is_fitted`."""
+        return self._own.is_fitted
+
+    @property
+    def needs_targets(self) -> bool:
+        """See `Feature.needs_targets`."""
+        return self._own.needs_targets
+
+    @property
+    def sees_window(self) -> bool:
+        """See `Feature.sees_window`."""
+        return self._own.sees_window
+
+    def num_features(self, num_rows: int, num_dims: int) -> int:
+        """See `Feature.num_features`."""
+        return self._own.num_features(num_rows, num_dims)
+
+    def fit(self, moments: WindowMoments, num_rows: int, ridge: float) -> dict[str, np.ndarray]:
+        """See `Feature.fit`."""
+        return self._own.fit(moments, num_rows, ridge)
+
+    def of_rows(
+        self, frames: np.ndarray, rows: np.ndarray, lag_frames: int, num_rows: int, arrays: Arrays
+    ) -> np.ndarray:
+        """See `Feature.of_rows`."""
+        return self._own.of_rows(frames, rows, lag_frames, num_rows, arrays)
+
+    def of_contexts(self, contexts: Any, arrays: Arrays) -> Any:
+        """See `Feature.of_contexts`."""
+        return self._own.of_contexts(contexts, arrays)
+
+    def of_centres(self, centres: np.ndarray, arrays: Arrays) -> np.ndarray:
+        """See `Feature.of_centres`."""
+        return self._own.of_centres(centres, arrays)
 
 
 def _by_row(vectors: np.ndarray, num_rows: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from engram_audio import windows
 from engram_audio.errors import InputError
 from engram_audio.keys.config import AnyQuantizer, KeyFamily, KeysSection, key_name
 from engram_audio.keys.fitted import EVERY_LAG, FittedFamily, FittedKey, features_of_rows
-from engram_audio.keys.inputs import INPUTS
+from engram_audio.keys.inputs import input_of
 from engram_audio.keys.quantizers import Fitting, KeySize
 from engram_audio.keys.stream import (
     FeatureStream,
@@ -67,8 +67,8 @@ def fit_family(
     keys: list[FittedKey] = []
     missing: dict[str, tuple[int, str]] = {}
     for key_input in family.inputs:
-        num_rows = INPUTS[key_input].window_frames(material.section.window_frames)
-        for lag in lags_frames if family.NEEDS_TARGETS else (EVERY_LAG,):
+        num_rows = input_of(key_input).window_frames(material.section.window_frames)
+        for lag in lags_frames if family.needs_targets else (EVERY_LAG,):
             work = _Work(name, family, key_input, num_rows, lag, mean, material)
             keys += work.fit()
             missing |= work.missing
@@ -101,9 +101,9 @@ class _Work:
         if not attempted:
             return
         arrays: dict[str, np.ndarray] = {}
-        if family.IS_FITTED:
+        if family.is_fitted:
             moments = window_moments(
-                self._walk, self._num_rows, self._fit_lag, family.NEEDS_TARGETS
+                self._walk, self._num_rows, self._fit_lag, family.needs_targets
             )
             arrays = family.fit(moments, self._num_rows, section.ridge)
         width = family.num_features(self._num_rows, len(self._mean))

@@ -10,7 +10,7 @@ import numpy as np
 
 from engram_audio.errors import InputError
 from engram_audio.keys.config import AnyQuantizer, KeyFamily, NamedKey
-from engram_audio.keys.inputs import INPUTS
+from engram_audio.keys.inputs import input_of
 from engram_audio.keys.quantizers import pieces
 from engram_audio.keys.stream import Shown, shown_source
 from engram_audio.latents.block import BlockSource
@@ -52,7 +52,7 @@ class FittedKey(NamedTuple):
     @property
     def num_rows(self) -> int:
         """Shown frames of a context."""
-        return INPUTS[self.key_input].window_frames(self.window_frames)
+        return input_of(self.key_input).window_frames(self.window_frames)
 
     @property
     def state_frames(self) -> int:
@@ -63,7 +63,7 @@ class FittedKey(NamedTuple):
     @property
     def is_centred(self) -> bool:
         """Whether the mean of the speaker's frames so far is taken from a context."""
-        return INPUTS[self.key_input].is_centred
+        return input_of(self.key_input).is_centred
 
     def codes(self, contexts: np.ndarray, centres: np.ndarray | None = None) -> np.ndarray:
         """Return the codes of contexts, int32, [M].
@@ -81,7 +81,7 @@ def context_features(
     key: FittedKey, contexts: Any, centres: Any, train_mean: Any, arrays: Mapping[str, Any]
 ) -> Any:
     """Return the features of contexts [M, W, D], [M, Q]; numpy arrays or tensors alike."""
-    shown = INPUTS[key.key_input].of_contexts(contexts, train_mean)
+    shown = input_of(key.key_input).of_contexts(contexts, train_mean)
     if key.is_centred:
         shown = shown - centres[:, None]
     return key.family.of_contexts(shown, arrays)
@@ -121,7 +121,7 @@ def coded(
     """Return the codes of features [m, Q] under a fitted quantiser, piece by piece."""
     codes, confidence = [], []
     for part in pieces(features, quantizer.num_scores(arrays)):
-        if quantizer.HAS_DISTANCES:
+        if quantizer.has_distances:
             squares = quantizer.squares(part, arrays)
             own = squares.argmin(1)
             least = squares[np.arange(len(part)), own] + np.einsum("mq,mq->m", part, part)

@@ -7,11 +7,14 @@ far is taken from the whole context (`keys/so_far.py`).
 Shapes: N frames of a block, B contexts, W frames of a context, D dimensions.
 """
 
+import functools
+import importlib.metadata
 from typing import Any, Protocol
 
 import numpy as np
 
 from engram_audio import windows
+from engram_audio.choices import choices
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock
 
@@ -87,8 +90,44 @@ class Increments:
         return contexts[:, 1:] - contexts[:, :-1]
 
 
+GROUP = "engram_audio.key_inputs"  # of entry points: each is a KeyInput (docs/extend.md)
 INPUTS: dict[str, KeyInput] = {
     "raw": Raw(),
     "speaker_centred": SpeakerCentred(),
     "increments": Increments(),
 }
+
+
+def input_names() -> list[str]:
+    """Return the names of all inputs: those of this package, and those of others."""
+    return [*INPUTS, *sorted(input_entries())]
+
+
+def input_entries() -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the inputs that other packages bring, by name; none takes a name of ours."""
+    entries = importlib.metadata.entry_points(group=GROUP)
+    return {entry.name: entry for entry in entries if entry.name not in INPUTS}
+
+
+@functools.cache
+def input_of(name: str) -> KeyInput:
+    """Return an input.
+
+    Raises:
+        InputError: No installed package brings it, or it cannot be imported.
+    """
+    if name in INPUTS:
+        return INPUTS[name]
+    found = input_entries()
+    if name not in found:
+        raise InputError(
+            f"input {name!r} of a key: no installed package offers it in the entry-point group "
+            f"{GROUP}; offered: {choices(name, found)}"
+        )
+    try:
+        return found[name].load()
+    except Exception as error:  # whatever its import raises
+        raise InputError(
+            f"input {name!r} of a key: {found[name].value} cannot be imported "
+            f"({type(error).__name__}: {error}); reinstall it"
+        ) from error

@@ -22,7 +22,7 @@ class KeysPlan:
         """Keep the used families, and the lags that some stage asks for."""
         self._settings = settings
         self.families = list(settings.library)
-        self._lagged = {name for name, row in settings.library.items() if row.NEEDS_TARGETS}
+        self._lagged = {name for name, row in settings.library.items() if row.needs_targets}
         self.lags = sorted(set(lags_frames))
 
     def fitted_at(self, lags_frames: list[int]) -> Callable[[Any], list[int]]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field
 
+from engram_audio.kinds import Plugin
 from engram_audio.quantities import Count, Listed
 from engram_audio.section import Section, require_power_below
 
@@ -54,8 +55,18 @@ class Fitting(NamedTuple):
 class Quantizer(Section):
     """What every kind has."""
 
-    HAS_DISTANCES: ClassVar[bool] = False  # whether there are `squares`
-    NEEDS_WIDTH: ClassVar[bool] = False  # whether K depends on Q
+    HAS_DISTANCES: ClassVar[bool] = False
+    NEEDS_WIDTH: ClassVar[bool] = False
+
+    @property
+    def has_distances(self) -> bool:
+        """Whether there are `squares`."""
+        return self.HAS_DISTANCES
+
+    @property
+    def needs_width(self) -> bool:
+        """Whether K depends on Q."""
+        return self.NEEDS_WIDTH
 
     def names(self) -> list[str]:
         """Return the names of the quantisers of the settings."""
@@ -262,6 +273,51 @@ class Hyperplanes(Quantizer):
     def num_scores(self, arrays: Arrays) -> int:
         """See `Quantizer.num_scores`."""
         return arrays["planes"].shape[1]
+
+
+class PluginQuantizer(Plugin, Quantizer):
+    """A quantiser of another package: its `Settings` is a `Quantizer` (docs/extend.md)."""
+
+    GROUP: ClassVar[str] = "engram_audio.quantizers"
+    FUNCTIONS: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def _own(self) -> Quantizer:
+        return self.own(Quantizer)
+
+    @property
+    def has_distances(self) -> bool:
+        """See `Quantizer.has_distances`."""
+        return self._own.has_distances
+
+    @property
+    def needs_width(self) -> bool:
+        """See `Quantizer.needs_width`."""
+        return self._own.needs_width
+
+    def names(self) -> list[str]:
+        """See `Quantizer.names`."""
+        return self._own.names()
+
+    def sizes(self, num_features: int) -> Iterator[KeySize]:
+        """See `Quantizer.sizes`."""
+        return self._own.sizes(num_features)
+
+    def fit(self, size: KeySize, features: np.ndarray, how: Fitting) -> dict[str, np.ndarray]:
+        """See `Quantizer.fit`."""
+        return self._own.fit(size, features, how)
+
+    def codes(self, features: Any, arrays: Arrays) -> Any:
+        """See `Quantizer.codes`."""
+        return self._own.codes(features, arrays)
+
+    def num_scores(self, arrays: Arrays) -> int:
+        """See `Quantizer.num_scores`."""
+        return self._own.num_scores(arrays)
+
+    def squares(self, features: Any, arrays: Arrays) -> Any:
+        """See `Quantizer.squares`."""
+        return self._own.squares(features, arrays)
 
 
 def squares_to(features: Any, centroids: Any) -> Any:

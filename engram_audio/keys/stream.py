@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio import windows
-from engram_audio.keys.inputs import INPUTS
+from engram_audio.keys.inputs import input_of
 from engram_audio.keys.so_far import SpeakerSoFar
 from engram_audio.latents.block import BlockSource, LatentBlock
 
@@ -37,7 +37,7 @@ def shown_source(
     name: str, source: BlockSource, train_mean: np.ndarray, pseudo_frames: float
 ) -> ShownSource:
     """Return the stream of one input; speakers' means begin anew at each reading."""
-    key_input = INPUTS[name]
+    key_input = input_of(name)
 
     def blocks() -> Iterator[Shown]:
         so_far = SpeakerSoFar(train_mean, pseudo_frames) if key_input.is_centred else None

@@ -16,6 +16,7 @@ from engram_audio.corpus.sexes import sex_of, unread_sex
 from engram_audio.corpus.utterances import SAFE_NAME
 from engram_audio.errors import InputError
 from engram_audio.latents.absurd import Spread
+from engram_audio.latents.array_layout import doubtful_layout, require_frames_first
 from engram_audio.latents.array_row import ArrayRow, array_fault, content_fault
 from engram_audio.latents.block import LatentBlock
 
@@ -25,7 +26,6 @@ UTTERANCE_COLUMNS = (
 )  # fmt: skip
 EXCLUSION_COLUMNS = ("path", "utterance_id", "speaker_id", "reason", "detail", "is_kept")
 DIGEST = "content_sha256"  # column of the shard table: digest of each array when it was indexed
-LENGTHS = 3  # so many different second sizes are lengths, and no mistake of a few files
 
 
 class ArrayIndex(NamedTuple):
@@ -128,7 +128,7 @@ def index_arrays(
     sorter = _Sorter(frame_rate_hz, minimum_frames)
     for row in rows:
         sorter.add(row)
-    _require_frames_first(sorter.shapes, name)
+    require_frames_first(sorter.shapes, name)
     dims = Counter(fact.shape[1] for fact in sorter.facts)
     if dims:
         num_dims = min(dims, key=lambda value: (-dims[value], value))
@@ -155,26 +155,11 @@ def index_arrays(
     )
 
 
-def _require_frames_first(shapes: Mapping[tuple[int, ...], int], name: str) -> None:
-    """Refuse arrays of which only the second size varies: utterances differ in length, not in D."""
-    first = {shape[0] for shape in shapes if len(shape) == 2}
-    second = {shape[1] for shape in shapes if len(shape) == 2}
-    is_common = max(shapes.values(), default=0) * 2 > sum(shapes.values())
-    if len(first) == 1 and len(second) >= LENGTHS and not is_common:
-        raise InputError(
-            f"representations.library.{name}: the arrays have {first.pop()} rows each, and from "
-            f"{min(second)} to {max(second)} columns; frames come first: save them transposed, as "
-            "[frames, dims]"
-        )
-
-
 def _wide(facts: Sequence[_Fact]) -> Iterator[tuple[ArrayRow, str, str]]:
-    """Yield a note where all arrays have one shape, of fewer frames than dimensions."""
-    shapes = {fact.shape for fact in facts}
-    frames, dims = facts[0].shape
-    if len(shapes) == 1 and len(facts) > 1 and frames < dims:
-        detail = f"all arrays are read as {frames} frames of {dims} dimensions; transpose them if "
-        yield facts[0].row, "wrong_shape", f"{detail}that is the wrong way round"
+    """Yield a note where arrays may lie the wrong way round."""
+    detail = doubtful_layout([fact.shape for fact in facts])
+    if detail is not None:
+        yield facts[0].row, "wrong_shape", detail
 
 
 def _wrong_dims(facts: Iterable[_Fact], num_dims: int) -> dict[str, tuple[str, str]]:

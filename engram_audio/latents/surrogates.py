@@ -8,7 +8,6 @@ Shapes: N frames of a block, T frames of an utterance, D dimensions.
 import hashlib
 
 import numpy as np
-import scipy.fft
 
 from engram_audio.latents.block import LatentBlock
 from engram_audio.numerics.seeds import named_generator
@@ -58,6 +57,8 @@ def _log_energy(energy: np.ndarray) -> np.ndarray:
 
 
 def _random_phases(rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    import scipy.fft  # shuffled frames and names of surrogates need none
+
     num_frames = len(rows)
     spectrum = np.asarray(scipy.fft.rfft(rows.astype(np.float64), axis=0))
     turns = np.exp(2j * np.pi * generator.random(len(spectrum)))

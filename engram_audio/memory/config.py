@@ -207,7 +207,7 @@ class LookupMemory(_NgramMemory):
     def check_key(self, where: str, key: NamedKey, window_frames: int) -> None:
         """See `_Memory.check_key`: several entries are read by their distance."""
         super().check_key(where, key, window_frames)
-        if self.num_neighbors > 1 and not key.quantizer.HAS_DISTANCES:
+        if self.num_neighbors > 1 and not key.quantizer.has_distances:
             raise ValueError(
                 f"{where}: num_neighbors above 1 needs a key with distances, such as kmeans; found "
                 f"{self.key}"

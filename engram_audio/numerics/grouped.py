@@ -30,13 +30,13 @@ def add_grouped(total: np.ndarray, values: np.ndarray, codes: np.ndarray) -> Non
 
 def _add_chunk(total: np.ndarray, values: np.ndarray, codes: np.ndarray) -> None:
     if len(total) <= len(values) // 2:
-        total += _membership(codes, len(total), values.dtype) @ values
+        total += membership(codes, len(total), values.dtype) @ values
         return
     present, inverse = np.unique(codes, return_inverse=True)
-    total[present] += _membership(inverse, len(present), values.dtype) @ values
+    total[present] += membership(inverse, len(present), values.dtype) @ values
 
 
-def _membership(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> sparse.csc_matrix:
+def membership(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> sparse.csc_matrix:
     """Return [G, M]: 1 where a row belongs to a group."""
     matrix = copy.copy(_all_in_first(len(codes), num_groups, dtype))
     matrix.indices = codes.astype(np.int32, copy=False)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy import linalg
-from scipy.sparse.linalg import eigsh
 
 DENSE_WIDTH = 256  # below this a dense solver beats Lanczos
 
@@ -22,6 +21,8 @@ def leading_eigenvectors(symmetric: np.ndarray, count: int) -> tuple[np.ndarray,
         lowest = width - count
         values, vectors = linalg.eigh(symmetric, subset_by_index=(lowest, width - 1))
     else:
+        from scipy.sparse.linalg import eigsh  # wide matrices alone need it
+
         # an uneven start vector is not orthogonal to a leading direction by a symmetry of the data
         start = np.cos(np.arange(width) ** 1.5)
         # the margin keeps close eigenvalues apart; Lanczos converges to machine precision (tol 0)

@@ -21,6 +21,7 @@ from engram_audio.densities.reduction import (
     SpeakerSums,
     WorstFrames,
     frame_names,
+    joined,
     stored_frames,
 )
 from engram_audio.densities.reference import Reference
@@ -141,7 +142,8 @@ class _Run:
         self.section, self.reference, self.context = section, reference, context
         self.sums = SpeakerSums(section.slices)
         self.worst = WorstFrames(section.num_worst_frames, section.slices)
-        self.frames: list[pd.DataFrame] = []
+        self.kept_names: list[FrameNames] = []
+        self.kept_nll: list[np.ndarray] = []
         num_ranks = section.num_samples + 1
         self.ranks = {kind: np.zeros(num_ranks) for kind in ("per_dimension", "density")}
         self.dimensions = np.zeros((2, len(reference.frame_mean)))
@@ -172,7 +174,8 @@ class _Run:
         self.sums.add(names, {"nll": -log_density}, "num_frames")
         self.worst.add(names, view, -log_density)
         kept = self.stored.choose(len(targets))
-        self.frames.append(stored_frames(names.subset(kept), section.slices, -log_density[kept]))
+        self.kept_names.append(names.subset(kept))
+        self.kept_nll.append(-log_density[kept])
         chosen = self.sampled.choose(len(targets))
         self._add_mean(view, names, chosen)
         size = max(section.batch_frames // section.num_samples, 1)
@@ -254,10 +257,15 @@ class _Run:
                 "sst": self.dimensions[1],
             }
         )
-        frames = pd.concat(self.frames, ignore_index=True) if self.frames else pd.DataFrame()
         return PartResult(
-            self.sums.table(), frames, self.worst.table(), pd.DataFrame(rows), dimensions
+            self.sums.table(), self._frames(), self.worst.table(), pd.DataFrame(rows), dimensions
         )
+
+    def _frames(self) -> pd.DataFrame:
+        if not self.kept_names:
+            return pd.DataFrame()
+        nll = np.concatenate(self.kept_nll)
+        return stored_frames(joined(self.kept_names), self.section.slices, nll)
 
 
 def coverage_columns(ranks: np.ndarray, num_samples: int, kind: str) -> dict[str, np.ndarray]:

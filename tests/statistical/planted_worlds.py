@@ -5,6 +5,7 @@ Shapes: D dimensions, M targets.
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 import scipy.stats
@@ -171,7 +172,8 @@ class StudentPredictive(Predictive):
     """Independent t laws about known means, [M, D]."""
 
     def __init__(self, mean: np.ndarray, world: HeavyTailed) -> None:
-        self._mean, self._law = mean, scipy.stats.t(world.freedom, scale=world.scale)
+        law: Any = scipy.stats.t(world.freedom, scale=world.scale)
+        self._mean, self._law = mean, law
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """See `Predictive`."""

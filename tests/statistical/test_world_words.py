@@ -29,7 +29,10 @@ from engram_audio.trust.measurement import parts_of
 from tests import studies
 from tests.unit.key_material import scored
 
-CONFIG = parse_config(studies.study("demo"))
+CELLS = [{"kind": "kmeans", "codebook_sizes": [64, 128, 256]}]
+CONFIG = parse_config(
+    studies.changed(studies.study("demo"), "keys.library.last_frame.quantizers", CELLS)
+)
 DECISION = studies.section_of(CONFIG, DecisionSection)
 LEVEL = CONFIG.statistics.confidence
 POSITIONS = ("pca.raw.kmeans_64",)
@@ -43,7 +46,11 @@ ALL = (
 )
 SIZE = WorldSize(40, 80, 16)
 # Moments of 4,096 context entries cost minutes: in 512 dimensions one key stands for all.
-WIDE = dict.fromkeys(("iid_d512", "junk"), (WorldSize(24, 12, 8), POSITIONS))
+SIZES: dict[str, tuple[WorldSize, tuple[str, ...]]] = {
+    **dict.fromkeys(("iid_d512", "junk"), (WorldSize(24, 12, 8), POSITIONS)),
+    "silent_motifs": (WorldSize(80, 40, 16), ALL),  # a fifth is speech: 10,000 train frames
+}
+MANY_CELLS = {"table": "pca.raw.kmeans_256", "table_second_order": "last_frame.raw.kmeans_256"}
 
 
 class Tables:
@@ -105,7 +112,7 @@ MOST = {
 
 @functools.lru_cache(maxsize=1)
 def tables_of(name: str) -> Tables:
-    return Tables(name, *WIDE.get(name, (SIZE, ALL)))
+    return Tables(name, *SIZES.get(name, (SIZE, ALL)))
 
 
 @pytest.mark.slow
@@ -124,6 +131,17 @@ def test_every_world_has_its_word(name: str):
         assert (added["added"] <= known).all(), added
     if name == "ar_speakers":
         assert (added["added"] >= -0.005).all(), added
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MANY_CELLS)
+def test_a_table_of_many_symbols_needs_many_cells(name: str):
+    """1,024 symbols: 64 cells of PCA miss the threshold, 256 cells pass it (worlds.md A4)."""
+    keys = (MANY_CELLS[name],)
+    tables = Tables(name, WorldSize(60, 20, 25), keys)
+    assert expected_word(name, keys) == "PROCEED"
+    assert expected_word(name, POSITIONS) != "PROCEED"
+    assert not tables.wrong_words(keys)
 
 
 def test_a_drifting_walk_is_the_wrong_key_by_positions_and_proceeds_by_steps():

@@ -17,7 +17,14 @@ from engram_audio.section import Section
 from tests import studies
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = [(), ("demo",), ("real_speech",), ("demo", "full_calibration"), ("arrays",)]
+SHIPPED = [
+    (),
+    ("demo",),
+    ("real_speech",),
+    ("demo", "full_calibration"),
+    ("arrays",),
+    ("real_speech", "real_speech_memory"),
+]
 
 
 def mistake(path: list[Any], value: Any) -> str:

@@ -1,6 +1,7 @@
 """The layers of docs/architecture.md: who may import whom, and how large things may grow."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,12 @@ def test_every_step_has_a_rule_of_its_name():
     rules = {block.split(":")[0] for block in blocks if "\n    shell:" in block}
     steps = {p.stem for p in (PACKAGE / "steps").glob("*.py") if not p.stem.startswith("_")}
     assert rules == steps
+
+
+def test_a_reader_who_follows_one_frame_opens_ten_files():
+    """docs/architecture.md names them, and each is there."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = page.split("## One frame, from its shard to the verdict")[1].split("\n## ")[0]
+    files = re.findall(r"^\d+\. `([\w/]+\.py)`", section, re.MULTILINE)
+    assert 5 <= len(files) <= 10
+    assert all((ROOT / "engram_audio" / name).is_file() for name in files)

@@ -22,8 +22,8 @@ def test_there_are_enough_over_all_stages():
     names = Counter(mutant.name for mutant in MUTANTS)
     assert [name for name, count in names.items() if count > 1] == []
     stages = {"corpus", "latents", "keys", "densities", "structure", "prediction", "factorizer",
-              "memory", "rollout", "comparison", "calibration", "statistics", "verdicts",
-              "training", "decision"}  # fmt: skip
+              "memory", "rollout", "generation", "comparison", "calibration", "statistics",
+              "verdicts", "training", "decision"}  # fmt: skip
     assert stages <= {mutant.stage for mutant in MUTANTS}
 
 

@@ -27,6 +27,8 @@ TABLES = {
     *(step for step in STEPS if step.startswith("tabulate_")),
 }  # fmt: skip
 LATENTS = STEPS - NETWORKS - FIGURES - TABLES
+# Steps that read and write no table: from latents to latents, or to a document.
+NO_TABLES = {"make_surrogate", "simulate_var", "summarize_latents"}
 # Packages that take a start 0.05 s or more, and the steps that load them before they begin. What
 # one branch of a step needs is imported in that branch.
 MAY_LOAD: dict[str, set[str]] = {
@@ -86,6 +88,17 @@ def test_a_step_loads_no_package_that_it_has_no_use_for(loaded: list[tuple[str, 
 def test_every_permission_is_used(loaded: list[tuple[str, str]]):
     """A package that no step loads any more is taken out of the permissions."""
     assert {name for _, name in loaded if name} == {name for name, who in MAY_LOAD.items() if who}
+
+
+def test_a_step_without_tables_loads_none_of_their_packages():
+    """A third of the start of a step that reads latents alone would be pandas and parquet."""
+    imports = "\n".join(f"import engram_audio.steps.{step}" for step in sorted(NO_TABLES))
+    code = f"import sys\n{imports}\nprint(*{{'pandas', 'pyarrow', 'scipy.fft'}} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == []
 
 
 def test_a_starting_step_looks_for_no_garbage(tmp_path: Path):

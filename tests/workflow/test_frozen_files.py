@@ -66,14 +66,18 @@ def test_a_finished_study_has_nothing_to_do_and_plans_leave_no_trace(study: Smal
 
 
 def test_an_edit_reruns_what_reads_it_and_nothing_else(study: SmallStudy):
+    """What runs is what a plan lists. One file of each job is kept, and a plan removes none."""
     study.write(splits=SPLITS)
-    assert study.run() == AFTER_SPLITS
+    assert study.plan() == AFTER_SPLITS
+    assert len(study.frozen("make_splits")) == 4, "a dry run removes nothing"
+    assert study.snakemake() == AFTER_SPLITS
+    assert len(study.frozen("make_splits")) == 2
     assert study.plan() == {}
 
 
 def test_a_title_reruns_the_page(study: SmallStudy):
     study.write(report={**small_config()["report"], "title": "Another"})
-    assert study.run() == {"render_report": 1}
+    assert study.plan() == {"render_report": 1}
 
 
 def test_edit_and_edit_back_without_a_run_is_nothing(study: SmallStudy):
@@ -85,6 +89,7 @@ def test_edit_and_edit_back_without_a_run_is_nothing(study: SmallStudy):
     assert study.plan() == AFTER_SPLITS, "the file of the first plan is no excuse"
 
 
+@pytest.mark.slow
 def test_edit_run_edit_back_run_makes_the_first_again(study: SmallStudy):
     study.write(splits=SPLITS)
     study.run()
@@ -104,7 +109,7 @@ def test_two_subjects_that_exchange_their_settings_are_both_made_again(study: Sm
 
 def test_a_subject_that_takes_the_settings_of_another_is_made_again(study: SmallStudy):
     study.write(representations=representations(other={"latent_space": "one"}))
-    jobs = study.run()
+    jobs = study.plan()
     assert jobs["index_arrays"] == jobs["import_arrays"] == 1
 
 
@@ -120,7 +125,7 @@ def test_a_list_that_loses_a_member_makes_its_table_again(study: SmallStudy):
 def test_a_table_deleted_and_asked_for_is_made_from_the_present_settings(study: SmallStudy):
     study.write(splits=SPLITS)
     (study.folder / "results/tables/structure.csv").unlink()
-    jobs = study.run("results/tables/structure.csv")
+    jobs = study.plan("results/tables/structure.csv")
     assert jobs["make_splits"] == 2 and jobs["tabulate_structure"] == 1
 
 
@@ -135,14 +140,6 @@ def test_a_frozen_file_changed_by_hand_is_refused_by_steps_and_mended_by_the_dri
         read_frozen(path)
     study.run()
     assert path.read_text(encoding="utf-8") == text and study.plan() == {}
-
-
-def test_a_real_run_keeps_one_file_of_each_job(study: SmallStudy):
-    study.write(splits=SPLITS)
-    study.plan()
-    assert len(study.frozen("make_splits")) == 4, "a dry run removes nothing"
-    study.run()
-    assert len(study.frozen("make_splits")) == 2
 
 
 @pytest.mark.slow
@@ -174,9 +171,8 @@ def test_an_array_overwritten_after_indexing_is_indexed_and_imported_again(study
     """Also where size and content stay: who touches a file says that it changed."""
     path = study.folder / "arrays" / "s00-u0.npy"
     path.write_bytes(path.read_bytes())
-    jobs = study.run()
+    jobs = study.plan()
     assert jobs["index_arrays"] == jobs["import_arrays"] == 2
-    assert study.plan() == {}
 
 
 def test_an_artifact_of_other_settings_is_refused_by_its_reader(
@@ -196,6 +192,7 @@ def test_an_artifact_of_other_settings_is_refused_by_its_reader(
         ])  # fmt: skip
 
 
+@pytest.mark.slow  # tests/unit/test_pinned.py asks the same of the file that notes them
 def test_weights_that_changed_since_their_first_use_stop_the_plan(
     finished: SmallStudy, tmp_path: Path
 ):

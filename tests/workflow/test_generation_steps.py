@@ -219,12 +219,12 @@ def test_arms_that_find_their_own_codes_are_timed(published: dict[str, pd.DataFr
     """One sequence frame by frame: quantiles in their order, and the machine's name."""
     latency = published["generation_latency"]
     assert set(latency["arm"]) == {"S", "SM", "F", "SMn"}
-    assert (latency["latency_ms_p10"] <= latency["latency_ms"]).all()
-    assert (latency["latency_ms"] <= latency["latency_ms_p90"]).all()
+    names = ["latency_ms_p10", "latency_ms", "latency_ms_p90"]
+    assert (np.diff(latency[names].to_numpy(float), axis=1) >= 0).all()
     assert latency["machine"].str.len().min() > 0
     rows = published["generation"].set_index("arm")
     assert set(rows.loc["SM", "places"]) == {"before_block_2"}
-    assert set(rows.loc["S", "noise"]) == {"none"} and rows["places"].isna()["S"].all()
+    assert set(rows.loc["S", "noise"]) == {"none"} and bool(rows["places"].isna()["S"])
 
 
 def test_a_replay_scores_s_and_sm_after_each_number_of_passes(

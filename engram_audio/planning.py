@@ -69,6 +69,7 @@ class Planner:
         folder: Path,
         home: str,
         code_of: Callable[[str], tuple[tuple[str, ...], str]],
+        written: Callable[[str], None] = lambda path: None,
     ) -> None:
         """Prepare to plan.
 
@@ -80,7 +81,10 @@ class Planner:
                 that a moved checkout reruns nothing.
             code_of: Returns the modules that a step loads by name for a section of a kind, and the
                 suffix of a plugin's code.
+            written: Takes the path of each frozen file. Snakemake lists a folder once, when it
+                plans the first target in it, and takes for missing what is written later.
         """
+        self._written = written
         self._document, self._rule_of, self._folder = document, rule_of, folder
         self._home, self._code_of = f"{home}/", functools.cache(code_of)
         self._texts: dict[Path, str] = {}
@@ -96,6 +100,7 @@ class Planner:
             text = self._text(needs, wildcards, plain)
             path = place_of(self._folder, needs.rule, plain, text)
             keep(path, text)
+            self._written(str(path))
             self._known[job], self._texts[path] = path, text
         return str(self._known[job])
 

@@ -75,6 +75,7 @@ try:
         Path(workflow.pathvars.apply("<results>/config")),
         os.path.relpath(HOME),
         PLAN.code_of,
+        lambda path: workflow.iocache.exists_local.update({path: True}),
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None

@@ -100,6 +100,13 @@ def test_a_question_that_is_not_asked_names_the_key(study: SmallStudy):
         study.plan("memory")
 
 
+def test_several_files_of_one_rule_are_planned_at_once(study: SmallStudy):
+    """Snakemake lists the folder of their frozen files before it asks for the second one."""
+    study.write()
+    files = [f"results/latents/{name}/summary.json" for name in ("brought", "other")]
+    assert study.plan(*files)["summarize_latents"] == 2
+
+
 TABLES = ("structure", "linear", "curves", "ngrams", "speakers", "prediction", "worst_frames")
 
 

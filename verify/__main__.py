@@ -51,7 +51,7 @@ def structure_numbers(study: Study) -> Iterator[Number]:
     sums, nats = place.score(place.cells(*fitted))
     cell = {"slice": piece, "lag_frames": lag, "part": "eval", "subspace": "all"}
     files = sorted((study.folder / "structure" / folder).glob("*/scores.parquet"))
-    scores = pd.concat([study.read(str(one), **cell) for one in files])
+    scores = pd.concat([study.read(str(one.relative_to(study.folder)), **cell) for one in files])
     best = rows_of(scores[scores["sse_key"].isna()], codebook_size=row["codebook_size"])
     best = best.set_index("speaker_id")[["sse_linear", "sse_joint", "cost_joint"]]
     left, joint, cost = best.reindex(sums.index, fill_value=0.0).to_numpy().T

@@ -129,6 +129,12 @@ PLANTS: dict[str, Callable[[Path], None]] = {
 }
 
 
+def test_a_folder_is_read_by_its_name_from_here(results: Path, monkeypatch: pytest.MonkeyPatch):
+    """The command line gives a relative folder, as `make verify` and the rule do."""
+    monkeypatch.chdir(results.parent)
+    assert differing(Path(results.name)) == []
+
+
 def test_every_number_of_an_untouched_study_agrees(results: Path):
     assert differing(results) == []
 

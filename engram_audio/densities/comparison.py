@@ -120,8 +120,8 @@ class SumTable:
     def _rows(self, model: str, cell: Cell, names: Sequence[str]) -> np.ndarray:
         """Return columns by speaker, shape [C, S]; NaN for one that was not summed."""
         found = [self.column(model, cell, name) for name in names]
-        num_speakers = next((len(column) for column in found if column is not None), 0)
-        nothing = np.full(num_speakers, np.nan)
+        sums = self.sums(model, cell)
+        nothing = np.full(0 if sums is None else len(sums[0]), np.nan)
         return np.stack([nothing if column is None else column for column in found])
 
     def mean_nll(self, model: str, cell: Cell) -> Estimate | None:

@@ -9,10 +9,9 @@ from engram_audio.corpus.split_parts import EVAL as EVAL_PART
 from engram_audio.corpus.split_parts import TRAIN as TRAIN_PART
 from engram_audio.structure.targets import EVAL, TRAIN, VAL
 from engram_audio.trust import wrong
-from engram_audio.trust.bug import Bug
+from engram_audio.trust.bug import NO_BUG, Bug
 from engram_audio.trust.model_bugs import MODEL_BUGS
 
-NO_BUG = "none"
 STRUCTURE = "engram_audio.structure"
 SCORING = f"{STRUCTURE}.scoring"
 ESTIMATE = "engram_audio.stats.estimate"

@@ -4,28 +4,14 @@ A row that no bug moves measures nothing; a bug that no row notices could be in 
 bug is looked for by the probes that `bugs` names for it, which see its damage at least cost.
 """
 
-from typing import NamedTuple
-
 from engram_audio.calibration.config import SabotageSection
-from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.keys.config import PcaKeys
 from engram_audio.keys.quantizers import KMeans
 from engram_audio.structure.config import TargetOracleKeys
-from engram_audio.trust.bugs import BUGS, NO_BUG, planted_bug
+from engram_audio.trust.bug import NO_BUG, SabotageRow
+from engram_audio.trust.bugs import BUGS, planted_bug
 from engram_audio.trust.measurement import Analysis
 from engram_audio.trust.probes import make_probes
-
-
-class SabotageRow(NamedTuple):
-    """One calibration row under one planted bug (or under none).
-
-    Attributes:
-        bug: Name of the bug, `none` for the honest instrument.
-        row: The comparison.
-    """
-
-    bug: str
-    row: CalibrationRow
 
 
 def sabotage_analysis(analysis: Analysis, codebook_size: int) -> Analysis:

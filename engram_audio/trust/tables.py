@@ -12,11 +12,10 @@ from engram_audio.calibration.config import WORLD_PREFIX, PowerSection
 from engram_audio.calibration.rows import STANDARD_ERRORS, CalibrationRow
 from engram_audio.calibration.truth import Truth
 from engram_audio.structure.decision import Decided
-from engram_audio.trust.bug import STAGES
-from engram_audio.trust.bugs import BUGS, NO_BUG
+from engram_audio.trust.bug import NO_BUG, STAGES, SabotageRow
+from engram_audio.trust.bugs import BUGS
 from engram_audio.trust.columns import CALIBRATION
 from engram_audio.trust.error_rates import NOMINAL, UNCLAIMED, RateRow
-from engram_audio.trust.sabotage import SabotageRow
 
 SABOTAGE_COLUMNS = ("bug", *CalibrationRow._fields)
 TRUTH_COLUMNS = ("world", *Truth._fields)

@@ -13,9 +13,9 @@ from engram_audio.calibration.truth import Truth
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.plan import Plan
+from engram_audio.trust.bug import SabotageRow
 from engram_audio.trust.bugs import BUGS, NO_BUG, owner_of, planted_bug
 from engram_audio.trust.error_rates import RateRow
-from engram_audio.trust.sabotage import SabotageRow
 from engram_audio.trust.tables import (
     Verdict,
     calibration_document,

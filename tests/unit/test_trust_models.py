@@ -10,14 +10,13 @@ import pandas as pd
 import pytest
 
 from engram_audio.calibration.rows import CalibrationRow
-from engram_audio.trust.bug import STAGES
+from engram_audio.trust.bug import STAGES, SabotageRow
 from engram_audio.trust.bugs import BUGS, NO_BUG, planted_bug
 from engram_audio.trust.factorizer_probe import factorizer_rows
 from engram_audio.trust.generation_probe import generation_rows
 from engram_audio.trust.keys_probe import keys_rows
 from engram_audio.trust.memory_probe import memory_rows
 from engram_audio.trust.rollout_probe import rollout_rows
-from engram_audio.trust.sabotage import SabotageRow
 from engram_audio.trust.tables import model_rows, sabotage_frame
 from engram_audio.trust.verdicts import verdict_rows
 

@@ -211,9 +211,7 @@ def test_an_array_that_changed_since_it_was_indexed_is_refused(tmp_path: Path, p
     np.savez(tmp_path / "v2.npz", latents=latents, energy=energy)
     if part == "gone":  # nothing says any more which suffix it had
         (tmp_path / "v2.npz").unlink()
-    named = (
-        r"v2\.npy: .* v2 \(no such file, nor v2\.npz\)" if part == "gone" else r"v2\.npz: .* v2 "
-    )
+    named = r"v2\.npy: .* v2 \(no such file, nor v2\.npz" if part == "gone" else r"v2\.npz: .* v2 "
     with pytest.raises(InputError, match=rf"{named}.*; restore it, or delete .*s\.par"):
         import_mine(tmp_path, settings, table)
     assert not (tmp_path / "shard-000.zarr.zip").exists()

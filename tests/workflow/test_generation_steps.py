@@ -224,7 +224,7 @@ def test_arms_that_find_their_own_codes_are_timed(published: dict[str, pd.DataFr
     assert latency["machine"].str.len().min() > 0
     rows = published["generation"].set_index("arm")
     assert set(rows.loc["SM", "places"]) == {"before_block_2"}
-    assert set(rows.loc["S", "noise"]) == {"none"} and bool(rows["places"].isna()["S"])
+    assert set(rows.loc["S", "noise"]) == {"none"} and bool(rows.loc["S", "places"].isna().all())
 
 
 def test_a_replay_scores_s_and_sm_after_each_number_of_passes(

@@ -21,7 +21,8 @@ def test_the_word_comes_first_with_what_the_gain_is_made_of():
     assert {row.outcome for row in others} == {"met", "shown"}
     names = [table.name for table in found["tables"]]
     assert names == [
-        f"generation-{name}" for name in ("gains", "parts", "replay", "health", "keys", "arms")
+        f"generation-{name}"
+        for name in ("gains", "parts", "replay", "health", "keys", "arms", "latency")
     ]
 
 

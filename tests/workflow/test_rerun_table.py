@@ -77,6 +77,7 @@ EXPECTED = {
     "engram_audio.rollout.health": {
         "evaluate_rollout": 5, "tabulate_rollout": 1, "evaluate_generators": 1,
         "tabulate_generation": 1, "tabulate_verdicts": 1, "render_report": 1,
+        "simulate_sabotage": 1, "tabulate_calibration": 1,  # a generator's free runs are probed
     },
 }  # fmt: skip
 # index arithmetic is no part of what encodes audio

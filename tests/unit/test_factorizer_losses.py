@@ -17,7 +17,7 @@ from engram_audio.factorizer.health import batch_health
 from engram_audio.factorizer.price import RatePrice, balanced
 from engram_audio.factorizer.rollout_loss import curriculum, rollout_loss
 from engram_audio.factorizer.task import FactorizerTask
-from engram_audio.factorizer.terms import Chunk, compute_terms
+from engram_audio.factorizer.terms import Chunk, Terms, compute_terms, total_loss
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
 from tests.unit.factorizer_material import (
     CPU,
@@ -47,6 +47,16 @@ def kl(**changes) -> KlSettings:
 
 
 @SLOW
+@pytest.mark.parametrize("beta", [1.0, 3.0])
+def test_the_loss_pays_both_rates_at_the_price(beta: float):
+    """The ELBO: distortion + price x (rate of z_dyn + rate of z_rec); nothing else is weighted."""
+    model = small_task(settings(state__rate="charged", loss__dynamics_weight=0.0)).model.model
+    zero, one = torch.zeros(()), torch.ones(())
+    terms = Terms(one, 2 * one, torch.tensor([3.0, 4.0]), zero, zero, zero, zero, zero)
+    price = RatePrice(kl(mode="beta", beta=beta, warmup_steps=0))
+    assert float(total_loss(terms, model, price)) == 1 + beta * (2 + 3 + 4)
+
+
 def test_reconstruction_and_rate_fall_short_of_an_untrained_model():
     before = small_task(settings())
     with torch.no_grad():

@@ -65,6 +65,19 @@ def eval_nll(world: World, linear_nulls: Any) -> float:
     return DensityTask(build_gaussian(chosen.fit.arrays), data, data, CPU).validate()
 
 
+def test_early_stopping_reads_the_choice_part_alone():
+    """The score that stops a training is that of the choice part, whatever train is."""
+    world = make_world(white_noise(2), num_train_speakers=2, num_eval_speakers=2)
+    data = world.eval_data(2)
+    wide = world._replace(eval=world.eval._replace(frames=3 * world.eval.frames)).eval_data(2)
+    fit = base_for(world.material.linear_nulls, 2, "position", True, True).fit
+    scores = [
+        DensityTask(build_gaussian(fit.arrays), train, data, CPU).validate()
+        for train in (data, wide)
+    ]
+    assert scores[0] == scores[1]
+
+
 def test_speaker_offsets_fool_val_and_not_select():
     """White noise about speaker means, six speakers, 16 dimensions.
 

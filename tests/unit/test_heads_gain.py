@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from engram_audio.prediction.cells import cells_of
 from engram_audio.prediction.heads_gain import heads_gains
 
 SLICES = ("all", "medial")
@@ -36,6 +37,15 @@ def test_the_head_is_chosen_on_select_and_its_interval_is_read():
     assert (
         "chosen (3 seeds, over seeds and speakers; best null ridge_mixture)" in found["all"].words
     )
+
+
+def test_a_cells_head_is_chosen_where_choices_are_made():
+    """The head that is worse on select is better on eval, and is not chosen."""
+    table = pd.DataFrame([*_rows("chosen", 1.0, 0.3), *_rows("other", 2.0, 0.9)])
+    is_other = (table["model"] == "other") & (table["part"] == "eval")
+    table.loc[is_other, "nll_mean"] = 0.5
+    cells = cells_of(table, "codec")
+    assert (cells.chosen_on, cells.chosen_head(2, "delta")) == ("select", "chosen")
 
 
 def test_one_seed_says_so():

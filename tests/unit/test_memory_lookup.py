@@ -151,6 +151,16 @@ def test_robust_entries_find_the_bulk_and_its_weight():
     assert entries.weight.mean() == pytest.approx(0.9, abs=0.02)
 
 
+def test_a_spread_holds_the_uncertainty_of_its_mean():
+    """One spread for all slots: a mean of m frames leaves 1/m of the variance beside it."""
+    sizes = np.array([2] * 30 + [200] * 10)
+    z = np.random.default_rng(0).standard_normal((int(sizes.sum()), 3))
+    segments = Segments(z, np.zeros(len(z)), np.concatenate([[0], np.cumsum(sizes)]))
+    own = fit_entries(segments, "mean", "slot", "one", Shrinkage(0.0, 1e9), np.full(3, 1e-3))
+    variance = np.exp(2 * own.log_sd)
+    assert variance[0] / variance[-1] == pytest.approx((1 + 1 / 2) / (1 + 1 / 200), rel=1e-3)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_law_integrates_to_one_and_samples_from_itself(name: str):
     """In one dimension the density sums to 1 over a grid, and samples have its mean.
@@ -285,6 +295,32 @@ def test_the_most_frequent_keys_keep_their_entries():
     codes = torch.tensor([[0], [1], [1], [2], [2], [2]])
     slots, frames = build_slots(codes, _Codes(), (1,), 1, 8, 2)  # type: ignore[arg-type]
     assert slots.known(0).tolist() == [1, 2] and frames.counts.tolist() == [2, 3]
+
+
+def test_a_context_whose_key_was_never_seen_gets_the_base(table: World):
+    """The miss has weight 0: its law is the base's, bit for bit."""
+    candidates = linear_candidates(table.material, 1, "position", 2)
+    pairs = lookup(ngram_orders=[2], minimum_count=20, may_switch_off=False)
+    model = fit_lookup(
+        pairs, key_of(table.material), table.material, 1, candidates[-1:], 0, CPU
+    ).model
+    batch = table.eval_data(1).batch(torch.arange(500), CPU)
+    is_hit = model.is_hit(batch)
+    assert 0 < int(is_hit.sum()) < len(is_hit)
+    with torch.no_grad():
+        apart = (model.log_prob(batch) - model.base.log_prob(batch)).abs()
+    assert float(apart[~is_hit].max()) < 1e-5 < float(apart[is_hit].max())
+
+
+def test_table_and_strength_are_chosen_on_the_choice_part(table: World, fitted):
+    """The score of the base alone, the last that is tried, is that of the choice part."""
+    material, base = table.material, linear_candidates(table.material, 1, "position", 2)[-1].model
+    scores = {
+        part: mean_nll(base, material.data(part, 1), CPU)
+        for part in (material.choice_part, "train")
+    }
+    assert fitted.tried[-1]["choice_nll"] == pytest.approx(scores[material.choice_part], abs=1e-6)
+    assert abs(scores["train"] - scores[material.choice_part]) > 1e-4
 
 
 def test_gradients_pass_misses_by(table: World):

@@ -297,10 +297,12 @@ def test_the_most_frequent_keys_keep_their_entries():
     assert slots.known(0).tolist() == [1, 2] and frames.counts.tolist() == [2, 3]
 
 
-def test_a_context_whose_key_was_never_seen_gets_the_base(table: World):
-    """The miss has weight 0: its law is the base's, bit for bit."""
+@pytest.mark.parametrize("name", ["memory_only", "hybrid", "robust"])
+def test_a_context_whose_key_was_never_seen_gets_the_base(table: World, name: str):
+    """The miss has weight 0: its law is the base's."""
     candidates = linear_candidates(table.material, 1, "position", 2)
-    pairs = lookup(ngram_orders=[2], minimum_count=20, may_switch_off=False)
+    changes = {"ngram_orders": [2], "minimum_count": 20, "may_switch_off": False}
+    pairs = lookup(**{**PRESETS[name], **changes})
     model = fit_lookup(
         pairs, key_of(table.material), table.material, 1, candidates[-1:], 0, CPU
     ).model

@@ -46,7 +46,6 @@ def kl(**changes) -> KlSettings:
     return KlSettings.model_validate({**DOCUMENT["loss"]["kl"], **changes}, strict=False)
 
 
-@SLOW
 @pytest.mark.parametrize("beta", [1.0, 3.0])
 def test_the_loss_pays_both_rates_at_the_price(beta: float):
     """The ELBO: distortion + price x (rate of z_dyn + rate of z_rec); nothing else is weighted."""
@@ -57,6 +56,23 @@ def test_the_loss_pays_both_rates_at_the_price(beta: float):
     assert float(total_loss(terms, model, price)) == 1 + beta * (2 + 3 + 4)
 
 
+def test_the_rate_of_a_slow_state_is_counted_per_frame():
+    """A state of four frames: the nats of a step are shared by the frames that it serves."""
+    task = small_task(settings(state__stride_frames=4))
+    model, chunk = task.model.model, all_choice(task)
+    with torch.no_grad():
+        torch.manual_seed(0)
+        found = compute_terms(model, chunk, 0, None).state_rate
+        torch.manual_seed(0)
+        states = model.states(chunk.frames, chunk.is_real)
+        nats = divergence(
+            states.posterior, states.steps, model.dynamics.density, states.parameters
+        ).sum(-1)
+    expected = (nats * chunk.is_scored[:, ::4]).sum() / chunk.is_scored.sum()
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+
+
+@SLOW
 def test_reconstruction_and_rate_fall_short_of_an_untrained_model():
     before = small_task(settings())
     with torch.no_grad():

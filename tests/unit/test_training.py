@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.densities import marginal_em
 from engram_audio.numerics.seeds import step_seed
-from engram_audio.training.loop import Callbacks, Interrupted, TrainingState, train
+from engram_audio.training.loop import (
+    Callbacks,
+    Interrupted,
+    TrainingState,
+    build_optimizers,
+    train,
+)
 from engram_audio.training.order import ShuffledOrder
 from engram_audio.training.packing import pack_state, unpack_state
 from engram_audio.training.schedule import learning_rate
@@ -209,6 +215,18 @@ def test_mixture_whose_score_is_not_finite_is_never_the_best(
     generator = np.random.default_rng(1)
     best, found = marginal_em.fit_mixture(frames, frames, 2, np.full(2, 0.1), False, generator)
     assert found == 1.0 and best is seen[2][1]
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.95])
+def test_the_recipe_says_how_squared_gradients_decay(decay: float):
+    """After one step the mean of squared gradients is (1 - decay) g^2."""
+    model = nn.Linear(2, 1, bias=False)
+    optimizers = build_optimizers(model, recipe(second_moment_decay=decay), CPU)
+    model.weight.grad = torch.tensor([[2.0, 3.0]])
+    optimizers.step(1e-3)
+    (moments,) = optimizers.states[0].values()
+    expected = (1 - decay) * torch.tensor([[4.0, 9.0]])
+    assert torch.allclose(moments["exp_avg_sq"], expected, rtol=1e-6)
 
 
 def test_order_is_a_permutation_per_epoch():

@@ -1,5 +1,6 @@
 """What a memory or the k-NN stores of a frame comes from a base that has not seen its speaker."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import torch
 from engram_audio import windows
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.density import ConditionalDensity
+from engram_audio.densities.nulls import base_for
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.memory.fit import build_datastore, fit_lookup, held_out
 from engram_audio.memory.folds import Candidate, fold_of_speakers, linear_candidates, without_fold
 from engram_audio.memory.ngrams import foreign_contexts
+from engram_audio.steps._density_training import MemoryStageFiles
 from tests.unit.memory_material import key_of, lookup, table_of
 from tests.unit.prediction_material import World, make_world
 
@@ -46,6 +49,31 @@ def test_each_frame_meets_the_model_without_its_speaker(world: World, candidate:
         assert {fold_of[name] for name in names} == {number}
         seen += rows.tolist()
     assert sorted(seen) == items.tolist()
+
+
+def test_bases_go_from_the_simplest_to_the_best(world: World):
+    """At lag 1 the diagonal Gaussian of steps is one: what is white stays white in a cell."""
+    names = [one.name for one in linear_candidates(world.material, 1, "position", FOLDS)]
+    best = min(
+        (
+            base_for(world.material.linear_nulls, 1, "position", True, full)
+            for full in (True, False)
+        ),
+        key=lambda null: null.fit.choice_nll,
+    ).name
+    simple = ["gaussian_marginal_full_position", "gaussian_marginal_delta", "ar1_full"]
+    assert names == [*(name for name in simple if name != best), best]
+    later = [one.name for one in linear_candidates(world.material, 2, "position", FOLDS)]
+    assert "gaussian_marginal_delta" not in later
+
+
+@pytest.mark.parametrize("target", ["delta", "position"])
+def test_memory_steps_predict_the_studys_target(target: str):
+    """At lag 2 a step and a position are two events."""
+    files = MemoryStageFiles()
+    files.lag = 2
+    files.stage_section = SimpleNamespace(target=target)  # type: ignore[assignment]
+    assert files.event == target
 
 
 def test_the_fold_is_out_of_train_and_of_val(world: World):

@@ -204,7 +204,8 @@ def test_characters_beyond_the_first_plane_pass():
 def test_make_reads_a_configuration_before_snakemake_does():
     """Snakemake answers a file that it cannot read by a traceback, before any code of ours."""
     done = subprocess.run(
-        ["make", "-n", "study", "STUDY=a.yaml b.yaml"],
+        # Inside of `make test` a second make would announce its folder.
+        ["make", "-n", "--no-print-directory", "study", "STUDY=a.yaml b.yaml"],
         capture_output=True, text=True, cwd=ROOT, check=True,
     )  # fmt: skip
     lines = done.stdout.splitlines()[-2:]

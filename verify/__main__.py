@@ -84,8 +84,14 @@ def gain(scores: Table, null: str, model: str, level: float) -> list[float]:
 
 
 def prediction_numbers(study: Study) -> Iterator[Number]:
-    """Yield what the best head gains over the ridge mixture, from the scores of single frames."""
+    """Yield what the best head gains over the ridge mixture, from the scores of single frames.
+
+    Of the deciding representation and lag, or of the first ones where none was trained there.
+    """
     table = study.read("tables/prediction.csv", target="delta", slice="all")
+    table = table.assign(decides=(table["representation"] == study.decision["representation"])
+                         & (table["lag_frames"] == study.asked["section"]["lag_frames"]))  # fmt: skip
+    table = table.sort_values("decides", ascending=False, kind="stable")
     name, lag, chosen_on = table[["representation", "lag_frames", "chosen_on"]].iloc[0]
     table = rows_of(table, representation=name, lag_frames=lag)
     heads = rows_of(table, kind="head", part=chosen_on).sort_values("nll_mean")

@@ -16,6 +16,7 @@ from typing import Any
 
 from engram_audio.artifacts.digest import file_digest
 from engram_audio.artifacts.json_document import read_json, write_json
+from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.errors import InputError
 from engram_audio.frozen import read_frozen
 from engram_audio.provenance import canonical_json, text_digest
@@ -54,6 +55,11 @@ class Member:
         self.job = read_frozen(Path(files.settings))
         self._inputs = {name: list(map(Path, paths)) for name, paths in files.inputs.items()}
         self._outputs = {name: Path(path) for name, path in files.outputs.items()}
+
+    @property
+    def inputs(self) -> list[Path]:
+        """All inputs but its frozen file."""
+        return [path for paths in self._inputs.values() for path in paths]
 
     @property
     def outputs(self) -> list[Path]:
@@ -110,7 +116,7 @@ class BatchStore:
             LOG.info("it is as an earlier run made it")
             return
         folder = self._place(member)
-        if _whole(folder, member) is not None:
+        if _is_whole(folder, member):
             LOG.info("it was made before")
             return
         make(member.arguments(folder))
@@ -126,20 +132,18 @@ class BatchStore:
         """
         record = {}
         for member in members:
-            outputs = member.outputs
-            if self._is_in_place(member):
-                record[member.subject] = self._before[member.subject]
-                for path in outputs:
-                    os.utime(path)
-                continue
-            folder = self._place(member)
-            files = _whole(folder, member)
-            record[member.subject] = {"digest": member.digest, "files": files}
-            for path in outputs:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(folder / path.name, path)
+            if not self._is_in_place(member):
+                self._move(member)
+            for path in member.outputs:
                 os.utime(path)
+            files = {path.name: file_digest(path) for path in member.outputs}
+            record[member.subject] = {"digest": member.digest, "files": files}
         return record
+
+    def _move(self, member: Member) -> None:
+        for path in member.outputs:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self._place(member) / path.name, path)
 
     def clear(self) -> None:
         """Remove what is left of members: the record is there."""
@@ -153,12 +157,27 @@ class BatchStore:
     def _is_in_place(self, member: Member) -> bool:
         """Whether a member's outputs are those that the record names, made of the same."""
         entry = self._before.get(member.subject)
-        if entry is None or entry["digest"] != member.digest:
-            return False
-        return all(
+        if entry is None:
+            return _is_made_alone(member)
+        return entry["digest"] == member.digest and all(
             path.is_file() and file_digest(path) == entry["files"].get(path.name)
             for path in member.outputs
         )
+
+
+def _is_made_alone(member: Member) -> bool:
+    """Whether a job of its own made a member, which no record knows: Snakemake's own rule.
+
+    Its manifests name this job, and no input is newer.
+    """
+    if not all(path.is_file() for path in member.outputs):
+        return False
+    makers = {
+        (read_manifest(path) or {}).get("settings", member.job.name) for path in member.outputs
+    }
+    newest = max((path.stat().st_mtime_ns for path in member.inputs if path.is_file()), default=0)
+    oldest = min(path.stat().st_mtime_ns for path in member.outputs)
+    return makers == {member.job.name} and newest <= oldest
 
 
 def _members_in(record: Path) -> dict[str, Any]:
@@ -171,17 +190,16 @@ def _members_in(record: Path) -> dict[str, Any]:
         return {}
 
 
-def _whole(folder: Path, member: Member) -> dict[str, str] | None:
-    """Return the digests of a finished member's files; a missing or damaged one is none."""
+def _is_whole(folder: Path, member: Member) -> bool:
+    """Whether a folder holds a finished member; with a missing or damaged file it does not."""
     if not (folder / WHOLE).is_file():
-        return None
+        return False
     try:
         files: dict[str, str] = read_json(folder / WHOLE)["files"]
     except InputError as error:
         LOG.warning("%s; making it anew", error)
-        return None
+        return False
     names = {path.name for path in member.outputs}
-    is_whole = set(files) == names and all(
+    return set(files) == names and all(
         (folder / name).is_file() and file_digest(folder / name) == files[name] for name in names
     )
-    return files if is_whole else None

@@ -151,8 +151,8 @@ def test_one_line_moves_every_rule_with_a_gpu_and_no_other(loaded, site: str, gp
         assert where == (gpu if name in gpu_rules() or name not in free else others), name
 
 
-def test_the_base_study_is_few_slurm_jobs_each_with_one_gpu(loaded):
-    """Shards aside: what is submitted is at most 250 jobs, and every model is made by one."""
+def test_the_profile_asks_for_jobs_of_many_members(loaded):
+    """Of every rule that can have them, each with one GPU; how many: `test_size.py`."""
     free, profile = (first_attempts(loaded, name) for name in ("no_profile", "profile"))
     many = profile.keys() - free.keys()
     assert {profile[name]["gpu"] for name in many} == {1}

@@ -5,6 +5,7 @@ is made.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,14 +102,6 @@ class Study:
     def bytes(self, place: str = "whole") -> dict[int, list[bytes]]:
         """What is there of each training."""
         return {s: [p.read_bytes() for p in self.outputs(s, place).values()] for s in SEEDS}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose job is done."""
-    folder = tmp_path_factory.mktemp("members")
-    Study(folder).run()
-    return folder
 
 
 @pytest.fixture
@@ -247,3 +240,31 @@ def test_outputs_that_snakemake_deleted_come_back_by_the_members_that_are_gone(
     study.run()
     assert made == [*SEEDS]
     assert study.bytes() == before
+
+
+def test_what_jobs_of_their_own_made_is_taken_over_unless_an_input_is_newer(
+    study: Study, made: list[int]
+):
+    """A study that began without jobs of many members goes on with them."""
+    for seed in SEEDS:
+        study.alone(seed)
+    shutil.copytree(study.folder / "alone", study.folder / "whole")
+    times = [path.stat().st_mtime for seed in SEEDS for path in study.outputs(seed).values()]
+    made.clear()
+    study.run()
+    assert made == []
+    study.record.unlink()
+    os.utime(study.shard, (max(times) + 3600, max(times) + 3600))
+    study.run()
+    assert made == [*SEEDS]
+
+
+def test_what_another_job_made_is_not_taken_over(study: Study, made: list[int]):
+    for seed in SEEDS:
+        study.alone(seed)
+    shutil.copytree(study.folder / "alone", study.folder / "whole")
+    study.settings("longer", recipe(num_steps=8, batch_frames=64).model_dump(mode="json"))
+    study.recipes[2] = "longer"
+    made.clear()
+    study.run()
+    assert made == [2]

@@ -25,11 +25,22 @@ from engram_audio.latents.block import BlockSource
 from engram_audio.prediction.assess import Stage, most_targets, thin_utterances
 from engram_audio.prediction.scores import compact_sensitivity
 from engram_audio.steps._frames import Frames, noise_of, read_nulls
+from engram_audio.steps._shared import loaded
 
 
 @contextmanager
 def load_material(frames: Frames, nulls: Path, section: PredictionSection) -> Iterator[Material]:
-    """Load train and the choice part for training; local disk is freed at the end of the `with`."""
+    """Load train and the choice part for training; local disk is freed at the end of the `with`.
+
+    Members of one job share it.
+    """
+    key = ("material", id(frames), nulls, section.model_dump_json())
+    with loaded(key, lambda: _material(frames, nulls, section)) as material:
+        yield material
+
+
+@contextmanager
+def _material(frames: Frames, nulls: Path, section: PredictionSection) -> Iterator[Material]:
     reference, linear_nulls = read_nulls(nulls)
     noise_sd = noise_of(reference, section)
     index = frames.store.index

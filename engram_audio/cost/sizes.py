@@ -57,13 +57,17 @@ class Sizes:
         """Derive them from planned jobs and from what is made already."""
         self._makers: dict[str, list[Job]] = {}
         self._seconds: dict[str, float] = {}
+        self._folders: dict[str, set[Path]] = {}
         for job in jobs:
+            for path in (*job.outputs, *job.inputs):
+                if is_shard(path):
+                    self._folders.setdefault(Path(path).parent.name, set()).add(Path(path))
             for path in job.outputs:
                 self._note(job, Path(path))
         self._known: dict[str, Size] = {}
 
     def _note(self, job: Job, path: Path) -> None:
-        if path.name.startswith("shard-") and path.parent.parent.name == "latents":
+        if is_shard(str(path)):
             self._makers.setdefault(path.parent.name, []).append(job)
         if path.name == "utterances.parquet" and "corpus" in job.wildcards:
             self._seconds[job.wildcards["corpus"]] = corpus_seconds(job.section("section"), path)
@@ -87,11 +91,12 @@ class Sizes:
         return self.of(name) if name else None
 
     def _found(self, name: str) -> Size | None:
-        makers = self._makers.get(name, [])
-        if not makers:
+        shards = self._folders.get(name)
+        if not shards:
             return None
-        made = _made(Path(makers[0].outputs[-1]).parent / "summary.json", len(makers))
-        return made or self._planned(makers)
+        made = _made(min(shards).with_name("summary.json"), len(shards))
+        makers = self._makers.get(name, [])
+        return made or (self._planned(makers) if makers else None)
 
     def _planned(self, makers: Sequence[Job]) -> Size | None:
         job, count = makers[0], len(makers)
@@ -107,8 +112,13 @@ class Sizes:
 
     def _source(self, job: Job) -> Size | None:
         """Return the size of the latents that a job of a shard reads."""
-        names = [Path(path).parent.name for path in job.inputs if path.endswith(".zarr.zip")]
+        names = [Path(path).parent.name for path in job.inputs if is_shard(path)]
         return self.of(names[0]) if names else None
+
+
+def is_shard(path: str) -> bool:
+    """Return whether a path is that of a shard of latents."""
+    return path.endswith(".zarr.zip") and Path(path).parent.parent.name == "latents"
 
 
 def _made(summary: Path, shards: int) -> Size | None:

@@ -1,12 +1,15 @@
 """Sums over a study: by rule, the longest chain of jobs, and jobs beyond their own limits."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from engram_audio.cost.jobs import Job
+from engram_audio.cost.jobs import Job, from_snakemake
 from engram_audio.cost.study import Study
-from engram_audio.cost.units import MIB, Estimate, Units
+from engram_audio.cost.units import MIB, Estimate, Units, read_units
+from engram_audio.errors import InputError
+from engram_audio.verdicts.number import duration
 
 GB, HOUR = 1e9, 3600.0
 
@@ -46,6 +49,20 @@ def costed(jobs: Sequence[Job], units: Units) -> list[Costed]:
     """Return the estimate of every job that does work; a target has no benchmark and no cost."""
     study = Study(jobs)
     return [Costed(job, units.estimate(study.piece(job))) for job in jobs if job.benchmark]
+
+
+def seconds_of_jobs(workflow: Any) -> dict[int, float]:
+    """Return the CPU seconds of each planned job by its number, in `onstart`.
+
+    Empty where the table of unit costs is not there: a run needs no estimate.
+    """
+    try:
+        units = read_units()
+    except InputError:
+        return {}
+    jobs = from_snakemake(workflow.dag.needrun_jobs())
+    study = Study(list(jobs.values()))
+    return {number: units.estimate(study.piece(job)).cpu_s for number, job in jobs.items()}
 
 
 def by_rule(jobs: Iterable[Costed]) -> list[RuleCost]:
@@ -117,10 +134,11 @@ def beyond_limits(jobs: Iterable[Costed]) -> list[str]:
 
 def _problems(one: Costed) -> list[str]:
     asked, cost = one.job.resources, one.cost
-    minutes, mib = cost.wall_s / 60, cost.peak_mib * MIB / 1e6
+    seconds, megabytes = 60.0 * asked.get("runtime", math.inf), cost.peak_mib * MIB / 1e6
+    limit = asked.get("mem_mb", math.inf)
     found = []
-    if minutes > asked.get("runtime", float("inf")):
-        found.append(f"about {minutes / 60:.1f} h, and it asks for {asked['runtime'] / 60:.1f} h")
-    if mib > asked.get("mem_mb", float("inf")):
-        found.append(f"about {mib / 1000:.1f} GB, and it asks for {asked['mem_mb'] / 1000:.1f} GB")
+    if cost.wall_s > seconds:
+        found.append(f"about {duration(cost.wall_s)}, and it asks for {duration(seconds)}")
+    if megabytes > limit:
+        found.append(f"about {megabytes / 1000:.1f} GB, and it asks for {limit / 1000:.1f} GB")
     return found

@@ -1,22 +1,23 @@
-"""The full study stays small enough to plan, and its promised command resolves anywhere."""
-
-from pathlib import Path
+"""The full study stays small enough to plan and to queue; `bench/dag.py` has what a plan costs."""
 
 import pytest
 
 from bench import dag
-from tests.workflow.conftest import ROOT, snakemake
+
+pytestmark = pytest.mark.slow  # a plan of thousands of jobs
 
 
-@pytest.mark.slow
-def test_the_full_study_is_planned_under_the_slurm_profile_with_an_empty_home(tmp_path: Path):
-    """`snakemake --profile slurm -n results/report.html`, without a home, a cluster or data.
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a dry run of the full study prints."""
+    return dag.plan(dag.full_checkout(tmp_path_factory.mktemp("full") / "study"))
 
-    No job has more inputs than a command holds.
-    """
-    words = ["--profile", str(ROOT / "slurm"), "-n", "-p", "results/report.html"]
-    nowhere = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_CONFIG_DIRS": ""}
-    outcome = snakemake(tmp_path, *words, environment=nowhere)
-    assert outcome.code == 0, outcome.text
-    assert outcome.jobs["extract_latents"] > 1
-    assert 1 < dag.most_inputs(outcome.text) <= dag.MAXIMUM_INPUTS
+
+def test_no_job_has_more_inputs_than_a_command_holds(output: str):
+    assert 1 < dag.most_inputs(output) <= dag.MAXIMUM_INPUTS
+
+
+def test_the_default_study_is_few_slurm_jobs_with_one_gpu_each(output: str):
+    """Shards aside, at most 250."""
+    assert "train_density_of_mimi_1" in dag.slurm_jobs(output)
+    assert dag.num_slurm_jobs(output) <= dag.MAXIMUM_SLURM_JOBS

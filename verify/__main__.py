@@ -89,9 +89,9 @@ def prediction_numbers(study: Study) -> Iterator[Number]:
     Of the deciding representation and lag, or of the first ones where none was trained there.
     """
     table = study.read("tables/prediction.csv", target="delta", slice="all")
-    table = table.assign(decides=(table["representation"] == study.decision["representation"])
-                         & (table["lag_frames"] == study.asked["section"]["lag_frames"]))  # fmt: skip
-    table = table.sort_values("decides", ascending=False, kind="stable")
+    wanted = study.decision["representation"], study.asked["section"]["lag_frames"]
+    is_other = (table["representation"] != wanted[0]) | (table["lag_frames"] != wanted[1])
+    table = table.loc[is_other.sort_values(kind="stable").index]
     name, lag, chosen_on = table[["representation", "lag_frames", "chosen_on"]].iloc[0]
     table = rows_of(table, representation=name, lag_frames=lag)
     heads = rows_of(table, kind="head", part=chosen_on).sort_values("nll_mean")

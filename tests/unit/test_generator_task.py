@@ -65,6 +65,14 @@ def test_every_frame_after_the_burn_in_is_scored_once():
     assert found == pytest.approx(float(torch.cat(scores).mean()), abs=1e-5)
 
 
+def test_training_is_validated_on_the_part_that_choices_are_made_on():
+    """Whatever it is trained on: the score of another train part is the same, bit for bit."""
+    model, train_part, choice = arm("SM").eval(), data(), data(4, seed=2)
+    score = GeneratorTask(model, train_part, choice, CPU).validate()
+    assert score == GeneratorTask(model, choice, choice, CPU).validate()
+    assert score != GeneratorTask(model, train_part, train_part, CPU).validate()
+
+
 def test_frames_that_decide_nothing_are_no_targets():
     """They are read as context and never scored."""
     block = data()

@@ -25,7 +25,16 @@ from engram_audio.training.loop import (
 from engram_audio.training.loop import _train_step as train_step
 from engram_audio.training.order import ShuffledOrder
 from engram_audio.training.packing import pack_state, unpack_state
-from tests.unit.generator_material import ENGRAM, NGRAM, arm, data, insertion, key, settings
+from tests.unit.generator_material import (
+    ENGRAM,
+    MINIMAL,
+    NGRAM,
+    arm,
+    data,
+    insertion,
+    key,
+    settings,
+)
 from tests.unit.prediction_material import recipe
 
 CPU = torch.device("cpu")
@@ -259,6 +268,19 @@ def test_visits_count_each_train_frame_once(name: ArmName):
     assert int(table.visits.sum()) == len(work.train_data.frames) * table.rows_per_frame
     own = next(t for t in task("SM").model.modules() if isinstance(t, Rows))
     assert own.rows_touched == 0 < table.rows_touched
+
+
+def test_visits_of_a_late_arm_are_those_of_the_frame_before():
+    """An utterance begins with the row of no key; nothing reads the code of its last frame."""
+    work = task("SMl", MINIMAL)
+    count_visits(work)
+    own, count = work.train_data, work.model.key.num_codes
+    (table,) = (module for module in work.model.modules() if isinstance(module, Rows))
+    codes = own.codes(work.model.key)
+    read = np.delete(codes.numpy(), own.offsets[1:].numpy() - 1)
+    expected = np.bincount(read, minlength=count + 1)
+    expected[count] += len(own.utterances)
+    np.testing.assert_array_equal(table.visits.numpy(), expected)
 
 
 def test_a_base_that_looks_past_the_burn_in_is_refused():

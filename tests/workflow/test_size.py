@@ -4,6 +4,8 @@ import pytest
 
 from bench import dag
 
+pytestmark = pytest.mark.slow  # a plan of thousands of jobs
+
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -3,6 +3,7 @@
 Every input and feature of the base study stands among the candidates, with 64 cells. The size is
 the demo's: 40 train and 80 eval speakers of 16 utterances of 40 to 80 frames. The right words were
 derived before any run (`calibration.answers`, worlds.md A4). The heads' gain is the known one.
+`silent_motifs` has the size that the calibration gives it.
 """
 
 import functools
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from engram_audio.calibration.answers import expected_word
+from engram_audio.calibration.config import TRAIN_SPEAKERS_FACTOR
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.calibration.registry import make_world
@@ -51,7 +53,7 @@ SIZE = WorldSize(40, 80, 16)
 # Moments of 4,096 context entries cost minutes: in 512 dimensions one key stands for all.
 SIZES: dict[str, tuple[WorldSize, tuple[str, ...]]] = {
     **dict.fromkeys(("iid_d512", "junk"), (WorldSize(24, 12, 8), POSITIONS)),
-    "silent_motifs": (WorldSize(80, 40, 16), ALL),  # a fifth is speech: 10,000 train frames
+    "silent_motifs": (WorldSize(40 * TRAIN_SPEAKERS_FACTOR["silent_motifs"], 80, 16), ALL),
     "pulses": (WorldSize(80, 80, 16), OFF_THRESHOLD),
 }
 MANY_CELLS = {"table": "pca.raw.kmeans_256", "table_second_order": "last_frame.raw.kmeans_256"}

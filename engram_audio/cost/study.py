@@ -19,12 +19,14 @@ class Piece:
         size: Of its representation: of one shard where the job makes a shard.
         seconds: Speech that it reads, in seconds.
         num_keys: Keys of its family.
+        members: Of the jobs that it does, where it does many.
     """
 
     job: Job
     size: Size
     seconds: float
     num_keys: int
+    members: "tuple[Piece, ...]" = ()
 
     def section(self, role: str = "section") -> Mapping[str, Any]:
         """Return the section of a role; empty where the job reads none."""
@@ -51,7 +53,8 @@ class Study:
         if "shard" in job.wildcards:
             size = size._replace(frames=size.frames / size.shards)
             seconds /= size.shards
-        return Piece(job, size, seconds, self._num_keys(job))
+        members = tuple(map(self.piece, job.members))
+        return Piece(job, size, seconds, self._num_keys(job), members)
 
     def _corpus(self, job: Job) -> str:
         row = job.section("representation_section") or job.section("section")

@@ -116,6 +116,18 @@ def test_a_gpu_speeds_up_products_and_nothing_else(plan):
     assert job.cost.gpu_s == pytest.approx(5 + plain + flops / 1e13)
 
 
+def test_a_job_of_many_starts_once_and_holds_one_at_a_time(plan):
+    own = {"train_density": RuleUnits(2.0, {"": {"step": 0.01}}, 100.0, 7.0, 1)}
+    recipes = {"recipe_section": [{"num_steps": 50, "batch_frames": 0}]}
+    one = Job("train_density", {}, (), ("m",), {"gpu": 1}, recipes, benchmark="b")
+    many = Job("all_of_them", {}, (), ("m",), {"gpu": 1}, benchmark="b", members=(one,) * 3)
+    (alone,), (together,) = (costed([job], units(**own)) for job in (one, many))
+    assert alone.cost.cpu_s == pytest.approx(2 + 0.5)
+    assert together.cost.cpu_s == pytest.approx(2 + 3 * 0.5)
+    assert together.cost.gpu_s == pytest.approx(5 + 2 + 3 * 0.5)
+    assert (together.cost.peak_mib, together.cost.disk_bytes) == (100, 21)
+
+
 def test_the_critical_path_is_the_longest_chain(plan):
     chain = longest_chain(costed(plan, FLOAT))
     assert [one.job.rule for one in chain] == [

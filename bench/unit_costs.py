@@ -28,7 +28,7 @@ from scipy.optimize import least_squares, nnls
 
 from engram_audio.artifacts.published import list_benchmarks
 from engram_audio.cost.jobs import Job, sections_in
-from engram_audio.cost.laws import FLOP, LAWS
+from engram_audio.cost.laws import FLOP, JOB, LAWS
 from engram_audio.cost.study import Piece, Study
 from engram_audio.cost.units import MIB, TABLE, RuleUnits, Units, read_units
 from engram_audio.provenance import ROOT
@@ -37,6 +37,7 @@ from engram_audio.rule_stages import step_of_rule
 # Assumed of an H100-class GPU: a third of its float32 peak, and a process that starts CUDA.
 GPU = {"name": "H100-class (assumed, not measured)", "flops_per_s": 2.0e13, "start_s": 10.0}
 LEAST_SHARE = 0.02  # of a job's time that its own units explain at least, whatever the others say
+LEAST_RANGE = 3.0  # of a quantity over the jobs, for a constant beside it
 PRODUCT = (512, 1024, 1024)  # sizes of the product that an operation is timed with
 
 
@@ -180,6 +181,8 @@ def _fit_kind(jobs: list[Measured], start_s: float, flop_s: float) -> dict[str, 
     law = LAWS[jobs[0].piece.job.rule]
     names = [name for name in law.work if name != FLOP]
     table = np.array([[law.work[name](job.piece) for name in names] for job in jobs], float)
+    if _differ(table):
+        names, table = [*names, JOB], np.column_stack([table, np.ones(len(table))])
     cpu = np.array([job.cpu_s for job in jobs])
     flops = np.array([law.work[FLOP](job.piece) if FLOP in law.work else 0.0 for job in jobs])
     known = start_s + flop_s * flops
@@ -198,6 +201,13 @@ def _fit_kind(jobs: list[Measured], start_s: float, flop_s: float) -> dict[str, 
     return {
         names[place]: float(value / s) for place, value, s in zip(used, found, scale, strict=True)
     }
+
+
+def _differ(table: np.ndarray) -> bool:
+    """Whether jobs differ enough in some quantity that a constant can be told from it."""
+    return any(
+        column.min() > 0 and column.max() >= LEAST_RANGE * column.min() for column in table.T
+    )
 
 
 def error_of(jobs: Iterable[Measured], units: Units) -> dict[str, float]:

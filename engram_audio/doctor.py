@@ -76,10 +76,10 @@ def check_disk(jobs: Sequence[Costed], folder: Path) -> str:
     needs = sum(one.cost.disk_bytes for one in jobs)
     free = shutil.disk_usage(folder).free
     left = free_of_quota(folder)
-    told = f"{free / GB:.1f} GB free" + (
-        f", {left / GB:.1f} GB of quota" if left is not None else ""
-    )
-    if needs > min(free, free if left is None else left):
+    is_quota = left is not None and left < free
+    space = left if is_quota else free
+    told = f"{space / GB:.1f} GB {'left of the quota' if is_quota else 'free'}"
+    if needs > space:
         raise InputError(
             f"{folder}: {told}, and the study writes about {needs / GB:.1f} GB; "
             "free some, or let pathvars.results name another disk"

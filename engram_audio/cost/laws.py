@@ -24,7 +24,7 @@ from engram_audio.cost.work import (
 
 Quantity = Callable[[Piece], float]
 FLOP = "flop"
-START = "start"
+JOB = "job"  # what every job of a rule costs beside its start; in no law, fitted where jobs differ
 
 
 def _none(piece: Piece) -> str:
@@ -284,7 +284,7 @@ LAWS: dict[str, Law] = {
     "simulate_world": Law({"float": _floats}, **_LATENTS),
     "inject_oracle": Law({"float": _floats}, memory=_bytes),
     "simulate_power": Law({"study": _studies}),
-    "simulate_sabotage": Law({"job": lambda p: 1.0}),
+    "simulate_sabotage": Law({"study": lambda p: 1.0}),
     # keys and structure
     "fit_keys": FIT_KEYS,
     "fit_calibration_keys": replace(FIT_KEYS, like="fit_keys"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engram_audio.cost.laws import FLOP, LAWS, Law
+from engram_audio.cost.laws import FLOP, JOB, LAWS, Law
 from engram_audio.cost.study import Piece
 from engram_audio.errors import InputError
 from engram_audio.provenance import ROOT
@@ -102,7 +102,8 @@ class Units:
         quantities = {name: quantity(piece) for name, quantity in law.work.items()}
         flops = quantities.pop(FLOP, 0.0)
         seconds = _of_kind(units.seconds, law.kind(piece))
-        plain = units.start_s + sum(seconds.get(name, 0.0) * q for name, q in quantities.items())
+        plain = units.start_s + seconds.get(JOB, 0.0)
+        plain += sum(seconds.get(name, 0.0) * amount for name, amount in quantities.items())
         return Estimate(
             plain + self.flop_s * flops,
             self._on_gpu(plain, flops) if piece.job.resources.get("gpu") else 0.0,

@@ -10,7 +10,7 @@ import pytest
 
 from bench.unit_costs import Measured, error_of, fit_rule, read_times
 from engram_audio.cost.jobs import Job, from_dry_run
-from engram_audio.cost.laws import FLOP, LAWS
+from engram_audio.cost.laws import FLOP, JOB, LAWS
 from engram_audio.cost.page import page
 from engram_audio.cost.sizes import LIBRISPEECH_H, Size, Sizes, codec_frames
 from engram_audio.cost.study import Piece, Study
@@ -207,9 +207,9 @@ def test_units_come_back_from_jobs_that_cost_what_they_say():
             work = {name: LAWS["score_key_laws"].work[name](one.piece) for name in truth}
             jobs.append(one._replace(cpu_s=0.5 + sum(truth[n] * work[n] for n in truth)))
     found = fit_rule(jobs, 0.5, 1e-12).seconds[""]
-    assert found == pytest.approx(truth, rel=1e-3)
+    assert {name: found[name] for name in truth} == pytest.approx(truth, rel=1e-2)
     fitted = units(score_key_laws=fit_rule(jobs, 0.5, 1e-12))
-    assert error_of(jobs, fitted)["ratio"] == pytest.approx(1, abs=1e-3)
+    assert error_of(jobs, fitted)["ratio"] == pytest.approx(1, abs=1e-2)
     wrong = units(
         score_key_laws=RuleUnits(0.5, {"": {**found, "float": 60 * truth["float"]}}, 0, 0, 1)
     )
@@ -253,7 +253,7 @@ def test_the_committed_table_is_of_rules_that_there_are_and_fits_its_studies():
         values = [value for kind in row.seconds.values() for value in kind.values()]
         assert min([row.start_s, row.base_mib, row.base_bytes, *values]) >= 0, name
         named = {unit for kind in row.seconds.values() for unit in kind}
-        assert named <= set(LAWS[name].work) - {FLOP}, name
+        assert named <= {JOB, *LAWS[name].work} - {FLOP}, name
     unmeasured = {name for name in LAWS if name not in table.rules and not LAWS[name].like}
     assert unmeasured <= FETCHING
     assert table.errors

@@ -57,8 +57,7 @@ def finished_jobs(results: Path) -> list[Measured]:
         results: Its folder of results, seen from anywhere.
     """
     results = results.resolve()
-    frozen = max((results / "config" / "render_report").glob("*.json"), key=_age)
-    facts = json.loads(frozen.read_text(encoding="utf-8"))["facts"]
+    facts = _report_facts(results)
     folder = next(one for one in results.parents if (one / facts["benchmarks"]).is_dir())
     os.chdir(folder)  # paths of a study are relative to where it ran
     patterns = {rule: re.compile(text) for rule, text in facts["rule_benchmarks"].items()}
@@ -69,6 +68,15 @@ def finished_jobs(results: Path) -> list[Measured]:
         for path in list_benchmarks(Path(facts["benchmarks"]))
         if (job := jobs.get(_subject(path, patterns))) and (times := read_times(path))
     ]
+
+
+def _report_facts(results: Path) -> dict[str, Any]:
+    """Return what the plan told the report: where benchmark files lie, and of which rule each is.
+
+    The frozen file is written while planning, so a study that is not whole yet has it too.
+    """
+    frozen = max((results / "config" / "render_report").glob("*.json"), key=_age)
+    return json.loads(frozen.read_text(encoding="utf-8"))["facts"]
 
 
 def _key(rule: str, wildcards: Mapping[str, Any]) -> tuple[str, str]:

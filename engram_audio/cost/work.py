@@ -73,7 +73,7 @@ def _places(piece: Piece) -> float:
 
 
 def linear_flops(piece: Piece) -> float:
-    """Return the operations of linear models of a window: products of blocks, then a solve."""
+    """Return the operations of linear models of a window: products of blocks, and solutions."""
     section, size = piece.section(), piece.size
     window = section.get("window_frames", 8)
     width = window * size.dims
@@ -81,9 +81,15 @@ def linear_flops(piece: Piece) -> float:
         section.get("linear_ridges") or piece.section("nulls_section").get("ridges") or (1,)
     )
     lags = len(section.get("lags_frames") or (1,))
-    return lags * (
-        2.0 * window * size.frames * size.dims**2 + ridges * 2.0 * width**2 * size.dims + width**3
-    )
+    products = 2.0 * window * size.frames * size.dims**2
+    return lags * (products + ridges * 2.0 * width**2 * size.dims)
+
+
+def solves(piece: Piece) -> float:
+    """Return the cubes of a window's width: one decomposition for each slice and lag."""
+    section = piece.section()
+    lags, slices = (len(section.get(name) or (1,)) for name in ("lags_frames", "slices"))
+    return lags * slices * float(section.get("window_frames", 8) * piece.size.dims) ** 3
 
 
 def num_steps(piece: Piece) -> float:

@@ -76,9 +76,8 @@ def check_disk(jobs: Sequence[Costed], folder: Path) -> str:
     needs = sum(one.cost.disk_bytes for one in jobs)
     free = shutil.disk_usage(folder).free
     left = free_of_quota(folder)
-    is_quota = left is not None and left < free
-    space = left if is_quota else free
-    told = f"{space / GB:.1f} GB {'left of the quota' if is_quota else 'free'}"
+    space = free if left is None else min(free, left)
+    told = f"{space / GB:.1f} GB {'free' if space == free else 'left of the quota'}"
     if needs > space:
         raise InputError(
             f"{folder}: {told}, and the study writes about {needs / GB:.1f} GB; "

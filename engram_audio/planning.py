@@ -148,8 +148,11 @@ class Planner:
 def named(choice: Choice, wildcards: Any) -> list[str]:
     """Return the dotted names of the sections that a job reads in a role."""
     found = choice(wildcards) if callable(choice) else choice
-    names = [found] if isinstance(found, str) else found
-    return [name.format(**wildcards) for name in names]
+    return [name.format(**wildcards) for name in _listed(found)]
+
+
+def _listed(found: str | Iterable[str]) -> list[str]:
+    return [found] if isinstance(found, str) else list(found)
 
 
 def section_of(document: Mapping[str, Any], name: str) -> Any:
@@ -196,8 +199,7 @@ def command_words(*declared: Any) -> str:
     """
     words: list[str] = []
     for name, value in (pair for items in declared for pair in items.items()):
-        paths = [value] if isinstance(value, str) else list(value)
-        if paths:
+        if paths := _listed(value):
             words += [f"--{name.replace('_', '-')}", *(shlex.quote(str(path)) for path in paths)]
     return " ".join(words)
 
@@ -213,8 +215,9 @@ def _reads_more(function: Callable[..., Any]) -> bool:
 
 
 def _plain(value: Any, home: str) -> Any:
-    if isinstance(value, str):
-        return str(value).removeprefix(home)
-    if isinstance(value, Iterable):
-        return [_plain(item, home) for item in value]
+    match value:
+        case str():  # also Snakemake's own kinds of text
+            return str(value).removeprefix(home)
+        case Iterable():
+            return [_plain(item, home) for item in value]
     return json.loads(canonical_json(value))

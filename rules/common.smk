@@ -90,8 +90,10 @@ def begin():
         stamp(RESULTS, PLAN.sections["decision"])
     except InputError as error:
         raise WorkflowError(str(error)) from None
-    seconds = progress.seconds_of_rules(Path(HOME) / "bench" / "rule_seconds.csv")
-    progress.show_stages(logger, workflow, STAGES_OF_RULES, seconds)
+    # It imports more than a job of the cluster should load.
+    from engram_audio.cost.totals import seconds_of_jobs
+
+    progress.show_stages(logger, workflow, STAGES_OF_RULES, seconds_of_jobs(workflow))
 
 
 onstart:

@@ -168,13 +168,14 @@ class TrainingRun:
             SystemExit: It was asked to stop.
         """
         self._stop.__exit__()
-        if error is None:
-            for checkpoint in self._checkpoints:
-                checkpoint.remove()
-        elif isinstance(error, Interrupted):
-            sys.exit(INTERRUPTED_EXIT_CODE)
-        elif isinstance(error, FloatingPointError):
-            raise InputError(self._divergence(error)) from error
+        match error:
+            case None:
+                for checkpoint in self._checkpoints:
+                    checkpoint.remove()
+            case Interrupted():
+                sys.exit(INTERRUPTED_EXIT_CODE)
+            case FloatingPointError():
+                raise InputError(self._divergence(error)) from error
 
     @property
     def recipe(self) -> TrainingRecipe:

@@ -148,7 +148,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({f"{LOOKUP}.spread_shrinkages_frames": [-10.0]}, f"{LOOKUP}.spread_shrinkages_frames"),
     ({f"{LOOKUP}.shrinkages_frames": [1.0, 1.0]}, f"{LOOKUP}.shrinkages_frames"),
     ({f"{LOOKUP}.key": "last_frame.raw.kmeans_7"}, f"{LOOKUP}.key"),
-    ({f"{LOOKUP}.key": "pca.speaker_centred.kmeans_256"}, f"{LOOKUP}.key"),
+    ({f"{ENGRAM}.key": "pca.speaker_centred.kmeans_256"}, f"{ENGRAM}.key"),
     ({f"{LOOKUP}.key": "pca.raw.kmeans_256", f"{LOOKUP}.ngram_orders": [2, 1]}, LOOKUP),
     ({f"{LOOKUP}.key": "pca.raw.product_2x64", f"{LOOKUP}.num_neighbors": 2}, LOOKUP),
     ({f"{LOOKUP}.num_neighbors": 4096}, LOOKUP),

@@ -250,7 +250,7 @@ def test_visits_count_each_train_frame_once(name: ArmName):
     table = next(own for own in work.model.modules() if isinstance(own, Rows))
     assert int(table.visits.sum()) == len(work.train_data.frames) * table.rows_per_frame
     own = next(t for t in task("SM").model.modules() if isinstance(t, Rows))
-    assert own.num_touched == 0 < table.num_touched
+    assert own.rows_touched == 0 < table.rows_touched
 
 
 def test_a_base_that_looks_past_the_burn_in_is_refused():

@@ -23,6 +23,7 @@ GROUND_FLOOR = (
     "errors",
     "section",
     "choices",
+    "maps",
     "views",
     "quantities",
     "kinds",
@@ -135,12 +136,12 @@ def test_declarations_of_tables_know_no_format_and_no_stage():
 
 
 def test_codecs_read_their_weights_through_formats_that_know_no_stage():
-    """Codecs import the ground of artifacts only; the ground imports itself and errors."""
+    """Codecs import the ground of artifacts only; the ground imports itself, errors and maps."""
     for path in MODULES:
         if layer(path) == "codecs":
             assert {m for m in modules_of(path) if ".artifacts." in m} <= GROUND, path
         if f"engram_audio.artifacts.{path.stem}" in GROUND and layer(path) == "artifacts":
-            assert modules_of(path) <= GROUND | {"engram_audio.errors"}, path
+            assert modules_of(path) <= GROUND | {"engram_audio.errors", "engram_audio.maps"}, path
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ class Units:
         """Return what a job costs. A rule that the table lacks takes the mean start of all."""
         law = LAWS.get(piece.job.rule, Law())
         own = self.rules.get(piece.job.rule)
-        units = own or self.rules.get(law.like) or self._typical()
+        units = self._units(piece.job.rule)
         quantities = {name: quantity(piece) for name, quantity in law.work.items()}
         flops = quantities.pop(FLOP, 0.0)
         seconds = _of_kind(units.seconds, law.kind(piece))
@@ -92,6 +92,14 @@ class Units:
             units.base_bytes + law.disk(piece),
             own is not None,
         )
+
+    def _units(self, rule: str) -> RuleUnits:
+        return self.rules.get(rule) or self.rules.get(LAWS.get(rule, Law()).like) or self._typical()
+
+    def starts_s(self, rule: str) -> tuple[float, float]:
+        """Return the seconds before a job of a rule begins its work: of a core, of a GPU."""
+        start_s = self._units(rule).start_s
+        return start_s, start_s + self.gpu["start_s"]
 
     def _on_gpu(self, plain_s: float, flops: float) -> float:
         """Return the seconds of a job with a GPU, which speeds up products of matrices alone."""

@@ -1,5 +1,6 @@
 """What a study costs: sums, the longest chain, limits, and units that fit what was measured."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -176,6 +177,45 @@ def test_a_dry_run_says_all_that_a_job_is(tmp_path: Path):
     assert job.resources == {"mem_mb": 2000, "gpu": 1, "runtime": 10}
     assert (job.section("section"), job.facts) == ({"lag_frames": 2}, {"a": 1})
     assert (job.benchmark, target.benchmark) == ("decision.tsv", "")
+
+
+def test_members_of_a_job_add_up_and_start_once(plan: list[Job]):
+    """A hundred jobs in one cost the work of a hundred and one start, on a GPU too."""
+    alone = reader(gpu=1, runtime=1)
+    many = dataclasses.replace(
+        alone, rule="summarize_latents_of_mimi", members=tuple([reader(gpu=1)] * 100)
+    )
+    apart = costed([*plan, alone], FLOAT)[-1].cost
+    (*_, together) = costed([*plan, many], FLOAT)
+    start_s, work_s = 3.0, apart.cpu_s - 3.0
+    assert together.cost.cpu_s == pytest.approx(start_s + 100 * work_s)
+    assert together.cost.gpu_s == pytest.approx(GPU["start_s"] + start_s + 100 * work_s)
+    assert together.cost.peak_mib == apart.peak_mib
+    assert together.cost.disk_bytes == pytest.approx(100 * apart.disk_bytes)
+    assert "summarize_latents" in {row.rule for row in by_rule([together])}
+
+
+def test_members_stand_in_the_frozen_file_of_their_job(tmp_path: Path):
+    def frozen(rule: str, **document: Any) -> Path:
+        path = tmp_path / "config" / rule / "study.0123456789abcdef.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"rule": rule, "wildcards": {}, **document}))
+        return path
+
+    part = {"section": "prediction", "value": {"lag_frames": 2}}
+    own = frozen("train_density", wildcards={"lag": "1"}, settings={"section": [part]})
+    member = {"settings": str(own), "inputs": {"shards": ["a"]}, "outputs": {"model": "b"}}
+    whole = frozen("train_density_of_mimi", facts={"members": [member]})
+    text = (
+        f"rule train_density_of_mimi:\n    input: a, {whole}\n    output: b (update), c (update)\n"
+        "    benchmark: b.tsv\n    resources: gpu=1, runtime=1440\n"
+    )
+    (job,) = from_dry_run(text)
+    assert (job.outputs, job.kind) == (("b", "c"), "train_density")
+    (found,) = job.members
+    assert (found.wildcards, found.inputs, found.outputs) == ({"lag": "1"}, (str(own), "a"), ("b",))
+    assert found.section("section") == {"lag_frames": 2}
+    assert found.resources["gpu"] == 1
 
 
 def measured(rule: str, frames: float, cpu_s: float, dims: int = 8, **sections: Any) -> Measured:

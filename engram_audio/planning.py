@@ -11,7 +11,7 @@ import inspect
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,11 +171,14 @@ def declared(items: Any, wildcards: Any, home: str = "") -> dict[str, Any]:
 
     A function of more than the wildcards makes words of what is declared already: left out.
     """
-    return {
-        str(name): _plain(item(wildcards) if callable(item) else item, home)
-        for name, item in items._allitems()
-        if name != SETTINGS and not (callable(item) and _reads_more(item))
-    }
+    return {str(name): value for name, value in declared_pairs(items, wildcards, home)}
+
+
+def declared_pairs(items: Any, wildcards: Any, home: str = "") -> Iterator[tuple[str | None, Any]]:
+    """Yield the same in pairs: files without a name have none."""
+    for name, item in items._allitems():
+        if name != SETTINGS and not (callable(item) and _reads_more(item)):
+            yield name, _plain(item(wildcards) if callable(item) else item, home)
 
 
 def places(outputs: Any, wildcards: Mapping[str, str]) -> dict[str, str]:

@@ -13,3 +13,12 @@ def stages_of_rules(folder: Path) -> dict[str, str]:
         for path in sorted(folder.glob("*.smk"))
         for plain, derived in DECLARATION.findall(path.read_text(encoding="utf-8"))
     }
+
+
+def step_of_rule(folder: Path, rule: str) -> str:
+    """Return the step that a rule runs: its own, or that of the rule that it repeats."""
+    for path in folder.glob("*.smk"):
+        found = re.search(rf"^\s*use rule (\w+) as {rule} with:", path.read_text("utf-8"), re.M)
+        if found:
+            return found[1]
+    return rule

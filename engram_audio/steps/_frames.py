@@ -19,6 +19,7 @@ from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.keys.so_far import means_before
 from engram_audio.latents.block import BlockSource
+from engram_audio.steps._shared import loaded_once
 
 
 class Frames(NamedTuple):
@@ -55,6 +56,10 @@ def open_frames(shards: Sequence[Path], splits: Path) -> Frames:
     Raises:
         InputError: An utterance is in no split.
     """
+    return loaded_once(("frames", *shards, splits), lambda: _opened(shards, splits))
+
+
+def _opened(shards: Sequence[Path], splits: Path) -> Frames:
     store = LatentStore(shards)
     table = read_table(splits, ["utterance_id", "split"])
     split_of = dict(zip(table["utterance_id"], table["split"], strict=True))

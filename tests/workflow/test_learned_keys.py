@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = checkout(tmp_path_factory.mktemp("laws") / "study")
     config = tiny_config()
     add_learned_keys(config)
-    for stage in ("prediction", "factorizer", "memory", "rollout"):
+    for stage in ("prediction", "factorizer", "memory", "rollout", "generation"):
         config[stage]["representations"] = []
     config["representations"]["analysed"] = ["brought"]
     write_config(folder, config)

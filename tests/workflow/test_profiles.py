@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from engram_audio.batches import BATCHED
 from tests.workflow.conftest import ROOT, snakemake, write_config
 
-WHERE = {"slurm_partition", "gpu", "gres", "gpu_partition", "gpu_request"}
+WHERE = {"slurm_partition", "gpu", "gres", "gpu_partition", "gpu_request", "gpu_batch_runtime"}
 
 
 def test_lint_gives_a_clean_bill(tmp_path: Path):
@@ -114,6 +115,7 @@ def test_the_profile_holds_names_and_no_rule():
     profile = yaml.safe_load(PROFILE)
     assert profile["default-resources"] == {
         "slurm_partition": "cpu", "gpu_partition": "gpu", "gpu_request": "gpus",
+        "gpu_batch_runtime": "24h",
     }  # fmt: skip
     assert "set-resources" not in profile
     assert not any(re.search(rf"\b{name}\b", PROFILE.split("Names of your")[1])
@@ -141,11 +143,20 @@ def test_one_line_moves_every_rule_with_a_gpu_and_no_other(loaded, site: str, gp
     """Where jobs run and how they ask for a GPU; memory and time are the rule's everywhere."""
     assert len(gpu_rules()) >= 19
     free = first_attempts(loaded, "no_profile")
+    many = {"mem_mb": 24_000, "runtime": 24 * 60}  # of a job with many members
     for name, resources in first_attempts(loaded, site).items():
         for key in ("mem_mb", "runtime"):
-            assert resources[key] == free[name][key], name
+            assert resources[key] == free.get(name, many)[key], name
         where = {key: value for key, value in resources.items() if key in WHERE}
-        assert where == (gpu if name in gpu_rules() else others), name
+        assert where == (gpu if name in gpu_rules() or name not in free else others), name
+
+
+def test_the_profile_asks_for_jobs_of_many_members(loaded):
+    """Of every rule that can have them, each with one GPU; how many: `test_size.py`."""
+    free, profile = (first_attempts(loaded, name) for name in ("no_profile", "profile"))
+    many = profile.keys() - free.keys()
+    assert {profile[name]["gpu"] for name in many} == {1}
+    assert {rule.partition("_of_")[0] for rule in many} == set(BATCHED)
 
 
 def test_what_is_said_of_one_rule_wins(loaded):

@@ -29,6 +29,7 @@ class Job:
         settings: Sections that it reads, by role; empty where it has no frozen file.
         facts: What only the plan knows, by name.
         benchmark: Where its time is written, or "".
+        members: Jobs that it does one after the other, where it is many in one.
     """
 
     rule: str
@@ -39,6 +40,12 @@ class Job:
     settings: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     benchmark: str = ""
+    members: tuple["Job", ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Its rule, or that of its members."""
+        return self.members[0].rule if self.members else self.rule
 
     def section(self, role: str) -> dict[str, Any]:
         """Return the one section of a role; empty where the job reads none."""
@@ -63,7 +70,7 @@ def _of_paragraph(rule: str, body: str) -> Job:
         rule,
         dict(_pairs(said.get("wildcards", ""))),
         _listed(said.get("input", "")),
-        _listed(said.get("output", "")),
+        _listed(said.get("output", "").replace(" (update)", "")),
         dict(_pairs(said.get("resources", ""))),
         said.get("benchmark", ""),
     )
@@ -101,7 +108,18 @@ def with_settings(
         sections_in(document),
         document.get("facts", {}),
         benchmark,
+        tuple(_member(one, resources) for one in document.get("facts", {}).get("members", ())),
     )
+
+
+def _member(said: Mapping[str, Any], resources: Mapping[str, Any]) -> Job:
+    """Return a member of a job, which has what the whole job asks for."""
+    own = json.loads(Path(said["settings"]).read_text(encoding="utf-8"))
+    inputs = [path for paths in said["inputs"].values() for path in paths]
+    return with_settings(
+        own["rule"], own["wildcards"], [said["settings"], *inputs], said["outputs"].values(),
+        resources, "",
+    )  # fmt: skip
 
 
 def sections_in(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

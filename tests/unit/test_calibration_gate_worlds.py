@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engram_audio.calibration.added import added_truths, hidden_key_added, linear_r2
-from engram_audio.calibration.config import OVERLAPPING_WORLDS
+from engram_audio.calibration.config import OVERLAPPING_WORLDS, world_rows
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.oracle import Task
 from engram_audio.calibration.registry import make_world
@@ -14,9 +14,12 @@ from engram_audio.calibration.truths import oracle_truths
 from engram_audio.calibration.world import simulate
 from engram_audio.calibration.worlds_filtered import OverlapSymbols, Pulses
 from engram_audio.calibration.worlds_gate import Sines, SpeakerAutoregression
+from engram_audio.calibration.worlds_gated import SilentCycle
 from engram_audio.calibration.worlds_stochvol import StochasticVolatility
+from engram_audio.config import parse_config
 from engram_audio.numerics.units import LOG_2PI
 from engram_audio.windows import target_rows, utterance_of_rows
+from tests import studies
 
 SMALL_FILTERS = {
     "pulses": Pulses(seed=1, num_dims=3, num_taps=3, maximum_pulses=3, probability=0.3),
@@ -341,3 +344,15 @@ def test_speakers_with_own_coefficients_carry_a_law():
         row.quantity: row.value for row in oracle_truths(make_world("ar_speakers", 0), (2,), 8)
     }
     assert given["information_nats"] > 0.3
+
+
+def test_silent_motifs_hold_as_much_speech_as_silence():
+    """A slice needs train frames for its cells: the rare one gets its share of speakers."""
+    section = parse_config(studies.study("demo", "full_calibration")).calibration.worlds
+    speech = {}
+    for name in ("silence", "silent_motifs"):
+        world = make_world(name, 0)
+        assert isinstance(world, SilentCycle)
+        speakers = world_rows(section)[f"world_{name}"].num_train_speakers
+        speech[name] = (1 - world.low_fraction) * speakers
+    assert speech["silent_motifs"] == pytest.approx(speech["silence"], rel=0.05)

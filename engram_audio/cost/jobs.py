@@ -29,6 +29,7 @@ class Job:
         settings: Sections that it reads, by role; empty where it has no frozen file.
         facts: What only the plan knows, by name.
         benchmark: Where its time is written, or "".
+        members: Jobs that it does one after the other in one process, where it does many.
     """
 
     rule: str
@@ -39,6 +40,7 @@ class Job:
     settings: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     benchmark: str = ""
+    members: tuple["Job", ...] = ()
 
     def section(self, role: str) -> dict[str, Any]:
         """Return the one section of a role; empty where the job reads none."""
@@ -92,6 +94,7 @@ def with_settings(
     inputs = tuple(inputs)
     frozen = next((Path(path) for path in inputs if FROZEN.search(path)), None)
     document = json.loads(frozen.read_text(encoding="utf-8")) if frozen else {}
+    facts = document.get("facts", {})
     return Job(
         rule,
         {name: str(value) for name, value in wildcards.items()},
@@ -99,9 +102,20 @@ def with_settings(
         tuple(outputs),
         _numbers(resources),
         sections_in(document),
-        document.get("facts", {}),
+        facts,
         benchmark,
+        tuple(map(_member, facts.get("members", ()))),
     )
+
+
+def _member(fact: Mapping[str, Any]) -> Job:
+    """Return a job that another one does, as its own frozen file and that one's list tell it."""
+    document = json.loads(Path(fact["settings"]).read_text(encoding="utf-8"))
+    inputs = [path for paths in fact["inputs"].values() for path in paths]
+    return Job(
+        document["rule"], document["wildcards"], tuple(inputs), tuple(fact["outputs"].values()),
+        {"gpu": 1}, sections_in(document), document["facts"],
+    )  # fmt: skip
 
 
 def sections_in(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -191,6 +191,30 @@ def test_a_dry_run_says_all_that_a_job_is(tmp_path: Path):
     assert (job.benchmark, target.benchmark) == ("decision.tsv", "")
 
 
+def test_a_dry_run_tells_what_a_job_of_many_does(tmp_path: Path):
+    """Its own frozen file stands among those of its members, and lists them."""
+    folder = tmp_path / "config"
+    paths = {
+        rule: folder / rule / f"study.{digest * 16}.json"
+        for rule, digest in (("train_density", "a"), ("all_of_them", "b"))
+    }
+    for path in paths.values():
+        path.parent.mkdir(parents=True)
+    part = {"section": "recipes.cpu", "value": {"num_steps": 50}}
+    paths["train_density"].write_text(json.dumps({
+        "rule": "train_density", "wildcards": {"head": "h"}, "facts": {},
+        "settings": {"recipe_section": [part]},
+    }))  # fmt: skip
+    member = {"settings": str(paths["train_density"]), "inputs": {"shards": ["s"]},
+              "outputs": {"model": "m"}}  # fmt: skip
+    paths["all_of_them"].write_text(json.dumps({"settings": {}, "facts": {"members": [member]}}))
+    listed = ", ".join(str(path) for path in paths.values())
+    (job,) = from_dry_run(f"rule all_of_them:\n    input: {listed}, s\n    output: m, r\n")
+    (one,) = job.members
+    assert (one.rule, one.inputs, one.outputs) == ("train_density", ("s",), ("m",))
+    assert one.section("recipe_section") == {"num_steps": 50}
+
+
 def measured(rule: str, frames: float, cpu_s: float, dims: int = 8, **sections: Any) -> Measured:
     job = Job(rule, {}, (), (), {}, {name: [value] for name, value in sections.items()})
     return Measured(Piece(job, Size(frames, dims), 0.0, 1), cpu_s, 100.0, 0.0)

@@ -42,7 +42,7 @@ def repeated(block: LatentBlock) -> LatentBlock:
         offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         utterance_ids=names,
         speaker_ids=np.tile(block.speaker_ids, count),
-        is_scored=np.tile(block.is_scored, count),
+        is_scored=np.tile(block.scored(), count),
     )
 
 

@@ -28,7 +28,7 @@ from scipy.optimize import least_squares, nnls
 
 from engram_audio.artifacts.published import list_benchmarks
 from engram_audio.cost.jobs import Job, sections_in
-from engram_audio.cost.laws import FLOP, LAWS
+from engram_audio.cost.laws import FLOP, JOB, LAWS
 from engram_audio.cost.study import Piece, Study
 from engram_audio.cost.units import MIB, TABLE, RuleUnits, Units, read_units
 from engram_audio.provenance import ROOT
@@ -37,6 +37,7 @@ from engram_audio.rule_stages import step_of_rule
 # Assumed of an H100-class GPU: a third of its float32 peak, and a process that starts CUDA.
 GPU = {"name": "H100-class (assumed, not measured)", "flops_per_s": 2.0e13, "start_s": 10.0}
 LEAST_SHARE = 0.02  # of a job's time that its own units explain at least, whatever the others say
+LEAST_RANGE = 3.0  # of a quantity over the jobs, for a constant beside it
 PRODUCT = (512, 1024, 1024)  # sizes of the product that an operation is timed with
 
 
@@ -56,8 +57,7 @@ def finished_jobs(results: Path) -> list[Measured]:
         results: Its folder of results, seen from anywhere.
     """
     results = results.resolve()
-    frozen = max((results / "config" / "render_report").glob("*.json"), key=_age)
-    facts = json.loads(frozen.read_text(encoding="utf-8"))["facts"]
+    facts = _report_facts(results)
     folder = next(one for one in results.parents if (one / facts["benchmarks"]).is_dir())
     os.chdir(folder)  # paths of a study are relative to where it ran
     patterns = {rule: re.compile(text) for rule, text in facts["rule_benchmarks"].items()}
@@ -70,6 +70,15 @@ def finished_jobs(results: Path) -> list[Measured]:
     ]
 
 
+def _report_facts(results: Path) -> dict[str, Any]:
+    """Return what the plan told the report: where benchmark files lie, and of which rule each is.
+
+    The frozen file is written while planning, so a study that is not whole yet has it too.
+    """
+    frozen = max((results / "config" / "render_report").glob("*.json"), key=_age)
+    return json.loads(frozen.read_text(encoding="utf-8"))["facts"]
+
+
 def _key(rule: str, wildcards: Mapping[str, Any]) -> tuple[str, str]:
     return rule, json.dumps({k: str(v) for k, v in wildcards.items()}, sort_keys=True)
 
@@ -80,9 +89,14 @@ def _frozen_jobs(results: Path) -> Iterator[Job]:
         document = json.loads(path.read_text(encoding="utf-8"))
         if "settings" not in document or "rule" not in document:
             continue
-        inputs = [one for value in document["inputs"].values() for one in _paths(value)]
+        names = document["wildcards"]
+        inputs = [
+            one.replace("<results>", str(results)).format(**names)
+            for value in document["inputs"].values()
+            for one in _paths(value)
+        ]
         yield Job(
-            document["rule"], document["wildcards"], (str(path), *inputs),
+            document["rule"], names, (str(path), *inputs),
             tuple(document["outputs"].values()), {}, sections_in(document), document["facts"],
         )  # fmt: skip
 
@@ -131,16 +145,19 @@ def time_flop() -> float:
     times = []
     for _ in range(10):
         start = time.process_time()
-        left @ right
+        torch.mm(left, right)
         times.append(time.process_time() - start)
     return min(times) / (2.0 * rows * inner * columns)
 
 
-def time_starts(rules: Iterable[str]) -> dict[str, float]:
-    """Return the CPU seconds until a rule's step begins its work: those of its imports."""
-    steps = {rule: step_of_rule(ROOT / "rules", rule) for rule in rules}
-    times = {step: _import_s(step) for step in sorted(set(steps.values()))}
-    return {rule: times[step] for rule, step in steps.items()}
+def time_imports(steps: Iterable[str]) -> dict[str, float]:
+    """Return the CPU seconds until each step begins its work: those of its imports.
+
+    What the table has is taken from there: a minute of CPU for all of them. To measure them anew,
+    delete the table.
+    """
+    known = json.loads(TABLE.read_text(encoding="utf-8"))["imports"] if TABLE.is_file() else {}
+    return {step: known.get(step) or _import_s(step) for step in sorted(set(steps))}
 
 
 def _import_s(step: str) -> float:
@@ -148,7 +165,7 @@ def _import_s(step: str) -> float:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    return float(done.stdout)
+    return round(float(done.stdout), 3)
 
 
 def fit_rule(jobs: list[Measured], start_s: float, flop_s: float) -> RuleUnits:
@@ -172,6 +189,8 @@ def _fit_kind(jobs: list[Measured], start_s: float, flop_s: float) -> dict[str, 
     law = LAWS[jobs[0].piece.job.rule]
     names = [name for name in law.work if name != FLOP]
     table = np.array([[law.work[name](job.piece) for name in names] for job in jobs], float)
+    if _differ(table):
+        names, table = [*names, JOB], np.column_stack([table, np.ones(len(table))])
     cpu = np.array([job.cpu_s for job in jobs])
     flops = np.array([law.work[FLOP](job.piece) if FLOP in law.work else 0.0 for job in jobs])
     known = start_s + flop_s * flops
@@ -192,6 +211,13 @@ def _fit_kind(jobs: list[Measured], start_s: float, flop_s: float) -> dict[str, 
     }
 
 
+def _differ(table: np.ndarray) -> bool:
+    """Whether jobs differ enough in some quantity that a constant can be told from it."""
+    return any(
+        column.min() > 0 and column.max() >= LEAST_RANGE * column.min() for column in table.T
+    )
+
+
 def error_of(jobs: Iterable[Measured], units: Units) -> dict[str, float]:
     """Return estimated and measured CPU seconds, and the ratio."""
     rows = [(units.estimate(job.piece).cpu_s, job.cpu_s) for job in jobs]
@@ -210,8 +236,11 @@ def main() -> None:
         for job in jobs:
             if job.piece.job.rule in LAWS:
                 rules[job.piece.job.rule].append(job)
-    flop_s, starts = time_flop(), time_starts(sorted(rules))
-    fitted = {rule: fit_rule(jobs, starts[rule], flop_s) for rule, jobs in sorted(rules.items())}
+    steps = {rule: step_of_rule(ROOT / "rules", rule) for rule in rules}
+    flop_s, imports = time_flop(), time_imports(steps.values())
+    fitted = {
+        rule: fit_rule(jobs, imports[steps[rule]], flop_s) for rule, jobs in sorted(rules.items())
+    }
     units = Units(flop_s, fitted, GPU)
     table = {
         "measured": {
@@ -221,6 +250,7 @@ def main() -> None:
         },
         "flop_s": float(f"{flop_s:.4g}"),
         "gpu": GPU,
+        "imports": imports,
         "errors": {Path(path).name: error_of(jobs, units) for path, jobs in studies.items()},
         "rules": {rule: _rounded(row) for rule, row in fitted.items()},
     }

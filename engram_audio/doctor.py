@@ -76,10 +76,9 @@ def check_disk(jobs: Sequence[Costed], folder: Path) -> str:
     needs = sum(one.cost.disk_bytes for one in jobs)
     free = shutil.disk_usage(folder).free
     left = free_of_quota(folder)
-    told = f"{free / GB:.1f} GB free" + (
-        f", {left / GB:.1f} GB of quota" if left is not None else ""
-    )
-    if needs > min(free, free if left is None else left):
+    space = free if left is None else min(free, left)
+    told = f"{space / GB:.1f} GB {'free' if space == free else 'left of the quota'}"
+    if needs > space:
         raise InputError(
             f"{folder}: {told}, and the study writes about {needs / GB:.1f} GB; "
             "free some, or let pathvars.results name another disk"

@@ -62,8 +62,11 @@ def site_in(profile: Path) -> Site:
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{profile}: cannot be read ({error}); restore it") from error
     names = (document or {}).get("default-resources") or {}
-    words = [names.get(name) or "" for name in ("slurm_account", "slurm_partition", PARTITION)]
-    return Site(*map(str, words), str(names.get(REQUEST) or "gpus"))
+    account, cpu, gpu, request = (
+        str(names.get(name) or "")
+        for name in ("slurm_account", "slurm_partition", PARTITION, REQUEST)
+    )
+    return Site(account, cpu, gpu, request or "gpus")
 
 
 def _answers(command: Sequence[str]) -> bool:

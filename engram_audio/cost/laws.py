@@ -8,7 +8,7 @@ Quantities: frames N, dimensions D, window W, cells K.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engram_audio.cost.study import Piece
 from engram_audio.cost.work import (
@@ -20,11 +20,12 @@ from engram_audio.cost.work import (
     num_steps,
     rollout_floats,
     scored_frames,
+    solves,
 )
 
 Quantity = Callable[[Piece], float]
 FLOP = "flop"
-START = "start"
+JOB = "job"  # what every job of a rule costs beside its start; in no law, fitted where jobs differ
 
 
 def _none(piece: Piece) -> str:
@@ -122,6 +123,14 @@ def _codec(piece: Piece) -> str:
     return str(piece.section("codec_section").get("kind", ""))
 
 
+def _base(piece: Piece) -> str:
+    return piece.job.wildcards.get("base", "")
+
+
+def _is_oracle(piece: Piece) -> str:
+    return "oracle" if piece.section("oracle_section") else ""
+
+
 def _method(piece: Piece) -> str:
     return str(piece.section("method_section").get("kind", ""))
 
@@ -152,6 +161,10 @@ def _law_floats(piece: Piece) -> float:
     frames = min(piece.section().get("maximum_frames", 0), piece.size.frames)
     keys = len(piece.job.facts.get("keys", ())) or 1
     return frames * piece.size.dims * keys
+
+
+def _law_bytes(piece: Piece) -> float:
+    return min(_bytes(piece), piece.section().get("memory_gib", 8.0) * 2**30)
 
 
 def _bank(piece: Piece) -> float:
@@ -212,6 +225,30 @@ def _encoded(piece: Piece) -> float:
     return piece.seconds * CODEC_FLOPS.get(_codec(piece), 0.0)
 
 
+FIT_KEYS = Law(
+    {
+        "float": _keyed,
+        "comparison": lambda p: cells_of_family(p).comparisons,
+        FLOP: lambda p: cells_of_family(p).flops,
+    },
+    memory=_blocks,
+)
+SCORE_KEYS = Law(
+    {
+        "float": _keyed,
+        "comparison": lambda p: cells_of_oracle(p).comparisons,
+        "solve": solves,
+        FLOP: lambda p: cells_of_oracle(p).flops + linear_flops(p),
+    },
+    _is_oracle,
+    _analysis,
+)
+KEY_PREDICTOR = Law({"step": _steps, "float": _bank, FLOP: _trained_flops}, memory=_resident)
+KEY_LAWS = Law({"float": _law_floats, "component": _bank}, memory=_law_bytes)
+_LATENTS = {"memory": lambda p: 4 * _bytes(p), "disk": _shard_bytes}
+
+_LINEAR: dict[str, Quantity] = {"solve": solves, FLOP: linear_flops}
+
 LAWS: dict[str, Law] = {
     # corpus
     "download_librispeech": Law(),
@@ -230,80 +267,52 @@ LAWS: dict[str, Law] = {
     ),
     "index_arrays": Law({"float": _floats}, like="import_arrays"),
     "import_arrays": Law(
-        {"float": _floats}, memory=lambda p: 4 * _bytes(p), disk=_shard_bytes, like="make_surrogate"
+        {"float": _floats}, **_LATENTS, like="make_surrogate"
     ),
     "resample_latents": Law(
-        {"float": _floats}, memory=lambda p: 4 * _bytes(p), disk=_shard_bytes, like="make_surrogate"
+        {"float": _floats}, **_LATENTS, like="make_surrogate"
     ),
     "fit_noise_scale": Law({"float": _floats}, memory=_blocks, like="summarize_latents"),
     "add_noise": Law(
-        {"float": _floats}, memory=lambda p: 4 * _bytes(p), disk=_shard_bytes, like="make_surrogate"
+        {"float": _floats}, **_LATENTS, like="make_surrogate"
     ),
     "make_surrogate": Law(
-        {"float": _floats}, memory=lambda p: 4 * _bytes(p), disk=_shard_bytes
+        {"float": _floats}, **_LATENTS
     ),
     "fit_var": Law({"float": _floats, FLOP: _var_flops}, memory=_analysis),
-    "simulate_var": Law({"float": _floats}, memory=lambda p: 4 * _bytes(p), disk=_shard_bytes),
+    "simulate_var": Law({"float": _floats}, **_LATENTS),
     "summarize_latents": Law({"float": _floats}, memory=_blocks),
-    "export_states": Law({"float": _floats}, memory=lambda p: 4 * _bytes(p), disk=_shard_bytes),
+    "export_states": Law({"float": _floats}, **_LATENTS),
     "render_round_trips": Law({"second": _played}),
     # worlds and trust
-    "simulate_world": Law({"float": _floats}, memory=lambda p: 4 * _bytes(p), disk=_shard_bytes),
+    "simulate_world": Law({"float": _floats}, **_LATENTS),
     "inject_oracle": Law({"float": _floats}, memory=_bytes),
     "simulate_power": Law({"study": _studies}),
-    "simulate_sabotage": Law({"job": lambda p: 1.0}),
+    "simulate_sabotage": Law({"study": lambda p: 1.0}),
     # keys and structure
-    "fit_keys": Law(
-        {"float": _keyed, "comparison": lambda p: cells_of_family(p).comparisons,
-         FLOP: lambda p: cells_of_family(p).flops},
-        memory=_blocks,
-    ),
-    "fit_calibration_keys": Law(
-        {"float": _keyed, "comparison": lambda p: cells_of_family(p).comparisons,
-         FLOP: lambda p: cells_of_family(p).flops},
-        memory=_blocks, like="fit_keys",
-    ),
-    "score_structure_keys": Law(
-        {"float": _keyed, "comparison": lambda p: cells_of_oracle(p).comparisons,
-         FLOP: lambda p: cells_of_oracle(p).flops + linear_flops(p)},
-        memory=_analysis,
-    ),
-    "score_calibration_keys": Law(
-        {"float": _keyed, "comparison": lambda p: cells_of_oracle(p).comparisons,
-         FLOP: lambda p: cells_of_oracle(p).flops + linear_flops(p)},
-        memory=_analysis, like="score_structure_keys",
-    ),
-    "score_linear_baselines": Law({"float": _floats, FLOP: linear_flops}, memory=_analysis),
+    "fit_keys": FIT_KEYS,
+    "fit_calibration_keys": replace(FIT_KEYS, like="fit_keys"),
+    "score_structure_keys": SCORE_KEYS,
+    "score_calibration_keys": replace(SCORE_KEYS, like="score_structure_keys"),
+    "score_linear_baselines": Law({"float": _floats, **_LINEAR}, memory=_analysis),
     "score_calibration_linear": Law(
-        {"float": _floats, FLOP: linear_flops}, memory=_analysis, like="score_linear_baselines"
+        {"float": _floats, **_LINEAR}, memory=_analysis, like="score_linear_baselines"
     ),
-    "train_key_predictor": Law(
-        {"step": _steps, "float": _bank, FLOP: _trained_flops}, memory=_resident
-    ),
-    "train_calibration_predictor": Law(
-        {"step": _steps, "float": _bank, FLOP: _trained_flops}, memory=_resident,
-        like="train_key_predictor",
-    ),
+    "train_key_predictor": KEY_PREDICTOR,
+    "train_calibration_predictor": replace(KEY_PREDICTOR, like="train_key_predictor"),
     "train_learned_keys": _training(),
     "train_calibration_learned_keys": _training(like="train_learned_keys"),
-    "score_key_laws": Law(
-        {"float": _law_floats, "component": _bank},
-        memory=lambda p: min(_bytes(p), p.section().get("memory_gib", 8.0) * 2**30),
-    ),
-    "score_calibration_laws": Law(
-        {"float": _law_floats, "component": _bank},
-        memory=lambda p: min(_bytes(p), p.section().get("memory_gib", 8.0) * 2**30),
-        like="score_key_laws",
-    ),
+    "score_key_laws": KEY_LAWS,
+    "score_calibration_laws": replace(KEY_LAWS, like="score_key_laws"),
     # prediction
-    "fit_linear_nulls": Law({"float": _floats, FLOP: linear_flops}, memory=_analysis),
+    "fit_linear_nulls": Law({"float": _floats, **_LINEAR}, memory=_analysis),
     "fit_marginal": Law({"float": _marginal, "step": _steps}, _head, _blocks),
-    "fit_ridge_mixture": Law({"float": _marginal, FLOP: linear_flops}, memory=_analysis),
+    "fit_ridge_mixture": Law({"float": _marginal, **_LINEAR}, memory=_analysis),
     "tune_density": _training("train_density", _head),
     "train_density": _training(kind=_head),
     "train_fold_density": _training("train_density", _head),
     "evaluate_density": Law({"float": _scored}, _head, _blocks, _stored),
-    "evaluate_nulls": Law({"float": _scored, FLOP: linear_flops}, memory=_blocks, disk=_stored),
+    "evaluate_nulls": Law({"float": _scored, **_LINEAR}, memory=_blocks, disk=_stored),
     # factoriser
     "train_factorizer": _training(),
     "evaluate_factorizer": Law({"float": _scored}, memory=_blocks),
@@ -316,7 +325,7 @@ LAWS: dict[str, Law] = {
     "train_matched": _training(),
     "tune_curve": _training("train_curve"),
     "train_curve": _training(),
-    "evaluate_memory": Law({"float": _scored, FLOP: _neighbours}, memory=_blocks),
+    "evaluate_memory": Law({"float": _scored, FLOP: _neighbours}, _base, _blocks),
     # codecs side by side
     "evaluate_reconstruction": Law({"second": _reconstructed}),
     # rollout

@@ -19,12 +19,14 @@ class Piece:
         size: Of its representation: of one shard where the job makes a shard.
         seconds: Speech that it reads, in seconds.
         num_keys: Keys of its family.
+        members: Of the jobs that it does, where it does many.
     """
 
     job: Job
     size: Size
     seconds: float
     num_keys: int
+    members: "tuple[Piece, ...]" = ()
 
     def section(self, role: str = "section") -> Mapping[str, Any]:
         """Return the section of a role; empty where the job reads none."""
@@ -38,7 +40,7 @@ class Study:
         """Note what jobs ask of each other."""
         self.sizes = Sizes(jobs)
         self._keys = {
-            (job.rule.removeprefix("fit_").removeprefix("train_"), job.wildcards["family"]): keys
+            (_is_of_worlds(job), job.wildcards["family"]): keys
             for job in jobs
             if "family" in job.wildcards and (keys := num_keys(job.section("family_section")))
         }
@@ -51,26 +53,24 @@ class Study:
         if "shard" in job.wildcards:
             size = size._replace(frames=size.frames / size.shards)
             seconds /= size.shards
-        return Piece(job, size, seconds, self._num_keys(job))
+        members = tuple(map(self.piece, job.members))
+        return Piece(job, size, seconds, self._num_keys(job), members)
 
     def _corpus(self, job: Job) -> str:
         row = job.section("representation_section") or job.section("section")
         return str(row.get("corpus", ""))
 
     def _num_keys(self, job: Job) -> int:
-        family = job.wildcards.get("family", "")
         sizes = job.section("oracle_section").get("codebook_sizes")
         if sizes:
             return len(sizes)
-        own = num_keys(job.section("family_section"))
-        found = [count for (_, name), count in self._keys.items() if name == family]
-        calibration = [
-            count for (rule, name), count in self._keys.items()
-            if name == family and "calibration" in rule
-        ]  # fmt: skip
-        if "calibration" in job.rule and calibration:
-            return calibration[0]
-        return own or (found[0] if found else TYPICAL_KEYS)
+        place = (_is_of_worlds(job), job.wildcards.get("family", ""))
+        return num_keys(job.section("family_section")) or self._keys.get(place, TYPICAL_KEYS)
+
+
+def _is_of_worlds(job: Job) -> bool:
+    """Whether a job is of the calibration, whose families have other keys."""
+    return "calibration" in job.rule
 
 
 def num_keys(family: Mapping[str, Any]) -> int:

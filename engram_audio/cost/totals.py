@@ -48,24 +48,7 @@ class RuleCost(NamedTuple):
 def costed(jobs: Sequence[Job], units: Units) -> list[Costed]:
     """Return the estimate of every job that does work; a target has no benchmark and no cost."""
     study = Study(jobs)
-    return [Costed(job, estimate(job, study, units)) for job in jobs if job.benchmark]
-
-
-def estimate(job: Job, study: Study, units: Units) -> Estimate:
-    """Return what a job costs: members of one add up, and start once."""
-    if not job.members:
-        return units.estimate(study.piece(job))
-    parts = [units.estimate(study.piece(member)) for member in job.members]
-    start_s, gpu_start_s = units.starts_s(job.kind)
-    later = len(parts) - 1
-    gpu_s = sum(part.gpu_s for part in parts)
-    return Estimate(
-        sum(part.cpu_s for part in parts) - later * start_s,
-        gpu_s and gpu_s - later * gpu_start_s,
-        max(part.peak_mib for part in parts),
-        sum(part.disk_bytes for part in parts),
-        all(part.is_measured for part in parts),
-    )
+    return [Costed(job, units.estimate(study.piece(job))) for job in jobs if job.benchmark]
 
 
 def seconds_of_jobs(workflow: Any) -> dict[int, float]:
@@ -79,14 +62,14 @@ def seconds_of_jobs(workflow: Any) -> dict[int, float]:
         return {}
     jobs = from_snakemake(workflow.dag.needrun_jobs())
     study = Study(list(jobs.values()))
-    return {number: estimate(job, study, units).cpu_s for number, job in jobs.items()}
+    return {number: units.estimate(study.piece(job)).cpu_s for number, job in jobs.items()}
 
 
 def by_rule(jobs: Iterable[Costed]) -> list[RuleCost]:
     """Return one row for each rule, the dearest first."""
     groups: dict[str, list[Estimate]] = defaultdict(list)
     for one in jobs:
-        groups[one.job.kind].append(one.cost)
+        groups[one.job.rule].append(one.cost)
     rows = [_row(rule, costs) for rule, costs in groups.items()]
     return sorted(rows, key=lambda row: (-row.gpu_h - row.cpu_h, row.rule))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engram_audio.cost.laws import FLOP, LAWS, Law
+from engram_audio.cost.laws import FLOP, JOB, LAWS, Law
 from engram_audio.cost.study import Piece
 from engram_audio.errors import InputError
 from engram_audio.provenance import ROOT
@@ -77,29 +77,40 @@ class Units:
     errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def estimate(self, piece: Piece) -> Estimate:
-        """Return what a job costs. A rule that the table lacks takes the mean start of all."""
+        """Return what a job costs; one that does many starts once and holds one at a time."""
+        if not piece.members:
+            return self._of_one(piece)
+        costs = [self._of_one(member) for member in piece.members]
+        starts = sum(self._units(member).start_s for member in piece.members[1:])
+        once = starts + (len(costs) - 1) * self.gpu["start_s"]
+        return Estimate(
+            sum(cost.cpu_s for cost in costs) - starts,
+            sum(cost.gpu_s for cost in costs) - once if piece.job.resources.get("gpu") else 0.0,
+            max(cost.peak_mib for cost in costs),
+            sum(cost.disk_bytes for cost in costs),
+            all(cost.is_measured for cost in costs),
+        )
+
+    def _units(self, piece: Piece) -> RuleUnits:
+        """Return the units of a job. A rule that the table lacks takes the mean start of all."""
         law = LAWS.get(piece.job.rule, Law())
-        own = self.rules.get(piece.job.rule)
-        units = self._units(piece.job.rule)
+        return self.rules.get(piece.job.rule) or self.rules.get(law.like) or self._typical()
+
+    def _of_one(self, piece: Piece) -> Estimate:
+        law = LAWS.get(piece.job.rule, Law())
+        units = self._units(piece)
         quantities = {name: quantity(piece) for name, quantity in law.work.items()}
         flops = quantities.pop(FLOP, 0.0)
         seconds = _of_kind(units.seconds, law.kind(piece))
-        plain = units.start_s + sum(seconds.get(name, 0.0) * q for name, q in quantities.items())
+        plain = units.start_s + seconds.get(JOB, 0.0)
+        plain += sum(seconds.get(name, 0.0) * amount for name, amount in quantities.items())
         return Estimate(
             plain + self.flop_s * flops,
             self._on_gpu(plain, flops) if piece.job.resources.get("gpu") else 0.0,
             units.base_mib + law.memory(piece) / MIB,
             units.base_bytes + law.disk(piece),
-            own is not None,
+            piece.job.rule in self.rules,
         )
-
-    def _units(self, rule: str) -> RuleUnits:
-        return self.rules.get(rule) or self.rules.get(LAWS.get(rule, Law()).like) or self._typical()
-
-    def starts_s(self, rule: str) -> tuple[float, float]:
-        """Return the seconds before a job of a rule begins its work: of a core, of a GPU."""
-        start_s = self._units(rule).start_s
-        return start_s, start_s + self.gpu["start_s"]
 
     def _on_gpu(self, plain_s: float, flops: float) -> float:
         """Return the seconds of a job with a GPU, which speeds up products of matrices alone."""

@@ -13,6 +13,7 @@ FITTED_SHARE, SCORED_SHARE = 0.72, 0.35  # of all frames: fitted on, and scored 
 # Frames of all slices together over those of one: all, speech, medial, initial and final.
 SLICES = {"all": 1.0, "speech": 0.8, "medial": 0.66, "initial": 0.17, "final": 0.17}
 RESTART_POINTS, RESTARTED, CANDIDATES = 20, 1024, 5  # numerics/kmeans.py
+LLOYD_PASSES = 40  # until k-means stops by itself: 17 to 47 on speech, 64 to 1024 cells
 PASSES = 3  # of training: forward, gradient of inputs, gradient of weights
 WIDEST = 4096  # of a net that matches a memory, where its section does not say
 
@@ -47,7 +48,7 @@ def _codebooks(quantizer: Mapping[str, Any]) -> tuple[int, ...]:
 def _lloyd(size: int, frames: float, keys: Mapping[str, Any]) -> float:
     restarts = keys.get("kmeans_restarts", 1) if size <= RESTARTED else 1
     sample = min(frames, max(RESTART_POINTS * size, 8192))
-    passes = keys.get("kmeans_iterations", 10)
+    passes = min(keys.get("kmeans_iterations", 10), LLOYD_PASSES)
     return size * (passes * frames + restarts * (CANDIDATES + 10) * sample)
 
 
@@ -72,7 +73,7 @@ def _places(piece: Piece) -> float:
 
 
 def linear_flops(piece: Piece) -> float:
-    """Return the operations of linear models of a window: products of blocks, then a solve."""
+    """Return the operations of linear models of a window: products of blocks, and solutions."""
     section, size = piece.section(), piece.size
     window = section.get("window_frames", 8)
     width = window * size.dims
@@ -80,9 +81,15 @@ def linear_flops(piece: Piece) -> float:
         section.get("linear_ridges") or piece.section("nulls_section").get("ridges") or (1,)
     )
     lags = len(section.get("lags_frames") or (1,))
-    return lags * (
-        2.0 * window * size.frames * size.dims**2 + ridges * 2.0 * width**2 * size.dims + width**3
-    )
+    products = 2.0 * window * size.frames * size.dims**2
+    return lags * (products + ridges * 2.0 * width**2 * size.dims)
+
+
+def solves(piece: Piece) -> float:
+    """Return the cubes of a window's width: one decomposition for each slice and lag."""
+    section = piece.section()
+    lags, slices = (len(section.get(name) or (1,)) for name in ("lags_frames", "slices"))
+    return lags * slices * float(section.get("window_frames", 8) * piece.size.dims) ** 3
 
 
 def num_steps(piece: Piece) -> float:

@@ -273,8 +273,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"generation.worlds": ["table"], "calibration.worlds.names": ["iid"]}, "generation.worlds"),
     ({"generation.bars.maximum_health_loss": -1.0}, "generation.bars.maximum_health_loss"),
     # statistics, calibration, report
-    ({"statistics.confidence": 0.9999, "statistics.bootstrap_draws": 100}, "statistics"),
-    ({"statistics.bootstrap_draws": 2**40}, "statistics.bootstrap_draws"),
+    ({"statistics.confidence": 1.0}, "statistics.confidence"),
+    ({"statistics.bootstrap_draws": 1000}, "statistics.bootstrap_draws: is gone"),
     ({"calibration.worlds.names": ["iid", "iid"]}, "calibration.worlds.names"),
     ({"calibration.worlds.surrogates": ["var", "var"]}, "calibration.worlds.surrogates"),
     ({"calibration.power.num_studies": 10}, "calibration.power.num_studies"),

@@ -354,9 +354,7 @@ def _publish(folder: Path, common: dict[str, Any]) -> None:
     write_table(folder / "nulls.parquet", null, {"identity": {"representation": "world",
                                                               "seed": "0"}})  # fmt: skip
     (folder / "verdict.json").write_text(json.dumps({"minimum_gain_nats": 0.02}))
-    (folder / "statistics.json").write_text(
-        json.dumps({"confidence": 0.95, "bootstrap_draws": 100, "seed": 0})
-    )
+    (folder / "statistics.json").write_text(json.dumps({"confidence": 0.95}))
     run_step(tabulate_memory, [
         "--stage-section", folder / "memory.json", "--verdict-section", folder / "verdict.json",
         "--evaluation-section", folder / "prediction_evaluation.json",

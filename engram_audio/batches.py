@@ -126,7 +126,7 @@ class Walk:
         groups: dict[tuple[str, ...], list[Member]] = {}
         for place in sorted(self._found[rule]):
             member = self._found[rule][place]
-            key = tuple(member.wildcards.get(name) for name in BATCHED[rule])
+            key = tuple(str(member.wildcards.get(name)) for name in BATCHED[rule])
             groups.setdefault(key, []).append(member)
         return groups
 

@@ -5,7 +5,7 @@ study, is counted where it is built first.
 """
 
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 LIMIT_S = 20.0  # a fast file that takes more is slow, or too dear
 NAME = "cpu_s"
 BEGUN = pytest.StashKey[float]()
-_spent: Counter[str] = Counter()
+_spent: dict[str, float] = defaultdict(float)
 
 
 def cpu_s() -> float:
@@ -27,9 +27,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
     """Note when a test begins; the last one of a file ends the file's fixtures too."""
     item.stash[BEGUN] = cpu_s()
     return (yield)
-
-
-BEGUN = pytest.StashKey[float]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -51,7 +48,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List the files, the dearest first."""
     terminalreporter.section(
-        f"CPU seconds by file (limit {LIMIT_S:g}), {_spent.total():.0f} in all"
+        f"CPU seconds by file (limit {LIMIT_S:g}), {sum(_spent.values()):.0f} in all"
     )
-    for name, seconds in _spent.most_common():
+    for name, seconds in sorted(_spent.items(), key=lambda one: -one[1]):
         terminalreporter.line(f"{seconds:8.1f}  {name}")

@@ -127,6 +127,7 @@ def test_a_job_of_many_starts_once_and_holds_one_at_a_time(plan):
     assert together.cost.cpu_s == pytest.approx(2 + 3 * 0.5)
     assert together.cost.gpu_s == pytest.approx(5 + 2 + 3 * 0.5)
     assert (together.cost.peak_mib, together.cost.disk_bytes) == (100, 21)
+    assert [row.rule for row in by_rule([together])] == ["train_density"]
 
 
 def test_the_critical_path_is_the_longest_chain(plan):
@@ -189,6 +190,29 @@ def test_a_dry_run_says_all_that_a_job_is(tmp_path: Path):
     assert job.resources == {"mem_mb": 2000, "gpu": 1, "runtime": 10}
     assert (job.section("section"), job.facts) == ({"lag_frames": 2}, {"a": 1})
     assert (job.benchmark, target.benchmark) == ("decision.tsv", "")
+
+
+def test_members_stand_in_the_frozen_file_of_their_job(tmp_path: Path):
+    def frozen(rule: str, **document: Any) -> Path:
+        path = tmp_path / "config" / rule / "study.0123456789abcdef.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"rule": rule, "wildcards": {}, **document}))
+        return path
+
+    part = {"section": "prediction", "value": {"lag_frames": 2}}
+    own = frozen("train_density", wildcards={"lag": "1"}, settings={"section": [part]}, facts={})
+    member = {"settings": str(own), "inputs": {"shards": ["a"]}, "outputs": {"model": "b"}}
+    whole = frozen("train_density_of_mimi", facts={"members": [member]})
+    text = (
+        f"rule train_density_of_mimi:\n    input: a, {whole}\n    output: b (update), c (update)\n"
+        "    benchmark: b.tsv\n    resources: gpu=1, runtime=1440\n"
+    )
+    (job,) = from_dry_run(text)
+    assert (job.outputs, job.kind) == (("b", "c"), "train_density")
+    (found,) = job.members
+    assert (found.wildcards, found.inputs, found.outputs) == ({"lag": "1"}, (str(own), "a"), ("b",))
+    assert found.section("section") == {"lag_frames": 2}
+    assert found.resources["gpu"] == 1
 
 
 def measured(rule: str, frames: float, cpu_s: float, dims: int = 8, **sections: Any) -> Measured:

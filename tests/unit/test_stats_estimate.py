@@ -11,6 +11,7 @@ from engram_audio.stats.estimate import (
     fieller_quotient,
     function_of,
     linear_combination,
+    mean_of,
     paired_difference,
     paired_quotient,
     satterthwaite_df,
@@ -85,6 +86,14 @@ def test_a_paired_difference_is_the_estimate_of_the_differences():
     np.testing.assert_allclose(uncertain(difference), uncertain(direct))
 
 
+def test_the_mean_of_estimates_is_that_of_each_speakers_own_mean():
+    """On the same speakers, cell by cell: the seeds of a model are averaged before all else."""
+    seeds = RNG.normal(size=(3, 2, 17))
+    found = mean_of([ratio_of_sums(own, np.ones(17)) for own in seeds])
+    direct = uncertain(ratio_of_sums(seeds.mean(axis=0), np.ones(17)))
+    np.testing.assert_allclose(uncertain(found), direct)
+
+
 def test_effective_number_of_speakers():
     assert effective_number(np.ones(12)) == 12
     assert effective_number(np.array([0.5, 0.25, 0.25])) == pytest.approx(1 / 0.375)
@@ -147,6 +156,7 @@ def test_independent_speakers_add_their_variances():
     df = sum(variances) ** 2 / sum(
         variance**2 / one.df for variance, one in zip(variances, pair, strict=True)
     )
+    assert difference.value == pytest.approx(first.mean() - second.mean())
     assert difference.se == pytest.approx(np.sqrt(sum(variances)))
     assert difference.df == pytest.approx(df)
 
@@ -201,6 +211,7 @@ def test_fieller_bounds_are_exactly_the_quotients_that_the_test_does_not_refute(
         Uncertain(*map(np.asarray, (1.0, 0.05, 20.0))),
     )
     low, high = fieller_quotient(top, bottom, 0.95)
+    assert low < top.value / bottom.value < high
     quotient_value = top.value / bottom.value
     variances = top.se**2, (quotient_value * bottom.se) ** 2
     df = sum(variances) ** 2 / (variances[0] ** 2 / top.df + variances[1] ** 2 / bottom.df)

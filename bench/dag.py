@@ -31,7 +31,8 @@ LIMITS = {"dry run": 1.5, "no-op run": 1.5}  # times the empty rules
 MAXIMUM_INPUTS = 1200
 REPEATS = 2
 # As the SLURM profile plans it: models of a kind are one job.
-STUDY = ("--configfile", "full.yaml", "--default-resources", "gpu_batch_runtime=24h")
+FEW_JOBS = ("--default-resources", "gpu_batch_runtime=24h", "disk_mb=1000")
+STUDY = ("--configfile", "full.yaml", *FEW_JOBS)
 EMPTY = ("--snakefile", "empty.smk")
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}\w.*\n)+)", re.M)
 

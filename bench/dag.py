@@ -25,7 +25,6 @@ from tests.workflow.many_plans import jobs_of  # noqa: E402  (the repository's r
 from tests.workflow.tiny_study import checkout, environment, stand_in_environment  # noqa: E402
 
 SHARDS = "extract_latents"  # a corpus of any size has as many
-MAXIMUM_SLURM_JOBS = 250
 LIMITS = {"dry run": 1.5, "no-op run": 1.5}  # times the empty rules
 # All of them stand in one word of bash, which takes 128 KiB: a hundred characters for each.
 MAXIMUM_INPUTS = 1200

@@ -206,7 +206,8 @@ def test_members_stand_in_the_frozen_file_of_their_job(tmp_path: Path):
     member = {"settings": str(own), "inputs": {"shards": ["a"]}, "outputs": {"model": "b"}}
     whole = frozen("train_density_of_mimi", facts={"members": [member]})
     text = (
-        f"rule train_density_of_mimi:\n    input: {own}, a, {whole}\n    output: b (update), c (update)\n"
+        f"rule train_density_of_mimi:\n    input: {own}, a, {whole}\n"
+        "    output: b (update), c (update)\n"
         "    benchmark: b.tsv\n    resources: gpu=1, runtime=1440\n"
     )
     (job,) = from_dry_run(text)

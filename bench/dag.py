@@ -25,13 +25,13 @@ from tests.workflow.many_plans import jobs_of  # noqa: E402  (the repository's r
 from tests.workflow.tiny_study import checkout, environment, stand_in_environment  # noqa: E402
 
 SHARDS = "extract_latents"  # a corpus of any size has as many
-MAXIMUM_SLURM_JOBS = 250
 LIMITS = {"dry run": 1.5, "no-op run": 1.5}  # times the empty rules
 # All of them stand in one word of bash, which takes 128 KiB: a hundred characters for each.
 MAXIMUM_INPUTS = 1200
 REPEATS = 2
 # As the SLURM profile plans it: models of a kind are one job.
-STUDY = ("--configfile", "full.yaml", "--default-resources", "gpu_batch_runtime=24h")
+FEW_JOBS = ("--default-resources", "gpu_batch_runtime=24h", "disk_mb=1000")
+STUDY = ("--configfile", "full.yaml", *FEW_JOBS)
 EMPTY = ("--snakefile", "empty.smk")
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}\w.*\n)+)", re.M)
 

@@ -15,26 +15,27 @@ from snakemake.output_index import OutputIndex
 
 from engram_audio.planning import declared_pairs, places
 
-# Rules whose members are one job, and the wildcards that members of a job share. What follows from
+# Rules whose members are one job, and the wildcards that members of a job share: as few as leave a
+# job of the base study within a day (`make cost ARGS="--profile slurm"`). What follows from
 # a factoriser's state is long, so each factoriser is a job: another one's change leaves it alone.
 # Learned keys are no members for the same reason.
 BATCHED: dict[str, tuple[str, ...]] = {
     "tune_density": ("representation",),
-    "train_density": ("representation", "lag"),
-    "evaluate_density": ("representation",),
+    "train_density": ("representation",),
+    "evaluate_density": ("representation", "seed"),
     "train_fold_density": ("representation",),
-    "fit_memory": ("representation",),
+    "fit_memory": ("representation", "seed"),
     "tune_memory": ("representation",),
     "train_memory": ("representation",),
     "tune_matched": ("representation",),
-    "train_matched": ("representation", "lag"),
+    "train_matched": ("representation",),
     "tune_curve": ("representation",),
     "train_curve": ("representation",),
-    "evaluate_memory": ("representation", "lag"),
+    "evaluate_memory": ("representation", "base", "seed"),
     "train_factorizer": ("representation", "factorizer"),
     "evaluate_factorizer": ("representation",),
-    "train_rollout": ("representation", "seed"),
-    "refit_memory": ("representation", "seed"),
+    "train_rollout": ("representation",),
+    "refit_memory": ("representation",),
     "evaluate_rollout": ("representation", "seed"),
 }
 
@@ -125,7 +126,7 @@ class Walk:
         groups: dict[tuple[str, ...], list[Member]] = {}
         for place in sorted(self._found[rule]):
             member = self._found[rule][place]
-            key = tuple(member.wildcards.get(name) for name in BATCHED[rule])
+            key = tuple(str(member.wildcards.get(name)) for name in BATCHED[rule])
             groups.setdefault(key, []).append(member)
         return groups
 

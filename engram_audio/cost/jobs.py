@@ -97,7 +97,7 @@ def with_settings(
 ) -> Job:
     """Return a job with what its frozen file says."""
     inputs = tuple(inputs)
-    frozen = next((Path(path) for path in inputs if FROZEN.search(path)), None)
+    frozen = _own_frozen(rule, inputs)
     document = json.loads(frozen.read_text(encoding="utf-8")) if frozen else {}
     return Job(
         rule,
@@ -110,6 +110,13 @@ def with_settings(
         benchmark,
         tuple(_member(one, resources) for one in document.get("facts", {}).get("members", ())),
     )
+
+
+def _own_frozen(rule: str, inputs: Iterable[str]) -> Path | None:
+    """Return a job's frozen file; one that does many jobs reads theirs too."""
+    found = [Path(path) for path in inputs if FROZEN.search(path)]
+    own = [path for path in found if path.parent.name == rule]
+    return next(iter(own or found), None)
 
 
 def _member(said: Mapping[str, Any], resources: Mapping[str, Any]) -> Job:

@@ -12,7 +12,6 @@ from engram_audio.errors import InputError
 from engram_audio.provenance import ROOT
 
 TABLE = ROOT / "bench" / "unit_costs.json"
-ANY_KIND = ""
 MIB = 2**20
 
 

@@ -60,8 +60,8 @@ class Member:
 
     @property
     def inputs(self) -> list[Path]:
-        """All inputs but its frozen file."""
-        return [path for paths in self._inputs.values() for path in paths]
+        """All inputs, its frozen file first."""
+        return [Path(self._settings), *(path for paths in self._inputs.values() for path in paths)]
 
     @property
     def outputs(self) -> list[Path]:
@@ -170,16 +170,15 @@ class BatchStore:
 def _is_made_alone(member: Member) -> bool:
     """Whether a job of its own made a member, which no record knows: Snakemake's own rule.
 
-    Its manifests name this job, and no input is newer.
+    No input is newer, its frozen file neither, and no manifest names another job.
     """
     if not all(path.is_file() for path in member.outputs):
         return False
-    makers = {
-        (read_manifest(path) or {}).get("settings", member.job.name) for path in member.outputs
-    }
-    newest = max((path.stat().st_mtime_ns for path in member.inputs if path.is_file()), default=0)
-    oldest = min(path.stat().st_mtime_ns for path in member.outputs)
-    return makers == {member.job.name} and newest <= oldest
+    makers = [(read_manifest(path) or {}).get("settings") for path in member.outputs]
+    if any(isinstance(maker, str) and maker != member.job.name for maker in makers):
+        return False
+    newest = max(path.stat().st_mtime_ns for path in member.inputs)
+    return newest <= min(path.stat().st_mtime_ns for path in member.outputs)
 
 
 def _members_in(record: Path) -> dict[str, Any]:

@@ -32,9 +32,10 @@ from engram_audio.trust.measurement import parts_of
 from tests import studies
 from tests.unit.key_material import scored
 
-CELLS = [{"kind": "kmeans", "codebook_sizes": [16, 64, 128, 256]}]
-STUDY = studies.changed(studies.study("demo"), "keys.library.last_frame.quantizers", CELLS)
-CONFIG = parse_config(studies.changed(STUDY, "keys.library.predictive.quantizers", CELLS))
+CELLS = [{"kind": "kmeans", "codebook_sizes": [64, 128, 256]}]
+CONFIG = parse_config(
+    studies.changed(studies.study("demo"), "keys.library.last_frame.quantizers", CELLS)
+)
 DECISION = studies.section_of(CONFIG, DecisionSection)
 LEVEL = CONFIG.statistics.confidence
 POSITIONS = ("pca.raw.kmeans_64",)
@@ -46,15 +47,14 @@ ALL = (
     "last_frame.raw.kmeans_64",
     "predictive.raw.kmeans_64",
 )
-# In `pulses` a predictive key of 64 cells reads .0504 +- .0008 of what they could: the threshold
-# itself, so that no word is the right one. For 256 cells the exact .0147 is .047, for any key.
-OFF_THRESHOLD = (*ALL[:-1], "predictive.raw.kmeans_256")
+# In `pulses` a predictive key reads .0504 +- .0008 of what 64 cells could: the threshold itself, so
+# that any word but STOP may be right by it. What it adds has its bound all the same.
+JUDGED = {"pulses": ALL[:-1]}
 SIZE = WorldSize(40, 80, 16)
 # Moments of 4,096 context entries cost minutes: in 512 dimensions one key stands for all.
 SIZES: dict[str, tuple[WorldSize, tuple[str, ...]]] = {
     **dict.fromkeys(("iid_d512", "junk"), (WorldSize(24, 12, 8), POSITIONS)),
     "silent_motifs": (WorldSize(40 * TRAIN_SPEAKERS_FACTOR["silent_motifs"], 80, 16), ALL),
-    "pulses": (WorldSize(80, 80, 16), OFF_THRESHOLD),
 }
 MANY_CELLS = {"table": "pca.raw.kmeans_256", "table_second_order": "last_frame.raw.kmeans_256"}
 
@@ -129,16 +129,12 @@ def test_every_world_has_its_word(name: str):
     """
     tables = tables_of(name)
     added = tables.added()
-    print(name, tables.decide(tables.keys).verdict, added.round(4).to_dict("index"))
-    assert not tables.wrong_words(tables.keys, POSITIONS)
+    judged = JUDGED.get(name, tables.keys)
+    print(name, tables.decide(judged).verdict, added.round(4).to_dict("index"))
+    assert not tables.wrong_words(judged, POSITIONS)
     if name in MOST:
         known = MOST[name] + 3 * added["added_se"] + 0.3 * added["cost_of_fitting"]
         assert np.all(added["added"] <= known), added
-    if name == "pulses":
-        wide = tables.structure.query("part == 'eval' and slice == 'all' and subspace == 'all'")
-        wide = wide.loc[wide["key"] == "target_oracle.kmeans_256", ["attainable", "attainable_se"]]
-        least = float((wide["attainable"] - 3 * wide["attainable_se"]).iloc[0])
-        assert MOST[name] / least < DECISION.minimum_added_fraction
     if name == "ar_speakers":
         assert np.all(added["added"] >= -0.005), added
 

@@ -193,6 +193,8 @@ def test_a_dry_run_says_all_that_a_job_is(tmp_path: Path):
 
 
 def test_members_stand_in_the_frozen_file_of_their_job(tmp_path: Path):
+    """Which is known by its name among the frozen files of the members."""
+
     def frozen(rule: str, **document: Any) -> Path:
         path = tmp_path / "config" / rule / "study.0123456789abcdef.json"
         path.parent.mkdir(parents=True)
@@ -204,7 +206,8 @@ def test_members_stand_in_the_frozen_file_of_their_job(tmp_path: Path):
     member = {"settings": str(own), "inputs": {"shards": ["a"]}, "outputs": {"model": "b"}}
     whole = frozen("train_density_of_mimi", facts={"members": [member]})
     text = (
-        f"rule train_density_of_mimi:\n    input: a, {whole}\n    output: b (update), c (update)\n"
+        f"rule train_density_of_mimi:\n    input: {own}, a, {whole}\n"
+        "    output: b (update), c (update)\n"
         "    benchmark: b.tsv\n    resources: gpu=1, runtime=1440\n"
     )
     (job,) = from_dry_run(text)

@@ -187,8 +187,9 @@ def test_a_memory_of_a_centred_key_goes_through_the_steps(evaluated: Path):
         matched="matched.safetensors", base="linear", scores="centred_scores.parquet",
         usage="centred_usage.parquet", summary="centred.json", **FITTED)  # fmt: skip
     scores = pd.read_parquet(evaluated / "centred_scores.parquet")
-    own = scores.query("part == 'eval' and slice == 'all'").groupby("model")[["nll", "num_frames"]]
-    mean = own.sum().pipe(lambda sums: sums["nll"] / sums["num_frames"])
+    own = scores.loc[(scores["part"] == "eval") & (scores["slice"] == "all")]
+    sums = own.groupby("model").sum(numeric_only=True)
+    mean = (sums["nll"] / sums["num_frames"]).to_dict()
     assert mean["memory"] < mean["knock_out"] - 0.5
     assert mean["memory"] < mean["shuffled_keys"] - 0.5
     assert np.isfinite(mean["knn"])

@@ -103,7 +103,7 @@ def test_the_profile_holds_names_and_no_rule():
     profile = yaml.safe_load(PROFILE)
     assert profile["default-resources"] == {
         "slurm_partition": "cpu", "gpu_partition": "gpu", "gpu_request": "gpus",
-        "gpu_batch_runtime": "24h",
+        "gpu_batch_runtime": "24h", "disk_mb": 1000,
     }  # fmt: skip
     assert "set-resources" not in profile
     assert not any(re.search(rf"\b{name}\b", PROFILE.split("Names of your")[1])

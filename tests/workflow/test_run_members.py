@@ -25,7 +25,7 @@ from tests.frozen_argv import frozen_argv, run_step
 from tests.unit.prediction_material import first_order, head_settings, make_block, recipe
 from tests.workflow.test_prediction_training import SECTION
 
-SEEDS = (0, 1, 2, 3)
+SEEDS: tuple[int, ...] = (0, 1, 2, 3)
 NAMES = {"model": "model.safetensors", "history": "history.jsonl"}
 
 

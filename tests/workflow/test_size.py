@@ -30,8 +30,8 @@ def test_no_job_has_more_inputs_than_a_command_holds(output: str):
 
 def test_the_default_study_is_few_slurm_jobs_with_one_gpu_each(output: str):
     """Shards aside, at most 250."""
-    assert "train_density_of_mimi_1" in dag.slurm_jobs(output)
-    assert dag.num_slurm_jobs(output) <= dag.MAXIMUM_SLURM_JOBS
+    assert "train_density_of_mimi" in dag.slurm_jobs(output)
+    assert dag.num_slurm_jobs(output) <= 250
 
 
 def test_no_job_of_the_default_study_is_estimated_beyond_its_limits(

@@ -30,7 +30,8 @@ SCORES = "structure/brought/split-0/pca/scores.parquet"
 # The small study trains no codec; with `add_trained_codec` these rules are GPU jobs too.
 OF_TRAINED_CODECS = {"train_codec", "evaluate_reconstruction"}
 MODEL = "prediction/mel_pca/lag-1/gaussian_mixture/seed-0/model.safetensors"
-HEADS = "train_density_of_mel_pca_1"  # the job that trains it and the other heads of its lag
+ROLLOUTS = "train_rollout_of_mel_pca"
+HEADS = "train_density_of_mel_pca"  # the job that trains it and the other heads of its lag
 PROFILE = (
     "--profile", "slurm", "--local-cores", "2", "--slurm-init-seconds-before-status-checks", "5",
 )  # fmt: skip
@@ -337,15 +338,17 @@ def test_a_preempted_training_goes_on_after_requeue(lab: Lab):
 
 
 def test_a_cancelled_job_of_many_members_is_tried_again_with_those_that_are_left(lab: Lab):
-    lab.forget(*(f"prediction/mel_pca/lag-1/{path}" for path in models_of(lab)))
+    lab.forget(*trained_rollouts(lab))
     with ended(lab.start(*PROFILE, FAULT_PAUSE="whole.json", FAULT_AFTER="1")) as driver:
         subprocess.run(["scancel", running_job(lab)], check=True)
         text, _ = driver.communicate()
     assert "CANCELLED" in text
     assert driver.returncode == 0, text[-2000:]
-    log = (lab.folder / "logs" / "members" / f"{HEADS}.log").read_text(encoding="utf-8")
+    log = (lab.folder / "logs" / "members" / f"{ROLLOUTS}.log").read_text(encoding="utf-8")
     assert log.count("it was made before") == 1, "the log is that of the second attempt"
-    assert {(rule_of(job), job["JOB_GRES"]) for job in jobs_of(lab)} == {("train_density", "gpu:1")}
+    jobs = jobs_of(lab)
+    assert {job["JOB_GRES"] for job in jobs} == {"gpu:1"}
+    assert [rule_of(job) for job in jobs].count("train_rollout") == 2
     lab.assert_restored(lab.run(*PROFILE))
     record(
         "SLURM job of many models cancelled",
@@ -355,7 +358,8 @@ def test_a_cancelled_job_of_many_members_is_tried_again_with_those_that_are_left
     )
 
 
-def models_of(lab: Lab) -> list[str]:
-    """Models of a lag, below its folder."""
-    folder = lab.results / Path(MODEL).parents[2]
-    return [str(path.relative_to(folder)) for path in folder.rglob("model.safetensors")]
+def trained_rollouts(lab: Lab) -> list[str]:
+    """Models that one job trains."""
+    planned = sorted(path.name for path in (lab.results / "config" / "train_rollout").iterdir())
+    methods = [name.partition("method=")[2].partition(",")[0] for name in planned]
+    return [f"rollout/mel_pca/{method}/seed-0/model.safetensors" for method in methods]

@@ -170,6 +170,9 @@ class Generator(nn.Module):
     def last(self, state: State) -> Tensor:
         """Return what the head reads after a state, [B, R, D]."""
         assert state.recent is not None, "no frame has been seen"
+        count = self.head.num_recent
+        if state.recent.shape[1] >= count:
+            return state.recent[:, -count:]
         return self.recent(state.recent)[:, -1]
 
     def _pass(

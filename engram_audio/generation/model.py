@@ -211,7 +211,9 @@ class Generator(nn.Module):
         """Return new codes [B, T] after those kept of before, [B, m + T]."""
         if state.codes is not None:
             return torch.cat([state.codes, codes], 1)
-        return nn.functional.pad(codes, (int(self.arm.is_late), 0), value=self.key.num_codes)
+        if not self.arm.is_late:
+            return codes
+        return nn.functional.pad(codes, (1, 0), value=self.key.num_codes)
 
     def _kept(self, codes: Tensor) -> Tensor | None:
         """Return the codes that the next n-grams need; None where none are kept."""

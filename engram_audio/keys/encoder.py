@@ -80,6 +80,8 @@ class KeyEncoder(nn.Module):
     def _code(self, features: Tensor) -> Tensor:
         quantizer, arrays = self.fitted.quantizer, self._arrays("cells")
         rows = max(SCORES // quantizer.num_scores(arrays), 1)
+        if len(features) <= rows:
+            return quantizer.codes(features, arrays)
         return torch.cat([quantizer.codes(part, arrays) for part in features.split(rows)])
 
     @full_precision

@@ -75,4 +75,5 @@ rule all:
         expand("<results>/tables/{table}.csv", table=REPORT_TABLES),
 
 
+include: "rules/batches.smk"
 include: "rules/cluster.smk"

@@ -14,6 +14,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,11 +24,14 @@ sys.path.insert(0, str(ROOT))
 from tests.workflow.many_plans import jobs_of  # noqa: E402  (the repository's root must come first)
 from tests.workflow.tiny_study import checkout, environment, stand_in_environment  # noqa: E402
 
+SHARDS = "extract_latents"  # a corpus of any size has as many
 LIMITS = {"dry run": 1.5, "no-op run": 1.5}  # times the empty rules
 # All of them stand in one word of bash, which takes 128 KiB: a hundred characters for each.
 MAXIMUM_INPUTS = 1200
 REPEATS = 2
-STUDY = ("--configfile", "full.yaml")
+# As the SLURM profile plans it: models of a kind are one job.
+FEW_JOBS = ("--default-resources", "gpu_batch_runtime=24h", "disk_mb=1000")
+STUDY = ("--configfile", "full.yaml", *FEW_JOBS)
 EMPTY = ("--snakefile", "empty.smk")
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}\w.*\n)+)", re.M)
 
@@ -69,9 +73,26 @@ def files_of(output: str) -> list[tuple[list[str], list[str]]]:
 
     def named(block: str, name: str) -> list[str]:
         found = re.search(rf"^ {{4}}{name}: (.*)$", block, re.M)
-        return found[1].split(", ") if found else []
+        return found[1].replace(" (update)", "").split(", ") if found else []
 
     return [(named(block, "input"), named(block, "output")) for _, block in JOB.findall(output)]
+
+
+def slurm_jobs(output: str) -> dict[str, int]:
+    """Return jobs by rule, of those that the SLURM profile submits: each holds one GPU.
+
+    Raises:
+        ValueError: A job asks for more than one.
+    """
+    found = [(rule, re.search(r"\bgpu=(\d+)", block)) for rule, block in JOB.findall(output)]
+    if greedy := [rule for rule, gpus in found if gpus and gpus[1] != "1"]:
+        raise ValueError(f"more than one GPU: {greedy}")
+    return dict(Counter(rule for rule, gpus in found if gpus))
+
+
+def num_slurm_jobs(output: str) -> int:
+    """Return how many jobs the SLURM profile submits beside the shards of a corpus."""
+    return sum(count for rule, count in slurm_jobs(output).items() if rule != SHARDS)
 
 
 def most_inputs(output: str) -> int:
@@ -115,7 +136,11 @@ def measure(folder: Path) -> dict[str, dict[str, float]]:
     empty.mkdir()
     output = plan(study)
     write_empty_rules(empty, output)
-    size = {"jobs": sum(jobs_of(output).values()), "most_inputs": most_inputs(output)}
+    size = {
+        "jobs": sum(jobs_of(output).values()),
+        "slurm_jobs_beside_shards": num_slurm_jobs(output),
+        "most_inputs": most_inputs(output),
+    }
     figures = {"size": size, "dry run": ratio(study, empty, "-n")}
     # The default scheduler solves a linear programme per round: minutes where jobs take no time.
     fast = ("-j8", "-q", "all", "--scheduler", "greedy")

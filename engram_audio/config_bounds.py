@@ -47,21 +47,24 @@ def require_bounded(raw: Any) -> None:
 
 def _parts(level: list[tuple[Place, Any]]) -> Iterator[tuple[Place, Any]]:
     for place, node in level:
-        if isinstance(node, dict):
-            yield from (((*place, key), value) for key, value in node.items())
-        elif isinstance(node, list | tuple):
-            yield from (((*place, number), value) for number, value in enumerate(node))
+        match node:
+            case dict():
+                yield from (((*place, key), value) for key, value in node.items())
+            case list() | tuple():
+                yield from (((*place, number), value) for number, value in enumerate(node))
 
 
 def _require_small(place: Place, value: Any) -> None:
-    if isinstance(value, dict | list | tuple) and len(value) > MAXIMUM_ENTRIES:
-        raise _refusal(place, f"{len(value)} entries", f"{MAXIMUM_ENTRIES} entries")
-    for text in (value, *place[-1:]):
-        if isinstance(text, str) and len(text) > MAXIMUM_CHARACTERS:
-            raise _refusal(place, f"{len(text)} characters", f"{MAXIMUM_CHARACTERS} characters")
-    if isinstance(value, int) and abs(value) > MAXIMUM_INTEGER:
-        # never written out: the digits of a long number take quadratic time, and Python refuses
-        raise _refusal(place, f"a number of {value.bit_length()} bits", "63 bits and a sign")
+    for part in (value, *place[-1:]):
+        match part:
+            case str() if len(part) > MAXIMUM_CHARACTERS:
+                raise _refusal(place, f"{len(part)} characters", f"{MAXIMUM_CHARACTERS} characters")
+    match value:
+        case dict() | list() | tuple() if len(value) > MAXIMUM_ENTRIES:
+            raise _refusal(place, f"{len(value)} entries", f"{MAXIMUM_ENTRIES} entries")
+        case int() if abs(value) > MAXIMUM_INTEGER:
+            # never written out: the digits of a long number take quadratic time
+            raise _refusal(place, f"a number of {value.bit_length()} bits", "63 bits and a sign")
 
 
 def _require_plain(place: Place, value: Any) -> None:

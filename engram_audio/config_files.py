@@ -103,20 +103,22 @@ def _mistakes(root: yaml.Node) -> Iterator[str]:
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            yield from _keys(place, node)
-        elif isinstance(node, yaml.ScalarNode):
-            yield from _other_base(place, node)
+        match node:
+            case yaml.MappingNode():
+                yield from _keys(place, node)
+            case yaml.ScalarNode():
+                yield from _other_base(place, node)
         waiting += reversed(list(_children(place, node)))
 
 
 def _children(place: str, node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield _joined(place, key), value
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield f"{place}.{number}".lstrip("."), value
+    match node:
+        case yaml.MappingNode():
+            for key, value in node.value:
+                yield _joined(place, key), value
+        case yaml.SequenceNode():
+            for number, value in enumerate(node.value):
+                yield f"{place}.{number}".lstrip("."), value
 
 
 def _joined(place: str, key: yaml.Node) -> str:
@@ -163,11 +165,14 @@ def typed(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return typed(value)
-    if isinstance(value, list):
-        return [_typed(item) for item in value]
-    return _scalar(value) if isinstance(value, str) else value
+    match value:
+        case {**inner}:
+            return typed(inner)
+        case [*items]:
+            return [_typed(item) for item in items]
+        case str():
+            return _scalar(value)
+    return value
 
 
 def _scalar(text: str) -> Any:

@@ -60,14 +60,17 @@ def explain(item: Any, root: type[Section]) -> str:
 
 def _hint(kind: str, value: object) -> str:
     """Say what YAML has made of the text that stands there, where that is likely the mistake."""
-    if kind in ("int_type", "float_type") and isinstance(value, str):
-        return " (a number in quotes or without a decimal point before `e` is text in YAML)"
-    if kind == "bool_type" and isinstance(value, str):
-        return " (write true or false, without quotes)"
-    if kind == "string_type" and isinstance(value, bool):
-        return " (yes, no, on and off are booleans in YAML; put text in quotes)"
-    if kind == "string_type" and isinstance(value, int | float):
-        return " (put text in quotes; in `--config` quotes inside of a map are lost: use a file)"
+    match kind, value:
+        case "int_type" | "float_type", str():
+            return " (a number in quotes or without a decimal point before `e` is text in YAML)"
+        case "bool_type", str():
+            return " (write true or false, without quotes)"
+        case "string_type", bool():
+            return " (yes, no, on and off are booleans in YAML; put text in quotes)"
+        case "string_type", int() | float():
+            return (
+                " (put text in quotes; in `--config` quotes inside of a map are lost: use a file)"
+            )
     return ""
 
 
@@ -95,8 +98,12 @@ def _is_tag(location: tuple[Any, ...], place: int, root: type[Section]) -> bool:
 
 def model_at(model: type[Section], location: Iterable[Any]) -> type[Section] | None:
     """Follow a pydantic error location to the model it ends in, or None."""
-    current = _annotation_at(model, location)
-    return current if isinstance(current, type) and issubclass(current, Section) else None
+    return _as_section(_annotation_at(model, location))
+
+
+def _as_section(annotation: Any) -> type[Section] | None:
+    is_class = isinstance(annotation, type) and issubclass(annotation, Section)
+    return annotation if is_class else None
 
 
 def _annotation_at(model: type[Section], location: Iterable[Any]) -> Any:
@@ -109,9 +116,8 @@ def _annotation_at(model: type[Section], location: Iterable[Any]) -> Any:
 
 
 def _is_tagged(annotation: Any, part: object) -> bool:
-    if not (isinstance(annotation, type) and issubclass(annotation, Section)):
-        return False
-    kind = annotation.model_fields.get("kind")
+    section = _as_section(annotation)
+    kind = section.model_fields.get("kind") if section else None
     return kind is not None and part in typing.get_args(kind.annotation)
 
 
@@ -119,8 +125,8 @@ def _descend(annotation: Any, part: object) -> Any:
     origin = typing.get_origin(annotation)
     if origin is Annotated:
         return _descend(typing.get_args(annotation)[0], part)
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        field = annotation.model_fields.get(str(part))
+    if section := _as_section(annotation):
+        field = section.model_fields.get(str(part))
         if field is not None:
             return field.annotation
         return annotation if _is_tagged(annotation, part) else None

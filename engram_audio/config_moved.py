@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engram_audio.errors import InputError
+from engram_audio.maps import as_map, map_at
 
 MOVED = {
     "codec_comparison.compared.representations": "comparison.representations",
@@ -59,6 +60,12 @@ MOVED = {
     "structure.window_frames": "views.window_frames",
     "structure_keys": "keys.library, and name those that are scored in structure.families",
 }
+# Settings of what is done no more.
+GONE = {
+    "statistics.bootstrap_draws": "is gone, as every interval is a t interval over speakers; "
+    "remove the line",
+    "statistics.seed": "is gone, as no interval is drawn; remove the line",
+}
 # Once these held rows by name. A row is told from a setting by its `kind`.
 LIBRARIES = {
     "codecs": "codecs.library",
@@ -67,7 +74,6 @@ LIBRARIES = {
 # Slices that have another name now, in whichever list they stand.
 SLICES = {"high_energy": "speech, judged by the newest context frame"}
 SLICE_LISTS = ("slices", "judged_slices")
-ABSENT = object()
 LISTS = {"representations": ", and list it in representations.analysed"}
 KEY_FIELDS = {"inputs", "quantizers", "num_components"}  # of a family of keys; an oracle has none
 
@@ -83,34 +89,28 @@ def refuse_moved(raw: Mapping[str, Any]) -> None:
         for old, new in MOVED.items()
         if _has(raw, old) and not any(_has(raw, longer) for longer in _below(old))
     ]
+    lines += [f"{old}: {what}" for old, what in GONE.items() if _has(raw, old)]
     for owner, library in LIBRARIES.items():
-        rows = raw.get(owner)
-        for name, row in rows.items() if isinstance(rows, Mapping) else ():
-            if isinstance(row, Mapping) and "kind" in row:
+        for name, row in map_at(raw, owner).items():
+            if "kind" in as_map(row):
                 lines.append(f"{owner}.{name}: moved to {library}.{name}{LISTS.get(owner, '')}")
-    views = raw.get("views")
     for key in SLICE_LISTS:
-        found = views.get(key) if isinstance(views, Mapping) else None
-        names = found if isinstance(found, list | tuple) else ()
-        lines += [
-            f"views.{key}: {old!r} moved to {new}" for old, new in SLICES.items() if old in names
-        ]
-    rows = _at(raw, "structure.library")
-    for name, row in rows.items() if isinstance(rows, Mapping) else ():
-        fields = set(row) if isinstance(row, Mapping) else set()
-        if fields & KEY_FIELDS:
+        match map_at(raw, "views").get(key):
+            case [*names]:
+                lines += [f"views.{key}: {old!r} moved to {SLICES[old]}" for old in SLICES
+                          if old in names]  # fmt: skip
+    for name, row in map_at(raw, "structure.library").items():
+        if KEY_FIELDS & set(as_map(row)):
             lines.append(f"structure.library.{name}: moved to keys.library.{name}")
-    memories = _at(raw, "memory.library")
-    for name, row in memories.items() if isinstance(memories, Mapping) else ():
-        if isinstance(row, Mapping) and isinstance(row.get("key"), Mapping):
+    for name, row in map_at(raw, "memory.library").items():
+        if map_at(row, "key"):
             lines.append(
                 f"memory.library.{name}.key: is the name of a key now, for example "
                 "last_frame.raw.kmeans_2048; keys are defined in keys.library"
             )
-    methods = _at(raw, "rollout.library")
-    for name, row in methods.items() if isinstance(methods, Mapping) else ():
-        guard = row.get("guard") if isinstance(row, Mapping) else None
-        if isinstance(guard, Mapping) and guard.get("kind") == "codebook" and "num_cells" in guard:
+    for name, row in map_at(raw, "rollout.library").items():
+        guard = map_at(row, "guard")
+        if guard.get("kind") == "codebook" and "num_cells" in guard:
             lines.append(
                 f"rollout.library.{name}.guard.num_cells: moved to key, the name of a key, for "
                 "example last_frame.raw.kmeans_256"
@@ -124,13 +124,6 @@ def _below(key: str) -> list[str]:
     return [longer for longer in MOVED if longer.startswith(f"{key}.")]
 
 
-def _has(raw: Any, key: str) -> bool:
-    return _at(raw, key) is not ABSENT
-
-
-def _at(raw: Any, key: str) -> Any:
-    for part in key.split("."):
-        if not isinstance(raw, Mapping) or part not in raw:
-            return ABSENT
-        raw = raw[part]
-    return raw
+def _has(raw: Mapping[str, Any], key: str) -> bool:
+    owner, _, last = key.rpartition(".")
+    return last in (map_at(raw, owner) if owner else raw)

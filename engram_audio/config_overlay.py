@@ -10,6 +10,7 @@ from typing import Any
 
 from engram_audio.choices import choices
 from engram_audio.errors import InputError
+from engram_audio.maps import as_map, map_at
 from engram_audio.section import Section
 
 REMOVE = "remove"  # of a library: names of entries that the base defines and this study does not
@@ -24,18 +25,17 @@ def without_removed(raw: Mapping[str, Any], model: type[Section]) -> dict[str, A
     """
     merged = dict(raw)
     for place in libraries(model):
-        *owners, last = place
-        owner: Any = merged
-        for name in owners:
-            inner = owner.get(name)
-            if not isinstance(inner, Mapping):
-                break
-            owner[name] = dict(inner)
-            owner = owner[name]
-        else:
-            if isinstance(owner.get(last), Mapping) and REMOVE in owner[last]:
-                owner[last] = _without(".".join(place), owner[last])
+        key = ".".join(place)
+        library = map_at(merged, key)
+        if REMOVE in library:
+            merged = _replaced(merged, place, _without(key, library))
     return merged
+
+
+def _replaced(owner: Mapping[str, Any], place: Place, value: Any) -> dict[str, Any]:
+    """Return a copy of nested maps with another value at a place that is there."""
+    first, *rest = place
+    return {**owner, first: _replaced(owner[first], tuple(rest), value) if rest else value}
 
 
 def libraries(model: type[Section], place: Place = ()) -> Iterator[Place]:
@@ -62,14 +62,10 @@ def _without(key: str, library: Mapping[str, Any]) -> dict[str, Any]:
 def with_paths(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration whose arrays without a folder or table have those of its top."""
     merged = dict(raw)
-    settings = merged.get("representations")
-    rows = settings.get("library") if isinstance(settings, Mapping) else None
+    rows = map_at(raw, "representations.library")
     given = {name: raw[name] for name in ("path", "table") if raw.get(name) is not None}
-    if isinstance(settings, Mapping) and isinstance(rows, Mapping) and given:
-        filled = {name: {**given, **row} if _is_arrays(row) else row for name, row in rows.items()}
-        merged["representations"] = {**settings, "library": filled}
+    if rows and given:
+        is_arrays = {name for name, row in rows.items() if as_map(row).get("kind") == "arrays"}
+        filled = {n: {**given, **row} if n in is_arrays else row for n, row in rows.items()}
+        merged["representations"] = {**raw["representations"], "library": filled}
     return merged
-
-
-def _is_arrays(row: Any) -> bool:
-    return isinstance(row, Mapping) and row.get("kind") == "arrays"

@@ -4,7 +4,6 @@ import datetime
 import re
 from typing import Any
 
-PLAIN = (str, int, float, type(None), dict, list, tuple)
 NO_CHARACTER = re.compile("[\0\ud800-\udfff]")  # halves of a surrogate pair, and what ends a path
 
 
@@ -21,13 +20,14 @@ def plain_problem(key: object, value: Any) -> str | None:
     if not isinstance(key, str | int) or isinstance(key, bool):
         hint = " (yes, no, on and off are booleans in YAML)" if isinstance(key, bool) else ""
         return f"a key must be text, found {key!r}{hint}; put it in quotes"
-    for text in (key, value):
-        if isinstance(text, str) and (found := NO_CHARACTER.search(text)):
-            number = ord(found[0])
-            return f"holds U+{number:04X}, which no text may hold; write the character itself"
-    if isinstance(value, datetime.date):
-        return f"found the date {value}; put it in quotes if it is text"
-    if not isinstance(value, PLAIN):
-        name = type(value).__name__
-        return f"found a {name}; use text, numbers, true, false, null, lists and maps"
-    return None
+    texts = "".join(text for text in (key, value) if isinstance(text, str))
+    if found := NO_CHARACTER.search(texts):
+        number = ord(found[0])
+        return f"holds U+{number:04X}, which no text may hold; write the character itself"
+    match value:
+        case None | str() | int() | float() | dict() | list() | tuple():
+            return None
+        case datetime.date():
+            return f"found the date {value}; put it in quotes if it is text"
+    name = type(value).__name__
+    return f"found a {name}; use text, numbers, true, false, null, lists and maps"

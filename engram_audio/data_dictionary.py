@@ -12,7 +12,6 @@ from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.columns import Column, Table
 from engram_audio.report.published_tables import STAGES
 
-BAR = r"\|"  # a bar in a cell of a table
 HEAD = """# Data dictionary
 
 `make docs` writes this page from `engram_audio/<stage>/columns.py`. Edit those files.
@@ -22,15 +21,14 @@ comma-separated, with a header line and 9 significant digits. An empty cell is a
 not exist there. Text columns of `exclusions.csv` hold names as found on disk: treat them as
 untrusted text.
 
-The **speaker** is the unit of resampling, everywhere. A column may have these endings:
+The **speaker** is the unit of resampling, everywhere. `x[_low,_high]` stands for the columns `x`,
+`x_low` and `x_high`. The endings are:
 
 - `_low`, `_high`: ends of the two-sided t interval at `statistics.confidence`, over speakers, with
   `num_speakers` - 1 degrees of freedom. Where the column says so, they are Fieller's.
 - `_se`: standard error of the linearised ratio of sums. The interval at any level is
   `x` -+ t * `x_se`. `decide` uses exactly that.
 - `_null`: the same score of the best null on the same frames.
-- `_bootstrap_low`, `_bootstrap_high`: percentiles over `statistics.bootstrap_draws` resamples of
-  speakers. Below 20 speakers they are too narrow: prefer t.
 
 `<number>` and `<name>` in a column's name stand for what the study asks for: a percent, the first
 and last direction, the name of a surrogate. Differences are paired on the same frames of the same
@@ -64,7 +62,6 @@ def shared_columns() -> dict[str, Column]:
 
 def _shared_lines(shared: Mapping[str, Column]) -> Iterator[str]:
     yield "\n## Columns of several tables\n"
-    yield "| column | unit | meaning |\n| --- | --- | --- |"
     yield from map(_row, shared.values())
     yield ""
 
@@ -75,19 +72,18 @@ def _lines(table: Table, shared: Mapping[str, Column]) -> Iterator[str]:
     common = [column.name for column in table.columns if _row(column) in rows]
     own = [column for column in table.columns if column.name not in common]
     if common:
-        yield f"Columns of several tables: {', '.join(f'`{name}`' for name in common)}.\n"
-    if own:
-        yield "| column | unit | meaning |\n| --- | --- | --- |"
-        yield from map(_row, own)
+        yield f"Above: {', '.join(f'`{name}`' for name in common)}.\n"
+    yield from map(_row, own)
     for note in table.notes:
         yield f"\n{note}"
     yield ""
 
 
 def _row(column: Column) -> str:
-    endings = " ".join(f"`{ending}`" for ending in column.endings if ending)
-    name = f"`{column.name}`" + (f" {endings}" if endings else "")
-    return f"| {name} | {column.unit} | {column.meaning.replace('|', BAR)} |"
+    endings = ",".join(ending for ending in column.endings if ending)
+    name = f"{column.name}[{endings}]" if endings else column.name
+    unit = f" ({column.unit})" if column.unit else ""
+    return f"- `{name}`{unit}: {column.meaning}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Where rules with `gpu=1` run on a cluster, and how they ask for a GPU.
 
 A rule says only `gpu=1`. A site says the rest once, under `default-resources` of its profile:
-`gpu_partition` and `gpu_request`. Snakemake's own expressions there know neither the rule nor its
+`gpu_partition` and `gpu_request`, and with `gpu_batch_runtime` that models of a kind are one job
+(`batches`). Snakemake's own expressions there know neither the rule nor its
 GPU, so this module hands both on to each rule after all rules are read.
 """
 
@@ -11,7 +12,7 @@ from typing import Any
 
 from engram_audio.errors import InputError
 
-PARTITION, REQUEST = "gpu_partition", "gpu_request"
+PARTITION, REQUEST, BATCH_RUNTIME = "gpu_partition", "gpu_request", "gpu_batch_runtime"
 GRES = re.compile(r"gpu(:[A-Za-z]\w*)?:\d+")
 
 
@@ -32,7 +33,7 @@ def send_gpu_rules(workflow: Any) -> None:
     for rule in workflow.rules:
         kept = (settings.overwrite_resources or {}).get(rule.name, {})
         wanted = changes if _wants_gpu(rule) else {}
-        for name, value in {**wanted, PARTITION: None, REQUEST: None}.items():
+        for name, value in {**wanted, **dict.fromkeys((PARTITION, REQUEST, BATCH_RUNTIME))}.items():
             if name not in kept:
                 rule.resources[name] = value  # None: the job does not have this resource
 
@@ -42,6 +43,11 @@ def named_resources(defaults: Any) -> dict[str, str]:
     pairs = (text.split("=", 1) for text in (defaults.args if defaults else ()))
     written = {name: value.strip("'\"") for name, value in pairs}
     return {name: value for name, value in written.items() if value}
+
+
+def batch_runtime(workflow: Any) -> str | None:
+    """Return the longest time of a job of many members, or None where each is a job of its own."""
+    return named_resources(workflow.resource_settings.default_resources).get(BATCH_RUNTIME)
 
 
 def gpu_resources(site: Mapping[str, str]) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ import inspect
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,8 +148,11 @@ class Planner:
 def named(choice: Choice, wildcards: Any) -> list[str]:
     """Return the dotted names of the sections that a job reads in a role."""
     found = choice(wildcards) if callable(choice) else choice
-    names = [found] if isinstance(found, str) else found
-    return [name.format(**wildcards) for name in names]
+    return [name.format(**wildcards) for name in _listed(found)]
+
+
+def _listed(found: str | Iterable[str]) -> list[str]:
+    return [found] if isinstance(found, str) else list(found)
 
 
 def section_of(document: Mapping[str, Any], name: str) -> Any:
@@ -168,11 +171,14 @@ def declared(items: Any, wildcards: Any, home: str = "") -> dict[str, Any]:
 
     A function of more than the wildcards makes words of what is declared already: left out.
     """
-    return {
-        str(name): _plain(item(wildcards) if callable(item) else item, home)
-        for name, item in items._allitems()
-        if name != SETTINGS and not (callable(item) and _reads_more(item))
-    }
+    return {str(name): value for name, value in declared_pairs(items, wildcards, home)}
+
+
+def declared_pairs(items: Any, wildcards: Any, home: str = "") -> Iterator[tuple[str | None, Any]]:
+    """Yield the same in pairs: files without a name have none."""
+    for name, item in items._allitems():
+        if name != SETTINGS and not (callable(item) and _reads_more(item)):
+            yield name, _plain(item(wildcards) if callable(item) else item, home)
 
 
 def places(outputs: Any, wildcards: Mapping[str, str]) -> dict[str, str]:
@@ -193,8 +199,7 @@ def command_words(*declared: Any) -> str:
     """
     words: list[str] = []
     for name, value in (pair for items in declared for pair in items.items()):
-        paths = [value] if isinstance(value, str) else list(value)
-        if paths:
+        if paths := _listed(value):
             words += [f"--{name.replace('_', '-')}", *(shlex.quote(str(path)) for path in paths)]
     return " ".join(words)
 
@@ -205,13 +210,15 @@ def _known(fact: Any, wildcards: Any) -> Any:
     return fact(wildcards) if inspect.signature(fact).parameters else fact()
 
 
+@functools.cache
 def _reads_more(function: Callable[..., Any]) -> bool:
     return len(inspect.signature(function).parameters) > 1
 
 
 def _plain(value: Any, home: str) -> Any:
-    if isinstance(value, str):
-        return str(value).removeprefix(home)
-    if isinstance(value, Iterable):
-        return [_plain(item, home) for item in value]
+    match value:
+        case str():  # also Snakemake's own kinds of text
+            return str(value).removeprefix(home)
+        case Iterable():
+            return [_plain(item, home) for item in value]
     return json.loads(canonical_json(value))

@@ -5,7 +5,6 @@ still writes for each job go as well then. `progress` must not stand there: jobs
 not told to anybody.
 """
 
-import csv
 import logging
 import time
 from collections import Counter
@@ -29,7 +28,7 @@ class StageLines(logging.Handler):
         self,
         jobs: Mapping[int, str],
         stages: Mapping[str, str],
-        seconds: Mapping[str, float],
+        seconds: Mapping[int, float],
         write: Callable[[str], None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -38,8 +37,8 @@ class StageLines(logging.Handler):
         Args:
             jobs: Rule of each planned job, by its number.
             stages: Stage of each rule; a rule without a stage is the target and does no work.
-            seconds: What a job of a rule took elsewhere. The ratio between rules counts only: how
-                fast this machine is shows while it works.
+            seconds: Estimate of each job, by its number; without any, all jobs count the same. The
+                ratio between jobs counts only: how fast this machine is shows while it works.
             write: Takes a line.
             now: Seconds of a clock.
         """
@@ -48,8 +47,7 @@ class StageLines(logging.Handler):
         self._stages, self._write, self._now = stages, write, now
         self._left = Counter(stages[rule] for rule in self._waiting.values())
         self._total, self._start = dict(self._left), now()
-        typical = sum(seconds.values()) / len(seconds) if seconds else 1.0
-        self._weights = {rule: seconds.get(rule, typical) for rule in stages}
+        self._weights = {number: seconds.get(number, 1.0) for number in self._waiting}
         self._all = self._work()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -78,7 +76,7 @@ class StageLines(logging.Handler):
         return number.duration(passed * left / max(self._all - left, 1e-9))
 
     def _work(self) -> float:
-        return sum(self._weights[rule] for rule in self._waiting.values())
+        return sum(self._weights[number] for number in self._waiting)
 
 
 def _failure(record: Mapping[str, Any]) -> str:
@@ -90,7 +88,7 @@ def _failure(record: Mapping[str, Any]) -> str:
 
 
 def show_stages(
-    logger: logging.Logger, workflow: Any, stages: Mapping[str, str], seconds: Mapping[str, float]
+    logger: logging.Logger, workflow: Any, stages: Mapping[str, str], seconds: Mapping[int, float]
 ) -> None:
     """Write a line for each stage from now on, in `onstart`."""
     logger.addHandler(StageLines(planned_jobs(workflow), stages, seconds, logger.info))
@@ -98,16 +96,6 @@ def show_stages(
         for handler in logger.handlers:
             if handler.name == TERMINAL:
                 handler.addFilter(is_of_no_job)
-
-
-def seconds_of_rules(path: Path) -> dict[str, float]:
-    """Return what a job of each rule took in a study; nothing where the table is not there."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-    return {row["rule"]: float(row["seconds"]) for row in rows}
 
 
 def is_of_no_job(record: logging.LogRecord) -> bool:

@@ -19,6 +19,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engram_audio.maps import map_in
+
 PACKAGE = "engram_audio"
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / PACKAGE / "__pycache__" / "code_digests.json"
@@ -41,10 +43,11 @@ def module_path(module: str) -> Path | None:
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            body = node.body
-            if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                node.body = body[1:]
+        match node:
+            case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                match node.body:
+                    case [ast.Expr(value=ast.Constant()), *rest]:
+                        node.body = rest
     return tree
 
 
@@ -57,11 +60,12 @@ def _imported_names(tree: ast.Module) -> set[str]:
     """Return dotted names that an import may mean: modules, and names inside modules."""
     found: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-            found.add(node.module)
+        match node:
+            case ast.Import(names=names):
+                found.update(alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                found.update(f"{module}.{alias.name}" for alias in names)
+                found.add(module)
     return {name for name in found if name.split(".")[0] == PACKAGE}
 
 
@@ -76,11 +80,7 @@ class _Source(NamedTuple):
 @functools.cache
 def _remembered() -> dict[str, Any]:
     """Return what earlier processes parsed, by path inside the package."""
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads(CACHE.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-    return {}
+    return map_in(CACHE)
 
 
 def _remember_new() -> None:
@@ -103,8 +103,9 @@ def _parsed(path: Path) -> _Source:
     # ast.dump differs between Python versions
     key = hashlib.sha256(platform.python_version().encode() + content).hexdigest()
     known = _remembered().get(str(path.relative_to(ROOT)))
-    if isinstance(known, list | tuple) and len(known) == len(_Source._fields) and known[0] == key:
-        return _Source(known[0], known[1], tuple(known[2]))
+    match known:
+        case [str(found), str(code), [*names]] if found == key:
+            return _Source(key, code, tuple(names))
     tree = ast.parse(content, filename=str(path))
     names = tuple(sorted(_imported_names(tree)))
     dump = ast.dump(_without_docstrings(tree))

@@ -14,6 +14,7 @@ from typing import Any
 
 from engram_audio.frozen import subject_in
 from engram_audio.frozen_sections import key_of
+from engram_audio.maps import as_map, map_in
 from engram_audio.planning import CODE_FOLDER
 from engram_audio.provenance import module_digests
 
@@ -38,17 +39,18 @@ def changed_modules(before: dict[str, str], now: dict[str, str]) -> list[str]:
 
 def changed_values(before: Any, now: Any, place: str) -> Iterator[str]:
     """Yield a line for each scalar that differs, by dotted name."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in sorted({*before, *now}):
-            here = f"{place}.{name}".lstrip(".")
-            if name not in before:
-                yield f"{here}: (absent) -> {json.dumps(now[name])}"
-            elif name not in now:
-                yield f"{here}: {json.dumps(before[name])} -> (absent)"
-            else:
-                yield from changed_values(before[name], now[name], here)
-    elif before != now:
-        yield f"{place}: {json.dumps(before)} -> {json.dumps(now)}"
+    match before, now:
+        case {**old}, {**new}:
+            for name in sorted({*old, *new}):
+                here = f"{place}.{name}".lstrip(".")
+                if name not in old:
+                    yield f"{here}: (absent) -> {json.dumps(new[name])}"
+                elif name not in new:
+                    yield f"{here}: {json.dumps(old[name])} -> (absent)"
+                else:
+                    yield from changed_values(old[name], new[name], here)
+        case _ if before != now:
+            yield f"{place}: {json.dumps(before)} -> {json.dumps(now)}"
 
 
 def explain(text: str) -> tuple[dict[str, list[str]], dict[str, int]]:
@@ -86,7 +88,7 @@ def _as_it_ran(planned: Path) -> Path | None:
 
 
 def _differences(before: Path, now: Path) -> Iterator[tuple[str, str]]:
-    old, new = _document(before), _document(now)
+    old, new = map_in(before), map_in(now)
     damaged = [path for path, found in ((before, old), (now, new)) if PARTS - found.keys()]
     if damaged:
         yield "other", f"{now.parent.name}: {damaged[0]} is damaged; a real run writes it again"
@@ -98,7 +100,7 @@ def _differences(before: Path, now: Path) -> Iterator[tuple[str, str]]:
             yield "value" if place == "data" else "other", line
     if old["code"] != new["code"]:
         folder = now.parent.parent / CODE_FOLDER
-        known = _document(folder / f"{old['code']['digest']}.json")
+        known = map_in(folder / f"{old['code']['digest']}.json")
         if known:
             for line in changed_modules(known, module_digests(new["code"]["modules"])):
                 yield "code", line
@@ -112,18 +114,8 @@ def _by_key(content: dict[str, Any]) -> dict[str, Any]:
     return {
         key_of(part["section"], field): value
         for part in parts
-        if isinstance(part["value"], dict)
-        for field, value in part["value"].items()
+        for field, value in as_map(part["value"]).items()
     }
-
-
-def _document(path: Path) -> dict[str, Any]:
-    """Return what a JSON file holds; nothing where it is absent or holds anything else."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def report(causes: dict[str, list[str]], jobs: dict[str, int]) -> str:

@@ -20,6 +20,7 @@ from engram_audio.artifacts.manifests import READERS, read_manifest
 from engram_audio.errors import InputError
 from engram_audio.job_log import error_in
 from engram_audio.licences import licence_lines
+from engram_audio.maps import map_in
 from engram_audio.provenance import package_versions
 from engram_audio.report.methods import methods_sentences
 
@@ -127,19 +128,11 @@ def _digests(results: Path) -> dict[str, Any]:
     """Return what stands for the content of corpora, and for the weights of representations."""
     found = {}
     for path in sorted(results.rglob("source.json")):
-        found[path.relative_to(results).as_posix()] = _read(path).get(DIGEST)
+        found[path.relative_to(results).as_posix()] = map_in(path).get(DIGEST)
     for path in sorted(results.rglob("summary.json")):
-        metadata = _read(path).get("metadata", {})
+        metadata = map_in(path).get("metadata", {})
         found[path.relative_to(results).as_posix()] = metadata.get("weight_hash")
     return found
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _published(results: Path, has_page: bool) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mutants.table import Mutant
 
+PACKAGE = "engram_audio/"
 NOTES = Path(__file__).with_name("notes.md")  # what people found out about survivors
 
 
@@ -20,16 +21,19 @@ def report(mutants: Sequence[Mutant], outcomes: Mapping[str, str]) -> str:
         "Written by `make mutants`. Each bug below was planted alone in a copy of the code. It is "
         "caught where one of at most three fast test files, named beforehand, goes red.", "",
         f"**Caught {len(caught)} of {len(run)}.**{missing}", "",
-        "| stage | caught | run | planted |", "| --- | ---: | ---: | ---: |",
+        NOTES.read_text(encoding="utf-8").strip(), "", "## Every planted bug",
     ]  # fmt: skip
     for stage in dict.fromkeys(one.stage for one in mutants):
         own = [one for one in mutants if one.stage == stage]
-        counts = sum(one in caught for one in own), sum(one in run for one in own), len(own)
-        lines.append(f"| {stage} | {' | '.join(map(str, counts))} |")
-    lines += ["", NOTES.read_text(encoding="utf-8").strip(), "", "## Every planted bug", "",
-              "| bug | what is wrong | file | outcome |", "| --- | --- | --- | --- |"]  # fmt: skip
-    for one in mutants:
-        lines.append(
-            f"| {one.name} | {one.what} | `{one.file}` | {outcomes.get(one.name, 'not run')} |"
-        )
+        num_caught, num_run = (sum(one in group for one in own) for group in (caught, run))
+        lines += ["", f"**{stage}**: caught {num_caught} of {num_run}.", ""]
+        for file in dict.fromkeys(one.file for one in own):
+            bugs = [_bug(one, outcomes) for one in own if one.file == file]
+            lines.append(f"- `{file.removeprefix(PACKAGE)}`: {'; '.join(bugs)}.")
     return "\n".join([*lines, ""])
+
+
+def _bug(mutant: Mutant, outcomes: Mapping[str, str]) -> str:
+    """Return what is wrong; of a bug that no test has caught also its name and what came out."""
+    outcome = outcomes.get(mutant.name, "not run")
+    return mutant.what if outcome == "caught" else f"{mutant.what} ({mutant.name}: {outcome})"

@@ -11,7 +11,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import update_config
 
-from engram_audio import ancient_inputs, config_files, partitions, plan, planning, progress
+from engram_audio import ancient_inputs, batches, config_files, partitions, plan, planning
+from engram_audio import progress
 from engram_audio import questions, start, stray_processes, user_files
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
@@ -89,8 +90,10 @@ def begin():
         stamp(RESULTS, PLAN.sections["decision"])
     except InputError as error:
         raise WorkflowError(str(error)) from None
-    seconds = progress.seconds_of_rules(Path(HOME) / "bench" / "rule_seconds.csv")
-    progress.show_stages(logger, workflow, STAGES_OF_RULES, seconds)
+    # It imports more than a job of the cluster should load.
+    from engram_audio.cost.totals import seconds_of_jobs
+
+    progress.show_stages(logger, workflow, STAGES_OF_RULES, seconds_of_jobs(workflow))
 
 
 onstart:
@@ -192,6 +195,14 @@ def representation_weights(wildcards) -> dict[str, dict[str, str]]:
 def root_weights(wildcards) -> dict[str, dict[str, str]]:
     """Pinned digests of a compared codec's weights, where a user's path names them."""
     return pinned_weights(PLAN.comparison.root_codec(wildcards))
+
+
+def batches_of_study() -> list:
+    """All jobs that do what many jobs of one rule would; their rules belong to that one's stage."""
+    walk = batches.Walk(workflow.rules, MODIFIER.modify_rulename, workflow.pathvars.apply)
+    found = walk.batches(rule_named("all"), lambda rule: frozen_of(PLANNER.needs[rule]))
+    STAGES_OF_RULES.update({one.name: STAGES_OF_RULES[one.rule] for one in found})
+    return found
 
 
 def once(places):

@@ -33,12 +33,19 @@ def section_code(wildcards) -> tuple[tuple[str, ...], str]:
 
 
 def rule_benchmarks() -> dict[str, str]:
-    """Regular expression of each rule's benchmark files, without rules that this study never runs."""
+    """Regular expression of each rule's benchmark files, without rules that this study never runs.
+
+    A job of many members counts under the rule of its members.
+    """
     idle = {*RENDERERS, *PLAN.idle_rules()}
+    together = workflow.pathvars.apply("<benchmarks>/members")
     return {
-        item.name: regex_from_filepattern(item.benchmark)
+        item.name: rf"{regex_from_filepattern(item.benchmark)}|{together}/{item.name}_of_\w+\.tsv"
         for item in workflow.rules
-        if item.benchmark and item.name not in idle and "(?!)" not in str(item.benchmark)
+        if item.benchmark
+        and item.name not in idle
+        and "(?!)" not in str(item.benchmark)
+        and not str(item.benchmark).startswith(f"{together}/")
     }
 
 

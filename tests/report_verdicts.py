@@ -8,7 +8,8 @@ from engram_audio.verdicts.chain import verdict_table
 from tests.unit.generation_tables import generation_bars
 
 BARS = {
-    "minimum_kept": 0.9, "minimum_skill": 0.95, "maximum_excess_ratio": 0.05,
+    "minimum_kept": 0.9, "minimum_skill": 0.95, "maximum_lost_nats": 0.02,
+    "maximum_lost_skill": 0.005, "maximum_excess_ratio": 0.05,
     "maximum_excess_distance": 0.005, "maximum_excess_autocorrelation": 0.03,
     "maximum_excess_spectrum": 0.2, "maximum_excess_diverged": 0.02,
     "maximum_excess_frozen": 0.02, "maximum_excess_off_support": 0.02,

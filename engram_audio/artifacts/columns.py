@@ -206,7 +206,7 @@ def _with_texts(
             cell: change(cell) for cell in cells if isinstance(cell, str) and pattern.match(cell)
         }
         if any(new != old for old, new in texts.items()):
-            new = [texts.get(cell, cell) if isinstance(cell, str) else cell for cell in cells]
+            new = [texts.get(cell, cell) for cell in cells]
             changed[name] = pd.Series(new, index=frame.index, dtype=object)
     return frame.assign(**changed) if changed else frame
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engram_audio.maps import as_map
+
 DIGEST = "content_sha256"
 REMEDY = "delete it and rerun the rule that makes it"
 
@@ -34,10 +36,9 @@ def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def unsealed(document: Any) -> dict[str, Any] | None:
     """Return what `sealed` took, or None where the document is not what was sealed."""
-    if not isinstance(document, dict):
-        return None
-    plain = {name: value for name, value in document.items() if name != DIGEST}
-    return plain if document.get(DIGEST) == document_digest(plain) else None
+    found = as_map(document)
+    plain = {name: value for name, value in found.items() if name != DIGEST}
+    return plain if found.get(DIGEST) == document_digest(plain) else None
 
 
 def unsealed_text(text: str | bytes) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from typing import Any
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.digest import REMEDY, sealed, unsealed
 from engram_audio.errors import InputError
+from engram_audio.maps import as_map
 
 
 def read_text(path: Path) -> str:
@@ -43,7 +44,7 @@ def read_json(path: Path, schema_version: int = 1) -> dict[str, Any]:
         raise InputError(f"{path}: not JSON (line {error.lineno}); {REMEDY}") from error
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets in brackets
         raise InputError(f"{path}: not JSON ({error}); {REMEDY}") from error
-    found = content.get("schema_version") if isinstance(content, dict) else None
+    found = as_map(content).get("schema_version")
     if found != schema_version:
         raise InputError(
             f"{path}: schema_version {found}, but this code reads {schema_version}; {REMEDY}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import zarr
+from zarr.codecs import BloscCodec, ZstdCodec
 from zarr.storage import MemoryStore, ZipStore
 
 from engram_audio.artifacts.atomic import atomic_path
@@ -29,9 +30,16 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 ATTRIBUTES = "zarr.json"  # the entry that holds the attributes
 CHECKSUMS = "crc32_of"
+COMPRESSION = "compression"  # in the manifest
 WAVEFORM_RMS = "waveform RMS"
 LATENT_RMS = "RMS of the frame's latent"  # arrays without energies: it tells no silence
 CHUNK_FRAMES = 4096
+# How chunks are packed; each gives back the same bits.
+COMPRESSORS: dict[str, Any] = {
+    "none": None,
+    "zstd": ZstdCodec(level=3),
+    "blosc": BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"),
+}
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -64,6 +72,7 @@ def write_latent_shard(
     metadata: LatentMetadata,
     manifest: dict[str, Any],
     energy_unit: str = WAVEFORM_RMS,
+    compression: str = "none",
 ) -> None:
     """Write one shard.
 
@@ -74,6 +83,7 @@ def write_latent_shard(
         metadata: Shared facts; checked against the block.
         manifest: Provenance from `Arguments.manifest`.
         energy_unit: What `energy` is where it is not the waveform's RMS.
+        compression: Name under `COMPRESSORS`; changes no number.
 
     Raises:
         InputError: The arrays disagree, or a latent is not finite.
@@ -91,15 +101,17 @@ def write_latent_shard(
         "utterance_ids": [str(name) for name in block.utterance_ids],
         "speaker_ids": [str(name) for name in block.speaker_ids],
         "units": {"latents": "codec units", "energy": energy_unit, "time_s": "s"},
-        "manifest": manifest,
+        "manifest": {**manifest, COMPRESSION: compression},
     }
-    entries = _entries(arrays, attributes)
+    entries = _entries(arrays, attributes, COMPRESSORS[compression])
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for key in sorted(entries):
             archive.writestr(zipfile.ZipInfo(key, date_time=ZIP_DATE), entries[key])
 
 
-def _entries(arrays: Mapping[str, np.ndarray], attributes: dict[str, Any]) -> dict[str, bytes]:
+def _entries(
+    arrays: Mapping[str, np.ndarray], attributes: dict[str, Any], compressor: Any
+) -> dict[str, bytes]:
     """Return the files of a zarr group; every chunk is one, also where all its values are zero."""
     store = MemoryStore()
     group = zarr.create_group(store)
@@ -109,7 +121,7 @@ def _entries(arrays: Mapping[str, np.ndarray], attributes: dict[str, Any]) -> di
             shape=values.shape,
             dtype=values.dtype,
             chunks=(CHUNK_FRAMES, *values.shape[1:]),
-            compressors=None,
+            compressors=compressor,
             config={"write_empty_chunks": True},
         )
         array[:] = values
@@ -206,6 +218,11 @@ class LatentStore:
     def energy_unit(self) -> str:
         """What `energy` is: `WAVEFORM_RMS`, or other words."""
         return self._shards[0].group.attrs["units"]["energy"]  # type: ignore[index, return-value]
+
+    @property
+    def compression(self) -> str:
+        """How its chunks are packed: what is made of it is packed the same way."""
+        return self.manifests[0].get(COMPRESSION, "none")  # older shards do not say it
 
     @property
     def has_energy(self) -> bool:

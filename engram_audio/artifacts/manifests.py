@@ -15,6 +15,7 @@ from engram_audio.artifacts.checksum import read_checksum_manifest
 from engram_audio.artifacts.digest import DIGEST, REMEDY, unsealed
 from engram_audio.artifacts.json_document import read_text
 from engram_audio.errors import InputError
+from engram_audio.maps import as_map
 
 HEADER = "engram_audio"
 LENGTH_BYTES = 8  # a safetensors file begins with the length of its header
@@ -54,7 +55,7 @@ def _opened(path: Path, document: Any, is_ours: bool) -> dict[str, Any] | None:
         document: What stands in the manifest's place.
         is_ours: Whether a second mark says so: a damaged first one hides no artifact of ours.
     """
-    if not is_ours and not (isinstance(document, dict) and DIGEST in document):
+    if not is_ours and DIGEST not in as_map(document):
         return None
     found = unsealed(document)
     if found is None:
@@ -88,7 +89,7 @@ def _of_shard(path: Path) -> dict[str, Any] | None:
 def _of_document(path: Path) -> dict[str, Any] | None:
     """A document keeps its manifest under that key, or among its own keys."""
     content = json.loads(read_text(path))
-    document = _opened(path, content, isinstance(content, dict) and "schema_version" in content)
+    document = _opened(path, content, "schema_version" in as_map(content))
     return document if document is None else document.get("manifest", document)
 
 

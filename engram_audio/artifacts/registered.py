@@ -86,10 +86,11 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any], where: str = "decis
     found = []
     for name in sorted({*old, *new}):
         own, other = old.get(name), new.get(name)
-        if isinstance(own, Mapping) and isinstance(other, Mapping):
-            found += _changed(own, other, f"{where}.{name}")
-        elif own != other:
-            found.append(f"{where}.{name}: {own} -> {other}")
+        match own, other:
+            case {**inner}, {**changed}:
+                found += _changed(inner, changed, f"{where}.{name}")
+            case _ if own != other:
+                found.append(f"{where}.{name}: {own} -> {other}")
     return found
 
 

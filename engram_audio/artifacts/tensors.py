@@ -13,6 +13,7 @@ from safetensors.numpy import save
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.digest import REMEDY, sealed, unsealed
 from engram_audio.errors import InputError
+from engram_audio.maps import as_map
 
 SCHEMA_VERSION = 2
 HEADER = "engram_audio"
@@ -64,7 +65,7 @@ def read_tensors(
 
 def _checked(path: Path, document: Any) -> dict[str, Any]:
     """Return the header without its version and its own digest, both checked."""
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    version = as_map(document).get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
             f"{path}: schema_version {version}, but this code reads {SCHEMA_VERSION}; {REMEDY}"

@@ -11,7 +11,6 @@ dimensions. Three numbers bound it:
 Shapes: D dimensions, W frames of context, C = W x D context values, S cells, M targets.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,11 +22,6 @@ from engram_audio.calibration.oracle import Oracle
 from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.truths import FRESH, Speakers
 from engram_audio.calibration.world import World, simulate
-from engram_audio.calibration.worlds_junk import JunkDimensions
-from engram_audio.calibration.worlds_linear import Autoregression
-from engram_audio.calibration.worlds_motif import Motifs
-from engram_audio.calibration.worlds_table import SymbolTable
-from engram_audio.calibration.worlds_walk import PhaseWalk
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
 
@@ -61,7 +55,7 @@ def moments(world: World, lag_frames: int, window_frames: int) -> Moments | None
 
     A walk's context is told in its W - 1 increments: a walk has no stationary position.
     """
-    if isinstance(world, PhaseWalk):
+    if world.IS_WALK:
         return _increment_moments(world, lag_frames, window_frames)
     if world.autocovariance(0) is None:
         return None
@@ -71,14 +65,9 @@ def moments(world: World, lag_frames: int, window_frames: int) -> Moments | None
     return Moments(_toeplitz(steps, window_frames), np.concatenate(cross, axis=1), variance)
 
 
-def _increment_moments(world: PhaseWalk, lag_frames: int, window_frames: int) -> Moments:
-    means = world.phase_means() - world.delta_mean()
+def _increment_moments(world: World, lag_frames: int, window_frames: int) -> Moments:
     count = window_frames - 1
-    steps = [
-        world.chain.expect(means, step).T @ means / world.num_phases
-        for step in range(count + lag_frames)
-    ]
-    steps[0] = world.delta_covariance()
+    steps = [world.delta_autocovariance(step) for step in range(count + lag_frames)]
     cross = np.concatenate([steps[lag_frames + age] for age in range(count)], axis=1)
     return Moments(_toeplitz(steps, count), cross, np.diag(steps[0]))
 
@@ -102,9 +91,7 @@ def _toeplitz(steps: Sequence[np.ndarray], count: int) -> np.ndarray:
 
 def linear_r2(world: World, lag_frames: int, window_frames: int) -> float | None:
     """Return R^2 of delta of the best linear predictor on W frames, a mean over dimensions."""
-    if isinstance(world, Autoregression):  # all dimensions are alike
-        world = dataclasses.replace(world, num_dims=1)
-    known = moments(world, lag_frames, window_frames)
+    known = moments(world.alike(), lag_frames, window_frames)
     return None if known is None else float((known.explained() / known.variance).mean())
 
 
@@ -114,16 +101,15 @@ def hidden_key_added(world: World, lag_frames: int, window_frames: int) -> float
     The key is the phase, or the symbol of a table. Cell means and the slope that is left within
     cells are those of the population.
     """
-    hidden = _hidden(world)
+    hidden = world.hidden_means()
     known = None if hidden is None else moments(world, lag_frames, window_frames)
     if known is None or hidden is None:
         return None
-    chain, values = hidden
-    is_walk = isinstance(world, PhaseWalk)
-    count = window_frames - 1 if is_walk else window_frames
+    chain, values = hidden[0], hidden[1] - hidden[1].mean(axis=0)
+    count = window_frames - 1 if world.IS_WALK else window_frames
     context = np.concatenate([_before(chain, values, age) for age in range(count)], axis=1)
     ahead = chain.expect(values, lag_frames)
-    target = ahead if is_walk else ahead - chain.expect(values, lag_frames - 1)
+    target = ahead if world.IS_WALK else ahead - chain.expect(values, lag_frames - 1)
     cells = len(values)
     within = Moments(
         known.context - context.T @ context / cells,
@@ -133,19 +119,6 @@ def hidden_key_added(world: World, lag_frames: int, window_frames: int) -> float
     between = (target**2).mean(axis=0)
     gain = between + within.explained() - known.explained()
     return float((gain / known.variance).mean())
-
-
-def _hidden(world: World) -> tuple[Chain, np.ndarray] | None:
-    """Return the hidden chain and what a frame (of a walk: a step) is on average, [S, D]."""
-    if isinstance(world, Motifs) and world.shared_fraction == 1 and not world.speaker_offset_sd:
-        values = world.prototypes("")
-    elif isinstance(world, SymbolTable) and world.num_residues == 1:
-        values = world.centres
-    elif isinstance(world, PhaseWalk):
-        values = world.phase_means()
-    else:
-        return None
-    return world.chain, values - values.mean(axis=0)
 
 
 def _before(chain: Chain, values: np.ndarray, age: int) -> np.ndarray:
@@ -161,8 +134,9 @@ def added_truths(
     num_utterances_per_speaker: int = 10,
 ) -> list[Truth]:
     """Return what is known about *added*: see the quantities of `truth`."""
-    if isinstance(world, JunkDimensions):
-        return _diluted(world, lags_frames, window_frames, num_speakers, num_utterances_per_speaker)
+    size = window_frames, num_speakers, num_utterances_per_speaker
+    if parts := world.diluted():
+        return _diluted(*parts, lags_frames, *size)
     truths = []
     for lag in lags_frames:
         exact = {
@@ -170,18 +144,18 @@ def added_truths(
             "added_hidden_key": hidden_key_added(world, lag, window_frames),
         }
         truths += [Truth(name, lag, value) for name, value in exact.items() if value is not None]
-    size = WorldSize(0, num_speakers, num_utterances_per_speaker)
-    return truths + ceiling_truths(world, lags_frames, window_frames, size)
+    fresh = WorldSize(0, num_speakers, num_utterances_per_speaker)
+    return truths + ceiling_truths(world, lags_frames, window_frames, fresh)
 
 
-def _diluted(world: JunkDimensions, lags_frames: Sequence[int], *size: int) -> list[Truth]:
+def _diluted(inner: World, white: World, lags_frames: Sequence[int], *size: int) -> list[Truth]:
     """Return the truths of the part that means something, spread over all dimensions."""
-    share = world.inner.num_dims / world.num_dims
+    share = inner.num_dims / (inner.num_dims + white.num_dims)
     truths = []
-    for truth in added_truths(world.inner, lags_frames, *size):
+    for truth in added_truths(inner, lags_frames, *size):
         own = share * truth.value
         if truth.quantity == "linear_r2":  # white dimensions fall back to their mean at lag 1
-            rest = linear_r2(Autoregression(seed=0), truth.lag_frames, size[0])
+            rest = linear_r2(white, truth.lag_frames, size[0])
             own += (1 - share) * (rest or 0.0)
         truths.append(truth._replace(value=own, standard_error=share * truth.standard_error))
     return truths
@@ -232,7 +206,7 @@ def _ceiling(
 
 def _context(world: World, frames: np.ndarray, newest: np.ndarray, window: int) -> np.ndarray:
     """Return the context, newest frame first: frames, or the increments of a walk, [M, C]."""
-    if isinstance(world, PhaseWalk):
+    if world.IS_WALK:
         ages = [frames[newest - age] - frames[newest - age - 1] for age in range(window - 1)]
     else:
         ages = [frames[newest - age] for age in range(window)]

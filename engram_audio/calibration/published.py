@@ -17,7 +17,6 @@ import pandas as pd
 from engram_audio.calibration.rows import CalibrationRow, compare
 from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.world import World
-from engram_audio.calibration.worlds_linear import Autoregression, LinearGaussian
 
 CONTROLS = ("permuted", "swapped")
 STRUCTURE, LINEAR, NULLS = "structure", "linear", "surrogates"
@@ -139,21 +138,16 @@ def _repeats(world: World) -> float:
     most 1 + 2 sum |rho_j|; we take the same bound, an utterance over the shortest period.
     """
     longest = 80.0  # frames of an utterance, `layout.WorldSize.max_frames`
-    num_phases = getattr(world, "num_phases", None)
-    if num_phases:
-        return longest / num_phases
-    return longest / 2 if isinstance(world, LinearGaussian) else 2.0
+    return world.swapped_repeats(longest)
 
 
 def _linear_rows(
     name: str, world: World, known: dict[tuple[str, int], Truth], published: Published
 ) -> Iterator[CalibrationRow]:
     """Ridge on the context reaches the exact R^2 of a linear world, less what p weights cost."""
-    if not isinstance(world, Autoregression | LinearGaussian):
+    models = world.linear_models()
+    if not models:
         return
-    if isinstance(world, LinearGaussian) and not world.is_steady:
-        return
-    models = ["ridge", "ar1"] if isinstance(world, Autoregression) else ["ridge"]
     num_train = float(published.structure["num_train_frames"].to_numpy(float).max())
     weights = {"ridge": published.window_frames * world.num_dims, "ar1": 1}
     table = published.linear
@@ -169,7 +163,7 @@ def _linear_rows(
 
 def _surrogate_rows(name: str, world: World, published: Published) -> Iterator[CalibrationRow]:
     """On a linear Gaussian world, and on its twin, a key adds nothing to ridge."""
-    if not isinstance(world, Autoregression | LinearGaussian):
+    if not world.IS_LINEAR_GAUSSIAN:
         return
     for row in _registered(published, ["all"]):
         if row["lag_frames"] != published.lag_frames:

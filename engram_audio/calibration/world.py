@@ -5,10 +5,11 @@ Shapes: N frames, D dimensions, U utterances.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
+from engram_audio.calibration.chains import Chain
 from engram_audio.calibration.layout import EVAL, Speaker, SpeakerSizes, WorldSize, speakers
 from engram_audio.calibration.oracle import Oracle
 from engram_audio.calibration.truth import Truth
@@ -66,7 +67,14 @@ class World(ABC):
 
     Prototypes, mixing matrices and the like come from `generator`, so the same parameters and seed
     are the same world, and another seed is another world of the family.
+
+    Attributes:
+        IS_WALK: Whether only its increments have a law, because no position is stationary.
+        IS_LINEAR_GAUSSIAN: Whether no key adds to a ridge regression, nor on its linear twin.
     """
+
+    IS_WALK: ClassVar[bool] = False
+    IS_LINEAR_GAUSSIAN: ClassVar[bool] = False
 
     seed: int
     num_dims: int
@@ -103,6 +111,14 @@ class World(ABC):
         """Return the variance of each dimension of delta, shape [D], or None when unknown."""
         return None
 
+    def delta_autocovariance(self, steps: int) -> np.ndarray:
+        """Return E[d_t d_{t-steps}'] about the mean, shape [D, D]; of walks, which have no other.
+
+        Raises:
+            NotImplementedError: The world is no walk.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: ask for the autocovariance of frames")
+
     def delta_mean(self) -> np.ndarray:
         """Return the mean of delta, shape [D]: zero in every stationary world."""
         return np.zeros(self.num_dims)
@@ -116,6 +132,44 @@ class World(ABC):
         """Return the key whose ratio has no closed form, per frame, shape [N]; None if none."""
         del hidden
         return None
+
+    def stated_key(self, hidden: dict[str, np.ndarray]) -> np.ndarray | None:
+        """Return the key whose ratio the truths state, per frame, shape [N]; None if none."""
+        return self.hidden_key(hidden)
+
+    @property
+    def stated_ratio(self) -> str:
+        """Name of the truth about `stated_key` fitted on all speakers."""
+        return "key_ratio"
+
+    @property
+    def own_share(self) -> float:
+        """Share of the variance, by speaker, that cell means of all speakers leave in a cell."""
+        return 0.0
+
+    def hidden_means(self) -> tuple[Chain, np.ndarray] | None:
+        """Return the hidden chain and the mean of a frame (of a walk: a step) in it, [S, D].
+
+        None where no such chain is common to all speakers.
+        """
+        return None
+
+    def alike(self) -> Self:
+        """Return a smaller world with the same ratios, where all dimensions are alike."""
+        return self
+
+    def diluted(self) -> "tuple[World, World] | None":
+        """Return the part that carries something and the white part, where there are two."""
+        return None
+
+    def linear_models(self) -> tuple[str, ...]:
+        """Return the published linear models that reach the exact ratio of this world."""
+        return ()
+
+    def swapped_repeats(self, num_frames: float) -> float:
+        """Return how many frames may share a swapped label and a mean, of so long an utterance."""
+        del num_frames
+        return 2.0
 
     def parameters(self) -> dict[str, Any]:
         """Return all fields, JSON-ready, without the seed."""

@@ -61,6 +61,10 @@ class GatedCycle(World):
         """See `World`: the phase where the gate is open, one cell for the rest."""
         return np.where(hidden["is_on"], hidden["phase"], self.num_phases)
 
+    def swapped_repeats(self, num_frames: float) -> float:
+        """See `World`: labels and frames have one period."""
+        return num_frames / self.num_phases
+
     def exact_truths(self, lags_frames: tuple[int, ...]) -> list[Truth]:
         """In the null slice delta_t = n whatever the context."""
         return [Truth(f"key_ratio@{self.null_slice}", lag, 1.0) for lag in lags_frames]

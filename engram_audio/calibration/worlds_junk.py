@@ -52,6 +52,14 @@ class JunkDimensions(World):
         """Return the sensitivity of the pretended decoder to each dimension, shape [D]."""
         return (np.arange(self.num_dims) < self.num_predictive_dims).astype(np.float64)
 
+    def diluted(self) -> tuple[World, World]:
+        """See `World`."""
+        return self.inner, self.junk
+
+    def swapped_repeats(self, num_frames: float) -> float:
+        """See `World`: labels and frames have one period."""
+        return num_frames / self.num_phases
+
     def delta_variance(self) -> np.ndarray:
         """See `World`."""
         return np.concatenate([self.inner.delta_variance(), self.junk.delta_variance()])

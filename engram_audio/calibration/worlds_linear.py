@@ -5,6 +5,7 @@ What context buys is linear here: a memory has nothing to add. Shapes: D dimensi
 
 import dataclasses
 import functools
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -20,8 +21,18 @@ from engram_audio.calibration.world import SpeakerFrames, World
 class Autoregression(World):
     """x_t = a x_{t-1} + sqrt(1 - a^2) e_t in each dimension; a = 0 is white noise."""
 
+    IS_LINEAR_GAUSSIAN: ClassVar[bool] = True
+
     num_dims: int = 16
     correlation: float = 0.0
+
+    def alike(self) -> Self:
+        """See `World`."""
+        return dataclasses.replace(self, num_dims=1)
+
+    def linear_models(self) -> tuple[str, ...]:
+        """See `World`."""
+        return "ridge", "ar1"
 
     @property
     def is_mean_linear(self) -> bool:
@@ -105,6 +116,8 @@ class AutoregressionOracle(Oracle):
 class LinearGaussian(World):
     """Any stationary linear Gaussian state space; subclasses give the matrices."""
 
+    IS_LINEAR_GAUSSIAN: ClassVar[bool] = True
+
     # whether a short window already holds what the whole past knows, so that truths are constants
     is_steady: bool = dataclasses.field(default=True, init=False)
 
@@ -117,6 +130,14 @@ class LinearGaussian(World):
     def is_mean_linear(self) -> bool:
         """See `World`: jointly Gaussian."""
         return True
+
+    def linear_models(self) -> tuple[str, ...]:
+        """See `World`."""
+        return ("ridge",) if self.is_steady else ()
+
+    def swapped_repeats(self, num_frames: float) -> float:
+        """See `World`: a fast rotation repeats every two frames."""
+        return num_frames / 2
 
     def simulate_speaker(self, speaker: Speaker, generator: np.random.Generator) -> SpeakerFrames:
         """See `World`."""

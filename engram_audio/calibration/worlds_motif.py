@@ -120,6 +120,30 @@ class Motifs(World):
         own_part = (1 - self.shared_fraction) * own * np.eye(self.num_dims)
         return self.shared_fraction * common + own_part + noise
 
+    def stated_key(self, hidden: dict[str, np.ndarray]) -> np.ndarray:
+        """See `World`."""
+        return hidden["phase"]
+
+    @property
+    def stated_ratio(self) -> str:
+        """See `World`."""
+        return "key_ratio" if self.shared_fraction == 1 else "key_ratio_transfer"
+
+    @property
+    def own_share(self) -> float:
+        """See `World`: (1 - q) of what the phase explains."""
+        return (1 - self.shared_fraction) * (1 - self.key_ratio)
+
+    def hidden_means(self) -> tuple[Chain, np.ndarray] | None:
+        """See `World`."""
+        if self.shared_fraction < 1 or self.speaker_offset_sd:
+            return None
+        return self.chain, self.prototypes("")
+
+    def swapped_repeats(self, num_frames: float) -> float:
+        """See `World`: labels and frames have one period."""
+        return num_frames / self.num_phases
+
     def delta_variance(self) -> np.ndarray:
         """See `World`."""
         return self.signal_variances(1)[1] + 2 * self.noise_sd**2

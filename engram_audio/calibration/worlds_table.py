@@ -80,6 +80,10 @@ class SymbolTable(World):
         noise = self.noise_sd**2 * np.eye(self.num_dims) if steps == 0 else 0
         return chain_autocovariance(self.chain, centres, steps) + noise
 
+    def hidden_means(self) -> tuple[Chain, np.ndarray] | None:
+        """See `World`; with residues the symbol alone is no chain."""
+        return (self.chain, self.centres) if self.num_residues == 1 else None
+
     def delta_variance(self) -> np.ndarray:
         """See `World`."""
         following = self.centres[self.chain.successor // self.num_residues]

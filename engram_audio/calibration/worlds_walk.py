@@ -7,7 +7,7 @@ Shapes: D dimensions, S phases, K mixture components, N frames, M targets.
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class Components(NamedTuple):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PhaseWalk(World):
     """Common part of all walks."""
+
+    IS_WALK: ClassVar[bool] = True
 
     num_phases: int = 1
     jump_probability: float = 0.02
@@ -94,8 +96,11 @@ class PhaseWalk(World):
         second = parts.weight @ (parts.centre**2 + parts.sd[:, None] ** 2) / self.num_phases
         return second - self.delta_mean() ** 2
 
-    def delta_covariance(self) -> np.ndarray:
-        """Return the covariance of a step, shape [D, D]."""
+    def delta_autocovariance(self, steps: int) -> np.ndarray:
+        """See `World`; given their phases, steps are independent."""
+        if steps:
+            means = self.phase_means() - self.delta_mean()
+            return self.chain.expect(means, steps).T @ means / self.num_phases
         parts, mean = self.components, self.delta_mean()
         weight = parts.weight / self.num_phases
         second = (parts.centre * weight[:, None]).T @ parts.centre
@@ -115,6 +120,14 @@ class PhaseWalk(World):
         means = np.zeros((self.num_phases, self.num_dims))
         np.add.at(means, parts.phase, parts.weight[:, None] * parts.centre)
         return means
+
+    def hidden_means(self) -> tuple[Chain, np.ndarray]:
+        """See `World`."""
+        return self.chain, self.phase_means()
+
+    def swapped_repeats(self, num_frames: float) -> float:
+        """See `World`: labels and steps have one period."""
+        return num_frames / self.num_phases
 
     def exact_truths(self, lags_frames: tuple[int, ...]) -> list[Truth]:
         """The ratio of the phase as a key: what an exact state could reach."""

@@ -106,18 +106,19 @@ def channels_last(module: nn.Module, others: Mapping[type, Callable[[Any], Any]]
 
 def _replace_children(parent: nn.Module, others: Mapping[type, Callable[[Any], Any]]) -> None:
     for name, child in parent.named_children():
-        if type(child) in others:
-            setattr(parent, name, others[type(child)](child))
-        elif isinstance(child, nn.Linear):
-            setattr(parent, name, Linear(child))
-        elif isinstance(child, nn.Conv1d):
-            setattr(parent, name, _convolution(child, int(child.padding[0]), is_causal=False))
-        elif isinstance(conv := getattr(child, "conv", None), nn.Conv1d):
-            padding = zeros_before(child)
-            if padding is not None and len(list(child.children())) == 1:  # no norm after it
-                setattr(parent, name, _convolution(conv, padding, is_causal=True))
-        else:
-            _replace_children(child, others)
+        match child:
+            case _ if type(child) in others:
+                setattr(parent, name, others[type(child)](child))
+            case nn.Linear():
+                setattr(parent, name, Linear(child))
+            case nn.Conv1d():
+                setattr(parent, name, _convolution(child, int(child.padding[0]), is_causal=False))
+            case nn.Module(conv=nn.Conv1d() as conv):
+                padding = zeros_before(child)
+                if padding is not None and len(list(child.children())) == 1:  # no norm after it
+                    setattr(parent, name, _convolution(conv, padding, is_causal=True))
+            case _:
+                _replace_children(child, others)
 
 
 def _convolution(conv: nn.Conv1d, padding: int, is_causal: bool) -> Convolution:

@@ -27,12 +27,19 @@ class Batch(NamedTuple):
         previous: x_{t-1}, shape [B, D]; a model of x_t at lag 1 may use it, others must not.
         current: x_t, shape [B, D].
         speaker_mean: Mean frame of the speaker's other utterances, shape [B, D].
+        so_far: Mean of the speaker's frames so far at each frame of the context, and their number,
+            shape [B, W, D + 1]; None where no key asks for it.
     """
 
     context: Tensor
     previous: Tensor
     current: Tensor
     speaker_mean: Tensor
+    so_far: Tensor | None = None
+
+    def rows(self, chosen: Tensor) -> "Batch":
+        """Return some of the targets."""
+        return Batch(*(None if part is None else part[chosen] for part in self))  # type: ignore[arg-type]
 
 
 class LinearBase(nn.Module):

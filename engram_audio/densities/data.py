@@ -28,6 +28,7 @@ class WindowData:
         window_frames: int,
         speaker_means: Tensor,
         utterance_rows: np.ndarray,
+        so_far: np.ndarray | None = None,
     ) -> None:
         """Index the targets.
 
@@ -38,6 +39,7 @@ class WindowData:
             window_frames: W.
             speaker_means: One row per utterance of the block, shape [U, D].
             utterance_rows: Utterance number of each target, shape [M].
+            so_far: Mean of the speaker's frames so far, and their number, [N, D + 1].
         """
         self.frames = frames
         self.lag_frames, self.window_frames = lag_frames, window_frames
@@ -46,9 +48,8 @@ class WindowData:
         self._starts = torch.from_numpy(np.ascontiguousarray(oldest, dtype=np.int64))
         self._speaker_means = speaker_means
         self._utterances = torch.from_numpy(np.ascontiguousarray(utterance_rows, dtype=np.int64))
-        num_frames, num_dims = frames.shape
-        count = max(num_frames - window_frames + 1, 0)
-        self._windows = frames.as_strided((count, window_frames * num_dims), (num_dims, 1))
+        self._windows = _windows(frames, window_frames)
+        self._so_far = None if so_far is None else _windows(torch.from_numpy(so_far), window_frames)
 
     def __len__(self) -> int:
         """M."""
@@ -57,15 +58,25 @@ class WindowData:
     def batch(self, items: Tensor, device: torch.device) -> Batch:
         """Return the batch of target numbers `items`, shape [B], on the device."""
         targets = self.targets[items]
-        context = self._windows.index_select(0, self._starts[items])
-        shape = (len(items), self.window_frames, self.frames.shape[1])
+        starts = self._starts[items]
+        shape = (len(items), self.window_frames, -1)
         parts = (
-            context.view(shape),
+            self._windows.index_select(0, starts).view(shape),
             self.frames.index_select(0, targets - 1),
             self.frames.index_select(0, targets),
             self._speaker_means.index_select(0, self._utterances[items]),
         )
-        return Batch(*(part.to(device) for part in parts))
+        batch = Batch(*(part.to(device) for part in parts))
+        if self._so_far is None:
+            return batch
+        return batch._replace(so_far=self._so_far.index_select(0, starts).view(shape).to(device))
+
+
+def _windows(values: Tensor, window_frames: int) -> Tensor:
+    """Return every window of rows [N, D] as one row, [N - W + 1, W D], without a copy."""
+    num_rows, num_dims = values.shape
+    count = max(num_rows - window_frames + 1, 0)
+    return values.as_strided((count, window_frames * num_dims), (num_dims, 1))
 
 
 def window_data(
@@ -83,6 +94,7 @@ def window_data(
         window_frames,
         torch.from_numpy(means.of(block.utterance_ids)),
         windows.utterance_of_rows(block.offsets, targets),
+        means.so_far(block),
     )
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.heads import DensityHead, Drawn
-from engram_audio.densities.trunks import FreeParameters, ParameterSource
+from engram_audio.densities.trunks import ParameterSource
 
 
 class Budget(NamedTuple):
@@ -107,10 +107,10 @@ class ConditionalDensity(Density):
 
         A gradient sums over targets, and one row would sum it in another order.
         """
-        free = self.trunk if isinstance(self.trunk, FreeParameters) else None
-        if free is None or torch.is_grad_enabled() or not self.head.spreads_one_row:
+        common = None if self.trunk is None else self.trunk.common_parameters()
+        if common is None or torch.is_grad_enabled() or not self.head.spreads_one_row:
             return self.parameters_of(batch)
-        return free.parameters_vector.unsqueeze(0)
+        return common
 
     def log_prob(self, batch: Batch) -> Tensor:
         """See `Density.log_prob`."""

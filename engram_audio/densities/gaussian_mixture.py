@@ -160,6 +160,11 @@ class GaussianMixture(Mixture):
 
     spreads_one_row = True
 
+    @property
+    def is_gaussian(self) -> bool:
+        """See `DensityHead.is_gaussian`."""
+        return self.num_components == 1
+
     def log_prob(self, parameters: Tensor, z: Tensor) -> Tensor:
         """See `DensityHead.log_prob`."""
         log_weights, means, log_scales, _ = self.split(parameters)

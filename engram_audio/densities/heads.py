@@ -54,6 +54,16 @@ class DensityHead(nn.Module, ABC):
     is_mean_sampled = False
     spreads_one_row = False
 
+    @property
+    def is_gaussian(self) -> bool:
+        """Whether it is one Gaussian with a diagonal covariance."""
+        return False
+
+    def log_prob_by_dimension(self, parameters: Tensor, z: Tensor) -> Tensor | None:
+        """Return log densities that sum to `log_prob`, [..., D]; None where none are known."""
+        del parameters, z
+        return None
+
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         for name in ("log_prob", "sample", "draw", "mean", "moments"):

@@ -3,9 +3,13 @@
 Shapes: U utterances, D dimensions.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+
+from engram_audio.keys.so_far import running_means
+from engram_audio.latents.block import LatentBlock
 
 
 class SpeakerMeans(NamedTuple):
@@ -13,10 +17,20 @@ class SpeakerMeans(NamedTuple):
 
     The scored utterance itself is left out, so that the null knows no future of its own; a speaker
     with one utterance has the train mean.
+
+    Attributes:
+        row_of: Row of each utterance id.
+        means: Shape [U, D].
+        before: Of `so_far.means_before`; None where no key is centred by speaker.
     """
 
     row_of: dict[str, int]
     means: np.ndarray
+    before: Mapping[str, np.ndarray] | None = None
+
+    def so_far(self, block: LatentBlock) -> np.ndarray | None:
+        """Return the mean so far and its number at each frame of a block, [N, D + 1], float32."""
+        return None if self.before is None else running_means(block, self.before)
 
     def of(self, utterance_ids: np.ndarray) -> np.ndarray:
         """Return rows of utterances, shape [U, D], float32."""

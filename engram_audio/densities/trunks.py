@@ -19,6 +19,10 @@ class ParameterSource(nn.Module, ABC):
     def flops(self) -> int:
         """Return the multiplications and additions of one target."""
 
+    def common_parameters(self) -> Tensor | None:
+        """Return the parameters [1, P] of all contexts; None where contexts differ."""
+        return None
+
 
 def linear_flops(module: nn.Module) -> int:
     """Return the multiplications and additions of a module's linear layers, each used once."""
@@ -35,6 +39,10 @@ class FreeParameters(ParameterSource):
     def forward(self, context: Tensor) -> Tensor:
         """Return the vector for each target, shape [B, P] (expanded, not copied)."""
         return self.parameters_vector.expand(len(context), -1)
+
+    def common_parameters(self) -> Tensor:
+        """See `ParameterSource.common_parameters`."""
+        return self.parameters_vector.unsqueeze(0)
 
     def flops(self) -> int:
         """See `ParameterSource.flops`: there is nothing to do."""

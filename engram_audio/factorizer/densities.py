@@ -115,7 +115,7 @@ class Conditional(nn.Module):
     @property
     def is_gaussian(self) -> bool:
         """Whether the divergence from a Gaussian posterior has a closed form."""
-        return isinstance(self.head, GaussianMixture) and self.head.num_components == 1
+        return self.head.is_gaussian
 
     def gaussian(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log SD, shape [..., d], of a one-component head."""
@@ -191,6 +191,7 @@ def divergence(
         cross = gaussian_divergence(posterior.mean, variances, *prior.gaussian(parameters))
         return cross + negative_entropy(posterior.log_sd)
     own = posterior.log_prob(value)
-    if isinstance(prior.head, GaussianMixture):
-        return own - prior.head.log_prob_by_dimension(parameters, value)
+    theirs = prior.head.log_prob_by_dimension(parameters, value)
+    if theirs is not None:
+        return own - theirs
     return (own.sum(-1) - prior.head.log_prob(parameters, value)).unsqueeze(-1)

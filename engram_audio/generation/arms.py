@@ -23,7 +23,6 @@ from engram_audio.generation.model_config import (
     MinimalInsertion,
     check_insertion,
     insertion_of,
-    places_of,
 )
 from engram_audio.generation.short_context import ShortContext
 from engram_audio.generation.sources import (
@@ -33,6 +32,7 @@ from engram_audio.generation.sources import (
     Rows,
     StateNetwork,
     VectorSource,
+    tables_of,
     units_of_equal_work,
 )
 from engram_audio.keys.encoder import KeyEncoder
@@ -91,8 +91,7 @@ def row_rms(model: Generator) -> float:
     Raises:
         ValueError: The model has no rows, or nothing has counted their visits.
     """
-    tables = [module for module in model.modules() if isinstance(module, Rows)]
-    read = [table.table.weight.detach()[table.visits > 0].flatten() for table in tables]
+    read = [one.table.weight.detach()[one.visits > 0].flatten() for one in tables_of(model)]
     if not sum(map(len, read)):
         raise ValueError(f"arm {model.spec.arm} has no row that train has read")
     return float(torch.cat(read).double().square().mean().sqrt())
@@ -107,9 +106,8 @@ def _short(settings: GeneratorSettings, num_dims: int) -> ShortContext | None:
 
 def _memory(spec: Spec, key: KeyEncoder, seed: int) -> Memory:
     arm, insertion = ARMS[spec.arm], spec.insertion
-    places = places_of(insertion, spec.settings)
-    has_own = isinstance(insertion, MinimalInsertion | EngramInsertion)
-    at = places if has_own or arm.source == "state_network" else (Memory.SHARED,)
+    places = insertion.places_in(spec.settings)
+    at = places if insertion.HAS_GATE or arm.source == "state_network" else (Memory.SHARED,)
     sources = {place: _source(spec, arm, key, len(at), seed + n) for n, place in enumerate(at)}
     readers: dict[str, nn.Module] = {}
     if insertion.kind != "value":
@@ -121,8 +119,8 @@ def _memory(spec: Spec, key: KeyEncoder, seed: int) -> Memory:
 def _source(spec: Spec, arm: Arm, key: KeyEncoder, num_sources: int, seed: int) -> VectorSource:
     """Return a source; networks in its place share the work of the key's search between them."""
     settings, insertion = spec.settings, spec.insertion
-    is_placed = isinstance(insertion, MinimalInsertion | EngramInsertion)
-    row_width = insertion.row_width if is_placed else _full_width(spec)
+    is_placed = insertion.HAS_GATE
+    row_width = insertion.own_row_width or _full_width(spec)
     width = row_width * (insertion.rows_per_frame if is_placed else 1)
     start = spec.row_sd if is_placed or arm.are_rows_frozen else 0.0
     if arm.source == "one_row":
@@ -147,8 +145,9 @@ def _full_width(spec: Spec) -> int:
 
 def _reader(spec: Spec, arm: Arm, embedded: int) -> nn.Module:
     width, insertion = spec.settings.width, spec.insertion
-    if isinstance(insertion, EngramInsertion):
-        return Engram(insertion, width, embedded, arm.is_gate_constant)
-    if isinstance(insertion, MinimalInsertion):
-        return GatedValue(width, embedded, arm.is_gate_constant)
+    match insertion:
+        case EngramInsertion():
+            return Engram(insertion, width, embedded, arm.is_gate_constant)
+        case MinimalInsertion():
+            return GatedValue(width, embedded, arm.is_gate_constant)
     return Scaled()

@@ -11,7 +11,7 @@ from torch import nn
 
 from engram_audio.generation.head import DRAWS
 from engram_audio.generation.model import Generator
-from engram_audio.generation.sources import OneRow, Rows
+from engram_audio.generation.sources import VectorSource
 
 BYTES = 4  # of a number in float32
 PASSES = 3  # of training: forward, gradient of the inputs, gradient of the weights
@@ -40,9 +40,9 @@ class Budget(NamedTuple):
 
 def budget_of(model: Generator) -> Budget:
     """Return the budget of a generator."""
-    tables = [module for module in model.modules() if isinstance(module, Rows | OneRow)]
-    rows = sum(table.table.weight.numel() for table in tables)
-    read = sum(_numbers_read(table) for table in tables)
+    sources = [module for module in model.modules() if isinstance(module, VectorSource)]
+    rows = sum(source.num_rows * source.row_width for source in sources)
+    read = sum(source.rows_read * source.row_width for source in sources)
     dense = sum(parameter.numel() for parameter in model.parameters()) - rows
     fixed = model.head.num_fixed + model.mean.numel() + model.sd.numel()
     codebook = model.key.num_values if model.arm.reads_codes else 0
@@ -53,15 +53,10 @@ def budget_of(model: Generator) -> Budget:
         flops_generated=network + head + search + read,
         flops_trained=PASSES * (network + DRAWS * head) + search + read,
         num_resident=dense + fixed + codebook + rows,
-        num_touched=sum(table.num_touched for table in tables if isinstance(table, Rows)),
+        num_touched=sum(source.rows_touched * source.row_width for source in sources),
         num_read=num_read,
         bytes_per_frame=BYTES * (num_read + _cached_numbers(model)),
     )
-
-
-def _numbers_read(table: Rows | OneRow) -> int:
-    rows = table.rows_per_frame if isinstance(table, Rows) else 1
-    return rows * table.table.embedding_dim
 
 
 def _network_flops(model: Generator) -> int:

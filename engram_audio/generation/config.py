@@ -237,7 +237,7 @@ def _check_generator(
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
     require(f"{where}.recipe", row.recipe, recipes)
-    key = require_context_key(f"{where}.insertion.key", row.insertion.key, keys)
+    key = require_context_key(f"{where}.insertion.key", row.insertion.key, keys, "a generator")
     check_insertion(f"{where}.insertion", row.insertion, row.model)
     reach = key.state_frames(window_frames) + row.insertion.frames_back
     if reach > row.model.chunk_frames:

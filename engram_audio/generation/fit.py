@@ -126,7 +126,6 @@ def train_generator(
     data = (shared.train, shared.choice, device)
     task = ReplayTask(model, *data, dealing) if dealing else GeneratorTask(model, *data)
     state = train(task, recipe, steps, device, state, callbacks)
-    if isinstance(task, ReplayTask):
-        task.settle()
+    task.settle()
     count_visits(task)
     return task.model.eval(), state

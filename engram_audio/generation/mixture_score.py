@@ -50,7 +50,9 @@ class _Score(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
         values, joint, scaled, inverse, away, floor = ctx.saved_tensors
         share = joint.softmax(0).mul_(outputs[0])
         found = torch.empty_like(values)

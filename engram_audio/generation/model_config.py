@@ -27,20 +27,28 @@ INPUT, SHORT, HEAD = "input", "short", "head"  # places of a memory beside `befo
 BEFORE_BLOCK = "before_block_"
 
 
-class NoNoise(Section):
+class _Noise(Section):
+    """What the backbone reads in training."""
+
+    IS_CLEAN: ClassVar[bool] = False
+
+
+class NoNoise(_Noise):
     """The backbone reads clean frames."""
+
+    IS_CLEAN: ClassVar[bool] = True
 
     kind: Literal["none"]
 
 
-class FixedNoise(Section):
+class FixedNoise(_Noise):
     """In training every frame that the backbone reads has the same share of noise."""
 
     kind: Literal["fixed"]
     share: InnerShare = Field(description="Share k of the variance that is noise.")
 
 
-class UniformNoise(Section):
+class UniformNoise(_Noise):
     """In training every frame that the backbone reads has a share of noise drawn from U(0, 1)."""
 
     kind: Literal["uniform"]
@@ -159,6 +167,15 @@ class _Insertion(Section):
         """Frames before the newest key that it reads."""
         return max(self.ngram_orders) - 1
 
+    def places_in(self, settings: GeneratorSettings) -> tuple[str, ...]:
+        """Return the places at which it adds: before every block."""
+        return tuple(place_before(number) for number in range(settings.num_blocks))
+
+    @property
+    def own_row_width(self) -> int | None:
+        """Numbers of a row; None where a row is added as it is."""
+        return None
+
     @property
     def rows_per_frame(self) -> int:
         """Rows that a frame reads."""
@@ -173,6 +190,16 @@ class _PlacedInsertion(_Insertion):
         description="Where it is added: input, before_block_<n> (n from 2), short, head.",
     )
     row_width: Width = Field(description="Numbers of a row.")
+
+    def places_in(self, settings: GeneratorSettings) -> tuple[str, ...]:
+        """See `_Insertion.places_in`: its own."""
+        del settings
+        return self.places
+
+    @property
+    def own_row_width(self) -> int:
+        """See `_Insertion.own_row_width`."""
+        return self.row_width
 
 
 class MinimalInsertion(_PlacedInsertion):
@@ -296,13 +323,6 @@ def insertion_of(arm: ArmName, insertion: AnyInsertion) -> AnyInsertion:
     return kinds[kind](kind=kind, **shared)
 
 
-def places_of(insertion: AnyInsertion, settings: GeneratorSettings) -> tuple[str, ...]:
-    """Return the places at which an insertion adds: its own, or before every block."""
-    if isinstance(insertion, _PlacedInsertion):
-        return insertion.places
-    return tuple(place_before(number) for number in range(settings.num_blocks))
-
-
 def place_before(number: int) -> str:
     """Return the place before block `number`, counted from 0."""
     return INPUT if number == 0 else f"{BEFORE_BLOCK}{number + 1}"
@@ -320,5 +340,5 @@ def check_insertion(where: str, insertion: AnyInsertion, settings: GeneratorSett
     Raises:
         ValueError: Names the key, the place and those that there are.
     """
-    for place in places_of(insertion, settings):
+    for place in insertion.places_in(settings):
         require(f"{where}.places", place, allowed_places(settings))

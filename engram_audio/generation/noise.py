@@ -6,7 +6,7 @@ Shapes: B sequences, T frames, D dimensions.
 import torch
 from torch import Tensor
 
-from engram_audio.generation.model_config import AnyNoise, FixedNoise, NoNoise
+from engram_audio.generation.model_config import AnyNoise, FixedNoise
 
 
 def noised(frames: Tensor, mean: Tensor, sd: Tensor, noise: AnyNoise) -> Tensor:
@@ -21,11 +21,12 @@ def noised(frames: Tensor, mean: Tensor, sd: Tensor, noise: AnyNoise) -> Tensor:
         sd: Train SD, [D].
         noise: Where k comes from.
     """
-    if isinstance(noise, NoNoise):
+    if noise.IS_CLEAN:
         return frames
     drawn = torch.randn_like(frames)
-    if isinstance(noise, FixedNoise):
-        share = frames.new_full((1, 1, 1), noise.share)
-    else:
-        share = torch.rand(frames.shape[:2], device=frames.device).unsqueeze(-1)
+    match noise:
+        case FixedNoise():
+            share = frames.new_full((1, 1, 1), noise.share)
+        case _:
+            share = torch.rand(frames.shape[:2], device=frames.device).unsqueeze(-1)
     return mean + (1 - share).sqrt() * (frames - mean) + share.sqrt() * sd * drawn

@@ -1,7 +1,7 @@
 """Which trainings a job has: the tuning of every arm, then its seeds and numbers of steps."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from engram_audio.generation.config import GenerationProtocol, GeneratorPoint
 from engram_audio.generation.model_config import ArmName
@@ -24,6 +24,16 @@ class Training(NamedTuple):
     num_steps: int
     point: GeneratorPoint
     is_repeat: bool = False
+
+    @property
+    def training(self) -> Self:
+        """Itself: a replay has one inside."""
+        return self
+
+    @property
+    def is_permuted(self) -> bool | None:
+        """None: it deals no codes to rows, as a replay does."""
+        return None
 
     @property
     def label(self) -> str:

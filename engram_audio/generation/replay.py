@@ -17,7 +17,7 @@ from engram_audio.generation.data import GeneratorData, Sequences
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.protocol import Training
-from engram_audio.generation.sources import Rows
+from engram_audio.generation.sources import tables_of
 from engram_audio.generation.task import GeneratorTask
 from engram_audio.numerics.seeds import step_seed
 from engram_audio.training.config import TrainingRecipe
@@ -133,15 +133,14 @@ class ReplayTask(GeneratorTask):
     def settle(self) -> None:
         """Put the rows where their codes are, so that the model reads by plain codes again."""
         rows = self.permutation()
-        tables = [module for module in self.model.modules() if isinstance(module, Rows)]
-        for table in tables if self._dealing.is_permuted else ():
+        for table in tables_of(self.model) if self._dealing.is_permuted else ():
             table.table.weight.copy_(table.table.weight[rows.to(table.table.weight.device)])
         del self.model.num_losses
 
 
 def mask_rows(model: Generator, minimum_visits: int) -> None:
     """Let rows that train visited less often read as 0."""
-    for table in (module for module in model.modules() if isinstance(module, Rows)):
+    for table in tables_of(model):
         table.minimum_visits = minimum_visits
 
 

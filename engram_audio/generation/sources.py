@@ -43,6 +43,26 @@ class VectorSource(nn.Module):
 
     width: int
 
+    @property
+    def num_rows(self) -> int:
+        """Rows of its table."""
+        return 0
+
+    @property
+    def rows_read(self) -> int:
+        """Rows that a frame reads."""
+        return 0
+
+    @property
+    def rows_touched(self) -> int:
+        """Rows of the many in a table that train has read."""
+        return 0
+
+    @property
+    def row_width(self) -> int:
+        """Numbers of a row."""
+        return self.width
+
 
 class Rows(VectorSource):
     """A table whose rows are found by the newest code, or by hashes of n-grams of codes.
@@ -85,10 +105,24 @@ class Rows(VectorSource):
         self.minimum_visits, self.is_averaged = 0, False
 
     @property
-    def num_touched(self) -> int:
-        """Numbers of the rows that train has read; 0 for a table that is only measured."""
-        rows = 0 if self.visits.is_meta else int((self.visits > 0).sum())
-        return rows * self.table.embedding_dim
+    def num_rows(self) -> int:
+        """See `VectorSource`."""
+        return self.table.num_embeddings
+
+    @property
+    def rows_read(self) -> int:
+        """See `VectorSource`."""
+        return self.rows_per_frame
+
+    @property
+    def rows_touched(self) -> int:
+        """See `VectorSource`; 0 for a table that is only measured."""
+        return 0 if self.visits.is_meta else int((self.visits > 0).sum())
+
+    @property
+    def row_width(self) -> int:
+        """See `VectorSource`."""
+        return self.table.embedding_dim
 
     def numbers(self, keys: Keys) -> Tensor:
         """Return the rows of each frame, [B, T, k]."""
@@ -138,6 +172,16 @@ class OneRow(VectorSource):
         self.table = SparseTable(1, width, learning_rate_factor)
         nn.init.normal_(self.table.weight, std=start_sd)
 
+    @property
+    def num_rows(self) -> int:
+        """See `VectorSource`."""
+        return 1
+
+    @property
+    def rows_read(self) -> int:
+        """See `VectorSource`."""
+        return 1
+
     def forward(self, hidden: Tensor, keys: Keys) -> Tensor:
         """Return e, [B, T, E]."""
         del keys
@@ -174,6 +218,11 @@ class FrameNetwork(VectorSource):
         del hidden
         assert keys.frames is not None
         return self.layers(keys.frames)
+
+
+def tables_of(model: nn.Module) -> list[Rows]:
+    """Return the tables whose rows are found by keys."""
+    return [module for module in model.modules() if isinstance(module, Rows)]
 
 
 def two_layers(num_inputs: int, num_units: int, num_outputs: int) -> nn.Sequential:

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from engram_audio.generation.data import GeneratorData, Sequences
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import NoNoise
-from engram_audio.generation.sources import Keys, Rows
+from engram_audio.generation.sources import Keys, tables_of
 
 VALIDATION_FRAMES = 8192  # scored at a time
 
@@ -58,6 +57,9 @@ class GeneratorTask:
         """The train chunks."""
         return self._train
 
+    def settle(self) -> None:
+        """Bring the model into the form that is stored; a plain training has left it there."""
+
     def loss(self, items: Tensor) -> Tensor:
         """Return the mean loss of the targets of train chunks."""
         draws = torch.rand(len(items))
@@ -88,7 +90,7 @@ class GeneratorTask:
         if not model.arm.reads_codes:
             return None
         rows = data.foreign_rows(batch.rows, draws) if model.is_foreign else batch.rows
-        is_clean = isinstance(model.settings.noise, NoNoise) or not model.training
+        is_clean = model.settings.noise.IS_CLEAN or not model.training
         if is_clean or model.settings.key_reads == "clean":
             return data.codes(model.key)[rows].to(self._device)
         if not model.is_foreign:
@@ -121,7 +123,7 @@ class GeneratorTask:
 def count_visits(task: GeneratorTask) -> None:
     """Count how often each row is read in one pass over train; foreign arms by a fixed donor."""
     model, data = task.model, task.train_data
-    tables = [module for module in model.modules() if isinstance(module, Rows)]
+    tables = tables_of(model)
     if not tables:
         return
     codes, offsets = data.codes(model.key), data.offsets.tolist()

@@ -262,8 +262,17 @@ class NamedKey(NamedTuple):
         return window_frames if self.family.sees_window else 1 + window_frames - rows
 
 
-def require_context_key(where: str, key: str, library: Mapping[str, KeyFamily]) -> NamedKey:
+def require_context_key(
+    where: str, key: str, library: Mapping[str, KeyFamily], reader: str | None = None
+) -> NamedKey:
     """Return a key that a batch of contexts is coded by.
+
+    Args:
+        where: The configuration key that names it.
+        key: Its name.
+        library: Key families.
+        reader: Who reads contexts alone, for the message; None where the speaker's mean so far
+            comes with them.
 
     Raises:
         ValueError: There is no such key, or contexts alone do not tell it.
@@ -271,10 +280,10 @@ def require_context_key(where: str, key: str, library: Mapping[str, KeyFamily]) 
     sizes = key_sizes(library)
     require(where, key, sizes)
     family, key_input, quantizer = key.split(".")
-    if input_of(key_input).is_centred:
+    if reader is not None and input_of(key_input).is_centred:
         raise ValueError(
-            f"{where}: {key} is centred by speaker, and a context alone does not know its "
-            f"speaker; name a key of the input raw or increments"
+            f"{where}: {key} is centred by speaker, and {reader} reads contexts that do not know "
+            "their speaker; name a key of the input raw or increments"
         )
     rows = library[family].quantizers
     (own,) = (row for row in rows if quantizer in row.names())

@@ -29,11 +29,14 @@ class Perceptron(nn.Sequential):
             layers += [nn.Linear(before, after), nn.GELU(), nn.Dropout(dropout)]
         super().__init__(*layers, nn.Linear(sizes[-1], num_outputs))
 
+    def linear_layers(self) -> list[nn.Linear]:
+        """Return the layers that have weights, from the input on."""
+        return [layer for layer in self if isinstance(layer, nn.Linear)]
+
     def arrays(self) -> dict[str, Any]:
         """Return the numbers of the layers as numpy arrays."""
-        linear = [layer for layer in self if isinstance(layer, nn.Linear)]
         found = {}
-        for number, layer in enumerate(linear):
+        for number, layer in enumerate(self.linear_layers()):
             found[f"weight_{number}"] = layer.weight.detach().cpu().numpy().copy()
             found[f"bias_{number}"] = layer.bias.detach().cpu().numpy().copy()
         return found

@@ -4,12 +4,12 @@ Shapes: M targets, Q features, G components, K codes.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, singledispatchmethod
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from engram_audio.corpus.split_parts import TRAIN
@@ -32,12 +32,11 @@ from engram_audio.keys.learned_kinds import (
     Bits,
     Distilled,
     FiniteScalars,
-    LearnedQuantizer,
+    Laws,
     ProductLaws,
     ResidualLaws,
     StraightThrough,
     TunedLaws,
-    on_tensors,
     ratio_law,
 )
 from engram_audio.keys.quantizers import KeySize
@@ -95,8 +94,7 @@ def train_predictor(material: LawMaterial, how: Training) -> tuple[Network, Trai
     """Train q(g | context); return its arrays and the end of its training."""
     seed = named_seed(how.seed, "learned_keys", "predictor", "start")
     network = perceptron(material, how.settings, material.bank.num_components, seed)
-    last = network[-1]
-    assert isinstance(last, nn.Linear)
+    last = network.linear_layers()[-1]
     with torch.no_grad():  # starts as the law without context
         last.bias.copy_(torch.as_tensor(np.log(material.bank.weights)))
         last.weight.mul_(0.1)
@@ -179,25 +177,17 @@ class _Work:
             train_mean=self._material.centre.astype(np.float32),
             features={"scale": self._material.scale}, cells=cells,
         )  # fmt: skip
-        if isinstance(quantizer, Distilled):
-            self.agreement[full] = self._agreement(quantizer, cells)
 
     def _needed(self, size: KeySize) -> int:
         return max(self._how.minimum_cell_frames * size.num_fitted, size.num_codes)
 
+    @singledispatchmethod
     def _cells(self, quantizer: AnyQuantizer, size: KeySize) -> Network | None:
-        if isinstance(quantizer, TunedLaws):
-            return self._tuned(quantizer, size)
-        if isinstance(quantizer, StraightThrough):
-            return self._straight_through(quantizer, size)
-        if isinstance(quantizer, FiniteScalars):
-            return self._finite_scalars(quantizer, size)
-        if isinstance(quantizer, Bits):
-            return self._bits(quantizer, size)
-        if isinstance(quantizer, ProductLaws | ResidualLaws):
-            return self._two_levels(quantizer)
-        if isinstance(quantizer, Distilled):
-            return self._distilled(quantizer, size)
+        """Return the arrays of a quantiser; a kind registers how it is trained below."""
+        raise TypeError(f"{size.name}: {type(quantizer).__name__} is no learned quantiser")
+
+    @_cells.register
+    def _plain(self, quantizer: Laws, size: KeySize) -> Network:
         return {**self._predictor, "log_centroids": _logs(self._clustered(size.num_codes))}
 
     def _clustered(self, num_cells: int) -> np.ndarray:
@@ -213,21 +203,29 @@ class _Work:
             laws, num_cells, settings.cluster_restarts, settings.cluster_iterations, generator
         )
 
-    def _two_levels(self, quantizer: ProductLaws | ResidualLaws) -> Network | None:
-        """Cluster the laws, then what they are inside of their cells."""
+    @_cells.register
+    def _product(self, quantizer: ProductLaws, size: KeySize) -> Network:
+        """Cluster the laws, then what they are beside the means of their cells."""
         first, second = quantizer.num_codes
         centroids = self._clustered(first)
         codes, _ = nearest_laws(self._laws, centroids)
-        if isinstance(quantizer, ProductLaws):
-            beside = ratio_law(self._laws, np.maximum(centroids, SMALLEST_WEIGHT)[codes])
-            rest = self._cluster(beside.astype(np.float32), second, f"product {first}x{second}")
-        else:
-            rest = np.stack(
-                [
-                    self._inside(self._laws[codes == cell], second, f"{first}x{second}/{cell}")
-                    for cell in range(first)
-                ]
-            )
+        beside = ratio_law(self._laws, np.maximum(centroids, SMALLEST_WEIGHT)[codes])
+        rest = self._cluster(beside.astype(np.float32), second, f"product {first}x{second}")
+        return self._two_levels(centroids, rest)
+
+    @_cells.register
+    def _residual(self, quantizer: ResidualLaws, size: KeySize) -> Network:
+        """Cluster the laws, then those inside of each cell."""
+        first, second = quantizer.num_codes
+        centroids = self._clustered(first)
+        codes, _ = nearest_laws(self._laws, centroids)
+        rest = [
+            self._inside(self._laws[codes == cell], second, f"{first}x{second}/{cell}")
+            for cell in range(first)
+        ]
+        return self._two_levels(centroids, np.stack(rest))
+
+    def _two_levels(self, centroids: np.ndarray, rest: np.ndarray) -> Network:
         return {**self._predictor, "log_first": _logs(centroids), "log_second": _logs(rest)}
 
     def _inside(self, laws: np.ndarray, num_cells: int, label: str) -> np.ndarray:
@@ -248,6 +246,7 @@ class _Work:
         seed = named_seed(self._how.seed, "learned_keys", self._name, size.name, "start")
         return perceptron(self._material, self._how.settings, num_outputs, seed)
 
+    @_cells.register
     def _tuned(self, quantizer: TunedLaws, size: KeySize) -> Network:
         network = self._fresh(size, self._material.bank.num_components)
         load_arrays(network, self._predictor)
@@ -260,6 +259,7 @@ class _Work:
         self._train(size, model, quantizer.recipe)
         return {**network.arrays(), "log_centroids": model.centroids().detach().numpy().copy()}
 
+    @_cells.register
     def _straight_through(self, quantizer: StraightThrough, size: KeySize) -> Network:
         network = self._fresh(size, quantizer.num_dims)
         outputs = self._material.bank.num_components
@@ -268,6 +268,7 @@ class _Work:
         book = functional.normalize(model.codebook.detach(), dim=1)
         return {**network.arrays(), "codebook": book.numpy().copy()}
 
+    @_cells.register
     def _finite_scalars(self, quantizer: FiniteScalars, size: KeySize) -> Network:
         levels = np.array(quantizer.levels, np.int64)
         network = self._fresh(size, len(levels))
@@ -278,6 +279,7 @@ class _Work:
         powers = np.concatenate([[1], np.cumprod(levels[:-1])])
         return {**network.arrays(), "levels": levels, "powers": powers}
 
+    @_cells.register
     def _bits(self, quantizer: Bits, size: KeySize) -> Network:
         torch.manual_seed(named_seed(self._how.seed, "learned_keys", self._name, size.name))
         model = RoutedBits(
@@ -287,13 +289,11 @@ class _Work:
         self._train(size, model, quantizer.recipe)
         return {"router": model.router.detach().numpy().copy()}
 
-    def _teacher(self, quantizer: Distilled) -> FittedKey | None:
-        return self.keys.get(quantizer.teacher)
-
+    @_cells.register
     def _distilled(self, quantizer: Distilled, size: KeySize) -> Network | None:
-        teacher = self._teacher(quantizer)
+        teacher = self.keys.get(quantizer.teacher)
+        full = key_name(self._name, "raw", size.name)
         if teacher is None:
-            full = key_name(self._name, "raw", size.name)
             reason = f"not_attempted: its teacher {quantizer.teacher} was not made before it"
             self.missing[full] = size.num_codes, reason
             return None
@@ -303,10 +303,11 @@ class _Work:
         task = _CodesTask(layer, self._material, teacher, recipe.maximum_validation_frames)
         state = run_training(size.name, task, recipe, self._how, self._material.device)
         self.history += [{"key": size.name, **record} for record in state.history]
-        return layer.cpu().arrays()
+        cells = layer.cpu().arrays()
+        self.agreement[full] = self._agreement(quantizer, cells, teacher)
+        return cells
 
-    def _agreement(self, quantizer: Distilled, cells: Network) -> float:
-        teacher = self.keys[quantizer.teacher]
+    def _agreement(self, quantizer: Distilled, cells: Network, teacher: FittedKey) -> float:
         targets = self._material.targets
         features = self._material.features(targets.of_part(targets.choice_part))
         own = quantizer.codes(features, cells)
@@ -328,8 +329,7 @@ class _CodesTask:
         choice = targets.of_part(targets.choice_part)
         size = min(len(choice), maximum)
         self._choice = choice[(np.arange(size) * len(choice)) // max(size, 1)]
-        assert isinstance(teacher.quantizer, LearnedQuantizer)
-        self._codes = partial(on_tensors, teacher.quantizer.tensor_codes, arrays=teacher.cells)
+        self._codes = partial(teacher.quantizer.codes, arrays=teacher.cells)
         self.details: dict[str, float] = {}
 
     @property
@@ -354,9 +354,8 @@ class _CodesTask:
 
 def load_arrays(network: Perceptron, arrays: Network) -> None:
     """Set the layers of a network to the numbers of another of the same size."""
-    linear = [layer for layer in network if isinstance(layer, nn.Linear)]
     with torch.no_grad():
-        for number, layer in enumerate(linear):
+        for number, layer in enumerate(network.linear_layers()):
             layer.weight.copy_(torch.as_tensor(arrays[f"weight_{number}"]))
             layer.bias.copy_(torch.as_tensor(arrays[f"bias_{number}"]))
 

@@ -6,12 +6,17 @@ Frames that decide nothing (silence, repetitions) do not count. Utterances count
 the stream. A mean over the whole recording would see the future: a pure random walk then seems
 predictable.
 
+A model that reads contexts carries the mean itself beside each frame, and goes on from there along
+a free run, where every frame counts (`following` in `keys/encoder.py`).
+
 Shapes: N frames of a block, D dimensions.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from engram_audio.latents.block import LatentBlock
+from engram_audio.latents.block import BlockSource, LatentBlock
 
 
 class SpeakerSoFar:
@@ -40,3 +45,46 @@ class SpeakerSoFar:
             if len(own):
                 self._sums[str(speaker)] = total[-1], int(counts[-1])
         return centres
+
+
+def means_before(source: BlockSource) -> dict[str, np.ndarray]:
+    """Return the mean of the speaker's frames before each utterance, and their number, by id.
+
+    Each is [D + 1], float64; zeros for the first utterance of a speaker.
+    """
+    found: dict[str, np.ndarray] = {}
+    spoken: dict[str, np.ndarray] = {}
+    for block in source():
+        is_scored = block.scored()
+        for number, name in enumerate(block.utterance_ids):
+            rows = slice(int(block.offsets[number]), int(block.offsets[number + 1]))
+            speaker = str(block.speaker_ids[number])
+            before = spoken.get(speaker, np.zeros(block.frames.shape[1] + 1))
+            found[str(name)] = before
+            after = _running(block.frames[rows], is_scored[rows], before)
+            spoken[speaker] = after[-1] if len(after) else before
+    return found
+
+
+def running_means(block: LatentBlock, before: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the mean of the speaker's frames so far at every frame, and their number.
+
+    Args:
+        block: Whole utterances, in whatever order.
+        before: Of `means_before`, for the utterances of the block.
+
+    Returns:
+        Shape [N, D + 1], float32. The frame itself counts.
+    """
+    found = np.empty((len(block.frames), block.frames.shape[1] + 1), np.float32)
+    is_scored = block.scored()
+    for number, name in enumerate(block.utterance_ids):
+        rows = slice(int(block.offsets[number]), int(block.offsets[number + 1]))
+        found[rows] = _running(block.frames[rows], is_scored[rows], before[str(name)])
+    return found
+
+
+def _running(frames: np.ndarray, is_scored: np.ndarray, before: np.ndarray) -> np.ndarray:
+    counts = before[-1] + np.cumsum(is_scored)
+    sums = before[:-1] * before[-1] + np.cumsum(frames * is_scored[:, None], 0, dtype=np.float64)
+    return np.column_stack([sums / np.maximum(counts, 1)[:, None], counts])

@@ -22,6 +22,7 @@ from engram_audio.quantities import (
 from engram_audio.section import Section
 
 VarName = Literal["var", "var_resampled"]
+CompressionName = Literal["none", "zstd", "blosc"]
 SurrogateName = Literal["shuffled", "phase_randomized", "var", "var_resampled"]
 VAR_TWINS: tuple[str, ...] = get_args(VarName)
 SURROGATE_NAMES: tuple[str, ...] = get_args(SurrogateName)
@@ -44,6 +45,12 @@ class _Representation(Section):
         default=(),
         exclude=True,
         description="Surrogates made and analysed beside it: " + ", ".join(SURROGATE_NAMES) + ".",
+    )
+
+    compression: CompressionName = Field(
+        default="none",
+        description="How chunks of its shards are packed: none, zstd, or blosc (zstd after a"
+        " shuffle of bits). Surrogates are packed the same way. Changes no number.",
     )
 
     @property

@@ -76,9 +76,11 @@ class _Memory(Kind):
 
     Attributes:
         is_joint: Whether it is trained with a head, and not fitted beside a frozen base.
+        KNOWS_SPEAKER: Whether it reads the mean of the speaker's frames so far beside a context.
     """
 
     is_joint: ClassVar[bool] = False
+    KNOWS_SPEAKER: ClassVar[bool] = False
     key: Text = Field(description="Key in keys.library, for example pca.raw.kmeans_256.")
 
     def bases(self, listed: tuple[str, ...]) -> tuple[str, ...]:
@@ -150,6 +152,7 @@ class LookupMemory(_NgramMemory):
     """A table of values by key, fitted in closed form beside a frozen base."""
 
     MODULE: ClassVar[str] = "engram_audio.memory.lookup"
+    KNOWS_SPEAKER: ClassVar[bool] = True
 
     kind: Literal["lookup"]
     ngram_orders: Orders = Field(
@@ -357,7 +360,8 @@ def check_memory(
     """
     for name, row in stage.library.items():
         where = f"memory.library.{name}"
-        key = require_context_key(f"{where}.key", row.key, keys)
+        reader = None if row.KNOWS_SPEAKER else f"a memory of kind {row.kind}"
+        key = require_context_key(f"{where}.key", row.key, keys, reader)
         row.check_key(where, key, window_frames)
     if stage.representations:
         _check_run(stage, prediction, recipes)

@@ -69,8 +69,10 @@ def search(
     store: Datastore, key: KeyEncoder, base: ConditionalDensity, batch: Batch, neighbours: int
 ) -> Neighbours:
     """Return the nearest stored frames of each target of a batch."""
-    num_states = store.features.shape[1] // key.features(batch.context[:1]).shape[1]
-    features = torch.cat([key.features(batch.context, age) for age in range(num_states)], 1)
+    newest = key.features(batch.context, 0, batch.so_far)
+    num_states = store.features.shape[1] // newest.shape[1]
+    older = [key.features(batch.context, age, batch.so_far) for age in range(1, num_states)]
+    features = torch.cat([newest, *older], 1)
     squares = (
         features.square().sum(1, keepdim=True)
         + store.features.square().sum(1)

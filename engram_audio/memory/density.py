@@ -21,7 +21,7 @@ from engram_audio.densities.density import Budget, ConditionalDensity, Density
 from engram_audio.densities.heads import Drawn, choose_components
 from engram_audio.keys.encoder import SMALLEST_SQUARE, KeyEncoder
 from engram_audio.memory.entries import Entries
-from engram_audio.memory.ngrams import foreign_contexts
+from engram_audio.memory.ngrams import foreign_parts
 from engram_audio.memory.slots import SlotMap
 from engram_audio.numerics.units import LOG_2PI
 
@@ -52,15 +52,15 @@ class Lookup(nn.Module):
         self.num_neighbors, self.temperature = num_neighbors, temperature
         self.is_shuffled = False
 
-    def read(self, context: Tensor) -> Reading:
-        """Return slots and weights of contexts [B, W, D]."""
+    def read(self, context: Tensor, so_far: Tensor | None = None) -> Reading:
+        """Return slots and weights of contexts [B, W, D]; centred keys read `so_far` too."""
         if self.is_shuffled:
-            context = foreign_contexts(context)
+            context, so_far = foreign_parts(context, so_far)
         if self.num_neighbors == 1:
-            codes = self.key.codes(context, max(self.slots.orders))
+            codes = self.key.codes(context, max(self.slots.orders), so_far)
             slot = self.slots.slots(codes, self.key.num_codes).unsqueeze(1)
             return Reading(slot, torch.ones_like(slot, dtype=torch.float32))
-        codes, squares = self.key.nearest(context, self.num_neighbors)
+        codes, squares = self.key.nearest(context, self.num_neighbors, so_far)
         scale = max(self.temperature * self.key.nearest_square, SMALLEST_SQUARE)
         weights = torch.softmax(-squares / scale, 1)
         flat = self.slots.slots(codes.reshape(-1, 1), self.key.num_codes)
@@ -114,7 +114,7 @@ class MemoryDensity(Density):
 
     def slots_read(self, batch: Batch) -> Tensor:
         """See `Memory`."""
-        return self.lookup.read(batch.context).slots[:, 0]
+        return self.lookup.read(batch.context, batch.so_far).slots[:, 0]
 
     def budget(self) -> Budget:
         """See `ConditionalDensity.budget`; a spread or weight that all share is one row."""
@@ -126,7 +126,7 @@ class MemoryDensity(Density):
 
     def gate(self, batch: Batch) -> Tensor:
         """Return u, the weight of the memory, shape [B]."""
-        reading = self.lookup.read(batch.context)
+        reading = self.lookup.read(batch.context, batch.so_far)
         return (reading.weights * self.weights[reading.slots]).sum(1)
 
     def is_hit(self, batch: Batch) -> Tensor:
@@ -147,7 +147,7 @@ class MemoryDensity(Density):
         return self._log_mixed(batch, values, self.base.log_prob_of(batch, values))
 
     def _log_mixed(self, batch: Batch, values: Tensor, base_log: Tensor) -> Tensor:
-        reading = self.lookup.read(batch.context)
+        reading = self.lookup.read(batch.context, batch.so_far)
         centres = self._centres(batch, reading)
         z = self.base.base.whiten(values - self.origin(batch).unsqueeze(1)).unsqueeze(2)
         log_sd = self.log_sds[reading.slots].unsqueeze(1)
@@ -193,7 +193,7 @@ class MemoryDensity(Density):
 
         The rest of the weight is the base's.
         """
-        reading = self.lookup.read(batch.context)
+        reading = self.lookup.read(batch.context, batch.so_far)
         weights = reading.weights * self.weights[reading.slots]
         moved = self.base.base.unwhiten(self._centres(batch, reading))
         spread = self.base.base.spread((2 * self.log_sds[reading.slots]).exp())
@@ -201,7 +201,7 @@ class MemoryDensity(Density):
 
     def mean(self, batch: Batch) -> Tensor:
         """See `Density.mean`."""
-        reading = self.lookup.read(batch.context)
+        reading = self.lookup.read(batch.context, batch.so_far)
         own = (reading.weights * self.weights[reading.slots]).unsqueeze(-1)
         entries = (own * self._centres(batch, reading)).sum(1)
         read = self.origin(batch) * own.sum(1) + self.base.base.unwhiten(entries)
@@ -213,7 +213,7 @@ class MemoryDensity(Density):
 
     def draw(self, batch: Batch, num_samples: int, generator: torch.Generator) -> Drawn:
         """See `Density.draw`; the weights of the entries are fixed, only the base chooses."""
-        reading = self.lookup.read(batch.context)
+        reading = self.lookup.read(batch.context, batch.so_far)
         own = reading.weights * self.weights[reading.slots]
         choices = torch.cat([own, (1 - own.sum(1, keepdim=True)).clamp_min(0)], 1)
         chosen = choose_components(choices.clamp_min(1e-30).log(), num_samples, generator)

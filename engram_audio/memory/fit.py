@@ -149,8 +149,8 @@ def _dims(material: Material) -> int:
 def all_codes(data: WindowData, key: KeyEncoder, count: int, device: torch.device) -> Tensor:
     """Return the codes of all targets, newest first, shape [N, count], on the CPU."""
     parts = [
-        key.codes(data.batch(items, device).context, count).cpu()
-        for items in torch.arange(len(data)).split(BATCH)
+        key.codes(batch.context, count, batch.so_far).cpu()
+        for batch in (data.batch(items, device) for items in torch.arange(len(data)).split(BATCH))
     ]
     return torch.cat(parts)
 
@@ -311,7 +311,7 @@ def build_datastore(
     values = torch.empty((len(data), _dims(material)), device=device)
     everything = np.arange(len(data))
     for rows, batch, own in held_out(material, data, everything, candidate.fold_models, device):
-        found = torch.cat([key.features(batch.context, age) for age in ages], 1)
+        found = torch.cat([key.features(batch.context, age, batch.so_far) for age in ages], 1)
         if not features.shape[1]:
             features = torch.empty((len(data), found.shape[1]), device=device)
         value = base.base.value(batch, base.target)

@@ -17,6 +17,11 @@ def foreign_contexts(contexts: Tensor) -> Tensor:
     return contexts.roll(max(round(SHUFFLED_SHARE * len(contexts)), 1), 0)
 
 
+def foreign_parts(context: Tensor, so_far: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return the contexts of other targets with what their speakers have said so far."""
+    return foreign_contexts(context), None if so_far is None else foreign_contexts(so_far)
+
+
 def ngram_ids(codes: Tensor, order: int, num_codes: int) -> Tensor:
     """Return one exact number per n-gram of the newest `order` codes, shape [B], int64.
 

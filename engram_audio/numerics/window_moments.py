@@ -76,13 +76,16 @@ class WindowAccumulator:
             self._products[:num_dims, columns] += first.T @ shifted
             if targets is not None:
                 self._cross[step] += shifted.T @ targets
-        self._num_windows += len(rows)
-        self._sums[0] += first.sum(axis=0, dtype=np.float64)
+        self._count(first)
         if targets is not None:
             self._target_sum += targets.sum(axis=0, dtype=np.float64)
         runs = windows.consecutive_runs(offsets, rows)
         self._add_ends(frames, windows.context_start(runs.stop, lag_frames, window_frames), 1)
         self._add_ends(frames, windows.context_start(runs.start, lag_frames, window_frames), -1)
+
+    def _count(self, first: np.ndarray) -> None:
+        self._num_windows += len(first)
+        self._sums[0] += first.sum(axis=0, dtype=np.float64)
 
     def _add_ends(self, frames: np.ndarray, start: np.ndarray, sign: int) -> None:
         window_frames, num_dims = self._shape

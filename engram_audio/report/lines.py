@@ -67,7 +67,7 @@ def draw_lines(
     """Draw a line for each name: the rows whose columns `by` hold that name or those names."""
     columns = [by] if isinstance(by, str) else list(by)
     for name, look in looks.items():
-        values = [name] if isinstance(by, str) else list(name)
+        values = [name] if columns == [by] else list(name)
         part = choose(rows, **dict(zip(columns, values, strict=True)))
         if not part.empty:
             draw_line(axis, part, x, y, look, **more)

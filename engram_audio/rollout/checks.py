@@ -49,6 +49,7 @@ def check_rollout(
             allowed = allowed_bases(KStepMethod, prediction, memory)
             require(f"rollout.grids.{name}.bases", base, allowed)
     for name, method in stage.library.items():
+        _check_centred(f"rollout.library.{name}.base", method, memory, keys)
         if method.guard_key is not None:
             require_context_key(f"rollout.library.{name}.guard.key", method.guard_key, keys)
         sweep = sweep_of(name, stage.methods, stage.grids)
@@ -102,6 +103,16 @@ def _check_refit(
     require(f"{key}.method", method.method, tuned)
     lookups = [name for name, row in memory.library.items() if not row.is_joint]
     require(f"{key}.memory", method.memory, lookups)
+
+
+def _check_centred(
+    where: str, method: AnyMethod, memory: MemorySettings, keys: Mapping[str, KeyFamily]
+) -> None:
+    """Refuse training along paths with a memory that must know what the speaker said before."""
+    on = memory_base(method.base_name)
+    if on is not None and method.trains_base and on[1] in memory.library:
+        reader = "a method that is trained along paths"
+        require_context_key(where, memory.library[on[1]].key, keys, reader)
 
 
 def allowed_bases(

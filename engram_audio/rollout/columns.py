@@ -50,6 +50,15 @@ KEPT_POSITION = Column("kept_position", "dNLL of x over the best forecast's. Emp
 KEPT_SKILL = Column("kept_skill", "Energy skill over that of the best forecasts, chosen on "
                     "`chosen_on` by energy score. Empty where their skill is not surely above 0.",
                     KEPT, "Kept skill", has_interval=True)  # fmt: skip
+LOST_POSITION = Column("lost_position", "dnll_position less attainable_position: judged where too "
+                       "little is attainable to keep a share of.", NATS, "Lost, x",
+                       has_interval=True)  # fmt: skip
+ATTAINABLE_SKILL = Column(
+    "attainable_skill", "Energy skill of those best forecasts.", has_interval=True
+)
+LOST_SKILL = Column("lost_skill", "The same less the method's own: judged where too little is "
+                    "attainable to keep a share of.", title="Lost skill",
+                    has_interval=True)  # fmt: skip
 PARETO = (
     Column("num_points", "How many methods were looked at.", title="Points looked at"),
     Column("is_pareto", "Whether paths survive (diverge, freeze or leave the support no more often "
@@ -100,7 +109,7 @@ ROLLOUT = Table(
                "were drawn with, where these are closed).", NATS, has_interval=True),
         *_attainable("delta"), KEPT_DELTA,
         Column("dnll_position", "The same of x_t.", NATS, has_interval=True),
-        *_attainable("position"), KEPT_POSITION,
+        *_attainable("position"), KEPT_POSITION, LOST_POSITION,
         Column("coverage_90", "Share of true values inside the central 90 % of the sampled paths, "
                "or of a forecaster's law, mean over dimensions. An exact law reads .9 at any "
                "number of paths.", "share", "Coverage", has_interval=True),
@@ -113,7 +122,7 @@ ROLLOUT = Table(
         Column("energy_skill", "1 less the ratio of the energy score to that of train frames drawn "
                "at random (climatology). 0 knows nothing.", title="Energy skill",
                has_interval=True),
-        KEPT_SKILL,
+        ATTAINABLE_SKILL, KEPT_SKILL, LOST_SKILL,
         Column("partner_method", "The method that differs by its base only. For a memory (or its "
                "`:shuffled_keys`) the same method on the memory's base, for a tuned base the base "
                "as it is, for a refit the head that it was fitted on. Empty where there is none.",

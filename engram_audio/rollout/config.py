@@ -101,6 +101,13 @@ class RolloutBarsSection(Section):
     minimum_skill: PositiveShare = Field(
         description="Share of the best forecasts' energy-score skill, horizons up to K."
     )
+    maximum_lost_nats: Amount = Field(
+        description="Nats about x_t, mean over horizons up to K, that are too few to count: where"
+        " no more is attainable, no more may be lost."
+    )
+    maximum_lost_skill: PositiveShare = Field(
+        description="The same of the best forecasts' energy-score skill."
+    )
     maximum_excess_ratio: Amount = Field(
         description="Ratios to the data's spread and step length, above or below that of true"
         " stretches."

@@ -132,15 +132,16 @@ def fit_guard(
     """
     reference = material.reference
     mean, sd = reference.frame_mean, reference.frame_sd
-    if isinstance(settings, NearestGuard | CodebookGuard):
-        train_frames, choice_frames = (
-            _part_frames(material, part) for part in (TRAIN, material.choice_part)
-        )
-        if isinstance(settings, NearestGuard):
-            return fit_nearest(settings, train_frames, choice_frames, mean, sd).to(device)
-        assert key is not None  # the step hands over the key that a codebook names
-        frames, codes = _coded_frames(material, key, device)
-        return fit_codebook(settings, frames, choice_frames, mean, sd, codes).to(device)
+    match settings:
+        case NearestGuard():
+            frames = _part_frames(material, TRAIN)
+            held_out = _part_frames(material, material.choice_part)
+            return fit_nearest(settings, frames, held_out, mean, sd).to(device)
+        case CodebookGuard():
+            assert key is not None  # the step hands over the key that a codebook names
+            frames, codes = _coded_frames(material, key, device)
+            held_out = _part_frames(material, material.choice_part)
+            return fit_codebook(settings, frames, held_out, mean, sd, codes).to(device)
     block = material.block
     own = {name for name, part in material.part_of.items() if part == TRAIN}
     starts = collect_starts(

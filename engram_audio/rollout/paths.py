@@ -4,7 +4,7 @@ Shapes: N starts, W window, H longest horizon, D dimensions, M paths of a batch.
 """
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class Starts(NamedTuple):
         speaker_ids: Shape [N], strings.
         utterance_ids: Shape [N], strings.
         first_frames: Frame number of the first future frame in its utterance, [N].
+        so_far: Mean of the speaker's frames so far at each frame of the history, and their number,
+            [N, W, D + 1]; None where no key asks for it.
     """
 
     history: Tensor
@@ -36,15 +38,19 @@ class Starts(NamedTuple):
     speaker_ids: np.ndarray
     utterance_ids: np.ndarray
     first_frames: np.ndarray
+    so_far: Tensor | None = None
 
     def rows(self, chosen: slice | np.ndarray) -> "Starts":
         """Return some of the starts."""
-        return Starts._make(part[chosen] for part in self)
+        return Starts._make(None if part is None else part[chosen] for part in self)
 
     def to(self, device: torch.device) -> "Starts":
         """Return the starts with their tensors on a device."""
-        moved = (part.to(device) if isinstance(part, Tensor) else part for part in self)
-        return Starts._make(moved)
+        return self._replace(
+            history=self.history.to(device), future=self.future.to(device),
+            lengths=self.lengths.to(device), speaker_mean=self.speaker_mean.to(device),
+            so_far=None if self.so_far is None else self.so_far.to(device),
+        )  # fmt: skip
 
     def is_true(self) -> Tensor:
         """Return which future frames are true ones, bool, [N, H]."""
@@ -194,6 +200,7 @@ def _starts_at(
     rows, utterance, stop = chosen
     future = np.minimum(rows[:, None] + np.arange(horizon_frames), stop[:, None] - 1)
     history = rows[:, None] + np.arange(-window_frames, 0)
+    so_far = means.so_far(block)
     return Starts(
         torch.from_numpy(np.asarray(block.frames[history], dtype=np.float32)),
         torch.from_numpy(np.asarray(block.frames[future], dtype=np.float32)),
@@ -202,15 +209,21 @@ def _starts_at(
         np.asarray(block.speaker_ids, dtype=str)[utterance],
         np.asarray(block.utterance_ids, dtype=str)[utterance],
         rows - block.offsets[utterance],
+        None if so_far is None else torch.from_numpy(so_far[history]),
     )
 
 
 def _joined(parts: Iterator[Starts]) -> Starts:
-    columns = zip(*parts, strict=True)
-    return Starts._make(
-        torch.cat(column) if isinstance(column[0], Tensor) else np.concatenate(column)
-        for column in columns
-    )
+    return Starts._make(_column(column) for column in zip(*parts, strict=True))
+
+
+def _column(parts: tuple[Any, ...]) -> Any:
+    match parts[0]:
+        case None:
+            return None
+        case Tensor():
+            return torch.cat(parts)
+    return np.concatenate(parts)
 
 
 class PathData:

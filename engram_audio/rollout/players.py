@@ -8,6 +8,7 @@ import torch
 
 from engram_audio.densities.density import Density
 from engram_audio.densities.reference import Reference
+from engram_audio.keys.encoder import continued
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.simulate import Guard, Limits, Settings, free_run
 
@@ -37,9 +38,12 @@ def continue_utterance(
         torch.as_tensor(part, dtype=torch.float32)
         for part in (reference.frame_mean, reference.frame_sd)
     )
+    # the first utterance of its speaker, as far as this run knows
+    heard = continued(torch.zeros(1, 1, frames.shape[1] + 1), frames[None])[0, 1:]
     starts = Starts(
         frames[None, prompt - window_frames : prompt], frames[None, prompt:],
         torch.tensor([horizon]), mean[None], np.array([""]), np.array([""]), np.array([prompt]),
+        heard[None, prompt - window_frames : prompt],
     )  # fmt: skip
     limits = Limits(mean, sd, LISTENING_FACTOR)
     found = {}

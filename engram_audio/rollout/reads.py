@@ -14,7 +14,7 @@ from engram_audio.densities.base import Batch
 from engram_audio.memory.reading import Memory
 from engram_audio.rollout.measures import READS
 from engram_audio.rollout.paths import Starts
-from engram_audio.rollout.simulate import Run
+from engram_audio.rollout.simulate import Run, contexts_along
 
 
 @torch.no_grad()
@@ -31,22 +31,18 @@ def read_dynamics(
     # the context of step h is true up to frame h - 1
     is_true = torch.ones_like(starts.is_true()[:, :horizon])
     is_true[:, 1:] = starts.is_true()[:, : horizon - 1]
-    dreamt = _contexts(starts.history, run.states[0], horizon)
-    true = _contexts(starts.history, starts.future[:, :horizon], horizon)
+    dreamt = contexts_along(starts, run.states[0], horizon)
+    true = contexts_along(starts, starts.future[:, :horizon], horizon)
     gate, hit = _means(reader, starts, dreamt, before, batch_paths)
     gate_true, hit_true = _means(reader, starts, true, is_true, batch_paths)
     return dict(zip(READS, (gate, hit, gate_true, hit_true), strict=True))
 
 
-def _contexts(history: Tensor, frames: Tensor, horizon: int) -> Tensor:
-    """Contexts of all steps, [N, H, W, D]."""
-    whole = torch.cat([history, frames], 1)
-    return whole.unfold(1, history.shape[1], 1)[:, :horizon].transpose(2, 3)
-
-
 def _means(
-    reader: Memory, starts: Starts, contexts: Tensor, counted: Tensor, batch_paths: int
-) -> tuple[np.ndarray, np.ndarray]:
+    reader: Memory, starts: Starts, seen: tuple[Tensor, Tensor | None], counted: Tensor,
+    batch_paths: int,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    contexts, heard = seen
     horizon = contexts.shape[1]
     means = np.full((2, horizon), np.nan)
     for step in range(horizon):
@@ -54,7 +50,8 @@ def _means(
         parts = []
         for own in rows.split(batch_paths):
             context = contexts[own, step]
-            batch = Batch(context, context[:, -1], context[:, -1], starts.speaker_mean[own])
+            so_far = None if heard is None else heard[own, step]
+            batch = Batch(context, context[:, -1], context[:, -1], starts.speaker_mean[own], so_far)
             parts.append(torch.stack([reader.gate(batch), reader.is_hit(batch).float()]))
         if parts:
             means[:, step] = torch.cat(parts, 1).double().mean(1).cpu().numpy()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from engram_audio.densities.base import Batch
 from engram_audio.densities.density import Density
+from engram_audio.keys.encoder import continued, following
 from engram_audio.rollout.paths import Starts
 
 
@@ -157,6 +158,10 @@ def _run_batch(
 
     path = starts.history.new_empty((rows, window + horizon, dims))
     path[:, :window] = repeated(starts.history)
+    so_far = None
+    if starts.so_far is not None:
+        so_far = starts.so_far.new_empty((rows, window + horizon, dims + 1))
+        so_far[:, :window] = repeated(starts.so_far)
     speaker = repeated(starts.speaker_mean)
     states = starts.history.new_empty((rows, horizon, dims))
     before = torch.empty_like(states)
@@ -167,7 +172,8 @@ def _run_batch(
     for step in range(horizon):
         t = window + step
         newest = path[:, t - 1]
-        batch = Batch(path[:, t - window : t], newest, newest, speaker)
+        seen = None if so_far is None else so_far[:, t - window : t]
+        batch = Batch(path[:, t - window : t], newest, newest, speaker, seen)
         drawn = _next_frames(model, batch, settings.is_sampled, generator, guard, counts)
         alive = alive & limits.is_inside(drawn)
         drawn = torch.where(alive[:, None], drawn, newest)
@@ -183,6 +189,8 @@ def _run_batch(
             has_true = repeated(starts.lengths > step)
             path[:, t] = torch.where(has_true[:, None], repeated(starts.future[:, step]), drawn)
             alive = alive | has_true
+        if so_far is not None:  # every frame that the run went on from counts as heard
+            so_far[:, t] = following(so_far[:, t - 1], path[:, t])
     shape = (num_samples, count, horizon)
     total = rows * horizon
     return Run(
@@ -212,7 +220,7 @@ def _next_frames(
     for _ in range(guard.num_attempts):
         if not len(outside):
             break
-        part = Batch(*(values[outside] for values in batch))
+        part = batch.rows(outside)
         again = to_frames(model, part, model.sample(part, 1, generator)[0])
         drawn[outside] = again
         outside = outside[~guard.keeps(again, generator)]
@@ -233,9 +241,8 @@ def earlier_log_density(model: Density, starts: Starts, run: Run, batch_paths: i
 
     The first experiment's score: the true increment, asked of a state that is not the true one.
     """
-    window, horizon = starts.history.shape[1], run.states.shape[2]
-    dreamt = torch.cat([starts.history, run.states[0]], 1)
-    contexts = dreamt.unfold(1, window, 1)[:, :horizon].transpose(2, 3)
+    horizon = run.states.shape[2]
+    contexts, heard = contexts_along(starts, run.states[0], horizon)
     previous = run.before[0]
     current = previous + starts.true_steps()[:, :horizon]
     found = torch.empty(contexts.shape[:2], device=previous.device)
@@ -244,7 +251,24 @@ def earlier_log_density(model: Density, starts: Starts, run: Run, batch_paths: i
             part = slice(low, low + batch_paths)
             batch = Batch(
                 contexts[part, step], previous[part, step], current[part, step],
-                starts.speaker_mean[part],
+                starts.speaker_mean[part], None if heard is None else heard[part, step],
             )  # fmt: skip
             found[part, step] = model.log_prob(batch)
     return found
+
+
+def contexts_along(starts: Starts, frames: Tensor, horizon: int) -> tuple[Tensor, Tensor | None]:
+    """Return the contexts of all steps along frames [N, H, D], and what was heard by then.
+
+    Returns:
+        Shapes [N, H, W, D] and [N, H, W, D + 1]; None where no key asks for the speaker's mean.
+    """
+    window = starts.history.shape[1]
+    heard = None
+    if starts.so_far is not None:
+        heard = _unfolded(continued(starts.so_far, frames), window, horizon)
+    return _unfolded(torch.cat([starts.history, frames], 1), window, horizon), heard
+
+
+def _unfolded(values: Tensor, window: int, horizon: int) -> Tensor:
+    return values.unfold(1, window, 1)[:, :horizon].transpose(2, 3)

@@ -45,13 +45,13 @@ def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> AnyGu
     state = stored_states(GUARD, arrays)
     mean, sd, kept = state["frame_mean"], state["frame_sd"], state["kept"].numpy()
     guard: AnyGuard
-    if isinstance(section, NearestGuard):
-        guard = Nearest(section, kept, mean.numpy(), sd.numpy())
-    elif isinstance(section, CodebookGuard):
-        centres, whitener = state["centres"].numpy(), state["whitener"].numpy()
-        guard = Codebook(section, kept, centres, whitener, mean.numpy(), sd.numpy())
-    else:
-        assert isinstance(section, ContrastGuard)
-        guard = Contrast(section, Limits(mean, sd, 0.0), state["kept"])
+    match section:
+        case NearestGuard():
+            guard = Nearest(section, kept, mean.numpy(), sd.numpy())
+        case CodebookGuard():
+            centres, whitener = state["centres"].numpy(), state["whitener"].numpy()
+            guard = Codebook(section, kept, centres, whitener, mean.numpy(), sd.numpy())
+        case ContrastGuard():
+            guard = Contrast(section, Limits(mean, sd, 0.0), state["kept"])
     guard.load_state_dict(state)
     return guard.eval()

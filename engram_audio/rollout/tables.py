@@ -152,6 +152,8 @@ def _row(
         row |= described(f"attainable_{event}", best)
         row |= {f"attainable_{event}_of": " ".join(names)}
         row |= _share(f"kept_{event}", found, best, -1.0, confidence)
+        if event == "position":
+            row |= described("lost_position", _difference(found, best))
     skill = _skill(own["energy_score"], own["energy_climate"])
     tails = [_ratio(own[name], base) for name in TAILS]
     row |= {key: value for name, tail in zip(TAILS, tails, strict=True)
@@ -162,6 +164,8 @@ def _row(
     climates = [sums.column(cell, each, "energy_climate") for each in horizons]
     best_skill = _best_skill(ceiling, horizons, climates)
     row |= _share("kept_skill", skill, best_skill, 1.0, confidence)
+    row |= described("attainable_skill", best_skill)
+    row |= described("lost_skill", _difference(best_skill, skill))
     return row | _health(run, cell, horizon), _gains(own, skill, partner, cell, ceiling, horizons)
 
 

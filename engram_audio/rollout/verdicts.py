@@ -1,5 +1,6 @@
 """What the rollout stage answers: who survives free running, and what a forecaster says."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -86,12 +87,23 @@ def judge_method(kept: Row, late: Row, bars: RolloutBarsSection) -> Judged:
                exact(_number(kept, "num_not_finite")), at_most(0)),
         *_health(late, bars),
         *_tails(kept, bars),
-        _fault("loses skill", "kept of the attainable", _measured(kept, "kept_position"),
-               at_least(bars.minimum_kept)),
-        _fault("loses skill", "kept energy skill", _measured(kept, "kept_skill"),
-               at_least(bars.minimum_skill)),
+        _kept(kept, "of the attainable", "position", bars.minimum_kept, bars.maximum_lost_nats),
+        _kept(kept, "energy skill", "skill", bars.minimum_skill, bars.maximum_lost_skill),
         *_sure_fault_of_deviations(late, bars),
     ])  # fmt: skip
+
+
+def _kept(kept: Row, words: str, name: str, least: float, little: float) -> Judged:
+    """Judge what is kept of the attainable, where there is something to keep.
+
+    A share of nothing has no number. Where it has none, or where all that is attainable is too
+    little to count, a method is judged by what it loses.
+    """
+    share, best = (_measured(kept, f"{part}_{name}") for part in ("kept", "attainable"))
+    if math.isnan(share.value) or max(abs(best.low), abs(best.high)) <= little:
+        lost = _measured(kept, f"lost_{name}")
+        return _fault("loses skill", f"lost {words}", lost, at_most(little))
+    return _fault("loses skill", f"kept {words}", share, at_least(least))
 
 
 def _health(late: Row, bars: RolloutBarsSection) -> list[Judged]:

@@ -17,7 +17,9 @@ from engram_audio.densities.null_storage import unpack_linear_nulls, unpack_refe
 from engram_audio.densities.nulls import LinearNull
 from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
+from engram_audio.keys.so_far import means_before
 from engram_audio.latents.block import BlockSource
+from engram_audio.steps._shared import loaded_once
 
 
 class Frames(NamedTuple):
@@ -54,6 +56,10 @@ def open_frames(shards: Sequence[Path], splits: Path) -> Frames:
     Raises:
         InputError: An utterance is in no split.
     """
+    return loaded_once(("frames", *shards, splits), lambda: _opened(shards, splits))
+
+
+def _opened(shards: Sequence[Path], splits: Path) -> Frames:
     store = LatentStore(shards)
     table = read_table(splits, ["utterance_id", "split"])
     split_of = dict(zip(table["utterance_id"], table["split"], strict=True))
@@ -68,6 +74,15 @@ def open_frames(shards: Sequence[Path], splits: Path) -> Frames:
 def noise_of(reference: Reference, section: PredictionSection) -> np.ndarray:
     """Return the dequantisation noise's SD, shape [D]."""
     return dequantization_sd(reference, section.dequantization_fraction)
+
+
+def with_means_so_far(reference: Reference, frames: Frames, block_frames: int) -> Reference:
+    """Return the statistics with what each speaker has said before each utterance.
+
+    Whole shards are read once, in their order, as the structure stage reads them.
+    """
+    before = means_before(frames.source(PARTS, block_frames))
+    return reference._replace(speakers=reference.speakers._replace(before=before))
 
 
 def read_nulls(path: Path) -> tuple[Reference, list[LinearNull]]:

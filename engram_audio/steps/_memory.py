@@ -35,6 +35,11 @@ class StoredMemory(NamedTuple):
     counts: dict[str, np.ndarray]
     header: dict[str, Any]
 
+    @property
+    def is_centred(self) -> bool:
+        """Whether its key is centred by speaker."""
+        return self.models[MEMORY].key.fitted.is_centred
+
     def controls(self, mean_gate: Callable[[], float], seed: int) -> dict[str, Density]:
         """Return what the memory's kind holds it against."""
         module, _ = self.settings.behaviour()

@@ -12,6 +12,7 @@ from engram_audio.densities.reference import Reference
 from engram_audio.errors import InputError
 from engram_audio.memory.config import AnyMemory, MemorySection
 from engram_audio.memory.names import MEMORY
+from engram_audio.memory.reading import memory_of
 from engram_audio.rollout.fit import build_model
 from engram_audio.rollout.frame import Frame, linear_density
 from engram_audio.rollout.method_config import (
@@ -91,6 +92,12 @@ def open_base(
     if STEP_EVENT not in models and "position" not in models:
         raise InputError(f"{files.base_model}: holds no density of a step; train the head at lag 1")
     return models.get(STEP_EVENT) or models["position"]
+
+
+def knows_speaker(model: nn.Module) -> bool:
+    """Whether a model reads a memory whose key is centred by speaker."""
+    memory = memory_of(model)
+    return memory is not None and memory.key.fitted.is_centred
 
 
 def read_frame(nulls: Path, section: PredictionSection) -> tuple[Reference, Frame]:

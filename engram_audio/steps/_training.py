@@ -13,11 +13,11 @@ from typing import Any, Self, TypeVar
 from tqdm import tqdm
 
 from engram_audio.artifacts.bundle import read_bundle, write_bundle
-from engram_audio.artifacts.digest import file_digest
 from engram_audio.errors import InputError
 from engram_audio.provenance import canonical_json, text_digest
 from engram_audio.section import Section
 from engram_audio.steps._cli import StepFiles
+from engram_audio.steps._shared import content_digest
 from engram_audio.training.config import TrainingRecipe
 from engram_audio.training.loop import Callbacks, Interrupted, TrainingState
 from engram_audio.training.packing import pack_state, unpack_state
@@ -168,13 +168,14 @@ class TrainingRun:
             SystemExit: It was asked to stop.
         """
         self._stop.__exit__()
-        if error is None:
-            for checkpoint in self._checkpoints:
-                checkpoint.remove()
-        elif isinstance(error, Interrupted):
-            sys.exit(INTERRUPTED_EXIT_CODE)
-        elif isinstance(error, FloatingPointError):
-            raise InputError(self._divergence(error)) from error
+        match error:
+            case None:
+                for checkpoint in self._checkpoints:
+                    checkpoint.remove()
+            case Interrupted():
+                sys.exit(INTERRUPTED_EXIT_CODE)
+            case FloatingPointError():
+                raise InputError(self._divergence(error)) from error
 
     @property
     def recipe(self) -> TrainingRecipe:
@@ -191,7 +192,7 @@ class TrainingRun:
     def inputs(self) -> dict[str, list[str]]:
         """Digest of the content of every declared input, by name."""
         files = self._files.input_files.items()
-        return {name: [_content_digest(path) for path in paths] for name, paths in files}
+        return {name: [content_digest(path) for path in paths] for name, paths in files}
 
     @cached_property
     def key(self) -> str:
@@ -256,15 +257,6 @@ class TrainingRun:
             f"{section}: {self._label} diverged: {error}; lower {key} from "
             f"{self.recipe.learning_rate:g}"
         )
-
-
-def _content_digest(path: Path) -> str:
-    try:
-        return file_digest(path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); run Snakemake, which makes it"
-        ) from error
 
 
 def _writer(folder: Path) -> Any:

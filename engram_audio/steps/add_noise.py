@@ -44,7 +44,15 @@ def main(argv: list[str] | None = None) -> None:
         "capacity_bits_per_s": header["capacity_bits_per_s"],
     }
     times = frame_times(block.offsets, base.frame_rate_hz)
-    write_latent_shard(files.noisy_latents, block, times, metadata, manifest, store.energy_unit)
+    write_latent_shard(
+        files.noisy_latents,
+        block,
+        times,
+        metadata,
+        manifest,
+        store.energy_unit,
+        files.section.compression,
+    )
 
 
 if __name__ == "__main__":

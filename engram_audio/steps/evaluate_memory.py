@@ -24,7 +24,7 @@ from engram_audio.memory.fit import build_datastore
 from engram_audio.prediction.assess import Stage
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, Wildcard, blame, run
 from engram_audio.steps._device import resolve_device
-from engram_audio.steps._frames import open_frames, read_nulls
+from engram_audio.steps._frames import open_frames, read_nulls, with_means_so_far
 from engram_audio.steps._memory import StoredMemory, candidates, read_memory
 from engram_audio.steps._prediction import held_out, load_material, open_stage, read_models
 
@@ -58,16 +58,18 @@ def main(argv: list[str] | None = None) -> None:
     lag, seed = files.lag, files.seed
     reference, linear_nulls = read_nulls(files.nulls)
     frames = open_frames(files.shards, files.splits)
+    stored = read_memory(files.memory, linear_nulls, lag, files.base_model, reference)
+    if stored.is_centred:
+        reference = with_means_so_far(reference, frames, section.block_frames)
     stage = open_stage(frames, reference, section, files.evaluation_section, str(device), None)
     scope = Scope(
         frames.part_of, lag, section.window_frames, max(section.lags_frames), reference,
         files.evaluation_section, files.controls_section.batch_frames, device,
     )  # fmt: skip
-    stored = read_memory(files.memory, linear_nulls, lag, files.base_model, reference)
     for model in stored.models.values():
         model.to(device)
     tables, usages = [], []
-    with load_material(frames, files.nulls, section) as material:
+    with load_material(frames, files.nulls, section, stored.is_centred) as material:
         models, header = _models(files, stored, material, lag, files.controls_section, device)
         with blame(files.memory):
             for part, source in held_out(stage).items():

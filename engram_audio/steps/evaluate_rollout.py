@@ -18,10 +18,11 @@ from engram_audio.rollout.paths import Starts, collect_starts, other_starts
 from engram_audio.rollout.setup import make_scoring_setup
 from engram_audio.steps._cli import Device, Frozen, Output, Wildcard, run
 from engram_audio.steps._device import resolve_device
-from engram_audio.steps._frames import Frames, noise_of, open_frames
+from engram_audio.steps._frames import Frames, noise_of, open_frames, with_means_so_far
 from engram_audio.steps._rollout import (
     MethodFiles,
     bases_of,
+    knows_speaker,
     read_frame,
     read_method,
 )
@@ -48,6 +49,8 @@ def main(argv: list[str] | None = None) -> None:
     reference, frame = read_frame(files.nulls, files.section)
     model, guard = read_method(files.model, files.method_section, bases_of(files), reference, frame)
     frames = open_frames(files.shards, files.splits)
+    if knows_speaker(model):
+        reference = with_means_so_far(reference, frames, files.section.block_frames)
     train = _source(frames, TRAIN, files.section, reference)
     setup = make_scoring_setup(files.rollout_section, reference, train, device)
     if guard is not None:

@@ -44,7 +44,15 @@ def main(argv: list[str] | None = None) -> None:
     )
     manifest = {**files.manifest(section.seed), "collapse": header["collapse"]}
     times = frame_times(block.offsets, rate)
-    write_latent_shard(files.state_latents, block, times, metadata, manifest, store.energy_unit)
+    write_latent_shard(
+        files.state_latents,
+        block,
+        times,
+        metadata,
+        manifest,
+        store.energy_unit,
+        section.compression,
+    )
 
 
 if __name__ == "__main__":

@@ -103,7 +103,14 @@ def main(argv: list[str] | None = None) -> None:
     if codec.bits_per_s is not None and is_stated:
         manifest["rate"] = {"bits_per_s": codec.bits_per_s, "kind": codec.bits_are}
     times = extraction.frame_times(shard.block.offsets, codec.frame_rate_hz)
-    write_latent_shard(files.latents, shard.block, times, _metadata(name, codec), manifest)
+    write_latent_shard(
+        files.latents,
+        shard.block,
+        times,
+        _metadata(name, codec),
+        manifest,
+        compression=files.representation_section.compression,
+    )
     parts.clear()
     LOG.info("%d utterances, %d excluded", len(shard.block.utterance_ids), len(shard.excluded))
 

@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     module, own = settings.behaviour()
     arrays, headers = {}, {}
     with (
-        load_material(frames, files.nulls, files.section) as material,
+        load_material(frames, files.nulls, files.section, key.is_centred) as material,
         blame(files.section_name(settings)),
     ):
         bases = candidates(

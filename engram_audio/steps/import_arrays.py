@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     energy = "given with the arrays" if facts["has_energy"] else LATENT_RMS
     times = frame_times(block.offsets, section.frame_rate_hz)
     manifest = {**files.manifest(), "energy": energy}
-    write_latent_shard(files.latents, block, times, metadata, manifest, energy_unit=energy)
+    write_latent_shard(files.latents, block, times, metadata, manifest, energy, section.compression)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from engram_audio.latents.config import WorldRepresentation
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.structure.config import StructureSection
 from engram_audio.structure.material import part_of_utterances, prepare
-from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
+from engram_audio.trust.hidden_key import hidden_key_rows
 from engram_audio.trust.measurement import all_truths, hidden_in_order
 from engram_audio.trust.oracle_rows import oracle_rows
 from engram_audio.trust.tables import row_frame, truth_frame
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
         files.structure_section,
     )
     rows = []
-    key = hidden_key_of(world, planted.draw.hidden)
+    key = world.stated_key(planted.draw.hidden)
     if key is not None:
         rows += hidden_key_rows(name, world, key, planted.truths, material)
     oracle = world.oracle()

@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     bases, folds = RolloutFiles(files.base_model), []
     with (
         TrainingRun(files, files.recipe_section) as run,
-        load_material(frames, files.nulls, files.section) as material,
+        load_material(frames, files.nulls, files.section, key.is_centred) as material,
     ):
         reference, frame = material.reference, frame_of(material)
         tuned, _ = read_method(files.tuned_model, tuned_settings, bases, reference, frame)

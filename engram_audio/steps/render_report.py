@@ -18,6 +18,7 @@ from engram_audio.artifacts.published import (
     write_page,
 )
 from engram_audio.artifacts.registered import history_words, read_history
+from engram_audio.maps import map_at
 from engram_audio.provenance import package_versions
 from engram_audio.report.config import ReportSection
 from engram_audio.report.data import ReportData, drawn_keys
@@ -79,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     manifests += [
         {"artifact": name, **document["manifest"]}
         for name, document in {**documents, **summaries}.items()
-        if isinstance(document.get("manifest"), dict)
+        if map_at(document, "manifest")
     ]
     data = ReportData(
         settings=files.section,

@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     times = frame_times(resampled.block.offsets, metadata.frame_rate_hz)
     write_latent_shard(
         files.resampled_latents, resampled.block, times, metadata, manifest,
-        store.energy_unit,
+        store.energy_unit, files.section.compression,
     )  # fmt: skip
     LOG.info("%d frames in partial groups dropped", resampled.num_dropped)
 

@@ -45,7 +45,15 @@ def main(argv: list[str] | None = None) -> None:
     own = files.manifest(section.seed, representation=metadata.representation)
     manifest = {**own, "surrogate": surrogate}
     times = frame_times(block.offsets, base.frame_rate_hz)
-    write_latent_shard(files.surrogate_latents, block, times, metadata, manifest, store.energy_unit)
+    write_latent_shard(
+        files.surrogate_latents,
+        block,
+        times,
+        metadata,
+        manifest,
+        store.energy_unit,
+        store.compression,
+    )
 
 
 if __name__ == "__main__":

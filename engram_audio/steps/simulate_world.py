@@ -53,6 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         metadata,
         manifest,
         energy_unit="arbitrary, planted",
+        compression=section.compression,
     )
     write_table(files.utterances, utterance_table(draw), manifest)
     write_table(files.exclusions, exclusion_table(), manifest)

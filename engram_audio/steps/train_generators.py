@@ -57,10 +57,6 @@ class Files(StepFiles):
 AnyTraining = Training | Replay
 
 
-def _training_of(one: AnyTraining) -> Training:
-    return one.training if isinstance(one, Replay) else one
-
-
 class Job:
     """The trainings of one job, each done once and kept until all are there."""
 
@@ -109,7 +105,7 @@ class Job:
         try:
             return self.member(one)
         except FloatingPointError as error:
-            rate = _training_of(one).point.learning_rate
+            rate = one.training.point.learning_rate
             raise InputError(
                 f"generation.points: {one.label} diverged: {error}; lower learning_rate from "
                 f"{rate:g}"
@@ -130,7 +126,7 @@ class Job:
         return steps_per_pass(self._shared.train, self._run.recipe, chunk_frames)
 
     def _dealing(self, one: AnyTraining) -> Dealing | None:
-        if not isinstance(one, Replay):
+        if one.is_permuted is None:
             return None
         return Dealing(one.is_permuted, self._steps_per_pass(), one.training.seed)
 
@@ -139,7 +135,7 @@ class Job:
         return self._store.made(self._digest(one), one.label, lambda: self._made(one))
 
     def _made(self, one: AnyTraining) -> Member:
-        training, sd = _training_of(one), self._row_sd(_training_of(one).arm)
+        training, sd = one.training, self._row_sd(one.training.arm)
         train = partial(
             train_generator, training, self._shared, one.recipe(self._run.recipe),
             self._dealing(one), sd, self._device,
@@ -154,7 +150,7 @@ class Job:
 
     def _digest(self, one: AnyTraining) -> str:
         """Return a digest of all that decides a training: no other arm, seed or point does."""
-        training = _training_of(one)
+        training = one.training
         files, arm = self._files, ARMS[training.arm]
         settings = settings_of(training, self._shared)
         reads = files.generator_section.insertion if arm.source else None

@@ -27,10 +27,10 @@ from engram_audio.steps._cli import (
     run,
 )
 from engram_audio.steps._device import resolve_device
-from engram_audio.steps._frames import open_frames
+from engram_audio.steps._frames import Frames, open_frames, with_means_so_far
 from engram_audio.steps._keys import read_family
 from engram_audio.steps._prediction import load_material
-from engram_audio.steps._rollout import RolloutFiles, open_base
+from engram_audio.steps._rollout import RolloutFiles, knows_speaker, open_base
 from engram_audio.steps._training import TrainingRun
 from engram_audio.training.config import TrainingRecipe
 
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
         base = open_base(settings, bases, material.reference, frame_of(material))
         with blame(files.section_name(settings)):
             model, history = _trained(run, settings, material, base, files.seed, device)
-            guard = _guard(files, model, material, device)
+            guard = _guard(files, model, material, frames, device)
         write_jsonl(files.history, history)
         header = {**files.manifest(files.seed), "method": settings.model_dump(mode="json")}
         write_bundle(files.model, pack_method(model, guard), header)
@@ -93,13 +93,17 @@ def _trained(
 
 
 def _guard(
-    files: Files, model: nn.Module, material: Material, device: torch.device
+    files: Files, model: nn.Module, material: Material, frames: Frames, device: torch.device
 ) -> AnyGuard | None:
     wanted = files.method_section.guard_section
     if wanted is None:
         return None
     name, path = getattr(wanted, "key", None), files.key_file
     key = read_family(path).key(name, 1, str(path)) if name and path else None
+    if knows_speaker(model) or (key is not None and key.is_centred):
+        block_frames = files.section.block_frames
+        reference = with_means_so_far(material.reference, frames, block_frames)
+        material = material._replace(reference=reference)
     steps = as_steps(model.to(device).eval())
     return fit_guard(wanted, steps, material, files.seed, device, key)
 

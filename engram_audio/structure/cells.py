@@ -115,10 +115,10 @@ class CellSums:
 
     @staticmethod
     def bytes_needed(labeling: Labeling, num_dims: int, num_inputs: int = 0) -> int:
-        """Return the size of the sums and of what is made from them."""
+        """Return the size of the sums, or of the tables that replace them."""
         groups = labeling.num_effective + 1
-        joint = 4 * groups * num_inputs + num_inputs * num_dims + groups * num_dims
-        return 8 * (6 * groups * num_dims + (joint if num_inputs else 0))
+        context = max(2 * groups, num_dims / 2) * num_inputs  # its sums, then a slope in float32
+        return int(8 * (6 * groups * num_dims + context))
 
     @property
     def counts(self) -> np.ndarray:

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
-from engram_audio.numerics.window_moments import WindowAccumulator, WindowMoments
+from engram_audio.numerics.step_moments import StepAccumulator
+from engram_audio.numerics.window_moments import WindowMoments
 from engram_audio.structure.normalization import Normalization
 from engram_audio.structure.targets import TRAIN, SliceTargets
 
@@ -31,9 +33,9 @@ class KeyContext(NamedTuple):
     lag_frames: int
 
 
-def window_moments(context: KeyContext, with_targets: bool) -> WindowMoments:
-    """Return moments of the train windows, with cross moments of z where they are wanted."""
-    accumulator: WindowAccumulator | None = None
+def window_moments(context: KeyContext) -> WindowMoments:
+    """Return moments of the train windows and their cross moments with z."""
+    accumulator: StepAccumulator | None = None
     inputs = context.inputs()
     for (block, rows, span), shown in zip(
         _with_empty(context.targets, context.source), inputs, strict=True
@@ -41,16 +43,15 @@ def window_moments(context: KeyContext, with_targets: bool) -> WindowMoments:
         chosen = rows[context.targets.part[span] == TRAIN]
         if len(chosen) == 0:
             continue
-        if accumulator is None:
-            num_dims = block.frames.shape[1]
-            accumulator = WindowAccumulator(
-                context.window_frames, num_dims, num_dims if with_targets else 0
-            )
-        normalized = context.normalization.apply(block.frames, chosen) if with_targets else None
-        accumulator.add(shown.frames, shown.offsets, chosen, context.lag_frames, normalized)
+        accumulator = accumulator or StepAccumulator(
+            context.window_frames, block.frames.shape[1], context.lag_frames
+        )
+        steps = windows.increments(block.frames, block.offsets)
+        accumulator.add_steps(shown.frames, steps, shown.offsets, chosen)
     if accumulator is None:
         raise ValueError("the slice has no train targets")
-    return accumulator.moments()
+    moments = accumulator.moments()
+    return moments._replace(cross=moments.cross / context.normalization.std)
 
 
 def _with_empty(

@@ -77,8 +77,6 @@ class TableBuilder:
 
 
 def _column(value: Any, length: int) -> np.ndarray:
-    if isinstance(value, np.ndarray):
-        return value
     dtype = object if isinstance(value, str) else None
     return np.full(length, value, dtype=dtype)
 

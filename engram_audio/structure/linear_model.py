@@ -13,6 +13,7 @@ import numpy as np
 
 from engram_audio import windows
 from engram_audio.latents.block import BlockSource, LatentBlock
+from engram_audio.numerics.covariance import Covariance
 from engram_audio.structure.features import KeyContext, window_moments
 from engram_audio.structure.joint import ContextMoments, ridge_slope
 from engram_audio.structure.normalization import Normalization
@@ -95,13 +96,14 @@ def fit_linear_model(context: KeyContext, ridges: tuple[float, ...]) -> LinearMo
         ridges: Strengths, relative to the mean variance of the context's entries.
     """
     shift = _first_mean(context)
-    moments = window_moments(context._replace(inputs=_shifted(context.source, shift)), True)
+    moments = window_moments(context._replace(inputs=_shifted(context.source, shift)))
     mean = moments.mean + np.tile(shift.astype(np.float64), context.window_frames)
-    scale = float(np.trace(moments.covariance)) / len(mean)
+    covariance = Covariance(moments.covariance)
+    scale = covariance.trace / len(mean)
     models = []
     for ridge in ridges:
         penalty = max(ridge * scale, np.finfo(float).tiny)
-        own = ContextMoments(moments.covariance, moments.cross, penalty)
+        own = ContextMoments(covariance, moments.cross, penalty)
         slope = ridge_slope(own).astype(np.float32)
         models.append(
             LinearModel(

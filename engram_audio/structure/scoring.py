@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio.latents.block import BlockSource
+from engram_audio.numerics.covariance import Covariance
 from engram_audio.numerics.grouped import add_grouped
 from engram_audio.structure.cells import (
     CellSums,
@@ -111,9 +112,7 @@ def score_labelings(
         max_bytes: Accumulators of a batch stay below this (a single labeling may exceed it).
     """
     num_dims = len(plan.normalization.mean)
-    sizes = [
-        CellSums.bytes_needed(item, num_dims, _num_inputs(plan, item)) for item in labelings
-    ]  # fmt: skip
+    sizes = [CellSums.bytes_needed(own, num_dims, _num_inputs(plan, own)) for own in labelings]
     for batch in _batches(sizes, max_bytes):
         yield from _score_batch(plan, labelings[batch], are_controls[batch])
 
@@ -346,8 +345,8 @@ class _Key:
 def _reduced(linear: LinearModel) -> ContextMoments:
     """Return the moments of the linear model's predictions, which stand for its context."""
     slope = linear.slope.astype(np.float64)
-    covariance = slope.T @ linear.moments.covariance @ slope
-    scale = float(np.trace(covariance)) / len(covariance)
+    covariance = Covariance(slope.T @ linear.moments.covariance.dense() @ slope)
+    scale = covariance.trace / len(covariance)
     tiny = max(float(np.finfo(np.float32).eps) * scale, float(np.finfo(float).tiny))
     return ContextMoments(covariance, slope.T @ linear.moments.cross, tiny)
 
@@ -359,7 +358,8 @@ def _fit_cells(sums: CellSums, moments: ContextMoments | None) -> tuple[JointFit
     """
     context = sums.half_context
     if moments is None:
-        moments = ContextMoments(np.empty((0, 0)), np.empty((0, sums.square.shape[1])), 0.0)
+        none = Covariance(np.empty((0, 0)))
+        moments = ContextMoments(none, np.empty((0, sums.square.shape[1])), 0.0)
         context = context[:, :, :0]
     halves = [GroupSums(*own) for own in zip(sums.half_counts, context, sums.half_sum, strict=True)]
     whole = GroupSums(sums.counts, context.sum(axis=0), sums.sum)

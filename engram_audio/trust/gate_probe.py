@@ -157,8 +157,9 @@ def _key_rows(
                 "slice": place, "subspace": "all", "part": part,
             }  # fmt: skip
             for name, value in {**NUMBERS, **ESTIMATES, **changes.get(part, {})}.items():
-                ends = value if isinstance(value, tuple) else (value,)
-                cells |= dict(zip((name, f"{name}_se"), ends, strict=False))
-                if isinstance(value, tuple):
-                    cells[f"{name}_df"] = 100.0
+                match value:
+                    case number, error:
+                        cells |= {name: number, f"{name}_se": error, f"{name}_df": 100.0}
+                    case _:
+                        cells[name] = value
             yield cells

@@ -12,7 +12,6 @@ import numpy as np
 from engram_audio.calibration.rows import CalibrationRow, compare
 from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.world import World
-from engram_audio.calibration.worlds_motif import Motifs
 from engram_audio.stats.estimate import uncertain
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.structure import cells
@@ -22,11 +21,6 @@ from engram_audio.structure.targets import EVAL, SliceTargets
 from engram_audio.views import SliceName
 
 STAGE = "hidden key"
-
-
-def hidden_key_of(world: World, hidden: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Return the key whose ratio the truths state, per frame, shape [N]; None where none is."""
-    return hidden["phase"] if isinstance(world, Motifs) else world.hidden_key(hidden)
 
 
 def hidden_key_rows(
@@ -41,9 +35,7 @@ def hidden_key_rows(
         truths: What is known about the world.
         material: The prepared representation.
     """
-    quantity = "key_ratio"
-    if isinstance(world, Motifs) and world.shared_fraction < 1:
-        quantity = "key_ratio_transfer"
+    quantity = world.stated_ratio
     known = {(truth.quantity, truth.lag_frames): truth for truth in truths}
     rows = []
     for slice_name, lag in material.places:
@@ -70,10 +62,8 @@ def _score(
     excess = cells.null_ratio_excess(labeling, EVAL)
     # cell means cost ratio * e; what a speaker's own prototypes leave in them is averaged over the
     # train speakers: (1 - q) share / S, twice because S speakers are a sample
-    own = 0.0
-    if isinstance(world, Motifs):
-        num_speakers = int(np.count_nonzero(np.bincount(targets.speaker[targets.part == 0])))
-        own = 2 * (1 - world.shared_fraction) * (1 - world.key_ratio) / num_speakers
+    num_speakers = int(np.count_nonzero(np.bincount(targets.speaker[targets.part == 0])))
+    own = 2 * world.own_share / num_speakers
     return compare(
         name, STAGE, truth, float(ratio.value) / (1 + excess), float(ratio.se),
         loss_below=excess, loss_above=excess + own,

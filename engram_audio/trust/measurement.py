@@ -26,7 +26,7 @@ from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import Material, prepare
 from engram_audio.structure.side_tables import linear_rows
 from engram_audio.structure.structure_table import analyse, structure_rows
-from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
+from engram_audio.trust.hidden_key import hidden_key_rows
 
 VAL_FRACTION = SELECT_FRACTION = 0.1
 
@@ -103,7 +103,7 @@ def measure_hidden_key(planted: Planted, analysis: Analysis, seed: int = 0) -> l
 
 
 def _hidden_key(planted: Planted, material: Material) -> list[CalibrationRow]:
-    key = hidden_key_of(planted.world, planted.draw.hidden)
+    key = planted.world.stated_key(planted.draw.hidden)
     if key is None:
         return []
     return hidden_key_rows(planted.name, planted.world, key, planted.truths, material)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engram_audio.calibration.chains import cycle
+from engram_audio.numerics.covariance import Covariance
 from engram_audio.numerics.grouped import add_grouped
 from engram_audio.numerics.kmeans import assign, fit_kmeans
 from engram_audio.structure.joint import (
@@ -165,8 +166,8 @@ def fit(train: Frames, rng: np.random.Generator) -> Fit:
 
 
 def _moments(z: np.ndarray, context: np.ndarray) -> ContextMoments:
-    covariance = context.T @ context / len(z)
-    penalty = RIDGE * float(np.trace(covariance)) / len(covariance)
+    covariance = Covariance(context.T @ context / len(z))
+    penalty = RIDGE * covariance.trace / len(covariance)
     return ContextMoments(covariance, context.T @ z / len(z), penalty)
 
 

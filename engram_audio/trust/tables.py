@@ -211,10 +211,11 @@ def _plain(record: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if value is None or isinstance(value, str):
-        return value
+    match value:
+        case bool() | np.bool_():
+            return bool(value)
+        case int() | np.integer():
+            return int(value)
+        case None | str():
+            return value
     return float(value) if math.isfinite(value) else None

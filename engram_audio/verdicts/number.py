@@ -92,8 +92,9 @@ def words(value: Any) -> str:
 
 def plain(value: Any) -> str:
     """Return any cell as text; missing as a dash, whole floats without a fraction."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return MISSING
-    if isinstance(value, float):
-        return f"{value:.4g}".replace("-", MINUS)
+    match value:
+        case float() if not math.isnan(value):
+            return f"{value:.4g}".replace("-", MINUS)
+        case None | float():
+            return MISSING
     return str(value)

@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 
 from engram_audio import windows
 from engram_audio.numerics.grouped import CHUNK_ROWS, add_grouped
+from engram_audio.numerics.step_moments import StepAccumulator
 from engram_audio.numerics.subspace import leading_eigenvectors
 from engram_audio.numerics.window_moments import WindowAccumulator
 
@@ -50,6 +51,58 @@ def test_moments_equal_those_of_materialised_windows(sizes, width, lag, more, ra
         moments.covariance.shape), atol=1e-9)  # fmt: skip
     cross = (x - x.mean(axis=0)).T @ (z - z.mean(axis=0)) / len(x)
     np.testing.assert_allclose(moments.cross, cross, atol=1e-9)
+
+
+@settings(deadline=None)
+@given(
+    SIZES, st.integers(1, 6), st.integers(1, 7), st.integers(0, 2),
+    st.randoms(use_true_random=False),
+)  # fmt: skip
+def test_moments_with_steps_equal_those_of_materialised_windows(sizes, width, lag, more, random):
+    """Lags on either side of the window's length, any subset of targets, two blocks, a shift."""
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    rng = np.random.default_rng(len(sizes))
+    accumulator = StepAccumulator(width, 3, lag)
+    flat, wanted = [], []
+    for _ in range(2):
+        frames = rng.normal(size=(offsets[-1], 3)) + 5
+        targets = windows.target_rows(offsets, width, lag + more)
+        targets = targets[[random.random() < 0.7 for _ in targets]]
+        if len(targets):
+            steps = windows.increments(frames, offsets)
+            accumulator.add_steps(frames - 4, steps, offsets, targets)
+            flat.append(materialised(frames, targets, lag, width))
+            wanted.append(windows.delta(frames, targets))
+    if not flat:
+        return
+    x, z = np.concatenate(flat), np.concatenate(wanted)
+    moments = accumulator.moments()
+    # the same bound as above: the shift makes products smaller
+    np.testing.assert_allclose(moments.mean + 4, x.mean(axis=0), atol=1e-10)
+    np.testing.assert_allclose(moments.covariance, np.cov(x.T, bias=True).reshape(
+        moments.covariance.shape), atol=1e-9)  # fmt: skip
+    cross = (x - x.mean(axis=0)).T @ (z - z.mean(axis=0)) / len(x)
+    np.testing.assert_allclose(moments.cross, cross, atol=1e-9)
+
+
+def test_a_slow_walk_keeps_its_steps_in_single_precision():
+    """Steps of a thousandth of the positions' SD: their cross moments hold to float32's rounding.
+
+    As a difference of two products of positions they would err 573 times the unit below.
+    """
+    rng = np.random.default_rng(0)
+    frames = (np.arange(4000)[:, None] + rng.normal(size=(4000, 2))) * 1e-3
+    frames = (frames - frames.mean(axis=0)).astype(np.float32)
+    offsets = np.array([0, 4000])
+    targets = windows.target_rows(offsets, 3, 2)
+    accumulator = StepAccumulator(3, 2, 2)
+    accumulator.add_steps(frames, windows.increments(frames, offsets), offsets, targets)
+    x = materialised(frames.astype(float), targets, 2, 3)
+    z = windows.delta(frames.astype(float), targets)
+    cross = (x - x.mean(axis=0)).T @ (z - z.mean(axis=0)) / len(x)
+    # n products of size SD SD, each rounded by 2^-24 of a partial sum that grows as sqrt(n)
+    unit = 2.0**-24 * np.sqrt(len(x)) * x.std() * z.std()
+    np.testing.assert_allclose(accumulator.moments().cross, cross, atol=unit)
 
 
 @pytest.mark.parametrize("num_dims", [4, 48])

@@ -13,7 +13,6 @@ from engram_audio.latents.block import LatentBlock
 from engram_audio.structure.material import Material, prepare
 from engram_audio.trust.bugs import BUGS
 from engram_audio.trust.error_rates import LAYOUTS, RateRow, rate_rows
-from engram_audio.trust.hidden_key import hidden_key_of
 from engram_audio.trust.measurement import (
     Analysis,
     Planted,
@@ -172,4 +171,4 @@ def _prepared(name: str) -> tuple[Planted, Material, dict[str, str]]:
 def test_worlds_without_a_hidden_key_say_so():
     """Linear worlds have no key of their own."""
     world = make_world("var1", 0)
-    assert hidden_key_of(world, simulate(world, WorldSize(2, 2, 2)).hidden) is None
+    assert world.stated_key(simulate(world, WorldSize(2, 2, 2)).hidden) is None

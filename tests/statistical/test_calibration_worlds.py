@@ -27,7 +27,7 @@ from engram_audio.structure.linear import score_linear
 from engram_audio.structure.material import Material, prepare
 from engram_audio.structure.side_tables import linear_rows
 from engram_audio.structure.structure_table import analyse, structure_rows
-from engram_audio.trust.hidden_key import hidden_key_of, hidden_key_rows
+from engram_audio.trust.hidden_key import hidden_key_rows
 from engram_audio.trust.measurement import all_truths, parts_of
 from engram_audio.trust.oracle_rows import oracle_rows
 from tests import studies
@@ -94,7 +94,7 @@ def calibrate(name: str, size: WorldSize = SIZE) -> list[CalibrationRow]:
         SECTION.window_frames,
     )
     rows = published_rows(name, world, planted.truths, published)
-    key, oracle = hidden_key_of(world, draw.hidden), world.oracle()
+    key, oracle = world.stated_key(draw.hidden), world.oracle()
     if key is not None:
         rows += hidden_key_rows(name, world, key, planted.truths, material)
     if oracle is not None:

@@ -22,6 +22,8 @@ SHIPPED = [
     ("demo",),
     ("real_speech",),
     ("demo", "full_calibration"),
+    ("demo", "rehearsal"),
+    ("demo", "medium"),
     ("arrays",),
     ("real_speech", "real_speech_memory"),
 ]

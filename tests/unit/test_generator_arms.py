@@ -13,7 +13,6 @@ from engram_audio.generation.model_config import (
     allowed_places,
     check_insertion,
     insertion_of,
-    places_of,
 )
 from engram_audio.generation.sources import OneRow, Rows
 from engram_audio.generation.storage import pack_generator, unpack_generator
@@ -62,7 +61,7 @@ def test_one_row_says_the_same_whatever_the_key(form: str):
     sizes = {}
     for name in ("SM1", "SM"):
         model = arm(name, memory=insertion(FORMS[form]))
-        place = places_of(model.spec.insertion, model.settings)[0]
+        place = model.spec.insertion.places_in(model.settings)[0]
         x = frames(length=40)
         with torch.no_grad():
             trace = model.trace(x)

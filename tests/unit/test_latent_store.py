@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engram_audio.artifacts.latents import LatentMetadata, LatentStore, write_latent_shard
+from engram_audio.artifacts.latents import (
+    COMPRESSORS,
+    LatentMetadata,
+    LatentStore,
+    write_latent_shard,
+)
 from engram_audio.artifacts.partial import PartialStore
 from engram_audio.artifacts.tensors import read_tensors, write_tensors
 from engram_audio.errors import InputError
@@ -43,7 +48,35 @@ def test_a_shard_comes_back_bit_for_bit_and_same_latents_are_same_bytes(tmp_path
     for mine, theirs in zip(block()[:-1], found[:-1], strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert store.metadata == METADATA
-    assert store.manifests == [{"step": "test"}]
+    assert store.manifests == [{"step": "test", "compression": "none"}]
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_compression_is_named_and_changes_no_number(tmp_path: Path, name: str):
+    whole = block((4100, 300))
+    path, again = tmp_path / "a.zarr.zip", tmp_path / "b.zarr.zip"
+    times = np.arange(len(whole.frames)) / 12.5
+    for one in (path, again):
+        write_latent_shard(one, whole, times, METADATA, {"step": "test"}, compression=name)
+    assert path.read_bytes() == again.read_bytes()
+    store = LatentStore([path])
+    assert (store.compression, store.manifests[0]["compression"]) == (name, name)
+    for mine, theirs in zip(whole[:-1], store.load()[:-1], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    plain = write(tmp_path / "c.zarr.zip", whole).stat().st_size
+    assert (path.stat().st_size < plain) == (name != "none")
+
+
+def test_a_flipped_bit_of_a_compressed_chunk_is_an_error(tmp_path: Path):
+    path = tmp_path / "a.zarr.zip"
+    write_latent_shard(
+        path, block((4000,)), np.arange(4000) / 12.5, METADATA, {}, compression="blosc"
+    )
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.zarr\.zip: damaged"):
+        LatentStore([path]).load()
 
 
 def test_cold_start_frames_are_dropped_on_reading(tmp_path: Path):

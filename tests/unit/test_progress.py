@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engram_audio.end_message import chain_lines, end_message, verdicts_of
-from engram_audio.progress import FAILED, FINISHED, StageLines, is_of_no_job, seconds_of_rules
+from engram_audio.progress import FAILED, FINISHED, StageLines, is_of_no_job
 from engram_audio.provenance import ROOT
 from engram_audio.rule_stages import stages_of_rules
 from engram_audio.verdicts.answers import HEADLINE, STAGE
@@ -31,9 +31,9 @@ def clock() -> Clock:
     return Clock()
 
 
-def handler(clock: Clock, **seconds: float) -> tuple[StageLines, list[str]]:
+def handler(clock: Clock, seconds: dict[int, float] | None = None) -> tuple[StageLines, list[str]]:
     lines: list[str] = []
-    return StageLines(JOBS, STAGES, seconds, lines.append, clock), lines
+    return StageLines(JOBS, STAGES, seconds or {}, lines.append, clock), lines
 
 
 def finish(handler: StageLines, job: int, event: str = FINISHED) -> None:
@@ -73,7 +73,7 @@ def test_a_failed_job_is_one_line_with_its_reason_and_log(clock, tmp_path: Path)
 
 def test_time_left_is_that_of_the_work_that_is_left_at_the_pace_so_far(clock):
     """Two keys of 1 s took 10 s, so 99 s of scores and 1 s of a decision take 500 s."""
-    counter, lines = handler(clock, fit_keys=1.0, score_keys=99.0, decide=1.0)
+    counter, lines = handler(clock, {1: 1.0, 2: 1.0, 3: 99.0, 4: 1.0})
     clock.time = 10
     finish(counter, 1)
     finish(counter, 2)
@@ -90,13 +90,6 @@ def test_the_lines_about_each_job_are_known_and_no_other_is():
     assert not is_of_no_job(record("1 of 9 steps (11%) done", event="progress"))
     assert is_of_no_job(record("Error in rule x", event="job_error"))
     assert is_of_no_job(record("structure is done"))
-
-
-def test_the_committed_seconds_are_of_rules_that_there_are(tmp_path: Path):
-    seconds = seconds_of_rules(ROOT / "bench" / "rule_seconds.csv")
-    assert len(set(seconds) & set(stages_of_rules(ROOT / "rules"))) > 30
-    assert all(value > 0 for value in seconds.values())
-    assert seconds_of_rules(tmp_path / "absent.csv") == {}
 
 
 def test_every_rule_belongs_to_a_stage():

@@ -32,6 +32,7 @@ from engram_audio.densities.student_t_mixture import StudentTMixture
 from engram_audio.densities.trunks import FreeParameters
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.var import fit_var
+from engram_audio.numerics.covariance import Covariance
 from engram_audio.numerics.kmeans import assign, fit_kmeans
 from engram_audio.numerics.subspace import leading_eigenvectors
 from engram_audio.numerics.window_moments import WindowAccumulator
@@ -94,7 +95,7 @@ def test_ridge_is_that_of_scikit_learn(speech: Speech):
     moments = accumulator.moments()
     for strength in (1e-6, 1e-2, 1.0):
         penalty = strength * float(np.trace(moments.covariance)) / len(moments.mean)
-        own = ridge_slope(ContextMoments(moments.covariance, moments.cross, penalty))
+        own = ridge_slope(ContextMoments(Covariance(moments.covariance), moments.cross, penalty))
         model = Ridge(alpha=penalty * len(speech.rows)).fit(speech.contexts, speech.steps)
         assert own == pytest.approx(model.coef_.T, rel=1e-6, abs=1e-8)
 

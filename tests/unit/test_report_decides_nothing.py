@@ -160,7 +160,7 @@ def swapped(table: pd.DataFrame) -> pd.DataFrame:
     ends = {"": "", "_low": "_high", "_high": "_low"}
     names = [name for name in table.columns if f"{name}_low" in table.columns]
     changed = {f"{name}{end}": -table[f"{name}{of}"] for name in names for end, of in ends.items()}
-    return table.assign(**changed)
+    return table.assign(**changed).copy()  # one block, as a table that is read from a file
 
 
 def test_other_numbers_under_the_same_rows_change_no_verdict(data: ReportData, render):

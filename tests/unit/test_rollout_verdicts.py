@@ -24,6 +24,21 @@ def around(name: str, value: float, width: float = 0.01) -> dict[str, float]:
     return {name: value, f"{name}_low": value - width, f"{name}_high": value + width}
 
 
+def little(best: float, lost: float, part: str = "position") -> dict[str, float]:
+    """What is attainable and what of it is lost, each with a narrow interval."""
+    values = {f"attainable_{part}": best, f"lost_{part}": lost}
+    ends = {"": 0.0, "_low": -0.001, "_high": 0.001}
+    return {f"{name}{end}": value + add for name, value in values.items()
+            for end, add in ends.items()}  # fmt: skip
+
+
+NO_SHARE = {
+    "kept_position": math.nan,
+    "kept_position_low": math.nan,
+    "kept_position_high": math.nan,
+}
+
+
 def answers(table: pd.DataFrame):
     return {row.case: row for row in verdict_rows(table, BARS_SECTION, BASE)}
 
@@ -56,6 +71,13 @@ def answers(table: pd.DataFrame):
         ({"kept_position_low": 0.85}, UNDECIDED, "kept of the attainable"),
         ({"kept_position_low": 0.7, "kept_position_high": 0.8}, NOT_MET, "loses skill"),
         ({"kept_skill_high": 0.9, "kept_skill_low": 0.8}, NOT_MET, "loses skill"),
+        # a share of nothing has no number: what is lost counts
+        (NO_SHARE | little(0.0, 0.01), MET, ""),
+        (NO_SHARE | little(0.0, 0.5), NOT_MET, "loses skill: lost of the attainable 0.5"),
+        (NO_SHARE | little(0.0, math.nan), UNDECIDED, "no number"),
+        ({"kept_position_low": 0.1} | little(-0.01, 0.005), MET, ""),  # too little to count
+        ({"kept_position_low": 0.1} | little(-0.03, 0.005), UNDECIDED, "kept of the attainable"),
+        ({"kept_skill_low": 0.1} | little(0.003, 0.002, "skill"), MET, ""),
         (around("energy_distance", math.nan), UNDECIDED, "no number"),
         (around("energy_distance", math.nan) | around("std_ratio", 0.5), NOT_MET, "SD ratio"),
         (around("spread_ratio", math.nan), UNDECIDED, "no number"),
@@ -72,7 +94,8 @@ def test_the_first_fault_names_the_outcome(changes, outcome, fault):
         "num_not_finite": 0, "below_range": 0.05, "below_range_low": 0.04, "below_range_high": 0.06,
         "above_range": 0.05, "above_range_low": 0.04, "above_range_high": 0.06,
         "kept_position": 0.95, "kept_position_low": 0.92, "kept_position_high": 0.98,
-        "kept_skill": 0.99, "kept_skill_low": 0.97, "kept_skill_high": 1.0, **changes,
+        "kept_skill": 0.99, "kept_skill_low": 0.97, "kept_skill_high": 1.0,
+        **little(-1.0, 0.1), **little(0.5, 0.1, "skill"), **changes,
     }  # fmt: skip
     judged = judge_method(row, row, BARS_SECTION)
     assert judged.outcome == outcome and fault in judged.reason

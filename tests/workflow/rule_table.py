@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake.api import SnakemakeApi
+from snakemake.resources import Resources
 from snakemake.settings.types import (
     ConfigSettings,
     OutputSettings,
@@ -18,6 +19,10 @@ from snakemake.settings.types import (
     StorageSettings,
 )
 
+# Rules of jobs with many members are there too.
+MANY_IN_ONE_JOB = Resources.parse(
+    ["gpu_batch_runtime=24h"], allow_expressions=True, defaults="bare"
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -25,7 +30,7 @@ def rules_of(configuration: Path) -> dict[str, dict[str, Any]]:
     """Return the rules that run something, by name."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         opened = api.workflow(
-            resource_settings=ResourceSettings(cores=1),
+            resource_settings=ResourceSettings(cores=1, default_resources=MANY_IN_ONE_JOB),
             config_settings=ConfigSettings(configfiles=[configuration]),
             storage_settings=StorageSettings(),
             snakefile=ROOT / "Snakefile",

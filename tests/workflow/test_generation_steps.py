@@ -66,7 +66,7 @@ def sections() -> dict[str, Any]:
         },
         "evaluation": GENERATION,
         "rollout": ROLLOUT,
-        "statistics": {"confidence": 0.95, "bootstrap_draws": 100, "seed": 0},
+        "statistics": {"confidence": 0.95},
         **key_sections(SECTION["window_frames"], [16]),
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The workflow is clean, and its promised commands resolve without a home, a cluster or data."""
+"""What jobs ask for under profiles, and plans that a mistake stops."""
 
 import json
 import os
@@ -11,30 +11,19 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.conftest import ROOT, snakemake, write_config
+from engram_audio.batches import BATCHED
+from tests.workflow.conftest import ROOT, snakemake, started_snakemake, write_config
 
-WHERE = {"slurm_partition", "gpu", "gres", "gpu_partition", "gpu_request"}
-
-
-def test_lint_gives_a_clean_bill(tmp_path: Path):
-    outcome = snakemake(tmp_path, "--lint")
-    assert "good condition" in outcome.text, outcome.text
-    assert outcome.code == 0
+LATENTS = "results/latents/mimi/shard-000.zarr.zip"
+WHERE = {"slurm_partition", "gpu", "gres", "gpu_partition", "gpu_request", "gpu_batch_runtime"}
 
 
-def test_slurm_profile_resolves_from_the_root_with_an_empty_home(tmp_path: Path):
-    """`snakemake --profile slurm -n results/report.html`: GPU rules on the GPU partition."""
-    outcome = snakemake(
-        tmp_path,
-        "--profile",
-        str(ROOT / "slurm"),
-        "-n",
-        "-p",
-        "results/report.html",
-        environment={"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_CONFIG_DIRS": ""},
-    )
+def test_jobs_of_a_gpu_rule_go_to_the_gpu_partition_with_an_empty_home(tmp_path: Path):
+    """Of a few jobs; test_size.py plans the full study so."""
+    words = ["--profile", str(ROOT / "slurm"), "-n", LATENTS]
+    nowhere = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_CONFIG_DIRS": ""}
+    outcome = snakemake(tmp_path, *words, environment=nowhere)
     assert outcome.code == 0, outcome.text
-    assert "extract_latents" in outcome.jobs
     block = outcome.text.split("rule extract_latents:")[1].split("\n\n")[0]
     assert "slurm_partition=gpu" in block
     assert "gpu=1" in block
@@ -114,6 +103,7 @@ def test_the_profile_holds_names_and_no_rule():
     profile = yaml.safe_load(PROFILE)
     assert profile["default-resources"] == {
         "slurm_partition": "cpu", "gpu_partition": "gpu", "gpu_request": "gpus",
+        "gpu_batch_runtime": "24h", "disk_mb": 1000,
     }  # fmt: skip
     assert "set-resources" not in profile
     assert not any(re.search(rf"\b{name}\b", PROFILE.split("Names of your")[1])
@@ -141,11 +131,20 @@ def test_one_line_moves_every_rule_with_a_gpu_and_no_other(loaded, site: str, gp
     """Where jobs run and how they ask for a GPU; memory and time are the rule's everywhere."""
     assert len(gpu_rules()) >= 19
     free = first_attempts(loaded, "no_profile")
+    many = {"mem_mb": 24_000, "runtime": 24 * 60}  # of a job with many members
     for name, resources in first_attempts(loaded, site).items():
         for key in ("mem_mb", "runtime"):
-            assert resources[key] == free[name][key], name
+            assert resources[key] == free.get(name, many)[key], name
         where = {key: value for key, value in resources.items() if key in WHERE}
-        assert where == (gpu if name in gpu_rules() else others), name
+        assert where == (gpu if name in gpu_rules() or name not in free else others), name
+
+
+def test_the_profile_asks_for_jobs_of_many_members(loaded):
+    """Of every rule that can have them, each with one GPU; how many: `test_size.py`."""
+    free, profile = (first_attempts(loaded, name) for name in ("no_profile", "profile"))
+    many = profile.keys() - free.keys()
+    assert {profile[name]["gpu"] for name in many} == {1}
+    assert {rule.partition("_of_")[0] for rule in many} == set(BATCHED)
 
 
 def test_what_is_said_of_one_rule_wins(loaded):
@@ -190,8 +189,8 @@ def test_the_plan_does_not_depend_on_hash_randomisation(tmp_path: Path, demo_con
     plans = {
         tuple(
             sorted(
-                snakemake(
-                    tmp_path, "-n", "--configfile", path, environment={"PYTHONHASHSEED": seed}
+                started_snakemake(
+                    tmp_path, "-n", "--configfile", path, PYTHONHASHSEED=seed
                 ).jobs.items()
             )
         )

@@ -66,9 +66,10 @@ def disagreements(rule: dict[str, Any]) -> list[str]:
     step = rule["step"]
     fields = class_of(step).fields()
     may_lack = {name for name, field in fields.items() if field.is_optional}
+    of_members = {"None"} if step == "run_members" else set()  # files of other steps
     pairs = {
-        "inputs": (set(rule["inputs"]), names(step, *INPUTS) | {"settings"}, may_lack),
-        "outputs": (set(rule["outputs"]), names(step, Kind.OUTPUT), set()),
+        "inputs": (set(rule["inputs"]) - of_members, names(step, *INPUTS) | {"settings"}, may_lack),
+        "outputs": (set(rule["outputs"]) - of_members, names(step, Kind.OUTPUT), set()),
         "roles": (set(rule["roles"]), names(step, Kind.FROZEN), may_lack),
         "facts": (set(rule["facts"]), names(step, Kind.FACT), set()),
         "wildcards": (set(rule["wildcards"]), names(step, Kind.WILDCARD), set()),

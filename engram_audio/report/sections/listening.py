@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from engram_audio.maps import as_map
 from engram_audio.report.data import ReportData
 from engram_audio.report.figure import content_id
 from engram_audio.report.section_spec import SectionSpec
@@ -92,9 +93,8 @@ def _sound(
 
 def media(embedded: Any) -> str:
     """Return a data URI of embedded audio or of a raster image; nothing for anything else."""
-    if not isinstance(embedded, dict):
-        return ""
-    uri = f"data:{embedded.get('media_type')};base64,{embedded.get('base64')}"
+    found = as_map(embedded)
+    uri = f"data:{found.get('media_type')};base64,{found.get('base64')}"
     return uri if DATA_URI.fullmatch(uri) else ""
 
 

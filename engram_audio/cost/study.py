@@ -1,0 +1,81 @@
+"""What a law asks of the study that a job belongs to: sizes, keys and heads that it names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engram_audio.cost.jobs import Job
+from engram_audio.cost.sizes import Size, Sizes
+
+TYPICAL_KEYS = 5  # of a family whose fit is not planned
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One job with the sizes that it works on.
+
+    Attributes:
+        job: The job.
+        size: Of its representation: of one shard where the job makes a shard.
+        seconds: Speech that it reads, in seconds.
+        num_keys: Keys of its family.
+        members: Of the jobs that it does, where it does many.
+    """
+
+    job: Job
+    size: Size
+    seconds: float
+    num_keys: int
+    members: "tuple[Piece, ...]" = ()
+
+    def section(self, role: str = "section") -> Mapping[str, Any]:
+        """Return the section of a role; empty where the job reads none."""
+        return self.job.section(role)
+
+
+class Study:
+    """All planned jobs, each with its sizes."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        """Note what jobs ask of each other."""
+        self.sizes = Sizes(jobs)
+        self._keys = {
+            (_is_of_worlds(job), job.wildcards["family"]): keys
+            for job in jobs
+            if "family" in job.wildcards and (keys := num_keys(job.section("family_section")))
+        }
+
+    def piece(self, job: Job) -> Piece:
+        """Return a job with its sizes; what nothing tells counts as nothing."""
+        size = self.sizes.of_job(job) or Size(0.0, 0)
+        corpus = job.wildcards.get("corpus") or self._corpus(job)
+        seconds = self.sizes.seconds(corpus)
+        if "shard" in job.wildcards:
+            size = size._replace(frames=size.frames / size.shards)
+            seconds /= size.shards
+        members = tuple(map(self.piece, job.members))
+        return Piece(job, size, seconds, self._num_keys(job), members)
+
+    def _corpus(self, job: Job) -> str:
+        row = job.section("representation_section") or job.section("section")
+        return str(row.get("corpus", ""))
+
+    def _num_keys(self, job: Job) -> int:
+        sizes = job.section("oracle_section").get("codebook_sizes")
+        if sizes:
+            return len(sizes)
+        place = (_is_of_worlds(job), job.wildcards.get("family", ""))
+        return num_keys(job.section("family_section")) or self._keys.get(place, TYPICAL_KEYS)
+
+
+def _is_of_worlds(job: Job) -> bool:
+    """Whether a job is of the calibration, whose families have other keys."""
+    return "calibration" in job.rule
+
+
+def num_keys(family: Mapping[str, Any]) -> int:
+    """Return how many keys a family has."""
+    inputs = len(family.get("inputs", ()))
+    return inputs * sum(
+        len(one.get("codebook_sizes", (0,))) for one in family.get("quantizers", ())
+    )

@@ -2,17 +2,22 @@
 
     python bench/generation.py [--threads 1] [--steps 40]
 
-The plain loop is what a tutorial gives: `nn.TransformerEncoder` with a causal mask and an output
-layer, the loss of every frame, AdamW, the norm clipped; to generate, the whole context goes through
-the network for each frame. Both sides have the same widths, frames per step and mixture loss. Ours
-draws its chunks, scores the frames that decide and has the linear base; with a memory, rows and
-their optimiser come on top. Where `pocket-tts` is installed, its own backbone takes steps at its
-published size with random weights, beside our backbone of the same widths. Both take turns and the
-least CPU time of each counts: other processes only add to it. Ratios above 1 mean that ours is
-faster. Prints JSON and writes bench/generation.json.
+The plain loop is what a tutorial gives: `nn.TransformerEncoder` with a causal mask, the loss of
+every frame, AdamW, the norm clipped. To generate, the whole context goes through the network for
+each frame. Like is compared with like. Both sides have the same widths and frames per step, and the
+same law of the next frame: a mixture of the whitened residual of a linear prediction. Beside SM the
+plain loop has the same memory: codes by `torch.cdist`, `nn.Embedding`, a gate of the normalised
+state. Its rows are dense parameters of AdamW, and it searches codes in every step.
+
+`SM_..._beside_S` has SM beside the plain loop without a memory: what the memory costs is in it.
+Where `pocket-tts` is installed, its own backbone takes steps at its published size with random
+weights, beside our backbone of the same widths. All take turns and the least CPU time of each
+counts: other processes only add to it. Ratios above 1 mean that ours is faster. Prints JSON and
+writes bench/generation.json.
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import time
@@ -24,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.gaussian_mixture import GaussianMixture
 from engram_audio.generation.arms import build_arm
@@ -51,30 +57,94 @@ SIZES: dict[str, dict[str, int]] = {
     "small": {"num_dims": 8, "width": 32, "num_blocks": 2, "num_heads": 4, "batch_frames": 768},
     "speech": {"num_dims": 32, "width": 128, "num_blocks": 4, "num_heads": 4, "batch_frames": 2048},
 }
-COMPONENTS, SIGMAS = 8, (-7.0, 7.0)
+COMPONENTS, SIGMAS, ROW_WIDTH = 8, (-7.0, 7.0), 16
 POCKET = {"num_dims": 32, "width": 1024, "num_blocks": 6, "num_heads": 16}  # config/english.yaml
 STREAMED = 20  # frames of one measurement
+ARMS: tuple[ArmName, ...] = ("S", "SM")
 CPU = torch.device("cpu")
 
 
 class Plain(nn.Module):
     """The tutorial's model: frames through `nn.TransformerEncoder`, a mixture of the next one."""
 
-    def __init__(self, num_dims: int, width: int, num_blocks: int, num_heads: int) -> None:
-        """Make the layers."""
+    def __init__(
+        self, num_dims: int, width: int, num_blocks: int, num_heads: int, has_memory: bool = False
+    ) -> None:
+        """Make the layers; the linear prediction's numbers are those of `base_of`."""
         super().__init__()
         self.embed = nn.Linear(num_dims, width)
-        layer = nn.TransformerEncoderLayer(
-            width, num_heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True, bias=True
-        )
-        self.encoder = nn.TransformerEncoder(layer, num_blocks, enable_nested_tensor=False)
+        layers = [
+            nn.TransformerEncoderLayer(
+                width, num_heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(num_blocks)
+        ]
+        self.layers, self.norm = nn.ModuleList(layers), nn.LayerNorm(width)
+        self.base = LinearBase(base_of(num_dims))
         self.mixture = GaussianMixture(num_dims, COMPONENTS, SIGMAS)
         self.output = nn.Linear(width, self.mixture.num_parameters)
+        self.release = nn.Linear(width, COMPONENTS)
+        self.memory = PlainMemory(num_dims, width) if has_memory else None
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Return the mixture's parameters after each frame, [B, T, P]."""
+        """Return the state after each frame, [B, T, d]."""
         mask = nn.Transformer.generate_square_subsequent_mask(frames.shape[1])
-        return self.output(self.encoder(self.embed(frames), mask=mask, is_causal=True))
+        hidden = self.embed(frames)
+        for number, layer in enumerate(self.layers):
+            if number == 1 and self.memory is not None:
+                hidden = hidden + self.memory(hidden, frames)
+            hidden = layer(hidden, src_mask=mask, is_causal=True)
+        return self.norm(hidden)
+
+    def law(self, hidden: Tensor, recent: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mixture's parameters [B, P] and the linear prediction [B, D]."""
+        newest = recent[:, -1]
+        predicted = self.base.predict(Batch(recent, newest, newest, newest))
+        away = self.base.whiten(predicted - self.base.frame_mean)
+        shift = -self.release(hidden).unsqueeze(-1) * away.unsqueeze(-2)
+        means = nn.functional.pad(shift.flatten(-2), (COMPONENTS, COMPONENTS * self.base.num_dims))
+        return self.output(hidden) + means, predicted
+
+    def log_prob(self, frames: Tensor) -> Tensor:
+        """Return log densities of all frames but the first few, [B, T - R]."""
+        count = self.base.order
+        recent = frames.unfold(1, count, 1)[:, :-1].mT.flatten(0, 1)
+        hidden = self(frames[:, :-1])[:, count - 1 :].flatten(0, 1)
+        parameters, predicted = self.law(hidden, recent)
+        z = self.base.whiten(frames[:, count:].flatten(0, 1) - predicted)
+        return self.mixture.log_prob(parameters, z) + self.base.log_det
+
+    def sample(self, context: Tensor, draws: torch.Generator) -> Tensor:
+        """Draw the frame after a context [B, T, D], [B, D]."""
+        parameters, predicted = self.law(self(context)[:, -1], context[:, -self.base.order :])
+        return predicted + self.base.unwhiten(self.mixture.sample(parameters, 1, draws)[0])
+
+
+class PlainMemory(nn.Module):
+    """A row for the nearest of some centroids, behind a gate of the normalised state."""
+
+    centroids: Tensor
+
+    def __init__(self, num_dims: int, width: int) -> None:
+        """Make table, gate and projection."""
+        super().__init__()
+        self.register_buffer("centroids", torch.randn(CODES, num_dims))
+        self.table = nn.Embedding(CODES, ROW_WIDTH)
+        self.norm, self.ask = nn.LayerNorm(width), nn.Linear(width, 1)
+        self.value = nn.Linear(ROW_WIDTH, width, bias=False)
+
+    def forward(self, hidden: Tensor, frames: Tensor) -> Tensor:
+        """Return what is added, [B, T, d]."""
+        codes = torch.cdist(frames.flatten(0, 1), self.centroids).argmin(1).view(frames.shape[:2])
+        return torch.sigmoid(self.ask(self.norm(hidden))) * self.value(self.table(codes))
+
+
+def base_of(num_dims: int) -> BaseArrays:
+    """Return a linear prediction from four frames; its numbers do not change the work."""
+    zeros = np.zeros(num_dims)
+    return BaseArrays(
+        "position", zeros, zeros, np.zeros((4 * num_dims, num_dims)), zeros, np.eye(num_dims)
+    )
 
 
 def generator(
@@ -92,12 +162,10 @@ def generator(
     )  # fmt: skip
     insertion = MinimalInsertion(
         kind="minimal", key="last_frame.raw.kmeans_512", ngram_orders=(1,), num_hashes=1,
-        table_rows=None, table_learning_rate_factor=5.0, places=("before_block_2",), row_width=16,
+        table_rows=None, table_learning_rate_factor=5.0, places=("before_block_2",),
+        row_width=ROW_WIDTH,
     )  # fmt: skip
     zeros, ones, rng = np.zeros(num_dims), np.ones(num_dims), np.random.default_rng(0)
-    base = BaseArrays(
-        "position", zeros, zeros, np.zeros((4 * num_dims, num_dims)), zeros, np.eye(num_dims)
-    )
     centroids = rng.standard_normal((CODES, num_dims), dtype=np.float32)
     quantizer = KMeans(kind="kmeans", codebook_sizes=(CODES,))
     key = FittedKey(
@@ -108,7 +176,13 @@ def generator(
     )  # fmt: skip
     dimensions = Dimensions(zeros, ones, zeros)
     return build_arm(
-        arm, settings, insertion, base, key, dimensions, torch.Generator().manual_seed(0)
+        arm,
+        settings,
+        insertion,
+        base_of(num_dims),
+        key,
+        dimensions,
+        torch.Generator().manual_seed(0),
     )
 
 
@@ -155,16 +229,18 @@ def our_training(arm: ArmName, sizes: dict[str, Any], batch_frames: int) -> Call
     return lambda: _train_step(task, optimizers, how, order, 0, next(steps), CPU)
 
 
-def plain_training(sizes: dict[str, Any], batch_frames: int) -> Callable[[], object]:
+def plain_training(
+    sizes: dict[str, Any], batch_frames: int, has_memory: bool
+) -> Callable[[], object]:
     """Return one training step of the plain loop, each on other frames."""
-    model = Plain(**sizes)
+    model = Plain(**sizes, has_memory=has_memory)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     frames = torch.randn(FRAMES // CHUNK, CHUNK, sizes["num_dims"])
 
     def step() -> None:
         batch = frames[torch.randint(len(frames), (batch_frames // CHUNK,))]
         optimizer.zero_grad()
-        loss = -model.mixture.log_prob(model(batch)[:, :-1], batch[:, 1:]).mean()
+        loss = -model.log_prob(batch).mean()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -187,31 +263,31 @@ def _plain_stream(model: Plain, num_dims: int, num_frames: int) -> None:
     draws = torch.Generator().manual_seed(0)
     context = torch.zeros(1, CHUNK, num_dims)
     for _ in range(num_frames):
-        z = model.mixture.sample(model(context)[:, -1], 1, draws)
-        context = torch.cat([context[:, 1:], z], 1)
+        z = model.sample(context, draws)
+        context = torch.cat([context[:, 1:], z.unsqueeze(1)], 1)
 
 
 def measure(sizes: dict[str, Any], batch_frames: int, steps: int) -> dict[str, float]:
     """Return milliseconds of each side and their ratios."""
-    works = {"plain_step": plain_training(sizes, batch_frames)}
-    works |= {f"{arm}_step": our_training(arm, sizes, batch_frames) for arm in ("S", "SM")}
+    works: dict[str, Callable[[], object]] = {}
+    streams: dict[str, Callable[[], object]] = {}
+    for arm in ARMS:
+        has_memory = arm == "SM"
+        works[f"plain_{arm}_step"] = plain_training(sizes, batch_frames, has_memory)
+        works[f"{arm}_step"] = our_training(arm, sizes, batch_frames)
+        plain, ours = Plain(**sizes, has_memory=has_memory).eval(), generator(arm, **sizes).eval()
+        streams[f"plain_{arm}_stream"] = functools.partial(
+            _plain_stream, plain, sizes["num_dims"], STREAMED
+        )
+        streams[f"{arm}_stream"] = functools.partial(_our_stream, ours, STREAMED)
     found = {name: 1e3 * own for name, own in in_turn(works, steps).items()}
-    plain = Plain(**sizes).eval()
-    models = {arm: generator(arm, **sizes).eval() for arm in ("S", "SM")}
-    streams: dict[str, Callable[[], object]] = {
-        "plain_stream": lambda: _plain_stream(plain, sizes["num_dims"], STREAMED)
-    }
-    streams |= {
-        f"{arm}_stream": lambda own=own: _our_stream(own, STREAMED) for arm, own in models.items()
-    }
-    found |= {
-        name: 1e3 * own / STREAMED for name, own in in_turn(streams, max(steps // 8, 2)).items()
-    }
-    ratios = {
-        f"{arm}_{kind}_speedup": found[f"plain_{kind}"] / found[f"{arm}_{kind}"]
-        for kind in ("step", "stream")
-        for arm in ("S", "SM")
-    }
+    per_frame = in_turn(streams, max(steps // 4, 4)).items()
+    found |= {name: 1e3 * own / STREAMED for name, own in per_frame}
+    ratios = {}
+    for kind in ("step", "stream"):
+        for arm in ARMS:
+            ratios[f"{arm}_{kind}_speedup"] = found[f"plain_{arm}_{kind}"] / found[f"{arm}_{kind}"]
+        ratios[f"SM_{kind}_beside_S"] = found[f"plain_S_{kind}"] / found[f"SM_{kind}"]
     return {f"{name}_ms": own for name, own in found.items()} | ratios
 
 

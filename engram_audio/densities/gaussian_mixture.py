@@ -76,11 +76,12 @@ class Mixture(DensityHead):
         return (
             torch.log_softmax(logits, -1),
             means.reshape(shape),
-            self._clamped(scales.reshape(shape)),
+            self.clamped(scales.reshape(shape)),
             rest,
         )
 
-    def _clamped(self, log_scales: Tensor) -> Tensor:
+    def clamped(self, log_scales: Tensor) -> Tensor:
+        """Return log scales within their bounds, [..., D]."""
         if self.has_one_floor:  # one pass over the largest tensor of the step instead of two
             return log_scales.clamp(self.lowest_floor, self.log_ceiling)
         return torch.maximum(log_scales, self.log_floor).clamp_max(self.log_ceiling)

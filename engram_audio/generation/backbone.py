@@ -70,7 +70,7 @@ def _rotation(first: int, count: int, half: int, like: Tensor) -> Tensor:
     else:
         place = torch.arange(first, first + count, dtype=torch.float64, device=like.device)
         angle = place[:, None] * rate
-    return torch.complex(angle.cos().float(), angle.sin().float())
+    return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
 
 
 @functools.cache
@@ -82,7 +82,7 @@ def _rates(half: int, device: torch.device) -> Tensor:
 
 def _rotated(values: Tensor, rotation: Tensor) -> Tensor:
     """Return [..., T, e] turned pair by pair: neighbouring numbers are one complex number."""
-    pairs = torch.view_as_complex(values.float().unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(values.float().view(*values.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * rotation).flatten(-2).to(values.dtype)
 
 
@@ -108,7 +108,7 @@ class Attention(nn.Module):
             cache: Of the positions before; None where there are none.
             added_value: Added to the values of the first head, [B, T, e]; None adds nothing.
         """
-        heads = self.project(hidden).unflatten(-1, (3, self.num_heads, -1))
+        heads = self.project(hidden).view(*hidden.shape[:2], 3, self.num_heads, -1)
         turned, value = heads.permute(2, 0, 3, 1, 4).split([2, 1])
         query, key = _rotated(turned, seen.rotation)
         value = value.squeeze(0)

@@ -107,11 +107,15 @@ class MixtureHead(nn.Module):
 
         The temperature scales the components' variances; which component is chosen keeps its law.
         """
-        log_weights, means, log_scales, _ = self.mixture.split(self.output(features))
-        chosen = choose_components(log_weights, num_samples, generator)
-        centre, scale = pick(means, chosen), pick(log_scales, chosen).exp()
+        count, dims = self.mixture.num_components, self.base.num_dims
+        parameters = self.output(features).float()
+        chosen = choose_components(
+            parameters[:, :count].log_softmax(-1), num_samples, generator
+        )  # fmt: skip
+        both = parameters[:, count:].view(-1, 2, count, dims).transpose(1, 2)
+        centre, raw = pick(both, chosen).unbind(-2)
         noise = torch.randn(centre.shape, generator=generator, device=centre.device)
-        z = centre + temperature**0.5 * scale * noise
+        z = centre + temperature**0.5 * self.mixture.clamped(raw).exp() * noise
         predicted = self._predicted(recent)
         released = pick(self.release(features), chosen).unsqueeze(-1) * self._away(predicted)
         return predicted - released + self.base.unwhiten(z)

@@ -37,4 +37,6 @@ def codes_of(key: KeyEncoder, frames: Tensor, num_new: int) -> Tensor:
     found = windows.new_empty(windows.shape[:2], dtype=torch.int64)
     if windows.shape[1]:
         found = key.codes(windows.flatten(0, 1), 1).view(windows.shape[:2])
+    if found.shape[1] == num_new:
+        return found
     return nn.functional.pad(found, (num_new - found.shape[1], 0), value=key.num_codes)

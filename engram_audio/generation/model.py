@@ -170,6 +170,9 @@ class Generator(nn.Module):
     def last(self, state: State) -> Tensor:
         """Return what the head reads after a state, [B, R, D]."""
         assert state.recent is not None, "no frame has been seen"
+        count = self.head.num_recent
+        if state.recent.shape[1] >= count:
+            return state.recent[:, -count:]
         return self.recent(state.recent)[:, -1]
 
     def _pass(
@@ -208,7 +211,9 @@ class Generator(nn.Module):
         """Return new codes [B, T] after those kept of before, [B, m + T]."""
         if state.codes is not None:
             return torch.cat([state.codes, codes], 1)
-        return nn.functional.pad(codes, (int(self.arm.is_late), 0), value=self.key.num_codes)
+        if not self.arm.is_late:
+            return codes
+        return nn.functional.pad(codes, (1, 0), value=self.key.num_codes)
 
     def _kept(self, codes: Tensor) -> Tensor | None:
         """Return the codes that the next n-grams need; None where none are kept."""

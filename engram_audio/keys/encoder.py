@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.keys.fitted import FittedKey, context_features
+from engram_audio.numerics.precision import full_precision
 
 SCORES = 1 << 22  # held at a time
 SMALLEST_SQUARE = 1e-30  # of a distance, in the units of the data
@@ -59,6 +60,8 @@ class KeyEncoder(nn.Module):
         names = self.fitted.features if part == "features" else self.fitted.cells
         return {name: getattr(self, f"{part}_{name}") for name in names}
 
+    # In full precision also where training is not: a code must not depend on who asks.
+    @full_precision
     def features(self, context: Tensor, age: int = 0, so_far: Tensor | None = None) -> Tensor:
         """Return features of the state that ends `age` frames before the newest, shape [B, Q].
 
@@ -68,10 +71,8 @@ class KeyEncoder(nn.Module):
         stop = context.shape[1] - age
         centres = self._centres(so_far, stop - 1) if self.fitted.is_centred else None
         state = context[:, stop - self.state_frames : stop].float()
-        # in full precision also where training is not: a code must not depend on who asks
-        with torch.autocast(context.device.type, enabled=False):
-            arrays = self._arrays("features")
-            return context_features(self.fitted, state, centres, self.train_mean, arrays)
+        arrays = self._arrays("features")
+        return context_features(self.fitted, state, centres, self.train_mean, arrays)
 
     def _centres(self, so_far: Tensor | None, place: int) -> Tensor:
         """Return the mean so far, shrunk to the train mean and less it, [B, D]."""
@@ -86,21 +87,23 @@ class KeyEncoder(nn.Module):
         found = [self._code(self.features(context, age, so_far)) for age in range(count)]
         return torch.stack(found, 1)
 
+    @full_precision
     def _code(self, features: Tensor) -> Tensor:
         quantizer, arrays = self.fitted.quantizer, self._arrays("cells")
         rows = max(SCORES // quantizer.num_scores(arrays), 1)
-        with torch.autocast(features.device.type, enabled=False):
-            return torch.cat([quantizer.codes(part, arrays) for part in features.split(rows)])
+        if len(features) <= rows:
+            return quantizer.codes(features, arrays)
+        return torch.cat([quantizer.codes(part, arrays) for part in features.split(rows)])
 
+    @full_precision
     def nearest(
         self, context: Tensor, count: int, so_far: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the nearest codes of the newest state and their squared distances, [B, count]."""
         features, arrays = self.features(context, 0, so_far), self._arrays("cells")
-        with torch.autocast(context.device.type, enabled=False):
-            relative = self.fitted.quantizer.squares(features, arrays)
-            found = relative.topk(count, 1, largest=False)
-            squares = (found.values + features.square().sum(1, keepdim=True)).clamp_min(0)
+        relative = self.fitted.quantizer.squares(features, arrays)
+        found = relative.topk(count, 1, largest=False)
+        squares = (found.values + features.square().sum(1, keepdim=True)).clamp_min(0)
         return found.indices, squares
 
 

@@ -14,12 +14,13 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.calibration.rows import CalibrationRow
 from engram_audio.generation.names import SWAPS
-from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, LATE, MEMORY
+from engram_audio.generation.noise_verdict import PLAIN
+from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, LATE, MEMORY, SMALL
 from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts.row import VerdictRow
 from engram_audio.verdicts.words import HELPS, NO_BENEFIT, PATHWAY_NOT_TESTED, UNDECIDED
 
-STAGE = "generation"
+STAGE, FIXED = "generation", "fixed"
 
 
 class KnownGain(NamedTuple):
@@ -62,6 +63,9 @@ KNOWN: Mapping[str, Known] = {
     "logistic": Known((NO_BENEFIT, UNDECIDED), ()),
 }  # fmt: skip
 
+# Largest ratio of S's excess energy distance with fixed noise to that without, in every seed.
+HEALED: Mapping[str, float] = {"logistic": 0.5}
+
 
 def generated_rows(gains: pd.DataFrame) -> list[CalibrationRow]:
     """Return the bounds on gains that hold on the worlds that were generated.
@@ -83,21 +87,54 @@ def generated_rows(gains: pd.DataFrame) -> list[CalibrationRow]:
     return rows
 
 
+def healed_rows(generation: pd.DataFrame, health: pd.DataFrame) -> list[CalibrationRow]:
+    """Return whether noise in training keeps free runs near data, where it must.
+
+    Args:
+        generation: `tables/generation.csv`, which tells a generator's noise.
+        health: `tables/generation_health.csv`. Late runs of S count, seed by seed.
+    """
+    rows = []
+    for name, largest in HEALED.items():
+        of = choose(health, representation=WORLD_PREFIX + name, arm=SMALL)
+        of = of.loc[of["horizon_frames"] == of["horizon_frames"].max()]
+        excess = (of["energy_distance"] - of["energy_distance_true"]).to_numpy(float)
+        by_seed = of.assign(excess=excess).pivot(index="seed", columns="generator", values="excess")
+        members = choose(generation, representation=WORLD_PREFIX + name, arm=SMALL)
+        noise = members.drop_duplicates("generator").set_index("generator")["noise"]
+        known = [generator for generator in by_seed.columns if generator in noise.index]
+        for plain in (one for one in known if noise[one] == PLAIN):
+            for noisy in (one for one in known if str(noise[one]).startswith(FIXED)):
+                share = float((by_seed[noisy] / by_seed[plain]).max())
+                rows.append(_compared(
+                    name, f"{noisy} over {plain}: excess energy distance of S, largest ratio",
+                    -math.inf, largest, share,
+                ))  # fmt: skip
+    return rows
+
+
 def _row(world: str, generator: str, bound: KnownGain, measured: float) -> CalibrationRow:
     """Return one bound as a comparison; the truth is the end that is bounded."""
-    has_low = math.isfinite(bound.low)
+    quantity = f"{generator}: gain of {bound.arm} over {bound.against}"
+    return _compared(world, quantity, bound.low, bound.high, measured)
+
+
+def _compared(
+    world: str, quantity: str, low: float, high: float, measured: float
+) -> CalibrationRow:  # fmt: skip
+    has_low = math.isfinite(low)
     return CalibrationRow(
         world=world,
         stage=STAGE,
-        quantity=f"{generator}: gain of {bound.arm} over {bound.against}",
+        quantity=quantity,
         lag_frames=1,
-        truth=bound.low if has_low else bound.high,
+        truth=low if has_low else high,
         truth_error=0.0,
         measured=measured,
         measured_error=math.nan,
         tolerance_below=0.0 if has_low else math.inf,
         tolerance_above=math.inf if has_low else 0.0,
-        passes=bound.low <= measured <= bound.high,
+        passes=low <= measured <= high,
     )
 
 

@@ -10,7 +10,7 @@ from engram_audio.generation.tables import (
     replay_table,
 )
 from engram_audio.generation.verdicts import verdict_rows
-from engram_audio.trust.generated import KNOWN, generated_rows, generated_verdicts
+from engram_audio.trust.generated import KNOWN, generated_rows, generated_verdicts, healed_rows
 from tests.unit.generation_tables import evaluated, generation_bars
 
 TABLE = {"S": 6.9, "SM": 4.0, "F": 6.6, "SMx": 6.9, "SM1": 6.9, "SMm": 6.0, "SMf": 6.0,
@@ -56,3 +56,30 @@ def test_two_seeds_claim_no_word_and_other_representations_nothing():
     bounds, words = known(evaluated(TABLE, num_seeds=2, name="world_table"))
     assert all(bounds) and words == [None]
     assert known(evaluated(TABLE, name="mel_pca")) == ([], [])
+
+
+@pytest.mark.parametrize(("distance", "passes"), [(0.004, True), (0.006, False)])
+def test_noise_must_halve_the_distance_of_runs_in_chaos(distance: float, passes: bool):
+    """Excess distances count, not distances; the floor of both is .02."""
+    arms: dict[str, float] = {"S": -18.0, "SM": -18.0, "F": -18.0, "SMx": -18.0}
+    both = [
+        evaluated(arms, name="world_logistic", losses={"S": 0.01}),
+        evaluated(arms, name="world_logistic", losses={"S": distance}, noise="fixed 0.01",
+                  generator_name="noisy"),
+    ]  # fmt: skip
+    rows = healed_rows(generation_table(both, 0.95), health_table(both))
+    assert [row.passes for row in rows] == [passes]
+    assert rows[0].measured == pytest.approx(distance / 0.01)
+    assert healed_rows(generation_table(both[:1], 0.95), health_table(both[:1])) == []
+
+
+def test_one_seed_that_noise_does_not_help_is_enough_to_fail():
+    arms: dict[str, float] = {"S": -18.0, "SM": -18.0, "F": -18.0, "SMx": -18.0}
+    plain = evaluated(arms, name="world_logistic", losses={"S": 0.01})
+    noisy = evaluated(arms, name="world_logistic", losses={"S": 0.001}, noise="fixed 0.01",
+                      generator_name="noisy")  # fmt: skip
+    is_one = (noisy.health["arm"] == "S") & (noisy.health["seed"] == 1)
+    noisy.health.loc[is_one, "energy_distance"] = 0.5
+    both = [plain, noisy]
+    (row,) = healed_rows(generation_table(both, 0.95), health_table(both))
+    assert not row.passes

@@ -11,7 +11,7 @@ RESULTS ?= results/demo
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo arrays speech study cost doctor status bundle test test-slow verify mutants check lint format schema docs lock bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo arrays speech study cost doctor status bundle test test-slow verify mutants wide-net check lint format schema docs lock bench why recover fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -80,6 +80,10 @@ verify: $(VENV)/installed ## recompute a finished study without its package (RES
 
 mutants: $(VENV)/installed ## plant bugs, one at a time, and see which tests notice; write docs/trust.md
 	$(RUN) python -m mutants --write docs/trust.md
+
+wide-net: $(VENV)/installed ## mutmut: 200 drawn changes of stats, keys, densities and verdicts, 25 CPU minutes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[wide]"
+	$(RUN) python -m mutants.wide
 
 bench: $(VENV)/installed ## ratios against named baselines, minutes
 	for script in latents structure training generation dag; do $(RUN) python "bench/$$script.py" || exit 1; done

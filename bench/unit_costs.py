@@ -34,7 +34,7 @@ from engram_audio.cost.units import MIB, TABLE, RuleUnits, Units, read_units
 from engram_audio.provenance import ROOT
 from engram_audio.rule_stages import step_of_rule
 
-# Assumed of an H100-class GPU: a third of its float32 peak in products, a fraction of what its memory
+# Assumed of an H100-class GPU: a third of its float32 peak in products, less than what its memory
 # is faster than that of one core for other work on arrays, and a process that starts CUDA.
 GPU = {
     "name": "H100-class (assumed, not measured)", "flops_per_s": 2.0e13, "cores": 20.0,

@@ -7,7 +7,7 @@ asks for. Each member keeps its frozen file and its own outputs, so its bytes do
 it was made.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from snakemake.iocontainers import Wildcards
@@ -58,13 +58,13 @@ class Batch(NamedTuple):
 
     Attributes:
         name: Its rule's name, which is part of its files' names.
-        rule: Snakemake's rule of a member.
+        rule: The rule of a member.
         members: In the order of their outputs.
         frozen: Returns the frozen file of a member.
     """
 
     name: str
-    rule: Any
+    rule: str
     members: list[Member]
     frozen: Callable[[Wildcards], str]
 
@@ -73,11 +73,11 @@ class Batch(NamedTuple):
         """Outputs of all members."""
         return [path for member in self.members for path in member.outputs.values()]
 
-    def inputs(self, wildcards: Any) -> list[str]:
-        """Input function: inputs of all members, frozen ones too, each once."""
-        del wildcards
-        made = [path for one in self.members for paths in one.inputs.values() for path in paths]
-        return list(dict.fromkeys([*map(self.frozen, self._wildcards()), *made]))
+    @property
+    def inputs(self) -> list[str]:
+        """Inputs of all members, each once. The job's frozen file names their frozen ones."""
+        made = (path for one in self.members for paths in one.inputs.values() for path in paths)
+        return list(dict.fromkeys(made))
 
     def jobs(self) -> list[dict[str, Any]]:
         """What the step reads of each member: its frozen file, its inputs and its outputs."""
@@ -85,9 +85,6 @@ class Batch(NamedTuple):
             {"settings": self.frozen(one.wildcards), "inputs": one.inputs, "outputs": one.outputs}
             for one in self.members
         ]
-
-    def _wildcards(self) -> Iterator[Wildcards]:
-        return (member.wildcards for member in self.members)
 
 
 class Walk:
@@ -103,13 +100,12 @@ class Walk:
             own_name: Returns the name of a rule here; as part of another workflow it has another.
             expand: Fills in pathvars.
         """
-        self._batched = {own_name(rule): keys for rule, keys in BATCHED.items()}
+        self._batched = {own_name(rule): rule for rule in BATCHED}
         self._expand = expand
         lead = [one for one in rules if one.name in self._batched or not one.has_wildcards()]
         self._index = OutputIndex(lead)
         self._targets: set[str] = set()
         self._found: dict[str, dict[tuple[str, ...], Member]] = {}
-        self._rules: dict[str, Any] = {}
 
     def batches(self, target: Any, frozen: Callable[[str], Any]) -> list[Batch]:
         """Return all batches that a target needs.
@@ -120,7 +116,7 @@ class Walk:
         """
         self._enter(target, Wildcards(fromdict={}))
         return [
-            Batch(_name(rule, key), self._rules[rule], members, frozen(rule))
+            Batch(_name(rule, key), rule, members, frozen(rule))
             for rule in self._found
             for key, members in self._grouped(rule).items()
         ]
@@ -129,7 +125,7 @@ class Walk:
         groups: dict[tuple[str, ...], list[Member]] = {}
         for place in sorted(self._found[rule]):
             member = self._found[rule][place]
-            key = tuple(member.wildcards.get(name) for name in self._batched[rule])
+            key = tuple(member.wildcards.get(name) for name in BATCHED[rule])
             groups.setdefault(key, []).append(member)
         return groups
 
@@ -149,13 +145,11 @@ class Walk:
             return
         self._targets.add(path)
         for rule in self._index.match_producers(path):
-            found = self._found.setdefault(rule.name, {}) if rule.name in self._batched else None
-            wildcards = Wildcards(fromdict=rule.get_wildcards(path))
-            member = self._enter(rule, wildcards)
-            self._targets.update(member.outputs.values())
-            if found is not None:
-                self._rules[rule.name] = rule
-                found[tuple(member.outputs.values())] = member
+            member = self._enter(rule, Wildcards(fromdict=rule.get_wildcards(path)))
+            outputs = tuple(member.outputs.values())
+            self._targets.update(outputs)
+            if rule.name in self._batched:
+                self._found.setdefault(self._batched[rule.name], {})[outputs] = member
 
     def _path(self, text: str, wildcards: Mapping[str, str]) -> str:
         return self._expand(text).format(**wildcards)

@@ -60,6 +60,12 @@ MOVED = {
     "structure.window_frames": "views.window_frames",
     "structure_keys": "keys.library, and name those that are scored in structure.families",
 }
+# Settings of what is done no more.
+GONE = {
+    "statistics.bootstrap_draws": "is gone, as every interval is a t interval over speakers; "
+    "remove the line",
+    "statistics.seed": "is gone, as no interval is drawn; remove the line",
+}
 # Once these held rows by name. A row is told from a setting by its `kind`.
 LIBRARIES = {
     "codecs": "codecs.library",
@@ -83,6 +89,7 @@ def refuse_moved(raw: Mapping[str, Any]) -> None:
         for old, new in MOVED.items()
         if _has(raw, old) and not any(_has(raw, longer) for longer in _below(old))
     ]
+    lines += [f"{old}: {what}" for old, what in GONE.items() if _has(raw, old)]
     for owner, library in LIBRARIES.items():
         for name, row in map_at(raw, owner).items():
             if "kind" in as_map(row):

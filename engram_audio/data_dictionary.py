@@ -29,8 +29,6 @@ The **speaker** is the unit of resampling, everywhere. `x[_low,_high]` stands fo
 - `_se`: standard error of the linearised ratio of sums. The interval at any level is
   `x` -+ t * `x_se`. `decide` uses exactly that.
 - `_null`: the same score of the best null on the same frames.
-- `_bootstrap_low`, `_bootstrap_high`: percentiles over `statistics.bootstrap_draws` resamples of
-  speakers. Below 20 speakers they are too narrow: prefer t.
 
 `<number>` and `<name>` in a column's name stand for what the study asks for: a percent, the first
 and last direction, the name of a surrogate. Differences are paired on the same frames of the same

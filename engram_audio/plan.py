@@ -4,6 +4,7 @@ Rules ask it for names. It composes the plans of the stages, holds no science an
 heavy.
 """
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -62,6 +63,8 @@ class Plan:
         )
         self.demands = demands_by_corpus(config, self.latents.subjects())
         self.document |= plain(self.demands)
+        # Once, not for hundreds of jobs: it looks at all installed packages.
+        self._code_of_family = functools.cache(self._found_code_of_family)
         self.keys = KeysPlan(config.keys, key_lags(config))
         self.structure = StructurePlan(
             config.structure, self.latents, self.keys.learned_families(),
@@ -120,8 +123,11 @@ class Plan:
 
     def key_code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
         """What stands for the code of other packages that fits a family; an oracle has none."""
-        family = self.config.keys.library.get(wildcards.family)
-        return (), "" if family is None else code_of_keys(family)
+        return (), self._code_of_family(wildcards.family)
+
+    def _found_code_of_family(self, name: str) -> str:
+        family = self.config.keys.library.get(name)
+        return "" if family is None else code_of_keys(family)
 
     def overlaps(self) -> dict[str, dict[str, Any]]:
         """How far frames of each representation overlap, and which control is analysed beside."""

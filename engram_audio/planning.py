@@ -210,6 +210,7 @@ def _known(fact: Any, wildcards: Any) -> Any:
     return fact(wildcards) if inspect.signature(fact).parameters else fact()
 
 
+@functools.cache
 def _reads_more(function: Callable[..., Any]) -> bool:
     return len(inspect.signature(function).parameters) > 1
 

@@ -66,7 +66,7 @@ def _job(rule: str, body: str) -> PlannedJob:
     return PlannedJob(
         rule,
         values.get("wildcards", ""),
-        tuple(filter(None, values.get("output", "").split(", "))),
+        tuple(filter(None, values.get("output", "").replace(" (update)", "").split(", "))),
         Path(log.partition(" (")[0]) if log else None,
     )
 

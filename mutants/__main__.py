@@ -4,7 +4,6 @@ import argparse
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import sys
@@ -20,7 +19,6 @@ import torch  # noqa: F401
 
 from mutants.report import report
 from mutants.table import ROOT, Mutant, read_mutants
-from mutants.wide import wide_mutants
 
 CAUGHT, SURVIVED, HUNG, BROKEN = "caught", "survived", "hung", "broken"
 BROKEN_CODE = 3
@@ -144,14 +142,8 @@ def main() -> None:
                         help="outcomes of earlier runs")  # fmt: skip
     parser.add_argument("--known-only", action="store_true", help="run nothing, tell what is known")
     parser.add_argument("--write", type=Path, help="page to write, of all planted bugs")
-    parser.add_argument("--wide", nargs="*", metavar="FOLDER",
-                        help="swap operators in these folders of the package instead")  # fmt: skip
-    parser.add_argument("--sample", type=int, default=0,
-                        help="how many of them, drawn by a fixed seed; all by default")  # fmt: skip
     given = parser.parse_args()
-    mutants = read_mutants() if given.wide is None else wide_mutants(given.wide)
-    if given.sample:
-        mutants = random.Random(0).sample(mutants, min(given.sample, len(mutants)))
+    mutants = read_mutants()
     chosen = [one for one in mutants if not given.names or one.name in given.names]
     num_processes = 0 if given.known_only else given.processes
     found = run_all([*honest(chosen), *chosen], given.known, num_processes)

@@ -1,67 +1,94 @@
-"""A wide net: every comparison, sign, constant and `not` of some folders, changed one at a time."""
+"""The wide net: mutmut changes one expression at a time in stats, keys, densities and verdicts.
 
-import ast
-import copy
-import itertools
-from collections.abc import Iterator, Sequence
-from typing import Any
+A drawn sample is tested, since all changes would take hours. The settings are mutmut's own, in
+pyproject.toml. It runs in a copy of the tree, as it writes a folder `mutants` where it runs.
+"""
 
-from mutants.table import ROOT, Mutant
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-PACKAGE = "engram_audio"
-# Folder of the package -> the fast tests that know it best.
-TESTS = {
-    "stats": ("test_stats_estimate", "test_stats_bootstrap", "test_stats_robust"),
-    "verdicts": ("test_verdict_judge", "test_headline", "test_answers"),
-    "keys": ("test_keys", "test_structure_kernels", "test_extended_keys"),
-    "densities": ("test_prediction_linear", "test_prediction_heads", "test_ridge_mixture"),
-}
-SWAPPED = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
-    ast.And: ast.Or, ast.Or: ast.And,
-}  # fmt: skip
+from mutants.table import ROOT
 
-
-def variants(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node with one operator or number changed; a `not` is dropped."""
-    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPPED:
-        new = copy.deepcopy(node)
-        new.ops[0] = SWAPPED[type(node.ops[0])]()
-        yield new
-    elif isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in SWAPPED:
-        new = copy.deepcopy(node)
-        new.op = SWAPPED[type(node.op)]()
-        yield new
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
-        yield node.operand
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        more: Any = node.value
-        yield ast.copy_location(ast.Constant(more + 1), node)
+COPY = ROOT / "build" / "wide"
+LEFT_OUT = ("mutants", "build", "results", "logs", "benchmarks", "data", "__pycache__",
+            ".git", ".venv", ".snakemake", ".hypothesis")  # fmt: skip
+SMALLEST = "engram_audio.stats.student_t.*"  # any name makes mutmut list all changes
+KILLED = (1, 3)  # exit codes of pytest: a red test, or an error inside of pytest
+TIMED_OUT = (-24, 24, 36, 152, 255)  # of mutmut
+UNTESTED = (5, 33)
 
 
-def wide_mutants(folders: Sequence[str]) -> list[Mutant]:
-    """Return every change of the modules below some folders of the package.
+def copy_tree() -> None:
+    """Copy the tree anew."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    shutil.copytree(ROOT, COPY, ignore=shutil.ignore_patterns(*LEFT_OUT))
+
+
+def mutmut(*words: str) -> str:
+    """Run mutmut in the copy; return what it prints.
 
     Raises:
-        ValueError: No tests are known for a folder.
+        subprocess.CalledProcessError: It ends with an error, as where a test is red unchanged.
     """
-    found = []
-    for folder in folders or TESTS:
-        if folder not in TESTS:
-            raise ValueError(f"{folder}: no tests are named for it; choose of {', '.join(TESTS)}")
-        tests = tuple(f"tests/unit/{name}.py" for name in TESTS[folder])
-        for path in sorted((ROOT / PACKAGE / folder).rglob("*.py")):
-            name, text = str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
-            nodes = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.expr)]
-            changes = ((node, new) for node in nodes for new in variants(node))
-            for number, (node, new) in enumerate(changes):
-                old = ast.get_source_segment(text, node) or ""
-                line = text.splitlines()[node.lineno - 1]
-                words = f"`{old}` -> `{ast.unparse(new)}`"
-                changed = line.replace(old, f"({ast.unparse(new)})", 1)
-                if "\n" in old or text.count(line) != 1 or line == changed:
-                    continue  # a text that stands once is all that a mutant can name
-                label = f"{folder}-{path.stem}-{node.lineno}-{number}"
-                found.append(Mutant(label, folder, words, name, line, changed, tests))
-    return list(itertools.chain(found))
+    command = [sys.executable, "-m", "mutmut", *words]
+    variables = {**os.environ, "PYTHONPATH": ""}  # the changed package lies in the copy
+    done = subprocess.run(command, cwd=COPY, env=variables, check=True, stdout=subprocess.PIPE,
+                          text=True)  # fmt: skip
+    return done.stdout
+
+
+def exit_codes(folder: Path) -> dict[str, int | None]:
+    """Return how the tests of each change ended; None where they did not run."""
+    found: dict[str, int | None] = {}
+    for path in sorted(folder.rglob("*.meta")):
+        found |= json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
+    return found
+
+
+def outcome_of(code: int | None) -> str:
+    """Return an exit code's meaning."""
+    named = {**dict.fromkeys(KILLED, "caught"), **dict.fromkeys(TIMED_OUT, "hung"),
+             **dict.fromkeys(UNTESTED, "untested"), 0: "survived"}  # fmt: skip
+    return "not run" if code is None else named.get(code, f"ended with {code}")
+
+
+def sample(names: Sequence[str], size: int, seed: int) -> list[str]:
+    """Draw some names, the same ones from the same list."""
+    return sorted(random.Random(seed).sample(sorted(names), min(size, len(names))))
+
+
+def page(outcomes: Mapping[str, str], changes: Mapping[str, str]) -> str:
+    """Return the counts, and each change that no test noticed."""
+    noticed = sum(word in ("caught", "hung") for word in outcomes.values())
+    lines = [f"noticed {noticed} of {len(outcomes)}", ""]
+    lines += [f"{name}: {outcomes[name]}\n{change}" for name, change in changes.items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Draw, test, and print what no test noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    given = parser.parse_args()
+    copy_tree()
+    workers = f"--max-children={given.processes}"
+    mutmut("run", workers, SMALLEST)
+    drawn = sample(list(exit_codes(COPY / "mutants")), given.sample, given.seed)
+    mutmut("run", workers, *drawn)
+    codes = exit_codes(COPY / "mutants")
+    outcomes = {name: outcome_of(codes[name]) for name in drawn}
+    missed = [name for name, word in outcomes.items() if word not in ("caught", "hung")]
+    print(page(outcomes, {name: mutmut("show", name) for name in missed}))
+
+
+if __name__ == "__main__":
+    main()

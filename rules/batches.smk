@@ -30,7 +30,7 @@ for batch in BATCHES:
         resources:
             gpu=1,
             mem_mb=growing(24000),
-            runtime=growing(BATCH_RUNTIME),
+            runtime=BATCH_RUNTIME,  # a later attempt goes on, so it needs no more
         params:
             files=files,
         # exec: a scheduler's SIGTERM ends a waiting shell at once, and with it the time for a

@@ -201,7 +201,7 @@ def batches_of_study() -> list:
     """All jobs that do what many jobs of one rule would; their rules belong to that one's stage."""
     walk = batches.Walk(workflow.rules, MODIFIER.modify_rulename, workflow.pathvars.apply)
     found = walk.batches(rule_named("all"), lambda rule: frozen_of(PLANNER.needs[rule]))
-    STAGES_OF_RULES.update({one.name: STAGES_OF_RULES[one.rule.name] for one in found})
+    STAGES_OF_RULES.update({one.name: STAGES_OF_RULES[one.rule] for one in found})
     return found
 
 

@@ -84,8 +84,14 @@ def gain(scores: Table, null: str, model: str, level: float) -> list[float]:
 
 
 def prediction_numbers(study: Study) -> Iterator[Number]:
-    """Yield what the best head gains over the ridge mixture, from the scores of single frames."""
+    """Yield what the best head gains over the ridge mixture, from the scores of single frames.
+
+    Of the deciding representation and lag, or of the first ones where none was trained there.
+    """
     table = study.read("tables/prediction.csv", target="delta", slice="all")
+    wanted = study.decision["representation"], study.asked["section"]["lag_frames"]
+    is_other = (table["representation"] != wanted[0]) | (table["lag_frames"] != wanted[1])
+    table = table.loc[is_other.sort_values(kind="stable").index]
     name, lag, chosen_on = table[["representation", "lag_frames", "chosen_on"]].iloc[0]
     table = rows_of(table, representation=name, lag_frames=lag)
     heads = rows_of(table, kind="head", part=chosen_on).sort_values("nll_mean")

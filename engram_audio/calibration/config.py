@@ -16,6 +16,9 @@ from engram_audio.section import Section
 WORLD_PREFIX = "world_"  # representation of a calibration world: world_<name>
 # Frames that share samples with a frame, itself included; 1 in the worlds that are not named.
 OVERLAPPING_WORLDS = {"overlap": 2, "overlap_symbols": 4}
+# Cells want as many train frames in each judged slice. Speech is .2 of `silent_motifs` and .61 of
+# `silence`: with as many speakers the slice is INVALID there.
+TRAIN_SPEAKERS_FACTOR = {"silent_motifs": 3}
 
 
 class WorldsSection(Section):
@@ -29,7 +32,9 @@ class WorldsSection(Section):
         description="Worlds whose keys are scored by their laws too; those that are named count."
     )
     num_train_speakers: Count = Field(
-        ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the train split of each world."
+        ge=2,
+        le=MAXIMUM_SPEAKERS,
+        description="Train speakers of each world; `silent_motifs` has three times as many.",
     )
     num_eval_speakers: Count = Field(
         ge=2, le=MAXIMUM_SPEAKERS, description="Speakers of the eval split of each world."
@@ -122,7 +127,9 @@ def world_rows(worlds: WorldsSection) -> dict[str, WorldRepresentation]:
         f"{WORLD_PREFIX}{name}": WorldRepresentation(
             kind="world",
             world=name,
-            num_train_speakers=worlds.num_train_speakers,
+            num_train_speakers=min(
+                worlds.num_train_speakers * TRAIN_SPEAKERS_FACTOR.get(name, 1), MAXIMUM_SPEAKERS
+            ),
             num_eval_speakers=worlds.num_eval_speakers,
             num_utterances_per_speaker=worlds.num_utterances_per_speaker,
             seed=worlds.seed,

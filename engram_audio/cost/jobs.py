@@ -29,7 +29,7 @@ class Job:
         settings: Sections that it reads, by role; empty where it has no frozen file.
         facts: What only the plan knows, by name.
         benchmark: Where its time is written, or "".
-        members: Jobs that it does one after the other in one process, where it does many.
+        members: Jobs that it does one after the other, where it is many in one.
     """
 
     rule: str
@@ -41,6 +41,11 @@ class Job:
     facts: Mapping[str, Any] = field(default_factory=dict)
     benchmark: str = ""
     members: tuple["Job", ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Its rule, or that of its members."""
+        return self.members[0].rule if self.members else self.rule
 
     def section(self, role: str) -> dict[str, Any]:
         """Return the one section of a role; empty where the job reads none."""
@@ -65,7 +70,7 @@ def _of_paragraph(rule: str, body: str) -> Job:
         rule,
         dict(_pairs(said.get("wildcards", ""))),
         _listed(said.get("input", "")),
-        _listed(said.get("output", "")),
+        _listed(said.get("output", "").replace(" (update)", "")),
         dict(_pairs(said.get("resources", ""))),
         said.get("benchmark", ""),
     )
@@ -94,7 +99,6 @@ def with_settings(
     inputs = tuple(inputs)
     frozen = _own_frozen(rule, inputs)
     document = json.loads(frozen.read_text(encoding="utf-8")) if frozen else {}
-    facts = document.get("facts", {})
     return Job(
         rule,
         {name: str(value) for name, value in wildcards.items()},
@@ -102,26 +106,26 @@ def with_settings(
         tuple(outputs),
         _numbers(resources),
         sections_in(document),
-        facts,
+        document.get("facts", {}),
         benchmark,
-        tuple(map(_member, facts.get("members", ()))),
+        tuple(_member(one, resources) for one in document.get("facts", {}).get("members", ())),
     )
 
 
 def _own_frozen(rule: str, inputs: Iterable[str]) -> Path | None:
-    """Return a job's frozen file; one that does many jobs reads theirs too."""
+    """Return a job's frozen file; one that does many jobs may read theirs too."""
     found = [Path(path) for path in inputs if FROZEN.search(path)]
     own = [path for path in found if path.parent.name == rule]
     return next(iter(own or found), None)
 
 
-def _member(fact: Mapping[str, Any]) -> Job:
-    """Return a job that another one does, as its own frozen file and that one's list tell it."""
-    document = json.loads(Path(fact["settings"]).read_text(encoding="utf-8"))
-    inputs = [path for paths in fact["inputs"].values() for path in paths]
-    return Job(
-        document["rule"], document["wildcards"], tuple(inputs), tuple(fact["outputs"].values()),
-        {"gpu": 1}, sections_in(document), document["facts"],
+def _member(said: Mapping[str, Any], resources: Mapping[str, Any]) -> Job:
+    """Return a member of a job, which has what the whole job asks for."""
+    own = json.loads(Path(said["settings"]).read_text(encoding="utf-8"))
+    inputs = [path for paths in said["inputs"].values() for path in paths]
+    return with_settings(
+        own["rule"], own["wildcards"], [said["settings"], *inputs], said["outputs"].values(),
+        resources, "",
     )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def by_rule(jobs: Iterable[Costed]) -> list[RuleCost]:
     """Return one row for each rule, the dearest first."""
     groups: dict[str, list[Estimate]] = defaultdict(list)
     for one in jobs:
-        groups[one.job.rule].append(one.cost)
+        groups[one.job.kind].append(one.cost)
     rows = [_row(rule, costs) for rule, costs in groups.items()]
     return sorted(rows, key=lambda row: (-row.gpu_h - row.cpu_h, row.rule))
 

@@ -109,9 +109,9 @@ class Attention(nn.Module):
             added_value: Added to the values of the first head, [B, T, e]; None adds nothing.
         """
         heads = self.project(hidden).unflatten(-1, (3, self.num_heads, -1))
-        heads = heads.permute(2, 0, 3, 1, 4)
-        query, key = _rotated(heads[:2], seen.rotation)
-        value = heads[2]
+        turned, value = heads.permute(2, 0, 3, 1, 4).split([2, 1])
+        query, key = _rotated(turned, seen.rotation)
+        value = value.squeeze(0)
         if added_value is not None:
             value = torch.cat([value[:, :1] + added_value.unsqueeze(1), value[:, 1:]], 1)
         if cache is not None:

@@ -133,6 +133,9 @@ GENERATION_HEALTH = Table(
         "Runs start from the same true contexts in every arm. The numbers from off_support_share "
         "on are those of the second half of the whole run, beside the same of true stretches of "
         "the same utterances from other starts.",
+        "`SM:nearest`, `SM:dealt` and `SM:previous` are runs of SM by other codes: that of the "
+        "nearest train frame, codes dealt at random among all runs, that of the frame before. They "
+        "are diagnostics and decide nothing.",
     ),
 )  # fmt: skip
 GENERATION_KEYS = Table(

@@ -100,7 +100,8 @@ class GenerationEvaluationSection(Section):
     )
     free_arms: Listed[ArmName] = Field(description="Arms that run free.")
     has_swaps: bool = Field(
-        description="Whether SM is also scored with wrong codes: a diagnostic, never evidence."
+        description="Whether SM is also scored, and run free, by other codes than its own: a "
+        "diagnostic, never evidence."
     )
     noise_sds: AmountsOrZero = Field(
         description="SD of the noise under which keys are read, in SD of the train frames."

@@ -5,6 +5,8 @@ Starts, free runs, health, guards and players of the rollout stage then apply un
 Shapes: B contexts, W frames of a context, D dimensions, S samples.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -19,10 +21,12 @@ class GeneratorDensity(Density):
 
     target = "position"
 
-    def __init__(self, generator: Generator, temperature: float) -> None:
-        """Wrap a generator; the temperature is that of draws."""
+    def __init__(
+        self, generator: Generator, temperature: float, read: Callable[[Tensor], Tensor] | None
+    ) -> None:
+        """Wrap a generator; the temperature is that of draws; see `as_step_density` for `read`."""
         super().__init__()
-        self.generator, self.temperature = generator, temperature
+        self.generator, self.temperature, self._read_instead = generator, temperature, read
 
     @property
     def has_moments(self) -> bool:
@@ -35,6 +39,8 @@ class GeneratorDensity(Density):
         return features[:, -1], self.generator.recent(batch.context)[:, -1]
 
     def _codes(self, context: Tensor) -> Tensor | None:
+        if self._read_instead is not None:
+            return self._read_instead(context)
         if not self.generator.is_foreign:
             return None
         return self.generator.codes(foreign_contexts(context))
@@ -67,6 +73,15 @@ class GeneratorDensity(Density):
         return torch.stack(gates).mean(0) if gates else None
 
 
-def as_step_density(generator: Generator, temperature: float = 1.0) -> GeneratorDensity:
-    """Return a generator as a density that takes steps, in evaluation mode."""
-    return GeneratorDensity(generator, temperature).eval()
+def as_step_density(
+    generator: Generator, temperature: float = 1.0,
+    read: Callable[[Tensor], Tensor] | None = None,
+) -> GeneratorDensity:  # fmt: skip
+    """Return a generator as a density that takes steps, in evaluation mode.
+
+    Args:
+        generator: The generator.
+        temperature: Of draws.
+        read: Tells the codes [B, W] that are read for contexts [B, W, D] in place of its own.
+    """
+    return GeneratorDensity(generator, temperature, read).eval()

@@ -17,6 +17,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.factory import log_floor_of
 from engram_audio.densities.gaussian_mixture import GaussianMixture
 from engram_audio.densities.heads import choose_components, pick
+from engram_audio.generation.mixture_score import mixture_log_prob
 from engram_audio.generation.model_config import MixtureHeadSettings
 
 DRAWS = 1  # of the head for a frame in training; other heads need several
@@ -84,12 +85,19 @@ class MixtureHead(nn.Module):
             following: The next frame, [..., D].
         """
         predicted = self._predicted(recent)
-        z = self.base.whiten(following - predicted).unsqueeze(-2)
-        away = self.base.whiten(self._away(predicted)).unsqueeze(-2)
-        log_weights, means, log_scales, _ = self.mixture.split(self.output(features))
-        residuals = torch.addcmul(z - means, self.release(features).unsqueeze(-1), away)
-        found = self.mixture.log_prob_about(log_weights, residuals, log_scales)
-        return found + self.base.log_det
+        z = self.base.whiten(following - predicted)
+        away = self.base.whiten(self._away(predicted))
+        found = mixture_log_prob(
+            self._values(features.flatten(0, -2)), _by_dimension(z), _by_dimension(away),
+            self.mixture.log_floor, self.mixture.log_ceiling,
+        )  # fmt: skip
+        return found.view(z.shape[:-1]) + self.base.log_det
+
+    def _values(self, features: Tensor) -> Tensor:
+        """Return parameters and releases of features [M, H], a column for each frame."""
+        weight = torch.cat([self.output.weight, self.release.weight])
+        bias = torch.cat([self.output.bias, self.release.bias])
+        return torch.addmm(bias.unsqueeze(1), weight, features.T)
 
     def sample(
         self, features: Tensor, recent: Tensor, num_samples: int, generator: torch.Generator,
@@ -142,3 +150,8 @@ class MixtureHead(nn.Module):
         if self.base.target == "delta":
             predicted = predicted + newest
         return predicted.view(*recent.shape[:-2], -1)
+
+
+def _by_dimension(values: Tensor) -> Tensor:
+    """Return frames [..., D] as [D, M]."""
+    return values.flatten(0, -2).T.contiguous()

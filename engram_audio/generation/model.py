@@ -72,7 +72,11 @@ class Trace(NamedTuple):
 
 
 class Generator(nn.Module):
-    """A causal model of latents; `arms.build_arm` makes it."""
+    """A causal model of latents; `arms.build_arm` makes it.
+
+    Attributes:
+        frames_needed: How many newest frames the state keeps for the key and the linear base.
+    """
 
     mean: Tensor
     sd: Tensor
@@ -92,16 +96,12 @@ class Generator(nn.Module):
         self.backbone, self.short, self.memory = backbone, short, memory
         self.key, self.head = key, head
         self.norm = RMSNorm(spec.settings.width)
+        self.frames_needed = max(key.state_frames, head.num_recent)
 
     @property
     def is_foreign(self) -> bool:
         """Whether the caller must give the codes of another utterance."""
         return self.arm.is_foreign
-
-    @property
-    def frames_needed(self) -> int:
-        """How many newest frames the state keeps for the key and the linear base."""
-        return max(self.key.state_frames, self.head.num_recent)
 
     def noised(self, frames: Tensor) -> Tensor:
         """Return frames as the backbone reads them: in training with noise, [B, T, D]."""

@@ -8,4 +8,11 @@ SWAPS = {
     "SM:constant": "one code for all frames",
     "SM:permuted": "codes under another numbering",
 }
+# Codes that SM reads along free runs in place of its own: by name, what is read.
+NEAREST, DEALT, PREVIOUS = "SM:nearest", "SM:dealt", "SM:previous"
+RUN_SWAPS = {
+    NEAREST: "the code of the nearest train frame",
+    DEALT: "codes dealt at random among the frames of all runs",
+    PREVIOUS: "the code of the frame before",
+}
 NO_SEED = NO_STEPS = -1

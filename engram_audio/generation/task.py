@@ -43,6 +43,7 @@ class GeneratorTask:
         self.model = model.to(device)
         self._device = device
         self._train, self._choice = train, choice
+        self._ages = torch.arange(1 - model.head.num_recent, 1, device=device)
         self.frames_per_item = settings.chunk_frames
         self.details: dict[str, float] = {}
 
@@ -102,21 +103,18 @@ class GeneratorTask:
 
     def _mean_loss(self, batch: Sequences, codes: Tensor | None) -> tuple[Tensor, float]:
         """Return the mean loss of a batch's targets, and the mean gate where they are read."""
-        trace = self.model.trace(batch.frames, codes)
+        contexts, following = batch.frames[:, :-1], batch.frames[:, 1:]
+        trace = self.model.trace(contexts, None if codes is None else codes[:, :-1])
         chosen = batch.is_scored[:, 1:]
-        length = chosen.shape[1] + 1
         place = chosen.flatten().nonzero().squeeze(1)
-        place = place + place // (length - 1)  # among all frames: a chunk's last one is no context
         loss = self.model.head.loss(
             trace.features.flatten(0, 1).index_select(0, place),
-            self.model.recent(batch.frames).flatten(0, 1).index_select(0, place),
-            batch.frames.flatten(0, 1).index_select(0, place + 1),
+            contexts.flatten(0, 1)[place.unsqueeze(1) + self._ages],
+            following.flatten(0, 1).index_select(0, place),
         )
         gate = 0.0
         if not self.model.training:
-            gates = [
-                own.gate[:, :-1][chosen] for own in trace.readings.values() if own.gate is not None
-            ]
+            gates = [own.gate[chosen] for own in trace.readings.values() if own.gate is not None]
             gate = float(torch.cat(gates).mean()) if gates else 0.0
         return loss.sum() / max(len(loss), 1), gate
 

@@ -18,14 +18,18 @@ SMALLEST_SQUARE = 1e-30  # of a distance, in the units of the data
 
 
 class KeyEncoder(nn.Module):
-    """Codes of the states of a context: of its newest frames, or of those some frames earlier."""
+    """Codes of the states of a context: of its newest frames, or of those some frames earlier.
+
+    Attributes:
+        state_frames: How many frames a state has.
+    """
 
     train_mean: Tensor
 
     def __init__(self, key: FittedKey) -> None:
         """Keep the arrays as buffers."""
         super().__init__()
-        self.fitted = key
+        self.fitted, self.state_frames = key, key.state_frames
         self.register_buffer("train_mean", torch.as_tensor(key.train_mean), persistent=False)
         for part, arrays in (("features", key.features), ("cells", key.cells)):
             for name, values in arrays.items():
@@ -35,11 +39,6 @@ class KeyEncoder(nn.Module):
     def num_codes(self) -> int:
         """How many codes there can be."""
         return self.fitted.num_codes
-
-    @property
-    def state_frames(self) -> int:
-        """How many frames a state has."""
-        return self.fitted.state_frames
 
     @property
     def num_values(self) -> int:

@@ -55,6 +55,8 @@ class Member:
         self.job = read_frozen(Path(files.settings))
         self._inputs = {name: list(map(Path, paths)) for name, paths in files.inputs.items()}
         self._outputs = {name: Path(path) for name, path in files.outputs.items()}
+        if len({path.name for path in self.outputs}) < len(self.outputs):  # they share a folder
+            raise ValueError(f"{self.job.name}: two outputs have one name")
 
     @property
     def inputs(self) -> list[Path]:

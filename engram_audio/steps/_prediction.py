@@ -42,18 +42,17 @@ def load_material(
         section: Window, lags, noise.
         is_centred: Whether a key is centred by speaker, so that targets know the mean so far.
     """
-    key = ("material", id(frames), nulls, section.model_dump_json(), is_centred)
-    with loaded(key, lambda: _material(frames, nulls, section, is_centred)) as material:
+    key = ("material", id(frames), nulls, section.model_dump_json())
+    with loaded(key, lambda: _material(frames, nulls, section)) as material:
+        if is_centred:
+            reference = with_means_so_far(material.reference, frames, section.block_frames)
+            material = material._replace(reference=reference)
         yield material
 
 
 @contextmanager
-def _material(
-    frames: Frames, nulls: Path, section: PredictionSection, is_centred: bool
-) -> Iterator[Material]:
+def _material(frames: Frames, nulls: Path, section: PredictionSection) -> Iterator[Material]:
     reference, linear_nulls = read_nulls(nulls)
-    if is_centred:
-        reference = with_means_so_far(reference, frames, section.block_frames)
     noise_sd = noise_of(reference, section)
     index = frames.store.index
     used = index["utterance_id"].map(frames.part_of.__getitem__).isin(frames.fitting_parts)

@@ -21,7 +21,7 @@ from engram_audio.generation.config import (
     GenerationProtocol,
     GeneratorSection,
 )
-from engram_audio.generation.density import as_step_density
+from engram_audio.generation.density import GeneratorDensity, as_step_density
 from engram_audio.generation.dynamics import keys_of
 from engram_audio.generation.evaluation import (
     Scope,
@@ -33,8 +33,9 @@ from engram_audio.generation.evaluation import (
 from engram_audio.generation.latency import latency_of
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS
-from engram_audio.generation.names import NO_SEED, NO_STEPS, SWAPS
+from engram_audio.generation.names import NO_SEED, NO_STEPS, RUN_SWAPS, SWAPS
 from engram_audio.generation.replay import labels_of, mask_rows, masks_of
+from engram_audio.generation.run_swaps import swapped_density
 from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
 from engram_audio.generation.word import MEMORY
 from engram_audio.prediction.assess import Stage
@@ -104,9 +105,10 @@ def main(argv: list[str] | None = None) -> None:
                     for swap in SWAPS
                 ]
         if member["arm"] in files.evaluation_section.free_arms and _runs_free(trained, member):
-            found = health_of(as_step_density(model), starts, others, setup)
             of = {"arm": member["arm"], "seed": member["seed"]}
-            health.append(found.assign(**of))
+            for arm, density in _densities(model, files, setup).items():
+                found = health_of(density, starts, others, setup)
+                health.append(found.assign(**{**of, "arm": arm}))
             if model.arm.reads_codes:
                 sds = files.evaluation_section.noise_sds
                 keys.append(keys_of(model, starts, setup, sds).assign(**of))
@@ -121,6 +123,14 @@ def main(argv: list[str] | None = None) -> None:
     members += [_null_row(name) for name in trained.nulls]
     summary = {"chosen_on": trained.chosen_on, "members": members, "manifest": manifest}
     write_json(files.summary, summary)
+
+
+def _densities(model: Generator, files: Files, setup: ScoringSetup) -> dict[str, GeneratorDensity]:
+    """Return what takes the steps of free runs, by the arm's name; SM by other codes as well."""
+    arm = model.spec.arm
+    has_swaps = arm == MEMORY and files.evaluation_section.has_swaps
+    swaps = {name: swapped_density(model, name, setup) for name in (RUN_SWAPS if has_swaps else ())}
+    return {arm: as_step_density(model), **swaps}
 
 
 def _latencies(files: Files, trained: Generators, device: torch.device) -> list[pd.DataFrame]:

@@ -112,9 +112,7 @@ def score_labelings(
         max_bytes: Accumulators of a batch stay below this (a single labeling may exceed it).
     """
     num_dims = len(plan.normalization.mean)
-    sizes = [
-        CellSums.bytes_needed(item, num_dims, _num_inputs(plan, item)) for item in labelings
-    ]  # fmt: skip
+    sizes = [CellSums.bytes_needed(own, num_dims, _num_inputs(plan, own)) for own in labelings]
     for batch in _batches(sizes, max_bytes):
         yield from _score_batch(plan, labelings[batch], are_controls[batch])
 
@@ -360,9 +358,8 @@ def _fit_cells(sums: CellSums, moments: ContextMoments | None) -> tuple[JointFit
     """
     context = sums.half_context
     if moments is None:
-        moments = ContextMoments(
-            Covariance(np.empty((0, 0))), np.empty((0, sums.square.shape[1])), 0.0
-        )
+        none = Covariance(np.empty((0, 0)))
+        moments = ContextMoments(none, np.empty((0, sums.square.shape[1])), 0.0)
         context = context[:, :, :0]
     halves = [GroupSums(*own) for own in zip(sums.half_counts, context, sums.half_sum, strict=True)]
     whole = GroupSums(sums.counts, context.sum(axis=0), sums.sum)

@@ -17,6 +17,7 @@ class AdamW:
     step imports `torch._dynamo`, which takes longer than many a training of the demo.
 
     Attributes:
+        parameters: All of them.
         state: Of each parameter that has moved, its `step`, `exp_avg` and `exp_avg_sq`.
     """
 
@@ -25,20 +26,20 @@ class AdamW:
         second_decay: float,
     ) -> None:  # fmt: skip
         """Take parameters; `is_fused` chooses the fused kernel, which a CPU and a CUDA GPU have."""
-        self._parameters = list(parameters)
+        self.parameters = list(parameters)
         self._weight_decay, self._is_fused = weight_decay, is_fused
         self._second_decay = second_decay
         self.state: dict[Tensor, dict[str, Tensor]] = {}
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
-        for parameter in self._parameters:
+        for parameter in self.parameters:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """Take one step at a learning rate."""
-        moved = [p for p in self._parameters if p.grad is not None]
+        moved = [p for p in self.parameters if p.grad is not None]
         states = [self._state_of(parameter) for parameter in moved]
         adamw(
             list[Tensor](moved),

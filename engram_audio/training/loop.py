@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from engram_audio.numerics.seeds import step_seed
 from engram_audio.training.adamw import AdamW
 from engram_audio.training.config import TrainingRecipe
+from engram_audio.training.lazy_adam import LazyAdam
 from engram_audio.training.order import ShuffledOrder
 from engram_audio.training.schedule import learning_rate
 from engram_audio.training.tables import sparse_tables
@@ -166,26 +167,24 @@ class Optimizers(NamedTuple):
     """AdamW for the network and, for each sparse table, lazy Adam with its factor on the rate."""
 
     network: AdamW
-    tables: list[tuple[torch.optim.SparseAdam, float]]
+    tables: list[LazyAdam]
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
         self.network.zero_grad()
-        for optimizer, _ in self.tables:
-            optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.tables:
+            optimizer.zero_grad()
 
     def step(self, rate: float) -> None:
         """Take one step at a learning rate."""
         self.network.step(rate)
-        for optimizer, factor in self.tables:
-            for group in optimizer.param_groups:
-                group["lr"] = factor * rate
-            optimizer.step()
+        for optimizer in self.tables:
+            optimizer.step(rate)
 
     @property
     def states(self) -> list[dict[Tensor, dict[str, Any]]]:
         """The moments of each optimiser, by parameter."""
-        return [self.network.state, *(optimizer.state for optimizer, _ in self.tables)]
+        return [self.network.state, *(optimizer.state for optimizer in self.tables)]
 
 
 def build_optimizers(model: nn.Module, recipe: TrainingRecipe, device: torch.device) -> Optimizers:
@@ -198,14 +197,7 @@ def build_optimizers(model: nn.Module, recipe: TrainingRecipe, device: torch.dev
         is_fused=device.type in ("cpu", "cuda"),
         second_decay=recipe.second_moment_decay,
     )
-    return Optimizers(
-        network,
-        [
-            (torch.optim.SparseAdam([table.weight]), table.learning_rate_factor)
-            for table in tables
-            if table.weight.requires_grad
-        ],
-    )
+    return Optimizers(network, [LazyAdam(table) for table in tables if table.weight.requires_grad])
 
 
 def autocast(recipe: TrainingRecipe, device: torch.device) -> AbstractContextManager:
@@ -225,12 +217,13 @@ def _train_step(
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     _seed(step_seed(seed, step), device)
-    task.model.train()
+    if not task.model.training:  # telling every module takes longer than some of them do
+        task.model.train()
     optimizers.zero_grad()
     with autocast(recipe, device):
         loss = task.loss(order.batch(step))
     loss.backward()
-    norm = _clip(list(task.model.parameters()), recipe.gradient_clip)
+    norm = _clip(optimizers.network.parameters, recipe.gradient_clip)
     optimizers.step(learning_rate(recipe, step))
     return loss.detach(), norm
 
@@ -251,9 +244,9 @@ def _clip(parameters: list[nn.Parameter], largest: float) -> Tensor:
     """Clip the gradient's norm and return it; on a CPU one that is small enough is left untouched.
 
     Scaling by 1 changes no bit and costs a pass over all gradients; a GPU would have to wait for
-    the answer. Rows of a sparse table are left as they are: Adam takes their scale out anyway.
+    the answer. Rows of a sparse table are no part of it: Adam takes their scale out anyway.
     """
-    parameters = [p for p in parameters if p.grad is not None and not p.grad.is_sparse]
+    parameters = [p for p in parameters if p.grad is not None]
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
     if norm.device.type != "cpu" or not bool(norm + 1e-6 <= largest):
@@ -353,19 +346,14 @@ def _capture(model: nn.Module, optimizers: Optimizers, state: TrainingState) -> 
 
 def _restore(model: nn.Module, optimizers: Optimizers, state: TrainingState) -> None:
     model.load_state_dict(state.weights)
-    of_tables = {id(table.weight) for table in sparse_tables(model)}
+    owners = {id(optimizer.weight): optimizer for optimizer in optimizers.tables}
     for name, parameter in model.named_parameters():
         found = {
             key: state.moments[f"{name}.{key}"].to(parameter.device).clone()
             for key in ("step", "exp_avg", "exp_avg_sq")
             if f"{name}.{key}" in state.moments
         }
-        if found and id(parameter) in of_tables:
-            owner = next(o for o, _ in optimizers.tables if _owns(o, parameter))
-            owner.state[parameter] = {**found, "step": int(found["step"])}
+        if found and id(parameter) in owners:
+            owners[id(parameter)].state[parameter] = {**found, "step": int(found["step"])}
         elif found:
             optimizers.network.state[parameter] = found
-
-
-def _owns(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> bool:
-    return any(parameter is own for group in optimizer.param_groups for own in group["params"])

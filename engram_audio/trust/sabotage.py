@@ -31,12 +31,9 @@ def sabotage_analysis(analysis: Analysis, codebook_size: int) -> Analysis:
     keys_section = analysis.keys_section.model_copy(
         update={"kmeans_restarts": 1, "kmeans_iterations": 10}
     )
-    # percentile intervals are not among the rows
-    statistics = analysis.statistics.model_copy(update={"bootstrap_draws": 100})
     return analysis._replace(
         section=section,
         keys_section=keys_section,
-        statistics=statistics,
         families=families,
         keys=(f"pca.raw.kmeans_{codebook_size}",),
     )

@@ -31,7 +31,7 @@ from tests.unit.key_material import scored
 NUM_DIMS, NUM_TRAIN, NUM_EVAL, NUM_UTTERANCES = 16, 40, 16, 12
 CELLS = 48
 KEY = f"pca.raw.kmeans_{CELLS}"
-STATISTICS = StatisticsSection(confidence=0.95, bootstrap_draws=200, seed=0)
+STATISTICS = StatisticsSection(confidence=0.95)
 FAMILIES = {
     "pca": PcaKeys.model_validate_json(
         '{"kind": "pca", "inputs": ["raw"], "num_components": 8, "quantizers":'

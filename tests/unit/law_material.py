@@ -77,7 +77,12 @@ def corner_bank() -> Bank:
 
 def material(seed: int = 0) -> LawMaterial:
     """Targets of `cycle` at lag 1 in its own units, with the bank of its corners."""
-    targets = targets_of(*cycle(seed))
+    return material_of(*cycle(seed))
+
+
+def material_of(block: LatentBlock, part_of: dict[str, str]) -> LawMaterial:
+    """The same of any block."""
+    targets = targets_of(block, part_of)
     centre = np.zeros(2, np.float32)
     return LawMaterial(
         targets, targets.block.frames[targets.rows], corner_bank(), centre,
@@ -102,8 +107,10 @@ def family(*kinds: dict[str, Any]) -> LearnedKeys:
     return LearnedKeys.model_validate(values, strict=False)
 
 
-def learned(*kinds: dict[str, Any], own: LawMaterial | None = None) -> LearnedFamily:
+def learned(
+    *kinds: dict[str, Any], own: LawMaterial | None = None, how: Training | None = None
+) -> LearnedFamily:
     """Train a family on `cycle`."""
-    own, how = own or material(), training()
+    own, how = own or material(), how or training()
     network, _ = train_predictor(own, how)
     return fit_learned("learned", family(*kinds), own, network, how)

@@ -8,12 +8,15 @@ from engram_audio.verdicts.answers import (
     EXPECTED,
     HEADLINE,
     QUESTIONS,
+    Deciding,
+    any_of,
     chain_rows,
     log_score,
 )
-from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.chain import CHAIN, WORDS, in_order
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Judged, Measured
-from engram_audio.verdicts.row import NOT_RUN, VerdictRow
+from engram_audio.verdicts.row import NOT_RUN, VerdictRow, shown
+from engram_audio.verdicts.sentences import answer_word, first_sentence, rest_of_answer
 from engram_audio.verdicts.words import STOP
 
 NAME, STATE, STEP = "codec", "codec_state", "xₜ \N{MINUS SIGN} xₜ₋₁"
@@ -32,6 +35,61 @@ def test_a_study_of_nothing_says_so():
     assert found[HEADLINE].case == "UNDECIDED"
     assert [found[name].outcome for name in QUESTIONS] == [NOT_RUN] * 5
     assert "Not run: questions 1, 2, 3, 4, 5" in found[HEADLINE].sentence
+
+
+def test_a_word_about_the_whole_study_is_that_of_its_deciding_representation():
+    """Rows of structure may name no representation; rows of other stages name one."""
+    assert _study(_row("structure", MET, "PROCEED, heads not run", ""))[HEADLINE].case == (
+        "PROCEED, heads not run"
+    )
+    for stage in ("structure", "memory"):
+        found = _study(_row(stage, MET, "PROCEED", "other"))
+        assert [found[name].outcome for name in QUESTIONS] == [NOT_RUN] * 5
+    unnamed = _study(_row("memory", MET, "", ""))
+    assert [unnamed[name].outcome for name in QUESTIONS] == [NOT_RUN] * 5
+
+
+def test_rows_that_are_only_shown_answer_nothing():
+    """A row without an outcome stands beside those that were judged."""
+    aside = _row("memory", MET)._replace(judged=shown("a remark"))
+    assert any_of([aside]) == Deciding(NOT_RUN, None)
+    unrun = aside._replace(judged=Judged(NOT_RUN, ""))
+    judged = _row("memory", NOT_MET)
+    assert any_of([aside, unrun, judged]) == Deciding("no", judged)
+
+
+def test_a_page_of_one_question_says_how_the_others_are_run():
+    """It cannot know what the study asks; the whole page says what the study leaves out."""
+    of_one = {row.stage: row.sentence for row in in_order({"structure": []}, is_whole=False)}
+    whole = {row.stage: row.sentence for row in in_order({"structure": []})}
+    for question in (question for question in CHAIN if question.stage != "structure"):
+        assert f"`snakemake {question.target}` runs it" in of_one[question.stage]
+        assert whole[question.stage] == question.absent
+    assert of_one["structure"] == whole["structure"] == "No row could be judged."
+
+
+@pytest.mark.parametrize(
+    ("sentence", "word", "rest"),
+    [
+        (
+            "PROCEED, heads not run: it adds 0.5 nats.",
+            "PROCEED, heads not run",
+            "it adds 0.5 nats.",
+        ),
+        ("yes. The gain is x.y.", "yes", "The gain is x.y."),
+        ("It gains nothing.", MET, "It gains nothing."),
+    ],
+)
+def test_an_answer_is_its_word_and_the_rest(sentence: str, word: str, rest: str):
+    row = _row("memory", MET)._replace(sentence=sentence)
+    assert (answer_word(row), rest_of_answer(row)) == (word, rest)
+
+
+def test_a_first_sentence_ends_before_a_capital_letter():
+    assert first_sentence("It adds 0.5 nats of x.y. More follows. And more.") == (
+        "It adds 0.5 nats of x.y."
+    )
+    assert first_sentence("One; two") == "One"
 
 
 def test_structure_alone_speaks_and_the_rest_is_named_not_run():

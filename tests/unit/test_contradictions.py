@@ -149,6 +149,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({f"{LOOKUP}.shrinkages_frames": [1.0, 1.0]}, f"{LOOKUP}.shrinkages_frames"),
     ({f"{LOOKUP}.key": "last_frame.raw.kmeans_7"}, f"{LOOKUP}.key"),
     ({f"{ENGRAM}.key": "pca.speaker_centred.kmeans_256"}, f"{ENGRAM}.key"),
+    (
+        {f"{LOOKUP}.key": "pca.speaker_centred.kmeans_256",
+         "rollout.library.energy_engram.base": "memory:gaussian_mixture:robust"},
+        "rollout.library.energy_engram.base",
+    ),
     ({f"{LOOKUP}.key": "pca.raw.kmeans_256", f"{LOOKUP}.ngram_orders": [2, 1]}, LOOKUP),
     ({f"{LOOKUP}.key": "pca.raw.product_2x64", f"{LOOKUP}.num_neighbors": 2}, LOOKUP),
     ({f"{LOOKUP}.num_neighbors": 4096}, LOOKUP),
@@ -273,8 +278,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"generation.worlds": ["table"], "calibration.worlds.names": ["iid"]}, "generation.worlds"),
     ({"generation.bars.maximum_health_loss": -1.0}, "generation.bars.maximum_health_loss"),
     # statistics, calibration, report
-    ({"statistics.confidence": 0.9999, "statistics.bootstrap_draws": 100}, "statistics"),
-    ({"statistics.bootstrap_draws": 2**40}, "statistics.bootstrap_draws"),
+    ({"statistics.confidence": 1.0}, "statistics.confidence"),
+    ({"statistics.bootstrap_draws": 1000}, "statistics.bootstrap_draws: is gone"),
     ({"calibration.worlds.names": ["iid", "iid"]}, "calibration.worlds.names"),
     ({"calibration.worlds.surrogates": ["var", "var"]}, "calibration.worlds.surrogates"),
     ({"calibration.power.num_studies": 10}, "calibration.power.num_studies"),
@@ -322,3 +327,10 @@ def test_a_definition_that_no_list_names_may_be_unusable():
     """Libraries define: a recipe that nothing trains with is not held against the study."""
     spare = {**BASE["recipes"]["cpu"], "warmup_steps": 10**6}
     parse_config(studies.changed(BASE, "recipes.spare", spare))
+
+
+def test_lookups_and_guards_may_read_keys_that_are_centred_by_speaker():
+    """The mean so far comes with their contexts, along a free run too."""
+    key = "pca.speaker_centred.kmeans_256"
+    document = studies.changed(BASE, f"{LOOKUP}.key", key)
+    parse_config(studies.changed(document, "rollout.library.one_step_codebook.guard.key", key))

@@ -131,6 +131,7 @@ def test_a_job_of_many_starts_once_and_holds_one_at_a_time(plan):
     assert together.cost.cpu_s == pytest.approx(2 + 3 * 0.5)
     assert together.cost.gpu_s == pytest.approx(5 + 2 + 3 * 0.5)
     assert (together.cost.peak_mib, together.cost.disk_bytes) == (100, 21)
+    assert [row.rule for row in by_rule([together])] == ["train_density"]
 
 
 def test_the_critical_path_is_the_longest_chain(plan):
@@ -195,28 +196,30 @@ def test_a_dry_run_says_all_that_a_job_is(tmp_path: Path):
     assert (job.benchmark, target.benchmark) == ("decision.tsv", "")
 
 
-def test_a_dry_run_tells_what_a_job_of_many_does(tmp_path: Path):
-    """Its own frozen file stands among those of its members, and lists them."""
-    folder = tmp_path / "config"
-    paths = {
-        rule: folder / rule / f"study.{digest * 16}.json"
-        for rule, digest in (("train_density", "a"), ("all_of_them", "b"))
-    }
-    for path in paths.values():
+def test_members_stand_in_the_frozen_file_of_their_job(tmp_path: Path):
+    """Which is known by its name among the frozen files of the members."""
+
+    def frozen(rule: str, **document: Any) -> Path:
+        path = tmp_path / "config" / rule / "study.0123456789abcdef.json"
         path.parent.mkdir(parents=True)
-    part = {"section": "recipes.cpu", "value": {"num_steps": 50}}
-    paths["train_density"].write_text(json.dumps({
-        "rule": "train_density", "wildcards": {"head": "h"}, "facts": {},
-        "settings": {"recipe_section": [part]},
-    }))  # fmt: skip
-    member = {"settings": str(paths["train_density"]), "inputs": {"shards": ["s"]},
-              "outputs": {"model": "m"}}  # fmt: skip
-    paths["all_of_them"].write_text(json.dumps({"settings": {}, "facts": {"members": [member]}}))
-    listed = ", ".join(str(path) for path in paths.values())
-    (job,) = from_dry_run(f"rule all_of_them:\n    input: {listed}, s\n    output: m, r\n")
-    (one,) = job.members
-    assert (one.rule, one.inputs, one.outputs) == ("train_density", ("s",), ("m",))
-    assert one.section("recipe_section") == {"num_steps": 50}
+        path.write_text(json.dumps({"rule": rule, "wildcards": {}, **document}))
+        return path
+
+    part = {"section": "prediction", "value": {"lag_frames": 2}}
+    own = frozen("train_density", wildcards={"lag": "1"}, settings={"section": [part]}, facts={})
+    member = {"settings": str(own), "inputs": {"shards": ["a"]}, "outputs": {"model": "b"}}
+    whole = frozen("train_density_of_mimi", facts={"members": [member]})
+    text = (
+        f"rule train_density_of_mimi:\n    input: {own}, a, {whole}\n"
+        "    output: b (update), c (update)\n"
+        "    benchmark: b.tsv\n    resources: gpu=1, runtime=1440\n"
+    )
+    (job,) = from_dry_run(text)
+    assert (job.outputs, job.kind) == (("b", "c"), "train_density")
+    (found,) = job.members
+    assert (found.wildcards, found.inputs, found.outputs) == ({"lag": "1"}, (str(own), "a"), ("b",))
+    assert found.section("section") == {"lag_frames": 2}
+    assert found.resources["gpu"] == 1
 
 
 def measured(rule: str, frames: float, cpu_s: float, dims: int = 8, **sections: Any) -> Measured:

@@ -19,6 +19,7 @@ USED_OTHERWISE = {
     "snakemake": "runs the workflow",
     "snakemake-executor-plugin-slurm": "is found by snakemake",
     "pygments": "is imported by snakemake --report",
+    "mutmut": "is run by `make wide-net`",
     "tensorboard": "is imported by torch.utils.tensorboard",
     "torchaudio": "is imported by models of transformers, on a GPU",
 }

@@ -25,7 +25,16 @@ from engram_audio.training.loop import (
 from engram_audio.training.loop import _train_step as train_step
 from engram_audio.training.order import ShuffledOrder
 from engram_audio.training.packing import pack_state, unpack_state
-from tests.unit.generator_material import ENGRAM, NGRAM, arm, data, insertion, key, settings
+from tests.unit.generator_material import (
+    ENGRAM,
+    MINIMAL,
+    NGRAM,
+    arm,
+    data,
+    insertion,
+    key,
+    settings,
+)
 from tests.unit.prediction_material import recipe
 
 CPU = torch.device("cpu")
@@ -63,6 +72,14 @@ def test_every_frame_after_the_burn_in_is_scored_once():
             log = model.log_prob(model.features(x)[:, :-1], model.recent(x)[:, :-1], x[:, 1:])
             scores.append(-log[0, own.burn_in_frames - 1 :])
     assert found == pytest.approx(float(torch.cat(scores).mean()), abs=1e-5)
+
+
+def test_training_is_validated_on_the_part_that_choices_are_made_on():
+    """Whatever it is trained on: the score of another train part is the same, bit for bit."""
+    model, train_part, choice = arm("SM").eval(), data(), data(4, seed=2)
+    score = GeneratorTask(model, train_part, choice, CPU).validate()
+    assert score == GeneratorTask(model, choice, choice, CPU).validate()
+    assert score != GeneratorTask(model, train_part, train_part, CPU).validate()
 
 
 def test_frames_that_decide_nothing_are_no_targets():
@@ -153,7 +170,7 @@ def test_arms_of_a_seed_read_the_same_noise_and_foreign_ones_other_codes(
     agreement = float((own == foreign).float().mean())
     chance = float(own.flatten().bincount().float().div(own.numel()).square().sum())
     assert agreement < chance + 4 * (chance / own.numel()) ** 0.5
-    clean = task("SM").model.codes(work.train_data.batch(torch.arange(12), CPU).frames)
+    clean = task("SM").model.codes(work.train_data.batch(torch.arange(12), CPU).frames[:, :-1])
     assert torch.equal(own, clean) is (noise == "none")
 
 
@@ -251,6 +268,19 @@ def test_visits_count_each_train_frame_once(name: ArmName):
     assert int(table.visits.sum()) == len(work.train_data.frames) * table.rows_per_frame
     own = next(t for t in task("SM").model.modules() if isinstance(t, Rows))
     assert own.rows_touched == 0 < table.rows_touched
+
+
+def test_visits_of_a_late_arm_are_those_of_the_frame_before():
+    """An utterance begins with the row of no key; nothing reads the code of its last frame."""
+    work = task("SMl", MINIMAL)
+    count_visits(work)
+    own, count = work.train_data, work.model.key.num_codes
+    (table,) = (module for module in work.model.modules() if isinstance(module, Rows))
+    codes = own.codes(work.model.key)
+    read = np.delete(codes.numpy(), own.offsets[1:].numpy() - 1)
+    expected = np.bincount(read, minlength=count + 1)
+    expected[count] += len(own.utterances)
+    np.testing.assert_array_equal(table.visits.numpy(), expected)
 
 
 def test_a_base_that_looks_past_the_burn_in_is_refused():

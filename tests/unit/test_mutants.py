@@ -4,14 +4,17 @@ Whether the tests notice them costs half an hour: `make mutants`.
 """
 
 import ast
+import json
+import tomllib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from mutants import wide
 from mutants.__main__ import believed, honest
 from mutants.report import report
 from mutants.table import ROOT, Mutant, read_mutants
-from mutants.wide import variants, wide_mutants
 
 MUTANTS = read_mutants()
 MOST_TESTS, FEWEST_MUTANTS = 3, 80
@@ -65,19 +68,30 @@ def test_the_page_counts_what_is_caught():
     assert page.count("survived") == 1 and f"({MUTANTS[0].name}: survived)" in page
 
 
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [("a < b", ["a <= b"]), ("a + b", ["a - b"]), ("not a", ["a"]), ("3", ["4"]),
-     ("a and b", ["a or b"]), ("a @ b", []), ("True", [])],
-)  # fmt: skip
-def test_the_wide_net_changes_one_thing(code: str, expected: list[str]):
-    node = ast.parse(code, mode="eval").body
-    assert [ast.unparse(new) for new in variants(node)] == expected
+def test_the_wide_net_is_set_over_folders_and_tests_that_are_there():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    net = settings["tool"]["mutmut"]
+    folders = {"stats", "keys", "densities", "verdicts"}
+    assert set(net["only_mutate"]) == {f"engram_audio/{name}/*" for name in folders}
+    paths = [*net["also_copy"], *net["pytest_add_cli_args_test_selection"]]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_the_wide_net_covers_the_folders_that_are_named():
-    found = wide_mutants(["stats"])
-    assert len(found) > 100
-    assert all(mutant.text() for mutant in found)
-    with pytest.raises(ValueError, match="no tests are named"):
-        wide_mutants(["report"])
+def test_the_wide_net_draws_the_same_changes_whatever_their_order():
+    names = [f"change_{number}" for number in range(50)]
+    drawn = wide.sample(names, 7, 0)
+    assert drawn == wide.sample(names[::-1], 7, 0) and len(set(drawn)) == 7
+    assert drawn != wide.sample(names, 7, 1)
+    assert wide.sample(names[:3], 7, 0) == names[:3]
+
+
+def test_the_wide_net_names_every_change_that_no_test_noticed(tmp_path: Path):
+    """From the files that mutmut leaves: an exit code for each change."""
+    codes = {"a": 1, "b": 0, "c": 33, "d": None, "e": -24, "f": -11}
+    (tmp_path / "m.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
+    outcomes = {name: wide.outcome_of(code) for name, code in wide.exit_codes(tmp_path).items()}
+    assert outcomes == {"a": "caught", "b": "survived", "c": "untested", "d": "not run",
+                        "e": "hung", "f": "ended with -11"}  # fmt: skip
+    text = wide.page(outcomes, {name: f"-{name}" for name in "bcdf"})
+    assert text.splitlines()[0] == "noticed 2 of 6"
+    assert all(f"{name}: {outcomes[name]}\n-{name}" in text for name in "bcdf")

@@ -65,6 +65,18 @@ def test_frames_off_the_support_are_outside_whatever_their_distance():
     assert row.case == "NOT REPLACED" and "SM without noise, outside" in row.reason
 
 
+@pytest.mark.parametrize("distances", [(NEAR, FAR), (FAR, NEAR)])
+def test_the_noise_that_heals_best_stands_beside_memory(distances: tuple[float, float]):
+    """Whichever generator is listed first: a noise that heals nothing must not stand for it."""
+    found = [evaluated(LEVELS, losses={"S": FAR, "F": FAR, "SM": NEAR})]
+    found += [
+        evaluated(LEVELS, losses={"S": distance}, noise=noise, generator_name=noise)
+        for noise, distance in zip(("uniform", "fixed"), distances, strict=True)
+    ]
+    (row,) = noise_rows("mel_pca", generation_table(found, 0.95), health_table(found), BARS)
+    assert row.case == "MEMORY REPLACES NOISE"
+
+
 def test_without_noise_nothing_is_asked():
     table = generation_table([evaluated(LEVELS)], 0.95)
     assert noise_rows("mel_pca", table, pd.DataFrame(), BARS) == []

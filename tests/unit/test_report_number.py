@@ -21,6 +21,8 @@ def test_decimals_leave_at_least_two_digits_of_the_width(width):
 
 def test_missing_numbers_are_a_dash_and_an_open_side_shows():
     assert number.interval(math.nan, None, "") == number.MISSING
+    assert number.interval(0.98612, math.nan, None) == "0.986"
+    assert number.interval(0.98612, math.nan, None, 1) == "1.0"
     assert number.interval(0.5, 0.1, math.nan) == f"0.500 [0.100, {number.MISSING}]"
     assert number.fixed("not a number") == number.MISSING
     assert number.count(math.inf) == number.MISSING
@@ -38,3 +40,8 @@ def test_durations_counts_and_shares():
     assert number.duration(7620) == "2 h 07 min"
     assert number.count(18400) == "18\N{NARROW NO-BREAK SPACE}400"
     assert number.percent(0.0123) == "1.2 %"
+
+
+def test_names_are_words_and_a_missing_one_is_nothing():
+    assert number.words("best_null_of_all") == "best null of all"
+    assert [number.words(name) for name in (None, math.nan, "")] == ["", "", ""]

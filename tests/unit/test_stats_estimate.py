@@ -11,6 +11,7 @@ from engram_audio.stats.estimate import (
     fieller_quotient,
     function_of,
     linear_combination,
+    mean_of,
     paired_difference,
     paired_quotient,
     satterthwaite_df,
@@ -41,6 +42,23 @@ def test_unequal_speakers_have_the_jackknife_error_of_a_ratio():
     np.testing.assert_allclose(deleted(estimate), estimate.value - np.array(without), rtol=1e-9)
 
 
+def test_the_error_of_a_ratio_is_that_of_scipys_bootstrap():
+    """Both estimate one SD at 200 speakers.
+
+    The bootstrap's own error is 1 / sqrt(2 B) = 1.1 %, and the n / (n - 1) of ours .25 %: within
+    5 %.
+    """
+    bottom = RNG.uniform(50, 150, size=200)
+    top = bottom * RNG.normal(0.9, 0.1, size=200)
+    expected = stats.bootstrap(
+        (top, bottom), lambda a, b, axis=-1: a.sum(axis=axis) / b.sum(axis=axis), paired=True,
+        n_resamples=4000, method="percentile", rng=np.random.default_rng(4),
+    )  # fmt: skip
+    assert uncertain(ratio_of_sums(top, bottom)).se == pytest.approx(
+        float(expected.standard_error), rel=0.05
+    )
+
+
 def test_degrees_of_freedom_follow_the_contributions():
     """S equal squares: S - 1 at most. One square far above the others: 1."""
     assert satterthwaite_df(np.ones(23), np.array(23)) == 22
@@ -66,6 +84,14 @@ def test_a_paired_difference_is_the_estimate_of_the_differences():
     difference = paired_difference(ratio_of_sums(first, ones), ratio_of_sums(second, ones))
     direct = ratio_of_sums(first - second, ones)
     np.testing.assert_allclose(uncertain(difference), uncertain(direct))
+
+
+def test_the_mean_of_estimates_is_that_of_each_speakers_own_mean():
+    """On the same speakers, cell by cell: the seeds of a model are averaged before all else."""
+    seeds = RNG.normal(size=(3, 2, 17))
+    found = mean_of([ratio_of_sums(own, np.ones(17)) for own in seeds])
+    direct = uncertain(ratio_of_sums(seeds.mean(axis=0), np.ones(17)))
+    np.testing.assert_allclose(uncertain(found), direct)
 
 
 def test_effective_number_of_speakers():
@@ -130,6 +156,7 @@ def test_independent_speakers_add_their_variances():
     df = sum(variances) ** 2 / sum(
         variance**2 / one.df for variance, one in zip(variances, pair, strict=True)
     )
+    assert difference.value == pytest.approx(first.mean() - second.mean())
     assert difference.se == pytest.approx(np.sqrt(sum(variances)))
     assert difference.df == pytest.approx(df)
 
@@ -184,6 +211,7 @@ def test_fieller_bounds_are_exactly_the_quotients_that_the_test_does_not_refute(
         Uncertain(*map(np.asarray, (1.0, 0.05, 20.0))),
     )
     low, high = fieller_quotient(top, bottom, 0.95)
+    assert low < top.value / bottom.value < high
     quotient_value = top.value / bottom.value
     variances = top.se**2, (quotient_value * bottom.se) ** 2
     df = sum(variances) ** 2 / (variances[0] ** 2 / top.df + variances[1] ** 2 / bottom.df)

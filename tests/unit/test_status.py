@@ -7,6 +7,7 @@ import pytest
 
 from engram_audio.job_log import error_in
 from engram_audio.results_lock import hold_results
+from engram_audio.rule_stages import Stages, stages_of_rules
 from engram_audio.status import (
     DONE,
     FAILED,
@@ -21,6 +22,7 @@ from engram_audio.status import (
     started_outputs,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 STAGES = {"import_arrays": "latents", "decide": "decision"}
 DRY_RUN = """
 rule import_arrays:
@@ -68,6 +70,20 @@ def test_jobs_of_a_dry_run_with_outputs_log_and_wildcards():
 
 def test_jobs_are_counted_once_however_many_outputs_they_have():
     assert finished_jobs(SUMMARY, STAGES) == {"import_arrays": 2}
+
+
+def test_a_job_of_many_members_belongs_to_the_stage_of_theirs():
+    """Its rule stands in no file: `batches` makes it."""
+    stages = stages_of_rules(ROOT / "rules")
+    assert stages["train_density_of_mimi_1"] == stages["train_density"] == "prediction"
+    assert "train_density_of_mimi_1" in stages
+    assert "all" not in stages and "no_rule_of_mimi" not in stages
+    with pytest.raises(KeyError):
+        stages["no_rule"]
+    text = DRY_RUN.replace("localrule decide", "rule decide_of_x").replace(
+        "json,", "json (update),"
+    )
+    assert planned_jobs(text, Stages(STAGES))[1].outputs[0] == "results/decision.json"
 
 
 def test_records_of_begun_jobs_name_outputs_also_long_ones(tmp_path: Path):

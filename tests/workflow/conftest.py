@@ -1,7 +1,6 @@
 """Run the real workflow in a scratch folder and read which jobs it ran or would run."""
 
 import os
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,8 +11,13 @@ import pytest
 import yaml
 
 from tests import studies
+from tests.workflow.many_plans import jobs_of, run_in_child
 
 ROOT = Path(__file__).resolve().parents[2]
+VARIABLES = {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -26,26 +30,26 @@ class Outcome:
     @property
     def jobs(self) -> dict[str, int]:
         """Number of jobs by rule, from the table that Snakemake prints; empty when idle."""
-        table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", self.text, re.M | re.S)
-        if table is None:
-            return {}
-        rows = (line.split() for line in table.group(1).splitlines() if line.strip())
-        return {name: int(count) for name, count in rows}
+        return jobs_of(self.text)
 
 
 def snakemake(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> Outcome:
-    """Run Snakemake on this repository's Snakefile with `folder` as working directory."""
-    variables = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "OMP_NUM_THREADS": "1",
-        **(environment or {}),
-    }
+    """Run Snakemake on this repository's Snakefile with `folder` as working directory.
+
+    In a child of this process, which has Snakemake loaded: a start costs as much as a small plan.
+    """
+    words = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), *arguments]
+    code, text, _ = run_in_child(words, {**VARIABLES, **(environment or {})})
+    return Outcome(code, text)
+
+
+def started_snakemake(folder: Path, *arguments: str, **environment: str) -> Outcome:
+    """Do the same in a Python of its own, where what it reads at its start is asked."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     done = subprocess.run(
         [*command, "--directory", str(folder), *arguments],
         cwd=ROOT,
-        env=variables,
+        env={**os.environ, **VARIABLES, **environment},
         capture_output=True,
         text=True,
         check=False,

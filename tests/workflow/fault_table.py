@@ -60,14 +60,24 @@ def record(fault: str, injected: str, seen: str, afterwards: str) -> None:
 
 
 def page() -> str:
-    """Return the table of all faults, by name."""
-    lines = []
+    """Return the table of all faults, by name; those of which all is the same share a row."""
+    found: dict[tuple[str, ...], list[str]] = {}
     for fault in sorted(FAULTS, key=str.lower):
         path, row = record_path(fault), ["not run", "", ""]
         if path.is_file():
             row = json.loads(path.read_text(encoding="utf-8"))
-        lines.append(f"| {' | '.join([fault, *row])} |\n")
+        found.setdefault(tuple(row), []).append(fault)
+    lines = (f"| {' | '.join([named(faults), *row])} |\n" for row, faults in found.items())
     return INTRODUCTION + "".join(lines)
+
+
+def named(faults: list[str]) -> str:
+    """Return names, `flipped bit in` and the like once for all artifacts that follow."""
+    kinds = [kind for kind in KINDS if any(fault.endswith(kind) for fault in faults)]
+    first = faults[0].removesuffix(next((kind for kind in KINDS if faults[0].endswith(kind)), ""))
+    if kinds and faults == sorted((f"{first}{kind}" for kind in kinds), key=str.lower):
+        return first + ", ".join(sorted(kinds, key=str.lower))
+    return "; ".join(faults)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,11 @@ def key_sections(window_frames: int, codebook_sizes: Sequence[int]) -> dict[str,
     section = keys_section(window_frames=window_frames, minimum_cell_frames=1)
     return {
         "keys": section.model_dump(mode="json"),
-        "last_frame": {"kind": "last_frame", "inputs": ["raw"], "quantizers": [quantizer]},
+        "last_frame": {
+            "kind": "last_frame",
+            "inputs": ["raw", "speaker_centred"],
+            "quantizers": [quantizer],
+        },
     }
 
 

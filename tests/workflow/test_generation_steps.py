@@ -14,7 +14,7 @@ from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
-from engram_audio.generation.names import NULLS, SWAPS
+from engram_audio.generation.names import NULLS, RUN_SWAPS, SWAPS
 from engram_audio.steps import (
     evaluate_generators,
     fit_linear_nulls,
@@ -66,7 +66,7 @@ def sections() -> dict[str, Any]:
         },
         "evaluation": GENERATION,
         "rollout": ROLLOUT,
-        "statistics": {"confidence": 0.95, "bootstrap_draws": 100, "seed": 0},
+        "statistics": {"confidence": 0.95},
         **key_sections(SECTION["window_frames"], [16]),
     }  # fmt: skip
 
@@ -196,7 +196,8 @@ def test_budgets_are_matched_and_the_repeat_is_bit_for_bit(published: dict[str, 
 
 def test_runs_of_the_listed_arms_have_health_beside_fs(published: dict[str, pd.DataFrame]):
     health = published["generation_health"]
-    assert set(health["arm"]) == {"SM", "F", "SMx"} and set(health["horizon_frames"]) == {1, 8}
+    assert set(health["arm"]) == {"SM", "F", "SMx", *RUN_SWAPS}
+    assert set(health["horizon_frames"]) == {1, 8}
     assert not choose(health, arm="F")["excess_over_f"].to_numpy(float).any()
     assert all_finite(health, "energy_distance", "energy_score", "std_ratio")
 

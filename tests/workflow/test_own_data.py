@@ -29,7 +29,6 @@ QUICK = {  # what a test can wait for
     },
     "prediction": {"lags_frames": [1], "library": {"gaussian_mixture": {
         "num_components": 2, "marginal": {"maximum_components": 2}}}},
-    "statistics": {"bootstrap_draws": 100},
     "report": {"num_players": 1},
 }  # fmt: skip
 

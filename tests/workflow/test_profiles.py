@@ -1,4 +1,4 @@
-"""The workflow is clean, and its promised commands resolve without a home, a cluster or data."""
+"""What jobs ask for under profiles, and plans that a mistake stops."""
 
 import json
 import os
@@ -12,30 +12,18 @@ import pytest
 import yaml
 
 from engram_audio.batches import BATCHED
-from tests.workflow.conftest import ROOT, snakemake, write_config
+from tests.workflow.conftest import ROOT, snakemake, started_snakemake, write_config
 
+LATENTS = "results/latents/mimi/shard-000.zarr.zip"
 WHERE = {"slurm_partition", "gpu", "gres", "gpu_partition", "gpu_request", "gpu_batch_runtime"}
 
 
-def test_lint_gives_a_clean_bill(tmp_path: Path):
-    outcome = snakemake(tmp_path, "--lint")
-    assert "good condition" in outcome.text, outcome.text
-    assert outcome.code == 0
-
-
-def test_slurm_profile_resolves_from_the_root_with_an_empty_home(tmp_path: Path):
-    """`snakemake --profile slurm -n results/report.html`: GPU rules on the GPU partition."""
-    outcome = snakemake(
-        tmp_path,
-        "--profile",
-        str(ROOT / "slurm"),
-        "-n",
-        "-p",
-        "results/report.html",
-        environment={"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_CONFIG_DIRS": ""},
-    )
+def test_jobs_of_a_gpu_rule_go_to_the_gpu_partition_with_an_empty_home(tmp_path: Path):
+    """Of a few jobs; test_size.py plans the full study so."""
+    words = ["--profile", str(ROOT / "slurm"), "-n", LATENTS]
+    nowhere = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_CONFIG_DIRS": ""}
+    outcome = snakemake(tmp_path, *words, environment=nowhere)
     assert outcome.code == 0, outcome.text
-    assert "extract_latents" in outcome.jobs
     block = outcome.text.split("rule extract_latents:")[1].split("\n\n")[0]
     assert "slurm_partition=gpu" in block
     assert "gpu=1" in block
@@ -201,8 +189,8 @@ def test_the_plan_does_not_depend_on_hash_randomisation(tmp_path: Path, demo_con
     plans = {
         tuple(
             sorted(
-                snakemake(
-                    tmp_path, "-n", "--configfile", path, environment={"PYTHONHASHSEED": seed}
+                started_snakemake(
+                    tmp_path, "-n", "--configfile", path, PYTHONHASHSEED=seed
                 ).jobs.items()
             )
         )

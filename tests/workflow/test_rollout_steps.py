@@ -55,7 +55,7 @@ def study(tmp_path_factory) -> Path:
         "recipe": recipe(num_steps=20, batch_frames=64).model_dump(mode="json"),
         "long_recipe": recipe(num_steps=1500, batch_frames=64).model_dump(mode="json"),
         "rollout": ROLLOUT,
-        "statistics": {"confidence": 0.95, "bootstrap_draws": 100, "seed": 0},
+        "statistics": {"confidence": 0.95},
         "rollout_bars": BARS,
         "memory": {"target": "delta", "num_folds": 2},
         "lookup": lookup().model_dump(mode="json"),

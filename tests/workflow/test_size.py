@@ -9,6 +9,8 @@ from engram_audio.cost.jobs import from_dry_run
 from engram_audio.cost.totals import beyond_limits, by_rule, costed
 from engram_audio.cost.units import read_units
 
+pytestmark = pytest.mark.slow  # a plan of thousands of jobs
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -30,6 +30,7 @@ SCORES = "structure/brought/split-0/pca/scores.parquet"
 # The small study trains no codec; with `add_trained_codec` these rules are GPU jobs too.
 OF_TRAINED_CODECS = {"train_codec", "evaluate_reconstruction"}
 MODEL = "prediction/mel_pca/lag-1/gaussian_mixture/seed-0/model.safetensors"
+HEADS = "train_density_of_mel_pca_1"  # the job that trains it and the other heads of its lag
 PROFILE = (
     "--profile", "slurm", "--local-cores", "2", "--slurm-init-seconds-before-status-checks", "5",
 )  # fmt: skip
@@ -103,8 +104,8 @@ def jobs_in(folder: Path) -> list[dict[str, str]]:
 
 
 def rule_of(job: dict[str, str]) -> str:
-    """The rule of a job, from the comment it was submitted with."""
-    return job["Comment"].removeprefix("rule_").split("_wildcards")[0]
+    """The rule of a job, or of its members, from the comment it was submitted with."""
+    return job["Comment"].removeprefix("rule_").split("_wildcards")[0].partition("_of_")[0]
 
 
 def running_job(lab: Lab) -> str:
@@ -127,13 +128,14 @@ def test_the_study_runs_with_gpu_rules_on_gpus_and_the_rest_beside_the_driver(la
     shards = [job for job in jobs if rule_of(job) == "extract_latents"]
     assert len(shards) == 2
     assert not any("ArrayJobId" in job for job in shards), "arrays are off"
-    on_gpu = [step for step in lab.witnessed() if step["rule"] in gpu_rules()]
+    on_gpus = {*gpu_rules(), "run_members"}
+    on_gpu = [step for step in lab.witnessed() if step["rule"] in on_gpus]
     assert sorted(str(step["SLURM_JOB_ID"]) for step in on_gpu) == sorted(
         job["JobId"] for job in jobs
     )
     for step in on_gpu:
         assert step["CUDA_VISIBLE_DEVICES"] in {"0", "1"}
-    evidence = [step for step in lab.witnessed() if step["rule"] not in gpu_rules()]
+    evidence = [step for step in lab.witnessed() if step["rule"] not in on_gpus]
     assert {"score_structure_keys", "evaluate_nulls"} <= {step["rule"] for step in evidence}
     for step in evidence:
         assert step["SLURM_JOB_ID"] == os.environ.get("SLURM_JOB_ID"), step
@@ -308,7 +310,8 @@ def test_a_drained_node_makes_jobs_wait(lab: Lab):
 
 def test_a_preempted_training_goes_on_after_requeue(lab: Lab):
     lab.forget(MODEL)
-    log = lab.folder / "logs" / Path(MODEL).parent / "train_density.log"
+    log = lab.folder / "logs" / "members" / f"{HEADS}.log"
+    partial = lab.results / "members" / ".partial" / HEADS
     # Writing its second checkpoint, of step 10, when the signal comes; the next step sees it.
     faults = {"FAULT_PAUSE": ".safetensors", "FAULT_AFTER": "1"}
     with ended(lab.start(*PROFILE, **faults)) as driver:
@@ -316,7 +319,7 @@ def test_a_preempted_training_goes_on_after_requeue(lab: Lab):
         subprocess.run(["scontrol", "requeue", number], check=True)
         wait_for(lambda: not lab.is_running(lab.wait_paused()))
         assert "signal 15: saving a checkpoint and stopping" in log.read_text(encoding="utf-8")
-        hidden = [path.name for path in (lab.results / MODEL).parent.glob(".*")]
+        hidden = [path.name for path in partial.glob("*/.*")]
         assert hidden == [".checkpoint-delta.safetensors"], "whole, and no half file beside it"
         assert not (lab.results / MODEL).exists()
         text, _ = driver.communicate()
@@ -331,3 +334,28 @@ def test_a_preempted_training_goes_on_after_requeue(lab: Lab):
         "its log: `signal 15: saving a checkpoint and stopping`; Snakemake waits",
         "the same job goes on from the step where the signal came; same bytes",
     )
+
+
+def test_a_cancelled_job_of_many_members_is_tried_again_with_those_that_are_left(lab: Lab):
+    lab.forget(*(f"prediction/mel_pca/lag-1/{path}" for path in models_of(lab)))
+    with ended(lab.start(*PROFILE, FAULT_PAUSE="whole.json", FAULT_AFTER="1")) as driver:
+        subprocess.run(["scancel", running_job(lab)], check=True)
+        text, _ = driver.communicate()
+    assert "CANCELLED" in text
+    assert driver.returncode == 0, text[-2000:]
+    log = (lab.folder / "logs" / "members" / f"{HEADS}.log").read_text(encoding="utf-8")
+    assert log.count("it was made before") == 1, "the log is that of the second attempt"
+    assert {(rule_of(job), job["JOB_GRES"]) for job in jobs_of(lab)} == {("train_density", "gpu:1")}
+    lab.assert_restored(lab.run(*PROFILE))
+    record(
+        "SLURM job of many models cancelled",
+        "scancel while the second model of a job is being put aside",
+        "`SLURM-job 'N' failed, SLURM status is: 'CANCELLED'`",
+        "the retry trains what is left and takes the first as it is; same bytes",
+    )
+
+
+def models_of(lab: Lab) -> list[str]:
+    """Models of a lag, below its folder."""
+    folder = lab.results / Path(MODEL).parents[2]
+    return [str(path.relative_to(folder)) for path in folder.rglob("model.safetensors")]

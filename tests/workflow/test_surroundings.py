@@ -15,6 +15,7 @@ from engram_audio.results_lock import hold_results
 from engram_audio.start import refuse_names
 from tests.workflow import stand_in_slurm
 from tests.workflow.conftest import Outcome
+from tests.workflow.many_plans import run_in_child
 from tests.workflow.many_shards import ManyShards
 from tests.workflow.tiny_study import CONFIG, checkout, environment, read_config, write_config
 
@@ -56,13 +57,21 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = checkout(folder)
 
-    def run(self, *arguments: str, target: str = POWER, **variables: str) -> Outcome:
+    def started(self, *arguments: str, **variables: str) -> Outcome:
+        """By the package of the folder, as a user starts it."""
         command = [sys.executable, "-m", "snakemake", "--configfile", CONFIG, *arguments]
         done = subprocess.run(
-            [*command, "--", target], cwd=self.folder, capture_output=True, text=True, check=False,
+            [*command, "--", POWER], cwd=self.folder, capture_output=True, text=True, check=False,
             env={**environment(self.folder), **variables},
         )  # fmt: skip
         return Outcome(done.returncode, done.stdout + done.stderr)
+
+    def run(self, *arguments: str, target: str = POWER, **variables: str) -> Outcome:
+        """In a child of this process, which has Snakemake loaded."""
+        words = ["--snakefile", str(self.folder / "Snakefile"), "--directory", str(self.folder)]
+        words += ["--configfile", str(self.folder / CONFIG), *arguments, "--", target]
+        code, text, _ = run_in_child(words, {**environment(self.folder), **variables})
+        return Outcome(code, text)
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +105,13 @@ def test_a_local_run_works_in_any_folder_and_clears_what_killed_jobs_left(
     for left in lefts:
         left.parent.mkdir(parents=True)
         left.write_bytes(b"x" * 1000)
-    outcome = site.run("--cores", "1", **silent_slurm)
+    outcome = site.started("--cores", "1", **silent_slurm)
     assert outcome.code == 0, outcome.text
     assert (site.folder / POWER).is_file()
     assert "squeue: does not answer" in outcome.text and "goes on" in outcome.text
     assert all(left.exists() for left in lefts)
     (site.folder / POWER).unlink()
-    outcome = site.run("--cores", "1")
+    outcome = site.started("--cores", "1")
     assert outcome.code == 0, outcome.text
     assert not any(left.exists() for left in lefts)
     assert "removed 3 unfinished file(s) of killed jobs" in outcome.text

@@ -28,7 +28,7 @@ def results(tmp_path: Path) -> Path:
     write_results(folder)
     bars = folder / "config" / "rollout_bars.json"
     bars.write_text(canonical_json(BARS), encoding="utf-8")
-    statistics = {"confidence": 0.95, "bootstrap_draws": 100, "seed": 0}
+    statistics = {"confidence": 0.95}
     generation = folder / "config" / "generation_bars.json"
     generation.write_text(canonical_json(GENERATION_BARS.model_dump()), encoding="utf-8")
     place = folder / "config" / "statistics.json"

@@ -166,7 +166,6 @@ def tiny_config() -> dict[str, Any]:
         "num_train_speakers": 4, "num_eval_speakers": 4, "num_utterances_per_speaker": 4,
         "codebook_size": 4,
     }  # fmt: skip
-    config["statistics"]["bootstrap_draws"] = 100
     config["calibration"]["worlds"]["keys"] = ["pca.raw.kmeans_4"]
     config["decision"] |= {"representation": "brought", "lag_frames": 1}
     config["decision"]["literal_gate"]["keys"] = ["pca.raw.kmeans_4"]

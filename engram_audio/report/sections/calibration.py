@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from engram_audio.calibration.answers import ANSWERS
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table, shown
@@ -18,7 +19,11 @@ NUMBER_COLUMNS = (
            "measured", "measured_error", "tolerance_below", "tolerance_above"),
     OUTCOME,
 )  # fmt: skip
-VERDICT_COLUMNS = (*shown(CALIBRATION, "world", "expected", "given"), OUTCOME)
+VERDICT_COLUMNS = (
+    *shown(CALIBRATION, "world", "expected", "given"),
+    Column("why", "Why it is right", is_text=True),
+    OUTCOME,
+)
 RATE_COLUMNS = (
     *shown(CALIBRATION, "world", "quantity", "stage", "truth", "measured", "measured_error",
            "expected"),
@@ -44,7 +49,7 @@ def build(data: ReportData) -> dict[str, Any]:
     return {
         "rows": view_rows(data.verdicts("calibration")),
         "verdicts": _table(data, "verdicts", "Verdicts on worlds with known verdicts",
-                           table.loc[table["kind"] == "verdict"], VERDICT_COLUMNS),
+                           with_reasons(table.loc[table["kind"] == "verdict"]), VERDICT_COLUMNS),
         "numbers": _table(data, "numbers", "Every measured number beside the known one",
                           table.loc[table["kind"] == "number"], NUMBER_COLUMNS,
                           is_failing_first=True),
@@ -69,6 +74,11 @@ def _table(
         maximum_rows=data.settings.maximum_table_rows, source="tables/calibration.csv",
         deciding=DECIDING,
     )  # fmt: skip
+
+
+def with_reasons(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add why each world's word is the right one; empty for a world that states none."""
+    return rows.assign(why=[ANSWERS[name].why if name in ANSWERS else "" for name in rows["world"]])
 
 
 def with_outcome(table: pd.DataFrame) -> pd.DataFrame:

@@ -34,9 +34,14 @@ from engram_audio.cost.units import MIB, TABLE, RuleUnits, Units, read_units
 from engram_audio.provenance import ROOT
 from engram_audio.rule_stages import step_of_rule
 
-# Assumed of an H100-class GPU: a third of its float32 peak, and a process that starts CUDA.
-GPU = {"name": "H100-class (assumed, not measured)", "flops_per_s": 2.0e13, "start_s": 10.0}
+# Assumed of an H100-class GPU: a third of its float32 peak in products, less than what its memory
+# is faster than that of one core for other work on arrays, and a process that starts CUDA.
+GPU = {
+    "name": "H100-class (assumed, not measured)", "flops_per_s": 2.0e13, "cores": 20.0,
+    "start_s": 10.0,
+}  # fmt: skip
 LEAST_SHARE = 0.02  # of a job's time that its own units explain at least, whatever the others say
+LONGEST_UNSEEN_S = 2.0  # a job that ends before Snakemake has seen it work
 LEAST_RANGE = 3.0  # of a quantity over the jobs, for a constant beside it
 PRODUCT = (512, 1024, 1024)  # sizes of the product that an operation is timed with
 
@@ -119,14 +124,15 @@ def read_times(path: Path) -> tuple[float, float] | None:
     """Return CPU seconds and peak MiB of a benchmark file, or None.
 
     Snakemake samples a job ever more rarely and loses what follows the last sample. Load times
-    length makes up for it. A job that it never saw at work counts by its length.
+    length makes up for it. A short job that it never saw at work counts by its length.
     """
     row = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
     wall, cpu, load = (float(row[name]) for name in ("s", "cpu_time", "mean_load"))
     if not np.isfinite(wall) or wall <= 0:
         return None
     seen = np.nanmax([cpu, wall * load / 100.0, 0.0])
-    return float(seen if seen > 0.2 * wall else wall), float(row["max_rss"])
+    is_seen = seen > 0 or wall > LONGEST_UNSEEN_S
+    return float(seen if is_seen else wall), float(row["max_rss"])
 
 
 def _size(job: Job) -> float:

@@ -239,7 +239,7 @@ rule evaluate_nulls:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=growing("4h"),
+        runtime=growing("8h"),
     params:
         files=files,
     shell:

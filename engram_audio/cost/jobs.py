@@ -113,7 +113,7 @@ def with_settings(
 
 
 def _own_frozen(rule: str, inputs: Iterable[str]) -> Path | None:
-    """Return a job's frozen file; one that does many jobs reads theirs too."""
+    """Return a job's frozen file; one that does many jobs may read theirs too."""
     found = [Path(path) for path in inputs if FROZEN.search(path)]
     own = [path for path in found if path.parent.name == rule]
     return next(iter(own or found), None)

@@ -16,15 +16,16 @@ from engram_audio.cost.work import (
     cells_of_oracle,
     linear_flops,
     network_flops,
+    num_affordable,
     num_runs,
     num_steps,
     rollout_floats,
     scored_frames,
-    solves,
 )
 
 Quantity = Callable[[Piece], float]
 FLOP = "flop"
+ARRAYS = {"float", "component", "comparison"}  # work on arrays, element by element
 JOB = "job"  # what every job of a rule costs beside its start; in no law, fitted where jobs differ
 
 
@@ -182,7 +183,7 @@ def _var_flops(piece: Piece) -> float:
 
 def _keyed(piece: Piece) -> float:
     lags = len(piece.section().get("lags_frames", ()) or (1,))
-    return piece.size.floats * piece.num_keys * lags
+    return piece.size.floats * num_affordable(piece) * lags
 
 
 def _lookups(piece: Piece) -> float:
@@ -237,7 +238,6 @@ SCORE_KEYS = Law(
     {
         "float": _keyed,
         "comparison": lambda p: cells_of_oracle(p).comparisons,
-        "solve": solves,
         FLOP: lambda p: cells_of_oracle(p).flops + linear_flops(p),
     },
     _is_oracle,
@@ -246,8 +246,6 @@ SCORE_KEYS = Law(
 KEY_PREDICTOR = Law({"step": _steps, "float": _bank, FLOP: _trained_flops}, memory=_resident)
 KEY_LAWS = Law({"float": _law_floats, "component": _bank}, memory=_law_bytes)
 _LATENTS = {"memory": lambda p: 4 * _bytes(p), "disk": _shard_bytes}
-
-_LINEAR: dict[str, Quantity] = {"solve": solves, FLOP: linear_flops}
 
 LAWS: dict[str, Law] = {
     # corpus
@@ -294,9 +292,9 @@ LAWS: dict[str, Law] = {
     "fit_calibration_keys": replace(FIT_KEYS, like="fit_keys"),
     "score_structure_keys": SCORE_KEYS,
     "score_calibration_keys": replace(SCORE_KEYS, like="score_structure_keys"),
-    "score_linear_baselines": Law({"float": _floats, **_LINEAR}, memory=_analysis),
+    "score_linear_baselines": Law({"float": _floats, FLOP: linear_flops}, memory=_analysis),
     "score_calibration_linear": Law(
-        {"float": _floats, **_LINEAR}, memory=_analysis, like="score_linear_baselines"
+        {"float": _floats, FLOP: linear_flops}, memory=_analysis, like="score_linear_baselines"
     ),
     "train_key_predictor": KEY_PREDICTOR,
     "train_calibration_predictor": replace(KEY_PREDICTOR, like="train_key_predictor"),
@@ -305,14 +303,14 @@ LAWS: dict[str, Law] = {
     "score_key_laws": KEY_LAWS,
     "score_calibration_laws": replace(KEY_LAWS, like="score_key_laws"),
     # prediction
-    "fit_linear_nulls": Law({"float": _floats, **_LINEAR}, memory=_analysis),
+    "fit_linear_nulls": Law({"float": _floats, FLOP: linear_flops}, memory=_analysis),
     "fit_marginal": Law({"float": _marginal, "step": _steps}, _head, _blocks),
-    "fit_ridge_mixture": Law({"float": _marginal, **_LINEAR}, memory=_analysis),
+    "fit_ridge_mixture": Law({"float": _marginal, FLOP: linear_flops}, memory=_analysis),
     "tune_density": _training("train_density", _head),
     "train_density": _training(kind=_head),
     "train_fold_density": _training("train_density", _head),
     "evaluate_density": Law({"float": _scored}, _head, _blocks, _stored),
-    "evaluate_nulls": Law({"float": _scored, **_LINEAR}, memory=_blocks, disk=_stored),
+    "evaluate_nulls": Law({"float": _scored, FLOP: linear_flops}, memory=_blocks, disk=_stored),
     # factoriser
     "train_factorizer": _training(),
     "evaluate_factorizer": Law({"float": _scored}, memory=_blocks),

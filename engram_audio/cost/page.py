@@ -70,7 +70,8 @@ def _origin(rows: Sequence[RuleCost], units: Units) -> list[str]:
     what = units.measured
     lines = [
         f"Units measured {what['date']} on {what['machine']} (bench/unit_costs.json);"
-        f" GPU: {units.gpu['name']}, {units.gpu['flops_per_s']:.0e} operations a second."
+        f" GPU: {units.gpu['name']}, {units.gpu['flops_per_s']:.0e} operations a second, and as"
+        f" {units.gpu['cores']:g} cores for other work on arrays."
     ]
     lines += [
         f"Error on {name}: estimated {error['estimated_cpu_s']} of {error['measured_cpu_s']}"

@@ -7,7 +7,7 @@ from typing import Any
 from engram_audio.cost.jobs import Job
 from engram_audio.cost.sizes import Size, Sizes
 
-TYPICAL_KEYS = 5  # of a family whose fit is not planned
+TYPICAL_KEYS = (16, 64, 256)  # cells, of a family whose fit is not planned
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,14 @@ class Piece:
         job: The job.
         size: Of its representation: of one shard where the job makes a shard.
         seconds: Speech that it reads, in seconds.
-        num_keys: Keys of its family.
+        key_cells: Cells of each key of its family that need train frames.
         members: Of the jobs that it does, where it does many.
     """
 
     job: Job
     size: Size
     seconds: float
-    num_keys: int
+    key_cells: tuple[int, ...]
     members: "tuple[Piece, ...]" = ()
 
     def section(self, role: str = "section") -> Mapping[str, Any]:
@@ -42,7 +42,7 @@ class Study:
         self._keys = {
             (_is_of_worlds(job), job.wildcards["family"]): keys
             for job in jobs
-            if "family" in job.wildcards and (keys := num_keys(job.section("family_section")))
+            if "family" in job.wildcards and (keys := key_cells(job.section("family_section")))
         }
 
     def piece(self, job: Job) -> Piece:
@@ -54,18 +54,20 @@ class Study:
             size = size._replace(frames=size.frames / size.shards)
             seconds /= size.shards
         members = tuple(map(self.piece, job.members))
-        return Piece(job, size, seconds, self._num_keys(job), members)
+        return Piece(job, size, seconds, self._key_cells(job), members)
 
     def _corpus(self, job: Job) -> str:
         row = job.section("representation_section") or job.section("section")
         return str(row.get("corpus", ""))
 
-    def _num_keys(self, job: Job) -> int:
+    def _key_cells(self, job: Job) -> tuple[int, ...]:
         sizes = job.section("oracle_section").get("codebook_sizes")
         if sizes:
-            return len(sizes)
+            return tuple(sizes)
         place = (_is_of_worlds(job), job.wildcards.get("family", ""))
-        return num_keys(job.section("family_section")) or self._keys.get(place, TYPICAL_KEYS)
+        if "family" not in job.wildcards:
+            return ()
+        return key_cells(job.section("family_section")) or self._keys.get(place, TYPICAL_KEYS)
 
 
 def _is_of_worlds(job: Job) -> bool:
@@ -73,9 +75,11 @@ def _is_of_worlds(job: Job) -> bool:
     return "calibration" in job.rule
 
 
-def num_keys(family: Mapping[str, Any]) -> int:
-    """Return how many keys a family has."""
-    inputs = len(family.get("inputs", ()))
-    return inputs * sum(
-        len(one.get("codebook_sizes", (0,))) for one in family.get("quantizers", ())
-    )
+def key_cells(family: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the cells of each key of a family; one for a key that fits none."""
+    sizes = [
+        size
+        for quantizer in family.get("quantizers", ())
+        for size in quantizer.get("codebook_sizes", (1,))
+    ]
+    return tuple(sizes) * len(family.get("inputs", ()))

@@ -1,12 +1,13 @@
 """What one unit of work costs, measured by `bench/unit_costs.py`, and what a job then costs."""
 
 import json
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engram_audio.cost.laws import FLOP, JOB, LAWS, Law
+from engram_audio.cost.laws import ARRAYS, FLOP, JOB, LAWS, Law
 from engram_audio.cost.study import Piece
 from engram_audio.errors import InputError
 from engram_audio.provenance import ROOT
@@ -64,7 +65,8 @@ class Units:
     Attributes:
         flop_s: CPU seconds of one operation in a product of matrices.
         rules: Units of each measured rule.
-        gpu: What is assumed of a GPU: `flops_per_s`, `start_s`, `name`.
+        gpu: What is assumed of a GPU: `flops_per_s` of products, how many `cores` do as much work
+            on arrays, `start_s`, `name`.
         measured: Date and machine, for people.
         errors: Estimated over measured CPU seconds of finished studies, by study.
     """
@@ -101,24 +103,26 @@ class Units:
         quantities = {name: quantity(piece) for name, quantity in law.work.items()}
         flops = quantities.pop(FLOP, 0.0)
         seconds = _of_kind(units.seconds, law.kind(piece))
-        plain = units.start_s + seconds.get(JOB, 0.0)
-        plain += sum(seconds.get(name, 0.0) * amount for name, amount in quantities.items())
+        costs = {name: seconds.get(name, 0.0) * amount for name, amount in quantities.items()}
+        arrays = sum(costs[name] for name in ARRAYS & costs.keys())
+        plain = units.start_s + seconds.get(JOB, 0.0) + sum(costs.values()) - arrays
         return Estimate(
-            plain + self.flop_s * flops,
-            self._on_gpu(plain, flops) if piece.job.resources.get("gpu") else 0.0,
+            plain + arrays + self.flop_s * flops,
+            self._on_gpu(plain, arrays, flops) if piece.job.resources.get("gpu") else 0.0,
             units.base_mib + law.memory(piece) / MIB,
             units.base_bytes + law.disk(piece),
             piece.job.rule in self.rules,
         )
 
-    def _on_gpu(self, plain_s: float, flops: float) -> float:
-        """Return the seconds of a job with a GPU, which speeds up products of matrices alone."""
-        return self.gpu["start_s"] + plain_s + flops / self.gpu["flops_per_s"]
+    def _on_gpu(self, plain_s: float, arrays_s: float, flops: float) -> float:
+        """Return the seconds of a job with a GPU, which speeds up products and work on arrays."""
+        products_s = flops / self.gpu["flops_per_s"]
+        return self.gpu["start_s"] + plain_s + arrays_s / self.gpu["cores"] + products_s
 
     def _typical(self) -> RuleUnits:
         rows = list(self.rules.values()) or [RuleUnits(1.0, {}, 200.0, 0.0, 0)]
         mean = sum(row.start_s for row in rows) / len(rows)
-        return RuleUnits(mean, {}, max(row.base_mib for row in rows), 0.0, 0)
+        return RuleUnits(mean, {}, statistics.median(row.base_mib for row in rows), 0.0, 0)
 
 
 def _of_kind(seconds: Mapping[str, Mapping[str, float]], kind: str) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ FITTED_SHARE, SCORED_SHARE = 0.72, 0.35  # of all frames: fitted on, and scored 
 # Frames of all slices together over those of one: all, speech, medial, initial and final.
 SLICES = {"all": 1.0, "speech": 0.8, "medial": 0.66, "initial": 0.17, "final": 0.17}
 RESTART_POINTS, RESTARTED, CANDIDATES = 20, 1024, 5  # numerics/kmeans.py
+DECOMPOSITION = 2.5  # operations of the eigenvectors of a matrix, over the cube of its width
 LLOYD_PASSES = 40  # until k-means stops by itself: 17 to 47 on speech, 64 to 1024 cells
 PASSES = 3  # of training: forward, gradient of inputs, gradient of weights
 WIDEST = 4096  # of a net that matches a memory, where its section does not say
@@ -36,7 +37,9 @@ def cells_of_family(piece: Piece) -> CellWork:
             if keys.get("minimum_cell_frames", 1) * size <= fitted:
                 total += _lloyd(size, fitted, keys)
     comparisons = total * len(family.get("inputs", (1,)))
-    return CellWork(comparisons, 2.0 * width * comparisons + linear_flops(piece))
+    is_linear = family.get("kind") in ("pca", "predictive")
+    flops = 2.0 * width * comparisons + (products(piece) if is_linear else 0.0)
+    return CellWork(comparisons, flops)
 
 
 def _codebooks(quantizer: Mapping[str, Any]) -> tuple[int, ...]:
@@ -72,24 +75,30 @@ def _places(piece: Piece) -> float:
     return sum(SLICES.get(name, 1.0) for name in slices) * len(section.get("lags_frames") or (1,))
 
 
+def products(piece: Piece) -> float:
+    """Return the operations of the covariances of a window, lag by lag of frames within it."""
+    window = piece.section().get("window_frames", 8)
+    return 2.0 * window * piece.size.frames * piece.size.dims**2
+
+
 def linear_flops(piece: Piece) -> float:
-    """Return the operations of linear models of a window: products of blocks, and solutions."""
-    section, size = piece.section(), piece.size
-    window = section.get("window_frames", 8)
-    width = window * size.dims
-    ridges = len(
-        section.get("linear_ridges") or piece.section("nulls_section").get("ridges") or (1,)
-    )
-    lags = len(section.get("lags_frames") or (1,))
-    products = 2.0 * window * size.frames * size.dims**2
-    return lags * (products + ridges * 2.0 * width**2 * size.dims)
-
-
-def solves(piece: Piece) -> float:
-    """Return the cubes of a window's width: one decomposition for each slice and lag."""
+    """Return the operations of the linear models of all slices and lags."""
     section = piece.section()
+    nulls = piece.section("nulls_section")
+    width = section.get("window_frames", 8) * piece.size.dims
+    ridges = len(section.get("linear_ridges") or nulls.get("ridges") or (1,))
     lags, slices = (len(section.get(name) or (1,)) for name in ("lags_frames", "slices"))
-    return lags * slices * float(section.get("window_frames", 8) * piece.size.dims) ** 3
+    is_joint = bool(piece.key_cells and not piece.section("oracle_section"))
+    decompositions = DECOMPOSITION * slices * (2 if is_joint else 1)
+    solutions = ridges * 2.0 * width**2 * piece.size.dims + decompositions * width**3
+    return lags * (products(piece) + solutions)
+
+
+def num_affordable(piece: Piece) -> int:
+    """Return how many keys of a family have frames enough for their cells; no other is tried."""
+    least = piece.section().get("minimum_cell_frames", 1)
+    fitted = FITTED_SHARE * piece.size.frames
+    return sum(least * cells <= fitted for cells in piece.key_cells)
 
 
 def num_steps(piece: Piece) -> float:

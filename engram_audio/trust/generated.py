@@ -101,10 +101,11 @@ def healed_rows(generation: pd.DataFrame, health: pd.DataFrame) -> list[Calibrat
         excess = (of["energy_distance"] - of["energy_distance_true"]).to_numpy(float)
         by_seed = of.assign(excess=excess).pivot(index="seed", columns="generator", values="excess")
         members = choose(generation, representation=WORLD_PREFIX + name, arm=SMALL)
-        noise = members.drop_duplicates("generator").set_index("generator")["noise"]
-        known = [generator for generator in by_seed.columns if generator in noise.index]
+        pairs = zip(members["generator"], members["noise"], strict=True)
+        noise = {str(generator): str(kind) for generator, kind in pairs}
+        known = [str(one) for one in by_seed.columns if one in noise]
         for plain in (one for one in known if noise[one] == PLAIN):
-            for noisy in (one for one in known if str(noise[one]).startswith(FIXED)):
+            for noisy in (one for one in known if noise[one].startswith(FIXED)):
                 share = float((by_seed[noisy] / by_seed[plain]).max())
                 rows.append(_compared(
                     name, f"{noisy} over {plain}: excess energy distance of S, largest ratio",

@@ -105,8 +105,8 @@ def write_latent_shard(
     }
     entries = _entries(arrays, attributes, COMPRESSORS[compression])
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for key in sorted(entries):
-            archive.writestr(zipfile.ZipInfo(key, date_time=ZIP_DATE), entries[key])
+        for key, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(key, date_time=ZIP_DATE), content)
 
 
 def _entries(
@@ -131,7 +131,8 @@ def _entries(
 
 
 def _content(store: MemoryStore) -> Iterator[tuple[str, bytes]]:
-    return ((key, buffer.to_bytes()) for key, buffer in store._store_dict.items())
+    """Yield the files by name: threads that compress end in any order."""
+    return ((key, buffer.to_bytes()) for key, buffer in sorted(store._store_dict.items()))
 
 
 def _check_block(

@@ -91,10 +91,9 @@ def moments_on(part: int) -> Callable[[Function], Function]:
     """Return a bug that takes window moments of another part."""
 
     def replace(right: Function) -> Function:
-        def wrong(context: Any, with_targets: bool) -> Any:
-            return right(
-                context._replace(targets=instead_of_train(context.targets, part)), with_targets
-            )
+        def wrong(context: Any, *others: Any) -> Any:
+            targets = instead_of_train(context.targets, part)
+            return right(context._replace(targets=targets), *others)
 
         return wrong
 

@@ -1,6 +1,7 @@
 """The calibration's own laws: derived settings, expectations, verdicts, the published document."""
 
 import copy
+import inspect
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,10 @@ from engram_audio.trust.tables import (
     sabotage_matrix,
 )
 from tests import studies
+
+
+EMPTY, KEYWORD = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
+PLACED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def demo() -> dict:
@@ -170,6 +175,17 @@ def test_an_open_side_is_null_in_the_document():
 def test_comparisons_survive_their_table():
     """Rows to a table and back are the same rows."""
     assert rows_of(row_frame([ROW])) == [ROW]
+
+
+@pytest.mark.parametrize("name", list(BUGS))
+def test_a_wrong_function_is_called_as_the_right_one(name: str):
+    """What a call of the right one must give is enough for the wrong one."""
+    owner, attribute = owner_of(BUGS[name].target)
+    right = getattr(owner, attribute)
+    asked = [one for one in inspect.signature(right).parameters.values() if one.default is EMPTY]
+    named = {one.name: None for one in asked if one.kind is KEYWORD}
+    count = sum(one.kind in PLACED for one in asked)
+    inspect.signature(BUGS[name].replace(right)).bind(*[None] * count, **named)
 
 
 @pytest.mark.parametrize("name", list(BUGS))

@@ -42,7 +42,7 @@ def test_latency_is_of_a_frame_drawn_and_read_after_the_warm_up(monkeypatch: pyt
 
     monkeypatch.setattr(model, "sample", slow_sample)
     monkeypatch.setattr(model, "step", slow_step)
-    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(latency, "clock_s", lambda: now[0])
     threads = torch.get_num_threads()
     found = latency.latency_of(model, CPU)
     assert torch.get_num_threads() == threads

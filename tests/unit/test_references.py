@@ -95,7 +95,9 @@ def test_ridge_is_that_of_scikit_learn(speech: Speech):
     moments = accumulator.moments()
     for strength in (1e-6, 1e-2, 1.0):
         penalty = strength * float(np.trace(moments.covariance)) / len(moments.mean)
-        own = ridge_slope(ContextMoments(Covariance(moments.covariance), moments.cross, penalty))
+        own = ridge_slope(
+            ContextMoments(Covariance(moments.covariance.copy()), moments.cross, penalty)
+        )
         model = Ridge(alpha=penalty * len(speech.rows)).fit(speech.contexts, speech.steps)
         assert own == pytest.approx(model.coef_.T, rel=1e-6, abs=1e-8)
 

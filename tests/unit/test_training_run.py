@@ -30,7 +30,8 @@ CODE = Code(("engram_audio.section",))
 def _trains(path: Path) -> bool:
     text = path.read_text(encoding="utf-8")
     marks = ("TrainingRun", "tensorboard", "_density_training")
-    return not path.stem.startswith("_") and any(mark in text for mark in marks)
+    is_other = path.stem.startswith("_") or path.stem == "run_members"  # which runs such steps
+    return not is_other and any(mark in text for mark in marks)
 
 
 TRAINING_STEPS = sorted(path.stem for path in STEPS.glob("*.py") if _trains(path))

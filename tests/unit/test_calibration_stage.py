@@ -27,7 +27,6 @@ from engram_audio.trust.tables import (
 )
 from tests import studies
 
-
 EMPTY, KEYWORD = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
 PLACED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 

@@ -38,9 +38,10 @@ def structure_numbers(study: Study) -> Iterator[Number]:
         yield what, row["threshold"], limits[row["name"]]
     table = study.read("tables/structure.csv", representation=name, lag_frames=lag, part="eval",
                        subspace="all").sort_values("added_fraction")[::-1]  # fmt: skip
-    places = [[row[one] for one in ("split_seed", "key", "slice")]
-              for row in (*study.decision["deciding_rows"], *gates, *table.to_dict("records"))
-              if ".kmeans_" in str(row["key"])]  # fmt: skip
+    rest = rows_of(table, slice="all").to_dict("records")
+    rows = pd.DataFrame([*study.decision["deciding_rows"], *gates, *rest])
+    is_context = [".kmeans_" in str(key) and "target_" not in key for key in rows["key"]]
+    places = rows.loc[is_context, ["split_seed", "key", "slice"]].to_numpy()
     fits = ((one, study.key(f"keys/{name}/split-{one[0]}", one[1], lag)) for one in places)
     (seed, key, piece), fitted = next(fit for fit in fits if fit[1][0]["family"]["kind"] in KINDS)
     row = rows_of(table, split_seed=seed, key=key, slice=piece).iloc[0]

@@ -42,8 +42,9 @@ class StepAccumulator(WindowAccumulator):
         oldest = windows.context_start(rows, self._lag, self._shape[0])
         first = frames[oldest]
         self._lagged[0] += first.T @ first
-        for ahead in self._used:
-            self._lagged[ahead] += first.T @ steps[oldest + ahead]
+        last = len(self._lagged) - 1
+        for ahead in self._used:  # counted from the target: a context elsewhere is another model
+            self._lagged[ahead] += first.T @ steps[rows - (last - ahead)]
         self._target_sum += steps[rows].sum(axis=0, dtype=np.float64)
         self._count(first)
         runs = windows.consecutive_runs(offsets, rows)

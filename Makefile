@@ -42,9 +42,11 @@ study: $(VENV)/installed ## your own configuration, read first: make study STUDY
 	$(RUN) snakemake --cores 2 --quiet host rules $(if $(STUDY),--configfile $(STUDY)) $(ARGS)
 
 cost: $(VENV)/installed ## hours, memory and disk of a study before it runs (STUDY="mine.yaml", ARGS="--profile slurm")
+	$(BIN)/python -m engram_audio.config_files $(STUDY)
 	$(RUN) python -m engram_audio.cost $(if $(STUDY),--configfile $(STUDY)) $(ARGS)
 
 doctor: $(VENV)/installed ## will this study run here, and on the cluster's nodes? (STUDY="mine.yaml")
+	$(BIN)/python -m engram_audio.config_files $(STUDY)
 	$(RUN) python -m engram_audio.doctor $(if $(STUDY),--configfile $(STUDY)) $(ARGS)
 
 test: $(VENV)/installed ## all tests that take seconds and need neither GPU nor SLURM

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from engram_audio.artifacts.latents import LatentStore, write_latent_shard
+from engram_audio.artifacts.latents import LatentStore
 from engram_audio.latents.config import SurrogatesSection
-from engram_audio.latents.extraction import frame_times
-from engram_audio.latents.surrogates import SURROGATES, surrogate_hash
+from engram_audio.latents.surrogates import SURROGATES
 from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
+from engram_audio.steps._surrogate import write_surrogate
 
 
 class Files(StepFiles):
@@ -21,26 +21,10 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     store = LatentStore([files.latents])
-    kind = files.surrogate
-    block = SURROGATES[kind](store.load(), files.section.seed)
-    base = store.metadata
-    metadata = base._replace(
-        representation=f"{files.representation}--{kind}",
-        weight_hash=surrogate_hash(base.weight_hash, kind, files.section.seed),
-        cold_start_frames=0,  # the base's cold start was dropped before
-    )
-    own = files.manifest(files.section.seed, representation=metadata.representation)
-    manifest = {**own, "surrogate": {"kind": kind}}
-    times = frame_times(block.offsets, base.frame_rate_hz)
-    write_latent_shard(
-        files.surrogate_latents,
-        block,
-        times,
-        metadata,
-        manifest,
-        store.energy_unit,
-        store.compression,
-    )
+    seed, kind = files.section.seed, files.surrogate
+    block = SURROGATES[kind](store.load(), seed)
+    name = f"{files.representation}--{kind}", {"kind": kind}
+    write_surrogate(files.surrogate_latents, files, store, block, seed, name, seed)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from engram_audio.artifacts.latents import LatentStore, write_latent_shard
+from engram_audio.artifacts.latents import LatentStore
 from engram_audio.artifacts.tensors import read_tensors
 from engram_audio.latents.config import SurrogatesSection, VarName
-from engram_audio.latents.extraction import frame_times
-from engram_audio.latents.surrogates import surrogate_hash
 from engram_audio.latents.var import VarModel, simulate_var
 from engram_audio.steps._cli import Frozen, Output, StepFiles, Wildcard, run
+from engram_audio.steps._surrogate import write_surrogate
 
 
 class Files(StepFiles):
@@ -28,13 +27,6 @@ def main(argv: list[str] | None = None) -> None:
     model = VarModel(**tensors)
     store = LatentStore([files.latents])
     block = simulate_var(model, store.load(), section.seed, files.surrogate)
-    base = store.metadata
-    recipe = f"{section.var_order} {section.seed}"
-    metadata = base._replace(
-        representation=f"{files.representation}--{files.surrogate}",
-        weight_hash=surrogate_hash(base.weight_hash, files.surrogate, recipe),
-        cold_start_frames=0,  # the base's cold start was dropped before
-    )
     surrogate = {
         "kind": files.surrogate,
         "order": section.var_order,
@@ -42,18 +34,9 @@ def main(argv: list[str] | None = None) -> None:
         "fitted_spectral_radius": float(model.fitted_radius[0]),
         "num_train_frames": int(model.num_frames[0]),
     }
-    own = files.manifest(section.seed, representation=metadata.representation)
-    manifest = {**own, "surrogate": surrogate}
-    times = frame_times(block.offsets, base.frame_rate_hz)
-    write_latent_shard(
-        files.surrogate_latents,
-        block,
-        times,
-        metadata,
-        manifest,
-        store.energy_unit,
-        store.compression,
-    )
+    name = f"{files.representation}--{files.surrogate}", surrogate
+    recipe = f"{section.var_order} {section.seed}"
+    write_surrogate(files.surrogate_latents, files, store, block, section.seed, name, recipe)
 
 
 if __name__ == "__main__":

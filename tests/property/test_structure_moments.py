@@ -20,6 +20,17 @@ def materialised(frames, targets, lag, width):
     return contexts.reshape(len(targets), -1)
 
 
+def two_blocks(offsets, width, lag, random):
+    """Frames of two blocks and some of their targets; a block without any is left out."""
+    rng = np.random.default_rng(len(offsets))
+    for _ in range(2):
+        frames = rng.normal(size=(offsets[-1], 3)) + 5
+        targets = windows.target_rows(offsets, width, lag)
+        targets = targets[[random.random() < 0.7 for _ in targets]]
+        if len(targets):
+            yield frames, targets
+
+
 @settings(deadline=None)
 @given(
     SIZES, st.integers(1, 6), st.integers(1, 4), st.integers(0, 2),
@@ -27,19 +38,14 @@ def materialised(frames, targets, lag, width):
 )  # fmt: skip
 def test_moments_equal_those_of_materialised_windows(sizes, width, lag, more, random):
     """Mean, covariance and cross moments, for any subset of targets and two blocks."""
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    rng = np.random.default_rng(len(sizes))
+    offsets, rng = np.concatenate([[0], np.cumsum(sizes)]), np.random.default_rng(len(sizes))
     accumulator = WindowAccumulator(width, 3, 2)
     flat, wanted = [], []
-    for _ in range(2):
-        frames = rng.normal(size=(offsets[-1], 3)) + 5
-        targets = windows.target_rows(offsets, width, lag + more)
-        targets = targets[[random.random() < 0.7 for _ in targets]]
+    for frames, targets in two_blocks(offsets, width, lag + more, random):
         z = rng.normal(size=(len(targets), 2))
-        if len(targets):
-            accumulator.add(frames, offsets, targets, lag, z)
-            flat.append(materialised(frames, targets, lag, width))
-            wanted.append(z)
+        accumulator.add(frames, offsets, targets, lag, z)
+        flat.append(materialised(frames, targets, lag, width))
+        wanted.append(z)
     if not flat:
         return
     x, z = np.concatenate(flat), np.concatenate(wanted)
@@ -61,18 +67,13 @@ def test_moments_equal_those_of_materialised_windows(sizes, width, lag, more, ra
 def test_moments_with_steps_equal_those_of_materialised_windows(sizes, width, lag, more, random):
     """Lags on either side of the window's length, any subset of targets, two blocks, a shift."""
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    rng = np.random.default_rng(len(sizes))
     accumulator = StepAccumulator(width, 3, lag)
     flat, wanted = [], []
-    for _ in range(2):
-        frames = rng.normal(size=(offsets[-1], 3)) + 5
-        targets = windows.target_rows(offsets, width, lag + more)
-        targets = targets[[random.random() < 0.7 for _ in targets]]
-        if len(targets):
-            steps = windows.increments(frames, offsets)
-            accumulator.add_steps(frames - 4, steps, offsets, targets)
-            flat.append(materialised(frames, targets, lag, width))
-            wanted.append(windows.delta(frames, targets))
+    for frames, targets in two_blocks(offsets, width, lag + more, random):
+        steps = windows.increments(frames, offsets)
+        accumulator.add_steps(frames - 4, steps, offsets, targets)
+        flat.append(materialised(frames, targets, lag, width))
+        wanted.append(windows.delta(frames, targets))
     if not flat:
         return
     x, z = np.concatenate(flat), np.concatenate(wanted)

@@ -73,13 +73,19 @@ def test_a_step_without_any_gradient_moves_nothing():
     assert optimizer.state == {}
 
 
-def test_training_does_without_the_compiler():
-    """A step of the optimiser leaves out what takes a second of every training to import."""
-    code = (
-        "import sys, torch; from torch import nn; from engram_audio.training.adamw import AdamW\n"
-        "p = nn.Parameter(torch.ones(3)); p.grad = p.detach(); AdamW([p], 0, True, .9).step(1)\n"
-        "print('torch._dynamo' in sys.modules)"
-    )
+STEPS = (
+    "from engram_audio.training.adamw import AdamW\n"
+    "p = torch.nn.Parameter(torch.ones(3)); p.grad = p.detach(); AdamW([p], 0, True, .9).step(1)\n",
+    "from engram_audio.training.lazy_adam import LazyAdam\n"
+    "from engram_audio.training.tables import SparseTable\n"
+    "t = SparseTable(3, 2, 5.0); t(torch.tensor([1])).sum().backward(); LazyAdam(t).step(1)\n",
+)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_training_does_without_the_compiler(step: str):
+    """A step of an optimiser leaves out what takes a second of every training to import."""
+    code = f"import sys, torch\n{step}print('torch._dynamo' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=True,

@@ -113,6 +113,16 @@ def test_planted_methods_come_out_as_planted(table):
     }  # fmt: skip
 
 
+def test_what_is_lost_is_behind_the_best_forecast(table):
+    """More nats than the best, less skill: both above 0 for a method that knows less."""
+    rows = table.dropna(subset=["attainable_position", "attainable_skill"])
+    lost = rows["dnll_position"] - rows["attainable_position"]
+    assert len(rows) and (rows["lost_position"] - lost).abs().max() < 1e-9
+    behind = rows["attainable_skill"] - rows["energy_skill"]
+    assert (rows["lost_skill"] - behind).abs().max() < 1e-9
+    assert lost.max() > 0.1 and behind.max() > 0.1
+
+
 def test_fewer_than_three_seeds_decide_nothing(table):
     for tables in ((table,), (table, table)):
         for case, row in answers(of_seeds(*tables)).items():

@@ -220,6 +220,8 @@ def replay_sentence(replay: pd.DataFrame, delta: float) -> str:
     )
     if loss <= delta:
         return f"{told}: no loss for replay to explain."
+    if own[0] >= base[0]:
+        return f"{told}. It is no better on train: replay does not explain the loss."
     masks = sorted(set(rows["minimum_visits"]) - {0})
     remedies = [_mean_nll(rows, arm=MEMORY, is_permuted=True)[1] - base[1]]
     remedies += [

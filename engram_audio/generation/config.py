@@ -6,6 +6,12 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
+from engram_audio.generation.cost_config import (
+    LadderSection,
+    ProbesSection,
+    ShareSection,
+    WiderSection,
+)
 from engram_audio.generation.model_config import (
     ArmName,
     GeneratorSettings,
@@ -86,6 +92,20 @@ class GenerationProtocol(Section):
         description="Arms whose first seed is trained once more: the floor of reproducibility."
     )
     replay: ReplaySection
+    ladder: LadderSection | None = Field(
+        description="Larger models without memory: what SM's quality costs. null: none."
+    )
+    share_sweep: ShareSection | None = Field(
+        description="Models of one budget with more and fewer rows. null: none."
+    )
+    wider: WiderSection | None = Field(
+        description="A wider backbone, in which the gain has to survive. null: none."
+    )
+
+    @property
+    def has_variants(self) -> bool:
+        """Whether more sizes are trained than the arms."""
+        return any(one is not None for one in (self.ladder, self.share_sweep, self.wider))
 
 
 class GenerationEvaluationSection(Section):
@@ -146,6 +166,7 @@ class GenerationSettings(GenerationProtocol):
     library: dict[Name, GeneratorSection] = Field(description="Generators by name.")
     evaluation: GenerationEvaluationSection
     bars: GenerationBarsSection
+    probes: ProbesSection
 
     @property
     def protocol(self) -> GenerationProtocol:
@@ -249,6 +270,12 @@ def _check_generator(
         raise ValueError(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "
             "their own, for which this stage has no control; write noised"
+        )
+    has_width = row.insertion.own_row_width is not None
+    if stage.share_sweep is not None and row.insertion.table_rows is None and not has_width:
+        raise ValueError(
+            f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has a row of "
+            "the hidden width for each code, which no share can change; give it table_rows"
         )
     has_rows = row.insertion.table_rows is None and row.model.noise.kind == "none"
     if stage.replay.passes and stage.replay.is_permuted and not has_rows:

@@ -36,7 +36,7 @@ ARMS = ["S", "SM", "F", "SMx", "SMn"]
 STEPS = 6
 PROTOCOL: dict[str, Any] = {
     "seeds": [0, 1], "points": [{"learning_rate": 2e-3, "dropout": 0.0}], "shorter_steps": [],
-    "repeated_arms": ["SM"],
+    "repeated_arms": ["SM"], "ladder": None, "share_sweep": None, "wider": None,
     "replay": {"passes": [1], "is_permuted": True, "minimum_visits": [1000000]},
 }  # fmt: skip
 GENERATION = {

@@ -35,7 +35,8 @@ from tests.statistical.planted_probes import exact_law, symbols_of
 from tests.statistical.test_generation_acceptance import BIGRAMS
 
 pytestmark = pytest.mark.slow
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2)  # of what has an interval
+PROBED = (0, 1)
 DELTA = 0.02
 BATCH = 32
 PAIRS = 400
@@ -139,14 +140,14 @@ def test_a_flip_tells_the_share_that_comes_from_the_table():
     assert law.net.mean() == pytest.approx(8.07, abs=0.3)
     shares: dict[str, list[float]] = {}
     for arm in ("SM", "SMx", "SM1", "S"):
-        for seed in SEEDS:
+        for seed in PROBED:
             model = member("table", arm, seed).model
             found = flip.differences(pairs, flip.law_of_model(model, of.block, of.codes))
             table_of = flip.flip_sums(found, law, speakers)
             shares.setdefault(arm, []).append(ratio(table_of, measure=flip.LAW_SHARE))
             print(f"{arm} seed {seed}: own {found.own.mean():.3f}, filler "
                   f"{found.filler.mean():.3f}, share {shares[arm][-1]:.3f}")  # fmt: skip
-    assert shares["SM1"] == shares["S"] == [0.0] * len(SEEDS)
+    assert shares["SM1"] == shares["S"] == [0.0] * len(PROBED)
     assert np.abs(shares["SMx"]).max() < 0.05
     assert min(shares["SM"]) > 0.5
 
@@ -173,7 +174,7 @@ def clamp_table(own: Arena, of: Heard, memory: Generator, small: Generator) -> p
     return found
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", PROBED)
 def test_an_open_gate_selects_nothing_on_a_table(seed: int):
     of = heard("table")
     memory, small = (member("table", arm, seed).model for arm in ("SM", "S"))
@@ -206,7 +207,7 @@ def half_world() -> Arena:
     ))  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", PROBED)
 def test_a_gate_selects_where_half_of_each_utterance_has_nothing_to_look_up(seed: int):
     own = half_world()
     memory, small = (trained(own, arm, seed).model for arm in ("SM", "S"))
@@ -359,7 +360,7 @@ def test_probes_are_null_on_a_linear_world():
     pairs = flip.choose_pairs(
         of.block, of.targets, of.codes.numpy(), of.book, PAIRS, named_generator(0, "flip")
     )
-    for seed in SEEDS:
+    for seed in PROBED:
         memory, small = (member("var1", arm, seed).model for arm in ("SM", "S"))
         found = flip.differences(pairs, flip.law_of_model(memory, of.block, of.codes))
         nll, plain = scores_of(small, of).nll.double().numpy(), scores_of(memory, of)

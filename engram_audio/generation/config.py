@@ -6,12 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
-from engram_audio.generation.cost_config import (
-    LadderSection,
-    ProbesSection,
-    ShareSection,
-    WiderSection,
-)
+from engram_audio.generation.cost_config import ProbesSection, SizesSection
 from engram_audio.generation.model_config import (
     ArmName,
     GeneratorSettings,
@@ -75,7 +70,7 @@ class ReplaySection(Section):
     )
 
 
-class GenerationProtocol(Section):
+class GenerationProtocol(SizesSection):
     """How every arm is tuned, trained and compared."""
 
     seeds: Seeds = Field(min_length=1, description="Training seeds, the same for every arm.")
@@ -92,20 +87,6 @@ class GenerationProtocol(Section):
         description="Arms whose first seed is trained once more: the floor of reproducibility."
     )
     replay: ReplaySection
-    ladder: LadderSection | None = Field(
-        description="Larger models without memory: what SM's quality costs. null: none."
-    )
-    share_sweep: ShareSection | None = Field(
-        description="Models of one budget with more and fewer rows. null: none."
-    )
-    wider: WiderSection | None = Field(
-        description="A wider backbone, in which the gain has to survive. null: none."
-    )
-
-    @property
-    def has_variants(self) -> bool:
-        """Whether more sizes are trained than the arms."""
-        return any(one is not None for one in (self.ladder, self.share_sweep, self.wider))
 
 
 class GenerationEvaluationSection(Section):

@@ -43,6 +43,25 @@ class WiderSection(Section):
     width_factor: Factor = Field(description="Width over that of the generator.")
 
 
+class SizesSection(Section):
+    """More sizes that are trained beside the arms."""
+
+    ladder: LadderSection | None = Field(
+        description="Larger models without memory: what SM's quality costs. null: none."
+    )
+    share_sweep: ShareSection | None = Field(
+        description="Models of one budget with more and fewer rows. null: none."
+    )
+    wider: WiderSection | None = Field(
+        description="A wider backbone, in which the gain has to survive. null: none."
+    )
+
+    @property
+    def has_sizes(self) -> bool:
+        """Whether any are trained."""
+        return any(one is not None for one in (self.ladder, self.share_sweep, self.wider))
+
+
 class ProbesSection(Section):
     """Questions to the trained arms: what is the gain made of?"""
 

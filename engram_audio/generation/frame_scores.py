@@ -3,6 +3,7 @@
 Shapes: N rows of a block, M targets, B utterances, T frames.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.insertion import Reading
 from engram_audio.generation.model import Generator
 from engram_audio.latents.block import LatentBlock
+from engram_audio.rollout.scores import energy_score
 
 
 class FrameScores(NamedTuple):
@@ -44,6 +46,51 @@ def padded_rows(offsets: np.ndarray, utterances: np.ndarray) -> Tensor:
     return torch.from_numpy(starts[:, None] + place)
 
 
+class _Batch(NamedTuple):
+    """Some of the targets with all that tells them.
+
+    Attributes:
+        chosen: Their numbers among all targets, [m].
+        readings: What the memory did, by place.
+        before: Places of the frames before them: sequence and frame, each [m].
+        features: Of these frames, [m, H].
+        recent: What the head reads beside, [m, R, D].
+        following: The targets themselves, [m, D].
+    """
+
+    chosen: Tensor
+    readings: list[Reading]
+    before: tuple[Tensor, Tensor]
+    features: Tensor
+    recent: Tensor
+    following: Tensor
+
+
+def _batches(
+    model: Generator, block: LatentBlock, targets: np.ndarray, codes: Tensor | None,
+    batch_utterances: int,
+) -> Iterator[_Batch]:  # fmt: skip
+    data, device = whole_block(block), model.mean.device
+    utterance = windows.utterance_of_rows(block.offsets, targets)
+    names = np.unique(utterance)
+    for low in range(0, len(names), batch_utterances):
+        own = names[low : low + batch_utterances]
+        rows = padded_rows(block.offsets, own)
+        from_rows = data.foreign_rows(rows) if model.is_foreign else rows
+        read = None if codes is None else codes[from_rows].to(device)
+        frames = data.frames_of(rows, device)
+        chosen = np.flatnonzero(np.isin(utterance, own))
+        row = torch.from_numpy(np.searchsorted(own, utterance[chosen])).to(device)
+        place = targets[chosen] - block.offsets[utterance[chosen]]
+        place = torch.from_numpy(place).to(device)
+        trace, recent = model.trace(frames, read), model.recent(frames)
+        before = (row, place - 1)
+        yield _Batch(
+            torch.from_numpy(chosen), list(trace.readings.values()), before,
+            trace.features[before], recent[before], frames[row, place],
+        )  # fmt: skip
+
+
 @torch.no_grad()
 def score_frames(
     model: Generator, block: LatentBlock, targets: np.ndarray, codes: Tensor | None,
@@ -62,26 +109,29 @@ def score_frames(
     Raises:
         ValueError: A foreign arm finds a block of one utterance, or no codes.
     """
-    data, device = whole_block(block), model.mean.device
-    utterance = windows.utterance_of_rows(block.offsets, targets)
     found = torch.full((3, len(targets)), float("nan"))
-    names = np.unique(utterance)
-    for low in range(0, len(names), batch_utterances):
-        own = names[low : low + batch_utterances]
-        rows = padded_rows(block.offsets, own)
-        from_rows = data.foreign_rows(rows) if model.is_foreign else rows
-        read = None if codes is None else codes[from_rows].to(device)
-        frames = data.frames_of(rows, device)
-        chosen = np.flatnonzero(np.isin(utterance, own))
-        row = torch.from_numpy(np.searchsorted(own, utterance[chosen])).to(device)
-        place = targets[chosen] - block.offsets[utterance[chosen]]
-        place = torch.from_numpy(place).to(device)
-        trace, recent = model.trace(frames, read), model.recent(frames)
-        before = (row, place - 1)
-        nll = -model.log_prob(trace.features[before], recent[before], frames[row, place])
-        columns = [nll, *_read(list(trace.readings.values()), before, nll)]
-        found[:, torch.from_numpy(chosen)] = torch.stack(columns).cpu()
+    for batch in _batches(model, block, targets, codes, batch_utterances):
+        nll = -model.log_prob(batch.features, batch.recent, batch.following)
+        columns = [nll, *_read(batch.readings, batch.before, nll)]
+        found[:, batch.chosen] = torch.stack(columns).cpu()
     return FrameScores(*found)
+
+
+@torch.no_grad()
+def energy_of_frames(
+    model: Generator, block: LatentBlock, targets: np.ndarray, codes: Tensor | None,
+    batch_utterances: int, num_samples: int, generator: torch.Generator,
+) -> Tensor:  # fmt: skip
+    """Return the fair energy score of each target in SD of the train frames, [M].
+
+    See `score_frames`; draws are of the device of the generator.
+    """
+    found = torch.empty(len(targets))
+    for batch in _batches(model, block, targets, codes, batch_utterances):
+        drawn = model.sample(batch.features, batch.recent, num_samples, generator)
+        score = energy_score(drawn.unsqueeze(2), batch.following.unsqueeze(1), model.sd)
+        found[batch.chosen] = score[:, 0].cpu()
+    return found
 
 
 def _read(

@@ -64,20 +64,16 @@ def minimum_of(sweep: Sweep, confidence: float) -> Minimum:
     def under(other: int) -> Gain:
         return gain_of(sweep.sums[best], sweep.sums[other], sweep.num_frames, 0.0, confidence)
 
-    others = [gain_of(sweep.sums[0], own, sweep.num_frames, 0.0, confidence)
-              for own in sweep.sums[1:]]  # fmt: skip
+    others = [under(other) for other in range(last + 1) if other != best]
     depth, over_last = under(0), under(last)
     return Minimum(best, depth, over_last, _word(best, last, depth, over_last, others))
 
 
-def _word(best: int, last: int, depth: Gain, over_last: Gain, of_none: Sequence[Gain]) -> str:
-    """Return the word; where a comparison is open, nothing is resolved."""
+def _word(best: int, last: int, depth: Gain, over_last: Gain, others: Sequence[Gain]) -> str:
+    """Return the word; where a comparison that it needs is open, nothing is resolved."""
     if depth.num_seeds < MINIMUM_SEEDS:
         return NOT_RESOLVED
-    if best == 0:
-        return NONE_IS_BEST if all(gain.low > 0 for gain in of_none) else NOT_RESOLVED
-    if not depth.low > 0:
-        return NOT_RESOLVED
-    if best == last:
-        return MORE_IS_BETTER
-    return U_SHAPED if over_last.low > 0 else NOT_RESOLVED
+    if best in (0, last):
+        word = NONE_IS_BEST if best == 0 else MORE_IS_BETTER
+        return word if all(gain.low > 0 for gain in others) else NOT_RESOLVED
+    return U_SHAPED if depth.low > 0 and over_last.low > 0 else NOT_RESOLVED

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.budget import Budget
-from engram_audio.generation.cost_config import Held, LadderSection, ShareSection, WiderSection
+from engram_audio.generation.cost_config import Held, LadderSection, SizesSection
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.matching import (
     match_arms,
@@ -19,11 +19,11 @@ from engram_audio.generation.matching import (
     smallest,
 )
 from engram_audio.generation.model_config import AnyInsertion, ArmName, GeneratorSettings
+from engram_audio.generation.names import LADDER, SHARE, WIDER
 from engram_audio.generation.sources import tables_of
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.section import with_changes
 
-LADDER, SHARE, WIDER = "ladder", "share", "wider"
 WIDER_ARMS: tuple[ArmName, ...] = ("S", "SM", "F")
 LEAST_ROWS = 16  # of a hash head
 ROUNDS = 4  # in which rows and backbone settle
@@ -82,23 +82,20 @@ class Family(NamedTuple):
         return Sized(self.settings, self.insertion)
 
 
-def variants_of(
-    family: Family, ladder: LadderSection | None, sweep: ShareSection | None,
-    wider: WiderSection | None,
-) -> dict[Variant, Sized]:  # fmt: skip
+def variants_of(family: Family, asked: SizesSection) -> dict[Variant, Sized]:
     """Return all sizes that a study asks for beside its arms.
 
     Raises:
         ValueError: A share leaves no numbers for the smallest model.
     """
     found: dict[Variant, Sized] = {}
-    if ladder is not None:
-        found |= _ladder(family, ladder)
-    if sweep is not None:
-        for held in sweep.held:
-            found |= _sweep(family, held, sweep.shares)
-    if wider is not None:
-        found |= _wider(family, wider.width_factor)
+    if asked.ladder is not None:
+        found |= _ladder(family, asked.ladder)
+    if asked.share_sweep is not None:
+        for held in asked.share_sweep.held:
+            found |= _sweep(family, held, asked.share_sweep.shares)
+    if asked.wider is not None:
+        found |= _wider(family, asked.wider.width_factor)
     return found
 
 

@@ -16,13 +16,14 @@ import torch
 from engram_audio import windows
 from engram_audio.calibration.worlds_table import SymbolTable
 from engram_audio.corpus.split_parts import TRAIN
-from engram_audio.generation.cost_config import LadderSection, ShareSection
+from engram_audio.generation.cost_config import LadderSection, ShareSection, SizesSection
 from engram_audio.generation.data import codes_of_rows
 from engram_audio.generation.evaluation import LAG_FRAMES
 from engram_audio.generation.frame_scores import FrameScores, score_frames
 from engram_audio.generation.ladder import BEYOND, Multiplier, Rung, multiplier_of
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
+from engram_audio.generation.names import COST_SHARE, LAW_SHARE, MEAN_GATE
 from engram_audio.generation.probes import clamp, donors, flip, visits
 from engram_audio.generation.probes.codes import CodeBook, code_book
 from engram_audio.generation.share import Sweep, minimum_of
@@ -144,7 +145,7 @@ def test_a_flip_tells_the_share_that_comes_from_the_table():
             model = member("table", arm, seed).model
             found = flip.differences(pairs, flip.law_of_model(model, of.block, of.codes))
             table_of = flip.flip_sums(found, law, speakers)
-            shares.setdefault(arm, []).append(ratio(table_of, measure=flip.LAW_SHARE))
+            shares.setdefault(arm, []).append(ratio(table_of, measure=LAW_SHARE))
             print(f"{arm} seed {seed}: own {found.own.mean():.3f}, filler "
                   f"{found.filler.mean():.3f}, share {shares[arm][-1]:.3f}")  # fmt: skip
     assert shares["SM1"] == shares["S"] == [0.0] * len(PROBED)
@@ -158,18 +159,18 @@ def test_a_flip_tells_the_share_that_comes_from_the_table():
 def clamp_table(own: Arena, of: Heard, memory: Generator, small: Generator) -> pd.DataFrame:
     plain, nll = scores_of(memory, of), scores_of(small, of).nll.double().numpy()
     levels = {clamp.condition_of(level): level for level in clamp.LEVELS}
-    levels[clamp.MEAN] = float(plain.gate.mean())
+    levels[MEAN_GATE] = float(plain.gate.mean())
     constant = {}
     for name, level in levels.items():
         with clamp.clamped(memory, level):
             constant[name] = scores_of(memory, of)
     found = clamp.clamp_sums(plain, constant, nll, of.speakers)
     gain = float(nll.mean() - plain.nll.double().mean())
-    shares = {name: round(ratio(found, condition=name, measure=clamp.COST_SHARE), 4)
+    shares = {name: round(ratio(found, condition=name, measure=COST_SHARE), 4)
               for name in constant}  # fmt: skip
     aurocs = [round(ratio(found, measure=name), 3)
               for name in (clamp.OVER_SMALL, clamp.OVER_CLOSED)]  # fmt: skip
-    print(f"gain over S {gain:.3f}, mean gate {levels[clamp.MEAN]:.3f}, cost over gain {shares}, "
+    print(f"gain over S {gain:.3f}, mean gate {levels[MEAN_GATE]:.3f}, cost over gain {shares}, "
           f"AUROC over S and over a closed gate {aurocs}")  # fmt: skip
     return found
 
@@ -179,8 +180,8 @@ def test_an_open_gate_selects_nothing_on_a_table(seed: int):
     of = heard("table")
     memory, small = (member("table", arm, seed).model for arm in ("SM", "S"))
     found = clamp_table(world("table"), of, memory, small)
-    assert ratio(found, condition=clamp.MEAN, measure=clamp.COST_SHARE) < 0.05
-    assert ratio(found, condition=clamp.CLOSED, measure=clamp.COST_SHARE) > 1
+    assert ratio(found, condition=MEAN_GATE, measure=COST_SHARE) < 0.05
+    assert ratio(found, condition=clamp.CLOSED, measure=COST_SHARE) > 1
 
 
 def half_noise(block: LatentBlock, mean: np.ndarray, sd: np.ndarray, seed: int) -> LatentBlock:
@@ -212,7 +213,7 @@ def test_a_gate_selects_where_half_of_each_utterance_has_nothing_to_look_up(seed
     own = half_world()
     memory, small = (trained(own, arm, seed).model for arm in ("SM", "S"))
     found = clamp_table(own, heard_of(own, memory), memory, small)
-    assert ratio(found, condition=clamp.MEAN, measure=clamp.COST_SHARE) > 0.05
+    assert ratio(found, condition=MEAN_GATE, measure=COST_SHARE) > 0.05
     assert ratio(found, measure=clamp.OVER_SMALL) > 0.6
 
 
@@ -266,6 +267,10 @@ def test_donor_rows_cost_on_a_table_and_the_mean_row_less_than_a_wrong_one():
 # Cost at fixed quality.
 
 
+def sizes(**asked: LadderSection | ShareSection) -> SizesSection:
+    return SizesSection(**{"ladder": None, "share_sweep": None, "wider": None, **asked})
+
+
 def family(own: Arena) -> Family:
     return Family(own.settings, own.insertion, own.key, own.dimensions, own.base)
 
@@ -291,7 +296,9 @@ def sums_by_speaker(own: Arena, models: list[Generator]) -> tuple[np.ndarray, np
 def multiplier(name: str, factors: tuple[float, ...]) -> Multiplier:
     own = world(name)
     rungs, counts = [], np.empty(0)
-    asked = variants_of(family(own), LadderSection(work_factors=factors, num_samples=2), None, None)
+    asked = variants_of(
+        family(own), sizes(ladder=LadderSection(work_factors=factors, num_samples=2))
+    )
     for arm in ("S", "F"):
         found = [member(name, arm, seed) for seed in SEEDS]
         sums, counts = sums_by_speaker(own, [one.model for one in found])
@@ -327,7 +334,7 @@ def test_a_share_of_rows_beats_none_on_a_table_at_equal_numbers():
     shares = (0.2, 0.5)
     section = ShareSection(shares=shares, held=("num_resident",))
     sums, choice, counts = [], [], np.empty(0)
-    for variant, sized in variants_of(family(own), None, section, None).items():
+    for variant, sized in variants_of(family(own), sizes(share_sweep=section)).items():
         found = [sized_run(own, variant.arm, sized, seed) for seed in SEEDS]
         of_share, counts = sums_by_speaker(own, [one.model for one in found])
         sums.append(of_share)
@@ -344,7 +351,7 @@ def test_a_share_of_rows_is_not_resolved_where_nothing_is_to_be_looked_up():
     own = world("var1")
     section = ShareSection(shares=(0.3,), held=("num_resident",))
     sums, counts = [], np.empty(0)
-    for variant, sized in variants_of(family(own), None, section, None).items():
+    for variant, sized in variants_of(family(own), sizes(share_sweep=section)).items():
         found = [sized_run(own, variant.arm, sized, seed) for seed in SEEDS]
         of_share, counts = sums_by_speaker(own, [one.model for one in found])
         sums.append(of_share)

@@ -12,6 +12,7 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.worlds_table import SymbolTable
 from engram_audio.generation.data import codes_of_rows
 from engram_audio.generation.frame_scores import FrameScores, score_frames
+from engram_audio.generation.names import COST_SHARE, LAW_SHARE, MEAN_GATE
 from engram_audio.generation.probes import clamp, donors, drift, flip, readouts, states, visits
 from engram_audio.generation.probes.codes import CodeBook, code_book
 from engram_audio.generation.sources import tables_of
@@ -82,15 +83,13 @@ def test_a_gate_counts_within_speakers_and_its_cost_is_a_share_of_the_gain():
     nll = np.where(helps, 1.0, 3.0)
     small, level = nll + np.where(helps, 1.0, -0.2), nll + 0.25
     found = clamp.clamp_sums(
-        scores(nll, gate), {clamp.CLOSED: scores(small), clamp.MEAN: scores(level)}, small, speakers
+        scores(nll, gate), {clamp.CLOSED: scores(small), MEAN_GATE: scores(level)}, small, speakers
     )
     for measure in (clamp.OVER_SMALL, clamp.OVER_CLOSED):
         assert ratio(found, measure=measure) == 1
     gain = (small - nll).mean()
-    assert ratio(found, condition=clamp.MEAN, measure=clamp.COST_SHARE) == pytest.approx(
-        0.25 / gain
-    )
-    assert ratio(found, condition=clamp.CLOSED, measure=clamp.COST_SHARE) == pytest.approx(1)
+    assert ratio(found, condition=MEAN_GATE, measure=COST_SHARE) == pytest.approx(0.25 / gain)
+    assert ratio(found, condition=clamp.CLOSED, measure=COST_SHARE) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("form", ["minimal", "engram"])
@@ -197,7 +196,7 @@ def test_shares_of_the_law_are_of_sums_net_of_fillers():
     law = flip.Differences(np.array([8.0, 9.0]), np.array([0.0, 1.0]))
     found = flip.flip_sums(own, law, np.array(["a", "b"]))
     assert ratio(found, condition="net", measure=flip.HALF) == 3
-    assert ratio(found, measure=flip.LAW_SHARE) == pytest.approx(6 / 16)
+    assert ratio(found, measure=LAW_SHARE) == pytest.approx(6 / 16)
 
 
 # Codes and donors.

@@ -1,11 +1,17 @@
 """Cost at fixed quality, share sweep and more sizes, on planted scores whose answers are known."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from engram_audio.generation.cost_config import LadderSection, ShareSection, WiderSection
+from engram_audio.generation.cost_config import (
+    LadderSection,
+    ShareSection,
+    SizesSection,
+    WiderSection,
+)
 from engram_audio.generation.ladder import BELOW, BEYOND, INSIDE, Multiplier, Rung, multiplier_of
 from engram_audio.generation.share import (
     MORE_IS_BETTER,
@@ -127,7 +133,11 @@ def test_a_sweep_is_not_resolved_with_two_seeds_and_its_best_is_chosen_on_the_ch
         minimum_of(own._replace(shares=[0.1, 0.2, 0.3, 0.6]), 0.95)
 
 
-def family(values: dict = MINIMAL, **changes: object) -> Family:
+def sizes(**asked: Any) -> SizesSection:
+    return SizesSection(**{"ladder": None, "share_sweep": None, "wider": None, **asked})
+
+
+def family(values: dict[str, Any] = MINIMAL, **changes: Any) -> Family:
     own = settings(width=48, mlp_units=192, **changes)
     return Family(own, insertion(values, row_width=8), key(64), dimensions(), linear_base())
 
@@ -135,12 +145,12 @@ def family(values: dict = MINIMAL, **changes: object) -> Family:
 @pytest.mark.parametrize(("values", "held"), [
     (MINIMAL, "num_resident"), ({**NGRAM, "table_rows": 101}, "flops_generated"),
 ])  # fmt: skip
-def test_shares_hold_one_budget_within_two_per_cent(values: dict, held: str):
+def test_shares_hold_one_budget_within_two_per_cent(values: dict[str, Any], held: str):
     own = family(values)
-    section = ShareSection(shares=(0.15, 0.5), held=(held,))
-    found = variants_of(own, None, section, None)
+    section = ShareSection(shares=(0.4,), held=(held,))
+    found = variants_of(own, sizes(share_sweep=section))
     wanted = getattr(own.budget("SM", own.sized), held)
-    assert [(v.value, v.arm) for v in found] == [(0, "S"), (0.15, "SM"), (0.5, "SM")]
+    assert [(v.value, v.arm) for v in found] == [(0, "S"), (0.4, "SM")]
     for variant, sized in found.items():
         budget = own.budget(variant.arm, sized)
         assert 1 <= getattr(budget, held) / wanted <= 1.02
@@ -154,7 +164,7 @@ def test_shares_hold_one_budget_within_two_per_cent(values: dict, held: str):
 def test_rungs_work_a_factor_of_what_sm_does_and_a_wider_s_keeps_its_shape():
     own = family()
     ladder = LadderSection(work_factors=(1.5, 4.0), num_samples=8)
-    found = variants_of(own, ladder, None, WiderSection(width_factor=2.0))
+    found = variants_of(own, sizes(ladder=ladder, wider=WiderSection(width_factor=2.0)))
     work = own.budget("SM", own.sized).flops_generated
     for factor in (1.5, 4.0):
         rung = found[Variant("ladder", "", factor, "S")]
@@ -168,4 +178,5 @@ def test_rungs_work_a_factor_of_what_sm_does_and_a_wider_s_keeps_its_shape():
 
 def test_a_share_that_leaves_no_backbone_is_refused():
     with pytest.raises(ValueError, match="leaves too little for the smallest backbone"):
-        variants_of(family(), None, ShareSection(shares=(0.99,), held=("num_resident",)), None)
+        section = ShareSection(shares=(0.99,), held=("num_resident",))
+        variants_of(family(), sizes(share_sweep=section))

@@ -154,7 +154,10 @@ def published(study: Path, trained: Path) -> dict[str, pd.DataFrame]:
     ]  # fmt: skip
     run_step(evaluate_generators, words)
     names = ["generation"]
-    names += [f"generation_{name}" for name in ("gains", "health", "keys", "replay", "latency")]
+    asked = ("ladder", "cost", "share", "wider", "probes")  # of nothing: empty tables
+    names += [
+        f"generation_{name}" for name in ("gains", "health", "keys", "replay", "latency", *asked)
+    ]
     words = [
         "--statistics-section", study / "statistics.json", "--scores", folder / "scores.parquet",
         "--health", folder / "health.parquet", "--reads", folder / "reads.parquet",

@@ -14,13 +14,13 @@ import pandas as pd
 
 from engram_audio.generation.frame_scores import FrameScores
 from engram_audio.generation.model import Generator
+from engram_audio.generation.names import CLAMP, COST_SHARE
 from engram_audio.generation.probes.sums import labelled, speaker_sums
 
-PROBE, MEAN = "clamp", "mean"
 LEVELS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 CLOSED = "0"
 OWN = "own"
-COST, COST_SHARE = "cost_nats", "cost_share"
+COST = "cost_nats"
 OVER_SMALL, OVER_CLOSED = "auroc_over_s", "auroc_over_closed"
 
 
@@ -74,8 +74,8 @@ def clamp_sums(
     for name, scores in constant.items():
         cost = scores.nll.double().numpy() - nll
         rows += [
-            speaker_sums(PROBE, name, COST, speakers, cost),
-            speaker_sums(PROBE, name, COST_SHARE, speakers, cost, small - nll),
+            speaker_sums(CLAMP, name, COST, speakers, cost),
+            speaker_sums(CLAMP, name, COST_SHARE, speakers, cost, small - nll),
         ]
     closed = constant[CLOSED].nll.double().numpy()
     gate = own.gate.double().numpy()
@@ -92,4 +92,4 @@ def _auroc_by_speaker(
     found = np.array([auroc(gate[speakers == name], helps[speakers == name]) for name in names])
     known = np.isfinite(found)
     rows = pd.DataFrame({"speaker_id": names[known], "numerator": found[known], "denominator": 1.0})
-    return labelled(PROBE, OWN, measure, rows)
+    return labelled(CLAMP, OWN, measure, rows)

@@ -22,15 +22,14 @@ from torch import Tensor
 from engram_audio import windows
 from engram_audio.generation.frame_scores import whole_block
 from engram_audio.generation.model import Generator
+from engram_audio.generation.names import FLIP, LAW_SHARE, NET
 from engram_audio.generation.probes.codes import CodeBook
 from engram_audio.generation.probes.sums import speaker_sums
 from engram_audio.latents.block import LatentBlock
 
-PROBE = "flip"
 LEAST_VISITS = 16  # in train, of every code that is read
-OWN, FILLER, NET = "own", "filler", "net"
+OWN, FILLER = "own", "filler"
 HALF = "half_difference_nats"
-LAW_SHARE = "share_of_law"
 BATCH_SEQUENCES = 256
 TRIES = 20  # partners drawn for a frame before it is given up
 
@@ -184,7 +183,7 @@ def flip_sums(
         speakers: Of the pairs, [P].
     """
     named = {OWN: found.own, FILLER: found.filler, NET: found.net}
-    rows = [speaker_sums(PROBE, name, HALF, speakers, values) for name, values in named.items()]
+    rows = [speaker_sums(FLIP, name, HALF, speakers, values) for name, values in named.items()]
     if injected is not None:
-        rows.append(speaker_sums(PROBE, NET, LAW_SHARE, speakers, found.net, injected.net))
+        rows.append(speaker_sums(FLIP, NET, LAW_SHARE, speakers, found.net, injected.net))
     return pd.concat(rows, ignore_index=True)

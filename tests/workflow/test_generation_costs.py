@@ -132,7 +132,7 @@ def test_every_probe_is_told_with_intervals_and_known_zeros(probed: pd.DataFrame
 def test_sizes_are_members_of_the_same_job_and_each_is_trained_once(
     study: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A rung, two shares and three wider arms, three seeds each; another rung trains itself alone."""
+    """A rung, two shares and three wider arms with three seeds; another rung trains alone."""
     _, header = read_bundle(trained)
     kinds = [(one["kind"], one["value"], one["arm"]) for one in header["variants"]]
     wanted = [("ladder", 2.0, "S"), ("share", 0.0, "S"), ("share", 0.2, "SM")]

@@ -14,7 +14,8 @@ ARM = Column("arm", "S: small. SM: S with a lookup memory. F: as much work per g
              "the frames that the key reads, in place of the table. SMn, SMnx: rows frozen at "
              "random, under true and under foreign keys. SMc: one gate for all frames. SMa, SMv: "
              "rows added before every block, or to attention values. SMl: SM under the code of the "
-             "frame before. `linear_mixture`: the linear "
+             "frame before. SMr: bits of the state under a random router. SMu: the newest code alone, "
+             "without n-grams. `linear_mixture`: the linear "
              "null with a context-free mixture of its residuals. `marginal`: such a mixture of "
              "frames, without context. `SM:previous`, `SM:constant`, `SM:permuted`: SM scored with "
              "wrong codes.", title="Arm", is_text=True)  # fmt: skip
@@ -26,7 +27,8 @@ GENERATION = Table(
     "representation, generator, arm, seed and number of steps",
     (
         REPRESENTATION, GENERATOR, ARM, SEED, NUM_STEPS, CHOSEN_ON,
-        Column("key", "Key that the memory reads. Empty without a memory.", title="Key",
+        Column("key", "Key that the memory reads, or `state` where bits of the hidden state find its "
+               "rows. Empty without a memory.", title="Key",
                is_text=True),
         Column("places", "Where the memory is added. Empty without a memory.", is_text=True),
         Column("noise", "Noise on what the backbone and the key read in training: `none`, `fixed` "

@@ -11,7 +11,7 @@ from engram_audio.generation.model_config import (
     GeneratorSettings,
     InsertionSettings,
     check_insertion,
-    insertion_of,
+    require_arm,
 )
 from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.prediction.config import PredictionSettings
@@ -250,7 +250,7 @@ def _check_generator(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "
             "their own, for which this stage has no control; write noised"
         )
-    has_rows = row.insertion.table_rows is None and row.model.noise.kind == "none"
+    has_rows = row.insertion.has_row_per_code and row.model.noise.kind == "none"
     if stage.replay.passes and stage.replay.is_permuted and not has_rows:
         raise ValueError(
             f"generation.replay.is_permuted: {where} has hashed rows or noise, for which codes "
@@ -290,4 +290,4 @@ def _check_arms(key: str, arms: tuple[ArmName, ...], stage: GenerationSettings) 
         )
     for row in stage.library.values():
         for arm in arms:
-            insertion_of(arm, row.insertion)
+            require_arm(arm, row.insertion)

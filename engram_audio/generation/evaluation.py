@@ -80,8 +80,8 @@ def _block_nll(
     data = whole_block(block)
     codes = None
     if model.is_foreign or swap:
-        codes = codes_of_rows(model.key, data.frames, block.offsets)
-        codes = swapped(codes, block.offsets, model.key.num_codes, swap)
+        codes = codes_of_block(model, data, scope)
+        codes = swapped(codes, block.offsets, model.num_codes, swap)
     utterance = windows.utterance_of_rows(block.offsets, targets)
     found = torch.empty(len(targets))
     names = np.unique(utterance)
@@ -102,11 +102,26 @@ def _block_nll(
     return found
 
 
+def codes_of_block(model: Generator, data: GeneratorData, scope: Scope) -> Tensor:
+    """Return the codes of all rows of a block, [N]; of states [N, routes]."""
+    offsets = data.offsets.numpy()
+    if not model.is_routed:
+        return codes_of_rows(model.key, data.frames, offsets)
+    found = []
+    for own in np.array_split(data.utterances.numpy(), range(
+        scope.batch_utterances, len(data.utterances), scope.batch_utterances
+    )):  # fmt: skip
+        rows = padded_rows(offsets, own)
+        codes = model.codes(data.frames_of(rows, scope.device)).cpu()
+        found += [codes[n, : offsets[name + 1] - offsets[name]] for n, name in enumerate(own)]
+    return torch.cat(found)
+
+
 def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Tensor:
     """Return wrong codes of the rows of a block in the place of the right ones, [N].
 
     Args:
-        codes: Right codes, [N]; `num_codes` where a key is not whole yet.
+        codes: Right codes, [N] or [N, routes]; `num_codes` where a key is not whole yet.
         offsets: Utterance offsets.
         num_codes: K.
         swap: A name of `names.SWAPS`, or "" for the right ones.
@@ -117,7 +132,7 @@ def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Te
         order = torch.randperm(num_codes, generator=torch.Generator().manual_seed(0))
         return torch.cat([order, torch.tensor([num_codes])])[codes]
     if swap == "SM:previous":
-        late = codes.roll(1)
+        late = codes.roll(1, 0)
         late[torch.from_numpy(np.asarray(offsets[:-1]))] = num_codes
         return late
     return codes

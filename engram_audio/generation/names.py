@@ -16,3 +16,4 @@ RUN_SWAPS = {
     PREVIOUS: "the code of the frame before",
 }
 NO_SEED = NO_STEPS = -1
+OF_STATE = "state"  # in place of a key's name: rows are found by bits of the hidden state

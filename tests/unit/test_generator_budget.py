@@ -5,6 +5,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from engram_audio.densities.base_arrays import BaseArrays
@@ -13,10 +14,11 @@ from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.matching import match_arms, planned_budget
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
-from engram_audio.generation.sources import OneRow, Rows
+from engram_audio.generation.sources import OneRow, Rows, RowTable
 from tests.unit.generator_material import (
     ARMS_AND_FORMS,
     ENGRAM,
+    LATENT,
     MINIMAL,
     NGRAM,
     arm,
@@ -28,7 +30,7 @@ from tests.unit.generator_material import (
 )
 
 PLAIN_ENGRAM: dict[str, Any] = {**ENGRAM, "kernel_frames": None}
-FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": PLAIN_ENGRAM}
+FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": PLAIN_ENGRAM, "latent": LATENT}
 MATH = torch.nn.attention.SDPBackend.MATH  # the one whose products torch counts
 
 
@@ -39,7 +41,9 @@ def products(model: Generator, x: torch.Tensor) -> int:
         _, state = model.extend(model.start(), x[:, :-1], None if codes is None else codes[:, :-1])
         with FlopCounterMode(display=False) as counter:
             # a foreign arm's search is that of the utterance whose keys it reads
-            own = model.codes(x[:, -1:])[:, 0] if model.is_foreign else None
+            own = None if codes is None else codes[:, -1]
+            if model.is_foreign and not model.is_routed:
+                own = model.codes(x[:, -1:])[:, 0]
             features, state = model.step(state, x[:, -1], own)
             model.sample(features, model.last(state), 1, torch.Generator().manual_seed(0))
     return counter.get_total_flops()
@@ -52,9 +56,12 @@ def test_work_is_what_torch_counts(name: ArmName, form: str):
     A k-means key holds one number more than its centroids: its mean distance.
     """
     model = arm(name, settings(short_context_frames=3), insertion(FORMS[form]))
-    tables = [own for own in model.modules() if isinstance(own, Rows | OneRow)]
+    tables = [own for own in model.modules() if isinstance(own, RowTable | OneRow)]
     read = sum(getattr(own, "rows_per_frame", 1) * own.table.embedding_dim for own in tables)
-    of_key = 2 if model.arm.reads_codes else 0
+    of_key = 2 if model.searches_key else 0
+    if model.is_foreign and model.is_routed:  # so is its routing, on the other's state
+        of_key += sum(2 * own.weight.numel() for name, own in model.named_modules()
+                      if isinstance(own, nn.Linear) and "sources" in name)  # fmt: skip
     assert budget_of(model).flops_generated == products(model, frames(1, 20)) + read + of_key
 
 

@@ -9,7 +9,7 @@ import torch
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.backbone import Backbone
 from engram_audio.generation.dimensions import Dimensions
-from engram_audio.generation.head import MixtureHead
+from engram_audio.generation.heads import build_head
 from engram_audio.generation.insertion import Memory
 from engram_audio.generation.model import Generator, Spec
 from engram_audio.generation.model_config import (
@@ -64,7 +64,7 @@ def build_arm(
             settings.num_heads, settings.context_frames, settings.dropout,
         )  # fmt: skip
         torch.manual_seed(draws[1])
-        head = MixtureHead(settings.head, settings.width, base, dimensions.noise_sd, draws[1])
+        head = build_head(settings.head, settings.width, base, dimensions, draws[1])
         torch.manual_seed(draws[2])
         short = _short(settings, dimensions.num_dims)
         torch.manual_seed(draws[3])

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 from torch import nn
 
-from engram_audio.generation.head import DRAWS
+from engram_audio.generation.heads import PASSES
 from engram_audio.generation.model import Generator
 from engram_audio.generation.sources import CountedModule, sources_of
 
 BYTES = 4  # of a number in float32
-PASSES = 3  # of training: forward, gradient of the inputs, gradient of the weights
 
 
 class Budget(NamedTuple):
@@ -51,7 +50,7 @@ def budget_of(model: Generator) -> Budget:
     num_read = dense + fixed + codebook + read
     return Budget(
         flops_generated=network + head + search + read,
-        flops_trained=PASSES * (network + DRAWS * head) + search + read,
+        flops_trained=PASSES * network + model.head.flops_trained + search + read,
         num_resident=dense + fixed + codebook + rows,
         num_touched=sum(source.rows_touched * source.row_width for source in sources),
         num_read=num_read,

@@ -59,6 +59,8 @@ def frame_nll(
 ) -> Iterator[Tensor]:
     """Yield -log p of every target of each block of a stream, nats, [M].
 
+    Of a head without a density it is the energy score, in train SD.
+
     Args:
         model: A generator.
         source: Blocks of whole utterances.
@@ -97,7 +99,7 @@ def _block_nll(
         place = torch.from_numpy(place).to(scope.device)
         features, recent = model.features(frames, read), model.recent(frames)
         before = (row, place - 1)
-        nll = -model.log_prob(features[before], recent[before], frames[row, place])
+        nll = model.score(features[before], recent[before], frames[row, place])
         found[torch.from_numpy(chosen)] = nll.cpu()
     return found
 

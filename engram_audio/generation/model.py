@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.backbone import Backbone, Cache
 from engram_audio.generation.dimensions import Dimensions
-from engram_audio.generation.head import MixtureHead
+from engram_audio.generation.heads import Head
 from engram_audio.generation.insertion import Memory, MemoryPass, Reading
 from engram_audio.generation.looking_back import codes_of, key_windows, recent_frames
 from engram_audio.generation.model_config import (
@@ -91,7 +91,7 @@ class Generator(nn.Module):
 
     def __init__(
         self, spec: Spec, backbone: Backbone, short: ShortContext | None, memory: Memory | None,
-        key: KeyEncoder, head: MixtureHead,
+        key: KeyEncoder, head: Head,
     ) -> None:  # fmt: skip
         """Join the parts."""
         super().__init__()
@@ -191,6 +191,13 @@ class Generator(nn.Module):
             z: The next frame, [..., D].
         """
         return self.head.log_prob(features, last, z)
+
+    def score(self, features: Tensor, last: Tensor, z: Tensor) -> Tensor:
+        """Return the proper score of the next frames, lower is better, [...]; see `log_prob`.
+
+        It is the NLL in nats of a head with a density, and the energy score in train SD of another.
+        """
+        return self.head.score(features, last, z)
 
     def sample(
         self, features: Tensor, last: Tensor, num_samples: int, generator: torch.Generator,

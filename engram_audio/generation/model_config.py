@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from engram_audio.choices import require
+from engram_audio.generation.head_config import GeneratorHeadSection
 from engram_audio.kinds import Kind
 from engram_audio.quantities import (
     Amount,
@@ -13,8 +14,6 @@ from engram_audio.quantities import (
     Frames,
     InnerShare,
     Listed,
-    LogRange,
-    NumComponents,
     NumLayers,
     Orders,
     Share,
@@ -61,19 +60,6 @@ AnyNoise = NoNoise | FixedNoise | UniformNoise
 NoiseSection = Annotated[AnyNoise, Field(discriminator="kind")]
 
 
-class MixtureHeadSettings(Section):
-    """Mixture of diagonal Gaussians of the whitened residual of the linear base."""
-
-    kind: Literal["gaussian_mixture"]
-    num_components: NumComponents = Field(description="Components K.")
-    log_sigma_range: LogRange = Field(
-        description="Clamp of log scales, in whitened units; the dequantisation floor comes on top."
-    )
-    output_scale: ShareBelowOne = Field(
-        description="Scale of the last layer's first weights; near 0 training starts at the base."
-    )
-
-
 class GeneratorSettings(Section):
     """A causal transformer over latents, with its head and how its input is noised."""
 
@@ -93,7 +79,7 @@ class GeneratorSettings(Section):
         description="noised: the key reads what the backbone reads. clean: it reads true frames, "
         "which is a short context in itself and needs a control."
     )
-    head: MixtureHeadSettings
+    head: GeneratorHeadSection
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:

@@ -68,7 +68,8 @@ class GenerationPlan:
     def code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
         """The modules that a step loads by name for a generator, and the suffix of a plugin's."""
         row = self._settings.library[wildcards.generator]
-        return code_of(row.insertion)
+        (modules, suffix), (more, other) = code_of(row.insertion), code_of(row.model.head)
+        return (*modules, *more), suffix + other
 
     def keys(self, wildcards: Any) -> str:
         """The fitted keys that hold a generator's key."""

@@ -114,7 +114,8 @@ class GeneratorTask:
         trace = self.model.trace(contexts, None if codes is None else codes[:, :-1])
         chosen = batch.is_scored[:, 1:]
         place = chosen.flatten().nonzero().squeeze(1)
-        loss = self.model.head.loss(
+        head = self.model.head
+        loss = (head.loss if self.model.training else head.score)(
             trace.features.flatten(0, 1).index_select(0, place),
             contexts.flatten(0, 1)[place.unsqueeze(1) + self._ages],
             following.flatten(0, 1).index_select(0, place),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -174,7 +175,8 @@ def _scores(
 ) -> pd.DataFrame:
     source = stage.sources[part]
     nll = frame_nll(model, source, scope, swap)
-    return speaker_sums(nll, source, scope.window_frames).assign(part=part)
+    sums = speaker_sums(nll, source, scope.window_frames).assign(part=part, energy=np.nan)
+    return sums if model.head.HAS_DENSITY else sums.assign(energy=sums["nll"], nll=np.nan)
 
 
 def joined(tables: list[pd.DataFrame], declared: Table) -> pd.DataFrame:
@@ -197,7 +199,8 @@ def _null_scores(trained: Generators, stage: Stage, part: str, scope: Scope) -> 
     found = [
         speaker_sums(
             null_nll(model, source, means, scope), source, scope.window_frames
-        ).assign(part=part, arm=name, seed=NO_SEED, num_steps=NO_STEPS, is_repeat=False)
+        ).assign(part=part, arm=name, seed=NO_SEED, num_steps=NO_STEPS, is_repeat=False,
+                 energy=np.nan)
         for name, model in trained.nulls.items()
     ]  # fmt: skip
     return pd.concat(found, ignore_index=True)

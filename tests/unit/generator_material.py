@@ -30,6 +30,14 @@ SETTINGS: dict[str, Any] = {
         "output_scale": 0.1,
     },
 }  # fmt: skip
+HEADS: dict[str, dict[str, Any]] = {
+    "gaussian_mixture": SETTINGS["head"],
+    "energy": {"kind": "energy", "num_draws": 4, "width": 12, "num_layers": 2, "noise_dims": 8},
+    "flow": {
+        "kind": "flow", "num_draws": 3, "width": 12, "num_layers": 2, "distilled_share": 0.5,
+        "matching_weight": 0.75, "time_mean": 0.4, "time_sd": 1.0, "num_steps": 2,
+    },
+}  # fmt: skip
 MINIMAL: dict[str, Any] = {
     "kind": "minimal", "key": "f.raw.kmeans_6", "ngram_orders": [1], "num_hashes": 1,
     "table_rows": None, "table_learning_rate_factor": 5.0, "places": ["before_block_2"],

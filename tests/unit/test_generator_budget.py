@@ -14,10 +14,11 @@ from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.matching import match_arms, planned_budget
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
-from engram_audio.generation.sources import OneRow, Rows, RowTable
+from engram_audio.generation.sources import OneRow, Rows, RowTable, tables_of
 from tests.unit.generator_material import (
     ARMS_AND_FORMS,
     ENGRAM,
+    HEADS,
     LATENT,
     MINIMAL,
     NGRAM,
@@ -63,6 +64,28 @@ def test_work_is_what_torch_counts(name: ArmName, form: str):
         of_key += sum(2 * own.weight.numel() for name, own in model.named_modules()
                       if isinstance(own, nn.Linear) and "sources" in name)  # fmt: skip
     assert budget_of(model).flops_generated == products(model, frames(1, 20)) + read + of_key
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", ["S", "SM"])
+def test_work_of_heads_is_what_torch_counts(head: str, name: ArmName):
+    """Every kind of head; a flow of two steps runs its network twice."""
+    model = arm(name, settings(head=HEADS[head]))
+    read = sum(own.rows_per_frame * own.row_width for own in tables_of(model))
+    of_key = 2 if model.searches_key else 0
+    assert budget_of(model).flops_generated == products(model, frames(1, 20)) + read + of_key
+
+
+def test_training_a_head_without_a_density_works_once_for_each_draw():
+    """Draws in training, one in generation: what features tell is told once by the energy head."""
+    models = {kind: arm("S", settings(head=values)) for kind, values in HEADS.items()}
+    once = 2 * (16 + 3) * 12 + 2 * (2 * 3 * 3 + 9) + 2 * 9  # told, linear base, away
+    energy, flow = models["energy"].head, models["flow"].head
+    assert energy.flops_trained == 3 * (once + 4 * (energy.flops - once))
+    base = 2 * (2 * 3 * 3 + 9) + 2 * 9
+    step = (flow.flops - base) // 2
+    weight = 2 * (2 * 32 + 2 * 32 * 32 + 32)
+    assert flow.flops_trained == 3 * 3 * (2 * step + weight) + base + 2 * 9  # 1 + 2 x 1/2
 
 
 def test_taps_of_a_convolution_are_counted():

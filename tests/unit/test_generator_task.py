@@ -28,6 +28,7 @@ from engram_audio.training.packing import pack_state, unpack_state
 from tests.unit.generator_material import (
     ENGRAM,
     FORMS,
+    HEADS,
     LATENT,
     MINIMAL,
     NGRAM,
@@ -40,6 +41,7 @@ from tests.unit.generator_material import (
 from tests.unit.prediction_material import recipe
 
 CPU = torch.device("cpu")
+GMM = "gaussian_mixture"
 NOISY: dict[str, Any] = {"noise": {"kind": "uniform"}, "dropout": 0.2}
 SHORT: dict[str, Any] = {"num_steps": 12, "validation_interval_steps": 6, "batch_frames": 48}
 
@@ -193,13 +195,14 @@ def run(work: GeneratorTask, state: TrainingState | None = None, **how: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "form", "stop_after"),
-    [("SM", "n-grams", 1), ("SM", "n-grams", 7), ("SMx", "n-grams", 7), ("SMn", "n-grams", 1),
-     ("SMm", "n-grams", 7), ("SMa", "n-grams", 1), ("SMv", "n-grams", 7), ("SM", "latent", 3),
-     ("SMx", "latent", 7), ("SMr", "latent", 1)],
+    ("name", "form", "stop_after", "head"),
+    [("SM", "n-grams", 1, GMM), ("SM", "n-grams", 7, GMM), ("SMx", "n-grams", 7, GMM),
+     ("SMn", "n-grams", 1, GMM), ("SMm", "n-grams", 7, GMM), ("SMa", "n-grams", 1, GMM),
+     ("SMv", "n-grams", 7, GMM), ("SM", "latent", 3, GMM), ("SMx", "latent", 7, GMM),
+     ("SMr", "latent", 1, GMM), ("S", "n-grams", 7, "energy"), ("SM", "n-grams", 3, "flow")],
 )  # fmt: skip
 def test_a_stopped_training_resumes_to_the_same_bits(
-    name: ArmName, form: str, stop_after: int, tmp_path
+    name: ArmName, form: str, stop_after: int, head: str, tmp_path
 ):
     """Through the file, with noise, dropout, donors and lazy rows: weights, moments, history.
 
@@ -207,7 +210,7 @@ def test_a_stopped_training_resumes_to_the_same_bits(
     """
 
     def made() -> GeneratorTask:
-        work = task(name, FORMS[form], **NOISY)
+        work = task(name, FORMS[form], head=HEADS[head], **NOISY)
         for source in sources_of(work.model):
             source.expect_steps(SHORT["num_steps"] // 2)
         return work
@@ -256,17 +259,18 @@ def test_rows_learn_at_their_own_rate():
 
 
 @pytest.mark.parametrize(
-    ("name", "memory"),
-    [("SM", ENGRAM), ("SMm", NGRAM), ("SMa", NGRAM), ("SMv", NGRAM), ("SM", LATENT)],
-)
+    ("name", "memory", "head"),
+    [("SM", ENGRAM, GMM), ("SMm", NGRAM, GMM), ("SMa", NGRAM, GMM), ("SMv", NGRAM, GMM),
+     ("SM", LATENT, GMM), ("S", NGRAM, "energy"), ("S", NGRAM, "flow")],
+)  # fmt: skip
 def test_arms_train_in_bfloat16(
-    name: ArmName, memory: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    name: ArmName, memory: dict[str, Any], head: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Weights stay in float32, and the features that the head reads are no rounded sums."""
     monkeypatch.setattr(
         "engram_audio.training.loop.autocast", lambda *_: torch.autocast("cpu", torch.bfloat16)
     )
-    work = task(name, memory, short_context_frames=2, **NOISY)
+    work = task(name, memory, head=HEADS[head], short_context_frames=2, **NOISY)
     few = recipe(num_steps=2, batch_frames=48, validation_interval_steps=2)
     state = train(work, few, 0, CPU)
     assert all(torch.isfinite(own.float()).all() for own in state.weights.values())

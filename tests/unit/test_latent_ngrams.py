@@ -1,4 +1,4 @@
-"""A memory of bits of the state: which row a frame reads, what moves the router, what it starts as."""
+"""A memory of bits of the state: the row that a frame reads, what moves the router, its start."""
 
 from typing import Any
 

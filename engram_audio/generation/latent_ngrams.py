@@ -189,9 +189,7 @@ class RouteRows(RowTable):
         """Make the table of symbols of `num_bits` bits, at a place by its number."""
         sizes = [[2 ** (num_bits * order)] * own.num_routes for order in own.ngram_orders]
         ends = list(itertools.accumulate(itertools.chain(*sizes)))
-        super().__init__(
-            ends[-1], own.row_width, len(ends), own.table_learning_rate_factor, start_sd
-        )
+        super().__init__(ends[-1], own.row_width, len(ends), own, start_sd)
         self.width = own.row_width
         self._orders, self._num_bits = own.ngram_orders, num_bits
         self._routes = routes_of(own, place)

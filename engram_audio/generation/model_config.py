@@ -140,6 +140,11 @@ class MemoryKind(Kind):
     table_learning_rate_factor: Amount = Field(
         description="Learning rate of the rows over that of the network; no weight decay."
     )
+    table_moments: Literal["element", "row"] = Field(
+        default="element",
+        description="element: lazy Adam, two moments of each number. row: one mean of squares for "
+        "each row and no first moment.",
+    )
 
     @property
     def frames_back(self) -> int:
@@ -164,8 +169,19 @@ class _Insertion(MemoryKind):
         "which ngram_orders [1] with one hash head can have.",
     )
 
+    has_signs: bool = Field(
+        default=False,
+        description="Whether each n-gram reads its hashed row under a fixed pattern of -1 and 1 of "
+        "its own, so that those that share a row disturb each other less.",
+    )
+
     @model_validator(mode="after")
     def _check_rows(self) -> Self:
+        if self.has_signs and self.table_rows is None:
+            raise ValueError(
+                "has_signs: rows that each code has to itself share nothing; set it to false, or "
+                "name table_rows"
+            )
         if self.table_rows is None and (self.ngram_orders != (1,) or self.num_hashes != 1):
             raise ValueError(
                 "table_rows: null gives each code a row; found ngram_orders "

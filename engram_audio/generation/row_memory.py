@@ -51,7 +51,7 @@ def _source(spec: Spec, arm: Arm, key: KeyEncoder, num_sources: int, seed: int) 
     width = row_width * (insertion.rows_per_frame if is_placed else 1)
     start = spec.row_sd if is_placed or arm.are_rows_frozen else 0.0
     if arm.source == "one_row":
-        return OneRow(width, insertion.table_learning_rate_factor, start)
+        return OneRow(width, insertion, start)
     if arm.source == "rows":
         rows = Rows(insertion, row_width, key.num_codes, not is_placed, start, seed)
         rows.table.weight.requires_grad_(not arm.are_rows_frozen)

@@ -9,14 +9,17 @@ hidden state, E width of e, R rows, k rows that a frame reads.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram_audio.generation.model_config import RowInsertion
+from engram_audio.generation.model_config import MemoryKind, RowInsertion
 from engram_audio.generation.rms_norm import RMSNorm
-from engram_audio.memory.hashing import NgramHash
+from engram_audio.memory.hashing import MULTIPLIER_BITS, NgramHash
 from engram_audio.training.tables import SparseTable
 
+SIGNS = 11  # of the random numbers that draw the patterns of signs
+SIGN_BIT = 62  # of the product that tells a sign: high bits of a product are mixed best
 ROW_SD = 0.02  # of the rows' start: what is added starts small through them, not through the gate
 
 
@@ -43,7 +46,7 @@ class CountedModule(nn.Module):
         return 0
 
 
-class VectorSource(nn.Module):
+class VectorSource(CountedModule):
     """Gives each frame a vector e.
 
     Attributes:
@@ -91,20 +94,21 @@ class RowTable(VectorSource):
     visits: Tensor
 
     def __init__(
-        self, num_rows: int, row_width: int, rows_per_frame: int, factor: float, start_sd: float
-    ) -> None:
+        self, num_rows: int, row_width: int, rows_per_frame: int, memory: MemoryKind,
+        start_sd: float,
+    ) -> None:  # fmt: skip
         """Make the rows.
 
         Args:
             num_rows: R.
             row_width: Numbers of a row.
             rows_per_frame: k.
-            factor: Their learning rate over that of the network.
+            memory: How rows are trained.
             start_sd: SD of the rows at the start.
         """
         super().__init__()
         self.rows_per_frame = rows_per_frame
-        self.table = SparseTable(num_rows, row_width, factor)
+        self.table = table_of(memory, num_rows, row_width)
         nn.init.normal_(self.table.weight, std=start_sd)
         self.register_buffer("visits", torch.zeros(num_rows, dtype=torch.int64))
         self.minimum_visits, self.is_averaged = 0, False
@@ -163,7 +167,13 @@ class RowTable(VectorSource):
 
 
 class Rows(RowTable):
-    """A table whose rows are found by the newest code, or by hashes of n-grams of codes."""
+    """A table whose rows are found by the newest code, or by hashes of n-grams of codes.
+
+    Attributes:
+        has_signs: Whether each n-gram reads its row under a fixed pattern of signs.
+    """
+
+    sign_multipliers: Tensor
 
     def __init__(
         self, insertion: RowInsertion, row_width: int, num_codes: int, is_summed: bool,
@@ -185,10 +195,30 @@ class Rows(RowTable):
             found = NgramHash(*shape, num_codes, seed)
         super().__init__(
             num_codes + 1 if found is None else found.num_rows, row_width,
-            insertion.rows_per_frame, insertion.table_learning_rate_factor, start_sd,
+            insertion.rows_per_frame, insertion, start_sd,
         )  # fmt: skip
+        self.has_signs = insertion.has_signs
+        generator = np.random.default_rng([seed, SIGNS])
+        odd = 2 * generator.integers(2**MULTIPLIER_BITS, size=row_width) + 1
+        self.register_buffer("sign_multipliers", torch.from_numpy(odd), persistent=False)
         self.num_codes, self.is_summed, self.hash = num_codes, is_summed, found
         self.width = row_width if is_summed else row_width * self.rows_per_frame
+
+    @property
+    def extra_flops(self) -> int:
+        """See `CountedModule`: each number read is multiplied with its sign."""
+        return self.rows_per_frame * self.row_width if self.has_signs else 0
+
+    def signs(self, keys: Keys) -> Tensor:
+        """Return the pattern of -1 and 1 of each n-gram, [B, T, k, row width].
+
+        Two n-grams in one row read it under patterns of their own, so what one of them learns is
+        nearly orthogonal to what the other reads.
+        """
+        assert keys.codes is not None and self.hash is not None
+        mixed = self.hash.mixed(keys.codes)[:, -keys.num_frames :].unsqueeze(-1)
+        bits = (mixed * self.sign_multipliers) >> SIGN_BIT & 1
+        return 2.0 * bits - 1
 
     @property
     def starts(self) -> list[int]:
@@ -210,17 +240,19 @@ class Rows(RowTable):
         """Return e, [B, T, E]; the hidden state says nothing here."""
         del hidden
         rows = self.read(self.numbers(keys))
+        if self.has_signs and not self.is_averaged:
+            rows = rows * self.signs(keys)
         return rows.sum(-2) if self.is_summed else rows.flatten(-2)
 
 
 class OneRow(VectorSource):
     """One trained row for all keys."""
 
-    def __init__(self, width: int, learning_rate_factor: float, start_sd: float) -> None:
+    def __init__(self, width: int, memory: MemoryKind, start_sd: float) -> None:
         """Make the row; it is trained as the rows of a table are."""
         super().__init__()
         self.width = width
-        self.table = SparseTable(1, width, learning_rate_factor)
+        self.table = table_of(memory, 1, width)
         nn.init.normal_(self.table.weight, std=start_sd)
 
     @property
@@ -269,6 +301,13 @@ class FrameNetwork(VectorSource):
         del hidden
         assert keys.frames is not None
         return self.layers(keys.frames)
+
+
+def table_of(memory: MemoryKind, num_rows: int, row_width: int) -> SparseTable:
+    """Return a table that is trained as a memory says."""
+    return SparseTable(
+        num_rows, row_width, memory.table_learning_rate_factor, memory.table_moments == "row"
+    )
 
 
 def sources_of(model: nn.Module) -> list[VectorSource]:

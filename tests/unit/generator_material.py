@@ -48,6 +48,7 @@ ENGRAM: dict[str, Any] = {
     **NGRAM, "kind": "engram", "gate": "paper", "kernel_frames": 3, "dilation_frames": 2,
     "places": ["input", "head"],
 }  # fmt: skip
+SIGNED: dict[str, Any] = {**NGRAM, "has_signs": True, "table_moments": "row"}
 LATENT: dict[str, Any] = {
     "kind": "latent_ngrams", "key": "f.raw.kmeans_6", "ngram_orders": [1, 2],
     "table_learning_rate_factor": 5.0, "places": ["before_block_2", "head"], "num_routes": 3,
@@ -56,7 +57,7 @@ LATENT: dict[str, Any] = {
 }  # fmt: skip
 NUM_DIMS = 3
 # Every arm in the plain form, whose code its controls share; each other form for the memory itself.
-OTHER_FORMS = ("n-grams", "engram", "latent")
+OTHER_FORMS = ("n-grams", "engram", "latent", "signed")
 OF_LATENT: tuple[ArmName, ...] = ("SMx", "SM1", "SMm", "SMf", "SMn", "SMnx", "SMr", "SMu")
 OF_NGRAMS: tuple[ArmName, ...] = ("SMr", "SMu")  # arms that a memory of one code has not
 ARMS_AND_FORMS: list[tuple[ArmName, str]] = [
@@ -65,7 +66,8 @@ ARMS_AND_FORMS: list[tuple[ArmName, str]] = [
     ("SMu", "n-grams"),
     *((name, "latent") for name in OF_LATENT),
 ]
-FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": ENGRAM, "latent": LATENT}
+FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": ENGRAM, "latent": LATENT,
+         "signed": SIGNED}  # fmt: skip
 
 
 def settings(**changes: Any) -> GeneratorSettings:

@@ -14,7 +14,7 @@ from engram_audio.generation.model_config import (
     check_insertion,
     insertion_of,
 )
-from engram_audio.generation.sources import OneRow, Rows
+from engram_audio.generation.sources import Keys, OneRow, Rows
 from engram_audio.generation.storage import pack_generator, unpack_generator
 from tests.unit.generator_material import (
     ARMS_AND_FORMS,
@@ -22,6 +22,7 @@ from tests.unit.generator_material import (
     FORMS,
     MINIMAL,
     NGRAM,
+    SIGNED,
     arm,
     foreign_codes,
     frames,
@@ -213,6 +214,30 @@ def test_probes_clamp_mask_and_average():
         mean = (3 * rows.table.weight[0] + rows.table.weight[4]) / 4
         assert torch.allclose(rows.mean_rows()[0], mean, atol=1e-6)
         assert not torch.equal(model.features(x), own)
+
+
+def test_ngrams_that_share_a_row_read_it_under_patterns_of_their_own():
+    """A pattern is fixed for an n-gram, has as many -1 as 1, and hardly agrees with another's."""
+    model = arm("SM", memory=insertion(SIGNED, row_width=32))
+    rows = memory_of(model).sources["before_block_2"]
+    assert isinstance(rows, Rows) and rows.hash is not None
+    codes = torch.randint(6, (1, 4000), generator=torch.Generator().manual_seed(0))
+    keys = Keys(codes, None, 4000)
+    signs, mixed = rows.signs(keys)[0], rows.hash.mixed(codes)[0]
+    patterns: dict[int, torch.Tensor] = {}
+    for own, pattern in zip(mixed.flatten().tolist(), signs.flatten(0, 1), strict=True):
+        assert torch.equal(patterns.setdefault(own, pattern), pattern)
+    found = torch.stack(list(patterns.values()))
+    count, width = found.shape
+    assert count > 60 and set(found.unique().tolist()) == {-1.0, 1.0}
+    assert abs(float(found.mean())) < 5 / (count * width) ** 0.5
+    apart = (found @ found.T / width)[~torch.eye(count, dtype=torch.bool)]
+    assert float(apart.square().mean()) < 2 / width  # 1 / width for random signs
+    plain = memory_of(arm("SM", memory=insertion(NGRAM, row_width=32))).sources["before_block_2"]
+    assert isinstance(plain, Rows)
+    plain.load_state_dict(rows.state_dict())
+    read = plain.table(plain.numbers(keys)) * rows.signs(keys)
+    assert torch.equal(rows(torch.empty(0), keys), read.flatten(-2))
 
 
 def test_every_arm_says_what_it_is():

@@ -22,6 +22,7 @@ from tests.unit.generator_material import (
     LATENT,
     MINIMAL,
     NGRAM,
+    SIGNED,
     arm,
     foreign_codes,
     frames,
@@ -31,7 +32,8 @@ from tests.unit.generator_material import (
 )
 
 PLAIN_ENGRAM: dict[str, Any] = {**ENGRAM, "kernel_frames": None}
-FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": PLAIN_ENGRAM, "latent": LATENT}
+FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": PLAIN_ENGRAM, "latent": LATENT,
+         "signed": SIGNED}  # fmt: skip
 MATH = torch.nn.attention.SDPBackend.MATH  # the one whose products torch counts
 
 
@@ -60,6 +62,7 @@ def test_work_is_what_torch_counts(name: ArmName, form: str):
     tables = [own for own in model.modules() if isinstance(own, RowTable | OneRow)]
     read = sum(getattr(own, "rows_per_frame", 1) * own.table.embedding_dim for own in tables)
     of_key = 2 if model.searches_key else 0
+    of_key += read if form == "signed" else 0  # and one product with its sign
     if model.is_foreign and model.is_routed:  # so is its routing, on the other's state
         of_key += sum(2 * own.weight.numel() for name, own in model.named_modules()
                       if isinstance(own, nn.Linear) and "sources" in name)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Heads of generators: what they draw, what they are trained on, and that none claims nats falsely."""
+"""Heads of generators: what they draw, what trains them, and that none claims nats falsely."""
 
 import math
 from typing import Any
@@ -47,7 +47,7 @@ def test_the_energy_score_is_the_mean_over_all_pairs_of_different_draws():
 
 
 def test_the_energy_score_is_unbiased():
-    """Draws and truth N(0, 1): E|x - y| - E|x - x'|/2 = 1/sqrt(pi), with two draws as with eight."""
+    """Draws and truth N(0, 1): 1 / sqrt(pi) on average, with two draws as with eight."""
     generator = torch.Generator().manual_seed(0)
     for count in (2, 8):
         drawn = torch.randn(count, 100_000, 1, generator=generator)
@@ -98,7 +98,7 @@ def test_temperature_scales_the_variance_of_the_noise(kind: str):
 
 @pytest.mark.parametrize("kind", SAMPLED)
 def test_a_head_without_a_density_claims_no_nats(kind: str):
-    """No log density, no moments; its score is the energy score of eight draws, the same each time."""
+    """No log density, no moments; its score is the energy score of eight draws."""
     model = model_of(kind)
     features, recent, following = told(model)
     with pytest.raises(NotImplementedError, match="no exact density"):
@@ -182,7 +182,7 @@ def times(count: int = 40) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def test_distillation_is_met_by_the_exact_flow_map_alone():
-    """v + (t - s) dv/dt = u along the flow from N(0, 1) to N(0, 4); 10 % faster, it is not met."""
+    """Its law is v + (t - s) dv/dt = u, along the flow from N(0, 1) to N(0, 4); faster, it fails."""
     head = flow()
     s, t, own, noise = times()
     told_ = torch.zeros(len(s), 1).double()

@@ -14,6 +14,7 @@ rule train_generators:
     input:
         settings=settings(
             "train_generators",
+            loads=PLAN.generation.code,
             facts={"arms": PLAN.generation.arms},
             section="prediction",
             generator_section="generation.library.{generator}",
@@ -55,6 +56,7 @@ rule evaluate_generators:
     input:
         settings=settings(
             "evaluate_generators",
+            loads=PLAN.generation.code,
             section="prediction",
             prediction_section="prediction.evaluation",
             generator_section="generation.library.{generator}",

@@ -12,7 +12,7 @@ from engram_audio.generation.model_config import (
     GeneratorSettings,
     InsertionSettings,
     check_insertion,
-    insertion_of,
+    require_arm,
 )
 from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.prediction.config import PredictionSettings
@@ -258,7 +258,7 @@ def _check_generator(
             f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has a row of "
             "the hidden width for each code, which no share can change; give it table_rows"
         )
-    has_rows = row.insertion.table_rows is None and row.model.noise.kind == "none"
+    has_rows = row.insertion.has_row_per_code and row.model.noise.kind == "none"
     if stage.replay.passes and stage.replay.is_permuted and not has_rows:
         raise ValueError(
             f"generation.replay.is_permuted: {where} has hashed rows or noise, for which codes "
@@ -298,4 +298,4 @@ def _check_arms(key: str, arms: tuple[ArmName, ...], stage: GenerationSettings) 
         )
     for row in stage.library.values():
         for arm in arms:
-            insertion_of(arm, row.insertion)
+            require_arm(arm, row.insertion)

@@ -46,7 +46,8 @@ from engram_audio.generation.tables import (
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 
-SCORES = ["arm", "seed", "num_steps", "is_repeat", "part", "speaker_id", "num_frames", "nll"]
+SCORES = ["arm", "seed", "num_steps", "is_repeat", "part", "speaker_id", "num_frames", "nll",
+          "energy"]  # fmt: skip
 
 
 class Files(StepFiles):

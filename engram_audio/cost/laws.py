@@ -334,6 +334,8 @@ LAWS: dict[str, Law] = {
     # generation
     "train_generators": _training(),
     "evaluate_generators": Law({"float": _scored}, memory=_blocks),
+    "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
+    "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
     # tables and pages
     "tabulate_prediction": Law(
         {"input": _inputs}, memory=lambda p: 300.0 * _inputs(p)

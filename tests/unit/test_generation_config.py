@@ -20,7 +20,8 @@ NO_REPLAY = ReplaySection(passes=(), is_permuted=False, minimum_visits=())
 def protocol(**changes: Any) -> GenerationProtocol:
     values = {
         "seeds": (0, 1), "points": (POINT, OTHER), "shorter_steps": (50,),
-        "repeated_arms": ("SM",), "replay": NO_REPLAY,
+        "repeated_arms": ("SM",), "replay": NO_REPLAY, "ladder": None, "share_sweep": None,
+        "wider": None,
     }  # fmt: skip
     return GenerationProtocol(**{**values, **changes})
 

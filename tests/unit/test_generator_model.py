@@ -13,8 +13,10 @@ from engram_audio.generation.noise import noised
 from tests.unit.generator_material import (
     ARMS_AND_FORMS,
     ENGRAM,
+    LATENT,
     MINIMAL,
     NGRAM,
+    SIGNED,
     arm,
     foreign_codes,
     frames,
@@ -24,8 +26,9 @@ from tests.unit.generator_material import (
 )
 
 EVERYWHERE: dict[str, Any] = {**MINIMAL, "places": ["input", "before_block_2", "short", "head"]}
-FORMS = {"minimal": EVERYWHERE, "n-grams": NGRAM, "engram": ENGRAM}
-FRAMES = {"minimal": 2, "n-grams": 3, "engram": 1}  # of a key
+FORMS = {"minimal": EVERYWHERE, "n-grams": NGRAM, "engram": ENGRAM, "latent": LATENT,
+         "signed": SIGNED}  # fmt: skip
+FRAMES = {"minimal": 2, "n-grams": 3, "engram": 1, "latent": 2, "signed": 1}  # of a key
 TOLERANCE = 1e-5  # float32 sums of a few hundred terms of unit size, in another order
 
 

@@ -78,8 +78,8 @@ def sizes_of(priced: Priced, kind: str, held: str = "") -> list[Size]:
     """Return the sizes of a kind, in the order in which they were trained."""
     rows = choose(priced.sums, kind=kind, held=held)
     return [
-        _size(float(value), str(arm), own)
-        for (value, arm), own in rows.groupby(["value", "arm"], sort=False)
+        _size(float(own["value"].iloc[0]), str(own["arm"].iloc[0]), own)
+        for _, own in rows.groupby(["value", "arm"], sort=False)
     ]
 
 
@@ -248,11 +248,15 @@ class Probed(NamedTuple):
 def probes_table(found: Sequence[Probed], confidence: float) -> pd.DataFrame:
     """Return one row per measure of every probe, joined over seeds."""
     rows = [
-        {"representation": one.representation, "generator": one.generator, "arm": of[0],
-         **dict(zip(MEASURED, of[1:], strict=True)), **_measured(own, confidence)}
+        {
+            "representation": one.representation,
+            "generator": one.generator,
+            **{name: own[name].iloc[0] for name in ("arm", *MEASURED)},
+            **_measured(own, confidence),
+        }
         for one in found
-        for of, own in one.sums.groupby(["arm", *MEASURED], sort=False)
-    ]  # fmt: skip
+        for _, own in one.sums.groupby(["arm", *MEASURED], sort=False)
+    ]
     return _table(GENERATION_PROBES, rows)
 
 

@@ -61,5 +61,5 @@ def read_generators(path: Path) -> Generators:
     arrays, header = read_bundle(path)
     stored = unpack_ridge_mixtures(arrays, header["ridge_mixtures"])
     nulls = {name: stored[lag, EVENT] for name, lag in LAGS.items()}
-    trained = (header[name] for name in ("members", "replays", "variants"))
-    return Generators(path, arrays, *trained, nulls, header["chosen_on"])
+    members, replays, variants = (header[n] for n in ("members", "replays", "variants"))
+    return Generators(path, arrays, members, replays, variants, nulls, header["chosen_on"])

@@ -115,7 +115,7 @@ def ratio(table: pd.DataFrame, **wanted: str) -> float:
     own = table
     for name, value in wanted.items():
         own = own.loc[own[name] == value]
-    return float(own["numerator"].sum() / own["denominator"].sum())
+    return float(own["numerator"].to_numpy(float).sum() / own["denominator"].to_numpy(float).sum())
 
 
 # The flip.

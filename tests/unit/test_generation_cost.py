@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from engram_audio.generation.cost_config import (
+    Held,
     LadderSection,
     ShareSection,
     SizesSection,
     WiderSection,
 )
 from engram_audio.generation.ladder import BELOW, BEYOND, INSIDE, Multiplier, Rung, multiplier_of
+from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.share import (
     MORE_IS_BETTER,
     NONE_IS_BEST,
@@ -21,7 +23,7 @@ from engram_audio.generation.share import (
     Sweep,
     minimum_of,
 )
-from engram_audio.generation.variants import Family, Variant, variants_of
+from engram_audio.generation.variants import Family, Sized, Variant, variants_of
 from tests.unit.generator_material import (
     MINIMAL,
     NGRAM,
@@ -145,7 +147,7 @@ def family(values: dict[str, Any] = MINIMAL, **changes: Any) -> Family:
 @pytest.mark.parametrize(("values", "held"), [
     (MINIMAL, "num_resident"), ({**NGRAM, "table_rows": 101}, "flops_generated"),
 ])  # fmt: skip
-def test_shares_hold_one_budget_within_two_per_cent(values: dict[str, Any], held: str):
+def test_shares_hold_one_budget_within_two_per_cent(values: dict[str, Any], held: Held):
     own = family(values)
     section = ShareSection(shares=(0.4,), held=(held,))
     found = variants_of(own, sizes(share_sweep=section))
@@ -171,7 +173,8 @@ def test_rungs_work_a_factor_of_what_sm_does_and_a_wider_s_keeps_its_shape():
         assert 1 <= own.budget("S", rung).flops_generated / (factor * work) <= 1.02
     small, memory, matched = (found[Variant("wider", "", 2.0, arm)] for arm in ("S", "SM", "F"))
     assert (small.settings.width, small.settings.mlp_units) == (96, 384) and small == memory
-    wide = [own.budget(arm, one).flops_generated for arm, one in (("SM", memory), ("F", matched))]
+    ordered: list[tuple[ArmName, Sized]] = [("SM", memory), ("F", matched)]
+    wide = [own.budget(arm, one).flops_generated for arm, one in ordered]
     assert 1 <= wide[1] / wide[0] <= 1.02
     assert len({variant.label for variant in found}) == 3
 

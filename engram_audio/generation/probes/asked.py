@@ -160,7 +160,8 @@ def key_law(ground: Ground, section: BankSection) -> LawOfCode:
     sides = (ground.train, ground.choice)
     rows = [evenly(side.whole_keys(ground.num_codes), section.maximum_frames) for side in sides]
     both, frames = np.concatenate(rows), ground.train.block.frames
-    parts = Parts(*np.split(np.arange(len(both)), [len(rows[0])]), np.empty(0, np.int64))
+    of_train, of_choice = np.split(np.arange(len(both)), [len(rows[0])])
+    parts = Parts(of_train, of_choice, np.empty(0, np.int64))
     fitted = fit_key_law(
         frames[both + 1] / ground.frame_sd, ground.train.codes.numpy()[both], parts,
         ground.num_codes, section, ground.section.seed,

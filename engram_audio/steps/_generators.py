@@ -52,6 +52,16 @@ class Generators(NamedTuple):
             ) from error
 
 
+def full_members(trained: Generators) -> list[dict[str, Any]]:
+    """Return what the file says of trainings of full length, repeats left out."""
+    longest = max(member["num_steps"] for member in trained.members)
+    return [
+        member
+        for member in trained.members
+        if member["num_steps"] == longest and not member["is_repeat"]
+    ]
+
+
 def read_generators(path: Path) -> Generators:
     """Read all trainings of a job.
 

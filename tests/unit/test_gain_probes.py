@@ -14,12 +14,22 @@ from engram_audio.generation.data import codes_of_rows
 from engram_audio.generation.frame_scores import FrameScores, score_frames
 from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.names import COST_SHARE, LAW_SHARE, MEAN_GATE
-from engram_audio.generation.probes import clamp, donors, drift, flip, readouts, states, visits
+from engram_audio.generation.probes import (
+    clamp,
+    donors,
+    drift,
+    flip,
+    readouts,
+    reencoding,
+    states,
+    visits,
+)
 from engram_audio.generation.probes.codes import CodeBook, code_book
 from engram_audio.generation.sources import tables_of
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.latents.block import LatentBlock
 from engram_audio.numerics.seeds import named_generator
+from engram_audio.steps.reencode_generators import joined
 from tests.statistical.planted_probes import exact_law, table_block
 from tests.unit.generator_material import ENGRAM, NGRAM, NUM_DIMS, arm, data, insertion
 
@@ -349,3 +359,27 @@ def test_states_are_those_of_a_whole_pass(name: Any):
         nll = -model.log_prob(last, recent, following)
     expected = score_frames(model, block, rows + 1, codes, 4).nll
     np.testing.assert_allclose(nll, expected, rtol=1e-4)
+
+
+# Keys of frames that are encoded again.
+
+
+def test_keys_that_come_back_agree_and_keys_of_other_frames_agree_by_chance():
+    """A codec that gives frames back keeps every key; one that reverses them keeps chance."""
+    key, rng = arm("SM").key, np.random.default_rng(5)
+    latents = rng.normal(size=(4000, NUM_DIMS)).astype(np.float32)
+    half = {reencoding.TRUE: latents, reencoding.GENERATED: latents[::-1].copy()}
+    kept = reencoding.agreement_sums(key, half, lambda values: values, 1000, "a")
+    assert [ratio(kept, condition=name) for name in half] == [1, 1]
+    assert set(kept["denominator"]) == {3000}, "the prompt does not count"
+    found = reencoding.agreement_sums(key, half, lambda values: values[::-1].copy(), 0, "a")
+    chance = ratio(reencoding.chance_sums(key, [latents]))
+    assert 0.1 < chance < 0.6  # six unequal cells
+    error = math.sqrt(chance / 4000)
+    assert ratio(found, condition=reencoding.TRUE) == pytest.approx(chance, abs=6 * error)
+
+
+def test_what_stays_apart_is_added_up_by_speaker():
+    one = reencoding.of_model("p", "c", {"m": 2.0}).assign(arm="SM", seed=0)
+    both = joined([one, one])
+    assert len(both) == 1 and both["numerator"].tolist() == [4.0]

@@ -92,7 +92,7 @@ def test_prices_are_of_the_same_frames_and_budgets_are_held(priced: Priced):
     by_size = on_eval.groupby(["kind", "value", "arm", "seed"])
     assert len({own["num_frames"].to_numpy(float).sum() for _, own in by_size}) == 1
     ladder = ladder_table([priced], 0.95)
-    assert list(ladder["rung"]) == ["S", "F", "2 x SM", "SM"]
+    assert list(ladder["size"]) == ["S", "F", "2 x SM", "SM"]
     _, _, larger, own = numbers(ladder, "f_gen_flops")
     assert 1 <= larger / (2 * own) <= 1.1
     names = ["nll_nats_low", "energy_score", "energy_score_high"]
@@ -110,7 +110,7 @@ def test_costs_have_a_row_for_each_quality_and_budget(priced: Priced):
     of_energy = choose(costs, quality="energy")
     assert np.isnan(numbers(of_energy, "multiplier_within_margin")).all()
     value, first, last = (
-        numbers(costs, name) for name in ("multiplier", "first_rung", "last_rung")
+        numbers(costs, name) for name in ("multiplier", "first_ratio", "last_ratio")
     )
     assert ((first <= value) & (value <= last)).all()
     wider = wider_table([priced], {ONE: 0.02}, 0.95)
@@ -137,7 +137,7 @@ def test_every_probe_is_told_with_intervals_and_known_zeros(probed: pd.DataFrame
 def test_sizes_are_members_of_the_same_job_and_each_is_trained_once(
     study: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A rung, two shares and three wider arms with three seeds; another rung trains alone."""
+    """A point, two shares and three wider arms with three seeds; another point trains alone."""
     _, header = read_bundle(trained)
     kinds = [(one["kind"], one["value"], one["arm"]) for one in header["variants"]]
     wanted = [("ladder", 2.0, "S"), ("share", 0.0, "S"), ("share", 0.2, "SM")]
@@ -147,7 +147,7 @@ def test_sizes_are_members_of_the_same_job_and_each_is_trained_once(
     protocol = {"seeds": [0, 1, 2], "repeated_arms": [], "replay": NO_REPLAY, **SIZES}
     protocol["ladder"] = {"work_factors": [2.0, 3.0], "num_samples": 4}
     train(study, trained.parent, ARMS, protocol=protocol)
-    assert len(taken) == 3 * STEPS, "the new rung alone"
+    assert len(taken) == 3 * STEPS, "the new point alone"
 
 
 def test_nothing_asked_gives_empty_tables():

@@ -151,7 +151,7 @@ def ask(
         "drift": lambda: _drift(models, seed),
         "readouts": lambda: _readouts(models, seed, ground),
     }
-    found = [part for name in ground.section.names for part in askers[name]()]
+    found = [part for name in ground.section.of_arms for part in askers[name]()]
     return pd.concat(found, ignore_index=True).assign(seed=seed)
 
 

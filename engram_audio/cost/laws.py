@@ -336,6 +336,7 @@ LAWS: dict[str, Law] = {
     "evaluate_generators": Law({"float": _scored}, memory=_blocks),
     "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
     "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
+    "reencode_generators": Law({"second": _played}, like="render_rollouts"),
     # tables and pages
     "tabulate_prediction": Law(
         {"input": _inputs}, memory=lambda p: 300.0 * _inputs(p)

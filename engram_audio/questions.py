@@ -103,6 +103,11 @@ QUESTIONS = {
             "generation_keys",
             "generation_replay",
             "generation_latency",
+            "generation_ladder",
+            "generation_cost",
+            "generation_share",
+            "generation_wider",
+            "generation_probes",
         ),
         lambda plan: plan.generation.runs(),
         "generation.representations",
@@ -129,6 +134,10 @@ JUDGED = (
     "generation_gains",
     "generation_health",
     "generation_replay",
+    "generation_cost",
+    "generation_share",
+    "generation_wider",
+    "generation_probes",
     "calibration",
 )
 

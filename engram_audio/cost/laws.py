@@ -338,6 +338,8 @@ LAWS: dict[str, Law] = {
         memory=lambda p: _resident(p) + generator_bytes(p),
     ),
     "evaluate_generators": Law({"float": _scored}, memory=_blocks),
+    "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
+    "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
     # tables and pages
     "tabulate_prediction": Law(
         {"input": _inputs}, memory=lambda p: 300.0 * _inputs(p)

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
+from engram_audio.generation.cost_config import ProbesSection, SizesSection
 from engram_audio.generation.model_config import (
     ArmName,
     GeneratorSettings,
@@ -69,7 +70,7 @@ class ReplaySection(Section):
     )
 
 
-class GenerationProtocol(Section):
+class GenerationProtocol(SizesSection):
     """How every arm is tuned, trained and compared."""
 
     seeds: Seeds = Field(min_length=1, description="Training seeds, the same for every arm.")
@@ -146,6 +147,7 @@ class GenerationSettings(GenerationProtocol):
     library: dict[Name, GeneratorSection] = Field(description="Generators by name.")
     evaluation: GenerationEvaluationSection
     bars: GenerationBarsSection
+    probes: ProbesSection
 
     @property
     def protocol(self) -> GenerationProtocol:
@@ -249,6 +251,12 @@ def _check_generator(
         raise ValueError(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "
             "their own, for which this stage has no control; write noised"
+        )
+    has_width = row.insertion.own_row_width is not None
+    if stage.share_sweep is not None and row.insertion.table_rows is None and not has_width:
+        raise ValueError(
+            f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has a row of "
+            "the hidden width for each code, which no share can change; give it table_rows"
         )
     has_rows = row.insertion.has_row_per_code and row.model.noise.kind == "none"
     if stage.replay.passes and stage.replay.is_permuted and not has_rows:

@@ -16,7 +16,7 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.densities.data import window_data
 from engram_audio.densities.density import Density
 from engram_audio.densities.speakers import SpeakerMeans
-from engram_audio.generation.data import GeneratorData, codes_of_rows
+from engram_audio.generation.frame_scores import codes_of_block, score_frames, whole_block
 from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import LAG_FRAMES
 from engram_audio.latents.block import BlockSource, LatentBlock
@@ -79,44 +79,11 @@ def frame_nll(
 def _block_nll(
     model: Generator, block: LatentBlock, targets: np.ndarray, scope: Scope, swap: str
 ) -> Tensor:
-    data = whole_block(block)
     codes = None
     if model.is_foreign or swap:
-        codes = codes_of_block(model, data, scope)
+        codes = codes_of_block(model, whole_block(block), scope.batch_utterances)
         codes = swapped(codes, block.offsets, model.num_codes, swap)
-    utterance = windows.utterance_of_rows(block.offsets, targets)
-    found = torch.empty(len(targets))
-    names = np.unique(utterance)
-    for low in range(0, len(names), scope.batch_utterances):
-        own = names[low : low + scope.batch_utterances]
-        rows = padded_rows(block.offsets, own)
-        from_rows = data.foreign_rows(rows) if model.is_foreign else rows
-        read = None if codes is None else codes[from_rows].to(scope.device)
-        frames = data.frames_of(rows, scope.device)
-        chosen = np.flatnonzero(np.isin(utterance, own))
-        row = torch.from_numpy(np.searchsorted(own, utterance[chosen])).to(scope.device)
-        place = targets[chosen] - block.offsets[utterance[chosen]]
-        place = torch.from_numpy(place).to(scope.device)
-        features, recent = model.features(frames, read), model.recent(frames)
-        before = (row, place - 1)
-        nll = model.score(features[before], recent[before], frames[row, place])
-        found[torch.from_numpy(chosen)] = nll.cpu()
-    return found
-
-
-def codes_of_block(model: Generator, data: GeneratorData, scope: Scope) -> Tensor:
-    """Return the codes of all rows of a block, [N]; of states [N, routes]."""
-    offsets = data.offsets.numpy()
-    if not model.is_routed:
-        return codes_of_rows(model.key, data.frames, offsets)
-    found = []
-    for own in np.array_split(data.utterances.numpy(), range(
-        scope.batch_utterances, len(data.utterances), scope.batch_utterances
-    )):  # fmt: skip
-        rows = padded_rows(offsets, own)
-        codes = model.codes(data.frames_of(rows, scope.device)).cpu()
-        found += [codes[n, : offsets[name + 1] - offsets[name]] for n, name in enumerate(own)]
-    return torch.cat(found)
+    return score_frames(model, block, targets, codes, scope.batch_utterances).nll
 
 
 def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Tensor:
@@ -138,20 +105,6 @@ def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Te
         late[torch.from_numpy(np.asarray(offsets[:-1]))] = num_codes
         return late
     return codes
-
-
-def whole_block(block: LatentBlock) -> GeneratorData:
-    """Return all utterances of a block, from which donors of foreign keys are taken."""
-    frames = torch.from_numpy(np.ascontiguousarray(block.frames, dtype=np.float32))
-    everyone = np.arange(len(block.utterance_ids))
-    return GeneratorData(frames, block.offsets, everyone, block.scored(), 2, 1)
-
-
-def padded_rows(offsets: np.ndarray, utterances: np.ndarray) -> Tensor:
-    """Return the block rows of whole utterances side by side, the last one repeated, [B, T]."""
-    starts, lengths = offsets[utterances], np.diff(offsets)[utterances]
-    place = np.minimum(np.arange(lengths.max()), (lengths - 1)[:, None])
-    return torch.from_numpy(starts[:, None] + place)
 
 
 def speaker_sums(nll: Iterator[Tensor], source: BlockSource, window_frames: int) -> pd.DataFrame:

@@ -13,6 +13,7 @@ with w a small network of the two times.
 Shapes: [...] any leading axes, H width of the features, D dimensions, U units, S samples.
 """
 
+import itertools
 import math
 
 import torch
@@ -109,7 +110,7 @@ class FlowHead(SampledHead):
         units = [2, WEIGHT_UNITS, WEIGHT_UNITS, WEIGHT_UNITS]
         inner = [
             part
-            for enter, leave in zip(units, units[1:], strict=False)
+            for enter, leave in itertools.pairwise(units)
             for part in (nn.Linear(enter, leave), nn.SiLU())
         ]
         self.weight = nn.Sequential(*inner, nn.Linear(WEIGHT_UNITS, 1))
@@ -188,7 +189,7 @@ class FlowHead(SampledHead):
         shape = (num_samples, *predicted.shape)
         y = temperature**0.5 * torch.randn(shape, generator=generator, device=features.device)
         times = torch.linspace(0, 1, self.settings.num_steps + 1, device=features.device)
-        for s, t in zip(times[:-1], times[1:], strict=True):
+        for s, t in itertools.pairwise(times):
             ones = y.new_ones(*y.shape[:-1], 1)
             y = y + (t - s) * self.velocity(s * ones, t * ones, y, told)
         return predicted + self.base.unwhiten(y.float())

@@ -45,6 +45,14 @@ class GenerationPlan:
         """One file of every run."""
         return [run_file(run, name) for run in self.runs()]
 
+    def prices(self) -> list[str]:
+        """Scores of every size of every run; none where a study trains the arms alone."""
+        return self.files("prices.parquet") if self._settings.has_sizes else []
+
+    def probes(self) -> list[str]:
+        """What the arms of every run were asked; none where nothing is asked."""
+        return self.files("probes.parquet") if self._settings.probes.names else []
+
     def tables_of_worlds(self) -> list[str]:
         """Tables that tell whether known answers came out; none where no world is generated."""
         if not self._settings.worlds:

@@ -15,6 +15,7 @@ from engram_audio.generation.columns import (
     GENERATION_LATENCY,
     GENERATION_REPLAY,
 )
+from engram_audio.generation.cost_columns import TABLES as GENERATION_COSTS
 from engram_audio.keys.columns import KEY_DIRECTIONS, KEYS
 from engram_audio.memory.columns import (
     MEMORY,
@@ -57,6 +58,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
         GENERATION_KEYS,
         GENERATION_LATENCY,
         GENERATION_REPLAY,
+        *GENERATION_COSTS,
     ),
     "Calibration": (CALIBRATION,),
 }

@@ -182,7 +182,7 @@ def times(count: int = 40) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def test_distillation_is_met_by_the_exact_flow_map_alone():
-    """Its law is v + (t - s) dv/dt = u, along the flow from N(0, 1) to N(0, 4); faster fails."""
+    """Its law is v + (t - s) dv/dt = u, along the flow from N(0, 1) to N(0, 4)."""
     head = flow()
     s, t, own, noise = times()
     told_ = torch.zeros(len(s), 1).double()

@@ -97,7 +97,7 @@ def test_checkpoints_change_no_bit():
 
 
 def preset() -> tuple[GeneratorSettings, Any]:
-    row = studies.load("workflow_config.yaml")["generation"]["library"]["pocket_tts_size"]
+    row = studies.study()["generation"]["library"]["pocket_tts_size"]
     model = GeneratorSettings.model_validate(row["model"], strict=False)
     return model, INSERTION.validate_python(row["insertion"], strict=False)
 
@@ -142,7 +142,8 @@ def test_make_cost_knows_a_generator_of_every_head():
     for name, head in HEADS.items():
         row = {"model": {**settings(width=256, head=head).model_dump(mode="json")},
                "insertion": INSERTION.validate_python(
-                   studies.load("workflow_config.yaml")["generation"]["library"]["one_frame"]["insertion"], strict=False
+                   studies.study()["generation"]["library"]["one_frame"]["insertion"],
+                   strict=False,
                ).model_dump(mode="json")}  # fmt: skip
         job = Job(
             "train_generators", {}, (), (), {},

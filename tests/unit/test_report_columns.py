@@ -42,6 +42,9 @@ SHOWN_IN = {
     "generation": ("generation",), "generation_gains": ("generation",),
     "generation_health": ("generation",), "generation_keys": ("generation",),
     "generation_replay": ("generation",), "generation_latency": ("generation",),
+    "generation_ladder": ("generation",), "generation_cost": ("generation",),
+    "generation_share": ("generation",), "generation_wider": ("generation",),
+    "generation_probes": ("generation",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
     "calibration": ("verdict", "calibration"), "what_would_change": ("verdict",),
     "verdicts": (

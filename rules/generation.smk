@@ -14,7 +14,7 @@ rule train_generators:
     input:
         settings=settings(
             "train_generators",
-            loads=PLAN.generation.code,
+            loads=PLAN.generator_code,
             facts={"arms": PLAN.generation.arms},
             section="prediction",
             generator_section="generation.library.{generator}",
@@ -56,7 +56,7 @@ rule evaluate_generators:
     input:
         settings=settings(
             "evaluate_generators",
-            loads=PLAN.generation.code,
+            loads=PLAN.generator_code,
             section="prediction",
             prediction_section="prediction.evaluation",
             generator_section="generation.library.{generator}",

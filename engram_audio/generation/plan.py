@@ -6,7 +6,6 @@ from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.generation.config import GenerationSettings
 from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
-from engram_audio.plugins import code_of
 
 
 class GenerationRun(NamedTuple):
@@ -72,12 +71,6 @@ class GenerationPlan:
     def recipe(self, wildcards: Any) -> str:
         """The section of the recipe that a generator names."""
         return f"recipes.{self._settings.library[wildcards.generator].recipe}"
-
-    def code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
-        """The modules that a step loads by name for a generator, and the suffix of a plugin's."""
-        row = self._settings.library[wildcards.generator]
-        (modules, suffix), (more, other) = code_of(row.insertion), code_of(row.model.head)
-        return (*modules, *more), suffix + other
 
     def keys(self, wildcards: Any) -> str:
         """The fitted keys that hold a generator's key."""

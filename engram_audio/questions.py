@@ -103,6 +103,8 @@ QUESTIONS = {
             "generation_keys",
             "generation_replay",
             "generation_latency",
+            "generation_audio",
+            "generation_audio_gains",
         ),
         lambda plan: plan.generation.runs(),
         "generation.representations",

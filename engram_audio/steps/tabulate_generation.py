@@ -6,7 +6,16 @@ import pandas as pd
 
 from engram_audio.artifacts.identity import GenerationRun, read_identity
 from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.artifacts.table import read_table, write_csv
+from engram_audio.generation.audio_columns import (
+    GENERATION_AUDIO,
+    GENERATION_AUDIO_GAINS,
+    OF_DISTANCE,
+    OF_SCORE,
+)
+from engram_audio.generation.audio_config import AudioScoresSection
+from engram_audio.generation.audio_tables import Sounded, audio_gains_table, audio_table
 from engram_audio.generation.columns import (
     GENERATION,
     GENERATION_GAINS,
@@ -33,18 +42,23 @@ SCORES = ["arm", "seed", "num_steps", "is_repeat", "part", "speaker_id", "num_fr
 
 class Files(StepFiles):
     statistics_section: Frozen[StatisticsSection]
+    audio_section: Frozen[AudioScoresSection]
     scores: list[Path]
     health: list[Path]
     reads: list[Path]
     replays: list[Path]
     latencies: list[Path]
     run_summaries: list[Path]
+    audio_scores: list[Path]
+    audio_distances: list[Path]
     generation: Output
     generation_gains: Output
     generation_health: Output
     generation_keys: Output
     generation_replay: Output
     generation_latency: Output
+    generation_audio: Output
+    generation_audio_gains: Output
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -63,6 +77,24 @@ def main(argv: list[str] | None = None) -> None:
     replay = replay_table(found, confidence)
     write_csv(files.generation_replay, replay, GENERATION_REPLAY, manifest)
     write_csv(files.generation_latency, latency_table(found), GENERATION_LATENCY, manifest)
+    least = files.audio_section.minimum_word_utterances
+    pairs = zip(files.audio_scores, files.audio_distances, strict=True)
+    heard = [_sounded(*pair, least) for pair in pairs]
+    audio = audio_table(heard, confidence)
+    write_csv(files.generation_audio, audio, GENERATION_AUDIO, manifest)
+    audio_gains = audio_gains_table(heard, confidence)
+    write_csv(files.generation_audio_gains, audio_gains, GENERATION_AUDIO_GAINS, manifest)
+
+
+def _sounded(scores: Path, distances: Path, minimum_word_utterances: int) -> Sounded:
+    known = read_manifest(scores) or {}
+    return Sounded(
+        *read_identity(scores, GenerationRun),
+        read_table(scores, list(OF_SCORE)),
+        read_table(distances, list(OF_DISTANCE)),
+        tuple(known.get("absent_evaluators", ())),
+        minimum_word_utterances,
+    )
 
 
 def _evaluated(

@@ -122,7 +122,7 @@ def _require_twin(place: str, rows: Rows, name: str, twin: str, field: str) -> N
 def is_decodable(rows: Rows, name: str) -> bool:
     """Whether a representation is a codec's without controls, or made of it by links alone."""
     row = rows[name]
-    while row.kind in ("resampled", "noisy"):
+    while row.kind == "resampled" or row.kind == "noisy":
         row = rows[row.source]
     return row.kind == "codec" and row.context_s is None and row.permute_blocks_s is None
 

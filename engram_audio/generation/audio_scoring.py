@@ -148,13 +148,14 @@ def _pairs(listened: Sequence[Listened], true: Place, place: Place):
     even, odd = (thinned(np.concatenate(side)) for side in zip(*mels, strict=True))
     yield "mel_energy_distance", energy_distance, even, odd
     yield "mel_frechet_distance", frechet_distance, even, odd
-    parts = [(one.heard[true].parts, one.heard[place].parts) for one in listened]
-    if all(first is not None and second is not None for first, second in parts):
-        both = [
-            (halves(first[::PARTS_APART], 1)[0], halves(second[::PARTS_APART], 1)[1])
-            for first, second in parts
-        ]
-        even, odd = (np.concatenate(side) for side in zip(*both, strict=True))
+    parts = [
+        (halves(true_parts[::PARTS_APART], 1)[0], halves(own_parts[::PARTS_APART], 1)[1])
+        for one in listened
+        if (true_parts := one.heard[true].parts) is not None
+        and (own_parts := one.heard[place].parts) is not None
+    ]
+    if parts:
+        even, odd = (np.concatenate(side) for side in zip(*parts, strict=True))
         yield "speaker_energy_distance", energy_distance, even, odd
 
 

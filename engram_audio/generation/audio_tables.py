@@ -66,9 +66,14 @@ class Ratios:
     """Scores of one generator as ratios over the same speakers."""
 
     def __init__(self, one: Sounded) -> None:
-        """Index the rows by clip and score."""
+        """Sum the rows of each clip and score by speaker."""
         self._speakers = sorted({str(name) for name in one.scores["speaker_id"]})
-        self._rows = dict(list(one.scores.groupby([*OF_CLIP, "score"], sort=False)))
+        self._rows: dict[tuple[str, str, str, str], pd.DataFrame] = {}
+        for arm, condition, scope, score in dict.fromkeys(
+            one.scores[[*OF_CLIP, "score"]].itertuples(index=False, name=None)
+        ):
+            place = {"arm": arm, "condition": condition, "scope": scope, "score": score}
+            self._rows[arm, condition, scope, score] = choose(one.scores, **place)
 
     def places(self) -> Iterator[tuple[str, str, str]]:
         """Yield every clip that has a score, each once: arm, condition, scope."""
@@ -79,14 +84,17 @@ class Ratios:
         rows = self._rows.get((arm, condition, scope, score))
         if rows is None:
             return None
-        sums = rows.groupby("speaker_id")[["numerator", "denominator"]].sum()
-        sums = sums.reindex(self._speakers, fill_value=0.0)
-        return ratio_of_sums(sums["numerator"].to_numpy(float), sums["denominator"].to_numpy(float))
+        place = np.searchsorted(self._speakers, rows["speaker_id"].to_numpy(str))
+        sums = [
+            np.bincount(place, rows[name].to_numpy(float), len(self._speakers))
+            for name in ("numerator", "denominator")
+        ]
+        return ratio_of_sums(sums[0], sums[1])
 
     def num_utterances(self, arm: str, condition: str, scope: str, score: str) -> int:
         """Return how many utterances a score counts."""
         rows = self._rows.get((arm, condition, scope, score))
-        return 0 if rows is None else int(rows["utterance_id"].nunique())
+        return 0 if rows is None else len(set(rows["utterance_id"]))
 
     def value(self, condition: str, scope: str, score: str) -> float:
         """Return a score of clips that no arm made; NaN where there is none."""

@@ -18,10 +18,9 @@ from engram_audio.audio_scores.names import (
     every,
 )
 from engram_audio.audio_scores.quality import Quality
-from engram_audio.generation.audio_columns import OF_DISTANCE, OF_SCORE
+from engram_audio.generation.audio_columns import OF_DISTANCE
 from engram_audio.generation.audio_scoring import Listened, Place, distance_rows, score_rows
 from engram_audio.generation.audio_tables import (
-    Sounded,
     audio_gains_table,
     audio_table,
     normalised,
@@ -29,14 +28,14 @@ from engram_audio.generation.audio_tables import (
 )
 from engram_audio.generation.continuation import continued_frames
 from engram_audio.generation.density import as_step_density
+from tests.unit.generation_audio_material import sounded
 from tests.unit.generator_material import NGRAM, arm, frames, insertion, settings
 
 TRUE = frames(1, 20)[0].numpy()
 
 
-def drawn(name: str = "SM", prompt: int = 5, inject: int | None = None, **kwargs) -> np.ndarray:
-    density = as_step_density(arm(name, **kwargs))
-    return continued_frames(density, TRUE, prompt, inject, seed=3)
+def drawn() -> np.ndarray:
+    return continued_frames(as_step_density(arm("SM")), TRUE, 5, None, seed=3)
 
 
 def test_a_continuation_keeps_its_prompt_and_is_drawn_anew_by_seed():
@@ -150,23 +149,6 @@ def test_distances_stand_beside_true_speech_against_itself():
     assert abs(true.iloc[0]) < 0.05  # noise against noise
     free = scores(rows, condition=FREE, score="speaker_energy_distance")["value"]
     assert free.iloc[0] > 0.1
-
-
-def sounded(gain: float, loss: float, num_speakers: int = 8, absent: tuple[str, ...] = ()):
-    """SM's cosine is `gain` above F's, in every utterance; the codec loses `loss`."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for number in range(num_speakers):
-        noise = 0.01 * rng.standard_normal()
-        for condition, arm_name, value in (
-            (ORIGINAL, "", 1.0), (ROUND_TRIP, "", 1.0 - loss), (OTHER, "", 0.2),
-            (every(1), "SM", 0.5 + gain + noise), (every(1), "F", 0.5 + noise),
-        ):  # fmt: skip
-            rows.append((f"u{number}", f"s{number}", arm_name, condition, WHOLE, "speaker_cosine",
-                         value, 1.0))  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(OF_SCORE))
-    empty = pd.DataFrame(columns=list(OF_DISTANCE))
-    return Sounded("x", "g", table, empty, absent, 200)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ SHOWN_IN = {
     "generation": ("generation",), "generation_gains": ("generation",),
     "generation_health": ("generation",), "generation_keys": ("generation",),
     "generation_replay": ("generation",), "generation_latency": ("generation",),
+    "generation_audio": ("generation",), "generation_audio_gains": ("generation",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
     "calibration": ("verdict", "calibration"), "what_would_change": ("verdict",),
     "verdicts": (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engram_audio.corpus.split_parts import EVAL
-from engram_audio.keys.law_scores import LawScores, Scoring, score_all
+from engram_audio.keys.law_scores import LawScores, Scoring, codes_of, entropy, score_all
 from engram_audio.keys.law_targets import Aim, fit_whitening
 from tests.statistical.planted_laws import law_section
 from tests.unit.law_material import corner_bank, cycle, learned, material, targets_of
@@ -59,13 +59,15 @@ def test_a_slice_without_targets_is_left_out_and_the_next_is_scored(found: LawSc
 
 
 def test_facts_are_those_of_eval(found: LawScores):
-    """Codes that are in use, and their entropy: four corners that are visited alike."""
-    facts = found.facts.set_index("key").loc["target_oracle.4"]
+    """The entropy is that of the codes of eval frames, to the last digit."""
+    own = material()
+    (key,) = learned({"kind": "laws", "codebook_sizes": (4,)}).fitted.keys
+    on_eval = codes_of(own.targets, [key])[0][own.targets.of_part(EVAL)]
+    facts = found.facts.set_index("key").loc[key.name]
+    assert facts["entropy_nats"] == entropy(np.bincount(on_eval))
     assert facts["codes_used"] == facts["num_codes"] == 4
-    assert facts["entropy_nats"] == pytest.approx(np.log(4), abs=0.02)
-    num = len(material().targets.of_part(EVAL))
-    frames = found.scores.query("key == 'target_oracle.4' and part == 'eval'")["num_frames"]
-    assert frames.sum() == num
+    frames = found.scores.query("key == @key.name and part == 'eval'")["num_frames"]
+    assert frames.sum() == len(on_eval)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1])

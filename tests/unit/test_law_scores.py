@@ -34,8 +34,8 @@ def found() -> LawScores:
 
 def nats(found: LawScores, key: str) -> float:
     """Mean of a key on eval."""
-    sums = found.scores.query("key == @key and part == 'eval'")[["nats", "num_frames"]].sum()
-    return sums["nats"] / sums["num_frames"]
+    sums = found.scores.query("key == @key and part == 'eval'")
+    return float(sums["nats"].sum() / sums["num_frames"].sum())
 
 
 def test_codes_of_the_target_tell_all_and_codes_of_other_frames_nothing(found: LawScores):
@@ -63,7 +63,7 @@ def test_facts_are_those_of_eval(found: LawScores):
     own = material()
     (key,) = learned({"kind": "laws", "codebook_sizes": (4,)}).fitted.keys
     on_eval = codes_of(own.targets, [key])[0][own.targets.of_part(EVAL)]
-    facts = found.facts.set_index("key").loc[key.name]
+    (facts,) = found.facts.query("key == @key.name").to_dict("records")
     assert facts["entropy_nats"] == entropy(np.bincount(on_eval))
     assert facts["codes_used"] == facts["num_codes"] == 4
     frames = found.scores.query("key == @key.name and part == 'eval'")["num_frames"]

@@ -171,7 +171,7 @@ def growth(rows: Iterable[dict[str, Any]]) -> dict[str, tuple[float, float]]:
 
 HEADER = """# Real size, rule by rule
 
-Written by `python bench/real_size.py`: latents of 512 dimensions, 251 speakers, 10 shards, synthetic.
+Written by `python bench/real_size.py`: synthetic latents, 512 dimensions, 251 speakers, 10 shards.
 One slice, one lag, one split, two Lloyd passes, 20 training steps, one thread. The estimate is that
 of `make cost`, made before the job was measured. Delete a row of `bench/real_size.json` to measure
 it again. A job that is not in the table was not measured.

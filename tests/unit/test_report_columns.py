@@ -42,6 +42,10 @@ SHOWN_IN = {
     "generation": ("generation",), "generation_gains": ("generation",),
     "generation_health": ("generation",), "generation_keys": ("generation",),
     "generation_replay": ("generation",), "generation_latency": ("generation",),
+    "generation_ladder": ("generation",), "generation_cost": ("generation",),
+    "generation_share": ("generation",), "generation_wider": ("generation",),
+    "generation_probes": ("generation",),
+    "generation_audio": ("generation",), "generation_audio_gains": ("generation",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
     "calibration": ("verdict", "calibration"), "what_would_change": ("verdict",),
     "verdicts": (

@@ -5,9 +5,9 @@
 
 Writes synthetic latents in the study's layout (251 speakers, 512 dimensions, 10 shards), plans a
 study of them and runs its jobs one at a time, each rule as the workflow runs it. A row that
-real_size.json has is not measured again, so a run may be stopped anywhere. It writes
-docs/real-size.md after each rule. Data and results lie below --folder: 21 GB at 4.5 M frames, to be
-deleted afterwards.
+real_size.json has is not measured again, so a run may be stopped anywhere: the next one takes what
+is finished. It writes docs/real-size.md after each rule. Data and results lie below --folder: 21 GB
+at 4.5 M frames, to be deleted afterwards.
 """
 
 import argparse
@@ -147,7 +147,7 @@ def measured(jobs: Iterable[Costed], num_frames: int) -> Iterator[tuple[str, dic
 
 
 def kept_rows() -> dict[str, dict[str, Any]]:
-    """Return the rows of earlier runs by name; delete one to measure it again."""
+    """Return the rows of earlier runs by name."""
     return json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.is_file() else {}
 
 
@@ -173,8 +173,8 @@ HEADER = """# Real size, rule by rule
 
 Written by `python bench/real_size.py`: synthetic latents, 512 dimensions, 251 speakers, 10 shards.
 One slice, one lag, one split, two Lloyd passes, 20 training steps, one thread. The estimate is that
-of `make cost`, made before the job was measured. Delete a row of `bench/real_size.json` to measure
-it again. A job that is not in the table was not measured.
+of `make cost`, made before the job was measured. To measure a row again, delete it from
+`bench/real_size.json`, and its data. A job that is not in the table was not measured.
 
 | job | frames | CPU s | estimate / measured | limit, s | peak, MiB | limit, MiB | within | date |
 |---|---|---|---|---|---|---|---|---|
@@ -207,6 +207,7 @@ def measure(folder: Path, num_frames: int, rules: Sequence[str]) -> None:
     num_frames = num_utterances * SPEAKERS * FRAMES
     options = write_study(folder, write_arrays(folder, num_utterances), num_frames)
     jobs = costed(planned(options), read_units())
+    write_rows(dict(measured(jobs, num_frames)) | kept_rows())  # of a run that was stopped
     for rule in sorted({*rules}, key=RULES.index):
         own = [one for one in jobs if one.job.rule == rule]
         missing = [one for one in own if cell_name(one, num_frames) not in kept_rows()]

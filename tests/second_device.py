@@ -38,7 +38,7 @@ class SecondTensor(torch.Tensor):
         """Wrap numbers."""
         made = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(),
-            dtype=held.dtype, layout=held.layout, device=NAME,
+            dtype=held.dtype, layout=held.layout, device=torch.device(NAME),
         )  # fmt: skip
         made.held = held
         return made
@@ -64,15 +64,18 @@ class SecondGenerator(PLAIN_GENERATOR):
     def __new__(cls, device: Any = "cpu") -> "SecondGenerator":
         """Make one."""
         del device
-        return super().__new__(cls, "cpu")
+        return super().__new__(cls, "cpu")  # type: ignore[call-arg]
 
 
 class SecondDevice(TorchDispatchMode):
     """Sends every operation through `dispatched`."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation."""
+        """Run an operation; in inference mode what is made of others arrives whole."""
         del types
+        if func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
         return dispatched(func, args, kwargs or {})
 
 

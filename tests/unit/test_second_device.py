@@ -57,6 +57,17 @@ def test_a_step_of_training_is_that_of_the_cpu():
     torch.testing.assert_close(*weights, rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("second")
+@torch.inference_mode()
+def test_inference_ends_in_main_memory():
+    layer = torch.nn.Linear(3, 2).to(NAME)
+    made = layer(torch.ones(4, 3).to(NAME)).mean(0)
+    assert made.device.type == NAME
+    assert made.cpu().numpy().shape == (2,)
+    with pytest.raises(RuntimeError):
+        layer(torch.ones(4, 3))
+
+
 def trained(device: str) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(8, 3, generator=generator).to(device)

@@ -181,8 +181,8 @@ def growth(rows: Iterable[dict[str, Any]]) -> dict[str, tuple[float, float]]:
 HEADER = """# Real size, rule by rule
 
 Written by `python bench/real_size.py`: synthetic latents, 512 dimensions, 251 speakers, 10 shards.
-One slice, one lag, one split, two Lloyd passes, 20 training steps, one thread. Memory is that of the
-largest process, at least Snakemake's own 300 MiB. The estimate is that of `make cost`, made before
+One slice, one lag, one split, two Lloyd passes, 20 training steps, one thread. Memory is that of
+the largest process, at least Snakemake's own 300 MiB. The estimate of `make cost` was made before
 the job was measured. To measure a row again, delete it from `bench/real_size.json`, and its data.
 A job that is not in the table was not measured.
 

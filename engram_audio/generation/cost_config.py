@@ -18,7 +18,8 @@ class LadderSection(Section):
 
     work_factors: Annotated[tuple[Factor, ...], AfterValidator(ascending)] = Field(
         min_length=1,
-        description="Work of a generated frame over SM's, one model each; S, F and P belong to the ladder too.",
+        description="Work of a generated frame over SM's, one model each. S, F and P belong to "
+        "the ladder too.",
     )
     num_samples: Count = Field(
         ge=2, description="Draws of the next frame behind each energy score."

@@ -11,7 +11,7 @@ RESULTS ?= results/demo
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo arrays speech study cost doctor status bundle test test-slow verify mutants wide-net check lint format schema docs lock bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo arrays speech study cost doctor status bundle test test-slow verify mutants wide-net check lint format schema docs lock bench why recover audio fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -28,9 +28,10 @@ demo: $(VENV)/installed ## offline demo: results/demo/report.html in minutes
 	$(RUN) snakemake --profile demo
 
 arrays: $(VENV)/installed ## your own latents: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5
+	$(if $(FOLDER),$(foreach name,TABLE RATE,$(if $($(name)),,$(error $(name) is missing: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5))))
 	$(RUN) snakemake --cores 2 --quiet host rules --configfile studies/arrays.yaml \
 		$(if $(FOLDER),--config path=$(FOLDER) table=$(TABLE) \
-			$(if $(RATE),'representations={"library": {"arrays": {"frame_rate_hz": $(RATE)}}}'))
+			'representations={"library": {"arrays": {"frame_rate_hz": $(RATE)}}}')
 
 speech: $(VENV)/installed ## your own speech, one folder for each speaker: make speech FOLDER=my_speech
 	$(RUN) snakemake --cores 2 --quiet host rules \
@@ -66,6 +67,11 @@ lint: $(VENV)/installed ## all of check but the tests
 
 format: $(VENV)/installed ## format code and rules
 	$(BIN)/ruff check --fix-only . && $(BIN)/ruff format . && $(RUN) snakefmt $(RULES)
+
+audio: $(VENV)/installed ## evaluators of decoded speech, weights inside: generation.audio scores with them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--requirement envs/audio.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[audio]"
 
 schema: $(VENV)/installed ## write workflow_config.schema.json from the models
 	$(BIN)/python -m engram_audio.schema workflow_config.schema.json

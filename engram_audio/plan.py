@@ -90,7 +90,12 @@ class Plan:
         self.rollout = RolloutPlan(config.rollout, self.latents, self.memory)
         self.generation = GenerationPlan(config.generation, self.latents, self.keys)
         self.report = ReportPlan(
-            config.report, self.latents, self.factorizer, self.rollout, self.calibration
+            config.report,
+            self.latents,
+            self.factorizer,
+            self.rollout,
+            self.generation,
+            self.calibration,
         )
         self._require_plannable()
 
@@ -124,6 +129,12 @@ class Plan:
     def key_code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
         """What stands for the code of other packages that fits a family; an oracle has none."""
         return (), self._code_of_family(wildcards.family)
+
+    def generator_code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
+        """The modules that a step loads by name for a generator, and the suffix of a plugin's."""
+        row = self.config.generation.library[wildcards.generator]
+        (modules, suffix), (more, other) = code_of(row.insertion), code_of(row.model.head)
+        return (*modules, *more), suffix + other
 
     def _found_code_of_family(self, name: str) -> str:
         family = self.config.keys.library.get(name)

@@ -14,6 +14,7 @@ from engram_audio.cost.study import Piece
 from engram_audio.cost.work import (
     cells_of_family,
     cells_of_oracle,
+    generator_bytes,
     linear_flops,
     network_flops,
     num_affordable,
@@ -215,6 +216,14 @@ def _reconstructed(piece: Piece) -> float:
     return most
 
 
+def _heard(piece: Piece) -> float:
+    """Seconds of sound that are decoded and scored."""
+    section = piece.section()
+    true = 3  # original, round trip, noise
+    clips = true + len(section["arms"]) * (1 + len(section["injections_frames"]))
+    return section["num_utterances"] * section["maximum_duration_s"] * clips
+
+
 # Arithmetic of a codec's encoder for a second of sound.
 CODEC_FLOPS = {
     "mimi": 3.0e9, "pocket_tts": 3.5e9, "encodec": 2.0e9, "dac": 3.0e10, "lyra": 1.0e9,
@@ -332,11 +341,15 @@ LAWS: dict[str, Law] = {
     "evaluate_rollout": Law({"float": rollout_floats}, memory=_blocks),
     "render_rollouts": Law({"second": _played}),
     # generation
-    "train_generators": _training(),
+    "train_generators": Law(
+        {"step": _steps, FLOP: _trained_flops},
+        memory=lambda p: _resident(p) + generator_bytes(p),
+    ),
     "evaluate_generators": Law({"float": _scored}, memory=_blocks),
     "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
     "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
     "reencode_generators": Law({"second": _played}, like="render_rollouts"),
+    "evaluate_audio": Law({"second": _heard}),
     # tables and pages
     "tabulate_prediction": Law(
         {"input": _inputs}, memory=lambda p: 300.0 * _inputs(p)

@@ -6,15 +6,20 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
+from engram_audio.comparison.config import is_decodable
+from engram_audio.generation.audio_config import AudioSection
 from engram_audio.generation.cost_config import ProbesSection, SizesSection
 from engram_audio.generation.model_config import (
+    ARMS,
     ArmName,
     GeneratorSettings,
     InsertionSettings,
     check_insertion,
-    insertion_of,
+    has_shares,
+    require_arm,
 )
 from engram_audio.keys.config import KeyFamily, require_context_key
+from engram_audio.latents.config import RepresentationSection
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
     Amount,
@@ -148,6 +153,7 @@ class GenerationSettings(GenerationProtocol):
     evaluation: GenerationEvaluationSection
     bars: GenerationBarsSection
     probes: ProbesSection
+    audio: AudioSection
 
     @property
     def protocol(self) -> GenerationProtocol:
@@ -252,13 +258,8 @@ def _check_generator(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "
             "their own, for which this stage has no control; write noised"
         )
-    has_width = row.insertion.own_row_width is not None
-    if stage.share_sweep is not None and row.insertion.table_rows is None and not has_width:
-        raise ValueError(
-            f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has a row of "
-            "the hidden width for each code, which no share can change; give it table_rows"
-        )
-    has_rows = row.insertion.table_rows is None and row.model.noise.kind == "none"
+    _check_costs(where, row, stage)
+    has_rows = row.insertion.has_row_per_code and row.model.noise.kind == "none"
     if stage.replay.passes and stage.replay.is_permuted and not has_rows:
         raise ValueError(
             f"generation.replay.is_permuted: {where} has hashed rows or noise, for which codes "
@@ -280,6 +281,27 @@ def _check_generator(
         require_warmup("generation.shorter_steps", recipe.warmup_steps, shorter)
 
 
+def _check_costs(where: str, row: GeneratorSection, stage: GenerationSettings) -> None:
+    """Refuse sizes and probes of generators that cannot have them."""
+    asked = [name for name in SizesSection.model_fields if getattr(stage, name) is not None]
+    asked += ["probes.names"] if stage.probes.names else []
+    if asked and row.model.head.kind != "gaussian_mixture":
+        raise ValueError(
+            f"generation.{asked[0]}: needs the exact density of the head gaussian_mixture; found "
+            f"{row.model.head.kind} in {where}.model.head; leave it null or empty"
+        )
+    if stage.probes.names and not row.insertion.READS_KEY:
+        raise ValueError(
+            f"generation.probes.names: {where}.insertion of kind {row.insertion.kind} reads no key "
+            "whose codes could be changed; leave it empty"
+        )
+    if stage.share_sweep is not None and not has_shares(row.insertion):
+        raise ValueError(
+            f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has rows of "
+            "one size, which no share can change; give it table_rows, or take the kind minimal"
+        )
+
+
 def _check_free_arms(free_arms: tuple[ArmName, ...]) -> None:
     """Refuse a study whose health nobody can judge."""
     absent = [name for name in JUDGED_FREE if name not in free_arms]
@@ -298,4 +320,35 @@ def _check_arms(key: str, arms: tuple[ArmName, ...], stage: GenerationSettings) 
         )
     for row in stage.library.values():
         for arm in arms:
-            insertion_of(arm, row.insertion)
+            require_arm(arm, row.insertion)
+
+
+def check_audio(stage: GenerationSettings, rows: Mapping[str, RepresentationSection]) -> None:
+    """Check what is decoded against what is generated.
+
+    Args:
+        stage: The stage, with what runs only.
+        rows: Used representations by name.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    key, audio = "generation.audio", stage.audio
+    for name in audio.representations:
+        listed = "generation.representations"
+        require_listed(f"{key}.representations", name, listed, stage.representations)
+        if not is_decodable(rows, name):
+            raise ValueError(
+                f"{key}.representations: {name} is not decoded by a codec on whole audio; take it "
+                "out"
+            )
+    if not audio.representations:
+        return
+    for arm in audio.arms:
+        for name, row in stage.library.items():
+            require_listed(f"{key}.arms", arm, f"generation.library.{name}.arms", row.arms)
+        if ARMS[arm].is_foreign:
+            raise ValueError(
+                f"{key}.arms: {arm} reads the keys of another utterance and cannot go on from one "
+                "alone; take it out"
+            )

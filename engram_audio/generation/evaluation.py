@@ -16,8 +16,7 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.densities.data import window_data
 from engram_audio.densities.density import Density
 from engram_audio.densities.speakers import SpeakerMeans
-from engram_audio.generation.data import codes_of_rows
-from engram_audio.generation.frame_scores import score_frames, whole_block
+from engram_audio.generation.frame_scores import codes_of_block, score_frames, whole_block
 from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import LAG_FRAMES
 from engram_audio.latents.block import BlockSource, LatentBlock
@@ -60,6 +59,8 @@ def frame_nll(
 ) -> Iterator[Tensor]:
     """Yield -log p of every target of each block of a stream, nats, [M].
 
+    Of a head without a density it is the energy score, in train SD.
+
     Args:
         model: A generator.
         source: Blocks of whole utterances.
@@ -80,8 +81,8 @@ def _block_nll(
 ) -> Tensor:
     codes = None
     if model.is_foreign or swap:
-        codes = codes_of_rows(model.key, whole_block(block).frames, block.offsets)
-        codes = swapped(codes, block.offsets, model.key.num_codes, swap)
+        codes = codes_of_block(model, whole_block(block), scope.batch_utterances)
+        codes = swapped(codes, block.offsets, model.num_codes, swap)
     return score_frames(model, block, targets, codes, scope.batch_utterances).nll
 
 
@@ -89,7 +90,7 @@ def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Te
     """Return wrong codes of the rows of a block in the place of the right ones, [N].
 
     Args:
-        codes: Right codes, [N]; `num_codes` where a key is not whole yet.
+        codes: Right codes, [N] or [N, routes]; `num_codes` where a key is not whole yet.
         offsets: Utterance offsets.
         num_codes: K.
         swap: A name of `names.SWAPS`, or "" for the right ones.
@@ -100,7 +101,7 @@ def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Te
         order = torch.randperm(num_codes, generator=torch.Generator().manual_seed(0))
         return torch.cat([order, torch.tensor([num_codes])])[codes]
     if swap == "SM:previous":
-        late = codes.roll(1)
+        late = codes.roll(1, 0)
         late[torch.from_numpy(np.asarray(offsets[:-1]))] = num_codes
         return late
     return codes

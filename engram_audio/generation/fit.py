@@ -18,6 +18,7 @@ from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName, GeneratorSettings
 from engram_audio.generation.protocol import Training
 from engram_audio.generation.replay import Dealing, ReplayTask
+from engram_audio.generation.sources import sources_of
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.generation.variants import Family, Sized, Variant
 from engram_audio.keys.fitted import FittedKey
@@ -135,6 +136,8 @@ def train_generator(
         training.arm, *sized_of(training, shared), shared.base, shared.key, shared.dimensions,
         weights, row_sd,
     )  # fmt: skip
+    for source in sources_of(model):
+        source.expect_steps(recipe.num_steps)
     steps = named_seed(training.seed, "generator", "steps")
     data = (shared.train, shared.choice, device)
     task = ReplayTask(model, *data, dealing) if dealing else GeneratorTask(model, *data)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
-from engram_audio.generation.data import GeneratorData
+from engram_audio.generation.data import GeneratorData, codes_of_rows
 from engram_audio.generation.insertion import Reading
 from engram_audio.generation.model import Generator
 from engram_audio.latents.block import LatentBlock
@@ -22,7 +22,7 @@ class FrameScores(NamedTuple):
     """What a generator says of targets, each [M], on the CPU.
 
     Attributes:
-        nll: Nats.
+        nll: Nats; of a head without a density the energy score, in train SD.
         gate: Of the frame before, mean over places; NaN without a gate.
         write: Size of what is added there over that of the state; NaN without a memory.
     """
@@ -44,6 +44,20 @@ def padded_rows(offsets: np.ndarray, utterances: np.ndarray) -> Tensor:
     starts, lengths = offsets[utterances], np.diff(offsets)[utterances]
     place = np.minimum(np.arange(lengths.max()), (lengths - 1)[:, None])
     return torch.from_numpy(starts[:, None] + place)
+
+
+@torch.no_grad()
+def codes_of_block(model: Generator, data: GeneratorData, batch_utterances: int) -> Tensor:
+    """Return the codes of all rows of a block, [N]; of states [N, routes]."""
+    offsets = data.offsets.numpy()
+    if not model.is_routed:
+        return codes_of_rows(model.key, data.frames, offsets)
+    found = []
+    for low in range(0, len(data.utterances), batch_utterances):
+        own = data.utterances[low : low + batch_utterances].numpy()
+        codes = model.codes(data.frames_of(padded_rows(offsets, own), model.mean.device)).cpu()
+        found += [codes[n, : offsets[name + 1] - offsets[name]] for n, name in enumerate(own)]
+    return torch.cat(found)
 
 
 class _Batch(NamedTuple):
@@ -111,7 +125,7 @@ def score_frames(
     """
     found = torch.full((3, len(targets)), float("nan"))
     for batch in _batches(model, block, targets, codes, batch_utterances):
-        nll = -model.log_prob(batch.features, batch.recent, batch.following)
+        nll = model.score(batch.features, batch.recent, batch.following)
         columns = [nll, *_read(batch.readings, batch.before, nll)]
         found[:, batch.chosen] = torch.stack(columns).cpu()
     return FrameScores(*found)

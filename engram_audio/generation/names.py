@@ -23,3 +23,4 @@ CLAMP, FLIP = "clamp", "flip"
 MEAN_GATE, NET = "mean", "net"
 COST_SHARE, LAW_SHARE = "cost_share", "share_of_law"
 NO_SEED = NO_STEPS = -1
+OF_STATE = "state"  # in place of a key's name: rows are found by bits of the hidden state

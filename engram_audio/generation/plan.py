@@ -62,6 +62,18 @@ class GenerationPlan:
             ]
         return found
 
+    def decoded(self) -> list[str]:
+        """Representations whose generators are decoded, scored and heard."""
+        return list(self._settings.audio.representations)
+
+    def audio(self, name: str) -> list[str]:
+        """One file of every generator that is decoded."""
+        return [run_file(run, name) for run in self.runs() if run.representation in self.decoded()]
+
+    def players(self) -> list[str]:
+        """What there is to hear of them."""
+        return self.audio("players.json") if self._settings.audio.num_players else []
+
     def tables_of_worlds(self) -> list[str]:
         """Tables that tell whether known answers came out; none where no world is generated."""
         if not self._settings.worlds:

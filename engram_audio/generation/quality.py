@@ -11,9 +11,13 @@ import pandas as pd
 import torch
 
 from engram_audio import windows
-from engram_audio.generation.data import codes_of_rows
 from engram_audio.generation.evaluation import LAG_FRAMES, Scope
-from engram_audio.generation.frame_scores import energy_of_frames, score_frames, whole_block
+from engram_audio.generation.frame_scores import (
+    codes_of_block,
+    energy_of_frames,
+    score_frames,
+    whole_block,
+)
 from engram_audio.generation.model import Generator
 from engram_audio.generation.sources import tables_of
 from engram_audio.latents.block import BlockSource
@@ -52,7 +56,7 @@ def _of_blocks(
         targets = targets_of(block, scope.window_frames, LAG_FRAMES)
         codes = None
         if model.is_foreign:
-            codes = codes_of_rows(model.key, whole_block(block).frames, block.offsets)
+            codes = codes_of_block(model, whole_block(block), scope.batch_utterances)
         own = (model, block, targets, codes, scope.batch_utterances)
         energy = np.full(len(targets), np.nan)
         if drawing.num_samples:

@@ -26,7 +26,14 @@ def protocol(**changes: Any) -> GenerationProtocol:
     return GenerationProtocol(**{**values, **changes})
 
 
+LADDER = {"work_factors": [2.0], "num_samples": 4}
+SHARES = {"shares": [0.3], "held": ["num_resident"]}
 REFUSED = [
+    ("ladder", {**LADDER, "work_factors": [2.0, 2.0]}, "stands after 2.0"),
+    ("ladder", {**LADDER, "work_factors": [0.5]}, "generation.ladder.work_factors"),
+    ("share_sweep", {**SHARES, "shares": [0.0, 0.3]}, "generation.share_sweep.shares"),
+    ("share_sweep", {**SHARES, "held": ["memory"]}, "generation.share_sweep.held"),
+    ("probes.names", ["flips"], "generation.probes.names"),
     ("representations", ["nobody"], "generation.representations: 'nobody' is not one of"),
     ("generators", [], "generation.generators: name at least one"),
     ("generators", ["one_fram"], "did you mean 'one_frame'"),
@@ -97,8 +104,9 @@ def test_the_point_with_the_lowest_score_is_chosen_and_one_point_trains_nothing(
 
 def test_a_replay_trains_s_and_sm_alike_and_sm_with_codes_dealt_anew():
     asked = ReplaySection(passes=(1, 4), is_permuted=True, minimum_visits=(4,))
-    found = replays_of(protocol(replay=asked), {"S": POINT, "SM": POINT}, 7)
+    found = replays_of(protocol(replay=asked), {"S": POINT, "SM": OTHER}, 7)
     assert {one.training.num_steps for one in found} == {7, 28}
+    assert {one.training.point for one in found} == {OTHER}, "both at the memory's point"
     kinds = [(one.training.arm, one.is_permuted) for one in found if one.num_passes == 4]
     assert sorted(kinds) == [("S", False)] * 2 + [("SM", False)] * 2 + [("SM", True)] * 2
     assert replays_of(protocol(), {"S": POINT, "SM": POINT}, 7) == []

@@ -8,14 +8,13 @@ from pydantic import AfterValidator, Field, model_validator
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.comparison.config import is_decodable
 from engram_audio.generation.audio_config import AudioSection
-from engram_audio.generation.cost_config import ProbesSection, SizesSection
+from engram_audio.generation.cost_config import ProbesSection, SizesSection, has_shares
 from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
     GeneratorSettings,
     InsertionSettings,
     check_insertion,
-    has_shares,
     require_arm,
 )
 from engram_audio.keys.config import KeyFamily, require_context_key

@@ -330,13 +330,6 @@ AnyInsertion = RowInsertion | LatentInsertion
 InsertionSettings = Annotated[AnyInsertion, Field(discriminator="kind")]
 
 
-def has_shares(insertion: AnyInsertion) -> bool:
-    """Whether the numbers of a memory's rows can be made more and fewer."""
-    if not isinstance(insertion, RowInsertion):
-        return False
-    return insertion.table_rows is not None or insertion.own_row_width is not None
-
-
 ArmName = Literal[
     "S",
     "SM",

@@ -329,6 +329,7 @@ RowInsertion = MinimalInsertion | EngramInsertion | AdditiveInsertion | ValueIns
 AnyInsertion = RowInsertion | LatentInsertion
 InsertionSettings = Annotated[AnyInsertion, Field(discriminator="kind")]
 
+
 ArmName = Literal[
     "S",
     "SM",

@@ -6,10 +6,10 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.cost_config import ProbesSection, SizesSection
 from engram_audio.generation.model_config import (
     ArmName,
-    GeneratorSettings,
     InsertionSettings,
     check_insertion,
     require_arm,

@@ -3,8 +3,8 @@
 Shapes: D dimensions, d width, m units of an MLP, L blocks.
 """
 
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.head_config import PluginGeneratorHead
-from engram_audio.generation.model_config import GeneratorSettings
 
 BYTES, HALF_BYTES = 4, 2.6  # of a kept number: float32, and under bfloat16, where sums stay float32
 MOMENTS = 2  # of the optimiser, beside a weight and its gradient

@@ -12,6 +12,7 @@ import torch
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.nulls import base_for
 from engram_audio.generation.arms import build_arm, row_rms
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget, budget_of
 from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.density import as_step_density
@@ -19,13 +20,7 @@ from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.evaluation import Scope, frame_nll, health_of
 from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import (
-    ARMS,
-    AnyInsertion,
-    ArmName,
-    GeneratorSettings,
-    MinimalInsertion,
-)
+from engram_audio.generation.model_config import ARMS, AnyInsertion, ArmName, MinimalInsertion
 from engram_audio.generation.sources import ROW_SD
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.keys.fit import KeyMaterial, fit_family

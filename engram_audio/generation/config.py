@@ -239,6 +239,7 @@ def _check_generator(
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
     require(f"{where}.recipe", row.recipe, recipes)
+    row.model.head.require_installed(f"{where}.model.head")
     key = require_context_key(f"{where}.insertion.key", row.insertion.key, keys, "a generator")
     check_insertion(f"{where}.insertion", row.insertion, row.model)
     reach = key.state_frames(window_frames) + row.insertion.frames_back

@@ -1,8 +1,8 @@
-"""A latent n-gram memory on a table that two frames tell: what it reaches, and what its controls do.
+"""A latent n-gram memory on a table that two frames tell: what it reaches, beside its controls.
 
-`table_second_order` with 256 symbols at the sizes of `planted_generation`; one seed of the controls,
-two of the memory and of its random router. A one-frame key reaches 4.8 nats there and hashed 2-grams
-of its codes .4; the law itself has -3.4.
+`table_second_order` with 256 symbols at the sizes of `planted_generation`. The memory and its
+random router have two seeds, other controls one. A one-frame key reaches 4.8 nats there, hashed
+2-grams of its codes reach .4, and the law itself has -3.4.
 """
 
 import functools
@@ -31,8 +31,11 @@ def world() -> Arena:
 @functools.cache
 def scored(name: ArmName, seed: int = 0) -> Scored:
     one = trained(world(), name, seed)
-    print(f"{name} seed {seed}: {one.nll:.2f} nats at {one.budget.flops_generated} FLOPs, "
-          f"{one.budget.num_touched} numbers of rows read, gate {one.gate:.2f}", flush=True)  # fmt: skip
+    work, rows = one.budget.flops_generated, one.budget.num_touched
+    print(
+        f"{name} seed {seed}: {one.nll:.2f} nats at {work} FLOPs, {rows} numbers of rows read, "
+        f"gate {one.gate:.2f}", flush=True,
+    )  # fmt: skip
     return one
 
 

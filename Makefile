@@ -11,7 +11,7 @@ RESULTS ?= results/demo
 # `make fault-test` breaks disks and jobs on purpose; it and the slow tests have targets of their own.
 TEST := pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/workflow/test_faults.py
 
-.PHONY: demo arrays speech study cost doctor status bundle test test-slow verify mutants wide-net check lint format schema docs lock bench why recover fault-test slurm-test clean-demo help
+.PHONY: demo arrays speech study cost doctor status bundle test test-slow verify mutants wide-net check lint format schema docs lock bench why recover audio fault-test slurm-test clean-demo help
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -67,6 +67,11 @@ lint: $(VENV)/installed ## all of check but the tests
 
 format: $(VENV)/installed ## format code and rules
 	$(BIN)/ruff check --fix-only . && $(BIN)/ruff format . && $(RUN) snakefmt $(RULES)
+
+audio: $(VENV)/installed ## evaluators of decoded speech, weights inside: generation.audio scores with them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--requirement envs/audio.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[audio]"
 
 schema: $(VENV)/installed ## write workflow_config.schema.json from the models
 	$(BIN)/python -m engram_audio.schema workflow_config.schema.json

@@ -24,7 +24,7 @@ from engram_audio.corpus_checks import check_roots, check_speakers
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
-from engram_audio.generation.config import GenerationSettings, check_generation
+from engram_audio.generation.config import GenerationSettings, check_audio, check_generation
 from engram_audio.keys.config import KeysSettings, family_of
 from engram_audio.keys.law_config import (
     LawSettings,
@@ -252,6 +252,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     check_rollout(config.rollout, prediction, config.memory, library, window, recipes)
     worlds = config.calibration.worlds.names
     check_generation(config.generation, prediction, worlds, library, window, recipes)
+    check_audio(config.generation, rows)
     for name in recipes_named(config) & set(recipes):
         check_recipe(f"recipes.{name}", recipes[name])
 

@@ -90,7 +90,12 @@ class Plan:
         self.rollout = RolloutPlan(config.rollout, self.latents, self.memory)
         self.generation = GenerationPlan(config.generation, self.latents, self.keys)
         self.report = ReportPlan(
-            config.report, self.latents, self.factorizer, self.rollout, self.calibration
+            config.report,
+            self.latents,
+            self.factorizer,
+            self.rollout,
+            self.generation,
+            self.calibration,
         )
         self._require_plannable()
 

@@ -108,6 +108,8 @@ QUESTIONS = {
             "generation_share",
             "generation_wider",
             "generation_probes",
+            "generation_audio",
+            "generation_audio_gains",
         ),
         lambda plan: plan.generation.runs(),
         "generation.representations",

@@ -1,5 +1,7 @@
 """Does it help a generator at equal compute: every arm, its gains, its free runs."""
 
+from engram_audio.audio_scores.installed import installed_evaluators
+
 
 wildcard_constraints:
     generator=r"[a-z][a-z0-9_]*",
@@ -159,10 +161,95 @@ rule probe_generators:
         "python -m engram_audio.steps.probe_generators {params.files} >{log:q} 2>&1"
 
 
+rule reencode_generators:
+    """Decode what generators make and encode it again: which keys stay what they were?"""
+    input:
+        settings=settings(
+            "reencode_generators",
+            kinds=("codec_section",),
+            data=representation_weights,
+            representation_section="representations.library.{representation}",
+            codec_section=PLAN.latents.codec_section,
+            section="representations.extraction",
+            report_section="report",
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        utterances=PLAN.latents.utterances,
+        splits=PLAN.latents.first_splits,
+        weights=PLAN.latents.codec_weights,
+    output:
+        reencoded="<results>/generation/{representation}/{generator}/reencoded.parquet",
+    log:
+        "<logs>/generation/{representation}/{generator}/reencode.log",
+    benchmark:
+        "<benchmarks>/generation/{representation}/{generator}/reencode.tsv"
+    wildcard_constraints:
+        representation=PLAN.latents.of_kinds("codec"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(8000),
+        runtime=growing("2h"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.reencode_generators {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
+
+
+rule evaluate_audio:
+    """Decode what a generator goes on with, score it beside true speech, and keep some to hear."""
+    input:
+        settings=settings(
+            "evaluate_audio",
+            kinds=("codec_section",),
+            data=root_weights,
+            facts={"evaluators": installed_evaluators},
+            section="generation.audio",
+            protocol_section="generation",
+            links=PLAN.comparison.link_sections,
+            codec_section=PLAN.comparison.root_codec_section,
+        ),
+        generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        noise_scale=PLAN.comparison.noise_scale,
+        utterances=PLAN.latents.utterances,
+        splits=PLAN.latents.first_splits,
+        weights=PLAN.comparison.root_codec_weights,
+    output:
+        scores="<results>/generation/{representation}/{generator}/audio.parquet",
+        distances="<results>/generation/{representation}/{generator}/audio_distances.parquet",
+        players="<results>/generation/{representation}/{generator}/players.json",
+    log:
+        "<logs>/generation/{representation}/{generator}/audio.log",
+    benchmark:
+        "<benchmarks>/generation/{representation}/{generator}/audio.tsv"
+    wildcard_constraints:
+        representation=pattern(PLAN.generation.decoded()),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(8000),
+        runtime=growing("4h"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.evaluate_audio {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
+
+
 rule tabulate_generation:
     """Publish every generator, the gains between its arms, and how its free runs look."""
     input:
-        settings=settings("tabulate_generation", statistics_section="statistics"),
+        settings=settings(
+            "tabulate_generation",
+            statistics_section="statistics",
+            audio_section="generation.audio",
+        ),
         scores=PLAN.generation.files("scores.parquet"),
         health=PLAN.generation.files("health.parquet"),
         reads=PLAN.generation.files("reads.parquet"),
@@ -171,6 +258,8 @@ rule tabulate_generation:
         run_summaries=PLAN.generation.files("summary.json"),
         prices=PLAN.generation.prices(),
         probes=PLAN.generation.probes(),
+        audio_scores=PLAN.generation.audio("audio.parquet"),
+        audio_distances=PLAN.generation.audio("audio_distances.parquet"),
     output:
         generation="<results>/tables/generation.csv",
         generation_gains="<results>/tables/generation_gains.csv",
@@ -183,6 +272,8 @@ rule tabulate_generation:
         generation_share="<results>/tables/generation_share.csv",
         generation_wider="<results>/tables/generation_wider.csv",
         generation_probes="<results>/tables/generation_probes.csv",
+        generation_audio="<results>/tables/generation_audio.csv",
+        generation_audio_gains="<results>/tables/generation_audio_gains.csv",
     log:
         "<logs>/generation/tabulate.log",
     benchmark:

@@ -101,17 +101,20 @@ class GenerationRun(NamedTuple):
 
 
 class Players(NamedTuple):
-    """Sound to hear: round trips, or what a factoriser or a rollout method makes of them."""
+    """Sound to hear: round trips, or what another stage makes of them."""
 
     representation: str
     factorizer: str = ""
     method: str = ""
+    generator: str = ""
 
     @property
     def label(self) -> str:
         """The name of the group that the page shows."""
         if self.method:
             return f"{self.representation}.rollout.{self.method}"
+        if self.generator:
+            return f"{self.representation}.generation.{self.generator}"
         return f"{self.representation}.{self.factorizer}".removesuffix(".")
 
 

@@ -119,6 +119,14 @@ def _require_twin(place: str, rows: Rows, name: str, twin: str, field: str) -> N
         )
 
 
+def is_decodable(rows: Rows, name: str) -> bool:
+    """Whether a representation is a codec's without controls, or made of it by links alone."""
+    row = rows[name]
+    while row.kind == "resampled" or row.kind == "noisy":
+        row = rows[row.source]
+    return row.kind == "codec" and row.context_s is None and row.permute_blocks_s is None
+
+
 def is_twin(rows: Rows, name: str, twin: str, field: str) -> bool:
     """Whether two rows differ in nothing but one control of the extraction at their root."""
     first, second = rows[name], rows[twin]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from engram_audio.codecs.plan import CodecPlan
-from engram_audio.comparison.config import ComparisonSettings
+from engram_audio.comparison.config import ComparisonSettings, is_decodable
 from engram_audio.errors import InputError
 from engram_audio.latents.config import SURROGATE_MARK
 from engram_audio.latents.plan import LatentsPlan
@@ -43,11 +43,8 @@ class ComparisonPlan:
         return [name for name in self.compared() if self._is_decodable(name)]
 
     def _is_decodable(self, representation: str) -> bool:
-        root, *rest = (self._latents.row(name) for name in self._latents.chain_of(representation))
-        if root.kind != "codec":
-            return False
-        is_plain = root.context_s is None and root.permute_blocks_s is None
-        return is_plain and all(row.kind in ("resampled", "noisy") for row in rest)
+        chain = self._latents.chain_of(representation)
+        return is_decodable({name: self._latents.row(name) for name in chain}, chain[-1])
 
     def root_codec(self, wildcards: Any) -> str:
         """The codec at the root of a representation."""

@@ -63,14 +63,26 @@ def choose_utterances(utterances: pd.DataFrame, num_utterances: int) -> pd.DataF
     return dealt.head(num_utterances).drop(columns="turn")
 
 
-def round_trip(
+class Encoded(NamedTuple):
+    """A clip as frames of a representation.
+
+    Attributes:
+        head: The codec's own first latents, which the cold start drops, [C, D of the codec].
+        frames: Frames of the representation after it, [T, D].
+    """
+
+    head: np.ndarray
+    frames: np.ndarray
+
+
+def encoded(
     codec: Codec,
     waveform: np.ndarray,
     links: Sequence[Link],
     noise_std: np.ndarray | None,
     utterance_id: str,
-) -> RoundTrip | None:
-    """Encode, pass the links that lead to a representation, go back, decode.
+) -> Encoded:
+    """Return a clip as frames of a representation.
 
     Args:
         codec: The codec at the root.
@@ -78,9 +90,6 @@ def round_trip(
         links: How the representation is made of the codec's latents, the first step first.
         noise_std: Train SD of the dimensions, where a link adds noise.
         utterance_id: Seeds the noise.
-
-    Returns:
-        None where no whole group of frames is left after the cold start.
     """
     latents = encode_batch(codec, [waveform], 0)[0]
     start = min(codec.cold_start_frames, len(latents))
@@ -90,15 +99,42 @@ def round_trip(
             assert noise_std is not None
             frames = add_noise(frames, noise_std, link.noise_to_signal, link.seed, utterance_id)
         else:
-            size, mode = link.frames_per_group, link.mode
-            frames = ungroup_frames(group_frames(frames, size, mode), size, mode)
+            frames = group_frames(frames, link.frames_per_group, link.mode)
+    return Encoded(latents[:start], frames)
+
+
+def decoded(
+    codec: Codec, head: np.ndarray, frames: np.ndarray, links: Sequence[Link]
+) -> np.ndarray:
+    """Return the sound of a representation's frames [T, D] that follow a head, [S].
+
+    The decoder starts with the head, so that its state is warm where the frames begin.
+    """
+    for link in reversed(links):
+        if link.kind == "resampled":
+            frames = ungroup_frames(frames, link.frames_per_group, link.mode)
+    return sound_of(codec, np.concatenate([head, frames]))[len(head) * codec.hop_samples :]
+
+
+def round_trip(
+    codec: Codec,
+    waveform: np.ndarray,
+    links: Sequence[Link],
+    noise_std: np.ndarray | None,
+    utterance_id: str,
+) -> RoundTrip | None:
+    """Encode, pass the links that lead to a representation, go back, decode; see `encoded`.
+
+    Returns:
+        None where no whole group of frames is left after the cold start.
+    """
+    head, frames = encoded(codec, waveform, links, noise_std, utterance_id)
     if not len(frames):
         return None
-    hop, stop = codec.hop_samples, start + len(frames)
-    # The decoder starts with the codec's own first frames: its state is warm where scoring begins.
-    decoded = sound_of(codec, np.concatenate([latents[:start], frames]))
-    part = slice(start * hop, stop * hop)
-    return RoundTrip(waveform[part], decoded[part])
+    sound = decoded(codec, head, frames, links)
+    start = len(head) * codec.hop_samples
+    original = waveform[start : start + len(sound)]
+    return RoundTrip(original, sound[: len(original)])
 
 
 def score(pair: RoundTrip, rate_hz: int, metrics: Mapping[str, Metric]) -> dict[str, float]:

@@ -216,6 +216,14 @@ def _reconstructed(piece: Piece) -> float:
     return most
 
 
+def _heard(piece: Piece) -> float:
+    """Seconds of sound that are decoded and scored."""
+    section = piece.section()
+    true = 3  # original, round trip, noise
+    clips = true + len(section["arms"]) * (1 + len(section["injections_frames"]))
+    return section["num_utterances"] * section["maximum_duration_s"] * clips
+
+
 # Arithmetic of a codec's encoder for a second of sound.
 CODEC_FLOPS = {
     "mimi": 3.0e9, "pocket_tts": 3.5e9, "encodec": 2.0e9, "dac": 3.0e10, "lyra": 1.0e9,
@@ -340,6 +348,8 @@ LAWS: dict[str, Law] = {
     "evaluate_generators": Law({"float": _scored}, memory=_blocks),
     "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
     "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
+    "reencode_generators": Law({"second": _played}, like="render_rollouts"),
+    "evaluate_audio": Law({"second": _heard}),
     # tables and pages
     "tabulate_prediction": Law(
         {"input": _inputs}, memory=lambda p: 300.0 * _inputs(p)

@@ -6,15 +6,19 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
+from engram_audio.comparison.config import is_decodable
+from engram_audio.generation.audio_config import AudioSection
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.cost_config import ProbesSection, SizesSection
 from engram_audio.generation.model_config import (
+    ARMS,
     ArmName,
     InsertionSettings,
     check_insertion,
     require_arm,
 )
 from engram_audio.keys.config import KeyFamily, require_context_key
+from engram_audio.latents.config import RepresentationSection
 from engram_audio.prediction.config import PredictionSettings
 from engram_audio.quantities import (
     Amount,
@@ -148,6 +152,7 @@ class GenerationSettings(GenerationProtocol):
     evaluation: GenerationEvaluationSection
     bars: GenerationBarsSection
     probes: ProbesSection
+    audio: AudioSection
 
     @property
     def protocol(self) -> GenerationProtocol:
@@ -300,3 +305,34 @@ def _check_arms(key: str, arms: tuple[ArmName, ...], stage: GenerationSettings) 
     for row in stage.library.values():
         for arm in arms:
             require_arm(arm, row.insertion)
+
+
+def check_audio(stage: GenerationSettings, rows: Mapping[str, RepresentationSection]) -> None:
+    """Check what is decoded against what is generated.
+
+    Args:
+        stage: The stage, with what runs only.
+        rows: Used representations by name.
+
+    Raises:
+        ValueError: Names the key, what is wrong and what is allowed.
+    """
+    key, audio = "generation.audio", stage.audio
+    for name in audio.representations:
+        listed = "generation.representations"
+        require_listed(f"{key}.representations", name, listed, stage.representations)
+        if not is_decodable(rows, name):
+            raise ValueError(
+                f"{key}.representations: {name} is not decoded by a codec on whole audio; take it "
+                "out"
+            )
+    if not audio.representations:
+        return
+    for arm in audio.arms:
+        for name, row in stage.library.items():
+            require_listed(f"{key}.arms", arm, f"generation.library.{name}.arms", row.arms)
+        if ARMS[arm].is_foreign:
+            raise ValueError(
+                f"{key}.arms: {arm} reads the keys of another utterance and cannot go on from one "
+                "alone; take it out"
+            )

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.generation.config import GenerationSettings
+from engram_audio.generation.cost_config import REENCODING
 from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
 
@@ -50,7 +51,28 @@ class GenerationPlan:
 
     def probes(self) -> list[str]:
         """What the arms of every run were asked; none where nothing is asked."""
-        return self.files("probes.parquet") if self._settings.probes.names else []
+        asked = self._settings.probes
+        found = self.files("probes.parquet") if asked.of_arms else []
+        if REENCODING in asked.names:
+            found += [
+                run_file(run, "reencoded.parquet")
+                for run in self.runs()
+                if run.representation in self._settings.representations  # worlds have no sound
+                and self._latents.is_heard(run.representation)
+            ]
+        return found
+
+    def decoded(self) -> list[str]:
+        """Representations whose generators are decoded, scored and heard."""
+        return list(self._settings.audio.representations)
+
+    def audio(self, name: str) -> list[str]:
+        """One file of every generator that is decoded."""
+        return [run_file(run, name) for run in self.runs() if run.representation in self.decoded()]
+
+    def players(self) -> list[str]:
+        """What there is to hear of them."""
+        return self.audio("players.json") if self._settings.audio.num_players else []
 
     def tables_of_worlds(self) -> list[str]:
         """Tables that tell whether known answers came out; none where no world is generated."""

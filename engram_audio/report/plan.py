@@ -1,6 +1,7 @@
 """Which files the report asks for."""
 
 from engram_audio.factorizer.plan import FactorizerPlan
+from engram_audio.generation.plan import GenerationPlan
 from engram_audio.latents.plan import LatentsPlan
 from engram_audio.report.config import ReportSection
 from engram_audio.rollout.plan import RolloutPlan
@@ -16,11 +17,13 @@ class ReportPlan:
         latents: LatentsPlan,
         factorizer: FactorizerPlan,
         rollout: RolloutPlan,
+        generation: GenerationPlan,
         calibration: CalibrationPlan,
     ) -> None:
         """Keep what is played and the plans of what is shown."""
         self._settings, self._latents = settings, latents
         self._factorizer, self._rollout, self._calibration = factorizer, rollout, calibration
+        self._generation = generation
 
     def documents(self) -> list[str]:
         """The decision and, where worlds are configured, the calibration."""
@@ -44,4 +47,5 @@ class ReportPlan:
             return []
         heard = [name for name in self._latents.bases() if self._latents.is_heard(name)]
         round_trips = [f"<results>/report_assets/{name}/players.json" for name in heard]
-        return round_trips + self._factorizer.players() + self._rollout.players()
+        stages = (self._factorizer, self._rollout, self._generation)
+        return round_trips + [path for stage in stages for path in stage.players()]

@@ -7,6 +7,7 @@ from engram_audio.comparison.columns import CODECS, FRONTIER
 from engram_audio.corpus.columns import CORPUS, EXCLUSIONS
 from engram_audio.errors import InputError
 from engram_audio.factorizer.columns import FACTORIZER, FACTORIZER_STATES, FACTORIZER_SWEEP
+from engram_audio.generation.audio_columns import GENERATION_AUDIO, GENERATION_AUDIO_GAINS
 from engram_audio.generation.columns import (
     GENERATION,
     GENERATION_GAINS,
@@ -59,6 +60,8 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
         GENERATION_LATENCY,
         GENERATION_REPLAY,
         *GENERATION_COSTS,
+        GENERATION_AUDIO,
+        GENERATION_AUDIO_GAINS,
     ),
     "Calibration": (CALIBRATION,),
 }

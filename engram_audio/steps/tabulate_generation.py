@@ -6,7 +6,16 @@ import pandas as pd
 
 from engram_audio.artifacts.identity import GenerationRun, read_identity
 from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.artifacts.table import read_table, write_csv
+from engram_audio.generation.audio_columns import (
+    GENERATION_AUDIO,
+    GENERATION_AUDIO_GAINS,
+    OF_DISTANCE,
+    OF_SCORE,
+)
+from engram_audio.generation.audio_config import AudioScoresSection
+from engram_audio.generation.audio_tables import Sounded, audio_gains_table, audio_table
 from engram_audio.generation.columns import (
     GENERATION,
     GENERATION_GAINS,
@@ -52,6 +61,7 @@ SCORES = ["arm", "seed", "num_steps", "is_repeat", "part", "speaker_id", "num_fr
 
 class Files(StepFiles):
     statistics_section: Frozen[StatisticsSection]
+    audio_section: Frozen[AudioScoresSection]
     scores: list[Path]
     health: list[Path]
     reads: list[Path]
@@ -60,6 +70,8 @@ class Files(StepFiles):
     run_summaries: list[Path]
     prices: list[Path]
     probes: list[Path]
+    audio_scores: list[Path]
+    audio_distances: list[Path]
     generation: Output
     generation_gains: Output
     generation_health: Output
@@ -71,6 +83,8 @@ class Files(StepFiles):
     generation_share: Output
     generation_wider: Output
     generation_probes: Output
+    generation_audio: Output
+    generation_audio_gains: Output
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -91,6 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     write_csv(files.generation_replay, replay, GENERATION_REPLAY, manifest)
     write_csv(files.generation_latency, latency_table(found), GENERATION_LATENCY, manifest)
     _write_costs(files, gains)
+    _write_audio(files)
 
 
 def _write_costs(files: Files, gains: pd.DataFrame) -> None:
@@ -116,6 +131,29 @@ def _write_costs(files: Files, gains: pd.DataFrame) -> None:
     write_csv(files.generation_wider, wider, GENERATION_WIDER, manifest)
     write_csv(
         files.generation_probes, probes_table(probed, confidence), GENERATION_PROBES, manifest
+    )
+
+
+def _write_audio(files: Files) -> None:
+    """Publish how generators sound; empty where none is decoded."""
+    confidence, manifest = files.statistics_section.confidence, files.manifest()
+    least = files.audio_section.minimum_word_utterances
+    pairs = zip(files.audio_scores, files.audio_distances, strict=True)
+    heard = [_sounded(*pair, least) for pair in pairs]
+    audio = audio_table(heard, confidence)
+    write_csv(files.generation_audio, audio, GENERATION_AUDIO, manifest)
+    audio_gains = audio_gains_table(heard, confidence)
+    write_csv(files.generation_audio_gains, audio_gains, GENERATION_AUDIO_GAINS, manifest)
+
+
+def _sounded(scores: Path, distances: Path, minimum_word_utterances: int) -> Sounded:
+    known = read_manifest(scores) or {}
+    return Sounded(
+        *read_identity(scores, GenerationRun),
+        read_table(scores, list(OF_SCORE)),
+        read_table(distances, list(OF_DISTANCE)),
+        tuple(known.get("absent_evaluators", ())),
+        minimum_word_utterances,
     )
 
 

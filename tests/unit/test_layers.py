@@ -11,7 +11,8 @@ from engram_audio.provenance import ROOT, imported_modules, module_path
 PACKAGE = ROOT / "engram_audio"
 STAGES = (
     "corpus", "codecs", "latents", "calibration", "keys", "densities", "structure", "prediction",
-    "factorizer", "comparison", "memory", "rollout", "generation", "trust", "report",
+    "factorizer", "comparison", "memory", "rollout", "audio_scores", "generation", "trust",
+    "report",
 )  # fmt: skip
 # These stand on densities and never on each other. Only settings are checked against earlier
 # stages, and plans ask earlier plans.

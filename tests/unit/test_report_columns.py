@@ -45,6 +45,7 @@ SHOWN_IN = {
     "generation_ladder": ("generation",), "generation_cost": ("generation",),
     "generation_share": ("generation",), "generation_wider": ("generation",),
     "generation_probes": ("generation",),
+    "generation_audio": ("generation",), "generation_audio_gains": ("generation",),
     "frontier": ("codecs",), "corpus": ("corpus",), "exclusions": ("corpus",),
     "calibration": ("verdict", "calibration"), "what_would_change": ("verdict",),
     "verdicts": (

@@ -15,6 +15,7 @@ from engram_audio.generation.columns import (
 )
 from engram_audio.generation.names import NULLS
 from engram_audio.generation.word import AS_MANY_NUMBERS, AS_MUCH_WORK, MEMORY, SMALL
+from engram_audio.report.audio_view import audio_note, audio_tables
 from engram_audio.report.data import ReportData
 from engram_audio.report.figures_generation import gains_figure, longest
 from engram_audio.report.generation_costs import cost_tables
@@ -70,7 +71,7 @@ def build(data: ReportData) -> dict[str, Any]:
     names = sorted({str(name) for name in gains["representation"]})
     groups = [_group(data, group) for group in by_subject(data.verdicts("generation"), names)]
     if gains.empty:
-        return {"groups": groups, "tables": []}
+        return {"groups": groups, "tables": [], "audio_note": ""}
     is_over = gains["against"].isin([*BUDGETS, *NULLS])
     is_over &= gains["arm"] == MEMORY
     tables = [
@@ -83,8 +84,13 @@ def build(data: ReportData) -> dict[str, Any]:
         _keys(data),
         _arms(data),
         _latency(data),
+        *audio_tables(data),
     ]  # fmt: skip
-    return {"groups": groups, "tables": [table for table in tables if table is not None]}
+    return {
+        "groups": groups,
+        "tables": [table for table in tables if table is not None],
+        "audio_note": audio_note(data),
+    }
 
 
 def _group(data: ReportData, group: Group) -> dict[str, Any]:

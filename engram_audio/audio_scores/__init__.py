@@ -1,0 +1,1 @@
+"""How decoded speech sounds: words, speaker, quality, silence, and distances of distributions."""

@@ -1,0 +1,276 @@
+"""The published rows of how generators sound, beside floor, ceiling and the codec's own loss.
+
+Shapes: S speakers.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engram_audio.artifacts.columns import choose
+from engram_audio.audio_scores.names import (
+    BY_NAME,
+    FREE,
+    OF_REFERENCE_WORDS,
+    OF_TRANSCRIPT,
+    ORIGINAL,
+    OTHER,
+    ROUND_TRIP,
+    SCORES,
+    Score,
+)
+from engram_audio.densities.comparison import described, with_intervals
+from engram_audio.generation.audio_columns import GENERATION_AUDIO, GENERATION_AUDIO_GAINS
+from engram_audio.generation.word import AS_MUCH_WORK, MEMORY, SMALL
+from engram_audio.stats.estimate import (
+    Estimate,
+    function_of,
+    paired_difference,
+    t_interval,
+    uncertain,
+)
+from engram_audio.stats.ratio import ratio_of_sums
+
+BETTER, WORSE, SAME, UNDECIDED, NOT_READ = (
+    "better", "worse", "not told apart", "undecided", "not read",
+)  # fmt: skip
+PAIRS = ((MEMORY, AS_MUCH_WORK), (MEMORY, SMALL))
+ABSENT = "not installed: `make audio`"
+OF_CLIP = ["arm", "condition", "scope"]
+
+
+class Sounded(NamedTuple):
+    """Scored clips of one generator on one representation.
+
+    Attributes:
+        representation: Name.
+        generator: Name.
+        scores: One row per utterance, clip and score: numerator and denominator.
+        distances: One row per clip and distance.
+        absent: Evaluators that were not installed.
+        minimum_word_utterances: Below so many utterances nothing is read from words.
+    """
+
+    representation: str
+    generator: str
+    scores: pd.DataFrame
+    distances: pd.DataFrame
+    absent: tuple[str, ...]
+    minimum_word_utterances: int
+
+
+class Ratios:
+    """Scores of one generator as ratios over the same speakers."""
+
+    def __init__(self, one: Sounded) -> None:
+        """Sum the rows of each clip and score by speaker."""
+        self._speakers = sorted({str(name) for name in one.scores["speaker_id"]})
+        self._rows: dict[tuple[str, str, str, str], pd.DataFrame] = {}
+        for arm, condition, scope, score in dict.fromkeys(
+            one.scores[[*OF_CLIP, "score"]].itertuples(index=False, name=None)
+        ):
+            place = {"arm": arm, "condition": condition, "scope": scope, "score": score}
+            self._rows[arm, condition, scope, score] = choose(one.scores, **place)
+
+    def places(self) -> Iterator[tuple[str, str, str]]:
+        """Yield every clip that has a score, each once: arm, condition, scope."""
+        yield from dict.fromkeys(key[:3] for key in self._rows)
+
+    def estimate(self, arm: str, condition: str, scope: str, score: str) -> Estimate | None:
+        """Return a score over speakers; None where no clip has it."""
+        rows = self._rows.get((arm, condition, scope, score))
+        if rows is None:
+            return None
+        place = np.searchsorted(self._speakers, rows["speaker_id"].to_numpy(str))
+        sums = [
+            np.bincount(place, rows[name].to_numpy(float), len(self._speakers))
+            for name in ("numerator", "denominator")
+        ]
+        return ratio_of_sums(sums[0], sums[1])
+
+    def num_utterances(self, arm: str, condition: str, scope: str, score: str) -> int:
+        """Return how many utterances a score counts."""
+        rows = self._rows.get((arm, condition, scope, score))
+        return 0 if rows is None else len(set(rows["utterance_id"]))
+
+    def value(self, condition: str, scope: str, score: str) -> float:
+        """Return a score of clips that no arm made; NaN where there is none."""
+        found = self.estimate("", condition, scope, score)
+        return math.nan if found is None else float(found.value)
+
+    def resolution(self, scope: str, score: str, confidence: float) -> float:
+        """Return how large the codec's own loss may be: a score tells nothing that is smaller.
+
+        The farther end of the interval of round trip less original, on the same speakers. NaN where
+        there is none.
+        """
+        pair = [self.estimate("", name, scope, score) for name in (ROUND_TRIP, ORIGINAL)]
+        if pair[0] is None or pair[1] is None:
+            return math.nan
+        interval = t_interval(uncertain(paired_difference(pair[0], pair[1])), confidence)
+        return float(np.maximum(abs(interval.low), abs(interval.high)))
+
+
+def audio_table(found: Sequence[Sounded], confidence: float) -> pd.DataFrame:
+    """Return one row per representation, generator, clip and score."""
+    rows = [row for one in found for row in _audio_rows(one, confidence)]
+    if not rows:
+        return GENERATION_AUDIO.empty()
+    return GENERATION_AUDIO.arrange(with_intervals(pd.DataFrame(rows), confidence))
+
+
+def _audio_rows(one: Sounded, confidence: float) -> Iterator[dict[str, Any]]:
+    ratios = Ratios(one)
+    names = {"representation": one.representation, "generator": one.generator}
+    for arm, condition, scope in ratios.places():
+        place = {**names, "arm": arm, "condition": condition, "scope": scope}
+        for score in SCORES:
+            if _is_asked(score, condition, scope):
+                row = _score_row(one, ratios, place, score)
+                yield {
+                    **place,
+                    **row,
+                    "resolution": ratios.resolution(scope, score.name, confidence),
+                }
+
+
+def _is_asked(score: Score, condition: str, scope: str) -> bool:
+    """Whether clips of a kind have a score at all."""
+    if score.name in OF_TRANSCRIPT:
+        return scope == "whole" and condition != "noise"
+    if condition == "noise":
+        return score.floor == "noise"
+    return condition != OTHER or score.floor == OTHER
+
+
+def _score_row(
+    one: Sounded, ratios: Ratios, place: Mapping[str, Any], score: Score
+) -> dict[str, Any]:
+    arm, condition, scope = (place[name] for name in OF_CLIP)
+    if score.name.endswith("_distance"):
+        row = _distance_row(one, arm, condition, scope, score)
+    else:
+        estimate = ratios.estimate(arm, condition, scope, score.name)
+        row = {
+            **described("value", estimate),
+            **_references(lambda name: ratios.value(name, scope, score.name), score),
+            "num_utterances": ratios.num_utterances(arm, condition, scope, score.name),
+            "num_speakers": 0 if estimate is None else int(estimate.num_units),
+        }
+    row["normalised"] = normalised(row["value"], row["floor"], row["ceiling"], score)
+    row["note"] = ABSENT if score.evaluator in one.absent else ""
+    return {"score": score.name, **row}
+
+
+def _distance_row(
+    one: Sounded, arm: str, condition: str, scope: str, score: Score
+) -> dict[str, Any]:
+    rows = choose(one.distances, scope=scope, score=score.name)
+
+    def value(of_condition: str, of_arm: str = "") -> float:
+        own = choose(rows, condition=of_condition, arm=of_arm)["value"].to_numpy(float)
+        return float(own[0]) if len(own) else math.nan
+
+    counted = choose(one.scores, arm=arm, condition=condition, scope=scope)
+    return {
+        **described("value", None), "value": value(condition, arm), **_references(value, score),
+        "num_utterances": counted["utterance_id"].nunique(),
+        "num_speakers": counted["speaker_id"].nunique(),
+    }  # fmt: skip
+
+
+def _references(value: Any, score: Score) -> dict[str, float]:
+    original, ceiling = value(ORIGINAL), value(ROUND_TRIP)
+    floor = value(score.floor) if score.floor else math.nan
+    return {
+        "original": original,
+        "ceiling": ceiling,
+        "floor": floor,
+    }
+
+
+def normalised(value: float, floor: float, ceiling: float, score: Score) -> float:
+    """Return where a score lies between its floor, 0, and the round trip, 1.
+
+    NaN where the floor is no worse than the round trip: nothing is measured there.
+    """
+    room = (ceiling - floor) * score.better
+    return (value - floor) * score.better / room if room > 0 else math.nan
+
+
+def audio_gains_table(found: Sequence[Sounded], confidence: float) -> pd.DataFrame:
+    """Return one row per representation, generator, pair of arms, clip and score."""
+    rows = [row for one in found for row in _gain_rows(one, confidence)]
+    return (
+        GENERATION_AUDIO_GAINS.arrange(pd.DataFrame(rows))
+        if rows
+        else (GENERATION_AUDIO_GAINS.empty())
+    )
+
+
+def _gain_rows(one: Sounded, confidence: float) -> Iterator[dict[str, Any]]:
+    ratios = Ratios(one)
+    made = dict.fromkeys((condition, scope) for arm, condition, scope in ratios.places() if arm)
+    for arm, other in PAIRS:
+        for condition, scope in made:
+            for score in SCORES:
+                own, theirs = (
+                    ratios.estimate(name, condition, scope, score.name) for name in (arm, other)
+                )
+                if own is None or theirs is None:
+                    continue
+                gain = _scaled(paired_difference(own, theirs), score.better or 1)
+                interval = t_interval(uncertain(gain), confidence)
+                count = ratios.num_utterances(arm, condition, scope, score.name)
+                resolution = ratios.resolution(scope, score.name, confidence)
+                bounds = float(interval.low), float(interval.high)
+                least = one.minimum_word_utterances
+                word, reason = word_of(score.name, condition, bounds, resolution, count, least)
+                yield {
+                    "representation": one.representation, "generator": one.generator, "arm": arm,
+                    "against": other, "condition": condition, "scope": scope, "score": score.name,
+                    "gain": float(gain.value), "gain_low": bounds[0], "gain_high": bounds[1],
+                    "resolution": resolution, "num_utterances": count,
+                    "num_speakers": int(gain.num_units), "word": word, "reason": reason,
+                }  # fmt: skip
+
+
+def _scaled(estimate: Estimate, sign: int) -> Estimate:
+    return function_of(sign * estimate.value, [(float(sign), estimate)])
+
+
+def word_of(
+    score: str,
+    condition: str,
+    bounds: tuple[float, float],
+    resolution: float,
+    num_utterances: int,
+    minimum_word_utterances: int,
+) -> tuple[str, str]:
+    """Return what a difference between arms says, and why it says nothing where it does not.
+
+    Args:
+        score: Its name.
+        condition: The kind of clip.
+        bounds: Interval of the gain.
+        resolution: The codec's own loss, in the same units.
+        num_utterances: Utterances behind the gain.
+        minimum_word_utterances: Asked of scores of words.
+    """
+    low, high = bounds
+    if not BY_NAME[score].better:
+        return NOT_READ, "neither direction is better"
+    if score in OF_REFERENCE_WORDS and condition == FREE:
+        return NOT_READ, "a free continuation has no words to be right about"
+    if score in OF_REFERENCE_WORDS and num_utterances < minimum_word_utterances:
+        return NOT_READ, f"{num_utterances} of {minimum_word_utterances} utterances"
+    if not np.isfinite([low, high, resolution]).all():
+        return UNDECIDED, ""
+    if low > resolution or high < -resolution:
+        return (BETTER if low > resolution else WORSE), ""
+    if -resolution <= low and high <= resolution:
+        return SAME, "within the codec's own loss"
+    return UNDECIDED, ""

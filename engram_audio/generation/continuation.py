@@ -1,0 +1,53 @@
+"""Let a generator go on from true frames of one utterance, to be decoded and heard.
+
+Shapes: T frames, D dimensions.
+"""
+
+import numpy as np
+import torch
+
+from engram_audio.densities.base import Batch
+from engram_audio.generation.density import GeneratorDensity
+
+LOUDEST_SD = 10.0  # RMS in SD of the train frames beyond which a path stays where it is
+
+
+@torch.no_grad()
+def continued_frames(
+    density: GeneratorDensity,
+    frames: np.ndarray,
+    prompt_frames: int,
+    inject_frames: int | None,
+    seed: int,
+) -> np.ndarray:
+    """Return an utterance whose frames after a prompt are drawn, [T, D], float32.
+
+    Arms that draw with the same seed draw with the same random numbers: what differs between them
+    is their laws. A draw too far from the data is replaced by the frame before it, since decoders
+    would be loud.
+
+    Args:
+        density: A generator that finds its own codes.
+        frames: True frames, [T, D].
+        prompt_frames: How many of them are kept, at least 1.
+        inject_frames: Draws go on from the true frame after every n draws; None: never.
+        seed: Of the draws.
+    """
+    spec = density.generator.spec
+    reach = spec.settings.context_frames
+    true = torch.from_numpy(np.ascontiguousarray(frames, dtype=np.float32))
+    mean, sd = (
+        torch.as_tensor(part, dtype=torch.float32)
+        for part in (spec.dimensions.frame_mean, spec.dimensions.frame_sd)
+    )
+    heard, path = true.clone(), true.clone()
+    generator = torch.Generator().manual_seed(seed)
+    for t in range(prompt_frames, len(true)):
+        newest = path[t - 1 : t]
+        batch = Batch(path[None, max(t - reach, 0) : t], newest, newest, mean[None])
+        drawn = density.sample(batch, 1, generator)[0, 0]
+        rms = ((drawn - mean) / sd).square().mean().sqrt()
+        heard[t] = path[t] = drawn if rms < LOUDEST_SD else path[t - 1]
+        if inject_frames is not None and (t - prompt_frames + 1) % inject_frames == 0:
+            path[t] = true[t]
+    return heard.numpy()

@@ -258,6 +258,7 @@ def _check_generator(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "
             "their own, for which this stage has no control; write noised"
         )
+    _check_nats(where, row, stage)
     has_width = row.insertion.own_row_width is not None
     if stage.share_sweep is not None and row.insertion.table_rows is None and not has_width:
         raise ValueError(
@@ -284,6 +285,23 @@ def _check_generator(
             )
         shorter = recipe.model_copy(update={"num_steps": steps})
         require_warmup("generation.shorter_steps", recipe.warmup_steps, shorter)
+
+
+def _check_nats(where: str, row: GeneratorSection, stage: GenerationSettings) -> None:
+    """Refuse questions in nats to a head that has none, and questions of keys where none is read."""
+    sizes = ("ladder", "share_sweep", "wider")
+    asked = [name for name in sizes if getattr(stage, name) is not None]
+    asked += ["probes.names"] if stage.probes.names else []
+    if asked and not row.model.head.HAS_DENSITY:
+        raise ValueError(
+            f"generation.{asked[0]}: is answered in nats, and {where}.model.head of kind "
+            f"{row.model.head.kind} has no exact density; leave it out, or name another generator"
+        )
+    if stage.probes.names and not row.insertion.READS_KEY:
+        raise ValueError(
+            f"generation.probes.names: ask for the codes of a key, and {where}.insertion of kind "
+            f"{row.insertion.kind} reads bits of the state; set it to [], or name another generator"
+        )
 
 
 def _check_free_arms(free_arms: tuple[ArmName, ...]) -> None:

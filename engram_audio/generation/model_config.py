@@ -221,6 +221,15 @@ class LatentInsertion(MemoryKind):
         return self
 
     @property
+    def table_rows(self) -> None:
+        """Rows that a sweep of shares could change: bits decide them, so it changes their width."""
+
+    @property
+    def own_row_width(self) -> int:
+        """Numbers of a row."""
+        return self.row_width
+
+    @property
     def num_symbols(self) -> int:
         """Symbols K of a route."""
         return 2**self.num_bits

@@ -28,9 +28,10 @@ demo: $(VENV)/installed ## offline demo: results/demo/report.html in minutes
 	$(RUN) snakemake --profile demo
 
 arrays: $(VENV)/installed ## your own latents: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5
+	$(if $(FOLDER),$(foreach name,TABLE RATE,$(if $($(name)),,$(error $(name) is missing: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5))))
 	$(RUN) snakemake --cores 2 --quiet host rules --configfile studies/arrays.yaml \
 		$(if $(FOLDER),--config path=$(FOLDER) table=$(TABLE) \
-			$(if $(RATE),'representations={"library": {"arrays": {"frame_rate_hz": $(RATE)}}}'))
+			'representations={"library": {"arrays": {"frame_rate_hz": $(RATE)}}}')
 
 speech: $(VENV)/installed ## your own speech, one folder for each speaker: make speech FOLDER=my_speech
 	$(RUN) snakemake --cores 2 --quiet host rules \

@@ -182,10 +182,10 @@ def fit_rule(jobs: list[Measured], start_s: float, flop_s: float) -> RuleUnits:
     for job in jobs:
         kinds[law.kind(job.piece)].append(job)
     seconds = {kind: _fit_kind(rows, start, flop_s) for kind, rows in sorted(kinds.items())}
-    beside = [job.peak_mib - law.memory(job.piece) / MIB for job in jobs]
+    constant_mib = [job.peak_mib - law.memory(job.piece) / MIB for job in jobs]
     written = [job.disk_bytes - law.disk(job.piece) for job in jobs]
     return RuleUnits(
-        start, seconds, max(0.0, *beside) if beside else 0.0,
+        start, seconds, max(0.0, *constant_mib) if constant_mib else 0.0,
         max(0.0, float(np.mean(written))), len(jobs),
     )  # fmt: skip
 

@@ -202,7 +202,7 @@ def _check_tuned(recipes: Mapping[str, TrainingRecipe], tuned: set[str]) -> None
 
 
 def _with_used_sources(config: WorkflowConfig) -> WorkflowConfig:
-    """Keep the representations that are used, and add calibration worlds and rungs of codecs."""
+    """Keep the representations that are used, and add calibration worlds and members of ladders."""
     settings, worlds = config.representations, config.calibration.worlds
     for name in worlds.names:
         require("calibration.worlds.names", name, WORLD_NAMES)

@@ -77,13 +77,13 @@ def check_disk(jobs: Sequence[Costed], folder: Path) -> str:
     free = shutil.disk_usage(folder).free
     left = free_of_quota(folder)
     space = free if left is None else min(free, left)
-    told = f"{space / GB:.1f} GB {'free' if space == free else 'left of the quota'}"
+    room = f"{space / GB:.1f} GB {'free' if space == free else 'left of the quota'}"
     if needs > space:
         raise InputError(
-            f"{folder}: {told}, and the study writes about {needs / GB:.1f} GB; "
+            f"{folder}: {room}, and the study writes about {needs / GB:.1f} GB; "
             "free some, or let pathvars.results name another disk"
         )
-    return f"{folder}: {told}, about {needs / GB:.1f} GB needed"
+    return f"{folder}: {room}, about {needs / GB:.1f} GB needed"
 
 
 def check_weights(jobs: Iterable[Job]) -> str:

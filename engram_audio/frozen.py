@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engram_audio.artifacts.atomic import hidden_beside
+from engram_audio.artifacts.atomic import hidden_sibling
 from engram_audio.errors import InputError
 from engram_audio.provenance import canonical_json, code_digest, text_digest
 
@@ -142,7 +142,7 @@ def keep(path: Path, text: str) -> None:
 
 
 def _write(path: Path, text: str, times: os.stat_result | None) -> None:
-    with hidden_beside(path) as hidden:
+    with hidden_sibling(path) as hidden:
         hidden.write_text(text, encoding="utf-8")
         hidden.chmod(0o644)
         if times is not None:

@@ -38,7 +38,7 @@ PLAIN = (
     "prediction.nulls", "prediction.ridge_mixture", "factorizer.health", "factorizer.evaluation",
     "memory.controls",
     "memory.verdict", "comparison.reconstruction", "rollout.bars", "generation.evaluation",
-    "generation.bars",
+    "generation.bars", "generation.probes",
     "statistics", "calibration.worlds", "calibration.power", "calibration.sabotage", "report",
 )  # fmt: skip
 LIBRARIES = (

@@ -18,6 +18,13 @@ from engram_audio.verdicts import number
 FINISHED = "job_finished"  # Snakemake's event of a job that has ended well
 FAILED = "job_error"
 OF_JOBS, SELECTING = {"job_started", FINISHED, "progress"}, "Select jobs to execute..."
+# What Snakemake says of a failed job, and that the line of the failure says better.
+OF_FAILURES = (
+    "RuleException:\nCalledProcessError",
+    "Shutting down, this might take some time.",
+    "Exiting because a job execution failed.",
+    "WorkflowError:\nAt least one job did not complete successfully.",
+)
 TERMINAL = "DefaultStreamHandler"  # name of the handler that writes to the screen
 
 
@@ -95,12 +102,13 @@ def show_stages(
     if "rules" in {str(one.name).lower() for one in workflow.output_settings.quiet or ()}:
         for handler in logger.handlers:
             if handler.name == TERMINAL:
-                handler.addFilter(is_of_no_job)
+                handler.addFilter(is_shown)
 
 
-def is_of_no_job(record: logging.LogRecord) -> bool:
-    """Whether a line is none of those that Snakemake writes before and after each job."""
-    return str(getattr(record, "event", "")) not in OF_JOBS and record.msg != SELECTING
+def is_shown(record: logging.LogRecord) -> bool:
+    """Whether a line is none of those that Snakemake writes of each job and of each failure."""
+    is_of_job = str(getattr(record, "event", "")) in OF_JOBS or record.msg == SELECTING
+    return not (is_of_job or str(record.msg).startswith(OF_FAILURES))
 
 
 def planned_jobs(workflow: Any) -> dict[int, str]:

@@ -103,6 +103,11 @@ QUESTIONS = {
             "generation_keys",
             "generation_replay",
             "generation_latency",
+            "generation_ladder",
+            "generation_cost",
+            "generation_share",
+            "generation_wider",
+            "generation_probes",
             "generation_audio",
             "generation_audio_gains",
         ),
@@ -131,6 +136,10 @@ JUDGED = (
     "generation_gains",
     "generation_health",
     "generation_replay",
+    "generation_cost",
+    "generation_share",
+    "generation_wider",
+    "generation_probes",
     "calibration",
 )
 

@@ -14,12 +14,12 @@ def free_of_quota(folder: Path) -> float | None:
     if shutil.which("quota") is None:
         return None
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             ["quota", "-w", "-p"], capture_output=True, text=True, check=False, timeout=TIMEOUT_S
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return left_in(told.stdout, device_of(folder))
+    return left_in(answer.stdout, device_of(folder))
 
 
 def device_of(folder: Path) -> str:

@@ -16,6 +16,7 @@ rule train_generators:
     input:
         settings=settings(
             "train_generators",
+            loads=PLAN.generation.code,
             facts={"arms": PLAN.generation.arms},
             section="prediction",
             generator_section="generation.library.{generator}",
@@ -57,6 +58,7 @@ rule evaluate_generators:
     input:
         settings=settings(
             "evaluate_generators",
+            loads=PLAN.generation.code,
             section="prediction",
             prediction_section="prediction.evaluation",
             generator_section="generation.library.{generator}",
@@ -92,6 +94,73 @@ rule evaluate_generators:
         "python -m engram_audio.steps.evaluate_generators {params.files} >{log:q} 2>&1"
 
 
+rule price_generators:
+    """Score every size of a generator on the same frames."""
+    input:
+        settings=settings(
+            "price_generators",
+            section="prediction",
+            prediction_section="prediction.evaluation",
+            evaluation_section="generation.evaluation",
+            protocol_section="generation",
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+    output:
+        sums="<results>/generation/{representation}/{generator}/prices.parquet",
+    log:
+        "<logs>/generation/{representation}/{generator}/price.log",
+    benchmark:
+        "<benchmarks>/generation/{representation}/{generator}/price.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(24000),
+        runtime=growing("4h"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.price_generators {params.files} >{log:q} 2>&1"
+
+
+rule probe_generators:
+    """Ask the trained arms of a generator what their gain is made of."""
+    input:
+        settings=settings(
+            "probe_generators",
+            section="prediction",
+            prediction_section="prediction.evaluation",
+            evaluation_section="generation.evaluation",
+            probes_section="generation.probes",
+            bank_section="learned_keys.bank",
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.latents.shards,
+    output:
+        probes="<results>/generation/{representation}/{generator}/probes.parquet",
+    log:
+        "<logs>/generation/{representation}/{generator}/probe.log",
+    benchmark:
+        "<benchmarks>/generation/{representation}/{generator}/probe.tsv"
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(24000),
+        runtime=growing("4h"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.probe_generators {params.files} >{log:q} 2>&1"
+
+
 rule evaluate_audio:
     """Decode what a generator goes on with, score it beside true speech, and keep some to hear."""
     input:
@@ -101,7 +170,6 @@ rule evaluate_audio:
             data=root_weights,
             facts={"evaluators": installed_evaluators},
             section="generation.audio",
-            protocol_section="generation",
             links=PLAN.comparison.link_sections,
             codec_section=PLAN.comparison.root_codec_section,
         ),
@@ -148,6 +216,8 @@ rule tabulate_generation:
         replays=PLAN.generation.files("replays.parquet"),
         latencies=PLAN.generation.files("latency.parquet"),
         run_summaries=PLAN.generation.files("summary.json"),
+        prices=PLAN.generation.prices(),
+        probes=PLAN.generation.probes(),
         audio_scores=PLAN.generation.audio("audio.parquet"),
         audio_distances=PLAN.generation.audio("audio_distances.parquet"),
     output:
@@ -157,6 +227,11 @@ rule tabulate_generation:
         generation_keys="<results>/tables/generation_keys.csv",
         generation_replay="<results>/tables/generation_replay.csv",
         generation_latency="<results>/tables/generation_latency.csv",
+        generation_ladder="<results>/tables/generation_ladder.csv",
+        generation_cost="<results>/tables/generation_cost.csv",
+        generation_share="<results>/tables/generation_share.csv",
+        generation_wider="<results>/tables/generation_wider.csv",
+        generation_probes="<results>/tables/generation_probes.csv",
         generation_audio="<results>/tables/generation_audio.csv",
         generation_audio_gains="<results>/tables/generation_audio_gains.csv",
     log:

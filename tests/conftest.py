@@ -18,10 +18,10 @@ SHARED = ROOT.parent / "shared"
 HANG_S = 3600.0
 
 settings.register_profile(
-    "house", deadline=None, derandomize=True, max_examples=50,
+    "tests", deadline=None, derandomize=True, max_examples=50,
     suppress_health_check=[HealthCheck.too_slow],  # it looks at the clock
 )  # fmt: skip
-settings.load_profile("house")
+settings.load_profile("tests")
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers

@@ -13,6 +13,7 @@ from engram_audio.report.data import ReportData
 from tests.report_tables import BASES
 from tests.report_verdicts import judged
 from tests.unit.generation_audio_material import sounded
+from tests.unit.generation_cost_tables import cost_tables
 from tests.unit.generation_tables import evaluated
 
 BASE = BASES[0]
@@ -32,6 +33,7 @@ def with_generation(data: ReportData) -> ReportData:
         "generation_keys": keys_table(found),
         "generation_replay": replay_table(found, 0.95),
         "generation_latency": latency_table(found),
+        **cost_tables(BASE, "one_frame"),
         "generation_audio": audio_table([heard], 0.95),
         "generation_audio_gains": audio_gains_table([heard], 0.95),
     }

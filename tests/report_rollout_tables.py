@@ -71,19 +71,20 @@ def score_rows(mode: str, inject: int, values: dict[str, float], horizons: Any) 
 
 
 def health_rows(
-    mode: str, inject: int, health: Health, blown: float, frozen: float
+    mode: str, inject: int, health: Health, diverged: float, frozen: float
 ) -> pd.DataFrame:
     """Shares that come with the last half of the horizon."""
     late = np.array(HORIZONS) > 4
     table = pd.DataFrame({
         "mode": mode, "inject_frames": inject, "horizon_frames": list(HORIZONS),
-        "diverged_share": blown * late, "diverged_share_true": 0.0, "frozen_share": frozen * late,
-        "frozen_share_true": 0.0,
-        "surviving_share": 1 - (blown + frozen) * late, "num_paths": 240,
+        "diverged_share": diverged * late, "diverged_share_true": 0.0,
+        "frozen_share": frozen * late, "frozen_share_true": 0.0,
+        "surviving_share": 1 - (diverged + frozen) * late, "num_paths": 240,
         "dnll_median": -1.0, "dnll_highest": 3.0, "num_not_finite": 0,
-        "num_diverged": (240 * blown * late).astype(int), "guard_redrawn": 0.1, "guard_moved": 0.01,
+        "num_diverged": (240 * diverged * late).astype(int), "guard_redrawn": 0.1,
+        "guard_moved": 0.01,
     })  # fmt: skip
-    return table.assign(**health | {"diverged_late": blown, "frozen_late": frozen})
+    return table.assign(**health | {"diverged_late": diverged, "frozen_late": frozen})
 
 
 def difference_rows(mode: str, inject: int, error: float = 0.001) -> pd.DataFrame:
@@ -98,7 +99,7 @@ def difference_rows(mode: str, inject: int, error: float = 0.001) -> pd.DataFram
 def runs(representation: str = BASE) -> list[Run]:
     """Every planted method on one representation."""
     found = []
-    for name, (kind, changes, sweep, dnll, energy, blown, mean_health) in RUNS.items():
+    for name, (kind, changes, sweep, dnll, energy, diverged, mean_health) in RUNS.items():
         settings = section_of(kind, changes)
         values = {
             "dnll_delta": dnll, "dnll_position": dnll, "below_range": 0.05, "above_range": 0.05,
@@ -117,8 +118,8 @@ def runs(representation: str = BASE) -> list[Run]:
             ])  # fmt: skip
             is_frozen = float(mean_health["std_ratio"] < 0.1)
             health = pd.concat([
-                health_rows("sampled", 0, HEALTHY, blown, 0.0),
-                health_rows("sampled", 2, HEALTHY, blown, 0.0),
+                health_rows("sampled", 0, HEALTHY, diverged, 0.0),
+                health_rows("sampled", 2, HEALTHY, diverged, 0.0),
                 health_rows("mean", 0, mean_health, 0.0, is_frozen),
             ])  # fmt: skip
         cells = [("sampled", 0), ("sampled", 2), ("mean", 0), ("forecast", 0)]

@@ -28,7 +28,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         InputError: The disk is full, read-only, forbidden, or failing.
     """
-    with disk_faults_named(target), _written_beside(Path(target)) as temporary:
+    with disk_faults_named(target), _temporary_sibling(Path(target)) as temporary:
         yield temporary
 
 
@@ -56,8 +56,8 @@ def disk_faults_named(target: Path, remains: str = "") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _written_beside(target: Path) -> Iterator[Path]:
-    with hidden_beside(target, target.suffix) as temporary:
+def _temporary_sibling(target: Path) -> Iterator[Path]:
+    with hidden_sibling(target, target.suffix) as temporary:
         yield temporary
         with open(temporary, "rb+") as handle:
             os.fsync(handle.fileno())
@@ -68,7 +68,7 @@ def _written_beside(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def hidden_beside(target: Path, suffix: str = "") -> Iterator[Path]:
+def hidden_sibling(target: Path, suffix: str = "") -> Iterator[Path]:
     """Yield an empty hidden file in the target's directory; it is gone at the end of the `with`.
 
     The file is locked until then. A process that is killed leaves it without the lock, which is how

@@ -62,7 +62,7 @@ def list_folders(root: Path, speaker_level: int) -> Folder:
             excluded.append(Exclusion(path, None, None, "misplaced", detail))
         else:
             _name(path, parts[speaker_level - 1], names, excluded)
-    _keep_one_take(root, names, excluded)
+    _keep_one_microphone(root, names, excluded)
     if not names:
         level = "/".join(["*"] * (speaker_level - 1) + ["<speaker>"])
         raise _no_audio(root, f"{level}/**", excluded, "set `speaker_level`")
@@ -97,7 +97,7 @@ def list_table(root: Path, table: Path) -> Folder:
             _name(path, str(row["speaker_id"]), names, excluded)
         elif printable(path) not in reasons:
             excluded.append(_unmatched(path, str(row["speaker_id"]), int(row[LINE]), there))
-    _keep_one_take(root, names, excluded)
+    _keep_one_microphone(root, names, excluded)
     detail = f"not in {table.name}"
     excluded += [Exclusion(path, None, None, "no_table_row", detail) for path in waiting]
     if not names:
@@ -138,7 +138,9 @@ def _name(path: str, speaker: str, names: dict[str, AudioName], excluded: list[E
         excluded.append(Exclusion(path, None, printable(speaker), "unsafe_name", detail))
 
 
-def _keep_one_take(root: Path, names: dict[str, AudioName], excluded: list[Exclusion]) -> None:
+def _keep_one_microphone(
+    root: Path, names: dict[str, AudioName], excluded: list[Exclusion]
+) -> None:
     """Leave out links to listed files, and takes of one utterance by a further microphone.
 
     A second microphone holds the same speech: it would lie in val where the first lies in train.
@@ -146,8 +148,8 @@ def _keep_one_take(root: Path, names: dict[str, AudioName], excluded: list[Exclu
     kept = without_links(root, list(names), excluded)
     first: dict[str, str] = {}
     for path in sorted(kept):
-        take = MICROPHONE.sub("", without_suffix(path))
-        other = first.setdefault(take, path)
+        recording = MICROPHONE.sub("", without_suffix(path))
+        other = first.setdefault(recording, path)
         if other != path:
             detail = f"the speech of {other} by another microphone"
             excluded.append(Exclusion(path, *names[path], "duplicate", detail))

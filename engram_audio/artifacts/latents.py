@@ -20,6 +20,13 @@ from zarr.storage import MemoryStore, ZipStore
 
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.digest import REMEDY, sealed, unsealed
+from engram_audio.artifacts.reading_order import (
+    Place,
+    in_blocks,
+    joined,
+    numbers_by_shard,
+    reading_order,
+)
 from engram_audio.errors import InputError
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
 from engram_audio.latents.scored import scored_frames
@@ -201,19 +208,17 @@ class LatentStore:
 
     @functools.cached_property
     def index(self) -> "pd.DataFrame":
-        """Rows of utterances in shard order: utterance_id, speaker_id, shard, num_frames."""
+        """Rows of utterances in reading order: utterance_id, speaker_id, shard, num_frames."""
         import pandas as pd
 
-        shards = self._shards
-        sizes = [len(shard.utterance_ids) for shard in shards]
-        return pd.DataFrame(
-            {
-                "utterance_id": np.concatenate([shard.utterance_ids for shard in shards]),
-                "speaker_id": np.concatenate([shard.speaker_ids for shard in shards]),
-                "shard": np.repeat(np.arange(len(shards)), sizes),
-                "num_frames": np.concatenate([np.diff(shard.offsets) for shard in shards]),
-            }
-        )
+        rows = [
+            (self._name(place), place.speaker_id, place.shard, place.num_frames)
+            for place in self._places
+        ]
+        return pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "shard", "num_frames"])
+
+    def _name(self, place: Place) -> str:
+        return self._shards[place.shard].utterance_ids[place.number]
 
     @property
     def energy_unit(self) -> str:
@@ -238,19 +243,28 @@ class LatentStore:
     def blocks(
         self, utterance_ids: Collection[str] | None = None, block_frames: int = 65536
     ) -> Iterator[LatentBlock]:
-        """Yield blocks of whole utterances in shard order, cold-start frames dropped.
+        """Yield blocks of whole utterances, cold-start frames dropped.
+
+        Blocks are the same to the bit, however speakers were dealt to shards: speakers come in the
+        order of their names, and a block may hold utterances of several shards.
 
         Args:
             utterance_ids: Which utterances to read, by default all.
             block_frames: A block ends with the utterance that reaches this many frames; this bounds
-                memory together with the longest utterance. A block never crosses a shard.
+                memory together with the longest utterance.
         """
         wanted = None if utterance_ids is None else frozenset(utterance_ids)
-        for shard in self._shards:
-            chosen = np.array(
-                [wanted is None or name in wanted for name in shard.utterance_ids], dtype=bool
-            )
-            yield from self._shard_blocks(shard, np.flatnonzero(chosen), block_frames)
+        places = [place for place in self._places if wanted is None or self._name(place) in wanted]
+        for block in in_blocks(places, block_frames):
+            numbers = numbers_by_shard(block)
+            read = {shard: self._read(self._shards[shard], own) for shard, own in numbers.items()}
+            yield joined(read, block)
+
+    @functools.cached_property
+    def _places(self) -> list[Place]:
+        return reading_order(
+            (shard.speaker_ids.tolist(), np.diff(shard.offsets).tolist()) for shard in self._shards
+        )
 
     def load(self, utterance_ids: Collection[str] | None = None) -> LatentBlock:
         """Read the chosen utterances into one block, empty if none (memory: all of them)."""
@@ -267,14 +281,6 @@ class LatentStore:
             speaker_ids=names,
             is_scored=np.empty(0, bool),
         )
-
-    def _shard_blocks(
-        self, shard: _Shard, chosen: np.ndarray, block_frames: int
-    ) -> Iterator[LatentBlock]:
-        sizes = np.diff(shard.offsets)[chosen]
-        group_of = (np.cumsum(sizes) - sizes) // max(block_frames, 1)
-        for number in np.unique(group_of):
-            yield self._read(shard, chosen[group_of == number])
 
     def _read(self, shard: _Shard, chosen: np.ndarray) -> LatentBlock:
         low, high = shard.offsets[chosen[0]], shard.offsets[chosen[-1] + 1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engram_audio.artifacts.atomic import HIDDEN
 
-# What `atomic.hidden_beside` names: `.<target>.<random>.part<suffix>`.
+# What `atomic.hidden_sibling` names: `.<target>.<random>.part<suffix>`.
 NAME = re.compile(rf"\..+\.[a-z0-9_]{{8}}{re.escape(HIDDEN)}(\.[^.]+)?")
 
 

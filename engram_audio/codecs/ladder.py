@@ -1,6 +1,6 @@
 """Expand ladders into codecs that differ in the weight of their KL only.
 
-Rungs share seed, data order and everything else, so what differs between them is beta's doing.
+Its codecs share seed, data order and everything else, so what differs between them is beta's doing.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,7 +11,7 @@ from engram_audio.codecs.fitted_config import CodecLadderSection
 from engram_audio.section import with_changes
 
 
-def rung_name(ladder: str, beta: float) -> str:
+def ladder_codec_name(ladder: str, beta: float) -> str:
     """Return `<ladder>_b<beta>`; names hold no dots and no dashes: 0.01 is 0_01, 1e-05 is 1em05."""
     label = f"{beta:g}".replace(".", "_").replace("-", "m").replace("+", "")
     return f"{ladder}_b{label}"
@@ -20,7 +20,7 @@ def rung_name(ladder: str, beta: float) -> str:
 def expand_ladders(
     codecs: Mapping[str, CodecSection], ladders: Mapping[str, CodecLadderSection]
 ) -> dict[str, CodecSection]:
-    """Return the codecs and every rung of every ladder that names a trained one.
+    """Return the codecs and every member of every ladder that names a trained one.
 
     Raises:
         ValueError: A ladder stands on no codec or on one that has no beta, or two
@@ -36,18 +36,18 @@ def expand_ladders(
                 "beta; name a mel_vae or a vae"
             )
         for beta in ladder.betas:
-            rung = rung_name(name, beta)
-            if rung in expanded:
+            member = ladder_codec_name(name, beta)
+            if member in expanded:
                 raise ValueError(
-                    f"codecs.ladders.{name}.betas: {beta:g} gives a second codec called {rung}; "
+                    f"codecs.ladders.{name}.betas: {beta:g} gives a second codec called {member}; "
                     "rename the ladder, or name each beta once"
                 )
-            expanded[rung] = with_changes(codec, f"codecs.ladders.{name}", {"beta": beta})
+            expanded[member] = with_changes(codec, f"codecs.ladders.{name}", {"beta": beta})
     return expanded
 
 
 def named_codecs(settings: CodecsSettings, names: Collection[str]) -> dict[str, CodecSection]:
-    """Return the library, and the rungs of every ladder that one of the names may be a rung of.
+    """Return the library, and the members of every ladder that one of the names may belong to.
 
     Raises:
         ValueError: See `expand_ladders`.

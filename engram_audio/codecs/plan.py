@@ -11,7 +11,7 @@ class CodecPlan:
     """Codecs by name."""
 
     def __init__(self, codecs: Mapping[str, CodecSettings]) -> None:
-        """Keep the settings of all codecs, rungs of ladders among them."""
+        """Keep the settings of all codecs, members of ladders among them."""
         self._codecs = codecs
 
     def settings(self, codec: str) -> CodecSettings:

@@ -104,13 +104,13 @@ def answer(codecs: pd.DataFrame, representation: str, quantity: Quantity) -> Ver
     absent = dict.fromkeys(map(str, codecs.columns), math.nan)
     own, others = rows.get(representation, absent), _others(rows, representation, quantity)
     state = state_of(own, quantity)
-    whose, sentence = _attribution(representation, state, others)
+    reason, sentence = _attribution(representation, state, others)
     return VerdictRow(
         STAGE,
         WORDS[STAGE],
         representation,
         quantity.words,
-        Judged(UNDECIDED if state == UNMEASURED else state, whose),
+        Judged(UNDECIDED if state == UNMEASURED else state, reason),
         f"Is a null result the codec's, or audio's? {sentence}",
         measured_of(own, quantity),
         quantity.asked,
@@ -147,9 +147,9 @@ def _attribution(name: str, own: str, others: Mapping[str, list[str]]) -> tuple[
         found = _names(others[MET])
         return "the codec's", f"{name}'s own: {found} gains where it does not ({count})."
     if others[UNDECIDED]:
-        return "open whose", f"Open: {name} gains nothing, {_names(others[UNDECIDED])} may."
+        return "open elsewhere", f"Open: {name} gains nothing, {_names(others[UNDECIDED])} may."
     if not others[NOT_MET]:
-        return "open whose", f"Open: {name} gains nothing, and no other codec was measured."
+        return "open elsewhere", f"Open: {name} gains nothing, and no other codec was measured."
     found = _names(others[NOT_MET])
     return "audio's", (
         f"Audio's, as far as these {num_judged} rows reach: nor does {found} gain{missing}."

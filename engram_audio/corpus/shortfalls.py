@@ -57,14 +57,14 @@ def shortfalls(
         num_dims: Dimensions of the latents, where the demand does not say.
         is_fatal: Whether the demands that the study cannot do without are looked at, or the others.
     """
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     nothing = PartFacts(0, np.zeros(0))
     for demand in (demand for demand in demands if demand.is_fatal == is_fatal):
         for seed in demand.split_seeds:
             part = choice_part(parts[seed]) if demand.part == CHOICE else demand.part
             problem = _problem(demand, part, parts[seed].get(part, nothing), num_dims)
-            if problem and (demand.key, part) not in told:
-                told.add((demand.key, part))
+            if problem and (demand.key, part) not in reported:
+                reported.add((demand.key, part))
                 yield f"{demand.key}: {problem} on split seed {seed}; {demand.remedy}"
 
 

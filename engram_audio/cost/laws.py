@@ -342,6 +342,8 @@ LAWS: dict[str, Law] = {
     # generation
     "train_generators": _training(),
     "evaluate_generators": Law({"float": _scored}, memory=_blocks),
+    "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
+    "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
     "evaluate_audio": Law({"second": _heard}),
     # tables and pages
     "tabulate_prediction": Law(

@@ -16,6 +16,7 @@ RESTART_POINTS, RESTARTED, CANDIDATES = 20, 1024, 5  # numerics/kmeans.py
 DECOMPOSITION = 2.5  # operations of the eigenvectors of a matrix, over the cube of its width
 LLOYD_PASSES = 40  # until k-means stops by itself: 17 to 47 on speech, 64 to 1024 cells
 PASSES = 3  # of training: forward, gradient of inputs, gradient of weights
+WIDER_SIZES = 3  # S, SM and F in a wider backbone
 WIDEST = 4096  # of a net that matches a memory, where its section does not say
 
 
@@ -125,7 +126,16 @@ def num_runs(piece: Piece) -> float:
         arms = len(piece.job.facts.get("arms", (1,)))
         runs = arms * (len(protocol["seeds"]) + len(protocol["points"]) - 1)
         runs += len(protocol["seeds"]) * len(protocol.get("shorter_steps", ())) * arms
+        runs += _num_sizes(protocol) * (len(protocol["seeds"]) + len(protocol["points"]) - 1)
     return float(runs)
+
+
+def _num_sizes(protocol: Mapping[str, Any]) -> float:
+    """Return what a generator's further sizes work, in trainings of its arms."""
+    ladder, sweep, wider = (protocol.get(name) for name in ("ladder", "share_sweep", "wider"))
+    work = sum(ladder["work_factors"]) if ladder else 0.0
+    work += len(sweep["held"]) * (1 + len(sweep["shares"])) if sweep else 0.0
+    return work + (WIDER_SIZES * wider["width_factor"] ** 2 if wider else 0.0)
 
 
 def network_flops(piece: Piece) -> float:

@@ -66,7 +66,7 @@ class _SpeakerMoments:
         return self.products / max(self.count, 1)
 
 
-class LadderMoments:
+class NullMoments:
     """Everything the linear ladder is fitted and chosen on: one pass over two parts."""
 
     def __init__(
@@ -137,8 +137,8 @@ class LadderMoments:
         return self.lagged[train], self.lagged[choice]
 
 
-def fit_ladder(
-    moments: LadderMoments, events: Sequence[str], orders: Sequence[int], ridges: Sequence[float]
+def fit_linear_nulls(
+    moments: NullMoments, events: Sequence[str], orders: Sequence[int], ridges: Sequence[float]
 ) -> list[LinearNull]:
     """Fit every linear null of every lag and event, in a fixed order."""
     linear_nulls = []
@@ -164,7 +164,7 @@ def fit_ladder(
     return linear_nulls
 
 
-def _speaker_fit(moments: LadderMoments, lag: int, space: str) -> LinearFit:
+def _speaker_fit(moments: NullMoments, lag: int, space: str) -> LinearFit:
     """Regress each dimension on its newest frame and its speaker's mean."""
     train, choice = (moments.speaker[part, lag, space].mean() for part in moments.parts)
     num_dims = train.shape[-1]

@@ -5,36 +5,23 @@ weights are drawn apart.
 """
 
 import torch
-from torch import nn
 
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.backbone import Backbone
 from engram_audio.generation.dimensions import Dimensions
-from engram_audio.generation.head import MixtureHead
-from engram_audio.generation.insertion import Engram, GatedValue, Memory, Scaled
+from engram_audio.generation.heads import build_head
+from engram_audio.generation.insertion import Memory
 from engram_audio.generation.model import Generator, Spec
 from engram_audio.generation.model_config import (
     ARMS,
     AnyInsertion,
-    Arm,
     ArmName,
-    EngramInsertion,
     GeneratorSettings,
-    MinimalInsertion,
     check_insertion,
     insertion_of,
 )
 from engram_audio.generation.short_context import ShortContext
-from engram_audio.generation.sources import (
-    ROW_SD,
-    FrameNetwork,
-    OneRow,
-    Rows,
-    StateNetwork,
-    VectorSource,
-    tables_of,
-    units_of_equal_work,
-)
+from engram_audio.generation.sources import ROW_SD, tables_of
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.keys.fitted import FittedKey
 
@@ -77,7 +64,7 @@ def build_arm(
             settings.num_heads, settings.context_frames, settings.dropout,
         )  # fmt: skip
         torch.manual_seed(draws[1])
-        head = MixtureHead(settings.head, settings.width, base, dimensions.noise_sd, draws[1])
+        head = build_head(settings.head, settings.width, base, dimensions, draws[1])
         torch.manual_seed(draws[2])
         short = _short(settings, dimensions.num_dims)
         torch.manual_seed(draws[3])
@@ -105,49 +92,6 @@ def _short(settings: GeneratorSettings, num_dims: int) -> ShortContext | None:
 
 
 def _memory(spec: Spec, key: KeyEncoder, seed: int) -> Memory:
-    arm, insertion = ARMS[spec.arm], spec.insertion
-    places = insertion.places_in(spec.settings)
-    at = places if insertion.HAS_GATE or arm.source == "state_network" else (Memory.SHARED,)
-    sources = {place: _source(spec, arm, key, len(at), seed + n) for n, place in enumerate(at)}
-    readers: dict[str, nn.Module] = {}
-    if insertion.kind != "value":
-        width = next(iter(sources.values())).width
-        readers = {place: _reader(spec, arm, width) for place in places}
-    return Memory(sources, readers)
-
-
-def _source(spec: Spec, arm: Arm, key: KeyEncoder, num_sources: int, seed: int) -> VectorSource:
-    """Return a source; networks in its place share the work of the key's search between them."""
-    settings, insertion = spec.settings, spec.insertion
-    is_placed = insertion.HAS_GATE
-    row_width = insertion.own_row_width or _full_width(spec)
-    width = row_width * (insertion.rows_per_frame if is_placed else 1)
-    start = spec.row_sd if is_placed or arm.are_rows_frozen else 0.0
-    if arm.source == "one_row":
-        return OneRow(width, insertion.table_learning_rate_factor, start)
-    if arm.source == "rows":
-        rows = Rows(insertion, row_width, key.num_codes, not is_placed, start, seed)
-        rows.table.weight.requires_grad_(not arm.are_rows_frozen)
-        return rows
-    flops = key.flops / num_sources + row_width * insertion.rows_per_frame
-    if arm.source == "state_network":
-        units = units_of_equal_work(flops, settings.width, width)
-        return StateNetwork(settings.width, units, width)
-    num_inputs = key.state_frames * spec.dimensions.num_dims
-    return FrameNetwork(num_inputs, units_of_equal_work(flops, num_inputs, width), width)
-
-
-def _full_width(spec: Spec) -> int:
-    """Return the width of a row that is added as it is: to the state, or to one head's values."""
-    settings = spec.settings
-    return settings.width // (settings.num_heads if spec.insertion.kind == "value" else 1)
-
-
-def _reader(spec: Spec, arm: Arm, embedded: int) -> nn.Module:
-    width, insertion = spec.settings.width, spec.insertion
-    match insertion:
-        case EngramInsertion():
-            return Engram(insertion, width, embedded, arm.is_gate_constant)
-        case MinimalInsertion():
-            return GatedValue(width, embedded, arm.is_gate_constant)
-    return Scaled()
+    """Return the memory of an arm by the `build` of its kind."""
+    module, _ = spec.insertion.behaviour()
+    return module.build(spec, key, seed)

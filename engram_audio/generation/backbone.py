@@ -16,6 +16,7 @@ from engram_audio.generation.model_config import place_before
 from engram_audio.generation.rms_norm import RMSNorm
 
 ROTARY_BASE = 10_000.0
+PAGE = 256  # positions whose turns are kept for the steps of a stream
 
 
 class Cache(NamedTuple):
@@ -64,20 +65,23 @@ def sight(
 
 def _rotation(first: int, count: int, half: int, like: Tensor) -> Tensor:
     """Return the turns; angles in float64, or hours of frames would lose their digits."""
-    rate = _rates(half, like.device)
     if count == 1:
-        angle = (rate * first)[None]
-    else:
-        place = torch.arange(first, first + count, dtype=torch.float64, device=like.device)
-        angle = place[:, None] * rate
+        page, place = divmod(first, PAGE)
+        return _page(page, half, like.device)[place : place + 1]
+    return _turns(first, count, half, like.device)
+
+
+@functools.lru_cache(maxsize=8)
+def _page(number: int, half: int, device: torch.device) -> Tensor:
+    """Return the turns of a page of positions: steps come one after the other."""
+    return _turns(number * PAGE, PAGE, half, device)
+
+
+def _turns(first: int, count: int, half: int, device: torch.device) -> Tensor:
+    rate = ROTARY_BASE ** (-torch.arange(half, dtype=torch.float64, device=device) / max(half, 1))
+    place = torch.arange(first, first + count, dtype=torch.float64, device=device)
+    angle = place[:, None] * rate
     return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
-
-
-@functools.cache
-def _rates(half: int, device: torch.device) -> Tensor:
-    """Return the angle per position of each pair, float64, [e / 2]."""
-    place = torch.arange(half, dtype=torch.float64, device=device)
-    return ROTARY_BASE ** (-place / max(half, 1))
 
 
 def _rotated(values: Tensor, rotation: Tensor) -> Tensor:
@@ -153,10 +157,15 @@ class Block(nn.Module):
         """Return the new hidden states, [B, T, d], and what the next pass may see."""
         normed = self.attention_norm(hidden)
         mixed, held = self.attention(normed, seen, cache, added_value)
-        hidden = hidden + self.dropout(mixed)
-        hidden = hidden + self.dropout(self.mlp(self.mlp_norm(hidden)))
-        kept = max(held.keys.shape[2] - self.context + 1, 0)
-        return hidden, Cache(held.keys[:, :, kept:], held.values[:, :, kept:])
+        hidden = hidden + self._dropped(mixed)
+        hidden = hidden + self._dropped(self.mlp(self.mlp_norm(hidden)))
+        left = held.keys.shape[2] - self.context + 1
+        if left > 0:
+            held = Cache(held.keys[:, :, left:], held.values[:, :, left:])
+        return hidden, held
+
+    def _dropped(self, added: Tensor) -> Tensor:
+        return self.dropout(added) if self.training else added
 
 
 class Insertions(Protocol):

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 from torch import nn
 
-from engram_audio.generation.head import DRAWS
+from engram_audio.generation.heads import PASSES
 from engram_audio.generation.model import Generator
-from engram_audio.generation.sources import VectorSource
+from engram_audio.generation.sources import CountedModule, sources_of
 
 BYTES = 4  # of a number in float32
-PASSES = 3  # of training: forward, gradient of the inputs, gradient of the weights
 
 
 class Budget(NamedTuple):
@@ -40,18 +39,18 @@ class Budget(NamedTuple):
 
 def budget_of(model: Generator) -> Budget:
     """Return the budget of a generator."""
-    sources = [module for module in model.modules() if isinstance(module, VectorSource)]
+    sources = sources_of(model)
     rows = sum(source.num_rows * source.row_width for source in sources)
     read = sum(source.rows_read * source.row_width for source in sources)
     dense = sum(parameter.numel() for parameter in model.parameters()) - rows
     fixed = model.head.num_fixed + model.mean.numel() + model.sd.numel()
-    codebook = model.key.num_values if model.arm.reads_codes else 0
-    search = model.key.flops if model.arm.reads_codes else 0
+    codebook = model.key.num_values if model.searches_key else 0
+    search = model.key.flops if model.searches_key else 0
     network, head = _network_flops(model), model.head.flops
     num_read = dense + fixed + codebook + read
     return Budget(
         flops_generated=network + head + search + read,
-        flops_trained=PASSES * (network + DRAWS * head) + search + read,
+        flops_trained=PASSES * network + model.head.flops_trained + search + read,
         num_resident=dense + fixed + codebook + rows,
         num_touched=sum(source.rows_touched * source.row_width for source in sources),
         num_read=num_read,
@@ -62,12 +61,14 @@ def budget_of(model: Generator) -> Budget:
 def _network_flops(model: Generator) -> int:
     """Return the work of all but the head, the key and the rows."""
     parts = [model.backbone, *(part for part in (model.short, model.memory) if part is not None)]
-    weights = 0
+    weights, extra = 0, 0
     for part in parts:
         for module in part.modules():
             if isinstance(module, nn.Linear | nn.Conv1d):
                 weights += module.weight.numel()
-    return 2 * weights + 2 * _cached_numbers(model)
+            elif isinstance(module, CountedModule):
+                extra += module.extra_flops
+    return 2 * weights + extra + 2 * _cached_numbers(model)
 
 
 def _cached_numbers(model: Generator) -> int:

@@ -14,7 +14,8 @@ ARM = Column("arm", "S: small. SM: S with a lookup memory. F: as much work per g
              "the frames that the key reads, in place of the table. SMn, SMnx: rows frozen at "
              "random, under true and under foreign keys. SMc: one gate for all frames. SMa, SMv: "
              "rows added before every block, or to attention values. SMl: SM under the code of the "
-             "frame before. `linear_mixture`: the linear "
+             "frame before. SMr: bits of the state under a random router. SMu: the newest code "
+             "alone, without n-grams. `linear_mixture`: the linear "
              "null with a context-free mixture of its residuals. `marginal`: such a mixture of "
              "frames, without context. `SM:previous`, `SM:constant`, `SM:permuted`: SM scored with "
              "wrong codes.", title="Arm", is_text=True)  # fmt: skip
@@ -26,7 +27,8 @@ GENERATION = Table(
     "representation, generator, arm, seed and number of steps",
     (
         REPRESENTATION, GENERATOR, ARM, SEED, NUM_STEPS, CHOSEN_ON,
-        Column("key", "Key that the memory reads. Empty without a memory.", title="Key",
+        Column("key", "Key that the memory reads, or `state` where bits of the hidden state find "
+               "its rows. Empty without a memory.", title="Key",
                is_text=True),
         Column("places", "Where the memory is added. Empty without a memory.", is_text=True),
         Column("noise", "Noise on what the backbone and the key read in training: `none`, `fixed` "
@@ -45,6 +47,9 @@ GENERATION = Table(
         Column("nll_train_nats", "The same on train frames, thinned by utterances.", NATS,
                "on train"),
         Column("nll_chosen_nats", "The same on `chosen_on`.", NATS),
+        Column("energy_score", "Mean energy score of the next frame on eval speakers, of a head "
+               "without an exact density, which has no NLL. Empty for others.", "SD",
+               "Energy score", has_interval=True),
         Column("num_frames", "Eval frames behind the mean.", "frames"),
         Column("num_speakers", "Their speakers.", "speakers"),
         Column("f_gen_flops", "Operations of one generated frame, key and rows included.",
@@ -76,6 +81,9 @@ GENERATION_GAINS = Table(
         Column("gain_nats", "NLL of `against` less that of `arm`, mean over seeds. Positive: `arm` "
                "is better. The interval is over seeds and speakers. Empty with fewer than three "
                "seeds.", NATS, "Gain", has_interval=True),
+        Column("gain_energy", "The same in energy score, of heads without an exact density; then "
+               "nothing is in nats. Empty for others.", "SD", "Gain in energy score",
+               has_interval=True),
         Column("df", "Degrees of freedom of its error."),
         Column("sd_seed", "SD of the gain from seed to seed.", NATS, "SD seed"),
         Column("sd_speaker", "SD of the gain from speaker to speaker.", NATS, "SD speaker"),

@@ -8,13 +8,14 @@ from pydantic import AfterValidator, Field, model_validator
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.comparison.config import is_decodable
 from engram_audio.generation.audio_config import AudioSection
+from engram_audio.generation.cost_config import ProbesSection, SizesSection
 from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
     GeneratorSettings,
     InsertionSettings,
     check_insertion,
-    insertion_of,
+    require_arm,
 )
 from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.latents.config import RepresentationSection
@@ -73,7 +74,7 @@ class ReplaySection(Section):
     )
 
 
-class GenerationProtocol(Section):
+class GenerationProtocol(SizesSection):
     """How every arm is tuned, trained and compared."""
 
     seeds: Seeds = Field(min_length=1, description="Training seeds, the same for every arm.")
@@ -150,6 +151,7 @@ class GenerationSettings(GenerationProtocol):
     library: dict[Name, GeneratorSection] = Field(description="Generators by name.")
     evaluation: GenerationEvaluationSection
     bars: GenerationBarsSection
+    probes: ProbesSection
     audio: AudioSection
 
     @property
@@ -255,7 +257,13 @@ def _check_generator(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "
             "their own, for which this stage has no control; write noised"
         )
-    has_rows = row.insertion.table_rows is None and row.model.noise.kind == "none"
+    has_width = row.insertion.own_row_width is not None
+    if stage.share_sweep is not None and row.insertion.table_rows is None and not has_width:
+        raise ValueError(
+            f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has a row of "
+            "the hidden width for each code, which no share can change; give it table_rows"
+        )
+    has_rows = row.insertion.has_row_per_code and row.model.noise.kind == "none"
     if stage.replay.passes and stage.replay.is_permuted and not has_rows:
         raise ValueError(
             f"generation.replay.is_permuted: {where} has hashed rows or noise, for which codes "
@@ -295,7 +303,7 @@ def _check_arms(key: str, arms: tuple[ArmName, ...], stage: GenerationSettings) 
         )
     for row in stage.library.values():
         for arm in arms:
-            insertion_of(arm, row.insertion)
+            require_arm(arm, row.insertion)
 
 
 def check_audio(stage: GenerationSettings, rows: Mapping[str, RepresentationSection]) -> None:

@@ -31,7 +31,12 @@ class GeneratorDensity(Density):
     @property
     def has_moments(self) -> bool:
         """See `Density.has_moments`."""
-        return True
+        return self.generator.head.has_moments
+
+    @property
+    def is_mean_sampled(self) -> bool:
+        """See `Density.is_mean_sampled`."""
+        return not self.generator.head.has_moments
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the newest features, [B, H], and the newest frames, [B, R, D]."""

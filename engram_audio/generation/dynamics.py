@@ -87,8 +87,8 @@ def _corrupted(
     sources = {"own": own, "oracle": oracle, "foreign": model.codes(foreign_contexts(noisy))}
     first = model.frames_needed - 1
     recent = model.recent(noisy)[:, first:-1]
-    costs = {}
-    for name, codes in sources.items():
+    costs = dict.fromkeys((f"nll_{name}_nats" for name in sources), float("nan"))
+    for name, codes in sources.items() if model.head.HAS_DENSITY else ():
         features = model.features(noisy, codes)[:, first:-1]
         nll = -model.log_prob(features, recent, clean[:, first + 1 :])
         costs[f"nll_{name}_nats"] = float(nll.double().mean())

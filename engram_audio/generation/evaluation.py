@@ -16,7 +16,7 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.densities.data import window_data
 from engram_audio.densities.density import Density
 from engram_audio.densities.speakers import SpeakerMeans
-from engram_audio.generation.data import GeneratorData, codes_of_rows
+from engram_audio.generation.frame_scores import codes_of_block, score_frames, whole_block
 from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import LAG_FRAMES
 from engram_audio.latents.block import BlockSource, LatentBlock
@@ -59,6 +59,8 @@ def frame_nll(
 ) -> Iterator[Tensor]:
     """Yield -log p of every target of each block of a stream, nats, [M].
 
+    Of a head without a density it is the energy score, in train SD.
+
     Args:
         model: A generator.
         source: Blocks of whole utterances.
@@ -77,36 +79,18 @@ def frame_nll(
 def _block_nll(
     model: Generator, block: LatentBlock, targets: np.ndarray, scope: Scope, swap: str
 ) -> Tensor:
-    data = whole_block(block)
     codes = None
     if model.is_foreign or swap:
-        codes = codes_of_rows(model.key, data.frames, block.offsets)
-        codes = swapped(codes, block.offsets, model.key.num_codes, swap)
-    utterance = windows.utterance_of_rows(block.offsets, targets)
-    found = torch.empty(len(targets))
-    names = np.unique(utterance)
-    for low in range(0, len(names), scope.batch_utterances):
-        own = names[low : low + scope.batch_utterances]
-        rows = padded_rows(block.offsets, own)
-        from_rows = data.foreign_rows(rows) if model.is_foreign else rows
-        read = None if codes is None else codes[from_rows].to(scope.device)
-        frames = data.frames_of(rows, scope.device)
-        chosen = np.flatnonzero(np.isin(utterance, own))
-        row = torch.from_numpy(np.searchsorted(own, utterance[chosen])).to(scope.device)
-        place = targets[chosen] - block.offsets[utterance[chosen]]
-        place = torch.from_numpy(place).to(scope.device)
-        features, recent = model.features(frames, read), model.recent(frames)
-        before = (row, place - 1)
-        nll = -model.log_prob(features[before], recent[before], frames[row, place])
-        found[torch.from_numpy(chosen)] = nll.cpu()
-    return found
+        codes = codes_of_block(model, whole_block(block), scope.batch_utterances)
+        codes = swapped(codes, block.offsets, model.num_codes, swap)
+    return score_frames(model, block, targets, codes, scope.batch_utterances).nll
 
 
 def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Tensor:
     """Return wrong codes of the rows of a block in the place of the right ones, [N].
 
     Args:
-        codes: Right codes, [N]; `num_codes` where a key is not whole yet.
+        codes: Right codes, [N] or [N, routes]; `num_codes` where a key is not whole yet.
         offsets: Utterance offsets.
         num_codes: K.
         swap: A name of `names.SWAPS`, or "" for the right ones.
@@ -117,24 +101,10 @@ def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Te
         order = torch.randperm(num_codes, generator=torch.Generator().manual_seed(0))
         return torch.cat([order, torch.tensor([num_codes])])[codes]
     if swap == "SM:previous":
-        late = codes.roll(1)
+        late = codes.roll(1, 0)
         late[torch.from_numpy(np.asarray(offsets[:-1]))] = num_codes
         return late
     return codes
-
-
-def whole_block(block: LatentBlock) -> GeneratorData:
-    """Return all utterances of a block, from which donors of foreign keys are taken."""
-    frames = torch.from_numpy(np.ascontiguousarray(block.frames, dtype=np.float32))
-    everyone = np.arange(len(block.utterance_ids))
-    return GeneratorData(frames, block.offsets, everyone, block.scored(), 2, 1)
-
-
-def padded_rows(offsets: np.ndarray, utterances: np.ndarray) -> Tensor:
-    """Return the block rows of whole utterances side by side, the last one repeated, [B, T]."""
-    starts, lengths = offsets[utterances], np.diff(offsets)[utterances]
-    place = np.minimum(np.arange(lengths.max()), (lengths - 1)[:, None])
-    return torch.from_numpy(starts[:, None] + place)
 
 
 def speaker_sums(nll: Iterator[Tensor], source: BlockSource, window_frames: int) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Train one arm of a generator on the frames, splits and noise of the prediction stage."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,9 @@ from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName, GeneratorSettings
 from engram_audio.generation.protocol import Training
 from engram_audio.generation.replay import Dealing, ReplayTask
+from engram_audio.generation.sources import sources_of
 from engram_audio.generation.task import GeneratorTask, count_visits
+from engram_audio.generation.variants import Family, Sized, Variant
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.numerics.seeds import named_seed
 from engram_audio.section import with_changes
@@ -36,6 +39,7 @@ class Shared(NamedTuple):
         dimensions: Train statistics.
         train: Train chunks.
         choice: Chunks of the part that is chosen on.
+        variants: More sizes of some arms.
     """
 
     section: GeneratorSection
@@ -45,6 +49,13 @@ class Shared(NamedTuple):
     dimensions: Dimensions
     train: GeneratorData
     choice: GeneratorData
+    variants: Mapping[Variant, Sized]
+
+    @property
+    def family(self) -> Family:
+        """What all sizes have in common."""
+        section = self.section
+        return Family(section.model, section.insertion, self.key, self.dimensions, self.base)
 
 
 def prepare(
@@ -68,7 +79,7 @@ def prepare(
             (TRAIN, None), (material.choice_part, maximum_validation_frames),
         )
     ]  # fmt: skip
-    return Shared(section, sizes, base, key, dimensions, *data)
+    return Shared(section, sizes, base, key, dimensions, *data, {})
 
 
 def _data(
@@ -87,10 +98,13 @@ def _data(
     return data
 
 
-def settings_of(training: Training, shared: Shared) -> GeneratorSettings:
-    """Return the sizes and the dropout of a training."""
+def sized_of(training: Training, shared: Shared) -> Sized:
+    """Return the sizes of a training, its dropout among them."""
+    own = Sized(shared.sizes[training.arm], shared.section.insertion)
+    if training.variant is not None:
+        own = shared.variants[training.variant]
     changes = {"dropout": training.point.dropout}
-    return with_changes(shared.sizes[training.arm], "generation.points", changes)
+    return own._replace(settings=with_changes(own.settings, "generation.points", changes))
 
 
 def train_generator(
@@ -119,9 +133,11 @@ def train_generator(
     """
     weights = torch.Generator().manual_seed(named_seed(training.seed, "generator", "weights"))
     model = build_arm(
-        training.arm, settings_of(training, shared), shared.section.insertion, shared.base,
-        shared.key, shared.dimensions, weights, row_sd,
+        training.arm, *sized_of(training, shared), shared.base, shared.key, shared.dimensions,
+        weights, row_sd,
     )  # fmt: skip
+    for source in sources_of(model):
+        source.expect_steps(recipe.num_steps)
     steps = named_seed(training.seed, "generator", "steps")
     data = (shared.train, shared.choice, device)
     task = ReplayTask(model, *data, dealing) if dealing else GeneratorTask(model, *data)

@@ -12,40 +12,28 @@ components, P parameters of the mixture, S samples.
 import torch
 from torch import Tensor, nn
 
-from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.factory import log_floor_of
 from engram_audio.densities.gaussian_mixture import GaussianMixture
 from engram_audio.densities.heads import choose_components, pick
+from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.head_config import MixtureHeadSettings
+from engram_audio.generation.heads import Head
 from engram_audio.generation.mixture_score import mixture_log_prob
-from engram_audio.generation.model_config import MixtureHeadSettings
-
-DRAWS = 1  # of the head for a frame in training; other heads need several
 
 
-class MixtureHead(nn.Module):
-    """p(x_{t+1} | features, newest frames), in the units of the latents.
-
-    Attributes:
-        num_recent: R, newest frames that the linear base reads.
-    """
+class MixtureHead(Head):
+    """p(x_{t+1} | features, newest frames), in the units of the latents."""
 
     def __init__(
-        self, settings: MixtureHeadSettings, width: int, base: BaseArrays, noise_sd, seed: int
-    ) -> None:
-        """Build the head on a linear base; it starts near the base's Gaussian law.
-
-        Raises:
-            ValueError: The base reads the speaker's other utterances, which a generator has not.
-        """
-        super().__init__()
-        self.base = LinearBase(base)
-        if self.base.has_speaker:
-            raise ValueError("a generator's linear base must read the past alone")
-        self.num_recent = max(self.base.order, 1)
+        self, settings: MixtureHeadSettings, width: int, base: BaseArrays, dimensions: Dimensions,
+        seed: int,
+    ) -> None:  # fmt: skip
+        """Build the head on a linear base; it starts near the base's Gaussian law."""
+        super().__init__(base, dimensions)
         self.mixture = GaussianMixture(
             self.base.num_dims, settings.num_components, settings.log_sigma_range,
-            log_floor_of(base, noise_sd),
+            log_floor_of(base, dimensions.noise_sd),
         )  # fmt: skip
         with torch.device("cpu"):  # also where the model itself is only measured, not made
             start = self.mixture.initial_parameters(torch.Generator().manual_seed(seed))
@@ -59,34 +47,19 @@ class MixtureHead(nn.Module):
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions of one frame: network, linear prediction, whitening."""
-        base = self.base
-        scale = base.num_dims if base.is_diagonal else base.num_dims**2
+        """See `Head.flops`."""
         network = self.output.weight.numel() + self.release.weight.numel()
-        return 2 * (network + base.weight.numel() + scale)
-
-    @property
-    def num_fixed(self) -> int:
-        """Numbers of the linear base, which training leaves as they are."""
-        base = self.base
-        scale = base.num_dims if base.is_diagonal else base.num_dims**2
-        return base.weight.numel() + base.intercept.numel() + base.frame_mean.numel() + scale
+        return 2 * network + self.base_flops
 
     def loss(self, features: Tensor, recent: Tensor, following: Tensor) -> Tensor:
-        """Return what training lowers, nats per frame, [...]."""
+        """See `Head.loss`: nats."""
         return -self.log_prob(features, recent, following)
 
     def log_prob(self, features: Tensor, recent: Tensor, following: Tensor) -> Tensor:
-        """Return log densities of the frames that follow, nats, [...].
-
-        Args:
-            features: Shape [..., H].
-            recent: The newest frames, oldest first, [..., R, D].
-            following: The next frame, [..., D].
-        """
-        predicted = self._predicted(recent)
+        """See `Head.log_prob`."""
+        predicted = self.predicted(recent)
         z = self.base.whiten(following - predicted)
-        away = self.base.whiten(self._away(predicted))
+        away = self.base.whiten(self.away(predicted))
         found = mixture_log_prob(
             self._values(features.flatten(0, -2)), _by_dimension(z), _by_dimension(away),
             self.mixture.log_floor, self.mixture.log_ceiling,
@@ -103,7 +76,7 @@ class MixtureHead(nn.Module):
         self, features: Tensor, recent: Tensor, num_samples: int, generator: torch.Generator,
         temperature: float = 1.0,
     ) -> Tensor:  # fmt: skip
-        """Draw next frames, [S, B, D], of features [B, H].
+        """See `Head.sample`.
 
         The temperature scales the components' variances; which component is chosen keeps its law.
         """
@@ -116,46 +89,40 @@ class MixtureHead(nn.Module):
         centre, raw = pick(both, chosen).unbind(-2)
         noise = torch.randn(centre.shape, generator=generator, device=centre.device)
         z = centre + temperature**0.5 * self.mixture.clamped(raw).exp() * noise
-        predicted = self._predicted(recent)
-        released = pick(self.release(features), chosen).unsqueeze(-1) * self._away(predicted)
+        predicted = self.predicted(recent)
+        released = pick(self.release(features), chosen).unsqueeze(-1) * self.away(predicted)
         return predicted - released + self.base.unwhiten(z)
 
     def mean(self, features: Tensor, recent: Tensor) -> Tensor:
-        """Return the expected next frame, [B, D]."""
-        predicted = self._predicted(recent)
+        """See `Head.mean`."""
+        predicted = self.predicted(recent)
         residual = self.mixture.mean(self._law(features, predicted))
         return predicted + self.base.unwhiten(residual)
 
     def moments(self, features: Tensor, recent: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and variance of the next frame, each [B, D]."""
-        predicted = self._predicted(recent)
+        """See `Head.moments`."""
+        predicted = self.predicted(recent)
         parameters = self._law(features, predicted)
         mean, variance = self.mixture.moments(self.base, parameters)
         return mean + predicted, variance
 
     def _law(self, features: Tensor, predicted: Tensor) -> Tensor:
         """Return the mixture of the whitened residual of a prediction [..., D], [..., P]."""
-        away = self.base.whiten(self._away(predicted))
+        away = self.base.whiten(self.away(predicted))
         shift = -self.release(features).unsqueeze(-1) * away.unsqueeze(-2)
         count = self.mixture.num_components  # weights first, then means, then scales
         return self.output(features) + nn.functional.pad(
             shift.flatten(-2), (count, count * self.base.num_dims)
         )
 
-    def _away(self, predicted: Tensor) -> Tensor:
-        """Return how far a prediction lies from the train mean, [..., D]."""
-        return predicted - self.base.frame_mean
-
-    def _predicted(self, recent: Tensor) -> Tensor:
-        """Return the linear prediction of the next frame, [..., D]."""
-        context = recent.flatten(0, -3)
-        newest = context[:, -1]
-        predicted = self.base.predict(Batch(context, newest, newest, newest))
-        if self.base.target == "delta":
-            predicted = predicted + newest
-        return predicted.view(*recent.shape[:-2], -1)
-
 
 def _by_dimension(values: Tensor) -> Tensor:
     """Return frames [..., D] as [D, M]."""
     return values.flatten(0, -2).T.contiguous()
+
+
+def build(
+    settings: MixtureHeadSettings, width: int, base: BaseArrays, dimensions: Dimensions, seed: int
+) -> MixtureHead:
+    """Return an untrained head; see `heads.build_head`."""
+    return MixtureHead(settings, width, base, dimensions, seed)

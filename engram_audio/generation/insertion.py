@@ -155,14 +155,14 @@ class MemoryPass:
         """See `backbone.Insertions.added`."""
         if self._memory is None or place not in self._memory.readers:
             return hidden
-        leading, own = hidden.split([num_leading, hidden.shape[1] - num_leading], 1)
+        own = hidden[:, num_leading:] if num_leading else hidden
         embedded = self._memory.source(place)(own, self._keys)
         added, gate, past = self._memory.readers[place](own, embedded, self._before.get(place))
         self.readings[place] = Reading(added, gate, own)
         if past is not None:
             self.past[place] = past
         joined = own + added
-        return torch.cat([leading, joined], 1) if num_leading else joined
+        return torch.cat([hidden[:, :num_leading], joined], 1) if num_leading else joined
 
     def value(self, place: str, hidden: Tensor, num_leading: int) -> Tensor | None:
         """See `backbone.Insertions.value`."""

@@ -20,6 +20,8 @@ def recent_frames(frames: Tensor, num_recent: int) -> Tensor:
 
 def key_windows(frames: Tensor, num_frames: int) -> Tensor:
     """Return the frames of each whole key, oldest first, [B, max(L - n + 1, 0), n, D]."""
+    if num_frames == 1:
+        return frames.unsqueeze(2)
     if frames.shape[1] < num_frames:
         return frames.new_empty((len(frames), 0, num_frames, frames.shape[2]))
     return frames.unfold(1, num_frames, 1).transpose(2, 3)
@@ -34,9 +36,10 @@ def codes_of(key: KeyEncoder, frames: Tensor, num_new: int) -> Tensor:
         num_new: T.
     """
     windows = key_windows(frames, key.state_frames)
-    found = windows.new_empty(windows.shape[:2], dtype=torch.int64)
-    if windows.shape[1]:
-        found = key.codes(windows.flatten(0, 1), 1).view(windows.shape[:2])
-    if found.shape[1] == num_new:
+    count = windows.shape[1]
+    if not count:
+        return windows.new_full((len(frames), num_new), key.num_codes, dtype=torch.int64)
+    found = key.codes(windows.flatten(0, 1), 1).view(-1, count)
+    if count == num_new:
         return found
-    return nn.functional.pad(found, (num_new - found.shape[1], 0), value=key.num_codes)
+    return nn.functional.pad(found, (num_new - count, 0), value=key.num_codes)

@@ -12,6 +12,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.arms import build_arm
 from engram_audio.generation.budget import Budget, budget_of
 from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS, AnyInsertion, ArmName, GeneratorSettings
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.section import with_changes
@@ -47,7 +48,7 @@ def match_arms(
             def cost(own: GeneratorSettings, name: ArmName = name, measure: str = measure) -> int:
                 return getattr(budget(name, own), measure)
 
-            found[name] = _smallest(settings, getattr(memory, measure), cost)
+            found[name] = smallest(settings, getattr(memory, measure), cost)
     return found
 
 
@@ -60,14 +61,25 @@ def planned_budget(
     base: BaseArrays,
 ) -> Budget:
     """Return the budget of an arm without making its weights; no row is touched yet."""
+    return budget_of(planned_model(arm, settings, insertion, key, dimensions, base))
+
+
+def planned_model(
+    arm: ArmName,
+    settings: GeneratorSettings,
+    insertion: AnyInsertion,
+    key: FittedKey,
+    dimensions: Dimensions,
+    base: BaseArrays,
+) -> Generator:
+    """Return an arm whose weights have sizes and no values."""
     with torch.device("meta"):
-        model = build_arm(
+        return build_arm(
             arm, settings, insertion, base, key, dimensions, torch.Generator(device="cpu")
         )
-    return budget_of(model)
 
 
-def _smallest(
+def smallest(
     settings: GeneratorSettings, wanted: int, cost: Callable[[GeneratorSettings], int]
 ) -> GeneratorSettings:
     """Return the widest member that costs at most `wanted`, its MLP widened to cost as much."""

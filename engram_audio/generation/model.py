@@ -7,7 +7,7 @@ Shapes: B sequences, T frames, D dimensions, H width of the features, R newest f
 reads, S samples.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.backbone import Backbone, Cache
 from engram_audio.generation.dimensions import Dimensions
-from engram_audio.generation.head import MixtureHead
+from engram_audio.generation.heads import Head
 from engram_audio.generation.insertion import Memory, MemoryPass, Reading
 from engram_audio.generation.looking_back import codes_of, key_windows, recent_frames
 from engram_audio.generation.model_config import (
@@ -29,10 +29,18 @@ from engram_audio.generation.model_config import (
 from engram_audio.generation.noise import noised
 from engram_audio.generation.rms_norm import RMSNorm
 from engram_audio.generation.short_context import ShortContext
-from engram_audio.generation.sources import Keys
+from engram_audio.generation.sources import Keys, tables_of
 from engram_audio.generation.stream import State
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.keys.fitted import FittedKey
+
+
+class Router(Protocol):
+    """Reads symbols off the state."""
+
+    def symbols(self, hidden: Tensor) -> Tensor:
+        """Return the symbols of states [B, T, d], [B, T, routes]."""
+        ...
 
 
 class Spec(NamedTuple):
@@ -83,7 +91,7 @@ class Generator(nn.Module):
 
     def __init__(
         self, spec: Spec, backbone: Backbone, short: ShortContext | None, memory: Memory | None,
-        key: KeyEncoder, head: MixtureHead,
+        key: KeyEncoder, head: Head,
     ) -> None:  # fmt: skip
         """Join the parts."""
         super().__init__()
@@ -103,6 +111,22 @@ class Generator(nn.Module):
         """Whether the caller must give the codes of another utterance."""
         return self.arm.is_foreign
 
+    @property
+    def is_routed(self) -> bool:
+        """Whether codes are symbols of the state, and not of the key: [B, T, routes]."""
+        return self.arm.reads_codes and not self.spec.insertion.READS_KEY
+
+    @property
+    def searches_key(self) -> bool:
+        """Whether the key of each frame is searched."""
+        return self.arm.reads_codes and self.spec.insertion.READS_KEY
+
+    @property
+    def num_codes(self) -> int:
+        """Codes there can be; the number itself stands for none."""
+        insertion = self.spec.insertion
+        return insertion.num_symbols if self.is_routed else self.key.num_codes
+
     def noised(self, frames: Tensor) -> Tensor:
         """Return frames as the backbone reads them: in training with noise, [B, T, D]."""
         if not self.training:
@@ -110,8 +134,32 @@ class Generator(nn.Module):
         return noised(frames, self.mean, self.sd, self.settings.noise)
 
     def codes(self, frames: Tensor) -> Tensor:
-        """Return the codes of whole sequences, [B, T]; `key.num_codes` where none is whole yet."""
+        """Return the codes of whole sequences, [B, T]; `num_codes` where none is whole yet.
+
+        Where bits of the state find the rows there is a symbol for each route, [B, T, routes].
+        """
+        if self.is_routed:
+            return self._routed_codes(frames)
         return codes_of(self.key, frames, frames.shape[1])
+
+    @torch.no_grad()
+    def _routed_codes(self, frames: Tensor) -> Tensor:
+        """Return the symbols of all places, side by side."""
+        assert self.memory is not None
+        readings = self._pass(self.start(), frames, frames, None)[0].readings
+        found = [
+            cast(Router, self.memory.source(place)).symbols(readings[place].hidden)
+            for place in self.spec.insertion.places_in(self.settings)
+        ]
+        return torch.cat(found, -1)
+
+    @torch.no_grad()
+    def count_visits(self, codes: Tensor) -> None:
+        """Add train's reads to the visits of rows, of the codes of whole sequences; see `codes`."""
+        if self.arm.is_late:
+            codes = nn.functional.pad(codes[:, :-1], (1, 0), value=self.num_codes)
+        for table in tables_of(self):
+            table.count_reads(codes)
 
     def recent(self, frames: Tensor) -> Tensor:
         """Return what the head reads at each frame, the newest R of them, [B, T, R, D]."""
@@ -131,6 +179,7 @@ class Generator(nn.Module):
 
     def trace(self, frames: Tensor, codes: Tensor | None = None) -> Trace:
         """Return the features with what the memory did; see `features`."""
+        self._require_codes(codes)
         return self._pass(self.start(), self.noised(frames), frames, codes)[0]
 
     def log_prob(self, features: Tensor, last: Tensor, z: Tensor) -> Tensor:
@@ -142,6 +191,13 @@ class Generator(nn.Module):
             z: The next frame, [..., D].
         """
         return self.head.log_prob(features, last, z)
+
+    def score(self, features: Tensor, last: Tensor, z: Tensor) -> Tensor:
+        """Return the proper score of the next frames, lower is better, [...]; see `log_prob`.
+
+        It is the NLL in nats of a head with a density, and the energy score in train SD of another.
+        """
+        return self.head.score(features, last, z)
 
     def sample(
         self, features: Tensor, last: Tensor, num_samples: int, generator: torch.Generator,
@@ -164,6 +220,7 @@ class Generator(nn.Module):
         self, state: State, frames: Tensor, codes: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Go on by frames [B, T, D], for example a prompt; return features and the new state."""
+        self._require_codes(codes)
         trace, state = self._pass(state, frames, frames, codes)
         return trace.features, state
 
@@ -227,17 +284,20 @@ class Generator(nn.Module):
         frames = None
         if self.arm.source == "frame_network":
             frames = self._key_frames(held, num_new)
-        if not self.arm.reads_codes:
-            return Keys(None, frames, num_new), None
-        if codes is None and self.is_foreign:
-            raise ValueError(
-                f"arm {self.spec.arm} reads the codes of another utterance, and got none"
-            )
+        if not self.searches_key:
+            return Keys(codes if self.is_routed else None, frames, num_new), None
         if codes is None:
             newest = held[:, -(num_new + self.key.state_frames - 1) :]
             codes = codes_of(self.key, newest, num_new)
         read = self._joined(state, codes)
         return Keys(read[:, :-1] if self.arm.is_late else read, frames, num_new), codes
+
+    def _require_codes(self, codes: Tensor | None) -> None:
+        """Refuse a foreign arm that would read its own codes."""
+        if codes is None and self.is_foreign:
+            raise ValueError(
+                f"arm {self.spec.arm} reads the codes of another utterance, and got none"
+            )
 
     def _key_frames(self, held: Tensor, num_new: int) -> Tensor:
         """Return the frames of each key in train SD, [B, T, n * D]; 0 where it is not whole."""

@@ -6,16 +6,17 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from engram_audio.choices import require
+from engram_audio.generation.head_config import GeneratorHeadSection
+from engram_audio.kinds import Kind
 from engram_audio.quantities import (
     Amount,
     Count,
     Frames,
     InnerShare,
     Listed,
-    LogRange,
-    NumComponents,
     NumLayers,
     Orders,
+    Share,
     ShareBelowOne,
     Text,
     Width,
@@ -25,6 +26,7 @@ from engram_audio.section import Section
 WIDTH_STEP = 8  # widths of matched models; also a multiple of twice the heads
 INPUT, SHORT, HEAD = "input", "short", "head"  # places of a memory beside `before_block_<n>`
 BEFORE_BLOCK = "before_block_"
+MAXIMUM_ROUTED_BITS = 20  # of the n-grams of one route: a million rows
 
 
 class _Noise(Section):
@@ -58,19 +60,6 @@ AnyNoise = NoNoise | FixedNoise | UniformNoise
 NoiseSection = Annotated[AnyNoise, Field(discriminator="kind")]
 
 
-class MixtureHeadSettings(Section):
-    """Mixture of diagonal Gaussians of the whitened residual of the linear base."""
-
-    kind: Literal["gaussian_mixture"]
-    num_components: NumComponents = Field(description="Components K.")
-    log_sigma_range: LogRange = Field(
-        description="Clamp of log scales, in whitened units; the dequantisation floor comes on top."
-    )
-    output_scale: ShareBelowOne = Field(
-        description="Scale of the last layer's first weights; near 0 training starts at the base."
-    )
-
-
 class GeneratorSettings(Section):
     """A causal transformer over latents, with its head and how its input is noised."""
 
@@ -90,7 +79,7 @@ class GeneratorSettings(Section):
         description="noised: the key reads what the backbone reads. clean: it reads true frames, "
         "which is a short context in itself and needs a control."
     )
-    head: MixtureHeadSettings
+    head: GeneratorHeadSection
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
@@ -132,29 +121,67 @@ Place = Annotated[
 ]
 
 
-class _Insertion(Section):
+class MemoryKind(Kind):
     """What every memory in a generator has.
 
     Attributes:
-        HAS_GATE: Whether a gate stands on what it adds.
+        HAS_GATE: Whether a gate stands on what it adds, which a control can hold constant.
+        READS_KEY: Whether rows are found by the key of frames, and not by bits of the state.
     """
 
     HAS_GATE: ClassVar[bool] = False
+    READS_KEY: ClassVar[bool] = True
 
-    key: Text = Field(description="Key in keys.library, for example last_frame.raw.kmeans_256.")
+    key: Text = Field(
+        description="Key in keys.library, for example last_frame.raw.kmeans_256. Where bits of the "
+        "state find the rows, its frames are those that the control SMf reads."
+    )
     ngram_orders: Orders = Field(min_length=1, description="Orders of the n-grams of codes.")
+    table_learning_rate_factor: Amount = Field(
+        description="Learning rate of the rows over that of the network; no weight decay."
+    )
+    table_moments: Literal["element", "row"] = Field(
+        default="element",
+        description="element: lazy Adam, two moments of each number. row: one mean of squares for "
+        "each row and no first moment.",
+    )
+
+    @property
+    def frames_back(self) -> int:
+        """Frames before the newest key that it reads."""
+        return max(self.ngram_orders) - 1
+
+    @property
+    def has_row_per_code(self) -> bool:
+        """Whether each code has a row of its own, so that codes can be dealt to rows anew."""
+        return False
+
+
+class _Insertion(MemoryKind):
+    """A memory whose rows are found by codes of a key."""
+
+    MODULE: ClassVar[str] = "engram_audio.generation.row_memory"
+
     num_hashes: Count = Field(description="Hash heads per order, each with its own prime.")
     table_rows: Count | None = Field(
         ge=16,
         description="Rows per hash head; the next free prime above. null: a row for each code, "
         "which ngram_orders [1] with one hash head can have.",
     )
-    table_learning_rate_factor: Amount = Field(
-        description="Learning rate of the rows over that of the network; no weight decay."
+
+    has_signs: bool = Field(
+        default=False,
+        description="Whether each n-gram reads its hashed row under a fixed pattern of -1 and 1 of "
+        "its own, so that those that share a row disturb each other less.",
     )
 
     @model_validator(mode="after")
     def _check_rows(self) -> Self:
+        if self.has_signs and self.table_rows is None:
+            raise ValueError(
+                "has_signs: rows that each code has to itself share nothing; set it to false, or "
+                "name table_rows"
+            )
         if self.table_rows is None and (self.ngram_orders != (1,) or self.num_hashes != 1):
             raise ValueError(
                 "table_rows: null gives each code a row; found ngram_orders "
@@ -163,9 +190,9 @@ class _Insertion(Section):
         return self
 
     @property
-    def frames_back(self) -> int:
-        """Frames before the newest key that it reads."""
-        return max(self.ngram_orders) - 1
+    def has_row_per_code(self) -> bool:
+        """See `MemoryKind`."""
+        return self.table_rows is None
 
     def places_in(self, settings: GeneratorSettings) -> tuple[str, ...]:
         """Return the places at which it adds: before every block."""
@@ -239,11 +266,81 @@ class ValueInsertion(_Insertion):
     kind: Literal["value"]
 
 
-AnyInsertion = MinimalInsertion | EngramInsertion | AdditiveInsertion | ValueInsertion
+class LatentInsertion(MemoryKind):
+    """Rows found by n-grams of bits that a router reads off the hidden state itself.
+
+    The key tells nothing that the state does not know: it can only be a cheaper function of it.
+    """
+
+    MODULE: ClassVar[str] = "engram_audio.generation.latent_ngrams"
+    READS_KEY: ClassVar[bool] = False
+
+    kind: Literal["latent_ngrams"]
+    places: Listed[Place] = Field(
+        min_length=1,
+        description="Where it is added: input, before_block_<n> (n from 2), short, head.",
+    )
+    num_routes: Count = Field(le=256, description="Routes R, each with a symbol of its own.")
+    num_bits: Count = Field(le=8, description="Bits M of a symbol: a route has 2 ** M of them.")
+    row_width: Width = Field(description="Numbers of a row.")
+    num_heads: Count = Field(le=64, description="Heads that ask for routes.")
+    num_value_heads: Count = Field(
+        le=64, description="Heads of keys and values, which heads that ask share."
+    )
+    head_width: Width = Field(description="Units of a head.")
+    first_open_share: InnerShare = Field(
+        description="Weight of all routes at the start; the rest is that of a sink without value."
+    )
+    router_share: Share = Field(
+        description="Share of the training in which the router learns; its bits then stay."
+    )
+
+    @model_validator(mode="after")
+    def _check_rows(self) -> Self:
+        if self.num_heads % self.num_value_heads:
+            raise ValueError(
+                f"num_value_heads: {self.num_value_heads} do not divide num_heads {self.num_heads}"
+            )
+        if self.num_bits * max(self.ngram_orders) > MAXIMUM_ROUTED_BITS:
+            raise ValueError(
+                f"num_bits: {self.num_bits} bits and n-grams of {max(self.ngram_orders)} are "
+                f"2 ** {self.num_bits * max(self.ngram_orders)} rows of each route, at most "
+                f"2 ** {MAXIMUM_ROUTED_BITS} are allowed; take fewer bits"
+            )
+        return self
+
+    @property
+    def num_symbols(self) -> int:
+        """Symbols K of a route."""
+        return 2**self.num_bits
+
+    def places_in(self, settings: GeneratorSettings) -> tuple[str, ...]:
+        """Return its own places."""
+        del settings
+        return self.places
+
+
+RowInsertion = MinimalInsertion | EngramInsertion | AdditiveInsertion | ValueInsertion
+AnyInsertion = RowInsertion | LatentInsertion
 InsertionSettings = Annotated[AnyInsertion, Field(discriminator="kind")]
 
 ArmName = Literal[
-    "S", "SM", "F", "P", "SMx", "SM1", "SMm", "SMf", "SMn", "SMnx", "SMc", "SMa", "SMv", "SMl"
+    "S",
+    "SM",
+    "F",
+    "P",
+    "SMx",
+    "SM1",
+    "SMm",
+    "SMf",
+    "SMn",
+    "SMnx",
+    "SMc",
+    "SMa",
+    "SMv",
+    "SMl",
+    "SMr",
+    "SMu",
 ]
 Source = Literal["rows", "one_row", "state_network", "frame_network"]
 
@@ -258,6 +355,8 @@ class Arm(NamedTuple):
         are_rows_frozen: Whether rows stay at their random start.
         is_gate_constant: Whether one trained scalar is the gate.
         is_late: Whether it reads the code of the frame before, in training too.
+        is_router_fixed: Whether bits of the state are those of a random router, never trained.
+        is_unigram: Whether it reads the newest code alone, and no n-gram.
         kind: The form of the insertion, where it is not that of the settings.
         matched: What of the memory's budget a wider model without memory has at least.
     """
@@ -268,6 +367,8 @@ class Arm(NamedTuple):
     are_rows_frozen: bool = False
     is_gate_constant: bool = False
     is_late: bool = False
+    is_router_fixed: bool = False
+    is_unigram: bool = False
     kind: Literal["additive", "value"] | None = None
     matched: Literal["flops_generated", "num_resident"] | None = None
 
@@ -301,6 +402,8 @@ ARMS: dict[ArmName, Arm] = {
     "SMa": Arm("rows added before every block, without a gate", kind="additive"),
     "SMv": Arm("rows added to the attention values of one head", kind="value"),
     "SMl": Arm("memory that reads the code of the frame before", is_late=True),
+    "SMr": Arm("memory of the state's bits under a random router", is_router_fixed=True),
+    "SMu": Arm("memory of the newest code alone, without n-grams", is_unigram=True),
 }  # fmt: skip
 
 
@@ -308,19 +411,53 @@ def insertion_of(arm: ArmName, insertion: AnyInsertion) -> AnyInsertion:
     """Return the insertion of an arm: that of the settings, or its rows in another form.
 
     Raises:
-        ValueError: The arm's gate is constant, and the form has no gate.
+        ValueError: The arm changes what this kind of memory does not have.
     """
-    if ARMS[arm].is_gate_constant and not insertion.HAS_GATE:
-        raise ValueError(
-            f"arm {arm}: a memory of kind {insertion.kind} has no gate that could be constant; "
-            "take the kind minimal or engram, or drop the arm"
-        )
-    kinds = {"additive": AdditiveInsertion, "value": ValueInsertion}
-    kind = ARMS[arm].kind
-    if kind is None or kind == insertion.kind:
+    _require_kind_for(arm, insertion)
+    own = ARMS[arm]
+    if own.is_unigram:
+        return insertion.model_copy(update={"ngram_orders": (1,)})
+    if own.kind is None or own.kind == insertion.kind:
         return insertion
+    kinds = {"additive": AdditiveInsertion, "value": ValueInsertion}
     shared = {name: getattr(insertion, name) for name in _Insertion.model_fields}
-    return kinds[kind](kind=kind, **shared)
+    return kinds[own.kind](kind=own.kind, **shared)
+
+
+def require_arm(arm: ArmName, insertion: AnyInsertion) -> None:
+    """Refuse an arm that changes nothing of a memory as it is written, or what it does not have.
+
+    Raises:
+        ValueError: Names arm and kind, and what to do.
+    """
+    _require_kind_for(arm, insertion)
+    if ARMS[arm].is_unigram and max(insertion.ngram_orders) == 1:
+        raise ValueError(
+            f"arm {arm}: a memory of kind {insertion.kind} has no n-grams that could be left out; "
+            "name more ngram_orders, or drop the arm"
+        )
+
+
+def _require_kind_for(arm: ArmName, insertion: AnyInsertion) -> None:
+    """Refuse an arm that has no meaning for a kind of memory.
+
+    Raises:
+        ValueError: Names arm and kind, and what to do.
+    """
+    own = ARMS[arm]
+    lacks = {
+        "has no gate that could be constant; take the kind minimal or engram":
+            own.is_gate_constant and not insertion.HAS_GATE,
+        "reads no key, whose rows could stand elsewhere or come late; take a kind that does":
+            (own.is_late or own.kind is not None) and not insertion.READS_KEY,
+        "has no router that could be random; take the kind latent_ngrams":
+            own.is_router_fixed and insertion.READS_KEY,
+    }  # fmt: skip
+    for reason, is_so in lacks.items():
+        if is_so:
+            raise ValueError(
+                f"arm {arm}: a memory of kind {insertion.kind} {reason}, or drop the arm"
+            )
 
 
 def place_before(number: int) -> str:

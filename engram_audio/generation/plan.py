@@ -6,6 +6,7 @@ from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.generation.config import GenerationSettings
 from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
+from engram_audio.plugins import code_of
 
 
 class GenerationRun(NamedTuple):
@@ -44,6 +45,14 @@ class GenerationPlan:
         """One file of every run."""
         return [run_file(run, name) for run in self.runs()]
 
+    def prices(self) -> list[str]:
+        """Scores of every size of every run; none where a study trains the arms alone."""
+        return self.files("prices.parquet") if self._settings.has_sizes else []
+
+    def probes(self) -> list[str]:
+        """What the arms of every run were asked; none where nothing is asked."""
+        return self.files("probes.parquet") if self._settings.probes.names else []
+
     def decoded(self) -> list[str]:
         """Representations whose generators are decoded, scored and heard."""
         return list(self._settings.audio.representations)
@@ -75,6 +84,12 @@ class GenerationPlan:
     def recipe(self, wildcards: Any) -> str:
         """The section of the recipe that a generator names."""
         return f"recipes.{self._settings.library[wildcards.generator].recipe}"
+
+    def code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
+        """The modules that a step loads by name for a generator, and the suffix of a plugin's."""
+        row = self._settings.library[wildcards.generator]
+        (modules, suffix), (more, other) = code_of(row.insertion), code_of(row.model.head)
+        return (*modules, *more), suffix + other
 
     def keys(self, wildcards: Any) -> str:
         """The fitted keys that hold a generator's key."""

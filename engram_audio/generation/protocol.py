@@ -5,6 +5,7 @@ from typing import NamedTuple, Self
 
 from engram_audio.generation.config import GenerationProtocol, GeneratorPoint
 from engram_audio.generation.model_config import ArmName
+from engram_audio.generation.variants import Variant
 from engram_audio.training.config import TrainingRecipe
 
 
@@ -17,6 +18,7 @@ class Training(NamedTuple):
         num_steps: Its length.
         point: Learning rate and dropout.
         is_repeat: Whether it is another training's, once more.
+        variant: Its size, where that is not the arm's own.
     """
 
     arm: ArmName
@@ -24,6 +26,7 @@ class Training(NamedTuple):
     num_steps: int
     point: GeneratorPoint
     is_repeat: bool = False
+    variant: Variant | None = None
 
     @property
     def training(self) -> Self:
@@ -40,7 +43,10 @@ class Training(NamedTuple):
         """A name that no other training of the job has."""
         rate, dropout = self.point.learning_rate, self.point.dropout
         ending = "-repeat" if self.is_repeat else ""
-        return f"{self.arm}-seed{self.seed}-steps{self.num_steps}-{rate:g}-{dropout:g}{ending}"
+        size = "" if self.variant is None else f"{self.variant.label}-"
+        return (
+            f"{size}{self.arm}-seed{self.seed}-steps{self.num_steps}-{rate:g}-{dropout:g}{ending}"
+        )
 
     def recipe(self, recipe: TrainingRecipe) -> TrainingRecipe:
         """Return the recipe of this training."""
@@ -48,9 +54,12 @@ class Training(NamedTuple):
         return recipe.model_copy(update=changes)
 
 
-def tuning_of(arm: ArmName, protocol: GenerationProtocol, num_steps: int) -> list[Training]:
+def tuning_of(
+    arm: ArmName, protocol: GenerationProtocol, num_steps: int, variant: Variant | None = None
+) -> list[Training]:
     """Return the trainings that an arm is tuned on: every point, first seed, full length."""
-    return [Training(arm, protocol.seeds[0], num_steps, point) for point in protocol.points]
+    seed = protocol.seeds[0]
+    return [Training(arm, seed, num_steps, point, variant=variant) for point in protocol.points]
 
 
 def choose_point(
@@ -58,6 +67,7 @@ def choose_point(
     protocol: GenerationProtocol,
     num_steps: int,
     score: Callable[[Training], float],
+    variant: Variant | None = None,
 ) -> GeneratorPoint:
     """Return the point with the lowest score on the choice part; the first of equal ones.
 
@@ -66,10 +76,11 @@ def choose_point(
         protocol: The points; one point needs no training.
         num_steps: Full length.
         score: Trains and returns the best score, infinite where the training diverged.
+        variant: A size that is not the arm's own.
     """
     if len(protocol.points) == 1:
         return protocol.points[0]
-    return min(tuning_of(arm, protocol, num_steps), key=score).point
+    return min(tuning_of(arm, protocol, num_steps, variant), key=score).point
 
 
 def trainings_of(

@@ -22,7 +22,8 @@ from engram_audio.generation.task import GeneratorTask
 from engram_audio.numerics.seeds import step_seed
 from engram_audio.training.config import TrainingRecipe
 
-ARMS: tuple[ArmName, ...] = ("S", "SM")
+MEMORY: ArmName = "SM"
+ARMS: tuple[ArmName, ...] = ("S", MEMORY)
 STREAM = 3  # of the random numbers that deal codes to rows
 WARMUP_SHARE = 0.1  # of a training of few passes, where the recipe's warm-up is longer
 
@@ -64,13 +65,16 @@ class Replay(NamedTuple):
 def replays_of(
     protocol: GenerationProtocol, points: dict[ArmName, GeneratorPoint], steps_per_pass: int
 ) -> list[Replay]:
-    """Return the trainings of the replay; none where no number of passes is asked for."""
+    """Return the trainings of the replay; none where no number of passes is asked for.
+
+    S is trained at SM's point: after few passes a lower learning rate alone is a loss on train.
+    """
     asked = protocol.replay
     kinds: list[tuple[ArmName, bool]] = [(arm, False) for arm in ARMS]
     if asked.is_permuted:
-        kinds.append(("SM", True))
+        kinds.append((MEMORY, True))
     return [
-        Replay(Training(arm, seed, passes * steps_per_pass, points[arm]), passes, is_permuted)
+        Replay(Training(arm, seed, passes * steps_per_pass, points[MEMORY]), passes, is_permuted)
         for passes in asked.passes
         for arm, is_permuted in kinds
         for seed in protocol.seeds
@@ -146,7 +150,7 @@ def mask_rows(model: Generator, minimum_visits: int) -> None:
 
 def masks_of(section: ReplaySection, arm: str) -> tuple[int, ...]:
     """Return the visit counts below which rows are masked, 0 for none."""
-    return (0, *section.minimum_visits) if arm == "SM" else (0,)
+    return (0, *section.minimum_visits) if arm == MEMORY else (0,)
 
 
 def labels_of(replay: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def swapped_density(model: Generator, swap: str, setup: ScoringSetup) -> Generat
 def previous(model: Generator, context: Tensor) -> Tensor:
     """Return the code of the frame before each frame, [B, W]; no whole key at the first."""
     codes = model.codes(context)
-    return torch.nn.functional.pad(codes[:, :-1], (1, 0), value=model.key.num_codes)
+    return torch.cat([torch.full_like(codes[:, :1], model.num_codes), codes[:, :-1]], 1)
 
 
 class Dealt:
@@ -55,7 +55,8 @@ class Dealt:
     def __call__(self, context: Tensor) -> Tensor:
         """Return the codes read, [B, W]; frames without a whole key keep none."""
         codes = self._model.codes(context)
-        is_whole = codes < self._model.key.num_codes
+        is_whole = codes < self._model.num_codes
+        is_whole = is_whole if is_whole.dim() == 2 else is_whole.all(-1)  # routes move together
         own = codes[is_whole]
         order = torch.randperm(len(own), generator=self._generator, device=own.device)
         codes[is_whole] = own[order]

@@ -9,14 +9,17 @@ hidden state, E width of e, R rows, k rows that a frame reads.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engram_audio.generation.model_config import AnyInsertion
+from engram_audio.generation.model_config import MemoryKind, RowInsertion
 from engram_audio.generation.rms_norm import RMSNorm
-from engram_audio.memory.hashing import NgramHash
+from engram_audio.memory.hashing import MULTIPLIER_BITS, NgramHash
 from engram_audio.training.tables import SparseTable
 
+SIGNS = 11  # of the random numbers that draw the patterns of signs
+SIGN_BIT = 62  # of the product that tells a sign: high bits of a product are mixed best
 ROW_SD = 0.02  # of the rows' start: what is added starts small through them, not through the gate
 
 
@@ -34,7 +37,16 @@ class Keys(NamedTuple):
     num_frames: int
 
 
-class VectorSource(nn.Module):
+class CountedModule(nn.Module):
+    """A module that works more than two operations per weight of its maps."""
+
+    @property
+    def extra_flops(self) -> int:
+        """What it works beyond that, for one frame."""
+        return 0
+
+
+class VectorSource(CountedModule):
     """Gives each frame a vector e.
 
     Attributes:
@@ -63,9 +75,16 @@ class VectorSource(nn.Module):
         """Numbers of a row."""
         return self.width
 
+    def expect_steps(self, num_steps: int) -> None:
+        """Learn how many training steps are to come."""
+        del num_steps
 
-class Rows(VectorSource):
-    """A table whose rows are found by the newest code, or by hashes of n-grams of codes.
+    def count_step(self) -> None:
+        """Learn that a training step begins."""
+
+
+class RowTable(VectorSource):
+    """A table of which a frame reads few rows.
 
     Attributes:
         minimum_visits: Rows that train visited less often read as 0; a probe sets it.
@@ -75,34 +94,29 @@ class Rows(VectorSource):
     visits: Tensor
 
     def __init__(
-        self, insertion: AnyInsertion, row_width: int, num_codes: int, is_summed: bool,
-        start_sd: float, seed: int,
+        self, num_rows: int, row_width: int, rows_per_frame: int, memory: MemoryKind,
+        start_sd: float,
     ) -> None:  # fmt: skip
-        """Make the table.
+        """Make the rows.
 
         Args:
-            insertion: Orders, hashes and rows.
+            num_rows: R.
             row_width: Numbers of a row.
-            num_codes: Codes there can be; one more stands for a key that is not whole yet.
-            is_summed: Whether the rows of a frame are added up, and not joined.
+            rows_per_frame: k.
+            memory: How rows are trained.
             start_sd: SD of the rows at the start.
-            seed: Decides the hashes.
         """
         super().__init__()
-        self.num_codes, self.is_summed = num_codes, is_summed
-        self.order = max(insertion.ngram_orders)
-        self.rows_per_frame = insertion.rows_per_frame
-        self.hash = None
-        num_rows = num_codes + 1
-        if insertion.table_rows is not None:
-            shape = (insertion.ngram_orders, insertion.num_hashes, insertion.table_rows)
-            self.hash = NgramHash(*shape, num_codes, seed)
-            num_rows = self.hash.num_rows
-        self.table = SparseTable(num_rows, row_width, insertion.table_learning_rate_factor)
+        self.rows_per_frame = rows_per_frame
+        self.table = table_of(memory, num_rows, row_width)
         nn.init.normal_(self.table.weight, std=start_sd)
-        self.width = row_width if is_summed else row_width * self.rows_per_frame
         self.register_buffer("visits", torch.zeros(num_rows, dtype=torch.int64))
         self.minimum_visits, self.is_averaged = 0, False
+
+    @property
+    def starts(self) -> list[int]:
+        """First row of each part of the table, of which a frame reads one row each."""
+        return [0]
 
     @property
     def num_rows(self) -> int:
@@ -124,23 +138,14 @@ class Rows(VectorSource):
         """See `VectorSource`."""
         return self.table.embedding_dim
 
-    def numbers(self, keys: Keys) -> Tensor:
-        """Return the rows of each frame, [B, T, k]."""
-        assert keys.codes is not None
-        if self.hash is None:
-            return keys.codes[:, -keys.num_frames :].unsqueeze(-1)
-        return self.hash(keys.codes)[:, -keys.num_frames :]
+    def count_reads(self, codes: Tensor) -> None:
+        """Count train's reads in `visits`, of the codes of whole sequences."""
+        raise NotImplementedError
 
-    def forward(self, hidden: Tensor, keys: Keys) -> Tensor:
-        """Return e, [B, T, E]; the hidden state says nothing here."""
-        del hidden
-        numbers = self.numbers(keys)
-        rows = (
-            self.mean_rows().expand(*numbers.shape, -1) if self.is_averaged else self._read(numbers)
-        )
-        return rows.sum(-2) if self.is_summed else rows.flatten(-2)
-
-    def _read(self, numbers: Tensor) -> Tensor:
+    def read(self, numbers: Tensor) -> Tensor:
+        """Return rows by number [B, T, k], or what a probe puts in their place, [B, T, k, E]."""
+        if self.is_averaged:
+            return self.mean_rows().expand(*numbers.shape, -1)
         rows = self.table(numbers)
         if not self.minimum_visits:
             return rows
@@ -148,10 +153,9 @@ class Rows(VectorSource):
 
     @torch.no_grad()
     def mean_rows(self) -> Tensor:
-        """Return the mean row of each hash head, weighted by visits, [k, row width]."""
-        starts = [0] if self.hash is None else self.hash.offsets.tolist()
+        """Return the mean row of each part of the table, weighted by visits, [k, row width]."""
         means = []
-        for start, stop in zip(starts, [*starts[1:], len(self.visits)], strict=True):
+        for start, stop in zip(self.starts, [*self.starts[1:], len(self.visits)], strict=True):
             weight = self.visits[start:stop].to(self.table.weight.dtype)
             means.append(weight @ self.table.weight[start:stop] / weight.sum().clamp_min(1))
         return torch.stack(means)
@@ -162,14 +166,93 @@ class Rows(VectorSource):
         self.visits += torch.bincount(numbers.flatten(), minlength=len(self.visits))
 
 
+class Rows(RowTable):
+    """A table whose rows are found by the newest code, or by hashes of n-grams of codes.
+
+    Attributes:
+        has_signs: Whether each n-gram reads its row under a fixed pattern of signs.
+    """
+
+    sign_multipliers: Tensor
+
+    def __init__(
+        self, insertion: RowInsertion, row_width: int, num_codes: int, is_summed: bool,
+        start_sd: float, seed: int,
+    ) -> None:  # fmt: skip
+        """Make the table.
+
+        Args:
+            insertion: Orders, hashes and rows.
+            row_width: Numbers of a row.
+            num_codes: Codes there can be; one more stands for a key that is not whole yet.
+            is_summed: Whether the rows of a frame are added up, and not joined.
+            start_sd: SD of the rows at the start.
+            seed: Decides the hashes.
+        """
+        found = None
+        if insertion.table_rows is not None:
+            shape = (insertion.ngram_orders, insertion.num_hashes, insertion.table_rows)
+            found = NgramHash(*shape, num_codes, seed)
+        super().__init__(
+            num_codes + 1 if found is None else found.num_rows, row_width,
+            insertion.rows_per_frame, insertion, start_sd,
+        )  # fmt: skip
+        self.has_signs = insertion.has_signs
+        generator = np.random.default_rng([seed, SIGNS])
+        odd = 2 * generator.integers(2**MULTIPLIER_BITS, size=row_width) + 1
+        self.register_buffer("sign_multipliers", torch.from_numpy(odd), persistent=False)
+        self.num_codes, self.is_summed, self.hash = num_codes, is_summed, found
+        self.width = row_width if is_summed else row_width * self.rows_per_frame
+
+    @property
+    def extra_flops(self) -> int:
+        """See `CountedModule`: each number read is multiplied with its sign."""
+        return self.rows_per_frame * self.row_width if self.has_signs else 0
+
+    def signs(self, keys: Keys) -> Tensor:
+        """Return the pattern of -1 and 1 of each n-gram, [B, T, k, row width].
+
+        Two n-grams in one row read it under patterns of their own, so what one of them learns is
+        nearly orthogonal to what the other reads.
+        """
+        assert keys.codes is not None and self.hash is not None
+        mixed = self.hash.mixed(keys.codes)[:, -keys.num_frames :].unsqueeze(-1)
+        bits = (mixed * self.sign_multipliers) >> SIGN_BIT & 1
+        return 2.0 * bits - 1
+
+    @property
+    def starts(self) -> list[int]:
+        """See `RowTable.starts`: the hash heads."""
+        return [0] if self.hash is None else self.hash.offsets.tolist()
+
+    def numbers(self, keys: Keys) -> Tensor:
+        """Return the rows of each frame, [B, T, k]."""
+        assert keys.codes is not None
+        if self.hash is None:
+            return keys.codes[:, -keys.num_frames :].unsqueeze(-1)
+        return self.hash(keys.codes)[:, -keys.num_frames :]
+
+    def count_reads(self, codes: Tensor) -> None:
+        """See `RowTable`; codes are [B, T]."""
+        self.count_visits(self.numbers(Keys(codes, None, codes.shape[1])))
+
+    def forward(self, hidden: Tensor, keys: Keys) -> Tensor:
+        """Return e, [B, T, E]; the hidden state says nothing here."""
+        del hidden
+        rows = self.read(self.numbers(keys))
+        if self.has_signs and not self.is_averaged:
+            rows = rows * self.signs(keys)
+        return rows.sum(-2) if self.is_summed else rows.flatten(-2)
+
+
 class OneRow(VectorSource):
     """One trained row for all keys."""
 
-    def __init__(self, width: int, learning_rate_factor: float, start_sd: float) -> None:
+    def __init__(self, width: int, memory: MemoryKind, start_sd: float) -> None:
         """Make the row; it is trained as the rows of a table are."""
         super().__init__()
         self.width = width
-        self.table = SparseTable(1, width, learning_rate_factor)
+        self.table = table_of(memory, 1, width)
         nn.init.normal_(self.table.weight, std=start_sd)
 
     @property
@@ -220,9 +303,21 @@ class FrameNetwork(VectorSource):
         return self.layers(keys.frames)
 
 
-def tables_of(model: nn.Module) -> list[Rows]:
-    """Return the tables whose rows are found by keys."""
-    return [module for module in model.modules() if isinstance(module, Rows)]
+def table_of(memory: MemoryKind, num_rows: int, row_width: int) -> SparseTable:
+    """Return a table that is trained as a memory says."""
+    return SparseTable(
+        num_rows, row_width, memory.table_learning_rate_factor, memory.table_moments == "row"
+    )
+
+
+def sources_of(model: nn.Module) -> list[VectorSource]:
+    """Return all sources of a memory; none without one."""
+    return [module for module in model.modules() if isinstance(module, VectorSource)]
+
+
+def tables_of(model: nn.Module) -> list[RowTable]:
+    """Return the tables whose rows are found by keys, or by bits of the state."""
+    return [module for module in model.modules() if isinstance(module, RowTable)]
 
 
 def two_layers(num_inputs: int, num_units: int, num_outputs: int) -> nn.Sequential:

@@ -35,6 +35,7 @@ OF_MEMBER = (
 )  # fmt: skip
 OF_REPLAY = ("arm", "seed", "num_passes", "is_permuted", "minimum_visits")
 LABELS = ("arm", "seed", "num_steps")
+NLL, ENERGY = "nll", "energy"  # scores of a frame: of heads with a density, and of others
 
 
 class Evaluated(NamedTuple):
@@ -45,7 +46,8 @@ class Evaluated(NamedTuple):
         generator: Name.
         chosen_on: The choice part.
         members: One row per training: arm, seed, num_steps, is_repeat and `OF_MEMBER`.
-        scores: One row per training, part and speaker: sums num_frames and nll.
+        scores: One row per training, part and speaker: sums num_frames, nll and energy. A head
+            has one of the two, the other is NaN.
         health: One row per arm, seed and horizon.
         keys: One row per arm, seed, probe and step or noise.
         replays: One row per replay, mask, part and speaker: sums num_frames and nll.
@@ -88,16 +90,18 @@ def _member_row(one: Evaluated, member: Mapping[Any, Any]) -> dict[str, Any]:
         **described("nll_nats", _mean_of(on_eval)),
         "nll_train_nats": _value_of(choose(own, part=TRAIN)),
         "nll_chosen_nats": _value_of(choose(own, part=one.chosen_on)),
+        **described("energy_score", _mean_of(on_eval, ENERGY)),
         "num_frames": int(on_eval["num_frames"].to_numpy(float).sum()),
         "num_speakers": int((on_eval["num_frames"].to_numpy(float) > 0).sum()),
         "repeat_difference_nats": _repeat_difference(one, labels, on_eval),
     }
 
 
-def _mean_of(rows: pd.DataFrame) -> Any:
-    if rows.empty:
+def _mean_of(rows: pd.DataFrame, score: str = NLL) -> Any:
+    """Return the mean score of a frame; None where there is no row, or no such score of it."""
+    if rows.empty or rows[score].isna().any():
         return None
-    return ratio_of_sums(rows["nll"].to_numpy(float), rows["num_frames"].to_numpy(float))
+    return ratio_of_sums(rows[score].to_numpy(float), rows["num_frames"].to_numpy(float))
 
 
 def _value_of(rows: pd.DataFrame) -> float:
@@ -111,18 +115,20 @@ def _repeat_difference(one: Evaluated, labels: Mapping[str, Any], on_eval: pd.Da
 
 
 class Sums(NamedTuple):
-    """NLL and frames of an arm by seed and speaker, [R, S] each."""
+    """Sums of a score, and frames, of an arm by seed and speaker, [R, S] each."""
 
-    nll: np.ndarray
+    score: np.ndarray
     num_frames: np.ndarray
 
 
 class Scores:
     """Sums of one representation by arm; an arm without seeds stands for every seed."""
 
-    def __init__(self, one: Evaluated, part: str, num_steps: int) -> None:
-        """Index the scores of a part after a number of steps."""
+    def __init__(self, one: Evaluated, part: str, num_steps: int, score: str = NLL) -> None:
+        """Index the scores of a part after a number of steps; arms without that score are out."""
         rows = choose(one.scores, part=part, is_repeat=False)
+        rows = rows.loc[~rows[score].isna()]
+        self._score = score
         rows = rows.loc[rows["num_steps"].isin([num_steps, NO_STEPS])]
         self._speakers = sorted({str(name) for name in rows["speaker_id"]})
         self._rows = dict(list(rows.groupby(["arm", "seed"], sort=False)))
@@ -148,7 +154,7 @@ class Scores:
         rows = self._rows.get((arm, seed), self._rows.get((arm, NO_SEED)))
         assert rows is not None
         own = rows.set_index("speaker_id").reindex(self._speakers, fill_value=0.0)
-        return own["nll"].to_numpy(float), own["num_frames"].to_numpy(float)
+        return own[self._score].to_numpy(float), own["num_frames"].to_numpy(float)
 
 
 def gains_table(found: Sequence[Evaluated], confidence: float) -> pd.DataFrame:
@@ -169,28 +175,50 @@ def _step_counts(one: Evaluated) -> list[int]:
 def _gain_rows(one: Evaluated, num_steps: int, confidence: float) -> list[dict[str, Any]]:
     information = information_of(Scores(one, EVAL, num_steps))
     delta = margin(information)
-    work = _work_of(one.members)
     rows = []
     for part in (EVAL, TRAIN):
-        scores = Scores(one, part, num_steps)
-        for arm, other in pairs_of(scores.arms):
-            paired = scores.paired(arm, other)
-            if paired is None:
-                continue
-            own, theirs = paired
-            gain = gain_of(own.nll, theirs.nll, own.num_frames, delta, confidence)
-            rows.append({
-                "representation": one.representation, "generator": one.generator,
-                "arm": arm, "against": other, "part": part,
-                "num_steps": num_steps, "gain_nats": gain.gain, "gain_nats_low": gain.low,
-                "gain_nats_high": gain.high, "df": gain.df, "sd_seed": gain.components.seed,
-                "sd_speaker": gain.components.speaker, "sd_rest": gain.components.rest,
-                "num_seeds": gain.num_seeds, "num_speakers": gain.num_speakers,
-                "seeds_needed": gain.seeds_needed, "delta_nats": delta,
-                "information_nats": information,
-                "work_share": work.get(arm, np.nan) / work.get(other, np.nan),
-            })  # fmt: skip
+        rows += _pair_rows(one, Scores(one, part, num_steps), part, num_steps, delta, confidence)
+        energy = Scores(one, part, num_steps, ENERGY)
+        rows += [
+            _in_energy(row) for row in _pair_rows(one, energy, part, num_steps, 0.0, confidence)
+        ]
+    return [{"information_nats": information, **row} for row in rows]
+
+
+def _pair_rows(
+    one: Evaluated, scores: Scores, part: str, num_steps: int, delta: float, confidence: float
+) -> list[dict[str, Any]]:
+    """Return the gains of all pairs of arms by one score."""
+    work, rows = _work_of(one.members), []
+    for arm, other in pairs_of(scores.arms):
+        paired = scores.paired(arm, other)
+        if paired is None:
+            continue
+        own, theirs = paired
+        gain = gain_of(own.score, theirs.score, own.num_frames, delta, confidence)
+        rows.append({
+            "representation": one.representation, "generator": one.generator,
+            "arm": arm, "against": other, "part": part,
+            "num_steps": num_steps, "gain_nats": gain.gain, "gain_nats_low": gain.low,
+            "gain_nats_high": gain.high, "df": gain.df, "sd_seed": gain.components.seed,
+            "sd_speaker": gain.components.speaker, "sd_rest": gain.components.rest,
+            "num_seeds": gain.num_seeds, "num_speakers": gain.num_speakers,
+            "seeds_needed": gain.seeds_needed, "delta_nats": delta,
+            "work_share": work.get(arm, np.nan) / work.get(other, np.nan),
+            **{f"gain_energy{end}": np.nan for end in ("", "_low", "_high")},
+        })  # fmt: skip
     return rows
+
+
+def _in_energy(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the gain of heads without a density: in energy score, nothing of it in nats."""
+    ends = ("", "_low", "_high")
+    moved = {f"gain_energy{end}": row[f"gain_nats{end}"] for end in ends}
+    nothing = dict.fromkeys(
+        (*(f"gain_nats{end}" for end in ends), "delta_nats", "information_nats", "sd_seed",
+         "sd_speaker", "sd_rest", "seeds_needed"), np.nan,
+    )  # fmt: skip
+    return {**row, **nothing, **moved}
 
 
 def pairs_of(arms: Sequence[str]) -> list[tuple[str, str]]:
@@ -210,7 +238,7 @@ def information_of(scores: Scores) -> float:
     paired = scores.paired(AS_MUCH_WORK, MARGINAL)
     assert paired is not None
     own, theirs = paired
-    return float(ratio_of_sums(theirs.nll - own.nll, own.num_frames).value.mean())
+    return float(ratio_of_sums(theirs.score - own.score, own.num_frames).value.mean())
 
 
 def _work_of(members: pd.DataFrame) -> dict[str, float]:

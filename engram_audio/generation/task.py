@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engram_audio.generation.data import GeneratorData, Sequences
 from engram_audio.generation.model import Generator
-from engram_audio.generation.sources import Keys, tables_of
+from engram_audio.generation.sources import sources_of, tables_of
 
 VALIDATION_FRAMES = 8192  # scored at a time
 
@@ -62,6 +62,8 @@ class GeneratorTask:
 
     def loss(self, items: Tensor) -> Tensor:
         """Return the mean loss of the targets of train chunks."""
+        for source in sources_of(self.model):
+            source.count_step()
         draws = torch.rand(len(items))
         batch = self._train.batch(items, self._device)
         codes = self._codes_read(self._train, batch, draws)
@@ -90,16 +92,21 @@ class GeneratorTask:
         if not model.arm.reads_codes:
             return None
         rows = data.foreign_rows(batch.rows, draws) if model.is_foreign else batch.rows
+        if model.is_routed:
+            return self._foreign_codes(data, rows, draws) if model.is_foreign else None
         is_clean = model.settings.noise.IS_CLEAN or not model.training
         if is_clean or model.settings.key_reads == "clean":
             return data.codes(model.key)[rows].to(self._device)
-        if not model.is_foreign:
-            return None
-        assert draws is not None, "noise is for training, which draws donors"
+        return self._foreign_codes(data, rows, draws) if model.is_foreign else None
+
+    def _foreign_codes(self, data: GeneratorData, rows: Tensor, draws: Tensor | None) -> Tensor:
+        """Return the codes of donors as the model reads them, noised where it reads noise."""
         donors = data.frames_of(rows, self._device)
+        if draws is None:
+            return self.model.codes(donors)
         with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
             torch.manual_seed(int(draws[0] * 2**31))  # noise of their own, or keys would tell ours
-            return model.codes(model.noised(donors))
+            return self.model.codes(self.model.noised(donors))
 
     def _mean_loss(self, batch: Sequences, codes: Tensor | None) -> tuple[Tensor, float]:
         """Return the mean loss of a batch's targets, and the mean gate where they are read."""
@@ -107,7 +114,8 @@ class GeneratorTask:
         trace = self.model.trace(contexts, None if codes is None else codes[:, :-1])
         chosen = batch.is_scored[:, 1:]
         place = chosen.flatten().nonzero().squeeze(1)
-        loss = self.model.head.loss(
+        head = self.model.head
+        loss = (head.loss if self.model.training else head.score)(
             trace.features.flatten(0, 1).index_select(0, place),
             contexts.flatten(0, 1)[place.unsqueeze(1) + self._ages],
             following.flatten(0, 1).index_select(0, place),
@@ -122,18 +130,17 @@ class GeneratorTask:
 @torch.no_grad()
 def count_visits(task: GeneratorTask) -> None:
     """Count how often each row is read in one pass over train; foreign arms by a fixed donor."""
-    model, data = task.model, task.train_data
+    model, data = task.model.eval(), task.train_data
     tables = tables_of(model)
     if not tables:
         return
-    codes, offsets = data.codes(model.key), data.offsets.tolist()
     for table in tables:
         table.visits.zero_()
+    offsets, device = data.offsets.tolist(), model.mean.device
     for number in data.utterances.tolist():
         rows = torch.arange(offsets[number], offsets[number + 1]).unsqueeze(0)
         rows = data.foreign_rows(rows) if model.is_foreign else rows
-        own = codes[rows].to(model.mean.device)
-        if model.arm.is_late:
-            own = torch.nn.functional.pad(own[:, :-1], (1, 0), value=model.key.num_codes)
-        for table in tables:
-            table.count_visits(table.numbers(Keys(own, None, own.shape[1])))
+        if model.is_routed:
+            model.count_visits(model.codes(data.frames_of(rows, device)))
+        else:
+            model.count_visits(data.codes(model.key)[rows].to(device))

@@ -10,6 +10,7 @@ import pandas as pd
 from engram_audio.artifacts.columns import choose
 from engram_audio.corpus.split_parts import EVAL, TRAIN
 from engram_audio.generation.config import GenerationBarsSection
+from engram_audio.generation.cost_verdicts import NO_COSTS, STAGE, Costs
 from engram_audio.generation.noise_verdict import noise_rows
 from engram_audio.generation.word import (
     AS_MANY_NUMBERS,
@@ -38,8 +39,8 @@ from engram_audio.verdicts.judge import (
 from engram_audio.verdicts.row import VerdictRow, shown
 from engram_audio.verdicts.words import OF_GENERATION
 
-STAGE = "generation"
 OVER = "What does the memory gain over each arm?"
+OVER_ENERGY = "What does the memory gain over each arm, by the energy score of draws?"
 REPLAY = "Does the memory memorise what it reads again?"
 REPEAT = "How far does the same training differ from itself?"
 LONGEST = "horizon_frames"
@@ -53,6 +54,7 @@ def verdict_rows(
     replay: pd.DataFrame,
     bars: GenerationBarsSection,
     representation: str,
+    costs: Costs = NO_COSTS,
 ) -> list[VerdictRow]:
     """Return the word of each representation and the gains behind it, the deciding one first.
 
@@ -63,6 +65,7 @@ def verdict_rows(
         replay: `tables/generation_replay.csv`.
         bars: What the word asks beside gains.
         representation: The deciding one.
+        costs: What gains cost and what they are made of, where that was asked.
     """
     rows = []
     for name, generator in _order(generation, representation):
@@ -71,7 +74,8 @@ def verdict_rows(
             for table in (generation, gains, health, replay)
         )
         loss = bars.maximum_health_loss
-        rows += _of_one(name, generator, trained, gained, ran, replayed, loss)
+        own = costs.of(name, generator)
+        rows += _of_one(name, generator, trained, gained, ran, replayed, loss, own)
     for name in dict.fromkeys(name for name, _ in _order(generation, representation)):
         own = choose(generation, representation=name)
         rows += noise_rows(name, own, choose(health, representation=name), bars)
@@ -81,13 +85,15 @@ def verdict_rows(
 def _order(generation: pd.DataFrame, representation: str) -> list[tuple[str, str]]:
     """Return representations and generators: the deciding one first, the best on select first.
 
-    The best is the generator whose SM has the lowest NLL on the choice part.
+    The best is the generator whose SM has the lowest NLL on the choice part. Heads without a
+    density have none and come last.
     """
     own = choose(generation, arm=MEMORY)
     own = own.loc[own["num_steps"] == own.groupby("generator")["num_steps"].transform("max")]
     scores = own.groupby(["representation", "generator"], sort=True)["nll_chosen_nats"].mean()
     found = [(str(name), str(generator)) for name, generator in scores.index]
-    return sorted(found, key=lambda one: (one[0] != representation, one[0], scores[one]))
+    order = scores.fillna(math.inf)
+    return sorted(found, key=lambda one: (one[0] != representation, one[0], order[one]))
 
 
 def _of_one(
@@ -98,9 +104,13 @@ def _of_one(
     health: pd.DataFrame,
     replay: pd.DataFrame,
     maximum_health_loss: float,
+    costs: Costs,
 ) -> list[VerdictRow]:
     judged_gains = choose(gains, num_steps=gains["num_steps"].max())
+    if judged_gains["gain_nats"].isna().all():
+        return _in_energy(name, generator, judged_gains)
     found = found_of(judged_gains, health, maximum_health_loss)
+    found = found._replace(wider=costs.gain_in_wider())
     word = word_of(found)
     over = [
         _over(name, row, found.delta)
@@ -111,8 +121,27 @@ def _of_one(
     if OF_GENERATION[word.word] == NOT_MET:
         answer = answer._replace(sentence=f"{answer.sentence} {memorised}")
     replayed = VerdictRow(STAGE, REPLAY, name, "", shown(), memorised)
-    rows = [answer, *over, replayed, *_repeats(name, generation)]
+    rows = [answer, *over, *costs.rows(name), replayed, *_repeats(name, generation)]
     return [row._replace(judged=_named(generator, row.judged)) for row in rows]
+
+
+def _in_energy(name: str, generator: str, gains: pd.DataFrame) -> list[VerdictRow]:
+    """Return the gains of a head without an exact density, which no word is made of."""
+    why = shown("a head without an exact density has no nats, and no word is made of it")
+    rows = choose(gains, arm=MEMORY, part=EVAL).to_dict("records")
+    return [
+        VerdictRow(
+            STAGE, OVER_ENERGY, name, str(row["against"]), _named(generator, why),
+            f"SM over {row['against']}: {number.interval(*_energy(row))} SD of energy score, "
+            f"{int(row['num_seeds'])} seeds, {int(row['num_speakers'])} speakers.",
+            _energy(row), unit="SD",
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _energy(row: Row) -> Measured:
+    return Measured(*(number.as_float(row[f"gain_energy{end}"]) for end in ("", "_low", "_high")))
 
 
 def _named(generator: str, judged: Judged) -> Judged:
@@ -220,6 +249,8 @@ def replay_sentence(replay: pd.DataFrame, delta: float) -> str:
     )
     if loss <= delta:
         return f"{told}: no loss for replay to explain."
+    if own[0] >= base[0]:
+        return f"{told}. It is no better on train: replay does not explain the loss."
     masks = sorted(set(rows["minimum_visits"]) - {0})
     remedies = [_mean_nll(rows, arm=MEMORY, is_permuted=True)[1] - base[1]]
     remedies += [

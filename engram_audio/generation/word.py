@@ -78,6 +78,7 @@ class Found(NamedTuple):
         health: Whether SM's free runs are no worse than F's.
         work_share: Work of a generated frame of SM over that of P; NaN without P.
         delta: Margin, nats per frame.
+        wider: SM over F in a wider backbone; None where none was trained.
     """
 
     gains: Mapping[Pair, Measured]
@@ -85,11 +86,19 @@ class Found(NamedTuple):
     health: Judged
     work_share: float
     delta: float
+    wider: Measured | None = None
 
     def beats(self, first: str, second: str) -> bool:
         """Whether one arm is surely better than another by more than the margin."""
         gain = self.gains.get((first, second))
         return gain is not None and judge(gain, above(self.delta)).outcome == MET
+
+    @property
+    def survives(self) -> Judged:
+        """Whether the gain over F is there in a wider backbone too; met where none was trained."""
+        if self.wider is None:
+            return Judged(MET, "no wider backbone was trained")
+        return judge(self.wider, above(self.delta))
 
     def equals(self, first: str, second: str) -> bool:
         """Whether two arms are surely equal within the margin."""
@@ -146,7 +155,7 @@ def controls_of(found: Found) -> list[str]:
 def _helps(found: Found) -> Word | None:
     trained = controls_of(found)
     beaten = all(found.beats(MEMORY, name) for name in trained)
-    if not beaten or found.health.outcome != MET:
+    if not beaten or found.health.outcome != MET or found.survives.outcome != MET:
         return None
     missing = [name for name in PATHWAY if name not in trained]
     if missing:
@@ -182,6 +191,8 @@ def _doubt(found: Found) -> tuple[str, str]:
         judged = judge(found.gains[MEMORY, name], above(found.delta))
         if judged.outcome != MET:
             return name, f"over {name}: {judged.reason}"
+    if found.health.outcome == MET:
+        return AS_MUCH_WORK, f"gains, but over F in a wider backbone: {found.survives.reason}"
     kept = "free runs are worse than F's" if found.health.outcome == NOT_MET else "health is open"
     return AS_MUCH_WORK, f"gains, but {kept}: {found.health.reason}"
 

@@ -85,7 +85,7 @@ class KeyEncoder(nn.Module):
     def codes(self, context: Tensor, count: int, so_far: Tensor | None = None) -> Tensor:
         """Return the codes of the newest `count` states, newest first, shape [B, count], int64."""
         found = [self._code(self.features(context, age, so_far)) for age in range(count)]
-        return torch.stack(found, 1)
+        return torch.stack(found, 1) if count > 1 else found[0].unsqueeze(1)
 
     @full_precision
     def _code(self, features: Tensor) -> Tensor:

@@ -170,31 +170,33 @@ def window_moments(
         with_targets: Whether cross moments with the targets are wanted.
     """
     accumulator: WindowAccumulator | None = None
-    beside, squares, width = None, 0.0, 0
+    crossing, squares, width = None, 0.0, 0
     for shown, rows in walk():
-        columns = _beside(shown, rows, lag_frames, with_targets)
+        columns = _crossing_columns(shown, rows, lag_frames, with_targets)
         if accumulator is None:
             width = shown.frames.shape[1]
             accumulator = WindowAccumulator(num_rows, width, columns.shape[1])
-            beside = Moments(np.zeros(columns.shape[1], np.float32))
-        assert beside is not None
+            crossing = Moments(np.zeros(columns.shape[1], np.float32))
+        assert crossing is not None
         accumulator.add(shown.frames, shown.block.offsets, rows, lag_frames, columns)
-        beside.add(columns)
+        crossing.add(columns)
         squares += np.square(shown.block.frames[rows], dtype=np.float64).sum(axis=0)
-    if accumulator is None or beside is None:
+    if accumulator is None or crossing is None:
         raise ValueError("there are no train contexts")
-    moments, covariance = accumulator.moments(), beside.covariance()
+    moments, covariance = accumulator.moments(), crossing.covariance()
     num_centres = width if len(covariance) > (width if with_targets else 0) else 0
     if num_centres:
-        moments = _less_centres(moments, covariance, num_rows, beside.mean[:width])
+        moments = _less_centres(moments, covariance, num_rows, crossing.mean[:width])
     if not with_targets:
         return moments
     variance = np.maximum(np.diag(covariance)[num_centres:], 0.0)
-    scale = np.sqrt(floored_variance(variance, np.asarray(squares / beside.count), STD_FLOOR))
+    scale = np.sqrt(floored_variance(variance, np.asarray(squares / crossing.count), STD_FLOOR))
     return moments._replace(cross=moments.cross / scale)
 
 
-def _beside(shown: Shown, rows: np.ndarray, lag_frames: int, with_targets: bool) -> np.ndarray:
+def _crossing_columns(
+    shown: Shown, rows: np.ndarray, lag_frames: int, with_targets: bool
+) -> np.ndarray:
     """Return what window moments are crossed with: centres, next steps, both or nothing, [M, T]."""
     parts = [np.empty((len(rows), 0), np.float32)]
     if shown.centres is not None:

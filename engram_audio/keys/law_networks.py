@@ -132,8 +132,8 @@ class SoftCells(LawModel):
         total = -(soft * dense).sum(1).mean()
         if self.speaker is None:
             return total
-        told = self.speaker(_Reversed.apply(soft, self._speaker_weight))
-        return total + functional.cross_entropy(told, speakers)
+        speaker_logits = self.speaker(_Reversed.apply(soft, self._speaker_weight))
+        return total + functional.cross_entropy(speaker_logits, speakers)
 
     def nll(self, features: Tensor, scores: Tensor) -> Tensor:
         """See `LawModel.nll`: of the hard code."""

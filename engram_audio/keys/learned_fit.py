@@ -209,8 +209,8 @@ class _Work:
         first, second = quantizer.num_codes
         centroids = self._clustered(first)
         codes, _ = nearest_laws(self._laws, centroids)
-        beside = ratio_law(self._laws, np.maximum(centroids, SMALLEST_WEIGHT)[codes])
-        rest = self._cluster(beside.astype(np.float32), second, f"product {first}x{second}")
+        ratio = ratio_law(self._laws, np.maximum(centroids, SMALLEST_WEIGHT)[codes])
+        rest = self._cluster(ratio.astype(np.float32), second, f"product {first}x{second}")
         return self._two_levels(centroids, rest)
 
     @_cells.register

@@ -229,8 +229,8 @@ class ProductLaws(_TwoLevels):
         return "product_laws"
 
     def _rest(self, laws: Any, first: Any, arrays: Mapping[str, Any]) -> Any:
-        beside = ratio_law(laws, arrays["log_first"][first].exp())
-        return beside.matmul(arrays["log_second"].T).argmax(1)
+        ratios = ratio_law(laws, arrays["log_first"][first].exp())
+        return ratios.matmul(arrays["log_second"].T).argmax(1)
 
 
 def ratio_law(laws: Any, centroids: Any) -> Any:

@@ -28,7 +28,7 @@ LEARNED_METHODS = (
 )  # fmt: skip
 BANK_TOLERANCE = 0.1  # nats that 128 components may cost on Gaussian data of 30,000 frames: .05
 PERMUTED_TOLERANCE = 0.03  # nats that fitting the weights of codes without information may cost
-BESIDE = {"none": "alone", "linear": "beside the linear base"}
+BASE_WORDS = {"none": "alone", "linear": "beside the linear base"}
 
 
 class Curve(NamedTuple):
@@ -171,17 +171,17 @@ def _answer(
     name, seed, target, lag, base = place
     found, chosen = answer_of(curve, delta_nats, maximum_loss), curve.chosen
     measured, asked = judge.UNMEASURED, judge.NOTHING_ASKED
-    told = f"{found.word}: {found.reason}."
+    sentence = f"{found.word}: {found.reason}."
     if chosen is not None:
         measured, asked = _measured(chosen, "kept_nats"), above(0.0)
-        told += (
+        sentence += (
             f" {chosen['key']}, best of {len(curve.keys)} on {chosen['chosen_on']}, keeps "
             f"{chosen['nats']:.2f} nats of {_predicted(curve)} with K = {chosen['num_codes']:.0f}."
         )
     return VerdictRow(
         STAGE, WORDS[STAGE], str(name),
-        f"{target} at lag {int(lag)} {BESIDE[str(base)]} · split {int(seed)}",
-        Judged(OF_KEYS[found.word], found.reason), told, measured, asked, "nats/frame",
+        f"{target} at lag {int(lag)} {BASE_WORDS[str(base)]} · split {int(seed)}",
+        Judged(OF_KEYS[found.word], found.reason), sentence, measured, asked, "nats/frame",
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _predicted(curve: Curve) -> str:
 def _trust(place: Sequence[Any], records: Sequence[Mapping[Any, Any]]) -> list[VerdictRow]:
     """Return the two marks of trust of a curve: codes without information, and the bank."""
     name, seed, target, lag, base = place
-    case = f"{target} at lag {int(lag)} {BESIDE[str(base)]} · split {int(seed)}"
+    case = f"{target} at lag {int(lag)} {BASE_WORDS[str(base)]} · split {int(seed)}"
     zero = between(-PERMUTED_TOLERANCE, PERMUTED_TOLERANCE)
     rows = []
     for kind, asked, words in (

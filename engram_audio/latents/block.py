@@ -83,19 +83,24 @@ def drop_utterances(block: LatentBlock, numbers: Collection[int]) -> LatentBlock
     )
 
 
+def some_utterances(block: LatentBlock, first: int, stop: int) -> LatentBlock:
+    """Return utterances `first` to `stop` of a block, as views of its rows."""
+    rows = slice(int(block.offsets[first]), int(block.offsets[stop]))
+    return LatentBlock(
+        frames=block.frames[rows],
+        energy=block.energy[rows],
+        offsets=block.offsets[first : stop + 1] - block.offsets[first],
+        utterance_ids=block.utterance_ids[first:stop],
+        speaker_ids=block.speaker_ids[first:stop],
+        is_scored=block.scored()[rows],
+    )
+
+
 def split_block(block: LatentBlock, num_frames: int) -> Iterator[LatentBlock]:
     """Yield a block as views of whole utterances, each piece as small as fits `num_frames`."""
-    first, is_scored = 0, block.scored()
+    first, block = 0, block._replace(is_scored=block.scored())
     while first < len(block.utterance_ids):
         limit = block.offsets[first] + num_frames
         stop = max(int(np.searchsorted(block.offsets, limit, side="right")) - 1, first + 1)
-        rows = slice(int(block.offsets[first]), int(block.offsets[stop]))
-        yield LatentBlock(
-            frames=block.frames[rows],
-            energy=block.energy[rows],
-            offsets=block.offsets[first : stop + 1] - block.offsets[first],
-            utterance_ids=block.utterance_ids[first:stop],
-            speaker_ids=block.speaker_ids[first:stop],
-            is_scored=is_scored[rows],
-        )
+        yield some_utterances(block, first, stop)
         first = stop

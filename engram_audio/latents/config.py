@@ -80,7 +80,7 @@ class CodecRepresentation(_Representation):
 
     kind: Literal["codec"]
     corpus: Text = Field(description="Name under corpora.")
-    codec: Text = Field(description="Name under codecs.library, or a rung of codecs.ladders.")
+    codec: Text = Field(description="Name under codecs.library, or a member of codecs.ladders.")
     permute_blocks_s: Duration | None = Field(
         description="Overlap control: permute audio blocks this long before encoding, or null.",
     )

@@ -23,7 +23,7 @@ from engram_audio.densities.linear import (
     marginal,
     ridge_regression,
 )
-from engram_audio.densities.nulls import LadderMoments, LinearNull, base_for, linear_nulls_for
+from engram_audio.densities.nulls import LinearNull, NullMoments, base_for, linear_nulls_for
 from engram_audio.latents.block import LatentBlock, split_block
 from engram_audio.numerics.seeds import checksum
 
@@ -142,7 +142,7 @@ def _refit(
     linear_nulls: Sequence[LinearNull], material: Material, lag_frames: int
 ) -> list[LinearNull]:
     """Fit nulls on the train part of a material: same kind, order and ridge."""
-    moments = LadderMoments(
+    moments = NullMoments(
         material.reference, material.window_frames, (lag_frames,), material.choice_part,
         with_speakers=False,
     )  # fmt: skip
@@ -151,7 +151,7 @@ def _refit(
     return [null._replace(fit=_fit_again(null, moments, lag_frames)) for null in linear_nulls]
 
 
-def _fit_again(null: LinearNull, moments: LadderMoments, lag_frames: int) -> LinearFit:
+def _fit_again(null: LinearNull, moments: NullMoments, lag_frames: int) -> LinearFit:
     space, is_diagonal = null.fit.arrays.target, "_full" not in null.name
     if "marginal" in null.name:
         return marginal(moments.pair, space, is_diagonal)

@@ -50,14 +50,18 @@ class NgramHash(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return rows, shape [B, T, O * K], of codes [B, T] (oldest first)."""
+        return torch.remainder(self.mixed(codes), self.primes) + self.offsets
+
+    def mixed(self, codes: Tensor) -> Tensor:
+        """Return the hashes before the modulus, shape [B, T, O * K]: one for each n-gram."""
         length = codes.shape[1]
         padded = nn.functional.pad(codes, (max(self.orders) - 1, 0), value=self.pad) + 1
-        rows = []
+        found = []
         for place in range(len(self.primes)):
             order = self.orders[place // self.num_hashes]
             mixed = torch.zeros_like(codes)
             for age in range(order):
                 start = max(self.orders) - 1 - age
                 mixed ^= padded[:, start : start + length] * self.multipliers[place, age]
-            rows.append(torch.remainder(mixed, self.primes[place]) + self.offsets[place])
-        return torch.stack(rows, -1)
+            found.append(mixed)
+        return torch.stack(found, -1)

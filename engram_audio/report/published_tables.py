@@ -16,6 +16,7 @@ from engram_audio.generation.columns import (
     GENERATION_LATENCY,
     GENERATION_REPLAY,
 )
+from engram_audio.generation.cost_columns import TABLES as GENERATION_COSTS
 from engram_audio.keys.columns import KEY_DIRECTIONS, KEYS
 from engram_audio.memory.columns import (
     MEMORY,
@@ -58,6 +59,7 @@ STAGES: Mapping[str, tuple[Table, ...]] = {
         GENERATION_KEYS,
         GENERATION_LATENCY,
         GENERATION_REPLAY,
+        *GENERATION_COSTS,
         GENERATION_AUDIO,
         GENERATION_AUDIO_GAINS,
     ),

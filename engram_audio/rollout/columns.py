@@ -69,7 +69,7 @@ PARETO = (
 )  # fmt: skip
 
 
-def _beside_truth(column: Column) -> tuple[Column, Column, Column]:
+def _and_true(column: Column) -> tuple[Column, Column, Column]:
     """Return a statistic of late frames, the same of true stretches, and the difference."""
     name, unit = column.name, column.unit
     title = f"{column.title}: excess"
@@ -167,17 +167,17 @@ ROLLOUT = Table(
         Column("hit_rate_true", "The hit rate on the same true contexts.", "share"),
         Column("num_stretches", "True stretches that reach the second half of the longest horizon "
                "and lie in an utterance with another start.", "stretches"),
-        *_beside_truth(DIVERGED_LATE), *_beside_truth(FROZEN_LATE), *_beside_truth(OFF_SUPPORT),
-        *_beside_truth(SPREAD_RATIO), *_beside_truth(STD_RATIO),
+        *_and_true(DIVERGED_LATE), *_and_true(FROZEN_LATE), *_and_true(OFF_SUPPORT),
+        *_and_true(SPREAD_RATIO), *_and_true(STD_RATIO),
         Column("std_ratio_lowest", "SD ratio of the dimension where it is lowest.",
                title="its lowest"),
         Column("std_ratio_highest", "SD ratio of the dimension where it is highest."),
-        *_beside_truth(STEP_RATIO), *_beside_truth(AUTOCORRELATION),
+        *_and_true(STEP_RATIO), *_and_true(AUTOCORRELATION),
         Column("autocorrelation_error_all", "Mean absolute error over all lags."),
         Column("autocorrelation_error_worst", "The largest of them."),
-        *_beside_truth(Column("spectrum_error", "RMS over frequencies and dimensions of the "
+        *_and_true(Column("spectrum_error", "RMS over frequencies and dimensions of the "
                               "difference of mean log power.", "nats", "Spectrum error")),
-        *_beside_truth(DISTANCE),
+        *_and_true(DISTANCE),
     ),
     notes=(
         "dNLL is against the Gaussian marginal of the same event, below 0 where something is "

@@ -23,6 +23,7 @@ class Generators(NamedTuple):
         arrays: Arrays by name.
         members: What the file says of each training.
         replays: Likewise of each replay.
+        variants: Likewise of each further size.
         nulls: Densities without training, by arm.
         chosen_on: The choice part.
     """
@@ -31,6 +32,7 @@ class Generators(NamedTuple):
     arrays: Mapping[str, np.ndarray]
     members: list[dict[str, Any]]
     replays: list[dict[str, Any]]
+    variants: list[dict[str, Any]]
     nulls: dict[str, ConditionalDensity]
     chosen_on: str
 
@@ -59,5 +61,5 @@ def read_generators(path: Path) -> Generators:
     arrays, header = read_bundle(path)
     stored = unpack_ridge_mixtures(arrays, header["ridge_mixtures"])
     nulls = {name: stored[lag, EVENT] for name, lag in LAGS.items()}
-    members, replays = header["members"], header["replays"]
-    return Generators(path, arrays, members, replays, nulls, header["chosen_on"])
+    trained = (header[name] for name in ("members", "replays", "variants"))
+    return Generators(path, arrays, *trained, nulls, header["chosen_on"])

@@ -38,11 +38,11 @@ def main(argv: list[str] | None = None) -> None:
     num_dims = dims[0] if dims else None
     if lines := list(shortfalls(demands, parts, num_dims)):
         raise InputError("\n".join(lines))
-    told = list(shortfalls(demands, parts, num_dims, is_fatal=False))
-    for line in told:
+    notes = list(shortfalls(demands, parts, num_dims, is_fatal=False))
+    for line in notes:
         LOG.warning("%s", line)
-    LOG.info("%d demands on %s, %d of them not met", len(demands), files.corpus, len(told))
-    write_json(files.checked, {"told": told, "manifest": files.manifest()})
+    LOG.info("%d demands on %s, %d of them not met", len(demands), files.corpus, len(notes))
+    write_json(files.checked, {"notes": notes, "manifest": files.manifest()})
 
 
 if __name__ == "__main__":

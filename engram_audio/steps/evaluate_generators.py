@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -33,9 +34,10 @@ from engram_audio.generation.evaluation import (
 from engram_audio.generation.latency import latency_of
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS
-from engram_audio.generation.names import NO_SEED, NO_STEPS, RUN_SWAPS, SWAPS
+from engram_audio.generation.names import NO_SEED, NO_STEPS, OF_STATE, RUN_SWAPS, SWAPS
 from engram_audio.generation.replay import labels_of, mask_rows, masks_of
 from engram_audio.generation.run_swaps import swapped_density
+from engram_audio.generation.storage import INSERTION
 from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
 from engram_audio.generation.word import MEMORY
 from engram_audio.prediction.assess import Stage
@@ -173,7 +175,8 @@ def _scores(
 ) -> pd.DataFrame:
     source = stage.sources[part]
     nll = frame_nll(model, source, scope, swap)
-    return speaker_sums(nll, source, scope.window_frames).assign(part=part)
+    sums = speaker_sums(nll, source, scope.window_frames).assign(part=part, energy=np.nan)
+    return sums if model.head.HAS_DENSITY else sums.assign(energy=sums["nll"], nll=np.nan)
 
 
 def joined(tables: list[pd.DataFrame], declared: Table) -> pd.DataFrame:
@@ -196,7 +199,8 @@ def _null_scores(trained: Generators, stage: Stage, part: str, scope: Scope) -> 
     found = [
         speaker_sums(
             null_nll(model, source, means, scope), source, scope.window_frames
-        ).assign(part=part, arm=name, seed=NO_SEED, num_steps=NO_STEPS, is_repeat=False)
+        ).assign(part=part, arm=name, seed=NO_SEED, num_steps=NO_STEPS, is_repeat=False,
+                 energy=np.nan)
         for name, model in trained.nulls.items()
     ]  # fmt: skip
     return pd.concat(found, ignore_index=True)
@@ -232,10 +236,11 @@ def _starts(files: Files, stage: Stage) -> tuple[Starts, Starts]:
 def _row(member: dict[str, Any]) -> dict[str, Any]:
     """Return what the tables say of a training."""
     spec = member["generator"]
+    insertion = INSERTION.validate_python(spec["insertion"], strict=False)
     reads = ARMS[member["arm"]].reads_codes
     has_memory = ARMS[member["arm"]].source is not None
     known = {
-        "key": spec["insertion"]["key"] if reads else "",
+        "key": (insertion.key if insertion.READS_KEY else OF_STATE) if reads else "",
         "places": _places(spec["insertion"]) if has_memory else "",
         "noise": _noise(spec["settings"]["noise"]),
         "short_context_frames": spec["settings"]["short_context_frames"] or 0,

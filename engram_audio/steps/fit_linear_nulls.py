@@ -6,7 +6,7 @@ from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.densities.config import PredictionNullsSection, PredictionSection
 from engram_audio.densities.dequantization import noisy_source
 from engram_audio.densities.null_storage import pack_linear_nulls, pack_reference
-from engram_audio.densities.nulls import LadderMoments, fit_ladder
+from engram_audio.densities.nulls import NullMoments, fit_linear_nulls
 from engram_audio.densities.reference import measure_reference
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 from engram_audio.steps._frames import noise_of, open_frames
@@ -35,16 +35,16 @@ def main(argv: list[str] | None = None) -> None:
         noise_of(reference, section),
         section.noise_seed,
     )
-    moments = LadderMoments(reference, window, lags, frames.fitting_parts[1])
+    moments = NullMoments(reference, window, lags, frames.fitting_parts[1])
     moments.accumulate(fitted_on, frames.part_of, window)
-    linear_nulls = fit_ladder(
+    linear_nulls = fit_linear_nulls(
         moments, section.targets, files.nulls_section.orders, files.nulls_section.ridges
     )
     arrays, header = pack_reference(reference)
-    rung_arrays, entries = pack_linear_nulls(linear_nulls)
+    null_arrays, entries = pack_linear_nulls(linear_nulls)
     write_bundle(
         files.nulls,
-        {**arrays, **rung_arrays},
+        {**arrays, **null_arrays},
         {**files.manifest(), "reference": header, "nulls": entries},
     )
 

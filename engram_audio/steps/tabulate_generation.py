@@ -24,6 +24,24 @@ from engram_audio.generation.columns import (
     GENERATION_LATENCY,
     GENERATION_REPLAY,
 )
+from engram_audio.generation.cost_columns import (
+    GENERATION_COST,
+    GENERATION_LADDER,
+    GENERATION_PROBES,
+    GENERATION_SHARE,
+    GENERATION_WIDER,
+)
+from engram_audio.generation.cost_tables import (
+    Priced,
+    Probed,
+    cost_table,
+    ladder_table,
+    probes_table,
+    share_table,
+    wider_table,
+)
+from engram_audio.generation.names import OF_SIZE
+from engram_audio.generation.probes.sums import COLUMNS
 from engram_audio.generation.tables import (
     OF_REPLAY,
     Evaluated,
@@ -37,7 +55,8 @@ from engram_audio.generation.tables import (
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
 
-SCORES = ["arm", "seed", "num_steps", "is_repeat", "part", "speaker_id", "num_frames", "nll"]
+SCORES = ["arm", "seed", "num_steps", "is_repeat", "part", "speaker_id", "num_frames", "nll",
+          "energy"]  # fmt: skip
 
 
 class Files(StepFiles):
@@ -49,6 +68,8 @@ class Files(StepFiles):
     replays: list[Path]
     latencies: list[Path]
     run_summaries: list[Path]
+    prices: list[Path]
+    probes: list[Path]
     audio_scores: list[Path]
     audio_distances: list[Path]
     generation: Output
@@ -57,6 +78,11 @@ class Files(StepFiles):
     generation_keys: Output
     generation_replay: Output
     generation_latency: Output
+    generation_ladder: Output
+    generation_cost: Output
+    generation_share: Output
+    generation_wider: Output
+    generation_probes: Output
     generation_audio: Output
     generation_audio_gains: Output
 
@@ -71,12 +97,46 @@ def main(argv: list[str] | None = None) -> None:
     found = [_evaluated(*one) for one in paths]
     confidence, manifest = files.statistics_section.confidence, files.manifest()
     write_csv(files.generation, generation_table(found, confidence), GENERATION, manifest)
-    write_csv(files.generation_gains, gains_table(found, confidence), GENERATION_GAINS, manifest)
+    gains = gains_table(found, confidence)
+    write_csv(files.generation_gains, gains, GENERATION_GAINS, manifest)
     write_csv(files.generation_health, health_table(found), GENERATION_HEALTH, manifest)
     write_csv(files.generation_keys, keys_table(found), GENERATION_KEYS, manifest)
     replay = replay_table(found, confidence)
     write_csv(files.generation_replay, replay, GENERATION_REPLAY, manifest)
     write_csv(files.generation_latency, latency_table(found), GENERATION_LATENCY, manifest)
+    _write_costs(files, gains)
+    _write_audio(files)
+
+
+def _write_costs(files: Files, gains: pd.DataFrame) -> None:
+    """Publish what gains cost and what they are made of; empty where nothing of it was asked."""
+    confidence, manifest = files.statistics_section.confidence, files.manifest()
+    labels = gains[["representation", "generator"]].itertuples(index=False)
+    deltas = dict(zip(map(tuple, labels), gains["delta_nats"].to_numpy(float), strict=True))
+    priced = [
+        Priced(*read_identity(path, GenerationRun), read_table(path, list(OF_SIZE)))
+        for path in files.prices
+    ]
+    probed = [
+        Probed(*read_identity(path, GenerationRun), read_table(path, list(COLUMNS)))
+        for path in files.probes
+    ]
+    write_csv(
+        files.generation_ladder, ladder_table(priced, confidence), GENERATION_LADDER, manifest
+    )
+    costs = cost_table(priced, deltas, confidence)
+    write_csv(files.generation_cost, costs, GENERATION_COST, manifest)
+    write_csv(files.generation_share, share_table(priced, confidence), GENERATION_SHARE, manifest)
+    wider = wider_table(priced, deltas, confidence)
+    write_csv(files.generation_wider, wider, GENERATION_WIDER, manifest)
+    write_csv(
+        files.generation_probes, probes_table(probed, confidence), GENERATION_PROBES, manifest
+    )
+
+
+def _write_audio(files: Files) -> None:
+    """Publish how generators sound; empty where nothing was decoded."""
+    confidence, manifest = files.statistics_section.confidence, files.manifest()
     least = files.audio_section.minimum_word_utterances
     pairs = zip(files.audio_scores, files.audio_distances, strict=True)
     heard = [_sounded(*pair, least) for pair in pairs]

@@ -32,8 +32,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     write_csv(files.table, table, KEYS, files.manifest())
     found = [_directions(path) for path in files.directions]
-    told = directions_table(found, files.statistics_section.confidence)
-    write_csv(files.directions_table, told, KEY_DIRECTIONS, files.manifest())
+    direction_rows = directions_table(found, files.statistics_section.confidence)
+    write_csv(files.directions_table, direction_rows, KEY_DIRECTIONS, files.manifest())
 
 
 def _directions(path: Path) -> DirectionRun:

@@ -16,6 +16,7 @@ from engram_audio.comparison import verdicts as comparison
 from engram_audio.factorizer import verdicts as factorizer
 from engram_audio.generation import verdicts as generation
 from engram_audio.generation.config import GenerationBarsSection
+from engram_audio.generation.cost_verdicts import Costs
 from engram_audio.keys import verdicts as keys
 from engram_audio.memory import verdicts as memory
 from engram_audio.prediction import verdicts as prediction
@@ -91,6 +92,7 @@ def verdict_rows(
             lambda t: generation.verdict_rows(
                 t, tables["generation_gains"], tables["generation_health"],
                 tables["generation_replay"], generation_bars, name,
+                Costs(*(tables[f"generation_{part}"] for part in Costs._fields)),
             ),
         ),
     }  # fmt: skip

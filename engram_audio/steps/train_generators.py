@@ -15,7 +15,7 @@ from engram_audio.errors import InputError
 from engram_audio.generation.arms import row_rms
 from engram_audio.generation.budget import budget_of
 from engram_audio.generation.config import GenerationProtocol, GeneratorPoint, GeneratorSection
-from engram_audio.generation.fit import Shared, prepare, settings_of, train_generator
+from engram_audio.generation.fit import Shared, prepare, sized_of, train_generator
 from engram_audio.generation.model_config import ARMS, ArmName
 from engram_audio.generation.names import LINEAR_MIXTURE
 from engram_audio.generation.nulls import by_lag, fit_nulls
@@ -23,6 +23,7 @@ from engram_audio.generation.protocol import Training, choose_point, trainings_o
 from engram_audio.generation.replay import Dealing, Replay, replays_of, steps_per_pass
 from engram_audio.generation.sources import ROW_SD
 from engram_audio.generation.storage import pack_generator, unpack_generator
+from engram_audio.generation.variants import variants_of
 from engram_audio.provenance import canonical_json, text_digest
 from engram_audio.steps._cli import Device, Fact, Frozen, LogFolder, Output, StepFiles, blame, run
 from engram_audio.steps._device import resolve_device
@@ -121,6 +122,21 @@ class Job:
         found = replays_of(self._files.protocol_section, points, num_steps)
         return {one: self.published(one) for one in found}
 
+    def variants(self) -> dict[Training, Member]:
+        """Return the trainings of more sizes, each size tuned as an arm is.
+
+        Raises:
+            InputError: One diverged.
+        """
+        protocol, steps = self._files.protocol_section, self._run.recipe.num_steps
+        found: dict[Training, Member] = {}
+        for one in self._shared.variants:
+            point = choose_point(one.arm, protocol, steps, self._score, one)
+            for seed in protocol.seeds:
+                training = Training(one.arm, seed, steps, point, variant=one)
+                found[training] = self.published(training)
+        return found
+
     def _steps_per_pass(self) -> int:
         chunk_frames = self._files.generator_section.model.chunk_frames
         return steps_per_pass(self._shared.train, self._run.recipe, chunk_frames)
@@ -152,8 +168,8 @@ class Job:
         """Return a digest of all that decides a training: no other arm, seed or point does."""
         training = one.training
         files, arm = self._files, ARMS[training.arm]
-        settings = settings_of(training, self._shared)
-        reads = files.generator_section.insertion if arm.source else None
+        settings, insertion = sized_of(training, self._shared)
+        reads = insertion if arm.source else None
         parts = [
             files.frozen.code, self._run.inputs, one.label,
             self._row_sd(training.arm),
@@ -185,13 +201,15 @@ def main(argv: list[str] | None = None) -> None:
         with blame(files.section_name(files.generator_section)):
             base = nulls[LINEAR_MIXTURE].base
             shared = prepare(files.generator_section, material, base, key, most)
+            protocol, steps = files.protocol_section, run.recipe.num_steps
+            shared = shared._replace(variants=variants_of(shared.family, protocol))
             job = Job(files, run, shared, device)
             points = job.chosen_points()
-            protocol, steps = files.protocol_section, run.recipe.num_steps
             trainings = trainings_of(files.arms, protocol, steps, points)
             members = {one: job.published(one) for one in trainings}
             replays = job.replays(points)
-        everything: dict[AnyTraining, Member] = {**members, **replays}
+            variants = job.variants()
+        everything: dict[AnyTraining, Member] = {**members, **replays, **variants}
         packed, kept = job.store.packed()
         arrays, entries = pack_ridge_mixtures(by_lag(nulls))
         header = {
@@ -202,6 +220,11 @@ def main(argv: list[str] | None = None) -> None:
                 {**_entry(files, one.training, member), "label": one.label,
                  "num_passes": one.num_passes, "is_permuted": one.is_permuted}
                 for one, member in replays.items()
+            ],
+            "variants": [
+                {**_entry(files, one, member), **one.variant._asdict()}
+                for one, member in variants.items()
+                if one.variant is not None
             ],
         }  # fmt: skip
         write_jsonl(files.history, [

@@ -225,8 +225,8 @@ def on_split(
     if not rows and candidates:
         first = candidates[0]
         judged = judged._replace(open=f"no key can be chosen, {first.key} because {first.reason}")
-    beside_rows = [*gains.values(), *laws.values()]
-    return OnSplit(judged, one, candidates, rows, beside_rows, ruled_out)
+    shown_rows = [*gains.values(), *laws.values()]
+    return OnSplit(judged, one, candidates, rows, shown_rows, ruled_out)
 
 
 def opposing(others: Mapping[int, str]) -> str:

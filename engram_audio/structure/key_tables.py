@@ -14,12 +14,12 @@ from engram_audio.structure.cells import Labeling
 from engram_audio.structure.curves import MATCHINGS, confidence_ranks, curve_sums
 from engram_audio.structure.normalization import Normalization
 from engram_audio.structure.scoring import ScoredLabeling, cell_summary
-from engram_audio.structure.speaker_sums import ALONE, BESIDE, SpeakerSums
+from engram_audio.structure.speaker_sums import ALONE, WITH_LINEAR, SpeakerSums
 from engram_audio.structure.targets import EVAL, PARTS, TRAIN, SliceTargets
 
 SCORE_COLUMNS = (
     "key", "codebook_size", "lag_frames", "slice", "subspace", "control", "part", "speaker_id",
-    "num_frames", "num_excluded", *ALONE, *BESIDE, "nats_influence", "information_nats",
+    "num_frames", "num_excluded", *ALONE, *WITH_LINEAR, "nats_influence", "information_nats",
     "num_informed",
 )  # fmt: skip
 KEY_COLUMNS = (
@@ -96,7 +96,7 @@ def add_scores(
     for number, subspace in enumerate(subspaces):
         values = {
             name: sums.sums[name][part, speaker, number] if name in sums.sums else unknown
-            for name in (*ALONE, *BESIDE)
+            for name in (*ALONE, *WITH_LINEAR)
         }
         influence = np.where(known, sums.nats_influence[part, speaker], np.nan)
         builder.add(

@@ -20,7 +20,7 @@ from engram_audio.structure.joint import fitting_cost, speaker_folds
 from engram_audio.structure.linear_model import LinearModel
 from engram_audio.structure.material import memory_bytes
 from engram_audio.structure.scoring import ScoringPlan
-from engram_audio.structure.speaker_sums import BESIDE, SpeakerSums, make_subspaces, squares
+from engram_audio.structure.speaker_sums import WITH_LINEAR, SpeakerSums, make_subspaces, squares
 from engram_audio.structure.targets import PARTS, TRAIN
 
 NUM_FOLDS = 4
@@ -75,7 +75,7 @@ def score_oracle(plan: ScoringPlan, labeling: Labeling) -> SpeakerSums:
     folds = _folds(plan)
     counts, sums = _sums_by_fold(plan, labeling, folds)
     subspaces = make_subspaces(plan.normalization, plan.section.principal_subspaces)
-    found = SpeakerSums(plan.num_speakers, len(subspaces.names), ("sse_zero", *BESIDE))
+    found = SpeakerSums(plan.num_speakers, len(subspaces.names), ("sse_zero", *WITH_LINEAR))
     for frames in _frames(plan, labeling, folds):
         part, fold, code = frames.part - 1, frames.fold, frames.code
         others = counts[part, :, code].sum(axis=1) - counts[part, fold, code]

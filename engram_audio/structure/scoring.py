@@ -43,7 +43,7 @@ from engram_audio.structure.linear_model import Chunk, LinearModel, chunks
 from engram_audio.structure.normalization import Normalization
 from engram_audio.structure.speaker_sums import (
     ALONE,
-    BESIDE,
+    WITH_LINEAR,
     SpeakerSums,
     Subspaces,
     make_subspaces,
@@ -235,7 +235,7 @@ class _Key:
         self._codes = labeling.codes
         self._num_effective = labeling.num_effective
         self._tables = cell_tables(sums, plan.section.variance_shrinkage_frames)
-        names = ALONE if plan.linear is None else (*ALONE, *BESIDE)
+        names = ALONE if plan.linear is None else (*ALONE, *WITH_LINEAR)
         self._speakers = SpeakerSums(plan.num_speakers, len(subspaces.names), names)
         self._cells = np.zeros((labeling.num_effective + 1, 1))
         self._frames: list[np.ndarray] = []
@@ -329,7 +329,7 @@ class _Key:
 
     def outcome(self, shared: SpeakerSums, linear_by_dim: _DimSums) -> ScoredLabeling:
         """Return what was found, with the sums that all keys share."""
-        self._speakers.take_shared(shared)
+        self._speakers.copy_shared_sums(shared)
         if self._by_dim is not None:
             shape = len(PARTS), self._plan.num_speakers, -1
             linear, joint = (one.values.reshape(shape) for one in (linear_by_dim, self._by_dim))

@@ -69,7 +69,7 @@ def verdict_sentence(
         label = "Reason" if judged.word == INVALID else "What would settle it"
         parts.append(f"{label}: {judged.open}.")
     parts += [] if judged.word == STOP else [one[:1].upper() + one[1:] for one in caveats]
-    parts.append(_beside(ridge, best))
+    parts.append(_with_linear(ridge, best))
     if judged.word not in (PROCEED, NO_HEADS) and math.isfinite(smallest_shown):
         parts.append(
             "The smallest added fraction that these speakers would have shown in 80 of 100 studies "
@@ -78,7 +78,7 @@ def verdict_sentence(
     return " ".join(parts)
 
 
-def _beside(ridge: float, best: tuple[str, float]) -> str:
+def _with_linear(ridge: float, best: tuple[str, float]) -> str:
     key, fraction = best
     text = f"Ridge on the same past explains R^2 {number_words(ridge)}"
     return (

@@ -15,7 +15,7 @@ from engram_audio.structure.normalization import Normalization, subspace_edges
 from engram_audio.structure.targets import PARTS
 
 ALONE = ("sse_zero", "sse_key", "cost_key")
-BESIDE = ("sse_linear", "sse_joint", "cost_joint")
+WITH_LINEAR = ("sse_linear", "sse_joint", "cost_joint")
 
 
 class Subspaces(NamedTuple):
@@ -102,7 +102,7 @@ class SpeakerSums:
         if self.num_frames[part].any():
             self.nats[part], self.nats_influence[part] = nats
 
-    def take_shared(self, other: "SpeakerSums") -> None:
+    def copy_shared_sums(self, other: "SpeakerSums") -> None:
         """Take over what does not depend on the key."""
         self.num_frames = other.num_frames
         self.sums |= other.sums

@@ -57,7 +57,7 @@ def word_of(
     if ruled_out and len(above) == len(ruled_out):
         return _by_law(above, [laws[name] for name in ruled_out if name in laws])
     if ruled_out:
-        return _undecided_beside_heads(ruled_out)
+        return _undecided_despite_heads(ruled_out)
     invalid = [row for row in rows if row.outcome == "invalid"]
     if invalid or not rows:
         return Judged(INVALID, sorted(invalid, key=lambda row: bool(row.reason), reverse=True))
@@ -97,7 +97,7 @@ def _proceed(rows: Sequence[GateRow], has_heads: bool, opposing_splits: str) -> 
     return Judged(PROCEED if has_heads else NO_HEADS, telling)
 
 
-def _undecided_beside_heads(ruled_out: Mapping[str, GateRow | None]) -> Judged:
+def _undecided_despite_heads(ruled_out: Mapping[str, GateRow | None]) -> Judged:
     rows = [row for row in ruled_out.values() if row]
     doubtful = [row for row in rows if row.outcome != "pass"]
     if doubtful:

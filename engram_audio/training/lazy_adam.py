@@ -16,16 +16,19 @@ class LazyAdam:
     """Adam over the rows of one table that have a gradient.
 
     `torch.optim.SparseAdam` takes the same steps, bit for bit, through sparse tensors in between,
-    which take most of its time.
+    which take most of its time. A table with row moments has one mean of squares for each row, over
+    its numbers, and steps along the gradient itself: one number of state in place of 2 E.
 
     Attributes:
         weight: The rows, [R, E].
-        state: Of the table's weight once it has moved: `step`, `exp_avg` and `exp_avg_sq`.
+        state: Of the table's weight once it has moved: `step`, `exp_avg_sq` and, without row
+            moments, `exp_avg`.
     """
 
     def __init__(self, table: SparseTable) -> None:
         """Take a table; its factor is over the network's learning rate."""
         self.weight, self._factor = table.weight, table.learning_rate_factor
+        self._has_row_moments = table.has_row_moments
         self.state: dict[Tensor, dict[str, Any]] = {}
 
     def zero_grad(self) -> None:
@@ -41,21 +44,29 @@ class LazyAdam:
         rows, values = gradient.indices()[0], gradient.values()
         state = self._moments()
         state["step"] += 1
-        mean, square = (state[name].index_select(0, rows) for name in ("exp_avg", "exp_avg_sq"))
-        mean += values.sub(mean).mul_(1 - FIRST_DECAY)
-        square += values.square().sub_(square).mul_(1 - SECOND_DECAY)
-        state["exp_avg"].index_copy_(0, rows, mean)
+        square = state["exp_avg_sq"].index_select(0, rows)
+        squares = values.square()
+        if self._has_row_moments:
+            squares = squares.mean(1, keepdim=True)
+        square += squares.sub_(square).mul_(1 - SECOND_DECAY)
         state["exp_avg_sq"].index_copy_(0, rows, square)
-        first, second = (1 - decay ** state["step"] for decay in (FIRST_DECAY, SECOND_DECAY))
-        size = self._factor * rate * math.sqrt(second) / first
-        moved = mean.div_(square.sqrt_().add_(EPSILON)).mul_(-size)
+        size = self._factor * rate * math.sqrt(1 - SECOND_DECAY ** state["step"])
+        mean = values
+        if not self._has_row_moments:
+            size /= 1 - FIRST_DECAY ** state["step"]
+            mean = state["exp_avg"].index_select(0, rows)
+            mean += values.sub(mean).mul_(1 - FIRST_DECAY)
+            state["exp_avg"].index_copy_(0, rows, mean)
+        moved = mean.div(square.sqrt_().add_(EPSILON)).mul_(-size)
         self.weight.index_add_(0, rows, moved)
 
     def _moments(self) -> dict[str, Any]:
         if not self.state:
             weight = self.weight.detach()
-            self.state[self.weight] = {
-                "step": 0, "exp_avg": torch.zeros_like(weight),
-                "exp_avg_sq": torch.zeros_like(weight),
-            }  # fmt: skip
+            self.state[self.weight] = {"step": 0}
+            if self._has_row_moments:
+                self.state[self.weight]["exp_avg_sq"] = torch.zeros_like(weight[:, :1])
+            else:
+                for name in ("exp_avg", "exp_avg_sq"):
+                    self.state[self.weight][name] = torch.zeros_like(weight)
         return self.state[self.weight]

@@ -21,7 +21,7 @@ from engram_audio.corpus.split_parts import EVAL, TRAIN, VAL
 from engram_audio.densities.data import WindowData, window_data
 from engram_audio.densities.density import Budget, Density
 from engram_audio.densities.fit import Material
-from engram_audio.densities.nulls import LadderMoments, fit_ladder
+from engram_audio.densities.nulls import NullMoments, fit_linear_nulls
 from engram_audio.densities.reference import measure_reference
 from engram_audio.keys.config import KeysSection, LastFrameKeys
 from engram_audio.keys.fit import KeyMaterial, fit_family
@@ -135,9 +135,9 @@ def _material(world: _World) -> Material:
         return iter([world.block])
 
     reference = measure_reference(source, world.part_of, WINDOW, 1)
-    moments = LadderMoments(reference, WINDOW, (1,), VAL)
+    moments = NullMoments(reference, WINDOW, (1,), VAL)
     moments.accumulate(source, world.part_of, WINDOW)
-    linear_nulls = fit_ladder(moments, ("delta", EVENT), (1, 2), (1e-3,))
+    linear_nulls = fit_linear_nulls(moments, ("delta", EVENT), (1, 2), (1e-3,))
     return Material(
         world.block, world.part_of, reference, linear_nulls, WINDOW, 1, np.zeros(NUM_DIMS)
     )

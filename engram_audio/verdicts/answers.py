@@ -241,9 +241,9 @@ def log_score(probability: float, answer: str) -> float:
 
 def _expected(one: Expected, answer: str) -> VerdictRow:
     score = log_score(one.probability, answer)
-    told = f", log score {score:.2f}" if math.isfinite(score) else ""
+    score_words = f", log score {score:.2f}" if math.isfinite(score) else ""
     sentence = f"{one.words[:1].upper()}{one.words[1:]}: expected with {one.probability:g}. "
     return VerdictRow(
         STAGE, EXPECTED, "", one.words, Judged(_outcome_of(answer), ""),
-        f"{sentence}Found: {answer}{told}.", exact(one.probability),
+        f"{sentence}Found: {answer}{score_words}.", exact(one.probability),
     )  # fmt: skip

@@ -30,7 +30,7 @@ from engram_audio.densities.events import ANY_LAG
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import Material, fit_marginals, train_head
 from engram_audio.densities.model_predictor import ModelPredictor
-from engram_audio.densities.nulls import LadderMoments, fit_ladder, linear_nulls_for
+from engram_audio.densities.nulls import NullMoments, fit_linear_nulls, linear_nulls_for
 from engram_audio.densities.predictor import View
 from engram_audio.densities.reference import measure_reference
 from engram_audio.latents.block import LatentBlock, concatenate_blocks
@@ -216,10 +216,10 @@ def plant_world(world: World, size: WorldSize = RECIPE_SIZE) -> Planted:
     first = measure_reference(raw, part_of, window, max(lags))
     noise_sd = dequantization_sd(first, section.dequantization_fraction)
     source = noisy_source(raw, noise_sd, section.noise_seed)
-    moments = LadderMoments(first, window, lags, choice_part(part_of.values()))
+    moments = NullMoments(first, window, lags, choice_part(part_of.values()))
     moments.accumulate(source, part_of, window)
     nulls = study.prediction.nulls
-    linear_nulls = fit_ladder(moments, section.targets, nulls.orders, nulls.ridges)
+    linear_nulls = fit_linear_nulls(moments, section.targets, nulls.orders, nulls.ridges)
     block = concatenate_blocks(list(source()))
     noisy = draw._replace(block=block)
     material = Material(

@@ -38,7 +38,7 @@ def ring_entropy() -> float:
 
 
 EXACT = 8 * ring_entropy()  # of a frame without context: 13.09
-TOLD = EXACT - 16 * 0.5 * np.log(2 * np.pi * np.e * SD**2)  # with the phases told: 16.14
+KNOWN_PHASES = EXACT - 16 * 0.5 * np.log(2 * np.pi * np.e * SD**2)  # with the phases told: 16.14
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +77,9 @@ def test_a_flow_finds_the_law_of_a_frame_and_the_information_is_within_its_bound
     )
     fitted = marginal(world, "flow", num_transforms=2, hidden_features=64)
     information = nll(world, fitted.model) - best
-    print(f"information {information:.2f}, honest {EXACT - best:.2f}, told {TOLD:.2f}")
+    print(f"information {information:.2f}, honest {EXACT - best:.2f}, phases {KNOWN_PHASES:.2f}")
     assert EXACT - best == pytest.approx(15.2, abs=0.1)
-    assert EXACT - best - 0.1 <= information <= TOLD
+    assert EXACT - best - 0.1 <= information <= KNOWN_PHASES
 
 
 def test_a_mixture_at_its_limit_says_so(world: World):

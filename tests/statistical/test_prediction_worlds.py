@@ -98,7 +98,7 @@ def null_nll(world: World, lag: int, event: str) -> tuple[float, str]:
     return nll(world, build_gaussian(best.fit.arrays), lag), best.name
 
 
-def rung_nll(world: World, name: str, lag: int) -> float:
+def nll_of_null(world: World, name: str, lag: int) -> float:
     null = next(null for null in world.material.linear_nulls if null.name == name)
     return nll(world, build_gaussian(null.fit.arrays), lag)
 
@@ -111,7 +111,7 @@ def test_white_noise_scores_the_first_experiments_headline_and_no_gain():
     world = make_world(white_noise(32), **SIZE)
     head = head_nll(world, 1, "delta")
     null, _ = null_nll(world, 1, "delta")
-    dnll = head - rung_nll(world, "gaussian_marginal_delta", 1)
+    dnll = head - nll_of_null(world, "gaussian_marginal_delta", 1)
     assert dnll == pytest.approx(-16 * math.log(2), abs=0.15)
     assert abs(null - head) < 0.05
 
@@ -127,7 +127,7 @@ def test_first_order_gain_is_exact_and_the_linear_null_takes_it(correlation: flo
     frames = len(world.eval_data(1))
     truth = -0.5 * 8 * math.log(1 - correlation**2)
     head = head_nll(world, 1, "position")
-    gain = rung_nll(world, "gaussian_marginal_position", 1) - head
+    gain = nll_of_null(world, "gaussian_marginal_position", 1) - head
     assert gain == pytest.approx(truth, abs=0.02 * truth + 3 * correlation * math.sqrt(8 / frames))
     null, name = null_nll(world, 1, "position")
     assert name in ("ar1", "ridge", "ar1_full", "ridge_full", "speaker_ar1")
@@ -141,7 +141,7 @@ def test_var_information_is_found(lag: int, share: float):
     world = make_world(simulate, **SIZE)
     truth = information(transition, lag)
     # against the full marginal, whose entropy is exact up to its own estimation
-    gain = rung_nll(world, "gaussian_marginal_full_delta", lag) - head_nll(world, lag, "delta")
+    gain = nll_of_null(world, "gaussian_marginal_full_delta", lag) - head_nll(world, lag, "delta")
     frames = len(world.eval_data(lag))
     assert gain > share * truth - 3 * math.sqrt(16 / frames)
     assert gain < truth + 3 * math.sqrt(16 / frames)
@@ -203,7 +203,7 @@ def test_marginal_grows_until_the_shape_is_exhausted():
     world = make_world(simulate, **{**SIZE, "num_train_speakers": 15})
     settings = head_settings(trunk=TRUNK)
     fit, _ = fit_marginals(settings, recipe(), world.material, 0)["delta"]
-    gauss = rung_nll(world, "gaussian_marginal_delta", 1)
+    gauss = nll_of_null(world, "gaussian_marginal_delta", 1)
     marginal = nll(world, fit.model, 1)
     head = head_nll(world, 1, "delta")
     assert gauss - marginal > 3.0  # shape alone, worth many nats against one Gaussian

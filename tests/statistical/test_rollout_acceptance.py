@@ -175,9 +175,9 @@ def excess(health: Measured, name: str) -> float:
 
 def report(name: str, method: str, run: Run, skill: float) -> Measured:
     health = scene(name).health(run)
-    blown = int((~run.is_alive[0, :, -1]).sum())
+    diverged = int((~run.is_alive[0, :, -1]).sum())
     print(
-        f"{name} {method}: skill {skill:.3f}, blown {blown} of {run.states.shape[1]}, "
+        f"{name} {method}: skill {skill:.3f}, diverged {diverged} of {run.states.shape[1]}, "
         + ", ".join(
             f"{each} {late(health, each):.4f} {excess(health, each):+.4f}" for each in health.run
         )
@@ -364,11 +364,11 @@ def test_how_far_a_learned_guard_gets_in_chaos(name: str, method: str):
     long = run_free(name, model, guard, LONG, LONG_SAMPLES)
     short = run_free(name, model, guard, K, 32)
     health = report(name, method, long, scene(name).skill(short))
-    blown = float((~long.is_alive[:, :, -1]).float().mean())
+    diverged = float((~long.is_alive[:, :, -1]).float().mean())
     if guard is None:
-        assert blown > 0.2
+        assert diverged > 0.2
         return
-    assert blown == 0
+    assert diverged == 0
     assert excess(health, "energy_distance") <= 0.005
     for ratio in ("spread_ratio", "std_ratio"):
         assert abs(excess(health, ratio)) <= 0.1

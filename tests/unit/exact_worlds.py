@@ -149,7 +149,7 @@ class Scene(NamedTuple):
 
     starts: Starts
     others: Starts
-    bench: ScoringSetup
+    setup: ScoringSetup
 
 
 def scene_of(world: World, seed: int = 0, speakers: int = 24, **changes: object) -> Scene:
@@ -174,18 +174,18 @@ def scene_of(world: World, seed: int = 0, speakers: int = 24, **changes: object)
     others = other_starts(source, reference.speakers, starts, shortest)
     row = {str(name): number for number, name in enumerate(held.utterance_ids)}
     own = torch.from_numpy(means[[row[name] for name in starts.utterance_ids]])
-    bench = make_scoring_setup(settings, reference, lambda: iter([train]), CPU)
-    return Scene(starts._replace(speaker_mean=own), others._replace(speaker_mean=own), bench)
+    setup = make_scoring_setup(settings, reference, lambda: iter([train]), CPU)
+    return Scene(starts._replace(speaker_mean=own), others._replace(speaker_mean=own), setup)
 
 
 def judged(scene: Scene, arm: Density) -> tuple[Judged, dict[str, float]]:
     """Return what the bars say of an arm, alone in its study, and its row of the whole run."""
-    found = evaluate_method(arm, None, scene.starts, scene.others, scene.bench)
+    found = evaluate_method(arm, None, scene.starts, scene.others, scene.setup)
     scores = pd.concat([found.scores.assign(part=part) for part in ("val", "eval")])
     run = Run("w", "arm", "", 0, method("one_step"), scores, found.health, found.differences)
-    table = rollout_table([run], scene.bench.settings, 0.95)
+    table = rollout_table([run], scene.setup.settings, 0.95)
     late = table.loc[(table["mode"] == "sampled") & (table["span"] == "at")]
-    row = late.loc[late["horizon_frames"] == scene.bench.settings.horizon_frames].iloc[0]
+    row = late.loc[late["horizon_frames"] == scene.setup.settings.horizon_frames].iloc[0]
     upto = table.loc[(table["mode"] == "sampled") & (table["span"] == "up_to")].iloc[0]
     tails = {name: upto[name] for name in ("below_range", "above_range", "coverage_90")}
     return judge_method(upto.to_dict(), row.to_dict(), BARS_SECTION), {**row.to_dict(), **tails}

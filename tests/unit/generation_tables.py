@@ -56,7 +56,8 @@ def evaluated(
                 nll = known[arm] + shift + shared + sd_rest * generator.normal()
                 rows.append({"arm": arm, "seed": seed, "num_steps": steps, "is_repeat": False,
                              "part": part, "speaker_id": f"{part}-{number}",
-                             "num_frames": float(NUM_FRAMES), "nll": NUM_FRAMES * nll})  # fmt: skip
+                             "num_frames": float(NUM_FRAMES), "nll": NUM_FRAMES * nll,
+                             "energy": np.nan})  # fmt: skip
         if seed != NO_SEED:
             health += [
                 _health(arm, seed, horizon, (losses or {}).get(arm, 0.01)) for horizon in (1, 16)

@@ -30,6 +30,14 @@ SETTINGS: dict[str, Any] = {
         "output_scale": 0.1,
     },
 }  # fmt: skip
+HEADS: dict[str, dict[str, Any]] = {
+    "gaussian_mixture": SETTINGS["head"],
+    "energy": {"kind": "energy", "num_draws": 4, "width": 12, "num_layers": 2, "noise_dims": 8},
+    "flow": {
+        "kind": "flow", "num_draws": 3, "width": 12, "num_layers": 2, "distilled_share": 0.5,
+        "matching_weight": 0.75, "time_mean": 0.4, "time_sd": 1.0, "num_steps": 2,
+    },
+}  # fmt: skip
 MINIMAL: dict[str, Any] = {
     "kind": "minimal", "key": "f.raw.kmeans_6", "ngram_orders": [1], "num_hashes": 1,
     "table_rows": None, "table_learning_rate_factor": 5.0, "places": ["before_block_2"],
@@ -40,13 +48,26 @@ ENGRAM: dict[str, Any] = {
     **NGRAM, "kind": "engram", "gate": "paper", "kernel_frames": 3, "dilation_frames": 2,
     "places": ["input", "head"],
 }  # fmt: skip
+SIGNED: dict[str, Any] = {**NGRAM, "has_signs": True, "table_moments": "row"}
+LATENT: dict[str, Any] = {
+    "kind": "latent_ngrams", "key": "f.raw.kmeans_6", "ngram_orders": [1, 2],
+    "table_learning_rate_factor": 5.0, "places": ["before_block_2", "head"], "num_routes": 3,
+    "num_bits": 2, "row_width": 4, "num_heads": 4, "num_value_heads": 2, "head_width": 4,
+    "first_open_share": 0.5, "router_share": 1.0,
+}  # fmt: skip
 NUM_DIMS = 3
 # Every arm in the plain form, whose code its controls share; each other form for the memory itself.
-OTHER_FORMS = ("n-grams", "engram")
+OTHER_FORMS = ("n-grams", "engram", "latent", "signed")
+OF_LATENT: tuple[ArmName, ...] = ("SMx", "SM1", "SMm", "SMf", "SMn", "SMnx", "SMr", "SMu")
+OF_NGRAMS: tuple[ArmName, ...] = ("SMr", "SMu")  # arms that a memory of one code has not
 ARMS_AND_FORMS: list[tuple[ArmName, str]] = [
-    *((name, "minimal") for name in get_args(ArmName)),
+    *((name, "minimal") for name in get_args(ArmName) if name not in OF_NGRAMS),
     *(("SM", form) for form in OTHER_FORMS),
+    ("SMu", "n-grams"),
+    *((name, "latent") for name in OF_LATENT),
 ]
+FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": ENGRAM, "latent": LATENT,
+         "signed": SIGNED}  # fmt: skip
 
 
 def settings(**changes: Any) -> GeneratorSettings:

@@ -104,10 +104,10 @@ def rollout_of(world: World) -> dict[str, np.ndarray]:
     how = Settings(8, True, None, 512, partial(step_law, head))  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
     run = free_run(head, starts, how, limits_of(world.material), 4, generator)  # type: ignore[arg-type]
-    bench = make_scoring_setup(
+    setup = make_scoring_setup(
         rollout_section(), reference, lambda: iter([world.material.block]), CPU
     )
-    health = measure_health(run, starts, eval_others(world, starts), bench, generator)
+    health = measure_health(run, starts, eval_others(world, starts), setup, generator)
     numbers = [each[name][0] for each in health[:2] for name in STATISTICS]
     numbers += health.details.values()
     forecast = moment_matched(run, 4, marginals).log_prob(starts)

@@ -10,7 +10,7 @@ from engram_audio.corpus.split_parts import choice_part
 from engram_audio.densities.config import AnyHead, HeadSection
 from engram_audio.densities.data import WindowData, window_data
 from engram_audio.densities.fit import Material
-from engram_audio.densities.nulls import LadderMoments, fit_ladder
+from engram_audio.densities.nulls import NullMoments, fit_linear_nulls
 from engram_audio.densities.reference import measure_reference
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
@@ -91,10 +91,10 @@ def make_world(
         return iter([train, held])
 
     reference = measure_reference(source, part_of, window, max(lags))
-    moments = LadderMoments(reference, window, lags, choice_part(part_of.values()))
+    moments = NullMoments(reference, window, lags, choice_part(part_of.values()))
     moments.accumulate(source, part_of, window)
     orders = [order for order in (1, 2, 4, 8) if order <= window]
-    linear_nulls = fit_ladder(moments, ("delta", "position"), orders, (1e-6, 1e-3, 1e-1))
+    linear_nulls = fit_linear_nulls(moments, ("delta", "position"), orders, (1e-6, 1e-3, 1e-1))
     noise = np.zeros(train.frames.shape[1])
     material = Material(train, part_of, reference, linear_nulls, window, max(lags), noise)
     return World(material, train, held, part_of)

@@ -13,7 +13,7 @@ from engram_audio.densities.config import RidgeMixtureSection
 from engram_audio.densities.events import SPEAKER_NULL
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.densities.fit import choose_base, fit_marginals, head_task
-from engram_audio.densities.nulls import LadderMoments, base_for, fit_ladder
+from engram_audio.densities.nulls import NullMoments, base_for, fit_linear_nulls
 from engram_audio.densities.ridge_mixture import fit_ridge_mixture
 from engram_audio.densities.task import DensityTask
 from engram_audio.latents.block import LatentBlock
@@ -53,9 +53,9 @@ def with_offsets(scale: float):
 
 def ladder(world: World, chosen_on: str, orders: tuple[int, ...], ridges: tuple[float, ...]):
     material = world.material
-    moments = LadderMoments(material.reference, WINDOW, LAGS, chosen_on)
+    moments = NullMoments(material.reference, WINDOW, LAGS, chosen_on)
     moments.accumulate(lambda: iter([world.train]), world.part_of, WINDOW)
-    return fit_ladder(moments, ("delta", "position"), orders, ridges)
+    return fit_linear_nulls(moments, ("delta", "position"), orders, ridges)
 
 
 def eval_nll(world: World, linear_nulls: Any) -> float:
@@ -143,7 +143,7 @@ def small_world(num_select_speakers: int = 3) -> World:
 
 
 def with_noise_at(world: World, part: str) -> World:
-    """The world with a part's frames replaced: its reference and rungs are measured anew."""
+    """The world with a part's frames replaced: its reference and nulls are measured anew."""
 
     def change(block: LatentBlock) -> LatentBlock:
         own = np.array([world.part_of[str(name)] == part for name in block.utterance_ids])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engram_audio.codecs.ladder import rung_name
+from engram_audio.codecs.ladder import ladder_codec_name
 from engram_audio.config import parse_config
 from engram_audio.errors import InputError
 from engram_audio.plan import Plan
@@ -36,17 +36,17 @@ def message(raw: dict[str, Any]) -> str:
 
 
 def test_a_ladder_gives_a_codec_for_each_beta():
-    """Rungs differ in beta alone, are frozen like any codec, and representations name them."""
+    """Members differ in beta alone, are frozen like any codec, and representations name them."""
     raw = raw_study()
     names = ["mel_vae_b0_5", "mel_vae_b1em05", "mel_vae_b10"]
     for name in ("mel_vae", *names):
         add_row(raw, f"of_{name}", speech(name))
     config = parse_config(raw)
-    rungs = {name: row for name, row in config.codecs.library.items() if "_b" in name}
-    assert list(rungs) == names
+    added = {name: row for name, row in config.codecs.library.items() if "_b" in name}
+    assert list(added) == names
     base = config.codecs.library["mel_vae"].model_dump()
-    for rung, beta in zip(rungs.values(), (0.5, 1e-5, 10.0), strict=True):
-        assert rung.model_dump() == {**base, "beta": beta}
+    for section, beta in zip(added.values(), (0.5, 1e-5, 10.0), strict=True):
+        assert section.model_dump() == {**base, "beta": beta}
     assert section_of(Plan(config).document, "codecs.library.mel_vae_b10")["beta"] == 10.0
 
 
@@ -65,12 +65,12 @@ def test_a_ladder_gives_a_codec_for_each_beta():
 )
 def test_a_wrong_ladder_is_one_clear_line(ladder: dict[str, Any], parts: list[str]):
     raw = raw_study(x=ladder)
-    add_row(raw, "rung", speech("x_b1"))
+    add_row(raw, "member", speech("x_b1"))
     text = message(raw)
     assert all(part in text for part in parts) and len(text.splitlines()) == 1, text
 
 
-def test_a_rung_that_does_not_exist_is_refused_with_the_nearest():
+def test_a_member_that_does_not_exist_is_refused_with_the_nearest():
     raw = raw_study()
     add_row(raw, "softer", speech("mel_vae_b11"))
     assert "did you mean 'mel_vae_b10'" in message(raw)
@@ -79,12 +79,12 @@ def test_a_rung_that_does_not_exist_is_refused_with_the_nearest():
 @pytest.mark.parametrize(
     ("beta", "name"), [(1.0, "a_b1"), (0.01, "a_b0_01"), (1e6, "a_b1e06"), (1e-7, "a_b1em07")]
 )
-def test_rungs_have_names_that_paths_can_hold(beta: float, name: str):
-    assert rung_name("a", beta) == name
+def test_members_have_names_that_paths_can_hold(beta: float, name: str):
+    assert ladder_codec_name("a", beta) == name
 
 
 def test_what_was_trained_on_a_split_is_analysed_on_that_split_only():
-    """Trained codecs and rungs as mel_pca; a surrogate of one likewise."""
+    """Trained codecs and members of ladders as mel_pca; a surrogate of one likewise."""
     raw = raw_study()
     raw["splits"]["seeds"] = [*raw["splits"]["seeds"], 17]
     for codec in ("mel_vae", "vae"):

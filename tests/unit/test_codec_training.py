@@ -263,7 +263,7 @@ def test_health_is_counted_over_all_batches():
 
 
 def test_more_beta_buys_less_rate_with_more_error():
-    """Three rungs of a ladder on the same data."""
+    """Three members of a ladder on the same data."""
     tasks = [
         trained(mel_vae_settings(beta=beta, recipe={"num_steps": 200}))
         for beta in (0.1, 10.0, 100.0)

@@ -39,17 +39,22 @@ def test_a_state_follows_from_the_interval_and_the_threshold(state: str):
 
 
 @pytest.mark.parametrize(
-    ("states", "outcome", "whose", "words"),
+    ("states", "outcome", "reason", "words"),
     [
         ({"mimi": YES, "mel": NO}, MET, "no null result", "none to explain"),
         ({"mimi": NO, "mel": YES, "dac": NO}, NOT_MET, "the codec's", "mimi's own: mel gains"),
         ({"mimi": NO, "mel": NO, "dac": NO}, NOT_MET, "audio's", "nor does mel, dac gain"),
-        ({"mimi": NO, "mel": NO, "dac": OPEN}, NOT_MET, "open whose", "dac may"),
-        ({"mimi": NO, "mel": UNMEASURED}, NOT_MET, "open whose", "no other codec was measured"),
-        ({"mimi": NO, "mimi_slow": YES}, NOT_MET, "open whose", "no other codec was measured"),
+        ({"mimi": NO, "mel": NO, "dac": OPEN}, NOT_MET, "open elsewhere", "dac may"),
+        ({"mimi": NO, "mel": UNMEASURED}, NOT_MET, "open elsewhere", "no other codec was measured"),
+        ({"mimi": NO, "mimi_slow": YES}, NOT_MET, "open elsewhere", "no other codec was measured"),
         ({"mimi": NO, "mel": YES, "dac": NO}, NOT_MET, "the codec's", "(1 of 2 rows of other"),
-        ({"mimi": NO, "dac_ahead": YES}, NOT_MET, "open whose", "no other codec was measured"),
-        ({"mimi": NO, "mel_noisy": NO, "mel_by_average": YES}, NOT_MET, "open whose", "no other"),
+        ({"mimi": NO, "dac_ahead": YES}, NOT_MET, "open elsewhere", "no other codec was measured"),
+        (
+            {"mimi": NO, "mel_noisy": NO, "mel_by_average": YES},
+            NOT_MET,
+            "open elsewhere",
+            "no other",
+        ),
         ({"mimi": NO, "mel_by_stack": YES}, NOT_MET, "the codec's", "mel_by_stack gains"),
         ({"mimi": OPEN, "mel": YES}, UNDECIDED, "open", "may gain or not"),
         ({"mimi": UNMEASURED, "mel": YES}, UNDECIDED, "no interval", "no row with an interval"),
@@ -57,10 +62,10 @@ def test_a_state_follows_from_the_interval_and_the_threshold(state: str):
     ],
 )
 def test_the_sentence_follows_from_the_rows(
-    states: dict[str, str], outcome: str, whose: str, words: str
+    states: dict[str, str], outcome: str, reason: str, words: str
 ):
     row = answer(table(**states), "mimi", ASK)
-    assert (row.outcome, row.reason) == (outcome, whose) and words in row.sentence
+    assert (row.outcome, row.reason) == (outcome, reason) and words in row.sentence
 
 
 def test_the_threshold_of_keys_is_the_gates():

@@ -25,6 +25,12 @@ SHIPPED = [
     ("demo", "rehearsal"),
     ("demo", "medium"),
     ("arrays",),
+    ("demo", "generation_worlds"),
+    ("demo", "generation_worlds", "generation_worlds_noise"),
+    ("demo", "generation_worlds", "generation_worlds_second_order"),
+    ("demo", "learned_keys_worlds"),
+    ("real_speech", "generation"),
+    ("real_speech", "real_speech_keys"),
     ("real_speech", "real_speech_memory"),
 ]
 

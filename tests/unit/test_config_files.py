@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from engram_audio import config_files
 from engram_audio.config import parse_config
 from engram_audio.config_files import check_files, mistakes_of, typed
 from engram_audio.errors import InputError
@@ -95,6 +96,16 @@ def test_a_file_that_is_no_map_is_one_line(tmp_path: Path, case: str):
 @pytest.mark.parametrize("case", CLEAN)
 def test_what_yaml_takes_as_it_stands_passes(tmp_path: Path, case: str):
     assert mistakes_of(written(tmp_path, CLEAN[case])) == []
+
+
+@pytest.mark.parametrize("case", [*MISTAKES, *CLEAN])
+def test_the_fast_parser_says_what_pythons_own_says(
+    tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
+):
+    path = written(tmp_path, CLEAN.get(case) or MISTAKES[case][0])
+    found = mistakes_of(path)
+    monkeypatch.setattr(config_files, "FAST", yaml.SafeLoader)
+    assert mistakes_of(path) == found
 
 
 def test_json_may_be_indented_by_tabs_and_gives_no_key_twice(tmp_path: Path):

@@ -269,6 +269,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
      f"{GENERATOR}.model.head.num_components"),
     ({f"{INSERTION}.key": "pca.speaker_centred.kmeans_256"}, f"{INSERTION}.key"),
     ({f"{INSERTION}.ngram_orders": [2]}, f"{INSERTION}: table_rows"),
+    ({f"{INSERTION}.has_signs": True}, f"{INSERTION}: has_signs"),
     ({f"{INSERTION}.table_rows": 1}, f"{INSERTION}.table_rows"),
     ({f"{INSERTION}.places": ["before_block_9"]}, f"{INSERTION}.places"),
     ({f"{INSERTION}.places": ["short"]}, f"{INSERTION}.places"),

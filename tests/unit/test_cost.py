@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.unit_costs import Measured, error_of, fit_rule, read_times
+from engram_audio.cost.__main__ import planned, reason
 from engram_audio.cost.jobs import Job, from_dry_run
 from engram_audio.cost.laws import FLOP, JOB, LAWS
 from engram_audio.cost.page import page
@@ -309,6 +310,42 @@ def test_a_table_that_is_not_there_is_one_line(tmp_path: Path):
     for name in ("absent.json", "bad.json"):
         with pytest.raises(InputError, match="is no table of unit costs"):
             read_units(tmp_path / name)
+
+
+@pytest.mark.parametrize("option", [["--configfile", "{}"], ["--configfile={}", "-q"]])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "absent.yaml",
+            "absent.yaml: cannot be read (No such file or directory); name a file that",
+        ),
+        ("bad.yaml", "bad.yaml: line 1: is no YAML"),
+        ("twice.yaml", "twice.yaml: line 2: "),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, option: list[str], name: str, said: str
+):
+    """Snakemake is not asked: its own text is many lines."""
+    (tmp_path / "bad.yaml").write_text("views: [")
+    (tmp_path / "twice.yaml").write_text("views: {}\nviews: {}\n")
+    with pytest.raises(InputError) as error:
+        planned([word.format(tmp_path / name) for word in option])
+    (line,) = str(error.value).splitlines()
+    assert said in line
+
+
+def test_a_value_that_is_refused_is_one_line():
+    """What Snakemake says around it names its own files."""
+    line = "decision.lag_frames: 2 is not one of 1"
+    said = (
+        "Config file workflow_config.yaml is extended by additional config.\n"
+        f'WorkflowError in file "/w/rules/common.smk", line 82:\n{line}\n'
+        '  File "/w/rules/common.smk", line 82, in <module>\n'
+    )
+    assert reason(said).splitlines() == [line]
+    assert reason("no such option") == "no such option"
 
 
 def test_memory_grows_with_what_a_job_holds(plan):

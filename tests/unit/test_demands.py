@@ -39,7 +39,7 @@ def corpus(train: list[int], val: list[int], evaluated: list[int]) -> tuple[Any,
 LARGE = corpus([600] * 60, [300] * 20, [300] * 20)
 
 
-def told(document: dict[str, Any], name: str, tables: tuple[Any, Any]) -> list[str]:
+def shortfalls_of(document: dict[str, Any], name: str, tables: tuple[Any, Any]) -> list[str]:
     """What is said of one corpus of a study."""
     plan = Plan(parse_config(document))
     demands = Demands.model_validate_json(plan.demands[name].model_dump_json()).demands
@@ -51,7 +51,7 @@ def told(document: dict[str, Any], name: str, tables: tuple[Any, Any]) -> list[s
 
 @pytest.mark.parametrize(("document", "name"), [(ARRAYS, "arrays"), (DEMO, "demo_speech")])
 def test_nothing_is_said_of_a_study_that_can_be_answered(document: dict[str, Any], name: str):
-    assert told(document, name, LARGE) == []
+    assert shortfalls_of(document, name, LARGE) == []
 
 
 TRAINED = {**DEMO["representations"]["library"]["mel_pca"], "codec": "mel_vae"}
@@ -136,7 +136,9 @@ def test_what_cannot_be_answered_is_one_line_that_names_its_key(name: str):
     document, changes, tables, starts = STUDIES[name]
     for key, value in changes.items():
         document = studies.changed(document, key, value)
-    lines = told(document, "arrays" if STUDIES[name][0] is ARRAYS else "demo_speech", tables)
+    lines = shortfalls_of(
+        document, "arrays" if STUDIES[name][0] is ARRAYS else "demo_speech", tables
+    )
     for start in starts:
         found = [line for line in lines if line.startswith(start)]
         assert len(found) == starts.count(start)

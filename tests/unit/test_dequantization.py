@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engram_audio.densities.dequantization import dequantization_sd, noise_cost, noise_costs
-from engram_audio.densities.nulls import LadderMoments, base_for, fit_ladder
+from engram_audio.densities.nulls import NullMoments, base_for, fit_linear_nulls
 from engram_audio.latents.block import LatentBlock
 from tests.unit.prediction_material import Simulator, World, first_order, make_world, white_noise
 
@@ -27,15 +27,15 @@ def test_the_noise_is_a_share_of_the_smaller_of_position_and_step():
 
 
 def with_added(world: World, noise_sd: np.ndarray) -> list:
-    """Rungs of a world's train frames with independent noise added."""
+    """Linear nulls of a world's train frames with independent noise added."""
     generator = np.random.default_rng(7)
     block: LatentBlock = world.train
     noise = noise_sd * generator.standard_normal(block.frames.shape)
     noisy = block._replace(frames=(block.frames + noise).astype(np.float32))
     material = world.material
-    moments = LadderMoments(material.reference, material.window_frames, (1, 2), "val")
+    moments = NullMoments(material.reference, material.window_frames, (1, 2), "val")
     moments.accumulate(lambda: iter([noisy]), world.part_of, material.window_frames)
-    return fit_ladder(moments, ("delta", "position"), (1, 2, 4), (1e-6,))
+    return fit_linear_nulls(moments, ("delta", "position"), (1, 2, 4), (1e-6,))
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.4])

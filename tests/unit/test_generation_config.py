@@ -20,7 +20,8 @@ NO_REPLAY = ReplaySection(passes=(), is_permuted=False, minimum_visits=())
 def protocol(**changes: Any) -> GenerationProtocol:
     values = {
         "seeds": (0, 1), "points": (POINT, OTHER), "shorter_steps": (50,),
-        "repeated_arms": ("SM",), "replay": NO_REPLAY,
+        "repeated_arms": ("SM",), "replay": NO_REPLAY, "ladder": None, "share_sweep": None,
+        "wider": None,
     }  # fmt: skip
     return GenerationProtocol(**{**values, **changes})
 
@@ -96,8 +97,9 @@ def test_the_point_with_the_lowest_score_is_chosen_and_one_point_trains_nothing(
 
 def test_a_replay_trains_s_and_sm_alike_and_sm_with_codes_dealt_anew():
     asked = ReplaySection(passes=(1, 4), is_permuted=True, minimum_visits=(4,))
-    found = replays_of(protocol(replay=asked), {"S": POINT, "SM": POINT}, 7)
+    found = replays_of(protocol(replay=asked), {"S": POINT, "SM": OTHER}, 7)
     assert {one.training.num_steps for one in found} == {7, 28}
+    assert {one.training.point for one in found} == {OTHER}, "both at the memory's point"
     kinds = [(one.training.arm, one.is_permuted) for one in found if one.num_passes == 4]
     assert sorted(kinds) == [("S", False)] * 2 + [("SM", False)] * 2 + [("SM", True)] * 2
     assert replays_of(protocol(), {"S": POINT, "SM": POINT}, 7) == []

@@ -155,6 +155,10 @@ def test_a_loss_that_new_rows_take_away_was_replay():
     assert "does not explain" in replay_sentence(
         replay_table([one._replace(replays=again)], 0.95), 0.1
     )
+    is_worse = (one.replays["arm"] == "SM") & (one.replays["part"] == "train")
+    unlearned = one.replays.assign(nll=one.replays["nll"].where(~is_worse, 40 * 400))
+    table = replay_table([one._replace(replays=unlearned)], 0.95)
+    assert "no better on train: replay does not explain" in replay_sentence(table, 0.1)
     assert "no replay was trained" in replay_sentence(replay_table([], 0.95), 0.1)
     assert "no loss" in replay_sentence(replay_table([one], 0.95), 1.0)
 

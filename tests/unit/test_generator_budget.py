@@ -5,6 +5,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from engram_audio.densities.base_arrays import BaseArrays
@@ -13,12 +14,15 @@ from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.matching import match_arms, planned_budget
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
-from engram_audio.generation.sources import OneRow, Rows
+from engram_audio.generation.sources import OneRow, Rows, RowTable, tables_of
 from tests.unit.generator_material import (
     ARMS_AND_FORMS,
     ENGRAM,
+    HEADS,
+    LATENT,
     MINIMAL,
     NGRAM,
+    SIGNED,
     arm,
     foreign_codes,
     frames,
@@ -28,7 +32,8 @@ from tests.unit.generator_material import (
 )
 
 PLAIN_ENGRAM: dict[str, Any] = {**ENGRAM, "kernel_frames": None}
-FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": PLAIN_ENGRAM}
+FORMS = {"minimal": MINIMAL, "n-grams": NGRAM, "engram": PLAIN_ENGRAM, "latent": LATENT,
+         "signed": SIGNED}  # fmt: skip
 MATH = torch.nn.attention.SDPBackend.MATH  # the one whose products torch counts
 
 
@@ -39,7 +44,9 @@ def products(model: Generator, x: torch.Tensor) -> int:
         _, state = model.extend(model.start(), x[:, :-1], None if codes is None else codes[:, :-1])
         with FlopCounterMode(display=False) as counter:
             # a foreign arm's search is that of the utterance whose keys it reads
-            own = model.codes(x[:, -1:])[:, 0] if model.is_foreign else None
+            own = None if codes is None else codes[:, -1]
+            if model.is_foreign and not model.is_routed:
+                own = model.codes(x[:, -1:])[:, 0]
             features, state = model.step(state, x[:, -1], own)
             model.sample(features, model.last(state), 1, torch.Generator().manual_seed(0))
     return counter.get_total_flops()
@@ -52,10 +59,36 @@ def test_work_is_what_torch_counts(name: ArmName, form: str):
     A k-means key holds one number more than its centroids: its mean distance.
     """
     model = arm(name, settings(short_context_frames=3), insertion(FORMS[form]))
-    tables = [own for own in model.modules() if isinstance(own, Rows | OneRow)]
+    tables = [own for own in model.modules() if isinstance(own, RowTable | OneRow)]
     read = sum(getattr(own, "rows_per_frame", 1) * own.table.embedding_dim for own in tables)
-    of_key = 2 if model.arm.reads_codes else 0
+    of_key = 2 if model.searches_key else 0
+    of_key += read if form == "signed" else 0  # and one product with its sign
+    if model.is_foreign and model.is_routed:  # so is its routing, on the other's state
+        of_key += sum(2 * own.weight.numel() for name, own in model.named_modules()
+                      if isinstance(own, nn.Linear) and "sources" in name)  # fmt: skip
     assert budget_of(model).flops_generated == products(model, frames(1, 20)) + read + of_key
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", ["S", "SM"])
+def test_work_of_heads_is_what_torch_counts(head: str, name: ArmName):
+    """Every kind of head; a flow of two steps runs its network twice."""
+    model = arm(name, settings(head=HEADS[head]))
+    read = sum(own.rows_per_frame * own.row_width for own in tables_of(model))
+    of_key = 2 if model.searches_key else 0
+    assert budget_of(model).flops_generated == products(model, frames(1, 20)) + read + of_key
+
+
+def test_training_a_head_without_a_density_works_once_for_each_draw():
+    """Draws in training, one in generation: what features tell is told once by the energy head."""
+    models = {kind: arm("S", settings(head=values)) for kind, values in HEADS.items()}
+    once = 2 * (16 + 3) * 12 + 2 * (2 * 3 * 3 + 9) + 2 * 9  # told, linear base, away
+    energy, flow = models["energy"].head, models["flow"].head
+    assert energy.flops_trained == 3 * (once + 4 * (energy.flops - once))
+    base = 2 * (2 * 3 * 3 + 9) + 2 * 9
+    step = (flow.flops - base) // 2
+    weight = 2 * (2 * 32 + 2 * 32 * 32 + 32)
+    assert flow.flops_trained == 3 * 3 * (2 * step + weight) + base + 2 * 9  # 1 + 2 x 1/2
 
 
 def test_taps_of_a_convolution_are_counted():

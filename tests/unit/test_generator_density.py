@@ -110,7 +110,7 @@ def test_a_component_that_lets_go_of_the_prediction_forgets_the_frames():
     for left, right in zip(seen(one), seen(other), strict=True):
         assert torch.allclose(left, right, atol=1e-4)
     head.release.bias.zero_()
-    shift = head._predicted(one) - head._predicted(other)
+    shift = head.predicted(one) - head.predicted(other)
     assert torch.allclose(head.mean(features, one) - head.mean(features, other), shift, atol=1e-5)
     assert shift.abs().max() > 0.1
 

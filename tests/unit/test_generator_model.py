@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from engram_audio.generation import backbone
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS, ArmName, FixedNoise, NoNoise, UniformNoise
 from engram_audio.generation.noise import noised
 from tests.unit.generator_material import (
     ARMS_AND_FORMS,
     ENGRAM,
+    LATENT,
     MINIMAL,
     NGRAM,
+    SIGNED,
     arm,
     foreign_codes,
     frames,
@@ -23,8 +26,9 @@ from tests.unit.generator_material import (
 )
 
 EVERYWHERE: dict[str, Any] = {**MINIMAL, "places": ["input", "before_block_2", "short", "head"]}
-FORMS = {"minimal": EVERYWHERE, "n-grams": NGRAM, "engram": ENGRAM}
-FRAMES = {"minimal": 2, "n-grams": 3, "engram": 1}  # of a key
+FORMS = {"minimal": EVERYWHERE, "n-grams": NGRAM, "engram": ENGRAM, "latent": LATENT,
+         "signed": SIGNED}  # fmt: skip
+FRAMES = {"minimal": 2, "n-grams": 3, "engram": 1, "latent": 2, "signed": 1}  # of a key
 TOLERANCE = 1e-5  # float32 sums of a few hundred terms of unit size, in another order
 
 
@@ -113,10 +117,15 @@ def test_positions_of_a_long_stream_keep_their_digits():
     assert (here - there).abs().max() < TOLERANCE
 
 
+def test_a_step_turns_as_the_whole_pass_does_also_across_pages():
+    """Turns of single positions are kept by the page: the same bits as those of a whole pass."""
+    whole = backbone._rotation(0, 2 * backbone.PAGE + 3, 4, torch.zeros(1))
+    for place in (0, 1, backbone.PAGE - 1, backbone.PAGE, 2 * backbone.PAGE + 2):
+        assert torch.equal(backbone._rotation(place, 1, 4, torch.zeros(1))[0], whole[place])
+
+
 def _turned(cache: Any, steps: int) -> Any:
     """Keys as they would stand `steps` positions later."""
-    from engram_audio.generation import backbone
-
     rotation = backbone._rotation(steps, 1, cache.keys.shape[-1] // 2, cache.keys)
     return cache._replace(keys=backbone._rotated(cache.keys, rotation))
 

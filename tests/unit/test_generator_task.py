@@ -12,7 +12,7 @@ from engram_audio.artifacts.bundle import read_bundle, write_bundle
 from engram_audio.generation.data import GeneratorData, codes_of_rows
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
-from engram_audio.generation.sources import Rows
+from engram_audio.generation.sources import Rows, sources_of, tables_of
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.training.loop import (
@@ -27,6 +27,9 @@ from engram_audio.training.order import ShuffledOrder
 from engram_audio.training.packing import pack_state, unpack_state
 from tests.unit.generator_material import (
     ENGRAM,
+    FORMS,
+    HEADS,
+    LATENT,
     MINIMAL,
     NGRAM,
     arm,
@@ -38,6 +41,7 @@ from tests.unit.generator_material import (
 from tests.unit.prediction_material import recipe
 
 CPU = torch.device("cpu")
+GMM = "gaussian_mixture"
 NOISY: dict[str, Any] = {"noise": {"kind": "uniform"}, "dropout": 0.2}
 SHORT: dict[str, Any] = {"num_steps": 12, "validation_interval_steps": 6, "batch_frames": 48}
 
@@ -191,17 +195,33 @@ def run(work: GeneratorTask, state: TrainingState | None = None, **how: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "stop_after"),
-    [("SM", 1), ("SM", 7), ("SMx", 7), ("SMn", 1), ("SMm", 7), ("SMa", 1), ("SMv", 7)],
-)
-def test_a_stopped_training_resumes_to_the_same_bits(name: ArmName, stop_after: int, tmp_path):
-    """Through the file, with noise, dropout, donors and lazy rows: weights, moments, history."""
-    whole = run(task(name, **NOISY))
+    ("name", "form", "stop_after", "head"),
+    [("SM", "n-grams", 1, GMM), ("SM", "n-grams", 7, GMM), ("SMx", "n-grams", 7, GMM),
+     ("SMn", "n-grams", 1, GMM), ("SMm", "n-grams", 7, GMM), ("SMa", "n-grams", 1, GMM),
+     ("SMv", "n-grams", 7, GMM), ("SM", "latent", 3, GMM), ("SMx", "latent", 7, GMM),
+     ("SMr", "latent", 1, GMM), ("SM", "signed", 5, GMM),
+     ("S", "n-grams", 7, "energy"), ("SM", "n-grams", 3, "flow")],
+)  # fmt: skip
+def test_a_stopped_training_resumes_to_the_same_bits(
+    name: ArmName, form: str, stop_after: int, head: str, tmp_path
+):
+    """Through the file, with noise, dropout, donors and lazy rows: weights, moments, history.
+
+    The router of the latent form learns for half of the steps, which a resumed training counts on.
+    """
+
+    def made() -> GeneratorTask:
+        work = task(name, FORMS[form], head=HEADS[head], **NOISY)
+        for source in sources_of(work.model):
+            source.expect_steps(SHORT["num_steps"] // 2)
+        return work
+
+    whole = run(made())
     steps, saved = itertools.count(1), []
     with pytest.raises(Interrupted):
-        run(task(name, **NOISY), save=saved.append, should_stop=lambda: next(steps) == stop_after)
+        run(made(), save=saved.append, should_stop=lambda: next(steps) == stop_after)
     write_bundle(tmp_path / "state.safetensors", *pack_state(saved[-1]))
-    again = run(task(name, **NOISY), unpack_state(*read_bundle(tmp_path / "state.safetensors")))
+    again = run(made(), unpack_state(*read_bundle(tmp_path / "state.safetensors")))
     assert same(whole.weights, again.weights) and same(whole.moments, again.moments)
     assert whole.history == again.history
 
@@ -240,16 +260,18 @@ def test_rows_learn_at_their_own_rate():
 
 
 @pytest.mark.parametrize(
-    ("name", "memory"), [("SM", ENGRAM), ("SMm", NGRAM), ("SMa", NGRAM), ("SMv", NGRAM)]
-)
+    ("name", "memory", "head"),
+    [("SM", ENGRAM, GMM), ("SMm", NGRAM, GMM), ("SMa", NGRAM, GMM), ("SMv", NGRAM, GMM),
+     ("SM", LATENT, GMM), ("S", NGRAM, "energy"), ("S", NGRAM, "flow")],
+)  # fmt: skip
 def test_arms_train_in_bfloat16(
-    name: ArmName, memory: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    name: ArmName, memory: dict[str, Any], head: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Weights stay in float32, and the features that the head reads are no rounded sums."""
     monkeypatch.setattr(
         "engram_audio.training.loop.autocast", lambda *_: torch.autocast("cpu", torch.bfloat16)
     )
-    work = task(name, memory, short_context_frames=2, **NOISY)
+    work = task(name, memory, head=HEADS[head], short_context_frames=2, **NOISY)
     few = recipe(num_steps=2, batch_frames=48, validation_interval_steps=2)
     state = train(work, few, 0, CPU)
     assert all(torch.isfinite(own.float()).all() for own in state.weights.values())
@@ -268,6 +290,19 @@ def test_visits_count_each_train_frame_once(name: ArmName):
     assert int(table.visits.sum()) == len(work.train_data.frames) * table.rows_per_frame
     own = next(t for t in task("SM").model.modules() if isinstance(t, Rows))
     assert own.rows_touched == 0 < table.rows_touched
+
+
+@pytest.mark.parametrize("name", ["SM", "SMx"])
+def test_visits_of_routed_rows_are_those_of_whole_ngrams(name: ArmName):
+    """Each frame reads a row of each route and order, but for 2-grams at an utterance's start."""
+    work = task(name, LATENT, dropout=0.5)
+    count_visits(work)
+    first = [table.visits.clone() for table in tables_of(work.model)]
+    count_visits(work)
+    num_frames, num_starts = len(work.train_data.frames), len(work.train_data.utterances)
+    for before, table in zip(first, tables_of(work.model), strict=True):
+        assert torch.equal(before, table.visits)
+        assert int(table.visits.sum()) == 3 * (2 * num_frames - num_starts)
 
 
 def test_visits_of_a_late_arm_are_those_of_the_frame_before():

@@ -16,7 +16,7 @@ STAGES = (
 )  # fmt: skip
 # These stand on densities and never on each other. Only settings are checked against earlier
 # stages, and plans ask earlier plans.
-BESIDE = {"prediction", "factorizer", "memory"}
+PEERS = {"prediction", "factorizer", "memory"}
 GROUND_FLOOR = (
     "numerics",
     "stats",
@@ -74,8 +74,8 @@ def test_imports_go_one_way(path: Path):
     own, imports = layer(path), imports_of(path)
     if own in STAGES:
         earlier = set(STAGES[: STAGES.index(own) + 1])
-        if own in BESIDE and path.name not in ("config.py", "plan.py"):
-            earlier -= BESIDE - {own}
+        if own in PEERS and path.name not in ("config.py", "plan.py"):
+            earlier -= PEERS - {own}
         allowed = earlier | BELOW_ALL | ({"training"} if own != "corpus" else set())
         formats = {m for m in modules_of(path) if ".artifacts." in m} - {DECLARATIONS}
         assert imports <= allowed | {"artifacts"}

@@ -46,3 +46,22 @@ def test_a_step_without_a_gradient_moves_nothing():
     optimizer.zero_grad()
     optimizer.step(0.1)
     assert table.weight.grad is None and optimizer.state == {}
+
+
+def test_row_moments_keep_one_number_for_each_row():
+    """By hand: v += (1 - b)(mean g^2 - v) of the rows read, and a step along g itself."""
+    table = SparseTable(13, 4, FACTOR, has_row_moments=True)
+    optimizer = LazyAdam(table)
+    weight, second = table.weight.detach().clone().double(), torch.zeros(13, 1).double()
+    for step in range(6):
+        read(table, step)
+        assert table.weight.grad is not None
+        gradient = table.weight.grad.coalesce()
+        rows, values = gradient.indices()[0], gradient.values().double()
+        optimizer.step(0.01)
+        second[rows] += 0.001 * (values.square().mean(1, keepdim=True) - second[rows])
+        level = (second[rows] / (1 - 0.999 ** (step + 1))).sqrt()
+        weight[rows] -= FACTOR * 0.01 * values / (level + 1e-8)
+    state = optimizer.state[table.weight]
+    assert set(state) == {"step", "exp_avg_sq"} and state["exp_avg_sq"].shape == (13, 1)
+    assert torch.allclose(table.weight.double(), weight, atol=1e-5)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engram_audio.artifacts.atomic import atomic_path, hidden_beside
+from engram_audio.artifacts.atomic import atomic_path, hidden_sibling
 from engram_audio.artifacts.leftovers import remove_leftovers
 from engram_audio.frozen import keep
 
@@ -95,7 +95,7 @@ def test_an_error_leaves_the_target_as_it_was(tmp_path: Path):
 def test_a_frozen_file_is_written_by_the_same_means(tmp_path: Path):
     """So what a killed driver leaves of one is found too, and is no `.json` among the others."""
     path = tmp_path / "rule" / f"{'s' * 160}~{'0' * 16}.{'1' * 16}.json"
-    with hidden_beside(path) as hidden:
+    with hidden_sibling(path) as hidden:
         assert not hidden.name.endswith(".json")
     keep(path, "{}")
     assert list(path.parent.iterdir()) == [path]

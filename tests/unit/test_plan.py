@@ -111,8 +111,8 @@ def test_only_keys_that_depend_on_the_lag_are_told_the_lags(wide: Plan):
     }  # fmt: skip
     config["structure"]["families"].append("predictive")
     keys = Plan(parse_config(config)).keys
-    told = {name: keys.fitted_at(keys.lags)(wildcards(family=name)) for name in keys.families}
-    assert told == {name: [] for name in wide.keys.families} | {"predictive": [1, 2]}
+    arguments = {name: keys.fitted_at(keys.lags)(wildcards(family=name)) for name in keys.families}
+    assert arguments == {name: [] for name in wide.keys.families} | {"predictive": [1, 2]}
 
 
 def test_every_network_is_tuned_once_and_frozen_for_all_lags_and_seeds():

@@ -58,7 +58,7 @@ def shown(kind: Any, stage: str, **changes: Any) -> Any:
 
 
 def test_a_head_is_trained_scored_and_stored(site: Path, world: World):
-    """Samples follow the law, the marginal is a rung, and what is stored scores the same."""
+    """Samples follow the law, the marginal is a null, and what is stored scores the same."""
     settings = shown(HeadSection, "prediction")
     assert isinstance(settings, PluginHead)
     assert (settings.components, settings.maximum_components) == (1, 1)

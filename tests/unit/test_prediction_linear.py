@@ -53,7 +53,7 @@ def test_ridge_is_least_squares_without_a_ridge():
 @pytest.mark.parametrize("event", ["delta", "position"])
 @pytest.mark.parametrize("lag", [1, 2])
 def test_closed_form_val_score_is_the_evaluated_one(lag: int, event: str):
-    """Every rung's val NLL from moments equals its score through the density, frame by frame."""
+    """Every null's val NLL from moments equals its score through the density, frame by frame."""
     world = make_world(first_order(0.7, 4), num_train_speakers=3)
     data = world.material.data("val", lag)
     for null in linear_nulls_for(world.material.linear_nulls, lag, event):

@@ -59,9 +59,9 @@ def test_marginals_nulls_and_reference_round_trip(world, tmp_path):
     fits = fit_marginals(settings, recipe(), material, 0)
     arrays, header = pack_marginals("head", settings, fits)
     reference_arrays, reference = pack_reference(material.reference)
-    rung_arrays, linear_nulls = pack_linear_nulls(list(material.linear_nulls))
+    null_arrays, linear_nulls = pack_linear_nulls(list(material.linear_nulls))
     header = {"marginals": header, "reference": reference, "nulls": linear_nulls}
-    write_bundle(tmp_path / "x.safetensors", arrays | reference_arrays | rung_arrays, header)
+    write_bundle(tmp_path / "x.safetensors", arrays | reference_arrays | null_arrays, header)
     found, read = read_bundle(tmp_path / "x.safetensors")
     again = unpack_reference(found, read["reference"])
     np.testing.assert_array_equal(again.speakers.means, material.reference.speakers.means)

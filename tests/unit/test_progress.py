@@ -4,9 +4,10 @@ import logging
 from pathlib import Path
 
 import pytest
+from snakemake.scheduling.job_scheduler import _ERROR_MSG_FINAL
 
 from engram_audio.end_message import chain_lines, end_message, verdicts_of
-from engram_audio.progress import FAILED, FINISHED, StageLines, is_of_no_job
+from engram_audio.progress import FAILED, FINISHED, StageLines, is_shown
 from engram_audio.provenance import ROOT
 from engram_audio.rule_stages import stages_of_rules
 from engram_audio.verdicts.answers import HEADLINE, STAGE
@@ -80,16 +81,20 @@ def test_time_left_is_that_of_the_work_that_is_left_at_the_pace_so_far(clock):
     assert lines[0].endswith("about 8 min 20 s.")
 
 
-def test_the_lines_about_each_job_are_known_and_no_other_is():
+def test_the_lines_about_each_job_and_failure_are_known_and_no_other_is():
     def record(message: str, **more: str) -> logging.LogRecord:
         return logging.makeLogRecord({"msg": message, **more})
 
-    assert not is_of_no_job(record("Execute 1 jobs...", event="job_started"))
-    assert not is_of_no_job(record("Select jobs to execute..."))
-    assert not is_of_no_job(record("Finished jobid: 1 (Rule: x)", event="job_finished"))
-    assert not is_of_no_job(record("1 of 9 steps (11%) done", event="progress"))
-    assert is_of_no_job(record("Error in rule x", event="job_error"))
-    assert is_of_no_job(record("structure is done"))
+    assert not is_shown(record("Execute 1 jobs...", event="job_started"))
+    assert not is_shown(record("Select jobs to execute..."))
+    assert not is_shown(record("Finished jobid: 1 (Rule: x)", event="job_finished"))
+    assert not is_shown(record("1 of 9 steps (11%) done", event="progress"))
+    assert is_shown(record("Error in rule x", event="job_error"))
+    assert is_shown(record("structure is done"))
+    assert not is_shown(record("RuleException:\nCalledProcessError in file x:\nCommand"))
+    assert not is_shown(record(_ERROR_MSG_FINAL))
+    assert is_shown(record("RuleException:\nMissingOutputException in rule x"))
+    assert is_shown(record("decide failed: its log holds no reason"))
 
 
 def test_every_rule_belongs_to_a_stage():

@@ -1,11 +1,54 @@
 """Plain English, as far as a machine can check it."""
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from engram_audio.provenance import ROOT
 from tests.prose import all_sentences, faults_of, sentences_of
+
+# Names that only we ever used. Each has become the term of a textbook.
+PRIVATE_NAMES = {
+    "Bench", "BESIDE", "Bound", "NOTHING", "Rung", "Unit", "beside", "hold", "house", "of_others",
+    "rung", "take",
+}  # fmt: skip
+
+
+def names_given(code: str) -> Iterator[str]:
+    """Yield the names that a module gives, without leading underscores."""
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.arg(arg=name):
+                yield name.lstrip("_")
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name.lstrip("_")
+
+
+def modules() -> list[Path]:
+    """Return the modules that a reader of the package or of its checks opens."""
+    folders = ("engram_audio", "bench", "verify", "mutants")
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_no_name_is_private():
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in modules()
+        for name in names_given(path.read_text(encoding="utf-8"))
+        if name in PRIVATE_NAMES
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["def _beside(): ...", "class Rung: ...", "take = 1", "lambda hold: 1", "NOTHING: int = 0"],
+)
+def test_what_is_a_private_name(code: str):
+    assert PRIVATE_NAMES & set(names_given(code))
 
 
 def test_no_sentence_is_long_joined_by_semicolons_or_private():

@@ -64,7 +64,7 @@ def nll(model: ConditionalDensity, world: World, lag: int) -> float:
         return DensityTask(model, data, data, CPU).validate()
 
 
-def rung_of(material: Material, name: str, lag: int, event: str) -> LinearNull:
+def null_of(material: Material, name: str, lag: int, event: str) -> LinearNull:
     place = (name, lag, event)
     return next(r for r in material.linear_nulls if (r.name, r.lag_frames, r.event) == place)
 
@@ -88,7 +88,7 @@ def test_a_gain_of_shape_is_the_nulls_own(world: World, fitted: RidgeMixture):
     settings = head_settings("student_t_mixture", whitening="full")
     steps = recipe(num_steps=150, batch_frames=256, validation_interval_steps=30)
     head, _, _ = train_head(settings, steps, world.material, 1, "delta", 0, CPU, None, Callbacks())
-    ridge = build_gaussian(rung_of(world.material, "ridge_full", 1, "delta").fit.arrays)
+    ridge = build_gaussian(null_of(world.material, "ridge_full", 1, "delta").fit.arrays)
     scores = [nll(model, world, 1) for model in (ridge, build_ridge_mixture(fitted), head.eval())]
     of_null, of_head = scores[0] - scores[1], scores[0] - scores[2]
     possible = 4 * (scipy.stats.norm.entropy() - scipy.stats.t(5, scale=1 / T5_SD).entropy())
@@ -101,7 +101,7 @@ def test_on_gaussian_data_it_is_the_ridge():
     """Nothing is gained from a shape that is not there."""
     world = make_world(lambda g, n: g.standard_normal((n, 3)), 20, 20, num_select_speakers=4)
     fit = fit_ridge_mixture(settings(), world.material, 2, "position", 0)
-    ridge = build_gaussian(rung_of(world.material, "ridge_full", 2, "position").fit.arrays)
+    ridge = build_gaussian(null_of(world.material, "ridge_full", 2, "position").fit.arrays)
     assert abs(nll(build_ridge_mixture(fit), world, 2) - nll(ridge, world, 2)) < 0.02
 
 
@@ -123,7 +123,7 @@ def test_the_stated_score_is_that_of_the_choice_part(world: World, fitted: Ridge
 
 def test_one_component_is_the_gaussian_of_the_residuals(world: World):
     """A single Gaussian of mean 0 and SD 1 in whitened units is the ridge itself."""
-    base = rung_of(world.material, "ridge_full", 1, "delta").fit.arrays
+    base = null_of(world.material, "ridge_full", 1, "delta").fit.arrays
     dims = len(base.frame_mean)
     one = MixtureParameters(np.ones(1), np.zeros((1, dims)), np.ones((1, dims)), np.full(1, np.inf))
     model = build_ridge_mixture(RidgeMixture(base, one, 0.0, []))
@@ -134,7 +134,7 @@ def test_one_component_is_the_gaussian_of_the_residuals(world: World):
 def test_the_density_integrates_to_one(freedom: float):
     """In one dimension, whatever the context says the mean is."""
     world = make_world(lambda g, n: g.standard_normal((n, 1)).cumsum(0) * 0.3, 4, 4)
-    base = rung_of(world.material, "ridge_full", 1, "delta").fit.arrays
+    base = null_of(world.material, "ridge_full", 1, "delta").fit.arrays
     mixture = MixtureParameters(
         np.array([0.3, 0.7]), np.array([[-1.0], [0.5]]), np.array([[0.4], [1.2]]),
         np.full(2, freedom),

@@ -45,7 +45,7 @@ def white_run(samples: int = 4, starts: int = 400, horizon: int = 32) -> Run:
     return planted_run(torch.randn((samples, starts, horizon, 2), generator=generator))
 
 
-def bench_of(num_dims: int = 2, factor: float = 10.0) -> ScoringSetup:
+def setup_of(num_dims: int = 2, factor: float = 10.0) -> ScoringSetup:
     """White data of unit variance."""
     draws = torch.Generator().manual_seed(3)
     zero, one = torch.zeros(num_dims), torch.ones(num_dims)
@@ -71,7 +71,7 @@ def health_of(
 ) -> Measured:
     draws = torch.Generator().manual_seed(0)
     others = white_starts(len(starts.history), seed=2) if others is None else others
-    return measure_health(run, starts, others, setup or bench_of(), draws)
+    return measure_health(run, starts, others, setup or setup_of(), draws)
 
 
 def value(found: Measured, name: str) -> float:
@@ -183,7 +183,7 @@ def test_dimensions_that_stand_still_are_seen():
     starts, others = (each._replace(history=torch.zeros((240, 3, 3))) for each in (starts, others))
     states = torch.randn((4, 240, 32, 3), generator=draws)
     states[..., 2] = 0.0
-    found = health_of(planted_run(states), starts, others, bench_of(3))
+    found = health_of(planted_run(states), starts, others, setup_of(3))
     assert value(found, "std_ratio") == pytest.approx(1, abs=0.03)
     assert found.details["std_ratio_lowest"] == 0
     assert excess(found, "energy_distance")[0] > 0.02
@@ -194,7 +194,7 @@ def test_true_paths_that_stand_still_are_counted_by_the_same_rule():
     """Two of ten stretches stop: a fifth of the data is frozen by the detector's own rule."""
     starts = flat_starts(10, 32)
     starts.future[:2, 8:] = starts.future[:2, 8:9].clone()
-    shares = true_survival(starts, bench_of()).frozen
+    shares = true_survival(starts, setup_of()).frozen
     assert float(shares[6]) == 0.0
     assert float(shares[-1]) == pytest.approx(0.2)
 
@@ -203,7 +203,7 @@ def test_true_paths_that_leave_the_data_are_counted_by_the_same_rule():
     """A frame at 20 SD: gone from there on, as a run would be; no later frame counts."""
     starts = flat_starts(10, 32)
     starts.future[0, 20] = 20.0
-    assert torch.allclose(true_survival(starts, bench_of()).diverged[[19, 20, 31]],
+    assert torch.allclose(true_survival(starts, setup_of()).diverged[[19, 20, 31]],
                           torch.tensor([0.0, 0.1, 0.1]).double())  # fmt: skip
     alive = true_run(starts, unit_limits()).is_alive[0, 0]
     assert alive[:20].all() and not alive[20:].any()

@@ -22,7 +22,7 @@ from engram_audio.structure.linear_model import fit_linear_model
 from engram_audio.structure.material import Material, part_of_utterances, prepare
 from engram_audio.structure.oracle import NUM_FOLDS, score_oracle
 from engram_audio.structure.scoring import ScoringPlan, score_labelings
-from engram_audio.structure.speaker_sums import ALONE, BESIDE, SpeakerSums
+from engram_audio.structure.speaker_sums import ALONE, WITH_LINEAR, SpeakerSums
 from engram_audio.structure.targets import EVAL, TRAIN, index_frames, select_targets
 from tests.unit.key_material import scored
 
@@ -281,7 +281,7 @@ def test_same_seed_same_tables_and_another_seed_other_controls():
 
 def test_subspaces_add_up_to_all():
     scores: Any = pca_tables().scores
-    columns = [*ALONE, *BESIDE]
+    columns = [*ALONE, *WITH_LINEAR]
     place = ["key", "lag_frames", "slice", "control", "part", "speaker_id"]
     whole = scores[scores["subspace"] == "all"].set_index(place)[columns]
     parts = scores[scores["subspace"] != "all"].groupby(place, sort=False)[columns].sum()
@@ -410,7 +410,7 @@ def test_a_constant_dimension_adds_nothing():
     settings = section(linear_ridges=(1e-9,))
     plain = scored("o", family, prepare(lambda: iter(blocks), part_of, settings)).scores
     wider = scored("o", family, prepare(lambda: iter(padded), part_of, settings)).scores
-    for name in (*ALONE, *BESIDE, "nats_influence"):
+    for name in (*ALONE, *WITH_LINEAR, "nats_influence"):
         both = (frame.loc[frame["subspace"] == "all", name] for frame in (plain, wider))
         np.testing.assert_allclose(*both, rtol=1e-2, atol=1e-2)
 

@@ -1,5 +1,6 @@
 """Run the real workflow in a scratch folder and read which jobs it ran or would run."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests import studies
 from tests.workflow.many_plans import jobs_of, run_in_child
@@ -58,9 +58,12 @@ def started_snakemake(folder: Path, *arguments: str, **environment: str) -> Outc
 
 
 def write_config(folder: Path, config: dict[str, Any], name: str = "config.yaml") -> str:
-    """Write a configuration into the scratch folder and return its path."""
+    """Write a configuration into the scratch folder and return its path.
+
+    As JSON, which is YAML and is read faster.
+    """
     path = folder / name
-    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    path.write_text(json.dumps(config), encoding="utf-8")
     return str(path)
 
 

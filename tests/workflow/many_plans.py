@@ -6,6 +6,7 @@ a whole configuration to plan with, or a module of the package to edit before pl
 is the exact set of jobs by rule, or the error text.
 """
 
+import functools
 import json
 import os
 import re
@@ -15,14 +16,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import yaml
 from snakemake import cli
 
-from engram_audio import config as workflow_config
-from engram_audio import plan as whole_plan
 from engram_audio import provenance
+from engram_audio.config import parse_config
+from tests import studies
 
-PRELOADED = (workflow_config, whole_plan)  # what the Snakefile imports: children start with it
+RULES_IMPORT = re.compile(r"^from engram_audio[\w.]* import [\w, ]+$", re.M)
 JOBS_TABLE = re.compile(r"^job +count\n-+ +-+\n(.*?)^total", re.M | re.S)
 EDIT = "\n_edited = 1\n"
 
@@ -52,6 +52,7 @@ def run_in_child(
     Returns:
         Exit code, all that it printed, and the jobs of its table by rule.
     """
+    load_once()
     with tempfile.TemporaryFile("w+") as output:
         child = os.fork()
         if child == 0:
@@ -61,6 +62,15 @@ def run_in_child(
         output.seek(0)
         text = output.read()
     return os.waitstatus_to_exitcode(status), text, jobs_of(text)
+
+
+@functools.cache
+def load_once() -> None:
+    """Do what every child would do first: import for the rules, build the models of settings."""
+    for path in (provenance.ROOT / "Snakefile", *(provenance.ROOT / "rules").glob("*.smk")):
+        exec("\n".join(RULES_IMPORT.findall(path.read_text(encoding="utf-8"))), {})
+    parse_config(studies.study())
+    cli.get_argument_parser([])
 
 
 def _become_snakemake(descriptor: int, arguments: list[str]) -> None:
@@ -94,7 +104,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
             path.write_text(text, encoding="utf-8")
     else:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as handle:
-            yaml.safe_dump(question["config"], handle, sort_keys=False)
+            json.dump(question["config"], handle)
             handle.flush()
             code, output = plan(["-n", "--configfile", handle.name])
     if code != 0:

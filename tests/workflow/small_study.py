@@ -8,8 +8,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.workflow.many_plans import run_in_child
 from tests.workflow.tiny_study import (
     checkout,
@@ -91,11 +89,6 @@ def build(folder: Path) -> SmallStudy:
     study.write()
     study.snakemake()
     return study
-
-
-def read_config(study: SmallStudy) -> dict[str, Any]:
-    """The configuration as it stands."""
-    return yaml.safe_load((study.folder / "tiny.yaml").read_text(encoding="utf-8"))
 
 
 assert os.name == "posix", "children are forked"

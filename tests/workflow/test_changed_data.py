@@ -22,7 +22,7 @@ from engram_audio.steps import (
 )
 from tests.frozen_argv import run_step
 from tests.unit.trained_codec_material import MEL_VAE, RECIPE
-from tests.workflow.latent_house import build_house, extract, fit, flags, section, voice
+from tests.workflow.latent_study import build_latent_study, extract, fit, flags, section, voice
 
 CHANGES: dict[str, Callable[[Path], None]] = {
     "shorter": lambda path: write_flac(path, voice(9)[:16000], 16000),
@@ -34,76 +34,76 @@ CHANGES: dict[str, Callable[[Path], None]] = {
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_house(tmp_path_factory.mktemp("pristine"))
+    return build_latent_study(tmp_path_factory.mktemp("pristine"))
 
 
 @pytest.fixture()
-def house(pristine: Path, tmp_path: Path) -> Path:
-    """The house again, its table naming the files of the copy."""
-    house = Path(shutil.copytree(pristine, tmp_path / "house"))
-    table = pd.read_parquet(house / "utterances.parquet")
-    table["audio_path"] = [str(house / Path(path).name) for path in table["audio_path"]]
-    write_table(house / "utterances.parquet", table, {})
-    return house
+def study(pristine: Path, tmp_path: Path) -> Path:
+    """The study again, its table naming the files of the copy."""
+    study = Path(shutil.copytree(pristine, tmp_path / "copy"))
+    table = pd.read_parquet(study / "utterances.parquet")
+    table["audio_path"] = [str(study / Path(path).name) for path in table["audio_path"]]
+    write_table(study / "utterances.parquet", table, {})
+    return study
 
 
-def train(house: Path) -> None:
+def train(study: Path) -> None:
     """Train a codec on the house's audio."""
-    settings = section(house, "codecs.mel_vae", {**MEL_VAE, "recipe": RECIPE})
+    settings = section(study, "codecs.mel_vae", {**MEL_VAE, "recipe": RECIPE})
     run_step(
         train_codec,
         flags(
             section=settings,
-            utterances=house / "utterances.parquet",
-            splits=house / "splits.parquet",
-            tensorboard=house / "tensorboard",
-            weights=house / "trained.safetensors",
-            history=house / "history.jsonl",
+            utterances=study / "utterances.parquet",
+            splits=study / "splits.parquet",
+            tensorboard=study / "tensorboard",
+            weights=study / "trained.safetensors",
+            history=study / "history.jsonl",
             device="cpu",
         ),
     )
 
 
-def reconstruct(house: Path) -> None:
+def reconstruct(study: Path) -> None:
     """Score decoded eval utterances."""
-    settings = section(house, "reconstruction", {"num_utterances": 4, "maximum_duration_s": 2.0})
+    settings = section(study, "reconstruction", {"num_utterances": 4, "maximum_duration_s": 2.0})
     run_step(
         evaluate_reconstruction,
         flags(
             section=settings,
-            codec_section=house / "codecs.mel_pca.json",
-            utterances=house / "utterances.parquet",
-            splits=house / "splits.parquet",
+            codec_section=study / "codecs.mel_pca.json",
+            utterances=study / "utterances.parquet",
+            splits=study / "splits.parquet",
             links=[],
-            weights=[house / "weights.safetensors"],
-            scores=house / "scores.parquet",
+            weights=[study / "weights.safetensors"],
+            scores=study / "scores.parquet",
             representation="rep",
         ),
     )
 
 
-def play(house: Path) -> None:
+def play(study: Path) -> None:
     """Render the round trips of eval utterances."""
     report = {"title": "t", "num_players": 4, "player_duration_s": 1.0}
     run_step(
         render_round_trips,
         flags(
-            representation_section=house / "representations.rep.json",
-            codec_section=house / "codecs.mel_pca.json",
-            section=house / "latents.extraction.json",
-            report_section=section(house, "report", report),
-            weights=[house / "weights.safetensors"],
-            utterances=house / "utterances.parquet",
-            splits=house / "splits.parquet",
-            players=house / "players.json",
+            representation_section=study / "representations.rep.json",
+            codec_section=study / "codecs.mel_pca.json",
+            section=study / "latents.extraction.json",
+            report_section=section(study, "report", report),
+            weights=[study / "weights.safetensors"],
+            utterances=study / "utterances.parquet",
+            splits=study / "splits.parquet",
+            players=study / "players.json",
             representation="rep",
         ),
     )
 
 
 READERS: dict[str, tuple[int, Callable[[Path], object]]] = {  # which utterance each surely reads
-    "extract": (9, lambda house: extract(house, house / "rep" / "shard-000.zarr.zip")),
-    "fit": (2, lambda house: fit(house, "again.safetensors")),
+    "extract": (9, lambda study: extract(study, study / "rep" / "shard-000.zarr.zip")),
+    "fit": (2, lambda study: fit(study, "again.safetensors")),
     "train": (2, train),
     "reconstruct": (9, reconstruct),
     "play": (8, play),
@@ -111,31 +111,31 @@ READERS: dict[str, tuple[int, Callable[[Path], object]]] = {  # which utterance 
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_every_step_that_reads_audio_refuses_a_file_that_was_replaced(house: Path, reader: str):
+def test_every_step_that_reads_audio_refuses_a_file_that_was_replaced(study: Path, reader: str):
     """4.88 s of latents under the name of an utterance of 6.47 s: now one line with the file."""
     number, read = READERS[reader]
-    before = set(house.rglob("*"))
-    write_flac(house / f"u{number:02d}.flac", voice(number)[:16000], 16000)
+    before = set(study.rglob("*"))
+    write_flac(study / f"u{number:02d}.flac", voice(number)[:16000], 16000)
     with pytest.raises(InputError, match=rf"u{number:02d}\.flac: not the audio that was indexed"):
-        read(house)
-    written = {path for path in set(house.rglob("*")) - before if path.is_file()}
+        read(study)
+    written = {path for path in set(study.rglob("*")) - before if path.is_file()}
     # sections that this test wrote, and batches that a next run takes over
     kept = {path for path in written if path.suffix == ".json" or ".partial" in path.parts}
     assert written == kept
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_length_the_rate_and_the_samples_are_compared(house: Path, change: str):
-    CHANGES[change](house / "u09.flac")
+def test_the_length_the_rate_and_the_samples_are_compared(study: Path, change: str):
+    CHANGES[change](study / "u09.flac")
     with pytest.raises(InputError, match=r"u09\.flac: not the audio.*restore the file, or delete"):
-        extract(house, house / "rep" / "shard-000.zarr.zip")
+        extract(study, study / "rep" / "shard-000.zarr.zip")
 
 
-def test_the_same_samples_in_another_file_are_the_same_audio(house: Path):
+def test_the_same_samples_in_another_file_are_the_same_audio(study: Path):
     """A FLAC that was compressed again, or touched, is no other recording."""
-    first = extract(house, house / "rep" / "shard-000.zarr.zip").read_bytes()
-    write_flac(house / "u09.flac", voice(9), 16000)
-    assert extract(house, house / "rep" / "shard-000.zarr.zip").read_bytes() == first
+    first = extract(study, study / "rep" / "shard-000.zarr.zip").read_bytes()
+    write_flac(study / "u09.flac", voice(9), 16000)
+    assert extract(study, study / "rep" / "shard-000.zarr.zip").read_bytes() == first
 
 
 def test_no_module_reads_corpus_audio_past_the_check():

@@ -22,12 +22,12 @@ from tests import studies
 from tests.frozen_argv import run_step
 from tests.unit.trained_codec_material import MEL_VAE, RATE_HZ, RECIPE, VAE, merged, voice
 from tests.workflow.conftest import snakemake, write_config
-from tests.workflow.latent_house import index
+from tests.workflow.latent_study import index
 from tests.workflow.test_prediction_training import command, environment, interrupt
 from tests.workflow.tiny_study import add_row, tiny_config, write_arrays
 
 SHORT = {
-    # so short a training loses the sound: kept and flagged, as a rung of a ladder would be
+    # so short a training loses the sound: kept and flagged, as a member of a ladder would be
     "mel_vae": merged(MEL_VAE, {"recipe": {"num_steps": 200}, "health": {"action": "report"}}),
     "vae": merged(
         VAE, {"recipe": {"num_steps": 20, "batch_frames": 8}, "health": {"action": "report"}}
@@ -37,9 +37,9 @@ SHORT = {
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Path:
+def root(tmp_path_factory) -> Path:
     """Twelve utterances of six speakers (one at 16 kHz), tables and frozen sections."""
-    folder = tmp_path_factory.mktemp("house")
+    folder = tmp_path_factory.mktemp("study")
     for number in range(12):
         rate = 2 * RATE_HZ if number == 3 else RATE_HZ
         write_flac(folder / f"u{number:02d}.flac", voice(number, 1.0 + 0.1 * number, rate), rate)
@@ -53,17 +53,17 @@ def house(tmp_path_factory) -> Path:
     return folder
 
 
-def training(house: Path, codec: str, output: Path) -> list[str]:
+def training(root: Path, codec: str, output: Path) -> list[str]:
     arguments = [
-        "--section", house / f"codecs.{codec}.json", "--utterances", house / "utterances.parquet",
-        "--splits", house / "splits.parquet", "--tensorboard", output / "tensorboard",
+        "--section", root / f"codecs.{codec}.json", "--utterances", root / "utterances.parquet",
+        "--splits", root / "splits.parquet", "--tensorboard", output / "tensorboard",
         "--weights", output / "weights.safetensors", "--history", output / "history.jsonl",
         "--device", "cpu",
     ]  # fmt: skip
     return [str(part) for part in arguments]
 
 
-def extract(house: Path, codec: str, weights: Path, output: Path) -> LatentStore:
+def extract(root: Path, codec: str, weights: Path, output: Path) -> LatentStore:
     sections = {
         "representation": {
             "kind": "codec", "corpus": "speech", "codec": codec, "permute_blocks_s": None,
@@ -76,9 +76,9 @@ def extract(house: Path, codec: str, weights: Path, output: Path) -> LatentStore
         (output.parent / f"{name}.json").write_text(json.dumps(section))
     arguments = [
         "--representation-section", output.parent / "representation.json",
-        "--codec-section", house / f"codecs.{codec}.json",
+        "--codec-section", root / f"codecs.{codec}.json",
         "--section", output.parent / "extraction.json",
-        "--utterances", house / "utterances.parquet", "--shards", house / "shards.parquet",
+        "--utterances", root / "utterances.parquet", "--shards", root / "shards.parquet",
         "--weights", weights, "--latents", output, "--representation", codec, "--shard", "000",
         "--device", "cpu",
     ]  # fmt: skip
@@ -87,9 +87,9 @@ def extract(house: Path, codec: str, weights: Path, output: Path) -> LatentStore
 
 
 @pytest.mark.parametrize("codec", ["mel_vae", "vae"])
-def test_a_codec_is_trained_and_its_latents_extracted(house: Path, codec: str, tmp_path: Path):
+def test_a_codec_is_trained_and_its_latents_extracted(root: Path, codec: str, tmp_path: Path):
     """Weights say how they fare; latents pass the self-tests and say that they are means."""
-    run_step(train_codec, training(house, codec, tmp_path))
+    run_step(train_codec, training(root, codec, tmp_path))
     arrays, header = read_bundle(tmp_path / "weights.safetensors")
     assert {"rate_nats", "effective_rank", "relative_error"} <= header["health"].keys()
     assert not any(name.startswith("discriminator") for name in arrays)
@@ -98,17 +98,17 @@ def test_a_codec_is_trained_and_its_latents_extracted(house: Path, codec: str, t
     assert not list(tmp_path.glob(".checkpoint-*"))
     shard = tmp_path / "latents" / codec / "shard-000.zarr.zip"
     shard.parent.mkdir(parents=True)
-    store = extract(house, codec, tmp_path / "weights.safetensors", shard)
+    store = extract(root, codec, tmp_path / "weights.safetensors", shard)
     metadata = store.metadata
     assert (metadata.latent_space, metadata.num_dims) == ("vae_mean", 4)
     assert metadata.frame_rate_hz == 12.5 and metadata.is_causal
 
 
-def test_only_train_and_val_utterances_decide_the_weights(house: Path, tmp_path: Path):
+def test_only_train_and_val_utterances_decide_the_weights(root: Path, tmp_path: Path):
     """Another eval utterance: the same bytes. Another train or val utterance: others."""
 
     def trained(name: str, changed: str | None) -> np.ndarray:
-        table = pd.read_parquet(house / "utterances.parquet")
+        table = pd.read_parquet(root / "utterances.parquet")
         folder = tmp_path / name
         folder.mkdir()
         if changed:
@@ -118,7 +118,7 @@ def test_only_train_and_val_utterances_decide_the_weights(house: Path, tmp_path:
             row = table["utterance_id"] == changed
             table.loc[row, ["audio_path", "num_samples", "pcm_sha256"]] = found
         write_table(folder / "utterances.parquet", table, {})
-        arguments = training(house, "mel_vae", folder)
+        arguments = training(root, "mel_vae", folder)
         arguments[arguments.index("--utterances") + 1] = str(folder / "utterances.parquet")
         run_step(train_codec, arguments)
         arrays, _ = read_bundle(folder / "weights.safetensors")
@@ -129,9 +129,9 @@ def test_only_train_and_val_utterances_decide_the_weights(house: Path, tmp_path:
     assert not np.array_equal(trained("train", "u01"), first)
 
 
-def test_a_collapsed_codec_fails_with_the_reason_and_writes_nothing(house: Path, tmp_path: Path):
+def test_a_collapsed_codec_fails_with_the_reason_and_writes_nothing(root: Path, tmp_path: Path):
     done = subprocess.run(
-        command("train_codec", training(house, "collapsed", tmp_path)),
+        command("train_codec", training(root, "collapsed", tmp_path)),
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
@@ -141,10 +141,10 @@ def test_a_collapsed_codec_fails_with_the_reason_and_writes_nothing(house: Path,
 
 
 def test_a_collapsed_codec_can_be_kept_without_training_it_again(
-    house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The gates are no part of what a checkpoint belongs to: only the verdict is made anew."""
-    arguments = training(house, "collapsed", tmp_path)
+    arguments = training(root, "collapsed", tmp_path)
     with pytest.raises(InputError, match="the codec has collapsed"):
         run_step(train_codec, arguments)
     section = merged(SHORT["collapsed"], {"health": {"action": "report"}})
@@ -156,19 +156,19 @@ def test_a_collapsed_codec_can_be_kept_without_training_it_again(
     assert header["collapse"].startswith("its l")
 
 
-def test_crops_that_no_utterance_holds_are_one_clear_line(house: Path, tmp_path: Path):
+def test_crops_that_no_utterance_holds_are_one_clear_line(root: Path, tmp_path: Path):
     section = merged(SHORT["mel_vae"], {"crop_s": 9.0})
     (tmp_path / "codec.json").write_text(json.dumps(section))
-    arguments = training(house, "mel_vae", tmp_path)
+    arguments = training(root, "mel_vae", tmp_path)
     arguments[1] = str(tmp_path / "codec.json")
     with pytest.raises(InputError, match="no train utterance is as long as a crop; shorten crop_s"):
         run_step(train_codec, arguments)
 
 
-def test_a_loss_that_is_not_finite_is_one_clear_line(house: Path, tmp_path: Path):
+def test_a_loss_that_is_not_finite_is_one_clear_line(root: Path, tmp_path: Path):
     section = merged(SHORT["mel_vae"], {"recipe": {"learning_rate": 1e9, "gradient_clip": 1e9}})
     (tmp_path / "codec.json").write_text(json.dumps(section))
-    arguments = training(house, "mel_vae", tmp_path)
+    arguments = training(root, "mel_vae", tmp_path)
     arguments[1] = str(tmp_path / "codec.json")
     with pytest.raises(InputError, match=r"not finite.*; lower recipe\.learning_rate"):
         run_step(train_codec, arguments)
@@ -176,14 +176,14 @@ def test_a_loss_that_is_not_finite_is_one_clear_line(house: Path, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("codec", ["mel_vae", "vae"])
-def test_killed_training_ends_with_the_same_bits(house: Path, codec: str, tmp_path: Path):
+def test_killed_training_ends_with_the_same_bits(root: Path, codec: str, tmp_path: Path):
     """SIGKILL three times and SIGTERM once at random moments, then to the end."""
     steps = {"mel_vae": 3000, "vae": 200}[codec]
     section = merged(SHORT[codec], {"recipe": {"num_steps": steps, "batch_frames": 32}})
     (tmp_path / "codec.json").write_text(json.dumps(section))
 
     def arguments(name: str) -> list[str]:
-        found = training(house, codec, tmp_path / name)
+        found = training(root, codec, tmp_path / name)
         found[1] = str(tmp_path / "codec.json")
         return command("train_codec", found)
 
@@ -244,11 +244,11 @@ def test_the_shipped_study_names_trained_codecs_and_trains_none(tmp_path: Path):
     (tmp_path / "a").mkdir()
     assert "train_codec" not in plan(tmp_path / "a", config)
     (tmp_path / "b").mkdir()
-    rung = next(iter(ladders))
-    beta = ladders[rung]["betas"][0]
+    ladder_name = next(iter(ladders))
+    beta = ladders[ladder_name]["betas"][0]
     library = config["codecs"]["library"]
     codecs = [name for name, codec in library.items() if "beta" in codec]
-    for codec in [*codecs, f"{rung}_b{beta:g}".replace(".", "_")]:
+    for codec in [*codecs, f"{ladder_name}_b{beta:g}".replace(".", "_")]:
         row = {"kind": "codec", "corpus": "librispeech", "codec": codec, "permute_blocks_s": None}
         add_row(config, f"of_{codec}", row)
     assert plan(tmp_path / "b", config)["train_codec"] == len(codecs) + 1

@@ -36,7 +36,7 @@ ARMS = ["S", "SM", "F", "SMx", "SMn"]
 STEPS = 6
 PROTOCOL: dict[str, Any] = {
     "seeds": [0, 1], "points": [{"learning_rate": 2e-3, "dropout": 0.0}], "shorter_steps": [],
-    "repeated_arms": ["SM"],
+    "repeated_arms": ["SM"], "ladder": None, "share_sweep": None, "wider": None,
     "replay": {"passes": [1], "is_permuted": True, "minimum_visits": [1000000]},
 }  # fmt: skip
 GENERATION = {
@@ -154,7 +154,10 @@ def published(study: Path, trained: Path) -> dict[str, pd.DataFrame]:
     ]  # fmt: skip
     run_step(evaluate_generators, words)
     names = ["generation"]
-    names += [f"generation_{name}" for name in ("gains", "health", "keys", "replay", "latency")]
+    asked = ("ladder", "cost", "share", "wider", "probes")  # of nothing: empty tables
+    names += [
+        f"generation_{name}" for name in ("gains", "health", "keys", "replay", "latency", *asked)
+    ]
     words = [
         "--statistics-section", study / "statistics.json", "--scores", folder / "scores.parquet",
         "--health", folder / "health.parquet", "--reads", folder / "reads.parquet",

@@ -23,10 +23,10 @@ from engram_audio.steps import (
     summarize_latents,
 )
 from tests.frozen_argv import run_step
-from tests.workflow.latent_house import (
+from tests.workflow.latent_study import (
     NUM_UTTERANCES,
     REPRESENTATION,
-    build_house,
+    build_latent_study,
     extract,
     fit,
     flags,
@@ -37,24 +37,24 @@ from tests.workflow.latent_house import (
 
 
 @pytest.fixture()
-def house(tmp_path: Path) -> Path:
-    return build_house(tmp_path)
+def study(tmp_path: Path) -> Path:
+    return build_latent_study(tmp_path)
 
 
-def test_the_codec_is_fitted_on_train_utterances_only(house: Path):
+def test_the_codec_is_fitted_on_train_utterances_only(study: Path):
     """Changing an eval utterance leaves the weights alone; changing a train utterance does not."""
-    first = (house / "weights.safetensors").read_bytes()
-    write_flac(house / "u11.flac", voice(3), 16000)
-    index(house, NUM_UTTERANCES)
-    assert fit(house, "again.safetensors") == first
-    write_flac(house / "u00.flac", voice(3), 16000)
-    index(house, NUM_UTTERANCES)
-    assert fit(house, "other.safetensors") != first
+    first = (study / "weights.safetensors").read_bytes()
+    write_flac(study / "u11.flac", voice(3), 16000)
+    index(study, NUM_UTTERANCES)
+    assert fit(study, "again.safetensors") == first
+    write_flac(study / "u00.flac", voice(3), 16000)
+    index(study, NUM_UTTERANCES)
+    assert fit(study, "other.safetensors") != first
 
 
-def test_extraction_lists_every_utterance_and_says_how_it_was_made(house: Path):
-    (house / "u05.flac").write_bytes(b"broken")
-    shard = extract(house, house / "rep" / "shard-000.zarr.zip")
+def test_extraction_lists_every_utterance_and_says_how_it_was_made(study: Path):
+    (study / "u05.flac").write_bytes(b"broken")
+    shard = extract(study, study / "rep" / "shard-000.zarr.zip")
     store = LatentStore([shard])
     facts = store.manifests[0]["extraction"]
     assert len(store.index) == NUM_UTTERANCES - 1
@@ -69,9 +69,9 @@ def test_extraction_lists_every_utterance_and_says_how_it_was_made(house: Path):
 
 
 def test_an_interrupted_shard_resumes_to_the_same_bytes(
-    house: Path, monkeypatch: pytest.MonkeyPatch
+    study: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    whole = extract(house, house / "a" / "rep" / "shard-000.zarr.zip").read_bytes()
+    whole = extract(study, study / "a" / "rep" / "shard-000.zarr.zip").read_bytes()
     encode, calls = extraction.encode_clips, []
 
     def dying(*arguments: Any) -> Any:
@@ -81,20 +81,20 @@ def test_an_interrupted_shard_resumes_to_the_same_bytes(
         return encode(*arguments)
 
     monkeypatch.setattr(extraction, "encode_clips", dying)
-    target = house / "b" / "rep" / "shard-000.zarr.zip"
+    target = study / "b" / "rep" / "shard-000.zarr.zip"
     with pytest.raises(KeyboardInterrupt):
-        extract(house, target)
-    parts = house / "b" / ".partial" / "rep" / "shard-000"
+        extract(study, target)
+    parts = study / "b" / ".partial" / "rep" / "shard-000"
     assert len(list(parts.iterdir())) == 2
     assert not target.exists()
     resumed = len(calls)
-    assert extract(house, target).read_bytes() == whole
+    assert extract(study, target).read_bytes() == whole
     num_batches = len(calls) - resumed + 2
     assert num_batches > 3
     assert not parts.parent.parent.exists()
 
 
-def test_parts_of_other_settings_are_not_taken_over(house: Path, monkeypatch: pytest.MonkeyPatch):
+def test_parts_of_other_settings_are_not_taken_over(study: Path, monkeypatch: pytest.MonkeyPatch):
     """A run with other weights after an interruption makes everything again."""
     encode, calls = extraction.encode_clips, []
 
@@ -105,36 +105,36 @@ def test_parts_of_other_settings_are_not_taken_over(house: Path, monkeypatch: py
         return encode(*arguments)
 
     monkeypatch.setattr(extraction, "encode_clips", counted)
-    target = house / "rep" / "shard-000.zarr.zip"
+    target = study / "rep" / "shard-000.zarr.zip"
     with pytest.raises(KeyboardInterrupt):
-        extract(house, target)
-    write_flac(house / "u00.flac", voice(3), 16000)
-    index(house, NUM_UTTERANCES)
-    fit(house, "other/weights.safetensors")
-    write_flac(house / "u00.flac", voice(0), 16000)  # the audio as it was: only weights differ
-    index(house, NUM_UTTERANCES)
-    extract(house, target, weights="other/weights.safetensors")
+        extract(study, target)
+    write_flac(study / "u00.flac", voice(3), 16000)
+    index(study, NUM_UTTERANCES)
+    fit(study, "other/weights.safetensors")
+    write_flac(study / "u00.flac", voice(0), 16000)  # the audio as it was: only weights differ
+    index(study, NUM_UTTERANCES)
+    extract(study, target, weights="other/weights.safetensors")
     expected = extract(
-        house, house / "c" / "shard-000.zarr.zip", weights="other/weights.safetensors"
+        study, study / "c" / "shard-000.zarr.zip", weights="other/weights.safetensors"
     )
     assert target.read_bytes() == expected.read_bytes()
 
 
-def test_a_codec_without_real_weights_is_refused(house: Path):
+def test_a_codec_without_real_weights_is_refused(study: Path):
     from engram_audio.artifacts.tensors import read_tensors, write_tensors
     from engram_audio.codecs.mel_pca import MelPca
 
-    tensors, _ = read_tensors(house / "weights.safetensors", MelPca._fields)
+    tensors, _ = read_tensors(study / "weights.safetensors", MelPca._fields)
     tensors["components"] = np.zeros_like(tensors["components"])
-    write_tensors(house / "zero" / "weights.safetensors", tensors, {})
+    write_tensors(study / "zero" / "weights.safetensors", tensors, {})
     with pytest.raises(InputError, match="self-test weights failed: all components are zero"):
-        extract(house, house / "x" / "shard-000.zarr.zip", weights="zero/weights.safetensors")
+        extract(study, study / "x" / "shard-000.zarr.zip", weights="zero/weights.safetensors")
 
 
-def test_the_overlap_control_keeps_frames_apart_from_their_neighbours(house: Path):
-    section(house, "representations.control", {**REPRESENTATION, "permute_blocks_s": 0.08})
-    plain = LatentStore([extract(house, house / "rep" / "shard-000.zarr.zip")]).load()
-    control_path = extract(house, house / "control" / "shard-000.zarr.zip", "control")
+def test_the_overlap_control_keeps_frames_apart_from_their_neighbours(study: Path):
+    section(study, "representations.control", {**REPRESENTATION, "permute_blocks_s": 0.08})
+    plain = LatentStore([extract(study, study / "rep" / "shard-000.zarr.zip")]).load()
+    control_path = extract(study, study / "control" / "shard-000.zarr.zip", "control")
     control = LatentStore([control_path]).load()
     # blocks of 80 ms are whole frames of this codec, which shares no samples: the same frames
     first = slice(*plain.offsets[:2])
@@ -145,12 +145,12 @@ def test_the_overlap_control_keeps_frames_apart_from_their_neighbours(house: Pat
     assert not np.allclose(plain.frames[first], control.frames[first], atol=1e-2)
 
 
-def test_surrogates_and_the_summary_of_each(house: Path):
-    base = extract(house, house / "rep" / "shard-000.zarr.zip")
-    surrogates = house / "latents.surrogates.json"
+def test_surrogates_and_the_summary_of_each(study: Path):
+    base = extract(study, study / "rep" / "shard-000.zarr.zip")
+    surrogates = study / "latents.surrogates.json"
     outputs = {"rep": base}
     for kind in ("shuffled", "phase_randomized"):
-        outputs[kind] = house / f"rep--{kind}.zarr.zip"
+        outputs[kind] = study / f"rep--{kind}.zarr.zip"
         run_step(
             make_surrogate,
             flags(
@@ -161,13 +161,13 @@ def test_surrogates_and_the_summary_of_each(house: Path):
                 surrogate=kind,
             ),
         )
-    model = house / "var.safetensors"
+    model = study / "var.safetensors"
     run_step(
         fit_var,
-        flags(section=surrogates, splits=house / "splits.parquet", latents=[base], model=model),
+        flags(section=surrogates, splits=study / "splits.parquet", latents=[base], model=model),
     )
     for twin in ("var", "var_resampled"):
-        outputs[twin] = house / f"rep--{twin}.zarr.zip"
+        outputs[twin] = study / f"rep--{twin}.zarr.zip"
         run_step(
             simulate_var,
             flags(
@@ -181,7 +181,7 @@ def test_surrogates_and_the_summary_of_each(house: Path):
         )
     summaries = {}
     for name, path in outputs.items():
-        target = house / f"{name}.summary.json"
+        target = study / f"{name}.summary.json"
         run_step(summarize_latents, flags(latents=[path], summary=target))
         summaries[name] = read_json(target)
     rep = summaries["rep"]
@@ -198,19 +198,19 @@ def test_surrogates_and_the_summary_of_each(house: Path):
     np.testing.assert_array_equal(blocks["var"].energy, blocks["rep"].energy)
 
 
-def test_players_are_of_eval_speakers_and_decode(house: Path):
+def test_players_are_of_eval_speakers_and_decode(study: Path):
     report = {"title": "x", "num_players": 2, "player_duration_s": 1.0}
-    target = house / "players.json"
+    target = study / "players.json"
     run_step(
         render_round_trips,
         flags(
-            representation_section=house / "representations.rep.json",
-            codec_section=house / "codecs.mel_pca.json",
-            section=house / "latents.extraction.json",
-            report_section=section(house, "report", report),
-            utterances=house / "utterances.parquet",
-            splits=house / "splits.parquet",
-            weights=[house / "weights.safetensors"],
+            representation_section=study / "representations.rep.json",
+            codec_section=study / "codecs.mel_pca.json",
+            section=study / "latents.extraction.json",
+            report_section=section(study, "report", report),
+            utterances=study / "utterances.parquet",
+            splits=study / "splits.parquet",
+            weights=[study / "weights.safetensors"],
             players=target,
             representation="rep",
         ),
@@ -236,18 +236,18 @@ def test_players_are_of_eval_speakers_and_decode(house: Path):
         assert row["log_mel_l1"] > 0
 
 
-def test_user_arrays_become_a_representation(house: Path):
-    folder = house / "mine"
+def test_user_arrays_become_a_representation(study: Path):
+    folder = study / "mine"
     folder.mkdir()
     generator = np.random.default_rng(0)
     values = {f"v{n}": generator.normal(size=(10 + n, 4)) for n in range(6)}
     for name, array in values.items():
         np.save(folder / f"{name}.npy", array)
     np.save(folder / "bad.npy", np.full((5, 4), np.inf))
-    table = house / "table.csv"
+    table = study / "table.csv"
     rows = [*(f"v{n},s{n % 3}" for n in range(6)), "bad,s0"]
     table.write_text("utterance_id,speaker_id\n" + "\n".join(rows) + "\n")
-    settings = section(house, "representations.mine", {
+    settings = section(study, "representations.mine", {
         "kind": "arrays", "path": str(folder), "table": str(table), "frame_rate_hz": 25.0,
         "latent_space": "test", "is_causal": True, "num_shards": 2,
     })  # fmt: skip
@@ -256,23 +256,23 @@ def test_user_arrays_become_a_representation(house: Path):
         flags(
             section=settings,
             table=table,
-            utterances=house / "u.parquet",
-            exclusions=house / "e.parquet",
-            shards=house / "s.parquet",
+            utterances=study / "u.parquet",
+            exclusions=study / "e.parquet",
+            shards=study / "s.parquet",
             representation="mine",
         ),
     )
-    exclusions = read_table(house / "e.parquet", ["reason"])
+    exclusions = read_table(study / "e.parquet", ["reason"])
     assert exclusions["reason"].tolist() == ["not_finite"]
     paths = []
     for shard in ("000", "001"):
-        paths.append(house / f"shard-{shard}.zarr.zip")
+        paths.append(study / f"shard-{shard}.zarr.zip")
         run_step(
             import_arrays,
             flags(
                 section=settings,
                 table=table,
-                shards=house / "s.parquet",
+                shards=study / "s.parquet",
                 latents=paths[-1],
                 representation="mine",
                 shard=shard,
@@ -283,17 +283,17 @@ def test_user_arrays_become_a_representation(house: Path):
     for number, name in enumerate(block.utterance_ids):
         start, stop = block.offsets[number : number + 2]
         np.testing.assert_array_equal(block.frames[start:stop], values[name].astype(np.float32))
-    summary = house / "mine.summary.json"
+    summary = study / "mine.summary.json"
     run_step(summarize_latents, flags(latents=paths, summary=summary))
     assert read_json(summary)["energy"] == "RMS of the frame's latent"
 
 
-def download(house: Path, settings: dict[str, Any]) -> Path:
-    target = house / "download" / "model.safetensors"
+def download(study: Path, settings: dict[str, Any]) -> Path:
+    target = study / "download" / "model.safetensors"
     run_step(
         download_codec,
         flags(
-            section=section(house, "codecs.mimi", settings),
+            section=section(study, "codecs.mimi", settings),
             codec="mimi",
             weights=target,
             model_config=target.with_name("config.json"),
@@ -302,7 +302,7 @@ def download(house: Path, settings: dict[str, Any]) -> Path:
     return target
 
 
-def test_downloads_are_pinned_and_checked(house: Path, monkeypatch: pytest.MonkeyPatch):
+def test_downloads_are_pinned_and_checked(study: Path, monkeypatch: pytest.MonkeyPatch):
     """No pin: nothing is fetched. Wrong digest: nothing is left. Else the file is there."""
     import hashlib
 
@@ -321,21 +321,21 @@ def test_downloads_are_pinned_and_checked(house: Path, monkeypatch: pytest.Monke
     with pytest.raises(
         InputError, match=r"codecs\.library\.mimi: kyutai/mimi is not pinned; set revision"
     ):
-        download(house, settings)
+        download(study, settings)
     settings |= {"revision": "a" * 40, "weights_sha256": "0" * 64}
     with pytest.raises(InputError, match="is pinned in weights_sha256"):
-        download(house, settings)
-    assert not (house / "download" / "model.safetensors").exists()
+        download(study, settings)
+    assert not (study / "download" / "model.safetensors").exists()
     content = f"kyutai/mimi {'a' * 40} model.safetensors".encode()
     settings["weights_sha256"] = hashlib.sha256(content).hexdigest()
-    assert download(house, settings).read_bytes() == content
-    assert sorted(p.name for p in (house / "download").iterdir()) == [
+    assert download(study, settings).read_bytes() == content
+    assert sorted(p.name for p in (study / "download").iterdir()) == [
         "config.json", "config.json.sha256", "model.safetensors",
     ]  # fmt: skip
 
 
 def test_the_packages_configuration_is_kept_beside_downloaded_weights(
-    house: Path, monkeypatch: pytest.MonkeyPatch
+    study: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The pocket-tts kind: another weight file of the repository, the installed package's YAML."""
     import hashlib
@@ -358,8 +358,8 @@ def test_the_packages_configuration_is_kept_beside_downloaded_weights(
         "weights_sha256": hashlib.sha256(content).hexdigest(), "weights_file": name,
         "package_config": "english_2026-10",
     }  # fmt: skip
-    weights = download(house, settings)
+    weights = download(study, settings)
     assert weights.read_bytes() == content
     assert read_json(weights.with_name("config.json"))["mimi"]["inner_dim"] == 32
     with pytest.raises(InputError, match=r"no pocket_tts/config/klingon\.yaml; it has .*english"):
-        download(house, settings | {"package_config": "klingon"})
+        download(study, settings | {"package_config": "klingon"})

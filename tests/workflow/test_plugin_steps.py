@@ -17,17 +17,17 @@ from engram_audio.steps import (
 )
 from tests.frozen_argv import run_step
 from tests.plugin_packages import install, shown_section
-from tests.workflow.latent_house import (
+from tests.workflow.latent_study import (
     NUM_UTTERANCES,
-    build_house,
+    build_latent_study,
     flags,
     section,
 )
 
 
 @pytest.fixture()
-def house(tmp_path: Path) -> Path:
-    return build_house(tmp_path)
+def study(tmp_path: Path) -> Path:
+    return build_latent_study(tmp_path)
 
 
 @pytest.fixture()
@@ -37,20 +37,20 @@ def tiny_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return install(tmp_path / "site", monkeypatch)
 
 
-def extract_tiny(house: Path, **settings: Any) -> Path:
-    path = section(house, "codecs.tiny", {
+def extract_tiny(study: Path, **settings: Any) -> Path:
+    path = section(study, "codecs.tiny", {
         "kind": "plugin", "plugin": "tiny", "settings": settings, "weights": [],
         "uses_torch": False,
     })  # fmt: skip
-    output = house / "latents" / "rep" / "shard-000.zarr.zip"
+    output = study / "latents" / "rep" / "shard-000.zarr.zip"
     run_step(
         extract_latents,
         flags(
-            representation_section=house / "representations.rep.json",
-            codec_section=house / "codecs.tiny.json",
-            section=house / "latents.extraction.json",
-            utterances=house / "utterances.parquet",
-            shards=house / "shards.parquet",
+            representation_section=study / "representations.rep.json",
+            codec_section=study / "codecs.tiny.json",
+            section=study / "latents.extraction.json",
+            utterances=study / "utterances.parquet",
+            shards=study / "shards.parquet",
             weights=[],
             latents=output,
             representation="rep",
@@ -61,11 +61,11 @@ def extract_tiny(house: Path, **settings: Any) -> Path:
     return output
 
 
-def test_the_plugin_of_the_documentation_extracts_latents(house: Path, tiny_plugin: Path):
+def test_the_plugin_of_the_documentation_extracts_latents(study: Path, tiny_plugin: Path):
     """A codec of another package, exactly as the page shows it; its code is in the digest."""
     settings = TypeAdapter(CodecSection).validate_json(json.dumps(shown_section("codecs")))
     assert isinstance(settings, PluginCodecSettings)
-    store = LatentStore([extract_tiny(house, **settings.settings)])
+    store = LatentStore([extract_tiny(study, **settings.settings)])
     facts = store.manifests[0]
     assert len(store.index) == NUM_UTTERANCES
     assert (store.metadata.num_dims, store.metadata.frame_rate_hz) == (8, 12.5)
@@ -79,11 +79,11 @@ def test_the_plugin_of_the_documentation_extracts_latents(house: Path, tiny_plug
     assert plugins.code_of(settings)[1] != first
 
 
-def test_a_plugins_mistakes_are_one_line(house: Path, tiny_plugin: Path):
+def test_a_plugins_mistakes_are_one_line(study: Path, tiny_plugin: Path):
     with pytest.raises(InputError, match=r"plugin, tiny\): settings\.num_dims: .*found 'eight'"):
-        extract_tiny(house, num_dims="eight", seed=0)
+        extract_tiny(study, num_dims="eight", seed=0)
     with pytest.raises(InputError, match=r"settings\.seed: Field required"):
-        extract_tiny(house, num_dims=8)
+        extract_tiny(study, num_dims=8)
     unknown = PluginCodecSettings(
         kind="plugin", plugin="tin", settings={}, weights=(), uses_torch=False
     )
@@ -95,4 +95,4 @@ def test_a_plugins_mistakes_are_one_line(house: Path, tiny_plugin: Path):
     module.write_text(module.read_text().replace("def load(", "def load_it("))
     sys.modules.pop("tiny_codec")
     with pytest.raises(InputError, match="cannot be imported, or lacks one of Settings, load"):
-        extract_tiny(house, num_dims=8, seed=0)
+        extract_tiny(study, num_dims=8, seed=0)

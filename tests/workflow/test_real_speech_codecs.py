@@ -1,6 +1,6 @@
 """A mel_vae trained on real speech: how well it reconstructs new speakers, and what beta does.
 
-Three rungs of a ladder are trained by the step itself and run through the codec's own encoder and
+Three members of a ladder are trained by the step itself and run through the codec's own encoder and
 decoder, Griffin-Lim included, beside PCA codecs that are fitted on the same train speakers.
 """
 
@@ -72,7 +72,7 @@ def speech(tmp_path_factory, shared_data: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rungs(speech: Path) -> dict[float, Path]:
+def checkpoints(speech: Path) -> dict[float, Path]:
     """Weights of three betas."""
     found = {}
     for beta in BETAS:
@@ -109,12 +109,12 @@ def pca_codec(train: list[tuple[str, np.ndarray]], num_components: int) -> MelPc
 
 
 @pytest.fixture(scope="module")
-def distances(speech: Path, rungs: dict[float, Path]) -> pd.DataFrame:
+def distances(speech: Path, checkpoints: dict[float, Path]) -> pd.DataFrame:
     """Log-mel distance after the round trip, by eval speaker and codec."""
     train = waveforms(speech, "train")
     codecs: dict[str, Codec] = {
         f"vae_{beta:g}": load_codec(MelVaeCodecSettings.model_validate(MEL_VAE), [path], "cpu")
-        for beta, path in rungs.items()
+        for beta, path in checkpoints.items()
     }
     codecs |= {f"pca_{size}": pca_codec(train, size) for size in (8, 32)}
     analysis = analysis_of(MelVaeCodecSettings.model_validate(MEL_VAE))
@@ -155,9 +155,9 @@ def test_reconstruction_beats_the_mean_and_a_linear_codec_of_a_quarter_of_its_si
     assert high < 0, distances.mean()
 
 
-def test_more_beta_buys_less_rate_with_a_worse_reconstruction(rungs, distances):
-    """Rate falls and distance grows at each rung, the latter on every pair of rungs' speakers."""
-    health = {beta: read_bundle(path)[1]["health"] for beta, path in rungs.items()}
+def test_more_beta_buys_less_rate_with_a_worse_reconstruction(checkpoints, distances):
+    """Rate falls and distance grows at each step, the latter on every pair by speaker."""
+    health = {beta: read_bundle(path)[1]["health"] for beta, path in checkpoints.items()}
     rates = [health[beta]["rate_nats"] for beta in BETAS]
     assert rates[0] > rates[1] > rates[2], rates
     for low, high in itertools.pairwise(BETAS):
@@ -165,8 +165,8 @@ def test_more_beta_buys_less_rate_with_a_worse_reconstruction(rungs, distances):
         assert worse > 0, distances.mean()
 
 
-def test_every_rung_is_alive(rungs):
+def test_every_member_is_alive(checkpoints):
     """Effective rank and error on val are inside the default limits where beta is 1."""
-    _, header = read_bundle(rungs[1.0])
+    _, header = read_bundle(checkpoints[1.0])
     assert header["collapse"] == "", header["health"]
     assert header["health"]["relative_error"] < 0.5

@@ -18,6 +18,7 @@ from engram_audio.generation.word import AS_MANY_NUMBERS, AS_MUCH_WORK, MEMORY, 
 from engram_audio.report.audio_view import audio_note, audio_tables
 from engram_audio.report.data import ReportData
 from engram_audio.report.figures_generation import gains_figure, longest
+from engram_audio.report.generation_costs import cost_tables
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import TableView, make_table, shown
 from engram_audio.report.verdict_rows import Group, by_subject
@@ -77,6 +78,7 @@ def build(data: ReportData) -> dict[str, Any]:
         _gains(data, gains.loc[is_over], "generation-gains", "SM over other budgets and the nulls"),
         _gains(data, gains.loc[~is_over], "generation-parts",
                "What the gain is made of: pathway, key, content"),
+        *cost_tables(data),
         _replay(data),
         _health(data),
         _keys(data),

@@ -58,7 +58,7 @@ def index(folder: Path, num_utterances: int) -> pd.DataFrame:
     return table
 
 
-def build_house(tmp_path: Path) -> Path:
+def build_latent_study(tmp_path: Path) -> Path:
     """Twelve utterances of six speakers (one at 8 kHz), tables, sections and a fitted codec."""
     for number in range(NUM_UTTERANCES):
         rate = 8000 if number == 7 else 16000
@@ -84,31 +84,31 @@ def flags(**values: Any) -> list[str]:
     return parts
 
 
-def fit(house: Path, name: str) -> bytes:
+def fit(study: Path, name: str) -> bytes:
     run_step(
         fit_codec,
         flags(
-            section=house / "codecs.mel_pca.json",
-            utterances=house / "utterances.parquet",
-            splits=house / "splits.parquet",
-            weights=house / name,
+            section=study / "codecs.mel_pca.json",
+            utterances=study / "utterances.parquet",
+            splits=study / "splits.parquet",
+            weights=study / name,
         ),
     )
-    return (house / name).read_bytes()
+    return (study / name).read_bytes()
 
 
 def extract(
-    house: Path, output: Path, name: str = "rep", weights: str = "weights.safetensors"
+    study: Path, output: Path, name: str = "rep", weights: str = "weights.safetensors"
 ) -> Path:
     run_step(
         extract_latents,
         flags(
-            representation_section=house / f"representations.{name}.json",
-            codec_section=house / "codecs.mel_pca.json",
-            section=house / "latents.extraction.json",
-            utterances=house / "utterances.parquet",
-            shards=house / "shards.parquet",
-            weights=[house / weights],
+            representation_section=study / f"representations.{name}.json",
+            codec_section=study / "codecs.mel_pca.json",
+            section=study / "latents.extraction.json",
+            utterances=study / "utterances.parquet",
+            shards=study / "shards.parquet",
+            weights=[study / weights],
             latents=output,
             representation=name,
             shard="000",

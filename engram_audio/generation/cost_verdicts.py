@@ -1,0 +1,145 @@
+"""What a gain costs and what it is made of, in words; of these only a wider backbone decides."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from engram_audio.artifacts.columns import choose
+from engram_audio.generation.cost_columns import (
+    GENERATION_COST,
+    GENERATION_PROBES,
+    GENERATION_SHARE,
+    GENERATION_WIDER,
+)
+from engram_audio.generation.ladder import BELOW, BEYOND
+from engram_audio.generation.names import CLAMP, COST_SHARE, FLIP, LAW_SHARE, MEAN_GATE
+from engram_audio.generation.word import AS_MUCH_WORK
+from engram_audio.verdicts import number
+from engram_audio.verdicts.judge import MET, NOT_MET, Measured, above, below, judge
+from engram_audio.verdicts.row import VerdictRow, shown
+
+STAGE = "generation"
+COST = "What would its quality cost without a memory?"
+SHARE = "How much of the generator should be rows?"
+WIDER = "Does the gain survive a wider backbone?"
+SELECTS = "Does the gate select?"
+READS = "How much of the key's own law does a flipped code tell?"
+SELECTION_SHARE = 0.05  # of the gain, below which the mean of the gate does as well as the gate
+Row = Mapping[Any, Any]
+
+
+class Costs(NamedTuple):
+    """Published tables; empty where nothing was asked.
+
+    Attributes:
+        cost: `tables/generation_cost.csv`.
+        share: `tables/generation_share.csv`.
+        wider: `tables/generation_wider.csv`.
+        probes: `tables/generation_probes.csv`.
+    """
+
+    cost: pd.DataFrame
+    share: pd.DataFrame
+    wider: pd.DataFrame
+    probes: pd.DataFrame
+
+    def of(self, representation: str, generator: str) -> "Costs":
+        """Return the rows of one generator on one representation."""
+        return Costs(*(choose(t, representation=representation, generator=generator) for t in self))
+
+    def gain_in_wider(self) -> Measured | None:
+        """Return the gain over F in a wider backbone; None where none was trained."""
+        rows = choose(self.wider, against=AS_MUCH_WORK).to_dict("records")
+        return _measured(rows[0], "gain_nats") if rows else None
+
+    def rows(self, name: str) -> list[VerdictRow]:
+        """Return the answers of one representation."""
+        return [
+            *(_cost(name, row) for row in self.cost.to_dict("records")),
+            *(_share(name, row) for row in choose(self.share, is_best=True).to_dict("records")),
+            *(_wider(name, row) for row in self.wider.to_dict("records")),
+            *_clamp(name, self.probes),
+            *_flip(name, self.probes),
+        ]
+
+
+NO_COSTS = Costs(*(table.empty() for table in (
+    GENERATION_COST, GENERATION_SHARE, GENERATION_WIDER, GENERATION_PROBES,
+)))  # fmt: skip
+
+
+def _measured(row: Row, name: str) -> Measured:
+    return Measured(*(number.as_float(row[f"{name}{end}"]) for end in ("", "_low", "_high")))
+
+
+def _told(measured: Measured) -> str:
+    return number.interval(*measured)
+
+
+def _cost(name: str, row: Row) -> VerdictRow:
+    measured = _measured(row, "multiplier")
+    value = number.fixed(measured.value, 2)
+    amount = {BEYOND: f"more than {value}", BELOW: f"at most {value}"}.get(
+        str(row["reach"]), _between(measured)
+    )
+    of = "work per frame" if row["budget"] == "work" else "numbers"
+    sentence = (
+        f"Without a memory the same {row['quality']} takes {amount} times the {of} of SM. "
+        f"The ladder reaches from {number.fixed(row['first_rung'], 2)} to "
+        f"{number.fixed(row['last_rung'], 2)}."
+    )
+    case = f"{row['quality']}, {row['budget']}"
+    return VerdictRow(STAGE, COST, name, case, shown(), sentence, measured, unit="times")
+
+
+def _between(measured: Measured) -> str:
+    """Return a multiplier with what is known of its ends."""
+    low, high = (number.fixed(end, 2) for end in measured[1:])
+    ends = {
+        (True, True): f"[{low}, {high}]", (True, False): f"[{low}, not bounded]",
+        (False, True): f"[not bounded, {high}]", (False, False): "[not bounded]",
+    }  # fmt: skip
+    known = (math.isfinite(measured.low), math.isfinite(measured.high))
+    return f"{number.fixed(measured.value, 2)} {ends[known]}"
+
+
+def _share(name: str, row: Row) -> VerdictRow:
+    measured = _measured(row, "depth_nats")
+    sentence = (
+        f"{row['word']}. Best on the choice part is a share of {number.fixed(row['share'], 2)}; on "
+        f"eval it lies {_told(measured)} nats/frame below no memory."
+    )
+    case = f"{row['held']} held"
+    return VerdictRow(STAGE, SHARE, name, case, shown(), sentence, measured, unit="nats/frame")
+
+
+def _wider(name: str, row: Row) -> VerdictRow:
+    measured, asked = _measured(row, "gain_nats"), above(number.as_float(row["delta_nats"]))
+    other = str(row["against"])
+    judged = judge(measured, asked) if other == AS_MUCH_WORK else shown("F decides")
+    sentence = (
+        f"At width {number.count(row['width'])} SM gains {_told(measured)} nats/frame over {other}."
+    )
+    return VerdictRow(STAGE, WIDER, name, other, judged, sentence, measured, asked, "nats/frame")
+
+
+def _clamp(name: str, probes: pd.DataFrame) -> Iterable[VerdictRow]:
+    rows = choose(probes, probe=CLAMP, condition=MEAN_GATE, measure=COST_SHARE)
+    for row in rows.to_dict("records"):
+        measured = _measured(row, "value")
+        words = {MET: "It selects nothing.", NOT_MET: "It selects."}
+        word = words.get(judge(measured, below(SELECTION_SHARE)).outcome, "Not resolved.")
+        sentence = f"{word} Its mean in its place costs {_told(measured)} of the gain over S."
+        yield VerdictRow(STAGE, SELECTS, name, "", shown(), sentence, measured)
+
+
+def _flip(name: str, probes: pd.DataFrame) -> Iterable[VerdictRow]:
+    for row in choose(probes, probe=FLIP, measure=LAW_SHARE).to_dict("records"):
+        measured = _measured(row, "value")
+        sentence = (
+            f"A flipped code moves the next frame of {row['arm']} by {_told(measured)} of what the "
+            "key's own law says."
+        )
+        yield VerdictRow(STAGE, READS, name, str(row["arm"]), shown(), sentence, measured)

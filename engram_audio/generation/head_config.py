@@ -1,0 +1,93 @@
+"""Settings of a generator's head: what draws the next frame from the features."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from engram_audio.kinds import Kind, Plugin
+from engram_audio.quantities import (
+    Amount,
+    Count,
+    LogRange,
+    NumComponents,
+    NumLayers,
+    Share,
+    ShareBelowOne,
+    Width,
+)
+
+LEAST_FLOW_STEPS = 16  # of a flow that was not distilled
+
+
+class MixtureHeadSettings(Kind):
+    """Mixture of diagonal Gaussians of the whitened residual of the linear base."""
+
+    MODULE: ClassVar[str] = "engram_audio.generation.head"
+
+    kind: Literal["gaussian_mixture"]
+    num_components: NumComponents = Field(description="Components K.")
+    log_sigma_range: LogRange = Field(
+        description="Clamp of log scales, in whitened units; the dequantisation floor comes on top."
+    )
+    output_scale: ShareBelowOne = Field(
+        description="Scale of the last layer's first weights; near 0 training starts at the base."
+    )
+
+
+class EnergyHeadSettings(Kind):
+    """A network of features and noise, trained on the energy score of its draws; no density."""
+
+    MODULE: ClassVar[str] = "engram_audio.generation.energy_head"
+
+    kind: Literal["energy"]
+    num_draws: Count = Field(ge=2, le=256, description="Draws n per frame in training; 8 in CALM.")
+    width: Width = Field(description="Units of the network.")
+    num_layers: NumLayers = Field(description="Gated residual layers; 4 in CALM.")
+    noise_dims: Width = Field(description="Numbers of noise, uniform; 64 in CALM.")
+
+
+class FlowHeadSettings(Kind):
+    """A flow from noise to the frame, distilled into few steps; no density.
+
+    The defaults of the released training: 4 draws, .75 of the loss on matching, a quarter of the
+    steps with distillation, times of mean .4 and SD 1 before the sigmoid, 1 step.
+    """
+
+    MODULE: ClassVar[str] = "engram_audio.generation.flow_head"
+
+    kind: Literal["flow"]
+    num_draws: Count = Field(le=256, description="Draws of noise and time per frame in training.")
+    width: Width = Field(description="Units of the network; 512 in CALM.")
+    num_layers: NumLayers = Field(description="Residual layers; 6 in CALM.")
+    distilled_share: ShareBelowOne = Field(
+        description="Share of the steps with the term that distils; 0: plain flow matching."
+    )
+    matching_weight: Share = Field(description="Weight of matching; the rest is distillation's.")
+    time_mean: float = Field(ge=-10, le=10, description="Mean of the times before the sigmoid.")
+    time_sd: Amount = Field(description="Their SD.")
+    num_steps: Count = Field(le=1024, description="Steps from noise to frame in generation.")
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        if not self.distilled_share and self.num_steps < LEAST_FLOW_STEPS:
+            raise ValueError(
+                f"num_steps: {self.num_steps} steps of a flow that is not distilled are too few; "
+                f"take at least {LEAST_FLOW_STEPS}, or a distilled_share above 0"
+            )
+        if not self.distilled_share and self.matching_weight != 1:
+            raise ValueError(
+                f"matching_weight: {self.matching_weight} leaves weight to distillation, which "
+                "distilled_share 0 never trains; set it to 1"
+            )
+        return self
+
+
+class PluginGeneratorHead(Plugin):
+    """A head that another package brings (docs/extend.md)."""
+
+    GROUP: ClassVar[str] = "engram_audio.generator_heads"
+    FUNCTIONS: ClassVar[tuple[str, ...]] = ("build",)
+
+
+AnyGeneratorHead = MixtureHeadSettings | EnergyHeadSettings | FlowHeadSettings | PluginGeneratorHead
+GeneratorHeadSection = Annotated[AnyGeneratorHead, Field(discriminator="kind")]

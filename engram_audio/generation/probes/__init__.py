@@ -1,0 +1,1 @@
+"""Questions to trained generators: what their gain is made of. Nothing is trained here."""

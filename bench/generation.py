@@ -281,7 +281,7 @@ def measure(sizes: dict[str, Any], batch_frames: int, steps: int) -> dict[str, f
         )
         streams[f"{arm}_stream"] = functools.partial(_our_stream, ours, STREAMED)
     found = {name: 1e3 * own for name, own in in_turn(works, steps).items()}
-    per_frame = in_turn(streams, max(steps // 4, 4)).items()
+    per_frame = in_turn(streams, steps).items()
     found |= {name: 1e3 * own / STREAMED for name, own in per_frame}
     ratios = {}
     for kind in ("step", "stream"):
@@ -354,7 +354,7 @@ def main() -> None:
         sizes = {key: value for key, value in row.items() if key != "batch_frames"}
         figures[name] = measure(sizes, row["batch_frames"], arguments.steps)
     if importlib.util.find_spec("pocket_tts"):
-        figures["pocket"] = measure_pocket(max(arguments.steps // 8, 2))
+        figures["pocket"] = measure_pocket(max(arguments.steps // 4, 2))
     text = json.dumps({"threads": arguments.threads, **figures}, indent=1)
     print(text)
     Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")

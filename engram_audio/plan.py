@@ -130,6 +130,12 @@ class Plan:
         """What stands for the code of other packages that fits a family; an oracle has none."""
         return (), self._code_of_family(wildcards.family)
 
+    def generator_code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
+        """The modules that a step loads by name for a generator, and the suffix of a plugin's."""
+        row = self.config.generation.library[wildcards.generator]
+        (modules, suffix), (more, other) = code_of(row.insertion), code_of(row.model.head)
+        return (*modules, *more), suffix + other
+
     def _found_code_of_family(self, name: str) -> str:
         family = self.config.keys.library.get(name)
         return "" if family is None else code_of_keys(family)

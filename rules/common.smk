@@ -9,9 +9,11 @@ from snakemake.dag import DAG
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.output_index import OutputIndex
 from snakemake.utils import update_config
 
-from engram_audio import ancient_inputs, batches, config_files, partitions, plan, planning
+from engram_audio import ancient_inputs, batches, config_files, exact_outputs, partitions, plan
+from engram_audio import planning
 from engram_audio import progress
 from engram_audio import questions, start, stray_processes, user_files
 from engram_audio import config as workflow_config
@@ -38,6 +40,7 @@ wildcard_constraints:
 planning.let_jobs_import(HOME)
 stray_processes.mark_jobs()
 ancient_inputs.look_behind(DAG)
+exact_outputs.ask_no_others(OutputIndex)
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

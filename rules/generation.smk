@@ -16,7 +16,7 @@ rule train_generators:
     input:
         settings=settings(
             "train_generators",
-            loads=PLAN.generation.code,
+            loads=PLAN.generator_code,
             facts={"arms": PLAN.generation.arms},
             section="prediction",
             generator_section="generation.library.{generator}",
@@ -58,7 +58,7 @@ rule evaluate_generators:
     input:
         settings=settings(
             "evaluate_generators",
-            loads=PLAN.generation.code,
+            loads=PLAN.generator_code,
             section="prediction",
             prediction_section="prediction.evaluation",
             generator_section="generation.library.{generator}",
@@ -159,6 +159,45 @@ rule probe_generators:
         files=files,
     shell:
         "python -m engram_audio.steps.probe_generators {params.files} >{log:q} 2>&1"
+
+
+rule reencode_generators:
+    """Decode what generators make and encode it again: which keys stay what they were?"""
+    input:
+        settings=settings(
+            "reencode_generators",
+            kinds=("codec_section",),
+            data=representation_weights,
+            representation_section="representations.library.{representation}",
+            codec_section=PLAN.latents.codec_section,
+            section="representations.extraction",
+            report_section="report",
+        ),
+        nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        utterances=PLAN.latents.utterances,
+        splits=PLAN.latents.first_splits,
+        weights=PLAN.latents.codec_weights,
+    output:
+        reencoded="<results>/generation/{representation}/{generator}/reencoded.parquet",
+    log:
+        "<logs>/generation/{representation}/{generator}/reencode.log",
+    benchmark:
+        "<benchmarks>/generation/{representation}/{generator}/reencode.tsv"
+    wildcard_constraints:
+        representation=PLAN.latents.of_kinds("codec"),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(8000),
+        runtime=growing("2h"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.reencode_generators {params.files}"
+        " --num-workers {threads} >{log:q} 2>&1"
 
 
 rule evaluate_audio:

@@ -14,6 +14,7 @@ from engram_audio.cost.study import Piece
 from engram_audio.cost.work import (
     cells_of_family,
     cells_of_oracle,
+    generator_bytes,
     linear_flops,
     network_flops,
     num_affordable,
@@ -344,10 +345,14 @@ LAWS: dict[str, Law] = {
     "evaluate_rollout": Law({"float": rollout_floats}, memory=_blocks),
     "render_rollouts": Law({"second": _played}),
     # generation
-    "train_generators": _training(),
+    "train_generators": Law(
+        {"step": _steps, FLOP: _trained_flops},
+        memory=lambda p: _resident(p) + generator_bytes(p),
+    ),
     "evaluate_generators": Law({"float": _scored}, memory=_blocks),
     "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
     "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
+    "reencode_generators": Law({"second": _played}, like="render_rollouts"),
     "evaluate_audio": Law({"second": _heard}, like="evaluate_reconstruction"),
     # tables and pages
     "tabulate_prediction": Law(

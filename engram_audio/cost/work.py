@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engram_audio.cost.study import Piece
+from engram_audio.generation.model_config import GeneratorSettings
+from engram_audio.generation.sizes import step_bytes, trained_flops
 from engram_audio.structure.oracle import FRAMES_PER_CELL, ITERATIONS
 
 FITTED_SHARE, SCORED_SHARE = 0.72, 0.35  # of all frames: fitted on, and scored (eval and val)
@@ -130,6 +132,25 @@ def num_runs(piece: Piece) -> float:
     return float(runs)
 
 
+def generator_of(piece: Piece) -> GeneratorSettings | None:
+    """Return the generator that a job trains; None where it trains none."""
+    model = piece.section("generator_section").get("model")
+    return None if model is None else GeneratorSettings.model_validate(model, strict=False)
+
+
+def generator_bytes(piece: Piece) -> float:
+    """Return what a training step of a generator holds beside the latents."""
+    model, recipe = generator_of(piece), piece.section("recipe_section")
+    if model is None:
+        return 0.0
+    memory = piece.section("generator_section")["insertion"]
+    rows = (memory.get("table_rows") or 0) * memory.get("num_hashes", 1)
+    numbers = rows * len(memory["ngram_orders"]) * memory.get("row_width", model.width)
+    is_half = recipe.get("precision") == "bfloat16" and bool(piece.job.resources.get("gpu"))
+    batch = recipe.get("batch_frames", 0)
+    return step_bytes(model, piece.size.dims, batch, is_half, numbers)
+
+
 def _num_sizes(protocol: Mapping[str, Any]) -> float:
     """Return what a generator's further sizes work, in trainings of its arms."""
     ladder, sweep, wider = (protocol.get(name) for name in ("ladder", "share_sweep", "wider"))
@@ -141,6 +162,9 @@ def _num_sizes(protocol: Mapping[str, Any]) -> float:
 def network_flops(piece: Piece) -> float:
     """Return the operations of one training step."""
     batch = piece.section("recipe_section").get("batch_frames", 0)
+    generator = generator_of(piece)
+    if generator is not None:
+        return batch * trained_flops(generator, piece.size.dims)
     return 2.0 * PASSES * batch * _weights(piece)
 
 
@@ -150,17 +174,10 @@ def _weights(piece: Piece) -> float:
         return _head_weights(piece)
     dims = piece.size.dims
     window = piece.section().get("window_frames", 8)
-    variant, model = (
-        piece.section("variant_section"),
-        piece.section("generator_section").get("model"),
-    )
+    variant = piece.section("variant_section")
     if variant:
         width = variant["encoder"]["width"] + variant["decoder"]["width"]
         return width * (2 * dims + 3 * width)
-    if model:
-        outputs = model["head"]["num_components"] * (2 * dims + 1)
-        block = 4 * model["width"] ** 2 + 3 * model["width"] * model["mlp_units"]
-        return model["num_blocks"] * block + model["width"] * (dims + outputs)
     width = piece.section("predictor_section").get("width") or piece.section("method_section").get(
         "width", 256
     )

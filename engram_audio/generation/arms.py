@@ -62,6 +62,7 @@ def build_arm(
         backbone = Backbone(
             dimensions.num_dims, settings.width, settings.mlp_units, settings.num_blocks,
             settings.num_heads, settings.context_frames, settings.dropout,
+            settings.is_checkpointed,
         )  # fmt: skip
         torch.manual_seed(draws[1])
         head = build_head(settings.head, settings.width, base, dimensions, draws[1])

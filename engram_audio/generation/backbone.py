@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from engram_audio.generation.model_config import place_before
 from engram_audio.generation.rms_norm import RMSNorm
@@ -185,10 +186,11 @@ class Backbone(nn.Module):
 
     def __init__(
         self, num_dims: int, width: int, mlp_units: int, num_blocks: int, num_heads: int,
-        context: int, dropout: float,
+        context: int, dropout: float, is_checkpointed: bool = False,
     ) -> None:  # fmt: skip
         """Make the blocks."""
         super().__init__()
+        self._is_checkpointed = is_checkpointed
         self.embed = nn.Linear(num_dims, width)
         self.first = nn.Parameter(torch.randn(width) / width**0.5)
         self.blocks = nn.ModuleList(
@@ -216,6 +218,15 @@ class Backbone(nn.Module):
             place = place_before(number)
             hidden = memory.added(place, hidden, num_leading)
             value = memory.value(place, hidden, num_leading)
-            hidden, cache = block(hidden, seen, caches[number] if caches else None, value)
+            before = caches[number] if caches else None
+            hidden, cache = self._through(cast(Block, block), hidden, seen, before, value)
             kept.append(cache)
         return hidden[:, num_leading:], tuple(kept)
+
+    def _through(
+        self, block: Block, hidden: Tensor, seen: Sight, cache: Cache | None, value: Tensor | None
+    ) -> tuple[Tensor, Cache]:
+        """Return what a block does; checkpointed, its backward pass makes its inside anew."""
+        if self._is_checkpointed and torch.is_grad_enabled():
+            return checkpoint(block, hidden, seen, cache, value, use_reentrant=False)
+        return block(hidden, seen, cache, value)

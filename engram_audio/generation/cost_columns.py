@@ -11,11 +11,11 @@ SPEAKERS = Column("num_speakers", "Speakers.", "speakers", "Speakers")
 
 GENERATION_LADDER = Table(
     "generation_ladder",
-    "representation, generator and rung",
+    "representation, generator and size",
     (
         REPRESENTATION, GENERATOR,
-        Column("rung", "S, F, P, or the factor of SM's work that a larger model without memory "
-               "has. SM stands beside the ladder.", title="Rung", is_text=True),
+        Column("size", "S, F, P, or the factor of SM's work that a larger model without memory "
+               "has. SM stands beside the ladder.", title="Size", is_text=True),
         WORK, NUMBERS,
         Column("width", "Width of the backbone.", "units", "Width"),
         Column("nll_nats", "Mean NLL of the next frame on eval speakers, mean over seeds. The "
@@ -34,18 +34,18 @@ GENERATION_COST = Table(
         Column("budget", "What is compared: `work` of a generated frame, or `numbers` held.",
                title="Budget", is_text=True),
         Column("multiplier", "Budget at which the ladder without memory scores as SM does, over "
-               "SM's own. The ladder is linear in the log of the budget between rungs. That of its "
-               "first or last rung where `reach` is `below` or `beyond`. Below the interval SM is "
-               "surely better, above it surely worse. An end is empty where no rung is, or with "
+               "SM's own. The ladder is linear in the log of the budget between models. That of "
+               "its smallest or largest model where `reach` is `below` or `beyond`. Below the "
+               "interval SM is surely better, above it surely worse. An end is empty where no model is, or with "
                "fewer than three seeds.", title="Multiplier", has_interval=True),
-        Column("reach", "`inside`: the ladder meets SM's score. `below`: its first rung scores as "
-               "well. `beyond`: no rung does, and nothing is said but that.", title="Reach",
+        Column("reach", "`inside`: the ladder meets SM's score. `below`: its smallest model scores "
+               "as well. `beyond`: no model does, and nothing is said but that.", title="Reach",
                is_text=True),
         Column("multiplier_within_margin", "First budget at which the ladder comes within the "
                "margin of SM, likewise. Empty: none, or a score without a margin.",
                title="Within the margin"),
-        Column("first_rung", "The least budget of the ladder over SM's.", title="First rung"),
-        Column("last_rung", "The largest.", title="Last rung"),
+        Column("first_ratio", "The least budget of the ladder over SM's.", title="Ladder from"),
+        Column("last_ratio", "The largest.", title="to"),
         SEEDS, SPEAKERS,
     ),
 )  # fmt: skip
@@ -99,24 +99,28 @@ GENERATION_PROBES = Table(
         REPRESENTATION, GENERATOR, ARM,
         Column("probe", "`clamp`: constants in place of the gate. `flip`: another code at one "
                "frame. `donors`: rows of other codes. `visits`: by how often train has what is "
-               "read. `drift`: how far rows have moved. `readout`: linear read-outs of states.",
+               "read. `drift`: how far rows have moved. `readout`: linear read-outs of states. "
+               "`reencoding`: keys of generated frames that are decoded and encoded again.",
                title="Probe", is_text=True),
         Column("condition", "The constant, the donor, the bucket of visits, the place, or the "
                "block. `own`: nothing was changed. `filler`: codes that belong to neither frame. "
-               "`net`: own less filler. `untrained.block_<n>`: a backbone as it was built.",
+               "`net`: own less filler. `untrained.block_<n>`: a backbone as it was built. "
+               "`generated`, `true`: whose frames are encoded again. `chance`: two true frames "
+               "drawn at random.",
                title="Condition", is_text=True),
         Column("measure", "`cost_nats`: NLL less that of the arm as it is. `cost_share`: the same "
                "over its gain over S. `auroc_over_s`, `auroc_over_closed`: how well the gate tells "
                "frames that SM scores better than S, or than itself with a closed gate, within "
-               "speakers; .5 is chance. `half_difference_nats`: half the double difference of a "
-               "flip. `share_of_law`: over that of the key's own law. `gain_nats`: NLL of S less "
+               "speakers, where .5 is chance. `half_difference_nats`: half the double difference of "
+               "a flip. `share_of_law`: over that of the key's own law. `gain_nats`: NLL of S less "
                "that of the arm. `gate`, `write_ratio`, `share_of_frames`: means in a bucket. "
                "`row_rms_ratio`, `unread_row_rms_ratio`, `value_rms_ratio`: size over that at the "
                "start. `rows_read`: rows that train reads. `directions`: effective number of "
                "directions of the rows that train reads. `directions_of_most`: fewest that hold .8 "
                "of their squared size. `code_nats`, `frame_nats`: what a linear read-out knows of "
                "the code and of the next frame, over a law without the state. `code_accuracy`: how "
-               "often the first guess is right.", title="Measure", is_text=True),
+               "often the first guess is right. `key_agreement`: share of keys that stay what they "
+               "were.", title="Measure", is_text=True),
         Column("value", "Ratio of sums over speakers, mean over seeds. The interval is over seeds "
                "and speakers. Empty with fewer than three seeds, or without speakers.",
                title="Value", has_interval=True),

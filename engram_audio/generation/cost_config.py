@@ -9,6 +9,7 @@ from engram_audio.section import Section
 
 Held = Literal["num_resident", "flops_generated"]
 ProbeName = Literal["clamp", "flip", "donors", "visits", "drift", "readouts"]
+REENCODING: Literal["reencoding"] = "reencoding"  # asked by a step of its own: it needs the codec
 Factor = Annotated[Amount, Field(gt=1, le=64)]
 
 
@@ -17,7 +18,8 @@ class LadderSection(Section):
 
     work_factors: Annotated[tuple[Factor, ...], AfterValidator(ascending)] = Field(
         min_length=1,
-        description="Work of a generated frame over SM's, one rung each; S, F and P are rungs too.",
+        description="Work of a generated frame over SM's, one model each; S, F and P belong to the "
+        "ladder too.",
     )
     num_samples: Count = Field(
         ge=2, description="Draws of the next frame behind each energy score."
@@ -65,11 +67,18 @@ class SizesSection(Section):
 class ProbesSection(Section):
     """Questions to the trained arms: what is the gain made of?"""
 
-    names: Listed[ProbeName] = Field(
+    names: Listed[ProbeName | Literal["reencoding"]] = Field(
         description="Probes that are asked. clamp: constants in place of the gate. flip: another "
         "code at one frame. donors: rows of other codes. visits: gain by visits in train. drift: "
-        "how far rows have moved. readouts: code and next frame from each block. []: none."
+        "how far rows have moved. readouts: code and next frame from each block. reencoding: "
+        "keys of generated frames that are decoded and encoded again, on the utterances that the "
+        "page plays, of representations whose codec decodes. []: none."
     )
     num_frames: Count = Field(description="Frames at most that rows are changed at, or read out.")
     num_pairs: Count = Field(description="Pairs of frames at most whose codes are flipped.")
     seed: Seed = Field(description="Seed of frames, pairs and donors.")
+
+    @property
+    def of_arms(self) -> tuple[ProbeName, ...]:
+        """Probes that the latents alone answer."""
+        return tuple(name for name in self.names if name != REENCODING)

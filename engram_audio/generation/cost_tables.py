@@ -20,7 +20,7 @@ from engram_audio.generation.cost_columns import (
     GENERATION_WIDER,
 )
 from engram_audio.generation.gains import Gain, gain_of
-from engram_audio.generation.ladder import Rung, multiplier_of
+from engram_audio.generation.ladder import Point, multiplier_of
 from engram_audio.generation.names import LADDER, OF_ARM, OF_SIZE, SHARE, WIDER
 from engram_audio.generation.probes.sums import MEASURED
 from engram_audio.generation.share import Sweep, minimum_of
@@ -29,7 +29,7 @@ from engram_audio.stats.estimate import Estimate, t_interval
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 
-RUNGS = (SMALL, AS_MUCH_WORK, AS_MANY_NUMBERS)
+LADDER_ARMS = (SMALL, AS_MUCH_WORK, AS_MANY_NUMBERS)
 NLL, ENERGY = "nll", "energy"
 BUDGETS = {"work": "flops_generated", "numbers": "num_resident"}
 SIZE = [name for name in OF_SIZE if name != "seed"]
@@ -78,8 +78,8 @@ def sizes_of(priced: Priced, kind: str, held: str = "") -> list[Size]:
     """Return the sizes of a kind, in the order in which they were trained."""
     rows = choose(priced.sums, kind=kind, held=held)
     return [
-        _size(float(value), str(arm), own)
-        for (value, arm), own in rows.groupby(["value", "arm"], sort=False)
+        _size(float(own["value"].iloc[0]), str(own["arm"].iloc[0]), own)
+        for _, own in rows.groupby(["value", "arm"], sort=False)
     ]
 
 
@@ -119,24 +119,24 @@ def _facts(size: Size) -> dict[str, float]:
 
 
 def _ladder(priced: Priced) -> tuple[Size | None, list[tuple[str, Size]]]:
-    """Return SM, and the rungs by name in the order of their work; none where none was asked."""
+    """Return SM, and the ladder by name in the order of their work; none where none was asked."""
     larger = sizes_of(priced, LADDER)
     if not larger:
         return None, []
     own = {size.arm: size for size in sizes_of(priced, OF_ARM)}
-    rungs = [(name, own[name]) for name in RUNGS if name in own]
-    rungs += [(f"{size.value:g} x SM", size) for size in larger]
-    return own[MEMORY], sorted(rungs, key=lambda rung: rung[1].facts["flops_generated"])
+    points = [(name, own[name]) for name in LADDER_ARMS if name in own]
+    points += [(f"{size.value:g} x SM", size) for size in larger]
+    return own[MEMORY], sorted(points, key=lambda point: point[1].facts["flops_generated"])
 
 
 def ladder_table(found: Sequence[Priced], confidence: float) -> pd.DataFrame:
-    """Return one row per rung of every generator, SM beside them."""
+    """Return one row per model of the ladder of every generator, SM beside them."""
     rows = []
     for one in found:
-        memory, rungs = _ladder(one)
-        for name, size in [*rungs, *([(MEMORY, memory)] if memory is not None else [])]:
+        memory, points = _ladder(one)
+        for name, size in [*points, *([(MEMORY, memory)] if memory is not None else [])]:
             rows.append({
-                "representation": one.representation, "generator": one.generator, "rung": name,
+                "representation": one.representation, "generator": one.generator, "size": name,
                 **_facts(size), **_joined("nll_nats", size.mean(NLL), confidence),
                 **_joined("energy_score", size.mean(ENERGY), confidence), **_counts(size),
             })  # fmt: skip
@@ -155,7 +155,7 @@ def cost_table(
     """
     rows = []
     for one in found:
-        memory, rungs = _ladder(one)
+        memory, points = _ladder(one)
         if memory is None:
             continue
         for quality in (NLL, ENERGY):
@@ -163,15 +163,15 @@ def cost_table(
             for budget, name in BUDGETS.items():
                 told = multiplier_of(
                     memory.sums[quality], memory.facts[name],
-                    [Rung(size.facts[name], size.sums[quality]) for _, size in rungs],
+                    [Point(size.facts[name], size.sums[quality]) for _, size in points],
                     memory.num_frames, delta, confidence,
                 )  # fmt: skip
                 rows.append({
                     "representation": one.representation, "generator": one.generator,
                     "quality": quality, "budget": budget, "multiplier": told.value,
                     "multiplier_low": told.low, "multiplier_high": told.high, "reach": told.reach,
-                    "multiplier_within_margin": told.within_margin, "first_rung": told.first,
-                    "last_rung": told.last, **_counts(memory),
+                    "multiplier_within_margin": told.within_margin, "first_ratio": told.first,
+                    "last_ratio": told.last, **_counts(memory),
                 })  # fmt: skip
     return _table(GENERATION_COST, rows)
 
@@ -248,11 +248,15 @@ class Probed(NamedTuple):
 def probes_table(found: Sequence[Probed], confidence: float) -> pd.DataFrame:
     """Return one row per measure of every probe, joined over seeds."""
     rows = [
-        {"representation": one.representation, "generator": one.generator, "arm": of[0],
-         **dict(zip(MEASURED, of[1:], strict=True)), **_measured(own, confidence)}
+        {
+            "representation": one.representation,
+            "generator": one.generator,
+            **{name: own[name].iloc[0] for name in ("arm", *MEASURED)},
+            **_measured(own, confidence),
+        }
         for one in found
-        for of, own in one.sums.groupby(["arm", *MEASURED], sort=False)
-    ]  # fmt: skip
+        for _, own in one.sums.groupby(["arm", *MEASURED], sort=False)
+    ]
     return _table(GENERATION_PROBES, rows)
 
 

@@ -87,8 +87,8 @@ def _cost(name: str, row: Row) -> VerdictRow:
     of = "work per frame" if row["budget"] == "work" else "numbers"
     sentence = (
         f"Without a memory the same {row['quality']} takes {amount} times the {of} of SM. "
-        f"The ladder reaches from {number.fixed(row['first_rung'], 2)} to "
-        f"{number.fixed(row['last_rung'], 2)}."
+        f"The ladder reaches from {number.fixed(row['first_ratio'], 2)} to "
+        f"{number.fixed(row['last_ratio'], 2)}."
     )
     case = f"{row['quality']}, {row['budget']}"
     return VerdictRow(STAGE, COST, name, case, shown(), sentence, measured, unit="times")

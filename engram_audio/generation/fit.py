@@ -73,13 +73,13 @@ def prepare(
     reference = material.reference
     dimensions = Dimensions(reference.frame_mean, reference.frame_sd, material.noise_sd)
     sizes = match_arms(section.model, section.insertion, key, dimensions, base)
-    data = [
+    train, choice = (
         _data(section.model, material, part, maximum)
         for part, maximum in (
             (TRAIN, None), (material.choice_part, maximum_validation_frames),
         )
-    ]  # fmt: skip
-    return Shared(section, sizes, base, key, dimensions, *data, {})
+    )  # fmt: skip
+    return Shared(section, sizes, base, key, dimensions, train, choice, {})
 
 
 def _data(

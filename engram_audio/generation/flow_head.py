@@ -22,10 +22,9 @@ from torch.func import functional_call, jvp
 
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.dimensions import Dimensions
-from engram_audio.generation.head_config import FlowHeadSettings
+from engram_audio.generation.head_config import SINUSOIDS, FlowHeadSettings
 from engram_audio.generation.heads import PASSES, SampledHead
 
-SINUSOIDS = 256
 SLOWEST = 1e-4  # frequency of the slowest sinusoid of a time
 EPSILON, TIME_EPSILON = 1e-6, 1e-5
 WEIGHT_UNITS = 32

@@ -16,10 +16,31 @@ from engram_audio.quantities import (
     Width,
 )
 
+SINUSOIDS = 256  # of a time of the flow head
 LEAST_FLOW_STEPS = 16  # of a flow that was not distilled
 
 
-class MixtureHeadSettings(Kind):
+class _Head(Kind):
+    """What every head of this package says of its size, without building it.
+
+    Shapes: H width of the features, D dimensions.
+    """
+
+    @property
+    def draws(self) -> int:
+        """Draws of a frame in training."""
+        return 1
+
+    def num_weights(self, width: int, num_dims: int) -> int:
+        """Return the weights of its maps for features [H] and frames [D]."""
+        raise NotImplementedError
+
+    def num_saved(self, width: int, num_dims: int) -> int:
+        """Return the numbers that a train frame keeps for the backward pass, about."""
+        raise NotImplementedError
+
+
+class MixtureHeadSettings(_Head):
     """Mixture of diagonal Gaussians of the whitened residual of the linear base."""
 
     MODULE: ClassVar[str] = "engram_audio.generation.head"
@@ -33,8 +54,16 @@ class MixtureHeadSettings(Kind):
         description="Scale of the last layer's first weights; near 0 training starts at the base."
     )
 
+    def num_weights(self, width: int, num_dims: int) -> int:
+        """See `_Head`: weights, means, scales and releases."""
+        return width * self.num_components * (2 * num_dims + 2)
 
-class EnergyHeadSettings(Kind):
+    def num_saved(self, width: int, num_dims: int) -> int:
+        """See `_Head`."""
+        return width + 2 * self.num_components * (2 * num_dims + 2)
+
+
+class EnergyHeadSettings(_Head):
     """A network of features and noise, trained on the energy score of its draws; no density."""
 
     MODULE: ClassVar[str] = "engram_audio.generation.energy_head"
@@ -45,8 +74,25 @@ class EnergyHeadSettings(Kind):
     num_layers: NumLayers = Field(description="Gated residual layers; 4 in CALM.")
     noise_dims: Width = Field(description="Numbers of noise, uniform; 64 in CALM.")
 
+    @property
+    def draws(self) -> int:
+        """See `_Head`."""
+        return self.num_draws
 
-class FlowHeadSettings(Kind):
+    def num_weights(self, width: int, num_dims: int) -> int:
+        """See `_Head`: what tells, layers, noise and output."""
+        told = (width + num_dims) * self.width
+        ends = self.noise_dims * (self.width + num_dims) + self.width * num_dims
+        return told + 3 * self.num_layers * self.width**2 + ends
+
+    def num_saved(self, width: int, num_dims: int) -> int:
+        """See `_Head`."""
+        layers = 6 * self.num_layers + 1.5
+        own = layers * self.width + self.noise_dims + 4 * num_dims
+        return round(self.num_draws * own) + width + num_dims
+
+
+class FlowHeadSettings(_Head):
     """A flow from noise to the frame, distilled into few steps; no density.
 
     The defaults of the released training: 4 draws, .75 of the loss on matching, a quarter of the
@@ -66,6 +112,22 @@ class FlowHeadSettings(Kind):
     time_mean: float = Field(ge=-10, le=10, description="Mean of the times before the sigmoid.")
     time_sd: Amount = Field(description="Their SD.")
     num_steps: Count = Field(le=1024, description="Steps from noise to frame in generation.")
+
+    @property
+    def draws(self) -> int:
+        """See `_Head`."""
+        return self.num_draws
+
+    def num_weights(self, width: int, num_dims: int) -> int:
+        """See `_Head`: what enters and tells, times, layers and output."""
+        ends = (width + 3 * num_dims + 2 * SINUSOIDS) * self.width
+        return ends + (4 + 5 * self.num_layers) * self.width**2
+
+    def num_saved(self, width: int, num_dims: int) -> int:
+        """See `_Head`; where it distils, the velocity, its slope and a target stand beside."""
+        del width, num_dims
+        own = (10 * self.num_layers + 13) * self.width + 11 * SINUSOIDS // 4
+        return self.num_draws * own * (4 if self.distilled_share else 1)
 
     @model_validator(mode="after")
     def _check_steps(self) -> Self:

@@ -1,6 +1,6 @@
 """Cost at fixed quality: how much work a model without memory needs to score as SM does.
 
-Models without memory, from the small one upwards, are the rungs. Between two of them the score is
+Models without memory, from the small one upwards, are the ladder. Between two of them the score is
 linear in the log of the budget. Beyond the last one nothing is said but that.
 
 Shapes: R seeds, S speakers, G points of the ladder.
@@ -17,11 +17,11 @@ from engram_audio.stats.estimate import t_interval
 from engram_audio.stats.ratio import ratio_of_sums
 from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 
-POINTS = 64  # between two rungs
+STEPS = 64  # between two models
 INSIDE, BELOW, BEYOND = "inside", "below", "beyond"
 
 
-class Rung(NamedTuple):
+class Point(NamedTuple):
     """A model without memory.
 
     Attributes:
@@ -37,13 +37,13 @@ class Multiplier(NamedTuple):
     """Budget at which the ladder scores as SM does, over SM's own.
 
     Attributes:
-        value: The ratio; that of the first or last rung where the ladder is not met inside.
-        low: Below it SM is surely better than the ladder. NaN where no rung is surely worse, or
+        value: The ratio; that of the smallest or largest model where the ladder is not met inside.
+        low: Below it SM is surely better than the ladder. NaN where no model is surely worse, or
             with fewer than three seeds.
-        high: Above it SM is surely worse. NaN where no rung is surely better.
-        reach: `inside`, `below` (the first rung scores as well) or `beyond` (no rung does).
+        high: Above it SM is surely worse. NaN where no model is surely better.
+        reach: `inside`, `below` (the smallest model scores as well) or `beyond` (no model does).
         within_margin: Budget ratio at which the ladder comes within the margin; NaN where none.
-        first: Ratio of the first rung.
+        first: Ratio of the smallest model.
         last: Ratio of the last.
     """
 
@@ -57,7 +57,7 @@ class Multiplier(NamedTuple):
 
 
 def multiplier_of(
-    sums: np.ndarray, budget: float, rungs: Sequence[Rung], num_frames: np.ndarray, delta: float,
+    sums: np.ndarray, budget: float, points: Sequence[Point], num_frames: np.ndarray, delta: float,
     confidence: float,
 ) -> Multiplier:  # fmt: skip
     """Return the multiplier with its interval over seeds and speakers.
@@ -67,7 +67,7 @@ def multiplier_of(
     Args:
         sums: Of SM by seed and speaker, [R, S].
         budget: Its budget.
-        rungs: The ladder, of any order.
+        points: The ladder, of any order.
         num_frames: Frames behind every sum, [R, S].
         delta: Margin of the score.
         confidence: Of the interval.
@@ -75,10 +75,10 @@ def multiplier_of(
     Raises:
         ValueError: There are fewer than two budgets.
     """
-    ladder = sorted({rung.budget: rung for rung in reversed(rungs)}.values(), key=_budget)
+    ladder = sorted({point.budget: point for point in reversed(points)}.values(), key=_budget)
     if len(ladder) < 2:
-        raise ValueError("a ladder needs two rungs")
-    ratios, scores = _points(ladder)
+        raise ValueError("a ladder needs two models")
+    ratios, scores = _between(ladder)
     ratios = ratios / budget
     estimate = ratio_of_sums(scores - sums[:, None], np.broadcast_to(
         num_frames[:, None], scores.shape))  # fmt: skip
@@ -95,17 +95,17 @@ def multiplier_of(
     )  # fmt: skip
 
 
-def _budget(rung: Rung) -> float:
-    return rung.budget
+def _budget(point: Point) -> float:
+    return point.budget
 
 
-def _points(ladder: Sequence[Rung]) -> tuple[np.ndarray, np.ndarray]:
+def _between(ladder: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
     """Return budgets [G] and sums [R, G, S] along the ladder."""
-    logs = np.log([rung.budget for rung in ladder])
-    places = np.unique(np.concatenate([np.linspace(*pair, POINTS + 1) for pair in pairwise(logs)]))
+    logs = np.log([point.budget for point in ladder])
+    places = np.unique(np.concatenate([np.linspace(*pair, STEPS + 1) for pair in pairwise(logs)]))
     left = np.searchsorted(logs, places, side="right").clip(1, len(logs) - 1) - 1
     share = ((places - logs[left]) / (logs[left + 1] - logs[left]))[:, None]
-    sums = np.stack([rung.sums for rung in ladder], 1)
+    sums = np.stack([point.sums for point in ladder], 1)
     return np.exp(places), (1 - share) * sums[:, left] + share * sums[:, left + 1]
 
 

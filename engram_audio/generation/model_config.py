@@ -80,6 +80,11 @@ class GeneratorSettings(Section):
         "which is a short context in itself and needs a control."
     )
     head: GeneratorHeadSection
+    is_checkpointed: bool = Field(
+        default=False,
+        description="Whether the backward pass makes anew what each block held: less memory, a "
+        "third more work in training, the same numbers.",
+    )
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:

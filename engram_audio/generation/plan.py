@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.generation.config import GenerationSettings
+from engram_audio.generation.cost_config import REENCODING
 from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
-from engram_audio.plugins import code_of
 
 
 class GenerationRun(NamedTuple):
@@ -51,7 +51,16 @@ class GenerationPlan:
 
     def probes(self) -> list[str]:
         """What the arms of every run were asked; none where nothing is asked."""
-        return self.files("probes.parquet") if self._settings.probes.names else []
+        asked = self._settings.probes
+        found = self.files("probes.parquet") if asked.of_arms else []
+        if REENCODING in asked.names:
+            found += [
+                run_file(run, "reencoded.parquet")
+                for run in self.runs()
+                if run.representation in self._settings.representations  # worlds have no sound
+                and self._latents.is_heard(run.representation)
+            ]
+        return found
 
     def decoded(self) -> list[str]:
         """Representations whose generators are decoded, scored and heard."""
@@ -84,12 +93,6 @@ class GenerationPlan:
     def recipe(self, wildcards: Any) -> str:
         """The section of the recipe that a generator names."""
         return f"recipes.{self._settings.library[wildcards.generator].recipe}"
-
-    def code(self, wildcards: Any) -> tuple[tuple[str, ...], str]:
-        """The modules that a step loads by name for a generator, and the suffix of a plugin's."""
-        row = self._settings.library[wildcards.generator]
-        (modules, suffix), (more, other) = code_of(row.insertion), code_of(row.model.head)
-        return (*modules, *more), suffix + other
 
     def keys(self, wildcards: Any) -> str:
         """The fitted keys that hold a generator's key."""

@@ -1,4 +1,4 @@
-"""More sizes of the same generators: rungs of the ladder, shares of rows, one wider S.
+"""More sizes of the same generators: models of the ladder, shares of rows, one wider S.
 
 Every size is made as F and P are: the smallest member of the family that costs no less than asked.
 A dense number is held once and works twice per frame. So numbers and work cannot both stay while

@@ -15,12 +15,12 @@ from engram_audio.verdicts import number
 OF = ("representation", "generator")
 COST = (
     *shown(GENERATION_COST, *OF, "quality", "budget"),
-    *shown(GENERATION_COST, "multiplier", "reach", "multiplier_within_margin", "first_rung",
-           "last_rung", form=number.fixed),
+    *shown(GENERATION_COST, "multiplier", "reach", "multiplier_within_margin", "first_ratio",
+           "last_ratio", form=number.fixed),
     *shown(GENERATION_COST, "num_seeds", "num_speakers"),
 )  # fmt: skip
 LADDER = (
-    *shown(GENERATION_LADDER, *OF, "rung"),
+    *shown(GENERATION_LADDER, *OF, "size"),
     *shown(GENERATION_LADDER, "f_gen_flops", "num_resident", form=number.count),
     *shown(GENERATION_LADDER, "width", "nll_nats", "energy_score", "num_seeds", "num_speakers"),
 )

@@ -52,6 +52,16 @@ class Generators(NamedTuple):
             ) from error
 
 
+def full_members(trained: Generators) -> list[dict[str, Any]]:
+    """Return what the file says of trainings of full length, repeats left out."""
+    longest = max(member["num_steps"] for member in trained.members)
+    return [
+        member
+        for member in trained.members
+        if member["num_steps"] == longest and not member["is_repeat"]
+    ]
+
+
 def read_generators(path: Path) -> Generators:
     """Read all trainings of a job.
 
@@ -61,5 +71,5 @@ def read_generators(path: Path) -> Generators:
     arrays, header = read_bundle(path)
     stored = unpack_ridge_mixtures(arrays, header["ridge_mixtures"])
     nulls = {name: stored[lag, EVENT] for name, lag in LAGS.items()}
-    trained = (header[name] for name in ("members", "replays", "variants"))
-    return Generators(path, arrays, *trained, nulls, header["chosen_on"])
+    members, replays, variants = (header[n] for n in ("members", "replays", "variants"))
+    return Generators(path, arrays, members, replays, variants, nulls, header["chosen_on"])

@@ -46,7 +46,7 @@ class Examples(NamedTuple):
     originals: Iterator[np.ndarray]
 
 
-class PlayerFiles(StepFiles):
+class ExampleFiles(StepFiles):
     """What every step reads that makes sound from a codec's latents."""
 
     representation: Wildcard[str]
@@ -57,12 +57,17 @@ class PlayerFiles(StepFiles):
     utterances: Path
     splits: Path
     weights: list[Path]
-    players: Output
     device: Device
     num_workers: Workers
 
 
-def open_examples(files: PlayerFiles) -> Examples:
+class PlayerFiles(ExampleFiles):
+    """The same of a step that writes players for the page."""
+
+    players: Output
+
+
+def open_examples(files: ExampleFiles) -> Examples:
     """Load the codec and choose utterances."""
     representation, settings = files.representation_section, files.codec_section
     extraction, report = files.section, files.report_section

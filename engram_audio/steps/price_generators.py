@@ -11,7 +11,7 @@ from engram_audio.artifacts.table import write_table
 from engram_audio.corpus.split_parts import EVAL
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.generation.config import GenerationEvaluationSection, GenerationProtocol
-from engram_audio.generation.cost_tables import RUNGS
+from engram_audio.generation.cost_tables import LADDER_ARMS
 from engram_audio.generation.evaluation import Scope
 from engram_audio.generation.names import LADDER, OF_ARM, SHARE
 from engram_audio.generation.quality import Drawing, budget_row, quality_sums
@@ -19,7 +19,7 @@ from engram_audio.generation.word import MEMORY
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
-from engram_audio.steps._generators import Generators, read_generators
+from engram_audio.steps._generators import Generators, full_members, read_generators
 from engram_audio.steps._prediction import open_stage
 
 PLAIN = {"kind": OF_ARM, "held": "", "value": 0.0}
@@ -62,11 +62,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _sizes(trained: Generators) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield every full training that is a rung, SM, or another size, with the size's name."""
-    longest = max(member["num_steps"] for member in trained.members)
-    for member in trained.members:
-        is_whole = member["num_steps"] == longest and not member["is_repeat"]
-        if is_whole and member["arm"] in (*RUNGS, MEMORY):
+    """Yield every full training that is a point, SM, or another size, with the size's name."""
+    for member in full_members(trained):
+        if member["arm"] in (*LADDER_ARMS, MEMORY):
             yield PLAIN, member
     for member in trained.variants:
         yield {name: member[name] for name in PLAIN}, member

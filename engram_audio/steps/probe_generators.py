@@ -19,7 +19,7 @@ from engram_audio.latents.block import concatenate_blocks
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._frames import open_frames, read_nulls
-from engram_audio.steps._generators import Generators, read_generators
+from engram_audio.steps._generators import Generators, full_members, read_generators
 from engram_audio.steps._prediction import load_material, open_stage
 
 
@@ -61,12 +61,10 @@ def main(argv: list[str] | None = None) -> None:
 
 def _by_seed(trained: Generators, device: torch.device) -> dict[int, dict[ArmName, Generator]]:
     """Return the arms of full length by seed, in evaluation mode."""
-    longest = max(member["num_steps"] for member in trained.members)
     found: dict[int, dict[ArmName, Generator]] = {}
-    for member in trained.members:
-        if member["num_steps"] == longest and not member["is_repeat"]:
-            model = trained.model(member).to(device)
-            found.setdefault(member["seed"], {})[member["arm"]] = model
+    for member in full_members(trained):
+        model = trained.model(member).to(device)
+        found.setdefault(member["seed"], {})[member["arm"]] = model
     return found
 
 

@@ -135,7 +135,7 @@ def _write_costs(files: Files, gains: pd.DataFrame) -> None:
 
 
 def _write_audio(files: Files) -> None:
-    """Publish how generators sound; empty where nothing was decoded."""
+    """Publish how generators sound; empty where none is decoded."""
     confidence, manifest = files.statistics_section.confidence, files.manifest()
     least = files.audio_section.minimum_word_utterances
     pairs = zip(files.audio_scores, files.audio_distances, strict=True)

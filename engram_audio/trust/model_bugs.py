@@ -100,7 +100,7 @@ MODEL_BUGS: dict[str, Bug] = {
         "the density of a component forgets its width", (KEYS,),
     ),
     "features_one_ahead": Bug(
-        f"{ARMS}.model.Generator.features", wrong_arms.one_ahead,
+        f"{ARMS}.model.Generator.trace", wrong_arms.one_ahead,
         "a generator has heard the frame that it tells", (GENERATION,),
     ),
     "foreign_keys_are_own": Bug(

@@ -49,7 +49,12 @@ def without_width(right: Function) -> Function:
 
 def one_ahead(right: Function) -> Function:
     """Give each frame the features of the frame after it."""
-    return lambda *given: right(*given).roll(-1, 1)
+
+    def late(*given: Any) -> Any:
+        trace = right(*given)
+        return trace._replace(features=trace.features.roll(-1, 1))
+
+    return late
 
 
 def own_rows(right: Function) -> Function:

@@ -20,7 +20,7 @@ from engram_audio.generation.cost_config import LadderSection, ShareSection, Siz
 from engram_audio.generation.data import codes_of_rows
 from engram_audio.generation.evaluation import LAG_FRAMES
 from engram_audio.generation.frame_scores import FrameScores, score_frames
-from engram_audio.generation.ladder import BEYOND, Multiplier, Rung, multiplier_of
+from engram_audio.generation.ladder import BEYOND, Multiplier, Point, multiplier_of
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.names import COST_SHARE, LAW_SHARE, MEAN_GATE
@@ -115,7 +115,7 @@ def ratio(table: pd.DataFrame, **wanted: str) -> float:
     own = table
     for name, value in wanted.items():
         own = own.loc[own[name] == value]
-    return float(own["numerator"].sum() / own["denominator"].sum())
+    return float(own["numerator"].to_numpy(float).sum() / own["denominator"].to_numpy(float).sum())
 
 
 # The flip.
@@ -302,25 +302,25 @@ def sums_by_speaker(own: Arena, models: list[Generator]) -> tuple[np.ndarray, np
 
 def multiplier(name: str, factors: tuple[float, ...]) -> Multiplier:
     own = world(name)
-    rungs, counts = [], np.empty(0)
+    points, counts = [], np.empty(0)
     asked = variants_of(
         family(own), sizes(ladder=LadderSection(work_factors=factors, num_samples=2))
     )
     for arm in ("S", "F"):
         found = [member(name, arm, seed) for seed in SEEDS]
         sums, counts = sums_by_speaker(own, [one.model for one in found])
-        rungs.append(Rung(found[0].budget.flops_generated, sums))
-        print(f"{arm}: work {rungs[-1].budget}, NLL {(sums.sum() / counts.sum()):.3f}")
+        points.append(Point(found[0].budget.flops_generated, sums))
+        print(f"{arm}: work {points[-1].budget}, NLL {(sums.sum() / counts.sum()):.3f}")
     for variant, sized in asked.items():
         found = [sized_run(own, "S", sized, seed) for seed in SEEDS]
         sums, counts = sums_by_speaker(own, [one.model for one in found])
-        rungs.append(Rung(found[0].budget.flops_generated, sums))
-        print(f"{variant.label}: work {rungs[-1].budget}, NLL {(sums.sum() / counts.sum()):.3f}")
+        points.append(Point(found[0].budget.flops_generated, sums))
+        print(f"{variant.label}: work {points[-1].budget}, NLL {(sums.sum() / counts.sum()):.3f}")
     found = [member(name, "SM", seed) for seed in SEEDS]
     sums, counts = sums_by_speaker(own, [one.model for one in found])
     work = found[0].budget.flops_generated
     print(f"SM: work {work}, NLL {(sums.sum() / counts.sum()):.3f}")
-    result = multiplier_of(sums, work, rungs, counts, DELTA, 0.95)
+    result = multiplier_of(sums, work, points, counts, DELTA, 0.95)
     print(f"{name}: {result}")
     return result
 

@@ -120,12 +120,13 @@ def arm(
     of: FittedKey | None = None,
     seed: int = 0,
     is_stirred: bool = True,
+    dims: int = NUM_DIMS,
 ) -> Generator:
     """Build an arm; stirred weights leave none at its start, where much is zero."""
     generator = torch.Generator().manual_seed(seed)
     model = build_arm(
-        name, own or settings(), memory or insertion(), linear_base(), of or key(), dimensions(),
-        generator,
+        name, own or settings(), memory or insertion(), linear_base(dims), of or key(),
+        dimensions(dims), generator,
     )  # fmt: skip
     if is_stirred:
         noise = torch.Generator().manual_seed(7)

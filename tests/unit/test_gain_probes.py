@@ -12,13 +12,24 @@ from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.worlds_table import SymbolTable
 from engram_audio.generation.data import codes_of_rows
 from engram_audio.generation.frame_scores import FrameScores, score_frames
+from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.names import COST_SHARE, LAW_SHARE, MEAN_GATE
-from engram_audio.generation.probes import clamp, donors, drift, flip, readouts, states, visits
+from engram_audio.generation.probes import (
+    clamp,
+    donors,
+    drift,
+    flip,
+    readouts,
+    reencoding,
+    states,
+    visits,
+)
 from engram_audio.generation.probes.codes import CodeBook, code_book
 from engram_audio.generation.sources import tables_of
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.latents.block import LatentBlock
 from engram_audio.numerics.seeds import named_generator
+from engram_audio.steps.reencode_generators import joined
 from tests.statistical.planted_probes import exact_law, table_block
 from tests.unit.generator_material import ENGRAM, NGRAM, NUM_DIMS, arm, data, insertion
 
@@ -60,7 +71,7 @@ def ratio(table: pd.DataFrame, **wanted: str) -> float:
     for name, value in wanted.items():
         own = own.loc[own[name] == value]
     assert len(own), wanted
-    return float(own["numerator"].sum() / own["denominator"].sum())
+    return float(own["numerator"].to_numpy(float).sum() / own["denominator"].to_numpy(float).sum())
 
 
 # The gate.
@@ -223,7 +234,7 @@ def test_donors_cost_what_the_law_says():
     found = donors.donor_sums(
         lambda rows, read: -read.astype(float), np.arange(4), codes, of_code, np.array(list("abab"))
     )
-    assert found["denominator"].sum() == 2, "a code without a donor is left out"
+    assert found["denominator"].to_numpy().sum() == 2, "a code without a donor is left out"
     assert found["numerator"].tolist() == [1.0, -1.0]
 
 
@@ -277,7 +288,9 @@ def test_an_untrained_model_has_not_drifted_and_a_scaled_one_by_its_factor():
     assert ratio(drift.drift_sums(model, start), measure="row_rms_ratio") == 1
     with torch.no_grad():
         tables_of(model)[0].table.weight *= 3
+        assert model.memory is not None
         for reader in model.memory.readers.values():
+            assert isinstance(reader, GatedValue)
             reader.value.weight *= 0.5
     found = drift.drift_sums(model, start)
     assert ratio(found, measure="row_rms_ratio") == pytest.approx(3)
@@ -313,7 +326,7 @@ def test_a_code_that_the_state_holds_is_read_out_and_one_that_it_lacks_is_not():
     assert nats.mean() == pytest.approx(math.log(4), abs=0.01) and hits.mean() == 1
     dealt = [part._replace(codes=generator().permutation(part.codes)) for part in (train, choice)]
     other = held._replace(codes=np.random.default_rng(9).permutation(held.codes))
-    nats, hits = readouts.read_code(*dealt, 4).gains(other)
+    nats, hits = readouts.read_code(dealt[0], dealt[1], 4).gains(other)
     assert abs(nats.mean()) < 0.01 and abs(hits.mean() - 0.25) < 0.05
 
 
@@ -325,7 +338,7 @@ def test_the_next_frame_is_read_out_by_as_much_as_a_linear_law_knows():
     assert found == pytest.approx(0.5 * math.log(variance), abs=3 * math.sqrt(0.5 / 20_000) + 0.01)
     empty = [part._replace(states=np.random.default_rng(7).normal(size=(20_000, 3)))
              for part in (train, choice, held)]  # fmt: skip
-    assert abs(readouts.read_frame(*empty[:2]).gains(empty[2]).mean()) < 0.005
+    assert abs(readouts.read_frame(empty[0], empty[1]).gains(empty[2]).mean()) < 0.005
 
 
 @pytest.mark.parametrize("name", ["S", "SM", "SMx"])
@@ -346,3 +359,27 @@ def test_states_are_those_of_a_whole_pass(name: Any):
         nll = -model.log_prob(last, recent, following)
     expected = score_frames(model, block, rows + 1, codes, 4).nll
     np.testing.assert_allclose(nll, expected, rtol=1e-4)
+
+
+# Keys of frames that are encoded again.
+
+
+def test_keys_that_come_back_agree_and_keys_of_other_frames_agree_by_chance():
+    """A codec that gives frames back keeps every key; one that reverses them keeps chance."""
+    key, rng = arm("SM").key, np.random.default_rng(5)
+    latents = rng.normal(size=(4000, NUM_DIMS)).astype(np.float32)
+    half = {reencoding.TRUE: latents, reencoding.GENERATED: latents[::-1].copy()}
+    kept = reencoding.agreement_sums(key, half, lambda values: values, 1000, "a")
+    assert [ratio(kept, condition=name) for name in half] == [1, 1]
+    assert set(kept["denominator"]) == {3000}, "the prompt does not count"
+    found = reencoding.agreement_sums(key, half, lambda values: values[::-1].copy(), 0, "a")
+    chance = ratio(reencoding.chance_sums(key, [latents]))
+    assert 0.1 < chance < 0.6  # six unequal cells
+    error = math.sqrt(chance / 4000)
+    assert ratio(found, condition=reencoding.TRUE) == pytest.approx(chance, abs=6 * error)
+
+
+def test_what_stays_apart_is_added_up_by_speaker():
+    one = reencoding.of_model("p", "c", {"m": 2.0}).assign(arm="SM", seed=0)
+    both = joined([one, one])
+    assert len(both) == 1 and both["numerator"].tolist() == [4.0]

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from engram_audio.generation.cost_config import (
+    Held,
     LadderSection,
     ShareSection,
     SizesSection,
     WiderSection,
 )
-from engram_audio.generation.ladder import BELOW, BEYOND, INSIDE, Multiplier, Rung, multiplier_of
+from engram_audio.generation.ladder import BELOW, BEYOND, INSIDE, Multiplier, Point, multiplier_of
+from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.share import (
     MORE_IS_BETTER,
     NONE_IS_BEST,
@@ -21,7 +23,7 @@ from engram_audio.generation.share import (
     Sweep,
     minimum_of,
 )
-from engram_audio.generation.variants import Family, Variant, variants_of
+from engram_audio.generation.variants import Family, Sized, Variant, variants_of
 from tests.unit.generator_material import (
     MINIMAL,
     NGRAM,
@@ -48,15 +50,15 @@ def sums(level: float, sd: float = 0.0, seed: int = 0, num_seeds: int = SEEDS) -
 
 def multiplier(level: float, slope: float = 1.0, sd: float = 0.0, **changes: float) -> Multiplier:
     """The ladder scores 10 less `slope` for each doubling of the first budget."""
-    rungs = [
-        Rung(budget, sums(10 - slope * math.log2(budget / BUDGETS[0]), sd, seed=number))
+    points = [
+        Point(budget, sums(10 - slope * math.log2(budget / BUDGETS[0]), sd, seed=number))
         for number, budget in enumerate(BUDGETS)
     ]
     num_seeds = int(changes.get("num_seeds", SEEDS))
     own = sums(level, sd, seed=50)[:num_seeds]
-    rungs = [rung._replace(sums=rung.sums[:num_seeds]) for rung in rungs]
+    points = [point._replace(sums=point.sums[:num_seeds]) for point in points]
     counts = np.full(own.shape, float(FRAMES))
-    return multiplier_of(own, 100.0, rungs[::-1], counts, changes.get("delta", 0.02), 0.95)
+    return multiplier_of(own, 100.0, points[::-1], counts, changes.get("delta", 0.02), 0.95)
 
 
 @pytest.mark.parametrize(("level", "wanted"), [(9.0, 2.0), (8.5, 2**1.5), (7.25, 2**2.75)])
@@ -81,12 +83,12 @@ def test_its_interval_covers_the_truth_and_a_flat_ladder_says_nothing():
     for draw in range(40):
         rng = np.random.default_rng(draw)
         noise = rng.normal(size=(5, SEEDS, 1)) * 0.1
-        rungs = [
-            Rung(budget, sums(10 - math.log2(budget / BUDGETS[0])) + FRAMES * noise[number])
+        points = [
+            Point(budget, sums(10 - math.log2(budget / BUDGETS[0])) + FRAMES * noise[number])
             for number, budget in enumerate(BUDGETS)
         ]
         counts = np.full((SEEDS, SPEAKERS), float(FRAMES))
-        found = multiplier_of(sums(8.5) + FRAMES * noise[4], 100.0, rungs, counts, 0.02, 0.95)
+        found = multiplier_of(sums(8.5) + FRAMES * noise[4], 100.0, points, counts, 0.02, 0.95)
         assert 1 < found.low < found.value < found.high < 8
         misses += not found.low <= 2**1.5 <= found.high
     assert misses <= 6  # 40 draws of 5 % exceed 6 once in seventy thousand
@@ -101,8 +103,8 @@ def test_two_seeds_give_no_interval():
 
 
 def test_a_ladder_of_one_budget_is_refused():
-    one = Rung(100.0, sums(9.0))
-    with pytest.raises(ValueError, match="two rungs"):
+    one = Point(100.0, sums(9.0))
+    with pytest.raises(ValueError, match="two models"):
         multiplier_of(sums(9.0), 100.0, [one, one], np.ones((SEEDS, SPEAKERS)), 0.02, 0.95)
 
 
@@ -145,7 +147,7 @@ def family(values: dict[str, Any] = MINIMAL, **changes: Any) -> Family:
 @pytest.mark.parametrize(("values", "held"), [
     (MINIMAL, "num_resident"), ({**NGRAM, "table_rows": 101}, "flops_generated"),
 ])  # fmt: skip
-def test_shares_hold_one_budget_within_two_per_cent(values: dict[str, Any], held: str):
+def test_shares_hold_one_budget_within_two_per_cent(values: dict[str, Any], held: Held):
     own = family(values)
     section = ShareSection(shares=(0.4,), held=(held,))
     found = variants_of(own, sizes(share_sweep=section))
@@ -167,11 +169,12 @@ def test_rungs_work_a_factor_of_what_sm_does_and_a_wider_s_keeps_its_shape():
     found = variants_of(own, sizes(ladder=ladder, wider=WiderSection(width_factor=2.0)))
     work = own.budget("SM", own.sized).flops_generated
     for factor in (1.5, 4.0):
-        rung = found[Variant("ladder", "", factor, "S")]
-        assert 1 <= own.budget("S", rung).flops_generated / (factor * work) <= 1.02
+        point = found[Variant("ladder", "", factor, "S")]
+        assert 1 <= own.budget("S", point).flops_generated / (factor * work) <= 1.02
     small, memory, matched = (found[Variant("wider", "", 2.0, arm)] for arm in ("S", "SM", "F"))
     assert (small.settings.width, small.settings.mlp_units) == (96, 384) and small == memory
-    wide = [own.budget(arm, one).flops_generated for arm, one in (("SM", memory), ("F", matched))]
+    ordered: list[tuple[ArmName, Sized]] = [("SM", memory), ("F", matched)]
+    wide = [own.budget(arm, one).flops_generated for arm, one in ordered]
     assert 1 <= wide[1] / wide[0] <= 1.02
     assert len({variant.label for variant in found}) == 3
 

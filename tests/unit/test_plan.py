@@ -216,6 +216,7 @@ def test_corpora_and_codecs_can_be_asked_for_by_name_though_nothing_uses_them():
          {"one_frame", "bigram", "learned_key"}),
         (("demo", "generation_worlds", "generation_worlds_noise"), "logistic",
          {"one_frame", "one_frame_fixed_noise"}),
+        (("demo", "generation_worlds", "generation_costs"), "table", {"one_frame"}),
         (("real_speech", "generation"), "", {"one_frame"}),
     ],
 )  # fmt: skip

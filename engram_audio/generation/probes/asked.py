@@ -151,7 +151,7 @@ def ask(
         "drift": lambda: _drift(models, seed),
         "readouts": lambda: _readouts(models, seed, ground),
     }
-    found = [part for name in ground.section.names for part in askers[name]()]
+    found = [part for name in ground.section.of_arms for part in askers[name]()]
     return pd.concat(found, ignore_index=True).assign(seed=seed)
 
 
@@ -160,7 +160,8 @@ def key_law(ground: Ground, section: BankSection) -> LawOfCode:
     sides = (ground.train, ground.choice)
     rows = [evenly(side.whole_keys(ground.num_codes), section.maximum_frames) for side in sides]
     both, frames = np.concatenate(rows), ground.train.block.frames
-    parts = Parts(*np.split(np.arange(len(both)), [len(rows[0])]), np.empty(0, np.int64))
+    of_train, of_choice = np.split(np.arange(len(both)), [len(rows[0])])
+    parts = Parts(of_train, of_choice, np.empty(0, np.int64))
     fitted = fit_key_law(
         frames[both + 1] / ground.frame_sd, ground.train.codes.numpy()[both], parts,
         ground.num_codes, section, ground.section.seed,

@@ -34,7 +34,7 @@ class CodeBook(NamedTuple):
         """Return the nearest other code with enough visits, [K]; -1 where there is none."""
         allowed = self.visits >= least_visits
         found = np.full(len(self.visits), -1)
-        for code in np.flatnonzero(self.visits):
+        for code in np.flatnonzero(self.visits).tolist():
             distance = np.where(allowed, self.distances(code), np.inf)
             distance[code] = np.inf
             if np.isfinite(distance).any():
@@ -44,7 +44,7 @@ class CodeBook(NamedTuple):
     def equally_frequent(self, least_visits: int, generator: np.random.Generator) -> np.ndarray:
         """Return a random other code as frequent as each one, [K]; -1 where there is none."""
         found = np.full(len(self.visits), -1)
-        for code in np.flatnonzero(self.visits):
+        for code in np.flatnonzero(self.visits).tolist():
             allowed = self.is_as_frequent(code) & (self.visits >= least_visits)
             allowed[code] = False
             choices = np.flatnonzero(allowed)

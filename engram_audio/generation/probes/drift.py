@@ -7,9 +7,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.model import Generator
 from engram_audio.generation.probes.sums import of_model
 from engram_audio.generation.sources import Rows, tables_of
+from engram_audio.memory.engram import EngramReader
 
 PROBE = "drift"
 ENERGY_SHARE = 0.8  # of the squared size of all rows
@@ -51,7 +53,8 @@ def _values(model: Generator, start: Generator) -> dict[str, tuple[Tensor, Tenso
     found = {}
     for place, reader in model.memory.readers.items():
         first = start.memory.readers[place]
-        if hasattr(reader, "value"):
+        kinds = GatedValue | EngramReader
+        if isinstance(reader, kinds) and isinstance(first, kinds):
             found[place] = (reader.value.weight.detach(), first.value.weight.detach())
     return found
 

@@ -32,8 +32,9 @@ def speaker_sums(
             "denominator": np.broadcast_to(np.asarray(denominator, np.float64), len(speakers)),
         }
     )
-    found = rows.groupby("speaker_id", sort=True)[["numerator", "denominator"]].sum().reset_index()
-    return labelled(probe, condition, measure, found)
+    groups = rows.groupby("speaker_id", sort=True)
+    found = groups.agg(numerator=("numerator", "sum"), denominator=("denominator", "sum"))
+    return labelled(probe, condition, measure, pd.DataFrame(found).reset_index())
 
 
 def of_model(probe: str, condition: str, measures: dict[str, float]) -> pd.DataFrame:
@@ -48,4 +49,5 @@ def of_model(probe: str, condition: str, measures: dict[str, float]) -> pd.DataF
 
 def labelled(probe: str, condition: str, measure: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Return sums with what they are of."""
-    return rows.assign(probe=probe, condition=condition, measure=measure)[list(COLUMNS)]
+    told = rows.assign(probe=probe, condition=condition, measure=measure)
+    return pd.DataFrame(told, columns=list(COLUMNS))

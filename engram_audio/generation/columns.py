@@ -81,8 +81,8 @@ GENERATION_GAINS = Table(
         Column("gain_nats", "NLL of `against` less that of `arm`, mean over seeds. Positive: `arm` "
                "is better. The interval is over seeds and speakers. Empty with fewer than three "
                "seeds.", NATS, "Gain", has_interval=True),
-        Column("gain_energy", "The same in energy score, of heads without an exact density; then "
-               "nothing is in nats. Empty for others.", "SD", "Gain in energy score",
+        Column("gain_energy", "The same in energy score, of heads without an exact density. "
+               "Nothing is in nats then. Empty for others.", "SD", "Gain in energy score",
                has_interval=True),
         Column("df", "Degrees of freedom of its error."),
         Column("sd_seed", "SD of the gain from seed to seed.", NATS, "SD seed"),

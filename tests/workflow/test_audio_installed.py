@@ -88,7 +88,7 @@ def test_scores_order_speech_as_ears_do(found: dict):
     same, other, noisy = (found[name] for name in ("same", "other", "noisy"))
     assert same["wer"][0] == 0 and same["speaker_cosine"][0] == pytest.approx(1.0)
     assert 0.8 < other["speaker_cosine"][0] < 1.0  # .93 for one speaker, .63 for two
-    assert other["consistency"][0] / other["consistency"][1] > 0.5
+    assert other["consistency"][0] > 0
     assert noisy["wer"][0] > 0
     assert noisy["quality_overall"][0] < same["quality_overall"][0]
 

@@ -349,7 +349,7 @@ LAWS: dict[str, Law] = {
     "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
     "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
     "reencode_generators": Law({"second": _played}, like="render_rollouts"),
-    "evaluate_audio": Law({"second": _heard}),
+    "evaluate_audio": Law({"second": _heard}, like="render_rollouts"),
     # tables and pages
     "tabulate_prediction": Law(
         {"input": _inputs}, memory=lambda p: 300.0 * _inputs(p)

@@ -72,10 +72,10 @@ def write_arrays(folder: Path, num_utterances: int) -> Path:
                 frames = generator.standard_normal((FRAMES, DIMS), dtype=np.float32)
                 for place in range(1, FRAMES):
                     frames[place] += DECAY * frames[place - 1]
-                unfinished = path.with_suffix(".part")
-                with unfinished.open("wb") as file:
+                partial = path.with_suffix(".part")
+                with partial.open("wb") as file:
                     np.save(file, (frames + np.roll(frames, 1, axis=1) + offset) * scale)
-                unfinished.replace(path)
+                partial.replace(path)
     table = folder / f"{num_utterances * SPEAKERS * FRAMES}.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("utterance_id", "speaker_id"), *rows])

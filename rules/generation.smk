@@ -212,7 +212,6 @@ rule evaluate_audio:
             data=root_weights,
             facts={"evaluators": installed_evaluators},
             section="generation.audio",
-            protocol_section="generation",
             links=PLAN.comparison.link_sections,
             codec_section=PLAN.comparison.root_codec_section,
         ),

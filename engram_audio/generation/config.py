@@ -8,11 +8,11 @@ from pydantic import AfterValidator, Field, model_validator
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.comparison.config import is_decodable
 from engram_audio.generation.audio_config import AudioSection
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.cost_config import ProbesSection, SizesSection, has_shares
 from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
-    GeneratorSettings,
     InsertionSettings,
     check_insertion,
     require_arm,
@@ -244,6 +244,7 @@ def _check_generator(
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
     require(f"{where}.recipe", row.recipe, recipes)
+    row.model.head.require_installed(f"{where}.model.head")
     key = require_context_key(f"{where}.insertion.key", row.insertion.key, keys, "a generator")
     check_insertion(f"{where}.insertion", row.insertion, row.model)
     reach = key.state_frames(window_frames) + row.insertion.frames_back
@@ -284,9 +285,9 @@ def _check_costs(where: str, row: GeneratorSection, stage: GenerationSettings) -
     """Refuse sizes and probes of generators that cannot have them."""
     asked = [name for name in SizesSection.model_fields if getattr(stage, name) is not None]
     asked += ["probes.names"] if stage.probes.names else []
-    if asked and row.model.head.kind != "gaussian_mixture":
+    if asked and not row.model.head.HAS_DENSITY:
         raise ValueError(
-            f"generation.{asked[0]}: needs the exact density of the head gaussian_mixture; found "
+            f"generation.{asked[0]}: needs a head with an exact density, as gaussian_mixture; found "
             f"{row.model.head.kind} in {where}.model.head; leave it null or empty"
         )
     if stage.probes.names and not row.insertion.READS_KEY:

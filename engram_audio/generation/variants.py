@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget
 from engram_audio.generation.cost_config import Held, LadderSection, SizesSection
 from engram_audio.generation.dimensions import Dimensions
@@ -18,12 +19,7 @@ from engram_audio.generation.matching import (
     planned_model,
     smallest,
 )
-from engram_audio.generation.model_config import (
-    AnyInsertion,
-    ArmName,
-    GeneratorSettings,
-    RowInsertion,
-)
+from engram_audio.generation.model_config import AnyInsertion, ArmName, RowInsertion
 from engram_audio.generation.names import LADDER, SHARE, WIDER
 from engram_audio.generation.sources import tables_of
 from engram_audio.keys.fitted import FittedKey

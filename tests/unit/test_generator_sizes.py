@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from engram_audio.cost.jobs import Job
 from engram_audio.cost.laws import LAWS
 from engram_audio.cost.study import Piece, Size
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget
 from engram_audio.generation.matching import planned_budget
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import GeneratorSettings
 from engram_audio.generation.sizes import BYTES, num_saved, num_weights, step_bytes
 from tests import studies
 from tests.unit.generator_material import (

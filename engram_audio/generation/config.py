@@ -288,7 +288,7 @@ def _check_generator(
 
 
 def _check_nats(where: str, row: GeneratorSection, stage: GenerationSettings) -> None:
-    """Refuse questions in nats to a head that has none, and questions of keys where none is read."""
+    """Refuse questions in nats to a head without them, and of keys where none is read."""
     sizes = ("ladder", "share_sweep", "wider")
     asked = [name for name in sizes if getattr(stage, name) is not None]
     asked += ["probes.names"] if stage.probes.names else []

@@ -9,7 +9,7 @@ from engram_audio.choices import chosen, require, require_listed
 from engram_audio.comparison.config import is_decodable
 from engram_audio.generation.audio_config import AudioSection
 from engram_audio.generation.backbone_config import GeneratorSettings
-from engram_audio.generation.cost_config import ProbesSection, SizesSection
+from engram_audio.generation.cost_config import ProbesSection, SizesSection, has_shares
 from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
@@ -258,13 +258,7 @@ def _check_generator(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "
             "their own, for which this stage has no control; write noised"
         )
-    _check_nats(where, row, stage)
-    has_width = row.insertion.own_row_width is not None
-    if stage.share_sweep is not None and row.insertion.table_rows is None and not has_width:
-        raise ValueError(
-            f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has a row of "
-            "the hidden width for each code, which no share can change; give it table_rows"
-        )
+    _check_costs(where, row, stage)
     has_rows = row.insertion.has_row_per_code and row.model.noise.kind == "none"
     if stage.replay.passes and stage.replay.is_permuted and not has_rows:
         raise ValueError(
@@ -287,20 +281,24 @@ def _check_generator(
         require_warmup("generation.shorter_steps", recipe.warmup_steps, shorter)
 
 
-def _check_nats(where: str, row: GeneratorSection, stage: GenerationSettings) -> None:
-    """Refuse questions in nats to a head without them, and of keys where none is read."""
-    sizes = ("ladder", "share_sweep", "wider")
-    asked = [name for name in sizes if getattr(stage, name) is not None]
+def _check_costs(where: str, row: GeneratorSection, stage: GenerationSettings) -> None:
+    """Refuse sizes and probes of generators that cannot have them."""
+    asked = [name for name in SizesSection.model_fields if getattr(stage, name) is not None]
     asked += ["probes.names"] if stage.probes.names else []
     if asked and not row.model.head.HAS_DENSITY:
         raise ValueError(
-            f"generation.{asked[0]}: is answered in nats, and {where}.model.head of kind "
-            f"{row.model.head.kind} has no exact density; leave it out, or name another generator"
+            f"generation.{asked[0]}: needs a head with an exact density, as gaussian_mixture; "
+            f"found {row.model.head.kind} in {where}.model.head; leave it null or empty"
         )
     if stage.probes.names and not row.insertion.READS_KEY:
         raise ValueError(
-            f"generation.probes.names: ask for the codes of a key, and {where}.insertion of kind "
-            f"{row.insertion.kind} reads bits of the state; set it to [], or name another generator"
+            f"generation.probes.names: {where}.insertion of kind {row.insertion.kind} reads no key "
+            "whose codes could be changed; leave it empty"
+        )
+    if stage.share_sweep is not None and not has_shares(row.insertion):
+        raise ValueError(
+            f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has rows of "
+            "one size, which no share can change; give it table_rows, or take the kind minimal"
         )
 
 

@@ -131,7 +131,7 @@ class FlowHeadSettings(GeneratorHead):
         return ends + (4 + 5 * self.num_layers) * self.width**2
 
     def num_saved(self, width: int, num_dims: int) -> int:
-        """See `GeneratorHead`; where it distils, slope and target stand beside the velocity."""
+        """See `GeneratorHead`; where it distils, velocity, slope and target are held too."""
         del width, num_dims
         own = (10 * self.num_layers + 13) * self.width + 11 * SINUSOIDS // 4
         return self.num_draws * own * (4 if self.distilled_share else 1)

@@ -244,6 +244,7 @@ RowInsertion = MinimalInsertion | EngramInsertion | AdditiveInsertion | ValueIns
 AnyInsertion = RowInsertion | LatentInsertion
 InsertionSettings = Annotated[AnyInsertion, Field(discriminator="kind")]
 
+
 ArmName = Literal[
     "S",
     "SM",

@@ -353,3 +353,25 @@ def test_lookups_and_guards_may_read_keys_that_are_centred_by_speaker():
     key = "pca.speaker_centred.kmeans_256"
     document = studies.changed(BASE, f"{LOOKUP}.key", key)
     parse_config(studies.changed(document, "rollout.library.one_step_codebook.guard.key", key))
+
+
+FIRST_MEMORY = {
+    "memory": {"representations": ["arrays"], "memories": ["robust"],
+               "library": {"robust": {"key": "pca.raw.kmeans_64"}}}
+}  # fmt: skip
+
+
+def test_a_first_memory_over_arrays_is_two_lists():
+    """What docs/extend.md says: its name, and the representation. The rest fits together."""
+    config = parse_config(studies.merged(studies.study("arrays"), FIRST_MEMORY))
+    assert list(config.memory.memories) == ["robust"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("memory.seeds", [1]), ("memory.lags_frames", [7])]
+)  # fmt: skip
+def test_a_memory_of_an_untrained_seed_or_lag_names_the_list_that_trains_it(key, value):
+    document = studies.merged(studies.study("arrays"), FIRST_MEMORY)
+    listed = f"prediction.{key.partition('.')[2]}"
+    with pytest.raises(InputError, match=f"{key}: .* only what {listed} .*is run"):
+        parse_config(studies.changed(document, key, value))

@@ -14,6 +14,7 @@ from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
+from engram_audio.generation.audio_config import AudioScoresSection
 from engram_audio.generation.names import NULLS, RUN_SWAPS, SWAPS
 from engram_audio.generation.verdicts import verdict_rows
 from engram_audio.steps import (
@@ -24,6 +25,7 @@ from engram_audio.steps import (
 )
 from engram_audio.steps._members import FOLDER
 from engram_audio.training import loop
+from tests import studies
 from tests.frozen_argv import run_step
 from tests.unit.generation_tables import generation_bars
 from tests.unit.generator_material import HEADS, LATENT, MINIMAL, SETTINGS
@@ -69,6 +71,11 @@ def sections() -> dict[str, Any]:
         "evaluation": GENERATION,
         "rollout": ROLLOUT,
         "statistics": {"confidence": 0.95},
+        "audio": {
+            name: value
+            for name, value in studies.study()["generation"]["audio"].items()
+            if name in AudioScoresSection.model_fields
+        },
         **key_sections(SECTION["window_frames"], [16]),
     }  # fmt: skip
 
@@ -175,12 +182,21 @@ def publish(study: Path, trained: Path, generator: Path) -> dict[str, pd.DataFra
     ]  # fmt: skip
     run_step(evaluate_generators, words)
     names = ["generation"]
-    asked = ("ladder", "cost", "share", "wider", "probes")  # of nothing: empty tables
+    asked = (
+        "ladder",
+        "cost",
+        "share",
+        "wider",
+        "probes",
+        "audio",
+        "audio_gains",
+    )  # of nothing: empty tables
     names += [
         f"generation_{name}" for name in ("gains", "health", "keys", "replay", "latency", *asked)
     ]
     words = [
-        "--statistics-section", study / "statistics.json", "--scores", folder / "scores.parquet",
+        "--statistics-section", study / "statistics.json",
+        "--audio-section", study / "audio.json", "--scores", folder / "scores.parquet",
         "--health", folder / "health.parquet", "--reads", folder / "reads.parquet",
         "--replays", folder / "replays.parquet", "--latencies", folder / "latency.parquet",
         "--run-summaries", folder / "summary.json",
@@ -207,14 +223,14 @@ def test_a_head_without_a_density_publishes_no_nats(without_nats: dict[str, pd.D
     table, gains = without_nats["generation"], without_nats["generation_gains"]
     trained = table.loc[~table["arm"].isin(NULLS)]
     assert all_finite(trained, "energy_score")
-    assert trained[["nll_nats", "nll_train_nats", "nll_chosen_nats"]].isna().all(axis=None)
+    assert trained[["nll_nats", "nll_train_nats", "nll_chosen_nats"]].isna().to_numpy().all()
     assert set(choose(trained, arm=["SM", "SMx", "SMr"])["key"]) == {"state"}
     own = choose(gains, arm="SM")
     assert {"S", "F", "SMx"} <= set(own["against"]) and all_finite(own, "gain_energy")
-    assert own[["gain_nats", "delta_nats", "information_nats"]].isna().all(axis=None)
+    assert own[["gain_nats", "delta_nats", "information_nats"]].isna().to_numpy().all()
     reads = without_nats["generation_keys"]
     columns = ["nll_own_nats", "nll_oracle_nats", "nll_foreign_nats"]
-    assert reads[columns].isna().all(axis=None)
+    assert reads[columns].isna().to_numpy().all()
     assert all_finite(choose(reads, probe="corrupt"), "flip_rate")
     assert all_finite(without_nats["generation_health"], "energy_score", "energy_distance")
     rows = verdict_rows(

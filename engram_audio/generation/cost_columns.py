@@ -34,10 +34,11 @@ GENERATION_COST = Table(
         Column("budget", "What is compared: `work` of a generated frame, or `numbers` held.",
                title="Budget", is_text=True),
         Column("multiplier", "Budget at which the ladder without memory scores as SM does, over "
-               "SM's own. The ladder is linear in the log of the budget between models. That of "
+               "SM's own. Between models the ladder is linear in the log of the budget. That of "
                "its smallest or largest model where `reach` is `below` or `beyond`. Below the "
-               "interval SM is surely better, above it surely worse. An end is empty where no model is, or with "
-               "fewer than three seeds.", title="Multiplier", has_interval=True),
+               "interval SM is surely better, above it surely worse. An end is empty where no "
+               "model is, or with fewer than three seeds.", title="Multiplier",
+               has_interval=True),
         Column("reach", "`inside`: the ladder meets SM's score. `below`: its smallest model scores "
                "as well. `beyond`: no model does, and nothing is said but that.", title="Reach",
                is_text=True),
@@ -111,9 +112,9 @@ GENERATION_PROBES = Table(
         Column("measure", "`cost_nats`: NLL less that of the arm as it is. `cost_share`: the same "
                "over its gain over S. `auroc_over_s`, `auroc_over_closed`: how well the gate tells "
                "frames that SM scores better than S, or than itself with a closed gate, within "
-               "speakers, where .5 is chance. `half_difference_nats`: half the double difference of "
-               "a flip. `share_of_law`: over that of the key's own law. `gain_nats`: NLL of S less "
-               "that of the arm. `gate`, `write_ratio`, `share_of_frames`: means in a bucket. "
+               "speakers, where .5 is chance. `half_difference_nats`: half the double difference "
+               "of a flip. `share_of_law`: over that of the key's own law. `gain_nats`: NLL of S "
+               "less that of the arm. `gate`, `write_ratio`, `share_of_frames`: means in a bucket. "
                "`row_rms_ratio`, `unread_row_rms_ratio`, `value_rms_ratio`: size over that at the "
                "start. `rows_read`: rows that train reads. `directions`: effective number of "
                "directions of the rows that train reads. `directions_of_most`: fewest that hold .8 "

@@ -42,8 +42,8 @@ DECLARATIONS = "engram_audio.artifacts.columns"
 SHARED_COLUMNS = "engram_audio.corpus.columns"
 # Modules of a stage that its plan and later plans may ask.
 ASKED_BY_PLANS = {
-    "config", "plan", "sweep", "ladder", "fitted_config", "method_config", "demands", "names",
-    "law_config",
+    "config", "cost_config", "plan", "sweep", "ladder", "fitted_config", "method_config", "demands",
+    "names", "law_config",
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

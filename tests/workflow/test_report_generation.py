@@ -20,8 +20,8 @@ def test_the_word_comes_first_with_what_the_gain_is_made_of():
     assert first.outcome == "met" and first.sentence.startswith("HELPS. Content helps.")
     assert {row.outcome for row in others} == {"met", "shown"}
     names = [table.name for table in found["tables"]]
-    own = ("gains", "parts", "cost", "ladder", "share", "wider", "probes", "replay", "health", "keys",
-           "arms", "latency", "audio-gains", "audio")  # fmt: skip
+    own = ("gains", "parts", "cost", "ladder", "share", "wider", "probes", "replay", "health",
+           "keys", "arms", "latency", "audio-gains", "audio")  # fmt: skip
     assert names == [f"generation-{name}" for name in own]
 
 

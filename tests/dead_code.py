@@ -28,6 +28,7 @@ EXCUSED = {
         explained_variance total_variance
     """,
     "set for, or called by, torch, soundfile, Snakemake or another library": """
+        inter_op_num_threads intra_op_num_threads
         _module_absolute_name allow_tf32 bfs deterministic output_size seekable
     """,
     "what tests compare the package with": """

@@ -100,8 +100,9 @@ def scores_of(
     if heard.parts is not None and original.parts is not None:
         found["speaker_cosine"] = cosine(embedding(heard.parts), embedding(original.parts)), 1.0
     if heard.quality is not None:
-        of_quality = heard.quality._asdict()
-        found |= {f"quality_{name}": (value, 1.0) for name, value in of_quality.items()}
+        found["quality_signal"] = heard.quality.signal, 1.0
+        found["quality_background"] = heard.quality.background, 1.0
+        found["quality_overall"] = heard.quality.overall, 1.0
     return found
 
 

@@ -173,6 +173,16 @@ class CodecHealthSettings(Section):
     )
 
 
+class PredictabilitySettings(Section):
+    """A term of the loss that asks for latents which the frame before tells."""
+
+    kind: Literal["smoothness", "one_step"] = Field(
+        description="smoothness: a frame is like the one before. one_step: it is a linear map of "
+        "it, fitted to each batch."
+    )
+    weight: Amount = Field(description="Nats of loss for a nat per frame that is not predicted.")
+
+
 class TrainedCodecSettings(FittedCodecSettings):
     """A variational autoencoder that the workflow trains; its latents are posterior means."""
 
@@ -182,6 +192,9 @@ class TrainedCodecSettings(FittedCodecSettings):
     num_dims: Width = Field(description="Latent dimension D.")
     beta: Amount = Field(description="Weight of the KL in nats per frame.")
     beta_warmup_steps: CountOrZero = Field(description="Steps over which beta grows from 0.")
+    predictability: PredictabilitySettings | None = Field(
+        description="Asks for predictable latents beside reconstruction and rate; null: does not."
+    )
     crop_s: Duration = Field(
         le=3600, description="Length of a training crop, seconds; whole frames."
     )
@@ -217,6 +230,11 @@ class TrainedCodecSettings(FittedCodecSettings):
         super().check(key, corpora, split_seeds)
         check_recipe(f"{key}.recipe", self.recipe)
         require_warmup(f"{key}.beta_warmup_steps", self.beta_warmup_steps, self.recipe)
+        if self.predictability is not None and self.crop_frames < 2:
+            raise ValueError(
+                f"{key}.predictability: a crop has {self.crop_frames} frame, and the frame before "
+                "needs two; raise crop_s"
+            )
 
 
 class MelVaeCodecSettings(MelStackSettings, TrainedCodecSettings):

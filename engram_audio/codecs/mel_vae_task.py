@@ -16,6 +16,7 @@ from engram_audio.codecs.crops import Crops
 from engram_audio.codecs.fitted_config import MelVaeCodecSettings
 from engram_audio.codecs.mel import analysis_of, log_mel_stacks
 from engram_audio.codecs.mel_vae_networks import MelVae
+from engram_audio.codecs.predictability import predictability_cost
 from engram_audio.errors import InputError
 
 
@@ -72,12 +73,14 @@ class MelVaeTask:
         rate = posterior.kl_nats().sum(-1).mean()
         beta = beta_at(int(self.model.step), settings.beta, settings.beta_warmup_steps)
         self.model.step += 1
-        return distortion + beta * rate
+        cost = predictability_cost(posterior.mean, settings.predictability)
+        return distortion + beta * rate + cost
 
     def validate(self) -> float:
         """Return the same on the choice part with the full beta; fills `details`."""
         settings, codec = self._settings, self.model.codec
         sums, error, count = HealthSums(), 0.0, 0
+        means = []
         most = settings.recipe.maximum_validation_frames // settings.crop_frames
         size = max(settings.recipe.batch_frames // settings.crop_frames, 1)
         with torch.random.fork_rng(devices=[]):
@@ -88,12 +91,15 @@ class MelVaeTask:
                 found = squared_errors(codec, stacks, posterior.sample())
                 error += float(found.double().sum())
                 count += found.numel()
+                means.append(posterior.mean)
                 _add_health(sums, codec, stacks, posterior.mean, posterior.kl_nats())
         self.details = sums.details(settings.frame_rate_hz)
         mean_error = torch.tensor(error / count, dtype=torch.float64)
         distortion = float(gaussian_nats(mean_error, len(codec.frame_mean)))
         self.details |= {"distortion_nats": distortion, "noise_sd": float(mean_error.sqrt())}
-        return distortion + settings.beta * self.details["rate_nats"]
+        cost = float(predictability_cost(torch.cat(means), settings.predictability))
+        self.details |= {"predictability_loss": cost}
+        return distortion + settings.beta * self.details["rate_nats"] + cost
 
 
 def squared_errors(codec: MelVae, stacks: Tensor, latents: Tensor) -> Tensor:

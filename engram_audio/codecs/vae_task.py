@@ -29,6 +29,7 @@ from engram_audio.codecs.discriminator import (
 )
 from engram_audio.codecs.fitted_config import VaeCodecSettings
 from engram_audio.codecs.mel import MelAnalysis, log_mel
+from engram_audio.codecs.predictability import predictability_cost
 from engram_audio.codecs.spectral_loss import spectral_loss
 from engram_audio.codecs.vae_networks import WaveformVae
 
@@ -96,6 +97,7 @@ class VaeTask:
         beta = beta_at(step, settings.beta, settings.beta_warmup_steps)
         rate = posterior.kl_nats().sum(-1).mean()
         generator = self._reconstruction(decoded, clean) + beta * rate
+        generator = generator + predictability_cost(posterior.mean, settings.predictability)
         discriminator = self.model.discriminator
         loss = settings.loss
         if discriminator is None or step < loss.adversarial_warmup_steps:
@@ -128,6 +130,7 @@ class VaeTask:
         """
         settings, codec = self._settings, self.model.codec
         sums, spectral, waveform, count = HealthSums(), 0.0, 0.0, 0
+        means = []
         mean_mel = self._choice_mean_mel()
         for numbers in self._batches():
             clean = self._choice.fixed(numbers).to(self._device)
@@ -136,17 +139,20 @@ class VaeTask:
             spectral += float(self._spectral(decoded, clean)) * len(numbers)
             waveform += float((decoded - clean).abs().mean()) * len(numbers)
             count += len(numbers)
+            means.append(posterior.mean)
             sums.add_latents(posterior.mean.cpu().numpy(), posterior.kl_nats().cpu().numpy())
             for found, wanted in zip(self._mels(decoded), self._mels(clean), strict=True):
                 error, spread = np.square(found - wanted), np.square(wanted - mean_mel)
                 sums.add_error(float(error.sum(dtype=float)), float(spread.sum(dtype=float)))
         self.details = sums.details(settings.frame_rate_hz)
+        cost = float(predictability_cost(torch.cat(means), settings.predictability))
         self.details |= {"spectral_loss": spectral / count, "waveform_loss": waveform / count}
+        self.details |= {"predictability_loss": cost}
         weights, found = settings.loss, self.details
         score = weights.waveform_weight * found["waveform_loss"]
         # Without a reconstruction loss the spectral error still says which weights are better.
         score += (weights.spectral_weight or 1.0) * found["spectral_loss"]
-        score += settings.beta * found["rate_nats"]
+        score += settings.beta * found["rate_nats"] + cost
         is_last_kept = settings.keeps == "last" and math.isfinite(score)
         return -float(self.model.step) if is_last_kept else score
 

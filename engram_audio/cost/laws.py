@@ -216,12 +216,16 @@ def _reconstructed(piece: Piece) -> float:
     return most
 
 
+# What the networks take for a second of sound, over what scoring a round trip takes.
+HEARD = 7.5
+
+
 def _heard(piece: Piece) -> float:
-    """Seconds of sound that are decoded and scored."""
+    """Seconds of round trips that would take as long to score as all clips of the utterances."""
     section = piece.section()
     true = 3  # original, round trip, noise
     clips = true + len(section["arms"]) * (1 + len(section["injections_frames"]))
-    return section["num_utterances"] * section["maximum_duration_s"] * clips
+    return section["num_utterances"] * section["maximum_duration_s"] * clips * HEARD
 
 
 # Arithmetic of a codec's encoder for a second of sound.
@@ -349,7 +353,7 @@ LAWS: dict[str, Law] = {
     "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
     "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
     "reencode_generators": Law({"second": _played}, like="render_rollouts"),
-    "evaluate_audio": Law({"second": _heard}, like="render_rollouts"),
+    "evaluate_audio": Law({"second": _heard}, like="evaluate_reconstruction"),
     # tables and pages
     "tabulate_prediction": Law(
         {"input": _inputs}, memory=lambda p: 300.0 * _inputs(p)

@@ -30,7 +30,6 @@ from engram_audio.generation.audio_scoring import (
     mel_frames,
     score_rows,
 )
-from engram_audio.generation.config import GenerationProtocol
 from engram_audio.generation.density import GeneratorDensity, as_step_density
 from engram_audio.latents.config import LinkSection
 from engram_audio.steps._cli import Device, Fact, Frozen, Output, StepFiles, Wildcard, Workers, run
@@ -48,7 +47,6 @@ class Files(StepFiles):
     representation: Wildcard[str]
     generator: Wildcard[str]
     section: Frozen[AudioScoresSection]
-    protocol_section: Frozen[GenerationProtocol]
     links: Frozen[list[LinkSection]]
     codec_section: Frozen[CodecSection]
     evaluators: Fact[dict[str, str]]
@@ -106,13 +104,11 @@ def main(argv: list[str] | None = None) -> None:
 
 def _arms(files: Files, trained: Generators) -> dict[str, GeneratorDensity]:
     """Return the arms that are heard, trained with the first seed for the full length."""
-    seed = files.protocol_section.seeds[0]
     longest = max(member["num_steps"] for member in trained.members)
-    found = {
-        member["arm"]: member
-        for member in trained.members
-        if (member["seed"], member["num_steps"]) == (seed, longest) and not member["is_repeat"]
-    }
+    found: dict[str, Any] = {}
+    for member in trained.members:  # those of the first seed stand first
+        if member["num_steps"] == longest and not member["is_repeat"]:
+            found.setdefault(member["arm"], member)
     return {arm: as_step_density(trained.model(found[arm])) for arm in files.section.arms}
 
 

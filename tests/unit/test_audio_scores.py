@@ -148,6 +148,8 @@ def test_distances_of_one_law_are_near_zero_and_of_two_are_known():
     # |m1 - m2|^2 = 9, and (1 - 2)^2 for each of four dimensions
     assert frechet_distance(first, moved) == pytest.approx((9 + 4) / 4, rel=0.05)
     assert energy_distance(first, moved) > 0.3
+    pair = np.array([[0.0], [2.0]])  # |x - y| is 1 on average, and 2 for the one pair of each
+    assert energy_distance(pair, pair) == pytest.approx(2 * 1 - 2 - 2)
     point, other = np.zeros((2, 3)), np.tile([3.0, 0.0, 4.0], (2, 1))
     assert energy_distance(point, other) == pytest.approx(2 * 5 / 3**0.5)
 

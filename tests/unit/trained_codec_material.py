@@ -18,7 +18,8 @@ RECIPE = {
 }  # fmt: skip
 SHARED = {
     "corpus": "speech", "split_seed": 0, "sample_rate_hz": RATE_HZ, "num_dims": 4, "beta": 1.0,
-    "beta_warmup_steps": 0, "crop_s": 0.32, "maximum_train_h": 1.0, "seed": 0,
+    "beta_warmup_steps": 0, "predictability": None, "crop_s": 0.32, "maximum_train_h": 1.0,
+    "seed": 0,
     "health": {"minimum_effective_rank": 0.25, "maximum_error": 0.7, "action": "fail"},
 }  # fmt: skip
 MEL_VAE = {

@@ -41,6 +41,7 @@ RECIPE = {
 }  # fmt: skip
 MEL_VAE = {
     **MEL, "kind": "mel_vae", "num_dims": 32, "beta": 1.0, "beta_warmup_steps": 100,
+    "predictability": None,
     "crop_s": 0.64, "maximum_train_h": 1.0, "seed": 0, "width": 256, "num_layers": 2,
     "encoder_context_frames": 1, "decoder_context_frames": 1, "recipe": RECIPE,
     "health": {"minimum_effective_rank": 0.2, "maximum_error": 0.5, "action": "report"},

@@ -1,0 +1,148 @@
+"""What generators sound like, from a small corpus to the published tables."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.manifests import read_manifest
+from engram_audio.artifacts.table import read_table
+from engram_audio.audio_scores import pins
+from engram_audio.audio_scores.hearing import Evaluators
+from engram_audio.audio_scores.names import QUALITY, SPEAKER, WORDS
+from engram_audio.errors import InputError
+from engram_audio.generation.audio_columns import OF_SCORE
+from engram_audio.generation.model_config import ArmName
+from engram_audio.generation.storage import pack_generator
+from engram_audio.steps import _evaluators, evaluate_audio
+from engram_audio.steps._generators import Generators
+from tests.frozen_argv import run_step
+from tests.unit.generator_material import NUM_DIMS, arm
+from tests.workflow.latent_study import MEL_PCA, build_latent_study, fit, flags, section
+
+AUDIO = {
+    "arms": ["SM", "F"], "num_utterances": 4, "maximum_duration_s": 2.3, "prompt_share": 0.4,
+    "injections_frames": [1], "maximum_original_wer": 0.35, "minimum_word_utterances": 200,
+    "num_players": 1, "seed": 0,
+}  # fmt: skip
+NAMES: tuple[ArmName, ...] = ("SM", "F")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Speech-like clips, a fitted codec of as many dimensions as the generators have."""
+    folder = build_latent_study(tmp_path_factory.mktemp("study"))
+    section(folder, "codecs.mel_pca", {**MEL_PCA, "num_components": NUM_DIMS})
+    fit(folder, "weights.safetensors")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def generators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two arms with stirred weights stand for trained ones."""
+    arrays: dict[str, np.ndarray] = {}
+    members = []
+    for name in NAMES:
+        own, header = pack_generator(f"{name}/model", arm(name))
+        arrays |= own
+        members.append({"arm": name, "seed": 0, "num_steps": 6, "is_repeat": False, "label": name,
+                        "generator": header})  # fmt: skip
+    found = Generators(Path("g"), arrays, members, [], [], {}, "select")
+    monkeypatch.setattr(evaluate_audio, "read_generators", lambda path: found)
+
+
+def evaluate(study: Path, output: Path, **changes: Any) -> Path:
+    output.mkdir(exist_ok=True)
+    run_step(
+        evaluate_audio,
+        flags(
+            section=section(study, "generation.audio", {**AUDIO, **changes}),
+            links=[study / "representations.rep.json"],
+            codec_section=study / "codecs.mel_pca.json",
+            generators=study / "splits.parquet",  # read_generators is replaced
+            utterances=study / "utterances.parquet",
+            splits=study / "splits.parquet",
+            weights=[study / "weights.safetensors"],
+            scores=output / "audio.parquet",
+            distances=output / "audio_distances.parquet",
+            players=output / "players.json",
+            representation="rep",
+            generator="one_frame",
+        ),
+        evaluators={},
+    )
+    return output
+
+
+def nobody() -> Evaluators:
+    return Evaluators(None, None, None, str.lower)
+
+
+def test_without_evaluators_the_rest_stands(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Silence and distances are scored, the manifest names what is absent, and clips play."""
+    monkeypatch.setattr(evaluate_audio, "load_evaluators", nobody)
+    found = evaluate(study, tmp_path / "a")
+    rows = read_table(found / "audio.parquet", list(OF_SCORE))
+    assert set(rows["score"]) == {"silence_share"}
+    assert set(rows["condition"]) == {"original", "round_trip", "other", "noise", "every_1", "free"}
+    distances = read_table(found / "audio_distances.parquet", ["score"])
+    assert set(distances["score"]) == {"mel_energy_distance", "mel_frechet_distance"}
+    manifest = read_manifest(found / "audio.parquet") or {}
+    assert manifest["absent_evaluators"] == [WORDS, SPEAKER, QUALITY]
+    example = read_json(found / "players.json")["examples"][0]
+    heard = [kind for kind, _ in example["kinds"]]
+    assert heard == ["original", "round_trip", "free_SM", "free_F", "every_1_SM", "every_1_F"]
+    assert all(example[kind]["base64"] and example[f"{kind}_picture"] for kind in heard)
+    again = evaluate(study, tmp_path / "b")
+    for name in ("audio.parquet", "players.json"):
+        assert (found / name).read_bytes() == (again / name).read_bytes()
+
+
+def test_evaluators_hear_every_clip(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Noise is not transcribed; only eval utterances of the asked length are heard."""
+    lengths: list[int] = []
+
+    def transcribe(waveform: np.ndarray) -> str:
+        lengths.append(len(waveform))
+        return "a word"
+
+    everyone = Evaluators(transcribe, lambda wave: np.ones((6, 2)) / 2**0.5,
+                          lambda part: np.full(3, 2.0), str.lower)  # fmt: skip
+    monkeypatch.setattr(evaluate_audio, "load_evaluators", lambda: everyone)
+    found = evaluate(study, tmp_path / "a")
+    rows = read_table(found / "audio.parquet", list(OF_SCORE))
+    heard = {"u08", "u09", "u10"}  # 2.04, 2.17 and 2.3 s; u11 has 2.43 s
+    assert set(rows["utterance_id"]) == heard
+    cosine = rows.loc[rows["score"] == "speaker_cosine", "numerator"]
+    np.testing.assert_allclose(cosine, 1.0)
+    # original and round trip, whole and later part; one injection and one free run of two arms
+    assert len(lengths) == 3 * (4 + 2 * 2)
+    assert max(lengths) <= 2.3 * 16000
+
+
+def test_utterances_that_are_all_too_long_are_one_line(study: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="maximum_duration_s 2; raise it"):
+        evaluate(study, tmp_path / "a", maximum_duration_s=2.0)
+
+
+def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A package of another release is installed: its digest is not the pinned one."""
+    package = tmp_path / "resemblyzer"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('is never imported')")
+    (package / "pretrained.pt").write_bytes(b"other weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = {SPEAKER: pins.PINS[SPEAKER], WORDS: (pins.Pin("no_such_package", "x", ""),),
+           QUALITY: (pins.Pin("no_such_package", "x", ""),)}  # fmt: skip
+    monkeypatch.setattr(_evaluators, "PINS", own)
+    with pytest.raises(InputError, match=r"pretrained\.pt: SHA-256 .* run `make audio`"):
+        _evaluators.load_evaluators()
+    (package / "pretrained.pt").unlink()
+    with pytest.raises(InputError, match=r"pretrained\.pt: missing"):
+        _evaluators.load_evaluators()
+    own[SPEAKER] = own[WORDS]
+    assert _evaluators.absent_evaluators(_evaluators.load_evaluators()) == [WORDS, SPEAKER, QUALITY]

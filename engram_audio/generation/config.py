@@ -287,13 +287,8 @@ def _check_costs(where: str, row: GeneratorSection, stage: GenerationSettings) -
     asked += ["probes.names"] if stage.probes.names else []
     if asked and not row.model.head.HAS_DENSITY:
         raise ValueError(
-<<<<<<< HEAD
             f"generation.{asked[0]}: is answered in nats by an exact density; found "
             f"{row.model.head.kind} in {where}.model.head; leave it null or empty"
-=======
-            f"generation.{asked[0]}: needs a head with an exact density, as gaussian_mixture; "
-            f"found {row.model.head.kind} in {where}.model.head; leave it null or empty"
->>>>>>> probes
         )
     if stage.probes.names and not row.insertion.READS_KEY:
         raise ValueError(

@@ -121,15 +121,9 @@ LATENT_MEMORY = {**LATENT, "key": "last_frame.raw.kmeans_128", "places": ["head"
 @pytest.mark.parametrize(("asked", "own", "message"), [
     ({"share_sweep": SHARES}, {"insertion": ADDED}, "share_sweep: .* has rows of one size"),
     ({"share_sweep": SHARES}, {"insertion": LATENT_MEMORY}, "share_sweep: .* has rows of one"),
-<<<<<<< HEAD
     ({"probes": ["clamp"]}, {"insertion": LATENT_MEMORY}, "probes.names: .* does not read"),
     ({"probes": ["clamp"]}, {"head": HEADS["energy"]}, "probes.names: is answered in nats"),
     ({"ladder": LADDER}, {"head": HEADS["energy"]}, "ladder: is answered in nats"),
-=======
-    ({"probes": ["clamp"]}, {"insertion": LATENT_MEMORY}, "probes.names: .* reads no key"),
-    ({"probes": ["clamp"]}, {"head": HEADS["energy"]}, "probes.names: needs a head with"),
-    ({"ladder": LADDER}, {"head": HEADS["energy"]}, "ladder: needs a head with"),
->>>>>>> probes
 ])  # fmt: skip
 def test_sizes_and_probes_need_a_memory_and_a_head_that_have_them(
     asked: dict[str, Any], own: dict[str, Any], message: str

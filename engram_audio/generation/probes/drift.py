@@ -53,14 +53,9 @@ def _values(model: Generator, start: Generator) -> dict[str, tuple[Tensor, Tenso
     found = {}
     for place, reader in model.memory.readers.items():
         first = start.memory.readers[place]
-<<<<<<< HEAD
-        if isinstance(reader, GatedValue | EngramReader) and isinstance(first, type(reader)):
-            found[place] = (reader.value.weight.detach(), first.value.weight.detach())
-=======
         kinds = GatedValue | EngramReader
         if isinstance(reader, kinds) and isinstance(first, kinds):
             found[place] = (_weight(reader.value), _weight(first.value))
->>>>>>> probes
     return found
 
 

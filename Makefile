@@ -89,9 +89,9 @@ verify: $(VENV)/installed ## recompute a finished study without its package (RES
 mutants: $(VENV)/installed ## plant bugs, one at a time, and see which tests notice; write docs/trust.md
 	$(RUN) python -m mutants --write docs/trust.md
 
-wide-net: $(VENV)/installed ## mutmut: 200 drawn changes of stats, keys, densities and verdicts, 25 CPU minutes
+wide-net: $(VENV)/installed ## mutmut: 200 drawn changes, 25 CPU minutes (ARGS="--only keys --sample 40")
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[wide]"
-	$(RUN) python -m mutants.wide
+	$(RUN) python -m mutants.wide $(ARGS)
 
 bench: $(VENV)/installed ## ratios against named baselines, minutes
 	for script in latents structure training generation dag; do $(RUN) python "bench/$$script.py" || exit 1; done

@@ -33,16 +33,12 @@ from engram_audio.densities.base import Batch, LinearBase
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.gaussian_mixture import GaussianMixture
 from engram_audio.generation.arms import build_arm
+from engram_audio.generation.backbone_config import GeneratorSettings, NoNoise
 from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.head_config import MixtureHeadSettings
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import (
-    ArmName,
-    GeneratorSettings,
-    MinimalInsertion,
-    MixtureHeadSettings,
-    NoNoise,
-)
+from engram_audio.generation.model_config import ArmName, MinimalInsertion
 from engram_audio.generation.task import GeneratorTask
 from engram_audio.keys.config import LastFrameKeys
 from engram_audio.keys.fitted import EVERY_LAG, FittedKey

@@ -6,7 +6,7 @@
 Writes synthetic latents in the study's layout (251 speakers, 512 dimensions, 10 shards), plans a
 study of them and runs its jobs one at a time, each rule as the workflow runs it. A row that
 real_size.json has is not measured again, so a run may be stopped anywhere. It writes
-docs/real-size.md after each rule. Data and results lie below --folder: 21 GB at 4.5 M frames, to be
+docs/real-size.md after each job. Data and results lie below --folder: 21 GB at 4.5 M frames, to be
 deleted afterwards.
 """
 
@@ -17,7 +17,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,10 @@ def write_arrays(folder: Path, num_utterances: int) -> Path:
                 frames = generator.standard_normal((FRAMES, DIMS), dtype=np.float32)
                 for place in range(1, FRAMES):
                     frames[place] += DECAY * frames[place - 1]
-                unfinished = path.with_suffix(".part")
-                with unfinished.open("wb") as file:
+                partial = path.with_suffix(".part")
+                with partial.open("wb") as file:
                     np.save(file, (frames + np.roll(frames, 1, axis=1) + offset) * scale)
-                unfinished.replace(path)
+                partial.replace(path)
     table = folder / f"{num_utterances * SPEAKERS * FRAMES}.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("utterance_id", "speaker_id"), *rows])
@@ -114,40 +114,49 @@ def cell_name(one: Costed, num_frames: int) -> str:
     return f"{one.job} at {num_frames}"
 
 
-def run(options: Sequence[str], jobs: Iterable[Costed]) -> bool:
-    """Make the outputs of jobs and what they need; return whether all were made."""
-    targets = [one.job.outputs[0] for one in jobs]
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--keep-going", "--quiet", "all"]
-    command += ["--scheduler", "greedy", *options, "--", *targets]
-    return subprocess.run(command, cwd=HERE.parent, check=False).returncode == 0
+def run(command: Sequence[str]) -> tuple[bool, float]:
+    """Return whether a command ended well, and the peak memory of its largest process, MiB.
+
+    Snakemake samples the memory of a job, ever more rarely, and misses its peak. A process counts
+    with what its parent held when it began.
+    """
+    process = subprocess.Popen(command, cwd=HERE.parent)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode == 0, used.ru_maxrss / 1024
 
 
-def measured(jobs: Iterable[Costed], num_frames: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a row for each finished job."""
-    for one in jobs:
-        path = HERE.parent / one.job.benchmark
-        if not path.is_file() or not (times := read_times(path)):
-            continue
-        cpu_s, peak_mib = times
-        yield (
-            cell_name(one, num_frames),
-            {
-                "rule": one.job.rule,
-                "job": str(one.job),
-                "frames": num_frames,
-                "cpu_s": round(cpu_s, 1),
-                "peak_mib": round(peak_mib),
-                "estimated_cpu_s": round(one.cost.cpu_s, 1),
-                "estimated_mib": round(one.cost.peak_mib),
-                "limit_s": 60 * one.job.resources["runtime"],
-                "limit_mib": round(one.job.resources["mem_mb"] * 1e6 / 2**20),
-                "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-            },
-        )
+def make(options: Sequence[str], one: Costed) -> float:
+    """Make the outputs of a job, and what it needs; return the peak memory, MiB."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
+    is_made, peak_mib = run([*command, *options, "--", one.job.outputs[0]])
+    if not is_made:
+        print(f"{one.job} failed: {one.job.benchmark} has no time", file=sys.stderr)
+    return peak_mib
+
+
+def row_of(one: Costed, num_frames: int, peak_mib: float) -> dict[str, Any] | None:
+    """Return the row of a job; None where it has not finished."""
+    path = HERE.parent / one.job.benchmark
+    times = read_times(path) if path.is_file() else None
+    if times is None:
+        return None
+    return {
+        "rule": one.job.rule,
+        "job": str(one.job),
+        "frames": num_frames,
+        "cpu_s": round(times[0], 1),
+        "peak_mib": round(max(times[1], peak_mib)),
+        "estimated_cpu_s": round(one.cost.cpu_s, 1),
+        "estimated_mib": round(one.cost.peak_mib),
+        "limit_s": 60 * one.job.resources["runtime"],
+        "limit_mib": round(one.job.resources["mem_mb"] * 1e6 / 2**20),
+        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+    }
 
 
 def kept_rows() -> dict[str, dict[str, Any]]:
-    """Return the rows of earlier runs by name; delete one to measure it again."""
+    """Return the rows of earlier runs by name."""
     return json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.is_file() else {}
 
 
@@ -172,9 +181,10 @@ def growth(rows: Iterable[dict[str, Any]]) -> dict[str, tuple[float, float]]:
 HEADER = """# Real size, rule by rule
 
 Written by `python bench/real_size.py`: synthetic latents, 512 dimensions, 251 speakers, 10 shards.
-One slice, one lag, one split, two Lloyd passes, 20 training steps, one thread. The estimate is that
-of `make cost`, made before the job was measured. Delete a row of `bench/real_size.json` to measure
-it again. A job that is not in the table was not measured.
+One slice, one lag, one split, two Lloyd passes, 20 training steps, one thread. Memory is that of
+the largest process, at least Snakemake's own 300 MiB. The estimate of `make cost` was made before
+the job was measured. To measure a row again, delete it from `bench/real_size.json`, and its data.
+A job that is not in the table was not measured.
 
 | job | frames | CPU s | estimate / measured | limit, s | peak, MiB | limit, MiB | within | date |
 |---|---|---|---|---|---|---|---|---|
@@ -202,17 +212,17 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def measure(folder: Path, num_frames: int, rules: Sequence[str]) -> None:
-    """Run what is missing of a size, rule by rule; keep each row when its rule is done."""
+    """Run what is missing of a size, job by job, each with a Snakemake of its own."""
     num_utterances = round(num_frames / (SPEAKERS * FRAMES))
     num_frames = num_utterances * SPEAKERS * FRAMES
     options = write_study(folder, write_arrays(folder, num_utterances), num_frames)
     jobs = costed(planned(options), read_units())
     for rule in sorted({*rules}, key=RULES.index):
-        own = [one for one in jobs if one.job.rule == rule]
-        missing = [one for one in own if cell_name(one, num_frames) not in kept_rows()]
-        if missing and not run(options, missing):
-            print(f"{rule}: a job failed; its log is below {folder}", file=sys.stderr)
-        write_rows(kept_rows() | dict(measured(missing, num_frames)))
+        for one in jobs:
+            name = cell_name(one, num_frames)
+            if one.job.rule == rule and name not in kept_rows():
+                row = row_of(one, num_frames, make(options, one))
+                write_rows(kept_rows() | ({name: row} if row else {}))
 
 
 def write_rows(rows: dict[str, dict[str, Any]]) -> None:

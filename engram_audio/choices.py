@@ -26,12 +26,12 @@ def require(key: str, value: object, allowed: Iterable[object]) -> None:
         raise ValueError(f"{key}: {value!r} is not one of {choices(value, allowed)}")
 
 
-def require_listed(key: str, value: str, listed: str, names: Iterable[str]) -> None:
-    """Refuse a name that a list of the configuration does not hold.
+def require_listed(key: str, value: object, listed: str, names: Iterable[object]) -> None:
+    """Refuse a name or number that a list of the configuration does not hold.
 
     Args:
         key: The key whose value is `value`.
-        value: A name.
+        value: A name, or a lag or seed.
         listed: The key of the list, for example `prediction.heads`.
         names: What the list holds.
 

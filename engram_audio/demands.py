@@ -1,11 +1,13 @@
 """What the stages of a study ask of the speakers and frames of each corpus."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from engram_audio.config import WorkflowConfig, used_codecs
 from engram_audio.corpus.demands import AnyDemand, Demands, FramesDemand, SpeakersDemand, Subject
 from engram_audio.keys.config import key_sizes
+from engram_audio.stats.estimate import MINIMUM_EFFECTIVE_SPEAKERS
 from engram_audio.structure.config import context_keys
 
 CHOSEN = ("train", "choice", "eval")  # what a stage is fitted, chosen and scored on
@@ -32,6 +34,7 @@ def demands_by_corpus(config: WorkflowConfig, subjects: Iterable[Subject]) -> di
 
 
 def _of_subject(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
+    yield from _of_gate_speakers(config, subject)
     yield from _of_memory_speakers(config, subject)
     yield from _of_law_speakers(config, subject)
     if subject.frame_rate_hz is None:  # a codec that is loaded later says it
@@ -115,6 +118,17 @@ def _of_surrogates(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDema
             f"lower it, {MORE_FRAMES}", part="train", reach_frames=order, minimum=2,
             minimum_per_dim=order, num_dims=subject.num_dims,
         )  # fmt: skip
+
+
+def _of_gate_speakers(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:
+    """With fewer speakers the gate calls each of its rows invalid; other questions are answered."""
+    if subject.name == config.decision.representation:
+        yield SpeakersDemand.model_validate({
+            "key": "splits.eval_fraction", "subject": subject.name, "part": "eval",
+            "minimum": math.ceil(MINIMUM_EFFECTIVE_SPEAKERS), "is_fatal": False,
+            "split_seeds": subject.split_seeds, "remedy": "raise it, or bring more speakers",
+            "purpose": "for a valid verdict on keys",
+        })  # fmt: skip
 
 
 def _of_law_speakers(config: WorkflowConfig, subject: Subject) -> Iterator[AnyDemand]:

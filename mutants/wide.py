@@ -11,12 +11,13 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mutants.table import ROOT
 
 COPY = ROOT / "build" / "wide"
+FOLDERS = ("stats", "keys", "densities", "verdicts")
 LEFT_OUT = ("mutants", "build", "results", "logs", "benchmarks", "data", "__pycache__",
             ".git", ".venv", ".snakemake", ".hypothesis")  # fmt: skip
 SMALLEST = "engram_audio.stats.student_t.*"  # any name makes mutmut list all changes
@@ -64,6 +65,11 @@ def sample(names: Sequence[str], size: int, seed: int) -> list[str]:
     return sorted(random.Random(seed).sample(sorted(names), min(size, len(names))))
 
 
+def within(names: Iterable[str], folders: Collection[str]) -> list[str]:
+    """Return the changes of some folders of the package; of all where none is named."""
+    return [name for name in names if not folders or name.split(".")[1] in folders]
+
+
 def page(outcomes: Mapping[str, str], changes: Mapping[str, str]) -> str:
     """Return the counts, and each change that no test noticed."""
     noticed = sum(word in ("caught", "hung") for word in outcomes.values())
@@ -78,11 +84,13 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=(), choices=FOLDERS)
     given = parser.parse_args()
     copy_tree()
     workers = f"--max-children={given.processes}"
     mutmut("run", workers, SMALLEST)
-    drawn = sample(list(exit_codes(COPY / "mutants")), given.sample, given.seed)
+    names = within(exit_codes(COPY / "mutants"), given.only)
+    drawn = sample(names, given.sample, given.seed)
     mutmut("run", workers, *drawn)
     codes = exit_codes(COPY / "mutants")
     outcomes = {name: outcome_of(codes[name]) for name in drawn}

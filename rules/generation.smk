@@ -99,6 +99,7 @@ rule price_generators:
     input:
         settings=settings(
             "price_generators",
+            loads=PLAN.generator_code,
             section="prediction",
             prediction_section="prediction.evaluation",
             evaluation_section="generation.evaluation",
@@ -132,6 +133,7 @@ rule probe_generators:
     input:
         settings=settings(
             "probe_generators",
+            loads=PLAN.generator_code,
             section="prediction",
             prediction_section="prediction.evaluation",
             evaluation_section="generation.evaluation",
@@ -166,6 +168,7 @@ rule reencode_generators:
     input:
         settings=settings(
             "reencode_generators",
+            loads=PLAN.generator_code,
             kinds=("codec_section",),
             data=representation_weights,
             representation_section="representations.library.{representation}",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engram_audio.cost.study import Piece
-from engram_audio.generation.model_config import GeneratorSettings
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.sizes import step_bytes, trained_flops
 from engram_audio.structure.oracle import FRAMES_PER_CELL, ITERATIONS
 

@@ -8,6 +8,7 @@ import torch
 
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.backbone import Backbone
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.heads import build_head
 from engram_audio.generation.insertion import Memory
@@ -16,7 +17,6 @@ from engram_audio.generation.model_config import (
     ARMS,
     AnyInsertion,
     ArmName,
-    GeneratorSettings,
     check_insertion,
     insertion_of,
 )

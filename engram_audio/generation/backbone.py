@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from engram_audio.generation.model_config import place_before
+from engram_audio.generation.backbone_config import place_before
 from engram_audio.generation.rms_norm import RMSNorm
 
 ROTARY_BASE = 10_000.0

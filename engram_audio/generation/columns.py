@@ -102,7 +102,7 @@ GENERATION_GAINS = Table(
 )  # fmt: skip
 
 
-def _beside_true(name: str, meaning: str, unit: str, title: str) -> tuple[Column, Column]:
+def _and_true(name: str, meaning: str, unit: str, title: str) -> tuple[Column, Column]:
     of_true = Column(f"{name}_true", "The same of true stretches.", unit, f"{title}, true")
     return Column(name, meaning, unit, title), of_true
 
@@ -119,17 +119,17 @@ GENERATION_HEALTH = Table(
                title="Energy skill"),
         Column("diverged_share", "Paths that have left the data.", "share", "Diverged"),
         Column("frozen_share", "Paths that have stopped moving.", "share", "Frozen"),
-        *_beside_true("off_support_share", "Late frames farther from every train frame than .99 of "
+        *_and_true("off_support_share", "Late frames farther from every train frame than .99 of "
                       "true ones are.", "share", "Off support"),
-        *_beside_true("std_ratio", "SD of late frames over the data's, median over dimensions.",
+        *_and_true("std_ratio", "SD of late frames over the data's, median over dimensions.",
                       "", "SD ratio"),
-        *_beside_true("step_ratio", "RMS increment of late frames over the data's.", "",
+        *_and_true("step_ratio", "RMS increment of late frames over the data's.", "",
                       "Step ratio"),
-        *_beside_true("autocorrelation_error", "Absolute error of the autocorrelation at lag 1, "
+        *_and_true("autocorrelation_error", "Absolute error of the autocorrelation at lag 1, "
                       "mean over dimensions.", "", "Lag-1 error"),
-        *_beside_true("spectrum_error", "RMS of the log ratio of power spectra.", "nats",
+        *_and_true("spectrum_error", "RMS of the log ratio of power spectra.", "nats",
                       "Spectrum error"),
-        *_beside_true("energy_distance", "Of late frames from true frames of the same utterances, "
+        *_and_true("energy_distance", "Of late frames from true frames of the same utterances, "
                       "per root of D.", "SD", "Energy distance"),
         Column("std_ratio_lowest", "The lowest SD ratio of any dimension."),
         Column("std_ratio_highest", "The highest."),

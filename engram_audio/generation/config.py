@@ -8,11 +8,11 @@ from pydantic import AfterValidator, Field, model_validator
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.comparison.config import is_decodable
 from engram_audio.generation.audio_config import AudioSection
-from engram_audio.generation.cost_config import ProbesSection, SizesSection
+from engram_audio.generation.backbone_config import GeneratorSettings
+from engram_audio.generation.cost_config import ProbesSection, SizesSection, has_shares
 from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
-    GeneratorSettings,
     InsertionSettings,
     check_insertion,
     require_arm,
@@ -244,6 +244,7 @@ def _check_generator(
     recipes: Mapping[str, TrainingRecipe],
 ) -> None:
     require(f"{where}.recipe", row.recipe, recipes)
+    row.model.head.require_installed(f"{where}.model.head")
     key = require_context_key(f"{where}.insertion.key", row.insertion.key, keys, "a generator")
     check_insertion(f"{where}.insertion", row.insertion, row.model)
     reach = key.state_frames(window_frames) + row.insertion.frames_back
@@ -257,12 +258,7 @@ def _check_generator(
             f"{where}.model.key_reads: clean keys beside noised frames are a short context of "
             "their own, for which this stage has no control; write noised"
         )
-    has_width = row.insertion.own_row_width is not None
-    if stage.share_sweep is not None and row.insertion.table_rows is None and not has_width:
-        raise ValueError(
-            f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has a row of "
-            "the hidden width for each code, which no share can change; give it table_rows"
-        )
+    _check_costs(where, row, stage)
     has_rows = row.insertion.has_row_per_code and row.model.noise.kind == "none"
     if stage.replay.passes and stage.replay.is_permuted and not has_rows:
         raise ValueError(
@@ -283,6 +279,27 @@ def _check_generator(
             )
         shorter = recipe.model_copy(update={"num_steps": steps})
         require_warmup("generation.shorter_steps", recipe.warmup_steps, shorter)
+
+
+def _check_costs(where: str, row: GeneratorSection, stage: GenerationSettings) -> None:
+    """Refuse sizes and probes of generators that cannot have them."""
+    asked = [name for name in SizesSection.model_fields if getattr(stage, name) is not None]
+    asked += ["probes.names"] if stage.probes.names else []
+    if asked and not row.model.head.HAS_DENSITY:
+        raise ValueError(
+            f"generation.{asked[0]}: is answered in nats by an exact density; found "
+            f"{row.model.head.kind} in {where}.model.head; leave it null or empty"
+        )
+    if stage.probes.names and not row.insertion.READS_KEY:
+        raise ValueError(
+            f"generation.probes.names: ask for the codes of a key, which {where}.insertion of kind "
+            f"{row.insertion.kind} does not read; leave it empty"
+        )
+    if stage.share_sweep is not None and not has_shares(row.insertion):
+        raise ValueError(
+            f"generation.share_sweep: {where}.insertion of kind {row.insertion.kind} has rows of "
+            "one size, which no share can change; give it table_rows, or take the kind minimal"
+        )
 
 
 def _check_free_arms(free_arms: tuple[ArmName, ...]) -> None:

@@ -34,10 +34,11 @@ GENERATION_COST = Table(
         Column("budget", "What is compared: `work` of a generated frame, or `numbers` held.",
                title="Budget", is_text=True),
         Column("multiplier", "Budget at which the ladder without memory scores as SM does, over "
-               "SM's own. The ladder is linear in the log of the budget between models. That of "
+               "SM's own. Between models the ladder is linear in the log of the budget. That of "
                "its smallest or largest model where `reach` is `below` or `beyond`. Below the "
                "interval SM is surely better, above it surely worse. An end is empty where no "
-               "model is, or with fewer than three seeds.", title="Multiplier", has_interval=True),
+               "model is, or with fewer than three seeds.", title="Multiplier",
+               has_interval=True),
         Column("reach", "`inside`: the ladder meets SM's score. `below`: its smallest model scores "
                "as well. `beyond`: no model does, and nothing is said but that.", title="Reach",
                is_text=True),

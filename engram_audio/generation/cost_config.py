@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from engram_audio.generation.model_config import AnyInsertion, RowInsertion
 from engram_audio.quantities import Amount, Count, InnerShare, Listed, Seed, ascending
 from engram_audio.section import Section
 
 Held = Literal["num_resident", "flops_generated"]
 ProbeName = Literal["clamp", "flip", "donors", "visits", "drift", "readouts"]
-REENCODING: Literal["reencoding"] = "reencoding"  # asked by a step of its own: it needs the codec
+REENCODING = "reencoding"  # asked by a step of its own, which needs the codec
 Factor = Annotated[Amount, Field(gt=1, le=64)]
 
 
@@ -18,8 +19,8 @@ class LadderSection(Section):
 
     work_factors: Annotated[tuple[Factor, ...], AfterValidator(ascending)] = Field(
         min_length=1,
-        description="Work of a generated frame over SM's, one model each; S, F and P belong to the "
-        "ladder too.",
+        description="Work of a generated frame over SM's, one model each. S, F and P belong to "
+        "the ladder too.",
     )
     num_samples: Count = Field(
         ge=2, description="Draws of the next frame behind each energy score."
@@ -79,6 +80,18 @@ class ProbesSection(Section):
     seed: Seed = Field(description="Seed of frames, pairs and donors.")
 
     @property
+    def has_reencoding(self) -> bool:
+        """Whether generated frames are encoded again."""
+        return REENCODING in self.names
+
+    @property
     def of_arms(self) -> tuple[ProbeName, ...]:
         """Probes that the latents alone answer."""
         return tuple(name for name in self.names if name != REENCODING)
+
+
+def has_shares(insertion: AnyInsertion) -> bool:
+    """Whether the numbers of a memory's rows can be made more and fewer."""
+    if not isinstance(insertion, RowInsertion):
+        return False
+    return insertion.table_rows is not None or insertion.own_row_width is not None

@@ -10,12 +10,13 @@ from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.fit import Material
 from engram_audio.generation.arms import build_arm
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.config import GeneratorSection
 from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import ArmName, GeneratorSettings
+from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.protocol import Training
 from engram_audio.generation.replay import Dealing, ReplayTask
 from engram_audio.generation.sources import sources_of

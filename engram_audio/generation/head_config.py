@@ -20,11 +20,16 @@ SINUSOIDS = 256  # of a time of the flow head
 LEAST_FLOW_STEPS = 16  # of a flow that was not distilled
 
 
-class _Head(Kind):
-    """What every head of this package says of its size, without building it.
+class GeneratorHead(Kind):
+    """What every head says of itself without being built.
 
     Shapes: H width of the features, D dimensions.
+
+    Attributes:
+        HAS_DENSITY: Whether it has an exact density, whose NLL is in nats.
     """
+
+    HAS_DENSITY: ClassVar[bool] = True
 
     @property
     def draws(self) -> int:
@@ -40,7 +45,7 @@ class _Head(Kind):
         raise NotImplementedError
 
 
-class MixtureHeadSettings(_Head):
+class MixtureHeadSettings(GeneratorHead):
     """Mixture of diagonal Gaussians of the whitened residual of the linear base."""
 
     MODULE: ClassVar[str] = "engram_audio.generation.head"
@@ -55,18 +60,19 @@ class MixtureHeadSettings(_Head):
     )
 
     def num_weights(self, width: int, num_dims: int) -> int:
-        """See `_Head`: weights, means, scales and releases."""
+        """See `GeneratorHead`: weights, means, scales and releases."""
         return width * self.num_components * (2 * num_dims + 2)
 
     def num_saved(self, width: int, num_dims: int) -> int:
-        """See `_Head`."""
+        """See `GeneratorHead`."""
         return width + 2 * self.num_components * (2 * num_dims + 2)
 
 
-class EnergyHeadSettings(_Head):
+class EnergyHeadSettings(GeneratorHead):
     """A network of features and noise, trained on the energy score of its draws; no density."""
 
     MODULE: ClassVar[str] = "engram_audio.generation.energy_head"
+    HAS_DENSITY: ClassVar[bool] = False
 
     kind: Literal["energy"]
     num_draws: Count = Field(ge=2, le=256, description="Draws n per frame in training; 8 in CALM.")
@@ -76,23 +82,23 @@ class EnergyHeadSettings(_Head):
 
     @property
     def draws(self) -> int:
-        """See `_Head`."""
+        """See `GeneratorHead`."""
         return self.num_draws
 
     def num_weights(self, width: int, num_dims: int) -> int:
-        """See `_Head`: what tells, layers, noise and output."""
+        """See `GeneratorHead`: what tells, layers, noise and output."""
         told = (width + num_dims) * self.width
         ends = self.noise_dims * (self.width + num_dims) + self.width * num_dims
         return told + 3 * self.num_layers * self.width**2 + ends
 
     def num_saved(self, width: int, num_dims: int) -> int:
-        """See `_Head`."""
+        """See `GeneratorHead`."""
         layers = 6 * self.num_layers + 1.5
         own = layers * self.width + self.noise_dims + 4 * num_dims
         return round(self.num_draws * own) + width + num_dims
 
 
-class FlowHeadSettings(_Head):
+class FlowHeadSettings(GeneratorHead):
     """A flow from noise to the frame, distilled into few steps; no density.
 
     The defaults of the released training: 4 draws, .75 of the loss on matching, a quarter of the
@@ -100,6 +106,7 @@ class FlowHeadSettings(_Head):
     """
 
     MODULE: ClassVar[str] = "engram_audio.generation.flow_head"
+    HAS_DENSITY: ClassVar[bool] = False
 
     kind: Literal["flow"]
     num_draws: Count = Field(le=256, description="Draws of noise and time per frame in training.")
@@ -115,16 +122,16 @@ class FlowHeadSettings(_Head):
 
     @property
     def draws(self) -> int:
-        """See `_Head`."""
+        """See `GeneratorHead`."""
         return self.num_draws
 
     def num_weights(self, width: int, num_dims: int) -> int:
-        """See `_Head`: what enters and tells, times, layers and output."""
+        """See `GeneratorHead`: what enters and tells, times, layers and output."""
         ends = (width + 3 * num_dims + 2 * SINUSOIDS) * self.width
         return ends + (4 + 5 * self.num_layers) * self.width**2
 
     def num_saved(self, width: int, num_dims: int) -> int:
-        """See `_Head`; where it distils, the velocity, its slope and a target stand beside."""
+        """See `GeneratorHead`; where it distils, velocity, slope and target are held too."""
         del width, num_dims
         own = (10 * self.num_layers + 13) * self.width + 11 * SINUSOIDS // 4
         return self.num_draws * own * (4 if self.distilled_share else 1)
@@ -144,11 +151,21 @@ class FlowHeadSettings(_Head):
         return self
 
 
-class PluginGeneratorHead(Plugin):
-    """A head that another package brings (docs/extend.md)."""
+class PluginGeneratorHead(Plugin, GeneratorHead):
+    """A head that another package brings (docs/extend.md); its size counts as nothing."""
 
     GROUP: ClassVar[str] = "engram_audio.generator_heads"
     FUNCTIONS: ClassVar[tuple[str, ...]] = ("build",)
+
+    def num_weights(self, width: int, num_dims: int) -> int:
+        """See `GeneratorHead`: its settings do not say."""
+        del width, num_dims
+        return 0
+
+    def num_saved(self, width: int, num_dims: int) -> int:
+        """See `GeneratorHead`."""
+        del width, num_dims
+        return 0
 
 
 AnyGeneratorHead = MixtureHeadSettings | EnergyHeadSettings | FlowHeadSettings | PluginGeneratorHead

@@ -10,10 +10,11 @@ import torch
 
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.arms import build_arm
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget, budget_of
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import ARMS, AnyInsertion, ArmName, GeneratorSettings
+from engram_audio.generation.model_config import ARMS, AnyInsertion, ArmName
 from engram_audio.keys.fitted import FittedKey
 from engram_audio.section import with_changes
 

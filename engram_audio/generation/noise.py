@@ -6,7 +6,7 @@ Shapes: B sequences, T frames, D dimensions.
 import torch
 from torch import Tensor
 
-from engram_audio.generation.model_config import AnyNoise, FixedNoise
+from engram_audio.generation.backbone_config import AnyNoise, FixedNoise
 
 
 def noised(frames: Tensor, mean: Tensor, sd: Tensor, noise: AnyNoise) -> Tensor:

@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.generation.config import GenerationSettings
-from engram_audio.generation.cost_config import REENCODING
 from engram_audio.keys.plan import KeysPlan
 from engram_audio.latents.plan import LatentsPlan
 
@@ -53,7 +52,7 @@ class GenerationPlan:
         """What the arms of every run were asked; none where nothing is asked."""
         asked = self._settings.probes
         found = self.files("probes.parquet") if asked.of_arms else []
-        if REENCODING in asked.names:
+        if asked.has_reencoding:
             found += [
                 run_file(run, "reencoded.parquet")
                 for run in self.runs()

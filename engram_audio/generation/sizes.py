@@ -3,8 +3,7 @@
 Shapes: D dimensions, d width, m units of an MLP, L blocks.
 """
 
-from engram_audio.generation.head_config import PluginGeneratorHead
-from engram_audio.generation.model_config import GeneratorSettings
+from engram_audio.generation.backbone_config import GeneratorSettings
 
 BYTES, HALF_BYTES = 4, 2.6  # of a kept number: float32, and under bfloat16, where sums stay float32
 MOMENTS = 2  # of the optimiser, beside a weight and its gradient
@@ -12,11 +11,8 @@ PASSES = 3  # of training: forward, gradient of inputs, gradient of weights
 
 
 def num_weights(model: GeneratorSettings, num_dims: int) -> int:
-    """Return the weights that a generated frame is multiplied with, head included.
-
-    A plugin's head counts as nothing: its settings do not say.
-    """
-    return _body_weights(model, num_dims) + _head_weights(model, num_dims)
+    """Return the weights that a generated frame is multiplied with, head included."""
+    return _body_weights(model, num_dims) + model.head.num_weights(model.width, num_dims)
 
 
 def _body_weights(model: GeneratorSettings, num_dims: int) -> int:
@@ -25,20 +21,12 @@ def _body_weights(model: GeneratorSettings, num_dims: int) -> int:
     return (model.num_blocks + num_short) * block + (1 + num_short) * num_dims * model.width
 
 
-def _head_weights(model: GeneratorSettings, num_dims: int) -> int:
-    head = model.head
-    if isinstance(head, PluginGeneratorHead):
-        return 0
-    return head.num_weights(model.width, num_dims)
-
-
 def trained_flops(model: GeneratorSettings, num_dims: int) -> float:
     """Return the operations of one train frame, attention and the linear base left out."""
     head = model.head
-    draws = 1 if isinstance(head, PluginGeneratorHead) else head.draws
     passes = PASSES + (1 if model.is_checkpointed else 0)
     body = passes * _body_weights(model, num_dims)
-    return 2.0 * (body + PASSES * draws * _head_weights(model, num_dims))
+    return 2.0 * (body + PASSES * head.draws * head.num_weights(model.width, num_dims))
 
 
 def num_saved(model: GeneratorSettings, num_dims: int) -> int:
@@ -52,9 +40,7 @@ def num_saved(model: GeneratorSettings, num_dims: int) -> int:
     kept = (model.num_blocks + num_short) * block
     if model.is_checkpointed:
         kept = model.num_blocks * model.width + (1 + num_short) * block
-    head = model.head
-    own = 0 if isinstance(head, PluginGeneratorHead) else head.num_saved(model.width, num_dims)
-    return kept + 2 * model.width + num_dims + own
+    return kept + 2 * model.width + num_dims + model.head.num_saved(model.width, num_dims)
 
 
 def step_bytes(

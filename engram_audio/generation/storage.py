@@ -9,9 +9,10 @@ from pydantic import TypeAdapter
 from engram_audio.densities.null_storage import base_arrays, base_from
 from engram_audio.densities.storage import stored_states
 from engram_audio.generation.arms import build_arm
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import GeneratorSettings, InsertionSettings
+from engram_audio.generation.model_config import InsertionSettings
 from engram_audio.keys.storage import pack_key, unpack_key
 
 Arrays = dict[str, np.ndarray]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget
 from engram_audio.generation.cost_config import Held, LadderSection, SizesSection
 from engram_audio.generation.dimensions import Dimensions
@@ -18,7 +19,7 @@ from engram_audio.generation.matching import (
     planned_model,
     smallest,
 )
-from engram_audio.generation.model_config import AnyInsertion, ArmName, GeneratorSettings
+from engram_audio.generation.model_config import AnyInsertion, ArmName, RowInsertion
 from engram_audio.generation.names import LADDER, SHARE, WIDER
 from engram_audio.generation.sources import tables_of
 from engram_audio.keys.fitted import FittedKey
@@ -167,11 +168,12 @@ def _least(settings: GeneratorSettings) -> GeneratorSettings:
 
 def _resized(insertion: AnyInsertion, factor: float) -> AnyInsertion:
     """Return a memory with more or fewer numbers in its rows: in their count, or their width."""
+    assert isinstance(insertion, RowInsertion), "checked with the configuration"
     if insertion.table_rows is not None:
         rows = max(LEAST_ROWS, round(insertion.table_rows * factor))
         return with_changes(insertion, "share_sweep", {"table_rows": rows})
     width = insertion.own_row_width
-    assert width is not None, "checked with the configuration"
+    assert width is not None, "likewise"
     return with_changes(insertion, "share_sweep", {"row_width": max(1, round(width * factor))})
 
 

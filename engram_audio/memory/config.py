@@ -273,6 +273,7 @@ class PluginMemory(Plugin, _Memory):
 
 AnyMemory = LookupMemory | EngramMemory | PluginMemory
 MemorySection = Annotated[AnyMemory, Field(discriminator="kind")]
+SEEDS = "prediction.seeds or prediction.deciding_seeds"
 JOINT_KINDS = ("engram",)  # kinds whose memories are trained with a head
 
 
@@ -379,12 +380,12 @@ def _check_run(
         key, listed = "memory.representations", "prediction.representations"
         require_listed(key, name, listed, prediction.representations)
     for lag in stage.lags_frames:
-        require("memory.lags_frames", lag, prediction.lags_frames)
+        require_listed("memory.lags_frames", lag, "prediction.lags_frames", prediction.lags_frames)
     heads = {name: head for name, head in prediction.library.items() if head.reads_trunk}
     for name in stage.bases:
         require("memory.bases", name, [LINEAR, *heads])
     for seed in stage.seeds:
-        require("memory.seeds", seed, prediction.trained_seeds)
+        require_listed("memory.seeds", seed, SEEDS, prediction.trained_seeds)
     require("memory.target", stage.target, prediction.targets)
     for name, row in stage.library.items():
         row.check(f"memory.library.{name}", heads, recipes)

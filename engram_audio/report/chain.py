@@ -1,17 +1,20 @@
 """The five answers, and the answer with which each section opens: rows of the table in parts."""
 
+import re
 from typing import NamedTuple
 
 from engram_audio.report.data import ReportData
-from engram_audio.report.verdict_rows import MARKS
+from engram_audio.report.verdict_rows import MARKS, asked_words
 from engram_audio.verdicts import number
 from engram_audio.verdicts.answers import STAGE as CHAIN_STAGE
 from engram_audio.verdicts.chain import WORDS
-from engram_audio.verdicts.row import NOT_RUN, VerdictRow
+from engram_audio.verdicts.row import NOT_RUN, SHOWN, VerdictRow
 from engram_audio.verdicts.sentences import answer_word, first_sentence, rest_of_answer
 
 # Sections that have another name than their stage.
 STAGE_OF_SECTION = {"codecs": "comparison"}
+# The first letter of a plain word that begins a sentence; a name with a dash or a dot stays.
+START = re.compile(r"(?:^|(?<=[.] ))[a-z](?=[a-z]*[ :,])")
 SECTION_OF_QUESTION = {words: stage for stage, words in WORDS.items()}
 
 
@@ -23,6 +26,7 @@ class Answer(NamedTuple):
         word: The answer in one word.
         mark: Class that colours it.
         numbers: The measured value with its interval and unit, or "".
+        asked: What the value was held against, or "".
         short: The first sentence of the answer.
         text: The whole answer.
         why: First part of the reason, where the sentence does not hold it.
@@ -33,6 +37,7 @@ class Answer(NamedTuple):
     word: str
     mark: str
     numbers: str
+    asked: str
     short: str
     text: str
     why: str
@@ -62,9 +67,23 @@ def _numbers(row: VerdictRow) -> str:
     return " ".join(filter(None, (text, row.unit)))
 
 
+def asked_of(row: VerdictRow) -> str:
+    """Return what a row with a number asks; its unit stands at the number."""
+    return asked_words(row._replace(unit="")) if row.has_number and row.outcome != SHOWN else ""
+
+
 def _why(row: VerdictRow, text: str) -> str:
     why = first_sentence(row.reason).rstrip(".")
-    return "" if why in text else why
+    return "" if why in text else begun(why)
+
+
+def begun(text: str) -> str:
+    """Return a text whose sentences begin with a capital letter, where they begin with a word."""
+    return START.sub(lambda found: found[0].upper(), text)
+
+
+def _ended(text: str) -> str:
+    return f"{text}." if text and text[-1] not in ".!?" else text
 
 
 def opening_of(data: ReportData, section: str) -> Answer | None:
@@ -80,15 +99,17 @@ def opening_of(data: ReportData, section: str) -> Answer | None:
 def _answer(row: VerdictRow, telling: VerdictRow | None = None) -> Answer:
     """Return an answer; the number is its own, or that of the row that tells most about it."""
     text = rest_of_answer(row)
-    numbers = _numbers(row)
+    numbers, asked = _numbers(row), asked_of(row)
     if not numbers and telling is not None:
         numbers = f"{telling.case.partition(' · ')[0]}: {_numbers(telling)}"
+        asked = asked_of(telling)
     return Answer(
         question=row.question,
         word=answer_word(row),
         mark=MARKS[row.outcome],
         numbers=numbers,
-        short=first_sentence(text),
+        asked=asked,
+        short=_ended(begun(first_sentence(text))),
         text=text,
         why=_why(row, text),
         section=SECTION_OF_QUESTION.get(row.question, ""),

@@ -1,6 +1,7 @@
 """Rows of the verdict table as the page shows them: the only renderer, and it judges nothing."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from engram_audio.verdicts import number
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED
 from engram_audio.verdicts.row import INVALID, NOT_RUN, SHOWN, VerdictRow
 
+LONG_DECIMALS = re.compile(r"\d+\.\d{5,}")
 STRIP_WIDTH = 200.0
 STRIP_MARGIN = 6.0
 MARKS = {
@@ -55,7 +57,7 @@ def view_row(row: VerdictRow) -> VerdictView:
         sentence=row.sentence,
         where=" · ".join(part for part in (row.subject, row.case, row.reason) if part),
         numbers=_numbers(row, decimals),
-        asked=_asked(row),
+        asked=asked_words(row),
         strip=strip_of(value, low, high, bars) if high > low else None,
     )
 
@@ -89,10 +91,12 @@ def _numbers(row: VerdictRow, decimals: int) -> str:
     return number.interval(value, low, high, decimals)
 
 
-def _asked(row: VerdictRow) -> str:
-    if not row.asked.words or row.outcome == SHOWN:
-        return row.asked.words
-    return f"asked: {row.asked.words}{f' {row.unit}' if row.unit else ''}"
+def asked_words(row: VerdictRow) -> str:
+    """Return what a row asks, with its unit; a bar that was computed has three digits."""
+    words = LONG_DECIMALS.sub(lambda found: f"{float(found[0]):.3g}", row.asked.words)
+    if not words or row.outcome == SHOWN:
+        return words
+    return f"asked: {words}{f' {row.unit}' if row.unit else ''}"
 
 
 def decimals_of_bar(bar: float) -> int:

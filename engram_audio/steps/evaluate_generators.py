@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     scope = Scope(files.section.window_frames, files.evaluation_section.batch_utterances, device)
     parts = [part for part in (TRAIN, trained.chosen_on, EVAL) if part in stage.sources]
     scores = [_null_scores(trained, stage, part, scope) for part in parts]
-    setup = _bench(files, stage)
+    setup = _scoring_setup(files, stage)
     with blame(files.splits, "lower generation.evaluation.horizon_frames"):
         starts, others = _starts(files, stage)
     health, keys = [], []
@@ -206,7 +206,7 @@ def _null_scores(trained: Generators, stage: Stage, part: str, scope: Scope) -> 
     return pd.concat(found, ignore_index=True)
 
 
-def _bench(files: Files, stage: Stage) -> ScoringSetup:
+def _scoring_setup(files: Files, stage: Stage) -> ScoringSetup:
     own = files.evaluation_section
     settings = with_changes(files.rollout_section, "generation.evaluation", {
         "horizon_frames": own.horizon_frames, "forecast_horizon_frames": 1,

@@ -18,9 +18,10 @@ from engram_audio.calibration.truth import Truth
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation import evaluation, gains, word
 from engram_audio.generation.arms import build_arm
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import AnyInsertion, ArmName, GeneratorSettings
+from engram_audio.generation.model_config import AnyInsertion, ArmName
 from engram_audio.generation.model_config import InsertionSettings as Insertion
 from engram_audio.keys.config import LastFrameKeys
 from engram_audio.keys.fitted import FittedKey

@@ -19,7 +19,13 @@ from engram_audio.verdicts.headline import (
 )
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Judged, above, exact, judge
 from engram_audio.verdicts.row import NOT_RUN, VerdictRow
-from engram_audio.verdicts.words import INVALID, NO_HEADS, OF_GENERATION, OF_STRUCTURE
+from engram_audio.verdicts.words import (
+    INVALID,
+    NO_HEADS,
+    OF_GENERATION,
+    OF_STRUCTURE,
+)
+from engram_audio.verdicts.words import UNDECIDED as OPEN
 
 STAGE = "chain"
 HEADLINE = "What does this study say?"
@@ -173,7 +179,7 @@ def _outcome_of(answer: str) -> str:
 def _headline_row(found: Headline, answers: Answers, representation: str) -> VerdictRow:
     outcome = OF_STRUCTURE[found.word]
     note = f" ({found.note})" if found.note else ""
-    parts = [f"{found.word}{note}: {_by(found)}"]
+    parts = [f"{found.word}{note}: {_by(found, answers)}"]
     invalid = [number for number, answer in enumerate(answers, start=1) if answer == INVALID]
     if invalid:
         parts.append(f"The answer to {_listed(invalid)} is INVALID.")
@@ -189,8 +195,11 @@ def _headline_row(found: Headline, answers: Answers, representation: str) -> Ver
     )
 
 
-def _by(found: Headline) -> str:
-    return f"question {found.question} decides." if found.question else "no question decides."
+def _by(found: Headline, answers: Answers) -> str:
+    if not found.question:
+        return "no question decides."
+    is_open = answers[found.question - 1] == OPEN
+    return f"question {found.question} {'is open' if is_open else 'decides'}."
 
 
 def _listed(numbers: Sequence[int]) -> str:

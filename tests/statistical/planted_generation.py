@@ -12,6 +12,7 @@ import torch
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.nulls import base_for
 from engram_audio.generation.arms import build_arm, row_rms
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget, budget_of
 from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.density import as_step_density
@@ -19,14 +20,8 @@ from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.evaluation import Scope, frame_nll, health_of
 from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import (
-    ARMS,
-    AnyInsertion,
-    ArmName,
-    GeneratorSettings,
-    MinimalInsertion,
-)
-from engram_audio.generation.sources import ROW_SD
+from engram_audio.generation.model_config import ARMS, AnyInsertion, ArmName, MinimalInsertion
+from engram_audio.generation.sources import ROW_SD, sources_of
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.keys.fit import KeyMaterial, fit_family
 from engram_audio.keys.fitted import FittedKey
@@ -111,11 +106,12 @@ class Scored(NamedTuple):
 
 def arena(
     name: str, insertion: dict[str, Any] = INSERTION, key: FittedKey | None = None,
-    model: dict[str, Any] = SETTINGS, **parameters: Any,
+    model: dict[str, Any] = SETTINGS, kind: type[AnyInsertion] = MinimalInsertion,
+    **parameters: Any,
 ) -> Arena:  # fmt: skip
     """Plant a world, fit its key unless one is given, match its arms."""
     planted = plant(name, **parameters)
-    material, memory = planted.material, MinimalInsertion.model_validate(insertion, strict=False)
+    material, memory = planted.material, kind.model_validate(insertion, strict=False)
     key = key or frame_key(planted, memory.key)
     reference = material.reference
     dimensions = Dimensions(reference.frame_mean, reference.frame_sd, material.noise_sd)
@@ -145,6 +141,8 @@ def trained(own: Arena, arm: ArmName, seed: int, row_sd: float = ROW_SD, **chang
     parts = [own.data(material.block, part, chunk) for part in (TRAIN, material.choice_part)]
     task = GeneratorTask(model, parts[0], parts[1], CPU)
     recipe = TrainingRecipe.model_validate({**RECIPE, **changes}, strict=False)
+    for source in sources_of(model):
+        source.expect_steps(recipe.num_steps)
     train(task, recipe, seed, CPU)
     count_visits(task)
     nll, gate = scored(own, model)

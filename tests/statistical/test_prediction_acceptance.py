@@ -82,11 +82,13 @@ def test_nothing_is_overfitted_where_there_is_nothing_to_know(name: str, lag: in
 def test_white_noise_is_the_first_experiments_headline():
     """D = 32: dNLL at lag 1 is -(32 / 2) ln 2 = -11.09 within 3 standard errors, cosine .707.
 
-    Over the best null the gain is 0 within .1 nats at every lag. The mean cosine of 32 dimensions
+    Over the best null the gain is 0 within .1 nats at the first and the last lag. Between them all
+    lags have one law here, and `iid` is asked at 2 and 4. The mean cosine of 32 dimensions
     is below 1 / sqrt 2 by about 1 / (4 D): .7015 exactly (Monte Carlo, `iid_d32`); .707 +- .01.
     """
     world = planted("iid_d32")
-    for lag in world.study.prediction.lags_frames:
+    lags = world.study.prediction.lags_frames
+    for lag in (lags[0], lags[-1]):
         model = world.trained(HEAD, lag, "delta")
         score = world.nll(model, lag, "delta")
         gain = world.mean_of(world.best_null(lag, "delta")[1] - score)

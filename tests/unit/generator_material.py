@@ -8,15 +8,11 @@ from pydantic import TypeAdapter
 
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.arms import build_arm
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import (
-    AnyInsertion,
-    ArmName,
-    GeneratorSettings,
-    InsertionSettings,
-)
+from engram_audio.generation.model_config import AnyInsertion, ArmName, InsertionSettings
 from engram_audio.keys.fitted import FittedKey
 from tests.unit.key_material import family, keys_section
 

@@ -1,5 +1,6 @@
 """The page of real size: what is beyond a limit is named, growth is that of its rows."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -52,3 +53,14 @@ def test_a_smaller_corpus_is_the_beginning_of_a_larger_one(tmp_path, monkeypatch
     ]  # fmt: skip
     assert len(before) == 2
     assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_peak_is_that_of_all_that_a_command_starts():
+    hold = "print(len(bytearray(b'1' * (300 << 20))))"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold!r}], check=True)"
+    is_made, large = BENCH.run([sys.executable, "-c", outer])
+    assert is_made
+    assert large > 300
+    is_made, small = BENCH.run([sys.executable, "-c", "raise SystemExit(3)"])
+    assert not is_made
+    assert small <= large  # equal where this process is larger than both

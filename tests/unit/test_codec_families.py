@@ -36,7 +36,7 @@ NAMES = [
     pytest.param(name, marks=pytest.mark.slow if name == "dac_44khz" else ())
     for name in sorted(RATES)
 ]
-# What is asked of the self-tests and not of a family: two families stand for all.
+# What is asked of the self-tests or of threads and not of a family: two families stand for all.
 TWO = [
     pytest.param(name, marks=() if name in ("encodec", "mimi") else pytest.mark.slow)
     for name in sorted(RATES)
@@ -240,11 +240,11 @@ def test_folding_weight_norm_changes_no_latent():
 
 
 def test_the_ladder_of_mimi_codebooks_ends_at_the_checkpoints_number(tmp_path: Path):
-    """N = 1 .. 32 in one encoder: each step adds codebooks to the same sum; more are refused."""
+    """N = 1, 4, 32 in one encoder: each step adds codebooks to the same sum; more are refused."""
     material.save("mimi", tmp_path)
     wave = noise(1920 * 12)
     ladder = []
-    for count in (1, 2, 4, 8, 16, 32):
+    for count in (1, 4, 32):
         codec = material.load("mimi", tmp_path, latent_space="codebooks", num_codebooks=count)
         material.assert_only_untrained(run_self_tests(codec, clips(codec), 2, TOLERANCE, 0))
         with torch.inference_mode():
@@ -270,7 +270,7 @@ def test_weights_of_another_model_are_refused_by_name(folders: dict[str, Path]):
         material.load("dac_16khz", folders["dac_16khz"], weights_sha256="0" * 64)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TWO)
 def test_threads_change_no_bit_and_company_only_the_last(folders: dict[str, Path], name: str):
     """Seven clips in groups that share weights, by one thread and by two; each alone is near.
 

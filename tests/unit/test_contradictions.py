@@ -267,6 +267,24 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({f"{GENERATOR}.model.head.log_sigma_range": [7.0, -7.0]}, f"{GENERATOR}.model.head"),
     ({f"{GENERATOR}.model.head.num_components": 2**31 - 1},
      f"{GENERATOR}.model.head.num_components"),
+    ({f"{GENERATOR}.model.head": {"kind": "plugin", "plugin": "nobody", "settings": {}}},
+     f"{GENERATOR}.model.head.plugin"),
+    ({"generation.generators": ["flow_head"],
+      "generation.library.flow_head.model.head.distilled_share": 0.0},
+     "generation.library.flow_head.model.head: num_steps"),
+    ({"generation.generators": ["latent_ngrams"], "generation.replay.is_permuted": True},
+     "generation.replay.is_permuted"),
+    ({"generation.generators": ["latent_ngrams"], "generation.replay.is_permuted": False,
+      "generation.library.latent_ngrams.arms": ["S", "SM", "F", "SMx", "SMc"]},
+     "arm SMc: a memory of kind latent_ngrams has no gate"),
+    ({"generation.generators": ["energy_head"], "generation.probes.names": ["clamp"]},
+     "generation.probes.names: is answered in nats"),
+    ({"generation.generators": ["latent_ngrams"], "generation.replay.is_permuted": False,
+      "generation.probes.names": ["flip"]}, "generation.probes.names: ask for the codes of a key"),
+    ({f"{GENERATOR}.arms": ["S", "SM", "F", "SMx", "SMr"]},
+     "arm SMr: a memory of kind minimal has no router"),
+    ({f"{GENERATOR}.arms": ["S", "SM", "F", "SMx", "SMu"]},
+     "arm SMu: a memory of kind minimal has no n-grams"),
     ({f"{INSERTION}.key": "pca.speaker_centred.kmeans_256"}, f"{INSERTION}.key"),
     ({f"{INSERTION}.ngram_orders": [2]}, f"{INSERTION}: table_rows"),
     ({f"{INSERTION}.has_signs": True}, f"{INSERTION}: has_signs"),
@@ -335,3 +353,25 @@ def test_lookups_and_guards_may_read_keys_that_are_centred_by_speaker():
     key = "pca.speaker_centred.kmeans_256"
     document = studies.changed(BASE, f"{LOOKUP}.key", key)
     parse_config(studies.changed(document, "rollout.library.one_step_codebook.guard.key", key))
+
+
+FIRST_MEMORY = {
+    "memory": {"representations": ["arrays"], "memories": ["robust"],
+               "library": {"robust": {"key": "pca.raw.kmeans_64"}}}
+}  # fmt: skip
+
+
+def test_a_first_memory_over_arrays_is_two_lists():
+    """What docs/extend.md says: its name, and the representation. The rest fits together."""
+    config = parse_config(studies.merged(studies.study("arrays"), FIRST_MEMORY))
+    assert list(config.memory.memories) == ["robust"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("memory.seeds", [1]), ("memory.lags_frames", [7])]
+)  # fmt: skip
+def test_a_memory_of_an_untrained_seed_or_lag_names_the_list_that_trains_it(key, value):
+    document = studies.merged(studies.study("arrays"), FIRST_MEMORY)
+    listed = f"prediction.{key.partition('.')[2]}"
+    with pytest.raises(InputError, match=f"{key}: .* only what {listed} .*is run"):
+        parse_config(studies.changed(document, key, value))

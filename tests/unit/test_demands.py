@@ -210,3 +210,15 @@ def test_worlds_are_asked_nothing():
     """Their sizes are settings, which are checked when they are read."""
     plan = Plan(parse_config(studies.study("demo")))
     assert set(plan.demands) == {"demo_speech"}
+
+
+@pytest.mark.parametrize(("num_eval", "is_enough"), [(8, False), (10, True)])
+def test_too_few_held_out_speakers_are_told_before_the_gate_calls_them_invalid(num_eval, is_enough):
+    """Two utterances a speaker: four speakers are too few, five are not. Nothing is refused."""
+    tables = corpus([600] * 60, [300] * 20, [300] * num_eval)
+    lines = shortfalls_of(ARRAYS, "arrays", tables)
+    expected = (
+        "splits.eval_fraction: arrays has 4 eval speaker(s), and 5 are needed for a valid "
+        "verdict on keys on split seed 0; raise it, or bring more speakers"
+    )
+    assert lines == ([] if is_enough else [expected])

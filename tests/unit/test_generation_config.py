@@ -11,6 +11,7 @@ from engram_audio.generation.protocol import Training, choose_point, trainings_o
 from engram_audio.generation.replay import replays_of
 from engram_audio.plan import Plan
 from tests import studies
+from tests.unit.generator_material import HEADS, LATENT
 
 POINT = GeneratorPoint(learning_rate=1e-3, dropout=0.0)
 OTHER = GeneratorPoint(learning_rate=2e-3, dropout=0.1)
@@ -26,7 +27,14 @@ def protocol(**changes: Any) -> GenerationProtocol:
     return GenerationProtocol(**{**values, **changes})
 
 
+LADDER = {"work_factors": [2.0], "num_samples": 4}
+SHARES = {"shares": [0.3], "held": ["num_resident"]}
 REFUSED = [
+    ("ladder", {**LADDER, "work_factors": [2.0, 2.0]}, "stands after 2.0"),
+    ("ladder", {**LADDER, "work_factors": [0.5]}, "generation.ladder.work_factors"),
+    ("share_sweep", {**SHARES, "shares": [0.0, 0.3]}, "generation.share_sweep.shares"),
+    ("share_sweep", {**SHARES, "held": ["memory"]}, "generation.share_sweep.held"),
+    ("probes.names", ["flips"], "generation.probes.names"),
     ("representations", ["nobody"], "generation.representations: 'nobody' is not one of"),
     ("generators", [], "generation.generators: name at least one"),
     ("generators", ["one_fram"], "did you mean 'one_frame'"),
@@ -99,7 +107,49 @@ def test_a_replay_trains_s_and_sm_alike_and_sm_with_codes_dealt_anew():
     asked = ReplaySection(passes=(1, 4), is_permuted=True, minimum_visits=(4,))
     found = replays_of(protocol(replay=asked), {"S": POINT, "SM": OTHER}, 7)
     assert {one.training.num_steps for one in found} == {7, 28}
-    assert {one.training.point for one in found} == {OTHER}, "both at the memory's point"
+    assert all(one.training.point == OTHER for one in found), "both at the memory's point"
     kinds = [(one.training.arm, one.is_permuted) for one in found if one.num_passes == 4]
     assert sorted(kinds) == [("S", False)] * 2 + [("SM", False)] * 2 + [("SM", True)] * 2
     assert replays_of(protocol(), {"S": POINT, "SM": POINT}, 7) == []
+
+
+ADDED = {"kind": "additive", "key": "last_frame.raw.kmeans_128", "ngram_orders": [1],
+         "num_hashes": 1, "table_rows": None, "table_learning_rate_factor": 5.0}  # fmt: skip
+LATENT_MEMORY = {**LATENT, "key": "last_frame.raw.kmeans_128", "places": ["head"]}
+
+
+@pytest.mark.parametrize(("asked", "own", "message"), [
+    ({"share_sweep": SHARES}, {"insertion": ADDED}, "share_sweep: .* has rows of one size"),
+    ({"share_sweep": SHARES}, {"insertion": LATENT_MEMORY}, "share_sweep: .* has rows of one"),
+    ({"probes": ["clamp"]}, {"insertion": LATENT_MEMORY}, "probes.names: .* does not read"),
+    ({"probes": ["clamp"]}, {"head": HEADS["energy"]}, "probes.names: is answered in nats"),
+    ({"ladder": LADDER}, {"head": HEADS["energy"]}, "ladder: is answered in nats"),
+])  # fmt: skip
+def test_sizes_and_probes_need_a_memory_and_a_head_that_have_them(
+    asked: dict[str, Any], own: dict[str, Any], message: str
+):
+    config = studies.study("demo")
+    stage = config["generation"]
+    row = stage["library"]["one_frame"]
+    row["arms"] = ["S", "SM", "F", "SMx"]
+    row["insertion"] = own.get("insertion", row["insertion"])
+    row["model"]["head"] = own.get("head", row["model"]["head"])
+    for name, value in asked.items():
+        stage[name] = {**stage["probes"], "names": value} if name == "probes" else value
+    with pytest.raises(InputError, match=rf"generation\.{message}"):
+        parse_config(config)
+
+
+def test_prices_and_probes_are_files_of_studies_that_ask_for_them():
+    """Nothing is asked in the demo; a probe that needs sound is asked of what a codec decodes."""
+    config = studies.study("demo")
+    plan = Plan(parse_config(config)).generation
+    assert plan.prices() == plan.probes() == []
+    stage = config["generation"]
+    stage["ladder"], stage["worlds"] = LADDER, ["table"]
+    config["calibration"]["worlds"]["names"] = ["iid", "table"]
+    stage["probes"]["names"] = ["flip", "reencoding"]
+    plan = Plan(parse_config(config)).generation
+    assert [len(files) for files in (plan.prices(), plan.probes())] == [2, 3]
+    sounds = [path for path in plan.probes() if path.endswith("reencoded.parquet")]
+    assert sounds == ["<results>/generation/mel_pca/one_frame/reencoded.parquet"]

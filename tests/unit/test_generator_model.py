@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from engram_audio.generation import backbone
+from engram_audio.generation.backbone_config import FixedNoise, NoNoise, UniformNoise
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import ARMS, ArmName, FixedNoise, NoNoise, UniformNoise
+from engram_audio.generation.model_config import ARMS, ArmName
 from engram_audio.generation.noise import noised
 from tests.unit.generator_material import (
     ARMS_AND_FORMS,

@@ -90,6 +90,9 @@ def test_what_a_memory_that_diverges_says():
     assert (found.word, found.note) == ("UNDECIDED", "not in free running")
 
 
+PAGE = "docs/what-the-verdicts-mean.md"
+
+
 def test_the_documents_hold_the_table_of_the_code():
-    page = (ROOT / "docs" / "headline.md").read_text(encoding="utf-8")
-    assert truth_table() in page, "copy the output of truth_table() into docs/headline.md"
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    assert truth_table() in page, f"copy the output of truth_table() into {PAGE}"

@@ -65,6 +65,7 @@ def test_mean_reversion_alone_gives_directions():
     run = DirectionRun("noise", 0, 1, sums)
     table = directions_table([run], 0.95).set_index("case")
     own = table.loc["observed"]
+    assert own["num_frames"] == len(targets.of_part("eval"))
     assert own["nats"] > 0.1
     assert abs(own["over_reversion_nats"]) < 0.05
     for null in ("shuffled_codes", "uniform", "all_frames"):

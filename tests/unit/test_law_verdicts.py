@@ -44,6 +44,7 @@ def with_changes(**nats: float) -> dict[str, float]:
 def test_a_learned_key_alone_keeps_it():
     """1.4 of 2.0 nats in 64 learned codes, .6 in 64 of k-means: less than half."""
     assert word(published()) == LEARNED_KEY_ONLY
+    assert {row.unit for row in verdict_rows(published(), BASE, 0.02, 0.2)} == {"nats/frame"}
 
 
 def test_a_small_key_keeps_it():

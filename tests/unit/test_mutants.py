@@ -71,8 +71,7 @@ def test_the_page_counts_what_is_caught():
 def test_the_wide_net_is_set_over_folders_and_tests_that_are_there():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     net = settings["tool"]["mutmut"]
-    folders = {"stats", "keys", "densities", "verdicts"}
-    assert set(net["only_mutate"]) == {f"engram_audio/{name}/*" for name in folders}
+    assert net["only_mutate"] == [f"engram_audio/{name}/*" for name in wide.FOLDERS]
     paths = [*net["also_copy"], *net["pytest_add_cli_args_test_selection"]]
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
@@ -83,6 +82,12 @@ def test_the_wide_net_draws_the_same_changes_whatever_their_order():
     assert drawn == wide.sample(names[::-1], 7, 0) and len(set(drawn)) == 7
     assert drawn != wide.sample(names, 7, 1)
     assert wide.sample(names[:3], 7, 0) == names[:3]
+
+
+def test_the_wide_net_may_be_cast_over_some_folders():
+    names = ["engram_audio.keys.fit.x_fit__mutmut_1", "engram_audio.stats.keys.x_keys__mutmut_1"]
+    assert wide.within(names, ["keys"]) == names[:1]
+    assert wide.within(names, ()) == names
 
 
 def test_the_wide_net_names_every_change_that_no_test_noticed(tmp_path: Path):

@@ -20,6 +20,10 @@ from engram_audio.densities.config import AnyHead, HeadSection, PluginHead
 from engram_audio.densities.fit import fit_marginals, train_head
 from engram_audio.densities.storage import density_spec, pack_density, unpack_density
 from engram_audio.errors import InputError
+from engram_audio.generation.budget import budget_of
+from engram_audio.generation.head_config import AnyGeneratorHead
+from engram_audio.generation.model_config import AnyInsertion
+from engram_audio.generation.storage import pack_generator, unpack_generator
 from engram_audio.kinds import Kind, Plugin
 from engram_audio.memory.config import AnyMemory, MemorySection, PluginMemory
 from engram_audio.memory.fit import mean_nll
@@ -32,6 +36,8 @@ from engram_audio.rollout.simulate import Settings, as_steps, free_run
 from engram_audio.rollout.storage import load_weights, pack_method
 from engram_audio.training.loop import Callbacks
 from tests.plugin_packages import MODULES, install, shown_section
+from tests.unit.generator_material import arm, frames, linear_base
+from tests.unit.generator_material import settings as generator_settings
 from tests.unit.memory_material import key_of, table_of
 from tests.unit.prediction_material import World, head_settings, make_world, recipe
 from tests.unit.rollout_material import eval_starts, limits_of, small_head, small_recipe
@@ -55,6 +61,26 @@ def world() -> World:
 def shown(kind: Any, stage: str, **changes: Any) -> Any:
     """The section that the page shows for a stage, with fields changed."""
     return TypeAdapter(kind).validate_python({**shown_section(stage), **changes}, strict=False)
+
+
+def test_a_head_of_a_generator_is_built_scored_and_stored(site: Path):
+    """Its budget is counted, its draws follow its density, and what is stored is the same model."""
+    head = shown_section("generation")["model"]["head"]
+    model = arm("SM", generator_settings(head=head))
+    base = linear_base()
+    per_frame = 2 * (16 * 3 + base.weight.size + base.scale.size)
+    mixture = arm("SM")
+    whole = budget_of(model).flops_generated - budget_of(mixture).flops_generated
+    assert whole == per_frame - mixture.head.flops
+    again = unpack_generator("m", *pack_generator("m", model))
+    x = frames(3, 12)
+    with torch.no_grad():
+        last = model.features(x)[:, -2], model.recent(x)[:, -2]
+        drawn = model.sample(*last, 20_000, torch.Generator().manual_seed(0))
+        mean, variance = model.head.moments(*last)
+        assert float(((drawn.mean(0) - mean).abs() / variance.sqrt()).max()) < 5 / 20_000**0.5
+        score = model.score(*last, x[:, -1])
+        assert torch.equal(score, again.score(*last, x[:, -1]))
 
 
 def test_a_head_is_trained_scored_and_stored(site: Path, world: World):
@@ -164,6 +190,8 @@ def test_mistakes_are_one_line_and_edits_run_again(site: Path, kind: Any, stage:
     [
         (CodecSettings, {"load"}),
         (AnyHead, {"build"}),
+        (AnyGeneratorHead, {"build"}),
+        (AnyInsertion, {"build"}),
         (AnyMemory, {"pack", "unpack", "controls"}),
         (tuple(kind for kind in get_args(AnyMethod) if kind.trains_base), {"build"}),
     ],

@@ -191,7 +191,7 @@ def test_each_headline_has_its_sentence_and_colour(word, mark):
     changed = table.assign(**{name: table[name].mask(is_main, own[name]) for name in own})
     shown = verdict_section.build(data._replace(tables={**data.tables, "verdicts": changed}))
     assert (shown["word"], shown["mark"]) == (word, mark)
-    assert shown["sentence"] == f"{word}: made up."
+    assert shown["sentence_of_word"] == "Made up."
     assert len(shown["chain"]) == 5 and len(shown["expected"]) == 4
 
 

@@ -1,4 +1,4 @@
-"""Which rules an edit reruns: a sample by name at every run, every value when asked for.
+"""Which rules an edit reruns: a sample by name, and every value.
 
 Law: a value reruns what reads it and what follows, nothing else. The numbers of jobs are those of
 the wide study (`tiny_study.wide_config`), which has one of everything.
@@ -84,29 +84,21 @@ EXPECTED = {
 NEVER = {"engram_audio.windows": {"extract_latents", "import_arrays", "index_corpus", "fit_codec"}}
 
 
-# A bar, a member of a library, code, and code that must not reach: one of each kind.
-FEW = (
-    "decision.operative_gate.minimum_added_fraction", "memory.library.robust.minimum_count",
-    "engram_audio.rollout.health", "engram_audio.windows",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "asked", [FEW, pytest.param((*EXPECTED, *NEVER), marks=pytest.mark.slow)], ids=["few", "all"]
-)
-def test_a_sample_of_edits_reruns_what_reads_them(tmp_path: Path, asked: tuple[str, ...]):
+@pytest.mark.slow  # `test_reruns.py` asks a few edits of each kind
+def test_a_sample_of_edits_reruns_what_reads_them(tmp_path: Path):
     """By real dry runs of a finished study."""
+    asked = {*EXPECTED, *NEVER}
     questions = [
         question
         for question in (
-            *rerun_table.value_questions(wide_config(), set(asked)),
+            *rerun_table.value_questions(wide_config(), asked),
             *rerun_table.module_questions(),
         )
         if question["name"] in asked
     ]
     answers = rerun_table.plans(rerun_table.finished_study(tmp_path / "study"), questions)
     found = {name: rerun_table.rerun(answer) for name, answer in answers.items()}
-    assert found.keys() == set(asked)
+    assert found.keys() == asked
     for name, jobs in found.items():
         assert jobs == EXPECTED.get(name, jobs), name
         assert jobs and not NEVER.get(name, set()) & set(jobs), name

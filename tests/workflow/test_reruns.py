@@ -76,6 +76,13 @@ def test_a_codec_setting_reruns_what_that_codec_made(lab: Lab):
     assert not {"import_arrays", "make_surrogate", "fit_var", "make_splits"} & set(jobs)
 
 
+def test_a_memory_setting_reruns_that_memory_and_what_reads_it(lab: Lab):
+    jobs = child_plan(lab, edited(lab, "memory", "library", "robust", "minimum_count", value=5))
+    assert {"fit_memory", "train_matched", "evaluate_memory", "tabulate_memory"} <= set(jobs)
+    others = {"extract_latents", "fit_keys", "train_density", "evaluate_density", "decide"}
+    assert not others & set(jobs)
+
+
 def test_one_more_split_seed_runs_that_seed_only(lab: Lab):
     """Of the arrays only: a fitted codec keeps its own split."""
     jobs = child_plan(lab, edited(lab, "splits", "seeds", value=[0, 1]))
@@ -131,7 +138,6 @@ def why(lab: Lab) -> Outcome:
 
 
 def test_why_names_the_value_and_the_module_before_and_after(lab: Lab):
-    assert why(lab).text.startswith("Nothing would run")
     write_config(lab.folder, edited(lab, "decision", "literal_gate", "maximum_ratio", value=0.55))
     module = lab.folder / "engram_audio" / "stats" / "estimate.py"
     module.write_text(module.read_text() + "\n_edited = 1\n")
@@ -145,6 +151,7 @@ def test_why_names_the_value_and_the_module_before_and_after(lab: Lab):
 
 @pytest.mark.slow
 def test_why_without_its_notes_still_says_what_would_run(lab: Lab):
+    assert why(lab).text.startswith("Nothing would run")
     (lab.results / "config" / "code").rename(lab.folder / "gone")
     module = lab.folder / "engram_audio" / "structure" / "gates.py"
     module.write_text(module.read_text() + "\n_edited = 1\n")

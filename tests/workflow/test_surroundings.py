@@ -96,21 +96,30 @@ def the_line(outcome: Outcome, words: str) -> str:
     return line
 
 
-def test_a_local_run_works_in_any_folder_and_clears_what_killed_jobs_left(
-    site: Site, silent_slurm: dict[str, str]
-):
-    """Of SLURM's silence it only warns, and then clears nothing: a job there may still write."""
+def left_by_killed_jobs(site: Site) -> list[Path]:
+    """Unfinished files in three folders."""
     folders = ("results/deep", "data/demo_speech/demo/1", "data/codecs/mimi")
     lefts = [site.folder / folder / ".a.flac.abcdefgh.part.flac" for folder in folders]
     for left in lefts:
-        left.parent.mkdir(parents=True)
+        left.parent.mkdir(parents=True, exist_ok=True)
         left.write_bytes(b"x" * 1000)
+    return lefts
+
+
+def test_a_local_run_works_in_any_folder(site: Site, silent_slurm: dict[str, str]):
+    """Of SLURM's silence it only warns, and then clears nothing: a job there may still write."""
+    lefts = left_by_killed_jobs(site)
     outcome = site.started("--cores", "1", **silent_slurm)
     assert outcome.code == 0, outcome.text
     assert (site.folder / POWER).is_file()
     assert "squeue: does not answer" in outcome.text and "goes on" in outcome.text
     assert all(left.exists() for left in lefts)
-    (site.folder / POWER).unlink()
+
+
+@pytest.mark.slow  # tests/unit/test_start.py asks the function alone
+def test_a_local_run_clears_what_killed_jobs_left(site: Site):
+    lefts = left_by_killed_jobs(site)
+    (site.folder / POWER).unlink(missing_ok=True)
     outcome = site.started("--cores", "1")
     assert outcome.code == 0, outcome.text
     assert not any(left.exists() for left in lefts)

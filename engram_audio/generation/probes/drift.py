@@ -10,7 +10,7 @@ from torch import Tensor
 from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.model import Generator
 from engram_audio.generation.probes.sums import of_model
-from engram_audio.generation.sources import Rows, tables_of
+from engram_audio.generation.sources import RowTable, tables_of
 from engram_audio.memory.engram import EngramReader
 
 PROBE = "drift"
@@ -32,7 +32,7 @@ def drift_sums(model: Generator, start: Generator) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def _of_table(own: Rows, first: Rows) -> dict[str, float]:
+def _of_table(own: RowTable, first: RowTable) -> dict[str, float]:
     now, then = own.table.weight.detach(), first.table.weight.detach()
     read = own.visits > 0
     rows = now[read]
@@ -53,8 +53,7 @@ def _values(model: Generator, start: Generator) -> dict[str, tuple[Tensor, Tenso
     found = {}
     for place, reader in model.memory.readers.items():
         first = start.memory.readers[place]
-        kinds = GatedValue | EngramReader
-        if isinstance(reader, kinds) and isinstance(first, kinds):
+        if isinstance(reader, GatedValue | EngramReader) and isinstance(first, type(reader)):
             found[place] = (reader.value.weight.detach(), first.value.weight.detach())
     return found
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from engram_audio.report.chain import chain_of
+from engram_audio.report.chain import begun, chain_of
 from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table
@@ -18,6 +18,7 @@ from engram_audio.verdicts.answers import STAGE as CHAIN_STAGE
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.columns import WHAT_WOULD_CHANGE
 from engram_audio.verdicts.judge import MET
+from engram_audio.verdicts.number import as_float
 from engram_audio.verdicts.row import VerdictRow
 
 MOST_MARKS = 4  # of one stage in the line of trust
@@ -71,7 +72,8 @@ def build(data: ReportData) -> dict[str, Any]:
     return {
         "word": top.case,
         "mark": MARKS[top.outcome],
-        "sentence": top.sentence,
+        "sentence_of_word": begun(top.sentence.removeprefix(f"{top.case}: ")),
+        "measured_on": measured_on(data, name),
         "chain": chain_of(data),
         "expected": _expected(data),
         "deciding": deciding[:NUM_FIRST_ROWS],
@@ -94,6 +96,24 @@ def build(data: ReportData) -> dict[str, Any]:
         "registered": registered_words(data),
         "lead": LEAD,
     }
+
+
+def measured_on(data: ReportData, name: str) -> str:
+    """Return one line on the data that the answers are about; "" where no table tells."""
+    table = data.table("corpus")
+    if table.empty:
+        return ""
+    own = table.loc[(table["representation"] == name) & (table["split"] == "all")]
+    if own.empty:
+        return ""
+    row = own.iloc[0]
+    minutes = as_float(row["num_frames"]) / as_float(row["frame_rate_hz"]) / 60
+    return (
+        f"Measured on {name}: {number.count(row['num_speakers'])} speakers, "
+        f"{number.count(minutes)} minutes of {row['corpus']}, "
+        f"{number.count(row['num_dims'])} numbers per frame, "
+        f"{number.plain(row['frame_rate_hz'])} frames per second."
+    )
 
 
 def _deciding(rows: Iterable[VerdictRow], name: str) -> list[VerdictView]:

@@ -5,12 +5,12 @@ Shapes: R rows, m numbers of a row.
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.model import Generator
 from engram_audio.generation.probes.sums import of_model
-from engram_audio.generation.sources import Rows, tables_of
+from engram_audio.generation.sources import RowTable, tables_of
 from engram_audio.memory.engram import EngramReader
 
 PROBE = "drift"
@@ -32,7 +32,7 @@ def drift_sums(model: Generator, start: Generator) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def _of_table(own: Rows, first: Rows) -> dict[str, float]:
+def _of_table(own: RowTable, first: RowTable) -> dict[str, float]:
     now, then = own.table.weight.detach(), first.table.weight.detach()
     read = own.visits > 0
     rows = now[read]
@@ -55,8 +55,13 @@ def _values(model: Generator, start: Generator) -> dict[str, tuple[Tensor, Tenso
         first = start.memory.readers[place]
         kinds = GatedValue | EngramReader
         if isinstance(reader, kinds) and isinstance(first, kinds):
-            found[place] = (reader.value.weight.detach(), first.value.weight.detach())
+            found[place] = (_weight(reader.value), _weight(first.value))
     return found
+
+
+def _weight(projection: object) -> Tensor:
+    assert isinstance(projection, nn.Linear)
+    return projection.weight.detach()
 
 
 def rms(values: Tensor) -> float:

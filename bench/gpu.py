@@ -132,16 +132,16 @@ def rows(jobs: Mapping[str, list[Job]], cpu: Path, gpu: Path) -> Iterator[Row]:
         gpu: Folder of the study on the GPU.
     """
 
-    def beside(path: str) -> Path:
+    def on_cpu(path: str) -> Path:
         return cpu / Path(path).relative_to(gpu)
 
     for rule, own in jobs.items():
-        files = [(beside(path), Path(path)) for job in own for path in job.outputs]
+        files = [(on_cpu(path), Path(path)) for job in own for path in job.outputs]
         logs = [Path(job.benchmark.replace("/benchmarks/", "/logs/", 1)) for job in own]
         yield Row(
             rule,
             len(own),
-            sum(seconds(beside(job.benchmark)) for job in own),
+            sum(seconds(on_cpu(job.benchmark)) for job in own),
             sum(seconds(Path(job.benchmark)) for job in own),
             max((difference(*pair) for pair in files), default=0.0),
             memory_mib(log.with_suffix(".log") for log in logs),

@@ -73,6 +73,11 @@ class Density(nn.Module, ABC):
         return False
 
     @property
+    def has_log_prob(self) -> bool:
+        """Whether `log_prob` is there; without it only draws are scored."""
+        return True
+
+    @property
     def has_moments(self) -> bool:
         """Whether `moments` knows mean and variance in closed form."""
         return False

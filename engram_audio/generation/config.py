@@ -287,13 +287,13 @@ def _check_costs(where: str, row: GeneratorSection, stage: GenerationSettings) -
     asked += ["probes.names"] if stage.probes.names else []
     if asked and not row.model.head.HAS_DENSITY:
         raise ValueError(
-            f"generation.{asked[0]}: needs a head with an exact density, as gaussian_mixture; "
-            f"found {row.model.head.kind} in {where}.model.head; leave it null or empty"
+            f"generation.{asked[0]}: is answered in nats by an exact density; found "
+            f"{row.model.head.kind} in {where}.model.head; leave it null or empty"
         )
     if stage.probes.names and not row.insertion.READS_KEY:
         raise ValueError(
-            f"generation.probes.names: {where}.insertion of kind {row.insertion.kind} reads no key "
-            "whose codes could be changed; leave it empty"
+            f"generation.probes.names: ask for the codes of a key, which {where}.insertion of kind "
+            f"{row.insertion.kind} does not read; leave it empty"
         )
     if stage.share_sweep is not None and not has_shares(row.insertion):
         raise ValueError(

@@ -29,6 +29,11 @@ class GeneratorDensity(Density):
         self.generator, self.temperature, self._read_instead = generator, temperature, read
 
     @property
+    def has_log_prob(self) -> bool:
+        """See `Density.has_log_prob`."""
+        return self.generator.head.HAS_DENSITY
+
+    @property
     def has_moments(self) -> bool:
         """See `Density.has_moments`."""
         return self.generator.head.has_moments

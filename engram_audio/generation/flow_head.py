@@ -15,6 +15,7 @@ Shapes: [...] any leading axes, H width of the features, D dimensions, U units, 
 
 import itertools
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ from engram_audio.generation.heads import PASSES, SampledHead
 SLOWEST = 1e-4  # frequency of the slowest sinusoid of a time
 EPSILON, TIME_EPSILON = 1e-6, 1e-5
 WEIGHT_UNITS = 32
+Pair = tuple[Tensor, Tensor]
 
 
 def normalised(values: Tensor) -> Tensor:
@@ -113,9 +115,10 @@ class FlowHead(SampledHead):
             for enter, leave in itertools.pairwise(units)
             for part in (nn.Linear(enter, leave), nn.SiLU())
         ]
-        self.weight = nn.Sequential(*inner, nn.Linear(WEIGHT_UNITS, 1))
-        nn.init.zeros_(self.weight[-1].weight)
-        nn.init.zeros_(self.weight[-1].bias)
+        last = nn.Linear(WEIGHT_UNITS, 1)
+        self.weight = nn.Sequential(*inner, last)
+        for own in last.parameters():
+            nn.init.zeros_(own)
 
     @property
     def _step_flops(self) -> int:
@@ -164,7 +167,7 @@ class FlowHead(SampledHead):
         def velocity(last: Tensor) -> Tensor:
             return self.velocity(s, last, start, told)
 
-        found, slope = jvp(velocity, (t,), (torch.ones_like(t),))
+        found, slope = cast(Pair, jvp(velocity, (t,), (torch.ones_like(t),)))
         there = start + (t - s) * found
         target = functional_call(self.velocity, self.fixed(), (t, t, there, told.detach()))
         return self._weighed(found + (t - s) * slope - target, s, t)

@@ -19,7 +19,7 @@ from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.heads import Head
 from engram_audio.generation.insertion import Memory, MemoryPass, Reading
 from engram_audio.generation.looking_back import codes_of, key_windows, recent_frames
-from engram_audio.generation.model_config import ARMS, AnyInsertion, ArmName
+from engram_audio.generation.model_config import ARMS, AnyInsertion, ArmName, LatentInsertion
 from engram_audio.generation.noise import noised
 from engram_audio.generation.rms_norm import RMSNorm
 from engram_audio.generation.short_context import ShortContext
@@ -119,7 +119,9 @@ class Generator(nn.Module):
     def num_codes(self) -> int:
         """Codes there can be; the number itself stands for none."""
         insertion = self.spec.insertion
-        return insertion.num_symbols if self.is_routed else self.key.num_codes
+        return (
+            cast(LatentInsertion, insertion).num_symbols if self.is_routed else self.key.num_codes
+        )
 
     def noised(self, frames: Tensor) -> Tensor:
         """Return frames as the backbone reads them: in training with noise, [B, T, D]."""

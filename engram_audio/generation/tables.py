@@ -99,7 +99,7 @@ def _member_row(one: Evaluated, member: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _mean_of(rows: pd.DataFrame, score: str = NLL) -> Any:
     """Return the mean score of a frame; None where there is no row, or no such score of it."""
-    if rows.empty or rows[score].isna().any():
+    if rows.empty or bool(rows[score].isna().any()):
         return None
     return ratio_of_sums(rows[score].to_numpy(float), rows["num_frames"].to_numpy(float))
 

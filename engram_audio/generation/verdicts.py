@@ -107,7 +107,7 @@ def _of_one(
     costs: Costs,
 ) -> list[VerdictRow]:
     judged_gains = choose(gains, num_steps=gains["num_steps"].max())
-    if judged_gains["gain_nats"].isna().all():
+    if np.isnan(judged_gains["gain_nats"].to_numpy(float)).all():
         return _in_energy(name, generator, judged_gains)
     found = found_of(judged_gains, health, maximum_health_loss)
     found = found._replace(wider=costs.gain_in_wider())

@@ -48,7 +48,7 @@ def audio_note(data: ReportData) -> str:
     scores = data.table("generation_audio")
     if scores.empty:
         return ""
-    absent = sorted({str(row.score) for row in scores.itertuples() if row.note})
+    absent = sorted({str(name) for name in scores.loc[scores["note"] != "", "score"]})
     if not absent:
         return ""
     return f"Not scored, since their evaluator is not installed (make audio): {', '.join(absent)}."

@@ -85,7 +85,9 @@ def evaluate_method(
         _evaluate_sampled(density, guard, starts, others, setup, inject)
         for inject in (NO_INJECTION, *setup.settings.injections_frames)
     ]
-    return _joined([*parts, _evaluate_mean(density, starts, others, setup)])
+    if density.has_log_prob:
+        parts.append(_evaluate_mean(density, starts, others, setup))
+    return _joined(parts)
 
 
 def _joined(parts: Sequence[Scored]) -> Scored:

@@ -72,12 +72,11 @@ def test_arms_draw_with_the_same_random_numbers():
     """A wider arm takes as many of them, so that arms of one law give one course."""
     plain, wider = (as_step_density(arm("F", own=settings(width=width), is_stirred=False))
                     for width in (16, 32))  # fmt: skip
-    # unstirred arms begin as the same law: their outputs start at 0
+    # without outputs arms are one law
     for density in (plain, wider):
-        for parameter in density.generator.head.output.parameters():
-            parameter.data.zero_()
-        for parameter in density.generator.head.release.parameters():
-            parameter.data.zero_()
+        for name, parameter in density.generator.head.named_parameters():
+            if name.startswith(("output", "release")):
+                parameter.data.zero_()
     first, second = (continued_frames(density, TRUE, 4, None, 1) for density in (plain, wider))
     np.testing.assert_allclose(first, second, atol=1e-5)
 
@@ -148,7 +147,7 @@ def test_distances_stand_beside_true_speech_against_itself():
     true = scores(rows, condition=ORIGINAL, scope=WHOLE, score="mel_energy_distance")["value"]
     assert abs(true.iloc[0]) < 0.05  # noise against noise
     frechet = scores(rows, condition=ORIGINAL, score="mel_frechet_distance")["value"]
-    assert (frechet > 0).all()  # and not against itself
+    assert frechet.min() > 0  # and not against itself
     free = scores(rows, condition=FREE, score="speaker_energy_distance")["value"]
     assert free.iloc[0] > 0.1
 

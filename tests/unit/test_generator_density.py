@@ -12,6 +12,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.factory import build_gaussian
 from engram_audio.generation.arms import build_arm
 from engram_audio.generation.density import as_step_density
+from engram_audio.generation.head import MixtureHead
 from engram_audio.generation.model import Generator
 from engram_audio.memory.ngrams import foreign_contexts
 from engram_audio.rollout.paths import Starts
@@ -22,6 +23,11 @@ DECAY = np.array([[0.6, 0.2, 0.0], [0.0, 0.5, 0.1], [-0.1, 0.0, 0.7]])
 ROOT = np.array([[1.0, 0.2, 0.0], [0.2, 0.8, 0.1], [0.0, 0.1, 0.5]])
 
 
+def mixture(model: Generator) -> MixtureHead:
+    assert isinstance(model.head, MixtureHead)
+    return model.head
+
+
 def exact(target: str) -> tuple[Generator, BaseArrays]:
     """A generator that knows x_t = x_{t-1} A + ROOT e: a linear base under N(0, I)."""
     zeros = np.zeros(NUM_DIMS)
@@ -30,8 +36,8 @@ def exact(target: str) -> tuple[Generator, BaseArrays]:
     generator = torch.Generator().manual_seed(0)
     model = build_arm("SM", settings(), insertion(), base, key(), dimensions(), generator)
     with torch.no_grad():
-        model.head.output.weight.zero_()
-        model.head.output.bias.zero_()
+        mixture(model).output.weight.zero_()
+        mixture(model).output.bias.zero_()
     return model, base
 
 
@@ -94,7 +100,7 @@ def test_an_exact_law_runs_free_as_the_world_does():
 @torch.no_grad()
 def test_a_component_that_lets_go_of_the_prediction_forgets_the_frames():
     """At release 1 the newest frames tell nothing beyond the features; at 0 the base stands."""
-    head, generator = arm("S").head, torch.Generator().manual_seed(3)
+    head, generator = mixture(arm("S")), torch.Generator().manual_seed(3)
     features = torch.randn(7, settings().width, generator=generator)
     one, other = torch.randn(2, 7, head.num_recent, NUM_DIMS, generator=generator)
     following = torch.randn(7, NUM_DIMS, generator=generator)
@@ -118,7 +124,7 @@ def test_a_component_that_lets_go_of_the_prediction_forgets_the_frames():
 @torch.no_grad()
 def test_draws_follow_the_law_that_is_scored():
     """Each component lets go as much as the features tell: moments of draws are the closed ones."""
-    head, generator = arm("S").head, torch.Generator().manual_seed(3)
+    head, generator = mixture(arm("S")), torch.Generator().manual_seed(3)
     features = torch.randn(1, settings().width, generator=generator)
     recent = torch.randn(1, head.num_recent, NUM_DIMS, generator=generator)
     assert head.release(features).std() > 0.1

@@ -11,6 +11,7 @@ from engram_audio.cost.laws import LAWS
 from engram_audio.cost.study import Piece, Size
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget
+from engram_audio.generation.flow_head import FlowHead
 from engram_audio.generation.matching import planned_budget
 from engram_audio.generation.model import Generator
 from engram_audio.generation.sizes import BYTES, num_saved, num_weights, step_bytes
@@ -165,15 +166,18 @@ def test_the_preset_takes_a_step_of_training_and_of_streaming():
     few = model_settings.model_copy(update={"chunk_frames": 376})
     model = arm("SM", few, memory, key(1024, 32), is_stirred=False, dims=32).train()
     x = torch.randn(1, 24, 32, generator=torch.Generator().manual_seed(0))
-    before = model.head.velocity.leave.weight.detach().clone()
+    assert isinstance(model.head, FlowHead)
+    last = model.head.velocity.leave.weight
+    before = last.detach().clone()
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-3)
     loss = model.head.loss(model.features(x)[:, :-1], model.recent(x)[:, :-1], x[:, 1:]).mean()
     loss.backward()
     optimizer.step()
-    assert torch.isfinite(loss) and not torch.equal(before, model.head.velocity.leave.weight)
+    assert torch.isfinite(loss) and not torch.equal(before, last)
     with torch.no_grad():
         features, state = model.eval().step(model.start(), x[:, 0])
         generator = torch.Generator().manual_seed(0)
+        frame = x[:, 0]
         for _ in range(3):
             frame = model.sample(features, model.last(state), 1, generator)[0]
             features, state = model.step(state, frame)

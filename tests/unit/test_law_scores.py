@@ -32,10 +32,16 @@ def found() -> LawScores:
     return scored()
 
 
+def sums(found: LawScores, key: str) -> np.ndarray:
+    """Nats and frames of a key on eval, [2]."""
+    rows = found.scores.query("key == @key and part == 'eval'")
+    return rows[["nats", "num_frames"]].to_numpy(float).sum(0)
+
+
 def nats(found: LawScores, key: str) -> float:
     """Mean of a key on eval."""
-    sums = found.scores.query("key == @key and part == 'eval'")
-    return float(sums["nats"].sum() / sums["num_frames"].sum())
+    total, frames = sums(found, key)
+    return total / frames
 
 
 def test_codes_of_the_target_tell_all_and_codes_of_other_frames_nothing(found: LawScores):
@@ -66,8 +72,7 @@ def test_facts_are_those_of_eval(found: LawScores):
     (facts,) = found.facts.query("key == @key.name").to_dict("records")
     assert facts["entropy_nats"] == entropy(np.bincount(on_eval))
     assert facts["codes_used"] == facts["num_codes"] == 4
-    frames = found.scores.query("key == @key.name and part == 'eval'")["num_frames"]
-    assert frames.sum() == len(on_eval)
+    assert sums(found, key.name)[1] == len(on_eval)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1])

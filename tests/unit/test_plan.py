@@ -215,7 +215,7 @@ def test_corpora_and_codecs_can_be_asked_for_by_name_though_nothing_uses_them():
         (("demo", "generation_worlds", "generation_worlds_second_order"), "table_second_order",
          {"one_frame", "bigram", "learned_key"}),
         (("demo", "generation_worlds", "generation_worlds_noise"), "logistic",
-         {"one_frame", "one_frame_fixed_noise"}),
+         {"one_frame", "one_frame_fixed_noise", "one_frame_uniform_noise"}),
         (("demo", "generation_worlds", "generation_costs"), "table", {"one_frame"}),
         (("real_speech", "generation"), "", {"one_frame"}),
     ],

@@ -14,7 +14,9 @@ from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.latents import LatentMetadata, write_latent_shard
 from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
+from engram_audio.generation.audio_config import AudioScoresSection
 from engram_audio.generation.names import NULLS, RUN_SWAPS, SWAPS
+from engram_audio.generation.verdicts import verdict_rows
 from engram_audio.steps import (
     evaluate_generators,
     fit_linear_nulls,
@@ -23,8 +25,10 @@ from engram_audio.steps import (
 )
 from engram_audio.steps._members import FOLDER
 from engram_audio.training import loop
+from tests import studies
 from tests.frozen_argv import run_step
-from tests.unit.generator_material import MINIMAL, SETTINGS
+from tests.unit.generation_tables import generation_bars
+from tests.unit.generator_material import HEADS, LATENT, MINIMAL, SETTINGS
 from tests.unit.memory_material import table_of
 from tests.unit.prediction_material import make_block, recipe
 from tests.unit.rollout_material import ROLLOUT
@@ -67,6 +71,11 @@ def sections() -> dict[str, Any]:
         "evaluation": GENERATION,
         "rollout": ROLLOUT,
         "statistics": {"confidence": 0.95},
+        "audio": {
+            name: value
+            for name, value in studies.study()["generation"]["audio"].items()
+            if name in AudioScoresSection.model_fields
+        },
         **key_sections(SECTION["window_frames"], [16]),
     }  # fmt: skip
 
@@ -140,10 +149,29 @@ def trained(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def published(study: Path, trained: Path) -> dict[str, pd.DataFrame]:
     """The tables of the trained generators."""
+    return publish(study, trained, study / "generator.json")
+
+
+@pytest.fixture(scope="module")
+def without_nats(study: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    """The tables of an energy head with a memory of bits of the state."""
+    folder = tmp_path_factory.mktemp("energy")
+    arms = ["S", "SM", "F", "SMx", "SMr"]
+    generator = {"arms": arms, "model": {**SETTINGS, "head": HEADS["energy"]},
+                 "insertion": {**LATENT, "key": KEY}}  # fmt: skip
+    made = train(
+        study, folder, arms, generator=generator,
+        protocol={"replay": NO_REPLAY, "seeds": [0], "repeated_arms": []},
+    )  # fmt: skip
+    return publish(study, made, folder / "generator.json")
+
+
+def publish(study: Path, trained: Path, generator: Path) -> dict[str, pd.DataFrame]:
+    """Evaluate and tabulate trained generators, beside their file."""
     folder = trained.parent
     words = [
         *shared(study), "--prediction-section", study / "prediction_evaluation.json",
-        "--generator-section", study / "generator.json",
+        "--generator-section", generator,
         "--evaluation-section", study / "evaluation.json",
         "--protocol-section", study / "protocol.json",
         "--rollout-section", study / "rollout.json", "--generators", trained,
@@ -154,12 +182,21 @@ def published(study: Path, trained: Path) -> dict[str, pd.DataFrame]:
     ]  # fmt: skip
     run_step(evaluate_generators, words)
     names = ["generation"]
-    asked = ("ladder", "cost", "share", "wider", "probes")  # of nothing: empty tables
+    asked = (
+        "ladder",
+        "cost",
+        "share",
+        "wider",
+        "probes",
+        "audio",
+        "audio_gains",
+    )  # of nothing: empty tables
     names += [
         f"generation_{name}" for name in ("gains", "health", "keys", "replay", "latency", *asked)
     ]
     words = [
-        "--statistics-section", study / "statistics.json", "--scores", folder / "scores.parquet",
+        "--statistics-section", study / "statistics.json",
+        "--audio-section", study / "audio.json", "--scores", folder / "scores.parquet",
         "--health", folder / "health.parquet", "--reads", folder / "reads.parquet",
         "--replays", folder / "replays.parquet", "--latencies", folder / "latency.parquet",
         "--run-summaries", folder / "summary.json",
@@ -179,6 +216,29 @@ def test_all_arms_and_nulls_score_the_same_frames(published: dict[str, pd.DataFr
     assert set(table["arm"]) == {*ARMS, *NULLS}
     assert len(set(table["num_frames"])) == 1 and set(table["num_speakers"]) == {2}
     assert all_finite(table, "nll_nats", "nll_train_nats", "nll_chosen_nats")
+
+
+def test_a_head_without_a_density_publishes_no_nats(without_nats: dict[str, pd.DataFrame]):
+    """Its scores and gains are in energy, its keys are the state's, and no word is made of it."""
+    table, gains = without_nats["generation"], without_nats["generation_gains"]
+    trained = table.loc[~table["arm"].isin(NULLS)]
+    assert all_finite(trained, "energy_score")
+    assert trained[["nll_nats", "nll_train_nats", "nll_chosen_nats"]].isna().to_numpy().all()
+    assert set(choose(trained, arm=["SM", "SMx", "SMr"])["key"]) == {"state"}
+    own = choose(gains, arm="SM")
+    assert {"S", "F", "SMx"} <= set(own["against"]) and all_finite(own, "gain_energy")
+    assert own[["gain_nats", "delta_nats", "information_nats"]].isna().to_numpy().all()
+    reads = without_nats["generation_keys"]
+    columns = ["nll_own_nats", "nll_oracle_nats", "nll_foreign_nats"]
+    assert reads[columns].isna().to_numpy().all()
+    assert all_finite(choose(reads, probe="corrupt"), "flip_rate")
+    assert all_finite(without_nats["generation_health"], "energy_score", "energy_distance")
+    rows = verdict_rows(
+        table, gains, without_nats["generation_health"], without_nats["generation_replay"],
+        generation_bars(0.02), "world",
+    )  # fmt: skip
+    assert rows and not any(row.is_deciding for row in rows)
+    assert {row.unit for row in rows if row.measured.value == row.measured.value} == {"SD"}
 
 
 def test_wrong_codes_cost_and_are_no_arm_of_their_own(published: dict[str, pd.DataFrame]):

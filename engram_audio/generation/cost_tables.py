@@ -21,7 +21,7 @@ from engram_audio.generation.cost_columns import (
 )
 from engram_audio.generation.gains import Gain, gain_of
 from engram_audio.generation.ladder import Point, multiplier_of
-from engram_audio.generation.names import LADDER, OF_ARM, OF_SIZE, SHARE, WIDER
+from engram_audio.generation.names import LADDER, OF_ARM, SHARE, WIDER
 from engram_audio.generation.probes.sums import MEASURED
 from engram_audio.generation.share import Sweep, minimum_of
 from engram_audio.generation.word import AS_MANY_NUMBERS, AS_MUCH_WORK, MEMORY, SMALL
@@ -32,7 +32,6 @@ from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 LADDER_ARMS = (SMALL, AS_MUCH_WORK, AS_MANY_NUMBERS)
 NLL, ENERGY = "nll", "energy"
 BUDGETS = {"work": "flops_generated", "numbers": "num_resident"}
-SIZE = [name for name in OF_SIZE if name != "seed"]
 
 
 class Priced(NamedTuple):

@@ -77,7 +77,10 @@ def joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
     """Return all sums, those of one speaker's utterances added up."""
     rows = pd.concat(parts, ignore_index=True)
     names: list[Any] = [n for n in rows.columns if n not in ("numerator", "denominator")]
-    return rows.groupby(names, sort=False, as_index=False).sum()
+    sums = rows.groupby(names, sort=False).agg(
+        numerator=("numerator", "sum"), denominator=("denominator", "sum")
+    )
+    return pd.DataFrame(sums).reset_index()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ It cannot show what only a GPU's own kernels do: their rounding, their memory, t
 it see which device a generator is of.
 """
 
+import functools
 import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -52,6 +53,10 @@ class SecondTensor(torch.Tensor):
     def tolist(self) -> Any:
         """Return the numbers, which a GPU gives without being asked for a copy."""
         return self.held.tolist()
+
+    def new_tensor(self, data: Any, **kwargs: Any) -> torch.Tensor:  # type: ignore[override]
+        """Return data on the device that is asked for, by default this one."""
+        return torch.tensor(data, **{"dtype": self.dtype, "device": self.device, **kwargs})
 
     def __repr__(self, **kwargs: Any) -> str:  # type: ignore[override]
         """Show the numbers."""
@@ -115,6 +120,18 @@ def _same(args: Any, held: Any, out: Any) -> Any:
     return args[0] if args and held and out is held[0] else out
 
 
+def _of_data(plain: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Return a maker of tensors from data: of the device `meta` torch takes the shape only."""
+
+    @functools.wraps(plain)
+    def made(data: Any, *, device: Any = None, **kwargs: Any) -> torch.Tensor:
+        if device is None or not _is_second(device):
+            return plain(data, device=device, **kwargs)
+        return plain(data, **kwargs).to(device)
+
+    return made
+
+
 def _refuse_mixed(func: Any, args: Any, leaves: list[torch.Tensor], has_second: bool) -> None:
     if not has_second or func in CROSSING:
         return
@@ -135,6 +152,8 @@ def entered() -> Iterator[None]:
     """
     replaced: list[tuple[Any, str, Callable[..., Any]]] = [
         (torch, "Generator", SecondGenerator),
+        (torch, "tensor", _of_data(torch.tensor)),
+        (torch, "as_tensor", _of_data(torch.as_tensor)),
         (_device, "resolve_device", lambda _, uses_torch: NAME if uses_torch else "cpu"),
         (
             importlib.import_module("torch.optim.adam"),

@@ -124,7 +124,7 @@ def _crossing(ratios: np.ndarray, gain: np.ndarray) -> float:
 
 
 def _ends(ratios: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[float, float]:
-    """Return the budgets between which SM is not told from the ladder; NaN for an open end."""
+    """Return the budgets between which SM and the ladder may be equal; NaN for an open end."""
     told = np.flatnonzero(low <= 0)
     least = float(ratios[told[0]]) if len(told) else float(ratios[-1])
     better = np.flatnonzero(high >= 0)

@@ -1,6 +1,8 @@
 """The factoriser on planted worlds whose rate, information and subspace are known exactly.
 
-Size: 60 train and 20 eval speakers of 25 utterances; the default study's own recipe.
+Size: 60 train and 20 eval speakers of 25 utterances; the default study's own recipe. Some take a
+third of its 3,000 steps: what reaches a bar sooner has reached it (`ssm`: 2.924 of 3.002 nats
+charged and 2.931 strictly past after 1,000 steps, 2.940 and 2.916 after all).
 Errors are over the 20 eval speakers; bound and exact predictor score the same frames.
 
 Shapes: B utterances, T frames, M targets, D dimensions.
@@ -26,6 +28,8 @@ from engram_audio.training.loop import Callbacks
 from tests.statistical.planted_prediction import CPU, Mean, Planted, default_study, plant
 
 pytestmark = pytest.mark.slow
+FEW_STEPS = 1000
+QUICK = {("ssm", "charged"), ("ssm", "strictly_past"), ("iid", "charged")}
 NOISE = {"decoder__noise": "shared", "decoder__fixed_noise_sd": 0.3}
 
 
@@ -89,6 +93,8 @@ def factorized(name: str, variant: str, **changes: Any) -> Factorized:
     world, study = planted(name), default_study()
     settings = section(variant, **changes)
     recipe = study.recipes[settings.recipe]
+    if (name, variant) in QUICK:
+        recipe = recipe.model_copy(update={"num_steps": FEW_STEPS})
     task, _ = train_factorizer(settings, recipe, world.material, None, 0, CPU, None, Callbacks())
     block = world.noisy
     padded = pad_utterances(block, np.arange(len(block.utterance_ids)))

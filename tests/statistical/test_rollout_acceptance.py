@@ -60,6 +60,8 @@ from tests.unit.memory_material import key_of
 
 pytestmark = pytest.mark.slow
 STARTS, LONG, K, SAMPLES, LONG_SAMPLES = 600, 64, 16, 256, 8
+# Where a belief takes a share of its recipe's steps: what reaches a bar sooner has reached it.
+BELIEF_SHARE = {"var1": 0.25, "ring": 0.25, "logistic_rotated": 0.5}
 
 
 class Scene(NamedTuple):
@@ -141,6 +143,9 @@ def trained(name: str, method: str) -> tuple[AnyMethod, nn.Module]:
         return settings, build_model(settings, frame_of(world.material), base, 0).eval()
     assert not isinstance(settings, RefitMethod)
     recipe = world.study.recipes[settings.recipe]
+    if method == "belief":
+        num_steps = int(BELIEF_SHARE.get(name, 1) * recipe.num_steps)
+        recipe = recipe.model_copy(update={"num_steps": num_steps})
     model, _ = train_method(settings, recipe, world.material, base, 0, CPU, None, Callbacks())
     return settings, model.eval()
 
@@ -192,7 +197,10 @@ def report(name: str, method: str, run: Run, skill: float) -> Measured:
     [("var1", 0.95), ("ring", 0.90), ("logistic", 0.90), ("logistic_rotated", 0.90)],
 )
 def test_a_belief_keeps_what_is_attainable(name: str, bar: float):
-    """Belief rollout, K = 16: .95 on VAR(1), .90 on the ring and on both logistic worlds."""
+    """Belief rollout, K = 16: .95 on VAR(1), .90 on the ring and on both logistic worlds.
+
+    Measured: .996 on VAR(1) after a quarter of the steps, .992 after all of them.
+    """
     found = scene(name)
     _, model = trained(name, "belief")
     assert isinstance(model, Forecaster)
@@ -250,7 +258,9 @@ def test_the_earlier_pure_rollout_freezes(name: str):
     health = found.health(run)
     reference = found.setup.marginals.log_prob(found.starts)["delta"]
     earlier = (reference - earlier_log_density(steps, found.starts, run, 16384))[:, :K]
-    table = evaluate_method(model, None, found.starts, found.others, found.setup)
+    few = found.setup.settings.model_copy(update={"num_samples": 16})  # the mean path is asked for
+    setup = found.setup._replace(settings=few)
+    table = evaluate_method(model, None, found.starts, found.others, setup)
     frozen = table.health.query("mode == 'mean' and horizon_frames == 64")["frozen_share"].item()
     print(f"{name} earlier_pure: earlier score {float(earlier.mean()):.3f}, std ratio "
           f"{late(health, 'std_ratio'):.4f}, step ratio {late(health, 'step_ratio'):.4f}, frozen "

@@ -1,11 +1,16 @@
 """How generators sound: what is drawn, what is scored, and when nothing is read."""
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from engram_audio.artifacts.published import read_csv
+from engram_audio.artifacts.table import write_csv
 from engram_audio.audio_scores.hearing import Heard
 from engram_audio.audio_scores.names import (
     BY_NAME,
@@ -18,7 +23,11 @@ from engram_audio.audio_scores.names import (
     every,
 )
 from engram_audio.audio_scores.quality import Quality
-from engram_audio.generation.audio_columns import OF_DISTANCE
+from engram_audio.generation.audio_columns import (
+    GENERATION_AUDIO,
+    GENERATION_AUDIO_GAINS,
+    OF_DISTANCE,
+)
 from engram_audio.generation.audio_scoring import Listened, Place, distance_rows, score_rows
 from engram_audio.generation.audio_tables import (
     audio_gains_table,
@@ -28,6 +37,7 @@ from engram_audio.generation.audio_tables import (
 )
 from engram_audio.generation.continuation import continued_frames
 from engram_audio.generation.density import as_step_density
+from engram_audio.report.audio_view import audio_note, audio_tables
 from tests.unit.generation_audio_material import sounded
 from tests.unit.generator_material import NGRAM, arm, frames, insertion, settings
 
@@ -212,3 +222,26 @@ def test_an_absent_evaluator_is_named_and_leaves_its_scores_empty():
 
 def test_a_study_that_hears_nothing_publishes_empty_tables():
     assert audio_table([], 0.95).empty and audio_gains_table([], 0.95).empty
+
+
+@pytest.mark.parametrize("absent", [(), ("words",)])
+def test_the_page_reads_published_tables(absent: tuple[str, ...], tmp_path: Path):
+    """Empty text cells come back as NaN: they are no absent evaluator and no arm."""
+    found = [sounded(0.1, 0.2, absent=absent)]
+    tables = {
+        GENERATION_AUDIO: audio_table(found, 0.95),
+        GENERATION_AUDIO_GAINS: audio_gains_table(found, 0.95),
+    }
+    read = {}
+    for declared, table in tables.items():
+        write_csv(tmp_path / declared.name, table, declared, {})
+        read[declared.name] = read_csv(tmp_path / declared.name, declared)
+    data: Any = SimpleNamespace(
+        table=read.__getitem__, settings=SimpleNamespace(maximum_table_rows=400)
+    )
+    assert ("wer" in audio_note(data)) == bool(absent)
+    assert "speaker_cosine" not in audio_note(data)
+    gains, scores_view = audio_tables(data)
+    assert len(gains.rows) == 1
+    shown = {cells[2].text for is_first, cells in scores_view.rows if is_first}
+    assert shown == {"SM", "F"}  # others stand below

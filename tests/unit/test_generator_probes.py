@@ -133,6 +133,7 @@ def test_noise_moves_the_keys_and_leaves_the_frame_to_be_told_clean():
     model = SimpleNamespace(
         frames_needed=first + 1, codes=codes, recent=lambda own: own.unsqueeze(2),
         features=lambda own, _: own, log_prob=lambda *given: -(given[2] ** 2).sum(-1),
+        head=SimpleNamespace(HAS_DENSITY=True),
     )  # fmt: skip
     setup = SimpleNamespace(
         generator=lambda *_: torch.Generator().manual_seed(0),

@@ -41,6 +41,9 @@ def test_what_mixes_devices_is_refused(mixed):
         lambda far, near: far[torch.tensor([0, 2])],
         lambda far, near: far.copy_(near),
         lambda far, near: near.copy_(far).to(NAME),
+        lambda far, near: torch.tensor([1.0, 2.0], device=far.device),
+        lambda far, near: torch.as_tensor([1.0, 2.0], device=far.device),
+        lambda far, near: far.new_tensor([1.0, 2.0]),
         lambda far, near: torch.zeros_like(far) + torch.ones(3, device=NAME),
     ],
 )

@@ -75,6 +75,8 @@ def test_nothing_is_said_beyond_the_ladder():
     assert math.isnan(beyond.high) and math.isnan(beyond.within_margin)
     assert (below.reach, below.value, below.high) == (BELOW, *[pytest.approx(1)] * 2)
     assert math.isnan(below.low) and below.within_margin == pytest.approx(1)
+    close = multiplier(6.99)  # the largest model comes within the margin, and does not reach it
+    assert close.reach == BEYOND and close.within_margin == pytest.approx(8, rel=0.05)
 
 
 def test_its_interval_covers_the_truth_and_a_flat_ladder_says_nothing():

@@ -5,7 +5,7 @@ Shapes: R rows, m numbers of a row.
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.model import Generator
@@ -53,9 +53,15 @@ def _values(model: Generator, start: Generator) -> dict[str, tuple[Tensor, Tenso
     found = {}
     for place, reader in model.memory.readers.items():
         first = start.memory.readers[place]
-        if isinstance(reader, GatedValue | EngramReader) and isinstance(first, type(reader)):
-            found[place] = (reader.value.weight.detach(), first.value.weight.detach())
+        kinds = GatedValue | EngramReader
+        if isinstance(reader, kinds) and isinstance(first, kinds):
+            found[place] = (_weight(reader.value), _weight(first.value))
     return found
+
+
+def _weight(projection: object) -> Tensor:
+    assert isinstance(projection, nn.Linear)
+    return projection.weight.detach()
 
 
 def rms(values: Tensor) -> float:

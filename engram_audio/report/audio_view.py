@@ -27,7 +27,7 @@ def audio_tables(data: ReportData) -> list[TableView]:
     if scores.empty:
         return []
     most = data.settings.maximum_table_rows // 4
-    is_made = _is_named(scores["arm"])
+    is_made = _is_named(scores, "arm")
     found = [
         make_table(
             "generation-audio", "How it sounds: arms between floor and round trip", scores, SCORES,
@@ -48,12 +48,12 @@ def audio_note(data: ReportData) -> str:
     scores = data.table("generation_audio")
     if scores.empty:
         return ""
-    absent = sorted({str(name) for name in scores.loc[_is_named(scores["note"]), "score"]})
+    absent = sorted({str(name) for name in scores.loc[_is_named(scores, "note"), "score"]})
     if not absent:
         return ""
     return f"Not scored, since their evaluator is not installed (make audio): {', '.join(absent)}."
 
 
-def _is_named(column: pd.Series) -> pd.Series:
+def _is_named(rows: pd.DataFrame, column: str) -> pd.Series:
     """Return which cells of a text column hold something; a published empty one reads as NaN."""
-    return pd.Series(column.fillna("") != "", index=column.index)
+    return pd.Series(rows[column].fillna("") != "", index=rows.index)

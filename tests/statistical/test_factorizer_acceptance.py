@@ -29,7 +29,7 @@ from tests.statistical.planted_prediction import CPU, Mean, Planted, default_stu
 
 pytestmark = pytest.mark.slow
 FEW_STEPS = 1000
-QUICK = {("ssm", "charged"), ("ssm", "strictly_past"), ("iid", "charged")}
+QUICK = {("ssm", "charged"), ("ssm", "strictly_past")}
 NOISE = {"decoder__noise": "shared", "decoder__fixed_noise_sd": 0.3}
 
 

@@ -24,9 +24,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parent))
-from unit_costs import read_times
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench.unit_costs import read_times
 from engram_audio.cost.__main__ import planned
 from engram_audio.cost.totals import Costed, costed
 from engram_audio.cost.units import read_units

@@ -63,7 +63,11 @@ class Study:
             table["scored"] = is_loud | (about["units"]["energy"] != "waveform RMS")
             frames.append(group["latents"][:][position >= 0])
             tables.append(table[position >= 0])
-        x, table = np.concatenate(frames), pd.concat(tables, ignore_index=True)
+        table = pd.concat(tables, ignore_index=True)
+        if len(tables) > 1:  # whole speakers, in the order of their names, across shards
+            table = table.sort_values("speaker", kind="stable")
+        x = np.concatenate(frames)[table.index]
+        table = table.reset_index(drop=True)
         is_new = (np.diff(x, axis=0, prepend=np.float32(np.nan)) != 0).any(axis=1)
         table["scored"] &= is_new | (table["position"] == 0)
         return x, table

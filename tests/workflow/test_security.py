@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import re
 import resource
 import subprocess
 import sys
@@ -147,9 +148,9 @@ def test_a_checkpoint_with_pickled_code_is_refused(tmp_path: Path):
 
 
 def test_nothing_in_the_package_unpickles():
-    """No pickle, torch.load, joblib or yaml.load: files are data."""
+    """No pickle, joblib or yaml.load, and torch.load of weights alone: files are data."""
     for path in sorted((ROOT / "engram_audio").rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
+        text = re.sub(r"torch\.load\([^()]*, weights_only=True\)", "", path.read_text("utf-8"))
         for word in ("import pickle", "torch.load", "joblib", "yaml.load(", "allow_pickle=True"):
             assert word not in text, f"{path}: {word}"
 

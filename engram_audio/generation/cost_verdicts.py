@@ -14,10 +14,19 @@ from engram_audio.generation.cost_columns import (
     GENERATION_WIDER,
 )
 from engram_audio.generation.ladder import BELOW, BEYOND
-from engram_audio.generation.names import CLAMP, COST_SHARE, FLIP, LAW_SHARE, MEAN_GATE
+from engram_audio.generation.names import CLAMP, COST_SHARE, FLIP, GAIN, LAW_SHARE, MEAN_GATE, OWN
 from engram_audio.generation.word import AS_MUCH_WORK
 from engram_audio.verdicts import number
-from engram_audio.verdicts.judge import MET, NOT_MET, Measured, above, below, judge
+from engram_audio.verdicts.judge import (
+    MET,
+    NOT_MET,
+    UNMEASURED,
+    Judged,
+    Measured,
+    above,
+    below,
+    judge,
+)
 from engram_audio.verdicts.row import VerdictRow, shown
 
 STAGE = "generation"
@@ -126,13 +135,35 @@ def _wider(name: str, row: Row) -> VerdictRow:
 
 
 def _clamp(name: str, probes: pd.DataFrame) -> Iterable[VerdictRow]:
+    """Tell a share of the gain only where there surely is a gain to have a share of."""
+    gained = _probe(probes, probe=CLAMP, condition=OWN, measure=GAIN)
+    judged = judge(gained, above(0.0))
     rows = choose(probes, probe=CLAMP, condition=MEAN_GATE, measure=COST_SHARE)
     for row in rows.to_dict("records"):
+        if judged.outcome != MET:
+            yield _no_share(name, gained, judged)
+            continue
         measured = _measured(row, "value")
         words = {MET: "It selects nothing.", NOT_MET: "It selects."}
         word = words.get(judge(measured, below(SELECTION_SHARE)).outcome, "Not resolved.")
         sentence = f"{word} Its mean in its place costs {_told(measured)} of the gain over S."
         yield VerdictRow(STAGE, SELECTS, name, "", shown(), sentence, measured)
+
+
+def _no_share(name: str, gained: Measured, judged: Judged) -> VerdictRow:
+    told = f"{_told(gained)} nats/frame"
+    if judged.outcome == NOT_MET:
+        sentence = f"SM gains nothing over S, {told}, so nothing costs a share of the gain."
+        return VerdictRow(STAGE, SELECTS, name, "", shown(), sentence, gained, unit="nats/frame")
+    sentence = f"It is not resolved whether SM gains over S, {told}, so no share of it is told."
+    asked = above(0.0)
+    return VerdictRow(STAGE, SELECTS, name, "", judged, sentence, gained, asked, "nats/frame")
+
+
+def _probe(probes: pd.DataFrame, **wanted: str) -> Measured:
+    """Return the one measure of a probe; unmeasured where it is absent."""
+    rows = choose(probes, **wanted).to_dict("records")
+    return _measured(rows[0], "value") if rows else UNMEASURED
 
 
 def _flip(name: str, probes: pd.DataFrame) -> Iterable[VerdictRow]:

@@ -80,6 +80,7 @@ PROBES = {
     ("SM", "flip", "net", "share_of_law"): 0.8,
     ("SMx", "flip", "net", "share_of_law"): 0.0,
     ("SM", "visits", "64+", "gain_nats"): 0.5,
+    ("SM", "clamp", "own", "gain_nats"): 2.0,
 }
 
 

@@ -13,7 +13,7 @@ from engram_audio.calibration.worlds_table import SymbolTable
 from engram_audio.generation.data import codes_of_rows
 from engram_audio.generation.frame_scores import FrameScores, score_frames
 from engram_audio.generation.insertion import GatedValue
-from engram_audio.generation.names import COST_SHARE, LAW_SHARE, MEAN_GATE
+from engram_audio.generation.names import COST_SHARE, GAIN, LAW_SHARE, MEAN_GATE
 from engram_audio.generation.probes import (
     clamp,
     donors,
@@ -99,6 +99,7 @@ def test_a_gate_counts_within_speakers_and_its_cost_is_a_share_of_the_gain():
     for measure in (clamp.OVER_SMALL, clamp.OVER_CLOSED):
         assert ratio(found, measure=measure) == 1
     gain = (small - nll).mean()
+    assert ratio(found, condition=clamp.OWN, measure=GAIN) == pytest.approx(gain)
     assert ratio(found, condition=MEAN_GATE, measure=COST_SHARE) == pytest.approx(0.25 / gain)
     assert ratio(found, condition=clamp.CLOSED, measure=COST_SHARE) == pytest.approx(1)
 

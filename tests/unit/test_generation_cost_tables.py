@@ -13,7 +13,7 @@ from engram_audio.generation.names import WIDER as OF_WIDER
 from engram_audio.generation.tables import gains_table, generation_table, health_table, replay_table
 from engram_audio.generation.verdicts import verdict_rows
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED
-from engram_audio.verdicts.row import VerdictRow
+from engram_audio.verdicts.row import SHOWN, VerdictRow
 from engram_audio.verdicts.words import HELPS
 from tests.unit.generation_cost_tables import LEVELS, PROBES, Level, cost_tables, priced, probed
 from tests.unit.generation_tables import evaluated, generation_bars
@@ -76,6 +76,25 @@ def test_a_share_sweep_says_when_it_is_not_resolved():
 def test_a_clamp_at_the_mean_tells_whether_the_gate_selects(share: float, words: str):
     own = probed({**PROBES, ("SM", "clamp", "mean", "cost_share"): share})
     assert rows(costs(asked=own))[SELECTS, ""].sentence.startswith(words)
+
+
+@pytest.mark.parametrize("share", [-4.0, -0.2, 0.01, 0.2])  # of a loss, by costs of either sign
+@pytest.mark.parametrize(("gain", "sd", "words", "outcome"), [
+    (-0.5, 0.001, "SM gains nothing over S", SHOWN),
+    (0.02, 1.0, "It is not resolved whether SM gains over S", UNDECIDED),
+])  # fmt: skip
+def test_no_share_is_told_of_a_gain_that_is_not_there(
+    share: float, gain: float, sd: float, words: str, outcome: str
+):
+    changed = {
+        ("SM", "clamp", "mean", "cost_share"): share, ("SM", "clamp", "own", "gain_nats"): gain,
+    }  # fmt: skip
+    row = rows(costs(asked=probed({**PROBES, **changed}, sd=sd)))[SELECTS, ""]
+    assert row.sentence.startswith(words) and row.outcome == outcome
+    assert "selects" not in row.sentence and row.measured.value == pytest.approx(gain, abs=sd)
+    without = {name: value for name, value in PROBES.items() if name[3] != "gain_nats"}
+    unknown = rows(costs(asked=probed(without)))[SELECTS, ""]
+    assert unknown.outcome == UNDECIDED and "selects" not in unknown.sentence
 
 
 def test_flips_are_told_by_arm():

@@ -13,13 +13,15 @@ from engram_audio.generation.cost_columns import (
     GENERATION_SHARE,
     GENERATION_WIDER,
 )
-from engram_audio.generation.ladder import BELOW, BEYOND
+from engram_audio.generation.ladder import BEYOND, INSIDE
 from engram_audio.generation.names import CLAMP, COST_SHARE, FLIP, GAIN, LAW_SHARE, MEAN_GATE, OWN
 from engram_audio.generation.word import AS_MUCH_WORK
+from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts import number
 from engram_audio.verdicts.judge import (
     MET,
     NOT_MET,
+    UNDECIDED,
     UNMEASURED,
     Judged,
     Measured,
@@ -89,18 +91,37 @@ def _told(measured: Measured) -> str:
 
 def _cost(name: str, row: Row) -> VerdictRow:
     measured = _measured(row, "multiplier")
-    value = number.fixed(measured.value, 2)
-    amount = {BEYOND: f"more than {value}", BELOW: f"at most {value}"}.get(
-        str(row["reach"]), _between(measured)
-    )
     of = "work per frame" if row["budget"] == "work" else "numbers"
-    sentence = (
-        f"Without a memory the same {row['quality']} takes {amount} times the {of} of SM. "
+    amount = _amount(measured, row)
+    sentences = [
+        f"Without a memory the same {row['quality']} takes {amount} times the {of} of SM."
+        if amount
+        else f"It is not resolved how many times the {of} of SM the same {row['quality']} takes.",
         f"The ladder reaches from {number.fixed(row['first_ratio'], 2)} to "
-        f"{number.fixed(row['last_ratio'], 2)}."
-    )
+        f"{number.fixed(row['last_ratio'], 2)}.",
+    ]
+    if _has_few_seeds(row):
+        sentences.append("With fewer than three seeds there is no interval.")
+    judged = shown() if amount else Judged(UNDECIDED, "SM is not surely off the ladder")
     case = f"{row['quality']}, {row['budget']}"
-    return VerdictRow(STAGE, COST, name, case, shown(), sentence, measured, unit="times")
+    return VerdictRow(STAGE, COST, name, case, judged, " ".join(sentences), measured, unit="times")
+
+
+def _has_few_seeds(row: Row) -> bool:
+    return number.as_float(row["num_seeds"]) < MINIMUM_SEEDS
+
+
+def _amount(measured: Measured, row: Row) -> str:
+    """Return a multiplier; "" where SM lies beyond an end of the ladder, but not surely."""
+    value = number.fixed(measured.value, 2)
+    if row["reach"] == INSIDE:
+        return value if _has_few_seeds(row) else _between(measured)
+    is_beyond = row["reach"] == BEYOND
+    bound, end = (
+        (measured.low, row["last_ratio"]) if is_beyond else (measured.high, row["first_ratio"])
+    )
+    is_sure = math.isclose(bound, number.as_float(end), rel_tol=1e-9)
+    return f"{'more than' if is_beyond else 'at most'} {value}" if is_sure else ""
 
 
 def _between(measured: Measured) -> str:

@@ -59,6 +59,27 @@ def test_nothing_is_told_beyond_the_ladder(nll: float, words: str):
     assert words in rows(own)[COST, "nll, work"].sentence
 
 
+@pytest.mark.parametrize("nll", [27.0, 29.5])
+@pytest.mark.parametrize(("sd", "num_seeds"), [(3.0, 3), (0.003, 2)])
+def test_an_end_of_the_ladder_is_told_only_where_its_interval_says_so(
+    nll: float, sd: float, num_seeds: int
+):
+    """SM scores surely better than the largest model, or worse than the least, or neither."""
+    own = priced(with_level(OF_ARM, 0.0, "SM", nll), sd=sd, num_seeds=num_seeds)
+    found = rows(costs(of=own))[COST, "nll, work"]
+    assert found.sentence.startswith("It is not resolved how many times the work per frame of SM")
+    assert "The ladder reaches from 0.83 to 4.00." in found.sentence
+    assert found.outcome == UNDECIDED
+    assert ("no interval" in found.sentence) == (num_seeds == 2)
+
+
+def test_two_seeds_have_no_interval_and_so_no_open_end():
+    found = rows(costs(of=priced(num_seeds=2)))[COST, "nll, work"]
+    assert found.sentence.startswith("Without a memory the same nll takes 2.8")
+    assert "bounded" not in found.sentence and "[" not in found.sentence
+    assert found.sentence.endswith("With fewer than three seeds there is no interval.")
+
+
 def test_a_share_sweep_says_when_it_is_not_resolved():
     sure = rows(costs())[SHARE, "num_resident held"]
     assert sure.sentence.startswith("U-SHAPED. Best on the choice part is a share of 0.20")

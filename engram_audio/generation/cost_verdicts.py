@@ -14,7 +14,18 @@ from engram_audio.generation.cost_columns import (
     GENERATION_WIDER,
 )
 from engram_audio.generation.ladder import BEYOND, INSIDE
-from engram_audio.generation.names import CLAMP, COST_SHARE, FLIP, GAIN, LAW_SHARE, MEAN_GATE, OWN
+from engram_audio.generation.names import (
+    CLAMP,
+    COST_SHARE,
+    FLIP,
+    GAIN,
+    HALF,
+    LAW,
+    LAW_SHARE,
+    MEAN_GATE,
+    NET,
+    OWN,
+)
 from engram_audio.generation.word import AS_MUCH_WORK
 from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts import number
@@ -190,8 +201,14 @@ def _probe(probes: pd.DataFrame, **wanted: str) -> Measured:
 def _flip(name: str, probes: pd.DataFrame) -> Iterable[VerdictRow]:
     for row in choose(probes, probe=FLIP, measure=LAW_SHARE).to_dict("records"):
         measured = _measured(row, "value")
+        arm = str(row["arm"])
+        own, law = (
+            _told(_probe(probes, arm=of, probe=FLIP, condition=NET, measure=HALF))
+            for of in (arm, LAW)
+        )
         sentence = (
-            f"A flipped code moves the next frame of {row['arm']} by {_told(measured)} of what the "
-            "key's own law says."
+            f"A flipped code moves the next frame of {arm} by {own} nats, and that of the key's "
+            f"own law by {law}. Over the law's that is {_told(measured)}. The two are of different "
+            "model families, so a share of 1 is not the whole."
         )
         yield VerdictRow(STAGE, READS, name, str(row["arm"]), shown(), sentence, measured)

@@ -22,5 +22,7 @@ OF_SIZE = ("kind", "held", "value", "arm", "seed")  # names a scored size
 CLAMP, FLIP = "clamp", "flip"
 MEAN_GATE, OWN, NET = "mean", "own", "net"
 COST_SHARE, GAIN, LAW_SHARE = "cost_share", "gain_nats", "share_of_law"
+HALF = "half_difference_nats"
+LAW = "law"  # stands in the place of an arm: the key's own law
 NO_SEED = NO_STEPS = -1
 OF_STATE = "state"  # in place of a key's name: rows are found by bits of the hidden state

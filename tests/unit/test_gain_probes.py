@@ -15,6 +15,7 @@ from engram_audio.generation.frame_scores import FrameScores, score_frames
 from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.names import COST_SHARE, GAIN, LAW_SHARE, MEAN_GATE
 from engram_audio.generation.probes import (
+    asked,
     clamp,
     donors,
     drift,
@@ -25,6 +26,7 @@ from engram_audio.generation.probes import (
     visits,
 )
 from engram_audio.generation.probes.codes import CodeBook, code_book
+from engram_audio.generation.probes.sums import COLUMNS
 from engram_audio.generation.sources import tables_of
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.latents.block import LatentBlock
@@ -295,6 +297,24 @@ def test_an_untrained_model_has_not_drifted_and_a_scaled_one_by_its_factor():
     found = drift.drift_sums(model, start)
     assert ratio(found, measure="row_rms_ratio") == pytest.approx(3)
     assert ratio(found, measure="value_rms_ratio") == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["SMa", "SMv"])
+def test_rows_that_start_at_zero_have_no_ratio_to_their_start(name: Any):
+    start, model = (arm(name, is_stirred=False) for _ in range(2))
+    for one in (start, model):
+        count_visits(GeneratorTask(one, data(), data(4, seed=2), CPU))
+    assert not tables_of(start)[0].table.weight.any()
+    with torch.no_grad():
+        tables_of(model)[0].table.weight += 1
+    found = drift.drift_sums(model, start)
+    assert not found["measure"].str.endswith("row_rms_ratio").any()
+    assert ratio(found, measure="directions") == pytest.approx(1)
+
+
+def test_nothing_found_is_an_empty_table():
+    own = asked.joined([], 3)
+    assert own.empty and {*COLUMNS, "arm", "seed"} == {*own.columns}
 
 
 def test_directions_of_rows():

@@ -118,9 +118,18 @@ def test_no_share_is_told_of_a_gain_that_is_not_there(
     assert unknown.outcome == UNDECIDED and "selects" not in unknown.sentence
 
 
+def test_a_measure_without_a_number_is_not_published_as_zero():
+    own = probed({**PROBES, ("SM", "drift", "table_1", "row_rms_ratio"): math.nan})
+    one = probed({("SM", "drift", "table_1", "row_rms_ratio"): math.nan})
+    for table in (costs(asked=own).probes, costs(asked=one).probes):
+        assert "row_rms_ratio" not in set(table["measure"])
+
+
 def test_flips_are_told_by_arm():
     found = rows(costs())
-    assert "moves the next frame of SM by 0.800" in found[READS, "SM"].sentence
+    told = found[READS, "SM"].sentence
+    assert "moves the next frame of SM by 19.2" in told and "key's own law by 8.0" in told
+    assert "a share of 1 is not the whole" in told
     assert found[READS, "SMx"].measured.value == pytest.approx(0, abs=0.001)
 
 

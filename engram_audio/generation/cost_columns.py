@@ -110,10 +110,12 @@ GENERATION_PROBES = Table(
                "drawn at random.",
                title="Condition", is_text=True),
         Column("measure", "`cost_nats`: NLL less that of the arm as it is. `cost_share`: the same "
-               "over its gain over S. `auroc_over_s`, `auroc_over_closed`: how well the gate tells "
-               "frames that SM scores better than S, or than itself with a closed gate, within "
-               "speakers, where .5 is chance. `half_difference_nats`: half the double difference "
-               "of a flip. `share_of_law`: over that of the key's own law. `gain_nats`: NLL of S "
+               "over its gain over S, of use only where `gain_nats` is surely above 0. "
+               "`auroc_over_s`, `auroc_over_closed`: how well the gate tells frames that SM scores "
+               "better than S, or than itself with a closed gate, within speakers, where .5 is "
+               "chance. `half_difference_nats`: half the double difference "
+               "of a flip. `share_of_law`: over that of the key's own law, which is of another "
+               "model family, so that 1 is not the whole. `gain_nats`: NLL of S "
                "less that of the arm. `gate`, `write_ratio`, `share_of_frames`: means in a bucket. "
                "`row_rms_ratio`, `unread_row_rms_ratio`, `value_rms_ratio`: size over that at the "
                "start. `rows_read`: rows that train reads. `directions`: effective number of "

@@ -254,9 +254,14 @@ def probes_table(found: Sequence[Probed], confidence: float) -> pd.DataFrame:
             **_measured(own, confidence),
         }
         for one in found
-        for _, own in one.sums.groupby(["arm", *MEASURED], sort=False)
+        for _, own in _known(one.sums).groupby(["arm", *MEASURED], sort=False)
     ]
     return _table(GENERATION_PROBES, rows)
+
+
+def _known(sums: pd.DataFrame) -> pd.DataFrame:
+    """Return the sums that are numbers; what was not measured is no 0."""
+    return sums.dropna(subset=["numerator", "denominator"])
 
 
 def _measured(rows: pd.DataFrame, confidence: float) -> dict[str, Any]:

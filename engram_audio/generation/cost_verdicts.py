@@ -13,11 +13,33 @@ from engram_audio.generation.cost_columns import (
     GENERATION_SHARE,
     GENERATION_WIDER,
 )
-from engram_audio.generation.ladder import BELOW, BEYOND
-from engram_audio.generation.names import CLAMP, COST_SHARE, FLIP, LAW_SHARE, MEAN_GATE
+from engram_audio.generation.ladder import BEYOND, INSIDE
+from engram_audio.generation.names import (
+    CLAMP,
+    COST_SHARE,
+    FLIP,
+    GAIN,
+    HALF,
+    LAW,
+    LAW_SHARE,
+    MEAN_GATE,
+    NET,
+    OWN,
+)
 from engram_audio.generation.word import AS_MUCH_WORK
+from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts import number
-from engram_audio.verdicts.judge import MET, NOT_MET, Measured, above, below, judge
+from engram_audio.verdicts.judge import (
+    MET,
+    NOT_MET,
+    UNDECIDED,
+    UNMEASURED,
+    Judged,
+    Measured,
+    above,
+    below,
+    judge,
+)
 from engram_audio.verdicts.row import VerdictRow, shown
 
 STAGE = "generation"
@@ -80,18 +102,37 @@ def _told(measured: Measured) -> str:
 
 def _cost(name: str, row: Row) -> VerdictRow:
     measured = _measured(row, "multiplier")
-    value = number.fixed(measured.value, 2)
-    amount = {BEYOND: f"more than {value}", BELOW: f"at most {value}"}.get(
-        str(row["reach"]), _between(measured)
-    )
     of = "work per frame" if row["budget"] == "work" else "numbers"
-    sentence = (
-        f"Without a memory the same {row['quality']} takes {amount} times the {of} of SM. "
+    amount = _amount(measured, row)
+    sentences = [
+        f"Without a memory the same {row['quality']} takes {amount} times the {of} of SM."
+        if amount
+        else f"It is not resolved how many times the {of} of SM the same {row['quality']} takes.",
         f"The ladder reaches from {number.fixed(row['first_ratio'], 2)} to "
-        f"{number.fixed(row['last_ratio'], 2)}."
-    )
+        f"{number.fixed(row['last_ratio'], 2)}.",
+    ]
+    if _has_few_seeds(row):
+        sentences.append("With fewer than three seeds there is no interval.")
+    judged = shown() if amount else Judged(UNDECIDED, "SM is not surely off the ladder")
     case = f"{row['quality']}, {row['budget']}"
-    return VerdictRow(STAGE, COST, name, case, shown(), sentence, measured, unit="times")
+    return VerdictRow(STAGE, COST, name, case, judged, " ".join(sentences), measured, unit="times")
+
+
+def _has_few_seeds(row: Row) -> bool:
+    return number.as_float(row["num_seeds"]) < MINIMUM_SEEDS
+
+
+def _amount(measured: Measured, row: Row) -> str:
+    """Return a multiplier; "" where SM lies beyond an end of the ladder, but not surely."""
+    value = number.fixed(measured.value, 2)
+    if row["reach"] == INSIDE:
+        return value if _has_few_seeds(row) else _between(measured)
+    is_beyond = row["reach"] == BEYOND
+    bound, end = (
+        (measured.low, row["last_ratio"]) if is_beyond else (measured.high, row["first_ratio"])
+    )
+    is_sure = math.isclose(bound, number.as_float(end), rel_tol=1e-9)
+    return f"{'more than' if is_beyond else 'at most'} {value}" if is_sure else ""
 
 
 def _between(measured: Measured) -> str:
@@ -126,8 +167,14 @@ def _wider(name: str, row: Row) -> VerdictRow:
 
 
 def _clamp(name: str, probes: pd.DataFrame) -> Iterable[VerdictRow]:
+    """Tell a share of the gain only where there surely is a gain to have a share of."""
+    gained = _probe(probes, probe=CLAMP, condition=OWN, measure=GAIN)
+    judged = judge(gained, above(0.0))
     rows = choose(probes, probe=CLAMP, condition=MEAN_GATE, measure=COST_SHARE)
     for row in rows.to_dict("records"):
+        if judged.outcome != MET:
+            yield _no_share(name, gained, judged)
+            continue
         measured = _measured(row, "value")
         words = {MET: "It selects nothing.", NOT_MET: "It selects."}
         word = words.get(judge(measured, below(SELECTION_SHARE)).outcome, "Not resolved.")
@@ -135,11 +182,33 @@ def _clamp(name: str, probes: pd.DataFrame) -> Iterable[VerdictRow]:
         yield VerdictRow(STAGE, SELECTS, name, "", shown(), sentence, measured)
 
 
+def _no_share(name: str, gained: Measured, judged: Judged) -> VerdictRow:
+    told = f"{_told(gained)} nats/frame"
+    if judged.outcome == NOT_MET:
+        sentence = f"SM gains nothing over S, {told}, so nothing costs a share of the gain."
+        return VerdictRow(STAGE, SELECTS, name, "", shown(), sentence, gained, unit="nats/frame")
+    sentence = f"It is not resolved whether SM gains over S, {told}, so no share of it is told."
+    asked = above(0.0)
+    return VerdictRow(STAGE, SELECTS, name, "", judged, sentence, gained, asked, "nats/frame")
+
+
+def _probe(probes: pd.DataFrame, **wanted: str) -> Measured:
+    """Return the one measure of a probe; unmeasured where it is absent."""
+    rows = choose(probes, **wanted).to_dict("records")
+    return _measured(rows[0], "value") if rows else UNMEASURED
+
+
 def _flip(name: str, probes: pd.DataFrame) -> Iterable[VerdictRow]:
     for row in choose(probes, probe=FLIP, measure=LAW_SHARE).to_dict("records"):
         measured = _measured(row, "value")
+        arm = str(row["arm"])
+        own, law = (
+            _told(_probe(probes, arm=of, probe=FLIP, condition=NET, measure=HALF))
+            for of in (arm, LAW)
+        )
         sentence = (
-            f"A flipped code moves the next frame of {row['arm']} by {_told(measured)} of what the "
-            "key's own law says."
+            f"A flipped code moves the next frame of {arm} by {own} nats, and that of the key's "
+            f"own law by {law}. Over the law's that is {_told(measured)}. The two are of different "
+            "model families, so a share of 1 is not the whole."
         )
         yield VerdictRow(STAGE, READS, name, str(row["arm"]), shown(), sentence, measured)

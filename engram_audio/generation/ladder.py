@@ -39,7 +39,7 @@ class Multiplier(NamedTuple):
     Attributes:
         value: The ratio; that of the smallest or largest model where the ladder is not met inside.
         low: Below it SM is surely better than the ladder. NaN where no model is surely worse, or
-            with fewer than three seeds.
+            with fewer than three seeds or two speakers.
         high: Above it SM is surely worse. NaN where no model is surely better.
         reach: `inside`, `below` (the smallest model scores as well) or `beyond` (no model does).
         within_margin: Budget ratio at which the ladder comes within the margin; NaN where none.
@@ -86,7 +86,7 @@ def multiplier_of(
     met = np.flatnonzero(gain <= 0)
     reach = BEYOND if not len(met) else BELOW if met[0] == 0 else INSIDE
     low = high = math.nan
-    if len(sums) >= MINIMUM_SEEDS:
+    if len(sums) >= MINIMUM_SEEDS and int(estimate.num_units.min()) > 1:
         interval = t_interval(two_way(estimate), confidence)
         low, high = _ends(ratios, interval.low, interval.high)
     return Multiplier(

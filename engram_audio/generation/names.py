@@ -20,7 +20,9 @@ OF_ARM, LADDER, SHARE, WIDER = "arm", "ladder", "share", "wider"
 OF_SIZE = ("kind", "held", "value", "arm", "seed")  # names a scored size
 # Of probes: their names, and the conditions and measures that are told in words.
 CLAMP, FLIP = "clamp", "flip"
-MEAN_GATE, NET = "mean", "net"
-COST_SHARE, LAW_SHARE = "cost_share", "share_of_law"
+MEAN_GATE, OWN, NET = "mean", "own", "net"
+COST_SHARE, GAIN, LAW_SHARE = "cost_share", "gain_nats", "share_of_law"
+HALF = "half_difference_nats"
+LAW = "law"  # stands in the place of an arm: the key's own law
 NO_SEED = NO_STEPS = -1
 OF_STATE = "state"  # in place of a key's name: rows are found by bits of the hidden state

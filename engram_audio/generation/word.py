@@ -181,6 +181,8 @@ def _no_benefit(found: Found) -> Word | None:
 def _compresses(found: Found) -> Word | None:
     if not found.equals(MEMORY, AS_MANY_NUMBERS) or not found.work_share <= SHARE_OF_WORK:
         return None
+    if found.survives.outcome == NOT_MET:
+        return None
     reason = f"equals P within {found.delta:.3g} nats at {found.work_share:.2f} of its work"
     return Word(COMPRESSES, AS_MANY_NUMBERS, reason)
 

@@ -80,6 +80,10 @@ PROBES = {
     ("SM", "flip", "net", "share_of_law"): 0.8,
     ("SMx", "flip", "net", "share_of_law"): 0.0,
     ("SM", "visits", "64+", "gain_nats"): 0.5,
+    ("SM", "clamp", "own", "gain_nats"): 2.0,
+    ("SM", "flip", "net", "half_difference_nats"): 19.2,
+    ("SMx", "flip", "net", "half_difference_nats"): 0.0,
+    ("law", "flip", "net", "half_difference_nats"): 8.07,
 }
 
 

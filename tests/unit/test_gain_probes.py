@@ -13,8 +13,9 @@ from engram_audio.calibration.worlds_table import SymbolTable
 from engram_audio.generation.data import codes_of_rows
 from engram_audio.generation.frame_scores import FrameScores, score_frames
 from engram_audio.generation.insertion import GatedValue
-from engram_audio.generation.names import COST_SHARE, LAW_SHARE, MEAN_GATE
+from engram_audio.generation.names import COST_SHARE, GAIN, LAW_SHARE, MEAN_GATE
 from engram_audio.generation.probes import (
+    asked,
     clamp,
     donors,
     drift,
@@ -25,6 +26,7 @@ from engram_audio.generation.probes import (
     visits,
 )
 from engram_audio.generation.probes.codes import CodeBook, code_book
+from engram_audio.generation.probes.sums import COLUMNS
 from engram_audio.generation.sources import tables_of
 from engram_audio.generation.task import GeneratorTask, count_visits
 from engram_audio.latents.block import LatentBlock
@@ -99,6 +101,7 @@ def test_a_gate_counts_within_speakers_and_its_cost_is_a_share_of_the_gain():
     for measure in (clamp.OVER_SMALL, clamp.OVER_CLOSED):
         assert ratio(found, measure=measure) == 1
     gain = (small - nll).mean()
+    assert ratio(found, condition=clamp.OWN, measure=GAIN) == pytest.approx(gain)
     assert ratio(found, condition=MEAN_GATE, measure=COST_SHARE) == pytest.approx(0.25 / gain)
     assert ratio(found, condition=clamp.CLOSED, measure=COST_SHARE) == pytest.approx(1)
 
@@ -157,9 +160,8 @@ def test_pairs_are_of_one_utterance_with_well_visited_codes_and_matched_fillers(
     quads = np.stack([pairs.own, pairs.other, pairs.filler, pairs.other_filler])
     assert all(len(set(column)) == 4 for column in quads.T)
     for read, filler in ((pairs.own, pairs.filler), (pairs.other, pairs.other_filler)):
-        if filler is pairs.filler:
-            both = counts[read] / counts[filler]
-            assert both.max() <= 2 and both.min() >= 0.5
+        both = counts[read] / counts[filler]
+        assert both.max() <= 2 and both.min() >= 0.5
 
 
 def model_pairs(name: Any, **changes: Any):
@@ -295,6 +297,24 @@ def test_an_untrained_model_has_not_drifted_and_a_scaled_one_by_its_factor():
     found = drift.drift_sums(model, start)
     assert ratio(found, measure="row_rms_ratio") == pytest.approx(3)
     assert ratio(found, measure="value_rms_ratio") == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["SMa", "SMv"])
+def test_rows_that_start_at_zero_have_no_ratio_to_their_start(name: Any):
+    start, model = (arm(name, is_stirred=False) for _ in range(2))
+    for one in (start, model):
+        count_visits(GeneratorTask(one, data(), data(4, seed=2), CPU))
+    assert not tables_of(start)[0].table.weight.any()
+    with torch.no_grad():
+        tables_of(model)[0].table.weight += 1
+    found = drift.drift_sums(model, start)
+    assert not found["measure"].str.endswith("row_rms_ratio").any()
+    assert ratio(found, measure="directions") == pytest.approx(1)
+
+
+def test_nothing_found_is_an_empty_table():
+    own = asked.joined([], 3)
+    assert own.empty and {*COLUMNS, "arm", "seed"} == {*own.columns}
 
 
 def test_directions_of_rows():

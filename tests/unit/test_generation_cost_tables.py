@@ -13,7 +13,7 @@ from engram_audio.generation.names import WIDER as OF_WIDER
 from engram_audio.generation.tables import gains_table, generation_table, health_table, replay_table
 from engram_audio.generation.verdicts import verdict_rows
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED
-from engram_audio.verdicts.row import VerdictRow
+from engram_audio.verdicts.row import SHOWN, VerdictRow
 from engram_audio.verdicts.words import HELPS
 from tests.unit.generation_cost_tables import LEVELS, PROBES, Level, cost_tables, priced, probed
 from tests.unit.generation_tables import evaluated, generation_bars
@@ -59,6 +59,27 @@ def test_nothing_is_told_beyond_the_ladder(nll: float, words: str):
     assert words in rows(own)[COST, "nll, work"].sentence
 
 
+@pytest.mark.parametrize("nll", [27.0, 29.5])
+@pytest.mark.parametrize(("sd", "num_seeds"), [(3.0, 3), (0.003, 2)])
+def test_an_end_of_the_ladder_is_told_only_where_its_interval_says_so(
+    nll: float, sd: float, num_seeds: int
+):
+    """SM scores surely better than the largest model, or worse than the least, or neither."""
+    own = priced(with_level(OF_ARM, 0.0, "SM", nll), sd=sd, num_seeds=num_seeds)
+    found = rows(costs(of=own))[COST, "nll, work"]
+    assert found.sentence.startswith("It is not resolved how many times the work per frame of SM")
+    assert "The ladder reaches from 0.83 to 4.00." in found.sentence
+    assert found.outcome == UNDECIDED
+    assert ("no interval" in found.sentence) == (num_seeds == 2)
+
+
+def test_two_seeds_have_no_interval_and_so_no_open_end():
+    found = rows(costs(of=priced(num_seeds=2)))[COST, "nll, work"]
+    assert found.sentence.startswith("Without a memory the same nll takes 2.8")
+    assert "bounded" not in found.sentence and "[" not in found.sentence
+    assert found.sentence.endswith("With fewer than three seeds there is no interval.")
+
+
 def test_a_share_sweep_says_when_it_is_not_resolved():
     sure = rows(costs())[SHARE, "num_resident held"]
     assert sure.sentence.startswith("U-SHAPED. Best on the choice part is a share of 0.20")
@@ -78,9 +99,37 @@ def test_a_clamp_at_the_mean_tells_whether_the_gate_selects(share: float, words:
     assert rows(costs(asked=own))[SELECTS, ""].sentence.startswith(words)
 
 
+@pytest.mark.parametrize("share", [-4.0, -0.2, 0.01, 0.2])  # of a loss, by costs of either sign
+@pytest.mark.parametrize(("gain", "sd", "words", "outcome"), [
+    (-0.5, 0.001, "SM gains nothing over S", SHOWN),
+    (0.02, 1.0, "It is not resolved whether SM gains over S", UNDECIDED),
+])  # fmt: skip
+def test_no_share_is_told_of_a_gain_that_is_not_there(
+    share: float, gain: float, sd: float, words: str, outcome: str
+):
+    changed = {
+        ("SM", "clamp", "mean", "cost_share"): share, ("SM", "clamp", "own", "gain_nats"): gain,
+    }  # fmt: skip
+    row = rows(costs(asked=probed({**PROBES, **changed}, sd=sd)))[SELECTS, ""]
+    assert row.sentence.startswith(words) and row.outcome == outcome
+    assert "selects" not in row.sentence and row.measured.value == pytest.approx(gain, abs=sd)
+    without = {name: value for name, value in PROBES.items() if name[3] != "gain_nats"}
+    unknown = rows(costs(asked=probed(without)))[SELECTS, ""]
+    assert unknown.outcome == UNDECIDED and "selects" not in unknown.sentence
+
+
+def test_a_measure_without_a_number_is_not_published_as_zero():
+    own = probed({**PROBES, ("SM", "drift", "table_1", "row_rms_ratio"): math.nan})
+    one = probed({("SM", "drift", "table_1", "row_rms_ratio"): math.nan})
+    for table in (costs(asked=own).probes, costs(asked=one).probes):
+        assert "row_rms_ratio" not in set(table["measure"])
+
+
 def test_flips_are_told_by_arm():
     found = rows(costs())
-    assert "moves the next frame of SM by 0.800" in found[READS, "SM"].sentence
+    told = found[READS, "SM"].sentence
+    assert "moves the next frame of SM by 19.2" in told and "key's own law by 8.0" in told
+    assert "a share of 1 is not the whole" in told
     assert found[READS, "SMx"].measured.value == pytest.approx(0, abs=0.001)
 
 

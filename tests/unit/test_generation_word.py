@@ -104,6 +104,14 @@ def test_compresses_needs_equality_with_p_at_less_work():
     assert word_of(found(everywhere(WIDE, P=WIDE), work_share=0.5)).word == OPEN
 
 
+def test_a_gain_that_a_wider_backbone_takes_away_is_no_compression():
+    gains = everywhere(GAINS, P=EQUAL)
+    for wider, word in ((LOSES, OPEN), (EQUAL, OPEN), (WIDE, COMPRESSES), (GAINS, HELPS)):
+        own = word_of(found(gains, work_share=0.5, wider=wider))
+        assert own.word == word
+        assert word != OPEN or "in a wider backbone" in own.reason
+
+
 def test_what_a_plain_model_of_equal_work_does_too_is_no_compression():
     """On a world without memory SM equals P, and so does F."""
     gains = everywhere(WIDE, P=EQUAL, F=EQUAL)

@@ -21,13 +21,13 @@ from engram_audio.generation.evaluation import LAG_FRAMES
 from engram_audio.generation.frame_scores import FrameScores, score_frames
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS, ArmName
-from engram_audio.generation.names import FLIP, MEAN_GATE
+from engram_audio.generation.names import FLIP, LAW, MEAN_GATE
 from engram_audio.generation.probes import clamp, donors, drift, flip, readouts, visits
 from engram_audio.generation.probes.codes import CodeBook, code_book
 from engram_audio.generation.probes.flip import LawOfCode
 from engram_audio.generation.probes.key_law import fit_key_law, law_of_key
 from engram_audio.generation.probes.states import states_of
-from engram_audio.generation.probes.sums import speaker_sums
+from engram_audio.generation.probes.sums import COLUMNS, speaker_sums
 from engram_audio.generation.word import AS_MUCH_WORK, FOREIGN, MEMORY, ONE_ROW, SMALL
 from engram_audio.keys.bank import BankSection
 from engram_audio.keys.law_weights import Parts
@@ -36,7 +36,6 @@ from engram_audio.latents.targets import targets_of
 from engram_audio.numerics.kmeans import evenly
 from engram_audio.numerics.seeds import named_generator, named_seed
 
-LAW = "law"  # stands in the place of an arm: the key's own law
 UNTRAINED = "untrained."
 FLIPPED: tuple[ArmName, ...] = (MEMORY, FOREIGN, ONE_ROW)
 READ_OUT: tuple[ArmName, ...] = (SMALL, MEMORY, AS_MUCH_WORK)
@@ -152,7 +151,14 @@ def ask(
         "readouts": lambda: _readouts(models, seed, ground),
     }
     found = [part for name in ground.section.of_arms for part in askers[name]()]
-    return pd.concat(found, ignore_index=True).assign(seed=seed)
+    return joined(found, seed)
+
+
+def joined(parts: list[pd.DataFrame], seed: int) -> pd.DataFrame:
+    """Return all sums of a seed; an empty table where no probe had anything to ask."""
+    if not parts:
+        return pd.DataFrame(columns=[*COLUMNS, "arm", "seed"])
+    return pd.concat(parts, ignore_index=True).assign(seed=seed)
 
 
 def key_law(ground: Ground, section: BankSection) -> LawOfCode:

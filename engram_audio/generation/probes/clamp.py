@@ -15,13 +15,12 @@ import pandas as pd
 from engram_audio.generation.frame_scores import FrameScores
 from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.model import Generator
-from engram_audio.generation.names import CLAMP, COST_SHARE
+from engram_audio.generation.names import CLAMP, COST_SHARE, GAIN, OWN
 from engram_audio.generation.probes.sums import labelled, speaker_sums
 from engram_audio.memory.engram import EngramReader
 
 LEVELS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 CLOSED = "0"
-OWN = "own"
 COST = "cost_nats"
 OVER_SMALL, OVER_CLOSED = "auroc_over_s", "auroc_over_closed"
 
@@ -63,7 +62,7 @@ def auroc(scores: np.ndarray, is_positive: np.ndarray) -> float:
 def clamp_sums(
     own: FrameScores, constant: Mapping[str, FrameScores], small: np.ndarray, speakers: np.ndarray
 ) -> pd.DataFrame:
-    """Return what each constant costs, in nats and as a share of the gain, and the gate's AUROC.
+    """Return the gain over S, what each constant costs, also as its share, and the gate's AUROC.
 
     Args:
         own: Scores under the gate itself.
@@ -72,7 +71,7 @@ def clamp_sums(
         speakers: Of the targets, [M].
     """
     nll = own.nll.double().numpy()
-    rows = []
+    rows = [speaker_sums(CLAMP, OWN, GAIN, speakers, small - nll)]
     for name, scores in constant.items():
         cost = scores.nll.double().numpy() - nll
         rows += [

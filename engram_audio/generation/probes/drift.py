@@ -28,7 +28,9 @@ def drift_sums(model: Generator, start: Generator) -> pd.DataFrame:
     for number, (own, first) in enumerate(zip(tables_of(model), tables_of(start), strict=True)):
         found.append(of_model(PROBE, f"table_{number + 1}", _of_table(own, first)))
     for place, (own, first) in _values(model, start).items():
-        found.append(of_model(PROBE, place, {"value_rms_ratio": rms(own) / rms(first)}))
+        ratio = _ratio("value_rms_ratio", own, first)
+        if ratio:
+            found.append(of_model(PROBE, place, ratio))
     return pd.concat(found, ignore_index=True)
 
 
@@ -38,13 +40,19 @@ def _of_table(own: RowTable, first: RowTable) -> dict[str, float]:
     rows = now[read]
     found = {
         "rows_read": float(read.sum()),
-        "row_rms_ratio": rms(rows) / rms(then[read]),
+        **_ratio("row_rms_ratio", rows, then[read]),
         "directions": effective_directions(rows),
         "directions_of_most": float(directions_of_share(rows, ENERGY_SHARE)),
     }
     if bool((~read).any()):
-        found["unread_row_rms_ratio"] = rms(now[~read]) / rms(then[~read])
+        found |= _ratio("unread_row_rms_ratio", now[~read], then[~read])
     return found
+
+
+def _ratio(measure: str, now: Tensor, then: Tensor) -> dict[str, float]:
+    """Return a size over that at the start; nothing where all was zero then."""
+    start = rms(then)
+    return {measure: rms(now) / start} if start else {}
 
 
 def _values(model: Generator, start: Generator) -> dict[str, tuple[Tensor, Tensor]]:

@@ -22,14 +22,13 @@ from torch import Tensor
 from engram_audio import windows
 from engram_audio.generation.frame_scores import whole_block
 from engram_audio.generation.model import Generator
-from engram_audio.generation.names import FLIP, LAW_SHARE, NET
+from engram_audio.generation.names import FLIP, HALF, LAW_SHARE, NET
 from engram_audio.generation.probes.codes import CodeBook
 from engram_audio.generation.probes.sums import speaker_sums
 from engram_audio.latents.block import LatentBlock
 
 LEAST_VISITS = 16  # in train, of every code that is read
 OWN, FILLER = "own", "filler"
-HALF = "half_difference_nats"
 BATCH_SEQUENCES = 256
 TRIES = 20  # partners drawn for a frame before it is given up
 

@@ -14,11 +14,12 @@ import pandas as pd
 
 from engram_audio import windows
 from engram_audio.generation.frame_scores import FrameScores
+from engram_audio.generation.names import GAIN
 from engram_audio.generation.probes.sums import speaker_sums
 
 PROBE = "visits"
 EDGES = (0, 1, 4, 16, 64)  # least visits of each bucket
-GAIN, GATE, WRITE, SHARE = "gain_nats", "gate", "write_ratio", "share_of_frames"
+GATE, WRITE, SHARE = "gate", "write_ratio", "share_of_frames"
 
 
 def bucket_names(edges: Sequence[int] = EDGES) -> list[str]:

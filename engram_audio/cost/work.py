@@ -149,9 +149,9 @@ def generator_bytes(piece: Piece) -> float:
     return step_bytes(model, piece.size.dims, batch, is_half, numbers)
 
 
-def row_numbers(memory: Mapping[str, Any], width: int) -> float:
+def row_numbers(memory: Mapping[str, Any], width: int) -> int:
     """Return the numbers of a memory's rows; where each code has one, the few are not counted."""
-    row_width = memory.get("row_width", width)
+    row_width = int(memory.get("row_width", width))
     if memory["kind"] == "latent_ngrams":
         rows = sum(2 ** (memory["num_bits"] * order) for order in memory["ngram_orders"])
         return rows * memory["num_routes"] * len(memory["places"]) * row_width

@@ -106,7 +106,8 @@ class Ratios:
         rows = self._rows.get((arm, condition, scope, score))
         if rows is None:
             return {}
-        return {int(seed): self._ratio(own) for seed, own in rows.groupby("seed")}
+        seeds = np.unique(rows["seed"].to_numpy(int)).tolist()
+        return {seed: self._ratio(choose(rows, seed=seed)) for seed in seeds}
 
     def _ratio(self, rows: pd.DataFrame) -> Estimate:
         place = np.searchsorted(self._speakers, rows["speaker_id"].to_numpy(str))

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 ORIGINAL, ROUND_TRIP, OTHER, NOISE, FREE = "original", "round_trip", "other", "noise", "free"
 WHOLE, CONTINUATION = "whole", "continuation"
+REPLACED = "replaced_share"
 WORDS, SPEAKER, QUALITY = "words", "speaker", "quality"  # evaluators
 
 
@@ -38,6 +39,7 @@ SCORES = (
     Score("quality_background", QUALITY, NOISE, 1),
     Score("quality_overall", QUALITY, NOISE, 1),
     Score("silence_share", "", "", 0),
+    Score(REPLACED, "", "", 0),
     Score("mel_energy_distance", "", NOISE, -1),
     Score("mel_frechet_distance", "", NOISE, -1),
     Score("speaker_energy_distance", SPEAKER, NOISE, -1),

@@ -180,7 +180,10 @@ class PredictabilitySettings(Section):
         description="smoothness: a frame is like the one before. one_step: it is a linear map of "
         "it, fitted to each batch."
     )
-    weight: Amount = Field(description="Nats of loss for a nat per frame that is not predicted.")
+    weight: Amount = Field(
+        description="Nats of loss for each unit of the term: half a log ratio of variances, summed "
+        "over dimensions. Redundant dimensions count each."
+    )
 
 
 class TrainedCodecSettings(FittedCodecSettings):

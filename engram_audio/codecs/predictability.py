@@ -1,7 +1,9 @@
 """How predictable latents are from the frame before: a term of a trained codec's loss.
 
-Minus the nats per frame that a predictor gives of a Gaussian frame, one dimension at a time. Both
-predictors are told by ratios of variances, so that smaller latents are no more predictable.
+Half the log of a ratio of variances for each dimension, summed, so that smaller latents are no more
+predictable. These are no nats of a predictor of the frame. Dimensions count each for itself: one
+that repeats another counts again. `smoothness` divides by what white noise has, so it is 0 there,
+where a frame that stays as it is predicts worse than a constant.
 
 Shapes: B crops, T frames, D dimensions.
 """
@@ -23,16 +25,21 @@ def predictability_cost(latents: Tensor, settings: PredictabilitySettings | None
 
 
 def smoothness(latents: Tensor) -> Tensor:
-    """Return minus the nats of a frame that stays as it is: 1/2 sum ln of E step^2 / 2 var.
+    """Return half the log of the size of steps over that of white noise: E step^2 / 2 var.
 
-    It is 0 for white noise.
+    Summed over dimensions. It is 0 for white noise, which a frame that stays misses by ln 2 / 2 in
+    each dimension against a constant.
     """
     steps = (latents[:, 1:] - latents[:, :-1]).square().mean((0, 1))
     return _half_log(steps, 2 * _variance(latents))
 
 
 def one_step(latents: Tensor) -> Tensor:
-    """Return minus the nats of the best linear map of the frame before: 1/2 sum ln(1 - R^2)."""
+    """Return 1/2 sum ln(1 - R^2) of the best linear map of the frame before.
+
+    For one dimension: minus the nats that the map gains over a constant. Of several dimensions each
+    is told by itself, so redundant ones count each.
+    """
     before, after = (part.flatten(0, 1) for part in (latents[:, :-1], latents[:, 1:]))
     before, after = before - before.mean(0), after - after.mean(0)
     covariance = before.T @ before / len(before)

@@ -143,12 +143,20 @@ def generator_bytes(piece: Piece) -> float:
     model, recipe = generator_of(piece), piece.section("recipe_section")
     if model is None:
         return 0.0
-    memory = piece.section("generator_section")["insertion"]
-    rows = (memory.get("table_rows") or 0) * memory.get("num_hashes", 1)
-    numbers = rows * len(memory["ngram_orders"]) * memory.get("row_width", model.width)
+    numbers = row_numbers(piece.section("generator_section")["insertion"], model.width)
     is_half = recipe.get("precision") == "bfloat16" and bool(piece.job.resources.get("gpu"))
     batch = recipe.get("batch_frames", 0)
     return step_bytes(model, piece.size.dims, batch, is_half, numbers)
+
+
+def row_numbers(memory: Mapping[str, Any], width: int) -> int:
+    """Return the numbers of a memory's rows; where each code has one, the few are not counted."""
+    row_width = int(memory.get("row_width", width))
+    if memory["kind"] == "latent_ngrams":
+        rows = sum(2 ** (memory["num_bits"] * order) for order in memory["ngram_orders"])
+        return rows * memory["num_routes"] * len(memory["places"]) * row_width
+    rows = (memory.get("table_rows") or 0) * memory.get("num_hashes", 1)
+    return rows * len(memory["ngram_orders"]) * row_width
 
 
 def _num_sizes(protocol: Mapping[str, Any]) -> float:

@@ -25,7 +25,11 @@ from engram_audio.generation.continuation import continued_frames
 from engram_audio.generation.density import GeneratorDensity
 from engram_audio.numerics.seeds import named_generator, named_seed
 
+NO_SEED = -1  # of clips that no arm made
 PROMPT_OF_INJECTIONS = 1  # frames: an injected clip is drawn from its start
+
+
+Trained = tuple[str, int]  # an arm and its training seed
 
 
 class Clip(NamedTuple):
@@ -36,12 +40,16 @@ class Clip(NamedTuple):
         arm: Arm that made it; "" for none.
         sound: Shape [S].
         scopes: Which parts are scored: all of it, what follows the prompt, or both.
+        seed: Training seed of the arm.
+        replaced: Draws that were replaced, and all draws; None for clips that no arm made.
     """
 
     condition: str
     arm: str
     sound: np.ndarray
     scopes: tuple[str, ...]
+    seed: int = NO_SEED
+    replaced: tuple[float, float] | None = None
 
 
 class Utterance(NamedTuple):
@@ -79,11 +87,11 @@ class Clips(NamedTuple):
 
 
 def clips_of(
-    utterance: Utterance, arms: Mapping[str, GeneratorDensity], section: AudioScoresSection
+    utterance: Utterance, arms: Mapping[Trained, GeneratorDensity], section: AudioScoresSection
 ) -> Clips | None:
     """Return the clips of an utterance; None where it is too short to go on from.
 
-    All arms draw with the same random numbers.
+    All arms and training seeds draw with the same random numbers.
     """
     codec, links = utterance.codec, utterance.links
     head, frames = encoded(codec, utterance.sound, links, utterance.noise_std, utterance.name)
@@ -111,7 +119,9 @@ def clips_of(
     ]  # fmt: skip
     for condition, kept, inject, scopes in kinds:
         seed = named_seed(section.seed, condition, utterance.name)
-        for arm, density in arms.items():
+        for (arm, trained), density in arms.items():
             drawn = continued_frames(density, frames, kept, inject, seed)
-            clips.append(Clip(condition, arm, sound_of(drawn), scopes))
+            replaced = float(drawn.num_replaced), float(drawn.num_drawn)
+            sound = sound_of(drawn.frames)
+            clips.append(Clip(condition, arm, sound, scopes, trained, replaced))
     return Clips(clips, round(prompt / len(frames) * length))

@@ -23,7 +23,7 @@ class AudioScoresSection(Section):
     """What is decoded of each generator, and when a score is read."""
 
     arms: Annotated[Listed[ArmName], Field(min_length=1)] = Field(
-        description="Arms that are decoded, the first seed of each."
+        description="Arms that are decoded, with every training seed."
     )
     num_utterances: Count = Field(
         ge=2, description="Eval utterances, dealt evenly over the eval speakers."

@@ -17,12 +17,14 @@ from engram_audio.audio_scores.names import (
     OF_REFERENCE_WORDS,
     ORIGINAL,
     OTHER,
+    REPLACED,
     ROUND_TRIP,
     WHOLE,
 )
 from engram_audio.audio_scores.silence import quiet_level
 from engram_audio.audio_scores.words import Normalize, word_errors
 from engram_audio.codecs.mel import MelAnalysis, log_mel
+from engram_audio.generation.audio_clips import NO_SEED
 from engram_audio.generation.audio_columns import OF_DISTANCE, OF_SCORE
 
 # 80 bands, 40 ms windows every 10 ms, floor 1e-5 of full scale: as the players' distance.
@@ -37,11 +39,12 @@ LEAST_FRAMES = 2
 
 
 class Place(NamedTuple):
-    """Which clip: of what condition and arm, and which part of it."""
+    """Which clip: of what condition, arm and training seed, and which part of it."""
 
     condition: str
     arm: str
     scope: str
+    seed: int = NO_SEED
 
 
 class Listened(NamedTuple):
@@ -53,6 +56,7 @@ class Listened(NamedTuple):
         transcript: What was read; None where that is not known.
         heard: What the evaluators heard, by clip.
         mels: Log-mel frames by clip, [F, N].
+        replaced: Replaced and all draws, by clip that an arm made.
     """
 
     utterance_id: str
@@ -60,6 +64,7 @@ class Listened(NamedTuple):
     transcript: str | None
     heard: Mapping[Place, Heard]
     mels: Mapping[Place, np.ndarray]
+    replaced: Mapping[Place, Ratio]
 
 
 def mel_frames(waveform: np.ndarray) -> np.ndarray:
@@ -86,8 +91,18 @@ def score_rows(
             # only the whole of an utterance has a transcript
             transcript = one.transcript if place.scope == WHOLE else None
             found = scores_of(heard, original, transcript, quiet, normalize)
+            if place in one.replaced:
+                found = {**found, REPLACED: one.replaced[place]}
             rows += [
-                (one.utterance_id, one.speaker_id, place.arm, place.condition, place.scope, *score)
+                (
+                    one.utterance_id,
+                    one.speaker_id,
+                    place.arm,
+                    place.seed,
+                    place.condition,
+                    place.scope,
+                    *score,
+                )
                 for score in _kept(found, has_words)
             ]
     return pd.DataFrame(rows, columns=list(OF_SCORE))
@@ -131,10 +146,10 @@ def distance_rows(listened: Sequence[Listened]) -> pd.DataFrame:
     """
     rows = []
     for place in dict.fromkeys(place for one in listened for place in one.mels):
-        true = place._replace(condition=ORIGINAL, arm="")
+        true = Place(ORIGINAL, "", place.scope)
         for name, distance, true_frames, frames in _pairs(listened, true, place):
             if len(true_frames) >= LEAST_FRAMES and len(frames) >= LEAST_FRAMES:
-                rows.append((place.arm, place.condition, place.scope, name,
+                rows.append((place.arm, place.seed, place.condition, place.scope, name,
                              distance(true_frames, frames)))  # fmt: skip
     return pd.DataFrame(rows, columns=list(OF_DISTANCE))
 

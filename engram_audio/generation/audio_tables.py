@@ -18,6 +18,7 @@ from engram_audio.audio_scores.names import (
     OF_TRANSCRIPT,
     ORIGINAL,
     OTHER,
+    REPLACED,
     ROUND_TRIP,
     SCORES,
     Score,
@@ -27,12 +28,15 @@ from engram_audio.generation.audio_columns import GENERATION_AUDIO, GENERATION_A
 from engram_audio.generation.word import AS_MUCH_WORK, MEMORY, SMALL
 from engram_audio.stats.estimate import (
     Estimate,
-    function_of,
+    Interval,
+    mean_of,
     paired_difference,
+    stacked,
     t_interval,
     uncertain,
 )
-from engram_audio.stats.ratio import ratio_of_sums
+from engram_audio.stats.ratio import ratio_of_sums, scaled
+from engram_audio.stats.two_way import MINIMUM_SEEDS, two_way
 
 BETTER, WORSE, SAME, UNDECIDED, NOT_READ = (
     "better", "worse", "not told apart", "undecided", "not read",
@@ -40,6 +44,7 @@ BETTER, WORSE, SAME, UNDECIDED, NOT_READ = (
 PAIRS = ((MEMORY, AS_MUCH_WORK), (MEMORY, SMALL))
 ABSENT = "not installed: `make audio`"
 OF_CLIP = ["arm", "condition", "scope"]
+EXACT = ("noise", ORIGINAL, OTHER, ROUND_TRIP)  # clips that no arm draws
 
 
 class Sounded(NamedTuple):
@@ -48,8 +53,8 @@ class Sounded(NamedTuple):
     Attributes:
         representation: Name.
         generator: Name.
-        scores: One row per utterance, clip and score: numerator and denominator.
-        distances: One row per clip and distance.
+        scores: One row per utterance, clip, training seed and score: numerator and denominator.
+        distances: One row per clip, training seed and distance.
         absent: Evaluators that were not installed.
         minimum_word_utterances: Below so many utterances nothing is read from words.
     """
@@ -60,6 +65,18 @@ class Sounded(NamedTuple):
     distances: pd.DataFrame
     absent: tuple[str, ...]
     minimum_word_utterances: int
+
+
+class Loss(NamedTuple):
+    """How large the codec's own loss is, in units of a score; NaN where that is not known.
+
+    Attributes:
+        least: The nearer end of the interval of round trip less original, 0 where it holds 0.
+        most: Its farther end: nothing smaller is better or worse.
+    """
+
+    least: float
+    most: float
 
 
 class Ratios:
@@ -80,10 +97,19 @@ class Ratios:
         yield from dict.fromkeys(key[:3] for key in self._rows)
 
     def estimate(self, arm: str, condition: str, scope: str, score: str) -> Estimate | None:
-        """Return a score over speakers; None where no clip has it."""
+        """Return a score over speakers, the mean of seeds; None where no clip has it."""
+        found = self.by_seed(arm, condition, scope, score)
+        return mean_of(list(found.values())) if found else None
+
+    def by_seed(self, arm: str, condition: str, scope: str, score: str) -> dict[int, Estimate]:
+        """Return a score over speakers for each training seed; empty where no clip has it."""
         rows = self._rows.get((arm, condition, scope, score))
         if rows is None:
-            return None
+            return {}
+        seeds = np.unique(rows["seed"].to_numpy(int)).tolist()
+        return {seed: self._ratio(choose(rows, seed=seed)) for seed in seeds}
+
+    def _ratio(self, rows: pd.DataFrame) -> Estimate:
         place = np.searchsorted(self._speakers, rows["speaker_id"].to_numpy(str))
         sums = [
             np.bincount(place, rows[name].to_numpy(float), len(self._speakers))
@@ -101,17 +127,23 @@ class Ratios:
         found = self.estimate("", condition, scope, score)
         return math.nan if found is None else float(found.value)
 
-    def resolution(self, scope: str, score: str, confidence: float) -> float:
-        """Return how large the codec's own loss may be: a score tells nothing that is smaller.
+    def num_seeds(self, arm: str, condition: str, scope: str) -> int:
+        """Return how many training seeds of an arm are heard; 0 where no arm made the clip."""
+        if not arm:
+            return 0
+        found = [len(set(own["seed"])) for key, own in self._rows.items()
+                 if key[:3] == (arm, condition, scope)]  # fmt: skip
+        return max(found, default=0)
 
-        The farther end of the interval of round trip less original, on the same speakers. NaN where
-        there is none.
-        """
+    def loss(self, scope: str, score: str, confidence: float) -> Loss:
+        """Return how large the codec's own loss is, on the same speakers."""
         pair = [self.estimate("", name, scope, score) for name in (ROUND_TRIP, ORIGINAL)]
         if pair[0] is None or pair[1] is None:
-            return math.nan
+            return Loss(math.nan, math.nan)
         interval = t_interval(uncertain(paired_difference(pair[0], pair[1])), confidence)
-        return float(np.maximum(abs(interval.low), abs(interval.high)))
+        low, high = float(interval.low), float(interval.high)
+        ends = np.abs([low, high])
+        return Loss(0.0 if low <= 0 <= high else float(np.min(ends)), float(np.max(ends)))
 
 
 def audio_table(found: Sequence[Sounded], confidence: float) -> pd.DataFrame:
@@ -133,12 +165,15 @@ def _audio_rows(one: Sounded, confidence: float) -> Iterator[dict[str, Any]]:
                 yield {
                     **place,
                     **row,
-                    "resolution": ratios.resolution(scope, score.name, confidence),
+                    "resolution": ratios.loss(scope, score.name, confidence).most,
+                    "num_seeds": ratios.num_seeds(arm, condition, scope),
                 }
 
 
 def _is_asked(score: Score, condition: str, scope: str) -> bool:
     """Whether clips of a kind have a score at all."""
+    if score.name == REPLACED:
+        return condition not in EXACT
     if score.name in OF_TRANSCRIPT:
         return scope == "whole" and condition != "noise"
     if condition == "noise":
@@ -172,7 +207,7 @@ def _distance_row(
 
     def value(of_condition: str, of_arm: str = "") -> float:
         own = choose(rows, condition=of_condition, arm=of_arm)["value"].to_numpy(float)
-        return float(own[0]) if len(own) else math.nan
+        return float(own.mean()) if len(own) else math.nan
 
     counted = choose(one.scores, arm=arm, condition=condition, scope=scope)
     return {
@@ -217,60 +252,90 @@ def _gain_rows(one: Sounded, confidence: float) -> Iterator[dict[str, Any]]:
     for arm, other in PAIRS:
         for condition, scope in made:
             for score in SCORES:
-                own, theirs = (
-                    ratios.estimate(name, condition, scope, score.name) for name in (arm, other)
-                )
-                if own is None or theirs is None:
+                gains = _gains_of_seeds(ratios, (arm, other), condition, scope, score)
+                if gains is None:
                     continue
-                gain = _scaled(paired_difference(own, theirs), score.better or 1)
-                interval = t_interval(uncertain(gain), confidence)
+                interval = _interval(gains, confidence)
                 count = ratios.num_utterances(arm, condition, scope, score.name)
-                resolution = ratios.resolution(scope, score.name, confidence)
+                loss = ratios.loss(scope, score.name, confidence)
                 bounds = float(interval.low), float(interval.high)
-                least = one.minimum_word_utterances
-                word, reason = word_of(score.name, condition, bounds, resolution, count, least)
+                told = Told(bounds, loss, len(gains.value), count)
+                word, reason = word_of(score.name, condition, told, one.minimum_word_utterances)
                 yield {
                     "representation": one.representation, "generator": one.generator, "arm": arm,
                     "against": other, "condition": condition, "scope": scope, "score": score.name,
-                    "gain": float(gain.value), "gain_low": bounds[0], "gain_high": bounds[1],
-                    "resolution": resolution, "num_utterances": count,
-                    "num_speakers": int(gain.num_units), "word": word, "reason": reason,
+                    "gain": float(gains.value.mean()), "gain_low": bounds[0],
+                    "gain_high": bounds[1], "resolution": loss.most, "certain_loss": loss.least,
+                    "num_utterances": count, "num_speakers": int(gains.num_units.min()),
+                    "num_seeds": len(gains.value), "word": word, "reason": reason,
                 }  # fmt: skip
 
 
-def _scaled(estimate: Estimate, sign: int) -> Estimate:
-    return function_of(sign * estimate.value, [(float(sign), estimate)])
+def _gains_of_seeds(
+    ratios: Ratios, arms: tuple[str, str], condition: str, scope: str, score: Score
+) -> Estimate | None:
+    """Return how much better an arm is with each seed that both have, [R]; None without one."""
+    own, theirs = (ratios.by_seed(name, condition, scope, score.name) for name in arms)
+    found = [
+        scaled(paired_difference(own[seed], theirs[seed]), score.better or 1)
+        for seed in own
+        if seed in theirs
+    ]
+    return stacked(found) if found else None
+
+
+def _interval(gains: Estimate, confidence: float) -> Interval:
+    """Return the interval over seeds and speakers; NaN with fewer than three seeds."""
+    if len(gains.value) < MINIMUM_SEEDS:
+        return Interval(np.asarray(math.nan), np.asarray(math.nan))
+    return t_interval(two_way(gains), confidence)
+
+
+class Told(NamedTuple):
+    """What a difference between arms is read from.
+
+    Attributes:
+        bounds: Interval of the gain.
+        loss: The codec's own loss, in the same units.
+        num_seeds: Training seeds behind the gain.
+        num_utterances: Utterances behind it.
+    """
+
+    bounds: tuple[float, float]
+    loss: Loss
+    num_seeds: int
+    num_utterances: int
 
 
 def word_of(
-    score: str,
-    condition: str,
-    bounds: tuple[float, float],
-    resolution: float,
-    num_utterances: int,
-    minimum_word_utterances: int,
+    score: str, condition: str, told: Told, minimum_word_utterances: int
 ) -> tuple[str, str]:
     """Return what a difference between arms says, and why it says nothing where it does not.
 
     Args:
         score: Its name.
         condition: The kind of clip.
-        bounds: Interval of the gain.
-        resolution: The codec's own loss, in the same units.
-        num_utterances: Utterances behind the gain.
+        told: The difference.
         minimum_word_utterances: Asked of scores of words.
     """
-    low, high = bounds
     if not BY_NAME[score].better:
         return NOT_READ, "neither direction is better"
     if score in OF_REFERENCE_WORDS and condition == FREE:
         return NOT_READ, "a free continuation has no words to be right about"
-    if score in OF_REFERENCE_WORDS and num_utterances < minimum_word_utterances:
-        return NOT_READ, f"{num_utterances} of {minimum_word_utterances} utterances"
-    if not np.isfinite([low, high, resolution]).all():
+    if score in OF_REFERENCE_WORDS and told.num_utterances < minimum_word_utterances:
+        return NOT_READ, f"{told.num_utterances} of {minimum_word_utterances} utterances"
+    if told.num_seeds < MINIMUM_SEEDS:
+        return UNDECIDED, "one seed" if told.num_seeds == 1 else f"{told.num_seeds} seeds"
+    return _compared(told.bounds, told.loss)
+
+
+def _compared(bounds: tuple[float, float], loss: Loss) -> tuple[str, str]:
+    """Return the word of an interval beside the codec's own loss."""
+    low, high = bounds
+    if not np.isfinite([low, high, *loss]).all():
         return UNDECIDED, ""
-    if low > resolution or high < -resolution:
-        return (BETTER if low > resolution else WORSE), ""
-    if -resolution <= low and high <= resolution:
+    if low > loss.most or high < -loss.most:
+        return (BETTER if low > loss.most else WORSE), ""
+    if -loss.least <= low and high <= loss.least:
         return SAME, "within the codec's own loss"
     return UNDECIDED, ""

@@ -47,10 +47,16 @@ def budget_of(model: Generator) -> Budget:
     codebook = model.key.num_values if model.searches_key else 0
     search = model.key.flops if model.searches_key else 0
     network, head = _network_flops(model), model.head.flops
+    more = round(sum(source.more_read_in_training for source in sources))
     num_read = dense + fixed + codebook + read
     return Budget(
         flops_generated=network + head + search + read,
-        flops_trained=PASSES * network + model.head.flops_trained + search + read,
+        flops_trained=PASSES * network
+        + _made_anew(model)
+        + model.head.flops_trained
+        + search
+        + read
+        + more,
         num_resident=dense + fixed + codebook + rows,
         num_touched=sum(source.rows_touched * source.row_width for source in sources),
         num_read=num_read,
@@ -61,6 +67,20 @@ def budget_of(model: Generator) -> Budget:
 def _network_flops(model: Generator) -> int:
     """Return the work of all but the head, the key and the rows."""
     parts = [model.backbone, *(part for part in (model.short, model.memory) if part is not None)]
+    return _map_flops(parts) + 2 * _cached_numbers(model)
+
+
+def _made_anew(model: Generator) -> int:
+    """Return the work of the blocks' second forward pass; 0 unless they are checkpointed."""
+    settings = model.settings
+    if not settings.is_checkpointed:
+        return 0
+    attended = 4 * settings.num_blocks * settings.context_frames * settings.width
+    return _map_flops(list(model.backbone.blocks)) + attended
+
+
+def _map_flops(parts: list[nn.Module]) -> int:
+    """Return the work of maps, convolutions and what modules count beside them."""
     weights, extra = 0, 0
     for part in parts:
         for module in part.modules():
@@ -68,7 +88,7 @@ def _network_flops(model: Generator) -> int:
                 weights += module.weight.numel()
             elif isinstance(module, CountedModule):
                 extra += module.extra_flops
-    return 2 * weights + extra + 2 * _cached_numbers(model)
+    return 2 * weights + extra
 
 
 def _cached_numbers(model: Generator) -> int:

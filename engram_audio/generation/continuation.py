@@ -3,6 +3,8 @@
 Shapes: T frames, D dimensions.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -12,6 +14,20 @@ from engram_audio.generation.density import GeneratorDensity
 LOUDEST_SD = 10.0  # RMS in SD of the train frames beyond which a path stays where it is
 
 
+class Continuation(NamedTuple):
+    """What was drawn of an utterance.
+
+    Attributes:
+        frames: True ones, then drawn ones, [T, D], float32.
+        num_replaced: Draws in whose place the frame before stands.
+        num_drawn: All draws.
+    """
+
+    frames: np.ndarray
+    num_replaced: int
+    num_drawn: int
+
+
 @torch.no_grad()
 def continued_frames(
     density: GeneratorDensity,
@@ -19,12 +35,12 @@ def continued_frames(
     prompt_frames: int,
     inject_frames: int | None,
     seed: int,
-) -> np.ndarray:
-    """Return an utterance whose frames after a prompt are drawn, [T, D], float32.
+) -> Continuation:
+    """Return an utterance whose frames after a prompt are drawn.
 
     Arms that draw with the same seed draw with the same random numbers: what differs between them
     is their laws. A draw too far from the data is replaced by the frame before it, since decoders
-    would be loud.
+    would be loud. Replaced draws are counted: a law that diverges sounds better than it is.
 
     Args:
         density: A generator that finds its own codes.
@@ -41,13 +57,15 @@ def continued_frames(
         for part in (spec.dimensions.frame_mean, spec.dimensions.frame_sd)
     )
     heard, path = true.clone(), true.clone()
-    generator = torch.Generator().manual_seed(seed)
+    generator, num_replaced = torch.Generator().manual_seed(seed), 0
     for t in range(prompt_frames, len(true)):
         newest = path[t - 1 : t]
         batch = Batch(path[None, max(t - reach, 0) : t], newest, newest, mean[None])
         drawn = density.sample(batch, 1, generator)[0, 0]
         rms = ((drawn - mean) / sd).square().mean().sqrt()
-        heard[t] = path[t] = drawn if rms < LOUDEST_SD else path[t - 1]
+        is_kept = bool(rms < LOUDEST_SD)
+        num_replaced += not is_kept
+        heard[t] = path[t] = drawn if is_kept else path[t - 1]
         if inject_frames is not None and (t - prompt_frames + 1) % inject_frames == 0:
             path[t] = true[t]
-    return heard.numpy()
+    return Continuation(heard.numpy(), num_replaced, len(true) - prompt_frames)

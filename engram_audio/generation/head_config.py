@@ -36,6 +36,11 @@ class GeneratorHead(Kind):
         """Draws of a frame in training."""
         return 1
 
+    @property
+    def runs_trained(self) -> float:
+        """Forward passes of its maps for a train frame."""
+        return self.draws
+
     def num_weights(self, width: int, num_dims: int) -> int:
         """Return the weights of its maps for features [H] and frames [D]."""
         raise NotImplementedError
@@ -124,6 +129,11 @@ class FlowHeadSettings(GeneratorHead):
     def draws(self) -> int:
         """See `GeneratorHead`."""
         return self.num_draws
+
+    @property
+    def runs_trained(self) -> float:
+        """See `GeneratorHead`: distillation runs the network twice more."""
+        return self.draws * (1 + 2 * self.distilled_share)
 
     def num_weights(self, width: int, num_dims: int) -> int:
         """See `GeneratorHead`: what enters and tells, times, layers and output."""

@@ -70,6 +70,8 @@ def _routed(
     router.requires_grad_(not arm.is_router_fixed)
     reader = LatentReader(own, width, own.num_bits, place, spec.row_sd)
     reader.rows.table.weight.requires_grad_(not arm.are_rows_frozen)
+    if not (arm.is_router_fixed or arm.is_foreign):
+        reader.rows.told_share = own.router_share
     return router, reader
 
 
@@ -103,7 +105,8 @@ class Router(VectorSource):
 
     Attributes:
         num_steps: Training steps that it has seen.
-        last_step: Steps after which its bits stay as they are; None: it learns throughout.
+        last_step: Steps after which its weights stay; None: it learns throughout. The state that it
+            reads goes on training, so symbols still change.
     """
 
     num_steps: Tensor
@@ -182,6 +185,7 @@ class RouteRows(RowTable):
 
     Attributes:
         reach: P, symbols before a frame that it needs.
+        told_share: Share of the training in which it tells the router what other bits would read.
     """
 
     first: Tensor
@@ -198,6 +202,13 @@ class RouteRows(RowTable):
         first = torch.tensor(self._starts, device="cpu").view(len(sizes), -1)
         self.register_buffer("first", first, persistent=False)
         self.reach = max(own.ngram_orders) - 1
+        self.told_share = 0.0
+
+    @property
+    def more_read_in_training(self) -> float:
+        """See `VectorSource`: n M more rows of each route and n-gram of n symbols."""
+        rows = len(self._starts) // len(self._orders) * self._num_bits * sum(self._orders)
+        return self.told_share * rows * self.width
 
     @property
     def starts(self) -> list[int]:
@@ -265,11 +276,7 @@ class RouteRows(RowTable):
 
 
 class LatentReader(CountedModule):
-    """Heads that ask the routes of a frame, beside a sink.
-
-    Attributes:
-        constant_gate: A weight of all routes together that a probe puts in place of theirs.
-    """
+    """Heads that ask the routes of a frame, beside a sink."""
 
     def __init__(
         self, own: LatentInsertion, width: int, num_bits: int, place: int, start_sd: float
@@ -287,7 +294,6 @@ class LatentReader(CountedModule):
         nn.init.zeros_(self.output.weight)
         share = own.first_open_share
         self._sink = math.log(own.num_routes * (1 - share) / share)
-        self.constant_gate: float | None = None
 
     @property
     def extra_flops(self) -> int:
@@ -330,7 +336,4 @@ class LatentReader(CountedModule):
         """Return the weight of each route, [B, T, G, H / G, R]; what is missing is the sink's."""
         scores = products.float() / self._head_width**0.5
         sink = scores.new_full((*scores.shape[:-1], 1), self._sink)
-        found = torch.cat([scores, sink], -1).softmax(-1)[..., :-1]
-        if self.constant_gate is None:
-            return found
-        return self.constant_gate * found / found.sum(-1, keepdim=True)
+        return torch.cat([scores, sink], -1).softmax(-1)[..., :-1]

@@ -203,7 +203,8 @@ class LatentInsertion(MemoryKind):
         description="Weight of all routes at the start; the rest is that of a sink without value."
     )
     router_share: Share = Field(
-        description="Share of the training in which the router learns; its bits then stay."
+        description="Share of the training in which the router learns. Its weights then "
+        "stay, but the state that it reads goes on training, so symbols still change."
     )
 
     @model_validator(mode="after")
@@ -219,15 +220,6 @@ class LatentInsertion(MemoryKind):
                 f"2 ** {MAXIMUM_ROUTED_BITS} are allowed; take fewer bits"
             )
         return self
-
-    @property
-    def table_rows(self) -> None:
-        """Rows that a sweep of shares could change: bits decide them, so it changes their width."""
-
-    @property
-    def own_row_width(self) -> int:
-        """Numbers of a row."""
-        return self.row_width
 
     @property
     def num_symbols(self) -> int:

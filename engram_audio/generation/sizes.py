@@ -26,7 +26,7 @@ def trained_flops(model: GeneratorSettings, num_dims: int) -> float:
     head = model.head
     passes = PASSES + (1 if model.is_checkpointed else 0)
     body = passes * _body_weights(model, num_dims)
-    return 2.0 * (body + PASSES * head.draws * head.num_weights(model.width, num_dims))
+    return 2.0 * (body + PASSES * head.runs_trained * head.num_weights(model.width, num_dims))
 
 
 def num_saved(model: GeneratorSettings, num_dims: int) -> int:

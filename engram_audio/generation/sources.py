@@ -66,6 +66,11 @@ class VectorSource(CountedModule):
         return 0
 
     @property
+    def more_read_in_training(self) -> float:
+        """Numbers that a train frame reads beyond those that a generated one does."""
+        return 0.0
+
+    @property
     def rows_touched(self) -> int:
         """Rows of the many in a table that train has read."""
         return 0

@@ -10,14 +10,15 @@ from engram_audio.verdicts import number
 GAINS = (
     *shown(GENERATION_AUDIO_GAINS, "representation", "generator", "arm", "against", "condition",
            "scope", "score"),
-    *shown(GENERATION_AUDIO_GAINS, "gain", "resolution", form=number.fixed),
-    *shown(GENERATION_AUDIO_GAINS, "word", "reason", "num_utterances", "num_speakers"),
+    *shown(GENERATION_AUDIO_GAINS, "gain", "resolution", "certain_loss", form=number.fixed),
+    *shown(GENERATION_AUDIO_GAINS, "word", "reason", "num_utterances", "num_speakers",
+           "num_seeds"),
 )  # fmt: skip
 SCORES = (
     *shown(GENERATION_AUDIO, "representation", "generator", "arm", "condition", "scope", "score"),
     *shown(GENERATION_AUDIO, "value", "original", "ceiling", "floor", "resolution", "normalised",
            form=number.fixed),
-    *shown(GENERATION_AUDIO, "num_utterances", "num_speakers", "note"),
+    *shown(GENERATION_AUDIO, "num_utterances", "num_speakers", "num_seeds", "note"),
 )  # fmt: skip
 
 

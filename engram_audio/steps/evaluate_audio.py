@@ -20,7 +20,7 @@ from engram_audio.codecs.waveform import resample
 from engram_audio.comparison.reconstruction import choose_utterances
 from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.errors import InputError
-from engram_audio.generation.audio_clips import Clips, Utterance, clips_of
+from engram_audio.generation.audio_clips import Clips, Trained, Utterance, clips_of
 from engram_audio.generation.audio_config import AudioScoresSection
 from engram_audio.generation.audio_scoring import (
     NEVER_OF_WORDS,
@@ -35,7 +35,7 @@ from engram_audio.latents.config import LinkSection
 from engram_audio.steps._cli import Device, Fact, Frozen, Output, StepFiles, Wildcard, Workers, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._evaluators import absent_evaluators, load_evaluators
-from engram_audio.steps._generators import Generators, read_generators
+from engram_audio.steps._generators import Generators, full_members, read_generators
 from engram_audio.steps._players import embedded
 from engram_audio.steps._progress import track
 
@@ -102,14 +102,14 @@ def main(argv: list[str] | None = None) -> None:
     write_json(files.players, document)
 
 
-def _arms(files: Files, trained: Generators) -> dict[str, GeneratorDensity]:
-    """Return the arms that are heard, trained with the first seed for the full length."""
-    longest = max(member["num_steps"] for member in trained.members)
-    found: dict[str, Any] = {}
-    for member in trained.members:  # those of the first seed stand first
-        if member["num_steps"] == longest and not member["is_repeat"]:
-            found.setdefault(member["arm"], member)
-    return {arm: as_step_density(trained.model(found[arm])) for arm in files.section.arms}
+def _arms(files: Files, trained: Generators) -> dict[Trained, GeneratorDensity]:
+    """Return the arms that are heard, trained with each seed for the full length."""
+    return {
+        (member["arm"], int(member["seed"])): as_step_density(trained.model(member))
+        for arm in files.section.arms
+        for member in full_members(trained)
+        if member["arm"] == arm
+    }
 
 
 def _utterances(files: Files, codec: Codec) -> Any:
@@ -143,23 +143,27 @@ def _chosen(files: Files) -> pd.DataFrame:
 
 
 def _listened(row: dict[Any, Any], clips: Clips, codec: Codec, evaluators: Evaluators) -> Listened:
-    heard, mels = {}, {}
+    heard, mels, replaced = {}, {}, {}
     for clip in clips.clips:
         for scope in clip.scopes:
-            place = Place(clip.condition, clip.arm, scope)
+            place = Place(clip.condition, clip.arm, scope, clip.seed)
             sound = resample(clips.part(clip, scope), codec.sample_rate_hz, RATE_HZ)
             heard[place] = hear(sound, evaluators, clip.condition not in NEVER_OF_WORDS)
             mels[place] = mel_frames(sound)
+            if clip.replaced is not None:
+                replaced[place] = clip.replaced
     transcript = row["transcript"]
     known = transcript if isinstance(transcript, str) and transcript.strip() else None
-    return Listened(str(row["utterance_id"]), str(row["speaker_id"]), known, heard, mels)
+    return Listened(str(row["utterance_id"]), str(row["speaker_id"]), known, heard, mels, replaced)
 
 
 def _example(
     row: dict[Any, Any], clips: Clips, codec: Codec, section: AudioScoresSection
 ) -> dict[str, Any]:
-    """Return an utterance to hear: true, its round trip, and every arm after the prompt."""
-    by_place = {(clip.condition, clip.arm): clip.sound for clip in clips.clips}
+    """Return an utterance to hear: true, its round trip, and the first seed of every arm."""
+    by_place: dict[tuple[str, str], np.ndarray] = {}
+    for clip in clips.clips:
+        by_place.setdefault((clip.condition, clip.arm), clip.sound)
     kinds = [(ROUND_TRIP, "", "Round trip")]
     kinds += [(FREE, arm, f"{arm}, free after the prompt") for arm in section.arms]
     first = section.injections_frames[:1]

@@ -26,7 +26,7 @@ def autoregressive(rho: float, num_dims: int = 2) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("rho", [0.0, RHO])
-def test_nats_are_those_of_an_autoregression(rho: float):
+def test_logs_are_those_of_an_autoregression(rho: float):
     """1/2 ln(1 - rho) for a frame that stays, 1/2 ln(1 - rho^2) for the best map, each dimension.
 
     The relative error of a variance of n frames that are worth n (1 - rho) / (1 + rho) is about
@@ -36,6 +36,22 @@ def test_nats_are_those_of_an_autoregression(rho: float):
     error = 5 * math.sqrt(2 / (NUM_FRAMES * (1 - rho) / (1 + rho)))
     assert float(smoothness(latents)) == pytest.approx(math.log(1 - rho), abs=error)
     assert float(one_step(latents)) == pytest.approx(math.log(1 - rho**2), abs=error)
+
+
+@pytest.mark.parametrize("cost", [smoothness, one_step])
+def test_a_copied_dimension_counts_again(cost):
+    """The term is no NLL of the frame: a copy tells nothing new, and the term is twice as large."""
+    latents = autoregressive(RHO, 1)
+    copied = latents.expand(-1, -1, 2)
+    assert float(cost(copied)) == pytest.approx(2 * float(cost(latents)), rel=0.01)
+
+
+def test_smoothness_of_white_noise_is_not_the_loss_of_persistence():
+    """The term is 0; a frame that stays has twice the variance as error, ln 2 / 2 a dimension."""
+    latents = autoregressive(0.0, 32)
+    error = (latents[:, 1:] - latents[:, :-1]).square().mean((0, 1)) / latents.var((0, 1))
+    assert float(0.5 * error.log().sum()) == pytest.approx(16 * math.log(2), rel=0.02)
+    assert abs(float(smoothness(latents))) < 0.02 * 16 * math.log(2)
 
 
 @pytest.mark.parametrize("cost", [smoothness, one_step])
@@ -54,7 +70,7 @@ def test_a_linear_map_sees_what_other_dimensions_tell():
     assert float(one_step(latents)) < -2.0
 
 
-def test_constant_latents_give_finite_nats_and_gradients():
+def test_constant_latents_give_a_finite_cost_and_gradients():
     latents = torch.zeros(2, 4, 3, requires_grad=True)
     for kind in ("smoothness", "one_step"):
         settings = PredictabilitySettings(kind=kind, weight=1.0)

@@ -30,6 +30,8 @@ from engram_audio.generation.audio_columns import (
 )
 from engram_audio.generation.audio_scoring import Listened, Place, distance_rows, score_rows
 from engram_audio.generation.audio_tables import (
+    Loss,
+    Told,
     audio_gains_table,
     audio_table,
     normalised,
@@ -45,7 +47,7 @@ TRUE = frames(1, 20)[0].numpy()
 
 
 def drawn() -> np.ndarray:
-    return continued_frames(as_step_density(arm("SM")), TRUE, 5, None, seed=3)
+    return continued_frames(as_step_density(arm("SM")), TRUE, 5, None, seed=3).frames
 
 
 def test_a_continuation_keeps_its_prompt_and_is_drawn_anew_by_seed():
@@ -61,7 +63,7 @@ def test_the_first_draws_do_not_look_at_later_frames(prompt: int):
     changed = TRUE.copy()
     changed[9:] += 1.0
     density = as_step_density(arm("SM", memory=insertion(NGRAM)))
-    first, second = (continued_frames(density, x, prompt, 1, 0) for x in (TRUE, changed))
+    first, second = (continued_frames(density, x, prompt, 1, 0).frames for x in (TRUE, changed))
     np.testing.assert_array_equal(first[:10], second[:10])
     assert not np.isclose(first[10:], second[10:]).all()
 
@@ -69,11 +71,11 @@ def test_the_first_draws_do_not_look_at_later_frames(prompt: int):
 def test_injections_go_on_from_true_frames():
     """With one after every draw the course of the draws does not matter; without it does."""
     density = as_step_density(arm("SM"))
-    whole = continued_frames(density, TRUE, 4, 1, 0)
-    once = continued_frames(density, TRUE, 4, len(TRUE), 0)
+    whole = continued_frames(density, TRUE, 4, 1, 0).frames
+    once = continued_frames(density, TRUE, 4, len(TRUE), 0).frames
     np.testing.assert_array_equal(whole[4], once[4])
     assert not np.isclose(whole[5], once[5]).all()
-    twice = continued_frames(density, TRUE, 4, 2, 0)
+    twice = continued_frames(density, TRUE, 4, 2, 0).frames
     np.testing.assert_array_equal(twice[5], once[5])  # the first pair is free
     assert not np.isclose(twice[6], once[6]).all()
 
@@ -87,17 +89,22 @@ def test_arms_draw_with_the_same_random_numbers():
         for name, parameter in density.generator.head.named_parameters():
             if name.startswith(("output", "release")):
                 parameter.data.zero_()
-    first, second = (continued_frames(density, TRUE, 4, None, 1) for density in (plain, wider))
+    first, second = (
+        continued_frames(density, TRUE, 4, None, 1).frames for density in (plain, wider)
+    )
     np.testing.assert_allclose(first, second, atol=1e-5)
 
 
 def test_a_path_that_leaves_the_data_stays_where_it_was():
-    """Its draws become no noise at full volume."""
+    """Its draws become no noise at full volume, and they are counted."""
     density = as_step_density(arm("F"))
     dimensions = density.generator.spec.dimensions
     far = TRUE + 1000 * dimensions.frame_sd  # the base follows a far prompt
     found = continued_frames(density, far.astype(np.float32), 5, None, 0)
-    np.testing.assert_array_equal(found[5:], np.repeat(found[4:5], len(found) - 5, axis=0))
+    held = found.frames
+    np.testing.assert_array_equal(held[5:], np.repeat(held[4:5], len(held) - 5, axis=0))
+    assert found[1:] == (len(TRUE) - 5, len(TRUE) - 5)
+    assert continued_frames(density, TRUE, 5, None, 0)[1:] == (0, len(TRUE) - 5)
 
 
 def heard(text: str | None, level: float = 0.1, voice: float = 1.0) -> Heard:
@@ -115,7 +122,8 @@ def listened(name: str, speaker: str, read: str, original: str, again: str) -> L
     clips[Place(every(1), "SM", WHOLE)] = heard(again)
     rng = np.random.default_rng(len(name))
     mels = {place: rng.standard_normal((400, 3)) for place in clips}
-    return Listened(name, speaker, read, clips, mels)
+    replaced = {Place(FREE, "SM", CONTINUATION): (len(name) - 1.0, 10.0)}
+    return Listened(name, speaker, read, clips, mels, replaced)
 
 
 UTTERANCES = [
@@ -140,6 +148,16 @@ def test_words_count_where_the_original_is_understood():
     assert len(scores(rows, score="speaker_cosine", condition=ROUND_TRIP, scope=WHOLE)) == 3
     assert scores(rows, score="wer", condition=FREE).empty
     assert len(scores(score_rows(UTTERANCES, 9.0, str.lower), score="wer", condition=FREE)) == 0
+
+
+def test_the_share_of_replaced_draws_is_published():
+    """Of u1, u22 and u333 one, two and three draws of ten; other clips have no draws."""
+    rows = score_rows(UTTERANCES, 0.35, str.lower)
+    one = sounded(0.1, 0.2)._replace(scores=rows)
+    table = scores(audio_table([one], 0.95), score="replaced_share")
+    made = scores(table, condition=FREE)
+    assert made["value"].tolist() == [pytest.approx(6 / 30)]
+    assert set(table["arm"]) == {"SM"} and made["num_utterances"].tolist() == [3]
 
 
 def test_the_floor_is_another_speaker():
@@ -168,6 +186,7 @@ def test_distances_stand_beside_true_speech_against_itself():
 )
 def test_nothing_smaller_than_the_codecs_own_loss_is_read(gain: float, loss: float, word: str):
     row = audio_gains_table([sounded(gain, loss)], 0.95).iloc[0]
+    assert row["num_seeds"] == 3
     assert row["gain"] == pytest.approx(gain)
     assert row["resolution"] == pytest.approx(loss)
     assert row["word"] == word
@@ -194,11 +213,50 @@ def test_less_is_better_for_error_rates():
     assert math.isnan(normalised(0.4, 0.2, 0.5, BY_NAME["wer"]))  # a floor that is no floor
 
 
-def test_a_difference_that_the_original_has_too_tells_nothing():
-    """The farther end of the loss counts: eight speakers that differ leave it wide."""
-    assert word_of("speaker_cosine", every(1), (0.2, 0.3), 0.35, 20, 200)[0] == "not told apart"
-    assert word_of("speaker_cosine", every(1), (0.2, 0.5), 0.35, 20, 200)[0] == "undecided"
-    assert word_of("speaker_cosine", every(1), (0.2, 0.5), math.nan, 20, 200)[0] == "undecided"
+@pytest.mark.parametrize(
+    ("bounds", "loss", "word"),
+    [
+        ((0.2, 0.3), (0.32, 0.35), "not told apart"),
+        ((0.2, 0.3), (0.25, 0.35), "undecided"),  # the loss may be smaller than the gain
+        ((0.2, 0.3), (0.0, 0.35), "undecided"),  # nobody knows that there is a loss
+        ((0.2, 0.5), (0.32, 0.35), "undecided"),
+        ((0.36, 0.5), (0.0, 0.35), "better"),
+        ((-0.5, -0.36), (0.0, 0.35), "worse"),
+        ((0.2, 0.5), (math.nan, math.nan), "undecided"),
+    ],
+)
+def test_a_difference_is_the_codecs_own_only_where_its_loss_is_known(
+    bounds: tuple[float, float], loss: tuple[float, float], word: str
+):
+    """The farther end of the loss asks for more of a difference, the nearer one excuses less."""
+    told = Told(bounds, Loss(*loss), 3, 20)
+    assert word_of("speaker_cosine", every(1), told, 200)[0] == word
+
+
+@pytest.mark.parametrize("loss_sd", [0.0, 0.2, 0.5, 2.0])
+def test_the_less_is_known_of_the_loss_the_less_is_excused(loss_sd: float):
+    """Eight speakers at .2 -+ s: their SD is s sqrt(8 / 7), the SE that / sqrt 7; t(7) is 2.365."""
+    row = audio_gains_table([sounded(0.1, 0.2, loss_sd=loss_sd)], 0.95).iloc[0]
+    half = 2.365 * loss_sd * 8**0.5 / 7
+    assert row["resolution"] == pytest.approx(0.2 + half, abs=1e-3)
+    assert row["certain_loss"] == pytest.approx(max(0.2 - half, 0.0), abs=1e-3)
+    assert row["word"] == ("undecided" if loss_sd else "not told apart")
+
+
+@pytest.mark.parametrize(("num_seeds", "reason"), [(1, "one seed"), (2, "2 seeds")])
+def test_few_training_seeds_tell_nothing(num_seeds: int, reason: str):
+    """Speakers alone give the interval of one trained network: there is none here."""
+    row = audio_gains_table([sounded(0.4, 0.05, num_seeds=num_seeds)], 0.95).iloc[0]
+    assert (row["word"], row["reason"], row["num_seeds"]) == ("undecided", reason, num_seeds)
+    assert math.isnan(row["gain_low"]) and row["gain"] == pytest.approx(0.4)
+
+
+def test_seeds_that_differ_widen_the_interval():
+    """Gains of -.1, .1 and .3 in every utterance: SE .2 / sqrt 3, and t(2) is 4.30."""
+    row = audio_gains_table([sounded(0.1, 0.05, seed_sd=0.2)], 0.95).iloc[0]
+    assert row["gain"] == pytest.approx(0.1)
+    assert row["gain_high"] - row["gain"] == pytest.approx(4.303 * 0.2 / 3**0.5, rel=1e-3)
+    assert row["word"] == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +268,8 @@ def test_a_difference_that_the_original_has_too_tells_nothing():
     ],
 )
 def test_what_is_never_read(score: str, condition: str, count: int, reason: str):
-    assert word_of(score, condition, (0.5, 0.6), 0.1, count, 200) == ("not read", reason)
+    told = Told((0.5, 0.6), Loss(0.1, 0.1), 3, count)
+    assert word_of(score, condition, told, 200) == ("not read", reason)
 
 
 def test_an_absent_evaluator_is_named_and_leaves_its_scores_empty():

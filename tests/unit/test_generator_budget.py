@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.budget import budget_of
 from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.flow_head import FlowHead
 from engram_audio.generation.matching import match_arms, planned_budget
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
@@ -91,6 +92,33 @@ def test_training_a_head_without_a_density_works_once_for_each_draw():
     assert flow.flops_trained == 3 * 3 * (2 * step + weight) + base + 2 * 9  # 1 + 2 x 1/2
 
 
+def trained_products(distilled_share: float) -> tuple[int, float]:
+    """What a flow head says that a train frame works, and what torch counts of its loss."""
+    model = arm("S", settings(head=HEADS["flow"])).train()
+    head, x = model.head, frames(4, 24)
+    assert isinstance(head, FlowHead)
+    head.settings = head.settings.model_copy(update={"distilled_share": distilled_share})
+    with torch.no_grad():
+        features, recent = model.features(x), model.recent(x)
+    features.requires_grad_()
+    with FlopCounterMode(display=False) as counter:
+        head.loss(features[:, :-1], recent[:, :-1], x[:, 1:]).mean().backward()
+    return head.flops_trained, counter.get_total_flops() / (4 * 23)
+
+
+def test_training_a_flow_is_what_torch_counts():
+    """Matching: exactly, but for gradients of inputs that nobody asks for, and one whitening.
+
+    Nobody asks for those of the noisy frame, of the times' sinusoids and of the two times that
+    weigh. Where every step distils, the network's passes are two more, to a tenth: the slope needs
+    no map of what does not depend on the time, but the target passes a gradient on.
+    """
+    (told, counted), (told_all, counted_all) = trained_products(1e-9), trained_products(1.0)
+    unasked = 2 * 3 * (3 * 12 + 2 * 256 * 12 + 2 * 32)  # draws, then weights of these maps
+    assert told - unasked - 2 * 9 == counted
+    assert counted_all - counted == pytest.approx(told_all - told, rel=0.1)
+
+
 def test_taps_of_a_convolution_are_counted():
     """Each is one product per channel and frame."""
     plain = budget_of(arm("SM", memory=insertion(PLAIN_ENGRAM)))
@@ -123,6 +151,28 @@ def test_training_works_three_times_in_the_network_and_once_in_the_search():
         own = budget_of(model)
         once = 2 * 6 * 3 + 2 + 4 if name == "SM" else 0
         assert own.flops_trained == 3 * (own.flops_generated - once) + once
+
+
+def test_checkpointed_blocks_work_once_more():
+    """Two operations for each weight of a block, and two products with a full context."""
+    plain, again = (budget_of(arm("S", settings(is_checkpointed=own))) for own in (False, True))
+    own = settings()
+    block = 4 * own.width**2 + 2 * own.width * own.mlp_units + 2 * own.context_frames * own.width
+    assert again.flops_trained - plain.flops_trained == 2 * own.num_blocks * block
+    assert again.flops_generated == plain.flops_generated
+
+
+def test_a_router_that_learns_reads_a_row_for_each_bit():
+    """Rows for n M bits of each route and n-gram, while it learns; a fixed or foreign one none."""
+    more = {}
+    for share in (0.0, 0.5):
+        memory = insertion({**LATENT, "router_share": share})
+        for name in ("SM", "SMr", "SMx"):
+            more.setdefault(name, []).append(budget_of(arm(name, memory=memory)).flops_trained)
+    bits = LATENT["num_routes"] * LATENT["num_bits"] * sum(LATENT["ngram_orders"])
+    numbers = len(LATENT["places"]) * bits * LATENT["row_width"]
+    assert more["SM"][1] - more["SM"][0] == numbers / 2
+    assert more["SMr"][0] == more["SMr"][1] and more["SMx"][0] == more["SMx"][1]
 
 
 def test_networks_in_place_of_the_lookup_work_no_less():

@@ -150,17 +150,6 @@ def test_it_starts_as_nothing_and_the_sink_has_its_share():
         assert ((gate > 0.2) & (gate < 0.8)).all()
 
 
-def test_a_clamped_gate_of_nothing_is_the_small_model():
-    """A probe may hold the weight of all routes at a number."""
-    model, x = latent(places=[PLACE]), frames()
-    with torch.no_grad():
-        reader_of(model).constant_gate = 0.25
-        gate = model.trace(x).readings[PLACE].gate
-        assert gate is not None and torch.allclose(gate, torch.full_like(gate, 0.25))
-        reader_of(model).constant_gate = 0.0
-        assert not model.trace(x).readings[PLACE].added.any()
-
-
 def gradient_of_router(model: Generator) -> Tensor | None:
     x = frames(length=12)
     codes = model.codes(x).roll(1, 0) if model.is_foreign else None

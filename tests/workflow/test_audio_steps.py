@@ -1,5 +1,6 @@
 """What generators sound like, from a small corpus to the published tables."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ AUDIO = {
     "num_players": 1, "seed": 0,
 }  # fmt: skip
 NAMES: tuple[ArmName, ...] = ("SM", "F")
+SEEDS = (0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +43,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def generators(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two arms with stirred weights stand for trained ones."""
+    """Two arms of two seeds with stirred weights stand for trained ones."""
     arrays: dict[str, np.ndarray] = {}
     members = []
-    for name in NAMES:
-        own, header = pack_generator(f"{name}/model", arm(name))
+    for name, seed in itertools.product(NAMES, SEEDS):
+        label = f"{name}-{seed}"
+        own, header = pack_generator(f"{label}/model", arm(name, seed=seed))
         arrays |= own
-        members.append({"arm": name, "seed": 0, "num_steps": 6, "is_repeat": False, "label": name,
-                        "generator": header})  # fmt: skip
+        members.append({"arm": name, "seed": seed, "num_steps": 6, "is_repeat": False,
+                        "label": label, "generator": header})  # fmt: skip
     found = Generators(Path("g"), arrays, members, [], [], {}, "select")
     monkeypatch.setattr(evaluate_audio, "read_generators", lambda path: found)
 
@@ -87,7 +90,11 @@ def test_without_evaluators_the_rest_stands(
     monkeypatch.setattr(evaluate_audio, "load_evaluators", nobody)
     found = evaluate(study, tmp_path / "a")
     rows = read_table(found / "audio.parquet", list(OF_SCORE))
-    assert set(rows["score"]) == {"silence_share"}
+    assert set(rows["score"]) == {"silence_share", "replaced_share"}
+    made = rows.loc[rows["arm"] != ""]
+    assert set(made["seed"]) == set(SEEDS) and set(rows.loc[rows["arm"] == "", "seed"]) == {-1}
+    counted = made.loc[made["score"] == "replaced_share"].groupby(["arm", "condition", "seed"])
+    assert len(counted) == len(NAMES) * 2 * len(SEEDS)  # each injected and free
     assert set(rows["condition"]) == {"original", "round_trip", "other", "noise", "every_1", "free"}
     distances = read_table(found / "audio_distances.parquet", ["score"])
     assert set(distances["score"]) == {"mel_energy_distance", "mel_frechet_distance"}
@@ -119,8 +126,8 @@ def test_evaluators_hear_every_clip(study: Path, tmp_path: Path, monkeypatch: py
     assert set(rows["utterance_id"]) == heard
     cosine = rows.loc[rows["score"] == "speaker_cosine", "numerator"]
     np.testing.assert_allclose(cosine, 1.0)
-    # original and round trip, whole and later part; one injection and one free run of two arms
-    assert len(lengths) == 3 * (4 + 2 * 2)
+    # original and round trip, whole and later part; two draws of each arm and seed
+    assert len(lengths) == 3 * (4 + 2 * 2 * 2)
     assert max(lengths) <= 2.3 * 16000
 
 

@@ -32,7 +32,7 @@ def _data(sections: Sections) -> Iterable[str]:
     for name, row in _library(sections, "corpora").items():
         what = OF_CORPUS.get(row["kind"], lambda row: f"a corpus of kind {row['kind']}")(row)
         yield (
-            f"The speech `{name}` is {what}; utterances below {row['minimum_duration_s']:g} s are "
+            f"The corpus `{name}` is {what}; utterances below {row['minimum_duration_s']:g} s are "
             "left out."
         )
     rows = _library(sections, "representations.library")
@@ -59,7 +59,8 @@ def _splits(sections: Sections) -> Iterable[str]:
         yield (
             f"{number.percent(row['select_fraction'], 0)} of the other speakers are held out for "
             f"every choice (select), and {number.percent(row['val_fraction'], 0)} of each fitted "
-            "speaker's utterances are kept apart (val)."
+            "speaker's utterances are kept apart (val). Where too few speakers are left for select, "
+            "it is empty and choices are made on val."
         )
 
 
@@ -90,7 +91,7 @@ def _prediction(sections: Sections) -> Iterable[str]:
         steps = {sections[f"recipes.{one}"]["num_steps"] for one in recipes if one}
         yield (
             f"Density heads: {_listed(heads)}, trained for at most {_listed(sorted(steps))} steps "
-            "with early stops on select."
+            "with early stops on the part of the choices."
         )
 
 

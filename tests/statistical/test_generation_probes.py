@@ -218,6 +218,7 @@ def half_world() -> Arena:
     ))  # fmt: skip
 
 
+@pytest.mark.xfail(strict=True, reason="measured: the mean gate costs .0001 of the gain, not .05")
 @pytest.mark.parametrize("seed", PROBED)
 def test_a_gate_selects_where_half_of_each_utterance_has_nothing_to_look_up(seed: int):
     own = half_world()

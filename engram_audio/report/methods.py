@@ -59,9 +59,9 @@ def _splits(sections: Sections) -> Iterable[str]:
         yield (
             f"{number.percent(row['select_fraction'], 0)} of the other speakers are held out for "
             f"every choice (select), and {number.percent(row['val_fraction'], 0)} of each fitted "
-            "speaker's utterances are kept apart (val). Where too few speakers are left for select, "
-            "it is empty and choices are made on val."
+            "speaker's utterances are kept apart (val)."
         )
+        yield "Where too few speakers are left for select, it is empty and choices are made on val."
 
 
 def _structure(sections: Sections) -> Iterable[str]:

@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 
 from engram_audio.artifacts.bundle import read_bundle
+from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.ridge_mixture import unpack_ridge_mixtures
 from engram_audio.errors import InputError
 from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import EVENT, LAGS
 from engram_audio.generation.storage import unpack_generator
+from engram_audio.steps._cli import Device
+from engram_audio.steps._device import resolve_device
+from engram_audio.steps._frames import Frames, open_frames, read_nulls
+from engram_audio.steps._prediction import Stage, open_stage
 
 
 class Generators(NamedTuple):
@@ -73,3 +79,39 @@ def read_generators(path: Path) -> Generators:
     nulls = {name: stored[lag, EVENT] for name, lag in LAGS.items()}
     members, replays, variants = (header[n] for n in ("members", "replays", "variants"))
     return Generators(path, arrays, members, replays, variants, nulls, header["chosen_on"])
+
+
+class ScoringFiles(Protocol):
+    """What a step that scores trained generators reads."""
+
+    section: PredictionSection
+    prediction_section: PredictionEvaluationSection
+    nulls: Path
+    generators: Path
+    splits: Path
+    shards: list[Path]
+    device: Device
+
+
+class Scoring(NamedTuple):
+    """Trained generators with what they are scored on."""
+
+    device: torch.device
+    frames: Frames
+    stage: Stage
+    trained: Generators
+
+
+def open_scoring(files: ScoringFiles) -> Scoring:
+    """Open frames, streams and trainings.
+
+    Raises:
+        InputError: A file is missing, damaged, or of another schema version.
+    """
+    device = torch.device(resolve_device(files.device, uses_torch=True))
+    frames = open_frames(files.shards, files.splits)
+    reference, _ = read_nulls(files.nulls)
+    stage = open_stage(
+        frames, reference, files.section, files.prediction_section, str(device), None
+    )
+    return Scoring(device, frames, stage, read_generators(files.generators))

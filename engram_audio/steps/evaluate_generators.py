@@ -46,11 +46,8 @@ from engram_audio.rollout.paths import Starts, collect_starts, other_starts
 from engram_audio.rollout.setup import ScoringSetup, make_scoring_setup
 from engram_audio.section import with_changes
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
-from engram_audio.steps._device import resolve_device
-from engram_audio.steps._frames import open_frames, read_nulls
-from engram_audio.steps._generators import Generators, read_generators
+from engram_audio.steps._generators import Generators, open_scoring
 from engram_audio.steps._machine import machine_of
-from engram_audio.steps._prediction import open_stage
 
 BUDGET = {
     "flops_generated": "f_gen_flops", "flops_trained": "f_train_flops",
@@ -82,13 +79,7 @@ class Files(StepFiles):
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
-    device = torch.device(resolve_device(files.device, uses_torch=True))
-    frames = open_frames(files.shards, files.splits)
-    reference, _ = read_nulls(files.nulls)
-    stage = open_stage(
-        frames, reference, files.section, files.prediction_section, str(device), None
-    )
-    trained = read_generators(files.generators)
+    device, _, stage, trained = open_scoring(files)
     scope = Scope(files.section.window_frames, files.evaluation_section.batch_utterances, device)
     parts = [part for part in (TRAIN, trained.chosen_on, EVAL) if part in stage.sources]
     scores = [_null_scores(trained, stage, part, scope) for part in parts]

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from engram_audio.artifacts.table import write_table
 from engram_audio.corpus.split_parts import EVAL
@@ -17,10 +16,7 @@ from engram_audio.generation.names import LADDER, OF_ARM, SHARE
 from engram_audio.generation.quality import Drawing, budget_row, quality_sums
 from engram_audio.generation.word import MEMORY
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
-from engram_audio.steps._device import resolve_device
-from engram_audio.steps._frames import open_frames, read_nulls
-from engram_audio.steps._generators import Generators, full_members, read_generators
-from engram_audio.steps._prediction import open_stage
+from engram_audio.steps._generators import Generators, full_members, open_scoring
 
 PLAIN = {"kind": OF_ARM, "held": "", "value": 0.0}
 
@@ -41,13 +37,7 @@ class Files(StepFiles):
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
-    device = torch.device(resolve_device(files.device, uses_torch=True))
-    frames = open_frames(files.shards, files.splits)
-    reference, _ = read_nulls(files.nulls)
-    stage = open_stage(
-        frames, reference, files.section, files.prediction_section, str(device), None
-    )
-    trained = read_generators(files.generators)
+    device, _, stage, trained = open_scoring(files)
     scope = Scope(files.section.window_frames, files.evaluation_section.batch_utterances, device)
     found = []
     for size, member in _sizes(trained):

@@ -17,10 +17,8 @@ from engram_audio.generation.word import MEMORY
 from engram_audio.keys.bank import BankSection
 from engram_audio.latents.block import concatenate_blocks
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
-from engram_audio.steps._device import resolve_device
-from engram_audio.steps._frames import open_frames, read_nulls
-from engram_audio.steps._generators import Generators, full_members, read_generators
-from engram_audio.steps._prediction import load_material, open_stage
+from engram_audio.steps._generators import Generators, full_members, open_scoring
+from engram_audio.steps._prediction import load_material
 
 
 class Files(StepFiles):
@@ -40,13 +38,7 @@ class Files(StepFiles):
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
-    device = torch.device(resolve_device(files.device, uses_torch=True))
-    frames = open_frames(files.shards, files.splits)
-    reference, _ = read_nulls(files.nulls)
-    stage = open_stage(
-        frames, reference, files.section, files.prediction_section, str(device), None
-    )
-    trained = read_generators(files.generators)
+    device, frames, stage, trained = open_scoring(files)
     by_seed = _by_seed(trained, device)
     held = concatenate_blocks(list(stage.sources[EVAL]()))
     section = files.probes_section

@@ -17,6 +17,7 @@ from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.model import Generator
 from engram_audio.generation.names import CLAMP, COST_SHARE, GAIN, OWN
 from engram_audio.generation.probes.sums import labelled, speaker_sums
+from engram_audio.generation.probes.switched import switched
 from engram_audio.memory.engram import EngramReader
 
 LEVELS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -30,14 +31,8 @@ def clamped(model: Generator, gate: float) -> Iterator[Generator]:
     """Put a constant in the place of every gate of a model."""
     readers = [] if model.memory is None else list(model.memory.readers.values())
     gated = [reader for reader in readers if isinstance(reader, GatedValue | EngramReader)]
-    before = [reader.constant_gate for reader in gated]
-    for reader in gated:
-        reader.constant_gate = gate
-    try:
+    with switched(gated, "constant_gate", gate):
         yield model
-    finally:
-        for reader, value in zip(gated, before, strict=True):
-            reader.constant_gate = value
 
 
 def condition_of(gate: float) -> str:

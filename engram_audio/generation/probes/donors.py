@@ -19,6 +19,7 @@ from engram_audio.generation.model import Generator
 from engram_audio.generation.probes.codes import CodeBook
 from engram_audio.generation.probes.flip import LEAST_VISITS, LawOfCode
 from engram_audio.generation.probes.sums import speaker_sums
+from engram_audio.generation.probes.switched import switched
 from engram_audio.generation.sources import tables_of
 
 PROBE = "donors"
@@ -30,15 +31,8 @@ COST = "cost_nats"
 @contextmanager
 def averaged(model: Generator) -> Iterator[Generator]:
     """Let every row read as the mean of what train read."""
-    tables = tables_of(model)
-    before = [table.is_averaged for table in tables]
-    for table in tables:
-        table.is_averaged = True
-    try:
+    with switched(tables_of(model), "is_averaged", True):
         yield model
-    finally:
-        for table, value in zip(tables, before, strict=True):
-            table.is_averaged = value
 
 
 def donors_of(book: CodeBook, generator: np.random.Generator) -> dict[str, np.ndarray]:

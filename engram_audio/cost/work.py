@@ -163,7 +163,11 @@ def row_numbers(memory: Mapping[str, Any], model: GeneratorSettings, num_codes: 
         return rows * memory["num_routes"] * num_places * memory["row_width"]
     full = model.width // (model.num_heads if memory["kind"] == "value" else 1)
     hashed = (memory["table_rows"] or 0) * memory["num_hashes"] * len(memory["ngram_orders"])
-    return num_places * (hashed or num_codes + 1) * memory.get("row_width", full)
+    return (
+        num_places
+        * (hashed or num_codes + 1)
+        * memory.get("row_width", memory.get("num_components", full))
+    )
 
 
 def _num_sizes(protocol: Mapping[str, Any]) -> float:

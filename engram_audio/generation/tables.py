@@ -25,7 +25,7 @@ from engram_audio.generation.columns import (
 )
 from engram_audio.generation.gains import gain_of
 from engram_audio.generation.names import MARGINAL, NO_SEED, NO_STEPS, NULLS, SWAPS
-from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, MEMORY, PAIRS, margin
+from engram_audio.generation.word import AS_MUCH_WORK, CONTROLS, MEMORY, PAIRS, margin
 from engram_audio.stats.ratio import ratio_of_sums
 
 OF_MEMBER = (
@@ -228,7 +228,9 @@ def pairs_of(arms: Sequence[str]) -> list[tuple[str, str]]:
     trained = [arm for arm in arms if arm not in (*nulls, *swaps)]
     pairs = [pair for pair in PAIRS if set(pair) <= set(arms)]
     pairs += [(arm, null) for arm in trained for null in nulls]
-    return pairs + [(swap, other) for swap in swaps for other in (MEMORY, *ALWAYS)]
+    return pairs + [
+        (swap, other) for swap in swaps for other in (MEMORY, *CONTROLS) if other in arms
+    ]
 
 
 def information_of(scores: Scores) -> float:

@@ -46,7 +46,7 @@ from engram_audio.rollout.paths import Starts, collect_starts, other_starts
 from engram_audio.rollout.setup import ScoringSetup, make_scoring_setup
 from engram_audio.section import with_changes
 from engram_audio.steps._cli import Device, Frozen, Output, StepFiles, blame, run
-from engram_audio.steps._generators import Generators, open_scoring
+from engram_audio.steps._generators import Generators, full_members, open_scoring
 from engram_audio.steps._machine import machine_of
 
 BUDGET = {
@@ -87,6 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     with blame(files.splits, "lower generation.evaluation.horizon_frames"):
         starts, others = _starts(files, stage)
     health, keys = [], []
+    full = {member["label"] for member in full_members(trained)}
     for member in trained.members:
         model = trained.model(member)
         labels = _labels(member)
@@ -97,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
                     _scores(model, stage, EVAL, scope, swap).assign(**{**labels, "arm": swap})
                     for swap in SWAPS
                 ]
-        if member["arm"] in files.evaluation_section.free_arms and _runs_free(trained, member):
+        if member["arm"] in files.evaluation_section.free_arms and member["label"] in full:
             of = {"arm": member["arm"], "seed": member["seed"]}
             for arm, density in _densities(model, files, setup).items():
                 found = health_of(density, starts, others, setup)
@@ -131,10 +132,8 @@ def _latencies(files: Files, trained: Generators, device: torch.device) -> list[
     first = files.protocol_section.seeds[0]
     wanted = [
         member
-        for member in trained.members
-        if member["seed"] == first
-        and _runs_free(trained, member)
-        and not ARMS[member["arm"]].is_foreign
+        for member in full_members(trained)
+        if member["seed"] == first and not ARMS[member["arm"]].is_foreign
     ]
     return [
         pd.DataFrame([latency_of(trained.model(member), device)]).assign(
@@ -177,12 +176,6 @@ def joined(tables: list[pd.DataFrame], declared: Table) -> pd.DataFrame:
 
 def _labels(member: dict[str, Any]) -> dict[str, Any]:
     return {name: member[name] for name in ("arm", "seed", "num_steps", "is_repeat")}
-
-
-def _runs_free(trained: Generators, member: dict[str, Any]) -> bool:
-    """Whether a training is one of full length that is no repeat."""
-    longest = max(other["num_steps"] for other in trained.members)
-    return member["num_steps"] == longest and not member["is_repeat"]
 
 
 def _null_scores(trained: Generators, stage: Stage, part: str, scope: Scope) -> pd.DataFrame:

@@ -49,22 +49,34 @@ def frame_covariance(model: StateSpace) -> np.ndarray:
     return model.output @ predicted(model) @ model.output.T + model.noise
 
 
-def exact_law(model: StateSpace, share: float) -> Law:
-    """Return what the exact path scores, z_rec carrying a share of the noise's variance.
+class Posterior(NamedTuple):
+    """q(z_t | z_{t-1}, x_t) along a long utterance: gain [n, D], covariance and error [n, n]."""
 
-    Under q the error d_t of z_t against the true state follows
+    gain: np.ndarray
+    covariance: np.ndarray
+    error: np.ndarray
+
+
+def _posterior(model: StateSpace) -> Posterior:
+    """Return the best local posterior, and the covariance of its samples' error.
+
+    The error d_t of a sample against the true state follows
     d_t = (I - K C)(A d_{t-1} + w) - K v - e, with K the gain of one frame from N(., Q), and e the
     posterior's own noise.
     """
-    size, dims = len(model.transition), len(model.noise)
     local = model.output @ model.state_noise @ model.output.T + model.noise
     gain = np.linalg.solve(local, model.output @ model.state_noise).T
-    left = np.eye(size) - gain @ model.output
-    posterior = left @ model.state_noise
-    noise = left @ model.state_noise @ left.T + gain @ model.noise @ gain.T + posterior
-    error = solve_discrete_lyapunov(left @ model.transition, noise)
-    ahead = model.output @ model.transition
-    told = local + ahead @ error @ ahead.T  # Cov of x_t less what z_{t-1} says of it
+    left = np.eye(len(gain)) - gain @ model.output
+    own = left @ model.state_noise
+    noise = left @ model.state_noise @ left.T + gain @ model.noise @ gain.T + own
+    return Posterior(gain, own, solve_discrete_lyapunov(left @ model.transition, noise))
+
+
+def exact_law(model: StateSpace, share: float) -> Law:
+    """Return what the exact path scores, z_rec carrying a share of the noise's variance."""
+    dims = len(model.noise)
+    gain, posterior, error = _posterior(model)
+    local, told = step_covariances(model)
     moved = gain @ told @ gain.T
     state = _divergence(posterior, model.state_noise, moved)
     residual = _residual(model, error, gain)
@@ -73,6 +85,13 @@ def exact_law(model: StateSpace, share: float) -> Law:
     innovation = _divergence(own, np.eye(dims), step @ residual @ step.T)
     exact = gaussian_nll(frame_covariance(model), frame_covariance(model))
     return Law(exact, gaussian_nll(local, told), state, innovation)
+
+
+def step_covariances(model: StateSpace) -> tuple[np.ndarray, np.ndarray]:
+    """Return Cov(x_t | z_{t-1}), and what x_t is away from the mean of a sampled z_{t-1}."""
+    local = model.output @ model.state_noise @ model.output.T + model.noise
+    ahead = model.output @ model.transition
+    return local, local + ahead @ _posterior(model).error @ ahead.T
 
 
 def _divergence(own: np.ndarray, prior: np.ndarray, moved: np.ndarray) -> float:

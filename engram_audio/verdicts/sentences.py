@@ -61,9 +61,9 @@ def numbers_of(answer: VerdictRow, stage_rows: Sequence[VerdictRow]) -> Numbers:
     size = next((row for row in own if _is_size(row, answer)), None)
     if size is None:
         return Numbers([answer], [""])
-    name, key, lag, *on = _place(size)
+    _, key, lag, *on = _place(size)
     heads = [row for row in own if _place(row)[0] == "heads gain" and _place(row)[2:] == on][:1]
-    return Numbers([answer, *heads], [f"{name} of {key} at {lag}", *["heads gain"] * len(heads)])
+    return Numbers([answer, *heads], [f"{key}, {lag}", *["heads"] * len(heads)])
 
 
 def _place(row: VerdictRow) -> list[str]:

@@ -145,8 +145,7 @@ def test_question_one_names_its_key_and_lag_and_the_heads():
     ]  # fmt: skip
     (line,) = chain_lines(rows)
     assert line.endswith(
-        "added fraction of pca.raw.kmeans_64 at lag 2: 0.020 [0.010, 0.030], "
-        "heads gain: 0.30 [0.20, 0.40] nats/frame"
+        "pca.raw.kmeans_64, lag 2: 0.020 [0.010, 0.030], heads: 0.30 [0.20, 0.40] nats/frame"
     )
 
 

@@ -37,8 +37,8 @@ STOPPED = Column("marginal_has_stopped", "Whether that law was doubled in size u
                  is_text=True)  # fmt: skip
 NATS = Column("information_nats_per_s", "Mean NLL of the marginal less the "
               "predictor's. It is what the past tells of a frame, less what the predictor misses "
-              "of it, plus what the marginal misses of the frame's own law.", "nats/s", "Information",
-              has_interval=True)  # fmt: skip
+              "of it, plus what the marginal misses of the frame's own law.", "nats/s",
+              "Information", has_interval=True)  # fmt: skip
 INFORMATION = Column("information_bits_per_s", "What the past tells of a frame over the best law "
                      "without context, per second, in bits.", "bits/s", "Information",
                      has_interval=True)  # fmt: skip

@@ -185,18 +185,21 @@ def sabotage_verdicts(gains: pd.DataFrame) -> list[dict[str, Any]]:
     """
     helped = [name for name, known in KNOWN.items() if HELPS in known.words]
     own = choose(gains, representation=[WORLD_PREFIX + name for name in helped])
-    return [
-        _sabotage(str(name).removeprefix(WORLD_PREFIX), str(generator), part, arm)
-        for (name, generator), part in own.groupby(["representation", "generator"], sort=True)
-        for arm in (*SWAPS, LATE)
-        if len(choose(part, arm=arm, against=list(ALWAYS), part="eval")) == len(ALWAYS)
-    ]
+    rows = []
+    for name, generator in sorted({*zip(own["representation"], own["generator"], strict=True)}):
+        part = choose(own, representation=name, generator=generator)
+        longest = choose(part, num_steps=part["num_steps"].max())
+        rows += [
+            _sabotage(str(name).removeprefix(WORLD_PREFIX), str(generator), longest, arm)
+            for arm in (*SWAPS, LATE)
+            if len(choose(longest, arm=arm, against=list(ALWAYS), part="eval")) == len(ALWAYS)
+        ]
+    return rows
 
 
 def _sabotage(world: str, generator: str, gains: pd.DataFrame, arm: str) -> dict[str, Any]:
-    longest = choose(gains, num_steps=gains["num_steps"].max())
-    word = word_of(as_memory(found_of(longest, GENERATION_HEALTH.empty(), 0.0), arm)).word
-    is_judged = longest["num_seeds"].to_numpy(int).max() >= MINIMUM_SEEDS
+    word = word_of(as_memory(found_of(gains, GENERATION_HEALTH.empty(), 0.0), arm)).word
+    is_judged = gains["num_seeds"].to_numpy(int).max() >= MINIMUM_SEEDS
     must_help = arm == LATE
     expected = " or ".join(HELPED) if must_help else f"not {HELPS}"
     return {

@@ -12,7 +12,7 @@ import torch
 
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.nulls import base_for
-from engram_audio.generation.arms import build_arm, row_rms
+from engram_audio.generation.arms import build_arm, fit_contents, row_rms
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget, budget_of
 from engram_audio.generation.data import GeneratorData
@@ -92,7 +92,7 @@ class Arena(NamedTuple):
         chosen = [n for n, name in enumerate(names) if part is None or part_of[name] == part]
         return GeneratorData(
             torch.from_numpy(block.frames), block.offsets, np.array(chosen), block.scored(),
-            chunk_frames, self.settings.burn_in_frames,
+            chunk_frames, self.settings.burn_in_frames, None, np.asarray(block.speaker_ids),
         )  # fmt: skip
 
 
@@ -154,6 +154,7 @@ def trained(own: Arena, arm: ArmName, seed: int, row_sd: float = ROW_SD, **chang
     parts = [own.data(material.block, part, chunk) for part in (TRAIN, material.choice_part)]
     task = GeneratorTask(model, parts[0], parts[1], CPU)
     recipe = TrainingRecipe.model_validate({**RECIPE, **changes}, strict=False)
+    fit_contents(model, *parts)
     for source in sources_of(model):
         source.expect_steps(recipe.num_steps)
     train(task, recipe, seed, CPU)

@@ -82,7 +82,7 @@ try:
         lambda path: workflow.iocache.exists_local.update({path: True}),
     )
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise StudyError(str(error)) from None
 
 
 def begin():
@@ -92,7 +92,7 @@ def begin():
         PLANNER.settle()
         stamp(RESULTS, PLAN.sections["decision"])
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        raise StudyError(str(error)) from None
     # It imports more than a job of the cluster should load.
     from engram_audio.cost.totals import seconds_of_jobs
 

@@ -77,7 +77,7 @@ GENERATION = Table(
     notes=(
         "All arms of a representation score the same frames. NLL is of the frame itself, in units "
         "of the latents.",
-        "With two or more seeds each row still stands for one training; its interval is over "
+        "With two or more seeds each row still stands for one training. Its interval is over "
         "speakers alone. `generation_gains.csv` joins the seeds.",
         "An arm over z_dyn works at most as much as the direct SM: z_rec's prior and the decoder "
         "are counted. Its key, places and width are those over z_dyn.",

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.comparison.config import is_decodable
+from engram_audio.generation.arm_checks import check_insertion, require_arm, require_model
 from engram_audio.generation.audio_config import AudioSection
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.cost_config import ProbesSection, SizesSection, has_shares
@@ -15,8 +16,6 @@ from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
     InsertionSettings,
-    check_insertion,
-    require_arm,
 )
 from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.latents.config import RepresentationSection
@@ -331,6 +330,7 @@ def _check_arms(key: str, arms: tuple[ArmName, ...], stage: GenerationSettings) 
     for row in stage.library.values():
         for arm in arms:
             require_arm(arm, row.insertion)
+            require_model(key, arm, row.insertion, row.model)
 
 
 def check_audio(stage: GenerationSettings, rows: Mapping[str, RepresentationSection]) -> None:

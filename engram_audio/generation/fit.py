@@ -9,7 +9,7 @@ import torch
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.fit import Material
-from engram_audio.generation.arms import build_arm
+from engram_audio.generation.arms import build_arm, fit_contents
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.config import GeneratorSection
 from engram_audio.generation.data import GeneratorData
@@ -96,6 +96,7 @@ def _data(
     data = GeneratorData(
         torch.from_numpy(np.ascontiguousarray(block.frames, dtype=np.float32)), block.offsets,
         np.flatnonzero(is_part), block.scored(), model.chunk_frames, model.burn_in_frames, maximum,
+        np.asarray(block.speaker_ids),
     )  # fmt: skip
     if not len(data):
         raise ValueError(
@@ -142,6 +143,7 @@ def train_generator(
         training.arm, *sized_of(training, shared), shared.base, shared.key, shared.dimensions,
         weights, row_sd,
     )  # fmt: skip
+    fit_contents(model, shared.train, shared.choice)
     for source in sources_of(model):
         source.expect_steps(recipe.num_steps)
     steps = named_seed(training.seed, "generator", "steps")

@@ -34,7 +34,7 @@ from engram_audio.generation.names import (
     over_state,
     split_path,
 )
-from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, MEMORY, PAIRS, SMALL, margin
+from engram_audio.generation.word import AS_MUCH_WORK, CONTROLS, MEMORY, PAIRS, SMALL, margin
 from engram_audio.stats.ratio import ratio_of_sums
 
 OF_MEMBER = (
@@ -273,7 +273,9 @@ def pairs_of(arms: Sequence[str]) -> list[tuple[str, str]]:
     pairs = [pair for pair in PAIRS if set(pair) <= set(arms)]
     pairs += [(arm, null) for arm in trained for null in nulls]
     pairs += [pair for arm in trained for pair in _pairs_of_path(arm) if set(pair) <= set(arms)]
-    return pairs + [(swap, other) for swap in swaps for other in (MEMORY, *ALWAYS)]
+    return pairs + [
+        (swap, other) for swap in swaps for other in (MEMORY, *CONTROLS) if other in arms
+    ]
 
 
 def _pairs_of_path(arm: str) -> list[tuple[str, str]]:

@@ -49,7 +49,7 @@ from engram_audio.steps._generator_runs import (
     scoring_setup,
     starts_of,
 )
-from engram_audio.steps._generators import Generators, open_scoring
+from engram_audio.steps._generators import Generators, full_members, open_scoring
 from engram_audio.steps._machine import machine_of
 
 
@@ -84,6 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     with blame(files.splits, "lower generation.evaluation.horizon_frames"):
         starts, others = starts_of(files, stage)
     health, keys = [], []
+    full = {member["label"] for member in full_members(trained)}
     for member in trained.members:
         model = trained.model(member)
         labels = member_labels(member)
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
                     _scores(model, stage, EVAL, scope, swap).assign(**{**labels, "arm": swap})
                     for swap in SWAPS
                 ]
-        if member["arm"] in files.evaluation_section.free_arms and _runs_free(trained, member):
+        if member["arm"] in files.evaluation_section.free_arms and member["label"] in full:
             of = {"arm": member["arm"], "seed": member["seed"]}
             for arm, density in _densities(model, files, setup).items():
                 found = health_of(density, starts, others, setup)
@@ -128,10 +129,8 @@ def _latencies(files: Files, trained: Generators, device: torch.device) -> list[
     first = files.protocol_section.seeds[0]
     wanted = [
         member
-        for member in trained.members
-        if member["seed"] == first
-        and _runs_free(trained, member)
-        and not ARMS[member["arm"]].is_foreign
+        for member in full_members(trained)
+        if member["seed"] == first and not ARMS[member["arm"]].is_foreign
     ]
     return [
         pd.DataFrame([latency_of(trained.model(member), device)]).assign(
@@ -165,12 +164,6 @@ def _scores(
     nll = frame_nll(model, source, scope, swap)
     sums = speaker_sums(nll, source, scope.window_frames).assign(part=part, energy=np.nan)
     return sums if model.head.HAS_DENSITY else sums.assign(energy=sums["nll"], nll=np.nan)
-
-
-def _runs_free(trained: Generators, member: dict[str, Any]) -> bool:
-    """Whether a training is one of full length that is no repeat."""
-    longest = max(other["num_steps"] for other in trained.members)
-    return member["num_steps"] == longest and not member["is_repeat"]
 
 
 def _null_scores(trained: Generators, stage: Stage, part: str, scope: Scope) -> pd.DataFrame:

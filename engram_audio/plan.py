@@ -206,6 +206,9 @@ class Plan:
             readers[name] += 2 * self.memory.num_runs_of_one()
         for name, _ in self.generation.runs():
             readers[name] += 2
+        for name, _ in self.generation.path_runs():  # trained on z_dyn, scored on the frames
+            readers[name] += 1
+            readers[self.latents.source_of(name)] += 1
         return readers
 
     def _require_plannable(self) -> None:

@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from engram_audio.cost.jobs import Job
 from engram_audio.cost.sizes import Size, Sizes
+from engram_audio.keys.config import KeyFamily, family_of, key_sizes
 
+FAMILY: TypeAdapter[KeyFamily] = TypeAdapter(KeyFamily)
 TYPICAL_KEYS = (16, 64, 256)  # cells, of a family whose fit is not planned
 
 
@@ -20,6 +24,7 @@ class Piece:
         seconds: Speech that it reads, in seconds.
         key_cells: Cells of each key of its family that need train frames.
         members: Of the jobs that it does, where it does many.
+        key_codes: Codes of the key that its generator's memory reads.
     """
 
     job: Job
@@ -27,6 +32,7 @@ class Piece:
     seconds: float
     key_cells: tuple[int, ...]
     members: "tuple[Piece, ...]" = ()
+    key_codes: int = 0
 
     def section(self, role: str = "section") -> Mapping[str, Any]:
         """Return the section of a role; empty where the job reads none."""
@@ -39,10 +45,10 @@ class Study:
     def __init__(self, jobs: Sequence[Job]) -> None:
         """Note what jobs ask of each other."""
         self.sizes = Sizes(jobs)
-        self._keys = {
-            (_is_of_worlds(job), job.wildcards["family"]): keys
+        self._families = {
+            (_is_of_worlds(job), job.wildcards["family"]): family
             for job in jobs
-            if "family" in job.wildcards and (keys := key_cells(job.section("family_section")))
+            if "family" in job.wildcards and (family := job.section("family_section"))
         }
 
     def piece(self, job: Job) -> Piece:
@@ -54,7 +60,8 @@ class Study:
             size = size._replace(frames=size.frames / size.shards)
             seconds /= size.shards
         members = tuple(map(self.piece, job.members))
-        return Piece(job, size, seconds, self._key_cells(job), members)
+        codes = self._key_codes(job)
+        return Piece(job, size, seconds, self._key_cells(job), members, codes)
 
     def _corpus(self, job: Job) -> str:
         row = job.section("representation_section") or job.section("section")
@@ -67,7 +74,21 @@ class Study:
         place = (_is_of_worlds(job), job.wildcards.get("family", ""))
         if "family" not in job.wildcards:
             return ()
-        return key_cells(job.section("family_section")) or self._keys.get(place, TYPICAL_KEYS)
+        family = job.section("family_section") or self._families.get(place, {})
+        return key_cells(family) or TYPICAL_KEYS
+
+    def _key_codes(self, job: Job) -> int:
+        """Return K of the key that a generator's memory reads; typical where no fit tells it."""
+        insertion = job.section("generator_section").get("insertion")
+        if insertion is None:
+            return 0
+        name = family_of(insertion["key"])
+        for is_of_worlds in (False, True):  # on a world the memory reads the calibration's key
+            if family := self._families.get((is_of_worlds, name)):
+                sizes = key_sizes({name: FAMILY.validate_python(family, strict=False)})
+                if insertion["key"] in sizes:
+                    return sizes[insertion["key"]].num_codes
+        return max(TYPICAL_KEYS)
 
 
 def _is_of_worlds(job: Job) -> bool:

@@ -143,20 +143,31 @@ def generator_bytes(piece: Piece) -> float:
     model, recipe = generator_of(piece), piece.section("recipe_section")
     if model is None:
         return 0.0
-    numbers = row_numbers(piece.section("generator_section")["insertion"], model.width)
+    numbers = row_numbers(piece.section("generator_section")["insertion"], model, piece.key_codes)
     is_half = recipe.get("precision") == "bfloat16" and bool(piece.job.resources.get("gpu"))
     batch = recipe.get("batch_frames", 0)
     return step_bytes(model, piece.size.dims, batch, is_half, numbers)
 
 
-def row_numbers(memory: Mapping[str, Any], width: int) -> int:
-    """Return the numbers of a memory's rows; where each code has one, the few are not counted."""
-    row_width = int(memory.get("row_width", width))
+def row_numbers(memory: Mapping[str, Any], model: GeneratorSettings, num_codes: int) -> int:
+    """Return the numbers of a memory's rows.
+
+    Args:
+        memory: Its section.
+        model: The generator that it stands in.
+        num_codes: Codes of its key; without `table_rows` each has a row, and so has no key at all.
+    """
+    num_places = len(memory.get("places", ("shared",)))
     if memory["kind"] == "latent_ngrams":
         rows = sum(2 ** (memory["num_bits"] * order) for order in memory["ngram_orders"])
-        return rows * memory["num_routes"] * len(memory["places"]) * row_width
-    rows = (memory.get("table_rows") or 0) * memory.get("num_hashes", 1)
-    return rows * len(memory["ngram_orders"]) * row_width
+        return rows * memory["num_routes"] * num_places * memory["row_width"]
+    full = model.width // (model.num_heads if memory["kind"] == "value" else 1)
+    hashed = (memory["table_rows"] or 0) * memory["num_hashes"] * len(memory["ngram_orders"])
+    return (
+        num_places
+        * (hashed or num_codes + 1)
+        * memory.get("row_width", memory.get("num_components", full))
+    )
 
 
 def _num_sizes(protocol: Mapping[str, Any]) -> float:

@@ -7,8 +7,10 @@ weights are drawn apart.
 import torch
 
 from engram_audio.densities.base_arrays import BaseArrays
+from engram_audio.generation.arm_checks import check_insertion, insertion_of, require_model
 from engram_audio.generation.backbone import Backbone
 from engram_audio.generation.backbone_config import GeneratorSettings
+from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.heads import build_head
 from engram_audio.generation.insertion import Memory
@@ -17,9 +19,9 @@ from engram_audio.generation.model_config import (
     ARMS,
     AnyInsertion,
     ArmName,
-    check_insertion,
-    insertion_of,
 )
+from engram_audio.generation.output_memory import fit_output, with_bank
+from engram_audio.generation.residual_rows import fit_residuals
 from engram_audio.generation.short_context import ShortContext
 from engram_audio.generation.sources import ROW_SD, tables_of
 from engram_audio.keys.encoder import KeyEncoder
@@ -54,6 +56,7 @@ def build_arm(
     arm, insertion = ARMS[name], insertion_of(name, insertion)
     if arm.source is not None:
         check_insertion("insertion", insertion, settings)
+    require_model("arm", name, insertion, settings)
     draws = torch.randint(2**31, (4,), generator=generator, device="cpu").tolist()
     encoder = KeyEncoder(key)
     spec = Spec(name, settings, insertion, base, key, dimensions, row_sd)
@@ -70,7 +73,17 @@ def build_arm(
         short = _short(settings, dimensions.num_dims)
         torch.manual_seed(draws[3])
         memory = None if arm.source is None else _memory(spec, encoder, draws[3])
-    return Generator(spec, backbone, short, memory, encoder, head)
+    return Generator(spec, backbone, short, memory, encoder, with_bank(spec, head))
+
+
+def fit_contents(model: Generator, train: GeneratorData, choice: GeneratorData) -> None:
+    """Fit what an arm takes from train before its training; most arms take nothing.
+
+    Raises:
+        ValueError: Train has too few frames or speakers for it.
+    """
+    fit_output(model, train, choice)
+    fit_residuals(model, train)
 
 
 def row_rms(model: Generator) -> float:

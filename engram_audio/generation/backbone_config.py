@@ -11,6 +11,7 @@ from engram_audio.section import Section
 
 WIDTH_STEP = 8  # widths of matched models; also a multiple of twice the heads
 INPUT, SHORT, HEAD = "input", "short", "head"  # places of a memory beside `before_block_<n>`
+OUTPUT = "output"  # where a memory adds to no state, but to the law of the next frame
 BEFORE_BLOCK = "before_block_"
 
 

@@ -7,15 +7,15 @@ from pydantic import AfterValidator, Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.comparison.config import is_decodable
+from engram_audio.generation.arm_checks import check_insertion, require_arm, require_model
 from engram_audio.generation.audio_config import AudioSection
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.cost_config import ProbesSection, SizesSection, has_shares
+from engram_audio.generation.factorized.config import FactorizedSection
 from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
     InsertionSettings,
-    check_insertion,
-    require_arm,
 )
 from engram_audio.keys.config import KeyFamily, require_context_key
 from engram_audio.latents.config import RepresentationSection
@@ -92,6 +92,14 @@ class GenerationProtocol(SizesSection):
     )
     replay: ReplaySection
 
+    def of_arms_alone(self) -> Self:
+        """Return it for arms over z_dyn: trained once for every seed, and nothing beside."""
+        nothing = self.replay.model_copy(update={"passes": ()})
+        sizes = dict.fromkeys(SizesSection.model_fields)
+        return self.model_copy(
+            update={"shorter_steps": (), "repeated_arms": (), "replay": nothing, **sizes}
+        )
+
 
 class GenerationEvaluationSection(Section):
     """On what generators are scored, and how they run free."""
@@ -153,6 +161,7 @@ class GenerationSettings(GenerationProtocol):
     bars: GenerationBarsSection
     probes: ProbesSection
     audio: AudioSection
+    factorized: FactorizedSection
 
     @property
     def protocol(self) -> GenerationProtocol:
@@ -321,6 +330,7 @@ def _check_arms(key: str, arms: tuple[ArmName, ...], stage: GenerationSettings) 
     for row in stage.library.values():
         for arm in arms:
             require_arm(arm, row.insertion)
+            require_model(key, arm, row.insertion, row.model)
 
 
 def check_audio(stage: GenerationSettings, rows: Mapping[str, RepresentationSection]) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from engram_audio.generation.model_config import AnyInsertion, RowInsertion
+from engram_audio.generation.model_config import AnyInsertion, OutputInsertion, RowInsertion
 from engram_audio.quantities import Amount, Count, InnerShare, Listed, Seed, ascending
 from engram_audio.section import Section
 
@@ -94,4 +94,6 @@ def has_shares(insertion: AnyInsertion) -> bool:
     """Whether the numbers of a memory's rows can be made more and fewer."""
     if not isinstance(insertion, RowInsertion):
         return False
+    if isinstance(insertion, OutputInsertion):  # its rows are as wide as its bank
+        return insertion.table_rows is not None
     return insertion.table_rows is not None or insertion.own_row_width is not None

@@ -3,6 +3,7 @@
 Shapes: N frames of a block, U utterances used, B chunks, T frames of a chunk, D dimensions.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from engram_audio.keys.fitted import FittedKey
 from engram_audio.latents.chunks import ChunkRows, Chunks
 
 CODED_FRAMES = 8192  # at a time
+NUM_FOLDS = 2  # of train speakers, for rows that must not know their own target
 FIXED_SHARE = 0.381966  # 2 less the golden ratio: how far along the list a fixed donor stands
 
 
@@ -39,6 +41,7 @@ class GeneratorData:
     def __init__(
         self, frames: Tensor, offsets: np.ndarray, utterances: np.ndarray, is_scored: np.ndarray,
         chunk_frames: int, burn_in_frames: int, maximum_frames: int | None = None,
+        speakers: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         """Index the chunks.
 
@@ -50,10 +53,12 @@ class GeneratorData:
             chunk_frames: T.
             burn_in_frames: Frames at a chunk's head that are no targets.
             maximum_frames: Targets at most, in evenly spread chunks.
+            speakers: Of all utterances of the block; without them there are no folds.
         """
         self.frames, self.offsets = frames, torch.from_numpy(np.asarray(offsets, dtype=np.int64))
         self.utterances = torch.from_numpy(np.asarray(utterances, dtype=np.int64))
         self._codes: tuple[FittedKey, Tensor] | None = None
+        self._speakers = speakers
         self._chunks = Chunks(
             offsets, utterances, chunk_frames, burn_in_frames, is_scored, maximum_frames
         )
@@ -78,6 +83,39 @@ class GeneratorData:
             found = codes_of_rows(key, self.frames, self.offsets.numpy())
             self._codes = key.fitted, found
         return self._codes[1]
+
+    def used_frames(self) -> Tensor:
+        """Return the frames of all utterances used, [M, D]."""
+        return self.frames.index_select(0, torch.cat([self._rows(u) for u in self.utterances]))
+
+    def _rows(self, utterance: Tensor) -> Tensor:
+        return torch.arange(int(self.offsets[utterance]), int(self.offsets[utterance + 1]))
+
+    def rows_of_fold(self, fold: int) -> list[Tensor]:
+        """Return the block rows of each utterance of the speakers of a fold."""
+        return [self._rows(u) for u in self.utterances[self._folds == fold]]
+
+    def folds(self, rows: Tensor) -> Tensor:
+        """Return the fold of the speaker of each chunk of rows [B, T], [B]."""
+        own = torch.searchsorted(self.offsets, rows[:, 0].contiguous(), right=True) - 1
+        return self._folds[torch.searchsorted(self.utterances, own)]
+
+    @functools.cached_property
+    def _folds(self) -> Tensor:
+        """The fold of each utterance used: its speaker's place in the order of names, [U].
+
+        Raises:
+            ValueError: One speaker alone leaves no other fold.
+        """
+        assert self._speakers is not None, "speakers were not given"
+        own = np.asarray(self._speakers, dtype=str)[self.utterances.numpy()]
+        names, place = np.unique(own, return_inverse=True)
+        if len(names) < NUM_FOLDS:
+            raise ValueError(
+                f"rows that are means of other speakers need at least {NUM_FOLDS} train speakers; "
+                f"found {len(names)}; add speakers, or drop arm SMd"
+            )
+        return torch.from_numpy(place % NUM_FOLDS)
 
     def foreign_rows(self, rows: Tensor, draws: Tensor | None = None) -> Tensor:
         """Return rows of another utterance at the same place in it, [B, T].

@@ -9,7 +9,7 @@ import torch
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.fit import Material
-from engram_audio.generation.arms import build_arm
+from engram_audio.generation.arms import build_arm, fit_contents
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.config import GeneratorSection
 from engram_audio.generation.data import GeneratorData
@@ -71,8 +71,7 @@ def prepare(
     Raises:
         ValueError: A part has no utterance longer than the burn-in.
     """
-    reference = material.reference
-    dimensions = Dimensions(reference.frame_mean, reference.frame_sd, material.noise_sd)
+    dimensions = dimensions_of(material)
     sizes = match_arms(section.model, section.insertion, key, dimensions, base)
     train, choice = (
         _data(section.model, material, part, maximum)
@@ -83,6 +82,12 @@ def prepare(
     return Shared(section, sizes, base, key, dimensions, train, choice, {})
 
 
+def dimensions_of(material: Material) -> Dimensions:
+    """Return the train statistics of what is generated."""
+    reference = material.reference
+    return Dimensions(reference.frame_mean, reference.frame_sd, material.noise_sd)
+
+
 def _data(
     model: GeneratorSettings, material: Material, part: str, maximum: int | None
 ) -> GeneratorData:
@@ -91,6 +96,7 @@ def _data(
     data = GeneratorData(
         torch.from_numpy(np.ascontiguousarray(block.frames, dtype=np.float32)), block.offsets,
         np.flatnonzero(is_part), block.scored(), model.chunk_frames, model.burn_in_frames, maximum,
+        np.asarray(block.speaker_ids),
     )  # fmt: skip
     if not len(data):
         raise ValueError(
@@ -137,6 +143,7 @@ def train_generator(
         training.arm, *sized_of(training, shared), shared.base, shared.key, shared.dimensions,
         weights, row_sd,
     )  # fmt: skip
+    fit_contents(model, shared.train, shared.choice)
     for source in sources_of(model):
         source.expect_steps(recipe.num_steps)
     steps = named_seed(training.seed, "generator", "steps")

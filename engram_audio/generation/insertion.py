@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from engram_audio.generation.backbone_config import OUTPUT
 from engram_audio.generation.model_config import EngramInsertion
 from engram_audio.generation.rms_norm import RMSNorm
 from engram_audio.generation.sources import Keys, VectorSource
@@ -163,6 +164,15 @@ class MemoryPass:
             self.past[place] = past
         joined = own + added
         return torch.cat([hidden[:, :num_leading], joined], 1) if num_leading else joined
+
+    def told(self, features: Tensor) -> Tensor:
+        """Return the features [B, T, H], with what a memory in output space tells the head."""
+        if self._memory is None or OUTPUT not in self._memory.readers:
+            return features
+        rows = self._memory.source(OUTPUT)(features, self._keys)
+        found, gate = self._memory.readers[OUTPUT](features, rows)
+        self.readings[OUTPUT] = Reading(torch.zeros_like(features), gate, features)
+        return found
 
     def value(self, place: str, hidden: Tensor, num_leading: int) -> Tensor | None:
         """See `backbone.Insertions.value`."""

@@ -246,7 +246,7 @@ class Generator(nn.Module):
         after = State(
             num_positions, held[:, -self.frames_needed :], kept, caches, short, memory.past,
         )  # fmt: skip
-        return Trace(self.norm(hidden), memory.readings, own), after
+        return Trace(memory.told(self.norm(hidden)), memory.readings, own), after
 
     def _with_short(
         self, state: State, hidden: Tensor, clean: Tensor, memory: MemoryPass

@@ -4,10 +4,8 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from engram_audio.choices import require
 from engram_audio.generation.backbone_config import (
-    HEAD,
-    SHORT,
+    OUTPUT,
     GeneratorSettings,
     place_before,
 )
@@ -68,7 +66,7 @@ class MemoryKind(Kind):
         return False
 
 
-class _Insertion(MemoryKind):
+class CodedInsertion(MemoryKind):
     """A memory whose rows are found by codes of a key."""
 
     MODULE: ClassVar[str] = "engram_audio.generation.row_memory"
@@ -120,7 +118,7 @@ class _Insertion(MemoryKind):
         return len(self.ngram_orders) * self.num_hashes
 
 
-class _PlacedInsertion(_Insertion):
+class _PlacedInsertion(CodedInsertion):
     HAS_GATE: ClassVar[bool] = True
 
     places: Listed[Place] = Field(
@@ -130,13 +128,13 @@ class _PlacedInsertion(_Insertion):
     row_width: Width = Field(description="Numbers of a row.")
 
     def places_in(self, settings: GeneratorSettings) -> tuple[str, ...]:
-        """See `_Insertion.places_in`: its own."""
+        """See `CodedInsertion.places_in`: its own."""
         del settings
         return self.places
 
     @property
     def own_row_width(self) -> int:
-        """See `_Insertion.own_row_width`."""
+        """See `CodedInsertion.own_row_width`."""
         return self.row_width
 
 
@@ -160,21 +158,46 @@ class EngramInsertion(_PlacedInsertion):
 
     @property
     def frames_back(self) -> int:
-        """See `_Insertion.frames_back`; the convolution reads older rows too."""
+        """See `CodedInsertion.frames_back`; the convolution reads older rows too."""
         taps = 1 if self.kernel_frames is None else self.kernel_frames
         return super().frames_back + (taps - 1) * self.dilation_frames
 
 
-class AdditiveInsertion(_Insertion):
+class AdditiveInsertion(CodedInsertion):
     """A row of the hidden width times a learned scalar, added before every block."""
 
     kind: Literal["additive"]
 
 
-class ValueInsertion(_Insertion):
+class ValueInsertion(CodedInsertion):
     """A row added to the attention values of one head in every block."""
 
     kind: Literal["value"]
+
+
+class OutputInsertion(CodedInsertion):
+    """A law of the next frame by code, mixed with that of the head; the state stays as it is."""
+
+    MODULE: ClassVar[str] = "engram_audio.generation.output_memory"
+
+    kind: Literal["output"]
+    num_components: Count = Field(
+        default=256,
+        ge=2,
+        le=8192,
+        description="Gaussians that all codes share, fitted to the train frames. A row is the "
+        "logits of their weights.",
+    )
+
+    def places_in(self, settings: GeneratorSettings) -> tuple[str, ...]:
+        """See `CodedInsertion.places_in`: behind the head."""
+        del settings
+        return (OUTPUT,)
+
+    @property
+    def own_row_width(self) -> int:
+        """See `CodedInsertion.own_row_width`."""
+        return self.num_components
 
 
 class LatentInsertion(MemoryKind):
@@ -232,7 +255,9 @@ class LatentInsertion(MemoryKind):
         return self.places
 
 
-RowInsertion = MinimalInsertion | EngramInsertion | AdditiveInsertion | ValueInsertion
+RowInsertion = (
+    MinimalInsertion | EngramInsertion | AdditiveInsertion | ValueInsertion | OutputInsertion
+)
 AnyInsertion = RowInsertion | LatentInsertion
 InsertionSettings = Annotated[AnyInsertion, Field(discriminator="kind")]
 
@@ -251,11 +276,13 @@ ArmName = Literal[
     "SMc",
     "SMa",
     "SMv",
+    "SMo",
+    "SMd",
     "SMl",
     "SMr",
     "SMu",
 ]
-Source = Literal["rows", "one_row", "state_network", "frame_network"]
+Source = Literal["rows", "residual_rows", "one_row", "state_network", "frame_network"]
 
 
 class Arm(NamedTuple):
@@ -282,13 +309,13 @@ class Arm(NamedTuple):
     is_late: bool = False
     is_router_fixed: bool = False
     is_unigram: bool = False
-    kind: Literal["additive", "value"] | None = None
+    kind: Literal["additive", "value", "output"] | None = None
     matched: Literal["flops_generated", "num_resident"] | None = None
 
     @property
     def reads_codes(self) -> bool:
         """Whether the key of each frame is searched."""
-        return self.source == "rows"
+        return self.source in ("rows", "residual_rows")
 
 
 ARMS: dict[ArmName, Arm] = {
@@ -314,76 +341,11 @@ ARMS: dict[ArmName, Arm] = {
     "SMc": Arm("memory whose gate is one number", is_gate_constant=True),
     "SMa": Arm("rows added before every block, without a gate", kind="additive"),
     "SMv": Arm("rows added to the attention values of one head", kind="value"),
+    "SMo": Arm("a law of the next frame by key, mixed with the head's", kind="output"),
+    "SMd": Arm(
+        "memory whose rows are means of residuals of other speakers", source="residual_rows"
+    ),
     "SMl": Arm("memory that reads the code of the frame before", is_late=True),
     "SMr": Arm("memory of the state's bits under a random router", is_router_fixed=True),
     "SMu": Arm("memory of the newest code alone, without n-grams", is_unigram=True),
 }  # fmt: skip
-
-
-def insertion_of(arm: ArmName, insertion: AnyInsertion) -> AnyInsertion:
-    """Return the insertion of an arm: that of the settings, or its rows in another form.
-
-    Raises:
-        ValueError: The arm changes what this kind of memory does not have.
-    """
-    _require_kind_for(arm, insertion)
-    own = ARMS[arm]
-    if own.is_unigram:
-        return insertion.model_copy(update={"ngram_orders": (1,)})
-    if own.kind is None or own.kind == insertion.kind:
-        return insertion
-    kinds = {"additive": AdditiveInsertion, "value": ValueInsertion}
-    shared = {name: getattr(insertion, name) for name in _Insertion.model_fields}
-    return kinds[own.kind](kind=own.kind, **shared)
-
-
-def require_arm(arm: ArmName, insertion: AnyInsertion) -> None:
-    """Refuse an arm that changes nothing of a memory as it is written, or what it does not have.
-
-    Raises:
-        ValueError: Names arm and kind, and what to do.
-    """
-    _require_kind_for(arm, insertion)
-    if ARMS[arm].is_unigram and max(insertion.ngram_orders) == 1:
-        raise ValueError(
-            f"arm {arm}: a memory of kind {insertion.kind} has no n-grams that could be left out; "
-            "name more ngram_orders, or drop the arm"
-        )
-
-
-def _require_kind_for(arm: ArmName, insertion: AnyInsertion) -> None:
-    """Refuse an arm that has no meaning for a kind of memory.
-
-    Raises:
-        ValueError: Names arm and kind, and what to do.
-    """
-    own = ARMS[arm]
-    lacks = {
-        "has no gate that could be constant; take the kind minimal or engram":
-            own.is_gate_constant and not insertion.HAS_GATE,
-        "reads no key, whose rows could stand elsewhere or come late; take a kind that does":
-            (own.is_late or own.kind is not None) and not insertion.READS_KEY,
-        "has no router that could be random; take the kind latent_ngrams":
-            own.is_router_fixed and insertion.READS_KEY,
-    }  # fmt: skip
-    for reason, is_so in lacks.items():
-        if is_so:
-            raise ValueError(
-                f"arm {arm}: a memory of kind {insertion.kind} {reason}, or drop the arm"
-            )
-
-
-def allowed_places(settings: GeneratorSettings) -> list[str]:
-    """Return the places that a generator has."""
-    short = [] if settings.short_context_frames is None else [SHORT]
-    return [*(place_before(number) for number in range(settings.num_blocks)), *short, HEAD]
-
-
-def check_insertion(where: str, insertion: AnyInsertion, settings: GeneratorSettings) -> None:
-    """Refuse places that a generator does not have.
-
-    Raises:
-        ValueError: Names the key, the place and those that there are.
-    """
-    for place in insertion.places_in(settings):
-        require(f"{where}.places", place, allowed_places(settings))

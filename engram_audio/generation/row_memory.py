@@ -13,6 +13,7 @@ from engram_audio.generation.model_config import (
     MinimalInsertion,
     RowInsertion,
 )
+from engram_audio.generation.residual_rows import ResidualRows
 from engram_audio.generation.sources import (
     FrameNetwork,
     OneRow,
@@ -35,7 +36,7 @@ def build(spec: Spec, key: KeyEncoder, seed: int) -> Memory:
     arm, insertion = ARMS[spec.arm], _own(spec)
     places = insertion.places_in(spec.settings)
     at = places if insertion.HAS_GATE or arm.source == "state_network" else (Memory.SHARED,)
-    sources = {place: _source(spec, arm, key, len(at), seed + n) for n, place in enumerate(at)}
+    sources = {place: source_of(spec, arm, key, len(at), seed + n) for n, place in enumerate(at)}
     readers: dict[str, nn.Module] = {}
     if insertion.kind != "value":
         width = next(iter(sources.values())).width
@@ -43,9 +44,13 @@ def build(spec: Spec, key: KeyEncoder, seed: int) -> Memory:
     return Memory(sources, readers)
 
 
-def _source(spec: Spec, arm: Arm, key: KeyEncoder, num_sources: int, seed: int) -> VectorSource:
+def source_of(
+    spec: Spec, arm: Arm, key: KeyEncoder, num_sources: int, seed: int
+) -> VectorSource:  # fmt: skip
     """Return a source; networks in its place share the work of the key's search between them."""
     settings, insertion = spec.settings, _own(spec)
+    if arm.source == "residual_rows":
+        return ResidualRows(insertion, spec.dimensions.num_dims, key.num_codes, seed)
     is_placed = insertion.HAS_GATE
     row_width = insertion.own_row_width or _full_width(spec)
     width = row_width * (insertion.rows_per_frame if is_placed else 1)

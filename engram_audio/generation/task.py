@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engram_audio.generation.data import GeneratorData, Sequences
 from engram_audio.generation.model import Generator
+from engram_audio.generation.residual_rows import in_fold
 from engram_audio.generation.sources import sources_of, tables_of
 
 VALIDATION_FRAMES = 8192  # scored at a time
@@ -96,8 +97,17 @@ class GeneratorTask:
             return self._foreign_codes(data, rows, draws) if model.is_foreign else None
         is_clean = model.settings.noise.IS_CLEAN or not model.training
         if is_clean or model.settings.key_reads == "clean":
-            return data.codes(model.key)[rows].to(self._device)
+            codes = data.codes(model.key)[rows].to(self._device)
+            return self._in_fold(codes, data, rows, draws)
         return self._foreign_codes(data, rows, draws) if model.is_foreign else None
+
+    def _in_fold(
+        self, codes: Tensor, data: GeneratorData, rows: Tensor, draws: Tensor | None
+    ) -> Tensor:
+        """Return codes [B, T] as they are read in training: without the speaker's own fold."""
+        if draws is None or self.model.arm.source != "residual_rows":
+            return codes
+        return in_fold(codes, data.folds(rows).to(codes.device), self.model.key.num_codes)
 
     def _foreign_codes(self, data: GeneratorData, rows: Tensor, draws: Tensor | None) -> Tensor:
         """Return the codes of donors as the model reads them, noised where it reads noise."""

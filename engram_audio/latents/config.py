@@ -153,6 +153,11 @@ class StateRepresentation(_Representation):
     source: Text = Field(description="Representation that was factorised.")
     factorizer: Text = Field(description="Variant of factorizer.variants, or a sweep's point.")
     seed: Seed = Field(description="Training seed.")
+    is_sampled: bool = Field(
+        default=False,
+        description="Whether a charged z_dyn is one sample of its posterior, as a generator of it "
+        "needs (generation.factorized), and not the posterior's mean.",
+    )
 
 
 class ResampledRepresentation(_Representation):

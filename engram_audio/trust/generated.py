@@ -13,9 +13,19 @@ import pandas as pd
 from engram_audio.artifacts.columns import choose
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.generation.columns import GENERATION_HEALTH
 from engram_audio.generation.names import SWAPS
 from engram_audio.generation.noise_verdict import PLAIN
-from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, LATE, MEMORY, SMALL
+from engram_audio.generation.verdicts import found_of
+from engram_audio.generation.word import (
+    ALWAYS,
+    AS_MUCH_WORK,
+    LATE,
+    MEMORY,
+    SMALL,
+    as_memory,
+    word_of,
+)
 from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts.row import VerdictRow
 from engram_audio.verdicts.words import HELPS, NO_BENEFIT, PATHWAY_NOT_TESTED, UNDECIDED
@@ -63,6 +73,7 @@ KNOWN: Mapping[str, Known] = {
     "logistic": Known((NO_BENEFIT, UNDECIDED), ()),
 }  # fmt: skip
 
+HELPED = (HELPS, PATHWAY_NOT_TESTED)
 # Largest ratio of S's excess energy distance with fixed noise to that without, in every seed.
 HEALED: Mapping[str, float] = {"logistic": 0.5}
 
@@ -160,4 +171,37 @@ def generated_verdicts(rows: Sequence[VerdictRow], gains: pd.DataFrame) -> list[
             "expected": expected if is_judged else f"{expected}, with {MINIMUM_SEEDS} seeds",
             "given": row.case, "passes": row.case in KNOWN[name].words if is_judged else None,
         })  # fmt: skip
-    return found
+    return [*found, *sabotage_verdicts(gains)]
+
+
+def sabotage_verdicts(gains: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the words that other arms get in the place of SM, on worlds where SM helps.
+
+    SM that is read with wrong codes, at evaluation alone, must lose HELPS by its gains. A key that
+    is late in training too must keep it.
+
+    Args:
+        gains: `tables/generation_gains.csv`; the longest training counts.
+    """
+    helped = [name for name, known in KNOWN.items() if HELPS in known.words]
+    own = choose(gains, representation=[WORLD_PREFIX + name for name in helped])
+    return [
+        _sabotage(str(name).removeprefix(WORLD_PREFIX), str(generator), part, arm)
+        for (name, generator), part in own.groupby(["representation", "generator"], sort=True)
+        for arm in (*SWAPS, LATE)
+        if len(choose(part, arm=arm, against=list(ALWAYS), part="eval")) == len(ALWAYS)
+    ]
+
+
+def _sabotage(world: str, generator: str, gains: pd.DataFrame, arm: str) -> dict[str, Any]:
+    longest = choose(gains, num_steps=gains["num_steps"].max())
+    word = word_of(as_memory(found_of(longest, GENERATION_HEALTH.empty(), 0.0), arm)).word
+    is_judged = longest["num_seeds"].to_numpy(int).max() >= MINIMUM_SEEDS
+    must_help = arm == LATE
+    expected = " or ".join(HELPED) if must_help else f"not {HELPS}"
+    return {
+        "kind": "verdict", "world": world, "stage": STAGE,
+        "quantity": f"generator {generator}, {arm} in the place of SM",
+        "expected": expected if is_judged else f"{expected}, with {MINIMUM_SEEDS} seeds",
+        "given": word, "passes": (word in HELPED) == must_help if is_judged else None,
+    }  # fmt: skip

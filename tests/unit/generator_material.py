@@ -151,5 +151,5 @@ def data(num_utterances: int = 6, length: int = 30, seed: int = 1) -> GeneratorD
     own = settings()
     return GeneratorData(
         rows, offsets, np.arange(num_utterances), np.ones(len(rows), bool), own.chunk_frames,
-        own.burn_in_frames,
+        own.burn_in_frames, None, np.array([f"s{number % 3}" for number in range(num_utterances)]),
     )  # fmt: skip

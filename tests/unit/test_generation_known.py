@@ -31,7 +31,21 @@ def known(one: Evaluated) -> tuple[list[bool], list[object]]:
 
 def test_a_table_that_is_looked_up_passes():
     bounds, words = known(evaluated({**TABLE, **SWAPPED}, name="world_table"))
-    assert len(bounds) == len(KNOWN["table"].bounds) and all(bounds) and words == [True]
+    assert len(bounds) == len(KNOWN["table"].bounds) and all(bounds)
+    assert words == [True] * (1 + len(SWAPPED) + 1)  # wrong codes lose the word, a late key not
+
+
+def test_wrong_codes_that_keep_the_word_fail():
+    """A memory that helps whatever it reads holds no table."""
+    _, words = known(evaluated({**TABLE, **dict.fromkeys(SWAPPED, 4.0)}, name="world_table"))
+    assert words == [True, False, False, False, True]
+
+
+@pytest.mark.parametrize(("late", "passes"), [(5.5, True), (5.7, False)])
+def test_a_late_key_must_beat_every_control(late: float, passes: bool):
+    """It loses HELPS within the margin of a network of the state: SMm has 6.0, delta is .33."""
+    _, words = known(evaluated({**TABLE, **SWAPPED, "SMl": late}, name="world_table"))
+    assert words[-1] is passes
 
 
 @pytest.mark.parametrize("swap", SWAPPED)
@@ -43,7 +57,7 @@ def test_wrong_codes_that_cost_nothing_fail(swap: str):
 
 def test_a_lookup_that_gains_too_little_fails_in_bounds_and_word():
     bounds, words = known(evaluated({**TABLE, "SM": 6.6}, name="world_table"))
-    assert not all(bounds) and words == [False]
+    assert not all(bounds) and words[0] is False
 
 
 def test_a_world_without_memory_must_show_no_benefit():
@@ -54,7 +68,7 @@ def test_a_world_without_memory_must_show_no_benefit():
 
 def test_two_seeds_claim_no_word_and_other_representations_nothing():
     bounds, words = known(evaluated(TABLE, num_seeds=2, name="world_table"))
-    assert all(bounds) and words == [None]
+    assert all(bounds) and words == [None, None]
     assert known(evaluated(TABLE, name="mel_pca")) == ([], [])
 
 

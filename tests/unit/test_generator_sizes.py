@@ -9,19 +9,23 @@ from torch import Tensor, nn
 from engram_audio.cost import work
 from engram_audio.cost.jobs import Job
 from engram_audio.cost.laws import LAWS
-from engram_audio.cost.study import Piece, Size
+from engram_audio.cost.study import TYPICAL_KEYS, Piece, Size, Study
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget
 from engram_audio.generation.flow_head import FlowHead
 from engram_audio.generation.matching import planned_budget
 from engram_audio.generation.model import Generator
+from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.sizes import BYTES, num_saved, num_weights, step_bytes
 from engram_audio.generation.sources import tables_of
 from tests import studies
 from tests.unit.generator_material import (
+    ENGRAM,
     HEADS,
     INSERTION,
     LATENT,
+    MINIMAL,
+    NGRAM,
     NUM_DIMS,
     arm,
     dimensions,
@@ -141,13 +145,34 @@ def test_a_step_of_the_preset_fits_a_gpu():
     assert body[1] < body[0] / 2
 
 
-def test_rows_of_a_routed_memory_are_those_of_its_tables():
-    """3 routes of 2 bits, n-grams of 1 and 2 symbols, 4 numbers, at two places."""
-    model = arm("SM", memory=insertion(LATENT))
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("SM", MINIMAL), ("SM", {**MINIMAL, "places": ["input", "head"]}), ("SM", NGRAM),
+     ("SM", ENGRAM), ("SM", LATENT), ("SMa", MINIMAL), ("SMv", MINIMAL)],
+)  # fmt: skip
+def test_make_cost_counts_the_rows_of_every_memory(name: ArmName, values: dict[str, Any]):
+    """A row for each code is counted too; a hash head has the next free prime of rows."""
+    model = arm(name, memory=insertion(values))
     held = sum(own.num_rows * own.row_width for own in tables_of(model))
-    assert held == 2 * 3 * (4 + 16) * 4
-    told = work.row_numbers(insertion(LATENT).model_dump(mode="json"), settings().width)
-    assert told == held
+    section = model.spec.insertion.model_dump(mode="json")
+    told = work.row_numbers(section, settings(), model.key.num_codes)
+    is_hashed = section.get("table_rows") is not None
+    assert told <= held and told == pytest.approx(held, rel=0.2 if is_hashed else 0)
+
+
+def test_make_cost_knows_the_codes_of_a_memory_s_key():
+    """Of the job that fits its family, of the calibration's on a world, and typical without."""
+    family = {"kind": "last_frame", "inputs": ["raw"],
+              "quantizers": [{"kind": "kmeans", "codebook_sizes": [16, 4096]}]}  # fmt: skip
+
+    def codes(rule: str, fitted: str) -> int:
+        fit = Job(rule, {"family": fitted}, (), (), {}, {"family_section": [family]}, benchmark="a")
+        row = {"insertion": {"key": "last_frame.raw.kmeans_4096"}}
+        own = Job("train_generators", {}, (), (), {}, {"generator_section": [row]}, benchmark="b")
+        return Study([fit, own]).piece(own).key_codes
+
+    assert codes("fit_keys", "last_frame") == codes("fit_calibration_keys", "last_frame") == 4096
+    assert codes("fit_keys", "pca") == max(TYPICAL_KEYS)
 
 
 def test_make_cost_knows_a_generator_of_every_head():

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from engram_audio.generation.arm_checks import require_arm
 from engram_audio.generation.budget import budget_of
 from engram_audio.generation.latent_ngrams import NONE, LatentReader, Router, symbols_of
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import ArmName, require_arm
+from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.sources import tables_of
 from tests.unit.generator_material import LATENT, MINIMAL, arm, frames, insertion, settings
 

@@ -16,12 +16,14 @@ from engram_audio.generation.frame_scores import FrameScores
 from engram_audio.generation.insertion import GatedValue
 from engram_audio.generation.model import Generator
 from engram_audio.generation.names import CLAMP, COST_SHARE, GAIN, OWN
+from engram_audio.generation.output_memory import OutputGate
 from engram_audio.generation.probes.sums import labelled, speaker_sums
 from engram_audio.generation.probes.switched import switched
 from engram_audio.memory.engram import EngramReader
 
 LEVELS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 CLOSED = "0"
+GATED = GatedValue | EngramReader | OutputGate  # what can stand under a constant
 COST = "cost_nats"
 OVER_SMALL, OVER_CLOSED = "auroc_over_s", "auroc_over_closed"
 
@@ -30,7 +32,7 @@ OVER_SMALL, OVER_CLOSED = "auroc_over_s", "auroc_over_closed"
 def clamped(model: Generator, gate: float) -> Iterator[Generator]:
     """Put a constant in the place of every gate of a model."""
     readers = [] if model.memory is None else list(model.memory.readers.values())
-    gated = [reader for reader in readers if isinstance(reader, GatedValue | EngramReader)]
+    gated = [reader for reader in readers if isinstance(reader, GATED)]
     with switched(gated, "constant_gate", gate):
         yield model
 

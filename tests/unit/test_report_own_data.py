@@ -10,9 +10,12 @@ from engram_audio.report.data import ReportData
 from engram_audio.report.prediction_tables import OF_BRIEF, gain_table
 from engram_audio.report.sections import verdict
 from engram_audio.report.sections.corpus import SEXES, known_sexes
+from engram_audio.report.verdict_rows import view_row
 from engram_audio.structure.curves import confidence_ranks
-from engram_audio.verdicts.answers import LINKS, with_deciding
+from engram_audio.verdicts.answers import with_deciding
 from engram_audio.verdicts.chain import WORDS
+from engram_audio.verdicts.judge import MET, NOT_MET, Judged, Measured
+from engram_audio.verdicts.row import VerdictRow
 from tests.report_tables import report_data
 from tests.report_verdicts import judged
 
@@ -57,14 +60,33 @@ def test_question_one_shows_the_chosen_key_with_its_lag(data: ReportData):
     assert asked == "asked: above 0.05"
 
 
-def test_the_row_that_answers_a_question_of_many_rows_is_marked(data: ReportData):
-    for stage in LINKS[1:4]:
-        rows = [row for row in data.verdicts(stage) if row.question == WORDS[stage]]
-        assert sum(row.is_deciding for row in rows) == 1, stage
-    unmarked = [row._replace(is_deciding=False) for row in data.verdicts("prediction")]
-    name, lag = data.registered["representation"], data.registered["lag_frames"]
-    (row,) = [row for row in with_deciding(unmarked, name, lag, 0.02) if row.is_deciding]
-    assert row.case.endswith(f"at lag {lag}") and row.subject == name
+def answers(stage: str, subject: str, *cases: str) -> list[VerdictRow]:
+    """Return rows that answer a stage's question, the first of which fails."""
+    measured = Measured(0.3, 0.2, 0.4)
+    return [
+        VerdictRow(stage, WORDS[stage], subject, case, Judged(MET if place else NOT_MET, ""), "",
+                   measured)
+        for place, case in enumerate(cases)
+    ]  # fmt: skip
+
+
+def test_the_row_that_answers_a_question_of_many_rows_is_marked_and_named():
+    """Question 2 is about the next step at the registered lag. Others take the first yes."""
+    step, name = "xₜ \N{MINUS SIGN} xₜ₋₁ at lag", "mel_pca"
+    rows = [
+        *answers("prediction", name, "xₜ at lag 2", f"{step} 1", f"{step} 2"),
+        *answers("prediction", "other", "xₜ at lag 2", f"{step} 2"),
+        *answers("memory", name, "lag 1", "lag 2", "lag 3"),
+        *answers("keys", name, "a", "b"),
+    ]
+    found = with_deciding(rows, name, 2, 0.02)
+    assert [row[:4] for row in found] == [row[:4] for row in rows]
+    marked = [(row.stage, row.subject, row.case) for row in found if row.is_deciding]
+    assert marked == [("prediction", name, f"{step} 2"), ("memory", name, "lag 2")]
+    views = [view_row(row).where for row in found]
+    assert [where.startswith("answers the question · ") for where in views] == [
+        row.is_deciding for row in found
+    ]
 
 
 def changes(data: ReportData, *kinds: str) -> ReportData:

@@ -191,12 +191,13 @@ def _example(
     by_place: dict[tuple[str, str], np.ndarray] = {}
     for clip in clips.clips:
         by_place.setdefault((clip.condition, clip.arm), clip.sound)
+    arms = list(dict.fromkeys(clip.arm for clip in clips.clips if clip.arm))
     kinds = [(ROUND_TRIP, "", "Round trip")]
-    kinds += [(FREE, arm, f"{arm}, free after the prompt") for arm in section.arms]
+    kinds += [(FREE, arm, f"{arm}, free after the prompt") for arm in arms]
     first = section.injections_frames[:1]
     kinds += [
         (every(n), arm, f"{arm}, a true frame after every {n}")
-        for n in first for arm in section.arms
+        for n in first for arm in arms
     ]  # fmt: skip
     sounds = {
         f"{condition}_{arm}".rstrip("_"): np.asarray(by_place[condition, arm])

@@ -98,8 +98,13 @@ def test_the_exact_path_has_the_exact_law_within_the_gap_of_its_particles():
 
 
 def test_rates_are_those_of_the_exact_parts():
-    """KL of both parts in bits per second, and of z_dyn alone, as derived."""
+    """KL of both parts in bits per second, and of z_dyn alone, as derived; one particle too.
+
+    A filter with one particle is the plain bound, from other samples.
+    """
     law, found = exact_law(world().model, SHARE), sums(path(), 1)
+    alone = over_exact(found, "nll")
+    assert abs(alone.value - (law.plain - law.exact)) < 3 * alone.error < 0.15
     bits = RATE_HZ / np.log(2)
     count = found["num_frames"].to_numpy(float)
     for name, nats in (("rate", law.state_nats + law.innovation_nats),

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 from humanfriendly import parse_timespan
+import snakemake.common
+import snakemake.rules
 from snakemake.dag import DAG
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -14,7 +16,7 @@ from snakemake.utils import update_config
 
 from engram_audio import ancient_inputs, batches, config_files, exact_outputs, partitions, plan
 from engram_audio import planning
-from engram_audio import progress
+from engram_audio import progress, quick_planning
 from engram_audio import questions, start, stray_processes, user_files
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
@@ -41,6 +43,8 @@ planning.let_jobs_import(HOME)
 stray_processes.mark_jobs()
 ancient_inputs.look_behind(DAG)
 exact_outputs.ask_no_others(OutputIndex)
+quick_planning.ask_parameters_once(snakemake.common, snakemake.rules)
+quick_planning.collect_rarely()
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -105,12 +105,17 @@ def num_affordable(piece: Piece) -> int:
 
 
 def num_steps(piece: Piece) -> float:
-    """Return the training steps of all recipes that a job reads, if none stops early."""
+    """Return the training steps of all recipes that a job reads, if none stops early.
+
+    Those of the network of a guard count as well.
+    """
     recipes = piece.job.settings.get("recipe_section", [])
     more = piece.job.settings.get("recipe_sections", [])
     codec = piece.section().get("recipe")
     own = [codec] if isinstance(codec, dict) else []
-    return float(sum(recipe["num_steps"] for recipe in (*recipes, *more, *own)))
+    guard = piece.section("method_section").get("guard") or {}
+    guarded = guard.get("num_steps", 0) * guard.get("num_rounds", 1)
+    return float(sum(recipe["num_steps"] for recipe in (*recipes, *more, *own)) + guarded)
 
 
 def num_runs(piece: Piece) -> float:

@@ -92,7 +92,7 @@ class GenerationPlan:
         """Tables that tell whether known answers came out; none where no world is generated."""
         if not self._settings.worlds:
             return []
-        names = [f"generation{ending}" for ending in ("", "_gains", "_health", "_replay")]
+        names = [f"generation{ending}" for ending in ("", "_gains", "_health", "_keys", "_replay")]
         return [f"<results>/tables/{name}.csv" for name in names]
 
     # Input functions of rules.

@@ -12,9 +12,16 @@ from engram_audio.keys.fitted import FittedKey
 from engram_audio.memory.fit import all_codes
 from engram_audio.numerics.seeds import named_seed
 from engram_audio.rollout.contrast import fit_contrast
+from engram_audio.rollout.corrector import fit_corrector
 from engram_audio.rollout.frame import Frame, frame_of
 from engram_audio.rollout.guard import fit_codebook, fit_nearest
-from engram_audio.rollout.method_config import AnyMethod, CodebookGuard, GuardSection, NearestGuard
+from engram_audio.rollout.method_config import (
+    AnyMethod,
+    CodebookGuard,
+    CorrectorGuard,
+    GuardSection,
+    NearestGuard,
+)
 from engram_audio.rollout.paths import PathData, collect_starts
 from engram_audio.rollout.simulate import Limits
 from engram_audio.rollout.storage import AnyGuard
@@ -142,6 +149,10 @@ def fit_guard(
             frames, codes = _coded_frames(material, key, device)
             held_out = _part_frames(material, material.choice_part)
             return fit_codebook(settings, frames, held_out, mean, sd, codes).to(device)
+        case CorrectorGuard():
+            parts = [_part_frames(material, part) for part in (TRAIN, material.choice_part)]
+            own_seed = named_seed(seed, "guard")
+            return fit_corrector(settings, *parts, mean, sd, own_seed).to(device)
     block = material.block
     own = {name for name, part in material.part_of.items() if part == TRAIN}
     starts = collect_starts(

@@ -80,7 +80,25 @@ class ContrastGuard(Section):
     num_attempts: Count = Field(description="Draws offered for each frame.")
 
 
-GuardSection = Annotated[NearestGuard | CodebookGuard | ContrastGuard, Field(discriminator="kind")]
+class CorrectorGuard(Section):
+    """A network that takes noise off frames moves those that lie off the support."""
+
+    kind: Literal["corrector"]
+    width: Width = Field(ge=8, description="Units of its two hidden layers.")
+    num_steps: Count = Field(description="Optimiser steps on noised train frames.")
+    maximum_level: Amount = Field(description="Largest SD of the noise, in SD of train frames.")
+    num_passes: Count = Field(description="How often a frame that never gets in is moved.")
+    quantile: InnerShare = Field(
+        description="Share of held-out train frames inside; sets the radius."
+    )
+    num_attempts: CountOrZero = Field(
+        description="Draws made again for a frame outside before it is moved inside."
+    )
+
+
+GuardSection = Annotated[
+    NearestGuard | CodebookGuard | ContrastGuard | CorrectorGuard, Field(discriminator="kind")
+]
 
 
 class _Method(Kind):

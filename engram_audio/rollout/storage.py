@@ -10,12 +10,19 @@ from torch import nn
 
 from engram_audio.densities.storage import stored_states
 from engram_audio.rollout.contrast import Contrast
+from engram_audio.rollout.corrector import Corrector
 from engram_audio.rollout.guard import Codebook, Nearest
-from engram_audio.rollout.method_config import AnyMethod, CodebookGuard, ContrastGuard, NearestGuard
+from engram_audio.rollout.method_config import (
+    AnyMethod,
+    CodebookGuard,
+    ContrastGuard,
+    CorrectorGuard,
+    NearestGuard,
+)
 from engram_audio.rollout.simulate import Limits
 
 MODEL, GUARD = "model/", "guard/"
-AnyGuard = Nearest | Codebook | Contrast
+AnyGuard = Nearest | Codebook | Contrast | Corrector
 
 
 def pack_method(model: nn.Module, guard: AnyGuard | None) -> dict[str, np.ndarray]:
@@ -51,6 +58,9 @@ def unpack_guard(settings: AnyMethod, arrays: Mapping[str, np.ndarray]) -> AnyGu
         case CodebookGuard():
             centres, whitener = state["centres"].numpy(), state["whitener"].numpy()
             guard = Codebook(section, kept, centres, whitener, mean.numpy(), sd.numpy())
+        case CorrectorGuard():
+            low, high = state["low"].numpy(), state["high"].numpy()
+            guard = Corrector(section, kept, low, high, mean.numpy(), sd.numpy())
         case ContrastGuard():
             guard = Contrast(section, Limits(mean, sd, 0.0), state["kept"])
     guard.load_state_dict(state)

@@ -20,8 +20,10 @@ from engram_audio.generation.verdicts import found_of
 from engram_audio.generation.word import (
     ALWAYS,
     AS_MUCH_WORK,
+    FOREIGN,
     LATE,
     MEMORY,
+    ONE_ROW,
     SMALL,
     as_memory,
     word_of,
@@ -67,12 +69,19 @@ KNOWN: Mapping[str, Known] = {
     "table_second_order": Known(
         (HELPS, PATHWAY_NOT_TESTED), (KnownGain(MEMORY, AS_MUCH_WORK, 1.0), *LOSES)
     ),
-    "var1": Known((NO_BENEFIT,), _nothing(0.03, AS_MUCH_WORK, "SMx")),
+    "var1": Known(
+        (NO_BENEFIT,),
+        (*_nothing(0.03, AS_MUCH_WORK, FOREIGN), KnownGain(ONE_ROW, SMALL, -0.03, 0.03)),
+    ),
     "iid": Known((NO_BENEFIT,), _nothing(0.05, AS_MUCH_WORK, "SMx")),
     "rw_shape": Known((NO_BENEFIT,), _nothing(0.05, AS_MUCH_WORK, "SMx")),
     "logistic": Known((NO_BENEFIT, UNDECIDED), ()),
 }  # fmt: skip
 
+# Bounds on the median gate on true contexts, of any seed and step.
+GATES: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "table": {MEMORY: (0.95, math.inf), FOREIGN: (-math.inf, 0.05)}
+}
 HELPED = (HELPS, PATHWAY_NOT_TESTED)
 # Largest ratio of S's excess energy distance with fixed noise to that without, in every seed.
 HEALED: Mapping[str, float] = {"logistic": 0.5}
@@ -125,27 +134,51 @@ def healed_rows(generation: pd.DataFrame, health: pd.DataFrame) -> list[Calibrat
     return rows
 
 
+def gated_rows(keys: pd.DataFrame) -> list[CalibrationRow]:
+    """Return whether gates open on true keys and close on foreign ones, where they must.
+
+    Args:
+        keys: `tables/generation_keys.csv`. The gate that is farthest from its bound counts.
+    """
+    rows = []
+    on_true = choose(keys, probe="true")
+    for name, arms in GATES.items():
+        own = choose(on_true, representation=WORLD_PREFIX + name)
+        for generator, part in own.groupby("generator", sort=True):
+            for arm, (low, high) in arms.items():
+                gates = choose(part, arm=arm)["gate_q50"].to_numpy(float)
+                if not len(gates):
+                    continue
+                farthest = gates.min() if math.isfinite(low) else gates.max()
+                rows.append(_compared(
+                    name, f"{generator}: gate of {arm} on true contexts", low, high, farthest
+                ))  # fmt: skip
+    return rows
+
+
 def _row(world: str, generator: str, bound: KnownGain, measured: float) -> CalibrationRow:
-    """Return one bound as a comparison; the truth is the end that is bounded."""
+    """Return one bound as a comparison; see `_compared`."""
     quantity = f"{generator}: gain of {bound.arm} over {bound.against}"
     return _compared(world, quantity, bound.low, bound.high, measured)
 
 
 def _compared(
     world: str, quantity: str, low: float, high: float, measured: float
-) -> CalibrationRow:  # fmt: skip
-    has_low = math.isfinite(low)
+) -> CalibrationRow:
+    """Return a comparison; the truth is the end that is bounded, or the middle of both."""
+    has_low, has_high = math.isfinite(low), math.isfinite(high)
+    truth = (low + high) / 2 if has_low and has_high else low if has_low else high
     return CalibrationRow(
         world=world,
         stage=STAGE,
         quantity=quantity,
         lag_frames=1,
-        truth=low if has_low else high,
+        truth=truth,
         truth_error=0.0,
         measured=measured,
         measured_error=math.nan,
-        tolerance_below=0.0 if has_low else math.inf,
-        tolerance_above=math.inf if has_low else 0.0,
+        tolerance_below=truth - low,
+        tolerance_above=high - truth,
         passes=low <= measured <= high,
     )
 
@@ -185,18 +218,21 @@ def sabotage_verdicts(gains: pd.DataFrame) -> list[dict[str, Any]]:
     """
     helped = [name for name, known in KNOWN.items() if HELPS in known.words]
     own = choose(gains, representation=[WORLD_PREFIX + name for name in helped])
-    return [
-        _sabotage(str(name).removeprefix(WORLD_PREFIX), str(generator), part, arm)
-        for (name, generator), part in own.groupby(["representation", "generator"], sort=True)
-        for arm in (*SWAPS, LATE)
-        if len(choose(part, arm=arm, against=list(ALWAYS), part="eval")) == len(ALWAYS)
-    ]
+    rows = []
+    for name, generator in sorted({*zip(own["representation"], own["generator"], strict=True)}):
+        part = choose(own, representation=name, generator=generator)
+        longest = choose(part, num_steps=part["num_steps"].max())
+        rows += [
+            _sabotage(str(name).removeprefix(WORLD_PREFIX), str(generator), longest, arm)
+            for arm in (*SWAPS, LATE)
+            if len(choose(longest, arm=arm, against=list(ALWAYS), part="eval")) == len(ALWAYS)
+        ]
+    return rows
 
 
 def _sabotage(world: str, generator: str, gains: pd.DataFrame, arm: str) -> dict[str, Any]:
-    longest = choose(gains, num_steps=gains["num_steps"].max())
-    word = word_of(as_memory(found_of(longest, GENERATION_HEALTH.empty(), 0.0), arm)).word
-    is_judged = longest["num_seeds"].to_numpy(int).max() >= MINIMUM_SEEDS
+    word = word_of(as_memory(found_of(gains, GENERATION_HEALTH.empty(), 0.0), arm)).word
+    is_judged = gains["num_seeds"].to_numpy(int).max() >= MINIMUM_SEEDS
     must_help = arm == LATE
     expected = " or ".join(HELPED) if must_help else f"not {HELPS}"
     return {

@@ -14,6 +14,7 @@ from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.corpus.split_parts import EVAL
 from engram_audio.densities.ridge_mixture import build_ridge_mixture
 from engram_audio.generation.evaluation import null_nll, speaker_sums
+from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.names import NO_SEED, NO_STEPS
 from engram_audio.generation.nulls import fit_nulls
 from engram_audio.generation.tables import Evaluated, gains_table, health_table
@@ -22,7 +23,7 @@ from engram_audio.generation.word import Found, Word, word_of
 from tests.statistical.planted_generation import RECIPE, Arena, Scored, health, scope_of
 
 CONFIDENCE, MAXIMUM_HEALTH_LOSS = 0.95, 0.02  # the default study's
-FREE = ("S", "SM", "F")
+FREE: tuple[ArmName, ...] = ("S", "SM", "F")
 HORIZON = 32
 
 
@@ -43,7 +44,7 @@ class Told(NamedTuple):
 
 
 def told(
-    own: Arena, world: str, generator: str, arms: Mapping[str, Sequence[Scored]],
+    own: Arena, world: str, generator: str, arms: Mapping[ArmName, Sequence[Scored]],
     swaps: Mapping[str, Sequence[pd.DataFrame]] | None = None,
 ) -> Told:  # fmt: skip
     """Return what the tables say of trained arms, and print it.
@@ -64,15 +65,16 @@ def told(
 
 
 def _evaluated(
-    own: Arena, world: str, generator: str, arms: Mapping[str, Sequence[Scored]],
+    own: Arena, world: str, generator: str, arms: Mapping[ArmName, Sequence[Scored]],
     swaps: Mapping[str, Sequence[pd.DataFrame]],
 ) -> Evaluated:  # fmt: skip
-    sums = {name: [one.sums for one in found] for name, found in arms.items()} | dict(swaps)
-    nulls = {name: [found] for name, found in null_sums(own).items()}
+    sums: dict[str, Sequence[pd.DataFrame]] = {
+        **{name: [one.sums for one in found] for name, found in arms.items()}, **swaps,
+    }  # fmt: skip
     scores = [
         _labelled(table, name, seed) for name, found in sums.items()
         for seed, table in enumerate(found)
-    ] + [_labelled(table, name, NO_SEED) for name, (table,) in nulls.items()]  # fmt: skip
+    ] + [_labelled(table, name, NO_SEED) for name, table in null_sums(own).items()]  # fmt: skip
     members = [
         {"arm": name, "seed": seed, "num_steps": RECIPE["num_steps"], "is_repeat": False,
          "f_gen_flops": float(one.budget.flops_generated)}
@@ -113,7 +115,9 @@ def null_sums(own: Arena) -> dict[str, pd.DataFrame]:
     }
 
 
-def _show(world: str, generator: str, arms: Mapping[str, Sequence[Scored]], whole: Told) -> None:
+def _show(
+    world: str, generator: str, arms: Mapping[ArmName, Sequence[Scored]], whole: Told
+) -> None:
     """Print levels, gains with their intervals, health and the word."""
     print(f"\n{world}, {generator}: {whole.word}")
     for name, found in arms.items():

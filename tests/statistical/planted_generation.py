@@ -164,7 +164,7 @@ def trained(own: Arena, arm: ArmName, seed: int, row_sd: float = ROW_SD, **chang
 
 def mean_nll(sums: pd.DataFrame) -> float:
     """Return the mean NLL of a frame of sums by speaker, nats."""
-    return float(sums["nll"].sum() / sums["num_frames"].sum())
+    return float(sums["nll"].to_numpy(float).sum() / sums["num_frames"].to_numpy(float).sum())
 
 
 def scope_of(own: Arena) -> Scope:

@@ -118,6 +118,8 @@ GUARDS = {
                  "quantile": 0.95, "num_attempts": 2},
     "contrast": {"kind": "contrast", "num_frames": 200, "width": 8, "num_steps": 100,
                  "num_rounds": 2, "horizon_frames": 4, "num_attempts": 2},
+    "corrector": {"kind": "corrector", "width": 8, "num_steps": 20, "maximum_level": 0.5,
+                  "num_passes": 2, "quantile": 0.95, "num_attempts": 2},
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from engram_audio.generation.factorized.runs import run_path
 from engram_audio.generation.factorized.scores import path_sums
 from engram_audio.generation.matching import planned_budget
 from engram_audio.generation.model_config import ArmName
+from engram_audio.generation.names import OF_PATH
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
 from engram_audio.rollout.config import RolloutSection
@@ -99,8 +100,8 @@ def scope() -> Scope:
 def bound(path: StatePath) -> dict[str, float]:
     """Mean scores of a path on the held utterances; rates in bits per second."""
     found = path_sums(path, lambda: iter([held()]), RATE_HZ, scope(), PARTICLES, 0)
-    sums = found.sum(numeric_only=True)
-    return {name: float(sums[name] / sums["num_frames"]) for name in sums.index}
+    count = found["num_frames"].to_numpy(float).sum()
+    return {name: float(found[name].to_numpy(float).sum() / count) for name in ("nll", *OF_PATH)}
 
 
 def direct_nll(arm: ArmName) -> float:

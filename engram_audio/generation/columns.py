@@ -13,13 +13,13 @@ ARM = Column("arm", "S: small. SM: S with a lookup memory. F: as much work per g
              "utterance. SM1: a table of one row. SMm, SMf: a small network of the state, or of "
              "the frames that the key reads, in place of the table. SMn, SMnx: rows frozen at "
              "random, under true and under foreign keys. SMc: one gate for all frames. SMa, SMv: "
-             "rows added before every block, or to attention values. SMo: a law of the next frame by "
-             "key, mixed with the head's. SMd: rows that are means of residuals of other speakers. "
-             "SMl: SM under the code of the frame before. SMr: bits of the state under a random router. SMu: the newest code "
-             "alone, without n-grams. `linear_mixture`: the linear "
-             "null with a context-free mixture of its residuals. `marginal`: such a mixture of "
-             "frames, without context. `SM:previous`, `SM:constant`, `SM:permuted`: SM scored with "
-             "wrong codes.", title="Arm", is_text=True)  # fmt: skip
+             "rows added before every block, or to attention values. SMo: a law of the next frame "
+             "by key, mixed with the head's. SMd: rows that are means of residuals of other "
+             "speakers. SMl: SM under the code of the frame before. SMr: bits of the state under a "
+             "random router. SMu: the newest code alone, without n-grams. `linear_mixture`: the "
+             "linear null with a context-free mixture of its residuals. `marginal`: such a mixture "
+             "of frames, without context. `SM:previous`, `SM:constant`, `SM:permuted`: SM scored "
+             "with wrong codes.", title="Arm", is_text=True)  # fmt: skip
 SEED = Column("seed", "Of the training. -1: fitted without one.", title="Seed")
 NUM_STEPS = Column("num_steps", "Training steps. -1: fitted without steps.", "steps", "Steps")
 

@@ -119,7 +119,7 @@ class Router(VectorSource):
         self.width = own.num_routes * own.num_bits
         self.norm = RMSNorm(width)
         self.project = nn.Linear(width, self.width, bias=False)
-        nn.init.normal_(self.project.weight)  # a step turns large planes little: codes drift less
+        nn.init.normal_(self.project.weight, std=own.router_sd)
         self.register_buffer("num_steps", torch.zeros((), dtype=torch.int64))
         self.last_step: int | None = None
 

@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # Jobs share cores: one thread each, and waiting threads sleep.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0
 RULES := Snakefile $(wildcard rules/*.smk)
+# A relative path that no reader takes for a number, whatever it is called: `nan`, `12` or `true`.
+here = $(if $(filter /%,$(1)),$(1),./$(1))
 # Folder of results that `make bundle` collects.
 RESULTS ?= results/demo
 
@@ -29,14 +31,16 @@ demo: $(VENV)/installed ## offline demo: results/demo/report.html in minutes
 
 arrays: $(VENV)/installed ## your own latents: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5
 	$(if $(FOLDER),$(foreach name,TABLE RATE,$(if $($(name)),,$(error $(name) is missing: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5))))
+	$(if $(FOLDER),@case "$(RATE)" in *[!0-9.]*|*.*.*|.) \
+		echo "RATE=$(RATE) is no number of frames per second; write it as 12.5" >&2; exit 2;; esac)
 	$(RUN) snakemake --cores 2 --quiet host rules --configfile studies/arrays.yaml \
-		$(if $(FOLDER),--config path=$(FOLDER) table=$(TABLE) \
+		$(if $(FOLDER),--config 'path=$(call here,$(FOLDER))' 'table=$(call here,$(TABLE))' \
 			'representations={"library": {"arrays": {"frame_rate_hz": $(RATE)}}}')
 
 speech: $(VENV)/installed ## your own speech, one folder for each speaker: make speech FOLDER=my_speech
 	$(RUN) snakemake --cores 2 --quiet host rules \
 		--configfile studies/arrays.yaml studies/audio_folder.yaml \
-		$(if $(FOLDER),--config 'corpora={"speech": {"root": "$(FOLDER)"}}')
+		$(if $(FOLDER),--config 'corpora={"speech": {"root": "$(call here,$(FOLDER))"}}')
 
 study: $(VENV)/installed ## your own configuration, read first: make study STUDY="mine.yaml" ARGS=-n
 	$(BIN)/python -m engram_audio.config_files $(STUDY)

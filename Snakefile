@@ -7,8 +7,8 @@ snakemake --profile demo                         offline, on a laptop
 import os
 import sys
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
+from snakemake_interface_common.exceptions import ApiError
 
 min_version("9.25")
 
@@ -18,11 +18,18 @@ sys.path.insert(0, HOME)
 from engram_audio import config_files
 from engram_audio.errors import InputError
 
+
+class StudyError(ApiError):
+    """A fault of the study. Snakemake prints it as it stands, without places in our rules."""
+
+    __traceback__ = property(lambda error: None, lambda error, value: None)
+
+
 BASE = os.path.join(HOME, "workflow_config.yaml")
 try:
     config_files.check_files([BASE])
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise StudyError(str(error)) from None
 
 
 # The base study. `--configfile` and `--config` are merged over it.

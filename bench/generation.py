@@ -39,6 +39,7 @@ from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.head_config import MixtureHeadSettings
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName, MinimalInsertion
+from engram_audio.generation.stream import lay_out_for_steps
 from engram_audio.generation.task import GeneratorTask
 from engram_audio.keys.config import LastFrameKeys
 from engram_audio.keys.fitted import EVERY_LAG, FittedKey
@@ -272,6 +273,7 @@ def measure(sizes: dict[str, Any], batch_frames: int, steps: int) -> dict[str, f
         works[f"plain_{arm}_step"] = plain_training(sizes, batch_frames, has_memory)
         works[f"{arm}_step"] = our_training(arm, sizes, batch_frames)
         plain, ours = Plain(**sizes, has_memory=has_memory).eval(), generator(arm, **sizes).eval()
+        lay_out_for_steps(ours)
         streams[f"plain_{arm}_stream"] = functools.partial(
             _plain_stream, plain, sizes["num_dims"], STREAMED
         )
@@ -317,6 +319,7 @@ def pocket_steps() -> Callable[[], object]:
 def our_steps() -> Callable[[], object]:
     """Return steps of our backbone of the same size after the same context, without a head."""
     model = generator("S", **POCKET).eval()
+    lay_out_for_steps(model)
     frame = torch.zeros(1, POCKET["num_dims"])
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ asks for. Each member keeps its frozen file and its own outputs, so its bytes do
 it was made.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -102,7 +103,7 @@ class Walk:
             expand: Fills in pathvars.
         """
         self._batched = {own_name(rule): rule for rule in BATCHED}
-        self._expand = expand
+        self._expand = functools.cache(expand)  # members share most of their patterns
         lead = [one for one in rules if one.name in self._batched or not one.has_wildcards()]
         self._index = OutputIndex(lead)
         self._targets: set[str] = set()

@@ -24,7 +24,12 @@ from engram_audio.corpus_checks import check_roots, check_speakers
 from engram_audio.errors import InputError
 from engram_audio.factorizer.config import FactorizerSettings, check_factorizer, check_states
 from engram_audio.factorizer.sweep import used_factorizers
-from engram_audio.generation.config import GenerationSettings, check_audio, check_generation
+from engram_audio.generation.config import (
+    GenerationSettings,
+    check_audio,
+    check_generation,
+)
+from engram_audio.generation.factorized.checks import check_factorized
 from engram_audio.keys.config import KeysSettings, family_of
 from engram_audio.keys.law_config import (
     LawSettings,
@@ -253,6 +258,7 @@ def _check_stages(config: WorkflowConfig) -> None:
     worlds = config.calibration.worlds.names
     check_generation(config.generation, prediction, worlds, library, window, recipes)
     check_audio(config.generation, rows)
+    check_factorized(config.generation, rows, config.factorizer.library)
     for name in recipes_named(config) & set(recipes):
         check_recipe(f"recipes.{name}", recipes[name])
 

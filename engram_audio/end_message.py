@@ -1,15 +1,18 @@
 """What a finished run says in the terminal: the five answers, and where the page lies."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.published import read_csv
+from engram_audio.corpus.columns import EXCLUSIONS
 from engram_audio.errors import InputError
-from engram_audio.verdicts import number
 from engram_audio.verdicts.answers import HEADLINE, STAGE
+from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.row import VerdictRow, row_of
-from engram_audio.verdicts.sentences import answer_word
+from engram_audio.verdicts.sentences import answer_word, number_words, numbers_of
 
 PAGES = {"render_report", "render_question"}
 
@@ -22,11 +25,30 @@ def pages(workflow: Any) -> list[Path]:
 
 def end_message(page: Path) -> list[str]:
     """Return the lines on one page; only its path where its verdicts cannot be read."""
+    last = [*left_out_lines(page.parent / "tables" / "exclusions.csv"), f"The page: {page}"]
     try:
         rows = [row_of(record) for record in read_json(verdicts_of(page))["rows"]]
     except (InputError, KeyError):
-        return [f"The page: {page}"]
-    return [*chain_lines(rows), f"The page: {page}"]
+        return last
+    return [*chain_lines(rows), *last]
+
+
+def left_out_lines(path: Path) -> list[str]:
+    """Return one line on what a study left out, by reason; none where no table names anything.
+
+    Args:
+        path: `tables/exclusions.csv`.
+    """
+    try:
+        rows = read_csv(path, EXCLUSIONS)
+    except InputError:
+        return []
+    reasons = Counter(str(row["reason"]) for row in rows.to_dict("records")
+                      if str(row["is_kept"]) != "True")  # fmt: skip
+    if not reasons:
+        return []
+    words = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return [f"Left out: {sum(reasons.values())} ({words}). Each stands in {path} with its remedy."]
 
 
 def verdicts_of(page: Path) -> Path:
@@ -37,19 +59,22 @@ def verdicts_of(page: Path) -> Path:
 
 def chain_lines(rows: Iterable[VerdictRow]) -> list[str]:
     """Return the headline and one line for each of the five questions, aligned."""
+    rows = list(rows)
     chain = [row for row in rows if row.stage == STAGE]
     top = [row.sentence for row in chain if row.question == HEADLINE]
     answers = sorted((row for row in chain if row.case.isdigit()), key=lambda row: int(row.case))
     width = max((len(row.question) for row in answers), default=0)
     words = max((len(answer_word(row)) for row in answers), default=0)
-    return [
-        *top,
-        *(
-            f"  {row.case} {row.question:{width}}  {answer_word(row):{words}}  {_number(row)}"
-            for row in answers
-        ),
+    lines = [
+        f"  {row.case} {row.question:{width}}  {answer_word(row):{words}}  {_numbers(row, rows)}"
+        for row in answers
     ]
+    return [*top, *lines]
 
 
-def _number(row: VerdictRow) -> str:
-    return f"{number.interval(*row.measured)} {row.unit}" if row.has_number else ""
+def _numbers(answer: VerdictRow, rows: Sequence[VerdictRow]) -> str:
+    stage = next((name for name, words in WORDS.items() if words == answer.question), "")
+    shown = numbers_of(answer, [row for row in rows if row.stage == stage])
+    named = zip(shown.own, shown.names, strict=True)
+    return ", ".join(f"{name}: {text}" if name else text
+                     for row, name in named if (text := number_words(row)))  # fmt: skip

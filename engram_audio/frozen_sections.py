@@ -59,6 +59,7 @@ def configured_sections(config: WorkflowConfig) -> dict[str, Any]:
     found["comparison"] = config.comparison.compared
     found["generation"] = config.generation.protocol
     found["generation.audio"] = config.generation.audio.scores
+    found["generation.factorized"] = config.generation.factorized.scores
     for where in LIBRARIES:
         found |= {f"{where}.{name}": row for name, row in _at(config, where).items()}
     return {name: section.model_dump(mode="json") for name, section in found.items()}

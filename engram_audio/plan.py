@@ -141,13 +141,20 @@ class Plan:
         return "" if family is None else code_of_keys(family)
 
     def overlaps(self) -> dict[str, dict[str, Any]]:
-        """How far frames of each representation overlap, and which control is analysed beside."""
+        """How far frames of each representation overlap, and which control is analysed beside.
+
+        Arrays are causal by declaration alone, and so is what is made of them.
+        """
         controls, bases = self.config.comparison.controls, self.latents.bases()
         found = {}
         for name in bases:
             control = getattr(controls.get(name), "permuted", None)
             frames = _overlap_frames(self.latents.row(name))
-            found[name] = {"frames": frames, "control": control if control in bases else ""}
+            found[name] = {
+                "frames": frames,
+                "control": control if control in bases else "",
+                "is_declared": self.latents.is_arrays(self.latents.chain_of(name)[0]),
+            }
         return found
 
     def section_names(self) -> list[str]:
@@ -199,6 +206,9 @@ class Plan:
             readers[name] += 2 * self.memory.num_runs_of_one()
         for name, _ in self.generation.runs():
             readers[name] += 2
+        for name, _ in self.generation.path_runs():  # trained on z_dyn, scored on the frames
+            readers[name] += 1
+            readers[self.latents.source_of(name)] += 1
         return readers
 
     def _require_plannable(self) -> None:

@@ -18,6 +18,9 @@ MAXIMUM_FRAMES = 4096  # of a window, a lag or a horizon: minutes of speech
 MAXIMUM_AMOUNT = 1e9  # in float32 its square is still a number
 MAXIMUM_DURATION_S = 86_400.0
 MAXIMUM_RATE_HZ = 1_000_000
+# Of frames. A frame of more than a second outlasts words, and utterances of seconds then hold fewer
+# frames than a context. A frame below a millisecond is shorter than any period of a voice.
+MINIMUM_FRAME_RATE_HZ, MAXIMUM_FRAME_RATE_HZ = 1.0, 1000.0
 
 
 def written(value: object) -> str:

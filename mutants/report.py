@@ -5,7 +5,6 @@ from pathlib import Path
 
 from mutants.table import Mutant
 
-PACKAGE = "engram_audio/"
 NOTES = Path(__file__).with_name("notes.md")  # what people found out about survivors
 
 
@@ -18,22 +17,22 @@ def report(mutants: Sequence[Mutant], outcomes: Mapping[str, str]) -> str:
     )
     lines = [
         "# Why the numbers can be trusted", "",
-        "Written by `make mutants`. Each bug below was planted alone in a copy of the code. It is "
-        "caught where one of at most three fast test files, named beforehand, goes red.", "",
+        "Written by `make mutants`. Each bug of `mutants/bugs.yaml` was planted alone in a copy of "
+        "the code. It is caught where one of at most three fast test files, named beforehand, goes "
+        "red.", "",
         f"**Caught {len(caught)} of {len(run)}.**{missing}", "",
-        NOTES.read_text(encoding="utf-8").strip(), "", "## Every planted bug",
+        NOTES.read_text(encoding="utf-8").strip(), "", "## Planted bugs by stage", "",
+        "| stage | caught | planted |", "| --- | --- | --- |",
     ]  # fmt: skip
     for stage in dict.fromkeys(one.stage for one in mutants):
         own = [one for one in mutants if one.stage == stage]
-        num_caught, num_run = (sum(one in group for one in own) for group in (caught, run))
-        lines += ["", f"**{stage}**: caught {num_caught} of {num_run}.", ""]
-        for file in dict.fromkeys(one.file for one in own):
-            bugs = [_bug(one, outcomes) for one in own if one.file == file]
-            lines.append(f"- `{file.removeprefix(PACKAGE)}`: {'; '.join(bugs)}.")
-    return "\n".join([*lines, ""])
+        lines.append(f"| {stage} | {sum(one in caught for one in own)} | {len(own)} |")
+    left = [one for one in mutants if one not in caught]
+    lines += ["", *(_bug(one, outcomes) for one in left)]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _bug(mutant: Mutant, outcomes: Mapping[str, str]) -> str:
-    """Return what is wrong; of a bug that no test has caught also its name and what came out."""
+    """Return what is wrong in a bug that no test has caught, its name and what came out."""
     outcome = outcomes.get(mutant.name, "not run")
-    return mutant.what if outcome == "caught" else f"{mutant.what} ({mutant.name}: {outcome})"
+    return f"- `{mutant.file}`: {mutant.what} ({mutant.name}: {outcome})."

@@ -3,4 +3,4 @@
 try:
     partitions.send_gpu_rules(workflow)
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise StudyError(str(error)) from None

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 from humanfriendly import parse_timespan
+import snakemake.common
+import snakemake.rules
 from snakemake.dag import DAG
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -14,7 +16,7 @@ from snakemake.utils import update_config
 
 from engram_audio import ancient_inputs, batches, config_files, exact_outputs, partitions, plan
 from engram_audio import planning
-from engram_audio import progress
+from engram_audio import progress, quick_planning
 from engram_audio import questions, start, stray_processes, user_files
 from engram_audio import config as workflow_config
 from engram_audio.artifacts.data_stamp import data_stamp
@@ -41,6 +43,8 @@ planning.let_jobs_import(HOME)
 stray_processes.mark_jobs()
 ancient_inputs.look_behind(DAG)
 exact_outputs.ask_no_others(OutputIndex)
+quick_planning.ask_parameters_once(snakemake.common, snakemake.rules)
+quick_planning.collect_rarely()
 
 # Jobs share cores: idle OpenMP threads must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -82,7 +86,7 @@ try:
         lambda path: workflow.iocache.exists_local.update({path: True}),
     )
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    raise StudyError(str(error)) from None
 
 
 def begin():
@@ -92,7 +96,7 @@ def begin():
         PLANNER.settle()
         stamp(RESULTS, PLAN.sections["decision"])
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        raise StudyError(str(error)) from None
     # It imports more than a job of the cluster should load.
     from engram_audio.cost.totals import seconds_of_jobs
 

@@ -25,6 +25,8 @@ rule train_generators:
             null_section="prediction.ridge_mixture",
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
+        factorizer=PLAN.generation.factorizer,
+        direct=PLAN.generation.direct,
         key_file=PLAN.generation.keys,
         splits=PLAN.latents.first_splits,
         shards=PLAN.latents.shards,
@@ -92,6 +94,48 @@ rule evaluate_generators:
         files=files,
     shell:
         "python -m engram_audio.steps.evaluate_generators {params.files} >{log:q} 2>&1"
+
+
+rule evaluate_factorized:
+    """Score arms over z_dyn on the frames themselves, and decode what they draw."""
+    input:
+        settings=settings(
+            "evaluate_factorized",
+            loads=PLAN.generator_code,
+            facts={"arms": PLAN.generation.arms},
+            section="prediction",
+            prediction_section="prediction.evaluation",
+            generator_section="generation.library.{generator}",
+            evaluation_section="generation.evaluation",
+            path_section="generation.factorized",
+            rollout_section="rollout",
+        ),
+        nulls=PLAN.generation.source_nulls,
+        generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        factorizer=PLAN.generation.factorizer,
+        splits=PLAN.latents.first_splits,
+        shards=PLAN.generation.source_shards,
+    output:
+        scores="<results>/generation/{representation}/{generator}/path_scores.parquet",
+        health="<results>/generation/{representation}/{generator}/path_health.parquet",
+        summary="<results>/generation/{representation}/{generator}/path_summary.json",
+    log:
+        "<logs>/generation/{representation}/{generator}/evaluate_factorized.log",
+    benchmark:
+        "<benchmarks>/generation/{representation}/{generator}/evaluate_factorized.tsv"
+    wildcard_constraints:
+        representation=pattern(PLAN.generation.states()),
+    conda:
+        "../envs/engram.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=growing(24000),
+        runtime=growing("4h"),
+    params:
+        files=files,
+    shell:
+        "python -m engram_audio.steps.evaluate_factorized {params.files} >{log:q} 2>&1"
 
 
 rule price_generators:
@@ -216,6 +260,8 @@ rule evaluate_audio:
             codec_section=PLAN.comparison.root_codec_section,
         ),
         generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        paths=PLAN.generation.paths_of,
+        factorizers=PLAN.generation.factorizers_of,
         noise_scale=PLAN.comparison.noise_scale,
         utterances=PLAN.latents.utterances,
         splits=PLAN.latents.first_splits,
@@ -258,6 +304,9 @@ rule tabulate_generation:
         replays=PLAN.generation.files("replays.parquet"),
         latencies=PLAN.generation.files("latency.parquet"),
         run_summaries=PLAN.generation.files("summary.json"),
+        path_scores=PLAN.generation.path_files("path_scores.parquet"),
+        path_health=PLAN.generation.path_files("path_health.parquet"),
+        path_summaries=PLAN.generation.path_files("path_summary.json"),
         prices=PLAN.generation.prices(),
         probes=PLAN.generation.probes(),
         audio_scores=PLAN.generation.audio("audio.parquet"),

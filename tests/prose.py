@@ -24,14 +24,9 @@ PRIVATE = {
     "blown up": "diverged",
     "whose null": "which null",
 }
-# Made by `make docs` and `make fault-test`, lists of columns, or written with their stage.
-ELSEWHERE = {
-    "data-dictionary.md", "faults.md", "memory.md", "prediction.md", "factorizer.md",
-    "generation.md", "learned-keys.md", "trust.md", "cost.md", "files-between-steps.md",
-}  # fmt: skip
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 MARKS = re.compile(
-    r"`[^`]*`|!?\[([^\]]*)\]\([^)]*\)|<!--.*?-->|\*\*?|\{[%#{].*?[%#}]\}|<[^>]+>", re.S
+    r"`[^`]*`|!?\[([^\]]*)\]\([^)]*\)|<!--.*?-->|\*\*?|\{[%#{].*?[%#}]\}|</?[a-z][^<>\n]*>", re.S
 )
 END = re.compile(r"(?<=[.!?:])[)\"']*\s+(?=[A-Z0-9*x])|\n\s*\n")
 # A new paragraph for every line that is an item, a row or a heading.
@@ -68,8 +63,7 @@ def all_sentences() -> Iterator[Sentence]:
     """Yield the sentences of README, docs and page."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
     for path in pages:
-        if path.name not in ELSEWHERE:
-            yield from sentences_of(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
+        yield from sentences_of(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
     for path in sorted((ROOT / "report_templates" / "sections").glob("*.j2")):
         yield from sentences_of(_prose_of(path), str(path.relative_to(ROOT)))
     for section in SECTIONS:

@@ -125,8 +125,19 @@ def _control_rows(name: str, world: World, published: Published) -> Iterator[Cal
             truth = Truth(f"control_{control} {row['key']}", row["lag_frames"], 0.0)
             value, error = row[f"control_{control}"], row[f"control_{control}_se"]
             excess = row["cost_of_fitting"] / row["attainable"]
-            below = excess * (_repeats(world) - 1) if control == "swapped" else 0.0
-            yield compare(name, STRUCTURE, truth, value, error, excess + below, excess)
+            repeats = _repeats(world) if control == "swapped" else 1.0
+            below = excess * (repeats - 1 + inflation(row, world, published))
+            yield compare(name, STRUCTURE, truth, value, error, below, excess)
+
+
+def inflation(row: dict[str, Any], world: World, published: Published) -> float:
+    """Return how much more a useless cell costs beside the linear model than its correction says.
+
+    P weights fitted to N frames have an expected squared error of v N / (N - P) on new frames. One
+    weight more adds v N / (N - P)^2, and the correction says v / (N - P).
+    """
+    num_train, weights = float(row["num_train_frames"]), published.window_frames * world.num_dims
+    return num_train / (num_train - weights) if num_train > weights else np.inf
 
 
 def _repeats(world: World) -> float:
@@ -172,7 +183,8 @@ def _surrogate_rows(name: str, world: World, published: Published) -> Iterator[C
             if np.isfinite(row[quantity]):
                 truth = Truth(f"{quantity} {row['key']}", row["lag_frames"], 0.0)
                 cost = row["cost_of_fitting"]  # known up to a factor, see above
-                yield compare(name, NULLS, truth, row[quantity], row[f"{quantity}_se"], cost, cost)
+                below = cost * inflation(row, world, published)
+                yield compare(name, NULLS, truth, row[quantity], row[f"{quantity}_se"], below, cost)
 
 
 def _excess(row: dict[str, Any]) -> float:

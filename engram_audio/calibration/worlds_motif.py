@@ -234,6 +234,9 @@ class NearCopies(Motifs):
     copied_fraction: float = 0.5
     change_sd: float = 0.05
 
+    def oracle(self) -> None:
+        """See `World`: the predictor of motifs takes a copy for the speaker's own frames."""
+
     def edited(self, draw: Draw, generator: np.random.Generator) -> Draw:
         """See `World`; the hidden array `is_copy` names the copied frames."""
         block, frames = draw.block, draw.block.frames.copy()

@@ -16,8 +16,8 @@ RATE_KIND = Column(
     "rate_kind", "`quantised`: bits that name the latents, stated by the codec. `posterior_kl`: "
     "the KL of a trained codec on select, what latents drawn from its posterior cost. The "
     "posterior means that are compared hold more, so it bounds nothing. `capacity_bound`: the most "
-    "that the noisy channel passes, rate · ½ log2 det(I + C / n²) with C the correlations of the "
-    "train frames, or the source's bits where these are fewer. Resampling and noise keep the "
+    "that the noisy channel passes, rate · ½ log2 det(I + C / n²), with C the correlations of the "
+    "train frames. Where the source has fewer bits, it is those. Resampling and noise keep the "
     "source's where it is a bound. Permuted and truncated audio has no KL.",
     title="which are", is_text=True,
 )  # fmt: skip
@@ -35,10 +35,10 @@ STOPPED = Column("marginal_has_stopped", "Whether that law was doubled in size u
                  "no more. Where its limit or a fixed size ended it, a richer law may be better, "
                  "and information is overstated by as much.", title="its growth stopped",
                  is_text=True)  # fmt: skip
-NATS = Column("information_nats_per_s", "Mean NLL of the marginal less the predictor's: what the "
-              "past tells of a frame, less what the predictor misses of it, plus what the marginal "
-              "misses of the frame's own law.", "nats/s", "Information",
-              has_interval=True)  # fmt: skip
+NATS = Column("information_nats_per_s", "Mean NLL of the marginal less the "
+              "predictor's. It is what the past tells of a frame, less what the predictor misses "
+              "of it, plus what the marginal misses of the frame's own law.", "nats/s",
+              "Information", has_interval=True)  # fmt: skip
 INFORMATION = Column("information_bits_per_s", "What the past tells of a frame over the best law "
                      "without context, per second, in bits.", "bits/s", "Information",
                      has_interval=True)  # fmt: skip

@@ -17,7 +17,7 @@ from engram_audio.cost.totals import beyond_limits, costed
 from engram_audio.cost.units import read_units
 from engram_audio.errors import InputError
 
-REASON = re.compile(r"^WorkflowError in file .*:\n((?:(?!  File ).+\n)+)", re.M)
+REASON = re.compile(r"^Error: ((?:.+\n?)+)", re.M)
 
 
 def planned(options: Sequence[str]) -> list[Job]:
@@ -50,7 +50,7 @@ def _configfiles(options: Sequence[str]) -> Iterator[Path]:
 
 
 def reason(text: str) -> str:
-    """Return what a workflow's error says, without where it was raised; else the whole text."""
+    """Return what a study's fault says, without what Snakemake prints before; else all of it."""
     found = REASON.search(text)
     return found[1] if found else text
 

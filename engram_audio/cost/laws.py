@@ -111,6 +111,11 @@ def _scored(piece: Piece) -> float:
     return scored_frames(piece) * piece.size.dims
 
 
+def _path_scored(piece: Piece) -> float:
+    """Return the numbers that bounds of arms over z_dyn score, each seed once."""
+    return _scored(piece) * len(piece.job.facts.get("arms", (1,)))
+
+
 def _stored(piece: Piece) -> float:
     most = piece.section("evaluation_section").get("maximum_stored_frames", 0)
     lines = 2 * min(most, piece.size.frames)  # two parts, two targets, half of the columns
@@ -350,6 +355,9 @@ LAWS: dict[str, Law] = {
         memory=lambda p: _resident(p) + generator_bytes(p),
     ),
     "evaluate_generators": Law({"float": _scored}, memory=_blocks),
+    "evaluate_factorized": Law(
+        {"float": _path_scored}, memory=_blocks, like="evaluate_factorizer"
+    ),
     "price_generators": Law({"float": _scored}, memory=_blocks, like="evaluate_generators"),
     "probe_generators": Law({"float": _scored}, memory=_resident, like="evaluate_generators"),
     "reencode_generators": Law({"second": _played}, like="render_rollouts"),

@@ -10,13 +10,37 @@ Shapes: B sequences, T frames, S steps, P samples or particles, d state dimensio
 """
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from engram_audio.factorizer.context import MEMORY_STEPS
-from engram_audio.factorizer.densities import Posterior, fused
+from engram_audio.factorizer.densities import Conditional, Posterior, fused
 from engram_audio.factorizer.model import Factorizer, States
+
+
+class StateLaw(Protocol):
+    """Another law of z_dyn in the place of the factoriser's own dynamics, along R particles.
+
+    Values of z_dyn are in the units of the networks, [R, d].
+    """
+
+    def log_prob(self, state: Tensor, own: Tensor) -> Tensor:
+        """Return log p(z_t | z_<t), [R]; `own` is what the factoriser's dynamics say."""
+        ...
+
+    def draw(self, known: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw z_t given z_<t, [R, d]; `known` is what the encoder says of it."""
+        ...
+
+    def follow(self, state: Tensor) -> None:
+        """Go on by a step."""
+        ...
+
+    def keep(self, order: Tensor) -> None:
+        """Go on with copies of these particles, [R]."""
+        ...
 
 
 @torch.no_grad()
@@ -26,6 +50,7 @@ def frame_bounds(
     is_real: Tensor,
     num_samples: int,
     generator: torch.Generator,
+    law: StateLaw | None = None,
 ) -> Tensor:
     """Return the importance-weighted upper bound on -log p(x_t | x_<t), nats, shape [B, T].
 
@@ -35,9 +60,11 @@ def frame_bounds(
         is_real: Which frames exist, [B, T].
         num_samples: P.
         generator: On the model's device.
+        law: Of z_dyn, in the place of the factoriser's dynamics, along B x P particles. A z_dyn
+            that is not charged is then drawn from it, whatever the frames say.
     """
-    if model.is_charged:
-        return _particle_bounds(model, frames, is_real, num_samples, generator)
+    if model.is_charged or law is not None:
+        return _particle_bounds(model, frames, is_real, num_samples, generator, law)
     states = model.states(frames)
     log_sum = torch.full(frames.shape[:2], -math.inf, device=frames.device)
     for _ in range(num_samples):
@@ -91,9 +118,10 @@ def _particle_bounds(
     is_real: Tensor,
     num_particles: int,
     generator: torch.Generator,
+    law: StateLaw | None,
 ) -> Tensor:
     batch, num_frames = frames.shape[:2]
-    evidence = model.encoder(model.normalized(frames))
+    evidence = _evidence(model, frames)
     dynamics, density = model.dynamics, model.dynamics.density
     count, dims = batch * num_particles, evidence.mean.shape[-1]
     stride = model.settings.state.stride_frames
@@ -102,10 +130,10 @@ def _particle_bounds(
     log_weights = frames.new_zeros(batch, num_particles)
     nll = torch.zeros_like(frames[..., 0])
     for step in range(evidence.mean.shape[1]):
-        own = Posterior(*(_repeat(part[:, step], num_particles) for part in evidence))
-        posterior = fused(own, *density.moments(parameters))
-        state = posterior.sample(generator)
-        paid = density.head.log_prob(parameters, state) - posterior.log_prob(state).sum(-1)
+        own = Posterior._make(
+            None if part is None else _repeat(part[:, step], num_particles) for part in evidence
+        )
+        state, paid = _proposed(density, own, parameters, law, generator)
         recent = torch.cat([state.unsqueeze(1), recent[:, :-1]], 1)
         dyn = model.frames_of_step(recent)
         for number in range(min(stride, num_frames - step * stride)):
@@ -121,8 +149,35 @@ def _particle_bounds(
         if chosen is not None:
             order, log_weights = chosen
             state, recent, carry = state[order], recent[order], carry[order]
+            if law is not None:
+                law.keep(order)
+        if law is not None:
+            law.follow(state)
         parameters, carry = dynamics.step(state, carry)
     return nll
+
+
+def _evidence(model: Factorizer, frames: Tensor) -> Posterior:
+    """Return what the frames say of z_dyn, or z_dyn itself where it is a point, [B, S, d]."""
+    if model.is_charged:
+        return model.encoder(model.normalized(frames))
+    return Posterior(model.states(frames).steps, None)
+
+
+def _proposed(
+    density: Conditional, own: Posterior, parameters: Tensor, law: StateLaw | None,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Return a draw of z_t [R, d], and log p - log q of it, [R]."""
+    if own.log_sd is None:  # no posterior has a density: what is drawn from the law costs nothing
+        assert law is not None
+        return law.draw(own.mean, generator), own.mean.new_zeros(len(own.mean))
+    posterior = fused(own, *density.moments(parameters))
+    state = posterior.sample(generator)
+    expected = density.head.log_prob(parameters, state)
+    if law is not None:
+        expected = law.log_prob(state, expected)
+    return state, expected - posterior.log_prob(state).sum(-1)
 
 
 def _repeat(values: Tensor, num_particles: int) -> Tensor:

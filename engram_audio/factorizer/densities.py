@@ -49,6 +49,11 @@ class Posterior(NamedTuple):
         if self.log_sd is None:
             return self.mean
         noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return self.at(noise)
+
+    def at(self, noise: Tensor) -> Tensor:
+        """Return the sample that standard normal draws make, shape [..., d]."""
+        assert self.log_sd is not None
         return self.mean + self.log_sd.exp() * noise
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -171,7 +171,13 @@ class Factorizer(nn.Module):
         """Return decoder outputs in the latents' units."""
         return means * self.rms + self.frame_mean
 
-    def states(self, frames: Tensor, mask: Tensor | None = None, is_sampled: bool = True) -> States:
+    def states(
+        self,
+        frames: Tensor,
+        mask: Tensor | None = None,
+        is_sampled: bool = True,
+        noise: Tensor | None = None,
+    ) -> States:
         """Infer z_dyn of sequences.
 
         A charged z_dyn is priced whatever its units, so it is whitened afterwards; a point has no
@@ -181,11 +187,12 @@ class Factorizer(nn.Module):
             frames: Shape [B, T, D].
             mask: Which frames exist, [B, T]; by default all.
             is_sampled: Whether a charged z_dyn is sampled, or its mean.
+            noise: Standard normal draws of these samples, [B, S, d]; None takes torch's own state.
         """
         found = self.encoder(self.normalized(frames))
         kept = None if mask is None else mask[:, :: self.settings.state.stride_frames]
         if self.is_charged:
-            posterior, steps, parameters = filtered(found, self.dynamics, is_sampled)
+            posterior, steps, parameters = filtered(found, self.dynamics, is_sampled, noise)
             assert posterior.log_sd is not None
             variances = (2 * posterior.log_sd).exp()
             units = self.whitening(_kept(posterior.mean, kept), _kept(variances, kept))
@@ -196,6 +203,14 @@ class Factorizer(nn.Module):
             units = unit_units(steps) if self.whitening.is_active else units
         upsampled = self.upsampler(steps, frames.shape[1])
         return States(posterior, steps, upsampled, parameters, units)
+
+    def exported_units(self) -> Units:
+        """Return how z_dyn of the networks becomes z_dyn as it is exported, in evaluation mode.
+
+        A point has these units already.
+        """
+        nothing = self.whitening.mean.unsqueeze(0)
+        return self.whitening(nothing, None) if self.is_charged else unit_units(nothing)
 
     def log_observation(self, frames: Tensor, means: Tensor) -> Tensor:
         """Return log p(x | z, r) in nats per frame, the latents' units, shape [...]."""
@@ -217,6 +232,16 @@ class Factorizer(nn.Module):
         """Draw z_rec of the prior for a gradient, [..., r], of z_dyn [..., d]."""
         prior = self.innovation.prior
         return prior.draw(prior.parameters_of(states), generator)
+
+    def draw_frames(self, states: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw x given z_dyn [..., d] alone, in the latents' units, [..., D].
+
+        z_rec comes from its prior, and x has the observation noise that `log_observation` scores.
+        """
+        means = self.decoder(states, self.sample_innovation(states, generator))
+        noise = torch.randn(means.shape, generator=generator, device=means.device)
+        sd = self.log_noise.clamp_min(self.log_floor).exp()
+        return self.unscaled(means + sd * noise)
 
     def frames_of_step(self, recent: Tensor) -> Tensor:
         """Return z_dyn at the frames of one step, [B, stride, d], of its memory [B, M, d]."""

@@ -97,7 +97,7 @@ class Dynamics(nn.Module):
 
 
 def filtered(
-    evidence: Posterior, dynamics: Dynamics, is_sampled: bool
+    evidence: Posterior, dynamics: Dynamics, is_sampled: bool, noise: Tensor | None = None
 ) -> tuple[Posterior, Tensor, Tensor]:
     """Combine what the frames say with what the dynamics expect, step by step.
 
@@ -107,7 +107,8 @@ def filtered(
     Args:
         evidence: From the encoder, [B, S, d].
         dynamics: p(z_t | z_<t).
-        is_sampled: Whether to go on from samples (torch's own random state) or from means.
+        is_sampled: Whether to go on from samples or from means.
+        noise: Standard normal draws of the samples, [B, S, d]; None takes torch's own state.
 
     Returns:
         The posterior [B, S, d], z_dyn [B, S, d] and the prior's parameters [B, S, P].
@@ -120,7 +121,9 @@ def filtered(
         own = Posterior(evidence.mean[:, step], evidence.log_sd[:, step])
         posterior = fused(own, *dynamics.density.moments(parameters))
         assert posterior.log_sd is not None
-        state = posterior.sample() if is_sampled else posterior.mean
+        state = posterior.mean
+        if is_sampled:
+            state = posterior.sample() if noise is None else posterior.at(noise[:, step])
         means.append(posterior.mean)
         log_sds.append(posterior.log_sd)
         states.append(state)

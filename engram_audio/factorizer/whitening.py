@@ -33,6 +33,12 @@ class Units(NamedTuple):
         return (raw - self.centre) @ self.root.T
 
     @full_precision
+    def undo(self, white: Tensor) -> Tensor:
+        """Return the raw vectors of whitened ones, shape [..., d]."""
+        flat = torch.linalg.solve_triangular(self.root, white.flatten(0, -2).T, upper=False)
+        return flat.T.view(white.shape) + self.centre
+
+    @full_precision
     def variances(self, raw_variances: Tensor) -> Tensor:
         """Return variances in whitened units of independent raw noise, shape [..., d]."""
         return raw_variances @ self.root.square().T

@@ -4,7 +4,7 @@ Shapes: S samples, T frames, D dimensions.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,8 +21,7 @@ from engram_audio.audio_scores.shaped_noise import shaped_noise
 from engram_audio.codecs.base import Codec
 from engram_audio.comparison.reconstruction import Link, decoded, encoded
 from engram_audio.generation.audio_config import AudioScoresSection
-from engram_audio.generation.continuation import continued_frames
-from engram_audio.generation.density import GeneratorDensity
+from engram_audio.generation.continuation import Continuation
 from engram_audio.numerics.seeds import named_generator, named_seed
 
 NO_SEED = -1  # of clips that no arm made
@@ -30,6 +29,16 @@ PROMPT_OF_INJECTIONS = 1  # frames: an injected clip is drawn from its start
 
 
 Trained = tuple[str, int]  # an arm and its training seed
+
+
+class Continuing(Protocol):
+    """What goes on from true frames: see `continuation.continued_frames`."""
+
+    def __call__(
+        self, frames: np.ndarray, prompt_frames: int, inject_frames: int | None, seed: int
+    ) -> Continuation:
+        """Return an utterance whose frames after a prompt are drawn."""
+        ...
 
 
 class Clip(NamedTuple):
@@ -87,7 +96,7 @@ class Clips(NamedTuple):
 
 
 def clips_of(
-    utterance: Utterance, arms: Mapping[Trained, GeneratorDensity], section: AudioScoresSection
+    utterance: Utterance, arms: Mapping[Trained, Continuing], section: AudioScoresSection
 ) -> Clips | None:
     """Return the clips of an utterance; None where it is too short to go on from.
 
@@ -119,8 +128,8 @@ def clips_of(
     ]  # fmt: skip
     for condition, kept, inject, scopes in kinds:
         seed = named_seed(section.seed, condition, utterance.name)
-        for (arm, trained), density in arms.items():
-            drawn = continued_frames(density, frames, kept, inject, seed)
+        for (arm, trained), goes_on in arms.items():
+            drawn = goes_on(frames, kept, inject, seed)
             replaced = float(drawn.num_replaced), float(drawn.num_drawn)
             sound = sound_of(drawn.frames)
             clips.append(Clip(condition, arm, sound, scopes, trained, replaced))

@@ -25,6 +25,7 @@ from engram_audio.audio_scores.names import (
 )
 from engram_audio.densities.comparison import described, with_intervals
 from engram_audio.generation.audio_columns import GENERATION_AUDIO, GENERATION_AUDIO_GAINS
+from engram_audio.generation.names import split_path
 from engram_audio.generation.word import AS_MUCH_WORK, MEMORY, SMALL
 from engram_audio.stats.estimate import (
     Estimate,
@@ -95,6 +96,10 @@ class Ratios:
     def places(self) -> Iterator[tuple[str, str, str]]:
         """Yield every clip that has a score, each once: arm, condition, scope."""
         yield from dict.fromkeys(key[:3] for key in self._rows)
+
+    def arms(self) -> list[str]:
+        """Return every arm that made a clip."""
+        return list(dict.fromkeys(arm for arm, _, _ in self.places() if arm))
 
     def estimate(self, arm: str, condition: str, scope: str, score: str) -> Estimate | None:
         """Return a score over speakers, the mean of seeds; None where no clip has it."""
@@ -249,7 +254,8 @@ def audio_gains_table(found: Sequence[Sounded], confidence: float) -> pd.DataFra
 def _gain_rows(one: Sounded, confidence: float) -> Iterator[dict[str, Any]]:
     ratios = Ratios(one)
     made = dict.fromkeys((condition, scope) for arm, condition, scope in ratios.places() if arm)
-    for arm, other in PAIRS:
+    over_states = [(arm, split_path(arm)[0]) for arm in ratios.arms() if split_path(arm)[1]]
+    for arm, other in (*PAIRS, *over_states):
         for condition, scope in made:
             for score in SCORES:
                 gains = _gains_of_seeds(ratios, (arm, other), condition, scope, score)

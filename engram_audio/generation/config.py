@@ -11,6 +11,7 @@ from engram_audio.generation.arm_checks import check_insertion, require_arm, req
 from engram_audio.generation.audio_config import AudioSection
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.cost_config import ProbesSection, SizesSection, has_shares
+from engram_audio.generation.factorized.config import FactorizedSection
 from engram_audio.generation.model_config import (
     ARMS,
     ArmName,
@@ -91,6 +92,14 @@ class GenerationProtocol(SizesSection):
     )
     replay: ReplaySection
 
+    def of_arms_alone(self) -> Self:
+        """Return it for arms over z_dyn: trained once for every seed, and nothing beside."""
+        nothing = self.replay.model_copy(update={"passes": ()})
+        sizes = dict.fromkeys(SizesSection.model_fields)
+        return self.model_copy(
+            update={"shorter_steps": (), "repeated_arms": (), "replay": nothing, **sizes}
+        )
+
 
 class GenerationEvaluationSection(Section):
     """On what generators are scored, and how they run free."""
@@ -152,6 +161,7 @@ class GenerationSettings(GenerationProtocol):
     bars: GenerationBarsSection
     probes: ProbesSection
     audio: AudioSection
+    factorized: FactorizedSection
 
     @property
     def protocol(self) -> GenerationProtocol:

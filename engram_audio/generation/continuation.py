@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from engram_audio.densities.base import Batch
 from engram_audio.generation.density import GeneratorDensity
@@ -49,23 +50,30 @@ def continued_frames(
         inject_frames: Draws go on from the true frame after every n draws; None: never.
         seed: Of the draws.
     """
-    spec = density.generator.spec
-    reach = spec.settings.context_frames
+    reach = density.generator.spec.settings.context_frames
     true = torch.from_numpy(np.ascontiguousarray(frames, dtype=np.float32))
-    mean, sd = (
-        torch.as_tensor(part, dtype=torch.float32)
-        for part in (spec.dimensions.frame_mean, spec.dimensions.frame_sd)
-    )
+    mean, sd = scale_of(density)
     heard, path = true.clone(), true.clone()
     generator, num_replaced = torch.Generator().manual_seed(seed), 0
     for t in range(prompt_frames, len(true)):
         newest = path[t - 1 : t]
         batch = Batch(path[None, max(t - reach, 0) : t], newest, newest, mean[None])
         drawn = density.sample(batch, 1, generator)[0, 0]
-        rms = ((drawn - mean) / sd).square().mean().sqrt()
-        is_kept = bool(rms < LOUDEST_SD)
+        is_kept = is_near(drawn, mean, sd)
         num_replaced += not is_kept
         heard[t] = path[t] = drawn if is_kept else path[t - 1]
         if inject_frames is not None and (t - prompt_frames + 1) % inject_frames == 0:
             path[t] = true[t]
     return Continuation(heard.numpy(), num_replaced, len(true) - prompt_frames)
+
+
+def scale_of(density: GeneratorDensity) -> tuple[Tensor, Tensor]:
+    """Return mean and SD of what a generator was trained on, each [D]."""
+    known = density.generator.spec.dimensions
+    mean, sd = (torch.as_tensor(part, dtype=torch.float32) for part in known[:2])
+    return mean, sd
+
+
+def is_near(drawn: Tensor, mean: Tensor, sd: Tensor) -> bool:
+    """Return whether a drawn frame [D] lies near enough to the data to be heard."""
+    return bool(((drawn - mean) / sd).square().mean().sqrt() < LOUDEST_SD)

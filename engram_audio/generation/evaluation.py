@@ -21,10 +21,16 @@ from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import LAG_FRAMES
 from engram_audio.latents.block import BlockSource, LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.rollout.evaluation import NO_INJECTION, evaluate_method
+from engram_audio.rollout.evaluation import (
+    NO_INJECTION,
+    Scored,
+    evaluate_method,
+    evaluate_run,
+)
 from engram_audio.rollout.measures import true_name
 from engram_audio.rollout.paths import Starts
 from engram_audio.rollout.setup import ScoringSetup
+from engram_audio.rollout.simulate import Run
 
 SHARES = ("diverged_share", "frozen_share")
 OF_RUN = (
@@ -144,7 +150,15 @@ def health_of(steps: Density, starts: Starts, others: Starts, setup: ScoringSetu
         others: Other starts of the same utterances, beside which health is judged.
         setup: Train statistics and frames.
     """
-    found = evaluate_method(steps, None, starts, others, setup)
+    return _health_rows(evaluate_method(steps, None, starts, others, setup), setup)
+
+
+def health_of_run(run: Run, starts: Starts, others: Starts, setup: ScoringSetup) -> pd.DataFrame:
+    """Return the same of paths that are drawn already; see `health_of`."""
+    return _health_rows(evaluate_run(run, starts, others, setup), setup)
+
+
+def _health_rows(found: Scored, setup: ScoringSetup) -> pd.DataFrame:
     health = choose(found.health, mode="sampled", inject_frames=NO_INJECTION)
     scores = choose(found.scores, mode="sampled", inject_frames=NO_INJECTION)
     sums = scores.groupby("horizon_frames")[["num_starts", "energy_score", "energy_climate"]].sum()

@@ -71,8 +71,7 @@ def prepare(
     Raises:
         ValueError: A part has no utterance longer than the burn-in.
     """
-    reference = material.reference
-    dimensions = Dimensions(reference.frame_mean, reference.frame_sd, material.noise_sd)
+    dimensions = dimensions_of(material)
     sizes = match_arms(section.model, section.insertion, key, dimensions, base)
     train, choice = (
         _data(section.model, material, part, maximum)
@@ -81,6 +80,12 @@ def prepare(
         )
     )  # fmt: skip
     return Shared(section, sizes, base, key, dimensions, train, choice, {})
+
+
+def dimensions_of(material: Material) -> Dimensions:
+    """Return the train statistics of what is generated."""
+    reference = material.reference
+    return Dimensions(reference.frame_mean, reference.frame_sd, material.noise_sd)
 
 
 def _data(

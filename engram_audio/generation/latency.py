@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from engram_audio.generation.model import Generator
+from engram_audio.generation.stream import lay_out_for_steps
 
 WARM_FRAMES, NUM_FRAMES = 20, 200
 QUANTILES = {"latency_ms": 0.5, "latency_ms_p10": 0.1, "latency_ms_p90": 0.9}
@@ -20,9 +21,10 @@ def latency_of(model: Generator, device: torch.device) -> dict[str, Any]:
     """Return quantiles over frames in milliseconds.
 
     Args:
-        model: An arm that finds its own codes.
+        model: An arm that finds its own codes; its weights are laid out for steps.
         device: Where it runs.
     """
+    lay_out_for_steps(model)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

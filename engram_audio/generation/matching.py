@@ -10,7 +10,7 @@ import torch
 
 from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.arms import build_arm
-from engram_audio.generation.backbone_config import GeneratorSettings
+from engram_audio.generation.backbone_config import WIDTH_STEP, GeneratorSettings
 from engram_audio.generation.budget import Budget, budget_of
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.model import Generator
@@ -101,6 +101,28 @@ def smallest(
     if cost(best) >= wanted:
         return best
     return more(_last(lambda units: cost(more(units)) < wanted) + 1)
+
+
+def largest(
+    settings: GeneratorSettings, most: float, cost: Callable[[GeneratorSettings], int]
+) -> GeneratorSettings | None:
+    """Return the largest member that costs at most `most`, be it narrower; None if none does."""
+    step = settings.width_step
+    narrowest = settings.width - (settings.width - WIDTH_STEP) // step * step
+
+    def sized(steps: int) -> GeneratorSettings:
+        width = narrowest + steps * step
+        units = -(-settings.mlp_units * width // settings.width)
+        return with_changes(settings, "matching", {"width": width, "mlp_units": units})
+
+    if cost(sized(0)) > most:
+        return None
+    best = sized(_last(lambda steps: cost(sized(steps)) <= most))
+
+    def more(units: int) -> GeneratorSettings:
+        return with_changes(best, "matching", {"mlp_units": best.mlp_units + units})
+
+    return more(_last(lambda units: cost(more(units)) <= most))
 
 
 def _last(holds: Callable[[int], bool]) -> int:

@@ -24,5 +24,19 @@ MEAN_GATE, OWN, NET = "mean", "own", "net"
 COST_SHARE, GAIN, LAW_SHARE = "cost_share", "gain_nats", "share_of_law"
 HALF = "half_difference_nats"
 LAW = "law"  # stands in the place of an arm: the key's own law
+# Scores of the factorised path beside its NLL: plain bound, rates of both parts and of z_dyn.
+OF_PATH = ("plain", "rate", "state_rate")
+OVER = "@"  # SM@name: arm SM over the z_dyn that representation `name` is
 NO_SEED = NO_STEPS = -1
 OF_STATE = "state"  # in place of a key's name: rows are found by bits of the hidden state
+
+
+def over_state(arm: str, state: str) -> str:
+    """Return how tables name an arm over z_dyn."""
+    return f"{arm}{OVER}{state}"
+
+
+def split_path(arm: str) -> tuple[str, str]:
+    """Return the arm of a name in a table, and its z_dyn; "" for an arm over the frames."""
+    own, _, state = arm.partition(OVER)
+    return own, state

@@ -5,7 +5,7 @@ Shapes: B sequences, D dimensions, H width.
 
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from engram_audio.generation.backbone import Cache
 
@@ -28,3 +28,14 @@ class State(NamedTuple):
     caches: tuple[Cache, ...]
     short: Cache | None
     past: dict[str, Tensor]
+
+
+def lay_out_for_steps(model: nn.Module) -> None:
+    """Store the weights of linear maps by input, so that a step reads each of them in order.
+
+    A step of one sequence multiplies every weight once, and is as fast as memory is. The values
+    stay as they are. A sum may be rounded in another way. A model that is stored keeps its own.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.data = module.weight.data.t().contiguous().t()

@@ -24,8 +24,17 @@ from engram_audio.generation.columns import (
     GENERATION_REPLAY,
 )
 from engram_audio.generation.gains import gain_of
-from engram_audio.generation.names import MARGINAL, NO_SEED, NO_STEPS, NULLS, SWAPS
-from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, MEMORY, PAIRS, margin
+from engram_audio.generation.names import (
+    MARGINAL,
+    NO_SEED,
+    NO_STEPS,
+    NULLS,
+    OF_PATH,
+    SWAPS,
+    over_state,
+    split_path,
+)
+from engram_audio.generation.word import AS_MUCH_WORK, CONTROLS, MEMORY, PAIRS, SMALL, margin
 from engram_audio.stats.ratio import ratio_of_sums
 
 OF_MEMBER = (
@@ -36,6 +45,7 @@ OF_MEMBER = (
 OF_REPLAY = ("arm", "seed", "num_passes", "is_permuted", "minimum_visits")
 LABELS = ("arm", "seed", "num_steps")
 NLL, ENERGY = "nll", "energy"  # scores of a frame: of heads with a density, and of others
+PLAIN, RATE, STATE_RATE = OF_PATH  # more of a frame, of arms over z_dyn alone
 
 
 class Evaluated(NamedTuple):
@@ -47,7 +57,7 @@ class Evaluated(NamedTuple):
         chosen_on: The choice part.
         members: One row per training: arm, seed, num_steps, is_repeat and `OF_MEMBER`.
         scores: One row per training, part and speaker: sums num_frames, nll and energy. A head
-            has one of the two, the other is NaN.
+            has one of the two, the other is NaN. Arms over z_dyn have `OF_PATH` too.
         health: One row per arm, seed and horizon.
         keys: One row per arm, seed, probe and step or noise.
         replays: One row per replay, mask, part and speaker: sums num_frames and nll.
@@ -63,6 +73,37 @@ class Evaluated(NamedTuple):
     keys: pd.DataFrame
     replays: pd.DataFrame
     latency: pd.DataFrame
+
+
+class PathScored(NamedTuple):
+    """Arms of one generator over one z_dyn; see `Evaluated`.
+
+    Attributes:
+        of: Representation and generator whose frames are drawn.
+        members: One row per training.
+        scores: With the columns `OF_PATH`.
+        health: One row per arm, seed and horizon.
+    """
+
+    of: tuple[str, str]
+    members: pd.DataFrame
+    scores: pd.DataFrame
+    health: pd.DataFrame
+
+
+def with_paths(found: Sequence[Evaluated], paths: Sequence[PathScored]) -> list[Evaluated]:
+    """Return what was evaluated with the arms over z_dyn beside those over the same frames."""
+    return [_with_paths(one, [own for own in paths if own.of == one[:2]]) for one in found]
+
+
+def _with_paths(one: Evaluated, paths: Sequence[PathScored]) -> Evaluated:
+    if not paths:
+        return one
+    joined = [
+        pd.concat([getattr(one, name), *(getattr(own, name) for own in paths)], ignore_index=True)
+        for name in ("members", "scores", "health")
+    ]
+    return one._replace(members=joined[0], scores=joined[1], health=joined[2])
 
 
 def generation_table(found: Sequence[Evaluated], confidence: float) -> pd.DataFrame:
@@ -91,6 +132,9 @@ def _member_row(one: Evaluated, member: Mapping[Any, Any]) -> dict[str, Any]:
         "nll_train_nats": _value_of(choose(own, part=TRAIN)),
         "nll_chosen_nats": _value_of(choose(own, part=one.chosen_on)),
         **described("energy_score", _mean_of(on_eval, ENERGY)),
+        **described("plain_bound_nats", _mean_of(on_eval, PLAIN)),
+        **described("innovation_bits_per_s", _mean_of(on_eval, RATE)),
+        **described("state_bits_per_s", _mean_of(on_eval, STATE_RATE)),
         "num_frames": int(on_eval["num_frames"].to_numpy(float).sum()),
         "num_speakers": int((on_eval["num_frames"].to_numpy(float) > 0).sum()),
         "repeat_difference_nats": _repeat_difference(one, labels, on_eval),
@@ -99,7 +143,7 @@ def _member_row(one: Evaluated, member: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _mean_of(rows: pd.DataFrame, score: str = NLL) -> Any:
     """Return the mean score of a frame; None where there is no row, or no such score of it."""
-    if rows.empty or bool(rows[score].isna().any()):
+    if rows.empty or score not in rows or bool(rows[score].isna().any()):
         return None
     return ratio_of_sums(rows[score].to_numpy(float), rows["num_frames"].to_numpy(float))
 
@@ -228,7 +272,19 @@ def pairs_of(arms: Sequence[str]) -> list[tuple[str, str]]:
     trained = [arm for arm in arms if arm not in (*nulls, *swaps)]
     pairs = [pair for pair in PAIRS if set(pair) <= set(arms)]
     pairs += [(arm, null) for arm in trained for null in nulls]
-    return pairs + [(swap, other) for swap in swaps for other in (MEMORY, *ALWAYS)]
+    pairs += [pair for arm in trained for pair in _pairs_of_path(arm) if set(pair) <= set(arms)]
+    return pairs + [
+        (swap, other) for swap in swaps for other in (MEMORY, *CONTROLS) if other in arms
+    ]
+
+
+def _pairs_of_path(arm: str) -> list[tuple[str, str]]:
+    """Return what an arm over z_dyn is compared with: itself over frames, SM with S and F."""
+    own, state = split_path(arm)
+    if not state:
+        return []
+    others = (SMALL, AS_MUCH_WORK) if own == MEMORY else ()
+    return [(arm, own), *((arm, over_state(other, state)) for other in others)]
 
 
 def information_of(scores: Scores) -> float:

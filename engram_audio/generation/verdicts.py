@@ -11,6 +11,7 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.corpus.split_parts import EVAL, TRAIN
 from engram_audio.generation.config import GenerationBarsSection
 from engram_audio.generation.cost_verdicts import NO_COSTS, STAGE, Costs
+from engram_audio.generation.factorized.verdicts import path_rows
 from engram_audio.generation.noise_verdict import noise_rows
 from engram_audio.generation.word import (
     AS_MANY_NUMBERS,
@@ -121,7 +122,8 @@ def _of_one(
     if OF_GENERATION[word.word] == NOT_MET:
         answer = answer._replace(sentence=f"{answer.sentence} {memorised}")
     replayed = VerdictRow(STAGE, REPLAY, name, "", shown(), memorised)
-    rows = [answer, *over, *costs.rows(name), replayed, *_repeats(name, generation)]
+    rows = [answer, *over, *costs.rows(name), *path_rows(name, generation, judged_gains, health)]
+    rows += [replayed, *_repeats(name, generation)]
     return [row._replace(judged=_named(generator, row.judged)) for row in rows]
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from engram_audio.verdicts.judge import (
     MET,
     NOT_MET,
+    UNMEASURED,
     Judged,
     Measured,
     above,
@@ -45,7 +46,7 @@ SHARE_OF_WORK = 0.7  # of P's, at which an equal SM compresses
 PAIRS = (
     *((MEMORY, other) for other in (SMALL, *CONTROLS, AS_MANY_NUMBERS)),
     *((MEMORY, other) for other in (RANDOM, RANDOM_FOREIGN, CONSTANT_GATE, LATE)),
-    *((LATE, other) for other in ALWAYS),
+    *((LATE, other) for other in CONTROLS),
     *((other, SMALL) for other in (AS_MUCH_WORK, FOREIGN, ONE_ROW, OF_STATE, OF_FRAMES)),
     (OF_FRAMES, OF_STATE),
     (RANDOM, RANDOM_FOREIGN),
@@ -116,6 +117,15 @@ class Found(NamedTuple):
         """Whether the whole interval of a gain lies below 0."""
         gain = self.gains.get((first, second))
         return gain is not None and judge(gain, below(0.0)).outcome == MET
+
+
+def as_memory(found: Found, arm: str) -> Found:
+    """Return what is known with another arm in the place of SM: a late key, or SM read wrong.
+
+    Its gains alone count. Its free runs are taken as kept, so that a lost word is lost by gains.
+    """
+    own = {(MEMORY, other): gain for (first, other), gain in found.gains.items() if first == arm}
+    return Found(own, UNMEASURED, Judged(MET, "taken as kept"), math.nan, found.delta)
 
 
 def margin(information_nats: float) -> float:

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from engram_audio.choices import chosen, require
 from engram_audio.quantities import (
-    MAXIMUM_RATE_HZ,
+    MAXIMUM_FRAME_RATE_HZ,
+    MINIMUM_FRAME_RATE_HZ,
     Amount,
     Count,
     CountOrZero,
@@ -108,9 +109,13 @@ class ArraysRepresentation(_Representation):
         description="CSV with utterance_id, speaker_id and optionally sex, file, frame_rate_hz; "
         "left out, it is the top key `table`."
     )
-    frame_rate_hz: Amount = Field(le=MAXIMUM_RATE_HZ, description="Frames per second.")
+    frame_rate_hz: float = Field(
+        ge=MINIMUM_FRAME_RATE_HZ, le=MAXIMUM_FRAME_RATE_HZ, description="Frames per second."
+    )
     latent_space: Text = Field(description="What the vectors are, for the report.")
-    is_causal: bool = Field(description="Whether frame t sees the future.")
+    is_causal: bool = Field(
+        description="Whether frame t is made without later samples: declared, not measured."
+    )
     overlap_frames: Count | None = Field(
         default=None,
         description="Frames that share input samples with a frame, itself included: 1 where none"
@@ -148,6 +153,11 @@ class StateRepresentation(_Representation):
     source: Text = Field(description="Representation that was factorised.")
     factorizer: Text = Field(description="Variant of factorizer.variants, or a sweep's point.")
     seed: Seed = Field(description="Training seed.")
+    is_sampled: bool = Field(
+        default=False,
+        description="Whether a charged z_dyn is one sample of its posterior, as a generator of it "
+        "needs (generation.factorized), and not the posterior's mean.",
+    )
 
 
 class ResampledRepresentation(_Representation):

@@ -8,9 +8,12 @@ Shapes: M rows, C columns, G groups.
 
 import copy
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse  # at run time where a matrix is made: plans load this module too
 
 CHUNK_ROWS = 8192  # a float32 partial sum of positive terms is then exact to about 1e-6
 
@@ -36,7 +39,7 @@ def _add_chunk(total: np.ndarray, values: np.ndarray, codes: np.ndarray) -> None
     total[present] += membership(inverse, len(present), values.dtype) @ values
 
 
-def membership(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> sparse.csc_matrix:
+def membership(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> "sparse.csc_matrix":
     """Return [G, M]: 1 where a row belongs to a group."""
     matrix = copy.copy(_all_in_first(len(codes), num_groups, dtype))
     matrix.indices = codes.astype(np.int32, copy=False)
@@ -44,8 +47,10 @@ def membership(codes: np.ndarray, num_groups: int, dtype: np.dtype) -> sparse.cs
 
 
 @functools.lru_cache(maxsize=256)
-def _all_in_first(num_rows: int, num_groups: int, dtype: np.dtype) -> sparse.csc_matrix:
+def _all_in_first(num_rows: int, num_groups: int, dtype: np.dtype) -> "sparse.csc_matrix":
     """Return [G, M] with all rows in group 0. Making a matrix costs more than using a small one."""
+    from scipy import sparse
+
     ones = np.ones(num_rows, dtype=dtype)
     starts = np.arange(num_rows + 1, dtype=np.int32)
     return sparse.csc_matrix(

@@ -152,11 +152,14 @@ PREDICTION = Table(
         "At lag 1 both targets are one event (unit Jacobian): one model, the same NLL, and every "
         "marginal of either space is a null of both. At larger lags they are different events. "
         "Compare within a target only.",
-        "Nulls: `gaussian_marginal[_full]_<space>`, `<head>_marginal_<space>` (the head's family "
-        "without context, components doubled until select stops gaining), `ar1[_full]` (diagonal), "
-        "`ridge[_full]` (VAR on the same context, tuned on select), `ridge_mixture` (the "
-        "ridge's mean with a static mixture of its whitened residuals, Gaussian or Student-t), "
-        "`speaker_ar1` (AR(1) and the mean of the speaker's *other* utterances). `_full`: full "
+        "Nulls: `gaussian_marginal[_full]_<space>`, `<head>_marginal_<space>`, `ar1[_full]`, "
+        "`ridge[_full]`, `ridge_mixture` and `speaker_ar1`. A head's marginal is its family "
+        "without "
+        "context, components doubled until select stops gaining. `ar1` is diagonal. `ridge` is a "
+        "VAR on the same context, tuned on select. `ridge_mixture` is the ridge's mean with a "
+        "static "
+        "mixture of its whitened residuals, Gaussian or Student-t. `speaker_ar1` is AR(1) and the "
+        "mean of the speaker's *other* utterances. `_full`: full "
         "residual covariance.",
         "The best null and the strongest null are nulls that know the past only, as heads do. "
         "`speaker_ar1` knows the speaker as well. It stands beside and decides nothing.",

@@ -118,9 +118,6 @@ def _sentence(
     else:
         text += f"context buys {number.fixed(gain, decimals)} nats/frame ({rate} bits/s) beyond the"
         text += " best null" if outcome == MET else " best null, which is not significant"
-    total = -number.as_float(row["dnll_first_experiment"])
-    if target == "delta" and math.isfinite(total):
-        text += f"; {number.fixed(total, decimals)} as first scored"
     return f"{text}."
 
 

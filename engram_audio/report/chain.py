@@ -5,11 +5,16 @@ from typing import NamedTuple
 
 from engram_audio.report.data import ReportData
 from engram_audio.report.verdict_rows import MARKS, asked_words
-from engram_audio.verdicts import number
 from engram_audio.verdicts.answers import STAGE as CHAIN_STAGE
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.row import NOT_RUN, SHOWN, VerdictRow
-from engram_audio.verdicts.sentences import answer_word, first_sentence, rest_of_answer
+from engram_audio.verdicts.sentences import (
+    answer_word,
+    first_sentence,
+    number_words,
+    numbers_of,
+    rest_of_answer,
+)
 
 # Sections that have another name than their stage.
 STAGE_OF_SECTION = {"codecs": "comparison"}
@@ -25,8 +30,7 @@ class Answer(NamedTuple):
         question: What was asked.
         word: The answer in one word.
         mark: Class that colours it.
-        numbers: The measured value with its interval and unit, or "".
-        asked: What the value was held against, or "".
+        numbers: Each measured value with its interval and unit, and what it was held against.
         short: The first sentence of the answer.
         text: The whole answer.
         why: First part of the reason, where the sentence does not hold it.
@@ -36,8 +40,7 @@ class Answer(NamedTuple):
     question: str
     word: str
     mark: str
-    numbers: str
-    asked: str
+    numbers: list[tuple[str, str]]
     short: str
     text: str
     why: str
@@ -47,24 +50,7 @@ class Answer(NamedTuple):
 def chain_of(data: ReportData) -> list[Answer]:
     """Return the five answers in order."""
     rows = [row for row in data.verdicts(CHAIN_STAGE) if row.case.isdigit()]
-    return [
-        _answer(row, _telling(data, row)) for row in sorted(rows, key=lambda row: int(row.case))
-    ]
-
-
-def _telling(data: ReportData, row: VerdictRow) -> VerdictRow | None:
-    """Return the first of the rows that decided the same question about the same subject."""
-    stage = SECTION_OF_QUESTION.get(row.question, "")
-    rows = (one for one in data.verdicts(stage) if one.is_deciding and one.subject == row.subject)
-    return next((one for one in rows if one.has_number), None)
-
-
-def _numbers(row: VerdictRow) -> str:
-    if not row.has_number:
-        return ""
-    value, low, high = row.measured
-    text = number.plain(value) if low == high else number.interval(value, low, high)
-    return " ".join(filter(None, (text, row.unit)))
+    return [_answer(data, row) for row in sorted(rows, key=lambda row: int(row.case))]
 
 
 def asked_of(row: VerdictRow) -> str:
@@ -93,24 +79,24 @@ def opening_of(data: ReportData, section: str) -> Answer | None:
         return found
     stage = STAGE_OF_SECTION.get(section, section)
     row = next(iter(data.verdicts(stage)), None) if stage in WORDS else None
-    return None if row is None or row.outcome == NOT_RUN else _answer(row)
+    return None if row is None or row.outcome == NOT_RUN else _answer(data, row)
 
 
-def _answer(row: VerdictRow, telling: VerdictRow | None = None) -> Answer:
-    """Return an answer; the number is its own, or that of the row that tells most about it."""
-    text = rest_of_answer(row)
-    numbers, asked = _numbers(row), asked_of(row)
-    if not numbers and telling is not None:
-        numbers = f"{telling.case.partition(' · ')[0]}: {_numbers(telling)}"
-        asked = asked_of(telling)
+def _answer(data: ReportData, row: VerdictRow) -> Answer:
+    """Return an answer with its numbers: its own, or that of the row that decided."""
+    text, section = rest_of_answer(row), SECTION_OF_QUESTION.get(row.question, "")
+    shown = numbers_of(row, data.verdicts(section))
+    numbers = [
+        (f"{name}: {number_words(one)}" if name else number_words(one), asked_of(one))
+        for one, name in zip(*shown, strict=True)
+    ]
     return Answer(
         question=row.question,
         word=answer_word(row),
         mark=MARKS[row.outcome],
         numbers=numbers,
-        asked=asked,
         short=_ended(begun(first_sentence(text))),
         text=text,
         why=_why(row, text),
-        section=SECTION_OF_QUESTION.get(row.question, ""),
+        section=section,
     )

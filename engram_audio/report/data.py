@@ -68,6 +68,11 @@ class ReportData(NamedTuple):
         section = self.sections["decision"]
         return {**section, "keys": drawn_keys(self.decision, section)}
 
+    @property
+    def is_of_brief(self) -> bool:
+        """Whether the study repeats the brief: then its gate and first experiment are shown."""
+        return bool(self.sections["decision"]["literal_gate"]["keys"])
+
     def base_representations(self) -> list[str]:
         """Representations that are no surrogates, the deciding one first, then by name."""
         names = {str(name) for name in self.tables["structure"]["representation"]}

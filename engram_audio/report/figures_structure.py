@@ -106,9 +106,10 @@ def _sweep_legend(colors: dict[str, str], inputs: list[str]) -> list[Line2D]:
     "confidence",
     "Confidence curve",
     shows="Lines of the variance ratio against the share of frames kept, solid as they come and "
-    "dashed with the same energies as all frames.",
+    "dashed, where there are energies, with the same energies as all frames.",
     caption="If the key knows some frames better than others, the line falls to the left. Dashed "
-    "lines keep the energy distribution: quiet frames alone cannot make them fall.",
+    "lines keep the energy distribution: quiet frames alone cannot make them fall. Vectors without "
+    "energies have no dashed lines.",
     estimator="ratio of sums recomputed on the kept frames; confidence is nearness to the cell",
     resampling="speaker",
     assumption="confidence is known before the target, from the context alone",
@@ -122,7 +123,8 @@ def curve_figure(canvas: svg.Canvas, data: ReportData, representation: str) -> D
     looks = {}
     for key, color in svg.series(keys).items():
         looks[key, "plain"] = Look(color, f"{key}, plain", interval="band")
-        looks[key, "energy_matched"] = Look(color, f"{key}, energy matched", "--")
+        if "energy_matched" in set(rows["matching"]):
+            looks[key, "energy_matched"] = Look(color, f"{key}, energy matched", "--")
     axis = canvas.panel()
     draw_lines(axis, rows, ("key", "matching"), "kept_fraction", "ratio", looks)
     axis.axhline(1, **svg.REFERENCE)

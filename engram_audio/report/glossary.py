@@ -70,6 +70,8 @@ TERMS = (
          ("lag",)),
     Term("matched rate", "Two representations at one frame rate: frames of the faster one are "
          "stacked, averaged, or turned into their mean and contrasts."),
+    Term("mean only", "Of WRONG KEY: keys were asked whether they move the mean of the next step. "
+         "Whether one tells its spread was not asked. The keys stage asks it."),
     Term("memory", "A table read by a key of the context, whose entry changes the forecast. A slot "
          "is one entry, the value is what it stores, and the gate is its weight.",
          ("memories", "lookup")),

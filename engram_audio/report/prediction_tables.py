@@ -35,6 +35,7 @@ GAIN_COLUMNS = (
     ),
     *CELL,
 )  # fmt: skip
+OF_BRIEF = ("dnll_first_experiment", "dnll_mean_reversion", "dnll_shape", "dnll_context_null")
 WORST_COLUMNS = (
     *shown(WORST_FRAMES, *WHERE, "utterance_id"),
     *shown(WORST_FRAMES, "frame", form=number.count),
@@ -115,7 +116,7 @@ def gain_table(data: ReportData) -> TableView:
         "prediction-gains",
         "What each head gains over the best null, eval speakers",
         table,
-        GAIN_COLUMNS,
+        [column for column in GAIN_COLUMNS if data.is_of_brief or column.name not in OF_BRIEF],
         maximum_rows=data.settings.maximum_table_rows // 2,
         source="tables/prediction.csv",
         first=_is_first(data, table),

@@ -15,11 +15,11 @@ class JobTiming(NamedTuple):
     peak_mib: float
 
 
-COLUMNS = ("rule", "num_jobs", "total_s", "longest_s", "peak_mib", "status")
+COLUMNS = ("rule", "num_jobs", "total_s", "longest_s", "peak_mib")
 
 
 def gather_timings(patterns: Mapping[str, str], jobs: Sequence[JobTiming]) -> pd.DataFrame:
-    """Return one row per rule, sorted by total time; a rule without files is shown as missing.
+    """Return one row per rule that has files, sorted by total time.
 
     Args:
         patterns: Regular expression of each rule's benchmark paths, one group for each wildcard.
@@ -27,7 +27,7 @@ def gather_timings(patterns: Mapping[str, str], jobs: Sequence[JobTiming]) -> pd
             `(no rule of this workflow)`.
     """
     compiled = {rule: re.compile(text) for rule, text in patterns.items()}
-    found: dict[str, list[JobTiming]] = {rule: [] for rule in patterns}
+    found: dict[str, list[JobTiming]] = {}
     for job in jobs:
         found.setdefault(_rule_of(job.path, compiled), []).append(job)
     rows = [_row(rule, rows) for rule, rows in found.items()]
@@ -44,8 +44,6 @@ def _rule_of(path: str, compiled: Mapping[str, re.Pattern[str]]) -> str:
 
 def _row(rule: str, jobs: Iterable[JobTiming]) -> tuple[object, ...]:
     jobs = list(jobs)
-    if not jobs:
-        return rule, 0, float("nan"), float("nan"), float("nan"), "missing"
     seconds = [job.seconds for job in jobs]
     peak = pd.Series([job.peak_mib for job in jobs]).max()
-    return rule, len(jobs), sum(seconds), max(seconds), peak, "ok"
+    return rule, len(jobs), sum(seconds), max(seconds), peak

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from engram_audio.verdicts import number
+from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED
 from engram_audio.verdicts.row import INVALID, NOT_RUN, SHOWN, VerdictRow
 
@@ -55,11 +56,17 @@ def view_row(row: VerdictRow) -> VerdictView:
         outcome=row.outcome,
         mark=MARKS[row.outcome],
         sentence=row.sentence,
-        where=" · ".join(part for part in (row.subject, row.case, row.reason) if part),
+        where=" · ".join(part for part in (answers_words(row), *row[2:4], row.reason) if part),
         numbers=_numbers(row, decimals),
         asked=asked_words(row),
         strip=strip_of(value, low, high, bars) if high > low else None,
     )
+
+
+def answers_words(row: VerdictRow) -> str:
+    """Return that a row answers its stage's question, where it is the one of many that does."""
+    is_answer = row.is_deciding and row.question == WORDS.get(row.stage)
+    return "answers the question" if is_answer else ""
 
 
 def view_rows(rows: Iterable[VerdictRow]) -> list[VerdictView]:

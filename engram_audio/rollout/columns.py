@@ -61,9 +61,11 @@ LOST_SKILL = Column("lost_skill", "The same less the method's own: judged where 
                     has_interval=True)  # fmt: skip
 PARETO = (
     Column("num_points", "How many methods were looked at.", title="Points looked at"),
-    Column("is_pareto", "Whether paths survive (diverge, freeze or leave the support no more often "
-           "than true ones, as far as `rollout.bars` allows) and no other such method of the "
-           "representation has more gain and less excess distance. Choosing one by eval would be "
+    Column("is_pareto", "Whether paths survive and no other such method of the "
+           "representation has more gain and less excess distance. They survive where they "
+           "diverge, "
+           "freeze or leave the support no more often than true ones, as far as `rollout.bars` "
+           "allows. Choosing one by eval would be "
            "selection on eval.",
            title="On the front", is_text=True),
 )  # fmt: skip
@@ -80,8 +82,9 @@ def _and_true(column: Column) -> tuple[Column, Column, Column]:
 
 def _attainable(event: str) -> tuple[Column, Column]:
     value = Column(f"attainable_{event}", f"dnll_{event} of the best forecast of each horizon, "
-                   "chosen on `chosen_on` among all methods and the `marginal`, whose gain is 0: a "
-                   "lower bound of what is attainable.", NATS, has_interval=True)  # fmt: skip
+                   "chosen on `chosen_on` among all methods and the `marginal`. That of the "
+                   "marginal is 0. So it is a lower bound of what is attainable.", NATS,
+                   has_interval=True)  # fmt: skip
     words = "Which methods those best forecasts are of."
     return value, Column(f"attainable_{event}_of", words, is_text=True)
 
@@ -104,9 +107,10 @@ ROLLOUT = Table(
         Column("first_experiment_dnll", "The first experiment's score: -log p of the true step "
                "under the dreamt state of the mean path, less the marginal's. It calls exact "
                "models bad: an exact VAR(1) scores +15.", NATS, "Earlier score", has_interval=True),
-        Column("dnll_delta", "dNLL of the diagonal Gaussian forecast of x_t - x_{t-1}: a "
-               "forecaster's own, or the matched moments of the sampled paths (of the laws they "
-               "were drawn with, where these are closed).", NATS, has_interval=True),
+        Column("dnll_delta", "dNLL of the diagonal Gaussian forecast of x_t - x_{t-1}. It is a "
+               "forecaster's own, or has the matched moments of the sampled paths. Where the laws "
+               "they were drawn with are closed, it has the moments of these.", NATS,
+               has_interval=True),
         *_attainable("delta"), KEPT_DELTA,
         Column("dnll_position", "The same of x_t.", NATS, has_interval=True),
         *_attainable("position"), KEPT_POSITION, LOST_POSITION,
@@ -124,8 +128,9 @@ ROLLOUT = Table(
                has_interval=True),
         ATTAINABLE_SKILL, KEPT_SKILL, LOST_SKILL,
         Column("partner_method", "The method that differs by its base only. For a memory (or its "
-               "`:shuffled_keys`) the same method on the memory's base, for a tuned base the base "
-               "as it is, for a refit the head that it was fitted on. Empty where there is none.",
+               "`:shuffled_keys`) it is the same method on the memory's base. For a tuned base it "
+               "is the base as it is, for a refit the head that it was fitted on. Empty where "
+               "there is none.",
                is_text=True),
         Column("gain_delta", "What the method gains over that one about the increment, from the "
                "same starts.", NATS, has_interval=True),
@@ -185,13 +190,14 @@ ROLLOUT = Table(
         "SD of the train frames.",
         "Where true frames are put in (inject_frames > 0), step_ratio, the autocorrelation errors "
         "and spectrum_error are empty: states beside each other are of no one path.",
-        "A path that diverges stays where it was when it left: it spoils its forecast, is counted, "
-        "and is in no further measure of late frames; true stretches are cut by the same rule. The "
+        "A path that diverges stays where it was when it left. It spoils its forecast, is counted, "
+        "and is in no further measure of late frames. True stretches are cut by the same rule. The "
         "numbers from num_stretches on are those of the whole run and repeat on every horizon's "
         "row. Late: the second half of the longest horizon, where a true frame followed.",
-        "Each statistic of late frames compares the run with what followed its starts (`<name>`), "
-        "and true stretches of the same utterances from other starts, as many and as long, with "
-        "the same (`<name>_true`). `<name>_excess` is the difference, with an interval over "
+        "Each statistic of late frames compares the run with what followed its starts (`<name>`). "
+        "True stretches of the same utterances from other starts, as many and as long, are "
+        "compared "
+        "with the same (`<name>_true`). `<name>_excess` is the difference, with an interval over "
         "speakers: about 0 for the law of the data.",
     ),
 )  # fmt: skip

@@ -90,6 +90,19 @@ def evaluate_method(
     return _joined(parts)
 
 
+def evaluate_run(run: Run, starts: Starts, others: Starts, setup: ScoringSetup) -> Scored:
+    """Return energy scores and health of sampled paths, whatever drew them; see `evaluate_method`.
+
+    At least two paths from each start are needed.
+    """
+    horizons = tuple(range(1, run.states.shape[2] + 1))
+    energies = _energy_columns(run.states, starts, setup, horizons)
+    scores = by_speaker(energies, starts, horizons, "sampled", NO_INJECTION)
+    no_spread = pd.DataFrame({"horizon_frames": horizons})
+    found = health_tables(run, starts, others, setup, no_spread, "sampled", NO_INJECTION)
+    return Scored(scores, *found)
+
+
 def _joined(parts: Sequence[Scored]) -> Scored:
     return Scored(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)))
 

@@ -21,18 +21,20 @@ LOG = logging.getLogger(__name__)
 
 
 class Overlap(Section):
-    """How far the frames of a representation overlap.
+    """What frames of a representation see of each other's samples.
 
     Attributes:
         frames: Frames that share samples with a frame, itself included; None: unknown.
         control: The overlap control that is analysed beside it, or "".
+        is_declared: Whether the user alone says that frames are causal: no codec was there to test.
     """
 
     frames: int | None
     control: str
+    is_declared: bool
 
 
-UNKNOWN = Overlap(frames=None, control="")
+UNKNOWN = Overlap(frames=None, control="", is_declared=True)
 
 
 class Files(StepFiles):
@@ -56,7 +58,7 @@ def sources_of(paths: Sequence[Path], overlaps: dict[str, Overlap]) -> dict[str,
         pair = next((f"{one['first']} and {one['second']}" for one in copied["pairs"]), "")
         sources[name] = Source(
             bool(summary["metadata"]["is_causal"]), overlap.frames, overlap.control,
-            copied["utterance_share"], pair,
+            copied["utterance_share"], pair, overlap.is_declared,
         )  # fmt: skip
     return sources
 

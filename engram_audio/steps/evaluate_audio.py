@@ -1,13 +1,16 @@
 """Decode what a generator goes on with, score it beside true speech, and keep some to hear."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from engram_audio.artifacts.audio import read_indexed
+from engram_audio.artifacts.identity import GenerationRun, read_identity
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.artifacts.table import read_table, write_table
 from engram_audio.artifacts.tensors import read_tensors
@@ -20,7 +23,7 @@ from engram_audio.codecs.waveform import resample
 from engram_audio.comparison.reconstruction import choose_utterances
 from engram_audio.corpus.utterances import AUDIO_COLUMNS, indexed_audio
 from engram_audio.errors import InputError
-from engram_audio.generation.audio_clips import Clips, Trained, Utterance, clips_of
+from engram_audio.generation.audio_clips import Clips, Continuing, Trained, Utterance, clips_of
 from engram_audio.generation.audio_config import AudioScoresSection
 from engram_audio.generation.audio_scoring import (
     NEVER_OF_WORDS,
@@ -30,16 +33,22 @@ from engram_audio.generation.audio_scoring import (
     mel_frames,
     score_rows,
 )
-from engram_audio.generation.density import GeneratorDensity, as_step_density
+from engram_audio.generation.continuation import continued_frames
+from engram_audio.generation.density import as_step_density
+from engram_audio.generation.factorized.continuation import continued_path
+from engram_audio.generation.factorized.path import StatePath
+from engram_audio.generation.names import over_state
 from engram_audio.latents.config import LinkSection
 from engram_audio.steps._cli import Device, Fact, Frozen, Output, StepFiles, Wildcard, Workers, run
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._evaluators import absent_evaluators, load_evaluators
+from engram_audio.steps._factorizer import read_factorizer
 from engram_audio.steps._generators import Generators, full_members, read_generators
 from engram_audio.steps._players import embedded
 from engram_audio.steps._progress import track
 
 LOG = logging.getLogger(__name__)
+CPU = torch.device("cpu")
 COLUMNS = ["utterance_id", "speaker_id", "sex", "duration_s", "transcript"]
 
 
@@ -51,6 +60,8 @@ class Files(StepFiles):
     codec_section: Frozen[CodecSection]
     evaluators: Fact[dict[str, str]]
     generators: Path
+    paths: list[Path]
+    factorizers: list[Path]
     noise_scale: Path | None
     utterances: Path
     splits: Path
@@ -73,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     codec = load_codec(
         files.codec_section, files.weights, device, files.num_workers, files.weight_digests
     )
-    arms = _arms(files, read_generators(files.generators))
+    arms = _arms(files, read_generators(files.generators)) | _paths(files)
     listened, examples = [], []
     for row, utterance in _utterances(files, codec):
         clips = clips_of(utterance, arms, files.section)
@@ -102,14 +113,30 @@ def main(argv: list[str] | None = None) -> None:
     write_json(files.players, document)
 
 
-def _arms(files: Files, trained: Generators) -> dict[Trained, GeneratorDensity]:
+def _arms(files: Files, trained: Generators) -> dict[Trained, Continuing]:
     """Return the arms that are heard, trained with each seed for the full length."""
     return {
-        (member["arm"], int(member["seed"])): as_step_density(trained.model(member))
+        (member["arm"], int(member["seed"])): partial(
+            continued_frames, as_step_density(trained.model(member))
+        )
         for arm in files.section.arms
         for member in full_members(trained)
         if member["arm"] == arm
     }
+
+
+def _paths(files: Files) -> dict[Trained, Continuing]:
+    """Return the arms over z_dyn that are heard, likewise."""
+    found: dict[Trained, Continuing] = {}
+    for generators, factorizer in zip(files.paths, files.factorizers, strict=True):
+        trained, (model, _) = read_generators(generators), read_factorizer(factorizer)
+        state = read_identity(generators, GenerationRun).representation
+        for member in full_members(trained):
+            if member["arm"] in files.section.arms:
+                path = StatePath(model, trained.model(member), files.section.seed, CPU)
+                named = over_state(member["arm"], state), int(member["seed"])
+                found[named] = partial(continued_path, path)
+    return found
 
 
 def _utterances(files: Files, codec: Codec) -> Any:
@@ -164,12 +191,13 @@ def _example(
     by_place: dict[tuple[str, str], np.ndarray] = {}
     for clip in clips.clips:
         by_place.setdefault((clip.condition, clip.arm), clip.sound)
+    arms = list(dict.fromkeys(clip.arm for clip in clips.clips if clip.arm))
     kinds = [(ROUND_TRIP, "", "Round trip")]
-    kinds += [(FREE, arm, f"{arm}, free after the prompt") for arm in section.arms]
+    kinds += [(FREE, arm, f"{arm}, free after the prompt") for arm in arms]
     first = section.injections_frames[:1]
     kinds += [
         (every(n), arm, f"{arm}, a true frame after every {n}")
-        for n in first for arm in section.arms
+        for n in first for arm in arms
     ]  # fmt: skip
     sounds = {
         f"{condition}_{arm}".rstrip("_"): np.asarray(by_place[condition, arm])

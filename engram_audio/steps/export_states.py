@@ -30,8 +30,9 @@ def main(argv: list[str] | None = None) -> None:
     model, header = read_factorizer(files.model)
     device = torch.device(resolve_device(files.device, uses_torch=True))
     store = LatentStore([files.latents])
-    block = state_block(model, store.load(), device)
     state = model.settings.state
+    seed = section.seed if section.is_sampled else None
+    block = state_block(model, store.load(), device, seed)
     rate = store.metadata.frame_rate_hz / state.stride_frames
     metadata = LatentMetadata(
         representation=files.representation,

@@ -28,7 +28,12 @@ from engram_audio.structure.laws import law_gains
 from engram_audio.trust import tables
 from engram_audio.trust.columns import CALIBRATION
 from engram_audio.trust.error_rates import RateRow
-from engram_audio.trust.generated import generated_rows, generated_verdicts, healed_rows
+from engram_audio.trust.generated import (
+    gated_rows,
+    generated_rows,
+    generated_verdicts,
+    healed_rows,
+)
 from engram_audio.trust.known import evidence_of_worlds
 
 LOG = logging.getLogger(__name__)
@@ -118,7 +123,8 @@ def _generated(files: Files) -> tuple[list[CalibrationRow], list[dict[str, Any]]
         files.generation_section, "",
     )  # fmt: skip
     healed = healed_rows(found["generation"], found["generation_health"])
-    return [*generated_rows(gains), *healed], generated_verdicts(rows, gains)
+    bounds = [*generated_rows(gains), *gated_rows(found["generation_keys"]), *healed]
+    return bounds, generated_verdicts(rows, gains)
 
 
 if __name__ == "__main__":

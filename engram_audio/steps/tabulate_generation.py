@@ -40,17 +40,19 @@ from engram_audio.generation.cost_tables import (
     share_table,
     wider_table,
 )
-from engram_audio.generation.names import OF_SIZE
+from engram_audio.generation.names import OF_PATH, OF_SIZE
 from engram_audio.generation.probes.sums import COLUMNS
 from engram_audio.generation.tables import (
     OF_REPLAY,
     Evaluated,
+    PathScored,
     gains_table,
     generation_table,
     health_table,
     keys_table,
     latency_table,
     replay_table,
+    with_paths,
 )
 from engram_audio.stats.config import StatisticsSection
 from engram_audio.steps._cli import Frozen, Output, StepFiles, run
@@ -68,6 +70,9 @@ class Files(StepFiles):
     replays: list[Path]
     latencies: list[Path]
     run_summaries: list[Path]
+    path_scores: list[Path]
+    path_health: list[Path]
+    path_summaries: list[Path]
     prices: list[Path]
     probes: list[Path]
     audio_scores: list[Path]
@@ -94,7 +99,9 @@ def main(argv: list[str] | None = None) -> None:
         files.scores, files.health, files.reads, files.replays, files.latencies,
         files.run_summaries, strict=True,
     )  # fmt: skip
-    found = [_evaluated(*one) for one in paths]
+    over_states = zip(files.path_scores, files.path_health, files.path_summaries, strict=True)
+    evaluated = [_evaluated(*one) for one in paths]
+    found = with_paths(evaluated, [_path_scored(*one) for one in over_states])
     confidence, manifest = files.statistics_section.confidence, files.manifest()
     write_csv(files.generation, generation_table(found, confidence), GENERATION, manifest)
     gains = gains_table(found, confidence)
@@ -154,6 +161,16 @@ def _sounded(scores: Path, distances: Path, minimum_word_utterances: int) -> Sou
         read_table(distances, list(OF_DISTANCE)),
         tuple(known.get("absent_evaluators", ())),
         minimum_word_utterances,
+    )
+
+
+def _path_scored(scores: Path, health: Path, summary: Path) -> PathScored:
+    known, run = read_json(summary), read_identity(scores, GenerationRun)
+    return PathScored(
+        (known["source"], run.generator),
+        pd.DataFrame(known["members"]),
+        read_table(scores, [*SCORES, *OF_PATH]),
+        read_table(health, ["arm", "seed", "horizon_frames"]),
     )
 
 

@@ -34,7 +34,7 @@ from engram_audio.structure.decision import Decided, decide_all
 from engram_audio.structure.evidence import Evidence, HeadsGain, Source
 from engram_audio.structure.laws import law_gains
 from engram_audio.trust import verdicts as trust
-from engram_audio.verdicts.answers import chain_rows
+from engram_audio.verdicts.answers import chain_rows, with_deciding
 from engram_audio.verdicts.chain import in_order, verdict_table
 from engram_audio.verdicts.columns import VERDICTS, WHAT_WOULD_CHANGE
 from engram_audio.verdicts.row import VerdictRow
@@ -102,7 +102,9 @@ def verdict_rows(
     rows = in_order(found, is_whole=not question)
     own = decided.get(name)
     delta = registered.operative_gate.minimum_added_nats if own is None else own.delta
-    return [*chain_rows(rows, name, registered.lag_frames, delta, states), *rows]
+    lag, is_of_brief = registered.lag_frames, bool(registered.literal_gate.keys)
+    chain = chain_rows(rows, name, lag, delta, states, is_of_brief)
+    return [*chain, *with_deciding(rows, name, lag, delta)]
 
 
 def evidence_at(

@@ -1,6 +1,7 @@
 """Tune and train all arms and seeds of a generator from one load of the latents; resumes."""
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,22 @@ import torch
 
 from engram_audio.artifacts.bundle import write_bundle
 from engram_audio.artifacts.jsonl import write_jsonl
+from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.config import PredictionSection, RidgeMixtureSection
+from engram_audio.densities.fit import Material
 from engram_audio.densities.ridge_mixture import pack_ridge_mixtures
 from engram_audio.errors import InputError
 from engram_audio.generation.arms import row_rms
 from engram_audio.generation.budget import budget_of
 from engram_audio.generation.config import GenerationProtocol, GeneratorPoint, GeneratorSection
-from engram_audio.generation.fit import Shared, prepare, sized_of, train_generator
+from engram_audio.generation.factorized.sizes import of_equal_work
+from engram_audio.generation.fit import (
+    Shared,
+    dimensions_of,
+    prepare,
+    sized_of,
+    train_generator,
+)
 from engram_audio.generation.model_config import ARMS, ArmName
 from engram_audio.generation.names import LINEAR_MIXTURE
 from engram_audio.generation.nulls import by_lag, fit_nulls
@@ -23,11 +33,15 @@ from engram_audio.generation.protocol import Training, choose_point, trainings_o
 from engram_audio.generation.replay import Dealing, Replay, replays_of, steps_per_pass
 from engram_audio.generation.sources import ROW_SD
 from engram_audio.generation.storage import pack_generator, unpack_generator
-from engram_audio.generation.variants import variants_of
+from engram_audio.generation.variants import Sized, Variant, variants_of
+from engram_audio.generation.word import MEMORY
+from engram_audio.keys.fitted import FittedKey
 from engram_audio.provenance import canonical_json, text_digest
 from engram_audio.steps._cli import Device, Fact, Frozen, LogFolder, Output, StepFiles, blame, run
 from engram_audio.steps._device import resolve_device
+from engram_audio.steps._factorizer import read_factorizer
 from engram_audio.steps._frames import open_frames
+from engram_audio.steps._generators import read_generators
 from engram_audio.steps._keys import read_family
 from engram_audio.steps._members import Member, MemberStore
 from engram_audio.steps._prediction import load_material
@@ -46,6 +60,8 @@ class Files(StepFiles):
     recipe_section: Frozen[TrainingRecipe]
     null_section: Frozen[RidgeMixtureSection]
     nulls: Path
+    factorizer: Path | None
+    direct: Path | None
     key_file: Path
     splits: Path
     shards: list[Path]
@@ -67,6 +83,8 @@ class Job:
         """Name what all of them share."""
         self._files, self._run, self._shared, self._device = files, run, shared, device
         self._store = MemberStore(files.generators)
+        own = files.protocol_section
+        self.protocol = own if files.factorizer is None else own.of_arms_alone()
         self._frozen_row_sd = ROW_SD
 
     def chosen_points(self) -> dict[ArmName, GeneratorPoint]:
@@ -74,9 +92,7 @@ class Job:
         arms = sorted(self._files.arms, key=lambda arm: arm != "SM")
         points: dict[ArmName, GeneratorPoint] = {}
         for arm in arms:
-            points[arm] = choose_point(
-                arm, self._files.protocol_section, self._run.recipe.num_steps, self._score
-            )
+            points[arm] = choose_point(arm, self.protocol, self._run.recipe.num_steps, self._score)
             if arm == "SM" and any(ARMS[other].are_rows_frozen for other in arms):
                 self._frozen_row_sd = self._trained_rows(points[arm])
         return points
@@ -86,7 +102,7 @@ class Job:
         return self._frozen_row_sd if ARMS[arm].are_rows_frozen else ROW_SD
 
     def _trained_rows(self, point: GeneratorPoint) -> float:
-        seed = self._files.protocol_section.seeds[0]
+        seed = self.protocol.seeds[0]
         member = self.member(Training("SM", seed, self._run.recipe.num_steps, point))
         return row_rms(unpack_generator(MODEL, member.arrays, member.header["generator"]))
 
@@ -112,6 +128,10 @@ class Job:
                 f"{rate:g}"
             ) from error
 
+    def add_variants(self, variants: Mapping[Variant, Sized]) -> None:
+        """Train more sizes beside the arms."""
+        self._shared = self._shared._replace(variants=variants)
+
     def replays(self, points: dict[ArmName, GeneratorPoint]) -> dict[Replay, Member]:
         """Return the trainings of the replay.
 
@@ -119,7 +139,7 @@ class Job:
             InputError: One diverged.
         """
         num_steps = self._steps_per_pass()
-        found = replays_of(self._files.protocol_section, points, num_steps)
+        found = replays_of(self.protocol, points, num_steps)
         return {one: self.published(one) for one in found}
 
     def variants(self) -> dict[Training, Member]:
@@ -128,7 +148,7 @@ class Job:
         Raises:
             InputError: One diverged.
         """
-        protocol, steps = self._files.protocol_section, self._run.recipe.num_steps
+        protocol, steps = self.protocol, self._run.recipe.num_steps
         found: dict[Training, Member] = {}
         for one in self._shared.variants:
             point = choose_point(one.arm, protocol, steps, self._score, one)
@@ -200,10 +220,11 @@ def main(argv: list[str] | None = None) -> None:
         most = run.recipe.maximum_validation_frames
         with blame(files.section_name(files.generator_section)):
             base = nulls[LINEAR_MIXTURE].base
-            shared = prepare(files.generator_section, material, base, key, most)
-            protocol, steps = files.protocol_section, run.recipe.num_steps
-            shared = shared._replace(variants=variants_of(shared.family, protocol))
+            section = _section(files, material, base, key)
+            shared = prepare(section, material, base, key, most)
             job = Job(files, run, shared, device)
+            protocol, steps = job.protocol, run.recipe.num_steps
+            job.add_variants(variants_of(shared.family, protocol))
             points = job.chosen_points()
             trainings = trainings_of(files.arms, protocol, steps, points)
             members = {one: job.published(one) for one in trainings}
@@ -234,6 +255,20 @@ def main(argv: list[str] | None = None) -> None:
         ])  # fmt: skip
         write_bundle(files.generators, {**arrays, **packed}, header)
         job.store.clear()
+
+
+def _section(
+    files: Files, material: Material, base: BaseArrays, key: FittedKey
+) -> GeneratorSection:
+    """Return the generator; over z_dyn it is sized to the direct one's work."""
+    if files.factorizer is None or files.direct is None:
+        return files.generator_section
+    factorizer, _ = read_factorizer(files.factorizer)
+    direct = next(one for one in read_generators(files.direct).members if one["arm"] == MEMORY)
+    return of_equal_work(
+        files.generator_section, factorizer, direct["budget"]["flops_generated"], key,
+        dimensions_of(material), base,
+    )  # fmt: skip
 
 
 def _entry(files: Files, training: Training, member: Member) -> dict[str, Any]:

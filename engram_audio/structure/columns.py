@@ -120,7 +120,7 @@ CURVES = Table(
     (
         REPRESENTATION, SPLIT_SEED, KEY, LAG_FRAMES, SLICE, PART,
         Column("matching", "`plain`: surest of all frames. `energy_matched`: the distribution of "
-               "energies is kept.", is_text=True),
+               "energies is kept. Absent where there are no energies.", is_text=True),
         Column("kept_fraction", "Share of frames kept, those whose cell is surest.", "share"),
         NUM_FRAMES, NUM_SPEAKERS,
         Column("ratio", "Ratio on the kept frames, both sums recomputed on them.",

@@ -109,7 +109,10 @@ def registered_oracle(section: TargetOracleKeys, keys: tuple[str, ...]) -> Targe
 class LiteralGate(Section):
     """The brief's gate, printed in full; it cannot be reached in high dimension (SCIENCE 0.3)."""
 
-    keys: Names = Field(min_length=1, description="The brief's own keys.")
+    keys: Names = Field(
+        description="The brief's own keys. None of them: a study of other data, whose page leaves "
+        "out the brief's gate, its expectations and the first experiment's scores."
+    )
     maximum_ratio: PositiveShare = Field(description="Variance ratio to fall below.")
     maximum_transfer_loss: Share = Field(description="Largest relative loss train-val to eval.")
 

@@ -1,27 +1,33 @@
 """Does a key explain more where it is sure? Scores of the most confident eval frames.
 
 `plain` keeps the surest frames. They may simply be quiet ones, so `energy_matched` keeps the same
-share within each tenth of the energy range: the kept frames then have the energies of all.
+share within each tenth of the energy range: the kept frames then have the energies of all. Vectors
+without energies have `plain` alone.
 
 Shape: M kept (not excluded) eval targets.
 """
 
 import numpy as np
 
-MATCHINGS = ("plain", "energy_matched")
 ENERGY_STRATA = 10
 
 
-def confidence_ranks(confidence: np.ndarray, energy: np.ndarray) -> dict[str, np.ndarray]:
+def confidence_ranks(
+    confidence: np.ndarray, energy: np.ndarray, has_energy: bool = True
+) -> dict[str, np.ndarray]:
     """Return, per matching, each frame's rank in (0, 1] by falling confidence, [M].
 
     A frame belongs to the surest share q where its rank is at most q. Ties keep the stream order.
+
+    Args:
+        confidence: Of each frame, [M].
+        energy: Of each frame, [M].
+        has_energy: Whether energies are those of a signal. Without them nothing can be matched.
     """
-    strata = _strata(energy)
-    return {
-        "plain": _rank_within(confidence, np.zeros(len(confidence), dtype=np.int64)),
-        "energy_matched": _rank_within(confidence, strata),
-    }
+    plain = _rank_within(confidence, np.zeros(len(confidence), dtype=np.int64))
+    if not has_energy:
+        return {"plain": plain}
+    return {"plain": plain, "energy_matched": _rank_within(confidence, _strata(energy))}
 
 
 def _strata(energy: np.ndarray) -> np.ndarray:

@@ -30,11 +30,12 @@ from engram_audio.structure.evidence import (
     source_rows,
 )
 from engram_audio.structure.gate_row import GateRow, finite_or_none
-from engram_audio.structure.gates import Place, gate_rows, measure, shown_with_power
+from engram_audio.structure.gates import ADDED, Place, gate_rows, measure, shown_with_power
 from engram_audio.structure.literal import literal_rows
 from engram_audio.structure.mean_reversion import mean_reversion_rows
 from engram_audio.structure.sentences import verdict_sentence
 from engram_audio.structure.word import Judged, word_of
+from engram_audio.structure.wording import number_words, percent_words
 
 SURROGATE_MARK = "--"
 
@@ -57,6 +58,12 @@ class OnSplit(NamedTuple):
     rows: list[GateRow]
     heads: list[GateRow]
     ruled_out: list[str]
+
+    @property
+    def size(self) -> GateRow | None:
+        """Row of what the chosen key adds on the first judged slice; None where none is known."""
+        found = (row for row in self.rows if row.name == ADDED)
+        return next((row for row in found if math.isfinite(row.measured.value)), None)
 
     @property
     def side(self) -> str:
@@ -148,11 +155,14 @@ def decide_one(
         records.place(name, seeds[0], first.candidate.key, 1, "all"), linear, confidence
     )  # fmt: skip
     caveats = [row.sentence for row in first.rows if row.outcome is None] + absent
-    ridge, best = _ridge(name, records, section), _best_key(name, records, section)
+    ridge, gate = _ridge(name, records, section), section.operative_gate
     overlap = next(
         (r.sentence for r in first.rows if r.name == "overlap" and r.outcome == "undecided"), ""
     )
-    sentence = verdict_sentence(name, first.judged, smallest, ridge, best, caveats, overlap)
+    asked = f"{percent_words(gate.minimum_added_fraction)} and {number_words(delta)} nats"
+    sentence = verdict_sentence(
+        name, first.judged, smallest, ridge, first.size, asked, caveats, overlap
+    )
     return Decided(
         verdict=first.judged.word,
         sentence=sentence,
@@ -272,20 +282,6 @@ def _first_place(name: str, records: Records, section: DecisionSection) -> Place
     seed = records.seeds(name)[0]
     keys = records.keys[name, seed]
     return records.place(name, seed, keys[0], section.lag_frames, section.slices[0])
-
-
-def _best_key(name: str, records: Records, section: DecisionSection) -> tuple[str, float]:
-    """Return the key that adds most on eval, whether it can be chosen or not."""
-    seed = records.seeds(name)[0]
-    scores = {
-        key: measure(
-            records.place(name, seed, key, section.lag_frames, section.slices[0]).eval,
-            "added_fraction", 0.5,
-        ).value
-        for key in records.keys[name, seed]
-    }  # fmt: skip
-    known = {key: score for key, score in scores.items() if math.isfinite(score)}
-    return max(known.items(), key=lambda item: item[1], default=("", math.nan))
 
 
 def decision_document(

@@ -14,7 +14,7 @@ import numpy as np
 from engram_audio.stats import student_t
 from engram_audio.stats.estimate import linear_combination, t_interval
 from engram_audio.structure.config import DecisionSection, OperativeGate
-from engram_audio.structure.gate_row import GateRow, Measured, Outcome, judge
+from engram_audio.structure.gate_row import UNMEASURED, GateRow, Measured, Outcome, judge
 from engram_audio.structure.gates import Place, missing_reason, uncertain_of
 from engram_audio.structure.wording import interval_words, number_words, percent_words, slice_words
 
@@ -71,6 +71,7 @@ class Source(NamedTuple):
         overlap_control: The same latents with their samples permuted by blocks; "" if none.
         copied_share: Share of the utterances that have a near copy under another speaker.
         copied_pair: Two of them, as "a and b"; "" if none.
+        is_declared: Whether `is_causal` is the user's word alone: nobody measured it.
     """
 
     is_causal: bool = True
@@ -78,6 +79,7 @@ class Source(NamedTuple):
     overlap_control: str = ""
     copied_share: float = 0.0
     copied_pair: str = ""
+    is_declared: bool = False
 
 
 class Evidence(NamedTuple):
@@ -165,11 +167,13 @@ def source_rows(
 
 
 def _causality_row(place: Place, source: Source) -> GateRow:
-    words = "a frame sees no later sample"
     if not source.is_causal:
         words = "frames see later samples, so a key of the past may tell what it was shown"
-    outcome: Outcome = "pass" if source.is_causal else "fail"
-    return _row(place, "causality", _exact(float(source.is_causal)), 0.5, outcome, words)
+        return _row(place, "causality", _exact(0.0), 0.5, "fail", words)
+    if source.is_declared:
+        words = "that a frame sees no later sample was declared, not measured"
+        return _row(place, "causality", UNMEASURED, None, None, words)
+    return _row(place, "causality", _exact(1.0), 0.5, "pass", "a frame sees no later sample")
 
 
 def _copies_row(place: Place, source: Source) -> GateRow:
@@ -231,8 +235,8 @@ def _exact(value: float) -> Measured:
 
 
 def _row(
-    place: Place, name: str, measured: Measured, threshold: float, outcome: Outcome | None,
-    words: str,
+    place: Place, name: str, measured: Measured, threshold: float | None,
+    outcome: Outcome | None, words: str,
 ) -> GateRow:  # fmt: skip
     return GateRow(
         name=name, representation=place.representation, split_seed=place.split_seed,

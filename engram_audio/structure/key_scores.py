@@ -191,7 +191,7 @@ class _Work:
         add_cells(self._cells, place, outcome, targets, normalization)
         add_curves(
             self._curves, place, outcome, cells, targets, self._section.confidence_quantiles,
-            speaker_ids,
+            speaker_ids, self._material.frame_index.loud is not None,
         )  # fmt: skip
         # a lag shifts the sequence of keys and changes nothing in it: one lag is enough
         if place.slice == "all" and place.lag_frames == self._section.lags_frames[0]:

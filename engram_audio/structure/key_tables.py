@@ -11,7 +11,7 @@ import pandas as pd
 
 from engram_audio.keys.fitted import KeyCells
 from engram_audio.structure.cells import Labeling
-from engram_audio.structure.curves import MATCHINGS, confidence_ranks, curve_sums
+from engram_audio.structure.curves import confidence_ranks, curve_sums
 from engram_audio.structure.normalization import Normalization
 from engram_audio.structure.scoring import ScoredLabeling, cell_summary
 from engram_audio.structure.speaker_sums import ALONE, WITH_LINEAR, SpeakerSums
@@ -172,7 +172,7 @@ def add_cells(
 
 def add_curves(
     builder: TableBuilder, place: Place, scored: ScoredLabeling, cells: KeyCells,
-    targets: SliceTargets, fractions: tuple[float, ...], speaker_ids: np.ndarray,
+    targets: SliceTargets, fractions: tuple[float, ...], speaker_ids: np.ndarray, has_energy: bool,
 ) -> None:  # fmt: skip
     """Add the confidence curve of the eval speakers, per matching and kept share."""
     labeling, scores = scored.sums.labeling, scored.eval_scores
@@ -186,11 +186,9 @@ def add_curves(
     else:
         confidence = cells.confidence[is_eval][kept].astype(np.float64)
     speaker = targets.speaker[is_eval][kept]
-    ranks = confidence_ranks(confidence, targets.energy[is_eval][kept])
-    for matching in MATCHINGS:
-        counts, sums = curve_sums(
-            ranks[matching], fractions, scores[kept], speaker, len(speaker_ids)
-        )
+    energy = targets.energy[is_eval][kept]
+    for matching, ranks in confidence_ranks(confidence, energy, has_energy).items():
+        counts, sums = curve_sums(ranks, fractions, scores[kept], speaker, len(speaker_ids))
         place_of, speaker_of = np.nonzero(counts)
         builder.add(
             len(place_of),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from engram_audio.structure.gate_row import GateRow
 from engram_audio.structure.word import Judged
 from engram_audio.structure.wording import number_words, percent_words
 from engram_audio.verdicts.words import (
@@ -27,11 +28,14 @@ OPENINGS = {
         "linear model of the same past does not. No density head was trained beside it."
     ),
     STOP: "on {where} of {name} there is nothing beyond a linear model to store.",
-    LAW_NOT_MEAN: "in {name} no key moves the mean of the next step, but one tells its spread.",
-    WRONG_KEY: "heads find structure in {name} that none of these keys carries.",
+    LAW_NOT_MEAN: (
+        "in {name} no key's mean adds the asked {asked}, but the law of one tells the spread of "
+        "the next step."
+    ),
+    WRONG_KEY: "heads find structure in {name}, and no key adds the asked {asked}.",
     WRONG_KEY_MEAN: (
-        "heads find structure in {name} that none of these keys carries to the mean. Whether one "
-        "carries the spread was not asked."
+        "heads find structure in {name}, and no key's mean adds the asked {asked}. Mean only: "
+        "whether a key carries the spread was not asked."
     ),
     UNDECIDED: "these data do not decide on {name}.",
     NO_CONTROL: "these data do not decide on {name}: its frames overlap.",
@@ -44,7 +48,8 @@ def verdict_sentence(
     judged: Judged,
     smallest_shown: float,
     ridge: float,
-    best: tuple[str, float],
+    key: GateRow | None,
+    asked: str,
     caveats: Sequence[str],
     overlap: str = "",
 ) -> str:
@@ -55,12 +60,14 @@ def verdict_sentence(
         judged: The word and its rows.
         smallest_shown: Added fraction that would have been shown with 80 % power.
         ridge: R^2 of ridge at the registered lag.
-        best: The key that adds most on eval, chosen or not, with its added fraction.
+        key: Row of the chosen key's added fraction on the first judged slice; None without one.
+        asked: What the gate asks of a key: a share and nats.
         caveats: Sentences of rows that could not be judged and hold nothing back.
         overlap: Says how far frames overlap where no control tells what that gives; else empty.
     """
     where = judged.deciding[0].slice if judged.deciding else ""
-    parts = [f"{judged.word}: {OPENINGS[judged.word].format(name=name, where=f'slice {where}')}"]
+    opening = OPENINGS[judged.word].format(name=name, where=f"slice {where}", asked=asked)
+    parts = [f"{judged.word}: {opening}"]
     if overlap and judged.word in (LAW_NOT_MEAN, WRONG_KEY, WRONG_KEY_MEAN):
         parts.append(f"Exclude the encoder's overlap first: {overlap}")
     if judged.deciding:
@@ -69,20 +76,12 @@ def verdict_sentence(
         label = "Reason" if judged.word == INVALID else "What would settle it"
         parts.append(f"{label}: {judged.open}.")
     parts += [] if judged.word == STOP else [one[:1].upper() + one[1:] for one in caveats]
-    parts.append(_with_linear(ridge, best))
+    parts.append(f"Ridge on the same past explains R^2 {number_words(ridge)}.")
+    if key is not None and key not in judged.deciding[:1]:
+        parts.append(f"The chosen key: {key.sentence}")
     if judged.word not in (PROCEED, NO_HEADS) and math.isfinite(smallest_shown):
         parts.append(
             "The smallest added fraction that these speakers would have shown in 80 of 100 studies "
             f"is {percent_words(smallest_shown)}."
         )
     return " ".join(parts)
-
-
-def _with_linear(ridge: float, best: tuple[str, float]) -> str:
-    key, fraction = best
-    text = f"Ridge on the same past explains R^2 {number_words(ridge)}"
-    return (
-        f"{text}, and the key that adds most, {key}, {percent_words(fraction)}."
-        if key
-        else (f"{text}.")
-    )

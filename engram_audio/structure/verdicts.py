@@ -39,6 +39,8 @@ GATES = {
     "literal": "literal gate",
     "informational": "for information",
 }
+NATS = "nats/frame"
+UNITS = {"added_fraction": "of attainable", "added_nats": NATS, "heads_gain": NATS, "law": NATS}
 OF_GATE = {
     "pass": MET, "fail": NOT_MET, "undecided": UNDECIDED, "invalid": INVALID, None: SHOWN,
 }  # fmt: skip
@@ -68,6 +70,10 @@ def _of_representation(name: str, one: Decided) -> list[VerdictRow]:
     verdict = VerdictRow(
         STAGE, WORDS[STAGE], name, one.verdict, Judged(outcome, reason), one.sentence
     )
+    if (size := one.first.size) is not None:
+        verdict = verdict._replace(
+            measured=Measured(*size.measured), asked=_asked(size), unit=UNITS[size.name]
+        )
     # The rows that decided come first, in their own order: the most telling one leads.
     decided = [gate_row("operative", row)._replace(is_deciding=True) for row in judged.deciding]
     gates = {
@@ -95,6 +101,7 @@ def gate_row(gate: str, row: GateRow) -> VerdictRow:
         row.sentence,
         Measured(*row.measured),
         _asked(row),
+        UNITS.get(row.name, ""),
     )
 
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from engram_audio.structure.gate_row import GateRow
+from engram_audio.structure.gates import ADDED, NATS
 from engram_audio.verdicts.words import (
     INVALID,
     LAW_NOT_MEAN,
@@ -50,14 +51,15 @@ def word_of(
         opposing_splits: How other split seeds speak against a PROCEED; empty where they do not.
         laws: Rows of what keys' laws tell beside the linear base, by slice.
     """
+    short = [row for row in rows if row.slice in ruled_out and _falls_short(row)]
     below = [row for row in ruled_out.values() if row and row.outcome == "fail"]
     if below:
-        return Judged(STOP, below)
+        return Judged(STOP, [*below, *short])
     above = [row for row in ruled_out.values() if row and row.outcome == "pass"]
     if ruled_out and len(above) == len(ruled_out):
-        return _by_law(above, [laws[name] for name in ruled_out if name in laws])
+        return _by_law(above, [laws[name] for name in ruled_out if name in laws], short)
     if ruled_out:
-        return _undecided_despite_heads(ruled_out)
+        return _undecided_despite_heads(ruled_out, short)
     invalid = [row for row in rows if row.outcome == "invalid"]
     if invalid or not rows:
         return Judged(INVALID, sorted(invalid, key=lambda row: bool(row.reason), reverse=True))
@@ -71,18 +73,23 @@ def word_of(
     return Judged(UNDECIDED, _by_doubt(doubtful), _remedy(_by_doubt(doubtful)[0]))
 
 
-def _by_law(heads: Sequence[GateRow], laws: Sequence[GateRow]) -> Judged:
+def _falls_short(row: GateRow) -> bool:
+    return row.name in (ADDED, NATS) and row.outcome == "fail"
+
+
+def _by_law(heads: Sequence[GateRow], laws: Sequence[GateRow], short: Sequence[GateRow]) -> Judged:
     """Tell apart a law that some key carries from a key that carries nothing.
 
-    Where a slice has no scored law, only the mean was looked at, and the word says so.
+    Where a slice has no scored law, only the mean was looked at, and the word says so. The rows in
+    which the chosen key falls short lead where the keys are at fault.
     """
     if len(laws) < len(heads):
-        return Judged(WRONG_KEY_MEAN, list(heads))
+        return Judged(WRONG_KEY_MEAN, [*short, *heads])
     outcomes = {row.outcome for row in laws}
     if outcomes == {"pass"}:
-        return Judged(LAW_NOT_MEAN, [*laws, *heads])
+        return Judged(LAW_NOT_MEAN, [*laws, *heads, *short])
     if outcomes == {"fail"}:
-        return Judged(WRONG_KEY, [*heads, *laws])
+        return Judged(WRONG_KEY, [*short, *heads, *laws])
     doubtful = [row for row in laws if row.outcome != "pass"]
     return Judged(UNDECIDED, doubtful, "more eval speakers: whether a key's law carries it is open")
 
@@ -97,13 +104,16 @@ def _proceed(rows: Sequence[GateRow], has_heads: bool, opposing_splits: str) -> 
     return Judged(PROCEED if has_heads else NO_HEADS, telling)
 
 
-def _undecided_despite_heads(ruled_out: Mapping[str, GateRow | None]) -> Judged:
+def _undecided_despite_heads(
+    ruled_out: Mapping[str, GateRow | None], short: Sequence[GateRow]
+) -> Judged:
     rows = [row for row in ruled_out.values() if row]
     doubtful = [row for row in rows if row.outcome != "pass"]
     if doubtful:
-        return Judged(UNDECIDED, doubtful, "more eval speakers or seeds for the heads' gain")
+        remedy = "more eval speakers or seeds for the heads' gain"
+        return Judged(UNDECIDED, [*doubtful, *short], remedy)
     return Judged(
-        UNDECIDED, rows,
+        UNDECIDED, [*rows, *short],
         "run the prediction stage: no key can add enough, and only the heads can tell whether "
         "anything beyond linear is there",
     )  # fmt: skip

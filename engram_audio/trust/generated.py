@@ -13,9 +13,21 @@ import pandas as pd
 from engram_audio.artifacts.columns import choose
 from engram_audio.calibration.config import WORLD_PREFIX
 from engram_audio.calibration.rows import CalibrationRow
+from engram_audio.generation.columns import GENERATION_HEALTH
 from engram_audio.generation.names import SWAPS
 from engram_audio.generation.noise_verdict import PLAIN
-from engram_audio.generation.word import ALWAYS, AS_MUCH_WORK, LATE, MEMORY, SMALL
+from engram_audio.generation.verdicts import found_of
+from engram_audio.generation.word import (
+    ALWAYS,
+    AS_MUCH_WORK,
+    FOREIGN,
+    LATE,
+    MEMORY,
+    ONE_ROW,
+    SMALL,
+    as_memory,
+    word_of,
+)
 from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts.row import VerdictRow
 from engram_audio.verdicts.words import HELPS, NO_BENEFIT, PATHWAY_NOT_TESTED, UNDECIDED
@@ -57,12 +69,20 @@ KNOWN: Mapping[str, Known] = {
     "table_second_order": Known(
         (HELPS, PATHWAY_NOT_TESTED), (KnownGain(MEMORY, AS_MUCH_WORK, 1.0), *LOSES)
     ),
-    "var1": Known((NO_BENEFIT,), _nothing(0.03, AS_MUCH_WORK, "SMx")),
+    "var1": Known(
+        (NO_BENEFIT,),
+        (*_nothing(0.03, AS_MUCH_WORK, FOREIGN), KnownGain(ONE_ROW, SMALL, -0.03, 0.03)),
+    ),
     "iid": Known((NO_BENEFIT,), _nothing(0.05, AS_MUCH_WORK, "SMx")),
     "rw_shape": Known((NO_BENEFIT,), _nothing(0.05, AS_MUCH_WORK, "SMx")),
     "logistic": Known((NO_BENEFIT, UNDECIDED), ()),
 }  # fmt: skip
 
+# Bounds on the median gate on true contexts, of any seed and step.
+GATES: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "table": {MEMORY: (0.95, math.inf), FOREIGN: (-math.inf, 0.05)}
+}
+HELPED = (HELPS, PATHWAY_NOT_TESTED)
 # Largest ratio of S's excess energy distance with fixed noise to that without, in every seed.
 HEALED: Mapping[str, float] = {"logistic": 0.5}
 
@@ -114,27 +134,51 @@ def healed_rows(generation: pd.DataFrame, health: pd.DataFrame) -> list[Calibrat
     return rows
 
 
+def gated_rows(keys: pd.DataFrame) -> list[CalibrationRow]:
+    """Return whether gates open on true keys and close on foreign ones, where they must.
+
+    Args:
+        keys: `tables/generation_keys.csv`. The gate that is farthest from its bound counts.
+    """
+    rows = []
+    on_true = choose(keys, probe="true")
+    for name, arms in GATES.items():
+        own = choose(on_true, representation=WORLD_PREFIX + name)
+        for generator, part in own.groupby("generator", sort=True):
+            for arm, (low, high) in arms.items():
+                gates = choose(part, arm=arm)["gate_q50"].to_numpy(float)
+                if not len(gates):
+                    continue
+                farthest = gates.min() if math.isfinite(low) else gates.max()
+                rows.append(_compared(
+                    name, f"{generator}: gate of {arm} on true contexts", low, high, farthest
+                ))  # fmt: skip
+    return rows
+
+
 def _row(world: str, generator: str, bound: KnownGain, measured: float) -> CalibrationRow:
-    """Return one bound as a comparison; the truth is the end that is bounded."""
+    """Return one bound as a comparison; see `_compared`."""
     quantity = f"{generator}: gain of {bound.arm} over {bound.against}"
     return _compared(world, quantity, bound.low, bound.high, measured)
 
 
 def _compared(
     world: str, quantity: str, low: float, high: float, measured: float
-) -> CalibrationRow:  # fmt: skip
-    has_low = math.isfinite(low)
+) -> CalibrationRow:
+    """Return a comparison; the truth is the end that is bounded, or the middle of both."""
+    has_low, has_high = math.isfinite(low), math.isfinite(high)
+    truth = (low + high) / 2 if has_low and has_high else low if has_low else high
     return CalibrationRow(
         world=world,
         stage=STAGE,
         quantity=quantity,
         lag_frames=1,
-        truth=low if has_low else high,
+        truth=truth,
         truth_error=0.0,
         measured=measured,
         measured_error=math.nan,
-        tolerance_below=0.0 if has_low else math.inf,
-        tolerance_above=math.inf if has_low else 0.0,
+        tolerance_below=truth - low,
+        tolerance_above=high - truth,
         passes=low <= measured <= high,
     )
 
@@ -160,4 +204,40 @@ def generated_verdicts(rows: Sequence[VerdictRow], gains: pd.DataFrame) -> list[
             "expected": expected if is_judged else f"{expected}, with {MINIMUM_SEEDS} seeds",
             "given": row.case, "passes": row.case in KNOWN[name].words if is_judged else None,
         })  # fmt: skip
-    return found
+    return [*found, *sabotage_verdicts(gains)]
+
+
+def sabotage_verdicts(gains: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the words that other arms get in the place of SM, on worlds where SM helps.
+
+    SM that is read with wrong codes, at evaluation alone, must lose HELPS by its gains. A key that
+    is late in training too must keep it.
+
+    Args:
+        gains: `tables/generation_gains.csv`; the longest training counts.
+    """
+    helped = [name for name, known in KNOWN.items() if HELPS in known.words]
+    own = choose(gains, representation=[WORLD_PREFIX + name for name in helped])
+    rows = []
+    for name, generator in sorted({*zip(own["representation"], own["generator"], strict=True)}):
+        part = choose(own, representation=name, generator=generator)
+        longest = choose(part, num_steps=part["num_steps"].max())
+        rows += [
+            _sabotage(str(name).removeprefix(WORLD_PREFIX), str(generator), longest, arm)
+            for arm in (*SWAPS, LATE)
+            if len(choose(longest, arm=arm, against=list(ALWAYS), part="eval")) == len(ALWAYS)
+        ]
+    return rows
+
+
+def _sabotage(world: str, generator: str, gains: pd.DataFrame, arm: str) -> dict[str, Any]:
+    word = word_of(as_memory(found_of(gains, GENERATION_HEALTH.empty(), 0.0), arm)).word
+    is_judged = gains["num_seeds"].to_numpy(int).max() >= MINIMUM_SEEDS
+    must_help = arm == LATE
+    expected = " or ".join(HELPED) if must_help else f"not {HELPS}"
+    return {
+        "kind": "verdict", "world": world, "stage": STAGE,
+        "quantity": f"generator {generator}, {arm} in the place of SM",
+        "expected": expected if is_judged else f"{expected}, with {MINIMUM_SEEDS} seeds",
+        "given": word, "passes": (word in HELPED) == must_help if is_judged else None,
+    }  # fmt: skip

@@ -24,6 +24,7 @@ from engram_audio.verdicts.words import (
     NO_HEADS,
     OF_GENERATION,
     OF_STRUCTURE,
+    WRONG_KEY_MEAN,
 )
 from engram_audio.verdicts.words import UNDECIDED as OPEN
 
@@ -71,6 +72,7 @@ def chain_rows(
     lag_frames: int,
     delta_nats: float,
     states: Sequence[str] = (),
+    is_of_brief: bool = True,
 ) -> list[VerdictRow]:
     """Return the headline, the five answers and what was expected.
 
@@ -80,6 +82,7 @@ def chain_rows(
         lag_frames: Registered lag, of question 2.
         delta_nats: Margin for nats per frame: a gain that surely lies below it is none.
         states: Representations that are a z_dyn.
+        is_of_brief: Whether the study repeats the brief, for which expectations were written down.
     """
     found = deciding_of(rows, representation, lag_frames, delta_nats)
     answers = Answers(*(one.answer for one in found))
@@ -88,7 +91,19 @@ def chain_rows(
         for number, (question, one) in enumerate(zip(QUESTIONS, found, strict=True), start=1)
     ]
     top = _headline_row(headline(answers), answers, representation)
-    return [top, *links, *_expected_rows(rows, answers, states)]
+    return [top, *links, *(_expected_rows(rows, answers, states) if is_of_brief else [])]
+
+
+def with_deciding(
+    rows: Sequence[VerdictRow], representation: str, lag_frames: int, delta_nats: float
+) -> list[VerdictRow]:
+    """Return rows of all stages in which those that answer questions 2 to 4 are marked.
+
+    The gates of questions 1 and 5 mark the rows that decided themselves.
+    """
+    found = deciding_of(rows, representation, lag_frames, delta_nats)[1:4]
+    places = {one.row[:4] for one in found if one.row is not None}
+    return [row._replace(is_deciding=True) if row[:4] in places else row for row in rows]
 
 
 def deciding_of(
@@ -183,6 +198,8 @@ def _headline_row(found: Headline, answers: Answers, representation: str) -> Ver
     invalid = [number for number, answer in enumerate(answers, start=1) if answer == INVALID]
     if invalid:
         parts.append(f"The answer to {_listed(invalid)} is INVALID.")
+    if found.word == WRONG_KEY_MEAN:
+        parts.append("Mean only: whether a key carries the spread was not asked.")
     if found.word == NO_HEADS:
         parts.append("No density head was trained, so nothing tells what else there is.")
     if found.opposites:

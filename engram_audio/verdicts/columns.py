@@ -29,8 +29,9 @@ VERDICTS = Table(
         Column("asked_high", "Upper end of the range asked for. Empty: none.", title="To"),
         Column("reason", "Why it came out so, and what the number is compared with.",
                title="Reason", is_text=True),
-        Column("is_deciding", "In a gate of many rows: whether this row made the verdict of its "
-               "subject. These rows come first, the most telling one before the others.",
+        Column("is_deciding", "Whether this row made the verdict of its subject, where a gate has "
+               "many rows, or answers a question of the first screen. In a gate these rows come "
+               "first, the most telling one before the others.",
                title="Decides", is_text=True),
         Column("sentence", "The answer in words.", title="Answer", is_text=True),
     ),

@@ -7,6 +7,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from engram_audio.corpus.split_parts import TRAIN
@@ -17,7 +18,7 @@ from engram_audio.generation.budget import Budget, budget_of
 from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.density import as_step_density
 from engram_audio.generation.dimensions import Dimensions
-from engram_audio.generation.evaluation import Scope, frame_nll, health_of
+from engram_audio.generation.evaluation import Scope, frame_nll, health_of, speaker_sums
 from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS, AnyInsertion, ArmName, MinimalInsertion
@@ -96,12 +97,24 @@ class Arena(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """A trained arm: its eval score, its mean gate there, what it holds and does."""
+    """A trained arm: its eval score, its mean gate there, what it holds and does.
+
+    Attributes:
+        model: The generator.
+        sums: Frames and NLL by speaker, see `evaluation.speaker_sums`.
+        gate: Mean gate; NaN without one.
+        budget: What it holds and does.
+    """
 
     model: Generator
-    nll: float
+    sums: pd.DataFrame
     gate: float
     budget: Budget
+
+    @property
+    def nll(self) -> float:
+        """Mean over eval frames, nats."""
+        return mean_nll(self.sums)
 
 
 def arena(
@@ -146,28 +159,36 @@ def trained(own: Arena, arm: ArmName, seed: int, row_sd: float = ROW_SD, **chang
         source.expect_steps(recipe.num_steps)
     train(task, recipe, seed, CPU)
     count_visits(task)
-    nll, gate = scored(own, model)
-    return Scored(model, nll, gate, budget_of(model))
+    return Scored(model, sums_of(own, model), mean_gate(own, model), budget_of(model))
+
+
+def mean_nll(sums: pd.DataFrame) -> float:
+    """Return the mean NLL of a frame of sums by speaker, nats."""
+    return float(sums["nll"].to_numpy(float).sum() / sums["num_frames"].to_numpy(float).sum())
+
+
+def scope_of(own: Arena) -> Scope:
+    """Return what scoring has to know: frames before the burn-in are left out."""
+    return Scope(own.settings.burn_in_frames, 16, CPU)
+
+
+def sums_of(own: Arena, model: Generator, swap: str = "") -> pd.DataFrame:
+    """Return frames and NLL of eval by speaker, under right codes or a name of `names.SWAPS`."""
+    scope, block = scope_of(own), own.planted.noisy
+
+    def source():
+        return iter([block])
+
+    return speaker_sums(frame_nll(model, source, scope, swap), source, scope.window_frames)
 
 
 @torch.no_grad()
-def scored(own: Arena, model: Generator) -> tuple[float, float]:
-    """Return a model's NLL of eval frames and its mean gate there."""
+def mean_gate(own: Arena, model: Generator) -> float:
+    """Return the mean gate on eval frames."""
     held = own.data(own.planted.noisy, None, LONGEST_UTTERANCE)
     judge = GeneratorTask(model.eval(), held, held, CPU)
-    return judge.validate(), judge.details["gate"]
-
-
-@torch.no_grad()
-def swapped_nll(own: Arena, model: Generator, swap: str) -> float:
-    """Return the NLL of eval frames under wrong codes, a name of `names.SWAPS`."""
-    scope = Scope(own.settings.burn_in_frames, 16, CPU)
-    block = own.planted.noisy
-    parts = [
-        torch.cat(list(frame_nll(model, lambda: iter([block]), scope, name))).mean()
-        for name in (swap, "")
-    ]
-    return scored(own, model)[0] + float(parts[0] - parts[1])
+    judge.validate()
+    return judge.details["gate"]
 
 
 def health(own: Arena, model: Generator, horizon: int = 32) -> dict[str, float]:

@@ -2,8 +2,12 @@
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from engram_audio.calibration.published import Published, inflation
+from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import compare
 from engram_audio.calibration.truth import Truth
 
@@ -41,3 +45,30 @@ def test_the_resolution_bounds_the_tolerance_from_below():
     far = compare("iid", "injected oracle", exact, 0.9975, 1e-7, resolution=0.002)
     assert near.passes and not far.passes
     assert compare("drift", "prediction", TRUTH, 1.149, 0.04, resolution=0.002).passes
+
+
+def test_a_useless_cell_costs_more_beside_many_weights():
+    """P = 160 weights of N = 400 frames: a cell more costs N / (N - P) times its correction.
+
+    White noise, fitted by least squares. The law is the derivative in P, so E cells at once are off
+    by a share of about E / (N - P). Without it the correction would be off by two thirds.
+    """
+    generator = np.random.default_rng(0)
+    num_frames, num_weights, num_cells = 400, 160, 8
+    rise, correction = [], []
+    for _ in range(40):
+        context, target = generator.standard_normal((2, 2 * num_frames, num_weights))
+        cells = np.eye(num_cells)[generator.integers(num_cells, size=2 * num_frames)]
+        errors = []
+        for design in (context, np.hstack([context, cells])):
+            slope = np.linalg.lstsq(design[:num_frames], target[:num_frames], rcond=None)[0]
+            errors.append(((target - design @ slope)[num_frames:] ** 2).mean())
+        rise.append(errors[1] - errors[0])
+        correction.append(errors[0] * num_cells / (num_frames + num_cells))
+    ratio = np.mean(rise) / np.mean(correction)
+    error = np.std(rise, ddof=1) / len(rise) ** 0.5 / np.mean(correction)
+    row, table = {"num_train_frames": float(num_frames)}, pd.DataFrame()
+    world = make_world("iid", 0, num_dims=num_weights)
+    expected = inflation(row, world, Published(table, table, (), 1, window_frames=1))
+    assert abs(ratio / expected - 1) < 2 * num_cells / (num_frames - num_weights) + 3 * error
+    assert ratio > 1 + 3 * error

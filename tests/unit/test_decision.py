@@ -66,7 +66,8 @@ def test_nothing_to_add_and_nothing_that_heads_gain_stops():
     assert (
         "slice all" in one.sentence and "Ridge on the same past explains R^2 0.250" in one.sentence
     )
-    assert f"adds most, {KEY}" in one.sentence and "80 of 100 studies" in one.sentence
+    assert f"The chosen key: {KEY}, lag 2" in one.sentence
+    assert "80 of 100 studies" in one.sentence
 
 
 @pytest.mark.parametrize("control", ["control_permuted", "control_swapped"])
@@ -101,7 +102,39 @@ def test_heads_that_are_surely_worse_than_the_null_gain_nothing():
 
 def test_heads_gain_and_no_key_adds_is_the_wrong_key():
     one = decide(rows(**NOTHING_ADDED), STRONG)
-    assert one.verdict == WRONG_KEY_MEAN and "none of these keys carries" in one.sentence
+    assert one.verdict == WRONG_KEY_MEAN and "no key's mean adds the asked" in one.sentence
+
+
+@pytest.mark.parametrize(
+    ("heads", "first"), [(STRONG, "added_fraction"), (NONE, "heads_gain"), (OPEN, "heads_gain")]
+)
+def test_a_word_that_no_key_suffices_shows_the_row_that_falls_short(heads, first: str):
+    """Where no key adds enough, the rows behind the word hold the chosen key's, per slice."""
+    deciding = decide(rows(**NOTHING_ADDED), heads).first.judged.deciding
+    short = [row for row in deciding if row.name == "added_fraction"]
+    assert deciding[0].name == first
+    assert [row.slice for row in short] == list(SECTION.slices)
+    assert {(row.key, row.outcome) for row in short} == {(KEY, "fail")}
+
+
+def test_a_word_without_heads_rests_on_the_rows_of_the_key():
+    one = decide(rows(**NOTHING_ADDED))
+    assert one.verdict == UNDECIDED and one.first.judged.deciding[0].name == "added_fraction"
+
+
+def test_a_key_that_adds_enough_is_never_said_to_fall_short():
+    deciding = decide(rows(), STRONG, Source(overlap_frames=1)).first.judged.deciding
+    assert {row.outcome for row in deciding} == {"pass"}
+
+
+@pytest.mark.parametrize(("is_declared", "outcome"), [(True, None), (False, "pass")])
+def test_causality_that_nobody_measured_is_not_met(is_declared: bool, outcome: str | None):
+    one = decide(rows(), STRONG, Source(overlap_frames=1, is_declared=is_declared))
+    row = next(row for row in one.first.rows if row.name == "causality")
+    assert row.outcome == outcome and one.verdict == PROCEED
+    assert ("declared, not measured" in one.sentence) == is_declared
+    late = decide(rows(), STRONG, Source(is_causal=False, is_declared=is_declared))
+    assert late.verdict == UNDECIDED
 
 
 def test_a_second_candidate_that_may_add_forbids_the_stop():

@@ -74,7 +74,7 @@ def test_a_world_has_its_own_arms_and_a_study_without_generators_has_no_run():
     config["generation"]["worlds"] = ["table"]
     plan = Plan(parse_config(config)).generation
     assert [run.representation for run in plan.runs()] == ["mel_pca", "world_table"]
-    assert len(plan.tables_of_worlds()) == 4
+    assert len(plan.tables_of_worlds()) == 5
     config["generation"] |= {"representations": [], "worlds": []}
     assert Plan(parse_config(config)).generation.runs() == []
 

@@ -7,10 +7,17 @@ from engram_audio.generation.tables import (
     gains_table,
     generation_table,
     health_table,
+    keys_table,
     replay_table,
 )
 from engram_audio.generation.verdicts import verdict_rows
-from engram_audio.trust.generated import KNOWN, generated_rows, generated_verdicts, healed_rows
+from engram_audio.trust.generated import (
+    KNOWN,
+    gated_rows,
+    generated_rows,
+    generated_verdicts,
+    healed_rows,
+)
 from tests.unit.generation_tables import evaluated, generation_bars
 
 TABLE = {"S": 6.9, "SM": 4.0, "F": 6.6, "SMx": 6.9, "SM1": 6.9, "SMm": 6.0, "SMf": 6.0,
@@ -31,7 +38,21 @@ def known(one: Evaluated) -> tuple[list[bool], list[object]]:
 
 def test_a_table_that_is_looked_up_passes():
     bounds, words = known(evaluated({**TABLE, **SWAPPED}, name="world_table"))
-    assert len(bounds) == len(KNOWN["table"].bounds) and all(bounds) and words == [True]
+    assert len(bounds) == len(KNOWN["table"].bounds) and all(bounds)
+    assert words == [True] * (1 + len(SWAPPED) + 1)  # wrong codes lose the word, a late key not
+
+
+def test_wrong_codes_that_keep_the_word_fail():
+    """A memory that helps whatever it reads holds no table."""
+    _, words = known(evaluated({**TABLE, **dict.fromkeys(SWAPPED, 4.0)}, name="world_table"))
+    assert words == [True, False, False, False, True]
+
+
+@pytest.mark.parametrize(("late", "passes"), [(5.5, True), (5.7, False)])
+def test_a_late_key_must_beat_every_control(late: float, passes: bool):
+    """It loses HELPS within the margin of a network of the state: SMm has 6.0, delta is .33."""
+    _, words = known(evaluated({**TABLE, **SWAPPED, "SMl": late}, name="world_table"))
+    assert words[-1] is passes
 
 
 @pytest.mark.parametrize("swap", SWAPPED)
@@ -43,7 +64,7 @@ def test_wrong_codes_that_cost_nothing_fail(swap: str):
 
 def test_a_lookup_that_gains_too_little_fails_in_bounds_and_word():
     bounds, words = known(evaluated({**TABLE, "SM": 6.6}, name="world_table"))
-    assert not all(bounds) and words == [False]
+    assert not all(bounds) and words[0] is False
 
 
 def test_a_world_without_memory_must_show_no_benefit():
@@ -52,9 +73,28 @@ def test_a_world_without_memory_must_show_no_benefit():
     assert known(evaluated({**nothing, "SM": 22.5}, name="world_var1"))[1] == [False]
 
 
+@pytest.mark.parametrize(("one_row", "passes"), [(22.7, True), (22.6, False), (22.8, False)])
+def test_one_row_must_equal_no_row_on_a_linear_world(one_row: float, passes: bool):
+    arms: dict[str, float] = {"S": 22.7, "SM": 22.7, "F": 22.7, "SMx": 22.7, "SM1": one_row}
+    bounds, _ = known(evaluated(arms, name="world_var1"))
+    assert bounds == [True, True, passes]
+
+
+@pytest.mark.parametrize(("arm", "gate"), [("SM", 0.94), ("SMx", 0.06)])
+def test_a_gate_that_neither_opens_nor_closes_fails(arm: str, gate: float):
+    """One seed at one step is enough; free runs and other worlds are not asked."""
+    one = evaluated(TABLE, name="world_table")
+    one.keys["gate_q50"] = one.keys["arm"].map({"SM": 0.96, "SMx": 0.04})
+    assert [row.passes for row in gated_rows(keys_table([one]))] == [True, True]
+    one.keys.loc[(one.keys["arm"] == arm) & (one.keys["probe"] == "true"), "gate_q50"] = gate
+    rows = gated_rows(keys_table([one]))
+    assert [row.passes for row in rows] == [arm != "SM", arm != "SMx"]
+    assert gated_rows(keys_table([one._replace(representation="world_var1")])) == []
+
+
 def test_two_seeds_claim_no_word_and_other_representations_nothing():
     bounds, words = known(evaluated(TABLE, num_seeds=2, name="world_table"))
-    assert all(bounds) and words == [None]
+    assert all(bounds) and words == [None, None]
     assert known(evaluated(TABLE, name="mel_pca")) == ([], [])
 
 

@@ -11,6 +11,7 @@ from engram_audio.generation.backbone_config import FixedNoise, NoNoise, Uniform
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS, ArmName
 from engram_audio.generation.noise import noised
+from engram_audio.generation.stream import lay_out_for_steps
 from tests.unit.generator_material import (
     ARMS_AND_FORMS,
     ENGRAM,
@@ -209,3 +210,17 @@ def test_temperature_scales_the_spread_of_draws_alone():
         half, one = draws(0.25) - zero, draws(1.0) - zero
     assert torch.allclose(2 * half, one, atol=1e-4)
     assert float(one.abs().mean()) > 0.05
+
+
+@torch.no_grad()
+def test_weights_that_are_laid_out_for_steps_keep_values_and_features():
+    """Every map is read by its inputs, nothing of the model changes but the order in memory."""
+    model, x = built("SM", "minimal").eval(), frames(2, 12)
+    whole = model.features(x)
+    before = {name: values.clone() for name, values in model.state_dict().items()}
+    lay_out_for_steps(model)
+    for name, values in model.state_dict().items():
+        assert torch.equal(values, before[name]), name
+    maps = [part for part in model.modules() if isinstance(part, torch.nn.Linear)]
+    assert maps and all(part.weight.t().is_contiguous() for part in maps)
+    torch.testing.assert_close(stepped(model, x, None), whole, atol=TOLERANCE, rtol=0)

@@ -64,7 +64,7 @@ def test_the_page_counts_what_is_caught():
     outcomes = {mutant.name: "caught" for mutant in MUTANTS} | {MUTANTS[0].name: "survived"}
     page = report(MUTANTS, outcomes)
     assert f"**Caught {len(MUTANTS) - 1} of {len(MUTANTS)}.**" in page
-    assert all(mutant.what in page for mutant in MUTANTS)
+    assert [mutant for mutant in MUTANTS if mutant.what in page] == [MUTANTS[0]]
     assert page.count("survived") == 1 and f"({MUTANTS[0].name}: survived)" in page
 
 

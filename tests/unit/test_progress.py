@@ -3,14 +3,18 @@
 import logging
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from snakemake.scheduling.job_scheduler import _ERROR_MSG_FINAL
 
-from engram_audio.end_message import chain_lines, end_message, verdicts_of
+from engram_audio.artifacts.table import write_csv
+from engram_audio.corpus.columns import EXCLUSIONS
+from engram_audio.end_message import chain_lines, end_message, left_out_lines, verdicts_of
 from engram_audio.progress import FAILED, FINISHED, StageLines, is_shown
 from engram_audio.provenance import ROOT
 from engram_audio.rule_stages import stages_of_rules
 from engram_audio.verdicts.answers import HEADLINE, STAGE
+from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.judge import MET, NOT_MET, Judged, Measured
 from engram_audio.verdicts.row import NOT_RUN, VerdictRow
 
@@ -123,6 +127,44 @@ def test_the_end_names_headline_answers_and_numbers():
         "  2 Second?     yes      0.50 [0.40, 0.60] nats",
         "  5 Last?       not run",
     ]
+
+
+def test_question_one_names_its_key_and_lag_and_the_heads():
+    """Four numbers of the gate: the chosen key's own, on all frames, and the heads' beside it."""
+    size = Measured(0.02, 0.01, 0.03)
+    gate = ("structure", "operative gate", "mimi")
+    on_all, words = "lag 2 · slice all · split 0", WORDS["structure"]
+    rows = [
+        _row("1", words, NOT_MET, "STOP: nothing there.")._replace(subject="mimi", measured=size),
+        VerdictRow(*gate, f"heads gain · {on_all}", Judged(MET, ""), "", Measured(0.3, 0.2, 0.4),
+                   unit="nats/frame"),
+        VerdictRow(*gate, "heads gain · lag 2 · slice medial · split 0", Judged(MET, ""), "",
+                   Measured(0.7, 0.6, 0.8)),
+        VerdictRow(*gate, f"added fraction · pca.raw.kmeans_64 · {on_all}", Judged(NOT_MET, ""),
+                   "", size),
+    ]  # fmt: skip
+    (line,) = chain_lines(rows)
+    assert line.endswith(
+        "pca.raw.kmeans_64, lag 2: 0.020 [0.010, 0.030], heads: 0.30 [0.20, 0.40] nats/frame"
+    )
+
+
+def test_what_was_left_out_is_told_at_the_end(tmp_path: Path):
+    """Notes on what is kept are no loss."""
+    path = tmp_path / "tables" / "exclusions.csv"
+    path.parent.mkdir()
+    assert left_out_lines(path) == []
+    given = [("too_short", False), ("too_short", False), ("unreadable", False), ("clipped", True)]
+    rows = pd.DataFrame([
+        {**dict.fromkeys(EXCLUSIONS.names(), ""), "reason": reason, "is_kept": is_kept}
+        for reason, is_kept in given
+    ])  # fmt: skip
+    write_csv(path, rows.iloc[3:], EXCLUSIONS, {})
+    assert left_out_lines(path) == []
+    write_csv(path, rows, EXCLUSIONS, {})
+    (line,) = left_out_lines(path)
+    assert line.startswith("Left out: 3 (2 too_short, 1 unreadable).") and str(path) in line
+    assert end_message(tmp_path / "report.html")[0] == line
 
 
 def test_a_page_without_readable_verdicts_is_named_all_the_same(tmp_path: Path):

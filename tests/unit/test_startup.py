@@ -15,9 +15,10 @@ from engram_audio.steps import _cli
 
 STEPS = {path.stem for path in (ROOT / "engram_audio/steps").glob("[!_]*.py")}
 NETWORKS = {
-    "evaluate_audio", "evaluate_density", "evaluate_factorizer", "evaluate_generators",
-    "evaluate_memory", "evaluate_nulls", "evaluate_rollout", "export_states", "fit_marginal",
-    "fit_memory", "fit_ridge_mixture", "price_generators", "probe_generators",
+    "evaluate_audio", "evaluate_density", "evaluate_factorized", "evaluate_factorizer",
+    "evaluate_generators", "evaluate_memory", "evaluate_nulls", "evaluate_rollout",
+    "export_states", "fit_marginal", "fit_memory", "fit_ridge_mixture", "price_generators",
+    "probe_generators",
     "reencode_generators", "render_resyntheses", "render_rollouts", "score_key_laws",
     *(step for step in STEPS if step.startswith(("train_", "tune_", "refit_"))),
 }  # fmt: skip

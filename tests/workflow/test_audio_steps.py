@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engram_audio.artifacts.identity import GenerationRun
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.manifests import read_manifest
 from engram_audio.artifacts.table import read_table
@@ -15,11 +16,13 @@ from engram_audio.audio_scores.hearing import Evaluators
 from engram_audio.audio_scores.names import QUALITY, SPEAKER, WORDS
 from engram_audio.errors import InputError
 from engram_audio.generation.audio_columns import OF_SCORE
+from engram_audio.generation.audio_tables import Sounded, audio_gains_table
 from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.storage import pack_generator
 from engram_audio.steps import _evaluators, evaluate_audio
 from engram_audio.steps._generators import Generators
 from tests.frozen_argv import run_step
+from tests.unit.factorizer_material import small_model
 from tests.unit.generator_material import NUM_DIMS, arm
 from tests.workflow.latent_study import MEL_PCA, build_latent_study, fit, flags, section
 
@@ -57,7 +60,9 @@ def generators(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def evaluate(study: Path, output: Path, **changes: Any) -> Path:
+    """Run the step; paths, generators over z_dyn with their factorisers, are among the changes."""
     output.mkdir(exist_ok=True)
+    paths = {name: changes.pop(name, []) for name in ("paths", "factorizers")}
     run_step(
         evaluate_audio,
         flags(
@@ -65,6 +70,7 @@ def evaluate(study: Path, output: Path, **changes: Any) -> Path:
             links=[study / "representations.rep.json"],
             codec_section=study / "codecs.mel_pca.json",
             generators=study / "splits.parquet",  # read_generators is replaced
+            **paths,
             utterances=study / "utterances.parquet",
             splits=study / "splits.parquet",
             weights=[study / "weights.safetensors"],
@@ -107,6 +113,28 @@ def test_without_evaluators_the_rest_stands(
     again = evaluate(study, tmp_path / "b")
     for name in ("audio.parquet", "players.json"):
         assert (found / name).read_bytes() == (again / name).read_bytes()
+
+
+def test_paths_are_heard_beside_the_arms(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Arms over z_dyn are decoded in the same job, scored on the same clips, and can be played."""
+    monkeypatch.setattr(evaluate_audio, "load_evaluators", nobody)
+    run = GenerationRun("states", "one_frame")
+    monkeypatch.setattr(evaluate_audio, "read_identity", lambda path, kind: run)
+    model = small_model(NUM_DIMS, state__num_dims=NUM_DIMS)
+    monkeypatch.setattr(evaluate_audio, "read_factorizer", lambda path: (model.eval(), {}))
+    over = study / "splits.parquet"
+    found = evaluate(study, tmp_path / "a", paths=[over], factorizers=[over])
+    rows = read_table(found / "audio.parquet", list(OF_SCORE))
+    both = {*NAMES, *(f"{name}@states" for name in NAMES)}
+    assert set(rows["arm"]) == {"", *both}
+    counts = rows.loc[rows["arm"] != ""].groupby("arm").size()
+    assert len(set(counts)) == 1
+    kinds = [kind for kind, _ in read_json(found / "players.json")["examples"][0]["kinds"]]
+    assert {f"{what}_{arm}" for what in ("free", "every_1") for arm in both} < set(kinds)
+    gains = audio_gains_table([Sounded(*run, rows, rows.iloc[:0], (), 200)], 0.95)
+    assert ("SM@states", "SM") in set(zip(gains["arm"], gains["against"], strict=True))
 
 
 def test_evaluators_hear_every_clip(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

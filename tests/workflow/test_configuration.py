@@ -22,9 +22,9 @@ def plan(folder: Path, text: str, *arguments: str) -> Outcome:
 def the_line(outcome: Outcome, words: str) -> str:
     """The one line that a person reads."""
     assert outcome.code != 0
-    assert "Traceback" not in outcome.text
+    assert "Traceback" not in outcome.text and ".smk" not in outcome.text
     (line,) = [line for line in outcome.text.splitlines() if words in line]
-    return line
+    return line.removeprefix("Error: ")
 
 
 def test_a_key_that_is_given_twice_is_refused_with_its_line(tmp_path: Path):

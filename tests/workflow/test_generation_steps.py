@@ -1,6 +1,7 @@
 """The generation stage's steps on a small representation: train, resume, evaluate, publish."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +167,10 @@ def without_nats(study: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return publish(study, made, folder / "generator.json")
 
 
-def publish(study: Path, trained: Path, generator: Path) -> dict[str, pd.DataFrame]:
-    """Evaluate and tabulate trained generators, beside their file."""
+def publish(
+    study: Path, trained: Path, generator: Path, more: Sequence[Path | str] = ()
+) -> dict[str, pd.DataFrame]:
+    """Evaluate and tabulate trained generators, beside their file, with more inputs."""
     folder = trained.parent
     words = [
         *shared(study), "--prediction-section", study / "prediction_evaluation.json",
@@ -199,7 +202,7 @@ def publish(study: Path, trained: Path, generator: Path) -> dict[str, pd.DataFra
         "--audio-section", study / "audio.json", "--scores", folder / "scores.parquet",
         "--health", folder / "health.parquet", "--reads", folder / "reads.parquet",
         "--replays", folder / "replays.parquet", "--latencies", folder / "latency.parquet",
-        "--run-summaries", folder / "summary.json",
+        "--run-summaries", folder / "summary.json", *more,
         *(word for name in names
           for word in (f"--{name.replace('_', '-')}", folder / f"{name}.csv")),
     ]  # fmt: skip

@@ -36,20 +36,23 @@ QUICK = {  # what a test can wait for
 class Study:
     """A folder in which a user runs one command again and again."""
 
-    def __init__(self, folder: Path, results: str, *overlays: str) -> None:
+    def __init__(
+        self, folder: Path, results: str, *overlays: str, python_path: tuple[Path, ...] = ()
+    ) -> None:
         self.folder, self._results = folder, results
+        self._python_path = os.pathsep.join(map(str, (ROOT, *python_path)))
         (folder / "quick.yaml").write_text(yaml.safe_dump(QUICK), encoding="utf-8")
-        self._overlays = [*(str(ROOT / "studies" / one) for one in overlays), "quick.yaml"]
+        self.overlays = [*(str(ROOT / "studies" / one) for one in overlays), "quick.yaml"]
 
     def run(self, *more: str) -> tuple[int, str]:
         """Run the study; the exit code and all that was printed."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
         variables = {
-            **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT),
+            **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": self._python_path,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }  # fmt: skip
         done = subprocess.run(
-            [*command, "--cores", "2", "--configfile", *self._overlays, *more],
+            [*command, "--cores", "2", "--configfile", *self.overlays, *more],
             cwd=self.folder, env=variables, capture_output=True, text=True, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr

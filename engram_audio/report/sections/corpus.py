@@ -11,10 +11,10 @@ from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table, shown
 from engram_audio.verdicts import number
 
+SEXES = ("num_female_speakers", "num_male_speakers")
 CORPUS_COLUMNS = (
     *shown(CORPUS, "corpus", "representation", "split_seed", "split"),
-    *shown(CORPUS, "num_speakers", "num_female_speakers", "num_male_speakers", "num_utterances",
-           form=number.count),
+    *shown(CORPUS, "num_speakers", *SEXES, "num_utterances", form=number.count),
     *shown(CORPUS, "hours", form=lambda value: number.fixed(value, 2)),
     *shown(CORPUS, "num_frames", "num_excluded", form=number.count),
 )  # fmt: skip
@@ -56,7 +56,7 @@ def build(data: ReportData) -> dict[str, Any]:
     rows = data.settings.maximum_table_rows
     return {
         "corpus": make_table(
-            "corpus-table", "Speech and its splits", data.tables["corpus"], CORPUS_COLUMNS,
+            "corpus-table", "Speech and its splits", *known_sexes(data.tables["corpus"]),
             maximum_rows=rows, source="tables/corpus.csv",
         ),
         "choices": choice_sentences(data.tables["corpus"]),
@@ -72,6 +72,17 @@ def build(data: ReportData) -> dict[str, Any]:
         ),
         "latents": latents_table(data),
     }  # fmt: skip
+
+
+def known_sexes(corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[Column]]:
+    """Return the table and its columns without counts of sexes that nobody told.
+
+    A row in which no speaker's sex is known has no count, and a table without any has no column.
+    """
+    counts = corpus[list(SEXES)].apply(pd.to_numeric, errors="coerce")
+    is_known = counts.sum(axis=1) > 0
+    shown_columns = [one for one in CORPUS_COLUMNS if one.name not in SEXES or is_known.any()]
+    return corpus.assign(**{name: counts[name].where(is_known) for name in SEXES}), shown_columns
 
 
 def choice_sentences(corpus: pd.DataFrame) -> list[str]:

@@ -31,7 +31,12 @@ def build(data: ReportData) -> dict[str, Any]:
             )
     columns = [
         Column("representation", "Representation", is_text=True),
-        Column("verdict", "Verdict", is_outcome=True, help="Before any head is asked."),
+        Column(
+            "verdict",
+            "Keys alone",
+            is_outcome=True,
+            help="The word before any head is asked; the first screen has the verdict.",
+        ),
         Column("key", "Key", is_text=True, help="Chosen on speakers held out for choices."),
         *(Column(name, name.replace("_", " "), is_outcome=True) for name in quantities),
     ]

@@ -22,7 +22,6 @@ from engram_audio.report.verdict_rows import by_subject
 from engram_audio.verdicts import number
 
 DRAW = (
-    figures.decomposition_figure,
     figures.gain_figure,
     scores.direction_figure,
     scores.magnitude_figure,
@@ -34,7 +33,10 @@ def build(data: ReportData) -> dict[str, Any]:
     """Gather verdicts, figures, tables, worst frames and their players."""
     names = predicted(data)
     groups = by_subject(data.verdicts("prediction"), names)
-    drawn, left_out = draw_within_share(names, lambda name: (draw(data, name) for draw in DRAW))
+    figures_drawn = (figures.decomposition_figure, *DRAW) if data.is_of_brief else DRAW
+    drawn, left_out = draw_within_share(
+        names, lambda name: (draw(data, name) for draw in figures_drawn)
+    )
     return {
         "groups": [{**one._asdict(), "figures": drawn.get(one.name, [])} for one in groups],
         "left_out": left_out,
@@ -44,7 +46,7 @@ def build(data: ReportData) -> dict[str, Any]:
         "robust": robust_table(data) if names else None,
         "worst": worst_table(data) if names else None,
         "players": worst_players(data) if names else [],
-        "rollout": rollout_table(data) if names else None,
+        "rollout": rollout_table(data) if names and data.is_of_brief else None,
     }
 
 

@@ -17,12 +17,6 @@ TIMING_COLUMNS = (
     Column("total_s", "Total", "", "Wall time of all its jobs.", form=number.duration),
     Column("longest_s", "Longest job", form=number.duration),
     Column("peak_mib", "Peak memory", "MiB", "Largest resident set of one job.", form=number.count),
-    Column(
-        "status",
-        "Status",
-        is_outcome=True,
-        help="missing: no benchmark file here; made elsewhere, or not needed by this study.",
-    ),
 )
 MANIFEST_COLUMNS = (
     Column("artifact", "Artifact", is_text=True),

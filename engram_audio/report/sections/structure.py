@@ -135,9 +135,10 @@ SECTION = SectionSpec(
     place=50,
     title="What coarse keys explain",
     lead=(
-        "A key sorts each frame's recent past into one of K cells. These figures ask what the cell "
-        "adds to a linear model of the same past, on speakers never seen. 0 is nothing, and 1 is "
-        "what K cells of the target itself would add."
+        "A key sorts each frame's recent past into one of K cells. The first figure shows what the "
+        "cell adds to a linear model of the same past, on speakers never seen, as a share of the "
+        "variance. 0 is nothing. The dashed line is what K cells of the target itself would add. "
+        "The gate divides the two: that is the added fraction."
     ),
     needs=("structure", "curves", "speakers"),
     build=build,

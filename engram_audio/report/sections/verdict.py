@@ -24,6 +24,9 @@ from engram_audio.verdicts.row import VerdictRow
 MOST_MARKS = 4  # of one stage in the line of trust
 NUM_FIRST_ROWS = 6  # what fits on the first screen; the rest opens below
 
+KINDS = ("key", "lag", "slice", "split seed", "threshold")  # of other choices
+KINDS_OF_CHANGE = {"K": "key", **{kind: kind for kind in KINDS}}
+
 LEAD = (
     "Each row is one measured value with its interval, drawn as a bar. The dashed threshold was "
     "fixed beforehand. Only an interval wholly on one side of it passes or fails."
@@ -197,10 +200,12 @@ def _changes_words(data: ReportData) -> str:
     if others.empty:
         return ""
     count = int(others["is_other"].astype(str).eq("True").sum())
-    return (
-        f"{count} of {len(others)} other choices of key, lag, slice, split seed or threshold give "
-        "another word to question 1"
-    )
+    varied = {KINDS_OF_CHANGE.get(str(change), "threshold") for change in others["change"]}
+    *first, last = [kind for kind in KINDS if kind in varied]
+    kinds = f"{', '.join(first)} or {last}" if first else last
+    absent = [kind for kind in KINDS if kind not in varied]
+    words = f"{count} of {len(others)} other choices of {kinds} give another word to question 1."
+    return f"{words} Not varied: {', '.join(absent)}." if absent else words
 
 
 def registered_words(data: ReportData) -> str:

@@ -19,7 +19,9 @@ ARM = Column("arm", "S: small. SM: S with a lookup memory. F: as much work per g
              "random router. SMu: the newest code alone, without n-grams. `linear_mixture`: the "
              "linear null with a context-free mixture of its residuals. `marginal`: such a mixture "
              "of frames, without context. `SM:previous`, `SM:constant`, `SM:permuted`: SM scored "
-             "with wrong codes.", title="Arm", is_text=True)  # fmt: skip
+             "with wrong codes. `SM@name`: SM over the z_dyn that `name` is, decoded frame by "
+             "frame.",
+             title="Arm", is_text=True)  # fmt: skip
 SEED = Column("seed", "Of the training. -1: fitted without one.", title="Seed")
 NUM_STEPS = Column("num_steps", "Training steps. -1: fitted without steps.", "steps", "Steps")
 
@@ -43,7 +45,8 @@ GENERATION = Table(
         Column("num_points", "Points of rate and dropout that were tried for the arm. 1: untuned.",
                title="Points tried"),
         Column("best_step", "Step whose weights are kept: the best on `chosen_on`.", "steps"),
-        Column("nll_nats", "Mean NLL of the next frame on eval speakers.", NATS, "NLL",
+        Column("nll_nats", "Mean NLL of the next frame on eval speakers. Of an arm over z_dyn an "
+               "upper bound on it, by a particle filter.", NATS, "NLL",
                has_interval=True),
         Column("nll_train_nats", "The same on train frames, thinned by utterances.", NATS,
                "on train"),
@@ -51,6 +54,15 @@ GENERATION = Table(
         Column("energy_score", "Mean energy score of the next frame on eval speakers, of a head "
                "without an exact density, which has no NLL. Empty for others.", "SD",
                "Energy score", has_interval=True),
+        Column("plain_bound_nats", "Of an arm over z_dyn, the bound from one sample of the "
+               "posterior: what it loses on nll_nats is the gap of the sample.", NATS,
+               has_interval=True),
+        Column("innovation_bits_per_s", "Of an arm over z_dyn, KL of z_dyn under the arm and of "
+               "z_rec under its prior: what is new in a frame. Empty for an arm over frames, whose "
+               "draws have no finite rate, and where z_dyn or z_rec is a point.", "bits/s",
+               "Innovation rate", has_interval=True),
+        Column("state_bits_per_s", "The part of z_dyn.", "bits/s", "of z_dyn",
+               has_interval=True),
         Column("num_frames", "Eval frames behind the mean.", "frames"),
         Column("num_speakers", "Their speakers.", "speakers"),
         Column("f_gen_flops", "Operations of one generated frame, key and rows included.",
@@ -67,8 +79,10 @@ GENERATION = Table(
     notes=(
         "All arms of a representation score the same frames. NLL is of the frame itself, in units "
         "of the latents.",
-        "With two or more seeds each row still stands for one training; its interval is over "
+        "With two or more seeds each row still stands for one training. Its interval is over "
         "speakers alone. `generation_gains.csv` joins the seeds.",
+        "An arm over z_dyn works at most as much as the direct SM: z_rec's prior and the decoder "
+        "are counted. Its key, places and width are those over z_dyn.",
     ),
 )  # fmt: skip
 GENERATION_GAINS = Table(

@@ -24,8 +24,8 @@ def ask_parameters_once(*modules: Any) -> None:
         modules: Modules that call `get_function_params`, `snakemake.common` and `snakemake.rules`.
     """
     for module in modules:
-        asked = module.get_function_params
-        if not hasattr(asked, "__wrapped__"):  # by an earlier study in this process
+        asked = getattr(module, "get_function_params", None)  # another version may have none
+        if asked and not hasattr(asked, "__wrapped__"):  # by an earlier study in this process
             module.get_function_params = remembered(asked)
 
 

@@ -150,9 +150,10 @@ def fit_guard(
             held_out = _part_frames(material, material.choice_part)
             return fit_codebook(settings, frames, held_out, mean, sd, codes).to(device)
         case CorrectorGuard():
-            parts = [_part_frames(material, part) for part in (TRAIN, material.choice_part)]
+            frames = _part_frames(material, TRAIN)
+            held_out = _part_frames(material, material.choice_part)
             own_seed = named_seed(seed, "guard")
-            return fit_corrector(settings, *parts, mean, sd, own_seed).to(device)
+            return fit_corrector(settings, frames, held_out, mean, sd, own_seed).to(device)
     block = material.block
     own = {name for name, part in material.part_of.items() if part == TRAIN}
     starts = collect_starts(

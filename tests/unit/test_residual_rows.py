@@ -1,9 +1,11 @@
 """Rows that are means of residuals: whose frames they hold, how far they are shrunk."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engram_audio.generation.arm_checks import require_arm, require_model
 from engram_audio.generation.arms import fit_contents
@@ -32,7 +34,11 @@ def read_in_training(own: GeneratorData, number: int) -> Tensor:
     batch = own.batch(torch.tensor([number]), CPU)
     codes = task._codes_read(own, batch, torch.rand(1))
     seen: list[Tensor] = []
-    hook = table_of(model).register_forward_hook(lambda _, __, output: seen.append(output))
+
+    def keep(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        seen.append(output)
+
+    hook = table_of(model).register_forward_hook(keep)
     with torch.no_grad():
         model.trace(batch.frames, codes)
     hook.remove()

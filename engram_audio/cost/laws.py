@@ -107,6 +107,11 @@ def _analysis(piece: Piece) -> float:
     return _blocks(piece) + _squares(piece)
 
 
+def _coded(piece: Piece) -> float:
+    """The same, and 80 bytes of each frame for its codes under keys and controls."""
+    return _analysis(piece) + 80 * piece.size.frames
+
+
 def _scored(piece: Piece) -> float:
     return scored_frames(piece) * piece.size.dims
 
@@ -259,7 +264,7 @@ SCORE_KEYS = Law(
         FLOP: lambda p: cells_of_oracle(p).flops + linear_flops(p),
     },
     _is_oracle,
-    _analysis,
+    _coded,
 )
 KEY_PREDICTOR = Law({"step": _steps, "float": _bank, FLOP: _trained_flops}, memory=_resident)
 KEY_LAWS = Law({"float": _law_floats, "component": _bank}, memory=_law_bytes)

@@ -31,7 +31,7 @@ demo: $(VENV)/installed ## offline demo: results/demo/report.html in minutes
 
 arrays: $(VENV)/installed ## your own latents: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5
 	$(if $(FOLDER),$(foreach name,TABLE RATE,$(if $($(name)),,$(error $(name) is missing: make arrays FOLDER=latents TABLE=latents.csv RATE=12.5))))
-	$(if $(FOLDER),@case "$(RATE)" in *[!0-9.]*|*.*.*|.) \
+	$(if $(FOLDER),@case "$(RATE)" in (*[!0-9.]*|*.*.*|.) \
 		echo "RATE=$(RATE) is no number of frames per second; write it as 12.5" >&2; exit 2;; esac)
 	$(RUN) snakemake --cores 2 --quiet host rules --configfile studies/arrays.yaml \
 		$(if $(FOLDER),--config 'path=$(call here,$(FOLDER))' 'table=$(call here,$(TABLE))' \

@@ -28,7 +28,9 @@ FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 MARKS = re.compile(
     r"`[^`]*`|!?\[([^\]]*)\]\([^)]*\)|<!--.*?-->|\*\*?|\{[%#{].*?[%#}]\}|</?[a-z][^<>\n]*>", re.S
 )
-END = re.compile(r"(?<=[.!?:])[)\"']*\s+(?=[A-Z0-9*x])|\n\s*\n")
+# A sentence may begin with a symbol: `x`, `z_dyn`.
+END = re.compile(r"(?<=[.!?:])[)\"']*\s+(?=[A-Z0-9*x]|[a-z]\b|[a-z]_)|\n\s*\n")
+ITEMS = re.compile(r";\s+")  # of a list in a cell
 # A new paragraph for every line that is an item, a row or a heading.
 ITEM = re.compile(r"^\s*(?:[-*]|\d+\.|#+)\s+", re.M)
 
@@ -54,7 +56,7 @@ def sentences_of(text: str, place: str) -> Iterator[Sentence]:
     parts = {False: ITEM.sub("\n\n", "\n".join(lines)), True: "\n".join(rows).replace("|", "\n\n")}
     for is_cell, part in parts.items():
         part = MARKS.sub(lambda match: match[1] or ("Name" if match[0][0] == "`" else " "), part)
-        for sentence in END.split(part):
+        for sentence in END.split(ITEMS.sub("\n\n", part) if is_cell else part):
             if words := " ".join(sentence.split()):
                 yield Sentence(place, words, is_cell)
 

@@ -94,8 +94,8 @@ def is_plain(row: Row) -> bool:
 def answer(codecs: pd.DataFrame, representation: str, quantity: Quantity) -> VerdictRow:
     """Return the answer for the deciding representation, with its interval.
 
-    Other rows of the same family of codecs do not count as other codecs; nor do rows that see later
-    frames, that noise was added to, or that are averages over time.
+    Rows of the same family are no other codecs. Neither are rows that see later frames, that noise
+    was added to, or that are averages over time.
     """
     rows = {
         str(row["representation"]): {str(k): v for k, v in row.items()}

@@ -1,4 +1,9 @@
-"""One entry point per rule: a step parses, loads, calls and saves."""
+"""One entry point per rule: a step parses, loads, calls and saves.
+
+Every step fails with one line where an input is missing, damaged, or made by other settings or
+code than are planned now. A step that trains fails where its loss is not finite. None leaves a
+half-written output. The docstring of a step says when it fails besides.
+"""
 
 import gc
 import sys

@@ -1,4 +1,7 @@
-"""Refuse utterances that cannot answer what the study asks, before anything is encoded."""
+"""Refuse utterances that cannot answer what the study asks, before anything is encoded.
+
+Fails where speakers or frames are too few for what the study asks: one line for each demand.
+"""
 
 import logging
 from pathlib import Path

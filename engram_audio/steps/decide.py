@@ -1,4 +1,7 @@
-"""Judge the structure tables by themselves, before any head is asked: decision.json."""
+"""Judge the structure tables by themselves, before any head is asked: decision.json.
+
+Fails where the deciding representation has no row.
+"""
 
 import logging
 from collections.abc import Sequence

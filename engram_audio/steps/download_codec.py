@@ -1,4 +1,7 @@
-"""Download a codec's checkpoint at its pinned commit and check its digest."""
+"""Download a codec's checkpoint at its pinned commit and check its digest.
+
+Fails where the codec has nothing to download, its checkpoint is not pinned, or a digest differs.
+"""
 
 import logging
 

@@ -1,4 +1,7 @@
-"""Decode what a generator goes on with, score it beside true speech, and keep some to hear."""
+"""Decode what a generator goes on with, score it beside true speech, and keep some to hear.
+
+Fails where no eval utterance is short enough, or long enough to go on from.
+"""
 
 import logging
 from functools import partial

@@ -1,4 +1,7 @@
-"""Decode eval utterances from a representation and score them against the original."""
+"""Decode eval utterances from a representation and score them against the original.
+
+Fails where no eval utterance is long enough to decode.
+"""
 
 import logging
 from pathlib import Path

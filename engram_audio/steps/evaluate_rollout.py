@@ -1,4 +1,7 @@
-"""Run one method free from eval starts; score its forecasts and the health of its runs."""
+"""Run one method free from eval starts; score its forecasts and the health of its runs.
+
+Fails where no utterance holds a context and a whole horizon.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Put a world's exact predictor and hidden key through the metrics, and work out its truths."""
+"""Put a world's exact predictor and hidden key through the metrics, and work out its truths.
+
+Fails where the latents are not those of the world that the settings describe.
+"""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Do many jobs of one rule from one load of the latents; finished ones outlive a kill."""
+"""Do many jobs of one rule from one load of the latents; finished ones outlive a kill.
+
+Fails where a member fails, after all others were tried: the first reason, and how many more.
+"""
 
 import logging
 from collections.abc import Callable

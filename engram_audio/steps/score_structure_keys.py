@@ -1,4 +1,7 @@
-"""Score one family of keys, or the target oracle, on train, val and eval, per speaker."""
+"""Score one family of keys, or the target oracle, on train, val and eval, per speaker.
+
+Fails where a family that is no oracle has no fitted keys.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Train a mel_vae or vae codec; resumes with the same bits, fails when it has collapsed."""
+"""Train a mel_vae or vae codec; resumes with the same bits.
+
+Fails where the kind of codec is not trained, or where it has collapsed.
+"""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""Train one factoriser; resumes after a kill with the same bits, fails when it has collapsed."""
+"""Train one factoriser; resumes after a kill with the same bits.
+
+Fails where a loss needs a linear decoder that the codec lacks, or where the run has collapsed.
+"""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Tune and train all arms and seeds of a generator from one load of the latents; resumes."""
+"""Tune and train all arms and seeds of a generator from one load of the latents; resumes.
+
+Fails where an arm diverges, and names the learning rate.
+"""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""Train one rollout method and its guard; resumes after a kill with the same bits."""
+"""Train one rollout method and its guard; resumes after a kill with the same bits.
+
+Fails where the method is a refit, which another rule fits.
+"""
 
 from functools import partial
 from pathlib import Path

@@ -51,6 +51,18 @@ def test_what_is_a_private_name(code: str):
     assert PRIVATE_NAMES & set(names_given(code))
 
 
+def test_a_step_with_faults_of_its_own_says_when_it_fails():
+    """What all steps have in common stands in the docstring of the folder."""
+    silent = []
+    for path in sorted((ROOT / "engram_audio" / "steps").glob("[a-z]*.py")):
+        code = ast.parse(path.read_text(encoding="utf-8"))
+        raised = [ast.unparse(node) for node in ast.walk(code) if isinstance(node, ast.Raise)]
+        is_faulty = any(text.startswith("raise InputError(") for text in raised)
+        if is_faulty and "\n\nFails where " not in (ast.get_docstring(code) or ""):
+            silent.append(path.name)
+    assert silent == []
+
+
 def test_no_sentence_is_long_joined_by_semicolons_or_private():
     """README, docs and page: `python -m tests.prose` lists what is wrong."""
     wrong = [

@@ -24,7 +24,9 @@ PARTS = {
         "statistical/test_world_*", "unit/test_calibration_*", "workflow/test_calibration_*",
     )),
     "keys": Part(30, ("*/test_learned_key*", "*/test_key_*", "*/test_law_*")),
-    "second": Part(60, ("*/test_generation_probes*", "*/test_generation_second*")),
+    "second": Part(60, (
+        "*/test_generation_probes*", "*/test_generation_second*", "*/test_factorized_*",
+    )),
     "generation": Part(120, ("*/test_generation_*", "*/test_generator_*")),
     "models": Part(60, (
         "*/test_prediction_*", "*/test_memory_*", "*/test_factorizer_*", "*/test_rollout_*",

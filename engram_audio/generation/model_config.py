@@ -225,6 +225,11 @@ class LatentInsertion(MemoryKind):
     first_open_share: InnerShare = Field(
         description="Weight of all routes at the start; the rest is that of a sink without value."
     )
+    router_sd: Amount = Field(
+        default=1.0,
+        description="SD of the router's weights at the start. Small planes turn fast: what tells "
+        "the next frame is found sooner, and rows chase their codes for longer.",
+    )
     router_share: Share = Field(
         description="Share of the training in which the router learns. Its weights then "
         "stay, but the state that it reads goes on training, so symbols still change."

@@ -22,7 +22,7 @@ class Labeling(NamedTuple):
     """Labels of a slice's targets under one key and one control.
 
     Attributes:
-        codes: Effective cell of each target, E where excluded, [M], int32.
+        codes: Effective cell of each target, E where excluded, [M], in as few bytes as hold E.
         cell_ids: The key's own number of each effective cell, [E].
         counts: Frames per part and effective cell, [P, E].
         num_cells: K.
@@ -56,8 +56,8 @@ def make_labeling(
         part.astype(np.int64) * num_cells + cells, minlength=len(PARTS) * num_cells
     ).reshape(len(PARTS), num_cells)
     cell_ids = np.flatnonzero(counts[TRAIN] >= minimum_cell_frames)
-    code_of = np.full(num_cells, len(cell_ids), dtype=np.int32)
-    code_of[cell_ids] = np.arange(len(cell_ids), dtype=np.int32)
+    code_of = np.full(num_cells, len(cell_ids), dtype=np.min_scalar_type(len(cell_ids)))
+    code_of[cell_ids] = np.arange(len(cell_ids))
     return Labeling(
         codes=code_of[cells],
         cell_ids=cell_ids,

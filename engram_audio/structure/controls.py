@@ -17,7 +17,7 @@ CONTROLS = ("permuted", "swapped")
 
 def permuted_index(targets: SliceTargets, generator: np.random.Generator) -> np.ndarray:
     """Return, for each target, the target of the same part whose label it takes, [M]."""
-    index = np.arange(len(targets.part))
+    index = np.arange(len(targets.part), dtype=np.int32)
     for part in range(len(PARTS)):
         members = np.flatnonzero(targets.part == part)
         index[members] = generator.permutation(members)
@@ -29,7 +29,7 @@ def swapped_index(targets: SliceTargets, generator: np.random.Generator) -> np.n
 
     None where a part has one utterance only: it has nobody to swap with.
     """
-    index = np.empty(len(targets.part), dtype=np.int64)
+    index = np.empty(len(targets.part), dtype=np.int32)
     # targets are in stream order, so the targets of an utterance are adjacent
     first = np.flatnonzero(np.diff(targets.utterance, prepend=-1))
     length = np.diff(first, append=len(targets.utterance))

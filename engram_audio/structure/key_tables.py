@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from engram_audio.keys.fitted import KeyCells
 from engram_audio.structure.cells import Labeling
 from engram_audio.structure.curves import confidence_ranks, curve_sums
 from engram_audio.structure.normalization import Normalization
@@ -63,6 +62,10 @@ class TableBuilder:
             raise ValueError(f"columns {sorted(columns)} are not {sorted(self._columns)}")
         if length:
             self._pieces.append({name: _column(value, length) for name, value in columns.items()})
+
+    def take(self, other: "TableBuilder") -> None:
+        """Add all rows of another builder of the same columns."""
+        self._pieces += other._pieces
 
     def frame(self) -> pd.DataFrame:
         """Return all rows in the order in which they were added; text is text without rows too."""
@@ -171,22 +174,25 @@ def add_cells(
 
 
 def add_curves(
-    builder: TableBuilder, place: Place, scored: ScoredLabeling, cells: KeyCells,
+    builder: TableBuilder, place: Place, scored: ScoredLabeling, sure: np.ndarray | None,
     targets: SliceTargets, fractions: tuple[float, ...], speaker_ids: np.ndarray, has_energy: bool,
 ) -> None:  # fmt: skip
-    """Add the confidence curve of the eval speakers, per matching and kept share."""
+    """Add the confidence curve of the eval speakers, per matching and kept share.
+
+    `sure` is the key's confidence in each eval target; without it the size of the cell is.
+    """
     labeling, scores = scored.sums.labeling, scored.eval_scores
     if scores is None:
         return
     is_eval = targets.part == EVAL
     codes = labeling.codes[is_eval]
     kept = codes < labeling.num_effective
-    if cells.confidence is None:
+    if sure is None:
         confidence = labeling.counts[TRAIN][codes[kept]].astype(np.float64)
     else:
-        confidence = cells.confidence[is_eval][kept].astype(np.float64)
+        confidence = sure[kept].astype(np.float64)
     speaker = targets.speaker[is_eval][kept]
-    energy = targets.energy[is_eval][kept]
+    energy = targets.eval_energy[kept]
     for matching, ranks in confidence_ranks(confidence, energy, has_energy).items():
         counts, sums = curve_sums(ranks, fractions, scores[kept], speaker, len(speaker_ids))
         place_of, speaker_of = np.nonzero(counts)

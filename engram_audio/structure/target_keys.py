@@ -15,7 +15,7 @@ from engram_audio.structure.config import TargetOracleKeys
 from engram_audio.structure.material import Material, Where
 from engram_audio.structure.oracle import ITERATIONS, oracle_features, oracle_sample
 from engram_audio.structure.scoring import ScoringPlan
-from engram_audio.structure.targets import TRAIN, SliceTargets
+from engram_audio.structure.targets import EVAL, TRAIN, SliceTargets
 
 
 class ScoredKey(NamedTuple):
@@ -49,6 +49,31 @@ def not_attempted(key: ScoredKey, num_train: int, minimum_cell_frames: int) -> s
     return f"not_attempted: {cells} {needed} train frames, have {num_train}"
 
 
+class TargetCells(NamedTuple):
+    """Cells of the targets of a place under one key.
+
+    Attributes:
+        cells: Codes, [M], in as few bytes as hold K.
+        sure: Confidence in each eval target, in their order, float32; None where there is none.
+    """
+
+    cells: np.ndarray
+    sure: np.ndarray | None
+
+    def of_part(self, chosen: np.ndarray, is_eval: np.ndarray) -> "TargetCells":
+        """Return those of some targets: their positions, [m], among M of which some are eval."""
+        if self.sure is None:
+            return TargetCells(self.cells[chosen], None)
+        place = np.cumsum(is_eval, dtype=np.int32) - 1  # of each eval target among all of them
+        return TargetCells(self.cells[chosen], self.sure[place[chosen[is_eval[chosen]]]])
+
+
+def small_cells(found: KeyCells, num_codes: int, is_eval: np.ndarray) -> TargetCells:
+    """Return cells in as few bytes as they need: all codes are held while a lag is scored."""
+    sure = None if found.confidence is None else found.confidence[is_eval]
+    return TargetCells(found.cells.astype(np.min_scalar_type(num_codes - 1)), sure)
+
+
 class ContextKeys:
     """The keys of one input of a fitted family."""
 
@@ -57,7 +82,7 @@ class ContextKeys:
     def __init__(self, fitted: FittedFamily, key_input: str, material: Material) -> None:
         """Wrap them."""
         self._fitted, self._input, self._material = fitted, key_input, material
-        self._whole: tuple[int, list[KeyCells]] | None = None
+        self._whole: tuple[int, list[TargetCells]] | None = None
 
     def keys(self, lag_frames: int) -> list[ScoredKey]:
         """Return the keys of a lag, those that lack train frames among them."""
@@ -71,24 +96,28 @@ class ContextKeys:
             if name.startswith(own)
         ]
 
-    def cells(self, where: Where, plan: ScoringPlan) -> dict[str, KeyCells]:
+    def cells(self, where: Where, plan: ScoringPlan) -> dict[str, TargetCells]:
         """Return the cells of a place's targets by key; each frame is coded once for a lag."""
         lag_frames = where[1]
         if self._whole is None or self._whole[0] != lag_frames:
+            self._whole = None  # not both lags at once
             self._whole = lag_frames, self._all_cells(lag_frames)
         own = self._fitted.of_input(self._input, lag_frames)
-        chosen = positions(plan.targets, self._material.places["all", lag_frames].targets)
+        whole = self._material.places["all", lag_frames].targets
+        chosen, is_eval = positions(plan.targets, whole), whole.part == EVAL
         return {
-            key.name: KeyCells(
-                found.cells[chosen], None if found.confidence is None else found.confidence[chosen]
-            )
+            key.name: found.of_part(chosen, is_eval)
             for key, found in zip(own, self._whole[1], strict=True)
         }
 
-    def _all_cells(self, lag_frames: int) -> list[KeyCells]:
+    def _all_cells(self, lag_frames: int) -> list[TargetCells]:
         keys = self._fitted.of_input(self._input, lag_frames)
-        targets = self._material.places["all", lag_frames].targets.rows
-        return stream_cells(keys, self._material.source, targets, lag_frames)
+        targets = self._material.places["all", lag_frames].targets
+        found = stream_cells(keys, self._material.source, targets.rows, lag_frames)
+        is_eval = targets.part == EVAL
+        return [
+            small_cells(one, key.num_codes, is_eval) for key, one in zip(keys, found, strict=True)
+        ]
 
 
 def positions(part: SliceTargets, whole: SliceTargets) -> np.ndarray:
@@ -120,7 +149,7 @@ class OracleKeys:
             for size in self._sizes
         ]
 
-    def cells(self, where: Where, plan: ScoringPlan) -> dict[str, KeyCells]:
+    def cells(self, where: Where, plan: ScoringPlan) -> dict[str, TargetCells]:
         """Fit on train residuals of a place; return the cells of all its targets by key."""
         section, (slice_name, lag_frames) = self._material.section, where
         stream = oracle_features(plan)
@@ -136,7 +165,14 @@ class OracleKeys:
             {name: coded(own, fit, values) for name, (own, fit) in found.items()}
             for values in stream.blocks()
         ]
-        return {name: joined([part[name] for part in parts]) for name in found}
+        is_eval, sizes = (
+            plan.targets.part == EVAL,
+            {key.name: key.num_cells for key in self.keys(0)},
+        )
+        return {
+            name: small_cells(joined([part[name] for part in parts]), sizes[name], is_eval)
+            for name in found
+        }
 
 
 TargetKeys = ContextKeys | OracleKeys

@@ -1,7 +1,7 @@
 """Which frames are scored: parts, slices and targets of a stream of blocks.
 
 A stream is read many times and always in the same order. Its scalars per frame (energy, part,
-speaker) are kept, its vectors are not: memory grows by some twenty bytes per frame, not by D.
+speaker) are kept, its vectors are not: a slice takes ten bytes for each target, whatever D is.
 
 Shapes: M targets of a slice in stream order, B blocks, S speakers.
 """
@@ -52,12 +52,12 @@ class SliceTargets(NamedTuple):
     """The targets of one slice, in stream order.
 
     Attributes:
-        rows: Ascending target rows of each block.
+        rows: Ascending target rows of each block, int32.
         start: Block b holds targets `start[b]:start[b + 1]`, [B + 1].
         part: Part of each target, [M], int8.
-        speaker: Speaker of each target, [M], int32.
+        speaker: Speaker of each target, [M], in as few bytes as hold S.
         utterance: Number of each target's utterance in the stream, [M], int32.
-        energy: Energy of each target frame, [M], float32.
+        eval_energy: Energy of each eval target, in their order, float32.
     """
 
     rows: list[np.ndarray]
@@ -65,7 +65,7 @@ class SliceTargets(NamedTuple):
     part: np.ndarray
     speaker: np.ndarray
     utterance: np.ndarray
-    energy: np.ndarray
+    eval_energy: np.ndarray
 
     def walk(self, source: BlockSource) -> Iterator[tuple[LatentBlock, np.ndarray, slice]]:
         """Yield each block that holds targets, their rows in it and their span among the M."""
@@ -140,16 +140,17 @@ def select_targets(
     """Select the targets of a slice; only `speech` depends on the lag."""
     rows, part, speaker, utterance, energy = [], [], [], [], []
     first_utterance = 0
+    small = np.min_scalar_type(max(len(index.speaker_ids) - 1, 0))
     for number, offsets in enumerate(index.offsets):
         chosen = all_targets(index, number, section)
         is_speech = _is_speech(index, number, chosen, lag_frames, section)
         chosen = chosen[slice_masks(offsets, chosen, [name], section.medial_range, is_speech)[0]]
         of_row = windows.utterance_of_rows(offsets, chosen)
-        rows.append(chosen)
+        rows.append(chosen.astype(np.int32))
         part.append(index.part[number][of_row])
-        speaker.append(index.speaker[number][of_row])
+        speaker.append(index.speaker[number][of_row].astype(small))
         utterance.append((of_row + first_utterance).astype(np.int32))
-        energy.append(index.energy[number][chosen])
+        energy.append(index.energy[number][chosen[part[-1] == EVAL]])
         first_utterance += len(offsets) - 1
     return SliceTargets(
         rows=rows,
@@ -157,5 +158,5 @@ def select_targets(
         part=np.concatenate(part),
         speaker=np.concatenate(speaker),
         utterance=np.concatenate(utterance),
-        energy=np.concatenate(energy),
+        eval_energy=np.concatenate(energy),
     )

@@ -15,6 +15,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.factorizer.model import Factorizer, FrameScales
 from engram_audio.generation.arms import build_arm
 from engram_audio.generation.dimensions import Dimensions
+from engram_audio.generation.head import MixtureHead
 from engram_audio.generation.model import Generator
 from tests.unit import factorizer_material, generator_material
 
@@ -124,6 +125,7 @@ def exact_arm(model: Factorizer, world: StateSpace) -> Generator:
         "S", generator_material.settings(head=head), generator_material.insertion(), base, key,
         known, torch.Generator().manual_seed(0),
     )  # fmt: skip
+    assert isinstance(arm.head, MixtureHead)
     with torch.no_grad():
         arm.head.output.weight.zero_()
         arm.head.output.bias.zero_()

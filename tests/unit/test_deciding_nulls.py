@@ -34,6 +34,8 @@ def test_a_marginal_of_position_is_a_null_of_delta_at_lag_one_only():
     best = {lag: choose_baselines(table(), [], lag, "delta") for lag in (1, 2)}
     assert best[1] is not None and best[1].best == "gaussian_marginal_position"
     assert best[2] is not None and best[2].best == "ridge"
+    assert (best[1].space, best[2].space) == ("position", "delta")
+    assert best[1].space_marginal == "gaussian_marginal_position"
 
 
 def test_a_null_that_hears_the_speakers_other_utterances_never_decides():

@@ -16,13 +16,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from engram_audio.calibration.kalman import KalmanOracle
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.worlds_linear import LinearGaussian
+from engram_audio.factorizer.bound import frame_bounds
 from engram_audio.factorizer.export import state_block
+from engram_audio.factorizer.model import Factorizer
+from engram_audio.factorizer.whitening import unit_units
 from engram_audio.factorizer.work import decoding_work
 from engram_audio.generation.budget import budget_of
 from engram_audio.generation.config import GeneratorSection
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.evaluation import Scope
 from engram_audio.generation.factorized.continuation import continued_path
+from engram_audio.generation.factorized.law import ArmLaw
 from engram_audio.generation.factorized.path import StatePath, path_budget
 from engram_audio.generation.factorized.runs import run_path
 from engram_audio.generation.factorized.scores import path_sums
@@ -130,6 +134,66 @@ def test_a_heard_frame_is_drawn_from_the_newest_true_state():
     expected = float(sum(np.trace(one) for one in step_covariances(world().model)))
     assert abs(found.value - expected) < 3 * found.error
     assert found.error < 0.04 * expected
+
+
+@pytest.mark.parametrize("form", ["minimal", "engram", "latent"])
+def test_a_copied_particle_goes_on_with_its_own_past(form: str):
+    """Keys, caches and convolutions of the arm are those of the particle that was copied."""
+    material = generator_material
+    memory = material.insertion(material.FORMS[form])
+    own = material.arm("SM", material.settings(short_context_frames=3), memory)
+    over: Any = SimpleNamespace(generator=own, units=unit_units(torch.zeros(1, material.NUM_DIMS)))
+    order, steps = torch.tensor([2, 2, 0, 1]), material.frames(4, 7)
+    copied, alone = ArmLaw(over, 1), ArmLaw(over, 1)
+    nothing = torch.full((4,), torch.nan)
+    with torch.no_grad():
+        for step in range(5):
+            copied.follow(steps[:, step])
+            alone.follow(steps[order, step])
+        copied.keep(order)
+        for step in (5, 6):
+            told = [law.log_prob(steps[:, step], nothing) for law in (copied, alone)]
+            assert torch.allclose(told[0], told[1], atol=1e-5) and told[0].isfinite().all()
+            for law in (copied, alone):
+                law.follow(steps[:, step])
+
+
+class OwnLaw:
+    """The factoriser's own dynamics, told from outside: what it is asked is what is known."""
+
+    def __init__(self, model: Factorizer, count: int) -> None:
+        self.dynamics, self.largest = model.dynamics, 0.0
+        self.parameters, self.carry = model.dynamics.first(count, CPU)
+
+    def log_prob(self, state: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+        found = self.dynamics.density.head.log_prob(self.parameters, state)
+        self.largest = max(self.largest, float((found - own).abs().max()))
+        return found
+
+    def draw(self, known: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        raise AssertionError("a charged z_dyn has a posterior of its own")
+
+    def follow(self, state: torch.Tensor) -> None:
+        self.parameters, self.carry = self.dynamics.step(state, self.carry)
+
+    def keep(self, order: torch.Tensor) -> None:
+        self.carry = self.carry[order]
+
+
+def test_another_law_follows_the_particles_wherever_they_are_copied():
+    """The factoriser's own dynamics as another law give the same bound, particle by particle."""
+    model, draws = small_model().eval(), torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in model.dynamics.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=draws)
+    some = 2 * torch.randn(4, 12, 4, generator=draws)
+    law = OwnLaw(model, 4 * 8)
+    is_real = torch.ones(some.shape[:2], dtype=torch.bool)
+    both = [
+        frame_bounds(model, some, is_real, 8, torch.Generator().manual_seed(0), one)
+        for one in (None, law)
+    ]
+    assert law.largest < 1e-4 and torch.allclose(both[0], both[1], atol=1e-3)
 
 
 PRIORS = ("gaussian", "mixture", "flow", "marginal", "deterministic")

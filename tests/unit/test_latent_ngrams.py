@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engram_audio.generation.arm_checks import require_arm
 from engram_audio.generation.budget import budget_of
 from engram_audio.generation.latent_ngrams import NONE, LatentReader, Router, symbols_of
 from engram_audio.generation.model import Generator
-from engram_audio.generation.model_config import ArmName
-from engram_audio.generation.sources import tables_of
+from engram_audio.generation.model_config import ArmName, LatentInsertion
+from engram_audio.generation.sources import Keys, tables_of
+from engram_audio.training.lazy_adam import LazyAdam
 from tests.unit.generator_material import LATENT, MINIMAL, arm, frames, insertion, settings
 
 PLACE = "before_block_2"
@@ -172,6 +173,71 @@ def test_who_moves_the_router():
     assert not latent("SMr").memory.sources[PLACE].project.weight.requires_grad  # type: ignore[union-attr]
     assert gradient_of_router(latent("SMx")) is None
     assert gradient_of_router(latent()) is not None
+
+
+def test_bits_of_a_random_router_teach_no_state():
+    """SMr is a hash of the state: were the state taught to suit it, it would be no control."""
+    hidden = torch.randn(1, 5, 16, requires_grad=True)
+    cases: list[tuple[ArmName, bool]] = [("SM", True), ("SMr", False)]
+    for name, is_taught in cases:
+        model = latent(name).train()
+        found = router_of(model)(hidden, Keys(None, None, 5))
+        assert found.requires_grad is is_taught, name
+
+
+NUM_TELLING, NUM_STATE = 2, 16
+
+
+def telling_share(router: Router) -> float:
+    """Share of the planes' squared weight on the dimensions that tell the target."""
+    squares = router.project.weight.detach().square()
+    return float((squares[:, :NUM_TELLING].sum(1) / squares.sum(1)).mean())
+
+
+def turned_router(router_sd: float, slope: float, num_steps: int = 200) -> tuple[float, float]:
+    """Train a reader of 16 numbers, of which the signs of 2 tell the target; shares on these 2.
+
+    Heads ask nothing of the state, so that rows alone tell. The router's gradient is `slope` times
+    its own.
+    """
+    own = insertion(LATENT, num_routes=4, ngram_orders=[1], router_sd=router_sd)
+    assert isinstance(own, LatentInsertion)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        router = Router(own, NUM_STATE, 0)
+        reader = LatentReader(own, NUM_STATE, own.num_bits, 0, 0.02)
+        nn.init.normal_(reader.output.weight, std=0.1)
+        nn.init.zeros_(reader.ask.weight)
+        first, target = telling_share(router), torch.randn(4, 4)
+        rows = LazyAdam(reader.rows.table)
+        trained = [router.project.weight, reader.tell.weight, reader.output.weight]
+        network = torch.optim.AdamW(trained, lr=4e-3)
+        for _ in range(num_steps):
+            state = torch.randn(32, 8, NUM_STATE)
+            symbol = (state[..., 0] > 0).long() + 2 * (state[..., 1] > 0).long()
+            added = reader(state, router(state, Keys(None, None, 8)), None)[0][..., :4]
+            network.zero_grad()
+            rows.zero_grad()
+            (added - target[symbol]).square().sum(-1).mean().backward()
+            assert router.project.weight.grad is not None
+            router.project.weight.grad *= slope
+            network.step()
+            rows.step(4e-3)
+    return first, telling_share(router)
+
+
+def test_a_router_turns_to_what_tells_the_target():
+    """Random planes have 2 / 16 of their weight on what tells; learned ones have most of it.
+
+    Each is the mean of 8 planes, whose share has an SD of about .1, so .25 is far from random. A
+    router without its gradient keeps its share, and against it the planes turn away. Large planes
+    turn less: a step of Adam moves a weight by the learning rate at most.
+    """
+    first, last = turned_router(0.2, 1.0)
+    assert first < 0.25 and last > 0.6
+    assert turned_router(0.2, 0.0)[1] == pytest.approx(first, abs=0.01)
+    assert turned_router(0.2, -1.0)[1] < first
+    assert first + 0.1 < turned_router(1.0, 1.0)[1] < last
 
 
 def test_bits_are_told_in_full_precision():

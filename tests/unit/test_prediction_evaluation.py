@@ -22,6 +22,7 @@ from engram_audio.densities.model_predictor import ModelPredictor
 from engram_audio.densities.nulls import base_for
 from engram_audio.densities.predictor import View
 from engram_audio.densities.ridge_mixture import build_ridge_mixture, fit_ridge_mixtures
+from engram_audio.densities.scope import Scope
 from engram_audio.numerics.slices import EveryNth
 from engram_audio.prediction import negatives, scores
 from engram_audio.prediction.assess import Stage, assess, head_entries, null_entries, roll_out
@@ -239,6 +240,20 @@ def test_slices_partition_the_frames(assessed):
     counts = rows.groupby("slice")["num_frames"].sum()
     assert counts["initial"] + counts["medial"] + counts["final"] == counts["all"]
     assert 0 < counts["speech"] < counts["all"]
+
+
+def test_a_choice_is_made_on_the_slices_that_are_evaluated():
+    """`Scope` masks are those of the evaluation, the range of medial frames among them."""
+    world = make_world(white_noise(2), num_train_speakers=2, num_eval_speakers=2)
+    shares = []
+    for medial in ((0.25, 0.75), (0.0, 1.0)):
+        scope = Scope(
+            world.part_of, 1, WINDOW, max(LAGS), world.material.reference,
+            evaluation(slices=("medial",), medial_range=medial), 64, torch.device("cpu"),
+        )  # fmt: skip
+        targets = scope.targets(world.eval, "eval")
+        shares.append(scope.masks(world.eval, targets).mean())
+    assert shares[1] == 1 and 0.4 < shares[0] < 0.7
 
 
 def test_worst_frames_are_the_worst(assessed):

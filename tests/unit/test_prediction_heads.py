@@ -212,6 +212,18 @@ def test_samples_follow_the_density(name: str):
     assert float(first.mean()) > float(shifted.mean())  # Gibbs: the own law scores best
 
 
+@pytest.mark.parametrize("name", [*sorted(heads(3)), "normal"])
+def test_samples_come_from_the_generator_that_is_given(name: str):
+    """Same seed, same samples, whatever was drawn elsewhere; another seed gives others."""
+    head = (heads(3) | {"normal": StandardNormal(3)})[name]
+    start = torch.zeros((2, 0)) if name == "normal" else random_parameters(head, 2)
+    first, again, other = (
+        head.sample(start, 4, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    assert not torch.equal(first, other)
+
+
 @pytest.mark.parametrize("name", sorted(heads(3)))
 def test_candidates_broadcast(name: str):
     """Scoring N candidates at once equals scoring them one by one."""

@@ -109,7 +109,7 @@ def targets(part: list[int], utterance: list[int]) -> SliceTargets:
         part=np.array(part, dtype=np.int8),
         speaker=np.zeros(size, dtype=np.int32),
         utterance=np.array(utterance, dtype=np.int32),
-        energy=np.ones(size, dtype=np.float32),
+        eval_energy=np.ones(size, dtype=np.float32),
     )
 
 

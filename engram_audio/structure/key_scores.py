@@ -97,7 +97,7 @@ def _joined(tables: list[_Tables]) -> KeyTables:
     whole = _Tables.empty()
     for one in tables:
         for builder, other in zip(whole, one, strict=True):
-            builder.take(other)
+            builder.extend(other)
     return KeyTables(*(builder.frame() for builder in whole))
 
 

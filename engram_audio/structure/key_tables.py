@@ -63,7 +63,7 @@ class TableBuilder:
         if length:
             self._pieces.append({name: _column(value, length) for name, value in columns.items()})
 
-    def take(self, other: "TableBuilder") -> None:
+    def extend(self, other: "TableBuilder") -> None:
         """Add all rows of another builder of the same columns."""
         self._pieces += other._pieces
 

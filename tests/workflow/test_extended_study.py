@@ -58,7 +58,8 @@ def test_a_key_and_a_memory_of_the_page_are_planned_fitted_and_scored(study: Stu
         assert (rows["status"] == "ok").all() and (rows["codebook_size"] == 16).all(), name
         assert np.isfinite(rows["added"].to_numpy(float)).all(), name
     memories = table(study, "memory")
-    rows = memories.loc[(memories["memory"] == "code_means") & (memories["part"] == "eval")]
+    rows = memories.loc[(memories["memory"] == "code_means") & (memories["part"] == "eval")
+                        & (memories["slice"] == "all")]  # fmt: skip
     assert {"knock_out", "random_values", "shuffled_keys"} <= set(rows["control"])
     assert np.isfinite(rows["memory_nll_nats"].to_numpy(float)).all()
     (verdict,) = table(study, "memory_verdict").to_dict("records")

@@ -10,6 +10,7 @@ from engram_audio.report.data import ReportData
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table, shown
 from engram_audio.verdicts import number
+from engram_audio.verdicts.number import as_float
 
 SEXES = ("num_female_speakers", "num_male_speakers")
 CORPUS_COLUMNS = (
@@ -79,10 +80,12 @@ def known_sexes(corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[Column]]:
 
     A row in which no speaker's sex is known has no count, and a table without any has no column.
     """
-    counts = corpus[list(SEXES)].apply(pd.to_numeric, errors="coerce")
-    is_known = counts.sum(axis=1) > 0
+    counts = pd.DataFrame({name: [as_float(one) for one in corpus[name]] for name in SEXES})
+    counts.index = corpus.index
+    is_known = pd.Series(counts.sum(axis=1) > 0)
     shown_columns = [one for one in CORPUS_COLUMNS if one.name not in SEXES or is_known.any()]
-    return corpus.assign(**{name: counts[name].where(is_known) for name in SEXES}), shown_columns
+    known = counts.where(is_known, axis=0)
+    return corpus.assign(**{name: known[name] for name in SEXES}), shown_columns
 
 
 def choice_sentences(corpus: pd.DataFrame) -> list[str]:

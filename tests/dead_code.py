@@ -19,7 +19,6 @@ DECORATORS = ["@model_validator", "@field_validator", "@*.register"]
 EXCUSED = {
     "fields that become columns or numbers of a document through _asdict": """
         num_covered num_ngrams tolerance_above tolerance_below truth_error
-        bytes_per_frame num_touched
     """,
     "values of the configuration that are read from the frozen document": """
         delta_subspaces event_subspaces

@@ -60,8 +60,11 @@ from tests.unit.memory_material import key_of
 
 pytestmark = pytest.mark.slow
 STARTS, LONG, K, SAMPLES, LONG_SAMPLES = 600, 64, 16, 256, 8
-# Where a belief takes a share of its recipe's steps: what reaches a bar sooner has reached it.
-BELIEF_SHARE = {"var1": 0.25, "ring": 0.25, "logistic_rotated": 0.5}
+# What takes a share of its recipe's steps: a bar that is reached sooner is reached.
+SHARE_OF_STEPS = {
+    ("var1", "belief"): 0.25, ("ring", "belief"): 0.25, ("logistic", "belief"): 0.5,
+    ("logistic_rotated", "belief"): 0.5, ("var1", "earlier_pure"): 1 / 3,
+}  # fmt: skip
 
 
 class Scene(NamedTuple):
@@ -143,9 +146,8 @@ def trained(name: str, method: str) -> tuple[AnyMethod, nn.Module]:
         return settings, build_model(settings, frame_of(world.material), base, 0).eval()
     assert not isinstance(settings, RefitMethod)
     recipe = world.study.recipes[settings.recipe]
-    if method == "belief":
-        num_steps = int(BELIEF_SHARE.get(name, 1) * recipe.num_steps)
-        recipe = recipe.model_copy(update={"num_steps": num_steps})
+    num_steps = int(SHARE_OF_STEPS.get((name, method), 1) * recipe.num_steps)
+    recipe = recipe.model_copy(update={"num_steps": num_steps})
     model, _ = train_method(settings, recipe, world.material, base, 0, CPU, None, Callbacks())
     return settings, model.eval()
 

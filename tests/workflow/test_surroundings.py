@@ -161,7 +161,7 @@ def test_two_folders_with_one_results_folder_have_one_driver(site: Site, tmp_pat
     try:
         target = str(shared / Path(POWER).relative_to("results"))
         line = the_line(site.run("--cores", "1", target=target), "another Snakemake works on")
-        assert line.startswith(f"{shared}: ") and "/elsewhere" in line
+        assert f"{shared}: " in line and "/elsewhere" in line
         assert not (shared / "calibration").exists()
     finally:
         os.close(descriptor)

@@ -19,6 +19,7 @@ from engram_audio.calibration.truth import Truth
 from engram_audio.calibration.world import World
 
 CONTROLS = ("permuted", "swapped")
+MOST_INFLATION = 3.0  # beyond, a tolerance would hide what it is there to find
 STRUCTURE, LINEAR, NULLS = "structure", "linear", "surrogates"
 
 
@@ -119,7 +120,7 @@ def _compare_ratio(
 def _control_rows(name: str, world: World, published: Published) -> Iterator[CalibrationRow]:
     """Useless labels add 0; swapped ones where labels and targets do not repeat in step."""
     for row in _registered(published, ["all"]):
-        if row["lag_frames"] != published.lag_frames:
+        if row["lag_frames"] != published.lag_frames or not has_frames(row, world, published):
             continue
         for control in CONTROLS:
             truth = Truth(f"control_{control} {row['key']}", row["lag_frames"], 0.0)
@@ -130,6 +131,16 @@ def _control_rows(name: str, world: World, published: Published) -> Iterator[Cal
             yield compare(name, STRUCTURE, truth, value, error, below, excess)
 
 
+def has_frames(row: dict[str, Any], world: World, published: Published) -> bool:
+    """Return whether train is large enough for the linear model's weights.
+
+    With fewer frames a cell costs over `MOST_INFLATION` times its correction, whatever it tells,
+    and no such row is compared.
+    """
+    weights = published.window_frames * world.num_dims
+    return row["num_train_frames"] * (1 - 1 / MOST_INFLATION) >= weights
+
+
 def inflation(row: dict[str, Any], world: World, published: Published) -> float:
     """Return how much more a useless cell costs beside the linear model than its correction says.
 
@@ -137,7 +148,7 @@ def inflation(row: dict[str, Any], world: World, published: Published) -> float:
     weight more adds v N / (N - P)^2, and the correction says v / (N - P).
     """
     num_train, weights = float(row["num_train_frames"]), published.window_frames * world.num_dims
-    return num_train / (num_train - weights) if num_train > weights else np.inf
+    return num_train / (num_train - weights)
 
 
 def _repeats(world: World) -> float:
@@ -177,7 +188,7 @@ def _surrogate_rows(name: str, world: World, published: Published) -> Iterator[C
     if not world.IS_LINEAR_GAUSSIAN:
         return
     for row in _registered(published, ["all"]):
-        if row["lag_frames"] != published.lag_frames:
+        if row["lag_frames"] != published.lag_frames or not has_frames(row, world, published):
             continue
         for quantity in ("added", "added_var"):
             if np.isfinite(row[quantity]):

@@ -48,8 +48,8 @@ GENERATION = Table(
         Column("nll_nats", "Mean NLL of the next frame on eval speakers. Of an arm over z_dyn an "
                "upper bound on it, by a particle filter.", NATS, "NLL",
                has_interval=True),
-        Column("nll_train_nats", "The same on train frames, thinned by utterances.", NATS,
-               "on train"),
+        Column("nll_train_nats", "The same on train frames, thinned by utterances. SMd has "
+               "none: its rows hold them.", NATS, "on train"),
         Column("nll_chosen_nats", "The same on `chosen_on`.", NATS),
         Column("energy_score", "Mean energy score of the next frame on eval speakers, of a head "
                "without an exact density, which has no NLL. Empty for others.", "SD",

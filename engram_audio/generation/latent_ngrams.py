@@ -136,20 +136,11 @@ class Router(VectorSource):
         """Whether its share of the training is over."""
         return self.last_step is not None and int(self.num_steps) > self.last_step
 
-    @property
-    def is_learning(self) -> bool:
-        """Whether bits tell the router, and the state before it, which rows would do better.
-
-        A random router tells neither. Its state could learn to suit its planes, and would then be
-        no control for a router that learns.
-        """
-        return self.project.weight.requires_grad and not self.is_settled
-
     def logits(self, hidden: Tensor) -> Tensor:
         """Return logits of the bits of states [B, T, d], [B, T, R * M]; never in half precision."""
         with torch.autocast(hidden.device.type, enabled=False):
             found = self.project(self.norm(hidden.float()))
-        return found.detach() if self.training and not self.is_learning else found
+        return found.detach() if self.training and self.is_settled else found
 
     def symbols(self, hidden: Tensor) -> Tensor:
         """Return the symbols of states, [B, T, R]."""

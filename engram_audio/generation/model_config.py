@@ -322,6 +322,11 @@ class Arm(NamedTuple):
         """Whether the key of each frame is searched."""
         return self.source in ("rows", "residual_rows")
 
+    @property
+    def holds_train_targets(self) -> bool:
+        """Whether rows are made of all train targets: a score on these would be their own."""
+        return self.source == "residual_rows"
+
 
 ARMS: dict[ArmName, Arm] = {
     "S": Arm("the small generator", source=None),

@@ -4,7 +4,8 @@
     l = sigmoid(a f + b)            w_k = softmax(log w + row of code k)
 
 N_g are Gaussians that all codes share, fitted to the train frames, and w are their weights without
-a code. Nothing is added to the state, so a gain of this form is the content of its rows.
+a code. Nothing is added to the state. A gain over S is of rows and bank together, one over an arm
+of one row or of foreign keys is of the rows.
 
 Shapes: [...] any leading axes, B sequences, T frames, H width of the features f, G components, D
 dimensions, R newest frames, S samples. A told feature is f, the logit of l and the row: H + 1 + G.

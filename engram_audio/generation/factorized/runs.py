@@ -2,7 +2,8 @@
 
 The arm runs over z_dyn, and each frame is drawn given it. No drawn frame is encoded again.
 
-Shapes: N starts, M samples, H horizon in frames, K steps of z_dyn, d state dimensions, D dimensions.
+Shapes: N starts, M samples, H horizon in frames, K steps of z_dyn of d dimensions, D dimensions
+of a frame.
 """
 
 import numpy as np

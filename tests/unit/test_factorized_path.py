@@ -330,11 +330,20 @@ def test_samples_are_exported_the_same_in_any_batch_and_have_unit_covariance():
     assert torch.allclose(path().units.apply(undone), torch.from_numpy(whole), atol=1e-4)
 
 
+UPSAMPLERS = ("piecewise_constant", "learned", "cross_attention")
+
+
+@pytest.mark.parametrize("upsampler", UPSAMPLERS)
 @pytest.mark.parametrize("prior", ["gaussian", "mixture", "marginal"])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_the_work_of_decoding_is_what_torch_counts(prior: str, stride: int):
-    """Units, decoder and prior of one step; a flow's passes are counted one for each dimension."""
-    changes = {"state__stride_frames": stride, "innovation__prior": prior}
+def test_the_work_of_decoding_is_what_torch_counts(prior: str, stride: int, upsampler: str):
+    """Units, upsampler, decoder and prior of one step.
+
+    A flow's passes are counted one for each dimension, so no flow is compared.
+    """
+    changes = {
+        "state__stride_frames": stride, "innovation__prior": prior, "state__upsampler": upsampler,
+    }  # fmt: skip
     model = small_model(**changes).eval()
     units = model.exported_units()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -342,6 +351,35 @@ def test_the_work_of_decoding_is_what_torch_counts(prior: str, stride: int):
         model.draw_frames(states, torch.Generator().manual_seed(0))
     counted = counter.get_total_flops() + 2 * units.root.numel()  # the solver is not counted
     assert decoding_work(model).flops_generated * stride == counted
+
+
+@pytest.mark.parametrize(("upsampler", "flops"), [
+    ("piecewise_constant", 0), ("learned", 2 * 4 * 4 * 16 * 16), ("cross_attention", 5120),
+])  # fmt: skip
+def test_the_upsamplers_work_is_apart_from_the_numbers_it_holds(upsampler: str, flops: int):
+    """Torch's count of a step of 4 frames, 16 dimensions; in training 3 times as much."""
+    kinds = {
+        kind: small_model(
+            state__num_dims=16, state__stride_frames=4, state__upsampler=kind
+        ).eval()
+        for kind in ("piecewise_constant", upsampler)
+    }  # fmt: skip
+    model = kinds[upsampler]
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.upsampler(torch.zeros(1, 1, 16), 4)
+    assert counter.get_total_flops() == flops
+    plain, own = (decoding_work(one) for one in (kinds["piecewise_constant"], model))
+    assert 4 * (own.flops_generated - plain.flops_generated) == flops
+    assert 4 * (own.flops_trained - plain.flops_trained) == 3 * flops
+    numbers = sum(one.numel() for one in model.upsampler.parameters())
+    assert own.num_resident - plain.num_resident == numbers
+
+
+def test_dynamics_are_trained_once_a_step():
+    once, half = (small_model(state__stride_frames=stride) for stride in (1, 2))
+    weights = sum(one.numel() for one in once.dynamics.parameters() if one.dim() > 1)
+    saved = decoding_work(once).flops_trained - decoding_work(half).flops_trained
+    assert saved == 6 * weights / 2
 
 
 def test_the_path_works_no_more_than_the_direct_generator_and_nearly_as_much():

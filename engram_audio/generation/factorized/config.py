@@ -24,8 +24,8 @@ class FactorizedSection(PathSection):
         "of generation.representations, which does not hold them too. []: none."
     )
     arms: Annotated[Listed[ArmName], Field(min_length=1)] = Field(
-        description="Arms that are trained over z_dyn, SM and F among them; the direct generator has them "
-        "too."
+        description="Arms that are trained over z_dyn, SM and F among them; the direct generator "
+        "has them too."
     )
 
     @property

@@ -150,6 +150,16 @@ class Upsampler(nn.Module):
             self.age = nn.Parameter(torch.zeros(MEMORY_STEPS, dims))
             self.keys, self.values = nn.Linear(dims, dims), nn.Linear(dims, dims)
 
+    @property
+    def num_products(self) -> int:
+        """Multiplications of one step, attention products among them."""
+        if self.stride == 1 or self.kind == "piecewise_constant":
+            return 0
+        if self.kind == "learned":
+            return self.weight.numel()
+        frames, dims = self.query.shape  # keys and values of every step that is read are made anew
+        return MEMORY_STEPS * (2 * dims * dims + 2 * frames * dims)
+
     def forward(self, states: Tensor, num_frames: int) -> Tensor:
         """Return z_dyn at every frame, shape [B, T, d], of steps [B, S, d]."""
         if self.stride == 1:

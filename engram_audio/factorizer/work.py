@@ -1,7 +1,8 @@
 """What it takes to make frames of z_dyn: z_rec from its prior, the decoder, the way from steps.
 
-Counted as `generation.budget` counts: two operations per weight of a linear map. Biases, norms,
-activations and noise are not counted.
+Counted as `generation.budget` counts: two operations per weight of a linear map, two per product
+of the upsampler's attention. Biases, norms, activations, noise and the attention of a transformer
+inside encoder or dynamics are not counted.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,8 @@ class DecodingWork(NamedTuple):
 
     Attributes:
         flops_generated: Operations of one frame.
-        flops_trained: Operations of one train frame of the whole factoriser, encoder included.
+        flops_trained: Operations of one train frame of the whole factoriser, encoder included, in
+            one pass: no rollout of the loss is counted.
         num_resident: Numbers that generation holds: decoder, prior, upsampler and units. The
             encoder reads a prompt alone, and the own dynamics nothing.
     """
@@ -37,12 +39,13 @@ def decoding_work(model: Factorizer) -> DecodingWork:
     # an autoregressive flow draws one dimension after another, each by a pass of its network
     per_frame += _weights(prior.head) * model.settings.innovation.num_dims
     units = model.settings.state.num_dims**2
-    per_step = units + sum(one.numel() for one in model.upsampler.parameters())
-    held = sum(one.numel() for part in (decoder, prior) for one in part.parameters())
+    per_step = units + model.upsampler.num_products
+    parts = decoder, prior, model.upsampler
+    held = units + sum(one.numel() for part in parts for one in part.parameters())
     return DecodingWork(
         2 * (per_frame + per_step / stride),
-        2 * PASSES * _all_weights(model),
-        held + per_step + model.log_noise.numel() + 2 * model.num_dims,
+        2 * PASSES * _train_products(model),
+        held + model.log_noise.numel() + 2 * model.num_dims,
     )
 
 
@@ -51,6 +54,13 @@ def _weights(module: nn.Module) -> int:
     return sum(one.weight.numel() for one in module.modules() if isinstance(one, nn.Linear))
 
 
-def _all_weights(model: Factorizer) -> int:
-    """Return the weights that one train frame is multiplied with, biases left out."""
-    return sum(one.numel() for one in model.parameters() if one.dim() > 1)
+def _train_products(model: Factorizer) -> float:
+    """Return the multiplications of one train frame; dynamics and upsampler run once a step."""
+    per_step = _matrices(model.dynamics) + model.upsampler.num_products
+    others = _matrices(model) - _matrices(model.dynamics) - _matrices(model.upsampler)
+    return others + per_step / model.settings.state.stride_frames
+
+
+def _matrices(module: nn.Module) -> int:
+    """Return the weights of a module, biases left out."""
+    return sum(one.numel() for one in module.parameters() if one.dim() > 1)

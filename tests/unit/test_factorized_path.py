@@ -19,7 +19,7 @@ from engram_audio.calibration.worlds_linear import LinearGaussian
 from engram_audio.factorizer.bound import frame_bounds
 from engram_audio.factorizer.export import state_block
 from engram_audio.factorizer.model import Factorizer
-from engram_audio.factorizer.whitening import unit_units
+from engram_audio.factorizer.whitening import Units, unit_units
 from engram_audio.factorizer.work import decoding_work
 from engram_audio.generation.budget import budget_of
 from engram_audio.generation.config import GeneratorSection
@@ -34,7 +34,7 @@ from engram_audio.generation.factorized.sizes import of_equal_work
 from engram_audio.generation.matching import planned_budget
 from engram_audio.latents.block import LatentBlock
 from engram_audio.rollout.paths import Starts
-from engram_audio.rollout.simulate import Limits
+from engram_audio.rollout.simulate import Limits, Run
 from tests.statistical.planted_paths import exact_law, step_covariances
 from tests.unit import generator_material
 from tests.unit.exact_paths import SHARE, exact_arm, exact_factorizer
@@ -239,6 +239,7 @@ class Counting:
             generator=self.generator, target="position", has_moments=False,
             sample=lambda batch, count, generator: batch.context[None, :, -1] + 1,
         )  # fmt: skip
+        self.units = unit_units(torch.zeros(1, 1))
 
     num_known = StatePath.num_known
 
@@ -253,18 +254,15 @@ class Counting:
         return (steps * self.stride + within).flatten(1).unsqueeze(-1)
 
 
-@pytest.mark.parametrize("rate", ["charged", "strictly_past", "free"])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-def test_no_frame_is_early_or_late(stride: int, rate: str):
-    """Wherever a run starts, its frames are those after the start, for every stride and rate."""
-    own: Any = Counting(stride, rate)
+def free_frames(own: Any, first: np.ndarray, num_context: int) -> Run:
+    """Runs of 8 frames, twice from each start, in an utterance whose frames are their numbers."""
     frames = np.arange(60, dtype=np.float32)[:, None]
-    named = np.array(["u"])
-    first = np.array([12, 13, 14, 17])
+    named, count = np.array(["u"]), len(first)
     starts = Starts(
-        torch.stack([torch.from_numpy(frames[start - 6 : start]) for start in first]),
+        torch.stack([torch.from_numpy(frames[start - num_context : start]) for start in first]),
         torch.stack([torch.from_numpy(frames[start : start + 8]) for start in first]),
-        torch.full((4,), 8), torch.zeros(4, 1), np.repeat("s", 4), np.repeat("u", 4), first,
+        torch.full((count,), 8), torch.zeros(count, 1), np.repeat("s", count),
+        np.repeat("u", count), first,
     )  # fmt: skip
     source = LatentBlock(frames, np.ones(60, np.float32), np.array([0, 60]), named, named)
     setup: Any = SimpleNamespace(
@@ -272,13 +270,49 @@ def test_no_frame_is_early_or_late(stride: int, rate: str):
         limits=Limits(torch.zeros(1), torch.full((1,), 1e6), 10.0),
         generator=lambda *names: torch.Generator().manual_seed(0),
     )
-    run = run_path(own, starts, lambda: iter([source]), setup)
+    return run_path(own, starts, lambda: iter([source]), setup)
+
+
+@pytest.mark.parametrize("rate", ["charged", "strictly_past", "free"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_no_frame_is_early_or_late(stride: int, rate: str):
+    """Wherever a run starts, its frames are those after the start, for every stride and rate."""
+    own: Any = Counting(stride, rate)
+    first = np.array([12, 13, 14, 17])
+    run = free_frames(own, first, 6)
     expected = torch.from_numpy(first)[:, None] + torch.arange(8)
     assert (run.states[..., 0] == expected).all() and bool(run.is_alive.all())
     assert (run.before[..., 0] == expected - 1).all()
+    frames = np.arange(60, dtype=np.float32)[:, None]
     for prompt in (1, 7):
         heard = continued_path(own, frames, prompt, None, 0)
         assert (heard.frames == frames).all()
+
+
+@pytest.mark.parametrize("upsampler", ["learned", "cross_attention"])
+@pytest.mark.parametrize("num_context", [8, 16])
+def test_a_run_upsamples_all_real_steps_of_its_memory(num_context: int, upsampler: str):
+    """Frames are those of the whole walk, however short the context and near the beginning.
+
+    Context 8 is two steps of stride 4, fewer than the upsampler reads. A start at frame 8 has
+    two steps before it, and before those the upsampler reads 0 in the networks' units.
+    """
+    own: Any = Counting(4, "charged")
+    model = small_model(state__num_dims=1, state__stride_frames=4, state__upsampler=upsampler)
+    draws = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.upsampler.parameters():
+            parameter += torch.randn(parameter.shape, generator=draws)
+    own.factorizer.upsampler = model.upsampler
+    own.factorizer.draw_frames = lambda states, generator: states
+    own.units = Units(torch.full((1,), 3.0), torch.full((1, 1), 2.0), torch.zeros(()))
+    own.frames_of = functools.partial(StatePath.frames_of, own)
+    first = np.array([start for start in (8, 9, 14, 17, 21) if start >= num_context])
+    run = free_frames(own, first, num_context)
+    with torch.no_grad():
+        whole = model.upsampler(own.units.undo(torch.arange(15.0).view(1, -1, 1)), 60)[0, :, 0]
+    expected = whole[torch.from_numpy(first)[:, None] + torch.arange(8)]
+    assert torch.allclose(run.states[..., 0], expected.expand(2, -1, -1), atol=1e-4)
 
 
 def test_samples_are_exported_the_same_in_any_batch_and_have_unit_covariance():
@@ -296,11 +330,20 @@ def test_samples_are_exported_the_same_in_any_batch_and_have_unit_covariance():
     assert torch.allclose(path().units.apply(undone), torch.from_numpy(whole), atol=1e-4)
 
 
+UPSAMPLERS = ("piecewise_constant", "learned", "cross_attention")
+
+
+@pytest.mark.parametrize("upsampler", UPSAMPLERS)
 @pytest.mark.parametrize("prior", ["gaussian", "mixture", "marginal"])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_the_work_of_decoding_is_what_torch_counts(prior: str, stride: int):
-    """Units, decoder and prior of one step; a flow's passes are counted one for each dimension."""
-    changes = {"state__stride_frames": stride, "innovation__prior": prior}
+def test_the_work_of_decoding_is_what_torch_counts(prior: str, stride: int, upsampler: str):
+    """Units, upsampler, decoder and prior of one step.
+
+    A flow's passes are counted one for each dimension, so no flow is compared.
+    """
+    changes = {
+        "state__stride_frames": stride, "innovation__prior": prior, "state__upsampler": upsampler,
+    }  # fmt: skip
     model = small_model(**changes).eval()
     units = model.exported_units()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -308,6 +351,35 @@ def test_the_work_of_decoding_is_what_torch_counts(prior: str, stride: int):
         model.draw_frames(states, torch.Generator().manual_seed(0))
     counted = counter.get_total_flops() + 2 * units.root.numel()  # the solver is not counted
     assert decoding_work(model).flops_generated * stride == counted
+
+
+@pytest.mark.parametrize(("upsampler", "flops"), [
+    ("piecewise_constant", 0), ("learned", 2 * 4 * 4 * 16 * 16), ("cross_attention", 5120),
+])  # fmt: skip
+def test_the_upsamplers_work_is_apart_from_the_numbers_it_holds(upsampler: str, flops: int):
+    """Torch's count of a step of 4 frames, 16 dimensions; in training 3 times as much."""
+    kinds = {
+        kind: small_model(
+            state__num_dims=16, state__stride_frames=4, state__upsampler=kind
+        ).eval()
+        for kind in ("piecewise_constant", upsampler)
+    }  # fmt: skip
+    model = kinds[upsampler]
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.upsampler(torch.zeros(1, 1, 16), 4)
+    assert counter.get_total_flops() == flops
+    plain, own = (decoding_work(one) for one in (kinds["piecewise_constant"], model))
+    assert 4 * (own.flops_generated - plain.flops_generated) == flops
+    assert 4 * (own.flops_trained - plain.flops_trained) == 3 * flops
+    numbers = sum(one.numel() for one in model.upsampler.parameters())
+    assert own.num_resident - plain.num_resident == numbers
+
+
+def test_dynamics_are_trained_once_a_step():
+    once, half = (small_model(state__stride_frames=stride) for stride in (1, 2))
+    weights = sum(one.numel() for one in once.dynamics.parameters() if one.dim() > 1)
+    saved = decoding_work(once).flops_trained - decoding_work(half).flops_trained
+    assert saved == 6 * weights / 2
 
 
 def test_the_path_works_no_more_than_the_direct_generator_and_nearly_as_much():

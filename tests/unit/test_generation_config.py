@@ -60,6 +60,31 @@ def test_what_cannot_run_is_one_line_that_names_its_key(place: str, value: Any, 
     assert message in str(error.value) and "generation" in str(error.value)
 
 
+OF_STATES = {
+    "generation.factorized.arms": [
+        (["S", "F"], "generation.factorized.arms: lacks SM, without", "add it"),
+        (["SM", "S"], "generation.factorized.arms: lacks F, without", "add it"),
+        (["S"], "generation.factorized.arms: lacks SM and F, without", "add them"),
+    ],
+    "generation.representations": [
+        (["mel_pca", "mel_pca_state"], "generation.factorized.states: mel_pca_state is in "
+         "generation.representations too", "take it out of one"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", OF_STATES)
+def test_what_is_generated_over_z_dyn_has_its_arms_and_stands_once(place: str):
+    config = studies.study("real_speech", "generation", "generation_states")
+    config["prediction"]["representations"] = ["mel_pca", "mel_pca_state"]
+    parse_config(config)
+    for value, found, remedy in OF_STATES[place]:
+        with pytest.raises(InputError) as error:
+            parse_config(studies.changed(config, place, value))
+        assert found in str(error.value) and remedy in str(error.value)
+        assert "\n" not in str(error.value)
+
+
 def test_clean_keys_beside_noise_have_no_control():
     config = studies.study("demo")
     model = config["generation"]["library"]["one_frame"]["model"]

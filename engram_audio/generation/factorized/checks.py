@@ -6,7 +6,10 @@ from engram_audio.choices import require_listed
 from engram_audio.factorizer.config import FactorizerSection
 from engram_audio.generation.config import GenerationSettings
 from engram_audio.generation.model_config import ARMS, ArmName
+from engram_audio.generation.word import AS_MUCH_WORK, MEMORY
 from engram_audio.latents.config import RepresentationSection
+
+NEEDED = (MEMORY, AS_MUCH_WORK)
 
 
 def check_factorized(
@@ -31,6 +34,11 @@ def check_factorized(
             states = tuple(other for other, one in rows.items() if one.kind == "state")
             require_listed(f"{key}.states", name, "representations.analysed", states)
             continue
+        if name in stage.representations:
+            raise ValueError(
+                f"{key}.states: {name} is in generation.representations too, where its arms would "
+                "score steps of z_dyn; take it out of one"
+            )
         where, listed = f"representations.library.{name}", "generation.representations"
         require_listed(f"{where}.source", row.source, listed, stage.representations)
         if factorizers[row.factorizer].state.rate == "charged" and not row.is_sampled:
@@ -43,6 +51,12 @@ def check_factorized(
 
 
 def _check_path_arms(key: str, arms: tuple[ArmName, ...], stage: GenerationSettings) -> None:
+    absent = [name for name in NEEDED if name not in arms]
+    if absent:
+        raise ValueError(
+            f"{key}.arms: lacks {' and '.join(absent)}, without which no gain of a memory over "
+            f"z_dyn is told; add {'it' if len(absent) == 1 else 'them'}"
+        )
     for name, row in stage.library.items():
         for arm in arms:
             require_listed(f"{key}.arms", arm, f"generation.library.{name}.arms", row.arms)

@@ -21,10 +21,11 @@ class FactorizedSection(PathSection):
 
     states: Names = Field(
         description="Representations of kind `state` whose z_dyn is generated. Their source is one "
-        "of generation.representations. []: none."
+        "of generation.representations, which does not hold them too. []: none."
     )
     arms: Annotated[Listed[ArmName], Field(min_length=1)] = Field(
-        description="Arms that are trained over z_dyn; the direct generator has them too."
+        description="Arms that are trained over z_dyn, SM and F among them; the direct generator "
+        "has them too."
     )
 
     @property

@@ -2,13 +2,15 @@
 
 The arm runs over z_dyn, and each frame is drawn given it. No drawn frame is encoded again.
 
-Shapes: N starts, M samples, H horizon in frames, W context, d state dimensions, D dimensions.
+Shapes: N starts, M samples, H horizon in frames, K steps of z_dyn of d dimensions, D dimensions
+of a frame.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engram_audio.factorizer.context import MEMORY_STEPS
 from engram_audio.factorizer.evaluation import pad_utterances
 from engram_audio.generation.factorized.path import StatePath
 from engram_audio.latents.block import BlockSource
@@ -34,31 +36,36 @@ def run_path(path: StatePath, starts: Starts, source: BlockSource, setup: Scorin
     first = np.asarray(starts.first_frames)
     known = path.num_known(first)
     width = max(starts.history.shape[1] // path.stride, 1)
-    history = _history(path, starts, source, known, width)
+    kept = max(width, MEMORY_STEPS)  # the upsampler may look further back than the arm
+    history = _history(path, starts, source, known, kept)
     last = (first + horizon - 1) // path.stride + 1
     num_drawn = max(int((last - known).max()), 1)
     generator = setup.generator(9)
     limits = _limits(path, setup.limits.factor)
-    own = _starts_of_states(starts, history, num_drawn)
+    own = _starts_of_states(starts, history[:, kept - width :], num_drawn)
     how = Settings(num_drawn, True, None, setup.settings.batch_paths)
     run = free_run(path.density, own, how, limits, samples, generator)
     whole = torch.cat([history.expand(samples, *history.shape), run.states], 2)
     frames = path.frames_of(whole.flatten(0, 1), generator)
-    begins = torch.from_numpy((width - known) * path.stride + first)
+    begins = torch.from_numpy((kept - known) * path.stride + first)
     rows = begins[:, None] + torch.arange(horizon)  # of each start's frames
     rows = rows.to(frames.device).expand(samples, -1, -1).flatten(0, 1)
     frames = frames.gather(1, rows.unsqueeze(-1).expand(-1, -1, frames.shape[-1]))
-    step = (rows.view(samples, -1, horizon) // path.stride - width).clamp_min(0)
+    step = (rows.view(samples, -1, horizon) // path.stride - kept).clamp_min(0)
     is_alive = run.is_alive.gather(2, step)
     return _as_run(frames.view(samples, len(first), horizon, -1), is_alive, starts, setup.limits)
 
 
 def _history(
-    path: StatePath, starts: Starts, source: BlockSource, known: np.ndarray, width: int
+    path: StatePath, starts: Starts, source: BlockSource, known: np.ndarray, num_steps: int
 ) -> Tensor:
-    """Return z_dyn of the newest known steps before each start, oldest first, [N, W, d]."""
+    """Return z_dyn of the newest K known steps before each start, oldest first, [N, K, d].
+
+    Steps before an utterance are what the upsampler reads there: 0 in the networks' units.
+    """
     dims = path.factorizer.settings.state.num_dims
-    found = torch.zeros(len(known), width, dims, device=path.device)
+    nothing = torch.zeros(len(known), num_steps, dims, device=path.device)
+    found = path.units.apply(nothing)
     for block in source():
         names = np.asarray(block.utterance_ids, dtype=str)
         used = np.flatnonzero(np.isin(names, starts.utterance_ids))
@@ -67,8 +74,8 @@ def _history(
             steps = path.steps_of(pad_utterances(block, own).frames, names[own])
             for row, name in enumerate(names[own]):
                 for start in np.flatnonzero(starts.utterance_ids == name):
-                    newest = steps[row, max(known[start] - width, 0) : known[start]]
-                    found[start, width - len(newest) :] = newest
+                    newest = steps[row, max(known[start] - num_steps, 0) : known[start]]
+                    found[start, num_steps - len(newest) :] = newest
     return found
 
 

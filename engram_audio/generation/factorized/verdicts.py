@@ -16,6 +16,9 @@ from engram_audio.verdicts.row import VerdictRow, shown
 
 SPLIT = "What does splitting state from innovation give at equal work?"
 WHY = "a bound beside a density; it decides nothing"
+ONE_FACTORIZER = (
+    "The seeds are of the arms over one factoriser, whose own seed is not in the interval."
+)
 OF_RUN = "energy_distance"
 
 
@@ -45,7 +48,12 @@ def path_rows(
             f"{arm} over {against}: {number.interval(*measured)} nats/frame by a bound, with "
             f"{number.fixed(row['work_share'], 2)} of its work, {int(row['num_seeds'])} seeds."
         )
-        told = [sentence, *_of_runs(health, arm, against), *_of_rate(generation, arm)]
+        told = [
+            sentence,
+            ONE_FACTORIZER,
+            *_of_runs(health, arm, against),
+            *_of_rate(generation, arm),
+        ]
         yield VerdictRow(
             STAGE, SPLIT, name, f"{arm} over {against}", shown(WHY), " ".join(told), measured,
             unit="nats/frame",

@@ -68,7 +68,7 @@ GENERATION = Table(
         Column("f_gen_flops", "Operations of one generated frame, key and rows included.",
                title="Work per frame"),
         Column("f_train_flops", "Operations of one train frame, forward and backward. Of an "
-               "arm over z_dyn, of the arm and of its factoriser, one pass each; rollouts and the "
+               "arm over z_dyn, of the arm and of its factoriser, one pass each. Rollouts and the "
                "number of passes are not counted."),
         Column("num_resident", "Trained numbers, codebooks and all rows.", title="Numbers"),
         Column("num_touched", "Of the rows' numbers, those that a train frame reads."),

@@ -13,7 +13,7 @@ from engram_audio.calibration.oracle import Oracle, Task
 from engram_audio.calibration.predictive import Predictive, ProductPredictive
 from engram_audio.calibration.world import SpeakerFrames, World
 from engram_audio.calibration.worlds_linear import Autoregression
-from engram_audio.calibration.worlds_motif import Motifs
+from engram_audio.calibration.worlds_motif import MotifOracle, Motifs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class JunkOracle(Oracle):
         """Keep the world and its parts' oracles."""
         self._width = world.num_predictive_dims
         self._widths = [self._width, world.num_dims - self._width]
-        self._parts = (world.inner.oracle(), world.junk.oracle())
+        self._parts = (MotifOracle(world.inner), world.junk.oracle())
 
     def predict(self, task: Task) -> Predictive:
         """See `Oracle.predict`."""

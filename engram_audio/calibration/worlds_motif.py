@@ -148,7 +148,7 @@ class Motifs(World):
         """See `World`."""
         return self.signal_variances(1)[1] + 2 * self.noise_sd**2
 
-    def oracle(self) -> Oracle:
+    def oracle(self) -> Oracle | None:
         """See `World`; it knows each speaker's prototypes and offset."""
         return MotifOracle(self)
 

@@ -41,4 +41,4 @@ def test_every_interval_over_z_dyn_says_whose_seeds_it_has():
 
 def test_train_work_says_what_of_the_factoriser_it_leaves_out():
     meaning = {column.name: column.meaning for column in GENERATION.columns}["f_train_flops"]
-    assert "factoriser, one pass each; rollouts and the number of passes are not" in meaning
+    assert "factoriser, one pass each. Rollouts and the number of passes are not" in meaning

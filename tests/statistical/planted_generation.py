@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from engram_audio.config import WorkflowConfig
 from engram_audio.corpus.split_parts import TRAIN
 from engram_audio.densities.nulls import base_for
 from engram_audio.generation.arms import build_arm, fit_contents, row_rms
@@ -191,15 +192,20 @@ def mean_gate(own: Arena, model: Generator) -> float:
     return judge.details["gate"]
 
 
-def health(own: Arena, model: Generator, horizon: int = 32) -> dict[str, float]:
-    """Return what late free runs from eval contexts look like, beside true stretches."""
-    study, reference = own.planted.study, own.planted.material.reference
-    settings = studies.section_of(study, RolloutSection).model_copy(update={
+def free_runs(study: WorkflowConfig, horizon: int) -> RolloutSection:
+    """Return settings of free runs that are looked at late and forecast nothing."""
+    return studies.section_of(study, RolloutSection).model_copy(update={
         "horizon_frames": horizon, "scored_horizons_frames": (1, horizon), "num_starts": 200,
         "forecast_horizon_frames": 1, "num_samples": 8, "num_long_samples": 2,
         "injections_frames": (), "frozen_frames": 8, "autocovariance_lags_frames": 4,
         "maximum_energy_frames": 2000, "support_frames": 4000,
     })  # fmt: skip
+
+
+def health(own: Arena, model: Generator, horizon: int = 32) -> dict[str, float]:
+    """Return what late free runs from eval contexts look like, beside true stretches."""
+    study, reference = own.planted.study, own.planted.material.reference
+    settings = free_runs(study, horizon)
     material, block = own.planted.material, own.planted.noisy
     setup = make_scoring_setup(settings, reference, lambda: iter([material.block]), CPU)
     starts = collect_starts(

@@ -28,10 +28,8 @@ from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.names import OF_PATH
 from engram_audio.latents.block import LatentBlock
 from engram_audio.latents.targets import targets_of
-from engram_audio.rollout.config import RolloutSection
 from engram_audio.rollout.paths import collect_starts, other_starts
 from engram_audio.rollout.setup import make_scoring_setup
-from tests import studies
 from tests.statistical import planted_generation
 from tests.statistical.planted_generation import Arena, Scored, arena, trained
 from tests.statistical.planted_paths import (
@@ -173,12 +171,7 @@ def test_runs_of_the_path_pass_the_health_bars(arm: ArmName, kind: str):
     """Late frames lie as near to data as other true stretches, within the study's bars."""
     own, horizon = direct().planted, 32
     study, reference = own.study, own.material.reference
-    settings = studies.section_of(study, RolloutSection).model_copy(update={
-        "horizon_frames": horizon, "scored_horizons_frames": (1, horizon), "num_starts": 200,
-        "forecast_horizon_frames": 1, "num_samples": 8, "num_long_samples": 2,
-        "injections_frames": (), "frozen_frames": 8, "autocovariance_lags_frames": 4,
-        "maximum_energy_frames": 2000, "support_frames": 4000,
-    })  # fmt: skip
+    settings = planted_generation.free_runs(study, horizon)
 
     def source():
         return iter([own.noisy])

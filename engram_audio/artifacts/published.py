@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engram_audio.artifacts.atomic import atomic_path
@@ -40,11 +42,15 @@ def read_cells(path: Path, keys: Sequence[str], lag_frames: int, slice_name: str
         InputError: Missing, unreadable, or not what was written.
     """
     require_intact(path)
-    filters = [
-        ("key", "in", list(keys)), ("lag_frames", "==", lag_frames), ("slice", "==", slice_name),
-    ]  # fmt: skip
     try:
-        return pq.read_table(path, filters=filters).to_pandas()
+        # No key may be chosen, and an array without elements has no type of its own.
+        names = pa.array(list(keys), pq.read_schema(path).field("key").type)
+        is_drawn = (
+            (pc.field("key").isin(names))
+            & (pc.field("lag_frames") == lag_frames)
+            & (pc.field("slice") == slice_name)
+        )
+        return pq.read_table(path, filters=is_drawn).to_pandas()
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: not a readable cells table ({error}); delete it and rerun the rule that "

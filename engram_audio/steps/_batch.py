@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engram_audio.artifacts.digest import file_digest
 from engram_audio.artifacts.json_document import read_json, write_json
@@ -25,6 +25,7 @@ from engram_audio.steps._members import FOLDER
 from engram_audio.steps._shared import content_digest
 
 LOG = logging.getLogger(__name__)
+RECORD_VERSION = 2
 WHOLE = "whole.json"  # written last: names every file of a finished member
 
 
@@ -40,6 +41,17 @@ class MemberFiles(Section):
     settings: str
     inputs: dict[str, list[str]]
     outputs: dict[str, str]
+
+
+class MadeFile(NamedTuple):
+    """What a record says of an output: its content, and since when it is there.
+
+    Snakemake gives all outputs of a job a new time when it ends, those of the members too that were
+    left as they were.
+    """
+
+    sha256: str
+    since_ns: int
 
 
 class Member:
@@ -106,6 +118,7 @@ class BatchStore:
         """Name the job's record; where it is there, it is that of an earlier run."""
         self._folder = record.parent / FOLDER / record.stem
         self._before = _members_in(record)
+        self._made_before = _files_in(record.parent)
 
     def made(self, member: Member, make: Callable[[list[str]], None]) -> None:
         """Make a member unless it is there from this run, a killed one, or an earlier one.
@@ -127,18 +140,12 @@ class BatchStore:
         write_json(folder / WHOLE, {"files": made})
 
     def settled(self, members: Iterable[Member]) -> dict[str, Any]:
-        """Move all members to where they belong; return what the record says of them.
-
-        What stays in its place gets a new time, because Snakemake compares it with the job's
-        inputs, and some other member's are new.
-        """
+        """Move all members to where they belong; return what the record says of them."""
         record = {}
         for member in members:
             if not self._is_in_place(member):
                 self._move(member)
-            for path in member.outputs:
-                os.utime(path)
-            files = {path.name: file_digest(path) for path in member.outputs}
+            files = {str(path): [file_digest(path), self._since(path)] for path in member.outputs}
             record[member.subject] = {"digest": member.digest, "files": files}
         return record
 
@@ -160,32 +167,51 @@ class BatchStore:
         """Whether a member's outputs are those that the record names, made of the same."""
         entry = self._before.get(member.subject)
         if entry is None:
-            return _is_made_alone(member)
+            return self._is_made_alone(member)
         return entry["digest"] == member.digest and all(
-            path.is_file() and file_digest(path) == entry["files"].get(path.name)
-            for path in member.outputs
+            path.is_file() and self._is_as_recorded(path) for path in member.outputs
         )
 
+    def _is_made_alone(self, member: Member) -> bool:
+        """Whether a job of its own made a member, which no record knows: Snakemake's own rule.
 
-def _is_made_alone(member: Member) -> bool:
-    """Whether a job of its own made a member, which no record knows: Snakemake's own rule.
+        No input is newer, its frozen file neither, and no manifest names another job.
+        """
+        if not all(path.is_file() for path in member.outputs):
+            return False
+        makers = [(read_manifest(path) or {}).get("settings") for path in member.outputs]
+        if any(isinstance(maker, str) and maker != member.job.name for maker in makers):
+            return False
+        newest = max(self._since(path) for path in member.inputs)
+        return newest <= min(path.stat().st_mtime_ns for path in member.outputs)
 
-    No input is newer, its frozen file neither, and no manifest names another job.
-    """
-    if not all(path.is_file() for path in member.outputs):
-        return False
-    makers = [(read_manifest(path) or {}).get("settings") for path in member.outputs]
-    if any(isinstance(maker, str) and maker != member.job.name for maker in makers):
-        return False
-    newest = max(path.stat().st_mtime_ns for path in member.inputs)
-    return newest <= min(path.stat().st_mtime_ns for path in member.outputs)
+    def _is_as_recorded(self, path: Path) -> bool:
+        made = self._made_before.get(str(path))
+        return made is not None and file_digest(path) == made.sha256
+
+    def _since(self, path: Path) -> int:
+        """Return since when a file has its content: what a record says, or its own time."""
+        if self._is_as_recorded(path):
+            return self._made_before[str(path)].since_ns
+        return path.stat().st_mtime_ns
+
+
+def _files_in(folder: Path) -> dict[str, MadeFile]:
+    """Return what all records of a folder say of files."""
+    records = [_members_in(path) for path in sorted(folder.glob("*.json"))]
+    return {
+        path: MadeFile(*row)
+        for members in records
+        for entry in members.values()
+        for path, row in entry["files"].items()
+    }
 
 
 def _members_in(record: Path) -> dict[str, Any]:
     if not record.is_file():
         return {}
     try:
-        return read_json(record)["members"]
+        return read_json(record, RECORD_VERSION)["members"]
     except InputError as error:
         LOG.warning("%s; making all members anew", error)
         return {}

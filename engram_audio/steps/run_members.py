@@ -10,7 +10,7 @@ from typing import Any
 
 from engram_audio.artifacts.json_document import write_json
 from engram_audio.errors import InputError
-from engram_audio.steps._batch import BatchStore, Member, MemberFiles
+from engram_audio.steps._batch import RECORD_VERSION, BatchStore, Member, MemberFiles
 from engram_audio.steps._cli import Fact, Kind, LogFolder, Output, StepFiles, run
 from engram_audio.steps._shared import shared_loads
 
@@ -37,7 +37,8 @@ def main(argv: list[str] | None = None) -> None:
         rest = f" ({len(failures)} of {len(members)} members failed)" if len(members) > 1 else ""
         raise InputError(f"{failures[0]}{rest}")
     record = store.settled(members)
-    write_json(files.record, {"members": record, "manifest": files.manifest()})
+    document = {"members": record, "manifest": files.manifest()}
+    write_json(files.record, document, RECORD_VERSION)
     store.clear()
 
 

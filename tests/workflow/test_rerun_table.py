@@ -24,8 +24,8 @@ EXPECTED = {
     },
     # how generators are trained: what an edit leaves as it is, the job takes from its file
     "generation.seeds": {
-        "train_generators": 1, "evaluate_generators": 1, "tabulate_generation": 1,
-        "tabulate_verdicts": 1, "render_report": 1,
+        "train_generators": 2, "evaluate_generators": 1, "evaluate_factorized": 1,
+        "tabulate_generation": 1, "tabulate_verdicts": 1, "render_report": 1,
     },
     "decision.operative_gate.minimum_added_fraction": {
         "decide": 1, "tabulate_codecs": 1, "tabulate_calibration": 1, "simulate_power": 1,
@@ -53,17 +53,18 @@ EXPECTED = {
     # how scores are made: no training
     "prediction.evaluation.num_negatives": {
         "evaluate_density": 10, "evaluate_nulls": 10, "evaluate_factorizer": 1,
-        "evaluate_memory": 3, "evaluate_generators": 1, "tabulate_generation": 1,
-        "inject_oracle": 1, "tabulate_calibration": 1,
+        "evaluate_memory": 3, "evaluate_generators": 1, "evaluate_factorized": 1,
+        "tabulate_generation": 1, "inject_oracle": 1, "tabulate_calibration": 1,
         "tabulate_codecs": 1, "tabulate_diagnostics": 1, "tabulate_factorizer": 1,
         "tabulate_memory": 1, "tabulate_prediction": 1, "tabulate_verdicts": 1,
         "render_report": 1,
     },
     # a key family: its scores on every representation, worlds included
     "keys.library.pca.num_components": {
-        "fit_keys": 14, "score_structure_keys": 14, "fit_calibration_keys": 2,
-        "tabulate_structure": 1, "decide": 1, "tabulate_codecs": 1,
-        "tabulate_states": 1, "score_calibration_keys": 2, "tabulate_calibration_structure": 1,
+        "fit_keys": 14, "score_structure_keys": 14, "fit_calibration_keys": 1,
+        "tabulate_structure": 1, "decide": 1, "tabulate_codecs": 1, "score_key_laws": 2,
+        "tabulate_keys": 1, "tabulate_states": 1, "score_calibration_keys": 1,
+        "tabulate_calibration_structure": 1,
         "simulate_sabotage": 1, "tabulate_calibration": 1, "tabulate_verdicts": 1,
         "render_report": 1,
     },
@@ -72,11 +73,15 @@ EXPECTED = {
     },
     # code: what reaches it
     "engram_audio.report.svg": {"render_report": 1},
-    "engram_audio.verdicts.number": {"tabulate_verdicts": 1, "render_report": 1},
+    "engram_audio.verdicts.number": {  # the known words of generators are said with it
+        "simulate_sabotage": 1, "tabulate_calibration": 1, "tabulate_verdicts": 1,
+        "render_report": 1,
+    },
     "engram_audio.rollout.verdicts": {"tabulate_verdicts": 1, "render_report": 1},
     "engram_audio.rollout.health": {
         "evaluate_rollout": 5, "tabulate_rollout": 1, "evaluate_generators": 1,
-        "tabulate_generation": 1, "tabulate_verdicts": 1, "render_report": 1,
+        "evaluate_factorized": 1, "tabulate_generation": 1, "tabulate_verdicts": 1,
+        "render_report": 1,
         "simulate_sabotage": 1, "tabulate_calibration": 1,  # a generator's free runs are probed
     },
 }  # fmt: skip

@@ -355,6 +355,9 @@ def wide_config() -> dict[str, Any]:
         "surrogates": [],
     }
     add_row(config, "planted", world)
+    add_learned_keys(config)
+    rows["mel_pca_state"]["is_sampled"] = True
+    config["generation"]["factorized"] |= {"states": ["mel_pca_state"], "arms": ["SM", "F"]}
     return config
 
 

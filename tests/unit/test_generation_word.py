@@ -32,7 +32,7 @@ GAINS, EQUAL, LOSES = (
     Measured(0.0, -0.01, 0.01),
     Measured(-0.5, -0.6, -0.4),
 )
-WIDE = Measured(0.1, -0.2, 0.4)
+WIDE, LOSES_LITTLE = Measured(0.1, -0.2, 0.4), Measured(-0.003, -0.004, -0.002)
 KEPT, LOST = Judged(MET, "kept"), Judged(NOT_MET, "lost")
 
 
@@ -96,6 +96,14 @@ def test_hurts_needs_a_loss_against_f_and_against_foreign_keys():
     assert word_of(found(everywhere(GAINS, F=LOSES))).word == NO_BENEFIT
 
 
+def test_a_loss_within_the_margin_is_an_equality():
+    """`iid` loses .003 [.002, .004] of 22.7 nats, and the margin is .02."""
+    assert word_of(found(everywhere(LOSES_LITTLE))).word == NO_BENEFIT
+    assert word_of(found(everywhere(LOSES_LITTLE, F=LOSES))).word == HURTS
+    touching = Measured(-0.01, -DELTA - 1e-9, -1e-3)
+    assert word_of(found(everywhere(touching))).word == HURTS
+
+
 def test_compresses_needs_equality_with_p_at_less_work():
     gains = everywhere(WIDE, P=EQUAL)
     assert word_of(found(gains, work_share=0.7)).word == COMPRESSES
@@ -119,10 +127,13 @@ def test_what_a_plain_model_of_equal_work_does_too_is_no_compression():
 
 
 def test_the_word_is_the_definition_for_every_combination():
-    for gains in itertools.product([GAINS, EQUAL, LOSES, WIDE], repeat=len(CONTROLS)):
+    cases = [GAINS, EQUAL, LOSES, LOSES_LITTLE, WIDE]
+    for gains in itertools.product(cases, repeat=len(CONTROLS)):
         by_name = dict(zip(CONTROLS, gains, strict=True))
         helps = all(gain.low > DELTA for gain in gains)
-        hurts = all(by_name[name].high < 0 for name in ALWAYS)
+        hurts = all(by_name[name].high < 0 for name in ALWAYS) and any(
+            by_name[name].low < -DELTA for name in ALWAYS
+        )
         none = any(gain.high < DELTA for gain in gains)
         word = HELPS if helps else HURTS if hurts else NO_BENEFIT if none else OPEN
         assert word_of(found(over(**by_name))).word == word, by_name

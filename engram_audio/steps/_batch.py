@@ -46,8 +46,7 @@ class MemberFiles(Section):
 class MadeFile(NamedTuple):
     """What a record says of an output: its content, and since when it is there.
 
-    Snakemake gives all outputs of a job a new time when it ends, those of the members too that were
-    left as they were.
+    The file's own time says less: outputs that stay as they are get a new one when their job ends.
     """
 
     sha256: str
@@ -140,13 +139,19 @@ class BatchStore:
         write_json(folder / WHOLE, {"files": made})
 
     def settled(self, members: Iterable[Member]) -> dict[str, Any]:
-        """Move all members to where they belong; return what the record says of them."""
+        """Move all members to where they belong; return what the record says of them.
+
+        What stays in its place gets a new time, because Snakemake compares it with the job's
+        inputs, and some other member's are new.
+        """
         record = {}
         for member in members:
             if not self._is_in_place(member):
                 self._move(member)
             files = {str(path): [file_digest(path), self._since(path)] for path in member.outputs}
             record[member.subject] = {"digest": member.digest, "files": files}
+            for path in member.outputs:
+                os.utime(path)
         return record
 
     def _move(self, member: Member) -> None:

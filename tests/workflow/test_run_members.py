@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engram_audio.artifacts.json_document import read_json
+from engram_audio.artifacts.digest import file_digest
+from engram_audio.artifacts.json_document import read_json, write_json
 from engram_audio.artifacts.latents import LatentMetadata, LatentStore, write_latent_shard
 from engram_audio.artifacts.table import write_table
 from engram_audio.errors import InputError
 from engram_audio.steps import fit_linear_nulls, run_members, train_density
+from engram_audio.steps._batch import RECORD_VERSION
 from engram_audio.steps._members import FOLDER
 from tests.frozen_argv import frozen_argv, run_step
 from tests.unit.prediction_material import first_order, head_settings, make_block, recipe
@@ -203,7 +205,9 @@ def test_a_kill_after_half_of_them_costs_the_one_that_ran(
     made.clear()
     study.run()
     assert made == [2, 3]
-    assert list(read_json(study.record)["members"]) == [f"lag=1,seed={seed}" for seed in SEEDS]
+    assert list(read_json(study.record, RECORD_VERSION)["members"]) == [
+        f"lag=1,seed={seed}" for seed in SEEDS
+    ]
 
 
 @pytest.mark.parametrize("error", [InputError("recipe: diverged"), RuntimeError("CUDA is lost")])
@@ -257,6 +261,24 @@ def test_what_jobs_of_their_own_made_is_taken_over_unless_an_input_is_newer(
     os.utime(study.shard, (max(times) + 3600, max(times) + 3600))
     study.run()
     assert made == [*SEEDS]
+
+
+@pytest.mark.parametrize("content", ["as recorded", "other"])
+def test_an_input_is_as_old_as_its_content(study: Study, made: list[int], content: str):
+    """A job of many that left it as it was gave it a new time; its record says its age."""
+    for seed in SEEDS:
+        study.alone(seed)
+    shutil.copytree(study.folder / "alone", study.folder / "whole")
+    nulls = study.folder / "nulls.safetensors"
+    digest = file_digest(nulls) if content == "as recorded" else "0" * 16
+    files = {str(nulls): [digest, nulls.stat().st_mtime_ns]}
+    members = {"lag=1": {"digest": "", "files": files}}
+    write_json(study.record.with_stem("fit_of_world"), {"members": members}, RECORD_VERSION)
+    later = max(path.stat().st_mtime for path in study.outputs(0).values()) + 3600
+    os.utime(nulls, (later, later))
+    made.clear()
+    study.run()
+    assert made == ([] if content == "as recorded" else [*SEEDS])
 
 
 def test_what_another_job_made_is_not_taken_over(study: Study, made: list[int]):

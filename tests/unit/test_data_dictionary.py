@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engram_audio.data_dictionary import dictionary_text, shared_columns
+from engram_audio.artifacts.columns import Column
+from engram_audio.data_dictionary import dictionary_text, rows_of, shared_columns
 from engram_audio.report.published_tables import TABLES
 
 PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
@@ -22,7 +23,7 @@ def test_a_column_of_several_tables_stands_once_and_each_table_names_it():
     shared = shared_columns()
     assert shared
     for name, column in shared.items():
-        own = [row for row in rows if re.match(rf"- `{re.escape(name)}[`[]", row)
+        own = [row for row in rows if re.search(rf"`{re.escape(name)}[`[].*: ", row)
                and row.endswith(f": {column.meaning}")]  # fmt: skip
         assert own and len(own) == len(set(own)), name
     for name, table in TABLES.items():
@@ -38,3 +39,12 @@ def test_every_column_is_declared_once_and_explained(name: str):
     for column in columns:
         assert column.meaning.endswith("."), column.name
         assert "\n" not in column.meaning and ";" not in column.meaning, column.name
+
+
+def test_columns_of_one_meaning_share_a_row_and_an_unusual_unit_is_said():
+    columns = [
+        Column("cosine", "Same."),
+        Column("energy", "Other.", "SD"),
+        Column("ratio", "Same."),
+    ]
+    assert list(rows_of(columns)) == ["- `cosine`, `ratio`: Same.", "- `energy` (SD): Other."]

@@ -21,22 +21,19 @@ FAMILY = Column("family", "The codec at the root, and its kind (the name where t
                 "codec).", is_text=True)  # fmt: skip
 BITS = Column("bits_per_s", "Bits of a second of latents, see rate_kind. Empty: continuous.",
               "bits/s", "Bits")  # fmt: skip
-RATE_KIND = Column("rate_kind", "`quantised`: stated by the codec. `posterior_kl`: KL of a "
-                   "trained codec, which bounds nothing. `capacity_bound`: the most that the "
-                   "noisy channel passes. docs/codecs.md has the formulas.", title="which are",
+RATE_KIND = Column("rate_kind", "`quantised`, `posterior_kl` (which bounds nothing) or "
+                   "`capacity_bound`: docs/codecs.md.", title="which are",
                    is_text=True)  # fmt: skip
-DISTANCE = Column("log_mel_l1", "Log-mel distance of decoded speech at 16 kHz, natural log, "
-                  "after the codec's cold start.", "nat", "Log-mel distance",
-                  has_interval=True)  # fmt: skip
+DISTANCE = Column("log_mel_l1", "Log-mel distance of decoded speech at 16 kHz, after the cold "
+                  "start.", "nat", "Log-mel distance", has_interval=True)  # fmt: skip
 STOI = Column("stoi", "Wideband PESQ and intelligibility of decoded speech, at most 4.64 and 1.",
               title="STOI", has_interval=True)  # fmt: skip
 PESQ = Column("pesq", "Wideband PESQ and intelligibility of decoded speech, at most 4.64 and 1.",
               title="PESQ", has_interval=True)  # fmt: skip
-PREDICTOR = Column("predictor", "Best on `chosen_on`: of heads and nulls, of heads, of nulls. "
-                   "Nulls know the past only.", is_text=True)  # fmt: skip
-NATS = Column("information_nats_per_s", "NLL of the marginal less the predictor's: what the past "
-              "tells, as far as both are right.", "nats/s", "Information",
-              has_interval=True)  # fmt: skip
+PREDICTOR = Column("predictor", "Best of heads and nulls that know the past, of heads, of nulls, "
+                   "on `chosen_on`.", is_text=True)  # fmt: skip
+NATS = Column("information_nats_per_s", "NLL of the marginal less the predictor's.", "nats/s",
+              "Information", has_interval=True)  # fmt: skip
 INFORMATION = Column("information_bits_per_s", "information_nats_per_s in bits.", "bits/s",
                      "Information",
                      has_interval=True)  # fmt: skip
@@ -73,10 +70,10 @@ CODECS = Table(
         Column("absent_metrics", "Metrics whose library was not installed (`pip install "
                ".[quality]`).", is_text=True),
         CHOSEN_ON, PREDICTOR, MARGINAL, MARGINAL_HAS_STOPPED,
-        Column("head", "Best on `chosen_on`: of heads and nulls, of heads, of nulls. Nulls know "
-               "the past only.", is_text=True),
-        Column("best_null", "Best on `chosen_on`: of heads and nulls, of heads, of nulls. Nulls "
-               "know the past only.", is_text=True),
+        Column("head", "Best of heads and nulls that know the past, of heads, of nulls, on "
+               "`chosen_on`.", is_text=True),
+        Column("best_null", "Best of heads and nulls that know the past, of heads, of nulls, on "
+               "`chosen_on`.", is_text=True),
         NUM_FRAMES,
         NATS, INFORMATION,
         Column("gain_nats_per_s", "NLL of the best null less the best head's.", "nats/s",
@@ -93,15 +90,13 @@ CODECS = Table(
                "split.", title="Chosen key adds", has_interval=True),
         Column("permuted_block_frames", "Blocks of the permuted twin, in frames of its codec.",
                "frames"),
-        Column("overlap_share", "Information of the twin on audio of permuted blocks over the "
-               "own: what encoder overlap, speaker and level still predict. Only for blocks of "
-               "one frame.", title="Overlap share", has_interval=True),
-        Column("truncation_loss", "1 less the information of the twin that sees the last "
-               "`context_s` seconds only, over the own.", title="Lost by truncation",
-               has_interval=True),
-        Column("static_share", "Information of the frame-shuffled surrogate over the own, by the "
-               "heads that both have: speaker and level without order.", title="Without order",
-               has_interval=True),
+        Column("overlap_share", "Information on audio of permuted blocks over the own: what "
+               "encoder overlap, speaker and level predict. Only for blocks of one frame.",
+               title="Overlap share", has_interval=True),
+        Column("truncation_loss", "1 less the information of latents that see the last "
+               "`context_s` seconds, over the own.", title="Lost by truncation", has_interval=True),
+        Column("static_share", "Information of the frame-shuffled surrogate over the own: "
+               "speaker and level without order.", title="Without order", has_interval=True),
     ),
     notes=(
         "Prediction is at lag 1, target position, eval frames, all slices, first training seed, "
@@ -118,8 +113,8 @@ FRONTIER = Table(
         Column("ladder", "Name of the ladder.", title="Ladder", is_text=True),
         Column("step", "Place of the point, from coarse to fine."),
         *LADDER,
-        Column("information_share_of_bits", "Information over the stated bits, where they bound "
-               "it. Above 1 the density model has broken down.", title="of its bits",
+        Column("information_share_of_bits", "Information over the bits, where they bound it. "
+               "Above 1 the density model has broken down.", title="of its bits",
                has_interval=True),
         Column("is_pareto", "Whether no other point of the ladder has less distortion and more "
                "information.", title="On the front", is_text=True),

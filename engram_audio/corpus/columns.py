@@ -15,21 +15,20 @@ SLICE = Column("slice", "Frames that are scored: all, speech, medial, initial or
 NUM_FRAMES = Column("num_frames", "Scored frames.", "frames", "Frames")
 NUM_SPEAKERS = Column("num_speakers", "Speakers with a scored frame.", "speakers", "Speakers")
 NUM_SEEDS = Column("num_seeds", "Training seeds behind a mean over seeds.", "seeds", "Seeds")
-INTERVAL_OVER = Column("interval_over", "What an interval of a mean over seeds counts: `seeds and "
-                       "speakers` from three seeds on, else `speakers`.", is_text=True)  # fmt: skip
+INTERVAL_OVER = Column("interval_over", "What an interval of a mean over seeds counts: `seeds "
+                       "and speakers` from three seeds on.", is_text=True)  # fmt: skip
 FRAME_RATE_HZ = Column("frame_rate_hz", "Frames per second.", "Hz", "Rate")
 NUM_DIMS = Column("num_dims", "Dimensions of a frame, D.", "dims", "D")
 MARGINAL = Column("marginal", "Best law without context on `chosen_on`, in the target's own space.",
                   is_text=True)  # fmt: skip
-MARGINAL_HAS_STOPPED = Column(
-    "marginal_has_stopped", "Whether that law was doubled in size until select gained no more. "
-    "Else a richer law may be better, and information is overstated by as much.",
-    title="its growth stopped", is_text=True,
-)  # fmt: skip
-CHOSEN_ON = Column("chosen_on", "Part on which choices were made: select, or val in a study with "
-                   "fewer than 16 train speakers.", title="Chosen on", is_text=True)  # fmt: skip
-PART = Column("part", "val: other utterances of fitted speakers. select: unfitted speakers, for "
-              "choices. eval: speakers never seen. train: a thinned share.", title="Part",
+MARGINAL_HAS_STOPPED = Column("marginal_has_stopped", "Whether the marginal grew until select "
+                              "gained no more. Else a richer law may be better, and information "
+                              "is overstated by as much.", title="its growth stopped",
+                              is_text=True)  # fmt: skip
+CHOSEN_ON = Column("chosen_on", "Part of choices: select, or val with fewer than 16 train "
+                   "speakers.", title="Chosen on", is_text=True)  # fmt: skip
+PART = Column("part", "val: fitted speakers, other utterances. select: unfitted speakers, for "
+              "choices. eval: unseen. train: a thinned share.", title="Part",
               is_text=True)  # fmt: skip
 CORPUS = Table(
     "corpus",
@@ -51,10 +50,10 @@ CORPUS = Table(
         NUM_DIMS,
         Column("repeated_frame_share", "Frames equal to the frame before. They stay in contexts "
                "and are no targets.", "share"),
-        Column("silent_frame_share", "Frames with an RMS of the waveform of at most 2^-15, one "
-               "step of 16-bit audio. Empty for worlds and arrays.", "share"),
-        Column("near_copy_share", "Utterances that another speaker has too: with noise, another "
-               "gain or some frames less.", "share"),
+        Column("silent_frame_share", "Frames with an RMS of at most one step of 16-bit audio. "
+               "Empty for worlds and arrays.", "share"),
+        Column("near_copy_share", "Utterances that another speaker has too, but for noise, gain "
+               "or some frames.", "share"),
         Column("num_excluded", "Files, or utterances of the representation, that were left out.",
                "files", "Excluded"),
     ),
@@ -79,12 +78,9 @@ NATS_PER_FRAME = "nats/frame"
 TUNED_POINT = (
     CHOSEN_ON,
     Column("point", "Number of the point, in the order of trial.", title="Point"),
-    Column("dropout", "Settings of the point: the peak rate, and decoupled weight decay.",
-           title="Dropout"),
-    Column("weight_decay", "Settings of the point: the peak rate, and decoupled weight decay.",
-           title="Weight decay"),
-    Column("learning_rate", "Settings of the point: the peak rate, and decoupled weight decay.",
-           title="Learning rate"),
+    Column("dropout", "Settings of the point.", title="Dropout"),
+    Column("weight_decay", "Settings of the point.", title="Weight decay"),
+    Column("learning_rate", "Settings of the point.", title="Learning rate"),
     Column("select_nll_nats", "NLL on that part. Nothing is chosen by eval.", NATS_PER_FRAME,
            "On select"),
     Column("val_nll_nats", "NLL on that part. Nothing is chosen by eval.", NATS_PER_FRAME,
@@ -98,8 +94,8 @@ TUNED_POINT = (
            "speaker.", NATS_PER_FRAME, "Lost", has_standard_error=True),
     Column("is_chosen", "Whether it is the best on `chosen_on`, used for every lag, seed and "
            "fold.", title="Chosen", is_text=True),
-    Column("is_near_best", "Whether it loses at most one standard error. A verdict whose sign "
-           "differs among such points is undecided.", title="As good", is_text=True),
+    Column("is_near_best", "Whether it loses at most one standard error. Where such points "
+           "differ in sign, a verdict is undecided.", title="As good", is_text=True),
 )  # fmt: skip
 TUNING_NOTE = (
     "Every network of a comparison tries the same points (`docs/memory.md`). No rows: nothing was "

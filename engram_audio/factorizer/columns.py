@@ -38,8 +38,8 @@ BITS = Column("innovation_bits_per_s", "rate_nats in bits.", "bits/s", "Innovati
               has_interval=True)  # fmt: skip
 ERROR = Column("error_posterior", "Error of the reconstruction as inferred.", SHARE, "Error",
                has_interval=True, quotient=("sse_posterior", "sst"))  # fmt: skip
-MOVEMENT = Column("state_movement", "Movement of z_dyn on select: E|z_t - z_{t-1}|² / (2 E|z_t|²). "
-                  "1 is white noise, 0 is frozen.", title="Movement")  # fmt: skip
+MOVEMENT = Column("state_movement", "E|z_t - z_{t-1}|² / (2 E|z_t|²) on select. 1 is white "
+                  "noise, 0 is frozen.", title="Movement")  # fmt: skip
 COLLAPSE = (
     Column(
         "is_collapsed",
@@ -86,12 +86,12 @@ FACTORIZER = Table(
                "frames"),
         Column("upsampler", "Frames from one z_dyn to the next, and what fills those between.",
                is_text=True),
-        Column("innovation", "Kinds of z_rec's prior, of the decoder, and of the KL's weight in "
-               "the loss.", is_text=True),
-        Column("decoder", "Kinds of z_rec's prior, of the decoder, and of the KL's weight in the "
-               "loss.", is_text=True),
-        Column("kl_mode", "Kinds of z_rec's prior, of the decoder, and of the KL's weight in the "
-               "loss.", is_text=True),
+        Column("innovation", "Kinds of z_rec's prior, of the decoder, and of the KL's weight.",
+               is_text=True),
+        Column("decoder", "Kinds of z_rec's prior, of the decoder, and of the KL's weight.",
+               is_text=True),
+        Column("kl_mode", "Kinds of z_rec's prior, of the decoder, and of the KL's weight.",
+               is_text=True),
         TARGET_NATS, CONTEXT_FRAMES, HORIZON,
         CHOSEN_ON, PART,
         SLICE,
@@ -100,14 +100,12 @@ FACTORIZER = Table(
         BOUND,
         Column("elbo_nats", "Plain bound of the same model: distortion plus rate_nats.", NATS,
                has_interval=True, quotient=("elbo_nll", "num_frames")),
-        Column("best_direct", "Head or null of the prediction stage that is best on `chosen_on`, "
-               "lag 1, first seed.", is_text=True),
-        Column("bound_context", "What the bound, and best_direct, see of the past. Where the "
-               "bound sees more, a gain may be that of a longer context.", title="The bound sees",
+        Column("best_direct", "Best head or null of the prediction stage on `chosen_on`, lag 1.",
                is_text=True),
-        Column("direct_context", "What the bound, and best_direct, see of the past. Where the "
-               "bound sees more, a gain may be that of a longer context.", title="it sees",
-               is_text=True),
+        Column("bound_context", "What bound and best_direct see of the past. A gain may be that "
+               "of a longer context.", title="The bound sees", is_text=True),
+        Column("direct_context", "What bound and best_direct see of the past. A gain may be that "
+               "of a longer context.", title="it sees", is_text=True),
         Column("direct_nats", "NLL of best_direct.", NATS, has_interval=True),
         Column("gain_over_direct_nats", "That NLL less the bound, paired. Below 0: the "
                "factoriser predicts worse.", NATS, "Beyond it", has_interval=True),
@@ -120,9 +118,8 @@ FACTORIZER = Table(
         Column("innovation_nats", "KL of z_dyn (0 unless charged) and of z_rec (empty where "
                "deterministic).", NATS, has_interval=True),
         RATE, BITS,
-        Column("weighted_bits_per_s", "innovation_bits_per_s less what the importance-weighted "
-               "bound takes off the plain one.", "bits/s", "importance-weighted",
-               has_interval=True),
+        Column("weighted_bits_per_s", "innovation_bits_per_s less what importance weights take "
+               "off the bound.", "bits/s", "importance-weighted", has_interval=True),
         ERROR,
         Column("error_prior", "Error with z_rec drawn from its prior, or at its mean.", SHARE,
                has_interval=True, quotient=("sse_prior", "sst")),
@@ -163,8 +160,8 @@ FACTORIZER_STATES = Table(
     (
         Column("representation", "The z_dyn, in SD.", title="z_dyn", is_text=True),
         Column("source", "The latents that it came from.", title="of", is_text=True),
-        Column("metric", "Metric of z_dyn as latents, such as the explained fraction of a key or "
-               "a head's gain.", title="Metric", is_text=True),
+        Column("metric", "Metric of z_dyn, such as the explained fraction of a key.",
+               title="Metric", is_text=True),
         Column("key", "Key or head.", title="Key or head", is_text=True),
         LAG_FRAMES,
         Column("value", "Score of z_dyn, of the source, and of the null on each.",

@@ -18,13 +18,11 @@ SCORE = Column("score", "Word, speaker and opinion scores, shares of frames, or 
                "true speech: docs/generation.md.", title="Score", is_text=True)  # fmt: skip
 NUM_UTTERANCES = Column("num_utterances", "Utterances behind it. Words count only where the "
                         "original is understood.", "utterances", "Utterances")  # fmt: skip
-RESOLUTION = Column("resolution", "How large the codec's own loss may be, the farther end of its "
-                    "interval. Nothing smaller is better or worse.",
-                    title="Codec's own loss")  # fmt: skip
+RESOLUTION = Column("resolution", "Farther end of the codec's own loss. Nothing smaller is "
+                    "better or worse.", title="Codec's own loss")  # fmt: skip
 CERTAIN_LOSS = Column(
     "certain_loss",
-    "How large that loss surely is, the nearer end, or 0. Only "
-    "a difference within it is `not told apart`.",
+    "Nearer end of that loss, or 0. Only a difference within it is `not told apart`.",
     title="Least loss",
 )
 
@@ -33,17 +31,14 @@ GENERATION_AUDIO = Table(
     "representation, generator, arm, kind of clip, part and score",
     (
         REPRESENTATION, GENERATOR, ARM, CONDITION, SCOPE, SCORE,
-        Column("value", "The score, mean over seeds, with an interval over speakers. Empty where "
-               "its evaluator is not installed.", title="Value", has_interval=True),
-        Column("original", "Score of true speech (a distance: from itself, other half seconds), "
-               "of the round trip, and of `other`, or of `noise` for quality and distributions.",
-               title="Original"),
-        Column("ceiling", "Score of true speech (a distance: from itself, other half seconds), "
-               "of the round trip, and of `other`, or of `noise` for quality and distributions.",
-               title="Round trip"),
-        Column("floor", "Score of true speech (a distance: from itself, other half seconds), of "
-               "the round trip, and of `other`, or of `noise` for quality and distributions.",
-               title="Floor"),
+        Column("value", "The score, mean over seeds, with an interval over speakers.",
+               title="Value", has_interval=True),
+        Column("original", "Score of true speech (a distance: from itself), of the round trip, "
+               "and of `other` or `noise`.", title="Original"),
+        Column("ceiling", "Score of true speech (a distance: from itself), of the round trip, "
+               "and of `other` or `noise`.", title="Round trip"),
+        Column("floor", "Score of true speech (a distance: from itself), of the round trip, and "
+               "of `other` or `noise`.", title="Floor"),
         RESOLUTION,
         Column("normalised", "0 at the floor, 1 at the round trip. Empty where the floor is no "
                "worse.", title="Normalised"),
@@ -58,12 +53,12 @@ GENERATION_AUDIO_GAINS = Table(
         REPRESENTATION, GENERATOR, ARM,
         Column("against", "The arm that it is compared with.", title="Against", is_text=True),
         CONDITION, SCOPE, SCORE,
-        Column("gain", "How much better `arm` is, in units of the score, or its value less that "
-               "of `against` where no direction is better.", title="Gain", has_interval=True),
+        Column("gain", "How much better `arm` is, in units of the score.", title="Gain",
+               has_interval=True),
         RESOLUTION, CERTAIN_LOSS, NUM_UTTERANCES, NUM_SPEAKERS, NUM_SEEDS,
         Column("word", "`better`, `worse`: the whole interval lies beyond `resolution`. `not "
-               "told apart`: within `certain_loss`. `undecided`: neither, or fewer than three "
-               "seeds. `not read`: the score says nothing here.", title="Word", is_text=True),
+               "told apart`: within `certain_loss`. `undecided`: neither. `not read`: the score "
+               "says nothing here.", title="Word", is_text=True),
         Column("reason", "Why nothing is read.", title="Reason", is_text=True),
     ),
 )  # fmt: skip

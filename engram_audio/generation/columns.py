@@ -14,10 +14,9 @@ from engram_audio.corpus.columns import (
 NATS = "nats/frame"
 GENERATOR = Column("generator", "Name under `generation.library`.", title="Generator",
                    is_text=True)  # fmt: skip
-ARM = Column("arm", "S: small. SM: S with a memory. F: SM's work, no memory. P: SM's numbers, no "
-             "memory. SMx: keys of another utterance. SM1: one row. SMm, SMf: a network in place "
-             "of the table. docs/generation.md has the others.", title="Arm",
-             is_text=True)  # fmt: skip
+ARM = Column("arm", "S: small. SM: S with a memory. F, P: SM's work, SM's numbers, without "
+             "memory. SMx: foreign keys. SM1: one row. SMm, SMf: a network in place of the "
+             "table. docs/generation.md has the others.", title="Arm", is_text=True)  # fmt: skip
 NUM_STEPS = Column("num_steps", "Training steps. -1: fitted without steps.", "steps", "Steps")
 
 GENERATION = Table(
@@ -25,18 +24,18 @@ GENERATION = Table(
     "representation, generator, arm, seed and number of steps",
     (
         REPRESENTATION, GENERATOR, ARM, SEED, NUM_STEPS, CHOSEN_ON,
-        Column("key", "Key of the memory, or `state` where bits of the hidden state find its "
-               "rows.", title="Key", is_text=True),
+        Column("key", "Key of the memory, or `state` for bits of the hidden state.", title="Key",
+               is_text=True),
         Column("places", "Where the memory is added.", is_text=True),
         Column("noise", "Noise on what is read in training: `none`, `fixed` with its share, or "
                "`uniform`.", title="Noise", is_text=True),
         Column("short_context_frames", "Clean frames of the short context.", "frames"),
         Column("width", "Width of the backbone.", "units", "Width"),
-        Column("learning_rate", "Peak rate and dropout, chosen for the arm on `chosen_on` with "
-               "the first seed.", title="Rate"),
-        Column("dropout", "Peak rate and dropout, chosen for the arm on `chosen_on` with the "
-               "first seed.", title="Dropout"),
-        Column("num_points", "Points of both that were tried. 1: untuned.", title="Points tried"),
+        Column("learning_rate", "Chosen for the arm on `chosen_on` with the first seed.",
+               title="Rate"),
+        Column("dropout", "Chosen for the arm on `chosen_on` with the first seed.",
+               title="Dropout"),
+        Column("num_points", "Points of both that were tried.", title="Points tried"),
         Column("best_step", "Step whose weights are kept, the best on `chosen_on`.", "steps"),
         Column("nll_nats", "NLL of the next frame on eval. Over z_dyn an upper bound, by a "
                "particle filter.", NATS, "NLL", has_interval=True),
@@ -92,8 +91,8 @@ GENERATION_GAINS = Table(
                "SD rest"),
         NUM_SEEDS,
         NUM_SPEAKERS,
-        Column("seeds_needed", "Seeds on the same speakers that would tell the gain from the "
-               "margin. Empty: more than a hundred, or unknown.", "seeds", "Seeds needed"),
+        Column("seeds_needed", "Seeds that would tell the gain from the margin. Empty: more than "
+               "a hundred, or unknown.", "seeds", "Seeds needed"),
         Column("delta_nats", "The margin: .02, or 1 % of information_nats where that is more.",
                NATS, "Margin"),
         Column("information_nats", "What F knows about the frame: its gain over `marginal`.", NATS),
@@ -140,8 +139,8 @@ GENERATION_HEALTH = Table(
                       "per root of D.", "SD", "Energy distance"),
         Column("std_ratio_lowest", "SD ratio of the extreme dimensions."),
         Column("std_ratio_highest", "SD ratio of the extreme dimensions."),
-        Column("excess_over_f", "Energy distance less that of true stretches, less the same of F "
-               "under the same seed. Above 0: less like data than F.", "SD", "Over F's"),
+        Column("excess_over_f", "Energy distance beyond that of true stretches, less the same of "
+               "F. Above 0: less like data.", "SD", "Over F's"),
     ),
     notes=(
         "Runs start from the same true contexts in every arm. From off_support_share on the "
@@ -159,25 +158,25 @@ GENERATION_KEYS = Table(
         Column("step_frames", "Step of the run that goes on from them. -1: none.", "frames",
                "Step"),
         Column("sigma", "SD of the noise, in SD of train frames.", "SD", "Noise"),
-        Column("gate_q05", "Quantiles of the gate over contexts and places. An open gate is no "
-               "evidence: SMx learns to close it."),
-        Column("gate_q25", "Quantiles of the gate over contexts and places. An open gate is no "
-               "evidence: SMx learns to close it."),
-        Column("gate_q50", "Quantiles of the gate over contexts and places. An open gate is no "
-               "evidence: SMx learns to close it.", title="Gate"),
-        Column("gate_q75", "Quantiles of the gate over contexts and places. An open gate is no "
-               "evidence: SMx learns to close it."),
-        Column("gate_q95", "Quantiles of the gate over contexts and places. An open gate is no "
-               "evidence: SMx learns to close it."),
+        Column("gate_q05", "Quantiles of the gate. An open gate is no evidence: SMx learns to "
+               "close it."),
+        Column("gate_q25", "Quantiles of the gate. An open gate is no evidence: SMx learns to "
+               "close it."),
+        Column("gate_q50", "Quantiles of the gate. An open gate is no evidence: SMx learns to "
+               "close it.", title="Gate"),
+        Column("gate_q75", "Quantiles of the gate. An open gate is no evidence: SMx learns to "
+               "close it."),
+        Column("gate_q95", "Quantiles of the gate. An open gate is no evidence: SMx learns to "
+               "close it."),
         Column("write_ratio", "Size of what the memory adds over that of the state.",
                title="Write"),
         Column("flip_rate", "Share of codes that the noise changes.", "share", "Codes changed"),
-        Column("nll_own_nats", "NLL of the clean next frame with keys of the noisy context, of "
-               "the clean one, and of another utterance.", NATS, "Own keys"),
-        Column("nll_oracle_nats", "NLL of the clean next frame with keys of the noisy context, "
-               "of the clean one, and of another utterance.", NATS, "Clean keys"),
-        Column("nll_foreign_nats", "NLL of the clean next frame with keys of the noisy context, "
-               "of the clean one, and of another utterance.", NATS, "Foreign keys"),
+        Column("nll_own_nats", "NLL of the clean next frame with noisy, clean and foreign keys.",
+               NATS, "Own keys"),
+        Column("nll_oracle_nats", "NLL of the clean next frame with noisy, clean and foreign "
+               "keys.", NATS, "Clean keys"),
+        Column("nll_foreign_nats", "NLL of the clean next frame with noisy, clean and foreign "
+               "keys.", NATS, "Foreign keys"),
     ),
 )  # fmt: skip
 GENERATION_LATENCY = Table(
@@ -185,12 +184,12 @@ GENERATION_LATENCY = Table(
     "representation, generator and arm",
     (
         REPRESENTATION, GENERATOR, ARM,
-        Column("latency_ms", "Median, 10 % and 90 % quantile of the time of a generated frame: "
-               "one sequence, one thread, with the cache.", "ms", "Latency"),
+        Column("latency_ms", "Median, 10 % and 90 % quantile of the time of a generated frame, "
+               "on one thread.", "ms", "Latency"),
         Column("latency_ms_p10", "Median, 10 % and 90 % quantile of the time of a generated "
-               "frame: one sequence, one thread, with the cache.", "ms", "10 %"),
+               "frame, on one thread.", "ms", "10 %"),
         Column("latency_ms_p90", "Median, 10 % and 90 % quantile of the time of a generated "
-               "frame: one sequence, one thread, with the cache.", "ms", "90 %"),
+               "frame, on one thread.", "ms", "90 %"),
         Column("num_frames", "Frames that were timed.", "frames"),
         Column("machine", "Processor or GPU.", title="Machine", is_text=True),
     ),

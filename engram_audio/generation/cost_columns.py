@@ -13,8 +13,8 @@ GENERATION_LADDER = Table(
     "representation, generator and size",
     (
         REPRESENTATION, GENERATOR,
-        Column("size", "S, F, P, SM, or the factor of SM's work that a larger model without "
-               "memory has.", title="Size", is_text=True),
+        Column("size", "S, F, P, SM, or the work of a larger model over SM's.", title="Size",
+               is_text=True),
         WORK, NUMBERS,
         Column("width", "Width of the backbone.", "units", "Width"),
         Column("nll_nats", "NLL on eval, mean over seeds. Over z_dyn an upper bound.", NATS, "NLL",
@@ -36,10 +36,9 @@ GENERATION_COST = Table(
                "own. Below the interval SM is surely better, above it surely worse.",
                title="Multiplier", has_interval=True),
         Column("reach", "`inside`: the ladder meets SM's score. `below`, `beyond`: only its "
-               "smallest model, or none, does, and the multiplier is that of the smallest or "
-               "largest.", title="Reach", is_text=True),
-        Column("multiplier_within_margin", "First budget at which the ladder comes within the "
-               "margin of SM, over SM's.", title="Within the margin"),
+               "smallest model, or none, does.", title="Reach", is_text=True),
+        Column("multiplier_within_margin", "The same for the margin of SM.",
+               title="Within the margin"),
         Column("first_ratio", "Least and largest budget of the ladder over SM's.",
                title="Ladder from"),
         Column("last_ratio", "Least and largest budget of the ladder over SM's.", title="to"),

@@ -47,15 +47,14 @@ KEYS = Table(
         Column("nats_train", "Nats on `chosen_on`, val and train.", NATS),
         Column("transfer_loss", "1 less eval over val. Empty where val is not surely above 0.",
                title="Transfer loss", has_interval=True),
-        Column("share_of_predictor", "Nats over those of the predictor, over those of a k-means "
-               "of the target with as many codes, and over the key's entropy.",
-               title="of predictor"),
-        Column("share_of_oracle", "Nats over those of the predictor, over those of a k-means of "
-               "the target with as many codes, and over the key's entropy."),
-        Column("share_of_entropy", "Nats over those of the predictor, over those of a k-means of "
-               "the target with as many codes, and over the key's entropy."),
-        Column("kept_nats", "Nats less the share of the predictor's that a small key must keep, "
-               "paired by speaker.", NATS, has_interval=True),
+        Column("share_of_predictor", "Nats over those of the predictor, those of a k-means of "
+               "the target, and the key's entropy.", title="of predictor"),
+        Column("share_of_oracle", "Nats over those of the predictor, those of a k-means of the "
+               "target, and the key's entropy."),
+        Column("share_of_entropy", "Nats over those of the predictor, those of a k-means of the "
+               "target, and the key's entropy."),
+        Column("kept_nats", "Nats less the share of the predictor's that a small key must keep.",
+               NATS, has_interval=True),
         Column("surrogate_nats", "Nats of the same key on the VAR surrogate, and nats less "
                "these, paired by speaker.", NATS),
         Column("over_surrogate_nats", "Nats of the same key on the VAR surrogate, and nats less "

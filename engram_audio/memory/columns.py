@@ -17,8 +17,8 @@ from engram_audio.corpus.columns import (
 )
 
 NATS = "nats/frame"
-PREDICTOR = Column("predictor", "What the memory stands beside: `linear` (the best linear null "
-                   "on `chosen_on`) or a head.", title="on", is_text=True)  # fmt: skip
+PREDICTOR = Column("predictor", "What the memory stands beside: `linear` (the best linear null) "
+                   "or a head.", title="on", is_text=True)  # fmt: skip
 MEMORY_NAME = Column("memory", "Name under `memories`.", title="Memory", is_text=True)
 
 MEMORY = Table(
@@ -49,11 +49,10 @@ MEMORY = Table(
                "`chosen_on`. Empty where nothing was tuned.", NATS),
         Column("near_gain_nats_highest", "gain_nats of tuned points that are as good on "
                "`chosen_on`. Empty where nothing was tuned.", NATS),
-        Column("control_gain_nats", "Gain of the control, and of the memory, over `knock_out`. "
-               "`knn` has its own base on its own frames.", NATS, "Control's own",
-               has_interval=True),
-        Column("memory_gain_nats", "Gain of the control, and of the memory, over `knock_out`. "
-               "`knn` has its own base on its own frames.", NATS, has_interval=True),
+        Column("control_gain_nats", "Gain of the control, and of the memory, over `knock_out`.",
+               NATS, "Control's own", has_interval=True),
+        Column("memory_gain_nats", "Gain of the control, and of the memory, over `knock_out`.",
+               NATS, has_interval=True),
         Column("memory_nll_nats", "NLL of the memory and of the control.", NATS, has_interval=True),
         Column("memory_nll_select_less_val", "The same on select less that on val. Empty without "
                "select.", NATS),
@@ -61,19 +60,17 @@ MEMORY = Table(
                has_interval=True),
         Column("control_nll_select_less_val", "The same on select less that on val. Empty "
                "without select.", NATS),
-        Column("gate", "Mean weight of what is read: of entries against the base's density, or "
-               "the Engram gate.", title="Gate", has_interval=True,
-               quotient=("gate", "num_frames")),
-        Column("hit_rate", "Frames whose key, of any order or of the highest, train has seen (a "
-               "lookup: often enough to have an entry).", title="Hits", has_interval=True,
-               quotient=("hit", "num_frames")),
+        Column("gate", "Mean weight of what is read, against the base or by the Engram gate.",
+               title="Gate", has_interval=True, quotient=("gate", "num_frames")),
+        Column("hit_rate", "Frames whose key, of any order or of the highest, train has seen.",
+               title="Hits", has_interval=True, quotient=("hit", "num_frames")),
         Column("first_hit_rate", "Frames whose key, of any order or of the highest, train has "
-               "seen (a lookup: often enough to have an entry).", title="of the first order",
-               has_interval=True, quotient=("first_hit", "num_frames")),
-        Column("num_slots", "Entries, and those that some frame read as its nearest. Of an "
-               "Engram memory: rows of the newest position.", title="Slots"),
-        Column("num_slots_used", "Entries, and those that some frame read as its nearest. Of an "
-               "Engram memory: rows of the newest position.", title="Slots used"),
+               "seen.", title="of the first order", has_interval=True,
+               quotient=("first_hit", "num_frames")),
+        Column("num_slots", "Entries, and those that some frame read as its nearest.",
+               title="Slots"),
+        Column("num_slots_used", "Entries, and those that some frame read as its nearest.",
+               title="Slots used"),
         Column("slot_perplexity", "exp of the entropy of the use of entries.", "slots",
                "Perplexity"),
         Column("num_parameters", "Operations of one target's law, and fitted numbers, with the "
@@ -82,8 +79,8 @@ MEMORY = Table(
         Column("num_control_parameters", "Those of a matched model.", title="control's"),
         Column("control_flops", "Those of a matched model."),
         Column("control_misfit", "Empty: a matched net holds the memory's budget and at most 5 % "
-               "more. `smaller`, `larger`: it could not. `curve`: read off the curve of nats "
-               "against size.", title="Misfit", is_text=True),
+               "more. `smaller`, `larger`: it could not. `curve`: read off the curve.",
+               title="Misfit", is_text=True),
     ),
     notes=(
         "Controls: `best_null`, the best null of the prediction stage. `knock_out`, the memory "

@@ -38,31 +38,31 @@ PREDICTION = Table(
         SLICE,
         NUM_FRAMES,
         NUM_SPEAKERS,
-        Column("noise_nats", "What dequantisation noise costs the best linear null, all as "
-               "Gaussians. A sharper predictor loses more.", NATS, "Cost of the noise"),
+        Column("noise_nats", "What dequantisation noise costs the best linear null.", NATS,
+               "Cost of the noise"),
         Column("num_mean", "Targets with scores of the mean, and of samples.", "frames"),
         Column("num_sampled", "Targets with scores of the mean, and of samples.", "frames"),
         Column("nll_mean", "NLL. Never read alone: one frame can make it.", NATS, "Mean NLL",
                has_interval=True),
         Column("nll_select_less_val", "NLL on select less that on val. Empty without select.", NATS,
                "Select less val"),
-        Column("nll_median", "Median, mean without `trimmed_fraction` at each end, and quantile "
+        Column("nll_median", "Median, trimmed mean (`trimmed_fraction` at each end) and quantile "
                "in percent, over stored frames.", NATS, "Median"),
-        Column("nll_trimmed", "Median, mean without `trimmed_fraction` at each end, and quantile "
-               "in percent, over stored frames.", NATS, "Trimmed mean"),
-        Column("nll_q<number>", "Median, mean without `trimmed_fraction` at each end, and "
+        Column("nll_trimmed", "Median, trimmed mean (`trimmed_fraction` at each end) and "
+               "quantile in percent, over stored frames.", NATS, "Trimmed mean"),
+        Column("nll_q<number>", "Median, trimmed mean (`trimmed_fraction` at each end) and "
                "quantile in percent, over stored frames.", NATS, "quantile"),
-        Column("num_stored", "Frames behind these, and those left out because their score is not "
-               "finite.", "frames", "Stored"),
-        Column("num_not_finite", "Frames behind these, and those left out because their score is "
-               "not finite.", "frames", "Not finite"),
+        Column("num_stored", "Frames behind these, and those left out as not finite.", "frames",
+               "Stored"),
+        Column("num_not_finite", "Frames behind these, and those left out as not finite.", "frames",
+               "Not finite"),
         CHOSEN_ON,
         Column("best_null", "Null of the same event that is best on `chosen_on`, slice `all`.",
                title="Best null", is_text=True),
         Column("gain_nats", "Headline. What context buys: NLL of the best null less the model's, "
                "paired. 0 on white noise.", NATS, "Gain over the best null", has_interval=True),
-        Column("gain_seeds_nats", "Mean of gain_nats over a head's training seeds, each over the "
-               "null that its seed chose.", NATS, "Gain, all seeds", has_interval=True),
+        Column("gain_seeds_nats", "Mean of gain_nats over training seeds, each over its own null.",
+               NATS, "Gain, all seeds", has_interval=True),
         Column("gain_seeds_bits_per_s", "gain_seeds_nats in bits.", "bits/s", has_interval=True),
         Column("gain_seeds_freedom", "Degrees of freedom of its interval."),
         NUM_SEEDS,
@@ -79,34 +79,29 @@ PREDICTION = Table(
                "reversion.", NATS, "Over the marginal", has_interval=True),
         Column("dnll_first_experiment", "As the first experiment scored it: over one diagonal "
                "Gaussian of delta, negative is better.", NATS, "First dNLL", has_interval=True),
-        Column("dnll_mean_reversion", "Its three parts: from the Gaussian marginal of delta to "
-               "that of the better space, on to the best marginal of that space, and on to the "
-               "model.", NATS, "of it mean reversion"),
-        Column("dnll_shape", "Its three parts: from the Gaussian marginal of delta to that of "
-               "the better space, on to the best marginal of that space, and on to the model.",
-               NATS, "of it shape"),
-        Column("dnll_context", "Its three parts: from the Gaussian marginal of delta to that of "
-               "the better space, on to the best marginal of that space, and on to the model.",
-               NATS),
+        Column("dnll_mean_reversion", "Its three parts, which add up: mean reversion, shape of "
+               "the marginal, context.", NATS, "of it mean reversion"),
+        Column("dnll_shape", "Its three parts, which add up: mean reversion, shape of the "
+               "marginal, context.", NATS, "of it shape"),
+        Column("dnll_context", "Its three parts, which add up: mean reversion, shape of the "
+               "marginal, context.", NATS),
         Column("dnll_context_null", "The third part of the best null.", NATS, "of it linear"),
         Column("information_nats_per_dim", "information_nats over D.", "nats/dim"),
         Column("cosine_mean", "Mean cosine of truth and conditional mean, samples, or the best "
-               "of `num_samples` samples. Directions from 0 (delta) or the train mean (position).",
-               title="Cosine of the mean", has_interval=True, has_null=True,
-               quotient=("cosine_mean", "num_mean")),
+               "of `num_samples` samples.", title="Cosine of the mean", has_interval=True,
+               has_null=True, quotient=("cosine_mean", "num_mean")),
         Column("cosine_sample", "Mean cosine of truth and conditional mean, samples, or the best "
-               "of `num_samples` samples. Directions from 0 (delta) or the train mean (position).",
-               title="Cosine of samples", has_interval=True, has_null=True,
-               quotient=("cosine_sample", "num_sampled")),
+               "of `num_samples` samples.", title="Cosine of samples", has_interval=True,
+               has_null=True, quotient=("cosine_sample", "num_sampled")),
         Column("cosine_best", "Mean cosine of truth and conditional mean, samples, or the best "
-               "of `num_samples` samples. Directions from 0 (delta) or the train mean (position).",
-               has_interval=True, has_null=True, quotient=("cosine_best", "num_sampled")),
+               "of `num_samples` samples.", has_interval=True, has_null=True,
+               quotient=("cosine_best", "num_sampled")),
         Column("energy_score", "E|X - y| - 1/2 E|X - X'|, unbiased. Strictly proper, lower is "
                "better.", "latent units", "Energy score", has_interval=True, has_null=True,
                quotient=("energy_score", "num_sampled")),
-        *(Column(f"info_nce_bits_{of}", "True future against frames of the same utterance or "
-                 "speaker: log2 N + log2 softmax, by log density over the family's marginal. At "
-                 "most log2(num_negatives + 1), null 0.", "bits", title, has_interval=True,
+        *(Column(f"info_nce_bits_{of}", "log2 N + log2 softmax of the true future among frames "
+                 "of the same utterance or speaker. At most log2(num_negatives + 1), null 0.", "bits",
+                 title, has_interval=True,
                  quotient=(f"info_nce_bits_{of}", f"num_info_nce_{of}"))
           for of, title in (("utterance", "InfoNCE"), ("speaker", "InfoNCE, speaker"))),
         Column("coverage_50_per_dimension", COVERAGE.format(level=50), has_interval=True,
@@ -131,25 +126,23 @@ PREDICTION = Table(
         Column("decoder_cosine_mean", "cosine_mean and explained_all after the decoder's "
                "Jacobian, where it is linear.", has_interval=True, has_null=True,
                quotient=("decoder_cosine_mean", "num_mean")),
-        Column("cosine_white_noise", "What white noise scores as D grows: 1/sqrt 2 for delta at "
+        Column("cosine_white_noise", "Cosine of white noise as D grows: 1/sqrt 2 for delta at "
                "lag 1, else 0."),
-        Column("log_magnitude_r2_mean", "R² of log length, from the log of the mean's length "
-               "(means are short: below 0) or from its expectation over samples (proper).",
+        Column("log_magnitude_r2_mean", "R² of log length, from the mean's length (which is "
+               "short) or from its expectation over samples (proper).", has_null=True),
+        Column("log_magnitude_r2_sample", "R² of log length, from the mean's length (which is "
+               "short) or from its expectation over samples (proper).", title="R² of log length",
                has_null=True),
-        Column("log_magnitude_r2_sample", "R² of log length, from the log of the mean's length "
-               "(means are short: below 0) or from its expectation over samples (proper).",
-               title="R² of log length", has_null=True),
         Column("explained_all", "1 - SSE / SST of the conditional mean, all dimensions or "
-               "principal directions of the target.", has_null=True),
+               "principal directions.", has_null=True),
         Column("explained_pc_<number>_<number>", "1 - SSE / SST of the conditional mean, all "
-               "dimensions or principal directions of the target.", has_null=True),
+               "dimensions or principal directions.", has_null=True),
         Column("decoder_explained", "cosine_mean and explained_all after the decoder's Jacobian, "
                "where it is linear."),
         Column("strongest_null", "The null that is best on the scored frames themselves.",
                is_text=True),
-        Column("gain_strongest_nats", "Gain over strongest_null: a lower bound. Much below "
-               "gain_nats, the best null does not carry over to new speakers.", NATS,
-               has_interval=True),
+        Column("gain_strongest_nats", "Gain over strongest_null, a lower bound. Much below "
+               "gain_nats, the best null does not carry over.", NATS, has_interval=True),
         Column("surrogate_<name>_gain_nats", "The same of the same model on that surrogate, over "
                "its own nulls.", NATS),
         Column("surrogate_<name>_information_nats", "The same of the same model on that "

@@ -31,12 +31,10 @@ STEP_RATIO = Column("step_ratio", "Mean length of late increments over the data'
                     title="Step ratio")  # fmt: skip
 AUTOCORRELATION = Column("autocorrelation_error", "Absolute error of the autocorrelation at lag 1, "
                          "mean over dimensions.", title="Lag-1 error")  # fmt: skip
-OFF_SUPPORT = Column("off_support_share", "Late frames farther from the nearest train frame "
-                     "(`support_frames`) than .99 of true ones, less .01.", "share",
-                     "Off support")  # fmt: skip
-DISTANCE = Column("energy_distance", "Energy distance per root of D of late frames, from pairs "
-                  "of different speakers. Near 0 for the law of the data, also below.", "SD",
-                  "Energy distance")  # fmt: skip
+OFF_SUPPORT = Column("off_support_share", "Late frames farther from train than .99 of true ones "
+                     "(`support_frames`), less .01.", "share", "Off support")  # fmt: skip
+DISTANCE = Column("energy_distance", "Energy distance per root of D of late frames, pairs of "
+                  "different speakers. Unbiased.", "SD", "Energy distance")  # fmt: skip
 DIVERGED = Column("diverged_share", "Paths that have left the data (`divergence_factor`), or "
                   "stopped moving (`frozen_fraction`), at the horizon.", "share",
                   "Diverged")  # fmt: skip
@@ -48,21 +46,19 @@ FROZEN_LATE = Column("frozen_late", "Late frames of paths that have left the dat
                      "still.", "share", "Frozen, late")  # fmt: skip
 KEPT_DELTA = Column("kept_delta", "dNLL of the increment over the best forecast's. Fieller's "
                     "interval.", KEPT, "Kept, delta", has_interval=True)  # fmt: skip
-KEPT_POSITION = Column("kept_position", "dNLL of x over the best forecast's. Empty where the "
-                       "attainable is not surely above the marginal. Fieller's interval.", KEPT,
-                       "Kept, x", has_interval=True)  # fmt: skip
-KEPT_SKILL = Column("kept_skill", "Energy skill over that of the best forecasts by energy score. "
-                    "Empty where theirs is not surely above 0.", KEPT, "Kept skill",
-                    has_interval=True)  # fmt: skip
-LOST_POSITION = Column("lost_position", "What is lost of the attainable, where too little is "
-                       "attainable to keep a share of.", NATS, "Lost, x",
+KEPT_POSITION = Column("kept_position", "dNLL of x over the best forecast's. Empty where that is "
+                       "not surely above the marginal. Fieller's interval.", KEPT, "Kept, x",
                        has_interval=True)  # fmt: skip
+KEPT_SKILL = Column("kept_skill", "Energy skill over that of the best forecasts. Empty where "
+                    "theirs is not surely above 0.", KEPT, "Kept skill",
+                    has_interval=True)  # fmt: skip
+LOST_POSITION = Column("lost_position", "What is lost of the attainable, where little is "
+                       "attainable.", NATS, "Lost, x", has_interval=True)  # fmt: skip
 ATTAINABLE_SKILL = Column(
     "attainable_skill", "Energy skill of those best forecasts.", has_interval=True
 )
-LOST_SKILL = Column("lost_skill", "What is lost of the attainable, where too little is "
-                    "attainable to keep a share of.", title="Lost skill",
-                    has_interval=True)  # fmt: skip
+LOST_SKILL = Column("lost_skill", "What is lost of the attainable, where little is attainable.",
+                    title="Lost skill", has_interval=True)  # fmt: skip
 PARETO = (
     Column("num_points", "Methods looked at.", title="Points looked at"),
     Column("is_pareto", "Whether no method whose paths survive (`rollout.bars`) has more gain "
@@ -80,9 +76,8 @@ def _and_true(column: Column) -> tuple[Column, Column, Column]:
 
 
 def _attainable(event: str) -> tuple[Column, Column]:
-    value = Column(f"attainable_{event}", "dNLL of the best forecast of each horizon on "
-                   "`chosen_on`, among all methods and the `marginal`, whose own is 0: a lower "
-                   "bound of what is attainable.", NATS,
+    value = Column(f"attainable_{event}", "dNLL of the best forecast on `chosen_on`, of all "
+                   "methods and the `marginal`: a lower bound of what is attainable.", NATS,
                    has_interval=True)  # fmt: skip
     words = "Methods of those best forecasts."
     return value, Column(f"attainable_{event}_of", words, is_text=True)
@@ -103,9 +98,8 @@ ROLLOUT = Table(
         Column("num_starts", "Starting states with a true frame at the horizon.", "starts"),
         NUM_SPEAKERS,
         CHOSEN_ON,
-        Column("first_experiment_dnll", "The first experiment's score: -log p of the true step "
-               "under the dreamt state of the mean path, less the marginal's. An exact VAR(1) "
-               "scores +15.", NATS, "Earlier score", has_interval=True),
+        Column("first_experiment_dnll", "The first experiment's score, of the mean path. An "
+               "exact VAR(1) scores +15.", NATS, "Earlier score", has_interval=True),
         Column("dnll_delta", "dNLL of the Gaussian forecast: a forecaster's own, or with the "
                "moments of sampled paths.", NATS, has_interval=True),
         *_attainable("delta"), KEPT_DELTA,
@@ -129,19 +123,16 @@ ROLLOUT = Table(
         Column("gain_position", "Gain over partner_method, from the same starts.", NATS,
                "Over its base, x, one seed", has_interval=True),
         Column("gain_skill", "Gain over partner_method, from the same starts.", has_interval=True),
-        Column("gain_seeds_delta", "Mean of that gain over training seeds, each beside its own "
-               "partner. The verdict names that of x.", NATS, has_interval=True),
-        Column("gain_seeds_position", "Mean of that gain over training seeds, each beside its "
-               "own partner. The verdict names that of x.", NATS, "Over its base, x",
-               has_interval=True),
-        Column("gain_seeds_skill", "Mean of that gain over training seeds, each beside its own "
-               "partner. The verdict names that of x.", has_interval=True),
+        Column("gain_seeds_delta", "Mean of that gain over training seeds. The verdict names "
+               "that of x.", NATS, has_interval=True),
+        Column("gain_seeds_position", "Mean of that gain over training seeds. The verdict names "
+               "that of x.", NATS, "Over its base, x", has_interval=True),
+        Column("gain_seeds_skill", "Mean of that gain over training seeds. The verdict names "
+               "that of x.", has_interval=True),
         NUM_SEEDS,
         INTERVAL_OVER,
-        Column("dnll_median", "Median and largest over starts of the mode's own score: "
-               "first_experiment_dnll of `mean`, else dnll_position.", NATS),
-        Column("dnll_highest", "Median and largest over starts of the mode's own score: "
-               "first_experiment_dnll of `mean`, else dnll_position.", NATS),
+        Column("dnll_median", "Median and largest over starts of the mode's own score.", NATS),
+        Column("dnll_highest", "Median and largest over starts of the mode's own score.", NATS),
         Column("num_not_finite", "Starts whose score is not finite. Each counts as the worst "
                "finite score.", "starts", "Not finite"),
         DIVERGED,
@@ -155,11 +146,10 @@ ROLLOUT = Table(
         Column("num_diverged", "Paths, and those that diverged.", "paths"),
         Column("guard_redrawn", "Steps that a guard had drawn again, or moved.", "share"),
         Column("guard_moved", "Steps that a guard had drawn again, or moved.", "share"),
-        Column("gate", "Mean weight of what a memory reads along sampled runs, and on true "
-               "contexts of the same starts and steps.", title="Gate"),
+        Column("gate", "Mean weight of what a memory reads along runs, and on true contexts.",
+               title="Gate"),
         Column("hit_rate", "The same of contexts whose key train has seen.", "share", "Known keys"),
-        Column("gate_true", "Mean weight of what a memory reads along sampled runs, and on true "
-               "contexts of the same starts and steps."),
+        Column("gate_true", "Mean weight of what a memory reads along runs, and on true contexts."),
         Column("hit_rate_true", "The same of contexts whose key train has seen.", "share"),
         Column("num_stretches", "True stretches that late frames stand beside.", "stretches"),
         *_and_true(DIVERGED_LATE), *_and_true(FROZEN_LATE), *_and_true(OFF_SUPPORT),
@@ -190,12 +180,12 @@ ROLLOUT_SWEEP = Table(
     (
         REPRESENTATION, SWEEP, METHOD, KIND, BASE, SEED,
         Column("horizon_frames", "K of a k_step method, also of energy.", "frames", "K"),
-        Column("teacher_weight", "Of k_step: weights of the teacher-forced loss and of the loss "
-               "of states, share of scheduled sampling.", title="Teacher weight"),
-        Column("state_weight", "Of k_step: weights of the teacher-forced loss and of the loss of "
-               "states, share of scheduled sampling.", title="State weight"),
-        Column("scheduled_fraction", "Of k_step: weights of the teacher-forced loss and of the "
-               "loss of states, share of scheduled sampling."),
+        Column("teacher_weight", "Of k_step: weights of the losses, share of scheduled sampling.",
+               title="Teacher weight"),
+        Column("state_weight", "Of k_step: weights of the losses, share of scheduled sampling.",
+               title="State weight"),
+        Column("scheduled_fraction", "Of k_step: weights of the losses, share of scheduled "
+               "sampling."),
         GUARD,
         Column("one_step_gain", "dNLL of the first step, whose context is true, sign turned.", NATS,
                "One-step gain", has_interval=True),

@@ -31,23 +31,22 @@ STRUCTURE = Table(
         REPRESENTATION, SPLIT_SEED, KEY, CODEBOOK_SIZE, LAG_FRAMES, SLICE,
         Column("status", "`ok`, or why the key was not attempted.", title="Status", is_text=True),
         SUBSPACE, PART, NUM_FRAMES, NUM_EXCLUDED, NUM_SPEAKERS,
-        Column("num_effective_speakers", "1 / sum of squared shares: as many equal speakers "
-               "would be as uneven.", "speakers", "Effective speakers"),
+        Column("num_effective_speakers", "As many equal speakers would be as uneven.", "speakers",
+               "Effective speakers"),
         Column("largest_speaker_share", "The largest speaker's.", "share", "Largest speaker"),
         Column("excluded_mass", "num_excluded / num_frames, of the key and of the oracle.", "share",
                "Excluded"),
         Column("oracle_excluded_mass", "num_excluded / num_frames, of the key and of the oracle.",
                "share", "Oracle excluded"),
         Column("ratio", "Squared error about train cell means over that about the train grand "
-               "mean. Above 1: worse than no key. Not corrected.", title="Ratio", has_interval=True,
-               has_standard_error=True),
+               "mean. Not corrected.", title="Ratio", has_interval=True, has_standard_error=True),
         _judged("explained", "1 - ratio, less the cost of fitting.", title="Explained"),
-        _judged("linear_r2", "What ridge on the context explains of the step.", title="Linear R²"),
+        _judged("linear_r2", "What ridge explains of the step.", title="Linear R²"),
         _judged("added", "Headline. What the key adds to ridge: squared error of ridge less that "
                 "of ridge and cells fitted together, over that about the grand mean, less the "
                 "cost of fitting. At most 0 on any linear Gaussian process.", title="Added"),
-        _judged("attainable", "`added` of the oracle: K-means of what ridge leaves of the target "
-                "itself, means from other speakers of the part.", title="Attainable"),
+        _judged("attainable", "`added` of the oracle: K-means of what ridge leaves of the "
+                "target, means from other speakers of the part.", title="Attainable"),
         _judged("added_fraction", "added / attainable. Empty where nothing is attainable.",
                 title="Added fraction"),
         _judged("added_nats_per_frame", "1/2 sum over dimensions of log(error of ridge / error "
@@ -55,14 +54,13 @@ STRUCTURE = Table(
         Column("added_bits_per_s", "added_nats_per_frame in bits.", "bits/s",
                "Added bits", has_interval=True),
         _judged("key_information_nats_per_frame", "log p(z given cell) less that of the mixture "
-                "of all cells, diagonal Gaussians of train. At most the entropy of the cells.",
-                "nats/frame", "Key information"),
+                "of all cells. At most the entropy of the cells.", "nats/frame", "Key information"),
         Column("cost_of_fitting", "The correction of `added` and `attainable`: squared error due "
                "to fitting the cells.", "share", "Cost of fitting"),
         Column("oracle_cost_of_fitting", "The correction of `added` and `attainable`: squared "
                "error due to fitting the cells.", "share"),
-        Column("is_lower_bound", "Whether `added` is a lower bound: above 2^25 sums by cell and "
-               "context entry, ridge's predictions stand for the context."),
+        Column("is_lower_bound", "Whether `added` is a lower bound: ridge's predictions stand "
+               "for the context in the joint fit."),
         Column("num_cells", "Cells of the key, and those with enough train frames.", "cells"),
         Column("num_effective_cells", "Cells of the key, and those with enough train frames.",
                "cells"),
@@ -75,9 +73,9 @@ STRUCTURE = Table(
                                  "utterance, shifted in a circle"), strict=True)),
         *(_judged(f"added_{name}", "`added` of the same key refitted on that surrogate: a known "
                   "0.") for name in SURROGATES),
-        Column("transfer_loss", "1 - added on eval / added on val. Fieller's interval with "
-               "Welch-Satterthwaite degrees of freedom. Empty where added on val is not surely "
-               "above 0.", title="Transfer loss", has_interval=True),
+        Column("transfer_loss", "1 - added on eval / added on val. Fieller's interval. Empty "
+               "where added on val is not surely above 0.", title="Transfer loss",
+               has_interval=True),
         *(Column(f"{name}_r2", "`r2` of that null in linear.csv.")
           for name in ("ar1", "white_noise")),
     ),

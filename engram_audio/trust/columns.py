@@ -9,22 +9,21 @@ CALIBRATION = Table(
     (
         Column("kind", "`number`, `verdict`, `error rate` or `coverage`.", is_text=True),
         Column("world", "The planted world, or who is heard.", title="World", is_text=True),
-        Column("stage", "Which code measured. `hidden key` and `injected oracle` are fed with "
-               "the truth, `factorizer`, `memory` and `rollout` with exact laws.", title="Stage",
-               is_text=True),
+        Column("stage", "Which code measured. Some stages are fed with the truth or with exact "
+               "laws.", title="Stage", is_text=True),
         Column("quantity", "What was measured, and its value.", title="Quantity", is_text=True),
         LAG_FRAMES,
-        Column("truth", "Known value: a closed form, or the exact predictor on fresh speakers. "
-               "For rates and coverage the limit or nominal level.", title="Known"),
-        Column("truth_error", "Standard error of the known value, and of the measured one over "
-               "speakers, or over fits for rates and coverage.", title="± of it"),
+        Column("truth", "Known value: a closed form, or the exact predictor on fresh speakers, "
+               "or a nominal level.", title="Known"),
+        Column("truth_error", "Standard error of the known and of the measured value.",
+               title="± of it"),
         Column("measured", "What was measured, and its value.", title="Measured"),
-        Column("measured_error", "Standard error of the known value, and of the measured one "
-               "over speakers, or over fits for rates and coverage.", title="± of it"),
-        Column("tolerance_below", "How far from the truth it may lie: 3 combined standard errors "
-               "and stated finite-sample losses. Empty: no bound.", title="May lie below by"),
-        Column("tolerance_above", "How far from the truth it may lie: 3 combined standard errors "
-               "and stated finite-sample losses. Empty: no bound.", title="May lie above by"),
+        Column("measured_error", "Standard error of the known and of the measured value.",
+               title="± of it"),
+        Column("tolerance_below", "How far from the truth it may lie. Empty: no bound.",
+               title="May lie below by"),
+        Column("tolerance_above", "How far from the truth it may lie. Empty: no bound.",
+               title="May lie above by"),
         Column("passes", "Whether it lies inside. Empty: nothing is claimed.", is_text=True),
         Column("expected", "What a correct gate may say (else a note), and what the gate said.",
                title="Known verdict", is_text=True),

@@ -38,9 +38,9 @@ WHAT_WOULD_CHANGE = Table(
     "what_would_change",
     "choice that could have been another",
     (
-        Column("change", "What is chosen otherwise: a key (as the only candidate), its K, the "
-               "lag, a slice, the split seed, or a threshold, 20 % lower and higher. `nothing`: "
-               "the study as it is.", title="Changed", is_text=True),
+        Column("change", "What is chosen otherwise: a key, its K, the lag, a slice, the split "
+               "seed, or a threshold, 20 % lower and higher. `nothing`: the study as it is.",
+               title="Changed", is_text=True),
         Column("value", "What it would be.", title="To", is_text=True),
         Column("verdict", "Word of the gate on the deciding representation.", title="Verdict",
                is_text=True),

@@ -100,8 +100,8 @@ PREDICTION = Table(
                "better.", "latent units", "Energy score", has_interval=True, has_null=True,
                quotient=("energy_score", "num_sampled")),
         *(Column(f"info_nce_bits_{of}", "log2 N + log2 softmax of the true future among frames "
-                 "of the same utterance or speaker. At most log2(num_negatives + 1), null 0.", "bits",
-                 title, has_interval=True,
+                 "of the same utterance or speaker. At most log2(num_negatives + 1), null 0.",
+                 "bits", title, has_interval=True,
                  quotient=(f"info_nce_bits_{of}", f"num_info_nce_{of}"))
           for of, title in (("utterance", "InfoNCE"), ("speaker", "InfoNCE, speaker"))),
         Column("coverage_50_per_dimension", COVERAGE.format(level=50), has_interval=True,

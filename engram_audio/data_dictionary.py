@@ -19,8 +19,8 @@ HEAD = """# Data dictionary
 
 The tables lie under `<results>/tables/`, the verdicts in `<results>/`. They are UTF-8,
 comma-separated, with a header line and 9 significant digits. An empty cell is a number that does
-not exist there, or a choice without effect there. Text columns of `exclusions.csv` hold names as
-found on disk: treat them as untrusted text.
+not exist there: of a part, a bound or a setting that is not there. Text columns of
+`exclusions.csv` hold names as found on disk: treat them as untrusted text.
 
 The **speaker** is the unit of resampling, everywhere. Differences are paired on the same frames of
 the same speakers. `x[_low,_high]` stands for the columns `x`, `x_low` and `x_high`. The endings

@@ -19,8 +19,8 @@ CODEC = Column(
 )
 FAMILY = Column("family", "The codec at the root, and its kind (the name where there is no "
                 "codec).", is_text=True)  # fmt: skip
-BITS = Column("bits_per_s", "Bits of a second of latents, see rate_kind. Empty: continuous.",
-              "bits/s", "Bits")  # fmt: skip
+BITS = Column("bits_per_s", "Bits of a second of latents, see rate_kind.", "bits/s",
+              "Bits")  # fmt: skip
 RATE_KIND = Column("rate_kind", "`quantised`, `posterior_kl` (which bounds nothing) or "
                    "`capacity_bound`: docs/codecs.md.", title="which are",
                    is_text=True)  # fmt: skip

@@ -50,8 +50,8 @@ CORPUS = Table(
         NUM_DIMS,
         Column("repeated_frame_share", "Frames equal to the frame before. They stay in contexts "
                "and are no targets.", "share"),
-        Column("silent_frame_share", "Frames with an RMS of at most one step of 16-bit audio. "
-               "Empty for worlds and arrays.", "share"),
+        Column("silent_frame_share", "Frames with an RMS of at most one step of 16-bit audio.",
+               "share"),
         Column("near_copy_share", "Utterances that another speaker has too, but for noise, gain "
                "or some frames.", "share"),
         Column("num_excluded", "Files, or utterances of the representation, that were left out.",
@@ -90,8 +90,8 @@ TUNED_POINT = (
            NATS_PER_FRAME, "Select less val"),
     Column("eval_nll_nats", "NLL on that part. Nothing is chosen by eval.", NATS_PER_FRAME,
            "On eval"),
-    Column("lost_nats", "What the point loses to the chosen one on `chosen_on`, paired by "
-           "speaker.", NATS_PER_FRAME, "Lost", has_standard_error=True),
+    Column("lost_nats", "What the point loses to the chosen one on `chosen_on`.", NATS_PER_FRAME,
+           "Lost", has_standard_error=True),
     Column("is_chosen", "Whether it is the best on `chosen_on`, used for every lag, seed and "
            "fold.", title="Chosen", is_text=True),
     Column("is_near_best", "Whether it loses at most one standard error. Where such points "

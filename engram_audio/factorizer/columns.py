@@ -32,8 +32,7 @@ BOUND = Column("bound_nats", "Importance-weighted upper bound on -log p(x_t, giv
                "docs/factorizer.md.", NATS, has_interval=True)  # fmt: skip
 INFORMATION = Column("information_nats", "NLL of the marginal less the bound: what the past "
                      "tells about x_t.", NATS, "Information", has_interval=True)  # fmt: skip
-RATE = Column("rate_nats", "KL of both parts. Empty for a deterministic z_rec.", NATS, "Rate",
-              has_interval=True)  # fmt: skip
+RATE = Column("rate_nats", "KL of both parts.", NATS, "Rate", has_interval=True)  # fmt: skip
 BITS = Column("innovation_bits_per_s", "rate_nats in bits.", "bits/s", "Innovation rate",
               has_interval=True)  # fmt: skip
 ERROR = Column("error_posterior", "Error of the reconstruction as inferred.", SHARE, "Error",
@@ -68,7 +67,7 @@ HEALTH = (
     Column("state_noise_share", "Share of posterior noise in the variance of z_dyn."),
     Column("dynamics_sd", "Predictive SD of z_dyn, Gaussian dynamics only."),
     Column("observation_sd", "SD of x given both parts, over the latents' RMS."),
-    Column("active_innovation_dims", "Dimensions of z_rec above .01 nats. Empty for a flow."),
+    Column("active_innovation_dims", "Dimensions of z_rec above .01 nats."),
     Column("price", "Price of a nat at the end of training, target mode only."),
 )
 
@@ -113,10 +112,10 @@ FACTORIZER = Table(
         INFORMATION,
         Column("direct_information_nats", "NLL of the marginal less that of best_direct.", NATS,
                "Direct predictor's", has_interval=True),
-        Column("state_nats", "KL of z_dyn (0 unless charged) and of z_rec (empty where "
-               "deterministic).", NATS, has_interval=True, quotient=("state_nats", "num_frames")),
-        Column("innovation_nats", "KL of z_dyn (0 unless charged) and of z_rec (empty where "
-               "deterministic).", NATS, has_interval=True),
+        Column("state_nats", "KL of z_dyn (0 unless charged) and of z_rec.", NATS,
+               has_interval=True, quotient=("state_nats", "num_frames")),
+        Column("innovation_nats", "KL of z_dyn (0 unless charged) and of z_rec.", NATS,
+               has_interval=True),
         RATE, BITS,
         Column("weighted_bits_per_s", "innovation_bits_per_s less what importance weights take "
                "off the bound.", "bits/s", "importance-weighted", has_interval=True),

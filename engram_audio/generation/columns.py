@@ -78,8 +78,8 @@ GENERATION_GAINS = Table(
         REPRESENTATION, GENERATOR, ARM,
         Column("against", "The arm that it is compared with.", title="Against", is_text=True),
         PART, NUM_STEPS,
-        Column("gain_nats", "NLL of `against` less that of `arm`, mean over seeds. Positive: "
-               "`arm` is better.", NATS, "Gain", has_interval=True),
+        Column("gain_nats", "NLL of `against` less that of `arm`, mean over seeds.", NATS, "Gain",
+               has_interval=True),
         Column("gain_energy", "The same in energy score, of heads without an exact density.", "SD",
                "Gain in energy score", has_interval=True),
         Column("df", "Degrees of freedom of its error."),

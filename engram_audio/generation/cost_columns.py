@@ -100,8 +100,8 @@ GENERATION_PROBES = Table(
                "number of directions of read rows, `directions_of_most`: fewest with .8 of their "
                "square. `code_*`, `frame_nats`: what a linear read-out knows. `key_agreement`: "
                "keys that stay.", title="Measure", is_text=True),
-        Column("value", "Ratio of sums over speakers, mean over seeds. Empty also without "
-               "speakers.", title="Value", has_interval=True),
+        Column("value", "Ratio of sums over speakers, mean over seeds.", title="Value",
+               has_interval=True),
         NUM_SEEDS, NUM_SPEAKERS,
     ),
     notes=(

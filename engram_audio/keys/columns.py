@@ -55,14 +55,14 @@ KEYS = Table(
                "target, and the key's entropy."),
         Column("kept_nats", "Nats less the share of the predictor's that a small key must keep.",
                NATS, has_interval=True),
-        Column("surrogate_nats", "Nats of the same key on the VAR surrogate, and nats less "
-               "these, paired by speaker.", NATS),
+        Column("surrogate_nats", "Nats of the same key on the VAR surrogate, and nats less these.",
+               NATS),
         Column("over_surrogate_nats", "Nats of the same key on the VAR surrogate, and nats less "
-               "these, paired by speaker.", NATS, has_interval=True),
+               "these.", NATS, has_interval=True),
         Column("speaker_information_nats", "Mutual information of code and speaker on val, less "
                "that of permuted codes.", "nats", "About the speaker"),
-        Column("flip_rate", "Share of eval codes that change under `learned_keys.flip_noise`. "
-               "Empty for centred keys.", title="Flips"),
+        Column("flip_rate", "Share of eval codes that change under `learned_keys.flip_noise`.",
+               title="Flips"),
         Column("agreement", "Of a distilled key: share of `chosen_on` where it has its teacher's "
                "code.", title="Agreement"),
         Column("num_values", "Numbers and operations that a code takes.", title="Numbers"),
@@ -89,8 +89,8 @@ KEY_DIRECTIONS = Table(
                "eval.", "degrees", "Angle", has_interval=True),
         Column("nats", "log p(direction given code) less log p(direction), on eval.", "nats/frame",
                "Nats", has_interval=True),
-        Column("over_reversion_nats", "Nats less those of `mean_reversion`, paired by speaker.",
-               "nats/frame", "Beyond mean reversion", has_interval=True),
+        Column("over_reversion_nats", "Nats less those of `mean_reversion`.", "nats/frame",
+               "Beyond mean reversion", has_interval=True),
         KEYS["num_frames"], KEYS["num_speakers"],
     ),
     notes=(

@@ -46,20 +46,18 @@ MEMORY = Table(
         NUM_SEEDS,
         INTERVAL_OVER,
         Column("near_gain_nats_lowest", "gain_nats of tuned points that are as good on "
-               "`chosen_on`. Empty where nothing was tuned.", NATS),
+               "`chosen_on`.", NATS),
         Column("near_gain_nats_highest", "gain_nats of tuned points that are as good on "
-               "`chosen_on`. Empty where nothing was tuned.", NATS),
+               "`chosen_on`.", NATS),
         Column("control_gain_nats", "Gain of the control, and of the memory, over `knock_out`.",
                NATS, "Control's own", has_interval=True),
         Column("memory_gain_nats", "Gain of the control, and of the memory, over `knock_out`.",
                NATS, has_interval=True),
         Column("memory_nll_nats", "NLL of the memory and of the control.", NATS, has_interval=True),
-        Column("memory_nll_select_less_val", "The same on select less that on val. Empty without "
-               "select.", NATS),
+        Column("memory_nll_select_less_val", "The same on select less that on val.", NATS),
         Column("control_nll_nats", "NLL of the memory and of the control.", NATS,
                has_interval=True),
-        Column("control_nll_select_less_val", "The same on select less that on val. Empty "
-               "without select.", NATS),
+        Column("control_nll_select_less_val", "The same on select less that on val.", NATS),
         Column("gate", "Mean weight of what is read, against the base or by the Engram gate.",
                title="Gate", has_interval=True, quotient=("gate", "num_frames")),
         Column("hit_rate", "Frames whose key, of any order or of the highest, train has seen.",

@@ -44,8 +44,7 @@ PREDICTION = Table(
         Column("num_sampled", "Targets with scores of the mean, and of samples.", "frames"),
         Column("nll_mean", "NLL. Never read alone: one frame can make it.", NATS, "Mean NLL",
                has_interval=True),
-        Column("nll_select_less_val", "NLL on select less that on val. Empty without select.", NATS,
-               "Select less val"),
+        Column("nll_select_less_val", "NLL on select less that on val.", NATS, "Select less val"),
         Column("nll_median", "Median, trimmed mean (`trimmed_fraction` at each end) and quantile "
                "in percent, over stored frames.", NATS, "Median"),
         Column("nll_trimmed", "Median, trimmed mean (`trimmed_fraction` at each end) and "
@@ -68,9 +67,9 @@ PREDICTION = Table(
         NUM_SEEDS,
         INTERVAL_OVER,
         Column("near_gain_nats_lowest", "gain_nats of tuned points that are as good on "
-               "`chosen_on`. Empty where nothing was tuned.", NATS),
+               "`chosen_on`.", NATS),
         Column("near_gain_nats_highest", "gain_nats of tuned points that are as good on "
-               "`chosen_on`. Empty where nothing was tuned.", NATS),
+               "`chosen_on`.", NATS),
         Column("gain_bits_per_s", "gain_nats in bits.", "bits/s", "Gain", has_interval=True),
         Column("gain_median_nats", "Median gain over stored frames.", NATS, "Median gain"),
         MARGINAL,

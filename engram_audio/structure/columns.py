@@ -47,8 +47,7 @@ STRUCTURE = Table(
                 "cost of fitting. At most 0 on any linear Gaussian process.", title="Added"),
         _judged("attainable", "`added` of the oracle: K-means of what ridge leaves of the "
                 "target, means from other speakers of the part.", title="Attainable"),
-        _judged("added_fraction", "added / attainable. Empty where nothing is attainable.",
-                title="Added fraction"),
+        _judged("added_fraction", "added / attainable.", title="Added fraction"),
         _judged("added_nats_per_frame", "1/2 sum over dimensions of log(error of ridge / error "
                 "of both), less the cost of fitting.", "nats/frame", "Added nats"),
         Column("added_bits_per_s", "added_nats_per_frame in bits.", "bits/s",

@@ -8,7 +8,7 @@ VERDICTS = Table(
     (
         Column("stage", "Stage that judged.", title="Stage", is_text=True),
         Column("question", "What was asked. `met` says yes.", title="Question", is_text=True),
-        Column("subject", "Representation. Empty: the whole study.", title="Of", is_text=True),
+        Column("subject", "Representation. Empty: the study.", title="Of", is_text=True),
         Column("case", "Which of several answers: a lag, a method, or a key and a slice.",
                title="Case", is_text=True),
         Column("outcome", "`met`: the whole interval lies inside what is asked. `not met`: no "
@@ -21,8 +21,8 @@ VERDICTS = Table(
         Column("unit", "Unit of all these numbers.", title="Unit", is_text=True),
         Column("asked", "What is asked, in words. In rows only shown: the number that stands for "
                "no effect.", title="Asked", is_text=True),
-        Column("asked_low", "Ends of the range asked for. Empty: none.", title="From"),
-        Column("asked_high", "Ends of the range asked for. Empty: none.", title="To"),
+        Column("asked_low", "Ends of the range asked for.", title="From"),
+        Column("asked_high", "Ends of the range asked for.", title="To"),
         Column("reason", "Why, and what the number is compared with.", title="Reason",
                is_text=True),
         Column("is_deciding", "Whether the row made the verdict of its subject, or answers a "

@@ -30,8 +30,8 @@ STOI = Column("stoi", "Wideband PESQ and intelligibility of decoded speech, at m
               title="STOI", has_interval=True)  # fmt: skip
 PESQ = Column("pesq", "Wideband PESQ and intelligibility of decoded speech, at most 4.64 and 1.",
               title="PESQ", has_interval=True)  # fmt: skip
-PREDICTOR = Column("predictor", "Best of heads and nulls that know the past, of heads, of nulls, "
-                   "on `chosen_on`.", is_text=True)  # fmt: skip
+PREDICTOR = Column("predictor", "Best head or null on `chosen_on`. Nulls know the past only.",
+                   is_text=True)  # fmt: skip
 NATS = Column("information_nats_per_s", "NLL of the marginal less the predictor's.", "nats/s",
               "Information", has_interval=True)  # fmt: skip
 INFORMATION = Column("information_bits_per_s", "information_nats_per_s in bits.", "bits/s",
@@ -70,10 +70,8 @@ CODECS = Table(
         Column("absent_metrics", "Metrics whose library was not installed (`pip install "
                ".[quality]`).", is_text=True),
         CHOSEN_ON, PREDICTOR, MARGINAL, MARGINAL_HAS_STOPPED,
-        Column("head", "Best of heads and nulls that know the past, of heads, of nulls, on "
-               "`chosen_on`.", is_text=True),
-        Column("best_null", "Best of heads and nulls that know the past, of heads, of nulls, on "
-               "`chosen_on`.", is_text=True),
+        Column("head", "Best head on `chosen_on`.", is_text=True),
+        Column("best_null", "Best of these nulls on `chosen_on`.", is_text=True),
         NUM_FRAMES,
         NATS, INFORMATION,
         Column("gain_nats_per_s", "NLL of the best null less the best head's.", "nats/s",
@@ -90,10 +88,10 @@ CODECS = Table(
                "split.", title="Chosen key adds", has_interval=True),
         Column("permuted_block_frames", "Blocks of the permuted twin, in frames of its codec.",
                "frames"),
-        Column("overlap_share", "Information on audio of permuted blocks over the own: what "
-               "encoder overlap, speaker and level predict. Only for blocks of one frame.",
-               title="Overlap share", has_interval=True),
-        Column("truncation_loss", "1 less the information of latents that see the last "
+        Column("overlap_share", "Information of the twin on audio of permuted blocks over the "
+               "own: what encoder overlap, speaker and level predict. Only for blocks of one "
+               "frame.", title="Overlap share", has_interval=True),
+        Column("truncation_loss", "1 less the information of the twin that sees the last "
                "`context_s` seconds, over the own.", title="Lost by truncation", has_interval=True),
         Column("static_share", "Information of the frame-shuffled surrogate over the own: "
                "speaker and level without order.", title="Without order", has_interval=True),

@@ -25,8 +25,8 @@ MARGINAL_HAS_STOPPED = Column("marginal_has_stopped", "Whether the marginal grew
                               "gained no more. Else a richer law may be better, and information "
                               "is overstated by as much.", title="its growth stopped",
                               is_text=True)  # fmt: skip
-CHOSEN_ON = Column("chosen_on", "Part of choices: select, or val with fewer than 16 train "
-                   "speakers.", title="Chosen on", is_text=True)  # fmt: skip
+CHOSEN_ON = Column("chosen_on", "Part that choices were made on: select, or val with fewer than "
+                   "16 train speakers.", title="Chosen on", is_text=True)  # fmt: skip
 PART = Column("part", "val: fitted speakers, other utterances. select: unfitted speakers, for "
               "choices. eval: unseen. train: a thinned share.", title="Part",
               is_text=True)  # fmt: skip

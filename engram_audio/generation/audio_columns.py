@@ -22,7 +22,7 @@ RESOLUTION = Column("resolution", "Farther end of the codec's own loss. Nothing 
                     "better or worse.", title="Codec's own loss")  # fmt: skip
 CERTAIN_LOSS = Column(
     "certain_loss",
-    "Nearer end of that loss, or 0. Only a difference within it is `not told apart`.",
+    "Nearer end of the codec's own loss, or 0. Only a difference within it is `not told apart`.",
     title="Least loss",
 )
 
@@ -53,8 +53,8 @@ GENERATION_AUDIO_GAINS = Table(
         REPRESENTATION, GENERATOR, ARM,
         Column("against", "The arm that it is compared with.", title="Against", is_text=True),
         CONDITION, SCOPE, SCORE,
-        Column("gain", "How much better `arm` is, in units of the score.", title="Gain",
-               has_interval=True),
+        Column("gain", "How much better `arm` is, in units of the score, or its value less that "
+               "of `against` where neither direction is better.", title="Gain", has_interval=True),
         RESOLUTION, CERTAIN_LOSS, NUM_UTTERANCES, NUM_SPEAKERS, NUM_SEEDS,
         Column("word", "`better`, `worse`: the whole interval lies beyond `resolution`. `not "
                "told apart`: within `certain_loss`. `undecided`: neither. `not read`: the score "

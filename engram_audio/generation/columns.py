@@ -31,10 +31,10 @@ GENERATION = Table(
                "`uniform`.", title="Noise", is_text=True),
         Column("short_context_frames", "Clean frames of the short context.", "frames"),
         Column("width", "Width of the backbone.", "units", "Width"),
-        Column("learning_rate", "Chosen for the arm on `chosen_on` with the first seed.",
-               title="Rate"),
-        Column("dropout", "Chosen for the arm on `chosen_on` with the first seed.",
-               title="Dropout"),
+        Column("learning_rate", "Peak rate and dropout, chosen for the arm on `chosen_on` with "
+               "the first seed.", title="Rate"),
+        Column("dropout", "Peak rate and dropout, chosen for the arm on `chosen_on` with the "
+               "first seed.", title="Dropout"),
         Column("num_points", "Points of both that were tried.", title="Points tried"),
         Column("best_step", "Step whose weights are kept, the best on `chosen_on`.", "steps"),
         Column("nll_nats", "NLL of the next frame on eval. Over z_dyn an upper bound, by a "

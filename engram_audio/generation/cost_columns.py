@@ -17,8 +17,7 @@ GENERATION_LADDER = Table(
                is_text=True),
         WORK, NUMBERS,
         Column("width", "Width of the backbone.", "units", "Width"),
-        Column("nll_nats", "NLL on eval, mean over seeds. Over z_dyn an upper bound.", NATS, "NLL",
-               has_interval=True),
+        Column("nll_nats", "NLL on eval, mean over seeds.", NATS, "NLL", has_interval=True),
         Column("energy_score", "Fair energy score of one frame, mean over seeds.", "SD",
                "Energy score", has_interval=True),
         NUM_SEEDS, NUM_SPEAKERS,
@@ -35,10 +34,10 @@ GENERATION_COST = Table(
         Column("multiplier", "Budget at which the ladder without memory scores as SM, over SM's "
                "own. Below the interval SM is surely better, above it surely worse.",
                title="Multiplier", has_interval=True),
-        Column("reach", "`inside`: the ladder meets SM's score. `below`, `beyond`: only its "
-               "smallest model, or none, does.", title="Reach", is_text=True),
-        Column("multiplier_within_margin", "The same for the margin of SM.",
-               title="Within the margin"),
+        Column("reach", "`inside`: the ladder meets SM's score. `below`: its smallest model "
+               "already does. `beyond`: no model does.", title="Reach", is_text=True),
+        Column("multiplier_within_margin", "First budget at which the ladder comes within the "
+               "margin of SM, over SM's own.", title="Within the margin"),
         Column("first_ratio", "Least and largest budget of the ladder over SM's.",
                title="Ladder from"),
         Column("last_ratio", "Least and largest budget of the ladder over SM's.", title="to"),
@@ -58,8 +57,7 @@ GENERATION_SHARE = Table(
                "memory.", title="Share trained"),
         Column("width", "Width of the backbone.", "units", "Width"),
         WORK, NUMBERS,
-        Column("nll_nats", "NLL on eval, mean over seeds. Over z_dyn an upper bound.", NATS, "NLL",
-               has_interval=True),
+        Column("nll_nats", "NLL on eval, mean over seeds.", NATS, "NLL", has_interval=True),
         Column("nll_chosen_nats", "NLL on `chosen_on`.", NATS),
         Column("depth_nats", "NLL at a share of 0 less that of this row, on eval.", NATS,
                "Below a share of 0", has_interval=True),

@@ -58,8 +58,8 @@ MEMORY = Table(
         Column("control_nll_nats", "NLL of the memory and of the control.", NATS,
                has_interval=True),
         Column("control_nll_select_less_val", "The same on select less that on val.", NATS),
-        Column("gate", "Mean weight of what is read, against the base or by the Engram gate.",
-               title="Gate", has_interval=True, quotient=("gate", "num_frames")),
+        Column("gate", "Mean weight of what is read: of entries against the base, or the Engram "
+               "gate.", title="Gate", has_interval=True, quotient=("gate", "num_frames")),
         Column("hit_rate", "Frames whose key, of any order or of the highest, train has seen.",
                title="Hits", has_interval=True, quotient=("hit", "num_frames")),
         Column("first_hit_rate", "Frames whose key, of any order or of the highest, train has "
@@ -74,8 +74,10 @@ MEMORY = Table(
         Column("num_parameters", "Operations of one target's law, and fitted numbers, with the "
                "base.", title="Parameters"),
         Column("flops", "Operations of one target's law, and fitted numbers, with the base."),
-        Column("num_control_parameters", "Those of a matched model.", title="control's"),
-        Column("control_flops", "Those of a matched model."),
+        Column("num_control_parameters", "Fitted numbers, and operations of one target's law, of "
+               "a matched model.", title="control's"),
+        Column("control_flops", "Fitted numbers, and operations of one target's law, of a "
+               "matched model."),
         Column("control_misfit", "Empty: a matched net holds the memory's budget and at most 5 % "
                "more. `smaller`, `larger`: it could not. `curve`: read off the curve.",
                title="Misfit", is_text=True),

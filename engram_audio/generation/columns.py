@@ -54,6 +54,11 @@ GENERATION = Table(
         Column("energy_score", "Mean energy score of the next frame on eval speakers, of a head "
                "without an exact density, which has no NLL. Empty for others.", "SD",
                "Energy score", has_interval=True),
+        Column("nll_untold_nats", "Mean NLL of the same eval frames without text and speaker "
+               "prompt, of a generator that is trained with them. Empty for others.", NATS,
+               "Untold", has_interval=True),
+        Column("energy_untold", "The same in energy score, of a head without an exact density.",
+               "SD", has_interval=True),
         Column("plain_bound_nats", "Of an arm over z_dyn, the bound from one sample of the "
                "posterior: what it loses on nll_nats is the gap of the sample.", NATS,
                has_interval=True),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from engram_audio.generation.backbone_config import place_before
-from engram_audio.generation.condition import Slots
+from engram_audio.generation.condition import EmbeddedPrefix
 from engram_audio.generation.rms_norm import RMSNorm
 
 ROTARY_BASE = 10_000.0
@@ -32,8 +32,8 @@ class Prefix(NamedTuple):
     """What stands before all frames and is seen by each, however far back.
 
     Attributes:
-        caches: Keys and values of the Q slots, one for each block.
-        is_seen: Which slots hold something, bool, [B, Q].
+        caches: Keys and values of the Q positions, one for each block.
+        is_seen: Which positions hold something, bool, [B, Q].
     """
 
     caches: tuple[Cache, ...]
@@ -79,7 +79,7 @@ def sight(
 
 
 def _with_prefix(seen: Sight, is_seen: Tensor, num_cached: int, count: int) -> Sight:
-    """Return a sight of `count` new positions with the slots [B, Q] of a prefix before it."""
+    """Return a sight of `count` new positions with the positions [B, Q] of a prefix before it."""
     own = seen.mask
     if own is None:
         own = is_seen.new_ones(count, num_cached + count).tril(num_cached)
@@ -143,7 +143,7 @@ class Attention(nn.Module):
             seen: What the new positions see.
             cache: Of the positions before; None where there are none.
             added_value: Added to the values of the first head, [B, T, e]; None adds nothing.
-            prefix: Of the slots before all frames; None where there are none.
+            prefix: Of the positions before all frames; None where there are none.
         """
         heads = self.project(hidden).view(*hidden.shape[:2], 3, self.num_heads, -1)
         turned, value = heads.permute(2, 0, 3, 1, 4).split([2, 1])
@@ -277,20 +277,20 @@ class Backbone(nn.Module):
             return checkpoint(block, hidden, seen, cache, value, prefix, use_reentrant=False)
         return block(hidden, seen, cache, value, prefix)
 
-    def encode(self, slots: Slots) -> Prefix:
-        """Return what frames see of slots, which go through the blocks once and see no frame."""
-        hidden, half = slots.hidden, self._half_head
-        causal = slots.is_seen.new_ones(2 * (len(slots.places),)).tril()
-        alone = torch.eye(len(slots.places), dtype=torch.bool, device=hidden.device)
-        mask = (causal & slots.is_seen[:, None]) | alone
-        seen = Sight(_turns_at(slots.places.double(), half), mask.unsqueeze(1), False)
-        # The first frame of an utterance stands right after the last slot.
-        away = _turns_at(-(slots.num_slots + slots.first_frames).double(), half)[:, None, None]
+    def encode(self, embedded: EmbeddedPrefix) -> Prefix:
+        """Return what frames see of a prefix, which goes through the blocks once."""
+        hidden, half = embedded.hidden, self._half_head
+        causal = embedded.is_seen.new_ones(2 * (len(embedded.places),)).tril()
+        alone = torch.eye(len(embedded.places), dtype=torch.bool, device=hidden.device)
+        mask = (causal & embedded.is_seen[:, None]) | alone
+        seen = Sight(_turns_at(embedded.places.double(), half), mask.unsqueeze(1), False)
+        # The first frame of an utterance stands right after the last position.
+        away = _turns_at(-(embedded.length + embedded.first_frames).double(), half)[:, None, None]
         caches = []
         for block in self.blocks:
             hidden, held = self._through(cast(Block, block), hidden, seen, None, None)
             caches.append(Cache(_rotated(held.keys, away), held.values))
-        return Prefix(tuple(caches), slots.is_seen)
+        return Prefix(tuple(caches), embedded.is_seen)
 
     @property
     def _half_head(self) -> int:

@@ -107,9 +107,9 @@ class GeneratorSettings(Section):
         return self
 
     @property
-    def num_slots(self) -> int:
+    def prefix_length(self) -> int:
         """Positions before the first frame that hold text and prompt."""
-        return 0 if self.condition is None else self.condition.num_slots
+        return 0 if self.condition is None else self.condition.prefix_length
 
     @property
     def width_step(self) -> int:

@@ -53,7 +53,7 @@ def budget_of(model: Generator) -> Budget:
     num_read = dense - of_condition + fixed + codebook + read
     return Budget(
         flops_generated=network + head + search + read,
-        flops_trained=PASSES * (network + _slot_flops(model))
+        flops_trained=PASSES * (network + _prefix_flops(model))
         + _made_anew(model)
         + model.head.flops_trained
         + search
@@ -77,19 +77,19 @@ def _made_anew(model: Generator) -> int:
     settings = model.settings
     if not settings.is_checkpointed:
         return 0
-    seen = settings.context_frames + settings.num_slots
+    seen = settings.context_frames + settings.prefix_length
     attended = 4 * settings.num_blocks * seen * settings.width
-    return _map_flops(list(model.backbone.blocks)) + attended + _slot_flops(model)
+    return _map_flops(list(model.backbone.blocks)) + attended + _prefix_flops(model)
 
 
-def _slot_flops(model: Generator) -> int:
+def _prefix_flops(model: Generator) -> int:
     """Return the work of a chunk's text and prompt, at their longest, for each of its frames."""
     settings = model.settings
     of_blocks = _map_flops(list(model.backbone.blocks))
-    of_blocks += 4 * settings.num_blocks * settings.num_slots * settings.width
+    of_blocks += 4 * settings.num_blocks * settings.prefix_length * settings.width
     of_prompt = 2 * model.backbone.embed.weight.numel()
     prompt_frames = 0 if settings.condition is None else settings.condition.prompt_frames or 0
-    whole = settings.num_slots * of_blocks + prompt_frames * of_prompt
+    whole = settings.prefix_length * of_blocks + prompt_frames * of_prompt
     return round(whole / settings.chunk_frames)
 
 
@@ -108,6 +108,6 @@ def _map_flops(parts: list[nn.Module]) -> int:
 def _cached_numbers(model: Generator) -> int:
     """Return the keys and values of a full cache; each is multiplied and added once per frame."""
     settings = model.settings
-    seen = settings.context_frames + settings.num_slots
+    seen = settings.context_frames + settings.prefix_length
     backbone = 2 * settings.num_blocks * seen * settings.width
     return backbone + 2 * settings.width * (settings.short_context_frames or 0)

@@ -1,10 +1,10 @@
 """What a generator is told of an utterance before its frames: a text and a speaker prompt.
 
-Slots stand before the first frame of the utterance: those of the longest text, then those of the
-prompt. Each sees the slots before it, and every frame sees them all. They see no frame. A sequence
-that begins inside an utterance is as far from the slots as its frames are in the whole utterance.
+They are a prefix: positions of the longest text, then those of the prompt. Each position sees those
+before it, and no frame. Every frame sees them all. A sequence that begins inside an utterance is as
+far from them as its frames are in the whole utterance.
 
-Shapes: B sequences, L slots of the longest text here, P frames of the prompt, Q = L + P, D
+Shapes: B sequences, L positions of the longest text here, P frames of the prompt, Q = L + P, D
 dimensions, d width.
 """
 
@@ -22,7 +22,7 @@ class Condition(NamedTuple):
     Attributes:
         symbols: Shape [B, L].
         prompt: Frames in the units of the latents, [B, P, D].
-        is_seen: Which slots hold something, bool, [B, Q]; where none does, nothing is told.
+        is_seen: Which positions hold something, bool, [B, Q]; where none does, nothing is told.
         first_frames: Number of each sequence's first frame in its utterance, [B].
     """
 
@@ -40,20 +40,20 @@ class Condition(NamedTuple):
         return self._replace(first_frames=torch.full_like(self.first_frames, first_frame))
 
 
-class Slots(NamedTuple):
-    """Embedded slots.
+class EmbeddedPrefix(NamedTuple):
+    """A prefix before it goes through the blocks.
 
     Attributes:
         hidden: Shape [B, Q, d].
-        places: Number of each slot, [Q].
-        num_slots: Slots that there may be.
+        places: Number of each position, [Q].
+        length: Positions that there may be.
         is_seen: See `Condition`.
         first_frames: See `Condition`.
     """
 
     hidden: Tensor
     places: Tensor
-    num_slots: int
+    length: int
     is_seen: Tensor
     first_frames: Tensor
 
@@ -76,17 +76,17 @@ class Conditioner(nn.Module):
         """Numbers that no generated frame reads."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def forward(self, condition: Condition, prompt: Tensor) -> Slots:
-        """Return the slots of a condition whose prompt is embedded, [B, P, d]."""
+    def forward(self, condition: Condition, prompt: Tensor) -> EmbeddedPrefix:
+        """Return the positions of a condition whose prompt is embedded, [B, P, d]."""
         parts, count = [], condition.symbols.shape[1]
         if self.embed is not None:
             parts.append(self.embed(condition.symbols))
         if self.mark is not None:
             parts.append(prompt + self.mark)
         places = torch.arange(condition.is_seen.shape[1], device=prompt.device)
-        places[count:] += self.section.text_slots - count
-        return Slots(
-            torch.cat(parts, 1).float(), places, self.section.num_slots, condition.is_seen,
+        places[count:] += self.section.text_length - count
+        return EmbeddedPrefix(
+            torch.cat(parts, 1).float(), places, self.section.prefix_length, condition.is_seen,
             condition.first_frames,
         )  # fmt: skip
 

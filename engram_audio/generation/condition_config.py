@@ -55,11 +55,11 @@ class ConditionSection(Section):
         return self
 
     @property
-    def text_slots(self) -> int:
+    def text_length(self) -> int:
         """Positions of the longest text."""
         return 0 if self.text is None else self.text.maximum_characters
 
     @property
-    def num_slots(self) -> int:
+    def prefix_length(self) -> int:
         """Positions before the first frame: those of the text, then those of the prompt."""
-        return self.text_slots + (self.prompt_frames or 0)
+        return self.text_length + (self.prompt_frames or 0)

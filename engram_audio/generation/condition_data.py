@@ -143,7 +143,7 @@ class Conditions:
         )
 
     def _prompts(self, place: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return prompts [B, P, D] and which slots hold one; a lone utterance has none."""
+        """Return prompts [B, P, D] and which positions hold one; a lone utterance has none."""
         count = self._section.prompt_frames or 0
         prompt = torch.zeros(len(place), count, self._own.frames.shape[1])
         is_prompt = torch.zeros(len(place), count, dtype=torch.bool)

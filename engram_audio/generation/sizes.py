@@ -25,17 +25,17 @@ def _block_weights(model: GeneratorSettings) -> int:
     return 4 * model.width**2 + 2 * model.width * model.mlp_units
 
 
-def _slots_per_frame(model: GeneratorSettings) -> float:
-    """Return the slots of text and prompt that go through the blocks for a train frame."""
-    return model.num_slots / model.chunk_frames
+def _prefix_per_frame(model: GeneratorSettings) -> float:
+    """Return the positions of text and prompt that go through the blocks for a train frame."""
+    return model.prefix_length / model.chunk_frames
 
 
 def trained_flops(model: GeneratorSettings, num_dims: int) -> float:
     """Return the operations of one train frame, attention and the linear base left out."""
     head = model.head
     passes = PASSES + (1 if model.is_checkpointed else 0)
-    of_slots = _slots_per_frame(model) * model.num_blocks * _block_weights(model)
-    body = passes * (_body_weights(model, num_dims) + of_slots)
+    of_prefix = _prefix_per_frame(model) * model.num_blocks * _block_weights(model)
+    body = passes * (_body_weights(model, num_dims) + of_prefix)
     return 2.0 * (body + PASSES * head.runs_trained * head.num_weights(model.width, num_dims))
 
 
@@ -51,7 +51,7 @@ def num_saved(model: GeneratorSettings, num_dims: int) -> int:
     kept = model.num_blocks * own + num_short * block
     if model.is_checkpointed:
         kept += block
-    kept += round(_slots_per_frame(model) * model.num_blocks * own)
+    kept += round(_prefix_per_frame(model) * model.num_blocks * own)
     return kept + 2 * model.width + num_dims + model.head.num_saved(model.width, num_dims)
 
 

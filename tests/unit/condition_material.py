@@ -35,13 +35,13 @@ def condition(
 
 
 def of_sequence(told: Condition, number: int) -> Condition:
-    """The condition of one sequence, without the slots that pad its text."""
+    """The condition of one sequence, without the positions that pad its text."""
     length = int(told.is_seen[number, : told.symbols.shape[1]].sum())
-    slots = torch.cat([torch.arange(length), torch.arange(told.symbols.shape[1],
+    kept = torch.cat([torch.arange(length), torch.arange(told.symbols.shape[1],
                                                          told.is_seen.shape[1])])  # fmt: skip
     one = slice(number, number + 1)
     return Condition(
-        told.symbols[one, :length], told.prompt[one], told.is_seen[one][:, slots],
+        told.symbols[one, :length], told.prompt[one], told.is_seen[one][:, kept],
         told.first_frames[one],
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from engram_audio.generation.budget import budget_of
 from engram_audio.generation.condition import Condition, guided
 from engram_audio.generation.density import GeneratorDensity, Sampling, as_step_density
 from engram_audio.generation.evaluation import Scope, frame_nll
+from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.sizes import num_saved
@@ -35,8 +36,11 @@ from tests.unit.generator_material import (
     HEADS,
     LATENT,
     arm,
+    dimensions,
     frames,
     insertion,
+    key,
+    linear_base,
     settings,
 )
 from tests.unit.prediction_material import recipe
@@ -88,7 +92,7 @@ def test_a_later_frame_changes_no_bit_beside_a_text(name: ArmName, form: str):
 
 
 @pytest.mark.parametrize("part", ["symbols", "prompt"])
-def test_every_frame_sees_each_slot(part: str):
+def test_every_frame_sees_each_position(part: str):
     """The first character or frame of the prompt changes all frames, however far back it is."""
     model, x, told = told_arm("S"), frames(length=26), condition()
     values = getattr(told, part).clone()
@@ -133,7 +137,7 @@ def test_a_chunk_is_as_far_from_the_text_as_the_whole_utterance(is_placed: bool)
 
 
 def test_all_chunks_score_as_whole_utterances_do():
-    """No slot is a target, and each chunk is told the text and prompt of its utterance."""
+    """No position is a target, and each chunk is told the text and prompt of its utterance."""
     own = told_settings(num_blocks=1, context_frames=4)
     model, of = arm("S", own), block()
     data = told_data(own, of, texts(of))
@@ -335,7 +339,7 @@ def whole_condition() -> Condition:
 
 
 def test_work_and_numbers_of_a_condition_are_counted():
-    """Products by torch's count: of a frame, and of the slots that a chunk encodes once."""
+    """Products by torch's count: of a frame, and of the positions that a chunk encodes once."""
     model, plain, x = arm("S", told_settings()), budget_of(arm("S")), frames(1, 20)
     own, sizes = budget_of(model), model.settings
     with torch.no_grad(), torch.nn.attention.sdpa_kernel(MATH):
@@ -346,19 +350,29 @@ def test_work_and_numbers_of_a_condition_are_counted():
             found, state = model.step(state, x[:, -1])
             model.sample(found, model.last(state), 1, torch.Generator().manual_seed(0))
     assert own.flops_generated == counter.get_total_flops()
-    attended = 4 * sizes.num_blocks * sizes.num_slots * sizes.width
+    attended = 4 * sizes.num_blocks * sizes.prefix_length * sizes.width
     assert own.flops_generated - plain.flops_generated == attended
     encoded = round(encoding.get_total_flops() / sizes.chunk_frames)
     assert own.flops_trained - plain.flops_trained == 3 * (attended + encoded)
     symbols = (len(TEXT["alphabet"]) + 1) * sizes.width
     assert own.num_resident - plain.num_resident == symbols + sizes.width
     assert own.num_read == plain.num_read
-    cached = 2 * sizes.num_blocks * sizes.num_slots * sizes.width
+    cached = 2 * sizes.num_blocks * sizes.prefix_length * sizes.width
     assert own.bytes_per_frame - plain.bytes_per_frame == 4 * cached
 
 
+def test_every_arm_is_told_the_same():
+    """Matched arms too, whose work beside SM's then has the same texts in it."""
+    own = told_settings()
+    found = match_arms(own, insertion(), key(), dimensions(), linear_base())
+    assert all(sizes.condition == own.condition for sizes in found.values())
+    assert (
+        budget_of(arm("F", found["F"])).flops_generated >= budget_of(arm("SM", own)).flops_generated
+    )
+
+
 @pytest.mark.parametrize("is_checkpointed", [False, True])
-def test_slots_are_kept_for_the_backward_pass(is_checkpointed: bool):
+def test_texts_and_prompts_are_kept_for_the_backward_pass(is_checkpointed: bool):
     """As many numbers as the formula says more, within a quarter."""
     changes = {"context_frames": 24, "chunk_frames": 24, "width": 64, "mlp_units": 128,
                "is_checkpointed": is_checkpointed}  # fmt: skip

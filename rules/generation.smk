@@ -28,6 +28,7 @@ rule train_generators:
         factorizer=PLAN.generation.factorizer,
         direct=PLAN.generation.direct,
         key_file=PLAN.generation.keys,
+        utterances=PLAN.generation.transcripts,
         splits=PLAN.latents.first_splits,
         shards=PLAN.latents.shards,
     output:
@@ -70,6 +71,7 @@ rule evaluate_generators:
         ),
         nulls="<results>/prediction/{representation}/linear/nulls.safetensors",
         generators="<results>/generation/{representation}/{generator}/generators.safetensors",
+        utterances=PLAN.generation.transcripts,
         splits=PLAN.latents.first_splits,
         shards=PLAN.latents.shards,
     output:

@@ -73,6 +73,28 @@ def require_model(
         )
 
 
+def require_guided(
+    where: str, arm: ArmName, insertion: AnyInsertion, settings: GeneratorSettings
+) -> None:
+    """Refuse guidance of an arm that has no law to go away from, or none on the way.
+
+    Raises:
+        ValueError: Names the key, what was found and what to do.
+    """
+    own = ARMS[arm]
+    lacks = {
+        "has no model.condition.text, whose law without it guidance goes away from":
+            settings.condition is None or settings.condition.text is None,
+        f"has the head {settings.head.kind}, for which no guided law is defined":
+            not settings.head.HAS_GUIDANCE,
+        "mixes two laws in output space, for which no guided law is defined":
+            own.source is not None and OUTPUT in (own.kind, insertion.kind),
+    }  # fmt: skip
+    for reason, is_so in lacks.items():
+        if is_so:
+            raise ValueError(f"{where}: arm {arm} {reason}; write 1.0, or drop the arm")
+
+
 def _require_kind_for(arm: ArmName, insertion: AnyInsertion) -> None:
     """Refuse an arm that has no meaning for a kind of memory.
 

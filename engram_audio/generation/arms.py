@@ -10,6 +10,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.generation.arm_checks import check_insertion, insertion_of, require_model
 from engram_audio.generation.backbone import Backbone
 from engram_audio.generation.backbone_config import GeneratorSettings
+from engram_audio.generation.condition import Conditioner
 from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.heads import build_head
@@ -73,7 +74,9 @@ def build_arm(
         short = _short(settings, dimensions.num_dims)
         torch.manual_seed(draws[3])
         memory = None if arm.source is None else _memory(spec, encoder, draws[3])
-    return Generator(spec, backbone, short, memory, encoder, with_bank(spec, head))
+    conditioner = _conditioner(settings, generator)
+    head = with_bank(spec, head)
+    return Generator(spec, backbone, short, memory, encoder, head, conditioner)
 
 
 def fit_contents(model: Generator, train: GeneratorData, choice: GeneratorData) -> None:
@@ -103,6 +106,16 @@ def _short(settings: GeneratorSettings, num_dims: int) -> ShortContext | None:
     if frames is None:
         return None
     return ShortContext(num_dims, settings.width, settings.mlp_units, settings.num_heads, frames)
+
+
+def _conditioner(settings: GeneratorSettings, generator: torch.Generator) -> Conditioner | None:
+    """Return what embeds a condition, drawn apart: without one nothing is drawn."""
+    if settings.condition is None:
+        return None
+    seed = int(torch.randint(2**31, (), generator=generator, device="cpu"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Conditioner(settings.condition, settings.width)
 
 
 def _memory(spec: Spec, key: KeyEncoder, seed: int) -> Memory:

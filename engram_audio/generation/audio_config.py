@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from engram_audio.generation.model_config import ArmName
 from engram_audio.quantities import (
+    Amount,
     AmountOrZero,
     Count,
     CountOrZero,
@@ -46,6 +47,14 @@ class AudioScoresSection(Section):
     )
     num_players: CountOrZero = Field(description="Utterances of each generator to listen to.")
     seed: Seed = Field(description="Seed of the draws, the same for every arm.")
+    temperature: Amount = Field(
+        default=1.0, le=10, description="What variances of draws are multiplied by, in every head."
+    )
+    guidance: AmountOrZero = Field(
+        default=1.0, le=10,
+        description="Of generators with a condition: features are those without it, and this many "
+        "times what it adds to them. 1: plain draws. Nothing is scored in nats under another one.",
+    )  # fmt: skip
 
 
 class AudioSection(AudioScoresSection):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from engram_audio.generation.backbone_config import place_before
+from engram_audio.generation.condition import EmbeddedPrefix
 from engram_audio.generation.rms_norm import RMSNorm
 
 ROTARY_BASE = 10_000.0
@@ -27,12 +28,25 @@ class Cache(NamedTuple):
     values: Tensor
 
 
+class Prefix(NamedTuple):
+    """What stands before all frames and is seen by each, however far back.
+
+    Attributes:
+        caches: Keys and values of the Q positions, one for each block.
+        is_seen: Which positions hold something, bool, [B, Q].
+    """
+
+    caches: tuple[Cache, ...]
+    is_seen: Tensor
+
+
 class Sight(NamedTuple):
     """What the new positions of a pass see, the same in every block.
 
     Attributes:
         rotation: Their turns as complex numbers, [T, e / 2].
-        mask: Which cached and new positions each one sees, bool, [T, P + T]; None for all.
+        mask: Which cached and new positions each one sees, bool, [T, P + T]; None for all. With a
+            prefix that comes first, [B, 1, T, Q + P + T].
         is_causal: Whether they see the new positions up to themselves; then nothing is cached.
     """
 
@@ -64,6 +78,17 @@ def sight(
     return Sight(rotation, (age >= 0) & (age < context), False)
 
 
+def _with_prefix(seen: Sight, is_seen: Tensor, num_cached: int, count: int) -> Sight:
+    """Return a sight of `count` new positions with the positions [B, Q] of a prefix before it."""
+    own = seen.mask
+    if own is None:
+        own = is_seen.new_ones(count, num_cached + count).tril(num_cached)
+    before = is_seen[:, None, None].expand(-1, 1, count, -1)
+    return Sight(
+        seen.rotation, torch.cat([before, own.expand(len(is_seen), 1, -1, -1)], -1), False
+    )  # fmt: skip
+
+
 def _rotation(first: int, count: int, half: int, like: Tensor) -> Tensor:
     """Return the turns; angles in float64, or hours of frames would lose their digits."""
     if count == 1:
@@ -79,9 +104,14 @@ def _page(number: int, half: int, device: torch.device) -> Tensor:
 
 
 def _turns(first: int, count: int, half: int, device: torch.device) -> Tensor:
-    rate = ROTARY_BASE ** (-torch.arange(half, dtype=torch.float64, device=device) / max(half, 1))
-    place = torch.arange(first, first + count, dtype=torch.float64, device=device)
-    angle = place[:, None] * rate
+    return _turns_at(torch.arange(first, first + count, dtype=torch.float64, device=device), half)
+
+
+def _turns_at(places: Tensor, half: int) -> Tensor:
+    """Return the turns of places in float64, [..., e / 2]."""
+    own = torch.arange(half, dtype=torch.float64, device=places.device)
+    rate = ROTARY_BASE ** (-own / max(half, 1))
+    angle = places[..., None] * rate
     return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
 
 
@@ -103,8 +133,9 @@ class Attention(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     def forward(
-        self, hidden: Tensor, seen: Sight, cache: Cache | None, added_value: Tensor | None
-    ) -> tuple[Tensor, Cache]:
+        self, hidden: Tensor, seen: Sight, cache: Cache | None, added_value: Tensor | None,
+        prefix: Cache | None = None,
+    ) -> tuple[Tensor, Cache]:  # fmt: skip
         """Return what is added to the hidden state, [B, T, d], and all keys and values.
 
         Args:
@@ -112,6 +143,7 @@ class Attention(nn.Module):
             seen: What the new positions see.
             cache: Of the positions before; None where there are none.
             added_value: Added to the values of the first head, [B, T, e]; None adds nothing.
+            prefix: Of the positions before all frames; None where there are none.
         """
         heads = self.project(hidden).view(*hidden.shape[:2], 3, self.num_heads, -1)
         turned, value = heads.permute(2, 0, 3, 1, 4).split([2, 1])
@@ -122,10 +154,14 @@ class Attention(nn.Module):
         if cache is not None:
             key = torch.cat([cache.keys, key], 2)
             value = torch.cat([cache.values, value], 2)
+        held = Cache(key, value)
+        if prefix is not None:
+            key = torch.cat([prefix.keys, key], 2)
+            value = torch.cat([prefix.values, value], 2)
         mixed = nn.functional.scaled_dot_product_attention(
             query, key, value, attn_mask=seen.mask, is_causal=seen.is_causal
         )
-        return self.output(mixed.transpose(1, 2).flatten(2)), Cache(key, value)
+        return self.output(mixed.transpose(1, 2).flatten(2)), held
 
 
 class Block(nn.Module):
@@ -153,17 +189,19 @@ class Block(nn.Module):
         return sight(first, hidden.shape[1], num_cached, self.context, head_width, hidden)
 
     def forward(
-        self, hidden: Tensor, seen: Sight, cache: Cache | None, added_value: Tensor | None = None
-    ) -> tuple[Tensor, Cache]:
-        """Return the new hidden states, [B, T, d], and what the next pass may see."""
+        self, hidden: Tensor, seen: Sight, cache: Cache | None, added_value: Tensor | None = None,
+        prefix: Cache | None = None,
+    ) -> tuple[Tensor, Cache]:  # fmt: skip
+        """Return the new hidden states, [B, T, d], and all keys and values; see `kept`."""
         normed = self.attention_norm(hidden)
-        mixed, held = self.attention(normed, seen, cache, added_value)
+        mixed, held = self.attention(normed, seen, cache, added_value, prefix)
         hidden = hidden + self._dropped(mixed)
-        hidden = hidden + self._dropped(self.mlp(self.mlp_norm(hidden)))
+        return hidden + self._dropped(self.mlp(self.mlp_norm(hidden))), held
+
+    def kept(self, held: Cache) -> Cache:
+        """Return of all keys and values what the next pass may see."""
         left = held.keys.shape[2] - self.context + 1
-        if left > 0:
-            held = Cache(held.keys[:, :, left:], held.values[:, :, left:])
-        return hidden, held
+        return Cache(held.keys[:, :, left:], held.values[:, :, left:]) if left > 0 else held
 
     def _dropped(self, added: Tensor) -> Tensor:
         return self.dropout(added) if self.training else added
@@ -198,8 +236,9 @@ class Backbone(nn.Module):
         )
 
     def forward(
-        self, z: Tensor, first: int, caches: tuple[Cache, ...], memory: Insertions
-    ) -> tuple[Tensor, tuple[Cache, ...]]:
+        self, z: Tensor, first: int, caches: tuple[Cache, ...], memory: Insertions,
+        prefix: Prefix | None = None,
+    ) -> tuple[Tensor, tuple[Cache, ...]]:  # fmt: skip
         """Return the hidden states of new frames, [B, T, d], and what the next pass may see.
 
         Args:
@@ -207,26 +246,52 @@ class Backbone(nn.Module):
             first: Positions before them; 0 is the start, where the learned vector comes first.
             caches: One for each block; none at the start.
             memory: What is added in between.
+            prefix: What stands before all frames; None for nothing.
         """
         hidden = self.embed(z).float()  # what is summed over blocks is not rounded under autocast
         num_leading = 0 if first else 1
         if num_leading:
             hidden = torch.cat([self.first.expand(len(z), 1, -1).to(hidden.dtype), hidden], 1)
         seen = cast(Block, self.blocks[0]).sight(first, caches[0] if caches else None, hidden)
+        if prefix is not None:
+            num_cached = caches[0].keys.shape[2] if caches else 0
+            seen = _with_prefix(seen, prefix.is_seen, num_cached, hidden.shape[1])
         kept = []
         for number, block in enumerate(self.blocks):
             place = place_before(number)
             hidden = memory.added(place, hidden, num_leading)
             value = memory.value(place, hidden, num_leading)
             before = caches[number] if caches else None
-            hidden, cache = self._through(cast(Block, block), hidden, seen, before, value)
-            kept.append(cache)
+            own = cast(Block, block)
+            told = None if prefix is None else prefix.caches[number]
+            hidden, held = self._through(own, hidden, seen, before, value, told)
+            kept.append(own.kept(held))
         return hidden[:, num_leading:], tuple(kept)
 
     def _through(
-        self, block: Block, hidden: Tensor, seen: Sight, cache: Cache | None, value: Tensor | None
-    ) -> tuple[Tensor, Cache]:
+        self, block: Block, hidden: Tensor, seen: Sight, cache: Cache | None, value: Tensor | None,
+        prefix: Cache | None = None,
+    ) -> tuple[Tensor, Cache]:  # fmt: skip
         """Return what a block does; checkpointed, its backward pass makes its inside anew."""
         if self._is_checkpointed and torch.is_grad_enabled():
-            return checkpoint(block, hidden, seen, cache, value, use_reentrant=False)
-        return block(hidden, seen, cache, value)
+            return checkpoint(block, hidden, seen, cache, value, prefix, use_reentrant=False)
+        return block(hidden, seen, cache, value, prefix)
+
+    def encode(self, embedded: EmbeddedPrefix) -> Prefix:
+        """Return what frames see of a prefix, which goes through the blocks once."""
+        hidden, half = embedded.hidden, self._half_head
+        causal = embedded.is_seen.new_ones(2 * (len(embedded.places),)).tril()
+        alone = torch.eye(len(embedded.places), dtype=torch.bool, device=hidden.device)
+        mask = (causal & embedded.is_seen[:, None]) | alone
+        seen = Sight(_turns_at(embedded.places.double(), half), mask.unsqueeze(1), False)
+        # The first frame of an utterance stands right after the last position.
+        away = _turns_at(-(embedded.length + embedded.first_frames).double(), half)[:, None, None]
+        caches = []
+        for block in self.blocks:
+            hidden, held = self._through(cast(Block, block), hidden, seen, None, None)
+            caches.append(Cache(_rotated(held.keys, away), held.values))
+        return Prefix(tuple(caches), embedded.is_seen)
+
+    @property
+    def _half_head(self) -> int:
+        return len(self.first) // cast(Block, self.blocks[0]).attention.num_heads // 2

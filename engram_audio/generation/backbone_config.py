@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from engram_audio.generation.condition_config import ConditionSection
 from engram_audio.generation.head_config import GeneratorHeadSection
 from engram_audio.quantities import Count, Frames, InnerShare, NumLayers, ShareBelowOne, Width
 from engram_audio.section import Section
@@ -72,6 +73,10 @@ class GeneratorSettings(Section):
         "third more work in training, the same numbers.",
     )
 
+    condition: ConditionSection | None = Field(
+        default=None, description="Text and speaker prompt before the frames. null: neither."
+    )
+
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
         if self.width % (2 * self.num_heads):
@@ -100,6 +105,11 @@ class GeneratorSettings(Section):
                 f"{self.context_frames}"
             )
         return self
+
+    @property
+    def prefix_length(self) -> int:
+        """Positions before the first frame that hold text and prompt."""
+        return 0 if self.condition is None else self.condition.prefix_length
 
     @property
     def width_step(self) -> int:

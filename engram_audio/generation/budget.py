@@ -21,7 +21,8 @@ class Budget(NamedTuple):
 
     Attributes:
         flops_generated: Multiplications and additions of one generated frame, batch 1, one sample,
-            a full context in the cache.
+            a full context in the cache, after the longest text and prompt. These are encoded once,
+            which is not counted here.
         flops_trained: The same of one train frame, backward passes included.
         num_resident: Numbers held: trained ones, the linear base, codebooks and all rows.
         num_touched: Of the rows' numbers, those that a train frame ever read.
@@ -48,10 +49,11 @@ def budget_of(model: Generator) -> Budget:
     search = model.key.flops if model.searches_key else 0
     network, head = _network_flops(model), model.head.flops
     more = round(sum(source.more_read_in_training for source in sources))
-    num_read = dense + fixed + codebook + read
+    of_condition = 0 if model.conditioner is None else model.conditioner.num_weights
+    num_read = dense - of_condition + fixed + codebook + read
     return Budget(
         flops_generated=network + head + search + read,
-        flops_trained=PASSES * network
+        flops_trained=PASSES * (network + _prefix_flops(model))
         + _made_anew(model)
         + model.head.flops_trained
         + search
@@ -75,8 +77,20 @@ def _made_anew(model: Generator) -> int:
     settings = model.settings
     if not settings.is_checkpointed:
         return 0
-    attended = 4 * settings.num_blocks * settings.context_frames * settings.width
-    return _map_flops(list(model.backbone.blocks)) + attended
+    seen = settings.context_frames + settings.prefix_length
+    attended = 4 * settings.num_blocks * seen * settings.width
+    return _map_flops(list(model.backbone.blocks)) + attended + _prefix_flops(model)
+
+
+def _prefix_flops(model: Generator) -> int:
+    """Return the work of a chunk's text and prompt, at their longest, for each of its frames."""
+    settings = model.settings
+    of_blocks = _map_flops(list(model.backbone.blocks))
+    of_blocks += 4 * settings.num_blocks * settings.prefix_length * settings.width
+    of_prompt = 2 * model.backbone.embed.weight.numel()
+    prompt_frames = 0 if settings.condition is None else settings.condition.prompt_frames or 0
+    whole = settings.prefix_length * of_blocks + prompt_frames * of_prompt
+    return round(whole / settings.chunk_frames)
 
 
 def _map_flops(parts: list[nn.Module]) -> int:
@@ -94,5 +108,6 @@ def _map_flops(parts: list[nn.Module]) -> int:
 def _cached_numbers(model: Generator) -> int:
     """Return the keys and values of a full cache; each is multiplied and added once per frame."""
     settings = model.settings
-    backbone = 2 * settings.num_blocks * settings.context_frames * settings.width
+    seen = settings.context_frames + settings.prefix_length
+    backbone = 2 * settings.num_blocks * seen * settings.width
     return backbone + 2 * settings.width * (settings.short_context_frames or 0)

@@ -46,6 +46,10 @@ GENERATION = Table(
                "SD", "Energy score", has_interval=True),
         Column("plain_bound_nats", "Over z_dyn, the bound from one sample of the posterior.", NATS,
                has_interval=True),
+        Column("nll_untold_nats", "NLL of the same frames without text and speaker prompt.", NATS,
+               "Untold", has_interval=True),
+        Column("energy_untold", "Energy score of the same frames without text and speaker prompt.",
+               "SD", has_interval=True),
         Column("innovation_bits_per_s", "Over z_dyn, KL of z_dyn and z_rec under arm and prior: "
                "what is new in a frame.", "bits/s", "Innovation rate", has_interval=True),
         Column("state_bits_per_s", "The part of z_dyn.", "bits/s", "of z_dyn", has_interval=True),

@@ -7,7 +7,12 @@ from pydantic import AfterValidator, Field, model_validator
 
 from engram_audio.choices import chosen, require, require_listed
 from engram_audio.comparison.config import is_decodable
-from engram_audio.generation.arm_checks import check_insertion, require_arm, require_model
+from engram_audio.generation.arm_checks import (
+    check_insertion,
+    require_arm,
+    require_guided,
+    require_model,
+)
 from engram_audio.generation.audio_config import AudioSection
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.cost_config import ProbesSection, SizesSection, has_shares
@@ -299,6 +304,14 @@ def _check_costs(where: str, row: GeneratorSection, stage: GenerationSettings) -
             f"generation.{asked[0]}: is answered in nats by an exact density; found "
             f"{row.model.head.kind} in {where}.model.head; leave it null or empty"
         )
+    condition = row.model.condition
+    asked += ["factorized.states"] if stage.factorized.states else []
+    asked += ["worlds"] if stage.worlds and condition and condition.text else []
+    if asked and condition is not None:
+        raise ValueError(
+            f"generation.{asked[0]}: tells no text and no prompt, which {where}.model.condition "
+            "asks for; leave it null or empty, or set the condition to null"
+        )
     if stage.probes.names and not row.insertion.READS_KEY:
         raise ValueError(
             f"generation.probes.names: ask for the codes of a key, which {where}.insertion of kind "
@@ -354,9 +367,16 @@ def check_audio(stage: GenerationSettings, rows: Mapping[str, RepresentationSect
             )
     if not audio.representations:
         return
+    if (audio.temperature, audio.guidance) != (1, 1) and stage.factorized.states:
+        raise ValueError(
+            f"{key}.temperature: arms of generation.factorized.states are drawn plainly; set "
+            "temperature and guidance to 1.0, or name no states"
+        )
     for arm in audio.arms:
         for name, row in stage.library.items():
             require_listed(f"{key}.arms", arm, f"generation.library.{name}.arms", row.arms)
+            if audio.guidance != 1:
+                require_guided(f"{key}.guidance", arm, row.insertion, row.model)
         if ARMS[arm].is_foreign:
             raise ValueError(
                 f"{key}.arms: {arm} reads the keys of another utterance and cannot go on from one "

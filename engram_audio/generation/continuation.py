@@ -57,7 +57,8 @@ def continued_frames(
     generator, num_replaced = torch.Generator().manual_seed(seed), 0
     for t in range(prompt_frames, len(true)):
         newest = path[t - 1 : t]
-        batch = Batch(path[None, max(t - reach, 0) : t], newest, newest, mean[None])
+        density.first_frame = max(t - reach, 0)
+        batch = Batch(path[None, density.first_frame : t], newest, newest, mean[None])
         drawn = density.sample(batch, 1, generator)[0, 0]
         is_kept = is_near(drawn, mean, sd)
         num_replaced += not is_kept

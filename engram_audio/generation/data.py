@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
+from engram_audio.generation.condition_data import Conditions
 from engram_audio.generation.looking_back import key_windows
 from engram_audio.keys.encoder import KeyEncoder
 from engram_audio.keys.fitted import FittedKey
@@ -36,7 +37,11 @@ class Sequences(NamedTuple):
 
 
 class GeneratorData:
-    """Chunks of some utterances of a block, with all that is looked up by row."""
+    """Chunks of some utterances of a block, with all that is looked up by row.
+
+    Attributes:
+        conditions: Texts and speaker prompts; None where nothing is told.
+    """
 
     def __init__(
         self, frames: Tensor, offsets: np.ndarray, utterances: np.ndarray, is_scored: np.ndarray,
@@ -59,6 +64,7 @@ class GeneratorData:
         self.utterances = torch.from_numpy(np.asarray(utterances, dtype=np.int64))
         self._codes: tuple[FittedKey, Tensor] | None = None
         self._speakers = speakers
+        self.conditions: Conditions | None = None
         self._chunks = Chunks(
             offsets, utterances, chunk_frames, burn_in_frames, is_scored, maximum_frames
         )

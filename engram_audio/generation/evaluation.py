@@ -16,6 +16,7 @@ from engram_audio.artifacts.columns import choose
 from engram_audio.densities.data import window_data
 from engram_audio.densities.density import Density
 from engram_audio.densities.speakers import SpeakerMeans
+from engram_audio.generation.condition_data import Transcripts, conditions_of
 from engram_audio.generation.frame_scores import codes_of_block, score_frames, whole_block
 from engram_audio.generation.model import Generator
 from engram_audio.generation.nulls import LAG_FRAMES
@@ -52,11 +53,15 @@ class Scope(NamedTuple):
             and generators score the same ones.
         batch_utterances: Utterances at a time.
         device: Where.
+        transcripts: Of all utterances, for generators that are told the text.
+        is_told: Whether generators with a condition are told it.
     """
 
     window_frames: int
     batch_utterances: int
     device: torch.device
+    transcripts: Transcripts | None = None
+    is_told: bool = True
 
 
 @torch.no_grad()
@@ -74,7 +79,7 @@ def frame_nll(
         swap: Wrong codes to read, a name of `names.SWAPS`; "" reads the arm's own.
 
     Raises:
-        ValueError: A foreign arm finds a block of one utterance.
+        ValueError: A foreign arm finds a block of one utterance, or a transcript is missing.
     """
     model.to(scope.device).eval()
     for block in source():
@@ -85,11 +90,15 @@ def frame_nll(
 def _block_nll(
     model: Generator, block: LatentBlock, targets: np.ndarray, scope: Scope, swap: str
 ) -> Tensor:
-    codes = None
+    codes, data = None, whole_block(block)
+    if scope.is_told:
+        own = model.settings.condition
+        data.conditions = conditions_of(own, block, data, scope.transcripts)
     if model.is_foreign or swap:
-        codes = codes_of_block(model, whole_block(block), scope.batch_utterances)
+        codes = codes_of_block(model, data, scope.batch_utterances)
         codes = swapped(codes, block.offsets, model.num_codes, swap)
-    return score_frames(model, block, targets, codes, scope.batch_utterances).nll
+    size = scope.batch_utterances
+    return score_frames(model, block, targets, codes, size, data.conditions).nll
 
 
 def swapped(codes: Tensor, offsets: np.ndarray, num_codes: int, swap: str) -> Tensor:

@@ -11,6 +11,7 @@ from engram_audio.densities.base_arrays import BaseArrays
 from engram_audio.densities.fit import Material
 from engram_audio.generation.arms import build_arm, fit_contents
 from engram_audio.generation.backbone_config import GeneratorSettings
+from engram_audio.generation.condition_data import Transcripts, conditions_of
 from engram_audio.generation.config import GeneratorSection
 from engram_audio.generation.data import GeneratorData
 from engram_audio.generation.dimensions import Dimensions
@@ -65,16 +66,17 @@ def prepare(
     base: BaseArrays,
     key: FittedKey,
     maximum_validation_frames: int,
+    transcripts: Transcripts | None = None,
 ) -> Shared:
     """Match the arms and index the data.
 
     Raises:
-        ValueError: A part has no utterance longer than the burn-in.
+        ValueError: A part has no utterance longer than the burn-in, or a transcript is missing.
     """
     dimensions = dimensions_of(material)
     sizes = match_arms(section.model, section.insertion, key, dimensions, base)
     train, choice = (
-        _data(section.model, material, part, maximum)
+        _data(section.model, material, part, maximum, transcripts)
         for part, maximum in (
             (TRAIN, None), (material.choice_part, maximum_validation_frames),
         )
@@ -89,7 +91,11 @@ def dimensions_of(material: Material) -> Dimensions:
 
 
 def _data(
-    model: GeneratorSettings, material: Material, part: str, maximum: int | None
+    model: GeneratorSettings,
+    material: Material,
+    part: str,
+    maximum: int | None,
+    transcripts: Transcripts | None,
 ) -> GeneratorData:
     block = material.block
     is_part = np.array([material.part_of[str(name)] == part for name in block.utterance_ids])
@@ -98,6 +104,7 @@ def _data(
         np.flatnonzero(is_part), block.scored(), model.chunk_frames, model.burn_in_frames, maximum,
         np.asarray(block.speaker_ids),
     )  # fmt: skip
+    data.conditions = conditions_of(model.condition, block, data, transcripts)
     if not len(data):
         raise ValueError(
             f"{part} has no utterance longer than burn_in_frames {model.burn_in_frames}"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engram_audio import windows
+from engram_audio.generation.condition_data import Conditions
 from engram_audio.generation.data import GeneratorData, codes_of_rows
 from engram_audio.generation.insertion import Reading
 from engram_audio.generation.model import Generator
@@ -55,7 +56,9 @@ def codes_of_block(model: Generator, data: GeneratorData, batch_utterances: int)
     found = []
     for low in range(0, len(data.utterances), batch_utterances):
         own = data.utterances[low : low + batch_utterances].numpy()
-        codes = model.codes(data.frames_of(padded_rows(offsets, own), model.mean.device)).cpu()
+        rows = padded_rows(offsets, own)
+        told = None if data.conditions is None else data.conditions.of(rows, model.mean.device)
+        codes = model.codes(data.frames_of(rows, model.mean.device), told).cpu()
         found += [codes[n, : offsets[name + 1] - offsets[name]] for n, name in enumerate(own)]
     return torch.cat(found)
 
@@ -82,7 +85,7 @@ class _Batch(NamedTuple):
 
 def _batches(
     model: Generator, block: LatentBlock, targets: np.ndarray, codes: Tensor | None,
-    batch_utterances: int,
+    batch_utterances: int, conditions: Conditions | None = None,
 ) -> Iterator[_Batch]:  # fmt: skip
     data, device = whole_block(block), model.mean.device
     utterance = windows.utterance_of_rows(block.offsets, targets)
@@ -97,7 +100,8 @@ def _batches(
         row = torch.from_numpy(np.searchsorted(own, utterance[chosen])).to(device)
         place = targets[chosen] - block.offsets[utterance[chosen]]
         place = torch.from_numpy(place).to(device)
-        trace, recent = model.trace(frames, read), model.recent(frames)
+        told = None if conditions is None else conditions.of(rows, device)
+        trace, recent = model.trace(frames, read, told), model.recent(frames)
         before = (row, place - 1)
         yield _Batch(
             torch.from_numpy(chosen), list(trace.readings.values()), before,
@@ -108,7 +112,7 @@ def _batches(
 @torch.no_grad()
 def score_frames(
     model: Generator, block: LatentBlock, targets: np.ndarray, codes: Tensor | None,
-    batch_utterances: int,
+    batch_utterances: int, conditions: Conditions | None = None,
 ) -> FrameScores:  # fmt: skip
     """Return the scores of targets, each from all frames of its utterance before it.
 
@@ -119,12 +123,13 @@ def score_frames(
         codes: Codes of all rows, [N]; None lets the model find its own. A foreign arm reads those
             of another utterance's rows.
         batch_utterances: Utterances at a time.
+        conditions: What all utterances of the block are told; None tells nothing.
 
     Raises:
         ValueError: A foreign arm finds a block of one utterance, or no codes.
     """
     found = torch.full((3, len(targets)), float("nan"))
-    for batch in _batches(model, block, targets, codes, batch_utterances):
+    for batch in _batches(model, block, targets, codes, batch_utterances, conditions):
         nll = model.score(batch.features, batch.recent, batch.following)
         columns = [nll, *_read(batch.readings, batch.before, nll)]
         found[:, batch.chosen] = torch.stack(columns).cpu()

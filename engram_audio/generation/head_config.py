@@ -27,9 +27,11 @@ class GeneratorHead(Kind):
 
     Attributes:
         HAS_DENSITY: Whether it has an exact density, whose NLL is in nats.
+        HAS_GUIDANCE: Whether features between two conditions, and beyond, have a law of its kind.
     """
 
     HAS_DENSITY: ClassVar[bool] = True
+    HAS_GUIDANCE: ClassVar[bool] = True
 
     @property
     def draws(self) -> int:
@@ -165,6 +167,7 @@ class PluginGeneratorHead(Plugin, GeneratorHead):
     """A head that another package brings (docs/extend.md); its size counts as nothing."""
 
     GROUP: ClassVar[str] = "engram_audio.generator_heads"
+    HAS_GUIDANCE: ClassVar[bool] = False  # nobody knows what it does with features
     FUNCTIONS: ClassVar[tuple[str, ...]] = ("build",)
 
     def num_weights(self, width: int, num_dims: int) -> int:

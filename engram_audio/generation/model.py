@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from engram_audio.densities.base_arrays import BaseArrays
-from engram_audio.generation.backbone import Backbone, Cache
+from engram_audio.generation.backbone import Backbone, Cache, Prefix
 from engram_audio.generation.backbone_config import HEAD, SHORT, GeneratorSettings
+from engram_audio.generation.condition import Condition, Conditioner
 from engram_audio.generation.dimensions import Dimensions
 from engram_audio.generation.heads import Head
 from engram_audio.generation.insertion import Memory, MemoryPass, Reading
@@ -85,7 +86,7 @@ class Generator(nn.Module):
 
     def __init__(
         self, spec: Spec, backbone: Backbone, short: ShortContext | None, memory: Memory | None,
-        key: KeyEncoder, head: Head,
+        key: KeyEncoder, head: Head, conditioner: Conditioner | None = None,
     ) -> None:  # fmt: skip
         """Join the parts."""
         super().__init__()
@@ -96,7 +97,7 @@ class Generator(nn.Module):
         ):
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
         self.backbone, self.short, self.memory = backbone, short, memory
-        self.key, self.head = key, head
+        self.key, self.head, self.conditioner = key, head, conditioner
         self.norm = RMSNorm(spec.settings.width)
         self.frames_needed = max(key.state_frames, head.num_recent)
 
@@ -129,20 +130,21 @@ class Generator(nn.Module):
             return frames
         return noised(frames, self.mean, self.sd, self.settings.noise)
 
-    def codes(self, frames: Tensor) -> Tensor:
+    def codes(self, frames: Tensor, condition: Condition | None = None) -> Tensor:
         """Return the codes of whole sequences, [B, T]; `num_codes` where none is whole yet.
 
         Where bits of the state find the rows there is a symbol for each route, [B, T, routes].
+        These depend on the condition too.
         """
         if self.is_routed:
-            return self._routed_codes(frames)
+            return self._routed_codes(frames, condition)
         return codes_of(self.key, frames, frames.shape[1])
 
     @torch.no_grad()
-    def _routed_codes(self, frames: Tensor) -> Tensor:
+    def _routed_codes(self, frames: Tensor, condition: Condition | None) -> Tensor:
         """Return the symbols of all places, side by side."""
         assert self.memory is not None
-        readings = self._pass(self.start(), frames, frames, None)[0].readings
+        readings = self._pass(self.start(condition), frames, frames, None)[0].readings
         found = [
             cast(Router, self.memory.source(place)).symbols(readings[place].hidden)
             for place in self.spec.insertion.places_in(self.settings)
@@ -161,22 +163,27 @@ class Generator(nn.Module):
         """Return what the head reads at each frame, the newest R of them, [B, T, R, D]."""
         return recent_frames(frames, self.head.num_recent)
 
-    def features(self, frames: Tensor, codes: Tensor | None = None) -> Tensor:
+    def features(
+        self, frames: Tensor, codes: Tensor | None = None, condition: Condition | None = None
+    ) -> Tensor:
         """Return the features of each frame, which tell the law of the next, [B, T, H].
 
         Args:
             frames: Whole sequences, [B, T, D].
             codes: Codes to read instead of the frames' own, [B, T]; a foreign arm needs them.
+            condition: Text and speaker prompt; None tells nothing.
 
         Raises:
-            ValueError: A foreign arm got no codes.
+            ValueError: A foreign arm got no codes, or a generator without a condition got one.
         """
-        return self.trace(frames, codes).features
+        return self.trace(frames, codes, condition).features
 
-    def trace(self, frames: Tensor, codes: Tensor | None = None) -> Trace:
+    def trace(
+        self, frames: Tensor, codes: Tensor | None = None, condition: Condition | None = None
+    ) -> Trace:
         """Return the features with what the memory did; see `features`."""
         self._require_codes(codes)
-        return self._pass(self.start(), self.noised(frames), frames, codes)[0]
+        return self._pass(self.start(condition), self.noised(frames), frames, codes)[0]
 
     def log_prob(self, features: Tensor, last: Tensor, z: Tensor) -> Tensor:
         """Return log densities of the next frames in nats, [...].
@@ -202,9 +209,16 @@ class Generator(nn.Module):
         """Draw next frames, [S, B, D], of features [B, H] and newest frames [B, R, D]."""
         return self.head.sample(features, last, num_samples, generator, temperature)
 
-    def start(self) -> State:
-        """Return the state before the first frame."""
-        return State(0, None, None, (), None, {})
+    def start(self, condition: Condition | None = None) -> State:
+        """Return the state before the first frame, in which a condition is encoded."""
+        prefix = None if condition is None else self._prefix(condition)
+        return State(0, None, None, (), None, {}, prefix)
+
+    def _prefix(self, condition: Condition) -> Prefix:
+        if self.conditioner is None:
+            raise ValueError("this generator was built without a text and without a prompt")
+        prompt = self.backbone.embed(self._scaled(condition.prompt))
+        return self.backbone.encode(self.conditioner(condition, prompt))
 
     def step(self, state: State, z_t: Tensor, codes: Tensor | None = None) -> tuple[Tensor, State]:
         """Go on by one frame [B, D]; return its features [B, H] and the new state."""
@@ -238,13 +252,14 @@ class Generator(nn.Module):
         kept = None if own is None else self._kept(self._joined(state, own))
         memory = MemoryPass(self.memory, keys, state.past)
         hidden, caches = self.backbone(
-            self._scaled(seen), state.num_positions, state.caches, memory
+            self._scaled(seen), state.num_positions, state.caches, memory, state.prefix
         )
         hidden, short = self._with_short(state, hidden, clean, memory)
         hidden = memory.added(HEAD, hidden, 0)
         num_positions = (state.num_positions or 1) + seen.shape[1]
         after = State(
             num_positions, held[:, -self.frames_needed :], kept, caches, short, memory.past,
+            state.prefix,
         )  # fmt: skip
         return Trace(memory.told(self.norm(hidden)), memory.readings, own), after
 

@@ -26,6 +26,8 @@ HALF = "half_difference_nats"
 LAW = "law"  # stands in the place of an arm: the key's own law
 # Scores of the factorised path beside its NLL: plain bound, rates of both parts and of z_dyn.
 OF_PATH = ("plain", "rate", "state_rate")
+# Scores of the same frames where a generator with a condition is not told it.
+OF_UNTOLD = ("nll_untold", "energy_untold")
 OVER = "@"  # SM@name: arm SM over the z_dyn that representation `name` is
 NO_SEED = NO_STEPS = -1
 OF_STATE = "state"  # in place of a key's name: rows are found by bits of the hidden state

@@ -116,6 +116,13 @@ class GenerationPlan:
         key = self._settings.library[wildcards.generator].insertion.key
         return self._keys.file_of(key, name, self._latents.split_seeds(name)[0])
 
+    def transcripts(self, wildcards: Any) -> list[str]:
+        """The utterances whose transcripts a generator is told; none for others."""
+        condition = self._settings.library[wildcards.generator].model.condition
+        if condition is None or condition.text is None:
+            return []
+        return [self._latents.utterances(wildcards)]
+
     def direct(self, wildcards: Any) -> list[str]:
         """The direct generators whose work those over z_dyn have; none for other jobs."""
         if wildcards.representation not in self.states():

@@ -22,4 +22,5 @@ class ShortContext(nn.Module):
     def forward(self, z: Tensor, first: int, cache: Cache | None) -> tuple[Tensor, Cache]:
         """Return r [B, T, d] of frames in train SD [B, T, D], and what the next pass may see."""
         hidden = self.embed(z).float()
-        return self.block(hidden, self.block.sight(first, cache, hidden), cache)
+        found, held = self.block(hidden, self.block.sight(first, cache, hidden), cache)
+        return found, self.block.kept(held)

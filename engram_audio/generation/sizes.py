@@ -16,16 +16,26 @@ def num_weights(model: GeneratorSettings, num_dims: int) -> int:
 
 
 def _body_weights(model: GeneratorSettings, num_dims: int) -> int:
-    block = 4 * model.width**2 + 2 * model.width * model.mlp_units
     num_short = 0 if model.short_context_frames is None else 1
-    return (model.num_blocks + num_short) * block + (1 + num_short) * num_dims * model.width
+    of_blocks = (model.num_blocks + num_short) * _block_weights(model)
+    return of_blocks + (1 + num_short) * num_dims * model.width
+
+
+def _block_weights(model: GeneratorSettings) -> int:
+    return 4 * model.width**2 + 2 * model.width * model.mlp_units
+
+
+def _prefix_per_frame(model: GeneratorSettings) -> float:
+    """Return the positions of text and prompt that go through the blocks for a train frame."""
+    return model.prefix_length / model.chunk_frames
 
 
 def trained_flops(model: GeneratorSettings, num_dims: int) -> float:
     """Return the operations of one train frame, attention and the linear base left out."""
     head = model.head
     passes = PASSES + (1 if model.is_checkpointed else 0)
-    body = passes * _body_weights(model, num_dims)
+    of_prefix = _prefix_per_frame(model) * model.num_blocks * _block_weights(model)
+    body = passes * (_body_weights(model, num_dims) + of_prefix)
     return 2.0 * (body + PASSES * head.runs_trained * head.num_weights(model.width, num_dims))
 
 
@@ -37,9 +47,11 @@ def num_saved(model: GeneratorSettings, num_dims: int) -> int:
     """
     block = 11 * model.width + 2 * model.mlp_units
     num_short = 0 if model.short_context_frames is None else 1
-    kept = (model.num_blocks + num_short) * block
+    own = model.width if model.is_checkpointed else block
+    kept = model.num_blocks * own + num_short * block
     if model.is_checkpointed:
-        kept = model.num_blocks * model.width + (1 + num_short) * block
+        kept += block
+    kept += round(_prefix_per_frame(model) * model.num_blocks * own)
     return kept + 2 * model.width + num_dims + model.head.num_saved(model.width, num_dims)
 
 

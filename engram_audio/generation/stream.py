@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from engram_audio.generation.backbone import Cache
+from engram_audio.generation.backbone import Cache, Prefix
 
 
 class State(NamedTuple):
@@ -20,6 +20,7 @@ class State(NamedTuple):
         caches: Keys and values of the backbone's blocks.
         short: Those of the short context; None where there is none, or before the first frame.
         past: Gated values that the convolutions of the memory reach, by place, [B, p, H].
+        prefix: Text and speaker prompt, encoded once; None where nothing is told.
     """
 
     num_positions: int
@@ -28,6 +29,7 @@ class State(NamedTuple):
     caches: tuple[Cache, ...]
     short: Cache | None
     past: dict[str, Tensor]
+    prefix: Prefix | None = None
 
 
 def lay_out_for_steps(model: nn.Module) -> None:

@@ -30,6 +30,7 @@ from engram_audio.generation.names import (
     NO_STEPS,
     NULLS,
     OF_PATH,
+    OF_UNTOLD,
     SWAPS,
     over_state,
     split_path,
@@ -45,6 +46,7 @@ OF_MEMBER = (
 OF_REPLAY = ("arm", "seed", "num_passes", "is_permuted", "minimum_visits")
 LABELS = ("arm", "seed", "num_steps")
 NLL, ENERGY = "nll", "energy"  # scores of a frame: of heads with a density, and of others
+UNTOLD_NLL, UNTOLD_ENERGY = OF_UNTOLD
 PLAIN, RATE, STATE_RATE = OF_PATH  # more of a frame, of arms over z_dyn alone
 
 
@@ -132,6 +134,8 @@ def _member_row(one: Evaluated, member: Mapping[Any, Any]) -> dict[str, Any]:
         "nll_train_nats": _value_of(choose(own, part=TRAIN)),
         "nll_chosen_nats": _value_of(choose(own, part=one.chosen_on)),
         **described("energy_score", _mean_of(on_eval, ENERGY)),
+        **described("nll_untold_nats", _mean_of(on_eval, UNTOLD_NLL)),
+        **described("energy_untold", _mean_of(on_eval, UNTOLD_ENERGY)),
         **described("plain_bound_nats", _mean_of(on_eval, PLAIN)),
         **described("innovation_bits_per_s", _mean_of(on_eval, RATE)),
         **described("state_bits_per_s", _mean_of(on_eval, STATE_RATE)),

@@ -1,8 +1,8 @@
 """What the training loop trains: a generator on chunks of utterances.
 
 All arms draw the same numbers in the same order at a step, so that a seed pairs them: first the
-donors of foreign codes, which other arms do not use, then noise, then dropout. The noise of donors
-is drawn apart.
+donors of foreign codes, which other arms do not use, then prompts and who is told nothing, then
+noise, then dropout. The noise of donors is drawn apart.
 
 Shapes: N frames of a block, B chunks, T frames of a chunk, M targets.
 """
@@ -10,6 +10,7 @@ Shapes: N frames of a block, B chunks, T frames of a chunk, M targets.
 import torch
 from torch import Tensor
 
+from engram_audio.generation.condition import Condition
 from engram_audio.generation.data import GeneratorData, Sequences
 from engram_audio.generation.model import Generator
 from engram_audio.generation.residual_rows import in_fold
@@ -33,9 +34,12 @@ class GeneratorTask:
             device: Where to train.
 
         Raises:
-            ValueError: The linear base looks further back than a chunk's burn-in.
+            ValueError: The linear base looks further back than a chunk's burn-in, or a generator
+                that is told something has data that tell nothing.
         """
         settings = model.settings
+        if settings.condition is not None and None in (train.conditions, choice.conditions):
+            raise ValueError("a generator with a condition needs data that have one")
         if model.head.num_recent > settings.burn_in_frames:
             raise ValueError(
                 f"burn_in_frames: {settings.burn_in_frames} are fewer than the "
@@ -68,7 +72,16 @@ class GeneratorTask:
         draws = torch.rand(len(items))
         batch = self._train.batch(items, self._device)
         codes = self._codes_read(self._train, batch, draws)
-        return self._mean_loss(batch, codes)[0]
+        return self._mean_loss(batch, codes, self._drawn_condition(batch))[0]
+
+    def _drawn_condition(self, batch: Sequences) -> Condition | None:
+        """Return what train chunks are told: some of them nothing."""
+        section, conditions = self.model.settings.condition, self._train.conditions
+        if section is None or conditions is None:
+            return None
+        draws, chances = torch.rand(2, len(batch.rows))
+        told = conditions.of(batch.rows, self._device, draws)
+        return told.dropped((chances < section.drop_share).to(self._device))
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -79,7 +92,8 @@ class GeneratorTask:
             items = torch.arange(start, min(start + size, len(self._choice)))
             batch = self._choice.batch(items, self._device)
             count = int(batch.is_scored[:, 1:].sum())
-            loss, gate = self._mean_loss(batch, self._codes_read(self._choice, batch, None))
+            codes = self._codes_read(self._choice, batch, None)
+            loss, gate = self._mean_loss(batch, codes, _told(self.model, self._choice, batch.rows))
             totals.append((float(loss) * count, gate * count, count))
         loss, gate, count = (sum(column) for column in zip(*totals, strict=True))
         self.details = {"gate": gate / max(count, 1)}
@@ -113,15 +127,19 @@ class GeneratorTask:
         """Return the codes of donors as the model reads them, noised where it reads noise."""
         donors = data.frames_of(rows, self._device)
         if draws is None:
-            return self.model.codes(donors)
+            return self.model.codes(donors, _told(self.model, data, rows))
         with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
             torch.manual_seed(int(draws[0] * 2**31))  # noise of their own, or keys would tell ours
-            return self.model.codes(self.model.noised(donors))
+            told = _told(self.model, data, rows)
+            return self.model.codes(self.model.noised(donors), told)
 
-    def _mean_loss(self, batch: Sequences, codes: Tensor | None) -> tuple[Tensor, float]:
+    def _mean_loss(
+        self, batch: Sequences, codes: Tensor | None, condition: Condition | None
+    ) -> tuple[Tensor, float]:
         """Return the mean loss of a batch's targets, and the mean gate where they are read."""
         contexts, following = batch.frames[:, :-1], batch.frames[:, 1:]
-        trace = self.model.trace(contexts, None if codes is None else codes[:, :-1])
+        read = None if codes is None else codes[:, :-1]
+        trace = self.model.trace(contexts, read, condition)
         chosen = batch.is_scored[:, 1:]
         place = chosen.flatten().nonzero().squeeze(1)
         head = self.model.head
@@ -135,6 +153,13 @@ class GeneratorTask:
             gates = [own.gate[chosen] for own in trace.readings.values() if own.gate is not None]
             gate = float(torch.cat(gates).mean()) if gates else 0.0
         return loss.sum() / max(len(loss), 1), gate
+
+
+def _told(model: Generator, data: GeneratorData, rows: Tensor) -> Condition | None:
+    """Return all that chunks of rows [B, T] may be told; None for a generator told nothing."""
+    if model.settings.condition is None or data.conditions is None:
+        return None
+    return data.conditions.of(rows, model.mean.device)
 
 
 @torch.no_grad()
@@ -151,6 +176,7 @@ def count_visits(task: GeneratorTask) -> None:
         rows = torch.arange(offsets[number], offsets[number + 1]).unsqueeze(0)
         rows = data.foreign_rows(rows) if model.is_foreign else rows
         if model.is_routed:
-            model.count_visits(model.codes(data.frames_of(rows, device)))
+            codes = model.codes(data.frames_of(rows, device), _told(model, data, rows))
+            model.count_visits(codes)
         else:
             model.count_visits(data.codes(model.key)[rows].to(device))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from engram_audio.artifacts.bundle import read_bundle
+from engram_audio.artifacts.table import read_table
 from engram_audio.densities.config import PredictionEvaluationSection, PredictionSection
 from engram_audio.densities.density import ConditionalDensity
 from engram_audio.densities.ridge_mixture import unpack_ridge_mixtures
@@ -79,6 +80,14 @@ def read_generators(path: Path) -> Generators:
     nulls = {name: stored[lag, EVENT] for name, lag in LAGS.items()}
     members, replays, variants = (header[n] for n in ("members", "replays", "variants"))
     return Generators(path, arrays, members, replays, variants, nulls, header["chosen_on"])
+
+
+def read_transcripts(utterances: Path | None) -> dict[str, str] | None:
+    """Return the transcripts that there are, by utterance id; None where no file is given."""
+    if utterances is None:
+        return None
+    table = read_table(utterances, ["utterance_id", "transcript"]).dropna(subset="transcript")
+    return dict(zip(table["utterance_id"], table["transcript"].str.strip(), strict=True))
 
 
 class ScoringFiles(Protocol):

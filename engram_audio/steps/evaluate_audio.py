@@ -36,13 +36,24 @@ from engram_audio.generation.audio_scoring import (
     mel_frames,
     score_rows,
 )
+from engram_audio.generation.condition_data import text_alone
 from engram_audio.generation.continuation import continued_frames
-from engram_audio.generation.density import as_step_density
+from engram_audio.generation.density import GeneratorDensity, Sampling, as_step_density
 from engram_audio.generation.factorized.continuation import continued_path
 from engram_audio.generation.factorized.path import StatePath
 from engram_audio.generation.names import over_state
 from engram_audio.latents.config import LinkSection
-from engram_audio.steps._cli import Device, Fact, Frozen, Output, StepFiles, Wildcard, Workers, run
+from engram_audio.steps._cli import (
+    Device,
+    Fact,
+    Frozen,
+    Output,
+    StepFiles,
+    Wildcard,
+    Workers,
+    blame,
+    run,
+)
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._evaluators import absent_evaluators, load_evaluators
 from engram_audio.steps._factorizer import read_factorizer
@@ -87,10 +98,12 @@ def main(argv: list[str] | None = None) -> None:
     codec = load_codec(
         files.codec_section, files.weights, device, files.num_workers, files.weight_digests
     )
-    arms = _arms(files, read_generators(files.generators)) | _paths(files)
+    densities, paths = _densities(files, read_generators(files.generators)), _paths(files)
     listened, examples = [], []
     for row, utterance in _utterances(files, codec):
-        clips = clips_of(utterance, arms, files.section)
+        with blame(files.utterances):
+            arms = {of: _told(one, row) for of, one in densities.items()}
+        clips = clips_of(utterance, arms | paths, files.section)
         if clips is None:
             continue
         listened.append(_listened(row, clips, codec, evaluators))
@@ -116,16 +129,33 @@ def main(argv: list[str] | None = None) -> None:
     write_json(files.players, document)
 
 
-def _arms(files: Files, trained: Generators) -> dict[Trained, Continuing]:
+def _densities(files: Files, trained: Generators) -> dict[Trained, GeneratorDensity]:
     """Return the arms that are heard, trained with each seed for the full length."""
+    sampling = Sampling(files.section.temperature, files.section.guidance)
     return {
-        (member["arm"], int(member["seed"])): partial(
-            continued_frames, as_step_density(trained.model(member))
-        )
+        (member["arm"], int(member["seed"])): as_step_density(trained.model(member), sampling)
         for arm in files.section.arms
         for member in full_members(trained)
         if member["arm"] == arm
     }
+
+
+def _told(density: GeneratorDensity, row: dict[Any, Any]) -> Continuing:
+    """Return an arm that goes on from an utterance, told its text where it knows texts.
+
+    Raises:
+        ValueError: It knows texts, and the utterance has none that fits.
+    """
+    section = density.generator.settings.condition
+    if section is not None and section.text is not None:
+        name, dims = str(row["utterance_id"]), len(density.generator.mean)
+        density.condition = text_alone(section, name, _transcript(row), dims)
+    return partial(continued_frames, density)
+
+
+def _transcript(row: dict[Any, Any]) -> str | None:
+    found = row["transcript"]
+    return found.strip() if isinstance(found, str) and found.strip() else None
 
 
 def _paths(files: Files) -> dict[Trained, Continuing]:
@@ -182,9 +212,8 @@ def _listened(row: dict[Any, Any], clips: Clips, codec: Codec, evaluators: Evalu
             mels[place] = mel_frames(sound)
             if clip.replaced is not None:
                 replaced[place] = clip.replaced
-    transcript = row["transcript"]
-    known = transcript if isinstance(transcript, str) and transcript.strip() else None
-    return Listened(str(row["utterance_id"]), str(row["speaker_id"]), known, heard, mels, replaced)
+    names = str(row["utterance_id"]), str(row["speaker_id"])
+    return Listened(*names, _transcript(row), heard, mels, replaced)
 
 
 def _example(

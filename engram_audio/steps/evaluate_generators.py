@@ -33,7 +33,7 @@ from engram_audio.generation.evaluation import (
 from engram_audio.generation.latency import latency_of
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ARMS
-from engram_audio.generation.names import NO_SEED, NO_STEPS, RUN_SWAPS, SWAPS
+from engram_audio.generation.names import NO_SEED, NO_STEPS, OF_UNTOLD, RUN_SWAPS, SWAPS
 from engram_audio.generation.replay import labels_of, mask_rows, masks_of
 from engram_audio.generation.run_swaps import swapped_density
 from engram_audio.generation.tables import OF_MEMBER, OF_REPLAY
@@ -49,7 +49,7 @@ from engram_audio.steps._generator_runs import (
     scoring_setup,
     starts_of,
 )
-from engram_audio.steps._generators import Generators, full_members, open_scoring
+from engram_audio.steps._generators import Generators, full_members, open_scoring, read_transcripts
 from engram_audio.steps._machine import machine_of
 
 
@@ -62,6 +62,7 @@ class Files(StepFiles):
     rollout_section: Frozen[RolloutSection]
     nulls: Path
     generators: Path
+    utterances: Path | None
     splits: Path
     shards: list[Path]
     scores: Output
@@ -77,7 +78,10 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     files = Files.parse(argv)
     device, _, stage, trained = open_scoring(files)
-    scope = Scope(files.section.window_frames, files.evaluation_section.batch_utterances, device)
+    scope = Scope(
+        files.section.window_frames, files.evaluation_section.batch_utterances, device,
+        read_transcripts(files.utterances),
+    )  # fmt: skip
     parts = [part for part in (TRAIN, trained.chosen_on, EVAL) if part in stage.sources]
     scores = [_null_scores(trained, stage, part, scope) for part in parts]
     setup = scoring_setup(files, stage)
@@ -162,8 +166,15 @@ def _scores(
     model: Generator, stage: Stage, part: str, scope: Scope, swap: str = ""
 ) -> pd.DataFrame:
     source = stage.sources[part]
-    nll = frame_nll(model, source, scope, swap)
-    sums = speaker_sums(nll, source, scope.window_frames).assign(part=part, energy=np.nan)
+
+    def sums_of(own: Scope) -> pd.DataFrame:
+        nll = frame_nll(model, source, own, swap)
+        return speaker_sums(nll, source, own.window_frames)
+
+    sums = sums_of(scope).assign(part=part, energy=np.nan)
+    if model.settings.condition is not None and part == EVAL:
+        untold = OF_UNTOLD[0 if model.head.HAS_DENSITY else 1]
+        sums[untold] = sums_of(scope._replace(is_told=False))["nll"]
     return sums if model.head.HAS_DENSITY else sums.assign(energy=sums["nll"], nll=np.nan)
 
 

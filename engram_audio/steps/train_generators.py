@@ -44,7 +44,7 @@ from engram_audio.steps._cli import Device, Fact, Frozen, LogFolder, Output, Ste
 from engram_audio.steps._device import resolve_device
 from engram_audio.steps._factorizer import read_factorizer
 from engram_audio.steps._frames import open_frames
-from engram_audio.steps._generators import read_generators
+from engram_audio.steps._generators import read_generators, read_transcripts
 from engram_audio.steps._keys import read_family
 from engram_audio.steps._members import Member, MemberStore
 from engram_audio.steps._prediction import load_material
@@ -66,6 +66,7 @@ class Files(StepFiles):
     factorizer: Path | None
     direct: Path | None
     key_file: Path
+    utterances: Path | None
     splits: Path
     shards: list[Path]
     generators: Output
@@ -224,7 +225,7 @@ def main(argv: list[str] | None = None) -> None:
         with blame(files.section_name(files.generator_section)):
             base = nulls[LINEAR_MIXTURE].base
             section = _section(files, material, base, key)
-            shared = prepare(section, material, base, key, most)
+            shared = prepare(section, material, base, key, most, read_transcripts(files.utterances))
             job = Job(files, run, shared, device)
             protocol, steps = job.protocol, run.recipe.num_steps
             job.add_variants(variants_of(shared.family, protocol))

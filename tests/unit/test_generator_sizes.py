@@ -12,6 +12,7 @@ from engram_audio.cost.laws import LAWS
 from engram_audio.cost.study import TYPICAL_KEYS, Piece, Size, Study
 from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.budget import Budget
+from engram_audio.generation.condition import Condition
 from engram_audio.generation.flow_head import FlowHead
 from engram_audio.generation.matching import planned_budget
 from engram_audio.generation.model import Generator
@@ -40,7 +41,7 @@ WIDE: dict[str, Any] = {"context_frames": 24, "chunk_frames": 24}
 SIZES = [(16, 32, 2), (64, 256, 1), (64, 128, 3)]
 
 
-def kept(model: Generator, x: Tensor) -> int:
+def kept(model: Generator, x: Tensor, told: Condition | None = None) -> int:
     """Numbers that the backward pass of a training step keeps, weights and buffers aside."""
     own = {part.untyped_storage().data_ptr() for part in (*model.parameters(), *model.buffers())}
     found: dict[int, tuple[Tensor, int]] = {}
@@ -53,7 +54,7 @@ def kept(model: Generator, x: Tensor) -> int:
 
     model.train()
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
-        features = model.features(x)
+        features = model.features(x, None, told)
         recent = model.recent(x)
         model.head.loss(features[:, :-1], recent[:, :-1], x[:, 1:]).mean()
     return sum(size for _, size in found.values()) // BYTES

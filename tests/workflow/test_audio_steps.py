@@ -10,20 +10,22 @@ import pytest
 from engram_audio.artifacts.identity import GenerationRun
 from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.manifests import read_manifest
-from engram_audio.artifacts.table import read_table
+from engram_audio.artifacts.table import read_table, write_table
 from engram_audio.audio_scores import pins
 from engram_audio.audio_scores.hearing import Evaluators
 from engram_audio.audio_scores.names import QUALITY, SPEAKER, WORDS
 from engram_audio.errors import InputError
 from engram_audio.generation.audio_columns import OF_SCORE
 from engram_audio.generation.audio_tables import Sounded, audio_gains_table
+from engram_audio.generation.backbone_config import GeneratorSettings
 from engram_audio.generation.model_config import ArmName
 from engram_audio.generation.storage import pack_generator
 from engram_audio.steps import _evaluators, evaluate_audio
 from engram_audio.steps._generators import Generators
 from tests.frozen_argv import run_step
+from tests.unit.condition_material import CONDITION
 from tests.unit.factorizer_material import small_model
-from tests.unit.generator_material import NUM_DIMS, arm
+from tests.unit.generator_material import NUM_DIMS, arm, settings
 from tests.workflow.latent_study import MEL_PCA, build_latent_study, fit, flags, section
 
 AUDIO = {
@@ -47,22 +49,27 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def generators(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two arms of two seeds with stirred weights stand for trained ones."""
+    found = made(settings())
+    monkeypatch.setattr(evaluate_audio, "read_generators", lambda path: found)
+
+
+def made(of: GeneratorSettings) -> Generators:
     arrays: dict[str, np.ndarray] = {}
     members = []
     for name, seed in itertools.product(NAMES, SEEDS):
         label = f"{name}-{seed}"
-        own, header = pack_generator(f"{label}/model", arm(name, seed=seed))
+        own, header = pack_generator(f"{label}/model", arm(name, of, seed=seed))
         arrays |= own
         members.append({"arm": name, "seed": seed, "num_steps": 6, "is_repeat": False,
                         "label": label, "generator": header})  # fmt: skip
-    found = Generators(Path("g"), arrays, members, [], [], {}, "select")
-    monkeypatch.setattr(evaluate_audio, "read_generators", lambda path: found)
+    return Generators(Path("g"), arrays, members, [], [], {}, "select")
 
 
 def evaluate(study: Path, output: Path, **changes: Any) -> Path:
     """Run the step; paths, generators over z_dyn with their factorisers, are among the changes."""
     output.mkdir(exist_ok=True)
     paths = {name: changes.pop(name, []) for name in ("paths", "factorizers")}
+    utterances = changes.pop("utterances", study / "utterances.parquet")
     run_step(
         evaluate_audio,
         flags(
@@ -71,7 +78,7 @@ def evaluate(study: Path, output: Path, **changes: Any) -> Path:
             codec_section=study / "codecs.mel_pca.json",
             generators=study / "splits.parquet",  # read_generators is replaced
             **paths,
-            utterances=study / "utterances.parquet",
+            utterances=utterances,
             splits=study / "splits.parquet",
             weights=[study / "weights.safetensors"],
             scores=output / "audio.parquet",
@@ -135,6 +142,29 @@ def test_paths_are_heard_beside_the_arms(
     assert {f"{what}_{arm}" for what in ("free", "every_1") for arm in both} < set(kinds)
     gains = audio_gains_table([Sounded(*run, rows, rows.iloc[:0], (), 200)], 0.95)
     assert ("SM@states", "SM") in set(zip(gains["arm"], gains["against"], strict=True))
+
+
+def test_draws_are_told_the_transcript_guided_and_tempered(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Each of the three gives other sound; an utterance without a transcript ends the step."""
+    monkeypatch.setattr(evaluate_audio, "load_evaluators", nobody)
+    table = read_table(study / "utterances.parquet", ["utterance_id"])
+    words = {"alphabet": "abc ", "maximum_characters": 20}
+    found = made(settings(condition={**CONDITION, "text": words}))
+    monkeypatch.setattr(evaluate_audio, "read_generators", lambda path: found)
+    heard, told = [], tmp_path / "utterances.parquet"
+    kinds: list[tuple[str, dict[str, float]]] = [
+        ("ab", {}), ("c c", {}), ("ab", {"guidance": 2.0}), ("ab", {"temperature": 0.5}),
+    ]  # fmt: skip
+    for number, (said, changes) in enumerate(kinds):
+        write_table(told, table.assign(transcript=said), {})
+        out = evaluate(study, tmp_path / str(number), utterances=told, **changes)
+        heard.append((out / "audio_distances.parquet").read_bytes())
+    assert len(set(heard)) == len(heard)
+    write_table(told, table.assign(transcript=None), {})
+    with pytest.raises(InputError, match="has no transcript"):
+        evaluate(study, tmp_path / "none", utterances=told)
 
 
 def test_evaluators_hear_every_clip(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -108,12 +108,15 @@ def shared(folder: Path) -> list[Path | str]:
     ]  # fmt: skip
 
 
-def train(study: Path, output: Path, arms: list[str] | None = None, **changes: Any) -> Path:
+def train(
+    study: Path, output: Path, arms: list[str] | None = None, more: Sequence[Path | str] = (),
+    **changes: Any,
+) -> Path:  # fmt: skip
     """Train into a folder, with sections of its own where they are changed; return the file."""
     output.mkdir(exist_ok=True)
     named = {"generator": "generator", "protocol": "protocol", "recipe": "recipe",
              "null": "ridge_mixture"}  # fmt: skip
-    words = [*shared(study)]
+    words = [*shared(study), *more]
     for role, name in named.items():
         path = study / f"{name}.json"
         if role in changes:
@@ -168,9 +171,13 @@ def without_nats(study: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 
 def publish(
-    study: Path, trained: Path, generator: Path, more: Sequence[Path | str] = ()
+    study: Path,
+    trained: Path,
+    generator: Path,
+    more: Sequence[Path | str] = (),
+    told: Sequence[Path | str] = (),
 ) -> dict[str, pd.DataFrame]:
-    """Evaluate and tabulate trained generators, beside their file, with more inputs."""
+    """Evaluate and tabulate generators, with more inputs of tables, and with what is told."""
     folder = trained.parent
     words = [
         *shared(study), "--prediction-section", study / "prediction_evaluation.json",
@@ -181,7 +188,7 @@ def publish(
         "--representation", "world", "--generator", "one_frame", "--device", "cpu",
         "--scores", folder / "scores.parquet", "--health", folder / "health.parquet",
         "--reads", folder / "reads.parquet", "--replays", folder / "replays.parquet",
-        "--latency", folder / "latency.parquet", "--summary", folder / "summary.json",
+        "--latency", folder / "latency.parquet", "--summary", folder / "summary.json", *told,
     ]  # fmt: skip
     run_step(evaluate_generators, words)
     names = ["generation"]

@@ -105,8 +105,13 @@ def test_a_gain_is_met_above_zero_and_above_surrogates(interval, surrogate, outc
 @pytest.mark.parametrize(
     ("interval", "surrogate", "bound", "other"),
     [
-        ((-0.125, 0.25), np.nan, "its lower end −0.125 is not above 0", "surrogate"),
-        ((-0.125, 0.25), 0.5, "its lower end −0.125 is above neither 0 nor 0.500", "not above"),
+        ((-0.125, 0.25), np.nan, "its lower end \N{MINUS SIGN}0.125 is not above 0", "surrogate"),
+        (
+            (-0.125, 0.25),
+            0.5,
+            "its lower end \N{MINUS SIGN}0.125 is above neither 0 nor 0.500",
+            "not above",
+        ),
         ((0.125, 0.25), 0.5, "its lower end 0.125 is not above 0.500", "neither"),
     ],
 )

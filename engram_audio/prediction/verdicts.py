@@ -63,15 +63,13 @@ def judge_gain(gain: Measured, surrogate: float) -> Judged:
     judged = judge(gain, above(0.0))
     if judged.outcome == NOT_MET or not math.isfinite(gain.low):
         return judged
-    of_surrogate = (
-        f"{number.fixed(surrogate)}, the gain on a surrogate, where there is none to find"
-    )
+    of_surrogate = f"{number.fixed(surrogate)}, a gain on a surrogate, where nothing is to be found"
     low, holds_0 = number.fixed(gain.low), judged.outcome == UNDECIDED
     if not surrogate > 0 or judge(gain, above(surrogate)).outcome == MET:
         return Judged(UNDECIDED, f"its lower end {low} is not above 0") if holds_0 else judged
     bar = f"above neither 0 nor {of_surrogate}" if holds_0 else f"not above {of_surrogate}"
     # A part of a reason begins with a small letter: the page writes it large.
-    ending = ". that gain has no interval, so it can withhold a yes and cannot say no"
+    ending = ". that gain has no interval, so it cannot say no"
     return Judged(UNDECIDED, f"its lower end {low} is {bar}{ending}")
 
 

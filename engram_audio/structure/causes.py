@@ -50,10 +50,10 @@ def open_words(row: GateRow) -> str:
     place = "" if row.slice == "all" else f" on {slice_words(row.slice)}"
     span, threshold = interval_words(low, high, form), form(row.threshold)
     if not low <= row.threshold <= high:
-        return f"the interval of {what}{place} is too wide at the level shared over slices"
+        return f"{what}{place} has too wide an interval at the level shared over slices"
     is_wide = high - low > 2 * abs(row.threshold)
-    how = "the interval is too wide" if is_wide else "the value is close to the threshold"
-    return f"{how}: {what}{place}, {span}, may lie on either side of {threshold}"
+    how = "has too wide an interval for" if is_wide else "lies too close to"
+    return f"{what}{place} {how} the threshold {threshold}: {span}"
 
 
 def causes_of_heads(rows: Sequence[GateRow]) -> str:
@@ -64,8 +64,8 @@ def causes_of_heads(rows: Sequence[GateRow]) -> str:
     """
     first = next(row for row in rows if row.outcome != "pass")
     passed = [slice_words(row.slice) for row in rows if row.outcome == "pass"]
-    differs = f"heads gain on {' and '.join(passed)}, but " if passed else ""
-    return f"no key adds enough, and {differs}{cause_of(first)}"
+    differs = f". On {' and '.join(passed)} heads gain" if passed else ""
+    return f"no key adds enough, and {cause_of(first)}{differs}"
 
 
 def shortfall_words(rows: Sequence[GateRow], share: float, nats: float) -> str:

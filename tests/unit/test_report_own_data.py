@@ -118,7 +118,7 @@ def test_a_choice_that_cannot_be_judged_gives_no_other_word(data: ReportData):
     )
     one = verdict.build(data._replace(tables={**data.tables, "what_would_change": table}))
     assert "1 of 3 other choices" in one["changes_words"]
-    assert "1 more are INVALID" in one["changes_words"]
+    assert "Under 1 more it is INVALID." in one["changes_words"]
 
 
 def counts(female: list[int], male: list[int]) -> pd.DataFrame:

@@ -196,7 +196,7 @@ def _changes_words(data: ReportData) -> str:
     kinds = f"{', '.join(first)} or {last}" if first else last
     absent = [kind for kind in KINDS if kind not in varied]
     words = f"{count} of {len(others)} other choices of {kinds} give another word to question 1."
-    words += f" {num_invalid} more are INVALID." if num_invalid else ""
+    words += f" Under {num_invalid} more it is INVALID." if num_invalid else ""
     return f"{words} Not varied: {', '.join(absent)}." if absent else words
 
 

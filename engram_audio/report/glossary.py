@@ -73,7 +73,8 @@ TERMS = (
          ("lag",)),
     Term("matched rate", "Two representations at one frame rate: frames of the faster one are "
          "stacked, averaged, or turned into their mean and contrasts."),
-    Term("mean only", "Of WRONG KEY: whether a key tells the spread of the next step was not asked."),
+    Term("mean only", "Of WRONG KEY: whether a key tells the spread of the next step was not "
+         "asked."),
     Term("memory", "A table read by a key of the context, whose entry changes the forecast. A slot "
          "is one entry, and the value is what it stores.",
          ("memories", "lookup")),

@@ -79,9 +79,3 @@ def advice_of(word: str, note: str) -> Advice:
     """Return the line of a headline; that of its word alone where its note has none."""
     found = {(one.word, one.note): one for one in ADVICE}
     return found.get((word, note)) or found[word, ""]
-
-
-def advice_table() -> str:
-    """Return the lines as the table of docs/what-the-verdicts-mean.md."""
-    rows = [f"| {one.title} | {one.says} | {one.build} |" for one in ADVICE]
-    return "\n".join(["| word | what it says | build next |", "| --- | --- | --- |", *rows])

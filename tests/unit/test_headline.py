@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engram_audio.verdicts.advice import ADVICE, advice_of, advice_table
+from engram_audio.verdicts.advice import ADVICE, advice_of
 from engram_audio.verdicts.headline import RULES, Answers, headline
 from engram_audio.verdicts.row import NOT_RUN
 from engram_audio.verdicts.words import OF_STRUCTURE
@@ -27,6 +27,12 @@ def truth_table() -> str:
         word = rule.word or "the word of question 1"
         lines.append(f"| {rule.when} | {word} | {decides} | {rule.note} |")
     return "\n".join(lines)
+
+
+def advice_table() -> str:
+    """Return the lines as the table of docs/what-the-verdicts-mean.md."""
+    rows = [f"| {one.title} | {one.says} | {one.build} |" for one in ADVICE]
+    return "\n".join(["| word | what it says | build next |", "| --- | --- | --- |", *rows])
 
 
 def specified(answers: Answers) -> str:

@@ -1,9 +1,7 @@
 """Lines of the first screen beside the five answers: the data, who is scored, lag and caveats."""
 
-import pandas as pd
-
 from engram_audio.artifacts.columns import choose
-from engram_audio.corpus.split_parts import EVAL, SELECT, TRAIN
+from engram_audio.corpus.split_parts import EVAL, PARTS, SELECT, TRAIN
 from engram_audio.report.data import ReportData
 from engram_audio.structure.verdicts import GATES
 from engram_audio.verdicts import number
@@ -38,12 +36,9 @@ def measured_on(data: ReportData, name: str) -> str:
 
 def scored_words(data: ReportData, name: str) -> str:
     """Return who is scored, how speakers are split, and the seeds; "" where no table tells."""
-    parts = split_parts(data, name)
-    if parts.empty:
+    found = split_parts(data, name)
+    if not found:
         return ""
-    found = {
-        str(row["split"]): int(row["num_speakers"]) for row in parts.to_dict("records")
-    }  # fmt: skip
     num_choices = found.get(SELECT, 0)
     choices = f"{num_choices} choose" if num_choices else "none only choose"
     words = (
@@ -58,14 +53,16 @@ def scored_words(data: ReportData, name: str) -> str:
     return f"{words} Training seeds of heads: {number.count(heads['num_seeds'].max())}."
 
 
-def split_parts(data: ReportData, name: str) -> pd.DataFrame:
-    """Return the parts of the split that decides, of the corpus of a representation."""
-    table = data.table("corpus")
-    own = table.loc[table["representation"] == name, "corpus"]
-    seeds = pd.to_numeric(table["split_seed"])
-    if own.empty or not seeds.notna().any():
-        return table.iloc[:0]
-    return table.loc[(table["corpus"] == own.iloc[0]) & (seeds == data.first_split(name))]
+def split_parts(data: ReportData, name: str) -> dict[str, int]:
+    """Return speakers by part of the split that decides, of the corpus of a representation."""
+    rows = data.table("corpus").to_dict("records")
+    corpus = next((row["corpus"] for row in rows if row["representation"] == name), None)
+    return {
+        str(row["split"]): int(row["num_speakers"])
+        for row in rows
+        if row["corpus"] == corpus and row["split"] in PARTS
+        and int(row["split_seed"]) == data.first_split(name)
+    }  # fmt: skip
 
 
 def lag_words(data: ReportData) -> str:

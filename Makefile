@@ -7,6 +7,8 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE 
 RULES := Snakefile $(wildcard rules/*.smk)
 # A relative path that no reader takes for a number, whatever it is called: `nan`, `12` or `true`.
 here = $(if $(filter /%,$(1)),$(1),./$(1))
+# ASK=keys: whether a key of a representation tells the spread of the next step, and not its mean alone.
+asked = $(if $(ASK),$(if $(filter keys,$(ASK)),'learned_keys={"representations": ["$(1)"]}',$(error ASK=$(ASK) is unknown: write ASK=keys)))
 # Folder of results that `make bundle` collects.
 RESULTS ?= results/demo
 
@@ -34,13 +36,17 @@ arrays: $(VENV)/installed ## your own latents: make arrays FOLDER=latents TABLE=
 	$(if $(FOLDER),@case "$(RATE)" in (*[!0-9.]*|*.*.*|.) \
 		echo "RATE=$(RATE) is no number of frames per second; write it as 12.5" >&2; exit 2;; esac)
 	$(RUN) snakemake --cores 2 --quiet host rules --configfile studies/arrays.yaml \
-		$(if $(FOLDER),--config 'path=$(call here,$(FOLDER))' 'table=$(call here,$(TABLE))' \
-			'representations={"library": {"arrays": {"frame_rate_hz": $(RATE)}}}')
+		$(if $(FOLDER)$(ASK),--config) $(if $(FOLDER),'path=$(call here,$(FOLDER))' \
+			'table=$(call here,$(TABLE))' \
+			'representations={"library": {"arrays": {"frame_rate_hz": $(RATE)}}}') \
+		$(call asked,arrays)
 
 speech: $(VENV)/installed ## your own speech, one folder for each speaker: make speech FOLDER=my_speech
 	$(RUN) snakemake --cores 2 --quiet host rules \
 		--configfile studies/arrays.yaml studies/audio_folder.yaml \
-		$(if $(FOLDER),--config 'corpora={"speech": {"root": "$(call here,$(FOLDER))"}}')
+		$(if $(FOLDER)$(ASK),--config) \
+			$(if $(FOLDER),'corpora={"speech": {"root": "$(call here,$(FOLDER))"}}') \
+		$(call asked,mel_pca)
 
 study: $(VENV)/installed ## your own configuration, read first: make study STUDY="mine.yaml" ARGS=-n
 	$(BIN)/python -m engram_audio.config_files $(STUDY)

@@ -9,10 +9,18 @@ from engram_audio.artifacts.json_document import read_json
 from engram_audio.artifacts.published import read_csv
 from engram_audio.corpus.columns import EXCLUSIONS
 from engram_audio.errors import InputError
+from engram_audio.verdicts.advice import advice_of
 from engram_audio.verdicts.answers import HEADLINE, STAGE
 from engram_audio.verdicts.chain import WORDS
-from engram_audio.verdicts.row import VerdictRow, row_of
-from engram_audio.verdicts.sentences import answer_word, number_words, numbers_of
+from engram_audio.verdicts.judge import UNDECIDED
+from engram_audio.verdicts.row import INVALID, VerdictRow, row_of
+from engram_audio.verdicts.sentences import (
+    answer_word,
+    first_sentence,
+    number_words,
+    numbers_of,
+    rest_of_answer,
+)
 
 PAGES = {"render_report", "render_question"}
 
@@ -62,6 +70,11 @@ def chain_lines(rows: Iterable[VerdictRow]) -> list[str]:
     rows = list(rows)
     chain = [row for row in rows if row.stage == STAGE]
     top = [row.sentence for row in chain if row.question == HEADLINE]
+    build = [
+        f"What to build next: {advice_of(row.case, row.reason).build}"
+        for row in chain
+        if row.question == HEADLINE
+    ]
     answers = sorted((row for row in chain if row.case.isdigit()), key=lambda row: int(row.case))
     width = max((len(row.question) for row in answers), default=0)
     words = max((len(answer_word(row)) for row in answers), default=0)
@@ -69,7 +82,14 @@ def chain_lines(rows: Iterable[VerdictRow]) -> list[str]:
         f"  {row.case} {row.question:{width}}  {answer_word(row):{words}}  {_numbers(row, rows)}"
         for row in answers
     ]
-    return [*top, *lines]
+    return [*top, *_causes(answers), *lines, *build]
+
+
+def _causes(answers: Sequence[VerdictRow]) -> list[str]:
+    """Return why the first question is open, where it is; its words alone tell no cause."""
+    first = [row for row in answers if row.case == "1" and row.outcome in (UNDECIDED, INVALID)]
+    texts = (first_sentence(rest_of_answer(row)) for row in first)
+    return [f"{text[:1].upper()}{text[1:]}" for text in texts]
 
 
 def _numbers(answer: VerdictRow, rows: Sequence[VerdictRow]) -> str:

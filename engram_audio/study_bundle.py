@@ -17,6 +17,8 @@ from typing import Any
 from engram_audio.artifacts.atomic import atomic_path
 from engram_audio.artifacts.digest import DIGEST
 from engram_audio.artifacts.manifests import READERS, read_manifest
+from engram_audio.artifacts.published import read_csv
+from engram_audio.corpus.columns import CORPUS
 from engram_audio.errors import InputError
 from engram_audio.job_log import error_in
 from engram_audio.licences import licence_lines
@@ -35,7 +37,7 @@ KEPT = (
 MOMENT = (1980, 1, 1, 0, 0, 0)  # of every member: an archive holds no times
 ABOUT = """\
 configuration.json   every section of the configuration that a job read, by dotted name
-methods.txt          what was done, in words, from that configuration
+methods.txt          what was done, in words, from that configuration and the splits
 results/             verdicts, tables with their checksums, decision, calibration, the page
 manifests.jsonl      of each artifact: path, step, settings, seed, digests of code and sections
 versions.json        packages that made the artifacts, and those installed now
@@ -61,7 +63,7 @@ def members(results: Path, logs: Path | None = None, has_page: bool = True) -> d
     texts = {
         "README.txt": ABOUT,
         "configuration.json": _document(sections),
-        "methods.txt": "\n".join(methods_sentences(sections)) + "\n",
+        "methods.txt": "\n".join(methods_sentences(sections, _corpus(results))) + "\n",
         "manifests.jsonl": "".join(json.dumps(one, sort_keys=True) + "\n" for one in manifests),
         "versions.json": _document({"made": _versions(manifests), "now": package_versions()}),
         "data.json": _document(_digests(results)),
@@ -97,6 +99,14 @@ def _sections(path: Path) -> dict[str, Any]:
         return {part["section"]: part["value"] for role in settings.values() for part in role}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _corpus(results: Path) -> list[dict[Any, Any]]:
+    """Return what each split held out; nothing of a study that has not told it yet."""
+    try:
+        return read_csv(results / "tables" / "corpus.csv", CORPUS).to_dict("records")
+    except InputError:
+        return []
 
 
 def _manifests(results: Path) -> Iterator[dict[str, Any]]:

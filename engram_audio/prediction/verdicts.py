@@ -19,6 +19,7 @@ from engram_audio.verdicts.judge import (
     MET,
     NOT_MET,
     UNDECIDED,
+    Asked,
     Judged,
     Measured,
     above,
@@ -57,12 +58,26 @@ def judge_gain(gain: Measured, surrogate: float) -> Judged:
 
     A gain that does not lie above 0 is not met. One above 0 that does not lie above the surrogates
     is undecided: their largest gain has no interval here, so it can refuse a yes and not say no.
+    The reason names the bound that was missed.
     """
     judged = judge(gain, above(0.0))
-    if judged.outcome != MET or not surrogate > 0:
+    if judged.outcome == NOT_MET or not math.isfinite(gain.low):
         return judged
-    beyond = judge(gain, above(surrogate))
-    return beyond if beyond.outcome == MET else Judged(UNDECIDED, "a surrogate may gain as much")
+    of_surrogate = f"{number.fixed(surrogate)}, a gain on a surrogate, where nothing is to be found"
+    low, holds_0 = number.fixed(gain.low), judged.outcome == UNDECIDED
+    if not surrogate > 0 or judge(gain, above(surrogate)).outcome == MET:
+        return Judged(UNDECIDED, f"its lower end {low} is not above 0") if holds_0 else judged
+    bar = f"above neither 0 nor {of_surrogate}" if holds_0 else f"not above {of_surrogate}"
+    # A part of a reason begins with a small letter: the page writes it large.
+    ending = ". that gain has no interval, so it cannot say no"
+    return Judged(UNDECIDED, f"its lower end {low} is {bar}{ending}")
+
+
+def asked_of_gain(surrogate: float) -> Asked:
+    """Return what a yes needs: more than 0, and more than the largest gain on a surrogate."""
+    if not surrogate > 0:
+        return above(0.0)
+    return above(surrogate)._replace(words=f"above a surrogate's {surrogate:g}")
 
 
 def _of_near(judged: Judged, row: dict[str, object]) -> Judged:
@@ -95,7 +110,7 @@ def _answer(cells: Cells, head: str, lag: int, target: str, surrogate: float) ->
         Judged(judged.outcome, f"{judged.reason}; {against}"),
         _sentence(row, f"{name}_bits_per_s", judged.outcome, gain.value, decimals, lag, target),
         gain,
-        above(max(0.0, surrogate) if math.isfinite(surrogate) else 0.0),
+        asked_of_gain(surrogate),
         "nats/frame",
     )
 
@@ -117,7 +132,7 @@ def _sentence(
         )
     else:
         text += f"context buys {number.fixed(gain, decimals)} nats/frame ({rate} bits/s) beyond the"
-        text += " best null" if outcome == MET else " best null, which is not significant"
+        text += " best null"
     return f"{text}."
 
 

@@ -55,6 +55,8 @@ TERMS = (
     Term("free run", "A method that is fed its own output from a true state on. A run that leaves "
          "the data has diverged, and one that stops moving is frozen.",
          ("free running", "free runs")),
+    Term("gate", "Of question 1: what is asked of a key, fixed beforehand. Of a memory: the weight "
+         "of what it reads."),
     Term("guard", "A test learned from train frames: a draw outside their support is drawn again."),
     Term("head", "A network that gives a density of the next frame from the context.", ("heads",)),
     Term("influence", "Derivative of an estimate in one speaker's weight. Its spread over speakers "
@@ -66,14 +68,15 @@ TERMS = (
     Term("key", "A function of the context with K values. Its name says what is computed, from "
          "which input, and how it becomes a cell: `pca.raw.kmeans_64`.", ("keys",)),
     Term("knock-out", "A model with its memory switched off."),
-    Term("lag k", "How stale the context is, in frames. Lag 1 is the frame before the target.",
+    Term("lag k", "How stale the context is, in frames. Lag 1 is the frame before the target, "
+         "and lag 2 hides that frame.",
          ("lag",)),
     Term("matched rate", "Two representations at one frame rate: frames of the faster one are "
          "stacked, averaged, or turned into their mean and contrasts."),
-    Term("mean only", "Of WRONG KEY: keys were asked whether they move the mean of the next step. "
-         "Whether one tells its spread was not asked. The keys stage asks it."),
+    Term("mean only", "Of WRONG KEY: whether a key tells the spread of the next step was not "
+         "asked."),
     Term("memory", "A table read by a key of the context, whose entry changes the forecast. A slot "
-         "is one entry, the value is what it stores, and the gate is its weight.",
+         "is one entry, and the value is what it stores.",
          ("memories", "lookup")),
     Term("nats per frame", "Difference of two log scores on the same frames. Nats times the frame "
          "rate / ln 2 are bits per second.", ("nats",)),
@@ -100,7 +103,7 @@ TERMS = (
     Term("transfer loss", "1 - added on eval / added on val: what a key loses on new speakers."),
     Term("utterance, speaker", "A recording and who speaks. The speaker is the unit of every "
          "interval.", ("speakers",)),
-    Term("val", "Held-out utterances of fitted speakers: the known side of transfer."),
+    Term("val", "Held-out utterances of fitted speakers."),
     Term("window W", "Frames of context."),
 )  # fmt: skip
 FORMS = {form.lower(): term for term in TERMS for form in (term.word, *term.forms)}
@@ -146,5 +149,5 @@ def _pieces(html: str) -> Iterator[str]:
 def glossary_text() -> str:
     """Return the glossary as Markdown."""
     rows = [f"| {term.word} | {term.meaning} |" for term in TERMS]
-    head = "`make docs` writes this page from `engram_audio/report/glossary.py`. Edit that file."
+    head = "`make docs` writes this page from `engram_audio/report/glossary.py`."
     return "\n".join(["# Glossary", "", head, "", "| word | meaning |", "| --- | --- |", *rows, ""])

@@ -6,6 +6,7 @@ Every value comes from a section. A stage whose sections are not there was not r
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from engram_audio.corpus.split_parts import EVAL, PARTS, SELECT, TRAIN, VAL
 from engram_audio.verdicts import number
 
 Sections = Mapping[str, Any]
@@ -19,13 +20,16 @@ OF_CORPUS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def methods_sentences(sections: Sections) -> list[str]:
+def methods_sentences(sections: Sections, corpus: Iterable[Mapping[Any, Any]] = ()) -> list[str]:
     """Return the sentences in the order of the stages.
 
     Args:
         sections: Sections of the configuration by dotted name, as plain documents.
+        corpus: Rows of `tables/corpus.csv`: what the split made of the fractions that were asked.
     """
-    return [sentence for stage in STAGES for sentence in stage(sections)]
+    held_out = [*_splits(sections), *_held_out(corpus)]
+    others = (sentence for stage in STAGES for sentence in stage(sections))
+    return [*_data(sections), *held_out, *others]
 
 
 def _data(sections: Sections) -> Iterable[str]:
@@ -50,18 +54,35 @@ def _data(sections: Sections) -> Iterable[str]:
 
 
 def _splits(sections: Sections) -> Iterable[str]:
-    row = sections.get("splits")
-    if row:
+    if sections.get("splits"):
+        yield "Whole speakers are held out for scores (eval); nothing is fitted on them."
+        yield "Of the others some are held out for every choice (select), where enough are left."
+        yield "Else choices are made on val, held-out utterances of fitted speakers."
+
+
+def _held_out(corpus: Iterable[Mapping[Any, Any]]) -> Iterable[str]:
+    """Say what each split held out: few speakers leave other shares than were asked."""
+    splits: dict[tuple[str, int], dict[str, Mapping[Any, Any]]] = {}
+    for row in corpus:
+        if str(row["split"]) in PARTS:
+            place = str(row["corpus"]), int(row["split_seed"])
+            splits.setdefault(place, {})[str(row["split"])] = row
+    for (name, seed), parts in splits.items():
+        count = {part: int(row["num_speakers"]) for part, row in parts.items()}
+        spoken = {part: int(row["num_utterances"]) for part, row in parts.items()}
+        rest = count[TRAIN] + count[SELECT]
         yield (
-            f"{number.percent(row['eval_fraction'], 0)} of the speakers are held out for scores "
-            "(eval); nothing is fitted on them."
+            f"Split {seed} of `{name}` holds out {_share(count[EVAL], rest + count[EVAL])} "
+            f"speakers for eval, and {_share(count[SELECT], rest)} of the others for select."
         )
         yield (
-            f"{number.percent(row['select_fraction'], 0)} of the other speakers are held out for "
-            f"every choice (select), and {number.percent(row['val_fraction'], 0)} of each fitted "
-            "speaker's utterances are kept apart (val)."
+            f"Of the fitted speakers' utterances {_share(spoken[VAL], spoken[TRAIN] + spoken[VAL])}"
+            " are val."
         )
-        yield "Where too few speakers are left for select, it is empty and choices are made on val."
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole} ({number.percent(part / whole if whole else 0.0, 0)})"
 
 
 def _structure(sections: Sections) -> Iterable[str]:
@@ -132,7 +153,7 @@ def _trust(sections: Sections) -> Iterable[str]:
         )
 
 
-STAGES = (_data, _splits, _structure, _prediction, _factorizer, _memory, _rollout, _trust)
+STAGES = (_structure, _prediction, _factorizer, _memory, _rollout, _trust)
 
 
 def _library(sections: Sections, prefix: str) -> dict[str, Any]:

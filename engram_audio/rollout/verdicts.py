@@ -194,9 +194,10 @@ def _sentence(method: str, kept: Row, late: Row) -> str:
     lowest, highest = (
         number.fixed(_number(late, f"std_ratio_{end}"), 2) for end in ("lowest", "highest")
     )
+    reads = "no memory" if math.isnan(_number(kept, "gate")) else "reads a memory"
     return (
-        f"{method}: keeps {number.fixed(_number(kept, 'kept_position'), 2)} of what is attainable "
-        f"about x up to {number.count(kept['horizon_frames'])} frames and "
+        f"{method} ({reads}): keeps {number.fixed(_number(kept, 'kept_position'), 2)} of what is "
+        f"attainable about x up to {number.count(kept['horizon_frames'])} frames and "
         f"{number.fixed(_number(kept, 'kept_skill'), 2)} of the energy skill; after "
         f"{number.count(late['horizon_frames'])} frames "
         f"{number.count(late['num_diverged'])} of {number.count(late['num_paths'])} paths "

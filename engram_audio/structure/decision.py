@@ -20,6 +20,7 @@ from engram_audio.structure.candidates import (
     ruled_out_slices,
     without_absent_slices,
 )
+from engram_audio.structure.causes import shortfall_words
 from engram_audio.structure.config import DecisionSection
 from engram_audio.structure.evidence import (
     Evidence,
@@ -35,7 +36,6 @@ from engram_audio.structure.literal import literal_rows
 from engram_audio.structure.mean_reversion import mean_reversion_rows
 from engram_audio.structure.sentences import verdict_sentence
 from engram_audio.structure.word import Judged, word_of
-from engram_audio.structure.wording import number_words, percent_words
 
 SURROGATE_MARK = "--"
 
@@ -159,9 +159,10 @@ def decide_one(
     overlap = next(
         (r.sentence for r in first.rows if r.name == "overlap" and r.outcome == "undecided"), ""
     )
-    asked = f"{percent_words(gate.minimum_added_fraction)} and {number_words(delta)} nats"
+    on_slices = [row for row in first.rows if row.slice in first.ruled_out]
+    shortfall = shortfall_words(on_slices, gate.minimum_added_fraction, delta)
     sentence = verdict_sentence(
-        name, first.judged, smallest, ridge, first.size, asked, caveats, overlap
+        name, first.judged, smallest, ridge, first.size, shortfall, caveats, overlap
     )
     return Decided(
         verdict=first.judged.word,

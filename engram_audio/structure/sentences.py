@@ -29,17 +29,17 @@ OPENINGS = {
     ),
     STOP: "on {where} of {name} there is nothing beyond a linear model to store.",
     LAW_NOT_MEAN: (
-        "in {name} no key's mean adds the asked {asked}, but the law of one tells the spread of "
-        "the next step."
+        "in {name} the law of a key tells the spread of the next step, and no key's mean adds "
+        "enough: {shortfall}"
     ),
-    WRONG_KEY: "heads find structure in {name}, and no key adds the asked {asked}.",
+    WRONG_KEY: "heads find structure in {name}, and no key adds enough: {shortfall}",
     WRONG_KEY_MEAN: (
-        "heads find structure in {name}, and no key's mean adds the asked {asked}. Mean only: "
+        "heads find structure in {name}, and no key's mean adds enough: {shortfall} Mean only: "
         "whether a key carries the spread was not asked."
     ),
-    UNDECIDED: "these data do not decide on {name}.",
+    UNDECIDED: "these data do not decide on {name}: {cause}.",
     NO_CONTROL: "these data do not decide on {name}: its frames overlap.",
-    INVALID: "no number of {name} can be trusted to decide.",
+    INVALID: "no number of {name} can be trusted to decide: {cause}.",
 }
 
 
@@ -49,7 +49,7 @@ def verdict_sentence(
     smallest_shown: float,
     ridge: float,
     key: GateRow | None,
-    asked: str,
+    shortfall: str,
     caveats: Sequence[str],
     overlap: str = "",
 ) -> str:
@@ -61,20 +61,23 @@ def verdict_sentence(
         smallest_shown: Added fraction that would have been shown with 80 % power.
         ridge: R^2 of ridge at the registered lag.
         key: Row of the chosen key's added fraction on the first judged slice; None without one.
-        asked: What the gate asks of a key: a share and nats.
+        shortfall: Which threshold the chosen key misses, as a sentence.
         caveats: Sentences of rows that could not be judged and hold nothing back.
         overlap: Says how far frames overlap where no control tells what that gives; else empty.
     """
     where = judged.deciding[0].slice if judged.deciding else ""
-    opening = OPENINGS[judged.word].format(name=name, where=f"slice {where}", asked=asked)
+    cause = judged.cause
+    if judged.word == INVALID:
+        cause = judged.deciding[0].sentence.rstrip(".") if judged.deciding else judged.open
+    opening = OPENINGS[judged.word].format(
+        name=name, where=f"slice {where}", shortfall=shortfall, cause=cause
+    )
     parts = [f"{judged.word}: {opening}"]
     if overlap and judged.word in (LAW_NOT_MEAN, WRONG_KEY, WRONG_KEY_MEAN):
         parts.append(f"Exclude the encoder's overlap first: {overlap}")
-    if judged.deciding:
-        parts.append(f"First row: {judged.deciding[0].sentence}")
-    if judged.open:
-        label = "Reason" if judged.word == INVALID else "What would settle it"
-        parts.append(f"{label}: {judged.open}.")
+    if judged.word != INVALID:
+        parts += [f"First row: {row.sentence}" for row in judged.deciding[:1]]
+        parts += [f"What would settle it: {judged.open}."] if judged.open else []
     parts += [] if judged.word == STOP else [one[:1].upper() + one[1:] for one in caveats]
     parts.append(f"Ridge on the same past explains R^2 {number_words(ridge)}.")
     if key is not None and key not in judged.deciding[:1]:

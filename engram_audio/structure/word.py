@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from engram_audio.structure.causes import cause_of, causes_of_heads
 from engram_audio.structure.gate_row import GateRow
 from engram_audio.structure.gates import ADDED, NATS
 from engram_audio.verdicts.words import (
@@ -26,11 +27,13 @@ class Judged(NamedTuple):
         word: One of `verdicts.words.OF_STRUCTURE`.
         deciding: The rows that made it so, the most telling first.
         open: What would settle an UNDECIDED, or why an INVALID has no row; empty elsewhere.
+        cause: Why an UNDECIDED is open; empty elsewhere.
     """
 
     word: str
     deciding: list[GateRow]
     open: str = ""
+    cause: str = ""
 
 
 def word_of(
@@ -69,8 +72,10 @@ def word_of(
     if all(row.name == "overlap" and row.outcome == "undecided" for row in doubtful):
         missing = "no overlap control" if "no overlap control" in doubtful[0].sentence else ""
         word = NO_CONTROL if missing else UNDECIDED
-        return Judged(word, doubtful, "analyse the overlap control of this representation")
-    return Judged(UNDECIDED, _by_doubt(doubtful), _remedy(_by_doubt(doubtful)[0]))
+        remedy = "analyse the overlap control of this representation"
+        return Judged(word, doubtful, remedy, cause_of(doubtful[0]))
+    first, *others = _by_doubt(doubtful)
+    return Judged(UNDECIDED, [first, *others], _remedy(first), cause_of(first))
 
 
 def _falls_short(row: GateRow) -> bool:
@@ -91,7 +96,8 @@ def _by_law(heads: Sequence[GateRow], laws: Sequence[GateRow], short: Sequence[G
     if outcomes == {"fail"}:
         return Judged(WRONG_KEY, [*short, *heads, *laws])
     doubtful = [row for row in laws if row.outcome != "pass"]
-    return Judged(UNDECIDED, doubtful, "more eval speakers: whether a key's law carries it is open")
+    remedy = "more eval speakers: whether a key's law carries it is open"
+    return Judged(UNDECIDED, doubtful, remedy, cause_of(doubtful[0]))
 
 
 def _proceed(rows: Sequence[GateRow], has_heads: bool, opposing_splits: str) -> Judged:
@@ -100,7 +106,7 @@ def _proceed(rows: Sequence[GateRow], has_heads: bool, opposing_splits: str) -> 
         weakest.setdefault(row.name, row)
     telling = list(weakest.values())
     if opposing_splits:
-        return Judged(UNDECIDED, telling, opposing_splits)
+        return Judged(UNDECIDED, telling, opposing_splits, "split seeds disagree")
     return Judged(PROCEED if has_heads else NO_HEADS, telling)
 
 
@@ -111,11 +117,12 @@ def _undecided_despite_heads(
     doubtful = [row for row in rows if row.outcome != "pass"]
     if doubtful:
         remedy = "more eval speakers or seeds for the heads' gain"
-        return Judged(UNDECIDED, [*doubtful, *short], remedy)
+        return Judged(UNDECIDED, [*doubtful, *short], remedy, causes_of_heads(rows))
     return Judged(
         UNDECIDED, [*rows, *short],
         "run the prediction stage: no key can add enough, and only the heads can tell whether "
         "anything beyond linear is there",
+        "no key adds enough, and heads were not scored on every slice",
     )  # fmt: skip
 
 

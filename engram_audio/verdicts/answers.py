@@ -5,6 +5,7 @@ this study found and its log score.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ EXPECTED = "What was expected beforehand?"
 LINKS = ("structure", "prediction", "memory", "rollout", "generation")
 QUESTIONS = tuple(WORDS[name] for name in LINKS)
 OF_WORD = {**OF_STRUCTURE, **OF_GENERATION}
+# The case of a row that is asked at one lag of several, as those of the memory stage.
+OTHER_LAG = re.compile(r"lag (\d+)")
 NEAREST_FIRST = (MET, UNDECIDED, NOT_MET)
 
 
@@ -79,7 +82,7 @@ def chain_rows(
     Args:
         rows: Rows of all stages.
         representation: The deciding one.
-        lag_frames: Registered lag, of question 2.
+        lag_frames: Registered lag, of questions 1 and 2.
         delta_nats: Margin for nats per frame: a gain that surely lies below it is none.
         states: Representations that are a z_dyn.
         is_of_brief: Whether the study repeats the brief, for which expectations were written down.
@@ -87,7 +90,7 @@ def chain_rows(
     found = deciding_of(rows, representation, lag_frames, delta_nats)
     answers = Answers(*(one.answer for one in found))
     links = [
-        _link(number, question, one, representation)
+        _link(number, question, one, representation, lag_frames)
         for number, (question, one) in enumerate(zip(QUESTIONS, found, strict=True), start=1)
     ]
     top = _headline_row(headline(answers), answers, representation)
@@ -169,7 +172,9 @@ def _worded(rows: Sequence[VerdictRow], words: Mapping[str, str]) -> Deciding:
     return Deciding(NOT_RUN, None) if found is None else Deciding(found.case, found)
 
 
-def _link(number: int, question: str, one: Deciding, representation: str) -> VerdictRow:
+def _link(
+    number: int, question: str, one: Deciding, representation: str, lag_frames: int
+) -> VerdictRow:
     outcome = OF_WORD.get(one.answer) or _outcome_of(one.answer)
     if one.row is None:
         sentence = f"{one.answer}."
@@ -178,12 +183,15 @@ def _link(number: int, question: str, one: Deciding, representation: str) -> Ver
         )
     row = one.row
     says_it = row.sentence.startswith(one.answer)
+    lag = OTHER_LAG.fullmatch(row.case)
+    differs = lag is not None and int(lag[1]) != lag_frames
+    place = f"At {row.case}, where question 1 has lag {lag_frames}: " if differs else ""
     return row._replace(
         stage=STAGE,
         question=question,
         case=str(number),
         judged=Judged(outcome, row.reason),
-        sentence=row.sentence if says_it else f"{one.answer}. {row.sentence}",
+        sentence=row.sentence if says_it else f"{one.answer}. {place}{row.sentence}",
     )
 
 

@@ -69,6 +69,14 @@ def test_a_page_of_one_question_says_how_the_others_are_run():
 
 
 @pytest.mark.parametrize(
+    ("case", "place"), [("lag 1", "At lag 1, where question 1 has lag 2: "), ("lag 2", "")]
+)
+def test_a_memory_at_another_lag_than_question_one_says_so(case: str, place: str):
+    found = _study(_row("memory", MET, case))[WORDS["memory"]]
+    assert found.sentence == f"yes. {place}sentence."
+
+
+@pytest.mark.parametrize(
     ("sentence", "word", "rest"),
     [
         (

@@ -102,7 +102,7 @@ def test_heads_that_are_surely_worse_than_the_null_gain_nothing():
 
 def test_heads_gain_and_no_key_adds_is_the_wrong_key():
     one = decide(rows(**NOTHING_ADDED), STRONG)
-    assert one.verdict == WRONG_KEY_MEAN and "no key's mean adds the asked" in one.sentence
+    assert one.verdict == WRONG_KEY_MEAN and "no key's mean adds enough" in one.sentence
 
 
 @pytest.mark.parametrize(

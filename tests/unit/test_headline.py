@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engram_audio.verdicts.advice import ADVICE, advice_of
 from engram_audio.verdicts.headline import RULES, Answers, headline
 from engram_audio.verdicts.row import NOT_RUN
 from engram_audio.verdicts.words import OF_STRUCTURE
@@ -26,6 +27,12 @@ def truth_table() -> str:
         word = rule.word or "the word of question 1"
         lines.append(f"| {rule.when} | {word} | {decides} | {rule.note} |")
     return "\n".join(lines)
+
+
+def advice_table() -> str:
+    """Return the lines as the table of docs/what-the-verdicts-mean.md."""
+    rows = [f"| {one.title} | {one.says} | {one.build} |" for one in ADVICE]
+    return "\n".join(["| word | what it says | build next |", "| --- | --- | --- |", *rows])
 
 
 def specified(answers: Answers) -> str:
@@ -96,3 +103,18 @@ PAGE = "docs/what-the-verdicts-mean.md"
 def test_the_documents_hold_the_table_of_the_code():
     page = (ROOT / PAGE).read_text(encoding="utf-8")
     assert truth_table() in page, f"copy the output of truth_table() into {PAGE}"
+
+
+def test_the_documents_hold_the_advice_of_the_page():
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
+    assert advice_table() in page, f"copy the output of advice_table() into {PAGE}"
+
+
+def test_every_headline_has_advice_of_its_own_word():
+    found = {
+        (one.word, one.note)
+        for one in (headline(Answers(*a)) for a in itertools.product(*POSSIBLE))
+    }
+    assert all(advice_of(word, note).word == word for word, note in found)
+    kept = [one for one in ADVICE if one.note]
+    assert {(one.word, one.note) for one in kept} <= found, "advice for a headline that is none"

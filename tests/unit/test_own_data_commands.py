@@ -32,6 +32,21 @@ def test_other_rates_reach_the_workflow(rate: str):
     assert code == 0 and f'"frame_rate_hz": {rate}}}' in text
 
 
+@pytest.mark.parametrize(("target", "name"), [("arrays", "arrays"), ("speech", "mel_pca")])
+@pytest.mark.parametrize("words", [(), ("FOLDER=a", "TABLE=a.csv", "RATE=12.5")])
+def test_keys_are_asked_of_the_same_data(target: str, name: str, words: tuple[str, ...]):
+    """The representation is that of the study, with a folder and without."""
+    code, text = make(target, *words, "ASK=keys")
+    asked = f'learned_keys={{"representations": ["{name}"]}}'
+    assert code == 0 and text.count("--config ") == 1 and text.rstrip().endswith(asked)
+    assert "learned_keys" not in make(target, *words)[1]
+
+
+def test_an_unknown_question_is_one_line():
+    code, text = make("arrays", "ASK=all")
+    assert code != 0 and "ASK=all is unknown: write ASK=keys" in text
+
+
 @pytest.mark.parametrize("name", ["nan", "12", "true", "null", "my data", "/srv/nan"])
 def test_a_folder_may_be_called_like_a_number(name: str):
     shown = name if name.startswith("/") else f"./{name}"

@@ -13,10 +13,13 @@ from engram_audio.end_message import chain_lines, end_message, left_out_lines, v
 from engram_audio.progress import FAILED, FINISHED, StageLines, is_shown
 from engram_audio.provenance import ROOT
 from engram_audio.rule_stages import stages_of_rules
+from engram_audio.verdicts.advice import advice_of
 from engram_audio.verdicts.answers import HEADLINE, STAGE
 from engram_audio.verdicts.chain import WORDS
-from engram_audio.verdicts.judge import MET, NOT_MET, Judged, Measured
+from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Judged, Measured
 from engram_audio.verdicts.row import NOT_RUN, VerdictRow
+from engram_audio.verdicts.words import STOP
+from engram_audio.verdicts.words import UNDECIDED as INTERVALS
 
 STAGES = {"fit_keys": "keys", "score_keys": "structure", "decide": "decision"}
 JOBS = {1: "fit_keys", 2: "fit_keys", 3: "score_keys", 4: "decide", 5: "all"}
@@ -126,7 +129,19 @@ def test_the_end_names_headline_answers_and_numbers():
         "  1 The first?  STOP",
         "  2 Second?     yes      0.50 [0.40, 0.60] nats",
         "  5 Last?       not run",
+        f"What to build next: {advice_of(STOP, '').build}",
     ]
+
+
+def test_the_end_names_why_question_one_is_open():
+    rows = [
+        _row("UNDECIDED", HEADLINE, UNDECIDED, "UNDECIDED: question 1 is open."),
+        _row("1", "First?", UNDECIDED, "UNDECIDED: these data do not decide: it is wide. First."),
+        _row("2", "Second?", UNDECIDED, "UNDECIDED. It is open."),
+    ]
+    lines = chain_lines(rows)
+    assert lines[1] == "These data do not decide: it is wide."
+    assert lines[-1].endswith(advice_of(INTERVALS, "").build)
 
 
 def test_question_one_names_its_key_and_lag_and_the_heads():

@@ -1,10 +1,8 @@
 """The first screen's answers: number, what was asked, and sentences that begin and end."""
 
-import pandas as pd
 import pytest
 
 from engram_audio.report.chain import begun, chain_of
-from engram_audio.report.sections.verdict import measured_on
 from engram_audio.report.verdict_rows import asked_words
 from engram_audio.verdicts.judge import Asked, Measured, above, at_most, between, judge
 from engram_audio.verdicts.row import VerdictRow, shown
@@ -54,19 +52,3 @@ def test_every_answer_with_a_judged_number_says_what_was_asked_and_ends():
     for one in answers:
         assert not one.short or one.short[-1] in ".!?"
     assert any(asked for one in answers for _, asked in one.numbers)
-
-
-def test_the_data_of_the_answers_stand_above_them():
-    """45,000 frames at 12.5 a second are an hour. Parts of a split are not all of the data."""
-    rows = pd.DataFrame({
-        "corpus": "mine", "representation": ["a", "a", "b"], "split": ["eval", "all", "all"],
-        "num_speakers": [3, 12, 7], "num_frames": [90, 45000, 8], "frame_rate_hz": 12.5,
-        "num_dims": 32,
-    })  # fmt: skip
-    data = report_data()
-    data = data._replace(tables={**data.tables, "corpus": rows})
-    assert measured_on(data, "a") == (
-        "Measured on a: 12 speakers, 60 minutes of mine, 32 numbers per frame, "
-        "12.5 frames per second."
-    )
-    assert measured_on(data, "unknown") == ""

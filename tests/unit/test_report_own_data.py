@@ -110,6 +110,17 @@ def test_only_choices_that_were_varied_are_listed(data: ReportData):
     assert "Not varied" not in every["changes_words"]
 
 
+def test_a_choice_that_cannot_be_judged_gives_no_other_word(data: ReportData):
+    """Of three choices one is STOP as the study, one PROCEED and one INVALID."""
+    table = changes(data, "key", "lag", "slice").tables["what_would_change"]
+    table = table.assign(
+        verdict=["STOP", "PROCEED", "INVALID", "STOP"], is_other=[False, True, True, False]
+    )
+    one = verdict.build(data._replace(tables={**data.tables, "what_would_change": table}))
+    assert "1 of 3 other choices" in one["changes_words"]
+    assert "Under 1 more it is INVALID." in one["changes_words"]
+
+
 def counts(female: list[int], male: list[int]) -> pd.DataFrame:
     rows = pd.DataFrame({"num_female_speakers": female, "num_male_speakers": male})
     return rows.reindex(columns=CORPUS.names())

@@ -123,6 +123,17 @@ def test_what_is_lost_is_behind_the_best_forecast(table):
     assert lost.max() > 0.1 and behind.max() > 0.1
 
 
+def test_a_method_says_whether_it_reads_a_memory(table):
+    """The gate of what is read is empty where nothing is."""
+    assert sampled(table)
+    assert all("(no memory): keeps" in row.sentence for row in sampled(table.assign(gate=math.nan)))
+    assert all("(reads a memory): keeps" in row.sentence for row in sampled(table.assign(gate=0.5)))
+
+
+def sampled(table: pd.DataFrame):
+    return [row for row in verdict_rows(table, BARS_SECTION, BASE) if "keeps" in row.sentence]
+
+
 def test_fewer_than_three_seeds_decide_nothing(table):
     for tables in ((table,), (table, table)):
         for case, row in answers(of_seeds(*tables)).items():

@@ -102,6 +102,37 @@ def test_a_gain_is_met_above_zero_and_above_surrogates(interval, surrogate, outc
     )
 
 
+@pytest.mark.parametrize(
+    ("interval", "surrogate", "bound", "other"),
+    [
+        ((-0.125, 0.25), np.nan, "its lower end \N{MINUS SIGN}0.125 is not above 0", "surrogate"),
+        (
+            (-0.125, 0.25),
+            0.5,
+            "its lower end \N{MINUS SIGN}0.125 is above neither 0 nor 0.500",
+            "not above",
+        ),
+        ((0.125, 0.25), 0.5, "its lower end 0.125 is not above 0.500", "neither"),
+    ],
+)
+def test_an_open_gain_names_the_bound_that_it_misses(interval, surrogate, bound, other):
+    """The second interval lies below what a surrogate gains, and that gain alone says no no."""
+    low, high = interval
+    judged = prediction.judge_gain(Measured((low + high) / 2, low, high), surrogate)
+    assert judged.outcome == UNDECIDED
+    assert judged.reason.startswith(bound) and other not in judged.reason
+    assert ("cannot say no" in judged.reason) == (surrogate > 0)
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "words"),
+    [(np.nan, "above 0"), (-0.5, "above 0"), (0.25, "above a surrogate's 0.25")],
+)
+def test_what_is_asked_of_a_gain_says_whose_it_is(surrogate, words):
+    asked = prediction.asked_of_gain(surrogate)
+    assert asked.words == words and asked.low == max(0.0, np.nan_to_num(surrogate))
+
+
 def test_what_is_asked_of_a_gain_is_the_largest_gain_on_a_surrogate(predicted):
     table = prediction_table(
         [inputs_of(BASE, LEVELS), inputs_of(SURROGATE, surrogate_levels())], SETTINGS

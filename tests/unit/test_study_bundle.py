@@ -1,6 +1,7 @@
 """One archive of a study: what explains its numbers, and nothing that is large or private."""
 
 import json
+import math
 import zipfile
 from pathlib import Path
 
@@ -85,8 +86,24 @@ def test_terms_that_are_not_known_are_said_to_be_unknown():
 
 def test_methods_name_what_was_run_and_no_other_stage():
     text = " ".join(methods_sentences(SECTIONS))
-    assert "LibriSpeech (dev-clean)" in text and "20 % of the speakers" in text
+    assert "LibriSpeech (dev-clean)" in text and "held out for scores" in text
     assert "`mimi` (kind mimi)" in text
     for absent in ("Memory", "memories", "Free running", "Factoriser", "heads"):
         assert absent not in text
     assert all(len(one.split()) <= 32 for one in methods_sentences(SECTIONS))
+
+
+def test_methods_say_what_a_split_held_out_and_not_what_was_asked():
+    """Of 24 speakers 7 are eval. A tenth of 17 would be 2, and 4 are the fewest of select."""
+    counts = {"train": (13, 90), "val": (13, 10), "select": (4, 30), "eval": (7, 50)}
+    rows = [{"corpus": "mine", "split_seed": math.nan, "split": "all", "num_speakers": 24,
+             "num_utterances": 180}]  # fmt: skip
+    rows += [
+        {"corpus": "mine", "split_seed": 3, "split": part, "num_speakers": speakers,
+         "num_utterances": utterances}
+        for part, (speakers, utterances) in counts.items()
+    ]  # fmt: skip
+    text = " ".join(methods_sentences(SECTIONS, rows))
+    assert "Split 3 of `mine` holds out 7 of 24 (29 %) speakers for eval" in text
+    assert "4 of 17 (24 %) of the others for select" in text and "10 of 100 (10 %) are val" in text
+    assert "10 % of" not in text, "the fraction that was asked"

@@ -1,4 +1,4 @@
-"""What was done, in words, from the configuration."""
+"""What was done, in words, from the configuration and the splits."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from engram_audio.report.section_spec import SectionSpec
 
 def build(data: ReportData) -> dict[str, Any]:
     """Return the paragraph."""
-    return {"sentences": methods_sentences(data.sections)}
+    return {"sentences": methods_sentences(data.sections, data.table("corpus").to_dict("records"))}
 
 
 SECTION = SectionSpec(
     name="methods",
     place=125,
     title="Methods",
-    lead="This paragraph is made from the configuration, for a paper. `make bundle` holds it too.",
+    lead="Made from the configuration and the splits, for a paper. `make bundle` holds it too.",
     needs=(),
     build=build,
 )

@@ -8,18 +8,21 @@ import pandas as pd
 
 from engram_audio.report.chain import begun, chain_of
 from engram_audio.report.data import ReportData
+from engram_audio.report.first_screen import caveat_words, lag_words, measured_on, scored_words
+from engram_audio.report.next_command import next_command
 from engram_audio.report.section_spec import SectionSpec
 from engram_audio.report.table_view import Column, TableView, make_table
 from engram_audio.report.verdict_rows import MARKS, VerdictView, view_rows
 from engram_audio.structure.verdicts import GATES
 from engram_audio.verdicts import number
+from engram_audio.verdicts.advice import advice_of
 from engram_audio.verdicts.answers import EXPECTED, HEADLINE
 from engram_audio.verdicts.answers import STAGE as CHAIN_STAGE
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.columns import WHAT_WOULD_CHANGE
 from engram_audio.verdicts.judge import MET
-from engram_audio.verdicts.number import as_float
 from engram_audio.verdicts.row import VerdictRow
+from engram_audio.verdicts.words import INVALID
 
 MOST_MARKS = 4  # of one stage in the line of trust
 NUM_FIRST_ROWS = 6  # what fits on the first screen; the rest opens below
@@ -76,7 +79,11 @@ def build(data: ReportData) -> dict[str, Any]:
         "word": top.case,
         "mark": MARKS[top.outcome],
         "sentence_of_word": begun(top.sentence.removeprefix(f"{top.case}: ")),
-        "measured_on": measured_on(data, name),
+        "measured_on": " ".join(filter(None, (measured_on(data, name), scored_words(data, name)))),
+        "lag_words": lag_words(data),
+        "caveats": begun(caveat_words(data, name)),
+        "advice": advice_of(top.case, top.reason),
+        "command": next_command(data, top.case),
         "chain": chain_of(data),
         "expected": _expected(data),
         "deciding": deciding[:NUM_FIRST_ROWS],
@@ -99,24 +106,6 @@ def build(data: ReportData) -> dict[str, Any]:
         "registered": registered_words(data),
         "lead": LEAD,
     }
-
-
-def measured_on(data: ReportData, name: str) -> str:
-    """Return one line on the data that the answers are about; "" where no table tells."""
-    table = data.table("corpus")
-    if table.empty:
-        return ""
-    own = table.loc[(table["representation"] == name) & (table["split"] == "all")]
-    if own.empty:
-        return ""
-    row = own.iloc[0]
-    minutes = as_float(row["num_frames"]) / as_float(row["frame_rate_hz"]) / 60
-    return (
-        f"Measured on {name}: {number.count(row['num_speakers'])} speakers, "
-        f"{number.count(minutes)} minutes of {row['corpus']}, "
-        f"{number.count(row['num_dims'])} numbers per frame, "
-        f"{number.plain(row['frame_rate_hz'])} frames per second."
-    )
 
 
 def _deciding(rows: Iterable[VerdictRow], name: str) -> list[VerdictView]:
@@ -199,12 +188,15 @@ def _changes_words(data: ReportData) -> str:
     others = table.loc[table["change"] != "nothing"]
     if others.empty:
         return ""
-    count = int(others["is_other"].astype(str).eq("True").sum())
+    is_other = others["is_other"].astype(str).eq("True")
+    is_invalid = is_other & others["verdict"].eq(INVALID)  # no other word: it cannot be judged
+    count, num_invalid = int((is_other & ~is_invalid).sum()), int(is_invalid.sum())
     varied = {KINDS_OF_CHANGE.get(str(change), "threshold") for change in others["change"]}
     *first, last = [kind for kind in KINDS if kind in varied]
     kinds = f"{', '.join(first)} or {last}" if first else last
     absent = [kind for kind in KINDS if kind not in varied]
     words = f"{count} of {len(others)} other choices of {kinds} give another word to question 1."
+    words += f" Under {num_invalid} more it is INVALID." if num_invalid else ""
     return f"{words} Not varied: {', '.join(absent)}." if absent else words
 
 

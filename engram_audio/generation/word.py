@@ -183,7 +183,7 @@ def _helps(found: Found) -> Word | None:
 def _hurts(found: Found) -> Word | None:
     """A loss that is surely smaller than the margin is none: equality says more than its sign."""
     is_worse = all(found.is_worse(MEMORY, name) for name in ALWAYS)
-    if not is_worse or all(found.equals(MEMORY, name) for name in ALWAYS):
+    if not is_worse or any(found.equals(MEMORY, name) for name in ALWAYS):
         return None
     return Word(HURTS, AS_MUCH_WORK, f"surely worse than {_listed(ALWAYS)}")
 

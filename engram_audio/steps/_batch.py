@@ -47,10 +47,12 @@ class MadeFile(NamedTuple):
     """What a record says of an output: its content, and since when it is there.
 
     The file's own time says less: outputs that stay as they are get a new one when their job ends.
+    The record gets one too, after them. So a file that is newer than its record was written since.
     """
 
     sha256: str
     since_ns: int
+    recorded_ns: int
 
 
 class Member:
@@ -196,19 +198,21 @@ class BatchStore:
 
     def _since(self, path: Path) -> int:
         """Return since when a file has its content: what a record says, or its own time."""
-        if self._is_as_recorded(path):
-            return self._made_before[str(path)].since_ns
-        return path.stat().st_mtime_ns
+        own = path.stat().st_mtime_ns
+        made = self._made_before.get(str(path))
+        if made is None or own > made.recorded_ns or file_digest(path) != made.sha256:
+            return own
+        return made.since_ns
 
 
 def _files_in(folder: Path) -> dict[str, MadeFile]:
-    """Return what all records of a folder say of files."""
-    records = [_members_in(path) for path in sorted(folder.glob("*.json"))]
+    """Return what all records of a folder say of files; the newest record counts."""
+    records = sorted((path.stat().st_mtime_ns, path) for path in folder.glob("*.json"))
     return {
-        path: MadeFile(*row)
-        for members in records
-        for entry in members.values()
-        for path, row in entry["files"].items()
+        name: MadeFile(sha256, since_ns, recorded_ns)
+        for recorded_ns, record in records
+        for entry in _members_in(record).values()
+        for name, (sha256, since_ns) in entry["files"].items()
     }
 
 
@@ -218,7 +222,7 @@ def _members_in(record: Path) -> dict[str, Any]:
     try:
         return read_json(record, RECORD_VERSION)["members"]
     except InputError as error:
-        LOG.warning("%s; making all members anew", error)
+        LOG.warning("%s; what it names is judged by the times of its files", error)
         return {}
 
 

@@ -263,19 +263,24 @@ def test_what_jobs_of_their_own_made_is_taken_over_unless_an_input_is_newer(
     assert made == [*SEEDS]
 
 
-@pytest.mark.parametrize("content", ["as recorded", "other"])
+@pytest.mark.parametrize("content", ["as recorded", "other", "restored"])
 def test_an_input_is_as_old_as_its_content(study: Study, made: list[int], content: str):
-    """A job of many that left it as it was gave it a new time; its record says its age."""
+    """A job of many that left it as it was gave it a new time; its record says its age.
+
+    Content that was another in between is as old as its file, which is newer than the record.
+    """
     for seed in SEEDS:
         study.alone(seed)
     shutil.copytree(study.folder / "alone", study.folder / "whole")
     nulls = study.folder / "nulls.safetensors"
-    digest = file_digest(nulls) if content == "as recorded" else "0" * 16
+    digest = "0" * 16 if content == "other" else file_digest(nulls)
     files = {str(nulls): [digest, nulls.stat().st_mtime_ns]}
     members = {"lag=1": {"digest": "", "files": files}}
-    write_json(study.record.with_stem("fit_of_world"), {"members": members}, RECORD_VERSION)
+    record = study.record.with_stem("fit_of_world")
+    write_json(record, {"members": members}, RECORD_VERSION)
     later = max(path.stat().st_mtime for path in study.outputs(0).values()) + 3600
     os.utime(nulls, (later, later))
+    os.utime(record, (later - 1, later - 1) if content == "restored" else (later, later))
     made.clear()
     study.run()
     assert made == ([] if content == "as recorded" else [*SEEDS])

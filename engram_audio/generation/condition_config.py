@@ -14,7 +14,9 @@ def _once(alphabet: str) -> str:
     return alphabet
 
 
-Alphabet = Annotated[str, StringConstraints(min_length=2, max_length=512), AfterValidator(_once)]
+Alphabet = Annotated[
+    str, StringConstraints(min_length=2, max_length=512, pattern=r"\S"), AfterValidator(_once)
+]
 
 
 class TextSection(Section):

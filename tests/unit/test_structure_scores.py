@@ -433,7 +433,11 @@ def test_a_part_of_one_utterance_has_no_swapped_control_and_says_so():
 
 
 def test_batches_of_labelings_change_nothing():
-    """Accumulators of one labeling at a time, or of all at once: the same bits."""
+    """Accumulators of one labeling at a time, or of all at once: the same up to float32 rounding.
+
+    Predictions are float32 products, whose kernel depends on their shape. On some processors each
+    kernel sums the inputs in an order of its own, which costs at most a rounding of each.
+    """
     world = material(lags_frames=(2,), slices=("all",))
     targets, normalization = world.places["all", 2]
     rng = np.random.default_rng(0)
@@ -446,7 +450,9 @@ def test_batches_of_labelings_change_nothing():
     single, together = (
         list(score_labelings(plan, labelings, [False] * 3, max_bytes)) for max_bytes in (1, 2**30)
     )
+    rounding = len(model.slope) * float(np.finfo(np.float32).eps)
     for one, other in zip(single, together, strict=True):
         for name in one.speakers.sums:
-            assert np.array_equal(one.speakers.sums[name], other.speakers.sums[name])
+            own, others = one.speakers.sums[name], other.speakers.sums[name]
+            np.testing.assert_allclose(own, others, rtol=rounding, err_msg=name)
         assert np.array_equal(one.sums.square, other.sums.square)

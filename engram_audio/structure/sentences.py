@@ -21,7 +21,7 @@ from engram_audio.verdicts.words import (
 OPENINGS = {
     PROCEED: (
         "in {name} a small key of the recent past tells speakers never heard something that a "
-        "linear model of the same past does not. A lookup memory is worth building."
+        "linear model of the same past does not. A lookup memory is worth a test."
     ),
     NO_HEADS: (
         "in {name} a small key of the recent past tells speakers never heard something that a "

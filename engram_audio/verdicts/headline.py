@@ -70,7 +70,8 @@ class Rule(NamedTuple):
 
 RULES = (
     Rule("any question is INVALID", lambda a: INVALID in a, INVALID, 0),
-    Rule("5 HELPS or COMPRESSES", lambda a: a.generation in (HELPS, COMPRESSES), PROCEED, 5),
+    Rule("5 HELPS or COMPRESSES", lambda a: a.generation in (HELPS, COMPRESSES), PROCEED, 5,
+         "in a generator"),
     Rule("5 NO BENEFIT or HURTS", lambda a: a.generation in (NO_BENEFIT, HURTS), STOP, 5),
     Rule("3 yes, 4 no", lambda a: a.memory == YES and a.rollout == NO, UNDECIDED, 4,
          "not in free running"),
@@ -79,9 +80,15 @@ RULES = (
          lambda a: a.memory == NO and a.structure in OTHER_LAW, "", 1),
     Rule("3 no", lambda a: a.memory == NO, STOP, 3, "a network of equal size does it"),
     Rule("1 STOP, 2 no", lambda a: a.structure == STOP and a.prediction == NO, STOP, 1),
+    Rule("1 STOP, 2 not run", lambda a: a.structure == STOP and a.prediction == NOT_RUN,
+         UNDECIDED, 1, "a STOP also needs question 2, which was not run"),
+    Rule("1 STOP, 2 yes", lambda a: a.structure == STOP and a.prediction == YES, UNDECIDED, 1,
+         "a STOP also needs a no from question 2, which says yes"),
     Rule("1 STOP", lambda a: a.structure == STOP, UNDECIDED, 1,
-         "a STOP also needs a no from question 2"),
+         "a STOP also needs a no from question 2, which is open"),
     Rule("1 not run", lambda a: a.structure == NOT_RUN, UNDECIDED, 0, "question 1 was not run"),
+    Rule("1 PROCEED", lambda a: a.structure == PROCEED, PROCEED, 1,
+         "whether a lookup helps is open"),
     Rule("anything else of 1", lambda a: True, "", 1),
 )  # fmt: skip
 

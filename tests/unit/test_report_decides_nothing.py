@@ -143,6 +143,7 @@ def test_a_page_with_other_rows_says_what_they_say(data: ReportData, render):
     other = table.assign(
         outcome=table["outcome"].map(lambda word: turned[word]),
         case=table["case"].mask(is_main, "STOP"),
+        reason=table["reason"].mask(is_main, ""),
         sentence=[f"Sentence {n} of others." for n in number],
     )
     page = render(data._replace(tables={**data.tables, "verdicts": other}))

@@ -95,9 +95,11 @@ def _by_law(heads: Sequence[GateRow], laws: Sequence[GateRow], short: Sequence[G
         return Judged(LAW_NOT_MEAN, [*laws, *heads, *short])
     if outcomes == {"fail"}:
         return Judged(WRONG_KEY, [*short, *heads, *laws])
-    doubtful = [row for row in laws if row.outcome != "pass"]
+    first, *others = _by_doubt([row for row in laws if row.outcome != "pass"])
     remedy = "more eval speakers: whether a key's law carries it is open"
-    return Judged(UNDECIDED, doubtful, remedy, cause_of(doubtful[0]))
+    if first.outcome == "fail":
+        remedy = "other keys: slices differ in whether a key's law carries it"
+    return Judged(UNDECIDED, [first, *others], remedy, cause_of(first))
 
 
 def _proceed(rows: Sequence[GateRow], has_heads: bool, opposing_splits: str) -> Judged:

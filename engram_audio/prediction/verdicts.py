@@ -63,8 +63,11 @@ def judge_gain(gain: Measured, surrogate: float) -> Judged:
     judged = judge(gain, above(0.0))
     if judged.outcome == NOT_MET or not math.isfinite(gain.low):
         return judged
-    of_surrogate = f"{number.fixed(surrogate)}, a gain on a surrogate, where nothing is to be found"
-    low, holds_0 = number.fixed(gain.low), judged.outcome == UNDECIDED
+    decimals = number.decimals_of_width(gain.high - gain.low)
+    of_surrogate = (
+        f"{number.fixed(surrogate, decimals)}, a gain on a surrogate, where nothing is to be found"
+    )
+    low, holds_0 = number.fixed(gain.low, decimals), judged.outcome == UNDECIDED
     if not surrogate > 0 or judge(gain, above(surrogate)).outcome == MET:
         return Judged(UNDECIDED, f"its lower end {low} is not above 0") if holds_0 else judged
     bar = f"above neither 0 nor {of_surrogate}" if holds_0 else f"not above {of_surrogate}"
@@ -73,18 +76,20 @@ def judge_gain(gain: Measured, surrogate: float) -> Judged:
     return Judged(UNDECIDED, f"its lower end {low} is {bar}{ending}")
 
 
-def asked_of_gain(surrogate: float) -> Asked:
+def asked_of_gain(surrogate: float, decimals: int) -> Asked:
     """Return what a yes needs: more than 0, and more than the largest gain on a surrogate."""
     if not surrogate > 0:
         return above(0.0)
-    return above(surrogate)._replace(words=f"above a surrogate's {surrogate:g}")
+    return above(surrogate)._replace(
+        words=f"above a surrogate's {number.fixed(surrogate, decimals)}"
+    )
 
 
-def _of_near(judged: Judged, row: dict[str, object]) -> Judged:
+def _of_near(judged: Judged, row: dict[str, object], decimals: int) -> Judged:
     """Leave a verdict open that a tuned point contradicts which is as good on the choice part."""
     low, high = (number.as_float(row[f"near_gain_nats_{end}"]) for end in ("lowest", "highest"))
     if (judged.outcome == MET and low <= 0) or (judged.outcome == NOT_MET and high > 0):
-        words = f"{number.fixed(low)} to {number.fixed(high)}"
+        words = f"{number.fixed(low, decimals)} to {number.fixed(high, decimals)}"
         return Judged(UNDECIDED, f"hangs on the tuning: points as good gain {words} nats")
     return judged
 
@@ -95,8 +100,8 @@ def _answer(cells: Cells, head: str, lag: int, target: str, surrogate: float) ->
     name = "gain_seeds" if is_two_way else "gain"
     ends = ("", "_low", "_high")
     gain = Measured(*(number.as_float(row[f"{name}_nats{end}"]) for end in ends))
-    judged = _of_near(judge_gain(gain, surrogate), row)
     decimals = number.decimals_of_width(gain.high - gain.low)
+    judged = _of_near(judge_gain(gain, surrogate), row, decimals)
     against = _against(cells, head, lag, target, decimals)
     if is_two_way:
         against += f"; interval over {number.count(row['num_seeds'])} seeds and all speakers"
@@ -108,32 +113,13 @@ def _answer(cells: Cells, head: str, lag: int, target: str, surrogate: float) ->
         cells.representation,
         f"{TARGETS[target]} at lag {lag}",
         Judged(judged.outcome, f"{judged.reason}; {against}"),
-        _sentence(row, f"{name}_bits_per_s", judged.outcome, gain.value, decimals, lag, target),
+        f"{TARGETS[target]} at lag {lag}: the head's gain over the best null is "
+        f"{number.fixed(gain.value, decimals)} nats/frame "
+        f"({number.fixed(row[f'{name}_bits_per_s'], 1)} bits/s).",
         gain,
-        asked_of_gain(surrogate),
+        asked_of_gain(surrogate, decimals),
         "nats/frame",
     )
-
-
-def _sentence(
-    row: dict[str, object],
-    rate_name: str,
-    outcome: str,
-    gain: float,
-    decimals: int,
-    lag: int,
-    target: str,
-) -> str:
-    rate = number.fixed(row[rate_name], 1)
-    text = f"{TARGETS[target]} at lag {lag}: "
-    if outcome == NOT_MET:
-        text += (
-            f"the head scores {number.fixed(-gain, decimals)} nats/frame worse than the best null"
-        )
-    else:
-        text += f"context buys {number.fixed(gain, decimals)} nats/frame ({rate} bits/s) beyond the"
-        text += " best null"
-    return f"{text}."
 
 
 def _against(cells: Cells, head: str, lag: int, target: str, decimals: int) -> str:

@@ -352,6 +352,11 @@ def memory_base(base: str) -> tuple[str, str] | None:
     return (parts[0], parts[1]) if is_memory else None
 
 
+def reads_memory(kind: str, base: str) -> bool:
+    """Whether what takes the steps of a method of this kind, on this base, reads a memory."""
+    return kind == "refit" or memory_base(base) is not None
+
+
 def memory_label(base: str) -> str:
     """Return which model of a memory's file a base is: the memory, or its control."""
     return SHUFFLED_KEYS if base.endswith(f":{SHUFFLED_KEYS}") else MEMORY

@@ -10,6 +10,7 @@ import pandas as pd
 from engram_audio.artifacts.columns import choose, first_row
 from engram_audio.rollout.config import RolloutBarsSection
 from engram_audio.rollout.measures import excess_name
+from engram_audio.rollout.method_config import reads_memory
 from engram_audio.stats.two_way import MINIMUM_SEEDS
 from engram_audio.verdicts import number
 from engram_audio.verdicts.chain import WORDS
@@ -194,7 +195,8 @@ def _sentence(method: str, kept: Row, late: Row) -> str:
     lowest, highest = (
         number.fixed(_number(late, f"std_ratio_{end}"), 2) for end in ("lowest", "highest")
     )
-    reads = "no memory" if math.isnan(_number(kept, "gate")) else "reads a memory"
+    has_memory = reads_memory(str(kept["kind"]), str(kept["base"]))
+    reads = "reads a memory" if has_memory else "no memory"
     return (
         f"{method} ({reads}): keeps {number.fixed(_number(kept, 'kept_position'), 2)} of what is "
         f"attainable about x up to {number.count(kept['horizon_frames'])} frames and "

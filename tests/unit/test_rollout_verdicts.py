@@ -124,10 +124,20 @@ def test_what_is_lost_is_behind_the_best_forecast(table):
 
 
 def test_a_method_says_whether_it_reads_a_memory(table):
-    """The gate of what is read is empty where nothing is."""
-    assert sampled(table)
-    assert all("(no memory): keeps" in row.sentence for row in sampled(table.assign(gate=math.nan)))
-    assert all("(reads a memory): keeps" in row.sentence for row in sampled(table.assign(gate=0.5)))
+    """By what it is: the gate of a horizon at which no path lives is empty."""
+    dead = table.assign(gate=math.nan)
+    plain = [table.assign(gate=0.5), dead]
+    reading = [
+        dead.assign(base="memory:linear:robust"),
+        dead.assign(base="memory:linear:robust:shuffled_keys"),
+        dead.assign(kind=dead["kind"].replace("one_step", "refit"), base="").query(
+            "kind == 'refit'"
+        ),
+    ]
+    for tables, words in ((plain, "(no memory): keeps"), (reading, "(reads a memory): keeps")):
+        for one in tables:
+            rows = sampled(one)
+            assert rows and all(words in row.sentence for row in rows)
 
 
 def sampled(table: pd.DataFrame):

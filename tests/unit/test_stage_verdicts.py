@@ -14,6 +14,7 @@ from engram_audio.prediction.tables import prediction_table
 from engram_audio.structure import verdicts as structure
 from engram_audio.trust import verdicts as trust
 from engram_audio.trust.bugs import BUGS
+from engram_audio.verdicts import number
 from engram_audio.verdicts.chain import WORDS
 from engram_audio.verdicts.judge import MET, NOT_MET, UNDECIDED, Measured, above
 from engram_audio.verdicts.row import INVALID, SHOWN
@@ -67,7 +68,20 @@ def test_prediction_tells_gains_from_ties(predicted):
 def test_prediction_flips_with_the_sign_of_the_gain(predicted):
     found = of_cases(swapped(predicted, "gain_nats"))
     assert found[f"{STEP} at lag 1"].outcome == NOT_MET
-    assert "worse than the best null" in found[f"{STEP} at lag 1"].sentence
+
+
+def test_the_gain_is_told_with_its_sign_whatever_is_judged(predicted):
+    """By equivalence a gain above 0 may be a no, so no sentence may claim one."""
+    for table in (predicted, swapped(predicted, "gain_nats")):
+        for row in of_cases(table).values():
+            value = number.interval(*row.measured).partition(" ")[0]
+            assert f"the head's gain over the best null is {value} nats/frame" in row.sentence
+
+
+def test_a_bound_is_told_as_exactly_as_its_interval_is_known():
+    narrow = prediction.judge_gain(Measured(2e-4, 1e-4, 3e-4), 4e-4)
+    assert narrow.reason.startswith("its lower end 0.00010 is not above 0.00040")
+    assert prediction.asked_of_gain(4e-4, 5).words == "above a surrogate's 0.00040"
 
 
 def test_a_gain_whose_sign_hangs_on_the_tuning_is_undecided(predicted):
@@ -105,14 +119,14 @@ def test_a_gain_is_met_above_zero_and_above_surrogates(interval, surrogate, outc
 @pytest.mark.parametrize(
     ("interval", "surrogate", "bound", "other"),
     [
-        ((-0.125, 0.25), np.nan, "its lower end \N{MINUS SIGN}0.125 is not above 0", "surrogate"),
+        ((-0.125, 0.25), np.nan, "its lower end \N{MINUS SIGN}0.12 is not above 0", "surrogate"),
         (
             (-0.125, 0.25),
             0.5,
-            "its lower end \N{MINUS SIGN}0.125 is above neither 0 nor 0.500",
+            "its lower end \N{MINUS SIGN}0.12 is above neither 0 nor 0.50",
             "not above",
         ),
-        ((0.125, 0.25), 0.5, "its lower end 0.125 is not above 0.500", "neither"),
+        ((0.125, 0.25), 0.5, "its lower end 0.12 is not above 0.50", "neither"),
     ],
 )
 def test_an_open_gain_names_the_bound_that_it_misses(interval, surrogate, bound, other):
@@ -129,7 +143,7 @@ def test_an_open_gain_names_the_bound_that_it_misses(interval, surrogate, bound,
     [(np.nan, "above 0"), (-0.5, "above 0"), (0.25, "above a surrogate's 0.25")],
 )
 def test_what_is_asked_of_a_gain_says_whose_it_is(surrogate, words):
-    asked = prediction.asked_of_gain(surrogate)
+    asked = prediction.asked_of_gain(surrogate, 2)
     assert asked.words == words and asked.low == max(0.0, np.nan_to_num(surrogate))
 
 

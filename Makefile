@@ -8,7 +8,13 @@ RULES := Snakefile $(wildcard rules/*.smk)
 # A relative path that no reader takes for a number, whatever it is called: `nan`, `12` or `true`.
 here = $(if $(filter /%,$(1)),$(1),./$(1))
 # ASK=keys: whether a key of a representation tells the spread of the next step, and not its mean alone.
-asked = $(if $(ASK),$(if $(filter keys,$(ASK)),'learned_keys={"representations": ["$(1)"]}',$(error ASK=$(ASK) is unknown: write ASK=keys)))
+# A variable of the shell that happens to have this name asks nothing.
+ifneq ($(origin ASK),command line)
+ASK :=
+else ifneq ($(or $(ASK),keys),keys)
+$(error ASK=$(ASK) is unknown: write ASK=keys)
+endif
+asked = $(if $(ASK),'learned_keys={"representations": ["$(1)"]}')
 # Folder of results that `make bundle` collects.
 RESULTS ?= results/demo
 

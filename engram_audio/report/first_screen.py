@@ -3,6 +3,7 @@
 from engram_audio.artifacts.columns import choose
 from engram_audio.corpus.split_parts import EVAL, PARTS, SELECT, TRAIN
 from engram_audio.report.data import ReportData
+from engram_audio.report.prediction_rows import cells_of
 from engram_audio.structure.verdicts import GATES
 from engram_audio.verdicts import number
 from engram_audio.verdicts.judge import MET
@@ -45,12 +46,16 @@ def scored_words(data: ReportData, name: str) -> str:
         f"Of the speakers {found.get(TRAIN, 0)} are fitted, {choices}, and {found.get(EVAL, 0)} "
         "are scored."
     )
-    seeds = set(data.table("structure")["split_seed"])
+    seeds = set(choose(data.table("structure"), representation=name)["split_seed"])
     words += f" Split seeds: {number.count(len(seeds))}."
-    heads = choose(data.table("prediction"), representation=name, kind="head")
-    if heads.empty:
+    if data.table("prediction").empty:
         return words
-    return f"{words} Training seeds of heads: {number.count(heads['num_seeds'].max())}."
+    cells, lag = cells_of(data, name), int(data.registered["lag_frames"])
+    head = cells.chosen_head(lag, "delta")
+    if head is None:
+        return words
+    count = number.count(cells.row(head, lag, "delta")["num_seeds"])
+    return f"{words} Training seeds of the deciding head: {count}."
 
 
 def split_parts(data: ReportData, name: str) -> dict[str, int]:

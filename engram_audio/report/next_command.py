@@ -23,5 +23,5 @@ def next_command(data: ReportData, word: str) -> str:
 def arrays_command(section: Mapping[str, Any], asks: str) -> str:
     """Return how `make` asks one more question of the same arrays."""
     values = {"FOLDER": section["path"], "TABLE": section["table"],
-              "RATE": f"{section['frame_rate_hz']:g}", "ASK": asks}  # fmt: skip
+              "RATE": float(section["frame_rate_hz"]), "ASK": asks}  # fmt: skip
     return " ".join(["make arrays", *(f"{k}={shlex.quote(str(v))}" for k, v in values.items())])

@@ -42,9 +42,18 @@ def test_keys_are_asked_of_the_same_data(target: str, name: str, words: tuple[st
     assert "learned_keys" not in make(target, *words)[1]
 
 
-def test_an_unknown_question_is_one_line():
-    code, text = make("arrays", "ASK=all")
-    assert code != 0 and "ASK=all is unknown: write ASK=keys" in text
+@pytest.mark.parametrize("asked", ["all", "keys x", "x keys", "keyskeys"])
+def test_an_unknown_question_is_one_line(asked: str):
+    code, text = make("arrays", f"ASK={asked}")
+    assert code != 0 and f"ASK={asked} is unknown: write ASK=keys" in text
+
+
+def test_a_variable_of_the_shell_asks_nothing(monkeypatch: pytest.MonkeyPatch):
+    silent = make("arrays")
+    monkeypatch.setenv("ASK", "keys")
+    assert make("arrays") == silent and silent[0] == 0
+    assert "learned_keys" in make("arrays", "ASK=keys")[1]
+    assert make("arrays", "ASK=") == silent
 
 
 @pytest.mark.parametrize("name", ["nan", "12", "true", "null", "my data", "/srv/nan"])

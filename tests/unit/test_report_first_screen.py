@@ -23,6 +23,7 @@ from engram_audio.verdicts.words import STOP, WRONG_KEY_MEAN
 from tests.report_tables import report_data
 
 NAME = "mel_pca"
+LAG = int(report_data().registered["lag_frames"])
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +68,31 @@ def test_voices_that_nobody_spoke_are_said_to_be_synthetic(data: ReportData):
 
 @pytest.mark.parametrize(("num_select", "words"), [(4, "4 choose"), (0, "none only choose")])
 def test_who_is_scored_and_how_often(data: ReportData, num_select: int, words: str):
-    prediction = pd.DataFrame({"representation": [NAME], "kind": "head", "num_seeds": 3})
-    own = with_table(with_table(data, "corpus", corpus(num_select)), "prediction", prediction)
-    text = scored_words(own, NAME)
+    own = with_table(data, "corpus", corpus(num_select))
+    text = scored_words(with_table(own, "prediction", heads(3)), NAME)
     assert f"13 are fitted, {words}, and 7 are scored." in text
-    assert "Split seeds: 1." in text and "Training seeds of heads: 3." in text
-    assert "seeds of heads" not in scored_words(
-        with_table(own, "prediction", prediction.iloc[:0]), NAME
-    )
+    assert "Split seeds: 1." in text and "Training seeds of the deciding head: 3." in text
+    for table in (heads(3).iloc[:0], heads(3).assign(lag_frames=LAG + 1)):
+        assert "Training seeds" not in scored_words(with_table(own, "prediction", table), NAME)
     assert scored_words(own, "unknown") == ""
+
+
+def heads(num_seeds: int, model: str = "mine", nll: float = 1.0) -> pd.DataFrame:
+    """One head at the registered lag, where it is chosen and where it is scored."""
+    return pd.DataFrame({
+        "representation": NAME, "kind": "head", "model": model, "slice": "all", "seed": 0,
+        "part": ["select", "eval"], "lag_frames": LAG, "target": "delta", "nll_mean": nll,
+        "num_seeds": num_seeds,
+    })  # fmt: skip
+
+
+def test_seeds_are_those_of_the_rows_that_decide(data: ReportData):
+    """Neither another representation's splits nor a head that was not chosen count."""
+    seeds = pd.DataFrame({"representation": [NAME, "b", "b"], "split_seed": [0, 0, 1]})
+    worse = heads(5, "worse", 2.0)
+    own = with_table(with_table(data, "corpus", corpus()), "structure", seeds)
+    text = scored_words(with_table(own, "prediction", pd.concat([heads(1), worse])), NAME)
+    assert "Split seeds: 1." in text and "Training seeds of the deciding head: 1." in text
 
 
 def at_lag(data: ReportData, lag: int) -> ReportData:
@@ -130,6 +147,9 @@ def test_the_next_command_holds_all_that_make_needs(data: ReportData):
     assert shlex.split(command) == [
         "make", "arrays", "FOLDER=my folder", "TABLE=a.csv", "RATE=12.5", "ASK=keys"
     ]  # fmt: skip
+    rate = 22050 / 256  # frames of 256 samples
+    command = next_command(of_arrays(data, frame_rate_hz=rate), WRONG_KEY_MEAN)
+    assert float(command.partition("RATE=")[2].split()[0]) == rate
     assert next_command(of_arrays(data), STOP) == ""
     assert next_command(of_arrays(data, kind="codec"), WRONG_KEY_MEAN) == ""
     assert next_command(data, WRONG_KEY_MEAN) == ""

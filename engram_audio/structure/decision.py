@@ -226,12 +226,15 @@ def on_split(
         for slice_name, law in evidence.laws.get(name, {}).items()
         if slice_name in section.slices
     }
+    valid = {candidate.key for candidate in candidates if not candidate.reason}
+    keys_of_laws = [evidence.laws[name][slice_name].key for slice_name in laws]
     judged = word_of(
         rows,
         {slice_name: gains.get(slice_name) for slice_name in ruled_out},
         heads is not None,
         opposing(others or {}),
         laws,
+        next((key for key in keys_of_laws if key not in valid), ""),
     )
     if not rows and candidates:
         first = candidates[0]

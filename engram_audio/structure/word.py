@@ -42,6 +42,7 @@ def word_of(
     has_heads: bool,
     opposing_splits: str = "",
     laws: Mapping[str, GateRow] = MappingProxyType({}),
+    unasked: str = "",
 ) -> Judged:
     """Make the word of a representation.
 
@@ -53,6 +54,7 @@ def word_of(
         has_heads: Whether the heads were run at all.
         opposing_splits: How other split seeds speak against a PROCEED; empty where they do not.
         laws: Rows of what keys' laws tell beside the linear base, by slice.
+        unasked: The key of such a law whose own mean has no valid score; empty where all have.
     """
     short = [row for row in rows if row.slice in ruled_out and _falls_short(row)]
     below = [row for row in ruled_out.values() if row and row.outcome == "fail"]
@@ -60,7 +62,8 @@ def word_of(
         return Judged(STOP, [*below, *short])
     above = [row for row in ruled_out.values() if row and row.outcome == "pass"]
     if ruled_out and len(above) == len(ruled_out):
-        return _by_law(above, [laws[name] for name in ruled_out if name in laws], short)
+        asked = [laws[name] for name in ruled_out if name in laws]
+        return _by_law(above, asked, short, unasked)
     if ruled_out:
         return _undecided_despite_heads(ruled_out, short)
     invalid = [row for row in rows if row.outcome == "invalid"]
@@ -82,15 +85,24 @@ def _falls_short(row: GateRow) -> bool:
     return row.name in (ADDED, NATS) and row.outcome == "fail"
 
 
-def _by_law(heads: Sequence[GateRow], laws: Sequence[GateRow], short: Sequence[GateRow]) -> Judged:
+def _by_law(
+    heads: Sequence[GateRow], laws: Sequence[GateRow], short: Sequence[GateRow], unasked: str
+) -> Judged:
     """Tell apart a law that some key carries from a key that carries nothing.
 
-    Where a slice has no scored law, only the mean was looked at, and the word says so. The rows in
-    which the chosen key falls short lead where the keys are at fault.
+    Where a slice has no scored law, only the mean was looked at, and the word says so. A law says
+    nothing about means while its own key's mean was not asked. The rows in which the chosen key
+    falls short lead where the keys are at fault.
     """
     if len(laws) < len(heads):
         return Judged(WRONG_KEY_MEAN, [*short, *heads])
     outcomes = {row.outcome for row in laws}
+    if outcomes == {"pass"} and unasked:
+        return Judged(
+            UNDECIDED, [*laws, *heads, *short],
+            f"name the family of {unasked} in structure.families, with this quantiser",
+            f"the law of {unasked} tells enough, and its mean has no valid score",
+        )  # fmt: skip
     if outcomes == {"pass"}:
         return Judged(LAW_NOT_MEAN, [*laws, *heads, *short])
     if outcomes == {"fail"}:

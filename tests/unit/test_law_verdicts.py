@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from engram_audio.keys.verdicts import verdict_rows
-from engram_audio.structure.evidence import LawGain, law_row
+from engram_audio.structure.decision import decide_all
+from engram_audio.structure.evidence import Evidence, LawGain, Source, law_row
 from engram_audio.structure.gate_row import Measured
 from engram_audio.structure.gates import Place
 from engram_audio.structure.laws import law_gains
@@ -30,6 +31,7 @@ from tests.report_law_tables import (
     published,
     surrogate,
 )
+from tests.unit.gate_tables import KEY, LINEAR, NAME, NOTHING_ADDED, SECTION, gains, rows
 
 
 def word(table: pd.DataFrame, delta: float = 0.02) -> str:
@@ -156,6 +158,26 @@ def law(low: float, high: float, highest: float | None = None):
 def test_the_law_tells_a_wrong_key_from_a_mean_of_nothing(laws, expected):
     """Heads gain and no mean adds: the law of some key, of none, or not looked at."""
     assert word_of([], {"all": heads(0.5)}, True, laws=laws).word == expected
+
+
+def test_a_law_says_nothing_of_a_mean_that_was_not_asked():
+    """A regime tells where the next frame lies, and its mean was never scored by the gate."""
+    laws = {"all": law(0.1, 0.3)}
+    judged = word_of([], {"all": heads(0.5)}, True, laws=laws, unasked="learned.raw.laws_64")
+    assert judged.word == UNDECIDED
+    assert "learned.raw.laws_64" in judged.open and "learned.raw.laws_64" in judged.cause
+    failing = {"all": law(-0.01, 0.01)}
+    other = word_of([], {"all": heads(0.5)}, True, laws=failing, unasked="learned.raw.laws_64")
+    assert other.word == WRONG_KEY
+
+
+@pytest.mark.parametrize(("key", "word"), [(KEY, LAW_NOT_MEAN), ("b.raw.c_4", UNDECIDED)])
+def test_the_gate_knows_whose_mean_was_scored(key: str, word: str):
+    """The law of the key that adds nothing, or of one that the gate has no row of."""
+    told = LawGain(key, "select", Measured(0.2, 0.1, 0.3), 0.3, 2)
+    evidence = Evidence({NAME: gains(0.3)}, {NAME: Source()}, {NAME: {"all": told, "medial": told}})
+    table = pd.DataFrame(rows(**NOTHING_ADDED))
+    assert decide_all(table, LINEAR, SECTION, 0.95, evidence)[NAME].verdict == word
 
 
 def test_a_stop_stays_a_stop_whatever_laws_tell():

@@ -74,7 +74,7 @@ def test_a_chunk_inside_an_utterance_is_told_the_whole_text():
 
 
 def test_a_prompt_is_the_start_of_another_utterance_of_the_speaker():
-    """All others may be drawn, its own never; without draws it is the next one."""
+    """All others may be drawn, its own never; without draws it is always the same."""
     num, of = 8, block(8, 2)
     own = conditions(num, 2)
     starts = {n: torch.from_numpy(of.frames[of.offsets[n] : of.offsets[n] + 5]) for n in range(num)}
@@ -84,7 +84,7 @@ def test_a_prompt_is_the_start_of_another_utterance_of_the_speaker():
             told = own.of(rows, CPU, torch.tensor([draw]))
             met |= {n for n, start in starts.items() if torch.equal(told.prompt[0], start)}
         assert met == set(range(number % 2, num, 2)) - {number}
-        following = (number + 2) % num
+        following = (number + 4) % num
         assert torch.equal(own.of(rows, CPU).prompt[0], starts[following])
 
 

@@ -13,6 +13,7 @@ from engram_audio.generation.evaluation import Scope, frame_nll
 from engram_audio.generation.matching import match_arms
 from engram_audio.generation.model import Generator
 from engram_audio.generation.model_config import ArmName
+from engram_audio.generation.prompts import prompts_of
 from engram_audio.generation.sizes import num_saved
 from engram_audio.generation.sources import tables_of
 from engram_audio.generation.task import GeneratorTask, count_visits
@@ -157,7 +158,7 @@ def test_evaluation_tells_what_the_scope_says():
     """Told, its frames score as they do by hand; untold, as without a condition."""
     own = told_settings()
     model, of = arm("SM", own), block(3)
-    everyone = Scope(1, 2, CPU, texts(of))
+    everyone = Scope(1, 2, CPU, texts(of), prompts_of(own.condition, [of]))
     [told] = frame_nll(model, lambda: iter([of]), everyone)
     [untold] = frame_nll(model, lambda: iter([of]), everyone._replace(is_told=False))
     data = told_data(own, of, texts(of))

@@ -4,7 +4,7 @@ Shapes: N frames of a block, U utterances used, B chunks, T frames of a chunk, L
 longest text of a batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -74,6 +74,20 @@ def symbols_of(identity: str, transcript: str | None, section: TextSection) -> l
             f"{identity}; write the characters of the corpus"
         )
     return found
+
+
+def require_transcripts(
+    section: ConditionSection | None, ids: Iterable[str], transcripts: Transcripts | None
+) -> None:
+    """Check the transcripts of all utterances of a study before the first training.
+
+    Raises:
+        ValueError: One is missing or does not fit the settings.
+    """
+    if section is None or section.text is None:
+        return
+    for name in ids:
+        symbols_of(name, (transcripts or {}).get(name), section.text)
 
 
 def text_alone(

@@ -215,25 +215,6 @@ def test_a_text_decides_the_law_once_it_is_trained(name: ArmName, head: str):
     assert after["right"] < after["none"] - 0.5 < after["other"] - 1.0, after
 
 
-def test_some_train_chunks_are_told_nothing():
-    """About the share that is asked, in training alone; other arms drop the same ones."""
-    own = told_settings()
-    of = block(12)
-    data, seen = told_data(own, of, texts(of)), {}
-    names: tuple[ArmName, ...] = ("S", "SM")
-    for name in names:
-        task = GeneratorTask(arm(name, own).train(), data, data, CPU)
-        batch = data.batch(torch.arange(len(data)).repeat(20), CPU)
-        torch.manual_seed(0)
-        told = task._drawn_condition(batch)
-        assert told is not None
-        seen[name] = told.is_seen.any(1)
-    share = 1 - float(seen["S"].float().mean())
-    error = (0.25 * 0.75 / len(seen["S"])) ** 0.5
-    assert abs(share - CONDITION["drop_share"]) < 4 * error
-    assert torch.equal(seen["S"], seen["SM"])
-
-
 def test_data_without_a_condition_are_refused():
     """A generator that is trained with texts is never trained without."""
     own = told_settings()

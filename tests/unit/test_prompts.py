@@ -1,5 +1,7 @@
 """Speaker prompts: whose first frames they are, whatever blocks the utterances come in."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ COUNT = 5
 def in_pieces(of: LatentBlock, num_pieces: int) -> list[LatentBlock]:
     """The same utterances in several blocks."""
     ends = np.linspace(0, len(of.utterance_ids), num_pieces + 1).astype(int).tolist()
-    return [some_utterances(of, *pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
+    return [some_utterances(of, *pair) for pair in itertools.pairwise(ends)]
 
 
 @pytest.mark.parametrize("num_pieces", [2, 3, 6])

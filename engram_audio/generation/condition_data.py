@@ -167,7 +167,8 @@ class Conditions:
             nothing = torch.zeros(len(place), 0, dtype=torch.bool)
             return torch.zeros(len(place), 0, self._own.num_dims), nothing
         chosen = place.numpy()
-        return self._prompts.of(self._ids[chosen], self._speakers[chosen], draws)
+        names, speakers = self._ids[chosen].tolist(), self._speakers[chosen].tolist()
+        return self._prompts.of(names, speakers, draws)
 
 
 def conditions_of(
